@@ -1,0 +1,182 @@
+"""The kernels: one definition (reference.py), one fast implementation (compiled.py), chosen once and switchable.
+
+Every function here checks its arguments once, names what is wrong, counts the call and hands over to the chosen backend.
+Layers call these functions and nothing else; below this line there are no shape checks.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from . import reference
+from .reference import output_size
+
+try:
+    from . import compiled
+except ImportError as error:
+    if "_core" not in str(error):
+        raise
+    compiled = None
+
+_BUILD = "build them with `pip install .` in a fresh copy of the sources (a C compiler is needed), or set NUMGAN_PURE=1 for the NumPy-only version"
+
+
+def _choose():
+    """The backend at import: compiled if it is there; a source tree or a CI run without kernels must not pass for one with them."""
+    pure = os.environ.get("NUMGAN_PURE") == "1"
+    if compiled is None and os.environ.get("NUMGAN_REQUIRE_KERNELS") == "1":
+        raise ImportError(f"numgan: NUMGAN_REQUIRE_KERNELS=1, but the compiled kernels are missing; {_BUILD}")
+    if compiled is None and not pure and Path(__file__).with_name("_core.pyx").exists():
+        raise ImportError(
+            f"numgan was imported from its source tree ({Path(__file__).parents[1]}), where the compiled kernels are not built. "
+            "Leave this folder to use the installed package, or build in place with `pip install -e .`, "
+            "or set NUMGAN_PURE=1 to run on the NumPy reference kernels.")
+    return "reference" if pure or compiled is None else "compiled"
+
+
+_chosen = _choose()
+_modules = {"reference": reference, "compiled": compiled}
+_counters = []
+
+
+def backend():
+    """The name of the kernels in use: "compiled" or "reference"."""
+    return _chosen
+
+
+class use_backend:
+    """Switch the kernels: `use_backend("reference")` from now on, or `with use_backend("reference"):` for a block.
+
+    Raises ValueError for an unknown name and ImportError if the compiled kernels were not built.
+    """
+
+    def __init__(self, name):
+        global _chosen
+        if name not in _modules:
+            raise ValueError(f"use_backend: expected one of {', '.join(_modules)}, got {name!r}")
+        if _modules[name] is None:
+            raise ImportError(f"use_backend: the compiled kernels are missing; {_BUILD}")
+        self._before, _chosen = _chosen, name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        global _chosen
+        _chosen = self._before
+
+    def __repr__(self):
+        return f"use_backend({_chosen!r})"
+
+
+class kernel_calls:
+    """Count kernel calls by name in a block: `with kernel_calls() as calls: ...; calls["conv2d_weight_gradient"]`."""
+
+    def __enter__(self):
+        self._counter = Counter()
+        _counters.append(self._counter)
+        return self._counter
+
+    def __exit__(self, *exception):
+        _counters[:] = [counter for counter in _counters if counter is not self._counter]
+
+
+def _kernel(name):
+    for counter in _counters:
+        counter[name] += 1
+    return getattr(_modules[_chosen], name.replace("dense_weight_gradient", "matmul"))
+
+
+def _check(kernel, **arrays):
+    """Every array a float32 or float64 ndarray of its number of dimensions (name=(array, ndim)), all of one dtype; None passes."""
+    first = None
+    for name, (array, ndim) in arrays.items():
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype.type not in (np.float32, np.float64) or not array.dtype.isnative:
+            got = getattr(array, "dtype", type(array).__name__)
+            raise TypeError(f"{kernel}: expected {name} as a float32 or float64 array, got {got}")
+        if array.ndim != ndim:
+            raise ValueError(f"{kernel}: expected {name} with {ndim} dimensions, got shape {array.shape}")
+        first = first or (name, array.dtype)
+        if array.dtype != first[1]:
+            raise TypeError(f"{kernel}: {first[0]} is {first[1]} but {name} is {array.dtype}; convert one of them")
+
+
+def _agree(kernel, what, expected, got):
+    if expected != got:
+        raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
+
+
+def _check_window(kernel, taps, stride, padding, size):
+    if min(taps) < 1 or min(stride) < 1 or min(padding) < 0:
+        raise ValueError(f"{kernel}: expected kernel and stride >= 1 and padding >= 0, got {tuple(taps)}, {tuple(stride)}, {tuple(padding)}")
+    if any(n + 2 * p < k for n, k, p in zip(size, taps, padding)):
+        raise ValueError(f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {tuple(padding)}")
+
+
+def matmul(a, b, bias=None):
+    """C = A B (+ bias)          A (M, K)   B (K, N)   bias (N,)   C (M, N); any strides"""
+    _check("matmul", a=(a, 2), b=(b, 2), bias=(bias, 1))
+    _agree("matmul", "b with rows", a.shape[1], b.shape[0])
+    if bias is not None:
+        _agree("matmul", "bias of length", b.shape[1], bias.shape[0])
+    return _kernel("matmul")(a, b, bias)
+
+
+def dense_weight_gradient(x, dy):
+    """dW = x' dy          x (N, I)   dy (N, O)   dW (I, O); a matmul, counted under its own name"""
+    _check("dense_weight_gradient", x=(x, 2), dy=(dy, 2))
+    _agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
+    return _kernel("dense_weight_gradient")(x.T, dy)
+
+
+def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
+    """y = x * w (+ bias)          x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   y (N, HO, WO, O)"""
+    _check("conv2d", x=(x, 4), w=(w, 4), bias=(bias, 1))
+    _check_window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
+    _agree("conv2d", "x with channels", w.shape[2], x.shape[3])
+    if bias is not None:
+        _agree("conv2d", "bias of length", w.shape[3], bias.shape[0])
+    return _kernel("conv2d")(x, w, stride, padding, bias)
+
+
+def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None):
+    """dx = transpose of conv2d in x (+ bias)          dy (N, HO, WO, O)   w (KH, KW, C, O)   size (H, W)   dx (N, H, W, C)"""
+    _check("conv2d_input_gradient", dy=(dy, 4), w=(w, 4), bias=(bias, 1))
+    _check_window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
+    _agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
+    _agree("conv2d_input_gradient", f"dy for an input of {tuple(size)} with size",
+           output_size(size, w.shape[:2], stride, padding), dy.shape[1:3])
+    if bias is not None:
+        _agree("conv2d_input_gradient", "bias of length", w.shape[2], bias.shape[0])
+    return _kernel("conv2d_input_gradient")(dy, w, stride, padding, tuple(size), bias)
+
+
+def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
+    """dw = x' * dy          x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)"""
+    _check("conv2d_weight_gradient", x=(x, 4), dy=(dy, 4))
+    _check_window("conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3])
+    _agree("conv2d_weight_gradient", "dy with batch and size",
+           (x.shape[0], *output_size(x.shape[1:3], kernel, stride, padding)), dy.shape[:3])
+    return _kernel("conv2d_weight_gradient")(x, dy, tuple(kernel), stride, padding)
+
+
+def max_pool2d(x, kernel, stride, padding=(0, 0)):
+    """y = max over windows, and its flat position h W + w          x (N, H, W, C)   y, index (N, HO, WO, C)"""
+    _check("max_pool2d", x=(x, 4))
+    _check_window("max_pool2d", kernel, stride, padding, x.shape[1:3])
+    if any(2 * p > k for k, p in zip(kernel, padding)):
+        raise ValueError(f"max_pool2d: expected padding of at most half the kernel {tuple(kernel)}, got {tuple(padding)}")
+    return _kernel("max_pool2d")(x, tuple(kernel), stride, padding)
+
+
+def max_pool2d_gradient(dy, index, size):
+    """dx[n, index, c] += dy          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
+    _check("max_pool2d_gradient", dy=(dy, 4))
+    _agree("max_pool2d_gradient", "index of shape", dy.shape, index.shape)
+    if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < size[0] * size[1]:
+        raise ValueError(f"max_pool2d_gradient: expected int64 index within 0..{size[0] * size[1] - 1}; pass what max_pool2d returned")
+    return _kernel("max_pool2d_gradient")(dy, index, tuple(size))

@@ -1,0 +1,106 @@
+"""The definition of every kernel, in NumPy, written to be read. The fast kernels are tested against this file.
+
+Channels last: activations (N, H, W, C), convolution weights (KH, KW, C_in, C_out). Loops run over kernel taps only.
+`stride` and `padding` are pairs (vertical, horizontal); padding is symmetric and made of zeros.
+
+    output size of a convolution        HO = (H + 2 padding - KH) // stride + 1
+"""
+
+import numpy as np
+
+
+def output_size(size, kernel, stride, padding):
+    """(HO, WO) of a window operation over (H, W)."""
+    return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, kernel, stride, padding))
+
+
+def _padded(x, padding, value=0):
+    (p, q) = padding
+    return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)), constant_values=value) if p or q else x
+
+
+def _tap(padded, i, j, stride, size):
+    """The view of a padded input (N, HP, WP, C) that kernel tap (i, j) sees: (N, HO, WO, C)."""
+    return padded[:, i:i + stride[0] * (size[0] - 1) + 1:stride[0], j:j + stride[1] * (size[1] - 1) + 1:stride[1]]
+
+
+def matmul(a, b, bias=None):
+    """C = A B (+ bias)          A (M, K)   B (K, N)   bias (N,)   C (M, N)"""
+    c = np.matmul(a, b)
+    return c if bias is None else c + bias
+
+
+def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
+    """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o] (+ bias[o])
+
+    x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)
+    """
+    kh, kw, c, o = w.shape
+    size = output_size(x.shape[1:3], (kh, kw), stride, padding)
+    padded = _padded(x, padding)
+    y = np.zeros((x.shape[0], *size, o), x.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            y += matmul(_tap(padded, i, j, stride, size).reshape(-1, c), w[i, j]).reshape(y.shape)
+    return y if bias is None else y + bias
+
+
+def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None):
+    """The transpose of conv2d in x, which is also the transposed convolution's forward pass (+ bias[c]).
+
+    dy (N, HO, WO, O)   w (KH, KW, C, O)   size (H, W)   dx (N, H, W, C)
+    """
+    kh, kw, c, o = w.shape
+    (p, q), (h, v) = padding, size
+    padded = np.zeros((dy.shape[0], h + 2 * p, v + 2 * q, c), dy.dtype)
+    rows = dy.reshape(-1, o)
+    for i in range(kh):
+        for j in range(kw):
+            tap = _tap(padded, i, j, stride, dy.shape[1:3])
+            tap += matmul(rows, w[i, j].T).reshape(tap.shape)
+    dx = np.ascontiguousarray(padded[:, p:p + h, q:q + v])
+    return dx if bias is None else dx + bias
+
+
+def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
+    """dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
+
+    x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
+    """
+    (kh, kw), c, o = kernel, x.shape[3], dy.shape[3]
+    padded, rows = _padded(x, padding), dy.reshape(-1, o)
+    dw = np.empty((kh, kw, c, o), x.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            dw[i, j] = matmul(_tap(padded, i, j, stride, dy.shape[1:3]).reshape(-1, c).T, rows)
+    return dw
+
+
+def max_pool2d(x, kernel, stride, padding=(0, 0)):
+    """y = max over the window, and where it was found; the first of equal entries wins, padding never does, nan always does.
+
+    x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64, the flat position h W + w in x
+    """
+    n, h, v, c = x.shape
+    size = output_size((h, v), kernel, stride, padding)
+    padded = _padded(x, padding, -np.inf)
+    row = np.arange(size[0])[:, None, None] * stride[0] - padding[0]
+    col = np.arange(size[1])[None, :, None] * stride[1] - padding[1]
+    y = np.full((n, *size, c), -np.inf, x.dtype)
+    index = np.broadcast_to(np.maximum(row, 0) * v + np.maximum(col, 0), y.shape).copy()
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            here = _tap(padded, i, j, stride, size)
+            better = (here > y) | (np.isnan(here) & ~np.isnan(y))
+            np.copyto(y, here, where=better)
+            np.copyto(index, (row + i) * v + (col + j), where=better)
+    return y, index
+
+
+def max_pool2d_gradient(dy, index, size):
+    """dx[n, index[n,h,w,c], c] += dy[n,h,w,c]          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
+    n, _, _, c = dy.shape
+    dx = np.zeros((n, size[0] * size[1], c), dy.dtype)
+    flat = index.reshape(n, -1, c)
+    np.add.at(dx, (np.arange(n)[:, None, None], flat, np.arange(c)), dy.reshape(flat.shape))
+    return dx.reshape(n, *size, c)

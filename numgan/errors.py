@@ -1,0 +1,13 @@
+"""The package's own exceptions: what a program may want to catch by name. Wrong arguments raise ValueError or TypeError."""
+
+
+class FileFormatError(ValueError):
+    """A data file or checkpoint is not what it should be; the message names the file, what was expected and what was found."""
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss, an activation or a gradient became inf or nan; the message names the layer."""
+
+
+class GradientError(AssertionError):
+    """An analytic gradient disagrees with a numeric one; the message says where, by how much, and in which pattern."""

@@ -1,0 +1,46 @@
+"""Initialisers: init(rng, shape, fan_in, fan_out) -> float64 array. `rng` is a numpy Generator.
+
+A factory returns such a function (`normal(0.02)`); `he` and `glorot` are such functions themselves.
+"""
+
+import numpy as np
+
+
+def fans(shape, transposed=False):
+    """(fan_in, fan_out) of a weight (I, O) or (KH, KW, I, O): how many inputs feed one output, and the reverse."""
+    taps = int(np.prod(shape[:-2]))
+    fan_in, fan_out = taps * shape[-2], taps * shape[-1]
+    return (fan_out, fan_in) if transposed else (fan_in, fan_out)
+
+
+def normal(std=0.02, mean=0.0):
+    """N(mean, std^2); N(0, 0.02^2) is DCGAN's (Radford et al. 2016, section 4)."""
+    return lambda rng, shape, fan_in, fan_out: rng.normal(mean, std, shape)
+
+
+def uniform(limit):
+    """U(-limit, limit)"""
+    return lambda rng, shape, fan_in, fan_out: rng.uniform(-limit, limit, shape)
+
+
+def he(rng, shape, fan_in, fan_out):
+    """N(0, 2 / fan_in): keeps the variance through ReLU (He et al. 2015, eq. 10)."""
+    return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
+
+
+def glorot(rng, shape, fan_in, fan_out):
+    """U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
+    limit = np.sqrt(6 / max(fan_in + fan_out, 1))
+    return rng.uniform(-limit, limit, shape)
+
+
+def orthogonal(gain=1.0):
+    """gain times a matrix with orthonormal rows or columns, over (..., I) x (O) (Saxe et al. 2014)."""
+
+    def init(rng, shape, fan_in, fan_out):
+        rows, columns = int(np.prod(shape[:-1])), shape[-1]
+        q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+        q *= np.sign(np.diag(r))                                  # makes the distribution uniform over rotations
+        return gain * (q if rows >= columns else q.T).reshape(shape)
+
+    return init

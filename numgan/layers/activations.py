@@ -1,0 +1,172 @@
+"""Elementwise activations: one law, and a table of (f, f', f'').
+
+    forward            y   = f(x)
+    backward           dx  = dy f'(x)
+    tangent_forward    ty  = f'(x) tx
+    tangent_backward   tdx = tdy f'(x) + dy f''(x) tx
+"""
+
+import numpy as np
+
+from .base import Layer, LinearMap, add, expect, kink
+
+
+class Elementwise(Layer):
+    """y = f(x), elementwise; x, y of any shape. A subclass gives f(x), d(x, y) = f'(x) and dd(x, y) = f''(x), or dd = None if f'' = 0."""
+
+    dd = None
+
+    def forward(self, p, x, run):
+        y = self.f(x)
+        return y, (x, y)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        return dy * self.d(*cache) if need_dx else None, None if frozen else {}
+
+    def tangent_forward(self, tx, cache, tp=None):
+        return None if tx is None else self.d(*cache) * tx, tx
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        dx, tdp = self.backward(dy, cache, frozen, need_dx)
+        if not need_dx:
+            return None, None, tdp
+        tx = tcache
+        through = None if tdy is None else tdy * self.d(*cache)
+        bend = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
+        return dx, add(through, bend), tdp
+
+
+class ReLU(Elementwise):
+    """y = max(x, 0)"""
+
+    def f(self, x):
+        kink(lambda: x > 0)
+        return np.maximum(x, 0)
+
+    def d(self, x, y):
+        return (x > 0).astype(x.dtype)
+
+
+class LeakyReLU(Elementwise):
+    """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 3)"""
+
+    def __init__(self, slope=0.2):
+        self.slope = slope
+
+    def f(self, x):
+        kink(lambda: x > 0)
+        return np.where(x > 0, x, x * x.dtype.type(self.slope))
+
+    def d(self, x, y):
+        return np.where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))
+
+    def arguments(self):
+        return str(self.slope)
+
+
+class ELU(Elementwise):
+    """y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15)"""
+
+    def __init__(self, alpha=1.0):
+        self.alpha = alpha
+
+    def f(self, x):
+        kink(lambda: x > 0)
+        return np.where(x > 0, x, x.dtype.type(self.alpha) * np.expm1(np.minimum(x, 0)))
+
+    def d(self, x, y):
+        return np.where(x > 0, x.dtype.type(1), y + x.dtype.type(self.alpha))
+
+    def dd(self, x, y):
+        return np.where(x > 0, x.dtype.type(0), y + x.dtype.type(self.alpha))
+
+    def arguments(self):
+        return str(self.alpha)
+
+
+class Tanh(Elementwise):
+    """y = tanh(x)"""
+
+    def f(self, x):
+        return np.tanh(x)
+
+    def d(self, x, y):
+        return 1 - y * y
+
+    def dd(self, x, y):
+        return -2 * y * (1 - y * y)
+
+
+class Sigmoid(Elementwise):
+    """y = 1 / (1 + exp(-x)), in a form that does not overflow"""
+
+    def f(self, x):
+        return sigmoid(x)
+
+    def d(self, x, y):
+        return y * (1 - y)
+
+    def dd(self, x, y):
+        return y * (1 - y) * (1 - 2 * y)
+
+
+class Softplus(Elementwise):
+    """y = log(1 + exp(x)), in a form that does not overflow"""
+
+    def f(self, x):
+        return softplus(x)
+
+    def d(self, x, y):
+        return sigmoid(x)
+
+    def dd(self, x, y):
+        s = sigmoid(x)
+        return s * (1 - s)
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)); exp is only ever taken of negative numbers."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def softplus(x):
+    """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))"""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+class Maxout(LinearMap):
+    """y_o = max over j of x_{o, j}: the largest of `pieces` neighbours (Goodfellow et al. 2013, eq. 1)
+
+    x (..., O pieces), made by Dense(I, O pieces)   y (..., O); the first of equal pieces wins. Once the winners are
+    known it is a selection, hence linear.
+    """
+
+    def __init__(self, pieces):
+        if pieces < 1:
+            raise ValueError(f"Maxout: expected pieces >= 1, got {pieces}")
+        self.pieces = pieces
+
+    def output_shape(self, shape):
+        expect(self, shape and shape[-1] % self.pieces == 0, f"(..., a multiple of {self.pieces})", shape)
+        return *shape[:-1], shape[-1] // self.pieces
+
+    def _split(self, x):
+        return x.reshape(*x.shape[:-1], x.shape[-1] // self.pieces, self.pieces)
+
+    def apply(self, x, run):
+        expect(self, x.ndim and x.shape[-1] % self.pieces == 0, f"(..., a multiple of {self.pieces})", x)
+        winner = self._split(x).argmax(axis=-1)[..., None]
+        kink(lambda: winner)
+        return self.again(x, winner), winner
+
+    def again(self, tx, winner):
+        return np.take_along_axis(self._split(tx), winner, axis=-1)[..., 0]
+
+    def transpose(self, dy, winner):
+        dx = np.zeros((*dy.shape, self.pieces), dy.dtype)
+        np.put_along_axis(dx, winner, dy[..., None], axis=-1)
+        return dx.reshape(*dy.shape[:-1], -1)
+
+    def arguments(self):
+        return str(self.pieces)

@@ -1,0 +1,231 @@
+"""What a layer is: two passes, and two more for those who want second order.
+
+    y,  cache    = layer.forward(p, x, run)
+    dx, dp       = layer.backward(dy, cache, frozen=False, need_dx=True)
+    ty, tcache   = layer.tangent_forward(tx, cache, tp=None)
+    dx, tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache, frozen=False, need_dx=True)
+
+`d` is read "derivative of the loss with respect to", `t` is read "tangent of", so `tdW` is the tangent of dW.
+A tangent of None is exactly zero and runs no kernel. No pass writes to its arguments, and nothing is kept on the layer.
+"""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import NonFiniteError
+from ..parameters import Layout, Parameters
+from ..randomness import stream
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a forward pass may depend on besides parameters and input; a value, so equal runs repeat bit for bit.
+
+    seed         of this pass's randomness; None: dropout is off
+    statistics   measured normalisation statistics (see `measure`); None: BatchNorm uses the batch
+    path         where in the network we are; a layer placed twice draws twice
+    """
+
+    seed: int | None = None
+    statistics: dict | None = None
+    path: tuple = ()
+
+    def child(self, name):
+        """The run as the sub-network `name` sees it."""
+        return replace(self, path=(*self.path, name), statistics=self.statistics and self.statistics.get(name))
+
+    def rng(self):
+        """This place's own random stream, a numpy Generator."""
+        return stream(self.seed, *self.path)
+
+
+class Layer:
+    """The base of every layer and network. A layer of your own needs `forward` and `backward`, and `shapes` if it has parameters;
+    with `tangent_forward` and `tangent_backward` it works in gradient penalties too. `check_layer` tells whether they are right.
+    """
+
+    children = {}
+
+    def shapes(self):
+        """Its own parameters, {name: shape}; a network has its children's instead."""
+        return {}
+
+    def initial(self, rng):
+        """Their initial values, {name: array}, drawn from the numpy Generator `rng`; zeros unless a layer says otherwise."""
+        return {name: np.zeros(shape) for name, shape in self.shapes().items()}
+
+    def output_shape(self, shape):
+        """The shape that comes out of `shape`, both without the batch axis; tuples of shapes for tuples of arrays."""
+        return shape
+
+    def forward(self, p, x, run):
+        """y, cache: the value, and what backward needs of it."""
+        raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, run) -> (y, cache)")
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        """dx, dp from dy; dp is None if frozen (no weight-gradient kernel runs), dx is None if not needed or x is integer."""
+        raise TypeError(f"{self!r} has no backward pass; define backward(self, dy, cache, frozen=False, need_dx=True) -> (dx, dp)")
+
+    def tangent_forward(self, tx, cache, tp=None):
+        """ty, tcache: how y moves when x moves along tx and the parameters along tp."""
+        raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_forward")
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        """dx, tdx, tdp: backward, and how its results move along the same direction."""
+        raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_backward")
+
+    def statistics(self, cache):
+        """Batch statistics of one forward pass, read from its cache: {name: ...}; empty for all but BatchNorm."""
+        return {}
+
+    def flops(self, shape):
+        """Floating-point operations of one forward pass of one sample (a multiply-add counts two)."""
+        return sum(int(np.prod(s)) for s in _arrays(self.output_shape(shape)))
+
+    @cached_property
+    def layout(self):
+        """Where the parameters lie in the one vector; it follows from the structure and never changes."""
+        return Layout.of(self)
+
+    @property
+    def has_tangents(self):
+        """Whether the tangent passes are given, here and in every part."""
+        own = self.children or type(self).tangent_backward is not Layer.tangent_backward
+        return bool(own) and all(child.has_tangents for child in self.children.values())
+
+    def init(self, rng=0, dtype=np.float32):
+        """Fresh Parameters; `rng` is a numpy Generator or a seed. The draws are made in float64, so both dtypes start at one point."""
+        rng = np.random.default_rng(rng)
+        p = Parameters(np.zeros(self.layout.size, dtype), self.layout)
+        done = set()
+
+        def visit(layer, p):
+            for name, child in layer.children.items():
+                visit(child, p.child(name))
+            if not layer.children and id(layer) not in done:
+                done.add(id(layer))
+                for name, value in layer.initial(rng).items():
+                    p[name][...] = value
+
+        visit(self, p)
+        return p
+
+    def arguments(self):
+        """What stands between the parentheses of its repr."""
+        return ""
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.arguments()})"
+
+    def summary(self, shape, batch=1, dtype=np.float32):
+        """A table of layers, output shapes, parameters, bytes and flops for an input of `shape` (without batch); print it."""
+        from .summary import Summary
+        return Summary(self, shape, batch, dtype)
+
+
+class LinearMap(Layer):
+    """A fixed linear map: y = A x, so dx = A' dy, and both tangents pass through the same two maps.
+
+    A subclass gives `apply(x) -> y, cache` and `transpose(dy, cache) -> dx`; `again(tx, cache) -> ty` where A depends on the cache.
+    """
+
+    def apply(self, x, run):
+        raise TypeError(f"{self!r}: define apply(self, x, run) -> (y, cache)")
+
+    def again(self, tx, cache):
+        return self.apply(tx, None)[0]
+
+    def forward(self, p, x, run):
+        return self.apply(x, run)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        return self.transpose(dy, cache) if need_dx else None, None if frozen else {}
+
+    def tangent_forward(self, tx, cache, tp=None):
+        return None if tx is None else self.again(tx, cache), None
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        dx, tdp = self.backward(dy, cache, frozen, need_dx)
+        return dx, self.transpose(tdy, cache) if need_dx and tdy is not None else None, tdp
+
+
+def add(*terms):
+    """The sum of the terms that are not None, or None: a tangent of None is exactly zero."""
+    terms = [term for term in terms if term is not None]
+    return sum(terms[1:], terms[0]) if terms else None
+
+
+def pair(value, name):
+    """(vertical, horizontal) from an integer or a pair of integers; raises ValueError otherwise."""
+    values = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
+        raise ValueError(f"{name}: expected an integer or a pair of integers (vertical, horizontal), got {value!r}")
+    return int(values[0]), int(values[1])
+
+
+def brief(pair):
+    """A pair as its repr shows it: one number where both agree."""
+    return str(pair[0] if pair[0] == pair[1] else pair)
+
+
+def expect(layer, condition, expected, got, advice=""):
+    """Raise ValueError `layer: expected x ..., got ...; advice` unless the condition holds."""
+    if not condition:
+        got = tuple(g.shape for g in got) if isinstance(got, tuple) and got and hasattr(got[0], "shape") else getattr(got, "shape", got)
+        raise ValueError(f"{layer!r}: expected x {expected}, got {got}" + (f"; {advice}" if advice else ""))
+
+
+def _arrays(shape):
+    """The shapes in a shape or a (nested) tuple of shapes."""
+    nested = [part for part in shape if isinstance(part, tuple)]
+    return [s for part in nested for s in _arrays(part)] if nested else [shape]
+
+
+# ---- kinks: a finite difference across one is meaningless, so the checks ask which side every unit is on
+
+_kinks = ContextVar("kinks", default=None)
+
+
+@contextmanager
+def record_kinks():
+    """Collect, in a list, which piece every piecewise-linear unit is on during the passes in this block; for the checks only."""
+    seen = []
+    token = _kinks.set(seen)
+    try:
+        yield seen
+    finally:
+        _kinks.reset(token)
+
+
+def kink(piece):
+    """Tell the checks which piece each unit is on: an array of booleans or indices, computed only if somebody asks."""
+    seen = _kinks.get()
+    if seen is not None:
+        seen.append(hash(np.ascontiguousarray(piece()).tobytes()))
+
+
+# ---- non-finite numbers: the training loop repeats a bad step in this block to learn where it went wrong
+
+_watching = ContextVar("watching", default=False)
+
+
+@contextmanager
+def watch_finite():
+    """In this block every network checks what its layers return and raises NonFiniteError with the name of the first bad one."""
+    token = _watching.set(True)
+    try:
+        yield
+    finally:
+        _watching.reset(token)
+
+
+def watch(layer, path, y):
+    """Raise NonFiniteError if somebody watches and y, an array or a tuple of them, holds inf or nan."""
+    if _watching.get() and not layer.children:
+        for array in y if isinstance(y, tuple) else (y,):
+            if not np.isfinite(array).all():
+                raise NonFiniteError(f"the output of {'.'.join(path)} {layer!r} is not finite")

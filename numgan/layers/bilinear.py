@@ -1,0 +1,198 @@
+"""Dense, Conv2d and ConvTranspose2d: one law, y = x * W + b, linear in x and linear in W, over three kernels each.
+
+`*` is the layer's product, `dy *' W` its transpose in x and `x' * dy` its transpose in W:
+
+    forward            y   = x * W + b
+    backward           dx  = dy *' W                    dW  = x' * dy                   db  = sum dy
+    tangent_forward    ty  = tx * W + x * tW + tb
+    tangent_backward   tdx = tdy *' W + dy *' tW        tdW = tx' * dy + x' * tdy       tdb = sum tdy
+"""
+
+import numpy as np
+
+from .. import _kernels as kernels
+from ..initializers import fans, he
+from .base import Layer, add, brief, expect, pair
+
+
+class Bilinear(Layer):
+    """y = x * W + b. A subclass gives the product and its two transposes, and the shape of W."""
+
+    def _setup(self, bias, init):
+        self.bias, self.initializer = bool(bias), init
+
+    def shapes(self):
+        return {"W": self.weight_shape} | ({"b": (self.features,)} if self.bias else {})
+
+    def initial(self, rng):
+        fan_in, fan_out = fans(self.weight_shape, transposed=isinstance(self, ConvTranspose2d))
+        W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
+        return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
+
+    def forward(self, p, x, run):
+        self.check(x)
+        W = p["W"]
+        return self.product(x, W, p["b"] if self.bias else None), (x, W)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, W = cache
+        dx = self.input_gradient(dy, W, x.shape) if need_dx else None
+        return dx, None if frozen else self._gradients(self.weight_gradient(x, dy), dy)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        x, W = cache
+        tW = None if tp is None else tp["W"]
+        ty = add(None if tx is None else self.product(tx, W, None), None if tW is None else self.product(x, tW, None))
+        if tp is not None and self.bias:
+            ty = ty + tp["b"]
+        return ty, (tx, tW)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        (x, W), (tx, tW) = cache, tcache
+        dx = tdx = tdp = None
+        if need_dx:
+            dx = self.input_gradient(dy, W, x.shape)
+            tdx = add(None if tdy is None else self.input_gradient(tdy, W, x.shape),
+                      None if tW is None else self.input_gradient(dy, tW, x.shape))
+        if not frozen:
+            tdp = self._gradients(add(None if tx is None else self.weight_gradient(tx, dy),
+                                      None if tdy is None else self.weight_gradient(x, tdy)), tdy)
+        return dx, tdx, tdp
+
+    def _gradients(self, dW, dy):
+        db = {"b": None if dy is None else dy.reshape(-1, self.features).sum(axis=0)} if self.bias else {}
+        return {"W": dW} | db
+
+
+class Dense(Bilinear):
+    """y = x W + b          x (..., I)   W (I, O)   b (O,)   y (..., O)
+
+    Raises ValueError if the last axis of x is not I.
+    """
+
+    def __init__(self, inputs, outputs, bias=True, init=he):
+        self.inputs, self.features = int(inputs), int(outputs)
+        self.weight_shape = self.inputs, self.features
+        self._setup(bias, init)
+
+    def check(self, x):
+        expect(self, x.ndim >= 2 and x.shape[-1] == self.inputs, f"(N, {self.inputs})", x,
+               "add Flatten() before it" if x.ndim > 2 and np.prod(x.shape[1:]) == self.inputs else "")
+
+    def output_shape(self, shape):
+        expect(self, shape and shape[-1] == self.inputs, f"({self.inputs},) per sample", shape,
+               "add Flatten() before it" if len(shape) > 1 and np.prod(shape) == self.inputs else "")
+        return *shape[:-1], self.features
+
+    def flops(self, shape):
+        return int(np.prod(shape[:-1])) * self.features * (2 * self.inputs + self.bias)
+
+    def product(self, x, W, b):
+        return kernels.matmul(x.reshape(-1, self.inputs), W, b).reshape(*x.shape[:-1], self.features)
+
+    def input_gradient(self, dy, W, shape):
+        return kernels.matmul(dy.reshape(-1, self.features), W.T).reshape(shape)
+
+    def weight_gradient(self, x, dy):
+        return kernels.dense_weight_gradient(x.reshape(-1, self.inputs), dy.reshape(-1, self.features))
+
+    def arguments(self):
+        return f"{self.inputs}, {self.features}" + ("" if self.bias else ", bias=False")
+
+
+class _Window(Bilinear):
+    """What the two convolutions share: channels, kernel, stride and padding, and their checks."""
+
+    def __init__(self, inputs, outputs, kernel, stride=1, padding=0, bias=True, init=he):
+        self.inputs, self.features = int(inputs), int(outputs)
+        name = type(self).__name__
+        self.kernel, self.stride, self.padding = pair(kernel, f"{name} kernel"), pair(stride, f"{name} stride"), pair(padding, f"{name} padding")
+        if min(self.kernel) < 1 or min(self.stride) < 1 or min(self.padding) < 0:
+            raise ValueError(f"{name}: expected kernel and stride >= 1 and padding >= 0, got {kernel}, {stride}, {padding}")
+        self._setup(bias, init)
+
+    def check(self, x):
+        expect(self, x.ndim == 4 and x.shape[3] == self.inputs, f"(N, H, W, {self.inputs})", x)
+
+    def arguments(self):
+        rest = [f"kernel={brief(self.kernel)}"]
+        rest += [f"{name}={brief(value)}" for name, value, default in
+                 (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0)), ("output_padding", getattr(self, "output_padding", (0, 0)), (0, 0)))
+                 if value != default]
+        return ", ".join([f"{self.inputs}, {self.features}", *rest] + ([] if self.bias else ["bias=False"]))
+
+
+class Conv2d(_Window):
+    """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] W[i,j,c,o] + b[o]
+
+    x (N, H, W, I)   W (KH, KW, I, O)   b (O,)   y (N, HO, WO, O)   HO = (H + 2 p - KH) // s + 1
+
+    kernel, stride s and padding p are integers or pairs (vertical, horizontal).
+    Raises ValueError if x has other channels or the window does not fit.
+    """
+
+    @property
+    def weight_shape(self):
+        return *self.kernel, self.inputs, self.features
+
+    def output_shape(self, shape):
+        expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
+        size = kernels.output_size(shape[:2], self.kernel, self.stride, self.padding)
+        expect(self, min(size) > 0, f"at least {self.kernel} after padding", shape)
+        return *size, self.features
+
+    def flops(self, shape):
+        h, w, o = self.output_shape(shape)
+        return h * w * o * (2 * self.kernel[0] * self.kernel[1] * self.inputs + self.bias)
+
+    def product(self, x, W, b):
+        return kernels.conv2d(x, W, self.stride, self.padding, b)
+
+    def input_gradient(self, dy, W, shape):
+        return kernels.conv2d_input_gradient(dy, W, self.stride, self.padding, shape[1:3])
+
+    def weight_gradient(self, x, dy):
+        return kernels.conv2d_weight_gradient(x, dy, self.kernel, self.stride, self.padding)
+
+
+class ConvTranspose2d(_Window):
+    """The transpose of the convolution whose weight it holds: its forward is that one's input gradient, no flip (Dumoulin and Visin 2016, ch. 4).
+
+    x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
+
+    A stride-s convolution maps s input sizes to one output size; output_padding (less than s) says which one is meant.
+    Raises ValueError if x has other channels, or output_padding >= stride.
+    """
+
+    def __init__(self, inputs, outputs, kernel, stride=1, padding=0, output_padding=0, bias=True, init=he):
+        super().__init__(inputs, outputs, kernel, stride, padding, bias, init)
+        self.output_padding = pair(output_padding, "ConvTranspose2d output_padding")
+        if any(not 0 <= o < s for o, s in zip(self.output_padding, self.stride)):
+            raise ValueError(f"ConvTranspose2d: expected 0 <= output_padding < stride, got {output_padding} at stride {stride}")
+
+    @property
+    def weight_shape(self):
+        return *self.kernel, self.features, self.inputs
+
+    def _size(self, size):
+        return tuple((n - 1) * s - 2 * p + k + o for n, s, p, k, o in
+                     zip(size, self.stride, self.padding, self.kernel, self.output_padding))
+
+    def output_shape(self, shape):
+        expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
+        size = self._size(shape[:2])
+        expect(self, min(size) > 0, "large enough for its padding", shape)
+        return *size, self.features
+
+    def flops(self, shape):
+        h, w, o = self.output_shape(shape)
+        return shape[0] * shape[1] * self.inputs * 2 * self.kernel[0] * self.kernel[1] * o + self.bias * h * w * o
+
+    def product(self, x, W, b):
+        return kernels.conv2d_input_gradient(x, W, self.stride, self.padding, self._size(x.shape[1:3]), b)
+
+    def input_gradient(self, dy, W, shape):
+        return kernels.conv2d(dy, W, self.stride, self.padding)
+
+    def weight_gradient(self, x, dy):
+        return kernels.conv2d_weight_gradient(dy, x, self.kernel, self.stride, self.padding)

@@ -1,0 +1,51 @@
+"""Embedding: a table of vectors, one for each class; the same as a one-hot input to a Dense layer without bias."""
+
+import numpy as np
+
+from ..initializers import normal
+from .base import Layer, expect
+
+
+class Embedding(Layer):
+    """y = W[c]          c (N,) integers in 0..K-1   W (K, E)   y (N, E); dx is None, integers have no derivative
+
+    Raises ValueError if c is not integer or out of range (an off-by-one label would otherwise train without a word).
+    """
+
+    def __init__(self, classes, features, init=normal(1.0)):
+        self.classes, self.features, self.initializer = int(classes), int(features), init
+
+    def shapes(self):
+        return {"W": (self.classes, self.features)}
+
+    def initial(self, rng):
+        return {"W": self.initializer(rng, (self.classes, self.features), self.classes, self.features)}
+
+    def output_shape(self, shape):
+        return *shape, self.features
+
+    def flops(self, shape):
+        return 0
+
+    def forward(self, p, x, run):
+        expect(self, np.issubdtype(getattr(x, "dtype", None), np.integer), "as an array of integer labels", getattr(x, "dtype", type(x).__name__))
+        expect(self, x.size == 0 or 0 <= x.min() <= x.max() < self.classes, f"with labels 0..{self.classes - 1}",
+               f"labels {x.min() if x.size else ''}..{x.max() if x.size else ''}")
+        return p["W"][x], x
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        return None, None if frozen else {"W": self._scatter(dy, cache)}
+
+    def _scatter(self, dy, labels):
+        dW = np.zeros((self.classes, self.features), dy.dtype)
+        np.add.at(dW, labels, dy)
+        return dW
+
+    def tangent_forward(self, tx, cache, tp=None):
+        return None if tp is None else tp["W"][cache], None
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        return None, None, None if frozen else {"W": None if tdy is None else self._scatter(tdy, cache)}
+
+    def arguments(self):
+        return f"{self.classes}, {self.features}"

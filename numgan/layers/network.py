@@ -1,0 +1,282 @@
+"""A network is a layer: Sequential, Residual, Skip, Parallel and Condition put layers together and are layers again.
+
+Every pass of a network is its children's passes in order, forwards or backwards. Gradients of the parts are gathered into
+one vector in the form of the parameters. `p.child(name)` is the part of the parameters that a child sees.
+"""
+
+import numpy as np
+
+from ..parameters import gather
+from .base import Layer, add, expect, watch
+
+
+class Network(Layer):
+    """A layer made of layers, `children` {name: layer}; the common part of everything in this file."""
+
+    def _enter(self, name, p, x, run):
+        """The forward pass of the child `name`."""
+        run = run.child(name)
+        y, cache = self.children[name].forward(p.child(name), x, run)
+        watch(self.children[name], run.path, y)
+        return y, cache
+
+    def _gather(self, parts, like):
+        return gather(self.layout, parts, like.dtype)
+
+    def statistics(self, cache):
+        found = {name: child.statistics(part) for (name, child), part in zip(self.children.items(), cache)}
+        return {name: value for name, value in found.items() if value}
+
+    def __repr__(self):
+        rows = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.children.items()]
+        return f"{type(self).__name__}(" + "".join(f"\n  {row}" for row in rows) + ("\n)" if rows else ")")
+
+
+def _child(p, name):
+    return None if p is None else p.child(name)
+
+
+class Sequential(Network):
+    """y = f_k(... f_1(x)); `net[:k]` and `net[k:]` are networks over the same parameters, `net[i]` is a layer; Sequential() is the identity."""
+
+    def __init__(self, *layers):
+        self._set({str(i): layer for i, layer in enumerate(layers)})
+
+    def _set(self, children):
+        for name, child in children.items():
+            if not isinstance(child, Layer):
+                raise TypeError(f"{type(self).__name__}: expected layers, got {child!r} at {name}")
+        self.children = children
+        trained = [i for i, child in enumerate(children.values()) if child.layout.size]
+        self._first = trained[0] if trained else len(children)      # nobody below this layer needs a dx to train it
+
+    def __len__(self):
+        return len(self.children)
+
+    def __getitem__(self, place):
+        if not isinstance(place, slice):
+            return list(self.children.values())[place]
+        part = type(self)()
+        part._set(dict(list(self.children.items())[place]))
+        return part
+
+    def output_shape(self, shape):
+        for child in self.children.values():
+            shape = child.output_shape(shape)
+        return shape
+
+    def flops(self, shape):
+        total = 0
+        for child in self.children.values():
+            total, shape = total + child.flops(shape), child.output_shape(shape)
+        return total
+
+    def forward(self, p, x, run):
+        caches = []
+        for name in self.children:
+            x, cache = self._enter(name, p, x, run)
+            caches.append(cache)
+        return x, tuple(caches)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        parts, like = [], dy
+        for i, (name, child) in reversed(list(enumerate(self.children.items()))):
+            if i < self._first and not need_dx:
+                dy = None
+                break
+            dy, dp = child.backward(dy, cache[i], frozen, need_dx or i > self._first)
+            parts.append((name, dp))
+        return dy, None if frozen else self._gather(parts, _first(like))
+
+    def tangent_forward(self, tx, cache, tp=None):
+        tcaches = []
+        for (name, child), part in zip(self.children.items(), cache):
+            tx, tcache = child.tangent_forward(tx, part, _child(tp, name))
+            tcaches.append(tcache)
+        return tx, tuple(tcaches)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        parts, like = [], dy
+        for i, (name, child) in reversed(list(enumerate(self.children.items()))):
+            if i < self._first and not need_dx:
+                dy = tdy = None
+                break
+            dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, need_dx or i > self._first)
+            parts.append((name, tdp))
+        return dy, tdy, None if frozen else self._gather(parts, _first(like))
+
+
+def _first(arrays):
+    """The first array of a tuple of (tuples of) arrays: it knows the dtype."""
+    return _first(arrays[0]) if isinstance(arrays, tuple) else arrays
+
+
+class Residual(Network):
+    """y = f(x) + s(x); the shortcut s is the identity unless given (He et al. 2016, eq. 1)"""
+
+    def __init__(self, body, shortcut=None):
+        self.children = {"body": body, "shortcut": Sequential() if shortcut is None else shortcut}
+
+    def output_shape(self, shape):
+        one, two = (child.output_shape(shape) for child in self.children.values())
+        expect(self, one == two, "that body and shortcut map to one shape", f"{one} and {two}")
+        return one
+
+    def flops(self, shape):
+        return sum(child.flops(shape) for child in self.children.values()) + int(np.prod(self.output_shape(shape)))
+
+    def forward(self, p, x, run):
+        ys, caches = zip(*(self._enter(name, p, x, run) for name in self.children))
+        expect(self, ys[0].shape == ys[1].shape, "that body and shortcut map to one shape", ys)
+        return ys[0] + ys[1], caches
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        dxs, dps = zip(*(child.backward(dy, part, frozen, need_dx) for child, part in zip(self.children.values(), cache)))
+        return add(*dxs), None if frozen else self._gather(list(zip(self.children, dps)), dy)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        tys, tcaches = zip(*(child.tangent_forward(tx, part, _child(tp, name)) for (name, child), part in zip(self.children.items(), cache)))
+        return add(*tys), tcaches
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        dxs, tdxs, tdps = zip(*(child.tangent_backward(dy, tdy, part, tpart, frozen, need_dx)
+                                for child, part, tpart in zip(self.children.values(), cache, tcache)))
+        return add(*dxs), add(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
+
+
+class Skip(Network):
+    """y = concat(x, f(x)) along channels; nested, it is a U-Net (Ronneberger et al. 2015, figure 1)          x (..., C)   f(x) (..., F)   y (..., C + F)"""
+
+    def __init__(self, body):
+        self.children = {"body": body}
+
+    def output_shape(self, shape):
+        inner = self.children["body"].output_shape(shape)
+        expect(self, inner[:-1] == shape[:-1], "that the body keeps all sizes but the last", f"{shape} -> {inner}")
+        return *shape[:-1], shape[-1] + inner[-1]
+
+    def flops(self, shape):
+        return self.children["body"].flops(shape)
+
+    def forward(self, p, x, run):
+        y, cache = self._enter("body", p, x, run)
+        expect(self, y.shape[:-1] == x.shape[:-1], "that the body keeps all sizes but the last", (x, y))
+        return np.concatenate([x, y], axis=-1), (cache, x.shape)
+
+    def statistics(self, cache):
+        return super().statistics(cache[:1])
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        part, (*_, c) = cache
+        dx, dp = self.children["body"].backward(np.ascontiguousarray(dy[..., c:]), part, frozen, need_dx)
+        return add(dx, dy[..., :c]) if need_dx else None, None if frozen else self._gather([("body", dp)], dy)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        part, shape = cache
+        ty, tcache = self.children["body"].tangent_forward(tx, part, _child(tp, "body"))
+        if tx is None and ty is not None:
+            tx = np.zeros(shape, ty.dtype)
+        return None if ty is None and tx is None else np.concatenate([tx, ty], axis=-1), tcache
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        part, (*_, c) = cache
+        inner = None if tdy is None else np.ascontiguousarray(tdy[..., c:])
+        dx, tdx, tdp = self.children["body"].tangent_backward(np.ascontiguousarray(dy[..., c:]), inner, part, tcache, frozen, need_dx)
+        if need_dx:
+            dx, tdx = dx + dy[..., :c], add(tdx, None if tdy is None else tdy[..., :c])
+        return dx, tdx, None if frozen else self._gather([("body", tdp)], dy)
+
+
+class Parallel(Network):
+    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array of a tuple, such as an image and its label"""
+
+    def __init__(self, *layers):
+        self.children = {str(i): layer for i, layer in enumerate(layers)}
+
+    def output_shape(self, shapes):
+        expect(self, len(shapes) == len(self.children), f"a tuple of {len(self.children)} shapes", shapes)
+        return tuple(child.output_shape(shape) for child, shape in zip(self.children.values(), shapes))
+
+    def flops(self, shapes):
+        return sum(child.flops(shape) for child, shape in zip(self.children.values(), shapes))
+
+    def forward(self, p, x, run):
+        expect(self, isinstance(x, tuple) and len(x) == len(self.children), f"a tuple of {len(self.children)} arrays", x)
+        return tuple(zip(*(self._enter(name, p, part, run) for name, part in zip(self.children, x))))
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        dxs, dps = zip(*(child.backward(d, part, frozen, need_dx) for child, d, part in zip(self.children.values(), dy, cache)))
+        return dxs if need_dx else None, None if frozen else self._gather(list(zip(self.children, dps)), _first(dy))
+
+    def tangent_forward(self, tx, cache, tp=None):
+        tx = (None,) * len(self.children) if tx is None else tx
+        return tuple(zip(*(child.tangent_forward(t, part, _child(tp, name))
+                           for (name, child), t, part in zip(self.children.items(), tx, cache))))
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        tdy = (None,) * len(self.children) if tdy is None else tdy
+        dxs, tdxs, tdps = zip(*(child.tangent_backward(d, td, part, tpart, frozen, need_dx)
+                                for child, d, td, part, tpart in zip(self.children.values(), dy, tdy, cache, tcache)))
+        return dxs if need_dx else None, tdxs if need_dx else None, None if frozen else self._gather(list(zip(self.children, tdps)), _first(dy))
+
+
+class Condition(Network):
+    """(h, c) -> (f(concat(h, c)), c): a layer that sees the condition c beside its input, and hands c on to the next
+
+    h (N, ..., H)   c (N, C), repeated over the axes between   f((N, ..., H + C)); the gradients of c add up along the way.
+    """
+
+    def __init__(self, layer):
+        self.children = {"layer": layer}
+
+    def output_shape(self, shapes):
+        h, c = shapes
+        return self.children["layer"].output_shape((*h[:-1], h[-1] + c[-1])), c
+
+    def flops(self, shapes):
+        h, c = shapes
+        return self.children["layer"].flops((*h[:-1], h[-1] + c[-1]))
+
+    def forward(self, p, x, run):
+        expect(self, isinstance(x, tuple) and len(x) == 2 and x[1].ndim == 2 and len(x[0]) == len(x[1]), "a tuple h (N, ..., H), c (N, C)", x)
+        h, c = x
+        y, cache = self._enter("layer", p, self._join(h, c, h.shape), run)
+        return (y, c), (cache, h.shape, c.shape)
+
+    def statistics(self, cache):
+        return super().statistics(cache[:1])
+
+    @staticmethod
+    def _join(h, c, shape):
+        n, *between, _ = shape
+        return np.concatenate([h, np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))], axis=-1)
+
+    @staticmethod
+    def _part(dx, dc, shape):
+        """The gradient of the concatenation, parted into dh and the sum over places, plus the dc that came from above."""
+        if dx is None:
+            return None, dc
+        dh, places = dx[..., :shape[-1]], dx[..., shape[-1]:]
+        return np.ascontiguousarray(dh), add(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        (dy, dc), (part, shape, _) = dy, cache
+        dx, dp = self.children["layer"].backward(dy, part, frozen, need_dx)
+        return self._part(dx, dc, shape) if need_dx else None, None if frozen else self._gather([("layer", dp)], dy)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        (th, tc), (part, *shapes) = (None, None) if tx is None else tx, cache
+        joined = None
+        if th is not None or tc is not None:
+            dtype = (tc if th is None else th).dtype
+            joined = self._join(*(np.zeros(shape, dtype) if t is None else t for t, shape in zip((th, tc), shapes)), shapes[0])
+        ty, tcache = self.children["layer"].tangent_forward(joined, part, _child(tp, "layer"))
+        return (ty, tc), tcache
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        (dy, dc), (tdy, tdc), (part, shape, _) = dy, (None, None) if tdy is None else tdy, cache
+        dx, tdx, tdp = self.children["layer"].tangent_backward(dy, tdy, part, tcache, frozen, need_dx)
+        tdp = None if frozen else self._gather([("layer", tdp)], dy)
+        if not need_dx:
+            return None, None, tdp
+        return self._part(dx, dc, shape), self._part(tdx, tdc, shape), tdp

@@ -1,0 +1,188 @@
+"""BatchNorm, InstanceNorm, LayerNorm, PixelNorm: one law, over different axes.
+
+    xhat = (x - mean x) r        r = 1 / sqrt(mean (x - mean x)^2 + eps)        y = gain xhat + bias
+
+Its derivative is one operator, P(d) = r (d - mean d - xhat mean(d xhat)), which is its own transpose, so it serves twice:
+
+    forward            y     = gain xhat + bias
+    backward           dx    = P(dxhat)           dxhat = gain dy         dgain = sum dy xhat      dbias = sum dy
+    tangent_forward    ty    = gain txhat + tgain xhat + tbias            txhat = P(tx)
+    tangent_backward   tdx   = P(tdxhat) + what P itself moves by: see the code
+"""
+
+import numpy as np
+
+from ..initializers import normal
+from .base import Layer, Run, add, expect
+
+
+class Normalization(Layer):
+    """The law above. A subclass gives the axes of the mean; gain and bias (C,) belong to the last axis.
+
+    PixelNorm has no mean subtracted and no gain; BatchNorm can use measured statistics, which are constants.
+    """
+
+    affine = centred = True
+
+    def __init__(self, channels, eps=1e-5, init=normal(0.0, 1.0)):
+        self.channels, self.eps, self.initializer = int(channels), eps, init
+
+    def shapes(self):
+        return {"gain": (self.channels,), "bias": (self.channels,)} if self.affine else {}
+
+    def initial(self, rng):
+        shape = (self.channels,)
+        return {"gain": self.initializer(rng, shape, 1, 1), "bias": np.zeros(shape)} if self.affine else {}
+
+    def axes(self, x):
+        raise TypeError(f"{self!r}: define axes(x), the axes that the mean is taken over")
+
+    def _check(self, x):
+        expect(self, x.ndim >= 2 and x.shape[-1] == self.channels, f"(N, ..., {self.channels})", x)
+
+    def output_shape(self, shape):
+        expect(self, self.channels in (None, shape[-1]), f"(..., {self.channels})", shape)
+        return shape
+
+    def flops(self, shape):
+        return 8 * int(np.prod(shape))
+
+    def _statistics(self, x, run):
+        """mean and 1/r^2 - eps, and whether they depend on x."""
+        mean = x.mean(axis=self.axes(x), keepdims=True) if self.centred else x.dtype.type(0)
+        return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), True
+
+    def forward(self, p, x, run):
+        self._check(x)
+        mean, variance, live = self._statistics(x, run)
+        r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
+        xhat = (x - mean) * r
+        gain = p["gain"] if self.affine else None
+        y = xhat * gain + p["bias"] if self.affine else xhat
+        return y, (xhat, r, gain, live, mean, variance)
+
+    def _operator(self, d, xhat, r, live):
+        """P(d), and mean(d xhat) for those who differentiate it."""
+        if not live:
+            return d * r, None
+        axes = self.axes(xhat)
+        share = (d * xhat).mean(axis=axes, keepdims=True)
+        centre = d.mean(axis=axes, keepdims=True) if self.centred else 0
+        return (d - centre - xhat * share) * r, share
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        xhat, r, gain, live, *_ = cache
+        dx = self._operator(dy if gain is None else dy * gain, xhat, r, live)[0] if need_dx else None
+        return dx, None if frozen else self._gradients(dy * xhat, dy)
+
+    def _gradients(self, dgain, dbias):
+        if not self.affine:
+            return {}
+        return {name: None if d is None else d.reshape(-1, self.channels).sum(axis=0) for name, d in (("gain", dgain), ("bias", dbias))}
+
+    def tangent_forward(self, tx, cache, tp=None):
+        xhat, r, gain, live, *_ = cache
+        txhat = None if tx is None else self._operator(tx, xhat, r, live)[0]
+        tgain = tp["gain"] if self.affine and tp is not None else None
+        if txhat is None and tgain is None:
+            return None, (None, None, None)
+        ty = txhat if gain is None or txhat is None else txhat * gain
+        if tgain is not None:
+            ty = add(ty, xhat * tgain + tp["bias"])
+        return ty, (tx, txhat, tgain)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        (xhat, r, gain, live, *_), (tx, txhat, tgain) = cache, tcache
+        tdp = None
+        if not frozen:
+            tdp = self._gradients(add(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
+        if not need_dx:
+            return None, None, tdp
+        d = dy if gain is None else dy * gain
+        dx, share = self._operator(d, xhat, r, live)                # dx = r (d - mean d - xhat share), share = mean(d xhat)
+        td = add(None if tdy is None else tdy if gain is None else tdy * gain, None if tgain is None else dy * tgain)
+        tdx = None if td is None else self._operator(td, xhat, r, live)[0]
+        if txhat is not None and live:                              # the product rule on r, xhat and share in the line above
+            axes = self.axes(xhat)
+            tr_over_r = -r * (xhat * tx).mean(axis=axes, keepdims=True)
+            tshare = (d * txhat).mean(axis=axes, keepdims=True)
+            tdx = add(tdx, dx * tr_over_r - (txhat * share + xhat * tshare) * r)
+        return dx, tdx, tdp
+
+    def arguments(self):
+        return str(self.channels)
+
+
+class BatchNorm(Normalization):
+    """The law over all axes but the last          x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
+
+    With measured statistics in `run` (see `measure`) mean and variance are constants, as for sampling; forward never updates them.
+    Raises ValueError if a channel has fewer than two values and no measured statistics are given.
+    """
+
+    def axes(self, x):
+        return tuple(range(x.ndim - 1))
+
+    def _statistics(self, x, run):
+        if run.statistics:
+            return run.statistics["mean"].astype(x.dtype), run.statistics["variance"].astype(x.dtype), False
+        expect(self, x.size != x.shape[-1], "with at least two values per channel", x, "use a larger batch, or measured statistics")
+        return super()._statistics(x, run)
+
+    def statistics(self, cache):
+        *_, live, mean, variance = cache
+        return {"mean": mean.reshape(-1), "variance": variance.reshape(-1)} if live else {}
+
+
+class InstanceNorm(Normalization):
+    """The law over each picture's own pixels          x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, eq. 4)"""
+
+    def _check(self, x):
+        expect(self, x.ndim == 4 and x.shape[-1] == self.channels, f"(N, H, W, {self.channels})", x)
+
+    def axes(self, x):
+        return 1, 2
+
+
+class LayerNorm(Normalization):
+    """The law over each sample's own entries          x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)"""
+
+    def axes(self, x):
+        return tuple(range(1, x.ndim))
+
+
+class PixelNorm(Normalization):
+    """y = x / sqrt(mean over channels of x^2 + eps)          x (..., C); no parameters   (Karras et al. 2018, section 4.2)"""
+
+    affine = centred = False
+    channels = None
+
+    def __init__(self, eps=1e-8):
+        self.eps = eps
+
+    def _check(self, x):
+        expect(self, x.ndim >= 2, "(N, ..., C)", x)
+
+    def axes(self, x):
+        return (x.ndim - 1,)
+
+    def arguments(self):
+        return ""
+
+
+def measure(net, p, inputs, seed=None):
+    """Statistics of every BatchNorm of `net` over a list of input batches, for `Run(statistics=...)`: {layer name: {...}} by nesting.
+
+    The batches are pooled: mean = mean of means, variance = mean of (variance + mean^2) - mean^2 (batches of one size).
+    Sampling with them makes a sample independent of its neighbours in the batch. Returns {} if there is no BatchNorm.
+    """
+    found = [net.statistics(net.forward(p, x, Run(seed))[1]) for x in inputs]
+
+    def pool(trees):
+        if "variance" in trees[0]:
+            mean = np.mean([tree["mean"] for tree in trees], axis=0)
+            square = np.mean([tree["variance"] + tree["mean"] ** 2 for tree in trees], axis=0)
+            return {"mean": mean, "variance": np.maximum(square - mean**2, 0)}
+        return {name: pool([tree[name] for tree in trees]) for name in trees[0]}
+
+    return pool(found) if found else {}

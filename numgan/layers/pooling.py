@@ -1,0 +1,81 @@
+"""Pooling: averages are a fixed linear map; maxima are one too, once it is known who won."""
+
+import numpy as np
+
+from .. import _kernels as kernels
+from .base import LinearMap, brief, expect, kink, pair
+
+
+class _Pool(LinearMap):
+    """Windows of `kernel`, every `stride` (the kernel's size by default), over an input padded by `padding`."""
+
+    def __init__(self, kernel, stride=None, padding=0):
+        name = type(self).__name__
+        self.kernel = pair(kernel, f"{name} kernel")
+        self.stride = self.kernel if stride is None else pair(stride, f"{name} stride")
+        self.padding = pair(padding, f"{name} padding")
+        if min(self.kernel) < 1 or min(self.stride) < 1 or any(not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel)):
+            raise ValueError(f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, got {kernel}, {stride}, {padding}")
+
+    def output_shape(self, shape):
+        expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
+        size = kernels.output_size(shape[:2], self.kernel, self.stride, self.padding)
+        expect(self, min(size) > 0, f"at least {self.kernel} after padding", shape)
+        return *size, shape[2]
+
+    def flops(self, shape):
+        return int(np.prod(self.output_shape(shape))) * self.kernel[0] * self.kernel[1]
+
+    def arguments(self):
+        return brief(self.kernel) + (f", stride={brief(self.stride)}" if self.stride != self.kernel else "") + (
+            f", padding={brief(self.padding)}" if self.padding != (0, 0) else "")
+
+
+class MaxPool2d(_Pool):
+    """y = max over the window          x (N, H, W, C)   y (N, HO, WO, C)   HO = (H + 2 p - KH) // s + 1
+
+    The first of equal entries wins; padding never does.
+    """
+
+    def apply(self, x, run):
+        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        y, index = kernels.max_pool2d(x, self.kernel, self.stride, self.padding)
+        kink(lambda: index)
+        return y, (index, x.shape)
+
+    def again(self, tx, cache):
+        index, (n, h, w, c) = cache
+        flat = index.reshape(n, -1, c)
+        return np.take_along_axis(tx.reshape(n, h * w, c), flat, axis=1).reshape(index.shape)
+
+    def transpose(self, dy, cache):
+        index, shape = cache
+        return kernels.max_pool2d_gradient(dy, index, shape[1:3])
+
+
+class AvgPool2d(_Pool):
+    """y = mean over the window, zeros of the padding included          x (N, H, W, C)   y (N, HO, WO, C)"""
+
+    def _taps(self, padded, size):
+        """The padded input (N, HP, WP, C) as each kernel tap sees it."""
+        (s, t), (h, w) = self.stride, size
+        for i in range(self.kernel[0]):
+            for j in range(self.kernel[1]):
+                yield padded[:, i:i + s * (h - 1) + 1:s, j:j + t * (w - 1) + 1:t]
+
+    def apply(self, x, run):
+        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        return self.again(x, x.shape), x.shape
+
+    def again(self, tx, shape):
+        (p, q), size = self.padding, self.output_shape(shape[1:])[:2]
+        padded = np.pad(tx, ((0, 0), (p, p), (q, q), (0, 0)))
+        return sum(self._taps(padded, size)) / tx.dtype.type(self.kernel[0] * self.kernel[1])
+
+    def transpose(self, dy, shape):
+        (n, h, w, c), (p, q) = shape, self.padding
+        padded = np.zeros((n, h + 2 * p, w + 2 * q, c), dy.dtype)
+        share = dy / dy.dtype.type(self.kernel[0] * self.kernel[1])
+        for tap in self._taps(padded, dy.shape[1:3]):
+            tap += share
+        return np.ascontiguousarray(padded[:, p:p + h, q:q + w])

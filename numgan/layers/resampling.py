@@ -1,0 +1,92 @@
+"""Upsample and PixelShuffle: ways to a larger picture that need no weights."""
+
+import numpy as np
+
+from .base import LinearMap, brief, expect, pair
+
+
+class Upsample(LinearMap):
+    """A picture `factor` times larger          x (N, H, W, C)   y (N, H f, W f, C)
+
+    mode "nearest"   each pixel is repeated
+    mode "bilinear"  y[i] = (1 - t) x[k] + t x[k + 1] along each axis, k + t = (i + 1/2) / f - 1/2, held inside the picture
+                     (pixel centres keep their places, as in align_corners=False elsewhere)
+    """
+
+    def __init__(self, factor=2, mode="nearest"):
+        self.factor, self.mode = pair(factor, "Upsample factor"), mode
+        if min(self.factor) < 1 or mode not in ("nearest", "bilinear"):
+            raise ValueError(f"Upsample: expected factor >= 1 and mode nearest or bilinear, got {factor}, {mode!r}")
+
+    def output_shape(self, shape):
+        expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
+        return shape[0] * self.factor[0], shape[1] * self.factor[1], shape[2]
+
+    def apply(self, x, run):
+        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        if self.mode == "nearest":
+            return x.repeat(self.factor[0], axis=1).repeat(self.factor[1], axis=2), x.shape
+        return self._stretch(self._stretch(x, 1), 2), x.shape
+
+    def transpose(self, dy, shape):
+        n, h, w, c = shape
+        if self.mode == "nearest":
+            return dy.reshape(n, h, self.factor[0], w, self.factor[1], c).sum(axis=(2, 4))
+        return self._squeeze(self._squeeze(dy, 2), 1)
+
+    def _weights(self, axis, size, dtype):
+        """Lower and upper neighbour of every output row, and t, shaped to multiply along `axis`."""
+        place = (np.arange(size * self.factor[axis - 1]) + 0.5) / self.factor[axis - 1] - 0.5
+        place = place.clip(0, size - 1)
+        low = np.floor(place).astype(int)
+        shape = [1, 1, 1, 1]
+        shape[axis] = -1
+        return low, np.minimum(low + 1, size - 1), (place - low).astype(dtype).reshape(shape)
+
+    def _stretch(self, x, axis):
+        low, high, t = self._weights(axis, x.shape[axis], x.dtype)
+        return x.take(low, axis) * (1 - t) + x.take(high, axis) * t
+
+    def _squeeze(self, dy, axis):
+        size = dy.shape[axis] // self.factor[axis - 1]
+        low, high, t = self._weights(axis, size, dy.dtype)
+        dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1:]), dy.dtype)
+        at = (slice(None),) * axis
+        np.add.at(dx, (*at, low), dy * (1 - t))
+        np.add.at(dx, (*at, high), dy * t)
+        return dx
+
+    def arguments(self):
+        return f"{brief(self.factor)}, {self.mode!r}"
+
+
+class PixelShuffle(LinearMap):
+    """Channels become pixels          x (N, H, W, C f f)   y (N, H f, W f, C)   (Shi et al. 2016, eq. 4)
+
+    y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j]
+    """
+
+    def __init__(self, factor=2):
+        if factor < 1:
+            raise ValueError(f"PixelShuffle: expected factor >= 1, got {factor}")
+        self.factor = int(factor)
+
+    def output_shape(self, shape):
+        f = self.factor
+        expect(self, len(shape) == 3 and shape[2] % (f * f) == 0, f"(H, W, a multiple of {f * f}) per sample", shape)
+        return shape[0] * f, shape[1] * f, shape[2] // (f * f)
+
+    def apply(self, x, run):
+        f = self.factor
+        expect(self, x.ndim == 4 and x.shape[3] % (f * f) == 0, f"(N, H, W, a multiple of {f * f})", x)
+        n, h, w, c = x.shape
+        y = x.reshape(n, h, w, c // (f * f), f, f).transpose(0, 1, 4, 2, 5, 3)
+        return y.reshape(n, h * f, w * f, c // (f * f)), None
+
+    def transpose(self, dy, cache):
+        f, (n, h, w, c) = self.factor, dy.shape
+        dx = dy.reshape(n, h // f, f, w // f, f, c).transpose(0, 1, 3, 5, 2, 4)
+        return dx.reshape(n, h // f, w // f, c * f * f)
+
+    def arguments(self):
+        return str(self.factor)

@@ -1,0 +1,184 @@
+"""Flatten, Reshape, Pad, Crop, Concat, Take: they move numbers and do no arithmetic."""
+
+import numpy as np
+
+from .base import LinearMap, expect
+
+
+class Reshape(LinearMap):
+    """x (N, ...) -> y (N, *shape), same entries in the same order; one entry of shape may be -1"""
+
+    def __init__(self, *shape):
+        self.shape = tuple(int(n) for n in (shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape))
+        if sum(n == -1 for n in self.shape) > 1 or any(n < -1 for n in self.shape):
+            raise ValueError(f"Reshape: expected sizes >= 0 and at most one -1, got {self.shape}")
+
+    def output_shape(self, shape):
+        total, known = int(np.prod(shape)), int(np.prod([n for n in self.shape if n != -1]))
+        fits = total == known if -1 not in self.shape else known and total % known == 0
+        expect(self, fits, f"with {known}{' times some' if -1 in self.shape else ''} entries per sample", shape)
+        return tuple(total // known if n == -1 else n for n in self.shape)
+
+    def apply(self, x, run):
+        return x.reshape(x.shape[0], *self.output_shape(x.shape[1:])), x.shape
+
+    def again(self, tx, shape):
+        return tx.reshape(shape[0], *self.output_shape(shape[1:]))
+
+    def transpose(self, dy, shape):
+        return dy.reshape(shape)
+
+    def flops(self, shape):
+        return 0
+
+    def arguments(self):
+        return ", ".join(map(str, self.shape))
+
+
+class Flatten(Reshape):
+    """x (N, ...) -> y (N, F); of a picture the order is H, W, C (elsewhere it may be C, H, W: Dense rows after it differ)"""
+
+    def __init__(self):
+        super().__init__(-1)
+
+    def arguments(self):
+        return ""
+
+
+class _Border(LinearMap):
+    """A border (top, bottom, left, right), or one integer for all four."""
+
+    def __init__(self, border):
+        border = (border,) * 4 if isinstance(border, (int, np.integer)) else tuple(border)
+        if len(border) != 4 or any(not isinstance(b, (int, np.integer)) or b < 0 for b in border):
+            raise ValueError(f"{type(self).__name__}: expected one integer or (top, bottom, left, right), all >= 0, got {border!r}")
+        self.border = border
+
+    def _add(self, x, mode="constant"):
+        top, bottom, left, right = self.border
+        return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), mode=mode)
+
+    def _cut(self, x):
+        top, bottom, left, right = self.border
+        return np.ascontiguousarray(x[:, top:x.shape[1] - bottom, left:x.shape[2] - right])
+
+    def _resized(self, shape, sign):
+        expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
+        top, bottom, left, right = self.border
+        return shape[0] + sign * (top + bottom), shape[1] + sign * (left + right), shape[2]
+
+    def flops(self, shape):
+        return 0
+
+    def arguments(self):
+        return str(self.border[0] if len(set(self.border)) == 1 else self.border)
+
+
+class Pad(_Border):
+    """A border around the picture: zeros, or the picture mirrored at its edge (mode "reflect", the edge itself not repeated)
+
+    x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C). Raises ValueError if a reflected border is as large as the picture.
+    """
+
+    def __init__(self, border, mode="zero"):
+        super().__init__(border)
+        if mode not in ("zero", "reflect"):
+            raise ValueError(f"Pad: expected mode zero or reflect, got {mode!r}")
+        self.mode = mode
+
+    def output_shape(self, shape):
+        if self.mode == "reflect":
+            top, bottom, left, right = self.border
+            expect(self, max(top, bottom) < shape[0] and max(left, right) < shape[1], "larger than its reflected border", shape)
+        return self._resized(shape, 1)
+
+    def apply(self, x, run):
+        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        self.output_shape(x.shape[1:])
+        return self._add(x, "constant" if self.mode == "zero" else "reflect"), None
+
+    def transpose(self, dy, cache):
+        if self.mode == "zero":
+            return self._cut(dy)
+        top, bottom, left, right = self.border
+        return self._fold(self._fold(dy, 1, top, bottom), 2, left, right)
+
+    @staticmethod
+    def _fold(dy, axis, before, after):
+        """Add both mirrored borders along `axis` back onto the rows that they came from."""
+        dy = np.moveaxis(dy, axis, 0)
+        dx = dy[before:len(dy) - after].copy()
+        dx[1:before + 1] += dy[:before][::-1]
+        dx[len(dx) - after - 1:len(dx) - 1] += dy[len(dy) - after:][::-1]
+        return np.ascontiguousarray(np.moveaxis(dx, 0, axis))
+
+    def arguments(self):
+        return super().arguments() + (f", {self.mode!r}" if self.mode != "zero" else "")
+
+
+class Crop(_Border):
+    """The picture without a border          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)"""
+
+    def output_shape(self, shape):
+        size = self._resized(shape, -1)
+        expect(self, min(size[:2]) > 0, "larger than the border cut off", shape)
+        return size
+
+    def apply(self, x, run):
+        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        self.output_shape(x.shape[1:])
+        return self._cut(x), None
+
+    def transpose(self, dy, cache):
+        return self._add(dy)
+
+
+class Concat(LinearMap):
+    """(a, b, ...) -> one array, side by side along the last axis          a (..., A)   b (..., B)   y (..., A + B + ...)"""
+
+    def output_shape(self, shapes):
+        expect(self, len({tuple(s[:-1]) for s in shapes}) == 1, "a tuple of shapes that differ in the last axis only", shapes)
+        return *shapes[0][:-1], sum(s[-1] for s in shapes)
+
+    def apply(self, x, run):
+        expect(self, isinstance(x, tuple) and len({part.shape[:-1] for part in x}) == 1,
+               "a tuple of arrays that differ in the last axis only", x)
+        return np.concatenate(x, axis=-1), [part.shape for part in x]
+
+    def again(self, tx, shapes):
+        dtype = next(part.dtype for part in tx if part is not None)
+        return np.concatenate([np.zeros(s, dtype) if part is None else part for part, s in zip(tx, shapes)], axis=-1)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        nothing = tx is None or all(part is None for part in tx)
+        return None if nothing else self.again(tx, cache), None
+
+    def transpose(self, dy, shapes):
+        ends = np.cumsum([s[-1] for s in shapes])[:-1]
+        return tuple(np.ascontiguousarray(part) for part in np.split(dy, ends, axis=-1))
+
+    def flops(self, shape):
+        return 0
+
+
+class Take(LinearMap):
+    """(a, b, ...) -> the array at `place`: how a network whose layers hand a condition on drops it at the end"""
+
+    def __init__(self, place=0):
+        self.place = int(place)
+
+    def output_shape(self, shapes):
+        return shapes[self.place]
+
+    def apply(self, x, run):
+        expect(self, isinstance(x, tuple) and len(x) > self.place, f"a tuple of more than {self.place} arrays", x)
+        return x[self.place], len(x)
+
+    def transpose(self, dy, length):
+        return tuple(dy if i == self.place else None for i in range(length))
+
+    def flops(self, shape):
+        return 0
+
+    def arguments(self):
+        return str(self.place)

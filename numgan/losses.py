@@ -1,0 +1,187 @@
+"""Losses: each is a table of (f, f', f''), the mean over the batch taken inside, in forms that do not overflow at |logit| = 1000.
+
+A GAN loss is three curves of D's logit: what D pays on real samples, what D pays on fakes, and what G pays on fakes.
+
+    loss            D on real a        D on fake b         G on fake b         source
+    minimax         softplus(-a)       softplus(b)         -softplus(b)        Goodfellow et al. 2014, eq. 1
+    nonsaturating   softplus(-a)       softplus(b)         softplus(-b)        the same, section 3, last paragraph
+    least_squares   (a - 1)^2 / 2      b^2 / 2             (b - 1)^2 / 2       Mao et al. 2017, eq. 2 with eq. 9's labels
+    hinge           max(0, 1 - a)      max(0, 1 + b)       -b                  Lim and Ye 2017; Miyato et al. 2018, eq. 16, 17
+    wasserstein     -a                 b                   -b                  Arjovsky et al. 2017, Algorithm 1
+
+softplus(-a) = -log sigmoid(a) and softplus(b) = -log(1 - sigmoid(b)), so the first two lines are the paper's logarithms.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Callable
+
+import numpy as np
+
+from .layers.activations import sigmoid, softplus
+from .layers.base import kink
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A scalar function with its first two derivatives, each elementwise over an array."""
+
+    f: Callable
+    d: Callable
+    dd: Callable
+
+    def mean(self, x):
+        """mean f(x), and its derivative f'(x) / size."""
+        return float(self.f(x).mean()), self.d(x) / x.dtype.type(x.size)
+
+    def tangent(self, x, tx):
+        """How the derivative moves when x moves along tx: f''(x) tx / size (the Hessian-vector product)."""
+        return self.dd(x) * tx / x.dtype.type(x.size)
+
+
+def _fold(x):
+    """max(0, x), telling the checks on which side each entry is."""
+    kink(lambda: x > 0)
+    return np.maximum(x, 0)
+
+
+def _bump(x):
+    return sigmoid(x) * sigmoid(-x)
+
+
+_zero, _one = np.zeros_like, np.ones_like
+
+#                       f                              f'                                     f''
+_pay_if_low    = Curve(lambda a: softplus(-a),         lambda a: -sigmoid(-a),                _bump)
+_pay_if_high   = Curve(softplus,                       sigmoid,                               _bump)
+_gain_if_high  = Curve(lambda b: -softplus(b),         lambda b: -sigmoid(b),                 lambda b: -_bump(b))
+_near_one      = Curve(lambda a: (a - 1) ** 2 / 2,     lambda a: a - 1,                       _one)
+_near_zero     = Curve(lambda b: b**2 / 2,             lambda b: b,                           _one)
+_above_one     = Curve(lambda a: _fold(1 - a),         lambda a: -(1 - a > 0).astype(a.dtype), _zero)
+_below_minus   = Curve(lambda b: _fold(1 + b),         lambda b: (1 + b > 0).astype(b.dtype), _zero)
+_down          = Curve(lambda a: -a,                   lambda a: -_one(a),                    _zero)
+_up            = Curve(lambda b: b,                    _one,                                  _zero)
+_square        = Curve(lambda e: e * e,                lambda e: 2 * e,                       lambda e: 2 * _one(e))
+
+
+def _abs(e):
+    kink(lambda: e > 0)
+    return np.abs(e)
+
+
+_absolute      = Curve(_abs,                           np.sign,                               _zero)
+
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """A GAN's two losses over logits a = D(real), b = D(fake), of any shapes; means over all entries, so the two may differ in number."""
+
+    name: str
+    on_real: Curve
+    on_fake: Curve
+    for_generator: Curve
+
+    def discriminator(self, real, fake):
+        """loss, d loss / d real, d loss / d fake"""
+        (one, dreal), (two, dfake) = self.on_real.mean(real), self.on_fake.mean(fake)
+        return one + two, dreal, dfake
+
+    def generator(self, fake):
+        """loss, d loss / d fake"""
+        return self.for_generator.mean(fake)
+
+    def discriminator_tangent(self, real, fake, treal, tfake):
+        """How (dreal, dfake) move when the logits move along treal, tfake."""
+        return self.on_real.tangent(real, treal), self.on_fake.tangent(fake, tfake)
+
+    def generator_tangent(self, fake, tfake):
+        """How dfake moves when the logits move along tfake."""
+        return self.for_generator.tangent(fake, tfake)
+
+    def __repr__(self):
+        return self.name
+
+
+minimax       = AdversarialLoss("minimax",       _pay_if_low, _pay_if_high, _gain_if_high)
+nonsaturating = AdversarialLoss("nonsaturating", _pay_if_low, _pay_if_high, _pay_if_low)
+least_squares = AdversarialLoss("least_squares", _near_one,   _near_zero,   _near_one)
+hinge         = AdversarialLoss("hinge",         _above_one,  _below_minus, _down)
+wasserstein   = AdversarialLoss("wasserstein",   _down,       _up,          _down)
+
+
+def smoothed(loss=nonsaturating, target=0.9):
+    """One-sided label smoothing: D's target on real samples is `target` instead of 1 (Salimans et al. 2016, section 3.4)
+
+        on real:  -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
+
+    Fakes keep target 0: smoothing them too would reinforce G's present mistakes. Raises ValueError for a loss without log-sigmoids.
+    """
+    if loss.on_real is not _pay_if_low or not 0 < target <= 1:
+        raise ValueError(f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target}")
+    curve = Curve(lambda a: softplus(-a) + (1 - target) * a, lambda a: sigmoid(a) - target, _bump)
+    return replace(loss, name=f"smoothed({loss.name}, {target})", on_real=curve)
+
+
+@dataclass(frozen=True)
+class PairLoss:
+    """mean f(y - target) over all entries; y, target of one shape."""
+
+    name: str
+    curve: Curve
+
+    def __call__(self, y, target):
+        """loss, d loss / dy; raises ValueError if the shapes differ."""
+        if y.shape != target.shape:
+            raise ValueError(f"{self.name}: expected target of shape {y.shape}, got {target.shape}")
+        return self.curve.mean(y - target)
+
+    def tangent(self, y, ty, target):
+        """How dy moves when y moves along ty."""
+        return self.curve.tangent(y - target, ty)
+
+    def __repr__(self):
+        return self.name
+
+
+l1 = PairLoss("l1", _absolute)
+l2 = PairLoss("l2", _square)
+
+
+class SoftmaxCrossEntropy:
+    """loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
+
+    Its derivative is (softmax(y) - onehot(c)) / N; the Jacobian of softmax is diag(p) - p p', not its diagonal alone.
+    Raises ValueError for a label out of range.
+    """
+
+    name = "softmax_cross_entropy"
+
+    def __call__(self, y, labels):
+        """loss, d loss / dy"""
+        if labels.shape != y.shape[:1] or labels.size and not 0 <= labels.min() <= labels.max() < y.shape[1]:
+            raise ValueError(f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} "
+                             f"from {labels.min(initial=0)} to {labels.max(initial=0)}")
+        p, rows = softmax(y), np.arange(len(y))
+        shifted = y - y.max(axis=1, keepdims=True)
+        loss = float((np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]).mean())
+        p[rows, labels] -= 1
+        return loss, p / y.dtype.type(len(y))
+
+    def tangent(self, y, ty, labels):
+        """How dy moves when y moves along ty."""
+        p = softmax(y)
+        return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / y.dtype.type(len(y))
+
+    def __repr__(self):
+        return self.name
+
+
+softmax_cross_entropy = SoftmaxCrossEntropy()
+
+
+def softmax(y):
+    """p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)"""
+    e = np.exp(y - y.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+ADVERSARIAL = {loss.name: loss for loss in (minimax, nonsaturating, least_squares, hinge, wasserstein)}

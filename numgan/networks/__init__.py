@@ -1,0 +1,6 @@
+"""Networks that several systems share: each is a function that returns a Sequential, its sizes explicit."""
+
+from .dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator
+from .mlp import mlp
+
+__all__ = ["mlp", "dcgan_generator", "dcgan_discriminator", "pooling_discriminator"]

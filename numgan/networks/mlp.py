@@ -1,0 +1,17 @@
+"""The multilayer perceptron: Dense layers with an activation between them."""
+
+from ..initializers import he
+from ..layers import Dense, ReLU, Sequential
+
+
+def mlp(*sizes, activation=ReLU, last=None, init=he):
+    """Dense(sizes[0], sizes[1]), activation, Dense(sizes[1], sizes[2]), ..., then `last()` instead of the activation, if given
+
+        mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"mlp: expected at least two sizes, input and output, got {sizes}")
+    layers = []
+    for inputs, outputs in zip(sizes, sizes[1:]):
+        layers += [Dense(inputs, outputs, init=init), activation()]
+    return Sequential(*layers[:-1], *([last()] if last else []))

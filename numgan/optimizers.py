@@ -1,0 +1,171 @@
+"""Optimisers: each is one operation on one vector, pure with an adjoint, or in place.
+
+    p1, state1, cache = opt.step(p, g, state)               pure: p, g, state unchanged
+    dp, dg, dstate    = opt.adjoint(dp1, dstate1, cache)    its transpose, for those who differentiate through an update (unrolling)
+    opt.update(p, g, state)                                 in place, for the training loop; bit-equal to `step`, which is a copy and an update
+
+p, g (P,) are vectors; a state is {"step": updates made, one vector (P,) a moment}, made by `opt.start(p)`. The learning
+rate is a number or a schedule. Around the rule itself every optimiser can add an L2 penalty to the gradient (weight_decay:
+g + weight_decay p, the gradient of weight_decay |p|^2 / 2) and hold the weights in [-clip, clip] after the update (WGAN).
+"""
+
+import numpy as np
+
+from .schedules import value_at
+
+_BLOCK = 1 << 15          # entries at a time: temporaries stay in the cache
+
+
+class Optimizer:
+    """The common part: schedules, weight decay before the rule, clipping after it. A subclass gives `moments`, `_rule` and `_rule_adjoint`."""
+
+    moments = ()
+
+    def __init__(self, lr, weight_decay=0.0, clip=None):
+        name = type(self).__name__
+        if not callable(lr) and lr < 0 or weight_decay < 0 or clip is not None and clip <= 0:
+            raise ValueError(f"{name}: expected lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr}, {weight_decay}, {clip}")
+        self.lr, self.weight_decay, self.clip = lr, weight_decay, clip
+
+    def start(self, p):
+        """The state before the first update."""
+        return {"step": 0} | {name: np.zeros_like(p) for name in self.moments}
+
+    def update(self, p, g, state):
+        """Move p and state in place; g is only read."""
+        if p.shape != g.shape:
+            raise ValueError(f"{type(self).__name__}.update: expected g of shape {p.shape}, got {g.shape}")
+        step = state["step"]
+        for i in range(0, p.size, _BLOCK):
+            block = slice(i, i + _BLOCK)
+            here, slope = p[block], g[block]
+            if self.weight_decay:
+                slope = slope + self.weight_decay * here
+            self._rule(here, slope, *(state[name][block] for name in self.moments), step)
+            if self.clip is not None:
+                np.clip(here, -self.clip, self.clip, out=here)
+        state["step"] = step + 1
+
+    def step(self, p, g, state):
+        """p1, state1, cache; nothing that is passed in changes."""
+        p1, state1 = p.copy(), {name: value if name == "step" else value.copy() for name, value in state.items()}
+        self.update(p1, g, state1)
+        return p1, state1, (p, g, state, p1)
+
+    def adjoint(self, dp1, dstate1, cache):
+        """dp, dg, dstate from dp1 and dstate1 ({moment: vector}, or None for zero)."""
+        p, g, state, p1 = cache
+        dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
+        dmoments = [np.zeros_like(p) if dstate1 is None or dstate1.get(name) is None else dstate1[name] for name in self.moments]
+        slope = g + self.weight_decay * p if self.weight_decay else g
+        dg, dmoments = self._rule_adjoint(dp1, dmoments, slope, [state[name] for name in self.moments], state["step"])
+        return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
+
+    def __repr__(self):
+        words = {name: value for name, value in vars(self).items() if value not in (0.0, None) or name == "lr"}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in words.items())})"
+
+
+class SGD(Optimizer):
+    """p1 = p - lr g                                                  momentum = 0
+    m1 = momentum m + g,  p1 = p - lr m1                              heavy ball (Polyak 1964)
+    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True (Sutskever et al. 2013, section 2)
+
+    momentum is a number or a schedule.
+    """
+
+    def __init__(self, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=None):
+        super().__init__(lr, weight_decay, clip)
+        if not callable(momentum) and not 0 <= momentum < 1 or nesterov and not momentum:
+            raise ValueError(f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum}")
+        self.momentum, self.nesterov = momentum, nesterov
+        self.moments = ("m",) if momentum else ()
+
+    def _rule(self, p, g, *rest):
+        *moments, step = rest
+        lr, mu = value_at(self.lr, step), value_at(self.momentum, step)
+        if not moments:
+            p -= lr * g
+            return
+        m, = moments
+        m *= mu
+        m += g
+        p -= lr * (g + mu * m if self.nesterov else m)
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        lr, mu = value_at(self.lr, step), value_at(self.momentum, step)
+        if not dmoments:
+            return -lr * dp1, []
+        dm1 = dmoments[0] - lr * (mu if self.nesterov else 1) * dp1
+        return dm1 - (lr * dp1 if self.nesterov else 0), [mu * dm1]
+
+
+class RMSProp(Optimizer):
+    """v1 = decay v + (1 - decay) g^2,  p1 = p - lr g / (sqrt(v1) + eps)          (Tieleman and Hinton 2012, lecture 6.5)
+
+    The derivative of sqrt at v1 = 0 is defined as 0.
+    """
+
+    moments = ("v",)
+
+    def __init__(self, lr=1e-3, decay=0.99, eps=1e-8, weight_decay=0.0, clip=None):
+        super().__init__(lr, weight_decay, clip)
+        self.decay, self.eps = decay, eps
+
+    def _rule(self, p, g, v, step):
+        v *= self.decay
+        v += (1 - self.decay) * np.square(g)
+        p -= value_at(self.lr, step) * g / (np.sqrt(v) + self.eps)
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        root = np.sqrt(self.decay * moments[0] + (1 - self.decay) * np.square(g))
+        dratio = -value_at(self.lr, step) * dp1
+        dv1 = dmoments[0] - dratio * g / (root + self.eps) ** 2 * _half_inverse(root)
+        return dratio / (root + self.eps) + dv1 * 2 * (1 - self.decay) * g, [self.decay * dv1]
+
+
+class Adam(Optimizer):
+    """m1 = beta1 m + (1 - beta1) g,  v1 = beta2 v + (1 - beta2) g^2                (Kingma and Ba 2015, Algorithm 1)
+    p1 = p - lr mhat / (sqrt(vhat) + eps),  mhat = m1 / (1 - beta1^t),  vhat = v1 / (1 - beta2^t),  t = step + 1
+
+    beta1 = 0.5 is DCGAN's (Radford et al. 2016, section 4). The derivative at m1 = v1 = 0 is defined as 0.
+    """
+
+    moments = ("m", "v")
+
+    def __init__(self, lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8, weight_decay=0.0, clip=None):
+        super().__init__(lr, weight_decay, clip)
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
+            raise ValueError(f"Adam: expected 0 <= beta1, beta2 < 1, got {beta1}, {beta2}")
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+
+    def _rule(self, p, g, m, v, step):
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * np.square(g)
+        mhat, vhat = m / (1 - self.beta1 ** (step + 1)), v / (1 - self.beta2 ** (step + 1))
+        p -= value_at(self.lr, step) * mhat / (np.sqrt(vhat) + self.eps)
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        (m, v), bias1, bias2 = moments, 1 - self.beta1 ** (step + 1), 1 - self.beta2 ** (step + 1)
+        mhat = (self.beta1 * m + (1 - self.beta1) * g) / bias1
+        root = np.sqrt((self.beta2 * v + (1 - self.beta2) * np.square(g)) / bias2)
+        dratio = -value_at(self.lr, step) * dp1
+        alive = root > 0
+        dm1 = dmoments[0] + np.where(alive, dratio / (root + self.eps) / bias1, 0)
+        dv1 = dmoments[1] - dratio * mhat / (root + self.eps) ** 2 * _half_inverse(root) / bias2
+        return (1 - self.beta1) * dm1 + 2 * (1 - self.beta2) * g * dv1, [self.beta1 * dm1, self.beta2 * dv1]
+
+
+def _half_inverse(root):
+    """d sqrt(v) / dv = 1 / (2 sqrt(v)), and 0 where v = 0."""
+    return np.divide(0.5, root, out=np.zeros_like(root), where=root > 0)
+
+
+def moving_average(average, p, decay):
+    """average = decay average + (1 - decay) p, in place: the weights that samples are drawn with (Yazici et al. 2019)."""
+    for i in range(0, p.size, _BLOCK):
+        here = average[i:i + _BLOCK]
+        here *= decay
+        here += (1 - decay) * p[i:i + _BLOCK]

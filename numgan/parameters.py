@@ -1,0 +1,175 @@
+"""One vector per network: all parameters of a network lie in one contiguous array, and names are views into it.
+
+Then an optimiser, a gradient norm, weight clipping, a moving average and a checkpoint are each one operation on one array.
+A gradient has the same form as the parameters that it belongs to.
+"""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+
+class Layout:
+    """Where each named parameter of a network lives in its vector.
+
+    slots     path -> (offset, shape), in order; a path may stand for a slice that an earlier path owns (a layer placed twice)
+    children  name -> Layout of that sub-network, with offsets into the same vector
+    size      number of entries of the vector
+    """
+
+    def __init__(self, slots, children, size):
+        self.slots, self.children, self.size = slots, children, size
+        owners = {}
+        for path, (offset, shape) in slots.items():
+            owners.setdefault((offset, shape), path)
+        self.names = tuple(owners.values())
+        self.shared = len(owners) < len(slots)
+
+    @classmethod
+    def of(cls, layer):
+        """The layout of a layer and everything in it; a layer object placed twice owns one slice."""
+        placed, size = {}, 0
+
+        def visit(layer):
+            nonlocal size
+            slots, children = {}, {}
+            for name, child in layer.children.items():
+                children[name] = visit(child)
+                slots |= {f"{name}.{path}": slot for path, slot in children[name].slots.items()}
+            for name, shape in layer.shapes().items() if not layer.children else ():
+                if (id(layer), name) not in placed:
+                    placed[id(layer), name] = size, tuple(shape)
+                    size += int(np.prod(shape, dtype=np.int64))
+                slots[name] = placed[id(layer), name]
+            return cls(slots, children, None)
+
+        layout = visit(layer)
+        layout._set_size(size)
+        return layout
+
+    def _set_size(self, size):
+        self.size = size
+        for child in self.children.values():
+            child._set_size(size)
+
+    def __eq__(self, other):
+        return isinstance(other, Layout) and self.slots == other.slots and self.size == other.size
+
+    __hash__ = None
+
+
+class Parameters(Mapping):
+    """Named views into one vector.
+
+        p = net.init(rng)
+        p.vector                 every entry, one contiguous array (P,)
+        p["0.W"]                 a view, shaped as the layer wants it
+        p.child("0")["W"]        the same view, as the sub-network "0" sees it
+        p.mask("*.W")            (P,) bool, True where a weight lies
+
+    Raises ValueError if the vector does not fit the layout.
+    """
+
+    __slots__ = ("_vector", "layout", "_whole")
+
+    def __init__(self, vector, layout, _whole=True):
+        vector = np.asarray(vector)
+        if vector.shape != (layout.size,):
+            raise ValueError(f"Parameters: expected vector ({layout.size},), got {vector.shape}")
+        self._vector, self.layout, self._whole = vector, layout, _whole
+
+    @property
+    def vector(self):
+        """The whole vector (P,); a sub-network's parameters have none of their own, they are views into the network's."""
+        if not self._whole:
+            raise ValueError("Parameters.vector: these are a sub-network's views; take .vector of the whole network's parameters")
+        return self._vector
+
+    @property
+    def dtype(self):
+        return self._vector.dtype
+
+    def __getitem__(self, path):
+        try:
+            offset, shape = self.layout.slots[path]
+        except KeyError:
+            raise KeyError(f"no parameter {path!r}; there are {', '.join(self.layout.slots) or 'none'}") from None
+        size = 1
+        for n in shape:
+            size *= n
+        return self._vector[offset:offset + size].reshape(shape)
+
+    def __iter__(self):
+        return iter(self.layout.names)
+
+    def __len__(self):
+        return len(self.layout.names)
+
+    def child(self, name):
+        """The parameters of the sub-network `name`, over the same vector."""
+        return Parameters(self._vector, self.layout.children[name], _whole=False)
+
+    def like(self, vector):
+        """Parameters of the same layout over another vector (P,)."""
+        return Parameters(vector, self.layout)
+
+    def __add__(self, other):
+        """The sum of two gradients of one network."""
+        return self.like(self.vector + other.vector)
+
+    def zeros(self):
+        return self.like(np.zeros_like(self.vector))
+
+    def copy(self):
+        return self.like(self.vector.copy())
+
+    def astype(self, dtype):
+        return self.like(self.vector.astype(dtype))
+
+    def mask(self, pattern):
+        """(P,) bool: True for the entries of every path that matches the shell pattern, such as "*.W".
+
+        Raises ValueError if nothing matches.
+        """
+        mask = np.zeros(self.layout.size, bool)
+        matched = [path for path in self.layout.slots if fnmatchcase(path, pattern)]
+        if not matched:
+            raise ValueError(f"mask: no parameter matches {pattern!r}; there are {', '.join(self) or 'none'}")
+        for path in matched:
+            self.like(mask)[path][...] = True
+        return mask
+
+    def copy_from(self, other, paths=None):
+        """Copy entries by path from `other` (any Parameters) in place: all common paths, or {path here: path there}.
+
+        Raises ValueError if a shape differs.
+        """
+        pairs = {path: path for path in self if path in other.layout.slots} if paths is None else paths
+        for here, there in pairs.items():
+            if self[here].shape != other[there].shape:
+                raise ValueError(f"copy_from: {here} has shape {self[here].shape}, the source's {there} has {other[there].shape}")
+            self[here][...] = other[there]
+        return self
+
+    def __repr__(self):
+        rows = "".join(f"\n  {path:<16} {'x'.join(map(str, self[path].shape))}" for path in self)
+        size = sum(self[path].size for path in self)
+        return f"Parameters({size:,} entries, {self.dtype}{rows and ':' + rows})"
+
+
+def gather(layout, parts, dtype):
+    """One gradient from its parts: `parts` is [(child name, mapping of that child's gradients or None)]; None is exactly zero.
+
+    A layer placed twice has two parts for one slice, and they add up.
+    """
+    whole = Parameters(np.zeros(layout.size, dtype), layout)
+    for name, part in parts:
+        for path in part or ():
+            if part[path] is not None:
+                here = whole[f"{name}.{path}"]
+                if layout.shared:
+                    here += part[path]
+                else:
+                    here[...] = part[path]
+    return whole

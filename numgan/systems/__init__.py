@@ -1,0 +1,32 @@
+"""The systems: each file is a paper, with its networks' recipe as presets. `build("dcgan", "mnist")` gives one."""
+
+from . import classifier, conditional, dcgan, gan, wgan
+from .system import Batch, Latent, Made, Result, System
+
+SYSTEMS = {"gan": gan, "wgan": wgan, "dcgan": dcgan, "conditional": conditional, "classifier": classifier}
+
+
+def presets(name):
+    """{preset: the function that builds it} of a system; raises ValueError for an unknown name."""
+    if name not in SYSTEMS:
+        raise ValueError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
+    return SYSTEMS[name].PRESETS
+
+
+def build(name, preset=None, width=1.0):
+    """A system by name; its first preset unless another is named. `width` multiplies the hidden widths (checks run narrow ones)."""
+    known = presets(name)
+    preset = preset or next(iter(known))
+    if preset not in known:
+        raise ValueError(f"preset of {name}: expected one of {', '.join(known)}, got {preset!r}")
+    return known[preset](width)
+
+
+def preset_for(name, sample_shape):
+    """The first preset of a system that takes samples of this shape; raises ValueError if there is none."""
+    shapes = {preset: make(0.05).sample_shape for preset, make in presets(name).items()}
+    for preset, shape in shapes.items():
+        if shape == tuple(sample_shape):
+            return preset
+    listing = ", ".join(f"{preset} {shape}" for preset, shape in shapes.items())
+    raise ValueError(f"{name}: no preset takes samples of shape {tuple(sample_shape)}; there are {listing}. Resize the data, or name a preset")

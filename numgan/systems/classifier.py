@@ -1,0 +1,61 @@
+"""The classifier: the discriminative half. It learns p(class | picture) from labelled data, and then judges what generators draw.
+
+    C descends on -mean log softmax(C(x))[c]
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..layers import Flatten, ReLU, Run, Sequential
+from ..losses import softmax, softmax_cross_entropy
+from ..networks import mlp, pooling_discriminator
+from ..optimizers import Adam
+from ..randomness import derive
+from ..schedules import Cosine
+from .system import Result, System
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Classifier(System):
+    """network C: picture -> logits (N, K)"""
+
+    def objectives(self):
+        return {"C": self.cross_entropy}
+
+    def cross_entropy(self, params, batch, seed, made=None):
+        """-mean log p(c | x), and its gradient in C."""
+        C = self.networks["C"]
+        logits, cache = C.forward(params["C"], batch.x, Run(derive(seed, "C")))
+        loss, dlogits = softmax_cross_entropy(logits, batch.labels)
+        _, dpsi = C.backward(dlogits, cache, need_dx=False)
+        return Result(loss, {"C": dpsi}, {"accuracy": float((logits.argmax(axis=1) == batch.labels).mean())})
+
+    def probabilities(self, params, x, statistics=None):
+        """p(class | x)          x (N, H, W, C) -> (N, K); dropout is off"""
+        parts = [self.networks["C"].forward(params["C"], x[i:i + 500], Run(None, statistics))[0] for i in range(0, len(x), 500)]
+        return softmax(np.concatenate(parts))
+
+
+def digits(width=1.0):
+    """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
+    net = pooling_discriminator(8, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10)
+    return Classifier(classes=10, sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=1500,
+                      networks={"C": net}, optimizers={"C": Adam(Cosine(1e-3, 1500), beta1=0.9)})
+
+
+def mnist(width=1.0):
+    """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
+    net = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10)
+    return Classifier(classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=128, steps=1876,
+                      networks={"C": net}, optimizers={"C": Adam(Cosine(1e-3, 1876), beta1=0.9)})
+
+
+def dense(width=1.0):
+    """28x28 pictures: 784-256-256-10."""
+    h = max(int(256 * width), 4)
+    return Classifier(classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=128, steps=1876,
+                      networks={"C": Sequential(Flatten(), *mlp(784, h, h, 10, activation=ReLU))}, optimizers={"C": Adam(1e-3, beta1=0.9)})
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "dense": dense}

@@ -1,0 +1,106 @@
+"""Conditional generative adversarial nets (Mirza and Osindero 2014), eq. 2.
+
+    min_G max_D   E log D(x | y) + E log(1 - D(G(z | y) | y))
+
+The label y enters both players as a second input; fakes are asked for with the labels of the batch. D then also punishes a
+good picture of the wrong class, so the label asked for is the class one gets.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..initializers import normal
+from ..layers import (BatchNorm, Concat, Condition, Conv2d, ConvTranspose2d, Dense, Dropout, Embedding, Flatten, LeakyReLU,
+                      Maxout, Parallel, ReLU, Reshape, Run, Sequential, Take, Tanh)
+from ..losses import AdversarialLoss, nonsaturating, sigmoid
+from ..optimizers import Adam
+from ..randomness import derive
+from .system import Latent, Result, System
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Conditional(System):
+    """networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
+
+    loss: AdversarialLoss = nonsaturating
+    shares_fakes = True
+
+    def objectives(self):
+        return {"D": self.discriminator, "G": self.generator}
+
+    def latents(self, n, seed, dtype=np.float32, labels=None):
+        """(z, y): the labels given, repeated to n; every class in turn if none are."""
+        return super().latents(n, seed, dtype), np.resize(np.arange(self.classes) if labels is None else labels, n)
+
+    def discriminator(self, params, batch, seed, made=None):
+        """-mean log D(x | y) - mean log(1 - D(G(z | y) | y)), and its gradient in D."""
+        D, phi = self.networks["D"], params["D"]
+        made = made or self.generate(params, batch, seed)
+        asked = np.resize(batch.labels, len(made.x))
+        real, c_real = D.forward(phi, (batch.x, batch.labels), Run(derive(seed, "D on real")))
+        fake, c_fake = D.forward(phi, (made.x, asked), Run(derive(seed, "D on fake")))
+        loss, dreal, dfake = self.loss.discriminator(real, fake)
+        _, dphi_real = D.backward(dreal, c_real, need_dx=False)
+        _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
+        return Result(loss, {"D": dphi_real + dphi_fake},
+                      {"D(x)": float(sigmoid(real).mean()), "D(G(z))": float(sigmoid(fake).mean())})
+
+    def generator(self, params, batch, seed, made=None):
+        """-mean log D(G(z | y) | y), and its gradient in G: through the frozen D to the pictures (a label has no gradient), and on into G."""
+        made = made or self.generate(params, batch, seed)
+        asked = np.resize(batch.labels, len(made.x))
+        logit, c_dis = self.networks["D"].forward(params["D"], (made.x, asked), Run(derive(seed, "D on fake")))
+        loss, dlogit = self.loss.generator(logit)
+        (dfake, _), _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
+        _, dtheta = self.networks["G"].backward(dfake, made.cache, need_dx=False)
+        return Result(loss, {"G": dtheta}, {})
+
+
+def _label_beside(inner, classes, code, blocks):
+    """A network over (input, label): the label becomes `code` numbers that stand beside the input of every block."""
+    return Sequential(Parallel(inner, Embedding(classes, code)), *map(Condition, blocks), Take(0))
+
+
+def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **settings):
+    """DCGAN nets with windows of 4, each layer conditioned."""
+    channels = first, *_, last = [max(int(c * width), 2) for c in channels]
+    size, window = start * 2 ** len(channels), {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
+
+    def norm(features):
+        return BatchNorm(features, init=normal(0.02, mean=1.0))
+
+    up = [Sequential(Dense(latent.size + code, start * start * first, bias=False, init=normal(0.02)), Reshape(start, start, first), norm(first), ReLU())]
+    down = [Sequential(Flatten(), Dense(start * start * (first + code), 1, init=normal(0.02)))]
+    for a, b in zip(channels, channels[1:]):
+        up.append(Sequential(ConvTranspose2d(a + code, b, **window, bias=False), norm(b), ReLU()))
+        down.insert(0, Sequential(Conv2d(b + code, a, **window, bias=False), norm(a), LeakyReLU(0.2)))
+    up.append(Sequential(ConvTranspose2d(last + code, colours, **window), Tanh()))
+    down.insert(0, Sequential(Conv2d(colours + code, last, **window), LeakyReLU(0.2)))
+    return Conditional(latent=latent, classes=classes, sample_shape=(size, size, colours), optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+                       networks={"G": _label_beside(Sequential(), classes, code, up), "D": _label_beside(Sequential(), classes, code, down)}, **settings)
+
+
+def digits(width=1.0):
+    """8x8 pictures, DCGAN nets: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1, the label beside every layer's input."""
+    return _dcgan(Latent(32), 2, (128, 64), 1, width, data="digits", batch_size=64, steps=4000, average=0.995)
+
+
+def mnist(width=1.0):
+    """28x28 pictures, DCGAN nets: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, the label beside every layer's input."""
+    return _dcgan(Latent(100), 7, (128, 64), 1, width, data="mnist", batch_size=64, steps=2814, average=0.995)
+
+
+def mirza(width=1.0):
+    """The paper's MNIST nets (section 4.1): z to 200 and y to 1000 units, together to 1200; maxout 240x5 and 50x5, together 240x4, in D."""
+    z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
+    G = Sequential(Parallel(Sequential(Dense(100, z), ReLU()), Sequential(Embedding(10, y), ReLU())), Concat(),
+                   Dense(z + y, h), ReLU(), Dense(h, 784), Tanh(), Reshape(28, 28, 1))
+    D = Sequential(Parallel(Sequential(Flatten(), Dense(784, 5 * d), Maxout(5), Dropout(0.5)),
+                            Sequential(Embedding(10, 5 * e), Maxout(5), Dropout(0.5))), Concat(),
+                   Dense(d + e, 4 * d), Maxout(4), Dropout(0.5), Dense(d, 1))
+    return Conditional(latent=Latent(100, "uniform"), classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=100, steps=9000, average=0.999,
+                       networks={"G": G, "D": D}, optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "mirza": mirza}

@@ -1,0 +1,126 @@
+"""What a system is: networks, and for each set of parameters that it trains, one objective.
+
+    objective(params, batch, seed, made=None) -> Result(loss, gradients, metrics)
+
+The training loop, the whole-step gradient check and the benchmarks are written once, over this, and serve every system.
+An objective is a pure function: equal arguments, equal bits.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..layers import Run
+from ..randomness import derive, stream
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an objective is given: real samples x (N, ...), their labels (N,) or None, and how many fakes to draw (N unless said)."""
+
+    x: np.ndarray
+    labels: np.ndarray | None = None
+    number: int | None = None
+
+    @property
+    def fakes(self):
+        return len(self.x) if self.number is None else self.number
+
+
+@dataclass(frozen=True)
+class Made:
+    """Fakes x (M, ...), and G's cache: what is needed to send a gradient back into the generator."""
+
+    x: np.ndarray
+    cache: tuple
+
+
+@dataclass(frozen=True)
+class Result:
+    """loss (a float), gradients {name of the parameter set: Parameters}, and metrics {name: float} for the curves."""
+
+    loss: float
+    gradients: dict
+    metrics: dict
+
+
+@dataclass(frozen=True)
+class Latent:
+    """The latent prior: z (N, size), from N(0, scale^2) or from U(-scale, scale)."""
+
+    size: int
+    kind: str = "normal"
+    scale: float = 1.0
+
+    def __post_init__(self):
+        if self.kind not in ("normal", "uniform") or self.size < 1:
+            raise ValueError(f"Latent: expected size >= 1 and kind normal or uniform, got {self.size}, {self.kind!r}")
+
+    def draw(self, rng, n, dtype=np.float32):
+        """z (n, size); drawn in float64, so that both dtypes see the same point."""
+        z = rng.standard_normal((n, self.size)) if self.kind == "normal" else rng.uniform(-1, 1, (n, self.size))
+        return (self.scale * z).astype(dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """The common part of every system; a subclass adds its networks, what its paper sets, and one method for each objective.
+
+    networks       {name: network}; parameters, gradients and optimisers carry the same names; G, if there is one, draws the fakes
+    optimizers     {name: optimiser}, in the order of play
+    latent         the prior of what G is given
+    sample_shape   of one data point: (H, W, C) or (2,)
+    pixels         (lowest, highest) value of a pixel as the networks see it
+    shares_fakes   whether one draw of fakes serves all objectives of a step, or each draws its own
+    average        decay of the moving average of the generator's weights that samples are drawn with; 0: none
+
+    and what `train` takes unless told otherwise: data, batch_size, steps.
+    """
+
+    networks: dict
+    optimizers: dict
+    sample_shape: tuple
+    latent: Latent | None = None
+    classes: int = 0
+    pixels: tuple = (-1.0, 1.0)
+    average: float = 0.0
+    data: str = "digits"
+    batch_size: int = 64
+    steps: int = 2000
+
+    shares_fakes = False
+
+    def init(self, seed=0, dtype=np.float32):
+        """Fresh parameters, {name: Parameters}."""
+        return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
+
+    def objectives(self):
+        """{name of the parameter set: its objective}"""
+        raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
+
+    def latents(self, n, seed, dtype=np.float32, labels=None):
+        """What G is given for n samples, fixed by the seed: z (n, Z), and with labels a tuple."""
+        if self.latent is None:
+            raise TypeError(f"{type(self).__name__} has no generator and draws no samples")
+        return self.latent.draw(stream(seed, "latent"), n, dtype)
+
+    def generate(self, params, batch, seed):
+        """Fakes for a batch, with G's cache: Made."""
+        z = self.latents(batch.fakes, seed, batch.x.dtype, batch.labels)
+        return Made(*self.networks["G"].forward(params["G"], z, Run(derive(seed, "G"))))
+
+    def rounds(self, step):
+        """Whose turn it is within the step-th step: names of objectives, in order; each takes a fresh batch."""
+        return tuple(self.optimizers)
+
+    def at(self, step):
+        """The system as it is at a step; constants that change with time are resolved here."""
+        return self
+
+    def with_optimizers(self, change):
+        """The same system, each optimiser replaced by change(name, optimiser)."""
+        return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
+
+    def __repr__(self):
+        nets = "\n".join(f"  ({name}): {net!r}".replace("\n", "\n  ") for name, net in self.networks.items())
+        return f"{type(self).__name__}(\n{nets}\n)"

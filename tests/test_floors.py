@@ -1,0 +1,73 @@
+"""The architecture: imports go down the floors only, systems never import each other, and the core stays light."""
+
+import ast
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(find_spec("numgan").origin).parent
+
+FLOORS = {
+    "errors": 0, "_kernels": 0, "parameters": 0, "randomness": 0,
+    "initializers": 1, "schedules": 1, "layers": 1, "losses": 1, "optimizers": 1,
+    "networks": 2, "checking": 3.5,
+    "data": 3, "systems": 3, "plot": 3,
+    "checkpoint": 4, "training": 4, "runs": 4,
+    "cli": 6, "__main__": 6,
+}
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def part(path):
+    """The top-level part of the package that a file belongs to."""
+    top = path.relative_to(ROOT).parts[0]
+    return top.removesuffix(".py")
+
+
+def imported(path):
+    """Dotted names inside the package that a file imports, wherever in the file."""
+    package = ("numgan", *path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = ".".join(package[:len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module]))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_every_part_has_a_floor():
+    assert {part(path) for path in MODULES} - {"__init__"} == set(FLOORS)
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if part(p) != "__init__"], ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down(path):
+    for name in imported(path):
+        words = name.split(".")
+        if words[0] == "numgan" and len(words) > 1 and words[1] in FLOORS and words[1] != part(path):
+            assert FLOORS[words[1]] < FLOORS[part(path)], f"{path.name} (floor {FLOORS[part(path)]}) imports {name} (floor {FLOORS[words[1]]})"
+
+
+def test_the_floor_test_sees_imports():
+    assert "numgan.layers.Run" in set(imported(ROOT / "systems" / "gan.py"))
+
+
+def test_systems_do_not_import_each_other():
+    files = {path.stem: path for path in (ROOT / "systems").glob("*.py")}
+    for name, path in files.items():
+        if name not in ("__init__", "system"):
+            others = {f"numgan.systems.{other}" for other in files} - {"numgan.systems.system"}
+            assert not any(module.startswith(tuple(f"{other}." for other in others)) for module in imported(path)), name
+
+
+def test_matplotlib_is_imported_only_when_a_plot_is_drawn():
+    code = "import sys, numgan, numgan.plot; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_files_are_chapters():
+    for path in MODULES:
+        assert len(path.read_text().splitlines()) <= 400, f"{path.name} is too long for one chapter"

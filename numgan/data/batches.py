@@ -1,0 +1,62 @@
+"""Which rows belong to batch k: a pure function of k, so that training resumes at any step with nothing to restore.
+
+The epochs' permutations are laid end to end and cut into batches of constant size:
+
+    permutation(0)           permutation(1)           ...      of range(n), from the stream (seed, "permutation", epoch)
+    [ batch 0 ][ batch 1 ][ batch 2 ][ batch 3 ][ batch 4 ]    batch 2 spans two epochs
+
+No row is dropped at the end of an epoch, none is met twice in it, and no batch is smaller than the others.
+"""
+
+from operator import index
+
+import numpy as np
+
+from numgan.randomness import stream
+
+
+class Batches:
+    """An endless stream of shuffled batches over n rows.
+
+    n, batch_size   positive integers; batch_size may exceed n
+    seed            a non-negative integer; equal arguments, equal batches, in any order of asking
+    TypeError for a number that is not an integer, ValueError for one out of range.
+    """
+
+    def __init__(self, n, batch_size, seed):
+        self.n, self.batch_size, self.seed = index(n), index(batch_size), index(seed)
+        if self.n < 1 or self.batch_size < 1 or self.seed < 0:
+            raise ValueError(f"{self!r}: expected n and batch_size of at least 1 and a seed of at least 0")
+        self._last = None, None  # the last epoch used and its permutation: saves time, decides nothing
+
+    def __repr__(self):
+        return f"Batches(n={self.n}, batch_size={self.batch_size}, seed={self.seed})"
+
+    def _permutation(self, epoch):
+        known, rows = self._last
+        if epoch != known:
+            rows = stream(self.seed, "permutation", epoch).permutation(self.n)
+            self._last = epoch, rows
+        return rows
+
+    def indices(self, k):
+        """The rows of batch k = 0, 1, ...: (batch_size,) integers in 0..n-1, a new array."""
+        start = self._start(k)
+        stop = start + self.batch_size
+        pieces = []
+        while start < stop:
+            epoch, offset = divmod(start, self.n)
+            piece = self._permutation(epoch)[offset : offset + stop - start]
+            pieces.append(piece)
+            start += len(piece)
+        return np.concatenate(pieces)
+
+    def epoch(self, k):
+        """How many epochs were seen before batch k, as a float: 2.5 is the middle of the third."""
+        return self._start(k) / self.n
+
+    def _start(self, k):
+        k = index(k)
+        if k < 0:
+            raise ValueError(f"{self!r}: expected a batch number of at least 0, got {k}")
+        return k * self.batch_size

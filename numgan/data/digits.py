@@ -1,0 +1,40 @@
+"""The set that ships inside the package: 1,797 handwritten digits of 8 x 8 pixels, so every example runs with no download.
+
+Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository, CC BY 4.0.
+The text of the attribution is beside the file, in digits.LICENSE.txt.
+"""
+
+import gzip
+import zlib
+from importlib import resources
+
+import numpy as np
+
+from numgan.errors import FileFormatError
+
+FILE = "digits.csv.gz"
+ROWS, TEST_ROWS = 1797, 297
+SOURCE = "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI; CC BY 4.0"
+
+
+def load_digits(split):
+    """The embedded digits: images (N, 8, 8, 1) uint8, ink 255 on paper 0, and labels (N,) int64 in 0..9.
+
+    split   "train": the first 1,500 rows of the file; "test": its last 297 rows. The split is fixed.
+    A row is 64 values in 0..16, row by row, then the digit; v becomes round(255 v / 16).
+    FileFormatError if the installed file is damaged.
+    """
+    with resources.as_file(resources.files(__package__) / FILE) as path:
+        try:
+            with gzip.open(path, "rt", encoding="ascii") as lines:
+                rows = np.array([line.split(",") for line in lines], np.int64)
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            raise FileFormatError(f"{path}: expected a gzipped table of integers, got: {error}; install numgan again") from error
+    if rows.shape != (ROWS, 65) or rows.min() < 0 or rows[:, :64].max() > 16 or rows[:, 64].max() > 9:
+        raise FileFormatError(
+            f"{path}: expected {ROWS} rows of 64 values in 0..16 and a digit, got a table {rows.shape} of values in "
+            f"{rows.min(initial=0)}..{rows.max(initial=0)}; install numgan again"
+        )
+    rows = rows[:-TEST_ROWS] if split == "train" else rows[-TEST_ROWS:]
+    pixels = np.rint(rows[:, :64] * 255 / 16).astype(np.uint8)
+    return pixels.reshape(-1, 8, 8, 1), rows[:, 64]

@@ -1,0 +1,171 @@
+"""MNIST and Fashion-MNIST from their original files, and the format of those files, IDX, read as if by an enemy's hand.
+
+An IDX file of bytes is 00 00 08 and the number of axes, the length of each axis as a big-endian 32-bit integer, and the values.
+Nothing is allocated because a header says so: the header must first agree with the length of the file (of a gzip file, with
+the length that its trailer claims), and then memory grows only with the bytes that really come.
+
+MNIST: Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0. Fashion-MNIST: Zalando, MIT licence.
+"""
+
+import gzip
+import math
+import os
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from numgan.errors import FileFormatError
+
+LIMIT = 1 << 30  # bytes of values in one file, twenty times MNIST: more is a gzip bomb or not a set for this loader
+CHUNK = 1 << 20
+
+SOURCES = {
+    "mnist": "MNIST, Y. LeCun, C. Cortes and C. J. C. Burges; CC BY-SA 3.0",
+    "fashion-mnist": "Fashion-MNIST, Zalando; MIT licence",
+}
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+}  # fmt: skip
+MIRRORS = {
+    "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+}
+FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+SHA256 = {
+    "mnist": {
+        "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+    "fashion-mnist": {
+        "train-images-idx3-ubyte": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+}
+
+
+def load_idx(name, split, folder=None):
+    """Images (N, 28, 28, 1) uint8, ink 255 on 0, and labels (N,) int64 in 0..9; N is 60,000 ("train") or 10,000 ("test").
+
+    name     "mnist" or "fashion-mnist"
+    folder   holds the four original files, gzipped or not. None: the sub-folder `name` of the folder that the environment
+             variable NUMGAN_DATA names, or, if it is not set, a download into pooch's cache, checked by SHA-256
+    FileNotFoundError if a file is not in the folder, ConnectionError if it cannot be downloaded, FileFormatError if it is
+    not what it should be. A folder may hold a part of the set: the count is that of the files, images and labels agreeing.
+    """
+    image_path, label_path = (_locate(name, file, folder) for file in FILES[split])
+    images, labels = read_idx(image_path, axes=3), read_idx(label_path, axes=1)
+    if len(images) != len(labels):
+        raise FileFormatError(
+            f"{label_path}: expected {len(images):,} labels, one for each image of {image_path.name}, got {len(labels):,}; "
+            f"take both files from one source"
+        )
+    if labels.max() > 9:
+        row = int(np.argmax(labels > 9))
+        raise FileFormatError(f"{label_path}: expected labels in 0..9, got {labels[row]} in row {row}; {_by_hand(name)}")
+    return images[..., None], labels.astype(np.int64)
+
+
+def read_idx(path, axes):
+    """The uint8 array that an IDX file holds; gzip is told by the first bytes, not by the name.
+
+    axes   the number of axes that the file must have
+    FileFormatError for anything but one well-formed file from its first byte to its last; OSError if it cannot be opened.
+    """
+    path = Path(path)
+    with open(path, "rb") as raw:
+        size = os.fstat(raw.fileno()).st_size
+        zipped = raw.read(2) == b"\x1f\x8b"
+        if zipped:
+            raw.seek(max(size - 4, 0))
+            size = int.from_bytes(raw.read(4), "little")  # the trailer's claim: tested below, byte by byte
+        raw.seek(0)
+        try:
+            if zipped:
+                return _parse(gzip.GzipFile(fileobj=raw), size, "by the last four bytes of the gzip file", axes, path)
+            return _parse(raw, size, "in the file", axes, path)
+        except (EOFError, OSError, zlib.error) as error:
+            raise _broken(path, "one whole gzip file" if zipped else "a readable file", error) from error
+
+
+def _parse(stream, size, measured, axes, path):
+    magic = stream.read(4)
+    if magic != bytes([0, 0, 8, axes]):
+        wanted = f"the first bytes 00 00 08 {axes:02x} (IDX, unsigned bytes, number of axes {axes})"
+        raise _broken(path, wanted, magic.hex(" ") or "an empty file")
+    header = stream.read(4 * axes)
+    if len(header) < 4 * axes:
+        raise _broken(path, f"{axes} lengths of 4 bytes after the first four", f"{len(header)} bytes")
+    shape = struct.unpack(f">{axes}I", header)
+    wanted = math.prod(shape)  # of Python integers: it does not overflow
+    claim = " x ".join(map(str, shape))
+    if wanted == 0:
+        raise _broken(path, "at least one row", f"a header of {claim}")
+    if wanted > LIMIT:
+        raise _broken(path, f"at most {LIMIT:,} values", f"a header of {claim} = {wanted:,}")
+    if 4 + 4 * axes + wanted != size:
+        raise _broken(path, f"{4 + 4 * axes + wanted:,} bytes, as its header says ({claim})", f"{size:,} {measured}")
+    values = bytearray()
+    while len(values) < wanted:
+        chunk = stream.read(min(CHUNK, wanted - len(values)))
+        if not chunk:
+            raise _broken(path, f"{wanted:,} values, as its header says ({claim})", f"only {len(values):,}")
+        values += chunk
+    if stream.read(1):  # reads to the end, so gzip also compares its checksum
+        raise _broken(path, f"the end of the file after {wanted:,} values", "more bytes")
+    return np.frombuffer(values, np.uint8).reshape(shape)
+
+
+def _broken(path, expected, got):
+    return FileFormatError(f"{path}: expected {expected}, got {got}; the file is damaged or is another one: fetch it again")
+
+
+def _locate(name, file, folder):
+    shared = os.environ.get("NUMGAN_DATA")
+    if folder is None and not shared:
+        return _download(name, file)
+    place = Path(folder) if folder is not None else Path(shared) / name
+    for path in (place / f"{file}.gz", place / file):
+        if path.is_file():
+            return path
+    why = "folder=" if folder is not None else f"the environment variable NUMGAN_DATA is set, to {shared}"
+    raise FileNotFoundError(
+        f"load({name!r}): expected {file}.gz or {file} in {place} ({why}), "
+        f"got {'neither' if place.is_dir() else 'no such folder'}; {_by_hand(name)}"
+        + ("" if folder is not None else ", or unset NUMGAN_DATA to download it")
+    )
+
+
+def _download(name, file):
+    import pooch  # here, because only a download needs it, and it is slow to import
+
+    url, place = MIRRORS[name] + file + ".gz", pooch.os_cache("numgan") / name
+    digest, bar = SHA256[name][file], sys.stderr is not None and sys.stderr.isatty()
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{digest}", fname=f"{file}.gz", path=place, progressbar=bar))
+    except OSError as error:  # requests' exceptions are OSErrors
+        raise ConnectionError(f"load({name!r}): expected to download {url} to {place}, got: {error}; {_by_hand(name)}") from error
+    except ValueError as error:  # pooch's word for another SHA-256
+        raise FileFormatError(
+            f"{url}: expected a file of SHA-256 {digest}, got another one ({error}); {_by_hand(name)}"
+        ) from error
+
+
+def _by_hand(name):
+    files = ", ".join(f"{file}.gz" for split in FILES.values() for file in split)
+    return (
+        f"put {files} from {MIRRORS[name]} into a folder F and call load({name!r}, folder=F), "
+        f"or into a sub-folder {name} of the folder that NUMGAN_DATA names"
+    )

@@ -1,0 +1,87 @@
+"""One picture of any kind into 8-bit grey or colour of a given size: Pillow does the pixels, this file makes the decisions."""
+
+from operator import index
+
+import numpy as np
+from PIL import Image, ImageOps
+
+GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour, besides I;16 and its relatives
+
+
+def is_grey(image):
+    """Whether a Pillow image holds no colour by its mode; a palette counts as colour."""
+    return image.mode in GREY or image.mode.startswith("I;")
+
+
+def pair(size):
+    """(height, width) of `size`, an int (a square) or a pair of ints. TypeError or ValueError for anything else."""
+    try:
+        height, width = (size, size) if np.ndim(size) == 0 else size
+    except ValueError:
+        raise ValueError(f"size: expected an int or (height, width), got {size!r}") from None
+    if index(height) < 1 or index(width) < 1:
+        raise ValueError(f"size: expected at least 1 x 1 pixels, got {height} x {width}")
+    return index(height), index(width)
+
+
+def flatten(image):
+    """A Pillow image of any mode as an opaque upright "L" or "RGB" one.
+
+    EXIF orientation is applied, transparency is composited on white, 16-bit grey v becomes round(v / 257).
+    ValueError for pixels of no defined range (floating point, integers above 65,535).
+    """
+    image = ImageOps.exif_transpose(image)
+    target = "L" if is_grey(image) else "RGB"
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no defined white; save the picture with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        return _from_16_bits(np.asarray(image), image.info.get("transparency"))
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(target)
+
+
+def _from_16_bits(values, transparent):
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError(
+            f"grey values from {values.min()} to {values.max()}, outside 0..65535; save the picture with 8 or 16 bits"
+        )
+    if isinstance(transparent, int):  # PNG may name one grey that is transparent
+        values = np.where(values == transparent, 65535, values)
+    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+
+
+def fit(image, size):
+    """The largest centred part of an "L" or "RGB" image with the proportions of `size` (height, width), resized to it.
+
+    Antialiased bicubic; an image that has the size already is not touched, and a crop is by whole pixels.
+    """
+    height, width = size
+    if image.size == (width, height):
+        return image
+    scale = min(image.height / height, image.width / width)
+    crop_height, crop_width = max(1, round(scale * height)), max(1, round(scale * width))
+    top, left = (image.height - crop_height) // 2, (image.width - crop_width) // 2
+    image = image.crop((left, top, left + crop_width, top + crop_height))
+    return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def convert(x, size=None, channels=None):
+    """Images x (N, H, W, C) uint8 at another size, or with another number of channels; x itself if nothing changes.
+
+    size (height, width) as in `fit`; channels 1 (grey: ITU-R 601-2 luma) or 3 (colour: grey three times).
+    """
+    n, height, width, old = x.shape
+    size, channels = size or (height, width), channels or old
+    if size == (height, width) and channels == old:
+        return x
+    if size == (height, width) and old == 1:
+        return np.repeat(x, channels, axis=-1)
+    out = np.empty((n, *size, channels), np.uint8)
+    mode = "L" if channels == 1 else "RGB"
+    for row, pixels in enumerate(x):
+        image = Image.fromarray(pixels[..., 0] if old == 1 else pixels)
+        image = fit(image.convert("L") if channels == 1 else image, size).convert(mode)
+        out[row] = np.asarray(image).reshape(*size, channels)
+    return out

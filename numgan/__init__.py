@@ -1,9 +1,28 @@
-"""numgan: the GAN textbook that runs. `import numgan as ng` and read on in numgan.layers."""
+"""numgan: generative adversarial networks in NumPy, every backward pass by hand, every gradient checked, on compiled kernels.
 
-from . import data, initializers, layers, losses, networks, optimizers, schedules, systems
-from ._kernels import backend, kernel_calls, use_backend
-from .errors import FileFormatError, GradientError, NonFiniteError
-from .layers import *
-from .parameters import Parameters
+    import numgan as ng
+
+    net = ng.Sequential(ng.Dense(2, 64), ng.ReLU(), ng.Dense(64, 1))      # layers and networks: numgan.layers
+    p = net.init(0)                                                       # all parameters in one vector
+    y, cache = net.forward(p, x, ng.Run())                                # a cache is a value
+    dx, dp = net.backward(dy, cache)                                      # gradients have the form of the parameters
+
+    ng.check_layer(net)                                                   # against finite differences: numgan.checking
+    ng.train(ng.build("dcgan", "digits"), ng.data.load("digits"), "run")  # a paper's system: numgan.systems, numgan.training
+
+The tree is a book. In order: layers, initializers, losses, optimizers, networks, systems, checking, data, training, _kernels.
+"""
 
 __version__ = "0.1.0"
+
+from . import data, initializers, layers, losses, networks, optimizers, schedules, systems
+from ._kernels import backend, instruction_set, kernel_calls, num_threads, set_num_threads, use_backend
+from .checking import check_layer, check_loss, check_optimizer, check_system, gradcheck
+from .errors import FileFormatError, GradientError, NonFiniteError
+from .layers import *
+from .losses import hinge, l1, l2, least_squares, minimax, nonsaturating, smoothed, softmax_cross_entropy, wasserstein
+from .networks import dcgan_discriminator, dcgan_generator, mlp
+from .optimizers import SGD, Adam, RMSProp, moving_average
+from .parameters import Parameters
+from .systems import Batch, build
+from .training import train

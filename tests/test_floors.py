@@ -19,7 +19,9 @@ STOREYS = [                                                        # from the gr
     ("networks",),                                                 # floor 2
     ("data", "systems", "plot"),                                   # floor 3
     ("checkpoint",),                                               # floor 4
-    ("checking", "training", "runs"),
+    ("runs",),
+    ("checking", "training"),
+    ("health",),                                                   # floor 5
     ("cli",),                                                      # floor 6
     ("__main__",),
 ]

@@ -46,6 +46,24 @@ def backend():
     return _chosen
 
 
+def instruction_set():
+    """What the compiled kernels run on: "avx512", "avx2" or "baseline"; None with the reference kernels."""
+    return compiled._core.isa() if _chosen == "compiled" else None
+
+
+def num_threads():
+    """How many threads a large kernel call uses; the reference kernels leave it to NumPy's BLAS (see `numgan doctor`)."""
+    return compiled.num_threads() if compiled else 1
+
+
+def set_num_threads(n):
+    """Use n threads from the next kernel call on; results do not change by a bit. Raises ValueError unless n is an integer >= 1."""
+    if compiled:
+        compiled.set_num_threads(n)
+    elif not isinstance(n, int) or n < 1:
+        raise ValueError(f"set_num_threads: expected a number of threads, 1 or more, got {n!r}")
+
+
 class use_backend:
     """Switch the kernels: `use_backend("reference")` from now on, or `with use_backend("reference"):` for a block.
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numgan.data.batches import Batches
-from numgan.data.digits import SOURCE as DIGITS_SOURCE
-from numgan.data.digits import load_digits
-from numgan.data.folder import load_folder
-from numgan.data.idx import CLASSES, SOURCES, load_idx
-from numgan.data.pictures import convert, pair
-from numgan.data.points import grid, load_points, modes, ring, swiss_roll
+from .batches import Batches
+from .digits import SOURCE as DIGITS_SOURCE
+from .digits import load_digits
+from .folder import load_folder
+from .idx import CLASSES, SOURCES, load_idx
+from .pictures import convert, pair
+from .points import grid, load_points, modes, ring, swiss_roll
 
 __all__ = ["Batches", "Dataset", "grid", "load", "modes", "names", "ring", "swiss_roll"]
 

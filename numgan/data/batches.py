@@ -12,7 +12,7 @@ from operator import index
 
 import numpy as np
 
-from numgan.randomness import stream
+from ..randomness import stream
 
 
 class Batches:

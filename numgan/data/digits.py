@@ -10,7 +10,7 @@ from importlib import resources
 
 import numpy as np
 
-from numgan.errors import FileFormatError
+from ..errors import FileFormatError
 
 FILE = "digits.csv.gz"
 ROWS, TEST_ROWS = 1797, 297

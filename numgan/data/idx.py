@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numgan.errors import FileFormatError
+from ..errors import FileFormatError
 
 LIMIT = 1 << 30  # bytes of values in one file, twenty times MNIST: more is a gzip bomb or not a set for this loader
 CHUNK = 1 << 20

@@ -86,7 +86,7 @@ class Sequential(Network):
                 break
             dy, dp = child.backward(dy, cache[i], frozen, need_dx or i > self._first)
             parts.append((name, dp))
-        return dy, None if frozen else self._gather(parts, _first(like))
+        return dy if need_dx else None, None if frozen else self._gather(parts, _first(like))
 
     def tangent_forward(self, tx, cache, tp=None):
         tcaches = []
@@ -103,7 +103,7 @@ class Sequential(Network):
                 break
             dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, need_dx or i > self._first)
             parts.append((name, tdp))
-        return dy, tdy, None if frozen else self._gather(parts, _first(like))
+        return dy if need_dx else None, tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))
 
 
 def _first(arrays):

@@ -83,7 +83,7 @@ def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **setti
 
 def digits(width=1.0):
     """8x8 pictures, DCGAN nets: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1, the label beside every layer's input."""
-    return _dcgan(Latent(32), 2, (128, 64), 1, width, data="digits", batch_size=64, steps=4000, average=0.995)
+    return _dcgan(Latent(32), 2, (128, 64), 1, width, data="digits", batch_size=64, steps=2000, average=0.995)
 
 
 def mnist(width=1.0):

@@ -1,0 +1,170 @@
+/* Convolutions as products of matrices that are never stored ("implicit GEMM").
+ *
+ * Write the window of x that output pixel (n, h, w) sees as one row of KH KW C numbers. These rows, one per output pixel, are
+ * the matrix of patches P, and with w as a matrix W (KH KW C, O) the three kernels of a convolution are
+ *
+ *     forward            y  = P W           patches of x                     rows: pixels of y
+ *     weight gradient    dw = P' dy         patches of x, transposed         rows: entries (i, j, c) of the kernel
+ *     input gradient     dx = P~ W~         patches of dy, flipped kernel    rows: pixels of dx
+ *
+ * P is KH KW / (stride^2) times as large as x, so it is not built: pack functions gather MC x KC of it at a time, straight into
+ * the slivers of gemm.h. Channels last, so a row of a window is one contiguous run of KW C numbers, cut only at the border.
+ */
+
+/* P: row (n, u, v) of the grid (., rows[0], rows[1]) is the window of x whose corner is (u stride[0] + origin[0], v stride[1] + origin[1]). */
+typedef struct {
+    const T *x;
+    ptrdiff_t size[2], channels, kernel[2], stride[2], origin[2], rows[2];
+} NG(patches);
+
+/* The windows that output y of a convolution of x sees. */
+static NG(patches) NG(patches_of)(const ng_array *x, const ng_array *y, const ng_window *window)
+{
+    const ptrdiff_t *k = window->kernel, *s = window->stride, *p = window->padding;
+    const NG(patches) patches = {x->data, {x->size[1], x->size[2]}, x->size[3], {k[0], k[1]},
+                                 {s[0], s[1]}, {-p[0], -p[1]}, {y->size[1], y->size[2]}};
+    return patches;
+}
+
+/* Where window m lies: image n, corner (top, left), which is outside the image where there is padding. */
+NG_INLINE void NG(corner)(const NG(patches) *p, ptrdiff_t m, ptrdiff_t *n, ptrdiff_t *top, ptrdiff_t *left)
+{
+    const ptrdiff_t line = m / p->rows[1];
+    *n = line / p->rows[0];
+    *top = line % p->rows[0] * p->stride[0] + p->origin[0];
+    *left = m % p->rows[1] * p->stride[1] + p->origin[1];
+}
+
+/* Entries j0..j1 of row m of P; zero outside the image. */
+static void NG(patch)(const NG(patches) *p, ptrdiff_t m, ptrdiff_t j0, ptrdiff_t j1, T *to)
+{
+    const ptrdiff_t C = p->channels, H = p->size[0], W = p->size[1], run = p->kernel[1] * C; /* run: one row of the window */
+    ptrdiff_t n, top, left;
+    NG(corner)(p, m, &n, &top, &left);
+    for (ptrdiff_t i = run ? j0 / run : 0, start = j0 - i * run; j0 < j1; i++, start = 0) {
+        const ptrdiff_t h = top + i, stop = NG_MIN(run, start + j1 - j0);
+        ptrdiff_t in = stop, out = stop; /* start..in and out..stop of this row are outside the image */
+        if (h >= 0 && h < H) {
+            in = NG_MIN(NG_MAX(-left * C, start), stop);
+            out = NG_MAX(NG_MIN((W - left) * C, stop), in);
+        }
+        if (start < in)
+            memset(to, 0, (in - start) * sizeof(T));
+        if (in < out)
+            memcpy(to + in - start, p->x + ((n * H + h) * W + left) * C + in, (out - in) * sizeof(T));
+        if (out < stop)
+            memset(to + out - start, 0, (stop - out) * sizeof(T));
+        to += stop - start;
+        j0 += stop - start;
+    }
+}
+
+/* The transpose: add row m of a matrix of patches to the image it came from; what lies outside is dropped. */
+static void NG(add_patch)(const NG(patches) *p, ptrdiff_t m, const T *from, T *x)
+{
+    const ptrdiff_t C = p->channels, H = p->size[0], W = p->size[1], run = p->kernel[1] * C;
+    ptrdiff_t n, top, left;
+    NG(corner)(p, m, &n, &top, &left);
+    const ptrdiff_t in = NG_MAX(-left * C, 0), out = NG_MIN((W - left) * C, run);
+    for (ptrdiff_t i = NG_MAX(-top, 0); i < NG_MIN(p->kernel[0], H - top); i++) {
+        T *row = x + ((n * H + top + i) * W + left) * C;
+        for (ptrdiff_t j = in; j < out; j++)
+            row[j] += from[i * run + j];
+    }
+}
+
+/* Rows of P, for A = P. */
+static void NG(pack_patches)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
+{
+    for (ptrdiff_t r = 0; r < m; r++)
+        NG(patch)(left->source, m0 + r, k0, k0 + k, panel + r * KC);
+    for (ptrdiff_t r = m; r % MR; r++)
+        memset(panel + r * KC, 0, k * sizeof(T));
+}
+
+/* Columns of P, for A = P': k now counts patches, and MC entries of each patch are dealt out to the slivers. */
+static void NG(pack_patches_transposed)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
+{
+    T entries[MC] = {0};
+    for (ptrdiff_t p = 0; p < k; p++) {
+        NG(patch)(left->source, k0 + p, m0, m0 + m, entries);
+        for (ptrdiff_t r = 0; r < m; r += MR)
+            memcpy(panel + r * KC + p * MR, entries + r, MR * sizeof(T));
+    }
+}
+
+/* y = P W */
+static int NG(conv2d)(const ng_array *x, const ng_array *w, const void *bias, const ng_array *y, ng_window window, ng_share share)
+{
+    const ptrdiff_t M = y->size[0] * y->size[1] * y->size[2], K = w->size[0] * w->size[1] * w->size[2], N = w->size[3];
+    const NG(patches) patches = NG(patches_of)(x, y, &window);
+    const NG(left) left = {NG(pack_patches), 0, &patches};
+    const NG(right) right = {w->data, N, 1, NG_MAX(K, 1), 1, 0, 0};
+    const NG(target) target = {y->data, 1, 1, {N, 0, 0}};
+    return NG(product)(&left, &right, &target, bias, M, K, N, share);
+}
+
+/* dw = P' dy */
+static int NG(conv2d_weight_gradient)(const ng_array *x, const ng_array *dy, const ng_array *dw, ng_window window, ng_share share)
+{
+    const ptrdiff_t M = dw->size[0] * dw->size[1] * dw->size[2], K = dy->size[0] * dy->size[1] * dy->size[2], N = dw->size[3];
+    const NG(patches) patches = NG(patches_of)(x, dy, &window);
+    const NG(left) left = {NG(pack_patches_transposed), 1, &patches};
+    const NG(right) right = {dy->data, N, 1, NG_MAX(K, 1), 1, 0, 0};
+    const NG(target) target = {dw->data, 1, 1, {N, 0, 0}};
+    return NG(product)(&left, &right, &target, NULL, M, K, N, share);
+}
+
+/* dx = P~ W~, by gathering: the stride^2 phases of phase.h, each a product; one that no tap meets has K = 0, that is, bias or 0. */
+static int NG(conv2d_input_gradient)(const ng_array *dy, const ng_array *w, const void *bias, const ng_array *dx, ng_window window,
+                                     ng_share share)
+{
+    const ptrdiff_t *s = window.stride, H = dx->size[1], W = dx->size[2], KW = w->size[1], C = w->size[2], O = w->size[3];
+    for (ptrdiff_t r = 0; r < s[0] * s[1]; r++) {
+        const ng_phase v = ng_phase_of(r / s[1], H, w->size[0], s[0], window.padding[0]);
+        const ng_phase h = ng_phase_of(r % s[1], W, KW, s[1], window.padding[1]);
+        const ptrdiff_t M = dx->size[0] * v.pixels * h.pixels, K = v.taps * h.taps * O;
+        if (M == 0)
+            continue;
+        const NG(patches) patches = {dy->data, {dy->size[1], dy->size[2]}, O, {v.taps, h.taps},
+                                     {1, 1}, {v.origin, h.origin}, {v.pixels, h.pixels}};
+        const T *last = K ? (const T *)w->data + (v.last * KW + h.last) * C * O : NULL;
+        const NG(left) left = {NG(pack_patches), 0, &patches};
+        const NG(right) right = {last, 1, O, NG_MAX(O, 1), NG_MAX(h.taps, 1), -s[0] * KW * C * O, -s[1] * C * O};
+        const NG(target) target = {(T *)dx->data + (v.first * W + h.first) * C, v.pixels, h.pixels, {H * W * C, s[0] * W * C, s[1] * C}};
+        if (NG(product)(&left, &right, &target, bias, M, K, C, share))
+            return -1;
+    }
+    return 0;
+}
+
+/* dx by scattering: dy W' gives every pixel's patch of dx, add_patch puts it in place. For dx of few channels, whose tiles would be
+ * mostly padding above; and it never multiplies the zeros around dy, which nan and inf in w would turn into nan. */
+static int NG(conv2d_input_gradient_thin)(const ng_array *dy, const ng_array *w, const void *bias, const ng_array *dx, ng_window window,
+                                          ng_share share)
+{
+    const ptrdiff_t C = w->size[2], O = w->size[3], N = w->size[0] * w->size[1] * C, most = 4 * MC; /* most: patches at a time */
+    const ptrdiff_t pixels = dy->size[1] * dy->size[2], plane = dx->size[1] * dx->size[2];
+    const NG(patches) patches = NG(patches_of)(dx, dy, &window);
+    ptrdiff_t begin, end; /* images */
+    ng_split(dy->size[0], 1, share.row, share.rows, &begin, &end);
+    T *columns = malloc((size_t)NG_MAX(most * N, 1) * sizeof(T));
+    if (!columns)
+        return -1;
+    for (ptrdiff_t i = begin * plane; i < end * plane; i++)
+        for (ptrdiff_t c = 0; c < C; c++)
+            ((T *)dx->data)[i * C + c] = bias ? ((const T *)bias)[c] : 0;
+    int status = 0;
+    for (ptrdiff_t m = begin * pixels; m < end * pixels && !status; m += most) {
+        const ptrdiff_t rows = NG_MIN(end * pixels - m, most);
+        const ng_array a = {(T *)dy->data + m * O, {rows, O}, {O, 1}};
+        const NG(left) left = {NG(pack_matrix), 0, &a};
+        const NG(right) right = {w->data, 1, O, NG_MAX(O, 1), 1, 0, 0};
+        const NG(target) target = {columns, 1, 1, {N, 0, 0}};
+        status = NG(gemm)(&left, &right, &target, NULL, O, 0, rows, 0, N);
+        for (ptrdiff_t r = 0; r < rows && !status; r++)
+            NG(add_patch)(&patches, m + r, columns + r * N, dx->data);
+    }
+    free(columns);
+    return status;
+}

@@ -1,0 +1,237 @@
+/* C = A B (+ bias)          A (M, K)   B (K, N)   bias (N,)   C (M, N)
+ *
+ * Three nested ideas, outermost first.
+ *
+ * 1. Blocks. A processor multiplies far faster than its memory delivers, so every number fetched must be used many times.
+ *    C is built from blocks of A (MC x KC) and of B (KC x NC), sized to stay in the caches:
+ *
+ *            KC                    NC
+ *          +----+----+         +--------+--
+ *       MC | A  |    |      KC |   B    |            for each block of B: pack it once,
+ *          +----+----+         +--------+--              for each block of A beside it: pack it, multiply,
+ *          |    |    |         |        |                    C block += A block . B block
+ *
+ * 2. Packing. Each block is first copied to a buffer in the very order in which it will be read. B becomes panels of NR
+ *    columns, A slivers of MR rows, both padded with zeros, so the inner loop knows no strides and no edges:
+ *
+ *                 B panel (NR = 4 drawn)         A sliver (MR = 3 drawn), stored either by rows or by k
+ *          k=0     0  1  2  3                              k=0 1 2 ... KC-1
+ *          k=1     4  5  6  7                    row 0       0 1 2 ...             0 3 6 ...
+ *          k=2     8  9 10 11                    row 1      KC ...         or      1 4 7 ...
+ *          ...                                   row 2     2KC ...                 2 5 8 ...
+ *
+ *    Packing is also where operands may differ: a transposed matrix, the patches of an image and a flipped kernel are other
+ *    ways to fill the same buffers. An operand is whatever has a pack function. A patch of an image is contiguous along k,
+ *    a transposed matrix down its rows: with two storage orders for A, both are filled by copying runs.
+ *
+ * 3. The tile. A sliver times a panel is an MR x NR tile of C, kept in registers over the whole k loop. Each step loads one
+ *    row of the panel and MR single numbers of A, for MR * NR multiply-adds:
+ *
+ *                            b[0..NR)               NR = two vectors
+ *                   a[0]   | acc acc |
+ *                   a[1]   | acc acc |              acc[r] += a[r] * b
+ *                   a[2]   | acc acc |
+ *
+ * Every element of C is the sum, block by block of KC, of chains acc = acc + a_k b_k with k ascending. Neither the tile's
+ * place nor the number of threads enters, so the result is the same to the last bit for any split of the work.
+ */
+
+#define V (NG_VECTOR_BYTES / (int)sizeof(T)) /* elements of a vector */
+#define MR NG_TILE_ROWS                      /* rows of a tile: as many as the registers hold */
+#define NR (2 * V)                           /* columns of a tile */
+#define KC (1536 / (int)sizeof(T))           /* a panel of B (KC x NR) stays in the first-level cache */
+#define MC (144 / MR * MR)                   /* a block of A (MC x KC) stays in the second-level cache */
+#define NC (768 / NR * NR)                   /* a block of B (KC x NC) stays in the second or third */
+
+typedef T NG(vector) NG_VECTOR(NG_VECTOR_BYTES);
+
+/* A of the product: pack(a, panel, m0, m, k0, k) writes rows m0..m0+m, columns k0..k0+k as slivers. */
+typedef struct NG(left) {
+    void (*pack)(const struct NG(left) *, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k);
+    int by_k; /* the slivers' storage order: 0 by rows, (MR, KC); 1 by k, (KC, MR) */
+    const void *source;
+} NG(left);
+
+/* B of the product, a matrix whose k axis is cut into groups (the taps of a kernel):
+ * element (k, n) is data[g / across * down_step + g % across * across_step + (k % group) * k_stride + n * n_stride], g = k / group. */
+typedef struct {
+    const T *data;
+    ptrdiff_t k_stride, n_stride, group, across, down_step, across_step;
+} NG(right);
+
+/* C of the product: row m = (n, u, v) of a grid (., height, width) is the N contiguous elements at data + n s[0] + u s[1] + v s[2]. */
+typedef struct {
+    T *data;
+    ptrdiff_t height, width, s[3];
+} NG(target);
+
+NG_INLINE void NG(tile_of)(const int rows, const int vectors, const int row_step, const int k_step, ptrdiff_t k, const T *a,
+                           const T *b, T *out)
+{
+    NG(vector) acc[MR][2] = {{{0}}};
+    for (; k > 0; k--, a += k_step, b += NR) {
+        const NG(vector) *row = (const NG(vector) *)b;
+        NG(vector) b0 = row[0], b1 = row[vectors - 1];
+        NG_UNROLL
+        for (int r = 0; r < rows; r++) {
+            T s = a[r * row_step];
+            acc[r][0] += s * b0;
+            if (vectors == 2)
+                acc[r][1] += s * b1;
+        }
+    }
+    NG_UNROLL
+    for (int r = 0; r < rows; r++) {
+        ((NG(vector) *)(out + r * NR))[0] = acc[r][0];
+        if (vectors == 2)
+            ((NG(vector) *)(out + r * NR))[1] = acc[r][1];
+    }
+}
+
+/* out (rows, columns) = a sliver times a panel, by the smallest tile that holds it. */
+static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, int by_k, ptrdiff_t k, const T *a, const T *b, T *out)
+{
+#define TILE_IF_FITS(height)                                                                                                     \
+    if ((height) <= MR && rows <= (height)) {                                                                                    \
+        if (by_k)                                                                                                                \
+            columns > V ? NG(tile_of)(height, 2, 1, MR, k, a, b, out) : NG(tile_of)(height, 1, 1, MR, k, a, b, out);             \
+        else                                                                                                                     \
+            columns > V ? NG(tile_of)(height, 2, KC, 1, k, a, b, out) : NG(tile_of)(height, 1, KC, 1, k, a, b, out);             \
+        return;                                                                                                                  \
+    }
+    TILE_IF_FITS(2)
+    TILE_IF_FITS(4)
+#if NG_TILE_ROWS > 8
+    TILE_IF_FITS(8)
+#endif
+    TILE_IF_FITS(MR)
+#undef TILE_IF_FITS
+}
+
+/* C = tile, or C += tile after the first block of k; bias comes with the last one. */
+NG_INLINE void NG(store)(const T *tile, const ptrdiff_t rows, const ptrdiff_t columns, const ptrdiff_t *offset, T *c, const T *bias,
+                         int first)
+{
+    for (ptrdiff_t r = 0; r < rows; r++, tile += NR) {
+        T *row = c + offset[r];
+        if (first && bias)
+            for (ptrdiff_t j = 0; j < columns; j++)
+                row[j] = tile[j] + bias[j];
+        else if (first)
+            for (ptrdiff_t j = 0; j < columns; j++)
+                row[j] = tile[j];
+        else if (bias)
+            for (ptrdiff_t j = 0; j < columns; j++)
+                row[j] = row[j] + tile[j] + bias[j];
+        else
+            for (ptrdiff_t j = 0; j < columns; j++)
+                row[j] += tile[j];
+    }
+}
+
+static const T *NG(right_row)(const NG(right) *b, ptrdiff_t k)
+{
+    ptrdiff_t g = k / b->group;
+    return b->data + g / b->across * b->down_step + g % b->across * b->across_step + k % b->group * b->k_stride;
+}
+
+/* Columns n0..n0+n, rows k0..k0+k of B as panels (k, NR), one after the other. */
+static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t n0, ptrdiff_t n)
+{
+    for (; n > 0; n -= NR, n0 += NR) {
+        ptrdiff_t width = NG_MIN(n, NR);
+        for (ptrdiff_t p = 0; p < k;) {
+            ptrdiff_t run = NG_MIN(k - p, b->group - (k0 + p) % b->group); /* rows up to the end of this group */
+            const T *from = NG(right_row)(b, k0 + p) + n0 * b->n_stride;
+            if (b->n_stride == 1 && width == NR)
+                for (ptrdiff_t q = 0; q < run; q++)
+                    memcpy(panel + q * NR, from + q * b->k_stride, NR * sizeof(T));
+            else
+                for (ptrdiff_t q = 0; q < run; q++)
+                    for (ptrdiff_t j = 0; j < NR; j++)
+                        panel[q * NR + j] = j < width ? from[q * b->k_stride + j * b->n_stride] : 0;
+            panel += run * NR;
+            p += run;
+        }
+    }
+}
+
+/* Rows m0..m1, columns n0..n1 of C. -1: no memory. */
+static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const T *bias, ptrdiff_t K, ptrdiff_t m0,
+                    ptrdiff_t m1, ptrdiff_t n0, ptrdiff_t n1)
+{
+    if (m0 >= m1 || n0 >= n1)
+        return 0;
+    size_t left_size = (size_t)NG_CEIL(NG_MIN(m1 - m0, MC), MR) * MR * KC;
+    size_t right_size = (size_t)NG_CEIL(NG_MIN(n1 - n0, NC), NR) * NR * (size_t)NG_MAX(NG_MIN(K, KC), 1);
+    char *memory = malloc((left_size + right_size + MR * NR) * sizeof(T) + 64);
+    if (!memory)
+        return -1;
+    T *tile = (T *)(memory + (64 - (uintptr_t)memory % 64));
+    T *right = tile + MR * NR, *left = right + right_size;
+    ptrdiff_t offset[MC];
+
+    for (ptrdiff_t n = n0; n < n1; n += NC)
+        for (ptrdiff_t k0 = 0; k0 == 0 || k0 < K; k0 += KC) { /* once even if K = 0: C = bias */
+            ptrdiff_t k = NG_MIN(K - k0, KC), columns = NG_MIN(n1 - n, NC);
+            NG(pack_right)(b, right, k0, k, n, columns);
+            for (ptrdiff_t m = m0; m < m1; m += MC) {
+                ptrdiff_t rows = NG_MIN(m1 - m, MC);
+                a->pack(a, left, m, rows, k0, k);
+                for (ptrdiff_t r = 0; r < rows; r++) {
+                    ptrdiff_t i = m + r, line = i / c->width;
+                    offset[r] = line / c->height * c->s[0] + line % c->height * c->s[1] + i % c->width * c->s[2];
+                }
+                for (ptrdiff_t j = 0; j < columns; j += NR)
+                    for (ptrdiff_t r = 0; r < rows; r += MR) {
+                        ptrdiff_t height = NG_MIN(rows - r, MR), width = NG_MIN(columns - j, NR);
+                        const T *add = bias && k0 + KC >= K ? bias + n + j : NULL;
+                        NG(tile)(height, width, a->by_k, k, left + r * KC, right + j * k, tile);
+                        if (width == NR)
+                            NG(store)(tile, height, NR, offset + r, c->data + n + j, add, k0 == 0);
+                        else
+                            NG(store)(tile, height, width, offset + r, c->data + n + j, add, k0 == 0);
+                    }
+            }
+        }
+    free(memory);
+    return 0;
+}
+
+/* The share of C = A B (+ bias) that falls to one thread; C has M rows and N columns. */
+static int NG(product)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const T *bias, ptrdiff_t M, ptrdiff_t K, ptrdiff_t N,
+                       ng_share share)
+{
+    ptrdiff_t m0, m1, n0, n1;
+    ng_split(M, MR, share.row, share.rows, &m0, &m1);
+    ng_split(N, NR, share.column, share.columns, &n0, &n1);
+    return NG(gemm)(a, b, c, bias, K, m0, m1, n0, n1);
+}
+
+/* A strided matrix as slivers, stored in the order in which it is contiguous. */
+static void NG(pack_matrix)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
+{
+    const ng_array *a = left->source;
+    const T *from = (const T *)a->data + m0 * a->stride[0] + k0 * a->stride[1];
+    const ptrdiff_t m_stride = a->stride[0], k_stride = a->stride[1];
+    for (; m > 0; m -= MR, from += MR * m_stride, panel += MR * KC) {
+        const ptrdiff_t rows = NG_MIN(m, MR);
+        if (left->by_k)
+            for (ptrdiff_t p = 0; p < k; p++)
+                for (ptrdiff_t r = 0; r < MR; r++)
+                    panel[p * MR + r] = r < rows ? from[r * m_stride + p * k_stride] : 0;
+        else
+            for (ptrdiff_t r = 0; r < MR; r++)
+                for (ptrdiff_t p = 0; p < k; p++)
+                    panel[r * KC + p] = r < rows ? from[r * m_stride + p * k_stride] : 0;
+    }
+}
+
+static int NG(matmul)(const ng_array *a, const ng_array *b, const void *bias, const ng_array *c, ng_share share)
+{
+    const ptrdiff_t M = a->size[0], K = a->size[1], N = b->size[1];
+    const NG(left) left = {NG(pack_matrix), llabs(a->stride[0]) < llabs(a->stride[1]), a};
+    const NG(right) right = {b->data, b->stride[0], b->stride[1], NG_MAX(K, 1), 1, 0, 0};
+    const NG(target) target = {c->data, 1, 1, {N, 0, 0}};
+    return NG(product)(&left, &right, &target, bias, M, K, N, share);
+}

@@ -1,0 +1,20 @@
+"""The checks: every gradient of the library against difference quotients, and of yours.
+
+    gradcheck          any function
+    check_layer        a layer or network, also one of your own: all passes, and what they may not do
+    check_loss, check_optimizer
+    check_system       the objectives of a GAN, through the frozen discriminator
+    entries            the catalogue behind `numgan gradcheck`
+
+Reading order: differences (when may a quotient be trusted), explain, functions, points, layer, loss, optimizer, system, cases, catalogue.
+"""
+
+from .catalogue import Entry, entries
+from .functions import gradcheck
+from .layer import check_layer
+from .loss import check_loss
+from .optimizer import check_optimizer
+from .report import Report
+from .system import check_system
+
+__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_system", "entries", "Entry", "Report"]

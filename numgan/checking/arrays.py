@@ -1,0 +1,63 @@
+"""Arrays and (nested) tuples of arrays: what a layer takes and gives may be either. None is zero, and integers have no derivative."""
+
+import numpy as np
+
+
+def leaves(x, path=""):
+    """[(path, array or None)] of a tuple of (tuples of) arrays, in order; the path of x itself is "", of its parts "[0]", "[1][0]"."""
+    if isinstance(x, tuple):
+        return [leaf for i, part in enumerate(x) for leaf in leaves(part, f"{path}[{i}]")]
+    return [(path, x)]
+
+
+def mapped(f, x, *others):
+    """f of every array of x (and of the arrays at the same places of `others`), in the form of x."""
+    if isinstance(x, tuple):
+        return tuple(mapped(f, *parts) for parts in zip(x, *(other if isinstance(other, tuple) else (None,) * len(x) for other in others)))
+    return f(x, *others)
+
+
+def real(array):
+    """Whether an array has a derivative."""
+    return array is not None and np.issubdtype(array.dtype, np.floating)
+
+
+def flat(x, like=None):
+    """All real entries of x in one vector; with `like`, None stands for zeros of like's shape."""
+    pairs = leaves(x) if like is None else leaves(mapped(lambda known, given: np.zeros_like(known) if given is None else given, like, x))
+    known = leaves(x if like is None else like)
+    vectors = [np.ravel(array) for (_, array), (_, template) in zip(pairs, known) if real(template)]
+    return np.concatenate(vectors) if vectors else np.zeros(0)
+
+
+def moved(x, direction, t):
+    """x + t direction; integers and places without a direction stay."""
+    return mapped(lambda a, d: a if d is None or not real(a) else a + t * d, x, direction)
+
+
+def normal(rng, x):
+    """A standard normal draw in the form and dtype of x; None for integers."""
+    return mapped(lambda a: rng.standard_normal(a.shape).astype(a.dtype) if real(a) else None, x)
+
+
+def same(a, b):
+    """Whether two results agree bit for bit: arrays, numbers, None, and tuples, lists and mappings of them."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return (isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.shape == b.shape and a.dtype == b.dtype
+                and np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+    if isinstance(a, (tuple, list)):
+        return isinstance(b, (tuple, list)) and len(a) == len(b) and all(map(same, a, b))
+    if hasattr(a, "keys"):
+        return hasattr(b, "keys") and list(a.keys()) == list(b.keys()) and all(same(a[key], b[key]) for key in a.keys())
+    return a is b or type(a) is type(b) and a == b
+
+
+def copied(a):
+    """A copy of everything that `same` compares."""
+    if isinstance(a, np.ndarray):
+        return a.copy()
+    if isinstance(a, (tuple, list)):
+        return type(a)(map(copied, a)) if type(a) in (tuple, list) else tuple(map(copied, a))
+    if hasattr(a, "keys"):
+        return {key: copied(a[key]) for key in a.keys()}
+    return a

@@ -1,0 +1,152 @@
+"""What the checks run over. A new layer is one line in LAYERS; systems are found through numgan.systems.SYSTEMS.
+
+Sizes are ugly on purpose: prime and unequal, windows that are not square, strides larger than kernels. Every bug of a fast
+kernel that was found in public code hid behind friendly shapes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..initializers import orthogonal
+from ..layers import (
+    ELU,
+    AvgPool2d,
+    BatchNorm,
+    Concat,
+    Condition,
+    Conv2d,
+    ConvTranspose2d,
+    Crop,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    InstanceNorm,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Maxout,
+    MaxPool2d,
+    Pad,
+    Parallel,
+    PixelNorm,
+    PixelShuffle,
+    ReLU,
+    Reshape,
+    Residual,
+    Run,
+    Sequential,
+    Sigmoid,
+    Skip,
+    Softplus,
+    Take,
+    Tanh,
+    Upsample,
+)
+from ..losses import ADVERSARIAL, l1, l2, minimax, smoothed, softmax_cross_entropy
+from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator
+from ..optimizers import SGD, Adam, RMSProp
+from ..schedules import Cosine, Exponential, Linear, Warmup
+from .points import Point
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer and an input for it: a shape without the batch, an array, or a tuple of them."""
+
+    layer: Layer
+    x: object = None
+    run: Run | None = None
+    batch: int = 3
+    name: str = ""
+
+    @property
+    def title(self):
+        return self.name or repr(self.layer)
+
+    def point(self, seed=0, attempt=0):
+        return Point(self.layer, self.x, None, self.run, self.batch, seed, attempt, shown=self.title)
+
+
+def _twice():
+    """One layer placed twice: its gradients add."""
+    shared = Dense(3, 3)
+    return Sequential(shared, Tanh(), shared, Sigmoid(), Dense(3, 2))
+
+
+_labels = np.array([4, 0, 4, 1, 2])
+_five = np.random.default_rng(5).standard_normal((5, 3))
+_measured = Run(seed=3, statistics={"mean": np.array([0.3, -1.0, 0.2]), "variance": np.array([0.5, 2.0, 1.1])})
+
+LAYERS = [
+    Case(Dense(4, 3), (4,)),
+    Case(Dense(5, 1, bias=False, init=orthogonal()), (5,), batch=1),
+    Case(Dense(3, 2), (2, 7, 3)),
+    Case(Conv2d(3, 5, kernel=(3, 2)), (7, 5, 3)),
+    Case(Conv2d(2, 5, kernel=(3, 2), stride=2, padding=1), (7, 6, 2)),
+    Case(Conv2d(1, 3, kernel=(2, 3), stride=(3, 5), bias=False), (11, 13, 1), batch=2),
+    Case(Conv2d(3, 2, kernel=1), (2, 3, 3), batch=1),
+    Case(Conv2d(2, 3, kernel=5, stride=2, padding=2), (7, 4, 2), batch=2),
+    Case(Conv2d(2, 1, kernel=4, stride=2, padding=1), (6, 8, 2), batch=2),
+    Case(ConvTranspose2d(3, 2, kernel=(2, 3)), (5, 3, 3)),
+    Case(ConvTranspose2d(2, 3, kernel=(3, 2), stride=(2, 3), padding=1, output_padding=(1, 2)), (3, 5, 2), batch=2),
+    Case(ConvTranspose2d(2, 1, kernel=2, stride=3, bias=False), (3, 2, 2), batch=2),
+    Case(ConvTranspose2d(3, 2, kernel=5, stride=2, padding=2, output_padding=1), (3, 2, 3), batch=2),
+    Case(ConvTranspose2d(2, 3, kernel=4, stride=2, padding=1), (3, 4, 2), batch=2),
+    Case(Embedding(5, 3), _labels),
+    Case(ReLU(), (7,)), Case(LeakyReLU(0.2), (3, 2, 5)), Case(ELU(0.7), (7,)), Case(Tanh(), (7,)), Case(Sigmoid(), (7,)), Case(Softplus(), (7,)),
+    Case(Maxout(3), (6,)), Case(Maxout(2), (3, 2, 4)),
+    Case(BatchNorm(3), (3,), batch=5),
+    Case(BatchNorm(3), (2, 5, 3), name="BatchNorm(3) on pictures"),
+    Case(BatchNorm(3), (2, 5, 3), run=_measured, name="BatchNorm(3) with measured statistics"),
+    Case(InstanceNorm(3), (5, 2, 3), batch=2), Case(LayerNorm(5), (5,)), Case(LayerNorm(3), (2, 5, 3), batch=2),
+    Case(PixelNorm(), (7,)), Case(PixelNorm(), (3, 2, 5), batch=2, name="PixelNorm() on pictures"),
+    Case(Dropout(0.3), (11,)), Case(Dropout(0.3), (11,), run=Run(), name="Dropout(0.3) without a seed"),
+    Case(MaxPool2d(2), (5, 7, 3)), Case(MaxPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(MaxPool2d(1, stride=3), (5, 4, 2)),
+    Case(AvgPool2d(2), (5, 7, 3)), Case(AvgPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(AvgPool2d(2, stride=3), (5, 8, 1)),
+    Case(Upsample(2), (3, 5, 2)), Case(Upsample((3, 2), "nearest"), (2, 5, 1)), Case(Upsample(2, "bilinear"), (3, 5, 2)),
+    Case(Upsample((3, 5), "bilinear"), (2, 1, 3)),
+    Case(PixelShuffle(2), (3, 2, 8)), Case(PixelShuffle(3), (2, 1, 9), batch=2),
+    Case(Flatten(), (3, 2, 5)), Case(Reshape(5, -1, 2), (3, 10)), Case(Reshape(2, 3), (6,)),
+    Case(Pad(1), (3, 2, 2)), Case(Pad((0, 1, 2, 3)), (3, 2, 2)), Case(Pad((2, 1, 0, 2), "reflect"), (3, 4, 2)),
+    Case(Crop(1), (5, 3, 2)), Case(Crop((0, 1, 2, 1)), (3, 5, 2)),
+    Case(Concat(), ((3, 2), (3, 5), (3, 1))), Case(Take(1), ((4,), (2, 3))), Case(Take(0), ((4,), _labels[:3])),
+    Case(Sequential(), (3,)),
+    Case(Sequential(Dense(4, 5), Tanh(), Dense(5, 2)), (4,), name="Sequential(Dense, Tanh, Dense)"),
+    Case(Sequential(Dense(4, 3), Tanh(), Dense(3, 2))[1:], (3,), name="Sequential(Dense, Tanh, Dense)[1:]"),
+    Case(_twice(), (3,), name="Sequential with a shared Dense"),
+    Case(Residual(Sequential(Dense(3, 4), Tanh(), Dense(4, 3))), (3,), name="Residual(Dense, Tanh, Dense)"),
+    Case(Residual(Dense(3, 5), Sequential(Dense(3, 5, bias=False), Sigmoid())), (3,), name="Residual with a shortcut"),
+    Case(Skip(Sequential(Conv2d(2, 3, kernel=3, padding=1), Tanh(), Skip(Conv2d(3, 2, kernel=1)))), (3, 5, 2),
+         name="Skip(Conv2d, Tanh, Skip(Conv2d))"),
+    Case(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), (_five, _labels), name="Parallel(Dense, Embedding)"),
+    Case(Condition(Dense(5, 4)), ((3,), (2,)), name="Condition(Dense(5, 4))"),
+    Case(Condition(Conv2d(5, 3, kernel=2)), ((3, 4, 2), (3,)), name="Condition(Conv2d(5, 3, kernel=2))"),
+]
+
+NETWORKS = [
+    Case(mlp(3, 5, 4, 2, activation=Tanh), (3,), name="mlp(3, 5, 4, 2, Tanh)"),
+    Case(mlp(3, 7, 5, 1, activation=LeakyReLU), (3,), name="mlp(3, 7, 5, 1, LeakyReLU)"),
+    Case(dcgan_generator(3, 2, (3, 2), 1, kernel=4), (3,), name="dcgan_generator(3, 2, (3, 2), 1, kernel=4)"),
+    Case(dcgan_generator(2, 1, (3, 2), 2, kernel=5), (2,), batch=5, name="dcgan_generator(2, 1, (3, 2), 2, kernel=5)"),
+    Case(dcgan_discriminator(1, (2, 3), 2, kernel=5), (4, 4, 2), batch=5, name="dcgan_discriminator(1, (2, 3), 2, kernel=5)"),
+    Case(dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False), (8, 8, 1), batch=2, name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)"),
+    Case(pooling_discriminator(8, (2, 3), 5, 1), (8, 8, 1), batch=2, name="pooling_discriminator(8, (2, 3), 5, 1)"),
+    Case(Sequential(Conv2d(1, 3, kernel=3, bias=False), BatchNorm(3), Softplus(), Conv2d(3, 2, kernel=2), LayerNorm(2), Tanh(),
+                    Flatten(), Dense(12, 1)), (5, 6, 1), name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, Tanh, Dense"),
+    Case(Sequential(Conv2d(2, 3, kernel=2), BatchNorm(3), Tanh()), (4, 3, 2), name="Conv2d with a bias that BatchNorm undoes"),
+    Case(Sequential(Parallel(Sequential(), Embedding(5, 2)), Condition(Sequential(Dense(5, 4), Tanh())), Condition(Dense(6, 1)), Take(0)),
+         (_five, _labels), name="a network over (h, label)"),
+    Case(Sequential(Conv2d(1, 2, kernel=3, padding=1), ELU(), Skip(Sequential(AvgPool2d(2), Conv2d(2, 3, kernel=1), Tanh(), Upsample(2, "bilinear"))),
+                    InstanceNorm(5), Residual(Conv2d(5, 5, kernel=1)), PixelNorm()), (4, 6, 1), batch=2, name="a small U-Net"),
+]
+
+LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), l1, l2, softmax_cross_entropy]
+
+OPTIMIZERS = [
+    SGD(0.1), SGD(0.1, weight_decay=0.3), SGD(0.1, clip=0.5), SGD(Linear(0.2, 0.1, 10), momentum=0.9), SGD(0.1, momentum=Linear(0.5, 0.7, 10)),
+    SGD(0.1, momentum=0.9, nesterov=True), SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.2, clip=0.7),
+    RMSProp(0.05), RMSProp(Exponential(0.05, 0.9), decay=0.8, weight_decay=0.1), RMSProp(0.05, clip=0.4),
+    Adam(0.1), Adam(0.1, beta1=0.9, weight_decay=0.1), Adam(Cosine(0.1, 20), beta2=0.9), Adam(Warmup(0.1, 8), beta1=0.0, clip=0.6),
+]

@@ -1,0 +1,126 @@
+"""The catalogue: every derivative of the library, one entry each; what `numgan gradcheck` runs."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from ..errors import GradientError
+from ..systems import SYSTEMS, build, presets
+from .cases import LAYERS, LOSSES, NETWORKS, OPTIMIZERS
+from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, at_points, dx, parameters, tangent_backward, tangent_forward
+from .loss import check_loss
+from .optimizer import check_optimizer
+from .system import check_contract, check_objective
+
+NARROW, NARROWEST = 0.01, 0.001  # widths at which every parameter, and every entry of it, is checked; the constructors keep a few units a layer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the catalogue.
+
+    name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
+    kind        layer, network, loss, optimizer or objective
+    order       1: a gradient; 2: how a gradient moves; 0: no number, but what a pass may not do (write to arguments, forget, run a frozen kernel)
+    max_error   relative, see `numgan.checking.differences.compare`
+    detail      the error's text, or what was found on the way
+    """
+
+    name: str
+    kind: str
+    order: int
+    max_error: float
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is checked together: title, kind, the plain names that select it, and run(slow) -> entries."""
+
+    title: str
+    kind: str
+    keys: tuple
+    run: object
+
+
+def entries(names=None, slow=False):
+    """The catalogue's entries, one by one, as they are checked; all of them unless names select some.
+
+    names        what is called so (a class of layers or optimisers, a loss, a system, a preset "dcgan/paper"), or else what contains it
+    slow         every entry of every parameter of the systems too, at the smallest width
+
+    Raises ValueError if a name selects nothing.
+    """
+    for item in _selected(names):
+        yield from item.run(slow)
+
+
+def _selected(names):
+    items = list(_items())
+    if names is None:
+        return items
+    chosen = []
+    for name in names:
+        exact = [item for item in items if name in (*item.keys, item.title)]
+        found = exact or [item for item in items if name.lower() in item.title.lower()]
+        if not found:
+            known = sorted({item.keys[0] for item in items})
+            raise ValueError(f"gradcheck: nothing is called {name!r}; there are {', '.join(known)}")
+        chosen += [item for item in found if item not in chosen]
+    return chosen
+
+
+def _items():
+    for kind, cases in (("layer", LAYERS), ("network", NETWORKS)):
+        for case in cases:
+            keys = (type(case.layer).__name__,) if kind == "layer" else (case.title.split("(")[0],)
+            yield Item(case.title, kind, keys, partial(_layer, case, kind))
+    for loss in LOSSES:
+        yield Item(repr(loss), "loss", (repr(loss).split("(")[0],), partial(_report, "loss", loss, check_loss))
+    for optimizer in OPTIMIZERS:
+        yield Item(repr(optimizer), "optimizer", (type(optimizer).__name__,), partial(_report, "optimizer", optimizer, check_optimizer))
+    for system in SYSTEMS:
+        for preset in presets(system):
+            yield Item(f"{system}/{preset}", "objective", (system,), partial(_system, system, preset))
+
+
+def _entry(name, kind, order, check):
+    """The entry of a check that returns (max_error or None, note) or raises GradientError."""
+    try:
+        error, note = check()
+        return Entry(name, kind, order, float(error or 0), True, note)
+    except GradientError as error:
+        return Entry(name, kind, order, float(getattr(error, "max_error", float("inf"))), False, str(error))
+
+
+def _layer(case, kind, slow):
+    tangents = [tangent_forward, tangent_backward] if case.layer.has_tangents else []
+    for check in [dx, parameters, *tangents]:
+        yield _entry(f"{case.title}.{check.__name__}", kind, 2 if check is tangent_backward else 1, partial(at_points, case.point, check))
+    rest = [check for check in FIRST_ORDER + (SECOND_ORDER if tangents else []) if check not in SLOW and check not in tangents]
+
+    def contract():
+        for check in rest:
+            at_points(case.point, check)
+        return None, ""
+
+    yield _entry(f"{case.title}.contract", kind, 0, contract)
+
+
+def _report(kind, subject, check, slow):
+    """The entries of a check that makes a report of a few rows; a failure is one entry."""
+    try:
+        for label, error, note in check(subject).rows:
+            order = 0 if error is None else 2 if "tangent" in label else 1
+            yield Entry(f"{subject!r}.{label.replace(' ', '.')}", kind, order, float(error or 0), True, note)
+    except GradientError as error:
+        yield Entry(repr(subject), kind, 1, float(getattr(error, "max_error", float("inf"))), False, str(error))
+
+
+def _system(system, preset, slow):
+    name, narrow, full = f"{system}/{preset}", build(system, preset, NARROWEST if slow else NARROW), build(system, preset)
+    for objective in narrow.objectives():
+        yield _entry(f"{name}.{objective}", "objective", 1, partial(check_objective, narrow, objective, slow, subject=name))
+        yield _entry(f"{name}.{objective} at full width", "objective", 1,
+                     partial(check_objective, full, objective, real=3, fake=2, whole=True, subject=f"{name} at full width"))
+    yield _entry(f"{name}.contract", "objective", 0, partial(check_contract, narrow, subject=name))

@@ -1,0 +1,333 @@
+"""check_layer: one list of checks that every layer must pass, the library's own and yours.
+
+A check is a function of a `Point`; it returns the largest relative error (None if it compares bits) or raises GradientError.
+
+    FIRST_ORDER     what forward and backward owe
+    SECOND_ORDER    what tangent_forward and tangent_backward owe; a layer without them is told "tangent passes: not given"
+"""
+
+import itertools
+from functools import partial
+
+import numpy as np
+
+from .. import _kernels as kernels
+from ..layers import Layer
+from .arrays import copied, flat, leaves, mapped, moved, normal, real, same
+from .differences import Block, compare, compare_outputs
+from .points import Point, scale_of
+from .report import OnKink, Report, failure
+
+TRIES = 8                        # points drawn before a kink is called a failure
+
+
+def check_layer(layer, x=None, *, p=None, run=None, batch=3, slow=True, seed=0, tangents="if given"):
+    """Check every pass of a layer or network and return a Report; raises GradientError that says what is wrong where.
+
+        numgan.check_layer(MyLayer(4, 3))                    x is guessed from the layer's sizes
+        numgan.check_layer(MyLayer(), x=(8, 8, 3))           a shape without the batch; a tuple of shapes for a tuple of arrays
+        numgan.check_layer(MyLayer(), x=labels)              or the input itself: integers, special values
+
+    p, run     parameters and Run; random ones unless given (dropout is on)
+    slow       compare every entry with a difference quotient; False: a few random projections
+    tangents   "if given", or True to demand the tangent passes, or False to leave them out
+    """
+    make = lambda attempt: Point(layer, x, p, run, batch, seed, attempt)
+    return at_points(make, lambda point: _check(point, slow, tangents), tidy=False)
+
+
+def at_points(make, check, tidy=True):
+    """The result of a check at the first of the points make(0), make(1), ... that is away from kinks; as (max_error, note) if tidy."""
+    for attempt in range(TRIES):
+        point = make(attempt)
+        try:
+            return _result(check(point)) if tidy else check(point)
+        except OnKink as error:
+            if not point.fresh:
+                raise
+            last = error
+    raise OnKink(f"{point.subject}: none of {TRIES} random points is away from kinks; {last}")
+
+
+def _check(point, slow, tangents):
+    report = Report(point.subject)
+    for check in FIRST_ORDER:
+        report.add(name(check), *_result(check(point, slow) if check in SLOW else check(point)))
+    if tangents == "if given" and not point.layer.has_tangents:
+        report.add("tangent passes", None, "not given")
+    elif tangents:
+        for check in SECOND_ORDER:
+            report.add(name(check), *_result(check(point)))
+    return report
+
+
+def _result(result):
+    return result if isinstance(result, tuple) else (result, "")
+
+
+def name(check):
+    """A check's name as reports and tests show it."""
+    return check.__name__.replace("_", " ")
+
+
+# ---- first order
+
+def shapes(point):
+    """output_shape says what forward gives, and gradients have the shapes of what they belong to."""
+    layer = point.layer
+    dx, dp = point.gradients
+    point.input_gradient(dx)
+    point.vector(dp)
+    undefined = type(layer).output_shape is Layer.output_shape and not layer.children
+    if undefined and [a.shape for _, a in leaves(point.y)] != [a.shape for _, a in leaves(point.x)]:
+        return None, "output_shape: not given"
+    said, got = layer.output_shape(mapped(lambda a: a.shape[1:], point.x)), mapped(lambda a: a.shape[1:], point.y)
+    if said != got:
+        raise failure(f"{point.subject}: output_shape says {said} per sample, forward gives {got}")
+
+
+def pure(point):
+    """No pass writes to its arguments, and a second backward on one cache is bit-equal."""
+    _pure_pass(point, "forward", point.p, point.x, point.run)
+    y, cache = point.forward()
+    first = _pure_pass(point, "backward", point.dy, cache)
+    if not same(first, point.layer.backward(point.dy, cache)):
+        raise failure(f"{point.subject}: backward called twice on one cache gives two results; it must neither change nor use up the cache")
+
+
+def _pure_pass(point, name, *arguments):
+    before = copied(arguments)
+    result = copied(getattr(point.layer, name)(*arguments))
+    for place, (was, now) in enumerate(zip(before, arguments)):
+        if not same(was, copied(now)):
+            raise failure(f"{point.subject}: {name} writes to its argument {place + 1}; make a new array instead")
+    return result
+
+
+def repeatable(point):
+    """Equal arguments, equal bits: randomness comes from `run`, and nothing is kept between calls."""
+    if not same(copied(point.forward()[0]), copied(point.forward()[0])):
+        raise failure(f"{point.subject}: forward twice with equal arguments gives two results; draw from run.rng(), and keep nothing on the layer")
+
+
+def two_live_caches(point):
+    """D scores real and fake before either is backpropagated: the cache of the first pass must survive the second."""
+    expected = copied(point.layer.backward(point.dy, point.forward()[1]))
+    _, first = point.forward()
+    _other(point)
+    if not same(copied(point.layer.backward(point.dy, first)), expected):
+        raise failure(f"{point.subject}: backward of a first pass changes when a second forward pass was made in between; the cache is a value "
+                      "that forward returns, not something to keep on the layer")
+
+
+def _other(point):
+    """Another forward and backward pass, over other numbers."""
+    rng = point.rng("other")
+    y, cache = point.forward(mapped(lambda a, d: a if d is None else a + d, point.x, normal(rng, point.x)))
+    point.layer.backward(normal(rng, y), cache)
+
+
+def dx(point, slow=True):
+    """The gradient of the input against difference quotients."""
+    given = dict(leaves(point.gradients[0] if isinstance(point.gradients[0], tuple) or not isinstance(point.x, tuple) else (None,) * len(point.x)))
+    blocks = []
+    for path, array in leaves(point.x):
+        if real(array):
+            d = given.get(path)
+            blocks.append(Block(f"gradient of x{path}", np.zeros(array.shape) if d is None else np.asarray(d, np.float64),
+                                lambda offset, path=path: flat(point.forward(_with(point.x, path, offset))[0])))
+    error, notes = compare(blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch)
+    return error, "; ".join(notes) if blocks else "x is integer"
+
+
+def _with(x, path, offset, here=""):
+    """x with `offset` added to the array at `path`."""
+    if isinstance(x, tuple):
+        return tuple(_with(part, path, offset, f"{here}[{i}]") for i, part in enumerate(x))
+    return x + offset if here == path else x
+
+
+def parameters(point, slow=True):
+    """The gradient of every parameter, each under its own scale, against difference quotients."""
+    p, gradient = point.p, point.vector(point.gradients[1])
+
+    def block(name):
+        def value(offset):
+            q = p.copy()
+            q[name][...] += offset
+            return flat(point.forward(p=q)[0])
+
+        return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
+
+    blocks = [block(name) for name in p if p[name].size]
+    error, notes = compare(blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch)
+    return error, "; ".join(notes) if len(p) else "no parameters"
+
+
+def frozen_same_dx(point):
+    """Freezing leaves dx as it is, bit for bit, and returns no dp."""
+    dx, dp = point.layer.backward(point.dy, point.cache, frozen=True)
+    if dp is not None:
+        raise failure(f"{point.subject}: backward(frozen=True) must return dp = None, got {type(dp).__name__}")
+    if not same(copied(dx), copied(point.gradients[0])):
+        raise failure(f"{point.subject}: backward(frozen=True) gives another dx; the gradient must pass through a frozen layer unchanged")
+
+
+def frozen_no_weight_gradient(point):
+    """A frozen pass runs no weight-gradient kernel."""
+    _no_weight_gradient(point, "backward", point.dy, point.cache)
+
+
+def _no_weight_gradient(point, name, *arguments):
+    with kernels.kernel_calls() as calls:
+        getattr(point.layer, name)(*arguments, frozen=True)
+    ran = [kernel for kernel in calls if kernel.endswith("weight_gradient")]
+    if ran:
+        raise failure(f"{point.subject}: {name}(frozen=True) runs {', '.join(ran)}; compute dp only if not frozen")
+
+
+def need_dx(point):
+    """need_dx=False returns dx = None and the same dp."""
+    dx, dp = point.layer.backward(point.dy, point.cache, need_dx=False)
+    if any(d is not None for _, d in leaves(dx)):
+        raise failure(f"{point.subject}: backward(need_dx=False) must return dx = None")
+    if not same(point.vector(dp).vector, point.vector(point.gradients[1]).vector):
+        raise failure(f"{point.subject}: backward(need_dx=False) gives another dp")
+
+
+def keeps_float32(point):
+    """float32 in, float32 out, in every pass: one float64 constant would double the memory of a whole network."""
+    down = lambda tree: mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
+    layer, p, x, dy = point.layer, point.p.astype(np.float32), down(point.x), down(point.dy)
+    y, cache = layer.forward(p, x, point.run)
+    dx, dp = layer.backward(dy, cache)
+    results = [("y", y), ("dx", dx), *((f"gradient of {name}", dp[name]) for name in dp)]
+    if layer.has_tangents:
+        tx, tdy, tp = down(point.tx), down(point.tdy), point.tp.astype(np.float32)
+        ty, tcache = layer.tangent_forward(tx, cache, tp)
+        dx, tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
+        results += [("ty", ty), ("tangent dx", dx), ("tdx", tdx), *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp)]
+    for label, result in results:
+        for path, array in leaves(result):
+            if real(array) and array.dtype != np.float32:
+                raise failure(f"{point.subject}: {label}{path} is {array.dtype} for float32 inputs; use constants of x's dtype")
+
+
+# ---- second order: the tangent passes
+
+def dot_test(point):
+    """<dy, tangent_forward(tx, tp)> = <dx, tx> + <dp, tp>: two hand-written passes against each other, no step size, no rounding to speak of."""
+    dx, dp = point.gradients
+    ty, _ = point.layer.tangent_forward(point.tx, point.cache, point.tp)
+    forwards = flat(point.dy) * flat(ty, like=point.y)
+    backwards = np.concatenate([flat(dx, like=point.x) * flat(point.tx), point.vector(dp).vector * point.tp.vector])
+    error = abs(forwards.sum() - backwards.sum()) / max(np.abs(forwards).sum(), np.abs(backwards).sum(), 1e-8)
+    if not error <= 1e-12:
+        raise failure(f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = {backwards.sum():.9g}; "
+                      f"tangent_forward and backward are not transposes of each other\n  reproduce:  {point.reproduce}", error)
+    return error
+
+
+def _directions(point):
+    """Every combination of directions for input and parameters, None included: {label: (tx, tp)}"""
+    moving = [("tx", point.tx)] if flat(point.x).size else []
+    moving += [("tp", point.tp)] if point.p.vector.size else []
+    for chosen in itertools.product((True, False), repeat=len(moving)):
+        kept = {label: value for (label, value), on in zip(moving, chosen) if on}
+        yield " and ".join(kept) or "nothing", kept.get("tx"), kept.get("tp")
+
+
+def tangent_forward(point):
+    """ty against difference quotients of forward, for every combination of tangents."""
+    worst = 0.0
+    for label, tx, tp in _directions(point):
+        ty, _ = point.layer.tangent_forward(tx, point.cache, tp)
+        if label == "nothing":
+            continue
+        for (path, array), (_, t) in zip(leaves(point.y), leaves(ty if ty is not None else mapped(lambda a: None, point.y))):
+            if t is not None and np.shape(t) != array.shape:
+                raise failure(f"{point.subject}: tangent_forward: expected ty{path} with shape {array.shape}, got {np.shape(t)}")
+        named = {f"ty{path} along {label}": t for path, t in leaves(_zeros(ty, point.y)) if real(t)}
+        worst = max(worst, compare_outputs(named, partial(_y_along, point, tx, tp), point.subject, point.reproduce, point.batch))
+    return worst
+
+
+def _y_along(point, tx, tp, t):
+    """Forward's result as a function of t."""
+    return flat(point.at(t, tx, tp)[0])
+
+
+def _zeros(x, like):
+    return mapped(lambda known, given: np.zeros_like(known) if given is None and known is not None and real(known) else given, like, x)
+
+
+def tangent_backward(point):
+    """tdx and tdp against difference quotients of backward, for every combination of tangents; and dx as backward has it."""
+    layer, worst = point.layer, 0.0
+
+    for (label, tx, tp), tdy in itertools.product(_directions(point), (point.tdy, None)):
+        if label == "nothing" and tdy is None:
+            continue
+        label = " and ".join(filter(None, [label if label != "nothing" else "", "tdy" if tdy is not None else ""]))
+        _, tcache = layer.tangent_forward(tx, point.cache, tp)
+        dx, tdx, tdp = layer.tangent_backward(point.dy, tdy, point.cache, tcache)
+        if not _nearly(flat(dx, like=point.x), flat(point.gradients[0], like=point.x)):
+            raise failure(f"{point.subject}: tangent_backward's dx differs from backward's")
+        point.input_gradient(tdx, "tangent_backward")
+        tdp = point.vector(tdp, "tangent_backward")
+        named = {f"tdx{path} along {label}": t for path, t in leaves(_zeros(tdx, point.x)) if real(t)}
+        named |= {f"tangent of the gradient of {name} along {label}": tdp[name] for name in tdp}
+        worst = max(worst, compare_outputs(named, partial(_gradients_along, point, tx, tp, tdy), point.subject, point.reproduce, point.batch))
+    return worst
+
+
+def _gradients_along(point, tx, tp, tdy, t):
+    """Backward's results, dx and dp in one vector, as a function of t."""
+    _, cache = point.at(t, tx, tp)
+    dx, dp = point.layer.backward(point.dy if tdy is None else moved(point.dy, tdy, t), cache)
+    return np.concatenate([flat(dx, like=point.x), point.vector(dp).vector])
+
+
+def _nearly(a, b):
+    return np.allclose(a, b, rtol=1e-12, atol=1e-13 * max(np.abs(b).max(initial=0), 1))
+
+
+def no_tangent_is_zero(point):
+    """Tangents of None move nothing: every result is None or exactly zero."""
+    ty, tcache = point.layer.tangent_forward(None, point.cache, None)
+    _, tdx, tdp = point.layer.tangent_backward(point.dy, None, point.cache, tcache)
+    moving = [("ty", ty), ("tdx", tdx), *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp)]
+    for label, result in moving:
+        if any(array is not None and np.any(array) for _, array in leaves(result)):
+            raise failure(f"{point.subject}: with tangents of None, {label} is not zero")
+
+
+def pure_tangents(point):
+    """The tangent passes write to none of their arguments either, and repeat bit for bit."""
+    _, cache = point.forward()
+    _pure_pass(point, "tangent_forward", point.tx, cache, point.tp)
+    _, tcache = point.layer.tangent_forward(point.tx, cache, point.tp)
+    first = _pure_pass(point, "tangent_backward", point.dy, point.tdy, cache, tcache)
+    _other(point)
+    if not same(first, copied(point.layer.tangent_backward(point.dy, point.tdy, cache, tcache))):
+        raise failure(f"{point.subject}: tangent_backward twice on one cache gives two results; keep nothing on the layer")
+
+
+def frozen_tangents(point):
+    """Frozen, the tangent pass gives the same dx and tdx, no tdp, and runs no weight-gradient kernel; need_dx=False gives no dx and the same tdp."""
+    _, tcache = point.layer.tangent_forward(point.tx, point.cache, point.tp)
+    arguments = point.dy, point.tdy, point.cache, tcache
+    dx, tdx, tdp = point.layer.tangent_backward(*arguments)
+    fdx, ftdx, ftdp = point.layer.tangent_backward(*arguments, frozen=True)
+    if ftdp is not None or not same(copied((dx, tdx)), copied((fdx, ftdx))):
+        raise failure(f"{point.subject}: tangent_backward(frozen=True) must return the same dx and tdx, and tdp = None")
+    _no_weight_gradient(point, "tangent_backward", *arguments)
+    ndx, ntdx, ntdp = point.layer.tangent_backward(*arguments, need_dx=False)
+    if any(d is not None for _, d in leaves((ndx, ntdx))) or not same(point.vector(ntdp).vector, point.vector(tdp).vector):
+        raise failure(f"{point.subject}: tangent_backward(need_dx=False) must return dx = tdx = None, and the same tdp")
+
+
+FIRST_ORDER = [shapes, pure, repeatable, two_live_caches, dx, parameters, frozen_same_dx, frozen_no_weight_gradient, need_dx, keeps_float32]
+SECOND_ORDER = [dot_test, tangent_forward, tangent_backward, no_tangent_is_zero, pure_tangents, frozen_tangents]
+SLOW = {dx, parameters}
+CHECKS = FIRST_ORDER + SECOND_ORDER

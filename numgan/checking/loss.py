@@ -1,0 +1,63 @@
+"""check_loss: a loss's derivative and its tangent, for adversarial losses (two logits) and for losses over a pair (y, target)."""
+
+import numpy as np
+
+from ..losses import AdversarialLoss, SoftmaxCrossEntropy
+from ..randomness import stream
+from .differences import Block, compare, compare_outputs
+from .report import OnKink, Report
+
+TRIES = 8
+
+
+def check_loss(loss, target=None, *, slow=True, seed=0):
+    """Check every derivative of a loss, and how it moves, and return a Report; raises GradientError.
+
+    An AdversarialLoss is given real and fake logits of unequal number; any other loss is called as loss(y, target) -> (value, dy),
+    where target is drawn unless given. Tangents are checked if the loss has them.
+    """
+    report = Report(repr(loss))
+    for label, draw, derivative, tangent in _curves(loss, target):
+        for attempt in range(TRIES):
+            rng = stream(seed, "check loss", label, attempt)
+            try:
+                report.add(f"{label}derivative", _derivative(loss, draw(rng), derivative, rng, slow, seed))
+                if tangent:
+                    report.add(f"{label}tangent", _tangent(loss, draw(rng), derivative, tangent, rng, seed))
+                break
+            except OnKink:
+                if attempt == TRIES - 1:
+                    raise
+    return report
+
+
+def _curves(loss, target):
+    """(label, draw(rng) -> tuple of logits, derivative(*logits) -> (value, *derivatives), tangent(logits, directions) -> tuple)"""
+    if isinstance(loss, AdversarialLoss):
+        logits = lambda rng, n: 2 * rng.standard_normal((n, 1))
+        return [("discriminator ", lambda rng: (logits(rng, 7), logits(rng, 5)), loss.discriminator,
+                 lambda at, t: loss.discriminator_tangent(*at, *t)),
+                ("generator ", lambda rng: (logits(rng, 5),), loss.generator, lambda at, t: (loss.generator_tangent(*at, *t),))]
+    if target is None:
+        target = np.array([4, 0, 2, 2, 1]) if isinstance(loss, SoftmaxCrossEntropy) else stream(0, "target").standard_normal((5, 3))
+    shape = (len(target), 5) if np.issubdtype(target.dtype, np.integer) else target.shape
+    tangent = (lambda at, t: (loss.tangent(*at, *t, target),)) if hasattr(loss, "tangent") else None
+    return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent)]
+
+
+def _derivative(loss, at, derivative, rng, slow, seed):
+    _, *gradients = derivative(*at)
+    blocks = [Block(f"derivative for input {i}", np.asarray(gradient),
+                    lambda offset, i=i: np.array([derivative(*(a + offset if i == j else a for j, a in enumerate(at)))[0]]))
+              for i, gradient in enumerate(gradients)]
+    return compare(blocks, np.ones(1), repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", rng, slow, len(at[0]))[0]
+
+
+def _tangent(loss, at, derivative, tangent, rng, seed):
+    directions = [rng.standard_normal(a.shape) for a in at]
+    named = {f"tangent of derivative {i}": np.asarray(t) for i, t in enumerate(tangent(at, directions))}
+
+    def along(t):
+        return np.concatenate([np.ravel(d) for d in derivative(*(a + t * u for a, u in zip(at, directions)))[1:]])
+
+    return compare_outputs(named, along, repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", len(at[0]))

@@ -1,0 +1,173 @@
+"""check_system: every objective of a system against difference quotients of its loss, through the frozen D, and what a GAN owes besides.
+
+The numbers of real and fake samples are unequal on purpose: a sign error in one of two terms, cancelled by an exchange of the
+two halves, passes every test with equal ones.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from .. import _kernels as kernels
+from ..layers.bilinear import Bilinear
+from ..randomness import stream
+from ..systems.system import Batch
+from .arrays import copied, same
+from .differences import Block, compare
+from .points import scale_of, spread
+from .report import OnKink, Report, failure
+
+TRIES = 8
+
+
+def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, name=None):
+    """Check every objective of a system and return a Report; raises GradientError that names objective and parameter.
+
+        numgan.check_system(systems.build("dcgan", "paper", width=0.01), slow=True)
+
+    slow         every entry of every parameter: for narrow systems; else a few random projections of each parameter
+    whole        projections of the whole vector only: for systems at full width, where an evaluation costs a second
+    real, fake   numbers of samples
+    """
+    report = Report(name or type(system).__name__)
+    for objective in system.objectives():
+        error, note = check_objective(system, objective, slow, seed, real, fake, whole, report.subject)
+        report.add(f"gradient of {objective}", error, note)
+    for check in CONTRACT:
+        report.add(check.__name__.replace("_", " "), None, check(SystemPoint(system, seed, real, fake, subject=report.subject)) or "")
+    return report
+
+
+def check_contract(system, seed=0, subject="system"):
+    """All that is not a number, at one point: (None, note)."""
+    for check in CONTRACT:
+        check(SystemPoint(system, seed, subject=subject))
+    return None, ""
+
+
+class SystemPoint:
+    """A system with random parameters and a random batch, float64, constants as in the middle of its training."""
+
+    def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
+        self.system, self.seed, self.subject = system.at(system.steps // 2), seed, subject
+        rng = partial(stream, seed, "check system", attempt)
+        self.params = {name: spread(p, rng(name)) for name, p in system.init(seed, np.float64).items()}
+        low, high = system.pixels
+        self.batch = Batch(rng("x").uniform(low, high, (real, *system.sample_shape)),
+                           rng("labels").permutation(np.resize(np.arange(system.classes), real)) if system.classes else None, number=fake)
+
+    def run(self, objective, params=None, made=None):
+        call = partial(self.system.objectives()[objective], self.params if params is None else params, self.batch, self.seed)
+        return call() if made is None else call(made=made)
+
+
+def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
+    """(max_error, note) of one objective's gradients; points are drawn anew while no step avoids all kinks, then it fails."""
+    for attempt in range(TRIES):
+        point = SystemPoint(system, seed, real, fake, attempt, subject)
+        try:
+            return _objective(point, objective, slow, whole, attempt)
+        except OnKink as error:
+            last = error
+    raise OnKink(f"{subject}.{objective}: none of {TRIES} random points is away from kinks; {last}")
+
+
+def _objective(point, objective, slow, whole, attempt):
+    worst, notes = 0.0, []
+    for owner, gradient in point.run(objective).gradients.items():
+        if gradient.vector.shape != point.params[owner].vector.shape:
+            raise failure(f"{point.subject}.{objective}: expected a gradient of {owner} with {point.params[owner].vector.size} entries, "
+                          f"got {gradient.vector.shape}")
+        rng = stream(point.seed, "directions", attempt, owner)
+        error, found = compare(_blocks(point, objective, owner, gradient, whole), np.ones(1), f"{point.subject}.{objective}",
+                               f"numgan.check_system(system, seed={point.seed})", rng, slow, len(point.batch.x), 1 if whole else 2, reported=True)
+        worst, notes = max(worst, error), notes + found
+    return worst, "; ".join(notes)
+
+
+def _blocks(point, objective, owner, gradient, whole):
+    """The objective's loss as a function of each parameter of the network `owner`, or of its whole vector."""
+    p = point.params[owner]
+
+    def loss(vector):
+        return np.array([point.run(objective, {**point.params, owner: p.like(vector)}).loss])
+
+    def block(name):
+        def value(offset):
+            q = p.copy()
+            q[name][...] += offset
+            return loss(q.vector)
+
+        return Block(f"gradient of {name} of {owner}", gradient[name], value, scale_of(p[name]))
+
+    if not whole:
+        return [block(name) for name in p if p[name].size]
+    units = p.zeros()
+    for name in p:
+        units[name][...] = scale_of(p[name])
+    return [Block(f"gradient of {owner}", gradient.vector, lambda offset: loss(p.vector + offset), units.vector)]
+
+
+# ---- what a GAN owes besides right gradients; each check is a function of a SystemPoint and raises GradientError
+
+def _generator_objectives(point):
+    """Objectives that train G through another network."""
+    return [name for name in point.system.objectives() if name == "G" and "D" in point.system.networks]
+
+
+def objectives_are_pure(point):
+    """Equal arguments give equal bits, and nothing that is passed in changes: D is after G's turn what it was before."""
+    for objective in point.system.objectives():
+        before = copied(({name: p.vector for name, p in point.params.items()}, point.batch.x, point.batch.labels))
+        one, two = point.run(objective), point.run(objective)
+        if not same((one.loss, {n: g.vector for n, g in one.gradients.items()}), (two.loss, {n: g.vector for n, g in two.gradients.items()})):
+            raise failure(f"{point.subject}.{objective}: called twice with equal arguments it gives two results")
+        if not same(before, ({name: p.vector for name, p in point.params.items()}, point.batch.x, point.batch.labels)):
+            raise failure(f"{point.subject}.{objective}: it changes parameters or the batch; an objective only reads")
+
+
+def made_is_what_it_would_draw(point):
+    """An objective that is handed its fakes gives the same bits as one that draws them with the same seed."""
+    if "G" not in point.system.networks:
+        return "no generator"
+    made = point.system.generate(point.params, point.batch, point.seed)
+    if len(made.x) != point.batch.fakes:
+        raise failure(f"{point.subject}: generate drew {len(made.x)} fakes, batch.fakes is {point.batch.fakes}")
+    for objective in point.system.objectives():
+        one, two = point.run(objective), point.run(objective, made=made)
+        if one.loss != two.loss or any(not same(g.vector, two.gradients[n].vector) for n, g in one.gradients.items()):
+            raise failure(f"{point.subject}.{objective}: with made= given it differs from drawing the same fakes itself")
+
+
+def the_frozen_network_runs_no_weight_gradient(point):
+    """In G's turn every weight-gradient kernel is G's own: as many calls as G has bilinear layers, none for D."""
+    for objective in _generator_objectives(point):
+        own = sum(_bilinear(point.system.networks[name]) for name in point.run(objective).gradients)
+        with kernels.kernel_calls() as calls:
+            point.run(objective)
+        ran = sum(count for kernel, count in calls.items() if kernel.endswith("weight_gradient"))
+        if ran != own:
+            raise failure(f"{point.subject}.{objective}: {ran} weight-gradient kernels ran, the trained networks have {own} such layers; "
+                          "pass frozen=True to the backward pass through the network that does not learn")
+    return "" if _generator_objectives(point) else "no generator"
+
+
+def _bilinear(net):
+    """How many products with a weight one pass through a network makes."""
+    return sum(map(_bilinear, net.children.values())) if net.children else int(isinstance(net, Bilinear))
+
+
+def the_generator_learns_from_the_discriminator(point):
+    """G's gradient arrives, and changes when D's weights change; a gradient that never passed through D would not."""
+    for objective in _generator_objectives(point):
+        moved = {**point.params, "D": point.params["D"].like(0.5 * point.params["D"].vector)}
+        moved["D"].vector[...] += 0.1 * stream(point.seed, "another D").standard_normal(moved["D"].vector.shape)
+        one, two = point.run(objective).gradients["G"].vector, point.run(objective, moved).gradients["G"].vector
+        if not one.any():
+            raise failure(f"{point.subject}.{objective}: the gradient of G is zero everywhere; it never arrives")
+        if np.abs(one - two).max() <= 1e-6 * np.abs(one).max():
+            raise failure(f"{point.subject}.{objective}: the gradient of G does not change with D's weights; it must pass through D")
+    return "" if _generator_objectives(point) else "no generator"
+
+
+CONTRACT = [objectives_are_pure, made_is_what_it_would_draw, the_frozen_network_runs_no_weight_gradient, the_generator_learns_from_the_discriminator]

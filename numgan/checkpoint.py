@@ -1,0 +1,234 @@
+"""Checkpoints: everything of a run that changes, in one file that is whole or not there at all.
+
+    state.step, state.batches          steps done, batches drawn
+    state.params["G"]                  weights, one vector a network
+    state.moments["G"]                 the optimiser's {"step": updates made, "m": ..., "v": ...}
+    state.average                      the moving average of G's weights, or None
+
+Nothing else has to be kept: every random draw is a stream named by (seed, step, purpose), and batch k is a function of k.
+The file is an uncompressed .npz that `numpy.load` reads too. Nothing is pickled, and a file is believed only as far as it
+agrees with what the system must have: names, types, shapes and sizes are compared before any data are read.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import FileFormatError
+from .parameters import Parameters
+
+HEADER = 4096             # bytes that the header of one array may take; numpy writes 128
+ABOUT = 1 << 16           # bytes that the description of the run may take
+
+
+@dataclass
+class State:
+    """What training changes; a run's configuration and a State decide everything that follows, bit for bit."""
+
+    params: dict
+    moments: dict
+    average: Parameters | None
+    step: int = 0
+    batches: int = 0
+
+    @classmethod
+    def empty(cls, system, dtype=np.float32):
+        """The state of a system with every number zero."""
+        params = {name: Parameters(np.zeros(net.layout.size, dtype), net.layout) for name, net in system.networks.items()}
+        moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
+        return cls(params, moments, params["G"].copy() if system.average and "G" in params else None)
+
+    @classmethod
+    def start(cls, system, seed, dtype=np.float32):
+        """The state before the first step."""
+        state = cls.empty(system, dtype)
+        for name, fresh in system.init(seed, dtype).items():
+            state.params[name].vector[:] = fresh.vector
+        if state.average is not None:
+            state.average.vector[:] = state.params["G"].vector
+        return state
+
+    @property
+    def sampled(self):
+        """The weights that samples are drawn with: the average if there is one."""
+        return self.params["G"] if self.average is None else self.average
+
+    def vectors(self):
+        """{name in the file: vector}, views: what is written here is written to the state."""
+        found = {f"{name}.weights": p.vector for name, p in self.params.items()}
+        found |= {f"{name}.{moment}": vector for name, state in self.moments.items() for moment, vector in state.items() if moment != "step"}
+        return found | ({} if self.average is None else {"G.average": self.average.vector})
+
+    def counters(self):
+        """{name in the file: integer}"""
+        return {"step": self.step, "batches": self.batches} | {f"{name}.updates": state["step"] for name, state in self.moments.items()}
+
+    def _count(self, counters):
+        self.step, self.batches = counters["step"], counters["batches"]
+        for name, state in self.moments.items():
+            state["step"] = counters[f"{name}.updates"]
+
+
+def identity(system, dataset, batch_size, seed):
+    """What must agree for a checkpoint to continue a run: a dict of strings and numbers, to be saved beside the weights."""
+    words = {name: repr(value) for name in ("loss", "k", "n_critic", "warm") if (value := getattr(system, name, None)) is not None}
+    return words | {
+        "system": type(system).__name__, "sample_shape": list(system.sample_shape), "pixels": list(system.pixels),
+        "average": system.average, "batch_size": batch_size, "seed": seed,
+        "networks": {name: _fingerprint(repr([net, net.layout.slots])) for name, net in system.networks.items()},
+        "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
+        "data": [dataset.name, len(dataset), _fingerprint(dataset.x, dataset.labels)],
+    }
+
+
+def _fingerprint(*parts):
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else b"" if part is None else np.ascontiguousarray(part))
+    return digest.hexdigest()[:16]
+
+
+# ---- writing
+
+
+@contextmanager
+def replacing(path):
+    """A binary file that becomes `path` when the block ends: another process, or a power cut, sees the old file or the new one.
+
+    The bytes go to a temporary file in the same folder, to the disk, and only then under the name. OSError if that fails; then
+    the old file is as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if hasattr(os, "O_DIRECTORY"):                       # the new name is in the folder, so the folder must reach the disk too
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def sweep(folder):
+    """Remove the temporary files that a killed process left in a folder and its sub-folders."""
+    for stale in Path(folder).rglob(".*.tmp"):
+        stale.unlink()
+
+
+def save(path, state, about):
+    """Write a State and the description of its run (`identity`); equal states make equal bytes."""
+    arrays = {"about": np.frombuffer(_encode(about), np.uint8)}
+    arrays |= {name: np.int64(value) for name, value in state.counters().items()} | state.vectors()
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:      # ZipInfo's date is constant
+                np.lib.format.write_array(member, np.asarray(array), version=(1, 0), allow_pickle=False)
+
+
+def _encode(about):
+    return json.dumps(about, sort_keys=True).encode()
+
+
+# ---- reading
+
+
+def load(path, system, about):
+    """The State in a checkpoint of `system`, whose run is described by `about`.
+
+    FileFormatError if the file is damaged or is another run's; FileNotFoundError if it is not there. At most the bytes that a
+    right file has are ever read.
+    """
+    path, state = Path(path), State.empty(system)
+    vectors, counters = state.vectors(), state.counters()
+    limit = ABOUT + sum(vector.nbytes for vector in vectors.values()) + 2 * HEADER * (2 + len(vectors) + len(counters))
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise _broken(path, f"at most {limit:,} bytes", f"{size:,}", "it is not a checkpoint of this system, or not of this preset")
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = _members(archive, path)
+                _compare(_read(archive, members, "about", np.uint8, None), about, path)
+                _expect_names(members, {"about", *vectors, *counters}, path)
+                state._count({name: int(_read(archive, members, name, np.int64, ())) for name in counters})
+                for name, vector in vectors.items():
+                    vector[:] = _read(archive, members, name, vector.dtype, vector.shape)
+        except FileFormatError:
+            raise
+        except Exception as error:                       # zipfile, struct, ast and numpy raise nearly every kind on a damaged file
+            raise _broken(path, "a whole checkpoint", f"{type(error).__name__}: {error}") from error
+    return state
+
+
+def _broken(path, expected, got, advice="the file is damaged: restore it from a copy, or train again"):
+    return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
+
+
+def _members(archive, path):
+    """{name: ZipInfo}, if every member is a plain stored .npy with a name of its own and a size that the file can hold."""
+    members = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name in members or name == info.filename:
+            raise _broken(path, "arrays (.npy) of different names", f"{info.filename!r}{' twice' if name in members else ''}")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 1:
+            raise _broken(path, "stored arrays, not compressed or encrypted", f"{info.filename!r} of {info.compress_size:,} bytes "
+                          f"that would become {info.file_size:,}")
+        members[name] = info
+    return members
+
+
+def _expect_names(members, names, path):
+    if members.keys() != names:
+        missing, extra = sorted(names - members.keys()), sorted(members.keys() - names)
+        raise _broken(path, f"the arrays of this system{f', {missing} among them' if missing else ''}",
+                      f"{extra or 'none of these'} instead" if missing else f"{extra} besides",
+                      "it is a checkpoint of another system, preset or optimiser")
+
+
+def _read(archive, members, name, dtype, shape):
+    """One array; its header must be what is expected before a byte of data is read. shape None: any row of at most ABOUT bytes."""
+    path = f"{archive.fp.name}, {name}"
+    if name not in members:
+        raise _broken(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
+    with archive.open(members[name]) as member:
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise _broken(path, "an array of .npy version 1.0", "another version")
+        got, fortran, found = np.lib.format.read_array_header_1_0(member, max_header_size=HEADER)
+        shape = got if shape is None and len(got) == 1 and got[0] <= ABOUT else shape
+        if found != np.dtype(dtype) or got != shape or fortran:
+            raise _broken(path, f"{np.dtype(dtype)} {shape or 'in one row' if shape is None else shape}", f"{found} {got}",
+                          "it is a checkpoint of another system or preset, or it is damaged")
+        nbytes = int(np.prod(shape, dtype=object)) * found.itemsize
+        data = member.read(nbytes + 1)                   # to the end, where zipfile compares the checksum
+        if len(data) != nbytes:
+            raise _broken(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
+    array = np.frombuffer(data, found).reshape(shape)
+    if found == np.int64 and array.min() < 0:
+        raise _broken(path, "a count of 0 or more", int(array.min()))
+    return array
+
+
+def _compare(raw, about, path):
+    """Compare the description in the file with that of the run: the message names what differs."""
+    found, wanted = json.loads(raw.tobytes()), json.loads(_encode(about))
+    if not isinstance(found, dict):
+        raise _broken(path, "a description of the run", type(found).__name__)
+    for key in sorted(found.keys() | wanted.keys()):
+        if found.get(key) != wanted.get(key):
+            raise _broken(path, f"a checkpoint of a run with {key} {wanted.get(key)!r}", f"one with {found.get(key)!r}",
+                          "a run continues only with the system, data and settings that it began with")

@@ -1,0 +1,350 @@
+"""The command line: numgan systems, train, sample, gradcheck, data, doctor. Only parsing and printing; the work is done below.
+
+Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C.
+"""
+
+import argparse
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+DESCRIPTION = """\
+GANs written out by hand in NumPy: every layer's backward pass, every loss, every training step, to be read and run.
+
+  numgan train conditional             train the class-conditional DCGAN on the digits inside the package (about a minute)
+  numgan train dcgan --data mnist      the same game without labels, on MNIST
+  numgan sample runs/RUN --labels 3,7  draw from a run
+  numgan gradcheck Conv2d BatchNorm    check gradients against finite differences
+
+Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C."""
+
+TRAIN = """\
+Train a system. The run folder then holds samples.png, training.gif, curves.png, metrics.jsonl, config.json and checkpoint.npz.
+
+With no options: the system's first preset on that preset's data. With --data and no --preset: the first preset that takes
+samples of the data's shape. With --preset: pictures are cropped and resized to what the preset takes."""
+
+TRAIN_EXAMPLES = """\
+examples:
+  numgan train conditional
+  numgan train dcgan --data mnist --epochs 3
+  numgan train gan --preset points --data grid        points in the plane: see the modes
+  numgan train dcgan --preset half --data ./photos    64 x 64 colour, from a folder of pictures
+  numgan train gan --loss least_squares --seed 2
+  numgan train --resume runs/dcgan-mnist-1            go on after Ctrl-C, bit for bit
+  numgan train --resume runs/dcgan-mnist-1 --steps 9000     ... and further than was planned
+
+Ctrl-C finishes the step, saves and exits; a second Ctrl-C leaves at once, and the last checkpoint stays."""
+
+SAMPLE_EXAMPLES = """\
+examples:
+  numgan sample runs/conditional-digits-1
+  numgan sample runs/conditional-digits-1 --labels 3,7 --count 20 --seed 5 --out threes-and-sevens.png
+  numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz            arrays x (uint8) and labels
+  numgan sample runs/conditional-digits-1 --count 1000 --judge runs/classifier-digits-1 --json"""
+
+
+def _parser():
+    parser = argparse.ArgumentParser("numgan", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name, run, summary, **words):
+        words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
+        sub = commands.add_parser(name, help=summary, **words)
+        sub.set_defaults(run=run)
+        sub.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else there")
+        return sub
+
+    command("systems", systems_command, "list the systems and their presets, with sample shape and data")
+
+    sub = command("train", train_command, "train a system and leave a run folder", description=TRAIN, epilog=TRAIN_EXAMPLES)
+    sub.add_argument("system", nargs="?", metavar="SYSTEM", help="a name from `numgan systems`; not with --resume")
+    sub.add_argument("--preset", help="which of the system's recipes")
+    sub.add_argument("--data", metavar="NAME|FOLDER", help="a set from `numgan data`, or a folder of pictures (sub-folders are classes)")
+    sub.add_argument("--folder", metavar="DIR", help="where the IDX files of mnist or fashion-mnist are")
+    length = sub.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=_positive, metavar="N", help="how many steps in all")
+    length.add_argument("--epochs", type=_above_zero, metavar="E", help="how many times every training row is visited, instead of --steps")
+    sub.add_argument("--batch-size", type=_positive, metavar="N", help="real samples a batch")
+    sub.add_argument("--seed", type=_natural, metavar="S", help="of everything random (default 0): same seed, same bytes")
+    sub.add_argument("--lr", type=float, metavar="RATE", help="the learning rate of every network, constant")
+    sub.add_argument("--loss", metavar="NAME", help="minimax, nonsaturating, least_squares, hinge or wasserstein")
+    sub.add_argument("--smooth", type=float, metavar="T", help="one-sided label smoothing: D's target on real samples, such as 0.9")
+    sub.add_argument("--weight-decay", type=float, metavar="W", help="L2 penalty on D: W |weights|^2 / 2 is added to its loss")
+    sub.add_argument("--average", type=float, metavar="DECAY", help="decay of the moving average of G's weights that samples are drawn with; 0: none")
+    sub.add_argument("--width", type=_above_zero, metavar="F", help="multiply the hidden widths by F: 0.25 trains fast and badly")
+    sub.add_argument("--threads", type=_positive, metavar="N", help="threads of the compiled kernels; the result is the same for any number")
+    sub.add_argument("--out", metavar="DIR", help="the run folder (default runs/SYSTEM-PRESET-1, -2, ...)")
+    sub.add_argument("--resume", metavar="RUN", help="continue this run from its checkpoint")
+    sub.add_argument("--checkpoint-every", type=_positive, metavar="N", help="save every N steps besides every 30 s")
+    sub.add_argument("--dry-run", action="store_true", help="print what would be trained, and stop")
+
+    sub = command("sample", sample_command, "draw samples from a run, and let a classifier judge them", epilog=SAMPLE_EXAMPLES)
+    sub.add_argument("folder", metavar="RUN", help="a run folder")
+    sub.add_argument("--count", type=_positive, metavar="N", help="how many (default: ten a class, or 64; 1000 with --judge)")
+    sub.add_argument("--labels", type=_labels, metavar="3,7", help="the classes asked for in turn, of a conditional system")
+    sub.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the latent points (default 0)")
+    sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
+    sub.add_argument("--judge", metavar="RUN", help="a run of `numgan train classifier`: agreement, confidence, share of each class, copies")
+
+    sub = command("gradcheck", gradcheck_command, "check hand-written gradients against finite differences, in float64")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="layers, losses, optimisers, systems; part of a name will do")
+    sub.add_argument("--all", action="store_true", help="everything in the catalogue")
+    sub.add_argument("--slow", action="store_true", help="every entry of every gradient, instead of random projections")
+
+    command("data", data_command, "list the known data sets, where they are looked for, and whether they are there")
+    command("doctor", doctor_command, "versions, kernels, instruction set, threads, BLAS, and a self-check")
+    return parser
+
+
+def _number(convert, good, what):
+    def parse(text):
+        try:
+            value = convert(text)
+        except ValueError:
+            value = None
+        if value is None or not good(value):
+            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
+        return value
+    return parse
+
+
+_positive = _number(int, lambda n: n >= 1, "a whole number of 1 or more")
+_natural = _number(int, lambda n: 0 <= n < 1 << 63, "a whole number of 0 or more")
+_above_zero = _number(float, lambda x: 0 < x < np.inf, "a number above 0")
+_labels = _number(lambda text: [int(part) for part in text.split(",")], lambda labels: min(labels) >= 0, "class numbers such as 3,7")
+
+
+def _print_json(value):
+    print(json.dumps(value, indent=2, default=str))
+
+
+# ---- systems
+
+
+def systems_command(args):
+    from . import systems
+
+    listing = []
+    for name in systems.SYSTEMS:
+        for preset, make in systems.presets(name).items():
+            system = systems.build(name, preset, 0.05)
+            listing.append({"system": name, "preset": preset, "description": make.__doc__.split("\n")[0], "sample_shape": system.sample_shape,
+                            "data": system.data, "classes": system.classes, "steps": system.steps, "batch_size": system.batch_size})
+    if args.json:
+        _print_json(listing)
+        return 0
+    for name, module in systems.SYSTEMS.items():
+        print(f"{name}: {module.__doc__.split(chr(10))[0]}")
+        for row in listing:
+            if row["system"] == name:
+                shape = " x ".join(map(str, row["sample_shape"]))
+                print(f"  {row['preset']:<12} {shape:<12} {row['data']:<20} {row['description']}")
+    print("\nnumgan train SYSTEM [--preset PRESET]; the first preset is the default")
+    return 0
+
+
+# ---- train
+
+
+def train_command(args):
+    from . import _kernels, runs, training
+
+    if args.threads:
+        _kernels.set_num_threads(args.threads)
+    if args.resume:
+        return _report(args, _resume(args, runs, training))
+    if not args.system:
+        raise ValueError("train: expected a SYSTEM, such as `numgan train conditional` (`numgan systems` lists them), or --resume RUN")
+    words = ("system", "preset", "data", "folder", "lr", "loss", "smooth", "weight_decay", "average")
+    recipe = runs.Recipe(**{word: getattr(args, word) for word in words}, width=args.width or 1.0).resolve()
+    system, dataset = recipe.build(), recipe.load()
+    runs.check(system, dataset)
+    batch_size = args.batch_size or system.batch_size
+    steps = args.steps or (runs.steps_of(system, len(dataset), batch_size, args.epochs) if args.epochs else system.steps)
+    if args.dry_run:
+        return _dry_run(args, recipe, system, dataset, steps, batch_size)
+    out = args.out or runs.choose(recipe)
+    return _report(args, training.train(system, dataset, out, steps=steps, batch_size=batch_size, seed=args.seed, recipe=recipe,
+                                        checkpoint_every=args.checkpoint_every))
+
+
+def _resume(args, runs, training):
+    given = [f"--{word.replace('_', '-')}" for word in ("preset", "data", "folder", "batch_size", "seed", "lr", "loss", "smooth", "weight_decay",
+                                                        "average", "width", "out", "dry_run") if getattr(args, word) not in (None, False)]
+    if given or args.system:
+        raise ValueError(f"train --resume: {', '.join(given) or args.system} comes from the run; leave it out (--steps and --epochs extend it)")
+    config = runs.read_config(args.resume)
+    recipe = runs.recipe_of(config, args.resume)
+    system, dataset = recipe.build(), recipe.load()
+    steps = args.epochs and runs.steps_of(system, len(dataset), config["batch_size"], args.epochs)
+    return training.train(system, dataset, args.resume, steps=args.steps or steps, resume=True, recipe=recipe, checkpoint_every=args.checkpoint_every)
+
+
+def _dry_run(args, recipe, system, dataset, steps, batch_size):
+    from . import runs
+
+    plan = {"recipe": runs.as_dict(recipe), "steps": steps, "batch_size": batch_size, "seed": args.seed or 0, "samples": len(dataset),
+            "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
+            "parameters": {name: net.layout.size for name, net in system.networks.items()}}
+    if args.json:
+        _print_json(plan)
+    else:
+        print(f"{system!r}\n{dataset!r}\n{steps:,} steps of {batch_size}, seed {plan['seed']}")
+        for name, size in plan["parameters"].items():
+            print(f"  {name}: {size:,} parameters, {plan['optimizers'].get(name, 'not trained')}")
+    return 0
+
+
+def _report(args, trained):
+    from . import runs
+
+    judged = None if "G" in runs.read_config(trained.folder)["networks"] else runs.held_out(runs.open_run(trained.folder))
+    if args.json:
+        _print_json({"run": trained.folder, "steps": trained.steps, "losses": trained.losses, "seconds": trained.seconds,
+                     "steps_per_second": trained.steps_per_second, "held_out": judged, "files": trained.files})
+        return 0
+    print(f"{trained.steps:,} steps, {trained.steps_per_second:.1f} steps/s; in {trained.folder}:")
+    for what, path in trained.files.items():
+        print(f"  {what:<18} {path}")
+    if judged:
+        print(f"held-out: accuracy {judged['accuracy']:.2%}, mean confidence {judged['confidence']:.3f} on {judged['rows']:,} rows")
+    return 0
+
+
+# ---- sample
+
+
+def sample_command(args):
+    from . import runs
+
+    run = runs.open_run(args.folder)
+    result = {"run": args.folder, "seed": args.seed}
+    if args.out or not args.judge:
+        result |= {"file": _draw(args, run), "labels": args.labels}
+    if args.judge:
+        result |= {"judge": args.judge} | runs.judge(run, runs.open_run(args.judge), args.count or 1000, args.labels, args.seed)
+    if args.json:
+        _print_json(result)
+        return 0
+    if "file" in result:
+        print(f"drawn: {result['file']}")
+    if args.judge:
+        _print_judgement(result)
+    return 0
+
+
+def _draw(args, run):
+    from . import runs
+    from .checkpoint import replacing
+
+    out = Path(args.out or run.folder / "drawn.png")
+    if out.suffix not in (".png", ".npz"):
+        raise ValueError(f"--out: expected a file that ends in .png or .npz, got {out}")
+    sampler = run.sampler()
+    with replacing(out) as file:
+        if out.suffix == ".png":
+            runs.picture(sampler, run.dataset, run.config["classes"], args.seed, args.count, args.labels).save(file, format="PNG")
+        else:
+            x, labels = sampler(args.count or 64, args.seed, args.labels)
+            x = runs.to_bytes(x, run.system.pixels) if run.dataset.is_images else x
+            np.savez(file, x=x, **({} if labels is None else {"labels": labels}))
+    return out
+
+
+def _print_judgement(result):
+    real = result["held_out"]
+    print(f"{'':<22}{result['samples']:>9,} samples" + (f"{real['rows']:>9,} held-out real" if real else ""))
+    agreement = "        -" if result["agreement"] is None else f"{result['agreement']:>9.2%}"
+    print(f"{'agrees with the label':<22}{agreement}        " + (f"{real['accuracy']:>9.2%}" if real else ""))
+    print(f"{'mean confidence':<22}{result['confidence']:>9.3f}        " + (f"{real['confidence']:>9.3f}" if real else ""))
+    print(f"{'copies of training rows':<22}{result['copies']:>8,} ({result['copies_share']:.2%})")
+    print("share of each class   " + "  ".join(f"{name} {share:.1%}" for name, share in result["shares"].items()))
+
+
+# ---- gradcheck
+
+
+def gradcheck_command(args):
+    from tqdm import tqdm
+
+    from . import checking
+
+    if not args.names and not args.all:
+        raise ValueError("gradcheck: expected names, such as `numgan gradcheck Conv2d dcgan`, or --all")
+    entries = []
+    for entry in tqdm(checking.entries(args.names or None, slow=args.slow), unit="check", disable=None):
+        entries.append({"name": entry.name, "kind": entry.kind, "order": entry.order, "max_error": entry.max_error, "passed": entry.passed,
+                        "detail": entry.detail})
+    passed = bool(entries) and all(entry["passed"] for entry in entries)
+    if args.json:
+        _print_json({"passed": passed, "entries": [{word: value for word, value in entry.items() if word != "detail"} for entry in entries]})
+        return 0 if passed else 1
+    for entry in entries:
+        bar = "#" * min(10, max(0, round(11 + np.log10(max(entry["max_error"], 1e-16)) / 1.5)))
+        verdict = "ok" if entry["passed"] else "FAILED"
+        print(f"{entry['kind']:<10} {entry['order']}  {entry['max_error']:8.1e}  {bar:<10}  {verdict:<6}  {entry['name']}")
+        if not entry["passed"]:
+            print(f"    {entry['detail']}".replace("\n", "\n    "))
+    failed = sum(not entry["passed"] for entry in entries)
+    print(f"{len(entries) - failed} of {len(entries)} passed" + ("" if passed else f", {failed} failed"))
+    return 0 if passed else 1
+
+
+# ---- data, doctor
+
+
+def data_command(args):
+    from . import health
+
+    sets = health.data_sets()
+    if args.json:
+        _print_json(sets)
+        return 0
+    for row in sets:
+        print(f"{row['name']:<14} {'here   ' if row['present'] else 'missing'}  {row['description']}\n{'':<24}{row['where']}")
+    print("\nmissing sets are downloaded when they are first used; a folder of pictures is a set too: --data FOLDER")
+    return 0
+
+
+def doctor_command(args):
+    from . import health
+
+    found = health.examine()
+    if args.json:
+        _print_json(found)
+    else:
+        for name, value in found.items():
+            print(f"{name.replace('_', ' '):<16} {value if not isinstance(value, list) else '; '.join(map(str, value)) or 'none'}")
+    return 0 if found["passed"] else 1
+
+
+# ---- the door
+
+
+def main(argv=None):
+    """Run a command and return its exit code."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt as error:
+        return _fail(f"\n{error}" if str(error) else "\nstopped", 130)
+    except BrokenPipeError:                              # `numgan systems | head`: nobody reads on, so nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ArithmeticError as error:
+        return _fail(f"numgan {args.command}: {error}", 1)
+    except OSError as error:
+        return _fail(f"numgan {args.command}: {error}", 1 if error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT) else 2)
+    except (ValueError, ImportError) as error:
+        return _fail(f"numgan {args.command}: {error}", 2)
+
+
+def _fail(message, code):
+    print(message, file=sys.stderr)
+    return code

@@ -1,0 +1,328 @@
+"""The training loop: one for all systems.
+
+    for each step:
+        for each name in system.rounds(step):
+            result = objective(params, batch, seed, made)
+            optimizer.update(params[name], result.gradients[name])       in place
+
+Everything random is a stream named by the run's seed, the step and the turn, and batch k is a function of k. So a step depends on
+the state before it and on nothing else: a run that was killed and resumed ends with the same bits as one that was not.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from . import checkpoint, plot, runs
+from .checkpoint import State
+from .data import Batches
+from .errors import NonFiniteError
+from .layers import watch_finite
+from .optimizers import moving_average
+from .randomness import derive
+from .systems import Batch
+
+PICTURES = 20             # sample pictures of a run, besides the first
+LOG_EVERY = 10            # steps from line to line of metrics.jsonl
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM came; the step was finished and saved, and the message says how to go on."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run has come to: its folder, steps done, losses of the last step, seconds and steps per second of this session, files."""
+
+    folder: Path
+    steps: int
+    losses: dict
+    seconds: float
+    steps_per_second: float
+    files: dict
+
+
+# ---- one step
+
+
+def advance(system, state, dataset, batches, seed):
+    """One step of the system at `state`, in place. Returns {objective: Result}.
+
+    A system that shares fakes uses one batch for all turns of a step, since the fakes were asked for with its labels.
+    NonFiniteError, naming the layer, before an update that would be made with inf or nan.
+    """
+    step, now = state.step, system.at(state.step)
+    batch = made = None
+    results = {}
+    for turn, name in enumerate(now.rounds(step)):
+        if batch is None or not now.shares_fakes:
+            batch = take(now, dataset, batches.indices(state.batches))
+            state.batches += 1
+        if now.shares_fakes and made is None:
+            made = now.generate(state.params, batch, derive(seed, "step", step, "fakes"))
+        key = derive(seed, "step", step, turn)
+        result = results[name] = now.objectives()[name](state.params, batch, key, made)
+        gradient = result.gradients[name].vector
+        if not (np.isfinite(result.loss) and np.isfinite(gradient).all()):
+            again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
+            raise NonFiniteError(f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}")
+        now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name])
+    state.step += 1
+    if state.average is not None:                        # the first steps count less: they would stay visible for long
+        moving_average(state.average.vector, state.params["G"].vector, min(now.average, state.step / (state.step + 9)))
+    return results
+
+
+def take(system, dataset, indices):
+    """The Batch of these rows, pixels in the range that the system's networks see."""
+    x, labels = dataset.take(indices)
+    return Batch(runs.scaled(x, system) if dataset.is_images else x, labels)
+
+
+def locate(system, name, params, batch, key, fakes_key, result):
+    """Where inf or nan appeared: objectives are pure, so the pass is repeated with every layer watched."""
+    with watch_finite(), np.errstate(all="ignore"):
+        made, network = None, "G"
+        try:
+            if "G" in system.networks:
+                made = system.generate(params, batch, fakes_key)
+            network = " or ".join(other for other in system.networks if other != "G")
+            system.objectives()[name](params, batch, key, made if system.shares_fakes else None)
+        except NonFiniteError as error:
+            return f"{error}, in network {network}"
+    gradient = result.gradients[name]
+    bad = [path for path in gradient if not np.isfinite(gradient[path]).all()]
+    if not bad:
+        return f"all layers are finite, and the loss is {result.loss}"
+    layer = system.networks[name]
+    for part in bad[-1].split(".")[:-1]:
+        layer = layer.children[part]
+    return f"all layers are finite, and the gradient of {name}'s {bad[-1]}, of {layer!r}, is not (the first of {len(bad)}, seen from the output)"
+
+
+# ---- the loop
+
+
+def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resume=False, recipe=None,
+          log_every=None, picture_every=None, checkpoint_every=None, checkpoint_seconds=30.0, progress=True):
+    """Train a system on a dataset in the folder `out`; a `runs.Recipe`, if given, lets others open the run by its folder alone.
+
+    steps, batch_size, seed     None: the system's, and seed 0. With resume=True: those of the run; other `steps` extend it
+    log_every, picture_every    steps between lines of metrics.jsonl and sample pictures; they change nothing that is trained
+    checkpoint_every            steps between checkpoints, besides one every checkpoint_seconds and one at the end
+    progress                    a bar on stderr, two lines if it is not a terminal; False: silence
+    Returns Trained. FileExistsError for a folder in use; NonFiniteError with the layer's name; Interrupted (a KeyboardInterrupt)
+    after Ctrl-C or SIGTERM, when all is saved; OSError if the folder cannot be written; then the last checkpoint is intact.
+    """
+    out = Path(out)
+    runs.check(system, dataset)
+    with threadpool_limits(1):                           # OpenBLAS gives other bits with other numbers of threads
+        if resume:
+            config = _extended(runs.read_config(out), steps, batch_size, seed)
+        else:
+            config = _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every)
+            runs.claim(out)
+        about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
+        with runs.alone(out):
+            if resume:
+                state = checkpoint.load(out / "checkpoint.npz", system, about)
+                if config["steps"] < state.step:
+                    raise ValueError(f"steps: {out} has {state.step:,} already, got {config['steps']:,}; ask for more to extend it")
+            else:
+                state = State.start(system, config["seed"])
+                checkpoint.save(out / "checkpoint.npz", state, about)
+            runs.write_config(out, config)               # after the checkpoint: a folder with a configuration can be resumed
+            return _Session(out, config, about, system, dataset, state, progress).run(checkpoint_every, checkpoint_seconds)
+
+
+def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every):
+    """The configuration of a new run."""
+    steps = system.steps if steps is None else steps
+    plan = {"steps": steps, "batch_size": system.batch_size if batch_size is None else batch_size, "seed": 0 if seed is None else seed,
+            "log_every": LOG_EVERY if log_every is None else log_every,
+            "picture_every": max(1, steps // PICTURES) if picture_every is None else picture_every}
+    for word, value in plan.items():
+        if value < (word != "seed"):
+            raise ValueError(f"{word}: expected at least {int(word != 'seed')}, got {value}")
+    return {"recipe": runs.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
+            "networks": {name: repr(net) for name, net in system.networks.items()},
+            "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
+
+
+def _extended(config, steps, batch_size, seed):
+    """The configuration of a run that goes on, to another number of steps if one is given."""
+    for word, value in {"batch_size": batch_size, "seed": seed}.items():
+        if value not in (None, config[word]):
+            raise ValueError(f"{word}: a run continues with what it began with, {config[word]}, got {value}; leave it out")
+    return config | ({} if steps is None else {"steps": steps})
+
+
+class _Session:
+    """One stretch of a run, from its start or its last checkpoint to the end or an interruption."""
+
+    def __init__(self, out, config, about, system, dataset, state, progress):
+        self.out, self.config, self.about, self.system = out, config, about, system
+        self.dataset, self.state, self.progress = dataset, state, progress
+        self.batches = Batches(len(dataset), config["batch_size"], config["seed"])
+        self.records = runs.rewind(out, state.step)
+        self.before = self.records[-1]["seconds"] if self.records else 0.0
+        self.first, self.losses, self.saved = state.step, {}, state.step
+
+    def run(self, checkpoint_every, checkpoint_seconds):
+        state, steps = self.state, self.config["steps"]
+        (self.out / "samples").mkdir(exist_ok=True)
+        self._say(f"{self._name()}: {len(self.dataset):,} samples, steps {state.step:,} to {steps:,}, in {self.out}")
+        self.began = time.monotonic()
+        try:
+            # inf and nan are looked for after every objective, so numpy need not warn of them too
+            with _signals() as stop, open(self.out / "metrics.jsonl", "ab") as self.log, np.errstate(all="ignore"):
+                self._loop(stop, checkpoint_every or steps, checkpoint_seconds)
+                seconds = time.monotonic() - self.began
+                if state.step < steps:
+                    self._say(f"stopped and saved at step {state.step:,}")
+                    raise Interrupted(f"stopped after step {state.step:,} of {steps:,}, and saved; "
+                                      f"continue with `numgan train --resume {self.out}`")
+                files = self._finish()
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step {self.saved:,} is "
+                          f"intact. Mend that, then `numgan train --resume {self.out}`", str(self.out)) from error
+        rate = (state.step - self.first) / seconds
+        self._say(f"{state.step - self.first:,} steps in {seconds:.1f} s ({rate:.1f} steps/s), in {self.out}")
+        return Trained(self.out, state.step, self.losses, seconds, rate, files)
+
+    def _loop(self, stop, checkpoint_every, checkpoint_seconds):
+        state, config, steps, last = self.state, self.config, self.config["steps"], time.monotonic()
+        if state.step == 0:
+            self._picture()
+        with tqdm(total=steps, initial=state.step, unit="step", disable=None if self.progress else True, dynamic_ncols=True) as bar:
+            while state.step < steps and not stop.asked:
+                results = self._advance()
+                self.losses = {name: result.loss for name, result in results.items()}
+                bar.set_postfix({f"loss {name}": f"{loss:.3f}" for name, loss in self.losses.items()}, refresh=False)
+                bar.update()
+                if state.step % config["log_every"] == 0 or state.step == steps:
+                    self._log(results)
+                if state.step % config["picture_every"] == 0 and state.step < steps:
+                    self._picture()
+                if state.step < steps and (state.step % checkpoint_every == 0 or time.monotonic() - last > checkpoint_seconds):
+                    self._save()
+                    last = time.monotonic()
+        self._save()
+
+    def _name(self):
+        recipe = self.config["recipe"]
+        return f"{recipe['system']} {recipe['preset']} on {self.dataset.name}" if recipe else f"{type(self.system).__name__} on {self.dataset.name}"
+
+    def _say(self, line):
+        if self.progress and not sys.stderr.isatty():
+            print(f"numgan: {line}", file=sys.stderr, flush=True)
+
+    def _advance(self):
+        try:
+            return advance(self.system, self.state, self.dataset, self.batches, self.config["seed"])
+        except NonFiniteError as error:
+            raise NonFiniteError(
+                f"{error}. Stopped before the update; {self.out} keeps the checkpoint of step {self.saved}. "
+                "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it happened") from None
+
+    def _log(self, results):
+        metrics = {name: value for result in results.values() for name, value in result.metrics.items()}
+        self.records.append({
+            "step": self.state.step, "epoch": round(self.batches.epoch(self.state.batches), 4), "losses": self.losses,
+            "metrics": {name: value if np.isfinite(value) else None for name, value in metrics.items()},
+            "seconds": round(self.before + time.monotonic() - self.began, 3)})
+        self.log.write(runs.line(self.records[-1]))
+        self.log.flush()
+
+    def _save(self):
+        """Checkpoint; never of weights that are inf or nan, which an update can make of finite gradients."""
+        for name, vector in self.state.vectors().items():
+            if not np.isfinite(vector).all():
+                raise NonFiniteError(f"step {self.state.step}: {name} are not finite after the update; {self.out} keeps the checkpoint of "
+                                     f"step {self.saved}. Try a smaller learning rate (--lr)")
+        os.fsync(self.log.fileno())                      # what a checkpoint is cut back to must be there
+        checkpoint.save(self.out / "checkpoint.npz", self.state, self.about)
+        self.saved = self.state.step
+
+    def _picture(self, *more):
+        """The fixed latent points as the generator sees them now, in samples/ and in the files `more`."""
+        if "G" not in self.system.networks:
+            return
+        config, classes = self.config, len(self.dataset.classes) if self.system.classes else 0
+        sampler = runs.Sampler(self.system, self.state.sampled, config["seed"], config["batch_size"], classes)
+        image = runs.picture(sampler, self.dataset, config["classes"], derive(config["seed"], "grid"), title=f"step {self.state.step}")
+        for path in (self.out / "samples" / f"step-{self.state.step:06d}.png", *more):
+            with checkpoint.replacing(path) as file:
+                image.save(file, format="PNG")
+
+    def _finish(self):
+        """The last pictures; returns {what: path} of all files of the run."""
+        self._picture(self.out / "samples.png")
+        frames = [_pixels(path) for path in runs.pictures(self.out)]
+        if frames:
+            with checkpoint.replacing(self.out / "training.gif") as file:
+                plot.gif(frames, file)
+        with checkpoint.replacing(self.out / "curves.png") as file:
+            plot.curves(self.records, self._name()).save(file, format="PNG")
+        names = {"samples": "samples.png", "samples over time": "training.gif", "curves": "curves.png", "metrics": "metrics.jsonl",
+                 "configuration": "config.json", "checkpoint": "checkpoint.npz"}
+        return {what: self.out / name for what, name in names.items() if (self.out / name).exists()}
+
+
+def _pixels(path):
+    with Image.open(path) as image:
+        return image.copy()
+
+
+class _Stop:
+    """How many times a signal asked to stop."""
+
+    count = 0
+
+    @property
+    def asked(self):
+        return self.count > 0
+
+
+@contextmanager
+def _signals():
+    """In this block a first SIGINT or SIGTERM only asks to stop; a second one is a KeyboardInterrupt at once."""
+    stop, watched = _Stop(), (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():       # only the main thread may, or can, take signals
+        yield stop
+        return
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    there.setblocking(False)
+
+    def handle(number, frame):
+        try:
+            arrived = sum(byte in watched for byte in here.recv(4096))
+        except BlockingIOError:
+            arrived = 0
+        stop.count += max(1, arrived)
+        if stop.count > 1:
+            raise KeyboardInterrupt
+
+    # Python calls `handle` once for all signals that come during one long kernel; the wakeup descriptor gets a byte for each
+    wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, handle) for number in watched}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        here.close()
+        there.close()

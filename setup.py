@@ -1,0 +1,57 @@
+"""The extension module numgan._kernels._core; everything else about the package is in pyproject.toml.
+
+NUMGAN_PURE=1 builds nothing: the package then runs on NumPy alone.
+"""
+
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = Path("numgan", "_kernels")
+DIRECTIVES = {"language_level": 3, "binding": False}
+# -ffp-contract=fast: acc + a * b is one instruction where the processor has it. Never -ffast-math, never -march=native.
+FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi"]
+
+HELP = """
+numgan: the compiled kernels could not be built (see the compiler's message above).
+A C compiler and Python's headers are needed:
+    Debian, Ubuntu    apt install gcc python3-dev
+    Fedora            dnf install gcc python3-devel
+    macOS             xcode-select --install
+    conda             conda install -c conda-forge c-compiler
+Or install the NumPy-only version, which is complete but slower:
+    NUMGAN_PURE=1 pip install .
+"""
+
+
+class BuildWithHelp(build_ext):
+    """build_ext whose failure says what to install."""
+
+    def build_extensions(self):
+        if self.compiler.compiler_type == "msvc":
+            for extension in self.extensions:
+                extension.extra_compile_args = ["/O2"]
+        try:
+            super().build_extensions()
+        except Exception as error:
+            raise SystemExit(f"{error}\n{HELP}") from error
+
+
+def extensions():
+    if os.environ.get("NUMGAN_PURE") == "1":
+        return []
+    from Cython.Build import cythonize
+
+    core = Extension(
+        "numgan._kernels._core",
+        sources=[str(KERNELS / name) for name in ("_core.pyx", "isa_baseline.c", "isa_avx2.c", "isa_avx512.c")],
+        depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
+        include_dirs=[str(KERNELS)],
+        extra_compile_args=FLAGS,
+    )
+    return cythonize([core], compiler_directives=DIRECTIVES)
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWithHelp})

@@ -1,0 +1,286 @@
+"""The checks themselves: what they find right, what they call wrong and in which words, kinks, and the catalogue."""
+
+import re
+
+import numpy as np
+import pytest
+
+import numgan.checking
+from numgan import build, check_layer, check_system, gradcheck
+from numgan.checking import Report, entries
+from numgan.checking.cases import LAYERS, LOSSES, OPTIMIZERS, Case
+from numgan.checking.catalogue import Entry, _items
+from numgan.checking.differences import slopes, watched
+from numgan.checking.explain import pattern
+from numgan.checking.report import OnKink
+from numgan.errors import GradientError
+from numgan.layers import (
+    BatchNorm,
+    Concat,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Embedding,
+    Flatten,
+    InstanceNorm,
+    Layer,
+    LeakyReLU,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    Tanh,
+)
+from numgan.systems import SYSTEMS, presets
+
+rng = np.random.default_rng(7)
+X, W = rng.standard_normal((3, 4)), rng.standard_normal((4, 2))
+
+
+# ---------------------------------------------------------------------------------------------------- gradcheck
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_plain_functions(slow):
+    assert gradcheck(lambda x: (x**3).sum(), X, 3 * X**2, slow=slow).max_error < 1e-8
+    assert gradcheck(lambda x: x @ W, X, lambda dy: dy @ W.T, slow=slow).max_error < 1e-8
+    assert gradcheck(lambda ab: ab[0] @ ab[1], (X, W), lambda dy: (dy @ W.T, X.T @ dy), slow=slow).max_error < 1e-8
+    with pytest.raises(GradientError):
+        gradcheck(lambda x: (x**3).sum(), X, 3 * X**2 * (1 + 3e-6), slow=slow)
+
+
+def test_an_error_of_two_millionths_is_an_error_and_rounding_is_not():
+    assert gradcheck(lambda x: np.exp(x).sum(), X, np.exp(X) * (1 + 1e-8)).max_error <= 1e-6
+    with pytest.raises(GradientError):
+        gradcheck(lambda x: np.exp(x).sum(), X, np.exp(X) * (1 + 2e-6))
+    big = 1e4 + X                                                 # a large value under a small slope: the careful quotients are for this
+    assert gradcheck(lambda x: 1e6 + np.sin(x).sum(), big, np.cos(big)).max_error <= 1e-6
+
+
+def test_a_small_part_is_judged_under_its_own_scale():
+    """One argument's gradient is a million times the other's; an error in the small one still counts."""
+    f = lambda ab: 1e6 * ab[0].sum() + (ab[1] ** 2).sum()
+    assert gradcheck(f, (X, W), (np.full(X.shape, 1e6), 2 * W)).max_error <= 1e-6
+    with pytest.raises(GradientError, match=r"x\[1\]"):
+        gradcheck(f, (X, W), (np.full(X.shape, 1e6), 2.001 * W))
+
+
+def test_a_zero_gradient_must_be_proved():
+    centred = lambda ab: ((ab[0] + ab[1] - (ab[0] + ab[1]).mean()) ** 2).sum()
+    x, shift = X.ravel(), np.array(0.3)
+    gradient = 2 * (x - x.mean())
+    report = gradcheck(centred, (x, shift), (gradient, np.array(3e-17)))
+    assert "gradient of x[1] is zero: the function does not depend on it" in str(report)
+    with pytest.raises(GradientError):                            # small is not zero: this one moves the function, by a little
+        gradcheck(lambda ab: centred(ab) + 1e-7 * ab[1] ** 2, (x, shift), (gradient, np.array(0.0)))
+    with pytest.raises(GradientError):                            # and an analytic gradient that is not zero is wrong
+        gradcheck(centred, (x, shift), (gradient, np.array(1e-6)))
+
+
+def test_arguments_of_gradcheck():
+    with pytest.raises(TypeError, match="float64"):
+        gradcheck(lambda x: x.sum(), X.astype(np.float32), np.ones(X.shape))
+    with pytest.raises(ValueError, match="backward pass"):
+        gradcheck(lambda x: x, X, np.ones(X.shape))
+    with pytest.raises(GradientError, match="expected gradients of shape"):
+        gradcheck(lambda x: x.sum(), X, np.ones(X.T.shape))
+
+
+def test_nan_never_passes():
+    total = lambda x: x.sum()
+    for f, df in [(lambda x: x.sum() * np.nan, np.ones(3)), (total, np.full(3, np.nan)), (total, np.array([1, np.inf, 1]))]:
+        for slow in (True, False):
+            with pytest.raises(GradientError):
+                gradcheck(f, np.ones(3), df, slow=slow)
+
+
+# ---------------------------------------------------------------------------------------------------- kinks
+
+class Abs(Layer):
+    """|x|, as a reader would write it: it tells nobody about its kink, and has no tangent passes."""
+
+    def forward(self, p, x, run):
+        return np.abs(x), x
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        return dy * np.sign(cache) if need_dx else None, None if frozen else {}
+
+
+def test_a_layer_of_ones_own_needs_two_passes_only():
+    text = str(check_layer(Abs()))
+    assert "Abs(): passed" in text and "tangent passes" in text and "not given" in text
+    with pytest.raises(TypeError, match="no tangent passes"):
+        check_layer(Abs(), tangents=True)
+
+
+@pytest.mark.parametrize("layer", [Abs(), ReLU(), LeakyReLU()], ids=repr)
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_kink_is_called_a_kink_and_not_a_wrong_gradient(layer, slow):
+    with pytest.raises(OnKink, match="sits on a kink"):
+        check_layer(layer, np.array([[1.0, 0.0, -2.0]]), slow=slow)
+    with pytest.raises(OnKink, match="sits on a kink"):
+        gradcheck(lambda x: np.abs(x).sum(), np.zeros(3), np.array([0.3, 0.3, 0.3]))
+
+
+def test_near_a_kink_the_step_shrinks():
+    assert check_layer(ReLU(), np.array([[1.0, 3e-7, -2e-6]])).max_error <= 1e-6
+    assert gradcheck(lambda x: np.abs(x).sum(), np.array([1.0, 3e-5]), np.ones(2)).max_error <= 1e-6
+    with pytest.raises(OnKink):                                   # nobody reports this one, and it is nearer than the smallest step that tells
+        gradcheck(lambda x: np.abs(x).sum(), np.array([1.0, 1e-7]), np.ones(2))
+
+
+def test_slopes_cross_no_kink_that_was_reported():
+    relu = lambda t: ReLU().forward({}, np.array([[4e-7 + t]]), None)[0]
+    here = watched(relu, 0.0)[1]
+    assert [float(slope[0, 0]) for slope in slopes(relu, here, "ReLU")] == pytest.approx([1.0, 1.0], rel=1e-7)   # two steps are short enough
+
+
+def test_a_wide_network_at_its_own_small_initial_weights():
+    """N(0, 0.02) weights and thousands of units: at a step of 1e-5 every direction crosses a kink."""
+    system = build("dcgan", "mnist")
+    assert check_system(system, whole=True, real=3, fake=2).max_error <= 1e-6
+
+
+# ---------------------------------------------------------------------------------------------------- words
+
+def _text(layer, x, **settings):
+    with pytest.raises(GradientError) as error:
+        check_layer(layer, x, **settings)
+    return str(error.value)
+
+
+def _dense(change):
+    """Dense(4, 3) whose gradient of W is changed."""
+
+    class Dense_(Dense):
+        def weight_gradient(self, x, dy):
+            return change(super().weight_gradient(x, dy))
+
+        def __repr__(self):
+            return "Dense(4, 3)"
+
+    return Dense_(4, 3)
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda g: -g, "the sign"),
+    (lambda g: 2.5 * g, r"a missing factor: analytic = 2\.5 x"),
+    (lambda g: g / 3, "the batch size: a mean where the sum"),
+    (lambda g: 3 * g, "the batch size: a sum where the mean"),
+    (lambda g: 0 * g, "zero everywhere"),
+    (lambda g: g * np.nan, "inf or nan"),
+    (lambda g: g[:, ::-1], "flipped along"),
+    (lambda g: np.roll(g, 2, axis=None).reshape(g.shape), "wrong order"),
+    (lambda g: g + 0.5, "a constant for each channel"),
+    (lambda g: g + (np.arange(4) == 2)[:, None] * [1.0, 2, 5], "only index 2 of axis 0"),
+    (lambda g: g + np.cos(5 * np.arange(12.0)).reshape(4, 3), "none of the known"),
+])
+def test_patterns_are_recognised(change, words):
+    text = _text(_dense(change), (4,), tangents=False)
+    assert "Dense(4, 3): gradient of W is wrong in" in text and "worst at [" in text and "analytic" in text and "numeric" in text
+    assert "reproduce:  numgan.check_layer(Dense(4, 3), x=(4,), seed=0)" in text
+    assert re.search(words, text)
+
+
+def test_transposed_and_border_patterns():
+    a = rng.standard_normal((3, 3))
+    assert pattern(a.T, a, a != a.T, 5)[0].startswith("transposed")
+    dx = rng.standard_normal((2, 5, 4, 3))
+    lost = dx.copy()
+    lost[:, -1] = 0
+    found, excluded = pattern(lost, dx, lost != dx, 5)
+    assert found.startswith("border rows") and "transposed or flipped" in excluded
+
+
+def test_a_wrong_form_is_explained():
+    class Forgetful(Dense):
+        def backward(self, dy, cache, frozen=False, need_dx=True):
+            dx, dp = super().backward(dy, cache, frozen, need_dx)
+            return dx, None if frozen else {"W": dp["W"]}
+
+    class Turned(Dense):
+        def weight_gradient(self, x, dy):
+            return super().weight_gradient(x, dy).T
+
+    class OneNumber(ReLU):
+        def forward(self, p, x, run):
+            return 1.0, (x, x)
+
+    assert "must return gradients named W, b, got W" in _text(Forgetful(4, 3), (4,))
+    assert "expected the gradient of W with shape (4, 3), got (3, 4)" in _text(Turned(4, 3), (4,))
+    assert "y an array" in _text(OneNumber(), (4,))
+    with pytest.raises(TypeError, match="derive your class"):
+        check_layer(lambda x: x)
+    with pytest.raises(ValueError, match="cannot guess"):
+        check_layer(Concat())
+
+
+def test_the_line_to_reproduce_reproduces():
+    layer = _dense(lambda g: -g)
+    text = _text(layer, (4,), seed=5)
+    assert "seed=5)" in text and text == _text(layer, (4,), seed=5) != _text(layer, (4,), seed=6)
+
+
+@pytest.mark.parametrize("layer", [
+    Dense(4, 3), Conv2d(2, 3, kernel=3), ConvTranspose2d(2, 3, kernel=2), BatchNorm(3), InstanceNorm(3), Embedding(5, 2), MaxPool2d(2), Flatten(),
+    Tanh(), Sequential(Flatten(), Dense(12, 3)), Sequential(Embedding(5, 3), Dense(3, 2))], ids=lambda l: repr(l)[:30])
+def test_an_input_is_guessed(layer):
+    assert check_layer(layer).max_error <= 1e-6
+
+
+def test_a_report_is_a_table():
+    report = check_layer(Dense(4, 3))
+    assert isinstance(report, Report) and report["parameters"] == report.max_error or report["parameters"] <= report.max_error <= 1e-6
+    assert str(report).splitlines()[0].startswith("Dense(4, 3): passed") and len(str(report).splitlines()) == len(report.rows) + 1
+
+
+def test_own_parameters_and_inputs_are_used():
+    layer, seen = Dense(2, 1), []
+
+    class Spy(Dense):
+        def forward(self, p, x, run):
+            seen.append((p["W"].copy(), x.copy()))
+            return super().forward(p, x, run)
+
+    p, x = layer.init(3), np.array([[1.0, 2.0], [3.0, 4.0]])
+    check_layer(Spy(2, 1), x, p=p)
+    assert np.array_equal(seen[0][0], p["W"]) and np.array_equal(seen[0][1], x)
+
+
+# ---------------------------------------------------------------------------------------------------- the catalogue
+
+def test_the_catalogue_covers_everything():
+    titles = [item.title for item in _items()]
+    assert {f"{system}/{preset}" for system in SYSTEMS for preset in presets(system)} <= set(titles)
+    assert {case.title for case in LAYERS} <= set(titles) and {repr(thing) for thing in LOSSES + OPTIMIZERS} <= set(titles)
+    assert len(titles) == len(set(titles))
+
+
+def test_entries_of_a_layer_a_loss_an_optimiser_and_a_system():
+    found = {entry.name: entry for entry in entries(["Conv2d", "hinge", "Adam", "wgan/points"])}
+    assert all(isinstance(entry, Entry) and entry.passed and entry.max_error <= 1e-6 for entry in found.values())
+    title = "Conv2d(2, 5, kernel=(3, 2), stride=2, padding=1)"
+    assert [found[f"{title}.{part}"].order for part in ("dx", "parameters", "tangent_forward", "tangent_backward", "contract")] == [1, 1, 1, 2, 0]
+    assert found["hinge.discriminator.tangent"].order == 2 and found["wgan/points.G"].kind == "objective" and "wgan/points.D at full width" in found
+    assert {entry.kind for entry in found.values()} == {"layer", "loss", "optimizer", "objective"}
+    assert not any(name.startswith("ConvTranspose2d") for name in found)                  # a name that is somebody's own selects nobody else
+
+
+def test_names_select_by_part_too_and_unknown_ones_are_refused():
+    assert {entry.name.split("(")[0] for entry in entries(["ose2d(2, 1"])} == {"ConvTranspose2d"}
+    with pytest.raises(ValueError, match="nothing is called 'Konv'; there are Adam, AvgPool2d"):
+        list(entries(["Konv"]))
+
+
+def test_a_failing_entry_does_not_stop_the_catalogue(monkeypatch):
+    monkeypatch.setattr(Tanh, "d", lambda self, x, y: y)
+    found = {entry.name: entry for entry in entries(["Tanh", "Sigmoid"])}
+    assert not found["Tanh().dx"].passed and found["Tanh().dx"].max_error > 1e-3 and "gradient of x is wrong" in found["Tanh().dx"].detail
+    assert found["Sigmoid().dx"].passed
+
+
+def test_slow_systems_are_checked_entry_by_entry():
+    assert all(entry.passed for entry in entries(["wgan/points"], slow=True))
+
+
+def test_public_names():
+    assert {"gradcheck", "check_layer", "check_loss", "check_optimizer", "check_system", "entries"} <= set(numgan.checking.__all__)
+    assert Case(Dense(1, 1)).title == "Dense(1, 1)"

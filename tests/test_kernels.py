@@ -1,0 +1,491 @@
+"""Every kernel against its definition: ugly shapes, any layout, both dtypes, any number of threads, every instruction set.
+
+A float32 result C is held to |C - C64| <= k u (|A| |B|), where C64 is the definition in float64, |A| |B| the definition on absolute
+values and u = 2^-24. Each element is a chain of at most 384 multiply-adds per block and one addition per block. Its roundings have
+either sign and add up like a random walk: over numbers of either sign the partial sums grow as slowly, and the largest k measured
+was 5.1; over positive numbers they grow with the chain, k with its square root: rms 0.23 sqrt(384) = 4.5, and 23 the largest measured.
+The tests ask for 8 and 32. float64 (u = 2^-53) is compared with an oracle that rounds as often, and held to twice as much.
+"""
+
+import inspect
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numgan import _kernels as kernels
+from numgan._kernels import compiled, reference
+
+DTYPES = [np.float32, np.float64]
+ROUNDING = {np.float32: 2.0**-24, np.float64: 2 * 2.0**-53}
+
+needs_compiled = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
+
+# M, K, N
+PRODUCTS = [(1, 1, 1), (0, 3, 5), (3, 0, 5), (3, 5, 0), (0, 0, 0), (1, 385, 1), (2, 3, 64), (13, 7, 17), (15, 383, 31), (29, 769, 33),
+            (157, 5, 3), (5, 11, 1601), (149, 401, 37)]
+# N, H, W, C, O, kernel, stride, padding
+CONVOLUTIONS = [
+    (1, 1, 1, 1, 1, (1, 1), (1, 1), (0, 0)),
+    (0, 5, 7, 3, 2, (3, 2), (1, 2), (1, 0)),      # empty batch
+    (2, 7, 11, 3, 5, (3, 2), (2, 3), (1, 0)),     # nothing equal to anything
+    (3, 13, 5, 2, 7, (2, 3), (5, 4), (0, 1)),     # stride > kernel: pixels no window sees
+    (1, 6, 9, 5, 3, (4, 4), (2, 2), (1, 1)),      # the layer DCGAN is made of, the last row not covered
+    (2, 3, 4, 11, 13, (5, 3), (1, 1), (4, 5)),    # padding larger than needed: windows of zeros
+    (2, 4, 5, 17, 19, (4, 5), (1, 1), (0, 0)),    # one output pixel
+    (2, 4, 5, 17, 19, (4, 5), (3, 2), (1, 1)),    # one output pixel and padding
+    (1, 37, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
+    (5, 9, 8, 131, 37, (3, 3), (1, 1), (1, 1)),   # k in several blocks
+    (7, 17, 19, 10, 41, (5, 4), (3, 2), (2, 1)),  # patches in several blocks
+]
+POOLS = [((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 3), (1, 0)), ((1, 5), (2, 1), (0, 2)), ((4, 3), (5, 4), (2, 1))]
+
+
+def normal(rng, dtype, *shape):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def layouts(x):
+    """The same values in every layout an array can have in memory."""
+    order = np.arange(x.ndim)[::-1]
+    spaced = np.zeros([2 * n for n in x.shape], x.dtype)
+    spaced[tuple(slice(None, None, 2) for _ in x.shape)] = x
+    misaligned = np.empty(x.nbytes + 1, np.uint8)[1:].view(x.dtype).reshape(x.shape)
+    misaligned[...] = x
+    readonly = x.copy()
+    readonly.flags.writeable = False
+    return {
+        "contiguous": x.copy(),
+        "transposed": np.ascontiguousarray(x.transpose(order)).transpose(order),
+        "reversed": np.flip(np.flip(x).copy()),
+        "spaced": spaced[tuple(slice(None, None, 2) for _ in x.shape)],
+        "misaligned": misaligned,
+        "readonly": readonly,
+    }
+
+
+LAYOUTS = sorted(layouts(np.zeros(1)))
+
+
+def check(name, got, arrays, *rest, bias=None, k=8):
+    """`got` = compiled.<name>(*arrays, *rest) is what reference.py says, within k roundings; a fresh array in C order."""
+    kernel, dtype = getattr(reference, name), got.dtype.type
+    wide = [a.astype(np.float64) for a in arrays]
+    expected = kernel(*wide, *rest)
+    scale = kernel(*(abs(a) for a in wide), *rest)
+    if bias is not None:
+        expected, scale = expected + bias.astype(np.float64), scale + abs(bias)
+    assert got.shape == expected.shape and got.flags.c_contiguous
+    assert all(a.dtype == dtype and not np.may_share_memory(a, got) for a in arrays)
+    worst = np.max(abs(got - expected) / np.maximum(scale, 1e-30), initial=0) / ROUNDING[dtype]
+    assert worst <= k, f"{name}: an error of {worst:.3g} roundings, expected at most {k}"
+
+
+def convolution(case, dtype, seed=0, draw=normal):
+    """x, w, dy, bias of y, bias of dx and the window of a line of CONVOLUTIONS."""
+    n, h, v, c, o, kernel, stride, padding = case
+    rng = np.random.default_rng(seed)
+    size = reference.output_size((h, v), kernel, stride, padding)
+    x, w, dy = draw(rng, dtype, n, h, v, c), draw(rng, dtype, *kernel, c, o), draw(rng, dtype, n, *size, o)
+    return x, w, dy, draw(rng, dtype, o), draw(rng, dtype, c), (stride, padding)
+
+
+def check_convolution(case, dtype, seed=0, draw=normal, k=8):
+    x, w, dy, o, c, window = convolution(case, dtype, seed, draw)
+    size, kernel = x.shape[1:3], w.shape[:2]
+    check("conv2d", compiled.conv2d(x, w, *window), (x, w), *window, k=k)
+    check("conv2d", compiled.conv2d(x, w, *window, o), (x, w), *window, bias=o, k=k)
+    check("conv2d_input_gradient", compiled.conv2d_input_gradient(dy, w, *window, size), (dy, w), *window, size, k=k)
+    check("conv2d_input_gradient", compiled.conv2d_input_gradient(dy, w, *window, size, c), (dy, w), *window, size, bias=c, k=k)
+    check("conv2d_weight_gradient", compiled.conv2d_weight_gradient(x, dy, kernel, *window), (x, dy), kernel, *window, k=k)
+
+
+# --- the definition itself -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [c for c in CONVOLUTIONS if c[3] * c[4] < 30], ids=str)
+def test_reference_is_its_formula(case):
+    x, w, dy, o, _, ((s, t), (p, q)) = convolution(case, np.float64)
+    y, dx, dw = np.zeros(dy.shape) + o, np.zeros(x.shape), np.zeros(w.shape)
+    for n, h, v in np.ndindex(dy.shape[:3]):
+        for i, j in np.ndindex(w.shape[:2]):
+            a, b = h * s + i - p, v * t + j - q
+            if 0 <= a < x.shape[1] and 0 <= b < x.shape[2]:
+                y[n, h, v] += x[n, a, b] @ w[i, j]
+                dx[n, a, b] += w[i, j] @ dy[n, h, v]
+                dw[i, j] += np.outer(x[n, a, b], dy[n, h, v])
+    np.testing.assert_allclose(reference.conv2d(x, w, (s, t), (p, q), o), y, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(reference.conv2d_input_gradient(dy, w, (s, t), (p, q), x.shape[1:3]), dx, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(reference.conv2d_weight_gradient(x, dy, w.shape[:2], (s, t), (p, q)), dw, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel, stride, padding", POOLS)
+def test_reference_pool_is_its_formula(kernel, stride, padding):
+    x = np.random.default_rng(1).integers(-3, 3, (2, 11, 13, 3)).astype(np.float64)
+    x[0, 4, 5] = np.nan
+    y, index = reference.max_pool2d(x, kernel, stride, padding)
+    for n, h, v, c in np.ndindex(y.shape):
+        (top, left) = (h * stride[0] - padding[0], v * stride[1] - padding[1])
+        window = [(a, b) for a in range(top, top + kernel[0]) for b in range(left, left + kernel[1]) if 0 <= a < 11 and 0 <= b < 13]
+        values = [x[n, a, b, c] for a, b in window]
+        best = window[int(np.argmax(values))]  # argmax: the first nan, else the first of the largest
+        assert index[n, h, v, c] == best[0] * 13 + best[1]
+        np.testing.assert_equal(y[n, h, v, c], x[n, *best, c])
+
+
+# --- values ------------------------------------------------------------------------------------------------------------
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m, k, n", PRODUCTS)
+def test_matmul_ugly_shapes(m, k, n, dtype):
+    rng = np.random.default_rng(m + k + n)
+    a, b, bias = normal(rng, dtype, m, k), normal(rng, dtype, k, n), normal(rng, dtype, n)
+    for left in layouts(a).values():
+        for right in layouts(b).values():
+            check("matmul", compiled.matmul(left, right), (a, b))
+    for spread in layouts(bias).values():
+        check("matmul", compiled.matmul(a, b, spread), (a, b), bias=bias)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_matmul_ugly_strides_of_zero_and_itself(dtype):
+    rng = np.random.default_rng(2)  # small integers: exact, for the roundings of equal terms do not cancel
+    row, square = rng.integers(-9, 9, (1, 37)).astype(dtype), rng.integers(-9, 9, (41, 41)).astype(dtype)
+    for a in np.broadcast_to(row, (19, 37)), np.broadcast_to(row.T, (37, 23)).T, np.broadcast_to(row[:, :1], (19, 37)):
+        for b in a.T, a.T.copy():
+            np.testing.assert_array_equal(compiled.matmul(a, b), a @ b)
+    np.testing.assert_array_equal(compiled.matmul(square, square), square @ square)
+    np.testing.assert_array_equal(compiled.matmul(square, square.T), square @ square.T)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_convolution_ugly_shapes(case, dtype):
+    check_convolution(case, dtype)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_convolution_ugly_layouts(layout, dtype):
+    x, w, dy, o, c, window = convolution(CONVOLUTIONS[2], dtype)
+    X, W, DY, O, C = (layouts(a)[layout] for a in (x, w, dy, o, c))
+    check("conv2d", compiled.conv2d(X, W, *window, O), (x, w), *window, bias=o)
+    check("conv2d_input_gradient", compiled.conv2d_input_gradient(DY, W, *window, (7, 11), C), (dy, w), *window, (7, 11), bias=c)
+    check("conv2d_weight_gradient", compiled.conv2d_weight_gradient(X, DY, (3, 2), *window), (x, dy), (3, 2), *window)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_positive_numbers_round_worst(dtype):
+    def positive(rng, dtype, *shape):
+        return rng.random(shape).astype(dtype)
+
+    a, b = positive(np.random.default_rng(4), dtype, 31, 5003), positive(np.random.default_rng(5), dtype, 5003, 47)
+    check("matmul", compiled.matmul(a, b), (a, b), k=32)
+    check_convolution((4, 19, 17, 61, 43, (4, 3), (2, 1), (1, 1)), dtype, draw=positive, k=32)
+
+
+SIZES = st.integers(1, 40)
+SMALL = st.integers(1, 5)
+
+
+@needs_compiled
+@settings(max_examples=200, deadline=None)
+@given(m=st.integers(0, 70), k=st.integers(0, 800), n=st.integers(0, 70), dtype=st.sampled_from(DTYPES),
+       left=st.sampled_from(LAYOUTS), right=st.sampled_from(LAYOUTS), seed=st.integers(0, 99))
+def test_matmul_any(m, k, n, dtype, left, right, seed):
+    rng = np.random.default_rng(seed)
+    a, b, bias = normal(rng, dtype, m, k), normal(rng, dtype, k, n), normal(rng, dtype, n)
+    check("matmul", compiled.matmul(layouts(a)[left], layouts(b)[right], bias), (a, b), bias=bias)
+
+
+@needs_compiled
+@settings(max_examples=300, deadline=None)
+@given(n=st.integers(0, 3), extra=st.tuples(st.integers(0, 12), st.integers(0, 12)), c=SIZES, o=SIZES, kernel=st.tuples(SMALL, SMALL),
+       stride=st.tuples(SMALL, SMALL), padding=st.tuples(st.integers(0, 6), st.integers(0, 6)), dtype=st.sampled_from(DTYPES))
+def test_convolution_any(n, extra, c, o, kernel, stride, padding, dtype):
+    h, v = (max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
+    check_convolution((n, h, v, c, o, kernel, stride, padding), dtype, seed=n + h)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_channels_means_bias_or_zero(dtype):
+    x, w, bias = np.ones((2, 5, 4, 0), dtype), np.ones((3, 2, 0, 7), dtype), np.arange(7, dtype=dtype)
+    assert (compiled.conv2d(x, w, bias=bias) == bias).all()
+    assert compiled.conv2d_weight_gradient(x, np.ones((2, 3, 3, 7), dtype), (3, 2)).shape == w.shape
+    assert compiled.conv2d_input_gradient(np.ones((2, 3, 3, 7), dtype), w, size=(5, 4)).shape == x.shape
+    dx = compiled.conv2d_input_gradient(np.ones((2, 3, 3, 0), dtype), w.transpose(0, 1, 3, 2), size=(5, 4), bias=bias)
+    assert dx.shape == (2, 5, 4, 7) and (dx == bias).all()
+    empty = np.ones((0, 3, 3, 2), dtype)
+    assert not compiled.conv2d_weight_gradient(np.ones((0, 5, 4, 3), dtype), empty, (3, 2)).any()
+    assert compiled.max_pool2d_gradient(empty, np.zeros(empty.shape, np.int64), (6, 6)).shape == (0, 6, 6, 2)
+
+
+@needs_compiled
+@pytest.mark.parametrize("where", ["x", "w", "dy"])
+@pytest.mark.parametrize("case", CONVOLUTIONS[2:8], ids=str)
+def test_nan_and_inf_go_where_the_definition_sends_them(case, where):
+    x, w, dy, _, _, window = convolution(case, np.float32)
+    array, rng = {"x": x, "w": w, "dy": dy}[where], np.random.default_rng(6)
+    for value in np.inf, -np.inf, np.nan:
+        array[rng.random(array.shape) < 0.02] = value
+    array.flat[array.size // 2] = np.inf
+    with np.errstate(invalid="ignore"):
+        for name, arguments in {
+            "conv2d": (x, w, *window),
+            "conv2d_input_gradient": (dy, w, *window, x.shape[1:3]),
+            "conv2d_weight_gradient": (x, dy, w.shape[:2], *window),
+        }.items():
+            got, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
+            for kind in np.isnan, np.isposinf, np.isneginf:
+                np.testing.assert_array_equal(kind(got), kind(expected), err_msg=name)
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kernel, stride, padding", POOLS)
+def test_pool_is_exact(kernel, stride, padding, layout, dtype):
+    rng = np.random.default_rng(7)
+    x = rng.integers(-3, 3, (3, 13, 11, 5)).astype(dtype)  # small integers: many ties
+    x[rng.random(x.shape) < 0.05] = np.nan
+    x[rng.random(x.shape) < 0.3] = -np.inf
+    y, index = compiled.max_pool2d(layouts(x)[layout], kernel, stride, padding)
+    expected_y, expected_index = reference.max_pool2d(x, kernel, stride, padding)
+    np.testing.assert_array_equal(y, expected_y)
+    np.testing.assert_array_equal(index, expected_index)
+    dy = normal(rng, dtype, *y.shape)
+    got = compiled.max_pool2d_gradient(layouts(dy)[layout], layouts(index)[layout], (13, 11))
+    np.testing.assert_array_equal(got, reference.max_pool2d_gradient(dy, index, (13, 11)))
+
+
+# --- threads -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Give even small work to threads, and put their number back afterwards."""
+    before = compiled.num_threads()
+    monkeypatch.setattr(compiled, "_SMALL", 0)
+    yield compiled.set_num_threads
+    compiled.set_num_threads(before)
+
+
+def every_kernel(dtype, seed=0):
+    """The results of every kernel, as bytes."""
+    rng, results = np.random.default_rng(seed), []
+    a, b = normal(rng, dtype, 211, 487), normal(rng, dtype, 487, 139)
+    results += [compiled.matmul(a, b, b[0]), compiled.matmul(a[:3], b), compiled.matmul(b.T, a.T)]
+    for case in CONVOLUTIONS[1:]:
+        x, w, dy, o, c, window = convolution(case, dtype, seed)
+        results += [compiled.conv2d(x, w, *window, o), compiled.conv2d_input_gradient(dy, w, *window, x.shape[1:3], c),
+                    compiled.conv2d_weight_gradient(x, dy, w.shape[:2], *window)]
+    x = normal(rng, dtype, 3, 9, 8, 7)
+    y, index = compiled.max_pool2d(x, (3, 2), (2, 1), (1, 1))
+    results += [y, index, compiled.max_pool2d_gradient(y, index, (9, 8))]
+    return [r.tobytes() for r in results]
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bits_do_not_depend_on_threads(threads, dtype):
+    threads(1)
+    alone = every_kernel(dtype)
+    for n in 2, 3, 4, 7:
+        threads(n)
+        assert every_kernel(dtype) == alone, f"{n} threads"
+
+
+@needs_compiled
+def test_bits_do_not_depend_on_the_split():
+    """Rows and columns cut anywhere: a product of a part is the part of the product."""
+    rng = np.random.default_rng(8)
+    a, b = normal(rng, np.float32, 61, 911), normal(rng, np.float32, 911, 83)
+    whole = compiled.matmul(a, b)
+    for m, n in (1, 1), (2, 5), (13, 16), (14, 33), (60, 82):
+        np.testing.assert_array_equal(compiled.matmul(a[:m], b[:, n:]), whole[:m, n:])
+        np.testing.assert_array_equal(compiled.matmul(a[m:], b[:, :n]), whole[m:, :n])
+
+
+@needs_compiled
+def test_calls_from_several_threads(threads):
+    threads(3)
+    expected, got = [every_kernel(np.float32, seed) for seed in range(6)], [None] * 6
+
+    def call(seed):
+        got[seed] = every_kernel(np.float32, seed)
+
+    callers = [threading.Thread(target=call, args=(seed,), daemon=True) for seed in range(6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert got == expected
+
+
+@needs_compiled
+def test_call_from_a_worker_does_not_wait_for_itself(threads):
+    threads(2)
+    assert compiled._workers().submit(every_kernel, np.float32).result(60) == every_kernel(np.float32)
+
+
+@needs_compiled
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_fork_after_threads(threads):
+    threads(3)
+    expected = every_kernel(np.float32)
+    child = multiprocessing.get_context("fork").Process(target=lambda: os._exit(0 if every_kernel(np.float32) == expected else 3))
+    child.start()
+    child.join(60)
+    code = child.exitcode
+    if code is None:
+        child.kill()
+    assert code == 0
+    assert every_kernel(np.float32) == expected
+
+
+@needs_compiled
+@pytest.mark.parametrize("n", [0, -1, 1.5, "two", None, True])
+def test_number_of_threads_is_checked(n):
+    with pytest.raises(ValueError, match="set_num_threads: expected a number of threads, 1 or more, got"):
+        compiled.set_num_threads(n)
+
+
+def python(code, **environment):
+    return subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+
+
+@needs_compiled
+def test_threads_at_exit():
+    """A kernel called when the interpreter shuts down, where threads cannot be started any more."""
+    run = python("""if True:
+        import atexit, numpy as np
+        from numgan._kernels import compiled
+        compiled._SMALL = 0
+        compiled.set_num_threads(3)
+        atexit.register(lambda: print(compiled.matmul(np.ones((90, 5)), np.ones((5, 80))).sum()))""")
+    assert run.stdout.strip() == "36000.0" and run.returncode == 0, run.stderr
+
+
+@needs_compiled
+@pytest.mark.parametrize("variable, value, message", [
+    ("NUMGAN_NUM_THREADS", "none", "NUMGAN_NUM_THREADS: expected a number of threads, 1 or more, got 'none'"),
+    ("NUMGAN_NUM_THREADS", "0", "NUMGAN_NUM_THREADS: expected a number of threads, 1 or more, got '0'"),
+    ("NUMGAN_ISA", "mmx", "ImportError: numgan: NUMGAN_ISA='mmx', but this processor offers baseline"),
+])
+def test_environment_is_checked(variable, value, message):
+    run = python("import numgan._kernels", **{variable: value})
+    assert run.returncode == 1 and message in run.stderr
+
+
+@needs_compiled
+def test_environment_is_heard():
+    run = python("from numgan._kernels import compiled; print(compiled.num_threads(), compiled._core.isa())",
+                 NUMGAN_NUM_THREADS="1", NUMGAN_ISA="baseline")
+    assert run.stdout.split() == ["1", "baseline"], run.stderr
+
+
+@needs_compiled
+@pytest.mark.parametrize("isa", [i for i in compiled._core.isas() if i != compiled._core.isa()] or ["baseline"] if compiled else ["baseline"])
+def test_every_instruction_set(isa):
+    """The tests of shapes, layouts, special values and threads again, with every other instruction set of this processor."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "ugly or worst or nan or bits or no_channels"],
+        env={**os.environ, "NUMGAN_ISA": isa, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
+
+
+# --- the interface -----------------------------------------------------------------------------------------------------
+
+
+@needs_compiled
+def test_signatures_are_equal():
+    for name in "matmul", "conv2d", "conv2d_input_gradient", "conv2d_weight_gradient", "max_pool2d", "max_pool2d_gradient":
+        assert inspect.signature(getattr(compiled, name)) == inspect.signature(getattr(reference, name)), name
+
+
+@pytest.mark.parametrize("name", ["reference", pytest.param("compiled", marks=needs_compiled)])
+def test_arguments_are_not_written_to(name):
+    backend = {"reference": reference, "compiled": compiled}[name]
+    x, w, dy, o, c, window = convolution(CONVOLUTIONS[2], np.float32)
+    y, index = backend.max_pool2d(x, (3, 2), (2, 1), (1, 1))
+    arrays = [x, w, dy, o, c, y, index]
+    before = [a.copy() for a in arrays]
+    for a in arrays:
+        a.flags.writeable = False
+    backend.matmul(x.reshape(-1, 3), w[0, 0], o)
+    backend.conv2d(x, w, *window, o)
+    backend.conv2d_input_gradient(dy, w, *window, (7, 11), c)
+    backend.conv2d_weight_gradient(x, dy, (3, 2), *window)
+    backend.max_pool2d(x, (3, 2), (2, 1), (1, 1))
+    backend.max_pool2d_gradient(y, index, (7, 11))
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
+
+
+f, d = np.zeros((4, 6), np.float32), np.zeros((6, 5), np.float64)
+image, weight = np.zeros((2, 5, 6, 3), np.float32), np.zeros((3, 2, 3, 7), np.float32)
+grad = np.zeros((2, 3, 5, 7), np.float32)
+where = np.zeros((2, 3, 5, 7), np.int64)
+
+
+@pytest.mark.parametrize("name, arguments, error, message", [
+    ("matmul", ([[1.0]], f), TypeError, "matmul: expected a as a float32 or float64 array, got list"),
+    ("matmul", (f.astype(int), f), TypeError, "matmul: expected a as a float32 or float64 array, got int64"),
+    ("matmul", (f.astype(">f4"), f), TypeError, "matmul: expected a as a float32 or float64 array, got >f4"),
+    ("matmul", (f, d), TypeError, "matmul: a is float32 but b is float64; convert one of them"),
+    ("matmul", (f, f), ValueError, "matmul: expected b with rows 6, got 4"),
+    ("matmul", (f, f.T, f[0]), ValueError, "matmul: expected bias of length 4, got 6"),
+    ("matmul", (f, f[0]), ValueError, "matmul: expected b with 2 dimensions, got shape .6,."),
+    ("dense_weight_gradient", (f, f[:3]), ValueError, "dense_weight_gradient: expected dy with rows 4, got 3"),
+    ("conv2d", (image[0], weight), ValueError, "conv2d: expected x with 4 dimensions, got shape"),
+    ("conv2d", (image[..., :2], weight), ValueError, "conv2d: expected x with channels 3, got 2"),
+    ("conv2d", (image, weight, (0, 1)), ValueError, "conv2d: expected kernel and stride >= 1 and padding >= 0, got"),
+    ("conv2d", (image, weight, (1, 1), (0, -1)), ValueError, "conv2d: expected kernel and stride >= 1 and padding >= 0, got"),
+    ("conv2d", (image[:, :2], weight), ValueError, "conv2d: a 3x2 window does not fit an input of 2x6 padded by .0, 0."),
+    ("conv2d", (image, weight, (1, 1), (0, 0), f[0]), ValueError, "conv2d: expected bias of length 7, got 6"),
+    ("conv2d_input_gradient", (grad[..., :3], weight, (1, 1), (0, 0), (5, 6)), ValueError, "expected dy with channels 7, got 3"),
+    ("conv2d_input_gradient", (grad, weight, (1, 1), (0, 0), (6, 6)), ValueError, "for an input of .6, 6. with size .4, 5., got .3, 5."),
+    ("conv2d_weight_gradient", (image, grad[:1], (3, 2)), ValueError, "expected dy with batch and size .2, 3, 5., got .1, 3, 5."),
+    ("max_pool2d", (image, (2, 2), (2, 2), (2, 1)), ValueError, "max_pool2d: expected padding of at most half the kernel"),
+    ("max_pool2d_gradient", (grad, where[:1], (5, 6)), ValueError, "max_pool2d_gradient: expected index of shape"),
+    ("max_pool2d_gradient", (grad, where + 30, (5, 6)), ValueError, "expected int64 index within 0..29; pass what max_pool2d returned"),
+    ("max_pool2d_gradient", (grad, where.astype(np.int32), (5, 6)), ValueError, "expected int64 index within 0..29"),
+])
+def test_wrong_arguments_are_named(name, arguments, error, message):
+    with pytest.raises(error, match=message):
+        getattr(kernels, name)(*arguments)
+
+
+def test_kernel_calls_are_counted():
+    with kernels.kernel_calls() as outer:
+        kernels.conv2d(image, weight)
+        with kernels.kernel_calls() as inner:
+            kernels.matmul(f, f.T)
+            kernels.dense_weight_gradient(f, f)
+        kernels.conv2d_weight_gradient(image, grad, (3, 2))
+    kernels.matmul(f, f.T)
+    assert inner == {"matmul": 1, "dense_weight_gradient": 1}
+    assert outer == {"conv2d": 1, "matmul": 1, "dense_weight_gradient": 1, "conv2d_weight_gradient": 1}
+    assert inner["max_pool2d"] == 0
+
+
+@needs_compiled
+def test_backend_can_be_switched():
+    before = kernels.backend()
+    for name in "reference", "compiled":
+        with kernels.use_backend(name):
+            assert kernels.backend() == name
+    assert kernels.backend() == before

@@ -1,0 +1,364 @@
+"""The layers: one list of layers times one list of checks, then values against formulas, shapes against hypothesis, and errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import numgan.layers
+from numgan import check_layer, networks
+from numgan.checking.cases import LAYERS, NETWORKS
+from numgan.checking.layer import CHECKS, SECOND_ORDER, SLOW, at_points, name
+from numgan.errors import NonFiniteError
+from numgan.layers import (
+    ELU,
+    AvgPool2d,
+    BatchNorm,
+    Concat,
+    Condition,
+    Conv2d,
+    ConvTranspose2d,
+    Crop,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    InstanceNorm,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    LinearMap,
+    Maxout,
+    MaxPool2d,
+    Pad,
+    Parallel,
+    PixelNorm,
+    PixelShuffle,
+    ReLU,
+    Reshape,
+    Residual,
+    Run,
+    Sequential,
+    Sigmoid,
+    Softplus,
+    Take,
+    Tanh,
+    Upsample,
+    measure,
+)
+from numgan.parameters import Parameters
+
+quick = settings(max_examples=25, deadline=None)
+rng = np.random.default_rng(11)
+
+
+# ---------------------------------------------------------------------------------------------------- every layer x every check
+
+@pytest.mark.parametrize("case", LAYERS + NETWORKS, ids=lambda case: case.title)
+@pytest.mark.parametrize("check", CHECKS, ids=name)
+def test_layer(case, check):
+    assert check not in SECOND_ORDER or case.layer.has_tangents
+    error, _ = at_points(case.point, check)                       # raises GradientError if the check fails
+    assert error is None or error <= 1e-6
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.title)
+def test_random_projections_agree_too(case):
+    assert all(at_points(case.point, lambda point, check=check: check(point, slow=False))[0] <= 1e-6 for check in SLOW)
+
+
+def _inside(layer):
+    return {type(layer)}.union(*map(_inside, layer.children.values()))
+
+
+def test_every_public_layer_is_in_the_list():
+    public = {value for value in vars(numgan.layers).values() if isinstance(value, type) and issubclass(value, Layer)} - {Layer, LinearMap}
+    assert public - {type(case.layer) for case in LAYERS} == set()
+
+
+def test_every_shared_network_is_in_the_list():
+    titles = " ".join(case.title for case in NETWORKS)
+    assert [function for function in networks.__all__ if function not in titles] == []
+
+
+# ---------------------------------------------------------------------------------------------------- shapes that nobody chose
+
+windows = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+
+@given(size=st.tuples(st.integers(1, 7), st.integers(1, 7)), kernel=windows, stride=windows, padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+       channels=st.tuples(st.integers(1, 3), st.integers(1, 3)), batch=st.integers(1, 3))
+@quick
+def test_convolution_of_any_shape(size, kernel, stride, padding, channels, batch):
+    if any(n + 2 * p < k for n, k, p in zip(size, kernel, padding)):
+        return
+    layer = Conv2d(*channels, kernel=kernel, stride=stride, padding=padding)
+    assert check_layer(layer, x=(*size, channels[0]), batch=batch, slow=False, tangents=False).max_error <= 1e-6
+
+
+@given(size=st.tuples(st.integers(1, 5), st.integers(1, 5)), kernel=windows, stride=windows, data=st.data())
+@quick
+def test_transposed_convolution_is_the_adjoint(size, kernel, stride, data):
+    padding = tuple(data.draw(st.integers(0, (k - 1) // 2)) for k in kernel)
+    extra = tuple(data.draw(st.integers(0, s - 1)) for s in stride)
+    up = ConvTranspose2d(3, 2, kernel, stride, padding, extra, bias=False)
+    shape = up.output_shape((*size, 3))
+    if any(n + 2 * p < k for n, k, p in zip(shape, kernel, padding)):
+        return
+    down = Conv2d(2, 3, kernel, stride, padding, bias=False)
+    p = up.init(0, np.float64)
+    a, b = rng.standard_normal((2, *size, 3)), rng.standard_normal((2, *shape))
+    ax, atb = up.forward(p, a, Run())[0], down.forward(p, b, Run())[0]       # one weight: (KH, KW, 2, 3) for both
+    assert atb.shape == a.shape
+    assert np.isclose((ax * b).sum(), (a * atb).sum(), rtol=1e-12, atol=1e-12)
+
+
+@given(size=st.tuples(st.integers(1, 6), st.integers(1, 6)), kernel=windows, stride=windows, data=st.data())
+@quick
+def test_pooling_of_any_shape(size, kernel, stride, data):
+    padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
+    if any(n + 2 * p < k for n, k, p in zip(size, kernel, padding)):
+        return
+    for layer in (AvgPool2d(kernel, stride, padding), MaxPool2d(kernel, stride, padding)):
+        assert check_layer(layer, x=(*size, 2), batch=2, slow=False).max_error <= 1e-6
+
+
+@given(size=st.tuples(st.integers(2, 5), st.integers(2, 5)), data=st.data())
+@quick
+def test_borders_of_any_size(size, data):
+    border = tuple(data.draw(st.integers(0, n - 1)) for n in (size[0], size[0], size[1], size[1]))
+    assert check_layer(Pad(border, "reflect"), x=(*size, 2), batch=2, slow=False).max_error <= 1e-6
+    padded = Pad(border).forward({}, rng.standard_normal((2, *size, 3)), Run())[0]
+    assert np.array_equal(Pad(border).forward({}, Crop(border).forward({}, padded, Run())[0], Run())[0], padded)
+
+
+@given(factor=windows, size=st.tuples(st.integers(1, 4), st.integers(1, 4)), mode=st.sampled_from(["nearest", "bilinear"]))
+@quick
+def test_upsampling_of_any_size(factor, size, mode):
+    layer = Upsample(factor, mode)
+    assert check_layer(layer, x=(*size, 2), batch=2, slow=False).max_error <= 1e-6
+    constant = np.full((1, *size, 1), 3.7)
+    assert np.allclose(layer.forward({}, constant, Run())[0], 3.7)                # weights of every output sum to one
+
+
+# ---------------------------------------------------------------------------------------------------- values
+
+def _run(layer, x, p=None, run=None):
+    return layer.forward(layer.init(0, np.float64) if p is None else p, x, run or Run())[0]
+
+
+def test_dense_and_convolution_by_loops():
+    x, layer = rng.standard_normal((2, 5, 4, 3)), Conv2d(3, 2, kernel=(3, 2), stride=(2, 1), padding=(1, 0))
+    p = layer.init(1, np.float64)
+    p["b"][...] = [0.5, -1]
+    padded = np.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))
+    expected = np.zeros((2, 3, 3, 2))
+    for n, h, w, o in np.ndindex(expected.shape):
+        expected[n, h, w, o] = (padded[n, 2 * h:2 * h + 3, w:w + 2] * p["W"][..., o]).sum() + p["b"][o]
+    assert np.allclose(_run(layer, x, p), expected, rtol=1e-13)
+    dense = Dense(3, 2)
+    q = dense.init(2, np.float64)
+    assert np.allclose(_run(dense, x, q), np.einsum("nhwi,io->nhwo", x, q["W"]) + q["b"], rtol=1e-13)
+
+
+@pytest.mark.parametrize("kernel, stride, padding, extra, size", [(5, 2, 2, 1, 8), (4, 2, 1, 0, 8), (3, 3, 0, 2, 14), (2, 3, 0, 0, 11)])
+def test_transposed_convolution_sizes(kernel, stride, padding, extra, size):
+    layer = ConvTranspose2d(3, 2, kernel, stride, padding, extra)
+    assert layer.output_shape((4, 4, 3)) == (size, size, 2) == _run(layer, np.ones((1, 4, 4, 3))).shape[1:]
+
+
+def test_transposed_convolution_stamps_its_kernel_unflipped():
+    layer = ConvTranspose2d(1, 1, kernel=(2, 3), bias=False)
+    p = layer.init(0, np.float64)
+    p["W"][...] = np.arange(6.0).reshape(2, 3, 1, 1)
+    x = np.zeros((1, 2, 2, 1))
+    x[0, 1, 1] = 1
+    assert np.array_equal(_run(layer, x, p)[0, :, :, 0], [[0, 0, 0, 0], [0, 0, 1, 2], [0, 3, 4, 5]])
+
+
+def test_batchnorm_formula_and_epsilon():
+    x = 1e-2 * rng.standard_normal((7, 3))                        # variance near eps: a wrong eps shows at once
+    y = _run(BatchNorm(3), x, Parameters(np.array([2.0, 2, 2, 1, 1, 1]), BatchNorm(3).layout))
+    assert np.allclose(y, 2 * (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5) + 1, rtol=1e-12)
+
+
+def test_other_normalisations_by_formula():
+    x = rng.standard_normal((2, 3, 5, 4))
+    normed = lambda axes: (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + 1e-5)
+    one = lambda layer: Parameters(np.repeat([1.0, 0.0], 4), layer.layout)
+    assert np.allclose(_run(InstanceNorm(4), x, one(InstanceNorm(4))), normed((1, 2)))
+    assert np.allclose(_run(LayerNorm(4), x, one(LayerNorm(4))), normed((1, 2, 3)))
+    assert np.allclose(_run(PixelNorm(), x), x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-8))
+
+
+def test_bilinear_upsampling_by_hand():
+    x = np.array([1.0, 3.0, 2.0]).reshape(1, 1, 3, 1)
+    y = _run(Upsample((1, 2), "bilinear"), x).ravel()
+    assert np.allclose(y, [1, 1.5, 2.5, 2.75, 2.25, 2])
+
+
+def test_nearest_upsampling_and_pixel_shuffle_by_hand():
+    x = np.array([[1.0, 2.0]]).reshape(1, 1, 2, 1)
+    assert np.array_equal(_run(Upsample((2, 3)), x)[0, :, :, 0], [[1, 1, 1, 2, 2, 2]] * 2)
+    x = np.arange(8.0).reshape(1, 1, 1, 8)                        # channel c f f + i f + j goes to row i, column j of channel c
+    y = _run(PixelShuffle(2), x)
+    assert np.array_equal(y[0, :, :, 0], [[0, 1], [2, 3]]) and np.array_equal(y[0, :, :, 1], [[4, 5], [6, 7]])
+
+
+def test_pooling_and_borders_by_hand():
+    x = np.array([[1.0, 5, 2], [3, -1, 0], [4, 2, 8]]).reshape(1, 3, 3, 1)
+    assert np.array_equal(_run(MaxPool2d(2, stride=1), x)[0, :, :, 0], [[5, 5], [4, 8]])
+    assert np.array_equal(_run(AvgPool2d(2, stride=1), x)[0, :, :, 0], [[2, 1.5], [2, 2.25]])
+    assert np.array_equal(_run(MaxPool2d(2, padding=1), -x - 6)[0, :, :, 0], [[-7, -8], [-9, -5]])       # padding never wins
+    assert np.array_equal(_run(Pad((0, 1, 2, 0), "reflect"), x)[0, -1, :, 0], [0, -1, 3, -1, 0])
+    assert np.array_equal(_run(Crop((1, 0, 0, 2)), x)[0, :, :, 0], [[3], [4]])
+
+
+def test_activations_by_formula():
+    x = np.array([-700.0, -2, -0.5, 0.5, 2, 700])
+    assert np.array_equal(_run(ReLU(), x), [0, 0, 0, 0.5, 2, 700])
+    assert np.allclose(_run(LeakyReLU(0.2), x), [-140, -0.4, -0.1, 0.5, 2, 700])
+    assert np.allclose(_run(ELU(2.0), x), [-2, 2 * np.expm1(-2), 2 * np.expm1(-0.5), 0.5, 2, 700])
+    assert np.allclose(_run(Sigmoid(), x), [0, 1 / (1 + np.e**2), 1 / (1 + np.e**0.5), 1 / (1 + np.e**-0.5), 1 / (1 + np.e**-2), 1])
+    assert np.allclose(_run(Softplus(), x), [0, np.log1p(np.e**-2), np.log1p(np.e**-0.5), np.log1p(np.e**0.5), np.log1p(np.e**2), 700])
+    assert np.array_equal(_run(Maxout(3), np.array([[1.0, 5, 2, -3, -1, -2]])), [[5, -1]])
+
+
+def test_dropout_keeps_the_mean_and_follows_the_seed():
+    x = np.ones((400, 50))
+    y = _run(Dropout(0.3), x, run=Run(seed=4))
+    assert set(np.unique(y)) == {0.0, 1 / 0.7} and abs(y.mean() - 1) < 0.03
+    assert np.array_equal(y, _run(Dropout(0.3), x, run=Run(seed=4))) and not np.array_equal(y, _run(Dropout(0.3), x, run=Run(seed=5)))
+    assert np.array_equal(_run(Dropout(0.3), x), x)
+    twice = Sequential(*[Dropout(0.5)] * 2)                       # one object placed twice draws two masks: a quarter survives, not a half
+    assert abs((_run(twice, x, run=Run(seed=4)) > 0).mean() - 0.25) < 0.02
+
+
+def test_embedding_is_a_one_hot_dense():
+    labels, layer = np.array([3, 0, 3]), Embedding(4, 2)
+    p = layer.init(0, np.float64)
+    y, cache = layer.forward(p, labels, Run())
+    assert np.array_equal(y, np.eye(4)[labels] @ p["W"])
+    dy = rng.standard_normal(y.shape)
+    dx, dp = layer.backward(dy, cache)
+    assert dx is None and np.allclose(dp["W"], np.eye(4)[labels].T @ dy)
+
+
+# ---------------------------------------------------------------------------------------------------- networks and parameters
+
+def test_a_layer_placed_twice_owns_one_slice_and_its_gradients_add():
+    shared = Dense(3, 3)
+    net, apart = Sequential(shared, Tanh(), shared), Sequential(Dense(3, 3), Tanh(), Dense(3, 3))
+    p, q = net.init(0, np.float64), apart.init(0, np.float64)
+    assert p.vector.size == 12 and list(p) == ["0.W", "0.b"] and np.shares_memory(p["0.W"], p["2.W"])
+    q.copy_from(p, {"0.W": "0.W", "0.b": "0.b", "2.W": "0.W", "2.b": "0.b"})
+    x, dy = rng.standard_normal((5, 3)), rng.standard_normal((5, 3))
+    gradient = net.backward(dy, net.forward(p, x, Run())[1])[1]
+    parts = apart.backward(dy, apart.forward(q, x, Run())[1])[1]
+    assert np.allclose(gradient["0.W"], parts["0.W"] + parts["2.W"]) and np.allclose(gradient["2.b"], parts["0.b"] + parts["2.b"])
+
+
+def test_parts_of_a_network_take_its_parameters():
+    net = Sequential(Dense(3, 4), Tanh(), Dense(4, 2))
+    p, x = net.init(0), rng.standard_normal((5, 3)).astype(np.float32)
+    h, _ = net[:2].forward(p, x, Run())
+    y, cache = net[2:].forward(p, h, Run())
+    assert np.array_equal(y, net.forward(p, x, Run())[0]) and net[0] is net.children["0"] and len(net) == 3
+    dh, dp = net[2:].backward(np.ones_like(y), cache)
+    assert dh.shape == h.shape and set(dp) == {"2.W", "2.b"}
+
+
+def test_parameters_are_views_with_masks_and_copies():
+    net = Sequential(Dense(3, 2), BatchNorm(2))
+    p = net.init(0, np.float64)
+    p["0.W"][...] = 7
+    assert (p.vector[:6] == 7).all() and p.child("0")["W"] is not None and np.shares_memory(p.child("0")["W"], p.vector)
+    assert p.mask("*.W").sum() == 6 and p.mask("1.*").sum() == 4 and p.dtype == np.float64 and len(p) == 4
+    assert np.array_equal((p + p).vector, 2 * p.vector) and not p.zeros().vector.any() and p.astype(np.float32).vector.dtype == np.float32
+    with pytest.raises(ValueError, match="no parameter matches"):
+        p.mask("*.kernel")
+    with pytest.raises(KeyError, match="there are 0.W, 0.b"):
+        p["weight"]
+    with pytest.raises(ValueError, match="shape"):
+        p.copy_from(Sequential(Dense(2, 2)).init(0), {"0.W": "0.W"})
+    with pytest.raises(ValueError, match="sub-network"):
+        _ = p.child("0").vector
+    with pytest.raises(ValueError, match="expected vector"):
+        p.like(np.zeros(3))
+
+
+def test_both_dtypes_start_at_one_point():
+    net = Sequential(Dense(3, 5), ReLU(), Dense(5, 2))
+    assert np.array_equal(net.init(3, np.float64).vector.astype(np.float32), net.init(3).vector)
+
+
+def test_condition_hands_the_code_on_and_its_gradients_add():
+    net = Sequential(Condition(Dense(5, 4)), Condition(Dense(6, 3)), Take(0))
+    p, h, c = net.init(0, np.float64), rng.standard_normal((2, 3)), rng.standard_normal((2, 2))
+    y, cache = net.forward(p, (h, c), Run())
+    inner = np.concatenate([h, c], 1) @ p["0.layer.W"] + p["0.layer.b"]
+    assert np.allclose(y, np.concatenate([inner, c], 1) @ p["1.layer.W"] + p["1.layer.b"])
+    (dh, dc), _ = net.backward(np.ones_like(y), cache)
+    both = p["1.layer.W"] @ np.ones(3)
+    assert np.allclose(dc, both[4:] + p["0.layer.W"][3:] @ both[:4]) and np.allclose(dh, p["0.layer.W"][:3] @ both[:4])
+
+
+def test_measured_statistics_pool_batches_and_free_a_sample_of_its_neighbours():
+    net = Sequential(Dense(3, 4), BatchNorm(4), ReLU())
+    p, x = net.init(0, np.float64), rng.standard_normal((6, 5, 3)) * 3 + 1
+    found = measure(net, p, list(x))
+    h = _run(net[0], x.reshape(30, 3), p.child("0"))
+    assert np.allclose(found["1"]["mean"], h.mean(0)) and np.allclose(found["1"]["variance"], h.var(0))
+    run = Run(statistics=found)
+    assert np.allclose(_run(net, x[0], p, run)[:1], _run(net, x[0, :1], p, run))
+    assert not np.allclose(_run(net, x[0], p)[:1], _run(net, x[0, :2], p)[:1])
+    assert measure(Sequential(Dense(3, 4)), Dense(3, 4).init(0), []) == {}
+
+
+# ---------------------------------------------------------------------------------------------------- repr, summary, errors
+
+def test_repr_and_summary():
+    net = Sequential(Conv2d(1, 4, kernel=3, padding=1, bias=False), LeakyReLU(), Flatten(), Dense(64, 1))
+    assert "(0): Conv2d(1, 4, kernel=3, padding=1, bias=False)" in repr(net) and "(3): Dense(64, 1)" in repr(net)
+    table = net.summary((4, 4, 1))
+    assert table.parameters == 36 + 65 and table.flops == 16 * 4 * 18 + 64 + 64 * 2 + 1
+    assert "4 x 4 x 4" in str(table) and "101 parameters" in str(table)
+
+
+@pytest.mark.parametrize("layer, x, words", [
+    (Dense(64, 10), np.zeros((32, 8, 8, 1)), "Flatten"),
+    (Dense(4, 3), np.zeros((2, 5)), r"Dense\(4, 3\): expected x \(N, 4\), got \(2, 5\)"),
+    (Conv2d(3, 5, kernel=3), np.zeros((2, 3, 8, 8)), r"\(N, H, W, 3\)"),
+    (BatchNorm(3), np.zeros((1, 3)), "larger batch, or measured statistics"),
+    (Embedding(10, 2), np.array([10]), r"0..9"),
+    (Embedding(10, 2), np.array([0.5]), "integer"),
+    (MaxPool2d(2), np.zeros((2, 4)), "H, W, C"),
+    (Maxout(5), np.zeros((2, 7)), "multiple of 5"),
+    (PixelShuffle(2), np.zeros((1, 2, 2, 6)), "multiple of 4"),
+    (Pad(3, "reflect"), np.zeros((1, 3, 5, 1)), "reflected border"),
+    (Crop(2), np.zeros((1, 4, 5, 1)), "larger than the border"),
+    (Concat(), (np.zeros((2, 3)), np.zeros((3, 3))), "last axis only"),
+    (Reshape(5, 2), np.zeros((2, 9)), "10"),
+    (Residual(Dense(3, 4)), np.zeros((2, 3)), "one shape"),
+    (Parallel(ReLU(), ReLU()), np.zeros((2, 3)), "tuple of 2 arrays"),
+])
+def test_a_wrong_input_is_named(layer, x, words):
+    with pytest.raises(ValueError, match=words):
+        layer.forward(layer.init(0, np.float64), x, Run())
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Conv2d(1, 1, kernel=0), lambda: Conv2d(1, 1, kernel=(1, 2, 3)), lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=2),
+    lambda: Dropout(1.0), lambda: MaxPool2d(2, padding=2), lambda: Upsample(2, "cubic"), lambda: Pad((1, 2)), lambda: Reshape(-1, -1),
+    lambda: Maxout(0)])
+def test_a_wrong_constructor_is_refused(make):
+    with pytest.raises(ValueError, match="expected"):
+        make()
+
+
+def test_the_first_layer_with_a_bad_number_is_named():
+    net = Sequential(Dense(2, 2), Sequential(ReLU(), Dense(2, 2)))
+    p = net.init(0)
+    p["1.1.W"][0, 0] = np.nan
+    with pytest.raises(NonFiniteError, match=r"1\.1 Dense"), numgan.layers.watch_finite():
+        net.forward(p, np.ones((1, 2), np.float32), Run())

@@ -1,0 +1,112 @@
+"""The losses: closed forms, saturation, the table of signs, unequal batches; derivatives and tangents by check_loss."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numgan import check_loss
+from numgan.checking.cases import LOSSES
+from numgan.losses import ADVERSARIAL, hinge, l1, l2, least_squares, minimax, nonsaturating, smoothed, softmax, softmax_cross_entropy, wasserstein
+
+A, B = np.array([[2.0], [-0.5], [0.3]]), np.array([[-1.0], [0.7]])                # logits of 3 real and 2 fake samples
+log_sigmoid = lambda x: -np.log(1 + np.exp(-x))
+adversarial = pytest.mark.parametrize("loss", [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7)], ids=repr)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("slow", [True, False])
+def test_derivatives_and_tangents(loss, slow):
+    report = check_loss(loss, slow=slow, seed=1)
+    assert report.max_error <= 1e-6
+    assert sum("tangent" in check for check, *_ in report.rows) == len(report.rows) / 2        # every derivative has its tangent
+
+
+@pytest.mark.parametrize("loss, d, g", [
+    (minimax, -log_sigmoid(A).mean() - np.log(1 - 1 / (1 + np.exp(-B))).mean(), np.log(1 - 1 / (1 + np.exp(-B))).mean()),
+    (nonsaturating, -log_sigmoid(A).mean() - np.log(1 - 1 / (1 + np.exp(-B))).mean(), -log_sigmoid(B).mean()),
+    (least_squares, ((A - 1) ** 2).mean() / 2 + (B**2).mean() / 2, ((B - 1) ** 2).mean() / 2),
+    (hinge, (0 + 1.5 + 0.7) / 3 + (0 + 1.7) / 2, (1 - 0.7) / 2),
+    (wasserstein, -(2 - 0.5 + 0.3) / 3 + (-1 + 0.7) / 2, (1 - 0.7) / 2),
+    (smoothed(nonsaturating, 0.9), (-0.9 * log_sigmoid(A) - 0.1 * log_sigmoid(-A)).mean() - log_sigmoid(-B).mean(), -log_sigmoid(B).mean()),
+], ids=lambda value: repr(value) if not isinstance(value, float) else "")
+def test_values_are_the_papers(loss, d, g):
+    assert np.isclose(loss.discriminator(A, B)[0], d, rtol=1e-13)
+    assert np.isclose(loss.generator(B)[0], g, rtol=1e-13)
+
+
+@adversarial
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_of_a_thousand_are_finite_and_point_the_right_way(loss, dtype):
+    high, low = np.full((3, 1), 1e3, dtype), np.full((2, 1), -1e3, dtype)
+    for real in (high, -high):
+        for fake in (low, -low):
+            value, dreal, dfake = loss.discriminator(real, fake)
+            assert np.isfinite(value) and np.isfinite(dreal).all() and np.isfinite(dfake).all() and dreal.dtype == dfake.dtype == dtype
+            assert all(np.isfinite(t).all() for t in loss.discriminator_tangent(real, fake, real, fake))
+    wrong, dreal, dfake = loss.discriminator(-high, -low)                 # real judged fake, fake judged real: the worst case
+    right = loss.discriminator(high, low)[0]
+    assert (dreal < 0).all() and (dfake > 0).all()
+    if loss is not least_squares and not loss.name.startswith("smoothed"):          # least squares wants 1 and 0, smoothing wants doubt
+        assert right < wrong
+    value, dfake = loss.generator(low)
+    assert np.isfinite(value) and dfake.dtype == dtype and (dfake <= 0).all()
+
+
+def test_saturated_values():
+    assert nonsaturating.generator(np.array([[-1e3]]))[0] == 1000                   # log(sigmoid(-1000)) = -1000, not -inf
+    assert np.isclose(nonsaturating.generator(np.array([[-1e3]]))[1], -1) and np.isclose(minimax.generator(np.array([[-1e3]]))[1], 0)
+    assert nonsaturating.discriminator(np.array([[1e3]]), np.array([[-1e3]]))[0] == 0
+
+
+@adversarial
+def test_descent_moves_every_logit_the_right_way(loss):
+    """The table of signs: D's descent raises D(real) and lowers D(fake); G's descent raises D(fake)."""
+    real, fake = np.linspace(-0.8, 0.8, 7)[:, None], np.linspace(-0.8, 0.8, 5)[:, None]
+    _, dreal, dfake = loss.discriminator(real, fake)
+    assert (-dreal).sum() > 0 and (-dfake).sum() < 0
+    assert (-loss.generator(fake)[1] > 0).all()
+
+
+@adversarial
+def test_means_are_taken_over_each_batch_alone(loss):
+    """Repeating one of the two batches changes neither the loss nor the other's gradient."""
+    once, thrice = loss.discriminator(A, B), loss.discriminator(np.tile(A, (3, 1)), B)
+    assert np.isclose(once[0], thrice[0], rtol=1e-14) and np.allclose(thrice[1], np.tile(once[1], (3, 1)) / 3) and np.array_equal(once[2], thrice[2])
+
+
+def test_smoothing_is_one_sided_and_stops_at_its_target():
+    loss = smoothed(nonsaturating, 0.9)
+    certain = np.log(0.9 / 0.1)
+    assert np.allclose(loss.discriminator(np.full((2, 1), certain), B)[1], 0) and (loss.discriminator(np.full((2, 1), 2 * certain), B)[1] > 0).all()
+    assert np.array_equal(loss.discriminator(A, B)[2], nonsaturating.discriminator(A, B)[2]) and loss.generator(B)[0] == nonsaturating.generator(B)[0]
+    assert np.allclose(smoothed(minimax, 1.0).discriminator(A, B)[1], minimax.discriminator(A, B)[1])
+    with pytest.raises(ValueError, match="minimax or nonsaturating"):
+        smoothed(hinge)
+    with pytest.raises(ValueError, match="target"):
+        smoothed(minimax, 1.5)
+
+
+def test_pair_losses():
+    y, target = np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([[0.0, -1.0], [2.5, 3.5]])
+    assert l1(y, target)[0] == (1 + 1 + 2 + 0.5) / 4 and l2(y, target)[0] == (1 + 1 + 4 + 0.25) / 4
+    assert np.array_equal(l1(y, target)[1], np.array([[1, -1], [-1, -1]]) / 4) and np.array_equal(l2(y, target)[1], (y - target) / 2)
+    with pytest.raises(ValueError, match="l1: expected target of shape"):
+        l1(y, target[:1])
+
+
+def test_softmax_cross_entropy_by_hand():
+    y, labels = np.log(np.array([[1.0, 2, 5], [4, 4, 2]])), np.array([2, 0])
+    loss, dy = softmax_cross_entropy(y, labels)
+    assert np.isclose(loss, -(np.log(5 / 8) + np.log(4 / 10)) / 2)
+    assert np.allclose(dy, (np.array([[1, 2, 5], [3.2, 3.2, 1.6]]) / 8 - [[0, 0, 1], [1, 0, 0]]) / 2)
+    with pytest.raises(ValueError, match="labels 0..2"):
+        softmax_cross_entropy(y, np.array([3, 0]))
+
+
+@given(shift=st.floats(-1e3, 1e3), scale=st.floats(0.01, 300))
+@settings(max_examples=50, deadline=None)
+def test_softmax_never_overflows_and_ignores_a_shift(shift, scale):
+    y = scale * np.random.default_rng(2).standard_normal((4, 3))
+    p, (loss, dy) = softmax(y + shift), softmax_cross_entropy(y + shift, np.array([0, 1, 2, 0]))
+    assert np.allclose(p.sum(1), 1) and np.allclose(p, softmax(y), atol=1e-9) and np.isfinite(loss) and np.allclose(dy.sum(1), 0)

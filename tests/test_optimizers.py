@@ -1,0 +1,155 @@
+"""The optimisers: against recurrences written out for one number, their two forms bit for bit, and their adjoints."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numgan import check_optimizer
+from numgan.checking.cases import OPTIMIZERS
+from numgan.optimizers import _BLOCK, SGD, Adam, RMSProp, moving_average
+from numgan.schedules import Cosine, Exponential, Linear, Warmup
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_adjoint_and_bits(optimizer, seed):
+    assert check_optimizer(optimizer, seed=seed).max_error <= 1e-6
+    assert check_optimizer(optimizer, seed=seed, slow=False, step=0).max_error <= 1e-6
+
+
+def _path(optimizer, gradients, p=0.7):
+    """Weights after each of a few updates of one number."""
+    p, path = np.array([p]), []
+    state = optimizer.start(p)
+    for g in gradients:
+        optimizer.update(p, np.array([g]), state)
+        path.append(p[0])
+    return path
+
+
+SLOPES = [0.5, -1.5, 2.0, 0.25, -0.75]
+
+
+def test_plain_descent_and_momentum():
+    assert np.allclose(_path(SGD(0.1), SLOPES), 0.7 - 0.1 * np.cumsum(SLOPES), rtol=1e-14)
+    p, m, heavy, q, n, nesterov = 0.7, 0.0, [], 0.7, 0.0, []
+    for g in SLOPES:
+        m = 0.9 * m + g
+        p = p - 0.1 * m
+        heavy.append(p)
+        n = 0.9 * n + g
+        q = q - 0.1 * (g + 0.9 * n)
+        nesterov.append(q)
+    assert np.allclose(_path(SGD(0.1, momentum=0.9), SLOPES), heavy, rtol=1e-14)
+    assert np.allclose(_path(SGD(0.1, momentum=0.9, nesterov=True), SLOPES), nesterov, rtol=1e-14)
+
+
+def test_rmsprop():
+    p, v, path = 0.7, 0.0, []
+    for g in SLOPES:
+        v = 0.9 * v + 0.1 * g * g
+        p -= 0.05 * g / (math.sqrt(v) + 1e-8)
+        path.append(p)
+    assert np.allclose(_path(RMSProp(0.05, decay=0.9), SLOPES), path, rtol=1e-14)
+
+
+def test_adam():
+    p, m, v, path = 0.7, 0.0, 0.0, []
+    for t, g in enumerate(SLOPES, 1):
+        m, v = 0.5 * m + 0.5 * g, 0.999 * v + 0.001 * g * g
+        p -= 2e-4 * (m / (1 - 0.5**t)) / (math.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        path.append(p)
+    assert np.allclose(_path(Adam(), SLOPES), path, rtol=1e-14)
+    assert np.isclose(_path(Adam(0.1), [1e-3])[0], 0.7 - 0.1, rtol=1e-4)          # the first step is lr, however small the gradient
+
+
+def test_weight_decay_is_an_l2_penalty_on_the_gradient():
+    p, path = 0.7, []
+    for g in SLOPES:
+        p -= 0.1 * (g + 0.3 * p)
+        path.append(p)
+    assert np.allclose(_path(SGD(0.1, weight_decay=0.3), SLOPES), path, rtol=1e-14)
+    assert _path(Adam(0.1, weight_decay=0.3), [0.0])[0] < 0.65                     # it passes through the moments
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.5, clip=0.01), RMSProp(0.5, clip=0.01), Adam(0.5, clip=0.01)], ids=repr)
+def test_clipping_comes_after_the_update(optimizer):
+    p = np.linspace(-1, 1, 21)
+    optimizer.update(p, np.where(p > 0, -1.0, 1.0), optimizer.start(p))
+    assert np.abs(p).max() == 0.01
+
+
+def test_schedules():
+    line = Linear(1.0, 0.0, 10, wait=5)
+    assert [line(k) for k in (0, 5, 10, 15, 99)] == [1, 1, 0.5, 0, 0]
+    assert [Exponential(8.0, 0.5, 1.5)(k) for k in range(4)] == [8, 4, 2, 1.5]
+    assert np.allclose([Cosine(2.0, 10, 1.0)(k) for k in (0, 5, 10, 20)], [2, 1.5, 1, 1])
+    assert np.allclose([Warmup(Linear(1, 0, 10), 4)(k) for k in (0, 1, 3, 5)], [0.25, 0.45, 0.7, 0.5])
+    p, q, path = 0.7, 0.0, []
+    for k, g in enumerate(SLOPES):
+        q = Linear(0.5, 0.7, 4)(k) * q + g
+        p -= Linear(0.2, 0.1, 4)(k) * q
+        path.append(p)
+    assert np.allclose(_path(SGD(Linear(0.2, 0.1, 4), momentum=Linear(0.5, 0.7, 4)), SLOPES), path, rtol=1e-14)
+
+
+@given(size=st.integers(0, 40), steps=st.integers(1, 4), kind=st.sampled_from([SGD(0.1, 0.9), RMSProp(0.1), Adam(0.1, clip=0.5, weight_decay=0.1)]))
+@settings(max_examples=30, deadline=None)
+def test_many_steps_are_many_updates(size, steps, kind):
+    rng = np.random.default_rng(size)
+    p, slopes = rng.standard_normal(size), rng.standard_normal((steps, size))
+    q, pure, state = p.copy(), kind.start(p), kind.start(p)
+    for g in slopes:
+        kind.update(p, g, state)
+        q, pure, _ = kind.step(q, g, pure)
+    assert np.array_equal(p, q) and all(np.array_equal(state[name], pure[name]) for name in state) and state["step"] == steps
+
+
+def test_a_chain_of_steps_is_differentiated_by_a_chain_of_adjoints():
+    """Three updates unrolled: what the unrolled GAN does. The loss is the last weight; the slopes are data."""
+    optimizer, p, slopes = Adam(0.1, beta1=0.9), np.array([0.7]), np.array([[0.5], [-1.5], [2.0]])
+
+    def run(slopes):
+        here, state, caches = p, optimizer.start(p), []
+        for g in slopes:
+            here, state, cache = optimizer.step(here, g, state)
+            caches.append(cache)
+        return here[0], caches
+
+    _, caches = run(slopes)
+    dp, dstate, gradient = np.ones(1), None, []
+    for cache in reversed(caches):
+        dp, dg, dstate = optimizer.adjoint(dp, dstate, cache)
+        gradient.insert(0, dg[0])
+    numeric = [(run(slopes + h)[0] - run(slopes - h)[0]) / 2e-6 for h in 1e-6 * np.eye(3)[:, :, None]]
+    assert np.allclose(gradient, numeric, rtol=1e-6) and dp[0] == 1
+
+
+def test_the_derivative_at_zero_moments_is_zero():
+    for optimizer in (RMSProp(0.1), Adam(0.1)):
+        p = np.ones(2)
+        cache = optimizer.step(p, np.zeros(2), optimizer.start(p))[2]
+        dp, dg, dstate = optimizer.adjoint(np.ones(2), None, cache)
+        assert all(np.isfinite(d).all() for d in (dp, dg, *dstate.values())) and np.array_equal(dp, np.ones(2))
+
+
+def test_moving_average():
+    average, p = np.zeros(_BLOCK + 3), np.arange(_BLOCK + 3.0)
+    moving_average(average, p, 0.75)
+    moving_average(average, 2 * p, 0.75)
+    assert np.allclose(average, (0.25 * 0.75 + 0.5) * p, rtol=1e-14) and np.array_equal(p, np.arange(_BLOCK + 3.0))
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(-1), lambda: SGD(0.1, momentum=1), lambda: SGD(0.1, nesterov=True), lambda: Adam(beta1=1.0),
+                                  lambda: RMSProp(clip=0.0), lambda: Adam(weight_decay=-1.0)])
+def test_a_wrong_constant_is_refused(make):
+    with pytest.raises(ValueError, match="expected"):
+        make()
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"expected g of shape \(3,\), got \(1,\)"):
+        SGD(0.1).update(np.ones(3), np.ones(1), {"step": 0})

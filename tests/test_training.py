@@ -1,0 +1,548 @@
+"""The loop: what a step does, that a run repeats, resumes and extends bit for bit, and how it ends when it must."""
+
+import json
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import numgan as ng
+from numgan import checkpoint, data, runs, systems, training
+from numgan._kernels import compiled
+from numgan.checkpoint import State
+from numgan.data import Batches, Dataset
+from numgan.errors import NonFiniteError
+from numgan.layers import Dense, ReLU, Run, Sequential
+from numgan.losses import Curve, nonsaturating
+from numgan.randomness import derive
+from numgan.systems import Result
+
+DIGITS, RING = data.load("digits"), data.load("ring")
+SYSTEMS = {
+    "gan": (lambda: systems.build("gan", "digits", 0.05), DIGITS),
+    "points": (lambda: systems.build("gan", "points", 0.1), RING),
+    "gan paper": (lambda: systems.build("gan", "paper", 0.02), data.load("digits", size=28)),
+    "wgan": (lambda: systems.build("wgan", "digits", 0.05), DIGITS),
+    "dcgan": (lambda: systems.build("dcgan", "digits", 0.05), DIGITS),
+    "conditional": (lambda: systems.build("conditional", "digits", 0.05), DIGITS),
+    "classifier": (lambda: systems.build("classifier", "digits", 0.1), DIGITS),
+}
+
+
+def make(name):
+    system, dataset = SYSTEMS[name]
+    return system(), dataset
+
+
+def go(name, out, steps=6, **words):
+    system, dataset = make(name)
+    return training.train(system, dataset, out, steps=steps, **{"batch_size": 8, "seed": 5, "log_every": 2, "picture_every": 2, "progress": False} | words)
+
+
+def weights(out):
+    return (out / "checkpoint.npz").read_bytes()
+
+
+def metrics(out):
+    """The records, but for the seconds, which no run repeats."""
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    return [{word: value for word, value in json.loads(line).items() if word != "seconds"} for line in lines]
+
+
+# ---- one step
+
+
+def step_once(system, dataset, batch_size=8, seed=5, state=None):
+    state = state or State.start(system, seed)
+    batches = Batches(len(dataset), batch_size, seed)
+    return state, training.advance(system, state, dataset, batches, seed)
+
+
+def test_a_step_is_the_objectives_gradient_given_to_the_optimiser():
+    """Written out by hand once, for a system that shares its fakes."""
+    system = systems.build("dcgan", "digits", 0.05)
+    state, results = step_once(system, DIGITS)
+    params, moments = system.init(5), {}
+    batch = systems.Batch(*DIGITS.take(Batches(len(DIGITS), 8, 5).indices(0)))
+    made = system.generate(params, batch, derive(5, "step", 0, "fakes"))
+    for turn, name in enumerate(("D", "G")):
+        result = system.objectives()[name](params, batch, derive(5, "step", 0, turn), made)
+        params[name].vector[:], moments[name], _ = system.optimizers[name].step(
+            params[name].vector, result.gradients[name].vector, system.optimizers[name].start(params[name].vector))
+        assert result.loss == results[name].loss
+        assert np.array_equal(state.params[name].vector, params[name].vector)
+        assert np.array_equal(state.moments[name]["m"], moments[name]["m"]) and state.moments[name]["step"] == 1
+    assert (state.step, state.batches) == (1, 1)
+
+
+class Spy:
+    """A dataset that remembers which rows were asked for."""
+
+    def __init__(self, dataset):
+        self.dataset, self.taken = dataset, []
+
+    def __getattr__(self, name):
+        return getattr(self.dataset, name)
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def take(self, indices):
+        self.taken.append(np.asarray(indices))
+        return self.dataset.take(indices)
+
+
+def test_every_row_is_visited_once_an_epoch_in_batches_of_one_size():
+    spy, system = Spy(Dataset("few", DIGITS.x[:30], DIGITS.labels[:30], DIGITS.classes)), systems.build("dcgan", "digits", 0.05)
+    state, batches = State.start(system, 0), Batches(30, 8, 0)
+    for _ in range(15):                                                # 15 x 8 = 4 x 30
+        training.advance(system, state, spy, batches, 0)
+    assert {len(rows) for rows in spy.taken} == {8}
+    assert (np.bincount(np.concatenate(spy.taken), minlength=30) == 4).all()
+    assert batches.epoch(state.batches) == 4
+
+
+def test_each_turn_takes_a_fresh_batch_unless_fakes_are_shared():
+    spy = Spy(RING)
+    state, _ = step_once(replace(systems.build("gan", "points", 0.1), k=3), spy)
+    assert state.batches == len(spy.taken) == 4 and not np.array_equal(spy.taken[0], spy.taken[1])
+    assert state.moments["D"]["step"] == 3 and state.moments["G"]["step"] == 1
+    spy = Spy(DIGITS)
+    state, _ = step_once(systems.build("conditional", "digits", 0.05), spy)
+    assert state.batches == len(spy.taken) == 1
+
+
+def test_pixels_are_mapped_to_the_systems_range():
+    system = replace(systems.build("gan", "digits", 0.05), pixels=(0.0, 1.0))
+    x = training.take(system, DIGITS, np.arange(50)).x
+    assert x.dtype == np.float32 and np.allclose(x, DIGITS.x[:50] / 255, atol=1e-6)
+    assert np.array_equal(training.take(systems.build("gan", "digits", 0.05), DIGITS, np.arange(9)).x, DIGITS.take(np.arange(9))[0])
+    assert np.array_equal(training.take(replace(systems.build("gan", "points"), pixels=(0, 1)), RING, np.arange(9)).x, RING.x[:9])
+
+
+def test_constants_that_change_with_time_are_resolved_at_each_step():
+    class Timed(type(systems.build("dcgan", "digits", 0.05))):
+        asked = []
+
+        def at(self, step):
+            self.asked.append(step)
+            return self
+
+    plain = systems.build("dcgan", "digits", 0.05)
+    timed = Timed(**vars(plain))
+    state, _ = step_once(timed, DIGITS)
+    step_once(timed, DIGITS, state=state)
+    assert Timed.asked == [0, 1]
+
+
+def test_the_moving_average_counts_the_first_steps_less():
+    system = replace(systems.build("gan", "points", 0.1), average=0.9)
+    state = State.start(system, 5)
+    expected = state.params["G"].vector.astype(np.float64)
+    for step in range(1, 120):
+        step_once(system, RING, state=state)
+        decay = min(0.9, step / (step + 9))
+        expected = decay * expected + (1 - decay) * state.params["G"].vector
+    assert np.allclose(state.average.vector, expected, atol=1e-5) and not np.allclose(state.average.vector, state.params["G"].vector, atol=1e-4)
+    assert state.sampled is state.average
+
+
+# ---- the same bytes
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_resumed_is_uninterrupted(name, tmp_path):
+    """Weights, moments, averages, counters, data order, metrics and pictures (also: an N-step run = k, resume, N - k)."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    go(name, whole)
+    go(name, parts, steps=3)
+    system, dataset = make(name)
+    training.train(system, dataset, parts, steps=6, resume=True, progress=False)
+    assert weights(whole) == weights(parts)
+    assert [record for record in metrics(parts) if record["step"] != 3] == metrics(whole)      # 3 was an end, so it was logged
+    for picture in runs.pictures(whole):
+        assert picture.read_bytes() == (parts / "samples" / picture.name).read_bytes()
+    assert bool(runs.pictures(whole)) == ("G" in system.networks)
+
+
+def test_a_resume_without_the_moments_would_be_seen(tmp_path, monkeypatch):
+    """The test above can fail: with optimiser moments forgotten, or the batch counter, the end is another."""
+    go("gan", tmp_path / "whole")
+    load = checkpoint.load
+
+    def forgetful(forget):
+        def loading(*args):
+            state = load(*args)
+            forget(state)
+            return state
+        return loading
+
+    for i, forget in enumerate([lambda state: state.moments["D"]["m"].fill(0), lambda state: setattr(state, "batches", 0),
+                                lambda state: state.average.vector.fill(0)]):
+        out = tmp_path / str(i)
+        go("gan", out, steps=3)
+        monkeypatch.setattr(checkpoint, "load", forgetful(forget))
+        go("gan", out, resume=True)
+        monkeypatch.setattr(checkpoint, "load", load)
+        assert weights(out) != weights(tmp_path / "whole")
+
+
+def test_logging_pictures_and_checkpoints_do_not_change_training(tmp_path):
+    go("conditional", tmp_path / "much", log_every=1, picture_every=1, checkpoint_every=1)
+    go("conditional", tmp_path / "little", log_every=1000, picture_every=1000)
+    assert weights(tmp_path / "much") == weights(tmp_path / "little")
+    assert len(metrics(tmp_path / "much")) == 6 and len(metrics(tmp_path / "little")) == 1
+
+
+def test_another_seed_is_another_run(tmp_path):
+    go("gan", tmp_path / "a", steps=2)
+    go("gan", tmp_path / "b", steps=2, seed=6)
+    with np.load(tmp_path / "a" / "checkpoint.npz") as a, np.load(tmp_path / "b" / "checkpoint.npz") as b:
+        assert not np.array_equal(a["G.weights"], b["G.weights"])
+
+
+@pytest.mark.skipif(compiled is None, reason="the reference kernels have no threads of their own")
+def test_the_number_of_threads_changes_no_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "_SMALL", 0)                          # every product is cut, however small
+    before = ng.num_threads()
+    try:
+        for threads in (1, 2, 3):
+            ng.set_num_threads(threads)
+            go("conditional", tmp_path / str(threads), steps=3, picture_every=1)
+    finally:
+        ng.set_num_threads(before)
+    assert weights(tmp_path / "1") == weights(tmp_path / "2") == weights(tmp_path / "3")
+    assert len({(tmp_path / str(n) / "samples.png").read_bytes() for n in (1, 2, 3)}) == 1
+
+
+def test_blas_runs_on_one_thread_while_training_and_sampling(tmp_path, monkeypatch):
+    seen = []
+    blas = lambda: {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    advance, picture = training.advance, runs.picture
+    monkeypatch.setattr(training, "advance", lambda *args: (seen.append(blas()), advance(*args))[1])
+    monkeypatch.setattr(runs, "picture", lambda *args, **words: (seen.append(blas()), picture(*args, **words))[1])
+    with threadpool_limits(2):
+        outside = blas()
+        go("gan", tmp_path / "run", steps=2)
+        assert blas() == outside                                        # and it is put back
+    assert len(seen) == 4 and all(threads <= {1} for threads in seen)
+
+
+def test_both_backends_train_alike(tmp_path):
+    """Not to the bit, but to rounding: three steps of plain gradient descent."""
+    ends = []
+    for backend in ("reference", ng.backend()):
+        with ng.use_backend(backend):
+            state, _ = step_once(systems.build("dcgan", "digits", 0.05).with_optimizers(lambda name, opt: ng.SGD(0.1)), DIGITS)
+        ends.append(state.params["D"].vector)
+    assert np.allclose(*ends, atol=1e-5)
+
+
+# ---- what a run leaves
+
+
+def test_the_run_folder(tmp_path):
+    trained = go("conditional", tmp_path / "run", steps=5)
+    assert {path.name for path in tmp_path.joinpath("run").iterdir() if not path.name.startswith(".")} == {
+        "config.json", "metrics.jsonl", "samples", "samples.png", "training.gif", "curves.png", "checkpoint.npz"}
+    assert [path.name for path in runs.pictures(trained.folder)] == [f"step-{n:06d}.png" for n in (0, 2, 4, 5)]
+    with Image.open(trained.files["samples"]) as grid, Image.open(trained.files["samples over time"]) as animation:
+        assert grid.height < grid.width < grid.height + 30               # ten a class, names at the left
+        assert animation.n_frames >= 2 and animation.size == grid.size
+    record = json.loads((trained.folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert record.keys() == {"step", "epoch", "losses", "metrics", "seconds"} and record["step"] == trained.steps == 5
+    assert record["losses"] == trained.losses and record["epoch"] == pytest.approx(5 * 8 / 1500, abs=1e-4)
+    assert record["metrics"].keys() == {"D(x)", "D(G(z))"}
+    config = json.loads((trained.folder / "config.json").read_text())
+    assert config["versions"]["numpy"] == np.__version__ and config["versions"]["backend"] == ng.backend() and config["seed"] == 5
+    assert trained.steps_per_second > 0 and all(path.exists() for path in trained.files.values())
+
+
+def test_a_system_of_points_leaves_scatter_plots(tmp_path):
+    trained = go("points", tmp_path / "run", steps=2)
+    with Image.open(trained.files["samples"]) as picture:
+        assert picture.size == (500, 500)
+
+
+def test_two_lines_when_stderr_is_no_terminal_and_none_when_asked(tmp_path, capfd):
+    go("gan", tmp_path / "a", steps=2, progress=True)
+    out, err = capfd.readouterr()
+    assert out == "" and len(err.splitlines()) == 2 and "steps/s" in err.splitlines()[1]
+    go("gan", tmp_path / "b", steps=2)
+    assert capfd.readouterr() == ("", "")
+
+
+# ---- extending, refusing
+
+
+def test_extending_and_what_cannot_be_changed(tmp_path):
+    out = tmp_path / "run"
+    go("gan", out, steps=4)
+    system, dataset = make("gan")
+    again = lambda **words: training.train(system, dataset, out, resume=True, progress=False, **words)
+    before = weights(out)
+    assert again().steps == 4 and weights(out) == before                # nothing to do is no harm
+    with pytest.raises(ValueError, match="has 4 already, got 3"):
+        again(steps=3)
+    for words in ({"seed": 6}, {"batch_size": 9}):
+        with pytest.raises(ValueError, match="what it began with"):
+            again(**words)
+    assert again(steps=6).steps == 6 and runs.read_config(out)["steps"] == 6
+
+
+@pytest.mark.parametrize("words", [{"steps": 0}, {"batch_size": 0}, {"seed": -1}, {"log_every": 0}, {"picture_every": -2}])
+def test_numbers_out_of_range(tmp_path, words):
+    with pytest.raises(ValueError, match=f"{next(iter(words))}: expected at least"):
+        go("gan", tmp_path / "run", **words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_in_use_is_never_written(tmp_path):
+    go("gan", tmp_path / "run", steps=1)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(FileExistsError, match="holds a run already.*--resume"):
+        go("gan", tmp_path / "run")
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("x")
+    with pytest.raises(FileExistsError, match="not empty"):
+        go("gan", tmp_path / "other")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="file"):
+        go("gan", tmp_path / "file" / "run")
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    if runs.fcntl is None:
+        pytest.skip("no flock here")
+    go("gan", tmp_path / "run", steps=1)
+    with runs.alone(tmp_path / "run"), pytest.raises(ValueError, match="another process"):
+        go("gan", tmp_path / "run", resume=True)
+
+
+def test_data_that_do_not_fit_the_system(tmp_path):
+    bare = Dataset("bare", DIGITS.x)
+    many = Dataset("many", DIGITS.x[:12], np.arange(12), tuple("abcdefghijkl"))
+    for system, dataset, match in ((systems.build("conditional", "digits", 0.05), bare, "learns from labels, and bare has none"),
+                                   (systems.build("conditional", "digits", 0.05), many, "10 classes, and many has 12"),
+                                   (systems.build("gan", "points"), DIGITS, r"expected samples \(2,\)")):
+        with pytest.raises(ValueError, match=match):
+            training.train(system, dataset, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_fewer_classes_than_the_system_has(tmp_path):
+    few = Dataset("few", DIGITS.x[DIGITS.labels < 3], DIGITS.labels[DIGITS.labels < 3], ("a", "b", "c"))
+    training.train(systems.build("conditional", "digits", 0.05), few, tmp_path / "run", steps=1, batch_size=8, progress=False)
+    with Image.open(tmp_path / "run" / "samples.png") as grid:
+        assert grid.height < grid.width / 3                              # three rows of ten
+
+
+def test_a_torn_line_and_later_pictures_are_cut_back(tmp_path):
+    out = tmp_path / "run"
+    go("gan", out, steps=4)
+    with open(out / "metrics.jsonl", "a") as file:
+        file.write('{"step": 6, "losses": {}}\n{"step": 7, "lo')
+    (out / "samples" / "step-000006.png").write_bytes(b"later")
+    (out / "samples" / ".step-000007.png.tmp").write_bytes(b"torn")
+    assert [record["step"] for record in runs.rewind(out, 4)] == [2, 4]
+    assert [record["step"] for record in metrics(out)] == [2, 4]
+    assert max(path.name for path in (out / "samples").iterdir()) == "step-000004.png"
+
+
+# ---- interruptions
+
+
+def raising(monkeypatch, at, *numbers):
+    """Have this process receive signals in the middle of a step."""
+    advance = training.advance
+
+    def interrupted(system, state, *rest):
+        if state.step + 1 == at:
+            for number in numbers:
+                signal.raise_signal(number)
+        return advance(system, state, *rest)
+
+    monkeypatch.setattr(training, "advance", interrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_finishes_the_step_and_saves(tmp_path, monkeypatch, number):
+    out, before = tmp_path / "run", signal.getsignal(number)
+    with monkeypatch.context() as patch, pytest.raises(training.Interrupted, match=f"step 3 of 6.*--resume {out}"):
+        raising(patch, 3, number)
+        go("gan", out)
+    assert signal.getsignal(number) is before
+    system, dataset = make("gan")
+    assert training.train(system, dataset, out, resume=True, progress=False).steps == 6
+    go("gan", tmp_path / "whole")
+    assert weights(out) == weights(tmp_path / "whole")
+
+
+def test_the_second_signal_leaves_at_once(tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    raising(monkeypatch, 3, signal.SIGINT, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as error:
+        go("gan", out, checkpoint_every=1)
+    assert not isinstance(error.value, training.Interrupted)
+    assert checkpoint_step(out) == 2                                     # the step under way is not in it
+
+
+def checkpoint_step(out):
+    with np.load(out / "checkpoint.npz") as file:
+        return int(file["step"])
+
+
+def test_training_in_another_thread(tmp_path):
+    """Only the main thread can take signals; others train without."""
+    thread = threading.Thread(target=go, args=("gan", tmp_path / "run"), kwargs={"steps": 2})
+    thread.start()
+    thread.join()
+    assert checkpoint_step(tmp_path / "run") == 2
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    out, fsync, left = tmp_path / "run", os.fsync, [8]
+
+    def filling(descriptor):
+        left[0] -= not os.path.isdir(f"/proc/self/fd/{descriptor}")
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left.*intact.*--resume"):
+        patch.setattr(os, "fsync", filling)
+        go("gan", out, checkpoint_every=1)
+    reached = checkpoint_step(out)
+    assert 0 < reached < 6 and not list(out.rglob("*.tmp"))
+    system, dataset = make("gan")
+    training.train(system, dataset, out, resume=True, progress=False)
+    go("gan", tmp_path / "whole")
+    assert weights(out) == weights(tmp_path / "whole")
+
+
+def test_checkpoints_by_the_clock(tmp_path, monkeypatch):
+    saved, save = [], checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda path, state, about: (saved.append(state.step), save(path, state, about)))
+    go("gan", tmp_path / "a", steps=4, checkpoint_seconds=0.0)
+    go("gan", tmp_path / "b", steps=4)
+    go("gan", tmp_path / "c", steps=5, checkpoint_every=2)
+    assert saved == [0, 1, 2, 3, 4, 0, 4, 0, 2, 4, 5]
+
+
+# ---- inf and nan
+
+
+def poisoned(network, path, value=np.inf):
+    system = systems.build("gan", "points", 0.1)
+    state = State.start(system, 5)
+    state.params[network][path][...] = value
+    return system, state
+
+
+@pytest.mark.parametrize("network, path, named", [("G", "2.W", "objective D: the output of 2 Dense.*in network G"),
+                                                  ("D", "4.b", "objective D: the output of 4 Dense.*in network D"),
+                                                  ("D", "0.W", "objective D: the output of 0 Dense.*in network D")])
+def test_the_layer_whose_output_is_not_finite_is_named(network, path, named):
+    system, state = poisoned(network, path, np.nan)
+    before = {name: p.vector.copy() for name, p in state.params.items()}
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=f"step 1, {named}"):
+        training.advance(system, state, RING, Batches(len(RING), 8, 5), 5)
+    assert all(np.array_equal(before[name], p.vector, equal_nan=True) for name, p in state.params.items()) and state.step == 0
+
+
+def test_shared_fakes_are_watched_too():
+    system = systems.build("conditional", "digits", 0.05)
+    state = State.start(system, 5)
+    state.params["G"]["2.layer.0.W"][...] = np.inf
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=r"objective D: the output of 2\.layer\.0 ConvTranspose2d.*in network G"):
+        step_once(system, DIGITS, state=state)
+
+
+class Steep(Dense):
+    """A Dense layer whose weight gradient is nan: the forward pass shows nothing."""
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        dx, dp = super().backward(dy, cache, frozen, need_dx)
+        return dx, dp and {**dp, "W": dp["W"] * np.nan}
+
+
+def test_the_gradient_that_is_not_finite_is_named_from_the_output():
+    system = systems.build("gan", "points", 0.1)
+    D = Sequential(Dense(2, 5), ReLU(), Sequential(Steep(5, 5), ReLU()), Steep(5, 5), Dense(5, 1))
+    with pytest.raises(NonFiniteError, match=r"objective D: all layers are finite.*gradient of D's 3\.W, of Steep\(5, 5\).*first of 2"):
+        step_once(replace(system, networks=system.networks | {"D": D}), RING)
+
+
+def test_a_loss_that_is_not_finite_is_named():
+    bad = Curve(lambda a: a * np.inf, np.ones_like, np.zeros_like)
+    system = replace(systems.build("gan", "points", 0.1), loss=replace(nonsaturating, for_generator=bad))
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="objective G: all layers are finite, and the loss is"):
+        step_once(system, RING)
+
+
+def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
+    class Breaks(systems.gan.GAN):
+        def generator(self, params, batch, seed, made=None):
+            result = super().generator(params, batch, seed, made)
+            return result if moved(params) < 3 else Result(float("nan"), result.gradients, {})
+
+    counted = []
+    moved = lambda params: (counted.append(0), len(counted) - 1)[1]
+    system = Breaks(**vars(systems.build("gan", "points", 0.1)))
+    out = tmp_path / "run"
+    with pytest.raises(NonFiniteError, match=f"step 4, objective G: .*{out} keeps the checkpoint of step 3.*--lr"):
+        training.train(system, RING, out, steps=9, batch_size=8, checkpoint_every=1, progress=False)
+    assert checkpoint_step(out) == 3
+
+
+def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
+    system = systems.build("gan", "points", 0.1).with_optimizers(lambda name, opt: ng.SGD(1e300 if name == "G" else 0.1))
+    with pytest.raises(NonFiniteError, match="G.weights are not finite after the update.*checkpoint of step 0"):
+        training.train(system, RING, tmp_path / "run", steps=1, batch_size=8, picture_every=9, progress=False)
+    assert checkpoint_step(tmp_path / "run") == 0
+
+
+# ---- samples
+
+
+def test_samples_do_not_depend_on_their_neighbours():
+    system = systems.build("conditional", "digits", 0.1)
+    sampler = runs.Sampler(system, State.start(system, 1).sampled, 1, 16, classes=10)
+    many, asked = sampler(20, 4)
+    few, _ = sampler(3, 4)
+    assert np.array_equal(asked, np.arange(20) % 10) and np.allclose(many[:3], few, atol=1e-6)
+    assert not np.allclose(many[0], many[10], atol=1e-3)
+    batch_statistics = system.networks["G"].forward(State.start(system, 1).sampled, system.latents(3, 4), Run())[0]
+    assert not np.allclose(few, batch_statistics, atol=1e-4)
+
+
+def test_a_sampler_in_chunks_is_a_sampler_at_once(monkeypatch):
+    system = systems.build("conditional", "digits", 0.1)
+    sampler = runs.Sampler(system, State.start(system, 1).sampled, 1, 16, classes=10)
+    whole, _ = sampler(11, 4, [3, 7])
+    monkeypatch.setattr(runs, "CHUNK", 4)
+    pieces, asked = sampler(11, 4, [3, 7])
+    assert np.allclose(whole, pieces, atol=1e-6) and list(asked) == [3, 7] * 5 + [3]
+
+
+def test_bytes_of_pixels():
+    assert list(runs.to_bytes(np.array([-2, -1, 0, 1, 3.0]), (-1, 1))) == [0, 0, 128, 255, 255]
+    assert list(runs.to_bytes(np.array([0.5, 1.0]), (0, 1))) == [128, 255]
+    assert np.array_equal(runs.to_bytes(DIGITS.take(np.arange(99))[0], (-1, 1)), DIGITS.x[:99])
+
+
+def test_copies_are_counted_at_the_datas_own_levels():
+    """The digits have 17 grey levels: a copy that a generator missed by less than half a level is still a copy."""
+    assert len(np.unique(DIGITS.x)) == 17
+    near = np.clip(DIGITS.x[:40].astype(int) + 7, 0, 255).astype(np.uint8)
+    assert runs.copies(near, DIGITS.x) == 40
+    changed = DIGITS.x[:40].copy()
+    changed[:, 0, 0] = 255 - changed[:, 0, 0]
+    assert runs.copies(changed, DIGITS.x) == 0
+    assert runs.copies(np.concatenate([near[:1]] * 3 + [changed]), DIGITS.x) == 3

@@ -6,6 +6,8 @@ Channels last: activations (N, H, W, C), convolution weights (KH, KW, C_in, C_ou
     output size of a convolution        HO = (H + 2 padding - KH) // stride + 1
 """
 
+import math
+
 import numpy as np
 
 
@@ -22,6 +24,11 @@ def _padded(x, padding, value=0):
 def _tap(padded, i, j, stride, size):
     """The view of a padded input (N, HP, WP, C) that kernel tap (i, j) sees: (N, HO, WO, C)."""
     return padded[:, i:i + stride[0] * (size[0] - 1) + 1:stride[0], j:j + stride[1] * (size[1] - 1) + 1:stride[1]]
+
+
+def _rows(x):
+    """(N, H, W, C) as rows (N H W, C), also where a size is 0."""
+    return x.reshape(math.prod(x.shape[:3]), x.shape[3])
 
 
 def matmul(a, b, bias=None):
@@ -41,7 +48,7 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
     y = np.zeros((x.shape[0], *size, o), x.dtype)
     for i in range(kh):
         for j in range(kw):
-            y += matmul(_tap(padded, i, j, stride, size).reshape(-1, c), w[i, j]).reshape(y.shape)
+            y += matmul(_rows(_tap(padded, i, j, stride, size)), w[i, j]).reshape(y.shape)
     return y if bias is None else y + bias
 
 
@@ -53,7 +60,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     kh, kw, c, o = w.shape
     (p, q), (h, v) = padding, size
     padded = np.zeros((dy.shape[0], h + 2 * p, v + 2 * q, c), dy.dtype)
-    rows = dy.reshape(-1, o)
+    rows = _rows(dy)
     for i in range(kh):
         for j in range(kw):
             tap = _tap(padded, i, j, stride, dy.shape[1:3])
@@ -68,11 +75,11 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
     """
     (kh, kw), c, o = kernel, x.shape[3], dy.shape[3]
-    padded, rows = _padded(x, padding), dy.reshape(-1, o)
+    padded, rows = _padded(x, padding), _rows(dy)
     dw = np.empty((kh, kw, c, o), x.dtype)
     for i in range(kh):
         for j in range(kw):
-            dw[i, j] = matmul(_tap(padded, i, j, stride, dy.shape[1:3]).reshape(-1, c).T, rows)
+            dw[i, j] = matmul(_rows(_tap(padded, i, j, stride, dy.shape[1:3])).T, rows)
     return dw
 
 
@@ -101,6 +108,6 @@ def max_pool2d_gradient(dy, index, size):
     """dx[n, index[n,h,w,c], c] += dy[n,h,w,c]          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
     n, _, _, c = dy.shape
     dx = np.zeros((n, size[0] * size[1], c), dy.dtype)
-    flat = index.reshape(n, -1, c)
+    flat = index.reshape(n, math.prod(index.shape[1:3]), c)
     np.add.at(dx, (np.arange(n)[:, None, None], flat, np.arange(c)), dy.reshape(flat.shape))
     return dx.reshape(n, *size, c)

@@ -117,8 +117,8 @@ class _Window(Bilinear):
     def arguments(self):
         rest = [f"kernel={brief(self.kernel)}"]
         rest += [f"{name}={brief(value)}" for name, value, default in
-                 (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0)), ("output_padding", getattr(self, "output_padding", (0, 0)), (0, 0)))
-                 if value != default]
+                 (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0)),
+                  ("output_padding", getattr(self, "output_padding", (0, 0)), (0, 0))) if value != default]
         return ", ".join([f"{self.inputs}, {self.features}", *rest] + ([] if self.bias else ["bias=False"]))
 
 

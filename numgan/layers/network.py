@@ -20,6 +20,14 @@ class Network(Layer):
         watch(self.children[name], run.path, y)
         return y, cache
 
+    def parts(self, shape):
+        """(name, child, the shape that the child is given) for an input of `shape`, in order; shapes are without the batch axis."""
+        for name, child in self.children.items():
+            yield name, child, shape
+
+    def flops(self, shape):
+        return sum(child.flops(inner) for _, child, inner in self.parts(shape))
+
     def _gather(self, parts, like):
         return gather(self.layout, parts, like.dtype)
 
@@ -60,16 +68,15 @@ class Sequential(Network):
         part._set(dict(list(self.children.items())[place]))
         return part
 
+    def parts(self, shape):
+        for name, child in self.children.items():
+            yield name, child, shape
+            shape = child.output_shape(shape)
+
     def output_shape(self, shape):
         for child in self.children.values():
             shape = child.output_shape(shape)
         return shape
-
-    def flops(self, shape):
-        total = 0
-        for child in self.children.values():
-            total, shape = total + child.flops(shape), child.output_shape(shape)
-        return total
 
     def forward(self, p, x, run):
         caches = []
@@ -123,7 +130,7 @@ class Residual(Network):
         return one
 
     def flops(self, shape):
-        return sum(child.flops(shape) for child in self.children.values()) + int(np.prod(self.output_shape(shape)))
+        return super().flops(shape) + int(np.prod(self.output_shape(shape)))
 
     def forward(self, p, x, run):
         ys, caches = zip(*(self._enter(name, p, x, run) for name in self.children))
@@ -145,7 +152,10 @@ class Residual(Network):
 
 
 class Skip(Network):
-    """y = concat(x, f(x)) along channels; nested, it is a U-Net (Ronneberger et al. 2015, figure 1)          x (..., C)   f(x) (..., F)   y (..., C + F)"""
+    """y = concat(x, f(x)) along channels; nested, it is a U-Net (Ronneberger et al. 2015, figure 1)
+
+    x (..., C)   f(x) (..., F)   y (..., C + F)
+    """
 
     def __init__(self, body):
         self.children = {"body": body}
@@ -154,9 +164,6 @@ class Skip(Network):
         inner = self.children["body"].output_shape(shape)
         expect(self, inner[:-1] == shape[:-1], "that the body keeps all sizes but the last", f"{shape} -> {inner}")
         return *shape[:-1], shape[-1] + inner[-1]
-
-    def flops(self, shape):
-        return self.children["body"].flops(shape)
 
     def forward(self, p, x, run):
         y, cache = self._enter("body", p, x, run)
@@ -193,12 +200,12 @@ class Parallel(Network):
     def __init__(self, *layers):
         self.children = {str(i): layer for i, layer in enumerate(layers)}
 
-    def output_shape(self, shapes):
+    def parts(self, shapes):
         expect(self, len(shapes) == len(self.children), f"a tuple of {len(self.children)} shapes", shapes)
-        return tuple(child.output_shape(shape) for child, shape in zip(self.children.values(), shapes))
+        return zip(self.children, self.children.values(), shapes)
 
-    def flops(self, shapes):
-        return sum(child.flops(shape) for child, shape in zip(self.children.values(), shapes))
+    def output_shape(self, shapes):
+        return tuple(child.output_shape(shape) for _, child, shape in self.parts(shapes))
 
     def forward(self, p, x, run):
         expect(self, isinstance(x, tuple) and len(x) == len(self.children), f"a tuple of {len(self.children)} arrays", x)
@@ -229,13 +236,13 @@ class Condition(Network):
     def __init__(self, layer):
         self.children = {"layer": layer}
 
-    def output_shape(self, shapes):
+    def parts(self, shapes):
         h, c = shapes
-        return self.children["layer"].output_shape((*h[:-1], h[-1] + c[-1])), c
+        yield "layer", self.children["layer"], (*h[:-1], h[-1] + c[-1])
 
-    def flops(self, shapes):
-        h, c = shapes
-        return self.children["layer"].flops((*h[:-1], h[-1] + c[-1]))
+    def output_shape(self, shapes):
+        (_, layer, joined), = self.parts(shapes)
+        return layer.output_shape(joined), shapes[1]
 
     def forward(self, p, x, run):
         expect(self, isinstance(x, tuple) and len(x) == 2 and x[1].ndim == 2 and len(x[0]) == len(x[1]), "a tuple h (N, ..., H), c (N, C)", x)

@@ -1,55 +1,53 @@
 """A network as a table: what each layer makes of its input, and what it costs."""
 
+import math
+
 import numpy as np
 
 
 class Summary:
-    """Rows (name, layer, output shape, parameters, flops) of a network; its text is the table. `bytes` counts parameters and activations."""
+    """A table of a network, printed as text.
+
+    rows         (name, layer, output shape, parameters, bytes of parameters and of the output for the batch, flops forward)
+    parameters, bytes, flops    the totals; a layer placed twice has its parameters once
+    """
 
     def __init__(self, net, shape, batch=1, dtype=np.float32):
-        self.batch, self.item = batch, np.dtype(dtype).itemsize
-        self.rows, counted = [], set()
+        self.batch, item, self.rows, owned = batch, np.dtype(dtype).itemsize, [], set()
 
         def visit(name, layer, shape, depth):
-            out = layer.output_shape(shape)
-            sizes = sum(int(np.prod(s)) for s in layer.shapes().values()) if not layer.children and id(layer) not in counted else 0
-            counted.add(id(layer))
-            kind = repr(layer) if not layer.children else type(layer).__name__
-            self.rows.append((name, "  " * depth + kind, out, sizes, 0 if layer.children else layer.flops(shape) * batch))
-            if type(layer).__name__ == "Sequential":
-                for key, child in layer.children.items():
-                    shape = visit(f"{name}.{key}".lstrip("."), child, shape, depth + 1)
-            elif type(layer).__name__ == "Parallel":
-                for (key, child), part in zip(layer.children.items(), shape):
-                    visit(f"{name}.{key}".lstrip("."), child, part, depth + 1)
-            elif type(layer).__name__ == "Condition":
-                (h, c), child = shape, layer.children["layer"]
-                visit(f"{name}.layer".lstrip("."), child, (*h[:-1], h[-1] + c[-1]), depth + 1)
-            else:
-                for key, child in layer.children.items():
-                    visit(f"{name}.{key}".lstrip("."), child, shape, depth + 1)
-            return out
+            out, kind = layer.output_shape(shape), repr(layer).splitlines()[0].rstrip("(")
+            if layer.children:
+                self.rows.append((name, "  " * depth + kind, out, 0, 0, 0))
+                for key, child, inner in layer.parts(shape):
+                    visit(f"{name}.{key}".lstrip("."), child, inner, depth + 1)
+                return
+            size = 0 if id(layer) in owned else sum(math.prod(s) for s in layer.shapes().values())
+            owned.add(id(layer))
+            self.rows.append((name, "  " * depth + kind, out, size, item * (size + batch * _entries(out)), batch * layer.flops(shape)))
 
         visit("", net, shape, 0)
-        self.parameters = net.layout.size
-        self.flops = net.flops(shape) * batch
-        leaves = [row for row in self.rows if not row[1].endswith(("Sequential", "Parallel", "Condition", "Residual", "Skip"))]
-        self.bytes = self.item * (self.parameters + batch * sum(_entries(row[2]) for row in leaves))
+        self.parameters, self.bytes = (sum(row[i] for row in self.rows) for i in (3, 4))
+        self.flops = batch * net.flops(shape)
 
     def __str__(self):
-        head = ("", "layer", "output shape", "parameters", "flops")
-        body = [(name, kind, _show(out), f"{n:,}" if n else "", f"{flops:,}" if flops else "") for name, kind, out, n, flops in self.rows]
-        widths = [max(len(row[i]) for row in [head, *body]) for i in range(5)]
-        line = lambda row: "  ".join(cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
-        rule = "-" * len(line(tuple("x" * w for w in widths)))
-        total = f"{self.parameters:,} parameters, {self.bytes:,} bytes (parameters and activations), {self.flops:,} flops forward, batch {self.batch}"
+        head = ("", "layer", "output shape", "parameters", "bytes", "flops")
+        body = [(name, kind, _show(out), *(f"{n:,}" if n else "" for n in numbers)) for name, kind, out, *numbers in self.rows]
+        widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+
+        def line(row):
+            return "  ".join(cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
+
+        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        total = (f"{self.parameters:,} parameters, {self.bytes:,} bytes of parameters and activations, "
+                 f"{self.flops:,} flops forward, batch {self.batch}")
         return "\n".join([line(head), rule, *map(line, body), rule, total])
 
     __repr__ = __str__
 
 
 def _entries(shape):
-    return sum(map(_entries, shape)) if any(isinstance(n, tuple) for n in shape) else int(np.prod(shape))
+    return sum(map(_entries, shape)) if any(isinstance(n, tuple) for n in shape) else math.prod(shape)
 
 
 def _show(shape):

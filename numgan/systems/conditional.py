@@ -11,8 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..initializers import normal
-from ..layers import (BatchNorm, Concat, Condition, Conv2d, ConvTranspose2d, Dense, Dropout, Embedding, Flatten, LeakyReLU,
-                      Maxout, Parallel, ReLU, Reshape, Run, Sequential, Take, Tanh)
+from ..layers import (
+    BatchNorm,
+    Concat,
+    Condition,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    LeakyReLU,
+    Maxout,
+    Parallel,
+    ReLU,
+    Reshape,
+    Run,
+    Sequential,
+    Take,
+    Tanh,
+)
 from ..losses import AdversarialLoss, nonsaturating, sigmoid
 from ..optimizers import Adam
 from ..randomness import derive
@@ -57,9 +75,9 @@ class Conditional(System):
         return Result(loss, {"G": dtheta}, {})
 
 
-def _label_beside(inner, classes, code, blocks):
+def _label_beside(classes, code, blocks):
     """A network over (input, label): the label becomes `code` numbers that stand beside the input of every block."""
-    return Sequential(Parallel(inner, Embedding(classes, code)), *map(Condition, blocks), Take(0))
+    return Sequential(Parallel(Sequential(), Embedding(classes, code)), *map(Condition, blocks), Take(0))
 
 
 def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **settings):
@@ -70,7 +88,8 @@ def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **setti
     def norm(features):
         return BatchNorm(features, init=normal(0.02, mean=1.0))
 
-    up = [Sequential(Dense(latent.size + code, start * start * first, bias=False, init=normal(0.02)), Reshape(start, start, first), norm(first), ReLU())]
+    up = [Sequential(Dense(latent.size + code, start * start * first, bias=False, init=normal(0.02)), Reshape(start, start, first),
+                     norm(first), ReLU())]
     down = [Sequential(Flatten(), Dense(start * start * (first + code), 1, init=normal(0.02)))]
     for a, b in zip(channels, channels[1:]):
         up.append(Sequential(ConvTranspose2d(a + code, b, **window, bias=False), norm(b), ReLU()))
@@ -78,7 +97,7 @@ def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **setti
     up.append(Sequential(ConvTranspose2d(last + code, colours, **window), Tanh()))
     down.insert(0, Sequential(Conv2d(colours + code, last, **window), LeakyReLU(0.2)))
     return Conditional(latent=latent, classes=classes, sample_shape=(size, size, colours), optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
-                       networks={"G": _label_beside(Sequential(), classes, code, up), "D": _label_beside(Sequential(), classes, code, down)}, **settings)
+                       networks={"G": _label_beside(classes, code, up), "D": _label_beside(classes, code, down)}, **settings)
 
 
 def digits(width=1.0):

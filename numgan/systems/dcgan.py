@@ -52,7 +52,8 @@ def _system(latent, start, channels, colours, kernel, width, D=None, **settings)
     channels = [max(int(c * width), 2) for c in channels]
     size = start * 2 ** len(channels)
     D = D or dcgan_discriminator(start, channels[::-1], colours, kernel)
-    return DCGAN(latent=latent, sample_shape=(size, size, colours), networks={"G": dcgan_generator(latent.size, start, channels, colours, kernel), "D": D},
+    return DCGAN(latent=latent, sample_shape=(size, size, colours),
+                 networks={"G": dcgan_generator(latent.size, start, channels, colours, kernel), "D": D},
                  optimizers={"D": Adam(2e-4, beta1=0.5), "G": Adam(2e-4, beta1=0.5)}, **settings)
 
 

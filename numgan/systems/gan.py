@@ -10,7 +10,7 @@ Every draw is fresh, as the algorithm says. D stays frozen while G learns: the g
 from dataclasses import dataclass
 
 from ..initializers import uniform
-from ..layers import Dense, Dropout, Flatten, Maxout, ReLU, Reshape, Run, Sequential, Sigmoid, Tanh, LeakyReLU
+from ..layers import Dense, Dropout, Flatten, LeakyReLU, Maxout, ReLU, Reshape, Run, Sequential, Sigmoid, Tanh
 from ..losses import AdversarialLoss, minimax, nonsaturating, sigmoid
 from ..networks import mlp
 from ..optimizers import SGD, Adam

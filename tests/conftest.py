@@ -1,0 +1,18 @@
+"""`pytest --backend reference` runs the whole suite on the NumPy reference kernels of a build that has both."""
+
+import os
+
+
+def pytest_addoption(parser):
+    parser.addoption("--backend", choices=["compiled", "reference"], help="the kernels to test with")
+
+
+def pytest_configure(config):
+    backend = config.getoption("--backend")
+    if backend:
+        import numgan
+
+        numgan.use_backend(backend)
+        if backend == "reference":
+            os.environ["NUMGAN_PURE"] = "1"                          # for the processes that tests start
+            os.environ.pop("NUMGAN_REQUIRE_KERNELS", None)

@@ -278,16 +278,18 @@ def gradcheck_command(args):
         raise ValueError("gradcheck: expected names, such as `numgan gradcheck Conv2d dcgan`, or --all")
     entries = []
     for entry in tqdm(checking.entries(args.names or None, slow=args.slow), unit="check", disable=None):
-        entries.append({"name": entry.name, "kind": entry.kind, "order": entry.order, "max_error": entry.max_error, "passed": entry.passed,
+        error = float(entry.max_error) if np.isfinite(entry.max_error) else None       # JSON has no infinity
+        entries.append({"name": entry.name, "kind": entry.kind, "order": entry.order, "max_error": error, "passed": bool(entry.passed),
                         "detail": entry.detail})
     passed = bool(entries) and all(entry["passed"] for entry in entries)
     if args.json:
         _print_json({"passed": passed, "entries": [{word: value for word, value in entry.items() if word != "detail"} for entry in entries]})
         return 0 if passed else 1
     for entry in entries:
-        bar = "#" * min(10, max(0, round(11 + np.log10(max(entry["max_error"], 1e-16)) / 1.5)))
+        error = np.inf if entry["max_error"] is None else entry["max_error"]
+        bar = "#" * int(np.clip(np.log10(max(error, 1e-16)) + 16, 0, 16))            # one # a decade above 1e-16: ten are 1e-6
         verdict = "ok" if entry["passed"] else "FAILED"
-        print(f"{entry['kind']:<10} {entry['order']}  {entry['max_error']:8.1e}  {bar:<10}  {verdict:<6}  {entry['name']}")
+        print(f"{entry['kind']:<10} {entry['order']}  {error:8.1e}  {bar:<16}  {verdict:<6}  {entry['name']}")
         if not entry["passed"]:
             print(f"    {entry['detail']}".replace("\n", "\n    "))
     failed = sum(not entry["passed"] for entry in entries)
@@ -299,9 +301,9 @@ def gradcheck_command(args):
 
 
 def data_command(args):
-    from . import health
+    from . import doctor
 
-    sets = health.data_sets()
+    sets = doctor.data_sets()
     if args.json:
         _print_json(sets)
         return 0
@@ -312,9 +314,9 @@ def data_command(args):
 
 
 def doctor_command(args):
-    from . import health
+    from . import doctor
 
-    found = health.examine()
+    found = doctor.examine()
     if args.json:
         _print_json(found)
     else:

@@ -21,7 +21,7 @@ STOREYS = [                                                        # from the gr
     ("checkpoint",),                                               # floor 4
     ("runs",),
     ("checking", "training"),
-    ("health",),                                                   # floor 5
+    ("doctor",),                                                   # floor 5
     ("cli",),                                                      # floor 6
     ("__main__",),
 ]

@@ -1,12 +1,15 @@
 """The checks themselves: what they find right, what they call wrong and in which words, kinks, and the catalogue."""
 
+import copy
+import itertools
 import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 import numgan.checking
-from numgan import build, check_layer, check_system, gradcheck
+from numgan import build, check_layer, check_optimizer, check_system, gradcheck
 from numgan.checking import Report, entries
 from numgan.checking.cases import LAYERS, LOSSES, OPTIMIZERS, Case
 from numgan.checking.catalogue import Entry, _items
@@ -30,6 +33,9 @@ from numgan.layers import (
     Sequential,
     Tanh,
 )
+from numgan.layers.base import kink
+from numgan.losses import hinge
+from numgan.optimizers import Adam
 from numgan.systems import SYSTEMS, presets
 
 rng = np.random.default_rng(7)
@@ -211,6 +217,125 @@ def test_a_wrong_form_is_explained():
         check_layer(lambda x: x)
     with pytest.raises(ValueError, match="cannot guess"):
         check_layer(Concat())
+
+
+def _patched(thing, method, change):
+    """A copy of a layer or optimiser whose `method` returns change(result, *arguments)."""
+    copied, original = copy.copy(thing), getattr(thing, method)
+
+    def changed(*arguments, **settings):
+        return change(original(*arguments, **settings), *arguments, **settings)
+
+    setattr(copied, method, changed)
+    return copied
+
+
+_dense_layer, _calls = Dense(4, 3), itertools.count()
+
+
+def _emptied(result, dy, cache, *rest, **settings):
+    cache[0][...] = 0
+    return result
+
+
+@pytest.mark.parametrize("layer, x, words", [
+    (_patched(_dense_layer, "backward", lambda r, *a, frozen=False, **s: (r[0], {} if frozen else r[1])), (4,), "must return dp = None"),
+    (_patched(_dense_layer, "backward", lambda r, *a, **s: (r[0] if r[0] is None else r[0][:1], r[1])), (4,),
+     "expected the gradient of x with shape"),
+    (_patched(_dense_layer, "backward", lambda r, *a, need_dx=True, **s: r if need_dx else (None, {n: 2 * d for n, d in r[1].items()})), (4,),
+     "another dp"),
+    (_patched(_dense_layer, "backward", lambda r, *a, **s: (r[0], r[1] and {n: d + next(_calls) for n, d in r[1].items()})), (4,),
+     "gives two results"),
+    (_patched(_dense_layer, "backward", _emptied), (4,), "writes to its argument 2"),
+    (_patched(Concat(), "backward", lambda r, *a, **s: (r[0] and r[0][0], r[1])), ((2,), (3,)), "x is a tuple of 2 arrays"),
+    (_patched(Embedding(5, 2), "backward", lambda r, *a, **s: (np.zeros(3), r[1])), None, "its gradient must be None"),
+    (_patched(_dense_layer, "tangent_forward", lambda r, *a: (None if r[0] is None else r[0][:1], r[1])), (4,), "expected ty with shape"),
+    (_patched(_dense_layer, "tangent_backward", lambda r, *a, **s: (r[0] if r[0] is None else 2 * r[0], *r[1:])), (4,), "dx differs from backward's"),
+    (_patched(_dense_layer, "tangent_backward", lambda r, *a, frozen=False, **s: (*r[:2], {} if frozen else r[2])), (4,), "tdp = None"),
+    (_patched(_dense_layer, "tangent_backward", lambda r, *a, need_dx=True, **s: r if need_dx else (a[0], *r[1:])), (4,), "dx = tdx = None"),
+    (_patched(Tanh(), "tangent_backward", lambda r, *a, **s: (r[0], r[1] if r[1] is None else r[1] * (1 + 1e-13 * next(_calls)), r[2])), (4,),
+     "tangent_backward twice on one cache gives two results"),
+    (_patched(Tanh(), "tangent_forward", lambda r, *a: (r[0] if r[0] is None else 2 * r[0], r[1])), (4,), "the dot test fails"),
+])
+def test_every_broken_promise_has_its_words(layer, x, words):
+    with pytest.raises(GradientError, match=words):
+        check_layer(layer, x)
+
+
+def _later(result, *arguments):
+    arguments[1][...] += 1
+    return result
+
+
+@pytest.mark.parametrize("optimizer, words", [
+    (_patched(Adam(0.1), "adjoint", lambda r, dp1, ds1, cache: (cache[1].__iadd__(1), r)[1]), "adjoint writes to"),
+    (_patched(Adam(0.1), "step", _later), "step changes p, g or state"),
+    (_patched(Adam(0.1), "update", _later), "step changes p, g or state"),
+    (_patched(Adam(0.1), "step", lambda r, *a: (r[0], r[1] | {"step": 3}, r[2])), "update and step give different bits"),
+])
+def test_an_optimiser_that_writes_or_miscounts(optimizer, words):
+    with pytest.raises(GradientError, match=words):
+        check_optimizer(optimizer)
+
+
+class AlwaysOnAKink(Tanh):
+    """It reports another piece at every call: no point is away from its kinks."""
+
+    def f(self, x):
+        kink(lambda: np.array(next(_calls)))
+        return super().f(x)
+
+
+def test_a_check_that_finds_no_point_fails_aloud():
+    with pytest.raises(OnKink, match="none of 8 random points is away from kinks"):
+        check_layer(AlwaysOnAKink(), (3,))
+    system = build("gan", "points", 0.01)
+    system.networks["D"].children["1"] = AlwaysOnAKink()
+    with pytest.raises(OnKink, match="none of 8 random points"):
+        check_system(system)
+
+
+def test_a_system_with_a_gradient_of_another_size_or_too_many_fakes():
+    system = build("gan", "points", 0.01)
+
+    class Wrong(type(system)):
+        def generator(self, params, batch, seed, made=None):
+            result = super().generator(params, batch, seed, made)
+            return replace(result, gradients={"G": self.networks["D"].init(0, np.float64)})
+
+    class Many(type(system)):
+        def generate(self, params, batch, seed):
+            return super().generate(params, replace(batch, number=7), seed)
+
+    settings = {field.name: getattr(system, field.name) for field in fields(system)}
+    with pytest.raises(GradientError, match="expected a gradient of G with"):
+        check_system(Wrong(**settings))
+    with pytest.raises(GradientError, match="generate drew 7 fakes, batch.fakes is 3"):
+        check_system(Many(**settings))
+
+
+def test_a_layer_without_output_shape_is_told_so_and_passes():
+    class Halves(Layer):
+        def forward(self, p, x, run):
+            return x[:, ::2].copy(), x.shape
+
+        def backward(self, dy, cache, frozen=False, need_dx=True):
+            dx = np.zeros(cache, dy.dtype)
+            dx[:, ::2] = dy
+            return dx if need_dx else None, None if frozen else {}
+
+    assert "output_shape: not given" in str(check_layer(Halves(), (5,)))
+
+
+def test_a_large_wrong_block_is_not_searched_entry_by_entry():
+    with pytest.raises(GradientError, match="along random directions analytic"):
+        gradcheck(lambda x: (x**2).sum(), np.ones(2000), np.ones(2000), slow=False)
+
+
+def test_a_failing_loss_is_one_entry(monkeypatch):
+    monkeypatch.setattr("numgan.checking.catalogue.LOSSES", [replace(hinge, on_real=replace(hinge.on_real, d=lambda a: a))])
+    entry, = entries(["hinge"])
+    assert not entry.passed and entry.kind == "loss" and "derivative for input 0 is wrong" in entry.detail
 
 
 def test_the_line_to_reproduce_reproduces():

@@ -41,7 +41,8 @@ def make(name):
 
 def go(name, out, steps=6, **words):
     system, dataset = make(name)
-    return training.train(system, dataset, out, steps=steps, **{"batch_size": 8, "seed": 5, "log_every": 2, "picture_every": 2, "progress": False} | words)
+    words = {"batch_size": 8, "seed": 5, "log_every": 2, "picture_every": 2, "progress": False} | words
+    return training.train(system, dataset, out, steps=steps, **words)
 
 
 def weights(out):

@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
+
+from . import _kernels, checking, doctor, judging, recipes, runs, sampling, systems, training
+from .checkpoint import replacing
 
 DESCRIPTION = """\
 GANs written out by hand in NumPy: every layer's backward pass, every loss, every training step, to be read and run.
@@ -127,8 +131,6 @@ def _print_json(value):
 
 
 def systems_command(args):
-    from . import systems
-
     listing = []
     for name in systems.SYSTEMS:
         for preset, make in systems.presets(name).items():
@@ -152,20 +154,18 @@ def systems_command(args):
 
 
 def train_command(args):
-    from . import _kernels, runs, training
-
     if args.threads:
         _kernels.set_num_threads(args.threads)
     if args.resume:
-        return _report(args, _resume(args, runs, training))
+        return _report(args, _resume(args))
     if not args.system:
         raise ValueError("train: expected a SYSTEM, such as `numgan train conditional` (`numgan systems` lists them), or --resume RUN")
     words = ("system", "preset", "data", "folder", "lr", "loss", "smooth", "weight_decay", "average")
-    recipe = runs.Recipe(**{word: getattr(args, word) for word in words}, width=args.width or 1.0).resolve()
+    recipe = recipes.Recipe(**{word: getattr(args, word) for word in words}, width=args.width or 1.0).resolve()
     system, dataset = recipe.build(), recipe.load()
-    runs.check(system, dataset)
+    recipes.check(system, dataset)
     batch_size = args.batch_size or system.batch_size
-    steps = args.steps or (runs.steps_of(system, len(dataset), batch_size, args.epochs) if args.epochs else system.steps)
+    steps = args.steps or (recipes.steps_of(system, len(dataset), batch_size, args.epochs) if args.epochs else system.steps)
     if args.dry_run:
         return _dry_run(args, recipe, system, dataset, steps, batch_size)
     out = args.out or runs.choose(recipe)
@@ -173,7 +173,7 @@ def train_command(args):
                                         checkpoint_every=args.checkpoint_every))
 
 
-def _resume(args, runs, training):
+def _resume(args):
     given = [f"--{word.replace('_', '-')}" for word in ("preset", "data", "folder", "batch_size", "seed", "lr", "loss", "smooth", "weight_decay",
                                                         "average", "width", "out", "dry_run") if getattr(args, word) not in (None, False)]
     if given or args.system:
@@ -181,14 +181,12 @@ def _resume(args, runs, training):
     config = runs.read_config(args.resume)
     recipe = runs.recipe_of(config, args.resume)
     system, dataset = recipe.build(), recipe.load()
-    steps = args.epochs and runs.steps_of(system, len(dataset), config["batch_size"], args.epochs)
+    steps = args.epochs and recipes.steps_of(system, len(dataset), config["batch_size"], args.epochs)
     return training.train(system, dataset, args.resume, steps=args.steps or steps, resume=True, recipe=recipe, checkpoint_every=args.checkpoint_every)
 
 
 def _dry_run(args, recipe, system, dataset, steps, batch_size):
-    from . import runs
-
-    plan = {"recipe": runs.as_dict(recipe), "steps": steps, "batch_size": batch_size, "seed": args.seed or 0, "samples": len(dataset),
+    plan = {"recipe": recipes.as_dict(recipe), "steps": steps, "batch_size": batch_size, "seed": args.seed or 0, "samples": len(dataset),
             "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
             "parameters": {name: net.layout.size for name, net in system.networks.items()}}
     if args.json:
@@ -201,9 +199,7 @@ def _dry_run(args, recipe, system, dataset, steps, batch_size):
 
 
 def _report(args, trained):
-    from . import runs
-
-    judged = None if "G" in runs.read_config(trained.folder)["networks"] else runs.held_out(runs.open_run(trained.folder))
+    judged = None if "G" in runs.read_config(trained.folder)["networks"] else judging.held_out(runs.open_run(trained.folder))
     if args.json:
         _print_json({"run": trained.folder, "steps": trained.steps, "losses": trained.losses, "seconds": trained.seconds,
                      "steps_per_second": trained.steps_per_second, "held_out": judged, "files": trained.files})
@@ -220,14 +216,12 @@ def _report(args, trained):
 
 
 def sample_command(args):
-    from . import runs
-
     run = runs.open_run(args.folder)
     result = {"run": args.folder, "seed": args.seed}
     if args.out or not args.judge:
         result |= {"file": _draw(args, run), "labels": args.labels}
     if args.judge:
-        result |= {"judge": args.judge} | runs.judge(run, runs.open_run(args.judge), args.count or 1000, args.labels, args.seed)
+        result |= {"judge": args.judge} | judging.judge(run, runs.open_run(args.judge), args.count or 1000, args.labels, args.seed)
     if args.json:
         _print_json(result)
         return 0
@@ -239,19 +233,16 @@ def sample_command(args):
 
 
 def _draw(args, run):
-    from . import runs
-    from .checkpoint import replacing
-
     out = Path(args.out or run.folder / "drawn.png")
     if out.suffix not in (".png", ".npz"):
         raise ValueError(f"--out: expected a file that ends in .png or .npz, got {out}")
     sampler = run.sampler()
     with replacing(out) as file:
         if out.suffix == ".png":
-            runs.picture(sampler, run.dataset, run.config["classes"], args.seed, args.count, args.labels).save(file, format="PNG")
+            sampling.picture(sampler, run.dataset, run.config["classes"], args.seed, args.count, args.labels).save(file, format="PNG")
         else:
             x, labels = sampler(args.count or 64, args.seed, args.labels)
-            x = runs.to_bytes(x, run.system.pixels) if run.dataset.is_images else x
+            x = sampling.to_bytes(x, run.system.pixels) if run.dataset.is_images else x
             np.savez(file, x=x, **({} if labels is None else {"labels": labels}))
     return out
 
@@ -270,10 +261,6 @@ def _print_judgement(result):
 
 
 def gradcheck_command(args):
-    from tqdm import tqdm
-
-    from . import checking
-
     if not args.names and not args.all:
         raise ValueError("gradcheck: expected names, such as `numgan gradcheck Conv2d dcgan`, or --all")
     entries = []
@@ -301,8 +288,6 @@ def gradcheck_command(args):
 
 
 def data_command(args):
-    from . import doctor
-
     sets = doctor.data_sets()
     if args.json:
         _print_json(sets)
@@ -314,8 +299,6 @@ def data_command(args):
 
 
 def doctor_command(args):
-    from . import doctor
-
     found = doctor.examine()
     if args.json:
         _print_json(found)

@@ -1,4 +1,4 @@
-"""A run is a folder. This file knows what lies in it, builds a run again from its configuration, draws samples and judges them.
+"""A run is a folder. This file knows what lies in it and builds a run again from its configuration.
 
     config.json            what was asked for, what it resolved to, and the versions of everything
     metrics.jsonl          a line for each logged step: step, epoch, losses, metrics, seconds
@@ -7,128 +7,24 @@
     checkpoint.npz         see numgan.checkpoint
 """
 
-import copy
 import json
-import os
 import platform
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import __version__, _kernels, checkpoint, data, plot, systems
+from . import __version__, _kernels, checkpoint
 from .errors import FileFormatError
-from .layers import Run as Pass
-from .layers import measure
-from .losses import ADVERSARIAL, smoothed
-from .randomness import derive
+from .recipes import Recipe
+from .sampling import Sampler
 
 try:
     import fcntl
 except ImportError:       # Windows has no flock; two processes in one folder are then the user's to avoid
     fcntl = None
-
-CHUNK = 250               # samples of one forward pass
-MEASURED = 20             # latent batches that BatchNorm statistics are measured over
-POINTS = ("ring", "grid", "swiss-roll")
-
-
-# ---- what was asked for
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Which system on which data, in the words of the command line; enough to build both again.
-
-    None stands for what the system's preset says. ValueError, when it is used, for names that do not exist or do not fit together.
-    """
-
-    system: str
-    preset: str | None = None
-    data: str | None = None
-    folder: str | None = None
-    width: float = 1.0
-    lr: float | None = None
-    loss: str | None = None
-    smooth: float | None = None
-    weight_decay: float | None = None
-    average: float | None = None
-
-    def resolve(self):
-        """The same recipe with preset and data named, and paths that hold from anywhere."""
-        recipe = self
-        if recipe.preset is None:
-            known = systems.presets(recipe.system)
-            fitting = recipe.data and systems.preset_for(recipe.system, data.load(recipe.data, folder=recipe.folder).sample_shape)
-            recipe = replace(recipe, preset=fitting or next(iter(known)))
-        recipe = replace(recipe, data=recipe.data or recipe.build().data)
-        if recipe.data not in data.names():
-            if not os.path.isdir(recipe.data):
-                raise ValueError(f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got {recipe.data!r}; "
-                                 f"say which with --data" + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else ""))
-            recipe = replace(recipe, data=os.path.abspath(recipe.data))
-        return replace(recipe, folder=recipe.folder and os.path.abspath(recipe.folder))
-
-    def build(self):
-        """The system."""
-        system = systems.build(self.system, self.preset, self.width)
-        if self.loss is not None or self.smooth is not None:
-            if not hasattr(system, "loss"):
-                raise ValueError(f"{self.system} has one loss, its own; leave out --loss and --smooth")
-            if self.loss is not None and self.loss not in ADVERSARIAL:
-                raise ValueError(f"loss: expected one of {', '.join(ADVERSARIAL)}, got {self.loss!r}")
-            loss = system.loss if self.loss is None else ADVERSARIAL[self.loss]
-            system = replace(system, loss=loss if self.smooth is None else smoothed(loss, self.smooth))
-        if self.average is not None:
-            if not 0 <= self.average < 1:
-                raise ValueError(f"average: expected a decay from 0 (none) to below 1, got {self.average}")
-            system = replace(system, average=self.average)
-        return system.with_optimizers(self._optimizer)
-
-    def _optimizer(self, name, optimizer):
-        changed = copy.copy(optimizer)
-        for word in ("lr", "weight_decay"):
-            value = getattr(self, word)
-            if value is not None and not 0 <= value < np.inf:
-                raise ValueError(f"{word}: expected a number of at least 0, got {value}")
-            if value is not None and (word == "lr" or name != "G"):
-                setattr(changed, word, value)
-        return changed
-
-    def load(self, split="train"):
-        """The data, pictures at the size that the system takes."""
-        shape = systems.build(self.system, self.preset, 0.05).sample_shape
-        pictures = len(shape) == 3
-        if pictures == (self.data in POINTS):
-            raise ValueError(f"{self.system} {self.preset} takes {f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
-                             f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan systems` lists them)")
-        size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
-        return data.load(self.data, split, folder=self.folder, **size)
-
-
-def check(system, dataset):
-    """Raise ValueError unless the system can be trained on the data."""
-    if tuple(dataset.sample_shape) != tuple(system.sample_shape):
-        raise ValueError(f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} from {dataset.name}")
-    if system.classes and dataset.labels is None:
-        raise ValueError(f"{type(system).__name__} learns from labels, and {dataset.name} has none; put its pictures into one sub-folder a class, "
-                         "or train a system without labels, such as dcgan")
-    if system.classes and dataset.labels.max() >= system.classes:
-        raise ValueError(f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has {dataset.labels.max() + 1}")
-
-
-def steps_of(system, rows, batch_size, epochs):
-    """How many steps visit every one of `rows` rows `epochs` times; a step takes a batch for each turn, or one if fakes are shared."""
-    wanted, step, drawn = epochs * rows, 0, 0
-    while drawn < wanted:
-        drawn += batch_size * (1 if system.shares_fakes else len(system.at(step).rounds(step)))
-        step += 1
-    return step
-
-
-# ---- the folder
 
 
 def choose(recipe, root="runs"):
@@ -246,58 +142,6 @@ def environment():
     }
 
 
-# ---- samples
-
-
-class Sampler:
-    """Draws from G: BatchNorm statistics are measured once, so a sample does not depend on its neighbours.
-
-    weights   G's Parameters; classes: how many labels to ask for in turn (0: the system has none)
-    sampler(n, seed, labels=None) -> x (n, ...) float32 in the system's range, and the labels asked for (n,) or None
-    """
-
-    def __init__(self, system, weights, seed, batch_size, classes=0):
-        self.system, self.weights, self.classes = system, weights, classes
-        asked = self._asked(batch_size, None)
-        batches = (system.latents(batch_size, derive(seed, "measure", i), labels=asked) for i in range(MEASURED))
-        self.statistics = measure(system.networks["G"], weights, batches)
-
-    def _asked(self, n, labels):
-        return np.resize(np.arange(self.classes) if labels is None else labels, n) if self.classes else None
-
-    def __call__(self, n, seed, labels=None):
-        if labels is not None and not self.classes:
-            raise ValueError(f"{type(self.system).__name__} has no labels to ask for; leave --labels out")
-        if labels is not None and not all(0 <= label < self.classes for label in labels):
-            raise ValueError(f"labels: expected numbers from 0 to {self.classes - 1}, got {list(labels)}")
-        asked = self._asked(n, labels)
-        z = self.system.latents(n, seed, labels=asked)
-        pieces = [tuple(part[i:i + CHUNK] for part in z) if isinstance(z, tuple) else z[i:i + CHUNK] for i in range(0, n, CHUNK)]
-        passes = [self.system.networks["G"].forward(self.weights, piece, Pass(statistics=self.statistics))[0] for piece in pieces]
-        return np.concatenate(passes), asked
-
-
-def to_bytes(x, pixels):
-    """Pictures in the range `pixels` as uint8, as they are saved; what lies outside is clipped."""
-    low, high = pixels
-    return np.rint(np.clip((x - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-
-
-def picture(sampler, dataset, classes, seed, count=None, labels=None, title=""):
-    """Samples as one Pillow image: conditional ones with a row for each class, others in a square, points over the data."""
-    default = 10 * len(set(labels) if labels else range(sampler.classes)) if sampler.classes else 64 if dataset.is_images else 2000
-    x, asked = sampler(count or default, seed, labels)
-    if not dataset.is_images:
-        return plot.points(dataset.take(np.arange(min(len(dataset), 2000)))[0], x, title)
-    images = to_bytes(x, sampler.system.pixels)
-    if asked is None:
-        return plot.grid(images, int(np.ceil(len(images) ** 0.5)))
-    rows = [images[asked == label] for label in np.unique(asked)]
-    columns = max(map(len, rows))
-    padded = [np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), plot.PAPER, np.uint8)]) for row in rows]
-    return plot.grid(np.concatenate(padded), columns, [classes[label] for label in np.unique(asked)])
-
-
 @dataclass(frozen=True)
 class OpenRun:
     """A run read back: its configuration, system, training data and state."""
@@ -325,63 +169,3 @@ def open_run(folder, system=None, dataset=None):
         system, dataset = recipe.build(), recipe.load()
     about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
     return OpenRun(folder, config, system, dataset, checkpoint.load(folder / "checkpoint.npz", system, about))
-
-
-# ---- judgement
-
-
-def judge(run, classifier, count=1000, labels=None, seed=0):
-    """What a classifier run says of `count` samples of a run, as a dict.
-
-    agreement   share of samples that it takes for the class asked for (None: no class was asked for)
-    confidence  its mean highest probability;  shares {class: share of samples that it puts there}
-    copies      samples equal to a training row, both at the data's own grey levels;  copies_share of all
-    held_out    {rows, accuracy, confidence} of the same classifier on real data that it never saw (None: the data have no such part)
-    ValueError if the classifier is none, or takes samples of another shape.
-    """
-    if not hasattr(classifier.system, "probabilities"):
-        raise ValueError(f"{classifier.folder} is a run of {type(classifier.system).__name__}; a judge is a run of `numgan train classifier`")
-    if classifier.system.sample_shape != run.system.sample_shape:
-        raise ValueError(f"{classifier.folder} judges samples {classifier.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}")
-    with threadpool_limits(1):
-        x, asked = run.sampler()(count, seed, labels)
-        images = to_bytes(x, run.system.pixels)
-        p = classifier.system.probabilities(classifier.state.params, scaled(images / np.float32(127.5) - 1, classifier.system))
-        names, answer = classifier.config["classes"], p.argmax(axis=1)
-        copied = copies(images, run.dataset.x)
-        return {
-            "samples": count, "agreement": None if asked is None else float((answer == asked).mean()), "confidence": float(p.max(axis=1).mean()),
-            "shares": {name: float((answer == k).mean()) for k, name in enumerate(names)},
-            "copies": copied, "copies_share": copied / count, "held_out": held_out(classifier),
-        }
-
-
-def held_out(classifier):
-    """{rows, accuracy, confidence} of a classifier run on the test part of its data; None for data without one, or made in Python."""
-    recipe = classifier.config["recipe"]
-    if recipe is None or recipe["data"] not in data.names():
-        return None
-    test = Recipe(**recipe).load("test")
-    x, labels = test.take(np.arange(len(test)))
-    with threadpool_limits(1):
-        p = classifier.system.probabilities(classifier.state.params, scaled(x, classifier.system))
-    return {"rows": len(test), "accuracy": float((p.argmax(axis=1) == labels).mean()), "confidence": float(p.max(axis=1).mean())}
-
-
-def scaled(x, system):
-    """Pictures in -1..1 in the range that a system's networks see."""
-    low, high = system.pixels
-    return x if (low, high) == (-1, 1) else (low + (x + 1) * ((high - low) / 2)).astype(x.dtype)
-
-
-def copies(images, real):
-    """How many images (M, H, W, C) uint8 equal a row of real (N, H, W, C) uint8, when each pixel moves to the nearest level that real has."""
-    levels = np.unique(real).astype(np.int64)
-    nearest = levels[np.abs(np.arange(256)[:, None] - levels).argmin(axis=1)].astype(np.uint8)
-    known = {row.tobytes() for row in real}
-    return sum(row.tobytes() in known for row in nearest[images])
-
-
-def as_dict(recipe):
-    """A Recipe, or None, as config.json holds it."""
-    return None if recipe is None else asdict(recipe)

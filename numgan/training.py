@@ -24,7 +24,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from . import checkpoint, plot, runs
+from . import checkpoint, plot, recipes, runs, sampling
 from .checkpoint import State
 from .data import Batches
 from .errors import NonFiniteError
@@ -87,7 +87,7 @@ def advance(system, state, dataset, batches, seed):
 def take(system, dataset, indices):
     """The Batch of these rows, pixels in the range that the system's networks see."""
     x, labels = dataset.take(indices)
-    return Batch(runs.scaled(x, system) if dataset.is_images else x, labels)
+    return Batch(sampling.scaled(x, system) if dataset.is_images else x, labels)
 
 
 def locate(system, name, params, batch, key, fakes_key, result):
@@ -116,7 +116,7 @@ def locate(system, name, params, batch, key, fakes_key, result):
 
 def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resume=False, recipe=None,
           log_every=None, picture_every=None, checkpoint_every=None, checkpoint_seconds=30.0, progress=True):
-    """Train a system on a dataset in the folder `out`; a `runs.Recipe`, if given, lets others open the run by its folder alone.
+    """Train a system on a dataset in the folder `out`; a `recipes.Recipe`, if given, lets others open the run by its folder alone.
 
     steps, batch_size, seed     None: the system's, and seed 0. With resume=True: those of the run; other `steps` extend it
     log_every, picture_every    steps between lines of metrics.jsonl and sample pictures; they change nothing that is trained
@@ -126,7 +126,7 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
     after Ctrl-C or SIGTERM, when all is saved; OSError if the folder cannot be written; then the last checkpoint is intact.
     """
     out = Path(out)
-    runs.check(system, dataset)
+    recipes.check(system, dataset)
     with threadpool_limits(1):                           # OpenBLAS gives other bits with other numbers of threads
         if resume:
             config = _extended(runs.read_config(out), steps, batch_size, seed)
@@ -155,7 +155,7 @@ def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_e
     for word, value in plan.items():
         if value < (word != "seed"):
             raise ValueError(f"{word}: expected at least {int(word != 'seed')}, got {value}")
-    return {"recipe": runs.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
+    return {"recipe": recipes.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
             "networks": {name: repr(net) for name, net in system.networks.items()},
             "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
 
@@ -260,8 +260,8 @@ class _Session:
         if "G" not in self.system.networks:
             return
         config, classes = self.config, len(self.dataset.classes) if self.system.classes else 0
-        sampler = runs.Sampler(self.system, self.state.sampled, config["seed"], config["batch_size"], classes)
-        image = runs.picture(sampler, self.dataset, config["classes"], derive(config["seed"], "grid"), title=f"step {self.state.step}")
+        sampler = sampling.Sampler(self.system, self.state.sampled, config["seed"], config["batch_size"], classes)
+        image = sampling.picture(sampler, self.dataset, config["classes"], derive(config["seed"], "grid"), title=f"step {self.state.step}")
         for path in (self.out / "samples" / f"step-{self.state.step:06d}.png", *more):
             with checkpoint.replacing(path) as file:
                 image.save(file, format="PNG")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import numgan as ng
-from numgan import checking, cli, doctor, runs, systems
+from numgan import checking, cli, doctor, judging, recipes, runs, systems
 
 NARROW = ["--width", "0.1", "--batch-size", "8"]
 ROOT = Path(__file__).parents[1]
@@ -130,7 +130,7 @@ def test_options_reach_the_system(numgan):
     assert "lr=0.5" in made["optimizers"]["G"] and "weight_decay" not in made["optimizers"]["G"]
     assert "lr=0.5" in made["optimizers"]["D"] and "weight_decay=0.25" in made["optimizers"]["D"]
     assert (made["seed"], made["batch_size"], made["steps"], made["samples"]) == (7, 9, -(-2 * 1500 // 18), 1500)
-    recipe = runs.Recipe(**made["recipe"])
+    recipe = recipes.Recipe(**made["recipe"])
     system = recipe.build()
     assert repr(system.loss) == "smoothed(minimax, 0.9)" and system.average == 0.5
     assert made["parameters"]["G"] == systems.build("gan", "digits", 0.1).networks["G"].layout.size
@@ -255,7 +255,7 @@ def test_the_judge_knows_real_digits_and_their_labels(folder, monkeypatch):
             return run.dataset.take(np.arange(n))[0], run.dataset.labels[:n]
 
     monkeypatch.setattr(runs.OpenRun, "sampler", lambda self: Real())
-    judged = runs.judge(run, classifier, 300)
+    judged = judging.judge(run, classifier, 300)
     assert judged["copies"] == 300 and abs(judged["agreement"] - judged["held_out"]["accuracy"]) < 0.15
 
 

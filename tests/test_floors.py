@@ -18,9 +18,9 @@ STOREYS = [                                                        # from the gr
     ("losses", "optimizers"),
     ("networks",),                                                 # floor 2
     ("data", "systems", "plot"),                                   # floor 3
-    ("checkpoint",),                                               # floor 4
-    ("runs",),
-    ("checking", "training"),
+    ("checkpoint", "recipes", "sampling"),                         # floor 4
+    ("runs", "checking"),
+    ("training", "judging"),
     ("doctor",),                                                   # floor 5
     ("cli",),                                                      # floor 6
     ("__main__",),

@@ -12,7 +12,7 @@ from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import numgan as ng
-from numgan import checkpoint, data, runs, systems, training
+from numgan import checkpoint, data, judging, runs, sampling, systems, training
 from numgan._kernels import compiled
 from numgan.checkpoint import State
 from numgan.data import Batches, Dataset
@@ -224,9 +224,9 @@ def test_the_number_of_threads_changes_no_bit(tmp_path, monkeypatch):
 def test_blas_runs_on_one_thread_while_training_and_sampling(tmp_path, monkeypatch):
     seen = []
     blas = lambda: {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-    advance, picture = training.advance, runs.picture
+    advance, picture = training.advance, sampling.picture
     monkeypatch.setattr(training, "advance", lambda *args: (seen.append(blas()), advance(*args))[1])
-    monkeypatch.setattr(runs, "picture", lambda *args, **words: (seen.append(blas()), picture(*args, **words))[1])
+    monkeypatch.setattr(sampling, "picture", lambda *args, **words: (seen.append(blas()), picture(*args, **words))[1])
     with threadpool_limits(2):
         outside = blas()
         go("gan", tmp_path / "run", steps=2)
@@ -514,7 +514,7 @@ def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
 
 def test_samples_do_not_depend_on_their_neighbours():
     system = systems.build("conditional", "digits", 0.1)
-    sampler = runs.Sampler(system, State.start(system, 1).sampled, 1, 16, classes=10)
+    sampler = sampling.Sampler(system, State.start(system, 1).sampled, 1, 16, classes=10)
     many, asked = sampler(20, 4)
     few, _ = sampler(3, 4)
     assert np.array_equal(asked, np.arange(20) % 10) and np.allclose(many[:3], few, atol=1e-6)
@@ -525,25 +525,25 @@ def test_samples_do_not_depend_on_their_neighbours():
 
 def test_a_sampler_in_chunks_is_a_sampler_at_once(monkeypatch):
     system = systems.build("conditional", "digits", 0.1)
-    sampler = runs.Sampler(system, State.start(system, 1).sampled, 1, 16, classes=10)
+    sampler = sampling.Sampler(system, State.start(system, 1).sampled, 1, 16, classes=10)
     whole, _ = sampler(11, 4, [3, 7])
-    monkeypatch.setattr(runs, "CHUNK", 4)
+    monkeypatch.setattr(sampling, "CHUNK", 4)
     pieces, asked = sampler(11, 4, [3, 7])
     assert np.allclose(whole, pieces, atol=1e-6) and list(asked) == [3, 7] * 5 + [3]
 
 
 def test_bytes_of_pixels():
-    assert list(runs.to_bytes(np.array([-2, -1, 0, 1, 3.0]), (-1, 1))) == [0, 0, 128, 255, 255]
-    assert list(runs.to_bytes(np.array([0.5, 1.0]), (0, 1))) == [128, 255]
-    assert np.array_equal(runs.to_bytes(DIGITS.take(np.arange(99))[0], (-1, 1)), DIGITS.x[:99])
+    assert list(sampling.to_bytes(np.array([-2, -1, 0, 1, 3.0]), (-1, 1))) == [0, 0, 128, 255, 255]
+    assert list(sampling.to_bytes(np.array([0.5, 1.0]), (0, 1))) == [128, 255]
+    assert np.array_equal(sampling.to_bytes(DIGITS.take(np.arange(99))[0], (-1, 1)), DIGITS.x[:99])
 
 
 def test_copies_are_counted_at_the_datas_own_levels():
     """The digits have 17 grey levels: a copy that a generator missed by less than half a level is still a copy."""
     assert len(np.unique(DIGITS.x)) == 17
     near = np.clip(DIGITS.x[:40].astype(int) + 7, 0, 255).astype(np.uint8)
-    assert runs.copies(near, DIGITS.x) == 40
+    assert judging.copies(near, DIGITS.x) == 40
     changed = DIGITS.x[:40].copy()
     changed[:, 0, 0] = 255 - changed[:, 0, 0]
-    assert runs.copies(changed, DIGITS.x) == 0
-    assert runs.copies(np.concatenate([near[:1]] * 3 + [changed]), DIGITS.x) == 3
+    assert judging.copies(changed, DIGITS.x) == 0
+    assert judging.copies(np.concatenate([near[:1]] * 3 + [changed]), DIGITS.x) == 3

@@ -219,6 +219,7 @@ def dot_test(point):
     """<dy, tangent_forward(tx, tp)> = <dx, tx> + <dp, tp>: two hand-written passes against each other, no step size, no rounding to speak of."""
     dx, dp = point.gradients
     ty, _ = point.layer.tangent_forward(point.tx, point.cache, point.tp)
+    _formed(point, ty)
     forwards = flat(point.dy) * flat(ty, like=point.y)
     backwards = np.concatenate([flat(dx, like=point.x) * flat(point.tx), point.vector(dp).vector * point.tp.vector])
     error = abs(forwards.sum() - backwards.sum()) / max(np.abs(forwards).sum(), np.abs(backwards).sum(), 1e-8)
@@ -244,12 +245,17 @@ def tangent_forward(point):
         ty, _ = point.layer.tangent_forward(tx, point.cache, tp)
         if label == "nothing":
             continue
-        for (path, array), (_, t) in zip(leaves(point.y), leaves(ty if ty is not None else mapped(lambda a: None, point.y))):
-            if t is not None and np.shape(t) != array.shape:
-                raise failure(f"{point.subject}: tangent_forward: expected ty{path} with shape {array.shape}, got {np.shape(t)}")
+        _formed(point, ty)
         named = {f"ty{path} along {label}": t for path, t in leaves(_zeros(ty, point.y)) if real(t)}
         worst = max(worst, compare_outputs(named, partial(_y_along, point, tx, tp), point.subject, point.reproduce, point.batch))
     return worst
+
+
+def _formed(point, ty):
+    """ty has the shapes of y, or is None."""
+    for (path, array), (_, t) in zip(leaves(point.y), leaves(ty if ty is not None else mapped(lambda a: None, point.y))):
+        if t is not None and np.shape(t) != array.shape:
+            raise failure(f"{point.subject}: tangent_forward: expected ty{path} with shape {array.shape}, got {np.shape(t)}")
 
 
 def _y_along(point, tx, tp, t):

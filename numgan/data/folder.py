@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from .pictures import fit, flatten, is_grey
 from ..errors import FileFormatError
+from .pictures import fit, flatten, is_grey
 
 NOT_READ = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 SIZE = 64  # of the square that pictures of several sizes are brought to

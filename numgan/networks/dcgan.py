@@ -5,8 +5,7 @@ input), no hidden dense layers, ReLU in G with Tanh at its end, LeakyReLU in D; 
 """
 
 from ..initializers import he, normal
-from ..layers import (BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten, LeakyReLU, MaxPool2d, ReLU, Reshape,
-                      Sequential, Tanh)
+from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten, LeakyReLU, MaxPool2d, ReLU, Reshape, Sequential, Tanh
 
 
 def _doubling(kernel):

@@ -1,0 +1,107 @@
+"""Recipes: which system on which data, in the words of the command line, and how both are built from them."""
+
+import copy
+import os
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from . import data, systems
+from .losses import ADVERSARIAL, smoothed
+
+POINTS = ("ring", "grid", "swiss-roll")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which system on which data, in the words of the command line; enough to build both again.
+
+    None stands for what the system's preset says. ValueError, when it is used, for names that do not exist or do not fit together.
+    """
+
+    system: str
+    preset: str | None = None
+    data: str | None = None
+    folder: str | None = None
+    width: float = 1.0
+    lr: float | None = None
+    loss: str | None = None
+    smooth: float | None = None
+    weight_decay: float | None = None
+    average: float | None = None
+
+    def resolve(self):
+        """The same recipe with preset and data named, and paths that hold from anywhere."""
+        recipe = self
+        if recipe.preset is None:
+            known = systems.presets(recipe.system)
+            fitting = recipe.data and systems.preset_for(recipe.system, data.load(recipe.data, folder=recipe.folder).sample_shape)
+            recipe = replace(recipe, preset=fitting or next(iter(known)))
+        recipe = replace(recipe, data=recipe.data or recipe.build().data)
+        if recipe.data not in data.names():
+            if not os.path.isdir(recipe.data):
+                raise ValueError(f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got {recipe.data!r}; "
+                                 f"say which with --data" + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else ""))
+            recipe = replace(recipe, data=os.path.abspath(recipe.data))
+        return replace(recipe, folder=recipe.folder and os.path.abspath(recipe.folder))
+
+    def build(self):
+        """The system."""
+        system = systems.build(self.system, self.preset, self.width)
+        if self.loss is not None or self.smooth is not None:
+            if not hasattr(system, "loss"):
+                raise ValueError(f"{self.system} has one loss, its own; leave out --loss and --smooth")
+            if self.loss is not None and self.loss not in ADVERSARIAL:
+                raise ValueError(f"loss: expected one of {', '.join(ADVERSARIAL)}, got {self.loss!r}")
+            loss = system.loss if self.loss is None else ADVERSARIAL[self.loss]
+            system = replace(system, loss=loss if self.smooth is None else smoothed(loss, self.smooth))
+        if self.average is not None:
+            if not 0 <= self.average < 1:
+                raise ValueError(f"average: expected a decay from 0 (none) to below 1, got {self.average}")
+            system = replace(system, average=self.average)
+        return system.with_optimizers(self._optimizer)
+
+    def _optimizer(self, name, optimizer):
+        changed = copy.copy(optimizer)
+        for word in ("lr", "weight_decay"):
+            value = getattr(self, word)
+            if value is not None and not 0 <= value < np.inf:
+                raise ValueError(f"{word}: expected a number of at least 0, got {value}")
+            if value is not None and (word == "lr" or name != "G"):
+                setattr(changed, word, value)
+        return changed
+
+    def load(self, split="train"):
+        """The data, pictures at the size that the system takes."""
+        shape = systems.build(self.system, self.preset, 0.05).sample_shape
+        pictures = len(shape) == 3
+        if pictures == (self.data in POINTS):
+            raise ValueError(f"{self.system} {self.preset} takes {f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
+                             f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan systems` lists them)")
+        size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
+        return data.load(self.data, split, folder=self.folder, **size)
+
+
+def check(system, dataset):
+    """Raise ValueError unless the system can be trained on the data."""
+    if tuple(dataset.sample_shape) != tuple(system.sample_shape):
+        raise ValueError(f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} from {dataset.name}")
+    if system.classes and dataset.labels is None:
+        raise ValueError(f"{type(system).__name__} learns from labels, and {dataset.name} has none; put its pictures into one sub-folder a class, "
+                         "or train a system without labels, such as dcgan")
+    if system.classes and dataset.labels.max() >= system.classes:
+        raise ValueError(f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has {dataset.labels.max() + 1}")
+
+
+def steps_of(system, rows, batch_size, epochs):
+    """How many steps visit every one of `rows` rows `epochs` times; a step takes a batch for each turn, or one if fakes are shared."""
+    wanted, step, drawn = epochs * rows, 0, 0
+    while drawn < wanted:
+        drawn += batch_size * (1 if system.shares_fakes else len(system.at(step).rounds(step)))
+        step += 1
+    return step
+
+
+def as_dict(recipe):
+    """A Recipe, or None, as config.json holds it."""
+    return None if recipe is None else asdict(recipe)

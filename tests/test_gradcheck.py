@@ -383,7 +383,7 @@ def test_entries_of_a_layer_a_loss_an_optimiser_and_a_system():
     found = {entry.name: entry for entry in entries(["Conv2d", "hinge", "Adam", "wgan/points"])}
     assert all(isinstance(entry, Entry) and entry.passed and entry.max_error <= 1e-6 for entry in found.values())
     title = "Conv2d(2, 5, kernel=(3, 2), stride=2, padding=1)"
-    assert [found[f"{title}.{part}"].order for part in ("dx", "parameters", "tangent_forward", "tangent_backward", "contract")] == [1, 1, 1, 2, 0]
+    assert [found[f"{title}.{part}"].order for part in ("dx", "parameters", "tangent_forward", "tangent_backward", "contract")] == [1, 1, 1, 2, 1]
     assert found["hinge.discriminator.tangent"].order == 2 and found["wgan/points.G"].kind == "objective" and "wgan/points.D at full width" in found
     assert {entry.kind for entry in found.values()} == {"layer", "loss", "optimizer", "objective"}
     assert not any(name.startswith("ConvTranspose2d") for name in found)                  # a name that is somebody's own selects nobody else

@@ -67,6 +67,16 @@ def test_random_projections_agree_too(case):
     assert all(at_points(case.point, lambda point, check=check: check(point, slow=False))[0] <= 1e-6 for check in SLOW)
 
 
+@pytest.mark.parametrize("case", [case for case in LAYERS if isinstance(case.x, tuple) and case.x and isinstance(case.x[0], int)
+                                  and "BatchNorm" not in case.title and not case.run], ids=lambda case: case.title)
+def test_an_empty_batch_passes(case):
+    layer, x = case.layer, np.zeros((0, *case.x))
+    y, cache = layer.forward(layer.init(0, np.float64), x, Run(0))
+    dx, dp = layer.backward(y, cache)
+    assert y.shape == (0, *layer.output_shape(case.x)) and dx.shape == x.shape
+    assert all(not np.any(dp[path]) for path in dp)
+
+
 def _inside(layer):
     return {type(layer)}.union(*map(_inside, layer.children.values()))
 

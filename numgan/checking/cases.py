@@ -121,6 +121,7 @@ LAYERS = [
     Case(Skip(Sequential(Conv2d(2, 3, kernel=3, padding=1), Tanh(), Skip(Conv2d(3, 2, kernel=1)))), (3, 5, 2),
          name="Skip(Conv2d, Tanh, Skip(Conv2d))"),
     Case(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), (_five, _labels), name="Parallel(Dense, Embedding)"),
+    Case(Sequential(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), Take(0)), (_five, _labels), name="Parallel with an unused branch"),
     Case(Condition(Dense(5, 4)), ((3,), (2,)), name="Condition(Dense(5, 4))"),
     Case(Condition(Conv2d(5, 3, kernel=2)), ((3, 4, 2), (3,)), name="Condition(Conv2d(5, 3, kernel=2))"),
 ]

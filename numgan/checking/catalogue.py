@@ -20,7 +20,8 @@ class Entry:
 
     name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
     kind        layer, network, loss, optimizer or objective
-    order       1: a gradient; 2: how a gradient moves; 0: no number, but what a pass may not do (write to arguments, forget, run a frozen kernel)
+    order       1: a gradient; 2: how a gradient moves. A name ending in .contract has no number: what a pass may not do (write to its
+                arguments, forget, run a frozen kernel)
     max_error   relative, see `numgan.checking.differences.compare`
     detail      the error's text, or what was found on the way
     """
@@ -104,14 +105,14 @@ def _layer(case, kind, slow):
             at_points(case.point, check)
         return None, ""
 
-    yield _entry(f"{case.title}.contract", kind, 0, contract)
+    yield _entry(f"{case.title}.contract", kind, 1, contract)
 
 
 def _report(kind, subject, check, slow):
     """The entries of a check that makes a report of a few rows; a failure is one entry."""
     try:
         for label, error, note in check(subject).rows:
-            order = 0 if error is None else 2 if "tangent" in label else 1
+            order = 2 if "tangent" in label else 1
             yield Entry(f"{subject!r}.{label.replace(' ', '.')}", kind, order, float(error or 0), True, note)
     except GradientError as error:
         yield Entry(repr(subject), kind, 1, float(getattr(error, "max_error", float("inf"))), False, str(error))
@@ -123,4 +124,4 @@ def _system(system, preset, slow):
         yield _entry(f"{name}.{objective}", "objective", 1, partial(check_objective, narrow, objective, slow, subject=name))
         yield _entry(f"{name}.{objective} at full width", "objective", 1,
                      partial(check_objective, full, objective, real=3, fake=2, whole=True, subject=f"{name} at full width"))
-    yield _entry(f"{name}.contract", "objective", 0, partial(check_contract, narrow, subject=name))
+    yield _entry(f"{name}.contract", "objective", 1, partial(check_contract, narrow, subject=name))

@@ -166,7 +166,7 @@ class Maxout(LinearMap):
     def transpose(self, dy, winner):
         dx = np.zeros((*dy.shape, self.pieces), dy.dtype)
         np.put_along_axis(dx, winner, dy[..., None], axis=-1)
-        return dx.reshape(*dy.shape[:-1], -1)
+        return dx.reshape(*dy.shape[:-1], dy.shape[-1] * self.pieces)
 
     def arguments(self):
         return str(self.pieces)

@@ -114,8 +114,8 @@ class Sequential(Network):
 
 
 def _first(arrays):
-    """The first array of a tuple of (tuples of) arrays: it knows the dtype."""
-    return _first(arrays[0]) if isinstance(arrays, tuple) else arrays
+    """The first array of a tuple of (tuples of) arrays and None: it knows the dtype."""
+    return next((found for found in map(_first, arrays) if found is not None), None) if isinstance(arrays, tuple) else arrays
 
 
 class Residual(Network):
@@ -212,7 +212,9 @@ class Parallel(Network):
         return tuple(zip(*(self._enter(name, p, part, run) for name, part in zip(self.children, x))))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        dxs, dps = zip(*(child.backward(d, part, frozen, need_dx) for child, d, part in zip(self.children.values(), dy, cache)))
+        """An output that nobody used has dy None: its part of the network does nothing."""
+        dxs, dps = zip(*((None, None) if d is None else child.backward(d, part, frozen, need_dx)
+                         for child, d, part in zip(self.children.values(), dy, cache)))
         return dxs if need_dx else None, None if frozen else self._gather(list(zip(self.children, dps)), _first(dy))
 
     def tangent_forward(self, tx, cache, tp=None):
@@ -222,9 +224,10 @@ class Parallel(Network):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdy = (None,) * len(self.children) if tdy is None else tdy
-        dxs, tdxs, tdps = zip(*(child.tangent_backward(d, td, part, tpart, frozen, need_dx)
+        dxs, tdxs, tdps = zip(*((None, None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
                                 for child, d, td, part, tpart in zip(self.children.values(), dy, tdy, cache, tcache)))
-        return dxs if need_dx else None, tdxs if need_dx else None, None if frozen else self._gather(list(zip(self.children, tdps)), _first(dy))
+        tdp = None if frozen else self._gather(list(zip(self.children, tdps)), _first(dy))
+        return dxs if need_dx else None, tdxs if need_dx else None, tdp
 
 
 class Condition(Network):

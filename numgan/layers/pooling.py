@@ -1,5 +1,7 @@
 """Pooling: averages are a fixed linear map; maxima are one too, once it is known who won."""
 
+import math
+
 import numpy as np
 
 from .. import _kernels as kernels
@@ -45,7 +47,7 @@ class MaxPool2d(_Pool):
 
     def again(self, tx, cache):
         index, (n, h, w, c) = cache
-        flat = index.reshape(n, -1, c)
+        flat = index.reshape(n, math.prod(index.shape[1:3]), c)
         return np.take_along_axis(tx.reshape(n, h * w, c), flat, axis=1).reshape(index.shape)
 
     def transpose(self, dy, cache):

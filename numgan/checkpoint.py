@@ -15,7 +15,7 @@ import json
 import os
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +77,10 @@ class State:
 
 def identity(system, dataset, batch_size, seed):
     """What must agree for a checkpoint to continue a run: a dict of strings and numbers, to be saved beside the weights."""
-    words = {name: repr(value) for name in ("loss", "k", "n_critic", "warm") if (value := getattr(system, name, None)) is not None}
-    return words | {
-        "system": type(system).__name__, "sample_shape": list(system.sample_shape), "pixels": list(system.pixels),
-        "average": system.average, "batch_size": batch_size, "seed": seed,
+    apart = ("networks", "optimizers", "data", "batch_size", "steps")    # said below, or free to change
+    constants = {field.name: repr(getattr(system, field.name)) for field in fields(system) if field.name not in apart}
+    return constants | {
+        "system": type(system).__name__, "batch_size": batch_size, "seed": seed,
         "networks": {name: _fingerprint(repr([net, net.layout.slots])) for name, net in system.networks.items()},
         "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
         "data": [dataset.name, len(dataset), _fingerprint(dataset.x, dataset.labels)],
@@ -105,6 +105,8 @@ def replacing(path):
     the old file is as it was.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:

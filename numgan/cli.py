@@ -261,8 +261,8 @@ def _print_judgement(result):
 
 
 def gradcheck_command(args):
-    if not args.names and not args.all:
-        raise ValueError("gradcheck: expected names, such as `numgan gradcheck Conv2d dcgan`, or --all")
+    if bool(args.names) == args.all:
+        raise ValueError("gradcheck: expected either names, such as `numgan gradcheck Conv2d dcgan`, or --all")
     entries = []
     for entry in tqdm(checking.entries(args.names or None, slow=args.slow), unit="check", disable=None):
         error = float(entry.max_error) if np.isfinite(entry.max_error) else None       # JSON has no infinity

@@ -7,7 +7,10 @@ import numpy as np
 
 
 def fans(shape, transposed=False):
-    """(fan_in, fan_out) of a weight (I, O) or (KH, KW, I, O): how many inputs feed one output, and the reverse."""
+    """(fan_in, fan_out) of a weight (I, O) or (KH, KW, I, O): how many inputs feed one output, and the reverse.
+
+    transposed: the weight (KH, KW, O, I) of a transposed convolution, which holds its outputs first.
+    """
     taps = int(np.prod(shape[:-2]))
     fan_in, fan_out = taps * shape[-2], taps * shape[-1]
     return (fan_out, fan_in) if transposed else (fan_in, fan_out)
@@ -16,6 +19,11 @@ def fans(shape, transposed=False):
 def normal(std=0.02, mean=0.0):
     """N(mean, std^2); N(0, 0.02^2) is DCGAN's (Radford et al. 2016, section 4)."""
     return lambda rng, shape, fan_in, fan_out: rng.normal(mean, std, shape)
+
+
+def constant(value):
+    """The same value everywhere."""
+    return lambda rng, shape, fan_in, fan_out: np.full(shape, float(value))
 
 
 def uniform(limit):
@@ -35,7 +43,7 @@ def glorot(rng, shape, fan_in, fan_out):
 
 
 def orthogonal(gain=1.0):
-    """gain times a matrix with orthonormal rows or columns, over (..., I) x (O) (Saxe et al. 2014)."""
+    """gain times a matrix with orthonormal rows or columns, over (all axes but the last) x (last axis) (Saxe et al. 2014)."""
 
     def init(rng, shape, fan_in, fan_out):
         rows, columns = int(np.prod(shape[:-1])), shape[-1]

@@ -21,11 +21,15 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
         raise ValueError(f"{classifier.folder} is a run of {type(classifier.system).__name__}; a judge is a run of `numgan train classifier`")
     if classifier.system.sample_shape != run.system.sample_shape:
         raise ValueError(f"{classifier.folder} judges samples {classifier.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}")
+    names = classifier.config["classes"]
+    if run.system.classes and run.config["classes"] != names:
+        raise ValueError(f"{classifier.folder} knows the classes {', '.join(names)}, and {run.folder} was asked for "
+                         f"{', '.join(run.config['classes'])}; judge with a classifier of the same data")
     with threadpool_limits(1):
         x, asked = run.sampler()(count, seed, labels)
         images = to_bytes(x, run.system.pixels)
         p = classifier.system.probabilities(classifier.state.params, scaled(images / np.float32(127.5) - 1, classifier.system))
-        names, answer = classifier.config["classes"], p.argmax(axis=1)
+        answer = p.argmax(axis=1)
         copied = copies(images, run.dataset.x)
         return {
             "samples": count, "agreement": None if asked is None else float((answer == asked).mean()), "confidence": float(p.max(axis=1).mean()),

@@ -73,7 +73,12 @@ _absolute      = Curve(_abs,                           np.sign,                 
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """A GAN's two losses over logits a = D(real), b = D(fake), of any shapes; means over all entries, so the two may differ in number."""
+    """A GAN's two losses over logits a = D(real), b = D(fake), of any shapes; means over all entries, so the two may differ in number.
+
+        D pays  mean on_real(a) + mean on_fake(b),    G pays  mean for_generator(b)
+
+    A derivative has the shape of its logits.
+    """
 
     name: str
     on_real: Curve
@@ -135,7 +140,7 @@ class PairLoss:
         return self.curve.mean(y - target)
 
     def tangent(self, y, ty, target):
-        """How dy moves when y moves along ty."""
+        """tdy = f''(y - target) ty / size: how dy moves when y moves along ty; all of one shape."""
         return self.curve.tangent(y - target, ty)
 
     def __repr__(self):
@@ -150,13 +155,15 @@ class SoftmaxCrossEntropy:
     """loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
 
     Its derivative is (softmax(y) - onehot(c)) / N; the Jacobian of softmax is diag(p) - p p', not its diagonal alone.
-    Raises ValueError for a label out of range.
+    Raises ValueError for a label out of range, TypeError for labels that are not integers.
     """
 
     name = "softmax_cross_entropy"
 
     def __call__(self, y, labels):
         """loss, d loss / dy"""
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise TypeError(f"softmax_cross_entropy: expected integer labels, got {labels.dtype}")
         if labels.shape != y.shape[:1] or labels.size and not 0 <= labels.min() <= labels.max() < y.shape[1]:
             raise ValueError(f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} "
                              f"from {labels.min(initial=0)} to {labels.max(initial=0)}")

@@ -9,6 +9,8 @@ rate is a number or a schedule. Around the rule itself every optimiser can add a
 g + weight_decay p, the gradient of weight_decay |p|^2 / 2) and hold the weights in [-clip, clip] after the update (WGAN).
 """
 
+import inspect
+
 import numpy as np
 
 from .schedules import value_at
@@ -23,7 +25,7 @@ class Optimizer:
 
     def __init__(self, lr, weight_decay=0.0, clip=None):
         name = type(self).__name__
-        if not callable(lr) and lr < 0 or weight_decay < 0 or clip is not None and clip <= 0:
+        if not (callable(lr) or lr >= 0) or not weight_decay >= 0 or not (clip is None or clip > 0):
             raise ValueError(f"{name}: expected lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr}, {weight_decay}, {clip}")
         self.lr, self.weight_decay, self.clip = lr, weight_decay, clip
 
@@ -62,24 +64,29 @@ class Optimizer:
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
     def __repr__(self):
-        words = {name: value for name, value in vars(self).items() if value not in (0.0, None) or name == "lr"}
+        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        words = {name: getattr(self, name) for name, default in defaults.items() if name == "lr" or getattr(self, name) != default}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in words.items())})"
 
 
 class SGD(Optimizer):
     """p1 = p - lr g                                                  momentum = 0
     m1 = momentum m + g,  p1 = p - lr m1                              heavy ball (Polyak 1964)
-    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True (Sutskever et al. 2013, section 2)
+    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True (Sutskever et al. 2013, section 2,
+                                                                      in the form that is evaluated at p itself)
 
     momentum is a number or a schedule.
     """
 
     def __init__(self, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=None):
         super().__init__(lr, weight_decay, clip)
-        if not callable(momentum) and not 0 <= momentum < 1 or nesterov and not momentum:
+        if not (callable(momentum) or 0 <= momentum < 1) or nesterov and not momentum:
             raise ValueError(f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum}")
         self.momentum, self.nesterov = momentum, nesterov
-        self.moments = ("m",) if momentum else ()
+
+    @property
+    def moments(self):
+        return ("m",) if self.momentum else ()
 
     def _rule(self, p, g, *rest):
         *moments, step = rest
@@ -110,6 +117,8 @@ class RMSProp(Optimizer):
 
     def __init__(self, lr=1e-3, decay=0.99, eps=1e-8, weight_decay=0.0, clip=None):
         super().__init__(lr, weight_decay, clip)
+        if not (0 <= decay < 1 and eps >= 0):
+            raise ValueError(f"RMSProp: expected 0 <= decay < 1 and eps >= 0, got {decay}, {eps}")
         self.decay, self.eps = decay, eps
 
     def _rule(self, p, g, v, step):
@@ -135,8 +144,8 @@ class Adam(Optimizer):
 
     def __init__(self, lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8, weight_decay=0.0, clip=None):
         super().__init__(lr, weight_decay, clip)
-        if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-            raise ValueError(f"Adam: expected 0 <= beta1, beta2 < 1, got {beta1}, {beta2}")
+        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps >= 0):
+            raise ValueError(f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1}, {beta2}, {eps}")
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
     def _rule(self, p, g, m, v, step):
@@ -164,7 +173,12 @@ def _half_inverse(root):
 
 
 def moving_average(average, p, decay):
-    """average = decay average + (1 - decay) p, in place: the weights that samples are drawn with (Yazici et al. 2019)."""
+    """average = decay average + (1 - decay) p, in place: the weights that samples are drawn with (Yazici et al. 2019).
+
+    average, p (P,); raises ValueError if they differ in length.
+    """
+    if average.shape != p.shape:
+        raise ValueError(f"moving_average: expected p of shape {average.shape}, got {p.shape}")
     for i in range(0, p.size, _BLOCK):
         here = average[i:i + _BLOCK]
         here *= decay

@@ -114,6 +114,12 @@ class Parameters(Mapping):
         """Parameters of the same layout over another vector (P,)."""
         return Parameters(vector, self.layout)
 
+    def __eq__(self, other):
+        """Same layout, same numbers."""
+        return isinstance(other, Parameters) and self.layout == other.layout and np.array_equal(self._vector, other._vector)
+
+    __hash__ = None
+
     def __add__(self, other):
         """The sum of two gradients of one network."""
         return self.like(self.vector + other.vector)

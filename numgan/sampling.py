@@ -1,6 +1,7 @@
 """Samples of a generator: drawn, made bytes, and laid out as a picture."""
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from . import plot
 from .layers import Run, measure
@@ -26,6 +27,7 @@ class Sampler:
     def _asked(self, n, labels):
         return np.resize(np.arange(self.classes) if labels is None else labels, n) if self.classes else None
 
+    @threadpool_limits.wrap(limits=1)                    # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None):
         if labels is not None and not self.classes:
             raise ValueError(f"{type(self.system).__name__} has no labels to ask for; leave --labels out")

@@ -9,6 +9,11 @@ def value_at(value, step):
     return value(step) if callable(value) else value
 
 
+def _check(schedule):
+    if not schedule.steps >= 1:
+        raise ValueError(f"{type(schedule).__name__}: expected steps of at least 1, got {schedule.steps}")
+
+
 @dataclass(frozen=True)
 class Linear:
     """From `start` to `end` in a straight line over `steps` updates, after `wait` updates at `start`; then `end`."""
@@ -17,6 +22,9 @@ class Linear:
     end: float
     steps: int
     wait: int = 0
+
+    def __post_init__(self):
+        _check(self)
 
     def __call__(self, step):
         return self.start + (self.end - self.start) * min(max(step - self.wait, 0) / self.steps, 1)
@@ -42,16 +50,22 @@ class Cosine:
     steps: int
     end: float = 0.0
 
+    def __post_init__(self):
+        _check(self)
+
     def __call__(self, step):
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * min(step / self.steps, 1))) / 2
 
 
 @dataclass(frozen=True)
 class Warmup:
-    """`then`, a constant or a schedule, multiplied by a straight line from 0 to 1 over the first `steps` updates."""
+    """`then`, a constant or a schedule, multiplied by a straight line from 1 / steps to 1 over the first `steps` updates."""
 
     then: object
     steps: int
+
+    def __post_init__(self):
+        _check(self)
 
     def __call__(self, step):
         return value_at(self.then, step) * min((step + 1) / self.steps, 1)

@@ -139,6 +139,7 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
                 state = checkpoint.load(out / "checkpoint.npz", system, about)
                 if config["steps"] < state.step:
                     raise ValueError(f"steps: {out} has {state.step:,} already, got {config['steps']:,}; ask for more to extend it")
+                config = config | {"resumed": [*config.get("resumed", []), {"step": state.step, "versions": runs.environment()}]}
             else:
                 state = State.start(system, config["seed"])
                 checkpoint.save(out / "checkpoint.npz", state, about)

@@ -68,7 +68,14 @@ def test_systems_do_not_import_each_other():
     for name, path in files.items():
         if name not in ("__init__", "system"):
             others = {f"numgan.systems.{other}" for other in files} - {"numgan.systems.system"}
-            assert not any(module.startswith(tuple(f"{other}." for other in others)) for module in imported(path)), name
+            assert not [module for module in imported(path) for other in others if f"{module}.".startswith(f"{other}.")], name
+
+
+def test_the_ground_floor_needs_numpy_only():
+    for path in MODULES:
+        if part(path) in (*STOREYS[0], *STOREYS[1]):
+            tops = {module.split(".")[0] for module in imported(path)}
+            assert tops <= sys.stdlib_module_names | {"numpy", "numgan"}, path
 
 
 def test_matplotlib_is_imported_only_when_a_plot_is_drawn():

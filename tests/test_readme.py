@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 README = Path(__file__).parents[1] / "README.md"
@@ -16,8 +17,9 @@ def blocks(language):
 @pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.splitlines()[0])
 def test_python_block(code):
     space = {}
-    exec(code, space)                                                # asserts inside the block speak for themselves
-    assert not [name for name, value in space.items() if value is None and name != "_"]
+    exec(code, space)
+    before, after = space["G"].init(0), space["theta"]               # the block trains G by one step through a frozen D
+    assert np.isfinite(space["loss"]) and before != after and space["phi"] == space["D"].init(1)
 
 
 def test_there_are_python_blocks():
@@ -28,6 +30,11 @@ def test_the_first_two_shell_blocks_are_the_two_commands():
     first, second, *_ = blocks("sh")
     assert "pip install" in first and "numgan train conditional" in first
     assert "pip install" in second and "pytest" in second
+
+
+def test_no_placeholder_is_left():
+    words = set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", TEXT))
+    assert words <= {"NUMGAN_PURE", "NUMGAN_DATA", "NUMGAN_ISA", "NUMGAN_NUM_THREADS"}
 
 
 def test_pictures_exist():

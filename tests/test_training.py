@@ -236,8 +236,10 @@ def test_blas_runs_on_one_thread_while_training_and_sampling(tmp_path, monkeypat
 
 def test_both_backends_train_alike(tmp_path):
     """Not to the bit, but to rounding: three steps of plain gradient descent."""
+    if ng.backend() == "reference":
+        pytest.skip("needs the compiled kernels beside the reference ones")
     ends = []
-    for backend in ("reference", ng.backend()):
+    for backend in ("reference", "compiled"):
         with ng.use_backend(backend):
             state, _ = step_once(systems.build("dcgan", "digits", 0.05).with_optimizers(lambda name, opt: ng.SGD(0.1)), DIGITS)
         ends.append(state.params["D"].vector)

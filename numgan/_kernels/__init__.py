@@ -6,6 +6,7 @@ Layers call these functions and nothing else; below this line there are no shape
 
 import os
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,9 @@ import numpy as np
 from . import reference
 from .reference import output_size
 
-try:
-    from . import compiled
-except ImportError as error:
-    if "_core" not in str(error):
-        raise
+if find_spec("._core", __package__):
+    from . import compiled                       # a build that is there but does not load is an error, not a reason to be slow
+else:
     compiled = None
 
 _BUILD = "build them with `pip install .` in a fresh copy of the sources (a C compiler is needed), or set NUMGAN_PURE=1 for the NumPy-only version"
@@ -101,10 +100,11 @@ class kernel_calls:
         _counters[:] = [counter for counter in _counters if counter is not self._counter]
 
 
-def _kernel(name):
+def _kernel(name, counted=None):
+    """The chosen backend's function `name`; the call is counted under its own name unless another is given."""
     for counter in _counters:
-        counter[name] += 1
-    return getattr(_modules[_chosen], name.replace("dense_weight_gradient", "matmul"))
+        counter[counted or name] += 1
+    return getattr(_modules[_chosen], name)
 
 
 def _check(kernel, **arrays):
@@ -148,7 +148,7 @@ def dense_weight_gradient(x, dy):
     """dW = x' dy          x (N, I)   dy (N, O)   dW (I, O); a matmul, counted under its own name"""
     _check("dense_weight_gradient", x=(x, 2), dy=(dy, 2))
     _agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
-    return _kernel("dense_weight_gradient")(x.T, dy)
+    return _kernel("matmul", counted="dense_weight_gradient")(x.T, dy)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
@@ -163,6 +163,8 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None):
     """dx = transpose of conv2d in x (+ bias)          dy (N, HO, WO, O)   w (KH, KW, C, O)   size (H, W)   dx (N, H, W, C)"""
+    if size is None:
+        raise ValueError("conv2d_input_gradient: expected size (H, W), of the input whose gradient is asked for, got None")
     _check("conv2d_input_gradient", dy=(dy, 4), w=(w, 4), bias=(bias, 1))
     _check_window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
     _agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])

@@ -1,19 +1,19 @@
 """The layers, each with its four passes by hand. Reading order: base, activations, bilinear, pooling, resampling, shaping,
 normalization, dropout, embedding, network."""
 
-from .activations import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
+from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
 from .base import Layer, LinearMap, Run, record_kinks, watch_finite
 from .bilinear import Conv2d, ConvTranspose2d, Dense
 from .dropout import Dropout
 from .embedding import Embedding
-from .network import Condition, Parallel, Residual, Sequential, Skip
+from .network import Condition, Network, Parallel, Residual, Sequential, Skip
 from .normalization import BatchNorm, InstanceNorm, LayerNorm, PixelNorm, measure
 from .pooling import AvgPool2d, MaxPool2d
 from .resampling import PixelShuffle, Upsample
 from .shaping import Concat, Crop, Flatten, Pad, Reshape, Take
 
 __all__ = [
-    "Layer", "LinearMap", "Run", "measure", "record_kinks", "watch_finite",
+    "Layer", "LinearMap", "Elementwise", "Network", "Run", "measure", "record_kinks", "watch_finite",
     "Dense", "Conv2d", "ConvTranspose2d", "Embedding",
     "ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "Softplus", "Maxout",
     "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "Dropout",

@@ -8,7 +8,7 @@
 
 import numpy as np
 
-from .base import Layer, LinearMap, add, expect, kink
+from .base import Layer, LinearMap, add, expect, kink, positive
 
 
 class Elementwise(Layer):
@@ -48,7 +48,7 @@ class ReLU(Elementwise):
 
 
 class LeakyReLU(Elementwise):
-    """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 3)"""
+    """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 4)"""
 
     def __init__(self, slope=0.2):
         self.slope = slope
@@ -136,16 +136,14 @@ def softplus(x):
 
 
 class Maxout(LinearMap):
-    """y_o = max over j of x_{o, j}: the largest of `pieces` neighbours (Goodfellow et al. 2013, eq. 1)
+    """y_o = max over j of x_{o, j}: the largest of `pieces` neighbours (Goodfellow et al. 2013, section 2)
 
     x (..., O pieces), made by Dense(I, O pieces)   y (..., O); the first of equal pieces wins. Once the winners are
-    known it is a selection, hence linear.
+    known it is a selection, hence linear. Raises ValueError if the last axis of x is not a multiple of `pieces`.
     """
 
     def __init__(self, pieces):
-        if pieces < 1:
-            raise ValueError(f"Maxout: expected pieces >= 1, got {pieces}")
-        self.pieces = pieces
+        self.pieces = positive(pieces, "Maxout pieces")
 
     def output_shape(self, shape):
         expect(self, shape and shape[-1] % self.pieces == 0, f"(..., a multiple of {self.pieces})", shape)

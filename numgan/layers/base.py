@@ -36,10 +36,12 @@ class Run:
 
     def child(self, name):
         """The run as the sub-network `name` sees it."""
-        return replace(self, path=(*self.path, name), statistics=self.statistics and self.statistics.get(name))
+        return replace(self, path=(*self.path, name), statistics=None if self.statistics is None else self.statistics.get(name, {}))
 
     def rng(self):
-        """This place's own random stream, a numpy Generator."""
+        """This place's own random stream, a numpy Generator. Raises ValueError if the run has no seed."""
+        if self.seed is None:
+            raise ValueError("Run.rng: this run has no seed, so it draws nothing; pass Run(seed=...)")
         return stream(self.seed, *self.path)
 
 
@@ -94,8 +96,8 @@ class Layer:
     @property
     def has_tangents(self):
         """Whether the tangent passes are given, here and in every part."""
-        own = self.children or type(self).tangent_backward is not Layer.tangent_backward
-        return bool(own) and all(child.has_tangents for child in self.children.values())
+        own = all(getattr(type(self), name) is not getattr(Layer, name) for name in ("tangent_forward", "tangent_backward"))
+        return own and all(child.has_tangents for child in self.children.values())
 
     def init(self, rng=0, dtype=np.float32):
         """Fresh Parameters; `rng` is a numpy Generator or a seed. The draws are made in float64, so both dtypes start at one point."""
@@ -165,6 +167,13 @@ def pair(value, name):
     if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
         raise ValueError(f"{name}: expected an integer or a pair of integers (vertical, horizontal), got {value!r}")
     return int(values[0]), int(values[1])
+
+
+def positive(value, name):
+    """The value as an int; raises ValueError unless it is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
+    return int(value)
 
 
 def brief(pair):

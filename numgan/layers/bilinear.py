@@ -12,20 +12,23 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..initializers import fans, he
-from .base import Layer, add, brief, expect, pair
+from .base import Layer, add, brief, expect, pair, positive
 
 
 class Bilinear(Layer):
     """y = x * W + b. A subclass gives the product and its two transposes, and the shape of W."""
 
-    def _setup(self, bias, init):
+    transposed = False
+
+    def _setup(self, inputs, outputs, bias, init):
+        self.inputs, self.features = (positive(n, f"{type(self).__name__} {word}") for n, word in ((inputs, "inputs"), (outputs, "outputs")))
         self.bias, self.initializer = bool(bias), init
 
     def shapes(self):
         return {"W": self.weight_shape} | ({"b": (self.features,)} if self.bias else {})
 
     def initial(self, rng):
-        fan_in, fan_out = fans(self.weight_shape, transposed=isinstance(self, ConvTranspose2d))
+        fan_in, fan_out = fans(self.weight_shape, self.transposed)
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
         return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
 
@@ -71,9 +74,11 @@ class Dense(Bilinear):
     """
 
     def __init__(self, inputs, outputs, bias=True, init=he):
-        self.inputs, self.features = int(inputs), int(outputs)
-        self.weight_shape = self.inputs, self.features
-        self._setup(bias, init)
+        self._setup(inputs, outputs, bias, init)
+
+    @property
+    def weight_shape(self):
+        return self.inputs, self.features
 
     def check(self, x):
         expect(self, x.ndim >= 2 and x.shape[-1] == self.inputs, f"(N, {self.inputs})", x,
@@ -104,12 +109,11 @@ class _Window(Bilinear):
     """What the two convolutions share: channels, kernel, stride and padding, and their checks."""
 
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, bias=True, init=he):
-        self.inputs, self.features = int(inputs), int(outputs)
+        self._setup(inputs, outputs, bias, init)
         name = type(self).__name__
         self.kernel, self.stride, self.padding = pair(kernel, f"{name} kernel"), pair(stride, f"{name} stride"), pair(padding, f"{name} padding")
         if min(self.kernel) < 1 or min(self.stride) < 1 or min(self.padding) < 0:
             raise ValueError(f"{name}: expected kernel and stride >= 1 and padding >= 0, got {kernel}, {stride}, {padding}")
-        self._setup(bias, init)
 
     def check(self, x):
         expect(self, x.ndim == 4 and x.shape[3] == self.inputs, f"(N, H, W, {self.inputs})", x)
@@ -161,8 +165,10 @@ class ConvTranspose2d(_Window):
     x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
 
     A stride-s convolution maps s input sizes to one output size; output_padding (less than s) says which one is meant.
-    Raises ValueError if x has other channels, or output_padding >= stride.
+    Raises ValueError if x has other channels or is too small for the padding, or output_padding >= stride.
     """
+
+    transposed = True
 
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, output_padding=0, bias=True, init=he):
         super().__init__(inputs, outputs, kernel, stride, padding, bias, init)
@@ -187,6 +193,10 @@ class ConvTranspose2d(_Window):
     def flops(self, shape):
         h, w, o = self.output_shape(shape)
         return shape[0] * shape[1] * self.inputs * 2 * self.kernel[0] * self.kernel[1] * o + self.bias * h * w * o
+
+    def check(self, x):
+        super().check(x)
+        self.output_shape(x.shape[1:])
 
     def product(self, x, W, b):
         return kernels.conv2d_input_gradient(x, W, self.stride, self.padding, self._size(x.shape[1:3]), b)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..initializers import normal
-from .base import Layer, expect
+from .base import Layer, expect, positive
 
 
 class Embedding(Layer):
@@ -13,7 +13,7 @@ class Embedding(Layer):
     """
 
     def __init__(self, classes, features, init=normal(1.0)):
-        self.classes, self.features, self.initializer = int(classes), int(features), init
+        self.classes, self.features, self.initializer = positive(classes, "Embedding classes"), positive(features, "Embedding features"), init
 
     def shapes(self):
         return {"W": (self.classes, self.features)}

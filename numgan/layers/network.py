@@ -11,7 +11,13 @@ from .base import Layer, add, expect, watch
 
 
 class Network(Layer):
-    """A layer made of layers, `children` {name: layer}; the common part of everything in this file."""
+    """A layer made of layers, `children` {name: layer}; the common part of everything in this file. TypeError for a child that is no layer."""
+
+    def _set(self, children):
+        for name, child in children.items():
+            if not isinstance(child, Layer):
+                raise TypeError(f"{type(self).__name__}: expected layers, got {child!r} at {name}")
+        self.children = children
 
     def _enter(self, name, p, x, run):
         """The forward pass of the child `name`."""
@@ -45,16 +51,16 @@ def _child(p, name):
 
 
 class Sequential(Network):
-    """y = f_k(... f_1(x)); `net[:k]` and `net[k:]` are networks over the same parameters, `net[i]` is a layer; Sequential() is the identity."""
+    """y = f_k(... f_1(x))          x, y of whatever shapes its layers take and give
+
+    `net[:k]` and `net[k:]` are networks over the same parameters, `net[i]` is a layer; Sequential() is the identity.
+    """
 
     def __init__(self, *layers):
         self._set({str(i): layer for i, layer in enumerate(layers)})
 
     def _set(self, children):
-        for name, child in children.items():
-            if not isinstance(child, Layer):
-                raise TypeError(f"{type(self).__name__}: expected layers, got {child!r} at {name}")
-        self.children = children
+        super()._set(children)
         trained = [i for i, child in enumerate(children.values()) if child.layout.size]
         self._first = trained[0] if trained else len(children)      # nobody below this layer needs a dx to train it
 
@@ -119,10 +125,13 @@ def _first(arrays):
 
 
 class Residual(Network):
-    """y = f(x) + s(x); the shortcut s is the identity unless given (He et al. 2016, eq. 1)"""
+    """y = f(x) + s(x); the shortcut s is the identity unless given (He et al. 2016, eq. 1)          x, f(x), s(x) of any shape, f(x) and s(x) of one
+
+    Raises ValueError if they differ in shape.
+    """
 
     def __init__(self, body, shortcut=None):
-        self.children = {"body": body, "shortcut": Sequential() if shortcut is None else shortcut}
+        self._set({"body": body, "shortcut": Sequential() if shortcut is None else shortcut})
 
     def output_shape(self, shape):
         one, two = (child.output_shape(shape) for child in self.children.values())
@@ -158,7 +167,7 @@ class Skip(Network):
     """
 
     def __init__(self, body):
-        self.children = {"body": body}
+        self._set({"body": body})
 
     def output_shape(self, shape):
         inner = self.children["body"].output_shape(shape)
@@ -195,10 +204,13 @@ class Skip(Network):
 
 
 class Parallel(Network):
-    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array of a tuple, such as an image and its label"""
+    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array of a tuple, such as an image and its label
+
+    Raises ValueError unless there are k arrays.
+    """
 
     def __init__(self, *layers):
-        self.children = {str(i): layer for i, layer in enumerate(layers)}
+        self._set({str(i): layer for i, layer in enumerate(layers)})
 
     def parts(self, shapes):
         expect(self, len(shapes) == len(self.children), f"a tuple of {len(self.children)} shapes", shapes)
@@ -234,10 +246,11 @@ class Condition(Network):
     """(h, c) -> (f(concat(h, c)), c): a layer that sees the condition c beside its input, and hands c on to the next
 
     h (N, ..., H)   c (N, C), repeated over the axes between   f((N, ..., H + C)); the gradients of c add up along the way.
+    Raises ValueError unless it is given such a pair.
     """
 
     def __init__(self, layer):
-        self.children = {"layer": layer}
+        self._set({"layer": layer})
 
     def parts(self, shapes):
         h, c = shapes

@@ -12,8 +12,8 @@ Its derivative is one operator, P(d) = r (d - mean d - xhat mean(d xhat)), which
 
 import numpy as np
 
-from ..initializers import normal
-from .base import Layer, Run, add, expect
+from ..initializers import constant
+from .base import Layer, Run, add, expect, positive
 
 
 class Normalization(Layer):
@@ -24,8 +24,8 @@ class Normalization(Layer):
 
     affine = centred = True
 
-    def __init__(self, channels, eps=1e-5, init=normal(0.0, 1.0)):
-        self.channels, self.eps, self.initializer = int(channels), eps, init
+    def __init__(self, channels, eps=1e-5, init=constant(1.0)):
+        self.channels, self.eps, self.initializer = positive(channels, f"{type(self).__name__} channels"), eps, init
 
     def shapes(self):
         return {"gain": (self.channels,), "bias": (self.channels,)} if self.affine else {}
@@ -124,9 +124,13 @@ class BatchNorm(Normalization):
         return tuple(range(x.ndim - 1))
 
     def _statistics(self, x, run):
-        if run.statistics:
+        if run.statistics is not None:
+            known = {"mean", "variance"} <= run.statistics.keys() and run.statistics["mean"].shape == (self.channels,)
+            if not known:
+                raise ValueError(f"{self!r} at {'.'.join(run.path)}: expected its measured mean and variance ({self.channels},) in run.statistics, "
+                                 f"got {sorted(run.statistics) or 'none'}; use what measure(...) returns for this network")
             return run.statistics["mean"].astype(x.dtype), run.statistics["variance"].astype(x.dtype), False
-        expect(self, x.size != x.shape[-1], "with at least two values per channel", x, "use a larger batch, or measured statistics")
+        expect(self, x.size >= 2 * self.channels, "with at least two values per channel", x, "use a larger batch, or measured statistics")
         return super()._statistics(x, run)
 
     def statistics(self, cache):
@@ -135,24 +139,33 @@ class BatchNorm(Normalization):
 
 
 class InstanceNorm(Normalization):
-    """The law over each picture's own pixels          x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, eq. 4)"""
+    """The law over each picture's own pixels          x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, section 2)
+
+    Raises ValueError if x has other channels, or a single pixel, which is its own mean.
+    """
 
     def _check(self, x):
-        expect(self, x.ndim == 4 and x.shape[-1] == self.channels, f"(N, H, W, {self.channels})", x)
+        expect(self, x.ndim == 4 and x.shape[-1] == self.channels and x.shape[1] * x.shape[2] >= 2, f"(N, H, W, {self.channels}), H W >= 2", x)
 
     def axes(self, x):
         return 1, 2
 
 
 class LayerNorm(Normalization):
-    """The law over each sample's own entries          x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)"""
+    """The law over each sample's own entries          x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
+
+    Raises ValueError if x has other channels.
+    """
 
     def axes(self, x):
         return tuple(range(1, x.ndim))
 
 
 class PixelNorm(Normalization):
-    """y = x / sqrt(mean over channels of x^2 + eps)          x (..., C); no parameters   (Karras et al. 2018, section 4.2)"""
+    """y = x / sqrt(mean over channels of x^2 + eps)          x (N, ..., C); no parameters   (Karras et al. 2018, section 4.2)
+
+    Raises ValueError if x has no batch axis.
+    """
 
     affine = centred = False
     channels = None

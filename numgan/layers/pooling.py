@@ -36,7 +36,7 @@ class _Pool(LinearMap):
 class MaxPool2d(_Pool):
     """y = max over the window          x (N, H, W, C)   y (N, HO, WO, C)   HO = (H + 2 p - KH) // s + 1
 
-    The first of equal entries wins; padding never does.
+    The first of equal entries wins; padding never does. Raises ValueError if x is no picture or the window does not fit.
     """
 
     def apply(self, x, run):
@@ -56,7 +56,10 @@ class MaxPool2d(_Pool):
 
 
 class AvgPool2d(_Pool):
-    """y = mean over the window, zeros of the padding included          x (N, H, W, C)   y (N, HO, WO, C)"""
+    """y = mean over the window, zeros of the padding included          x (N, H, W, C)   y (N, HO, WO, C)
+
+    Raises ValueError if x is no picture or the window does not fit.
+    """
 
     def _taps(self, padded, size):
         """The padded input (N, HP, WP, C) as each kernel tap sees it."""

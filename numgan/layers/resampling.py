@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .base import LinearMap, brief, expect, pair
+from .base import LinearMap, brief, expect, pair, positive
 
 
 class Upsample(LinearMap):
@@ -11,6 +11,7 @@ class Upsample(LinearMap):
     mode "nearest"   each pixel is repeated
     mode "bilinear"  y[i] = (1 - t) x[k] + t x[k + 1] along each axis, k + t = (i + 1/2) / f - 1/2, held inside the picture
                      (pixel centres keep their places, as in align_corners=False elsewhere)
+    Raises ValueError if x is no picture.
     """
 
     def __init__(self, factor=2, mode="nearest"):
@@ -61,15 +62,14 @@ class Upsample(LinearMap):
 
 
 class PixelShuffle(LinearMap):
-    """Channels become pixels          x (N, H, W, C f f)   y (N, H f, W f, C)   (Shi et al. 2016, eq. 4)
+    """Channels become pixels          x (N, H, W, C f f)   y (N, H f, W f, C)   (Shi et al. 2016, section 3.2)
 
-    y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j]
+    y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j], the order of channels that other libraries have come to use.
+    Raises ValueError if the channels are not a multiple of f f.
     """
 
     def __init__(self, factor=2):
-        if factor < 1:
-            raise ValueError(f"PixelShuffle: expected factor >= 1, got {factor}")
-        self.factor = int(factor)
+        self.factor = positive(factor, "PixelShuffle factor")
 
     def output_shape(self, shape):
         f = self.factor

@@ -6,7 +6,10 @@ from .base import LinearMap, expect
 
 
 class Reshape(LinearMap):
-    """x (N, ...) -> y (N, *shape), same entries in the same order; one entry of shape may be -1"""
+    """x (N, ...) -> y (N, *shape), same entries in the same order; one entry of shape may be -1
+
+    Raises ValueError if the number of entries does not fit.
+    """
 
     def __init__(self, *shape):
         self.shape = tuple(int(n) for n in (shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape))
@@ -117,7 +120,10 @@ class Pad(_Border):
 
 
 class Crop(_Border):
-    """The picture without a border          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)"""
+    """The picture without a border          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
+
+    Raises ValueError if nothing would be left.
+    """
 
     def output_shape(self, shape):
         size = self._resized(shape, -1)
@@ -134,7 +140,10 @@ class Crop(_Border):
 
 
 class Concat(LinearMap):
-    """(a, b, ...) -> one array, side by side along the last axis          a (..., A)   b (..., B)   y (..., A + B + ...)"""
+    """(a, b, ...) -> one array, side by side along the last axis          a (..., A)   b (..., B)   y (..., A + B + ...)
+
+    Raises ValueError unless the arrays differ in the last axis only.
+    """
 
     def output_shape(self, shapes):
         expect(self, len({tuple(s[:-1]) for s in shapes}) == 1, "a tuple of shapes that differ in the last axis only", shapes)
@@ -162,9 +171,14 @@ class Concat(LinearMap):
 
 
 class Take(LinearMap):
-    """(a, b, ...) -> the array at `place`: how a network whose layers hand a condition on drops it at the end"""
+    """(a, b, ...) -> the array at `place`, of any shape: how a network whose layers hand a condition on drops it at the end
+
+    Raises ValueError if there are not so many arrays. The gradient of the others is None: nobody used them.
+    """
 
     def __init__(self, place=0):
+        if not isinstance(place, (int, np.integer)) or place < 0:
+            raise ValueError(f"Take: expected place as an integer of at least 0, got {place!r}")
         self.place = int(place)
 
     def output_shape(self, shapes):

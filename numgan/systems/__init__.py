@@ -15,6 +15,8 @@ def presets(name):
 
 def build(name, preset=None, width=1.0):
     """A system by name; its first preset unless another is named. `width` multiplies the hidden widths (checks run narrow ones)."""
+    if not width > 0:
+        raise ValueError(f"build: expected width > 0, got {width}")
     known = presets(name)
     preset = preset or next(iter(known))
     if preset not in known:

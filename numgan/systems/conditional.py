@@ -42,7 +42,7 @@ class Conditional(System):
     """networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
 
     loss: AdversarialLoss = nonsaturating
-    shares_fakes = True
+    shares_fakes: bool = True
 
     def objectives(self):
         return {"D": self.discriminator, "G": self.generator}
@@ -55,7 +55,7 @@ class Conditional(System):
         """-mean log D(x | y) - mean log(1 - D(G(z | y) | y)), and its gradient in D."""
         D, phi = self.networks["D"], params["D"]
         made = made or self.generate(params, batch, seed)
-        asked = np.resize(batch.labels, len(made.x))
+        _, asked = made.inputs
         real, c_real = D.forward(phi, (batch.x, batch.labels), Run(derive(seed, "D on real")))
         fake, c_fake = D.forward(phi, (made.x, asked), Run(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
@@ -67,7 +67,7 @@ class Conditional(System):
     def generator(self, params, batch, seed, made=None):
         """-mean log D(G(z | y) | y), and its gradient in G: through the frozen D to the pictures (a label has no gradient), and on into G."""
         made = made or self.generate(params, batch, seed)
-        asked = np.resize(batch.labels, len(made.x))
+        _, asked = made.inputs
         logit, c_dis = self.networks["D"].forward(params["D"], (made.x, asked), Run(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         (dfake, _), _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
@@ -111,7 +111,10 @@ def mnist(width=1.0):
 
 
 def mirza(width=1.0):
-    """The paper's MNIST nets (section 4.1): z to 200 and y to 1000 units, together to 1200; maxout 240x5 and 50x5, together 240x4, in D."""
+    """The paper's MNIST nets (section 4.1): z to 200 and y to 1000 units, together to 1200; maxout 240x5 and 50x5, together 240x4, in D.
+
+    The sizes are the paper's. Pixels in -1..1 with Tanh, Adam, and dropout in D only are this preset's, for a run of minutes.
+    """
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
     G = Sequential(Parallel(Sequential(Dense(100, z), ReLU()), Sequential(Embedding(10, y), ReLU())), Concat(),
                    Dense(z + y, h), ReLU(), Dense(h, 784), Tanh(), Reshape(28, 28, 1))

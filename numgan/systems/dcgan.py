@@ -20,7 +20,7 @@ class DCGAN(System):
     """networks G: z (N, Z) -> picture in -1..1, D: picture -> logit (N, 1)"""
 
     loss: AdversarialLoss = nonsaturating
-    shares_fakes = True
+    shares_fakes: bool = True
 
     def objectives(self):
         return {"D": self.discriminator, "G": self.generator}

@@ -3,7 +3,8 @@
     objective(params, batch, seed, made=None) -> Result(loss, gradients, metrics)
 
 The training loop, the whole-step gradient check and the benchmarks are written once, over this, and serve every system.
-An objective is a pure function: equal arguments, equal bits.
+An objective is a pure function: equal arguments, equal bits. Every paper's objectives are written out in its own file, also
+where two differ by a line: the file is there to be read beside the paper.
 """
 
 from dataclasses import dataclass, replace
@@ -29,10 +30,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Made:
-    """Fakes x (M, ...), and G's cache: what is needed to send a gradient back into the generator."""
+    """Fakes x (M, ...), G's cache, which sends a gradient back into the generator, and what G was given for them."""
 
     x: np.ndarray
     cache: tuple
+    inputs: object = None
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,7 @@ class System:
     data: str = "digits"
     batch_size: int = 64
     steps: int = 2000
-
-    shares_fakes = False
+    shares_fakes: bool = False
 
     def init(self, seed=0, dtype=np.float32):
         """Fresh parameters, {name: Parameters}."""
@@ -106,8 +107,8 @@ class System:
 
     def generate(self, params, batch, seed):
         """Fakes for a batch, with G's cache: Made."""
-        z = self.latents(batch.fakes, seed, batch.x.dtype, batch.labels)
-        return Made(*self.networks["G"].forward(params["G"], z, Run(derive(seed, "G"))))
+        inputs = self.latents(batch.fakes, seed, batch.x.dtype, batch.labels)
+        return Made(*self.networks["G"].forward(params["G"], inputs, Run(derive(seed, "G"))), inputs)
 
     def rounds(self, step):
         """Whose turn it is within the step-th step: names of objectives, in order; each takes a fresh batch."""

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 CELL = 48                 # pixels that a sample's side is enlarged to, at least half of them
-GAP = 2
-PAPER = 255
+GAP = 6
+PAPER = 64                # dark grey: a black picture with white strokes ends visibly
 REAL, FAKE = "#b0b0b0", "#d1495b"
 
 
@@ -25,7 +25,7 @@ def grid(images, columns, names=()):
         canvas.paste(cell, (margin + i % columns * wide, GAP + i // columns * high))
     draw = ImageDraw.Draw(canvas)
     for row, name in enumerate(names):
-        draw.text((4, GAP + row * high + high // 2), name, fill=0 if channels == 1 else (0, 0, 0), anchor="lm")
+        draw.text((4, GAP + row * high + high // 2), name, fill=255 if channels == 1 else (255, 255, 255), anchor="lm")
     return canvas
 
 

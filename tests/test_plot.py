@@ -35,7 +35,7 @@ def test_names_stand_at_the_left_of_their_rows(channels):
     plain, named = plot.grid(black, 1), plot.grid(black, 1, ["shirt", ""])
     margin = named.width - plain.width
     text = np.asarray(named)[:, :margin]
-    assert margin > 10 and (text[:plain.height // 2] < 128).any() and (text[plain.height // 2 + 2:] == plot.PAPER).all()
+    assert margin > 10 and (text[:plain.height // 2] > 128).any() and (text[plain.height // 2 + 2:] == plot.PAPER).all()
     assert np.array_equal(np.asarray(named)[:, margin:], np.asarray(plain))
 
 

@@ -154,7 +154,11 @@ def load(path, system, about):
     FileFormatError if the file is damaged or is another run's; FileNotFoundError if it is not there. At most the bytes that a
     right file has are ever read.
     """
-    path, state = Path(path), State.empty(system)
+    path = Path(path)
+    needed = sum(4 * net.layout.size for net in system.networks.values())
+    if path.exists() and (not path.is_file() or path.stat().st_size < needed):       # before anything of the system's size is made
+        raise _broken(path, f"a file of at least {needed:,} bytes", f"{path.stat().st_size:,}", "it is not a checkpoint of this system, or damaged")
+    state = State.empty(system)
     vectors, counters = state.vectors(), state.counters()
     limit = ABOUT + sum(vector.nbytes for vector in vectors.values()) + 2 * HEADER * (2 + len(vectors) + len(counters))
     with open(path, "rb") as file:
@@ -169,6 +173,8 @@ def load(path, system, about):
                 state._count({name: int(_read(archive, members, name, np.int64, ())) for name in counters})
                 for name, vector in vectors.items():
                     vector[:] = _read(archive, members, name, vector.dtype, vector.shape)
+                    if not np.isfinite(vector).all():
+                        raise _broken(path, f"{name} of finite numbers", "inf or nan")
         except FileFormatError:
             raise
         except Exception as error:                       # zipfile, struct, ast and numpy raise nearly every kind on a damaged file

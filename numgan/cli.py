@@ -322,6 +322,8 @@ def main(argv=None):
     except BrokenPipeError:                              # `numgan systems | head`: nobody reads on, so nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError as error:
+        return _fail(f"numgan {args.command}: not enough memory: {error or 'ask for less'}; a smaller --batch-size, --count or --width needs less", 1)
     except ArithmeticError as error:
         return _fail(f"numgan {args.command}: {error}", 1)
     except OSError as error:

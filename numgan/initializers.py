@@ -1,7 +1,9 @@
 """Initialisers: init(rng, shape, fan_in, fan_out) -> float64 array. `rng` is a numpy Generator.
 
-A factory returns such a function (`normal(0.02)`); `he` and `glorot` are such functions themselves.
+`he` and `glorot` are such functions; `normal(0.02)`, `uniform(0.05)`, `constant(1.0)` and `orthogonal()` make one.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,19 +18,35 @@ def fans(shape, transposed=False):
     return (fan_out, fan_in) if transposed else (fan_in, fan_out)
 
 
-def normal(std=0.02, mean=0.0):
+@dataclass(frozen=True)
+class normal:
     """N(mean, std^2); N(0, 0.02^2) is DCGAN's (Radford et al. 2016, section 4)."""
-    return lambda rng, shape, fan_in, fan_out: rng.normal(mean, std, shape)
+
+    std: float = 0.02
+    mean: float = 0.0
+
+    def __call__(self, rng, shape, fan_in, fan_out):
+        return rng.normal(self.mean, self.std, shape)
 
 
-def constant(value):
-    """The same value everywhere."""
-    return lambda rng, shape, fan_in, fan_out: np.full(shape, float(value))
-
-
-def uniform(limit):
+@dataclass(frozen=True)
+class uniform:
     """U(-limit, limit)"""
-    return lambda rng, shape, fan_in, fan_out: rng.uniform(-limit, limit, shape)
+
+    limit: float
+
+    def __call__(self, rng, shape, fan_in, fan_out):
+        return rng.uniform(-self.limit, self.limit, shape)
+
+
+@dataclass(frozen=True)
+class constant:
+    """The same value everywhere."""
+
+    value: float
+
+    def __call__(self, rng, shape, fan_in, fan_out):
+        return np.full(shape, float(self.value))
 
 
 def he(rng, shape, fan_in, fan_out):
@@ -42,13 +60,14 @@ def glorot(rng, shape, fan_in, fan_out):
     return rng.uniform(-limit, limit, shape)
 
 
-def orthogonal(gain=1.0):
+@dataclass(frozen=True)
+class orthogonal:
     """gain times a matrix with orthonormal rows or columns, over (all axes but the last) x (last axis) (Saxe et al. 2014)."""
 
-    def init(rng, shape, fan_in, fan_out):
+    gain: float = 1.0
+
+    def __call__(self, rng, shape, fan_in, fan_out):
         rows, columns = int(np.prod(shape[:-1])), shape[-1]
         q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
         q *= np.sign(np.diag(r))                                  # makes the distribution uniform over rotations
-        return gain * (q if rows >= columns else q.T).reshape(shape)
-
-    return init
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)

@@ -84,6 +84,10 @@ class AdversarialLoss:
     on_real: Curve
     on_fake: Curve
     for_generator: Curve
+    made_by: tuple = ()
+
+    def __reduce__(self):                                # pickled by name, or by what made it: curves are functions
+        return self.made_by or self.name
 
     def discriminator(self, real, fake):
         """loss, d loss / d real, d loss / d fake"""
@@ -123,7 +127,7 @@ def smoothed(loss=nonsaturating, target=0.9):
     if loss.on_real is not _pay_if_low or not 0 < target <= 1:
         raise ValueError(f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target}")
     curve = Curve(lambda a: softplus(-a) + (1 - target) * a, lambda a: sigmoid(a) - target, _bump)
-    return replace(loss, name=f"smoothed({loss.name}, {target})", on_real=curve)
+    return replace(loss, name=f"smoothed({loss.name}, {target})", on_real=curve, made_by=(smoothed, (loss, target)))
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,9 @@ class PairLoss:
 
     name: str
     curve: Curve
+
+    def __reduce__(self):
+        return self.name
 
     def __call__(self, y, target):
         """loss, d loss / dy; raises ValueError if the shapes differ."""
@@ -165,8 +172,8 @@ class SoftmaxCrossEntropy:
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(f"softmax_cross_entropy: expected integer labels, got {labels.dtype}")
         if labels.shape != y.shape[:1] or labels.size and not 0 <= labels.min() <= labels.max() < y.shape[1]:
-            raise ValueError(f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} "
-                             f"from {labels.min(initial=0)} to {labels.max(initial=0)}")
+            raise ValueError(f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} " +
+                              (f"from {labels.min()} to {labels.max()}" if labels.size else ""))
         p, rows = softmax(y), np.arange(len(y))
         shifted = y - y.max(axis=1, keepdims=True)
         loss = float((np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]).mean())
@@ -177,6 +184,9 @@ class SoftmaxCrossEntropy:
         """How dy moves when y moves along ty."""
         p = softmax(y)
         return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / y.dtype.type(len(y))
+
+    def __reduce__(self):
+        return self.name
 
     def __repr__(self):
         return self.name

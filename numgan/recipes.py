@@ -1,6 +1,7 @@
 """Recipes: which system on which data, in the words of the command line, and how both are built from them."""
 
 import copy
+import math
 import os
 from dataclasses import asdict, dataclass, replace
 
@@ -58,6 +59,8 @@ class Recipe:
         if self.average is not None:
             if not 0 <= self.average < 1:
                 raise ValueError(f"average: expected a decay from 0 (none) to below 1, got {self.average}")
+            if "G" not in system.networks:
+                raise ValueError(f"{self.system} has no generator whose weights could be averaged; leave out --average")
             system = replace(system, average=self.average)
         return system.with_optimizers(self._optimizer)
 
@@ -95,9 +98,13 @@ def check(system, dataset):
 
 def steps_of(system, rows, batch_size, epochs):
     """How many steps visit every one of `rows` rows `epochs` times; a step takes a batch for each turn, or one if fakes are shared."""
-    wanted, step, drawn = epochs * rows, 0, 0
-    while drawn < wanted:
-        drawn += batch_size * (1 if system.shares_fakes else len(system.at(step).rounds(step)))
+    if not 0 < epochs <= 100_000:
+        raise ValueError(f"epochs: expected above 0 and at most 100,000, got {epochs}")
+    batches, step = math.ceil(epochs * rows / batch_size), 0
+    if system.shares_fakes:
+        return batches
+    while batches > 0:
+        batches -= len(system.at(step).rounds(step))
         step += 1
     return step
 

@@ -26,6 +26,10 @@ try:
 except ImportError:       # Windows has no flock; two processes in one folder are then the user's to avoid
     fcntl = None
 
+_maybe_text, _maybe_number = (str, type(None)), (int, float, type(None))
+RECIPE_TYPES = {"system": str, "preset": _maybe_text, "data": _maybe_text, "folder": _maybe_text, "loss": _maybe_text, "width": (int, float),
+                "lr": _maybe_number, "smooth": _maybe_number, "weight_decay": _maybe_number, "average": _maybe_number}
+
 
 def choose(recipe, root="runs"):
     """The first free root/<system>-<preset>-<n>, made."""
@@ -42,6 +46,8 @@ def choose(recipe, root="runs"):
 def claim(folder):
     """Make the folder for a new run. FileExistsError if something is in it: a run is never overwritten."""
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file, and a run is a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "config.json").exists():
         raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")
@@ -78,11 +84,14 @@ def read_config(folder):
         recipe = config["recipe"]
         if recipe is not None and recipe.keys() != {field.name for field in fields(Recipe)}:
             raise ValueError(f"a recipe of {sorted(recipe)}")
+        for word, kinds in RECIPE_TYPES.items() if recipe else ():
+            if not isinstance(recipe[word], kinds) or isinstance(recipe[word], bool):
+                raise ValueError(f"recipe {word} {recipe[word]!r}")
         for word in ("steps", "batch_size", "seed", "log_every", "picture_every"):
-            if type(config[word]) is not int:
+            if type(config[word]) is not int or config[word] < (word != "seed"):
                 raise ValueError(f"{word} {config[word]!r}")
-        if not all(isinstance(name, str) for name in [*config["classes"], *config["networks"]]):
-            raise ValueError("names of classes and networks that are no strings")
+        if not config["networks"] or not all(isinstance(name, str) and len(name) < 1000 for name in [*config["classes"], *config["networks"]]):
+            raise ValueError("names of classes and networks that are no short strings")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileFormatError(f"{path}: expected a run's configuration, got {type(error).__name__}: {error}; restore the file from a copy") from error
     return config
@@ -101,9 +110,9 @@ def read_metrics(folder, upto):
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
             record = json.loads(line)
-            if record["step"] > upto:
+            if record["step"] > upto or not {"losses", "metrics", "seconds"} <= record.keys():
                 break
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             break
         records.append(record)
     return records

@@ -78,10 +78,28 @@ def advance(system, state, dataset, batches, seed):
             again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
             raise NonFiniteError(f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}")
         now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name])
+        check_update(now, name, state)
     state.step += 1
     if state.average is not None:                        # the first steps count less: they would stay visible for long
         moving_average(state.average.vector, state.params["G"].vector, min(now.average, state.step / (state.step + 9)))
     return results
+
+
+def check_update(system, name, state):
+    """NonFiniteError, naming the layer, if an update made inf or nan of a finite gradient (its square can overflow)."""
+    for what, vector in {"weights": state.params[name].vector, **state.moments[name]}.items():
+        if what != "step" and not np.isfinite(vector).all():
+            p = state.params[name].like(vector)
+            path = next(path for path in p if not np.isfinite(p[path]).all())
+            raise NonFiniteError(f"step {state.step + 1}, update of {name}: the {'new weights' if what == 'weights' else f'moment {what!r}'} "
+                                 f"of {path}, of {layer_at(system.networks[name], path)!r}, are not finite")
+
+
+def layer_at(layer, path):
+    """The layer that owns the parameter at `path`."""
+    for part in path.split(".")[:-1]:
+        layer = layer.children[part]
+    return layer
 
 
 def take(system, dataset, indices):
@@ -105,9 +123,7 @@ def locate(system, name, params, batch, key, fakes_key, result):
     bad = [path for path in gradient if not np.isfinite(gradient[path]).all()]
     if not bad:
         return f"all layers are finite, and the loss is {result.loss}"
-    layer = system.networks[name]
-    for part in bad[-1].split(".")[:-1]:
-        layer = layer.children[part]
+    layer = layer_at(system.networks[name], bad[-1])
     return f"all layers are finite, and the gradient of {name}'s {bad[-1]}, of {layer!r}, is not (the first of {len(bad)}, seen from the output)"
 
 
@@ -154,8 +170,9 @@ def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_e
             "log_every": LOG_EVERY if log_every is None else log_every,
             "picture_every": max(1, steps // PICTURES) if picture_every is None else picture_every}
     for word, value in plan.items():
-        if value < (word != "seed"):
-            raise ValueError(f"{word}: expected at least {int(word != 'seed')}, got {value}")
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < (word != "seed"):
+            raise ValueError(f"{word}: expected at least {int(word != 'seed')} (an integer), got {value!r}")
+    plan = {word: int(value) for word, value in plan.items()}
     return {"recipe": recipes.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
             "networks": {name: repr(net) for name, net in system.networks.items()},
             "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
@@ -206,7 +223,7 @@ class _Session:
         state, config, steps, last = self.state, self.config, self.config["steps"], time.monotonic()
         if state.step == 0:
             self._picture()
-        with tqdm(total=steps, initial=state.step, unit="step", disable=None if self.progress else True, dynamic_ncols=True) as bar:
+        with tqdm(total=steps, initial=state.step, unit="step", disable=None if self.progress and sys.stderr else True, dynamic_ncols=True) as bar:
             while state.step < steps and not stop.asked:
                 results = self._advance()
                 self.losses = {name: result.loss for name, result in results.items()}
@@ -226,7 +243,7 @@ class _Session:
         return f"{recipe['system']} {recipe['preset']} on {self.dataset.name}" if recipe else f"{type(self.system).__name__} on {self.dataset.name}"
 
     def _say(self, line):
-        if self.progress and not sys.stderr.isatty():
+        if self.progress and sys.stderr and not sys.stderr.isatty():
             print(f"numgan: {line}", file=sys.stderr, flush=True)
 
     def _advance(self):
@@ -234,7 +251,7 @@ class _Session:
             return advance(self.system, self.state, self.dataset, self.batches, self.config["seed"])
         except NonFiniteError as error:
             raise NonFiniteError(
-                f"{error}. Stopped before the update; {self.out} keeps the checkpoint of step {self.saved}. "
+                f"{error}. Stopped; {self.out} keeps the checkpoint of step {self.saved}. "
                 "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it happened") from None
 
     def _log(self, results):
@@ -247,11 +264,6 @@ class _Session:
         self.log.flush()
 
     def _save(self):
-        """Checkpoint; never of weights that are inf or nan, which an update can make of finite gradients."""
-        for name, vector in self.state.vectors().items():
-            if not np.isfinite(vector).all():
-                raise NonFiniteError(f"step {self.state.step}: {name} are not finite after the update; {self.out} keeps the checkpoint of "
-                                     f"step {self.saved}. Try a smaller learning rate (--lr)")
         os.fsync(self.log.fileno())                      # what a checkpoint is cut back to must be there
         checkpoint.save(self.out / "checkpoint.npz", self.state, self.about)
         self.saved = self.state.step
@@ -270,7 +282,7 @@ class _Session:
     def _finish(self):
         """The last pictures; returns {what: path} of all files of the run."""
         self._picture(self.out / "samples.png")
-        frames = [_pixels(path) for path in runs.pictures(self.out)]
+        frames = [frame for frame in map(_pixels, runs.pictures(self.out)) if frame]
         if frames:
             with checkpoint.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
@@ -282,8 +294,12 @@ class _Session:
 
 
 def _pixels(path):
-    with Image.open(path) as image:
-        return image.copy()
+    """The picture in a file; None for one that somebody damaged, which the animation does without."""
+    try:
+        with Image.open(path) as image:
+            return image.copy()
+    except (OSError, SyntaxError):
+        return None
 
 
 class _Stop:

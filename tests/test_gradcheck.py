@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 import numgan.checking
-from numgan import build, check_layer, check_optimizer, check_system, gradcheck
+from numgan import build, check_layer, check_loss, check_optimizer, check_system, gradcheck
 from numgan.checking import Report, entries
 from numgan.checking.cases import LAYERS, LOSSES, OPTIMIZERS, Case
 from numgan.checking.catalogue import Entry, _items
-from numgan.checking.differences import slopes, watched
+from numgan.checking.differences import compare_outputs, slopes, watched
 from numgan.checking.explain import pattern
-from numgan.checking.report import OnKink
+from numgan.checking.layer import dot_test, parameters
+from numgan.checking.points import Point
+from numgan.checking.report import AllZero, OnKink
 from numgan.errors import GradientError
 from numgan.layers import (
     BatchNorm,
@@ -29,12 +31,14 @@ from numgan.layers import (
     Layer,
     LeakyReLU,
     MaxPool2d,
+    Parallel,
     ReLU,
+    Run,
     Sequential,
     Tanh,
 )
 from numgan.layers.base import kink
-from numgan.losses import hinge
+from numgan.losses import Curve, hinge, minimax
 from numgan.optimizers import Adam
 from numgan.systems import SYSTEMS, presets
 
@@ -65,6 +69,8 @@ def test_a_small_part_is_judged_under_its_own_scale():
     """One argument's gradient is a million times the other's; an error in the small one still counts."""
     f = lambda ab: 1e6 * ab[0].sum() + (ab[1] ** 2).sum()
     assert gradcheck(f, (X, W), (np.full(X.shape, 1e6), 2 * W)).max_error <= 1e-6
+    nested = lambda parts: f((parts[0], parts[1][0]))
+    assert gradcheck(nested, (X, (W,)), (np.full(X.shape, 1e6), (2 * W,))).max_error <= 1e-6
     with pytest.raises(GradientError, match=r"x\[1\]"):
         gradcheck(f, (X, W), (np.full(X.shape, 1e6), 2.001 * W))
 
@@ -79,6 +85,121 @@ def test_a_zero_gradient_must_be_proved():
         gradcheck(lambda ab: centred(ab) + 1e-7 * ab[1] ** 2, (x, shift), (gradient, np.array(0.0)))
     with pytest.raises(GradientError):                            # and an analytic gradient that is not zero is wrong
         gradcheck(centred, (x, shift), (gradient, np.array(1e-6)))
+
+
+class Faint(Layer):
+    """y = x (a + 1e-6 b^2): b's gradient is a millionth of a's, and so are its tangents."""
+
+    faint, wrong = 1e-6, 0.0
+
+    def shapes(self):
+        return {"a": (1,), "b": (1,)}
+
+    def forward(self, p, x, run):
+        return x * (p["a"] + self.faint * p["b"] ** 2), (x, p["a"].copy(), p["b"].copy())
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, a, b = cache
+        s = np.array([(dy * x).sum()], x.dtype)
+        return dy * (a + self.faint * b**2) if need_dx else None, None if frozen else {"a": s, "b": 2 * self.faint * b * s}
+
+    def tangent_forward(self, tx, cache, tp=None):
+        x, a, b = cache
+        tx, (ta, tb) = np.zeros_like(x) if tx is None else tx, (0 * a, 0 * b) if tp is None else (tp["a"], tp["b"])
+        return tx * (a + self.faint * b**2) + x * (ta + 2 * self.faint * b * tb), (tx, ta, tb)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        (x, a, b), (tx, ta, tb), tdy = cache, tcache, np.zeros_like(dy) if tdy is None else tdy
+        dx, dp = self.backward(dy, cache, frozen, need_dx)
+        ts, s = np.array([(tdy * x + dy * tx).sum()], x.dtype), np.array([(dy * x).sum()], x.dtype)
+        tdx = tdy * (a + self.faint * b**2) + dy * (ta + 2 * self.faint * b * tb)
+        tdp = {"a": ts, "b": 2 * self.faint * (tb * s + b * ts) * x.dtype.type(1 + self.wrong)}
+        return dx, tdx if need_dx else None, None if frozen else tdp
+
+
+def test_a_small_tangent_is_judged_under_its_own_scale():
+    assert check_layer(Faint(), (3,)).max_error <= 1e-6
+    broken = Faint()
+    broken.wrong = 1e-4                                           # 1e-10 of the whole
+    with pytest.raises(GradientError, match="tangent of the gradient of b"):
+        check_layer(broken, (3,))
+
+
+def test_a_zero_tangent_must_be_proved():
+    def check(slope, small):
+        return compare_outputs({"large": np.ones(2), "small": np.array([small])}, lambda t: np.array([1 + t, t, slope * t]), "f", "", 1)
+
+    assert check(1e-17, 0.0) <= 1e-6 and check(0.0, 1e-17) <= 1e-6          # rounding: it stays where it is
+    assert check(1e-10, 1e-10) <= 1e-6
+    for slope, small in [(1e-10, 0.0), (1e-10, 1.00001e-10), (0.0, 1e-9)]:
+        with pytest.raises(GradientError, match="small is wrong"):
+            check(slope, small)
+
+
+def _patched(thing, method, change):
+    """A copy of a layer or optimiser whose `method` returns change(result, *arguments)."""
+    copied, original = copy.copy(thing), getattr(thing, method)
+
+    def changed(*arguments, **settings):
+        return change(original(*arguments, **settings), *arguments, **settings)
+
+    setattr(copied, method, changed)
+    return copied
+
+
+# ---------------------------------------------------------------------------------------------------- zero equals zero
+
+def _half_right():
+    """Dense(3, 2) with a doubled dW and a negated dx, which a dead ReLU hides."""
+    return _patched(Dense(3, 2), "backward", lambda r, *a, **s: (r[0] if r[0] is None else -r[0], r[1] and {n: 2 * d for n, d in r[1].items()}))
+
+
+ONES = np.ones((2, 3))                                            # where, at seed 0, both units of Sequential(Dense(3, 2), ReLU()) are dead
+
+
+@pytest.mark.parametrize("dense", [Dense(3, 2), _half_right()], ids=["right", "wrong"])
+@pytest.mark.parametrize("slow", [True, False])
+def test_where_all_units_are_dead_nothing_is_called_right(dense, slow):
+    net = Sequential(dense, ReLU())
+    assert not net.forward(Point(net, ONES).p, ONES, Run())[0].any()
+    with pytest.raises(AllZero, match="it is zero at this point.*nothing was compared. Give an x"):
+        check_layer(net, ONES, slow=slow)
+    for check in (parameters, dot_test):
+        with pytest.raises(AllZero):
+            check(Point(net, ONES))
+
+
+def test_a_dead_point_is_drawn_again():
+    narrow, dead = lambda dense: Sequential(dense, ReLU()), 0
+    for seed in range(6):
+        dead += not narrow(Dense(3, 1)).forward(Point(narrow(Dense(3, 1)), (3,), batch=1, seed=seed).p, ONES, Run())[0].any()
+        assert check_layer(narrow(Dense(3, 1)), (3,), batch=1, seed=seed).max_error <= 1e-6
+        with pytest.raises(GradientError, match="is wrong"):
+            check_layer(narrow(_half_right()), (3,), batch=1, seed=seed)
+    assert dead                                                   # it did happen
+    with pytest.raises(AllZero, match="none of 8 random points will do"):
+        check_layer(_patched(_patched(ReLU(), "f", lambda r, x: np.maximum(x - 4, 0)), "d", lambda r, *a: 0 * r), (2,))
+
+
+def test_a_dead_part_beside_a_live_one_is_refused():
+    net = Parallel(Sequential(Dense(3, 2), ReLU()), Dense(3, 2))
+    p = net.init(0, np.float64)
+    p["0.0.W"][...], p["0.0.b"][...] = 1, -5
+    with pytest.raises(AllZero, match=r"gradient of x\[0\] cannot be checked here"):
+        check_layer(net, (ONES, ONES), p=p)
+    with pytest.raises(AllZero):
+        gradcheck(lambda ab: np.maximum(ab[0] - 30, 0).sum() + (ab[1] ** 2).sum(), (10 * ONES, W), (0 * ONES, 2 * W))
+
+
+def test_what_is_never_used_is_zero_by_right():
+    report = gradcheck(lambda ab: (ab[1] ** 2).sum(), (X, W), (0 * X, 2 * W))
+    assert "x[0] is zero: the function does not depend on it" in str(report)
+
+
+def test_a_loss_that_is_flat_where_it_is_looked_at_is_not_called_right():
+    far = Curve(lambda a: np.maximum(a - 9, 0) ** 2, np.zeros_like, np.zeros_like)
+    with pytest.raises(AllZero, match="none of 8 random points will do"):
+        check_loss(replace(minimax, on_real=far))
 
 
 def test_arguments_of_gradcheck():
@@ -219,17 +340,6 @@ def test_a_wrong_form_is_explained():
         check_layer(Concat())
 
 
-def _patched(thing, method, change):
-    """A copy of a layer or optimiser whose `method` returns change(result, *arguments)."""
-    copied, original = copy.copy(thing), getattr(thing, method)
-
-    def changed(*arguments, **settings):
-        return change(original(*arguments, **settings), *arguments, **settings)
-
-    setattr(copied, method, changed)
-    return copied
-
-
 _dense_layer, _calls = Dense(4, 3), itertools.count()
 
 
@@ -287,7 +397,7 @@ class AlwaysOnAKink(Tanh):
 
 
 def test_a_check_that_finds_no_point_fails_aloud():
-    with pytest.raises(OnKink, match="none of 8 random points is away from kinks"):
+    with pytest.raises(OnKink, match="none of 8 random points will do: .* the point sits on a kink"):
         check_layer(AlwaysOnAKink(), (3,))
     system = build("gan", "points", 0.01)
     system.networks["D"].children["1"] = AlwaysOnAKink()

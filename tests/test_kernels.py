@@ -210,13 +210,69 @@ def test_matmul_any(m, k, n, dtype, left, right, seed):
     check("matmul", compiled.matmul(layouts(a)[left], layouts(b)[right], bias), (a, b), bias=bias)
 
 
+# the extent of an input beyond the smallest that a window fits into; sizes are made valid, not thrown away
+PAIR, EXTRA = st.tuples(SMALL, SMALL), st.tuples(st.integers(0, 12), st.integers(0, 12))
+
+
 @needs_compiled
-@settings(max_examples=300, deadline=None)
-@given(n=st.integers(0, 3), extra=st.tuples(st.integers(0, 12), st.integers(0, 12)), c=SIZES, o=SIZES, kernel=st.tuples(SMALL, SMALL),
-       stride=st.tuples(SMALL, SMALL), padding=st.tuples(st.integers(0, 6), st.integers(0, 6)), dtype=st.sampled_from(DTYPES))
+@settings(max_examples=200, deadline=None)
+@given(n=st.integers(0, 3), extra=EXTRA, c=SIZES, o=SIZES, kernel=PAIR, stride=PAIR, padding=st.tuples(st.integers(0, 6), st.integers(0, 6)),
+       dtype=st.sampled_from(DTYPES))
 def test_convolution_any(n, extra, c, o, kernel, stride, padding, dtype):
     h, v = (max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
     check_convolution((n, h, v, c, o, kernel, stride, padding), dtype, seed=n + h)
+
+
+def repeated(x, axis):
+    """x with its first index along an axis everywhere: a view with stride 0, as np.broadcast_to gives it."""
+    return np.broadcast_to(x.take([0], axis), x.shape) if x.shape[axis] else x
+
+
+# all an array may look like in memory; a broadcast one has other values, so it is the array to compare with, too
+MEMORY = st.one_of(st.sampled_from(LAYOUTS).map(lambda name: lambda x: layouts(x)[name]),
+                   st.integers(-4, -1).map(lambda axis: lambda x: repeated(x, max(axis, -x.ndim))))
+
+
+@needs_compiled
+@settings(max_examples=200, deadline=None)
+@given(n=st.integers(0, 3), extra=EXTRA, c=st.integers(0, 19), o=st.integers(0, 19), kernel=PAIR, stride=PAIR,
+       padding=st.tuples(*[st.integers(0, 3)] * 2), dtype=st.sampled_from(DTYPES), memory=st.tuples(*[MEMORY] * 5), seed=st.integers(0, 99))
+def test_convolution_any_layout(n, extra, c, o, kernel, stride, padding, dtype, memory, seed):
+    h, v = (max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
+    *arrays, window = convolution((n, h, v, c, o, kernel, stride, padding), dtype, seed, draw=small)
+    x, w, dy, b, g = (lay(array) for lay, array in zip(memory, arrays, strict=True))
+    for name, arguments in {
+        "conv2d": (x, w, *window, b),
+        "conv2d_input_gradient": (dy, w, *window, (h, v), g),
+        "conv2d_weight_gradient": (x, dy, kernel, *window),
+    }.items():
+        got, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
+        assert got.dtype == dtype and got.flags.c_contiguous
+        np.testing.assert_array_equal(got, expected, err_msg=name)
+
+
+def small(rng, dtype, *shape):
+    """Small integers: sums of their products are exact in both dtypes, so that equal terms of a broadcast array cannot hide an error."""
+    return rng.integers(-4, 5, shape).astype(dtype)
+
+
+@needs_compiled
+@settings(max_examples=200, deadline=None)
+@given(n=st.integers(0, 3), extra=EXTRA, c=st.integers(0, 9), kernel=PAIR, stride=PAIR, data=st.data(), dtype=st.sampled_from(DTYPES),
+       memory=st.tuples(*[MEMORY] * 3), seed=st.integers(0, 99))
+def test_pool_any(n, extra, c, kernel, stride, data, dtype, memory, seed):
+    padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
+    size = tuple(max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
+    rng = np.random.default_rng(seed)
+    x = small(rng, dtype, n, *size, c)                            # many ties
+    x[rng.random(x.shape) < 0.1] = rng.choice([np.nan, -np.inf])
+    x = memory[0](x)
+    (y, index), expected = compiled.max_pool2d(x, kernel, stride, padding), reference.max_pool2d(x, kernel, stride, padding)
+    np.testing.assert_array_equal(y, expected[0])
+    np.testing.assert_array_equal(index, expected[1])
+    assert y.dtype == dtype and index.dtype == np.int64
+    dy, index = memory[1](small(rng, dtype, *y.shape)), memory[2](index)
+    np.testing.assert_array_equal(compiled.max_pool2d_gradient(dy, index, size), reference.max_pool2d_gradient(dy, index, size))
 
 
 @needs_compiled

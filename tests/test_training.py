@@ -1,7 +1,9 @@
 """The loop: what a step does, that a run repeats, resumes and extends bit for bit, and how it ends when it must."""
 
+import copy
 import json
 import os
+import pickle
 import signal
 import threading
 from dataclasses import replace
@@ -12,11 +14,11 @@ from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import numgan as ng
-from numgan import checkpoint, data, judging, runs, sampling, systems, training
+from numgan import checkpoint, data, judging, recipes, runs, sampling, systems, training
 from numgan._kernels import compiled
 from numgan.checkpoint import State
 from numgan.data import Batches, Dataset
-from numgan.errors import NonFiniteError
+from numgan.errors import FileFormatError, NonFiniteError
 from numgan.layers import Dense, ReLU, Run, Sequential
 from numgan.losses import Curve, nonsaturating
 from numgan.randomness import derive
@@ -506,7 +508,7 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
 
 def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
     system = systems.build("gan", "points", 0.1).with_optimizers(lambda name, opt: ng.SGD(1e300 if name == "G" else 0.1))
-    with pytest.raises(NonFiniteError, match="G.weights are not finite after the update.*checkpoint of step 0"):
+    with pytest.raises(NonFiniteError, match=r"step 1, update of G: the new weights of 0.W, of Dense\(2, 12\), are not finite.*checkpoint of step 0"):
         training.train(system, RING, tmp_path / "run", steps=1, batch_size=8, picture_every=9, progress=False)
     assert checkpoint_step(tmp_path / "run") == 0
 
@@ -549,3 +551,65 @@ def test_copies_are_counted_at_the_datas_own_levels():
     changed[:, 0, 0] = 255 - changed[:, 0, 0]
     assert judging.copies(changed, DIGITS.x) == 0
     assert judging.copies(np.concatenate([near[:1]] * 3 + [changed]), DIGITS.x) == 3
+
+
+@pytest.mark.parametrize("words", [{"steps": 2.5}, {"batch_size": 2.5}, {"batch_size": "a"}, {"seed": "a"}, {"steps": True}])
+def test_numbers_that_are_no_integers(tmp_path, words):
+    with pytest.raises(ValueError, match=f"{next(iter(words))}: expected at least . .an integer., got"):
+        training.train(systems.build("gan", "digits", 0.05), DIGITS, tmp_path / "run", progress=False, **{"steps": 1} | words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_numpy_integers_are_integers(tmp_path):
+    out = tmp_path / "run"
+    assert training.train(systems.build("gan", "digits", 0.05), DIGITS, out, steps=np.int64(2), batch_size=np.int32(4), progress=False).steps == 2
+    assert runs.read_config(out)["steps"] == 2
+
+
+@pytest.mark.parametrize("name", systems.SYSTEMS)
+def test_every_constant_of_a_system_is_part_of_a_run(name):
+    """A checkpoint continues the run that it is of, and no other that differs in a constant."""
+    system = systems.build(name, None, 0.05)
+    plain = checkpoint.identity(system, DIGITS, 4, 0)
+    others = {"pixels": (0.0, 1.0), "average": 0.5, "classes": 3, "latent": systems.Latent(32, "uniform", 5.0), "loss": ng.hinge,
+              "k": 7, "n_critic": 9, "warm": 8}
+    for word, value in others.items():
+        if hasattr(system, word):
+            assert checkpoint.identity(replace(system, **{word: value}), DIGITS, 4, 0) != plain, word
+    assert checkpoint.identity(replace(system, steps=1, batch_size=1), DIGITS, 4, 0) == plain
+
+
+@pytest.mark.parametrize("name", systems.SYSTEMS)
+def test_systems_can_be_pickled(name):
+    for preset in systems.presets(name):
+        system = systems.build(name, preset, 0.05)
+        again = pickle.loads(pickle.dumps(system))
+        assert repr(again) == repr(system) and again.init(3)[next(iter(again.networks))] == system.init(3)[next(iter(system.networks))]
+        assert getattr(again, "loss", None) is getattr(system, "loss", None)
+    loss = pickle.loads(pickle.dumps(ng.smoothed(ng.minimax, 0.8)))
+    assert loss.name == "smoothed(minimax, 0.8)" and ng.smoothed(copy.deepcopy(ng.nonsaturating)).name == "smoothed(nonsaturating, 0.9)"
+
+
+def test_epochs_in_steps():
+    gan, wgan, dcgan = (systems.build(name, "digits", 0.05) for name in ("gan", "wgan", "dcgan"))
+    assert [recipes.steps_of(system, 1500, 64, 2) for system in (gan, wgan, dcgan)] == [24, 8, 47]        # 2, 6 and 1 batches of 64 a step
+    with pytest.raises(ValueError, match="epochs: expected"):
+        recipes.steps_of(gan, 1500, 64, 1e12)
+
+
+def test_a_damaged_picture_does_not_stop_a_run(tmp_path):
+    out, system = tmp_path / "run", systems.build("gan", "digits", 0.05)
+    training.train(system, DIGITS, out, steps=4, picture_every=2, progress=False)
+    (out / "samples" / "step-000002.png").write_bytes(b"no picture")
+    assert training.train(system, DIGITS, out, steps=6, resume=True, progress=False).steps == 6
+
+
+def test_a_checkpoint_of_infinite_weights_is_refused(tmp_path):
+    system, about = systems.build("gan", "digits", 0.05), {"a": 1}
+    state = State.start(system, 0)
+    state.params["G"].vector[0] = np.nan
+    checkpoint.save(tmp_path / "checkpoint.npz", state, about)
+    with pytest.raises(FileFormatError, match="expected G.weights of finite numbers, got inf or nan"):
+        checkpoint.load(tmp_path / "checkpoint.npz", system, about)
+    with pytest.raises(FileFormatError, match="expected a file of at least"):
+        checkpoint.load(tmp_path / "checkpoint.npz", systems.build("dcgan", "mnist"), about)

@@ -175,7 +175,7 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
     kh, kw, c, o = w.shape
     n, (p, q), (h, v) = len(dy), padding, size
     padded = np.zeros((n, h + 2 * p, v + 2 * q, c), dy.dtype)
-    padded[:, :kh, :kw] = matmul(dy.reshape(n, o), w.reshape(-1, o).T).reshape(n, kh, kw, c)
+    padded[:, :kh, :kw] = matmul(dy.reshape(n, o), w.reshape(kh * kw * c, o).T).reshape(n, kh, kw, c)
     dx = np.ascontiguousarray(padded[:, p:p + h, q:q + v])
     return dx if bias is None else np.add(dx, bias, out=dx)
 

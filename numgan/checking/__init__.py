@@ -6,7 +6,7 @@
     check_system       the objectives of a GAN, through the frozen discriminator
     entries            the catalogue behind `numgan gradcheck`
 
-Reading order: differences (when may a quotient be trusted), explain, functions, points, layer, loss, optimizer, system, cases, catalogue.
+Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, system, cases, catalogue.
 """
 
 from .catalogue import Entry, entries

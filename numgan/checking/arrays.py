@@ -22,10 +22,14 @@ def real(array):
     return array is not None and np.issubdtype(array.dtype, np.floating)
 
 
+def filled(x, like):
+    """x in the form of `like`, with zeros where x has None; integers of `like` keep it."""
+    return mapped(lambda known, given: np.zeros_like(known) if given is None and real(known) else given, like, x)
+
+
 def flat(x, like=None):
     """All real entries of x in one vector; with `like`, None stands for zeros of like's shape."""
-    pairs = leaves(x) if like is None else leaves(mapped(lambda known, given: np.zeros_like(known) if given is None else given, like, x))
-    known = leaves(x if like is None else like)
+    pairs, known = leaves(x if like is None else filled(x, like)), leaves(x if like is None else like)
     vectors = [np.ravel(array) for (_, array), (_, template) in zip(pairs, known) if real(template)]
     return np.concatenate(vectors) if vectors else np.zeros(0)
 
@@ -33,6 +37,13 @@ def flat(x, like=None):
 def moved(x, direction, t):
     """x + t direction; integers and places without a direction stay."""
     return mapped(lambda a, d: a if d is None or not real(a) else a + t * d, x, direction)
+
+
+def shifted(x, path, offset, here=""):
+    """x with `offset` added to the array at `path`, as `leaves` names it."""
+    if isinstance(x, tuple):
+        return tuple(shifted(part, path, offset, f"{here}[{i}]") for i, part in enumerate(x))
+    return x + offset if here == path else x
 
 
 def normal(rng, x):

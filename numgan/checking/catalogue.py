@@ -6,9 +6,10 @@ from functools import partial
 from ..errors import GradientError
 from ..systems import SYSTEMS, build, presets
 from .cases import LAYERS, LOSSES, NETWORKS, OPTIMIZERS
-from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, at_points, dx, parameters, tangent_backward, tangent_forward
+from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, outcome, parameters, tangent_backward, tangent_forward
 from .loss import check_loss
 from .optimizer import check_optimizer
+from .report import Report, tidy
 from .system import check_contract, check_objective
 
 NARROW, NARROWEST = 0.01, 0.001  # widths at which every parameter, and every entry of it, is checked; the constructors keep a few units a layer
@@ -86,9 +87,9 @@ def _items():
 
 
 def _entry(name, kind, order, check):
-    """The entry of a check that returns (max_error or None, note) or raises GradientError."""
+    """The entry of a check that returns what `tidy` takes or raises GradientError."""
     try:
-        error, note = check()
+        error, note = tidy(check())
         return Entry(name, kind, order, float(error or 0), True, note)
     except GradientError as error:
         return Entry(name, kind, order, float(getattr(error, "max_error", float("inf"))), False, str(error))
@@ -97,13 +98,12 @@ def _entry(name, kind, order, check):
 def _layer(case, kind, slow):
     tangents = [tangent_forward, tangent_backward] if case.layer.has_tangents else []
     for check in [dx, parameters, *tangents]:
-        yield _entry(f"{case.title}.{check.__name__}", kind, 2 if check is tangent_backward else 1, partial(at_points, case.point, check))
+        yield _entry(f"{case.title}.{check.__name__}", kind, 2 if check is tangent_backward else 1, partial(outcome, case.point, check))
     rest = [check for check in FIRST_ORDER + (SECOND_ORDER if tangents else []) if check not in SLOW and check not in tangents]
 
     def contract():
         for check in rest:
-            at_points(case.point, check)
-        return None, ""
+            outcome(case.point, check)
 
     yield _entry(f"{case.title}.contract", kind, 1, contract)
 
@@ -124,4 +124,4 @@ def _system(system, preset, slow):
         yield _entry(f"{name}.{objective}", "objective", 1, partial(check_objective, narrow, objective, slow, subject=name))
         yield _entry(f"{name}.{objective} at full width", "objective", 1,
                      partial(check_objective, full, objective, real=3, fake=2, whole=True, subject=f"{name} at full width"))
-    yield _entry(f"{name}.contract", "objective", 1, partial(check_contract, narrow, subject=name))
+    yield _entry(f"{name}.contract", "objective", 1, partial(check_contract, Report(name), narrow))

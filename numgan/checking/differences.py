@@ -7,6 +7,10 @@ Across a kink of ReLU, MaxPool or hinge a quotient means nothing, however small 
 on one piece. The layers tell on which piece every unit is (`numgan.layers.record_kinks`). Smaller steps cross fewer kinks
 and lose more digits; both kinds are tried from the cheapest on, and a gradient is called wrong only if no valid quotient agrees
 with it. (That none agrees by accident is certain enough: a quotient would have to fall into an interval of a millionth.)
+
+Every array is judged under its own scale: max|analytic - numeric| / max|numeric|. Where both are zero there is nothing to compare, so
+that alone is no success: either the function is shown not to depend on the array at all (a bias before BatchNorm), or the point is
+refused (all units of a ReLU are dead).
 """
 
 from dataclasses import dataclass
@@ -16,12 +20,13 @@ import numpy as np
 
 from ..layers import record_kinks
 from .explain import explain
-from .report import OnKink, failure
+from .report import AllZero, OnKink, failure
 
-RTOL, ATOL = 1e-6, 1e-8          # PyTorch's 1e-3, 1e-5 let half of the planted BatchNorm bugs through
+RTOL = 1e-6                      # PyTorch's 1e-3 lets half of the planted BatchNorm bugs through
 ENOUGH = RTOL / 20               # an estimate this near is not refined
 QUICK, CAREFUL = (1e-5, 1e-6, 1e-7, 1e-8), (3e-3, 3e-4, 3e-5)
 DIRECTIONS = 3                   # random projections of a block in fast mode
+ROUNDING = 1e-10                 # of the whole gradient: what is larger than this is not zero
 LOCATE = 1000                    # a wrong block of at most so many entries is measured entry by entry for the message
 
 
@@ -49,6 +54,18 @@ def slopes(f, here, where):
         raise OnKink(f"{where} cannot be checked here: the point sits on a kink, every step down to 1e-8 crosses one; give an x away from it")
 
 
+def relative(analytic, numeric):
+    """max|analytic - numeric| / max|numeric|; nan counts as infinite."""
+    gap, own = np.abs(analytic - numeric).max(initial=0), np.abs(numeric).max(initial=0)
+    error = gap / own if own else 0.0 if gap == 0 else np.inf
+    return float(error) if error <= np.inf else np.inf
+
+
+def vanishes(analytic, numeric, whole):
+    """Whether a gradient is zero up to the rounding of the whole one that it is part of; a proof is still owed."""
+    return np.abs(analytic).max(initial=0) <= ROUNDING * whole and np.abs(analytic - numeric).max(initial=0) <= RTOL * whole
+
+
 def bent(f):
     """Whether f has a kink at t = 0 that no layer reports (so do layers that were not written here): its one-sided slopes stay apart
     however small the step. A central quotient alone would find the mean of the two and be content with it.
@@ -70,13 +87,15 @@ class Block:
     name      such as "gradient of W"
     analytic  its gradient, as the code under test has it
     value     value(offset) -> the function's flat output when the array moves by offset
-    unit      the array's own scale; steps are multiples of it
+    unit      steps are multiples of it
+    size      the array's own scale, if that may be more than `unit`
     """
 
     name: str
     analytic: np.ndarray
     value: Callable
     unit: float | np.ndarray = 1.0
+    size: float = 0.0
 
     def directions(self, slow, rng, number=DIRECTIONS):
         """Every entry alone (slow), or a few random directions."""
@@ -122,20 +141,21 @@ class Block:
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
     def idle(self, weights, rng):
-        """A proof that the true gradient is zero: the function stays what it is when the whole array moves far, as a bias before BatchNorm may."""
-        still = weights * self.value(np.zeros(self.analytic.shape))
-        for _ in range(3):
-            change = (weights * self.value(self.unit * rng.standard_normal(self.analytic.shape)) - still).sum()
+        """A proof that the true gradient is zero: the function stays what it is when the whole array moves by its own size and more,
+        as a bias before BatchNorm may. A dead ReLU wakes up."""
+        still, size = weights * self.value(np.zeros(self.analytic.shape)), np.maximum(self.unit, self.size)
+        for far in (1, 1, 1, 3, 10):
+            change = (weights * self.value(far * size * rng.standard_normal(self.analytic.shape)) - still).sum()
             if not abs(change) <= 1e-11 * max(np.abs(still).sum(), 1e-3):
                 return False
         return True
 
 
 def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number=DIRECTIONS, reported=False):
-    """max_error of all blocks, and notes; raises GradientError if a block is wrong, OnKink if no quotient is valid.
+    """max_error of all blocks, and notes; raises GradientError if a block is wrong, OnKink if no quotient is valid, AllZero if a block is dead.
 
-    Each block is judged under its own scale, max|analytic - numeric| / max|numeric|; only a block whose gradient is proved to be zero
-    (`Block.idle`) is judged under the scale of the whole gradient, and noted. `reported` says that all layers report their kinks.
+    Each block is judged under its own scale; only a block whose gradient is proved to be zero (`Block.idle`) is judged under the scale
+    of the whole gradient, and noted. `reported` says that all layers report their kinks.
     """
     if not blocks:
         return 0.0, []
@@ -149,13 +169,15 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
     whole = max((np.abs(numeric).max(initial=0) for _, _, numeric in measured), default=0)
     worst, notes = 0.0, []
     for block, analytic, numeric in measured:
-        gap, own = np.abs(analytic - numeric).max(initial=0), np.abs(numeric).max(initial=0)
-        error = 0.0 if gap == 0 else gap / own if own else float("inf")
-        if not error <= RTOL and gap <= 1e-6 * whole and np.abs(analytic).max() <= 1e-10 * whole and block.idle(weights, rng):
+        error, dead = relative(analytic, numeric), not (analytic.any() or numeric.any())
+        if (dead or not error <= RTOL) and vanishes(analytic, numeric, whole) and block.idle(weights, rng):
             notes.append(f"{block.name} is zero: the function does not depend on it")
-            error = gap / whole
+            error = np.abs(analytic - numeric).max(initial=0) / whole if whole else 0.0
+        elif dead:
+            raise AllZero(f"{subject}: {block.name} cannot be checked here: it is zero at this point, the difference quotients too, though the "
+                          f"function depends on it (units are dead); nothing was compared. Give an x where it is not\n  reproduce:  {reproduce}")
         if not error <= RTOL:
-            raise _wrong(block, analytic, numeric, own, whole, weights, here, subject, reproduce, slow, batch, error)
+            raise _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error)
         if not reported and block.bent(weights, rng.standard_normal(block.analytic.shape)):
             raise OnKink(_sits(f"{subject}: {block.name}", reproduce))
         worst = max(worst, error)
@@ -167,15 +189,14 @@ def _sits(where, reproduce):
             f"  reproduce:  {reproduce}")
 
 
-def _wrong(block, analytic, numeric, own, whole, weights, here, subject, reproduce, slow, batch, error):
+def _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error):
     """The GradientError of a block, located entry by entry, unless the point turns out to sit on a kink that nobody reported."""
     where, shape = f"{subject}: {block.name}", block.analytic.shape
     if not slow and block.analytic.size > LOCATE:
         return failure(f"{where} is wrong: along random directions analytic {analytic}, numeric {numeric}\n  reproduce:  {reproduce}", error)
     if not slow:
         analytic, numeric = block.measure(weights, here, list(block.directions(True, None)), subject, refine=False)
-        own = np.abs(numeric).max()
-    wrong = ~(np.abs(analytic - numeric) <= 10 * RTOL * (own or 1.0))         # of the unrefined quotients
+    wrong = ~(np.abs(analytic - numeric) <= 10 * RTOL * (np.abs(numeric).max() or 1.0))         # of the unrefined quotients
     if not wrong.any():
         wrong = np.abs(analytic - numeric) >= np.abs(analytic - numeric).max()
     for i in np.flatnonzero(wrong)[:3]:
@@ -193,35 +214,35 @@ def compare_outputs(named, numeric_along, subject, reproduce, batch):
     named            {name: analytic array}, every entry of which is compared
     numeric_along    f(t) -> the outputs' flat vector, in the same order
 
-    Each output is judged under its own scale, but not under less than a thousandth of the largest, which costs no strictness: what should
-    be zero may then be off by a billionth of the whole.
+    Each output is judged under its own scale; only one that is proved to stay where it is (`_stays`) is judged under that of them all.
+    Two zeros agree here (f'' of ReLU): that the point is not a dead one is for the checks of the gradients themselves.
     """
-    sizes = np.cumsum([array.size for array in named.values()])[:-1]
-    analytic = np.concatenate([np.ravel(array) for array in named.values()]) if named else np.zeros(0)
-    if not analytic.size:
+    if not named:
         return 0.0
+    analytic = [np.ravel(array) for array in named.values()]
+    parts = lambda outputs: np.split(outputs, np.cumsum([array.size for array in analytic])[:-1])
     _, here = watched(numeric_along, 0.0)
-    best, numeric = float("inf"), None
-
-    def judge(numeric):
-        whole = max(np.abs(numeric).max(), ATOL)
-        parts = [np.abs(part) for part in np.split(analytic - numeric, sizes)]
-        scales = [max(np.abs(part).max(initial=0), 1e-3 * whole) for part in np.split(numeric, sizes)]
-        return parts, scales, max(part.max(initial=0) / scale for part, scale in zip(parts, scales))
-
+    best = [(np.inf, None)] * len(analytic)
     for estimate in slopes(numeric_along, here, f"{subject}: {', '.join(named)}"):
-        error = judge(estimate)[2]
-        if numeric is None or error < best:
-            best, numeric = error, estimate
-        if best <= ENOUGH:
+        tried = [(relative(a, n), n) for a, n in zip(analytic, parts(estimate))]
+        best = [new if old[1] is None or new[0] < old[0] else old for old, new in zip(best, tried)]
+        if max(error for error, _ in best) <= ENOUGH:
             break
-    if best <= RTOL:
-        return float(best)
-    parts, scales, _ = judge(numeric)
-    for (name, array), part, gap, scale in zip(named.items(), np.split(numeric, sizes), parts, scales):
-        wrong = ~(gap <= RTOL * scale)
-        if wrong.any():
+    whole, worst = max(np.abs(numeric).max(initial=0) for _, numeric in best), 0.0
+    for i, (name, a, (error, n)) in enumerate(zip(named, analytic, best)):
+        gap = np.abs(a - n)
+        if not error <= RTOL and vanishes(a, n, whole) and _stays(lambda t, i=i: parts(numeric_along(t))[i], numeric_along):
+            error = gap.max() / whole
+        if not error <= RTOL:
             if bent(numeric_along):
                 raise OnKink(_sits(f"{subject}: {name}", reproduce))
-            shape = np.shape(array)
-            raise failure(explain(f"{subject}: {name}", np.asarray(array), part.reshape(shape), wrong.reshape(shape), batch, reproduce), float(best))
+            shape, wrong = np.shape(named[name]), ~(gap <= RTOL * np.abs(n).max())
+            raise failure(explain(f"{subject}: {name}", a.reshape(shape), n.reshape(shape), wrong.reshape(shape), batch, reproduce), error)
+        worst = max(worst, error)
+    return float(worst)
+
+
+def _stays(part, outputs):
+    """A proof that one of the outputs has the tangent zero: it is the same far away."""
+    size = max(np.abs(outputs(t)).max() for t in (-1.0, 0.0, 1.0))
+    return all(np.abs(part(t) - part(0.0)).max() <= 1e-11 * size for t in (-1.0, 1.0))

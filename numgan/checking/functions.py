@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..randomness import stream
-from .arrays import leaves
+from .arrays import leaves, shifted
 from .differences import Block, compare
+from .points import scale_of
 from .report import Report, failure
 
 
@@ -19,8 +20,8 @@ def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
     slow   every entry; False: a few random projections, for large x
     """
     subject = name or getattr(f, "__name__", "f").replace("<lambda>", "f")
-    rng, inputs = stream(seed, "gradcheck"), [array for _, array in leaves(x)]
-    for array in inputs:
+    rng, inputs = stream(seed, "gradcheck"), dict(leaves(x))
+    for array in inputs.values():
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             raise TypeError(f"gradcheck: expected x as float64 arrays, got {getattr(array, 'dtype', type(array).__name__)}; "
                             "a difference quotient in float32 has two digits")
@@ -29,19 +30,14 @@ def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
         raise ValueError(f"gradcheck: {subject} returns an array of shape {y.shape}; give df as a backward pass, df(dy) -> gradient")
     weights = rng.standard_normal(y.shape) if callable(df) else np.ones(())
     gradient = df(weights) if callable(df) else df
-    gradients = [np.asarray(array, np.float64) for array in (gradient if isinstance(gradient, tuple) else (gradient,))]
-    if [array.shape for array in gradients] != [array.shape for array in inputs]:
-        raise failure(f"{subject}: expected gradients of shape {[a.shape for a in inputs]}, got {[a.shape for a in gradients]}")
-
-    def block(i):
-        def value(offset):
-            moved = [array + offset if j == i else array for j, array in enumerate(inputs)]
-            return np.ravel(f(tuple(moved) if isinstance(x, tuple) else moved[0]))
-
-        return Block("gradient of x" + (f"[{i}]" if isinstance(x, tuple) else ""), gradients[i], value)
-
-    error, notes = compare([block(i) for i in range(len(inputs)) if inputs[i].size], np.ravel(weights), subject,
-                           f"numgan.gradcheck({subject}, x, df, seed={seed})", rng, slow, len(inputs[0]) if inputs and inputs[0].ndim else 1)
+    gradients = {path: np.asarray(array, np.float64) for path, array in leaves(gradient)}
+    expected, got = ({path: array.shape for path, array in arrays.items()} for arrays in (inputs, gradients))
+    if expected != got:
+        raise failure(f"{subject}: expected gradients of shape {[*expected.values()]}, got {[*got.values()]}")
+    blocks = [Block(f"gradient of x{path}", gradients[path], lambda offset, path=path: np.ravel(f(shifted(x, path, offset))), size=scale_of(array))
+              for path, array in inputs.items() if array.size]
+    batch = next((len(array) for array in inputs.values() if array.ndim), 1)
+    error, notes = compare(blocks, np.ravel(weights), subject, f"numgan.gradcheck({subject}, x, df, seed={seed})", rng, slow, batch)
     report = Report(subject)
     report.add("gradient", error, "; ".join(notes))
     return report

@@ -13,12 +13,10 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..layers import Layer
-from .arrays import copied, flat, leaves, mapped, moved, normal, real, same
+from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same, shifted
 from .differences import Block, compare, compare_outputs
-from .points import Point, scale_of
-from .report import OnKink, Report, failure
-
-TRIES = 8                        # points drawn before a kink is called a failure
+from .points import Point, at_points, scale_of
+from .report import AllZero, Report, failure, tidy
 
 
 def check_layer(layer, x=None, *, p=None, run=None, batch=3, slow=True, seed=0, tangents="if given"):
@@ -33,39 +31,27 @@ def check_layer(layer, x=None, *, p=None, run=None, batch=3, slow=True, seed=0, 
     tangents   "if given", or True to demand the tangent passes, or False to leave them out
     """
     make = lambda attempt: Point(layer, x, p, run, batch, seed, attempt)
-    return at_points(make, lambda point: _check(point, slow, tangents), tidy=False)
+    return at_points(make, lambda point: _check(point, slow, tangents))
 
 
-def at_points(make, check, tidy=True):
-    """The result of a check at the first of the points make(0), make(1), ... that is away from kinks; as (max_error, note) if tidy."""
-    for attempt in range(TRIES):
-        point = make(attempt)
-        try:
-            return _result(check(point)) if tidy else check(point)
-        except OnKink as error:
-            if not point.fresh:
-                raise
-            last = error
-    raise OnKink(f"{point.subject}: none of {TRIES} random points is away from kinks; {last}")
+def outcome(make, check, **settings):
+    """(max_error or None, note) of one check, at the first point that will do."""
+    return tidy(at_points(make, partial(check, **settings)))
 
 
 def _check(point, slow, tangents):
     report = Report(point.subject)
     for check in FIRST_ORDER:
-        report.add(name(check), *_result(check(point, slow) if check in SLOW else check(point)))
+        report.add(title(check), *tidy(check(point, slow) if check in SLOW else check(point)))
     if tangents == "if given" and not point.layer.has_tangents:
         report.add("tangent passes", None, "not given")
     elif tangents:
         for check in SECOND_ORDER:
-            report.add(name(check), *_result(check(point)))
+            report.add(title(check), *tidy(check(point)))
     return report
 
 
-def _result(result):
-    return result if isinstance(result, tuple) else (result, "")
-
-
-def name(check):
+def title(check):
     """A check's name as reports and tests show it."""
     return check.__name__.replace("_", " ")
 
@@ -129,22 +115,13 @@ def _other(point):
 
 def dx(point, slow=True):
     """The gradient of the input against difference quotients."""
-    given = dict(leaves(point.gradients[0] if isinstance(point.gradients[0], tuple) or not isinstance(point.x, tuple) else (None,) * len(point.x)))
     blocks = []
-    for path, array in leaves(point.x):
+    for (path, array), (_, d) in zip(leaves(point.x), leaves(filled(point.gradients[0], point.x))):
         if real(array):
-            d = given.get(path)
-            blocks.append(Block(f"gradient of x{path}", np.zeros(array.shape) if d is None else np.asarray(d, np.float64),
-                                lambda offset, path=path: flat(point.forward(_with(point.x, path, offset))[0])))
+            blocks.append(Block(f"gradient of x{path}", np.asarray(d, np.float64),
+                                lambda offset, path=path: flat(point.forward(shifted(point.x, path, offset))[0]), size=scale_of(array)))
     error, notes = compare(blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch)
     return error, "; ".join(notes) if blocks else "x is integer"
-
-
-def _with(x, path, offset, here=""):
-    """x with `offset` added to the array at `path`."""
-    if isinstance(x, tuple):
-        return tuple(_with(part, path, offset, f"{here}[{i}]") for i, part in enumerate(x))
-    return x + offset if here == path else x
 
 
 def parameters(point, slow=True):
@@ -222,11 +199,21 @@ def dot_test(point):
     _formed(point, ty)
     forwards = flat(point.dy) * flat(ty, like=point.y)
     backwards = np.concatenate([flat(dx, like=point.x) * flat(point.tx), point.vector(dp).vector * point.tp.vector])
-    error = abs(forwards.sum() - backwards.sum()) / max(np.abs(forwards).sum(), np.abs(backwards).sum(), 1e-8)
+    scale = max(np.abs(forwards).sum(), np.abs(backwards).sum())
+    if scale == 0 and _moves(point):
+        raise AllZero(f"{point.subject}: the dot test shows nothing here: y does not move along any direction at this point, though it depends on "
+                      f"them (units are dead); give another x\n  reproduce:  {point.reproduce}")
+    error = abs(forwards.sum() - backwards.sum()) / (scale or 1.0)
     if not error <= 1e-12:
         raise failure(f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = {backwards.sum():.9g}; "
                       f"tangent_forward and backward are not transposes of each other\n  reproduce:  {point.reproduce}", error)
     return error
+
+
+def _moves(point):
+    """Whether y changes anywhere along the directions of this point."""
+    far = [point.at(t, tx, tp)[0] for t in (-10, -1, 1, 10) for tx, tp in ((point.tx, None), (None, point.tp))]
+    return not all(same(flat(point.y), flat(y)) for y in far)
 
 
 def _directions(point):
@@ -246,7 +233,7 @@ def tangent_forward(point):
         if label == "nothing":
             continue
         _formed(point, ty)
-        named = {f"ty{path} along {label}": t for path, t in leaves(_zeros(ty, point.y)) if real(t)}
+        named = {f"ty{path} along {label}": t for path, t in leaves(filled(ty, point.y)) if real(t)}
         worst = max(worst, compare_outputs(named, partial(_y_along, point, tx, tp), point.subject, point.reproduce, point.batch))
     return worst
 
@@ -263,10 +250,6 @@ def _y_along(point, tx, tp, t):
     return flat(point.at(t, tx, tp)[0])
 
 
-def _zeros(x, like):
-    return mapped(lambda known, given: np.zeros_like(known) if given is None and known is not None and real(known) else given, like, x)
-
-
 def tangent_backward(point):
     """tdx and tdp against difference quotients of backward, for every combination of tangents; and dx as backward has it."""
     layer, worst = point.layer, 0.0
@@ -281,7 +264,7 @@ def tangent_backward(point):
             raise failure(f"{point.subject}: tangent_backward's dx differs from backward's")
         point.input_gradient(tdx, "tangent_backward")
         tdp = point.vector(tdp, "tangent_backward")
-        named = {f"tdx{path} along {label}": t for path, t in leaves(_zeros(tdx, point.x)) if real(t)}
+        named = {f"tdx{path} along {label}": t for path, t in leaves(filled(tdx, point.x)) if real(t)}
         named |= {f"tangent of the gradient of {name} along {label}": tdp[name] for name in tdp}
         worst = max(worst, compare_outputs(named, partial(_gradients_along, point, tx, tp, tdy), point.subject, point.reproduce, point.batch))
     return worst

@@ -1,13 +1,14 @@
 """check_loss: a loss's derivative and its tangent, for adversarial losses (two logits) and for losses over a pair (y, target)."""
 
+from functools import partial
+
 import numpy as np
 
 from ..losses import AdversarialLoss, SoftmaxCrossEntropy
 from ..randomness import stream
 from .differences import Block, compare, compare_outputs
-from .report import OnKink, Report
-
-TRIES = 8
+from .points import at_points
+from .report import Report
 
 
 def check_loss(loss, target=None, *, slow=True, seed=0):
@@ -18,16 +19,11 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
     """
     report = Report(repr(loss))
     for label, draw, derivative, tangent in _curves(loss, target):
-        for attempt in range(TRIES):
-            rng = stream(seed, "check loss", label, attempt)
-            try:
-                report.add(f"{label}derivative", _derivative(loss, draw(rng), derivative, rng, slow, seed))
-                if tangent:
-                    report.add(f"{label}tangent", _tangent(loss, draw(rng), derivative, tangent, rng, seed))
-                break
-            except OnKink:
-                if attempt == TRIES - 1:
-                    raise
+        logits = lambda attempt: draw(stream(seed, "check loss", label, "logits", attempt))
+        rng = partial(stream, seed, "check loss", label)
+        report.add(f"{label}derivative", *at_points(logits, lambda at: _derivative(loss, at, derivative, rng("directions"), slow, seed)))
+        if tangent:
+            report.add(f"{label}tangent", at_points(logits, lambda at: _tangent(loss, at, derivative, tangent, rng("directions"), seed)))
     return report
 
 
@@ -50,7 +46,8 @@ def _derivative(loss, at, derivative, rng, slow, seed):
     blocks = [Block(f"derivative for input {i}", np.asarray(gradient),
                     lambda offset, i=i: np.array([derivative(*(a + offset if i == j else a for j, a in enumerate(at)))[0]]))
               for i, gradient in enumerate(gradients)]
-    return compare(blocks, np.ones(1), repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", rng, slow, len(at[0]))[0]
+    error, notes = compare(blocks, np.ones(1), repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", rng, slow, len(at[0]))
+    return error, "; ".join(notes)
 
 
 def _tangent(loss, at, derivative, tangent, rng, seed):

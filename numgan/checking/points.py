@@ -7,7 +7,9 @@ import numpy as np
 from ..layers import Layer, Run
 from ..randomness import stream
 from .arrays import copied, flat, leaves, moved, normal, real
-from .report import failure
+from .report import BadPoint, failure
+
+TRIES = 8                        # points drawn before that is called a failure
 
 
 def spread(p, rng):
@@ -31,6 +33,26 @@ def scale_of(array):
 
 def is_shape(x):
     return isinstance(x, tuple) and all(isinstance(n, (int, np.integer)) for n in x)
+
+
+def drawn(x):
+    """Whether any part of what was given for x is left to be drawn: a shape, or nothing at all."""
+    return x is None or is_shape(x) or isinstance(x, tuple) and any(map(drawn, x))
+
+
+def at_points(make, check):
+    """check(point) at the first of the points make(0), make(1), ... where there is something to see (no kink, nothing dead); BadPoint if
+    none of TRIES is such a point, or if this one was given (its `fresh` is False) and not drawn.
+    """
+    for attempt in range(TRIES):
+        point = make(attempt)
+        try:
+            return check(point)
+        except BadPoint as error:
+            if not getattr(point, "fresh", True):
+                raise
+            last = error
+    raise type(last)(f"none of {TRIES} random points will do: {last}")
 
 
 class Point:
@@ -88,8 +110,8 @@ class Point:
 
     @property
     def fresh(self):
-        """Whether another x may be drawn when this one sits on a kink."""
-        return self.given is None or is_shape(self.given) or isinstance(self.given, tuple)
+        """Whether another x may be drawn when this one will not do."""
+        return drawn(self.given)
 
     @property
     def reproduce(self):

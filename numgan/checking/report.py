@@ -5,8 +5,16 @@ from dataclasses import dataclass, field
 from ..errors import GradientError
 
 
-class OnKink(GradientError):
-    """No difference quotient is valid at this point; the checks draw another, and fail if that does not help either."""
+class BadPoint(GradientError):
+    """This point shows nothing, right or wrong; the checks draw another, and fail if that does not help either (`points.at_points`)."""
+
+
+class OnKink(BadPoint):
+    """No difference quotient is valid here."""
+
+
+class AllZero(BadPoint):
+    """A gradient is zero here, the true one too, though the function depends on the array: units are dead, and nothing was compared."""
 
 
 def failure(message, max_error=float("inf")):
@@ -14,6 +22,11 @@ def failure(message, max_error=float("inf")):
     error = GradientError(message)
     error.max_error = max_error
     return error
+
+
+def tidy(result):
+    """(max_error or None, note) of what a check returns: that, or the first alone."""
+    return result if isinstance(result, tuple) else (result, "")
 
 
 @dataclass

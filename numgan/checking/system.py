@@ -14,10 +14,8 @@ from ..randomness import stream
 from ..systems.system import Batch
 from .arrays import copied, same
 from .differences import Block, compare
-from .points import scale_of, spread
-from .report import OnKink, Report, failure
-
-TRIES = 8
+from .points import at_points, scale_of, spread
+from .report import Report, failure
 
 
 def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, name=None):
@@ -33,23 +31,21 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
     for objective in system.objectives():
         error, note = check_objective(system, objective, slow, seed, real, fake, whole, report.subject)
         report.add(f"gradient of {objective}", error, note)
-    for check in CONTRACT:
-        report.add(check.__name__.replace("_", " "), None, check(SystemPoint(system, seed, real, fake, subject=report.subject)) or "")
+    check_contract(report, system, seed, real, fake)
     return report
 
 
-def check_contract(system, seed=0, subject="system"):
-    """All that is not a number, at one point: (None, note)."""
+def check_contract(report, system, seed=0, real=5, fake=3):
+    """Add to a report all that is not a number."""
     for check in CONTRACT:
-        check(SystemPoint(system, seed, subject=subject))
-    return None, ""
+        report.add(check.__name__.replace("_", " "), None, check(SystemPoint(system, seed, real, fake, subject=report.subject)) or "")
 
 
 class SystemPoint:
     """A system with random parameters and a random batch, float64, constants as in the middle of its training."""
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
-        self.system, self.seed, self.subject = system.at(system.steps // 2), seed, subject
+        self.system, self.seed, self.attempt, self.subject = system.at(system.steps // 2), seed, attempt, subject
         rng = partial(stream, seed, "check system", attempt)
         self.params = {name: spread(p, rng(name)) for name, p in system.init(seed, np.float64).items()}
         low, high = system.pixels
@@ -62,23 +58,17 @@ class SystemPoint:
 
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
-    """(max_error, note) of one objective's gradients; points are drawn anew while no step avoids all kinks, then it fails."""
-    for attempt in range(TRIES):
-        point = SystemPoint(system, seed, real, fake, attempt, subject)
-        try:
-            return _objective(point, objective, slow, whole, attempt)
-        except OnKink as error:
-            last = error
-    raise OnKink(f"{subject}.{objective}: none of {TRIES} random points is away from kinks; {last}")
+    """(max_error, note) of one objective's gradients."""
+    return at_points(lambda attempt: SystemPoint(system, seed, real, fake, attempt, subject), partial(_objective, objective, slow, whole))
 
 
-def _objective(point, objective, slow, whole, attempt):
+def _objective(objective, slow, whole, point):
     worst, notes = 0.0, []
     for owner, gradient in point.run(objective).gradients.items():
         if gradient.vector.shape != point.params[owner].vector.shape:
             raise failure(f"{point.subject}.{objective}: expected a gradient of {owner} with {point.params[owner].vector.size} entries, "
                           f"got {gradient.vector.shape}")
-        rng = stream(point.seed, "directions", attempt, owner)
+        rng = stream(point.seed, "directions", point.attempt, owner)
         error, found = compare(_blocks(point, objective, owner, gradient, whole), np.ones(1), f"{point.subject}.{objective}",
                                f"numgan.check_system(system, seed={point.seed})", rng, slow, len(point.batch.x), 1 if whole else 2, reported=True)
         worst, notes = max(worst, error), notes + found

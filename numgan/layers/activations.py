@@ -8,7 +8,7 @@
 
 import numpy as np
 
-from .base import Layer, LinearMap, add, expect, kink, positive
+from .base import Layer, LinearMap, add, expect, expect_floats, kink, positive
 
 
 class Elementwise(Layer):
@@ -17,6 +17,7 @@ class Elementwise(Layer):
     dd = None
 
     def forward(self, p, x, run):
+        expect_floats(self, x)
         y = self.f(x)
         return y, (x, y)
 

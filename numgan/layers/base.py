@@ -101,6 +101,8 @@ class Layer:
 
     def init(self, rng=0, dtype=np.float32):
         """Fresh Parameters; `rng` is a numpy Generator or a seed. The draws are made in float64, so both dtypes start at one point."""
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"init: expected dtype float32 or float64, got {np.dtype(dtype)}")
         rng = np.random.default_rng(rng)
         p = Parameters(np.zeros(self.layout.size, dtype), self.layout)
         done = set()
@@ -142,6 +144,8 @@ class LinearMap(Layer):
         return self.apply(tx, None)[0]
 
     def forward(self, p, x, run):
+        if not isinstance(x, tuple):
+            expect_floats(self, x)
         return self.apply(x, run)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
@@ -159,6 +163,13 @@ def add(*terms):
     """The sum of the terms that are not None, or None: a tangent of None is exactly zero."""
     terms = [term for term in terms if term is not None]
     return sum(terms[1:], terms[0]) if terms else None
+
+
+def expect_floats(layer, x):
+    """Raise TypeError unless x is an array of floating-point numbers: integers would round every constant of a layer to 0 or 1."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        raise TypeError(f"{layer!r}: expected x as a float32 or float64 array, got {getattr(x, 'dtype', type(x).__name__)}; "
+                        "convert it with np.asarray(x, np.float32)")
 
 
 def pair(value, name):

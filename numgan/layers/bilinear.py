@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..initializers import fans, he
-from .base import Layer, add, brief, expect, pair, positive
+from .base import Layer, add, brief, expect, expect_floats, pair, positive
 
 
 class Bilinear(Layer):
@@ -33,6 +33,7 @@ class Bilinear(Layer):
         return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
 
     def forward(self, p, x, run):
+        expect_floats(self, x)
         self.check(x)
         W = p["W"]
         return self.product(x, W, p["b"] if self.bias else None), (x, W)

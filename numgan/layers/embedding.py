@@ -28,7 +28,8 @@ class Embedding(Layer):
         return 0
 
     def forward(self, p, x, run):
-        expect(self, np.issubdtype(getattr(x, "dtype", None), np.integer), "as an array of integer labels", getattr(x, "dtype", type(x).__name__))
+        integers = np.issubdtype(getattr(x, "dtype", None), np.integer)
+        expect(self, integers, "as an array of integer labels", str(getattr(x, "dtype", type(x).__name__)))
         expect(self, x.size == 0 or 0 <= x.min() <= x.max() < self.classes, f"with labels 0..{self.classes - 1}",
                f"labels {x.min() if x.size else ''}..{x.max() if x.size else ''}")
         return p["W"][x], x

@@ -13,7 +13,7 @@ Its derivative is one operator, P(d) = r (d - mean d - xhat mean(d xhat)), which
 import numpy as np
 
 from ..initializers import constant
-from .base import Layer, Run, add, expect, positive
+from .base import Layer, Run, add, expect, expect_floats, positive
 
 
 class Normalization(Layer):
@@ -53,6 +53,7 @@ class Normalization(Layer):
         return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), True
 
     def forward(self, p, x, run):
+        expect_floats(self, x)
         self._check(x)
         mean, variance, live = self._statistics(x, run)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))

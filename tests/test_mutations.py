@@ -1,0 +1,174 @@
+"""Every derivative of the library, broken: negated, doubled or dropped in one place, it must be called wrong.
+
+Passes of layers, adjoints of optimisers, curves of losses, gradients of objectives: so no sign anywhere is unguarded. Bugs that have a
+story are in test_bugzoo.py.
+"""
+
+import copy
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from numgan import build, check_layer, check_loss, check_optimizer
+from numgan.checking import differences
+from numgan.checking.cases import LAYERS, LOSSES, OPTIMIZERS, Case
+from numgan.checking.layer import dx, outcome, parameters, tangent_backward, tangent_forward
+from numgan.checking.system import SystemPoint, check_objective
+from numgan.errors import GradientError
+from numgan.layers import Dense
+from numgan.losses import AdversarialLoss, Curve, PairLoss, softmax_cross_entropy
+from numgan.systems import SYSTEMS
+
+MUTATIONS = {"negated": lambda a: -a, "doubled": lambda a: 2 * a, "dropped": np.zeros_like}
+CATCHER = {"dx": dx, "dp": parameters, "ty": tangent_forward, "tdx": tangent_backward, "tdp": tangent_backward}
+RESULTS = {"backward": ("dx", "dp"), "tangent_forward": ("ty", None), "tangent_backward": (None, "tdx", "tdp")}
+
+
+def _change(result, place, change):
+    """`result`, a tuple of arrays or a mapping of them, changed at one place; None stays."""
+    if isinstance(result, tuple):
+        return tuple(_change(part, place[1:], change) if i == place[0] else part for i, part in enumerate(result))
+    if hasattr(result, "keys"):
+        parts = {key: change(result[key]) if key == place[0] and result[key] is not None else result[key] for key in result}
+        return result.like(np.concatenate([parts[key].ravel() for key in result])) if hasattr(result, "like") else parts
+    return None if result is None else change(result)
+
+
+def _places(result, place=()):
+    """Where _change can change something that is not zero."""
+    if isinstance(result, tuple):
+        return [found for i, part in enumerate(result) for found in _places(part, (*place, i))]
+    if hasattr(result, "keys"):
+        return [(*place, key) for key in result if result[key] is not None and np.any(result[key])]
+    return [place] if result is not None and np.any(result) else []
+
+
+def _broken(layer, method, index, place, change):
+    """A copy of the layer, one result of one of its passes changed."""
+    copied, original = copy.copy(layer), getattr(layer, method)
+
+    def method_with_a_bug(*arguments, **settings):
+        results = list(original(*arguments, **settings))
+        results[index] = _change(results[index], place, change)
+        return tuple(results)
+
+    setattr(copied, method, method_with_a_bug)
+    return copied
+
+
+# ---------------------------------------------------------------------------------------------------- layers
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.title)
+def test_every_result_of_every_pass_is_checked(case, mutation):
+    layer, point, broken = case.layer, case.point(), 0
+    _, tcache = layer.tangent_forward(point.tx, point.cache, point.tp)
+    results = {"backward": point.gradients, "tangent_forward": layer.tangent_forward(point.tx, point.cache, point.tp),
+               "tangent_backward": layer.tangent_backward(point.dy, point.tdy, point.cache, tcache)}
+    for method, labels in RESULTS.items():
+        for index, label in enumerate(labels):
+            for place in _places(results[method][index]) if label else ():
+                bad = replace(case, layer=_broken(layer, method, index, place, MUTATIONS[mutation]), name=case.title)
+                with pytest.raises(GradientError):
+                    outcome(bad.point, CATCHER[label])
+                broken += 1
+    assert broken >= 2
+
+
+def test_a_single_wrong_entry_is_found_and_named():
+    layer = _broken(Dense(4, 3), "backward", 1, ("W",), lambda dW: dW + 1e-5 * (np.arange(dW.size) == 7).reshape(dW.shape))
+    with pytest.raises(GradientError, match=r"gradient of W is wrong in 1 of 12 entries; worst at \[2, 1\]"):
+        check_layer(layer, (4,))
+    assert check_layer(Case(Dense(4, 3)).layer, (4,)).max_error < 1e-9
+
+
+# ---------------------------------------------------------------------------------------------------- optimisers
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_every_result_of_every_adjoint_is_checked(optimizer):
+    state = {"step": 3} | {name: np.ones(4) for name in optimizer.moments}
+    p = np.linspace(0.1, 0.4, 4)
+    results = optimizer.adjoint(np.ones(4), None, optimizer.step(p, p, state)[2])
+    for index, place in [(i, place) for i, result in enumerate(results) for place in _places(result)]:
+        for change in MUTATIONS.values():
+            with pytest.raises(GradientError):
+                check_optimizer(_broken(optimizer, "adjoint", index, place, change))
+
+
+# ---------------------------------------------------------------------------------------------------- losses
+
+def _broken_losses(loss):
+    """(what is broken, the broken loss): every curve's f' and f'', also where they are constant zero."""
+    changes = MUTATIONS | {"invented": lambda a: a + 1}
+    curves = {field.name: getattr(loss, field.name) for field in fields(loss)} if isinstance(loss, (AdversarialLoss, PairLoss)) else {}
+    for name, curve in curves.items():
+        if isinstance(curve, Curve):
+            for part, (word, change) in ((part, change) for part in ("d", "dd") for change in changes.items()):
+                original, probe = getattr(curve, part), np.linspace(-2.5, 2.5, 6)
+                if not np.array_equal(change(original(probe)), original(probe)):
+                    bad = replace(curve, **{part: lambda x, f=original, change=change: change(f(x))})
+                    yield f"{name}.{part} {word}", replace(loss, **{name: bad})
+
+
+@pytest.mark.parametrize("loss", LOSSES[:-1], ids=repr)
+def test_every_derivative_of_every_curve_is_checked(loss):
+    found = list(_broken_losses(loss))
+    assert len(found) >= 5 * sum(isinstance(getattr(loss, field.name), Curve) for field in fields(loss))
+    for what, broken in found:
+        with pytest.raises(GradientError):
+            check_loss(broken)
+            pytest.fail(what)
+
+
+def test_every_derivative_of_the_cross_entropy_is_checked():
+    assert LOSSES[-1] is softmax_cross_entropy                    # the one loss that is no curve
+    for change in MUTATIONS.values():
+        class Broken(type(softmax_cross_entropy)):
+            def __call__(self, y, labels, change=change):
+                loss, dy = super().__call__(y, labels)
+                return loss, change(dy)
+
+        class BrokenTangent(type(softmax_cross_entropy)):
+            def tangent(self, y, ty, labels, change=change):
+                return change(super().tangent(y, ty, labels))
+
+        for broken in (Broken(), BrokenTangent()):
+            with pytest.raises(GradientError):
+                check_loss(broken)
+
+
+# ---------------------------------------------------------------------------------------------------- objectives
+
+def _broken_system(system, objective, owner, name, change):
+    """The same system; one parameter's gradient of one objective is changed."""
+
+    class Broken(type(system)):
+        def objectives(self):
+            healthy = super().objectives()
+
+            def with_a_bug(*arguments, **settings):
+                result = healthy[objective](*arguments, **settings)
+                gradient = result.gradients[owner].copy()
+                gradient[name][...] = change(gradient[name])
+                return replace(result, gradients=result.gradients | {owner: gradient})
+
+            return healthy | {objective: with_a_bug}
+
+    return Broken(**{field.name: getattr(system, field.name) for field in fields(system) if field.init})
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_gradient_of_every_objective_is_checked(name, mutation, monkeypatch):
+    monkeypatch.setattr(differences, "LOCATE", 0)               # the block is enough here, where in it takes a while
+    system, broken = build(name, "digits", 0.01), 0
+    for objective in system.objectives():
+        for owner, gradient in SystemPoint(system).run(objective).gradients.items():
+            alive = [path for path in gradient if np.abs(gradient[path]).max() > 1e-10 * np.abs(gradient.vector).max()]
+            assert len(alive) >= len(gradient) - 1                # the critic's last bias: its two terms cancel
+            for parameter in alive:
+                with pytest.raises(GradientError, match=f"gradient of {parameter} of {owner}"):
+                    check_objective(_broken_system(system, objective, owner, parameter, MUTATIONS[mutation]), objective)
+                broken += 1
+    assert broken >= 4

@@ -8,6 +8,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    os.environ.pop("PYTEST_ADDOPTS", None)                           # meant for this run, not for those that tests start
     os.environ["PYTHONSAFEPATH"] = "1"                               # processes that tests start import the installed package, not this folder
     backend = config.getoption("--backend")
     if backend:

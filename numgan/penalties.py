@@ -34,10 +34,10 @@ def on_input_gradient(penalty, D, phi, x, run=Run()):
                         "a penalty is on the gradient in real-valued samples")
     y, cache = D.forward(phi, x, run)
     one = np.ones_like(y)
-    g, _ = D.backward(one, cache, frozen=True)
+    g, dys = D.trail(one, cache)
     value, v = penalty(g)
     _, tcache = D.tangent_forward(v, cache)                                           # x moves along v ...
-    _, _, tdphi = D.tangent_backward(one, None, cache, tcache, need_dx=False)         # ... and grad_phi D moves so
+    _, _, tdphi = D.tangent_backward(dys, None, cache, tcache, need_dx=False)         # ... and grad_phi D moves so
     return value, tdphi
 
 

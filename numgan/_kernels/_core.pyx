@@ -7,8 +7,6 @@ elements, and of at most four dimensions.
 import os
 import threading
 
-import numpy as np
-
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
@@ -92,7 +90,8 @@ cdef bint describe(object array, ng_array *result) except -1:
 
 
 cdef int poll() noexcept with gil:
-    """Run Python's signal handlers, in the main thread; nonzero if one of them raised."""
+    """Run Python's signal handlers; nonzero if one of them raised. For the main thread: others have none, and at the interpreter's exit
+    a thread that asks for the GIL may never come back, while its helpers are at work."""
     return PyErr_CheckSignals()
 
 
@@ -108,7 +107,8 @@ def run(str kernel, arrays, shares, int threads, window=None, scalars=(), bint w
     cdef int number = _kernels[kernel], status
     cdef ptrdiff_t rows = shares[0], columns = shares[1]
     cdef bint wide = False
-    cdef poller asked = NULL if whole else <poller>poll
+    cdef bint may_handle = not whole and threading.get_ident() == threading.main_thread().ident
+    cdef poller asked = <poller>poll if may_handle else NULL
     memset(&call, 0, sizeof(call))
     for i, array in enumerate(arrays):
         if array is not None:

@@ -49,13 +49,15 @@ static void *take(int place)
 static size_t rounded(size_t bytes)
 {
     size_t step = 64;
-    while (step * 16 < bytes)
+    while (step < bytes / 16)
         step *= 2;
     return NG_CEIL(bytes, step) * step;
 }
 
 void *ng_block(size_t bytes)
 {
+    if (bytes > PTRDIFF_MAX)
+        return NULL;
     bytes = rounded(NG_MAX(bytes, 1));
     for (int place = places - 1; place >= 0; place--) /* the last one given back may still be in the cache */
         if (kept[place].bytes == bytes)
@@ -66,12 +68,12 @@ void *ng_block(size_t bytes)
 void ng_release(void *memory, size_t bytes)
 {
     bytes = rounded(NG_MAX(bytes, 1));
-    while (places && (places == PLACES || total + bytes > KEEP))
-        free(take(0));
     if (bytes > KEEP) {
         free(memory);
         return;
     }
+    while (places && (places == PLACES || total + bytes > KEEP))
+        free(take(0));
     kept[places].memory = memory;
     kept[places++].bytes = bytes;
     total += bytes;

@@ -9,7 +9,9 @@ static int NG(max_pool2d)(const ng_call *call, ng_share share)
     const ptrdiff_t H = x->size[1], W = x->size[2], C = x->size[3], HO = y->size[1], WO = y->size[2];
     ptrdiff_t begin, end;
     ng_split(y->size[0] * HO, 1, share.row, share.rows, &begin, &end);
-    for (ptrdiff_t line = begin; line < end; line++)
+    for (ptrdiff_t line = begin; line < end; line++) {
+        if (ng_interrupted())
+            return NG_INTERRUPTED;
         for (ptrdiff_t v = 0; v < WO; v++) {
             const ptrdiff_t top = line % HO * window.stride[0] - window.padding[0], left = v * window.stride[1] - window.padding[1];
             const T *image = (const T *)x->data + line / HO * H * W * C;
@@ -29,6 +31,7 @@ static int NG(max_pool2d)(const ng_call *call, ng_share share)
                     }
                 }
         }
+    }
     return 0;
 }
 
@@ -40,8 +43,11 @@ static int NG(max_pool2d_gradient)(const ng_call *call, ng_share share)
     const ptrdiff_t C = dy->size[3], pixels = dy->size[1] * dy->size[2], plane = dx->size[1] * dx->size[2] * C;
     ptrdiff_t begin, end;
     ng_split(dy->size[0], 1, share.row, share.rows, &begin, &end);
-    for (ptrdiff_t i = begin * pixels; i < end * pixels; i++)
+    for (ptrdiff_t i = begin * pixels; i < end * pixels; i++) {
+        if (i % 64 == 0 && ng_interrupted())
+            return NG_INTERRUPTED;
         for (ptrdiff_t c = 0; c < C; c++)
             ((T *)dx->data)[i / pixels * plane + ((const int64_t *)index->data)[i * C + c] * C + c] += ((const T *)dy->data)[i * C + c];
+    }
     return 0;
 }

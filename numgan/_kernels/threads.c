@@ -5,18 +5,65 @@
 #include <stdlib.h>
 #include <time.h>
 
+#ifdef _MSC_VER
+#define NG_LOCAL __declspec(thread)
+#else
+#define NG_LOCAL _Thread_local
+#endif
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
-#define NG_LOCAL _Thread_local
 #define NG_POSIX 1
-#else
-#define NG_LOCAL
+#else /* one thread works on a job, but several may each have their own */
 #define NG_POSIX 0
 #define atomic_int int
 #define atomic_ptrdiff_t ptrdiff_t
 #define atomic_fetch_add(p, n) ((*(p) += (n)) - (n))
+#define atomic_compare_exchange_strong(p, old, new) (*(p) == *(old) ? (*(p) = (new), 1) : 0)
 #endif
+
+/* ---- memory that a thread keeps */
+
+typedef struct {
+    void *memory[NG_SCRATCH_SLOTS];
+    size_t bytes[NG_SCRATCH_SLOTS];
+} scratch;
+
+static NG_LOCAL scratch own;
+
+static void release(void *ending)
+{
+    for (int slot = 0; slot < NG_SCRATCH_SLOTS; slot++)
+        free(((scratch *)ending)->memory[slot]);
+}
+
+#if NG_POSIX
+static pthread_key_t at_exit;
+static pthread_once_t made = PTHREAD_ONCE_INIT;
+
+static void make_key(void)
+{
+    pthread_key_create(&at_exit, release);
+}
+#endif
+
+void *ng_scratch(int slot, size_t bytes)
+{
+    if (bytes > own.bytes[slot]) {
+        free(own.memory[slot]);
+        own.memory[slot] = ng_pages(bytes);
+        own.bytes[slot] = own.memory[slot] ? bytes : 0;
+#if NG_POSIX
+        pthread_once(&made, make_key);
+        pthread_setspecific(at_exit, &own);
+#endif
+    }
+    return own.memory[slot];
+}
+
+/* ---- jobs */
 
 enum { MOST_HELPERS = 255 };
 static const int64_t POLL_NS = 20 * 1000 * 1000; /* from one look for Ctrl-C to the next */
@@ -26,7 +73,7 @@ typedef struct {
     const void *context;
     ptrdiff_t tasks;
     atomic_ptrdiff_t next; /* the next task to take */
-    atomic_int status;     /* of the first task that failed; the others then stop */
+    atomic_int status;     /* the first that is not 0; all tasks then stop */
     atomic_int active;     /* helpers at work */
     int seats;             /* helpers that may still join; under the pool's lock */
     int (*poll)(void);
@@ -47,26 +94,36 @@ static int64_t now(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+static void stop(job *j, int status)
+{
+    int none = 0;
+    atomic_compare_exchange_strong(&j->status, &none, status);
+}
+
 int ng_interrupted(void)
 {
     job *j = current;
     if (!j)
         return 0;
-    if (is_caller && j->poll) {
+    if (is_caller && j->poll && !j->status) { /* once it has raised, no other handler may run */
         const int64_t time = now();
         if (time - j->polled > POLL_NS) {
             j->polled = time;
             if (j->poll())
-                j->status = NG_INTERRUPTED;
+                stop(j, NG_INTERRUPTED);
         }
     }
     return j->status != 0;
 }
 
+/* Take tasks until none is left. A job within a job, from a signal handler that calls a kernel, leaves the outer one's scratch alone. */
 static void work(job *j, int caller)
 {
     job *before = current;
     const int before_caller = is_caller;
+    const scratch before_own = own;
+    if (before)
+        memset(&own, 0, sizeof(own));
     current = j, is_caller = caller;
     while (!ng_interrupted()) {
         const ptrdiff_t task = atomic_fetch_add(&j->next, 1);
@@ -74,9 +131,13 @@ static void work(job *j, int caller)
             break;
         const int status = j->body(j->context, task);
         if (status)
-            j->status = status;
+            stop(j, status);
     }
     current = before, is_caller = before_caller;
+    if (before) {
+        release(&own);
+        own = before_own;
+    }
 }
 
 #if NG_POSIX
@@ -145,14 +206,17 @@ static void after_fork(void)
     pool.taken = 0;
 }
 
-/* With the lock: start helpers until there are `wanted`, or no more can be had. */
+/* With the lock: start helpers until there are `wanted`, or no more can be had. They take no signals meant for the program's threads. */
 static void start_helpers(int wanted)
 {
     static int registered;
     pthread_attr_t detached;
     pthread_t thread;
+    sigset_t all, before;
     if (pool.helpers >= wanted)
         return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     if (!registered)
         registered = pthread_atfork(NULL, NULL, after_fork) == 0;
     pthread_attr_init(&detached);
@@ -160,6 +224,7 @@ static void start_helpers(int wanted)
     while (pool.helpers < wanted && registered && pthread_create(&thread, &detached, help, NULL) == 0)
         pool.helpers++;
     pthread_attr_destroy(&detached);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* Until the last helper has left; meanwhile Ctrl-C is still answered. */
@@ -167,6 +232,8 @@ static void wait_for_helpers(job *j)
 {
     for (int64_t end = now() + SPIN_NS; j->active && now() < end;)
         pause_briefly();
+    job *before = current;
+    const int before_caller = is_caller;
     current = j, is_caller = 1;
     pthread_mutex_lock(&pool.lock);
     while (j->active) {
@@ -181,7 +248,7 @@ static void wait_for_helpers(job *j)
         pthread_mutex_lock(&pool.lock);
     }
     pthread_mutex_unlock(&pool.lock);
-    current = NULL, is_caller = 0;
+    current = before, is_caller = before_caller;
 }
 
 int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads, int (*poll)(void))
@@ -222,42 +289,3 @@ int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdi
 }
 
 #endif
-
-/* ---- memory that a thread keeps */
-
-typedef struct {
-    void *memory[NG_SCRATCH_SLOTS];
-    size_t bytes[NG_SCRATCH_SLOTS];
-} scratch;
-
-static NG_LOCAL scratch own;
-
-#if NG_POSIX
-static pthread_key_t at_exit;
-static pthread_once_t made = PTHREAD_ONCE_INIT;
-
-static void release(void *ending)
-{
-    for (int slot = 0; slot < NG_SCRATCH_SLOTS; slot++)
-        free(((scratch *)ending)->memory[slot]);
-}
-
-static void make_key(void)
-{
-    pthread_key_create(&at_exit, release);
-}
-#endif
-
-void *ng_scratch(int slot, size_t bytes)
-{
-    if (bytes > own.bytes[slot]) {
-        free(own.memory[slot]);
-        own.memory[slot] = ng_pages(bytes);
-        own.bytes[slot] = own.memory[slot] ? bytes : 0;
-#if NG_POSIX
-        pthread_once(&made, make_key);
-        pthread_setspecific(at_exit, &own);
-#endif
-    }
-    return own.memory[slot];
-}

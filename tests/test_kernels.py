@@ -8,69 +8,21 @@ The tests ask for 8 and 32. float64 (u = 2^-53) is compared with an oracle that 
 """
 
 import inspect
-import multiprocessing
 import os
 import subprocess
 import sys
-import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import CONVOLUTIONS, DTYPES, LAYOUTS, POOLS, PRODUCTS, ROUNDING, convolution, layouts, normal
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
-DTYPES = [np.float32, np.float64]
-ROUNDING = {np.float32: 2.0**-24, np.float64: 2 * 2.0**-53}
-
 needs_compiled = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
-
-# M, K, N
-PRODUCTS = [(1, 1, 1), (0, 3, 5), (3, 0, 5), (3, 5, 0), (0, 0, 0), (1, 385, 1), (2, 3, 64), (13, 7, 17), (15, 383, 31), (29, 769, 33),
-            (157, 5, 3), (5, 11, 1601), (149, 401, 37)]
-# N, H, W, C, O, kernel, stride, padding
-CONVOLUTIONS = [
-    (1, 1, 1, 1, 1, (1, 1), (1, 1), (0, 0)),
-    (0, 5, 7, 3, 2, (3, 2), (1, 2), (1, 0)),      # empty batch
-    (2, 7, 11, 3, 5, (3, 2), (2, 3), (1, 0)),     # nothing equal to anything
-    (3, 13, 5, 2, 7, (2, 3), (5, 4), (0, 1)),     # stride > kernel: pixels no window sees
-    (1, 6, 9, 5, 3, (4, 4), (2, 2), (1, 1)),      # the layer DCGAN is made of, the last row not covered
-    (2, 3, 4, 11, 13, (5, 3), (1, 1), (4, 5)),    # padding larger than needed: windows of zeros
-    (2, 4, 5, 17, 19, (4, 5), (1, 1), (0, 0)),    # one output pixel
-    (2, 4, 5, 17, 19, (4, 5), (3, 2), (1, 1)),    # one output pixel and padding
-    (1, 37, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
-    (5, 9, 8, 131, 37, (3, 3), (1, 1), (1, 1)),   # k in several blocks
-    (7, 17, 19, 10, 41, (5, 4), (3, 2), (2, 1)),  # patches in several blocks
-]
-POOLS = [((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 3), (1, 0)), ((1, 5), (2, 1), (0, 2)), ((4, 3), (5, 4), (2, 1))]
-
-
-def normal(rng, dtype, *shape):
-    return rng.standard_normal(shape).astype(dtype)
-
-
-def layouts(x):
-    """The same values in every layout an array can have in memory."""
-    order = np.arange(x.ndim)[::-1]
-    spaced = np.zeros([2 * n for n in x.shape], x.dtype)
-    spaced[tuple(slice(None, None, 2) for _ in x.shape)] = x
-    misaligned = np.empty(x.nbytes + 1, np.uint8)[1:].view(x.dtype).reshape(x.shape)
-    misaligned[...] = x
-    readonly = x.copy()
-    readonly.flags.writeable = False
-    return {
-        "contiguous": x.copy(),
-        "transposed": np.ascontiguousarray(x.transpose(order)).transpose(order),
-        "reversed": np.flip(np.flip(x).copy()),
-        "spaced": spaced[tuple(slice(None, None, 2) for _ in x.shape)],
-        "misaligned": misaligned,
-        "readonly": readonly,
-    }
-
-
-LAYOUTS = sorted(layouts(np.zeros(1)))
 
 
 @pytest.fixture(autouse=True)
@@ -92,15 +44,6 @@ def check(name, got, arrays, *rest, bias=None, k=8):
     assert all(a.dtype == dtype and not np.may_share_memory(a, got) for a in arrays)
     worst = np.max(abs(got - expected) / np.maximum(scale, 1e-30), initial=0) / ROUNDING[dtype]
     assert worst <= k, f"{name}: an error of {worst:.3g} roundings, expected at most {k}"
-
-
-def convolution(case, dtype, seed=0, draw=normal):
-    """x, w, dy, bias of y, bias of dx and the window of a line of CONVOLUTIONS."""
-    n, h, v, c, o, kernel, stride, padding = case
-    rng = np.random.default_rng(seed)
-    size = reference.output_size((h, v), kernel, stride, padding)
-    x, w, dy = draw(rng, dtype, n, h, v, c), draw(rng, dtype, *kernel, c, o), draw(rng, dtype, n, *size, o)
-    return x, w, dy, draw(rng, dtype, o), draw(rng, dtype, c), (stride, padding)
 
 
 def check_convolution(case, dtype, seed=0, draw=normal, k=8):
@@ -334,135 +277,29 @@ def test_pool_is_exact(kernel, stride, padding, layout, dtype):
     np.testing.assert_array_equal(got, reference.max_pool2d_gradient(dy, index, (13, 11)))
 
 
-# --- threads -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def threads(monkeypatch):
-    """Give even small work to threads, and put their number back afterwards."""
-    before = compiled.num_threads()
-    monkeypatch.setattr(compiled, "_SMALL", 0)
-    yield compiled.set_num_threads
-    compiled.set_num_threads(before)
-
-
-def every_kernel(dtype, seed=0):
-    """The results of every kernel, as bytes."""
-    rng, results = np.random.default_rng(seed), []
-    a, b = normal(rng, dtype, 211, 487), normal(rng, dtype, 487, 139)
-    results += [compiled.matmul(a, b, b[0]), compiled.matmul(a[:3], b), compiled.matmul(b.T, a.T)]
-    for case in CONVOLUTIONS[1:]:
-        x, w, dy, o, c, window = convolution(case, dtype, seed)
-        results += [compiled.conv2d(x, w, *window, o), compiled.conv2d_input_gradient(dy, w, *window, x.shape[1:3], c),
-                    compiled.conv2d_weight_gradient(x, dy, w.shape[:2], *window)]
-    x = normal(rng, dtype, 3, 9, 8, 7)
-    y, index = compiled.max_pool2d(x, (3, 2), (2, 1), (1, 1))
-    results += [y, index, compiled.max_pool2d_gradient(y, index, (9, 8))]
-    return [r.tobytes() for r in results]
+others = [isa for isa in compiled._core.isas() if isa != compiled._core.isa()] if compiled else []
+HERE = Path(__file__).parent
 
 
 @needs_compiled
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_bits_do_not_depend_on_threads(threads, dtype):
-    threads(1)
-    alone = every_kernel(dtype)
-    for n in 2, 3, 4, 7:
-        threads(n)
-        assert every_kernel(dtype) == alone, f"{n} threads"
-
-
-@needs_compiled
-def test_bits_do_not_depend_on_the_split():
-    """Rows and columns cut anywhere: a product of a part is the part of the product."""
-    rng = np.random.default_rng(8)
-    a, b = normal(rng, np.float32, 61, 911), normal(rng, np.float32, 911, 83)
-    whole = compiled.matmul(a, b)
-    for m, n in (1, 1), (2, 5), (13, 16), (14, 33), (60, 82):
-        np.testing.assert_array_equal(compiled.matmul(a[:m], b[:, n:]), whole[:m, n:])
-        np.testing.assert_array_equal(compiled.matmul(a[m:], b[:, :n]), whole[m:, :n])
-
-
-@needs_compiled
-def test_calls_from_several_threads(threads):
-    threads(3)
-    expected, got = [every_kernel(np.float32, seed) for seed in range(6)], [None] * 6
-
-    def call(seed):
-        got[seed] = every_kernel(np.float32, seed)
-
-    callers = [threading.Thread(target=call, args=(seed,), daemon=True) for seed in range(6)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join(60)
-    assert got == expected
-
-
-@needs_compiled
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_fork_after_threads(threads):
-    threads(3)
-    expected = every_kernel(np.float32)
-    child = multiprocessing.get_context("fork").Process(target=lambda: os._exit(0 if every_kernel(np.float32) == expected else 3))
-    child.start()
-    child.join(60)
-    code = child.exitcode
-    if code is None:
-        child.kill()
-    assert code == 0
-    assert every_kernel(np.float32) == expected
-
-
-@needs_compiled
-@pytest.mark.parametrize("n", [0, -1, 1.5, "two", None, True])
-def test_number_of_threads_is_checked(n):
-    with pytest.raises(ValueError, match="set_num_threads: expected a number of threads, 1 or more, got"):
-        compiled.set_num_threads(n)
-
-
-def python(code, **environment):
-    return subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
-
-
-@needs_compiled
-def test_threads_at_exit():
-    """A kernel called when the interpreter shuts down, where threads cannot be started any more."""
-    run = python("""if True:
-        import atexit, numpy as np
-        from numgan._kernels import compiled
-        compiled._SMALL = 0
-        compiled.set_num_threads(3)
-        atexit.register(lambda: print(compiled.matmul(np.ones((90, 5)), np.ones((5, 80))).sum()))""")
-    assert run.stdout.strip() == "36000.0" and run.returncode == 0, run.stderr
-
-
-@needs_compiled
-@pytest.mark.parametrize("variable, value, message", [
-    ("NUMGAN_NUM_THREADS", "none", "NUMGAN_NUM_THREADS: expected a number of threads, 1 or more, got 'none'"),
-    ("NUMGAN_NUM_THREADS", "0", "NUMGAN_NUM_THREADS: expected a number of threads, 1 or more, got '0'"),
-    ("NUMGAN_ISA", "mmx", "ImportError: numgan: NUMGAN_ISA='mmx', but this processor offers baseline"),
-])
-def test_environment_is_checked(variable, value, message):
-    run = python("import numgan._kernels", **{variable: value})
-    assert run.returncode == 1 and message in run.stderr
-
-
-@needs_compiled
-def test_environment_is_heard():
-    run = python("from numgan._kernels import compiled; print(compiled.num_threads(), compiled._core.isa())",
-                 NUMGAN_NUM_THREADS="1", NUMGAN_ISA="baseline")
-    assert run.stdout.split() == ["1", "baseline"], run.stderr
-
-
-@needs_compiled
-@pytest.mark.parametrize("isa", [i for i in compiled._core.isas() if i != compiled._core.isa()] or ["baseline"] if compiled else ["baseline"])
+@pytest.mark.parametrize("isa", others or ["baseline"])
 def test_every_instruction_set(isa):
-    """The tests of shapes, layouts, special values and threads again, with every other instruction set of this processor."""
+    """The tests of shapes, layouts, special values, threads and fast convolutions again, with every other instruction set of this processor."""
+    files = [HERE / f"test_{name}.py" for name in ("kernels", "fast_convolutions", "threads")]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "ugly or worst or nan or bits or no_channels"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", "ugly or worst or nan or bits or no_channels or fast"],
         env={**os.environ, "NUMGAN_ISA": isa, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
+
+
+@needs_compiled
+@pytest.mark.parametrize("isa", compiled._core.isas() if compiled else ["baseline"])
+def test_random_shapes(isa):
+    """A sample of what `python benchmarks/accuracy.py` checks; a failure's last column is the command that repeats it."""
+    script = HERE.parent / "benchmarks" / "accuracy.py"
+    run = subprocess.run([sys.executable, script, "--isa", isa, "--shapes", "300"], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                         capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0 and run.stdout.startswith(f"{isa}: 300 shapes"), run.stdout + run.stderr
 
 
 # --- the interface -----------------------------------------------------------------------------------------------------

@@ -43,7 +43,11 @@ def _default_threads():
     """NUMGAN_NUM_THREADS, but no more than the processors this process may use."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("NUMGAN_NUM_THREADS")
-    return min(_positive(asked, "NUMGAN_NUM_THREADS") if asked else math.inf, affinity, _cgroup_quota())
+    try:
+        most = _positive(asked, "NUMGAN_NUM_THREADS") if asked else math.inf
+    except ValueError as error:
+        raise ValueError(f"{error}; set it to one or unset it") from None
+    return min(most, affinity, _cgroup_quota())
 
 
 _threads = _default_threads()

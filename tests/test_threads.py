@@ -290,8 +290,13 @@ def test_a_handler_may_return_or_call_kernels_and_the_result_is_right(threads, n
     a, b, c = normal(rng, np.float32, 1500, 1100), normal(rng, np.float32, 1100, 1300), normal(rng, np.float32, 300, 300)
     x, w = normal(rng, np.float32, 6, 48, 48, 96), normal(rng, np.float32, 3, 3, 96, 96)
     product, square, y = compiled.matmul(a, b), compiled.matmul(c, c), compiled.conv2d(x, w)
-    before = signal.signal(signal.SIGALRM, lambda number, frame: handled.append(np.array_equal(compiled.matmul(c, c), square)))
-    signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+
+    def handle(number, frame):
+        handled.append(np.array_equal(compiled.matmul(c, c), square))
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.005)
     try:
         end = time.monotonic() + 0.7
         while time.monotonic() < end:

@@ -6,6 +6,7 @@
 #define T float
 #include "gemm.h"
 #include "conv.h"
+#include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
 #include "peak.h"
@@ -14,6 +15,7 @@
 #define T double
 #include "gemm.h"
 #include "conv.h"
+#include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
 #include "peak.h"

@@ -2,7 +2,9 @@
  *
  *     gemm.h         the matrix product, whose header comment is the place to begin
  *     conv.h         three convolution kernels: the same product with other packing functions
- *     phase.h        how a strided convolution is transposed without multiplying zeros
+ *     toomcook.h     a tile of outputs with fewer multiplications
+ *     fast.h         the same three kernels made of such tiles
+ *     phase.h        how a strided convolution falls into phases and an output into tiles
  *     pool.h         max pooling
  *     peak.h         how fast this processor can multiply at all
  *     body.h         all of the above, once for float32 and once for float64, and their table

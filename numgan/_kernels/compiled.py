@@ -185,7 +185,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     dw = empty((*kernel, c, o), x.dtype)
     arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
     if _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        shares = math.prod(stride) * -(-c // 128), -(-o // 256)          # blocks that stay in the cache
+        shares = max(min(_threads, -(-c // 16)), -(-c * math.prod(stride) // 256)), -(-o // 256)         # blocks that stay in the cache
         _run("fast_conv2d_weight_gradient", (*arrays, np.zeros(max(c, o), x.dtype)), shares, window=window)
     else:
         _run("conv2d_weight_gradient", arrays, _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize), window=window)

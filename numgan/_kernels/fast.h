@@ -103,10 +103,10 @@ NG_INLINE void NG(output_tiles)(const int R, const T *from, const ng_tiling *til
     }
 }
 
-/* The sum over `count` phases, for tiles t0..t1 and columns n0..n1 of the output that phases[0] names. */
+/* The sum over `count` phases, for a block of tiles and columns n0..n1 of the output that phases[0] names. */
 NG_INLINE int NG(fast_sum)(const int R, const NG(image) *x, const ng_array *w, int transposed, const ng_tiling *tiling,
-                           const ng_phase_pair *phases, int count, const T *bias, const ng_array *y, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t n0,
-                           ptrdiff_t n1)
+                           const ng_phase_pair *phases, int count, const T *bias, const ng_array *y, ptrdiff_t t0, ptrdiff_t tiles,
+                           ptrdiff_t n0, ptrdiff_t n1)
 {
     const int points = TILE + R - 1, frequencies = points * points;
     const ptrdiff_t C = x->channels, K = count * C, ld = NG_CEIL(K, V) * V + V; /* + V: rows a power of two apart share cache sets */
@@ -115,33 +115,30 @@ NG_INLINE int NG(fast_sum)(const int R, const NG(image) *x, const ng_array *w, i
     if (!v)
         return NG_NO_MEMORY;
     T *u = v + v_size, *m = u + u_size, *taps = m + m_size;
-    for (; t0 < t1; t0 += BLOCK) {
-        const ptrdiff_t tiles = NG_MIN(t1 - t0, BLOCK);
-        NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, 0, C, v, PLANE * ld, ld, C);
-        for (ptrdiff_t n = n0; n < n1; n += NR) {
-            const ptrdiff_t width = NG_MIN(n1 - n, NR);
+    NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, 0, C, v, PLANE * ld, ld, C);
+    for (ptrdiff_t n = n0; n < n1; n += NR) {
+        const ptrdiff_t width = NG_MIN(n1 - n, NR);
+        for (ptrdiff_t k0 = 0; k0 < K; k0 += PIECE) {
+            const ptrdiff_t k = NG_MIN(K - k0, PIECE);
             if (ng_interrupted())
                 return NG_INTERRUPTED;
-            for (ptrdiff_t k0 = 0; k0 < K; k0 += PIECE) {
-                const ptrdiff_t k = NG_MIN(K - k0, PIECE);
-                NG(weight_taps)(R, w, phases, transposed, C, k0, k, n, width, taps);
-                for (ptrdiff_t q = 0; q < k; q++)
-                    for (int c = 0; c < NR; c += V)
-                        NG(weight_tile)(R, taps + q * NR + c, PIECE * NR, u + q * NR + c, PIECE * NR);
-                for (int f = 0; f < frequencies; f++) {
-                    ptrdiff_t t, end;
-                    for (ng_tiles_of(tiling, f, points, t0, tiles, &t, &end); t < end; t += MR)
-                        NG(tile)(NG_MIN(end - t, MR), width, ld, 1, k, v + (f * PLANE + t) * ld + k0, u + f * PIECE * NR,
-                                 m + (f * PLANE + t) * NR, k0 > 0);
-                }
+            NG(weight_taps)(R, w, phases, transposed, C, k0, k, n, width, taps);
+            for (ptrdiff_t q = 0; q < k; q++)
+                for (int c = 0; c < NR; c += V)
+                    NG(weight_tile)(R, taps + q * NR + c, PIECE * NR, u + q * NR + c, PIECE * NR);
+            for (int f = 0; f < frequencies; f++) {
+                ptrdiff_t t, end;
+                for (ng_tiles_of(tiling, f, points, t0, tiles, &t, &end); t < end; t += MR)
+                    NG(tile)(NG_MIN(end - t, MR), width, ld, 1, k, v + (f * PLANE + t) * ld + k0, u + f * PIECE * NR,
+                             m + (f * PLANE + t) * NR, k0 > 0);
             }
-            NG(output_tiles)(R, m, tiling, phases, t0, tiles, n, width, bias, y);
         }
+        NG(output_tiles)(R, m, tiling, phases, t0, tiles, n, width, bias, y);
     }
     return 0;
 }
 
-/* Outputs in groups of phases that are summed: one group of s^2 for y, s^2 groups of one for dx. */
+/* Outputs in groups of phases that are summed: one group of s^2 for y, s^2 groups of one for dx, which look at the same part of dy in turn. */
 NG_INLINE int NG(fast_groups)(const int R, const ng_call *call, int transposed, ng_share share)
 {
     const ng_array *x = &call->array[0], *w = &call->array[1], *y = &call->array[3], *zeros = &call->array[4];
@@ -153,12 +150,19 @@ NG_INLINE int NG(fast_groups)(const int R, const ng_call *call, int transposed, 
         phase[r] = transposed ? ng_gradient_phase(window, r, y->size + 1) : ng_forward_phase(window, r, y->size + 1);
     ptrdiff_t n0, n1, t0, t1;
     ng_split(y->size[3], NR, share.column, share.columns, &n0, &n1);
-    for (int g = 0; g < groups; g++) {
-        const ng_tiling tiling = ng_tiling_of(y->size[0], phase[g].axis[0].pixels, phase[g].axis[1].pixels);
-        ng_split(tiling.edge[3], MR, share.row, share.rows, &t0, &t1);
-        const int status = NG(fast_sum)(R, &image, w, transposed, &tiling, phase + g, phases / groups, call->array[2].data, y, t0, t1, n0, n1);
-        if (status)
-            return status;
+    for (ptrdiff_t block = 0, more = 1; more; block += BLOCK) {
+        more = 0;
+        for (int g = 0; g < groups; g++) {
+            const ng_tiling tiling = ng_tiling_of(y->size[0], phase[g].axis[0].pixels, phase[g].axis[1].pixels);
+            ng_split(tiling.edge[3], MR, share.row, share.rows, &t0, &t1);
+            if (t0 + block >= t1)
+                continue;
+            more = 1;
+            const int status = NG(fast_sum)(R, &image, w, transposed, &tiling, phase + g, phases / groups, call->array[2].data, y, t0 + block,
+                                            NG_MIN(t1 - t0 - block, BLOCK), n0, n1);
+            if (status)
+                return status;
+        }
     }
     return 0;
 }
@@ -218,13 +222,14 @@ NG_INLINE void NG(weight_store)(const int R, const T *from, ptrdiff_t f_step, co
         }
 }
 
-/* dw of rows c0..c1 of one phase and columns n0..n1. */
-NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) *dy, const ng_tiling *tiling, const ng_phase_pair *phase,
+/* dw of channels c0..c1 and columns n0..n1: dU has a row for each phase and channel. */
+NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) *dy, const ng_tiling *tiling, const ng_phase_pair *phases, int count,
                                ptrdiff_t c0, ptrdiff_t c1, ptrdiff_t n0, ptrdiff_t n1, const ng_array *dw)
 {
     const int points = TILE + R - 1, frequencies = points * points;
-    const ptrdiff_t rows = NG_CEIL(c1 - c0, V) * V, panels = NG_CEIL(n1 - n0, NR), height = NG_CEIL(c1 - c0, MR) * MR;
-    const size_t v_size = (size_t)frequencies * BLOCK * rows + NG_CEIL(MR, V) * V, /* + MR: the last sliver looks past the last row */
+    const ptrdiff_t channels = NG_CEIL(c1 - c0, V) * V, rows = count * channels, ld = rows + V; /* + V: as in fast_sum */
+    const ptrdiff_t panels = NG_CEIL(n1 - n0, NR), height = NG_CEIL(rows, MR) * MR;
+    const size_t v_size = (size_t)frequencies * BLOCK * ld + NG_CEIL(MR, V) * V, /* + MR: the last sliver looks past the last row */
                  z_size = (size_t)frequencies * panels * BLOCK * NR, u_size = (size_t)frequencies * panels * height * NR;
     T *v = ng_scratch(NG_SCRATCH_TRANSFORM, (v_size + z_size + u_size) * sizeof(T));
     if (!v)
@@ -232,38 +237,42 @@ NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) 
     T *z = v + v_size, *u = z + z_size;
     memset(u, 0, u_size * sizeof(T));
     for (ptrdiff_t t0 = 0; t0 < tiling->edge[3]; t0 += BLOCK) {
-        const ptrdiff_t count = NG_MIN(tiling->edge[3] - t0, BLOCK);
-        if (ng_interrupted())
-            return NG_INTERRUPTED;
-        NG(input_tiles)(R, x, tiling, phase, 1, t0, count, c0, c1, v, BLOCK * rows, rows, 0);
-        NG(gradient_tiles)(R, dy, tiling, t0, count, n0, n1, z, panels * BLOCK * NR);
+        const ptrdiff_t tiles = NG_MIN(tiling->edge[3] - t0, BLOCK);
+        NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, c0, c1, v, BLOCK * ld, ld, channels);
+        NG(gradient_tiles)(R, dy, tiling, t0, tiles, n0, n1, z, panels * BLOCK * NR);
         for (int f = 0; f < frequencies; f++) {
             ptrdiff_t t, end;
-            ng_tiles_of(tiling, f, points, t0, count, &t, &end);
+            if (ng_interrupted())
+                return NG_INTERRUPTED;
+            ng_tiles_of(tiling, f, points, t0, tiles, &t, &end);
             for (ptrdiff_t j = 0; j < panels && t < end; j++)
-                for (ptrdiff_t q = 0; q < c1 - c0; q += MR)
-                    NG(tile)(NG_MIN(c1 - c0 - q, MR), NG_MIN(n1 - n0 - j * NR, NR), 1, rows, end - t, v + (f * BLOCK + t) * rows + q,
+                for (ptrdiff_t q = 0; q < rows; q += MR)
+                    NG(tile)(NG_MIN(rows - q, MR), NG_MIN(n1 - n0 - j * NR, NR), 1, ld, end - t, v + (f * BLOCK + t) * ld + q,
                              z + ((f * panels + j) * BLOCK + t) * NR, u + ((f * panels + j) * height + q) * NR, 1);
         }
     }
-    for (ptrdiff_t j = 0; j < panels; j++)
-        NG(weight_store)(R, u + j * height * NR, panels * height * NR, phase, c0, c1 - c0, n0 + j * NR, NG_MIN(n1 - n0 - j * NR, NR), dw);
+    for (int e = 0; e < count; e++)
+        for (ptrdiff_t j = 0; j < panels; j++)
+            NG(weight_store)(R, u + (j * height + e * channels) * NR, panels * height * NR, phases + e, c0, c1 - c0, n0 + j * NR,
+                             NG_MIN(n1 - n0 - j * NR, NR), dw);
     return 0;
 }
 
-/* Rows of shares: parts of the channels, for each phase. */
+/* Rows of shares are parts of the channels. */
 NG_INLINE int NG(fast_weights_share)(const int R, const ng_call *call, ng_share share)
 {
     const ng_array *x = &call->array[0], *dy = &call->array[1], *dw = &call->array[2], *zeros = &call->array[3];
     const int phases = (int)(call->window.stride[0] * call->window.stride[1]);
     const NG(image) from = {x->data, zeros->data, {x->size[1], x->size[2]}, x->size[3]};
     const NG(image) back = {dy->data, zeros->data, {dy->size[1], dy->size[2]}, dy->size[3]};
-    const ng_phase_pair phase = ng_forward_phase(&call->window, (int)share.row % phases, dy->size + 1);
     const ng_tiling tiling = ng_tiling_of(dy->size[0], dy->size[1], dy->size[2]);
+    ng_phase_pair phase[NG_PHASES];
+    for (int r = 0; r < phases; r++)
+        phase[r] = ng_forward_phase(&call->window, r, dy->size + 1);
     ptrdiff_t c0, c1, n0, n1;
-    ng_split(x->size[3], V, share.row / phases, share.rows / phases, &c0, &c1);
+    ng_split(x->size[3], V, share.row, share.rows, &c0, &c1);
     ng_split(dy->size[3], NR, share.column, share.columns, &n0, &n1);
-    return c0 < c1 && n0 < n1 ? NG(fast_weights)(R, &from, &back, &tiling, &phase, c0, c1, n0, n1, dw) : 0;
+    return c0 < c1 && n0 < n1 ? NG(fast_weights)(R, &from, &back, &tiling, phase, phases, c0, c1, n0, n1, dw) : 0;
 }
 
 /* dw = x' * dy          arrays: x, dy, dw, zeros (max(C, O),) */

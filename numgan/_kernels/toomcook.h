@@ -86,6 +86,7 @@ NG_INLINE void NG(along)(const int n, const int terms, const T *table, const int
                          ptrdiff_t f_step, const ptrdiff_t count)
 {
     NG(vector) line[POINTS] = {{0}};
+    NG_UNROLL
     for (int i = 0; i < n; i++) {
         NG(apply)(n, terms, table, i_step, j_step, half + i * terms, line, 1);
         NG_UNROLL

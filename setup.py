@@ -12,7 +12,7 @@ from setuptools.command.build_ext import build_ext
 KERNELS = Path("numgan", "_kernels")
 DIRECTIVES = {"language_level": 3, "binding": False}
 # -ffp-contract=fast: acc + a * b is one instruction where the processor has it. Never -ffast-math, never -march=native.
-FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi"]
+FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
 
 HELP = """
 numgan: the compiled kernels could not be built (see the compiler's message above).
@@ -46,10 +46,11 @@ def extensions():
 
     core = Extension(
         "numgan._kernels._core",
-        sources=[str(KERNELS / name) for name in ("_core.pyx", "isa_baseline.c", "isa_avx2.c", "isa_avx512.c")],
+        sources=[str(KERNELS / name) for name in ("_core.pyx", "isa_baseline.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c", "threads.c", "memory.c")],
         depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
         include_dirs=[str(KERNELS)],
         extra_compile_args=FLAGS,
+        extra_link_args=[] if os.name == "nt" else ["-pthread"],
     )
     return cythonize([core], compiler_directives=DIRECTIVES)
 

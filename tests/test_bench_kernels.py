@@ -26,17 +26,11 @@ def drawn(path):
         return min(image.size) > 100
 
 
-@contextmanager
-def _nothing_fast(wanted):
-    yield
-
-
 @pytest.fixture
 def bare(monkeypatch, brief):
-    """Kernels with a known peak and no fast forms, and two of each kind of case."""
-    monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 1e6, raising=False)
-    monkeypatch.setattr(_kernels, "use_fast_convolutions", _nothing_fast, raising=False)
-    few = [(cases.Product(7, 5, 3), np.float64), (cases.Convolution("dcgan28 64-128", "input gradient", 2), np.float32),
+    """A known peak, and one case of each kind, none of which has a fast form."""
+    monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 1e6)
+    few = [(cases.Product(7, 5, 3), np.float64), (cases.Convolution("dcgan28 1-64", "input gradient", 2), np.float32),
            (cases.Pass(ng.BatchNorm(5), "backward", (4, 3, 2, 5)), np.float32), (cases.Update(100), np.float32)]
     monkeypatch.setattr(kernels, "cases", lambda quick: few)
 
@@ -99,6 +93,14 @@ def test_a_fast_form_is_marked_and_may_exceed_the_peak(bare, monkeypatch):
     for row in rows:
         row["share"] = 1.5
     assert len(kernels.impossible(rows)) == 4
+
+
+@pytest.mark.skipif(ng.backend() == "reference", reason="the reference kernels have no fast form")
+def test_numgans_own_fast_form_is_found(bare):
+    case = cases.Convolution("3x3 64-64", "forward", 8)
+    found = kernels._forms(case, case.arrays(np.float32))
+    assert found.keys() == {"direct", "fast"} and np.allclose(found["direct"], found["fast"], atol=1e-3)
+    assert kernels._forms(case, case.arrays(np.float64)).keys() == {"direct"}
 
 
 def test_without_a_peak_there_is_no_share(numgan, bare, monkeypatch):

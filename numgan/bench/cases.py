@@ -2,7 +2,7 @@
 
 A case draws its arrays, and from them makes functions to be timed; what is prepared before (a forward pass, a state) is not timed.
 
-    case.arrays(dtype, few=False)      equal draws each time; few: a small batch, for the comparison with float64
+    case.arrays(dtype)                 equal draws each time
     case.ours(*arrays)                 a function of no arguments: on the kernels in use
     case.numpy(*arrays)                the NumPy yardstick: BLAS, im2col, or the reference kernels
     flops, traffic                     of the definition ("direct"), and numbers that must move at least: each array once
@@ -20,7 +20,6 @@ from ..optimizers import Adam
 from ..randomness import stream
 from . import im2col
 
-FEW = 4                   # samples of the comparison with float64
 SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (128, 784, 1200), (128, 1200, 1200), (64, 100, 8192), (1200, 128, 1200), (1024, 4096, 512))
 WINDOWS = {               # name: (H, W, C, O), kernel, stride, padding
     "dcgan28 1-64": ((28, 28, 1, 64), 4, 2, 1), "dcgan28 64-128": ((14, 14, 64, 128), 4, 2, 1),
@@ -64,7 +63,7 @@ class Product(Case):
     def traffic(self):
         return self.m * self.k + self.k * self.n + self.m * self.n
 
-    def arrays(self, dtype, few=False):
+    def arrays(self, dtype):
         return self.draw(dtype, (self.m, self.k), (self.k, self.n))
 
     def ours(self, a, b):
@@ -91,22 +90,23 @@ class Convolution(Case):
     def name(self):
         return f"conv {self.window} {self.which}"
 
-    def shapes(self, batch):
+    @property
+    def shapes(self):
         """of x, w and dy"""
         size, c, o, kernel, stride, padding = self.settings
-        return (batch, *size, c), (*kernel, c, o), (batch, *output_size(size, kernel, stride, padding), o)
+        return (self.batch, *size, c), (*kernel, c, o), (self.batch, *output_size(size, kernel, stride, padding), o)
 
     @property
     def flops(self):
-        _, w, dy = self.shapes(self.batch)
+        _, w, dy = self.shapes
         return 2 * int(np.prod(dy[:3]) * np.prod(w))
 
     @property
     def traffic(self):
-        return sum(int(np.prod(shape)) for shape in self.shapes(self.batch))
+        return sum(int(np.prod(shape)) for shape in self.shapes)
 
-    def arrays(self, dtype, few=False):
-        return self.draw(dtype, *self.shapes(min(FEW, self.batch) if few else self.batch))
+    def arrays(self, dtype):
+        return self.draw(dtype, *self.shapes)
 
     def ours(self, x, w, dy):
         size, _, _, kernel, stride, padding = self.settings
@@ -141,7 +141,7 @@ class Pass(Case):
     def traffic(self):
         return (2 if self.which == "forward" else 3) * int(np.prod(self.shape))
 
-    def arrays(self, dtype, few=False):
+    def arrays(self, dtype):
         return self.draw(dtype, self.shape, self.shape)
 
     def ours(self, x, dy):
@@ -170,7 +170,7 @@ class Update(Case):
     def traffic(self):
         return 7 * self.size
 
-    def arrays(self, dtype, few=False):
+    def arrays(self, dtype):
         return self.draw(dtype, self.size, self.size)
 
     def ours(self, p, g):

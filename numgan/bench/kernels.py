@@ -2,7 +2,7 @@
 
     GFLOP/s     of the definition: a fast algorithm that needs fewer products is credited with all of them, and is marked "fast"
     share       of the FMA peak of this processor, these threads and this type, as the kernels themselves measure it in the run
-    error       max |result - float64 definition| / max |float64 definition|, on a small batch
+    error       max |result - float64 definition| / max |float64 definition|, on the arrays that are timed
 
 A direct kernel cannot be faster than the peak: if one seems to be, the measurement is wrong, and `impossible` names it.
 """
@@ -56,23 +56,23 @@ def impossible(rows):
 
 def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
     """The rows of one case: its direct form and, if there is one, its fast form, timed in turn with all other sides."""
-    few, many = case.arrays(dtype, few=True), case.arrays(dtype)
+    arrays = case.arrays(dtype)
     with _kernels.use_backend("reference"):
-        exact = case.ours(*(array.astype(np.float64) for array in few))()
-    forms = _forms(case, few)
-    errors = {name: _error(small, exact) for name, small in forms.items()}
-    sides = {name: _side(case.ours(*many), _kernels.backend(), 1, name == "fast") for name in forms}
+        exact = case.ours(*(array.astype(np.float64) for array in arrays))()
+    forms = _forms(case, arrays)
+    errors = {name: _error(result, exact) for name, result in forms.items()}
+    sides = {name: _side(case.ours(*arrays), _kernels.backend(), 1, name == "fast") for name in forms}
     others = {}                                          # sides by library; a library may come in several layouts
     if numpy:
         others["numpy"] = ["numpy"]
-        sides["numpy"] = _side(case.numpy(*many), "reference", _kernels.num_threads())
+        sides["numpy"] = _side(case.numpy(*arrays), "reference", _kernels.num_threads())
         with _kernels.use_backend("reference"):
-            errors["numpy"] = _error(case.numpy(*few)(), exact)
+            errors["numpy"] = _error(case.numpy(*arrays)(), exact)
     if worker:
-        small = worker("build", case, np.dtype(dtype).name)
-        others["torch"] = [f"torch {layout}".strip() for layout in small]
-        sides |= {f"torch {layout}".strip(): _remote(worker, layout) for layout in small}
-        errors |= {f"torch {layout}".strip(): _error(result, exact) for layout, result in small.items()}
+        results = {f"torch {layout}".strip(): (layout, result) for layout, result in worker("build", case, np.dtype(dtype).name).items()}
+        others["torch"] = list(results)
+        sides |= {name: _remote(worker, layout) for name, (layout, _) in results.items()}
+        errors |= {name: _error(result, exact) for name, (_, result) in results.items()}
     times = interleave(sides, rounds, seconds, rest)
     best = {library: min(names, key=lambda name: times[name].median) for library, names in others.items()}
     for form in forms:
@@ -84,14 +84,14 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
                            for library, name in best.items()}}
 
 
-def _forms(case, few):
+def _forms(case, arrays):
     """{"direct": its result, "fast": its result}, the second only if it differs: then there is a fast algorithm for this case."""
     if not case.may_be_fast:
-        return {"direct": case.ours(*few)()}
+        return {"direct": case.ours(*arrays)()}
     found = {}
     for name in ("direct", "fast"):
         with _kernels.use_fast_convolutions(name == "fast"):
-            found[name] = case.ours(*few)()
+            found[name] = case.ours(*arrays)()
     if np.array_equal(found["direct"], found["fast"]):
         del found["fast"]
     return found

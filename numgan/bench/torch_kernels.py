@@ -14,15 +14,14 @@ _functions = {}
 
 
 def build(case, dtype):
-    """Make the case ready; {layout: its result on the small batch, as numgan has it}, the layouts being what `run` may be asked for."""
+    """Make the case ready; {layout: its result, as numgan has it}, the layouts being what `run` may be asked for."""
     _functions.clear()                                   # one case at a time lies in memory
-    layouts = ("NCHW", "channels_last") if isinstance(case, Convolution) else ("",)
-    small = {}
-    for layout in layouts:
-        result = _make(case, layout, *(torch.from_numpy(array) for array in case.arrays(np.dtype(dtype), few=True)))().detach()
-        small[layout] = (result.permute(*_back(case)) if isinstance(case, Convolution) else result).numpy().copy()
+    found = {}
+    for layout in ("NCHW", "channels_last") if isinstance(case, Convolution) else ("",):
         _functions[layout] = _make(case, layout, *(torch.from_numpy(array) for array in case.arrays(np.dtype(dtype))))
-    return small
+        result = _functions[layout]().detach()
+        found[layout] = (result.permute(*_back(case)) if isinstance(case, Convolution) else result).numpy().copy()
+    return found
 
 
 def run(layout, calls):

@@ -84,13 +84,13 @@ class Game:
                            for name, net in self.plain.items()}
         self.real = self._laid(torch.from_numpy(real))
         self.ones, self.zeros = torch.ones(len(real)), torch.zeros(len(real))
+        self.latent_shape = len(real), LATENT, *(1,) * (real.ndim - 2)           # a latent point is a picture of one pixel
 
     def _laid(self, x):
         return x.contiguous(memory_format=self.layout) if x.ndim == 4 else x
 
     def latents(self):
-        """z of the shape that G takes."""
-        return torch.randn(len(self.real), LATENT, *(1,) * (self.real.ndim - 2))
+        return torch.randn(self.latent_shape)
 
     def step(self):
         self.discriminate(fake := self.G(self.latents()))
@@ -113,7 +113,7 @@ class Game:
 
     def gradients(self, z, mix=None):
         """{player: its gradients, in the order of parameters()} at the present weights, from latents z (N, 100); nothing is updated."""
-        fake = self.G(torch.from_numpy(z).reshape(self.latents().shape))
+        fake = self.G(torch.from_numpy(z).reshape(self.latent_shape))
         self.discriminate(fake)
         found = {"D": self._taken("D")}
         self.generate(fake)
@@ -148,7 +148,7 @@ class Critic(Game):
 
     def gradients(self, z, mix=None):
         with torch.no_grad():
-            fake = self._laid(self.G(torch.from_numpy(z).reshape(self.latents().shape)))
+            fake = self._laid(self.G(torch.from_numpy(z).reshape(self.latent_shape)))
         self.criticise(fake, torch.from_numpy(mix))
         return {"D": self._taken("D")}
 
@@ -159,7 +159,7 @@ _games = {}
 
 
 def build(workload, variant, real, seed=0):
-    """Make a variant ready, compilation included; its weights before the first step, and the gradients are asked for with `gradients`."""
+    """Make a variant and return its first weights; torch.compile compiles when `gradients` first runs it, and may fail there."""
     _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real, seed)
     return _games[variant].weights()
 

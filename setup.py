@@ -14,7 +14,7 @@ BENCH = Path("numgan", "bench")
 DIRECTIVES = {"language_level": 3, "binding": False}
 LOOPS = DIRECTIVES | {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
 # -ffp-contract=fast: acc + a * b is one instruction where the processor has it. Never -ffast-math, never -march=native.
-FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi"]
+FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
 
 HELP = """
 numgan: the compiled kernels could not be built (see the compiler's message above).
@@ -48,10 +48,11 @@ def extensions():
 
     core = Extension(
         "numgan._kernels._core",
-        sources=[str(KERNELS / name) for name in ("_core.pyx", "isa_baseline.c", "isa_avx2.c", "isa_avx512.c")],
+        sources=[str(KERNELS / name) for name in ("_core.pyx", "isa_baseline.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c", "threads.c", "memory.c")],
         depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
         include_dirs=[str(KERNELS)],
         extra_compile_args=FLAGS,
+        extra_link_args=[] if os.name == "nt" else ["-pthread"],
     )
     ladder = Extension(
         "numgan.bench._ladder",

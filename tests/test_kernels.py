@@ -392,12 +392,6 @@ def test_calls_from_several_threads(threads):
 
 
 @needs_compiled
-def test_call_from_a_worker_does_not_wait_for_itself(threads):
-    threads(2)
-    assert compiled._workers().submit(every_kernel, np.float32).result(60) == every_kernel(np.float32)
-
-
-@needs_compiled
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_fork_after_threads(threads):

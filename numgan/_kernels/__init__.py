@@ -63,6 +63,11 @@ def set_num_threads(n):
         raise ValueError(f"set_num_threads: expected a number of threads, 1 or more, got {n!r}")
 
 
+def measured_peak(itemsize=4):
+    """GFLOP/s of multiply-adds on registers alone, on the present number of threads, for elements of 4 or 8 bytes; None with the reference kernels."""
+    return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
+
+
 class use_backend:
     """Switch the kernels: `use_backend("reference")` from now on, or `with use_backend("reference"):` for a block.
 

@@ -1,15 +1,24 @@
-"""The bridge from NumPy to the C kernels: pointers, sizes and strides go down, the GIL is let go, and one table of functions is chosen.
+"""The bridge from NumPy to the C kernels: pointers, sizes and strides go down, the GIL is let go, and one instruction set is chosen.
 
-compiled.py is the front. Here nothing is checked but the number of dimensions; every array is float32 or float64, aligned to its
-elements, and the output is C-contiguous. `share` = (row, rows, column, columns): compute part `row` of `rows` by part `column`
-of `columns` of the output.
+compiled.py is the front. Here nothing is checked: every array is float32 or float64 (the first one decides), aligned to its
+elements, and of at most four dimensions.
 """
 
 import os
+import threading
 
-from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
+import numpy as np
+
+from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
+
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() noexcept        # not `except -1`: the exception stays set while the kernels are unwound
+
+
+ctypedef int (*poller)() noexcept nogil
 
 
 cdef extern from "kernels.h" nogil:
@@ -23,48 +32,42 @@ cdef extern from "kernels.h" nogil:
         ptrdiff_t stride[2]
         ptrdiff_t padding[2]
 
-    ctypedef struct ng_share:
-        ptrdiff_t row, rows, column, columns
+    ctypedef struct ng_call:
+        ng_array array[8]
+        ng_window window
+        double scalar[8]
 
-    ctypedef struct ng_kernels:
-        int (*matmul)(const ng_array *, const ng_array *, const void *, const ng_array *, ng_share) noexcept nogil
-        int (*conv2d)(const ng_array *, const ng_array *, const void *, const ng_array *, ng_window, ng_share) noexcept nogil
-        int (*conv2d_input_gradient)(const ng_array *, const ng_array *, const void *, const ng_array *, ng_window, ng_share) noexcept nogil
-        int (*conv2d_input_gradient_thin)(const ng_array *, const ng_array *, const void *, const ng_array *, ng_window, ng_share) noexcept nogil
-        int (*conv2d_weight_gradient)(const ng_array *, const ng_array *, const ng_array *, ng_window, ng_share) noexcept nogil
-        int (*max_pool2d)(const ng_array *, const ng_array *, const ng_array *, ng_window, ng_share) noexcept nogil
-        int (*max_pool2d_gradient)(const ng_array *, const ng_array *, const ng_array *, ng_share) noexcept nogil
-
-    const ng_kernels ng_table_baseline[2]
-    const ng_kernels ng_table_avx2[2]
-    const ng_kernels ng_table_avx512[2]
-    bint ng_has_avx2()
-    bint ng_has_avx512()
+    int NG_KERNELS, NG_ARRAYS, NG_NO_MEMORY, NG_INTERRUPTED
+    int NG_BASELINE, NG_AVX2, NG_AVX512
+    const char *ng_names[]
+    bint ng_has(int isa)
+    int ng_run(int isa, bint wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, poller poll)
+    void *ng_block(size_t bytes)
+    void ng_release(void *memory, size_t bytes)
 
 
-cdef const ng_kernels *kernels = ng_table_baseline  # [0] float32, [1] float64
+# --- which kernels -----------------------------------------------------------------------------------------------------
+
+cdef dict _kernels = {ng_names[i].decode(): i for i in range(NG_KERNELS)}
+cdef dict _isas = {"baseline": NG_BASELINE, "avx2": NG_AVX2, "avx512": NG_AVX512}
 
 
 def isas():
     """The instruction sets that this processor offers, the best one last."""
-    return ["baseline"] + ["avx2"] * ng_has_avx2() + ["avx512"] * ng_has_avx512()
+    return [name for name, isa in _isas.items() if ng_has(isa)]
 
 
 def _choose():
     """The best instruction set, or the lesser one that NUMGAN_ISA asks for."""
-    global kernels
     names = isas()
     name = os.environ.get("NUMGAN_ISA") or names[-1]
     if name not in names:
         raise ImportError(f"numgan: NUMGAN_ISA={name!r}, but this processor offers {', '.join(names)}; unset it or choose one of these")
-    if name == "avx2":
-        kernels = ng_table_avx2
-    elif name == "avx512":
-        kernels = ng_table_avx512
     return name
 
 
 _isa = _choose()
+cdef int chosen = _isas[_isa]
 
 
 def isa():
@@ -72,116 +75,80 @@ def isa():
     return _isa
 
 
-cdef struct Operand:
-    ng_array array
-    int wide  # 1 if the elements have eight bytes: the index into `kernels`
+# --- calling one -------------------------------------------------------------------------------------------------------
 
 
-cdef Operand describe(object array) except *:
-    """Pointer, sizes and strides of an array. The caller's reference keeps the memory; NumPy does not move it."""
+cdef bint describe(object array, ng_array *result) except -1:
+    """Pointer, sizes and strides; True if elements have eight bytes. The caller's reference keeps the memory; NumPy does not move it."""
     cdef Py_buffer buffer
-    cdef Operand operand
-    memset(&operand, 0, sizeof(operand))
     PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES)
-    operand.array.data = buffer.buf
-    operand.wide = buffer.itemsize == 8
+    result.data = buffer.buf
     for axis in range(buffer.ndim):
-        operand.array.size[axis] = buffer.shape[axis]
-        operand.array.stride[axis] = buffer.strides[axis] // buffer.itemsize
+        result.size[axis] = buffer.shape[axis]
+        result.stride[axis] = buffer.strides[axis] // buffer.itemsize
+    wide = buffer.itemsize == 8
     PyBuffer_Release(&buffer)
-    return operand
+    return wide
 
 
-cdef void *pointer(object array) except? NULL:
-    return NULL if array is None else describe(array).array.data
+cdef int poll() noexcept with gil:
+    """Run Python's signal handlers, in the main thread; nonzero if one of them raised."""
+    return PyErr_CheckSignals()
 
 
-cdef ng_window window_of(kernel, stride, padding) except *:
-    cdef ng_window window
-    for axis in range(2):
-        window.kernel[axis], window.stride[axis], window.padding[axis] = kernel[axis], stride[axis], padding[axis]
-    return window
+def run(str kernel, arrays, shares, int threads, window=None, scalars=(), bint whole=False):
+    """Compute every share of a kernel's output, on so many threads.
 
-
-cdef ng_share share_of(share) except *:
-    cdef ng_share result
-    result.row, result.rows, result.column, result.columns = share
-    return result
-
-
-cdef int done(int status) except -1:
-    if status:
+    arrays              in the kernel's order, None for one that is left out
+    shares              (rows, columns): how many parts the output is cut into each way
+    window              ((KH, KW), stride, padding), each a pair
+    whole               Ctrl-C waits for the end: for what changes its arguments in place
+    """
+    cdef ng_call call
+    cdef int number = _kernels[kernel], status
+    cdef ptrdiff_t rows = shares[0], columns = shares[1]
+    cdef bint wide = False
+    cdef poller asked = NULL if whole else <poller>poll
+    memset(&call, 0, sizeof(call))
+    for i, array in enumerate(arrays):
+        if array is not None:
+            eight = describe(array, &call.array[i])
+            wide = eight if i == 0 else wide
+    if window is not None:
+        for axis in range(2):
+            call.window.kernel[axis], call.window.stride[axis], call.window.padding[axis] = [pair[axis] for pair in window]
+    for i, value in enumerate(scalars):
+        call.scalar[i] = value
+    with nogil:
+        status = ng_run(chosen, wide, number, &call, rows, columns, threads, asked)
+    if status == NG_NO_MEMORY:
         raise MemoryError("numgan: no memory for the blocks of a kernel")
-    return 0
+    if status == NG_INTERRUPTED:
+        raise_pending()
 
 
-def matmul(a, b, bias, c, share):
-    """c = a b (+ bias)"""
-    cdef Operand A = describe(a), B = describe(b), C = describe(c)
-    cdef const void *add = pointer(bias)
-    cdef ng_share part = share_of(share)
-    with nogil:
-        status = kernels[A.wide].matmul(&A.array, &B.array, add, &C.array, part)
-    done(status)
+cdef int raise_pending() except -1:
+    """The exception that poll's signal handler has left behind."""
+    return -1
 
 
-def conv2d(x, w, bias, y, stride, padding, share):
-    """y = x * w (+ bias); all arrays C-contiguous, here and below"""
-    cdef Operand X = describe(x), W = describe(w), Y = describe(y)
-    cdef const void *add = pointer(bias)
-    cdef ng_window window = window_of(w.shape, stride, padding)
-    cdef ng_share part = share_of(share)
-    with nogil:
-        status = kernels[X.wide].conv2d(&X.array, &W.array, add, &Y.array, window, part)
-    done(status)
+# --- memory for outputs ------------------------------------------------------------------------------------------------
 
+cdef class Block:
+    """Memory for one array. When the last array over it is gone it is kept for the next one of its size: fresh pages are slow."""
 
-def conv2d_input_gradient(dy, w, bias, dx, stride, padding, share):
-    """dx = the transpose of conv2d in x (+ bias)"""
-    cdef Operand DY = describe(dy), W = describe(w), DX = describe(dx)
-    cdef const void *add = pointer(bias)
-    cdef ng_window window = window_of(w.shape, stride, padding)
-    cdef ng_share part = share_of(share)
-    with nogil:
-        status = kernels[DY.wide].conv2d_input_gradient(&DY.array, &W.array, add, &DX.array, window, part)
-    done(status)
+    cdef void *memory
+    cdef size_t bytes
 
+    def __cinit__(self, size_t bytes):
+        self.bytes = bytes
+        self.memory = ng_block(bytes)
+        if self.memory == NULL:
+            raise MemoryError(f"numgan: no memory for an array of {bytes} bytes")
 
-def conv2d_input_gradient_thin(dy, w, bias, dx, stride, padding, share):
-    """The same by scattering, for few channels and for weights that are not finite; shared out by images only"""
-    cdef Operand DY = describe(dy), W = describe(w), DX = describe(dx)
-    cdef const void *add = pointer(bias)
-    cdef ng_window window = window_of(w.shape, stride, padding)
-    cdef ng_share part = share_of(share)
-    with nogil:
-        status = kernels[DY.wide].conv2d_input_gradient_thin(&DY.array, &W.array, add, &DX.array, window, part)
-    done(status)
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.memory, <ptrdiff_t>self.bytes, 0, flags)
 
-
-def conv2d_weight_gradient(x, dy, dw, stride, padding, share):
-    """dw = x' * dy"""
-    cdef Operand X = describe(x), DY = describe(dy), DW = describe(dw)
-    cdef ng_window window = window_of(dw.shape, stride, padding)
-    cdef ng_share part = share_of(share)
-    with nogil:
-        status = kernels[X.wide].conv2d_weight_gradient(&X.array, &DY.array, &DW.array, window, part)
-    done(status)
-
-
-def max_pool2d(x, y, index, kernel, stride, padding, share):
-    """y = max over windows, index = where"""
-    cdef Operand X = describe(x), Y = describe(y), I = describe(index)
-    cdef ng_window window = window_of(kernel, stride, padding)
-    cdef ng_share part = share_of(share)
-    with nogil:
-        status = kernels[X.wide].max_pool2d(&X.array, &Y.array, &I.array, window, part)
-    done(status)
-
-
-def max_pool2d_gradient(dy, index, dx, share):
-    """dx[n, index, c] += dy[n, h, w, c] on a dx of zeros"""
-    cdef Operand DY = describe(dy), I = describe(index), DX = describe(dx)
-    cdef ng_share part = share_of(share)
-    with nogil:
-        status = kernels[DY.wide].max_pool2d_gradient(&DY.array, &I.array, &DX.array, part)
-    done(status)
+    def __dealloc__(self):
+        if self.memory != NULL:
+            ng_release(self.memory, self.bytes)

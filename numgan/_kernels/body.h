@@ -7,21 +7,17 @@
 #include "gemm.h"
 #include "conv.h"
 #include "pool.h"
+#include "peak.h"
 #undef T
 
 #define T double
 #include "gemm.h"
 #include "conv.h"
 #include "pool.h"
+#include "peak.h"
 #undef T
 
-#define ENTRIES(type)                                                                                                            \
-    {NG_NAME(matmul, type),                                                                                                      \
-     NG_NAME(conv2d, type),                                                                                                      \
-     NG_NAME(conv2d_input_gradient, type),                                                                                       \
-     NG_NAME(conv2d_input_gradient_thin, type),                                                                                  \
-     NG_NAME(conv2d_weight_gradient, type),                                                                                      \
-     NG_NAME(max_pool2d, type),                                                                                                  \
-     NG_NAME(max_pool2d_gradient, type)}
+#define FLOAT_ENTRY(name) NG_NAME(name, float),
+#define DOUBLE_ENTRY(name) NG_NAME(name, double),
 
-const ng_kernels NG_TABLE(NG_ISA)[2] = {ENTRIES(float), ENTRIES(double)};
+const ng_kernels NG_TABLE(NG_ISA)[2] = {{NG_EACH_KERNEL(FLOAT_ENTRY)}, {NG_EACH_KERNEL(DOUBLE_ENTRY)}};

@@ -1,14 +1,12 @@
 """The fast kernels: the functions of reference.py, with the same names and signatures, over the C code behind _core.
 
-Each makes its output, cuts it into one share per thread and has every share computed by C without the GIL. How the work is
+Each makes its output, says into how many shares to cut it and has the shares computed by C without the GIL. How the work is
 cut never changes a bit of the result: gemm.h says why. `set_num_threads(n)` changes the number of threads, `num_threads()` tells it.
 """
 
 import math
 import os
-import threading
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +47,6 @@ def _default_threads():
 
 
 _threads = _default_threads()
-_pool, _pool_lock = None, threading.Lock()
 
 
 def num_threads():
@@ -59,75 +56,50 @@ def num_threads():
 
 def set_num_threads(n):
     """Use n threads, the caller's included, from the next kernel call on. Raises ValueError unless n is an integer >= 1."""
-    global _threads, _pool
+    global _threads
     _threads = _positive(n, "set_num_threads")
-    _pool = None  # calls under way keep the old pool; its threads end when nobody holds it
 
 
-def _after_fork():
-    """A forked child has none of its parent's threads."""
-    global _pool, _pool_lock
-    _pool, _pool_lock = None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def _workers():
-    global _pool
-    with _pool_lock:
-        pool = _pool
-        if pool is None:
-            pool = _pool = ThreadPoolExecutor(max(_threads - 1, 1), thread_name_prefix="numgan")
-        return pool
-
-
-def _run(kernel, arguments, shares):
-    """kernel(*arguments, share) for every share, in this thread and its helpers.
-
-    Whoever is free takes the next share, and only shares under way are waited for: the call ends even if every worker is busy
-    elsewhere, or is this very thread, or cannot be started because the interpreter is shutting down (the RuntimeError).
-    """
-    if len(shares) == 1:
-        return kernel(*arguments, shares[0])
-    left = deque(shares)
-
-    def help_out():
-        while True:
-            try:
-                share = left.popleft()
-            except IndexError:
-                return
-            kernel(*arguments, share)
-
-    helpers = []
-    try:
-        for _ in shares[1:]:
-            helpers.append(_workers().submit(help_out))
-    except RuntimeError:
-        pass
-    help_out()
-    for helper in helpers:
-        if not helper.cancel():
-            helper.result()
-
-
-_SMALL = 1e8  # multiply-adds times bytes per element: about half a millisecond, below which threads cost more than they save
+_SMALL = 1e7  # multiply-adds times bytes per element: some ten microseconds, below which threads cost more than they save
 
 
 def _shares(rows, columns, depth, itemsize):
-    """(row, rows, column, columns) of every share of a product with this many rows, columns and terms per element."""
+    """(down, across): into how many parts to cut a product with this many rows, columns and terms per element."""
     n = _threads if rows * columns * depth * itemsize > _SMALL else 1
-    if n == 1 or columns == 1:
-        return [(i, n, 0, 1) for i in range(n)]
 
     def cost(grid):  # of the largest share: its products, in vectors, and the packing of its rows and columns
         height, width = -(-rows // grid[0]), -(-columns // grid[1])
         return height * max(width, 32) + 16 * (height + width)
 
-    down, across = min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
-    return [(i, down, j, across) for i in range(down) for j in range(across)]
+    return (n, 1) if n == 1 or columns == 1 else min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
+
+
+def _run(kernel, arrays, shares, **rest):
+    _core.run(kernel, arrays, shares, _threads, **rest)
+
+
+# --- memory ------------------------------------------------------------------------------------------------------------
+
+_LARGE = 1 << 16  # bytes from which a reused block is worth its bookkeeping
+
+
+def empty(shape, dtype):
+    """np.empty, in memory that an array nobody holds any more has left behind if there is such."""
+    count = math.prod(shape)
+    if count * dtype.itemsize < _LARGE:
+        return np.empty(shape, dtype)
+    return np.frombuffer(_core.Block(count * dtype.itemsize), dtype).reshape(shape)
+
+
+def measured_peak(itemsize=4):
+    """GFLOP/s of multiply-adds on registers alone, with the present number of threads: what no kernel can pass; the best of five."""
+    dtype = np.float32 if itemsize == 4 else np.float64
+    steps, sums, products, seconds = 400_000, np.zeros(_threads, dtype), np.zeros(1, dtype), []
+    for _ in range(5):
+        start = time.perf_counter()
+        _run("peak", (sums, products), (_threads, 1), scalars=(steps,))
+        seconds.append(time.perf_counter() - start)
+    return 2 * steps * float(products[0]) * _threads / min(seconds) / 1e9
 
 
 # --- kernels -----------------------------------------------------------------------------------------------------------
@@ -143,16 +115,16 @@ def _contiguous(x):
 
 
 def matmul(a, b, bias=None):
-    c = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    _run(_core.matmul, (_aligned(a), _aligned(b), _contiguous(bias), c), _shares(*c.shape, a.shape[1], a.itemsize))
+    c = empty((a.shape[0], b.shape[1]), a.dtype)
+    _run("matmul", (_aligned(a), _aligned(b), _contiguous(bias), c), _shares(*c.shape, a.shape[1], a.itemsize))
     return c
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
     kh, kw, c, o = w.shape
-    y = np.empty((len(x), *output_size(x.shape[1:3], (kh, kw), stride, padding), o), x.dtype)
+    y = empty((len(x), *output_size(x.shape[1:3], (kh, kw), stride, padding), o), x.dtype)
     shares = _shares(math.prod(y.shape[:3]), o, kh * kw * c, x.itemsize)
-    _run(_core.conv2d, (_contiguous(x), _contiguous(w), _contiguous(bias), y, stride, padding), shares)
+    _run("conv2d", (_contiguous(x), _contiguous(w), _contiguous(bias), y), shares, window=((kh, kw), stride, padding))
     return y
 
 
@@ -160,13 +132,13 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     kh, kw, c, o = w.shape
     if dy.shape[1:3] == (1, 1):
         return _input_gradient_of_pixel(dy, w, padding, size, bias)
-    dx = np.empty((len(dy), *size, c), dy.dtype)
-    arguments = _contiguous(dy), _contiguous(w), _contiguous(bias), dx, stride, padding
+    dx = empty((len(dy), *size, c), dy.dtype)
+    arrays, window = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), ((kh, kw), stride, padding)
     if c <= 8 or not np.isfinite(w).all():
-        _run(_core.conv2d_input_gradient_thin, arguments, _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize))
+        _run("conv2d_input_gradient_thin", arrays, _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize), window=window)
     else:
         depth = kh * kw * o // (stride[0] * stride[1])
-        _run(_core.conv2d_input_gradient, arguments, _shares(math.prod(dx.shape[:3]), c, depth, dy.itemsize))
+        _run("conv2d_input_gradient", arrays, _shares(math.prod(dx.shape[:3]), c, depth, dy.itemsize), window=window)
     return dx
 
 
@@ -183,20 +155,20 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     dw = np.empty((*kernel, x.shape[3], dy.shape[3]), x.dtype)
     shares = _shares(math.prod(dw.shape[:3]), dw.shape[3], math.prod(dy.shape[:3]), x.itemsize)
-    _run(_core.conv2d_weight_gradient, (_contiguous(x), _contiguous(dy), dw, stride, padding), shares)
+    _run("conv2d_weight_gradient", (_contiguous(x), _contiguous(dy), dw), shares, window=(kernel, stride, padding))
     return dw
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    y = np.empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), x.shape[3]), x.dtype)
+    y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), x.shape[3]), x.dtype)
     index = np.empty(y.shape, np.int64)
     shares = _shares(len(y) * y.shape[1], 1, math.prod(y.shape[2:]) * math.prod(kernel), x.itemsize)
-    _run(_core.max_pool2d, (_contiguous(x), y, index, kernel, stride, padding), shares)
+    _run("max_pool2d", (_contiguous(x), y, index), shares, window=(kernel, stride, padding))
     return y, index
 
 
 def max_pool2d_gradient(dy, index, size):
     dx = np.zeros((len(dy), *size, dy.shape[3]), dy.dtype)
     shares = _shares(len(dy), 1, math.prod(dy.shape[1:]), dy.itemsize)
-    _run(_core.max_pool2d_gradient, (_contiguous(dy), _contiguous(index), dx), shares)
+    _run("max_pool2d_gradient", (_contiguous(dy), _contiguous(index), dx), shares)
     return dx

@@ -93,36 +93,40 @@ static void NG(pack_patches_transposed)(const NG(left) *left, T *panel, ptrdiff_
     }
 }
 
-/* y = P W */
-static int NG(conv2d)(const ng_array *x, const ng_array *w, const void *bias, const ng_array *y, ng_window window, ng_share share)
+/* y = P W          arrays: x, w, bias or none, y */
+static int NG(conv2d)(const ng_call *call, ng_share share)
 {
+    const ng_array *x = &call->array[0], *w = &call->array[1], *y = &call->array[3];
     const ptrdiff_t M = y->size[0] * y->size[1] * y->size[2], K = w->size[0] * w->size[1] * w->size[2], N = w->size[3];
-    const NG(patches) patches = NG(patches_of)(x, y, &window);
+    const NG(patches) patches = NG(patches_of)(x, y, &call->window);
     const NG(left) left = {NG(pack_patches), 0, &patches};
     const NG(right) right = {w->data, N, 1, NG_MAX(K, 1), 1, 0, 0};
     const NG(target) target = {y->data, 1, 1, {N, 0, 0}};
-    return NG(product)(&left, &right, &target, bias, M, K, N, share);
+    return NG(product)(&left, &right, &target, call->array[2].data, M, K, N, share);
 }
 
-/* dw = P' dy */
-static int NG(conv2d_weight_gradient)(const ng_array *x, const ng_array *dy, const ng_array *dw, ng_window window, ng_share share)
+/* dw = P' dy          arrays: x, dy, dw */
+static int NG(conv2d_weight_gradient)(const ng_call *call, ng_share share)
 {
+    const ng_array *x = &call->array[0], *dy = &call->array[1], *dw = &call->array[2];
     const ptrdiff_t M = dw->size[0] * dw->size[1] * dw->size[2], K = dy->size[0] * dy->size[1] * dy->size[2], N = dw->size[3];
-    const NG(patches) patches = NG(patches_of)(x, dy, &window);
+    const NG(patches) patches = NG(patches_of)(x, dy, &call->window);
     const NG(left) left = {NG(pack_patches_transposed), 1, &patches};
     const NG(right) right = {dy->data, N, 1, NG_MAX(K, 1), 1, 0, 0};
     const NG(target) target = {dw->data, 1, 1, {N, 0, 0}};
     return NG(product)(&left, &right, &target, NULL, M, K, N, share);
 }
 
-/* dx = P~ W~, by gathering: the stride^2 phases of phase.h, each a product; one that no tap meets has K = 0, that is, bias or 0. */
-static int NG(conv2d_input_gradient)(const ng_array *dy, const ng_array *w, const void *bias, const ng_array *dx, ng_window window,
-                                     ng_share share)
+/* dx = P~ W~, by gathering: the stride^2 phases of phase.h, each a product; one that no tap meets has K = 0, that is, bias or 0.
+ * Arrays: dy, w, bias or none, dx. */
+static int NG(conv2d_input_gradient)(const ng_call *call, ng_share share)
 {
-    const ptrdiff_t *s = window.stride, H = dx->size[1], W = dx->size[2], KW = w->size[1], C = w->size[2], O = w->size[3];
+    const ng_array *dy = &call->array[0], *w = &call->array[1], *dx = &call->array[3];
+    const ptrdiff_t *s = call->window.stride, *padding = call->window.padding;
+    const ptrdiff_t H = dx->size[1], W = dx->size[2], KW = w->size[1], C = w->size[2], O = w->size[3];
     for (ptrdiff_t r = 0; r < s[0] * s[1]; r++) {
-        const ng_phase v = ng_phase_of(r / s[1], H, w->size[0], s[0], window.padding[0]);
-        const ng_phase h = ng_phase_of(r % s[1], W, KW, s[1], window.padding[1]);
+        const ng_phase v = ng_phase_of(r / s[1], H, w->size[0], s[0], padding[0]);
+        const ng_phase h = ng_phase_of(r % s[1], W, KW, s[1], padding[1]);
         const ptrdiff_t M = dx->size[0] * v.pixels * h.pixels, K = v.taps * h.taps * O;
         if (M == 0)
             continue;
@@ -132,28 +136,31 @@ static int NG(conv2d_input_gradient)(const ng_array *dy, const ng_array *w, cons
         const NG(left) left = {NG(pack_patches), 0, &patches};
         const NG(right) right = {last, 1, O, NG_MAX(O, 1), NG_MAX(h.taps, 1), -s[0] * KW * C * O, -s[1] * C * O};
         const NG(target) target = {(T *)dx->data + (v.first * W + h.first) * C, v.pixels, h.pixels, {H * W * C, s[0] * W * C, s[1] * C}};
-        if (NG(product)(&left, &right, &target, bias, M, K, C, share))
-            return -1;
+        const int status = NG(product)(&left, &right, &target, call->array[2].data, M, K, C, share);
+        if (status)
+            return status;
     }
     return 0;
 }
 
 /* dx by scattering: dy W' gives every pixel's patch of dx, add_patch puts it in place. For dx of few channels, whose tiles would be
- * mostly padding above; and it never multiplies the zeros around dy, which nan and inf in w would turn into nan. */
-static int NG(conv2d_input_gradient_thin)(const ng_array *dy, const ng_array *w, const void *bias, const ng_array *dx, ng_window window,
-                                          ng_share share)
+ * mostly padding above; and it never multiplies the zeros around dy, which nan and inf in w would turn into nan.
+ * Arrays: dy, w, bias or none, dx. */
+static int NG(conv2d_input_gradient_thin)(const ng_call *call, ng_share share)
 {
+    const ng_array *dy = &call->array[0], *w = &call->array[1], *dx = &call->array[3];
+    const T *bias = call->array[2].data;
     const ptrdiff_t C = w->size[2], O = w->size[3], N = w->size[0] * w->size[1] * C, most = 4 * MC; /* most: patches at a time */
     const ptrdiff_t pixels = dy->size[1] * dy->size[2], plane = dx->size[1] * dx->size[2];
-    const NG(patches) patches = NG(patches_of)(dx, dy, &window);
+    const NG(patches) patches = NG(patches_of)(dx, dy, &call->window);
     ptrdiff_t begin, end; /* images */
     ng_split(dy->size[0], 1, share.row, share.rows, &begin, &end);
-    T *columns = malloc((size_t)NG_MAX(most * N, 1) * sizeof(T));
+    T *columns = ng_scratch(NG_SCRATCH_PATCHES, (size_t)(most * N) * sizeof(T));
     if (!columns)
-        return -1;
+        return NG_NO_MEMORY;
     for (ptrdiff_t i = begin * plane; i < end * plane; i++)
         for (ptrdiff_t c = 0; c < C; c++)
-            ((T *)dx->data)[i * C + c] = bias ? ((const T *)bias)[c] : 0;
+            ((T *)dx->data)[i * C + c] = bias ? bias[c] : 0;
     int status = 0;
     for (ptrdiff_t m = begin * pixels; m < end * pixels && !status; m += most) {
         const ptrdiff_t rows = NG_MIN(end * pixels - m, most);
@@ -165,6 +172,5 @@ static int NG(conv2d_input_gradient_thin)(const ng_array *dy, const ng_array *w,
         for (ptrdiff_t r = 0; r < rows && !status; r++)
             NG(add_patch)(&patches, m + r, columns + r * N, dx->data);
     }
-    free(columns);
     return status;
 }

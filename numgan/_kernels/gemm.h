@@ -156,7 +156,7 @@ static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t
     }
 }
 
-/* Rows m0..m1, columns n0..n1 of C. -1: no memory. */
+/* Rows m0..m1, columns n0..n1 of C. */
 static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const T *bias, ptrdiff_t K, ptrdiff_t m0,
                     ptrdiff_t m1, ptrdiff_t n0, ptrdiff_t n1)
 {
@@ -164,10 +164,9 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
         return 0;
     size_t left_size = (size_t)NG_CEIL(NG_MIN(m1 - m0, MC), MR) * MR * KC;
     size_t right_size = (size_t)NG_CEIL(NG_MIN(n1 - n0, NC), NR) * NR * (size_t)NG_MAX(NG_MIN(K, KC), 1);
-    char *memory = malloc((left_size + right_size + MR * NR) * sizeof(T) + 64);
-    if (!memory)
-        return -1;
-    T *tile = (T *)(memory + (64 - (uintptr_t)memory % 64));
+    T *tile = ng_scratch(NG_SCRATCH_PRODUCT, (left_size + right_size + MR * NR) * sizeof(T));
+    if (!tile)
+        return NG_NO_MEMORY;
     T *right = tile + MR * NR, *left = right + right_size;
     ptrdiff_t offset[MC];
 
@@ -177,6 +176,8 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
             NG(pack_right)(b, right, k0, k, n, columns);
             for (ptrdiff_t m = m0; m < m1; m += MC) {
                 ptrdiff_t rows = NG_MIN(m1 - m, MC);
+                if (ng_interrupted())
+                    return NG_INTERRUPTED;
                 a->pack(a, left, m, rows, k0, k);
                 for (ptrdiff_t r = 0; r < rows; r++) {
                     ptrdiff_t i = m + r, line = i / c->width;
@@ -194,7 +195,6 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
                     }
             }
         }
-    free(memory);
     return 0;
 }
 
@@ -227,8 +227,11 @@ static void NG(pack_matrix)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdif
     }
 }
 
-static int NG(matmul)(const ng_array *a, const ng_array *b, const void *bias, const ng_array *c, ng_share share)
+/* arrays: a, b, bias or none, c */
+static int NG(matmul)(const ng_call *call, ng_share share)
 {
+    const ng_array *a = &call->array[0], *b = &call->array[1], *c = &call->array[3];
+    const T *bias = call->array[2].data;
     const ptrdiff_t M = a->size[0], K = a->size[1], N = b->size[1];
     const NG(left) left = {NG(pack_matrix), llabs(a->stride[0]) < llabs(a->stride[1]), a};
     const NG(right) right = {b->data, b->stride[0], b->stride[1], NG_MAX(K, 1), 1, 0, 0};

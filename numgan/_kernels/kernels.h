@@ -4,8 +4,12 @@
  *     conv.h         three convolution kernels: the same product with other packing functions
  *     phase.h        how a strided convolution is transposed without multiplying zeros
  *     pool.h         max pooling
+ *     peak.h         how fast this processor can multiply at all
  *     body.h         all of the above, once for float32 and once for float64, and their table
  *     isa_*.c        body.h once per instruction set
+ *     threads.h, .c  the threads that compute the shares
+ *     dispatch.c     the table for this processor, and the call
+ *     memory.c       blocks for outputs, kept for the next output
  *     _core.pyx      chooses a table at import and hands it NumPy's pointers
  *
  * The headers are templates: T is the element type, NG(name) the name of a function for that type and instruction set.
@@ -18,6 +22,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "threads.h"
 
 typedef struct {
     void *data;
@@ -33,33 +39,47 @@ typedef struct {
     ptrdiff_t row, rows, column, columns;
 } ng_share;
 
-/* The kernels of one element type; each returns 0, or -1 if there is no memory for its blocks. bias may be NULL. */
+/* What a kernel is called with: its arrays, NULL data where an optional one is left out; each kernel's comment says which is which. */
 typedef struct {
-    int (*matmul)(const ng_array *a, const ng_array *b, const void *bias, const ng_array *c, ng_share share);
-    int (*conv2d)(const ng_array *x, const ng_array *w, const void *bias, const ng_array *y, ng_window window, ng_share share);
-    int (*conv2d_input_gradient)(const ng_array *dy, const ng_array *w, const void *bias, const ng_array *dx, ng_window window,
-                                 ng_share share);
-    int (*conv2d_input_gradient_thin)(const ng_array *dy, const ng_array *w, const void *bias, const ng_array *dx, ng_window window,
-                                      ng_share share);
-    int (*conv2d_weight_gradient)(const ng_array *x, const ng_array *dy, const ng_array *dw, ng_window window, ng_share share);
-    int (*max_pool2d)(const ng_array *x, const ng_array *y, const ng_array *index, ng_window window, ng_share share);
-    int (*max_pool2d_gradient)(const ng_array *dy, const ng_array *index, const ng_array *dx, ng_share share);
-} ng_kernels;
+    ng_array array[8];
+    ng_window window;
+    double scalar[8];
+} ng_call;
+
+/* A kernel computes one share of its output. It returns 0, NG_NO_MEMORY or NG_INTERRUPTED. */
+typedef int (*ng_kernel)(const ng_call *call, ng_share share);
+
+/* Every kernel by name; each exists for both element types and every instruction set. */
+#define NG_EACH_KERNEL(X)                                                                                                        \
+    X(matmul) X(conv2d) X(conv2d_input_gradient) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient)                         \
+    X(max_pool2d) X(max_pool2d_gradient) X(peak)
+
+#define NG_ID(name) NG_ID_##name,
+enum { NG_EACH_KERNEL(NG_ID) NG_KERNELS };
+typedef ng_kernel ng_kernels[NG_KERNELS];
+
+enum { NG_BASELINE, NG_AVX2, NG_AVX512, NG_ISAS };
 
 /* [0] float32, [1] float64; NULLs where the machine cannot have the instruction set. */
 extern const ng_kernels ng_table_baseline[2], ng_table_avx2[2], ng_table_avx512[2];
 
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #define NG_X86 1
-#define ng_has_avx2() (__builtin_cpu_init(), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-#define ng_has_avx512() \
-    (ng_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && \
-     __builtin_cpu_supports("avx512bw"))
 #else
 #define NG_X86 0
-#define ng_has_avx2() 0
-#define ng_has_avx512() 0
 #endif
+
+extern const char *const ng_names[NG_KERNELS];
+
+/* Whether this processor has an instruction set. */
+int ng_has(int isa);
+
+/* Every share of a kernel's output, (0, 0) to (rows - 1, columns - 1), on so many threads; wide: float64. */
+int ng_run(int isa, int wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, int (*poll)(void));
+
+/* Memory for an output, aligned to 64 bytes at least; give it back with the same number of bytes. Python's lock is held. */
+void *ng_block(size_t bytes);
+void ng_release(void *memory, size_t bytes);
 
 #if defined(__clang__)
 #define NG_UNROLL _Pragma("unroll")

@@ -1,8 +1,11 @@
 /* Max pooling, and the scatter that is its gradient. Definition: reference.py. All arrays are contiguous. */
 
-/* Rows of (n, h) are shared out. The first of equal entries wins, padding never does, nan always does. */
-static int NG(max_pool2d)(const ng_array *x, const ng_array *y, const ng_array *index, ng_window window, ng_share share)
+/* Rows of (n, h) are shared out. The first of equal entries wins, padding never does, nan always does.
+ * Arrays: x, y, index. */
+static int NG(max_pool2d)(const ng_call *call, ng_share share)
 {
+    const ng_array *x = &call->array[0], *y = &call->array[1], *index = &call->array[2];
+    const ng_window window = call->window;
     const ptrdiff_t H = x->size[1], W = x->size[2], C = x->size[3], HO = y->size[1], WO = y->size[2];
     ptrdiff_t begin, end;
     ng_split(y->size[0] * HO, 1, share.row, share.rows, &begin, &end);
@@ -29,9 +32,11 @@ static int NG(max_pool2d)(const ng_array *x, const ng_array *y, const ng_array *
     return 0;
 }
 
-/* dx[n, index[n,h,w,c], c] += dy[n,h,w,c] on a dx of zeros; images are shared out, so no two threads meet. */
-static int NG(max_pool2d_gradient)(const ng_array *dy, const ng_array *index, const ng_array *dx, ng_share share)
+/* dx[n, index[n,h,w,c], c] += dy[n,h,w,c] on a dx of zeros; images are shared out, so no two threads meet.
+ * Arrays: dy, index, dx. */
+static int NG(max_pool2d_gradient)(const ng_call *call, ng_share share)
 {
+    const ng_array *dy = &call->array[0], *index = &call->array[1], *dx = &call->array[2];
     const ptrdiff_t C = dy->size[3], pixels = dy->size[1] * dy->size[2], plane = dx->size[1] * dx->size[2] * C;
     ptrdiff_t begin, end;
     ng_split(dy->size[0], 1, share.row, share.rows, &begin, &end);

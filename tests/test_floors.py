@@ -16,12 +16,13 @@ STOREYS = [                                                        # from the gr
     ("initializers", "schedules"),                                 # floor 1
     ("layers",),
     ("losses", "optimizers"),
-    ("networks",),                                                 # floor 2
+    ("networks", "penalties"),                                    # floor 2
     ("data", "systems", "plot"),                                   # floor 3
     ("checkpoint", "recipes", "sampling"),                         # floor 4
     ("runs", "checking"),
     ("training", "judging"),
     ("doctor",),                                                   # floor 5
+    ("bench",),
     ("cli",),                                                      # floor 6
     ("__main__",),
 ]

@@ -1,0 +1,109 @@
+"""`numgan bench kernels`: speed, share of the measured peak and error of every kernel, beside NumPy's and PyTorch's.
+
+    GFLOP/s     of the definition: a fast algorithm that needs fewer products is credited with all of them, and is marked "fast"
+    share       of the FMA peak of this processor, these threads and this type, as the kernels themselves measure it in the run
+    error       max |result - float64 definition| / max |float64 definition|, on a small batch
+
+A direct kernel cannot be faster than the peak: if one seems to be, the measurement is wrong, and `impossible` names it.
+"""
+
+from contextlib import ExitStack
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from .. import _kernels
+from . import machine
+from .cases import cases
+from .timing import burst, interleave
+from .worker import Worker, require_torch
+
+SIDES = "numpy", "torch"
+PEAKS = 3                 # measurements of the peak before each kernel; the highest of the whole run counts
+
+
+def measure(against=(), quick=False, rounds=5, seconds=0.05):
+    """{machine, peak_gflops {dtype: ...}, bandwidth_gbs, results [one dict a line]}
+
+    ValueError for an unknown side, ImportError if torch is asked for and missing.
+    """
+    for side in against:
+        if side not in SIDES:
+            raise ValueError(f"against: expected some of {', '.join(SIDES)}, got {side!r}")
+    rows, peaks = [], {}
+    with ExitStack() as stack:
+        worker = None
+        if "torch" in against:
+            require_torch()
+            worker = stack.enter_context(Worker("torch_kernels", _kernels.num_threads()))
+        for case, dtype in tqdm(cases(quick), unit="kernel", disable=None, leave=False):
+            name = np.dtype(dtype).name
+            peaks[name] = max(peaks.get(name, 0.0), *(_kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS)))
+            rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds)
+    for row in rows:
+        row["share"] = row["gflops"] / peaks[row["dtype"]]
+    return {"machine": machine.describe(), "peak_gflops": peaks, "bandwidth_gbs": machine.bandwidth(_kernels.num_threads()), "results": rows}
+
+
+def impossible(rows):
+    """The rows of direct kernels that are above the peak."""
+    return [row for row in rows if row["form"] == "direct" and row["share"] > 1]
+
+
+def _measure(case, dtype, numpy, worker, rounds, seconds):
+    """The rows of one case: its direct form and, if there is one, its fast form, timed in turn with all other sides."""
+    few, many = case.arrays(dtype, few=True), case.arrays(dtype)
+    with _kernels.use_backend("reference"):
+        exact = case.ours(*(array.astype(np.float64) for array in few))()
+    forms = _forms(case, few)
+    errors = {name: _error(small, exact) for name, small in forms.items()}
+    sides = {name: _side(case.ours(*many), _kernels.backend(), 1, name == "fast") for name in forms}
+    others = {}                                          # sides by library; a library may come in several layouts
+    if numpy:
+        others["numpy"] = ["numpy"]
+        sides["numpy"] = _side(case.numpy(*many), "reference", _kernels.num_threads())
+        with _kernels.use_backend("reference"):
+            errors["numpy"] = _error(case.numpy(*few)(), exact)
+    if worker:
+        small = worker("build", case, np.dtype(dtype).name)
+        others["torch"] = [f"torch {layout}".strip() for layout in small]
+        sides |= {f"torch {layout}".strip(): _remote(worker, layout) for layout in small}
+        errors |= {f"torch {layout}".strip(): _error(result, exact) for layout, result in small.items()}
+    times = interleave(sides, rounds, seconds)
+    best = {library: min(names, key=lambda name: times[name].median) for library, names in others.items()}
+    for form in forms:
+        own = times[form]
+        yield {"kernel": case.name, "dtype": np.dtype(dtype).name, "form": form, "ms": own.median, "quartiles_ms": [own.low, own.high],
+               "gflops": case.flops / own.median / 1e6, "error": errors[form],
+               "intensity": case.flops / (case.traffic * np.dtype(dtype).itemsize),
+               "against": {library: {"side": name, "ms": times[name].median, "ratio": times[name].median / own.median, "error": errors[name]}
+                           for library, name in best.items()}}
+
+
+def _forms(case, few):
+    """{"direct": its result, "fast": its result}, the second only if it differs: then there is a fast algorithm for this case."""
+    if not case.may_be_fast:
+        return {"direct": case.ours(*few)()}
+    found = {}
+    for name in ("direct", "fast"):
+        with _kernels.use_fast_convolutions(name == "fast"):
+            found[name] = case.ours(*few)()
+    if np.array_equal(found["direct"], found["fast"]):
+        del found["fast"]
+    return found
+
+
+def _error(got, exact):
+    return float(np.abs(got - exact).max() / np.abs(exact).max())
+
+
+def _side(function, backend, blas, fast=False):
+    def side(calls):
+        with _kernels.use_backend(backend), _kernels.use_fast_convolutions(fast), threadpool_limits(blas):
+            return burst(function, calls)
+    return side
+
+
+def _remote(worker, layout):
+    return lambda calls: worker("run", layout, calls)

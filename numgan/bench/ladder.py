@@ -23,7 +23,8 @@ from .. import _kernels
 from ..checkpoint import replacing
 from . import machine, rungs
 from .timing import burst, interleave
-from .trial import KINDS, RUNGS, Rung, WrongKernel, case_of, check, draw, examine, rung
+from .trial import KINDS, RUNGS, WrongKernel, case_of, check, draw, examine, truth
+from .trial import rung as rung
 
 BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
@@ -57,18 +58,21 @@ def _climb(kind, size, threads, extra):
     """([Step], the measured peak)"""
     size = KINDS[kind].size if size is None else size
     candidates = [*RUNGS[kind].values(), *extra]
-    with machine.threads(threads), threadpool_limits(_kernels.num_threads()):
-        peaks, sides, errors, refused = [_kernels.measured_peak()], {}, {}, []
-        for candidate in candidates:
-            arrays, rest = draw(kind, case_of(candidate, size), "float32")
-            try:
-                check(candidate)
-                errors[candidate.name] = examine(candidate, arrays, rest)
-            except WrongKernel as error:
-                refused.append(Step(candidate.name, note=str(error)))
-            else:
-                sides[candidate.name] = _side(candidate, (*arrays.values(), *rest))
-        timings = interleave(sides, rounds=5, seconds=0.1)
+    sides, errors, refused = {}, {}, []
+    with machine.threads(threads):
+        with threadpool_limits(1):                      # float64 is NumPy's here, in small pieces
+            for candidate in candidates:
+                arrays, rest = draw(kind, case_of(candidate, size), "float32")
+                try:
+                    check(candidate)
+                    errors[candidate.name] = examine(candidate, arrays, rest, truth(kind, arrays, rest))
+                except WrongKernel as error:
+                    refused.append(Step(candidate.name, note=str(error)))
+                else:
+                    sides[candidate.name] = _side(candidate, (*arrays.values(), *rest))
+        peaks = [_kernels.measured_peak()]
+        with threadpool_limits(_kernels.num_threads()):
+            timings = interleave(sides, rounds=5, seconds=0.1)
         peaks.append(_kernels.measured_peak())
     peak = max(peaks) if None not in peaks else None    # the larger one: other work on the machine only lowers it
     steps = []

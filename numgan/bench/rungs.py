@@ -24,7 +24,7 @@ BOTH = ("float32", "float64")
 # --- matmul ----------------------------------------------------------------------------------------------------------
 
 
-@rung("matmul", "Python loop", dtypes=BOTH, threads=1, largest=64)
+@rung("matmul", "Python loop", dtypes=BOTH, threads=1, largest=32)
 def python_matmul(a, b):
     """The formula in Python: every number is an object, every index a method call."""
     c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
@@ -41,6 +41,7 @@ def product(kernel, order=np.ascontiguousarray):
         c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
         kernel(order(a), order(b), c)
         return c
+    f.__doc__ = kernel.__doc__
     return f
 
 
@@ -71,7 +72,7 @@ rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", dtype
 # --- convolution -----------------------------------------------------------------------------------------------------
 
 
-@rung("conv", "Python loop", dtypes=BOTH, threads=1, largest=2)
+@rung("conv", "Python loop", dtypes=BOTH, threads=1, largest=1)
 def python_conv(x, w, stride, padding):
     """The formula in Python: seven loops."""
     x, y = prepared(x, w, stride, padding)
@@ -95,6 +96,7 @@ def convolution(kernel):
         x, y = prepared(x, w, stride, padding)
         kernel(np.ascontiguousarray(x), np.ascontiguousarray(w), y, *stride)
         return y
+    f.__doc__ = kernel.__doc__
     return f
 
 
@@ -120,6 +122,12 @@ def fast(x, w, stride, padding):
         return _kernels.conv2d(x, w, stride, padding)
 
 
+def numpy_conv(x, w, stride, padding):
+    """im2col and BLAS: what most NumPy code does."""
+    size, rows = _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding), im2col.patches(x, w.shape[:2], stride, padding)
+    return (rows @ w.reshape(rows.shape[1], w.shape[3])).reshape(len(x), *size, w.shape[3])
+
+
 if _ladder:
     rung("conv", "naive", after="Python loop", dtypes=BOTH, threads=1)(convolution(_ladder.conv_naive))
     rung("conv", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(convolution(_ladder.conv_order))
@@ -128,4 +136,4 @@ if _ladder:
     rung("conv", "threads", after="implicit GEMM", dtypes=BOTH, note=f"numgan, {best}")(direct)
     rung("conv", "fast", after="threads", dtypes=BOTH, fast=True, note=f"numgan, {best}")(fast)
 
-rung("conv", "NumPy im2col", after="fast" if _ladder else "Python loop", dtypes=BOTH, note="yardstick, with BLAS")(im2col.forward)
+rung("conv", "NumPy im2col", after="fast" if _ladder else "Python loop", dtypes=BOTH, note="yardstick, with BLAS")(numpy_conv)

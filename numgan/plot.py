@@ -93,7 +93,8 @@ def ladder(reports):
         slowest = min(step["gflops"] for step in steps)
         colors = [FAKE if step["note"].startswith("yours") else REAL for step in steps]
         bars = axes.barh([step["name"] for step in steps], [step["gflops"] for step in steps], color=colors)
-        axes.bar_label(bars, [f"{step['gflops']:.3g}, error {step['error']:.0e}" for step in steps], padding=3, fontsize=8)
+        axes.bar_label(bars, [f"{step['gflops']:.3g}, error {step['error']:.0e}" for step in steps], padding=3, fontsize=8,
+                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
         peak = found["peak_gflops"]
         if peak:
             axes.axvline(peak, color="black", linewidth=0.8, linestyle=":", label="measured peak")

@@ -150,6 +150,9 @@ def test_the_registry_names_what_is_wrong():
         ladder.rung("matmul", "mine", after="nothing")
     with pytest.raises(ValueError, match="expected dtypes"):
         ladder.rung("matmul", "mine", dtypes=("float16",))
+    for extra in [mine(np.matmul, name="NumPy BLAS")], [mine(np.matmul), mine(np.matmul)], [mine(np.matmul, "conv")]:
+        with pytest.raises(ValueError, match="climb: expected matmul kernels in extra"):
+            ladder.climb("matmul", extra=extra)
 
 
 def test_a_file_leaves_the_registry_as_it_was():

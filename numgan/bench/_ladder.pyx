@@ -3,7 +3,8 @@
 Read from the top; what separates two neighbours is the lesson, and `numgan bench ladder` measures it. A kernel adds its result to an
 output of zeros. Products take a (M, K), b (K, N), c (M, N); convolutions x (N, H, W, C) with its padding already around it,
 w (KH, KW, C, O), y (N, HO, WO, O) and the stride (s, t). One body serves float32 and float64, and every loop runs without the GIL.
-All of it is compiled for the instructions that every processor of the architecture has.
+All of it is compiled for the instructions that every processor of the architecture has. `for i from 0 <= i < n by step` is Cython's
+range with a step, in C.
 """
 
 import numpy as np

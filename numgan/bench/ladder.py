@@ -51,13 +51,16 @@ def climb(kind, size=None, threads=None, extra=()):
     threads   of the rungs that use several, and of BLAS (default: numgan's)
     extra     Rungs of this kind that are not registered
     """
-    return _climb(kind, size, threads, extra)[0]
+    return _climb(kind, size, threads, list(extra))[0]
 
 
 def _climb(kind, size, threads, extra):
     """([Step], the measured peak)"""
     size = KINDS[kind].size if size is None else size
     candidates = [*RUNGS[kind].values(), *extra]
+    names = [candidate.name for candidate in candidates]
+    if len(set(names)) < len(names) or any(candidate.kind != kind for candidate in candidates):
+        raise ValueError(f"climb: expected {kind} kernels in extra, named otherwise than the ladder's rungs, got {[rung.name for rung in extra]}")
     sides, errors, refused = {}, {}, []
     with machine.threads(threads):
         with threadpool_limits(1):                      # float64 is NumPy's here, in small pieces
@@ -118,7 +121,7 @@ def _compared(ladder, after):
 def report(kind, size=None, threads=None, extra=()):
     """A climb and what its figures must be read with, as a dict for JSON."""
     size = KINDS[kind].size if size is None else size
-    steps, peak = _climb(kind, size, threads, extra)
+    steps, peak = _climb(kind, size, threads, list(extra))
     with machine.threads(threads):
         found = machine.describe()
     shapes, rest = KINDS[kind].shapes(KINDS[kind].sized(size))

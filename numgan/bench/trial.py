@@ -4,7 +4,8 @@
     def mine(a, b): ...                              matmul    a (M, K), b (K, N)  ->  c (M, N)
                                                      conv      x (N, H, W, C), w (KH, KW, C, O), stride, padding  ->  y (N, HO, WO, O)
 
-Arrays come in any layout, stride and padding as pairs. The result C is compared with C64, the definition in float64:
+Arrays come in any layout, stride and padding as pairs; `largest=32` keeps a slow kernel from large problems. The result C is compared
+with C64, the definition in float64:
 
     |C - C64| <= 8 u (|A| |B|)                   in every element, with u = 2^-24 in float32; 16 and 2^-53 in float64, whose oracle rounds too
     rms(C - C64) <= 1e-5 rms(C64)                instead, for a fast algorithm in float32: it adds and subtracts before it multiplies
@@ -112,8 +113,8 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
                          f"or first take that one away: ladder.RUNGS[{kind!r}].pop({name!r})")
     if after is not None and after not in rungs:
         raise ValueError(f"rung: {name!r} is to stand after {after!r}, but the {kind} ladder has {', '.join(rungs) or 'no rungs yet'}")
-    if not dtypes or set(dtypes) - set(ROUNDINGS):
-        raise ValueError(f'rung: expected dtypes among ("float32", "float64") for {name!r}, got {dtypes!r}')
+    if tuple(dtypes) not in (("float32",), ("float32", "float64")):
+        raise ValueError(f'rung: expected dtypes ("float32",) or ("float32", "float64") of {name!r}, got {dtypes!r}; ladders are timed in float32')
 
     def register(function):
         rungs[name] = Rung(kind, name, function, after, tuple(dtypes), fast, threads, largest, note)

@@ -6,6 +6,7 @@
 #define T float
 #include "gemm.h"
 #include "conv.h"
+#include "fast.h"
 #include "pool.h"
 #include "peak.h"
 #undef T
@@ -13,6 +14,7 @@
 #define T double
 #include "gemm.h"
 #include "conv.h"
+#include "fast.h"
 #include "pool.h"
 #include "peak.h"
 #undef T

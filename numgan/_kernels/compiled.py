@@ -114,6 +114,28 @@ def _contiguous(x):
     return x if x is None else np.require(x, requirements=["C", "A"])
 
 
+_fast = True  # whether float32 convolutions may use the algorithm of fast.h
+
+
+def use_fast(on):
+    """Allow the algorithm of fast.h from now on, or not; returns what was."""
+    global _fast
+    before, _fast = _fast, on
+    return before
+
+
+def _fits_fast(dtype, kernel, stride, channels, features):
+    """Whether fast.h takes this convolution, and is worth it: 2 or 3 taps a phase along both axes, and enough channels for its vectors."""
+    taps = {-(-k // s) for k, s in zip(kernel, stride)}
+    return (_fast and dtype == np.float32 and taps in ({2}, {3}) and max(stride) <= 3 and min(channels, features) >= 16)
+
+
+def _fast_shares(tiles, features):
+    """(down, across): blocks of tiles for every thread; parts of the features too if there are too few tiles."""
+    down = max(1, min(_threads, tiles // 32))
+    return down, min(-(-_threads // down), -(-features // 32))
+
+
 def matmul(a, b, bias=None):
     c = empty((a.shape[0], b.shape[1]), a.dtype)
     _run("matmul", (_aligned(a), _aligned(b), _contiguous(bias), c), _shares(*c.shape, a.shape[1], a.itemsize))
@@ -123,6 +145,10 @@ def matmul(a, b, bias=None):
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
     kh, kw, c, o = w.shape
     y = empty((len(x), *output_size(x.shape[1:3], (kh, kw), stride, padding), o), x.dtype)
+    if _fits_fast(x.dtype, (kh, kw), stride, c, o):
+        shares = _fast_shares(math.prod(y.shape[:3]) // 16, o)
+        _run("fast_conv2d", (_contiguous(x), _contiguous(w), np.zeros(c, x.dtype), _contiguous(bias), y), shares, window=((kh, kw), stride, padding))
+        return y
     shares = _shares(math.prod(y.shape[:3]), o, kh * kw * c, x.itemsize)
     _run("conv2d", (_contiguous(x), _contiguous(w), _contiguous(bias), y), shares, window=((kh, kw), stride, padding))
     return y
@@ -133,6 +159,10 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     if dy.shape[1:3] == (1, 1):
         return _input_gradient_of_pixel(dy, w, padding, size, bias)
     dx = empty((len(dy), *size, c), dy.dtype)
+    if _fits_fast(dy.dtype, (kh, kw), stride, c, o):
+        shares = _fast_shares(math.prod(dx.shape[:3]) // math.prod(stride) // 16, c)
+        _run("fast_conv2d_input_gradient", (_contiguous(dy), _contiguous(w), np.zeros(o, dy.dtype), _contiguous(bias), dx), shares, window=((kh, kw), stride, padding))
+        return dx
     arrays, window = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), ((kh, kw), stride, padding)
     if c <= 8 or not np.isfinite(w).all():
         _run("conv2d_input_gradient_thin", arrays, _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize), window=window)
@@ -154,6 +184,11 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     dw = np.empty((*kernel, x.shape[3], dy.shape[3]), x.dtype)
+    if _fits_fast(x.dtype, kernel, stride, *dw.shape[2:]):
+        c, o = dw.shape[2:]
+        shares = math.prod(stride) * -(-c // 128), -(-o // 256)
+        _run("fast_conv2d_weight_gradient", (_contiguous(x), _contiguous(dy), np.zeros(max(c, o), x.dtype), dw), shares, window=(kernel, stride, padding))
+        return dw
     shares = _shares(math.prod(dw.shape[:3]), dw.shape[3], math.prod(dy.shape[:3]), x.itemsize)
     _run("conv2d_weight_gradient", (_contiguous(x), _contiguous(dy), dw), shares, window=(kernel, stride, padding))
     return dw

@@ -52,6 +52,7 @@ typedef int (*ng_kernel)(const ng_call *call, ng_share share);
 /* Every kernel by name; each exists for both element types and every instruction set. */
 #define NG_EACH_KERNEL(X)                                                                                                        \
     X(matmul) X(conv2d) X(conv2d_input_gradient) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient)                         \
+    X(fast_conv2d) X(fast_conv2d_input_gradient) X(fast_conv2d_weight_gradient)                                                  \
     X(max_pool2d) X(max_pool2d_gradient) X(peak)
 
 #define NG_ID(name) NG_ID_##name,

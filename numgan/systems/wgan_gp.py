@@ -76,7 +76,7 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN nets, no BatchNorm in the critic, lambda = 10, n_critic = 5, Adam(1e-4, 0, 0.9): Algorithm 1's defaults."""
+    """28x28 pictures: DCGAN nets, no BatchNorm in the critic, the constants of Algorithm 1."""
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     return WGANGP(latent=Latent(100), sample_shape=(28, 28, 1), data="mnist", batch_size=64, steps=5000,
                   networks={"G": dcgan_generator(100, 7, (a, b), 1, kernel=4), "D": dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False)},

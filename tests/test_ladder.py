@@ -155,6 +155,15 @@ def test_the_registry_names_what_is_wrong():
             ladder.climb("matmul", extra=extra)
 
 
+def test_a_file_may_import_what_lies_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "product_of_mine.py").write_text("product = lambda a, b: a @ b\n")
+    (tmp_path / "kernels.py").write_text("from numgan.bench import ladder\nfrom product_of_mine import product\n"
+                                         "ladder.rung('matmul', 'mine')(product)\n")
+    (found,) = ladder.load(tmp_path / "kernels.py")["matmul"]
+    ladder.check(found)
+
+
 def test_a_file_leaves_the_registry_as_it_was():
     before = {kind: list(ladder.RUNGS[kind]) for kind in ladder.KINDS}
     found = ladder.load(EXAMPLE)
@@ -237,7 +246,7 @@ def test_requests_that_make_no_sense(capsys, tmp_path):
     empty = tmp_path / "empty.py"
     empty.write_text("")
     for words, expected in [(("--size", 8), "--size: expected"), (("matmul", "--size", 0), "--size: expected"),
-                            (("--kernel", empty), "registers no"), (("conv", "--kernel", EXAMPLE), "registers no conv kernel")]:
+                            (("--kernel", empty), "registers no kernel; put"), (("conv", "--kernel", EXAMPLE), "registers no kernel of conv; put")]:
         with pytest.raises(ValueError, match=expected):
             run(capsys, *words)
     with pytest.raises(FileNotFoundError):

@@ -14,6 +14,7 @@
 
 import json
 import runpy
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -143,7 +144,8 @@ def table(found):
         ratio = f"{step['ratio_to_previous']:6.1f}x" if step["ratio_to_previous"] is not None else ""
         lines.append(f"{step['name']:<18} {step['ms']:9.2f} {step['q25']:8.2f} {step['q75']:8.2f} {step['gflops']:9.3g} {share} "
                      f"{step['error']:8.1e} {ratio:>7}  {step['note']}".rstrip())
-    lines += ["", "ratio: GFLOP/s over those of the rung it improves on. error: max |C - C64| / (|A| |B|), of `fast` rms(C - C64) / rms(C64)."]
+    lines += ["", "GFLOP/s: of the definition's multiply-adds, so that a fast algorithm, which does fewer, may pass the peak.",
+              "ratio: of GFLOP/s, to the rung it improves on. error: max |C - C64| / (|A| |B|), of a fast algorithm rms(C - C64) / rms(C64)."]
     if not found["compiled_rungs"]:
         lines.append("This is the NumPy-only version, which has the Python rungs only; the compiled ones come with `pip install .` "
                      "in a copy of the sources (a C compiler is needed).")
@@ -152,8 +154,12 @@ def table(found):
 
 
 def load(path):
-    """The Rungs that a Python file registers: {kind: [Rung]}. The file is run, as its owner's own code; the registry is left as it was."""
+    """The Rungs that a Python file registers: {kind: [Rung]}. The registry is left as it was.
+
+    The file is run, as its owner's own code, and like a script it may import what lies beside it: a compiled module, for instance.
+    """
     before = {kind: dict(RUNGS[kind]) for kind in KINDS}
+    sys.path.insert(0, str(Path(path).resolve().parent))
     try:
         runpy.run_path(str(path))
         return {kind: [RUNGS[kind][name] for name in RUNGS[kind] if name not in before[kind]] for kind in KINDS}
@@ -178,7 +184,8 @@ def run(arguments):
         raise ValueError(f"--size: expected 1 or more, and a kind before it, such as `ladder matmul --size 512`, got {arguments.size}")
     extra = load(arguments.kernel) if arguments.kernel else {kind: [] for kind in KINDS}
     if arguments.kernel and not any(extra[kind] for kind in KINDS if arguments.kind in (None, kind)):
-        raise ValueError(f'--kernel: {arguments.kernel} registers no {arguments.kind or ""} kernel; put @ladder.rung("matmul", "mine") above one')
+        what = f"kernel of {arguments.kind}" if arguments.kind else "kernel"
+        raise ValueError(f'--kernel: {arguments.kernel} registers no {what}; put a line such as @ladder.rung("matmul", "mine") above a function')
     kinds = [arguments.kind] if arguments.kind else [kind for kind in KINDS if extra[kind]] or list(KINDS)
     found = [report(kind, arguments.size, arguments.threads, extra[kind]) for kind in kinds]
     if arguments.plot:

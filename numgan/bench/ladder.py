@@ -16,6 +16,7 @@ import json
 import runpy
 import sys
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -63,13 +64,19 @@ def _climb(kind, size, threads, extra):
     if len(set(names)) < len(names) or any(candidate.kind != kind for candidate in candidates):
         raise ValueError(f"climb: expected {kind} kernels in extra, named otherwise than the ladder's rungs, got {[rung.name for rung in extra]}")
     sides, errors, refused = {}, {}, []
+
+    @cache
+    def problem(case):
+        arrays, rest = draw(kind, case, "float32")
+        return arrays, rest, truth(kind, arrays, rest)
+
     with machine.threads(threads):
         with threadpool_limits(1):                      # float64 is NumPy's here, in small pieces
             for candidate in candidates:
-                arrays, rest = draw(kind, case_of(candidate, size), "float32")
+                arrays, rest, exact = problem(case_of(candidate, size))
                 try:
                     check(candidate)
-                    errors[candidate.name] = examine(candidate, arrays, rest, truth(kind, arrays, rest))
+                    errors[candidate.name] = examine(candidate, arrays, rest, exact)
                 except WrongKernel as error:
                     refused.append(Step(candidate.name, note=str(error)))
                 else:

@@ -114,60 +114,57 @@ def _contiguous(x):
     return x if x is None else np.require(x, requirements=["C", "A"])
 
 
-_fast = True  # whether float32 convolutions may use the algorithm of fast.h
-
-
-def use_fast(on):
-    """Allow the algorithm of fast.h from now on, or not; returns what was."""
-    global _fast
-    before, _fast = _fast, on
-    return before
-
-
-def _fits_fast(dtype, kernel, stride, channels, features):
-    """Whether fast.h takes this convolution, and is worth it: 2 or 3 taps a phase along both axes, and enough channels for its vectors."""
-    taps = {-(-k // s) for k, s in zip(kernel, stride)}
-    return (_fast and dtype == np.float32 and taps in ({2}, {3}) and max(stride) <= 3 and min(channels, features) >= 16)
-
-
-def _fast_shares(tiles, features):
-    """(down, across): blocks of tiles for every thread; parts of the features too if there are too few tiles."""
-    down = max(1, min(_threads, tiles // 32))
-    return down, min(-(-_threads // down), -(-features // 32))
-
-
 def matmul(a, b, bias=None):
     c = empty((a.shape[0], b.shape[1]), a.dtype)
     _run("matmul", (_aligned(a), _aligned(b), _contiguous(bias), c), _shares(*c.shape, a.shape[1], a.itemsize))
     return c
 
 
+fast_convolutions = True  # whether float32 convolutions may take the algorithm of fast.h
+
+
+def _tiles(dtype, kernel, stride, channels, features, images, size):
+    """The 4 x 4 tiles of an output (images, *size) that fast.h would compute, or 0 if the direct kernel is to do it.
+
+    fast.h takes 2 or 3 taps a phase along both axes; it pays if it saves a third of the products, over enough channels and tiles.
+    """
+    taps = {-(-k // s) for k, s in zip(kernel, stride)}
+    if not fast_convolutions or dtype != np.float32 or taps not in ({2}, {3}) or max(stride) > 3 or min(channels, features) < 32:
+        return 0
+    tiles = images * math.prod(-(-n // 4) for n in size)
+    products, fewer = math.prod(kernel) * images * math.prod(size), math.prod(stride) * (3 + max(taps)) ** 2 * tiles
+    return tiles if tiles >= 16 and products >= 1.5 * fewer else 0
+
+
+def _tile_shares(tiles, features):
+    """(down, across): the tiles cut for every thread, and the features too if there are few tiles."""
+    down = max(1, min(_threads, tiles // 32))
+    return down, min(-(-_threads // down), -(-features // 32))
+
+
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
-    kh, kw, c, o = w.shape
-    y = empty((len(x), *output_size(x.shape[1:3], (kh, kw), stride, padding), o), x.dtype)
-    if _fits_fast(x.dtype, (kh, kw), stride, c, o):
-        shares = _fast_shares(math.prod(y.shape[:3]) // 16, o)
-        _run("fast_conv2d", (_contiguous(x), _contiguous(w), np.zeros(c, x.dtype), _contiguous(bias), y), shares, window=((kh, kw), stride, padding))
-        return y
-    shares = _shares(math.prod(y.shape[:3]), o, kh * kw * c, x.itemsize)
-    _run("conv2d", (_contiguous(x), _contiguous(w), _contiguous(bias), y), shares, window=((kh, kw), stride, padding))
+    *kernel, c, o = w.shape
+    y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
+    arrays, window = (_contiguous(x), _contiguous(w), _contiguous(bias), y), (kernel, stride, padding)
+    if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
+        _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype)), _tile_shares(tiles, o), window=window)
+    else:
+        _run("conv2d", arrays, _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize), window=window)
     return y
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None):
-    kh, kw, c, o = w.shape
+    *kernel, c, o = w.shape
     if dy.shape[1:3] == (1, 1):
         return _input_gradient_of_pixel(dy, w, padding, size, bias)
     dx = empty((len(dy), *size, c), dy.dtype)
-    if _fits_fast(dy.dtype, (kh, kw), stride, c, o):
-        shares = _fast_shares(math.prod(dx.shape[:3]) // math.prod(stride) // 16, c)
-        _run("fast_conv2d_input_gradient", (_contiguous(dy), _contiguous(w), np.zeros(o, dy.dtype), _contiguous(bias), dx), shares, window=((kh, kw), stride, padding))
-        return dx
-    arrays, window = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), ((kh, kw), stride, padding)
-    if c <= 8 or not np.isfinite(w).all():
+    arrays, window = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), (kernel, stride, padding)
+    if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+        _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype)), _tile_shares(tiles, c), window=window)
+    elif c <= 8 or not np.isfinite(w).all():
         _run("conv2d_input_gradient_thin", arrays, _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize), window=window)
     else:
-        depth = kh * kw * o // (stride[0] * stride[1])
+        depth = math.prod(kernel) * o // math.prod(stride)
         _run("conv2d_input_gradient", arrays, _shares(math.prod(dx.shape[:3]), c, depth, dy.itemsize), window=window)
     return dx
 
@@ -183,14 +180,14 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    dw = np.empty((*kernel, x.shape[3], dy.shape[3]), x.dtype)
-    if _fits_fast(x.dtype, kernel, stride, *dw.shape[2:]):
-        c, o = dw.shape[2:]
-        shares = math.prod(stride) * -(-c // 128), -(-o // 256)
-        _run("fast_conv2d_weight_gradient", (_contiguous(x), _contiguous(dy), np.zeros(max(c, o), x.dtype), dw), shares, window=(kernel, stride, padding))
-        return dw
-    shares = _shares(math.prod(dw.shape[:3]), dw.shape[3], math.prod(dy.shape[:3]), x.itemsize)
-    _run("conv2d_weight_gradient", (_contiguous(x), _contiguous(dy), dw), shares, window=(kernel, stride, padding))
+    c, o = x.shape[3], dy.shape[3]
+    dw = empty((*kernel, c, o), x.dtype)
+    arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
+    if _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+        shares = math.prod(stride) * -(-c // 128), -(-o // 256)          # blocks that stay in the cache
+        _run("fast_conv2d_weight_gradient", (*arrays, np.zeros(max(c, o), x.dtype)), shares, window=window)
+    else:
+        _run("conv2d_weight_gradient", arrays, _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize), window=window)
     return dw
 
 

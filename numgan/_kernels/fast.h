@@ -23,7 +23,7 @@
 
 #define POINTS 6                /* at most */
 #define TILE 4                  /* outputs of a tile along each axis */
-#define BLOCK (144 / MR * MR)   /* tiles of a block */
+#define BLOCK (70 / MR * MR)   /* tiles of a block */
 #define PIECE 128               /* of K for which U is made at a time */
 
 static const T NG(input_table)[2][POINTS][POINTS] = { /* B' */
@@ -46,27 +46,17 @@ NG_INLINE void NG(apply)(const int rows, const int terms, const T *table, const 
     NG_UNROLL
     for (int i = 0; i < rows; i++) {
         NG(vector) sum = {0};
+        int any = 0;
         NG_UNROLL
         for (int j = 0; j < terms; j++) {
             const T c = table[i * i_step + j * j_step];
-            if (c != 0)
-                sum += c * from[j * from_step];
+            if (c != 0) {
+                sum = any ? sum + c * from[j * from_step] : c * from[j * from_step];
+                any = 1;
+            }
         }
         to[i * to_step] = sum;
     }
-}
-
-/* to = table from table': both axes of a (terms, terms) square give a (rows, rows) square. */
-NG_INLINE void NG(both_axes)(const int rows, const int terms, const T *table, const int i_step, const int j_step, const NG(vector) *from,
-                             NG(vector) *to)
-{
-    NG(vector) half[POINTS * POINTS];
-    NG_UNROLL
-    for (int j = 0; j < terms; j++)
-        NG(apply)(rows, terms, table, i_step, j_step, from + j, terms, half + j, terms);
-    NG_UNROLL
-    for (int i = 0; i < rows; i++)
-        NG(apply)(rows, terms, table, i_step, j_step, half + i * terms, 1, to + i * rows, 1);
 }
 
 NG_INLINE NG(vector) NG(get)(const T *from, ptrdiff_t count)
@@ -105,26 +95,50 @@ static void NG(look_up)(const NG(image) *x, ptrdiff_t n, ptrdiff_t top, ptrdiff_
         }
 }
 
-/* Tiles t0..t0+count of all images: V, with V[f][t][k] at f f_step + t t_step + k, for channels c0..c1 of one phase. */
-NG_INLINE void NG(input_tiles)(const int R, const NG(image) *x, const ng_phase_pair *phase, ptrdiff_t t0, ptrdiff_t count, ptrdiff_t c0,
-                               ptrdiff_t c1, T *to, ptrdiff_t f_step, ptrdiff_t t_step)
+/* B' x B of one tile for a vector of channels, of which `count` are there: x at at[i n + j] + c, frequency f to to + f f_step. */
+NG_INLINE void NG(input_tile)(const int R, const T *const *at, ptrdiff_t c, ptrdiff_t ahead, const ptrdiff_t count, T *to, ptrdiff_t f_step)
 {
     const int n = TILE + R - 1;
-    const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
-    const ptrdiff_t across = NG_CEIL(h->pixels, TILE), tiles = across * NG_CEIL(v->pixels, TILE), step[2] = {v->in_step, h->in_step};
-    for (ptrdiff_t t = 0; t < count; t++) {
-        const ptrdiff_t image = (t0 + t) / tiles, tile = (t0 + t) % tiles;
-        const T *at[POINTS * POINTS];
-        NG(look_up)(x, image, tile / across * TILE * step[0] + v->origin, tile % across * TILE * step[1] + h->origin, step, n, at);
-        for (ptrdiff_t c = c0; c < c1; c += V) {
-            NG(vector) in[POINTS * POINTS], out[POINTS * POINTS];
-            for (int i = 0; i < n * n; i++)
-                in[i] = NG(get)(at[i] + c, c1 - c);
-            NG(both_axes)(n, n, NG(input_table)[R - 2][0], POINTS, 1, in, out);
-            for (int f = 0; f < n * n; f++)
-                NG(put)(to + f * f_step + t * t_step + c - c0, out[f], c1 - c);
+    const T *B = NG(input_table)[R - 2][0];
+    NG(vector) half[POINTS * POINTS], line[POINTS];
+    NG_UNROLL
+    for (int j = 0; j < n; j++) {
+        NG_UNROLL
+        for (int i = 0; i < n; i++) {
+            NG_PREFETCH(at[i * n + j] + c + ahead);
+            line[i] = NG(get)(at[i * n + j] + c, count);
         }
+        NG(apply)(n, n, B, POINTS, 1, line, 1, half + j, n);
     }
+    NG_UNROLL
+    for (int i = 0; i < n; i++) {
+        NG(apply)(n, n, B, POINTS, 1, half + i * n, 1, line, 1);
+        NG_UNROLL
+        for (int j = 0; j < n; j++)
+            NG(put)(to + (i * n + j) * f_step, line[j], count);
+    }
+}
+
+/* V of tiles t0..t0+count, channels c0..c1 of some phases: channel c of phase e at f f_step + t t_step + e e_step + c - c0. */
+NG_INLINE void NG(input_tiles)(const int R, const NG(image) *x, const ng_phase_pair *phases, int of, ptrdiff_t t0, ptrdiff_t count,
+                               ptrdiff_t c0, ptrdiff_t c1, T *to, ptrdiff_t f_step, ptrdiff_t t_step, ptrdiff_t e_step)
+{
+    const int n = TILE + R - 1;
+    const ptrdiff_t across = NG_CEIL(phases->axis[1].pixels, TILE), tiles = across * NG_CEIL(phases->axis[0].pixels, TILE);
+    const ptrdiff_t step[2] = {phases->axis[0].in_step, phases->axis[1].in_step}, ahead = TILE * step[1] * x->channels; /* the next tile */
+    for (ptrdiff_t t = 0; t < count; t++)
+        for (int e = 0; e < of; e++) {
+            const ptrdiff_t image = (t0 + t) / tiles, top = (t0 + t) % tiles / across * TILE, left = (t0 + t) % across * TILE;
+            const ng_axis *axis = phases[e].axis;
+            const T *at[POINTS * POINTS];
+            T *row = to + t * t_step + e * e_step - c0;
+            NG(look_up)(x, image, top * step[0] + axis[0].origin, left * step[1] + axis[1].origin, step, n, at);
+            ptrdiff_t c = c0;
+            for (; c + V <= c1; c += V)
+                NG(input_tile)(R, at, c, ahead, V, row + c, f_step);
+            if (c < c1)
+                NG(input_tile)(R, at, c, ahead, c1 - c, row + c, f_step);
+        }
 }
 
 /* The taps that rows k0..k0+k of U (k counts phases and channels) and one panel of columns are made of: to[tap][q][NR].
@@ -160,45 +174,64 @@ NG_INLINE void NG(weight_panel)(const int R, const T *taps, ptrdiff_t k, T *to)
     const T *G = NG(weight_table)[R - 2][0];
     for (ptrdiff_t q = 0; q < k; q++)
         for (int c = 0; c < NR; c += V) {
-            NG(vector) in[9], half[3 * POINTS], out[POINTS * POINTS];
+            NG(vector) in[9], half[3 * POINTS], line[POINTS];
+            NG_UNROLL
             for (int i = 0; i < R * R; i++)
                 in[i] = NG(get)(taps + (i * PIECE + q) * NR + c, V);
             NG_UNROLL
             for (int j = 0; j < R; j++)
                 NG(apply)(n, R, G, 3, 1, in + j, R, half + j, R);
             NG_UNROLL
-            for (int i = 0; i < n; i++)
-                NG(apply)(n, R, G, 3, 1, half + i * R, 1, out + i * n, 1);
-            for (int f = 0; f < n * n; f++)
-                NG(put)(to + (f * PIECE + q) * NR + c, out[f], V);
+            for (int i = 0; i < n; i++) {
+                NG(apply)(n, R, G, 3, 1, half + i * R, 1, line, 1);
+                NG_UNROLL
+                for (int j = 0; j < n; j++)
+                    NG(put)(to + ((i * n + j) * PIECE + q) * NR + c, line[j], V);
+            }
         }
+}
+
+/* A' M A of one tile for a vector of columns, of which `count` are there, into the rows x columns pixels that exist. */
+NG_INLINE void NG(output_tile)(const int R, const T *from, NG(vector) add, T *to, ptrdiff_t i_step, ptrdiff_t j_step, int rows, int columns,
+                               const ptrdiff_t count)
+{
+    const int n = TILE + R - 1;
+    const T *A = NG(output_table)[R - 2][0];
+    NG(vector) half[TILE * POINTS], line[POINTS];
+    NG_UNROLL
+    for (int j = 0; j < n; j++) {
+        NG_UNROLL
+        for (int i = 0; i < n; i++)
+            line[i] = NG(get)(from + (i * n + j) * BLOCK * NR, V);
+        NG(apply)(TILE, n, A, POINTS, 1, line, 1, half + j, n);
+    }
+    for (int i = 0; i < rows; i++, to += i_step) {
+        NG(apply)(TILE, n, A, POINTS, 1, half + i * n, 1, line, 1);
+        NG_UNROLL
+        for (int j = 0; j < TILE; j++)
+            if (j < columns)
+                NG(put)(to + j * j_step, line[j] + add, count);
+    }
 }
 
 /* y of tiles t0..t0+count and columns n0..n0+width from M[f][t][NR]. */
 NG_INLINE void NG(output_tiles)(const int R, const T *from, const ng_phase_pair *phase, ptrdiff_t t0, ptrdiff_t count, ptrdiff_t n0,
                                 ptrdiff_t width, const T *bias, const ng_array *y)
 {
-    const int n = TILE + R - 1;
-    const T *A = NG(output_table)[R - 2][0];
     const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
     const ptrdiff_t across = NG_CEIL(h->pixels, TILE), tiles = across * NG_CEIL(v->pixels, TILE);
-    for (ptrdiff_t t = 0; t < count; t++) {
+    const ptrdiff_t i_step = v->out_step * y->stride[1], j_step = h->out_step * y->stride[2];
+    for (ptrdiff_t t = 0; t < count; t++, from += NR) {
         const ptrdiff_t image = (t0 + t) / tiles, top = (t0 + t) % tiles / across * TILE, left = (t0 + t) % across * TILE;
-        T *to = (T *)y->data + image * y->stride[0] + (v->out_first + top * v->out_step) * y->stride[1] +
-                (h->out_first + left * h->out_step) * y->stride[2] + n0;
+        const int rows = (int)NG_MIN(TILE, v->pixels - top), columns = (int)NG_MIN(TILE, h->pixels - left);
+        T *to = (T *)y->data + image * y->stride[0] + v->out_first * y->stride[1] + top * i_step + h->out_first * y->stride[2] +
+                left * j_step + n0;
         for (ptrdiff_t c = 0; c < width; c += V) {
-            NG(vector) half[TILE * POINTS], out[TILE], m[POINTS * POINTS];
             const NG(vector) add = bias ? NG(get)(bias + n0 + c, width - c) : (NG(vector)){0};
-            for (int f = 0; f < n * n; f++)
-                m[f] = NG(get)(from + (f * BLOCK + t) * NR + c, V);
-            NG_UNROLL
-            for (int j = 0; j < n; j++)
-                NG(apply)(TILE, n, A, POINTS, 1, m + j, n, half + j, n);
-            for (int i = 0; i < NG_MIN(TILE, v->pixels - top); i++) {
-                NG(apply)(TILE, n, A, POINTS, 1, half + i * n, 1, out, 1);
-                for (int j = 0; j < NG_MIN(TILE, h->pixels - left); j++)
-                    NG(put)(to + i * v->out_step * y->stride[1] + j * h->out_step * y->stride[2] + c, out[j] + add, width - c);
-            }
+            if (width - c >= V)
+                NG(output_tile)(R, from + c, add, to + c, i_step, j_step, rows, columns, V);
+            else
+                NG(output_tile)(R, from + c, add, to + c, i_step, j_step, rows, columns, width - c);
         }
     }
 }
@@ -216,8 +249,7 @@ NG_INLINE int NG(fast_sum)(const int R, const NG(image) *x, const ng_array *w, i
     T *u = v + v_size, *m = u + u_size, *taps = m + m_size;
     for (; t0 < t1; t0 += BLOCK) {
         const ptrdiff_t tiles = NG_MIN(t1 - t0, BLOCK);
-        for (int e = 0; e < count; e++)
-            NG(input_tiles)(R, x, phases + e, t0, tiles, 0, C, v + e * C, BLOCK * ld, ld);
+        NG(input_tiles)(R, x, phases, count, t0, tiles, 0, C, v, BLOCK * ld, ld, C);
         for (ptrdiff_t n = n0; n < n1; n += NR) {
             const ptrdiff_t width = NG_MIN(n1 - n, NR);
             if (ng_interrupted())
@@ -240,7 +272,7 @@ NG_INLINE int NG(fast_sum)(const int R, const NG(image) *x, const ng_array *w, i
 /* Outputs in groups of phases that are summed: one group of s^2 for y, s^2 groups of one for dx. */
 NG_INLINE int NG(fast_groups)(const int R, const ng_call *call, int transposed, ng_share share)
 {
-    const ng_array *x = &call->array[0], *w = &call->array[1], *zeros = &call->array[2], *y = &call->array[4];
+    const ng_array *x = &call->array[0], *w = &call->array[1], *y = &call->array[3], *zeros = &call->array[4];
     const ng_window *window = &call->window;
     const int phases = (int)(window->stride[0] * window->stride[1]), groups = transposed ? phases : 1;
     const NG(image) image = {x->data, zeros->data, {x->size[1], x->size[2]}, x->size[3]};
@@ -252,7 +284,7 @@ NG_INLINE int NG(fast_groups)(const int R, const ng_call *call, int transposed, 
     for (int g = 0; g < groups; g++) {
         const ng_axis *axis = phase[g].axis;
         ng_split(y->size[0] * NG_CEIL(axis[0].pixels, TILE) * NG_CEIL(axis[1].pixels, TILE), MR, share.row, share.rows, &t0, &t1);
-        const int status = NG(fast_sum)(R, &image, w, transposed, phase + g, phases / groups, call->array[3].data, y, t0, t1, n0, n1);
+        const int status = NG(fast_sum)(R, &image, w, transposed, phase + g, phases / groups, call->array[2].data, y, t0, t1, n0, n1);
         if (status)
             return status;
     }
@@ -265,43 +297,58 @@ NG_INLINE int NG(fast_taps)(const ng_call *call)
     return (int)NG_CEIL(call->window.kernel[0], call->window.stride[0]);
 }
 
-/* y = x * w          arrays: x, w, zeros (C,), bias or none, y */
+/* y = x * w          arrays: x, w, bias or none, y, zeros (C,) */
 static int NG(fast_conv2d)(const ng_call *call, ng_share share)
 {
     return NG(fast_taps)(call) == 2 ? NG(fast_groups)(2, call, 0, share) : NG(fast_groups)(3, call, 0, share);
 }
 
-/* dx = the transpose of that          arrays: dy, w, zeros (O,), bias or none, dx */
+/* dx = the transpose of that          arrays: dy, w, bias or none, dx, zeros (O,) */
 static int NG(fast_conv2d_input_gradient)(const ng_call *call, ng_share share)
 {
     return NG(fast_taps)(call) == 2 ? NG(fast_groups)(2, call, 1, share) : NG(fast_groups)(3, call, 1, share);
+}
+
+/* A dy A' of one tile for a vector of columns, of which `count` are there. */
+NG_INLINE void NG(gradient_tile)(const int R, const T *const *at, ptrdiff_t c, ptrdiff_t ahead, const ptrdiff_t count, T *to, ptrdiff_t f_step)
+{
+    const int n = TILE + R - 1;
+    const T *A = NG(output_table)[R - 2][0];
+    NG(vector) half[POINTS * TILE], line[POINTS];
+    NG_UNROLL
+    for (int j = 0; j < TILE; j++) {
+        NG_UNROLL
+        for (int i = 0; i < TILE; i++) {
+            NG_PREFETCH(at[i * TILE + j] + c + ahead);
+            line[i] = NG(get)(at[i * TILE + j] + c, count);
+        }
+        NG(apply)(n, TILE, A, 1, POINTS, line, 1, half + j, TILE);
+    }
+    NG_UNROLL
+    for (int i = 0; i < n; i++) {
+        NG(apply)(n, TILE, A, 1, POINTS, half + i * TILE, 1, line, 1);
+        NG_UNROLL
+        for (int j = 0; j < n; j++)
+            NG(put)(to + (i * n + j) * f_step, line[j], V);
+    }
 }
 
 /* Z of tiles t0..t0+count and columns n0..n1 of dy, as panels: Z[f][panel][t][NR]. */
 NG_INLINE void NG(gradient_tiles)(const int R, const NG(image) *dy, ptrdiff_t t0, ptrdiff_t count, ptrdiff_t n0, ptrdiff_t n1, T *to,
                                   ptrdiff_t f_step)
 {
-    const int n = TILE + R - 1;
-    const T *A = NG(output_table)[R - 2][0];
     const ptrdiff_t across = NG_CEIL(dy->size[1], TILE), tiles = across * NG_CEIL(dy->size[0], TILE), step[2] = {1, 1};
-    for (ptrdiff_t t = 0; t < count; t++) {
+    const ptrdiff_t ahead = TILE * dy->channels;
+    for (ptrdiff_t t = 0; t < count; t++, to += NR) {
         const ptrdiff_t image = (t0 + t) / tiles, tile = (t0 + t) % tiles;
         const T *at[TILE * TILE];
         NG(look_up)(dy, image, tile / across * TILE, tile % across * TILE, step, TILE, at);
-        for (ptrdiff_t c = 0; c < n1 - n0; c += V) {
-            NG(vector) in[TILE * TILE], half[POINTS * TILE], out[POINTS];
-            for (int i = 0; i < TILE * TILE; i++)
-                in[i] = NG(get)(at[i] + n0 + c, n1 - n0 - c);
-            NG_UNROLL
-            for (int j = 0; j < TILE; j++)
-                NG(apply)(n, TILE, A, 1, POINTS, in + j, TILE, half + j, TILE);
-            T *panel = to + (c / NR * BLOCK + t) * NR + c % NR;
-            NG_UNROLL
-            for (int i = 0; i < n; i++) {
-                NG(apply)(n, TILE, A, 1, POINTS, half + i * TILE, 1, out, 1);
-                for (int j = 0; j < n; j++)
-                    NG(put)(panel + (i * n + j) * f_step, out[j], V);
-            }
+        for (ptrdiff_t c = n0; c < n1; c += V) {
+            T *panel = to + (c - n0) / NR * BLOCK * NR + (c - n0) % NR;
+            if (n1 - c >= V)
+                NG(gradient_tile)(R, at, c, ahead, V, panel, f_step);
+            else
+                NG(gradient_tile)(R, at, c, ahead, n1 - c, panel, f_step);
         }
     }
 }
@@ -315,17 +362,19 @@ NG_INLINE void NG(weight_store)(const int R, const T *from, ptrdiff_t f_step, co
     const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
     for (ptrdiff_t q = 0; q < k; q++)
         for (ptrdiff_t c = 0; c < width; c += V) {
-            NG(vector) in[POINTS * POINTS], half[3 * POINTS], out[3];
-            for (int f = 0; f < n * n; f++)
-                in[f] = NG(get)(from + f * f_step + q * NR + c, V);
+            NG(vector) half[3 * POINTS], line[POINTS];
             NG_UNROLL
-            for (int j = 0; j < n; j++)
-                NG(apply)(R, n, G, 1, 3, in + j, n, half + j, n);
+            for (int j = 0; j < n; j++) {
+                NG_UNROLL
+                for (int i = 0; i < n; i++)
+                    line[i] = NG(get)(from + (i * n + j) * f_step + q * NR + c, V);
+                NG(apply)(R, n, G, 1, 3, line, 1, half + j, n);
+            }
             for (ptrdiff_t i = 0; i < v->taps; i++) {
-                NG(apply)(R, n, G, 1, 3, half + i * n, 1, out, 1);
+                T *to = (T *)dw->data + (v->tap + i * v->tap_step) * dw->stride[0] + (c0 + q) * dw->stride[2] + n0 + c;
+                NG(apply)(R, n, G, 1, 3, half + i * n, 1, line, 1);
                 for (ptrdiff_t j = 0; j < h->taps; j++)
-                    NG(put)((T *)dw->data + (v->tap + i * v->tap_step) * dw->stride[0] + (h->tap + j * h->tap_step) * dw->stride[1] +
-                                (c0 + q) * dw->stride[2] + n0 + c, out[j], width - c);
+                    NG(put)(to + (h->tap + j * h->tap_step) * dw->stride[1], line[j], width - c);
             }
         }
 }
@@ -346,7 +395,7 @@ NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) 
         const ptrdiff_t count = NG_MIN(tiles - t0, BLOCK);
         if (ng_interrupted())
             return NG_INTERRUPTED;
-        NG(input_tiles)(R, x, phase, t0, count, c0, c1, v, BLOCK * rows, rows);
+        NG(input_tiles)(R, x, phase, 1, t0, count, c0, c1, v, BLOCK * rows, rows, 0);
         NG(gradient_tiles)(R, dy, t0, count, n0, n1, z, panels * BLOCK * NR);
         for (int f = 0; f < frequencies; f++)
             for (ptrdiff_t j = 0; j < panels; j++)
@@ -359,10 +408,10 @@ NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) 
     return 0;
 }
 
-/* dw = x' * dy          arrays: x, dy, zeros (max(C, O),), dw; rows of shares: parts of the channels, for each phase */
+/* dw = x' * dy          arrays: x, dy, dw, zeros (max(C, O),); rows of shares: parts of the channels, for each phase */
 NG_INLINE int NG(fast_weights_share)(const int R, const ng_call *call, ng_share share)
 {
-    const ng_array *x = &call->array[0], *dy = &call->array[1], *zeros = &call->array[2], *dw = &call->array[3];
+    const ng_array *x = &call->array[0], *dy = &call->array[1], *dw = &call->array[2], *zeros = &call->array[3];
     const int phases = (int)(call->window.stride[0] * call->window.stride[1]);
     const NG(image) from = {x->data, zeros->data, {x->size[1], x->size[2]}, x->size[3]};
     const NG(image) back = {dy->data, zeros->data, {dy->size[1], dy->size[2]}, dy->size[3]};

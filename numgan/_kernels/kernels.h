@@ -78,6 +78,9 @@ int ng_has(int isa);
 /* Every share of a kernel's output, (0, 0) to (rows - 1, columns - 1), on so many threads; wide: float64. */
 int ng_run(int isa, int wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, int (*poll)(void));
 
+/* Memory aligned to 64 bytes at least, in large pages if it is large; free() it. NULL if there is none. */
+void *ng_pages(size_t bytes);
+
 /* Memory for an output, aligned to 64 bytes at least; give it back with the same number of bytes. Python's lock is held. */
 void *ng_block(size_t bytes);
 void ng_release(void *memory, size_t bytes);
@@ -92,9 +95,11 @@ void ng_release(void *memory, size_t bytes);
 
 #ifdef __GNUC__
 #define NG_VECTOR(bytes) __attribute__((vector_size(bytes), may_alias))
+#define NG_PREFETCH(address) __builtin_prefetch(address)
 #define NG_INLINE static inline __attribute__((always_inline))
 #else /* a plain compiler: a "vector" of one element, the same code */
 #define NG_VECTOR(bytes)
+#define NG_PREFETCH(address) ((void)0)
 #define NG_INLINE static inline
 #endif
 

@@ -4,7 +4,7 @@ One of them changes at a time; the others stay at the base: batch 64, 128 and 64
 Depth keeps the resolution: a deeper net starts from a smaller picture, with twice the channels.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -15,7 +15,7 @@ from ..optimizers import Adam
 from ..systems import Latent
 from ..systems.dcgan import DCGAN
 from . import machine
-from .timing import burst, interleave
+from .timing import Rest, burst, interleave
 from .workloads import Session
 
 
@@ -40,25 +40,29 @@ class Setting:
                      optimizers={"D": Adam(2e-4, beta1=0.5), "G": Adam(2e-4, beta1=0.5)})
 
 
+def base(quick=False):
+    """What does not change stays so; quick is a small net."""
+    return Setting(batch=16, width=0.25, resolution=16) if quick else Setting()
+
+
 def plan(quick, threads):
     """{what changes: (settings, in order)}"""
-    base = Setting(batch=16, width=0.25, resolution=16) if quick else Setting()
     values = {"batch": (4, 16) if quick else (8, 16, 32, 64, 128), "width": (0.125, 0.25) if quick else (0.25, 0.5, 1.0, 2.0),
               "resolution": (8, 16) if quick else (16, 32, 64), "depth": (1, 2) if quick else (1, 2, 3, 4),
               "threads": range(1, threads + 1)}
-    return {word: [replace(base, **{word: value}) for value in found] for word, found in values.items()}
+    return {word: [replace(base(quick), **{word: value}) for value in found] for word, found in values.items()}
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
-    """{machine, results [{panel, value, setting, ms_per_image, quartiles_ms, calls}]}; the settings of a panel are timed in turn."""
-    rows = []
+    """{machine, others_busy, results [{panel, value, setting, ms_per_image, quartiles_ms, calls}]}; the settings of a panel are timed in turn."""
+    rows, rest = [], Rest()
     for panel, settings in tqdm(plan(quick, _kernels.num_threads()).items(), unit="panel", disable=None, leave=False):
-        times = interleave({setting: _side(setting) for setting in settings}, rounds, seconds)
+        times = interleave({setting: _side(setting) for setting in settings}, rounds, seconds, rest)
         for setting, timing in times.items():
             each = timing.scaled(1 / setting.batch)
             rows.append({"panel": panel, "value": getattr(setting, panel), "ms_per_image": each.median, "quartiles_ms": [each.low, each.high],
-                         "calls": each.calls, "setting": vars(setting)})
-    return {"machine": machine.describe(), "results": rows}
+                         "calls": each.calls, "setting": asdict(setting)})
+    return {"machine": machine.describe(), "others_busy": rest.busy, "results": rows}
 
 
 def _side(setting):

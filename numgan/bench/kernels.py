@@ -16,7 +16,7 @@ from tqdm import tqdm
 from .. import _kernels
 from . import machine
 from .cases import cases
-from .timing import burst, interleave
+from .timing import Rest, burst, interleave
 from .worker import Worker, require_torch
 
 SIDES = "numpy", "torch"
@@ -24,14 +24,14 @@ PEAKS = 3                 # measurements of the peak before each kernel; the hig
 
 
 def measure(against=(), quick=False, rounds=5, seconds=0.05):
-    """{machine, peak_gflops {dtype: ...}, bandwidth_gbs, results [one dict a line]}
+    """{machine, others_busy, peak_gflops {dtype: ...}, bandwidth_gbs, results [one dict a line]}
 
     ValueError for an unknown side, ImportError if torch is asked for and missing.
     """
     for side in against:
         if side not in SIDES:
             raise ValueError(f"against: expected some of {', '.join(SIDES)}, got {side!r}")
-    rows, peaks = [], {}
+    rows, peaks, rest = [], {}, Rest()
     with ExitStack() as stack:
         worker = None
         if "torch" in against:
@@ -39,19 +39,22 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
             worker = stack.enter_context(Worker("torch_kernels", _kernels.num_threads()))
         for case, dtype in tqdm(cases(quick), unit="kernel", disable=None, leave=False):
             name = np.dtype(dtype).name
-            peaks[name] = max(peaks.get(name, 0.0), *(_kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS)))
-            rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds)
+            peaks.setdefault(name, []).extend(_kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS))
+            rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds, rest)
+    peaks = {name: None if None in found else max(found) for name, found in peaks.items()}       # the reference kernels have none
     for row in rows:
-        row["share"] = row["gflops"] / peaks[row["dtype"]]
-    return {"machine": machine.describe(), "peak_gflops": peaks, "bandwidth_gbs": machine.bandwidth(_kernels.num_threads()), "results": rows}
+        peak = peaks[row["dtype"]]
+        row["share"] = None if peak is None else row["gflops"] / peak
+    return {"machine": machine.describe(), "others_busy": rest.busy, "peak_gflops": peaks,
+            "bandwidth_gbs": machine.bandwidth(_kernels.num_threads()), "results": rows}
 
 
 def impossible(rows):
     """The rows of direct kernels that are above the peak."""
-    return [row for row in rows if row["form"] == "direct" and row["share"] > 1]
+    return [row for row in rows if row["form"] == "direct" and (row["share"] or 0) > 1]
 
 
-def _measure(case, dtype, numpy, worker, rounds, seconds):
+def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
     """The rows of one case: its direct form and, if there is one, its fast form, timed in turn with all other sides."""
     few, many = case.arrays(dtype, few=True), case.arrays(dtype)
     with _kernels.use_backend("reference"):
@@ -70,7 +73,7 @@ def _measure(case, dtype, numpy, worker, rounds, seconds):
         others["torch"] = [f"torch {layout}".strip() for layout in small]
         sides |= {f"torch {layout}".strip(): _remote(worker, layout) for layout in small}
         errors |= {f"torch {layout}".strip(): _error(result, exact) for layout, result in small.items()}
-    times = interleave(sides, rounds, seconds)
+    times = interleave(sides, rounds, seconds, rest)
     best = {library: min(names, key=lambda name: times[name].median) for library, names in others.items()}
     for form in forms:
         own = times[form]

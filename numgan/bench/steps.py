@@ -22,7 +22,7 @@ from ..randomness import stream
 from ..systems import Made
 from ..systems.wgan_gp import WGANGP
 from . import exchange, machine
-from .timing import burst, interleave
+from .timing import Rest, burst, interleave
 from .worker import Refused, Worker, require_torch
 from .workloads import Session, chosen
 
@@ -73,28 +73,30 @@ def _compare(work, against, variants, rounds, seconds, memory):
     sides = {"numgan": _side(session, _kernels.backend(), 1)}            # `numgan train` keeps BLAS on one thread
     if "numpy" in against:
         sides["numpy"] = _side(Session.of(work), "reference", threads)
-    agreements, refused = {}, {}
+    agreements, refused, rest = {}, {}, Rest()
     if variants:
         with Worker("torch_steps", threads) as worker:
             agreements, refused = _meet(worker, session, work, variants)
             sides |= {variant: _remote(worker, variant) for variant in agreements}
-            times = interleave(sides, rounds, seconds)
+            times = interleave(sides, rounds, seconds, rest)
     else:
-        times = interleave(sides, rounds, seconds)
+        times = interleave(sides, rounds, seconds, rest)
     torch_ms = {variant: times[variant].median for variant in agreements}
     every = [one for found in agreements.values() for one in found]
-    worst = max(every, key=lambda one: one.difference / one.limit, default=None)
+    largest = max(every, key=lambda one: one.difference, default=None)
+    nearest = max(every, key=lambda one: one.difference / one.limit, default=None)
     own = times["numgan"].median
     return {
         "workload": work.name, "numgan_ms": own, "torch_ms": torch_ms,
         "ratio_vs_best": min(torch_ms.values()) / own if torch_ms else None,
         "numpy_ms": times["numpy"].median if "numpy" in times else None,
         "ratio_vs_numpy": times["numpy"].median / own if "numpy" in times else None,
-        "largest_gradient_difference": None if worst is None else asdict(worst),
+        "largest_gradient_difference": largest and asdict(largest), "nearest_its_limit": nearest and asdict(nearest),
         "gradients_agree": all(one.holds for one in every) if every else None,
         "gradients": {variant: [asdict(one) for one in found] for variant, found in agreements.items()},
         "not_possible": refused, "quartiles_ms": {name: [timing.low, timing.high] for name, timing in times.items()},
         "calls": {name: timing.calls for name, timing in times.items()}, "batch": len(session.batch.x), "note": work.note,
+        "others_busy": rest.busy,
         "peak_mb": _memory(work.name, list(agreements), threads) if memory else None} | machine.describe()
 
 

@@ -45,18 +45,49 @@ def burst(function, calls):
     return times
 
 
-def interleave(sides, rounds=7, seconds=0.3, pause=PAUSE):
+class Rest:
+    """A pause, when called. What the processors do meanwhile is not ours: `busy` is the share of them that other programs took."""
+
+    def __init__(self, seconds=PAUSE):
+        self.seconds, self._used, self._all = seconds, 0, 0
+
+    def __call__(self):
+        used, whole = _ticks()
+        time.sleep(self.seconds)
+        after, end = _ticks()
+        self._used, self._all = self._used + after - used, self._all + end - whole
+
+    @property
+    def busy(self):
+        """None where the system does not tell."""
+        return self._used / self._all if self._all else None
+
+
+def _ticks():
+    """(time used, time in all) of all processors since the start, as Linux counts them; (0, 0) elsewhere."""
+    try:
+        with open("/proc/stat", encoding="utf-8") as file:
+            user, nice, system, idle, waiting, *rest = map(int, file.readline().split()[1:9])
+    except OSError:
+        return 0, 0
+    used = user + nice + system + sum(rest)
+    return used, used + idle + waiting
+
+
+def interleave(sides, rounds=7, seconds=0.3, rest=None):
     """{name: Timing} of sides {name: side}, where side(calls) -> [ms] runs one burst, such as `lambda calls: burst(step, calls)`.
 
     rounds    bursts of each side; all sides have their k-th before any has its next
     seconds   about how long a burst lasts; at least one call counts, however long it takes
+    rest      what is called before each burst, a Rest
     """
+    rest = rest or Rest()
     if rounds < 1:
         raise ValueError(f"interleave: expected rounds >= 1, got {rounds}")
     calls = {name: int(np.clip(1e3 * seconds / side(1)[0], 1, 1000)) for name, side in sides.items()}
     times = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
-            time.sleep(pause)
+            rest()
             times[name] += side(calls[name])
     return {name: Timing.of(found) for name, found in times.items()}

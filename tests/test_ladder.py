@@ -1,7 +1,6 @@
 """The ladder: every rung is right on ugly shapes, a wrong kernel gets no place, a right one stands where its speed puts it."""
 
 import argparse
-import contextlib
 import json
 import os
 import subprocess
@@ -27,16 +26,10 @@ def one_blas_thread():
         yield
 
 
-@pytest.fixture(autouse=True)
-def fast_switch(monkeypatch):
-    if not hasattr(_kernels, "use_fast_convolutions"):
-        monkeypatch.setattr(_kernels, "use_fast_convolutions", lambda on: contextlib.nullcontext(), raising=False)
-
-
 @pytest.fixture
 def hurried(monkeypatch):
     """Climb in a second: what is timed does not matter."""
-    monkeypatch.setattr(ladder, "interleave", lambda sides, rounds, seconds: timing.interleave(sides, rounds=1, seconds=1e-4, pause=0))
+    monkeypatch.setattr(ladder, "interleave", lambda sides, **_: timing.interleave(sides, rounds=1, seconds=1e-4, rest=lambda: None))
     monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 100.0)
 
 
@@ -222,7 +215,7 @@ def test_json_and_picture(hurried, capsys, tmp_path):
     (found,) = json.loads(text)["ladders"]
     assert code == 0 and (tmp_path / "ladder.png").stat().st_size > 1000
     assert set(found) == {"kind", "size", "problem", "dtype", "processor", "instruction_set", "threads", "backend", "peak_gflops",
-                          "compiled_rungs", "steps", "refused"}
+                          "others_busy", "compiled_rungs", "steps", "refused"}
     assert found["kind"] == "matmul" and found["size"] == 24 and found["peak_gflops"] == 100 and found["refused"] == []
     assert len(found["steps"]) == len(ladder.RUNGS["matmul"]) + 1 and "slabs" in [step["name"] for step in found["steps"]]
     for step in found["steps"]:
@@ -246,6 +239,7 @@ def test_requests_that_make_no_sense(capsys, tmp_path):
     empty = tmp_path / "empty.py"
     empty.write_text("")
     for words, expected in [(("--size", 8), "--size: expected"), (("matmul", "--size", 0), "--size: expected"),
+                            (("--plot", "x.pdf"), "--plot: expected"), (("--plot", tmp_path / "none" / "x.png"), "--plot: expected"),
                             (("--kernel", empty), "registers no kernel; put"), (("conv", "--kernel", EXAMPLE), "registers no kernel of conv; put")]:
         with pytest.raises(ValueError, match=expected):
             run(capsys, *words)
@@ -255,9 +249,8 @@ def test_requests_that_make_no_sense(capsys, tmp_path):
 
 def test_without_compiled_kernels_the_python_rungs_are_offered():
     code = """if True:
-        import functools
         from numgan.bench import ladder, timing
-        ladder.interleave = lambda sides, **_: timing.interleave(sides, rounds=1, seconds=1e-4, pause=0)
+        ladder.interleave = lambda sides, **_: timing.interleave(sides, rounds=1, seconds=1e-4, rest=lambda: None)
         print(ladder.table(ladder.report("matmul", 8)))"""
     out = subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMGAN_PURE": "1"}, capture_output=True, text=True, check=True).stdout
     assert "NumPy-only version" in out and "Python loop" in out and "NumPy BLAS" in out and "registers" not in out

@@ -24,10 +24,11 @@ from threadpoolctl import threadpool_limits
 from .. import _kernels
 from ..checkpoint import replacing
 from . import machine, rungs
-from .timing import burst, interleave
+from .timing import Rest, burst, interleave
 from .trial import KINDS, RUNGS, WrongKernel, case_of, check, draw, examine, truth
 from .trial import rung as rung
 
+BUSY = 0.15               # of the processors: other programs that take more than this are mentioned
 BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
 
@@ -57,13 +58,13 @@ def climb(kind, size=None, threads=None, extra=()):
 
 
 def _climb(kind, size, threads, extra):
-    """([Step], the measured peak)"""
+    """([Step], the measured peak, the share of the processors that other programs took meanwhile)"""
     size = KINDS[kind].size if size is None else size
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]
     if len(set(names)) < len(names) or any(candidate.kind != kind for candidate in candidates):
         raise ValueError(f"climb: expected {kind} kernels in extra, named otherwise than the ladder's rungs, got {[rung.name for rung in extra]}")
-    sides, errors, refused = {}, {}, []
+    sides, errors, refused, rest_between = {}, {}, [], Rest()
 
     @cache
     def problem(case):
@@ -83,7 +84,7 @@ def _climb(kind, size, threads, extra):
                     sides[candidate.name] = _side(candidate, (*arrays.values(), *rest))
         peaks = [_kernels.measured_peak()]
         with threadpool_limits(_kernels.num_threads()):
-            timings = interleave(sides, rounds=5, seconds=0.1)
+            timings = interleave(sides, rounds=5, seconds=0.1, rest=rest_between)
         peaks.append(_kernels.measured_peak())
     peak = max(peaks) if None not in peaks else None    # the larger one: other work on the machine only lowers it
     steps = []
@@ -94,7 +95,8 @@ def _climb(kind, size, threads, extra):
             note = f"timed at size {candidate.largest}" if candidate.largest and candidate.largest < size else candidate.note
             steps.append(Step(candidate.name, timing.median, timing.low, timing.high, gflops, gflops / peak if peak else None,
                               errors[candidate.name], None, note))
-    return _compared(_placed(kind, steps), {candidate.name: candidate.after for candidate in candidates}) + refused, peak
+    steps = _compared(_placed(kind, steps), {candidate.name: candidate.after for candidate in candidates})
+    return steps + refused, peak, rest_between.busy
 
 
 def _side(candidate, arguments):
@@ -129,12 +131,12 @@ def _compared(ladder, after):
 def report(kind, size=None, threads=None, extra=()):
     """A climb and what its figures must be read with, as a dict for JSON."""
     size = KINDS[kind].size if size is None else size
-    steps, peak = _climb(kind, size, threads, list(extra))
+    steps, peak, busy = _climb(kind, size, threads, list(extra))
     with machine.threads(threads):
         found = machine.describe()
     shapes, rest = KINDS[kind].shapes(KINDS[kind].sized(size))
     problem = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) + (f", stride {rest[0]}, padding {rest[1]}" if rest else "")
-    return {"kind": kind, "size": size, "problem": problem, "dtype": "float32", **found, "peak_gflops": peak,
+    return {"kind": kind, "size": size, "problem": problem, "dtype": "float32", **found, "peak_gflops": peak, "others_busy": busy,
             "compiled_rungs": rungs._ladder is not None,
             "steps": [asdict(step) for step in steps if step.ms is not None],
             "refused": [{"name": step.name, "reason": step.note} for step in steps if step.ms is None]}
@@ -153,6 +155,8 @@ def table(found):
                      f"{step['error']:8.1e} {ratio:>7}  {step['note']}".rstrip())
     lines += ["", "GFLOP/s: of the definition's multiply-adds, so that a fast algorithm, which does fewer, may pass the peak.",
               "ratio: of GFLOP/s, to the rung it improves on. error: max |C - C64| / (|A| |B|), of a fast algorithm rms(C - C64) / rms(C64)."]
+    if (found["others_busy"] or 0) > BUSY:
+        lines.append(f"Other programs took {found['others_busy']:.0%} of the processors between the bursts: these figures are not to be trusted.")
     if not found["compiled_rungs"]:
         lines.append("This is the NumPy-only version, which has the Python rungs only; the compiled ones come with `pip install .` "
                      "in a copy of the sources (a C compiler is needed).")
@@ -189,6 +193,8 @@ def run(arguments):
     """`numgan bench ladder`: 0, or 1 if a kernel was refused."""
     if arguments.size is not None and (arguments.size < 1 or not arguments.kind):
         raise ValueError(f"--size: expected 1 or more, and a kind before it, such as `ladder matmul --size 512`, got {arguments.size}")
+    if arguments.plot and (Path(arguments.plot).suffix != ".png" or not Path(arguments.plot).parent.is_dir()):
+        raise ValueError(f"--plot: expected a file that ends in .png in a folder that is there, got {arguments.plot}")
     extra = load(arguments.kernel) if arguments.kernel else {kind: [] for kind in KINDS}
     if arguments.kernel and not any(extra[kind] for kind in KINDS if arguments.kind in (None, kind)):
         what = f"kernel of {arguments.kind}" if arguments.kind else "kernel"
@@ -198,7 +204,7 @@ def run(arguments):
     if arguments.plot:
         from .. import plot
 
-        with replacing(Path(arguments.plot)) as file:
+        with replacing(arguments.plot) as file:
             plot.ladder(found).save(file, format="PNG")
     print(json.dumps({"ladders": found}, indent=2) if arguments.json else "\n\n".join(map(table, found)))
     return 1 if any(one["refused"] for one in found) else 0

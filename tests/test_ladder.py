@@ -181,6 +181,8 @@ def test_a_kernel_stands_where_its_speed_puts_it(monkeypatch):
     assert steps[1].note == f"yours: place {len(names)} of {len(names) + 1}; by hand"
     assert steps[1].gflops == pytest.approx(2 * 128**3 / 0.7e-3 / 1e9) and steps[1].share_of_peak == pytest.approx(steps[1].gflops / 100)
     assert steps[1].ratio_to_previous == pytest.approx(1 / 0.7) and steps[2].ratio_to_previous == pytest.approx(2)
+    above = [step for step in steps if step.ms and step.gflops > 100]
+    assert above and all("above the measured peak" in step.note for step in above)
     assert steps[-1].ms is None and "error" in steps[-1].note
 
 

@@ -144,8 +144,8 @@ def registers(const floating[:, :] a, const floating[:, :] b, floating[:, ::1] c
     """A tile of C stays in registers while k runs: tile.h.
 
     Every rung so far loads and stores a number of C for each multiply-add. A tile of 6 rows and two vectors is loaded and stored
-    once in K_BLOCK steps, and each number fetched from A or B meets a whole column or row of it. For that both are packed:
-    B in panels as wide as the tile, A (which is its transpose's rows) in slivers as high, edges filled up with zeros.
+    once in K_BLOCK steps, and each number fetched from A or B meets a whole row or column of it. For that both are packed: B in panels
+    as wide as the tile, A, by way of its transpose, in slivers as high, edges filled up with zeros.
     """
     cdef Py_ssize_t columns = 2 * LADDER_BYTES // sizeof(floating), i, j, k0, m0, n0, m, n, k, r, q
     cdef const floating[:, :] at = a.T

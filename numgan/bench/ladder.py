@@ -93,6 +93,8 @@ def _climb(kind, size, threads, extra):
             timing, case = timings[candidate.name], case_of(candidate, size)
             gflops = 2e-6 * KINDS[kind].products(case) / timing.median
             note = f"timed at size {candidate.largest}" if candidate.largest and candidate.largest < size else candidate.note
+            if peak and gflops > peak and not candidate.fast:
+                note = "above the measured peak, so the measurement is wrong: is the machine busy?"
             steps.append(Step(candidate.name, timing.median, timing.low, timing.high, gflops, gflops / peak if peak else None,
                               errors[candidate.name], None, note))
     steps = _compared(_placed(kind, steps), {candidate.name: candidate.after for candidate in candidates})

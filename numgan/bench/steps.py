@@ -1,6 +1,6 @@
 """`numgan bench steps`: whole training steps, beside NumPy and PyTorch, with every gradient of both sides compared in the same run.
 
-The sides take turns (`timing`): numgan here, on its compiled kernels; "numpy" is the same step on the reference kernels, BLAS on as
+The sides take turns (`timing`): numgan here, on the kernels in use; "numpy" is the same step on the reference kernels, BLAS on as
 many threads; "torch" is a process of its own. From the same weights, batch and latents every gradient of each PyTorch variant is
 compared with numgan's, and both with numgan's in float64, which is the truth.
 
@@ -19,7 +19,7 @@ from .. import _kernels
 from ..layers import Run
 from ..penalties import between
 from ..randomness import stream
-from ..systems import Made
+from ..systems import Batch, Made
 from ..systems.wgan_gp import WGANGP
 from . import exchange, machine
 from .timing import Rest, burst, interleave
@@ -157,7 +157,7 @@ def draws(session):
 def gradients(session, z, dtype=np.float32):
     """{player: Parameters}: the gradient of every objective at the session's weights, of its batch and the latents z; nothing is updated."""
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
-    batch = type(session.batch)(session.batch.x.astype(dtype))
+    batch = Batch(session.batch.x.astype(dtype))
     made = Made(*system.networks["G"].forward(params["G"], z.astype(dtype), Run(SEED)), z)
     return {name: system.objectives()[name](params, batch, SEED, made).gradients[name] for name in system.rounds(0)}
 

@@ -137,3 +137,23 @@ def _figure(panels, size):
 def _render(figure):
     figure.canvas.draw()
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+
+
+def ladder(reports):
+    """The reports of numgan.bench.ladder as bars of GFLOP/s from the ground up, a panel each; the line is the measured peak."""
+    figure, all_axes = _figure(len(reports), (9, 0.6 + 0.32 * sum(len(found["steps"]) + 4 for found in reports)))
+    for axes, found in zip(all_axes, reports, strict=True):
+        steps = found["steps"]
+        slowest = min(step["gflops"] for step in steps)
+        colors = [FAKE if step["note"].startswith("yours") else REAL for step in steps]
+        bars = axes.barh([step["name"] for step in steps], [step["gflops"] for step in steps], color=colors)
+        axes.bar_label(bars, [f"{step['gflops']:.3g}, error {step['error']:.0e}" for step in steps], padding=3, fontsize=8,
+                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+        peak = found["peak_gflops"]
+        if peak:
+            axes.axvline(peak, color="black", linewidth=0.8, linestyle=":", label="measured peak")
+            axes.legend(loc="lower right")
+        fastest = max(step["gflops"] for step in steps)
+        axes.set(xscale="log", xlim=(slowest / 2, 8 * max(fastest, peak or 0)), xlabel="GFLOP/s",
+                 title=f"{found['kind']}: {found['problem']}\n{found['processor']}, {found['instruction_set']}, {found['threads']} threads")
+    return _render(figure)

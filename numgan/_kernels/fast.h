@@ -204,57 +204,61 @@ NG_INLINE void NG(gradient_tiles)(const int R, const NG(image) *dy, const ng_til
     }
 }
 
-/* dw of one phase, rows c0..c0+k and columns n0..n0+width, from dU[f][q][NR] with f_step from f to f. */
-NG_INLINE void NG(weight_store)(const int R, const T *from, ptrdiff_t f_step, const ng_phase_pair *phase, ptrdiff_t c0, ptrdiff_t k, ptrdiff_t n0,
-                                ptrdiff_t width, const ng_array *dw)
+/* dw of rows q0..q1 of dU, which count phases and `channels` channels each (c0..c1 and what fills the last vector), and of one panel. */
+NG_INLINE void NG(weight_rows)(const int R, const T *from, ptrdiff_t f_step, const ng_phase_pair *phases, ptrdiff_t channels, ptrdiff_t q0,
+                               ptrdiff_t q1, ptrdiff_t c0, ptrdiff_t c1, ptrdiff_t n0, ptrdiff_t width, const ng_array *dw)
 {
-    const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
-    for (ptrdiff_t q = 0; q < k; q++)
-        for (ptrdiff_t c = 0; c < width; c += V) {
+    for (ptrdiff_t q = q0; q < q1; q++, from += NR) {
+        const ng_axis *v = phases[q / channels].axis, *h = v + 1;
+        const ptrdiff_t channel = c0 + q % channels;
+        for (ptrdiff_t c = 0; c < width && channel < c1; c += V) {
             NG(vector) half[3 * POINTS], line[3];
-            NG(tap_rows)(R, from + q * NR + c, f_step, half);
+            NG(tap_rows)(R, from + c, f_step, half);
             for (int i = 0; i < v->taps; i++) {
-                T *to = (T *)dw->data + (v->tap + i * v->tap_step) * dw->stride[0] + (c0 + q) * dw->stride[2] + n0 + c;
+                T *to = (T *)dw->data + (v->tap + i * v->tap_step) * dw->stride[0] + channel * dw->stride[2] + n0 + c;
                 NG(tap_row)(R, half, i, line);
                 for (int j = 0; j < h->taps; j++)
                     NG(put)(to + (h->tap + j * h->tap_step) * dw->stride[1], line[j], width - c);
             }
         }
+    }
 }
 
-/* dw of channels c0..c1 and columns n0..n1: dU has a row for each phase and channel. */
+/* dw of channels c0..c1 and columns n0..n1: dU has a row for each phase and channel. If one block holds all tiles, PIECE rows of dU at a
+ * time are enough. */
 NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) *dy, const ng_tiling *tiling, const ng_phase_pair *phases, int count,
                                ptrdiff_t c0, ptrdiff_t c1, ptrdiff_t n0, ptrdiff_t n1, const ng_array *dw)
 {
     const int points = TILE + R - 1, frequencies = points * points;
     const ptrdiff_t channels = NG_CEIL(c1 - c0, V) * V, rows = count * channels, ld = rows + V; /* + V: as in fast_sum */
-    const ptrdiff_t panels = NG_CEIL(n1 - n0, NR), height = NG_CEIL(rows, MR) * MR;
-    const size_t v_size = (size_t)frequencies * BLOCK * ld + NG_CEIL(MR, V) * V, /* + MR: the last sliver looks past the last row */
-                 z_size = (size_t)frequencies * panels * BLOCK * NR, u_size = (size_t)frequencies * panels * height * NR;
-    T *v = ng_scratch(NG_SCRATCH_TRANSFORM, (v_size + z_size + u_size) * sizeof(T));
+    const ptrdiff_t panels = NG_CEIL(n1 - n0, NR), all = tiling->edge[3], part = all <= BLOCK ? NG_MIN(rows, PIECE) : rows;
+    const ptrdiff_t height = NG_CEIL(part, MR) * MR, u_step = panels * height * NR, z_step = panels * BLOCK * NR;
+    const size_t v_size = (size_t)frequencies * BLOCK * ld + NG_CEIL(MR, V) * V; /* + MR: the last sliver looks past the last row */
+    T *v = ng_scratch(NG_SCRATCH_TRANSFORM, (v_size + frequencies * (z_step + u_step)) * sizeof(T));
     if (!v)
         return NG_NO_MEMORY;
-    T *z = v + v_size, *u = z + z_size;
-    memset(u, 0, u_size * sizeof(T));
-    for (ptrdiff_t t0 = 0; t0 < tiling->edge[3]; t0 += BLOCK) {
-        const ptrdiff_t tiles = NG_MIN(tiling->edge[3] - t0, BLOCK);
+    T *z = v + v_size, *u = z + frequencies * z_step;
+    for (ptrdiff_t t0 = 0; t0 < NG_MAX(all, 1); t0 += BLOCK) { /* once even without tiles: dw = 0 */
+        const ptrdiff_t tiles = NG_MIN(all - t0, BLOCK);
         NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, c0, c1, v, BLOCK * ld, ld, channels);
-        NG(gradient_tiles)(R, dy, tiling, t0, tiles, n0, n1, z, panels * BLOCK * NR);
-        for (int f = 0; f < frequencies; f++) {
-            ptrdiff_t t, end;
-            if (ng_interrupted())
-                return NG_INTERRUPTED;
-            ng_tiles_of(tiling, f, points, t0, tiles, &t, &end);
-            for (ptrdiff_t j = 0; j < panels && t < end; j++)
-                for (ptrdiff_t q = 0; q < rows; q += MR)
-                    NG(tile)(NG_MIN(rows - q, MR), NG_MIN(n1 - n0 - j * NR, NR), 1, ld, end - t, v + (f * BLOCK + t) * ld + q,
-                             z + ((f * panels + j) * BLOCK + t) * NR, u + ((f * panels + j) * height + q) * NR, 1);
+        NG(gradient_tiles)(R, dy, tiling, t0, tiles, n0, n1, z, z_step);
+        for (ptrdiff_t q0 = 0; q0 < rows; q0 += part) {
+            const ptrdiff_t q1 = NG_MIN(q0 + part, rows);
+            for (int f = 0; f < frequencies; f++) {
+                ptrdiff_t t, end;
+                if (ng_interrupted())
+                    return NG_INTERRUPTED;
+                ng_tiles_of(tiling, f, points, t0, tiles, &t, &end);
+                for (ptrdiff_t j = 0; j < panels; j++)
+                    for (ptrdiff_t q = q0; q < q1; q += MR)
+                        NG(tile)(NG_MIN(q1 - q, MR), NG_MIN(n1 - n0 - j * NR, NR), 1, ld, end - t, v + (f * BLOCK + t) * ld + q,
+                                 z + f * z_step + (j * BLOCK + t) * NR, u + f * u_step + (j * height + q - q0) * NR, t0 > 0);
+            }
+            for (ptrdiff_t j = 0; j < panels && t0 + BLOCK >= all; j++)
+                NG(weight_rows)(R, u + j * height * NR, u_step, phases, channels, q0, q1, c0, c1, n0 + j * NR,
+                                NG_MIN(n1 - n0 - j * NR, NR), dw);
         }
     }
-    for (int e = 0; e < count; e++)
-        for (ptrdiff_t j = 0; j < panels; j++)
-            NG(weight_store)(R, u + (j * height + e * channels) * NR, panels * height * NR, phases + e, c0, c1 - c0, n0 + j * NR,
-                             NG_MIN(n1 - n0 - j * NR, NR), dw);
     return 0;
 }
 

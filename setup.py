@@ -11,8 +11,9 @@ from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("numgan", "_kernels")
 DIRECTIVES = {"language_level": 3, "binding": False}
-# -ffp-contract=fast: acc + a * b is one instruction where the processor has it. Never -ffast-math, never -march=native.
-FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
+# -ffp-contract=fast: acc + a * b is one instruction where the processor has it. -fno-math-errno, -fno-trapping-math: no value changes,
+# but a root sets no errno and raises no flag, so loops become vectors. Never -ffast-math, never -march=native.
+FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
 
 HELP = """
 numgan: the compiled kernels could not be built (see the compiler's message above).

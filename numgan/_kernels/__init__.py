@@ -4,9 +4,11 @@ Every function here checks its arguments once, names what is wrong, counts the c
 Layers call these functions and nothing else; below this line there are no shape checks.
 """
 
+import math
 import os
 from collections import Counter
 from importlib.util import find_spec
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +207,46 @@ def max_pool2d_gradient(dy, index, size):
     if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < size[0] * size[1]:
         raise ValueError(f"max_pool2d_gradient: expected int64 index within 0..{size[0] * size[1] - 1}; pass what max_pool2d returned")
     return _kernel("max_pool2d_gradient")(dy, index, tuple(size))
+
+
+def _check_update(kernel, written, g, *, length):
+    """The vectors that an update writes {name: (P,)}, and g, which it reads: contiguous, of one length, none over another's memory."""
+    vectors = {name: vector for name, vector in {**written, **g}.items() if vector is not None}
+    _check(kernel, **{name: (vector, 1) for name, vector in vectors.items()})
+    for name, vector in vectors.items():
+        _agree(kernel, f"{name} of length", length, len(vector))
+        if not (vector.flags.c_contiguous and vector.flags.aligned and (vector.flags.writeable or name in g)):
+            raise ValueError(f"{kernel}: expected {name} contiguous, aligned{'' if name in g else ' and writeable'}; pass a copy")
+    for one, other in combinations(vectors, 2):
+        if np.may_share_memory(vectors[one], vectors[other]):
+            raise ValueError(f"{kernel}: {one} and {other} lie over each other in memory; pass a copy of one")
+
+
+def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
+    """Adam's rule, in place; returns whether all that it wrote is finite          p, g, m, v (P,)   step = 1, 2, ... counts this update too"""
+    _check_update("adam", {"p": p, "m": m, "v": v}, {"g": g}, length=p.size)
+    return _kernel("adam")(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay, clip)
+
+
+def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
+    """RMSProp's rule, in place; returns whether all that it wrote is finite          p, g, v (P,)"""
+    _check_update("rmsprop", {"p": p, "v": v}, {"g": g}, length=p.size)
+    return _kernel("rmsprop")(p, g, v, lr, decay, eps, weight_decay, clip)
+
+
+def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    """Descent with momentum, or without where m is None, in place; returns whether all that it wrote is finite          p, g, m (P,)"""
+    _check_update("sgd", {"p": p, "m": m}, {"g": g}, length=p.size)
+    return _kernel("sgd")(p, g, m, lr, momentum, nesterov, weight_decay, clip)
+
+
+def moving_average(average, p, decay):
+    """average = decay average + (1 - decay) p, in place          average, p (P,)"""
+    _check_update("moving_average", {"average": average}, {"p": p}, length=average.size)
+    _kernel("moving_average")(average, p, decay)
+
+
+def all_finite(x):
+    """Whether no element of x, of any shape, is inf or nan."""
+    _check("all_finite", x=(x, np.ndim(x)))
+    return _kernel("all_finite")(x)

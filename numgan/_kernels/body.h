@@ -7,6 +7,7 @@
 #include "gemm.h"
 #include "conv.h"
 #include "pool.h"
+#include "update.h"
 #include "peak.h"
 #undef T
 
@@ -14,6 +15,7 @@
 #include "gemm.h"
 #include "conv.h"
 #include "pool.h"
+#include "update.h"
 #include "peak.h"
 #undef T
 

@@ -172,3 +172,44 @@ def max_pool2d_gradient(dy, index, size):
     shares = _shares(len(dy), 1, math.prod(dy.shape[1:]), dy.itemsize)
     _run("max_pool2d_gradient", (_contiguous(dy), _contiguous(index), dx), shares)
     return dx
+
+
+_TERMS = 32  # what an element of one pass over memory costs, in multiply-adds of _shares
+
+
+def _flat(size, itemsize):
+    """Shares of a pass over so many elements."""
+    return _shares(size, 1, _TERMS, itemsize)
+
+
+def _update(kernel, p, *arrays, scalars):
+    """An update in place, which Ctrl-C does not cut in two; whether all that was written is finite."""
+    shares = _flat(p.size, p.itemsize)
+    finite = np.ones(shares[0], p.dtype)
+    _run(kernel, (p, *arrays, finite), shares, scalars=scalars, whole=True)
+    return bool(finite.all())
+
+
+def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
+    scalars = lr / (1 - beta1**step), beta1, beta2, (1 - beta2**step) ** -0.5, eps, weight_decay, clip
+    return _update("adam", p, g, m, v, scalars=scalars)
+
+
+def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
+    return _update("rmsprop", p, g, v, scalars=(lr, decay, eps, weight_decay, clip))
+
+
+def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    of_m, of_g = (lr * momentum, lr) if nesterov else (lr, 0.0)
+    return _update("sgd", p, g, m, scalars=(momentum, of_m, of_g, weight_decay, clip))
+
+
+def moving_average(average, p, decay):
+    _run("moving_average", (average, p), _flat(p.size, p.itemsize), scalars=(decay,), whole=True)
+
+
+def all_finite(x):
+    x, shares = _contiguous(x), _flat(x.size, x.itemsize)
+    finite = np.ones(shares[0], x.dtype)
+    _run("all_finite", (x.reshape(-1), finite), shares)
+    return bool(finite.all())

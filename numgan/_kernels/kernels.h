@@ -4,6 +4,7 @@
  *     conv.h         three convolution kernels: the same product with other packing functions
  *     phase.h        how a strided convolution is transposed without multiplying zeros
  *     pool.h         max pooling
+ *     update.h       the optimisers' rules, the moving average, and the search for inf and nan
  *     peak.h         how fast this processor can multiply at all
  *     body.h         all of the above, once for float32 and once for float64, and their table
  *     isa_*.c        body.h once per instruction set
@@ -17,6 +18,7 @@
 #ifndef NUMGAN_KERNELS_H
 #define NUMGAN_KERNELS_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,7 +54,8 @@ typedef int (*ng_kernel)(const ng_call *call, ng_share share);
 /* Every kernel by name; each exists for both element types and every instruction set. */
 #define NG_EACH_KERNEL(X)                                                                                                        \
     X(matmul) X(conv2d) X(conv2d_input_gradient) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient)                         \
-    X(max_pool2d) X(max_pool2d_gradient) X(peak)
+    X(max_pool2d) X(max_pool2d_gradient) X(peak)                                                                                 \
+    X(adam) X(rmsprop) X(sgd) X(moving_average) X(all_finite)
 
 #define NG_ID(name) NG_ID_##name,
 enum { NG_EACH_KERNEL(NG_ID) NG_KERNELS };

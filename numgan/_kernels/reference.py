@@ -111,3 +111,62 @@ def max_pool2d_gradient(dy, index, size):
     flat = index.reshape(n, math.prod(index.shape[1:3]), c)
     np.add.at(dx, (np.arange(n)[:, None, None], flat, np.arange(c)), dy.reshape(flat.shape))
     return dx.reshape(n, *size, c)
+
+
+# --- updates: in place; each returns whether all that it wrote is finite --------------------------------------------------
+
+
+def _held(p, clip, *moments):
+    """Hold p in [-clip, clip]; whether it and the moments are finite."""
+    np.clip(p, -clip, clip, out=p)
+    return all_finite(p) and all(map(all_finite, moments))
+
+
+def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
+    """m = beta1 m + (1 - beta1) s,  v = beta2 v + (1 - beta2) s^2,  s = g + weight_decay p
+    p = p - lr mhat / (sqrt(vhat) + eps),  mhat = m / (1 - beta1^step),  vhat = v / (1 - beta2^step)
+
+    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
+    """
+    slope = g + weight_decay * p
+    m *= beta1
+    m += (1 - beta1) * slope
+    v *= beta2
+    v += (1 - beta2) * np.square(slope)
+    mhat, vhat = m / (1 - beta1**step), v / (1 - beta2**step)
+    p -= lr * mhat / (np.sqrt(vhat) + eps)
+    return _held(p, clip, m, v)
+
+
+def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
+    """v = decay v + (1 - decay) s^2,  p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p          p, g, v (P,)"""
+    slope = g + weight_decay * p
+    v *= decay
+    v += (1 - decay) * np.square(slope)
+    p -= lr * slope / (np.sqrt(v) + eps)
+    return _held(p, clip, v)
+
+
+def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    """m = momentum m + s,  p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
+
+    p, g (P,)   m (P,), or None where there is no momentum: then p = p - lr s
+    """
+    step = slope = g + weight_decay * p
+    if m is not None:
+        m *= momentum
+        m += slope
+        step = slope + momentum * m if nesterov else m
+    p -= lr * step
+    return _held(p, clip) if m is None else _held(p, clip, m)
+
+
+def moving_average(average, p, decay):
+    """average = decay average + (1 - decay) p, in place          average, p (P,)"""
+    average *= decay
+    average += (1 - decay) * p
+
+
+def all_finite(x):
+    """Whether no element of x is inf or nan."""
+    return bool(np.isfinite(x).all())

@@ -40,6 +40,7 @@ from numgan.layers import (
     Tanh,
     Upsample,
 )
+from numgan.layers.normalization import Normalization
 from numgan.losses import AdversarialLoss, Curve, SoftmaxCrossEntropy, hinge, minimax, nonsaturating, softmax, softmax_cross_entropy, wasserstein
 from numgan.losses import sigmoid as stable_sigmoid
 from numgan.optimizers import SGD, Adam, RMSProp
@@ -171,6 +172,8 @@ class Softmax(DiagonalSoftmax):
 class NoMeanTerm(BatchNorm):
     """BatchNorm's backward forgets that the mean depends on x."""
 
+    backward = Normalization.backward                           # the law as it is written out, by _operator
+
     def _operator(self, d, xhat, r, live):
         share = (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
         return (d - xhat * share) * r, share
@@ -179,12 +182,16 @@ class NoMeanTerm(BatchNorm):
 class NoVarianceTerm(BatchNorm):
     """BatchNorm's backward forgets that the variance depends on x."""
 
+    backward = Normalization.backward                           # the law as it is written out, by _operator
+
     def _operator(self, d, xhat, r, live):
         return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r, (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
 
 
 class OneFewer(BatchNorm):
     """n - 1 instead of n in the backward pass."""
+
+    backward = Normalization.backward                           # the law as it is written out, by _operator
 
     def _operator(self, d, xhat, r, live):
         axes, n = self.axes(xhat), xhat.size // xhat.shape[-1]
@@ -196,8 +203,8 @@ class NoGain(BatchNorm):
     """dx without the gain: invisible as long as all gains are 1."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        xhat, r, gain, *rest = cache
-        return super().backward(dy, (xhat, r, None, *rest), frozen, need_dx)
+        x, mean, r, gain, *rest = cache
+        return super().backward(dy, (x, mean, r, np.ones_like(gain), *rest), frozen, need_dx)
 
 
 class StaleStatistics(BatchNorm):

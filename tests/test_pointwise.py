@@ -152,6 +152,85 @@ def test_all_finite(module, dtype):
                 assert module.all_finite(worse) is False and module.all_finite(worse.T) is False
 
 
+# --- rows of channels --------------------------------------------------------------------------------------------------
+
+ROWS = [(1, 1), (2, 3), (17, 1), (64, 1), (7, 64), (61, 37), (1009, 67), (9001, 3), (4096, 2), (3, 9001), (2500, 64)]
+
+
+def spaced(x):
+    """The same values with gaps between them."""
+    room = np.zeros([2 * n for n in x.shape], x.dtype)
+    room[tuple(slice(None, None, 2) for _ in x.shape)] = x
+    return room[tuple(slice(None, None, 2) for _ in x.shape)]
+
+
+def channels(case, dtype, seed=0):
+    """dy, x (P, C) and five vectors (C,)."""
+    rng = np.random.default_rng(seed)
+    return [normal(rng, dtype, *case) for _ in range(2)], [normal(rng, dtype, case[1]) for _ in range(5)]
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", [np.copy, unaligned, spaced])
+@pytest.mark.parametrize("case", ROWS, ids=str)
+def test_channels_are_their_definition(case, layout, dtype):
+    (dy, x), (mean, scale, bias, centre, slope) = channels(case, dtype)
+    about = abs(x) + abs(mean)                                       # the size of the terms of x - mean
+
+    def both(name, *arrays):
+        return getattr(compiled, name)(*map(layout, arrays)), getattr(reference, name)(*(a.astype(np.longdouble) for a in arrays))
+
+    near(*both("normalize", x, mean, scale, bias), about * abs(scale) + abs(bias))
+    near(*both("normalize_gradient", dy, x, mean, scale, centre, slope), (abs(dy) + abs(centre) + about * abs(slope)) * abs(scale))
+    near(*both("column_sum", x), abs(x).sum(axis=0), k=8)
+    for got, expected, scale in zip(*both("channel_products", dy, x, mean), (abs(dy).sum(axis=0), (abs(dy) * about).sum(axis=0)), strict=True):
+        near(got, expected, scale, k=8)
+    for got, expected, scale in zip(*both("channel_moments", x), (abs(x).mean(axis=0), np.square(x).mean(axis=0)), strict=True):
+        near(got, expected, scale, k=8)
+
+
+@needs_compiled
+@pytest.mark.parametrize("shift, first", [(0, 0), (1e3, 0), (-1e5, 0), (0, 1e6)])
+@pytest.mark.parametrize("case", [(12544, 64), (3137, 5), (50, 3)], ids=str)
+def test_variance_far_from_zero(case, shift, first):
+    """float32 statistics are as good as the definition's two passes, and no worse for a first row far away from the others."""
+    x = (np.random.default_rng(3).standard_normal(case) + shift).astype(np.float32)
+    x[0] += first
+    expected = [np.float64(part) for part in reference.channel_moments(x.astype(np.float64))]
+    errors = []
+    for module in compiled, reference:
+        mean, variance = module.channel_moments(x)
+        assert mean.dtype == variance.dtype == np.float32
+        errors.append((np.max(abs(mean - expected[0]) / np.sqrt(expected[1])), np.max(abs(variance / expected[1] - 1))))
+    assert all(ours <= 1.5 * theirs + 2e-7 for ours, theirs in zip(*errors)), errors
+    assert errors[0][0] <= 2e-7 + abs(shift) * 2**-24 and errors[0][1] <= 1e-5 + (shift * 2**-24) ** 2
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_channels_have_the_same_bits_for_any_threads(dtype, threads):
+    alone = []
+    for n in THREADS:
+        threads(n)
+        results = []
+        for case in ROWS:
+            (dy, x), (mean, scale, bias, centre, slope) = channels(case, dtype)
+            results += [compiled.normalize(x, mean, scale, bias), compiled.column_sum(x), *compiled.channel_products(dy, x, mean),
+                        *compiled.channel_moments(x), compiled.normalize_gradient(dy, x, mean, scale, centre, slope)]
+        alone = alone or results
+        assert all(np.array_equal(a, b) for a, b in zip(results, alone, strict=True)), n
+
+
+@pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])
+def test_no_rows_or_no_channels(module):
+    for case in (0, 3), (0, 64), (5, 0), (32, 0), (0, 0):
+        x, c = np.zeros(case, np.float32), np.zeros(case[1], np.float32)
+        assert module.normalize(x, c, c, c).shape == module.normalize_gradient(x, x, c, c, c, c).shape == case
+        for total in module.column_sum(x), *module.channel_products(x, x, c):
+            assert np.array_equal(total, c) and total.dtype == c.dtype
+
+
 STORM = """if True:
     import os, random, signal, threading, time
     import numpy as np
@@ -183,6 +262,7 @@ STORM = """if True:
             while time.monotonic() < end:
                 optimizer.update(p, g, state)
                 moving_average(average, g, 0.9999)
+            armed = False
         except KeyboardInterrupt:
             hits += 1
         k = state["step"]               # all slopes are 1, so every mean of them is too
@@ -224,6 +304,10 @@ readonly.flags.writeable = False
     ("rmsprop", (vector, other, other, 0.1, 0.9, 1e-8), ValueError, "rmsprop: v and g lie over each other"),
     ("adam", (vector, other, vector.copy(), vector[:3].copy(), 0.1, 0, 0, 0, 1), ValueError, "adam: expected v of length 6, got 3"),
     ("moving_average", (vector, other.reshape(2, 3), 0.9), ValueError, "moving_average: expected p with 1 dimensions"),
+    ("channel_moments", (np.zeros((0, 3)),), ValueError, "channel_moments: expected at least one row, got x of shape .0, 3."),
+    ("normalize", (np.zeros((2, 3)), other, other, other), ValueError, "normalize: expected mean of length 3, got 6"),
+    ("channel_products", (np.zeros((2, 6)), np.zeros((3, 6)), other), ValueError, "channel_products: expected x of shape .2, 6., got .3, 6."),
+    ("column_sum", (vector,), ValueError, "column_sum: expected x with 2 dimensions"),
     ("all_finite", ([1.0],), TypeError, "all_finite: expected x as a float32 or float64 array, got list"),
 ])
 def test_wrong_arguments_are_named(name, arguments, error, message):
@@ -233,7 +317,8 @@ def test_wrong_arguments_are_named(name, arguments, error, message):
 
 @needs_compiled
 def test_signatures_are_equal():
-    for name in "adam", "rmsprop", "sgd", "moving_average", "all_finite":
+    for name in ("adam", "rmsprop", "sgd", "moving_average", "all_finite", "column_sum",
+                 "channel_moments", "normalize", "channel_products", "normalize_gradient"):
         for module in compiled, kernels:
             assert inspect.signature(getattr(module, name)) == inspect.signature(getattr(reference, name)), name
 
@@ -243,6 +328,6 @@ def test_signatures_are_equal():
 def test_every_instruction_set(isa):
     """The tests of values and bits again, with every other instruction set of this processor."""
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "definition or bits or average or finite"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "definition or bits or average or finite or variance"],
         env={**os.environ, "NUMGAN_ISA": isa}, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout

@@ -250,3 +250,45 @@ def all_finite(x):
     """Whether no element of x, of any shape, is inf or nan."""
     _check("all_finite", x=(x, np.ndim(x)))
     return _kernel("all_finite")(x)
+
+
+def _check_channels(kernel, rows, channels):
+    """rows {name: (P, C)} of one shape, channels {name: (C,)}, all of one dtype."""
+    _check(kernel, **{name: (x, 2) for name, x in rows.items()}, **{name: (x, 1) for name, x in channels.items()})
+    first, *others = rows
+    for name in others:
+        _agree(kernel, f"{name} of shape", rows[first].shape, rows[name].shape)
+    for name, x in channels.items():
+        _agree(kernel, f"{name} of length", rows[first].shape[1], len(x))
+
+
+def channel_moments(x):
+    """Mean and variance over rows          x (P, C), P >= 1   mean, variance (C,)"""
+    _check("channel_moments", x=(x, 2))
+    if not len(x):
+        raise ValueError(f"channel_moments: expected at least one row, got x of shape {x.shape}")
+    return _kernel("channel_moments")(x)
+
+
+def normalize(x, mean, scale, bias):
+    """y = (x - mean) scale + bias          x, y (P, C)   mean, scale, bias (C,)"""
+    _check_channels("normalize", {"x": x}, {"mean": mean, "scale": scale, "bias": bias})
+    return _kernel("normalize")(x, mean, scale, bias)
+
+
+def channel_products(dy, x, mean):
+    """sum over rows of dy, and of dy (x - mean)          dy, x (P, C)   mean, both sums (C,)"""
+    _check_channels("channel_products", {"dy": dy, "x": x}, {"mean": mean})
+    return _kernel("channel_products")(dy, x, mean)
+
+
+def normalize_gradient(dy, x, mean, scale, centre, slope):
+    """dx = (dy - centre - (x - mean) slope) scale          dy, x, dx (P, C)   mean, scale, centre, slope (C,)"""
+    _check_channels("normalize_gradient", {"dy": dy, "x": x}, {"mean": mean, "scale": scale, "centre": centre, "slope": slope})
+    return _kernel("normalize_gradient")(dy, x, mean, scale, centre, slope)
+
+
+def column_sum(x):
+    """sum over rows of x: the gradient of a bias          x (P, C)   sum (C,)"""
+    _check("column_sum", x=(x, 2))
+    return _kernel("column_sum")(x)

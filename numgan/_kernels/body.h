@@ -8,6 +8,7 @@
 #include "conv.h"
 #include "pool.h"
 #include "update.h"
+#include "normalize.h"
 #include "peak.h"
 #undef T
 
@@ -16,6 +17,7 @@
 #include "conv.h"
 #include "pool.h"
 #include "update.h"
+#include "normalize.h"
 #include "peak.h"
 #undef T
 

@@ -213,3 +213,48 @@ def all_finite(x):
     finite = np.ones(shares[0], x.dtype)
     _run("all_finite", (x.reshape(-1), finite), shares)
     return bool(finite.all())
+
+
+_BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache; and no sum is longer than 256
+
+
+def _blocks(x, width):
+    """For a reduction over the rows of x: the rows of a block, room for the result of each block, and shares of the blocks."""
+    rows = min(max(16, _BLOCK // max(x.shape[1], 1)), 256)
+    partial = np.empty((-(-len(x) // rows), width), np.float64)
+    return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
+
+
+def channel_moments(x):
+    x, (mean, variance) = _contiguous(x), np.empty((2, x.shape[1]), x.dtype)
+    rows, partial, shares = _blocks(x, 2 * x.shape[1])
+    _run("channel_moments", (x, partial), shares, scalars=(rows,))
+    _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, len(x)))
+    return mean, variance
+
+
+def normalize(x, mean, scale, bias):
+    y = empty(x.shape, x.dtype)
+    _run("normalize", (*map(_contiguous, (x, mean, scale, bias)), y), _flat(x.size, x.itemsize))
+    return y
+
+
+def channel_products(dy, x, mean):
+    rows, partial, shares = _blocks(dy, 2 * dy.shape[1])
+    _run("channel_products", (*map(_contiguous, (dy, x, mean)), partial), shares, scalars=(rows,))
+    return tuple(partial.sum(axis=0).astype(dy.dtype).reshape(2, -1))
+
+
+def normalize_gradient(dy, x, mean, scale, centre, slope):
+    dx = empty(dy.shape, dy.dtype)
+    _run("normalize_gradient", (*map(_contiguous, (dy, x, mean, scale, centre, slope)), dx), _flat(dy.size, dy.itemsize))
+    return dx
+
+
+def column_sum(x):
+    n, columns = x.shape
+    fold = 32 if columns < 32 and n % 32 == 0 else 1  # 32 rows as one: a long row fills the vectors
+    x = _contiguous(x).reshape(n // fold, fold * columns)
+    rows, partial, shares = _blocks(x, x.shape[1])
+    _run("column_sum", (x, partial), shares, scalars=(rows,))
+    return partial.reshape(len(partial) * fold, columns).sum(axis=0).astype(x.dtype)

@@ -170,3 +170,32 @@ def moving_average(average, p, decay):
 def all_finite(x):
     """Whether no element of x is inf or nan."""
     return bool(np.isfinite(x).all())
+
+
+# --- rows of channels: x (P, C), a number for each channel (C,) -----------------------------------------------------------
+
+
+def channel_moments(x):
+    """mean = mean over rows of x,  variance = mean over rows of (x - mean)^2          x (P, C), P >= 1   mean, variance (C,)"""
+    mean = x.mean(axis=0)
+    return mean, np.square(x - mean).mean(axis=0)
+
+
+def normalize(x, mean, scale, bias):
+    """y = (x - mean) scale + bias          x, y (P, C)   mean, scale, bias (C,)"""
+    return (x - mean) * scale + bias
+
+
+def channel_products(dy, x, mean):
+    """sum over rows of dy, and of dy (x - mean)          dy, x (P, C)   mean, both sums (C,)"""
+    return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)
+
+
+def normalize_gradient(dy, x, mean, scale, centre, slope):
+    """dx = (dy - centre - (x - mean) slope) scale          dy, x, dx (P, C)   mean, scale, centre, slope (C,)"""
+    return (dy - centre - (x - mean) * slope) * scale
+
+
+def column_sum(x):
+    """sum over rows of x          x (P, C)   sum (C,)"""
+    return x.sum(axis=0)

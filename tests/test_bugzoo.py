@@ -314,24 +314,24 @@ class NoMixedTerm(Dense):
 class InPlaceReLU(ReLU):
     """The forward pass overwrites its input."""
 
-    def f(self, x):
+    def forward(self, p, x, run):
         np.maximum(x, 0, out=x)
-        return x
+        return x, (x,)
 
 
 class InPlaceGradient(ReLU):
     """The backward pass overwrites dy, which a second branch still needs."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        dy *= self.d(*cache)
+        dy *= cache[0] > 0
         return dy if need_dx else None, None if frozen else {}
 
 
 class WrongSide(LeakyReLU):
     """The slope of the wrong side."""
 
-    def d(self, x, y):
-        return np.where(x > 0, self.slope, 1.0).astype(x.dtype)
+    def times(self, d, y):
+        return d * np.where(y > 0, self.slope, 1.0).astype(y.dtype)
 
 
 class GlobalNoise(Dropout):
@@ -354,8 +354,8 @@ class FreshMask(Dropout):
 class DoubleConstant(LeakyReLU):
     """A float64 array in a float32 pass."""
 
-    def d(self, x, y):
-        return np.where(x > 0, np.ones(1), self.slope)
+    def times(self, d, y):
+        return d * np.where(y > 0, np.ones(1), self.slope)
 
 
 class OnlyTheBody(Residual):

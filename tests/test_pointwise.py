@@ -53,6 +53,13 @@ def unaligned(x):
     return shifted
 
 
+def spaced(x):
+    """The same values with gaps between them."""
+    room = np.zeros([2 * n for n in x.shape], x.dtype)
+    room[tuple(slice(None, None, 2) for _ in x.shape)] = x
+    return room[tuple(slice(None, None, 2) for _ in x.shape)]
+
+
 # --- updates -----------------------------------------------------------------------------------------------------------
 
 # name: vectors that change, scalars
@@ -152,16 +159,32 @@ def test_all_finite(module, dtype):
                 assert module.all_finite(worse) is False and module.all_finite(worse.T) is False
 
 
+# --- activations -------------------------------------------------------------------------------------------------------
+
+
+@needs_compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("slope", [0, 0.2, 1, 3.7])
+def test_leaky_relu_is_exactly_its_definition_for_any_threads(slope, dtype, threads):
+    rng = np.random.default_rng(5)
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, np.finfo(dtype).tiny / 4, -np.finfo(dtype).tiny / 4], dtype)
+    for shape in (0,), (1,), (3, 0, 2), (7,), (5, 3, 61), (70001,):
+        x, dy = normal(rng, dtype, *shape), normal(rng, dtype, *shape)
+        x.flat[:7] = special[:x.size]
+        with np.errstate(invalid="ignore"):
+            y = reference.leaky_relu(x, slope)
+            dx = reference.leaky_relu_gradient(dy, y, slope)
+        assert np.array_equal(y > 0, x > 0) and np.array_equal(np.isnan(y), np.isnan(x))
+        for n in THREADS:
+            threads(n)
+            for layout in np.copy, unaligned, spaced:
+                np.testing.assert_array_equal(compiled.leaky_relu(layout(x), slope), y)
+                np.testing.assert_array_equal(compiled.leaky_relu_gradient(layout(dy), layout(y), slope), dx)
+
+
 # --- rows of channels --------------------------------------------------------------------------------------------------
 
 ROWS = [(1, 1), (2, 3), (17, 1), (64, 1), (7, 64), (61, 37), (1009, 67), (9001, 3), (4096, 2), (3, 9001), (2500, 64)]
-
-
-def spaced(x):
-    """The same values with gaps between them."""
-    room = np.zeros([2 * n for n in x.shape], x.dtype)
-    room[tuple(slice(None, None, 2) for _ in x.shape)] = x
-    return room[tuple(slice(None, None, 2) for _ in x.shape)]
 
 
 def channels(case, dtype, seed=0):
@@ -308,6 +331,8 @@ readonly.flags.writeable = False
     ("normalize", (np.zeros((2, 3)), other, other, other), ValueError, "normalize: expected mean of length 3, got 6"),
     ("channel_products", (np.zeros((2, 6)), np.zeros((3, 6)), other), ValueError, "channel_products: expected x of shape .2, 6., got .3, 6."),
     ("column_sum", (vector,), ValueError, "column_sum: expected x with 2 dimensions"),
+    ("leaky_relu", (vector, -0.1), ValueError, "leaky_relu: expected slope >= 0, so that y has the sign of x, got -0.1"),
+    ("leaky_relu_gradient", (vector, other[:5], 0.1), ValueError, "leaky_relu_gradient: expected y of shape .6,., got .5,."),
     ("all_finite", ([1.0],), TypeError, "all_finite: expected x as a float32 or float64 array, got list"),
 ])
 def test_wrong_arguments_are_named(name, arguments, error, message):
@@ -317,7 +342,7 @@ def test_wrong_arguments_are_named(name, arguments, error, message):
 
 @needs_compiled
 def test_signatures_are_equal():
-    for name in ("adam", "rmsprop", "sgd", "moving_average", "all_finite", "column_sum",
+    for name in ("adam", "rmsprop", "sgd", "moving_average", "all_finite", "column_sum", "leaky_relu", "leaky_relu_gradient",
                  "channel_moments", "normalize", "channel_products", "normalize_gradient"):
         for module in compiled, kernels:
             assert inspect.signature(getattr(module, name)) == inspect.signature(getattr(reference, name)), name

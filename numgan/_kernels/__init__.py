@@ -292,3 +292,23 @@ def column_sum(x):
     """sum over rows of x: the gradient of a bias          x (P, C)   sum (C,)"""
     _check("column_sum", x=(x, 2))
     return _kernel("column_sum")(x)
+
+
+def _check_slope(kernel, slope):
+    if not slope >= 0:
+        raise ValueError(f"{kernel}: expected slope >= 0, so that y has the sign of x, got {slope}")
+
+
+def leaky_relu(x, slope):
+    """y = x if x > 0 else slope x          x, y of any shape; slope >= 0, 0 is ReLU"""
+    _check("leaky_relu", x=(x, np.ndim(x)))
+    _check_slope("leaky_relu", slope)
+    return _kernel("leaky_relu")(x, slope)
+
+
+def leaky_relu_gradient(dy, y, slope):
+    """dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y of leaky_relu, which has the sign of x"""
+    _check("leaky_relu_gradient", dy=(dy, np.ndim(dy)), y=(y, np.ndim(dy)))
+    _agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
+    _check_slope("leaky_relu_gradient", slope)
+    return _kernel("leaky_relu_gradient")(dy, y, slope)

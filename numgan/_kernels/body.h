@@ -9,6 +9,7 @@
 #include "pool.h"
 #include "update.h"
 #include "normalize.h"
+#include "pointwise.h"
 #include "peak.h"
 #undef T
 
@@ -18,6 +19,7 @@
 #include "pool.h"
 #include "update.h"
 #include "normalize.h"
+#include "pointwise.h"
 #include "peak.h"
 #undef T
 

@@ -182,6 +182,11 @@ def _flat(size, itemsize):
     return _shares(size, 1, _TERMS, itemsize)
 
 
+def _line(x):
+    """All elements of x in a row."""
+    return _contiguous(x).reshape(-1)
+
+
 def _update(kernel, p, *arrays, scalars):
     """An update in place, which Ctrl-C does not cut in two; whether all that was written is finite."""
     shares = _flat(p.size, p.itemsize)
@@ -209,9 +214,9 @@ def moving_average(average, p, decay):
 
 
 def all_finite(x):
-    x, shares = _contiguous(x), _flat(x.size, x.itemsize)
+    shares = _flat(x.size, x.itemsize)
     finite = np.ones(shares[0], x.dtype)
-    _run("all_finite", (x.reshape(-1), finite), shares)
+    _run("all_finite", (_line(x), finite), shares)
     return bool(finite.all())
 
 
@@ -258,3 +263,15 @@ def column_sum(x):
     rows, partial, shares = _blocks(x, x.shape[1])
     _run("column_sum", (x, partial), shares, scalars=(rows,))
     return partial.reshape(len(partial) * fold, columns).sum(axis=0).astype(x.dtype)
+
+
+def leaky_relu(x, slope):
+    y = empty(x.shape, x.dtype)
+    _run("leaky_relu", (_line(x), _line(y)), _flat(x.size, x.itemsize), scalars=(slope,))
+    return y
+
+
+def leaky_relu_gradient(dy, y, slope):
+    dx = empty(dy.shape, dy.dtype)
+    _run("leaky_relu_gradient", (_line(dy), _line(y), _line(dx)), _flat(dy.size, dy.itemsize), scalars=(slope,))
+    return dx

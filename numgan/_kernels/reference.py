@@ -199,3 +199,16 @@ def normalize_gradient(dy, x, mean, scale, centre, slope):
 def column_sum(x):
     """sum over rows of x          x (P, C)   sum (C,)"""
     return x.sum(axis=0)
+
+
+# --- activations: arrays of any shape ------------------------------------------------------------------------------------
+
+
+def leaky_relu(x, slope):
+    """y = x if x > 0 else slope x; slope >= 0, and with slope 0 everything below is 0, -inf too"""
+    return np.where(x <= 0, slope * x if slope else 0 * x.dtype.type(0), x).astype(x.dtype, copy=False)
+
+
+def leaky_relu_gradient(dy, y, slope):
+    """dx = dy if y > 0 else slope dy          y of leaky_relu, which has the sign of x"""
+    return np.where(y > 0, dy, dy * dy.dtype.type(slope))

@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
+from . import _kernels as kernels
+
 
 class Layout:
     """Where each named parameter of a network lives in its vector.
@@ -24,7 +26,6 @@ class Layout:
         for path, (offset, shape) in slots.items():
             owners.setdefault((offset, shape), path)
         self.names = tuple(owners.values())
-        self.shared = len(owners) < len(slots)
 
     @classmethod
     def of(cls, layer):
@@ -122,7 +123,8 @@ class Parameters(Mapping):
 
     def __add__(self, other):
         """The sum of two gradients of one network."""
-        return self.like(self.vector + other.vector)
+        out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
+        return self.like(np.add(self.vector, other.vector, out=out))
 
     def zeros(self):
         return self.like(np.zeros_like(self.vector))
@@ -169,13 +171,17 @@ def gather(layout, parts, dtype):
 
     A layer placed twice has two parts for one slice, and they add up.
     """
-    whole = Parameters(np.zeros(layout.size, dtype), layout)
+    whole, filled = Parameters(kernels.empty((layout.size,), dtype), layout), set()
     for name, part in parts:
         for path in part or ():
             if part[path] is not None:
-                here = whole[f"{name}.{path}"]
-                if layout.shared:
+                here, slot = whole[f"{name}.{path}"], layout.slots[f"{name}.{path}"]
+                if slot in filled:
                     here += part[path]
                 else:
                     here[...] = part[path]
+                    filled.add(slot)
+    for path, slot in layout.slots.items():
+        if slot not in filled:
+            whole[path][...] = 0
     return whole

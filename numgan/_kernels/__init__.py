@@ -114,6 +114,11 @@ def _kernel(name, counted=None):
     return getattr(_modules[_chosen], name)
 
 
+def empty(shape, dtype):
+    """np.empty, for large arrays that come again at every step: memory that nobody holds any more is used again, without page faults."""
+    return compiled.empty(shape, np.dtype(dtype)) if _chosen == "compiled" else np.empty(shape, dtype)
+
+
 def _check(kernel, **arrays):
     """Every array a float32 or float64 ndarray of its number of dimensions (name=(array, ndim)), all of one dtype; None passes."""
     first = None

@@ -47,7 +47,7 @@ def extensions():
 
     core = Extension(
         "numgan._kernels._core",
-        sources=[str(KERNELS / name) for name in ("_core.pyx", "isa_baseline.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c", "threads.c", "memory.c")],
+        sources=[str(KERNELS / "_core.pyx"), *sorted(map(str, KERNELS.glob("[!_]*.c")))],
         depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
         include_dirs=[str(KERNELS)],
         extra_compile_args=FLAGS,

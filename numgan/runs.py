@@ -146,7 +146,7 @@ def environment():
     """The versions and settings that bits and speed depend on, as a dict."""
     return {
         "numgan": __version__, "numpy": np.__version__, "python": platform.python_version(),
-        "platform": platform.platform(), "backend": _kernels.backend(),
+        "platform": platform.platform(), "backend": _kernels.backend(), "fast_convolutions": _kernels.fast_convolutions(),
         "instruction_set": _kernels.instruction_set(), "threads": _kernels.num_threads() if _kernels.backend() == "compiled" else 1,
     }
 

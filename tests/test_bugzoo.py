@@ -176,7 +176,7 @@ class NoMeanTerm(BatchNorm):
 
     def _operator(self, d, xhat, r, live):
         share = (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
-        return (d - xhat * share) * r, share
+        return (d - xhat * share) * r
 
 
 class NoVarianceTerm(BatchNorm):
@@ -185,7 +185,7 @@ class NoVarianceTerm(BatchNorm):
     backward = Normalization.backward                           # the law as it is written out, by _operator
 
     def _operator(self, d, xhat, r, live):
-        return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r, (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
+        return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r
 
 
 class OneFewer(BatchNorm):
@@ -196,7 +196,7 @@ class OneFewer(BatchNorm):
     def _operator(self, d, xhat, r, live):
         axes, n = self.axes(xhat), xhat.size // xhat.shape[-1]
         share = (d * xhat).sum(axis=axes, keepdims=True) / (n - 1)
-        return (d - d.sum(axis=axes, keepdims=True) / (n - 1) - xhat * share) * r, share
+        return (d - d.sum(axis=axes, keepdims=True) / (n - 1) - xhat * share) * r
 
 
 class NoGain(BatchNorm):

@@ -73,6 +73,13 @@ def layouts(x):
 LAYOUTS = sorted(layouts(np.zeros(1)))
 
 
+@pytest.fixture(autouse=True)
+def direct():
+    """The direct kernels; those of fast.h have tests of their own."""
+    with kernels.use_fast_convolutions(False):
+        yield
+
+
 def check(name, got, arrays, *rest, bias=None, k=8):
     """`got` = compiled.<name>(*arrays, *rest) is what reference.py says, within k roundings; a fresh array in C order."""
     kernel, dtype = getattr(reference, name), got.dtype.type

@@ -14,7 +14,9 @@ import pytest
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
+from numgan.layers import Dense, Sequential
 from numgan.optimizers import SGD, Adam, RMSProp
+from numgan.parameters import gather
 
 DTYPES = [np.float32, np.float64]
 ROUNDING = {np.float32: 2.0**-24, np.float64: 2 * 2.0**-53}
@@ -252,6 +254,29 @@ def test_no_rows_or_no_channels(module):
         assert module.normalize(x, c, c, c).shape == module.normalize_gradient(x, x, c, c, c, c).shape == case
         for total in module.column_sum(x), *module.channel_products(x, x, c):
             assert np.array_equal(total, c) and total.dtype == c.dtype
+
+
+@pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])
+def test_what_is_read_is_not_written(module):
+    (dy, x), (mean, scale, bias, centre, slope) = arrays = channels((61, 37), np.float32)
+    arrays = [*arrays[0], *arrays[1]]
+    before = [a.copy() for a in arrays]
+    for a in arrays:
+        a.flags.writeable = False
+    results = [module.normalize(x, mean, scale, bias), module.column_sum(x), *module.channel_products(dy, x, mean), *module.channel_moments(x),
+               module.normalize_gradient(dy, x, mean, scale, centre, slope), module.leaky_relu(x, 0.2), module.leaky_relu_gradient(dy, x, 0.2)]
+    module.sgd(np.zeros(37, np.float32), mean, None, 0.1)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
+    assert all(r.dtype == np.float32 and not np.may_share_memory(r, a) for r in results for a in arrays)
+
+
+def test_a_gradient_without_a_part_is_zero_there():
+    """Also in memory that held other numbers before."""
+    net = Sequential(Dense(300, 100), Dense(100, 300))
+    kernels.empty((net.layout.size,), np.float32)[...] = np.nan
+    W = np.ones((100, 300), np.float32)
+    whole = gather(net.layout, [("1", {"W": W, "b": None}), ("0", None)], np.float32)
+    assert np.array_equal(whole["1.W"], W) and whole.vector.sum() == W.size and np.array_equal((whole + whole).vector, 2 * whole.vector)
 
 
 STORM = """if True:

@@ -35,12 +35,12 @@ def test_gradients_and_contract(system, preset):
     assert report.max_error <= 1e-6 and len(report.rows) == len(build(system, preset, 0.01).objectives()) + len(CONTRACT)
 
 
-@over([("gan", "points"), ("gan", "digits"), ("wgan", "points"), ("dcgan", "digits"), ("classifier", "digits")])
+@over([("gan", "points"), ("gan", "digits"), ("wgan", "points"), ("wgan_gp", "points"), ("dcgan", "digits"), ("classifier", "digits")])
 def test_every_entry_of_every_parameter(system, preset):
     assert check_system(build(system, preset, 0.001), slow=True, seed=1, real=3, fake=2).max_error <= 1e-6
 
 
-@over([("gan", "digits"), ("wgan", "digits"), ("dcgan", "digits"), ("conditional", "digits")])
+@over([("gan", "digits"), ("wgan", "digits"), ("wgan_gp", "mnist"), ("dcgan", "digits"), ("conditional", "digits")])
 def test_at_full_width(system, preset):
     assert check_system(build(system, preset), whole=True).max_error <= 1e-6
 
@@ -76,12 +76,14 @@ def test_the_frozen_discriminator_by_kernel_calls(system, preset):
     made = point.system.generate(point.params, point.batch, point.seed)
     with kernel_calls() as calls:
         point.run("D", made=made)
-    assert calls["conv2d_weight_gradient"] == 2 * count(D, Conv2d) and calls["dense_weight_gradient"] == 2 * count(D, Dense)
+    real_fake, penalty = 2, int(hasattr(point.system, "penalty"))
+    ran = real_fake + penalty
+    assert calls["conv2d_weight_gradient"] == ran * count(D, Conv2d) and calls["dense_weight_gradient"] == ran * count(D, Dense)
     # D's first layer owes nobody a dx, unless labels are embedded beside it; G does not run at all
     wanted = count(D, Conv2d) - (0 if point.system.classes else min(count(D, Conv2d), 1))
-    assert calls["conv2d_input_gradient"] == 2 * wanted
+    assert calls["conv2d_input_gradient"] == real_fake * wanted + penalty * count(D, Conv2d)
     if not count(D, Conv2d) and not point.system.classes:
-        assert calls["matmul"] == 2 * (2 * count(D, Dense) - 1)
+        assert calls["matmul"] == real_fake * (2 * count(D, Dense) - 1) + penalty * 3 * count(D, Dense)
 
 
 @with_generator

@@ -30,6 +30,7 @@ SYSTEMS = {
     "points": (lambda: systems.build("gan", "points", 0.1), RING),
     "gan paper": (lambda: systems.build("gan", "paper", 0.02), data.load("digits", size=28)),
     "wgan": (lambda: systems.build("wgan", "digits", 0.05), DIGITS),
+    "wgan_gp": (lambda: systems.build("wgan_gp", "digits", 0.05), DIGITS),
     "dcgan": (lambda: systems.build("dcgan", "digits", 0.05), DIGITS),
     "conditional": (lambda: systems.build("conditional", "digits", 0.05), DIGITS),
     "classifier": (lambda: systems.build("classifier", "digits", 0.1), DIGITS),

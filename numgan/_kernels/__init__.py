@@ -66,7 +66,7 @@ def set_num_threads(n):
 
 
 def measured_peak(itemsize=4):
-    """GFLOP/s of multiply-adds on registers alone, on the present number of threads, for elements of 4 or 8 bytes; None with the reference kernels."""
+    """GFLOP/s of multiply-adds on registers alone, on the present number of threads; itemsize 4 or 8. None with the reference kernels."""
     return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
 
 
@@ -93,6 +93,33 @@ class use_backend:
 
     def __repr__(self):
         return f"use_backend({_chosen!r})"
+
+
+class use_fast_convolutions:
+    """Let float32 convolutions take the Toom-Cook algorithm (fast.h; on from the start), or with False the direct kernels only.
+
+    From now on, or `with use_fast_convolutions(False):` for a block. The fast ones round a little more, and inf or nan spreads to
+    the whole 4 x 4 tile. float64 and the reference kernels are always direct.
+    """
+
+    def __init__(self, on=True):
+        if compiled:
+            self._before, compiled.fast_convolutions = compiled.fast_convolutions, bool(on)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if compiled:
+            compiled.fast_convolutions = self._before
+
+    def __repr__(self):
+        return f"use_fast_convolutions({fast_convolutions()})"
+
+
+def fast_convolutions():
+    """Whether float32 convolutions may take the Toom-Cook algorithm now."""
+    return _chosen == "compiled" and compiled.fast_convolutions
 
 
 class kernel_calls:

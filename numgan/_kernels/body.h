@@ -6,6 +6,7 @@
 #define T float
 #include "gemm.h"
 #include "conv.h"
+#include "fast.h"
 #include "pool.h"
 #include "update.h"
 #include "normalize.h"
@@ -16,6 +17,7 @@
 #define T double
 #include "gemm.h"
 #include "conv.h"
+#include "fast.h"
 #include "pool.h"
 #include "update.h"
 #include "normalize.h"

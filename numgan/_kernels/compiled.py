@@ -120,24 +120,51 @@ def matmul(a, b, bias=None):
     return c
 
 
+fast_convolutions = True  # whether float32 convolutions may take the algorithm of fast.h
+
+
+def _tiles(dtype, kernel, stride, channels, features, images, size):
+    """The 4 x 4 tiles of an output (images, *size) that fast.h would compute, or 0 if the direct kernel is to do it.
+
+    fast.h takes 2 or 3 taps a phase along both axes; it pays if it saves a third of the products, over enough channels and tiles.
+    """
+    taps = {-(-k // s) for k, s in zip(kernel, stride)}
+    if not fast_convolutions or dtype != np.float32 or taps not in ({2}, {3}) or max(stride) > 3 or min(channels, features) < 32:
+        return 0
+    tiles = images * math.prod(-(-n // 4) for n in size)
+    products, fewer = math.prod(kernel) * images * math.prod(size), math.prod(stride) * (3 + max(taps)) ** 2 * tiles
+    return tiles if tiles >= 16 and products >= 1.5 * fewer else 0
+
+
+def _tile_shares(tiles, features):
+    """(down, across): the tiles cut for every thread, and the features too if there are few tiles."""
+    down = max(1, min(_threads, tiles // 32))
+    return down, min(-(-_threads // down), -(-features // 32))
+
+
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
-    kh, kw, c, o = w.shape
-    y = empty((len(x), *output_size(x.shape[1:3], (kh, kw), stride, padding), o), x.dtype)
-    shares = _shares(math.prod(y.shape[:3]), o, kh * kw * c, x.itemsize)
-    _run("conv2d", (_contiguous(x), _contiguous(w), _contiguous(bias), y), shares, window=((kh, kw), stride, padding))
+    *kernel, c, o = w.shape
+    y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
+    arrays, window = (_contiguous(x), _contiguous(w), _contiguous(bias), y), (kernel, stride, padding)
+    if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
+        _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype)), _tile_shares(tiles, o), window=window)
+    else:
+        _run("conv2d", arrays, _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize), window=window)
     return y
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None):
-    kh, kw, c, o = w.shape
+    *kernel, c, o = w.shape
     if dy.shape[1:3] == (1, 1):
         return _input_gradient_of_pixel(dy, w, padding, size, bias)
     dx = empty((len(dy), *size, c), dy.dtype)
-    arrays, window = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), ((kh, kw), stride, padding)
-    if c <= 8 or not np.isfinite(w).all():
+    arrays, window = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), (kernel, stride, padding)
+    if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+        _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype)), _tile_shares(tiles, c), window=window)
+    elif c <= 8 or not np.isfinite(w).all():
         _run("conv2d_input_gradient_thin", arrays, _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize), window=window)
     else:
-        depth = kh * kw * o // (stride[0] * stride[1])
+        depth = math.prod(kernel) * o // math.prod(stride)
         _run("conv2d_input_gradient", arrays, _shares(math.prod(dx.shape[:3]), c, depth, dy.itemsize), window=window)
     return dx
 
@@ -153,9 +180,14 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    dw = np.empty((*kernel, x.shape[3], dy.shape[3]), x.dtype)
-    shares = _shares(math.prod(dw.shape[:3]), dw.shape[3], math.prod(dy.shape[:3]), x.itemsize)
-    _run("conv2d_weight_gradient", (_contiguous(x), _contiguous(dy), dw), shares, window=(kernel, stride, padding))
+    c, o = x.shape[3], dy.shape[3]
+    dw = empty((*kernel, c, o), x.dtype)
+    arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
+    if _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+        shares = math.prod(stride) * -(-c // 128), -(-o // 256)          # blocks that stay in the cache
+        _run("fast_conv2d_weight_gradient", (*arrays, np.zeros(max(c, o), x.dtype)), shares, window=window)
+    else:
+        _run("conv2d_weight_gradient", arrays, _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize), window=window)
     return dw
 
 

@@ -65,10 +65,17 @@ typedef struct {
     ptrdiff_t height, width, s[3];
 } NG(target);
 
-NG_INLINE void NG(tile_of)(const int rows, const int vectors, const int row_step, const int k_step, ptrdiff_t k, const T *a,
-                           const T *b, T *out)
+/* A sliver's element (r, k) is a[r row_step + k k_step]. With `more`, what out holds is added to. */
+NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t row_step, const ptrdiff_t k_step, ptrdiff_t k, const T *a,
+                           const T *b, T *out, const int more)
 {
-    NG(vector) acc[MR][2] = {{{0}}};
+    NG(vector) acc[MR][2];
+    NG_UNROLL
+    for (int r = 0; r < rows; r++) {
+        acc[r][0] = more ? ((const NG(vector) *)(out + r * NR))[0] : (NG(vector)){0};
+        if (vectors == 2)
+            acc[r][1] = more ? ((const NG(vector) *)(out + r * NR))[1] : (NG(vector)){0};
+    }
     for (; k > 0; k--, a += k_step, b += NR) {
         const NG(vector) *row = (const NG(vector) *)b;
         NG(vector) b0 = row[0], b1 = row[vectors - 1];
@@ -88,15 +95,18 @@ NG_INLINE void NG(tile_of)(const int rows, const int vectors, const int row_step
     }
 }
 
-/* out (rows, columns) = a sliver times a panel, by the smallest tile that holds it. */
-static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, int by_k, ptrdiff_t k, const T *a, const T *b, T *out)
+/* out (rows, columns) = a sliver times a panel, by the smallest tile that holds it; one of the steps is 1. */
+static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t row_step, ptrdiff_t k_step, ptrdiff_t k, const T *a, const T *b, T *out,
+                     int more)
 {
 #define TILE_IF_FITS(height)                                                                                                     \
     if ((height) <= MR && rows <= (height)) {                                                                                    \
-        if (by_k)                                                                                                                \
-            columns > V ? NG(tile_of)(height, 2, 1, MR, k, a, b, out) : NG(tile_of)(height, 1, 1, MR, k, a, b, out);             \
+        if (k_step == 1)                                                                                                         \
+            columns > V ? NG(tile_of)(height, 2, row_step, 1, k, a, b, out, more)                                                \
+                        : NG(tile_of)(height, 1, row_step, 1, k, a, b, out, more);                                               \
         else                                                                                                                     \
-            columns > V ? NG(tile_of)(height, 2, KC, 1, k, a, b, out) : NG(tile_of)(height, 1, KC, 1, k, a, b, out);             \
+            columns > V ? NG(tile_of)(height, 2, 1, k_step, k, a, b, out, more)                                                  \
+                        : NG(tile_of)(height, 1, 1, k_step, k, a, b, out, more);                                                 \
         return;                                                                                                                  \
     }
     TILE_IF_FITS(2)
@@ -187,7 +197,7 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
                     for (ptrdiff_t r = 0; r < rows; r += MR) {
                         ptrdiff_t height = NG_MIN(rows - r, MR), width = NG_MIN(columns - j, NR);
                         const T *add = bias && k0 + KC >= K ? bias + n + j : NULL;
-                        NG(tile)(height, width, a->by_k, k, left + r * KC, right + j * k, tile);
+                        NG(tile)(height, width, a->by_k ? 1 : KC, a->by_k ? MR : 1, k, left + r * KC, right + j * k, tile, 0);
                         if (width == NR)
                             NG(store)(tile, height, NR, offset + r, c->data + n + j, add, k0 == 0);
                         else

@@ -56,9 +56,10 @@ typedef int (*ng_kernel)(const ng_call *call, ng_share share);
 /* Every kernel by name; each exists for both element types and every instruction set. */
 #define NG_EACH_KERNEL(X)                                                                                                        \
     X(matmul) X(conv2d) X(conv2d_input_gradient) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient)                         \
+    X(fast_conv2d) X(fast_conv2d_input_gradient) X(fast_conv2d_weight_gradient)                                                  \
     X(max_pool2d) X(max_pool2d_gradient) X(peak)                                                                                 \
     X(adam) X(rmsprop) X(sgd) X(moving_average) X(all_finite)                                                                    \
-    X(channel_moments) X(pool_moments) X(channel_products) X(column_sum) X(normalize) X(normalize_gradient)                    \
+    X(channel_moments) X(pool_moments) X(channel_products) X(column_sum) X(normalize) X(normalize_gradient)                      \
     X(leaky_relu) X(leaky_relu_gradient)
 
 #define NG_ID(name) NG_ID_##name,
@@ -84,6 +85,9 @@ int ng_has(int isa);
 /* Every share of a kernel's output, (0, 0) to (rows - 1, columns - 1), on so many threads; wide: float64. */
 int ng_run(int isa, int wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, int (*poll)(void));
 
+/* Memory aligned to 64 bytes at least, in large pages if it is large; free() it. NULL if there is none. */
+void *ng_pages(size_t bytes);
+
 /* Memory for an output, aligned to 64 bytes at least; give it back with the same number of bytes. Python's lock is held. */
 void *ng_block(size_t bytes);
 void ng_release(void *memory, size_t bytes);
@@ -96,11 +100,17 @@ void ng_release(void *memory, size_t bytes);
 #define NG_UNROLL
 #endif
 
+#ifdef _MSC_VER
+#define restrict __restrict
+#endif
+
 #ifdef __GNUC__
 #define NG_VECTOR(bytes) __attribute__((vector_size(bytes), may_alias))
+#define NG_PREFETCH(address) __builtin_prefetch(address)
 #define NG_INLINE static inline __attribute__((always_inline))
 #else /* a plain compiler: a "vector" of one element, the same code */
 #define NG_VECTOR(bytes)
+#define NG_PREFETCH(address) ((void)0)
 #define NG_INLINE static inline
 #endif
 

@@ -20,6 +20,22 @@ static struct {
 static int places;
 static size_t total;
 
+void *ng_pages(size_t bytes)
+{
+    void *memory = NULL;
+#if defined(_WIN32)
+    memory = malloc(bytes);
+#else
+    if (posix_memalign(&memory, bytes >= LARGE ? LARGE : 64, bytes))
+        return NULL;
+#endif
+#ifdef __linux__
+    if (bytes >= LARGE)
+        madvise(memory, bytes / LARGE * LARGE, MADV_HUGEPAGE); /* a wish: fewer, larger pages */
+#endif
+    return memory;
+}
+
 static void *take(int place)
 {
     void *memory = kept[place].memory;
@@ -44,18 +60,7 @@ void *ng_block(size_t bytes)
     for (int place = places - 1; place >= 0; place--) /* the last one given back may still be in the cache */
         if (kept[place].bytes == bytes)
             return take(place);
-    void *memory = NULL;
-#if defined(_WIN32)
-    memory = malloc(bytes);
-#else
-    if (posix_memalign(&memory, bytes >= LARGE ? LARGE : 64, bytes))
-        return NULL;
-#endif
-#ifdef __linux__
-    if (bytes >= LARGE)
-        madvise(memory, bytes / LARGE * LARGE, MADV_HUGEPAGE); /* a wish: fewer, larger pages */
-#endif
-    return memory;
+    return ng_pages(bytes);
 }
 
 void ng_release(void *memory, size_t bytes)

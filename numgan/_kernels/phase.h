@@ -27,4 +27,41 @@ static inline ng_phase ng_phase_of(ptrdiff_t r, ptrdiff_t size, ptrdiff_t kernel
     return phase;
 }
 
+/* One axis of a phase, for the algorithm of fast.h: output pixel j is the sum over i < taps of in[in_step j + ... ] w[tap + i tap_step].
+ *
+ *     out[out_first + j out_step] = sum_i in[(j + i) in_step + origin] w[tap + i tap_step]          j < pixels
+ */
+typedef struct {
+    ptrdiff_t in_step, origin, tap, tap_step, taps, out_first, out_step, pixels;
+} ng_axis;
+
+typedef struct {
+    ng_axis axis[2];
+} ng_phase_pair;
+
+enum { NG_PHASES = 9 }; /* strides up to 3 x 3 */
+
+/* Phase r of a forward convolution: taps r, r + s, ... of w meet every s-th pixel of x. size: of y. */
+static inline ng_phase_pair ng_forward_phase(const ng_window *window, int r, const ptrdiff_t *size)
+{
+    ng_phase_pair pair;
+    for (int a = 0; a < 2; a++) {
+        const ptrdiff_t s = window->stride[a], e = a ? r % s : r / window->stride[1];
+        pair.axis[a] = (ng_axis){s, e - window->padding[a], e, s, e < window->kernel[a] ? NG_CEIL(window->kernel[a] - e, s) : 0, 0, 1, size[a]};
+    }
+    return pair;
+}
+
+/* Phase r of an input gradient: a part of dx, each pixel of which meets the same taps. size: of dx. */
+static inline ng_phase_pair ng_gradient_phase(const ng_window *window, int r, const ptrdiff_t *size)
+{
+    ng_phase_pair pair;
+    for (int a = 0; a < 2; a++) {
+        const ptrdiff_t s = window->stride[a], e = a ? r % s : r / window->stride[1];
+        const ng_phase p = ng_phase_of(e, size[a], window->kernel[a], s, window->padding[a]);
+        pair.axis[a] = (ng_axis){1, p.origin, p.last, -s, p.taps, p.first, s, p.pixels};
+    }
+    return pair;
+}
+
 #endif

@@ -1,5 +1,5 @@
 /* The pool of threads.h. One call at a time owns it; helpers join the call that is open and leave when no task is left. */
-#include "threads.h"
+#include "kernels.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -250,15 +250,14 @@ static void make_key(void)
 
 void *ng_scratch(int slot, size_t bytes)
 {
-    if (bytes + 64 > own.bytes[slot]) {
+    if (bytes > own.bytes[slot]) {
         free(own.memory[slot]);
-        own.memory[slot] = malloc(bytes + 64);
-        own.bytes[slot] = own.memory[slot] ? bytes + 64 : 0;
+        own.memory[slot] = ng_pages(bytes);
+        own.bytes[slot] = own.memory[slot] ? bytes : 0;
 #if NG_POSIX
         pthread_once(&made, make_key);
         pthread_setspecific(at_exit, &own);
 #endif
     }
-    char *memory = own.memory[slot];
-    return memory ? memory + (64 - (uintptr_t)memory % 64) % 64 : NULL;
+    return own.memory[slot];
 }

@@ -3,10 +3,11 @@
     gradcheck          any function
     check_layer        a layer or network, also one of your own: all passes, and what they may not do
     check_loss, check_optimizer
+    check_penalty      a penalty on the input gradient of a critic, to second order
     check_system       the objectives of a GAN, through the frozen discriminator
     entries            the catalogue behind `numgan gradcheck`
 
-Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, system, cases, catalogue.
+Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, penalty, system, cases, catalogue.
 """
 
 from .catalogue import Entry, entries
@@ -14,7 +15,8 @@ from .functions import gradcheck
 from .layer import check_layer
 from .loss import check_loss
 from .optimizer import check_optimizer
+from .penalty import check_penalty
 from .report import Report
 from .system import check_system
 
-__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_system", "entries", "Entry", "Report"]
+__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_system", "entries", "Entry", "Report"]

@@ -47,6 +47,7 @@ from ..layers import (
 from ..losses import ADVERSARIAL, l1, l2, minimax, smoothed, softmax_cross_entropy
 from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator
 from ..optimizers import SGD, Adam, RMSProp
+from ..penalties import GradientPenalty
 from ..schedules import Cosine, Exponential, Linear, Warmup
 from .points import Point
 
@@ -142,6 +143,20 @@ NETWORKS = [
     Case(Sequential(Conv2d(1, 2, kernel=3, padding=1), ELU(), Skip(Sequential(AvgPool2d(2), Conv2d(2, 3, kernel=1), Tanh(), Upsample(2, "bilinear"))),
                     InstanceNorm(5), Residual(Conv2d(5, 5, kernel=1)), PixelNorm()), (4, 6, 1), batch=2, name="a small U-Net"),
 ]
+
+CRITICS = [
+    Case(mlp(3, 5, 4, 1, activation=Tanh), (3,), name="mlp(3, 5, 4, 1, Tanh)"),
+    Case(mlp(3, 7, 5, 1, activation=LeakyReLU), (3,), name="mlp(3, 7, 5, 1, LeakyReLU)"),
+    Case(Sequential(Dense(3, 8), Maxout(2), Dropout(0.3), Dense(4, 1)), (3,), batch=5, name="Dense, Maxout, Dropout, Dense"),
+    Case(dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False), (8, 8, 1), batch=2, name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)"),
+    Case(dcgan_discriminator(1, (2, 3), 2, kernel=5), (4, 4, 2), batch=5, name="dcgan_discriminator(1, (2, 3), 2, kernel=5)"),
+    Case(Sequential(Conv2d(1, 3, kernel=3, bias=False), BatchNorm(3), Softplus(), Conv2d(3, 2, kernel=2), LayerNorm(2), ELU(), Flatten(),
+                    Dense(12, 1)), (5, 6, 1), name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, ELU, Dense"),
+    Case(Sequential(Residual(Sequential(Dense(3, 4), Sigmoid(), Dense(4, 3))), Skip(Sequential(Dense(3, 2), Tanh())), Dense(5, 1)), (3,),
+         name="Residual, Skip, Dense"),
+]
+
+PENALTIES = {"gp": GradientPenalty(10.0), "gp one-sided": GradientPenalty(10.0, target=0.2, one_sided=True)}
 
 LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), l1, l2, softmax_cross_entropy]
 

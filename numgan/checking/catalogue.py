@@ -5,10 +5,12 @@ from functools import partial
 
 from ..errors import GradientError
 from ..systems import SYSTEMS, build, presets
-from .cases import LAYERS, LOSSES, NETWORKS, OPTIMIZERS
+from .cases import CRITICS, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES
 from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, outcome, parameters, tangent_backward, tangent_forward
 from .loss import check_loss
 from .optimizer import check_optimizer
+from .penalty import CHECKS as PENALTY_CHECKS
+from .penalty import outcome as penalty_outcome
 from .report import Report, tidy
 from .system import check_contract, check_objective
 
@@ -20,7 +22,7 @@ class Entry:
     """One line of the catalogue.
 
     name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
-    kind        layer, network, loss, optimizer or objective
+    kind        layer, network, loss, optimizer, penalty or objective
     order       1: a gradient; 2: how a gradient moves. A name ending in .contract has no number: what a pass may not do (write to its
                 arguments, forget, run a frozen kernel)
     max_error   relative, see `numgan.checking.differences.compare`
@@ -81,6 +83,9 @@ def _items():
         yield Item(repr(loss), "loss", (repr(loss).split("(")[0],), partial(_report, "loss", loss, check_loss))
     for optimizer in OPTIMIZERS:
         yield Item(repr(optimizer), "optimizer", (type(optimizer).__name__,), partial(_report, "optimizer", optimizer, check_optimizer))
+    for title, penalty in PENALTIES.items():
+        for case in CRITICS:
+            yield Item(f"{title} on {case.title}", "penalty", (title.split()[0], type(penalty).__name__), partial(_penalty, title, penalty, case))
     for system in SYSTEMS:
         for preset in presets(system):
             yield Item(f"{system}/{preset}", "objective", (system,), partial(_system, system, preset))
@@ -116,6 +121,11 @@ def _report(kind, subject, check, slow):
             yield Entry(f"{subject!r}.{label.replace(' ', '.')}", kind, order, float(error or 0), True, note)
     except GradientError as error:
         yield Entry(repr(subject), kind, 1, float(getattr(error, "max_error", float("inf"))), False, str(error))
+
+
+def _penalty(title, penalty, case, slow):
+    for order, check in enumerate(PENALTY_CHECKS, 1):
+        yield _entry(f"{title} on {case.title}.{check.__name__}", "penalty", order, partial(penalty_outcome, check, penalty, case.point))
 
 
 def _system(system, preset, slow):

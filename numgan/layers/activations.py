@@ -33,7 +33,7 @@ class Elementwise(Layer):
         return None if tx is None else self.times(tx, *cache), tx
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdp = self.backward(dy, cache, frozen, need_dx)
+        dx, tdp = self.backward(dy, cache, frozen, need_dx is True)
         if not need_dx:
             return None, None, tdp
         tx = tcache

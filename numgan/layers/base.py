@@ -77,8 +77,15 @@ class Layer:
         raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_forward")
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        """dx, tdx, tdp: backward, and how its results move along the same direction."""
+        """dx, tdx, tdp: backward, and how its results move along the same direction.
+
+        need_dx="tangent": dx is known already and only tdx is wanted; a layer may give both.
+        """
         raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_backward")
+
+    def trail(self, dy, cache):
+        """dx of a frozen backward pass, and a dy for tangent_backward: of a Sequential, one that knows the dy of every layer below."""
+        return self.backward(dy, cache, frozen=True)[0], dy
 
     def statistics(self, cache):
         """Batch statistics of one forward pass, read from its cache: {name: ...}; empty for all but BatchNorm."""
@@ -155,7 +162,7 @@ class LinearMap(Layer):
         return None if tx is None else self.again(tx, cache), None
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdp = self.backward(dy, cache, frozen, need_dx)
+        dx, tdp = self.backward(dy, cache, frozen, need_dx is True)
         return dx, self.transpose(tdy, cache) if need_dx and tdy is not None else None, tdp
 
 

@@ -55,7 +55,7 @@ class Bilinear(Layer):
         (x, W), (tx, tW) = cache, tcache
         dx = tdx = tdp = None
         if need_dx:
-            dx = self.input_gradient(dy, W, x.shape)
+            dx = self.input_gradient(dy, W, x.shape) if need_dx is True else None
             tdx = add(None if tdy is None else self.input_gradient(tdy, W, x.shape),
                       None if tW is None else self.input_gradient(dy, tW, x.shape))
         if not frozen:

@@ -108,15 +108,31 @@ class Sequential(Network):
             tcaches.append(tcache)
         return tx, tuple(tcaches)
 
+    def trail(self, dy, cache):
+        """dx of a frozen backward pass, and the dy of every layer: with that as dy, tangent_backward computes none of them again."""
+        dys = [dy]
+        for child, part in reversed(list(zip(self.children.values(), cache))):
+            dys.append(child.backward(dys[-1], part, frozen=True)[0])
+        return dys[-1], Trail(reversed(dys))
+
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        trail = dy if isinstance(dy, Trail) else None
+        dy = dy if trail is None else trail[-1]
         parts, like = [], dy
         for i, (name, child) in reversed(list(enumerate(self.children.items()))):
             if i < self._first and not need_dx:
                 dy = tdy = None
                 break
-            dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, need_dx or i > self._first)
+            need = need_dx or i > self._first
+            known = trail is not None and need and not child.children
+            dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, "tangent" if known else need)
+            dy = trail[i] if known else dy
             parts.append((name, tdp))
         return dy if need_dx else None, tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))
+
+
+class Trail(tuple):
+    """What a backward pass through a Sequential met: (dx of layer 0, dx of layer 1, ..., dy of the last)"""
 
 
 def _first(arrays):

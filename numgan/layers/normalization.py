@@ -67,18 +67,18 @@ class Normalization(Layer):
         return xhat if gain is None else xhat * gain + bias
 
     def _operator(self, d, xhat, r, live):
-        """P(d), and mean(d xhat) for those who differentiate it."""
+        """P(d)"""
         if not live:
-            return d * r, None
+            return d * r
         axes = self.axes(xhat)
         share = (d * xhat).mean(axis=axes, keepdims=True)
         centre = d.mean(axis=axes, keepdims=True) if self.centred else 0
-        return (d - centre - xhat * share) * r, share
+        return (d - centre - xhat * share) * r
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         x, mean, r, gain, live, _ = cache
         xhat = self._normalize(x, mean, r)
-        dx = self._operator(dy if gain is None else dy * gain, xhat, r, live)[0] if need_dx else None
+        dx = self._operator(dy if gain is None else dy * gain, xhat, r, live) if need_dx else None
         return dx, None if frozen else self._gradients(dy * xhat, dy)
 
     def _gradients(self, dgain, dbias):
@@ -89,7 +89,7 @@ class Normalization(Layer):
     def tangent_forward(self, tx, cache, tp=None):
         x, mean, r, gain, live, _ = cache
         xhat = self._normalize(x, mean, r)
-        txhat = None if tx is None else self._operator(tx, xhat, r, live)[0]
+        txhat = None if tx is None else self._operator(tx, xhat, r, live)
         tgain = tp["gain"] if self.affine and tp is not None else None
         if txhat is None and tgain is None:
             return None, (None, None, None)
@@ -107,12 +107,13 @@ class Normalization(Layer):
         if not need_dx:
             return None, None, tdp
         d = dy if gain is None else dy * gain
-        dx, share = self._operator(d, xhat, r, live)                # dx = r (d - mean d - xhat share), share = mean(d xhat)
+        dx = self.backward(dy, cache, frozen=True)[0]               # = P(d) = r (d - mean d - xhat share), share = mean(d xhat)
         td = add(None if tdy is None else tdy if gain is None else tdy * gain, None if tgain is None else dy * tgain)
-        tdx = None if td is None else self._operator(td, xhat, r, live)[0]
+        tdx = None if td is None else self._operator(td, xhat, r, live)
         if txhat is not None and live:                              # the product rule on r, xhat and share in the line above
             axes = self.axes(xhat)
             tr_over_r = -r * (xhat * tx).mean(axis=axes, keepdims=True)
+            share = (d * xhat).mean(axis=axes, keepdims=True)
             tshare = (d * txhat).mean(axis=axes, keepdims=True)
             tdx = add(tdx, dx * tr_over_r - (txhat * share + xhat * tshare) * r)
         return dx, tdx, tdp

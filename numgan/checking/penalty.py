@@ -1,0 +1,63 @@
+"""check_penalty: a penalty on the critic's input gradient, its derivative there, and its second-order gradient in the critic's weights."""
+
+from functools import partial
+
+import numpy as np
+
+from ..randomness import stream
+from .differences import Block, compare
+from .points import Point, at_points, scale_of
+from .report import AllZero, Report, tidy
+
+
+def check_penalty(penalty, D, x=None, *, run=None, batch=3, slow=True, seed=0):
+    """Check a penalty on a critic D and return a Report; raises GradientError.
+
+        numgan.check_penalty(GradientPenalty(10.0), D, x=(28, 28, 1), slow=False)          a shape without the batch, or the points themselves
+
+    slow   every entry of every parameter; else a few random projections of each
+    """
+    report = Report(f"{penalty!r} on {Point(D, x, None, run, batch, seed).subject}")
+    for check in CHECKS:
+        report.add(check.__name__.replace("_", " "), *outcome(check, penalty, partial(Point, D, x, None, run, batch, seed), slow))
+    return report
+
+
+def outcome(check, penalty, make, slow=True):
+    """(max_error, note) of one check at the first of the points make(attempt) that will do."""
+    return tidy(at_points(make, partial(check, penalty, slow)))
+
+
+def derivative_in_g(penalty, slow, point):
+    """v = d penalty / dg at a random g, the critic left aside."""
+    g = point.rng("g").standard_normal(point.x.shape)
+    return _compare(penalty, [Block("derivative in g", penalty.of(g)[1], lambda offset: np.array([penalty.of(g + offset)[0]]))], slow, point)
+
+
+def gradient_in_weights(penalty, slow, point):
+    """d (penalty + <dy, D(x)>) / d phi. The second term is any ordinary loss: by the penalty alone, the biases of a piecewise-linear
+    critic have gradient zero, and nothing would be compared."""
+    D, p, x, run, dy = point.layer, point.p, point.x, point.run, point.dy
+    _, gradient = penalty(D, p, x, run)
+    if not gradient.vector.any():
+        raise AllZero(f"{point.subject}: the gradient of {penalty!r} is zero at this point; nothing was compared")
+    gradient += D.backward(dy, point.cache)[1]
+
+    def block(name):
+        def value(offset):
+            q = p.copy()
+            q[name][...] += offset
+            return np.array([penalty(D, q, x, run)[0] + (dy * D.forward(q, x, run)[0]).sum()])
+
+        return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
+
+    return _compare(penalty, [block(name) for name in p], slow, point)
+
+
+def _compare(penalty, blocks, slow, point):
+    error, notes = compare(blocks, np.ones(1), f"{penalty!r} on {point.subject}", f"numgan.check_penalty(penalty, D, x, seed={point.seed})",
+                           stream(point.seed, "check penalty"), slow, point.batch)
+    return error, "; ".join(notes)
+
+
+CHECKS = [derivative_in_g, gradient_in_weights]

@@ -6,6 +6,7 @@ that C is made of, the definition on absolute values where there is one; float64
 
 import inspect
 import os
+import pickle
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ import pytest
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
-from numgan.layers import Dense, Sequential
+from numgan.layers import Dense, LeakyReLU, Run, Sequential, Tanh
 from numgan.optimizers import SGD, Adam, RMSProp
 from numgan.parameters import gather
 
@@ -276,7 +277,25 @@ def test_a_gradient_without_a_part_is_zero_there():
     kernels.empty((net.layout.size,), np.float32)[...] = np.nan
     W = np.ones((100, 300), np.float32)
     whole = gather(net.layout, [("1", {"W": W, "b": None}), ("0", None)], np.float32)
-    assert np.array_equal(whole["1.W"], W) and whole.vector.sum() == W.size and np.array_equal((whole + whole).vector, 2 * whole.vector)
+    assert np.array_equal(whole["1.W"], W) and whole.vector.sum() == W.size
+
+
+def test_the_sum_of_gradients_is_the_sum_of_their_vectors():
+    shared = Dense(3, 3)                                             # placed twice: two parts in one place
+    for net in Sequential(Dense(7, 5), Sequential(Dense(5, 5), LeakyReLU())), Sequential(shared, Tanh(), Sequential(shared)):
+        p = net.init(0)
+        rng = np.random.default_rng(0)
+
+        def gradient(net=net, p=p, rng=rng):
+            y, cache = net.forward(p, normal(rng, np.float32, 4, *p["0.W"].shape[:1]), Run())
+            return net.backward(y, cache)[1]
+
+        one, two = gradient(), gradient()
+        lazy = one + two                                             # from the parts; the vectors are made in the next line
+        assert np.array_equal(lazy.vector, one.vector + two.vector) and lazy == one + two == two + one
+        one["0.W"][...] = 0                                          # views into the vector, as of any Parameters
+        assert one + two != lazy and np.array_equal((one + two)["0.W"], two["0.W"])
+        assert pickle.loads(pickle.dumps(gradient())).layout == net.layout
 
 
 STORM = """if True:

@@ -6,6 +6,7 @@
 #define T float
 #include "gemm.h"
 #include "conv.h"
+#include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
 #include "update.h"
@@ -17,6 +18,7 @@
 #define T double
 #include "gemm.h"
 #include "conv.h"
+#include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
 #include "update.h"

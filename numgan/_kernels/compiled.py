@@ -131,9 +131,10 @@ def _tiles(dtype, kernel, stride, channels, features, images, size):
     taps = {-(-k // s) for k, s in zip(kernel, stride)}
     if not fast_convolutions or dtype != np.float32 or taps not in ({2}, {3}) or max(stride) > 3 or min(channels, features) < 32:
         return 0
+    points = 3 + max(taps)
+    fewer = math.prod(stride) * math.prod(points * (n // 4) + (points - 1) * (n % 4 > 0) for n in size)
     tiles = images * math.prod(-(-n // 4) for n in size)
-    products, fewer = math.prod(kernel) * images * math.prod(size), math.prod(stride) * (3 + max(taps)) ** 2 * tiles
-    return tiles if tiles >= 16 and products >= 1.5 * fewer else 0
+    return tiles if tiles >= 16 and math.prod(kernel) * math.prod(size) >= 1.5 * fewer else 0
 
 
 def _tile_shares(tiles, features):
@@ -184,7 +185,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     dw = empty((*kernel, c, o), x.dtype)
     arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
     if _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        shares = math.prod(stride) * -(-c // 128), -(-o // 256)          # blocks that stay in the cache
+        shares = max(min(_threads, -(-c // 16)), -(-c * math.prod(stride) // 256)), -(-o // 256)         # blocks that stay in the cache
         _run("fast_conv2d_weight_gradient", (*arrays, np.zeros(max(c, o), x.dtype)), shares, window=window)
     else:
         _run("conv2d_weight_gradient", arrays, _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize), window=window)

@@ -2,7 +2,9 @@
  *
  *     gemm.h         the matrix product, whose header comment is the place to begin
  *     conv.h         three convolution kernels: the same product with other packing functions
- *     phase.h        how a strided convolution is transposed without multiplying zeros
+ *     toomcook.h     a tile of outputs with fewer multiplications
+ *     fast.h         the same three kernels made of such tiles
+ *     phase.h        how a strided convolution falls into phases and an output into tiles
  *     pool.h         max pooling
  *     update.h       the optimisers' rules, the moving average, and the search for inf and nan
  *     normalize.h    BatchNorm's passes over rows of channels, and sums of columns

@@ -1,0 +1,13 @@
+"""The benchmarks: what is measured is what users run, beside the strongest comparator, and never without its error.
+
+    timing        sides in turn, in bursts, with a pause before each: medians and quartiles
+    machine       what every figure is printed with: processor, instruction set, threads, kernels
+    workloads     four training steps, made of the package's own systems
+    steps         ... against NumPy and PyTorch, every gradient of both sides compared in the same run
+    kernels       matrix products, convolutions and pointwise passes, with their share of the measured peak
+    growth        time per image against batch, width, resolution, depth and threads
+    profile       where a step's time goes, layer by layer and pass by pass
+
+The comparators are part of the package, so that an installed numgan has them too: `im2col` (NumPy), and `torch_steps` and
+`torch_kernels`, which only a process of PyTorch's own imports (`worker`); numgan itself never imports torch.
+"""

@@ -13,8 +13,9 @@ KERNELS = Path("numgan", "_kernels")
 BENCH = Path("numgan", "bench")
 DIRECTIVES = {"language_level": 3, "binding": False}
 LOOPS = DIRECTIVES | {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
-# -ffp-contract=fast: acc + a * b is one instruction where the processor has it. Never -ffast-math, never -march=native.
-FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
+# -ffp-contract=fast: acc + a * b is one instruction where the processor has it. -fno-math-errno, -fno-trapping-math: no value changes,
+# but a root sets no errno and raises no flag, so loops become vectors. Never -ffast-math, never -march=native.
+FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
 
 HELP = """
 numgan: the compiled kernels could not be built (see the compiler's message above).

@@ -9,6 +9,9 @@
 #include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
+#include "update.h"
+#include "normalize.h"
+#include "pointwise.h"
 #include "peak.h"
 #undef T
 
@@ -18,6 +21,9 @@
 #include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
+#include "update.h"
+#include "normalize.h"
+#include "pointwise.h"
 #include "peak.h"
 #undef T
 

@@ -138,9 +138,15 @@ def _tiles(dtype, kernel, stride, channels, features, images, size):
 
 
 def _tile_shares(tiles, features):
-    """(down, across): the tiles cut for every thread, and the features too if there are few tiles."""
-    down = max(1, min(_threads, tiles // 32))
-    return down, min(-(-_threads // down), -(-features // 32))
+    """(down, across): blocks of at most 98 tiles (fast.h), and as many shares for every thread.
+
+    Each share transforms its tiles and the weights of its features: the products are the same for any cut, so these decide.
+    """
+    def cost(cut):
+        return cut[0] * cut[1] * (2 * -(-tiles // cut[0]) + -(-features // cut[1]))
+
+    blocks = range(-(-tiles // 98), -(-tiles // 98) + _threads)
+    return min(((d, a) for d in blocks for a in range(1, _threads + 1) if d * a % _threads == 0), key=cost)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):

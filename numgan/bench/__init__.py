@@ -5,6 +5,9 @@
     workloads     four training steps, made of the package's own systems
     steps         ... against NumPy and PyTorch, every gradient of both sides compared in the same run
     kernels       matrix products, convolutions and pointwise passes, with their share of the measured peak
+    rungs         the ladder from the naive loop to the fast kernel (its compiled ones in _ladder.pyx)
+    trial         the register of kernels, a learner's too, and the check that comes before a place on the ladder
+    ladder        ... climbed and timed
     growth        time per image against batch, width, resolution, depth and threads
     profile       where a step's time goes, layer by layer and pass by pass
 

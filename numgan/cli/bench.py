@@ -1,11 +1,11 @@
-"""numgan bench steps, kernels, growth, and numgan profile: parsing and printing; the measuring is done in numgan/bench."""
+"""numgan bench steps, kernels, ladder, growth, and numgan profile: parsing and printing; the measuring is done in numgan/bench."""
 
 import argparse
 from dataclasses import asdict
 from pathlib import Path
 
 from .. import plot, systems
-from ..bench import growth, kernels, machine, profile, steps
+from ..bench import growth, kernels, ladder, machine, profile, steps
 from ..bench.workloads import WORKLOADS
 from ..checkpoint import replacing
 from .common import add_command, names, positive, print_json
@@ -17,6 +17,7 @@ Speed, beside the strongest comparator and never without its error.
 
   numgan bench steps --against torch       whole training steps; every gradient of both sides is compared in the same run
   numgan bench kernels --against numpy     GFLOP/s, share of the measured peak and error of every kernel
+  numgan bench ladder matmul               from the naive loop to the fast kernel, rung by rung; yours may climb too
   numgan bench growth --plot growth.png    time per image against batch, width, resolution, depth and threads
 
 All sides run in turn, in bursts, with a pause before each; medians and quartiles are told, never the best. Let the machine do nothing else."""
@@ -52,6 +53,19 @@ examples:
   numgan bench kernels --against numpy,torch --threads 2
   numgan bench kernels --against numpy --plot roofline.png      speed over arithmetic intensity, under the two roofs"""
 
+LADDER = """\
+A matrix product and a convolution, from the naive loop to numgan's kernels, one idea a rung: order, blocking, packing, registers, threads, the fast
+algorithm, and BLAS as the yardstick.
+
+Every rung is checked against the definition, on shapes that are ugly on purpose, before it is timed. A kernel of your own climbs beside them: put
+@ladder.rung("matmul", "mine") above it (from numgan.bench import ladder) and name its file. A wrong one is told where it was first wrong."""
+
+LADDER_EXAMPLES = """\
+examples:
+  numgan bench ladder matmul --size 768
+  numgan bench ladder conv --threads 1 --plot conv.png
+  numgan bench ladder --kernel benchmarks/ladder_example.py"""
+
 GROWTH_EXAMPLES = """\
 examples:
   numgan bench growth --plot growth.png
@@ -80,6 +94,10 @@ def add(commands):
     sub = _bench(benches, "kernels", kernels_command, "matrix products, convolutions and pointwise passes", KERNELS, KERNELS_EXAMPLES)
     sub.add_argument("--against", type=names, default=[], metavar="A,B", help="of numpy,torch (default: numgan alone)")
     sub.add_argument("--quick", action="store_true", help="a few shapes, small, in a few seconds")
+
+    sub = add_command(benches, "ladder", ladder.run, "from the naive loop to the fast kernel, rung by rung", description=LADDER,
+                      epilog=LADDER_EXAMPLES)
+    ladder.add_arguments(sub)
 
     summary = "time per image against batch, width, resolution, depth and threads"
     sub = _bench(benches, "growth", growth_command, summary, f"Measure {summary}, of a DCGAN step.", GROWTH_EXAMPLES)

@@ -1,4 +1,4 @@
-"""The extension module numgan._kernels._core; everything else about the package is in pyproject.toml.
+"""The extension modules: numgan._kernels._core, and the ladder's rungs; everything else about the package is in pyproject.toml.
 
 NUMGAN_PURE=1 builds nothing: the package then runs on NumPy alone.
 """
@@ -10,9 +10,12 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("numgan", "_kernels")
+BENCH = Path("numgan", "bench")
 DIRECTIVES = {"language_level": 3, "binding": False}
-# -ffp-contract=fast: acc + a * b is one instruction where the processor has it. Never -ffast-math, never -march=native.
-FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
+LOOPS = DIRECTIVES | {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
+# -ffp-contract=fast: acc + a * b is one instruction where the processor has it. -fno-math-errno, -fno-trapping-math: no value changes,
+# but a root sets no errno and raises no flag, so loops become vectors. Never -ffast-math, never -march=native.
+FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
 
 HELP = """
 numgan: the compiled kernels could not be built (see the compiler's message above).
@@ -52,7 +55,14 @@ def extensions():
         extra_compile_args=FLAGS,
         extra_link_args=[] if os.name == "nt" else ["-pthread"],
     )
-    return cythonize([core], compiler_directives=DIRECTIVES)
+    ladder = Extension(
+        "numgan.bench._ladder",
+        sources=[str(BENCH / "_ladder.pyx")],
+        depends=[str(BENCH / "tile.h")],
+        include_dirs=[str(BENCH)],
+        extra_compile_args=FLAGS,
+    )
+    return cythonize([core], compiler_directives=DIRECTIVES) + cythonize([ladder], compiler_directives=LOOPS)
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWithHelp})

@@ -22,13 +22,14 @@ def examine():
     blas = [f"{pool.get('internal_api')} {pool.get('version')}, {pool['num_threads']} threads" for pool in pools]
     return environment() | {
         "compiled_kernels": "built" if _kernels.compiled else "missing: `pip install .` in the sources builds them (a C compiler is needed)",
-        "blas": blas, "processor": _processor(), "processors": os.cpu_count(),
+        "blas": blas, "processor": processor(), "processors": os.cpu_count(),
         "data_folder": os.environ.get("NUMGAN_DATA") or "not set (NUMGAN_DATA): sets are downloaded",
         "kernel_errors": errors, "passed": all(errors[dtype] <= limit for dtype, limit in TOLERANCE.items()),
     }
 
 
-def _processor():
+def processor():
+    """The name of the processor, as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -10,16 +10,22 @@ g + weight_decay p, the gradient of weight_decay |p|^2 / 2) and hold the weights
 """
 
 import inspect
+import math
+import signal
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 
+from . import _kernels as kernels
 from .schedules import value_at
-
-_BLOCK = 1 << 15          # entries at a time: temporaries stay in the cache
 
 
 class Optimizer:
-    """The common part: schedules, weight decay before the rule, clipping after it. A subclass gives `moments`, `_rule` and `_rule_adjoint`."""
+    """The common part: schedules, weight decay before the rule, clipping after it. A subclass gives `moments`, `_rule` and `_rule_adjoint`.
+
+    `_rule(p, g, *moments, step)` moves p and the moments in place, weight decay and clipping included, and returns whether all are finite.
+    """
 
     moments = ()
 
@@ -29,24 +35,23 @@ class Optimizer:
             raise ValueError(f"{name}: expected lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr}, {weight_decay}, {clip}")
         self.lr, self.weight_decay, self.clip = lr, weight_decay, clip
 
+    @property
+    def _around(self):
+        """Weight decay and the bound on the weights, as the kernels take them."""
+        return self.weight_decay, math.inf if self.clip is None else self.clip
+
     def start(self, p):
         """The state before the first update."""
         return {"step": 0} | {name: np.zeros_like(p) for name in self.moments}
 
     def update(self, p, g, state):
-        """Move p and state in place; g is only read."""
+        """Move p and state in place, wholly or not at all; g is only read. Returns whether all that was written is finite."""
         if p.shape != g.shape:
             raise ValueError(f"{type(self).__name__}.update: expected g of shape {p.shape}, got {g.shape}")
-        step = state["step"]
-        for i in range(0, p.size, _BLOCK):
-            block = slice(i, i + _BLOCK)
-            here, slope = p[block], g[block]
-            if self.weight_decay:
-                slope = slope + self.weight_decay * here
-            self._rule(here, slope, *(state[name][block] for name in self.moments), step)
-            if self.clip is not None:
-                np.clip(here, -self.clip, self.clip, out=here)
-        state["step"] = step + 1
+        with _undisturbed():
+            finite = self._rule(p, g, *(state[name] for name in self.moments), state["step"])
+            state["step"] += 1
+        return finite
 
     def step(self, p, g, state):
         """p1, state1, cache; nothing that is passed in changes."""
@@ -89,15 +94,8 @@ class SGD(Optimizer):
         return ("m",) if self.momentum else ()
 
     def _rule(self, p, g, *rest):
-        *moments, step = rest
-        lr, mu = value_at(self.lr, step), value_at(self.momentum, step)
-        if not moments:
-            p -= lr * g
-            return
-        m, = moments
-        m *= mu
-        m += g
-        p -= lr * (g + mu * m if self.nesterov else m)
+        m, step = rest if self.momentum else (None, *rest)
+        return kernels.sgd(p, g, m, value_at(self.lr, step), value_at(self.momentum, step), self.nesterov, *self._around)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         lr, mu = value_at(self.lr, step), value_at(self.momentum, step)
@@ -122,9 +120,7 @@ class RMSProp(Optimizer):
         self.decay, self.eps = decay, eps
 
     def _rule(self, p, g, v, step):
-        v *= self.decay
-        v += (1 - self.decay) * np.square(g)
-        p -= value_at(self.lr, step) * g / (np.sqrt(v) + self.eps)
+        return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._around)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         root = np.sqrt(self.decay * moments[0] + (1 - self.decay) * np.square(g))
@@ -149,12 +145,7 @@ class Adam(Optimizer):
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
     def _rule(self, p, g, m, v, step):
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
-        v += (1 - self.beta2) * np.square(g)
-        mhat, vhat = m / (1 - self.beta1 ** (step + 1)), v / (1 - self.beta2 ** (step + 1))
-        p -= value_at(self.lr, step) * mhat / (np.sqrt(vhat) + self.eps)
+        return kernels.adam(p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._around)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         (m, v), bias1, bias2 = moments, 1 - self.beta1 ** (step + 1), 1 - self.beta2 ** (step + 1)
@@ -179,7 +170,25 @@ def moving_average(average, p, decay):
     """
     if average.shape != p.shape:
         raise ValueError(f"moving_average: expected p of shape {average.shape}, got {p.shape}")
-    for i in range(0, p.size, _BLOCK):
-        here = average[i:i + _BLOCK]
-        here *= decay
-        here += (1 - decay) * p[i:i + _BLOCK]
+    with _undisturbed():
+        kernels.moving_average(average, p, decay)
+
+
+@contextmanager
+def _undisturbed():
+    """In this block Ctrl-C waits for the end: an update is p, its moments and the count of updates, all of them or none.
+
+    Python runs signal handlers in the main thread only, so in other threads there is nothing to do.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    asked = []
+    signal.signal(signal.SIGINT, lambda *arguments: asked.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if asked:
+            handler(*asked[-1])

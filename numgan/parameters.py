@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
+from . import _kernels as kernels
+
 
 class Layout:
     """Where each named parameter of a network lives in its vector.
@@ -24,7 +26,6 @@ class Layout:
         for path, (offset, shape) in slots.items():
             owners.setdefault((offset, shape), path)
         self.names = tuple(owners.values())
-        self.shared = len(owners) < len(slots)
 
     @classmethod
     def of(cls, layer):
@@ -122,7 +123,8 @@ class Parameters(Mapping):
 
     def __add__(self, other):
         """The sum of two gradients of one network."""
-        return self.like(self.vector + other.vector)
+        out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
+        return self.like(np.add(self.vector, other.vector, out=out))
 
     def zeros(self):
         return self.like(np.zeros_like(self.vector))
@@ -164,18 +166,58 @@ class Parameters(Mapping):
         return f"Parameters({size:,} entries, {self.dtype}{rows and ':' + rows})"
 
 
+class Gradient(Parameters):
+    """The gradient of a network, as the arrays that its layers gave; they are copied into one vector when somebody asks for it.
+
+    Nobody asks for the vectors of two gradients that are only added: their sum is made from the arrays, in one pass over memory.
+    """
+
+    __slots__ = ("_arrays", "_dtype", "_made")
+
+    def __init__(self, arrays, layout, dtype):
+        self._arrays, self.layout, self._dtype, self._whole, self._made = arrays, layout, np.dtype(dtype), True, None
+
+    def __reduce__(self):
+        return Parameters, (self.vector, self.layout)
+
+    @property
+    def _vector(self):
+        if self._made is None:
+            made = Parameters(kernels.empty((self.layout.size,), self._dtype), self.layout)
+            for path in made:
+                part = self.part(path)
+                made[path][...] = 0 if part is None else part
+            self._made, self._arrays = made.vector, None
+        return self._made
+
+    @property
+    def dtype(self):
+        return self._dtype
+
+    def part(self, path):
+        """The gradient at `path`, wherever it lies; None: zero."""
+        return self._arrays.get(self.layout.slots[path]) if self._made is None else self[path]
+
+    def __add__(self, other):
+        if not isinstance(other, Gradient):
+            return super().__add__(other)
+        whole = self.like(kernels.empty((self.layout.size,), np.result_type(self.dtype, other.dtype)))
+        for path in whole:
+            one, two = self.part(path), other.part(path)
+            np.add(0 if one is None else one, 0 if two is None else two, out=whole[path])
+        return whole
+
+
 def gather(layout, parts, dtype):
     """One gradient from its parts: `parts` is [(child name, mapping of that child's gradients or None)]; None is exactly zero.
 
     A layer placed twice has two parts for one slice, and they add up.
     """
-    whole = Parameters(np.zeros(layout.size, dtype), layout)
+    arrays = {}
     for name, part in parts:
         for path in part or ():
-            if part[path] is not None:
-                here = whole[f"{name}.{path}"]
-                if layout.shared:
-                    here += part[path]
-                else:
-                    here[...] = part[path]
-    return whole
+            array = part.part(path) if isinstance(part, Gradient) else part[path]
+            if array is not None:
+                slot = layout.slots[f"{name}.{path}"]
+                arrays[slot] = arrays[slot] + array if slot in arrays else array
+    return Gradient(arrays, layout, dtype)

@@ -24,6 +24,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from . import _kernels as kernels
 from . import checkpoint, plot, recipes, runs, sampling
 from .checkpoint import State
 from .data import Batches
@@ -74,25 +75,25 @@ def advance(system, state, dataset, batches, seed):
         key = derive(seed, "step", step, turn)
         result = results[name] = now.objectives()[name](state.params, batch, key, made)
         gradient = result.gradients[name].vector
-        if not (np.isfinite(result.loss) and np.isfinite(gradient).all()):
+        if not (np.isfinite(result.loss) and kernels.all_finite(gradient)):
             again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
             raise NonFiniteError(f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}")
-        now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name])
-        check_update(now, name, state)
+        if not now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name]):
+            raise NonFiniteError(f"step {step + 1}, update of {name}: {locate_update(now, name, state)}")
     state.step += 1
     if state.average is not None:                        # the first steps count less: they would stay visible for long
         moving_average(state.average.vector, state.params["G"].vector, min(now.average, state.step / (state.step + 9)))
     return results
 
 
-def check_update(system, name, state):
-    """NonFiniteError, naming the layer, if an update made inf or nan of a finite gradient (its square can overflow)."""
+def locate_update(system, name, state):
+    """Where an update made inf or nan of a finite gradient (its square can overflow)."""
     for what, vector in {"weights": state.params[name].vector, **state.moments[name]}.items():
         if what != "step" and not np.isfinite(vector).all():
             p = state.params[name].like(vector)
             path = next(path for path in p if not np.isfinite(p[path]).all())
-            raise NonFiniteError(f"step {state.step + 1}, update of {name}: the {'new weights' if what == 'weights' else f'moment {what!r}'} "
-                                 f"of {path}, of {layer_at(system.networks[name], path)!r}, are not finite")
+            what = "new weights" if what == "weights" else f"moment {what!r}"
+            return f"the {what} of {path}, of {layer_at(system.networks[name], path)!r}, are not finite"
 
 
 def layer_at(layer, path):

@@ -1,6 +1,8 @@
-"""`pytest --backend reference` runs the whole suite on the NumPy reference kernels of a build that has both."""
+"""`pytest --backend reference` runs the whole suite on the NumPy reference kernels of a build that has both; and the command as a fixture."""
 
 import os
+
+import pytest
 
 
 def pytest_addoption(parser):
@@ -18,3 +20,20 @@ def pytest_configure(config):
         if backend == "reference":
             os.environ["NUMGAN_PURE"] = "1"                          # for the processes that tests start
             os.environ.pop("NUMGAN_REQUIRE_KERNELS", None)
+
+
+@pytest.fixture
+def numgan(capsys, monkeypatch, tmp_path):
+    """numgan("train", ...) -> code, stdout, stderr, in an empty working folder."""
+    from numgan import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        try:
+            code = cli.main([str(word) for word in words])
+        except SystemExit as error:
+            code = error.code
+        return code, *capsys.readouterr()
+
+    return call

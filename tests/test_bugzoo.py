@@ -40,6 +40,7 @@ from numgan.layers import (
     Tanh,
     Upsample,
 )
+from numgan.layers.normalization import Normalization
 from numgan.losses import AdversarialLoss, Curve, SoftmaxCrossEntropy, hinge, minimax, nonsaturating, softmax, softmax_cross_entropy, wasserstein
 from numgan.losses import sigmoid as stable_sigmoid
 from numgan.optimizers import SGD, Adam, RMSProp
@@ -171,33 +172,39 @@ class Softmax(DiagonalSoftmax):
 class NoMeanTerm(BatchNorm):
     """BatchNorm's backward forgets that the mean depends on x."""
 
+    backward = Normalization.backward                           # the law as it is written out, by _operator
+
     def _operator(self, d, xhat, r, live):
         share = (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
-        return (d - xhat * share) * r, share
+        return (d - xhat * share) * r
 
 
 class NoVarianceTerm(BatchNorm):
     """BatchNorm's backward forgets that the variance depends on x."""
 
+    backward = Normalization.backward                           # the law as it is written out, by _operator
+
     def _operator(self, d, xhat, r, live):
-        return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r, (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
+        return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r
 
 
 class OneFewer(BatchNorm):
     """n - 1 instead of n in the backward pass."""
 
+    backward = Normalization.backward                           # the law as it is written out, by _operator
+
     def _operator(self, d, xhat, r, live):
         axes, n = self.axes(xhat), xhat.size // xhat.shape[-1]
         share = (d * xhat).sum(axis=axes, keepdims=True) / (n - 1)
-        return (d - d.sum(axis=axes, keepdims=True) / (n - 1) - xhat * share) * r, share
+        return (d - d.sum(axis=axes, keepdims=True) / (n - 1) - xhat * share) * r
 
 
 class NoGain(BatchNorm):
     """dx without the gain: invisible as long as all gains are 1."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        xhat, r, gain, *rest = cache
-        return super().backward(dy, (xhat, r, None, *rest), frozen, need_dx)
+        x, mean, r, gain, *rest = cache
+        return super().backward(dy, (x, mean, r, np.ones_like(gain), *rest), frozen, need_dx)
 
 
 class StaleStatistics(BatchNorm):
@@ -307,24 +314,24 @@ class NoMixedTerm(Dense):
 class InPlaceReLU(ReLU):
     """The forward pass overwrites its input."""
 
-    def f(self, x):
+    def forward(self, p, x, run):
         np.maximum(x, 0, out=x)
-        return x
+        return x, (x,)
 
 
 class InPlaceGradient(ReLU):
     """The backward pass overwrites dy, which a second branch still needs."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        dy *= self.d(*cache)
+        dy *= cache[0] > 0
         return dy if need_dx else None, None if frozen else {}
 
 
 class WrongSide(LeakyReLU):
     """The slope of the wrong side."""
 
-    def d(self, x, y):
-        return np.where(x > 0, self.slope, 1.0).astype(x.dtype)
+    def times(self, d, y):
+        return d * np.where(y > 0, self.slope, 1.0).astype(y.dtype)
 
 
 class GlobalNoise(Dropout):
@@ -347,8 +354,8 @@ class FreshMask(Dropout):
 class DoubleConstant(LeakyReLU):
     """A float64 array in a float32 pass."""
 
-    def d(self, x, y):
-        return np.where(x > 0, np.ones(1), self.slope)
+    def times(self, d, y):
+        return d * np.where(y > 0, np.ones(1), self.slope)
 
 
 class OnlyTheBody(Residual):

@@ -21,21 +21,6 @@ NARROW = ["--width", "0.1", "--batch-size", "8"]
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def numgan(capsys, monkeypatch, tmp_path):
-    """numgan("train", ...) -> code, stdout, stderr, in an empty working folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        try:
-            code = cli.main([str(word) for word in words])
-        except SystemExit as error:
-            code = error.code
-        return code, *capsys.readouterr()
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with three runs: a conditional one, one without labels, and a classifier."""

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(find_spec("numgan").origin).parent
 
 STOREYS = [                                                        # from the ground up; a part imports from lower lines only
-    ("errors", "randomness"),                                      # floor 0: NumPy only
-    ("_kernels", "parameters"),
+    ("errors", "randomness", "_kernels"),                          # floor 0: NumPy only
+    ("parameters",),
     ("initializers", "schedules"),                                 # floor 1
     ("layers",),
     ("losses", "optimizers"),
@@ -22,6 +22,7 @@ STOREYS = [                                                        # from the gr
     ("runs", "checking"),
     ("training", "judging"),
     ("doctor",),                                                   # floor 5
+    ("bench",),
     ("cli",),                                                      # floor 6
     ("__main__",),
 ]

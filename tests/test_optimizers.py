@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from numgan import check_optimizer
 from numgan.checking.cases import OPTIMIZERS
-from numgan.optimizers import _BLOCK, SGD, Adam, RMSProp, moving_average
+from numgan.optimizers import SGD, Adam, RMSProp, moving_average
 from numgan.schedules import Cosine, Exponential, Linear, Warmup
 
 
@@ -137,10 +137,10 @@ def test_the_derivative_at_zero_moments_is_zero():
 
 
 def test_moving_average():
-    average, p = np.zeros(_BLOCK + 3), np.arange(_BLOCK + 3.0)
+    average, p = np.zeros(1003), np.arange(1003.0)
     moving_average(average, p, 0.75)
     moving_average(average, 2 * p, 0.75)
-    assert np.allclose(average, (0.25 * 0.75 + 0.5) * p, rtol=1e-14) and np.array_equal(p, np.arange(_BLOCK + 3.0))
+    assert np.allclose(average, (0.25 * 0.75 + 0.5) * p, rtol=1e-14) and np.array_equal(p, np.arange(1003.0))
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(-1), lambda: SGD(0.1, momentum=1), lambda: SGD(0.1, nesterov=True), lambda: Adam(beta1=1.0),

@@ -4,9 +4,11 @@ Every function here checks its arguments once, names what is wrong, counts the c
 Layers call these functions and nothing else; below this line there are no shape checks.
 """
 
+import math
 import os
 from collections import Counter
 from importlib.util import find_spec
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,11 @@ def _kernel(name, counted=None):
     return getattr(_modules[_chosen], name)
 
 
+def empty(shape, dtype):
+    """np.empty, for large arrays that come again at every step: memory that nobody holds any more is used again, without page faults."""
+    return compiled.empty(shape, np.dtype(dtype)) if _chosen == "compiled" else np.empty(shape, dtype)
+
+
 def _check(kernel, **arrays):
     """Every array a float32 or float64 ndarray of its number of dimensions (name=(array, ndim)), all of one dtype; None passes."""
     first = None
@@ -232,3 +239,108 @@ def max_pool2d_gradient(dy, index, size):
     if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < size[0] * size[1]:
         raise ValueError(f"max_pool2d_gradient: expected int64 index within 0..{size[0] * size[1] - 1}; pass what max_pool2d returned")
     return _kernel("max_pool2d_gradient")(dy, index, tuple(size))
+
+
+def _check_update(kernel, written, g, *, length):
+    """The vectors that an update writes {name: (P,)}, and g, which it reads: contiguous, of one length, none over another's memory."""
+    vectors = {name: vector for name, vector in {**written, **g}.items() if vector is not None}
+    _check(kernel, **{name: (vector, 1) for name, vector in vectors.items()})
+    for name, vector in vectors.items():
+        _agree(kernel, f"{name} of length", length, len(vector))
+        if not (vector.flags.c_contiguous and vector.flags.aligned and (vector.flags.writeable or name in g)):
+            raise ValueError(f"{kernel}: expected {name} contiguous, aligned{'' if name in g else ' and writeable'}; pass a copy")
+    for one, other in combinations(vectors, 2):
+        if np.may_share_memory(vectors[one], vectors[other]):
+            raise ValueError(f"{kernel}: {one} and {other} lie over each other in memory; pass a copy of one")
+
+
+def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
+    """Adam's rule, in place; returns whether all that it wrote is finite          p, g, m, v (P,)   step = 1, 2, ... counts this update too"""
+    _check_update("adam", {"p": p, "m": m, "v": v}, {"g": g}, length=p.size)
+    return _kernel("adam")(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay, clip)
+
+
+def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
+    """RMSProp's rule, in place; returns whether all that it wrote is finite          p, g, v (P,)"""
+    _check_update("rmsprop", {"p": p, "v": v}, {"g": g}, length=p.size)
+    return _kernel("rmsprop")(p, g, v, lr, decay, eps, weight_decay, clip)
+
+
+def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    """Descent with momentum, or without where m is None, in place; returns whether all that it wrote is finite          p, g, m (P,)"""
+    _check_update("sgd", {"p": p, "m": m}, {"g": g}, length=p.size)
+    return _kernel("sgd")(p, g, m, lr, momentum, nesterov, weight_decay, clip)
+
+
+def moving_average(average, p, decay):
+    """average = decay average + (1 - decay) p, in place          average, p (P,)"""
+    _check_update("moving_average", {"average": average}, {"p": p}, length=average.size)
+    _kernel("moving_average")(average, p, decay)
+
+
+def all_finite(x):
+    """Whether no element of x, of any shape, is inf or nan."""
+    _check("all_finite", x=(x, np.ndim(x)))
+    return _kernel("all_finite")(x)
+
+
+def _check_channels(kernel, rows, channels):
+    """rows {name: (P, C)} of one shape, channels {name: (C,)}, all of one dtype."""
+    _check(kernel, **{name: (x, 2) for name, x in rows.items()}, **{name: (x, 1) for name, x in channels.items()})
+    first, *others = rows
+    for name in others:
+        _agree(kernel, f"{name} of shape", rows[first].shape, rows[name].shape)
+    for name, x in channels.items():
+        _agree(kernel, f"{name} of length", rows[first].shape[1], len(x))
+
+
+def channel_moments(x):
+    """Mean and variance over rows          x (P, C), P >= 1   mean, variance (C,)"""
+    _check("channel_moments", x=(x, 2))
+    if not len(x):
+        raise ValueError(f"channel_moments: expected at least one row, got x of shape {x.shape}")
+    return _kernel("channel_moments")(x)
+
+
+def normalize(x, mean, scale, bias):
+    """y = (x - mean) scale + bias          x, y (P, C)   mean, scale, bias (C,)"""
+    _check_channels("normalize", {"x": x}, {"mean": mean, "scale": scale, "bias": bias})
+    return _kernel("normalize")(x, mean, scale, bias)
+
+
+def channel_products(dy, x, mean):
+    """sum over rows of dy, and of dy (x - mean)          dy, x (P, C)   mean, both sums (C,)"""
+    _check_channels("channel_products", {"dy": dy, "x": x}, {"mean": mean})
+    return _kernel("channel_products")(dy, x, mean)
+
+
+def normalize_gradient(dy, x, mean, scale, centre, slope):
+    """dx = (dy - centre - (x - mean) slope) scale          dy, x, dx (P, C)   mean, scale, centre, slope (C,)"""
+    _check_channels("normalize_gradient", {"dy": dy, "x": x}, {"mean": mean, "scale": scale, "centre": centre, "slope": slope})
+    return _kernel("normalize_gradient")(dy, x, mean, scale, centre, slope)
+
+
+def column_sum(x):
+    """sum over rows of x: the gradient of a bias          x (P, C)   sum (C,)"""
+    _check("column_sum", x=(x, 2))
+    return _kernel("column_sum")(x)
+
+
+def _check_slope(kernel, slope):
+    if not slope >= 0:
+        raise ValueError(f"{kernel}: expected slope >= 0, so that y has the sign of x, got {slope}")
+
+
+def leaky_relu(x, slope):
+    """y = x if x > 0 else slope x          x, y of any shape; slope >= 0, 0 is ReLU"""
+    _check("leaky_relu", x=(x, np.ndim(x)))
+    _check_slope("leaky_relu", slope)
+    return _kernel("leaky_relu")(x, slope)
+
+
+def leaky_relu_gradient(dy, y, slope):
+    """dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y of leaky_relu, which has the sign of x"""
+    _check("leaky_relu_gradient", dy=(dy, np.ndim(dy)), y=(y, np.ndim(dy)))
+    _agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
+    _check_slope("leaky_relu_gradient", slope)
+    return _kernel("leaky_relu_gradient")(dy, y, slope)

@@ -6,16 +6,24 @@
 #define T float
 #include "gemm.h"
 #include "conv.h"
+#include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
+#include "update.h"
+#include "normalize.h"
+#include "pointwise.h"
 #include "peak.h"
 #undef T
 
 #define T double
 #include "gemm.h"
 #include "conv.h"
+#include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
+#include "update.h"
+#include "normalize.h"
+#include "pointwise.h"
 #include "peak.h"
 #undef T
 

@@ -135,15 +135,22 @@ def _tiles(dtype, kernel, stride, channels, features, images, size):
     taps = {-(-k // s) for k, s in zip(kernel, stride)}
     if not fast_convolutions or dtype != np.float32 or taps not in ({2}, {3}) or max(stride) > 3 or min(channels, features) < 32:
         return 0
+    points = 3 + max(taps)
+    fewer = math.prod(stride) * math.prod(points * (n // 4) + (points - 1) * (n % 4 > 0) for n in size)
     tiles = images * math.prod(-(-n // 4) for n in size)
-    products, fewer = math.prod(kernel) * images * math.prod(size), math.prod(stride) * (3 + max(taps)) ** 2 * tiles
-    return tiles if tiles >= 16 and products >= 1.5 * fewer else 0
+    return tiles if tiles >= 16 and math.prod(kernel) * math.prod(size) >= 1.5 * fewer else 0
 
 
 def _tile_shares(tiles, features):
-    """(down, across): the tiles cut for every thread, and the features too if there are few tiles."""
-    down = max(1, min(_threads, tiles // 32))
-    return down, min(-(-_threads // down), -(-features // 32))
+    """(down, across): blocks of at most 98 tiles (fast.h), and as many shares for every thread.
+
+    Each share transforms its tiles and the weights of its features: the products are the same for any cut, so these decide.
+    """
+    def cost(cut):
+        return cut[0] * cut[1] * (2 * -(-tiles // cut[0]) + -(-features // cut[1]))
+
+    blocks = range(-(-tiles // 98), -(-tiles // 98) + _threads)
+    return min(((d, a) for d in blocks for a in range(1, _threads + 1) if d * a % _threads == 0), key=cost)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
@@ -188,7 +195,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     dw = empty((*kernel, c, o), x.dtype)
     arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
     if _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        shares = math.prod(stride) * -(-c // 128), -(-o // 256)          # blocks that stay in the cache
+        shares = max(min(_threads, -(-c // 16)), -(-c * math.prod(stride) // 256)), -(-o // 256)         # blocks that stay in the cache
         _run("fast_conv2d_weight_gradient", (*arrays, np.zeros(max(c, o), x.dtype)), shares, window=window)
     else:
         _run("conv2d_weight_gradient", arrays, _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize), window=window)
@@ -207,4 +214,107 @@ def max_pool2d_gradient(dy, index, size):
     dx = np.zeros((len(dy), *size, dy.shape[3]), dy.dtype)
     shares = _shares(len(dy), 1, math.prod(dy.shape[1:]), dy.itemsize)
     _run("max_pool2d_gradient", (_contiguous(dy), _contiguous(index), dx), shares)
+    return dx
+
+
+_TERMS = 32  # what an element of one pass over memory costs, in multiply-adds of _shares
+
+
+def _flat(size, itemsize):
+    """Shares of a pass over so many elements."""
+    return _shares(size, 1, _TERMS, itemsize)
+
+
+def _line(x):
+    """All elements of x in a row."""
+    return _contiguous(x).reshape(-1)
+
+
+def _update(kernel, p, *arrays, scalars):
+    """An update in place, which Ctrl-C does not cut in two; whether all that was written is finite."""
+    shares = _flat(p.size, p.itemsize)
+    finite = np.ones(shares[0], p.dtype)
+    _run(kernel, (p, *arrays, finite), shares, scalars=scalars, whole=True)
+    return bool(finite.all())
+
+
+def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
+    scalars = lr / (1 - beta1**step), beta1, beta2, (1 - beta2**step) ** -0.5, eps, weight_decay, clip
+    return _update("adam", p, g, m, v, scalars=scalars)
+
+
+def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
+    return _update("rmsprop", p, g, v, scalars=(lr, decay, eps, weight_decay, clip))
+
+
+def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    of_m, of_g = (lr * momentum, lr) if nesterov else (lr, 0.0)
+    return _update("sgd", p, g, m, scalars=(momentum, of_m, of_g, weight_decay, clip))
+
+
+def moving_average(average, p, decay):
+    _run("moving_average", (average, p), _flat(p.size, p.itemsize), scalars=(decay,), whole=True)
+
+
+def all_finite(x):
+    shares = _flat(x.size, x.itemsize)
+    finite = np.ones(shares[0], x.dtype)
+    _run("all_finite", (_line(x), finite), shares)
+    return bool(finite.all())
+
+
+_BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache; and no sum is longer than 256
+
+
+def _blocks(x, width):
+    """For a reduction over the rows of x: the rows of a block, room for the result of each block, and shares of the blocks."""
+    rows = min(max(16, _BLOCK // max(x.shape[1], 1)), 256)
+    partial = np.empty((-(-len(x) // rows), width), np.float64)
+    return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
+
+
+def channel_moments(x):
+    x, (mean, variance) = _contiguous(x), np.empty((2, x.shape[1]), x.dtype)
+    rows, partial, shares = _blocks(x, 2 * x.shape[1])
+    _run("channel_moments", (x, partial), shares, scalars=(rows,))
+    _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, len(x)))
+    return mean, variance
+
+
+def normalize(x, mean, scale, bias):
+    y = empty(x.shape, x.dtype)
+    _run("normalize", (*map(_contiguous, (x, mean, scale, bias)), y), _flat(x.size, x.itemsize))
+    return y
+
+
+def channel_products(dy, x, mean):
+    rows, partial, shares = _blocks(dy, 2 * dy.shape[1])
+    _run("channel_products", (*map(_contiguous, (dy, x, mean)), partial), shares, scalars=(rows,))
+    return tuple(partial.sum(axis=0).astype(dy.dtype).reshape(2, -1))
+
+
+def normalize_gradient(dy, x, mean, scale, centre, slope):
+    dx = empty(dy.shape, dy.dtype)
+    _run("normalize_gradient", (*map(_contiguous, (dy, x, mean, scale, centre, slope)), dx), _flat(dy.size, dy.itemsize))
+    return dx
+
+
+def column_sum(x):
+    n, columns = x.shape
+    fold = 32 if columns < 32 and n % 32 == 0 else 1  # 32 rows as one: a long row fills the vectors
+    x = _contiguous(x).reshape(n // fold, fold * columns)
+    rows, partial, shares = _blocks(x, x.shape[1])
+    _run("column_sum", (x, partial), shares, scalars=(rows,))
+    return partial.reshape(len(partial) * fold, columns).sum(axis=0).astype(x.dtype)
+
+
+def leaky_relu(x, slope):
+    y = empty(x.shape, x.dtype)
+    _run("leaky_relu", (_line(x), _line(y)), _flat(x.size, x.itemsize), scalars=(slope,))
+    return y
+
+
+def leaky_relu_gradient(dy, y, slope):
+    dx = empty(dy.shape, dy.dtype)
+    _run("leaky_relu_gradient", (_line(dy), _line(y), _line(dx)), _flat(dy.size, dy.itemsize), scalars=(slope,))
     return dx

@@ -2,8 +2,13 @@
  *
  *     gemm.h         the matrix product, whose header comment is the place to begin
  *     conv.h         three convolution kernels: the same product with other packing functions
- *     phase.h        how a strided convolution is transposed without multiplying zeros
+ *     toomcook.h     a tile of outputs with fewer multiplications
+ *     fast.h         the same three kernels made of such tiles
+ *     phase.h        how a strided convolution falls into phases and an output into tiles
  *     pool.h         max pooling
+ *     update.h       the optimisers' rules, the moving average, and the search for inf and nan
+ *     normalize.h    BatchNorm's passes over rows of channels, and sums of columns
+ *     pointwise.h    the leaky unit and its derivative
  *     peak.h         how fast this processor can multiply at all
  *     body.h         all of the above, once for float32 and once for float64, and their table
  *     isa_*.c        body.h once per instruction set
@@ -17,6 +22,7 @@
 #ifndef NUMGAN_KERNELS_H
 #define NUMGAN_KERNELS_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,7 +59,10 @@ typedef int (*ng_kernel)(const ng_call *call, ng_share share);
 #define NG_EACH_KERNEL(X)                                                                                                        \
     X(matmul) X(conv2d) X(conv2d_input_gradient) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient)                         \
     X(fast_conv2d) X(fast_conv2d_input_gradient) X(fast_conv2d_weight_gradient)                                                  \
-    X(max_pool2d) X(max_pool2d_gradient) X(peak)
+    X(max_pool2d) X(max_pool2d_gradient) X(peak)                                                                                 \
+    X(adam) X(rmsprop) X(sgd) X(moving_average) X(all_finite)                                                                    \
+    X(channel_moments) X(pool_moments) X(channel_products) X(column_sum) X(normalize) X(normalize_gradient)                      \
+    X(leaky_relu) X(leaky_relu_gradient)
 
 #define NG_ID(name) NG_ID_##name,
 enum { NG_EACH_KERNEL(NG_ID) NG_KERNELS };
@@ -91,6 +100,10 @@ void ng_release(void *memory, size_t bytes);
 #define NG_UNROLL _Pragma("GCC unroll 16")
 #else
 #define NG_UNROLL
+#endif
+
+#ifdef _MSC_VER
+#define restrict __restrict
 #endif
 
 #ifdef __GNUC__

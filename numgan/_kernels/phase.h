@@ -64,4 +64,48 @@ static inline ng_phase_pair ng_gradient_phase(const ng_window *window, int r, co
     return pair;
 }
 
+/* The 4 x 4 tiles of all images' outputs; where 4 does not divide a size, the last tile of that axis is a short one, of 3 at most.
+ * Tiles are numbered class by class, so that those which take part in a frequency follow each other:
+ *
+ *     short below | full | short on the right | short both ways          edge[c]: the end of class c
+ */
+typedef struct {
+    ptrdiff_t full[2], edge[4];
+} ng_tiling;
+
+typedef struct {
+    ptrdiff_t image, top, left; /* its first output */
+    int is_short[2];
+} ng_place;
+
+static inline ng_tiling ng_tiling_of(ptrdiff_t images, ptrdiff_t height, ptrdiff_t width)
+{
+    const ptrdiff_t down = height / 4, across = width / 4, more_down = height % 4 > 0, more_across = width % 4 > 0;
+    ng_tiling t = {{down, across}, {more_down * across, down * across, down * more_across, more_down * more_across}};
+    for (int c = 0; c < 4; c++)
+        t.edge[c] = t.edge[c] * images + (c ? t.edge[c - 1] : 0);
+    return t;
+}
+
+static inline ng_place ng_place_of(const ng_tiling *t, ptrdiff_t number)
+{
+    int c = 0;
+    while (number >= t->edge[c])
+        c++;
+    number -= c ? t->edge[c - 1] : 0;
+    const int below = c == 0 || c == 3, right = c >= 2;
+    const ptrdiff_t down = below ? 1 : t->full[0], across = right ? 1 : t->full[1], tile = number % (down * across);
+    return (ng_place){number / (down * across), ((below ? t->full[0] : 0) + tile / across) * 4, ((right ? t->full[1] : 0) + tile % across) * 4,
+                      {below, right}};
+}
+
+/* Of `count` tiles from t0 on, those that take part in frequency f of points^2: all but the short ones at the last finite point. */
+static inline void ng_tiles_of(const ng_tiling *t, int f, int points, ptrdiff_t t0, ptrdiff_t count, ptrdiff_t *begin, ptrdiff_t *end)
+{
+    const int last = points - 2, not_below = f / points == last, not_right = f % points == last;
+    const ptrdiff_t from = not_below ? t->edge[0] : 0, to = not_right ? t->edge[1] : not_below ? t->edge[2] : t->edge[3];
+    *begin = NG_MIN(NG_MAX(from - t0, 0), count);
+    *end = NG_MIN(NG_MAX(to - t0, 0), count);
+}
+
 #endif

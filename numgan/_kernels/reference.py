@@ -111,3 +111,104 @@ def max_pool2d_gradient(dy, index, size):
     flat = index.reshape(n, math.prod(index.shape[1:3]), c)
     np.add.at(dx, (np.arange(n)[:, None, None], flat, np.arange(c)), dy.reshape(flat.shape))
     return dx.reshape(n, *size, c)
+
+
+# --- updates: in place; each returns whether all that it wrote is finite --------------------------------------------------
+
+
+def _held(p, clip, *moments):
+    """Hold p in [-clip, clip]; whether it and the moments are finite."""
+    np.clip(p, -clip, clip, out=p)
+    return all_finite(p) and all(map(all_finite, moments))
+
+
+def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
+    """m = beta1 m + (1 - beta1) s,  v = beta2 v + (1 - beta2) s^2,  s = g + weight_decay p
+    p = p - lr mhat / (sqrt(vhat) + eps),  mhat = m / (1 - beta1^step),  vhat = v / (1 - beta2^step)
+
+    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
+    """
+    slope = g + weight_decay * p
+    m *= beta1
+    m += (1 - beta1) * slope
+    v *= beta2
+    v += (1 - beta2) * np.square(slope)
+    mhat, vhat = m / (1 - beta1**step), v / (1 - beta2**step)
+    p -= lr * mhat / (np.sqrt(vhat) + eps)
+    return _held(p, clip, m, v)
+
+
+def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
+    """v = decay v + (1 - decay) s^2,  p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p          p, g, v (P,)"""
+    slope = g + weight_decay * p
+    v *= decay
+    v += (1 - decay) * np.square(slope)
+    p -= lr * slope / (np.sqrt(v) + eps)
+    return _held(p, clip, v)
+
+
+def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    """m = momentum m + s,  p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
+
+    p, g (P,)   m (P,), or None where there is no momentum: then p = p - lr s
+    """
+    step = slope = g + weight_decay * p
+    if m is not None:
+        m *= momentum
+        m += slope
+        step = slope + momentum * m if nesterov else m
+    p -= lr * step
+    return _held(p, clip) if m is None else _held(p, clip, m)
+
+
+def moving_average(average, p, decay):
+    """average = decay average + (1 - decay) p, in place          average, p (P,)"""
+    average *= decay
+    average += (1 - decay) * p
+
+
+def all_finite(x):
+    """Whether no element of x is inf or nan."""
+    return bool(np.isfinite(x).all())
+
+
+# --- rows of channels: x (P, C), a number for each channel (C,) -----------------------------------------------------------
+
+
+def channel_moments(x):
+    """mean = mean over rows of x,  variance = mean over rows of (x - mean)^2          x (P, C), P >= 1   mean, variance (C,)"""
+    mean = x.mean(axis=0)
+    return mean, np.square(x - mean).mean(axis=0)
+
+
+def normalize(x, mean, scale, bias):
+    """y = (x - mean) scale + bias          x, y (P, C)   mean, scale, bias (C,)"""
+    return (x - mean) * scale + bias
+
+
+def channel_products(dy, x, mean):
+    """sum over rows of dy, and of dy (x - mean)          dy, x (P, C)   mean, both sums (C,)"""
+    return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)
+
+
+def normalize_gradient(dy, x, mean, scale, centre, slope):
+    """dx = (dy - centre - (x - mean) slope) scale          dy, x, dx (P, C)   mean, scale, centre, slope (C,)"""
+    return (dy - centre - (x - mean) * slope) * scale
+
+
+def column_sum(x):
+    """sum over rows of x          x (P, C)   sum (C,)"""
+    return x.sum(axis=0)
+
+
+# --- activations: arrays of any shape ------------------------------------------------------------------------------------
+
+
+def leaky_relu(x, slope):
+    """y = x if x > 0 else slope x; slope >= 0, and with slope 0 everything below is 0, -inf too"""
+    return np.where(x <= 0, slope * x if slope else 0 * x.dtype.type(0), x).astype(x.dtype, copy=False)
+
+
+def leaky_relu_gradient(dy, y, slope):
+    """dx = dy if y > 0 else slope dy          y of leaky_relu, which has the sign of x"""
+    return np.where(y > 0, dy, dy * dy.dtype.type(slope))

@@ -8,6 +8,7 @@
 
 import numpy as np
 
+from .. import _kernels as kernels
 from .base import Layer, LinearMap, add, expect, expect_floats, kink, positive
 
 
@@ -16,53 +17,63 @@ class Elementwise(Layer):
 
     dd = None
 
+    def times(self, d, x, y):
+        """d f'(x)"""
+        return d * self.d(x, y)
+
     def forward(self, p, x, run):
         expect_floats(self, x)
         y = self.f(x)
         return y, (x, y)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        return dy * self.d(*cache) if need_dx else None, None if frozen else {}
+        return self.times(dy, *cache) if need_dx else None, None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
-        return None if tx is None else self.d(*cache) * tx, tx
+        return None if tx is None else self.times(tx, *cache), tx
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         dx, tdp = self.backward(dy, cache, frozen, need_dx is True)
         if not need_dx:
             return None, None, tdp
         tx = tcache
-        through = None if tdy is None else tdy * self.d(*cache)
+        through = None if tdy is None else self.times(tdy, *cache)
         bend = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
         return dx, add(through, bend), tdp
 
 
-class ReLU(Elementwise):
-    """y = max(x, 0)"""
-
-    def f(self, x):
-        kink(lambda: x > 0)
-        return np.maximum(x, 0)
-
-    def d(self, x, y):
-        return (x > 0).astype(x.dtype)
-
-
 class LeakyReLU(Elementwise):
-    """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 4)"""
+    """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 4)
+
+    y has the sign of x, so the cache is y, which the next layer keeps anyway. Raises ValueError if slope < 0.
+    """
 
     def __init__(self, slope=0.2):
+        if not slope >= 0:
+            raise ValueError(f"LeakyReLU: expected slope >= 0, got {slope}")
         self.slope = slope
 
-    def f(self, x):
+    def forward(self, p, x, run):
+        expect_floats(self, x)
         kink(lambda: x > 0)
-        return np.where(x > 0, x, x * x.dtype.type(self.slope))
+        y = kernels.leaky_relu(x, self.slope)
+        return y, (y,)
 
-    def d(self, x, y):
-        return np.where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))
+    def times(self, d, y):
+        return kernels.leaky_relu_gradient(d, y, self.slope)
 
     def arguments(self):
         return str(self.slope)
+
+
+class ReLU(LeakyReLU):
+    """y = max(x, 0)"""
+
+    def __init__(self):
+        super().__init__(0)
+
+    def arguments(self):
+        return ""
 
 
 class ELU(Elementwise):
@@ -127,8 +138,7 @@ class Softplus(Elementwise):
 
 def sigmoid(x):
     """1 / (1 + exp(-x)); exp is only ever taken of negative numbers."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 def softplus(x):

@@ -64,7 +64,7 @@ class Bilinear(Layer):
         return dx, tdx, tdp
 
     def _gradients(self, dW, dy):
-        db = {"b": None if dy is None else dy.reshape(-1, self.features).sum(axis=0)} if self.bias else {}
+        db = {"b": None if dy is None else kernels.column_sum(dy.reshape(-1, self.features))} if self.bias else {}
         return {"W": dW} | db
 
 

@@ -12,6 +12,7 @@ Its derivative is one operator, P(d) = r (d - mean d - xhat mean(d xhat)), which
 
 import numpy as np
 
+from .. import _kernels as kernels
 from ..initializers import constant
 from .base import Layer, Run, add, expect, expect_floats, positive
 
@@ -57,33 +58,38 @@ class Normalization(Layer):
         self._check(x)
         mean, variance, live = self._statistics(x, run)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
+        gain, bias = (p["gain"], p["bias"]) if self.affine else (None, None)
+        return self._normalize(x, mean, r, gain, bias), (x, mean, r, gain, live, variance)
+
+    def _normalize(self, x, mean, r, gain=None, bias=None):
+        """gain xhat + bias, and xhat itself without gain: the cache holds x, which is there anyway."""
         xhat = (x - mean) * r
-        gain = p["gain"] if self.affine else None
-        y = xhat * gain + p["bias"] if self.affine else xhat
-        return y, (xhat, r, gain, live, mean, variance)
+        return xhat if gain is None else xhat * gain + bias
 
     def _operator(self, d, xhat, r, live):
-        """P(d), and mean(d xhat) for those who differentiate it."""
+        """P(d)"""
         if not live:
-            return d * r, None
+            return d * r
         axes = self.axes(xhat)
         share = (d * xhat).mean(axis=axes, keepdims=True)
         centre = d.mean(axis=axes, keepdims=True) if self.centred else 0
-        return (d - centre - xhat * share) * r, share
+        return (d - centre - xhat * share) * r
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        xhat, r, gain, live, *_ = cache
-        dx = self._operator(dy if gain is None else dy * gain, xhat, r, live)[0] if need_dx else None
+        x, mean, r, gain, live, _ = cache
+        xhat = self._normalize(x, mean, r)
+        dx = self._operator(dy if gain is None else dy * gain, xhat, r, live) if need_dx else None
         return dx, None if frozen else self._gradients(dy * xhat, dy)
 
     def _gradients(self, dgain, dbias):
         if not self.affine:
             return {}
-        return {name: None if d is None else d.reshape(-1, self.channels).sum(axis=0) for name, d in (("gain", dgain), ("bias", dbias))}
+        return {name: None if d is None else kernels.column_sum(d.reshape(-1, self.channels)) for name, d in (("gain", dgain), ("bias", dbias))}
 
     def tangent_forward(self, tx, cache, tp=None):
-        xhat, r, gain, live, *_ = cache
-        txhat = None if tx is None else self._operator(tx, xhat, r, live)[0]
+        x, mean, r, gain, live, _ = cache
+        xhat = self._normalize(x, mean, r)
+        txhat = None if tx is None else self._operator(tx, xhat, r, live)
         tgain = tp["gain"] if self.affine and tp is not None else None
         if txhat is None and tgain is None:
             return None, (None, None, None)
@@ -93,19 +99,21 @@ class Normalization(Layer):
         return ty, (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (xhat, r, gain, live, *_), (tx, txhat, tgain) = cache, tcache
+        (x, mean, r, gain, live, _), (tx, txhat, tgain) = cache, tcache
+        xhat = self._normalize(x, mean, r)
         tdp = None
         if not frozen:
             tdp = self._gradients(add(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
         if not need_dx:
             return None, None, tdp
         d = dy if gain is None else dy * gain
-        dx, share = self._operator(d, xhat, r, live)                # dx = r (d - mean d - xhat share), share = mean(d xhat)
+        dx = self.backward(dy, cache, frozen=True)[0]               # = P(d) = r (d - mean d - xhat share), share = mean(d xhat)
         td = add(None if tdy is None else tdy if gain is None else tdy * gain, None if tgain is None else dy * tgain)
-        tdx = None if td is None else self._operator(td, xhat, r, live)[0]
+        tdx = None if td is None else self._operator(td, xhat, r, live)
         if txhat is not None and live:                              # the product rule on r, xhat and share in the line above
             axes = self.axes(xhat)
             tr_over_r = -r * (xhat * tx).mean(axis=axes, keepdims=True)
+            share = (d * xhat).mean(axis=axes, keepdims=True)
             tshare = (d * txhat).mean(axis=axes, keepdims=True)
             tdx = add(tdx, dx * tr_over_r - (txhat * share + xhat * tshare) * r)
         return dx, tdx, tdp
@@ -132,11 +140,30 @@ class BatchNorm(Normalization):
                                  f"got {sorted(run.statistics) or 'none'}; use what measure(...) returns for this network")
             return run.statistics["mean"].astype(x.dtype), run.statistics["variance"].astype(x.dtype), False
         expect(self, x.size >= 2 * self.channels, "with at least two values per channel", x, "use a larger batch, or measured statistics")
-        return super()._statistics(x, run)
+        return *kernels.channel_moments(self._rows(x)), True
+
+    def _rows(self, x):
+        return x.reshape(-1, self.channels)
+
+    def _normalize(self, x, mean, r, gain=None, bias=None):
+        bias = np.zeros_like(r) if bias is None else bias
+        return kernels.normalize(self._rows(x), mean, r if gain is None else r * gain, bias).reshape(x.shape)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, mean, r, gain, live, _ = cache
+        dx = None
+        dy, rows = self._rows(dy), self._rows(x)
+        if live or not frozen:
+            dbias, dgain = kernels.channel_products(dy, rows, mean)
+            dgain *= r
+        if need_dx:                                                 # dx = r (dxhat - mean dxhat - xhat mean(dxhat xhat)), dxhat = gain dy
+            centre, share = (dbias / len(dy), dgain / len(dy)) if live else np.zeros((2, self.channels), r.dtype)
+            dx = kernels.normalize_gradient(dy, rows, mean, r * gain, centre, share * r).reshape(x.shape)
+        return dx, None if frozen else {"gain": dgain, "bias": dbias}
 
     def statistics(self, cache):
-        *_, live, mean, variance = cache
-        return {"mean": mean.reshape(-1), "variance": variance.reshape(-1)} if live else {}
+        _, mean, _, _, live, variance = cache
+        return {"mean": mean, "variance": variance} if live else {}
 
 
 class InstanceNorm(Normalization):

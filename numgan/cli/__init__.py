@@ -1,20 +1,22 @@
-"""The command line: numgan systems, train, sample, gradcheck, data, doctor. Only parsing and printing; the work is done below.
+"""The command line: numgan systems, train, sample, gradcheck, data, doctor, bench, profile. Only parsing and printing; the work is done below.
 
 Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C.
 """
 
 import argparse
 import errno
-import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from . import _kernels, checking, doctor, judging, recipes, runs, sampling, systems, training
-from .checkpoint import replacing
+from .. import _kernels, checking, doctor, judging, recipes, runs, sampling, systems, training
+from ..checkpoint import replacing
+from . import bench
+from .common import above_zero, add_command, labels, natural, positive, print_json
 
 DESCRIPTION = """\
 GANs written out by hand in NumPy: every layer's backward pass, every loss, every training step, to be read and run.
@@ -56,13 +58,7 @@ def _parser():
     parser = argparse.ArgumentParser("numgan", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name, run, summary, **words):
-        words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
-        sub = commands.add_parser(name, help=summary, **words)
-        sub.set_defaults(run=run)
-        sub.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else there")
-        return sub
-
+    command = partial(add_command, commands)
     command("systems", systems_command, "list the systems and their presets, with sample shape and data")
 
     sub = command("train", train_command, "train a system and leave a run folder", description=TRAIN, epilog=TRAIN_EXAMPLES)
@@ -71,27 +67,27 @@ def _parser():
     sub.add_argument("--data", metavar="NAME|FOLDER", help="a set from `numgan data`, or a folder of pictures (sub-folders are classes)")
     sub.add_argument("--folder", metavar="DIR", help="where the IDX files of mnist or fashion-mnist are")
     length = sub.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=_positive, metavar="N", help="how many steps in all")
-    length.add_argument("--epochs", type=_above_zero, metavar="E", help="how many times every training row is visited, instead of --steps")
-    sub.add_argument("--batch-size", type=_positive, metavar="N", help="real samples a batch")
-    sub.add_argument("--seed", type=_natural, metavar="S", help="of everything random (default 0): same seed, same bytes")
+    length.add_argument("--steps", type=positive, metavar="N", help="how many steps in all")
+    length.add_argument("--epochs", type=above_zero, metavar="E", help="how many times every training row is visited, instead of --steps")
+    sub.add_argument("--batch-size", type=positive, metavar="N", help="real samples a batch")
+    sub.add_argument("--seed", type=natural, metavar="S", help="of everything random (default 0): same seed, same bytes")
     sub.add_argument("--lr", type=float, metavar="RATE", help="the learning rate of every network, constant")
     sub.add_argument("--loss", metavar="NAME", help="minimax, nonsaturating, least_squares, hinge or wasserstein")
     sub.add_argument("--smooth", type=float, metavar="T", help="one-sided label smoothing: D's target on real samples, such as 0.9")
     sub.add_argument("--weight-decay", type=float, metavar="W", help="L2 penalty on D: W |weights|^2 / 2 is added to its loss")
     sub.add_argument("--average", type=float, metavar="DECAY", help="decay of the moving average of G's weights that samples are drawn with; 0: none")
-    sub.add_argument("--width", type=_above_zero, metavar="F", help="multiply the hidden widths by F: 0.25 trains fast and badly")
-    sub.add_argument("--threads", type=_positive, metavar="N", help="threads of the compiled kernels; the result is the same for any number")
+    sub.add_argument("--width", type=above_zero, metavar="F", help="multiply the hidden widths by F: 0.25 trains fast and badly")
+    sub.add_argument("--threads", type=positive, metavar="N", help="threads of the compiled kernels; the result is the same for any number")
     sub.add_argument("--out", metavar="DIR", help="the run folder (default runs/SYSTEM-PRESET-1, -2, ...)")
     sub.add_argument("--resume", metavar="RUN", help="continue this run from its checkpoint")
-    sub.add_argument("--checkpoint-every", type=_positive, metavar="N", help="save every N steps besides every 30 s")
+    sub.add_argument("--checkpoint-every", type=positive, metavar="N", help="save every N steps besides every 30 s")
     sub.add_argument("--dry-run", action="store_true", help="print what would be trained, and stop")
 
     sub = command("sample", sample_command, "draw samples from a run, and let a classifier judge them", epilog=SAMPLE_EXAMPLES)
     sub.add_argument("folder", metavar="RUN", help="a run folder")
-    sub.add_argument("--count", type=_positive, metavar="N", help="how many (default: ten a class, or 64; 1000 with --judge)")
-    sub.add_argument("--labels", type=_labels, metavar="3,7", help="the classes asked for in turn, of a conditional system")
-    sub.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the latent points (default 0)")
+    sub.add_argument("--count", type=positive, metavar="N", help="how many (default: ten a class, or 64; 1000 with --judge)")
+    sub.add_argument("--labels", type=labels, metavar="3,7", help="the classes asked for in turn, of a conditional system")
+    sub.add_argument("--seed", type=natural, default=0, metavar="S", help="of the latent points (default 0)")
     sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
     sub.add_argument("--judge", metavar="RUN", help="a run of `numgan train classifier`: agreement, confidence, share of each class, copies")
 
@@ -102,29 +98,8 @@ def _parser():
 
     command("data", data_command, "list the known data sets, where they are looked for, and whether they are there")
     command("doctor", doctor_command, "versions, kernels, instruction set, threads, BLAS, and a self-check")
+    bench.add(commands)
     return parser
-
-
-def _number(convert, good, what):
-    def parse(text):
-        try:
-            value = convert(text)
-        except ValueError:
-            value = None
-        if value is None or not good(value):
-            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
-        return value
-    return parse
-
-
-_positive = _number(int, lambda n: n >= 1, "a whole number of 1 or more")
-_natural = _number(int, lambda n: 0 <= n < 1 << 63, "a whole number of 0 or more")
-_above_zero = _number(float, lambda x: 0 < x < np.inf, "a number above 0")
-_labels = _number(lambda text: [int(part) for part in text.split(",")], lambda labels: min(labels) >= 0, "class numbers such as 3,7")
-
-
-def _print_json(value):
-    print(json.dumps(value, indent=2, default=str))
 
 
 # ---- systems
@@ -138,7 +113,7 @@ def systems_command(args):
             listing.append({"system": name, "preset": preset, "description": make.__doc__.split("\n")[0], "sample_shape": system.sample_shape,
                             "data": system.data, "classes": system.classes, "steps": system.steps, "batch_size": system.batch_size})
     if args.json:
-        _print_json(listing)
+        print_json(listing)
         return 0
     for name, module in systems.SYSTEMS.items():
         print(f"{name}: {module.__doc__.split(chr(10))[0]}")
@@ -190,7 +165,7 @@ def _dry_run(args, recipe, system, dataset, steps, batch_size):
             "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
             "parameters": {name: net.layout.size for name, net in system.networks.items()}}
     if args.json:
-        _print_json(plan)
+        print_json(plan)
     else:
         print(f"{system!r}\n{dataset!r}\n{steps:,} steps of {batch_size}, seed {plan['seed']}")
         for name, size in plan["parameters"].items():
@@ -201,7 +176,7 @@ def _dry_run(args, recipe, system, dataset, steps, batch_size):
 def _report(args, trained):
     judged = None if "G" in runs.read_config(trained.folder)["networks"] else judging.held_out(runs.open_run(trained.folder))
     if args.json:
-        _print_json({"run": trained.folder, "steps": trained.steps, "losses": trained.losses, "seconds": trained.seconds,
+        print_json({"run": trained.folder, "steps": trained.steps, "losses": trained.losses, "seconds": trained.seconds,
                      "steps_per_second": trained.steps_per_second, "held_out": judged, "files": trained.files})
         return 0
     print(f"{trained.steps:,} steps, {trained.steps_per_second:.1f} steps/s; in {trained.folder}:")
@@ -223,7 +198,7 @@ def sample_command(args):
     if args.judge:
         result |= {"judge": args.judge} | judging.judge(run, runs.open_run(args.judge), args.count or 1000, args.labels, args.seed)
     if args.json:
-        _print_json(result)
+        print_json(result)
         return 0
     if "file" in result:
         print(f"drawn: {result['file']}")
@@ -270,7 +245,7 @@ def gradcheck_command(args):
                         "detail": entry.detail})
     passed = bool(entries) and all(entry["passed"] for entry in entries)
     if args.json:
-        _print_json({"passed": passed, "entries": [{word: value for word, value in entry.items() if word != "detail"} for entry in entries]})
+        print_json({"passed": passed, "entries": [{word: value for word, value in entry.items() if word != "detail"} for entry in entries]})
         return 0 if passed else 1
     for entry in entries:
         error = np.inf if entry["max_error"] is None else entry["max_error"]
@@ -290,7 +265,7 @@ def gradcheck_command(args):
 def data_command(args):
     sets = doctor.data_sets()
     if args.json:
-        _print_json(sets)
+        print_json(sets)
         return 0
     for row in sets:
         print(f"{row['name']:<14} {'here   ' if row['present'] else 'missing'}  {row['description']}\n{'':<24}{row['where']}")
@@ -301,7 +276,7 @@ def data_command(args):
 def doctor_command(args):
     found = doctor.examine()
     if args.json:
-        _print_json(found)
+        print_json(found)
     else:
         for name, value in found.items():
             print(f"{name.replace('_', ' '):<16} {value if not isinstance(value, list) else '; '.join(map(str, value)) or 'none'}")

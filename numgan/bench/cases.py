@@ -1,0 +1,195 @@
+"""What `numgan bench kernels` measures: matrix products, convolutions in three passes, and the pointwise passes of layers and optimisers.
+
+A case draws its arrays, and from them makes functions to be timed; what is prepared before (a forward pass, a state) is not timed.
+
+    case.arrays(dtype)                 equal draws each time
+    case.ours(*arrays)                 a function of no arguments: on the kernels in use
+    case.numpy(*arrays)                the NumPy yardstick: BLAS, im2col, or the reference kernels
+    flops, traffic                     of the definition ("direct"), and numbers that must move at least: each array once
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .. import _kernels
+from .._kernels import output_size
+from ..layers import BatchNorm, LeakyReLU, Run, Tanh
+from ..optimizers import Adam
+from ..randomness import stream
+from . import im2col
+
+SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (128, 784, 1200), (128, 1200, 1200), (64, 100, 8192), (1200, 128, 1200), (1024, 4096, 512))
+WINDOWS = {               # name: (H, W, C, O), kernel, stride, padding
+    "dcgan28 1-64": ((28, 28, 1, 64), 4, 2, 1), "dcgan28 64-128": ((14, 14, 64, 128), 4, 2, 1),
+    "dcgan64 3-64": ((64, 64, 3, 64), 4, 2, 1), "dcgan64 64-128": ((32, 32, 64, 128), 4, 2, 1),
+    "dcgan64 128-256": ((16, 16, 128, 256), 4, 2, 1), "dcgan64 256-512": ((8, 8, 256, 512), 4, 2, 1),
+    "3x3 64-64": ((32, 32, 64, 64), 3, 1, 1), "5x5 64-128": ((32, 32, 64, 128), 5, 2, 2),
+}
+PASSES = "forward", "input gradient", "weight gradient"
+
+
+class Case:
+    """The common part: the yardstick is the same call on the reference kernels, and only convolutions may have a fast form."""
+
+    may_be_fast = False
+
+    def numpy(self, *arrays):
+        return self.ours(*arrays)
+
+    def draw(self, dtype, *shapes):
+        rng = stream(0, "bench", self.name)
+        return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+@dataclass(frozen=True)
+class Product(Case):
+    """C = A B          A (m, k)   B (k, n)"""
+
+    m: int
+    k: int
+    n: int
+
+    @property
+    def name(self):
+        return f"matmul {self.m}x{self.k}x{self.n}"
+
+    @property
+    def flops(self):
+        return 2 * self.m * self.k * self.n
+
+    @property
+    def traffic(self):
+        return self.m * self.k + self.k * self.n + self.m * self.n
+
+    def arrays(self, dtype):
+        return self.draw(dtype, (self.m, self.k), (self.k, self.n))
+
+    def ours(self, a, b):
+        return lambda: _kernels.matmul(a, b)
+
+
+@dataclass(frozen=True)
+class Convolution(Case):
+    """One pass of a convolution of (H, W, C) pictures to O channels, by its name in WINDOWS."""
+
+    window: str
+    which: str
+    batch: int
+
+    may_be_fast = True
+
+    @cached_property
+    def settings(self):
+        """size (H, W), channels C and O, kernel, stride and padding, each a pair"""
+        (h, v, c, o), kernel, stride, padding = WINDOWS[self.window]
+        return (h, v), c, o, (kernel, kernel), (stride, stride), (padding, padding)
+
+    @property
+    def name(self):
+        return f"conv {self.window} {self.which}"
+
+    @property
+    def shapes(self):
+        """of x, w and dy"""
+        size, c, o, kernel, stride, padding = self.settings
+        return (self.batch, *size, c), (*kernel, c, o), (self.batch, *output_size(size, kernel, stride, padding), o)
+
+    @property
+    def flops(self):
+        _, w, dy = self.shapes
+        return 2 * int(np.prod(dy[:3]) * np.prod(w))
+
+    @property
+    def traffic(self):
+        return sum(int(np.prod(shape)) for shape in self.shapes)
+
+    def arrays(self, dtype):
+        return self.draw(dtype, *self.shapes)
+
+    def ours(self, x, w, dy):
+        size, _, _, kernel, stride, padding = self.settings
+        return {"forward": lambda: _kernels.conv2d(x, w, stride, padding),
+                "input gradient": lambda: _kernels.conv2d_input_gradient(dy, w, stride, padding, size),
+                "weight gradient": lambda: _kernels.conv2d_weight_gradient(x, dy, kernel, stride, padding)}[self.which]
+
+    def numpy(self, x, w, dy):
+        size, _, _, kernel, stride, padding = self.settings
+        return {"forward": lambda: im2col.forward(x, w, stride, padding),
+                "input gradient": lambda: im2col.input_gradient(dy, w, size, stride, padding),
+                "weight gradient": lambda: im2col.weight_gradient(x, dy, kernel, stride, padding)}[self.which]
+
+
+@dataclass(frozen=True)
+class Pass(Case):
+    """The forward or backward pass of a layer over (N, H, W, C), parameters included; flops as the layer itself counts a forward pass."""
+
+    layer: object
+    which: str
+    shape: tuple
+
+    @property
+    def name(self):
+        return f"{type(self.layer).__name__} {self.which}"
+
+    @property
+    def flops(self):
+        return self.shape[0] * self.layer.flops(self.shape[1:])
+
+    @property
+    def traffic(self):
+        return (2 if self.which == "forward" else 3) * int(np.prod(self.shape))
+
+    def arrays(self, dtype):
+        return self.draw(dtype, self.shape, self.shape)
+
+    def ours(self, x, dy):
+        p = self.layer.init(0, x.dtype)
+        if self.which == "forward":
+            return lambda: self.layer.forward(p, x, Run())[0]
+        _, cache = self.layer.forward(p, x, Run())
+        return lambda: self.layer.backward(dy, cache)[0]
+
+
+@dataclass(frozen=True)
+class Update(Case):
+    """An update of Adam over P weights, in place: it reads weight, gradient and two moments, and writes three of them."""
+
+    size: int
+
+    @property
+    def name(self):
+        return f"Adam {self.size:,}"
+
+    @property
+    def flops(self):
+        return 12 * self.size
+
+    @property
+    def traffic(self):
+        return 7 * self.size
+
+    def arrays(self, dtype):
+        return self.draw(dtype, self.size, self.size)
+
+    def ours(self, p, g):
+        adam, p = Adam(2e-4), p.copy()
+        state = adam.start(p)
+
+        def update():
+            adam.update(p, g, state)
+            return p
+        return update
+
+
+def cases(quick=False):
+    """[(case, dtype)] in the order of printing; quick: a few of each kind, small."""
+    batch = 8 if quick else 64
+    products = [Product(*shape) for shape in (SHAPES[2:4] if quick else SHAPES)]
+    windows = list(WINDOWS)[1:2] + list(WINDOWS)[-2:] if quick else WINDOWS
+    convolutions = [Convolution(name, which, batch) for name in windows for which in PASSES]
+    shape = (batch, 16, 16, 128)
+    passes = [Pass(layer, which, shape) for layer in (BatchNorm(128), LeakyReLU(0.2), Tanh()) for which in ("forward", "backward")]
+    rest = [*convolutions, *passes, Update(100_000 if quick else 6_000_000)]
+    return [(case, dtype) for dtype in (np.float32, np.float64) for case in products] + [(case, np.float32) for case in rest]

@@ -1,0 +1,79 @@
+"""Between PyTorch's arrays and numgan's: the same numbers in another order.
+
+    layer                           PyTorch              numgan
+    Linear, Dense                   (O, I)               (I, O)
+    ... after Flatten of (H, W, C)  (O, C H W)           (H W C, O)
+    Conv2d                          (O, I, KH, KW)       (KH, KW, I, O)
+    ConvTranspose2d                 (I, O, KH, KW)       (KH, KW, O, I)
+    ... of one pixel, to (H, W, O)  (I, O, H, W)         Dense(I, H W O) and Reshape(H, W, O): (I, H W O)
+    biases, gains                   (C,)                 (C,)
+
+Pictures are (N, C, H, W) there and (N, H, W, C) here. A gradient is arranged as the parameter it belongs to.
+"""
+
+import numpy as np
+
+from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, Maxout, ReLU, Reshape
+
+KINKS = LeakyReLU, ReLU, Maxout
+
+
+def projects(net, i):
+    """Whether layer i of a Sequential is a Dense that makes a picture of a latent point: a ConvTranspose2d of one pixel."""
+    after = net[i + 1] if i + 1 < len(net) else None
+    return isinstance(net[i], Dense) and isinstance(after, Reshape) and len(after.shape) == 3
+
+
+def arrangements(net, shape):
+    """{path: (view, axes)}, in PyTorch's order of parameters: array.reshape(view).transpose(axes) has the entries in PyTorch's order.
+
+    net is a Sequential, shape that of its input without the batch. TypeError for a layer with parameters that is not in the table.
+    """
+    found, picture = {}, None
+    for i, (name, layer, inner) in enumerate(net.parts(shape)):
+        shapes = layer.shapes()
+        if isinstance(layer, Flatten) and len(inner) == 3:
+            picture = inner
+        elif isinstance(layer, Dense):
+            if projects(net, i):
+                weight = (layer.inputs, *net[i + 1].shape), (0, 3, 1, 2)
+            elif picture:
+                weight = (*picture, layer.features), (3, 2, 0, 1)
+            else:
+                weight = layer.weight_shape, (1, 0)
+            found[f"{name}.W"], picture = weight, None
+        elif isinstance(layer, (Conv2d, ConvTranspose2d)):
+            found[f"{name}.W"] = layer.weight_shape, (3, 2, 0, 1)
+        elif shapes and not isinstance(layer, BatchNorm):
+            raise TypeError(f"arrangements: {layer!r} has parameters that have no counterpart in the table")
+        found |= {f"{name}.{word}": (size, (0,)) for word, size in shapes.items() if word != "W"}
+    return found
+
+
+def to_torch(array, view, axes):
+    """numgan's array in PyTorch's order."""
+    return array.reshape(view).transpose(axes)
+
+
+def from_torch(array, view, axes):
+    """PyTorch's array as numgan's, in the sizes of `view`."""
+    return array.reshape([view[axis] for axis in axes]).transpose(np.argsort(axes))
+
+
+def read(net, shape, p, arrays):
+    """Write PyTorch's arrays, in the order of its parameters(), into p (Parameters, or a gradient). ValueError if they do not fit."""
+    for (path, (view, axes)), array in zip(arrangements(net, shape).items(), arrays, strict=True):
+        p[path][...] = from_torch(np.asarray(array), view, axes).reshape(p[path].shape)
+    return p
+
+
+def pictures(x):
+    """numgan's pictures (N, H, W, C) as PyTorch's (N, C, H, W); anything else as it is."""
+    return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
+
+
+def above_kinks(net):
+    """Paths of the parameters whose gradient of a plain loss passes no kink: those after the last piecewise-linear layer."""
+    names = list(net.children)
+    last = max((i for i, name in enumerate(names) if isinstance(net.children[name], KINKS)), default=-1)
+    return {path for path in net.layout.names if names.index(path.split(".")[0]) > last}

@@ -1,0 +1,112 @@
+"""`numgan bench kernels`: speed, share of the measured peak and error of every kernel, beside NumPy's and PyTorch's.
+
+    GFLOP/s     of the definition: a fast algorithm that needs fewer products is credited with all of them, and is marked "fast"
+    share       of the FMA peak of this processor, these threads and this type, as the kernels themselves measure it in the run
+    error       max |result - float64 definition| / max |float64 definition|, on the arrays that are timed
+
+A direct kernel cannot be faster than the peak: if one seems to be, the measurement is wrong, and `impossible` names it.
+"""
+
+from contextlib import ExitStack
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from .. import _kernels
+from . import machine
+from .cases import cases
+from .timing import Rest, burst, interleave
+from .worker import Worker, require_torch
+
+SIDES = "numpy", "torch"
+PEAKS = 3                 # measurements of the peak before each kernel; the highest of the whole run counts
+
+
+def measure(against=(), quick=False, rounds=5, seconds=0.05):
+    """{machine, others_busy, peak_gflops {dtype: ...}, bandwidth_gbs, results [one dict a line]}
+
+    ValueError for an unknown side, ImportError if torch is asked for and missing.
+    """
+    for side in against:
+        if side not in SIDES:
+            raise ValueError(f"against: expected some of {', '.join(SIDES)}, got {side!r}")
+    rows, peaks, rest = [], {}, Rest()
+    with ExitStack() as stack:
+        worker = None
+        if "torch" in against:
+            require_torch()
+            worker = stack.enter_context(Worker("torch_kernels", _kernels.num_threads()))
+        for case, dtype in tqdm(cases(quick), unit="kernel", disable=None, leave=False):
+            name = np.dtype(dtype).name
+            peaks.setdefault(name, []).extend(_kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS))
+            rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds, rest)
+    peaks = {name: None if None in found else max(found) for name, found in peaks.items()}       # the reference kernels have none
+    for row in rows:
+        peak = peaks[row["dtype"]]
+        row["share"] = None if peak is None else row["gflops"] / peak
+    return {"machine": machine.describe(), "others_busy": rest.busy, "peak_gflops": peaks,
+            "bandwidth_gbs": machine.bandwidth(_kernels.num_threads()), "results": rows}
+
+
+def impossible(rows):
+    """The rows of direct kernels that are above the peak."""
+    return [row for row in rows if row["form"] == "direct" and (row["share"] or 0) > 1]
+
+
+def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
+    """The rows of one case: its direct form and, if there is one, its fast form, timed in turn with all other sides."""
+    arrays = case.arrays(dtype)
+    with _kernels.use_backend("reference"):
+        exact = case.ours(*(array.astype(np.float64) for array in arrays))()
+    forms = _forms(case, arrays)
+    errors = {name: _error(result, exact) for name, result in forms.items()}
+    sides = {name: _side(case.ours(*arrays), _kernels.backend(), 1, name == "fast") for name in forms}
+    others = {}                                          # sides by library; a library may come in several layouts
+    if numpy:
+        others["numpy"] = ["numpy"]
+        sides["numpy"] = _side(case.numpy(*arrays), "reference", _kernels.num_threads())
+        with _kernels.use_backend("reference"):
+            errors["numpy"] = _error(case.numpy(*arrays)(), exact)
+    if worker:
+        results = {f"torch {layout}".strip(): (layout, result) for layout, result in worker("build", case, np.dtype(dtype).name).items()}
+        others["torch"] = list(results)
+        sides |= {name: _remote(worker, layout) for name, (layout, _) in results.items()}
+        errors |= {name: _error(result, exact) for name, (_, result) in results.items()}
+    times = interleave(sides, rounds, seconds, rest)
+    best = {library: min(names, key=lambda name: times[name].median) for library, names in others.items()}
+    for form in forms:
+        own = times[form]
+        yield {"kernel": case.name, "dtype": np.dtype(dtype).name, "form": form, "ms": own.median, "quartiles_ms": [own.low, own.high],
+               "gflops": case.flops / own.median / 1e6, "error": errors[form],
+               "intensity": case.flops / (case.traffic * np.dtype(dtype).itemsize),
+               "against": {library: {"side": name, "ms": times[name].median, "ratio": times[name].median / own.median, "error": errors[name]}
+                           for library, name in best.items()}}
+
+
+def _forms(case, arrays):
+    """{"direct": its result, "fast": its result}, the second only if it differs: then there is a fast algorithm for this case."""
+    if not case.may_be_fast:
+        return {"direct": case.ours(*arrays)()}
+    found = {}
+    for name in ("direct", "fast"):
+        with _kernels.use_fast_convolutions(name == "fast"):
+            found[name] = case.ours(*arrays)()
+    if np.array_equal(found["direct"], found["fast"]):
+        del found["fast"]
+    return found
+
+
+def _error(got, exact):
+    return float(np.abs(got - exact).max() / np.abs(exact).max())
+
+
+def _side(function, backend, blas, fast=False):
+    def side(calls):
+        with _kernels.use_backend(backend), _kernels.use_fast_convolutions(fast), threadpool_limits(blas):
+            return burst(function, calls)
+    return side
+
+
+def _remote(worker, layout):
+    return lambda calls: worker("run", layout, calls)

@@ -1,0 +1,139 @@
+"""The ladder's own rungs, from the ground up. The kernels of the lower ones are in _ladder.pyx, to be read beside this list.
+
+Two places more than a kernel are held here: how each is called, and what it is compared with (`after`). At the top stands what users
+run, numgan itself, and beside it the yardstick: NumPy with its BLAS.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+
+import numpy as np
+
+from .. import _kernels
+from . import im2col
+from .trial import rung
+
+if find_spec("._ladder", __package__) and _kernels.backend() == "compiled":
+    from . import _ladder
+else:
+    _ladder = None                                       # the NumPy-only version has the Python loops and the yardsticks
+
+BOTH = ("float32", "float64")
+
+
+# --- matmul ----------------------------------------------------------------------------------------------------------
+
+
+@rung("matmul", "Python loop", dtypes=BOTH, threads=1, largest=32)
+def python_matmul(a, b):
+    """The formula in Python: every number is an object, every index a method call."""
+    c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+    for i in range(c.shape[0]):
+        for j in range(c.shape[1]):
+            for k in range(a.shape[1]):
+                c[i, j] += a[i, k] * b[k, j]
+    return c
+
+
+def product(kernel, order=np.ascontiguousarray):
+    """A kernel of _ladder, which adds to zeros, as a function c = f(a, b) of matrices in any layout."""
+    def f(a, b):
+        c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+        kernel(order(a), order(b), c)
+        return c
+    f.__doc__ = kernel.__doc__
+    return f
+
+
+def threaded(a, b):
+    """`registers` on as many threads as numgan has, each for its share of the rows of C: the kernel lets go of the GIL, so they run at once."""
+    c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+    n = _kernels.num_threads()
+    with ThreadPoolExecutor(n) as pool:
+        shares = [slice(len(c) * i // n, len(c) * (i + 1) // n) for i in range(n)]
+        list(pool.map(lambda rows: _ladder.registers(a[rows], b, c[rows]), shares))
+    return c
+
+
+if _ladder:
+    baseline, best = f"{_ladder.vector_bytes}-byte vectors", _kernels.instruction_set()
+    rung("matmul", "naive", after="Python loop", dtypes=BOTH, threads=1)(product(_ladder.naive))
+    rung("matmul", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.order))
+    rung("matmul", "blocking", after="order", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.blocking))
+    rung("matmul", "packing", after="blocking", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.packing))
+    rung("matmul", "registers", after="packing", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.registers, order=np.asarray))
+    rung("matmul", "threads", after="registers", dtypes=BOTH, note=baseline)(threaded)
+    rung("matmul", "numgan, 1 thread", after="registers", dtypes=BOTH, threads=1, note=best)(_kernels.matmul)
+    rung("matmul", "numgan", after="numgan, 1 thread", dtypes=BOTH, note=best)(_kernels.matmul)
+
+rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", dtypes=BOTH, note="yardstick")(np.matmul)
+
+
+# --- convolution -----------------------------------------------------------------------------------------------------
+
+
+@rung("conv", "Python loop", dtypes=BOTH, threads=1, largest=1)
+def python_conv(x, w, stride, padding):
+    """The formula in Python: seven loops."""
+    x, y = prepared(x, w, stride, padding)
+    for n, h, v, o in np.ndindex(y.shape):
+        for c in range(x.shape[3]):
+            for i in range(w.shape[0]):
+                for j in range(w.shape[1]):
+                    y[n, h, v, o] += x[n, h * stride[0] + i, v * stride[1] + j, c] * w[i, j, c, o]
+    return y
+
+
+def prepared(x, w, stride, padding):
+    """x with its padding around it, and y, zeros."""
+    (p, q), size = padding, _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding)
+    return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0))), np.zeros((len(x), *size, w.shape[3]), x.dtype)
+
+
+def convolution(kernel):
+    """A kernel of _ladder as a function y = f(x, w, stride, padding)."""
+    def f(x, w, stride, padding):
+        x, y = prepared(x, w, stride, padding)
+        kernel(np.ascontiguousarray(x), np.ascontiguousarray(w), y, *stride)
+        return y
+    f.__doc__ = kernel.__doc__
+    return f
+
+
+def by_patches(x, w, stride, padding):
+    """im2col, then `registers`: the convolution as a product of two matrices, the first one built in memory."""
+    x, y = prepared(x, w, stride, padding)
+    rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)
+    _ladder.patches(np.ascontiguousarray(x), rows, *stride)
+    depth, pixels = w[..., 0].size, y[..., 0].size
+    _ladder.registers(rows.reshape(pixels, depth), np.ascontiguousarray(w).reshape(depth, w.shape[3]), y.reshape(pixels, w.shape[3]))
+    return y
+
+
+def direct(x, w, stride, padding):
+    """numgan's implicit GEMM: patches are gathered block by block, straight into the packing, and never stored."""
+    with _kernels.use_fast_convolutions(False):
+        return _kernels.conv2d(x, w, stride, padding)
+
+
+def fast(x, w, stride, padding):
+    """numgan as users run it: where a layer has a fast algorithm, fewer multiplications do the same work."""
+    with _kernels.use_fast_convolutions(True):
+        return _kernels.conv2d(x, w, stride, padding)
+
+
+def numpy_conv(x, w, stride, padding):
+    """im2col and BLAS: what most NumPy code does."""
+    size, rows = _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding), im2col.patches(x, w.shape[:2], stride, padding)
+    return (rows @ w.reshape(rows.shape[1], w.shape[3])).reshape(len(x), *size, w.shape[3])
+
+
+if _ladder:
+    rung("conv", "naive", after="Python loop", dtypes=BOTH, threads=1)(convolution(_ladder.conv_naive))
+    rung("conv", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(convolution(_ladder.conv_order))
+    rung("conv", "im2col", after="order", dtypes=BOTH, threads=1, note=baseline)(by_patches)
+    rung("conv", "implicit GEMM", after="im2col", dtypes=BOTH, threads=1, note=f"numgan, {best}")(direct)
+    rung("conv", "threads", after="implicit GEMM", dtypes=BOTH, note=f"numgan, {best}")(direct)
+    rung("conv", "fast", after="threads", dtypes=BOTH, fast=True, note=f"numgan, {best}")(fast)
+
+rung("conv", "NumPy im2col", after="fast" if _ladder else "Python loop", dtypes=BOTH, note="yardstick, with BLAS")(numpy_conv)

@@ -1,0 +1,203 @@
+"""`numgan bench steps`: whole training steps, beside NumPy and PyTorch, with every gradient of both sides compared in the same run.
+
+The sides take turns (`timing`): numgan here, on the kernels in use; "numpy" is the same step on the reference kernels, BLAS on as
+many threads; "torch" is a process of its own. From the same weights, batch and latents every gradient of each PyTorch variant is
+compared with numgan's, and both with numgan's in float64, which is the truth.
+
+    difference     rms(a - b) / rms(truth), one parameter at a time
+    limit          1e-5 for parameters whose gradient passes no kink; 3e-2 below one, where a unit that is within rounding of
+                   its kink falls on either side, and PyTorch in another layout differs from itself as much
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from .. import _kernels
+from ..layers import Run
+from ..penalties import between
+from ..randomness import stream
+from ..systems import Batch, Made
+from ..systems.wgan_gp import WGANGP
+from . import exchange, machine
+from .timing import Rest, burst, interleave
+from .worker import Refused, Worker, require_torch
+from .workloads import Session, chosen
+
+SIDES = "numpy", "torch"
+VARIANTS = "naive", "careful", "cl", "compile", "compilecl"
+DEFAULT = VARIANTS[1:]
+SMOOTH, BELOW_KINK = 1e-5, 3e-2
+HALF = 0.5                # D's last bias has the gradient mean(D(x) - 1) + mean(D(G(z))): halves that cancel at the start, so one is its scale
+MEMORY_STEPS = 4
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two sides are apart in one parameter's gradient: relative rms, with numgan's and the other's error from float64."""
+
+    parameter: str
+    difference: float
+    numgan_error: float
+    torch_error: float
+    limit: float
+
+    @property
+    def holds(self):
+        return self.difference <= self.limit
+
+
+def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, memory=False):
+    """Results of the workloads `names` (None: all), one dict each, as they come.
+
+    against    sides beside numgan's own, of "numpy" and "torch"; variants are PyTorch's; memory asks for peak MB too
+    ValueError for an unknown name, ImportError if torch is asked for and missing.
+    """
+    works = chosen(names)
+    for word, known, given in (("against", SIDES, against), ("variant", VARIANTS, variants)):
+        for name in given:
+            if name not in known:
+                raise ValueError(f"{word}: expected some of {', '.join(known)}, got {name!r}")
+    if "torch" in against:
+        require_torch()
+    for work in tqdm(works, unit="workload", disable=None, leave=False):
+        yield _compare(work, against, variants, rounds, seconds, memory)
+
+
+def _compare(work, against, variants, rounds, seconds, memory):
+    session, threads = Session.of(work), _kernels.num_threads()
+    variants = list(variants) if "torch" in against else []
+    sides = {"numgan": _side(session, _kernels.backend(), 1)}            # `numgan train` keeps BLAS on one thread
+    if "numpy" in against:
+        sides["numpy"] = _side(Session.of(work), "reference", threads)
+    agreements, refused, rest = {}, {}, Rest()
+    if variants:
+        with Worker("torch_steps", threads) as worker:
+            agreements, refused = _meet(worker, session, work, variants)
+            sides |= {variant: _remote(worker, variant) for variant in agreements}
+            times = interleave(sides, rounds, seconds, rest)
+    else:
+        times = interleave(sides, rounds, seconds, rest)
+    torch_ms = {variant: times[variant].median for variant in agreements}
+    every = [one for found in agreements.values() for one in found]
+    largest = max(every, key=lambda one: one.difference, default=None)
+    nearest = max(every, key=lambda one: one.difference / one.limit, default=None)
+    own = times["numgan"].median
+    return {
+        "workload": work.name, "numgan_ms": own, "torch_ms": torch_ms,
+        "ratio_vs_best": min(torch_ms.values()) / own if torch_ms else None,
+        "numpy_ms": times["numpy"].median if "numpy" in times else None,
+        "ratio_vs_numpy": times["numpy"].median / own if "numpy" in times else None,
+        "largest_gradient_difference": largest and asdict(largest), "nearest_its_limit": nearest and asdict(nearest),
+        "gradients_agree": all(one.holds for one in every) if every else None,
+        "gradients": {variant: [asdict(one) for one in found] for variant, found in agreements.items()},
+        "not_possible": refused, "quartiles_ms": {name: [timing.low, timing.high] for name, timing in times.items()},
+        "calls": {name: timing.calls for name, timing in times.items()}, "batch": len(session.batch.x), "note": work.note,
+        "others_busy": rest.busy,
+        "peak_mb": _memory(work.name, list(agreements), threads) if memory else None} | machine.describe()
+
+
+def _side(session, backend, blas):
+    """Bursts of this package's own step on the kernels `backend`, BLAS on so many threads."""
+    def side(calls):
+        with _kernels.use_backend(backend), threadpool_limits(blas):
+            return burst(session.step, calls)
+    return side
+
+
+def _remote(worker, variant):
+    return lambda calls: worker("run", variant, calls)
+
+
+# ---- gradients
+
+
+def _meet(worker, session, work, variants):
+    """Build PyTorch's variants, take over their first weights, and compare: ({variant: [Agreement]}, {variant: why it is not possible})."""
+    agreements, refused, exact = {}, {}, None
+    real, (z, mix) = exchange.pictures(session.batch.x), draws(session)
+    for variant in variants:
+        if work.name == "mlp" and variant.endswith("cl"):
+            refused[variant] = "no pictures here, so no layout of them to choose"
+            continue
+        try:
+            weights = worker("build", work.name, variant, real)
+            theirs = worker("gradients", variant, z, mix)
+        except Refused as error:
+            refused[variant] = str(error)
+            continue
+        if exact is None:                                # all variants are built from one seed
+            take_over(session, weights)
+            own, exact = gradients(session, z), gradients(session, z, np.float64)
+        agreements[variant] = list(agree(session.system, own, theirs, exact))
+    return agreements, refused
+
+
+def shapes(system):
+    """{network: shape of its input}, without the batch."""
+    return {"G": (system.latent.size,), "D": system.sample_shape}
+
+
+def take_over(session, weights):
+    """PyTorch's weights {network: [arrays]} into the session's state."""
+    for name, arrays in weights.items():
+        exchange.read(session.system.networks[name], shapes(session.system)[name], session.state.params[name], arrays)
+
+
+def draws(session):
+    """What a step draws, for both sides: latents z (N, Z), and WGAN-GP's e (N, 1, 1, 1), which mixes ones and zeros to itself."""
+    n = len(session.batch.x)
+    unit = np.ones((n, 1, 1, 1), np.float32)
+    return session.system.latents(n, SEED), between(unit, 0 * unit, stream(SEED, "between"))
+
+
+def gradients(session, z, dtype=np.float32):
+    """{player: Parameters}: the gradient of every objective at the session's weights, of its batch and the latents z; nothing is updated."""
+    system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
+    batch = Batch(session.batch.x.astype(dtype))
+    made = Made(*system.networks["G"].forward(params["G"], z.astype(dtype), Run(SEED)), z)
+    return {name: system.objectives()[name](params, batch, SEED, made).gradients[name] for name in system.rounds(0)}
+
+
+def agree(system, own, theirs, exact):
+    """Yield the Agreement of each parameter: own and exact are {player: Parameters}, theirs {player: [arrays in PyTorch's order]}."""
+    for player, truth in exact.items():
+        net = system.networks[player]
+        other = exchange.read(net, shapes(system)[player], truth.zeros(), theirs[player])
+        smooth = exchange.above_kinks(net) if player == "D" and not isinstance(system, WGANGP) else ()
+        for path in truth:
+            scale = max(_rms(truth[path]), HALF * (truth[path].size == 1))
+            yield Agreement(f"{player}.{path}", *(_rms(a[path].astype(np.float64) - b[path]) / scale for a, b in
+                                                  ((own[player], other), (own[player], truth), (other, truth))),
+                            SMOOTH if path in smooth else BELOW_KINK)
+
+
+def _rms(x):
+    return float(np.sqrt(np.square(x, dtype=np.float64).mean()))
+
+
+# ---- memory
+
+
+def _memory(name, variants, threads):
+    """{side: peak resident MB of a process that runs that side alone for a few steps}"""
+    with Worker("steps", threads, tuned=False) as worker:
+        worker("own_steps", name, MEMORY_STEPS)
+        peaks = {"numgan": worker("peak_memory")}
+    for variant in variants:
+        with Worker("torch_steps", threads) as worker:
+            worker("build", name, variant, exchange.pictures(Session.of(*chosen([name])).batch.x))
+            worker("run", variant, MEMORY_STEPS - 1)
+            peaks[variant] = worker("peak_memory")
+    return peaks
+
+
+def own_steps(name, steps):
+    """Run some steps of a workload; what the memory worker is asked for."""
+    session = Session.of(*chosen([name]))
+    with threadpool_limits(1):
+        for _ in range(steps):
+            session.step()

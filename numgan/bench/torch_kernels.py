@@ -1,0 +1,86 @@
+"""PyTorch's side of `numgan bench kernels`: the cases of `cases`, drawn again here from the same streams.
+
+A convolution is tried in both layouts, and the better one is what numgan is compared with. Only a process of PyTorch's own imports this file.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .cases import Convolution, Pass, Product, Update
+from .timing import burst
+
+_functions = {}
+
+
+def build(case, dtype):
+    """Make the case ready; {layout: its result, as numgan has it}, the layouts being what `run` may be asked for."""
+    _functions.clear()                                   # one case at a time lies in memory
+    found = {}
+    for layout in ("NCHW", "channels_last") if isinstance(case, Convolution) else ("",):
+        _functions[layout] = _make(case, layout, *(torch.from_numpy(array) for array in case.arrays(np.dtype(dtype))))
+        result = _functions[layout]().detach()
+        found[layout] = (result.permute(*_back(case)) if isinstance(case, Convolution) else result).numpy().copy()
+    return found
+
+
+def run(layout, calls):
+    """Milliseconds of `calls` calls, after one that does not count."""
+    return burst(_functions[layout], calls)
+
+
+def _back(case):
+    """From PyTorch's axes to numgan's: (O, C, KH, KW) to (KH, KW, C, O) for weights, (N, C, H, W) to (N, H, W, C) for pictures."""
+    return (2, 3, 1, 0) if case.which == "weight gradient" else (0, 2, 3, 1)
+
+
+def _make(case, layout, *arrays):
+    return {Product: _product, Convolution: _convolution, Pass: _pass, Update: _update}[type(case)](case, layout, *arrays)
+
+
+def _product(case, layout, a, b):
+    return lambda: a @ b
+
+
+def _convolution(case, layout, x, w, dy):
+    memory = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    x, dy = (array.permute(0, 3, 1, 2).contiguous(memory_format=memory) for array in (x, dy))
+    w = w.permute(3, 2, 0, 1).contiguous(memory_format=memory)
+    *_, stride, padding = case.settings
+    if case.which == "forward":
+        return lambda: F.conv2d(x, w, None, stride, padding)
+    which = PASS_OUTPUT[case.which]
+    mask = [output == which for output in range(3)]
+    return lambda: torch.ops.aten.convolution_backward(dy, x, w, None, stride, padding, (1, 1), False, (0, 0), 1, mask)[which]
+
+
+PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}
+
+
+def _pass(case, layout, x, dy):
+    """x and dy (N, H, W, C) are seen as (N, C, H, W) in channels_last, and so are the results: numgan's order in memory."""
+    name = type(case.layer).__name__
+    x, dy = x.permute(0, 3, 1, 2), dy.permute(0, 3, 1, 2)
+    gain, bias = torch.ones(x.shape[1], dtype=x.dtype, requires_grad=True), torch.zeros(x.shape[1], dtype=x.dtype, requires_grad=True)
+    function = {"BatchNorm": lambda x: F.batch_norm(x, None, None, gain, bias, training=True),
+                "LeakyReLU": lambda x: F.leaky_relu(x, case.layer.slope), "Tanh": torch.tanh}[name]
+    if case.which == "forward":
+        def forward():
+            with torch.no_grad():
+                return function(x).permute(0, 2, 3, 1)
+        return forward
+    x.requires_grad_(True)
+    y = function(x)
+    wanted = (x, gain, bias) if name == "BatchNorm" else (x,)
+    return lambda: torch.autograd.grad(y, wanted, dy, retain_graph=True)[0].permute(0, 2, 3, 1)
+
+
+def _update(case, layout, p, g):
+    p = p.clone().requires_grad_(True)
+    p.grad = g
+    adam = torch.optim.Adam([p], 2e-4, (0.5, 0.999), fused=True)
+
+    def update():
+        adam.step()
+        return p
+    return update

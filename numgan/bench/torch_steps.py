@@ -1,0 +1,173 @@
+"""PyTorch's side of `numgan bench steps`: the same nets, losses, batch and updates, as a careful user of PyTorch writes them.
+
+    naive       as most tutorials have it: D's weight gradients are computed in G's turn and thrown away; Adam's default loop
+    careful     D frozen in G's turn, gradients set to None, Adam(fused=True)
+    cl          careful, in channels_last
+    compile     careful, through torch.compile
+    compilecl   both
+
+Only a process of PyTorch's own imports this file (see `worker`).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .timing import burst
+
+VARIANTS = ("naive", "careful", "cl", "compile", "compilecl")
+LATENT = 100
+
+
+# ---- the nets; weights are PyTorch's defaults for Linear, N(0, 0.02^2) for convolutions and N(1, 0.02^2) for gains
+
+
+def _dense_nets():
+    G = [nn.Linear(LATENT, 1200), nn.ReLU(True), nn.Linear(1200, 1200), nn.ReLU(True), nn.Linear(1200, 784), nn.Tanh()]
+    D = [nn.Linear(784, 1200), nn.LeakyReLU(0.2, True), nn.Linear(1200, 1200), nn.LeakyReLU(0.2, True), nn.Linear(1200, 1)]
+    return nn.Sequential(*G), nn.Sequential(*D)
+
+
+def _generator(start, channels, colours, bias):
+    layers = [nn.ConvTranspose2d(LATENT, channels[0], start, bias=False), nn.BatchNorm2d(channels[0]), nn.ReLU(True)]
+    for many, few in zip(channels, channels[1:]):
+        layers += [nn.ConvTranspose2d(many, few, 4, 2, 1, bias=False), nn.BatchNorm2d(few), nn.ReLU(True)]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], colours, 4, 2, 1, bias=bias), nn.Tanh())
+
+
+def _discriminator(colours, channels, last, bias, norm=True):
+    layers = [nn.Conv2d(colours, channels[0], 4, 2, 1, bias=bias), nn.LeakyReLU(0.2, True)]
+    for few, many in zip(channels, channels[1:]):
+        layers += [nn.Conv2d(few, many, 4, 2, 1, bias=not norm)] + [nn.BatchNorm2d(many)] * norm + [nn.LeakyReLU(0.2, True)]
+    return nn.Sequential(*layers, *last)
+
+
+def nets(workload):
+    """(G, D) of a workload, before their weights are drawn."""
+    if workload == "mlp":
+        return _dense_nets()
+    if workload == "dcgan64":
+        last = nn.Conv2d(512, 1, 4, bias=False), nn.Flatten()
+        return _generator(4, (512, 256, 128, 64), 3, bias=False), _discriminator(3, (64, 128, 256, 512), last, bias=False)
+    last = nn.Flatten(), nn.Linear(128 * 7 * 7, 1)
+    return _generator(7, (128, 64), 1, bias=True), _discriminator(1, (64, 128), last, bias=True, norm=workload == "dcgan28")
+
+
+def _draw_weights(module):
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+# ---- the steps
+
+
+class Game:
+    """One D update, on real and fake, and one G update through D; both players see the fakes of one draw.
+
+    real   (N, C, H, W) or (N, 784), a NumPy array: the batch of every step
+    """
+
+    lr, betas = 2e-4, (0.5, 0.999)
+
+    def __init__(self, workload, variant, real, seed=0):
+        torch.manual_seed(seed)
+        self.workload, self.careful = workload, variant != "naive"
+        plain = [net.apply(_draw_weights) for net in nets(workload)]
+        self.layout = torch.channels_last if variant in ("cl", "compilecl") and real.ndim == 4 else torch.contiguous_format
+        plain = [net.to(memory_format=self.layout) for net in plain]
+        self.plain = dict(zip("GD", plain))
+        compiled = variant.startswith("compile")
+        self.G, self.D = (torch.compile(net, dynamic=False) if compiled else net for net in plain)
+        self.optimizers = {name: torch.optim.Adam(net.parameters(), self.lr, self.betas, **({"fused": True} if self.careful else {}))
+                           for name, net in self.plain.items()}
+        self.real = self._laid(torch.from_numpy(real))
+        self.ones, self.zeros = torch.ones(len(real)), torch.zeros(len(real))
+        self.latent_shape = len(real), LATENT, *(1,) * (real.ndim - 2)           # a latent point is a picture of one pixel
+
+    def _laid(self, x):
+        return x.contiguous(memory_format=self.layout) if x.ndim == 4 else x
+
+    def latents(self):
+        return torch.randn(self.latent_shape)
+
+    def step(self):
+        self.discriminate(fake := self.G(self.latents()))
+        self.optimizers["D"].step()
+        self.generate(fake)
+        self.optimizers["G"].step()
+
+    def discriminate(self, fake):
+        """D's gradient of -log D(x) - log(1 - D(G(z))), means over the batch, into D's .grad."""
+        self.optimizers["D"].zero_grad(set_to_none=True)
+        F.binary_cross_entropy_with_logits(self.D(self.real).flatten(), self.ones).backward()
+        F.binary_cross_entropy_with_logits(self.D(fake.detach()).flatten(), self.zeros).backward()
+
+    def generate(self, fake):
+        """G's gradient of -log D(G(z)) into G's .grad."""
+        self.optimizers["G"].zero_grad(set_to_none=True)
+        self.plain["D"].requires_grad_(not self.careful)
+        F.binary_cross_entropy_with_logits(self.D(fake).flatten(), self.ones).backward()
+        self.plain["D"].requires_grad_(True)
+
+    def gradients(self, z, mix=None):
+        """{player: its gradients, in the order of parameters()} at the present weights, from latents z (N, 100); nothing is updated."""
+        fake = self.G(torch.from_numpy(z).reshape(self.latent_shape))
+        self.discriminate(fake)
+        found = {"D": self._taken("D")}
+        self.generate(fake)
+        return found | {"G": self._taken("G")}
+
+    def _taken(self, name):
+        return [p.grad.numpy(force=True).copy() for p in self.plain[name].parameters()]
+
+    def weights(self):
+        """{network: its weights, in the order of parameters()}, as NumPy arrays."""
+        return {name: [p.numpy(force=True).copy() for p in net.parameters()] for name, net in self.plain.items()}
+
+
+class Critic(Game):
+    """One update of WGAN-GP's critic: fakes without gradient, and the penalty (|grad_x D(x^)| - 1)^2 differentiated twice."""
+
+    lr, betas = 1e-4, (0.0, 0.9)
+
+    def step(self):
+        with torch.no_grad():
+            fake = self._laid(self.G(self.latents()))
+        self.criticise(fake, torch.rand(len(fake), 1, 1, 1))
+        self.optimizers["D"].step()
+
+    def criticise(self, fake, mix):
+        """D's gradient of mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2 into D's .grad; x^ = mix x + (1 - mix) G(z)."""
+        self.optimizers["D"].zero_grad(set_to_none=True)
+        between = self._laid(fake + mix * (self.real - fake)).requires_grad_(True)
+        slope, = torch.autograd.grad(self.D(between).sum(), between, create_graph=True)
+        penalty = (slope.flatten(1).norm(2, 1) - 1).square().mean()
+        (self.D(fake).mean() - self.D(self.real).mean() + 10 * penalty).backward()
+
+    def gradients(self, z, mix=None):
+        with torch.no_grad():
+            fake = self._laid(self.G(torch.from_numpy(z).reshape(self.latent_shape)))
+        self.criticise(fake, torch.from_numpy(mix))
+        return {"D": self._taken("D")}
+
+
+# ---- what the worker is asked for
+
+_games = {}
+
+
+def build(workload, variant, real, seed=0):
+    """Make a variant and return its first weights; torch.compile compiles when `gradients` first runs it, and may fail there."""
+    _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real, seed)
+    return _games[variant].weights()
+
+
+def gradients(variant, z, mix):
+    return _games[variant].gradients(z, mix)
+
+
+def run(variant, calls):
+    """Milliseconds of `calls` steps, after one that does not count."""
+    return burst(_games[variant].step, calls)

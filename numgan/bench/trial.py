@@ -1,0 +1,217 @@
+"""A kernel's trial: registered by name, then held to its definition on ugly shapes before anybody times it.
+
+    @rung("matmul", "mine")                      what a kernel is called with, and returns:
+    def mine(a, b): ...                              matmul    a (M, K), b (K, N)  ->  c (M, N)
+                                                     conv      x (N, H, W, C), w (KH, KW, C, O), stride, padding  ->  y (N, HO, WO, O)
+
+Arrays come in any layout, stride and padding as pairs; `largest=32` keeps a slow kernel from large problems. The result C is compared
+with C64, the definition in float64:
+
+    |C - C64| <= 8 u (|A| |B|)                   in every element, with u = 2^-24 in float32; 16 and 2^-53 in float64, whose oracle rounds too
+    rms(C - C64) <= 1e-5 rms(C64)                instead, for a fast algorithm in float32: it adds and subtracts before it multiplies
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._kernels import output_size, reference
+
+ROUNDINGS = {"float32": 8 * 2.0**-24, "float64": 16 * 2.0**-53}
+FAST = 1e-5
+
+
+class WrongKernel(ArithmeticError):
+    """A kernel that failed its trial; the message says where first, by how much, and what was allowed."""
+
+
+class Matmul:
+    """c = a b; a case is (M, K, N), a size n stands for (n, n, n)"""
+
+    size = 512
+    definition = staticmethod(reference.matmul)
+    cases = [(1, 1, 1), (2, 1, 3), (3, 2, 1), (1, 5, 2), (0, 3, 5), (3, 0, 5), (3, 5, 0), (13, 7, 17), (1, 385, 1), (67, 5, 3),
+             (29, 101, 31), (5, 11, 1601), (149, 401, 37), (61, 211, 307)]
+
+    @staticmethod
+    def sized(n):
+        return n, n, n
+
+    @staticmethod
+    def shapes(case):
+        """Of the arguments that are arrays; and those that are not."""
+        m, k, n = case
+        return {"a": (m, k), "b": (k, n)}, ()
+
+    @staticmethod
+    def products(case):
+        return math.prod(case)
+
+
+class Conv:
+    """y = x * w; a case is (N, H, W, C, O, kernel, stride, padding), a size n stands for n channels of DCGAN's layer, 32 x 32 pixels, batch 8"""
+
+    size = 64
+    definition = staticmethod(reference.conv2d)
+    cases = [
+        (1, 1, 1, 1, 1, (1, 1), (1, 1), (0, 0)),
+        (1, 2, 3, 1, 1, (2, 1), (1, 1), (0, 0)),
+        (0, 5, 7, 3, 2, (3, 2), (1, 2), (1, 0)),        # empty batch
+        (2, 4, 5, 3, 2, (4, 5), (1, 1), (0, 0)),        # one output pixel
+        (2, 7, 11, 3, 5, (3, 2), (2, 3), (1, 0)),       # nothing equal to anything
+        (3, 13, 5, 2, 7, (2, 3), (5, 4), (0, 1)),       # stride > kernel: pixels no window sees
+        (1, 6, 9, 5, 3, (4, 4), (2, 2), (1, 1)),        # DCGAN's layer, the last row not covered
+        (2, 3, 4, 11, 13, (5, 3), (1, 1), (4, 5)),      # windows of zeros
+        (1, 13, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
+        (3, 9, 8, 67, 37, (3, 3), (1, 1), (1, 1)),
+        (2, 14, 10, 37, 41, (4, 4), (2, 2), (1, 1)),
+    ]
+
+    @staticmethod
+    def sized(n):
+        return 8, 32, 32, n, 2 * n, (4, 4), (2, 2), (1, 1)
+
+    @staticmethod
+    def shapes(case):
+        n, h, v, c, o, kernel, stride, padding = case
+        return {"x": (n, h, v, c), "w": (*kernel, c, o)}, (stride, padding)
+
+    @staticmethod
+    def products(case):
+        n, h, v, c, o, kernel, stride, padding = case
+        return n * math.prod(output_size((h, v), kernel, stride, padding)) * math.prod(kernel) * c * o
+
+
+KINDS = {"matmul": Matmul, "conv": Conv}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A kernel, its name and its claims."""
+
+    kind: str
+    name: str
+    function: Callable
+    after: str | None = None                            # the rung that it improves on
+    dtypes: tuple = ("float32",)                        # element types that it claims to be right in
+    fast: bool = False                                  # held to the bound of fast algorithms in float32
+    threads: int | None = None                          # None: as many as the ladder is climbed with
+    largest: int | None = None                          # the size at which it is timed, and tried, if asked for more
+    note: str = ""
+
+
+RUNGS = {kind: {} for kind in KINDS}                    # {kind: {name: Rung}}, from the ground up
+
+
+def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, largest=None, note=""):
+    """Register the decorated function as a kernel: see Rung. ValueError for an unknown kind, a name that is taken, or an unknown `after`."""
+    rungs = _of(kind)
+    if name in rungs:
+        raise ValueError(f"rung: the {kind} ladder already has a rung {name!r}; choose another name, "
+                         f"or first take that one away: ladder.RUNGS[{kind!r}].pop({name!r})")
+    if after is not None and after not in rungs:
+        raise ValueError(f"rung: {name!r} is to stand after {after!r}, but the {kind} ladder has {', '.join(rungs) or 'no rungs yet'}")
+    if tuple(dtypes) not in (("float32",), ("float32", "float64")):
+        raise ValueError(f'rung: expected dtypes ("float32",) or ("float32", "float64") of {name!r}, got {dtypes!r}; ladders are timed in float32')
+
+    def register(function):
+        rungs[name] = Rung(kind, name, function, after, tuple(dtypes), fast, threads, largest, note)
+        return function
+
+    return register
+
+
+def _of(kind):
+    if kind not in KINDS:
+        raise ValueError(f"ladder: expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
+    return RUNGS[kind]
+
+
+def case_of(rung, size):
+    """The problem of this size, or of the largest that the rung is timed at."""
+    return KINDS[rung.kind].sized(min(size, rung.largest or size))
+
+
+def draw(kind, case, dtype, seed=0):
+    """Normal numbers for a case: ({name: array}, the other arguments)."""
+    rng = np.random.default_rng(seed)
+    shapes, rest = KINDS[kind].shapes(case)
+    return {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}, rest
+
+
+def layouts(x):
+    """The same values as they may lie in memory, contiguous first: in reverse order of axes, in every second place, backwards."""
+    spaced = np.full([2 * n for n in x.shape], np.nan, x.dtype)[tuple(slice(None, None, 2) for _ in x.shape)]
+    spaced[...] = x
+    return {"contiguous": x, "transposed": x.T.copy().T, "every second entry of a larger array": spaced, "backwards": np.flip(np.flip(x).copy())}
+
+
+def check(rung):
+    """Hold a rung to its definition: every case, every layout of each argument, every dtype that it claims. Raises WrongKernel."""
+    kind = KINDS[rung.kind]
+    limit = kind.products(kind.sized(rung.largest)) if rung.largest else math.inf
+    for dtype in rung.dtypes:
+        for case in kind.cases:
+            if kind.products(case) <= limit:
+                arrays, rest = draw(rung.kind, case, dtype)
+                exact = truth(rung.kind, arrays, rest)
+                for name in arrays:
+                    for layout, array in layouts(arrays[name]).items():
+                        examine(rung, arrays | {name: array}, rest, exact, f"{name} {layout}")
+
+
+def truth(kind, arrays, rest):
+    """C64 and |A| |B|: the definition in float64, of the arguments and of their absolute values."""
+    wide = [array.astype(np.float64) for array in arrays.values()]
+    return KINDS[kind].definition(*wide, *rest), KINDS[kind].definition(*map(np.abs, wide), *rest)
+
+
+def examine(rung, arrays, rest, exact, layout="contiguous"):
+    """Call the rung once and return its error, the left-hand side of its bound in units of |A| |B| or rms(C64). Raises WrongKernel."""
+    dtype = next(iter(arrays.values())).dtype
+    where = f"{rung.kind} {rung.name!r} at {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}"
+    where += f"{f', stride {rest[0]}, padding {rest[1]}' if rest else ''}, {dtype}, {layout}"
+    before = {name: array.copy() for name, array in arrays.items()}
+    try:
+        got = rung.function(*arrays.values(), *rest)
+    except Exception as error:
+        raise WrongKernel(f"{where}: raised {type(error).__name__}: {error}") from error
+    for name, array in arrays.items():
+        if not np.array_equal(array, before[name]):
+            raise WrongKernel(f"{where}: it changed its argument {name}")
+    if not isinstance(got, np.ndarray) or got.shape != exact[0].shape or got.dtype != dtype:
+        found = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else type(got).__name__
+        raise WrongKernel(f"{where}: expected an array {dtype} {exact[0].shape}, got {found}")
+    return _compare(got, *exact, where, rung.fast and dtype == np.float32, layout.endswith("contiguous")) if got.size else 0.0
+
+
+def _compare(got, expected, scale, where, fast, ordinary):
+    """The error of a result, or WrongKernel."""
+    wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)         # an empty sum has scale 0 and must be 0
+    if fast:
+        rms = math.sqrt(np.mean(expected**2)) or 1e-300
+        error, bound, allowed, off = math.sqrt(np.mean(wrong**2)) / rms, FAST, "rms(C - C64) <= 1e-5 rms(C64)", ~(wrong <= 10 * FAST * rms)
+    else:
+        bound = ROUNDINGS[got.dtype.name]
+        error, allowed, off = float(np.max(wrong / scale)), f"|C - C64| <= {bound:.1e} |A| |B|", ~(wrong <= bound * scale)
+    if error <= bound:
+        return error
+    worst = np.unravel_index(np.argmax(np.nan_to_num(wrong / scale, nan=np.inf)), wrong.shape)
+    raise WrongKernel(f"{where}: error {error:.2g}, allowed {bound:.1e} ({allowed}); the worst is [{', '.join(map(str, worst))}], "
+                      f"expected {expected[worst]:.6g}, got {got[worst]:.6g}; {_pattern(off, error, got.dtype, ordinary)}")
+
+
+def _pattern(off, error, dtype, ordinary):
+    """In words: which elements are wrong, and what that looks like."""
+    hints = [f"{off.sum()} of {off.size} elements are off"]
+    for axis, size in enumerate(off.shape):
+        lines = np.flatnonzero(off.any(axis=tuple(set(range(off.ndim)) - {axis})))
+        if 0 < len(lines) < size and lines[0] == size - len(lines):
+            hints.append(f"all in the last {len(lines)} of {size} along axis {axis}: is an edge left out?")
+    if not ordinary:
+        hints.append("right where the array is contiguous: are the strides used?")
+    elif dtype == np.float64 and error < 1e-4:
+        hints.append("as large as float32's roundings: is a copy or a sum in float32?")
+    return "; ".join(hints)

@@ -1,0 +1,154 @@
+"""The four training steps of the benchmark, made of the package's own systems: what is timed is what `numgan train` does.
+
+    mlp        784-1200-1200 nets, batch 128             Goodfellow et al. 2014's game with Adam
+    dcgan28    100 -> 7x7x128 -> 14x14x64 -> 28x28x1     Radford et al. 2016's nets at MNIST's size, batch 64
+    dcgan64    100 -> 4x4x512 -> ... -> 64x64x3          ... at 64 x 64 colour, batch 64
+    wgangp28   the critic of dcgan28, without BatchNorm  one critic update of Gulrajani et al. 2017, Algorithm 1, batch 64
+
+A step of the first three is one update of D (real and fake) and one of G through D, whose fakes are one draw, shared by both
+players, on every side of a comparison. A step of the last is one update of the critic alone, on fakes that no gradient enters,
+with the exact gradient penalty.
+"""
+
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+from .. import training
+from ..checkpoint import State
+from ..data import Batches
+from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, ReLU, Reshape, Sequential, Tanh
+from ..networks import dcgan_discriminator, dcgan_generator, mlp
+from ..optimizers import Adam
+from ..randomness import stream
+from ..systems import Batch, Latent
+from ..systems.dcgan import DCGAN
+from ..systems.gan import GAN
+from ..systems.wgan_gp import WGANGP
+from .exchange import projects
+
+SHARED = "fakes of one draw shared by both players"
+ALONE = "one critic update, fakes drawn without gradient, exact penalty"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """name, what its step is, and the function that builds its system, whose batch_size is the workload's batch."""
+
+    name: str
+    note: str
+    build: Callable
+
+
+def _players():
+    return {name: Adam(2e-4, beta1=0.5, beta2=0.999) for name in ("D", "G")}
+
+
+def _mlp():
+    return GAN(latent=Latent(100), sample_shape=(784,), batch_size=128, shares_fakes=True, optimizers=_players(),
+               networks={"G": mlp(100, 1200, 1200, 784, last=Tanh), "D": mlp(784, 1200, 1200, 1, activation=LeakyReLU)})
+
+
+def _dcgan28():
+    return DCGAN(latent=Latent(100), sample_shape=(28, 28, 1), batch_size=64, optimizers=_players(),
+                 networks={"G": dcgan_generator(100, 7, (128, 64), 1, kernel=4), "D": dcgan_discriminator(7, (64, 128), 1, kernel=4)})
+
+
+def _dcgan64():
+    """As the widely read 64 x 64 DCGAN code has it: no biases at all, and D ends in a convolution."""
+    window = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
+    G = [Dense(100, 4 * 4 * 512, bias=False), Reshape(4, 4, 512), BatchNorm(512), ReLU()]
+    D = [Conv2d(3, 64, **window), LeakyReLU(0.2)]
+    for few, many in ((256, 512), (128, 256), (64, 128)):
+        G += [ConvTranspose2d(many, few, **window), BatchNorm(few), ReLU()]
+    for few, many in ((64, 128), (128, 256), (256, 512)):
+        D += [Conv2d(few, many, **window), BatchNorm(many), LeakyReLU(0.2)]
+    return DCGAN(latent=Latent(100), sample_shape=(64, 64, 3), batch_size=64, optimizers=_players(),
+                 networks={"G": Sequential(*G, ConvTranspose2d(64, 3, **window), Tanh()),
+                           "D": Sequential(*D, Conv2d(512, 1, kernel=4, bias=False), Flatten())})
+
+
+class _Critic(WGANGP):
+    """WGAN-GP whose step is the critic's alone."""
+
+    def rounds(self, step):
+        return ("D",)
+
+
+def _wgangp28():
+    return _Critic(latent=Latent(100), sample_shape=(28, 28, 1), batch_size=64, optimizers={"D": Adam(1e-4, 0.0, 0.9)},
+                   networks={"G": dcgan_generator(100, 7, (128, 64), 1, kernel=4),
+                             "D": dcgan_discriminator(7, (64, 128), 1, kernel=4, norm=False)})
+
+
+WORKLOADS = {work.name: work for work in (
+    Workload("mlp", SHARED, _mlp), Workload("dcgan28", SHARED, _dcgan28), Workload("dcgan64", SHARED, _dcgan64),
+    Workload("wgangp28", ALONE, _wgangp28))}
+
+
+def chosen(names):
+    """The workloads of these names, all of them for None; ValueError for an unknown one."""
+    for name in names or ():
+        if name not in WORKLOADS:
+            raise ValueError(f"workload: expected some of {', '.join(WORKLOADS)}, got {name!r}")
+    return [WORKLOADS[name] for name in names or WORKLOADS]
+
+
+def initialise(net, p, rng):
+    """The comparator's first weights, in place: PyTorch's own for Linear and biases, DCGAN's N(0, 0.02^2) and N(1, 0.02^2) elsewhere.
+
+    PyTorch draws a Linear's weight and every bias from U(-a, a), a = 1 / sqrt(fan in).
+    """
+    for i, (name, layer) in enumerate(net.children.items()):
+        here = p.child(name)
+        if isinstance(layer, BatchNorm):
+            here["gain"][...], here["bias"][...] = rng.normal(1, 0.02, layer.channels), 0
+        elif "W" in here:
+            limit = 1 / np.sqrt(np.prod(layer.weight_shape[:-1]))
+            default = isinstance(layer, Dense) and not projects(net, i)
+            here["W"][...] = rng.uniform(-limit, limit, layer.weight_shape) if default else rng.normal(0, 0.02, layer.weight_shape)
+            if "b" in here:
+                here["b"][...] = rng.uniform(-limit, limit, layer.features)
+
+
+class Fixed:
+    """A data set of one batch that lies in memory as the networks see it: x (N, ...) float32, labels (N,) or None."""
+
+    is_images = False
+
+    def __init__(self, x, labels=None):
+        self.x, self.labels = x, labels
+
+    def __len__(self):
+        return len(self.x)
+
+    def take(self, rows):
+        return self.x, self.labels
+
+
+class Session:
+    """A system under way on one batch: `step()` is `training.advance`, `batch` what it is given, `state` where it is.
+
+    Pixels are N(0, 1) cut at -1 and 1; labels, if the system has classes, are uniform.
+    """
+
+    def __init__(self, system, batch_size=None, seed=0):
+        rng, n = stream(seed, "bench"), batch_size or system.batch_size
+        x = np.clip(rng.standard_normal((n, *system.sample_shape)), -1, 1).astype(np.float32)
+        labels = rng.integers(system.classes, size=n) if system.classes else None
+        self.system, self.state, self.batch = system, State.start(system, seed), Batch(x, labels)
+        self._data, self._batches = Fixed(x, labels), Batches(n, n, seed)
+
+    @classmethod
+    def of(cls, workload, seed=0):
+        """A session of one of the workloads, with the comparator's first weights."""
+        session = cls(workload.build(), seed=seed)
+        for name, net in session.system.networks.items():
+            initialise(net, session.state.params[name], stream(seed, "first weights", name))
+        return session
+
+    def step(self):
+        """One training step; {objective: Result}."""
+        with np.errstate(all="ignore"):
+            return training.advance(self.system, self.state, self._data, self._batches, 0)

@@ -1,0 +1,279 @@
+"""numgan bench steps, kernels, ladder, growth, and numgan profile: parsing and printing; the measuring is done in numgan/bench."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from .. import plot, systems
+from ..bench import growth, kernels, ladder, machine, profile, steps
+from ..bench.workloads import WORKLOADS
+from ..checkpoint import replacing
+from .common import add_command, names, positive, print_json
+
+BUSY = 0.15               # of the processors: other programs that take more than this are mentioned
+
+BENCH = """\
+Speed, beside the strongest comparator and never without its error.
+
+  numgan bench steps --against torch       whole training steps; every gradient of both sides is compared in the same run
+  numgan bench kernels --against numpy     GFLOP/s, share of the measured peak and error of every kernel
+  numgan bench ladder matmul               from the naive loop to the fast kernel, rung by rung; yours may climb too
+  numgan bench growth --plot growth.png    time per image against batch, width, resolution, depth and threads
+
+All sides run in turn, in bursts, with a pause before each; medians and quartiles are told, never the best. Let the machine do nothing else."""
+
+STEPS = f"""\
+Time whole training steps: those of `numgan train`, on one batch in memory. The workloads are {', '.join(WORKLOADS)}.
+
+PyTorch runs in a process of its own, in several variants, the same nets, batch and updates: careful (D frozen in G's turn, fused Adam), cl
+(channels_last), compile and compilecl (torch.compile), and on request naive. "numpy" is the same step on the reference kernels.
+Gradients are compared from the same weights, batch and latents; the command fails (exit code 1) if any does not agree.
+
+With --json: {{"results": [{{"workload", "numgan_ms", "torch_ms": {{variant: ms}}, "ratio_vs_best", ...}}]}}."""
+
+STEPS_EXAMPLES = """\
+examples:
+  numgan bench steps                                            numgan alone
+  numgan bench steps --against torch --threads 2 --json
+  numgan bench steps --workloads mlp,dcgan28 --against torch,numpy --variants careful,cl --memory
+  numgan bench steps --against torch --plot steps.png
+
+PyTorch is optional: pip install 'numgan[bench]'"""
+
+KERNELS = """\
+Time matrix products, convolutions in their three passes, normalisation, activations and Adam.
+
+A line holds: milliseconds (median and quartiles), GFLOP/s of the definition, their share of the FMA peak measured in the same run, the largest
+error from the float64 definition, and how many times longer each other side takes. "fast" forms need fewer products than the definition and may
+exceed the peak; a direct form cannot, and the command fails (exit code 1) if one seems to."""
+
+KERNELS_EXAMPLES = """\
+examples:
+  numgan bench kernels --quick                                  a few shapes, small
+  numgan bench kernels --against numpy,torch --threads 2
+  numgan bench kernels --against numpy --plot roofline.png      speed over arithmetic intensity, under the two roofs"""
+
+LADDER = """\
+A matrix product and a convolution, from the naive loop to numgan's kernels, one idea a rung: order, blocking, packing, registers, threads, the fast
+algorithm, and BLAS as the yardstick.
+
+Every rung is checked against the definition, on shapes that are ugly on purpose, before it is timed. A kernel of your own climbs beside them: put
+@ladder.rung("matmul", "mine") above it (from numgan.bench import ladder) and name its file. A wrong one is told where it was first wrong."""
+
+LADDER_EXAMPLES = """\
+examples:
+  numgan bench ladder matmul --size 768
+  numgan bench ladder conv --threads 1 --plot conv.png
+  numgan bench ladder --kernel benchmarks/ladder_example.py"""
+
+GROWTH_EXAMPLES = """\
+examples:
+  numgan bench growth --plot growth.png
+  numgan bench growth --quick --json"""
+
+PROFILE_EXAMPLES = """\
+examples:
+  numgan profile dcgan --preset mnist
+  numgan profile wgan_gp --steps 5 --threads 1 --json"""
+
+
+def add(commands):
+    """Add `bench` and `profile` to the command line."""
+    group = commands.add_parser("bench", help="time steps and kernels beside NumPy and PyTorch, with their errors", description=BENCH,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    benches = group.add_subparsers(dest="bench", required=True, metavar="BENCH")
+
+    sub = _bench(benches, "steps", steps_command, "whole training steps, every gradient compared", STEPS, STEPS_EXAMPLES)
+    sub.add_argument("--workloads", type=names, metavar="A,B", help=f"of {','.join(WORKLOADS)} (default: all)")
+    sub.add_argument("--against", type=names, default=[], metavar="A,B", help="of torch,numpy (default: numgan alone)")
+    sub.add_argument("--variants", type=names, default=steps.DEFAULT, metavar="A,B",
+                     help=f"PyTorch's, of {','.join(steps.VARIANTS)} (default: {','.join(steps.DEFAULT)})")
+    sub.add_argument("--rounds", type=positive, default=7, metavar="R", help="bursts of each side (default 7)")
+    sub.add_argument("--memory", action="store_true", help="peak memory too, of each side in a process of its own")
+
+    sub = _bench(benches, "kernels", kernels_command, "matrix products, convolutions and pointwise passes", KERNELS, KERNELS_EXAMPLES)
+    sub.add_argument("--against", type=names, default=[], metavar="A,B", help="of numpy,torch (default: numgan alone)")
+    sub.add_argument("--quick", action="store_true", help="a few shapes, small, in a few seconds")
+
+    sub = add_command(benches, "ladder", ladder.run, "from the naive loop to the fast kernel, rung by rung", description=LADDER,
+                      epilog=LADDER_EXAMPLES)
+    ladder.add_arguments(sub)
+
+    summary = "time per image against batch, width, resolution, depth and threads"
+    sub = _bench(benches, "growth", growth_command, summary, f"Measure {summary}, of a DCGAN step.", GROWTH_EXAMPLES)
+    sub.add_argument("--quick", action="store_true", help="small nets, in a few seconds")
+
+    sub = add_command(commands, "profile", profile_command, "where a training step's time goes, layer by layer and pass by pass",
+                      epilog=PROFILE_EXAMPLES)
+    sub.add_argument("system", metavar="SYSTEM", help="a name from `numgan systems`")
+    sub.add_argument("--preset", help="which of the system's recipes")
+    sub.add_argument("--steps", type=positive, default=10, metavar="N", help="how many steps to time (default 10)")
+    sub.add_argument("--batch-size", type=positive, metavar="N", help="samples a batch (default: the preset's)")
+    sub.add_argument("--threads", type=positive, metavar="N", help="threads of the compiled kernels")
+
+
+def _bench(benches, name, run, summary, description, examples):
+    sub = add_command(benches, name, run, summary, description=description, epilog=examples)
+    sub.add_argument("--threads", type=positive, metavar="N", help="threads of every side (default: as many as numgan would use)")
+    sub.add_argument("--plot", metavar="FILE", help="draw the result (.png)")
+    return sub
+
+
+def _headline(about):
+    on = f"{about['backend']} kernels" + (f", {about['instruction_set']}" if about["instruction_set"] else "")
+    return f"{about['processor']}, {on}, {about['threads']} thread{'s' * (about['threads'] > 1)}"
+
+
+def _warn_if_busy(busy):
+    if busy is not None and busy > BUSY:
+        print(f"other programs took {busy:.0%} of the processors between the bursts: these figures are not to be trusted")
+
+
+def _check_plot(file):
+    """Before anything is measured: ValueError unless the file is a .png, FileNotFoundError unless its folder is there."""
+    if file and Path(file).suffix != ".png":
+        raise ValueError(f"--plot: expected a file that ends in .png, got {file}")
+    if file and not Path(file).parent.is_dir():
+        raise FileNotFoundError(f"--plot: there is no folder {Path(file).parent}; make it first")
+
+
+def _draw(args, picture):
+    with replacing(args.plot) as file:
+        picture.save(file, format="PNG")
+    if not args.json:
+        print(f"drawn: {args.plot}")
+
+
+# ---- steps
+
+
+def steps_command(args):
+    _check_plot(args.plot)
+    results = []
+    with machine.threads(args.threads):
+        if not args.json:
+            print(f"{_headline(machine.describe())}, float32; ms a step: median [quartiles]")
+        for result in steps.compare(args.workloads, args.against, args.variants, args.rounds, memory=args.memory):
+            results.append(result)
+            if not args.json:
+                _print_step(result)
+    if args.json:
+        print_json({"results": results})
+    if args.plot:
+        _draw(args, plot.step_times(results, _headline(results[0])))
+    return 1 if any(result["gradients_agree"] is False for result in results) else 0
+
+
+def _print_step(result):
+    print(f"\n{result['workload']}, batch {result['batch']}: {result['note']}")
+    own, peaks = result["numgan_ms"], result["peak_mb"] or {}
+    sides = {"numgan": own} | ({"numpy": result["numpy_ms"]} if result["numpy_ms"] else {}) | result["torch_ms"]
+    for name, ms in sides.items():
+        low, high = result["quartiles_ms"][name]
+        label = f"torch {name}" if name in result["torch_ms"] else name
+        memory = f"  peak {peaks[name]:.0f} MB" if peaks.get(name) else ""
+        print(f"  {label:<16}{ms:9.2f} [{low:.2f}-{high:.2f}]" + (f"  {ms / own:.2f} of numgan's" if name != "numgan" else "") + memory)
+    for variant, reason in result["not_possible"].items():
+        print(f"  {f'torch {variant}':<16}  not possible: {reason}")
+    if result["torch_ms"]:
+        largest, nearest = result["largest_gradient_difference"], result["nearest_its_limit"]
+        verdict = "agree" if result["gradients_agree"] else "DO NOT AGREE"
+        print(f"  best of torch / numgan {result['ratio_vs_best']:.2f}; the gradients {verdict}: largest difference {largest['difference']:.1e} "
+              f"at {largest['parameter']}, nearest its limit {nearest['difference']:.1e} "
+              f"of {nearest['limit']:.0e} at {nearest['parameter']}")
+        _print_gradients(result["gradients"])
+    _warn_if_busy(result["others_busy"])
+
+
+def _print_gradients(gradients):
+    """The relative rms differences of every parameter, one column a variant, then both sides' own errors for the first."""
+    variants = list(gradients)
+    print(f"  {'gradient':<12}" + "".join(f"{variant:>12}" for variant in variants) + f"{'numgan-f64':>12}{'torch-f64':>12}{'limit':>9}")
+    for rows in zip(*gradients.values()):
+        print(f"  {rows[0]['parameter']:<12}" + "".join(f"{row['difference']:12.1e}" for row in rows)
+              + f"{rows[0]['numgan_error']:12.1e}{rows[0]['torch_error']:12.1e}{rows[0]['limit']:9.0e}")
+
+
+# ---- kernels
+
+
+def kernels_command(args):
+    _check_plot(args.plot)
+    with machine.threads(args.threads):
+        found = kernels.measure(args.against, args.quick, **({"rounds": 3, "seconds": 0.02} if args.quick else {}))
+    wrong = kernels.impossible(found["results"])
+    if args.json:
+        print_json(found)
+    else:
+        _print_kernels(found, args.against)
+    if args.plot:
+        _draw(args, plot.roofline(found, _headline(found["machine"])))
+    if wrong:
+        lines = [f"{row['kernel']} {row['dtype']} {row['share']:.0%}" for row in wrong]
+        raise ArithmeticError(f"direct kernels above the measured peak, so the measurement is wrong (is the machine busy?): {', '.join(lines)}")
+    return 0
+
+
+def _print_kernels(found, against):
+    peaks = ", ".join(f"{name} {peak:.0f} GFLOP/s" for name, peak in found["peak_gflops"].items() if peak) or "not known to the reference kernels"
+    print(f"{_headline(found['machine'])}; peak: {peaks}; memory {found['bandwidth_gbs']:.0f} GB/s")
+    print(f"{'kernel':<38}{'type':<9}{'form':<8}{'ms':>8}  {'quartiles':<17}{'GFLOP/s':>8}{'peak':>7}{'error':>9}"
+          + "".join(f"{f'{library} takes':>14}{'error':>9}" for library in against))
+    for row in found["results"]:
+        low, high = row["quartiles_ms"]
+        share = "-" if row["share"] is None else f"{row['share']:.0%}"
+        others = "".join(f"{other['ratio']:13.2f}x{other['error']:9.1e}" for other in (row["against"][library] for library in against))
+        print(f"{row['kernel']:<38}{row['dtype']:<9}{row['form']:<8}{row['ms']:8.3f}  {f'[{low:.3f}-{high:.3f}]':<17}{row['gflops']:8.1f}{share:>7}"
+              f"{row['error']:9.1e}{others}")
+    _warn_if_busy(found["others_busy"])
+
+
+# ---- growth
+
+
+def growth_command(args):
+    _check_plot(args.plot)
+    with machine.threads(args.threads):
+        found = growth.measure(args.quick, **({"rounds": 3, "seconds": 0.02} if args.quick else {}))
+    if args.json:
+        print_json(found)
+    else:
+        base = ", ".join(f"{word} {value}" for word, value in asdict(growth.base(args.quick)).items() if value is not None)
+        print(f"{_headline(found['machine'])}, float32; a DCGAN step, one thing changed from {base}")
+        for row in found["results"]:
+            low, high = row["quartiles_ms"]
+            print(f"{row['panel']:<12}{row['value']:<8}{row['ms_per_image']:9.3f} ms an image [{low:.3f}-{high:.3f}]")
+        _warn_if_busy(found["others_busy"])
+    if args.plot:
+        _draw(args, plot.growth(found["results"], _headline(found["machine"])))
+    return 0
+
+
+# ---- profile
+
+
+def profile_command(args):
+    with machine.threads(args.threads):
+        found = profile.profile(systems.build(args.system, args.preset), args.steps, args.batch_size)
+    if args.json:
+        print_json(found)
+        return 0
+    passes = [which for which in profile.PASSES if any(row["pass"] == which for row in found["rows"])]
+    print(f"{_headline(found['machine'])}; batch {found['batch']}, {found['steps']} steps of {found['step_ms']:.2f} ms; ms a step and its share")
+    print(f"{'layer':<46}" + "".join(f"{which:>17}" for which in passes) + f"{'all':>17}")
+    table = {}
+    for row in found["rows"]:
+        table.setdefault((row["network"], row["path"], row["layer"]), {})[row["pass"]] = row["ms"]
+    total = {which: sum(line.get(which, 0) for line in table.values()) for which in passes}
+    for (network, path, layer), line in table.items():
+        _print_line(f"{network} {path} {layer}".strip(), line, passes, found["step_ms"])
+    _print_line("all of these", total, passes, found["step_ms"])
+    _print_line("elsewhere: losses, checks, sums", {"elsewhere": found["elsewhere_ms"]}, passes, found["step_ms"])
+    print("kernel calls a step: " + (", ".join(f"{kernel} {count:g}" for kernel, count in found["kernel_calls"].items()) or "none"))
+    return 0
+
+
+def _print_line(name, line, passes, step):
+    cells = [line.get(which) for which in passes] + [sum(line.values())]
+    name = name if len(name) < 46 else name[:42] + "..."
+    print(f"{name:<46}" + "".join(" " * 17 if ms is None else f"{ms:10.2f}{ms / step:7.1%}" for ms in cells))

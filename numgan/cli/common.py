@@ -1,0 +1,38 @@
+"""What every command of the command line shares: how it is added, how its numbers are read, and how JSON is printed."""
+
+import argparse
+import json
+
+import numpy as np
+
+
+def add_command(commands, name, run, summary, **words):
+    """A sub-parser whose `run` is called with the arguments; every command has --json."""
+    words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
+    sub = commands.add_parser(name, help=summary, **words)
+    sub.set_defaults(run=run)
+    sub.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else there")
+    return sub
+
+
+def _number(convert, good, what):
+    def parse(text):
+        try:
+            value = convert(text)
+        except ValueError:
+            value = None
+        if value is None or not good(value):
+            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
+        return value
+    return parse
+
+
+positive = _number(int, lambda n: n >= 1, "a whole number of 1 or more")
+natural = _number(int, lambda n: 0 <= n < 1 << 63, "a whole number of 0 or more")
+above_zero = _number(float, lambda x: 0 < x < np.inf, "a number above 0")
+labels = _number(lambda text: [int(part) for part in text.split(",")], lambda labels: min(labels) >= 0, "class numbers such as 3,7")
+names = _number(lambda text: text.split(","), all, "names such as this,that")
+
+
+def print_json(value):
+    print(json.dumps(value, indent=2, default=str))

@@ -26,48 +26,73 @@ static NG(patches) NG(patches_of)(const ng_array *x, const ng_array *y, const ng
     return patches;
 }
 
-/* Where window m lies: image n, corner (top, left), which is outside the image where there is padding. */
-NG_INLINE void NG(corner)(const NG(patches) *p, ptrdiff_t m, ptrdiff_t *n, ptrdiff_t *top, ptrdiff_t *left)
+/* Where window m lies: image n, and its corner, which is outside the image where there is padding. */
+typedef struct {
+    ptrdiff_t n, u, v, top, left;
+} NG(corner);
+
+NG_INLINE NG(corner) NG(corner_of)(const NG(patches) *p, ptrdiff_t m)
 {
-    const ptrdiff_t line = m / p->rows[1];
-    *n = line / p->rows[0];
-    *top = line % p->rows[0] * p->stride[0] + p->origin[0];
-    *left = m % p->rows[1] * p->stride[1] + p->origin[1];
+    const ptrdiff_t line = m / p->rows[1], u = line % p->rows[0], v = m % p->rows[1];
+    return (NG(corner)){line / p->rows[0], u, v, u * p->stride[0] + p->origin[0], v * p->stride[1] + p->origin[1]};
 }
 
-/* Entries j0..j1 of row m of P; zero outside the image. */
-static void NG(patch)(const NG(patches) *p, ptrdiff_t m, ptrdiff_t j0, ptrdiff_t j1, T *to)
+/* The corner of the next window, without a division. */
+NG_INLINE void NG(move_on)(const NG(patches) *p, NG(corner) *c)
+{
+    c->left += p->stride[1];
+    if (++c->v < p->rows[1])
+        return;
+    c->v = 0, c->left = p->origin[1], c->top += p->stride[0];
+    if (++c->u < p->rows[0])
+        return;
+    c->u = 0, c->top = p->origin[0], c->n++;
+}
+
+/* memcpy for the few numbers of a row of a window: two copies of a fixed size, which may overlap. */
+NG_INLINE void NG(copy_run)(T *to, const T *from, ptrdiff_t count)
+{
+    if (count > 16)
+        memcpy(to, from, count * sizeof(T));
+    else if (count >= 8) {
+        memcpy(to, from, 8 * sizeof(T));
+        memcpy(to + count - 8, from + count - 8, 8 * sizeof(T));
+    } else if (count >= 4) {
+        memcpy(to, from, 4 * sizeof(T));
+        memcpy(to + count - 4, from + count - 4, 4 * sizeof(T));
+    } else
+        for (ptrdiff_t j = 0; j < count; j++)
+            to[j] = from[j];
+}
+
+/* Entries j0..j1 of the row of P whose window is at c; zero outside the image. */
+static void NG(patch)(const NG(patches) *p, const NG(corner) *c, ptrdiff_t j0, ptrdiff_t j1, T *to)
 {
     const ptrdiff_t C = p->channels, H = p->size[0], W = p->size[1], run = p->kernel[1] * C; /* run: one row of the window */
-    ptrdiff_t n, top, left;
-    NG(corner)(p, m, &n, &top, &left);
     for (ptrdiff_t i = run ? j0 / run : 0, start = j0 - i * run; j0 < j1; i++, start = 0) {
-        const ptrdiff_t h = top + i, stop = NG_MIN(run, start + j1 - j0);
+        const ptrdiff_t h = c->top + i, stop = NG_MIN(run, start + j1 - j0);
         ptrdiff_t in = stop, out = stop; /* start..in and out..stop of this row are outside the image */
         if (h >= 0 && h < H) {
-            in = NG_MIN(NG_MAX(-left * C, start), stop);
-            out = NG_MAX(NG_MIN((W - left) * C, stop), in);
+            in = NG_MIN(NG_MAX(-c->left * C, start), stop);
+            out = NG_MAX(NG_MIN((W - c->left) * C, stop), in);
         }
-        if (start < in)
-            memset(to, 0, (in - start) * sizeof(T));
-        if (in < out)
-            memcpy(to + in - start, p->x + ((n * H + h) * W + left) * C + in, (out - in) * sizeof(T));
-        if (out < stop)
-            memset(to + out - start, 0, (stop - out) * sizeof(T));
+        for (ptrdiff_t j = start; j < in; j++)
+            to[j - start] = 0;
+        NG(copy_run)(to + in - start, p->x + ((c->n * H + h) * W + c->left) * C + in, out - in);
+        for (ptrdiff_t j = out; j < stop; j++)
+            to[j - start] = 0;
         to += stop - start;
         j0 += stop - start;
     }
 }
 
-/* The transpose: add row m of a matrix of patches to the image it came from; what lies outside is dropped. */
-static void NG(add_patch)(const NG(patches) *p, ptrdiff_t m, const T *from, T *x)
+/* The transpose: add the row of a matrix of patches whose window is at c to the image it came from; what lies outside is dropped. */
+static void NG(add_patch)(const NG(patches) *p, const NG(corner) *c, const T *from, T *x)
 {
     const ptrdiff_t C = p->channels, H = p->size[0], W = p->size[1], run = p->kernel[1] * C;
-    ptrdiff_t n, top, left;
-    NG(corner)(p, m, &n, &top, &left);
-    const ptrdiff_t in = NG_MAX(-left * C, 0), out = NG_MIN((W - left) * C, run);
-    for (ptrdiff_t i = NG_MAX(-top, 0); i < NG_MIN(p->kernel[0], H - top); i++) {
-        T *row = x + ((n * H + top + i) * W + left) * C;
+    const ptrdiff_t in = NG_MAX(-c->left * C, 0), out = NG_MIN((W - c->left) * C, run);
+    for (ptrdiff_t i = NG_MAX(-c->top, 0); i < NG_MIN(p->kernel[0], H - c->top); i++) {
+        T *row = x + ((c->n * H + c->top + i) * W + c->left) * C;
         for (ptrdiff_t j = in; j < out; j++)
             row[j] += from[i * run + j];
     }
@@ -76,8 +101,9 @@ static void NG(add_patch)(const NG(patches) *p, ptrdiff_t m, const T *from, T *x
 /* Rows of P, for A = P. */
 static void NG(pack_patches)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
 {
-    for (ptrdiff_t r = 0; r < m; r++)
-        NG(patch)(left->source, m0 + r, k0, k0 + k, panel + r * KC);
+    NG(corner) corner = NG(corner_of)(left->source, m0);
+    for (ptrdiff_t r = 0; r < m; r++, NG(move_on)(left->source, &corner))
+        NG(patch)(left->source, &corner, k0, k0 + k, panel + r * KC);
     for (ptrdiff_t r = m; r % MR; r++)
         memset(panel + r * KC, 0, k * sizeof(T));
 }
@@ -86,8 +112,9 @@ static void NG(pack_patches)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdi
 static void NG(pack_patches_transposed)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
 {
     T entries[MC] = {0};
-    for (ptrdiff_t p = 0; p < k; p++) {
-        NG(patch)(left->source, k0 + p, m0, m0 + m, entries);
+    NG(corner) corner = NG(corner_of)(left->source, k0);
+    for (ptrdiff_t p = 0; p < k; p++, NG(move_on)(left->source, &corner)) {
+        NG(patch)(left->source, &corner, m0, m0 + m, entries);
         for (ptrdiff_t r = 0; r < m; r += MR)
             memcpy(panel + r * KC + p * MR, entries + r, MR * sizeof(T));
     }
@@ -169,8 +196,9 @@ static int NG(conv2d_input_gradient_thin)(const ng_call *call, ng_share share)
         const NG(right) right = {w->data, 1, O, NG_MAX(O, 1), 1, 0, 0};
         const NG(target) target = {columns, 1, 1, {N, 0, 0}};
         status = NG(gemm)(&left, &right, &target, NULL, O, 0, rows, 0, N);
-        for (ptrdiff_t r = 0; r < rows && !status; r++)
-            NG(add_patch)(&patches, m + r, columns + r * N, dx->data);
+        NG(corner) corner = NG(corner_of)(&patches, m);
+        for (ptrdiff_t r = 0; r < rows && !status; r++, NG(move_on)(&patches, &corner))
+            NG(add_patch)(&patches, &corner, columns + r * N, dx->data);
     }
     return status;
 }

@@ -25,14 +25,15 @@ typedef struct {
     ptrdiff_t size[2], channels;
 } NG(image);
 
-/* Pixels top + i step, left + j step of image n, for i, j < points: their addresses, or the zeros'. */
-static void NG(look_up)(const NG(image) *x, ptrdiff_t n, ptrdiff_t top, ptrdiff_t left, const ptrdiff_t *step, int points, const T **at)
+/* What tile t looks at: pixels (top + i) step + origin of its image, for i, j < points: their addresses, or the zeros'. */
+static void NG(look_up)(const NG(image) *x, const ng_place *place, const ng_axis *axis, int points, const T **at)
 {
+    const ptrdiff_t top = place->top * axis[0].in_step + axis[0].origin, left = place->left * axis[1].in_step + axis[1].origin;
     for (int i = 0; i < points; i++)
         for (int j = 0; j < points; j++) {
-            const ptrdiff_t h = top + i * step[0], w = left + j * step[1];
+            const ptrdiff_t h = top + i * axis[0].in_step, w = left + j * axis[1].in_step;
             const int inside = h >= 0 && h < x->size[0] && w >= 0 && w < x->size[1];
-            at[i * points + j] = inside ? x->data + ((n * x->size[0] + h) * x->size[1] + w) * x->channels : x->zeros;
+            at[i * points + j] = inside ? x->data + ((place->image * x->size[0] + h) * x->size[1] + w) * x->channels : x->zeros;
         }
 }
 
@@ -40,20 +41,20 @@ static void NG(look_up)(const NG(image) *x, ptrdiff_t n, ptrdiff_t top, ptrdiff_
 NG_INLINE void NG(input_tiles)(const int R, const NG(image) *x, const ng_tiling *tiling, const ng_phase_pair *phases, int of, ptrdiff_t t0,
                                ptrdiff_t count, ptrdiff_t c0, ptrdiff_t c1, T *to, ptrdiff_t f_step, ptrdiff_t t_step, ptrdiff_t e_step)
 {
-    const ptrdiff_t step[2] = {phases->axis[0].in_step, phases->axis[1].in_step}, ahead = TILE * step[1] * x->channels; /* the next tile */
-    for (ptrdiff_t t = 0; t < count; t++)
+    const T *at[2][NG_PHASES][POINTS * POINTS]; /* of this tile and of the next */
+    for (ptrdiff_t t = count ? -1 : 0; t < count; t++) {
+        const ng_place here = ng_place_of(tiling, t0 + NG_MAX(t, 0)), next = ng_place_of(tiling, t0 + NG_MIN(t + 1, count - 1));
         for (int e = 0; e < of; e++) {
-            const ng_place place = ng_place_of(tiling, t0 + t);
-            const ng_axis *axis = phases[e].axis;
-            const T *at[POINTS * POINTS];
+            const T **this_at = at[t & 1][e], **next_at = at[~t & 1][e];
             T *row = to + t * t_step + e * e_step - c0;
-            NG(look_up)(x, place.image, place.top * step[0] + axis[0].origin, place.left * step[1] + axis[1].origin, step, TILE + R - 1, at);
-            ptrdiff_t c = c0;
-            for (; c + V <= c1; c += V)
-                NG(input_tile)(R, place.is_short, at, c, ahead, V, row + c, f_step);
-            if (c < c1)
-                NG(input_tile)(R, place.is_short, at, c, ahead, c1 - c, row + c, f_step);
+            NG(look_up)(x, &next, phases[e].axis, TILE + R - 1, next_at);
+            for (ptrdiff_t c = c0; c < c1 && t >= 0; c += V)
+                if (c + V <= c1)
+                    NG(input_tile)(R, here.is_short, this_at, next_at, c, V, row + c, f_step);
+                else
+                    NG(input_tile)(R, here.is_short, this_at, next_at, c, c1 - c, row + c, f_step);
         }
+    }
 }
 
 /* The taps that rows k0..k0+k of U (k counts phases and channels) and one panel of columns are made of: to[tap][q][NR].
@@ -189,17 +190,18 @@ static int NG(fast_conv2d_input_gradient)(const ng_call *call, ng_share share)
 NG_INLINE void NG(gradient_tiles)(const int R, const NG(image) *dy, const ng_tiling *tiling, ptrdiff_t t0, ptrdiff_t count, ptrdiff_t n0,
                                   ptrdiff_t n1, T *to, ptrdiff_t f_step)
 {
-    const ptrdiff_t step[2] = {1, 1}, ahead = TILE * dy->channels;
-    for (ptrdiff_t t = 0; t < count; t++, to += NR) {
-        const ng_place place = ng_place_of(tiling, t0 + t);
-        const T *at[TILE * TILE];
-        NG(look_up)(dy, place.image, place.top, place.left, step, TILE, at);
-        for (ptrdiff_t c = n0; c < n1; c += V) {
-            T *panel = to + (c - n0) / NR * BLOCK * NR + (c - n0) % NR;
+    const ng_axis axis[2] = {{.in_step = 1}, {.in_step = 1}};
+    const T *at[2][TILE * TILE];
+    for (ptrdiff_t t = count ? -1 : 0; t < count; t++) {
+        const ng_place here = ng_place_of(tiling, t0 + NG_MAX(t, 0)), next = ng_place_of(tiling, t0 + NG_MIN(t + 1, count - 1));
+        const T **this_at = at[t & 1], **next_at = at[~t & 1];
+        NG(look_up)(dy, &next, axis, TILE, next_at);
+        for (ptrdiff_t c = n0; c < n1 && t >= 0; c += V) {
+            T *panel = to + ((c - n0) / NR * BLOCK + t) * NR + (c - n0) % NR;
             if (n1 - c >= V)
-                NG(gradient_tile)(R, place.is_short, at, c, ahead, V, panel, f_step);
+                NG(gradient_tile)(R, here.is_short, this_at, next_at, c, V, panel, f_step);
             else
-                NG(gradient_tile)(R, place.is_short, at, c, ahead, n1 - c, panel, f_step);
+                NG(gradient_tile)(R, here.is_short, this_at, next_at, c, n1 - c, panel, f_step);
         }
     }
 }

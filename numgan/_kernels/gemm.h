@@ -154,8 +154,11 @@ static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t
             ptrdiff_t run = NG_MIN(k - p, b->group - (k0 + p) % b->group); /* rows up to the end of this group */
             const T *from = NG(right_row)(b, k0 + p) + n0 * b->n_stride;
             if (b->n_stride == 1 && width == NR)
-                for (ptrdiff_t q = 0; q < run; q++)
+                for (ptrdiff_t q = 0; q < run; q++) {
+                    NG_PREFETCH(from + (q + 12) * b->k_stride);
+                    NG_PREFETCH(from + (q + 12) * b->k_stride + V);
                     memcpy(panel + q * NR, from + q * b->k_stride, NR * sizeof(T));
+                }
             else
                 for (ptrdiff_t q = 0; q < run; q++)
                     for (ptrdiff_t j = 0; j < NR; j++)
@@ -231,9 +234,12 @@ static void NG(pack_matrix)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdif
                 for (ptrdiff_t r = 0; r < MR; r++)
                     panel[p * MR + r] = r < rows ? from[r * m_stride + p * k_stride] : 0;
         else
-            for (ptrdiff_t r = 0; r < MR; r++)
+            for (ptrdiff_t r = 0; r < MR; r++) {
+                for (ptrdiff_t p = 0; p < k; p += V)
+                    NG_PREFETCH(from + (r + MR) * m_stride + p * k_stride); /* the next sliver */
                 for (ptrdiff_t p = 0; p < k; p++)
                     panel[r * KC + p] = r < rows ? from[r * m_stride + p * k_stride] : 0;
+            }
     }
 }
 

@@ -1,8 +1,8 @@
 /* Blocks of memory for outputs. A block that is given back is kept for the next request of its size.
  *
- * A fresh large block costs a page fault every 4 KB when it is first written, a tenth of a small network's step. So blocks go on
- * a list when their last owner lets go, and are handed out again, at most KEEP bytes of them, the oldest freed first. Callers
- * hold Python's lock.
+ * A fresh large block costs a page fault every 4 KB when it is first written, a tenth of a training step. So blocks go on a list
+ * when their last owner lets go, and are handed out again. Before a new one is made the oldest kept ones are freed, until those in
+ * use and those kept are no more than a quarter above the most that ever were in use at once. Callers hold Python's lock.
  */
 #include "kernels.h"
 
@@ -10,15 +10,15 @@
 #include <sys/mman.h>
 #endif
 
-enum { PLACES = 64 };
-static const size_t KEEP = (size_t)128 << 20, LARGE = (size_t)2 << 20;
+enum { PLACES = 256 };
+static const size_t SPARE = (size_t)32 << 20, LARGE = (size_t)2 << 20;
 
 static struct {
     void *memory;
     size_t bytes;
 } kept[PLACES]; /* the oldest first */
 static int places;
-static size_t total;
+static size_t spare, in_use, most_in_use; /* bytes kept; handed out, now and at most */
 
 void *ng_pages(size_t bytes)
 {
@@ -39,7 +39,7 @@ void *ng_pages(size_t bytes)
 static void *take(int place)
 {
     void *memory = kept[place].memory;
-    total -= kept[place].bytes;
+    spare -= kept[place].bytes;
     places--;
     memmove(kept + place, kept + place + 1, (places - place) * sizeof(kept[0]));
     return memory;
@@ -56,25 +56,32 @@ static size_t rounded(size_t bytes)
 
 void *ng_block(size_t bytes)
 {
+    void *memory = NULL;
     if (bytes > PTRDIFF_MAX)
         return NULL;
     bytes = rounded(NG_MAX(bytes, 1));
-    for (int place = places - 1; place >= 0; place--) /* the last one given back may still be in the cache */
+    for (int place = places - 1; place >= 0 && !memory; place--) /* the last one given back may still be in the cache */
         if (kept[place].bytes == bytes)
-            return take(place);
-    return ng_pages(bytes);
+            memory = take(place);
+    if (!memory) {
+        while (places && in_use + bytes + spare > most_in_use + most_in_use / 4 + SPARE)
+            free(take(0));
+        memory = ng_pages(bytes);
+    }
+    if (memory) {
+        in_use += bytes;
+        most_in_use = NG_MAX(most_in_use, in_use);
+    }
+    return memory;
 }
 
 void ng_release(void *memory, size_t bytes)
 {
     bytes = rounded(NG_MAX(bytes, 1));
-    if (bytes > KEEP) {
-        free(memory);
-        return;
-    }
-    while (places && (places == PLACES || total + bytes > KEEP))
+    in_use -= bytes;
+    if (places == PLACES)
         free(take(0));
     kept[places].memory = memory;
     kept[places++].bytes = bytes;
-    total += bytes;
+    spare += bytes;
 }

@@ -65,16 +65,18 @@ NG_INLINE void NG(put)(T *to, NG(vector) v, ptrdiff_t count)
     memcpy(to, &v, (count >= V ? V : count) * sizeof(T));
 }
 
-/* The first pass of a transform, down the columns: half[i][j] = sum over the `terms` rows r of table[i][r] at[r][j]. */
+/* The first pass of a transform, down the columns: half[i][j] = sum over the `terms` rows r of table[i][r] at[r][j]. Meanwhile what the next
+ * tile will look at (`next`, or NULL) is fetched. */
 NG_INLINE void NG(down)(const int rows, const int terms, const int columns, const T *table, const int i_step, const int j_step,
-                        const T *const *at, const ptrdiff_t c, const ptrdiff_t ahead, const ptrdiff_t count, NG(vector) *half)
+                        const T *const *at, const T *const *next, const ptrdiff_t c, const ptrdiff_t count, NG(vector) *half)
 {
     NG(vector) line[POINTS] = {{0}};
     NG_UNROLL
     for (int j = 0; j < columns; j++) {
         NG_UNROLL
         for (int r = 0; r < terms; r++) {
-            NG_PREFETCH(at[r * columns + j] + c + ahead);
+            if (next)
+                NG_PREFETCH(next[r * columns + j] + c);
             line[r] = NG(get)(at[r * columns + j] + c, count);
         }
         NG(apply)(rows, terms, table, i_step, j_step, line, half + j, columns);
@@ -96,25 +98,25 @@ NG_INLINE void NG(along)(const int n, const int terms, const T *table, const int
 }
 
 /* V = B' x B of a tile, for `count` channels from c on: x at at[i n + j] + c. */
-NG_INLINE void NG(input_tile)(const int R, const int *is_short, const T *const *at, ptrdiff_t c, ptrdiff_t ahead, const ptrdiff_t count, T *to,
-                              ptrdiff_t f_step)
+NG_INLINE void NG(input_tile)(const int R, const int *is_short, const T *const *at, const T *const *next, ptrdiff_t c, const ptrdiff_t count,
+                              T *to, ptrdiff_t f_step)
 {
     const int n = TILE + R - 1;
     const T *full = NG(input_table)[R - 2][0][0], *less = NG(input_table)[R - 2][1][0];
     NG(vector) half[POINTS * POINTS];
-    is_short[0] ? NG(down)(n, n, n, less, POINTS, 1, at, c, ahead, count, half) : NG(down)(n, n, n, full, POINTS, 1, at, c, ahead, count, half);
+    is_short[0] ? NG(down)(n, n, n, less, POINTS, 1, at, next, c, count, half) : NG(down)(n, n, n, full, POINTS, 1, at, next, c, count, half);
     is_short[1] ? NG(along)(n, n, less, POINTS, 1, half, to, f_step, count) : NG(along)(n, n, full, POINTS, 1, half, to, f_step, count);
 }
 
 /* Z = A dy A' of a tile, for `count` channels from c on: dy at at[4 i + j] + c. The panel it goes to is whole. */
-NG_INLINE void NG(gradient_tile)(const int R, const int *is_short, const T *const *at, ptrdiff_t c, ptrdiff_t ahead, const ptrdiff_t count, T *to,
-                                 ptrdiff_t f_step)
+NG_INLINE void NG(gradient_tile)(const int R, const int *is_short, const T *const *at, const T *const *next, ptrdiff_t c, const ptrdiff_t count,
+                                 T *to, ptrdiff_t f_step)
 {
     const int n = TILE + R - 1;
     const T *full = NG(output_table)[R - 2][0][0], *less = NG(output_table)[R - 2][1][0];
     NG(vector) half[POINTS * TILE];
-    is_short[0] ? NG(down)(n, TILE, TILE, less, 1, POINTS, at, c, ahead, count, half)
-                : NG(down)(n, TILE, TILE, full, 1, POINTS, at, c, ahead, count, half);
+    is_short[0] ? NG(down)(n, TILE, TILE, less, 1, POINTS, at, next, c, count, half)
+                : NG(down)(n, TILE, TILE, full, 1, POINTS, at, next, c, count, half);
     is_short[1] ? NG(along)(n, TILE, less, 1, POINTS, half, to, f_step, V) : NG(along)(n, TILE, full, 1, POINTS, half, to, f_step, V);
 }
 
@@ -125,7 +127,7 @@ NG_INLINE void NG(weight_tile)(const int R, const T *from, ptrdiff_t t_step, T *
     NG(vector) half[POINTS * 3];
     for (int t = 0; t < R * R; t++)
         at[t] = from + t * t_step;
-    NG(down)(TILE + R - 1, R, R, NG(weight_table)[R - 2][0], 3, 1, at, 0, 0, V, half);
+    NG(down)(TILE + R - 1, R, R, NG(weight_table)[R - 2][0], 3, 1, at, NULL, 0, V, half);
     NG(along)(TILE + R - 1, R, NG(weight_table)[R - 2][0], 3, 1, half, to, f_step, V);
 }
 
@@ -138,7 +140,7 @@ NG_INLINE void NG(output_tile)(const int R, const int *is_short, const T *from, 
     NG(vector) half[TILE * POINTS], line[TILE];
     for (int f = 0; f < n * n; f++) /* what a short tile leaves out meets zeros of its table */
         at[f] = from + f * f_step;
-    is_short[0] ? NG(down)(TILE, n, n, less, POINTS, 1, at, 0, 0, V, half) : NG(down)(TILE, n, n, full, POINTS, 1, at, 0, 0, V, half);
+    is_short[0] ? NG(down)(TILE, n, n, less, POINTS, 1, at, NULL, 0, V, half) : NG(down)(TILE, n, n, full, POINTS, 1, at, NULL, 0, V, half);
     for (int i = 0; i < rows; i++, to += i_step) {
         is_short[1] ? NG(apply)(TILE, n, less, POINTS, 1, half + i * n, line, 1) : NG(apply)(TILE, n, full, POINTS, 1, half + i * n, line, 1);
         NG_UNROLL
@@ -155,7 +157,7 @@ NG_INLINE void NG(tap_rows)(const int R, const T *from, ptrdiff_t f_step, NG(vec
     const T *at[POINTS * POINTS];
     for (int f = 0; f < n * n; f++)
         at[f] = from + f * f_step;
-    NG(down)(R, n, n, NG(weight_table)[R - 2][0], 1, 3, at, 0, 0, V, half);
+    NG(down)(R, n, n, NG(weight_table)[R - 2][0], 1, 3, at, NULL, 0, V, half);
 }
 
 NG_INLINE void NG(tap_row)(const int R, const NG(vector) *half, int i, NG(vector) *line)

@@ -148,13 +148,58 @@ def error(got, limit, kernel, arrays, rest, bias):
     return np.max(abs(difference) / np.maximum(scale, 1e-30)) / ROUNDING[got.dtype.name]
 
 
+def roundings(got, expected, scale):
+    """The largest error, in roundings of the terms' size."""
+    return np.max(abs(got - expected) / np.maximum(scale, 1e-30), initial=0) / ROUNDING[got.dtype.name]
+
+
+def one_pass(rng, dtype, compiled, reference):
+    """(kernel, error, limit) of the kernels of one pass over memory; the limits are those of tests/test_pointwise.py."""
+    rows, columns = size(rng, 1549) + int(rng.integers(0, 3)), size(rng, 389) - int(rng.random() < 0.1)
+    dy, x = (scattered(rng, normal(rng, rows, columns).astype(dtype)) for _ in range(2))
+    mean, factor, bias, centre, slope = (normal(rng, columns).astype(dtype) for _ in range(5))
+    about = abs(x) + abs(mean)
+
+    def both(name, *arrays):
+        return getattr(compiled, name)(*arrays), getattr(reference, name)(*(a.astype(np.longdouble) for a in arrays))
+
+    yield "normalize", roundings(*both("normalize", x, mean, factor, bias), about * abs(factor) + abs(bias)), 4
+    got, expected = both("normalize_gradient", dy, x, mean, factor, centre, slope)
+    yield "normalize_gradient", roundings(got, expected, (abs(dy) + abs(centre) + about * abs(slope)) * abs(factor)), 4
+    yield "column_sum", roundings(*both("column_sum", x), abs(x).sum(axis=0)), 8
+    sums = zip(*both("channel_products", dy, x, mean), (abs(dy).sum(axis=0), (abs(dy) * about).sum(axis=0)))
+    yield "channel_products", max(roundings(*sum) for sum in sums), 8
+    moments = zip(*both("channel_moments", x), (abs(x).mean(axis=0), np.square(x).mean(axis=0)))
+    yield "channel_moments", max(roundings(*moment) for moment in moments), 8
+
+    below = dtype(rng.choice([0, 0.01, 0.2]))
+    got, expected = compiled.leaky_relu(x, below), reference.leaky_relu(x, below)
+    yield "leaky_relu", float(not np.array_equal(got, expected)), 0
+    yield "leaky_relu_gradient", float(not np.array_equal(compiled.leaky_relu_gradient(dy, got, below),
+                                                          reference.leaky_relu_gradient(dy, got, below))), 0
+    p, g, m = (normal(rng, rows * 7 + columns).astype(dtype) for _ in range(3))
+    v, decay = positive(rng, p.size).astype(dtype) + dtype(0.1), rng.choice([0.0, 0.3])
+    terms = 1.3 * abs(p) + abs(m) + abs(g) + (abs(g) + 0.3 * abs(p)) ** 2 + v
+    for name, arrays, scalars in [("adam", (p, g, m, v), (2e-3, 0.5, 0.999, 1e-8, 3)), ("rmsprop", (p, g, v), (1e-3, 0.99, 1e-8)),
+                                  ("sgd", (p, g, m), (0.1, 0.9, True)), ("moving_average", (p, g), (0.999,))]:
+        around = {} if name == "moving_average" else {"weight_decay": decay}
+        mine, theirs = [a.copy() for a in arrays], [a.astype(np.float64) for a in arrays]
+        getattr(compiled, name)(*mine, *scalars, **around)
+        getattr(reference, name)(*theirs, *scalars, **around)
+        yield name, max(roundings(a, b, terms) for a, b in zip(mine, theirs)), 4
+
+
 def of_shape(number, seed, compiled, reference):
     """(kernel, dtype, error, limit) of everything that is called for shape `number`."""
     rng = np.random.default_rng([seed, number])
-    family = rng.choice(["product", "direct", "fast", "pool"], p=[0.3, 0.35, 0.25, 0.1])
+    family = rng.choice(["product", "direct", "fast", "pool", "pass"], p=[0.25, 0.3, 0.25, 0.1, 0.1])
     dtype = np.float32 if family == "fast" or rng.random() < 0.75 else np.float64
     compiled.set_num_threads(int(rng.choice([1, 1, 2, 3])))
     compiled.fast_convolutions = family == "fast"
+    if family == "pass":
+        for name, value, limit in one_pass(rng, dtype, compiled, reference):
+            yield name, dtype, value, limit
+        return
     if family == "pool":
         x, kernel, stride, padding = pools(rng, dtype)
         got, expected = (backend.max_pool2d(x, kernel, stride, padding) for backend in (compiled, reference))

@@ -5,9 +5,9 @@
 
 Direct kernels: |C - C64| <= k u (|A| |B|) for each element, u = 2^-24 in float32 and 2^-52 in float64 (whose oracle rounds as often), k = 8
 over numbers of either sign and 32 over positive ones (tests/test_kernels.py says why). Fast convolutions: the root mean square error is at
-most 1e-5 of that of the result. Pooling and products of small integers: exact. Sizes are prime and unequal, kernels not square, strides above
-kernels, batches 1 or empty, any strides in memory; small work is given to threads, too. Prints the worst error of each kernel and the number
-of its shape; exit status 1 if one is above its limit.
+most 1e-5 of that of the result, 2e-5 for shapes too small to be given to them. Kernels of one pass: a few roundings. Pooling and products
+of small integers: exact. Sizes are prime and unequal, kernels not square, strides above kernels, batches 1 or empty, any strides in memory;
+small work is given to threads, too. Prints the worst error of each kernel and the number of its shape; exit status 1 if one is above its limit.
 """
 
 import argparse
@@ -81,13 +81,15 @@ def product_shape(rng):
 
 def window_shape(rng, fast):
     """N, H, W, C, O, kernel, stride, padding that fit each other."""
-    limit = most(rng)
+    limit, worth_it = most(rng), fast and rng.random() < 0.4
     while True:
         n, c, o = int(rng.choice([0, 1, 1, 2, 3, 5])), size(rng, 150), size(rng, 150)
         padding = tuple(int(p) for p in rng.integers(0, 5, 2))
         if fast:
             kernel, stride = FAST[rng.integers(len(FAST))]
             n = n if rng.random() < 0.1 else max(n, 1)
+            if worth_it:
+                n, c, o, limit = max(n, 1), max(c, 32), max(o, 33), 1e8
         else:
             kernel, stride = (tuple(int(k) for k in rng.integers(1, 7, 2)) for _ in range(2))
         h, w = (max(k - 2 * p, 0) + int(rng.integers(0, 24)) for k, p in zip(kernel, padding))
@@ -108,10 +110,11 @@ def products(rng, dtype):
     yield f"dense weight gradient, {name}", limit, "matmul", (a.T, dy), (), None
 
 
-def convolutions(rng, dtype, fast):
+def convolutions(rng, dtype, fast, as_it_is):
+    """as_it_is: compiled._tiles, the rule that chooses the fast kernels, which are forced to compute all that they can."""
     n, h, w, c, o, kernel, stride, padding = window_shape(rng, fast)
     y = [(i + 2 * p - k) // s + 1 for i, k, s, p in zip((h, w), kernel, stride, padding)]
-    draw, limit = (normal, "rms") if fast else [(normal, 8), (positive, 32), (integers, 0)][rng.choice(3, p=[0.7, 0.2, 0.1])]
+    draw, limit = (normal, 1e-5) if fast else [(normal, 8), (positive, 32), (integers, 0)][rng.choice(3, p=[0.7, 0.2, 0.1])]
     x, weights, dy = (draw(rng, *shape).astype(dtype) for shape in ((n, h, w, c), (*kernel, c, o), (n, *y, o)))
     if fast and rng.random() < 0.3:
         x += dtype(3)                                         # activations with a mean: sums grow, differences cancel
@@ -121,7 +124,9 @@ def convolutions(rng, dtype, fast):
         x, weights, dy = (scattered(rng, array) for array in (x, weights, dy))
     with_bias = draw is not integers and rng.random() < 0.5
     b, d = (draw(rng, length).astype(dtype) if with_bias else None for length in (o, c))
-    kind = "fast" if fast else {normal: "either sign", positive: "positive", integers: "integers"}[draw]
+    chosen = fast and as_it_is(dtype, kernel, stride, c, o, n, y)
+    limit = limit if chosen or not fast else 2 * limit
+    kind = ("fast" if chosen else "fast, if forced to") if fast else {normal: "either sign", positive: "positive", integers: "integers"}[draw]
     yield f"conv2d, {kind}", limit, "conv2d", (x, weights), (stride, padding), b
     yield f"input gradient, {kind}", limit, "conv2d_input_gradient", (dy, weights), (stride, padding, (h, w)), d
     yield f"weight gradient, {kind}", limit, "conv2d_weight_gradient", (x, dy), (kernel, stride, padding), None
@@ -142,19 +147,64 @@ def error(got, limit, kernel, arrays, rest, bias):
     difference = got - (kernel(*wide, *rest) + add)
     if got.size == 0:
         return 0.0
-    if limit == "rms":
+    if 0 < limit < 1:
         return np.sqrt(np.mean(difference**2) / max(np.mean(kernel(*(a**2 for a in wide), *rest) + add**2), 1e-30))
     scale = kernel(*(abs(a) for a in wide), *rest) + abs(add)
     return np.max(abs(difference) / np.maximum(scale, 1e-30)) / ROUNDING[got.dtype.name]
 
 
-def of_shape(number, seed, compiled, reference):
+def roundings(got, expected, scale):
+    """The largest error, in roundings of the terms' size."""
+    return np.max(abs(got - expected) / np.maximum(scale, 1e-30), initial=0) / ROUNDING[got.dtype.name]
+
+
+def one_pass(rng, dtype, compiled, reference):
+    """(kernel, error, limit) of the kernels of one pass over memory; the limits are those of tests/test_pointwise.py."""
+    rows, columns = size(rng, 1549) + int(rng.integers(0, 3)), size(rng, 389) - int(rng.random() < 0.1)
+    dy, x = (scattered(rng, normal(rng, rows, columns).astype(dtype)) for _ in range(2))
+    mean, factor, bias, centre, slope = (normal(rng, columns).astype(dtype) for _ in range(5))
+    about = abs(x) + abs(mean)
+
+    def both(name, *arrays):
+        return getattr(compiled, name)(*arrays), getattr(reference, name)(*(a.astype(np.longdouble) for a in arrays))
+
+    yield "normalize", roundings(*both("normalize", x, mean, factor, bias), about * abs(factor) + abs(bias)), 4
+    got, expected = both("normalize_gradient", dy, x, mean, factor, centre, slope)
+    yield "normalize_gradient", roundings(got, expected, (abs(dy) + abs(centre) + about * abs(slope)) * abs(factor)), 4
+    yield "column_sum", roundings(*both("column_sum", x), abs(x).sum(axis=0)), 8
+    sums = zip(*both("channel_products", dy, x, mean), (abs(dy).sum(axis=0), (abs(dy) * about).sum(axis=0)))
+    yield "channel_products", max(roundings(*sum) for sum in sums), 8
+    moments = zip(*both("channel_moments", x), (abs(x).mean(axis=0), np.square(x).mean(axis=0)))
+    yield from zip(("channel_moments, mean", "channel_moments, variance"), [roundings(*moment) for moment in moments], (8, 32))
+
+    below = dtype(rng.choice([0, 0.01, 0.2]))
+    got, expected = compiled.leaky_relu(x, below), reference.leaky_relu(x, below)
+    yield "leaky_relu", float(not np.array_equal(got, expected)), 0
+    yield "leaky_relu_gradient", float(not np.array_equal(compiled.leaky_relu_gradient(dy, got, below),
+                                                          reference.leaky_relu_gradient(dy, got, below))), 0
+    p, g, m = (normal(rng, rows * 7 + columns).astype(dtype) for _ in range(3))
+    v, decay = positive(rng, p.size).astype(dtype) + dtype(0.1), rng.choice([0.0, 0.3])
+    terms = 1.3 * abs(p) + abs(m) + abs(g) + (abs(g) + 0.3 * abs(p)) ** 2 + v
+    for name, arrays, scalars in [("adam", (p, g, m, v), (2e-3, 0.5, 0.999, 1e-8, 3)), ("rmsprop", (p, g, v), (1e-3, 0.99, 1e-8)),
+                                  ("sgd", (p, g, m), (0.1, 0.9, True)), ("moving_average", (p, g), (0.999,))]:
+        around = {} if name == "moving_average" else {"weight_decay": decay}
+        mine, theirs = [a.copy() for a in arrays], [a.astype(np.float64) for a in arrays]
+        getattr(compiled, name)(*mine, *scalars, **around)
+        getattr(reference, name)(*theirs, *scalars, **around)
+        yield name, max(roundings(a, b, terms) for a, b in zip(mine, theirs)), 4
+
+
+def of_shape(number, seed, compiled, reference, rule):
     """(kernel, dtype, error, limit) of everything that is called for shape `number`."""
     rng = np.random.default_rng([seed, number])
-    family = rng.choice(["product", "direct", "fast", "pool"], p=[0.3, 0.35, 0.25, 0.1])
+    family = rng.choice(["product", "direct", "fast", "pool", "pass"], p=[0.25, 0.3, 0.25, 0.1, 0.1])
     dtype = np.float32 if family == "fast" or rng.random() < 0.75 else np.float64
     compiled.set_num_threads(int(rng.choice([1, 1, 2, 3])))
     compiled.fast_convolutions = family == "fast"
+    if family == "pass":
+        for name, value, limit in one_pass(rng, dtype, compiled, reference):
+            yield name, dtype, value, limit
+        return
     if family == "pool":
         x, kernel, stride, padding = pools(rng, dtype)
         got, expected = (backend.max_pool2d(x, kernel, stride, padding) for backend in (compiled, reference))
@@ -164,10 +214,11 @@ def of_shape(number, seed, compiled, reference):
             dx, dx_expected = (backend.max_pool2d_gradient(dy, expected[1], x.shape[1:3]) for backend in (compiled, reference))
             yield "max_pool2d_gradient", dtype, float(not np.array_equal(dx, dx_expected)), 0
         return
-    for label, limit, name, arrays, rest, bias in products(rng, dtype) if family == "product" else convolutions(rng, dtype, family == "fast"):
+    for label, limit, name, arrays, rest, bias in products(rng, dtype) if family == "product" \
+            else convolutions(rng, dtype, family == "fast", rule):
         arguments = {} if bias is None else {"bias": bias}
         got = getattr(compiled, name)(*arrays, *rest, **arguments)
-        yield label, dtype, error(got, limit, getattr(reference, name), arrays, rest, bias), 1e-5 if limit == "rms" else limit
+        yield label, dtype, error(got, limit, getattr(reference, name), arrays, rest, bias), limit
 
 
 def whatever_fits(dtype, kernel, stride, channels, features, images, size):
@@ -191,9 +242,10 @@ def main():
         again = [sys.executable, __file__, "--shapes", str(args.shapes), "--seed", str(args.seed)]
         return max([subprocess.run([*again, "--isa", isa]).returncode for isa in compiled._core.isas()])
 
-    compiled._SMALL, compiled._tiles, start, worst = 0, whatever_fits, time.perf_counter(), {}
+    rule, compiled._SMALL, compiled._tiles = compiled._tiles, 0, whatever_fits
+    start, worst = time.perf_counter(), {}
     for number in range(args.shapes) if args.only is None else [args.only]:
-        for label, dtype, value, limit in of_shape(number, args.seed, compiled, reference):
+        for label, dtype, value, limit in of_shape(number, args.seed, compiled, reference, rule):
             key = label, dtype.__name__
             before = worst.get(key, (-1.0, 0, 0, 0))
             found = (math.inf if math.isnan(value) else value), number, limit

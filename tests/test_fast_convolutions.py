@@ -2,7 +2,6 @@
 
 import re
 from fractions import Fraction
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -60,56 +59,67 @@ def times(a, b):
     return [[sum(x * y for x, y in zip(row, column, strict=True)) for column in zip(*b, strict=True)] for row in a]
 
 
-def derived(taps):
-    """B', G and A' for this number of taps."""
-    points = POINTS[taps]
-    n = M + taps - 1
+def derived(taps, short):
+    """B', G and A'; a short tile has an output less and leaves out the last finite point, whose rows or columns are 0. G is the full tile's."""
+    points, n, used = POINTS[taps], M + taps - 1, POINTS[taps][:-1] if short else POINTS[taps]
     divisors = [np.prod([p - q for q in points if q != p], initial=Fraction(1)) for p in points] + [Fraction(1)]
-    b = [[d * x for x in row] for d, row in zip(divisors, transposed(inverse(vandermonde(points, n))), strict=True)]
     g = [[x / d for x in row] for d, row in zip(divisors, vandermonde(points, taps), strict=True)]
-    return b, g, transposed(vandermonde(points, M))
+    b, a = transposed(inverse(vandermonde(used, n - short))), vandermonde(used, M - short)
+    if short:
+        b, a = [*b[:-1], [Fraction(0)] * (n - 1), b[-1]], [*a[:-1], [Fraction(0)] * (M - 1), a[-1]]
+    return [[d * x for x in row] for d, row in zip(divisors, b, strict=True)], g, transposed(a)
 
 
-def in_header(name, taps, columns):
-    """The table as the C source has it, zeros written out."""
-    for header in sorted((Path(__file__).parents[1] / "numgan" / "_kernels").glob("*.h")):
-        found = re.search(rf"NG\({name}_table\)\[2\].*?= {{.*?\n(.*?)\n}};", header.read_text(), re.S)
-        if found:
-            rows = re.findall(r"{([^{}]*)}", found[1].splitlines()[taps - 2])
-            rows = [[Fraction(a) / Fraction(b or 1) for a, b in re.findall(r"(-?[\d.]+)(?: / (\d+))?", row)] for row in rows]
-            return [row + [Fraction(0)] * (columns - len(row)) for row in rows]
-    raise AssertionError(f"no table NG({name}_table) in the headers")
+def in_header(name):
+    """The table as the C source has it, nested lists of fractions."""
+    text = "".join(header.read_text() for header in sorted((Path(__file__).parents[1] / "numgan" / "_kernels").glob("*.h")))
+    text = re.sub(r"/\*.*?\*/", "", re.search(rf"NG\({name}_table\)[^=]*= ({{.*?}});", text, re.S)[1])
+    text = re.sub(r"(-?[\d.]+)(?: / (\d+))?", lambda number: f"F('{number[1]}') / {number[2] or 1}", text)
+    return eval(text.translate(str.maketrans("{}", "[]")), {"F": Fraction})
 
 
-@pytest.mark.parametrize("taps", [2, 3])
-def test_tables_are_toom_and_cook(taps):
-    b, g, a = derived(taps)
+def padded(rows, height, width):
+    """C's zeros, written out."""
+    rows = [row + [Fraction(0)] * (width - len(row)) for row in rows]
+    return rows + [[Fraction(0)] * width] * (height - len(rows))
+
+
+def tables(taps, short):
+    """B', G and A' in the header."""
     n = M + taps - 1
-    assert in_header("input", taps, n) == b
-    assert [row[:taps] for row in in_header("weight", taps, 3)] == g
-    assert in_header("output", taps, n) == a
+    b, g, a = in_header("input")[taps - 2][short], in_header("weight")[taps - 2], in_header("output")[taps - 2][short]
+    return padded(b, n, n - short), padded(g, n, taps), padded(a, M - short, n)
 
 
+@pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize("taps", [2, 3])
-def test_tables_filter_exactly(taps):
-    """In one dimension and in two, with the gradients, which are the transposes."""
-    rng, n = np.random.default_rng(taps), M + taps - 1
-    b, g, a = in_header("input", taps, n), [row[:taps] for row in in_header("weight", taps, 3)], in_header("output", taps, n)
-    at, bt, gt = transposed(a), transposed(b), transposed(g)
-    x, w, dy = ([[Fraction(int(v), 7) for v in row] for row in rng.integers(-99, 99, (k, k))] for k in (n, taps, M))
-    V, U, Z = times(times(b, x), bt), times(times(g, w), gt), times(times(at, dy), a)
+def test_tables_are_toom_and_cook(taps, short):
+    assert tables(taps, short) == derived(taps, short)
+
+
+@pytest.mark.parametrize("short", [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize("taps", [2, 3])
+def test_tables_filter_exactly(taps, short):
+    """Tiles full and short along each axis, with the gradients, which are the transposes."""
+    rng = np.random.default_rng(taps)
+    (b, g, a), (c, _, d) = (tables(taps, s) for s in short)
+    height, width = (M - s for s in short)
+    sizes = (height + taps - 1, width + taps - 1), (taps, taps), (height, width)
+    x, w, dy = ([[Fraction(int(v), 7) for v in row] for row in rng.integers(-99, 99, size)] for size in sizes)
+    V, U = times(times(b, x), transposed(c)), times(times(g, w), transposed(g))
+    Z = times(times(transposed(a), dy), d)
 
     def each(p, q):
         return [[i * j for i, j in zip(*rows, strict=True)] for rows in zip(p, q, strict=True)]
 
-    y, dw = times(times(a, each(V, U)), at), times(times(gt, each(V, Z)), g)
-    dx = times(times(bt, each(U, Z)), b)
-    for i, j in product(range(M), repeat=2):
-        assert y[i][j] == sum(w[p][q] * x[i + p][j + q] for p, q in product(range(taps), repeat=2))
-    for p, q in product(range(taps), repeat=2):
-        assert dw[p][q] == sum(dy[i][j] * x[i + p][j + q] for i, j in product(range(M), repeat=2))
-    for h, v in product(range(n), repeat=2):
-        assert dx[h][v] == sum(dy[h - p][v - q] * w[p][q] for p, q in product(range(taps), repeat=2) if 0 <= h - p < M and 0 <= v - q < M)
+    y, dw = times(times(a, each(V, U)), transposed(d)), times(times(transposed(g), each(V, Z)), g)
+    dx = times(times(transposed(b), each(U, Z)), c)
+    for i, j in np.ndindex(height, width):
+        assert y[i][j] == sum(w[p][q] * x[i + p][j + q] for p, q in np.ndindex(taps, taps))
+    for p, q in np.ndindex(taps, taps):
+        assert dw[p][q] == sum(dy[i][j] * x[i + p][j + q] for i, j in np.ndindex(height, width))
+    for h, v in np.ndindex(*sizes[0]):
+        assert dx[h][v] == sum(dy[h - p][v - q] * w[p][q] for p, q in np.ndindex(taps, taps) if 0 <= h - p < height and 0 <= v - q < width)
 
 
 # --- accuracy ----------------------------------------------------------------------------------------------------------

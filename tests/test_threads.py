@@ -224,6 +224,12 @@ def test_no_memory_for_packing_is_a_memory_error():
         print(message, compiled.conv2d(x, w, (2, 2), (1, 1))[0, 5, 5, 5])"""), "numgan: no memory for the blocks of a kernel 16384.0")
 
 
+def test_kernels_that_need_no_memory_do_not_miss_it():
+    """A thread whose first kernel has no channels asks for scratch of 0 bytes."""
+    finishes(python("import numpy as np, numgan._kernels as k; print(k.conv2d_input_gradient(np.ones((2, 3, 3, 2)), np.ones((3, 3, 0, 2)), "
+                    "size=(5, 5)).shape)"), "(2, 5, 5, 0)")
+
+
 # --- signals -----------------------------------------------------------------------------------------------------------
 
 # kernels of some seconds; an array of zeros costs no memory until it is written

@@ -51,9 +51,9 @@ static void make_key(void)
 
 void *ng_scratch(int slot, size_t bytes)
 {
-    if (bytes > own.bytes[slot]) {
+    if (bytes > own.bytes[slot] || !own.memory[slot]) {
         free(own.memory[slot]);
-        own.memory[slot] = ng_pages(bytes);
+        own.memory[slot] = ng_pages(NG_MAX(bytes, 1));
         own.bytes[slot] = own.memory[slot] ? bytes : 0;
 #if NG_POSIX
         pthread_once(&made, make_key);

@@ -142,14 +142,14 @@ def _tiles(dtype, kernel, stride, channels, features, images, size):
 
 
 def _tile_shares(tiles, features):
-    """(down, across): blocks of at most 98 tiles (fast.h), and as many shares for every thread.
+    """(down, across): blocks of at most 140 tiles (fast.h), and as many shares for every thread.
 
     Each share transforms its tiles and the weights of its features: the products are the same for any cut, so these decide.
     """
     def cost(cut):
         return cut[0] * cut[1] * (2 * -(-tiles // cut[0]) + -(-features // cut[1]))
 
-    blocks = range(-(-tiles // 98), -(-tiles // 98) + _threads)
+    blocks = range(-(-tiles // 140), -(-tiles // 140) + _threads)
     return min(((d, a) for d in blocks for a in range(1, _threads + 1) if d * a % _threads == 0), key=cost)
 
 

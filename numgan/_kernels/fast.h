@@ -14,7 +14,7 @@
  * hundredths of the product and leaves nothing that could become stale when the weights change.
  */
 
-#define BLOCK (98 / MR * MR) /* tiles of a block */
+#define BLOCK (140 / MR * MR) /* tiles of a block */
 #define PLANE (BLOCK + MR)   /* rows kept for a frequency: the last sliver may reach past the block */
 #define PIECE 128            /* of K for which U is made at a time */
 
@@ -155,7 +155,8 @@ NG_INLINE int NG(fast_groups)(const int R, const ng_call *call, int transposed, 
         more = 0;
         for (int g = 0; g < groups; g++) {
             const ng_tiling tiling = ng_tiling_of(y->size[0], phase[g].axis[0].pixels, phase[g].axis[1].pixels);
-            ng_split(tiling.edge[3], MR, share.row, share.rows, &t0, &t1);
+            t0 = ng_first_tile(&tiling, TILE + R - 1, share.row, share.rows);
+            t1 = ng_first_tile(&tiling, TILE + R - 1, share.row + 1, share.rows);
             if (t0 + block >= t1)
                 continue;
             more = 1;

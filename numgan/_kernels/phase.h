@@ -108,4 +108,20 @@ static inline void ng_tiles_of(const ng_tiling *t, int f, int points, ptrdiff_t 
     *end = NG_MIN(NG_MAX(to - t0, 0), count);
 }
 
+/* The first tile of part `part` of `parts` of equal work, where a tile's work is the number of frequencies it takes part in. */
+static inline ptrdiff_t ng_first_tile(const ng_tiling *t, int points, ptrdiff_t part, ptrdiff_t parts)
+{
+    const ptrdiff_t n = points, work[4] = {n * (n - 1), n * n, n * (n - 1), (n - 1) * (n - 1)};
+    ptrdiff_t size[4], left = 0;
+    for (int c = 0; c < 4; c++)
+        left += work[c] * (size[c] = t->edge[c] - (c ? t->edge[c - 1] : 0));
+    left = left * part / parts;
+    for (int c = 0; c < 4; c++) {
+        if (left < work[c] * size[c])
+            return t->edge[c] - size[c] + left / work[c];
+        left -= work[c] * size[c];
+    }
+    return t->edge[3];
+}
+
 #endif

@@ -142,7 +142,7 @@ static void work(job *j, int caller)
 
 #if NG_POSIX
 
-static const int64_t SPIN_NS = 100 * 1000; /* how long a helper looks out for the next call before it sleeps */
+static const int64_t SPIN_NS = 1000 * 1000; /* how long a helper looks out for the next call before it sleeps */
 
 static struct {
     pthread_mutex_t lock;

@@ -4,6 +4,7 @@
 #include "phase.h"
 
 #define T float
+#define NG_ORDER int32_t
 #include "gemm.h"
 #include "conv.h"
 #include "toomcook.h"
@@ -14,8 +15,10 @@
 #include "pointwise.h"
 #include "peak.h"
 #undef T
+#undef NG_ORDER
 
 #define T double
+#define NG_ORDER int64_t
 #include "gemm.h"
 #include "conv.h"
 #include "toomcook.h"
@@ -26,6 +29,7 @@
 #include "pointwise.h"
 #include "peak.h"
 #undef T
+#undef NG_ORDER
 
 #define FLOAT_ENTRY(name) NG_NAME(name, float),
 #define DOUBLE_ENTRY(name) NG_NAME(name, double),

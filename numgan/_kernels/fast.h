@@ -73,9 +73,7 @@ static void NG(weight_taps)(const int R, const ng_array *w, const ng_phase_pair 
                 const T *from = (const T *)w->data + ((v->tap + i * v->tap_step) * KW + h->tap + j * h->tap_step) * I * O;
                 T *tap = to + ((i * R + j) * PIECE + q) * NR;
                 if (transposed)
-                    for (ptrdiff_t n = 0; n < width; n++)
-                        for (ptrdiff_t r = 0; r < run; r++)
-                            tap[r * NR + n] = from[(n0 + n) * O + c + r];
+                    NG(turn)(from + n0 * O + c, O, run, width, tap);
                 else
                     for (ptrdiff_t r = 0; r < run; r++)
                         memcpy(tap + r * NR, from + (c + r) * O + n0, width * sizeof(T));

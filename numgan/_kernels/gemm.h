@@ -7,8 +7,8 @@
  *
  *            KC                    NC
  *          +----+----+         +--------+--
- *       MC | A  |    |      KC |   B    |            for each block of B: pack it once,
- *          +----+----+         +--------+--              for each block of A beside it: pack it, multiply,
+ *       MC | A  |    |      KC |   B    |            for each block of B:
+ *          +----+----+         +--------+--              for each block of A beside it: pack it, and B too the first time,
  *          |    |    |         |        |                    C block += A block . B block
  *
  * 2. Packing. Each block is first copied to a buffer in the very order in which it will be read. B becomes panels of NR
@@ -39,11 +39,12 @@
 #define V (NG_VECTOR_BYTES / (int)sizeof(T)) /* elements of a vector */
 #define MR NG_TILE_ROWS                      /* rows of a tile: as many as the registers hold */
 #define NR (2 * V)                           /* columns of a tile */
-#define KC (1536 / (int)sizeof(T))           /* a panel of B (KC x NR) stays in the first-level cache */
+#define KC (1664 / (int)sizeof(T))           /* a panel of B (KC x NR) stays in the first- or second-level cache */
 #define MC (144 / MR * MR)                   /* a block of A (MC x KC) stays in the second-level cache */
 #define NC (768 / NR * NR)                   /* a block of B (KC x NC) stays in the second or third */
 
 typedef T NG(vector) NG_VECTOR(NG_VECTOR_BYTES);
+typedef NG_ORDER NG(order) NG_VECTOR(NG_VECTOR_BYTES); /* which elements a shuffle takes */
 
 /* A of the product: pack(a, panel, m0, m, k0, k) writes rows m0..m0+m, columns k0..k0+k as slivers. */
 typedef struct NG(left) {
@@ -145,27 +146,79 @@ static const T *NG(right_row)(const NG(right) *b, ptrdiff_t k)
     return b->data + g / b->across * b->down_step + g % b->across * b->across_step + k % b->group * b->k_stride;
 }
 
-/* Columns n0..n0+n, rows k0..k0+k of B as panels (k, NR), one after the other. */
-static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t n0, ptrdiff_t n)
+/* A square of V x V numbers turned over, in log2(V) rounds: round `step` exchanges what differs in that bit of row and column. */
+NG_INLINE void NG(transpose)(NG(vector) *row)
 {
-    for (; n > 0; n -= NR, n0 += NR) {
-        ptrdiff_t width = NG_MIN(n, NR);
-        for (ptrdiff_t p = 0; p < k;) {
-            ptrdiff_t run = NG_MIN(k - p, b->group - (k0 + p) % b->group); /* rows up to the end of this group */
-            const T *from = NG(right_row)(b, k0 + p) + n0 * b->n_stride;
-            if (b->n_stride == 1 && width == NR)
-                for (ptrdiff_t q = 0; q < run; q++) {
-                    NG_PREFETCH(from + (q + 12) * b->k_stride);
-                    NG_PREFETCH(from + (q + 12) * b->k_stride + V);
-                    memcpy(panel + q * NR, from + q * b->k_stride, NR * sizeof(T));
-                }
-            else
-                for (ptrdiff_t q = 0; q < run; q++)
-                    for (ptrdiff_t j = 0; j < NR; j++)
-                        panel[q * NR + j] = j < width ? from[q * b->k_stride + j * b->n_stride] : 0;
-            panel += run * NR;
-            p += run;
+#ifdef NG_SHUFFLE
+    NG_UNROLL
+    for (int step = 1; step < V; step *= 2) {
+        NG(order) first, second;
+        for (int e = 0; e < V; e++) {
+            first[e] = e & step ? V + e - step : e;
+            second[e] = e & step ? V + e : e + step;
         }
+        NG_UNROLL
+        for (int i = 0; i < V; i++)
+            if (!(i & step)) {
+                const NG(vector) upper = row[i], lower = row[i + step];
+                row[i] = NG_SHUFFLE(upper, lower, first);
+                row[i + step] = NG_SHUFFLE(upper, lower, second);
+            }
+    }
+#else
+    for (int i = 0; i < V; i++)
+        for (int j = 0; j < i; j++) {
+            const T upper = ((T *)&row[j])[i];
+            ((T *)&row[j])[i] = ((T *)&row[i])[j];
+            ((T *)&row[i])[j] = upper;
+        }
+#endif
+}
+
+/* to[q][j] = from[q + j column_step] for q < rows, j < columns, in rows of NR: columns of B that are contiguous, as rows of a panel. */
+static void NG(turn)(const T *from, ptrdiff_t column_step, ptrdiff_t rows, ptrdiff_t columns, T *to)
+{
+    for (ptrdiff_t q = 0; q < rows; q += V)
+        for (ptrdiff_t j = 0; j < columns; j += V) {
+            const T *corner = from + q + j * column_step;
+            if (rows - q >= V && columns - j >= V) {
+                NG(vector) square[V];
+                NG_UNROLL
+                for (int i = 0; i < V; i++) {
+                    NG_PREFETCH(corner + i * column_step + 6 * V); /* where this column will be read soon */
+                    memcpy(&square[i], corner + i * column_step, sizeof(square[i]));
+                }
+                NG(transpose)(square);
+                NG_UNROLL
+                for (int i = 0; i < V; i++)
+                    memcpy(to + (q + i) * NR + j, &square[i], sizeof(square[i]));
+            } else
+                for (ptrdiff_t i = 0; i < NG_MIN(rows - q, V); i++)
+                    for (ptrdiff_t e = 0; e < NG_MIN(columns - j, V); e++)
+                        to[(q + i) * NR + j + e] = corner[i + e * column_step];
+        }
+}
+
+/* Columns n0..n0+width, rows k0..k0+k of B as a panel (k, NR). Meanwhile the columns of the next panel are fetched. */
+static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t n0, ptrdiff_t width)
+{
+    if (width < NR)
+        memset(panel, 0, (size_t)k * NR * sizeof(T));
+    for (ptrdiff_t p = 0, run; p < k; p += run, panel += run * NR) {
+        const T *from = NG(right_row)(b, k0 + p) + n0 * b->n_stride;
+        run = NG_MIN(k - p, b->group - (k0 + p) % b->group); /* rows up to the end of this group */
+        if (b->n_stride == 1)
+            for (ptrdiff_t q = 0; q < run; q++) {
+                NG_PREFETCH(from + q * b->k_stride + NR);
+                NG_PREFETCH(from + q * b->k_stride + NR + V);
+                memcpy(panel + q * NR, from + q * b->k_stride, width * sizeof(T));
+            }
+        else if (b->k_stride == 1)
+            NG(turn)(from, b->n_stride, run, width, panel);
+        else
+            for (ptrdiff_t q = 0; q < run; q++)
+                for (ptrdiff_t j = 0; j < width; j++)
+                    panel[q * NR + j] = from[q * b->k_stride + j * b->n_stride];
     }
 }
 
@@ -182,11 +235,11 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
         return NG_NO_MEMORY;
     T *right = tile + MR * NR, *left = right + right_size;
     ptrdiff_t offset[MC];
+    const ptrdiff_t step = NG_MAX(NG_CEIL(K, NG_MAX(NG_CEIL(K, KC), 1)), 1); /* blocks of k of one size */
 
     for (ptrdiff_t n = n0; n < n1; n += NC)
-        for (ptrdiff_t k0 = 0; k0 == 0 || k0 < K; k0 += KC) { /* once even if K = 0: C = bias */
-            ptrdiff_t k = NG_MIN(K - k0, KC), columns = NG_MIN(n1 - n, NC);
-            NG(pack_right)(b, right, k0, k, n, columns);
+        for (ptrdiff_t k0 = 0; k0 == 0 || k0 < K; k0 += step) { /* once even if K = 0: C = bias */
+            ptrdiff_t k = NG_MIN(K - k0, step), columns = NG_MIN(n1 - n, NC);
             for (ptrdiff_t m = m0; m < m1; m += MC) {
                 ptrdiff_t rows = NG_MIN(m1 - m, MC);
                 if (ng_interrupted())
@@ -196,16 +249,21 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
                     ptrdiff_t i = m + r, line = i / c->width;
                     offset[r] = line / c->height * c->s[0] + line % c->height * c->s[1] + i % c->width * c->s[2];
                 }
-                for (ptrdiff_t j = 0; j < columns; j += NR)
+                for (ptrdiff_t j = 0; j < columns; j += NR) {
+                    ptrdiff_t width = NG_MIN(columns - j, NR);
+                    T *panel = right + j * k;
+                    if (m == m0)
+                        NG(pack_right)(b, panel, k0, k, n + j, width);
                     for (ptrdiff_t r = 0; r < rows; r += MR) {
-                        ptrdiff_t height = NG_MIN(rows - r, MR), width = NG_MIN(columns - j, NR);
-                        const T *add = bias && k0 + KC >= K ? bias + n + j : NULL;
-                        NG(tile)(height, width, a->by_k ? 1 : KC, a->by_k ? MR : 1, k, left + r * KC, right + j * k, tile, 0);
+                        ptrdiff_t height = NG_MIN(rows - r, MR);
+                        const T *add = bias && k0 + step >= K ? bias + n + j : NULL;
+                        NG(tile)(height, width, a->by_k ? 1 : KC, a->by_k ? MR : 1, k, left + r * KC, panel, tile, 0);
                         if (width == NR)
                             NG(store)(tile, height, NR, offset + r, c->data + n + j, add, k0 == 0);
                         else
                             NG(store)(tile, height, width, offset + r, c->data + n + j, add, k0 == 0);
                     }
+                }
             }
         }
     return 0;

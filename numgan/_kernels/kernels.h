@@ -94,6 +94,10 @@ void *ng_pages(size_t bytes);
 void *ng_block(size_t bytes);
 void ng_release(void *memory, size_t bytes);
 
+#if defined(__GNUC__) && !defined(__clang__)
+#define NG_SHUFFLE(a, b, order) __builtin_shuffle(a, b, order)
+#endif
+
 #if defined(__clang__)
 #define NG_UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)

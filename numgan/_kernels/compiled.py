@@ -263,19 +263,19 @@ def all_finite(x):
     return bool(finite.all())
 
 
-_BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache; and no sum is longer than 256
+_BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache
 
 
-def _blocks(x, width):
+def _blocks(x, width, longest=256):
     """For a reduction over the rows of x: the rows of a block, room for the result of each block, and shares of the blocks."""
-    rows = min(max(16, _BLOCK // max(x.shape[1], 1)), 256)
+    rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
     partial = np.empty((-(-len(x) // rows), width), np.float64)
     return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
 
 
 def channel_moments(x):
     x, (mean, variance) = _contiguous(x), np.empty((2, x.shape[1]), x.dtype)
-    rows, partial, shares = _blocks(x, 2 * x.shape[1])
+    rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)    # squares are all of one sign, and so are their sums' roundings
     _run("channel_moments", (x, partial), shares, scalars=(rows,))
     _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, len(x)))
     return mean, variance

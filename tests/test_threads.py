@@ -373,15 +373,16 @@ def test_helpers_take_no_signals():
 # --- how many ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, "two", None, True])
+@pytest.mark.parametrize("n", [0, -1, 257, 1.5, "two", None, True])
 def test_number_of_threads_is_checked(n):
-    with pytest.raises(ValueError, match="set_num_threads: expected a number of threads, 1 or more, got"):
+    with pytest.raises(ValueError, match="set_num_threads: expected a number of threads, 1 to 256, got"):
         compiled.set_num_threads(n)
 
 
 @pytest.mark.parametrize("variable, value, message", [
-    ("NUMGAN_NUM_THREADS", "none", "NUMGAN_NUM_THREADS: expected a number of threads, 1 or more, got 'none'; set it to one or unset it"),
-    ("NUMGAN_NUM_THREADS", "0", "NUMGAN_NUM_THREADS: expected a number of threads, 1 or more, got '0'; set it to one or unset it"),
+    ("NUMGAN_NUM_THREADS", "none", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got 'none'; set it to one or unset it"),
+    ("NUMGAN_NUM_THREADS", "0", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '0'; set it to one or unset it"),
+    ("NUMGAN_NUM_THREADS", "257", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '257'; set it to one or unset it"),
     ("NUMGAN_ISA", "mmx", "ImportError: numgan: NUMGAN_ISA='mmx', but this processor offers baseline"),
 ])
 def test_environment_is_checked(variable, value, message):

@@ -52,17 +52,22 @@ def instruction_set():
     return compiled._core.isa() if _chosen == "compiled" else None
 
 
+def instruction_sets():
+    """What they could run on here, the best one last: NUMGAN_ISA chooses. Empty without compiled kernels."""
+    return compiled._core.isas() if compiled else []
+
+
 def num_threads():
     """How many threads a large kernel call uses; the reference kernels leave it to NumPy's BLAS (see `numgan doctor`)."""
     return compiled.num_threads() if compiled else 1
 
 
 def set_num_threads(n):
-    """Use n threads from the next kernel call on; results do not change by a bit. Raises ValueError unless n is an integer >= 1."""
+    """Use n threads from the next kernel call on; results do not change by a bit. Raises ValueError unless n is an integer, 1 to 256."""
     if compiled:
         compiled.set_num_threads(n)
-    elif not isinstance(n, int) or n < 1:
-        raise ValueError(f"set_num_threads: expected a number of threads, 1 or more, got {n!r}")
+    elif not isinstance(n, int) or not 1 <= n <= 256:
+        raise ValueError(f"set_num_threads: expected a number of threads, 1 to 256, got {n!r}")
 
 
 def measured_peak(itemsize=4):
@@ -144,6 +149,11 @@ def _kernel(name, counted=None):
 def empty(shape, dtype):
     """np.empty, for large arrays that come again at every step: memory that nobody holds any more is used again, without page faults."""
     return compiled.empty(shape, np.dtype(dtype)) if _chosen == "compiled" else np.empty(shape, dtype)
+
+
+def release_memory():
+    """Free the memory that is kept for coming outputs, between two models, say; no array loses its own. Returns how many bytes that was."""
+    return compiled._core.free_kept() if compiled else 0
 
 
 def _check(kernel, **arrays):

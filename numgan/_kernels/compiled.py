@@ -17,14 +17,17 @@ from .reference import output_size
 # --- threads -----------------------------------------------------------------------------------------------------------
 
 
-def _positive(value, who):
-    """value as a positive int; `who` is what the message blames."""
+MOST_THREADS = 256  # as many as threads.c starts
+
+
+def _number(value, who):
+    """value as a number of threads; `who` is what the message blames."""
     try:
         number = int(value) if isinstance(value, str) else value.__index__()
     except (AttributeError, ValueError):
         number = 0
-    if number < 1 or isinstance(value, bool):
-        raise ValueError(f"{who}: expected a number of threads, 1 or more, got {value!r}")
+    if not 1 <= number <= MOST_THREADS or isinstance(value, bool):
+        raise ValueError(f"{who}: expected a number of threads, 1 to {MOST_THREADS}, got {value!r}")
     return number
 
 
@@ -44,7 +47,7 @@ def _default_threads():
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("NUMGAN_NUM_THREADS")
     try:
-        most = _positive(asked, "NUMGAN_NUM_THREADS") if asked else math.inf
+        most = _number(asked, "NUMGAN_NUM_THREADS") if asked else MOST_THREADS
     except ValueError as error:
         raise ValueError(f"{error}; set it to one or unset it") from None
     return min(most, affinity, _cgroup_quota())
@@ -59,9 +62,9 @@ def num_threads():
 
 
 def set_num_threads(n):
-    """Use n threads, the caller's included, from the next kernel call on. Raises ValueError unless n is an integer >= 1."""
+    """Use n threads, the caller's included, from the next kernel call on. Raises ValueError unless n is an integer, 1 to 256."""
     global _threads
-    _threads = _positive(n, "set_num_threads")
+    _threads = _number(n, "set_num_threads")
 
 
 _SMALL = 1e7  # multiply-adds times bytes per element: some ten microseconds, below which threads cost more than they save
@@ -98,12 +101,13 @@ def empty(shape, dtype):
 def measured_peak(itemsize=4):
     """GFLOP/s of multiply-adds on registers alone, with the present number of threads: what no kernel can pass; the best of five."""
     dtype = np.float32 if itemsize == 4 else np.float64
-    steps, sums, products, seconds = 400_000, np.zeros(_threads, dtype), np.zeros(1, dtype), []
+    threads, steps, seconds = _threads, 400_000, []
+    sums, products = np.zeros(threads, dtype), np.zeros(1, dtype)
     for _ in range(5):
         start = time.perf_counter()
-        _run("peak", (sums, products), (_threads, 1), scalars=(steps,))
+        _core.run("peak", (sums, products), (threads, 1), threads, scalars=(steps,))
         seconds.append(time.perf_counter() - start)
-    return 2 * steps * float(products[0]) * _threads / min(seconds) / 1e9
+    return 2 * steps * float(products[0]) * threads / min(seconds) / 1e9
 
 
 # --- kernels -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ cut never changes a bit of the result: gemm.h says why. `set_num_threads(n)` cha
 import math
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,12 @@ _SMALL = 1e7  # multiply-adds times bytes per element: some ten microseconds, be
 
 def _shares(rows, columns, depth, itemsize):
     """(down, across): into how many parts to cut a product with this many rows, columns and terms per element."""
-    n = _threads if rows * columns * depth * itemsize > _SMALL else 1
+    return _grid(rows, columns, _threads if rows * columns * depth * itemsize > _SMALL else 1)
 
+
+@lru_cache(4096)
+def _grid(rows, columns, n):
+    """The cheapest way to cut rows x columns into n parts."""
     def cost(grid):  # of the largest share: its products, in vectors, and the packing of its rows and columns
         height, width = -(-rows // grid[0]), -(-columns // grid[1])
         return height * max(width, 32) + 16 * (height + width)
@@ -119,7 +124,7 @@ def _aligned(x):
 
 
 def _contiguous(x):
-    return x if x is None else np.require(x, requirements=["C", "A"])
+    return x if x is None or x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
 
 
 def matmul(a, b, bias=None):
@@ -314,11 +319,11 @@ def column_sum(x):
 
 def leaky_relu(x, slope):
     y = empty(x.shape, x.dtype)
-    _run("leaky_relu", (_line(x), _line(y)), _flat(x.size, x.itemsize), scalars=(slope,))
+    _run("leaky_relu", (_line(x), y.reshape(-1)), _flat(x.size, x.itemsize), scalars=(slope,))
     return y
 
 
 def leaky_relu_gradient(dy, y, slope):
     dx = empty(dy.shape, dy.dtype)
-    _run("leaky_relu_gradient", (_line(dy), _line(y), _line(dx)), _flat(dy.size, dy.itemsize), scalars=(slope,))
+    _run("leaky_relu_gradient", (_line(dy), _line(y), dx.reshape(-1)), _flat(dy.size, dy.itemsize), scalars=(slope,))
     return dx

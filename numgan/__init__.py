@@ -16,8 +16,8 @@ The tree is a book. In order: layers, initializers, losses, optimizers, networks
 __version__ = "0.1.0"
 
 from . import data, initializers, layers, losses, networks, optimizers, penalties, schedules, systems
-from ._kernels import (backend, fast_convolutions, instruction_set, kernel_calls, num_threads, set_num_threads, use_backend,
-                       use_fast_convolutions)
+from ._kernels import (backend, fast_convolutions, instruction_set, kernel_calls, num_threads, release_memory, set_num_threads,
+                       use_backend, use_fast_convolutions)
 from .checking import check_layer, check_loss, check_optimizer, check_penalty, check_system, gradcheck
 from .errors import FileFormatError, GradientError, NonFiniteError
 from .layers import *

@@ -16,11 +16,14 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-13}      # sums of at most 150 produ
 
 
 def examine():
-    """A dict for people and programs: versions, backend, threads, BLAS, processor, data folder, kernel errors, and whether all passed."""
+    """A dict for people and programs: versions, backend, instruction sets, threads, the measured peak in GFLOP/s (float32, all threads),
+    BLAS, processor, data folder, kernel errors, and whether all passed."""
     errors = {dtype: self_check(dtype) for dtype in TOLERANCE}
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     blas = [f"{pool.get('internal_api')} {pool.get('version')}, {pool['num_threads']} threads" for pool in pools]
+    peak = _kernels.measured_peak()
     return environment() | {
+        "instruction_sets": _kernels.instruction_sets(), "peak_gflops": peak and round(peak, 1),
         "compiled_kernels": "built" if _kernels.compiled else "missing: `pip install .` in the sources builds them (a C compiler is needed)",
         "blas": blas, "processor": processor(), "processors": os.cpu_count(),
         "data_folder": os.environ.get("NUMGAN_DATA") or "not set (NUMGAN_DATA): sets are downloaded",

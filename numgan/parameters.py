@@ -75,9 +75,10 @@ class Parameters(Mapping):
     __slots__ = ("_vector", "layout", "_whole")
 
     def __init__(self, vector, layout, _whole=True):
-        vector = np.asarray(vector)
-        if vector.shape != (layout.size,):
-            raise ValueError(f"Parameters: expected vector ({layout.size},), got {vector.shape}")
+        if _whole:                                       # a child's has been looked at
+            vector = np.asarray(vector)
+            if vector.shape != (layout.size,):
+                raise ValueError(f"Parameters: expected vector ({layout.size},), got {vector.shape}")
         self._vector, self.layout, self._whole = vector, layout, _whole
 
     @property
@@ -215,8 +216,9 @@ def gather(layout, parts, dtype):
     """
     arrays = {}
     for name, part in parts:
+        given = part.part if isinstance(part, Gradient) else part.get if part else None
         for path in part or ():
-            array = part.part(path) if isinstance(part, Gradient) else part[path]
+            array = given(path)
             if array is not None:
                 slot = layout.slots[f"{name}.{path}"]
                 arrays[slot] = arrays[slot] + array if slot in arrays else array

@@ -298,9 +298,14 @@ def test_data(numgan, monkeypatch, tmp_path):
 def test_doctor(numgan, monkeypatch):
     result = json.loads(numgan("doctor", "--json")[1])
     assert result["passed"] and result["backend"] == ng.backend() and result["instruction_set"] == ng.instruction_set()
+    assert result["fast_convolutions"] is ng.fast_convolutions() and result["threads"] >= 1
+    if ng.backend() == "compiled":
+        assert result["instruction_set"] in result["instruction_sets"] and result["instruction_sets"][0] == "baseline" and result["peak_gflops"] > 0.1
+    else:
+        assert result["peak_gflops"] is None
     assert 0 < result["kernel_errors"]["float32"] < 1e-5 and result["kernel_errors"]["float64"] < 1e-13
     code, out, _ = numgan("doctor")
-    assert code == 0 and "instruction set" in out and "blas" in out
+    assert code == 0 and all(word in out for word in ("instruction set ", "instruction sets", "threads", "fast convolutions", "peak gflops", "blas"))
     monkeypatch.setattr(doctor, "self_check", lambda dtype: 1e-3)
     assert numgan("doctor")[0] == 1
 

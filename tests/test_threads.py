@@ -289,6 +289,34 @@ def test_ctrl_c_is_answered_within_100_ms(n):
 
 
 @needs_signals
+@pytest.mark.parametrize("kernel, inputs, width, scalars", [
+    ("leaky_relu", "x", None, (0.2,)), ("leaky_relu_gradient", "xx", None, (0.2,)),
+    ("normalize", "xccc", None, ()), ("normalize_gradient", "xxcccc", None, ()),
+    ("channel_moments", "x", 128, (128,)), ("channel_products", "xxc", 128, (128,)), ("column_sum", "x", 64, (128,)),
+])
+def test_a_pass_over_memory_stops_on_its_way(kernel, inputs, width, scalars):
+    """Only the last row of x is not 0, and what would come of it is not there: the kernel did not get so far."""
+    rows = 1 << 22 if width is None else 1 << 23     # a block of zeros costs no memory until it is written
+    arrays = {"x": np.zeros((rows, 64), np.float32), "c": np.full(64, 0.5, np.float32)}
+    arrays["x"][-1] = 5
+    out = np.zeros((rows, 64), np.float32) if width is None else np.zeros((rows // 128, width))
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            flat = (lambda a: a.reshape(-1)) if kernel.startswith("leaky") else (lambda a: a)
+            compiled._core.run(kernel, [*(flat(arrays[name]) for name in inputs), flat(out)], (1, 1), 1, scalars=scalars)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not out[-1].any()
+
+
+@needs_signals
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_handler_may_return_or_call_kernels_and_the_result_is_right(threads, n):
     threads(n)
@@ -345,15 +373,16 @@ def test_helpers_take_no_signals():
 # --- how many ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, "two", None, True])
+@pytest.mark.parametrize("n", [0, -1, 257, 1.5, "two", None, True])
 def test_number_of_threads_is_checked(n):
-    with pytest.raises(ValueError, match="set_num_threads: expected a number of threads, 1 or more, got"):
+    with pytest.raises(ValueError, match="set_num_threads: expected a number of threads, 1 to 256, got"):
         compiled.set_num_threads(n)
 
 
 @pytest.mark.parametrize("variable, value, message", [
-    ("NUMGAN_NUM_THREADS", "none", "NUMGAN_NUM_THREADS: expected a number of threads, 1 or more, got 'none'; set it to one or unset it"),
-    ("NUMGAN_NUM_THREADS", "0", "NUMGAN_NUM_THREADS: expected a number of threads, 1 or more, got '0'; set it to one or unset it"),
+    ("NUMGAN_NUM_THREADS", "none", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got 'none'; set it to one or unset it"),
+    ("NUMGAN_NUM_THREADS", "0", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '0'; set it to one or unset it"),
+    ("NUMGAN_NUM_THREADS", "257", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '257'; set it to one or unset it"),
     ("NUMGAN_ISA", "mmx", "ImportError: numgan: NUMGAN_ISA='mmx', but this processor offers baseline"),
 ])
 def test_environment_is_checked(variable, value, message):

@@ -52,17 +52,22 @@ def instruction_set():
     return compiled._core.isa() if _chosen == "compiled" else None
 
 
+def instruction_sets():
+    """What they could run on here, the best one last: NUMGAN_ISA chooses. Empty without compiled kernels."""
+    return compiled._core.isas() if compiled else []
+
+
 def num_threads():
     """How many threads a large kernel call uses; the reference kernels leave it to NumPy's BLAS (see `numgan doctor`)."""
     return compiled.num_threads() if compiled else 1
 
 
 def set_num_threads(n):
-    """Use n threads from the next kernel call on; results do not change by a bit. Raises ValueError unless n is an integer >= 1."""
+    """Use n threads from the next kernel call on; results do not change by a bit. Raises ValueError unless n is an integer, 1 to 256."""
     if compiled:
         compiled.set_num_threads(n)
-    elif not isinstance(n, int) or n < 1:
-        raise ValueError(f"set_num_threads: expected a number of threads, 1 or more, got {n!r}")
+    elif not isinstance(n, int) or not 1 <= n <= 256:
+        raise ValueError(f"set_num_threads: expected a number of threads, 1 to 256, got {n!r}")
 
 
 def measured_peak(itemsize=4):
@@ -146,19 +151,29 @@ def empty(shape, dtype):
     return compiled.empty(shape, np.dtype(dtype)) if _chosen == "compiled" else np.empty(shape, dtype)
 
 
+def release_memory():
+    """Free the memory that is kept for coming outputs, between two models, say; no array loses its own. Returns how many bytes that was."""
+    return compiled._core.free_kept() if compiled else 0
+
+
+_FLOATS = np.dtype(np.float32), np.dtype(np.float64)    # in the machine's own byte order
+
+
 def _check(kernel, **arrays):
-    """Every array a float32 or float64 ndarray of its number of dimensions (name=(array, ndim)), all of one dtype; None passes."""
+    """Every array a float32 or float64 ndarray of its number of dimensions (name=(array, ndim); None: any), all of one dtype;
+    an array that is None passes."""
     first = None
     for name, (array, ndim) in arrays.items():
         if array is None:
             continue
-        if not isinstance(array, np.ndarray) or array.dtype.type not in (np.float32, np.float64) or not array.dtype.isnative:
+        if not isinstance(array, np.ndarray) or array.dtype not in _FLOATS:
             got = getattr(array, "dtype", type(array).__name__)
             raise TypeError(f"{kernel}: expected {name} as a float32 or float64 array, got {got}")
-        if array.ndim != ndim:
+        if ndim is not None and array.ndim != ndim:
             raise ValueError(f"{kernel}: expected {name} with {ndim} dimensions, got shape {array.shape}")
-        first = first or (name, array.dtype)
-        if array.dtype != first[1]:
+        if first is None:
+            first = name, array.dtype
+        elif array.dtype != first[1]:
             raise TypeError(f"{kernel}: {first[0]} is {first[1]} but {name} is {array.dtype}; convert one of them")
 
 
@@ -168,10 +183,13 @@ def _agree(kernel, what, expected, got):
 
 
 def _check_window(kernel, taps, stride, padding, size):
+    """The size of what comes out, if the window fits."""
     if min(taps) < 1 or min(stride) < 1 or min(padding) < 0:
         raise ValueError(f"{kernel}: expected kernel and stride >= 1 and padding >= 0, got {tuple(taps)}, {tuple(stride)}, {tuple(padding)}")
-    if any(n + 2 * p < k for n, k, p in zip(size, taps, padding)):
+    out = output_size(size, taps, stride, padding)
+    if min(out) < 1:
         raise ValueError(f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {tuple(padding)}")
+    return out
 
 
 def matmul(a, b, bias=None):
@@ -205,10 +223,9 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     if size is None:
         raise ValueError("conv2d_input_gradient: expected size (H, W), of the input whose gradient is asked for, got None")
     _check("conv2d_input_gradient", dy=(dy, 4), w=(w, 4), bias=(bias, 1))
-    _check_window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
+    out = _check_window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
     _agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
-    _agree("conv2d_input_gradient", f"dy for an input of {tuple(size)} with size",
-           output_size(size, w.shape[:2], stride, padding), dy.shape[1:3])
+    _agree("conv2d_input_gradient", f"dy for an input of {tuple(size)} with size", out, dy.shape[1:3])
     if bias is not None:
         _agree("conv2d_input_gradient", "bias of length", w.shape[2], bias.shape[0])
     return _kernel("conv2d_input_gradient")(dy, w, stride, padding, tuple(size), bias)
@@ -217,9 +234,8 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     """dw = x' * dy          x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)"""
     _check("conv2d_weight_gradient", x=(x, 4), dy=(dy, 4))
-    _check_window("conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3])
-    _agree("conv2d_weight_gradient", "dy with batch and size",
-           (x.shape[0], *output_size(x.shape[1:3], kernel, stride, padding)), dy.shape[:3])
+    out = _check_window("conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3])
+    _agree("conv2d_weight_gradient", "dy with batch and size", (x.shape[0], *out), dy.shape[:3])
     return _kernel("conv2d_weight_gradient")(x, dy, tuple(kernel), stride, padding)
 
 
@@ -280,7 +296,7 @@ def moving_average(average, p, decay):
 
 def all_finite(x):
     """Whether no element of x, of any shape, is inf or nan."""
-    _check("all_finite", x=(x, np.ndim(x)))
+    _check("all_finite", x=(x, None))
     return _kernel("all_finite")(x)
 
 
@@ -333,14 +349,14 @@ def _check_slope(kernel, slope):
 
 def leaky_relu(x, slope):
     """y = x if x > 0 else slope x          x, y of any shape; slope >= 0, 0 is ReLU"""
-    _check("leaky_relu", x=(x, np.ndim(x)))
+    _check("leaky_relu", x=(x, None))
     _check_slope("leaky_relu", slope)
     return _kernel("leaky_relu")(x, slope)
 
 
 def leaky_relu_gradient(dy, y, slope):
     """dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y of leaky_relu, which has the sign of x"""
-    _check("leaky_relu_gradient", dy=(dy, np.ndim(dy)), y=(y, np.ndim(dy)))
+    _check("leaky_relu_gradient", dy=(dy, None), y=(y, None))
     _agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
     _check_slope("leaky_relu_gradient", slope)
     return _kernel("leaky_relu_gradient")(dy, y, slope)

@@ -42,6 +42,7 @@ cdef extern from "kernels.h" nogil:
     int ng_run(int isa, bint wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, poller poll)
     void *ng_block(size_t bytes)
     void ng_release(void *memory, size_t bytes)
+    size_t ng_free_kept()
 
 
 # --- which kernels -----------------------------------------------------------------------------------------------------
@@ -152,3 +153,8 @@ cdef class Block:
     def __dealloc__(self):
         if self.memory != NULL:
             ng_release(self.memory, self.bytes)
+
+
+def free_kept():
+    """Free every block that is kept; how many bytes that was."""
+    return ng_free_kept()

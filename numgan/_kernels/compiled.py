@@ -7,6 +7,7 @@ cut never changes a bit of the result: gemm.h says why. `set_num_threads(n)` cha
 import math
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,17 @@ from .reference import output_size
 # --- threads -----------------------------------------------------------------------------------------------------------
 
 
-def _positive(value, who):
-    """value as a positive int; `who` is what the message blames."""
+MOST_THREADS = 256  # as many as threads.c starts
+
+
+def _number(value, who):
+    """value as a number of threads; `who` is what the message blames."""
     try:
         number = int(value) if isinstance(value, str) else value.__index__()
     except (AttributeError, ValueError):
         number = 0
-    if number < 1 or isinstance(value, bool):
-        raise ValueError(f"{who}: expected a number of threads, 1 or more, got {value!r}")
+    if not 1 <= number <= MOST_THREADS or isinstance(value, bool):
+        raise ValueError(f"{who}: expected a number of threads, 1 to {MOST_THREADS}, got {value!r}")
     return number
 
 
@@ -44,7 +48,7 @@ def _default_threads():
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("NUMGAN_NUM_THREADS")
     try:
-        most = _positive(asked, "NUMGAN_NUM_THREADS") if asked else math.inf
+        most = _number(asked, "NUMGAN_NUM_THREADS") if asked else MOST_THREADS
     except ValueError as error:
         raise ValueError(f"{error}; set it to one or unset it") from None
     return min(most, affinity, _cgroup_quota())
@@ -59,9 +63,9 @@ def num_threads():
 
 
 def set_num_threads(n):
-    """Use n threads, the caller's included, from the next kernel call on. Raises ValueError unless n is an integer >= 1."""
+    """Use n threads, the caller's included, from the next kernel call on. Raises ValueError unless n is an integer, 1 to 256."""
     global _threads
-    _threads = _positive(n, "set_num_threads")
+    _threads = _number(n, "set_num_threads")
 
 
 _SMALL = 1e7  # multiply-adds times bytes per element: some ten microseconds, below which threads cost more than they save
@@ -69,8 +73,12 @@ _SMALL = 1e7  # multiply-adds times bytes per element: some ten microseconds, be
 
 def _shares(rows, columns, depth, itemsize):
     """(down, across): into how many parts to cut a product with this many rows, columns and terms per element."""
-    n = _threads if rows * columns * depth * itemsize > _SMALL else 1
+    return _grid(rows, columns, _threads if rows * columns * depth * itemsize > _SMALL else 1)
 
+
+@lru_cache(4096)
+def _grid(rows, columns, n):
+    """The cheapest way to cut rows x columns into n parts."""
     def cost(grid):  # of the largest share: its products, in vectors, and the packing of its rows and columns
         height, width = -(-rows // grid[0]), -(-columns // grid[1])
         return height * max(width, 32) + 16 * (height + width)
@@ -98,12 +106,13 @@ def empty(shape, dtype):
 def measured_peak(itemsize=4):
     """GFLOP/s of multiply-adds on registers alone, with the present number of threads: what no kernel can pass; the best of five."""
     dtype = np.float32 if itemsize == 4 else np.float64
-    steps, sums, products, seconds = 400_000, np.zeros(_threads, dtype), np.zeros(1, dtype), []
+    threads, steps, seconds = _threads, 400_000, []
+    sums, products = np.zeros(threads, dtype), np.zeros(1, dtype)
     for _ in range(5):
         start = time.perf_counter()
-        _run("peak", (sums, products), (_threads, 1), scalars=(steps,))
+        _core.run("peak", (sums, products), (threads, 1), threads, scalars=(steps,))
         seconds.append(time.perf_counter() - start)
-    return 2 * steps * float(products[0]) * _threads / min(seconds) / 1e9
+    return 2 * steps * float(products[0]) * threads / min(seconds) / 1e9
 
 
 # --- kernels -----------------------------------------------------------------------------------------------------------
@@ -115,11 +124,14 @@ def _aligned(x):
 
 
 def _contiguous(x):
-    return x if x is None else np.require(x, requirements=["C", "A"])
+    return x if x is None or x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
 
 
 def matmul(a, b, bias=None):
     c = empty((a.shape[0], b.shape[1]), a.dtype)
+    if b.shape[1] == 1 and a.itemsize in a.strides:
+        _run("matvec", (_aligned(a), _contiguous(b), _contiguous(bias), c), _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize))
+        return c
     _run("matmul", (_aligned(a), _aligned(b), _contiguous(bias), c), _shares(*c.shape, a.shape[1], a.itemsize))
     return c
 
@@ -132,8 +144,13 @@ def _tiles(dtype, kernel, stride, channels, features, images, size):
 
     fast.h takes 2 or 3 taps a phase along both axes; it pays if it saves a third of the products, over enough channels and tiles.
     """
+    return _tiles_of(tuple(kernel), tuple(stride), channels, features, images, size) if fast_convolutions and dtype == np.float32 else 0
+
+
+@lru_cache(4096)
+def _tiles_of(kernel, stride, channels, features, images, size):
     taps = {-(-k // s) for k, s in zip(kernel, stride)}
-    if not fast_convolutions or dtype != np.float32 or taps not in ({2}, {3}) or max(stride) > 3 or min(channels, features) < 32:
+    if taps not in ({2}, {3}) or max(stride) > 3 or min(channels, features) < 32:
         return 0
     points = 3 + max(taps)
     fewer = math.prod(stride) * math.prod(points * (n // 4) + (points - 1) * (n % 4 > 0) for n in size)
@@ -141,7 +158,8 @@ def _tiles(dtype, kernel, stride, channels, features, images, size):
     return tiles if tiles >= 16 and math.prod(kernel) * math.prod(size) >= 1.5 * fewer else 0
 
 
-def _tile_shares(tiles, features):
+@lru_cache(4096)
+def _tile_shares(tiles, features, threads):
     """(down, across): blocks of at most 140 tiles (fast.h), and as many shares for every thread.
 
     Each share transforms its tiles and the weights of its features: the products are the same for any cut, so these decide.
@@ -149,8 +167,8 @@ def _tile_shares(tiles, features):
     def cost(cut):
         return cut[0] * cut[1] * (2 * -(-tiles // cut[0]) + -(-features // cut[1]))
 
-    blocks = range(-(-tiles // 140), -(-tiles // 140) + _threads)
-    return min(((d, a) for d in blocks for a in range(1, _threads + 1) if d * a % _threads == 0), key=cost)
+    blocks = range(-(-tiles // 140), -(-tiles // 140) + threads)
+    return min(((d, a) for d in blocks for a in range(1, threads + 1) if d * a % threads == 0), key=cost)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
@@ -158,7 +176,7 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
     arrays, window = (_contiguous(x), _contiguous(w), _contiguous(bias), y), (kernel, stride, padding)
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
-        _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype)), _tile_shares(tiles, o), window=window)
+        _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype)), _tile_shares(tiles, o, _threads), window=window)
     else:
         _run("conv2d", arrays, _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize), window=window)
     return y
@@ -171,7 +189,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     dx = empty((len(dy), *size, c), dy.dtype)
     arrays, window = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), (kernel, stride, padding)
     if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype)), _tile_shares(tiles, c), window=window)
+        _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype)), _tile_shares(tiles, c, _threads), window=window)
     elif c <= 8 or not np.isfinite(w).all():
         _run("conv2d_input_gradient_thin", arrays, _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize), window=window)
     else:
@@ -263,19 +281,19 @@ def all_finite(x):
     return bool(finite.all())
 
 
-_BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache; and no sum is longer than 256
+_BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache
 
 
-def _blocks(x, width):
+def _blocks(x, width, longest=256):
     """For a reduction over the rows of x: the rows of a block, room for the result of each block, and shares of the blocks."""
-    rows = min(max(16, _BLOCK // max(x.shape[1], 1)), 256)
+    rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
     partial = np.empty((-(-len(x) // rows), width), np.float64)
     return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
 
 
 def channel_moments(x):
     x, (mean, variance) = _contiguous(x), np.empty((2, x.shape[1]), x.dtype)
-    rows, partial, shares = _blocks(x, 2 * x.shape[1])
+    rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)    # squares are all of one sign, and so are their sums' roundings
     _run("channel_moments", (x, partial), shares, scalars=(rows,))
     _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, len(x)))
     return mean, variance
@@ -310,11 +328,11 @@ def column_sum(x):
 
 def leaky_relu(x, slope):
     y = empty(x.shape, x.dtype)
-    _run("leaky_relu", (_line(x), _line(y)), _flat(x.size, x.itemsize), scalars=(slope,))
+    _run("leaky_relu", (_line(x), y.reshape(-1)), _flat(x.size, x.itemsize), scalars=(slope,))
     return y
 
 
 def leaky_relu_gradient(dy, y, slope):
     dx = empty(dy.shape, dy.dtype)
-    _run("leaky_relu_gradient", (_line(dy), _line(y), _line(dx)), _flat(dy.size, dy.itemsize), scalars=(slope,))
+    _run("leaky_relu_gradient", (_line(dy), _line(y), dx.reshape(-1)), _flat(dy.size, dy.itemsize), scalars=(slope,))
     return dx

@@ -312,3 +312,51 @@ static int NG(matmul)(const ng_call *call, ng_share share)
     const NG(target) target = {c->data, 1, 1, {N, 0, 0}};
     return NG(product)(&left, &right, &target, bias, M, K, N, share);
 }
+
+/* c = A b (+ bias) for one column b, contiguous. arrays: a, b, bias or none (1,), c. Where A's rows are contiguous, an element is their
+ * product with b in four chains of vectors; where its columns are, c gathers b_k times column k, as much of c at a time as stays in the cache. */
+static int NG(matvec)(const ng_call *call, ng_share share)
+{
+    const ng_array *a = &call->array[0];
+    const T *b = call->array[1].data, *bias = call->array[2].data;
+    T *c = call->array[3].data;
+    const ptrdiff_t K = a->size[1], some = 4096 / (ptrdiff_t)sizeof(T);
+    ptrdiff_t begin, end;
+    ng_split(a->size[0], 16, share.row, share.rows, &begin, &end);
+    if (a->stride[1] == 1)
+        for (ptrdiff_t m = begin; m < end; m++) {
+            const T *row = (const T *)a->data + m * a->stride[0];
+            NG(vector) sum[4] = {{0}}, x, y;
+            T total = 0;
+            ptrdiff_t k = 0;
+            if (ng_interrupted())
+                return NG_INTERRUPTED;
+            for (; k + 4 * V <= K; k += 4 * V)
+                for (int i = 0; i < 4; i++) {
+                    memcpy(&x, row + k + i * V, sizeof(x));
+                    memcpy(&y, b + k + i * V, sizeof(y));
+                    sum[i] += x * y;
+                }
+            sum[0] += sum[1] + sum[2] + sum[3];
+            for (int e = 0; e < V; e++)
+                total += ((T *)&sum[0])[e];
+            for (; k < K; k++)
+                total += row[k] * b[k];
+            c[m] = bias ? total + bias[0] : total;
+        }
+    else
+        for (ptrdiff_t m = begin; m < end; m += some) {
+            const ptrdiff_t rows = NG_MIN(some, end - m);
+            if (ng_interrupted())
+                return NG_INTERRUPTED;
+            for (ptrdiff_t r = 0; r < rows; r++)
+                c[m + r] = bias ? bias[0] : 0;
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const T *restrict column = (const T *)a->data + m + k * a->stride[1];
+                T *restrict to = c + m;
+                for (ptrdiff_t r = 0; r < rows; r++)
+                    to[r] += column[r] * b[k];
+            }
+        }
+    return 0;
+}

@@ -57,7 +57,7 @@ typedef int (*ng_kernel)(const ng_call *call, ng_share share);
 
 /* Every kernel by name; each exists for both element types and every instruction set. */
 #define NG_EACH_KERNEL(X)                                                                                                        \
-    X(matmul) X(conv2d) X(conv2d_input_gradient) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient)                         \
+    X(matmul) X(matvec) X(conv2d) X(conv2d_input_gradient) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient)                         \
     X(fast_conv2d) X(fast_conv2d_input_gradient) X(fast_conv2d_weight_gradient)                                                  \
     X(max_pool2d) X(max_pool2d_gradient) X(peak)                                                                                 \
     X(adam) X(rmsprop) X(sgd) X(moving_average) X(all_finite)                                                                    \
@@ -87,12 +87,18 @@ int ng_has(int isa);
 /* Every share of a kernel's output, (0, 0) to (rows - 1, columns - 1), on so many threads; wide: float64. */
 int ng_run(int isa, int wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, int (*poll)(void));
 
-/* Memory aligned to 64 bytes at least, in large pages if it is large; free() it. NULL if there is none. */
+/* Memory aligned to 64 bytes at least, in large pages if it is large; NULL if there is none. */
 void *ng_pages(size_t bytes);
+void ng_free_pages(void *memory);
 
 /* Memory for an output, aligned to 64 bytes at least; give it back with the same number of bytes. Python's lock is held. */
 void *ng_block(size_t bytes);
 void ng_release(void *memory, size_t bytes);
+
+/* Free all that ng_release has kept; how many bytes that was. Python's lock is held. */
+size_t ng_free_kept(void);
+
+enum { NG_STRETCH = 1 << 16 }; /* elements that a pass over memory does between two looks for Ctrl-C, some ten microseconds */
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define NG_SHUFFLE(a, b, order) __builtin_shuffle(a, b, order)

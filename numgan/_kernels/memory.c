@@ -2,12 +2,15 @@
  *
  * A fresh large block costs a page fault every 4 KB when it is first written, a tenth of a training step. So blocks go on a list
  * when their last owner lets go, and are handed out again. Before a new one is made the oldest kept ones are freed, until those in
- * use and those kept are no more than a quarter above the most that ever were in use at once. Callers hold Python's lock.
+ * use and those kept are no more than a quarter above the most that ever were in use at once, and 32 MB. Callers hold Python's lock.
  */
 #include "kernels.h"
 
 #ifdef __linux__
 #include <sys/mman.h>
+#endif
+#if defined(_WIN32) || defined(__GLIBC__)
+#include <malloc.h>
 #endif
 
 enum { PLACES = 256 };
@@ -24,7 +27,7 @@ void *ng_pages(size_t bytes)
 {
     void *memory = NULL;
 #if defined(_WIN32)
-    memory = malloc(bytes);
+    memory = _aligned_malloc(bytes, 64);
 #else
     if (posix_memalign(&memory, bytes >= LARGE ? LARGE : 64, bytes))
         return NULL;
@@ -34,6 +37,15 @@ void *ng_pages(size_t bytes)
         madvise(memory, bytes / LARGE * LARGE, MADV_HUGEPAGE); /* a wish: fewer, larger pages */
 #endif
     return memory;
+}
+
+void ng_free_pages(void *memory)
+{
+#if defined(_WIN32)
+    _aligned_free(memory);
+#else
+    free(memory);
+#endif
 }
 
 static void *take(int place)
@@ -65,7 +77,7 @@ void *ng_block(size_t bytes)
             memory = take(place);
     if (!memory) {
         while (places && in_use + bytes + spare > most_in_use + most_in_use / 4 + SPARE)
-            free(take(0));
+            ng_free_pages(take(0));
         memory = ng_pages(bytes);
     }
     if (memory) {
@@ -80,8 +92,20 @@ void ng_release(void *memory, size_t bytes)
     bytes = rounded(NG_MAX(bytes, 1));
     in_use -= bytes;
     if (places == PLACES)
-        free(take(0));
+        ng_free_pages(take(0));
     kept[places].memory = memory;
     kept[places++].bytes = bytes;
     spare += bytes;
+}
+
+size_t ng_free_kept(void)
+{
+    const size_t freed = spare;
+    while (places)
+        ng_free_pages(take(0));
+    most_in_use = in_use;
+#ifdef __GLIBC__
+    malloc_trim(0); /* free() gives only the largest blocks back to the system */
+#endif
+    return freed;
 }

@@ -34,6 +34,8 @@ static int NG(channel_moments)(const ng_call *call, ng_share share)
     if (!sum)
         return NG_NO_MEMORY;
     for (ptrdiff_t block = 0; (partial = NG(block)(call, &call->array[1], share, block, &begin, &end)); block++) {
+        if (ng_interrupted())
+            return NG_INTERRUPTED;
         const T *restrict x = (const T *)call->array[0].data + begin * C; /* sums of x - first row: small, wherever x lies */
         memset(sum, 0, 3 * C * sizeof(T));
         for (ptrdiff_t p = 0; p < end - begin; p++)
@@ -95,6 +97,8 @@ static int NG(channel_products)(const ng_call *call, ng_share share)
     if (!sum)
         return NG_NO_MEMORY;
     for (ptrdiff_t block = 0; (partial = NG(block)(call, &call->array[3], share, block, &begin, &end)); block++) {
+        if (ng_interrupted())
+            return NG_INTERRUPTED;
         const T *restrict dy = (const T *)call->array[0].data + begin * C, *restrict x = (const T *)call->array[1].data + begin * C;
         memset(sum, 0, 2 * C * sizeof(T));
         for (ptrdiff_t p = 0; p < end - begin; p++)
@@ -118,6 +122,8 @@ static int NG(column_sum)(const ng_call *call, ng_share share)
     if (!sum)
         return NG_NO_MEMORY;
     for (ptrdiff_t block = 0; (partial = NG(block)(call, &call->array[1], share, block, &begin, &end)); block++) {
+        if (ng_interrupted())
+            return NG_INTERRUPTED;
         const T *restrict x = (const T *)call->array[0].data + begin * C;
         memset(sum, 0, C * sizeof(T));
         for (ptrdiff_t p = 0; p < end - begin; p++)
@@ -133,10 +139,15 @@ static int NG(column_sum)(const ng_call *call, ng_share share)
 static int NG(normalize)(const ng_call *call, ng_share share)
 {
     const T *restrict mean = call->array[1].data, *restrict scale = call->array[2].data, *restrict bias = call->array[3].data;
-    const ptrdiff_t C = call->array[0].size[1];
+    const ptrdiff_t C = call->array[0].size[1], stretch = NG_CEIL(NG_STRETCH, C + 1);
     ptrdiff_t begin, end;
     ng_split(call->array[0].size[0], 1, share.row, share.rows, &begin, &end);
-    for (ptrdiff_t p = begin; p < end; p++) {
+    for (ptrdiff_t p = begin, look = begin; p < end; p++) {
+        if (p == look) {
+            if (ng_interrupted())
+                return NG_INTERRUPTED;
+            look += stretch;
+        }
         const T *restrict x = (const T *)call->array[0].data + p * C;
         T *restrict y = (T *)call->array[4].data + p * C;
         for (ptrdiff_t c = 0; c < C; c++)
@@ -150,10 +161,15 @@ static int NG(normalize_gradient)(const ng_call *call, ng_share share)
 {
     const T *restrict mean = call->array[2].data, *restrict scale = call->array[3].data;
     const T *restrict centre = call->array[4].data, *restrict slope = call->array[5].data;
-    const ptrdiff_t C = call->array[0].size[1];
+    const ptrdiff_t C = call->array[0].size[1], stretch = NG_CEIL(NG_STRETCH, C + 1);
     ptrdiff_t begin, end;
     ng_split(call->array[0].size[0], 1, share.row, share.rows, &begin, &end);
-    for (ptrdiff_t p = begin; p < end; p++) {
+    for (ptrdiff_t p = begin, look = begin; p < end; p++) {
+        if (p == look) {
+            if (ng_interrupted())
+                return NG_INTERRUPTED;
+            look += stretch;
+        }
         const T *restrict dy = (const T *)call->array[0].data + p * C, *restrict x = (const T *)call->array[1].data + p * C;
         T *restrict dx = (T *)call->array[6].data + p * C;
         for (ptrdiff_t c = 0; c < C; c++)

@@ -9,12 +9,17 @@ static int NG(leaky_relu)(const ng_call *call, ng_share share)
     const T slope = (T)call->scalar[0];
     ptrdiff_t begin, end;
     ng_split(call->array[0].size[0], 64, share.row, share.rows, &begin, &end);
-    if (slope == 0)
-        for (ptrdiff_t i = begin; i < end; i++)
-            y[i] = x[i] <= 0 ? 0 : x[i];
-    else
-        for (ptrdiff_t i = begin; i < end; i++)
-            y[i] = x[i] <= 0 ? slope * x[i] : x[i];
+    for (ptrdiff_t stop; begin < end; begin = stop) {
+        stop = NG_MIN(begin + NG_STRETCH, end);
+        if (ng_interrupted())
+            return NG_INTERRUPTED;
+        if (slope == 0)
+            for (ptrdiff_t i = begin; i < stop; i++)
+                y[i] = x[i] <= 0 ? 0 : x[i];
+        else
+            for (ptrdiff_t i = begin; i < stop; i++)
+                y[i] = x[i] <= 0 ? slope * x[i] : x[i];
+    }
     return 0;
 }
 
@@ -26,9 +31,14 @@ static int NG(leaky_relu_gradient)(const ng_call *call, ng_share share)
     const T slope = (T)call->scalar[0];
     ptrdiff_t begin, end;
     ng_split(call->array[0].size[0], 64, share.row, share.rows, &begin, &end);
-    for (ptrdiff_t i = begin; i < end; i++) {
-        const T below = slope * dy[i];
-        dx[i] = y[i] > 0 ? dy[i] : below;
+    for (ptrdiff_t stop; begin < end; begin = stop) {
+        stop = NG_MIN(begin + NG_STRETCH, end);
+        if (ng_interrupted())
+            return NG_INTERRUPTED;
+        for (ptrdiff_t i = begin; i < stop; i++) {
+            const T below = slope * dy[i];
+            dx[i] = y[i] > 0 ? dy[i] : below;
+        }
     }
     return 0;
 }

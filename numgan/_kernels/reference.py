@@ -13,7 +13,8 @@ import numpy as np
 
 def output_size(size, kernel, stride, padding):
     """(HO, WO) of a window operation over (H, W)."""
-    return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, kernel, stride, padding))
+    (h, v), (kh, kw), (s, t), (p, q) = size, kernel, stride, padding
+    return (h + 2 * p - kh) // s + 1, (v + 2 * q - kw) // t + 1
 
 
 def _padded(x, padding, value=0):

@@ -36,7 +36,7 @@ static NG_LOCAL scratch own;
 static void release(void *ending)
 {
     for (int slot = 0; slot < NG_SCRATCH_SLOTS; slot++)
-        free(((scratch *)ending)->memory[slot]);
+        ng_free_pages(((scratch *)ending)->memory[slot]);
 }
 
 #if NG_POSIX
@@ -52,7 +52,7 @@ static void make_key(void)
 void *ng_scratch(int slot, size_t bytes)
 {
     if (bytes > own.bytes[slot] || !own.memory[slot]) {
-        free(own.memory[slot]);
+        ng_free_pages(own.memory[slot]);
         own.memory[slot] = ng_pages(NG_MAX(bytes, 1));
         own.bytes[slot] = own.memory[slot] ? bytes : 0;
 #if NG_POSIX

@@ -97,7 +97,7 @@ def _parser():
     sub.add_argument("--slow", action="store_true", help="every entry of every gradient, instead of random projections")
 
     command("data", data_command, "list the known data sets, where they are looked for, and whether they are there")
-    command("doctor", doctor_command, "versions, kernels, instruction set, threads, BLAS, and a self-check")
+    command("doctor", doctor_command, "versions, kernels, instruction sets, threads, peak speed, BLAS, and a self-check")
     bench.add(commands)
     return parser
 
@@ -279,8 +279,14 @@ def doctor_command(args):
         print_json(found)
     else:
         for name, value in found.items():
-            print(f"{name.replace('_', ' '):<16} {value if not isinstance(value, list) else '; '.join(map(str, value)) or 'none'}")
+            print(f"{name.replace('_', ' '):<17} {_plain(value)}")
     return 0 if found["passed"] else 1
+
+
+def _plain(value):
+    if isinstance(value, list):
+        return "; ".join(map(str, value)) or "none"
+    return "none" if value is None else ("no", "yes")[value] if isinstance(value, bool) else value
 
 
 # ---- the door

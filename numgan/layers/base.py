@@ -11,7 +11,7 @@ A tangent of None is exactly zero and runs no kernel. No pass writes to its argu
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -36,7 +36,7 @@ class Run:
 
     def child(self, name):
         """The run as the sub-network `name` sees it."""
-        return replace(self, path=(*self.path, name), statistics=None if self.statistics is None else self.statistics.get(name, {}))
+        return Run(self.seed, None if self.statistics is None else self.statistics.get(name, {}), (*self.path, name))
 
     def rng(self):
         """This place's own random stream, a numpy Generator. Raises ValueError if the run has no seed."""

@@ -144,7 +144,9 @@ def _tiles(dtype, kernel, stride, channels, features, images, size):
 
     fast.h takes 2 or 3 taps a phase along both axes; it pays if it saves a third of the products, over enough channels and tiles.
     """
-    return _tiles_of(tuple(kernel), tuple(stride), channels, features, images, size) if fast_convolutions and dtype == np.float32 else 0
+    if not fast_convolutions or dtype != np.float32:
+        return 0
+    return _tiles_of(tuple(kernel), tuple(stride), channels, features, images, tuple(size))
 
 
 @lru_cache(4096)

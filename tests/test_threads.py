@@ -271,7 +271,7 @@ def test_ctrl_c_is_answered_within_100_ms(n):
 
     for name, kernel in long.items():
         late = []
-        for wait in 0.1, 0.15, 0.2:
+        for wait in 0.03, 0.05, 0.07:
             timer = threading.Timer(wait, press)
             timer.start()
             try:

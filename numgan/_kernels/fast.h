@@ -18,6 +18,10 @@
 #define PLANE (BLOCK + MR)   /* rows kept for a frequency: the last sliver may reach past the block */
 #define PIECE 128            /* of K for which U is made at a time */
 
+/* A step from one frequency's matrix to the next of at least n: an odd number of cache lines, or the n^2 rows that a transform writes
+ * at once would fall into one set of the cache and push each other out. */
+#define APART(n) (NG_CEIL(n, 64 / (ptrdiff_t)sizeof(T)) / 2 * 2 + 1) * (64 / (ptrdiff_t)sizeof(T))
+
 /* An image with its channels, and a row of zeros that stands for every pixel outside it. */
 typedef struct {
     T *data;
@@ -57,33 +61,47 @@ NG_INLINE void NG(input_tiles)(const int R, const NG(image) *x, const ng_tiling 
     }
 }
 
-/* The taps that rows k0..k0+k of U (k counts phases and channels) and one panel of columns are made of: to[tap][q][NR].
- * Transposed, rows are w's last axis. What lies outside the kernel or beyond the last column is 0. */
-static void NG(weight_taps)(const int R, const ng_array *w, const ng_phase_pair *phases, int transposed, ptrdiff_t channels, ptrdiff_t k0,
-                            ptrdiff_t k, ptrdiff_t n0, ptrdiff_t width, T *to)
+/* U of rows k0..k0+k, which count phases and channels, and of one panel of columns: U[f][q][NR]. Transposed, rows are w's last axis.
+ * Whole rows are read where they lie; columns, and rows that end early, are first copied to `copy`, [tap][q][NR]. */
+NG_INLINE void NG(weight_tiles)(const int R, const ng_array *w, const ng_phase_pair *phases, int transposed, ptrdiff_t channels, ptrdiff_t k0,
+                                ptrdiff_t k, ptrdiff_t n0, ptrdiff_t width, T *copy, T *to, ptrdiff_t f_step)
 {
+    static const T zeros[NR];
     const ptrdiff_t KW = w->size[1], I = w->size[2], O = w->size[3];
-    memset(to, 0, (size_t)(R * R * PIECE * NR) * sizeof(T));
+    if (width < NR)
+        memset(copy, 0, (size_t)(R * R * PIECE * NR) * sizeof(T));
     for (ptrdiff_t q = 0, run; q < k; q += run) {
         const ptrdiff_t c = (k0 + q) % channels;
         const ng_axis *v = phases[(k0 + q) / channels].axis, *h = v + 1;
+        const T *at[9];
+        ptrdiff_t step[9];
         run = NG_MIN(k - q, channels - c); /* rows up to the end of this phase */
-        for (ptrdiff_t i = 0; i < v->taps; i++)
-            for (ptrdiff_t j = 0; j < h->taps; j++) {
-                const T *from = (const T *)w->data + ((v->tap + i * v->tap_step) * KW + h->tap + j * h->tap_step) * I * O;
-                T *tap = to + ((i * R + j) * PIECE + q) * NR;
-                if (transposed)
-                    NG(turn)(from + n0 * O + c, O, run, width, tap);
-                else
-                    for (ptrdiff_t r = 0; r < run; r++)
-                        memcpy(tap + r * NR, from + (c + r) * O + n0, width * sizeof(T));
-            }
+        for (int e = 0; e < R * R; e++) {
+            const T *tap = (const T *)w->data + ((v->tap + e / R * v->tap_step) * KW + h->tap + e % R * h->tap_step) * I * O;
+            T *row = copy + (e * PIECE + q) * NR;
+            at[e] = row, step[e] = NR;
+            if (e / R >= v->taps || e % R >= h->taps)
+                at[e] = zeros, step[e] = 0;
+            else if (transposed)
+                NG(turn)(tap + n0 * O + c, O, run, width, row);
+            else if (width < NR)
+                for (ptrdiff_t r = 0; r < run; r++)
+                    memcpy(row + r * NR, tap + (c + r) * O + n0, width * sizeof(T));
+            else
+                at[e] = tap + c * O + n0, step[e] = O;
+        }
+        for (ptrdiff_t r = q; r < q + run; r++) {
+            for (int n = 0; n < NR; n += V)
+                NG(weight_tile)(R, at, n, to + r * NR + n, f_step);
+            for (int e = 0; e < R * R; e++)
+                at[e] += step[e];
+        }
     }
 }
 
 /* y of tiles t0..t0+count and columns n0..n0+width from M[f][t][NR]. */
-NG_INLINE void NG(output_tiles)(const int R, const T *from, const ng_tiling *tiling, const ng_phase_pair *phase, ptrdiff_t t0, ptrdiff_t count,
-                                ptrdiff_t n0, ptrdiff_t width, const T *bias, const ng_array *y)
+NG_INLINE void NG(output_tiles)(const int R, const T *from, ptrdiff_t f_step, const ng_tiling *tiling, const ng_phase_pair *phase, ptrdiff_t t0,
+                                ptrdiff_t count, ptrdiff_t n0, ptrdiff_t width, const T *bias, const ng_array *y)
 {
     const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
     const ptrdiff_t i_step = v->out_step * y->stride[1], j_step = h->out_step * y->stride[2];
@@ -95,9 +113,9 @@ NG_INLINE void NG(output_tiles)(const int R, const T *from, const ng_tiling *til
         for (ptrdiff_t c = 0; c < width; c += V) {
             const NG(vector) add = bias ? NG(get)(bias + n0 + c, width - c) : (NG(vector)){0};
             if (width - c >= V)
-                NG(output_tile)(R, place.is_short, from + c, PLANE * NR, add, to + c, i_step, j_step, rows, columns, V);
+                NG(output_tile)(R, place.is_short, from + c, f_step, add, to + c, i_step, j_step, rows, columns, V);
             else
-                NG(output_tile)(R, place.is_short, from + c, PLANE * NR, add, to + c, i_step, j_step, rows, columns, width - c);
+                NG(output_tile)(R, place.is_short, from + c, f_step, add, to + c, i_step, j_step, rows, columns, width - c);
         }
     }
 }
@@ -109,30 +127,27 @@ NG_INLINE int NG(fast_sum)(const int R, const NG(image) *x, const ng_array *w, i
 {
     const int points = TILE + R - 1, frequencies = points * points;
     const ptrdiff_t C = x->channels, K = count * C, ld = NG_CEIL(K, V) * V + V; /* + V: rows a power of two apart share cache sets */
-    const size_t v_size = (size_t)frequencies * PLANE * ld, u_size = frequencies * PIECE * NR, m_size = frequencies * PLANE * NR;
-    T *v = ng_scratch(NG_SCRATCH_TRANSFORM, (v_size + u_size + m_size + R * R * PIECE * NR) * sizeof(T));
+    const ptrdiff_t v_step = APART(PLANE * ld), u_step = APART(PIECE * NR), m_step = APART(PLANE * NR);
+    T *v = ng_scratch(NG_SCRATCH_TRANSFORM, (size_t)(frequencies * (v_step + u_step + m_step) + R * R * PIECE * NR) * sizeof(T));
     if (!v)
         return NG_NO_MEMORY;
-    T *u = v + v_size, *m = u + u_size, *taps = m + m_size;
-    NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, 0, C, v, PLANE * ld, ld, C);
+    T *u = v + frequencies * v_step, *m = u + frequencies * u_step, *copy = m + frequencies * m_step;
+    NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, 0, C, v, v_step, ld, C);
     for (ptrdiff_t n = n0; n < n1; n += NR) {
         const ptrdiff_t width = NG_MIN(n1 - n, NR);
         for (ptrdiff_t k0 = 0; k0 < K; k0 += PIECE) {
             const ptrdiff_t k = NG_MIN(K - k0, PIECE);
             if (ng_interrupted())
                 return NG_INTERRUPTED;
-            NG(weight_taps)(R, w, phases, transposed, C, k0, k, n, width, taps);
-            for (ptrdiff_t q = 0; q < k; q++)
-                for (int c = 0; c < NR; c += V)
-                    NG(weight_tile)(R, taps + q * NR + c, PIECE * NR, u + q * NR + c, PIECE * NR);
+            NG(weight_tiles)(R, w, phases, transposed, C, k0, k, n, width, copy, u, u_step);
             for (int f = 0; f < frequencies; f++) {
                 ptrdiff_t t, end;
                 for (ng_tiles_of(tiling, f, points, t0, tiles, &t, &end); t < end; t += MR)
-                    NG(tile)(NG_MIN(end - t, MR), width, ld, 1, k, v + (f * PLANE + t) * ld + k0, u + f * PIECE * NR,
-                             m + (f * PLANE + t) * NR, k0 > 0);
+                    NG(tile)(NG_MIN(end - t, MR), width, ld, 1, k, v + f * v_step + t * ld + k0, u + f * u_step,
+                             m + f * m_step + t * NR, k0 > 0);
             }
         }
-        NG(output_tiles)(R, m, tiling, phases, t0, tiles, n, width, bias, y);
+        NG(output_tiles)(R, m, m_step, tiling, phases, t0, tiles, n, width, bias, y);
     }
     return 0;
 }
@@ -219,7 +234,10 @@ NG_INLINE void NG(weight_rows)(const int R, const T *from, ptrdiff_t f_step, con
                 T *to = (T *)dw->data + (v->tap + i * v->tap_step) * dw->stride[0] + channel * dw->stride[2] + n0 + c;
                 NG(tap_row)(R, half, i, line);
                 for (int j = 0; j < h->taps; j++)
-                    NG(put)(to + (h->tap + j * h->tap_step) * dw->stride[1], line[j], width - c);
+                    if (width - c >= V)
+                        NG(put)(to + (h->tap + j * h->tap_step) * dw->stride[1], line[j], V);
+                    else
+                        NG(put)(to + (h->tap + j * h->tap_step) * dw->stride[1], line[j], width - c);
             }
         }
     }
@@ -233,15 +251,15 @@ NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) 
     const int points = TILE + R - 1, frequencies = points * points;
     const ptrdiff_t channels = NG_CEIL(c1 - c0, V) * V, rows = count * channels, ld = rows + V; /* + V: as in fast_sum */
     const ptrdiff_t panels = NG_CEIL(n1 - n0, NR), all = tiling->edge[3], part = all <= BLOCK ? NG_MIN(rows, PIECE) : rows;
-    const ptrdiff_t height = NG_CEIL(part, MR) * MR, u_step = panels * height * NR, z_step = panels * BLOCK * NR;
-    const size_t v_size = (size_t)frequencies * BLOCK * ld + NG_CEIL(MR, V) * V; /* + MR: the last sliver looks past the last row */
-    T *v = ng_scratch(NG_SCRATCH_TRANSFORM, (v_size + frequencies * (z_step + u_step)) * sizeof(T));
-    if (!v)
+    const ptrdiff_t height = NG_CEIL(part, MR) * MR;
+    const ptrdiff_t v_step = APART(BLOCK * ld), z_step = APART(panels * BLOCK * NR), u_step = APART(panels * height * NR);
+    T *z = ng_scratch(NG_SCRATCH_TRANSFORM, (size_t)(frequencies * (v_step + z_step + u_step)) * sizeof(T));
+    if (!z)
         return NG_NO_MEMORY;
-    T *z = v + v_size, *u = z + frequencies * z_step;
+    T *v = z + frequencies * z_step, *u = v + frequencies * v_step; /* v before u: its last sliver looks past the last row */
     for (ptrdiff_t t0 = 0; t0 < NG_MAX(all, 1); t0 += BLOCK) { /* once even without tiles: dw = 0 */
         const ptrdiff_t tiles = NG_MIN(all - t0, BLOCK);
-        NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, c0, c1, v, BLOCK * ld, ld, channels);
+        NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, c0, c1, v, v_step, ld, channels);
         NG(gradient_tiles)(R, dy, tiling, t0, tiles, n0, n1, z, z_step);
         for (ptrdiff_t q0 = 0; q0 < rows; q0 += part) {
             const ptrdiff_t q1 = NG_MIN(q0 + part, rows);
@@ -252,7 +270,7 @@ NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) 
                 ng_tiles_of(tiling, f, points, t0, tiles, &t, &end);
                 for (ptrdiff_t j = 0; j < panels; j++)
                     for (ptrdiff_t q = q0; q < q1; q += MR)
-                        NG(tile)(NG_MIN(q1 - q, MR), NG_MIN(n1 - n0 - j * NR, NR), 1, ld, end - t, v + (f * BLOCK + t) * ld + q,
+                        NG(tile)(NG_MIN(q1 - q, MR), NG_MIN(n1 - n0 - j * NR, NR), 1, ld, end - t, v + f * v_step + t * ld + q,
                                  z + f * z_step + (j * BLOCK + t) * NR, u + f * u_step + (j * height + q - q0) * NR, t0 > 0);
             }
             for (ptrdiff_t j = 0; j < panels && t0 + BLOCK >= all; j++)
@@ -291,3 +309,4 @@ static int NG(fast_conv2d_weight_gradient)(const ng_call *call, ng_share share)
 #undef BLOCK
 #undef PLANE
 #undef PIECE
+#undef APART

@@ -120,14 +120,11 @@ NG_INLINE void NG(gradient_tile)(const int R, const int *is_short, const T *cons
     is_short[1] ? NG(along)(n, TILE, less, 1, POINTS, half, to, f_step, V) : NG(along)(n, TILE, full, 1, POINTS, half, to, f_step, V);
 }
 
-/* U = G w G' of a vector of columns: tap t at from + t t_step. */
-NG_INLINE void NG(weight_tile)(const int R, const T *from, ptrdiff_t t_step, T *to, ptrdiff_t f_step)
+/* U = G w G' of a vector of columns from n on: tap t at at[t] + n. */
+NG_INLINE void NG(weight_tile)(const int R, const T *const *at, ptrdiff_t n, T *to, ptrdiff_t f_step)
 {
-    const T *at[9];
     NG(vector) half[POINTS * 3];
-    for (int t = 0; t < R * R; t++)
-        at[t] = from + t * t_step;
-    NG(down)(TILE + R - 1, R, R, NG(weight_table)[R - 2][0], 3, 1, at, NULL, 0, V, half);
+    NG(down)(TILE + R - 1, R, R, NG(weight_table)[R - 2][0], 3, 1, at, NULL, n, V, half);
     NG(along)(TILE + R - 1, R, NG(weight_table)[R - 2][0], 3, 1, half, to, f_step, V);
 }
 

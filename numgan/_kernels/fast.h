@@ -91,31 +91,51 @@ NG_INLINE void NG(weight_tiles)(const int R, const ng_array *w, const ng_phase_p
                 at[e] = tap + c * O + n0, step[e] = O;
         }
         for (ptrdiff_t r = q; r < q + run; r++) {
-            for (int n = 0; n < NR; n += V)
+            for (int n = 0; n < NR; n += V) {
+                for (int e = 0; e < R * R; e++)
+                    NG_PREFETCH(at[e] + 8 * step[e] + n);
                 NG(weight_tile)(R, at, n, to + r * NR + n, f_step);
+            }
             for (int e = 0; e < R * R; e++)
                 at[e] += step[e];
         }
     }
 }
 
-/* y of tiles t0..t0+count and columns n0..n0+width from M[f][t][NR]. */
+/* Where a tile's outputs go: the first of them, in column n0, and how many rows and columns of them exist. */
+typedef struct {
+    T *first;
+    int rows, columns;
+    ng_place place;
+} NG(outputs);
+
+static NG(outputs) NG(outputs_of)(const ng_tiling *tiling, const ng_phase_pair *phase, ptrdiff_t tile, ptrdiff_t n0, const ng_array *y)
+{
+    const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
+    const ng_place place = ng_place_of(tiling, tile);
+    T *first = (T *)y->data + place.image * y->stride[0] + (v->out_first + place.top * v->out_step) * y->stride[1] +
+               (h->out_first + place.left * h->out_step) * y->stride[2] + n0;
+    return (NG(outputs)){first, (int)NG_MIN(TILE, v->pixels - place.top), (int)NG_MIN(TILE, h->pixels - place.left), place};
+}
+
+/* y of tiles t0..t0+count and columns n0..n0+width from M[f][t][NR]. Meanwhile the next tile's places are fetched. */
 NG_INLINE void NG(output_tiles)(const int R, const T *from, ptrdiff_t f_step, const ng_tiling *tiling, const ng_phase_pair *phase, ptrdiff_t t0,
                                 ptrdiff_t count, ptrdiff_t n0, ptrdiff_t width, const T *bias, const ng_array *y)
 {
-    const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
-    const ptrdiff_t i_step = v->out_step * y->stride[1], j_step = h->out_step * y->stride[2];
+    const ptrdiff_t i_step = phase->axis[0].out_step * y->stride[1], j_step = phase->axis[1].out_step * y->stride[2];
+    NG(outputs) next = NG(outputs_of)(tiling, phase, t0, n0, y);
     for (ptrdiff_t t = 0; t < count; t++, from += NR) {
-        const ng_place place = ng_place_of(tiling, t0 + t);
-        const int rows = (int)NG_MIN(TILE, v->pixels - place.top), columns = (int)NG_MIN(TILE, h->pixels - place.left);
-        T *to = (T *)y->data + place.image * y->stride[0] + v->out_first * y->stride[1] + place.top * i_step + h->out_first * y->stride[2] +
-                place.left * j_step + n0;
+        const NG(outputs) here = next;
+        next = NG(outputs_of)(tiling, phase, t0 + NG_MIN(t + 1, count - 1), n0, y);
         for (ptrdiff_t c = 0; c < width; c += V) {
             const NG(vector) add = bias ? NG(get)(bias + n0 + c, width - c) : (NG(vector)){0};
+            for (int i = 0; i < next.rows; i++)
+                for (int j = 0; j < next.columns; j++)
+                    NG_PREFETCH(next.first + i * i_step + j * j_step + c);
             if (width - c >= V)
-                NG(output_tile)(R, place.is_short, from + c, f_step, add, to + c, i_step, j_step, rows, columns, V);
+                NG(output_tile)(R, here.place.is_short, from + c, f_step, add, here.first + c, i_step, j_step, here.rows, here.columns, V);
             else
-                NG(output_tile)(R, place.is_short, from + c, f_step, add, to + c, i_step, j_step, rows, columns, width - c);
+                NG(output_tile)(R, here.place.is_short, from + c, f_step, add, here.first + c, i_step, j_step, here.rows, here.columns, width - c);
         }
     }
 }
@@ -233,6 +253,8 @@ NG_INLINE void NG(weight_rows)(const int R, const T *from, ptrdiff_t f_step, con
             for (int i = 0; i < v->taps; i++) {
                 T *to = (T *)dw->data + (v->tap + i * v->tap_step) * dw->stride[0] + channel * dw->stride[2] + n0 + c;
                 NG(tap_row)(R, half, i, line);
+                for (int j = 0; j < h->taps; j++)
+                    NG_PREFETCH(to + (h->tap + j * h->tap_step) * dw->stride[1] + 2 * dw->stride[2]);
                 for (int j = 0; j < h->taps; j++)
                     if (width - c >= V)
                         NG(put)(to + (h->tap + j * h->tap_step) * dw->stride[1], line[j], V);

@@ -7,6 +7,7 @@
 #define NG_ORDER int32_t
 #include "gemm.h"
 #include "conv.h"
+#include "thin.h"
 #include "toomcook.h"
 #include "fast.h"
 #include "pool.h"
@@ -21,6 +22,7 @@
 #define NG_ORDER int64_t
 #include "gemm.h"
 #include "conv.h"
+#include "thin.h"
 #include "toomcook.h"
 #include "fast.h"
 #include "pool.h"

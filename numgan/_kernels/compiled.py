@@ -127,12 +127,13 @@ def _contiguous(x):
     return x if x is None or x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
 
 
-def matmul(a, b, bias=None):
+def matmul(a, b, bias=None, slope=1.0, gate=None):
     c = empty((a.shape[0], b.shape[1]), a.dtype)
-    if b.shape[1] == 1 and a.itemsize in a.strides:
+    if b.shape[1] == 1 and a.itemsize in a.strides and slope == 1:
         _run("matvec", (_aligned(a), _contiguous(b), _contiguous(bias), c), _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize))
         return c
-    _run("matmul", (_aligned(a), _aligned(b), _contiguous(bias), c), _shares(*c.shape, a.shape[1], a.itemsize))
+    arrays = _aligned(a), _aligned(b), _contiguous(bias), c, None, _contiguous(gate)
+    _run("matmul", arrays, _shares(*c.shape, a.shape[1], a.itemsize), scalars=(slope,))
     return c
 
 
@@ -173,30 +174,38 @@ def _tile_shares(tiles, features, threads):
     return min(((d, a) for d in blocks for a in range(1, threads + 1) if d * a % threads == 0), key=cost)
 
 
-def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
+THIN = 8  # channels up to which a picture is read in place (thin.h)
+
+
+def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     *kernel, c, o = w.shape
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
-    arrays, window = (_contiguous(x), _contiguous(w), _contiguous(bias), y), (kernel, stride, padding)
+    arrays, rest = (_contiguous(x), _contiguous(w), _contiguous(bias), y), {"window": (kernel, stride, padding), "scalars": (slope,)}
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
-        _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype)), _tile_shares(tiles, o, _threads), window=window)
+        _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype), _contiguous(gate)), _tile_shares(tiles, o, _threads), **rest)
+    elif c <= THIN:
+        _run("conv2d_thin", (*arrays, None, _contiguous(gate)), _shares(len(y) * y.shape[1], 1, y.shape[2] * w.size, x.itemsize), **rest)
     else:
-        _run("conv2d", arrays, _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize), window=window)
+        shares = _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize)
+        _run("conv2d", (*arrays, None, _contiguous(gate)), shares, **rest)
     return y
 
 
-def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None):
+def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
     *kernel, c, o = w.shape
     if dy.shape[1:3] == (1, 1):
-        return _input_gradient_of_pixel(dy, w, padding, size, bias)
+        dx = _input_gradient_of_pixel(dy, w, padding, size, bias)
+        return dx if slope == 1 else leaky_relu(dx, slope) if gate is None else leaky_relu_gradient(dx, gate, slope)
     dx = empty((len(dy), *size, c), dy.dtype)
-    arrays, window = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), (kernel, stride, padding)
+    arrays, rest = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), {"window": (kernel, stride, padding), "scalars": (slope,)}
     if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype)), _tile_shares(tiles, c, _threads), window=window)
-    elif c <= 8 or not np.isfinite(w).all():
-        _run("conv2d_input_gradient_thin", arrays, _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize), window=window)
+        _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype), _contiguous(gate)), _tile_shares(tiles, c, _threads), **rest)
+    elif c <= THIN or not np.isfinite(w).all():
+        shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize)
+        _run("conv2d_input_gradient_thin", (*arrays, None, _contiguous(gate)), shares, **rest)
     else:
-        depth = math.prod(kernel) * o // math.prod(stride)
-        _run("conv2d_input_gradient", arrays, _shares(math.prod(dx.shape[:3]), c, depth, dy.itemsize), window=window)
+        shares = _shares(math.prod(dx.shape[:3]), c, math.prod(kernel) * o // math.prod(stride), dy.itemsize)
+        _run("conv2d_input_gradient", (*arrays, None, _contiguous(gate)), shares, **rest)
     return dx
 
 
@@ -217,6 +226,10 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     if _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
         shares = max(min(_threads, -(-c // 16)), -(-c * math.prod(stride) // 256)), -(-o // 256)         # blocks that stay in the cache
         _run("fast_conv2d_weight_gradient", (*arrays, np.zeros(max(c, o), x.dtype)), shares, window=window)
+    elif c <= THIN:
+        parts = np.empty((min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype)   # by the batch, not by threads: equal bits for any number
+        _run("conv2d_weight_gradient_thin", (*arrays[:2], parts), (len(parts), 1), window=window)
+        parts.sum(axis=0, out=dw.reshape(parts.shape[1:]))
     else:
         _run("conv2d_weight_gradient", arrays, _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize), window=window)
     return dw

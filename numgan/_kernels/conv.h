@@ -86,18 +86,6 @@ static void NG(patch)(const NG(patches) *p, const NG(corner) *c, ptrdiff_t j0, p
     }
 }
 
-/* The transpose: add the row of a matrix of patches whose window is at c to the image it came from; what lies outside is dropped. */
-static void NG(add_patch)(const NG(patches) *p, const NG(corner) *c, const T *from, T *x)
-{
-    const ptrdiff_t C = p->channels, H = p->size[0], W = p->size[1], run = p->kernel[1] * C;
-    const ptrdiff_t in = NG_MAX(-c->left * C, 0), out = NG_MIN((W - c->left) * C, run);
-    for (ptrdiff_t i = NG_MAX(-c->top, 0); i < NG_MIN(p->kernel[0], H - c->top); i++) {
-        T *row = x + ((c->n * H + c->top + i) * W + c->left) * C;
-        for (ptrdiff_t j = in; j < out; j++)
-            row[j] += from[i * run + j];
-    }
-}
-
 /* Rows of P, for A = P. */
 static void NG(pack_patches)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
 {
@@ -120,7 +108,7 @@ static void NG(pack_patches_transposed)(const NG(left) *left, T *panel, ptrdiff_
     }
 }
 
-/* y = P W          arrays: x, w, bias or none, y */
+/* y = P W          arrays: x, w, bias or none, y, none, gate or none; scalar: slope */
 static int NG(conv2d)(const ng_call *call, ng_share share)
 {
     const ng_array *x = &call->array[0], *w = &call->array[1], *y = &call->array[3];
@@ -128,8 +116,9 @@ static int NG(conv2d)(const ng_call *call, ng_share share)
     const NG(patches) patches = NG(patches_of)(x, y, &call->window);
     const NG(left) left = {NG(pack_patches), 0, &patches};
     const NG(right) right = {w->data, N, 1, NG_MAX(K, 1), 1, 0, 0};
-    const NG(target) target = {y->data, 1, 1, {N, 0, 0}};
-    return NG(product)(&left, &right, &target, call->array[2].data, M, K, N, share);
+    const NG(target) target = {y->data, 0, 1, 1, {N, 0, 0}};
+    const NG(finish) finish = NG(finish_of)(call);
+    return NG(product)(&left, &right, &target, &finish, M, K, N, share);
 }
 
 /* dw = P' dy          arrays: x, dy, dw */
@@ -140,17 +129,18 @@ static int NG(conv2d_weight_gradient)(const ng_call *call, ng_share share)
     const NG(patches) patches = NG(patches_of)(x, dy, &call->window);
     const NG(left) left = {NG(pack_patches_transposed), 1, &patches};
     const NG(right) right = {dy->data, N, 1, NG_MAX(K, 1), 1, 0, 0};
-    const NG(target) target = {dw->data, 1, 1, {N, 0, 0}};
+    const NG(target) target = {dw->data, 0, 1, 1, {N, 0, 0}};
     return NG(product)(&left, &right, &target, NULL, M, K, N, share);
 }
 
 /* dx = P~ W~, by gathering: the stride^2 phases of phase.h, each a product; one that no tap meets has K = 0, that is, bias or 0.
- * Arrays: dy, w, bias or none, dx. */
+ * Arrays: dy, w, bias or none, dx, none, gate or none; scalar: slope. */
 static int NG(conv2d_input_gradient)(const ng_call *call, ng_share share)
 {
     const ng_array *dy = &call->array[0], *w = &call->array[1], *dx = &call->array[3];
     const ptrdiff_t *s = call->window.stride, *padding = call->window.padding;
     const ptrdiff_t H = dx->size[1], W = dx->size[2], KW = w->size[1], C = w->size[2], O = w->size[3];
+    const NG(finish) finish = NG(finish_of)(call);
     for (ptrdiff_t r = 0; r < s[0] * s[1]; r++) {
         const ng_phase v = ng_phase_of(r / s[1], H, w->size[0], s[0], padding[0]);
         const ng_phase h = ng_phase_of(r % s[1], W, KW, s[1], padding[1]);
@@ -162,43 +152,10 @@ static int NG(conv2d_input_gradient)(const ng_call *call, ng_share share)
         const T *last = K ? (const T *)w->data + (v.last * KW + h.last) * C * O : NULL;
         const NG(left) left = {NG(pack_patches), 0, &patches};
         const NG(right) right = {last, 1, O, NG_MAX(O, 1), NG_MAX(h.taps, 1), -s[0] * KW * C * O, -s[1] * C * O};
-        const NG(target) target = {(T *)dx->data + (v.first * W + h.first) * C, v.pixels, h.pixels, {H * W * C, s[0] * W * C, s[1] * C}};
-        const int status = NG(product)(&left, &right, &target, call->array[2].data, M, K, C, share);
+        const NG(target) target = {dx->data, (v.first * W + h.first) * C, v.pixels, h.pixels, {H * W * C, s[0] * W * C, s[1] * C}};
+        const int status = NG(product)(&left, &right, &target, &finish, M, K, C, share);
         if (status)
             return status;
     }
     return 0;
-}
-
-/* dx by scattering: dy W' gives every pixel's patch of dx, add_patch puts it in place. For dx of few channels, whose tiles would be
- * mostly padding above; and it never multiplies the zeros around dy, which nan and inf in w would turn into nan.
- * Arrays: dy, w, bias or none, dx. */
-static int NG(conv2d_input_gradient_thin)(const ng_call *call, ng_share share)
-{
-    const ng_array *dy = &call->array[0], *w = &call->array[1], *dx = &call->array[3];
-    const T *bias = call->array[2].data;
-    const ptrdiff_t C = w->size[2], O = w->size[3], N = w->size[0] * w->size[1] * C, most = 4 * MC; /* most: patches at a time */
-    const ptrdiff_t pixels = dy->size[1] * dy->size[2], plane = dx->size[1] * dx->size[2];
-    const NG(patches) patches = NG(patches_of)(dx, dy, &call->window);
-    ptrdiff_t begin, end; /* images */
-    ng_split(dy->size[0], 1, share.row, share.rows, &begin, &end);
-    T *columns = ng_scratch(NG_SCRATCH_PATCHES, (size_t)(most * N) * sizeof(T));
-    if (!columns)
-        return NG_NO_MEMORY;
-    for (ptrdiff_t i = begin * plane; i < end * plane; i++)
-        for (ptrdiff_t c = 0; c < C; c++)
-            ((T *)dx->data)[i * C + c] = bias ? bias[c] : 0;
-    int status = 0;
-    for (ptrdiff_t m = begin * pixels; m < end * pixels && !status; m += most) {
-        const ptrdiff_t rows = NG_MIN(end * pixels - m, most);
-        const ng_array a = {(T *)dy->data + m * O, {rows, O}, {O, 1}};
-        const NG(left) left = {NG(pack_matrix), 0, &a};
-        const NG(right) right = {w->data, 1, O, NG_MAX(O, 1), 1, 0, 0};
-        const NG(target) target = {columns, 1, 1, {N, 0, 0}};
-        status = NG(gemm)(&left, &right, &target, NULL, O, 0, rows, 0, N);
-        NG(corner) corner = NG(corner_of)(&patches, m);
-        for (ptrdiff_t r = 0; r < rows && !status; r++, NG(move_on)(&patches, &corner))
-            NG(add_patch)(&patches, &corner, columns + r * N, dx->data);
-    }
-    return status;
 }

@@ -120,7 +120,7 @@ static NG(outputs) NG(outputs_of)(const ng_tiling *tiling, const ng_phase_pair *
 
 /* y of tiles t0..t0+count and columns n0..n0+width from M[f][t][NR]. Meanwhile the next tile's places are fetched. */
 NG_INLINE void NG(output_tiles)(const int R, const T *from, ptrdiff_t f_step, const ng_tiling *tiling, const ng_phase_pair *phase, ptrdiff_t t0,
-                                ptrdiff_t count, ptrdiff_t n0, ptrdiff_t width, const T *bias, const ng_array *y)
+                                ptrdiff_t count, ptrdiff_t n0, ptrdiff_t width, const NG(finish) *finish, const ng_array *y)
 {
     const ptrdiff_t i_step = phase->axis[0].out_step * y->stride[1], j_step = phase->axis[1].out_step * y->stride[2];
     NG(outputs) next = NG(outputs_of)(tiling, phase, t0, n0, y);
@@ -128,21 +128,22 @@ NG_INLINE void NG(output_tiles)(const int R, const T *from, ptrdiff_t f_step, co
         const NG(outputs) here = next;
         next = NG(outputs_of)(tiling, phase, t0 + NG_MIN(t + 1, count - 1), n0, y);
         for (ptrdiff_t c = 0; c < width; c += V) {
-            const NG(vector) add = bias ? NG(get)(bias + n0 + c, width - c) : (NG(vector)){0};
+            const ptrdiff_t at = here.first - (T *)y->data + c;
             for (int i = 0; i < next.rows; i++)
                 for (int j = 0; j < next.columns; j++)
                     NG_PREFETCH(next.first + i * i_step + j * j_step + c);
             if (width - c >= V)
-                NG(output_tile)(R, here.place.is_short, from + c, f_step, add, here.first + c, i_step, j_step, here.rows, here.columns, V);
+                NG(output_tile)(R, here.place.is_short, from + c, f_step, finish, n0 + c, y->data, at, i_step, j_step, here.rows, here.columns, V);
             else
-                NG(output_tile)(R, here.place.is_short, from + c, f_step, add, here.first + c, i_step, j_step, here.rows, here.columns, width - c);
+                NG(output_tile)(R, here.place.is_short, from + c, f_step, finish, n0 + c, y->data, at, i_step, j_step, here.rows, here.columns,
+                                width - c);
         }
     }
 }
 
 /* The sum over `count` phases, for a block of tiles and columns n0..n1 of the output that phases[0] names. */
 NG_INLINE int NG(fast_sum)(const int R, const NG(image) *x, const ng_array *w, int transposed, const ng_tiling *tiling,
-                           const ng_phase_pair *phases, int count, const T *bias, const ng_array *y, ptrdiff_t t0, ptrdiff_t tiles,
+                           const ng_phase_pair *phases, int count, const NG(finish) *finish, const ng_array *y, ptrdiff_t t0, ptrdiff_t tiles,
                            ptrdiff_t n0, ptrdiff_t n1)
 {
     const int points = TILE + R - 1, frequencies = points * points;
@@ -162,12 +163,13 @@ NG_INLINE int NG(fast_sum)(const int R, const NG(image) *x, const ng_array *w, i
             NG(weight_tiles)(R, w, phases, transposed, C, k0, k, n, width, copy, u, u_step);
             for (int f = 0; f < frequencies; f++) {
                 ptrdiff_t t, end;
-                for (ng_tiles_of(tiling, f, points, t0, tiles, &t, &end); t < end; t += MR)
-                    NG(tile)(NG_MIN(end - t, MR), width, ld, 1, k, v + f * v_step + t * ld + k0, u + f * u_step,
-                             m + f * m_step + t * NR, k0 > 0);
+                for (ng_tiles_of(tiling, f, points, t0, tiles, &t, &end); t < end; t += MR) {
+                    const NG(sliver) sliver = {v + f * v_step + t * ld + k0, ld, 1, k, 0, 1};
+                    NG(tile)(NG_MIN(end - t, MR), width, &sliver, u + f * u_step, NR, m + f * m_step + t * NR, k0 > 0);
+                }
             }
         }
-        NG(output_tiles)(R, m, m_step, tiling, phases, t0, tiles, n, width, bias, y);
+        NG(output_tiles)(R, m, m_step, tiling, phases, t0, tiles, n, width, finish, y);
     }
     return 0;
 }
@@ -179,6 +181,7 @@ NG_INLINE int NG(fast_groups)(const int R, const ng_call *call, int transposed, 
     const ng_window *window = &call->window;
     const int phases = (int)(window->stride[0] * window->stride[1]), groups = transposed ? phases : 1;
     const NG(image) image = {x->data, zeros->data, {x->size[1], x->size[2]}, x->size[3]};
+    const NG(finish) finish = NG(finish_of)(call);
     ng_phase_pair phase[NG_PHASES];
     for (int r = 0; r < phases; r++)
         phase[r] = transposed ? ng_gradient_phase(window, r, y->size + 1) : ng_forward_phase(window, r, y->size + 1);
@@ -193,7 +196,7 @@ NG_INLINE int NG(fast_groups)(const int R, const ng_call *call, int transposed, 
             if (t0 + block >= t1)
                 continue;
             more = 1;
-            const int status = NG(fast_sum)(R, &image, w, transposed, &tiling, phase + g, phases / groups, call->array[2].data, y, t0 + block,
+            const int status = NG(fast_sum)(R, &image, w, transposed, &tiling, phase + g, phases / groups, &finish, y, t0 + block,
                                             NG_MIN(t1 - t0 - block, BLOCK), n0, n1);
             if (status)
                 return status;
@@ -208,13 +211,13 @@ NG_INLINE int NG(fast_taps)(const ng_call *call)
     return (int)NG_CEIL(call->window.kernel[0], call->window.stride[0]);
 }
 
-/* y = x * w          arrays: x, w, bias or none, y, zeros (C,) */
+/* y = x * w          arrays: x, w, bias or none, y, zeros (C,), gate or none; scalar: slope */
 static int NG(fast_conv2d)(const ng_call *call, ng_share share)
 {
     return NG(fast_taps)(call) == 2 ? NG(fast_groups)(2, call, 0, share) : NG(fast_groups)(3, call, 0, share);
 }
 
-/* dx = the transpose of that          arrays: dy, w, bias or none, dx, zeros (O,) */
+/* dx = the transpose of that          arrays: dy, w, bias or none, dx, zeros (O,), gate or none; scalar: slope */
 static int NG(fast_conv2d_input_gradient)(const ng_call *call, ng_share share)
 {
     return NG(fast_taps)(call) == 2 ? NG(fast_groups)(2, call, 1, share) : NG(fast_groups)(3, call, 1, share);
@@ -291,9 +294,11 @@ NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) 
                     return NG_INTERRUPTED;
                 ng_tiles_of(tiling, f, points, t0, tiles, &t, &end);
                 for (ptrdiff_t j = 0; j < panels; j++)
-                    for (ptrdiff_t q = q0; q < q1; q += MR)
-                        NG(tile)(NG_MIN(q1 - q, MR), NG_MIN(n1 - n0 - j * NR, NR), 1, ld, end - t, v + f * v_step + t * ld + q,
-                                 z + f * z_step + (j * BLOCK + t) * NR, u + f * u_step + (j * height + q - q0) * NR, t0 > 0);
+                    for (ptrdiff_t q = q0; q < q1; q += MR) {
+                        const NG(sliver) sliver = {v + f * v_step + t * ld + q, 1, ld, end - t, 0, 1};
+                        NG(tile)(NG_MIN(q1 - q, MR), NG_MIN(n1 - n0 - j * NR, NR), &sliver, z + f * z_step + (j * BLOCK + t) * NR, NR,
+                                 u + f * u_step + (j * height + q - q0) * NR, t0 > 0);
+                    }
             }
             for (ptrdiff_t j = 0; j < panels && t0 + BLOCK >= all; j++)
                 NG(weight_rows)(R, u + j * height * NR, u_step, phases, channels, q0, q1, c0, c1, n0 + j * NR,

@@ -60,15 +60,21 @@ typedef struct {
     ptrdiff_t k_stride, n_stride, group, across, down_step, across_step;
 } NG(right);
 
-/* C of the product: row m = (n, u, v) of a grid (., height, width) is the N contiguous elements at data + n s[0] + u s[1] + v s[2]. */
+/* C of the product: row m = (n, u, v) of a grid (., height, width) is the N contiguous elements from first + n s[0] + u s[1] + v s[2] on. */
 typedef struct {
     T *data;
-    ptrdiff_t height, width, s[3];
+    ptrdiff_t first, height, width, s[3];
 } NG(target);
 
-/* A sliver's element (r, k) is a[r row_step + k k_step]. With `more`, what out holds is added to. */
-NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t row_step, const ptrdiff_t k_step, ptrdiff_t k, const T *a,
-                           const T *b, T *out, const int more)
+/* MR rows of A as the tile reads them, packed or in place: element (r, k) is data[r row_step + k / run * run_step + k % run * k_step]. */
+typedef struct {
+    const T *data;
+    ptrdiff_t row_step, k_step, run, run_step, runs; /* runs of `run` terms each */
+} NG(sliver);
+
+/* out (rows, NR) = a sliver times a panel, whose rows are b_step apart. With `more`, what out holds is added to. */
+NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t row_step, const ptrdiff_t k_step, const NG(sliver) *sliver,
+                           const T *b, const ptrdiff_t b_step, T *out, const int more)
 {
     NG(vector) acc[MR][2];
     NG_UNROLL
@@ -77,15 +83,20 @@ NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t ro
         if (vectors == 2)
             acc[r][1] = more ? ((const NG(vector) *)(out + r * NR))[1] : (NG(vector)){0};
     }
-    for (; k > 0; k--, a += k_step, b += NR) {
-        const NG(vector) *row = (const NG(vector) *)b;
-        NG(vector) b0 = row[0], b1 = row[vectors - 1];
-        NG_UNROLL
-        for (int r = 0; r < rows; r++) {
-            T s = a[r * row_step];
-            acc[r][0] += s * b0;
-            if (vectors == 2)
-                acc[r][1] += s * b1;
+    const T *run = sliver->data;
+    for (ptrdiff_t left = sliver->runs; left > 0; left--, run += sliver->run_step) {
+        const T *a = run;
+        for (ptrdiff_t k = sliver->run; k > 0; k--, a += k_step, b += b_step) {
+            NG(vector) b0, b1;
+            memcpy(&b0, b, sizeof(b0));
+            memcpy(&b1, b + (vectors - 1) * V, sizeof(b1));
+            NG_UNROLL
+            for (int r = 0; r < rows; r++) {
+                T s = a[r * row_step];
+                acc[r][0] += s * b0;
+                if (vectors == 2)
+                    acc[r][1] += s * b1;
+            }
         }
     }
     NG_UNROLL
@@ -96,18 +107,17 @@ NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t ro
     }
 }
 
-/* out (rows, columns) = a sliver times a panel, by the smallest tile that holds it; one of the steps is 1. */
-static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t row_step, ptrdiff_t k_step, ptrdiff_t k, const T *a, const T *b, T *out,
-                     int more)
+/* out (rows, columns) by the smallest tile that holds it; one of the sliver's steps is 1. */
+static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, const NG(sliver) *a, const T *b, ptrdiff_t b_step, T *out, int more)
 {
 #define TILE_IF_FITS(height)                                                                                                     \
     if ((height) <= MR && rows <= (height)) {                                                                                    \
-        if (k_step == 1)                                                                                                         \
-            columns > V ? NG(tile_of)(height, 2, row_step, 1, k, a, b, out, more)                                                \
-                        : NG(tile_of)(height, 1, row_step, 1, k, a, b, out, more);                                               \
+        if (a->k_step == 1)                                                                                                      \
+            columns > V ? NG(tile_of)(height, 2, a->row_step, 1, a, b, b_step, out, more)                                        \
+                        : NG(tile_of)(height, 1, a->row_step, 1, a, b, b_step, out, more);                                       \
         else                                                                                                                     \
-            columns > V ? NG(tile_of)(height, 2, 1, k_step, k, a, b, out, more)                                                  \
-                        : NG(tile_of)(height, 1, 1, k_step, k, a, b, out, more);                                                 \
+            columns > V ? NG(tile_of)(height, 2, 1, a->k_step, a, b, b_step, out, more)                                          \
+                        : NG(tile_of)(height, 1, 1, a->k_step, a, b, b_step, out, more);                                         \
         return;                                                                                                                  \
     }
     TILE_IF_FITS(2)
@@ -119,25 +129,63 @@ static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t row_step, ptrd
 #undef TILE_IF_FITS
 }
 
-/* C = tile, or C += tile after the first block of k; bias comes with the last one. */
-NG_INLINE void NG(store)(const T *tile, const ptrdiff_t rows, const ptrdiff_t columns, const ptrdiff_t *offset, T *c, const T *bias,
-                         int first)
+NG_INLINE NG(vector) NG(get)(const T *from, ptrdiff_t count)
 {
-    for (ptrdiff_t r = 0; r < rows; r++, tile += NR) {
-        T *row = c + offset[r];
-        if (first && bias)
-            for (ptrdiff_t j = 0; j < columns; j++)
-                row[j] = tile[j] + bias[j];
-        else if (first)
-            for (ptrdiff_t j = 0; j < columns; j++)
-                row[j] = tile[j];
-        else if (bias)
-            for (ptrdiff_t j = 0; j < columns; j++)
-                row[j] = row[j] + tile[j] + bias[j];
-        else
-            for (ptrdiff_t j = 0; j < columns; j++)
-                row[j] += tile[j];
-    }
+    NG(vector) v = {0};
+    memcpy(&v, from, (count >= V ? V : count) * sizeof(T));
+    return v;
+}
+
+NG_INLINE void NG(put)(T *to, NG(vector) v, ptrdiff_t count)
+{
+    memcpy(to, &v, (count >= V ? V : count) * sizeof(T));
+}
+
+/* What is done to C before it is stored for good: c + bias, then a leaky unit, or the derivative of the one that a gradient passes next:
+ *
+ *     c = c > 0 ? c : slope c            or, with a gate of C's layout,           c = gate > 0 ? c : slope c
+ */
+typedef struct {
+    const T *bias, *gate; /* or NULL */
+    T slope;              /* 1: no unit */
+} NG(finish);
+
+/* Of every product the arrays are ., ., bias or none, C, ., gate or none; scalar: slope. */
+static inline NG(finish) NG(finish_of)(const ng_call *call)
+{
+    return (NG(finish)){call->array[2].data, call->array[5].data, (T)call->scalar[0]};
+}
+
+/* Some of C: column n on, `at` elements from C's beginning. */
+NG_INLINE NG(vector) NG(finished)(NG(vector) v, const NG(finish) *finish, ptrdiff_t n, ptrdiff_t at, const ptrdiff_t count)
+{
+    if (finish->bias)
+        v += NG(get)(finish->bias + n, count);
+    if (finish->gate)
+        return NG_CHOOSE(NG(get)(finish->gate + at, count) > 0, v, finish->slope * v, NG(vector), NG(order));
+    if (finish->slope == 0) /* not 0 v, which is nan for -inf */
+        return NG_CHOOSE(v <= 0, (NG(vector)){0}, v, NG(vector), NG(order));
+    if (finish->slope != 1)
+        return NG_CHOOSE(v <= 0, finish->slope * v, v, NG(vector), NG(order));
+    return v;
+}
+
+/* Rows of C, from column n on, = a tile, or += it after the first block of k; they are finished after the last. */
+NG_INLINE void NG(store)(const T *tile, const ptrdiff_t rows, const ptrdiff_t columns, T *c, const ptrdiff_t *offset, ptrdiff_t n, int first,
+                         const NG(finish) *finish)
+{
+    for (ptrdiff_t r = 0; r < rows; r++, tile += NR)
+        NG_UNROLL
+        for (int j = 0; j < NR; j += V)
+            if (j < columns) {
+                const ptrdiff_t at = offset[r] + n + j, count = columns - j;
+                NG(vector) v = ((const NG(vector) *)(tile + j))[0];
+                if (!first)
+                    v += NG(get)(c + at, count);
+                if (finish)
+                    v = NG(finished)(v, finish, n + j, at, count);
+                NG(put)(c + at, v, count);
+            }
 }
 
 static const T *NG(right_row)(const NG(right) *b, ptrdiff_t k)
@@ -223,7 +271,7 @@ static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t
 }
 
 /* Rows m0..m1, columns n0..n1 of C. */
-static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const T *bias, ptrdiff_t K, ptrdiff_t m0,
+static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const NG(finish) *finish, ptrdiff_t K, ptrdiff_t m0,
                     ptrdiff_t m1, ptrdiff_t n0, ptrdiff_t n1)
 {
     if (m0 >= m1 || n0 >= n1)
@@ -247,7 +295,7 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
                 a->pack(a, left, m, rows, k0, k);
                 for (ptrdiff_t r = 0; r < rows; r++) {
                     ptrdiff_t i = m + r, line = i / c->width;
-                    offset[r] = line / c->height * c->s[0] + line % c->height * c->s[1] + i % c->width * c->s[2];
+                    offset[r] = c->first + line / c->height * c->s[0] + line % c->height * c->s[1] + i % c->width * c->s[2];
                 }
                 for (ptrdiff_t j = 0; j < columns; j += NR) {
                     ptrdiff_t width = NG_MIN(columns - j, NR);
@@ -256,12 +304,13 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
                         NG(pack_right)(b, panel, k0, k, n + j, width);
                     for (ptrdiff_t r = 0; r < rows; r += MR) {
                         ptrdiff_t height = NG_MIN(rows - r, MR);
-                        const T *add = bias && k0 + step >= K ? bias + n + j : NULL;
-                        NG(tile)(height, width, a->by_k ? 1 : KC, a->by_k ? MR : 1, k, left + r * KC, panel, tile, 0);
+                        const NG(finish) *last = k0 + step >= K ? finish : NULL;
+                        const NG(sliver) sliver = {left + r * KC, a->by_k ? 1 : KC, a->by_k ? MR : 1, k, 0, 1};
+                        NG(tile)(height, width, &sliver, panel, NR, tile, 0);
                         if (width == NR)
-                            NG(store)(tile, height, NR, offset + r, c->data + n + j, add, k0 == 0);
+                            NG(store)(tile, height, NR, c->data, offset + r, n + j, k0 == 0, last);
                         else
-                            NG(store)(tile, height, width, offset + r, c->data + n + j, add, k0 == 0);
+                            NG(store)(tile, height, width, c->data, offset + r, n + j, k0 == 0, last);
                     }
                 }
             }
@@ -270,13 +319,13 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
 }
 
 /* The share of C = A B (+ bias) that falls to one thread; C has M rows and N columns. */
-static int NG(product)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const T *bias, ptrdiff_t M, ptrdiff_t K, ptrdiff_t N,
+static int NG(product)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const NG(finish) *finish, ptrdiff_t M, ptrdiff_t K, ptrdiff_t N,
                        ng_share share)
 {
     ptrdiff_t m0, m1, n0, n1;
     ng_split(M, MR, share.row, share.rows, &m0, &m1);
     ng_split(N, NR, share.column, share.columns, &n0, &n1);
-    return NG(gemm)(a, b, c, bias, K, m0, m1, n0, n1);
+    return NG(gemm)(a, b, c, finish, K, m0, m1, n0, n1);
 }
 
 /* A strided matrix as slivers, stored in the order in which it is contiguous. */
@@ -301,16 +350,16 @@ static void NG(pack_matrix)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdif
     }
 }
 
-/* arrays: a, b, bias or none, c */
+/* arrays: a, b, bias or none, c, none, gate or none; scalar: slope */
 static int NG(matmul)(const ng_call *call, ng_share share)
 {
     const ng_array *a = &call->array[0], *b = &call->array[1], *c = &call->array[3];
-    const T *bias = call->array[2].data;
+    const NG(finish) finish = NG(finish_of)(call);
     const ptrdiff_t M = a->size[0], K = a->size[1], N = b->size[1];
     const NG(left) left = {NG(pack_matrix), llabs(a->stride[0]) < llabs(a->stride[1]), a};
     const NG(right) right = {b->data, b->stride[0], b->stride[1], NG_MAX(K, 1), 1, 0, 0};
-    const NG(target) target = {c->data, 1, 1, {N, 0, 0}};
-    return NG(product)(&left, &right, &target, bias, M, K, N, share);
+    const NG(target) target = {c->data, 0, 1, 1, {N, 0, 0}};
+    return NG(product)(&left, &right, &target, &finish, M, K, N, share);
 }
 
 /* c = A b (+ bias) for one column b, contiguous. arrays: a, b, bias or none (1,), c. Where A's rows are contiguous, an element is their

@@ -2,6 +2,7 @@
  *
  *     gemm.h         the matrix product, whose header comment is the place to begin
  *     conv.h         three convolution kernels: the same product with other packing functions
+ *     thin.h         ... for pictures of few channels, which need no packing
  *     toomcook.h     a tile of outputs with fewer multiplications
  *     fast.h         the same three kernels made of such tiles
  *     phase.h        how a strided convolution falls into phases and an output into tiles
@@ -57,7 +58,8 @@ typedef int (*ng_kernel)(const ng_call *call, ng_share share);
 
 /* Every kernel by name; each exists for both element types and every instruction set. */
 #define NG_EACH_KERNEL(X)                                                                                                        \
-    X(matmul) X(matvec) X(conv2d) X(conv2d_input_gradient) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient)                         \
+    X(matmul) X(matvec) X(conv2d) X(conv2d_input_gradient) X(conv2d_weight_gradient)                                            \
+    X(conv2d_thin) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient_thin)                                                  \
     X(fast_conv2d) X(fast_conv2d_input_gradient) X(fast_conv2d_weight_gradient)                                                  \
     X(max_pool2d) X(max_pool2d_gradient) X(peak)                                                                                 \
     X(adam) X(rmsprop) X(sgd) X(moving_average) X(all_finite)                                                                    \
@@ -120,10 +122,13 @@ enum { NG_STRETCH = 1 << 16 }; /* elements that a pass over memory does between 
 #define NG_VECTOR(bytes) __attribute__((vector_size(bytes), may_alias))
 #define NG_PREFETCH(address) __builtin_prefetch(address)
 #define NG_INLINE static inline __attribute__((always_inline))
+/* Of each element of two vectors the one or the other, by a comparison's result. */
+#define NG_CHOOSE(which, one, other, vector, order) ((vector)(((order)(which) & (order)(one)) | (~(order)(which) & (order)(other))))
 #else /* a plain compiler: a "vector" of one element, the same code */
 #define NG_VECTOR(bytes)
 #define NG_PREFETCH(address) ((void)0)
 #define NG_INLINE static inline
+#define NG_CHOOSE(which, one, other, vector, order) ((which) ? (one) : (other))
 #endif
 
 #define NG_JOIN2(a, b, c) a##_##b##_##c

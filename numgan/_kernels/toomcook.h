@@ -53,18 +53,6 @@ NG_INLINE void NG(apply)(const int rows, const int terms, const T *table, const 
     }
 }
 
-NG_INLINE NG(vector) NG(get)(const T *from, ptrdiff_t count)
-{
-    NG(vector) v = {0};
-    memcpy(&v, from, (count >= V ? V : count) * sizeof(T));
-    return v;
-}
-
-NG_INLINE void NG(put)(T *to, NG(vector) v, ptrdiff_t count)
-{
-    memcpy(to, &v, (count >= V ? V : count) * sizeof(T));
-}
-
 /* The first pass of a transform, down the columns: half[i][j] = sum over the `terms` rows r of table[i][r] at[r][j]. Meanwhile what the next
  * tile will look at (`next`, or NULL) is fetched. */
 NG_INLINE void NG(down)(const int rows, const int terms, const int columns, const T *table, const int i_step, const int j_step,
@@ -128,22 +116,23 @@ NG_INLINE void NG(weight_tile)(const int R, const T *const *at, ptrdiff_t n, T *
     NG(along)(TILE + R - 1, R, NG(weight_table)[R - 2][0], 3, 1, half, to, f_step, V);
 }
 
-/* y = A' M A of a tile for a vector of columns, of which `count` are there, into the rows x columns pixels that exist; M_f at from + f f_step. */
-NG_INLINE void NG(output_tile)(const int R, const int *is_short, const T *from, ptrdiff_t f_step, NG(vector) add, T *to, ptrdiff_t i_step,
-                               ptrdiff_t j_step, int rows, int columns, const ptrdiff_t count)
+/* y = A' M A of a tile for a vector of columns from n0 on, of which `count` are there, into the rows x columns pixels that exist,
+ * the first of them `at` elements from y's beginning; M_f at from + f f_step. */
+NG_INLINE void NG(output_tile)(const int R, const int *is_short, const T *from, ptrdiff_t f_step, const NG(finish) *finish, ptrdiff_t n0, T *y,
+                               ptrdiff_t at, ptrdiff_t i_step, ptrdiff_t j_step, int rows, int columns, const ptrdiff_t count)
 {
     const int n = TILE + R - 1;
-    const T *full = NG(output_table)[R - 2][0][0], *less = NG(output_table)[R - 2][1][0], *at[POINTS * POINTS];
+    const T *full = NG(output_table)[R - 2][0][0], *less = NG(output_table)[R - 2][1][0], *places[POINTS * POINTS];
     NG(vector) half[TILE * POINTS], line[TILE];
     for (int f = 0; f < n * n; f++) /* what a short tile leaves out meets zeros of its table */
-        at[f] = from + f * f_step;
-    is_short[0] ? NG(down)(TILE, n, n, less, POINTS, 1, at, NULL, 0, V, half) : NG(down)(TILE, n, n, full, POINTS, 1, at, NULL, 0, V, half);
-    for (int i = 0; i < rows; i++, to += i_step) {
+        places[f] = from + f * f_step;
+    is_short[0] ? NG(down)(TILE, n, n, less, POINTS, 1, places, NULL, 0, V, half) : NG(down)(TILE, n, n, full, POINTS, 1, places, NULL, 0, V, half);
+    for (int i = 0; i < rows; i++, at += i_step) {
         is_short[1] ? NG(apply)(TILE, n, less, POINTS, 1, half + i * n, line, 1) : NG(apply)(TILE, n, full, POINTS, 1, half + i * n, line, 1);
         NG_UNROLL
         for (int j = 0; j < TILE; j++)
             if (j < columns)
-                NG(put)(to + j * j_step, line[j] + add, count);
+                NG(put)(y + at + j * j_step, NG(finished)(line[j], finish, n0, at + j * j_step, count), count);
     }
 }
 

@@ -192,13 +192,21 @@ def _check_window(kernel, taps, stride, padding, size):
     return out
 
 
-def matmul(a, b, bias=None):
-    """C = A B (+ bias)          A (M, K)   B (K, N)   bias (N,)   C (M, N); any strides"""
-    _check("matmul", a=(a, 2), b=(b, 2), bias=(bias, 1))
-    _agree("matmul", "b with rows", a.shape[1], b.shape[0])
+def _check_finish(kernel, shape, bias, slope, gate):
+    """What is to be done to a result of this shape at the end: see reference._finish."""
     if bias is not None:
-        _agree("matmul", "bias of length", b.shape[1], bias.shape[0])
-    return _kernel("matmul")(a, b, bias)
+        _agree(kernel, "bias of length", shape[-1], bias.shape[0])
+    if gate is not None:
+        _agree(kernel, "gate of shape", shape, gate.shape)
+    _check_slope(kernel, slope)
+
+
+def matmul(a, b, bias=None, slope=1.0, gate=None):
+    """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N); any strides"""
+    _check("matmul", a=(a, 2), b=(b, 2), bias=(bias, 1), gate=(gate, 2))
+    _agree("matmul", "b with rows", a.shape[1], b.shape[0])
+    _check_finish("matmul", (a.shape[0], b.shape[1]), bias, slope, gate)
+    return _kernel("matmul")(a, b, bias, slope, gate)
 
 
 def dense_weight_gradient(x, dy):
@@ -208,27 +216,25 @@ def dense_weight_gradient(x, dy):
     return _kernel("matmul", counted="dense_weight_gradient")(x.T, dy)
 
 
-def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
-    """y = x * w (+ bias)          x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   y (N, HO, WO, O)"""
-    _check("conv2d", x=(x, 4), w=(w, 4), bias=(bias, 1))
-    _check_window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
+def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
+    """y = x * w, finished          x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)"""
+    _check("conv2d", x=(x, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
+    out = _check_window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
     _agree("conv2d", "x with channels", w.shape[2], x.shape[3])
-    if bias is not None:
-        _agree("conv2d", "bias of length", w.shape[3], bias.shape[0])
-    return _kernel("conv2d")(x, w, stride, padding, bias)
+    _check_finish("conv2d", (len(x), *out, w.shape[3]), bias, slope, gate)
+    return _kernel("conv2d")(x, w, stride, padding, bias, slope, gate)
 
 
-def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None):
-    """dx = transpose of conv2d in x (+ bias)          dy (N, HO, WO, O)   w (KH, KW, C, O)   size (H, W)   dx (N, H, W, C)"""
+def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
+    """dx = transpose of conv2d in x, finished          dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)"""
     if size is None:
         raise ValueError("conv2d_input_gradient: expected size (H, W), of the input whose gradient is asked for, got None")
-    _check("conv2d_input_gradient", dy=(dy, 4), w=(w, 4), bias=(bias, 1))
+    _check("conv2d_input_gradient", dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
     out = _check_window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
     _agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
     _agree("conv2d_input_gradient", f"dy for an input of {tuple(size)} with size", out, dy.shape[1:3])
-    if bias is not None:
-        _agree("conv2d_input_gradient", "bias of length", w.shape[2], bias.shape[0])
-    return _kernel("conv2d_input_gradient")(dy, w, stride, padding, tuple(size), bias)
+    _check_finish("conv2d_input_gradient", (len(dy), *size, w.shape[2]), bias, slope, gate)
+    return _kernel("conv2d_input_gradient")(dy, w, stride, padding, tuple(size), bias, slope, gate)
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
@@ -318,22 +324,38 @@ def channel_moments(x):
     return _kernel("channel_moments")(x)
 
 
-def normalize(x, mean, scale, bias):
-    """y = (x - mean) scale + bias          x, y (P, C)   mean, scale, bias (C,)"""
+def normalize(x, mean, scale, bias, slope=1.0):
+    """y = (x - mean) scale + bias, then a leaky unit          x, y (P, C)   mean, scale, bias (C,)   slope 1: no unit"""
     _check_channels("normalize", {"x": x}, {"mean": mean, "scale": scale, "bias": bias})
-    return _kernel("normalize")(x, mean, scale, bias)
+    _check_slope("normalize", slope)
+    return _kernel("normalize")(x, mean, scale, bias, slope)
 
 
-def channel_products(dy, x, mean):
-    """sum over rows of dy, and of dy (x - mean)          dy, x (P, C)   mean, both sums (C,)"""
-    _check_channels("channel_products", {"dy": dy, "x": x}, {"mean": mean})
-    return _kernel("channel_products")(dy, x, mean)
+def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
+    """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
+
+    d is dy, or with scale, bias (C,) and a slope what comes of dy below the leaky unit of normalize
+    """
+    _check_channels("channel_products", {"dy": dy, "x": x}, {"mean": mean} | _unit("channel_products", slope, scale=scale, bias=bias))
+    return _kernel("channel_products")(dy, x, mean, scale, bias, slope)
 
 
-def normalize_gradient(dy, x, mean, scale, centre, slope):
-    """dx = (dy - centre - (x - mean) slope) scale          dy, x, dx (P, C)   mean, scale, centre, slope (C,)"""
-    _check_channels("normalize_gradient", {"dy": dy, "x": x}, {"mean": mean, "scale": scale, "centre": centre, "slope": slope})
-    return _kernel("normalize_gradient")(dy, x, mean, scale, centre, slope)
+def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
+    """dx = (d - centre - (x - mean) share) scale          dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products"""
+    channels = {"mean": mean, "scale": scale, "centre": centre, "share": share} | _unit("normalize_gradient", slope, bias=bias)
+    _check_channels("normalize_gradient", {"dy": dy, "x": x}, channels)
+    return _kernel("normalize_gradient")(dy, x, mean, scale, centre, share, bias, slope)
+
+
+def _unit(kernel, slope, **channels):
+    """Those of the channels that a leaky unit's sign needs: all of them, unless its slope is 1 and there is none."""
+    _check_slope(kernel, slope)
+    if slope == 1:
+        return {}
+    for name, x in channels.items():
+        if x is None:
+            raise ValueError(f"{kernel}: expected {name} (C,) with slope {slope}: the unit's sign is that of (x - mean) scale + bias; got None")
+    return channels
 
 
 def column_sum(x):

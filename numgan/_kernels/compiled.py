@@ -223,9 +223,14 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     c, o = x.shape[3], dy.shape[3]
     dw = empty((*kernel, c, o), x.dtype)
     arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
-    if _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        shares = max(min(_threads, -(-c // 16)), -(-c * math.prod(stride) // 256)), -(-o // 256)         # blocks that stay in the cache
-        _run("fast_conv2d_weight_gradient", (*arrays, np.zeros(max(c, o), x.dtype)), shares, window=window)
+    if tiles := _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+        parts = 2 if tiles >= 512 and dw.size <= 1 << 18 else 1         # of the tiles; by the shape, not by threads: equal bits for any number
+        both = dw if parts == 1 else empty((2 * kernel[0], *dw.shape[1:]), x.dtype)
+        channels, features = max(min(_threads // parts, -(-c // 16)), -(-c * math.prod(stride) // 256)), -(-o // 256)  # blocks that stay in the cache
+        _run("fast_conv2d_weight_gradient", (*arrays[:2], both, np.zeros(max(c, o), x.dtype)), (parts * channels, features),
+             window=window, scalars=(parts,))
+        if parts == 2:
+            np.add(both[:kernel[0]], both[kernel[0]:], out=dw)
     elif c <= THIN:
         parts = np.empty((min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype)   # by the batch, not by threads: equal bits for any number
         _run("conv2d_weight_gradient_thin", (*arrays[:2], parts), (len(parts), 1), window=window)
@@ -314,21 +319,22 @@ def channel_moments(x):
     return mean, variance
 
 
-def normalize(x, mean, scale, bias):
+def normalize(x, mean, scale, bias, slope=1.0):
     y = empty(x.shape, x.dtype)
-    _run("normalize", (*map(_contiguous, (x, mean, scale, bias)), y), _flat(x.size, x.itemsize))
+    _run("normalize", (*map(_contiguous, (x, mean, scale, bias)), y), _flat(x.size, x.itemsize), scalars=(slope,))
     return y
 
 
-def channel_products(dy, x, mean):
+def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     rows, partial, shares = _blocks(dy, 2 * dy.shape[1])
-    _run("channel_products", (*map(_contiguous, (dy, x, mean)), partial), shares, scalars=(rows,))
+    _run("channel_products", (*map(_contiguous, (dy, x, mean)), partial, *map(_contiguous, (scale, bias))), shares, scalars=(rows, slope))
     return tuple(partial.sum(axis=0).astype(dy.dtype).reshape(2, -1))
 
 
-def normalize_gradient(dy, x, mean, scale, centre, slope):
+def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
     dx = empty(dy.shape, dy.dtype)
-    _run("normalize_gradient", (*map(_contiguous, (dy, x, mean, scale, centre, slope)), dx), _flat(dy.size, dy.itemsize))
+    arrays = *map(_contiguous, (dy, x, mean, scale, centre, share)), dx, _contiguous(bias)
+    _run("normalize_gradient", arrays, _flat(dy.size, dy.itemsize), scalars=(slope,))
     return dx
 
 

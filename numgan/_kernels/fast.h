@@ -268,22 +268,23 @@ NG_INLINE void NG(weight_rows)(const int R, const T *from, ptrdiff_t f_step, con
     }
 }
 
-/* dw of channels c0..c1 and columns n0..n1: dU has a row for each phase and channel. If one block holds all tiles, PIECE rows of dU at a
- * time are enough. */
+/* dw of tiles first..last, channels c0..c1 and columns n0..n1: dU has a row for each phase and channel. If one block holds all tiles, PIECE
+ * rows of dU at a time are enough. */
 NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) *dy, const ng_tiling *tiling, const ng_phase_pair *phases, int count,
-                               ptrdiff_t c0, ptrdiff_t c1, ptrdiff_t n0, ptrdiff_t n1, const ng_array *dw)
+                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t c0, ptrdiff_t c1, ptrdiff_t n0, ptrdiff_t n1, const ng_array *dw)
 {
     const int points = TILE + R - 1, frequencies = points * points;
     const ptrdiff_t channels = NG_CEIL(c1 - c0, V) * V, rows = count * channels, ld = rows + V; /* + V: as in fast_sum */
-    const ptrdiff_t panels = NG_CEIL(n1 - n0, NR), all = tiling->edge[3], part = all <= BLOCK ? NG_MIN(rows, PIECE) : rows;
+    const ptrdiff_t panels = NG_CEIL(n1 - n0, NR), blocks = NG_MAX(NG_CEIL(last - first, BLOCK), 1), part = blocks > 1 ? rows : NG_MIN(rows, PIECE);
+    const ptrdiff_t block = NG_MAX(NG_CEIL(last - first, blocks), 1);
     const ptrdiff_t height = NG_CEIL(part, MR) * MR;
     const ptrdiff_t v_step = APART(BLOCK * ld), z_step = APART(panels * BLOCK * NR), u_step = APART(panels * height * NR);
     T *z = ng_scratch(NG_SCRATCH_TRANSFORM, (size_t)(frequencies * (v_step + z_step + u_step)) * sizeof(T));
     if (!z)
         return NG_NO_MEMORY;
     T *v = z + frequencies * z_step, *u = v + frequencies * v_step; /* v before u: its last sliver looks past the last row */
-    for (ptrdiff_t t0 = 0; t0 < NG_MAX(all, 1); t0 += BLOCK) { /* once even without tiles: dw = 0 */
-        const ptrdiff_t tiles = NG_MIN(all - t0, BLOCK);
+    for (ptrdiff_t t0 = first; t0 == first || t0 < last; t0 += block) { /* once even without tiles: dw = 0 */
+        const ptrdiff_t tiles = NG_MIN(last - t0, block);
         NG(input_tiles)(R, x, tiling, phases, count, t0, tiles, c0, c1, v, v_step, ld, channels);
         NG(gradient_tiles)(R, dy, tiling, t0, tiles, n0, n1, z, z_step);
         for (ptrdiff_t q0 = 0; q0 < rows; q0 += part) {
@@ -297,10 +298,10 @@ NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) 
                     for (ptrdiff_t q = q0; q < q1; q += MR) {
                         const NG(sliver) sliver = {v + f * v_step + t * ld + q, 1, ld, end - t, 0, 1};
                         NG(tile)(NG_MIN(q1 - q, MR), NG_MIN(n1 - n0 - j * NR, NR), &sliver, z + f * z_step + (j * BLOCK + t) * NR, NR,
-                                 u + f * u_step + (j * height + q - q0) * NR, t0 > 0);
+                                 u + f * u_step + (j * height + q - q0) * NR, t0 > first);
                     }
             }
-            for (ptrdiff_t j = 0; j < panels && t0 + BLOCK >= all; j++)
+            for (ptrdiff_t j = 0; j < panels && t0 + block >= last; j++)
                 NG(weight_rows)(R, u + j * height * NR, u_step, phases, channels, q0, q1, c0, c1, n0 + j * NR,
                                 NG_MIN(n1 - n0 - j * NR, NR), dw);
         }
@@ -308,24 +309,28 @@ NG_INLINE int NG(fast_weights)(const int R, const NG(image) *x, const NG(image) 
     return 0;
 }
 
-/* Rows of shares are parts of the channels. */
+/* Rows of shares are parts of the tiles, each with a dw of its own, times parts of the channels. */
 NG_INLINE int NG(fast_weights_share)(const int R, const ng_call *call, ng_share share)
 {
-    const ng_array *x = &call->array[0], *dy = &call->array[1], *dw = &call->array[2], *zeros = &call->array[3];
+    const ng_array *x = &call->array[0], *dy = &call->array[1], *zeros = &call->array[3];
     const int phases = (int)(call->window.stride[0] * call->window.stride[1]);
     const NG(image) from = {x->data, zeros->data, {x->size[1], x->size[2]}, x->size[3]};
     const NG(image) back = {dy->data, zeros->data, {dy->size[1], dy->size[2]}, dy->size[3]};
     const ng_tiling tiling = ng_tiling_of(dy->size[0], dy->size[1], dy->size[2]);
+    const ptrdiff_t parts = (ptrdiff_t)call->scalar[0], part = share.row % parts;
+    const ptrdiff_t first = ng_first_tile(&tiling, TILE + R - 1, part, parts), last = ng_first_tile(&tiling, TILE + R - 1, part + 1, parts);
+    ng_array dw = call->array[2];
+    dw.data = (T *)dw.data + part * call->window.kernel[0] * dw.stride[0];
     ng_phase_pair phase[NG_PHASES];
     for (int r = 0; r < phases; r++)
         phase[r] = ng_forward_phase(&call->window, r, dy->size + 1);
     ptrdiff_t c0, c1, n0, n1;
-    ng_split(x->size[3], V, share.row, share.rows, &c0, &c1);
+    ng_split(x->size[3], V, share.row / parts, share.rows / parts, &c0, &c1);
     ng_split(dy->size[3], NR, share.column, share.columns, &n0, &n1);
-    return c0 < c1 && n0 < n1 ? NG(fast_weights)(R, &from, &back, &tiling, phase, phases, c0, c1, n0, n1, dw) : 0;
+    return c0 < c1 && n0 < n1 ? NG(fast_weights)(R, &from, &back, &tiling, phase, phases, first, last, c0, c1, n0, n1, &dw) : 0;
 }
 
-/* dw = x' * dy          arrays: x, dy, dw, zeros (max(C, O),) */
+/* dw = x' * dy          arrays: x, dy, dw (parts KH, KW, C, O), zeros (max(C, O),); scalar: parts, whose sum is dw */
 static int NG(fast_conv2d_weight_gradient)(const ng_call *call, ng_share share)
 {
     return NG(fast_taps)(call) == 2 ? NG(fast_weights_share)(2, call, share) : NG(fast_weights_share)(3, call, share);

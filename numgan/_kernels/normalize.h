@@ -1,7 +1,7 @@
 /* BatchNorm's four passes over rows of channels, and the sums of columns. Definitions: reference.py. x (P, C), all contiguous.
  *
  *     forward     mean, variance of each channel;  then y  = (x - mean) scale + bias
- *     backward    sum dy, sum dy (x - mean);       then dx = (dy - centre - (x - mean) slope) scale
+ *     backward    sum dy, sum dy (x - mean);       then dx = (dy - centre - (x - mean) along) scale
  *
  * Both are a reduction over rows, and a pass that needs its result. Rows are reduced in blocks of a fixed number, which fit the
  * first-level cache; each block leaves its result in its own place of `partial`, in double precision, and these are added in
@@ -86,32 +86,6 @@ static int NG(pool_moments)(const ng_call *call, ng_share share)
     return 0;
 }
 
-/* partial[b] = (sum dy, sum dy (x - mean)) of the block. Arrays: dy, x, mean, partial (blocks, 2 C). */
-static int NG(channel_products)(const ng_call *call, ng_share share)
-{
-    const ptrdiff_t C = call->array[0].size[1];
-    const T *restrict mean = call->array[2].data;
-    T *restrict sum = ng_scratch(NG_SCRATCH_PRODUCT, 2 * C * sizeof(T)), *restrict product = sum + C;
-    double *restrict partial;
-    ptrdiff_t begin, end;
-    if (!sum)
-        return NG_NO_MEMORY;
-    for (ptrdiff_t block = 0; (partial = NG(block)(call, &call->array[3], share, block, &begin, &end)); block++) {
-        if (ng_interrupted())
-            return NG_INTERRUPTED;
-        const T *restrict dy = (const T *)call->array[0].data + begin * C, *restrict x = (const T *)call->array[1].data + begin * C;
-        memset(sum, 0, 2 * C * sizeof(T));
-        for (ptrdiff_t p = 0; p < end - begin; p++)
-            for (ptrdiff_t c = 0; c < C; c++) {
-                sum[c] += dy[p * C + c];
-                product[c] += dy[p * C + c] * (x[p * C + c] - mean[c]);
-            }
-        for (ptrdiff_t c = 0; c < 2 * C; c++)
-            partial[c] = sum[c];
-    }
-    return 0;
-}
-
 /* partial[b] = sum of the block's rows. Arrays: x, partial (blocks, C). */
 static int NG(column_sum)(const ng_call *call, ng_share share)
 {
@@ -135,11 +109,17 @@ static int NG(column_sum)(const ng_call *call, ng_share share)
     return 0;
 }
 
-/* y = (x - mean) scale + bias. Arrays: x, mean, scale, bias, y. */
+/* What normalize gives before its leaky unit, and dy below that unit: the two passes of a gradient compute the sign anew, by the same
+ * line, which is cheaper than to read what it was. */
+#define NORMALIZED(x, c) ((x) - mean[c]) * scale[c] + bias[c]
+#define BELOW_UNIT(dy, x, c) (leaky ? (NORMALIZED(x, c) > 0 ? (dy) : slope * (dy)) : (dy))
+
+/* y = (x - mean) scale + bias, then a leaky unit unless its slope is 1. Arrays: x, mean, scale, bias, y. Scalar: slope. */
 static int NG(normalize)(const ng_call *call, ng_share share)
 {
     const T *restrict mean = call->array[1].data, *restrict scale = call->array[2].data, *restrict bias = call->array[3].data;
     const ptrdiff_t C = call->array[0].size[1], stretch = NG_CEIL(NG_STRETCH, C + 1);
+    const T slope = (T)call->scalar[0];
     ptrdiff_t begin, end;
     ng_split(call->array[0].size[0], 1, share.row, share.rows, &begin, &end);
     for (ptrdiff_t p = begin, look = begin; p < end; p++) {
@@ -150,17 +130,58 @@ static int NG(normalize)(const ng_call *call, ng_share share)
         }
         const T *restrict x = (const T *)call->array[0].data + p * C;
         T *restrict y = (T *)call->array[4].data + p * C;
-        for (ptrdiff_t c = 0; c < C; c++)
-            y[c] = (x[c] - mean[c]) * scale[c] + bias[c];
+        if (slope == 1)
+            for (ptrdiff_t c = 0; c < C; c++)
+                y[c] = NORMALIZED(x[c], c);
+        else
+            for (ptrdiff_t c = 0; c < C; c++) {
+                const T v = NORMALIZED(x[c], c), below = slope == 0 ? 0 : slope * v;
+                y[c] = v <= 0 ? below : v;
+            }
     }
     return 0;
 }
 
-/* dx = (dy - centre - (x - mean) slope) scale. Arrays: dy, x, mean, scale, centre, slope, dx. */
-static int NG(normalize_gradient)(const ng_call *call, ng_share share)
+/* partial[b] = (sum d, sum d (x - mean)) of the block; d is dy below the unit. Arrays: dy, x, mean, partial (blocks, 2 C), scale, bias. */
+NG_INLINE int NG(channel_products_of)(const ng_call *call, ng_share share, const int leaky)
+{
+    const ptrdiff_t C = call->array[0].size[1];
+    const T *restrict mean = call->array[2].data, *restrict scale = call->array[4].data, *restrict bias = call->array[5].data;
+    const T slope = (T)call->scalar[1];
+    T *restrict sum = ng_scratch(NG_SCRATCH_PRODUCT, 2 * C * sizeof(T)), *restrict product = sum + C;
+    double *restrict partial;
+    ptrdiff_t begin, end;
+    if (!sum)
+        return NG_NO_MEMORY;
+    for (ptrdiff_t block = 0; (partial = NG(block)(call, &call->array[3], share, block, &begin, &end)); block++) {
+        if (ng_interrupted())
+            return NG_INTERRUPTED;
+        const T *restrict dy = (const T *)call->array[0].data + begin * C, *restrict x = (const T *)call->array[1].data + begin * C;
+        memset(sum, 0, 2 * C * sizeof(T));
+        for (ptrdiff_t p = 0; p < end - begin; p++)
+            for (ptrdiff_t c = 0; c < C; c++) {
+                const T d = BELOW_UNIT(dy[p * C + c], x[p * C + c], c);
+                sum[c] += d;
+                product[c] += d * (x[p * C + c] - mean[c]);
+            }
+        for (ptrdiff_t c = 0; c < 2 * C; c++)
+            partial[c] = sum[c];
+    }
+    return 0;
+}
+
+/* Scalars: rows of a block, slope. */
+static int NG(channel_products)(const ng_call *call, ng_share share)
+{
+    return call->scalar[1] == 1 ? NG(channel_products_of)(call, share, 0) : NG(channel_products_of)(call, share, 1);
+}
+
+/* dx = (d - centre - (x - mean) along) scale; d is dy below the unit. Arrays: dy, x, mean, scale, centre, along, dx, bias. */
+NG_INLINE int NG(normalize_gradient_of)(const ng_call *call, ng_share share, const int leaky)
 {
     const T *restrict mean = call->array[2].data, *restrict scale = call->array[3].data;
-    const T *restrict centre = call->array[4].data, *restrict slope = call->array[5].data;
+    const T *restrict centre = call->array[4].data, *restrict along = call->array[5].data, *restrict bias = call->array[7].data;
+    const T slope = (T)call->scalar[0];
     const ptrdiff_t C = call->array[0].size[1], stretch = NG_CEIL(NG_STRETCH, C + 1);
     ptrdiff_t begin, end;
     ng_split(call->array[0].size[0], 1, share.row, share.rows, &begin, &end);
@@ -173,7 +194,16 @@ static int NG(normalize_gradient)(const ng_call *call, ng_share share)
         const T *restrict dy = (const T *)call->array[0].data + p * C, *restrict x = (const T *)call->array[1].data + p * C;
         T *restrict dx = (T *)call->array[6].data + p * C;
         for (ptrdiff_t c = 0; c < C; c++)
-            dx[c] = (dy[c] - centre[c] - (x[c] - mean[c]) * slope[c]) * scale[c];
+            dx[c] = (BELOW_UNIT(dy[c], x[c], c) - centre[c] - (x[c] - mean[c]) * along[c]) * scale[c];
     }
     return 0;
 }
+
+/* Scalar: slope. */
+static int NG(normalize_gradient)(const ng_call *call, ng_share share)
+{
+    return call->scalar[0] == 1 ? NG(normalize_gradient_of)(call, share, 0) : NG(normalize_gradient_of)(call, share, 1);
+}
+
+#undef NORMALIZED
+#undef BELOW_UNIT

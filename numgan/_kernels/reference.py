@@ -32,16 +32,26 @@ def _rows(x):
     return x.reshape(math.prod(x.shape[:3]), x.shape[3])
 
 
-def matmul(a, b, bias=None):
-    """C = A B (+ bias)          A (M, K)   B (K, N)   bias (N,)   C (M, N)"""
-    c = np.matmul(a, b)
-    return c if bias is None else c + bias
+def _finish(c, bias, slope, gate):
+    """What every product may do to its result c at the end: c + bias, then a leaky unit, or with a gate the derivative of one.
+
+        c = c if c > 0 else slope c          c = c if gate > 0 else slope c          slope 1: no unit
+    """
+    c = c if bias is None else c + bias
+    if gate is not None:
+        return leaky_relu_gradient(c, gate, slope)
+    return c if slope == 1 else leaky_relu(c, slope)
 
 
-def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
-    """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o] (+ bias[o])
+def matmul(a, b, bias=None, slope=1.0, gate=None):
+    """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N)"""
+    return _finish(np.matmul(a, b), bias, slope, gate)
 
-    x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)
+
+def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
+    """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o], finished
+
+    x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)
     """
     kh, kw, c, o = w.shape
     size = output_size(x.shape[1:3], (kh, kw), stride, padding)
@@ -50,13 +60,13 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None):
     for i in range(kh):
         for j in range(kw):
             y += matmul(_rows(_tap(padded, i, j, stride, size)), w[i, j]).reshape(y.shape)
-    return y if bias is None else y + bias
+    return _finish(y, bias, slope, gate)
 
 
-def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None):
-    """The transpose of conv2d in x, which is also the transposed convolution's forward pass (+ bias[c]).
+def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
+    """The transpose of conv2d in x, which is also the transposed convolution's forward pass, finished
 
-    dy (N, HO, WO, O)   w (KH, KW, C, O)   size (H, W)   dx (N, H, W, C)
+    dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)
     """
     kh, kw, c, o = w.shape
     (p, q), (h, v) = padding, size
@@ -66,8 +76,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
         for j in range(kw):
             tap = _tap(padded, i, j, stride, dy.shape[1:3])
             tap += matmul(rows, w[i, j].T).reshape(tap.shape)
-    dx = np.ascontiguousarray(padded[:, p:p + h, q:q + v])
-    return dx if bias is None else dx + bias
+    return _finish(np.ascontiguousarray(padded[:, p:p + h, q:q + v]), bias, slope, gate)
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
@@ -182,19 +191,29 @@ def channel_moments(x):
     return mean, np.square(x - mean).mean(axis=0)
 
 
-def normalize(x, mean, scale, bias):
-    """y = (x - mean) scale + bias          x, y (P, C)   mean, scale, bias (C,)"""
-    return (x - mean) * scale + bias
+def normalize(x, mean, scale, bias, slope=1.0):
+    """y = (x - mean) scale + bias, then a leaky unit          x, y (P, C)   mean, scale, bias (C,)   slope 1: no unit"""
+    return _finish((x - mean) * scale, bias, slope, None)
 
 
-def channel_products(dy, x, mean):
-    """sum over rows of dy, and of dy (x - mean)          dy, x (P, C)   mean, both sums (C,)"""
+def _through(dy, x, mean, scale, bias, slope):
+    """dy of normalize's result if dy is that of the leaky unit after it, whose sign is computed anew."""
+    return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
+
+
+def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
+    """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
+
+    d is dy, or with scale, bias (C,) and a slope what comes of dy below the leaky unit of normalize
+    """
+    dy = _through(dy, x, mean, scale, bias, slope)
     return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)
 
 
-def normalize_gradient(dy, x, mean, scale, centre, slope):
-    """dx = (dy - centre - (x - mean) slope) scale          dy, x, dx (P, C)   mean, scale, centre, slope (C,)"""
-    return (dy - centre - (x - mean) * slope) * scale
+def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
+    """dx = (d - centre - (x - mean) share) scale          dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products"""
+    dy = _through(dy, x, mean, scale, bias, slope)
+    return (dy - centre - (x - mean) * share) * scale
 
 
 def column_sum(x):

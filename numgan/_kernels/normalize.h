@@ -111,8 +111,16 @@ static int NG(column_sum)(const ng_call *call, ng_share share)
 
 /* What normalize gives before its leaky unit, and dy below that unit: the two passes of a gradient compute the sign anew, by the same
  * line, which is cheaper than to read what it was. */
-#define NORMALIZED(x, c) ((x) - mean[c]) * scale[c] + bias[c]
-#define BELOW_UNIT(dy, x, c) (leaky ? (NORMALIZED(x, c) > 0 ? (dy) : slope * (dy)) : (dy))
+NG_INLINE T NG(normalized)(T x, T mean, T scale, T bias)
+{
+    return (x - mean) * scale + bias;
+}
+
+NG_INLINE T NG(below_unit)(T dy, T slope, T x, T mean, T scale, T bias)
+{
+    const T below = slope * dy;
+    return NG(normalized)(x, mean, scale, bias) > 0 ? dy : below;
+}
 
 /* y = (x - mean) scale + bias, then a leaky unit unless its slope is 1. Arrays: x, mean, scale, bias, y. Scalar: slope. */
 static int NG(normalize)(const ng_call *call, ng_share share)
@@ -132,23 +140,33 @@ static int NG(normalize)(const ng_call *call, ng_share share)
         T *restrict y = (T *)call->array[4].data + p * C;
         if (slope == 1)
             for (ptrdiff_t c = 0; c < C; c++)
-                y[c] = NORMALIZED(x[c], c);
+                y[c] = NG(normalized)(x[c], mean[c], scale[c], bias[c]);
         else
             for (ptrdiff_t c = 0; c < C; c++) {
-                const T v = NORMALIZED(x[c], c), below = slope == 0 ? 0 : slope * v;
+                const T v = NG(normalized)(x[c], mean[c], scale[c], bias[c]), below = slope == 0 ? 0 : slope * v;
                 y[c] = v <= 0 ? below : v;
             }
     }
     return 0;
 }
 
-/* partial[b] = (sum d, sum d (x - mean)) of the block; d is dy below the unit. Arrays: dy, x, mean, partial (blocks, 2 C), scale, bias. */
-NG_INLINE int NG(channel_products_of)(const ng_call *call, ng_share share, const int leaky)
+/* sum += d, product += d (x - mean) of a row; d is dy below the unit. */
+NG_INLINE void NG(add_products)(const T *restrict dy, const T *restrict x, const T *restrict mean, const T *restrict scale, const T *restrict bias,
+                                const int leaky, const T slope, T *restrict sum, T *restrict product, ptrdiff_t C)
+{
+    for (ptrdiff_t c = 0; c < C; c++) {
+        const T d = leaky ? NG(below_unit)(dy[c], slope, x[c], mean[c], scale[c], bias[c]) : dy[c];
+        sum[c] += d;
+        product[c] += d * (x[c] - mean[c]);
+    }
+}
+
+/* partial[b] = (sum d, sum d (x - mean)) of the block. Arrays: dy, x, mean, partial (blocks, 2 C), scale, bias. Scalars: rows of a block, slope. */
+static int NG(channel_products)(const ng_call *call, ng_share share)
 {
     const ptrdiff_t C = call->array[0].size[1];
-    const T *restrict mean = call->array[2].data, *restrict scale = call->array[4].data, *restrict bias = call->array[5].data;
-    const T slope = (T)call->scalar[1];
-    T *restrict sum = ng_scratch(NG_SCRATCH_PRODUCT, 2 * C * sizeof(T)), *restrict product = sum + C;
+    const T *mean = call->array[2].data, *scale = call->array[4].data, *bias = call->array[5].data, slope = (T)call->scalar[1];
+    T *sum = ng_scratch(NG_SCRATCH_PRODUCT, 2 * C * sizeof(T)), *product = sum + C;
     double *restrict partial;
     ptrdiff_t begin, end;
     if (!sum)
@@ -156,24 +174,17 @@ NG_INLINE int NG(channel_products_of)(const ng_call *call, ng_share share, const
     for (ptrdiff_t block = 0; (partial = NG(block)(call, &call->array[3], share, block, &begin, &end)); block++) {
         if (ng_interrupted())
             return NG_INTERRUPTED;
-        const T *restrict dy = (const T *)call->array[0].data + begin * C, *restrict x = (const T *)call->array[1].data + begin * C;
+        const T *dy = (const T *)call->array[0].data + begin * C, *x = (const T *)call->array[1].data + begin * C;
         memset(sum, 0, 2 * C * sizeof(T));
-        for (ptrdiff_t p = 0; p < end - begin; p++)
-            for (ptrdiff_t c = 0; c < C; c++) {
-                const T d = BELOW_UNIT(dy[p * C + c], x[p * C + c], c);
-                sum[c] += d;
-                product[c] += d * (x[p * C + c] - mean[c]);
-            }
+        for (ptrdiff_t p = begin; p < end; p++, dy += C, x += C)
+            if (slope == 1)
+                NG(add_products)(dy, x, mean, scale, bias, 0, slope, sum, product, C);
+            else
+                NG(add_products)(dy, x, mean, scale, bias, 1, slope, sum, product, C);
         for (ptrdiff_t c = 0; c < 2 * C; c++)
             partial[c] = sum[c];
     }
     return 0;
-}
-
-/* Scalars: rows of a block, slope. */
-static int NG(channel_products)(const ng_call *call, ng_share share)
-{
-    return call->scalar[1] == 1 ? NG(channel_products_of)(call, share, 0) : NG(channel_products_of)(call, share, 1);
 }
 
 /* dx = (d - centre - (x - mean) along) scale; d is dy below the unit. Arrays: dy, x, mean, scale, centre, along, dx, bias. */
@@ -194,7 +205,7 @@ NG_INLINE int NG(normalize_gradient_of)(const ng_call *call, ng_share share, con
         const T *restrict dy = (const T *)call->array[0].data + p * C, *restrict x = (const T *)call->array[1].data + p * C;
         T *restrict dx = (T *)call->array[6].data + p * C;
         for (ptrdiff_t c = 0; c < C; c++)
-            dx[c] = (BELOW_UNIT(dy[c], x[c], c) - centre[c] - (x[c] - mean[c]) * along[c]) * scale[c];
+            dx[c] = ((leaky ? NG(below_unit)(dy[c], slope, x[c], mean[c], scale[c], bias[c]) : dy[c]) - centre[c] - (x[c] - mean[c]) * along[c]) * scale[c];
     }
     return 0;
 }
@@ -204,6 +215,3 @@ static int NG(normalize_gradient)(const ng_call *call, ng_share share)
 {
     return call->scalar[0] == 1 ? NG(normalize_gradient_of)(call, share, 0) : NG(normalize_gradient_of)(call, share, 1);
 }
-
-#undef NORMALIZED
-#undef BELOW_UNIT

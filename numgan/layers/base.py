@@ -250,9 +250,14 @@ def watch_finite():
         _watching.reset(token)
 
 
+def watching():
+    """Whether this is such a block."""
+    return _watching.get()
+
+
 def watch(layer, path, y):
     """Raise NonFiniteError if somebody watches and y, an array or a tuple of them, holds inf or nan."""
-    if _watching.get() and not layer.children:
+    if watching() and not layer.children:
         for array in y if isinstance(y, tuple) else (y,):
             if not np.isfinite(array).all():
                 raise NonFiniteError(f"the output of {'.'.join(path)} {layer!r} is not finite")

@@ -6,6 +6,11 @@
     backward           dx  = dy *' W                    dW  = x' * dy                   db  = sum dy
     tangent_forward    ty  = tx * W + x * tW + tb
     tangent_backward   tdx = tdy *' W + dy *' tW        tdW = tx' * dy + x' * tdy       tdb = sum tdy
+
+The kernels can apply a leaky unit, or the derivative of one, to what they are about to store. Sequential asks for it (see there):
+
+    forward(..., slope)              y  = unit(x * W + b)
+    backward(..., slope, gate)       dx = unit'(gate) dx            gate: y of the unit that made x
 """
 
 import numpy as np
@@ -32,21 +37,21 @@ class Bilinear(Layer):
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
         return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, run, slope=1.0):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
-        return self.product(x, W, p["b"] if self.bias else None), (x, W)
+        return self.product(x, W, p["b"] if self.bias else None, slope), (x, W)
 
-    def backward(self, dy, cache, frozen=False, need_dx=True):
+    def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0, gate=None):
         x, W = cache
-        dx = self.input_gradient(dy, W, x.shape) if need_dx else None
+        dx = self.input_gradient(dy, W, x.shape, slope, gate) if need_dx else None
         return dx, None if frozen else self._gradients(self.weight_gradient(x, dy), dy)
 
     def tangent_forward(self, tx, cache, tp=None):
         x, W = cache
         tW = None if tp is None else tp["W"]
-        ty = add(None if tx is None else self.product(tx, W, None), None if tW is None else self.product(x, tW, None))
+        ty = add(None if tx is None else self.product(tx, W), None if tW is None else self.product(x, tW))
         if tp is not None and self.bias:
             ty = ty + tp["b"]
         return ty, (tx, tW)
@@ -93,11 +98,12 @@ class Dense(Bilinear):
     def flops(self, shape):
         return int(np.prod(shape[:-1])) * self.features * (2 * self.inputs + self.bias)
 
-    def product(self, x, W, b):
-        return kernels.matmul(x.reshape(-1, self.inputs), W, b).reshape(*x.shape[:-1], self.features)
+    def product(self, x, W, b=None, slope=1.0):
+        return kernels.matmul(x.reshape(-1, self.inputs), W, b, slope).reshape(*x.shape[:-1], self.features)
 
-    def input_gradient(self, dy, W, shape):
-        return kernels.matmul(dy.reshape(-1, self.features), W.T).reshape(shape)
+    def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
+        gate = None if gate is None else gate.reshape(-1, self.inputs)
+        return kernels.matmul(dy.reshape(-1, self.features), W.T, None, slope, gate).reshape(shape)
 
     def weight_gradient(self, x, dy):
         return kernels.dense_weight_gradient(x.reshape(-1, self.inputs), dy.reshape(-1, self.features))
@@ -150,11 +156,11 @@ class Conv2d(_Window):
         h, w, o = self.output_shape(shape)
         return h * w * o * (2 * self.kernel[0] * self.kernel[1] * self.inputs + self.bias)
 
-    def product(self, x, W, b):
-        return kernels.conv2d(x, W, self.stride, self.padding, b)
+    def product(self, x, W, b=None, slope=1.0):
+        return kernels.conv2d(x, W, self.stride, self.padding, b, slope)
 
-    def input_gradient(self, dy, W, shape):
-        return kernels.conv2d_input_gradient(dy, W, self.stride, self.padding, shape[1:3])
+    def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
+        return kernels.conv2d_input_gradient(dy, W, self.stride, self.padding, shape[1:3], None, slope, gate)
 
     def weight_gradient(self, x, dy):
         return kernels.conv2d_weight_gradient(x, dy, self.kernel, self.stride, self.padding)
@@ -199,11 +205,11 @@ class ConvTranspose2d(_Window):
         super().check(x)
         self.output_shape(x.shape[1:])
 
-    def product(self, x, W, b):
-        return kernels.conv2d_input_gradient(x, W, self.stride, self.padding, self._size(x.shape[1:3]), b)
+    def product(self, x, W, b=None, slope=1.0):
+        return kernels.conv2d_input_gradient(x, W, self.stride, self.padding, self._size(x.shape[1:3]), b, slope)
 
-    def input_gradient(self, dy, W, shape):
-        return kernels.conv2d(dy, W, self.stride, self.padding)
+    def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
+        return kernels.conv2d(dy, W, self.stride, self.padding, None, slope, gate)
 
     def weight_gradient(self, x, dy):
         return kernels.conv2d_weight_gradient(dy, x, self.kernel, self.stride, self.padding)

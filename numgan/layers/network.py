@@ -7,7 +7,10 @@ one vector in the form of the parameters. `p.child(name)` is the part of the par
 import numpy as np
 
 from ..parameters import gather
-from .base import Layer, add, expect, watch
+from .activations import LeakyReLU, ReLU
+from .base import Layer, add, expect, kink, watch, watching
+from .bilinear import Conv2d, ConvTranspose2d, Dense
+from .normalization import BatchNorm
 
 
 class Network(Layer):
@@ -19,10 +22,10 @@ class Network(Layer):
                 raise TypeError(f"{type(self).__name__}: expected layers, got {child!r} at {name}")
         self.children = children
 
-    def _enter(self, name, p, x, run):
+    def _enter(self, name, p, x, run, **unit):
         """The forward pass of the child `name`."""
         run = run.child(name)
-        y, cache = self.children[name].forward(p.child(name), x, run)
+        y, cache = self.children[name].forward(p.child(name), x, run, **unit)
         watch(self.children[name], run.path, y)
         return y, cache
 
@@ -50,10 +53,16 @@ def _child(p, name):
     return None if p is None else p.child(name)
 
 
+PRODUCTS = Dense, Conv2d, ConvTranspose2d
+
+
 class Sequential(Network):
     """y = f_k(... f_1(x))          x, y of whatever shapes its layers take and give
 
     `net[:k]` and `net[k:]` are networks over the same parameters, `net[i]` is a layer; Sequential() is the identity.
+
+    A leaky unit that follows a product or a BatchNorm is computed along with it, while its numbers are in registers: forward, and
+    backward by whichever kernel makes its dy or needs its dx. Every cache, and so the tangent passes, are as if each stood alone.
     """
 
     def __init__(self, *layers):
@@ -63,6 +72,9 @@ class Sequential(Network):
         super()._set(children)
         trained = [i for i, child in enumerate(children.values()) if child.layout.size]
         self._first = trained[0] if trained else len(children)      # nobody below this layer needs a dx to train it
+        layers = list(children.values())
+        self._slopes = {i: unit.slope for i, (layer, unit) in enumerate(zip(layers, layers[1:]))       # of the unit computed along with layer i
+                        if type(layer) in (*PRODUCTS, BatchNorm) and type(unit) in (LeakyReLU, ReLU)}
 
     def __len__(self):
         return len(self.children)
@@ -85,19 +97,31 @@ class Sequential(Network):
         return shape
 
     def forward(self, p, x, run):
-        caches = []
-        for name in self.children:
-            x, cache = self._enter(name, p, x, run)
+        caches, slopes = [], {} if watching() else self._slopes     # who watches wants to see what every layer returns
+        for i, name in enumerate(self.children):
+            if i - 1 in slopes:                                     # a unit: x is its y already
+                kink(lambda: x > 0)
+                caches.append((x,))
+                continue
+            unit = {"slope": slopes[i]} if i in slopes else {}
+            x, cache = self._enter(name, p, x, run, **unit)
             caches.append(cache)
         return x, tuple(caches)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        parts, like = [], dy
+        parts, like, gated = [], dy, False                          # gated: dy is that of the unit's x already
         for i, (name, child) in reversed(list(enumerate(self.children.items()))):
+            need = need_dx or i > self._first
             if i < self._first and not need_dx:
                 dy = None
                 break
-            dy, dp = child.backward(dy, cache[i], frozen, need_dx or i > self._first)
+            if i - 1 in self._slopes and (gated or type(self[i - 1]) is BatchNorm):
+                gated = False                                       # a unit: the layer above has done it, or the BatchNorm below will
+                continue
+            unit = {"slope": self._slopes[i]} if i in self._slopes and type(child) is BatchNorm else {}
+            if type(child) in PRODUCTS and need and i - 2 in self._slopes and type(self[i - 2]) in PRODUCTS:
+                unit, gated = {"slope": self._slopes[i - 2], "gate": cache[i - 1][0]}, True
+            dy, dp = child.backward(dy, cache[i], frozen, need, **unit)
             parts.append((name, dp))
         return dy if need_dx else None, None if frozen else self._gather(parts, _first(like))
 

@@ -53,13 +53,13 @@ class Normalization(Layer):
         mean = x.mean(axis=self.axes(x), keepdims=True) if self.centred else x.dtype.type(0)
         return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), True
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, run, **unit):
         expect_floats(self, x)
         self._check(x)
         mean, variance, live = self._statistics(x, run)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
         gain, bias = (p["gain"], p["bias"]) if self.affine else (None, None)
-        return self._normalize(x, mean, r, gain, bias), (x, mean, r, gain, live, variance)
+        return self._normalize(x, mean, r, gain, bias, **unit), (x, mean, r, gain, bias, live, variance)
 
     def _normalize(self, x, mean, r, gain=None, bias=None):
         """gain xhat + bias, and xhat itself without gain: the cache holds x, which is there anyway."""
@@ -76,7 +76,7 @@ class Normalization(Layer):
         return (d - centre - xhat * share) * r
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        x, mean, r, gain, live, _ = cache
+        x, mean, r, gain, _, live, _ = cache
         xhat = self._normalize(x, mean, r)
         dx = self._operator(dy if gain is None else dy * gain, xhat, r, live) if need_dx else None
         return dx, None if frozen else self._gradients(dy * xhat, dy)
@@ -87,7 +87,7 @@ class Normalization(Layer):
         return {name: None if d is None else kernels.column_sum(d.reshape(-1, self.channels)) for name, d in (("gain", dgain), ("bias", dbias))}
 
     def tangent_forward(self, tx, cache, tp=None):
-        x, mean, r, gain, live, _ = cache
+        x, mean, r, gain, _, live, _ = cache
         xhat = self._normalize(x, mean, r)
         txhat = None if tx is None else self._operator(tx, xhat, r, live)
         tgain = tp["gain"] if self.affine and tp is not None else None
@@ -99,7 +99,7 @@ class Normalization(Layer):
         return ty, (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (x, mean, r, gain, live, _), (tx, txhat, tgain) = cache, tcache
+        (x, mean, r, gain, _, live, _), (tx, txhat, tgain) = cache, tcache
         xhat = self._normalize(x, mean, r)
         tdp = None
         if not frozen:
@@ -145,24 +145,25 @@ class BatchNorm(Normalization):
     def _rows(self, x):
         return x.reshape(-1, self.channels)
 
-    def _normalize(self, x, mean, r, gain=None, bias=None):
+    def _normalize(self, x, mean, r, gain=None, bias=None, slope=1.0):
         bias = np.zeros_like(r) if bias is None else bias
-        return kernels.normalize(self._rows(x), mean, r if gain is None else r * gain, bias).reshape(x.shape)
+        return kernels.normalize(self._rows(x), mean, r if gain is None else r * gain, bias, slope).reshape(x.shape)
 
-    def backward(self, dy, cache, frozen=False, need_dx=True):
-        x, mean, r, gain, live, _ = cache
-        dx = None
+    def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0):
+        """With a slope, dy is that of the leaky unit which forward was asked to compute along (see Sequential)."""
+        x, mean, r, gain, bias, live, _ = cache
+        dx, scale = None, r * gain
         dy, rows = self._rows(dy), self._rows(x)
         if live or not frozen:
-            dbias, dgain = kernels.channel_products(dy, rows, mean)
+            dbias, dgain = kernels.channel_products(dy, rows, mean, scale, bias, slope)
             dgain *= r
         if need_dx:                                                 # dx = r (dxhat - mean dxhat - xhat mean(dxhat xhat)), dxhat = gain dy
             centre, share = (dbias / len(dy), dgain / len(dy)) if live else np.zeros((2, self.channels), r.dtype)
-            dx = kernels.normalize_gradient(dy, rows, mean, r * gain, centre, share * r).reshape(x.shape)
+            dx = kernels.normalize_gradient(dy, rows, mean, scale, centre, share * r, bias, slope).reshape(x.shape)
         return dx, None if frozen else {"gain": dgain, "bias": dbias}
 
     def statistics(self, cache):
-        _, mean, _, _, live, variance = cache
+        _, mean, _, _, _, live, variance = cache
         return {"mean": mean, "variance": variance} if live else {}
 
 

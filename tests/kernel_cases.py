@@ -42,6 +42,7 @@ FAST = [
     (3, 22, 31, 47, 33, (6, 5), (2, 2), (3, 4)),
     (1, 67, 53, 35, 36, (7, 9), (3, 3), (2, 4)),
     (2, 41, 23, 34, 45, (4, 2), (2, 1), (1, 0)),     # strides that differ
+    (131, 7, 8, 33, 35, (3, 3), (1, 1), (1, 1)),     # so many tiles that the weight gradient is a sum of two
 ]
 POOLS = [((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 3), (1, 0)), ((1, 5), (2, 1), (0, 2)), ((4, 3), (5, 4), (2, 1))]
 
@@ -87,10 +88,11 @@ def every_kernel(dtype, seed=0):
     rng, results = np.random.default_rng(seed), []
     a, b = normal(rng, dtype, 211, 487), normal(rng, dtype, 487, 139)
     results += [compiled.matmul(a, b, b[0]), compiled.matmul(a[:3], b), compiled.matmul(b.T, a.T)]
-    for case in CONVOLUTIONS[1:] + FAST[2:4] + FAST[6:7]:
+    results += [compiled.matmul(a, b, b[0], 0.2), compiled.matmul(a, b, None, 0.2, a[:, :139])]
+    for case in CONVOLUTIONS[1:] + FAST[2:4] + FAST[6:7] + FAST[-1:]:
         x, w, dy, o, c, window = convolution(case, dtype, seed)
         results += [compiled.conv2d(x, w, *window, o), compiled.conv2d_input_gradient(dy, w, *window, x.shape[1:3], c),
-                    compiled.conv2d_weight_gradient(x, dy, w.shape[:2], *window)]
+                    compiled.conv2d_weight_gradient(x, dy, w.shape[:2], *window), compiled.conv2d(x, w, *window, o, 0.2, dy)]
     x = normal(rng, dtype, 3, 9, 8, 7)
     y, index = compiled.max_pool2d(x, (3, 2), (2, 1), (1, 1))
     results += [y, index, compiled.max_pool2d_gradient(y, index, (9, 8))]

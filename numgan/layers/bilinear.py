@@ -9,8 +9,8 @@
 
 The kernels can apply a leaky unit, or the derivative of one, to what they are about to store. Sequential asks for it (see there):
 
-    forward(..., slope)              y  = unit(x * W + b)
-    backward(..., slope, gate)       dx = unit'(gate) dx            gate: y of the unit that made x
+    forward(..., slope=)             y  = unit(x * W + b)
+    backward(..., slope=, gate=)     dx = unit'(gate) dx            gate: y of the unit that made x
 """
 
 import numpy as np
@@ -37,21 +37,21 @@ class Bilinear(Layer):
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
         return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
 
-    def forward(self, p, x, run, slope=1.0):
+    def forward(self, p, x, run, **unit):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
-        return self.product(x, W, p["b"] if self.bias else None, slope), (x, W)
+        return self.product(x, W, p["b"] if self.bias else None, **unit), (x, W)
 
-    def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0, gate=None):
+    def backward(self, dy, cache, frozen=False, need_dx=True, **unit):
         x, W = cache
-        dx = self.input_gradient(dy, W, x.shape, slope, gate) if need_dx else None
+        dx = self.input_gradient(dy, W, x.shape, **unit) if need_dx else None
         return dx, None if frozen else self._gradients(self.weight_gradient(x, dy), dy)
 
     def tangent_forward(self, tx, cache, tp=None):
         x, W = cache
         tW = None if tp is None else tp["W"]
-        ty = add(None if tx is None else self.product(tx, W), None if tW is None else self.product(x, tW))
+        ty = add(None if tx is None else self.product(tx, W, None), None if tW is None else self.product(x, tW, None))
         if tp is not None and self.bias:
             ty = ty + tp["b"]
         return ty, (tx, tW)
@@ -98,7 +98,7 @@ class Dense(Bilinear):
     def flops(self, shape):
         return int(np.prod(shape[:-1])) * self.features * (2 * self.inputs + self.bias)
 
-    def product(self, x, W, b=None, slope=1.0):
+    def product(self, x, W, b, slope=1.0):
         return kernels.matmul(x.reshape(-1, self.inputs), W, b, slope).reshape(*x.shape[:-1], self.features)
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
@@ -156,7 +156,7 @@ class Conv2d(_Window):
         h, w, o = self.output_shape(shape)
         return h * w * o * (2 * self.kernel[0] * self.kernel[1] * self.inputs + self.bias)
 
-    def product(self, x, W, b=None, slope=1.0):
+    def product(self, x, W, b, slope=1.0):
         return kernels.conv2d(x, W, self.stride, self.padding, b, slope)
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
@@ -205,7 +205,7 @@ class ConvTranspose2d(_Window):
         super().check(x)
         self.output_shape(x.shape[1:])
 
-    def product(self, x, W, b=None, slope=1.0):
+    def product(self, x, W, b, slope=1.0):
         return kernels.conv2d_input_gradient(x, W, self.stride, self.padding, self._size(x.shape[1:3]), b, slope)
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):

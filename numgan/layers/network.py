@@ -72,9 +72,6 @@ class Sequential(Network):
         super()._set(children)
         trained = [i for i, child in enumerate(children.values()) if child.layout.size]
         self._first = trained[0] if trained else len(children)      # nobody below this layer needs a dx to train it
-        layers = list(children.values())
-        self._slopes = {i: unit.slope for i, (layer, unit) in enumerate(zip(layers, layers[1:]))       # of the unit computed along with layer i
-                        if type(layer) in (*PRODUCTS, BatchNorm) and type(unit) in (LeakyReLU, ReLU)}
 
     def __len__(self):
         return len(self.children)
@@ -96,8 +93,14 @@ class Sequential(Network):
             shape = child.output_shape(shape)
         return shape
 
+    def _slopes(self):
+        """{i: slope of the leaky unit that is computed along with layer i}"""
+        layers = list(self.children.values())
+        return {i: unit.slope for i, (layer, unit) in enumerate(zip(layers, layers[1:]))
+                if type(layer) in (*PRODUCTS, BatchNorm) and type(unit) in (LeakyReLU, ReLU)}
+
     def forward(self, p, x, run):
-        caches, slopes = [], {} if watching() else self._slopes     # who watches wants to see what every layer returns
+        caches, slopes = [], {} if watching() else self._slopes()   # who watches wants to see what every layer returns
         for i, name in enumerate(self.children):
             if i - 1 in slopes:                                     # a unit: x is its y already
                 kink(lambda: x > 0)
@@ -109,18 +112,22 @@ class Sequential(Network):
         return x, tuple(caches)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        parts, like, gated = [], dy, False                          # gated: dy is that of the unit's x already
-        for i, (name, child) in reversed(list(enumerate(self.children.items()))):
-            need = need_dx or i > self._first
+        parts, like, slopes = [], dy, self._slopes()
+        gated = False                                               # whether dy has gone through the unit below already
+        layers = list(self.children.items())
+        for i, (name, child) in reversed(list(enumerate(layers))):
             if i < self._first and not need_dx:
                 dy = None
                 break
-            if i - 1 in self._slopes and (gated or type(self[i - 1]) is BatchNorm):
-                gated = False                                       # a unit: the layer above has done it, or the BatchNorm below will
+            below = type(layers[i - 1][1]) if i else None
+            if i - 1 in slopes and (gated or below is BatchNorm):   # a unit: done, or BatchNorm does it
+                gated = False
                 continue
-            unit = {"slope": self._slopes[i]} if i in self._slopes and type(child) is BatchNorm else {}
-            if type(child) in PRODUCTS and need and i - 2 in self._slopes and type(self[i - 2]) in PRODUCTS:
-                unit, gated = {"slope": self._slopes[i - 2], "gate": cache[i - 1][0]}, True
+            need, unit = need_dx or i > self._first, {}
+            if i in slopes and type(child) is BatchNorm:
+                unit = {"slope": slopes[i]}
+            elif type(child) in PRODUCTS and need and i - 2 in slopes and type(layers[i - 2][1]) in PRODUCTS:
+                unit, gated = {"slope": slopes[i - 2], "gate": cache[i - 1][0]}, True
             dy, dp = child.backward(dy, cache[i], frozen, need, **unit)
             parts.append((name, dp))
         return dy if need_dx else None, None if frozen else self._gather(parts, _first(like))

@@ -186,8 +186,7 @@ class Gradient(Parameters):
         if self._made is None:
             made = Parameters(kernels.empty((self.layout.size,), self._dtype), self.layout)
             for path in made:
-                part = self.part(path)
-                made[path][...] = 0 if part is None else part
+                _sum(self.part(path), None, made[path])
             self._made, self._arrays = made.vector, None
         return self._made
 
@@ -204,9 +203,17 @@ class Gradient(Parameters):
             return super().__add__(other)
         whole = self.like(kernels.empty((self.layout.size,), np.result_type(self.dtype, other.dtype)))
         for path in whole:
-            one, two = self.part(path), other.part(path)
-            np.add(0 if one is None else one, 0 if two is None else two, out=whole[path])
+            _sum(self.part(path), other.part(path), whole[path])
         return whole
+
+
+def _sum(one, two, out):
+    """out = one + two; None is zero."""
+    one, *more = [np.asarray(part, out.dtype) for part in (one, two) if part is not None] or [None]
+    if one is None:
+        out[...] = 0
+    else:
+        kernels.add(one, more[0] if more else None, out)
 
 
 def gather(layout, parts, dtype):

@@ -400,3 +400,26 @@ def test_every_instruction_set(isa):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "definition or bits or average or finite or variance"],
         env={**os.environ, "NUMGAN_ISA": isa}, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(0,), (1,), (7, 11), (131, 977), (3, 5, 7, 2)])
+def test_add_is_exact(shape, dtype, module):
+    rng = np.random.default_rng(0)
+    one, two, out = (rng.standard_normal(shape).astype(dtype) for _ in range(3))
+    module.add(one.T.copy().T, two, out)
+    assert np.array_equal(out, one + two)
+    module.add(one, None, out)
+    assert np.array_equal(out, one)
+    module.add(one, out, out)
+    assert np.array_equal(out, one + one)
+
+
+def test_add_names_what_is_wrong():
+    x = np.ones((3, 4))
+    for arguments, error, words in (((x, x[:2], x.copy()), ValueError, r"add: expected two of shape \(3, 4\), got \(2, 4\)"),
+                                    ((x, x.astype(np.float32), x.copy()), TypeError, "add: one is float64 but two is float32"),
+                                    ((x, x, np.ones((4, 3)).T), ValueError, "add: expected out contiguous")):
+        with pytest.raises(error, match=words):
+            kernels.add(*arguments)

@@ -300,6 +300,17 @@ def moving_average(average, p, decay):
     _kernel("moving_average")(average, p, decay)
 
 
+def add(one, two, out):
+    """out = one + two, or one where two is None; out contiguous          one, two, out of one shape"""
+    _check("add", one=(one, None), two=(two, None), out=(out, None))
+    for name, x in (("one", one), ("two", two)):
+        if x is not None:
+            _agree("add", f"{name} of shape", out.shape, x.shape)
+    if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
+        raise ValueError("add: expected out contiguous, aligned and writeable")
+    _kernel("add")(one, two, out)
+
+
 def all_finite(x):
     """Whether no element of x, of any shape, is inf or nan."""
     _check("all_finite", x=(x, None))

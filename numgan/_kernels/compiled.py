@@ -133,7 +133,7 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
         _run("matvec", (_aligned(a), _contiguous(b), _contiguous(bias), c), _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize))
         return c
     arrays = _aligned(a), _aligned(b), _contiguous(bias), c, None, _contiguous(gate)
-    _run("matmul", arrays, _shares(*c.shape, a.shape[1], a.itemsize), scalars=(slope,))
+    _run("matmul", arrays, _shares(*c.shape, a.shape[1] + 16, a.itemsize), scalars=(slope,))     # + 16: c itself is to be written
     return c
 
 
@@ -177,8 +177,20 @@ def _tile_shares(tiles, features, threads):
 THIN = 8  # channels up to which a picture is read in place (thin.h)
 
 
+def _one_window(size, kernel, padding):
+    """Whether a picture is one window: its convolution then is a product of matrices as they lie."""
+    return tuple(size) == tuple(kernel) and tuple(padding) == (0, 0)
+
+
+def _flat_rows(x):
+    """(N, H, W, C) as (N, H W C), also where a size is 0; None stays None."""
+    return None if x is None else x.reshape(len(x), math.prod(x.shape[1:]))
+
+
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     *kernel, c, o = w.shape
+    if _one_window(x.shape[1:3], kernel, padding):
+        return matmul(_flat_rows(x), w.reshape(math.prod(w.shape[:3]), o), bias, slope, _flat_rows(gate)).reshape(len(x), 1, 1, o)
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
     arrays, rest = (_contiguous(x), _contiguous(w), _contiguous(bias), y), {"window": (kernel, stride, padding), "scalars": (slope,)}
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
@@ -193,6 +205,8 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
     *kernel, c, o = w.shape
+    if bias is None and _one_window(size, kernel, padding):
+        return matmul(_flat_rows(dy), w.reshape(math.prod(w.shape[:3]), o).T, None, slope, _flat_rows(gate)).reshape(len(dy), *size, c)
     if dy.shape[1:3] == (1, 1):
         dx = _input_gradient_of_pixel(dy, w, padding, size, bias)
         return dx if slope == 1 else leaky_relu(dx, slope) if gate is None else leaky_relu_gradient(dx, gate, slope)
@@ -221,6 +235,8 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     c, o = x.shape[3], dy.shape[3]
+    if _one_window(x.shape[1:3], kernel, padding):
+        return matmul(_flat_rows(x).T, _flat_rows(dy)).reshape(*kernel, c, o)
     dw = empty((*kernel, c, o), x.dtype)
     arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
@@ -292,6 +308,11 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
 
 def moving_average(average, p, decay):
     _run("moving_average", (average, p), _flat(p.size, p.itemsize), scalars=(decay,), whole=True)
+
+
+def add(one, two, out):
+    shares = _flat(out.size, out.itemsize)
+    _run("add", (_line(one), None if two is None else _line(two), out.reshape(-1)), shares, whole=True)
 
 
 def all_finite(x):

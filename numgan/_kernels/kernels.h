@@ -9,7 +9,7 @@
  *     pool.h         max pooling
  *     update.h       the optimisers' rules, the moving average, and the search for inf and nan
  *     normalize.h    BatchNorm's passes over rows of channels, and sums of columns
- *     pointwise.h    the leaky unit and its derivative
+ *     pointwise.h    the leaky unit and its derivative; a sum
  *     peak.h         how fast this processor can multiply at all
  *     body.h         all of the above, once for float32 and once for float64, and their table
  *     isa_*.c        body.h once per instruction set
@@ -64,7 +64,7 @@ typedef int (*ng_kernel)(const ng_call *call, ng_share share);
     X(max_pool2d) X(max_pool2d_gradient) X(peak)                                                                                 \
     X(adam) X(rmsprop) X(sgd) X(moving_average) X(all_finite)                                                                    \
     X(channel_moments) X(pool_moments) X(channel_products) X(column_sum) X(normalize) X(normalize_gradient)                      \
-    X(leaky_relu) X(leaky_relu_gradient)
+    X(leaky_relu) X(leaky_relu_gradient) X(add)
 
 #define NG_ID(name) NG_ID_##name,
 enum { NG_EACH_KERNEL(NG_ID) NG_KERNELS };

@@ -1,4 +1,4 @@
-/* The leaky unit and its derivative, one pass each; ReLU is the one with slope 0. Definitions: reference.py.
+/* The leaky unit and its derivative, one pass each; ReLU is the one with slope 0. And the sum of two gradients. Definitions: reference.py.
  * x, y, dy, dx (size,) are contiguous. */
 
 /* y = x > 0 ? x : slope x; nan stays nan, and with slope 0 -inf becomes 0. Arrays: x, y. Scalar: slope. */
@@ -40,5 +40,17 @@ static int NG(leaky_relu_gradient)(const ng_call *call, ng_share share)
             dx[i] = y[i] > 0 ? dy[i] : below;
         }
     }
+    return 0;
+}
+
+/* out = one + two, or one. Arrays: one, two or none, out; one or two may be out. */
+static int NG(add)(const ng_call *call, ng_share share)
+{
+    const T *one = call->array[0].data, *two = call->array[1].data;
+    T *out = call->array[2].data;
+    ptrdiff_t begin, end;
+    ng_split(call->array[0].size[0], 64, share.row, share.rows, &begin, &end);
+    for (ptrdiff_t i = begin; i < end; i++)
+        out[i] = two ? one[i] + two[i] : one[i];
     return 0;
 }

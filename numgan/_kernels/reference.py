@@ -177,6 +177,11 @@ def moving_average(average, p, decay):
     average += (1 - decay) * p
 
 
+def add(one, two, out):
+    """out = one + two, or one where two is None          one, two, out of one shape"""
+    np.add(one, 0 if two is None else two, out=out)
+
+
 def all_finite(x):
     """Whether no element of x is inf or nan."""
     return bool(np.isfinite(x).all())

@@ -61,26 +61,34 @@ NG_INLINE void NG(input_tiles)(const int R, const NG(image) *x, const ng_tiling 
     }
 }
 
+/* The matrix of w that tap e = (i, j) of a phase is; NULL where the kernel ends before it. */
+NG_INLINE const T *NG(tap)(const int R, const ng_array *w, const ng_phase_pair *phase, int e)
+{
+    const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
+    if (e / R >= v->taps || e % R >= h->taps)
+        return NULL;
+    return (const T *)w->data + ((v->tap + e / R * v->tap_step) * w->size[1] + h->tap + e % R * h->tap_step) * w->size[2] * w->size[3];
+}
+
 /* U of rows k0..k0+k, which count phases and channels, and of one panel of columns: U[f][q][NR]. Transposed, rows are w's last axis.
  * Whole rows are read where they lie; columns, and rows that end early, are first copied to `copy`, [tap][q][NR]. */
 NG_INLINE void NG(weight_tiles)(const int R, const ng_array *w, const ng_phase_pair *phases, int transposed, ptrdiff_t channels, ptrdiff_t k0,
                                 ptrdiff_t k, ptrdiff_t n0, ptrdiff_t width, T *copy, T *to, ptrdiff_t f_step)
 {
     static const T zeros[NR];
-    const ptrdiff_t KW = w->size[1], I = w->size[2], O = w->size[3];
+    const ptrdiff_t O = w->size[3];
     if (width < NR)
         memset(copy, 0, (size_t)(R * R * PIECE * NR) * sizeof(T));
     for (ptrdiff_t q = 0, run; q < k; q += run) {
         const ptrdiff_t c = (k0 + q) % channels;
-        const ng_axis *v = phases[(k0 + q) / channels].axis, *h = v + 1;
         const T *at[9];
         ptrdiff_t step[9];
         run = NG_MIN(k - q, channels - c); /* rows up to the end of this phase */
         for (int e = 0; e < R * R; e++) {
-            const T *tap = (const T *)w->data + ((v->tap + e / R * v->tap_step) * KW + h->tap + e % R * h->tap_step) * I * O;
+            const T *tap = NG(tap)(R, w, &phases[(k0 + q) / channels], e);
             T *row = copy + (e * PIECE + q) * NR;
             at[e] = row, step[e] = NR;
-            if (e / R >= v->taps || e % R >= h->taps)
+            if (!tap)
                 at[e] = zeros, step[e] = 0;
             else if (transposed)
                 NG(turn)(tap + n0 * O + c, O, run, width, row);

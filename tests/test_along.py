@@ -6,7 +6,7 @@ from kernel_cases import CONVOLUTIONS, DTYPES, FAST, LAYOUTS, PRODUCTS, convolut
 
 import numgan as ng
 from numgan import _kernels as kernels
-from numgan._kernels import compiled, reference
+from numgan._kernels import compiled
 from numgan.errors import NonFiniteError
 from numgan.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten, LeakyReLU, ReLU, Run, Sequential, Tanh
 from numgan.layers.base import record_kinks, watch_finite

@@ -1,4 +1,4 @@
-/* C = A B (+ bias)          A (M, K)   B (K, N)   bias (N,)   C (M, N)
+/* C = A B, finished          A (M, K)   B (K, N)   C (M, N)          finished: + bias, a leaky unit or its derivative, see `finish`
  *
  * Three nested ideas, outermost first.
  *
@@ -22,7 +22,8 @@
  *
  *    Packing is also where operands may differ: a transposed matrix, the patches of an image and a flipped kernel are other
  *    ways to fill the same buffers. An operand is whatever has a pack function. A patch of an image is contiguous along k,
- *    a transposed matrix down its rows: with two storage orders for A, both are filled by copying runs.
+ *    a transposed matrix down its rows: with two storage orders for A, both are filled by copying runs. And what lies well in
+ *    memory as it is (thin.h, fast.h) is not packed: the tile reads A through steps.
  *
  * 3. The tile. A sliver times a panel is an MR x NR tile of C, kept in registers over the whole k loop. Each step loads one
  *    row of the panel and MR single numbers of A, for MR * NR multiply-adds:

@@ -63,7 +63,7 @@ def advance(system, state, dataset, batches, seed):
     A system that shares fakes uses one batch for all turns of a step, since the fakes were asked for with its labels.
     NonFiniteError, naming the layer, before an update that would be made with inf or nan.
     """
-    step, now = state.step, system.at(state.step)
+    step, now = state.step, system.at(state.step).knowing(state.moments)
     batch = made = None
     results = {}
     for turn, name in enumerate(now.rounds(step)):

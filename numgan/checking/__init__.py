@@ -4,10 +4,12 @@
     check_layer        a layer or network, also one of your own: all passes, and what they may not do
     check_loss, check_optimizer
     check_penalty      a penalty on the input gradient of a critic, to second order
+    check_unrolling    updates of a discriminator that are differentiated through
     check_system       the objectives of a GAN, through the frozen discriminator
     entries            the catalogue behind `numgan gradcheck`
 
-Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, penalty, system, cases, catalogue.
+Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, penalty, unrolling, system,
+cases, catalogue.
 """
 
 from .catalogue import Entry, entries
@@ -18,5 +20,7 @@ from .optimizer import check_optimizer
 from .penalty import check_penalty
 from .report import Report
 from .system import check_system
+from .unrolling import check_unrolling
 
-__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_system", "entries", "Entry", "Report"]
+__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_unrolling", "check_system", "entries", "Entry",
+           "Report"]

@@ -44,7 +44,7 @@ from ..layers import (
     Tanh,
     Upsample,
 )
-from ..losses import ADVERSARIAL, l1, l2, minimax, smoothed, softmax_cross_entropy
+from ..losses import ADVERSARIAL, l1, l2, minimax, nonsaturating, smoothed, softmax_cross_entropy
 from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator
 from ..optimizers import SGD, Adam, RMSProp
 from ..penalties import GradientPenalty
@@ -166,3 +166,6 @@ OPTIMIZERS = [
     RMSProp(0.05), RMSProp(Exponential(0.05, 0.9), decay=0.8, weight_decay=0.1), RMSProp(0.05, clip=0.4),
     Adam(0.1), Adam(0.1, beta1=0.9, weight_decay=0.1), Adam(Cosine(0.1, 20), beta2=0.9), Adam(Warmup(0.1, 8), beta1=0.0, clip=0.6),
 ]
+
+UNROLLED = [(loss, optimizer, steps) for steps in (1, 3, 5)
+            for loss, optimizer in ((minimax, SGD(0.1)), (nonsaturating, SGD(0.1, momentum=0.9)), (minimax, Adam(0.01)))]

@@ -5,7 +5,7 @@ from functools import partial
 
 from ..errors import GradientError
 from ..systems import SYSTEMS, build, presets
-from .cases import CRITICS, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES
+from .cases import CRITICS, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
 from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, outcome, parameters, tangent_backward, tangent_forward
 from .loss import check_loss
 from .optimizer import check_optimizer
@@ -13,6 +13,8 @@ from .penalty import CHECKS as PENALTY_CHECKS
 from .penalty import outcome as penalty_outcome
 from .report import Report, tidy
 from .system import check_contract, check_objective
+from .unrolling import CHECKS as UNROLLING_CHECKS
+from .unrolling import outcome as unrolling_outcome
 
 NARROW, NARROWEST = 0.01, 0.001  # widths at which every parameter, and every entry of it, is checked; the constructors keep a few units a layer
 
@@ -22,7 +24,7 @@ class Entry:
     """One line of the catalogue.
 
     name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
-    kind        layer, network, loss, optimizer, penalty or objective
+    kind        layer, network, loss, optimizer, penalty, unrolling or objective
     order       1: a gradient; 2: how a gradient moves. A name ending in .contract has no number: what a pass may not do (write to its
                 arguments, forget, run a frozen kernel)
     max_error   relative, see `numgan.checking.differences.compare`
@@ -86,6 +88,10 @@ def _items():
     for title, penalty in PENALTIES.items():
         for case in CRITICS:
             yield Item(f"{title} on {case.title}", "penalty", (title.split()[0], type(penalty).__name__), partial(_penalty, title, penalty, case))
+    for loss, optimizer, steps in UNROLLED:
+        for case in CRITICS:
+            title = f"unrolled {steps} {optimizer!r} on {case.title}"
+            yield Item(title, "unrolling", ("unrolled",), partial(_unrolling, title, loss, optimizer, steps, case))
     for system in SYSTEMS:
         for preset in presets(system):
             yield Item(f"{system}/{preset}", "objective", (system,), partial(_system, system, preset))
@@ -126,6 +132,11 @@ def _report(kind, subject, check, slow):
 def _penalty(title, penalty, case, slow):
     for order, check in enumerate(PENALTY_CHECKS, 1):
         yield _entry(f"{title} on {case.title}.{check.__name__}", "penalty", order, partial(penalty_outcome, check, penalty, case.point))
+
+
+def _unrolling(title, loss, optimizer, steps, case, slow):
+    for check in UNROLLING_CHECKS:
+        yield _entry(f"{title}.{check.__name__}", "unrolling", 2, partial(unrolling_outcome, check, loss, optimizer, steps, case.point, slow))
 
 
 def _system(system, preset, slow):

@@ -43,8 +43,12 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
 
 def _draw(optimizer, rng, size, step):
     """p, g and a state of ordinary size; second moments are positive, and some weights lie beyond the clipping bound."""
-    p, g = rng.standard_normal(size) * (optimizer.clip or 1.0), rng.standard_normal(size)
-    return p, g, {"step": step} | {name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size) for name in optimizer.moments}
+    return rng.standard_normal(size) * (optimizer.clip or 1.0), rng.standard_normal(size), warm(optimizer, rng, size, step)
+
+
+def warm(optimizer, rng, size, step=3):
+    """A state as in the middle of training: no moment is zero, and second moments are positive."""
+    return {"step": step} | {name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size) for name in optimizer.moments}
 
 
 def _bits(optimizer, rng, subject, step):

@@ -91,6 +91,12 @@ class System:
     steps: int = 2000
     shares_fakes: bool = False
 
+
+    @property
+    def updates_within(self):
+        """Whether G's objective makes updates of D on its way, and so owes D's weight gradients."""
+        return False
+
     def init(self, seed=0, dtype=np.float32):
         """Fresh parameters, {name: Parameters}."""
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
@@ -116,6 +122,10 @@ class System:
 
     def at(self, step):
         """The system as it is at a step; constants that change with time are resolved here."""
+        return self
+
+    def knowing(self, moments):
+        """The system that is told its optimisers' states {name: state}; one whose objectives look at coming updates keeps them."""
         return self
 
     def with_optimizers(self, change):

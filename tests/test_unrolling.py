@@ -1,0 +1,255 @@
+"""Unrolling: exact through every optimiser, what is known in closed form, and planted bugs that the checks must catch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import numgan as ng
+from numgan import SGD, Adam, RMSProp, Unrolling, check_system, check_unrolling, minimax, wasserstein
+from numgan.checking.cases import CRITICS
+from numgan.checking.optimizer import warm
+from numgan.errors import GradientError
+from numgan.layers import Dense, LeakyReLU, Run, Sequential, Tanh
+from numgan.systems import Batch, build
+from numgan.systems.unrolled import UnrolledGAN
+from numgan.training import train
+
+D = ng.mlp(2, 5, 1, activation=Tanh)
+
+
+def game(seed=0, dtype=np.float64):
+    """phi, real and fake samples, unequal in number."""
+    rng = np.random.default_rng(seed)
+    return D.init(seed, dtype), rng.standard_normal((4, 2)).astype(dtype), rng.standard_normal((7, 2)).astype(dtype)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("optimizer", [SGD(0.2), SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.1), RMSProp(0.05), Adam(0.05),
+                                       Adam(0.05, clip=0.4)], ids=repr)
+def test_updates_are_differentiated_through(optimizer, steps):
+    assert check_unrolling(D, minimax, optimizer, steps, x=(2,), seed=1).max_error <= 1e-6
+
+
+@pytest.mark.parametrize("loss", [ng.minimax, ng.least_squares, ng.hinge, ng.wasserstein, ng.smoothed()], ids=repr)
+@pytest.mark.parametrize("case", CRITICS[:1] + CRITICS[3:5], ids=lambda case: case.title)
+def test_any_loss_and_critic(case, loss):
+    check_unrolling(case.layer, loss, SGD(0.1, momentum=0.5), 2, case.x, batch=case.batch, slow=False)
+
+
+@pytest.mark.parametrize("eta, K", [(0.1, 1), (0.1, 5), (0.25, 10)])
+def test_the_bilinear_game(eta, K):
+    """f = theta psi: G at theta, D(x) = psi x, data at 0. K ascent steps give psi + K eta theta, so f_K = theta psi + K eta theta^2 and
+    d f_K / d theta = psi + 2 K eta theta. Descent on that and ascent in psi have the eigenvalues -K eta +- sqrt((K eta)^2 - 1)."""
+    linear = Sequential(Dense(1, 1, bias=False))
+    theta, psi = 0.7, -0.3
+
+    def field(theta, psi):
+        """d f_K / d theta and d f / d psi; wasserstein pays D f's negative where the fake is theta and the real sample 0."""
+        phi = linear.init(0, np.float64)
+        phi.vector[...] = -psi
+        fake = np.array([[theta]])
+        unrolling = Unrolling(linear, wasserstein, SGD(eta), K)
+        phi_K, tape = unrolling.forward(phi, np.zeros((1, 1)), fake)
+        y, cache = linear.forward(phi_K, fake, Run())
+        dx, dphi_K = linear.backward(np.ones_like(y), cache)
+        dphi, dfake = unrolling.backward(dphi_K, tape)
+        assert np.allclose(phi_K.vector, -psi - K * eta * theta) and np.allclose(dphi.vector, theta)
+        return -(dx + dfake)[0, 0], theta                           # -D(theta) = theta psi_K is what f is
+
+    assert np.isclose(field(theta, psi)[0], psi + 2 * K * eta * theta, rtol=1e-12)
+    jacobian = np.array([np.subtract(field(*(point + step)), field(*(point - step))) / 2e-5
+                         for point in [np.array([theta, psi])] for step in 1e-5 * np.eye(2)]).T * [[-1], [1]]
+    root = np.sqrt(complex((K * eta) ** 2 - 1))
+    assert np.allclose(np.sort_complex(np.linalg.eigvals(jacobian)), np.sort_complex([-K * eta - root, -K * eta + root]), atol=1e-8)
+
+
+def test_no_steps_change_nothing():
+    phi, real, fake = game()
+    unrolling = Unrolling(D, minimax, Adam(0.1), 0)
+    phi_0, tape = unrolling.forward(phi, real, fake)
+    assert phi_0 == phi and tape == []
+    dphi, dfake = unrolling.backward(phi, tape)
+    assert dphi == phi and dfake is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arguments_stay_and_so_does_the_dtype(dtype):
+    phi, real, fake = game(dtype=dtype)
+    optimizer = Adam(0.1)
+    state = optimizer.start(phi.vector)
+    state["v"] += 1
+    before = [phi.vector.copy(), real.copy(), fake.copy(), state["m"].copy(), state["v"].copy()]
+    unrolling = Unrolling(D, minimax, optimizer, 3, state)
+    phi_K, tape = unrolling.forward(phi, real, fake)
+    dphi, dfake = unrolling.backward(phi_K, tape)
+    assert phi_K.dtype == dphi.dtype == dfake.dtype == dtype and dfake.shape == fake.shape
+    for one, two in zip(before, [phi.vector, real, fake, state["m"], state["v"]]):
+        assert np.array_equal(one, two)
+    assert state["step"] == 0 and phi_K != phi
+
+
+def test_updates_are_those_of_training():
+    """phi_K is what K turns of D on one batch make, moments included."""
+    phi, real, fake = game()
+    optimizer, p = Adam(0.05), phi.copy()
+    state = warm(optimizer, np.random.default_rng(3), p.vector.size)
+    phi_K, _ = Unrolling(D, minimax, optimizer, 4, state).forward(phi, real, fake)
+    for _ in range(4):
+        (a, c_real), (b, c_fake) = D.forward(p, real, Run()), D.forward(p, fake, Run())
+        _, da, db = minimax.discriminator(a, b)
+        optimizer.update(p.vector, (D.backward(da, c_real)[1] + D.backward(db, c_fake)[1]).vector, state)
+    assert np.array_equal(p.vector, phi_K.vector)
+
+
+@pytest.mark.parametrize("steps", [-1, 1.0, True, None])
+def test_a_wrong_number_of_steps_is_named(steps):
+    with pytest.raises(ValueError, match="Unrolling: expected steps as an integer of at least 0, got"):
+        Unrolling(D, minimax, SGD(0.1), steps)
+
+
+# --- planted bugs: each is one line of Unrolling or of the system gone wrong ------------------------------------------------
+
+
+class NoHessian(Unrolling):
+    def backward(self, dphi, tape):
+        dp, dstate, dfake = dphi.vector, None, 0
+        for _a, _da, _c_real, b, db, c_fake, update in reversed(tape):
+            dp, dg, dstate = self.optimizer.adjoint(dp, dstate, update)
+            tb, t_fake = self.D.tangent_forward(None, c_fake, dphi.like(dg))
+            dfake = dfake + self.D.tangent_backward(db, self.loss.on_fake.tangent(b, tb), c_fake, t_fake)[1]
+        return dphi.like(dp), dfake
+
+
+class LastStepOnly(Unrolling):
+    def backward(self, dphi, tape):
+        return super().backward(dphi, tape[-1:])
+
+
+class FirstStepFirst(Unrolling):
+    def backward(self, dphi, tape):
+        return super().backward(dphi, tape[::-1])
+
+
+class Detached(Unrolling):
+    def backward(self, dphi, tape):
+        dphi, dfake = super().backward(dphi, tape)
+        return dphi, 0 * dfake
+
+
+class ForgetsTheCurvatureOfTheLoss(Unrolling):
+    def backward(self, dphi, tape):
+        class Straight:
+            discriminator_tangent = staticmethod(lambda a, b, ta, tb: (0 * ta, 0 * tb))
+
+        return replace(self, loss=Straight).plain_backward(dphi, tape)
+
+    plain_backward = Unrolling.backward
+
+
+class ForgetsTheMoments(Unrolling):
+    def backward(self, dphi, tape):
+        class Blind:
+            adjoint = staticmethod(lambda dp, dstate, cache, rule=self.optimizer: rule.adjoint(dp, None, cache))
+
+        return replace(self, optimizer=Blind).plain_backward(dphi, tape)
+
+    plain_backward = Unrolling.backward
+
+
+@pytest.mark.parametrize("bug", [NoHessian, LastStepOnly, FirstStepFirst, Detached, ForgetsTheCurvatureOfTheLoss, ForgetsTheMoments])
+def test_a_planted_bug_is_caught(bug, monkeypatch):
+    monkeypatch.setattr("numgan.checking.unrolling.Unrolling", bug)
+    with pytest.raises(GradientError, match="the unrolling of"):
+        check_unrolling(D, minimax, SGD(0.3, momentum=0.9), 3, x=(2,))
+
+
+class Written(UnrolledGAN):
+    """The generator's objective once more, for bugs to be planted in; as it stands it is right."""
+
+    real_term, way_back = 1, 1
+
+    def generator(self, params, batch, seed, made=None):
+        D, runs = self.networks["D"], (Run(1), Run(2))
+        made = made or self.generate(params, batch, seed)
+        ahead = Unrolling(D, self.loss, self.inner, self.unroll, None, *runs)
+        phi_K, tape = ahead.forward(params["D"], batch.x, made.x)
+        (a, c_real), (b, c_fake) = (D.forward(phi_K, x, run) for x, run in zip((batch.x, made.x), runs))
+        f, da, db = self.loss.discriminator(a, b)
+        dfake, dphi = D.backward(-db, c_fake)
+        dphi.vector[...] += self.real_term * D.backward(-da, c_real)[1].vector
+        dfake = dfake + self.way_back * ahead.backward(dphi, tape)[1]
+        return ng.systems.Result(-f, {"G": self.networks["G"].backward(dfake, made.cache)[1]}, {})
+
+
+class RealTermLeftOut(Written):
+    """phi_K depends on theta, and so does D's loss on real samples."""
+
+    real_term = 0
+
+
+class LooksAheadButDoesNotLearnFromIt(Written):
+    """The loss is that at phi_K, the gradient as if phi_K were a constant."""
+
+    way_back = 0
+
+
+def test_a_system_with_a_planted_bug_is_caught():
+    right = build("unrolled", "descent", 0.05)
+    fields = {name: getattr(right, name) for name in right.__dataclass_fields__}
+    check_system(Written(**fields))
+    for bug in (RealTermLeftOut, LooksAheadButDoesNotLearnFromIt):
+        with pytest.raises(GradientError, match="G: gradient of"):
+            check_system(bug(**fields))
+
+
+# --- the system ------------------------------------------------------------------------------------------------------------
+
+
+def test_zero_steps_are_the_game_of_2014():
+    plain, params = build("unrolled", "plain", 0.1), None
+    params = plain.init(0, np.float64)
+    batch = Batch(np.random.default_rng(0).standard_normal((6, 2)))
+    theirs = build("gan", "points", 0.1)
+    theirs = replace(theirs, networks=plain.networks, latent=plain.latent, loss=minimax)
+    one, two = (system.objectives()["G"](params, batch, 3).gradients["G"].vector for system in (plain, theirs))
+    np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-15)
+
+
+def test_the_look_ahead_changes_what_g_learns():
+    system = build("unrolled", "descent", 0.1)
+    params, batch = system.init(0, np.float64), Batch(np.random.default_rng(0).standard_normal((6, 2)))
+    one, two = (replace(system, unroll=k).objectives()["G"](params, batch, 3).gradients["G"].vector for k in (0, 5))
+    assert np.linalg.norm(one - two) > 0.01 * np.linalg.norm(one)
+
+
+def test_training_tells_the_moments_and_resumes_bit_for_bit(tmp_path):
+    """The look ahead begins where D's optimiser stands; after a resume it stands at the same place."""
+    system = replace(build("unrolled", "points", 0.05), unroll=3)
+    data = ng.data.load("ring")
+    whole = train(system, data, tmp_path / "whole", steps=12, batch_size=16, progress=False)
+    train(system, data, tmp_path / "cut", steps=7, batch_size=16, progress=False)
+    rest = train(system, data, tmp_path / "cut", steps=12, resume=True, progress=False)
+    assert whole.losses == rest.losses
+    seen = []
+
+    class Watched(UnrolledGAN):
+        def knowing(self, moments):
+            seen.append(moments["D"]["step"])
+            return super().knowing(moments)
+
+    watched = Watched(**{name: getattr(system, name) for name in system.__dataclass_fields__})
+    train(watched, data, tmp_path / "seen", steps=3, batch_size=16, progress=False)
+    assert seen == [0, 1, 2]
+
+
+def test_a_critic_without_tangents_is_told_so():
+    class Mine(LeakyReLU):
+        def tangent_forward(self, tx, cache, tp=None):
+            return ng.layers.Layer.tangent_forward(self, tx, cache, tp)
+
+    phi, real, fake = game()
+    unrolling = Unrolling(Sequential(Dense(2, 3), Mine(), Dense(3, 1)), minimax, SGD(0.1), 1)
+    phi = unrolling.D.init(0, np.float64)
+    with pytest.raises(TypeError, match="no tangent passes"):
+        unrolling.backward(phi, unrolling.forward(phi, real, fake)[1])

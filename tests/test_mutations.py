@@ -162,7 +162,7 @@ def _broken_system(system, objective, owner, name, change):
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_gradient_of_every_objective_is_checked(name, mutation, monkeypatch):
     monkeypatch.setattr(differences, "LOCATE", 0)               # the block is enough here, where in it takes a while
-    system, broken = build(name, "digits", 0.01), 0
+    system, broken = build(name, width=0.01), 0
     for objective in system.objectives():
         for owner, gradient in SystemPoint(system).run(objective).gradients.items():
             alive = [path for path in gradient if np.abs(gradient[path]).max() > 1e-10 * np.abs(gradient.vector).max()]

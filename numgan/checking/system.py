@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from .. import _kernels as kernels
+from ..layers import Equalized, MinibatchDiscrimination
 from ..layers.bilinear import Bilinear
 from ..randomness import stream
 from ..systems.system import Batch
@@ -150,7 +151,7 @@ def the_frozen_network_runs_no_weight_gradient(point):
 
 def _bilinear(net):
     """How many products with a weight one pass through a network makes."""
-    return sum(map(_bilinear, net.children.values())) if net.children else int(isinstance(net, Bilinear))
+    return sum(map(_bilinear, net.children.values())) if net.children else int(isinstance(net, (Bilinear, Equalized, MinibatchDiscrimination)))
 
 
 def the_generator_learns_from_the_discriminator(point):

@@ -1,11 +1,13 @@
 """The layers, each with its four passes by hand. Reading order: base, activations, bilinear, pooling, resampling, shaping,
-normalization, dropout, embedding, network."""
+normalization, dropout, embedding, minibatch, equalized, network."""
 
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
 from .base import Layer, LinearMap, Run, record_kinks, watch_finite
 from .bilinear import Conv2d, ConvTranspose2d, Dense
 from .dropout import Dropout
 from .embedding import Embedding
+from .equalized import Equalized
+from .minibatch import MinibatchDiscrimination, MinibatchStd
 from .network import Condition, Network, Parallel, Residual, Sequential, Skip
 from .normalization import BatchNorm, InstanceNorm, LayerNorm, PixelNorm, measure
 from .pooling import AvgPool2d, MaxPool2d
@@ -14,9 +16,9 @@ from .shaping import Concat, Crop, Flatten, Pad, Reshape, Take
 
 __all__ = [
     "Layer", "LinearMap", "Elementwise", "Network", "Run", "measure", "record_kinks", "watch_finite",
-    "Dense", "Conv2d", "ConvTranspose2d", "Embedding",
+    "Dense", "Conv2d", "ConvTranspose2d", "Equalized", "Embedding",
     "ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "Softplus", "Maxout",
-    "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "Dropout",
+    "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "Dropout", "MinibatchStd", "MinibatchDiscrimination",
     "MaxPool2d", "AvgPool2d", "Upsample", "PixelShuffle", "Flatten", "Reshape", "Pad", "Crop", "Concat", "Take",
     "Sequential", "Residual", "Skip", "Parallel", "Condition",
 ]

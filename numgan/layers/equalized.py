@@ -1,0 +1,57 @@
+"""Equalized: the learning rate of every weight made equal, by scaling weights while they are used and not when they are drawn."""
+
+import numpy as np
+
+from ..initializers import fans
+from .base import Layer
+from .bilinear import Bilinear
+
+
+class Equalized(Layer):
+    """y = layer with W in place of c W          c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
+
+    layer is a Dense, Conv2d or ConvTranspose2d. An optimiser that normalises gradients, such as Adam, moves all weights W by steps of one
+    size; kept as N(0, 1), they have one dynamic range too. Then dW = c d(c W), and likewise for tangents; the bias is as it was.
+    Raises TypeError for another kind of layer.
+    """
+
+    def __init__(self, layer, gain=2**0.5):
+        if not isinstance(layer, Bilinear):
+            raise TypeError(f"Equalized: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}")
+        self.layer, self.gain = layer, gain
+        self.scale = gain / np.sqrt(fans(layer.weight_shape, layer.transposed)[0])
+
+    def shapes(self):
+        return self.layer.shapes()
+
+    def initial(self, rng):
+        return {"W": rng.standard_normal(self.layer.weight_shape)} | ({"b": np.zeros(self.layer.features)} if self.layer.bias else {})
+
+    def output_shape(self, shape):
+        return self.layer.output_shape(shape)
+
+    def flops(self, shape):
+        return self.layer.flops(shape)
+
+    def _scaled(self, p):
+        """Parameters, a gradient or a tangent with c W in place of W; None stays None."""
+        if p is None or p["W"] is None:
+            return p
+        return {**p, "W": p["W"] * p["W"].dtype.type(self.scale)}
+
+    def forward(self, p, x, run):
+        return self.layer.forward(self._scaled({name: p[name] for name in self.shapes()}), x, run)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        dx, dp = self.layer.backward(dy, cache, frozen, need_dx)
+        return dx, self._scaled(dp)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        return self.layer.tangent_forward(tx, cache, None if tp is None else self._scaled({name: tp[name] for name in self.shapes()}))
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        dx, tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return dx, tdx, self._scaled(tdp)
+
+    def arguments(self):
+        return repr(self.layer)

@@ -1,0 +1,156 @@
+"""MinibatchStd and MinibatchDiscrimination: features of D that compare samples, so that a generator of equal samples is found out.
+
+Both append features to x: y = (x, s). Where a tangent is zero, so is its part of the sums.
+"""
+
+import numpy as np
+
+from .. import _kernels as kernels
+from ..initializers import normal
+from .base import Layer, add, expect, expect_floats, kink, positive
+
+
+class MinibatchStd(Layer):
+    """y = (x, s)          s = mean over features j of sqrt(var_j + eps), var_j over the samples of a group          (Karras et al. 2018, section 3)
+
+    x (N, ..., C)   y (N, ..., C + 1): one number for each group, repeated. Groups are `group` samples each that follow one another, as the
+    authors' code has it with 4; None: the whole batch. Raises ValueError if the batch is no multiple of the group.
+    """
+
+    def __init__(self, group=None, eps=1e-8):
+        self.group, self.eps = None if group is None else positive(group, "MinibatchStd group"), eps
+
+    def output_shape(self, shape):
+        return *shape[:-1], shape[-1] + 1
+
+    def _groups(self, x):
+        """(groups, samples of one, features)"""
+        return x.reshape(-1, self.group or max(len(x), 1), int(np.prod(x.shape[1:])))
+
+    def _appended(self, x, s):
+        """(x, s) for a number s of each group (groups,)."""
+        column = np.repeat(s, len(x) // max(len(s), 1)).reshape(-1, *(1,) * (x.ndim - 1))
+        return np.concatenate([x, np.broadcast_to(column, (*x.shape[:-1], 1))], axis=-1)
+
+    def _sums(self, d):
+        """The derivative of what was repeated: d (N, ..., C + 1) -> (groups, 1, 1)."""
+        return self._groups(d[..., -1:]).sum(axis=(1, 2), keepdims=True)
+
+    def forward(self, p, x, run):
+        expect_floats(self, x)
+        expect(self, x.ndim >= 2 and len(x) % (self.group or 1) == 0, f"(N, ..., C) with N a multiple of {self.group or 1}", x,
+               "choose the batch size so, or group=None")
+        g = self._groups(x)
+        away = g - g.mean(axis=1, keepdims=True)
+        std = np.sqrt(np.square(away).mean(axis=1, keepdims=True) + x.dtype.type(self.eps))
+        return self._appended(x, std.mean(axis=(1, 2))), (away, std, x.shape)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        away, std, shape = cache
+        if not need_dx:
+            return None, None if frozen else {}
+        slope = away / (std * away.dtype.type(away[0].size if len(away) else 1))              # d s / d x, in each group
+        return dy[..., :-1] + (self._sums(dy) * slope).reshape(shape), None if frozen else {}
+
+    def tangent_forward(self, tx, cache, tp=None):
+        away, std, _ = cache
+        if tx is None:
+            return None, None
+        taway = self._groups(tx) - self._groups(tx).mean(axis=1, keepdims=True)
+        tstd = (away * taway).mean(axis=1, keepdims=True) / std
+        return self._appended(tx, tstd.mean(axis=(1, 2))), (taway, tstd)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        away, std, shape = cache
+        dx, tdp = self.backward(dy, cache, frozen, need_dx is True)
+        if not need_dx:
+            return None, None, tdp
+        tdx = None if tdy is None else self.backward(tdy, cache, frozen=True)[0]
+        if tcache is not None:                                                                # the quotient away / std moves
+            taway, tstd = tcache
+            tslope = (taway - away * tstd / std) / (std * away.dtype.type(away[0].size if len(away) else 1))
+            bend = (self._sums(dy) * tslope).reshape(shape)
+            tdx = add(tdx, bend)
+        return dx, tdx, tdp
+
+    def arguments(self):
+        return "" if self.group is None else str(self.group)
+
+
+class MinibatchDiscrimination(Layer):
+    """y = (x, o)          M = x T          o_nb = sum over m != n of exp(-sum_c |M_nbc - M_mbc|)          (Salimans et al. 2016, section 3.2)
+
+    x (N, A)   T (A, B C), seen as B matrices of C columns   o (N, B)   y (N, A + B): how close sample n is to the others, in B ways.
+    Raises ValueError if x is not (N, A).
+    """
+
+    def __init__(self, inputs, features, columns, init=normal(0.05)):
+        words = (("inputs", inputs), ("features", features), ("columns", columns))
+        self.inputs, self.features, self.columns = (positive(n, f"MinibatchDiscrimination {word}") for word, n in words)
+        self.initializer = init
+
+    def shapes(self):
+        return {"T": (self.inputs, self.features * self.columns)}
+
+    def initial(self, rng):
+        return {"T": self.initializer(rng, (self.inputs, self.features * self.columns), self.inputs, self.features * self.columns)}
+
+    def output_shape(self, shape):
+        expect(self, shape == (self.inputs,), f"({self.inputs},) per sample", shape)
+        return (self.inputs + self.features,)
+
+    def flops(self, shape):
+        return 2 * self.inputs * self.features * self.columns
+
+    def _pairs(self, M):
+        """M_n - M_m (N, N, B, C)"""
+        M = M.reshape(len(M), self.features, self.columns)
+        return M[:, None] - M[None]
+
+    def _gather(self, Q, side):
+        """dM (N, B C) from Q (N, N, B): each pair pulls its two samples together, along the sign of each difference."""
+        return -(Q[..., None] * side).sum(axis=1).reshape(len(Q), self.features * self.columns)
+
+    def forward(self, p, x, run):
+        expect_floats(self, x)
+        expect(self, x.ndim == 2 and x.shape[1] == self.inputs, f"(N, {self.inputs})", x, "add Flatten() before it" if x.ndim > 2 else "")
+        T = p["T"]
+        apart = self._pairs(kernels.matmul(x, T))
+        kink(lambda: apart > 0)
+        near = np.exp(-np.abs(apart).sum(axis=-1))                                            # (N, N, B), 1 for a sample and itself
+        return np.concatenate([x, near.sum(axis=1) - 1], axis=1), (x, T, np.sign(apart), near)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, T, side, near = cache
+        do = np.ascontiguousarray(dy[:, self.inputs:])
+        dM = self._gather(near * (do[:, None] + do[None]), side)                              # near_nm counts in o_n and in o_m
+        dx = dy[:, :self.inputs] + kernels.matmul(dM, T.T) if need_dx else None
+        return dx, None if frozen else {"T": kernels.dense_weight_gradient(x, dM)}
+
+    def tangent_forward(self, tx, cache, tp=None):
+        x, T, side, near = cache
+        tT = None if tp is None else tp["T"]
+        tM = add(None if tx is None else kernels.matmul(tx, T), None if tT is None else kernels.matmul(x, tT))
+        if tM is None:
+            return None, (None, None, None)
+        tnear = -near * (side * self._pairs(tM)).sum(axis=-1)
+        return np.concatenate([np.zeros_like(x) if tx is None else tx, tnear.sum(axis=1)], axis=1), (tx, tT, tnear)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        (x, T, side, near), (tx, tT, tnear) = cache, tcache
+        A, dx, tdx, tdp = self.inputs, None, None, None
+        do, tdo = dy[:, A:], None if tdy is None else tdy[:, A:]
+        dM = self._gather(near * (do[:, None] + do[None]), side)
+        tQ = add(None if tdo is None else near * (tdo[:, None] + tdo[None]), None if tnear is None else tnear * (do[:, None] + do[None]))
+        tdM = None if tQ is None else self._gather(tQ, side)
+        if need_dx:
+            dx = dy[:, :A] + kernels.matmul(dM, T.T) if need_dx is True else None
+            tdx = add(None if tdy is None else tdy[:, :A], None if tdM is None else kernels.matmul(tdM, T.T),
+                      None if tT is None else kernels.matmul(dM, tT.T))
+        if not frozen:
+            tdp = {"T": add(None if tx is None else kernels.dense_weight_gradient(tx, dM),
+                            None if tdM is None else kernels.dense_weight_gradient(x, tdM))}
+        return dx, tdx, tdp
+
+    def arguments(self):
+        return f"{self.inputs}, {self.features}, {self.columns}"

@@ -209,7 +209,7 @@ def smoothed(loss=nonsaturating, target=0.9):
 
     Fakes keep target 0: smoothing them too would reinforce G's present mistakes. Raises ValueError for a loss without log-sigmoids.
     """
-    if loss.on_real is not _pay_if_low or not 0 < target <= 1:
+    if getattr(loss, "on_real", None) is not _pay_if_low or not 0 < target <= 1:
         raise ValueError(f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target}")
     curve = Curve(lambda a: softplus(-a) + (1 - target) * a, lambda a: sigmoid(a) - target, _bump)
     return replace(loss, name=f"smoothed({loss.name}, {target})", on_real=curve, made_by=(smoothed, (loss, target)))

@@ -98,8 +98,9 @@ def test_smoothing_is_one_sided_and_stops_at_its_target():
     assert np.allclose(loss.discriminator(np.full((2, 1), certain), B)[1], 0) and (loss.discriminator(np.full((2, 1), 2 * certain), B)[1] > 0).all()
     assert np.array_equal(loss.discriminator(A, B)[2], nonsaturating.discriminator(A, B)[2]) and loss.generator(B)[0] == nonsaturating.generator(B)[0]
     assert np.allclose(smoothed(minimax, 1.0).discriminator(A, B)[1], minimax.discriminator(A, B)[1])
-    with pytest.raises(ValueError, match="minimax or nonsaturating"):
-        smoothed(hinge)
+    for other in (hinge, relativistic_paired):
+        with pytest.raises(ValueError, match="minimax or nonsaturating"):
+            smoothed(other)
     with pytest.raises(ValueError, match="target"):
         smoothed(minimax, 1.5)
 

@@ -21,7 +21,8 @@ from ._kernels import (backend, fast_convolutions, instruction_set, kernel_calls
 from .checking import check_layer, check_loss, check_optimizer, check_penalty, check_system, check_unrolling, gradcheck
 from .errors import FileFormatError, GradientError, NonFiniteError
 from .layers import *
-from .losses import hinge, l1, l2, least_squares, minimax, nonsaturating, smoothed, softmax_cross_entropy, wasserstein
+from .losses import (hinge, l1, l2, least_squares, minimax, nonsaturating, relativistic_average, relativistic_paired, smoothed,
+                     softmax_cross_entropy, wasserstein)
 from .networks import dcgan_discriminator, dcgan_generator, mlp
 from .optimizers import SGD, Adam, RMSProp, moving_average
 from .parameters import Parameters

@@ -10,6 +10,13 @@ A GAN loss is three curves of D's logit: what D pays on real samples, what D pay
     wasserstein     -a                 b                   -b                  Arjovsky et al. 2017, Algorithm 1
 
 softplus(-a) = -log sigmoid(a) and softplus(b) = -log(1 - sigmoid(b)), so the first two lines are the paper's logarithms.
+
+A relativistic loss judges real against fake: one curve f(t) = softplus(-t), of differences of logits. G pays what D pays with the roles
+exchanged, so G's loss needs the real logits too: `generator(real, fake)`.
+
+    loss                    D on real a, fake b                             source
+    relativistic_paired     mean f(a_n - b_n)                               Jolicoeur-Martineau 2018, section 4: RSGAN; Huang et al. 2024
+    relativistic_average    mean f(a - mean b) + mean f(mean a - b)         the first, section 4: RaSGAN
 """
 
 from dataclasses import dataclass, replace
@@ -117,6 +124,84 @@ hinge         = AdversarialLoss("hinge",         _above_one,  _below_minus, _dow
 wasserstein   = AdversarialLoss("wasserstein",   _down,       _up,          _down)
 
 
+@dataclass(frozen=True)
+class RelativisticLoss:
+    """mean f(t), summed over the arrays t that `compare` makes of the logits a = D(real), b = D(fake); linearly, so a subclass gives it and
+    its `transpose` only.
+
+        D pays  L(a, b),    G pays  L(b, a)
+
+    Adding one number to all logits changes nothing: D cannot win by raising both. A derivative has the shape of its logits.
+    """
+
+    name: str
+    curve: Curve
+
+    def __reduce__(self):
+        return self.name
+
+    def compare(self, a, b):
+        """A tuple of differences, linear in the logits a and b."""
+        raise TypeError(f"{self.name}: define compare(self, a, b) -> (t, ...)")
+
+    def transpose(self, dts, a, b):
+        """da, db from the derivatives dts of what compare(a, b) gave."""
+        raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
+
+    def discriminator(self, real, fake):
+        """loss, d loss / d real, d loss / d fake"""
+        values, dts = zip(*map(self.curve.mean, self.compare(real, fake)))
+        return sum(values), *self.transpose(dts, real, fake)
+
+    def generator(self, real, fake):
+        """loss, d loss / d fake; that in the real logits nobody needs: they do not depend on G."""
+        loss, dfake, _ = self.discriminator(fake, real)
+        return loss, dfake
+
+    def discriminator_tangent(self, real, fake, treal, tfake):
+        """How (dreal, dfake) move when the logits move along treal, tfake."""
+        return self.transpose(tuple(map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))), real, fake)
+
+    def generator_tangent(self, real, fake, treal, tfake):
+        """How dfake moves when the logits move along treal, tfake: real ones move with D's weights."""
+        return self.discriminator_tangent(fake, real, tfake, treal)[0]
+
+    def __repr__(self):
+        return self.name
+
+
+class RelativisticPaired(RelativisticLoss):
+    """t_n = a_n - b_n, one pair of logits each          a, b of one shape, which is that of t; ValueError otherwise."""
+
+    def compare(self, a, b):
+        if a.shape != b.shape:
+            raise ValueError(f"{self.name}: expected as many real as fake logits, in one shape, got {a.shape} and {b.shape}; "
+                             "draw batches of one size, or take relativistic_average")
+        return (a - b,)
+
+    def transpose(self, dts, a, b):
+        (dt,) = dts
+        return dt, -dt
+
+
+class RelativisticAverage(RelativisticLoss):
+    """t = a - mean b,  s = mean a - b          a, t of one shape; b, s of another, or the same.
+
+    Each mean moves with every logit in it:  da = dt + sum(ds) / |a|,  db = -ds - sum(dt) / |b|.
+    """
+
+    def compare(self, a, b):
+        return a - b.mean(), a.mean() - b
+
+    def transpose(self, dts, a, b):
+        dt, ds = dts
+        return dt + ds.sum() / a.dtype.type(a.size), -ds - dt.sum() / b.dtype.type(b.size)
+
+
+relativistic_paired  = RelativisticPaired("relativistic_paired", _pay_if_low)
+relativistic_average = RelativisticAverage("relativistic_average", _pay_if_low)
+
+
 def smoothed(loss=nonsaturating, target=0.9):
     """One-sided label smoothing: D's target on real samples is `target` instead of 1 (Salimans et al. 2016, section 3.4)
 
@@ -124,7 +209,7 @@ def smoothed(loss=nonsaturating, target=0.9):
 
     Fakes keep target 0: smoothing them too would reinforce G's present mistakes. Raises ValueError for a loss without log-sigmoids.
     """
-    if loss.on_real is not _pay_if_low or not 0 < target <= 1:
+    if getattr(loss, "on_real", None) is not _pay_if_low or not 0 < target <= 1:
         raise ValueError(f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target}")
     curve = Curve(lambda a: softplus(-a) + (1 - target) * a, lambda a: sigmoid(a) - target, _bump)
     return replace(loss, name=f"smoothed({loss.name}, {target})", on_real=curve, made_by=(smoothed, (loss, target)))
@@ -202,3 +287,4 @@ def softmax(y):
 
 
 ADVERSARIAL = {loss.name: loss for loss in (minimax, nonsaturating, least_squares, hinge, wasserstein)}
+RELATIVISTIC = {loss.name: loss for loss in (relativistic_paired, relativistic_average)}

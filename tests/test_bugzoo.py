@@ -41,7 +41,21 @@ from numgan.layers import (
     Upsample,
 )
 from numgan.layers.normalization import Normalization
-from numgan.losses import AdversarialLoss, Curve, SoftmaxCrossEntropy, hinge, minimax, nonsaturating, softmax, softmax_cross_entropy, wasserstein
+from numgan.losses import (
+    AdversarialLoss,
+    Curve,
+    RelativisticAverage,
+    RelativisticPaired,
+    SoftmaxCrossEntropy,
+    hinge,
+    minimax,
+    nonsaturating,
+    relativistic_average,
+    relativistic_paired,
+    softmax,
+    softmax_cross_entropy,
+    wasserstein,
+)
 from numgan.losses import sigmoid as stable_sigmoid
 from numgan.optimizers import SGD, Adam, RMSProp
 from numgan.randomness import derive
@@ -498,6 +512,35 @@ class SharedMean(AdversarialLoss):
         return loss, dreal * len(real) / len(fake), dfake
 
 
+class DetachedMean(RelativisticAverage):
+    """The means taken for constants: `detach` in the wrong place."""
+
+    def transpose(self, dts, a, b):
+        return dts[0], -dts[1]
+
+
+class SwappedCounts(RelativisticAverage):
+    """Each mean's derivative divided by the other batch's size: invisible where both are equal."""
+
+    def transpose(self, dts, a, b):
+        dt, ds = dts
+        return dt + ds.sum() / b.size, -ds - dt.sum() / a.size
+
+
+class StillReals(RelativisticPaired):
+    """G's tangent as if the real logits stood still while D's weights move."""
+
+    def generator_tangent(self, real, fake, treal, tfake):
+        return super().generator_tangent(real, fake, np.zeros_like(treal), tfake)
+
+
+class HalfAGenerator(RelativisticAverage):
+    """G's gradient from the fakes' own term alone; the mean that real logits are compared with is forgotten."""
+
+    def generator(self, real, fake):
+        return super().generator(real, fake)[0], self.curve.d(fake - real.mean()) / fake.size
+
+
 class NoDecayInAdjoint(Adam):
     def adjoint(self, dp1, dstate1, cache):
         dp, dg, dstate = super().adjoint(dp1, dstate1, cache)
@@ -573,6 +616,9 @@ _log_sigmoid = Curve(lambda a: -np.log(1 / (1 + np.exp(-a))), lambda a: -stable_
 _up = wasserstein.on_fake
 LOSS_BUGS = [
     Bug(13, "softmax's Jacobian taken for its diagonal, in the tangent", DiagonalTangent, lambda: softmax_cross_entropy, "check_loss"),
+    *(Bug("own", bug.__doc__, lambda bug=bug, good=good: bug(*vars(good).values()), lambda good=good: good, "check_loss")
+      for bug, good in ((DetachedMean, relativistic_average), (SwappedCounts, relativistic_average), (HalfAGenerator, relativistic_average),
+                        (StillReals, relativistic_paired))),
     Bug(27, "the one-hot target is off by one class", NextLabel, lambda: softmax_cross_entropy, "check_loss"),
     Bug(12, "both means divided by one batch size: right as long as they are equal",
         lambda: SharedMean(*vars(nonsaturating).values()), lambda: nonsaturating, "check_loss"),

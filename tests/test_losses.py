@@ -1,5 +1,7 @@
 """The losses: closed forms, saturation, the table of signs, unequal batches; derivatives and tangents by check_loss."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,22 @@ from hypothesis import strategies as st
 
 from numgan import check_loss
 from numgan.checking.cases import LOSSES
-from numgan.losses import ADVERSARIAL, hinge, l1, l2, least_squares, minimax, nonsaturating, smoothed, softmax, softmax_cross_entropy, wasserstein
+from numgan.losses import (
+    ADVERSARIAL,
+    RELATIVISTIC,
+    hinge,
+    l1,
+    l2,
+    least_squares,
+    minimax,
+    nonsaturating,
+    relativistic_average,
+    relativistic_paired,
+    smoothed,
+    softmax,
+    softmax_cross_entropy,
+    wasserstein,
+)
 
 A, B = np.array([[2.0], [-0.5], [0.3]]), np.array([[-1.0], [0.7]])                # logits of 3 real and 2 fake samples
 log_sigmoid = lambda x: -np.log(1 + np.exp(-x))
@@ -81,11 +98,71 @@ def test_smoothing_is_one_sided_and_stops_at_its_target():
     assert np.allclose(loss.discriminator(np.full((2, 1), certain), B)[1], 0) and (loss.discriminator(np.full((2, 1), 2 * certain), B)[1] > 0).all()
     assert np.array_equal(loss.discriminator(A, B)[2], nonsaturating.discriminator(A, B)[2]) and loss.generator(B)[0] == nonsaturating.generator(B)[0]
     assert np.allclose(smoothed(minimax, 1.0).discriminator(A, B)[1], minimax.discriminator(A, B)[1])
-    with pytest.raises(ValueError, match="minimax or nonsaturating"):
-        smoothed(hinge)
+    for other in (hinge, relativistic_paired):
+        with pytest.raises(ValueError, match="minimax or nonsaturating"):
+            smoothed(other)
     with pytest.raises(ValueError, match="target"):
         smoothed(minimax, 1.5)
 
+
+# ---------------------------------------------------------------------------------------------------- relativistic losses
+
+relativistic = pytest.mark.parametrize("loss", RELATIVISTIC.values(), ids=repr)
+A2 = A[:2]                                                                        # as many as B
+
+
+def test_relativistic_values_are_the_papers():
+    pairs = A2 - B
+    assert np.isclose(relativistic_paired.discriminator(A2, B)[0], -log_sigmoid(pairs).mean(), rtol=1e-13)
+    assert np.isclose(relativistic_paired.generator(A2, B)[0], -log_sigmoid(-pairs).mean(), rtol=1e-13)
+    real, fake = A - B.mean(), B - A.mean()                                       # three logits and two
+    assert np.isclose(relativistic_average.discriminator(A, B)[0], -log_sigmoid(real).mean() - log_sigmoid(-fake).mean(), rtol=1e-13)
+    assert np.isclose(relativistic_average.generator(A, B)[0], -log_sigmoid(-real).mean() - log_sigmoid(fake).mean(), rtol=1e-13)
+
+
+def test_a_batch_of_one_knows_no_difference_between_pair_and_average():
+    one, both = relativistic_paired.discriminator(A[:1], B[:1]), relativistic_average.discriminator(A[:1], B[:1])
+    assert all(np.allclose(2 * x, y, rtol=1e-14) for x, y in zip(one, both))      # its two terms are then the same
+
+
+@relativistic
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_relativistic_logits_of_a_thousand_are_finite_and_point_the_right_way(loss, dtype):
+    high = np.full((3, 1), 1e3, dtype)
+    for real, fake in ((high, high), (high, -high), (-high, high), (-high, -high)):
+        value, dreal, dfake = loss.discriminator(real, fake)
+        assert np.isfinite(value) and (dreal <= 0).all() and (dfake >= 0).all() and dreal.dtype == dfake.dtype == dtype
+        value, dfake = loss.generator(real, fake)
+        assert np.isfinite(value) and (dfake <= 0).all() and dfake.dtype == dtype
+        tangents = *loss.discriminator_tangent(real, fake, real, fake), loss.generator_tangent(real, fake, real, fake)
+        assert all(np.isfinite(t).all() and t.dtype == dtype for t in tangents)
+    terms = {relativistic_paired: 1, relativistic_average: 2}[loss]
+    assert loss.discriminator(-high, high)[0] == 2000 * terms and loss.discriminator(high, -high)[0] == 0         # 1000 - -1000, no inf
+    assert loss.generator(high, -high)[0] == 2000 * terms and np.allclose(loss.generator(high, -high)[1].sum(), -terms)
+
+
+@relativistic
+def test_only_differences_of_logits_count(loss):
+    value, dreal, dfake = loss.discriminator(A2, B)
+    assert np.isclose(value, loss.discriminator(A2 + 5, B + 5)[0], rtol=1e-13) and np.isclose(dreal.sum() + dfake.sum(), 0, atol=1e-15)
+    assert dreal.sum() < -0.1 and loss.generator(A2, B)[1].sum() < -0.1           # descent raises D(real), and for G D(fake)
+
+
+def test_unequal_batches():
+    once, thrice = relativistic_average.discriminator(A, B), relativistic_average.discriminator(np.tile(A, (3, 1)), B)
+    assert np.isclose(once[0], thrice[0], rtol=1e-14) and np.allclose(thrice[1], np.tile(once[1], (3, 1)) / 3) and np.allclose(once[2], thrice[2])
+    for call in (relativistic_paired.discriminator, relativistic_paired.generator):
+        with pytest.raises(ValueError, match=r"relativistic_paired: expected as many real as fake logits.*\(\d, 1\) and.*batches of one size"):
+            call(A, B)
+    with pytest.raises(ValueError, match="in one shape"):
+        relativistic_paired.discriminator(A2, B[:, 0])                            # (2, 1) and (2,) would broadcast to four pairs
+
+
+def test_losses_are_pickled_by_name():
+    assert all(pickle.loads(pickle.dumps(loss)) is loss for loss in (*ADVERSARIAL.values(), *RELATIVISTIC.values()))
+
+
+# ---------------------------------------------------------------------------------------------------- losses of a pair
 
 def test_pair_losses():
     y, target = np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([[0.0, -1.0], [2.5, 3.5]])

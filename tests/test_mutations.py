@@ -17,7 +17,7 @@ from numgan.checking.layer import dx, outcome, parameters, tangent_backward, tan
 from numgan.checking.system import SystemPoint, check_objective
 from numgan.errors import GradientError
 from numgan.layers import Dense
-from numgan.losses import AdversarialLoss, Curve, PairLoss, softmax_cross_entropy
+from numgan.losses import RELATIVISTIC, AdversarialLoss, Curve, PairLoss, RelativisticLoss, softmax_cross_entropy
 from numgan.systems import SYSTEMS
 
 MUTATIONS = {"negated": lambda a: -a, "doubled": lambda a: 2 * a, "dropped": np.zeros_like}
@@ -101,7 +101,8 @@ def test_every_result_of_every_adjoint_is_checked(optimizer):
 def _broken_losses(loss):
     """(what is broken, the broken loss): every curve's f' and f'', also where they are constant zero."""
     changes = MUTATIONS | {"invented": lambda a: a + 1}
-    curves = {field.name: getattr(loss, field.name) for field in fields(loss)} if isinstance(loss, (AdversarialLoss, PairLoss)) else {}
+    tables = AdversarialLoss, RelativisticLoss, PairLoss
+    curves = {field.name: getattr(loss, field.name) for field in fields(loss)} if isinstance(loss, tables) else {}
     for name, curve in curves.items():
         if isinstance(curve, Curve):
             for part, (word, change) in ((part, change) for part in ("d", "dd") for change in changes.items()):
@@ -119,6 +120,20 @@ def test_every_derivative_of_every_curve_is_checked(loss):
         with pytest.raises(GradientError):
             check_loss(broken)
             pytest.fail(what)
+
+
+@pytest.mark.parametrize("loss", RELATIVISTIC.values(), ids=repr)
+@pytest.mark.parametrize("method, index", [("discriminator", 1), ("discriminator", 2), ("generator", 1),
+                                           ("discriminator_tangent", 0), ("discriminator_tangent", 1), ("generator_tangent", None)])
+def test_every_result_of_a_relativistic_loss_is_checked(loss, method, index):
+    for change in (*MUTATIONS.values(), lambda d: d + 1e-3):
+        def changed(self, *logits, change=change):
+            result = getattr(loss, method)(*logits)
+            return change(result) if index is None else tuple(change(part) if i == index else part for i, part in enumerate(result))
+
+        broken = type("Broken", (type(loss),), {method: changed})(loss.name, loss.curve)
+        with pytest.raises(GradientError):
+            check_loss(broken)
 
 
 def test_every_derivative_of_the_cross_entropy_is_checked():

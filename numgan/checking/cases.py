@@ -47,7 +47,7 @@ from ..layers import (
     Tanh,
     Upsample,
 )
-from ..losses import ADVERSARIAL, l1, l2, minimax, nonsaturating, smoothed, softmax_cross_entropy
+from ..losses import ADVERSARIAL, RELATIVISTIC, l1, l2, minimax, nonsaturating, smoothed, softmax_cross_entropy
 from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator
 from ..optimizers import SGD, Adam, RMSProp
 from ..penalties import GradientPenalty
@@ -167,7 +167,7 @@ CRITICS = [
 
 PENALTIES = {"gp": GradientPenalty(10.0), "gp one-sided": GradientPenalty(10.0, target=0.2, one_sided=True)}
 
-LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), l1, l2, softmax_cross_entropy]
+LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), *RELATIVISTIC.values(), l1, l2, softmax_cross_entropy]
 
 OPTIMIZERS = [
     SGD(0.1), SGD(0.1, weight_decay=0.3), SGD(0.1, clip=0.5), SGD(Linear(0.2, 0.1, 10), momentum=0.9), SGD(0.1, momentum=Linear(0.5, 0.7, 10)),

@@ -1,10 +1,10 @@
-"""check_loss: a loss's derivative and its tangent, for adversarial losses (two logits) and for losses over a pair (y, target)."""
+"""check_loss: a loss's derivative and its tangent, for adversarial and relativistic losses (two logits) and for losses over a pair (y, target)."""
 
 from functools import partial
 
 import numpy as np
 
-from ..losses import AdversarialLoss, SoftmaxCrossEntropy
+from ..losses import AdversarialLoss, RelativisticLoss, RelativisticPaired, SoftmaxCrossEntropy
 from ..randomness import stream
 from .differences import Block, compare, compare_outputs
 from .points import at_points
@@ -14,38 +14,43 @@ from .report import Report
 def check_loss(loss, target=None, *, slow=True, seed=0):
     """Check every derivative of a loss, and how it moves, and return a Report; raises GradientError.
 
-    An AdversarialLoss is given real and fake logits of unequal number; any other loss is called as loss(y, target) -> (value, dy),
-    where target is drawn unless given. Tangents are checked if the loss has them.
+    An AdversarialLoss or RelativisticLoss is given real and fake logits, of unequal number unless it pairs them; any other loss is
+    called as loss(y, target) -> (value, dy), where target is drawn unless given. Tangents are checked if the loss has them.
     """
     report = Report(repr(loss))
-    for label, draw, derivative, tangent in _curves(loss, target):
+    for label, draw, derivative, tangent, held in _curves(loss, target):
         logits = lambda attempt: draw(stream(seed, "check loss", label, "logits", attempt))
         rng = partial(stream, seed, "check loss", label)
-        report.add(f"{label}derivative", *at_points(logits, lambda at: _derivative(loss, at, derivative, rng("directions"), slow, seed)))
+        report.add(f"{label}derivative", *at_points(logits, lambda at: _derivative(loss, at, derivative, held, rng("directions"), slow, seed)))
         if tangent:
             report.add(f"{label}tangent", at_points(logits, lambda at: _tangent(loss, at, derivative, tangent, rng("directions"), seed)))
     return report
 
 
 def _curves(loss, target):
-    """(label, draw(rng) -> tuple of logits, derivative(*logits) -> (value, *derivatives), tangent(logits, directions) -> tuple)"""
-    if isinstance(loss, AdversarialLoss):
+    """(label, draw(rng) -> tuple of logits, derivative(*logits) -> (value, *derivatives), tangent(logits, directions) -> tuple, held)
+
+    held   how many logits, the first ones, the derivatives leave out: a relativistic generator's loss has none in the real ones
+    """
+    if isinstance(loss, (AdversarialLoss, RelativisticLoss)):
         logits = lambda rng, n: 2 * rng.standard_normal((n, 1))
-        return [("discriminator ", lambda rng: (logits(rng, 7), logits(rng, 5)), loss.discriminator,
-                 lambda at, t: loss.discriminator_tangent(*at, *t)),
-                ("generator ", lambda rng: (logits(rng, 5),), loss.generator, lambda at, t: (loss.generator_tangent(*at, *t),))]
+        both = lambda rng: (logits(rng, 5 if isinstance(loss, RelativisticPaired) else 7), logits(rng, 5))
+        relative = isinstance(loss, RelativisticLoss)
+        return [("discriminator ", both, loss.discriminator, lambda at, t: loss.discriminator_tangent(*at, *t), 0),
+                ("generator ", both if relative else lambda rng: (logits(rng, 5),), loss.generator,
+                 lambda at, t: (loss.generator_tangent(*at, *t),), int(relative))]
     if target is None:
         target = np.array([4, 0, 2, 2, 1]) if isinstance(loss, SoftmaxCrossEntropy) else stream(0, "target").standard_normal((5, 3))
     shape = (len(target), 5) if np.issubdtype(target.dtype, np.integer) else target.shape
     tangent = (lambda at, t: (loss.tangent(*at, *t, target),)) if hasattr(loss, "tangent") else None
-    return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent)]
+    return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent, 0)]
 
 
-def _derivative(loss, at, derivative, rng, slow, seed):
+def _derivative(loss, at, derivative, held, rng, slow, seed):
     _, *gradients = derivative(*at)
     blocks = [Block(f"derivative for input {i}", np.asarray(gradient),
                     lambda offset, i=i: np.array([derivative(*(a + offset if i == j else a for j, a in enumerate(at)))[0]]))
-              for i, gradient in enumerate(gradients)]
+              for i, gradient in enumerate(gradients, held)]
     error, notes = compare(blocks, np.ones(1), repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", rng, slow, len(at[0]))
     return error, "; ".join(notes)
 

@@ -1,0 +1,315 @@
+"""What the theory of GANs says exactly, found again with the library's losses, penalties and optimisers, in float64.
+
+    optimal discriminators      Goodfellow et al. 2014, Prop. 1 and Theorem 1; Mao et al. 2017, eq. 8; Lim and Ye 2017
+    optimal transport           Arjovsky et al. 2017, eq. 1 to 3; optimal critics under clipping and under the penalty of Gulrajani et al. 2017
+    the Dirac-GAN               Mescheder et al. 2018, sections 2 to 4
+    the unrolled bilinear game  Metz et al. 2017, section 2.2, on f = theta psi
+"""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+import numgan as ng
+from numgan.losses import AdversarialLoss
+from numgan.penalties import between, on_input_gradient
+
+# ---------------------------------------------------------------------------------------------------- optimal discriminators
+
+REAL, FAKE = np.array([13, 2, 7, 1, 9, 8]), np.array([3, 11, 3, 9, 1, 8])         # how often each of six outcomes is in a batch: 40 and 35
+P, Q = REAL / REAL.sum(), FAKE / FAKE.sum()                                       # so a mean over a batch is an expectation under p or q
+
+
+def of_logits(loss, logits, real=REAL, fake=FAKE):
+    """D's loss where D is one free logit for each outcome (K,), and its derivative (K,)."""
+    outcomes = np.arange(len(logits))
+    x, y = np.repeat(outcomes, real), np.repeat(outcomes, fake)
+    value, dreal, dfake = loss.discriminator(logits[x, None], logits[y, None])
+    return value, np.bincount(x, dreal[:, 0], len(logits)) + np.bincount(y, dfake[:, 0], len(logits))
+
+
+def descend(loss, rate, steps, **batches):
+    logits = np.zeros(len(P))
+    for _ in range(steps):
+        logits = logits - rate * of_logits(loss, logits, **batches)[1]
+    return logits
+
+
+def kl(p, q):
+    """sum_k p log(p / q), where 0 log 0 = 0"""
+    return float(np.sum(p[p > 0] * np.log(p[p > 0] / q[p > 0])))
+
+
+def jsd(p, q):
+    return (kl(p, (p + q) / 2) + kl(q, (p + q) / 2)) / 2
+
+
+def test_the_optimal_discriminator_is_p_over_p_plus_q_and_its_value_the_jensen_shannon_divergence():
+    logits = descend(ng.minimax, rate=8.0, steps=400)
+    value, slope = of_logits(ng.minimax, logits)
+    assert np.abs(slope).max() < 1e-14
+    assert np.allclose(1 / (1 + np.exp(-logits)), P / (P + Q), rtol=0, atol=1e-12)
+    assert np.isclose(-value, -np.log(4) + 2 * jsd(P, Q), rtol=0, atol=1e-14)     # V is what D maximises, the loss is -V
+
+
+def test_the_value_is_minus_log_4_for_equal_and_0_for_disjoint_distributions():
+    equal = descend(ng.minimax, rate=8.0, steps=10, fake=REAL)
+    assert np.array_equal(equal, np.zeros(6)) and np.isclose(-of_logits(ng.minimax, equal, fake=REAL)[0], -1.3862943611198906, rtol=1e-15)
+    real, fake = np.array([3, 0, 2, 0, 1, 0]), np.array([0, 5, 0, 1, 0, 1])
+    assert np.isclose(jsd(real / 6, fake / 7), np.log(2), rtol=1e-15)
+    assert of_logits(ng.minimax, np.where(real > 0, 1e3, -1e3), real, fake)[0] == 0          # -log 4 + 2 log 2
+
+
+def test_least_squares_at_its_optimum_is_the_pearson_divergence():
+    """Mao et al. 2017, eq. 8: with labels -1, 1 and G's target 0,  2 C(G) = E_(p + q) D*^2 = chi2_Pearson(p + q || 2 q) = sum (p - q)^2 / (p + q).
+
+    The loss has the labels 0, 1, so its D is (paper's D + 1) / 2 and pays, at the optimum,
+
+        sum p (D - 1)^2 / 2 + q D^2 / 2 = sum p q / (p + q) / 2 = (2 - chi2) / 8          since (p - q)^2 = (p + q)^2 - 4 p q
+    """
+    logits = descend(ng.least_squares, rate=2.0, steps=200)
+    chi2 = np.sum((P + Q - 2 * Q) ** 2 / (P + Q))
+    assert np.allclose(logits, P / (P + Q), rtol=0, atol=1e-14)
+    assert np.isclose(of_logits(ng.least_squares, logits)[0], (2 - chi2) / 8, rtol=0, atol=1e-15)
+    assert np.isclose((P + Q) @ (2 * logits - 1) ** 2, chi2, rtol=0, atol=1e-14)
+
+
+def test_hinge_at_its_optimum_is_one_minus_the_total_variation():
+    """D* = sign(p - q) pays 2 sum min(p, q) = 2 (1 - TV), TV = sum |p - q| / 2; the loss is convex, and no other D pays less."""
+    best, total_variation = np.sign(P - Q), np.abs(P - Q).sum() / 2
+    least = of_logits(ng.hinge, best)[0]
+    assert np.isclose(least, 2 * (1 - total_variation), rtol=0, atol=1e-15)
+    rate = 0.02                                                                   # a subgradient's last steps go to and fro over the kink
+    assert np.abs(descend(ng.hinge, rate, steps=3000) - best).max() <= rate * max(P.max(), Q.max())
+    others = best + np.random.default_rng(0).standard_normal((200, 6))
+    assert min(of_logits(ng.hinge, other)[0] for other in others) > least
+
+
+# ---------------------------------------------------------------------------------------------------- optimal transport
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sorting_is_the_optimal_transport_on_a_line_and_the_best_critic_knows_its_price(seed):
+    """W1 = min over permutations of mean |x_n - y_s(n)| = mean |sort x - sort y| = max over |f'| <= 1 of mean f(x) - mean f(y).
+
+    With the distribution functions F the maximum is that of the integral of f' (F_y - F_x), so f' = sign(F_y - F_x).
+    """
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal(6), 1 + 2 * rng.standard_normal(6)
+    price = min(np.abs(x - y[list(order)]).mean() for order in permutations(range(6)))
+    assert np.isclose(np.abs(np.sort(x) - np.sort(y)).mean(), price, rtol=1e-14)
+    points = np.sort(np.concatenate([x, y]))
+    ahead = [np.sign((y <= t).sum() - (x <= t).sum()) for t in points[:-1]]
+    f = np.concatenate([[0], np.cumsum(ahead * np.diff(points))])
+    estimate = lambda critic: -ng.wasserstein.discriminator(critic(x[:, None]), critic(y[:, None]))[0]
+    assert np.isclose(estimate(lambda t: np.interp(t, points, f)), price, rtol=1e-13)
+    for other in (np.sin, np.abs, lambda t: -t, lambda t: np.maximum(t, 0.3)):    # they too are 1-Lipschitz
+        assert estimate(other) <= price * (1 + 1e-13)
+
+
+def test_a_translation_costs_its_length():
+    x = np.random.default_rng(3).standard_normal((7, 1))
+    assert np.isclose(-ng.wasserstein.discriminator(-x, -(x + 2.5))[0], 2.5, rtol=1e-14)
+
+
+def train_critic(real, fake, optimizer, penalty=None, start=0.5, steps=2000):
+    """A linear critic f(x) = w x over points (N, d), every weight `start` at first -> w (d,), and what it pays at the end."""
+    critic, rng = ng.Sequential(ng.Dense(real.shape[1], 1, bias=False)), np.random.default_rng(0)
+    w = critic.init(0, np.float64)
+    w.vector[:], state = start, optimizer.start(w.vector)
+    for _ in range(steps):
+        (a, c_real), (b, c_fake) = critic.forward(w, real, ng.layers.Run()), critic.forward(w, fake, ng.layers.Run())
+        loss, da, db = ng.wasserstein.discriminator(a, b)
+        dw = critic.backward(da, c_real)[1].vector + critic.backward(db, c_fake)[1].vector
+        if penalty:
+            value, dpenalty = penalty(critic, w, between(real, fake, rng))
+            loss, dw = loss + value, dw + dpenalty.vector
+        optimizer.update(w.vector, dw, state)
+    return w.vector, loss
+
+
+POINTS = {"a line": ([[0.4]], [[1.9]]), "space": ([[0.4, -1.0, 0.2]], [[1.9, -1.5, 0.7]])}
+points = pytest.mark.parametrize("real, fake", [(np.array(real), np.array(fake)) for real, fake in POINTS.values()], ids=POINTS)
+
+
+@points
+def test_clipping_drives_every_weight_to_its_bound(real, fake):
+    """max of w (x - y) over |w_i| <= c is c |x - y|_1, at w = c sign(x - y): far from the distance |x - y|."""
+    c = 0.01
+    w, loss = train_critic(real, fake, ng.SGD(0.1, clip=c), steps=30)
+    assert np.array_equal(w, c * np.sign(real - fake)[0]) and np.isclose(-loss, c * np.abs(real - fake).sum(), rtol=1e-13)
+
+
+@points
+@pytest.mark.parametrize("weight", [0.7, 10.0])
+def test_the_gradient_penalty_leaves_the_critic_too_steep_by_half_the_distance_over_its_weight(real, fake, weight):
+    """-w v + weight (|w| - 1)^2 with v = x - y is least at w = v / |v| (1 + |v| / (2 weight)), where it is -|v| - |v|^2 / (4 weight)."""
+    v = (real - fake)[0]
+    distance = np.sqrt(v @ v)
+    w, loss = train_critic(real, fake, ng.SGD(0.5 / (2 * weight)), ng.GradientPenalty(weight), start=0.5 * np.sign(v[0]))
+    assert np.allclose(w, v / distance * (1 + distance / (2 * weight)), rtol=0, atol=1e-10)
+    assert np.isclose(-loss, distance + distance**2 / (4 * weight), rtol=1e-10)
+
+
+def test_on_a_line_the_penalty_holds_a_critic_that_starts_on_the_wrong_side():
+    """For |v| < 2 weight there is a second minimum at w = -v / |v| (1 - |v| / (2 weight)): |w| near 1 is cheap in either direction."""
+    real, fake, weight = np.array([[0.4]]), np.array([[1.9]]), 10.0
+    w, loss = train_critic(real, fake, ng.SGD(0.5 / (2 * weight)), ng.GradientPenalty(weight), start=1.0)
+    assert np.isclose(w[0], 1 - 1.5 / 20, rtol=0, atol=1e-10) and loss > 0        # it takes fakes for real, and stays
+
+
+# ---------------------------------------------------------------------------------------------------- the Dirac-GAN
+
+CRITIC = ng.Sequential(ng.Dense(1, 1, bias=False))
+DATA = np.zeros((1, 1))
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)                           # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES) / sqrt(2 pi)
+
+
+def dirac(loss, penalty=None):
+    """The vector field that gradient descent follows: D(x) = psi x, data at 0, G's one sample at theta.
+
+        v(theta, psi) = -(d G's loss / d theta, d D's loss / d psi)          penalty(D, phi, x) -> (value, its gradient) is D's, on the data
+    """
+    def field(z):
+        theta, psi = z
+        phi = CRITIC.init(0, np.float64).like(np.array([psi]))
+        real, c_real = CRITIC.forward(phi, DATA, ng.layers.Run())
+        fake, c_fake = CRITIC.forward(phi, np.array([[theta]]), ng.layers.Run())
+        _, dreal, dfake = loss.discriminator(real, fake)
+        dpsi = CRITIC.backward(dreal, c_real)[1].vector + CRITIC.backward(dfake, c_fake)[1].vector
+        if penalty:
+            dpsi = dpsi + penalty(CRITIC, phi, DATA)[1].vector
+        _, dlogit = loss.generator(fake) if isinstance(loss, AdversarialLoss) else loss.generator(real, fake)
+        dtheta, _ = CRITIC.backward(dlogit, c_fake, frozen=True)
+        return -np.array([dtheta[0, 0], dpsi[0]])
+
+    return field
+
+
+def with_noise(loss, sigma):
+    """The same with noise N(0, sigma^2) on real and fake samples, in expectation: by quadrature over the loss's curves."""
+    def field(z):
+        theta, psi = z
+        x, y, mean = sigma * NODES, theta + sigma * NODES, WEIGHTS / np.sqrt(2 * np.pi)
+        dtheta = mean @ loss.for_generator.d(psi * y) * psi
+        return -np.array([dtheta, mean @ (loss.on_real.d(psi * x) * x + loss.on_fake.d(psi * y) * y)])
+
+    return field
+
+
+def r1(gamma):
+    """gamma / 2 E |grad D|^2 on the data (Mescheder et al. 2018, eq. 9)"""
+    def penalty(g):
+        return gamma / 2 * float(np.square(g).sum()) / len(g), gamma / len(g) * g
+
+    return lambda D, phi, x: on_input_gradient(penalty, D, phi, x)
+
+
+def consensus(field, gamma):
+    """Both players also descend on gamma / 2 |v|^2 (Mescheder et al. 2017, section 4)."""
+    return lambda z: field(z) - gamma * jacobian(field, z).T @ field(z)
+
+
+def jacobian(field, z=np.zeros(2), h=2.0**-12):
+    """(2, 2), by central differences: exact at 0 without noise, for on either axis these fields are linear."""
+    return np.stack([(field(z + h * e) - field(z - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
+
+
+def radius(field, order="together", steps=500, h=0.2):
+    """|(theta, psi)| after gradient descent from (1, -1): together, or one after the other in the given order of "GD".
+
+    The paper's D is high on fakes, the library's on real samples: the paper's start (1, 1) is (1, -1) here.
+    """
+    z = np.array([1.0, -1.0])
+    for _ in range(steps):
+        for moves in [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]:
+            z = z + h * np.array(moves) * field(z)
+    return np.hypot(*z)
+
+
+R1, DAMPED = r1(0.3), -0.15 + 0.5j * np.sqrt(0.91)                                # -gamma / 2 + sqrt(gamma^2 / 4 - f'(0)^2), f'(0) = 1 / 2
+#                          field                                            an eigenvalue at 0            radius: together, G first, [D first]
+DIRAC = {
+    "minimax":             (dirac(ng.minimax),                              0.5j,                         3.097, 1.421, 1.413),
+    "nonsaturating":       (dirac(ng.nonsaturating),                        0.5j,                         0.640, 0.284, 0.271),
+    "wasserstein":         (dirac(ng.wasserstein),                          1j,                           2.564e4, 1.398, 1.434),
+    "gradient penalty":    (dirac(ng.wasserstein, ng.GradientPenalty(0.5, target=0.3)), None,             0.425, 0.425),
+    "instance noise":      (with_noise(ng.minimax, 0.7),                    -0.1225 + np.sqrt(0.1225**2 - 0.25 + 0j), 5.731e-5, 4.001e-6),
+    "R1":                  (dirac(ng.minimax, R1),                          DAMPED,                       2.643e-6, 2.301e-7),
+    "R1, critical":        (dirac(ng.minimax, r1(1.0)),                     -0.5,                         9.529e-22, 7.481e-17),
+    "nonsaturating, R1":   (dirac(ng.nonsaturating, R1),                    DAMPED,                       2.212e-6, 1.499e-7),
+    "paired, R1":          (dirac(ng.relativistic_paired, R1),              DAMPED,                       2.212e-6, 1.499e-7),
+    "consensus":           (consensus(dirac(ng.minimax), 1.0),              -0.25 + 0.5j,                 2.6e-10, 1.7e-11),
+}
+three_digits = "{:.2e}".format
+
+
+@pytest.mark.parametrize("name", [name for name, (_, eigenvalue, *_) in DIRAC.items() if eigenvalue is not None])
+def test_eigenvalues_of_the_dirac_gan(name):
+    """A method whose eigenvalues lie left of the imaginary axis converges; those on it do not, or not at a linear rate."""
+    field, expected, together, *_ = DIRAC[name]
+    found = np.linalg.eigvals(jacobian(field))
+    expected = np.array([expected, np.conj(expected)])
+    assert np.abs(found[np.argsort(found.imag)] - expected[np.argsort(expected.imag)]).max() < 1e-6
+    assert (found.real.max() < -1e-3) == (together < 1e-3)
+
+
+@pytest.mark.parametrize("name", DIRAC)
+def test_radius_of_the_dirac_gan_after_500_steps(name):
+    field, _, *published = DIRAC[name]
+    digits = "{:.1e}".format if name == "consensus" else three_digits             # published with two
+    found = [radius(field, order) for order, _ in zip(("together", "GD", "DG"), published)]
+    assert list(map(digits, found)) == list(map(digits, published))
+
+
+def test_the_wasserstein_dirac_gan_leaves_on_a_spiral_of_known_width():
+    """Each step multiplies by I + h J with |1 +- i h|^2 = 1 + h^2."""
+    assert np.isclose(radius(dirac(ng.wasserstein)), np.sqrt(2) * (1 + 0.2**2) ** 250, rtol=1e-12)
+
+
+def test_the_minimax_flow_circles_for_ever():
+    """d/dt (theta^2 + psi^2) / 2 = z v(z) = 0 everywhere; R1 makes it -gamma psi^2."""
+    for z in np.random.default_rng(0).standard_normal((20, 2)):
+        assert abs(z @ DIRAC["minimax"][0](z)) < 1e-14 and np.isclose(z @ DIRAC["R1"][0](z), -0.3 * z[1] ** 2, rtol=1e-13)
+    assert abs(z @ DIRAC["nonsaturating"][0](z)) > 1e-3
+
+
+def test_relativistic_dirac_gans_are_the_nonsaturating_one():
+    """With D(0) = 0, D pays softplus(psi theta) and G softplus(-psi theta); the average, with one sample, pays each twice."""
+    paired, average = dirac(ng.relativistic_paired), dirac(ng.relativistic_average)
+    for z in np.random.default_rng(1).standard_normal((20, 2)):
+        v = DIRAC["nonsaturating"][0](z)
+        assert np.allclose(paired(z), v, rtol=1e-14) and np.allclose(average(z), 2 * v, rtol=1e-14)
+
+
+# ---------------------------------------------------------------------------------------------------- the unrolled bilinear game
+
+def surrogate(theta, psi, k, eta):
+    """f(theta, psi_k) of f = theta psi after k ascent steps psi <- psi + eta df/dpsi, and its derivative in theta, back through the steps."""
+    for _ in range(k):
+        psi = psi + eta * theta
+    dtheta, dpsi = psi, theta
+    for _ in range(k):
+        dtheta = dtheta + eta * dpsi                                              # psi = psi + eta theta: dpsi stays
+    return theta * psi, dtheta
+
+
+@pytest.mark.parametrize("k", [0, 1, 5, 10, 20])
+def test_unrolling_turns_the_bilinear_game_into_a_spiral_inwards(k, eta=0.1):
+    """dtheta = psi + 2 k eta theta: eigenvalues -k eta +- sqrt((k eta)^2 - 1), on the imaginary axis for k = 0, critical for k eta = 1."""
+    theta, psi, h = 0.7, -1.3, 1e-4
+    _, dtheta = surrogate(theta, psi, k, eta)
+    assert np.isclose(dtheta, psi + 2 * k * eta * theta, rtol=1e-13)
+    assert np.isclose(dtheta, (surrogate(theta + h, psi, k, eta)[0] - surrogate(theta - h, psi, k, eta)[0]) / (2 * h), rtol=1e-9)
+
+    field = lambda z: np.array([-surrogate(*z, k, eta)[1], z[0]])                 # G descends on the surrogate, D ascends on f
+    found = np.linalg.eigvals(np.stack([field(e) for e in np.eye(2)], axis=1)).astype(complex)
+    root = np.sqrt((k * eta) ** 2 - 1 + 0j)
+    expected = np.array([-k * eta - root, -k * eta + root])
+    order = lambda values: values[np.lexsort((values.imag, np.round(values.real, 6)))]
+    assert np.abs(order(found) - order(expected)).max() < 1e-6
+
+    z = np.ones(2)
+    for _ in range(2000):
+        z = z + 0.05 * field(z)
+    assert (np.hypot(*z) < 1e-2) == (k > 0)

@@ -15,8 +15,8 @@ A relativistic loss judges real against fake: one curve f(t) = softplus(-t), of 
 exchanged, so G's loss needs the real logits too: `generator(real, fake)`.
 
     loss                    D on real a, fake b                             source
-    relativistic_paired     mean f(a_n - b_n)                               Jolicoeur-Martineau 2018, section 4: RSGAN; Huang et al. 2024
-    relativistic_average    mean f(a - mean b) + mean f(mean a - b)         the first, section 4: RaSGAN
+    relativistic_paired     mean f(a_n - b_n)                               Jolicoeur-Martineau 2018: RSGAN; Huang et al. 2024
+    relativistic_average    mean f(a - mean b) + mean f(mean a - b)         the first: RaSGAN
 """
 
 from dataclasses import dataclass, replace

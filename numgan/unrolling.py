@@ -1,4 +1,4 @@
-"""Differentiating through updates of D: what the unrolled GAN's generator sees (Metz et al. 2017, section 2.1).
+"""Differentiating through updates of D: what the unrolled GAN's generator sees (Metz et al. 2017).
 
     phi_0 = phi          phi_{k+1} = step(phi_k, g_k)          g_k = d L(phi_k, x, x~) / d phi          k < K
 

@@ -1,11 +1,11 @@
 """Unrolled generative adversarial networks (Metz et al. 2017).
 
-D plays as always. G does not play against D as it is, but against D as it will be after K updates on the same samples (eq. 9, 10):
+D plays as always. G does not play against D as it is, but against D as it will be after K updates on the same samples:
 
     f_K(theta, phi) = f(theta, phi_K(theta, phi))          f = -mean log D(x) - mean log(1 - D(G(z)))          phi_0 = phi
     D descends on f(theta, phi),    G ascends on f_K
 
-and the gradient of f_K goes two ways (eq. 11): into G as through any frozen discriminator, and through the K updates, which tell how D
+and the gradient of f_K goes two ways: into G as through any frozen discriminator, and through the K updates, which tell how D
 would answer a change of G. The second way is exact (`numgan.unrolling`), by D's tangent passes and the optimiser's adjoint. A generator
 that puts all its mass on one mode then sees D turning against that mode, and spreads. K = 0 is the game of 2014.
 """
@@ -79,7 +79,7 @@ class UnrolledGAN(System):
 
 
 def points(width=1.0):
-    """The paper's toy (appendix A): z of 256, G of 128-128 and D of 128 rectified units, Adam(1e-4, beta1 = 0.5), 10 steps ahead."""
+    """The toy mixture: z of 256, G of 128-128 and D of 128 rectified units, Adam(1e-4, beta1 = 0.5), 10 steps ahead."""
     h, z = max(int(128 * width), 4), max(int(256 * width), 2)
     return UnrolledGAN(latent=Latent(z), sample_shape=(2,), data="ring", batch_size=512, steps=25000, unroll=10,
                        networks={"G": mlp(z, h, h, 2), "D": Sequential(Dense(2, h), ReLU(), Dense(h, 1))},
@@ -92,7 +92,7 @@ def plain(width=1.0):
 
 
 def descent(width=1.0):
-    """`points` whose look ahead is plain gradient descent, the algorithm of section 2.2."""
+    """`points` whose look ahead is plain gradient descent."""
     return replace(points(width), inner=SGD(0.1))
 
 

@@ -375,7 +375,7 @@ readonly.flags.writeable = False
     ("normalize", (np.zeros((2, 3)), other, other, other), ValueError, "normalize: expected mean of length 3, got 6"),
     ("channel_products", (np.zeros((2, 6)), np.zeros((3, 6)), other), ValueError, "channel_products: expected x of shape .2, 6., got .3, 6."),
     ("column_sum", (vector,), ValueError, "column_sum: expected x with 2 dimensions"),
-    ("leaky_relu", (vector, -0.1), ValueError, "leaky_relu: expected slope >= 0, so that y has the sign of x, got -0.1"),
+    ("leaky_relu", (vector, -0.1), ValueError, "leaky_relu: expected slope as a finite number >= 0, so that y has the sign of x, got -0.1"),
     ("leaky_relu_gradient", (vector, other[:5], 0.1), ValueError, "leaky_relu_gradient: expected y of shape .6,., got .5,."),
     ("all_finite", ([1.0],), TypeError, "all_finite: expected x as a float32 or float64 array, got list"),
 ])

@@ -159,12 +159,15 @@ def release_memory():
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)    # in the machine's own byte order
 
 
+OPTIONAL = "bias", "gate", "two"     # arrays that may be left out, where a kernel has them
+
+
 def _check(kernel, **arrays):
     """Every array a float32 or float64 ndarray of its number of dimensions (name=(array, ndim); None: any), all of one dtype;
-    an array that is None passes."""
+    of the OPTIONAL ones None passes."""
     first = None
     for name, (array, ndim) in arrays.items():
-        if array is None:
+        if array is None and name in OPTIONAL:
             continue
         if not isinstance(array, np.ndarray) or array.dtype not in _FLOATS:
             got = getattr(array, "dtype", type(array).__name__)
@@ -184,6 +187,9 @@ def _agree(kernel, what, expected, got):
 
 def _check_window(kernel, taps, stride, padding, size):
     """The size of what comes out, if the window fits."""
+    for name, value in (("kernel", taps), ("stride", stride), ("padding", padding), ("size", size)):
+        if not (isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(n, (int, np.integer)) for n in value)):
+            raise TypeError(f"{kernel}: expected {name} as a pair of integers (vertical, horizontal), got {value!r}")
     if min(taps) < 1 or min(stride) < 1 or min(padding) < 0:
         raise ValueError(f"{kernel}: expected kernel and stride >= 1 and padding >= 0, got {tuple(taps)}, {tuple(stride)}, {tuple(padding)}")
     out = output_size(size, taps, stride, padding)
@@ -319,6 +325,9 @@ def all_finite(x):
 
 def _check_channels(kernel, rows, channels):
     """rows {name: (P, C)} of one shape, channels {name: (C,)}, all of one dtype."""
+    for name, x in channels.items():
+        if x is None:
+            raise TypeError(f"{kernel}: expected {name} as an array (C,), got None")
     _check(kernel, **{name: (x, 2) for name, x in rows.items()}, **{name: (x, 1) for name, x in channels.items()})
     first, *others = rows
     for name in others:
@@ -376,8 +385,8 @@ def column_sum(x):
 
 
 def _check_slope(kernel, slope):
-    if not slope >= 0:
-        raise ValueError(f"{kernel}: expected slope >= 0, so that y has the sign of x, got {slope}")
+    if not (isinstance(slope, (int, float, np.number)) and 0 <= slope < math.inf):
+        raise ValueError(f"{kernel}: expected slope as a finite number >= 0, so that y has the sign of x, got {slope!r}")
 
 
 def leaky_relu(x, slope):

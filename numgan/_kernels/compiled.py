@@ -129,12 +129,17 @@ def _contiguous(x):
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
     c = empty((a.shape[0], b.shape[1]), a.dtype)
-    if b.shape[1] == 1 and a.itemsize in a.strides and slope == 1:
+    if b.shape[1] == 1 and a.itemsize in a.strides:
         _run("matvec", (_aligned(a), _contiguous(b), _contiguous(bias), c), _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize))
-        return c
+        return _through_unit(c, slope, gate)
     arrays = _aligned(a), _aligned(b), _contiguous(bias), c, None, _contiguous(gate)
     _run("matmul", arrays, _shares(*c.shape, a.shape[1] + 16, a.itemsize), scalars=(slope,))     # + 16: c itself is to be written
     return c
+
+
+def _through_unit(c, slope, gate):
+    """The unit or its derivative, of products that have none of their own."""
+    return leaky_relu_gradient(c, gate, slope) if gate is not None else c if slope == 1 else leaky_relu(c, slope)
 
 
 fast_convolutions = True  # whether float32 convolutions may take the algorithm of fast.h
@@ -208,8 +213,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     if bias is None and _one_window(size, kernel, padding):
         return matmul(_flat_rows(dy), w.reshape(math.prod(w.shape[:3]), o).T, None, slope, _flat_rows(gate)).reshape(len(dy), *size, c)
     if dy.shape[1:3] == (1, 1):
-        dx = _input_gradient_of_pixel(dy, w, padding, size, bias)
-        return dx if slope == 1 else leaky_relu(dx, slope) if gate is None else leaky_relu_gradient(dx, gate, slope)
+        return _through_unit(_input_gradient_of_pixel(dy, w, padding, size, bias), slope, gate)
     dx = empty((len(dy), *size, c), dy.dtype)
     arrays, rest = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), {"window": (kernel, stride, padding), "scalars": (slope,)}
     if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):

@@ -3,7 +3,7 @@
 In a block of `watched`, every pass of every layer, every optimiser's update and the taking of a batch are timed from outside: the
 instance's method is covered by one that looks at the clock, and uncovered when the block ends. Nothing is added to the layers, and
 a step outside the block runs none of this. A network's time is without its layers', so nothing counts twice, and the shares of
-all rows together with "elsewhere" are the step.
+all rows together with "elsewhere" are the step. A leaky unit that Sequential computes along with another layer has no row: it is in that layer's.
 """
 
 import time

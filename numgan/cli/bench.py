@@ -269,6 +269,7 @@ def profile_command(args):
         _print_line(f"{network} {path} {layer}".strip(), line, passes, found["step_ms"])
     _print_line("all of these", total, passes, found["step_ms"])
     _print_line("elsewhere: losses, checks, sums", {"elsewhere": found["elsewhere_ms"]}, passes, found["step_ms"])
+    print("a leaky unit that is computed along with the layer before it is in that layer's row")
     print("kernel calls a step: " + (", ".join(f"{kernel} {count:g}" for kernel, count in found["kernel_calls"].items()) or "none"))
     return 0
 

@@ -49,8 +49,8 @@ class LeakyReLU(Elementwise):
     """
 
     def __init__(self, slope=0.2):
-        if not slope >= 0:
-            raise ValueError(f"LeakyReLU: expected slope >= 0, got {slope}")
+        if not (isinstance(slope, (int, float, np.number)) and 0 <= slope < np.inf):
+            raise ValueError(f"LeakyReLU: expected slope as a finite number >= 0, got {slope!r}")
         self.slope = slope
 
     def forward(self, p, x, run):

@@ -41,6 +41,8 @@ class Bilinear(Layer):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
+        if x.dtype != W.dtype:
+            raise TypeError(f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; convert x, or the parameters with p.astype")
         return self.product(x, W, p["b"] if self.bias else None, **unit), (x, W)
 
     def backward(self, dy, cache, frozen=False, need_dx=True, **unit):

@@ -4,13 +4,16 @@
     check_layer        a layer or network, also one of your own: all passes, and what they may not do
     check_loss, check_optimizer
     check_penalty      a penalty on the input gradient of a critic, to second order
+    check_consensus    a penalty on the joint gradient of both players
     check_system       the objectives of a GAN, through the frozen discriminator
     entries            the catalogue behind `numgan gradcheck`
 
-Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, penalty, system, cases, catalogue.
+Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, penalty, consensus, system,
+cases, catalogue.
 """
 
 from .catalogue import Entry, entries
+from .consensus import check_consensus
 from .functions import gradcheck
 from .layer import check_layer
 from .loss import check_loss
@@ -19,4 +22,5 @@ from .penalty import check_penalty
 from .report import Report
 from .system import check_system
 
-__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_system", "entries", "Entry", "Report"]
+__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_consensus", "check_system", "entries", "Entry",
+           "Report"]

@@ -18,6 +18,7 @@ import numpy as np
 
 from .layers import Run
 from .losses import AdversarialLoss, nonsaturating
+from .parameters import whole_gradient
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,11 @@ class Consensus:
         _, da, db = self.loss.discriminator(a, b)
         _, dphi_real = D.backward(da, c_real, need_dx=False)
         _, dphi_fake = D.backward(db, c_fake, need_dx=False)
-        v_phi = dphi_real + dphi_fake
+        v_phi = whole_gradient(dphi_real, phi) + whole_gradient(dphi_fake, phi)
         _, db_gen = self.loss.generator(b)
         dfake, dys = D.trail(db_gen, c_fake)                                          # through D, which does not change
-        _, v_theta = G.backward(dfake, c_gen, need_dx=False)
+        _, dtheta = G.backward(dfake, c_gen, need_dx=False)
+        v_theta = whole_gradient(dtheta, theta)
 
         ta, t_real = D.tangent_forward(None, c_real, v_phi)                           # L_D as phi moves along v_phi
         tb, t_fake = D.tangent_forward(None, c_fake, v_phi)
@@ -74,5 +76,6 @@ class Consensus:
         _, _, h_theta = G.tangent_backward(dfake, tdfake, c_gen, t_gen, need_dx=False)
 
         square = sum(float(np.square(part.vector).sum()) for part in (v_phi, v_theta))
-        scaled = lambda gradient: gradient.like(gradient.vector.dtype.type(self.weight) * gradient.vector)
-        return self.weight / 2 * square, {"D": scaled(h_real + h_fake + h_mixed), "G": scaled(mixed + h_theta)}, {"D": v_phi, "G": v_theta}
+        parts = {"D": (phi, h_real, h_fake, h_mixed), "G": (theta, mixed, h_theta)}
+        gradients = {name: p.like(p.dtype.type(self.weight) * sum(whole_gradient(h, p).vector for h in moved)) for name, (p, *moved) in parts.items()}
+        return self.weight / 2 * square, gradients, {"D": v_phi, "G": v_theta}

@@ -24,6 +24,7 @@ import numpy as np
 from .layers import Run
 from .layers.activations import sigmoid
 from .layers.base import kink, positive
+from .parameters import whole_gradient
 
 EPS = 1e-12                 # inside the root of the norm: at g = 0 the penalty stays differentiable, and v is 0
 
@@ -47,7 +48,7 @@ def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
     value, v, u = penalty(g, y)
     _, tcache = D.tangent_forward(v, cache)                                           # x moves along v ...
     _, _, tdphi = D.tangent_backward(dys, u, cache, tcache, need_dx=False)            # ... and grad_phi D moves so; dy along u
-    return value, tdphi
+    return value, whole_gradient(tdphi, phi)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class GradientPenalty:
             kink(lambda: excess > 0)
             excess = np.maximum(excess, 0)
         value = self.weight * float(np.square(excess).mean())
-        v = 2 * self.weight / len(g) * (excess / n) * g                               # d|g| / dg = g / |g|
+        v = g.dtype.type(2 * self.weight / len(g)) * (excess / n) * g              # d|g| / dg = g / |g|
         return value, v
 
 
@@ -136,11 +137,14 @@ class Roth:
 
     def on_real(self, g, y):
         """weight/2 mean sigmoid(-y)^2 |g|^2 as a function of g (M, ...) and y (M, 1), and its derivatives v, u in both."""
-        value, v, u = self.on_fake(g, -y)
+        value, v, u = self._where_high(g, -y)
         return value, v, -u
 
     def on_fake(self, g, y):
         """weight/2 mean sigmoid(y)^2 |g|^2 as a function of g (N, ...) and y (N, 1), and its derivatives v, u in both."""
+        return self._where_high(g, y)
+
+    def _where_high(self, g, y):
         if y.size != len(g):
             raise ValueError(f"Roth: expected one logit D(x) for each of the {len(g)} samples, got {y.shape}; let D end in one unit")
         s = sigmoid(y).reshape(-1, *(1,) * (g.ndim - 1))

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from ..layers import Run
+from ..parameters import whole_gradient
 from ..randomness import derive, stream
 from .differences import Block, compare
 from .points import at_points, scale_of, spread
@@ -49,7 +50,7 @@ class GamePoint:
             y, cache = self.networks[owner].forward(params[owner], x, run)
             dy = stream(self.seed, "dy", owner).standard_normal(y.shape)
             loss += float((dy * y).sum())
-            gradients[owner] = self.networks[owner].backward(dy, cache)[1]
+            gradients[owner] = whole_gradient(self.networks[owner].backward(dy, cache)[1], params[owner])
         return loss, gradients
 
 

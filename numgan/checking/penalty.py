@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from ..parameters import whole_gradient
 from ..randomness import stream
 from .differences import Block, compare
 from .points import Point, at_points, scale_of
@@ -59,7 +60,7 @@ def gradient_in_weights(penalty, slow, point):
     _, gradient = penalty(D, p, *at)
     if not gradient.vector.any():
         raise AllZero(f"{point.subject}: the gradient of {penalty!r} is zero at this point; nothing was compared")
-    gradient += D.backward(dy, point.cache)[1]
+    gradient += whole_gradient(D.backward(dy, point.cache)[1], p)
 
     def block(name):
         def value(offset):

@@ -10,7 +10,7 @@ from numgan.checking.cases import CRITICS, GAMES
 from numgan.checking.catalogue import entries
 from numgan.checking.consensus import GamePoint
 from numgan.errors import GradientError
-from numgan.layers import Dense, Run, Sequential, Softplus, Tanh
+from numgan.layers import Dense, Dropout, Run, Sequential, Softplus, Tanh
 from numgan.networks import mlp
 from numgan.parameters import Parameters
 from numgan.randomness import derive
@@ -110,6 +110,14 @@ def test_equal_arguments_give_equal_bits_and_nothing_is_written_to():
     before = {name: p.copy() for name, p in point.params.items()}, [x.copy() for x in point.at]
     one, two = (point.run(game.consensus, point.params) for _ in range(2))
     assert one == two and point.params == before[0] and all(map(np.array_equal, point.at, before[1]))
+
+
+def test_real_fake_and_generator_have_runs_of_their_own():
+    D, G = CRITICS[2].layer, Sequential(Dense(2, 8), Dropout(0.5), Dense(8, 3))
+    point = GamePoint({"D": D, "G": G}, (2,))
+    at = lambda *seeds: Consensus(1.0)(point.networks, point.params, *point.at, *map(Run, seeds))[0]
+    values = [at(1, 2, 3), at(1, 2, 3), at(4, 2, 3), at(1, 4, 3), at(1, 2, 4), at(4, 4, 3)]
+    assert values[0] == values[1] and len(set(values)) == 5
 
 
 def test_no_needless_weight_gradient():

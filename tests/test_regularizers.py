@@ -216,6 +216,7 @@ def test_a_critic_that_is_a_single_layer():
     inside = _calls(net, Parameters(p.vector, net.layout), x)
     for name, (value, gradient) in _calls(D, p, x).items():
         assert value == inside[name][0] and np.array_equal(gradient.vector, inside[name][1].vector), name
+    assert all(gradient.vector.dtype == np.float32 for _, gradient in _calls(D, p.astype(np.float32), x.astype(np.float32)).values())
     assert check_penalty(Roth(2.0), D, (3,)).max_error <= 1e-6
 
 

@@ -10,7 +10,7 @@
     ng.check_layer(net)                                                   # against finite differences: numgan.checking
     ng.train(ng.build("dcgan", "digits"), ng.data.load("digits"), "run")  # a paper's system: numgan.systems, numgan.training
 
-The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, unrolling, systems, checking, data, training, _kernels.
+The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, consensus, unrolling, systems, checking, data, training, _kernels.
 """
 
 __version__ = "0.1.0"
@@ -18,7 +18,8 @@ __version__ = "0.1.0"
 from . import data, initializers, layers, losses, networks, optimizers, penalties, schedules, systems
 from ._kernels import (backend, fast_convolutions, instruction_set, kernel_calls, num_threads, release_memory, set_num_threads,
                        use_backend, use_fast_convolutions)
-from .checking import check_layer, check_loss, check_optimizer, check_penalty, check_system, check_unrolling, gradcheck
+from .checking import check_consensus, check_layer, check_loss, check_optimizer, check_penalty, check_system, check_unrolling, gradcheck
+from .consensus import Consensus
 from .errors import FileFormatError, GradientError, NonFiniteError
 from .layers import *
 from .losses import (hinge, l1, l2, least_squares, minimax, nonsaturating, relativistic_average, relativistic_paired, smoothed,
@@ -26,7 +27,7 @@ from .losses import (hinge, l1, l2, least_squares, minimax, nonsaturating, relat
 from .networks import dcgan_discriminator, dcgan_generator, mlp
 from .optimizers import SGD, Adam, RMSProp, moving_average
 from .parameters import Parameters
-from .penalties import GradientPenalty
+from .penalties import R1, R2, GradientPenalty, Lazy, Roth
 from .systems import Batch, build
 from .training import train
 from .unrolling import Unrolling

@@ -207,6 +207,11 @@ class Gradient(Parameters):
         return whole
 
 
+def whole_gradient(dp, p):
+    """The gradient dp of parameters p as a network gives it; a single layer gives a dict {name: array or None}, which cannot be added."""
+    return dp if isinstance(dp, Parameters) else Gradient({p.layout.slots[name]: array for name, array in dp.items()}, p.layout, p.dtype)
+
+
 def _sum(one, two, out):
     """out = one + two; None is zero."""
     one, *more = [np.asarray(part, out.dtype) for part in (one, two) if part is not None] or [None]

@@ -16,7 +16,7 @@ STOREYS = [                                                        # from the gr
     ("initializers", "schedules"),                                 # floor 1
     ("layers",),
     ("losses", "optimizers"),
-    ("networks", "penalties", "unrolling"),                                    # floor 2
+    ("networks", "penalties", "consensus", "unrolling"),           # floor 2
     ("data", "systems", "plot"),                                   # floor 3
     ("checkpoint", "recipes", "sampling"),                         # floor 4
     ("runs", "checking"),

@@ -11,7 +11,7 @@ import pytest
 import numgan.checking
 from numgan import build, check_layer, check_loss, check_optimizer, check_system, gradcheck
 from numgan.checking import Report, entries
-from numgan.checking.cases import CRITICS, LAYERS, LOSSES, OPTIMIZERS, PENALTIES, Case
+from numgan.checking.cases import CRITICS, GAMES, LAYERS, LOSSES, OPTIMIZERS, PENALTIES, Case
 from numgan.checking.catalogue import Entry, _items
 from numgan.checking.differences import compare_outputs, slopes, watched
 from numgan.checking.explain import pattern
@@ -486,7 +486,7 @@ def test_the_catalogue_covers_everything():
     titles = [item.title for item in _items()]
     assert {f"{system}/{preset}" for system in SYSTEMS for preset in presets(system)} <= set(titles)
     assert {case.title for case in LAYERS} <= set(titles) and {repr(thing) for thing in LOSSES + OPTIMIZERS} <= set(titles)
-    assert {f"{penalty} on {case.title}" for penalty in PENALTIES for case in CRITICS} <= set(titles)
+    assert {f"{penalty} on {case.title}" for penalty in PENALTIES for case in CRITICS} | {game.name for game in GAMES} <= set(titles)
     assert len(titles) == len(set(titles))
 
 
@@ -502,7 +502,7 @@ def test_entries_of_a_layer_a_loss_an_optimiser_and_a_system():
 
 def test_entries_of_the_gradient_penalty():
     found = {entry.name: entry for entry in entries(["gp"])}
-    assert len(found) == 2 * len(PENALTIES) * len(CRITICS) and all(entry.passed and entry.max_error <= 1e-6 for entry in found.values())
+    assert len(found) == 2 * 2 * len(CRITICS) and all(entry.passed and entry.max_error <= 1e-6 for entry in found.values())
     assert {entry.kind for entry in found.values()} == {"penalty"} and all(name.startswith("gp") for name in found)
     assert found["gp one-sided on mlp(3, 5, 4, 1, Tanh).gradient_in_weights"].order == 2
 
@@ -525,5 +525,6 @@ def test_slow_systems_are_checked_entry_by_entry():
 
 
 def test_public_names():
-    assert {"gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_system", "entries"} <= set(numgan.checking.__all__)
+    assert {"gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_consensus",
+            "check_system", "entries"} <= set(numgan.checking.__all__)
     assert Case(Dense(1, 1)).title == "Dense(1, 1)"

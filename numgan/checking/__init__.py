@@ -4,15 +4,17 @@
     check_layer        a layer or network, also one of your own: all passes, and what they may not do
     check_loss, check_optimizer
     check_penalty      a penalty on the input gradient of a critic, to second order
+    check_consensus    a penalty on the joint gradient of both players
     check_unrolling    updates of a discriminator that are differentiated through
     check_system       the objectives of a GAN, through the frozen discriminator
     entries            the catalogue behind `numgan gradcheck`
 
-Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, penalty, unrolling, system,
-cases, catalogue.
+Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, penalty, consensus, unrolling,
+system, cases, catalogue.
 """
 
 from .catalogue import Entry, entries
+from .consensus import check_consensus
 from .functions import gradcheck
 from .layer import check_layer
 from .loss import check_loss
@@ -22,5 +24,5 @@ from .report import Report
 from .system import check_system
 from .unrolling import check_unrolling
 
-__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_unrolling", "check_system", "entries", "Entry",
-           "Report"]
+__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_consensus", "check_unrolling", "check_system",
+           "entries", "Entry", "Report"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..consensus import Consensus
 from ..initializers import orthogonal
 from ..layers import (
     ELU,
@@ -47,10 +48,11 @@ from ..layers import (
     Tanh,
     Upsample,
 )
-from ..losses import ADVERSARIAL, RELATIVISTIC, l1, l2, minimax, nonsaturating, smoothed, softmax_cross_entropy
+from ..losses import ADVERSARIAL, RELATIVISTIC, l1, l2, least_squares, minimax, nonsaturating, smoothed, softmax_cross_entropy
 from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator
 from ..optimizers import SGD, Adam, RMSProp
-from ..penalties import GradientPenalty
+from ..penalties import R1, R2, GradientPenalty, Roth, perturbed
+from ..randomness import stream
 from ..schedules import Cosine, Exponential, Linear, Warmup
 from .points import Point
 
@@ -165,7 +167,45 @@ CRITICS = [
          name="Residual, Skip, Dense"),
 ]
 
-PENALTIES = {"gp": GradientPenalty(10.0), "gp one-sided": GradientPenalty(10.0, target=0.2, one_sided=True)}
+
+@dataclass(frozen=True)
+class DRAGAN:
+    """The gradient penalty as Kodali et al. use it: around the samples it is given, always at the same points."""
+
+    penalty: GradientPenalty = GradientPenalty(10.0)
+
+    def __call__(self, D, phi, x, run=Run()):
+        return self.penalty(D, phi, perturbed(x, stream(0, "perturbed")), run)
+
+    def of(self, g):
+        return self.penalty.of(g)
+
+
+PENALTIES = {"gp": GradientPenalty(10.0), "gp one-sided": GradientPenalty(10.0, target=0.2, one_sided=True), "r1": R1(10.0), "r2": R2(3.0),
+             "dragan": DRAGAN(), "roth": Roth(2.0)}
+
+
+@dataclass(frozen=True)
+class Game:
+    """Consensus optimisation of a discriminator and a generator, z its latent shape."""
+
+    consensus: Consensus
+    D: Layer
+    G: Layer
+    z: tuple
+    name: str
+
+
+_game = lambda loss, case, G, z, name: Game(Consensus(3.0, loss), case.layer, G, z, f"consensus {loss} on {case.title} and {name}")
+
+GAMES = [
+    *(_game(loss, CRITICS[0], mlp(2, 4, 3, activation=Softplus), (2,), "mlp(2, 4, 3, Softplus)") for loss in ADVERSARIAL.values()),
+    _game(nonsaturating, CRITICS[1], mlp(2, 4, 3), (2,), "mlp(2, 4, 3)"),
+    _game(minimax, CRITICS[2], mlp(2, 4, 3, activation=Tanh), (2,), "mlp(2, 4, 3, Tanh)"),
+    _game(nonsaturating, CRITICS[3], dcgan_generator(2, 2, (3, 2), 1, kernel=4), (2,), "dcgan_generator(2, 2, (3, 2), 1, kernel=4)"),
+    _game(least_squares, CRITICS[4], dcgan_generator(2, 1, (3, 2), 2, kernel=5), (2,), "dcgan_generator(2, 1, (3, 2), 2, kernel=5)"),
+    _game(minimax, CRITICS[5], Sequential(Dense(2, 30), Reshape(5, 6, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
+]
 
 LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), *RELATIVISTIC.values(), l1, l2, softmax_cross_entropy]
 

@@ -5,7 +5,8 @@ from functools import partial
 
 from ..errors import GradientError
 from ..systems import SYSTEMS, build, presets
-from .cases import CRITICS, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
+from .cases import CRITICS, GAMES, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
+from .consensus import consensus_outcome
 from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, outcome, parameters, tangent_backward, tangent_forward
 from .loss import check_loss
 from .optimizer import check_optimizer
@@ -53,7 +54,7 @@ def entries(names=None, slow=False):
     """The catalogue's entries, one by one, as they are checked; all of them unless names select some.
 
     names        what is called so (a class of layers or optimisers, a loss, a system, a preset "dcgan/paper"), or else what contains it
-    slow         every entry of every parameter of the systems too, at the smallest width
+    slow         every entry of every parameter of the systems and of consensus optimisation too, at the smallest width
 
     Raises ValueError if a name selects nothing.
     """
@@ -88,6 +89,8 @@ def _items():
     for title, penalty in PENALTIES.items():
         for case in CRITICS:
             yield Item(f"{title} on {case.title}", "penalty", (title.split()[0], type(penalty).__name__), partial(_penalty, title, penalty, case))
+    for game in GAMES:
+        yield Item(game.name, "penalty", ("consensus", "Consensus"), partial(_consensus, game))
     for loss, optimizer, steps in UNROLLED:
         for case in CRITICS:
             title = f"unrolled {steps} {optimizer!r} on {case.title}"
@@ -132,6 +135,12 @@ def _report(kind, subject, check, slow):
 def _penalty(title, penalty, case, slow):
     for order, check in enumerate(PENALTY_CHECKS, 1):
         yield _entry(f"{title} on {case.title}.{check.__name__}", "penalty", order, partial(penalty_outcome, check, penalty, case.point))
+
+
+def _consensus(game, slow):
+    networks = {"D": game.D, "G": game.G}
+    yield _entry(f"{game.name}.gradient_in_weights", "penalty", 2,
+                 partial(consensus_outcome, game.consensus, networks, game.z, slow, subject=game.name))
 
 
 def _unrolling(title, loss, optimizer, steps, case, slow):

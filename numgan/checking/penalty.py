@@ -1,9 +1,14 @@
-"""check_penalty: a penalty on the critic's input gradient, its derivative there, and its second-order gradient in the critic's weights."""
+"""check_penalty: a penalty on the critic's input gradient, its derivative there, and its second-order gradient in the critic's weights.
+
+A penalty is called as penalty(D, phi, x, run) and gives `of(g) -> (value, v)`; one that takes real and fake samples is called as
+penalty(D, phi, real, fake, run, run) and gives `on_real(g, y)` and `on_fake(g, y) -> (value, v, u)` of the logits y, too.
+"""
 
 from functools import partial
 
 import numpy as np
 
+from ..parameters import whole_gradient
 from ..randomness import stream
 from .differences import Block, compare
 from .points import Point, at_points, scale_of
@@ -29,25 +34,39 @@ def outcome(check, penalty, make, slow=True):
 
 
 def derivative_in_g(penalty, slow, point):
-    """v = d penalty / dg at a random g, the critic left aside."""
-    g = point.rng("g").standard_normal(point.x.shape)
-    return _compare(penalty, [Block("derivative in g", penalty.of(g)[1], lambda offset: np.array([penalty.of(g + offset)[0]]))], slow, point)
+    """v = d penalty / dg at a random g, and u = d penalty / dy at random logits, the critic left aside."""
+    g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
+    functions = {"on real": penalty.on_real, "on fake": penalty.on_fake} if _takes_fakes(penalty) else {"": penalty.of}
+    at = (g, y) if _takes_fakes(penalty) else (g,)
+
+    def block(name, f, i):
+        value = lambda offset: np.array([f(*(a + offset if i == j else a for j, a in enumerate(at)))[0]])
+        return Block(f"derivative in {'gy'[i]} {name}".rstrip(), f(*at)[1 + i], value)
+
+    return _compare(penalty, [block(name, f, i) for name, f in functions.items() for i in range(len(at))], slow, point)
+
+
+def _takes_fakes(penalty):
+    return hasattr(penalty, "on_fake")
 
 
 def gradient_in_weights(penalty, slow, point):
     """d (penalty + <dy, D(x)>) / d phi. The second term is any ordinary loss: by the penalty alone, the biases of a piecewise-linear
     critic have gradient zero, and nothing would be compared."""
     D, p, x, run, dy = point.layer, point.p, point.x, point.run, point.dy
-    _, gradient = penalty(D, p, x, run)
+    at = (x, run)
+    if _takes_fakes(penalty):                                     # more of them than real ones: an exchange of the two shows
+        at = (x, point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:])), run, run)
+    _, gradient = penalty(D, p, *at)
     if not gradient.vector.any():
         raise AllZero(f"{point.subject}: the gradient of {penalty!r} is zero at this point; nothing was compared")
-    gradient += D.backward(dy, point.cache)[1]
+    gradient += whole_gradient(D.backward(dy, point.cache)[1], p)
 
     def block(name):
         def value(offset):
             q = p.copy()
             q[name][...] += offset
-            return np.array([penalty(D, q, x, run)[0] + (dy * D.forward(q, x, run)[0]).sum()])
+            return np.array([penalty(D, q, *at)[0] + (dy * D.forward(q, x, run)[0]).sum()])
 
         return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
 

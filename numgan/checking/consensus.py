@@ -1,0 +1,77 @@
+"""check_consensus: the gradient of weight/2 |v|^2 in all parameters of both players, v against the losses' own gradients being a system's check."""
+
+from functools import partial
+
+import numpy as np
+
+from ..layers import Run
+from ..parameters import whole_gradient
+from ..randomness import derive, stream
+from .differences import Block, compare
+from .points import at_points, scale_of, spread
+from .report import AllZero, Report
+
+
+def check_consensus(consensus, networks, z, *, slow=True, real=5, fake=4, seed=0):
+    """Check consensus optimisation of {"D": ..., "G": ...}, z the shape of one latent, and return a Report; raises GradientError.
+
+        numgan.check_consensus(Consensus(10.0), {"D": mlp(3, 5, 1), "G": mlp(2, 4, 3)}, (2,))
+
+    slow         every entry of every parameter; else a few random projections of each
+    real, fake   numbers of samples
+    """
+    report = Report(repr(consensus))
+    report.add("gradient in weights", *consensus_outcome(consensus, networks, z, slow, real, fake, seed, repr(consensus)))
+    return report
+
+
+def consensus_outcome(consensus, networks, z, slow=True, real=5, fake=4, seed=0, subject="consensus"):
+    """(max_error, note) at the first random point that will do."""
+    return at_points(partial(GamePoint, networks, z, real, fake, seed), partial(gradient_in_weights, consensus, slow, subject))
+
+
+class GamePoint:
+    """Two networks with random parameters, real samples, latents and runs, all drawn from a seed, all float64."""
+
+    def __init__(self, networks, z, real=5, fake=4, seed=0, attempt=0):
+        rng = partial(stream, seed, "check consensus", attempt)
+        self.networks, self.seed = networks, seed
+        self.params = {name: spread(net.init(rng("init", name), np.float64), rng("p", name)) for name, net in networks.items()}
+        self.at = rng("x").standard_normal((real, *networks["G"].output_shape(z))), rng("z").standard_normal((fake, *z))
+        self.runs = [Run(derive(seed, purpose)) for purpose in ("real", "fake", "G")]
+
+    def run(self, consensus, params):
+        return consensus(self.networks, params, *self.at, *self.runs)
+
+    def upstream(self, params):
+        """An ordinary loss of both players' outputs, <dy, D(x)> + <dx, G(z)>, and its gradients."""
+        loss, gradients = 0.0, {}
+        for owner, x, run in (("D", self.at[0], self.runs[0]), ("G", self.at[1], self.runs[2])):
+            y, cache = self.networks[owner].forward(params[owner], x, run)
+            dy = stream(self.seed, "dy", owner).standard_normal(y.shape)
+            loss += float((dy * y).sum())
+            gradients[owner] = whole_gradient(self.networks[owner].backward(dy, cache)[1], params[owner])
+        return loss, gradients
+
+
+def gradient_in_weights(consensus, slow, subject, point):
+    """d (penalty + ordinary loss) / d (phi, theta), for the reason that check_penalty has: by |v|^2 alone, the last bias of D has gradient zero
+    if the loss is piecewise linear, and nothing would be compared."""
+    _, gradients, _ = point.run(consensus, point.params)
+    if not all(gradient.vector.any() for gradient in gradients.values()):
+        raise AllZero(f"{subject}: the gradient is zero at this point; nothing was compared")
+    gradients = {owner: gradients[owner] + ordinary for owner, ordinary in point.upstream(point.params)[1].items()}
+
+    def block(owner, name):
+        def value(offset):
+            moved = point.params[owner].copy()
+            moved[name][...] += offset
+            params = {**point.params, owner: moved}
+            return np.array([point.run(consensus, params)[0] + point.upstream(params)[0]])
+
+        return Block(f"gradient of {name} of {owner}", gradients[owner][name], value, scale_of(point.params[owner][name]))
+
+    blocks = [block(owner, name) for owner, p in point.params.items() for name in p]
+    error, notes = compare(blocks, np.ones(1), subject, f"numgan.check_consensus(consensus, networks, z, seed={point.seed})",
+                           stream(point.seed, "directions"), slow, len(point.at[0]))
+    return error, "; ".join(notes)

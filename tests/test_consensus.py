@@ -1,0 +1,244 @@
+"""Consensus optimisation: the Dirac game in closed form, second order in both players, what it costs, and planted bugs."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from numgan import Consensus, build, check_consensus, kernel_calls, losses
+from numgan.checking.cases import CRITICS, GAMES
+from numgan.checking.catalogue import entries
+from numgan.checking.consensus import GamePoint
+from numgan.errors import GradientError
+from numgan.layers import Dense, Dropout, Run, Sequential, Softplus, Tanh
+from numgan.networks import mlp
+from numgan.parameters import Parameters
+from numgan.randomness import derive
+from numgan.systems import Batch
+
+
+def _sigmoid(y):
+    return 1 / (1 + np.exp(-y))
+
+
+def _dirac(psi, theta, dtype=np.float64):
+    """D(x) = psi x against G(z) = theta z, at z = 1 and the real sample 0 (Mescheder et al. 2018, section 2): what Consensus is called with."""
+    D, G = Dense(1, 1, bias=False), Dense(1, 1, bias=False)
+    params = {"D": Parameters(np.array([psi], dtype), D.layout), "G": Parameters(np.array([theta], dtype), G.layout)}
+    return {"D": D, "G": G}, params, np.zeros((1, 1), dtype), np.ones((1, 1), dtype)
+
+
+def dirac(consensus):
+    """With the minimax loss v = s (theta, -psi), s = sigmoid(psi theta): R = weight/2 s^2 r, r = psi^2 + theta^2."""
+    for psi, theta in ((-1.0, 1.0), (0.7, 0.3), (0.2, -1.3)):
+        value, gradients, v = consensus(*_dirac(psi, theta))
+        s, r = _sigmoid(psi * theta), psi**2 + theta**2
+        assert np.allclose((v["D"].vector, v["G"].vector), [[s * theta], [-s * psi]], rtol=1e-12)
+        assert np.isclose(value, 1.5 * s**2 * r, rtol=1e-12)
+        assert np.isclose(gradients["D"].vector, 3 * (s**2 * psi + s**2 * (1 - s) * theta * r), rtol=1e-12)
+        assert np.isclose(gradients["G"].vector, 3 * (s**2 * theta + s**2 * (1 - s) * psi * r), rtol=1e-12)
+
+
+def test_closed_form_of_the_dirac_game():
+    dirac(Consensus(3.0, losses.minimax))
+
+
+def test_the_dirac_game_converges_with_consensus_only():
+    """500 simultaneous steps of 0.2 from psi = -1, theta = 1: radius 3.097 without and 2.6e-10 with weight 1, by the two scalar equations."""
+    for weight, radius in ((0.0, 3.097), (1.0, 2.6e-10)):
+        networks, params, real, z = _dirac(-1.0, 1.0)
+        for _ in range(500):
+            _, gradients, v = Consensus(weight, losses.minimax)(networks, params, real, z)
+            params = {name: p.like(p.vector - 0.2 * (v[name].vector + gradients[name].vector)) for name, p in params.items()}
+        assert np.isclose(np.hypot(*(p.vector for p in params.values())), radius, rtol=0.03)
+
+
+def test_nothing_is_asked_of_players_who_do_not_want_to_move():
+    """D constant and the fakes the real samples themselves: v = 0, and the gradient is zero and not nan."""
+    D, G = mlp(3, 4, 1, activation=Tanh), Dense(3, 3, bias=False)
+    params = {"D": D.init(0, np.float64), "G": Parameters(np.eye(3).ravel(), G.layout)}
+    params["D"]["2.W"][...] = 0
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    value, gradients, v = Consensus(1.0, losses.minimax)({"D": D, "G": G}, params, x, x)
+    assert value < 1e-30 and all(np.abs(part[name].vector).max() < 1e-15 for part in (gradients, v) for name in "DG")
+
+
+def test_v_is_the_gradient_of_the_system():
+    system = build("gan", "digits", 0.02)
+    params, seed = system.init(1, np.float64), 5
+    batch = Batch(np.random.default_rng(0).uniform(-1, 1, (6, 8, 8, 1)), number=4)
+    runs = [Run(derive(seed, purpose)) for purpose in ("D on real", "D on fake", "G")]
+    value, gradients, v = Consensus(2.0, system.loss)(system.networks, params, batch.x, system.latents(4, seed, np.float64), *runs)
+    squares = 0
+    for name, objective in system.objectives().items():
+        expected = objective(params, batch, seed).gradients[name].vector
+        assert np.allclose(v[name].vector, expected, rtol=1e-9, atol=1e-12) and gradients[name].vector.any()
+        squares += np.square(expected).sum()
+    assert np.isclose(value, squares, rtol=1e-9)
+
+
+@pytest.mark.parametrize("game", GAMES, ids=lambda game: game.name)
+def test_the_gradient_is_exact_in_both_players(game):
+    networks = {"D": game.D, "G": game.G}
+    report = check_consensus(game.consensus, networks, game.z, slow=game.D is CRITICS[0].layer, seed=1)
+    assert report.max_error <= 1e-6 and len(report.rows) == 1
+
+
+def test_the_catalogue_has_it():
+    found = list(entries(["consensus"]))
+    assert len(found) == len(GAMES) and all(entry.passed and entry.max_error <= 1e-6 and entry.name.startswith("consensus ") for entry in found)
+    assert {repr(game.consensus.loss) for game in GAMES} == set(losses.ADVERSARIAL) and {entry.order for entry in found} == {2}
+
+
+def test_float32_agrees_and_stays_float32():
+    game = GAMES[-2]                                                                  # convolutions and BatchNorm
+    point = GamePoint({"D": game.D, "G": game.G}, game.z)
+    value, gradients, v = point.run(game.consensus, point.params)
+    params = {name: p.astype(np.float32) for name, p in point.params.items()}
+    for weight in (3.0, np.float64(3.0)):
+        value32, *single = Consensus(weight, game.consensus.loss)(point.networks, params, *(x.astype(np.float32) for x in point.at), *point.runs)
+        assert np.isclose(value, value32, rtol=1e-4) and isinstance(value32, float)
+        for exact, rounded in zip((gradients, v), single):
+            for name in "DG":
+                assert rounded[name].vector.dtype == np.float32
+                assert np.abs(exact[name].vector - rounded[name].vector).max() <= 1e-3 * np.abs(exact[name].vector).max()
+
+
+def test_equal_arguments_give_equal_bits_and_nothing_is_written_to():
+    game = GAMES[0]
+    point = GamePoint({"D": game.D, "G": game.G}, game.z)
+    before = {name: p.copy() for name, p in point.params.items()}, [x.copy() for x in point.at]
+    one, two = (point.run(game.consensus, point.params) for _ in range(2))
+    assert one == two and point.params == before[0] and all(map(np.array_equal, point.at, before[1]))
+
+
+def test_real_fake_and_generator_have_runs_of_their_own():
+    D, G = CRITICS[2].layer, Sequential(Dense(2, 8), Dropout(0.5), Dense(8, 3))
+    point = GamePoint({"D": D, "G": G}, (2,))
+    at = lambda *seeds: Consensus(1.0)(point.networks, point.params, *point.at, *map(Run, seeds))[0]
+    values = [at(1, 2, 3), at(1, 2, 3), at(4, 2, 3), at(1, 4, 3), at(1, 2, 4), at(4, 4, 3)]
+    assert values[0] == values[1] and len(set(values)) == 5
+
+
+def test_no_needless_weight_gradient():
+    """k layers of D owe: two for v, a tangent's two on real and on fakes (but the first layer's x stands still), two as G moves; and none when
+    D is frozen. G's: one for v, one for the mixed term, two (but the first layer's) as it moves itself."""
+    D, G = mlp(3, 5, 4, 1, activation=Tanh), mlp(2, 4, 3, activation=Tanh)
+    with kernel_calls() as calls:
+        Consensus(1.0)({"D": D, "G": G}, {"D": D.init(0), "G": G.init(0)}, np.ones((5, 3), np.float32), np.ones((4, 2), np.float32))
+    k, m = 3, 2
+    assert calls["dense_weight_gradient"] == (2 * k + 2 * (2 * k - 1) + 2 * k) + (m + m + 2 * m - 1)
+
+
+def test_what_is_refused():
+    for weight in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"Consensus: expected weight as a finite number of at least 0, got {weight}; the paper's is 10"):
+            Consensus(weight)
+    with pytest.raises(TypeError, match="Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got l2"):
+        Consensus(1.0, losses.l2)
+    networks, params, real, z = _dirac(1.0, 1.0)
+    with pytest.raises(ValueError, match=r'Consensus: expected networks as {"D": ..., "G": ...}, got \[\'D\', \'g\'\]; name the two players so'):
+        Consensus()({"D": networks["D"], "g": networks["G"]}, params, real, z)
+    with pytest.raises(ValueError, match=r"Consensus: expected params as .* got \['D'\]"):
+        Consensus()(networks, {"D": params["D"]}, real, z)
+
+
+# ---------------------------------------------------------------------------------------------------- planted bugs
+
+def _changed(text, change):
+    """A class whose call is what `change` makes of (consensus, right value, right gradients, v, the arguments)."""
+    return type("Planted", (Consensus,), {"__doc__": text, "__call__": lambda self, *at: change(self, *Consensus.__call__(self, *at), at)})
+
+
+def _times(gradients, **factors):
+    return {name: g.like(factors.get(name, 1) * g.vector) for name, g in gradients.items()}
+
+
+class StillFakes(Sequential):
+    """D is not told that the fakes move as G moves"""
+
+    def tangent_forward(self, tx, cache, tp=None):
+        ty, tcache = super().tangent_forward(tx, cache, tp)
+        return np.zeros_like(ty), tcache
+
+
+class NothingReachesG(Sequential):
+    """The mixed derivative of L_D never arrives at G"""
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        dx, tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return dx, None if tdx is None else np.zeros_like(tdx), tdp
+
+
+class WeightsStandStill(Sequential):
+    """tW is left out in tdx"""
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        still = tuple((tc[0], None) if isinstance(tc, tuple) else tc for tc in tcache)
+        return super().tangent_backward(dy, tdy, cache, still, frozen, need_dx)
+
+
+class Flat(losses.AdversarialLoss):
+    """The losses' own curvature is left out: dlogits stand still"""
+
+    def discriminator_tangent(self, real, fake, treal, tfake):
+        return np.zeros_like(real), np.zeros_like(fake)
+
+    def generator_tangent(self, fake, tfake):
+        return np.zeros_like(fake)
+
+
+class ZeroSum(losses.AdversarialLoss):
+    """G's curvature is taken for minus D's, as if the game were a zero-sum one"""
+
+    def generator_tangent(self, fake, tfake):
+        return -self.on_fake.tangent(fake, tfake)
+
+
+_loss = losses.nonsaturating
+_networks = {"D": mlp(3, 5, 4, 1, activation=Tanh), "G": mlp(2, 4, 3, activation=Softplus)}
+exact = lambda consensus, networks=_networks: check_consensus(consensus, networks, (2,), slow=False)
+with_networks = lambda networks: exact(Consensus(3.0, _loss), networks)
+with_loss = lambda loss: exact(Consensus(3.0, loss))
+
+
+@dataclass
+class Bug:
+    """planted and healthy are the same thing with the bug and without; `by` must raise for the first and not for the second."""
+
+    text: str
+    planted: object
+    healthy: object
+    by: object
+
+
+BUGS = [
+    *(Bug(kind.__doc__, kind(3.0, losses.minimax), Consensus(3.0, losses.minimax), by) for kind, by in [
+        (_changed("no factor 1/2", lambda self, value, g, v, at: (2 * value, _times(g, D=2, G=2), v)), dirac),
+        (_changed("factor 1/2 in the value only", lambda self, value, g, v, at: (value, _times(g, D=2, G=2), v)), exact),
+        (_changed("the weight in the value only", lambda self, value, g, v, at: (value, _times(g, D=1 / 3, G=1 / 3), v)), exact),
+        (_changed("|v|, not its square", lambda self, value, g, v, at: (
+            np.sqrt(2 * value / 3), _times(g, D=1 / np.sqrt(6 * value), G=1 / np.sqrt(6 * value)), v)), dirac),
+        (_changed("G climbs", lambda self, value, g, v, at: (value, _times(g, G=-1), v)), exact),
+        (_changed("D climbs", lambda self, value, g, v, at: (value, _times(g, D=-1), v)), exact),
+        (_changed("v for its own derivative", lambda self, value, g, v, at: (value, v, v)), exact),
+        (_changed("v is a constant", lambda self, value, g, v, at: (value, _times(g, D=0, G=0), v)), exact),
+        (_changed("v_theta is left out of the value", lambda self, value, g, v, at: (1.5 * np.square(v["D"].vector).sum(), g, v)), exact),
+    ]),
+    *(Bug(f"{kind.__doc__} ({name})", {**_networks, name: kind(*_networks[name])}, _networks, with_networks)
+      for kind, name in ((StillFakes, "D"), (NothingReachesG, "D"), (WeightsStandStill, "D"), (WeightsStandStill, "G"))),
+    *(Bug(kind.__doc__, kind(**vars(_loss)), _loss, with_loss) for kind in (Flat, ZeroSum)),
+    Bug("D's curvature on real samples is left out", replace(_loss, on_real=replace(_loss.on_real, dd=np.zeros_like)), _loss, with_loss),
+]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.text[:70])
+def test_a_planted_bug_is_caught(bug):
+    with pytest.raises((AssertionError, GradientError)):
+        bug.by(bug.planted)
+    bug.by(bug.healthy)
+
+
+def test_the_message_names_player_and_parameter():
+    with pytest.raises(GradientError, match=r"(?s)Consensus\(weight=3.0, loss=nonsaturating\).*gradient of 0.W of D is wrong.*check_consensus\("):
+        with_networks({**_networks, "D": StillFakes(*_networks["D"])})

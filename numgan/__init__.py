@@ -10,7 +10,8 @@
     ng.check_layer(net)                                                   # against finite differences: numgan.checking
     ng.train(ng.build("dcgan", "digits"), ng.data.load("digits"), "run")  # a paper's system: numgan.systems, numgan.training
 
-The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, consensus, unrolling, systems, checking, data, training, _kernels.
+The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, consensus, unrolling, systems, checking, data,
+training, _kernels.
 """
 
 __version__ = "0.1.0"

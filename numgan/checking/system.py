@@ -54,7 +54,8 @@ class SystemPoint:
                                            for name, opt in system.optimizers.items()})
         low, high = system.pixels
         self.batch = Batch(rng("x").uniform(low, high, (real, *system.sample_shape)),
-                           rng("labels").permutation(np.resize(np.arange(system.classes), real)) if system.classes else None, number=fake)
+                           rng("labels").permutation(np.resize(np.arange(system.classes), real)) if system.classes else None,
+                           number=None if system.paired else fake)
 
     def run(self, objective, params=None, made=None):
         call = partial(self.system.objectives()[objective], self.params if params is None else params, self.batch, self.seed)

@@ -93,6 +93,11 @@ class System:
 
 
     @property
+    def paired(self):
+        """Whether its objectives compare each fake with one real sample, and so want as many of the one as of the other."""
+        return False
+
+    @property
     def updates_within(self):
         """Whether G's objective makes updates of D on its way, and so owes D's weight gradients."""
         return False

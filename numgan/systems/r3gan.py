@@ -1,0 +1,84 @@
+"""R3GAN: a modern GAN baseline of relativistic pairing and both zero-centred penalties (Huang et al. 2024).
+
+    D descends on   mean softplus(-(D(x_n) - D(x~_n)))  +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
+    G descends on   mean softplus(-(D(x~_n) - D(x_n)))
+
+Each fake is judged against one real sample (Jolicoeur-Martineau 2018), so a generator that leaves out a mode loses against the samples of
+that mode: the landscape keeps no bad local minimum of the kind in which fakes gather at one side of a boundary. R1 and R2 (Mescheder et al.
+2018) on real and on fake samples make the game converge near its equilibrium. No other trick is used.
+"""
+
+from dataclasses import dataclass
+
+from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
+from ..losses import RelativisticLoss, relativistic_paired, sigmoid
+from ..networks import mlp
+from ..optimizers import Adam
+from ..penalties import R1, R2
+from ..randomness import derive
+from .system import Latent, Result, System
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class R3GAN(System):
+    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes; as many fakes as real samples.
+
+    gamma   weight of both penalties; 0 leaves them out
+    """
+
+    loss: RelativisticLoss = relativistic_paired
+    gamma: float = 1.0
+
+    def objectives(self):
+        return {"D": self.discriminator, "G": self.generator}
+
+    @property
+    def paired(self):
+        return True
+
+    def discriminator(self, params, batch, seed, made=None):
+        """mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient in D."""
+        D, phi = self.networks["D"], params["D"]
+        made = made or self.generate(params, batch, seed)
+        real_run, fake_run = Run(derive(seed, "D on real")), Run(derive(seed, "D on fake"))
+        real, c_real = D.forward(phi, batch.x, real_run)
+        fake, c_fake = D.forward(phi, made.x, fake_run)
+        loss, dreal, dfake = self.loss.discriminator(real, fake)
+        dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
+        penalty = 0.0
+        if self.gamma:
+            r1, dphi_r1 = R1(self.gamma)(D, phi, batch.x, real_run)
+            r2, dphi_r2 = R2(self.gamma)(D, phi, made.x, fake_run)
+            penalty, dphi = r1 + r2, dphi + dphi_r1 + dphi_r2
+        return Result(loss + penalty, {"D": dphi}, {"D(x) above D(G(z))": float(sigmoid(real - fake).mean()), "penalty": penalty})
+
+    def generator(self, params, batch, seed, made=None):
+        """mean softplus(-(D(x~) - D(x))), and its gradient in G, through the frozen D."""
+        D, G = self.networks["D"], self.networks["G"]
+        made = made or self.generate(params, batch, seed)
+        real, _ = D.forward(params["D"], batch.x, Run(derive(seed, "D on real")))
+        fake, c_fake = D.forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        loss, dlogit = self.loss.generator(real, fake)
+        dfake, _ = D.backward(dlogit, c_fake, frozen=True)
+        _, dtheta = G.backward(dfake, made.cache, need_dx=False)
+        return Result(loss, {"G": dtheta}, {})
+
+
+def points(width=1.0):
+    """Points in the plane: G and D of three hidden layers of 128, Adam(1e-3, beta1 = 0, beta2 = 0.99), and a penalty for their scale."""
+    h = max(int(128 * width), 4)
+    return R3GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01,
+                 networks={"G": mlp(2, h, h, h, 2), "D": mlp(2, h, h, h, 1, activation=LeakyReLU)},
+                 optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")})
+
+
+def digits(width=1.0):
+    """8x8 pictures: three dense layers in G and in D."""
+    h = max(int(256 * width), 4)
+    return R3GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995, gamma=1.0,
+                 networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
+                           "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+                 optimizers={name: Adam(5e-4, beta1=0.0, beta2=0.99) for name in ("D", "G")})
+
+
+PRESETS = {"points": points, "digits": digits}

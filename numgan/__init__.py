@@ -10,12 +10,13 @@
     ng.check_layer(net)                                                   # against finite differences: numgan.checking
     ng.train(ng.build("dcgan", "digits"), ng.data.load("digits"), "run")  # a paper's system: numgan.systems, numgan.training
 
-The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, systems, checking, data, training, _kernels.
+The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, systems, checking, data, training,
+metrics, _kernels.
 """
 
 __version__ = "0.1.0"
 
-from . import data, initializers, layers, losses, networks, optimizers, penalties, schedules, systems
+from . import data, initializers, layers, losses, metrics, networks, optimizers, penalties, schedules, systems
 from ._kernels import (backend, fast_convolutions, instruction_set, kernel_calls, num_threads, release_memory, set_num_threads,
                        use_backend, use_fast_convolutions)
 from .checking import check_layer, check_loss, check_optimizer, check_penalty, check_system, gradcheck

@@ -156,10 +156,8 @@ def _k_means(x, k, rng):
         least = np.minimum(least, _assign(x, chosen)[1])
     assigned = _assign(x, centres)[0]
     for _ in range(ROUNDS):
-        order = np.argsort(assigned, kind="stable")
-        filled, starts = np.unique(assigned[order], return_index=True)
-        sums = np.add.reduceat(x[order], starts, axis=0, dtype=np.float64)
-        centres[filled] = sums / np.diff(np.append(starts, len(x)))[:, None]
+        for one in np.unique(assigned):
+            centres[one] = x[assigned == one].mean(axis=0, dtype=np.float64)
         before, assigned = assigned, _assign(x, centres)[0]
         if np.array_equal(before, assigned):
             break

@@ -6,7 +6,7 @@ into memory, so they are visited in blocks of rows.
 
 import numpy as np
 
-BLOCK = 2**22     # numbers in one block of pairs: 32 MB in float64
+BLOCK = 2**20     # numbers in one block of pairs: 8 MB in float64
 LARGEST = 1e50    # the cube of a product of two such numbers is still a float64
 SINGLE = 1e15     # and the square of such a number is a float32 with room for a sum
 

@@ -12,6 +12,7 @@ import pytest
 
 from numgan import data, metrics
 from numgan.metrics import rows as reading
+from numgan.metrics.neighbours import _k_means
 from numgan.metrics.pictures import _blur, _cut, _halved, _pyramid
 from numgan.randomness import stream
 
@@ -181,7 +182,7 @@ def test_frechet_of_sets():
 def test_frechet_of_singular_covariances():
     x = normal("x", 10, 200)                                              # rank 9 of 200
     assert metrics.frechet_distance(x, x) < 1e-10
-    assert metrics.frechet_distance(x, x + 1) == pytest.approx(200)
+    assert metrics.frechet_distance(x, x + 1) == pytest.approx(200, rel=1e-11)      # eigenvalues that are rounding would add 1e-8 each
     line, other = np.diag([1.0, 0]), np.diag([0, 4.0])
     assert metrics.frechet_gaussians([0, 0], line, [0, 0], other) == pytest.approx(5)
     assert metrics.frechet_distance(np.zeros((3, 2)), np.ones((3, 2))) == pytest.approx(2)
@@ -288,11 +289,19 @@ def test_ndb_by_hand():
     z = np.abs(p - q) / np.sqrt((100 * p + 200 * q) / 300 * (1 - (100 * p + 200 * q) / 300) * (1 / 100 + 1 / 200))
     found = metrics.ndb(x, y, bins=3)
     assert sorted(found.real) == [0.2, 0.3, 0.5] and sorted(found.fake) == [0.175, 0.2, 0.625]
-    for level in (0.05, 0.01, 1e-6, 1e-9):                                # two-sided: P(|Z| > z) = erfc(z / sqrt 2)
-        expected = sum(math.erfc(v / math.sqrt(2)) < level for v in z)
+    tails = [math.erfc(v / math.sqrt(2)) for v in z]                      # two-sided: P(|Z| > z)
+    for level in (0.05, 0.01, *(tail * factor for tail in tails if tail > 1e-9 for factor in (0.8, 1.25))):
+        expected = sum(tail < level for tail in tails)
         assert metrics.ndb(x, y, bins=3, significance=level).different == expected
     m = (p + q) / 2
     assert found.js == pytest.approx(((p * np.log(p / m)).sum() + (q * np.log(q / m)).sum()) / 2)
+
+
+def test_k_means_has_come_to_rest():
+    x = normal("x", 300, 2)
+    centres, assigned = _k_means(x, 7, stream(1, "k"))
+    assert np.array_equal(assigned, distances(x, centres).argmin(axis=1))
+    np.testing.assert_allclose(centres, [x[assigned == k].mean(axis=0) for k in range(7)], rtol=1e-10)
 
 
 def test_ndb_has_its_level():
@@ -393,6 +402,8 @@ def test_pyramid():
     flat = list(_pyramid(np.full((1, 64, 64, 1), 0.3), 2))
     assert all(np.abs(level).max() < 1e-6 for level in flat[:2])
     np.testing.assert_allclose(flat[2], 0.3, rtol=1e-6)
+    corner = _blur(np.arange(36, dtype=np.float32).reshape(1, 6, 6, 1))[0, 0, 0, 0]
+    assert corner == pytest.approx(7 * (2 * 4 * 1 + 2 * 1 * 2) / 16)       # mirrored about the first pixel: 2, 1, 0, 1, 2 steps
     impulse = np.zeros((1, 9, 9, 1), np.float32)
     impulse[0, 4, 4] = 256
     np.testing.assert_allclose(_blur(impulse)[0, 2:7, 2:7, 0], np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]))

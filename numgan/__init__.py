@@ -11,12 +11,12 @@
     ng.train(ng.build("dcgan", "digits"), ng.data.load("digits"), "run")  # a paper's system: numgan.systems, numgan.training
 
 The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, consensus, unrolling, systems, checking, data,
-training, _kernels.
+training, metrics, _kernels.
 """
 
 __version__ = "0.1.0"
 
-from . import data, initializers, layers, losses, networks, optimizers, penalties, schedules, systems
+from . import data, initializers, layers, losses, metrics, networks, optimizers, penalties, schedules, systems
 from ._kernels import (backend, fast_convolutions, instruction_set, kernel_calls, num_threads, release_memory, set_num_threads,
                        use_backend, use_fast_convolutions)
 from .checking import check_consensus, check_layer, check_loss, check_optimizer, check_penalty, check_system, check_unrolling, gradcheck

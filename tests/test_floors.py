@@ -17,7 +17,7 @@ STOREYS = [                                                        # from the gr
     ("layers",),
     ("losses", "optimizers"),
     ("networks", "penalties", "consensus", "unrolling"),           # floor 2
-    ("data", "systems", "plot"),                                   # floor 3
+    ("data", "metrics", "systems", "plot"),                        # floor 3
     ("checkpoint", "recipes", "sampling"),                         # floor 4
     ("runs", "checking"),
     ("training", "judging"),

@@ -1,0 +1,135 @@
+"""Distances between two sets of features, and the Inception score. What network made the features is the caller's business, and must be stated.
+
+Every figure here depends on that network: a Frechet distance of one network's features says nothing about that of another's.
+"""
+
+import numpy as np
+
+from .rows import positive, real_array, rows, spans, squared_distances, whole
+
+
+def frechet_distance(real, fake):
+    """The Frechet distance of the Gaussians fitted to two sets of features; with Inception's pool3 features it is the FID.
+
+    d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)    m means, S covariances (divided by N - 1)
+
+    real (N, D)    fake (M, D), N and M at least 2    the result is in squared units of the features
+    It is biased upwards by about D / N for small N: compare figures of the same N only. Covariances may be singular (N <= D).
+    ValueError for shapes that do not fit, too few samples, or non-finite input.
+    Source: Heusel et al. 2017, section 4; Dowson and Landau 1982.
+    """
+    x = rows("frechet_distance", "real", real, least=2)
+    y = rows("frechet_distance", "fake", fake, least=2, like=("real", x))
+    return _frechet(x.mean(axis=0), _covariance(x), y.mean(axis=0), _covariance(y))
+
+
+def frechet_gaussians(mean1, cov1, mean2, cov2):
+    """The Frechet distance of two Gaussians that are given: the formula of frechet_distance.
+
+    mean1, mean2 (D,)    cov1, cov2 (D, D) symmetric, no eigenvalue below 0 (but for rounding)
+    ValueError for other shapes, a matrix that is no covariance, or non-finite input.
+    Source: Dowson and Landau 1982; Heusel et al. 2017, section 4.
+    """
+    where = "frechet_gaussians"
+    means = [real_array(where, name, m, "(D,)").astype(np.float64) for name, m in (("mean1", mean1), ("mean2", mean2))]
+    covs = [real_array(where, name, c, "(D, D)").astype(np.float64) for name, c in (("cov1", cov1), ("cov2", cov2))]
+    d = means[0].size
+    for name, a, shape in zip(("mean1", "cov1", "mean2", "cov2"), (means[0], covs[0], means[1], covs[1]), 2 * ((d,), (d, d))):
+        if a.shape != shape:
+            raise ValueError(f"{where}: expected {name} {shape}, as mean1 has {d} numbers, got {a.shape}; give moments of the same features")
+    for name, c in zip(("cov1", "cov2"), covs):
+        size = np.abs(c).max()
+        if np.abs(c - c.T).max() > 1e-6 * size or np.linalg.eigvalsh(c)[0] < -1e-6 * size:
+            raise ValueError(f"{where}: expected {name} symmetric without negative eigenvalues, got another matrix; "
+                             f"np.cov(features, rowvar=False) makes one")
+    return _frechet(means[0], covs[0], means[1], covs[1])
+
+
+def _covariance(x):
+    centred = x - x.mean(axis=0)
+    return centred.T @ centred / (len(x) - 1)
+
+
+def _frechet(m1, s1, m2, s2):
+    # tr (S1 S2)^1/2 = tr (R S2 R)^1/2 with R = S1^1/2: the product is similar to S1 S2 and symmetric, so its eigenvalues are real
+    values, vectors = np.linalg.eigh(s1)
+    root = vectors * np.sqrt(_cleared(values))
+    product = root.T @ s2 @ root
+    shared = np.sqrt(_cleared(np.linalg.eigvalsh((product + product.T) / 2))).sum()
+    return max(0.0, float(((m1 - m2) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * shared))
+
+
+def _cleared(eigenvalues):
+    """Eigenvalues that are rounding, of either sign, become 0: the root of 1e-16 is 1e-8, and there may be thousands."""
+    rounding = len(eigenvalues) * np.finfo(np.float64).eps * np.abs(eigenvalues).max()
+    return np.where(eigenvalues > rounding, eigenvalues, 0.0)
+
+
+def inception_score(probabilities, splits=1):
+    """(mean, standard deviation) over the splits of exp(mean_i KL(p(y|x_i) || p(y))), p(y) the mean of the split; between 1 and K.
+
+    probabilities (N, K): a classifier's for each sample, rows that sum to 1    splits: consecutive parts of equal size (but for one)
+    K for sure and evenly spread predictions, 1 if all predictions are equal. A generator of one perfect picture of each class
+    has the best score: report it beside a figure that sees modes. With one split the standard deviation is 0.
+    ValueError for rows that are no probabilities (within 1e-3), more splits than rows, or non-finite or empty input.
+    Source: Salimans et al. 2016, section 4 (10 splits of 50,000 samples).
+    """
+    p = rows("inception_score", "probabilities", probabilities)
+    parts = whole("inception_score", "splits", splits, 1, len(p))
+    if p.min() < 0 or np.abs(p.sum(axis=1) - 1).max() > 1e-3:
+        raise ValueError(f"inception_score: expected probabilities not below 0 with rows that sum to 1, got numbers from {p.min():.4g} and "
+                         f"sums from {p.sum(axis=1).min():.4g} to {p.sum(axis=1).max():.4g}; give logits to a softmax first")
+    scores = [np.exp(_mutual_information(part)) for part in np.array_split(p, parts)]
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def _mutual_information(p):
+    ratio = np.divide(p, p.mean(axis=0), out=np.ones_like(p), where=p > 0)     # 0 log 0 = 0
+    return (p * np.log(ratio)).sum(axis=1).mean()
+
+
+def kid(real, fake):
+    """The kernel Inception distance: the unbiased MMD^2 with the kernel k(a, b) = (a.b / D + 1)^3.
+
+    real (M, D)    fake (N, D), at least 2 of each    the formula is that of mmd()
+    Its mean is 0 for equal distributions at any number of samples, so it is negative half of the time. All pairs are used at once;
+    the paper's averages over subsets have the same mean and more spread.
+    ValueError for shapes that do not fit, too few samples, or non-finite input.
+    Source: Binkowski et al. 2018, section 4.
+    """
+    x = rows("kid", "real", real, least=2)
+    y = rows("kid", "fake", fake, least=2, like=("real", x))
+    return _unbiased_mmd(x, y, _cubic)
+
+
+def mmd(real, fake, sigma):
+    """The unbiased squared maximum mean discrepancy with a Gaussian kernel k(a, b) = exp(-|a - b|^2 / (2 sigma^2)).
+
+    MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
+
+    real x (M, D)    fake y (N, D), at least 2 of each    sigma in the units of the features; a usual choice is the median distance of two rows
+    ValueError for shapes that do not fit, too few samples, non-finite input, or sigma not above 0.
+    Source: Gretton et al. 2012, lemma 6.
+    """
+    x = rows("mmd", "real", real, least=2)
+    y = rows("mmd", "fake", fake, least=2, like=("real", x))
+    rate = -0.5 / positive("mmd", "sigma", sigma) ** 2
+    return _unbiased_mmd(x, y, lambda a, b: np.exp(rate * squared_distances(a, b)))
+
+
+def _cubic(a, b):
+    k = a @ b.T / a.shape[1] + 1
+    return k * k * k
+
+
+def _unbiased_mmd(x, y, kernel):
+    def within(a):
+        total = 0.0
+        for span in spans(len(a), len(a)):
+            k = kernel(a[span], a)
+            k[np.arange(len(k)), np.arange(span.start, span.stop)] = 0         # a row is no pair with itself: that is what makes it unbiased
+            total += k.sum()
+        return total / (len(a) * (len(a) - 1))
+
+    across = sum(kernel(x[span], y).sum() for span in spans(len(x), len(y))) / (len(x) * len(y))
+    return float(within(x) + within(y) - 2 * across)

@@ -1,0 +1,169 @@
+"""What nearest neighbours say: is a sample near real ones, and is every real one near a sample.
+
+A Frechet distance is one number for two failures. Precision and density see samples that look like nothing real; recall and coverage see
+real samples that nothing looks like; the nearest-neighbour classifier sees both at once, with labels; the bins say where.
+"""
+
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from ..randomness import stream
+from .rows import labels as read_labels
+from .rows import rows, spans, squared_distances, whole
+
+ROUNDS = 50  # of k-means; it stops before when no row changes its bin
+
+
+class PrecisionRecall(NamedTuple):
+    """What precision_recall() says: two shares."""
+
+    precision: float           # of the generated samples, inside the real manifold
+    recall: float              # of the real samples, inside the generated manifold
+
+
+class DensityCoverage(NamedTuple):
+    """What density_coverage() says."""
+
+    density: float             # real balls around a generated sample, on average, over k; may be above 1
+    coverage: float            # share of the real balls with a generated sample in them
+
+
+class NDB(NamedTuple):
+    """What ndb() says."""
+
+    different: int             # bins whose shares differ significantly
+    bins: int                  # K
+    js: float                  # Jensen-Shannon divergence of the two histograms, nats
+    real: np.ndarray           # (K,) shares of the real samples
+    fake: np.ndarray           # (K,) shares of the generated samples
+
+
+def precision_recall(real, fake, k=3):
+    """A PrecisionRecall. A set's manifold is the union of balls around its samples, each as large as the distance to its k-th neighbour.
+
+    precision = share of fake y with |y - x_i| <= r_k(x_i) for some real x_i       r_k(x_i) the distance from x_i to the k-th nearest other x
+    recall    = share of real x with |x - y_j| <= r_k(y_j) for some fake y_j
+
+    real (N, D)    fake (M, D), more than k of each    features, or the samples themselves where distances mean something
+    ValueError for shapes that do not fit, too few samples, or non-finite input.
+    Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
+    """
+    x, y = _pair("precision_recall", real, fake, k, k)
+    return PrecisionRecall(_share_inside(y, x, _radii(x, k)), _share_inside(x, y, _radii(y, k)))
+
+
+def density_coverage(real, fake, k=5):
+    """A DensityCoverage: precision and recall made robust, as an outlier among the fakes makes no ball and one among the reals counts once.
+
+    density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]      r_k(x_i) the distance from x_i to the k-th nearest other x
+    coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
+
+    real x (N, D), N above k    fake y (M, D)    for equal distributions the means are 1 and 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k))
+    ValueError for shapes that do not fit, too few samples, or non-finite input.
+    Source: Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
+    """
+    x, y = _pair("density_coverage", real, fake, k, 0)
+    radii = _radii(x, k)
+    inside = np.concatenate([(squared_distances(x[span], y) <= radii[span, None]).sum(axis=1) for span in spans(len(x), len(y))])
+    return DensityCoverage(float(inside.sum() / (k * len(y))), float((inside > 0).mean()))
+
+
+def nearest_neighbour_error(train, train_labels, test, test_labels):
+    """Share of the test rows whose nearest training row has another label: a generated labelled set judged by what it teaches.
+
+    error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]    of equally near rows the first counts
+
+    train x (N, ...), labels (N,): generated    test t (M, ...), labels (M,): real; integers from 0
+    Real training data give the error to compare with. Two float32 arrays are multiplied in float32: nearly equal distances may change places.
+    ValueError for shapes that do not fit, labels that are no integers, non-finite or empty input.
+    Source: Cover and Hart 1967; the use is that of Ravuri and Vinyals 2019, section 3 (classification accuracy score), with another classifier.
+    """
+    where = "nearest_neighbour_error"
+    x = rows(where, "train", train, single=True)
+    t = rows(where, "test", test, like=("train", x), single=True)
+    known = read_labels(where, "train_labels", train_labels, count=len(x))
+    truth = read_labels(where, "test_labels", test_labels, count=len(t))
+    answer = np.concatenate([known[squared_distances(t[span], x).argmin(axis=1)] for span in spans(len(t), len(x))])
+    return float((answer != truth).mean())
+
+
+def ndb(real, fake, bins=100, seed=0, significance=0.05):
+    """An NDB: the number of statistically different bins. k-means divides the real samples into bins; each bin is a two-proportion z-test.
+
+    z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)    different if |z_k| > Phi^-1(1 - significance / 2)
+    JS = (KL(p || m) + KL(q || m)) / 2,  m = (p + q) / 2
+
+    real (N, ...), at least `bins` different rows    fake (M, ...)    p, q their shares in the bins; a sample is in the bin of the nearest centre
+    Equal distributions have about `significance` times bins different ones, fewer for N much above M as the bins are those of the reals.
+    ValueError for shapes that do not fit, too few samples, non-finite input, or a significance not between 0 and 1.
+    Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); centres start as in Arthur and Vassilvitskii 2007.
+    """
+    x = rows("ndb", "real", real, single=True)
+    y = rows("ndb", "fake", fake, like=("real", x), single=True)
+    k = whole("ndb", "bins", bins, 1, len(x))
+    if not 0 < significance < 1:
+        raise ValueError(f"ndb: expected significance between 0 and 1, got {significance!r}; the paper has 0.05")
+    centres, own = _k_means(x, k, stream(seed, "ndb"))
+    p, q = (np.bincount(assigned, minlength=k) / len(assigned) for assigned in (own, _assign(y, centres)[0]))
+    s = (len(x) * p + len(y) * q) / (len(x) + len(y))
+    spread = np.sqrt(s * (1 - s) * (1 / len(x) + 1 / len(y)))
+    different = np.abs(p - q) > NormalDist().inv_cdf(1 - significance / 2) * spread
+    middle = (p + q) / 2
+    return NDB(int(different.sum()), k, float((_kl(p, middle) + _kl(q, middle)) / 2), p, q)
+
+
+def _pair(where, real, fake, k, fake_needs):
+    whole(where, "k", k, 1)
+    x = rows(where, "real", real, least=k + 1)
+    return x, rows(where, "fake", fake, least=fake_needs + 1, like=("real", x))
+
+
+def _radii(x, k):
+    """(N,): the squared distance from each row to its k-th nearest other row."""
+    out = np.empty(len(x))
+    for span in spans(len(x), len(x)):
+        d = squared_distances(x[span], x)
+        d[np.arange(len(d)), np.arange(span.start, span.stop)] = np.inf       # a row is not its own neighbour
+        out[span] = np.partition(d, k - 1, axis=1)[:, k - 1]
+    return out
+
+
+def _share_inside(points, centres, radii):
+    inside = sum((squared_distances(points[span], centres) <= radii).any(axis=1).sum() for span in spans(len(points), len(centres)))
+    return float(inside / len(points))
+
+
+def _assign(x, centres):
+    """The nearest centre of each row (N,), and the squared distance to it (N,)."""
+    nearest, least = np.empty(len(x), np.int64), np.empty(len(x))
+    for span in spans(len(x), len(centres)):
+        d = squared_distances(x[span], centres)
+        nearest[span], least[span] = d.argmin(axis=1), d.min(axis=1)
+    return nearest, least
+
+
+def _k_means(x, k, rng):
+    """Centres (K, D) and the bin of each row (N,), by Lloyd's rounds from k-means++; a bin that loses all its rows keeps its centre."""
+    centres = x[[rng.integers(len(x))]]
+    least = _assign(x, centres)[1]
+    while len(centres) < k:
+        if not least.any():
+            raise ValueError(f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, or draw more samples")
+        chosen = x[[rng.choice(len(x), p=least / least.sum())]]                # far from all centres so far
+        centres = np.concatenate([centres, chosen])
+        least = np.minimum(least, _assign(x, chosen)[1])
+    assigned = _assign(x, centres)[0]
+    for _ in range(ROUNDS):
+        for one in np.unique(assigned):
+            centres[one] = x[assigned == one].mean(axis=0, dtype=np.float64)
+        before, assigned = assigned, _assign(x, centres)[0]
+        if np.array_equal(before, assigned):
+            break
+    return centres, assigned
+
+
+def _kl(p, q):
+    some = p > 0
+    return (p[some] * np.log(p[some] / q[some])).sum()

@@ -1,0 +1,190 @@
+"""Pictures compared: pixel by pixel, window by window, and as sets of patches at every size.
+
+Pictures are (N, H, W, C), channels last, in 0..data_range, which is 1 unless it is stated. PSNR and SSIM compare pictures in pairs: they are for
+super-resolution, filling in and translation, where there is a right answer. The sliced Wasserstein distance compares two sets.
+"""
+
+import numpy as np
+
+from ..randomness import stream
+from .rows import real_array, rows, spans, whole
+
+WINDOW, WIDTH, K1, K2 = 11, 1.5, 0.01, 0.03                        # Wang et al. 2004, section III-C
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)                 # Wang, Simoncelli and Bovik 2003, section 3.2
+PATCH, PATCHES, DIRECTIONS, SMALLEST = 7, 128, 512, 16             # Karras et al. 2018, section 5 and its published code
+MAPS = 16                                                          # arrays of the size of a picture that are in memory at once
+
+
+def psnr(pictures, reference, data_range=1.0):
+    """The peak signal-to-noise ratio of each picture: (N,) float64, decibels; inf for equal pictures.
+
+    PSNR = 10 log10(R^2 / mean over H, W, C of (x - y)^2)
+
+    pictures x, reference y (N, H, W, C) in 0..R    data_range R: 1, or 255 for uint8
+    ValueError for shapes that do not fit, pictures out of range, non-finite or empty input.
+    Source: the definition; Ledig et al. 2017 (SRGAN), section 2.2, use it on the luminance channel with a border cut off: state what you do.
+    """
+    x, y = _picture_pair("psnr", pictures, reference, data_range)
+    mse = np.concatenate([((x[s].astype(np.float64) - y[s]) ** 2).mean(axis=(1, 2, 3)) for s in spans(len(x), MAPS * x[0].size)])
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(float(data_range) ** 2 / mse)
+
+
+def ssim(pictures, reference, data_range=1.0):
+    """The structural similarity of each picture: (N,) float64, at most 1; the mean over all windows that fit, and over channels.
+
+    SSIM = (2 mx my + C1) (2 sxy + C2) / ((mx^2 + my^2 + C1) (sx^2 + sy^2 + C2))    C1 = (0.01 R)^2, C2 = (0.03 R)^2
+    means m, variances s^2 and covariance sxy weighted by an 11 x 11 Gaussian of width 1.5 pixels, whose sum is 1
+
+    pictures x, reference y (N, H, W, C) in 0..R, H and W at least 11    data_range R
+    ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty input.
+    Source: Wang et al. 2004, equations 13 to 16 and section III-C (without the authors' later halving of large pictures).
+    """
+    x, y = _picture_pair("ssim", pictures, reference, data_range, WINDOW)
+    return np.concatenate([_similarity(x[s], y[s], data_range)[0].mean(axis=1) for s in spans(len(x), MAPS * x[0].size)])
+
+
+def ms_ssim(pictures, reference, data_range=1.0):
+    """The multi-scale structural similarity of each picture: (N,) float64, from 0 to 1.
+
+    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws    cs = (2 sxy + C2) / (sx^2 + sy^2 + C2), l the other factor of SSIM; w = WEIGHTS
+    Scale s + 1 is scale s averaged over 2 x 2 pixels (a last odd row or column is left out). As is usual, each scale has the mean over windows of
+    cs (of l cs at scale 5), and one below 0 counts as 0: a power of it is not real. The mean is over channels.
+
+    pictures, reference (N, H, W, C) in 0..data_range, H and W at least 176 = 11 * 2^4
+    ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty input.
+    Source: Wang, Simoncelli and Bovik 2003, section 3.
+    """
+    x, y = _picture_pair("ms_ssim", pictures, reference, data_range, WINDOW * 2 ** (len(WEIGHTS) - 1))
+    return np.concatenate([_scales(x[s], y[s], data_range) for s in spans(len(x), MAPS * x[0].size)])
+
+
+def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
+    """The sliced Wasserstein-1 distance of two sets of as many rows: the mean over random directions of the distance in one dimension.
+
+    SW = mean_u 1/N sum_i |sort(x u)_i - sort(y u)_i|    u uniform on the unit sphere of D dimensions, `directions` of them
+
+    x, y (N, D)    the result is in their units; two sets a step v apart have mean_u |u.v|, in one dimension |v|
+    ValueError for shapes that do not fit, another number of rows, directions below 1, or non-finite or empty input.
+    Source: Rabin et al. 2011, section 2; Karras et al. 2018, section 5.
+    """
+    where = "sliced_wasserstein"
+    a = rows(where, "x", x, single=True)
+    b = rows(where, "y", y, like=("x", a), single=True)
+    if len(a) != len(b):
+        raise ValueError(f"{where}: expected y of the {len(a)} rows of x, got {len(b)}; draw as many from each set")
+    u = stream(seed, where).standard_normal((whole(where, "directions", directions, 1), a.shape[1]))
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    total = 0.0
+    for span in spans(len(u), len(a)):
+        total += np.abs(_sorted(a, u[span]) - _sorted(b, u[span])).mean(axis=1, dtype=np.float64).sum()
+    return float(total / len(u))
+
+
+def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, data_range=1.0):
+    """{height: sliced Wasserstein distance of the patches at that level of the Laplacian pyramid}, from full size down to 16 pixels.
+
+    Each level is the difference from the smoothed, halved and doubled picture, the last one what remains: a band of sizes of detail.
+    `patches` places per picture give 7 x 7 x C numbers each; each channel of a set is brought to mean 0 and variance 1; then sliced_wasserstein.
+    Both sets are cut at the same places, so equal sets have 0 at every level.
+
+    real, fake (N, H, W, C) in 0..data_range, as many of each; H and W at least 16, and even as long as the next level has 16 pixels
+    The paper prints 1000 times these figures, of 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
+    ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty input.
+    Source: Karras et al. 2018 (progressive growing), section 5; Burt and Adelson 1983 for the pyramid.
+    """
+    where = "laplacian_swd"
+    x, y = _picture_pair(where, fake, real, data_range, SMALLEST, names=("fake", "real"))
+    count, (n, height, width) = whole(where, "patches", patches, 1), x.shape[:3]
+    halvings = (min(height, width) // SMALLEST).bit_length() - 1
+    if height % 2**halvings or width % 2**halvings:
+        raise ValueError(f"{where}: expected pictures whose sides can be halved {halvings} times, got {height} x {width}; crop or resize them")
+    out = {}
+    for level, (a, b) in enumerate(zip(_pyramid(x, halvings), _pyramid(y, halvings))):
+        h, w = a.shape[1:3]
+        places = stream(seed, where, level).integers([[[0, 0]]], [[[h - PATCH + 1, w - PATCH + 1]]], size=(n, count, 2))
+        out[h] = sliced_wasserstein(_cut(a, places), _cut(b, places), directions, seed)
+    return out
+
+
+def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference")):
+    if not np.ndim(data_range) == 0 or not 0 < data_range < np.inf:
+        raise ValueError(f"{where}: expected data_range a finite number above 0, got {data_range!r}; it is 1 for pictures in 0..1")
+    read = []
+    for name, pictures in zip(names, (x, y)):
+        a = real_array(where, name, pictures, "(N, H, W, C)")
+        if a.ndim != 4 or min(a.shape[1:3]) < side:
+            raise ValueError(f"{where}: expected {name} (N, H, W, C) with sides of at least {side} pixels, got {a.shape}; "
+                             f"a grey picture has C = 1, and larger pictures are needed for {where}")
+        if a.min() < 0 or a.max() > data_range:
+            raise ValueError(f"{where}: expected {name} in 0..{data_range:g}, the data range, got {a.min():g} to {a.max():g}; "
+                             f"pictures in [-1, 1] are (x + 1) / 2, and uint8 ones have data_range=255")
+        read.append(a)
+    if read[0].shape != read[1].shape:
+        raise ValueError(f"{where}: expected {names[0]} {read[1].shape}, the shape of {names[1]}, got {read[0].shape}; "
+                         f"give as many, of the same size")
+    return read
+
+
+def _filter(x, taps, axis):
+    """Correlation along one axis, where the taps fit."""
+    n = x.shape[axis] - len(taps) + 1
+    at = lambda i: (slice(None),) * axis + (slice(i, i + n),)
+    return sum(tap * x[at(i)] for i, tap in enumerate(taps))
+
+
+def _similarity(x, y, data_range):
+    """(N, C) means over windows of l cs, and of cs."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / WIDTH) ** 2)
+    smooth = lambda a: _filter(_filter(a, taps / taps.sum(), 1), taps / taps.sum(), 2)
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    mx, my = smooth(x), smooth(y)
+    cs = (2 * (smooth(x * y) - mx * my) + c2) / (smooth(x * x) - mx * mx + smooth(y * y) - my * my + c2)
+    luminance = (2 * mx * my + c1) / (mx * mx + my * my + c1)
+    return (luminance * cs).mean(axis=(1, 2)), cs.mean(axis=(1, 2))
+
+
+def _scales(x, y, data_range):
+    x, y, product = x.astype(np.float64), y.astype(np.float64), 1.0
+    for weight in WEIGHTS[:-1]:
+        product = product * np.maximum(_similarity(x, y, data_range)[1], 0) ** weight
+        x, y = _halved(x), _halved(y)
+    return (product * np.maximum(_similarity(x, y, data_range)[0], 0) ** WEIGHTS[-1]).mean(axis=1)
+
+
+def _halved(x):
+    n, h, w, c = x.shape
+    return x[:, :h // 2 * 2, :w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+
+
+def _blur(x):
+    for axis in (1, 2):
+        edge = [(2, 2) if a == axis else (0, 0) for a in range(4)]
+        x = _filter(np.pad(x, edge, mode="reflect"), np.array([1, 4, 6, 4, 1], np.float32) / 16, axis)
+    return x
+
+
+def _pyramid(x, halvings):
+    """The levels (N, H / 2^l, W / 2^l, C) float32, largest first."""
+    x = x.astype(np.float32)
+    for _ in range(halvings):
+        small = _blur(x)[:, ::2, ::2]
+        stretched = np.zeros_like(x)
+        stretched[:, ::2, ::2] = 4 * small                         # a quarter of the pixels carry the weight of all
+        yield x - _blur(stretched)
+        x = small
+    yield x
+
+
+def _cut(x, places):
+    """Patches (N P, 7 * 7 * C) of x at places (N, P, 2), each channel brought to mean 0 and variance 1."""
+    steps = np.arange(PATCH)
+    picture = np.arange(len(x))[:, None, None, None]
+    found = x[picture, places[..., 0, None, None] + steps[:, None], places[..., 1, None, None] + steps].reshape(-1, PATCH * PATCH, x.shape[3])
+    mean, std = found.mean(axis=(0, 1), dtype=np.float64), found.std(axis=(0, 1), dtype=np.float64)
+    return ((found - mean.astype(np.float32)) / np.where(std > 0, std, 1).astype(np.float32)).reshape(len(found), -1)
+
+
+def _sorted(x, u):
+    return np.sort(u.astype(x.dtype) @ x.T, axis=1)

@@ -309,9 +309,8 @@ def moving_average(average, p, decay):
 def add(one, two, out):
     """out = one + two, or one where two is None; out contiguous          one, two, out of one shape"""
     _check("add", one=(one, None), two=(two, None), out=(out, None))
-    for name, x in (("one", one), ("two", two)):
-        if x is not None:
-            _agree("add", f"{name} of shape", out.shape, x.shape)
+    for name, x in {"one": one, "two": out if two is None else two}.items():
+        _agree("add", f"{name} of shape", out.shape, x.shape)
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
         raise ValueError("add: expected out contiguous, aligned and writeable")
     _kernel("add")(one, two, out)
@@ -325,9 +324,8 @@ def all_finite(x):
 
 def _check_channels(kernel, rows, channels):
     """rows {name: (P, C)} of one shape, channels {name: (C,)}, all of one dtype."""
-    for name, x in channels.items():
-        if x is None:
-            raise TypeError(f"{kernel}: expected {name} as an array (C,), got None")
+    if missing := [name for name, x in channels.items() if x is None]:
+        raise TypeError(f"{kernel}: expected {missing[0]} as an array (C,), got None")
     _check(kernel, **{name: (x, 2) for name, x in rows.items()}, **{name: (x, 1) for name, x in channels.items()})
     first, *others = rows
     for name in others:
@@ -370,12 +368,9 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 def _unit(kernel, slope, **channels):
     """Those of the channels that a leaky unit's sign needs: all of them, unless its slope is 1 and there is none."""
     _check_slope(kernel, slope)
-    if slope == 1:
-        return {}
-    for name, x in channels.items():
-        if x is None:
-            raise ValueError(f"{kernel}: expected {name} (C,) with slope {slope}: the unit's sign is that of (x - mean) scale + bias; got None")
-    return channels
+    if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
+        raise ValueError(f"{kernel}: expected {missing[0]} (C,) with slope {slope}: the unit's sign is that of (x - mean) scale + bias; got None")
+    return {} if slope == 1 else channels
 
 
 def column_sum(x):

@@ -52,7 +52,7 @@ class SystemPoint:
         self.params = {name: spread(p, rng(name)) for name, p in system.init(seed, np.float64).items()}
         self.system = self.system.knowing({name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size)
                                            for name, opt in system.optimizers.items()})
-        low, high = system.pixels
+        (low, high), real, fake = system.pixels, real * system.packed, fake * system.packed
         self.batch = Batch(rng("x").uniform(low, high, (real, *system.sample_shape)),
                            rng("labels").permutation(np.resize(np.arange(system.classes), real)) if system.classes else None,
                            number=None if system.paired else fake)

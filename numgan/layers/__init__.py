@@ -1,5 +1,5 @@
 """The layers, each with its four passes by hand. Reading order: base, activations, bilinear, pooling, resampling, shaping,
-normalization, dropout, embedding, minibatch, equalized, network."""
+normalization, dropout, embedding, minibatch, packing, equalized, network."""
 
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
 from .base import Layer, LinearMap, Run, record_kinks, watch_finite
@@ -10,6 +10,7 @@ from .equalized import Equalized
 from .minibatch import MinibatchDiscrimination, MinibatchStd
 from .network import Condition, Network, Parallel, Residual, Sequential, Skip
 from .normalization import BatchNorm, InstanceNorm, LayerNorm, PixelNorm, measure
+from .packing import Pack
 from .pooling import AvgPool2d, MaxPool2d
 from .resampling import PixelShuffle, Upsample
 from .shaping import Concat, Crop, Flatten, Pad, Reshape, Take
@@ -18,7 +19,7 @@ __all__ = [
     "Layer", "LinearMap", "Elementwise", "Network", "Run", "measure", "record_kinks", "watch_finite",
     "Dense", "Conv2d", "ConvTranspose2d", "Equalized", "Embedding",
     "ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "Softplus", "Maxout",
-    "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "Dropout", "MinibatchStd", "MinibatchDiscrimination",
+    "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "Dropout", "MinibatchStd", "MinibatchDiscrimination", "Pack",
     "MaxPool2d", "AvgPool2d", "Upsample", "PixelShuffle", "Flatten", "Reshape", "Pad", "Crop", "Concat", "Take",
     "Sequential", "Residual", "Skip", "Parallel", "Condition",
 ]

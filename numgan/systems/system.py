@@ -91,6 +91,10 @@ class System:
     steps: int = 2000
     shares_fakes: bool = False
 
+    @property
+    def packed(self):
+        """How many samples D judges at once; a batch holds a multiple of it."""
+        return 1
 
     @property
     def paired(self):

@@ -1,0 +1,35 @@
+"""Pack: several samples to each decision of D, so that a generator of few modes is found out by its lack of variety."""
+
+import numpy as np
+
+from .base import LinearMap, expect, positive
+
+
+class Pack(LinearMap):
+    """x (m N, ..., C) -> y (N, ..., m C): samples m i to m i + m - 1 become one, side by side in the last axis          (Lin et al. 2018, section 3)
+
+    The first layer of a D that judges m samples at once, D(x_1, ..., x_m): only the layer after it grows. Total variation of P^m and Q^m is never
+    below that of P and Q, and for a Q that lacks modes of P it grows faster with m than for one that is merely off. Pack(1) changes nothing.
+    Raises ValueError if the number of samples is no multiple of m.
+    """
+
+    def __init__(self, m):
+        self.m = positive(m, "Pack m")
+
+    def output_shape(self, shape):
+        return *shape[:-1], self.m * shape[-1]
+
+    def apply(self, x, run):
+        expect(self, x.ndim > 1 and len(x) % self.m == 0, f"of {self.m} N samples", x, "choose a batch size that is a multiple of it")
+        packs = x.reshape(len(x) // self.m, self.m, *x.shape[1:])
+        return np.ascontiguousarray(np.moveaxis(packs, 1, -2)).reshape(len(packs), *self.output_shape(x.shape[1:])), None
+
+    def transpose(self, dy, cache):
+        apart = dy.reshape(*dy.shape[:-1], self.m, dy.shape[-1] // self.m)
+        return np.ascontiguousarray(np.moveaxis(apart, -2, 1)).reshape(self.m * len(dy), *dy.shape[1:-1], dy.shape[-1] // self.m)
+
+    def flops(self, shape):
+        return 0
+
+    def arguments(self):
+        return str(self.m)

@@ -132,13 +132,15 @@ def locate(system, name, params, batch, key, fakes_key, result):
 
 
 def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resume=False, recipe=None,
-          log_every=None, picture_every=None, checkpoint_every=None, checkpoint_seconds=30.0, progress=True):
+          log_every=None, picture_every=None, checkpoint_every=None, checkpoint_seconds=30.0, progress=True, look=None):
     """Train a system on a dataset in the folder `out`; a `recipes.Recipe`, if given, lets others open the run by its folder alone.
 
     steps, batch_size, seed     None: the system's, and seed 0. With resume=True: those of the run; other `steps` extend it
     log_every, picture_every    steps between lines of metrics.jsonl and sample pictures; they change nothing that is trained
     checkpoint_every            steps between checkpoints, besides one every checkpoint_seconds and one at the end
     progress                    a bar on stderr, two lines if it is not a terminal; False: silence
+    look                        called with the State after every step, to look at it and change nothing; steps after the last checkpoint of a
+                                killed run are looked at again
     Returns Trained. FileExistsError for a folder in use; NonFiniteError with the layer's name; Interrupted (a KeyboardInterrupt)
     after Ctrl-C or SIGTERM, when all is saved; OSError if the folder cannot be written; then the last checkpoint is intact.
     """
@@ -161,7 +163,7 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
                 state = State.start(system, config["seed"])
                 checkpoint.save(out / "checkpoint.npz", state, about)
             runs.write_config(out, config)               # after the checkpoint: a folder with a configuration can be resumed
-            return _Session(out, config, about, system, dataset, state, progress).run(checkpoint_every, checkpoint_seconds)
+            return _Session(out, config, about, system, dataset, state, progress, look).run(checkpoint_every, checkpoint_seconds)
 
 
 def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every):
@@ -190,9 +192,9 @@ def _extended(config, steps, batch_size, seed):
 class _Session:
     """One stretch of a run, from its start or its last checkpoint to the end or an interruption."""
 
-    def __init__(self, out, config, about, system, dataset, state, progress):
+    def __init__(self, out, config, about, system, dataset, state, progress, look):
         self.out, self.config, self.about, self.system = out, config, about, system
-        self.dataset, self.state, self.progress = dataset, state, progress
+        self.dataset, self.state, self.progress, self.look = dataset, state, progress, look
         self.batches = Batches(len(dataset), config["batch_size"], config["seed"])
         self.records = runs.rewind(out, state.step)
         self.before = self.records[-1]["seconds"] if self.records else 0.0
@@ -232,6 +234,8 @@ class _Session:
                 bar.update()
                 if state.step % config["log_every"] == 0 or state.step == steps:
                     self._log(results)
+                if self.look:
+                    self.look(state)
                 if state.step % config["picture_every"] == 0 and state.step < steps:
                     self._picture()
                 if state.step < steps and (state.step % checkpoint_every == 0 or time.monotonic() - last > checkpoint_seconds):

@@ -21,7 +21,7 @@ STOREYS = [                                                        # from the gr
     ("checkpoint", "recipes", "sampling"),                         # floor 4
     ("runs", "checking"),
     ("training", "judging"),
-    ("doctor",),                                                   # floor 5
+    ("doctor", "studies"),                                         # floor 5
     ("bench",),
     ("cli",),                                                      # floor 6
     ("__main__",),

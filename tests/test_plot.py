@@ -13,20 +13,20 @@ from numgan import plot
 def test_grid_places_rows_and_columns():
     images = np.arange(6, dtype=np.uint8)[:, None, None, None] * 40 + np.zeros((6, 5, 7, 1), np.uint8)
     picture = np.asarray(plot.grid(images, 3))
-    scale = round(plot.CELL / 7)
-    high, wide = 5 * scale + plot.GAP, 7 * scale + plot.GAP
-    assert picture.shape == (2 * high + plot.GAP, 3 * wide + plot.GAP)
+    scale = round(plot.samples.CELL / 7)
+    high, wide = 5 * scale + plot.samples.GAP, 7 * scale + plot.samples.GAP
+    assert picture.shape == (2 * high + plot.samples.GAP, 3 * wide + plot.samples.GAP)
     for i in range(6):
-        top, left = plot.GAP + i // 3 * high, plot.GAP + i % 3 * wide
+        top, left = plot.samples.GAP + i // 3 * high, plot.samples.GAP + i % 3 * wide
         assert (picture[top:top + 5 * scale, left:left + 7 * scale] == 40 * i).all()
-        assert (picture[top - plot.GAP:top, :] == plot.PAPER).all()
+        assert (picture[top - plot.samples.GAP:top, :] == plot.PAPER).all()
 
 
 def test_grid_keeps_pixels_colours_and_large_pictures():
     rng = np.random.default_rng(0)
     image = rng.integers(256, size=(1, 60, 60, 3), dtype=np.uint8)
     picture = np.asarray(plot.grid(image, 1))
-    assert np.array_equal(picture[plot.GAP:-plot.GAP, plot.GAP:-plot.GAP], image[0])
+    assert np.array_equal(picture[plot.samples.GAP:-plot.samples.GAP, plot.samples.GAP:-plot.samples.GAP], image[0])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -46,14 +46,14 @@ def records(n, metrics):
 def axes_of(monkeypatch, draw):
     """The axes that a plotting function filled."""
     kept = []
-    figure = plot._figure
+    figure = plot.samples.figure_of
 
     def spy(*args):
         made = figure(*args)
         kept.extend(made[1])
         return made
 
-    monkeypatch.setattr(plot, "_figure", spy)
+    monkeypatch.setattr(plot.samples, "figure_of", spy)
     assert draw().mode == "RGB"
     return kept
 

@@ -1,4 +1,4 @@
-"""The command line: numgan systems, train, sample, gradcheck, data, doctor, bench, profile. Only parsing and printing; the work is done below.
+"""The command line: numgan systems, train, sample, gradcheck, data, doctor, study, bench, profile. Only parsing and printing; the work is done below.
 
 Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C.
 """
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from .. import _kernels, checking, doctor, judging, recipes, runs, sampling, systems, training
 from ..checkpoint import replacing
-from . import bench
+from . import bench, study
 from .common import above_zero, add_command, labels, natural, positive, print_json
 
 DESCRIPTION = """\
@@ -98,6 +98,7 @@ def _parser():
 
     command("data", data_command, "list the known data sets, where they are looked for, and whether they are there")
     command("doctor", doctor_command, "versions, kernels, instruction sets, threads, peak speed, BLAS, and a self-check")
+    study.add(commands)
     bench.add(commands)
     return parser
 

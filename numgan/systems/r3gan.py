@@ -8,13 +8,13 @@ that mode: the landscape keeps no bad local minimum of the kind in which fakes g
 2018) on real and on fake samples make the game converge near its equilibrium. No other trick is used.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
 from ..losses import RelativisticLoss, relativistic_paired, sigmoid
 from ..networks import mlp
 from ..optimizers import Adam
-from ..penalties import R1, R2
+from ..penalties import R1, R2, Lazy
 from ..randomness import derive
 from .system import Latent, Result, System
 
@@ -24,10 +24,17 @@ class R3GAN(System):
     """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes; as many fakes as real samples.
 
     gamma   weight of both penalties; 0 leaves them out
+    every   steps from one evaluation of the penalties to the next, which then count `every` times (`Lazy`); the paper's is 1
+    now     the step, which the training loop tells (`at`)
     """
 
     loss: RelativisticLoss = relativistic_paired
     gamma: float = 1.0
+    every: int = 1
+    now: int = 0
+
+    def at(self, step):
+        return replace(self, now=step)
 
     def objectives(self):
         return {"D": self.discriminator, "G": self.generator}
@@ -47,8 +54,8 @@ class R3GAN(System):
         dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
         penalty = 0.0
         if self.gamma:
-            r1, dphi_r1 = R1(self.gamma)(D, phi, batch.x, real_run)
-            r2, dphi_r2 = R2(self.gamma)(D, phi, made.x, fake_run)
+            r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch.x, real_run)
+            r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, made.x, fake_run)
             penalty, dphi = r1 + r2, dphi + dphi_r1 + dphi_r2
         return Result(loss + penalty, {"D": dphi}, {"D(x) above D(G(z))": float(sigmoid(real - fake).mean()), "penalty": penalty})
 

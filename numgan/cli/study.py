@@ -1,0 +1,55 @@
+"""numgan study: parsing and printing; the studies are in numgan/studies."""
+
+from .. import studies
+from .common import add_command, positive, print_json
+
+STUDY = """\
+Run a published table's protocol over seeds, in parallel processes, and write a table beside the published figures, with pictures.
+
+Ctrl-C saves; the same command goes on. Figures are the mean over all seeds at the last iterate, with its standard error.
+With no NAME: the list of studies."""
+
+EXAMPLES = """\
+examples:
+  numgan study                          what there is
+  numgan study ring --quick             see that it works: seconds a trial, figures without meaning
+  numgan study ring --seeds 5           in studies/ring
+  numgan study ring --seeds 10          five more"""
+
+
+def add(commands):
+    """Add the command."""
+    sub = add_command(commands, "study", study_command, "run a study: a published table's protocol, over seeds", description=STUDY, epilog=EXAMPLES)
+    sub.add_argument("name", nargs="?", metavar="NAME", help=f"{', '.join(studies.STUDIES)}")
+    sub.add_argument("--quick", action="store_true", help="every trial in seconds: whether it works, not what it shows")
+    sub.add_argument("--seeds", type=positive, metavar="N", help="seeds 0 to N - 1 (default: the study's)")
+    sub.add_argument("--out", metavar="DIR", help="the folder (default studies/NAME, or studies/NAME-quick)")
+    sub.add_argument("--processes", type=positive, metavar="N", help="trials at a time, one thread each (default: the processors)")
+
+
+def study_command(args):
+    if args.name is None:
+        return _list(args)
+    if args.name not in studies.STUDIES:
+        raise ValueError(f"study: expected one of {', '.join(studies.STUDIES)}, got {args.name!r}")
+    out = args.out or f"studies/{args.name}{'-quick' if args.quick else ''}"
+    done = studies.run(args.name, studies.STUDIES[args.name], out, quick=args.quick, seeds=args.seeds, processes=args.processes)
+    if args.json:
+        print_json({"study": args.name, "quick": args.quick, "out": done.folder, "seconds": done.seconds, "results": done.results,
+                    "files": done.files})
+        return 0
+    print(done.table)
+    for what, path in done.files.items():
+        print(f"  {what:<18} {path}")
+    return 0
+
+
+def _list(args):
+    listing = [{"study": name, "title": study.title, "source": study.source, "arms": list(study.arms), "seeds": study.seeds}
+               for name, study in studies.STUDIES.items()]
+    if args.json:
+        print_json(listing)
+        return 0
+    for row in listing:
+        print(f"{row['study']:<22} {row['title']} {row['source']}; {len(row['arms'])} arms, {row['seeds']} seeds")
+    return 0

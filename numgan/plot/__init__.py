@@ -1,0 +1,11 @@
+"""Pictures: sample grids, scatter plots, curves and animations of a run, and the figures of studies and benchmarks.
+
+Every function returns a Pillow image, or writes a GIF. matplotlib is imported inside the functions that draw axes, and used without its
+global state: no window, no current figure.
+"""
+
+from .samples import PAPER, curves, gif, grid, points
+from .speed import growth, ladder, roofline, step_times
+from .studies import mixtures
+
+__all__ = ["PAPER", "curves", "gif", "grid", "growth", "ladder", "mixtures", "points", "roofline", "step_times"]

@@ -1,0 +1,69 @@
+"""Pictures of a run: sample grids, scatter plots, curves over steps, animations."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .figure import FAKE, REAL, figure_of, render
+
+CELL = 48                 # pixels that a sample's side is enlarged to, at least half of them
+GAP = 6
+PAPER = 64                # dark grey: a black picture with white strokes ends visibly
+
+
+def grid(images, columns, names=()):
+    """Images (N, H, W, 1 or 3) uint8 in rows of `columns`, small ones enlarged by whole pixels; names, if given, one a row, at the left."""
+    n, height, width, channels = images.shape
+    scale = max(1, round(CELL / max(height, width)))
+    high, wide, rows = scale * height + GAP, scale * width + GAP, -(-n // columns)
+    mode = "L" if channels == 1 else "RGB"
+    margin = GAP + (max(int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(name)) for name in names) + 6 if names else 0)
+    canvas = Image.new(mode, (margin + columns * wide, GAP + rows * high), (PAPER,) * channels if channels > 1 else PAPER)
+    for i, image in enumerate(images):
+        cell = Image.fromarray(image[..., 0] if channels == 1 else image).resize((scale * width, scale * height), Image.Resampling.NEAREST)
+        canvas.paste(cell, (margin + i % columns * wide, GAP + i // columns * high))
+    draw = ImageDraw.Draw(canvas)
+    for row, name in enumerate(names):
+        draw.text((4, GAP + row * high + high // 2), name, fill=255 if channels == 1 else (255, 255, 255), anchor="lm")
+    return canvas
+
+
+def points(real, fake, title=""):
+    """Samples (M, 2) over data (N, 2) in the plane, on axes that the data alone decide."""
+    figure, (axes,) = figure_of(1, (5, 5))
+    axes.scatter(*real.T, s=3, c=REAL, linewidths=0, label="data")
+    axes.scatter(*fake.T, s=3, c=FAKE, linewidths=0, label="samples")
+    (left, bottom), (right, top) = real.min(axis=0), real.max(axis=0)
+    side = 0.1 * max(right - left, top - bottom, 1e-6)
+    axes.set(xlim=(left - side, right + side), ylim=(bottom - side, top + side), xlabel="$x_1$", ylabel="$x_2$", title=title, aspect="equal")
+    axes.legend(loc="upper right", markerscale=3)
+    return render(figure)
+
+
+def curves(records, title=""):
+    """The lines of a metrics.jsonl as curves over steps: losses together, D's mean outputs together, any other metric by itself."""
+    steps = [record["step"] for record in records]
+    metrics = list(dict.fromkeys(name for record in records for name in record["metrics"]))
+    outputs = [name for name in metrics if name.startswith("D(")]
+    panels = [("loss", "losses", list(dict.fromkeys(name for record in records for name in record["losses"])))]
+    panels += [("mean probability of being real", "metrics", outputs)] if outputs else []
+    panels += [(name, "metrics", [name]) for name in metrics if name not in outputs]
+    figure, all_axes = figure_of(len(panels), (8, 2.6 * len(panels)))
+    for axes, (label, kind, names) in zip(all_axes, panels, strict=True):
+        for name in names:
+            values = [record[kind].get(name) for record in records]
+            axes.plot(steps, [np.nan if value is None else value for value in values], label=name, linewidth=0.9)
+        axes.set(xlabel="step", ylabel=label)
+        axes.legend(loc="upper right")
+        axes.grid(alpha=0.3)
+    if outputs:
+        all_axes[1].axhline(0.5, color="black", linewidth=0.6, linestyle=":")      # where the two players are even
+        all_axes[1].set_ylim(0, 1)
+    all_axes[0].set_title(title)
+    return render(figure)
+
+
+def gif(frames, file, milliseconds=200, hold=2000):
+    """Write frames, Pillow images of one size, to the binary file as an endless GIF; the last frame stays for `hold`."""
+    first, *rest = [frame.convert("RGB").quantize(256) if frame.mode != "L" else frame for frame in frames]
+    durations = [milliseconds] * len(rest) + [hold]
+    first.save(file, format="GIF", save_all=True, append_images=rest, duration=durations if rest else hold, loop=0)

@@ -1,0 +1,23 @@
+"""Pictures of the studies."""
+
+import numpy as np
+
+from .figure import FAKE, REAL, figure_of, render
+
+
+def mixtures(panels, centres, std, title=""):
+    """{name: samples (N, 2)} over a mixture, two axes each: the plane, and the samples about their nearest mode in units of sigma."""
+    figure, all_axes = figure_of(2 * len(panels), (7, 3.4 * len(panels)), columns=2)
+    side = 1.15 * np.abs(centres).max() + 3 * std
+    turn = np.linspace(0, 2 * np.pi, 100)
+    for (name, x), whole, near in zip(panels.items(), all_axes[::2], all_axes[1::2], strict=True):
+        away = x - centres[np.square(x[:, None] - centres).sum(axis=2).argmin(axis=1)]
+        whole.scatter(*centres.T, s=30, c=REAL, linewidths=0)
+        whole.scatter(*x.T, s=2, c=FAKE, linewidths=0)
+        whole.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", title=name)
+        near.scatter(*(away / std).T, s=2, c=FAKE, linewidths=0)
+        for radius in (1, 3):
+            near.plot(radius * np.cos(turn), radius * np.sin(turn), color="black", linewidth=0.7)
+        near.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal", title="about the nearest mode, 1 and 3 sigma")
+    figure.suptitle(title, fontsize="small")
+    return render(figure)

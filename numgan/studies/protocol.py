@@ -1,0 +1,291 @@
+"""What a study is, and how one is run: every arm with every seed, each trial in a process of its own, resumable, into one table.
+
+    OUT/study.json                      what was asked for
+    OUT/trials/ARM-SEED/result.json     the figures of one trial; written when it ends, so a trial is done or is not
+    OUT/trials/ARM-SEED/run             its run folder, if it trains: a trial that was cut goes on from its checkpoint
+    OUT/results.json, table.md, *.png   all figures; the table beside the published one; pictures
+
+A figure is the mean over all seeds at the last iterate, never the best, with the standard error of that mean. What is trained, for how many
+steps and from which seeds is fixed before the first trial runs.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from .. import _kernels, runs, training
+from ..checkpoint import replacing, sweep
+from ..errors import FileFormatError
+
+POLL = 0.2                # seconds from look to look at the trials that run
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: the figure's key in a trial's result, its heading, the digits that are shown; scale multiplies it (100: per cent)."""
+
+    key: str
+    heading: str
+    digits: int = 2
+    scale: float = 1.0
+
+    def text(self, values):
+        """mean +- standard error of the values that are there; of one value, the value."""
+        values = self.scale * np.array([value for value in values if value is not None], float)
+        if not len(values):
+            return "-"
+        mean = f"{values.mean():.{self.digits}f}"
+        return mean if len(values) == 1 else f"{mean} ± {values.std(ddof=1) / np.sqrt(len(values)):.{self.digits}f}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A published table's protocol.
+
+    title, source, differs   what it shows, whose protocol it is, and in what ours differs
+    arms                     {name: what the row is called}, in the order of the table
+    columns                  of the table
+    trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list}; tell(fraction) moves the progress bar
+    seeds                    how many, by default; 1 where nothing is random
+    published                {row: {column key: text}} to stand beside
+    draw                     draw(results, out) -> {file name: Pillow image}; results {arm: [a result a seed]}
+    """
+
+    title: str
+    source: str
+    arms: dict
+    columns: tuple
+    trial: object
+    seeds: int = 5
+    published: dict | None = None
+    differs: str = ""
+    draw: object = None
+
+
+@dataclass(frozen=True)
+class Studied:
+    """What a study has come to: its folder, the table as text, results {arm: [a result a seed]}, seconds of all trials, files."""
+
+    folder: Path
+    table: str
+    results: dict
+    seconds: float
+    files: dict
+
+
+def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=True):
+    """Run a study, or go on with it, in the folder `out`, and return Studied.
+
+    quick        every trial in seconds: to see that it works, not for its figures
+    seeds        how many, 0 to seeds - 1; more than before extend the study
+    processes    trials at a time (default: the processors), each on one thread
+    ValueError for a folder that holds another study; RuntimeError if a trial failed, with its own words; KeyboardInterrupt after Ctrl-C, when all
+    trials have saved; the same call goes on.
+    """
+    out, seeds = Path(out), study.seeds if seeds is None else seeds
+    _claim(out, {"study": name, "quick": quick})
+    with runs.alone(out):
+        sweep(out)
+        trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]         # all arms move on together
+        _Crew(name, trials, quick, out, processes or os.cpu_count() or 1, progress).work()
+        results = {arm: [_read(out, arm, seed) for seed in range(seeds)] for arm in study.arms}
+        return _finish(name, study, out, quick, results)
+
+
+def folder_of(out, arm, seed):
+    """The folder of a trial."""
+    return out / "trials" / f"{arm}-{seed}"
+
+
+def train(system, dataset, folder, seed, tell, steps, look=None):
+    """Train, or go on training, in `folder`, and return the run, opened. `look(state)` after every step, as in training.train."""
+    folder = Path(folder)
+
+    def watch(state):
+        if state.step % 20 == 0:
+            tell(state.step / steps)
+        if look:
+            look(state)
+
+    training.train(system, dataset, folder, steps=steps, seed=seed, resume=(folder / "config.json").exists(), picture_every=steps, progress=False,
+                   log_every=max(1, steps // 500), look=watch)
+    return runs.open_run(folder, system, dataset)
+
+
+def seconds_of(run):
+    """How long a run has trained, over all its sessions."""
+    return runs.read_metrics(run.folder, run.state.step)[-1]["seconds"]
+
+
+# ---- the trials, in processes
+
+
+class _Crew:
+    """Runs trials in processes, so many at a time, and shows how far they are."""
+
+    def __init__(self, name, trials, quick, out, processes, progress):
+        self.name, self.quick, self.out, self.progress = name, quick, out, progress
+        self.trials, self.processes = trials, processes
+        self.context = multiprocessing.get_context("spawn")
+
+    def work(self):
+        done = [(arm, seed) for arm, seed in self.trials if _read(self.out, arm, seed) is not None]
+        waiting = [trial for trial in self.trials if trial not in done]
+        running = {}
+        with tqdm(total=len(self.trials), initial=len(done), unit="trial", dynamic_ncols=True, disable=None if self.progress else True,
+                  bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}") as bar:
+            try:
+                finished = len(done)
+                while waiting or running:
+                    while waiting and len(running) < self.processes:
+                        self._start(waiting.pop(0), running)
+                    time.sleep(POLL)
+                    for trial in [trial for trial, (process, _) in running.items() if not process.is_alive()]:
+                        self._end(trial, running.pop(trial)[0])
+                        finished += 1
+                    bar.n = finished + sum(share.value for _, share in running.values())
+                    bar.set_postfix_str(", ".join(f"{arm} {seed}" for arm, seed in running), refresh=False)
+                    bar.refresh()
+            finally:
+                for process, _ in running.values():
+                    process.terminate()                  # training answers with a checkpoint
+                for process, _ in running.values():
+                    process.join()
+
+    def _start(self, trial, running):
+        share = self.context.Value("d", 0.0, lock=False)
+        process = self.context.Process(target=_work, args=(self.name, *trial, self.quick, self.out, share, os.getpid()), daemon=True)
+        process.start()
+        running[trial] = process, share
+
+    def _end(self, trial, process):
+        if process.exitcode or _read(self.out, *trial) is None:
+            log = folder_of(self.out, *trial) / "error.txt"
+            words = log.read_text() if log.exists() else f"its process ended with code {process.exitcode}"
+            raise RuntimeError(f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {words.strip().splitlines()[-1]}"
+                               + (f" (all of it in {log})" if log.exists() else "") + "; the others are kept, and the same command goes on")
+
+
+def _work(name, arm, seed, quick, out, share, parent):
+    """One trial, in its own process."""
+    import signal
+
+    from . import STUDIES
+    signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C reaches the parent, which asks with SIGTERM
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    folder = folder_of(out, arm, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "error.txt"
+    log.unlink(missing_ok=True)
+    if _kernels.backend() == "compiled":
+        _kernels.set_num_threads(1)
+
+    def tell(fraction):
+        share.value = fraction
+
+    began = time.monotonic()
+    try:
+        with threadpool_limits(1):
+            found = STUDIES[name].trial(arm, seed, quick, folder, tell)
+        result = {"arm": arm, "seed": seed, "seconds": round(time.monotonic() - began, 2)} | {key: _plain(value) for key, value in found.items()}
+        with replacing(folder / "result.json") as file:
+            file.write((json.dumps(result) + "\n").encode())
+    except training.Interrupted:
+        sys.exit(130)
+    except Exception:
+        log.write_text(traceback.format_exc())
+        sys.exit(1)
+
+
+def _plain(value):
+    """A figure as JSON holds it: no inf or nan."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _die_with(parent):
+    """End this process when its parent is gone: nobody would start what comes after it."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+# ---- the folder
+
+
+def _claim(out, asked):
+    """Make the folder, or see that it holds the same study."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "study.json"
+    if path.exists():
+        held = _json(path)
+        if held != asked:
+            raise ValueError(f"{out} holds study {held.get('study')}{' --quick' if held.get('quick') else ''}, asked for {asked['study']}"
+                             f"{' --quick' if asked['quick'] else ''}; choose another --out")
+        return
+    if any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise ValueError(f"{out} is not empty and holds no study: choose another --out, nothing was changed")
+    with replacing(path) as file:
+        file.write((json.dumps(asked) + "\n").encode())
+
+
+def _json(path):
+    try:
+        value = json.loads(path.read_bytes())
+        if not isinstance(value, dict):
+            raise ValueError(type(value).__name__)
+        return value
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path}: expected the words of a study, got {error}; delete the file, and what it says is made again") from error
+
+
+def _read(out, arm, seed):
+    """The result of a trial, or None."""
+    path = folder_of(out, arm, seed) / "result.json"
+    return _json(path) if path.exists() else None
+
+
+def _finish(name, study, out, quick, results):
+    seconds = sum(result["seconds"] for row in results.values() for result in row)
+    words = table(study, results) + f"\n{_protocol(name, study, quick, results, seconds)}\n"
+    files = {"table": out / "table.md", "results": out / "results.json"}
+    with replacing(files["table"]) as file:
+        file.write(words.encode())
+    everything = {"study": name, "quick": quick, "seconds": seconds, "versions": runs.environment(), "results": results}
+    with replacing(files["results"]) as file:
+        file.write((json.dumps(everything, indent=1) + "\n").encode())
+    for picture, image in (study.draw(results, out) if study.draw else {}).items():
+        files[picture] = out / picture
+        with replacing(files[picture]) as file:
+            image.save(file, format="PNG")
+    return Studied(out, words, results, seconds, files)
+
+
+def table(study, results):
+    """The table in Markdown: our rows, then the published ones."""
+    rows = [["", *(column.heading for column in study.columns)], ["---"] * (1 + len(study.columns))]
+    rows += [[study.arms[arm], *(column.text([result.get(column.key) for result in found]) for column in study.columns)]
+             for arm, found in results.items()]
+    rows += [[row, *(figures.get(column.key, "-") for column in study.columns)] for row, figures in (study.published or {}).items()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _protocol(name, study, quick, results, seconds):
+    count = len(next(iter(results.values())))
+    kept = f"mean ± standard error over seeds 0 to {count - 1}, last iterate" if count > 1 else "one run an arm"
+    quick = " With --quick: too short to mean anything." if quick else ""
+    return (f"`numgan study {name}`: {study.title} {study.source}. {kept[0].upper()}{kept[1:]}; {seconds / 60:.1f} minutes of one thread "
+            f"in all.{quick}" + (f"\n{study.differs}" if study.differs else ""))

@@ -1,0 +1,115 @@
+"""Studies: trials in processes that end, fail, are killed and go on; tables of means over all seeds."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from numgan import studies
+from numgan.errors import FileFormatError
+from numgan.studies import STUDIES, Column
+from numgan.studies.protocol import Study, _plain, table
+
+
+def test_a_column_is_the_mean_and_its_standard_error_over_all_seeds():
+    assert Column("x", "x", 2).text([1.0, 2.0, 3.0]) == "2.00 ± 0.58"            # std 1 over sqrt 3
+    assert Column("x", "x", 1, 100).text([0.5]) == "50.0" and Column("x", "x").text([]) == "-" == Column("x", "x").text([None])
+
+
+def test_the_table_has_our_rows_before_the_published_ones():
+    study = Study("t", "s", {"a": "ours"}, (Column("x", "figure", 1),), None, published={"theirs": {"x": "7 ± 1"}})
+    assert table(study, {"a": [{"x": 1.0}, {"x": 3.0}]}).splitlines()[2:] == ["| ours | 2.0 ± 1.0 |", "| theirs | 7 ± 1 |"]
+
+
+def test_figures_are_plain_numbers_without_inf():
+    values = [np.float32(1), np.int64(2), np.array([np.nan, 3.0]), float("inf"), "x", True]
+    assert json.dumps(_plain(values)) == '[1.0, 2, [null, 3.0], null, "x", true]'
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_says_what_it_is(name):
+    study = STUDIES[name]
+    assert study.title.endswith(".") and study.source and study.arms and study.seeds >= 1 and study.differs
+    keys = {column.key for column in study.columns}
+    assert all(figures.keys() <= keys for figures in (study.published or {}).values())
+
+
+def test_quick_ring_from_the_command_line(numgan, tmp_path):
+    code, out, err = numgan("study", "ring", "--quick", "--seeds", 1, "--out", "ring", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["quick"] and found["results"].keys() == STUDIES["ring"].arms.keys()
+    for arm, (row,) in found["results"].items():
+        assert row["arm"] == arm and row["seed"] == 0 and 0 <= row["modes"] <= 8 and 0 <= row["high_quality"] <= 1 and row["steps"] == 30
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "ring" / "trials").rglob("result.json")}
+    assert len(before) == 4 and all((tmp_path / "ring" / name).exists() for name in ("table.md", "results.json", "samples.png"))
+
+    code, again, err = numgan("study", "ring", "--quick", "--seeds", 1, "--out", "ring", "--json")              # nothing runs twice
+    assert code == 0 and json.loads(again)["results"] == found["results"]
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "ring" / "trials").rglob("result.json")}
+
+    code, out, err = numgan("study", "grid", "--quick", "--out", "ring")
+    assert code == 2 and "holds study ring --quick" in err and "--out" in err
+    code, out, err = numgan("study", "ring", "--out", "ring")
+    assert code == 2 and "asked for ring;" in err.replace("ring --quick, ", "")
+
+
+KILLED = """
+import sys
+from dataclasses import replace
+from numgan import studies
+if __name__ == "__main__":
+    study = replace(studies.STUDIES["ring"], arms={"gan": "GAN"}, draw=None)
+    studies.run("ring", study, sys.argv[1], quick=True, seeds=2, processes=1, progress=False)
+"""
+
+
+def test_a_killed_study_goes_on_where_it_was_cut(tmp_path):
+    """kill -9 in the middle of the first trial; the same call then ends with the figures of a study that nobody disturbed."""
+    script, whole, cut = tmp_path / "script.py", tmp_path / "whole", tmp_path / "cut"
+    script.write_text(KILLED)
+    subprocess.run([sys.executable, script, whole], check=True)
+    process = subprocess.Popen([sys.executable, script, cut])
+    deadline = time.monotonic() + 60
+    while not (cut / "trials" / "gan-0" / "run" / "config.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(2)                                         # the trial's own process sees that its parent is gone
+    assert not (cut / "results.json").exists() and not (cut / "trials" / "gan-1").exists()
+    subprocess.run([sys.executable, script, cut], check=True)
+    one, two = (json.loads((folder / "results.json").read_text())["results"]["gan"] for folder in (whole, cut))
+    assert len(one) == len(two) == 2
+    for row, other in zip(one, two, strict=True):
+        assert all(row[key] == other[key] for key in row.keys() - {"seconds", "minutes"})
+
+
+def test_requests_that_are_wrong_say_what_is_right(numgan, tmp_path):
+    code, out, err = numgan("study", "sphere")
+    assert code == 2 and "'sphere'" in err and "ring" in err
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("mine")
+    code, out, err = numgan("study", "ring", "--quick", "--out", "full")
+    assert code == 2 and "not empty" in err and (tmp_path / "full" / "letter.txt").read_text() == "mine"
+    code, out, err = numgan("study")
+    assert code == 0 and all(name in out for name in STUDIES)
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    out = tmp_path / "s"
+    (out / "trials" / "gan-0").mkdir(parents=True)
+    (out / "study.json").write_text('{"study": "ring", "quick": true}')
+    (out / "trials" / "gan-0" / "result.json").write_text("{torn")
+    with pytest.raises(FileFormatError, match="gan-0.*delete the file"):
+        studies.run("ring", replace(STUDIES["ring"], arms={"gan": "GAN"}), out, quick=True, seeds=1, progress=False)
+
+
+def test_a_trial_that_fails_is_named_and_its_words_are_kept(tmp_path):
+    """The arm exists nowhere: its process ends with an error of its own."""
+    with pytest.raises(RuntimeError, match="trial nowhere, seed 0.*KeyError"):
+        studies.run("ring", replace(STUDIES["ring"], arms={"nowhere": "-"}), tmp_path / "s", quick=True, seeds=1, progress=False)
+    assert "Traceback" in (tmp_path / "s" / "trials" / "nowhere-0" / "error.txt").read_text()

@@ -78,8 +78,8 @@ def test_the_frozen_discriminator_by_kernel_calls(system, preset):
     with kernel_calls() as calls:
         point.run("D", made=made)
     real_fake, penalty = 2, {"wgan_gp": 1, "dragan": 1, "r3gan": 2}.get(system, 0)          # R3GAN has R1 and R2
-    if system == "roth":
-        return                                   # its penalty moves dy along too: see test_regularizers.py
+    if system in ("roth", "consensus"):
+        return                                   # they move dy and the weights along too: see test_regularizers.py and test_consensus.py
     ran = real_fake + penalty
     assert calls["conv2d_weight_gradient"] == ran * count(D, Conv2d) and calls["dense_weight_gradient"] == ran * count(D, Dense)
     # D's first layer owes nobody a dx, unless labels are embedded beside it; G does not run at all

@@ -138,7 +138,7 @@ def made_is_what_it_would_draw(point):
 def the_frozen_network_runs_no_weight_gradient(point):
     """In G's turn every weight-gradient kernel is G's own: as many calls as G has bilinear layers, none for D."""
     if point.system.updates_within:
-        return "D is updated within"
+        return "D's training is looked at within"
     for objective in _generator_objectives(point):
         own = sum(_bilinear(point.system.networks[name]) for name in point.run(objective).gradients)
         with kernels.kernel_calls() as calls:

@@ -103,7 +103,7 @@ class System:
 
     @property
     def updates_within(self):
-        """Whether G's objective makes updates of D on its way, and so owes D's weight gradients."""
+        """Whether G's objective looks at how D is trained, and so owes D's weight gradients."""
         return False
 
     def init(self, seed=0, dtype=np.float32):

@@ -18,14 +18,16 @@ class Layout:
     slots     path -> (offset, shape), in order; a path may stand for a slice that an earlier path owns (a layer placed twice)
     children  name -> Layout of that sub-network, with offsets into the same vector
     size      number of entries of the vector
+    held      paths whose entries are constants, not trained (see `numgan.layers.Layer`)
     """
 
-    def __init__(self, slots, children, size):
+    def __init__(self, slots, children, size, held=()):
         self.slots, self.children, self.size = slots, children, size
         owners = {}
         for path, (offset, shape) in slots.items():
             owners.setdefault((offset, shape), path)
         self.names = tuple(owners.values())
+        self.held = tuple(path for path in self.names if path in held)
 
     @classmethod
     def of(cls, layer):
@@ -34,16 +36,17 @@ class Layout:
 
         def visit(layer):
             nonlocal size
-            slots, children = {}, {}
+            slots, children, held = {}, {}, set(layer.held)
             for name, child in layer.children.items():
                 children[name] = visit(child)
                 slots |= {f"{name}.{path}": slot for path, slot in children[name].slots.items()}
+                held |= {f"{name}.{path}" for path in children[name].held}
             for name, shape in layer.shapes().items() if not layer.children else ():
                 if (id(layer), name) not in placed:
                     placed[id(layer), name] = size, tuple(shape)
                     size += int(np.prod(shape, dtype=np.int64))
                 slots[name] = placed[id(layer), name]
-            return cls(slots, children, None)
+            return cls(slots, children, None, held)
 
         layout = visit(layer)
         layout._set_size(size)

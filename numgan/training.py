@@ -4,6 +4,7 @@
         for each name in system.rounds(step):
             result = objective(params, batch, seed, made)
             optimizer.update(params[name], result.gradients[name])       in place
+            params[name] = power_step(network, params[name])             in place, if it holds entries (Spectral)
 
 Everything random is a stream named by the run's seed, the step and the turn, and batch k is a function of k. So a step depends on
 the state before it and on nothing else: a run that was killed and resumed ends with the same bits as one that was not.
@@ -30,6 +31,7 @@ from .checkpoint import State
 from .data import Batches
 from .errors import NonFiniteError
 from .layers import watch_finite
+from .layers.spectral import renewed
 from .optimizers import moving_average
 from .randomness import derive
 from .systems import Batch
@@ -78,12 +80,26 @@ def advance(system, state, dataset, batches, seed):
         if not (np.isfinite(result.loss) and kernels.all_finite(gradient)):
             again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
             raise NonFiniteError(f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}")
-        if not now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name]):
+        with holding(now.networks[name], state.params[name]):
+            finite = now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name])
+        if not finite:
             raise NonFiniteError(f"step {step + 1}, update of {name}: {locate_update(now, name, state)}")
     state.step += 1
     if state.average is not None:                        # the first steps count less: they would stay visible for long
-        moving_average(state.average.vector, state.params["G"].vector, min(now.average, state.step / (state.step + 9)))
+        with holding(now.networks["G"], state.average):  # an average of singular vectors is none: it has its own
+            moving_average(state.average.vector, state.params["G"].vector, min(now.average, state.step / (state.step + 9)))
     return results
+
+
+@contextmanager
+def holding(net, p):
+    """In this block p is updated, in place; then its held entries are put back, whatever weight decay or clipping did to them, and renewed."""
+    before = {path: p[path].copy() for path in p.layout.held}
+    yield
+    for path, value in before.items():
+        p[path][...] = value
+    for path, value in renewed(net, p).items() if before else ():
+        p[path][...] = value
 
 
 def locate_update(system, name, state):

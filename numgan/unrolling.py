@@ -54,6 +54,7 @@ class Unrolling:
     def forward(self, phi, real, fake):
         """phi_K (Parameters) and the tape: what each step leaves for its adjoint. phi is only read."""
         state, tape = self.optimizer.start(phi.vector) if self.state is None else self.state, []
+        held = {path: path for path in phi.layout.held}                               # the same constants in all steps
         for _ in range(self.steps):
             a, c_real = self.D.forward(phi, real, self.real_run)
             b, c_fake = self.D.forward(phi, fake, self.fake_run)
@@ -61,7 +62,7 @@ class Unrolling:
             g = self.D.backward(da, c_real, need_dx=False)[1] + self.D.backward(db, c_fake, need_dx=False)[1]
             vector, state, update = self.optimizer.step(phi.vector, g.vector, state)
             tape.append((a, da, c_real, b, db, c_fake, update))
-            phi = phi.like(vector)
+            phi = phi.like(vector).copy_from(phi, held)
         return phi, tape
 
     def backward(self, dphi, tape):

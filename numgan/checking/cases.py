@@ -37,6 +37,7 @@ from ..layers import (
     Parallel,
     PixelNorm,
     PixelShuffle,
+    Referenced,
     ReLU,
     Reshape,
     Residual,
@@ -45,9 +46,11 @@ from ..layers import (
     Sigmoid,
     Skip,
     Softplus,
+    Spectral,
     Take,
     Tanh,
     Upsample,
+    VirtualBatchNorm,
 )
 from ..losses import ADVERSARIAL, RELATIVISTIC, l1, l2, least_squares, minimax, nonsaturating, smoothed, softmax_cross_entropy
 from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator
@@ -114,6 +117,11 @@ LAYERS = [
     Case(Pack(3), (2,), batch=6), Case(Pack(2), (3, 5, 2), batch=4), Case(Pack(1), (3,)),
     Case(Equalized(Dense(5, 3)), (5,)), Case(Equalized(Conv2d(2, 3, kernel=(3, 2), stride=2, bias=False)), (5, 7, 2)),
     Case(Equalized(ConvTranspose2d(3, 2, kernel=3, stride=2, padding=1), gain=1.0), (3, 4, 3)),
+    Case(Spectral(Dense(5, 3)), (5,)), Case(Spectral(Conv2d(2, 3, kernel=(3, 2), stride=2, bias=False)), (5, 7, 2)),
+    Case(Spectral(ConvTranspose2d(3, 2, kernel=(2, 3), stride=2, padding=1)), (3, 4, 3), batch=2), Case(Spectral(Dense(4, 1, bias=False)), (2, 4)),
+    Case(VirtualBatchNorm(3), (3,), run=Run(reference=2), batch=5),
+    Case(VirtualBatchNorm(3), (2, 5, 3), run=Run(reference=2), batch=5, name="VirtualBatchNorm(3) on pictures"),
+    Case(VirtualBatchNorm(2), (3, 2), run=Run(reference=1), batch=1, name="VirtualBatchNorm(2) on its reference alone"),
     Case(Dropout(0.3), (11,)), Case(Dropout(0.3), (11,), run=Run(), name="Dropout(0.3) without a seed"),
     Case(MaxPool2d(2), (5, 7, 3)), Case(MaxPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(MaxPool2d(1, stride=3), (5, 4, 2)),
     Case(AvgPool2d(2), (5, 7, 3)), Case(AvgPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(AvgPool2d(2, stride=3), (5, 8, 1)),
@@ -134,6 +142,7 @@ LAYERS = [
          name="Skip(Conv2d, Tanh, Skip(Conv2d))"),
     Case(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), (_five, _labels), name="Parallel(Dense, Embedding)"),
     Case(Sequential(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), Take(0)), (_five, _labels), name="Parallel with an unused branch"),
+    Case(Referenced(Sequential(Dense(3, 4), VirtualBatchNorm(4), Tanh(), Dense(4, 2)), _five), (3,), name="Referenced(Dense, VirtualBatchNorm, Dense)"),
     Case(Condition(Dense(5, 4)), ((3,), (2,)), name="Condition(Dense(5, 4))"),
     Case(Condition(Conv2d(5, 3, kernel=2)), ((3, 4, 2), (3,)), name="Condition(Conv2d(5, 3, kernel=2))"),
 ]
@@ -167,6 +176,8 @@ CRITICS = [
          name="Equalized, MinibatchStd, MinibatchDiscrimination, Dense"),
     Case(Sequential(Residual(Sequential(Dense(3, 4), Sigmoid(), Dense(4, 3))), Skip(Sequential(Dense(3, 2), Tanh())), Dense(5, 1)), (3,),
          name="Residual, Skip, Dense"),
+    Case(Sequential(Spectral(Conv2d(1, 2, kernel=(3, 2), stride=2)), Softplus(), Flatten(), Spectral(Dense(8, 1))), (5, 4, 1), batch=2,
+         name="Spectral(Conv2d), Softplus, Spectral(Dense)"),
 ]
 
 
@@ -207,6 +218,7 @@ GAMES = [
     _game(nonsaturating, CRITICS[3], dcgan_generator(2, 2, (3, 2), 1, kernel=4), (2,), "dcgan_generator(2, 2, (3, 2), 1, kernel=4)"),
     _game(least_squares, CRITICS[4], dcgan_generator(2, 1, (3, 2), 2, kernel=5), (2,), "dcgan_generator(2, 1, (3, 2), 2, kernel=5)"),
     _game(minimax, CRITICS[5], Sequential(Dense(2, 30), Reshape(5, 6, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
+    _game(nonsaturating, CRITICS[8], Sequential(Dense(2, 20), Reshape(5, 4, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
 ]
 
 LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), *RELATIVISTIC.values(), l1, l2, softmax_cross_entropy]

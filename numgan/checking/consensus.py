@@ -8,7 +8,7 @@ from ..layers import Run
 from ..parameters import whole_gradient
 from ..randomness import derive, stream
 from .differences import Block, compare
-from .points import at_points, scale_of, spread
+from .points import at_points, owed, scale_of, spread
 from .report import AllZero, Report
 
 
@@ -36,7 +36,7 @@ class GamePoint:
     def __init__(self, networks, z, real=5, fake=4, seed=0, attempt=0):
         rng = partial(stream, seed, "check consensus", attempt)
         self.networks, self.seed = networks, seed
-        self.params = {name: spread(net.init(rng("init", name), np.float64), rng("p", name)) for name, net in networks.items()}
+        self.params = {name: spread(net, net.init(rng("init", name), np.float64), rng("p", name)) for name, net in networks.items()}
         self.at = rng("x").standard_normal((real, *networks["G"].output_shape(z))), rng("z").standard_normal((fake, *z))
         self.runs = [Run(derive(seed, purpose)) for purpose in ("real", "fake", "G")]
 
@@ -71,7 +71,7 @@ def gradient_in_weights(consensus, slow, subject, point):
 
         return Block(f"gradient of {name} of {owner}", gradients[owner][name], value, scale_of(point.params[owner][name]))
 
-    blocks = [block(owner, name) for owner, p in point.params.items() for name in p]
+    blocks = [block(owner, name) for owner, gradient in gradients.items() for name in owed(gradient, f"{subject}, {owner}")]
     error, notes = compare(blocks, np.ones(1), subject, f"numgan.check_consensus(consensus, networks, z, seed={point.seed})",
                            stream(point.seed, "directions"), slow, len(point.at[0]))
     return error, "; ".join(notes)

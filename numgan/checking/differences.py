@@ -8,9 +8,9 @@ on one piece. The layers tell on which piece every unit is (`numgan.layers.recor
 and lose more digits; both kinds are tried from the cheapest on, and a gradient is called wrong only if no valid quotient agrees
 with it. (That none agrees by accident is certain enough: a quotient would have to fall into an interval of a millionth.)
 
-Every array is judged under its own scale: max|analytic - numeric| / max|numeric|. Where both are zero there is nothing to compare, so
-that alone is no success: either the function is shown not to depend on the array at all (a bias before BatchNorm), or the point is
-refused (all units of a ReLU are dead).
+Every array is judged under its own scale: max|analytic - numeric| / max|numeric|. Where both are zero, or the rounding of terms that cancel,
+there is nothing to compare, so that alone is no success: either the function is shown not to depend on the array at all (a bias before
+BatchNorm), or the point is refused (all units of a ReLU are dead).
 """
 
 from dataclasses import dataclass
@@ -170,12 +170,13 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
     worst, notes = 0.0, []
     for block, analytic, numeric in measured:
         error, dead = relative(analytic, numeric), not (analytic.any() or numeric.any())
+        faint = max(np.abs(analytic).max(initial=0), np.abs(numeric).max(initial=0)) <= ROUNDING * whole     # terms cancel, but for rounding
         if (dead or not error <= RTOL) and vanishes(analytic, numeric, whole) and block.idle(weights, rng):
             notes.append(f"{block.name} is zero: the function does not depend on it")
             error = np.abs(analytic - numeric).max(initial=0) / whole if whole else 0.0
-        elif dead:
+        elif dead or faint and not error <= RTOL:
             raise AllZero(f"{subject}: {block.name} cannot be checked here: it is zero at this point, the difference quotients too, though the "
-                          f"function depends on it (units are dead); nothing was compared. Give an x where it is not\n  reproduce:  {reproduce}")
+                          f"function depends on it (units are dead, or terms cancel); nothing was compared. Give an x where it is not\n  reproduce:  {reproduce}")
         if not error <= RTOL:
             raise _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error)
         if not reported and block.bent(weights, rng.standard_normal(block.analytic.shape)):

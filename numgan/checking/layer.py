@@ -15,7 +15,7 @@ from .. import _kernels as kernels
 from ..layers import Layer
 from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same, shifted
 from .differences import Block, compare, compare_outputs
-from .points import Point, at_points, scale_of
+from .points import Point, at_points, free, scale_of
 from .report import AllZero, Report, failure, tidy
 
 
@@ -136,7 +136,7 @@ def parameters(point, slow=True):
 
         return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
 
-    blocks = [block(name) for name in p if p[name].size]
+    blocks = [block(name) for name in free(p) if p[name].size]
     error, notes = compare(blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch)
     return error, "; ".join(notes) if len(p) else "no parameters"
 
@@ -282,13 +282,15 @@ def _nearly(a, b):
 
 
 def no_tangent_is_zero(point):
-    """Tangents of None move nothing: every result is None or exactly zero."""
-    ty, tcache = point.layer.tangent_forward(None, point.cache, None)
-    _, tdx, tdp = point.layer.tangent_backward(point.dy, None, point.cache, tcache)
-    moving = [("ty", ty), ("tdx", tdx), *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp)]
-    for label, result in moving:
-        if any(array is not None and np.any(array) for _, array in leaves(result)):
-            raise failure(f"{point.subject}: with tangents of None, {label} is not zero")
+    """Tangents of None move nothing, and neither do tangents of held entries alone: every result is None or exactly zero."""
+    held = point.p.zeros().copy_from(point.p, {name: name for name in point.p.layout.held})
+    for tp, words in ((None, "None"), (held, "held entries alone")) if point.p.layout.held else ((None, "None"),):
+        ty, tcache = point.layer.tangent_forward(None, point.cache, tp)
+        _, tdx, tdp = point.layer.tangent_backward(point.dy, None, point.cache, tcache)
+        moving = [("ty", ty), ("tdx", tdx), *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp)]
+        for label, result in moving:
+            if any(array is not None and np.any(array) for _, array in leaves(result)):
+                raise failure(f"{point.subject}: with tangents of {words}, {label} is not zero")
 
 
 def pure_tangents(point):

@@ -11,7 +11,7 @@ import numpy as np
 from ..parameters import whole_gradient
 from ..randomness import stream
 from .differences import Block, compare
-from .points import Point, at_points, scale_of
+from .points import Point, at_points, owed, scale_of
 from .report import AllZero, Report, tidy
 
 
@@ -70,7 +70,7 @@ def gradient_in_weights(penalty, slow, point):
 
         return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
 
-    return _compare(penalty, [block(name) for name in p], slow, point)
+    return _compare(penalty, [block(name) for name in owed(gradient, point.subject)], slow, point)
 
 
 def _compare(penalty, blocks, slow, point):

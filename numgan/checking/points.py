@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from ..layers import Layer, Run
+from ..layers.spectral import renewed
 from ..randomness import stream
 from .arrays import copied, flat, leaves, moved, normal, real
 from .report import BadPoint, failure
@@ -12,18 +13,42 @@ from .report import BadPoint, failure
 TRIES = 8                        # points drawn before that is called a failure
 
 
-def spread(p, rng):
+def spread(net, p, rng):
     """A well-conditioned random point near the initial one, in place: gradients of ordinary size, no unit dead, no zero anywhere.
 
     Weights are N(0, 1 / fan_in), whatever their initialiser; vectors (biases, gains) move by 0.3 N(0, 1), so that none stays on ReLU's kink.
+    Held entries follow the weights, and stay 0.3 of their size away from where they would end, for the passes must be right there too.
     """
-    for name in p:
+    for name in free(p):
         array = p[name]
         if array.ndim >= 2:
             array[...] = rng.standard_normal(array.shape) / np.sqrt(max(np.prod(array.shape[:-1]), 1))
         else:
             array += 0.3 * rng.standard_normal(array.shape)
+    for name, value in renewed(net, p).items():
+        p[name][...] = value + 0.3 * scale_of(value) * rng.standard_normal(value.shape)
     return p
+
+
+def free(p):
+    """The names of what is trained: all but the held entries."""
+    return [name for name in p if name not in p.layout.held]
+
+
+def direction(p, rng):
+    """A standard normal draw in the form of p, zero in the held entries."""
+    drawn = p.like(rng.standard_normal(p.vector.shape))
+    for name in p.layout.held:
+        drawn[name][...] = 0
+    return drawn
+
+
+def owed(gradient, where):
+    """The names that a gradient has to be right in; GradientError if that of a held entry, which is a constant, is not exactly zero."""
+    for name in gradient.layout.held:
+        if np.any(gradient[name]):
+            raise failure(f"{where}: {name} is held, a constant of the pass: its gradient must be None or exactly zero")
+    return free(gradient)
 
 
 def scale_of(array):
@@ -70,14 +95,15 @@ class Point:
         text = repr(layer)
         self.subject = shown or (text if "\n" not in text else type(layer).__name__)
         self.run = Run(seed=seed) if run is None else run
-        self.p = spread(layer.init(stream(seed, "check init", attempt), np.float64), self.rng("p")) if p is None else p.astype(np.float64)
+        fresh = layer.init(stream(seed, "check init", attempt), np.float64) if p is None else p.astype(np.float64)
+        self.p = spread(layer, fresh, self.rng("p")) if p is None else fresh
         self.x = self._input(x) if x is not None else self._guess()
         self.y, self.cache = self._untouched()
         if any(array is None or not isinstance(array, np.ndarray) for _, array in leaves(self.y)):
             raise failure(f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, got y = {self.y!r}")
         self.batch = len(leaves(self.x)[0][1])
         self.dy, self.tdy, self.tx = normal(self.rng("dy"), self.y), normal(self.rng("tdy"), self.y), normal(self.rng("tx"), self.x)
-        self.tp = self.p.like(self.rng("tp").standard_normal(self.p.vector.shape))
+        self.tp = direction(self.p, self.rng("tp"))
 
     def rng(self, *purpose):
         return stream(self.seed, "check", self._attempt, *purpose)
@@ -147,6 +173,7 @@ class Point:
                     raise failure(f"{self.subject}: {which}: expected the gradient of {name} with shape {whole[name].shape}, "
                                   f"got {np.shape(dp[name])}")
                 whole[name][...] = dp[name]
+        owed(whole, f"{self.subject}: {which}")
         return whole
 
     def input_gradient(self, dx, which="backward"):

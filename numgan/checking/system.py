@@ -9,14 +9,14 @@ from functools import partial
 import numpy as np
 
 from .. import _kernels as kernels
-from ..layers import Equalized, MinibatchDiscrimination
+from ..layers import Equalized, MinibatchDiscrimination, Spectral
 from ..layers.bilinear import Bilinear
 from ..randomness import stream
 from ..systems.system import Batch
 from .arrays import copied, same
 from .differences import Block, compare
 from .optimizer import warm
-from .points import at_points, scale_of, spread
+from .points import at_points, owed, scale_of, spread
 from .report import Report, failure
 
 
@@ -49,7 +49,7 @@ class SystemPoint:
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
         self.system, self.seed, self.attempt, self.subject = system.at(system.steps // 2), seed, attempt, subject
         rng = partial(stream, seed, "check system", attempt)
-        self.params = {name: spread(p, rng(name)) for name, p in system.init(seed, np.float64).items()}
+        self.params = {name: spread(system.networks[name], p, rng(name)) for name, p in system.init(seed, np.float64).items()}
         self.system = self.system.knowing({name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size)
                                            for name, opt in system.optimizers.items()})
         (low, high), real, fake = system.pixels, real * system.packed, fake * system.packed
@@ -95,10 +95,11 @@ def _blocks(point, objective, owner, gradient, whole):
 
         return Block(f"gradient of {name} of {owner}", gradient[name], value, scale_of(p[name]))
 
+    names = owed(gradient, f"{point.subject}.{objective}, {owner}")
     if not whole:
-        return [block(name) for name in p if p[name].size]
+        return [block(name) for name in names if p[name].size]
     units = p.zeros()
-    for name in p:
+    for name in names:
         units[name][...] = scale_of(p[name])
     return [Block(f"gradient of {owner}", gradient.vector, lambda offset: loss(p.vector + offset), units.vector)]
 
@@ -152,7 +153,7 @@ def the_frozen_network_runs_no_weight_gradient(point):
 
 def _bilinear(net):
     """How many products with a weight one pass through a network makes."""
-    return sum(map(_bilinear, net.children.values())) if net.children else int(isinstance(net, (Bilinear, Equalized, MinibatchDiscrimination)))
+    return sum(map(_bilinear, net.children.values())) if net.children else int(isinstance(net, (Bilinear, Equalized, Spectral, MinibatchDiscrimination)))
 
 
 def the_generator_learns_from_the_discriminator(point):

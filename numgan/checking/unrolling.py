@@ -8,7 +8,7 @@ from ..randomness import stream
 from ..unrolling import Unrolling
 from .differences import Block, compare
 from .optimizer import warm
-from .points import Point, at_points, scale_of
+from .points import Point, at_points, direction, owed, scale_of
 from .report import Report, tidy
 
 
@@ -54,7 +54,7 @@ def through_the_weights(loss, optimizer, steps, slow, point):
 
         return Block(f"derivative in {name}", dphi[name], value, scale_of(point.p[name]))
 
-    return _compare([block(name) for name in point.p], slow, point)
+    return _compare([block(name) for name in owed(dphi, point.subject)], slow, point)
 
 
 def _game(loss, optimizer, steps, point):
@@ -62,7 +62,7 @@ def _game(loss, optimizer, steps, point):
     rng = point.rng("fakes")
     fake = rng.standard_normal((point.batch + 2, *point.x.shape[1:]))
     state = warm(optimizer, rng, point.p.vector.size)
-    return Unrolling(point.layer, loss, optimizer, steps, state, point.run, point.run), fake, point.p.like(rng.standard_normal(point.p.vector.shape))
+    return Unrolling(point.layer, loss, optimizer, steps, state, point.run, point.run), fake, direction(point.p, rng)
 
 
 def _compare(blocks, slow, point):

@@ -1,5 +1,5 @@
 """The layers, each with its four passes by hand. Reading order: base, activations, bilinear, pooling, resampling, shaping,
-normalization, dropout, embedding, minibatch, packing, equalized, network."""
+normalization, dropout, embedding, minibatch, packing, equalized, spectral, network, virtual."""
 
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
 from .base import Layer, LinearMap, Run, record_kinks, watch_finite
@@ -14,12 +14,14 @@ from .packing import Pack
 from .pooling import AvgPool2d, MaxPool2d
 from .resampling import PixelShuffle, Upsample
 from .shaping import Concat, Crop, Flatten, Pad, Reshape, Take
+from .spectral import Spectral, power_step
+from .virtual import Referenced, VirtualBatchNorm
 
 __all__ = [
-    "Layer", "LinearMap", "Elementwise", "Network", "Run", "measure", "record_kinks", "watch_finite",
-    "Dense", "Conv2d", "ConvTranspose2d", "Equalized", "Embedding",
+    "Layer", "LinearMap", "Elementwise", "Network", "Run", "measure", "power_step", "record_kinks", "watch_finite",
+    "Dense", "Conv2d", "ConvTranspose2d", "Equalized", "Spectral", "Embedding",
     "ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "Softplus", "Maxout",
-    "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "Dropout", "MinibatchStd", "MinibatchDiscrimination", "Pack",
+    "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "VirtualBatchNorm", "Dropout", "MinibatchStd", "MinibatchDiscrimination", "Pack",
     "MaxPool2d", "AvgPool2d", "Upsample", "PixelShuffle", "Flatten", "Reshape", "Pad", "Crop", "Concat", "Take",
-    "Sequential", "Residual", "Skip", "Parallel", "Condition",
+    "Sequential", "Residual", "Skip", "Parallel", "Condition", "Referenced",
 ]

@@ -27,16 +27,18 @@ class Run:
 
     seed         of this pass's randomness; None: dropout is off
     statistics   measured normalisation statistics (see `measure`); None: BatchNorm uses the batch
+    reference    how many of the first rows are a reference batch, for VirtualBatchNorm; `Referenced` says it
     path         where in the network we are; a layer placed twice draws twice
     """
 
     seed: int | None = None
     statistics: dict | None = None
     path: tuple = ()
+    reference: int = 0
 
     def child(self, name):
         """The run as the sub-network `name` sees it."""
-        return Run(self.seed, None if self.statistics is None else self.statistics.get(name, {}), (*self.path, name))
+        return Run(self.seed, None if self.statistics is None else self.statistics.get(name, {}), (*self.path, name), self.reference)
 
     def rng(self):
         """This place's own random stream, a numpy Generator. Raises ValueError if the run has no seed."""
@@ -48,9 +50,14 @@ class Run:
 class Layer:
     """The base of every layer and network. A layer of your own needs `forward` and `backward`, and `shapes` if it has parameters;
     with `tangent_forward` and `tangent_backward` it works in gradient penalties too. `check_layer` tells whether they are right.
+
+    held    names among its `shapes()` that are constants of every pass, and not trained, such as spectral normalisation's u and v: their
+            gradient is None or exactly zero, and a tangent along them is zero whatever tp says. The training loop puts `renewed` in their
+            place after each update, in a checkpoint they lie with the weights.
     """
 
     children = {}
+    held = ()
 
     def shapes(self):
         """Its own parameters, {name: shape}; a network has its children's instead."""
@@ -59,6 +66,10 @@ class Layer:
     def initial(self, rng):
         """Their initial values, {name: array}, drawn from the numpy Generator `rng`; zeros unless a layer says otherwise."""
         return {name: np.zeros(shape) for name, shape in self.shapes().items()}
+
+    def renewed(self, p):
+        """Its held entries as they are to be after an update that led to p, {name: array}; those left out stay what they were."""
+        return {}
 
     def output_shape(self, shape):
         """The shape that comes out of `shape`, both without the batch axis; tuples of shapes for tuples of arrays."""

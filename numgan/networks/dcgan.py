@@ -28,18 +28,18 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
     return Sequential(*layers, ConvTranspose2d(channels[-1], colours, **window, **extra, init=init), Tanh())
 
 
-def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True):
+def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
     """picture (N, S, S, colours) -> logit (N, 1),  S = end 2^len(channels)
 
     A stride-2 convolution to each number of channels, BatchNorm from the second on (none with norm=False, as critics want),
     then one dense unit over the end x end x channels[-1] picture.
     """
     window, _ = _doubling(kernel)
-    layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(0.2)]
+    layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(slope)]
     for inputs, outputs in zip(channels, channels[1:]):
         layers += [Conv2d(inputs, outputs, **window, bias=not norm, init=init)]
         layers += [BatchNorm(outputs, init=normal(0.02, mean=1.0))] if norm else []
-        layers += [LeakyReLU(0.2)]
+        layers += [LeakyReLU(slope)]
     return Sequential(*layers, Flatten(), Dense(end * end * channels[-1], 1, init=init))
 
 

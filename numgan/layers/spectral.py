@@ -1,0 +1,149 @@
+"""Spectral: the weight of a layer divided by its largest singular value, so that the layer stretches nothing; and the power iteration for it."""
+
+import numpy as np
+
+from .. import _kernels as kernels
+from .base import Layer, add
+from .bilinear import Bilinear
+
+START = 30                # power iterations before the first step; after that one for each update keeps pace with W
+
+
+class Spectral(Layer):
+    """y = layer with W / sigma in place of W          sigma = u' W v          (Miyato et al. 2018, eq. 8)
+
+    layer is a Dense, Conv2d or ConvTranspose2d; W is seen as a matrix (fan-in, outputs), u (fan-in,), v (outputs,). u and v are the first singular
+    vectors, and sigma the largest singular value, as far as power iteration has come: they are held, constants of every pass, and
+    `power_step` moves them on after each update. Then d sigma = u' dW v, and with G = d loss / d (W / sigma)
+
+        dW  = (G - <G, W / sigma> u v') / sigma                                                    (the same, eq. 12)
+        tdW = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma                its product rule
+
+    The bound is that of the matrix: a convolution's windows overlap, and it can stretch more. A W of zeros has no such vectors: y is not finite.
+    Raises TypeError for another kind of layer, ValueError if it draws a W of zeros.
+    """
+
+    held = "u", "v"
+
+    def __init__(self, layer):
+        if not isinstance(layer, Bilinear):
+            raise TypeError(f"Spectral: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}")
+        self.layer = layer
+
+    def shapes(self):
+        rows = int(np.prod(self.layer.weight_shape)) // self.layer.features
+        return self.layer.shapes() | {"u": (rows,), "v": (self.layer.features,)}
+
+    def initial(self, rng):
+        p = self.layer.initial(rng) | {name: rng.standard_normal(self.shapes()[name]) for name in self.held}
+        if not p["W"].any():
+            raise ValueError(f"{self!r}: expected a W that is not zero, which has no largest direction; choose another init")
+        for _ in range(START):
+            p |= self.renewed(p)
+        return p
+
+    def renewed(self, p):
+        """v = W'u / |W'u|, u = W v / |W v|: one power iteration (eq. 18 and 19); where a product is zero, the vector stays."""
+        W, u, v = self._matrix(p["W"]), p["u"], p["v"]
+        v = _unit(kernels.matmul(u[None], W)[0], v)
+        return {"u": _unit(self._along(W, v), u), "v": v}
+
+    def output_shape(self, shape):
+        return self.layer.output_shape(shape)
+
+    def flops(self, shape):
+        return self.layer.flops(shape)
+
+    def _matrix(self, W):
+        """W (..., I, O), or (..., O, I) of a transposed convolution, as (fan-in, outputs)."""
+        return (np.swapaxes(W, -1, -2) if self.layer.transposed else W).reshape(-1, self.layer.features)
+
+    def _along(self, W, v):
+        return kernels.matmul(v[None], W.T)[0]
+
+    def _sigma(self, W, u, v):
+        """u' W v"""
+        return (u * self._along(self._matrix(W), v)).sum()
+
+    def _outer(self, scale, u, v):
+        """scale u v' in the form of W."""
+        *taps, i, o = self.layer.weight_shape
+        M = np.multiply.outer(scale * u, v)
+        return np.swapaxes(M.reshape(*taps, o, i), -1, -2) if self.layer.transposed else M.reshape(self.layer.weight_shape)
+
+    def _own(self, W, dp):
+        """A gradient: that of the layer with W's, and none for u and v."""
+        return {**dp, "W": W} | dict.fromkeys(self.held)
+
+    def forward(self, p, x, run):
+        W, u, v = p["W"], p["u"], p["v"]
+        sigma = self._sigma(W, u, v)
+        unit = W / sigma
+        y, cache = self.layer.forward({"W": unit, "b": p["b"]} if self.layer.bias else {"W": unit}, x, run)
+        return y, (cache, unit, sigma, u, v)
+
+    def _descend(self, G, unit, sigma, u, v):
+        """dW from G"""
+        return (G - self._outer((G * unit).sum(), u, v)) / sigma
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        cache, *at = cache
+        dx, dp = self.layer.backward(dy, cache, frozen, need_dx)
+        return dx, None if frozen else self._own(self._descend(dp["W"], *at), dp)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        cache, unit, sigma, u, v = cache
+        if tp is None:
+            ty, tcache = self.layer.tangent_forward(tx, cache)
+            return ty, (tcache, None, None)
+        tsigma = self._sigma(tp["W"], u, v)
+        tunit = (tp["W"] - unit * tsigma) / sigma
+        ty, tcache = self.layer.tangent_forward(tx, cache, {"W": tunit, "b": tp["b"]} if self.layer.bias else {"W": tunit})
+        return ty, (tcache, tunit, tsigma)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        (cache, *at), (tcache, tunit, tsigma) = cache, tcache
+        dx, tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        if frozen:
+            return dx, tdx, None
+        tdW = None if tdp["W"] is None else self._descend(tdp["W"], *at)
+        if tunit is not None:
+            _, sigma, u, v = at
+            G = self.layer.backward(dy, cache, need_dx=False)[1]["W"]
+            tdW = add(tdW, (self._outer(-(G * tunit).sum(), u, v) - self._descend(G, *at) * tsigma) / sigma)
+        return dx, tdx, self._own(tdW, tdp)
+
+    def arguments(self):
+        return repr(self.layer)
+
+
+def _unit(x, old):
+    """x / |x|, or `old` if x is zero; x is scaled first, since squares of large or small numbers leave float32."""
+    top = np.abs(x).max(initial=0)
+    if top == 0:
+        return old
+    x = x / top
+    return x / np.sqrt(np.square(x).sum())
+
+
+def renewed(net, p):
+    """{path: array} of all held entries of a network as they are to be after an update that led to p; a layer placed twice has them once."""
+    found, done = {}, set()
+
+    def visit(layer, p, path):
+        for name, child in layer.children.items():
+            visit(child, p.child(name), (*path, name))
+        if layer.held and id(layer) not in done:
+            done.add(id(layer))
+            found.update({".".join((*path, name)): value for name, value in layer.renewed(p).items()})
+
+    visit(net, p, ())
+    return found
+
+
+def power_step(net, p):
+    """New parameters of a network: every Spectral made one power iteration with the W in p, from its u; all else is the same."""
+    out = p.copy()
+    for path, value in renewed(net, p).items():
+        out[path][...] = value
+    return out

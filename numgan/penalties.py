@@ -5,7 +5,7 @@
     penalty                         at                    source
     weight mean (|g| - 1)^2         between, perturbed    Gulrajani et al. 2017, eq. 3; Kodali et al. 2017, around real samples (DRAGAN)
     weight mean max(0, |g| - 1)^2   between               Gulrajani et al. 2017, section 4, "Two-sided penalty": gradients below 1 are left alone
-    weight/2 mean |g|^2             real: R1, fake: R2    Mescheder et al. 2018, eq. 9 and 10
+    weight/2 mean |g|^2             real: R1, fake: R2    Mescheder et al. 2018, section 4.1, eq. 9 and 10
     weight/2 mean w(y) |g|^2        real and fake         Roth et al. 2017, Algorithm 1; w = (1 - sigmoid(y))^2 on real, sigmoid(y)^2 on fake
 
 The penalty's gradient in the weights phi is a second derivative of D. With v = d penalty / dg held fixed, the chain rule and then the

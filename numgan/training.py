@@ -81,9 +81,8 @@ def advance(system, state, dataset, batches, seed):
             again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
             raise NonFiniteError(f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}")
         with holding(now.networks[name], state.params[name]):
-            finite = now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name])
-        if not finite:
-            raise NonFiniteError(f"step {step + 1}, update of {name}: {locate_update(now, name, state)}")
+            if not now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name]):
+                raise NonFiniteError(f"step {step + 1}, update of {name}: {locate_update(now, name, state)}")
     state.step += 1
     if state.average is not None:                        # the first steps count less: they would stay visible for long
         with holding(now.networks["G"], state.average):  # an average of singular vectors is none: it has its own

@@ -191,6 +191,16 @@ def test_a_dead_part_beside_a_live_one_is_refused():
         gradcheck(lambda ab: np.maximum(ab[0] - 30, 0).sum() + (ab[1] ** 2).sum(), (10 * ONES, W), (0 * ONES, 2 * W))
 
 
+def test_terms_that_cancel_are_refused_and_not_called_wrong():
+    """sum |c_i + s| over as many c above 0 as below has no slope in s here, and has one farther away; the rounding of a sum is no error."""
+    c = np.array([5.0, 7.0, -5.0, -6.0])
+    f, at = lambda sw: np.abs(c + sw[0]).sum() + (sw[1] ** 2).sum(), (np.array([0.5]), W)
+    with pytest.raises(AllZero, match="units are dead, or terms cancel"):
+        gradcheck(f, at, (np.array([3e-17]), 2 * W))
+    with pytest.raises(GradientError, match=r"gradient of x\[0\] is wrong"):
+        gradcheck(f, at, (np.array([1e-7]), 2 * W))
+
+
 def test_what_is_never_used_is_zero_by_right():
     report = gradcheck(lambda ab: (ab[1] ** 2).sum(), (X, W), (0 * X, 2 * W))
     assert "x[0] is zero: the function does not depend on it" in str(report)
@@ -444,7 +454,7 @@ def test_a_large_wrong_block_is_not_searched_entry_by_entry():
 
 def test_a_failing_loss_is_one_entry(monkeypatch):
     monkeypatch.setattr("numgan.checking.catalogue.LOSSES", [replace(hinge, on_real=replace(hinge.on_real, d=lambda a: a))])
-    entry, = entries(["hinge"])
+    entry, = (entry for entry in entries(["hinge"]) if entry.kind == "loss")           # a system has the name, too
     assert not entry.passed and entry.kind == "loss" and "derivative for input 0 is wrong" in entry.detail
 
 
@@ -511,6 +521,12 @@ def test_names_select_by_part_too_and_unknown_ones_are_refused():
     assert {entry.name.split("(")[0] for entry in entries(["ose2d(2, 1"])} == {"ConvTranspose2d"}
     with pytest.raises(ValueError, match="nothing is called 'Konv'; there are Adam, AvgPool2d"):
         list(entries(["Konv"]))
+
+
+def test_layers_are_selected_by_a_part_of_their_name_in_any_case():
+    found = {name: {entry.name.split("(")[0] for entry in entries([name]) if entry.kind == "layer"} for name in ("minibatch", "spectral", "virtual")}
+    assert found == {"minibatch": {"MinibatchStd", "MinibatchDiscrimination"}, "spectral": {"Spectral"},
+                     "virtual": {"VirtualBatchNorm", "Referenced"}}
 
 
 def test_a_failing_entry_does_not_stop_the_catalogue(monkeypatch):

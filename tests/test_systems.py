@@ -7,7 +7,7 @@ import pytest
 
 from numgan import build, check_system, kernel_calls
 from numgan.checking.system import CONTRACT, SystemPoint
-from numgan.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, LeakyReLU, Maxout, MaxPool2d, ReLU, Run, Tanh
+from numgan.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, LeakyReLU, Maxout, MaxPool2d, ReLU, Run, Spectral, Tanh
 from numgan.losses import minimax, nonsaturating
 from numgan.optimizers import SGD, Adam, RMSProp
 from numgan.systems import SYSTEMS, Batch, Latent, System, preset_for, presets
@@ -68,7 +68,7 @@ def test_fakes_have_the_shape_and_range_of_data(system, preset):
 def test_the_frozen_discriminator_by_kernel_calls(system, preset):
     """Counted by hand, layer by layer: what each turn runs, and what it does not."""
     point = SystemPoint(build(system, preset, 0.01))
-    count = lambda net, *kinds: sum(isinstance(leaf, kinds) for leaf in _leaves(net))
+    count = lambda net, *kinds: sum(isinstance(getattr(leaf, "layer", leaf), kinds) for leaf in _leaves(net))      # Spectral has a layer
     G, D = point.system.networks["G"], point.system.networks["D"]
     with kernel_calls() as calls:
         point.run("G")
@@ -86,7 +86,8 @@ def test_the_frozen_discriminator_by_kernel_calls(system, preset):
     wanted = count(D, Conv2d) - (0 if point.system.classes else min(count(D, Conv2d), 1))
     assert calls["conv2d_input_gradient"] == real_fake * wanted + penalty * count(D, Conv2d)
     if not count(D, Conv2d) and not point.system.classes:
-        assert calls["matmul"] == real_fake * (2 * count(D, Dense) - 1) + penalty * 3 * count(D, Dense)
+        measured = sum(isinstance(leaf, Spectral) for leaf in _leaves(D))                                           # each sigma is a product
+        assert calls["matmul"] == real_fake * (2 * count(D, Dense) - 1 + measured) + penalty * 3 * count(D, Dense)
 
 
 @with_generator

@@ -2,7 +2,8 @@
 
     optimal discriminators      Goodfellow et al. 2014, Prop. 1 and Theorem 1; Mao et al. 2017, eq. 8; Lim and Ye 2017
     optimal transport           Arjovsky et al. 2017, eq. 1 to 3; optimal critics under clipping and under the penalty of Gulrajani et al. 2017
-    the Dirac-GAN               Mescheder et al. 2018, sections 2 to 4
+    the Dirac-GAN               Mescheder et al. 2018: Lemmas 2.2 and 2.3 (no convergence without a penalty), section 3.1 (Wasserstein),
+                                Lemmas 3.2 (instance noise) and 3.3 (zero-centred penalties), section 4.1 (R1)
     the unrolled bilinear game  Metz et al. 2017, section 2.2, on f = theta psi
 """
 
@@ -198,7 +199,7 @@ def with_noise(loss, sigma):
 
 
 def r1(gamma):
-    """gamma / 2 E |grad D|^2 on the data (Mescheder et al. 2018, eq. 9)"""
+    """gamma / 2 E |grad D|^2 on the data (Mescheder et al. 2018, section 4.1, eq. 9)"""
     def penalty(g):
         return gamma / 2 * float(np.square(g).sum()) / len(g), gamma / len(g) * g
 

@@ -142,7 +142,8 @@ LAYERS = [
          name="Skip(Conv2d, Tanh, Skip(Conv2d))"),
     Case(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), (_five, _labels), name="Parallel(Dense, Embedding)"),
     Case(Sequential(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), Take(0)), (_five, _labels), name="Parallel with an unused branch"),
-    Case(Referenced(Sequential(Dense(3, 4), VirtualBatchNorm(4), Tanh(), Dense(4, 2)), _five), (3,), name="Referenced(Dense, VirtualBatchNorm, Dense)"),
+    Case(Referenced(Sequential(Dense(3, 4, bias=False), VirtualBatchNorm(4), Tanh(), Dense(4, 2)), _five), (3,),
+         name="Referenced(Dense, VirtualBatchNorm, Dense)"),
     Case(Condition(Dense(5, 4)), ((3,), (2,)), name="Condition(Dense(5, 4))"),
     Case(Condition(Conv2d(5, 3, kernel=2)), ((3, 4, 2), (3,)), name="Condition(Conv2d(5, 3, kernel=2))"),
 ]

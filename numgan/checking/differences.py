@@ -176,7 +176,8 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
             error = np.abs(analytic - numeric).max(initial=0) / whole if whole else 0.0
         elif dead or faint and not error <= RTOL:
             raise AllZero(f"{subject}: {block.name} cannot be checked here: it is zero at this point, the difference quotients too, though the "
-                          f"function depends on it (units are dead, or terms cancel); nothing was compared. Give an x where it is not\n  reproduce:  {reproduce}")
+                          f"function depends on it (units are dead, or terms cancel); nothing was compared. Give an x where it is not\n"
+                          f"  reproduce:  {reproduce}")
         if not error <= RTOL:
             raise _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error)
         if not reported and block.bent(weights, rng.standard_normal(block.analytic.shape)):

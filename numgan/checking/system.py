@@ -153,7 +153,9 @@ def the_frozen_network_runs_no_weight_gradient(point):
 
 def _bilinear(net):
     """How many products with a weight one pass through a network makes."""
-    return sum(map(_bilinear, net.children.values())) if net.children else int(isinstance(net, (Bilinear, Equalized, Spectral, MinibatchDiscrimination)))
+    if net.children:
+        return sum(map(_bilinear, net.children.values()))
+    return int(isinstance(net, (Bilinear, Equalized, Spectral, MinibatchDiscrimination)))
 
 
 def the_generator_learns_from_the_discriminator(point):

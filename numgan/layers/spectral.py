@@ -10,14 +10,14 @@ START = 30                # power iterations before the first step; after that o
 
 
 class Spectral(Layer):
-    """y = layer with W / sigma in place of W          sigma = u' W v          (Miyato et al. 2018, eq. 8)
+    """y = layer with W / sigma in place of W          sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
 
     layer is a Dense, Conv2d or ConvTranspose2d; W is seen as a matrix (fan-in, outputs), u (fan-in,), v (outputs,). u and v are the first singular
     vectors, and sigma the largest singular value, as far as power iteration has come: they are held, constants of every pass, and
-    `power_step` moves them on after each update. Then d sigma = u' dW v, and with G = d loss / d (W / sigma)
+    `power_step` moves them on after each update. Then tsigma = u' tW v, and with G = d loss / d (W / sigma)
 
-        dW  = (G - <G, W / sigma> u v') / sigma                                                    (the same, eq. 12)
-        tdW = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma                its product rule
+        dW  = (G - <G, W / sigma> u v') / sigma                                          (the same, eq. 12, where W is the transpose)
+        tdW = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma      its product rule
 
     The bound is that of the matrix: a convolution's windows overlap, and it can stretch more. A W of zeros has no such vectors: y is not finite.
     Raises TypeError for another kind of layer, ValueError if it draws a W of zeros.
@@ -43,7 +43,7 @@ class Spectral(Layer):
         return p
 
     def renewed(self, p):
-        """v = W'u / |W'u|, u = W v / |W v|: one power iteration (eq. 18 and 19); where a product is zero, the vector stays."""
+        """v = W'u / |W'u|, u = W v / |W v|: one power iteration (eq. 18); where a product is zero, the vector stays."""
         W, u, v = self._matrix(p["W"]), p["u"], p["v"]
         v = _unit(kernels.matmul(u[None], W)[0], v)
         return {"u": _unit(self._along(W, v), u), "v": v}

@@ -1,10 +1,10 @@
-"""Spectral normalization for generative adversarial networks (Miyato et al. 2018), with the hinge loss (eq. 16, 17; Lim and Ye 2017, Tran et al. 2017).
+"""Spectral normalization for generative adversarial networks (Miyato et al. 2018), with the hinge loss (eq. 16 and 17).
 
     D descends on  mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))),    G on  -mean D(G(z))
 
-Every weight of D is divided by its largest singular value, so no layer stretches more than its window overlaps: D is as steep as it may be, and no
-steeper, without a penalty and its second pass. The hinge leaves alone what is on the right side by a margin of 1. The vectors u and v that sigma
-is measured with are not trained: the training loop moves them on after each update of D (Algorithm 1).
+Every weight of D is divided by its largest singular value, so that D cannot be steep, without a penalty and its second pass. The hinge (Lim and
+Ye 2017, Tran et al. 2017) leaves alone what is on the right side by a margin of 1. The vectors u and v that the singular value is measured with
+are not trained: the training loop moves them on after each update of D (Algorithm 1).
 """
 
 from functools import partial

@@ -1,20 +1,22 @@
 """What the theory of GANs says exactly, found again with the library's losses, penalties and optimisers, in float64.
 
     optimal discriminators      Goodfellow et al. 2014, Prop. 1 and Theorem 1; Mao et al. 2017, eq. 8; Lim and Ye 2017
+    packing                     Lin et al. 2018, section 3: total variation of P^m and Q^m
     optimal transport           Arjovsky et al. 2017, eq. 1 to 3; optimal critics under clipping and under the penalty of Gulrajani et al. 2017
+    instance noise              Roth et al. 2017: for small noise it is their regulariser
     the Dirac-GAN               Mescheder et al. 2018: Lemmas 2.2 and 2.3 (no convergence without a penalty), section 3.1 (Wasserstein),
                                 Lemmas 3.2 (instance noise) and 3.3 (zero-centred penalties), section 4.1 (R1)
     the unrolled bilinear game  Metz et al. 2017, section 2.2, on f = theta psi
 """
 
-from itertools import permutations
+from itertools import pairwise, permutations, product
 
 import numpy as np
 import pytest
 
 import numgan as ng
 from numgan.losses import AdversarialLoss
-from numgan.penalties import between, on_input_gradient
+from numgan.penalties import between
 
 # ---------------------------------------------------------------------------------------------------- optimal discriminators
 
@@ -85,6 +87,68 @@ def test_hinge_at_its_optimum_is_one_minus_the_total_variation():
     assert np.abs(descend(ng.hinge, rate, steps=3000) - best).max() <= rate * max(P.max(), Q.max())
     others = best + np.random.default_rng(0).standard_normal((200, 6))
     assert min(of_logits(ng.hinge, other)[0] for other in others) > least
+
+
+# ---------------------------------------------------------------------------------------------------- packing
+
+EVEN, COLLAPSED, UNEVEN = np.array([1, 1, 1, 1]), np.array([0, 1, 1, 1]), np.array([1, 1, 3, 3])    # TV with the first: 1/4 and 1/4
+
+
+def packs(counts, m):
+    """All packs of m outcomes (K^m, m), in order, and how often each is among the |counts|^m packs of independent draws (K^m,)."""
+    return np.array(list(product(range(len(counts)), repeat=m))), np.array([np.prod(pack) for pack in product(counts, repeat=m)])
+
+
+def total_variation(p, q):
+    """sum |p - q| / 2 of two histograms, each over its own sum"""
+    return float(np.abs(p / p.sum() - q / q.sum()).sum() / 2)
+
+
+@pytest.mark.parametrize("p, q", [(EVEN, COLLAPSED), (EVEN, UNEVEN), (REAL, FAKE)], ids=["a mode is missing", "modes are uneven", "any"])
+def test_packing_never_lowers_the_total_variation(p, q):
+    """TV(P, Q) <= TV(P^2, Q^2) <= ...: a D of m samples may look at m - 1 of them. And TV(P^m, Q^m) <= 1 - (1 - TV)^m: of m pairs, each drawn
+    from the coupling of P and Q that is equal most often, all are equal with probability (1 - TV)^m."""
+    found = [total_variation(packs(p, m)[1], packs(q, m)[1]) for m in range(1, 5)]
+    assert found[0] == total_variation(p, q) and all(one <= two for one, two in pairwise(found)) and found[0] < found[-1]
+    assert all(tv <= 1 - (1 - found[0]) ** m + 1e-15 for m, tv in enumerate(found, 1))
+
+
+def test_packing_tells_a_generator_that_lacks_a_mode_from_one_that_is_merely_off():
+    """Alone both are 1/4 from P. Packs of the first lack all packs of P with the lost mode, 1 - (3/4)^m: the most that can be."""
+    for m in (1, 2, 3, 4):
+        lacks, off = (total_variation(packs(EVEN, m)[1], packs(q, m)[1]) for q in (COLLAPSED, UNEVEN))
+        assert np.isclose(lacks, 1 - 0.75**m, rtol=1e-14)
+        assert np.isclose(off, lacks, rtol=1e-14) if m == 1 else off < lacks - 0.1
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_a_discriminator_of_packs_reaches_the_divergences_of_packs(m):
+    """A free logit for each pack, after the layer Pack: the hinge comes to 2 (1 - TV(P^m, Q^m)), minimax to -log 4 + 2 JSD(P^m, Q^m).
+
+    Outcomes are unit vectors. After Pack one unit for each pack counts the places where it is met, and is 1 only if all m are: a table.
+    """
+    real, fake = np.array([2, 1, 1]), np.array([0, 3, 1])
+    rows, p = packs(real, m)
+    _, q = packs(fake, m)
+    D = ng.Sequential(ng.Pack(m), ng.Dense(m * 3, len(rows)), ng.ReLU(), ng.Dense(len(rows), 1, bias=False))
+    phi = D.init(0, np.float64)
+    phi["1.W"][...], phi["1.b"][...] = np.eye(3)[rows].reshape(len(rows), -1).T, 1 - m
+    x, y = (np.eye(3)[np.repeat(rows, counts, axis=0).reshape(-1)] for counts in (p, q))
+
+    def play(loss, logits=None, rate=0.0, steps=1):
+        phi["3.W"][...] = 0 if logits is None else logits[:, None]
+        for _ in range(steps):
+            (a, c_real), (b, c_fake) = D.forward(phi, x, ng.layers.Run()), D.forward(phi, y, ng.layers.Run())
+            value, da, db = loss.discriminator(a, b)
+            phi["3.W"][...] -= rate * (D.backward(da, c_real)[1]["3.W"] + D.backward(db, c_fake)[1]["3.W"])
+        return value
+
+    p, q = p / p.sum(), q / q.sum()
+    assert np.isclose(play(ng.hinge, np.sign(p - q)), 2 * (1 - total_variation(p, q)), rtol=1e-14)
+    assert np.isclose(play(ng.hinge, rate=0.1, steps=500), 2 * (1 - total_variation(p, q)), rtol=0, atol=0.02)
+    with np.errstate(divide="ignore"):
+        best = np.clip(np.log(p / q), -1e3, 1e3)                                  # where q = 0 the logit is as large as it likes
+    assert np.isclose(-play(ng.minimax, best), -np.log(4) + 2 * jsd(p, q), rtol=1e-13)
 
 
 # ---------------------------------------------------------------------------------------------------- optimal transport
@@ -166,22 +230,28 @@ DATA = np.zeros((1, 1))
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)                           # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES) / sqrt(2 pi)
 
 
-def dirac(loss, penalty=None):
+def dirac(loss, penalty=None, look=None):
     """The vector field that gradient descent follows: D(x) = psi x, data at 0, G's one sample at theta.
 
-        v(theta, psi) = -(d G's loss / d theta, d D's loss / d psi)          penalty(D, phi, x) -> (value, its gradient) is D's, on the data
+        v(theta, psi) = -(d G's loss / d theta, d D's loss / d psi)          penalty(D, phi, real, fake) -> (value, its gradient) is D's
+                                                                             G sees through `look`, an Unrolling, if there is one
     """
     def field(z):
         theta, psi = z
         phi = CRITIC.init(0, np.float64).like(np.array([psi]))
         real, c_real = CRITIC.forward(phi, DATA, ng.layers.Run())
-        fake, c_fake = CRITIC.forward(phi, np.array([[theta]]), ng.layers.Run())
+        fake, c_fake = CRITIC.forward(phi, sample := np.array([[theta]]), ng.layers.Run())
         _, dreal, dfake = loss.discriminator(real, fake)
         dpsi = CRITIC.backward(dreal, c_real)[1].vector + CRITIC.backward(dfake, c_fake)[1].vector
         if penalty:
-            dpsi = dpsi + penalty(CRITIC, phi, DATA)[1].vector
+            dpsi = dpsi + penalty(CRITIC, phi, DATA, sample)[1].vector
+        if look:
+            phi, tape = look.forward(phi, DATA, sample)
+            fake, c_fake = CRITIC.forward(phi, sample, ng.layers.Run())
         _, dlogit = loss.generator(fake) if isinstance(loss, AdversarialLoss) else loss.generator(real, fake)
-        dtheta, _ = CRITIC.backward(dlogit, c_fake, frozen=True)
+        dtheta, dphi = CRITIC.backward(dlogit, c_fake, frozen=not look)
+        if look:
+            dtheta = dtheta + look.backward(dphi, tape)[1]
         return -np.array([dtheta[0, 0], dpsi[0]])
 
     return field
@@ -198,17 +268,18 @@ def with_noise(loss, sigma):
     return field
 
 
-def r1(gamma):
-    """gamma / 2 E |grad D|^2 on the data (Mescheder et al. 2018, section 4.1, eq. 9)"""
-    def penalty(g):
-        return gamma / 2 * float(np.square(g).sum()) / len(g), gamma / len(g) * g
-
-    return lambda D, phi, x: on_input_gradient(penalty, D, phi, x)
+def on_data(penalty):
+    return lambda D, phi, real, fake: penalty(D, phi, real)
 
 
-def consensus(field, gamma):
-    """Both players also descend on gamma / 2 |v|^2 (Mescheder et al. 2017, section 4)."""
-    return lambda z: field(z) - gamma * jacobian(field, z).T @ field(z)
+def consensus(loss, gamma):
+    """Both players also descend on gamma / 2 |v|^2 (Mescheder et al. 2017, section 4); G draws theta times 1."""
+    def field(z):
+        params = {name: CRITIC.init(0, np.float64).like(np.array([weight])) for name, weight in zip("GD", z)}
+        _, dR, v = ng.Consensus(gamma, loss)({"D": CRITIC, "G": CRITIC}, params, DATA, np.ones((1, 1)))
+        return -np.array([(v[name] + dR[name]).vector[0] for name in "GD"])
+
+    return field
 
 
 def jacobian(field, z=np.zeros(2), h=2.0**-12):
@@ -228,21 +299,25 @@ def radius(field, order="together", steps=500, h=0.2):
     return np.hypot(*z)
 
 
-R1, DAMPED = r1(0.3), -0.15 + 0.5j * np.sqrt(0.91)                                # -gamma / 2 + sqrt(gamma^2 / 4 - f'(0)^2), f'(0) = 1 / 2
-#                          field                                            an eigenvalue at 0            radius: together, G first, [D first]
+GP, R1, ROTH = on_data(ng.GradientPenalty(0.5, target=0.3)), on_data(ng.R1(0.3)), ng.Roth(0.49)
+AHEAD = ng.Unrolling(CRITIC, ng.minimax, ng.SGD(0.5), steps=2)                    # -k eta / 4 + sqrt((k eta)^2 / 16 - f'(0)^2)
+DAMPED = -0.15 + 0.5j * np.sqrt(0.91)                                             # -gamma / 2 + sqrt(gamma^2 / 4 - f'(0)^2), f'(0) = 1 / 2
+NOISY = -0.1225 + np.sqrt(0.1225**2 - 0.25 + 0j)                                  # f''(0) sigma^2 + sqrt(f''(0)^2 sigma^4 - f'(0)^2), f''(0) = -1 / 4
+#                          field                                        an eigenvalue at 0     radius: together, G first, [D first]
 DIRAC = {
-    "minimax":             (dirac(ng.minimax),                              0.5j,                         3.097, 1.421, 1.413),
-    "nonsaturating":       (dirac(ng.nonsaturating),                        0.5j,                         0.640, 0.284, 0.271),
-    "wasserstein":         (dirac(ng.wasserstein),                          1j,                           2.564e4, 1.398, 1.434),
-    "gradient penalty":    (dirac(ng.wasserstein, ng.GradientPenalty(0.5, target=0.3)), None,             0.425, 0.425),
-    "instance noise":      (with_noise(ng.minimax, 0.7),                    -0.1225 + np.sqrt(0.1225**2 - 0.25 + 0j), 5.731e-5, 4.001e-6),
-    "R1":                  (dirac(ng.minimax, R1),                          DAMPED,                       2.643e-6, 2.301e-7),
-    "R1, critical":        (dirac(ng.minimax, r1(1.0)),                     -0.5,                         9.529e-22, 7.481e-17),
-    "nonsaturating, R1":   (dirac(ng.nonsaturating, R1),                    DAMPED,                       2.212e-6, 1.499e-7),
-    "paired, R1":          (dirac(ng.relativistic_paired, R1),              DAMPED,                       2.212e-6, 1.499e-7),
-    "consensus":           (consensus(dirac(ng.minimax), 1.0),              -0.25 + 0.5j,                 2.6e-10, 1.7e-11),
+    "minimax":             (dirac(ng.minimax),                          0.5j,                  "3.097", "1.421", "1.413"),
+    "nonsaturating":       (dirac(ng.nonsaturating),                    0.5j,                  "0.640", "0.284", "0.271"),
+    "wasserstein":         (dirac(ng.wasserstein),                      1j,                    "2.564e4", "1.398", "1.434"),
+    "gradient penalty":    (dirac(ng.wasserstein, GP),                  None,                  "0.425", "0.425"),
+    "instance noise":      (with_noise(ng.minimax, 0.7),                NOISY,                 "5.731e-5", "4.001e-6"),
+    "Roth":                (dirac(ng.minimax, ROTH),                    NOISY,                 "6.132e-5", "4.067e-6"),
+    "R1":                  (dirac(ng.minimax, R1),                      DAMPED,                "2.643e-6", "2.301e-7"),
+    "R1, critical":        (dirac(ng.minimax, on_data(ng.R1(1.0))),     -0.5,                  "9.529e-22", "7.481e-17"),
+    "nonsaturating, R1":   (dirac(ng.nonsaturating, R1),                DAMPED,                "2.212e-6", "1.499e-7"),
+    "paired, R1":          (dirac(ng.relativistic_paired, R1),          DAMPED,                "2.212e-6", "1.499e-7"),
+    "consensus":           (consensus(ng.minimax, 1.0),                 -0.25 + 0.5j,          "2.6e-10", "1.7e-11"),
+    "unrolled":            (dirac(ng.minimax, look=AHEAD),              -0.25 + 0.1875**0.5 * 1j, "1.288e-10", "6.746e-12"),
 }
-three_digits = "{:.2e}".format
 
 
 @pytest.mark.parametrize("name", [name for name, (_, eigenvalue, *_) in DIRAC.items() if eigenvalue is not None])
@@ -252,15 +327,17 @@ def test_eigenvalues_of_the_dirac_gan(name):
     found = np.linalg.eigvals(jacobian(field))
     expected = np.array([expected, np.conj(expected)])
     assert np.abs(found[np.argsort(found.imag)] - expected[np.argsort(expected.imag)]).max() < 1e-6
-    assert (found.real.max() < -1e-3) == (together < 1e-3)
+    assert (found.real.max() < -1e-3) == (float(together) < 1e-3)
 
 
 @pytest.mark.parametrize("name", DIRAC)
 def test_radius_of_the_dirac_gan_after_500_steps(name):
-    field, _, *published = DIRAC[name]
-    digits = "{:.1e}".format if name == "consensus" else three_digits             # published with two
-    found = [radius(field, order) for order, _ in zip(("together", "GD", "DG"), published)]
-    assert list(map(digits, found)) == list(map(digits, published))
+    """To as many digits as are given."""
+    field, _, *radii = DIRAC[name]
+    for expected, order in zip(radii, ("together", "GD", "DG")):
+        digits = len(expected.split("e")[0].replace(".", "").lstrip("0"))
+        rounded = f"{{:.{digits - 1}e}}".format
+        assert rounded(radius(field, order)) == rounded(float(expected)), order
 
 
 def test_the_wasserstein_dirac_gan_leaves_on_a_spiral_of_known_width():
@@ -281,6 +358,47 @@ def test_relativistic_dirac_gans_are_the_nonsaturating_one():
     for z in np.random.default_rng(1).standard_normal((20, 2)):
         v = DIRAC["nonsaturating"][0](z)
         assert np.allclose(paired(z), v, rtol=1e-14) and np.allclose(average(z), 2 * v, rtol=1e-14)
+
+
+# ---------------------------------------------------------------------------------------------------- instance noise
+
+ATOMS = np.array([[-1.3], [-0.4], [0.1], [0.5], [1.1], [1.6]])                    # where the six outcomes of P and Q lie
+
+
+def optimal_network():
+    """A network of bent units whose logits at the atoms are those of the optimal discriminator, log(p / q)."""
+    D = ng.mlp(1, 7, 1, activation=ng.Tanh)
+    phi = D.init(0, np.float64)
+    phi["0.W"][...], phi["0.b"][...] = 2, np.linspace(-3, 3, 7)
+    units, _ = D[:2].forward(phi, ATOMS, ng.layers.Run())
+    last = np.linalg.lstsq(np.c_[units, np.ones(len(ATOMS))], np.log(P / Q), rcond=None)[0]
+    phi["2.W"][...], phi["2.b"][...] = last[:-1, None], last[-1]
+    return D, phi
+
+
+def noisy_loss(D, phi, sigma):
+    """E softplus(-y(x + sigma n)) + E softplus(y(x~ + sigma n)), n ~ N(0, 1), by quadrature."""
+    y = D.forward(phi, (ATOMS + sigma * NODES).reshape(-1, 1), ng.layers.Run())[0].reshape(len(ATOMS), -1)
+    return float((P @ ng.minimax.on_real.f(y) + Q @ ng.minimax.on_fake.f(y)) @ WEIGHTS / np.sqrt(2 * np.pi))
+
+
+def test_small_noise_is_the_regulariser_of_roth():
+    """At the optimal D noise of variance sigma^2 costs what Roth(sigma^2) does, up to sigma^4: halve sigma, and a 16th of the gap is left.
+
+    Elsewhere they differ in the sigma^2 already, and a quarter is left: the regulariser was simplified with p (1 - D) = q D.
+    """
+    D, phi = optimal_network()
+    assert np.allclose(D.forward(phi, ATOMS, ng.layers.Run())[0][:, 0], np.log(P / Q), rtol=0, atol=1e-9)
+    x, y = np.repeat(ATOMS, REAL, axis=0), np.repeat(ATOMS, FAKE, axis=0)
+
+    def gap(sigma):
+        roth = ng.Roth(sigma**2)(D, phi, x, y)[0]
+        return abs(noisy_loss(D, phi, sigma) - noisy_loss(D, phi, 0) - roth), roth
+
+    (wide, _), (half, _), (quarter, roth) = gap(0.02), gap(0.01), gap(0.005)
+    assert 15 < wide / half < 17 and 15 < half / quarter < 17 and quarter < 1e-3 * roth
+    phi["2.b"][...] += 0.5
+    assert 3.9 < gap(0.01)[0] / gap(0.005)[0] < 4.1
 
 
 # ---------------------------------------------------------------------------------------------------- the unrolled bilinear game

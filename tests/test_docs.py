@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -43,6 +44,10 @@ def test_what_holds_it_exists(page):
         _selected(names.split())                                                  # ValueError for a name that selects nothing
 
 
-def test_pictures_are_small():
+def test_pictures_are_those_of_the_script_and_small():
+    drawn = run_path(ROOT / "docs" / "draw_stability.py")["PICTURES"]
     pictures = list((ROOT / "docs").glob("stability-*.png"))
-    assert len(pictures) == 8 and max(picture.stat().st_size for picture in pictures) <= 60_000
+    assert {picture.name for picture in pictures} == {f"stability-{name}.png" for name in drawn}
+    assert max(picture.stat().st_size for picture in pictures) <= 60_000
+    exact, noise = drawn["second"]().axes                               # one is drawn: the script still runs
+    assert len(exact.lines) == len(noise.lines) == 3

@@ -26,7 +26,7 @@ from .layers import *
 from .losses import (hinge, l1, l2, least_squares, minimax, nonsaturating, relativistic_average, relativistic_paired, smoothed,
                      softmax_cross_entropy, wasserstein)
 from .networks import dcgan_discriminator, dcgan_generator, mlp
-from .optimizers import SGD, Adam, RMSProp, moving_average
+from .optimizers import SGD, Adam, Historical, RMSProp, moving_average
 from .parameters import Parameters
 from .penalties import R1, R2, GradientPenalty, Lazy, Roth
 from .systems import Batch, build

@@ -4,6 +4,7 @@
     state.params["G"]                  weights, one vector a network
     state.moments["G"]                 the optimiser's {"step": updates made, "m": ..., "v": ...}
     state.average                      the moving average of G's weights, or None
+    state.memory                       what else the system remembers, {name: array}
 
 Nothing else has to be kept: every random draw is a stream named by (seed, step, purpose), and batch k is a function of k.
 The file is an uncompressed .npz that `numpy.load` reads too. Nothing is pickled, and a file is believed only as far as it
@@ -15,7 +16,7 @@ import json
 import os
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -36,23 +37,24 @@ class State:
     average: Parameters | None
     step: int = 0
     batches: int = 0
+    memory: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, system, params):
+        """The state before the first step, at these parameters."""
+        moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
+        average = params["G"].copy() if system.average and "G" in params else None
+        return cls(params, moments, average, memory=system.memory(next(iter(params.values())).dtype))
 
     @classmethod
     def empty(cls, system, dtype=np.float32):
-        """The state of a system with every number zero."""
-        params = {name: Parameters(np.zeros(net.layout.size, dtype), net.layout) for name, net in system.networks.items()}
-        moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
-        return cls(params, moments, params["G"].copy() if system.average and "G" in params else None)
+        """The state of a system whose parameters are all zero: room for what a file holds."""
+        return cls.of(system, {name: Parameters(np.zeros(net.layout.size, dtype), net.layout) for name, net in system.networks.items()})
 
     @classmethod
     def start(cls, system, seed, dtype=np.float32):
         """The state before the first step."""
-        state = cls.empty(system, dtype)
-        for name, fresh in system.init(seed, dtype).items():
-            state.params[name].vector[:] = fresh.vector
-        if state.average is not None:
-            state.average.vector[:] = state.params["G"].vector
-        return state
+        return cls.of(system, system.init(seed, dtype))
 
     @property
     def sampled(self):
@@ -60,10 +62,11 @@ class State:
         return self.params["G"] if self.average is None else self.average
 
     def vectors(self):
-        """{name in the file: vector}, views: what is written here is written to the state."""
+        """{name in the file: array}, views: what is written here is written to the state. All are vectors but those of the memory."""
         found = {f"{name}.weights": p.vector for name, p in self.params.items()}
         found |= {f"{name}.{moment}": vector for name, state in self.moments.items() for moment, vector in state.items() if moment != "step"}
-        return found | ({} if self.average is None else {"G.average": self.average.vector})
+        found |= {} if self.average is None else {"G.average": self.average.vector}
+        return found | {f"memory.{name}": array for name, array in self.memory.items()}
 
     def counters(self):
         """{name in the file: integer}"""
@@ -172,7 +175,7 @@ def load(path, system, about):
                 _expect_names(members, {"about", *vectors, *counters}, path)
                 state._count({name: int(_read(archive, members, name, np.int64, ())) for name in counters})
                 for name, vector in vectors.items():
-                    vector[:] = _read(archive, members, name, vector.dtype, vector.shape)
+                    vector[...] = _read(archive, members, name, vector.dtype, vector.shape)
                     if not np.isfinite(vector).all():
                         raise _broken(path, f"{name} of finite numbers", "inf or nan")
         except FileFormatError:

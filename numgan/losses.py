@@ -216,6 +216,63 @@ def smoothed(loss=nonsaturating, target=0.9):
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """mean t on_real(y) + (1 - t) on_fake(y)          y (N, 1) logits, t (N, 1) their labels: 1 real, 0 fake, or any number
+
+    What D pays for labels that are soft, noisy or flipped; with log-sigmoids it is the cross-entropy, softplus(y) - t y (Salimans et al. 2016,
+    section 3.4; on real samples alone and at a constant t it is `smoothed`). ValueError if the shapes differ.
+    """
+
+    loss: AdversarialLoss
+
+    def _curve(self, t):
+        """The curve of each entry."""
+        one, two = self.loss.on_real, self.loss.on_fake
+        between = lambda f, g: lambda y: t * f(y) + (1 - t) * g(y)
+        return Curve(between(one.f, two.f), between(one.d, two.d), between(one.dd, two.dd))
+
+    def __call__(self, y, t):
+        """loss, d loss / dy"""
+        if y.shape != t.shape:
+            raise ValueError(f"{self!r}: expected labels of shape {y.shape}, got {t.shape}")
+        return self._curve(t).mean(y)
+
+    def tangent(self, y, ty, t):
+        """tdy: how dy moves when y moves along ty; all of one shape."""
+        return self._curve(t).tangent(y, ty)
+
+
+@dataclass(frozen=True)
+class FeatureMatching:
+    """|mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) of real samples          (Salimans et al. 2016, section 3.1)
+
+    The two means over the batch are compared, not pair by pair; M and N may differ. ValueError if the features do.
+    """
+
+    name: str = "feature_matching"
+
+    def __call__(self, fake, real):
+        """loss, d loss / d fake; real samples do not depend on G."""
+        if fake.shape[1:] != real.shape[1:]:
+            raise ValueError(f"{self.name}: expected as many features of real samples as of fakes, {fake.shape[1:]}, got {real.shape[1:]}")
+        apart = fake.mean(axis=0) - real.mean(axis=0)
+        return float(np.square(apart).sum()), self._to_each(apart, fake)
+
+    def tangent(self, fake, tfake, real):
+        """How dfake moves when the fakes' features move along tfake."""
+        return self._to_each(tfake.mean(axis=0), fake)
+
+    def _to_each(self, apart, fake):
+        return np.repeat(2 / fake.dtype.type(len(fake)) * apart[None], len(fake), axis=0)
+
+    def __repr__(self):
+        return self.name
+
+
+feature_matching = FeatureMatching()
+
+
+@dataclass(frozen=True)
 class PairLoss:
     """mean f(y - target) over all entries; y, target of one shape."""
 

@@ -68,6 +68,11 @@ class Optimizer:
         dg, dmoments = self._rule_adjoint(dp1, dmoments, slope, [state[name] for name in self.moments], state["step"])
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
+    def changed(self, **constants):
+        """The same optimiser with other constants."""
+        words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return type(self)(**words | constants)
+
     def __repr__(self):
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
         words = {name: getattr(self, name) for name, default in defaults.items() if name == "lr" or getattr(self, name) != default}
@@ -156,6 +161,50 @@ class Adam(Optimizer):
         dm1 = dmoments[0] + np.where(alive, dratio / (root + self.eps) / bias1, 0)
         dv1 = dmoments[1] - dratio * mhat / (root + self.eps) ** 2 * _half_inverse(root) / bias2
         return (1 - self.beta1) * dm1 + 2 * (1 - self.beta2) * g * dv1, [self.beta1 * dm1, self.beta2 * dv1]
+
+
+class Historical(Optimizer):
+    """g1 = g + 2 weight (p - a)  is what `rule` is given,  a1 = a + (p - a) / (step + 1)          (Salimans et al. 2016, section 3.3)
+
+    a (P,) is the mean of the weights before each of the past updates, taken for a constant; before the first there is none, and the term is 0.
+    It is the gradient of weight |p - a|^2, whose value no objective's loss shows. Learning rate, weight decay and clipping are the rule's.
+    Raises ValueError for a weight below 0 or a rule that is Historical itself.
+    """
+
+    def __init__(self, rule, weight):
+        if isinstance(rule, Historical) or not 0 <= weight < math.inf:
+            raise ValueError(f"Historical: expected a rule that is not Historical and a finite weight >= 0, got {rule!r} and {weight}")
+        self.rule, self.weight = rule, weight
+
+    @property
+    def moments(self):
+        return (*self.rule.moments, "past")
+
+    @property
+    def clip(self):
+        return self.rule.clip
+
+    def start(self, p):
+        return self.rule.start(p) | {"past": p.copy()}
+
+    def changed(self, **constants):
+        return Historical(self.rule.changed(**constants), self.weight)
+
+    def _pulled(self, p, g, past):
+        return g + 2 * self.weight * (p - past)
+
+    def _rule(self, p, g, *rest):
+        *moments, past, step = rest
+        pulled = self._pulled(p, g, past)
+        past += (p - past) / (step + 1)
+        return self.rule._rule(p, pulled, *moments, step)
+
+    def adjoint(self, dp1, dstate1, cache):
+        p, g, state, p1 = cache
+        dp, dg, dstate = self.rule.adjoint(dp1, dstate1, (p, self._pulled(p, g, state["past"]), state, p1))
+        dpast1 = np.zeros_like(p) if dstate1 is None or dstate1.get("past") is None else dstate1["past"]
+        share = dpast1 / (state["step"] + 1)
+        return dp + 2 * self.weight * dg + share, dg, dstate | {"past": dpast1 - share - 2 * self.weight * dg}
 
 
 def _half_inverse(root):

@@ -1,6 +1,5 @@
 """Recipes: which system on which data, in the words of the command line, and how both are built from them."""
 
-import copy
 import math
 import os
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +29,7 @@ class Recipe:
     smooth: float | None = None
     weight_decay: float | None = None
     average: float | None = None
+    settings: dict | None = None
 
     def resolve(self):
         """The same recipe with preset and data named, and paths that hold from anywhere."""
@@ -49,13 +49,17 @@ class Recipe:
     def build(self):
         """The system."""
         system = systems.build(self.system, self.preset, self.width)
-        if self.loss is not None or self.smooth is not None:
+        settings, smooth = dict(self.settings or {}), self.smooth
+        if smooth is not None and "smooth" in system.settings:
+            settings, smooth = settings | {"smooth": smooth}, None
+        system = system.setting(**settings)
+        if self.loss is not None or smooth is not None:
             if not hasattr(system, "loss"):
                 raise ValueError(f"{self.system} has one loss, its own; leave out --loss and --smooth")
             if self.loss is not None and self.loss not in ADVERSARIAL:
                 raise ValueError(f"loss: expected one of {', '.join(ADVERSARIAL)}, got {self.loss!r}")
             loss = system.loss if self.loss is None else ADVERSARIAL[self.loss]
-            system = replace(system, loss=loss if self.smooth is None else smoothed(loss, self.smooth))
+            system = replace(system, loss=loss if smooth is None else smoothed(loss, smooth))
         if self.average is not None:
             if not 0 <= self.average < 1:
                 raise ValueError(f"average: expected a decay from 0 (none) to below 1, got {self.average}")
@@ -65,14 +69,11 @@ class Recipe:
         return system.with_optimizers(self._optimizer)
 
     def _optimizer(self, name, optimizer):
-        changed = copy.copy(optimizer)
-        for word in ("lr", "weight_decay"):
-            value = getattr(self, word)
-            if value is not None and not 0 <= value < np.inf:
+        constants = {word: getattr(self, word) for word in ("lr", "weight_decay") if getattr(self, word) is not None}
+        for word, value in constants.items():
+            if not 0 <= value < np.inf:
                 raise ValueError(f"{word}: expected a number of at least 0, got {value}")
-            if value is not None and (word == "lr" or name != "G"):
-                setattr(changed, word, value)
-        return changed
+        return optimizer.changed(**{word: value for word, value in constants.items() if word == "lr" or name != "G"})
 
     def load(self, split="train"):
         """The data, pictures at the size that the system takes."""

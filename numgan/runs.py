@@ -28,7 +28,7 @@ except ImportError:       # Windows has no flock; two processes in one folder ar
 
 _maybe_text, _maybe_number = (str, type(None)), (int, float, type(None))
 RECIPE_TYPES = {"system": str, "preset": _maybe_text, "data": _maybe_text, "folder": _maybe_text, "loss": _maybe_text, "width": (int, float),
-                "lr": _maybe_number, "smooth": _maybe_number, "weight_decay": _maybe_number, "average": _maybe_number}
+                "lr": _maybe_number, "smooth": _maybe_number, "weight_decay": _maybe_number, "average": _maybe_number, "settings": (dict, type(None))}
 
 
 def choose(recipe, root="runs"):
@@ -87,6 +87,8 @@ def read_config(folder):
         for word, kinds in RECIPE_TYPES.items() if recipe else ():
             if not isinstance(recipe[word], kinds) or isinstance(recipe[word], bool):
                 raise ValueError(f"recipe {word} {recipe[word]!r}")
+        if recipe and not all(isinstance(value, (bool, int, float)) for value in (recipe["settings"] or {}).values()):
+            raise ValueError(f"recipe settings {recipe['settings']!r}")
         for word in ("steps", "batch_size", "seed", "log_every", "picture_every"):
             if type(config[word]) is not int or config[word] < (word != "seed"):
                 raise ValueError(f"{word} {config[word]!r}")

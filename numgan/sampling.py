@@ -12,7 +12,7 @@ MEASURED = 20             # latent batches that BatchNorm statistics are measure
 
 
 class Sampler:
-    """Draws from G: BatchNorm statistics are measured once, so a sample does not depend on its neighbours.
+    """Draws from G: BatchNorm statistics are measured once, so a sample does not depend on its neighbours; dropout is off unless `system.noisy`.
 
     weights   G's Parameters; classes: how many labels to ask for in turn (0: the system has none)
     sampler(n, seed, labels=None) -> x (n, ...) float32 in the system's range, and the labels asked for (n,) or None
@@ -22,7 +22,7 @@ class Sampler:
         self.system, self.weights, self.classes = system, weights, classes
         asked = self._asked(batch_size, None)
         batches = (system.latents(batch_size, derive(seed, "measure", i), labels=asked) for i in range(MEASURED))
-        self.statistics = measure(system.networks["G"], weights, batches)
+        self.statistics = measure(system.networks["G"], weights, batches, derive(seed, "measure G") if system.noisy else None)
 
     def _asked(self, n, labels):
         return np.resize(np.arange(self.classes) if labels is None else labels, n) if self.classes else None
@@ -36,8 +36,8 @@ class Sampler:
         asked = self._asked(n, labels)
         z = self.system.latents(n, seed, labels=asked)
         pieces = [tuple(part[i:i + CHUNK] for part in z) if isinstance(z, tuple) else z[i:i + CHUNK] for i in range(0, n, CHUNK)]
-        passes = [self.system.networks["G"].forward(self.weights, piece, Run(statistics=self.statistics))[0] for piece in pieces]
-        return np.concatenate(passes), asked
+        runs = [Run(derive(seed, "G", i) if self.system.noisy else None, self.statistics) for i in range(len(pieces))]
+        return np.concatenate([self.system.networks["G"].forward(self.weights, piece, run)[0] for piece, run in zip(pieces, runs)]), asked
 
 
 def to_bytes(x, pixels):

@@ -69,3 +69,6 @@ class Warmup:
 
     def __call__(self, step):
         return value_at(self.then, step) * min((step + 1) / self.steps, 1)
+
+
+SCHEDULES = (Linear, Exponential, Cosine, Warmup)

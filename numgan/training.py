@@ -34,7 +34,7 @@ from .layers import watch_finite
 from .layers.spectral import renewed
 from .optimizers import moving_average
 from .randomness import derive
-from .systems import Batch
+from .systems import Batch, remember
 
 PICTURES = 20             # sample pictures of a run, besides the first
 LOG_EVERY = 10            # steps from line to line of metrics.jsonl
@@ -65,7 +65,7 @@ def advance(system, state, dataset, batches, seed):
     A system that shares fakes uses one batch for all turns of a step, since the fakes were asked for with its labels.
     NonFiniteError, naming the layer, before an update that would be made with inf or nan.
     """
-    step, now = state.step, system.at(state.step).knowing(state.moments)
+    step, now = state.step, system.at(state.step).knowing(state.moments, {name: _read_only(array) for name, array in state.memory.items()})
     batch = made = None
     results = {}
     for turn, name in enumerate(now.rounds(step)):
@@ -83,6 +83,7 @@ def advance(system, state, dataset, batches, seed):
         with holding(now.networks[name], state.params[name]):
             if not now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name]):
                 raise NonFiniteError(f"step {step + 1}, update of {name}: {locate_update(now, name, state)}")
+        remember(state.memory, result.memory)
     state.step += 1
     if state.average is not None:                        # the first steps count less: they would stay visible for long
         with holding(now.networks["G"], state.average):  # an average of singular vectors is none: it has its own
@@ -99,6 +100,13 @@ def holding(net, p):
         p[path][...] = value
     for path, value in renewed(net, p).items() if before else ():
         p[path][...] = value
+
+
+def _read_only(array):
+    """A view that follows the array and cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def locate_update(system, name, state):

@@ -15,7 +15,7 @@ STOREYS = [                                                        # from the gr
     ("parameters",),
     ("initializers", "schedules"),                                 # floor 1
     ("layers",),
-    ("losses", "optimizers"),
+    ("losses", "optimizers", "replay", "noise"),
     ("networks", "penalties", "consensus", "unrolling"),           # floor 2
     ("data", "metrics", "systems", "plot"),                        # floor 3
     ("checkpoint", "recipes", "sampling"),                         # floor 4

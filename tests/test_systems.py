@@ -7,7 +7,22 @@ import pytest
 
 from numgan import build, check_system, kernel_calls
 from numgan.checking.system import CONTRACT, SystemPoint
-from numgan.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, LeakyReLU, Maxout, MaxPool2d, ReLU, Run, Spectral, Tanh
+from numgan.layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    LeakyReLU,
+    Maxout,
+    MaxPool2d,
+    MinibatchDiscrimination,
+    Parallel,
+    ReLU,
+    Run,
+    Spectral,
+    Tanh,
+)
 from numgan.losses import minimax, nonsaturating
 from numgan.optimizers import SGD, Adam, RMSProp
 from numgan.systems import SYSTEMS, Batch, Latent, System, preset_for, presets
@@ -77,15 +92,17 @@ def test_the_frozen_discriminator_by_kernel_calls(system, preset):
     made = point.system.generate(point.params, point.batch, point.seed)
     with kernel_calls() as calls:
         point.run("D", made=made)
-    real_fake, penalty = 2, {"wgan_gp": 1, "dragan": 1, "r3gan": 2}.get(system, 0)          # R3GAN has R1 and R2
+    real_fake, told = 2 if getattr(point.system, "separate", True) else 1, isinstance(D[0], Parallel)      # labels enter by a first layer of two
+    penalty = {"wgan_gp": 1, "dragan": 1, "r3gan": 2}.get(system, 0)          # R3GAN has R1 and R2
     if system in ("roth", "consensus"):
         return                                   # they move dy and the weights along too: see test_regularizers.py and test_consensus.py
     ran = real_fake + penalty
-    assert calls["conv2d_weight_gradient"] == ran * count(D, Conv2d) and calls["dense_weight_gradient"] == ran * count(D, Dense)
+    assert calls["conv2d_weight_gradient"] == ran * count(D, Conv2d)
+    assert calls["dense_weight_gradient"] == ran * count(D, Dense, MinibatchDiscrimination)
     # D's first layer owes nobody a dx, unless labels are embedded beside it; G does not run at all
-    wanted = count(D, Conv2d) - (0 if point.system.classes else min(count(D, Conv2d), 1))
+    wanted = count(D, Conv2d) - (0 if told else min(count(D, Conv2d), 1))
     assert calls["conv2d_input_gradient"] == real_fake * wanted + penalty * count(D, Conv2d)
-    if not count(D, Conv2d) and not point.system.classes:
+    if not count(D, Conv2d) and not told:
         measured = sum(isinstance(leaf, Spectral) for leaf in _leaves(D))                                           # each sigma is a product
         assert calls["matmul"] == real_fake * (2 * count(D, Dense) - 1 + measured) + penalty * 3 * count(D, Dense)
 
@@ -98,8 +115,9 @@ def test_a_generator_step_raises_what_d_thinks_of_fakes(system, preset):
 
     def opinion():
         made = point.system.generate(point.params, point.batch, point.seed)
-        x = (made.x, np.resize(point.batch.labels, len(made.x))) if point.system.classes else made.x
-        return point.system.networks["D"].forward(point.params["D"], x, Run())[0].mean()
+        D = point.system.networks["D"]
+        x = (made.x, np.resize(point.batch.labels, len(made.x))) if isinstance(D[0], Parallel) else made.x
+        return D.forward(point.params["D"], x, Run())[0][:, 0].mean()               # of the logit; D may name classes too
 
     before_step, gradient = opinion(), _without_dropout(point).gradients["G"].vector
     point.params["G"].vector[...] -= 1e-4 * gradient / np.abs(gradient).max()

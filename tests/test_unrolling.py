@@ -234,9 +234,9 @@ def test_training_tells_the_moments_and_resumes_bit_for_bit(tmp_path):
     seen = []
 
     class Watched(UnrolledGAN):
-        def knowing(self, moments):
+        def knowing(self, moments, memory=None):
             seen.append(moments["D"]["step"])
-            return super().knowing(moments)
+            return super().knowing(moments, memory)
 
     watched = Watched(**{name: getattr(system, name) for name in system.__dataclass_fields__})
     train(watched, data, tmp_path / "seen", steps=3, batch_size=16, progress=False)

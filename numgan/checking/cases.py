@@ -32,6 +32,7 @@ from ..layers import (
     MaxPool2d,
     MinibatchDiscrimination,
     MinibatchStd,
+    Noise,
     Pack,
     Pad,
     Parallel,
@@ -52,9 +53,21 @@ from ..layers import (
     Upsample,
     VirtualBatchNorm,
 )
-from ..losses import ADVERSARIAL, RELATIVISTIC, l1, l2, least_squares, minimax, nonsaturating, smoothed, softmax_cross_entropy
-from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator
-from ..optimizers import SGD, Adam, RMSProp
+from ..losses import (
+    ADVERSARIAL,
+    RELATIVISTIC,
+    Labelled,
+    feature_matching,
+    l1,
+    l2,
+    least_squares,
+    minimax,
+    nonsaturating,
+    smoothed,
+    softmax_cross_entropy,
+)
+from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator, switched_discriminator, switched_generator
+from ..optimizers import SGD, Adam, Historical, RMSProp
 from ..penalties import R1, R2, GradientPenalty, Roth, perturbed
 from ..randomness import stream
 from ..schedules import Cosine, Exponential, Linear, Warmup
@@ -123,6 +136,7 @@ LAYERS = [
     Case(VirtualBatchNorm(3), (2, 5, 3), run=Run(reference=2), batch=5, name="VirtualBatchNorm(3) on pictures"),
     Case(VirtualBatchNorm(2), (3, 2), run=Run(reference=1), batch=1, name="VirtualBatchNorm(2) on its reference alone"),
     Case(Dropout(0.3), (11,)), Case(Dropout(0.3), (11,), run=Run(), name="Dropout(0.3) without a seed"),
+    Case(Noise(0.3), (7,)), Case(Noise(0.3), (3, 2, 5), run=Run(), name="Noise(0.3) without a seed"),
     Case(MaxPool2d(2), (5, 7, 3)), Case(MaxPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(MaxPool2d(1, stride=3), (5, 4, 2)),
     Case(AvgPool2d(2), (5, 7, 3)), Case(AvgPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(AvgPool2d(2, stride=3), (5, 8, 1)),
     Case(Upsample(2), (3, 5, 2)), Case(Upsample((3, 2), "nearest"), (2, 5, 1)), Case(Upsample(2, "bilinear"), (3, 5, 2)),
@@ -156,6 +170,12 @@ NETWORKS = [
     Case(dcgan_discriminator(1, (2, 3), 2, kernel=5), (4, 4, 2), batch=5, name="dcgan_discriminator(1, (2, 3), 2, kernel=5)"),
     Case(dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False), (8, 8, 1), batch=2, name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)"),
     Case(pooling_discriminator(8, (2, 3), 5, 1), (8, 8, 1), batch=2, name="pooling_discriminator(8, (2, 3), 5, 1)"),
+    Case(switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2), (_five, _labels),
+         name="switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2)"),
+    Case(switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2), ((8, 8, 1), _labels), batch=5,
+         name="switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2)"),
+    Case(switched_discriminator((2,), 5, names=3, leaky=False, pack=2), (2,), batch=6,
+         name="switched_discriminator((2,), 5, names=3, leaky=False, pack=2)"),
     Case(Sequential(Conv2d(1, 3, kernel=3, bias=False), BatchNorm(3), Softplus(), Conv2d(3, 2, kernel=2), LayerNorm(2), Tanh(),
                     Flatten(), Dense(12, 1)), (5, 6, 1), name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, Tanh, Dense"),
     Case(Sequential(Conv2d(2, 3, kernel=2), BatchNorm(3), Tanh()), (4, 3, 2), name="Conv2d with a bias that BatchNorm undoes"),
@@ -222,13 +242,15 @@ GAMES = [
     _game(nonsaturating, CRITICS[8], Sequential(Dense(2, 20), Reshape(5, 4, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
 ]
 
-LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), *RELATIVISTIC.values(), l1, l2, softmax_cross_entropy]
+LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), *RELATIVISTIC.values(), Labelled(nonsaturating), Labelled(least_squares),
+          feature_matching, l1, l2, softmax_cross_entropy]
 
 OPTIMIZERS = [
     SGD(0.1), SGD(0.1, weight_decay=0.3), SGD(0.1, clip=0.5), SGD(Linear(0.2, 0.1, 10), momentum=0.9), SGD(0.1, momentum=Linear(0.5, 0.7, 10)),
     SGD(0.1, momentum=0.9, nesterov=True), SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.2, clip=0.7),
     RMSProp(0.05), RMSProp(Exponential(0.05, 0.9), decay=0.8, weight_decay=0.1), RMSProp(0.05, clip=0.4),
     Adam(0.1), Adam(0.1, beta1=0.9, weight_decay=0.1), Adam(Cosine(0.1, 20), beta2=0.9), Adam(Warmup(0.1, 8), beta1=0.0, clip=0.6),
+    Historical(SGD(0.1, momentum=0.9), 0.3), Historical(Adam(0.1, weight_decay=0.1), 0.2), Historical(RMSProp(0.05, clip=0.4), 0.5),
 ]
 
 UNROLLED = [(loss, optimizer, steps) for steps in (1, 3, 5)

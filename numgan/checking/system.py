@@ -11,8 +11,8 @@ import numpy as np
 from .. import _kernels as kernels
 from ..layers import Equalized, MinibatchDiscrimination, Spectral
 from ..layers.bilinear import Bilinear
-from ..randomness import stream
-from ..systems.system import Batch
+from ..randomness import derive, stream
+from ..systems.system import Batch, remember
 from .arrays import copied, same
 from .differences import Block, compare
 from .optimizer import warm
@@ -47,15 +47,20 @@ class SystemPoint:
     """A system with random parameters and a random batch, float64, constants as in the middle of its training."""
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
-        self.system, self.seed, self.attempt, self.subject = system.at(system.steps // 2), seed, attempt, subject
+        self.seed, self.attempt, self.subject = seed, attempt, subject
         rng = partial(stream, seed, "check system", attempt)
         self.params = {name: spread(system.networks[name], p, rng(name)) for name, p in system.init(seed, np.float64).items()}
-        self.system = self.system.knowing({name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size)
-                                           for name, opt in system.optimizers.items()})
+        moments = {name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size) for name, opt in system.optimizers.items()}
         (low, high), real, fake = system.pixels, real * system.packed, fake * system.packed
         self.batch = Batch(rng("x").uniform(low, high, (real, *system.sample_shape)),
                            rng("labels").permutation(np.resize(np.arange(system.classes), real)) if system.classes else None,
                            number=None if system.paired else fake)
+        self.memory = system.memory(np.float64)
+        if self.memory:                                  # as a first step leaves it
+            first = system.at(0).knowing(moments, self.memory)
+            for turn, name in enumerate(first.rounds(0)):
+                remember(self.memory, first.objectives()[name](self.params, self.batch, derive(seed, "first", turn)).memory)
+        self.system = system.at(system.steps // 2).knowing(moments, self.memory)
 
     def run(self, objective, params=None, made=None):
         call = partial(self.system.objectives()[objective], self.params if params is None else params, self.batch, self.seed)
@@ -114,12 +119,14 @@ def _generator_objectives(point):
 def objectives_are_pure(point):
     """Equal arguments give equal bits, and nothing that is passed in changes: D is after G's turn what it was before."""
     for objective in point.system.objectives():
-        before = copied(({name: p.vector for name, p in point.params.items()}, point.batch.x, point.batch.labels))
+        given = lambda: ({name: p.vector for name, p in point.params.items()}, point.batch.x, point.batch.labels, point.memory)
+        returned = lambda result: (result.loss, {n: g.vector for n, g in result.gradients.items()}, result.memory)
+        before = copied(given())
         one = point.run(objective)
-        if not same(before, ({name: p.vector for name, p in point.params.items()}, point.batch.x, point.batch.labels)):
-            raise failure(f"{point.subject}.{objective}: it changes parameters or the batch; an objective only reads")
+        if not same(before, given()):
+            raise failure(f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective only reads")
         two = point.run(objective)
-        if not same((one.loss, {n: g.vector for n, g in one.gradients.items()}), (two.loss, {n: g.vector for n, g in two.gradients.items()})):
+        if not same(returned(one), returned(two)):
             raise failure(f"{point.subject}.{objective}: called twice with equal arguments it gives two results")
 
 

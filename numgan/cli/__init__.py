@@ -16,7 +16,7 @@ from tqdm import tqdm
 from .. import _kernels, checking, doctor, judging, recipes, runs, sampling, systems, training
 from ..checkpoint import replacing
 from . import bench, study
-from .common import above_zero, add_command, labels, natural, positive, print_json
+from .common import above_zero, add_command, labels, natural, positive, print_json, setting
 
 DESCRIPTION = """\
 GANs written out by hand in NumPy: every layer's backward pass, every loss, every training step, to be read and run.
@@ -77,6 +77,8 @@ def _parser():
     sub.add_argument("--weight-decay", type=float, metavar="W", help="L2 penalty on D: W |weights|^2 / 2 is added to its loss")
     sub.add_argument("--average", type=float, metavar="DECAY", help="decay of the moving average of G's weights that samples are drawn with; 0: none")
     sub.add_argument("--width", type=above_zero, metavar="F", help="multiply the hidden widths by F: 0.25 trains fast and badly")
+    sub.add_argument("--set", type=setting, action="append", metavar="NAME=VALUE",
+                     help="one of the system's own settings, such as k=2 or leaky=false; may be given again (a wrong name lists them)")
     sub.add_argument("--threads", type=positive, metavar="N", help="threads of the compiled kernels; the result is the same for any number")
     sub.add_argument("--out", metavar="DIR", help="the run folder (default runs/SYSTEM-PRESET-1, -2, ...)")
     sub.add_argument("--resume", metavar="RUN", help="continue this run from its checkpoint")
@@ -112,7 +114,8 @@ def systems_command(args):
         for preset, make in systems.presets(name).items():
             system = systems.build(name, preset, 0.05)
             listing.append({"system": name, "preset": preset, "description": make.__doc__.split("\n")[0], "sample_shape": system.sample_shape,
-                            "data": system.data, "classes": system.classes, "steps": system.steps, "batch_size": system.batch_size})
+                            "data": system.data, "classes": system.classes, "steps": system.steps, "batch_size": system.batch_size,
+                            "settings": system.settings})
     if args.json:
         print_json(listing)
         return 0
@@ -137,7 +140,8 @@ def train_command(args):
     if not args.system:
         raise ValueError("train: expected a SYSTEM, such as `numgan train conditional` (`numgan systems` lists them), or --resume RUN")
     words = ("system", "preset", "data", "folder", "lr", "loss", "smooth", "weight_decay", "average")
-    recipe = recipes.Recipe(**{word: getattr(args, word) for word in words}, width=args.width or 1.0).resolve()
+    recipe = recipes.Recipe(**{word: getattr(args, word) for word in words}, width=args.width or 1.0,
+                            settings=dict(args.set) if args.set else None).resolve()
     system, dataset = recipe.build(), recipe.load()
     recipes.check(system, dataset)
     batch_size = args.batch_size or system.batch_size
@@ -151,7 +155,7 @@ def train_command(args):
 
 def _resume(args):
     given = [f"--{word.replace('_', '-')}" for word in ("preset", "data", "folder", "batch_size", "seed", "lr", "loss", "smooth", "weight_decay",
-                                                        "average", "width", "out", "dry_run") if getattr(args, word) not in (None, False)]
+                                                        "average", "width", "set", "out", "dry_run") if getattr(args, word) not in (None, False)]
     if given or args.system:
         raise ValueError(f"train --resume: {', '.join(given) or args.system} comes from the run; leave it out (--steps and --epochs extend it)")
     config = runs.read_config(args.resume)

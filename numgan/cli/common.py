@@ -34,5 +34,17 @@ labels = _number(lambda text: [int(part) for part in text.split(",")], lambda la
 names = _number(lambda text: text.split(","), all, "names such as this,that")
 
 
+def setting(text):
+    """(name, value) from name=value, the value a JSON number, true or false."""
+    name, _, value = text.partition("=")
+    try:
+        value = json.loads(value)
+    except ValueError:
+        value = None
+    if not name.isidentifier() or not isinstance(value, (bool, int, float)):
+        raise argparse.ArgumentTypeError(f"expected name=value with a number, true or false, such as k=2, got {text!r}")
+    return name, value
+
+
 def print_json(value):
     print(json.dumps(value, indent=2, default=str))

@@ -4,7 +4,7 @@ normalization, dropout, embedding, minibatch, packing, equalized, spectral, netw
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
 from .base import Layer, LinearMap, Run, record_kinks, watch_finite
 from .bilinear import Conv2d, ConvTranspose2d, Dense
-from .dropout import Dropout
+from .dropout import Dropout, Noise
 from .embedding import Embedding
 from .equalized import Equalized
 from .minibatch import MinibatchDiscrimination, MinibatchStd
@@ -21,7 +21,7 @@ __all__ = [
     "Layer", "LinearMap", "Elementwise", "Network", "Run", "measure", "power_step", "record_kinks", "watch_finite",
     "Dense", "Conv2d", "ConvTranspose2d", "Equalized", "Spectral", "Embedding",
     "ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "Softplus", "Maxout",
-    "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "VirtualBatchNorm", "Dropout", "MinibatchStd", "MinibatchDiscrimination", "Pack",
-    "MaxPool2d", "AvgPool2d", "Upsample", "PixelShuffle", "Flatten", "Reshape", "Pad", "Crop", "Concat", "Take",
+    "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "VirtualBatchNorm", "Dropout", "Noise", "MinibatchStd", "MinibatchDiscrimination",
+    "Pack", "MaxPool2d", "AvgPool2d", "Upsample", "PixelShuffle", "Flatten", "Reshape", "Pad", "Crop", "Concat", "Take",
     "Sequential", "Residual", "Skip", "Parallel", "Condition", "Referenced",
 ]

@@ -1,4 +1,6 @@
-"""Dropout: multiplication by a random mask, which belongs to the pass and not to the layer."""
+"""Dropout and Noise: a random mask, or a random number added, which belongs to the pass and not to the layer."""
+
+import math
 
 import numpy as np
 
@@ -31,3 +33,29 @@ class Dropout(LinearMap):
 
     def arguments(self):
         return str(self.rate)
+
+
+class Noise(LinearMap):
+    """y = x + std e, e ~ N(0, 1) for each entry; every derivative is that of the identity (on layers of G: Chintala et al. 2016, point 13)
+
+    e is drawn from the seed of the pass; no seed, no noise. Raises ValueError unless std >= 0.
+    """
+
+    def __init__(self, std):
+        if not 0 <= std < math.inf:
+            raise ValueError(f"Noise: expected a finite std >= 0, got {std}")
+        self.std = std
+
+    def apply(self, x, run):
+        if run.seed is None or self.std == 0:
+            return x, None
+        return x + (self.std * run.rng().standard_normal(x.shape)).astype(x.dtype), None
+
+    def again(self, tx, cache):
+        return tx
+
+    def transpose(self, dy, cache):
+        return dy
+
+    def arguments(self):
+        return str(self.std)

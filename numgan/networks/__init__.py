@@ -2,5 +2,6 @@
 
 from .dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator
 from .mlp import mlp
+from .switched import switched_discriminator, switched_generator
 
-__all__ = ["mlp", "dcgan_generator", "dcgan_discriminator", "pooling_discriminator"]
+__all__ = ["mlp", "dcgan_generator", "dcgan_discriminator", "pooling_discriminator", "switched_generator", "switched_discriminator"]

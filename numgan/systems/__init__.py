@@ -1,10 +1,11 @@
 """The systems: each file is a paper, with its networks' recipe as presets. `build("dcgan", "mnist")` gives one."""
 
-from . import classifier, conditional, consensus, dcgan, dragan, gan, hinge, lsgan, pacgan, r3gan, roth, unrolled, wgan, wgan_gp
-from .system import Batch, Latent, Made, Result, System
+from . import classifier, conditional, consensus, dcgan, dragan, gan, hacks, hinge, lsgan, pacgan, r3gan, roth, unrolled, wgan, wgan_gp
+from .system import Batch, Latent, Made, Result, System, remember
 
 SYSTEMS = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "wgan_gp": wgan_gp, "hinge": hinge, "dragan": dragan, "roth": roth, "consensus": consensus,
-           "unrolled": unrolled, "pacgan": pacgan, "r3gan": r3gan, "dcgan": dcgan, "conditional": conditional, "classifier": classifier}
+           "unrolled": unrolled, "pacgan": pacgan, "r3gan": r3gan, "dcgan": dcgan, "conditional": conditional, "classifier": classifier,
+           "hacks": hacks}
 
 
 def presets(name):

@@ -1,18 +1,19 @@
 """What a system is: networks, and for each set of parameters that it trains, one objective.
 
-    objective(params, batch, seed, made=None) -> Result(loss, gradients, metrics)
+    objective(params, batch, seed, made=None) -> Result(loss, gradients, metrics, memory)
 
 The training loop, the whole-step gradient check and the benchmarks are written once, over this, and serve every system.
 An objective is a pure function: equal arguments, equal bits. Every paper's objectives are written out in its own file, also
 where two differ by a line: the file is there to be read beside the paper.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from ..layers import Run
 from ..randomness import derive, stream
+from ..schedules import SCHEDULES
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,34 @@ class Made:
 
 @dataclass(frozen=True)
 class Result:
-    """loss (a float), gradients {name of the parameter set: Parameters}, and metrics {name: float} for the curves."""
+    """loss (a float), gradients {name of the parameter set: Parameters}, and metrics {name: float} for the curves.
+
+    memory   {name: new array} of what the system is to remember (see `System.memory`); what is not in it stays
+    """
 
     loss: float
     gradients: dict
     metrics: dict
+    memory: dict | None = None
+
+
+def _fitting(name, old, value):
+    """A value as it takes the place of an old one; ValueError for another kind or sign."""
+    kind, what = (bool, "true or false") if isinstance(old, bool) else (int, "a whole number of at least 0")
+    if not isinstance(old, int):
+        kind, what = (int, float), "a finite number of at least 0"
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool) or not 0 <= value < np.inf:
+        raise ValueError(f"{name}: expected {what}, got {value!r}")
+    return value if isinstance(old, int) else float(value)
+
+
+def remember(memory, new):
+    """Write new arrays {name: array} (None: none) into the arrays of a memory; ValueError for a name, shape or type that it does not have."""
+    for name, array in (new or {}).items():
+        if name not in memory or memory[name].shape != array.shape or memory[name].dtype != array.dtype:
+            known = ", ".join(f"{word} {kept.shape} {kept.dtype}" for word, kept in memory.items()) or "nothing"
+            raise ValueError(f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} {array.dtype}")
+        memory[name][...] = array
 
 
 @dataclass(frozen=True)
@@ -102,6 +126,11 @@ class System:
         return False
 
     @property
+    def noisy(self):
+        """Whether G keeps its dropout and noise when samples are drawn."""
+        return False
+
+    @property
     def updates_within(self):
         """Whether G's objective looks at how D is trained, and so owes D's weight gradients."""
         return False
@@ -133,9 +162,31 @@ class System:
         """The system as it is at a step; constants that change with time are resolved here."""
         return self
 
-    def knowing(self, moments):
-        """The system that is told its optimisers' states {name: state}; one whose objectives look at coming updates keeps them."""
+    def memory(self, dtype=np.float32):
+        """What a run carries besides parameters and moments, as it is before the first step: {name: array}, such as samples to be seen again.
+
+        A checkpoint holds it. Objectives are given it by `knowing`, never write to it, and return new arrays in Result.memory.
+        """
+        return {}
+
+    def knowing(self, moments, memory=None):
+        """The system that is told its optimisers' states {name: state} and its memory {name: array}; one whose objectives need them keeps them."""
         return self
+
+    @property
+    def settings(self):
+        """{name: value} of its own numbers and switches, which `setting` changes."""
+        apart = {field.name for field in fields(System)} | {"now"}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in apart}
+        return {name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))}
+
+    def setting(self, **values):
+        """The same system with other settings, a schedule's place taken by a number; ValueError for a name, kind or sign that does not fit."""
+        own = self.settings
+        for name in values:
+            if name not in own:
+                raise ValueError(f"{type(self).__name__} has no setting {name!r}; there are {', '.join(own) or 'none'}")
+        return replace(self, **{name: _fitting(name, own[name], value) for name, value in values.items()})
 
     def with_optimizers(self, change):
         """The same system, each optimiser replaced by change(name, optimiser)."""

@@ -40,7 +40,7 @@ class UnrolledGAN(System):
     def updates_within(self):
         return self.unroll > 0
 
-    def knowing(self, moments):
+    def knowing(self, moments, memory=None):
         return replace(self, standing=moments["D"])
 
     def objectives(self):

@@ -1,0 +1,27 @@
+"""Noise on what D learns from: on the samples that it sees, and on the labels that it is told."""
+
+import numpy as np
+
+SOFT = (0.0, 0.3), (0.7, 1.2)       # between which soft labels of fakes and of real samples lie (Chintala et al. 2016, point 6)
+
+
+def noisy(x, std, rng):
+    """x + std e, e ~ N(0, 1) for each entry: instance noise (Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3)
+
+    Two distributions on thin sets, which D can tell apart at once, overlap when noise is added to both; then G has a gradient to follow. The
+    derivative in x is the identity. Give real samples, fakes and every turn a stream of their own.
+    """
+    return x + (std * rng.standard_normal(x.shape)).astype(x.dtype) if std else x
+
+
+def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.float32):
+    """Labels t (shape) of samples that are all real (1) or all fake (0): smooth, drawn from ranges, and a share of them exchanged.
+
+    smooth    the label of a real sample (one-sided: Salimans et al. 2016, section 3.4)
+    soft      t uniform between the ends that SOFT says, instead
+    flip      the probability that a sample is given a label of the other kind
+    """
+    ends = SOFT if soft else ((0.0, 0.0), (smooth, smooth))
+    taken_for_real = (rng.random(shape) < flip) != real
+    low, high = (np.where(taken_for_real, one, zero) for zero, one in zip(*ends))
+    return (low + (high - low) * rng.random(shape)).astype(dtype)

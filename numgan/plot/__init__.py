@@ -6,6 +6,6 @@ global state: no window, no current figure.
 
 from .samples import PAPER, curves, gif, grid, points
 from .speed import growth, ladder, roofline, step_times
-from .studies import mixtures
+from .studies import mixtures, scatters
 
-__all__ = ["PAPER", "curves", "gif", "grid", "growth", "ladder", "mixtures", "points", "roofline", "step_times"]
+__all__ = ["PAPER", "curves", "gif", "grid", "growth", "ladder", "mixtures", "points", "roofline", "scatters", "step_times"]

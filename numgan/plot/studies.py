@@ -21,3 +21,16 @@ def mixtures(panels, centres, std, title=""):
         near.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal", title="about the nearest mode, 1 and 3 sigma")
     figure.suptitle(title, fontsize="small")
     return render(figure)
+
+
+def scatters(panels, centres, side, columns=5):
+    """{name: samples (N, 2)} over the centres of the modes, one small plane each, from -side to side."""
+    figure, all_axes = figure_of(len(panels), (2.2 * columns, 2.4 * -(-len(panels) // columns)), columns)
+    for (name, x), axes in zip(panels.items(), all_axes):
+        axes.scatter(*centres.T, s=12, c=REAL, linewidths=0)
+        axes.scatter(*x.T, s=1, c=FAKE, linewidths=0)
+        axes.set_title(name, fontsize="x-small")
+        axes.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xticks=[], yticks=[])
+    for axes in all_axes[len(panels):]:
+        axes.set_axis_off()
+    return render(figure)

@@ -58,7 +58,7 @@ MIXTURES = {"ring": Mixture(_circle(), 0.01, lambda rng: ring(DRAWN, rng, radius
             "grid": Mixture(_lattice(), 0.05, lambda rng: grid(DRAWN, rng, std=0.05)[0], scale=0.25, gamma=3e-5)}
 
 ARMS = {"gan": "GAN, the paper's nets", "pac2": "PacGAN2, the paper's nets", "r3gan": "R3GAN, 3 x 128", "r3gan-nets": "R3GAN, the paper's nets"}
-STEPS = {"gan": 20_000, "pac2": 20_000, "r3gan": 20_000, "r3gan-nets": 8_000}
+STEPS = {"gan": 10_000, "pac2": 10_000, "r3gan": 20_000, "r3gan-nets": 6_000}
 QUICK = 30
 
 

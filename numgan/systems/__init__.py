@@ -1,11 +1,11 @@
 """The systems: each file is a paper, with its networks' recipe as presets. `build("dcgan", "mnist")` gives one."""
 
-from . import classifier, conditional, consensus, dcgan, dragan, gan, hacks, hinge, lsgan, pacgan, r3gan, roth, unrolled, wgan, wgan_gp
+from . import classifier, conditional, consensus, dcgan, dragan, gan, hacks, hinge, lsgan, pacgan, r1, r3gan, roth, unrolled, wgan, wgan_gp
 from .system import Batch, Latent, Made, Result, System, remember
 
-SYSTEMS = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "wgan_gp": wgan_gp, "hinge": hinge, "dragan": dragan, "roth": roth, "consensus": consensus,
-           "unrolled": unrolled, "pacgan": pacgan, "r3gan": r3gan, "dcgan": dcgan, "conditional": conditional, "classifier": classifier,
-           "hacks": hacks}
+SYSTEMS = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "wgan_gp": wgan_gp, "hinge": hinge, "dragan": dragan, "r1": r1, "roth": roth,
+           "consensus": consensus, "unrolled": unrolled, "pacgan": pacgan, "r3gan": r3gan, "hacks": hacks, "dcgan": dcgan,
+           "conditional": conditional, "classifier": classifier}
 
 
 def presets(name):

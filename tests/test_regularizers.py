@@ -187,7 +187,7 @@ def test_at_the_size_that_is_trained(penalty):
 
 @pytest.mark.parametrize("name", ["r1", "r2", "dragan", "roth"])
 def test_the_catalogue_has_them(name):
-    found = list(entries([name]))
+    found = [entry for entry in entries([name]) if entry.kind == "penalty"]           # some are the names of systems, too
     assert len(found) == 2 * len(CRITICS) and all(entry.passed and entry.max_error <= 1e-6 and entry.name.startswith(f"{name} on") for entry in found)
 
 

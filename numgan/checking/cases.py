@@ -236,10 +236,10 @@ GAMES = [
     *(_game(loss, CRITICS[0], mlp(2, 4, 3, activation=Softplus), (2,), "mlp(2, 4, 3, Softplus)") for loss in ADVERSARIAL.values()),
     _game(nonsaturating, CRITICS[1], mlp(2, 4, 3), (2,), "mlp(2, 4, 3)"),
     _game(minimax, CRITICS[2], mlp(2, 4, 3, activation=Tanh), (2,), "mlp(2, 4, 3, Tanh)"),
+    _game(nonsaturating, CRITICS[8], Sequential(Dense(2, 20), Reshape(5, 4, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
     _game(nonsaturating, CRITICS[3], dcgan_generator(2, 2, (3, 2), 1, kernel=4), (2,), "dcgan_generator(2, 2, (3, 2), 1, kernel=4)"),
     _game(least_squares, CRITICS[4], dcgan_generator(2, 1, (3, 2), 2, kernel=5), (2,), "dcgan_generator(2, 1, (3, 2), 2, kernel=5)"),
     _game(minimax, CRITICS[5], Sequential(Dense(2, 30), Reshape(5, 6, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
-    _game(nonsaturating, CRITICS[8], Sequential(Dense(2, 20), Reshape(5, 4, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
 ]
 
 LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), *RELATIVISTIC.values(), Labelled(nonsaturating), Labelled(least_squares),

@@ -33,8 +33,15 @@ class Classifier(System):
 
     def probabilities(self, params, x, statistics=None):
         """p(class | x)          x (N, H, W, C) -> (N, K); dropout is off"""
-        parts = [self.networks["C"].forward(params["C"], x[i:i + 500], Run(None, statistics))[0] for i in range(0, len(x), 500)]
-        return softmax(np.concatenate(parts))
+        return softmax(_in_pieces(self.networks["C"], params["C"], x, statistics))
+
+    def features(self, params, x, statistics=None):
+        """What the last layer is given          x (N, H, W, C) -> (N, F); dropout is off"""
+        return _in_pieces(self.networks["C"][:-1], params["C"], x, statistics)
+
+
+def _in_pieces(net, psi, x, statistics):
+    return np.concatenate([net.forward(psi, x[i:i + 500], Run(None, statistics))[0] for i in range(0, len(x), 500)])
 
 
 def digits(width=1.0):

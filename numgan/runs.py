@@ -1,7 +1,7 @@
 """A run is a folder. This file knows what lies in it and builds a run again from its configuration.
 
     config.json            what was asked for, what it resolved to, and the versions of everything
-    metrics.jsonl          a line for each logged step: step, epoch, losses, metrics, seconds
+    metrics.jsonl          a line for each logged step: step, epoch, losses, gradients (the norm of each network's), metrics, seconds
     samples/step-XXXXXX.png, samples.png, training.gif      the same latent points over time; the last; all of them
     curves.png             losses and D's mean outputs over steps
     checkpoint.npz         see numgan.checkpoint

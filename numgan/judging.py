@@ -55,6 +55,15 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
     return replace(judge, config=judge.config | {"recipe": recipes.as_dict(recipe)})      # the data are where they are now
 
 
+def judge_of(run, progress=True):
+    """The judge in the cache of a run's data and pictures; None for data or pictures that have none."""
+    recipe, shape = run.config["recipe"], run.system.sample_shape
+    known = [systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")]
+    if recipe is None or recipe["data"] not in JUDGED or shape not in known:
+        return None
+    return open_judge(recipe["data"], shape, recipe["folder"], progress)
+
+
 def _finished(home, system, dataset):
     """The judge in the folder; None if there is none, or its training was cut short."""
     if not (home / "config.json").exists():
@@ -92,7 +101,7 @@ def features(judge, x):
 
 
 def _checked(where, judge, x):
-    expect_judge(judge)
+    _expect_classifier(judge)
     (low, high), shape = judge.system.pixels, judge.system.sample_shape
     if not (isinstance(x, np.ndarray) and x.dtype == np.float32 and x.ndim == 4 and len(x) and x.shape[1:] == shape):
         raise ValueError(f"{where}: expected pictures (N, {', '.join(map(str, shape))}) float32 and at least one, got "
@@ -103,10 +112,20 @@ def _checked(where, judge, x):
     return x
 
 
-def expect_judge(judge):
-    """ValueError unless the run is one of a classifier."""
+def _expect_classifier(judge):
     if not hasattr(judge.system, "probabilities"):
         raise ValueError(f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train classifier`")
+
+
+def expect_judge(judge, run):
+    """ValueError unless the first run is one of a classifier of pictures of the other's size, and of its classes if it has any."""
+    _expect_classifier(judge)
+    if judge.system.sample_shape != run.system.sample_shape:
+        raise ValueError(f"{judge.folder} judges samples {judge.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}")
+    names, asked = judge.config["classes"], run.config["classes"]
+    if asked and asked != names:
+        raise ValueError(f"{judge.folder} knows the classes {', '.join(names)}, and the data of {run.folder} have "
+                         f"{', '.join(asked)}; judge with a classifier of the same data")
 
 
 def judge(run, classifier, count=1000, labels=None, seed=0):
@@ -116,15 +135,10 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
     confidence  its mean highest probability;  shares {class: share of samples that it puts there}
     copies      samples equal to a training row, both at the data's own grey levels;  copies_share of all
     held_out    {rows, accuracy, confidence} of the same classifier on real data that it never saw (None: the data have no such part)
-    ValueError if the classifier is none, or takes samples of another shape.
+    ValueError if the classifier is none, or takes samples of another shape or other classes.
     """
-    expect_judge(classifier)
-    if classifier.system.sample_shape != run.system.sample_shape:
-        raise ValueError(f"{classifier.folder} judges samples {classifier.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}")
+    expect_judge(classifier, run)
     names = classifier.config["classes"]
-    if run.system.classes and run.config["classes"] != names:
-        raise ValueError(f"{classifier.folder} knows the classes {', '.join(names)}, and {run.folder} was asked for "
-                         f"{', '.join(run.config['classes'])}; judge with a classifier of the same data")
     with threadpool_limits(1):
         x, asked = run.sampler()(count, seed, labels)
         images = to_bytes(x, run.system.pixels)

@@ -22,6 +22,7 @@ STOREYS = [                                                        # from the gr
     ("runs", "checking"),
     ("training",),
     ("judging", "doctor"),                                         # floor 5
+    ("evaluation",),
     ("studies",),
     ("bench",),
     ("cli",),                                                      # floor 6

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from .. import _kernels, checking, doctor, judging, recipes, runs, sampling, systems, training
 from ..checkpoint import replacing
-from . import bench, study
+from . import bench, evaluate, study
 from .common import above_zero, add_command, labels, natural, positive, print_json
 
 DESCRIPTION = """\
@@ -89,13 +89,15 @@ def _parser():
     sub.add_argument("--labels", type=labels, metavar="3,7", help="the classes asked for in turn, of a conditional system")
     sub.add_argument("--seed", type=natural, default=0, metavar="S", help="of the latent points (default 0)")
     sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
-    sub.add_argument("--judge", metavar="RUN", help="a run of `numgan train classifier`: agreement, confidence, share of each class, copies")
+    sub.add_argument("--judge", nargs="?", const="", metavar="RUN", help="agreement, confidence, share of each class, copies, by a run of "
+                     "`numgan train classifier` (by the judge in the cache, `numgan judge`, if no run is named)")
 
     sub = command("gradcheck", gradcheck_command, "check hand-written gradients against finite differences, in float64")
     sub.add_argument("names", nargs="*", metavar="NAME", help="layers, losses, optimisers, systems; part of a name will do")
     sub.add_argument("--all", action="store_true", help="everything in the catalogue")
     sub.add_argument("--slow", action="store_true", help="every entry of every gradient, instead of random projections")
 
+    evaluate.add(commands)
     command("data", data_command, "list the known data sets, where they are looked for, and whether they are there")
     command("doctor", doctor_command, "versions, kernels, instruction sets, threads, peak speed, BLAS, and a self-check")
     study.add(commands)
@@ -194,16 +196,19 @@ def _report(args, trained):
 def sample_command(args):
     run = runs.open_run(args.folder)
     result = {"run": args.folder, "seed": args.seed}
-    if args.out or not args.judge:
+    if args.out or args.judge is None:
         result |= {"file": _draw(args, run), "labels": args.labels}
-    if args.judge:
-        result |= {"judge": args.judge} | judging.judge(run, runs.open_run(args.judge), args.count or 1000, args.labels, args.seed)
+    if args.judge is not None:
+        judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
+        if judge is None:
+            raise ValueError(f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of `numgan train classifier`")
+        result |= {"judge": str(judge.folder)} | judging.judge(run, judge, args.count or 1000, args.labels, args.seed)
     if args.json:
         print_json(result)
         return 0
     if "file" in result:
         print(f"drawn: {result['file']}")
-    if args.judge:
+    if args.judge is not None:
         _print_judgement(result)
     return 0
 

@@ -22,7 +22,7 @@ STOREYS = [                                                        # from the gr
     ("runs", "checking"),
     ("training",),
     ("judging", "doctor"),                                         # floor 5
-    ("evaluation",),
+    ("evaluation", "health"),
     ("studies",),
     ("bench",),
     ("cli",),                                                      # floor 6

@@ -1,4 +1,4 @@
-"""The command line: numgan systems, train, sample, gradcheck, data, doctor, study, bench, profile. Only parsing and printing; the work is done below.
+"""The command line (`numgan --help` lists the commands). Only parsing and printing; the work is done below.
 
 Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C.
 """
@@ -7,13 +7,14 @@ import argparse
 import errno
 import os
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from .. import _kernels, checking, doctor, judging, recipes, runs, sampling, systems, training
+from .. import _kernels, checking, doctor, health, judging, recipes, runs, sampling, systems, training
 from ..checkpoint import replacing
 from . import bench, evaluate, study
 from .common import above_zero, add_command, labels, natural, positive, print_json
@@ -24,12 +25,15 @@ GANs written out by hand in NumPy: every layer's backward pass, every loss, ever
   numgan train conditional             train the class-conditional DCGAN on the digits inside the package (about a minute)
   numgan train dcgan --data mnist      the same game without labels, on MNIST
   numgan sample runs/RUN --labels 3,7  draw from a run
+  numgan evaluate runs/RUN             measure its samples, with real data beside every figure
+  numgan health runs/RUN               say what its curves and samples tell of its state
   numgan gradcheck Conv2d BatchNorm    check gradients against finite differences
 
 Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C."""
 
 TRAIN = """\
 Train a system. The run folder then holds samples.png, training.gif, curves.png, metrics.jsonl, config.json and checkpoint.npz.
+The last lines say what curves and samples tell of the run's state, as `numgan health RUN` does.
 
 With no options: the system's first preset on that preset's data. With --data and no --preset: the first preset that takes
 samples of the data's shape. With --preset: pictures are cropped and resized to what the preset takes."""
@@ -177,16 +181,20 @@ def _dry_run(args, recipe, system, dataset, steps, batch_size):
 
 
 def _report(args, trained):
-    judged = None if "G" in runs.read_config(trained.folder)["networks"] else judging.held_out(runs.open_run(trained.folder))
+    run = runs.open_run(trained.folder)
+    judged = None if "G" in run.system.networks else judging.held_out(run)
+    verdicts = health.examine(run)
     if args.json:
         print_json({"run": trained.folder, "steps": trained.steps, "losses": trained.losses, "seconds": trained.seconds,
-                     "steps_per_second": trained.steps_per_second, "held_out": judged, "files": trained.files})
+                    "steps_per_second": trained.steps_per_second, "held_out": judged, "health": [asdict(verdict) for verdict in verdicts],
+                    "files": trained.files})
         return 0
     print(f"{trained.steps:,} steps, {trained.steps_per_second:.1f} steps/s; in {trained.folder}:")
     for what, path in trained.files.items():
         print(f"  {what:<18} {path}")
     if judged:
         print(f"held-out: accuracy {judged['accuracy']:.2%}, mean confidence {judged['confidence']:.3f} on {judged['rows']:,} rows")
+    evaluate.print_health(verdicts)
     return 0
 
 

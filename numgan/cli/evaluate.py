@@ -1,8 +1,9 @@
-"""numgan evaluate and judge: parsing and printing; the work is done in numgan/evaluation.py and numgan/judging.py."""
+"""numgan evaluate, judge and health: parsing and printing; the work is done in numgan/evaluation.py, judging.py and health.py."""
 
+from dataclasses import asdict
 from functools import partial
 
-from .. import evaluation, judging, runs
+from .. import evaluation, health, judging, runs
 from .common import add_command, natural, positive, print_json
 
 EVALUATE = """\
@@ -25,6 +26,12 @@ Say where the judge of a set is and how good it is on held-out pictures; it is t
 The cache is the folder that the environment variable NUMGAN_CACHE names, or the system's for such files. `numgan evaluate` and
 `numgan sample --judge` use this judge unless another run is named."""
 
+HEALTH = """\
+Read a run's curves and samples for the known illnesses: a discriminator that is always right, a gradient of the generator that fades or grows, losses
+that run away, a generator that draws the same again and again. Every line has a level (ok, look, bad), the number, the threshold and what to try.
+
+Exit code 1 if a line is bad. `numgan train` ends with the same lines."""
+
 MEANING = {"higher": "higher is better", "lower": "lower is better", "as real": "best is as on the right", None: ""}
 SHARES = {"high_quality", "nearest_neighbour_error", "precision", "recall", "coverage", "agreement"}
 BESIDE = {"parzen_log_likelihood": "parzen_standard_error", "classifier_score": "classifier_score_std"}      # printed after +-
@@ -42,6 +49,9 @@ def add(commands):
     sub = command("judge", judge_command, "train the judge of a set, or say where it is", description=JUDGE)
     sub.add_argument("--data", default="mnist", metavar="NAME", help=f"{', '.join(judging.JUDGED)} (default mnist)")
     sub.add_argument("--folder", metavar="DIR", help="where the IDX files of mnist or fashion-mnist are")
+
+    sub = command("health", health_command, "say what a run's curves and samples tell of its state", description=HEALTH)
+    sub.add_argument("folder", metavar="RUN", help="a run folder")
 
 
 def evaluate_command(args):
@@ -92,3 +102,20 @@ def judge_command(args):
         print(f"the judge of {args.data}: {about['run']}\n"
               f"accuracy {about['accuracy']:.2%}, mean confidence {about['confidence']:.3f} on {about['rows']:,} held-out rows")
     return 0
+
+
+def health_command(args):
+    verdicts = health.examine(runs.open_run(args.folder))
+    if args.json:
+        print_json({"run": args.folder, "worst": health.worst(verdicts), "verdicts": [asdict(verdict) for verdict in verdicts]})
+    else:
+        print_health(verdicts)
+    return int(health.worst(verdicts) == "bad")
+
+
+def print_health(verdicts):
+    """A line for each verdict, and one more for what to try."""
+    for verdict in verdicts:
+        print(f"{verdict.level:<5} {verdict.check}: {verdict.says}")
+        if verdict.advice:
+            print(f"      {'' if verdict.value is None else f'{verdict.value:.3g}; '}{verdict.threshold}. Try {verdict.advice}")

@@ -52,10 +52,10 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
+    """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout; ten epochs, the rate from 0.002 to 0."""
     net = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10)
-    return Classifier(classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=128, steps=1876,
-                      networks={"C": net}, optimizers={"C": Adam(Cosine(1e-3, 1876), beta1=0.9)})
+    return Classifier(classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=128, steps=4690,
+                      networks={"C": net}, optimizers={"C": Adam(Cosine(2e-3, 4690), beta1=0.9)})
 
 
 def dense(width=1.0):

@@ -143,7 +143,9 @@ def _discriminator(run, records):
     """What D's outputs mean, which depends on the loss."""
     known, loss = records[-1]["metrics"], _loss(run)
     late = {name: _late(records, "metrics", name) for name in known}
-    if "distance" in known or loss == "wasserstein":
+    if None in late.values():
+        yield Verdict("discriminator", "bad", None, "bad if not finite", "its metrics hold inf or nan", "a smaller --lr")
+    elif "distance" in known or loss == "wasserstein":
         yield _critic(late["distance"] if "distance" in known else -_late(records, "losses", "D"))
     elif "D(x) above D(G(z))" in known:
         above = late["D(x) above D(G(z))"]

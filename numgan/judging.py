@@ -11,6 +11,7 @@ figures of Inception's features.
 
 import hashlib
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -48,7 +49,7 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
         judge = _finished(home, system, dataset)
         if judge is None:
             place.mkdir(parents=True, exist_ok=True)
-            with runs.alone(place, wait=True):
+            with runs.alone(place, wait=lambda: progress and print(f"numgan: another process trains a judge in {place}: waiting", file=sys.stderr)):
                 judge = _finished(home, system, dataset) or _train(home, recipe, system, dataset, progress)
     except FileFormatError as error:
         raise FileFormatError(f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again ({error})") from error

@@ -57,17 +57,20 @@ def claim(folder):
 
 
 @contextmanager
-def alone(folder, wait=False):
+def alone(folder, wait=None):
     """In this block no other process trains in the folder: ValueError if one does. The lock dies with its process, however that ends.
 
-    wait   wait for the other process instead
+    wait   is called, if given, and then the other process is waited for
     """
     with open(Path(folder, ".lock"), "wb") as file:
         try:
             if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{folder} is being trained by another process; wait for it, or stop it") from None
+            if wait is None:
+                raise ValueError(f"{folder} is being trained by another process; wait for it, or stop it") from None
+            wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

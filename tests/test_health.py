@@ -113,6 +113,7 @@ def curves(healthy, late, loss="nonsaturating"):
     ({"losses": {"D": 119.0}}, "losses", "ok"), ({"losses": {"D": -121.0}}, "losses", "look"), ({"losses": {"G": 1.1e4}}, "losses", "bad"),
     ({"metrics": {"D(G(z))": 0.06}}, "discriminator", "ok"), ({"metrics": {"D(G(z))": 0.04}}, "discriminator", "look"),
     ({"metrics": {"D(G(z))": 0.004}}, "discriminator", "bad"),
+    ({"metrics": {"D(x)": None}}, "discriminator", "bad"),
     ({"metrics": {"D(G(z))": 0.64}}, "discriminator", "ok"), ({"metrics": {"D(G(z))": 0.7}}, "discriminator", "look"),
     ({"gradients": {"G": 0.11}}, "gradient of G", "ok"), ({"gradients": {"G": 0.09}}, "gradient of G", "look"),
     ({"gradients": {"G": 1.9e-3}}, "gradient of G", "bad"), ({"gradients": {"G": 0.0}}, "gradient of G", "bad"),

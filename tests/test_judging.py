@@ -111,6 +111,7 @@ def test_two_processes_at_once_and_one_that_is_killed(cache, tmp_path):
     assert len({out.split()[-1] for out, _ in said}) == 1 and said[0][0] == said[1][0]
     assert said[0][0].startswith(f"{home} 300 ") and runs.read_config(home)["resumed"]
     assert sum("steps" in err for _, err in said[:2]) == 1, "both trained"
+    assert sum("waiting" in err for _, err in said) <= 1
 
 
 # ---- what it says

@@ -94,23 +94,25 @@ def python(code, cache, **words):
 OPEN = "j = judging.open_judge('digits'); print(j.folder, j.state.step, float(j.state.params['C'].vector.sum()))"
 
 
-def test_two_processes_at_once_and_one_that_is_killed(cache, tmp_path):
+def test_two_processes_at_once_and_one_that_is_killed(cache, monkeypatch):
     if runs.fcntl is None:
         pytest.skip("no flock here")
-    words = {"steps": 300, "batch": 64}
-    killed = python(OPEN, tmp_path / "killed", **words)
-    while not list((tmp_path / "killed").glob("judges/digits/*/metrics.jsonl")):
+    words = {"steps": 150, "batch": 32}
+    killed = python(OPEN, cache, **words)
+    while not list(cache.glob("judges/digits/*/metrics.jsonl")):
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    home, = (tmp_path / "killed" / "judges" / "digits").glob("*/")
-    both = [python(OPEN, tmp_path / "killed", **words) for _ in range(2)]        # they take it up: one trains, one waits
-    alone = python(OPEN, tmp_path / "alone", **words)
-    said = [process.communicate(timeout=60) for process in (*both, alone)]
-    assert all(process.returncode == 0 for process in (*both, alone)), said
-    assert len({out.split()[-1] for out, _ in said}) == 1 and said[0][0] == said[1][0]
-    assert said[0][0].startswith(f"{home} 300 ") and runs.read_config(home)["resumed"]
-    assert sum("steps" in err for _, err in said[:2]) == 1, "both trained"
+    home, = entries(cache)
+    both = [python(OPEN, cache, **words) for _ in range(2)]             # they take it up: one trains, one waits
+    said = [process.communicate(timeout=60) for process in both]
+    assert all(process.returncode == 0 for process in both), said
+    monkeypatch.setenv("NUMGAN_CACHE", str(cache / "another"))
+    digits = classifier.PRESETS["digits"]
+    monkeypatch.setitem(classifier.PRESETS, "digits", lambda width=1.0: replace(digits(width), steps=150, batch_size=32))
+    alone = judging.open_judge("digits", progress=False)
+    assert {out for out, _ in said} == {f"{home} 150 {float(alone.state.params['C'].vector.sum())}\n"} and runs.read_config(home)["resumed"]
+    assert sum("steps" in err for _, err in said) == 1, "both trained"
     assert sum("waiting" in err for _, err in said) <= 1
 
 

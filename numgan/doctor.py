@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from . import _kernels, data
-from .data.idx import FILES, SOURCES
+from .data.idx import FILES, SOURCES, cache_folder
 from .randomness import stream
 from .runs import environment
 
@@ -68,11 +68,6 @@ def data_sets():
 def _place(name):
     if name not in SOURCES:
         return {"where": "in the package", "present": True}
-    if os.environ.get("NUMGAN_DATA"):
-        folder = Path(os.environ["NUMGAN_DATA"], name)
-    else:
-        import pooch  # here, because it is slow to import
-
-        folder = Path(pooch.os_cache("numgan"), name)
+    folder = Path(os.environ["NUMGAN_DATA"], name) if os.environ.get("NUMGAN_DATA") else cache_folder() / name
     files = [file for split in FILES.values() for file in split]
     return {"where": str(folder), "present": all((folder / f"{file}.gz").is_file() or (folder / file).is_file() for file in files)}

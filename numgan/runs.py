@@ -1,7 +1,7 @@
 """A run is a folder. This file knows what lies in it and builds a run again from its configuration.
 
     config.json            what was asked for, what it resolved to, and the versions of everything
-    metrics.jsonl          a line for each logged step: step, epoch, losses, metrics, seconds
+    metrics.jsonl          a line for each logged step: step, epoch, losses, gradients (the norm of each network's), metrics, seconds
     samples/step-XXXXXX.png, samples.png, training.gif      the same latent points over time; the last; all of them
     curves.png             losses and D's mean outputs over steps
     checkpoint.npz         see numgan.checkpoint
@@ -57,14 +57,20 @@ def claim(folder):
 
 
 @contextmanager
-def alone(folder):
-    """In this block no other process trains in the folder: ValueError if one does. The lock dies with its process, however that ends."""
+def alone(folder, wait=None):
+    """In this block no other process trains in the folder: ValueError if one does. The lock dies with its process, however that ends.
+
+    wait   is called, if given, and then the other process is waited for
+    """
     with open(Path(folder, ".lock"), "wb") as file:
         try:
             if fcntl:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{folder} is being trained by another process; wait for it, or stop it") from None
+            if wait is None:
+                raise ValueError(f"{folder} is being trained by another process; wait for it, or stop it") from None
+            wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

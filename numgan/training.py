@@ -286,7 +286,8 @@ class _Session:
         metrics = {name: value for result in results.values() for name, value in result.metrics.items()}
         self.records.append({
             "step": self.state.step, "epoch": round(self.batches.epoch(self.state.batches), 4), "losses": self.losses,
-            "metrics": {name: value if np.isfinite(value) else None for name, value in metrics.items()},
+            "gradients": {name: _number(np.linalg.norm(result.gradients[name].vector)) for name, result in results.items()},
+            "metrics": {name: _number(value) for name, value in metrics.items()},
             "seconds": round(self.before + time.monotonic() - self.began, 3)})
         self.log.write(runs.line(self.records[-1]))
         self.log.flush()
@@ -319,6 +320,11 @@ class _Session:
         names = {"samples": "samples.png", "samples over time": "training.gif", "curves": "curves.png", "metrics": "metrics.jsonl",
                  "configuration": "config.json", "checkpoint": "checkpoint.npz"}
         return {what: self.out / name for what, name in names.items() if (self.out / name).exists()}
+
+
+def _number(value):
+    """The value as JSON can hold it: None for inf and nan."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _pixels(path):

@@ -42,7 +42,7 @@ def refused(result, *parts, code=2):
 # ---- help and systems
 
 
-@pytest.mark.parametrize("command", ["systems", "train", "sample", "gradcheck", "data", "doctor"])
+@pytest.mark.parametrize("command", ["systems", "train", "sample", "evaluate", "judge", "health", "gradcheck", "data", "doctor"])
 def test_help_of_every_command(numgan, command):
     code, out, _ = numgan(command, "--help")
     assert code == 0 and "--json" in out and "usage: numgan" in out
@@ -85,7 +85,7 @@ def test_train_says_where_everything_is(numgan, tmp_path):
 def test_train_json_and_resume(numgan):
     code, out, _ = numgan("train", "gan", *NARROW, "--steps", 3, "--out", "here", "--json")
     result = json.loads(out)
-    assert code == 0 and result.keys() == {"run", "steps", "losses", "seconds", "steps_per_second", "held_out", "files"}
+    assert code == 0 and result.keys() == {"run", "steps", "losses", "seconds", "steps_per_second", "held_out", "health", "files"}
     assert (result["run"], result["steps"], result["held_out"]) == ("here", 3, None) and result["losses"].keys() == {"D", "G"}
     assert all(Path(path).exists() for path in result["files"].values())
     assert json.loads(numgan("train", "--resume", "here", "--steps", 5, "--json")[1])["steps"] == 5

@@ -20,8 +20,10 @@ STOREYS = [                                                        # from the gr
     ("data", "metrics", "systems", "plot"),                        # floor 3
     ("checkpoint", "recipes", "sampling"),                         # floor 4
     ("runs", "checking"),
-    ("training", "judging"),
-    ("doctor", "studies"),                                         # floor 5
+    ("training",),
+    ("judging", "doctor"),                                         # floor 5
+    ("evaluation", "health"),
+    ("studies",),
     ("bench",),
     ("cli",),                                                      # floor 6
     ("__main__",),

@@ -204,6 +204,19 @@ def test_logging_pictures_and_checkpoints_do_not_change_training(tmp_path):
     assert len(metrics(tmp_path / "much")) == 6 and len(metrics(tmp_path / "little")) == 1
 
 
+def test_the_gradients_norm_is_logged(tmp_path):
+    """Of the update that led to the line, for every network, in the file of a run that logs every step."""
+    system, dataset = make("gan")
+    go("gan", tmp_path / "run", steps=3, log_every=1)
+    state, batches = State.start(system, 5), Batches(len(dataset), 8, 5)
+    for record in metrics(tmp_path / "run"):
+        results = training.advance(system, state, dataset, batches, 5)
+        assert record["gradients"].keys() == {"D", "G"}
+        for name, result in results.items():
+            exact = np.sqrt((result.gradients[name].vector.astype(np.float64) ** 2).sum())
+            assert record["gradients"][name] == pytest.approx(exact, rel=1e-5)
+
+
 def test_another_seed_is_another_run(tmp_path):
     go("gan", tmp_path / "a", steps=2)
     go("gan", tmp_path / "b", steps=2, seed=6)
@@ -262,7 +275,7 @@ def test_the_run_folder(tmp_path):
         assert grid.height < grid.width < grid.height + 30               # ten a class, names at the left
         assert animation.n_frames >= 2 and animation.size == grid.size
     record = json.loads((trained.folder / "metrics.jsonl").read_text().splitlines()[-1])
-    assert record.keys() == {"step", "epoch", "losses", "metrics", "seconds"} and record["step"] == trained.steps == 5
+    assert record.keys() == {"step", "epoch", "losses", "gradients", "metrics", "seconds"} and record["step"] == trained.steps == 5
     assert record["losses"] == trained.losses and record["epoch"] == pytest.approx(5 * 8 / 1500, abs=1e-4)
     assert record["metrics"].keys() == {"D(x)", "D(G(z))"}
     config = json.loads((trained.folder / "config.json").read_text())

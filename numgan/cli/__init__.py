@@ -1,4 +1,4 @@
-"""The command line: numgan systems, train, sample, gradcheck, data, doctor, study, bench, profile. Only parsing and printing; the work is done below.
+"""The command line (`numgan --help` lists the commands). Only parsing and printing; the work is done below.
 
 Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C.
 """
@@ -7,15 +7,16 @@ import argparse
 import errno
 import os
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from .. import _kernels, checking, doctor, judging, recipes, runs, sampling, systems, training
+from .. import _kernels, checking, doctor, health, judging, recipes, runs, sampling, systems, training
 from ..checkpoint import replacing
-from . import bench, study
+from . import bench, evaluate, study
 from .common import above_zero, add_command, labels, natural, positive, print_json, setting
 
 DESCRIPTION = """\
@@ -24,12 +25,15 @@ GANs written out by hand in NumPy: every layer's backward pass, every loss, ever
   numgan train conditional             train the class-conditional DCGAN on the digits inside the package (about a minute)
   numgan train dcgan --data mnist      the same game without labels, on MNIST
   numgan sample runs/RUN --labels 3,7  draw from a run
+  numgan evaluate runs/RUN             measure its samples, with real data beside every figure
+  numgan health runs/RUN               say what its curves and samples tell of its state
   numgan gradcheck Conv2d BatchNorm    check gradients against finite differences
 
 Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C."""
 
 TRAIN = """\
 Train a system. The run folder then holds samples.png, training.gif, curves.png, metrics.jsonl, config.json and checkpoint.npz.
+The last lines say what curves and samples tell of the run's state, as `numgan health RUN` does.
 
 With no options: the system's first preset on that preset's data. With --data and no --preset: the first preset that takes
 samples of the data's shape. With --preset: pictures are cropped and resized to what the preset takes."""
@@ -91,13 +95,15 @@ def _parser():
     sub.add_argument("--labels", type=labels, metavar="3,7", help="the classes asked for in turn, of a conditional system")
     sub.add_argument("--seed", type=natural, default=0, metavar="S", help="of the latent points (default 0)")
     sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
-    sub.add_argument("--judge", metavar="RUN", help="a run of `numgan train classifier`: agreement, confidence, share of each class, copies")
+    sub.add_argument("--judge", nargs="?", const="", metavar="RUN", help="agreement, confidence, share of each class, copies, by a run of "
+                     "`numgan train classifier` (by the judge in the cache, `numgan judge`, if no run is named)")
 
     sub = command("gradcheck", gradcheck_command, "check hand-written gradients against finite differences, in float64")
     sub.add_argument("names", nargs="*", metavar="NAME", help="layers, losses, optimisers, systems; part of a name will do")
     sub.add_argument("--all", action="store_true", help="everything in the catalogue")
     sub.add_argument("--slow", action="store_true", help="every entry of every gradient, instead of random projections")
 
+    evaluate.add(commands)
     command("data", data_command, "list the known data sets, where they are looked for, and whether they are there")
     command("doctor", doctor_command, "versions, kernels, instruction sets, threads, peak speed, BLAS, and a self-check")
     study.add(commands)
@@ -179,16 +185,20 @@ def _dry_run(args, recipe, system, dataset, steps, batch_size):
 
 
 def _report(args, trained):
-    judged = None if "G" in runs.read_config(trained.folder)["networks"] else judging.held_out(runs.open_run(trained.folder))
+    run = runs.open_run(trained.folder)
+    judged = None if "G" in run.system.networks else judging.held_out(run)
+    verdicts = health.examine(run)
     if args.json:
         print_json({"run": trained.folder, "steps": trained.steps, "losses": trained.losses, "seconds": trained.seconds,
-                     "steps_per_second": trained.steps_per_second, "held_out": judged, "files": trained.files})
+                    "steps_per_second": trained.steps_per_second, "held_out": judged, "health": [asdict(verdict) for verdict in verdicts],
+                    "files": trained.files})
         return 0
     print(f"{trained.steps:,} steps, {trained.steps_per_second:.1f} steps/s; in {trained.folder}:")
     for what, path in trained.files.items():
         print(f"  {what:<18} {path}")
     if judged:
         print(f"held-out: accuracy {judged['accuracy']:.2%}, mean confidence {judged['confidence']:.3f} on {judged['rows']:,} rows")
+    evaluate.print_health(verdicts)
     return 0
 
 
@@ -198,16 +208,19 @@ def _report(args, trained):
 def sample_command(args):
     run = runs.open_run(args.folder)
     result = {"run": args.folder, "seed": args.seed}
-    if args.out or not args.judge:
+    if args.out or args.judge is None:
         result |= {"file": _draw(args, run), "labels": args.labels}
-    if args.judge:
-        result |= {"judge": args.judge} | judging.judge(run, runs.open_run(args.judge), args.count or 1000, args.labels, args.seed)
+    if args.judge is not None:
+        judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
+        if judge is None:
+            raise ValueError(f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of `numgan train classifier`")
+        result |= {"judge": str(judge.folder)} | judging.judge(run, judge, args.count or 1000, args.labels, args.seed)
     if args.json:
         print_json(result)
         return 0
     if "file" in result:
         print(f"drawn: {result['file']}")
-    if args.judge:
+    if args.judge is not None:
         _print_judgement(result)
     return 0
 

@@ -61,7 +61,7 @@ def load_idx(name, split, folder=None):
 
     name     "mnist" or "fashion-mnist"
     folder   holds the four original files, gzipped or not. None: the sub-folder `name` of the folder that the environment
-             variable NUMGAN_DATA names, or, if it is not set, a download into pooch's cache, checked by SHA-256
+             variable NUMGAN_DATA names, or, if it is not set, a download into cache_folder(), checked by SHA-256
     FileNotFoundError if a file is not in the folder, ConnectionError if it cannot be downloaded, FileFormatError if it is
     not what it should be. A folder may hold a part of the set: the count is that of the files, images and labels agreeing.
     """
@@ -148,10 +148,17 @@ def _locate(name, file, folder):
     )
 
 
+def cache_folder():
+    """The folder for what is fetched or trained once: the environment variable NUMGAN_CACHE, or the one that the system has for such files."""
+    import pooch
+
+    return Path(os.environ.get("NUMGAN_CACHE") or pooch.os_cache("numgan"))
+
+
 def _download(name, file):
     import pooch  # here, because only a download needs it, and it is slow to import
 
-    url, place = MIRRORS[name] + file + ".gz", pooch.os_cache("numgan") / name
+    url, place = MIRRORS[name] + file + ".gz", cache_folder() / name
     digest, bar = SHA256[name][file], sys.stderr is not None and sys.stderr.isatty()
     try:
         return Path(pooch.retrieve(url, f"sha256:{digest}", fname=f"{file}.gz", path=place, progressbar=bar))

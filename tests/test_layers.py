@@ -236,6 +236,10 @@ def test_activations_by_formula():
     assert np.allclose(_run(ELU(2.0), x), [-2, 2 * np.expm1(-2), 2 * np.expm1(-0.5), 0.5, 2, 700])
     assert np.allclose(_run(Sigmoid(), x), [0, 1 / (1 + np.e**2), 1 / (1 + np.e**0.5), 1 / (1 + np.e**-0.5), 1 / (1 + np.e**-2), 1])
     assert np.allclose(_run(Softplus(), x), [0, np.log1p(np.e**-2), np.log1p(np.e**-0.5), np.log1p(np.e**0.5), np.log1p(np.e**2), 700])
+    assert np.allclose(_run(Softplus(2.0, 1.0), x), [-1, np.log1p(np.e**-2) / 2 - 1, np.log1p(np.e) / 2 - 1, np.log1p(np.e**3) / 2 - 1,
+                                                     np.log1p(np.e**6) / 2 - 1, 700])
+    with pytest.raises(ValueError, match="Softplus: expected a finite sharpness > 0"):
+        Softplus(sharpness=0)
     assert np.array_equal(_run(Maxout(3), np.array([[1.0, 5, 2, -3, -1, -2]])), [[5, -1]])
 
 

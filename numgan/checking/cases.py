@@ -119,6 +119,7 @@ LAYERS = [
     Case(ConvTranspose2d(2, 3, kernel=4, stride=2, padding=1), (3, 4, 2), batch=2),
     Case(Embedding(5, 3), _labels),
     Case(ReLU(), (7,)), Case(LeakyReLU(0.2), (3, 2, 5)), Case(ELU(0.7), (7,)), Case(Tanh(), (7,)), Case(Sigmoid(), (7,)), Case(Softplus(), (7,)),
+    Case(Softplus(2.0, 1.0), (7,)),
     Case(Maxout(3), (6,)), Case(Maxout(2), (3, 2, 4)),
     Case(BatchNorm(3), (3,), batch=5),
     Case(BatchNorm(3), (2, 5, 3), name="BatchNorm(3) on pictures"),

@@ -21,7 +21,7 @@ def add(commands):
     """Add the command."""
     sub = add_command(commands, "study", study_command, "run a study: a published table's protocol, over seeds", description=STUDY, epilog=EXAMPLES)
     sub.add_argument("name", nargs="?", metavar="NAME", help=f"{', '.join(studies.STUDIES)}")
-    sub.add_argument("--quick", action="store_true", help="every trial in seconds: whether it works, not what it shows")
+    sub.add_argument("--quick", action="store_true", help="every trial in seconds, one seed unless told: whether it works, not what it shows")
     sub.add_argument("--seeds", type=positive, metavar="N", help="seeds 0 to N - 1 (default: the study's)")
     sub.add_argument("--out", metavar="DIR", help="the folder (default studies/NAME, or studies/NAME-quick)")
     sub.add_argument("--processes", type=positive, metavar="N", help="trials at a time, one thread each (default: the processors)")

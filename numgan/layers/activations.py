@@ -123,17 +123,29 @@ class Sigmoid(Elementwise):
 
 
 class Softplus(Elementwise):
-    """y = log(1 + exp(x)), in a form that does not overflow"""
+    """y = log(1 + exp(b (x + s))) / b - s, in a form that does not overflow          sharpness b = 1, shift s = 0
+
+    A smooth max(x, -s), the sharper the larger b. Softplus(2, 1) is softplus(2x + 2) / 2 - 1 of Gulrajani et al. 2017, section 5.1: its mean stays
+    near 0. Raises ValueError unless sharpness > 0 and both are finite.
+    """
+
+    def __init__(self, sharpness=1.0, shift=0.0):
+        if not (0 < sharpness < np.inf and -np.inf < shift < np.inf):
+            raise ValueError(f"Softplus: expected a finite sharpness > 0 and a finite shift, got {sharpness!r} and {shift!r}")
+        self.sharpness, self.shift = sharpness, shift
 
     def f(self, x):
-        return softplus(x)
+        return softplus(self.sharpness * (x + self.shift)) / self.sharpness - self.shift
 
     def d(self, x, y):
-        return sigmoid(x)
+        return sigmoid(self.sharpness * (x + self.shift))
 
     def dd(self, x, y):
-        s = sigmoid(x)
-        return s * (1 - s)
+        s = self.d(x, y)
+        return self.sharpness * s * (1 - s)
+
+    def arguments(self):
+        return "" if (self.sharpness, self.shift) == (1, 0) else f"{self.sharpness}, {self.shift}"
 
 
 def sigmoid(x):

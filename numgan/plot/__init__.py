@@ -4,8 +4,9 @@ Every function returns a Pillow image, or writes a GIF. matplotlib is imported i
 global state: no window, no current figure.
 """
 
+from .balance import over_steps, pairs
 from .samples import PAPER, curves, gif, grid, points
 from .speed import growth, ladder, roofline, step_times
 from .studies import mixtures, scatters
 
-__all__ = ["PAPER", "curves", "gif", "grid", "growth", "ladder", "mixtures", "points", "roofline", "scatters", "step_times"]
+__all__ = ["PAPER", "curves", "gif", "grid", "growth", "ladder", "mixtures", "over_steps", "pairs", "points", "roofline", "scatters", "step_times"]

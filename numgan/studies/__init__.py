@@ -1,6 +1,7 @@
 """Studies: what a paper's table shows, made again by one command, `numgan study NAME`. protocol.py says what a study is."""
 
-from . import ablation, mixtures
+from . import ablation, architectures, balance, equilibrium, mixtures
 from .protocol import Column, Studied, Study, run
 
-STUDIES = {"ring": mixtures.RING, "grid": mixtures.GRID, "ablation": ablation.ABLATION}
+STUDIES = {"ring": mixtures.RING, "grid": mixtures.GRID, "past-equilibrium": equilibrium.PAST, "balance": balance.BALANCE,
+           "random-architectures": architectures.RANDOM, "ablation": ablation.ABLATION}

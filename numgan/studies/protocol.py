@@ -59,6 +59,7 @@ class Study:
     seeds                    how many, by default; 1 where nothing is random
     published                {row: {column key: text}} to stand beside
     draw                     draw(results, out) -> {file name: Pillow image}; results {arm: [a result a seed]}
+    summary                  summary(results) -> a second table in Markdown, for what is no mean of a column
     """
 
     title: str
@@ -70,6 +71,7 @@ class Study:
     published: dict | None = None
     differs: str = ""
     draw: object = None
+    summary: object = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     """Run a study, or go on with it, in the folder `out`, and return Studied.
 
     quick        every trial in seconds: to see that it works, not for its figures
-    seeds        how many, 0 to seeds - 1; more than before extend the study
+    seeds        how many, 0 to seeds - 1 (default: the study's, or 1 if quick); more than before extend the study
     processes    trials at a time (default: the processors), each on one thread
     ValueError for a folder that holds another study; RuntimeError if a trial failed, with its own words; KeyboardInterrupt after Ctrl-C, when all
     trials have saved; the same call goes on.
     """
-    out, seeds = Path(out), study.seeds if seeds is None else seeds
+    out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
     _claim(out, {"study": name, "quick": quick})
     with runs.alone(out):
         sweep(out)
@@ -260,7 +262,8 @@ def _read(out, arm, seed):
 
 def _finish(name, study, out, quick, results):
     seconds = sum(result["seconds"] for row in results.values() for result in row)
-    words = table(study, results) + f"\n{_protocol(name, study, quick, results, seconds)}\n"
+    below = f"\n{study.summary(results)}" if study.summary else ""
+    words = table(study, results) + below + f"\n{_protocol(name, study, quick, results, seconds)}\n"
     files = {"table": out / "table.md", "results": out / "results.json"}
     with replacing(files["table"]) as file:
         file.write(words.encode())

@@ -1,0 +1,53 @@
+"""Pictures of the studies of balance: figures over steps, and two methods compared on the same nets."""
+
+import numpy as np
+
+from .figure import FAKE, REAL, figure_of, render
+
+COLOURS = ("#d1495b", "#30638e", "#edae49", "#3b8132", "#7b4b94", "#00798c", "#8d6a4f", "#555555", "#e07be0", "#9bc53d")
+
+
+def over_steps(panels, columns=1, title=""):
+    """Curves over steps, in rows of `columns` panels; a name has one colour in all of them.
+
+    panels   [{"title", "y": what is shown, "curves": {name: (steps, values)}, and if wanted "marks": {name: step}, "level": where even is,
+             "log": whether the axis is logarithmic}]
+    """
+    figure, all_axes = figure_of(len(panels), (5 * columns, 2.8 * -(-len(panels) // columns)), columns)
+    names = list(dict.fromkeys(name for panel in panels for name in panel["curves"]))
+    colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+    for axes, panel in zip(all_axes, panels, strict=False):
+        for name, (steps, values) in panel["curves"].items():
+            axes.plot(steps, values, label=name, linewidth=0.9, color=colour[name])
+        for name, step in panel.get("marks", {}).items():
+            axes.axvline(step, color=colour[name], linewidth=0.8, linestyle="--")
+        if "level" in panel:
+            axes.axhline(panel["level"], color="black", linewidth=0.6, linestyle=":")
+        axes.set(xlabel="G steps", ylabel=panel["y"], title=panel["title"], yscale="log" if panel.get("log") else "linear")
+        axes.legend(loc="best", fontsize="x-small")
+        axes.grid(alpha=0.3)
+    for axes in all_axes[len(panels):]:
+        axes.set_axis_off()
+    figure.suptitle(title, fontsize="small")
+    return render(figure)
+
+
+def pairs(x, y, enough, shares, names, label):
+    """Two methods on the same nets: a point a net, x (N,) against y (N,), and {group of nets: {method: share that works}} as bars.
+
+    enough   the figure above which a net works, drawn as two lines;  names, label   of the methods, and of what x and y are
+    """
+    figure, (points, bars) = figure_of(2, (11, 4.8), columns=2)
+    points.scatter(x, y, s=14, c=FAKE, alpha=0.7, linewidths=0)
+    points.axvline(enough, color="black", linewidth=0.6, linestyle=":")
+    points.axhline(enough, color="black", linewidth=0.6, linestyle=":")
+    points.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel=f"{names[0]}, {label}", ylabel=f"{names[1]}, {label}",
+               title=f"{len(x)} architectures")
+    places = np.arange(len(shares))
+    for k, name in enumerate(next(iter(shares.values()))):
+        bars.barh(places + 0.4 * k, [share[name] for share in shares.values()], 0.38, label=name, color=(FAKE, REAL)[k])
+    bars.set_yticks(places + 0.2, list(shares), fontsize="small")
+    bars.set(xlim=(0, 1), xlabel="share that works")
+    bars.invert_yaxis()
+    bars.legend(loc="lower right", fontsize="small")
+    return render(figure)

@@ -1,0 +1,129 @@
+"""`random-architectures`: how often a method works when nobody tunes the nets for it (Gulrajani et al. 2017, section 5.1).
+
+A seed is an architecture, drawn before anything is trained. The GAN and WGAN-GP get the same nets and learning rate, each with its own paper's
+betas; the critic has no BatchNorm, which its penalty, one of single samples, does not allow. An architecture works if the last iterate has at
+least 7 of 8 modes and half of its samples within 3 sigma of one; a run that ends in inf or nan does not.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+
+from .. import plot
+from ..data import Dataset, ring
+from ..errors import NonFiniteError
+from ..layers import BatchNorm, Dense, LeakyReLU, ReLU, Sequential, Softplus, Tanh
+from ..metrics import mode_coverage
+from ..optimizers import Adam
+from ..penalties import GradientPenalty
+from ..randomness import stream
+from ..systems import Latent
+from ..systems.gan import GAN
+from ..systems.wgan_gp import WGANGP
+from .protocol import Column, Study, seconds_of, train
+
+ARMS = {"gan": "GAN, non-saturating", "wgan-gp": "WGAN-GP"}
+STEPS = {"gan": 12_000, "wgan-gp": 3_000}                      # of G; about equal time, for WGAN-GP's has 5 critic steps and a second order
+QUICK = 6
+BATCH, DRAWN, SAMPLES = 128, 100_000, 2500
+RADIUS, STD = 2**0.5, 0.05
+CENTRES = RADIUS * np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
+MODES, GOOD = 7, 0.5                                           # that make a success
+
+ACTIVATIONS = {"ReLU": ReLU, "LeakyReLU": LeakyReLU, "tanh": Tanh, "softplus": partial(Softplus, 2.0, 1.0)}
+COLUMNS = (Column("success", "works, % of architectures", 0, 100), Column("modes", "modes", 1), Column("high_quality", "high quality, %", 1, 100),
+           Column("broken", "inf or nan, %", 0, 100), Column("minutes", "minutes"))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What is drawn: dense layers, units, activation and BatchNorm of G and of D, and the learning rate of both."""
+
+    depth_g: int
+    depth_d: int
+    width_g: int
+    width_d: int
+    activation_g: str
+    activation_d: str
+    norm_g: bool
+    norm_d: bool
+    lr: float
+
+
+def drawn(seed):
+    """The architecture of a seed."""
+    rng = stream(seed, "architecture")
+    depths, widths = rng.integers(2, 13, 2), rng.choice([32, 64, 128], 2)
+    activations, norms = rng.choice(list(ACTIVATIONS), 2), rng.integers(2, size=2)
+    return Architecture(*map(int, depths), *map(int, widths), *map(str, activations), *map(bool, norms), float(rng.choice([5e-4, 1e-3, 2e-3])))
+
+
+def network(outputs, depth, width, activation, norm):
+    """A plain net of `depth` dense layers on two inputs."""
+    layers = []
+    for inputs in (2, *[width] * (depth - 2)):
+        layers += [Dense(inputs, width, bias=not norm), *([BatchNorm(width)] if norm else []), ACTIVATIONS[activation]()]
+    return Sequential(*layers, Dense(width, outputs))
+
+
+def system(arm, of):
+    """The GAN or the WGAN-GP of an architecture."""
+    G = network(2, of.depth_g, of.width_g, of.activation_g, of.norm_g)
+    D = network(1, of.depth_d, of.width_d, of.activation_d, of.norm_d and arm == "gan")
+    common = {"latent": Latent(2), "sample_shape": (2,), "networks": {"G": G, "D": D}, "batch_size": BATCH}
+    if arm == "gan":
+        return GAN(**common, optimizers={name: Adam(of.lr, beta1=0.5) for name in ("D", "G")})
+    return WGANGP(**common, penalty=GradientPenalty(0.1), optimizers={name: Adam(of.lr, beta1=0.0, beta2=0.9) for name in ("D", "G")})
+
+
+def trial(arm, seed, quick, folder, tell):
+    """One method on one architecture."""
+    of, steps = drawn(seed), QUICK if quick else STEPS[arm]
+    data = Dataset("ring", ring(DRAWN, stream(seed, "ring"), radius=RADIUS, std=STD)[0])
+    broken = {"success": 0, "modes": 0, "high_quality": 0.0, "broken": 1}
+    try:
+        run = train(system(arm, of), data, folder / "run", seed, tell, steps)
+    except NonFiniteError as error:
+        return asdict(of) | broken | {"words": str(error)}
+    x = run.sampler()(SAMPLES, seed)[0]
+    found = mode_coverage(x, CENTRES, STD)
+    success = found.captured >= MODES and found.high_quality >= GOOD
+    return asdict(of) | {"success": int(success), "modes": found.captured, "high_quality": found.high_quality, "broken": 0, "steps": steps,
+                         "minutes": seconds_of(run) / 60}
+
+
+def summary(results):
+    """Who works where: the same architectures, counted by the method that works."""
+    gan, wgan = ([bool(result["success"]) for result in results[arm]] for arm in ("gan", "wgan-gp"))
+    pairs = list(zip(gan, wgan, strict=True))
+    count = [pairs.count(which) for which in ((True, True), (True, False), (False, True), (False, False))]
+    rows = [["", "both work", "only the GAN", "only WGAN-GP", "neither", "of"], ["---"] * 6,
+            ["8 Gaussians, at least 7 modes and 50 % of high quality", *map(str, count), str(len(pairs))],
+            ["ImageNet 32 x 32, Inception score above 3.0, published", "110", "1", "88", "1", "200"],
+            ["ImageNet 32 x 32, Inception score above 5.0, published", "42", "0", "147", "11", "200"]]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def draw(results, out):
+    """Every architecture by the quality that both methods reach; and how often each works, by what was drawn."""
+    quality, works = ({arm: np.array([result[key] for result in results[arm]], float) for arm in results} for key in ("high_quality", "success"))
+    architectures = [drawn(seed) for seed in range(len(quality["gan"]))]
+    groups = {"BatchNorm in G": lambda of: of.norm_g, "no BatchNorm in G": lambda of: not of.norm_g,
+              "at most 7 layers, both": lambda of: max(of.depth_g, of.depth_d) <= 7, "more than 7 layers": lambda of: max(of.depth_g, of.depth_d) > 7}
+    groups |= {f"{name} in G or D": lambda of, name=name: name in (of.activation_g, of.activation_d) for name in ACTIVATIONS}
+    shares = {}
+    for words, belongs in groups.items():
+        inside = np.array([belongs(of) for of in architectures])
+        if inside.any():
+            shares[f"{words} ({inside.sum()})"] = {ARMS[arm]: works[arm][inside].mean() for arm in results}
+    return {"architectures.png": plot.pairs(quality["gan"], quality["wgan-gp"], GOOD, shares, ("GAN", "WGAN-GP"), "share of high quality")}
+
+
+RANDOM = Study(
+    "GAN and WGAN-GP on architectures drawn at random.", "Gulrajani et al. 2017, section 5.1, table 2 (200 convolutional nets on ImageNet 32 x 32)",
+    ARMS, COLUMNS, trial, seeds=50, draw=draw, summary=summary,
+    differs="A seed is an architecture: 2 to 12 dense layers of 32, 64 or 128 units, ReLU, LeakyReLU, tanh or softplus(2x + 2) / 2 - 1, BatchNorm "
+            "or not, each for G and for D, and a learning rate of 5e-4, 1e-3 or 2e-3. Eight Gaussians of sigma 0.05 on a circle of radius 1.414, "
+            f"batch 128, lambda 0.1 (the authors' code for points; the paper's is 10). The GAN makes {STEPS['gan']:,} G steps and WGAN-GP "
+            f"{STEPS['wgan-gp']:,} with 5 critic steps each: about the same time. The ± is of a share over architectures.")

@@ -11,7 +11,7 @@
     ng.train(ng.build("dcgan", "digits"), ng.data.load("digits"), "run")  # a paper's system: numgan.systems, numgan.training
 
 The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, consensus, unrolling, systems, checking, data,
-training, metrics, _kernels.
+training, metrics, judging, evaluation, health, _kernels.
 """
 
 __version__ = "0.1.0"

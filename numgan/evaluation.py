@@ -96,7 +96,7 @@ def _neighbours(side, by):
 
 def _patches(side, by):
     if min(side.x.shape[1:3]) < SMALLEST:
-        return f"it needs pictures of at least {SMALLEST} pixels a side"
+        return _distance(side, by)                        # too small for patches: whole pictures
     n = min(len(side.x), len(by.test.x))
     found = metrics.laplacian_swd(by.test.x[:n], side.x[:n], PATCHES, DIRECTIONS, by.seed)
     return {f"sliced_wasserstein_{size}": distance for size, distance in found.items()}
@@ -248,7 +248,7 @@ def _side(x, labels, judge):
 
 
 def _median_distance(rows):
-    """The median distance of two of the first rows: the usual width of a Gaussian kernel (Gretton et al. 2012, section 8)."""
+    """The median distance of two of the first rows: the usual width of a Gaussian kernel (Gretton et al. 2012)."""
     d = squared_distances(rows[:VALIDATION], rows[:VALIDATION])
     return float(np.sqrt(np.median(d[d > 0]))) if d.any() else 1.0
 

@@ -169,11 +169,15 @@ class OpenRun:
     dataset: object
     state: checkpoint.State
 
+    def expect_generator(self):
+        """ValueError for a system without a generator."""
+        if "G" not in self.system.networks:
+            raise ValueError(f"{self.folder} is a run of {type(self.system).__name__}, which has no generator and draws no samples")
+
     @threadpool_limits.wrap(limits=1)
     def sampler(self):
         """A Sampler with the run's weights. ValueError for a system without a generator."""
-        if "G" not in self.system.networks:
-            raise ValueError(f"{self.folder} is a run of {type(self.system).__name__}, which has no generator and draws no samples")
+        self.expect_generator()
         classes = len(self.config["classes"]) if self.system.classes else 0
         return Sampler(self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], classes)
 

@@ -24,10 +24,11 @@ def pytest_configure(config):
 
 @pytest.fixture
 def numgan(capsys, monkeypatch, tmp_path):
-    """numgan("train", ...) -> code, stdout, stderr, in an empty working folder."""
+    """numgan("train", ...) -> code, stdout, stderr, in an empty working folder, with an empty cache."""
     from numgan import cli
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NUMGAN_CACHE", str(tmp_path / "numgan-cache"))
 
     def call(*words):
         try:

@@ -511,10 +511,18 @@ def mirror(tmp_path, monkeypatch):
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setitem(idx.MIRRORS, "mnist", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.delenv("NUMGAN_CACHE", raising=False)
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
     yield served
     server.shutdown()
     server.server_close()
+
+
+def test_the_cache_can_be_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMGAN_CACHE", str(tmp_path))
+    assert idx.cache_folder() == tmp_path
+    monkeypatch.setenv("NUMGAN_CACHE", "")
+    assert idx.cache_folder().name == "numgan"
 
 
 def test_download_checks_and_caches(mirror, tmp_path, monkeypatch, small):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,7 @@ def test_a_generator_that_draws_the_test_set_is_perfect(folder, judge):
     test = ORDINARY["test"]
     found = evaluate(drawing(runs.open_run(folder / "conditional"), seen(test), test.labels), judge, count=297, progress=False)
     assert value(found, "nearest_neighbour_error") == 0 and value(found, "classifier_frechet_distance") == pytest.approx(0, abs=1e-6)
+    assert found["skipped"].keys() == {"structural similarity"} and value(found, "sliced_wasserstein") == 0
     assert value(found, "different_bins") == 0 and value(found, "mmd") < value(found, "mmd", "real")
     assert all(value(found, f"classifier_{name}") == 1 for name in ("precision", "recall", "coverage"))
     assert value(found, "classifier_agreement") == pytest.approx(found["judge"]["accuracy"]) and value(found, "classifier_classes") == 10
@@ -185,6 +187,7 @@ def test_the_command(numgan, folder):
     code, out, _ = numgan("evaluate", folder / "points", "--count", 50)
     assert code == 0 and "high quality" in out and "%" in out
     assert numgan("evaluate", folder / "classifier")[0] == 2 and numgan("evaluate", "nothing")[0] == 2
+    assert not list(Path().glob("numgan-cache/**/*")), "a judge was trained for nothing"
 
 
 def test_the_judge_in_the_cache_is_the_default(numgan, folder, tmp_path, monkeypatch):

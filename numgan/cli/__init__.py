@@ -207,6 +207,7 @@ def _report(args, trained):
 
 def sample_command(args):
     run = runs.open_run(args.folder)
+    run.expect_generator()
     result = {"run": args.folder, "seed": args.seed}
     if args.out or args.judge is None:
         result |= {"file": _draw(args, run), "labels": args.labels}

@@ -45,3 +45,20 @@ def against(rows, xlabel, title="", shares=()):
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(PATHS), fontsize="small")
     figure.suptitle(title, fontsize="small")
     return render(figure)
+
+
+def heat_maps(rows, side, title="", bins=96, blur=2.0):
+    """{row: {column title: points (N, 2)}}: their density in the square of half-width `side`, counted in bins and blurred, as a picture each."""
+    columns = max(map(len, rows.values()))
+    figure, all_axes = figure_of(columns * len(rows), (1.5 * columns, 1.75 * len(rows) + 0.5), columns=columns)
+    reach = np.arange(bins)
+    kernel = np.exp(-0.5 * ((reach[:, None] - reach) / blur) ** 2)
+    for (row, panels), some in zip(rows.items(), all_axes.reshape(len(rows), columns), strict=True):
+        for axes, (name, x) in zip(some, panels.items(), strict=True):
+            counts = np.histogram2d(x[:, 1], x[:, 0], bins=bins, range=[(-side, side)] * 2)[0]
+            axes.imshow(kernel @ counts @ kernel, origin="lower", cmap="Greens", extent=(-side, side, -side, side))
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(name, fontsize="small")
+        some[0].set_ylabel(row, fontsize="small")
+    figure.suptitle(title, fontsize="small")
+    return render(figure)

@@ -14,13 +14,14 @@ from dataclasses import replace
 import numpy as np
 
 from .. import data, plot, systems
+from ..checkpoint import State
 from ..data import Batches
 from ..layers import Run
 from ..losses import hinge, least_squares, minimax, nonsaturating
 from ..randomness import derive
 from ..systems import Batch
-from ..training import take
-from .protocol import Column, Study, train
+from ..training import advance, take
+from .protocol import Column, Study
 
 PRESETS = {"digits": "digits", "ring": "points"}                                  # data: the nets, of gan, and the penalty, of wgan_gp
 LOSSES = {"minimax": ("minimax", minimax), "ns": ("non-saturating", nonsaturating), "ls": ("least squares", least_squares),
@@ -28,8 +29,8 @@ LOSSES = {"minimax": ("minimax", minimax), "ns": ("non-saturating", nonsaturatin
 ARMS = {f"{name}-{short}": f"{name}, {words}" for name in PRESETS for short, (words, _) in LOSSES.items()}
 
 WARM, LOOKS = 200, (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
-QUICK_WARM, QUICK_LOOKS = 10, (0, 1, 3, 10)
 BATCHES, HELD = 32, 1000
+QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES = 10, (0, 1, 3, 10), 4
 
 COLUMNS = (*(Column(f"norm {k}", f"norm, k = {k:,}", 3, style="g") for k in (1, 10, 100, 1000, 3000)), Column("noise 3000", "noise, k = 3,000"),
            *(Column(f"accuracy {k}", f"accuracy, k = {k:,}, %", 1, 100) for k in (10, 100, 3000)))
@@ -54,9 +55,9 @@ def accuracy(real, fake):
     return float(right.max() / 2)
 
 
-def look(system, params, batch, held, seed):
+def look(system, params, batch, held, seed, number=BATCHES):
     """{figure: value} of what G is given now, and of how well D tells held-out samples from fakes."""
-    g = gradients(system, params, batch, seed, BATCHES)
+    g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
     judge = lambda x: system.networks["D"].forward(params["D"], x, Run())[0].ravel()
@@ -68,9 +69,12 @@ def trial(arm, seed, quick, folder, tell):
     """Train G for a little, hold it, train a fresh D, and look at G's gradient from time to time."""
     name, short = arm.split("-", 1)
     system, dataset = game(name, LOSSES[short][1]), data.load(name)
-    warm, looks = (QUICK_WARM, QUICK_LOOKS) if quick else (WARM, LOOKS)
-    run = train(systems.build("gan", PRESETS[name]), dataset, folder / "run", seed, lambda done: tell(0.2 * done), warm)
-    params = {"G": run.state.params["G"], "D": system.init(derive(seed, "fresh"))["D"]}
+    warm, looks, number = (QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES) if quick else (WARM, LOOKS, BATCHES)
+    gan = systems.build("gan", PRESETS[name])
+    state, turns = State.start(gan, seed), Batches(len(dataset), gan.batch_size, seed)
+    for _ in range(warm):
+        advance(gan, state, dataset, turns, seed)
+    params = {"G": state.params["G"], "D": system.init(derive(seed, "fresh"))["D"]}
     optimizer, batches = system.optimizers["D"], Batches(len(dataset), system.batch_size, derive(seed, "fresh"))
     moments, found, k = optimizer.start(params["D"].vector), {}, 0
     test = data.load(name, "test")
@@ -82,8 +86,8 @@ def trial(arm, seed, quick, folder, tell):
             optimizer.update(params["D"].vector, result.gradients["D"].vector, moments)
             k += 1
         batch = take(system, dataset, batches.indices(k))
-        found |= {f"{figure} {k}": value for figure, value in look(system, params, batch, held, seed).items()}
-        tell(0.2 + 0.8 * k / looks[-1])
+        found |= {f"{figure} {k}": value for figure, value in look(system, params, batch, held, seed, number).items()}
+        tell(k / looks[-1])
     return found | {"looks": list(looks)}
 
 

@@ -86,7 +86,7 @@ def test_a_run_that_was_cut_keeps_its_looks_and_ends_alike(tmp_path):
         folder.mkdir()
     quiet = lambda done: None
     one = mode_collapse.trial("plain", 0, True, whole, quiet)
-    system, half = build("unrolled", "plain"), mode_collapse.QUICK_STEPS // 2
+    system, half = mode_collapse.game("plain"), mode_collapse.QUICK_STEPS // 2
     protocol.train(system, data.load("ring"), cut / "run", 0, quiet, half)        # somebody stopped here, and a later look is not there yet
     (cut / "snapshots").mkdir()
     for step in range(0, half + 1, mode_collapse.QUICK_STEPS // mode_collapse.QUICK_LOOKS):
@@ -113,7 +113,7 @@ def test_rotation_is_the_mass_that_changes_its_mode():
     assert turning["rotation"] == 1 and turning["changes"] == 10 and turning["largest"] == 1 and turning["modes"] == 1
     resting = mode_collapse.figures([at(*range(8))] * 11)
     assert resting["rotation"] == 0 == resting["changes"] and resting["largest"] == pytest.approx(0.125, abs=1e-3)
-    assert resting["modes"] == 8 and resting["high_quality"] == 1
+    assert resting["modes"] == 8 and resting["high_quality"] == 1 == resting["near"]
     half = mode_collapse.figures([at(0, 1), at(0, 2)] * 5)
     assert half["rotation"] == pytest.approx(0.5) and half["changes"] == 0
 

@@ -32,7 +32,8 @@ WARM, LOOKS = 200, (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 BATCHES, HELD = 32, 1000
 QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES = 10, (0, 1, 3, 10), 4
 
-COLUMNS = (*(Column(f"norm {k}", f"norm, k = {k:,}", 3, style="g") for k in (1, 10, 100, 1000, 3000)), Column("noise 3000", "noise, k = 3,000"),
+COLUMNS = (*(Column(f"norm {k}", f"norm, k = {k:,}", 3, style="g") for k in (1, 10, 100, 1000, 3000)),
+           Column("spread 3000", "spread, k = 3,000", 3, style="g"), Column("noise 3000", "noise, k = 3,000"),
            *(Column(f"accuracy {k}", f"accuracy, k = {k:,}, %", 1, 100) for k in (10, 100, 3000)))
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import numgan as ng
-from numgan.losses import AdversarialLoss
 from numgan.penalties import between
+from numgan.studies.dirac import METHODS, NODES, WEIGHTS, descent, jacobian, radius
 
 # ---------------------------------------------------------------------------------------------------- optimal discriminators
 
@@ -225,106 +225,33 @@ def test_on_a_line_the_penalty_holds_a_critic_that_starts_on_the_wrong_side():
 
 # ---------------------------------------------------------------------------------------------------- the Dirac-GAN
 
-CRITIC = ng.Sequential(ng.Dense(1, 1, bias=False))
-DATA = np.zeros((1, 1))
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)                           # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES) / sqrt(2 pi)
-
-
-def dirac(loss, penalty=None, look=None):
-    """The vector field that gradient descent follows: D(x) = psi x, data at 0, G's one sample at theta.
-
-        v(theta, psi) = -(d G's loss / d theta, d D's loss / d psi)          penalty(D, phi, real, fake) -> (value, its gradient) is D's
-                                                                             G sees through `look`, an Unrolling, if there is one
-    """
-    def field(z):
-        theta, psi = z
-        phi = CRITIC.init(0, np.float64).like(np.array([psi]))
-        real, c_real = CRITIC.forward(phi, DATA, ng.layers.Run())
-        fake, c_fake = CRITIC.forward(phi, sample := np.array([[theta]]), ng.layers.Run())
-        _, dreal, dfake = loss.discriminator(real, fake)
-        dpsi = CRITIC.backward(dreal, c_real)[1].vector + CRITIC.backward(dfake, c_fake)[1].vector
-        if penalty:
-            dpsi = dpsi + penalty(CRITIC, phi, DATA, sample)[1].vector
-        if look:
-            phi, tape = look.forward(phi, DATA, sample)
-            fake, c_fake = CRITIC.forward(phi, sample, ng.layers.Run())
-        _, dlogit = loss.generator(fake) if isinstance(loss, AdversarialLoss) else loss.generator(real, fake)
-        dtheta, dphi = CRITIC.backward(dlogit, c_fake, frozen=not look)
-        if look:
-            dtheta = dtheta + look.backward(dphi, tape)[1]
-        return -np.array([dtheta[0, 0], dpsi[0]])
-
-    return field
-
-
-def with_noise(loss, sigma):
-    """The same with noise N(0, sigma^2) on real and fake samples, in expectation: by quadrature over the loss's curves."""
-    def field(z):
-        theta, psi = z
-        x, y, mean = sigma * NODES, theta + sigma * NODES, WEIGHTS / np.sqrt(2 * np.pi)
-        dtheta = mean @ loss.for_generator.d(psi * y) * psi
-        return -np.array([dtheta, mean @ (loss.on_real.d(psi * x) * x + loss.on_fake.d(psi * y) * y)])
-
-    return field
-
-
-def on_data(penalty):
-    return lambda D, phi, real, fake: penalty(D, phi, real)
-
-
-def consensus(loss, gamma):
-    """Both players also descend on gamma / 2 |v|^2 (Mescheder et al. 2017, section 4); G draws theta times 1."""
-    def field(z):
-        params = {name: CRITIC.init(0, np.float64).like(np.array([weight])) for name, weight in zip("GD", z)}
-        _, dR, v = ng.Consensus(gamma, loss)({"D": CRITIC, "G": CRITIC}, params, DATA, np.ones((1, 1)))
-        return -np.array([(v[name] + dR[name]).vector[0] for name in "GD"])
-
-    return field
-
-
-def jacobian(field, z=np.zeros(2), h=2.0**-12):
-    """(2, 2), by central differences: exact at 0 without noise, for on either axis these fields are linear."""
-    return np.stack([(field(z + h * e) - field(z - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
-
-
-def radius(field, order="together", steps=500, h=0.2):
-    """|(theta, psi)| after gradient descent from (1, -1): together, or one after the other in the given order of "GD".
-
-    The paper's D is high on fakes, the library's on real samples: the paper's start (1, 1) is (1, -1) here.
-    """
-    z = np.array([1.0, -1.0])
-    for _ in range(steps):
-        for moves in [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]:
-            z = z + h * np.array(moves) * field(z)
-    return np.hypot(*z)
-
-
-GP, R1, ROTH = on_data(ng.GradientPenalty(0.5, target=0.3)), on_data(ng.R1(0.3)), ng.Roth(0.49)
-AHEAD = ng.Unrolling(CRITIC, ng.minimax, ng.SGD(0.5), steps=2)                    # -k eta / 4 + sqrt((k eta)^2 / 16 - f'(0)^2)
 DAMPED = -0.15 + 0.5j * np.sqrt(0.91)                                             # -gamma / 2 + sqrt(gamma^2 / 4 - f'(0)^2), f'(0) = 1 / 2
 NOISY = -0.1225 + np.sqrt(0.1225**2 - 0.25 + 0j)                                  # f''(0) sigma^2 + sqrt(f''(0)^2 sigma^4 - f'(0)^2), f''(0) = -1 / 4
-#                          field                                        an eigenvalue at 0     radius: together, G first, [D first]
+AHEAD = -0.25 + 0.1875**0.5 * 1j                                                  # -k eta / 4 + sqrt((k eta)^2 / 16 - f'(0)^2), k eta = 1
+#                    an eigenvalue at 0     radius: together, G first, [D first]
 DIRAC = {
-    "minimax":             (dirac(ng.minimax),                          0.5j,                  "3.097", "1.421", "1.413"),
-    "nonsaturating":       (dirac(ng.nonsaturating),                    0.5j,                  "0.640", "0.284", "0.271"),
-    "wasserstein":         (dirac(ng.wasserstein),                      1j,                    "2.564e4", "1.398", "1.434"),
-    "gradient penalty":    (dirac(ng.wasserstein, GP),                  None,                  "0.425", "0.425"),
-    "instance noise":      (with_noise(ng.minimax, 0.7),                NOISY,                 "5.731e-5", "4.001e-6"),
-    "Roth":                (dirac(ng.minimax, ROTH),                    NOISY,                 "6.132e-5", "4.067e-6"),
-    "R1":                  (dirac(ng.minimax, R1),                      DAMPED,                "2.643e-6", "2.301e-7"),
-    "R1, critical":        (dirac(ng.minimax, on_data(ng.R1(1.0))),     -0.5,                  "9.529e-22", "7.481e-17"),
-    "nonsaturating, R1":   (dirac(ng.nonsaturating, R1),                DAMPED,                "2.212e-6", "1.499e-7"),
-    "paired, R1":          (dirac(ng.relativistic_paired, R1),          DAMPED,                "2.212e-6", "1.499e-7"),
-    "consensus":           (consensus(ng.minimax, 1.0),                 -0.25 + 0.5j,          "2.6e-10", "1.7e-11"),
-    "unrolled":            (dirac(ng.minimax, look=AHEAD),              -0.25 + 0.1875**0.5 * 1j, "1.288e-10", "6.746e-12"),
+    "minimax":       (0.5j,                 "3.097", "1.421", "1.413"),
+    "nonsaturating": (0.5j,                 "0.640", "0.284", "0.271"),
+    "wasserstein":   (1j,                   "2.564e4", "1.398", "1.434"),
+    "hinge":         (1j,                   "1.705", "1.398"),
+    "wgan-gp":       (None,                 "0.425", "0.425"),
+    "noise":         (NOISY,                "5.731e-5", "4.001e-6"),
+    "roth":          (NOISY,                "6.132e-5", "4.067e-6"),
+    "r1":            (DAMPED,               "2.643e-6", "2.301e-7"),
+    "r1-critical":   (-0.5,                 "9.529e-22", "7.481e-17"),
+    "ns-r1":         (DAMPED,               "2.212e-6", "1.499e-7"),
+    "paired-r1":     (DAMPED,               "2.212e-6", "1.499e-7"),
+    "consensus":     (-0.25 + 0.5j,         "2.6e-10", "1.7e-11"),
+    "unrolled":      (AHEAD,                "1.288e-10", "6.746e-12"),
 }
 
 
-@pytest.mark.parametrize("name", [name for name, (_, eigenvalue, *_) in DIRAC.items() if eigenvalue is not None])
+@pytest.mark.parametrize("name", [name for name, (eigenvalue, *_) in DIRAC.items() if eigenvalue is not None])
 def test_eigenvalues_of_the_dirac_gan(name):
     """A method whose eigenvalues lie left of the imaginary axis converges; those on it do not, or not at a linear rate."""
-    field, expected, together, *_ = DIRAC[name]
-    found = np.linalg.eigvals(jacobian(field))
+    expected, together, *_ = DIRAC[name]
+    found = np.linalg.eigvals(jacobian(METHODS[name].field))
+    assert np.isclose(METHODS[name].eigenvalue, expected, rtol=1e-14)             # what the study's table says
     expected = np.array([expected, np.conj(expected)])
     assert np.abs(found[np.argsort(found.imag)] - expected[np.argsort(expected.imag)]).max() < 1e-6
     assert (found.real.max() < -1e-3) == (float(together) < 1e-3)
@@ -332,32 +259,49 @@ def test_eigenvalues_of_the_dirac_gan(name):
 
 @pytest.mark.parametrize("name", DIRAC)
 def test_radius_of_the_dirac_gan_after_500_steps(name):
-    """To as many digits as are given: published ones, but for Roth and unrolled, whose were found here."""
-    field, _, *radii = DIRAC[name]
+    """To as many digits as are given: those of the study's table, and what it has none for (hinge, Roth, relativistic, unrolled) was found here."""
+    method, (_, *radii) = METHODS[name], DIRAC[name]
+    assert all(text == "-" or np.isclose(float(text), float(ours), rtol=0.02) for text, ours in zip((method.together, method.in_turn), radii))
     for expected, order in zip(radii, ("together", "GD", "DG")):
         digits = len(expected.split("e")[0].replace(".", "").lstrip("0"))
         rounded = f"{{:.{digits - 1}e}}".format
-        assert rounded(radius(field, order)) == rounded(float(expected)), order
+        assert rounded(radius(method.field, order)) == rounded(float(expected)), order
 
 
 def test_the_wasserstein_dirac_gan_leaves_on_a_spiral_of_known_width():
     """Each step multiplies by I + h J with |1 +- i h|^2 = 1 + h^2."""
-    assert np.isclose(radius(dirac(ng.wasserstein)), np.sqrt(2) * (1 + 0.2**2) ** 250, rtol=1e-12)
+    assert np.isclose(radius(METHODS["wasserstein"].field), np.sqrt(2) * (1 + 0.2**2) ** 250, rtol=1e-12)
 
 
 def test_the_minimax_flow_circles_for_ever():
     """d/dt (theta^2 + psi^2) / 2 = z v(z) = 0 everywhere; R1 makes it -gamma psi^2."""
     for z in np.random.default_rng(0).standard_normal((20, 2)):
-        assert abs(z @ DIRAC["minimax"][0](z)) < 1e-14 and np.isclose(z @ DIRAC["R1"][0](z), -0.3 * z[1] ** 2, rtol=1e-13)
-    assert abs(z @ DIRAC["nonsaturating"][0](z)) > 1e-3
+        assert abs(z @ METHODS["minimax"].field(z)) < 1e-14 and np.isclose(z @ METHODS["r1"].field(z), -0.3 * z[1] ** 2, rtol=1e-13)
+    assert abs(z @ METHODS["nonsaturating"].field(z)) > 1e-3
 
 
 def test_relativistic_dirac_gans_are_the_nonsaturating_one():
     """With D(0) = 0, D pays softplus(psi theta) and G softplus(-psi theta); the average, with one sample, pays each twice."""
-    paired, average = dirac(ng.relativistic_paired), dirac(ng.relativistic_average)
+    paired, average = descent(ng.relativistic_paired), descent(ng.relativistic_average)
     for z in np.random.default_rng(1).standard_normal((20, 2)):
-        v = DIRAC["nonsaturating"][0](z)
+        v = METHODS["nonsaturating"].field(z)
         assert np.allclose(paired(z), v, rtol=1e-14) and np.allclose(average(z), 2 * v, rtol=1e-14)
+
+
+def test_consensus_and_unrolling_follow_their_definitions():
+    """v - weight J(z)' v by differences; G on f at psi after two steps of 0.5, differentiated through them by differences."""
+    minimax, f = METHODS["minimax"].field, lambda theta, psi: -np.log1p(np.exp(theta * psi)) - np.log(2)
+    for z in np.random.default_rng(2).standard_normal((10, 2)):
+        v = minimax(z)
+        assert np.allclose(METHODS["consensus"].field(z), v - jacobian(minimax, z).T @ v, rtol=0, atol=1e-6)
+
+        def ahead(theta, psi):
+            for _ in range(2):
+                psi = psi + 0.5 * minimax((theta, psi))[1]
+            return f(theta, psi)
+
+        slope = (ahead(z[0] + 1e-5, z[1]) - ahead(z[0] - 1e-5, z[1])) / 2e-5
+        assert np.allclose(METHODS["unrolled"].field(z), [-slope, v[1]], rtol=0, atol=1e-8)
 
 
 # ---------------------------------------------------------------------------------------------------- instance noise

@@ -5,8 +5,10 @@ global state: no window, no current figure.
 """
 
 from .balance import over_steps, pairs
+from .dynamics import against, heat_maps, portraits
 from .samples import PAPER, curves, gif, grid, points
 from .speed import growth, ladder, roofline, step_times
 from .studies import mixtures, scatters
 
-__all__ = ["PAPER", "curves", "gif", "grid", "growth", "ladder", "mixtures", "over_steps", "pairs", "points", "roofline", "scatters", "step_times"]
+__all__ = ["PAPER", "against", "curves", "gif", "grid", "growth", "heat_maps", "ladder", "mixtures", "over_steps", "pairs", "points",
+           "portraits", "roofline", "scatters", "step_times"]

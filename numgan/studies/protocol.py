@@ -32,20 +32,29 @@ POLL = 0.2                # seconds from look to look at the trials that run
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: the figure's key in a trial's result, its heading, the digits that are shown; scale multiplies it (100: per cent)."""
+    """A column of the table: the figure's key in a trial's result, its heading, the digits that are shown; scale multiplies it (100: per cent).
+
+    style    "f": so many digits behind the point; "g": so many that count, for figures of any size
+    """
 
     key: str
     heading: str
     digits: int = 2
     scale: float = 1.0
+    style: str = "f"
 
     def text(self, values):
-        """mean +- standard error of the values that are there; of one value, the value."""
-        values = self.scale * np.array([value for value in values if value is not None], float)
-        if not len(values):
+        """mean +- standard error of the values that are there; of one value, the value; of words, each once."""
+        values = [value for value in values if value is not None]
+        if not values:
             return "-"
-        mean = f"{values.mean():.{self.digits}f}"
-        return mean if len(values) == 1 else f"{mean} ± {values.std(ddof=1) / np.sqrt(len(values)):.{self.digits}f}"
+        if isinstance(values[0], str):
+            return ", ".join(dict.fromkeys(values))
+        values = self.scale * np.array(values, float)
+        mean = f"{values.mean():.{self.digits}{self.style}}"
+        if len(values) == 1:
+            return mean
+        return f"{mean} ± {values.std(ddof=1) / np.sqrt(len(values)):.{self.digits if self.style == 'f' else 2}{self.style}}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ that puts all its mass on one mode then sees D turning against that mode, and sp
 
 from dataclasses import dataclass, replace
 
-from ..layers import Dense, ReLU, Run, Sequential
+from ..initializers import orthogonal
+from ..layers import Run
 from ..losses import AdversarialLoss, minimax, sigmoid
 from ..networks import mlp
 from ..optimizers import SGD, Adam, Optimizer
@@ -79,10 +80,10 @@ class UnrolledGAN(System):
 
 
 def points(width=1.0):
-    """The toy mixture: z of 256, G of 128-128 and D of 128 rectified units, Adam(1e-4, beta1 = 0.5), 10 steps ahead."""
-    h, z = max(int(128 * width), 4), max(int(256 * width), 2)
+    """The toy mixture: z of 256, G of 128-128 and D of 128 rectified units, orthogonal weights, Adam(1e-4, beta1 = 0.5), 10 steps ahead."""
+    h, z, init = max(int(128 * width), 4), max(int(256 * width), 2), orthogonal(0.8)
     return UnrolledGAN(latent=Latent(z), sample_shape=(2,), data="ring", batch_size=512, steps=25000, unroll=10,
-                       networks={"G": mlp(z, h, h, 2), "D": Sequential(Dense(2, h), ReLU(), Dense(h, 1))},
+                       networks={"G": mlp(z, h, h, 2, init=init), "D": mlp(2, h, 1, init=init)},
                        optimizers={"D": Adam(1e-4, beta1=0.5), "G": Adam(1e-4, beta1=0.5)})
 
 

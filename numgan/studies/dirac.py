@@ -1,0 +1,208 @@
+"""The Dirac-GAN: two numbers play, and what of GAN training circles, leaves or converges can be drawn (Mescheder et al. 2018, sections 2 to 4).
+
+    data at 0        G's one sample at theta        D(x) = psi x        the equilibrium is (0, 0)
+    v(theta, psi) = -(d L_G / d theta, d L_D / d psi)                   what gradient descent follows
+
+Near the equilibrium v is its Jacobian J there: the flow converges, at a linear rate, if every eigenvalue of J lies left of the imaginary axis.
+Steps of size h multiply by 1 + h lambda, so simultaneous descent leaves where the flow circles.
+
+The losses, penalties, consensus and unrolling are the library's, on networks of one weight, in float64. The paper's D is high on fakes, the
+library's on real samples: its psi is -psi here, and its start (1, 1) is (1, -1).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import plot
+from ..checkpoint import replacing
+from ..consensus import Consensus
+from ..layers import Dense, Run, Sequential
+from ..losses import AdversarialLoss, hinge, minimax, nonsaturating, relativistic_paired, wasserstein
+from ..optimizers import SGD
+from ..parameters import Parameters
+from ..penalties import R1, GradientPenalty, Roth
+from ..systems import Batch, Latent, Made
+from ..systems.unrolled import UnrolledGAN
+from .protocol import Column, Study, folder_of
+
+NETWORKS = {"G": Sequential(Dense(1, 1, bias=False)), "D": Sequential(Dense(1, 1, bias=False))}
+DATA, LATENT = np.zeros((1, 1)), np.ones((1, 1))                                  # G(1) = theta
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)                           # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES) / sqrt(2 pi)
+
+START, STEPS, RATE = (1.0, -1.0), 500, 0.2
+QUICK = 50
+CONVERGED = 1e-3          # radius after STEPS
+
+# ---- the fields, z = (theta, psi) -> v (2,)
+
+
+def _players(z):
+    return {name: Parameters(np.array([weight], float), net.layout) for (name, net), weight in zip(NETWORKS.items(), z, strict=True)}
+
+
+def descent(loss, penalty=None):
+    """Both players descend on their loss; penalty(D, phi, real, fake) -> (value, its gradient in phi) is D's."""
+    G, D = NETWORKS["G"], NETWORKS["D"]
+
+    def field(z):
+        params = _players(z)
+        fake, c_gen = G.forward(params["G"], LATENT, Run())
+        a, c_real = D.forward(params["D"], DATA, Run())
+        b, c_fake = D.forward(params["D"], fake, Run())
+        _, da, db = loss.discriminator(a, b)
+        dpsi = D.backward(da, c_real)[1].vector + D.backward(db, c_fake)[1].vector
+        if penalty:
+            dpsi = dpsi + penalty(D, params["D"], DATA, fake)[1].vector
+        _, dlogit = loss.generator(b) if isinstance(loss, AdversarialLoss) else loss.generator(a, b)
+        dtheta = G.backward(D.backward(dlogit, c_fake, frozen=True)[0], c_gen)[1].vector
+        return -np.concatenate([dtheta, dpsi])
+
+    return field
+
+
+def on_data(penalty):
+    """A penalty at the real samples alone."""
+    return lambda D, phi, real, fake: penalty(D, phi, real)
+
+
+def with_noise(loss, sigma):
+    """The same with noise N(0, sigma^2) on real and fake samples, in expectation: by quadrature over the loss's curves."""
+    def field(z):
+        theta, psi = z
+        x, y, mean = sigma * NODES, theta + sigma * NODES, WEIGHTS / np.sqrt(2 * np.pi)
+        dtheta = mean @ loss.for_generator.d(psi * y) * psi
+        return -np.array([dtheta, mean @ (loss.on_real.d(psi * x) * x + loss.on_fake.d(psi * y) * y)])
+
+    return field
+
+
+def consensus(loss, weight):
+    """Both players also descend on weight / 2 |v|^2 (Mescheder et al. 2017, section 4)."""
+    penalty = Consensus(weight, loss)
+
+    def field(z):
+        _, gradients, v = penalty(NETWORKS, _players(z), DATA, LATENT)
+        return -np.concatenate([v[name].vector + gradients[name].vector for name in NETWORKS])
+
+    return field
+
+
+def unrolled(loss, steps, rate):
+    """G plays against D as it will be after so many steps of gradient descent (Metz et al. 2017)."""
+    system = UnrolledGAN(networks=NETWORKS, optimizers={}, latent=Latent(1), sample_shape=(1,), loss=loss, unroll=steps, inner=SGD(rate))
+
+    def field(z):
+        params = _players(z)
+        made = Made(*NETWORKS["G"].forward(params["G"], LATENT, Run()), LATENT)
+        play = {name: objective(params, Batch(DATA), 0, made).gradients[name].vector for name, objective in system.objectives().items()}
+        return -np.concatenate([play[name] for name in NETWORKS])
+
+    return field
+
+
+def jacobian(field, z=np.zeros(2), h=2.0**-12):
+    """(2, 2), by central differences: exact at 0 without noise, for on either axis these fields are linear."""
+    return np.stack([(field(z + h * e) - field(z - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
+
+
+def path(field, order="together", steps=STEPS, h=RATE, start=START):
+    """(steps + 1, 2): gradient descent from `start`, both players together, or one after the other in the order "GD" or "DG"."""
+    moves = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
+    z = np.empty((steps + 1, 2))
+    z[0] = start
+    for step in range(steps):
+        z[step + 1] = z[step]
+        for move in moves:
+            z[step + 1] += h * np.array(move) * field(z[step + 1])
+    return z
+
+
+def radius(field, order="together", steps=STEPS):
+    """|(theta, psi)| after so many steps."""
+    return float(np.hypot(*path(field, order, steps)[-1]))
+
+
+# ---- the methods, and what is expected of them
+
+
+@dataclass(frozen=True)
+class Method:
+    """A field; an eigenvalue of its Jacobian at 0 by formula, None if it has no Jacobian there; and what the radii should be, as text."""
+
+    name: str
+    field: object
+    eigenvalue: complex | None
+    together: str = "-"
+    in_turn: str = "-"
+
+
+def _damped(damping, turn):
+    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda + b^2: a circle of speed b that is damped by a."""
+    return -damping + np.sqrt(complex(damping**2 - turn**2))
+
+
+SLOPE, BEND = 0.5, -0.25                                                          # f'(0), f''(0) of f(t) = -log(1 + exp(-t))
+NORMED = on_data(GradientPenalty(0.5, target=0.3))
+
+METHODS = {
+    "minimax":       Method("minimax", descent(minimax), SLOPE * 1j, "3.097", "1.421"),
+    "nonsaturating": Method("non-saturating", descent(nonsaturating), SLOPE * 1j, "0.640", "0.284"),
+    "wasserstein":   Method("Wasserstein", descent(wasserstein), 1j, "2.564e4", "1.398"),
+    "hinge":         Method("hinge", descent(hinge), 1j),
+    "wgan-gp":       Method("WGAN-GP, weight 0.5, target 0.3", descent(wasserstein, NORMED), None, "0.425", "0.425"),
+    "noise":         Method("instance noise, sigma 0.7", with_noise(minimax, 0.7), _damped(-BEND * 0.7**2, SLOPE), "5.7e-5", "4.0e-6"),
+    "roth":          Method("Roth, gamma 0.49", descent(minimax, Roth(0.7**2)), _damped(-BEND * 0.7**2, SLOPE)),
+    "r1":            Method("R1, gamma 0.3", descent(minimax, on_data(R1(0.3))), _damped(0.15, SLOPE), "2.6e-6", "2.3e-7"),
+    "r1-critical":   Method("R1, gamma 1", descent(minimax, on_data(R1(1.0))), _damped(0.5, SLOPE), "9.5e-22", "7.5e-17"),
+    "ns-r1":         Method("non-saturating, R1, gamma 0.3", descent(nonsaturating, on_data(R1(0.3))), _damped(0.15, SLOPE), "2.2e-6", "1.5e-7"),
+    "paired-r1":     Method("relativistic, R1, gamma 0.3", descent(relativistic_paired, on_data(R1(0.3))), _damped(0.15, SLOPE)),
+    "consensus":     Method("consensus, gamma 1", consensus(minimax, 1.0), -(SLOPE**2) + SLOPE * 1j, "2.6e-10", "1.7e-11"),
+    "unrolled":      Method("unrolled, 2 steps of 0.5", unrolled(minimax, 2, 0.5), _damped(2 * 0.5 * SLOPE**2, SLOPE)),
+}
+
+# ---- the study
+
+COLUMNS = (Column("real", "Re eigenvalue", 4), Column("imaginary", "Im eigenvalue", 4), Column("together", "radius, simultaneous", 4, style="g"),
+           Column("in_turn", "radius, alternating", 4, style="g"), Column("converges", "converges"))
+
+
+def trial(arm, seed, quick, folder, tell):
+    """Eigenvalues of one method at the equilibrium, its paths and where they end."""
+    method, steps = METHODS[arm], QUICK if quick else STEPS
+    found = np.linalg.eigvals(jacobian(method.field))
+    top = found[np.lexsort((found.imag, np.round(found.real, 6)))][-1]             # the one that decides, above the real axis
+    paths = {"together": path(method.field, "together", steps), "in_turn": path(method.field, "GD", steps)}
+    with replacing(folder / "paths.npz") as file:
+        np.savez(file, **paths)
+    radii = {order: float(np.hypot(*points[-1])) for order, points in paths.items()}
+    known = method.eigenvalue is not None
+    return {"real": round(top.real, 6) + 0.0 if known else None, "imaginary": abs(round(top.imag, 6)) if known else None, **radii,
+            "converges": "yes" if max(radii.values()) < CONVERGED else "no", "steps": steps}
+
+
+def draw(results, out):
+    """The flow of every method, and its two paths."""
+    panels = {}
+    for arm in results:
+        with np.load(folder_of(out, arm, 0) / "paths.npz") as paths:
+            panels[METHODS[arm].name] = METHODS[arm].field, {"simultaneous": paths["together"], "alternating": paths["in_turn"]}
+    title = f"the Dirac-GAN: gradient flow, and descent from {START} with h = {RATE}"
+    return {"portraits.png": plot.portraits(panels, r"$\theta$", r"$\psi$", title)}
+
+
+def _expected(method):
+    known = method.eigenvalue is not None
+    return {"real": f"{method.eigenvalue.real:.4f}" if known else "-", "imaginary": f"{abs(method.eigenvalue.imag):.4f}" if known else "-",
+            "together": method.together, "in_turn": method.in_turn}
+
+
+DIFFERS = f"""\
+The paper draws the paths. Its eigenvalues stand below as formulas give them ("expected"), and beside them radii that were computed apart
+from this library. Descent with h = {RATE} from {START}, {STEPS} steps, in float64; alternating: G first, then D. It converges if both radii
+end below {CONVERGED:g}; the non-saturating loss draws inwards, but not at a linear rate. The norm that WGAN-GP penalises has no derivative at the
+equilibrium."""
+
+ARMS = {arm: method.name for arm, method in METHODS.items()}
+STUDY = Study("Two numbers play: which methods converge.", "Mescheder et al. 2018, sections 2 to 4", ARMS, COLUMNS, trial, seeds=1, differs=DIFFERS,
+              draw=draw, published={f"{method.name}, expected": _expected(method) for method in METHODS.values()})

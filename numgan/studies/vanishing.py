@@ -1,0 +1,118 @@
+"""Vanishing gradients: what reaches G from a D that is trained further and further while G stands still (Arjovsky and Bottou 2017, section 2).
+
+    g = d L_G / d theta on one batch of latents          after k = 0, 1, 3, 10, ... steps of a fresh D against a G of 200 steps
+
+With b = D(G(z)) a logit, minimax sends dD/dx back times sigmoid(b), which goes to 0 as D gets sure; non-saturating times sigmoid(-b), which goes
+to 1 (Goodfellow et al. 2014, section 3), while dD/dx grows. A critic that is held to slopes of 1 has no such factor. Over 32 latent batches:
+
+    norm = mean |g|          spread = sqrt(mean |g - mean g|^2)          noise = spread / |mean g|
+    accuracy: of D on held-out real and fresh fake samples, half of each, at the threshold that is best for it (a critic has no zero)
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .. import data, plot, systems
+from ..checkpoint import State
+from ..data import Batches
+from ..layers import Run
+from ..losses import hinge, least_squares, minimax, nonsaturating
+from ..randomness import derive
+from ..systems import Batch
+from ..training import advance, take
+from .protocol import Column, Study
+
+PRESETS = {"digits": "digits", "ring": "points"}                                  # data: the nets, of gan, and the penalty, of wgan_gp
+LOSSES = {"minimax": ("minimax", minimax), "ns": ("non-saturating", nonsaturating), "ls": ("least squares", least_squares),
+          "hinge": ("hinge", hinge), "wgan-gp": ("WGAN-GP", None)}
+ARMS = {f"{name}-{short}": f"{name}, {words}" for name in PRESETS for short, (words, _) in LOSSES.items()}
+
+WARM, LOOKS = 200, (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
+BATCHES, HELD = 32, 1000
+QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES = 10, (0, 1, 3, 10), 4
+
+COLUMNS = (*(Column(f"norm {k}", f"norm, k = {k:,}", 3, style="g") for k in (1, 10, 100, 1000, 3000)),
+           Column("spread 3000", "spread, k = 3,000", 3, style="g"), Column("noise 3000", "noise, k = 3,000"),
+           *(Column(f"accuracy {k}", f"accuracy, k = {k:,}, %", 1, 100) for k in (10, 100, 3000)))
+
+
+def game(name, loss):
+    """The system whose D is trained; the networks are the same for every loss, and so is D's optimiser."""
+    gan = systems.build("gan", PRESETS[name])
+    return replace(gan, loss=loss) if loss else replace(systems.build("wgan_gp", PRESETS[name]), networks=gan.networks, optimizers=gan.optimizers)
+
+
+def gradients(system, params, batch, seed, number):
+    """(number, size of theta): G's gradient on so many batches of latents."""
+    one = system.objectives()["G"]
+    return np.stack([one(params, batch, derive(seed, "look", i)).gradients["G"].vector for i in range(number)]).astype(np.float64)
+
+
+def accuracy(real, fake):
+    """The share of right answers, half real and half fake, of the logits real (M,) and fake (N,) at the threshold that makes it largest."""
+    cuts = np.concatenate([real, fake, [np.inf]])
+    right = 1 - np.searchsorted(np.sort(real), cuts) / len(real) + np.searchsorted(np.sort(fake), cuts) / len(fake)
+    return float(right.max() / 2)
+
+
+def look(system, params, batch, held, seed, number=BATCHES):
+    """{figure: value} of what G is given now, and of how well D tells held-out samples from fakes."""
+    g = gradients(system, params, batch, seed, number)
+    mean = g.mean(axis=0)
+    spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
+    judge = lambda x: system.networks["D"].forward(params["D"], x, Run())[0].ravel()
+    fake = system.generate(params, Batch(held), derive(seed, "held")).x
+    return {"norm": np.linalg.norm(g, axis=1).mean(), "spread": spread, "noise": spread / toward, "accuracy": accuracy(judge(held), judge(fake))}
+
+
+def trial(arm, seed, quick, folder, tell):
+    """Train G for a little, hold it, train a fresh D, and look at G's gradient from time to time."""
+    name, short = arm.split("-", 1)
+    system, dataset = game(name, LOSSES[short][1]), data.load(name)
+    warm, looks, number = (QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES) if quick else (WARM, LOOKS, BATCHES)
+    gan = systems.build("gan", PRESETS[name])
+    state, turns = State.start(gan, seed), Batches(len(dataset), gan.batch_size, seed)
+    for _ in range(warm):
+        advance(gan, state, dataset, turns, seed)
+    params = {"G": state.params["G"], "D": system.init(derive(seed, "fresh"))["D"]}
+    optimizer, batches = system.optimizers["D"], Batches(len(dataset), system.batch_size, derive(seed, "fresh"))
+    moments, found, k = optimizer.start(params["D"].vector), {}, 0
+    test = data.load(name, "test")
+    held = take(system, test, np.arange(min(HELD, len(test)))).x
+    for stop in looks:
+        while k < stop:
+            batch = take(system, dataset, batches.indices(k))
+            result = system.objectives()["D"](params, batch, derive(seed, "D alone", k))
+            optimizer.update(params["D"].vector, result.gradients["D"].vector, moments)
+            k += 1
+        batch = take(system, dataset, batches.indices(k))
+        found |= {f"{figure} {k}": value for figure, value in look(system, params, batch, held, seed, number).items()}
+        tell(k / looks[-1])
+    return found | {"looks": list(looks)}
+
+
+def draw(results, out):
+    """Norm, noise and accuracy against k, a row for each data set."""
+    figures = {"norm": "norm of G's gradient", "noise": "its noise over latents / mean", "accuracy": "D's accuracy"}
+    rows = {}
+    for name in PRESETS:
+        panels = rows[name] = {label: {} for label in figures.values()}
+        for short, (words, _) in LOSSES.items():
+            found = results.get(f"{name}-{short}")
+            if found:
+                looks = found[0]["looks"]
+                for figure, label in figures.items():
+                    panels[label][words] = looks, [[result[f"{figure} {k}"] for k in looks] for result in found]
+    title = "what G is given as D gets better: mean over seeds, and from lowest to highest"
+    return {"gradients.png": plot.against(rows, "steps of D alone, k", title, shares=(figures["accuracy"],))}
+
+
+DIFFERS = f"""\
+The paper shows curves, not figures: of a DCGAN held after 1, 10 and 25 epochs, minimax's gradient decays by orders of magnitude, and the
+non-saturating one grows and gets noisy. Here G and D are dense nets on 8x8 digits (train and test apart) and on the ring; G is held after {WARM}
+steps of the non-saturating GAN, D starts afresh, and Adam and nets are the same for all losses. Norms of different losses have different units:
+compare each with itself."""
+
+STUDY = Study("What reaches G from a D that gets better.", "Arjovsky and Bottou 2017, section 2; Goodfellow et al. 2014, section 3", ARMS, COLUMNS,
+              trial, seeds=5, differs=DIFFERS, draw=draw)

@@ -22,6 +22,7 @@ from numgan.checkpoint import State
 from numgan.data import Batches, points
 from numgan.layers import Run
 from numgan.penalties import between
+from numgan.studies.dirac import METHODS, jacobian, unrolled
 from numgan.training import advance
 
 HERE = Path(__file__).parent
@@ -214,67 +215,11 @@ def second():
 
 # ---------------------------------------------------------------------------------------------------- 4
 
-CRITIC, GENERATOR = (ng.Sequential(ng.Dense(1, 1, bias=False)) for _ in "DG")     # D(x) = psi x, G(1) = theta
-DATA, ONE = np.zeros((1, 1)), np.ones((1, 1))
-
-
-def parameters(theta, psi):
-    return {name: net.init(0, np.float64).like(np.array([value])) for name, net, value in (("D", CRITIC, psi), ("G", GENERATOR, theta))}
-
-
-def field(loss, penalty=None, look=None):
-    """What gradient descent follows in (theta, psi); penalty(D, phi, real, fake) is D's, look an ng.Unrolling that G sees through."""
-    def v(z):
-        p = parameters(*z)
-        fake, c_gen = GENERATOR.forward(p["G"], ONE, Run())
-        (a, c_real), (b, c_fake) = CRITIC.forward(p["D"], DATA, Run()), CRITIC.forward(p["D"], fake, Run())
-        _, da, db = loss.discriminator(a, b)
-        dphi = CRITIC.backward(da, c_real)[1] + CRITIC.backward(db, c_fake)[1]
-        if penalty:
-            dphi = dphi + penalty(CRITIC, p["D"], DATA, fake)[1]
-        ahead, tape = look.forward(p["D"], DATA, fake) if look else (p["D"], ())
-        b, c_fake = CRITIC.forward(ahead, fake, Run())
-        dfake, dahead = CRITIC.backward(loss.generator(b)[1], c_fake)
-        if tape:
-            dfake = dfake + look.backward(dahead, tape)[1]
-        dtheta = GENERATOR.backward(dfake, c_gen)[1]
-        return -np.array([dtheta.vector[0], dphi.vector[0]])
-
-    return v
-
-
-def with_noise(loss, sigma):
-    def v(z):
-        theta, psi = z
-        x, y = sigma * NODES, theta + sigma * NODES
-        dpsi = WEIGHTS @ (loss.on_real.d(psi * x) * x + loss.on_fake.d(psi * y) * y)
-        return -np.array([WEIGHTS @ loss.for_generator.d(psi * y) * psi, dpsi])
-
-    return v
-
-
-def agreed(weight):
-    def v(z):
-        _, gradients, own = ng.Consensus(weight, ng.minimax)({"D": CRITIC, "G": GENERATOR}, parameters(*z), DATA, ONE)
-        return -np.array([(own[name] + gradients[name]).vector[0] for name in "GD"])
-
-    return v
-
-
-def on_data(penalty):
-    return lambda D, phi, real, fake: penalty(D, phi, real)
-
-
 def methods():
-    r1 = on_data(ng.R1(0.3))
-    return {
-        "minimax": field(ng.minimax), "nonsaturating": field(ng.nonsaturating), "Wasserstein": field(ng.wasserstein),
-        "Wasserstein, clipped at 1": field(ng.wasserstein),
-        "gradient penalty, target 0.3": field(ng.wasserstein, on_data(ng.GradientPenalty(0.5, target=0.3))),
-        "instance noise 0.7": with_noise(ng.minimax, 0.7), "Roth 0.49": field(ng.minimax, ng.Roth(0.49)), "R1 0.3": field(ng.minimax, r1),
-        "R1 1, critical": field(ng.minimax, on_data(ng.R1(1.0))), "nonsaturating + R1 0.3": field(ng.nonsaturating, r1),
-        "consensus 1": agreed(1.0), "unrolled, 2 steps of 0.5": field(ng.minimax, look=ng.Unrolling(CRITIC, ng.minimax, ng.SGD(0.5), 2)),
-    }
+    titles = {"minimax": "minimax", "nonsaturating": "nonsaturating", "Wasserstein": "wasserstein", "Wasserstein, clipped at 1": "wasserstein",
+              "gradient penalty, target 0.3": "wgan-gp", "instance noise 0.7": "noise", "Roth 0.49": "roth", "R1 0.3": "r1",
+              "R1 1, critical": "r1-critical", "nonsaturating + R1 0.3": "ns-r1", "consensus 1": "consensus", "unrolled, 2 steps of 0.5": "unrolled"}
+    return {title: METHODS[name].field for title, name in titles.items()}
 
 
 def path(v, turns, steps=500, h=0.2, bound=np.inf):
@@ -291,8 +236,8 @@ def path(v, turns, steps=500, h=0.2, bound=np.inf):
     return np.array(z)
 
 
-def eigenvalues(v, h=2.0**-12):
-    return np.linalg.eigvals(np.stack([(v(h * e) - v(-h * e)) / (2 * h) for e in np.eye(2)], axis=1))
+def eigenvalues(v):
+    return np.linalg.eigvals(jacobian(v))
 
 
 def dirac():
@@ -332,7 +277,7 @@ def unrolling():
         curve = -along + sign * np.sqrt(along**2 - 1 + 0j)
         roots.plot(curve.real, curve.imag, color="#cccccc", linewidth=3)
     for K, colour in colours.items():
-        v = field(ng.wasserstein, look=ng.Unrolling(CRITIC, ng.wasserstein, ng.SGD(eta), K) if K else None)
+        v = unrolled(ng.wasserstein, K, eta)
         found = eigenvalues(v)
         roots.plot(found.real, found.imag, "o", color=colour, label=f"K = {K}")
         z = path(v, [(1, 1)], steps=600, h=0.05)
@@ -401,7 +346,7 @@ def hinge_of_packs(p, q, m):
 def averages():
     """Three remedies on small examples: averages of weights on a circling game, smoothed labels, power iteration."""
     figure, (circle, smooth, power) = page(10.5, 3.6, 1, 3)
-    v, h = field(ng.minimax), 0.2
+    v, h = METHODS["minimax"].field, 0.2
     plain = path(v, [(1, 0), (0, 1)], steps=300)
     mean, trail = plain[0].copy(), []
     for z in plain:

@@ -154,7 +154,7 @@ def _discriminator(run, records):
     elif loss in GUESSING:
         share = _late(records, "losses", "D") / GUESSING[loss]
         says = f"its loss is {share:.3g} of that of one that guesses ({loss} reads no probabilities from its outputs)"
-        yield _verdict("discriminator", share, EASY, says, "a penalty on D (roth, r3gan), or a smaller --lr")
+        yield _verdict("discriminator", share, EASY, says, "a penalty on D (r1, roth), or a smaller --lr")
     elif "D(x)" in known:
         yield _probabilities(late["D(x)"], late["D(G(z))"], loss)
 
@@ -178,7 +178,7 @@ def _probabilities(real, fake, loss):
     says += _even(real, fake)
     if loss == "minimax":
         says += f"; this loss passes {fake:.2%} of its gradient on to G"
-    return _verdict("discriminator", fake, SURE, says, "a penalty on D (wgan_gp, roth, r3gan), --smooth 0.9, or a smaller --lr"
+    return _verdict("discriminator", fake, SURE, says, "a penalty on D (r1, roth, wgan_gp), --smooth 0.9, or a smaller --lr"
                     + (", and --loss nonsaturating" if loss == "minimax" else ""))
 
 

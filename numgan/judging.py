@@ -42,7 +42,7 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
     preset = systems.preset_for("classifier", shape or data.load(name, folder=folder).sample_shape)
     recipe = Recipe("classifier", preset, name, folder).resolve()
     system, dataset = recipe.build(), recipe.load()
-    about = checkpoint.identity(system, dataset, system.batch_size, 0) | {"steps": system.steps}
+    about = checkpoint.identity(system, dataset, system.batch_size, 0) | {"steps": system.steps, "words": list(recipes.as_dict(recipe))}
     place = cache_folder() / "judges" / name
     home = place / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     try:

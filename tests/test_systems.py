@@ -26,6 +26,7 @@ from numgan.layers import (
 from numgan.losses import minimax, nonsaturating
 from numgan.optimizers import SGD, Adam, RMSProp
 from numgan.systems import SYSTEMS, Batch, Latent, System, preset_for, presets
+from numgan.systems.classifier import shifted
 
 ALL = [(system, preset) for system in SYSTEMS for preset in presets(system)]
 
@@ -264,6 +265,23 @@ def test_the_classifier_counts_and_judges():
     assert probabilities.shape == (11, 10) and np.allclose(probabilities.sum(1), 1)
     logits = point.system.networks["C"].forward(point.params["C"], point.batch.x, Run())[0]
     assert np.array_equal(probabilities.argmax(1), logits.argmax(1))
+
+
+def test_pictures_are_moved_while_a_classifier_learns():
+    """Every place within reach is met, nothing is lost but what leaves the frame, and the border has the colour of paper."""
+    x = np.zeros((500, 5, 7, 2), np.float32)
+    x[:, 2, 3] = np.arange(1, 1001).reshape(500, 2)
+    moved = shifted(x, 2, np.random.default_rng(0), -1.0)
+    n, rows, columns, channels = np.nonzero(moved > 0)
+    assert np.array_equal(moved[n, rows, columns, channels], np.arange(1, 1001)) and np.array_equal(rows[::2], rows[1::2])
+    assert len({*zip(rows, columns)}) == 25 and {*rows} == set(range(5)) and {*columns} == set(range(1, 6))
+    assert set(np.unique(moved[:, 0, 0])) == {-1.0, 0.0} and np.array_equal(shifted(x, 0, np.random.default_rng(0), -1.0), x)
+    still = build("classifier", "mnist", 0.05)
+    batch = Batch(np.full((8, 28, 28, 1), -1.0, np.float32), np.arange(8))
+    params = still.init(0)
+    diagonal = replace(batch, x=np.broadcast_to(np.eye(28, dtype=np.float32)[..., None], (8, 28, 28, 1)))
+    losses = [replace(still, shift=shift).cross_entropy(params, pictures, 3).loss for pictures in (batch, diagonal) for shift in (0, 1)]
+    assert losses[0] == losses[1] and losses[2] != losses[3]
 
 
 def test_names_and_presets():

@@ -94,7 +94,7 @@ def test_the_frozen_discriminator_by_kernel_calls(system, preset):
     with kernel_calls() as calls:
         point.run("D", made=made)
     real_fake, told = 2 if getattr(point.system, "separate", True) else 1, isinstance(D[0], Parallel)      # labels enter by a first layer of two
-    penalty = {"wgan_gp": 1, "dragan": 1, "r3gan": 2}.get(system, 0)          # R3GAN has R1 and R2
+    penalty = {"wgan_gp": 1, "dragan": 1, "r1": 1, "r3gan": 2}.get(system, 0)          # R3GAN has R1 and R2
     if system in ("roth", "consensus"):
         return                                   # they move dy and the weights along too: see test_regularizers.py and test_consensus.py
     ran = real_fake + penalty

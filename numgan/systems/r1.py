@@ -42,9 +42,9 @@ def digits(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128, gamma for their scale, evaluated at every 16th step."""
+    """Points in the plane: G and D of three layers of 128, gamma for their scale, evaluated at every eighth step."""
     h = max(int(128 * width), 4)
-    return R1GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01, every=16,
+    return R1GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01, every=8,
                  networks={"G": mlp(2, h, h, h, 2), "D": mlp(2, h, h, h, 1, activation=LeakyReLU)},
                  optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")})
 

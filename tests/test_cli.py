@@ -361,7 +361,10 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path):
     process = start("train", "dcgan", "--preset", "mnist", "--data", "digits", "--batch-size", 1000, "--out", tmp_path / "run",
                     stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert "steps 0 to" in process.stderr.readline()
-    time.sleep(1.0)
+    first = tmp_path / "run" / "samples" / "step-000000.png"              # drawn before the first step begins
+    while not first.exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.2)
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)

@@ -107,8 +107,8 @@ def test_settings_that_do_not_fit(preset, switches, message):
 def test_every_system_has_settings():
     assert build("wgan", "digits", 0.05).settings == {"n_critic": 5, "warm": 0} and build("wgan", "digits", 0.05).setting(n_critic=2).n_critic == 2
     assert build("roth", "digits", 0.05).setting(gamma=1).gamma == 1.0 and build("conditional", "digits", 0.05).settings == {}
-    with pytest.raises(ValueError, match="Classifier has no setting 'k'; there are none"):
-        build("classifier", "digits", 0.05).setting(k=1)
+    with pytest.raises(ValueError, match="Conditional has no setting 'k'; there are none"):
+        build("conditional", "digits", 0.05).setting(k=1)
 
 
 # ---------------------------------------------------------------------------------------------------- what D sees: instance noise

@@ -92,8 +92,9 @@ def test_a_frozen_D_is_the_plain_one_at_that_step_and_G_goes_on():
 
 
 def test_arms_differ_in_what_they_say():
-    assert equilibrium.system("ring", "r1", 9).gamma == 0.1 and equilibrium.system("ring", "gan", 9).gamma == 0
-    assert equilibrium.system("digits", "average", 9).average and not equilibrium.system("digits", "gan", 9).average
+    gammas = {arm: equilibrium.system(*arm, 9).gamma for arm in (("ring", "r1"), ("digits", "r1-decay"), ("ring", "gan"))}
+    assert list(gammas.values()) == [0.1, 3, 0]
+    assert equilibrium.system("digits", "r1-average", 9).average and not equilibrium.system("digits", "gan", 9).average
     decay = equilibrium.system("ring", "decay", 9).optimizers["G"].lr
     assert decay(0) == 1e-3 and decay(9) == 0
     rounds = [balance.system("g5").rounds(step) for step in range(6)]
@@ -114,7 +115,7 @@ def _quick(study, arms, tmp_path):
 
 def test_quick_past_equilibrium(tmp_path):
     study = STUDIES["past-equilibrium"]
-    results = _quick(study, ("ring-r1", "digits-gan", "digits-frozen"), tmp_path)
+    results = _quick(study, ("ring-gan", "digits-r1", "digits-r1-frozen"), tmp_path)
     (ring,), (plain,), (frozen,) = results.values()
     assert plain["even"] == frozen["even"] == 6 and plain["reached"] == 1                # the first window and stretch of a quick run
     assert all(plain[f"{key}_at"] == frozen[f"{key}_at"] for key in ("accuracy", "distance", "coverage")) and "modes_at" not in plain
@@ -122,7 +123,7 @@ def test_quick_past_equilibrium(tmp_path):
     assert 0 <= ring["modes_worst"] <= ring["modes_after"] <= 8 and ring["width_end"] >= 0 and "width_worst" not in ring
     assert len(table(study, results).splitlines()) == 5
     lines = study.summary(results).splitlines()
-    assert lines[2].startswith("| ring, with R1 | ") and lines[2].endswith(" | - |") and lines[3].startswith("| digits, GAN | - | - | - | - | 0.0 →")
+    assert lines[2].startswith("| ring, GAN | ") and lines[2].endswith(" | - |") and lines[3].startswith("| digits, R1 | - | - | - | - | 0.0 →")
     assert study.draw(results, tmp_path)["past-equilibrium.png"].width > 500
 
 

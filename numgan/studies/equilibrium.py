@@ -7,7 +7,8 @@ feedback, so its quality may collapse. Here that is measured.
     after         the rest of the training, several times as long, in which quality is looked at as often as before
 
 Accuracy is on rows that D never trained on and on fresh fakes: a D that knows its rows by heart is right on them and guesses elsewhere. One arm
-takes the warning at its word: from the equilibrium on its D stays as it is, and G goes on against it.
+takes the warning at its word: from the equilibrium on its D stays as it is, and G goes on against it. On the digits D comes down to a coin only
+with R1, so there the other arms have it too, and one shows the GAN without.
 """
 
 from dataclasses import dataclass, replace
@@ -28,9 +29,11 @@ from ..systems.game import Game
 from .looks import Looks, accuracy, digits, fakes, logits, read
 from .protocol import Column, Study, folder_of, seconds_of, train
 
-METHODS = {"gan": "GAN", "frozen": "D frozen from there on", "r1": "with R1", "decay": "rates decay to 0", "average": "G averaged"}
-ARMS = {f"{name}-{method}": f"{name}, {words}" for name in ("ring", "digits") for method, words in METHODS.items()}
-STEPS, EVERY = {"ring": 30_000, "digits": 20_000}, 50          # of training; from look to look
+METHODS = {"gan": "GAN", "frozen": "GAN, D frozen from there on", "decay": "GAN, rates decay to 0", "average": "GAN, G averaged", "r1": "R1",
+           "r1-frozen": "R1, D frozen from there on", "r1-decay": "R1, rates decay to 0", "r1-average": "R1, G averaged"}
+PLAYED = {"ring": ("gan", "frozen", "r1", "decay", "average"), "digits": ("r1", "r1-frozen", "gan", "r1-decay", "r1-average")}
+ARMS = {f"{name}-{method}": f"{name}, {METHODS[method]}" for name, methods in PLAYED.items() for method in methods}
+STEPS, EVERY = {"ring": 30_000, "digits": 40_000}, 50          # of training; from look to look
 WINDOW, STRETCH, NEAR = 500, 1000, 0.05                        # of the rule, in steps and in accuracy
 QUICK = {"steps": 16, "every": 2, "window": 4, "stretch": 4, "near": 0.5}      # any accuracy is even, so that every arm goes past it
 SAMPLES = {"ring": 2500, "digits": 1000}
@@ -58,16 +61,16 @@ class Even(Game):
 
 
 def system(name, method, steps):
-    """The GAN of an arm: 3 x 128 units against 2 x 64 on the ring, 2 x 256 against 2 x 256 on the digits."""
+    """The GAN of an arm: 3 x 128 units against 2 x 64 on the ring, 3 x 256 against 2 x 128 on the digits."""
     if name == "ring":
         networks, latent, shape, batch, lr = {"G": mlp(2, 128, 128, 128, 2), "D": mlp(2, 64, 64, 1, activation=LeakyReLU)}, 2, (2,), 256, 1e-3
     else:
-        networks = {"G": Sequential(*mlp(32, 256, 256, 64, last=Tanh), Reshape(8, 8, 1)),
-                    "D": Sequential(Flatten(), *mlp(64, 256, 256, 1, activation=LeakyReLU))}
-        latent, shape, batch, lr = 32, (8, 8, 1), 64, 2e-4
-    rate = Cosine(lr, steps) if method == "decay" else lr
-    return Even(latent=Latent(latent), sample_shape=shape, batch_size=batch, networks=networks, average=0.999 * (method == "average"),
-                gamma={"ring": 0.1, "digits": 10.0}[name] if method == "r1" else 0.0, optimizers={who: Adam(rate) for who in ("D", "G")})
+        networks = {"G": Sequential(*mlp(32, 256, 256, 256, 64, last=Tanh), Reshape(8, 8, 1)),
+                    "D": Sequential(Flatten(), *mlp(64, 128, 128, 1, activation=LeakyReLU))}
+        latent, shape, batch, lr = 32, (8, 8, 1), 64, 3e-4
+    rate = Cosine(lr, steps) if method.endswith("decay") else lr
+    return Even(latent=Latent(latent), sample_shape=shape, batch_size=batch, networks=networks, average=0.999 * method.endswith("average"),
+                gamma={"ring": 0.1, "digits": 3.0}[name] * method.startswith("r1"), optimizers={who: Adam(rate) for who in ("D", "G")})
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
@@ -111,24 +114,23 @@ def _view(name, gan, average):
 
 def trial(arm, seed, quick, folder, tell):
     """One GAN: find its equilibrium, train on, compare."""
-    name, method = arm.split("-")
+    name, method = arm.split("-", 1)
     size = QUICK if quick else {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
-    steps, rule = size["steps"], (size["window"], size["stretch"], size["near"])
-    gan, data = system(name, method, steps), load("ring") if name == "ring" else digits()[0]
-    seconds = 0.0
+    steps, gan, data = size["steps"], system(name, method, size["steps"]), load("ring") if name == "ring" else digits()[0]
 
-    def play(gan, place, part, tell):
-        looks = Looks(folder / f"{place}.jsonl", size["every"], _view(name, gan, method == "average"))
-        run = train(gan, data, folder / place, seed, tell, part, look=looks)
-        return looks, equilibrium(looks.steps, looks["accuracy"], *rule), seconds_of(run)
+    def play(gan, place, part, share):
+        looks = Looks(folder / f"{place}.jsonl", size["every"], _view(name, gan, method.endswith("average")))
+        run = train(gan, data, folder / place, seed, lambda done: tell(share(done)), part, look=looks)
+        return looks, equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"]), seconds_of(run)
 
-    if method == "frozen":                                         # the same run, until it is even; then again, with what is known
+    seconds, share = 0.0, lambda done: done
+    if method.endswith("frozen"):                                  # the plain run until it is even, then again with D frozen from that step on
         for part in (steps // 8, steps // 4, steps // 2, steps):
-            _, even, seconds = play(gan, "before", part, lambda done, part=part: tell(done * part / steps / 2))
+            _, even, seconds = play(gan, "before", part, lambda done, part=part: done * part / steps / 2)
             if even is not None:
                 break
-        gan = replace(gan, freeze=even)
-    looks, even, more = play(gan, "run", steps, (lambda done: tell((1 + done) / 2)) if method == "frozen" else tell)
+        gan, share = replace(gan, freeze=even), lambda done: (1 + done) / 2
+    looks, even, more = play(gan, "run", steps, share)
     return {"even": even, "reached": int(even is not None), "steps": steps, "minutes": (seconds + more) / 60} | _compared(looks, even, size)
 
 
@@ -173,13 +175,12 @@ def draw(results, out):
     panels = []
     for what, y in (("accuracy", "D's accuracy on held-out rows"), ("distance", "distance"), (None, None)):
         for name, other, words in (("ring", "high_quality", "share of high quality"), ("digits", "coverage", "coverage")):
-            arms = [arm for arm in results if arm.startswith(name)]
-            curves, key = {}, what or other
-            for arm in arms:
-                records = read(folder_of(out, arm, 0) / "run.jsonl")
-                curves[METHODS[arm.split("-")[1]]] = list(records), [record[key] for record in records.values()]
-            panel = {"title": name, "y": y or words, "curves": curves, "log": what == "distance" and name == "ring"}
-            panel["marks"] = {METHODS[arm.split("-")[1]]: results[arm][0]["even"] for arm in arms if results[arm][0]["even"]}
+            curves, marks = {}, {}
+            for arm in [arm for arm in results if arm.startswith(name)]:
+                records, called = read(folder_of(out, arm, 0) / "run.jsonl"), METHODS[arm.split("-", 1)[1]]
+                curves[called] = list(records), [record[what or other] for record in records.values()]
+                marks |= {called: results[arm][0]["even"]} if results[arm][0]["even"] else {}
+            panel = {"title": name, "y": y or words, "curves": curves, "marks": marks, "log": what == "distance"}
             panels.append(panel | ({"level": 0.5} if what == "accuracy" else {}))
     return {"past-equilibrium.png": plot.over_steps(panels, 2, "trained on past equilibrium, seed 0; dashed: D has been right half of the time")}
 

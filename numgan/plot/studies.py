@@ -18,7 +18,8 @@ def mixtures(panels, centres, std, title=""):
         near.scatter(*(away / std).T, s=2, c=FAKE, linewidths=0)
         for radius in (1, 3):
             near.plot(radius * np.cos(turn), radius * np.sin(turn), color="black", linewidth=0.7)
-        near.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal", title="about the nearest mode, 1 and 3 sigma")
+        near.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal")
+        near.set_title("about the nearest mode (1, 3 sigma)", fontsize="medium")
     figure.suptitle(title, fontsize="small")
     return render(figure)
 

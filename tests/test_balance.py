@@ -117,6 +117,8 @@ def test_quick_past_equilibrium(tmp_path):
     study = STUDIES["past-equilibrium"]
     results = _quick(study, ("ring-gan", "digits-r1", "digits-r1-frozen"), tmp_path)
     (ring,), (plain,), (frozen,) = results.values()
+    again = study.trial("digits-r1-frozen", 0, True, folder_of(tmp_path, "digits-r1-frozen", 0), lambda done: None)
+    assert all(again[key] == value for key, value in frozen.items())                     # a trial that was cut at its end
     assert plain["even"] == frozen["even"] == 6 and plain["reached"] == 1                # the first window and stretch of a quick run
     assert all(plain[f"{key}_at"] == frozen[f"{key}_at"] for key in ("accuracy", "distance", "coverage")) and "modes_at" not in plain
     assert plain["distance_end"] != frozen["distance_end"] and plain["distance_worst"] >= plain["distance_after"]

@@ -118,26 +118,31 @@ def trial(arm, seed, quick, folder, tell):
     size = QUICK if quick else {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
     steps, gan, data = size["steps"], system(name, method, size["steps"]), load("ring") if name == "ring" else digits()[0]
 
-    def play(gan, place, part, share):
-        looks = Looks(folder / f"{place}.jsonl", size["every"], _view(name, gan, method.endswith("average")))
-        run = train(gan, data, folder / place, seed, lambda done: tell(share(done)), part, look=looks)
-        return looks, equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"]), seconds_of(run)
+    def looks_of(place):
+        return Looks(folder / f"{place}.jsonl", size["every"], _view(name, gan, method.endswith("average")))
 
-    seconds, share = 0.0, lambda done: done
+    def even(looks):
+        return equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"])
+
+    share = lambda done: done
     if method.endswith("frozen"):                                  # the plain run until it is even, then again with D frozen from that step on
+        before = looks_of("before")
         for part in (steps // 8, steps // 4, steps // 2, steps):
-            _, even, seconds = play(gan, "before", part, lambda done, part=part: done * part / steps / 2)
-            if even is not None:
+            if not before.records or before.steps[-1] < part:
+                train(gan, data, folder / "before", seed, lambda done, part=part: tell(done * part / steps / 2), part, look=before)
+            if even(before) is not None:
                 break
-        gan, share = replace(gan, freeze=even), lambda done: (1 + done) / 2
-    looks, even, more = play(gan, "run", steps, share)
-    return {"even": even, "reached": int(even is not None), "steps": steps, "minutes": (seconds + more) / 60} | _compared(looks, even, size)
+        gan, share = replace(gan, freeze=even(before)), lambda done: (1 + done) / 2
+    looks = looks_of("run")
+    run = train(gan, data, folder / "run", seed, lambda done: tell(share(done)), steps, look=looks)
+    then = even(looks)
+    return {"even": then, "reached": int(then is not None), "steps": steps, "minutes": seconds_of(run) / 60} | _compared(looks, then, size)
 
 
 def _compared(looks, even, size):
     """Every figure over the stretch that ended in equilibrium, after it (mean and worst), and at the last look."""
     found = {}
-    for what in looks.records[looks.steps[0]].keys() - {"step"}:
+    for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:
         found[f"{what}_end"] = looks[what][-1]
         if even is not None:
             inside = (looks.steps > even - size["stretch"]) & (looks.steps <= even)

@@ -17,15 +17,13 @@ import numpy as np
 
 from .. import plot
 from ..data import load, modes
-from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
+from ..layers import Flatten, LeakyReLU, Reshape, Sequential, Tanh
 from ..metrics import density_coverage, kid, mode_coverage, sliced_wasserstein
 from ..networks import mlp
 from ..optimizers import Adam
-from ..penalties import R1
-from ..randomness import derive
 from ..schedules import Cosine
 from ..systems import Latent
-from ..systems.game import Game
+from ..systems.r1 import R1GAN
 from .looks import Looks, accuracy, digits, fakes, logits, read
 from .protocol import Column, Study, folder_of, seconds_of, train
 
@@ -43,21 +41,19 @@ WORST = {"distance": np.max, "modes": np.min, "high_quality": np.min, "reverse_k
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Even(Game):
-    """The plain GAN, and what an arm changes.
+class Even(R1GAN):
+    """The plain GAN (gamma 0), or with R1, whose D may stop learning.
 
-    gamma    weight of R1 on D; 0: none
     freeze   the step from which D learns no more, None: it always learns
     """
 
-    gamma: float = 0.0
     freeze: int | None = None
 
     def rounds(self, step):
         return super().rounds(step) if self.freeze is None or step < self.freeze else ("G",)
 
     def regularizer(self, phi, real, fake, seed):
-        return R1(self.gamma)(self.networks["D"], phi, real, Run(derive(seed, "D on real"))) if self.gamma else None
+        return super().regularizer(phi, real, fake, seed) if self.gamma else None
 
 
 def system(name, method, steps):

@@ -1,0 +1,186 @@
+"""`stacked-mnist`: three digits in three colours, 1,000 modes, and a D too small to see them all.
+
+The protocol of Metz et al. 2017 (unrolled GANs), section 3.3.1, with the constants of Lin et al. 2018 (PacGAN), table 3: a picture is three
+digits drawn at random, one a colour; a classifier names the digits a, b, c of 25,600 samples of the last iterate, and the label 100 a + 10 b + c
+counts the modes. KL is that of the labels' histogram from the uniform. G is the same for all; D has 1/4 or 1/2 of its filters.
+
+A picture of noise has labels too, so the classifier's confidence stands beside the count.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import plot
+from ..data import Dataset, load
+from ..judging import as_seen, open_judge, probabilities
+from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, Pack, ReLU, Reshape, Sequential, Tanh
+from ..losses import relativistic_paired
+from ..metrics import label_coverage
+from ..optimizers import Adam
+from ..randomness import derive, stream
+from ..sampling import Sampler, to_bytes
+from ..systems import Latent
+from ..systems.pacgan import PacGAN
+from ..systems.r3gan import R3GAN
+from ..systems.unrolled import UnrolledGAN
+from .looks import Looks
+from .protocol import Column, Study, folder_of, seconds_of, train
+
+CLASSES = 1000
+SAMPLES, PARTS = 25_600, 20      # judged, in so many parts: a part is 12 MB
+TRIPLES = 1_000_000              # training pictures, each composed when it is asked for
+LOOKS = 4                        # counts of modes along a run
+STEPS, QUICK = 2_000, 4
+SHOWN = 14                       # samples in the picture of an arm
+
+FILTERS = {"quarter": 2, "half": 4}
+SIZES = {"quarter": "D 1/4", "half": "D 1/2"}
+REMEDIES = {"0": "0 steps ahead", "1": "1 step ahead", "5": "5 steps ahead", "10": "10 steps ahead", "pac2": "PacGAN2", "r3pac2": "R3GAN, pairs"}
+ARMS = {"real": "digits"} | {f"{size}-{remedy}": f"{SIZES[size]}, {words}" for size in SIZES for remedy, words in REMEDIES.items()}
+
+COLUMNS = (Column("modes", "modes of 1,000", 1), Column("kl", "KL"), Column("confidence", "classifier's confidence, %", 1, 100),
+           Column("steps", "iterations", 0), Column("minutes", "minutes", 1))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Triples(Dataset):
+    """A million pictures (28, 28, 3) of three random digits each; x (N, 28, 28, 1) are the digits, and row k of `rows` (TRIPLES, 3) says which.
+
+    labels (N,) are the digits' own; `take` gives those of the triples, 100 a + 10 b + c.
+    """
+
+    rows: np.ndarray = None
+
+    def __len__(self):
+        return len(self.rows)
+
+    @property
+    def sample_shape(self):
+        return *self.x.shape[1:3], 3
+
+    def take(self, indices):
+        rows = self.rows[indices]
+        x = np.empty((len(rows), *self.sample_shape), np.float32)
+        for colour, digits in enumerate(rows.T):
+            x[..., colour] = self.x[digits, ..., 0]
+        x /= 127.5
+        x -= 1
+        return x, self.labels[rows] @ np.array([100, 10, 1])
+
+
+def triples(digits):
+    """The pictures made of a Dataset of digits; always the same ones."""
+    rows = stream(2017, "stacked-mnist").integers(0, len(digits), (TRIPLES, 3))
+    return Triples("stacked-mnist", digits.x, digits.labels, digits.classes, digits.source, rows.astype(np.int32))
+
+
+def generator():
+    """z (N, 256) -> 4x4x64 -> 7x7x32 -> 14x14x16 -> 28x28x8 -> picture (N, 28, 28, 3)"""
+    layers = [Dense(256, 4 * 4 * 64, bias=False), Reshape(4, 4, 64), BatchNorm(64), ReLU()]
+    for inputs, outputs, even in ((64, 32, 0), (32, 16, 1), (16, 8, 1)):
+        layers += [ConvTranspose2d(inputs, outputs, kernel=3, stride=2, padding=1, output_padding=even, bias=False), BatchNorm(outputs), ReLU()]
+    return Sequential(*layers, Conv2d(8, 3, kernel=3, padding=1), Tanh())
+
+
+def discriminator(filters, m=1):
+    """m pictures (28, 28, 3) -> 14x14 -> 7x7 -> 4x4x(4 filters) -> logit"""
+    layers = [Pack(m)] if m > 1 else []
+    for inputs, outputs in ((3 * m, filters), (filters, 2 * filters), (2 * filters, 4 * filters)):
+        layers += [Conv2d(inputs, outputs, kernel=3, stride=2, padding=1), LeakyReLU(0.3)]
+    return Sequential(*layers, Flatten(), Dense(4 * 4 * 4 * filters, 1))
+
+
+def system(arm):
+    """The GAN of an arm."""
+    size, remedy = arm.split("-")
+    m = 2 if remedy.endswith("pac2") else 1
+    beta1 = 0.0 if remedy == "r3pac2" else 0.5
+    common = {"latent": Latent(256), "sample_shape": (28, 28, 3), "batch_size": 128, "shares_fakes": True,
+              "networks": {"G": generator(), "D": discriminator(FILTERS[size], m)},
+              "optimizers": {name: Adam(lr, beta1=beta1, beta2=0.99) for name, lr in (("D", 2e-3), ("G", 1e-3))}}
+    if remedy == "pac2":
+        return PacGAN(**common)
+    if remedy == "r3pac2":
+        return R3GAN(loss=relativistic_paired, gamma=0.05, every=16, average=0.99, **common)
+    return UnrolledGAN(unroll=int(remedy), **common)
+
+
+def trial(arm, seed, quick, folder, tell):
+    """Train one GAN, and count its modes along the way and at the end. The arm `real` counts those of the data."""
+    digits = load("mnist")
+    data, name, count = triples(digits), _nearest_mean(digits) if quick else _judge(), SAMPLES // 64 if quick else SAMPLES
+    if arm == "real":
+        rows = stream(seed, "real").integers(0, TRIPLES, count)
+        return judged(lambda n, part: data.take(rows[part * n:(part + 1) * n])[0], name, count)
+    gan, steps = system(arm), QUICK if quick else STEPS
+
+    def measure(state):
+        sampler = Sampler(gan, state.sampled, seed, gan.batch_size)
+        return judged(lambda n, part: sampler(n, derive(seed, "judged", part))[0], name, count)
+
+    looks = Looks(folder / "looks.jsonl", steps // LOOKS, measure)
+    run = train(gan, data, folder / "run", seed, tell, steps, looks)
+    np.save(folder / "samples.npy", to_bytes(run.sampler()(SHOWN, derive(seed, "shown"))[0], gan.pixels))
+    return looks.records[steps] | {"curves": list(looks.records.values()), "steps": steps, "minutes": seconds_of(run) / 60}
+
+
+def judged(draw, name, count):
+    """What the classifier `name` says of `count` pictures that draw(n, part) draws, n at a time: modes, KL, mean confidence."""
+    labels, confidence = [], []
+    for part in range(PARTS):
+        images = to_bytes(draw(count // PARTS, part), (-1.0, 1.0))
+        p = np.stack([name(images[..., colour:colour + 1]) for colour in range(3)])                    # (3, n, 10)
+        labels.append(p.argmax(axis=2).T @ np.array([100, 10, 1]))
+        confidence.append(p.max(axis=2).mean())
+    found = label_coverage(np.concatenate(labels), CLASSES)
+    return {"modes": found.captured, "kl": found.kl, "confidence": float(np.mean(confidence))}
+
+
+def _judge():
+    """images (N, 28, 28, 1) uint8 -> p (N, 10), by the judge of MNIST that all studies share."""
+    judge = open_judge("mnist", progress=False)
+    return lambda images: probabilities(judge, as_seen(judge, images))
+
+
+def _nearest_mean(digits):
+    """The same by the nearest of ten mean digits: it is there at once, and right four times of five."""
+    means = np.stack([digits.x[digits.labels == digit].mean(axis=0).ravel() for digit in range(10)]).astype(np.float32)
+
+    def p(images):
+        distance = -2 * images.reshape(len(images), -1).astype(np.float32) @ means.T + np.square(means).sum(axis=1)
+        return np.eye(10, dtype=np.float32)[distance.argmin(axis=1)]
+    return p
+
+
+def draw(results, out):
+    """Samples of seed 0, a row for each arm, and the modes and the KL along its run."""
+    arms = [arm for arm in results if arm != "real"]
+    samples = np.concatenate([np.load(folder_of(out, arm, 0) / "samples.npy") for arm in arms])
+    panels = []
+    for size, words in SIZES.items():
+        looks = {REMEDIES[arm.split("-")[1]]: results[arm][0]["curves"] for arm in arms if arm.startswith(size)}
+        for key, what in (("modes", "modes of 1,000"), ("kl", "KL")) if looks else ():
+            curves = {remedy: ([row["step"] for row in rows], [row[key] for row in rows]) for remedy, rows in looks.items()}
+            panels.append({"title": words, "y": what, "curves": curves})
+    return {"samples.png": plot.grid(samples, SHOWN, [ARMS[arm] for arm in arms]),
+            "modes.png": plot.over_steps(panels, columns=2, title="stacked MNIST, 25,600 samples, seed 0")}
+
+
+def _published(size, words, modes, kl):
+    return {f"{size}, {words}, published": {"modes": modes, "kl": kl}}
+
+
+STACKED = Study(
+    "1,000 modes of stacked digits: unrolling and packing against a D too small to see them all.",
+    "Metz et al. 2017 (unrolled GANs), section 3.3.1; Lin et al. 2018 (PacGAN), table 3", ARMS, COLUMNS, trial, seeds=3, draw=draw,
+    published=_published("D 1/4", "0 steps", "30.6 ± 20.7", "5.99 ± 0.42") | _published("D 1/4", "1 step", "65.4 ± 34.8", "5.91 ± 0.14")
+    | _published("D 1/4", "5 steps", "236.4 ± 63.3", "4.67 ± 0.43") | _published("D 1/4", "10 steps", "327.2 ± 74.7", "4.66 ± 0.46")
+    | _published("D 1/4", "PacDCGAN2", "484.5 ± 33.0", "2.61 ± 0.22") | _published("D 1/4", "PacDCGAN4", "667.4 ± 29.0", "1.81 ± 0.15")
+    | _published("D 1/2", "0 steps", "628.0 ± 140.9", "2.58 ± 0.75") | _published("D 1/2", "1 step", "523.6 ± 55.8", "2.44 ± 0.26")
+    | _published("D 1/2", "5 steps", "732.0 ± 45.0", "1.66 ± 0.09") | _published("D 1/2", "10 steps", "817.4 ± 37.9", "1.43 ± 0.12")
+    | _published("D 1/2", "PacDCGAN2", "840.7 ± 15.9", "1.00 ± 0.05") | _published("D 1/2", "PacDCGAN3", "866.6 ± 12.1", "0.90 ± 0.04"),
+    differs=f"{STEPS:,} iterations of the paper's 500,000, at most, so the learning rates are ten times theirs: Adam(2e-3) for D and 1e-3 for G, "
+            "betas 0.5 and 0.99. D has no BatchNorm, and both players share a draw of fakes. Unrolled and plain GANs play the minimax game, in which "
+            "G's loss is D's negated; PacGAN2 the non-saturating one. R3GAN: packs of two, R1 and R2 of 0.05 at every 16th step, moving average "
+            "0.99, beta1 = 0. The classifier is numgan's judge of MNIST. Published: mean ± standard error.")

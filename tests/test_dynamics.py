@@ -110,12 +110,14 @@ def test_rotation_is_the_mass_that_changes_its_mode():
     centres, std = data.modes("ring")
     at = lambda *k: np.resize(centres[list(k)], (mode_collapse.SAMPLES, 2))
     turning = mode_collapse.figures([at(k % 8) for k in range(11)])
-    assert turning["rotation"] == 1 and turning["changes"] == 10 and turning["largest"] == 1 and turning["modes"] == 1
+    assert turning["rotation"] == 1 and turning["changes"] == 10 and turning["dominated"] == 1 and turning["modes"] == 1
     resting = mode_collapse.figures([at(*range(8))] * 11)
-    assert resting["rotation"] == 0 == resting["changes"] and resting["largest"] == pytest.approx(0.125, abs=1e-3)
+    assert resting["rotation"] == 0 == resting["changes"] == resting["dominated"]
     assert resting["modes"] == 8 and resting["high_quality"] == 1 == resting["near"]
     half = mode_collapse.figures([at(0, 1), at(0, 2)] * 5)
-    assert half["rotation"] == pytest.approx(0.5) and half["changes"] == 0
+    assert half["rotation"] == pytest.approx(0.5) and half["changes"] == 0 == half["dominated"]
+    later = mode_collapse.figures([at(0), at(0), at(1), at(*range(8))])
+    assert later["changes"] == 1 and later["dominated"] == 0.75 and later["rotation"] == pytest.approx(0.875, abs=1e-3)
 
 
 # ---- pictures

@@ -180,8 +180,14 @@ def test_an_architecture_is_drawn_from_its_seed_and_is_the_same_for_both():
 
 
 def test_who_works_where_is_counted_in_pairs():
-    results = {"gan": [{"success": s} for s in (1, 1, 0, 0, 0)], "wgan-gp": [{"success": s} for s in (1, 0, 1, 1, 0)]}
-    assert architectures.summary(results).splitlines()[2].endswith("| 1 | 1 | 2 | 1 | 5 |")
+    def rows(*figures):
+        return [{"modes": modes, "high_quality": quality} for modes, quality in figures]
+
+    results = {"gan": rows((8, 0.9), (7, 0.6), (8, 0.3), (2, 0.98), (0, 0.0)), "wgan-gp": rows((8, 0.5), (6, 0.9), (8, 0.6), (7, 0.5), (8, 0.1))}
+    _, _, quarter, half, most, *published = architectures.summary(results).splitlines()
+    assert quarter.endswith("25 % of high quality | 2 | 1 | 1 | 1 | 5 |")
+    assert half.endswith("50 % of high quality | 1 | 1 | 2 | 1 | 5 |") and most.endswith("75 % of high quality | 0 | 1 | 0 | 4 | 5 |")
+    assert [sum(map(int, row.split(" | ")[1:5])) for row in published] == [200, 200]
 
 
 def test_a_run_that_ends_in_inf_does_not_work(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from ..layers import (
     Embedding,
     Equalized,
     Flatten,
+    Given,
     InstanceNorm,
     Layer,
     LayerNorm,
@@ -161,6 +162,8 @@ LAYERS = [
          name="Referenced(Dense, VirtualBatchNorm, Dense)"),
     Case(Condition(Dense(5, 4)), ((3,), (2,)), name="Condition(Dense(5, 4))"),
     Case(Condition(Conv2d(5, 3, kernel=2)), ((3, 4, 2), (3,)), name="Condition(Conv2d(5, 3, kernel=2))"),
+    Case(Given(Sequential(Parallel(Dense(2, 3), Embedding(5, 2)), Concat(), Tanh(), Dense(5, 1)), _labels), (2,), batch=5,
+         name="Given(Dense, Embedding, Concat, Tanh, Dense)"),
 ]
 
 NETWORKS = [
@@ -200,6 +203,8 @@ CRITICS = [
          name="Residual, Skip, Dense"),
     Case(Sequential(Spectral(Conv2d(1, 2, kernel=(3, 2), stride=2)), Softplus(), Flatten(), Spectral(Dense(8, 1))), (5, 4, 1), batch=2,
          name="Spectral(Conv2d), Softplus, Spectral(Dense)"),
+    Case(Given(Sequential(Parallel(Sequential(), Embedding(5, 2)), Condition(Sequential(Dense(5, 4), Tanh())), Condition(Dense(6, 1)), Take(0)),
+               _labels), (3,), batch=5, name="Given a label, Condition(Dense, Tanh), Condition(Dense)"),
 ]
 
 

@@ -1,5 +1,5 @@
 """The layers, each with its four passes by hand. Reading order: base, activations, bilinear, pooling, resampling, shaping,
-normalization, dropout, embedding, minibatch, packing, equalized, spectral, network, virtual."""
+normalization, dropout, embedding, minibatch, packing, equalized, spectral, network, given, virtual."""
 
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
 from .base import Layer, LinearMap, Run, record_kinks, watch_finite
@@ -7,6 +7,7 @@ from .bilinear import Conv2d, ConvTranspose2d, Dense
 from .dropout import Dropout, Noise
 from .embedding import Embedding
 from .equalized import Equalized
+from .given import Given
 from .minibatch import MinibatchDiscrimination, MinibatchStd
 from .network import Condition, Network, Parallel, Residual, Sequential, Skip
 from .normalization import BatchNorm, InstanceNorm, LayerNorm, PixelNorm, measure
@@ -23,5 +24,5 @@ __all__ = [
     "ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "Softplus", "Maxout",
     "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "VirtualBatchNorm", "Dropout", "Noise", "MinibatchStd", "MinibatchDiscrimination",
     "Pack", "MaxPool2d", "AvgPool2d", "Upsample", "PixelShuffle", "Flatten", "Reshape", "Pad", "Crop", "Concat", "Take",
-    "Sequential", "Residual", "Skip", "Parallel", "Condition", "Referenced",
+    "Sequential", "Residual", "Skip", "Parallel", "Condition", "Given", "Referenced",
 ]

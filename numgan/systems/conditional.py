@@ -14,7 +14,6 @@ from ..initializers import normal
 from ..layers import (
     BatchNorm,
     Concat,
-    Condition,
     Conv2d,
     ConvTranspose2d,
     Dense,
@@ -28,10 +27,10 @@ from ..layers import (
     Reshape,
     Run,
     Sequential,
-    Take,
     Tanh,
 )
 from ..losses import AdversarialLoss, nonsaturating, sigmoid
+from ..networks import label_beside
 from ..optimizers import Adam
 from ..randomness import derive
 from .system import Latent, Result, System
@@ -75,11 +74,6 @@ class Conditional(System):
         return Result(loss, {"G": dtheta}, {})
 
 
-def _label_beside(classes, code, blocks):
-    """A network over (input, label): the label becomes `code` numbers that stand beside the input of every block."""
-    return Sequential(Parallel(Sequential(), Embedding(classes, code)), *map(Condition, blocks), Take(0))
-
-
 def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **settings):
     """DCGAN nets with windows of 4, each layer conditioned."""
     channels = first, *_, last = [max(int(c * width), 2) for c in channels]
@@ -97,7 +91,7 @@ def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **setti
     up.append(Sequential(ConvTranspose2d(last + code, colours, **window), Tanh()))
     down.insert(0, Sequential(Conv2d(colours + code, last, **window), LeakyReLU(0.2)))
     return Conditional(latent=latent, classes=classes, sample_shape=(size, size, colours), optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
-                       networks={"G": _label_beside(classes, code, up), "D": _label_beside(classes, code, down)}, **settings)
+                       networks={"G": label_beside(classes, code, up), "D": label_beside(classes, code, down)}, **settings)
 
 
 def digits(width=1.0):

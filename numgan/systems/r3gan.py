@@ -6,11 +6,15 @@
 Each fake is judged against one real sample (Jolicoeur-Martineau 2018), so a generator that leaves out a mode loses against the samples of
 that mode: the landscape keeps no bad local minimum of the kind in which fakes gather at one side of a boundary. R1 and R2 (Mescheder et al.
 2018) on real and on fake samples make the game converge near its equilibrium. No other trick is used.
+
+With classes both players see a label y, and a fake is asked for with the label of the real sample that it is compared with.
 """
 
 from dataclasses import dataclass, replace
 
-from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
+import numpy as np
+
+from ..layers import Flatten, Given, LeakyReLU, Reshape, Run, Sequential, Tanh
 from ..losses import RelativisticLoss, relativistic_paired, sigmoid
 from ..networks import mlp
 from ..optimizers import Adam
@@ -22,6 +26,7 @@ from .system import Latent, Result, System
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R3GAN(System):
     """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes; as many fakes as real samples.
+    With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit.
 
     gamma   weight of both penalties; 0 leaves them out
     every   steps from one evaluation of the penalties to the next, which then count `every` times (`Lazy`); the paper's is 1
@@ -43,9 +48,18 @@ class R3GAN(System):
     def paired(self):
         return True
 
+    def latents(self, n, seed, dtype=np.float32, labels=None):
+        """z; with classes (z, y), y the labels given, or every class in turn."""
+        z = super().latents(n, seed, dtype)
+        return (z, np.resize(np.arange(self.classes) if labels is None else labels, n)) if self.classes else z
+
+    def conditioned(self, batch):
+        """D as a network of x alone: with classes, D(. | y) for the labels of the batch, which real and fake samples share."""
+        return Given(self.networks["D"], batch.labels) if self.classes else self.networks["D"]
+
     def discriminator(self, params, batch, seed, made=None):
         """mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient in D."""
-        D, phi = self.networks["D"], params["D"]
+        D, phi = self.conditioned(batch), params["D"]
         made = made or self.generate(params, batch, seed)
         real_run, fake_run = Run(derive(seed, "D on real")), Run(derive(seed, "D on fake"))
         real, c_real = D.forward(phi, batch.x, real_run)
@@ -61,7 +75,7 @@ class R3GAN(System):
 
     def generator(self, params, batch, seed, made=None):
         """mean softplus(-(D(x~) - D(x))), and its gradient in G, through the frozen D."""
-        D, G = self.networks["D"], self.networks["G"]
+        D, G = self.conditioned(batch), self.networks["G"]
         made = made or self.generate(params, batch, seed)
         real, _ = D.forward(params["D"], batch.x, Run(derive(seed, "D on real")))
         fake, c_fake = D.forward(params["D"], made.x, Run(derive(seed, "D on fake")))

@@ -1,0 +1,52 @@
+"""Given: a network of a pair (x, y) as a network of x alone, y held."""
+
+from .base import Layer
+
+
+class Given(Layer):
+    """x -> layer((x, y)) over the layer's own parameters: D(. | y), for what looks at grad_x D(x | y), such as penalties
+
+        value, dphi = R1(10.0)(Given(D, labels), phi, real, run)
+
+    layer of a pair    y (N,) labels, one for each x
+    """
+
+    def __init__(self, layer, y):
+        self.layer, self.y, self.children = layer, y, layer.children
+
+    def shapes(self):
+        return self.layer.shapes()
+
+    def initial(self, rng):
+        return self.layer.initial(rng)
+
+    def output_shape(self, shape):
+        return self.layer.output_shape((shape, ()))
+
+    def flops(self, shape):
+        return self.layer.flops((shape, ()))
+
+    def statistics(self, cache):
+        return self.layer.statistics(cache)
+
+    def forward(self, p, x, run):
+        return self.layer.forward(p, (x, self.y), run)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        dxs, dp = self.layer.backward(dy, cache, frozen, need_dx)
+        return dxs[0] if need_dx else None, dp
+
+    def trail(self, dy, cache):
+        (dx, _), dys = self.layer.trail(dy, cache)
+        return dx, dys
+
+    def tangent_forward(self, tx, cache, tp=None):
+        return self.layer.tangent_forward((tx, None), cache, tp)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        dxs, tdxs, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        dx, tdx = (None if pair is None else pair[0] for pair in (dxs, tdxs))
+        return (dx, tdx, tdp) if need_dx else (None, None, tdp)
+
+    def arguments(self):
+        return repr(self.layer)

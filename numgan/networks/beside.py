@@ -3,9 +3,10 @@
 from ..layers import Condition, Embedding, Parallel, Sequential, Take
 
 
-def label_beside(classes, code, blocks):
+def label_beside(classes, code, blocks, first=None):
     """(x, y (N,)) -> the last block's output: the label becomes `code` numbers that stand beside the input of every block
 
-    Blocks are layers that take `code` numbers more than the block before gives: Dense(100 + code, 512), Dense(512 + code, 784).
+    blocks   take `code` channels more than the one before gives: Dense(100 + code, 512), Dense(512 + code, 784)
+    first    a layer that x goes through before, such as Flatten()
     """
-    return Sequential(Parallel(Sequential(), Embedding(classes, code)), *map(Condition, blocks), Take(0))
+    return Sequential(Parallel(first or Sequential(), Embedding(classes, code)), *map(Condition, blocks), Take(0))

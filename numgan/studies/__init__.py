@@ -1,8 +1,8 @@
 """Studies: what a paper's table shows, made again by one command, `numgan study NAME`. protocol.py says what a study is."""
 
-from . import ablation, architectures, balance, dirac, equilibrium, mixtures, mode_collapse, stacked, vanishing
+from . import ablation, architectures, balance, dirac, equilibrium, mixtures, mode_collapse, parzen, stacked, vanishing
 from .protocol import Column, Studied, Study, run
 
-STUDIES = {"dirac": dirac.STUDY, "ring": mixtures.RING, "grid": mixtures.GRID, "stacked-mnist": stacked.STACKED, "vanishing": vanishing.STUDY,
-           "past-equilibrium": equilibrium.PAST, "balance": balance.BALANCE, "mode-collapse": mode_collapse.STUDY,
+STUDIES = {"dirac": dirac.STUDY, "ring": mixtures.RING, "grid": mixtures.GRID, "stacked-mnist": stacked.STACKED, "parzen": parzen.STUDY,
+           "vanishing": vanishing.STUDY, "past-equilibrium": equilibrium.PAST, "balance": balance.BALANCE, "mode-collapse": mode_collapse.STUDY,
            "random-architectures": architectures.RANDOM, "ablation": ablation.ABLATION}

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..layers import Flatten, Given, LeakyReLU, Reshape, Run, Sequential, Tanh
+from ..layers import BatchNorm, Dense, Flatten, Given, LeakyReLU, ReLU, Reshape, Run, Sequential, Tanh
 from ..losses import RelativisticLoss, relativistic_paired, sigmoid
-from ..networks import mlp
+from ..networks import label_beside, mlp
 from ..optimizers import Adam
 from ..penalties import R1, R2, Lazy
 from ..randomness import derive
+from ..schedules import Cosine
 from .system import Latent, Result, System
 
 
@@ -102,4 +103,16 @@ def digits(width=1.0):
                  optimizers={name: Adam(5e-4, beta1=0.0, beta2=0.99) for name in ("D", "G")})
 
 
-PRESETS = {"points": points, "digits": digits}
+def mnist(width=1.0):
+    """28x28 pictures by class: 32-1200-1200-784 with BatchNorm in G, 784-1200-1200 in D, the label beside every layer's input, Adam to 0."""
+    h, code, steps = max(int(1200 * width), 4), 32, 10_000
+    up = [Sequential(Dense(inputs + code, h, bias=False), BatchNorm(h), ReLU()) for inputs in (32, h)]
+    down = [Sequential(Dense(inputs + code, h), LeakyReLU(0.2)) for inputs in (784, h)]
+    G = label_beside(10, code, [*up, Sequential(Dense(h + code, 784), Tanh(), Reshape(28, 28, 1))])
+    D = label_beside(10, code, [*down, Dense(h + code, 1)], first=Flatten())
+    return R3GAN(latent=Latent(32), classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=100, steps=steps, average=0.999, gamma=1.0, every=8,
+                 shares_fakes=True, networks={"G": G, "D": D},
+                 optimizers={name: Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99) for name in ("D", "G")})
+
+
+PRESETS = {"points": points, "digits": digits, "mnist": mnist}

@@ -1,0 +1,202 @@
+"""`parzen`: the log-likelihood of MNIST under a Parzen window, the figure of the first GAN paper, and what it does not see.
+
+10,000 samples, pixels in 0..1; sigma by training rows 50,000 to 50,999 from a grid of ten; the mean over the 10,000 test rows. Systems learn from the
+first 50,000 rows. The window rewards whatever lies near test pictures: centroids of k-means score far above true pictures, and a Gaussian of each
+class near a good GAN (Theis et al. 2016, section 3.3). So these anchors are rows too, and beside every likelihood stands what samples teach: the
+error on test rows of 1-nearest-neighbour with 50,000 of the same generator's samples, with the labels that were asked for, or else the judge's.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import data, judging, metrics, plot, systems
+from ..data import Dataset
+from ..metrics.rows import spans, squared_distances
+from ..randomness import stream
+from ..sampling import to_bytes
+from .protocol import Column, Study, folder_of, seconds_of, train
+
+COMPONENTS, ROUNDS = 50, 3                # of the Gaussians of classes; of k-means
+SHOWN = 2                                 # samples of each class in the picture
+QUICK, NARROW = 5, 0.05                   # steps, and width of the nets, with --quick
+
+
+class Amounts(NamedTuple):
+    """Rows that are learned from, that choose sigma, and samples for the window and for the neighbours."""
+
+    rows: int = 50_000
+    validation: int = 1000
+    window: int = 10_000
+    neighbours: int = 50_000
+
+
+class Arm(NamedTuple):
+    """A row of the table; preset None: an anchor."""
+
+    title: str
+    preset: str | None = None
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Pictures (N, 28, 28, 1) uint8 and labels (N,): learned from, for sigma, and of the test."""
+
+    x: np.ndarray
+    labels: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+    amounts: Amounts
+
+    @classmethod
+    def load(cls, quick):
+        """MNIST; with quick the embedded digits enlarged, and little of everything."""
+        name, amounts = ("digits", Amounts(1000, 100, 150, 200)) if quick else ("mnist", Amounts())
+        rows, test = (data.load(name, split, size=28) for split in ("train", "test"))
+        return cls(rows.x[:amounts.rows], rows.labels[:amounts.rows], rows.x[amounts.rows:][:amounts.validation], test.x, test.labels, amounts)
+
+    @property
+    def dataset(self):
+        """The rows that systems learn from."""
+        return Dataset("mnist", self.x, self.labels, tuple("0123456789"))
+
+
+def unit(x):
+    """uint8 pictures as rows (N, 784) float32 in 0..1."""
+    return x.reshape(len(x), -1) / np.float32(255)
+
+
+# ---- the anchors: (x (N, 784) in 0..1, labels (N,) or None), the first ones for the window
+
+
+def real(digits, rng):
+    """Training rows themselves."""
+    order = rng.permutation(len(digits.x))[:digits.amounts.neighbours]
+    return unit(digits.x[order]), digits.labels[order]
+
+
+def centroids(digits, rng):
+    """As many centroids of the training rows as the window takes, by Lloyd's rounds from random rows; one that loses its rows stays."""
+    x = unit(digits.x)
+    found = x[rng.choice(len(x), digits.amounts.window, replace=False)]
+    for _ in range(ROUNDS):
+        nearest = np.concatenate([squared_distances(x[span], found).argmin(axis=1) for span in spans(len(x), len(found))])
+        order = np.argsort(nearest, kind="stable")
+        owners, first = np.unique(nearest[order], return_index=True)
+        found[owners] = np.add.reduceat(x[order], first) / np.diff(np.append(first, len(x)))[:, None]
+    return found, None
+
+
+def gaussians(digits, rng):
+    """A Gaussian for each class, along its largest components."""
+    classes = np.unique(digits.labels)
+    labels = np.resize(classes, digits.amounts.neighbours)
+    x = np.empty((len(labels), digits.x[0].size), np.float32)
+    for label in classes:
+        x[labels == label] = _gaussian(unit(digits.x[digits.labels == label]), (labels == label).sum(), COMPONENTS, rng)
+    return x, labels
+
+
+def gaussian(digits, rng):
+    """One Gaussian for all."""
+    return _gaussian(unit(digits.x), digits.amounts.neighbours, digits.x[0].size, rng), None
+
+
+def _gaussian(x, count, components, rng):
+    """(count, D) from the Gaussian with the mean of the rows and the largest components of their covariance, clipped to 0..1."""
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
+    root = (vectors * np.sqrt(np.maximum(values, 0)))[:, -components:].astype(np.float32)
+    z = rng.standard_normal((count, root.shape[1]), np.float32)
+    return np.clip(x.mean(axis=0) + z @ root.T, 0, 1)
+
+
+ANCHORS = {"real": real, "centroids": centroids, "gaussians": gaussians, "gaussian": gaussian}
+
+ARMS = {
+    "real": Arm("true pictures"), "centroids": Arm("10,000 k-means centroids"), "gaussians": Arm(f"a Gaussian of {COMPONENTS} components a class"),
+    "gaussian": Arm("one Gaussian"),
+    "paper": Arm("GAN, the paper's nets and SGD", "gan/paper", 10_000),
+    "gan": Arm("GAN, 1200-1200, Adam", "gan/mnist", 9400),
+    "mirza": Arm("cGAN, the paper's nets, Adam", "conditional/mirza", 9000),
+    "dcgan": Arm("cDCGAN", "conditional/mnist", 2346),
+    "r3gan": Arm("R3GAN with labels, dense", "r3gan/mnist", 10_000),
+}
+
+COLUMNS = (Column("ll", "log-likelihood, nats", 1), Column("se", "± over test rows", 1), Column("sigma", "sigma", 3),
+           Column("neighbours", "1-NN error, %", 2, 100), Column("agreement", "label agreement, %", 1, 100),
+           Column("score", "classifier score", 2), Column("frechet", "classifier Frechet distance", 2), Column("minutes", "minutes", 1))
+
+
+def prepare(quick, progress):
+    """Fetch MNIST and train its judge, unless they are there."""
+    if not quick:
+        judging.open_judge("mnist", progress=progress)
+
+
+def trial(arm, seed, quick, folder, tell):
+    """Train and draw, or draw from the data; then measure."""
+    digits = Digits.load(quick)
+    judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
+    if arm in ANCHORS:
+        (x, labels), trained = ANCHORS[arm](digits, stream(seed, "parzen", arm)), {}
+    else:
+        system, steps = systems.build(*ARMS[arm].preset.split("/"), width=NARROW if quick else 1.0), QUICK if quick else ARMS[arm].steps
+        run = train(system, digits.dataset, folder / "run", seed, tell, steps)
+        x, labels = run.sampler()(digits.amounts.neighbours, seed)
+        x = unit(to_bytes(x, system.pixels))
+        trained = {"steps": steps, "seconds": seconds_of(run), "minutes": seconds_of(run) / 60}
+    found, answers = measure(digits, judge, x, labels)
+    if arm == "real":                     # true labels are no question to a generator: here stands how good the judge is
+        found["agreement"] = float((judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean())
+    np.save(folder / "samples.npy", some_of_each(x, answers if labels is None else labels))
+    return found | trained
+
+
+def measure(digits, judge, x, labels):
+    """The figures of samples x (N, 784) in 0..1 with the labels that were asked for or None, and the judge's answers (N,)."""
+    window, test = x[:digits.amounts.window], unit(digits.test)
+    found = metrics.parzen(window, unit(digits.validation), test)
+    (p, features), (_, test_features) = judged(judge, x), judged(judge, test)
+    answers = p.argmax(axis=1)
+    error = metrics.nearest_neighbour_error(x, answers if labels is None else labels, test, digits.test_labels)
+    return {"ll": found.mean, "se": found.standard_error, "sigma": found.sigma, "neighbours": error,
+            "agreement": None if labels is None else float((answers == labels).mean()), "score": metrics.inception_score(p[:len(window)])[0],
+            "frechet": metrics.frechet_distance(test_features, features[:len(window)])}, answers
+
+
+def judged(judge, x):
+    """Probabilities (N, 10) and features (N, F) of rows x (N, 784) in 0..1."""
+    seen = judging.as_seen(judge, to_bytes(x, (0, 1)).reshape(-1, 28, 28, 1))
+    return judging.probabilities(judge, seen), judging.features(judge, seen)
+
+
+def some_of_each(x, labels):
+    """The first samples of every class, (10 SHOWN, 28, 28, 1) uint8; paper where there are none."""
+    shown = np.full((10, SHOWN, 28, 28, 1), plot.PAPER, np.uint8)
+    for label, row in enumerate(shown):
+        found = x[labels == label][:SHOWN]
+        row[:len(found)] = to_bytes(found, (0, 1)).reshape(-1, 28, 28, 1)
+    return shown.reshape(-1, 28, 28, 1)
+
+
+def _quick_judge(digits, folder):
+    """A judge that has learned nothing much."""
+    return train(systems.build("classifier", "mnist", NARROW), digits.dataset, folder / "judge", 0, lambda share: None, QUICK)
+
+
+def draw(results, out):
+    """Two samples of each class and arm, seed 0."""
+    rows = [np.load(folder_of(out, arm, 0) / "samples.npy") for arm in results]
+    return {"samples.png": plot.grid(np.concatenate(rows), 10 * SHOWN, [ARMS[arm].title for arm in results])}
+
+
+DIFFERS = """TODO"""
+
+STUDY = Study("MNIST under a Parzen window, and what samples teach.", "Goodfellow et al. 2014, section 5", {name: arm.title for name, arm in ARMS.items()},
+              COLUMNS, trial, seeds=2, differs=DIFFERS, draw=draw, prepare=prepare, published={
+                  "GAN, published": {"ll": "225 ± 2"}, "Deep GSN, published": {"ll": "214 ± 1.1"}, "DBN, published": {"ll": "138 ± 2"},
+                  "stacked CAE, published": {"ll": "121 ± 1.6"}, "cGAN (Mirza and Osindero 2014), published": {"ll": "132 ± 1.8"},
+                  "GAN (Radford et al. 2016), unverified": {"neighbours": "6.28"}, "DCGAN (Radford et al. 2016), unverified": {"neighbours": "2.98"}})

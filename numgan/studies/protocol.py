@@ -68,7 +68,6 @@ class Study:
     seeds                    how many, by default; 1 where nothing is random
     published                {row: {column key: text}} to stand beside
     draw                     draw(results, out) -> {file name: Pillow image}; results {arm: [a result a seed]}
-    prepare                  prepare(quick, progress), once before the first trial: fetches what trials need, or raises what is missing
     summary                  summary(results) -> a second table in Markdown, for what is no mean of a column
     """
 
@@ -82,7 +81,6 @@ class Study:
     differs: str = ""
     draw: object = None
     summary: object = None
-    prepare: object = None
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,6 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     with runs.alone(out):
         sweep(out)
         trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]         # all arms move on together
-        if study.prepare and any(_read(out, *trial) is None for trial in trials):
-            study.prepare(quick, progress)
         _Crew(name, trials, quick, out, processes or os.cpu_count() or 1, progress).work()
         results = {arm: [_read(out, arm, seed) for seed in range(seeds)] for arm in study.arms}
         return _finish(name, study, out, quick, results)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..layers import BatchNorm, Dense, Flatten, Given, LeakyReLU, ReLU, Reshape, Run, Sequential, Tanh
+from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, Given, LeakyReLU, ReLU, Reshape, Run, Sequential, Tanh
 from ..losses import RelativisticLoss, relativistic_paired, sigmoid
 from ..networks import label_beside, mlp
 from ..optimizers import Adam
@@ -104,14 +104,16 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures by class: 32-1200-1200-784 with BatchNorm in G, 784-1200-1200 in D, the label beside every layer's input, Adam to 0."""
-    h, code, steps = max(int(1200 * width), 4), 32, 10_000
-    up = [Sequential(Dense(inputs + code, h, bias=False), BatchNorm(h), ReLU()) for inputs in (32, h)]
-    down = [Sequential(Dense(inputs + code, h), LeakyReLU(0.2)) for inputs in (784, h)]
-    G = label_beside(10, code, [*up, Sequential(Dense(h + code, 784), Tanh(), Reshape(28, 28, 1))])
-    D = label_beside(10, code, [*down, Dense(h + code, 1)], first=Flatten())
-    return R3GAN(latent=Latent(32), classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=100, steps=steps, average=0.999, gamma=1.0, every=8,
-                 shares_fakes=True, networks={"G": G, "D": D},
+    """28x28 pictures by class: 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1, and back in D; the label beside the dense layers, rates down to 0."""
+    a, b, h = (max(int(n * width), 2) for n in (64, 32, 512))
+    code, steps, window = 16, 4000, {"kernel": 4, "stride": 2, "padding": 1}
+    up = [Sequential(Dense(32 + code, h, bias=False), BatchNorm(h), ReLU()),
+          Sequential(Dense(h + code, 7 * 7 * a, bias=False), Reshape(7, 7, a), BatchNorm(a), ReLU(),
+                     ConvTranspose2d(a, b, **window, bias=False), BatchNorm(b), ReLU(), ConvTranspose2d(b, 1, **window), Tanh())]
+    seen = Sequential(Conv2d(1, b, **window), LeakyReLU(0.2), Conv2d(b, a, **window), LeakyReLU(0.2), Flatten())
+    down = [Sequential(Dense(7 * 7 * a + code, h), LeakyReLU(0.2)), Dense(h + code, 1)]
+    return R3GAN(latent=Latent(32), classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=100, steps=steps, average=0.999,
+                 gamma=1.0, every=8, shares_fakes=True, networks={"G": label_beside(10, code, up), "D": label_beside(10, code, down, first=seen)},
                  optimizers={name: Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99) for name in ("D", "G")})
 
 

@@ -117,7 +117,7 @@ def draw(results, out):
 
 BALANCE = Study(
     "A D that is too strong, too weak, or has learnt its rows by heart.", "Gulrajani et al. 2017, section 5.6 (overfitting critics; a figure "
-    "without a table); the strength of D has no published table", ARMS, COLUMNS, trial, seeds=5, draw=draw,
+    "without a table); the strength of D has no published table", ARMS, COLUMNS, trial, seeds=3, draw=draw,
     differs=f"8x8 digits and dense nets of 2 x 256 units, {STEPS:,} G steps an arm, so D makes 10 times as many updates in some arms and a fifth "
             "in another; where one trains on fewer rows the held-out rows are the same 297. \"Rows above fakes\": share of pairs that D ranks "
             "right, 50: none. The distance is the critic's estimate without its penalty. KID and coverage are of pixels of 1,000 samples against "

@@ -188,7 +188,7 @@ def draw(results, out):
 
 PAST = Study(
     "A GAN trained on after D is right half of the time.", "The warning of introductions to GANs that G then learns from junk feedback; no "
-    "published table", ARMS, COLUMNS, trial, seeds=5, draw=draw, summary=summary,
+    "published table", ARMS, COLUMNS, trial, seeds=3, draw=draw, summary=summary,
     differs=f"Even: D's accuracy on held-out rows and fakes, averaged over {WINDOW} steps, is within {NEAR} of 0.5 for {STRETCH} steps on end. "
             f"Looked at every {EVERY} of {STEPS['ring']:,} (ring) and {STEPS['digits']:,} (digits) steps; \"then\" is the mean over these "
             f"{STRETCH} steps, \"worst\" the worst single look after them, \"last\" the last look. The distance is 1000 times the sliced "

@@ -75,7 +75,7 @@ class Unrolling:
             tb, t_fake = self.D.tangent_forward(None, c_fake, along)
             tda, tdb = self.loss.discriminator_tangent(a, b, ta, tb)
             _, _, H_real = self.D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
-            _, M_fake, H_fake = self.D.tangent_backward(db, tdb, c_fake, t_fake)
+            _, M_fake, H_fake = self.D.tangent_backward(db, tdb, c_fake, t_fake, need_dx="tangent")
             dp = dp + H_real.vector + H_fake.vector
             dfake = add(dfake, M_fake)
         return dphi.like(dp), dfake

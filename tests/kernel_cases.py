@@ -29,6 +29,7 @@ CONVOLUTIONS = [
     (1, 37, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
     (5, 9, 8, 131, 37, (3, 3), (1, 1), (1, 1)),   # k in several blocks
     (7, 17, 19, 10, 41, (5, 4), (3, 2), (2, 1)),  # patches in several blocks
+    (2, 6, 13, 3, 4, (3, 2), (1, 1), (1, 0)),     # few features: four windows side by side as one
 ]
 # those whose float32 takes the algorithm of fast.h
 FAST = [

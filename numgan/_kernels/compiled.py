@@ -182,6 +182,32 @@ def _tile_shares(tiles, features, threads):
 THIN = 8  # channels up to which a picture is read in place (thin.h)
 
 
+@lru_cache(4096)
+def _abreast(dtype, columns, features, most, widest):
+    """How many windows side by side to take as one, of `columns` in a line: with few features most of a vector would be empty.
+
+    A divisor of columns up to `most`, whose features together are at most `widest`. The wide window has zeros where its neighbours look, which
+    cost nothing in the part of the vector that was empty; but zero times inf is nan, so what they are multiplied with must be finite.
+    """
+    return max(n for n in range(1, most + 1) if columns % n == 0 and (n == 1 or n * features <= widest)) if dtype == np.float32 else 1
+
+
+def _wide(w, stride, count):
+    """`count` windows w (KH, KW, C, O) side by side as one (KH, KW + (count - 1) stride, C, count O), and its stride."""
+    if count == 1:
+        return w, stride
+    kh, kw, c, o = w.shape
+    wide = np.zeros((kh, kw + (count - 1) * stride[1], c, count, o), w.dtype)
+    for i in range(count):
+        wide[:, i * stride[1]:i * stride[1] + kw, :, i] = w
+    return wide.reshape(kh, wide.shape[1], c, count * o), (stride[0], count * stride[1])
+
+
+def _grouped(y, count):
+    """(N, HO, WO, O) as (N, HO, WO / count, count O); None stays None."""
+    return y if y is None or count == 1 else _contiguous(y).reshape(*y.shape[:2], y.shape[2] // count, count * y.shape[3])
+
+
 def _one_window(size, kernel, padding):
     """Whether a picture is one window: its convolution then is a product of matrices as they lie."""
     return tuple(size) == tuple(kernel) and tuple(padding) == (0, 0)
@@ -201,7 +227,13 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
         _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype), _contiguous(gate)), _tile_shares(tiles, o, _threads), **rest)
     elif c <= THIN:
-        _run("conv2d_thin", (*arrays, None, _contiguous(gate)), _shares(len(y) * y.shape[1], 1, y.shape[2] * w.size, x.itemsize), **rest)
+        count = _abreast(x.dtype, y.shape[2], o, 4, 16) if stride[1] == 1 else 1
+        count = count if count > 1 and all_finite(x) else 1
+        w, stride = _wide(w, stride, count)
+        bias = bias if bias is None or count == 1 else np.tile(bias, count)
+        arrays = _contiguous(x), _contiguous(w), _contiguous(bias), _grouped(y, count), None, _contiguous(_grouped(gate, count))
+        shares = _shares(len(y) * y.shape[1], 1, y.shape[2] * w.size, x.itemsize)
+        _run("conv2d_thin", arrays, shares, **rest | {"window": (w.shape[:2], stride, padding)})
     else:
         shares = _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize)
         _run("conv2d", (*arrays, None, _contiguous(gate)), shares, **rest)
@@ -219,8 +251,12 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
         _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype), _contiguous(gate)), _tile_shares(tiles, c, _threads), **rest)
     elif c <= THIN or not np.isfinite(w).all():
+        count = _abreast(dy.dtype, dy.shape[2], o, 7, 32) if c <= THIN else 1
+        count = count if count > 1 and all_finite(dy) else 1
+        w, stride = _wide(w, stride, count)
+        arrays = _contiguous(_grouped(dy, count)), _contiguous(w), *arrays[2:], None, _contiguous(gate)
         shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize)
-        _run("conv2d_input_gradient_thin", (*arrays, None, _contiguous(gate)), shares, **rest)
+        _run("conv2d_input_gradient_thin", arrays, shares, **rest | {"window": (w.shape[:2], stride, padding)})
     else:
         shares = _shares(math.prod(dx.shape[:3]), c, math.prod(kernel) * o // math.prod(stride), dy.itemsize)
         _run("conv2d_input_gradient", (*arrays, None, _contiguous(gate)), shares, **rest)
@@ -251,6 +287,10 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
              window=window, scalars=(parts,))
         if parts == 2:
             np.add(both[:kernel[0]], both[kernel[0]:], out=dw)
+    elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, 4, 16) if stride[1] == 1 else 1) > 1:
+        wide = conv2d_weight_gradient(x, _grouped(dy, count), (kernel[0], kernel[1] + count - 1), (stride[0], count), padding)
+        wide = wide.reshape(*wide.shape[:3], count, o)
+        np.sum([wide[:, i:i + kernel[1], :, i] for i in range(count)], axis=0, out=dw)
     elif c <= THIN:
         parts = np.empty((min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype)   # by the batch, not by threads: equal bits for any number
         _run("conv2d_weight_gradient_thin", (*arrays[:2], parts), (len(parts), 1), window=window)
@@ -336,40 +376,64 @@ def _blocks(x, width, longest=256):
     return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
 
 
+def _fold(n, channels):
+    """How many of n rows to take as one: short rows do not fill the vectors. By the shape, not by threads: equal bits for any number."""
+    return math.gcd(n, 1 << (256 // channels).bit_length() - 1) if 0 < channels < 32 else 1
+
+
+def _folded(fold, rows, channels):
+    """The arrays rows (P, C) as (P / fold, fold C), and channels (C,) as many times side by side; None stays None."""
+    wide = [_contiguous(x).reshape(len(x) // fold, fold * x.shape[1]) for x in rows]
+    return wide + [x if x is None or fold == 1 else x[None].repeat(fold, axis=0).reshape(-1) for x in channels]
+
+
 def channel_moments(x):
-    x, (mean, variance) = _contiguous(x), np.empty((2, x.shape[1]), x.dtype)
+    (n, c), dtype = x.shape, x.dtype
+    fold = _fold(n, c)
+    (x,) = _folded(fold, (x,), ())
     rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)    # squares are all of one sign, and so are their sums' roundings
     _run("channel_moments", (x, partial), shares, scalars=(rows,))
-    _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, len(x)))
-    return mean, variance
+    if fold == 1:
+        mean, variance = np.empty((2, c), dtype)
+        _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, n))
+        return mean, variance
+    counts = np.minimum(rows, len(x) - rows * np.arange(len(partial)))
+    means, squares = partial.reshape(len(partial), 2, fold, c).swapaxes(0, 1)
+    mean = np.einsum("b,bfc->c", counts, means) / n
+    variance = (squares.sum(axis=(0, 1)) + np.einsum("b,bfc->c", counts, np.square(means - mean))) / n
+    return mean.astype(dtype), variance.astype(dtype)
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
     y = empty(x.shape, x.dtype)
-    _run("normalize", (*map(_contiguous, (x, mean, scale, bias)), y), _flat(x.size, x.itemsize), scalars=(slope,))
+    fold = _fold(*x.shape)
+    _run("normalize", (*map(_contiguous, _folded(fold, (x,), (mean, scale, bias))), *_folded(fold, (y,), ())), _flat(x.size, x.itemsize),
+         scalars=(slope,))
     return y
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
+    c, fold = x.shape[1], _fold(*x.shape)
+    dy, x, *channels = map(_contiguous, _folded(fold, (dy, x), (mean, scale, bias)))
     rows, partial, shares = _blocks(dy, 2 * dy.shape[1])
-    _run("channel_products", (*map(_contiguous, (dy, x, mean)), partial, *map(_contiguous, (scale, bias))), shares, scalars=(rows, slope))
-    return tuple(partial.sum(axis=0).astype(dy.dtype).reshape(2, -1))
+    _run("channel_products", (dy, x, channels[0], partial, *channels[1:]), shares, scalars=(rows, slope))
+    return tuple(partial.sum(axis=0).reshape(2, fold, c).sum(axis=1).astype(dy.dtype))
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
     dx = empty(dy.shape, dy.dtype)
-    arrays = *map(_contiguous, (dy, x, mean, scale, centre, share)), dx, _contiguous(bias)
-    _run("normalize_gradient", arrays, _flat(dy.size, dy.itemsize), scalars=(slope,))
+    fold = _fold(*dy.shape)
+    dy, x, *channels, bias = map(_contiguous, _folded(fold, (dy, x), (mean, scale, centre, share, bias)))
+    _run("normalize_gradient", (dy, x, *channels, *_folded(fold, (dx,), ()), bias), _flat(dy.size, dy.itemsize), scalars=(slope,))
     return dx
 
 
 def column_sum(x):
-    n, columns = x.shape
-    fold = 32 if columns < 32 and n % 32 == 0 else 1  # 32 rows as one: a long row fills the vectors
-    x = _contiguous(x).reshape(n // fold, fold * columns)
+    c, fold = x.shape[1], _fold(*x.shape)
+    (x,) = _folded(fold, (x,), ())
     rows, partial, shares = _blocks(x, x.shape[1])
     _run("column_sum", (x, partial), shares, scalars=(rows,))
-    return partial.reshape(len(partial) * fold, columns).sum(axis=0).astype(x.dtype)
+    return partial.sum(axis=0).reshape(fold, c).sum(axis=0).astype(x.dtype)
 
 
 def leaky_relu(x, slope):

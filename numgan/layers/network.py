@@ -154,9 +154,10 @@ class Sequential(Network):
             if i < self._first and not need_dx:
                 dy = tdy = None
                 break
-            need = need_dx or i > self._first
+            need = bool(need_dx) or i > self._first
             known = trail is not None and need and not child.children
-            dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, "tangent" if known else need)
+            only = known or need_dx == "tangent" and i == 0 and not child.children      # nobody is left who needs dx
+            dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, "tangent" if only else need)
             dy = trail[i] if known else dy
             parts.append((name, tdp))
         return dy if need_dx else None, tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))

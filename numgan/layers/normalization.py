@@ -66,14 +66,20 @@ class Normalization(Layer):
         xhat = (x - mean) * r
         return xhat if gain is None else xhat * gain + bias
 
+    def _mean(self, one, two):
+        """mean of one * two, over the law's axes"""
+        return (one * two).mean(axis=self.axes(one), keepdims=True)
+
+    def _times(self, x, factor):
+        """x * factor, of a number for each mean or for each channel"""
+        return x * factor
+
     def _operator(self, d, xhat, r, live):
         """P(d)"""
         if not live:
-            return d * r
-        axes = self.axes(xhat)
-        share = (d * xhat).mean(axis=axes, keepdims=True)
-        centre = d.mean(axis=axes, keepdims=True) if self.centred else 0
-        return (d - centre - xhat * share) * r
+            return self._times(d, r)
+        centre = d.mean(axis=self.axes(xhat), keepdims=True) if self.centred else 0
+        return (d - centre - xhat * self._mean(d, xhat)) * r
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         x, mean, r, gain, _, live, _ = cache
@@ -93,9 +99,9 @@ class Normalization(Layer):
         tgain = tp["gain"] if self.affine and tp is not None else None
         if txhat is None and tgain is None:
             return None, (None, None, None)
-        ty = txhat if gain is None or txhat is None else txhat * gain
+        ty = txhat if gain is None or txhat is None else self._times(txhat, gain)
         if tgain is not None:
-            ty = add(ty, xhat * tgain + tp["bias"])
+            ty = add(ty, self._normalize(x, mean, r, tgain, tp["bias"]))
         return ty, (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
@@ -106,16 +112,14 @@ class Normalization(Layer):
             tdp = self._gradients(add(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
         if not need_dx:
             return None, None, tdp
-        d = dy if gain is None else dy * gain
+        d = dy if gain is None else self._times(dy, gain)
         dx = self.backward(dy, cache, frozen=True)[0]               # = P(d) = r (d - mean d - xhat share), share = mean(d xhat)
-        td = add(None if tdy is None else tdy if gain is None else tdy * gain, None if tgain is None else dy * tgain)
+        td = add(None if tdy is None else tdy if gain is None else self._times(tdy, gain), None if tgain is None else self._times(dy, tgain))
         tdx = None if td is None else self._operator(td, xhat, r, live)
         if txhat is not None and live:                              # the product rule on r, xhat and share in the line above
-            axes = self.axes(xhat)
-            tr_over_r = -r * (xhat * tx).mean(axis=axes, keepdims=True)
-            share = (d * xhat).mean(axis=axes, keepdims=True)
-            tshare = (d * txhat).mean(axis=axes, keepdims=True)
-            tdx = add(tdx, dx * tr_over_r - (txhat * share + xhat * tshare) * r)
+            tr_over_r = -r * self._mean(xhat, tx)
+            share, tshare = self._mean(d, xhat), self._mean(d, txhat)
+            tdx = add(tdx, self._times(dx, tr_over_r), self._times(txhat, -r * share), self._times(xhat, -r * tshare))
         return dx, tdx, tdp
 
     def arguments(self):
@@ -148,6 +152,20 @@ class BatchNorm(Normalization):
     def _normalize(self, x, mean, r, gain=None, bias=None, slope=1.0):
         bias = np.zeros_like(r) if bias is None else bias
         return kernels.normalize(self._rows(x), mean, r if gain is None else r * gain, bias, slope).reshape(x.shape)
+
+    def _mean(self, one, two):
+        return kernels.channel_products(self._rows(one), self._rows(two), np.zeros(self.channels, one.dtype))[1] / (one.size // self.channels)
+
+    def _times(self, x, factor):
+        none = np.zeros_like(factor)
+        return kernels.normalize(self._rows(x), none, factor, none).reshape(x.shape)
+
+    def _operator(self, d, xhat, r, live):
+        if not live:
+            return self._times(d, r)
+        rows, xhat, none = self._rows(d), self._rows(xhat), np.zeros_like(r)
+        centre, share = (total / len(rows) for total in kernels.channel_products(rows, xhat, none))
+        return kernels.normalize_gradient(rows, xhat, none, r, centre, share).reshape(d.shape)
 
     def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0):
         """With a slope, dy is that of the leaky unit which forward was asked to compute along (see Sequential)."""

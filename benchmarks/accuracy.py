@@ -111,7 +111,7 @@ def products(rng, dtype):
 
 
 def convolutions(rng, dtype, fast, as_it_is):
-    """as_it_is: compiled._tiles, the rule that chooses the fast kernels, which are forced to compute all that they can."""
+    """as_it_is: products._tiles, the rule that chooses the fast kernels, which are forced to compute all that they can."""
     n, h, w, c, o, kernel, stride, padding = window_shape(rng, fast)
     y = [(i + 2 * p - k) // s + 1 for i, k, s, p in zip((h, w), kernel, stride, padding)]
     draw, limit = (normal, 1e-5) if fast else [(normal, 8), (positive, 32), (integers, 0)][rng.choice(3, p=[0.7, 0.2, 0.1])]
@@ -200,7 +200,7 @@ def of_shape(number, seed, compiled, reference, rule):
     family = rng.choice(["product", "direct", "fast", "pool", "pass"], p=[0.25, 0.3, 0.25, 0.1, 0.1])
     dtype = np.float32 if family == "fast" or rng.random() < 0.75 else np.float64
     compiled.set_num_threads(int(rng.choice([1, 1, 2, 3])))
-    compiled.fast_convolutions = family == "fast"
+    compiled.products.fast_convolutions = family == "fast"
     if family == "pass":
         for name, value, limit in one_pass(rng, dtype, compiled, reference):
             yield name, dtype, value, limit
@@ -222,9 +222,9 @@ def of_shape(number, seed, compiled, reference, rule):
 
 
 def whatever_fits(dtype, kernel, stride, channels, features, images, size):
-    """compiled._tiles without "it pays": the fast kernels for all that they can compute at all."""
+    """products._tiles without "it pays": the fast kernels for all that they can compute at all."""
     from numgan._kernels import compiled
-    return max(1, images * math.prod(-(-n // 4) for n in size)) if compiled.fast_convolutions else 0
+    return max(1, images * math.prod(-(-n // 4) for n in size)) if compiled.products.fast_convolutions else 0
 
 
 def main():
@@ -242,7 +242,8 @@ def main():
         again = [sys.executable, __file__, "--shapes", str(args.shapes), "--seed", str(args.seed)]
         return max([subprocess.run([*again, "--isa", isa]).returncode for isa in compiled._core.isas()])
 
-    rule, compiled._SMALL, compiled._tiles = compiled._tiles, 0, whatever_fits
+    products = compiled.products
+    rule, products._tiles, compiled.calls._SMALL = products._tiles, whatever_fits, 0
     start, worst = time.perf_counter(), {}
     for number in range(args.shapes) if args.only is None else [args.only]:
         for label, dtype, value, limit in of_shape(number, args.seed, compiled, reference, rule):

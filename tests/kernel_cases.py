@@ -103,7 +103,7 @@ def every_kernel(dtype, seed=0):
 def digest(threads=None):
     """One number for all bits that the kernels make; with threads, even small work is given to so many. For other processes."""
     if threads:
-        compiled._SMALL = 0
+        compiled.calls._SMALL = 0
         compiled.set_num_threads(threads)
     return hashlib.sha256(b"".join(every_kernel(np.float32))).hexdigest()
 
@@ -113,7 +113,7 @@ def exit_unless(expected):
 
 
 def whatever_fits(dtype, kernel, stride, channels, features, images, size):
-    """compiled._tiles without asking whether it pays: the kernels of fast.h for any number of channels and tiles, 0 excepted."""
+    """products._tiles without asking whether it pays: the kernels of fast.h for any number of channels and tiles, 0 excepted."""
     return max(1, images * math.prod(-(-n // 4) for n in size))
 
 

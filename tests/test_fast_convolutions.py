@@ -128,8 +128,8 @@ def test_tables_filter_exactly(taps, short):
 @pytest.fixture
 def ran(monkeypatch):
     """The names of the C kernels that run."""
-    names, run = [], compiled._run
-    monkeypatch.setattr(compiled, "_run", lambda name, *rest, **more: (names.append(name), run(name, *rest, **more))[1])
+    names, run = [], compiled.products._run
+    monkeypatch.setattr(compiled.products, "_run", lambda name, *rest, **more: (names.append(name), run(name, *rest, **more))[1])
     return names
 
 
@@ -175,7 +175,7 @@ def test_any_layout(layout):
                                             ((2, 4), (1, 2)), ((8, 3), (3, 1))])
 def test_tiny_shapes(kernel, stride, monkeypatch):
     """The rule would not choose them; so every number of channels and ragged tiles are seen. The error is compared with what random numbers give."""
-    monkeypatch.setattr(compiled, "_tiles", whatever_fits)
+    monkeypatch.setattr(compiled.products, "_tiles", whatever_fits)
     rng = np.random.default_rng(kernel[0] + 10 * stride[0])
     for channels in range(1, 41):
         padding = rng.integers(0, 5, 2).tolist()
@@ -191,7 +191,7 @@ def test_tiny_shapes(kernel, stride, monkeypatch):
 
 @needs_compiled
 def test_empty_batch_and_no_outputs(monkeypatch):
-    monkeypatch.setattr(compiled, "_tiles", whatever_fits)
+    monkeypatch.setattr(compiled.products, "_tiles", whatever_fits)
     (_, forward), (_, backward), (_, weights) = passes((0, 9, 7, 5, 3, (3, 3), (1, 1), (1, 1)))
     assert compiled.conv2d(*forward).shape == (0, 9, 7, 3) and compiled.conv2d_input_gradient(*backward).shape == (0, 9, 7, 5)
     assert not compiled.conv2d_weight_gradient(*weights).any()
@@ -253,7 +253,7 @@ def test_switched_off_the_bits_are_the_direct_ones(case, monkeypatch):
     with kernels.use_fast_convolutions(False):
         off = [getattr(kernels, name)(*arguments) for name, arguments in calls]
     again = [getattr(kernels, name)(*arguments) for name, arguments in calls]
-    monkeypatch.setattr(compiled, "_tiles", lambda *rest: 0)
+    monkeypatch.setattr(compiled.products, "_tiles", lambda *rest: 0)
     direct = [getattr(kernels, name)(*arguments) for name, arguments in calls]
     for a, b, c, d in zip(fast, off, again, direct, strict=True):
         np.testing.assert_array_equal(a, c)

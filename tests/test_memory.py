@@ -29,7 +29,7 @@ def address(array):
 def test_blocks_are_aligned_arrays(shape, dtype):
     array = compiled.empty(shape, np.dtype(dtype))
     assert array.shape == shape and array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
-    assert array.nbytes < compiled._LARGE or address(array) % 64 == 0
+    assert array.nbytes < compiled.calls._LARGE or address(array) % 64 == 0
     array[...] = 3
     assert (array == 3).all()
 

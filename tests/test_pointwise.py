@@ -31,7 +31,7 @@ needs_compiled = pytest.mark.skipif(compiled is None, reason="the compiled kerne
 def threads(monkeypatch):
     """Give even small work to threads, and put their number back afterwards."""
     before = compiled.num_threads()
-    monkeypatch.setattr(compiled, "_SMALL", 0)
+    monkeypatch.setattr(compiled.calls, "_SMALL", 0)
     yield compiled.set_num_threads
     compiled.set_num_threads(before)
 

@@ -22,7 +22,7 @@ needs_signals = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="thi
 def threads(monkeypatch):
     """Give even small work to threads, and put their number back afterwards."""
     before = num_threads()
-    monkeypatch.setattr(compiled, "_SMALL", 0)
+    monkeypatch.setattr(compiled.calls, "_SMALL", 0)
     yield set_num_threads
     set_num_threads(before)
 
@@ -91,7 +91,7 @@ def test_processes_and_threads_started_before_and_after_the_first_kernel(when):
         from numgan._kernels import compiled
         warnings.simplefilter("ignore", DeprecationWarning)      # fork in a process with threads: here on purpose
         when, expected = sys.argv[1:]
-        compiled._SMALL = 0
+        compiled.calls._SMALL = 0
         compiled.set_num_threads(3)
         if when == "after":
             compiled.matmul(np.ones((90, 5)), np.ones((5, 80)))
@@ -124,7 +124,7 @@ def test_fork_while_other_threads_are_in_kernels():
         from numgan._kernels import compiled
         warnings.simplefilter("ignore", DeprecationWarning)
         expected, busy, stop = sys.argv[1], np.ones((700, 700), np.float32), False
-        compiled._SMALL = 0
+        compiled.calls._SMALL = 0
         compiled.set_num_threads(3)
 
         def work():
@@ -160,7 +160,7 @@ def test_kernels_at_exit():
     finishes(python("""if True:
         import atexit, numpy as np
         from numgan._kernels import compiled
-        compiled._SMALL = 0
+        compiled.calls._SMALL = 0
         compiled.set_num_threads(3)
         atexit.register(lambda: print(compiled.matmul(np.ones((90, 5)), np.ones((5, 80))).sum()))"""), "36000.0")
 
@@ -171,7 +171,7 @@ def test_daemon_threads_at_exit():
         finishes(python("""if True:
             import threading, time, numpy as np
             from numgan._kernels import compiled
-            compiled._SMALL = 0
+            compiled.calls._SMALL = 0
             compiled.set_num_threads(2)
             def work():
                 while True:
@@ -211,7 +211,7 @@ def test_no_memory_for_packing_is_a_memory_error():
         compiled.set_num_threads(2)
         x, w = np.ones((1, 64, 64, 1024), np.float32), np.ones((4, 4, 1024, 32), np.float32)
         small = np.ones((200, 200), np.float32)
-        compiled._SMALL = 0
+        compiled.calls._SMALL = 0
         compiled.matmul(small, small)                # helpers have their stacks
         now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + (8 << 20), resource.RLIM_INFINITY))
@@ -364,7 +364,7 @@ def test_helpers_take_no_signals():
     finishes(python("""if True:
         import os, signal, time, numpy as np
         from numgan._kernels import compiled
-        compiled._SMALL = 0
+        compiled.calls._SMALL = 0
         compiled.set_num_threads(3)
         compiled.matmul(np.ones((500, 500)), np.ones((500, 500)))
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})

@@ -226,7 +226,7 @@ def test_another_seed_is_another_run(tmp_path):
 
 @pytest.mark.skipif(compiled is None, reason="the reference kernels have no threads of their own")
 def test_the_number_of_threads_changes_no_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(compiled, "_SMALL", 0)                          # every product is cut, however small
+    monkeypatch.setattr(compiled.calls, "_SMALL", 0)                          # every product is cut, however small
     before = ng.num_threads()
     try:
         for threads in (1, 2, 3):

@@ -109,14 +109,14 @@ class use_fast_convolutions:
 
     def __init__(self, on=True):
         if compiled:
-            self._before, compiled.fast_convolutions = compiled.fast_convolutions, bool(on)
+            self._before, compiled.products.fast_convolutions = compiled.products.fast_convolutions, bool(on)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         if compiled:
-            compiled.fast_convolutions = self._before
+            compiled.products.fast_convolutions = self._before
 
     def __repr__(self):
         return f"use_fast_convolutions({fast_convolutions()})"
@@ -124,7 +124,7 @@ class use_fast_convolutions:
 
 def fast_convolutions():
     """Whether float32 convolutions may take the Toom-Cook algorithm now."""
-    return _chosen == "compiled" and compiled.fast_convolutions
+    return _chosen == "compiled" and compiled.products.fast_convolutions
 
 
 class kernel_calls:

@@ -1,6 +1,6 @@
 """The bridge from NumPy to the C kernels: pointers, sizes and strides go down, the GIL is let go, and one instruction set is chosen.
 
-compiled.py is the front. Here nothing is checked: every array is float32 or float64 (the first one decides), aligned to its
+products.py and pointwise.py are the front. Here nothing is checked: every array is float32 or float64 (the first one decides), aligned to its
 elements, and of at most four dimensions.
 """
 

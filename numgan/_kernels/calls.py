@@ -1,0 +1,116 @@
+"""How the C code behind _core is called: by how many threads, in which shares, and with what memory for what comes out.
+
+How the work is cut never changes a bit of the result: gemm.h says why. `set_num_threads(n)` changes the number of threads, `num_threads()` tells it.
+"""
+
+import math
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from . import _core
+
+# --- threads -----------------------------------------------------------------------------------------------------------
+
+MOST_THREADS = 256  # as many as threads.c starts
+
+
+def _number(value, who):
+    """value as a number of threads; `who` is what the message blames."""
+    try:
+        number = int(value) if isinstance(value, str) else value.__index__()
+    except (AttributeError, ValueError):
+        number = 0
+    if not 1 <= number <= MOST_THREADS or isinstance(value, bool):
+        raise ValueError(f"{who}: expected a number of threads, 1 to {MOST_THREADS}, got {value!r}")
+    return number
+
+
+def _cgroup_quota():
+    """Processors granted by the container (cgroup v2, then v1), rounded up; infinite if there is no limit."""
+    for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
+        try:
+            quota, period = " ".join(Path("/sys/fs/cgroup", name).read_text() for name in names).split()
+            return max(1, math.ceil(int(quota) / int(period))) if quota not in ("max", "-1") else math.inf
+        except (OSError, ValueError):
+            continue
+    return math.inf
+
+
+def _default_threads():
+    """NUMGAN_NUM_THREADS, but no more than the processors this process may use."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("NUMGAN_NUM_THREADS")
+    try:
+        most = _number(asked, "NUMGAN_NUM_THREADS") if asked else MOST_THREADS
+    except ValueError as error:
+        raise ValueError(f"{error}; set it to one or unset it") from None
+    return min(most, affinity, _cgroup_quota())
+
+
+_threads = _default_threads()
+
+
+def num_threads():
+    """How many threads a large kernel call uses."""
+    return _threads
+
+
+def set_num_threads(n):
+    """Use n threads, the caller's included, from the next kernel call on. Raises ValueError unless n is an integer, 1 to 256."""
+    global _threads
+    _threads = _number(n, "set_num_threads")
+
+
+_SMALL = 1e7  # multiply-adds times bytes per element: some ten microseconds, below which threads cost more than they save
+
+
+def _shares(rows, columns, depth, itemsize):
+    """(down, across): into how many parts to cut a product with this many rows, columns and terms per element."""
+    return _grid(rows, columns, _threads if rows * columns * depth * itemsize > _SMALL else 1)
+
+
+@lru_cache(4096)
+def _grid(rows, columns, n):
+    """The cheapest way to cut rows x columns into n parts."""
+    def cost(grid):  # of the largest share: its products, in vectors, and the packing of its rows and columns
+        height, width = -(-rows // grid[0]), -(-columns // grid[1])
+        return height * max(width, 32) + 16 * (height + width)
+
+    return (n, 1) if n == 1 or columns == 1 else min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
+
+
+def _run(kernel, arrays, shares, **rest):
+    _core.run(kernel, arrays, shares, _threads, **rest)
+
+
+# --- memory ------------------------------------------------------------------------------------------------------------
+
+_LARGE = 1 << 16  # bytes from which a reused block is worth its bookkeeping
+
+
+def empty(shape, dtype):
+    """np.empty, in memory that an array nobody holds any more has left behind if there is such."""
+    count = math.prod(shape)
+    if count * dtype.itemsize < _LARGE:
+        return np.empty(shape, dtype)
+    return np.frombuffer(_core.Block(count * dtype.itemsize), dtype).reshape(shape)
+
+
+def measured_peak(itemsize=4):
+    """GFLOP/s of multiply-adds on registers alone, with the present number of threads: what no kernel can pass; the best of five."""
+    dtype = np.float32 if itemsize == 4 else np.float64
+    threads, steps, seconds = _threads, 400_000, []
+    sums, products = np.zeros(threads, dtype), np.zeros(1, dtype)
+    for _ in range(5):
+        start = time.perf_counter()
+        _core.run("peak", (sums, products), (threads, 1), threads, scalars=(steps,))
+        seconds.append(time.perf_counter() - start)
+    return 2 * steps * float(products[0]) * threads / min(seconds) / 1e9
+
+
+def _contiguous(x):
+    return x if x is None or x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])

@@ -1,0 +1,139 @@
+"""Passes over memory: updates, rows of channels and activations, over update.h, normalize.h and pointwise.h. Definitions: reference.py."""
+
+import math
+
+import numpy as np
+
+from .calls import _contiguous, _run, _shares, empty
+
+_TERMS = 32  # what an element of one pass over memory costs, in multiply-adds of _shares
+
+
+def _flat(size, itemsize):
+    """Shares of a pass over so many elements."""
+    return _shares(size, 1, _TERMS, itemsize)
+
+
+def _line(x):
+    """All elements of x in a row."""
+    return _contiguous(x).reshape(-1)
+
+
+def _update(kernel, p, *arrays, scalars):
+    """An update in place, which Ctrl-C does not cut in two; whether all that was written is finite."""
+    shares = _flat(p.size, p.itemsize)
+    finite = np.ones(shares[0], p.dtype)
+    _run(kernel, (p, *arrays, finite), shares, scalars=scalars, whole=True)
+    return bool(finite.all())
+
+
+def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
+    scalars = lr / (1 - beta1**step), beta1, beta2, (1 - beta2**step) ** -0.5, eps, weight_decay, clip
+    return _update("adam", p, g, m, v, scalars=scalars)
+
+
+def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
+    return _update("rmsprop", p, g, v, scalars=(lr, decay, eps, weight_decay, clip))
+
+
+def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    of_m, of_g = (lr * momentum, lr) if nesterov else (lr, 0.0)
+    return _update("sgd", p, g, m, scalars=(momentum, of_m, of_g, weight_decay, clip))
+
+
+def moving_average(average, p, decay):
+    _run("moving_average", (average, p), _flat(p.size, p.itemsize), scalars=(decay,), whole=True)
+
+
+def add(one, two, out):
+    shares = _flat(out.size, out.itemsize)
+    _run("add", (_line(one), None if two is None else _line(two), out.reshape(-1)), shares, whole=True)
+
+
+def all_finite(x):
+    shares = _flat(x.size, x.itemsize)
+    finite = np.ones(shares[0], x.dtype)
+    _run("all_finite", (_line(x), finite), shares)
+    return bool(finite.all())
+
+
+_BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache
+
+
+def _blocks(x, width, longest=256):
+    """For a reduction over the rows of x: the rows of a block, room for the result of each block, and shares of the blocks."""
+    rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
+    partial = np.empty((-(-len(x) // rows), width), np.float64)
+    return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
+
+
+def _fold(n, channels):
+    """How many of n rows to take as one: short rows do not fill the vectors. By the shape, not by threads: equal bits for any number."""
+    return math.gcd(n, 1 << (256 // channels).bit_length() - 1) if 0 < channels < 32 else 1
+
+
+def _folded(fold, rows, channels):
+    """The arrays rows (P, C) as (P / fold, fold C), and channels (C,) as many times side by side; None stays None."""
+    wide = [_contiguous(x).reshape(len(x) // fold, fold * x.shape[1]) for x in rows]
+    return wide + [x if x is None or fold == 1 else x[None].repeat(fold, axis=0).reshape(-1) for x in channels]
+
+
+def channel_moments(x):
+    (n, c), dtype = x.shape, x.dtype
+    fold = _fold(n, c)
+    (x,) = _folded(fold, (x,), ())
+    rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)    # squares are all of one sign, and so are their sums' roundings
+    _run("channel_moments", (x, partial), shares, scalars=(rows,))
+    if fold == 1:
+        mean, variance = np.empty((2, c), dtype)
+        _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, n))
+        return mean, variance
+    counts = np.minimum(rows, len(x) - rows * np.arange(len(partial)))
+    means, squares = partial.reshape(len(partial), 2, fold, c).swapaxes(0, 1)
+    mean = np.einsum("b,bfc->c", counts, means) / n
+    variance = (squares.sum(axis=(0, 1)) + np.einsum("b,bfc->c", counts, np.square(means - mean))) / n
+    return mean.astype(dtype), variance.astype(dtype)
+
+
+def normalize(x, mean, scale, bias, slope=1.0):
+    y = empty(x.shape, x.dtype)
+    fold = _fold(*x.shape)
+    _run("normalize", (*map(_contiguous, _folded(fold, (x,), (mean, scale, bias))), *_folded(fold, (y,), ())), _flat(x.size, x.itemsize),
+         scalars=(slope,))
+    return y
+
+
+def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
+    c, fold = x.shape[1], _fold(*x.shape)
+    dy, x, *channels = map(_contiguous, _folded(fold, (dy, x), (mean, scale, bias)))
+    rows, partial, shares = _blocks(dy, 2 * dy.shape[1])
+    _run("channel_products", (dy, x, channels[0], partial, *channels[1:]), shares, scalars=(rows, slope))
+    return tuple(partial.sum(axis=0).reshape(2, fold, c).sum(axis=1).astype(dy.dtype))
+
+
+def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
+    dx = empty(dy.shape, dy.dtype)
+    fold = _fold(*dy.shape)
+    dy, x, *channels, bias = map(_contiguous, _folded(fold, (dy, x), (mean, scale, centre, share, bias)))
+    _run("normalize_gradient", (dy, x, *channels, *_folded(fold, (dx,), ()), bias), _flat(dy.size, dy.itemsize), scalars=(slope,))
+    return dx
+
+
+def column_sum(x):
+    c, fold = x.shape[1], _fold(*x.shape)
+    (x,) = _folded(fold, (x,), ())
+    rows, partial, shares = _blocks(x, x.shape[1])
+    _run("column_sum", (x, partial), shares, scalars=(rows,))
+    return partial.sum(axis=0).reshape(fold, c).sum(axis=0).astype(x.dtype)
+
+
+def leaky_relu(x, slope):
+    y = empty(x.shape, x.dtype)
+    _run("leaky_relu", (_line(x), y.reshape(-1)), _flat(x.size, x.itemsize), scalars=(slope,))
+    return y
+
+
+def leaky_relu_gradient(dy, y, slope):
+    dx = empty(dy.shape, dy.dtype)
+    _run("leaky_relu_gradient", (_line(dy), _line(y), dx.reshape(-1)), _flat(dy.size, dy.itemsize), scalars=(slope,))
+    return dx

@@ -1,0 +1,203 @@
+"""Products of matrices, convolutions and pooling, over gemm.h, conv.h, fast.h, thin.h and pool.h. Definitions: reference.py."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from .calls import _contiguous, _run, _shares, empty, num_threads
+from .pointwise import all_finite, leaky_relu, leaky_relu_gradient
+from .reference import output_size
+
+
+def _aligned(x):
+    """x itself, or a copy if an element is not where C expects it."""
+    return x if x.flags.aligned else x.copy()
+
+
+def matmul(a, b, bias=None, slope=1.0, gate=None):
+    c = empty((a.shape[0], b.shape[1]), a.dtype)
+    if b.shape[1] == 1 and a.itemsize in a.strides:
+        _run("matvec", (_aligned(a), _contiguous(b), _contiguous(bias), c), _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize))
+        return _through_unit(c, slope, gate)
+    arrays = _aligned(a), _aligned(b), _contiguous(bias), c, None, _contiguous(gate)
+    _run("matmul", arrays, _shares(*c.shape, a.shape[1] + 16, a.itemsize), scalars=(slope,))     # + 16: c itself is to be written
+    return c
+
+
+def _through_unit(c, slope, gate):
+    """The unit or its derivative, of products that have none of their own."""
+    return leaky_relu_gradient(c, gate, slope) if gate is not None else c if slope == 1 else leaky_relu(c, slope)
+
+
+fast_convolutions = True  # whether float32 convolutions may take the algorithm of fast.h
+
+
+def _tiles(dtype, kernel, stride, channels, features, images, size):
+    """The 4 x 4 tiles of an output (images, *size) that fast.h would compute, or 0 if the direct kernel is to do it.
+
+    fast.h takes 2 or 3 taps a phase along both axes; it pays if it saves a third of the products, over enough channels and tiles.
+    """
+    if not fast_convolutions or dtype != np.float32:
+        return 0
+    return _tiles_of(tuple(kernel), tuple(stride), channels, features, images, tuple(size))
+
+
+@lru_cache(4096)
+def _tiles_of(kernel, stride, channels, features, images, size):
+    taps = {-(-k // s) for k, s in zip(kernel, stride)}
+    if taps not in ({2}, {3}) or max(stride) > 3 or min(channels, features) < 32:
+        return 0
+    points = 3 + max(taps)
+    fewer = math.prod(stride) * math.prod(points * (n // 4) + (points - 1) * (n % 4 > 0) for n in size)
+    tiles = images * math.prod(-(-n // 4) for n in size)
+    return tiles if tiles >= 16 and math.prod(kernel) * math.prod(size) >= 1.5 * fewer else 0
+
+
+@lru_cache(4096)
+def _tile_shares(tiles, features, threads):
+    """(down, across): blocks of at most 140 tiles (fast.h), and as many shares for every thread.
+
+    Each share transforms its tiles and the weights of its features: the products are the same for any cut, so these decide.
+    """
+    def cost(cut):
+        return cut[0] * cut[1] * (2 * -(-tiles // cut[0]) + -(-features // cut[1]))
+
+    blocks = range(-(-tiles // 140), -(-tiles // 140) + threads)
+    return min(((d, a) for d in blocks for a in range(1, threads + 1) if d * a % threads == 0), key=cost)
+
+
+THIN = 8  # channels up to which a picture is read in place (thin.h)
+
+
+@lru_cache(4096)
+def _abreast(dtype, columns, features, most, widest):
+    """How many windows side by side to take as one, of `columns` in a line: with few features most of a vector would be empty.
+
+    A divisor of columns up to `most`, whose features together are at most `widest`. The wide window has zeros where its neighbours look, which
+    cost nothing in the part of the vector that was empty; but zero times inf is nan, so what they are multiplied with must be finite.
+    """
+    return max(n for n in range(1, most + 1) if columns % n == 0 and (n == 1 or n * features <= widest)) if dtype == np.float32 else 1
+
+
+def _wide(w, stride, count):
+    """`count` windows w (KH, KW, C, O) side by side as one (KH, KW + (count - 1) stride, C, count O), and its stride."""
+    if count == 1:
+        return w, stride
+    kh, kw, c, o = w.shape
+    wide = np.zeros((kh, kw + (count - 1) * stride[1], c, count, o), w.dtype)
+    for i in range(count):
+        wide[:, i * stride[1]:i * stride[1] + kw, :, i] = w
+    return wide.reshape(kh, wide.shape[1], c, count * o), (stride[0], count * stride[1])
+
+
+def _grouped(y, count):
+    """(N, HO, WO, O) as (N, HO, WO / count, count O); None stays None."""
+    return y if y is None or count == 1 else _contiguous(y).reshape(*y.shape[:2], y.shape[2] // count, count * y.shape[3])
+
+
+def _one_window(size, kernel, padding):
+    """Whether a picture is one window: its convolution then is a product of matrices as they lie."""
+    return tuple(size) == tuple(kernel) and tuple(padding) == (0, 0)
+
+
+def _flat_rows(x):
+    """(N, H, W, C) as (N, H W C), also where a size is 0; None stays None."""
+    return None if x is None else x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
+    *kernel, c, o = w.shape
+    if _one_window(x.shape[1:3], kernel, padding):
+        return matmul(_flat_rows(x), w.reshape(math.prod(w.shape[:3]), o), bias, slope, _flat_rows(gate)).reshape(len(x), 1, 1, o)
+    y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
+    arrays, rest = (_contiguous(x), _contiguous(w), _contiguous(bias), y), {"window": (kernel, stride, padding), "scalars": (slope,)}
+    if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
+        _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype), _contiguous(gate)), _tile_shares(tiles, o, num_threads()), **rest)
+    elif c <= THIN:
+        count = _abreast(x.dtype, y.shape[2], o, 4, 16) if stride[1] == 1 else 1
+        count = count if count > 1 and all_finite(x) else 1
+        w, stride = _wide(w, stride, count)
+        bias = bias if bias is None or count == 1 else np.tile(bias, count)
+        arrays = _contiguous(x), _contiguous(w), _contiguous(bias), _grouped(y, count), None, _contiguous(_grouped(gate, count))
+        shares = _shares(len(y) * y.shape[1], 1, y.shape[2] * w.size, x.itemsize)
+        _run("conv2d_thin", arrays, shares, **rest | {"window": (w.shape[:2], stride, padding)})
+    else:
+        shares = _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize)
+        _run("conv2d", (*arrays, None, _contiguous(gate)), shares, **rest)
+    return y
+
+
+def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
+    *kernel, c, o = w.shape
+    if bias is None and _one_window(size, kernel, padding):
+        return matmul(_flat_rows(dy), w.reshape(math.prod(w.shape[:3]), o).T, None, slope, _flat_rows(gate)).reshape(len(dy), *size, c)
+    if dy.shape[1:3] == (1, 1):
+        return _through_unit(_input_gradient_of_pixel(dy, w, padding, size, bias), slope, gate)
+    dx = empty((len(dy), *size, c), dy.dtype)
+    arrays, rest = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), {"window": (kernel, stride, padding), "scalars": (slope,)}
+    if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+        _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype), _contiguous(gate)), _tile_shares(tiles, c, num_threads()), **rest)
+    elif c <= THIN or not np.isfinite(w).all():
+        count = _abreast(dy.dtype, dy.shape[2], o, 7, 32) if c <= THIN else 1
+        count = count if count > 1 and all_finite(dy) else 1
+        w, stride = _wide(w, stride, count)
+        arrays = _contiguous(_grouped(dy, count)), _contiguous(w), *arrays[2:], None, _contiguous(gate)
+        shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize)
+        _run("conv2d_input_gradient_thin", arrays, shares, **rest | {"window": (w.shape[:2], stride, padding)})
+    else:
+        shares = _shares(math.prod(dx.shape[:3]), c, math.prod(kernel) * o // math.prod(stride), dy.itemsize)
+        _run("conv2d_input_gradient", (*arrays, None, _contiguous(gate)), shares, **rest)
+    return dx
+
+
+def _input_gradient_of_pixel(dy, w, padding, size, bias):
+    """The input gradient if dy is one pixel: each tap of w meets one pixel of dx, so all of them are one product."""
+    kh, kw, c, o = w.shape
+    n, (p, q), (h, v) = len(dy), padding, size
+    padded = np.zeros((n, h + 2 * p, v + 2 * q, c), dy.dtype)
+    padded[:, :kh, :kw] = matmul(dy.reshape(n, o), w.reshape(kh * kw * c, o).T).reshape(n, kh, kw, c)
+    dx = np.ascontiguousarray(padded[:, p:p + h, q:q + v])
+    return dx if bias is None else np.add(dx, bias, out=dx)
+
+
+def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
+    c, o = x.shape[3], dy.shape[3]
+    if _one_window(x.shape[1:3], kernel, padding):
+        return matmul(_flat_rows(x).T, _flat_rows(dy)).reshape(*kernel, c, o)
+    dw = empty((*kernel, c, o), x.dtype)
+    arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
+    if tiles := _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+        parts = 2 if tiles >= 512 and dw.size <= 1 << 18 else 1         # of the tiles; by the shape, not by threads: equal bits for any number
+        both = dw if parts == 1 else empty((2 * kernel[0], *dw.shape[1:]), x.dtype)
+        channels = max(min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256))      # blocks that stay in the cache
+        _run("fast_conv2d_weight_gradient", (*arrays[:2], both, np.zeros(max(c, o), x.dtype)), (parts * channels, -(-o // 256)),
+             window=window, scalars=(parts,))
+        if parts == 2:
+            np.add(both[:kernel[0]], both[kernel[0]:], out=dw)
+    elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, 4, 16) if stride[1] == 1 else 1) > 1:
+        wide = conv2d_weight_gradient(x, _grouped(dy, count), (kernel[0], kernel[1] + count - 1), (stride[0], count), padding)
+        wide = wide.reshape(*wide.shape[:3], count, o)
+        np.sum([wide[:, i:i + kernel[1], :, i] for i in range(count)], axis=0, out=dw)
+    elif c <= THIN:
+        parts = np.empty((min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype)   # by the batch, not by threads: equal bits for any number
+        _run("conv2d_weight_gradient_thin", (*arrays[:2], parts), (len(parts), 1), window=window)
+        parts.sum(axis=0, out=dw.reshape(parts.shape[1:]))
+    else:
+        _run("conv2d_weight_gradient", arrays, _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize), window=window)
+    return dw
+
+
+def max_pool2d(x, kernel, stride, padding=(0, 0)):
+    y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), x.shape[3]), x.dtype)
+    index = np.empty(y.shape, np.int64)
+    shares = _shares(len(y) * y.shape[1], 1, math.prod(y.shape[2:]) * math.prod(kernel), x.itemsize)
+    _run("max_pool2d", (_contiguous(x), y, index), shares, window=(kernel, stride, padding))
+    return y, index
+
+
+def max_pool2d_gradient(dy, index, size):
+    dx = np.zeros((len(dy), *size, dy.shape[3]), dy.dtype)
+    shares = _shares(len(dy), 1, math.prod(dy.shape[1:]), dy.itemsize)
+    _run("max_pool2d_gradient", (_contiguous(dy), _contiguous(index), dx), shares)
+    return dx

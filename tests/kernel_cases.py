@@ -29,8 +29,16 @@ CONVOLUTIONS = [
     (1, 37, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
     (5, 9, 8, 131, 37, (3, 3), (1, 1), (1, 1)),   # k in several blocks
     (7, 17, 19, 10, 41, (5, 4), (3, 2), (2, 1)),  # patches in several blocks
-    (2, 6, 13, 3, 4, (3, 2), (1, 1), (1, 0)),     # few features: four windows side by side as one
 ]
+# few features, whose float32 takes windows side by side as one
+ABREAST = [
+    (2, 6, 13, 3, 4, (3, 2), (1, 1), (1, 0)),     # four, and six for the input gradient
+    (2, 5, 9, 3, 3, (3, 3), (1, 1), (1, 1)),      # three
+    (3, 5, 14, 2, 1, (2, 4), (3, 2), (1, 2)),     # two apart: for the input gradient only
+    (2, 4, 12, 8, 5, (1, 2), (1, 3), (0, 0)),     # pixels that none of them sees
+    (3, 3, 7, 1, 2, (3, 4), (1, 1), (0, 0)),      # together they are the picture
+]
+CONVOLUTIONS += ABREAST
 # those whose float32 takes the algorithm of fast.h
 FAST = [
     (1, 23, 29, 32, 37, (2, 2), (1, 1), (0, 1)),

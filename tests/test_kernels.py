@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_cases import CONVOLUTIONS, DTYPES, LAYOUTS, POOLS, PRODUCTS, ROUNDING, convolution, layouts, normal
+from kernel_cases import ABREAST, CONVOLUTIONS, DTYPES, LAYOUTS, POOLS, PRODUCTS, ROUNDING, convolution, layouts, normal
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
@@ -128,11 +128,13 @@ def test_convolution_ugly_shapes(case, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_convolution_ugly_layouts(layout, dtype):
-    x, w, dy, o, c, window = convolution(CONVOLUTIONS[2], dtype)
-    X, W, DY, O, C = (layouts(a)[layout] for a in (x, w, dy, o, c))
-    check("conv2d", compiled.conv2d(X, W, *window, O), (x, w), *window, bias=o)
-    check("conv2d_input_gradient", compiled.conv2d_input_gradient(DY, W, *window, (7, 11), C), (dy, w), *window, (7, 11), bias=c)
-    check("conv2d_weight_gradient", compiled.conv2d_weight_gradient(X, DY, (3, 2), *window), (x, dy), (3, 2), *window)
+    for case in CONVOLUTIONS[2], ABREAST[0]:
+        x, w, dy, o, c, window = convolution(case, dtype)
+        X, W, DY, O, C = (layouts(a)[layout] for a in (x, w, dy, o, c))
+        size, kernel = x.shape[1:3], w.shape[:2]
+        check("conv2d", compiled.conv2d(X, W, *window, O), (x, w), *window, bias=o)
+        check("conv2d_input_gradient", compiled.conv2d_input_gradient(DY, W, *window, size, C), (dy, w), *window, size, bias=c)
+        check("conv2d_weight_gradient", compiled.conv2d_weight_gradient(X, DY, kernel, *window), (x, dy), kernel, *window)
 
 
 @needs_compiled
@@ -241,7 +243,7 @@ def test_no_channels_means_bias_or_zero(dtype):
 
 @needs_compiled
 @pytest.mark.parametrize("where", ["x", "w", "dy"])
-@pytest.mark.parametrize("case", CONVOLUTIONS[2:8], ids=str)
+@pytest.mark.parametrize("case", CONVOLUTIONS[2:8] + ABREAST, ids=str)
 def test_nan_and_inf_go_where_the_definition_sends_them(case, where):
     x, w, dy, _, _, window = convolution(case, np.float32)
     array, rng = {"x": x, "w": w, "dy": dy}[where], np.random.default_rng(6)
@@ -257,6 +259,26 @@ def test_nan_and_inf_go_where_the_definition_sends_them(case, where):
             got, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
             for kind in np.isnan, np.isposinf, np.isneginf:
                 np.testing.assert_array_equal(kind(got), kind(expected), err_msg=name)
+
+
+@needs_compiled
+@pytest.mark.parametrize("case", ABREAST, ids=str)
+def test_windows_side_by_side_know_nothing_of_each_other_and_nan(case):
+    """One pixel of x, dy or one weight that is not finite, each in turn: in y, dx and dw only what it belongs to is not finite."""
+    x, w, dy, o, c, window = convolution(case, np.float32)
+    for array in x, w, dy:
+        for place in range(0, array.size, 7):
+            kept, array.flat[place] = array.flat[place], np.inf if place % 2 else np.nan
+            with np.errstate(invalid="ignore"):
+                for name, arguments in {
+                    "conv2d": (x, w, *window, o, 0.2, dy),
+                    "conv2d_input_gradient": (dy, w, *window, x.shape[1:3], c, 0.2, x),
+                    "conv2d_weight_gradient": (x, dy, w.shape[:2], *window),
+                }.items():
+                    got, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
+                    np.testing.assert_array_equal(np.isnan(got), np.isnan(expected), err_msg=name)
+                    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-4, err_msg=name)
+            array.flat[place] = kept
 
 
 @needs_compiled

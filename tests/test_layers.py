@@ -391,3 +391,25 @@ def test_integers_and_lists_are_refused(layer):
             layer.forward(layer.init(0), x, Run(0))
     with pytest.raises(TypeError, match="init: expected dtype float32 or float64, got int64"):
         layer.init(0, int)
+
+
+@pytest.mark.parametrize("layer", [BatchNorm(3), InstanceNorm(3), LayerNorm(3), PixelNorm(), Conv2d(3, 2, (2, 3), padding=1)], ids=repr)
+def test_the_passes_of_a_view_are_those_of_its_copy(layer):
+    """Channels first in memory: every pass, and its tangents, as if they lay last."""
+    rng = np.random.default_rng(2)
+    p, tp = layer.init(1), layer.init(2)
+
+    def passes(lay):
+        x, tx = (lay(rng.standard_normal((4, 3, 6, 8)).astype(np.float32).transpose(0, 2, 3, 1)) for _ in range(2))
+        y, cache = layer.forward(p, x, Run())
+        dy, tdy = (lay(rng.standard_normal((y.shape[0], *y.shape[:0:-1])).astype(np.float32).transpose(0, 3, 2, 1)) for _ in range(2))
+        ty, tcache = layer.tangent_forward(tx, cache, tp)
+        dx, tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
+        return [y, ty, dx, tdx, *(tdp[name] for name in tdp), *layer.backward(dy, cache)[:1]]
+
+    results = []
+    for lay in lambda x: x, np.ascontiguousarray:
+        rng = np.random.default_rng(2)
+        results.append(passes(lay))
+    for view, copy in zip(*results, strict=True):
+        np.testing.assert_allclose(view, copy, rtol=2e-4, atol=2e-5)

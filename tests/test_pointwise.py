@@ -187,7 +187,7 @@ def test_leaky_relu_is_exactly_its_definition_for_any_threads(slope, dtype, thre
 
 # --- rows of channels --------------------------------------------------------------------------------------------------
 
-ROWS = [(1, 1), (2, 3), (17, 1), (64, 1), (7, 64), (61, 37), (1009, 67), (9001, 3), (4096, 2), (3, 9001), (2500, 64), (9008, 3)]
+ROWS = [(1, 1), (2, 3), (17, 1), (64, 1), (7, 64), (61, 37), (1009, 67), (9001, 3), (4096, 2), (3, 9001), (2500, 64), (9008, 3), (2018, 5), (96, 31)]
 
 
 def channels(case, dtype, seed=0):
@@ -246,6 +246,26 @@ def test_channels_have_the_same_bits_for_any_threads(dtype, threads):
                         *compiled.channel_moments(x), compiled.normalize_gradient(dy, x, mean, scale, centre, slope)]
         alone = alone or results
         assert all(np.array_equal(a, b) for a, b in zip(results, alone, strict=True)), n
+
+
+@needs_compiled
+@pytest.mark.parametrize("case", [(17, 1), (64, 2), (9008, 3), (96, 31)], ids=str)
+def test_what_is_not_finite_stays_in_its_row_and_channel(case):
+    for dtype in DTYPES:
+        for place in (0, 0), (case[0] // 2, case[1] - 1), (case[0] - 1, 0):
+            for bad in np.nan, np.inf, -np.inf:
+                (dy, x), (mean, scale, bias, centre, share) = channels(case, dtype)
+                x[place] = bad
+                with np.errstate(all="ignore"):
+                    for name, arrays in {
+                        "normalize": (x, mean, scale, bias, 0.2),
+                        "normalize_gradient": (dy, x, mean, scale, centre, share, bias, 0.2),
+                        "channel_products": (dy, x, mean, scale, bias, 0.2),
+                        "channel_moments": (x,),
+                        "column_sum": (x,),
+                    }.items():
+                        got, expected = (np.stack(getattr(module, name)(*arrays)) for module in (compiled, reference))
+                        assert np.array_equal(np.isfinite(got), np.isfinite(expected)), (name, place, bad)
 
 
 @pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])

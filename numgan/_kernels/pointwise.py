@@ -73,49 +73,43 @@ def _fold(n, channels):
 
 
 def _folded(fold, rows, channels):
-    """The arrays rows (P, C) as (P / fold, fold C), and channels (C,) as many times side by side; None stays None."""
+    """The arrays rows (P, C) as (P / fold, fold C), and channels (C,) as many times side by side, all contiguous; None stays None."""
     wide = [_contiguous(x).reshape(len(x) // fold, fold * x.shape[1]) for x in rows]
-    return wide + [x if x is None or fold == 1 else x[None].repeat(fold, axis=0).reshape(-1) for x in channels]
+    return wide + [_contiguous(x) if x is None or fold == 1 else x[None].repeat(fold, axis=0).reshape(-1) for x in channels]
 
 
 def channel_moments(x):
-    (n, c), dtype = x.shape, x.dtype
-    fold = _fold(n, c)
+    (n, c), (mean, variance), fold = x.shape, np.empty((2, x.shape[1]), x.dtype), _fold(*x.shape)
     (x,) = _folded(fold, (x,), ())
     rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)    # squares are all of one sign, and so are their sums' roundings
     _run("channel_moments", (x, partial), shares, scalars=(rows,))
-    if fold == 1:
-        mean, variance = np.empty((2, c), dtype)
-        _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, n))
-        return mean, variance
-    counts = np.minimum(rows, len(x) - rows * np.arange(len(partial)))
-    means, squares = partial.reshape(len(partial), 2, fold, c).swapaxes(0, 1)
-    mean = np.einsum("b,bfc->c", counts, means) / n
-    variance = (squares.sum(axis=(0, 1)) + np.einsum("b,bfc->c", counts, np.square(means - mean))) / n
-    return mean.astype(dtype), variance.astype(dtype)
+    if fold > 1:                                                      # pool what lies side by side, each len(x) rows: blocks once more
+        apart = np.empty((2, fold * c))
+        _run("pool_moments", (*apart, partial), (1, 1), scalars=(rows, len(x)))
+        apart[1] *= len(x)
+        rows, partial = len(x), _contiguous(apart.reshape(2, fold, c).swapaxes(0, 1)).reshape(fold, 2 * c)
+    _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, n))
+    return mean, variance
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
-    y = empty(x.shape, x.dtype)
-    fold = _fold(*x.shape)
-    _run("normalize", (*map(_contiguous, _folded(fold, (x,), (mean, scale, bias))), *_folded(fold, (y,), ())), _flat(x.size, x.itemsize),
-         scalars=(slope,))
+    y, fold = empty(x.shape, x.dtype), _fold(*x.shape)
+    _run("normalize", (*_folded(fold, (x,), (mean, scale, bias)), *_folded(fold, (y,), ())), _flat(x.size, x.itemsize), scalars=(slope,))
     return y
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     c, fold = x.shape[1], _fold(*x.shape)
-    dy, x, *channels = map(_contiguous, _folded(fold, (dy, x), (mean, scale, bias)))
+    dy, x, mean, scale, bias = _folded(fold, (dy, x), (mean, scale, bias))
     rows, partial, shares = _blocks(dy, 2 * dy.shape[1])
-    _run("channel_products", (dy, x, channels[0], partial, *channels[1:]), shares, scalars=(rows, slope))
+    _run("channel_products", (dy, x, mean, partial, scale, bias), shares, scalars=(rows, slope))
     return tuple(partial.sum(axis=0).reshape(2, fold, c).sum(axis=1).astype(dy.dtype))
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    dx = empty(dy.shape, dy.dtype)
-    fold = _fold(*dy.shape)
-    dy, x, *channels, bias = map(_contiguous, _folded(fold, (dy, x), (mean, scale, centre, share, bias)))
-    _run("normalize_gradient", (dy, x, *channels, *_folded(fold, (dx,), ()), bias), _flat(dy.size, dy.itemsize), scalars=(slope,))
+    dx, fold = empty(dy.shape, dy.dtype), _fold(*dy.shape)
+    *arrays, bias = _folded(fold, (dy, x), (mean, scale, centre, share, bias))
+    _run("normalize_gradient", (*arrays, *_folded(fold, (dx,), ()), bias), _flat(dy.size, dy.itemsize), scalars=(slope,))
     return dx
 
 

@@ -71,19 +71,21 @@ THIN = 8  # channels up to which a picture is read in place (thin.h)
 
 
 @lru_cache(4096)
-def _abreast(dtype, columns, features, most, widest):
+def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
     """How many windows side by side to take as one, of `columns` in a line: with few features most of a vector would be empty.
 
-    A divisor of columns up to `most`, whose features together are at most `widest`. The wide window has zeros where its neighbours look, which
-    cost nothing in the part of the vector that was empty; but zero times inf is nan, so what they are multiplied with must be finite.
+    A divisor of columns up to `most`, whose features together are at most `widest`; windows that are read must lie 1 apart. The wide window
+    has zeros where only its neighbours look, which cost nothing in a part of the vector that was empty. But zero times inf is nan, so what
+    they are multiplied with must be finite.
     """
-    return max(n for n in range(1, most + 1) if columns % n == 0 and (n == 1 or n * features <= widest)) if dtype == np.float32 else 1
+    fits = [n for n in range(2, most + 1) if columns % n == 0 and n * features <= widest]
+    return max(fits, default=1) if dtype == np.float32 and stride == 1 else 1
 
 
 def _wide(w, stride, count):
     """`count` windows w (KH, KW, C, O) side by side as one (KH, KW + (count - 1) stride, C, count O), and its stride."""
     if count == 1:
-        return w, stride
+        return _contiguous(w), stride
     kh, kw, c, o = w.shape
     wide = np.zeros((kh, kw + (count - 1) * stride[1], c, count, o), w.dtype)
     for i in range(count):
@@ -92,8 +94,8 @@ def _wide(w, stride, count):
 
 
 def _grouped(y, count):
-    """(N, HO, WO, O) as (N, HO, WO / count, count O); None stays None."""
-    return y if y is None or count == 1 else _contiguous(y).reshape(*y.shape[:2], y.shape[2] // count, count * y.shape[3])
+    """(N, HO, WO, O) as (N, HO, WO / count, count O), which of a contiguous y is a view; None stays None."""
+    return y if y is None else _contiguous(y).reshape(*y.shape[:2], y.shape[2] // count, count * y.shape[3])
 
 
 def _one_window(size, kernel, padding):
@@ -111,17 +113,17 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
     if _one_window(x.shape[1:3], kernel, padding):
         return matmul(_flat_rows(x), w.reshape(math.prod(w.shape[:3]), o), bias, slope, _flat_rows(gate)).reshape(len(x), 1, 1, o)
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
-    arrays, rest = (_contiguous(x), _contiguous(w), _contiguous(bias), y), {"window": (kernel, stride, padding), "scalars": (slope,)}
+    x = _contiguous(x)
+    arrays, rest = (x, _contiguous(w), _contiguous(bias), y), {"window": (kernel, stride, padding), "scalars": (slope,)}
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
         _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype), _contiguous(gate)), _tile_shares(tiles, o, num_threads()), **rest)
     elif c <= THIN:
-        count = _abreast(x.dtype, y.shape[2], o, 4, 16) if stride[1] == 1 else 1
+        count = _abreast(x.dtype, y.shape[2], o, stride[1])
         count = count if count > 1 and all_finite(x) else 1
-        w, stride = _wide(w, stride, count)
-        bias = bias if bias is None or count == 1 else np.tile(bias, count)
-        arrays = _contiguous(x), _contiguous(w), _contiguous(bias), _grouped(y, count), None, _contiguous(_grouped(gate, count))
-        shares = _shares(len(y) * y.shape[1], 1, y.shape[2] * w.size, x.itemsize)
-        _run("conv2d_thin", arrays, shares, **rest | {"window": (w.shape[:2], stride, padding)})
+        (w, stride), bias = _wide(w, stride, count), None if bias is None else np.tile(bias, count)
+        shares = _shares(len(y) * y.shape[1], 1, y.shape[2] // count * w.size, x.itemsize)
+        _run("conv2d_thin", (x, w, bias, _grouped(y, count), None, _grouped(gate, count)), shares, window=(w.shape[:2], stride, padding),
+             scalars=(slope,))
     else:
         shares = _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize)
         _run("conv2d", (*arrays, None, _contiguous(gate)), shares, **rest)
@@ -135,16 +137,17 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     if dy.shape[1:3] == (1, 1):
         return _through_unit(_input_gradient_of_pixel(dy, w, padding, size, bias), slope, gate)
     dx = empty((len(dy), *size, c), dy.dtype)
-    arrays, rest = (_contiguous(dy), _contiguous(w), _contiguous(bias), dx), {"window": (kernel, stride, padding), "scalars": (slope,)}
+    dy = _contiguous(dy)
+    arrays, rest = (dy, _contiguous(w), _contiguous(bias), dx), {"window": (kernel, stride, padding), "scalars": (slope,)}
     if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
         _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype), _contiguous(gate)), _tile_shares(tiles, c, num_threads()), **rest)
     elif c <= THIN or not np.isfinite(w).all():
-        count = _abreast(dy.dtype, dy.shape[2], o, 7, 32) if c <= THIN else 1
+        count = _abreast(dy.dtype, dy.shape[2], o, most=7, widest=32) if c <= THIN else 1
         count = count if count > 1 and all_finite(dy) else 1
         w, stride = _wide(w, stride, count)
-        arrays = _contiguous(_grouped(dy, count)), _contiguous(w), *arrays[2:], None, _contiguous(gate)
-        shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize)
-        _run("conv2d_input_gradient_thin", arrays, shares, **rest | {"window": (w.shape[:2], stride, padding)})
+        shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) // count * w.size, dy.itemsize)
+        _run("conv2d_input_gradient_thin", (_grouped(dy, count), w, *arrays[2:], None, _contiguous(gate)), shares,
+             window=(w.shape[:2], stride, padding), scalars=(slope,))
     else:
         shares = _shares(math.prod(dx.shape[:3]), c, math.prod(kernel) * o // math.prod(stride), dy.itemsize)
         _run("conv2d_input_gradient", (*arrays, None, _contiguous(gate)), shares, **rest)
@@ -175,7 +178,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
              window=window, scalars=(parts,))
         if parts == 2:
             np.add(both[:kernel[0]], both[kernel[0]:], out=dw)
-    elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, 4, 16) if stride[1] == 1 else 1) > 1:
+    elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, stride[1])) > 1:      # no zeros here: what only its neighbours see is left out
         wide = conv2d_weight_gradient(x, _grouped(dy, count), (kernel[0], kernel[1] + count - 1), (stride[0], count), padding)
         wide = wide.reshape(*wide.shape[:3], count, o)
         np.sum([wide[:, i:i + kernel[1], :, i] for i in range(count)], axis=0, out=dw)

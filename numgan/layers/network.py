@@ -154,10 +154,9 @@ class Sequential(Network):
             if i < self._first and not need_dx:
                 dy = tdy = None
                 break
-            need = bool(need_dx) or i > self._first
-            known = trail is not None and need and not child.children
-            only = known or need_dx == "tangent" and i == 0 and not child.children      # nobody is left who needs dx
-            dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, "tangent" if only else need)
+            need = bool(need_dx) or i > self._first if i else need_dx                    # below layer 0 nobody needs dx, unless the caller does
+            known = trail is not None and need
+            dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, "tangent" if known else need)
             dy = trail[i] if known else dy
             parts.append((name, tdp))
         return dy if need_dx else None, tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))
@@ -205,7 +204,8 @@ class Residual(Network):
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         dxs, tdxs, tdps = zip(*(child.tangent_backward(dy, tdy, part, tpart, frozen, need_dx)
                                 for child, part, tpart in zip(self.children.values(), cache, tcache)))
-        return add(*dxs), add(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
+        dx = add(*dxs) if need_dx is True else None                 # with "tangent" one child may give its part, and another not
+        return dx, add(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
 
 
 class Skip(Network):
@@ -247,8 +247,8 @@ class Skip(Network):
         inner = None if tdy is None else np.ascontiguousarray(tdy[..., c:])
         dx, tdx, tdp = self.children["body"].tangent_backward(np.ascontiguousarray(dy[..., c:]), inner, part, tcache, frozen, need_dx)
         if need_dx:
-            dx, tdx = dx + dy[..., :c], add(tdx, None if tdy is None else tdy[..., :c])
-        return dx, tdx, None if frozen else self._gather([("body", tdp)], dy)
+            tdx = add(tdx, None if tdy is None else tdy[..., :c])
+        return dx + dy[..., :c] if need_dx is True else None, tdx, None if frozen else self._gather([("body", tdp)], dy)
 
 
 class Parallel(Network):
@@ -287,7 +287,7 @@ class Parallel(Network):
         dxs, tdxs, tdps = zip(*((None, None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
                                 for child, d, td, part, tpart in zip(self.children.values(), dy, tdy, cache, tcache)))
         tdp = None if frozen else self._gather(list(zip(self.children, tdps)), _first(dy))
-        return dxs if need_dx else None, tdxs if need_dx else None, tdp
+        return dxs if need_dx is True else None, tdxs if need_dx else None, tdp
 
 
 class Condition(Network):
@@ -350,4 +350,4 @@ class Condition(Network):
         tdp = None if frozen else self._gather([("layer", tdp)], dy)
         if not need_dx:
             return None, None, tdp
-        return self._part(dx, dc, shape), self._part(tdx, tdc, shape), tdp
+        return self._part(dx, dc, shape) if need_dx is True else None, self._part(tdx, tdc, shape), tdp

@@ -70,9 +70,9 @@ class Normalization(Layer):
         """mean of one * two, over the law's axes"""
         return (one * two).mean(axis=self.axes(one), keepdims=True)
 
-    def _times(self, x, factor):
-        """x * factor, of a number for each mean or for each channel"""
-        return x * factor
+    def _times(self, x, factor, plus=None):
+        """x * factor + plus, of a number for each mean or for each channel; no plus is 0"""
+        return x * factor if plus is None else x * factor + plus
 
     def _operator(self, d, xhat, r, live):
         """P(d)"""
@@ -101,7 +101,7 @@ class Normalization(Layer):
             return None, (None, None, None)
         ty = txhat if gain is None or txhat is None else self._times(txhat, gain)
         if tgain is not None:
-            ty = add(ty, self._normalize(x, mean, r, tgain, tp["bias"]))
+            ty = add(ty, self._times(xhat, tgain, tp["bias"]))
         return ty, (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
@@ -156,9 +156,9 @@ class BatchNorm(Normalization):
     def _mean(self, one, two):
         return kernels.channel_products(self._rows(one), self._rows(two), np.zeros(self.channels, one.dtype))[1] / (one.size // self.channels)
 
-    def _times(self, x, factor):
+    def _times(self, x, factor, plus=None):
         none = np.zeros_like(factor)
-        return kernels.normalize(self._rows(x), none, factor, none).reshape(x.shape)
+        return kernels.normalize(self._rows(x), none, factor, none if plus is None else plus).reshape(x.shape)
 
     def _operator(self, d, xhat, r, live):
         if not live:

@@ -20,6 +20,7 @@ from .layers import Run
 from .layers.base import add
 from .losses import AdversarialLoss
 from .optimizers import Optimizer
+from .parameters import whole_gradient
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Unrolling:
             a, c_real = self.D.forward(phi, real, self.real_run)
             b, c_fake = self.D.forward(phi, fake, self.fake_run)
             _, da, db = self.loss.discriminator(a, b)
-            g = self.D.backward(da, c_real, need_dx=False)[1] + self.D.backward(db, c_fake, need_dx=False)[1]
+            g_real, g_fake = self.D.backward(da, c_real, need_dx=False)[1], self.D.backward(db, c_fake, need_dx=False)[1]
+            g = whole_gradient(g_real, phi) + whole_gradient(g_fake, phi)
             vector, state, update = self.optimizer.step(phi.vector, g.vector, state)
             tape.append((a, da, c_real, b, db, c_fake, update))
             phi = phi.like(vector).copy_from(phi, held)
@@ -76,6 +78,6 @@ class Unrolling:
             tda, tdb = self.loss.discriminator_tangent(a, b, ta, tb)
             _, _, H_real = self.D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
             _, M_fake, H_fake = self.D.tangent_backward(db, tdb, c_fake, t_fake, need_dx="tangent")
-            dp = dp + H_real.vector + H_fake.vector
+            dp = dp + whole_gradient(H_real, dphi).vector + whole_gradient(H_fake, dphi).vector
             dfake = add(dfake, M_fake)
         return dphi.like(dp), dfake

@@ -70,7 +70,7 @@ def test_random_projections_agree_too(case):
 
 
 @pytest.mark.parametrize("case", [case for case in LAYERS if isinstance(case.x, tuple) and case.x and isinstance(case.x[0], int)
-                                  and "BatchNorm" not in case.title and not case.run], ids=lambda case: case.title)
+                                  and not any(word in case.title for word in ("BatchNorm", "Given(")) and not case.run], ids=lambda case: case.title)
 def test_an_empty_batch_passes(case):
     layer, x = case.layer, np.zeros((0, *case.x))
     y, cache = layer.forward(layer.init(0, np.float64), x, Run(0))

@@ -37,6 +37,10 @@ def test_any_loss_and_critic(case, loss):
     check_unrolling(case.layer, loss, SGD(0.1, momentum=0.5), 2, case.x, batch=case.batch, slow=False)
 
 
+def test_a_critic_may_be_a_single_layer():
+    check_unrolling(Dense(3, 1), minimax, SGD(0.1, momentum=0.5), 3, x=(3,), slow=False)
+
+
 @pytest.mark.parametrize("eta, K", [(0.1, 1), (0.1, 5), (0.25, 10)])
 def test_the_bilinear_game(eta, K):
     """f = theta psi: G at theta, D(x) = psi x, data at 0. K ascent steps give psi + K eta theta, so f_K = theta psi + K eta theta^2 and

@@ -67,7 +67,7 @@ from ..losses import (
     smoothed,
     softmax_cross_entropy,
 )
-from ..networks import dcgan_discriminator, dcgan_generator, mlp, pooling_discriminator, switched_discriminator, switched_generator
+from ..networks import dcgan_discriminator, dcgan_generator, label_beside, mlp, pooling_discriminator, switched_discriminator, switched_generator
 from ..optimizers import SGD, Adam, Historical, RMSProp
 from ..penalties import R1, R2, GradientPenalty, Roth, perturbed
 from ..randomness import stream
@@ -174,6 +174,7 @@ NETWORKS = [
     Case(dcgan_discriminator(1, (2, 3), 2, kernel=5), (4, 4, 2), batch=5, name="dcgan_discriminator(1, (2, 3), 2, kernel=5)"),
     Case(dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False), (8, 8, 1), batch=2, name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)"),
     Case(pooling_discriminator(8, (2, 3), 5, 1), (8, 8, 1), batch=2, name="pooling_discriminator(8, (2, 3), 5, 1)"),
+    Case(label_beside(5, 2, [Sequential(Dense(5, 4), Tanh()), Dense(6, 2)]), (_five, _labels), name="label_beside(5, 2, [Dense, Tanh], Dense)"),
     Case(switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2), (_five, _labels),
          name="switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2)"),
     Case(switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2), ((8, 8, 1), _labels), batch=5,
@@ -203,8 +204,6 @@ CRITICS = [
          name="Residual, Skip, Dense"),
     Case(Sequential(Spectral(Conv2d(1, 2, kernel=(3, 2), stride=2)), Softplus(), Flatten(), Spectral(Dense(8, 1))), (5, 4, 1), batch=2,
          name="Spectral(Conv2d), Softplus, Spectral(Dense)"),
-    Case(Given(Sequential(Parallel(Sequential(), Embedding(5, 2)), Condition(Sequential(Dense(5, 4), Tanh())), Condition(Dense(6, 1)), Take(0)),
-               _labels), (3,), batch=5, name="Given a label, Condition(Dense, Tanh), Condition(Dense)"),
 ]
 
 

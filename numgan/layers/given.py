@@ -1,6 +1,6 @@
 """Given: a network of a pair (x, y) as a network of x alone, y held."""
 
-from .base import Layer
+from .base import Layer, expect
 
 
 class Given(Layer):
@@ -8,7 +8,7 @@ class Given(Layer):
 
         value, dphi = R1(10.0)(Given(D, labels), phi, real, run)
 
-    layer of a pair    y (N,) labels, one for each x
+    layer of a pair    y (N,) labels, one for each x; ValueError for another number of them
     """
 
     def __init__(self, layer, y):
@@ -30,6 +30,7 @@ class Given(Layer):
         return self.layer.statistics(cache)
 
     def forward(self, p, x, run):
+        expect(self, len(x) == len(self.y), f"of {len(self.y)} samples, one for each label", x, "hold the labels of this batch")
         return self.layer.forward(p, (x, self.y), run)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):

@@ -119,8 +119,8 @@ ARMS = {
     "real": Arm("true pictures"), "centroids": Arm("10,000 k-means centroids"), "gaussians": Arm(f"a Gaussian of {COMPONENTS} components a class"),
     "gaussian": Arm("one Gaussian"),
     "paper": Arm("GAN, the paper's nets and SGD", "gan/paper", 10_000),
-    "gan": Arm("GAN, 1200-1200, Adam", "gan/mnist", 5000),
-    "mirza": Arm("cGAN, its paper's nets, Adam", "conditional/mirza", 6000),
+    "gan": Arm("GAN, 1200-1200, BatchNorm, Adam", "gan/mnist", 5000),
+    "mirza": Arm("cGAN, its paper's nets, BatchNorm, Adam", "conditional/mirza", 6000),
     "dcgan": Arm("cDCGAN", "conditional/mnist", 2346),
     "r3gan": Arm("R3GAN with labels", "r3gan/mnist", 4000),
 }

@@ -9,5 +9,9 @@ class NonFiniteError(ArithmeticError):
     """A loss, an activation or a gradient became inf or nan; the message names the layer."""
 
 
+class TrialError(RuntimeError):
+    """A trial of a study failed; the message has its own words."""
+
+
 class GradientError(AssertionError):
     """An analytic gradient disagrees with a numeric one; the message says where, by how much, and in which pattern."""

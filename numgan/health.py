@@ -53,6 +53,9 @@ FADED, GROWN = Limits(0.05, 1e-3), Limits(1e2, 1e4)
 TINY = Limits(1e-7, 1e-8)
 # |loss|, last quarter over first tenth, a first one below 1 counting as 1. Measured: below 2 in healthy runs.
 AWAY = Limits(1e2, 1e4)
+# D's loss over that of one that guesses: one that is so wrong has steps too long. Measured: up to 1.03 in healthy runs, 30 in a sick one.
+WILD = Limits(5.0, 50.0)
+UNSURE = GUESSING | {"minimax": 2 * np.log(2), "nonsaturating": 2 * np.log(2)}                   # D = 1/2 as a probability
 # Modes drawn, of those there are; the mean of their relative widths, 0.97 in true data.
 MODES, WIDTH = Limits(1.0, 0.5), Limits(0.5, 0.1)
 # The median distance from a sample to the nearest other, over that among as many real rows. Measured on 8x8 digits: 0.98 to 1.12 in healthy runs,
@@ -103,16 +106,20 @@ def _verdict(check, value, limits, says, advice):
 
 def _unfinished(run):
     done, planned = run.state.step, run.config["steps"]
-    if done < planned:
-        yield Verdict("steps", "look", done / planned, "look below 1", f"{done:,} of {planned:,} steps are done: the run was stopped, or it diverged",
-                      f"`numgan train --resume {run.folder}` goes on; a run that diverges says so there")
+    if "diverged" in run.config:
+        yield Verdict("steps", "bad", done / planned, "bad if it diverged",
+                      f"it diverged, and {done:,} of {planned:,} steps are kept: {run.config['diverged']}",
+                      "a smaller --lr, another loss, or a BatchNorm or clipping where it happened")
+    elif done < planned:
+        yield Verdict("steps", "look", done / planned, "look below 1", f"{done:,} of {planned:,} steps are done: the run was stopped",
+                      f"`numgan train --resume {run.folder}` goes on")
 
 
 def _curves(run, records):
     if len(records) < RECORDS:
         yield Verdict("curves", "ok", len(records), f"needs {RECORDS}", f"{len(records)} logged steps are too few to show a trend")
         return
-    yield _losses(records)
+    yield _losses(run, records)
     yield from _discriminator(run, records)
     for name in run.system.optimizers:
         yield from _gradient(run, name, records)
@@ -131,12 +138,19 @@ def _median(values):
     return None if None in values else float(np.median(values))
 
 
-def _losses(records):
+def _losses(run, records):
+    """Whether they grow, and whether D is much worse than one that guesses."""
     now = {name: _late(records, "losses", name) for name in records[-1]["losses"]}
     growth = max(abs(value) / max(abs(_early(records, "losses", name)), 1.0) for name, value in now.items())
     says = f"{', '.join(f'{name} {value:.3g}' for name, value in now.items())}: "
     says += "steady" if AWAY.level(growth) == "ok" else f"they run away, {growth:.3g} times what they were"
-    return _verdict("losses", growth, AWAY, says, "a smaller --lr; a critic without bounds wants clipping or a gradient penalty")
+    found = _verdict("losses", growth, AWAY, says, "a smaller --lr; a critic without bounds wants clipping or a gradient penalty")
+    if found.level != "ok" or "D" not in now or _loss(run) not in UNSURE:
+        return found
+    penalty = _late(records, "metrics", "penalty") if "penalty" in records[-1]["metrics"] else 0.0
+    wrong = (now["D"] - (penalty or 0.0)) / UNSURE[_loss(run)]
+    says = f"{says.rpartition(':')[0]}: " + ("steady" if WILD.level(wrong) == "ok" else f"D's is {wrong:.3g} times that of one that guesses")
+    return _verdict("losses", wrong, WILD, says, "a smaller --lr")
 
 
 def _discriminator(run, records):
@@ -239,8 +253,8 @@ def _modes(x, name):
     says = (f"{found.captured} of {found.modes} are drawn, reverse KL {found.reverse_kl:.3f}; "
             f"{found.high_quality:.1%} of the samples lie within 3 sigma of one (98.9% of true ones)")
     yield _verdict("modes", found.captured / found.modes, MODES, says, VARIETY)
-    if found.captured:
-        width = float(np.nanmean(found.relative_std)) if (found.counts > 1).any() else 0.0
+    if (found.counts > 1).any():                          # of one sample there is no width
+        width = float(np.nanmean(found.relative_std))
         yield _verdict("width of modes", width, WIDTH, f"samples near a mode spread {width:.2f} times as far as true ones", VARIETY)
 
 

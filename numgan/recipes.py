@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -52,6 +53,8 @@ class Recipe:
         settings, smooth = dict(self.settings or {}), self.smooth
         if smooth is not None and "smooth" in system.settings:
             settings, smooth = settings | {"smooth": smooth}, None
+        if self.lr is not None and "rate" in system.settings:                # two rates keep their ratio
+            settings["rate"] = self.lr
         system = system.setting(**settings)
         if self.loss is not None or smooth is not None:
             if not hasattr(system, "loss"):
@@ -66,10 +69,10 @@ class Recipe:
             if "G" not in system.networks:
                 raise ValueError(f"{self.system} has no generator whose weights could be averaged; leave out --average")
             system = replace(system, average=self.average)
-        return system.with_optimizers(self._optimizer)
+        return system.with_optimizers(partial(self._optimizer, None if "rate" in system.settings else self.lr))
 
-    def _optimizer(self, name, optimizer):
-        constants = {word: getattr(self, word) for word in ("lr", "weight_decay") if getattr(self, word) is not None}
+    def _optimizer(self, lr, name, optimizer):
+        constants = {word: value for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items() if value is not None}
         for word, value in constants.items():
             if not 0 <= value < np.inf:
                 raise ValueError(f"{word}: expected a number of at least 0, got {value}")
@@ -95,6 +98,12 @@ def check(system, dataset):
                          "or train a system without labels, such as dcgan")
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has {dataset.labels.max() + 1}")
+
+
+def check_batch(system, size):
+    """Raise ValueError unless a batch holds whole packs."""
+    if size % system.packed:
+        raise ValueError(f"batch_size: expected a multiple of the {system.packed} samples that D judges at once, got {size}")
 
 
 def steps_of(system, rows, batch_size, epochs):

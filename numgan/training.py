@@ -199,6 +199,7 @@ def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_e
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < (word != "seed"):
             raise ValueError(f"{word}: expected at least {int(word != 'seed')} (an integer), got {value!r}")
     plan = {word: int(value) for word, value in plan.items()}
+    recipes.check_batch(system, plan["batch_size"])
     return {"recipe": recipes.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
             "networks": {name: repr(net) for name, net in system.networks.items()},
             "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
@@ -209,7 +210,8 @@ def _extended(config, steps, batch_size, seed):
     for word, value in {"batch_size": batch_size, "seed": seed}.items():
         if value not in (None, config[word]):
             raise ValueError(f"{word}: a run continues with what it began with, {config[word]}, got {value}; leave it out")
-    return config | ({} if steps is None else {"steps": steps})
+    kept = {word: value for word, value in config.items() if word != "diverged"}
+    return kept | ({} if steps is None else {"steps": steps})
 
 
 class _Session:
@@ -278,6 +280,7 @@ class _Session:
         try:
             return advance(self.system, self.state, self.dataset, self.batches, self.config["seed"])
         except NonFiniteError as error:
+            runs.write_config(self.out, self.config | {"diverged": str(error)})
             raise NonFiniteError(
                 f"{error}. Stopped; {self.out} keeps the checkpoint of step {self.saved}. "
                 "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it happened") from None
@@ -348,8 +351,8 @@ class _Stop:
 
 @contextmanager
 def _signals():
-    """In this block a first SIGINT or SIGTERM only asks to stop; a second one is a KeyboardInterrupt at once."""
-    stop, watched = _Stop(), (signal.SIGINT, signal.SIGTERM)
+    """In this block a first SIGINT or SIGTERM only asks to stop; a second one is a KeyboardInterrupt at once. One that is ignored stays so."""
+    stop, watched = _Stop(), tuple(number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN)
     if threading.current_thread() is not threading.main_thread():       # only the main thread may, or can, take signals
         yield stop
         return

@@ -20,6 +20,7 @@ from numgan.losses import FeatureMatching, Labelled, feature_matching, minimax, 
 from numgan.noise import SOFT, drawn_labels, noisy
 from numgan.optimizers import SGD, Adam, Historical
 from numgan.randomness import stream
+from numgan.recipes import Recipe
 from numgan.replay import Pool
 from numgan.systems import Batch, build, hacks, remember
 from numgan.unrolling import Unrolling
@@ -84,10 +85,18 @@ def test_the_switches_change_what_they_say():
     named = narrow(classify=True).networks
     assert kinds(named["D"])[0] == "Conv2d" and named["D"][-1].features == 11 and kinds(named["G"])[:2] == ["Parallel", "Concat"]
     optimizers = lambda **switches: [repr(narrow(**switches).optimizers[name]) for name in "DG"]
+    recipe = Recipe("hacks", "digits", width=0.05, lr=0.01, settings={"ttur": 4.0}).resolve().build()
+    assert [repr(recipe.optimizers[name]) for name in ("D", "G")] == ["Adam(lr=0.04)", "Adam(lr=0.01)"]
     assert optimizers() == ["Adam(lr=0.0002)"] * 2 and optimizers(ttur=4) == ["Adam(lr=0.0008)", "Adam(lr=0.0002)"]
     assert optimizers(sgd=True) == ["SGD(lr=0.01, momentum=0.5)", "Adam(lr=0.0002)"] and optimizers(adam=False) == ["SGD(lr=0.01, momentum=0.5)"] * 2
     assert optimizers(historical=0.5) == ["Historical(rule=Adam(lr=0.0002), weight=0.5)"] * 2
     assert narrow(k=3).rounds(0) == ("D", "D", "D", "G") and narrow(pack=2).packed == 2
+
+
+def test_a_batch_is_whole_packs(tmp_path):
+    with pytest.raises(ValueError, match="a multiple of the 5 samples .* got 64"):
+        training.train(narrow(pack=5), DIGITS, tmp_path / "run", batch_size=64)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("preset, switches, message", [

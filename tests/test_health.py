@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from numgan import cli, data, health, losses, runs, systems
+from numgan import cli, data, health, losses, runs, systems, training
 from numgan.checkpoint import State
 from numgan.health import Limits, examine, worst
 
@@ -58,7 +58,7 @@ def test_a_collapsed_generator(healthy):
 
 
 def test_a_discriminator_that_is_always_right(tmp_path):
-    run = trained(tmp_path / "run", "gan", "--preset", "saturating", "--steps", "150", "--width", "0.25", "--batch-size", "16", "--lr", "0.02")
+    run = trained(tmp_path / "run", "gan", "--preset", "saturating", "--steps", "300", "--width", "0.25", "--batch-size", "16", "--lr", "0.05")
     found = {verdict.check: verdict for verdict in examine(run)}
     assert found["discriminator"].level == "bad" and found["discriminator"].value < 0.005
     assert "nearly every time" in found["discriminator"].says and "of its gradient on to G" in found["discriminator"].says
@@ -106,6 +106,22 @@ def test_an_unfinished_run_says_so(healthy):
     assert found[0].check == "steps" and found[0].level == "look" and "600 of 1,000" in found[0].says
 
 
+def test_a_run_that_diverged_says_so_until_it_goes_on(numgan, tmp_path):
+    code, _, err = numgan("train", "gan", "--preset", "points", "--width", 0.05, "--steps", 20, "--lr", 1e30, "--out", "run")
+    assert code == 1 and "step" in err
+    run = runs.open_run("run")
+    first = examine(run)[0]
+    assert first.check == "steps" and first.level == "bad" and "it diverged, and 0 of 20 steps are kept: step" in first.says
+    assert numgan("health", "run")[0] == 1
+    assert "diverged" not in training._extended(run.config, None, None, None)         # what a run that goes on is written with
+
+
+def test_modes_of_one_sample_each_have_no_width():
+    centres, _ = data.modes("ring")
+    assert [verdict.check for verdict in health._modes(centres, "ring")] == ["modes"]
+    assert [verdict.check for verdict in health._modes(centres.repeat(2, axis=0), "ring")] == ["modes", "width of modes"]
+
+
 def test_a_classifier_has_curves_only(tmp_path):
     assert levels(trained(tmp_path / "run", "classifier", "--width", "0.05", "--steps", "80", "--batch-size", "4")) == {"losses": "ok"}
 
@@ -127,7 +143,9 @@ def curves(healthy, late, loss="nonsaturating"):
 
 @pytest.mark.parametrize("late, check, level", [
     ({}, "losses", "ok"),
-    ({"losses": {"D": 119.0}}, "losses", "ok"), ({"losses": {"D": -121.0}}, "losses", "look"), ({"losses": {"G": 1.1e4}}, "losses", "bad"),
+    ({"losses": {"G": 99.0}}, "losses", "ok"), ({"losses": {"G": -101.0}}, "losses", "look"), ({"losses": {"G": 1.1e4}}, "losses", "bad"),
+    ({"losses": {"D": 6.8}}, "losses", "ok"), ({"losses": {"D": 7.1}}, "losses", "look"), ({"losses": {"D": 70.0}}, "losses", "bad"),
+    ({"losses": {"D": 57.0}, "metrics": {"penalty": 52.0}}, "losses", "ok"),          # what a penalty adds is not D's error
     ({"metrics": {"D(G(z))": 0.06}}, "discriminator", "ok"), ({"metrics": {"D(G(z))": 0.04}}, "discriminator", "look"),
     ({"metrics": {"D(G(z))": 0.004}}, "discriminator", "bad"),
     ({"metrics": {"D(x)": None}}, "discriminator", "bad"),

@@ -6,8 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from numgan import studies
+from numgan import cli, studies
 from numgan.data import load
+from numgan.errors import TrialError
 from numgan.layers import Conv2d, ConvTranspose2d, Pack
 from numgan.metrics import label_coverage
 from numgan.studies import STUDIES, stacked
@@ -108,5 +109,11 @@ def test_a_quick_trial(arm, digits, tmp_path, monkeypatch):
 
 def test_without_mnist_it_says_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMGAN_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(RuntimeError, match="trial real, seed 0, failed: .*mnist.*unset NUMGAN_DATA to download it"):
+    with pytest.raises(TrialError, match="trial real, seed 0, failed: .*mnist.*unset NUMGAN_DATA to download it"):
         studies.run("stacked-mnist", STUDIES["stacked-mnist"], tmp_path / "s", quick=True, seeds=1, processes=1, progress=False)
+
+
+def test_the_command_says_it_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(studies, "run", lambda *args, **options: (_ for _ in ()).throw(TrialError("trial real failed")))
+    assert cli.main(["study", "stacked-mnist", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "numgan study: trial real failed\n"

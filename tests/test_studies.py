@@ -1,6 +1,7 @@
 """Studies: trials in processes that end, fail, are killed and go on; tables of means over all seeds."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from numgan import studies
-from numgan.errors import FileFormatError
+from numgan.errors import FileFormatError, TrialError
 from numgan.studies import STUDIES, Column
 from numgan.studies.protocol import Study, _plain, table
 
@@ -88,6 +89,23 @@ def test_a_killed_study_goes_on_where_it_was_cut(tmp_path):
         assert all(row[key] == other[key] for key in row.keys() - {"seconds", "minutes"})
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize("number, group", [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["Ctrl-C in a terminal", "SIGTERM to the parent"])
+def test_a_study_that_is_asked_to_stop_saves(number, group, tmp_path):
+    """A terminal sends Ctrl-C to the trials too: only the parent's word counts there, once, so that they save where they are."""
+    script, out = tmp_path / "script.py", tmp_path / "out"
+    script.write_text(KILLED.replace("quick=True", "quick=False"))
+    process = subprocess.Popen([sys.executable, script, out], start_new_session=True, stderr=subprocess.PIPE, text=True)
+    log, deadline = out / "trials" / "gan-0" / "run" / "metrics.jsonl", time.monotonic() + 60
+    while not (log.exists() and log.read_bytes().count(b"\n") > 1) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, number) if group else process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode and "KeyboardInterrupt" in err and "leaked" not in err
+    steps = json.loads(log.read_text().splitlines()[-1])["step"]
+    assert np.load(log.parent / "checkpoint.npz")["step"] >= steps > 0
+
+
 def test_requests_that_are_wrong_say_what_is_right(numgan, tmp_path):
     code, out, err = numgan("study", "sphere")
     assert code == 2 and "'sphere'" in err and "ring" in err
@@ -95,21 +113,35 @@ def test_requests_that_are_wrong_say_what_is_right(numgan, tmp_path):
     (tmp_path / "full" / "letter.txt").write_text("mine")
     code, out, err = numgan("study", "ring", "--quick", "--out", "full")
     assert code == 2 and "not empty" in err and (tmp_path / "full" / "letter.txt").read_text() == "mine"
+    code, out, err = numgan("study", "ring", "--quick", "--out", "full/letter.txt")
+    assert code == 2 and "expected a folder" in err
     code, out, err = numgan("study")
     assert code == 0 and all(name in out for name in STUDIES)
+    code, out, err = numgan("study", "--seeds", 3)
+    assert code == 2 and "expected a NAME" in err
 
 
-def test_a_damaged_result_is_named(tmp_path):
+@pytest.mark.parametrize("words", ["{torn", "{}", '{"arm": "gan", "seed": 0, "seconds": null}', '{"arm": "pac2", "seed": 0, "seconds": 1}'])
+def test_a_damaged_result_is_named(words, tmp_path):
     out = tmp_path / "s"
     (out / "trials" / "gan-0").mkdir(parents=True)
     (out / "study.json").write_text('{"study": "ring", "quick": true}')
-    (out / "trials" / "gan-0" / "result.json").write_text("{torn")
+    (out / "trials" / "gan-0" / "result.json").write_text(words)
     with pytest.raises(FileFormatError, match="gan-0.*delete the file"):
         studies.run("ring", replace(STUDIES["ring"], arms={"gan": "GAN"}), out, quick=True, seeds=1, progress=False)
 
 
+@pytest.mark.parametrize("words", ["x", "{}", '{"study": 3, "quick": true}'])
+def test_a_folder_whose_study_is_damaged_says_how_to_mend_it(words, tmp_path):
+    (tmp_path / "study.json").write_text(words)
+    with pytest.raises(FileFormatError) as caught:
+        studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
+    mended = str(caught.value).partition("write ")[2].partition(" into it")[0]
+    assert json.loads(mended) == {"study": "dirac", "quick": True}
+
+
 def test_a_trial_that_fails_is_named_and_its_words_are_kept(tmp_path):
     """The arm exists nowhere: its process ends with an error of its own."""
-    with pytest.raises(RuntimeError, match="trial nowhere, seed 0.*KeyError"):
+    with pytest.raises(TrialError, match="trial nowhere, seed 0.*KeyError"):
         studies.run("ring", replace(STUDIES["ring"], arms={"nowhere": "-"}), tmp_path / "s", quick=True, seeds=1, progress=False)
     assert "Traceback" in (tmp_path / "s" / "trials" / "nowhere-0" / "error.txt").read_text()

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from .. import _kernels, checking, doctor, health, judging, recipes, runs, sampling, systems, training
 from ..checkpoint import replacing
+from ..errors import TrialError
 from . import bench, evaluate, study
 from .common import above_zero, add_command, labels, natural, positive, print_json, setting
 
@@ -75,7 +76,7 @@ def _parser():
     length.add_argument("--epochs", type=above_zero, metavar="E", help="how many times every training row is visited, instead of --steps")
     sub.add_argument("--batch-size", type=positive, metavar="N", help="real samples a batch")
     sub.add_argument("--seed", type=natural, metavar="S", help="of everything random (default 0): same seed, same bytes")
-    sub.add_argument("--lr", type=float, metavar="RATE", help="the learning rate of every network, constant")
+    sub.add_argument("--lr", type=float, metavar="RATE", help="the learning rate of every network, constant (of hacks: its setting `rate`)")
     sub.add_argument("--loss", metavar="NAME", help="minimax, nonsaturating, least_squares, hinge or wasserstein")
     sub.add_argument("--smooth", type=float, metavar="T", help="one-sided label smoothing: D's target on real samples, such as 0.9")
     sub.add_argument("--weight-decay", type=float, metavar="W", help="L2 penalty on D: W |weights|^2 / 2 is added to its loss")
@@ -149,8 +150,9 @@ def train_command(args):
     recipe = recipes.Recipe(**{word: getattr(args, word) for word in words}, width=args.width or 1.0,
                             settings=dict(args.set) if args.set else None).resolve()
     system, dataset = recipe.build(), recipe.load()
-    recipes.check(system, dataset)
     batch_size = args.batch_size or system.batch_size
+    recipes.check(system, dataset)
+    recipes.check_batch(system, batch_size)
     steps = args.steps or (recipes.steps_of(system, len(dataset), batch_size, args.epochs) if args.epochs else system.steps)
     if args.dry_run:
         return _dry_run(args, recipe, system, dataset, steps, batch_size)
@@ -324,7 +326,7 @@ def main(argv=None):
         return 0
     except MemoryError as error:
         return _fail(f"numgan {args.command}: not enough memory: {error or 'ask for less'}; a smaller --batch-size, --count or --width needs less", 1)
-    except ArithmeticError as error:
+    except (ArithmeticError, TrialError) as error:
         return _fail(f"numgan {args.command}: {error}", 1)
     except OSError as error:
         return _fail(f"numgan {args.command}: {error}", 1 if error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT) else 2)

@@ -44,7 +44,7 @@ def add(commands):
     sub.add_argument("--judge", metavar="RUN", help="a run of `numgan train classifier` (default: the judge in the cache, see `numgan judge`)")
     sub.add_argument("--count", type=positive, metavar="N", help="samples (default 10,000 pictures, 2,500 points, or as many as the data allow)")
     sub.add_argument("--seed", type=natural, default=0, metavar="S", help="of the latent points and of the rows beside them (default 0)")
-    sub.add_argument("--quick", action="store_true", help="leave out what compares all pairs; the output says what that was")
+    sub.add_argument("--quick", action="store_true", help="leave out what compares all pairs, not the judge; the output says what that was")
 
     sub = command("judge", judge_command, "train the judge of a set, or say where it is", description=JUDGE)
     sub.add_argument("--data", default="mnist", metavar="NAME", help=f"{', '.join(judging.JUDGED)} (default mnist)")

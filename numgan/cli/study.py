@@ -29,9 +29,11 @@ def add(commands):
 
 def study_command(args):
     if args.name is None:
+        if args.quick or args.seeds or args.out or args.processes:
+            raise ValueError("expected a NAME with these options; `numgan study` alone lists the studies")
         return _list(args)
     if args.name not in studies.STUDIES:
-        raise ValueError(f"study: expected one of {', '.join(studies.STUDIES)}, got {args.name!r}")
+        raise ValueError(f"expected one of {', '.join(studies.STUDIES)}, got {args.name!r}")
     out = args.out or f"studies/{args.name}{'-quick' if args.quick else ''}"
     done = studies.run(args.name, studies.STUDIES[args.name], out, quick=args.quick, seeds=args.seeds, processes=args.processes)
     if args.json:
@@ -51,5 +53,5 @@ def _list(args):
         print_json(listing)
         return 0
     for row in listing:
-        print(f"{row['study']:<22} {row['title']} {row['source']}; {len(row['arms'])} arms, {row['seeds']} seeds")
+        print(f"{row['study']:<22} {row['title']} {row['source']}; {len(row['arms'])} arms, {row['seeds']} seed{'s' * (row['seeds'] > 1)}")
     return 0

@@ -12,10 +12,12 @@ steps and from which seeds is fixed before the first trial runs.
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from tqdm import tqdm
 
 from .. import _kernels, runs, training
 from ..checkpoint import replacing, sweep
-from ..errors import FileFormatError
+from ..errors import FileFormatError, TrialError
 
 POLL = 0.2                # seconds from look to look at the trials that run
 
@@ -100,17 +102,30 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     quick        every trial in seconds: to see that it works, not for its figures
     seeds        how many, 0 to seeds - 1 (default: the study's, or 1 if quick); more than before extend the study
     processes    trials at a time (default: the processors), each on one thread
-    ValueError for a folder that holds another study; RuntimeError if a trial failed, with its own words; KeyboardInterrupt after Ctrl-C, when all
-    trials have saved; the same call goes on.
+    ValueError for a folder that holds another study; TrialError if a trial failed, with its own words; KeyboardInterrupt after Ctrl-C or SIGTERM,
+    when all trials have saved; the same call goes on.
     """
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
     _claim(out, {"study": name, "quick": quick})
-    with runs.alone(out):
+    with runs.alone(out), _asked_to_stop():
         sweep(out)
         trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]         # all arms move on together
         _Crew(name, trials, quick, out, processes or os.cpu_count() or 1, progress).work()
         results = {arm: [_read(out, arm, seed) for seed in range(seeds)] for arm in study.arms}
         return _finish(name, study, out, quick, results)
+
+
+@contextmanager
+def _asked_to_stop():
+    """In this block SIGTERM is a KeyboardInterrupt, as Ctrl-C is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def folder_of(out, arm, seed):
@@ -183,14 +198,12 @@ class _Crew:
         if process.exitcode or _read(self.out, *trial) is None:
             log = folder_of(self.out, *trial) / "error.txt"
             words = log.read_text() if log.exists() else f"its process ended with code {process.exitcode}"
-            raise RuntimeError(f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {words.strip().splitlines()[-1]}"
+            raise TrialError(f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {words.strip().splitlines()[-1]}"
                                + (f" (all of it in {log})" if log.exists() else "") + "; the others are kept, and the same command goes on")
 
 
 def _work(name, arm, seed, quick, out, share, parent):
     """One trial, in its own process."""
-    import signal
-
     from . import STUDIES
     signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C reaches the parent, which asks with SIGTERM
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
@@ -239,12 +252,14 @@ def _die_with(parent):
 
 def _claim(out, asked):
     """Make the folder, or see that it holds the same study."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out: expected a folder, got the file {out}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.json"
     if path.exists():
-        held = _json(path)
+        held = _json(path, {"study": str, "quick": bool}, f"write {json.dumps(asked)} into it if its trials are of that study")
         if held != asked:
-            raise ValueError(f"{out} holds study {held.get('study')}{' --quick' if held.get('quick') else ''}, asked for {asked['study']}"
+            raise ValueError(f"{out} holds study {held['study']}{' --quick' if held['quick'] else ''}, asked for {asked['study']}"
                              f"{' --quick' if asked['quick'] else ''}; choose another --out")
         return
     if any(not entry.name.startswith(".") for entry in out.iterdir()):
@@ -253,20 +268,26 @@ def _claim(out, asked):
         file.write((json.dumps(asked) + "\n").encode())
 
 
-def _json(path):
+def _json(path, kinds, advice):
+    """What a file says, with words of these kinds in it."""
     try:
         value = json.loads(path.read_bytes())
-        if not isinstance(value, dict):
-            raise ValueError(type(value).__name__)
+        if not isinstance(value, dict) or not all(isinstance(value.get(word), kind) for word, kind in kinds.items()):
+            raise ValueError(f"{value!r:.60}")
         return value
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path}: expected the words of a study, got {error}; delete the file, and what it says is made again") from error
+        raise FileFormatError(f"{path}: expected the words of a study, got {error}; {advice}") from error
 
 
 def _read(out, arm, seed):
     """The result of a trial, or None."""
-    path = folder_of(out, arm, seed) / "result.json"
-    return _json(path) if path.exists() else None
+    path, again = folder_of(out, arm, seed) / "result.json", "delete the file, and the trial is made again"
+    if not path.exists():
+        return None
+    found = _json(path, {"arm": str, "seed": int, "seconds": (int, float)}, again)
+    if (found["arm"], found["seed"]) != (arm, seed):
+        raise FileFormatError(f"{path}: expected {arm}, seed {seed}, got {found['arm']}, seed {found['seed']}; {again}")
+    return found
 
 
 def _finish(name, study, out, quick, results):

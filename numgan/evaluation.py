@@ -249,7 +249,7 @@ def _side(x, labels, judge):
 
 def _median_distance(rows):
     """The median distance of two of the first rows: the usual width of a Gaussian kernel (Gretton et al. 2012)."""
-    d = squared_distances(rows[:VALIDATION], rows[:VALIDATION])
+    d = np.concatenate([d for _, d in squared_distances(rows[:VALIDATION], rows[:VALIDATION])])
     return float(np.sqrt(np.median(d[d > 0]))) if d.any() else 1.0
 
 

@@ -280,6 +280,6 @@ def _coverage(near, n):
 
 
 def _nearest(x):
-    d = squared_distances(x, x)
+    d = np.concatenate([d for _, d in squared_distances(x, x)])
     np.fill_diagonal(d, np.inf)
     return np.sqrt(d.min(axis=1))

@@ -114,22 +114,22 @@ def mmd(real, fake, sigma):
     x = rows("mmd", "real", real, least=2)
     y = rows("mmd", "fake", fake, least=2, like=("real", x))
     rate = -0.5 / positive("mmd", "sigma", sigma) ** 2
-    return _unbiased_mmd(x, y, lambda a, b: np.exp(rate * squared_distances(a, b)))
+    return _unbiased_mmd(x, y, lambda a, b: ((span, np.exp(rate * d)) for span, d in squared_distances(a, b)))
 
 
 def _cubic(a, b):
-    k = a @ b.T / a.shape[1] + 1
-    return k * k * k
+    for span in spans(len(a), len(b)):
+        k = a[span] @ b.T / a.shape[1] + 1
+        yield span, k * k * k
 
 
 def _unbiased_mmd(x, y, kernel):
     def within(a):
         total = 0.0
-        for span in spans(len(a), len(a)):
-            k = kernel(a[span], a)
+        for span, k in kernel(a, a):
             k[np.arange(len(k)), np.arange(span.start, span.stop)] = 0         # a row is no pair with itself: that is what makes it unbiased
             total += k.sum()
         return total / (len(a) * (len(a) - 1))
 
-    across = sum(kernel(x[span], y).sum() for span in spans(len(x), len(y))) / (len(x) * len(y))
+    across = sum(k.sum() for _, k in kernel(x, y)) / (len(x) * len(y))
     return float(within(x) + within(y) - 2 * across)

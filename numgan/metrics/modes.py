@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .rows import labels as read_labels
-from .rows import positive, rows, spans, squared_distances, whole
+from .rows import positive, rows, squared_distances, whole
 
 RADIUS = 3.0  # standard deviations; VEEGAN, section 4.1
 
@@ -56,8 +56,7 @@ def mode_coverage(points, centres, std):
     sigma = positive(where, "std", std)
     k = len(c)
     nearest, good = np.empty(len(x), np.int64), np.empty(len(x), bool)
-    for span in spans(len(x), k):
-        d = squared_distances(x[span], c)
+    for span, d in squared_distances(x, c):
         nearest[span] = d.argmin(axis=1)
         good[span] = d.min(axis=1) <= (RADIUS * sigma) ** 2
     counts = np.bincount(nearest[good], minlength=k)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..randomness import stream
+from .rows import enlarged, rows, squared_distances, whole
 from .rows import labels as read_labels
-from .rows import rows, spans, squared_distances, whole
 
 ROUNDS = 50  # of k-means; it stops before when no row changes its bin
 
@@ -66,7 +66,7 @@ def density_coverage(real, fake, k=5):
     """
     x, y = _pair("density_coverage", real, fake, k, 0)
     radii = _radii(x, k)
-    inside = np.concatenate([(squared_distances(x[span], y) <= radii[span, None]).sum(axis=1) for span in spans(len(x), len(y))])
+    inside = np.concatenate([(d <= radii[span, None]).sum(axis=1) for span, d in squared_distances(x, y)])
     return DensityCoverage(float(inside.sum() / (k * len(y))), float((inside > 0).mean()))
 
 
@@ -82,10 +82,10 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
     """
     where = "nearest_neighbour_error"
     x = rows(where, "train", train, single=True)
-    t = rows(where, "test", test, like=("train", x), single=True)
+    x, t = enlarged(x, rows(where, "test", test, like=("train", x), single=True))
     known = read_labels(where, "train_labels", train_labels, count=len(x))
     truth = read_labels(where, "test_labels", test_labels, count=len(t))
-    answer = np.concatenate([known[squared_distances(t[span], x).argmin(axis=1)] for span in spans(len(t), len(x))])
+    answer = np.concatenate([known[d.argmin(axis=1)] for _, d in squared_distances(t, x)])
     return float((answer != truth).mean())
 
 
@@ -101,7 +101,7 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
     Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); centres start as in Arthur and Vassilvitskii 2007.
     """
     x = rows("ndb", "real", real, single=True)
-    y = rows("ndb", "fake", fake, like=("real", x), single=True)
+    x, y = enlarged(x, rows("ndb", "fake", fake, like=("real", x), single=True))
     k = whole("ndb", "bins", bins, 1, len(x))
     if not 0 < significance < 1:
         raise ValueError(f"ndb: expected significance between 0 and 1, got {significance!r}; the paper has 0.05")
@@ -117,29 +117,27 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
 def _pair(where, real, fake, k, fake_needs):
     whole(where, "k", k, 1)
     x = rows(where, "real", real, least=k + 1)
-    return x, rows(where, "fake", fake, least=fake_needs + 1, like=("real", x))
+    return enlarged(x, rows(where, "fake", fake, least=fake_needs + 1, like=("real", x)))
 
 
 def _radii(x, k):
     """(N,): the squared distance from each row to its k-th nearest other row."""
     out = np.empty(len(x))
-    for span in spans(len(x), len(x)):
-        d = squared_distances(x[span], x)
+    for span, d in squared_distances(x, x):
         d[np.arange(len(d)), np.arange(span.start, span.stop)] = np.inf       # a row is not its own neighbour
         out[span] = np.partition(d, k - 1, axis=1)[:, k - 1]
     return out
 
 
 def _share_inside(points, centres, radii):
-    inside = sum((squared_distances(points[span], centres) <= radii).any(axis=1).sum() for span in spans(len(points), len(centres)))
+    inside = sum((d <= radii).any(axis=1).sum() for _, d in squared_distances(points, centres))
     return float(inside / len(points))
 
 
 def _assign(x, centres):
     """The nearest centre of each row (N,), and the squared distance to it (N,)."""
     nearest, least = np.empty(len(x), np.int64), np.empty(len(x))
-    for span in spans(len(x), len(centres)):
-        d = squared_distances(x[span], centres)
+    for span, d in squared_distances(x, centres):
         nearest[span], least[span] = d.argmin(axis=1), d.min(axis=1)
     return nearest, least
 

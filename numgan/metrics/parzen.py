@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .rows import positive, rows, spans, squared_distances
+from .rows import positive, rows, squared_distances
 
 SIGMAS = tuple(np.logspace(-1, 0, 10))  # the grid of the 2014 code; pixels are in [0, 1]
 
@@ -28,7 +28,8 @@ def parzen_log_likelihood(samples, test, sigma):
     log p(x) = log (1/N sum_i exp(-|x - g_i|^2 / (2 sigma^2))) - D log(sigma sqrt(2 pi))
 
     samples (N, ...)    test (M, ...)    D numbers in each row, sigma in their units
-    Two float32 arrays are multiplied in float32, which moves log p by about 1e-6 (|x|^2 + |g|^2) / sigma^2; the sums are float64.
+    Two float32 arrays are multiplied in float32, which moves log p by about 1e-6 (|x|^2 + |g|^2) / sigma^2,
+    x and g seen from the middle of the samples; the sums are float64.
     ValueError for shapes that do not fit, non-finite or empty input, or sigma not above 0.
     Source: Goodfellow et al. 2014, section 5; Breuleux et al. 2011.
     """
@@ -62,8 +63,7 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
 def _log_likelihoods(g, x, sigmas):
     """(S, M): log p of every row of x for every sigma; the distances, which are most of the work, are shared."""
     out = np.empty((len(sigmas), len(x)))
-    for span in spans(len(x), len(g)):
-        d = squared_distances(x[span], g)
+    for span, d in squared_distances(x, g):
         least = d.min(axis=1)
         d -= least[:, None]                                            # the largest exponent is 0: no overflow, and the sum is at least 1
         for row, sigma in zip(out, sigmas):

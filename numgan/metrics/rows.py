@@ -81,14 +81,34 @@ def spans(n, width):
 
 
 def squared_distances(x, y):
-    """|x_i - y_j|^2 (M, N) of x (M, D) and y (N, D), as |x|^2 + |y|^2 - 2 x.y: a product of matrices.
+    """Blocks (span, |x_i - y_j|^2 (m, N) of the m rows i in span) of x (M, D) and y (N, D), as |x|^2 + |y|^2 - 2 x.y: products of matrices.
 
+    Both are seen from the middle of y, which takes one copy of y: far from 0 the squares would leave no digit of the difference.
     What is below the rounding of that sum, (4 + sqrt D) u (|x|^2 + |y|^2), is 0: equal rows have distance 0 and none is negative.
     """
-    scale = np.einsum("md,md->m", x, x)[:, None] + np.einsum("nd,nd->n", y, y)
-    d = x @ y.T
-    d *= -2
-    d += scale
-    scale *= (4 + np.sqrt(x.shape[1])) * np.finfo(d.dtype).eps
-    d *= d > scale
-    return d
+    middle = _middle(y).astype(np.result_type(x, y))
+    y = y - middle
+    of_y = np.einsum("nd,nd->n", y, y)
+    for span in spans(len(x), len(y)):
+        part = x[span] - middle
+        scale = np.einsum("md,md->m", part, part)[:, None] + of_y
+        d = part @ y.T
+        d *= -2
+        d += scale
+        scale *= (4 + np.sqrt(x.shape[1])) * np.finfo(d.dtype).eps
+        d *= d > scale
+        yield span, d
+
+
+def _middle(y):
+    """The mean of the rows (D,), each number rounded to a power of two near its spread: whole numbers stay whole, and 0 is near enough for most."""
+    mean = y.mean(axis=0, dtype=np.float64)
+    spread = np.maximum(y.max(axis=0) - mean, mean - y.min(axis=0))
+    unit = np.ldexp(1.0, np.frexp(spread)[1])
+    return np.where(spread > 0, np.rint(mean / unit) * unit, mean)
+
+
+def enlarged(*sets):
+    """Sets of tiny numbers times the power of two that brings the largest to about 1, as squares of them would be 0; others as they are."""
+    top = max(np.abs(a).max() for a in sets)
+    return [np.ldexp(a, -np.frexp(top)[1]) for a in sets] if top < 1 / SINGLE else sets

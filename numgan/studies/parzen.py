@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import data, judging, metrics, plot, systems
 from ..data import Dataset
-from ..metrics.rows import spans, squared_distances
+from ..metrics.rows import squared_distances
 from ..randomness import stream
 from ..sampling import to_bytes
 from .protocol import Column, Study, folder_of, seconds_of, train
@@ -83,7 +83,7 @@ def centroids(digits, rng):
     x = unit(digits.x)
     found = x[rng.choice(len(x), digits.amounts.window, replace=False)]
     for _ in range(ROUNDS):
-        nearest = np.concatenate([squared_distances(x[span], found).argmin(axis=1) for span in spans(len(x), len(found))])
+        nearest = np.concatenate([d.argmin(axis=1) for _, d in squared_distances(x, found)])
         order = np.argsort(nearest, kind="stable")
         owners, first = np.unique(nearest[order], return_index=True)
         found[owners] = np.add.reduceat(x[order], first) / np.diff(np.append(first, len(x)))[:, None]

@@ -100,13 +100,18 @@ def test_first_weights_are_the_comparators():
     assert 0.9 / np.sqrt(6272) < np.abs(p["6.W"]).max() <= 1 / np.sqrt(6272) and 0 < np.abs(p["0.b"]).max() <= 0.25
 
 
+def to_torch(array, view, axes):
+    """numgan's array in PyTorch's order."""
+    return array.reshape(view).transpose(axes)
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_the_mapping_goes_there_and_back(name):
     system = WORKLOADS[name].build()
     for which, net in system.networks.items():
         shape = steps.shapes(system)[which]
         p = net.init(1)
-        there = [exchange.to_torch(p[path], *how) for path, how in exchange.arrangements(net, shape).items()]
+        there = [to_torch(p[path], *how) for path, how in exchange.arrangements(net, shape).items()]
         assert exchange.read(net, shape, p.zeros(), there) == p
 
 
@@ -145,7 +150,7 @@ def test_which_gradients_pass_a_kink():
 
 def as_torch(system, found):
     """{network: arrays in PyTorch's order} of {network: Parameters}"""
-    return {name: [exchange.to_torch(p[path], *how)
+    return {name: [to_torch(p[path], *how)
                    for path, how in exchange.arrangements(system.networks[name], steps.shapes(system)[name]).items()] for name, p in found.items()}
 
 

@@ -50,11 +50,6 @@ def arrangements(net, shape):
     return found
 
 
-def to_torch(array, view, axes):
-    """numgan's array in PyTorch's order."""
-    return array.reshape(view).transpose(axes)
-
-
 def from_torch(array, view, axes):
     """PyTorch's array as numgan's, in the sizes of `view`."""
     return array.reshape([view[axis] for axis in axes]).transpose(np.argsort(axes))

@@ -28,6 +28,13 @@ from .layers.activations import sigmoid, softplus
 from .layers.base import kink
 
 
+def _mean(x, axis=None):
+    """The mean over all entries, or over an axis. ValueError for an empty batch: that would be nan."""
+    if not x.size:
+        raise ValueError(f"loss: expected at least one sample, got {x.shape}; draw a batch")
+    return x.mean(axis=axis)
+
+
 @dataclass(frozen=True)
 class Curve:
     """A scalar function with its first two derivatives, each elementwise over an array."""
@@ -38,7 +45,7 @@ class Curve:
 
     def mean(self, x):
         """mean f(x), and its derivative f'(x) / size."""
-        return float(self.f(x).mean()), self.d(x) / x.dtype.type(x.size)
+        return float(_mean(self.f(x))), self.d(x) / x.dtype.type(x.size)
 
     def tangent(self, x, tx):
         """How the derivative moves when x moves along tx: f''(x) tx / size (the Hessian-vector product)."""
@@ -191,7 +198,7 @@ class RelativisticAverage(RelativisticLoss):
     """
 
     def compare(self, a, b):
-        return a - b.mean(), a.mean() - b
+        return a - _mean(b), _mean(a) - b
 
     def transpose(self, dts, a, b):
         dt, ds = dts
@@ -255,7 +262,7 @@ class FeatureMatching:
         """loss, d loss / d fake; real samples do not depend on G."""
         if fake.shape[1:] != real.shape[1:]:
             raise ValueError(f"{self.name}: expected as many features of real samples as of fakes, {fake.shape[1:]}, got {real.shape[1:]}")
-        apart = fake.mean(axis=0) - real.mean(axis=0)
+        apart = _mean(fake, 0) - _mean(real, 0)
         return float(np.square(apart).sum()), self._to_each(apart, fake)
 
     def tangent(self, fake, tfake, real):
@@ -318,7 +325,7 @@ class SoftmaxCrossEntropy:
                               (f"from {labels.min()} to {labels.max()}" if labels.size else ""))
         p, rows = softmax(y), np.arange(len(y))
         shifted = y - y.max(axis=1, keepdims=True)
-        loss = float((np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]).mean())
+        loss = float(_mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]))
         p[rows, labels] -= 1
         return loss, p / y.dtype.type(len(y))
 

@@ -12,6 +12,7 @@ from numgan.checking.cases import LOSSES
 from numgan.losses import (
     ADVERSARIAL,
     RELATIVISTIC,
+    feature_matching,
     hinge,
     l1,
     l2,
@@ -170,6 +171,15 @@ def test_pair_losses():
     assert np.array_equal(l1(y, target)[1], np.array([[1, -1], [-1, -1]]) / 4) and np.array_equal(l2(y, target)[1], (y - target) / 2)
     with pytest.raises(ValueError, match="l1: expected target of shape"):
         l1(y, target[:1])
+
+
+@pytest.mark.parametrize("of_none", [
+    lambda one, none: nonsaturating.discriminator(one, none), lambda one, none: wasserstein.generator(none), lambda one, none: l1(none, none),
+    lambda one, none: relativistic_average.discriminator(none, one), lambda one, none: feature_matching(one, none),
+    lambda one, none: softmax_cross_entropy(none, np.zeros(0, int))])
+def test_an_empty_batch_is_refused(of_none):
+    with pytest.raises(ValueError, match=r"loss: expected at least one sample, got \(0,"):
+        of_none(np.zeros((2, 1)), np.zeros((0, 1)))
 
 
 def test_softmax_cross_entropy_by_hand():

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import is_number
 from .layers import Run
 from .losses import AdversarialLoss, nonsaturating
 from .parameters import whole_gradient
@@ -35,8 +36,8 @@ class Consensus:
     loss: AdversarialLoss = nonsaturating
 
     def __post_init__(self):
-        if not 0 <= self.weight < np.inf:
-            raise ValueError(f"Consensus: expected weight as a finite number of at least 0, got {self.weight}; the paper's is 10")
+        if not is_number(self.weight):
+            raise ValueError(f"Consensus: expected weight as a finite number of at least 0, got {self.weight!r}; the paper's is 10")
         if not isinstance(self.loss, AdversarialLoss):
             raise TypeError(f"Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got {self.loss!r}")
 

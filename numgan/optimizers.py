@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from . import _kernels as kernels
+from .errors import is_number
 from .schedules import value_at
 
 
@@ -31,8 +32,8 @@ class Optimizer:
 
     def __init__(self, lr, weight_decay=0.0, clip=None):
         name = type(self).__name__
-        if not (callable(lr) or lr >= 0) or not weight_decay >= 0 or not (clip is None or clip > 0):
-            raise ValueError(f"{name}: expected lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr}, {weight_decay}, {clip}")
+        if not (callable(lr) or is_number(lr)) or not is_number(weight_decay) or not (clip is None or is_number(clip) and clip > 0):
+            raise ValueError(f"{name}: expected finite lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr!r}, {weight_decay!r}, {clip!r}")
         self.lr, self.weight_decay, self.clip = lr, weight_decay, clip
 
     @property
@@ -90,8 +91,8 @@ class SGD(Optimizer):
 
     def __init__(self, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=None):
         super().__init__(lr, weight_decay, clip)
-        if not (callable(momentum) or 0 <= momentum < 1) or nesterov and not momentum:
-            raise ValueError(f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum}")
+        if not (callable(momentum) or is_number(momentum, 0, 1)) or nesterov and not momentum:
+            raise ValueError(f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum!r}")
         self.momentum, self.nesterov = momentum, nesterov
 
     @property
@@ -120,8 +121,8 @@ class RMSProp(Optimizer):
 
     def __init__(self, lr=1e-3, decay=0.99, eps=1e-8, weight_decay=0.0, clip=None):
         super().__init__(lr, weight_decay, clip)
-        if not (0 <= decay < 1 and eps >= 0):
-            raise ValueError(f"RMSProp: expected 0 <= decay < 1 and eps >= 0, got {decay}, {eps}")
+        if not (is_number(decay, 0, 1) and is_number(eps)):
+            raise ValueError(f"RMSProp: expected 0 <= decay < 1 and eps >= 0, got {decay!r}, {eps!r}")
         self.decay, self.eps = decay, eps
 
     def _rule(self, p, g, v, step):
@@ -145,8 +146,8 @@ class Adam(Optimizer):
 
     def __init__(self, lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8, weight_decay=0.0, clip=None):
         super().__init__(lr, weight_decay, clip)
-        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and eps >= 0):
-            raise ValueError(f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1}, {beta2}, {eps}")
+        if not (is_number(beta1, 0, 1) and is_number(beta2, 0, 1) and is_number(eps)):
+            raise ValueError(f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1!r}, {beta2!r}, {eps!r}")
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
     def _rule(self, p, g, m, v, step):
@@ -172,8 +173,8 @@ class Historical(Optimizer):
     """
 
     def __init__(self, rule, weight):
-        if isinstance(rule, Historical) or not 0 <= weight < math.inf:
-            raise ValueError(f"Historical: expected a rule that is not Historical and a finite weight >= 0, got {rule!r} and {weight}")
+        if isinstance(rule, Historical) or not is_number(weight):
+            raise ValueError(f"Historical: expected a rule that is not Historical and a finite weight >= 0, got {rule!r} and {weight!r}")
         self.rule, self.weight = rule, weight
 
     @property

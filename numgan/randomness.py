@@ -9,16 +9,18 @@ import zlib
 import numpy as np
 
 
-def _words(path):
-    """Path elements as integers for SeedSequence: integers as they are, names by their CRC-32."""
-    return [int(part) if isinstance(part, (int, np.integer)) else zlib.crc32(part.encode()) for part in path]
+def _words(seed, path):
+    """Seed and path as integers for SeedSequence: integers as they are, names by their CRC-32."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed: expected an integer of at least 0, got {seed!r}; equal seeds, equal draws")
+    return [int(seed), *(int(part) if isinstance(part, (int, np.integer)) else zlib.crc32(part.encode()) for part in path)]
 
 
 def stream(seed, *path):
     """A fresh numpy Generator for `path` (names and non-negative integers) under `seed`; equal arguments, equal draws."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(seed), *_words(path)])))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(_words(seed, path))))
 
 
 def derive(seed, *path):
     """A 63-bit seed for `path` under `seed`: hands a whole family of streams to somebody else."""
-    return int(np.random.SeedSequence([int(seed), *_words(path)]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(np.random.SeedSequence(_words(seed, path)).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -24,6 +24,7 @@ from numgan.layers import (
     Elementwise,
     Embedding,
     Flatten,
+    Given,
     InstanceNorm,
     Layer,
     LayerNorm,
@@ -31,6 +32,7 @@ from numgan.layers import (
     LinearMap,
     Maxout,
     MaxPool2d,
+    MinibatchStd,
     Network,
     Pad,
     Parallel,
@@ -369,7 +371,8 @@ def test_a_wrong_input_is_named(layer, x, words):
 @pytest.mark.parametrize("make", [
     lambda: Conv2d(1, 1, kernel=0), lambda: Conv2d(1, 1, kernel=(1, 2, 3)), lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=2),
     lambda: Dropout(1.0), lambda: MaxPool2d(2, padding=2), lambda: Upsample(2, "cubic"), lambda: Pad((1, 2)), lambda: Reshape(-1, -1),
-    lambda: Maxout(0)])
+    lambda: Maxout(0), lambda: BatchNorm(3, eps=np.nan), lambda: LayerNorm(3, eps=-1), lambda: PixelNorm(eps=None), lambda: MinibatchStd(eps=-1),
+    lambda: MinibatchStd(eps="a"), lambda: Given(Dense(2, 1), None), lambda: Given(None, np.zeros(3))])
 def test_a_wrong_constructor_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()

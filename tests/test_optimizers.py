@@ -144,7 +144,9 @@ def test_moving_average():
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(-1), lambda: SGD(0.1, momentum=1), lambda: SGD(0.1, nesterov=True), lambda: Adam(beta1=1.0),
-                                  lambda: RMSProp(clip=0.0), lambda: Adam(weight_decay=-1.0)])
+                                  lambda: RMSProp(clip=0.0), lambda: Adam(weight_decay=-1.0),
+                                  lambda: Adam("a"), lambda: Adam(eps=None), lambda: SGD(np.inf), lambda: RMSProp(decay="a"),
+                                  lambda: SGD(0.1, clip="a")])
 def test_a_wrong_constant_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()

@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import NonFiniteError
+from ..errors import NonFiniteError, is_number
 from ..parameters import Layout, Parameters
 from ..randomness import stream
 
@@ -203,6 +203,13 @@ def positive(value, name):
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return int(value)
+
+
+def not_negative(value, name):
+    """The value; raises ValueError unless it is a finite number of at least 0."""
+    if not is_number(value):
+        raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
+    return value
 
 
 def brief(pair):

@@ -1,5 +1,7 @@
 """Given: a network of a pair (x, y) as a network of x alone, y held."""
 
+import numpy as np
+
 from .base import Layer, expect
 
 
@@ -8,10 +10,12 @@ class Given(Layer):
 
         value, dphi = R1(10.0)(Given(D, labels), phi, real, run)
 
-    layer of a pair    y (N,) labels, one for each x; ValueError for another number of them
+    layer of a pair    y (N,) labels, one for each x; ValueError for another number of them, or for y that is no array
     """
 
     def __init__(self, layer, y):
+        if not isinstance(layer, Layer) or not isinstance(y, np.ndarray) or not y.ndim:
+            raise ValueError(f"Given: expected a layer and an array y (N, ...), got {layer!r} and {y!r}; hold the labels of this batch")
         self.layer, self.y, self.children = layer, y, layer.children
 
     def shapes(self):

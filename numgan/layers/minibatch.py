@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..initializers import normal
-from .base import Layer, add, expect, expect_floats, kink, positive
+from .base import Layer, add, expect, expect_floats, kink, not_negative, positive
 
 
 class MinibatchStd(Layer):
@@ -18,7 +18,7 @@ class MinibatchStd(Layer):
     """
 
     def __init__(self, group=None, eps=1e-8):
-        self.group, self.eps = None if group is None else positive(group, "MinibatchStd group"), eps
+        self.group, self.eps = None if group is None else positive(group, "MinibatchStd group"), not_negative(eps, "MinibatchStd eps")
 
     def output_shape(self, shape):
         return *shape[:-1], shape[-1] + 1

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..initializers import constant
-from .base import Layer, Run, add, expect, expect_floats, positive
+from .base import Layer, Run, add, expect, expect_floats, not_negative, positive
 
 
 class Normalization(Layer):
@@ -26,7 +26,8 @@ class Normalization(Layer):
     affine = centred = True
 
     def __init__(self, channels, eps=1e-5, init=constant(1.0)):
-        self.channels, self.eps, self.initializer = positive(channels, f"{type(self).__name__} channels"), eps, init
+        name = type(self).__name__
+        self.channels, self.eps, self.initializer = positive(channels, f"{name} channels"), not_negative(eps, f"{name} eps"), init
 
     def shapes(self):
         return {"gain": (self.channels,), "bias": (self.channels,)} if self.affine else {}
@@ -218,7 +219,7 @@ class PixelNorm(Normalization):
     channels = None
 
     def __init__(self, eps=1e-8):
-        self.eps = eps
+        self.eps = not_negative(eps, "PixelNorm eps")
 
     def _check(self, x):
         expect(self, x.ndim >= 2, "(N, ..., C)", x)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import is_number
 from ..randomness import stream
 from .rows import enlarged, rows, squared_distances, whole
 from .rows import labels as read_labels
@@ -103,7 +104,7 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
     x = rows("ndb", "real", real, single=True)
     x, y = enlarged(x, rows("ndb", "fake", fake, like=("real", x), single=True))
     k = whole("ndb", "bins", bins, 1, len(x))
-    if not 0 < significance < 1:
+    if not is_number(significance, 0, 1) or not significance:
         raise ValueError(f"ndb: expected significance between 0 and 1, got {significance!r}; the paper has 0.05")
     centres, own = _k_means(x, k, stream(seed, "ndb"))
     p, q = (np.bincount(assigned, minlength=k) / len(assigned) for assigned in (own, _assign(y, centres)[0]))

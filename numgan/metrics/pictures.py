@@ -6,6 +6,7 @@ super-resolution, filling in and translation, where there is a right answer. The
 
 import numpy as np
 
+from ..errors import is_number
 from ..randomness import stream
 from .rows import real_array, rows, spans, whole
 
@@ -108,7 +109,7 @@ def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, da
 
 
 def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference")):
-    if not np.ndim(data_range) == 0 or not 0 < data_range < np.inf:
+    if not is_number(data_range) or not data_range:
         raise ValueError(f"{where}: expected data_range a finite number above 0, got {data_range!r}; it is 1 for pictures in 0..1")
     read = []
     for name, pictures in zip(names, (x, y)):

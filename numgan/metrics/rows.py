@@ -6,6 +6,8 @@ into memory, so they are visited in blocks of rows.
 
 import numpy as np
 
+from ..errors import is_number
+
 BLOCK = 2**20     # numbers in one block of pairs: 8 MB in float64
 LARGEST = 1e50    # the cube of a product of two such numbers is still a float64
 SINGLE = 1e15     # and the square of such a number is a float32 with room for a sum
@@ -60,7 +62,7 @@ def labels(where, name, x, count=None, classes=None):
 
 def positive(where, name, value):
     """value as a float. ValueError unless it is between 1e-15 and 1e15: its square then is a float32."""
-    if not np.ndim(value) == 0 or not 1 / SINGLE <= value <= SINGLE:
+    if not is_number(value, 1 / SINGLE) or value > SINGLE:
         raise ValueError(f"{where}: expected {name} a number above 0, from {1 / SINGLE:g} to {SINGLE:g}, got {value!r}; "
                          f"it is a length in the units of the samples")
     return float(value)

@@ -21,10 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .layers import Run
+from .errors import NonFiniteError, is_number
+from .layers import Layer, Run
 from .layers.activations import sigmoid
 from .layers.base import kink, positive
-from .parameters import whole_gradient
+from .parameters import Parameters, whole_gradient
 
 EPS = 1e-12                 # inside the root of the norm: at g = 0 the penalty stays differentiable, and v is 0
 
@@ -33,16 +34,23 @@ def on_input_gradient(penalty, D, phi, x, run=Run()):
     """(value, its gradient in phi) of any penalty(g) -> (value, v), v = d value / dg, on g = grad_x sum D(x).
 
     x (N, ...), D(x) (N, 1); the layers of D need tangent passes. Where D mixes samples (BatchNorm), g is the gradient of the batch's sum.
+    ValueError unless D is a layer and phi its Parameters, for an empty batch or another number of logits; NonFiniteError for logits that are
+    inf or nan: the slope of a ReLU would hide them.
     """
     return on_input_gradient_and_logit(lambda g, y: (*penalty(g), None), D, phi, x, run)
 
 
 def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
     """The same of any penalty(g, y) -> (value, v, u), v = d value / dg, u = d value / dy or None for zero, on g and the logits y = D(x)."""
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-        raise TypeError(f"on_input_gradient: expected x as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
-                        "a penalty is on the gradient in real-valued samples")
+    if not isinstance(D, Layer) or not isinstance(phi, Parameters):
+        raise ValueError(f"on_input_gradient: expected D as a layer and phi as its Parameters, got {type(D).__name__} and {type(phi).__name__}; "
+                         "D.init(seed) makes them, and phi.like(vector) makes them of a vector")
+    _expect_samples("on_input_gradient", x=x)
     y, cache = D.forward(phi, x, run)
+    if y.size != len(x):
+        raise ValueError(f"on_input_gradient: expected one logit D(x) for each of the {len(x)} samples, got {y.shape}; let D end in one unit")
+    if not np.isfinite(y).all():
+        raise NonFiniteError("on_input_gradient: expected finite logits D(x), got inf or nan; look for samples or weights that are not finite")
     one = np.ones_like(y)
     g, dys = D.trail(one, cache)
     value, v, u = penalty(g, y)
@@ -65,8 +73,8 @@ class GradientPenalty:
     one_sided: bool = False
 
     def __post_init__(self):
-        if not (0 <= self.weight < np.inf and 0 <= self.target < np.inf):
-            raise ValueError(f"GradientPenalty: expected weight and target as finite numbers of at least 0, got {self.weight} and {self.target}; "
+        if not (is_number(self.weight) and is_number(self.target)):
+            raise ValueError(f"GradientPenalty: expected weight and target as finite numbers of at least 0, got {self.weight!r} and {self.target!r}; "
                              "the paper's are 10 and 1")
 
     def __call__(self, D, phi, x, run=Run()):
@@ -121,7 +129,7 @@ class Roth:
 
     Roth et al. 2017, Algorithm 1, weight being its gamma; anneal it with a schedule: Roth(schedule(step)). The factors (1 - s)^2 and s^2 are
     functions of phi and differentiated as such. Real and fake may differ in number: each has its own mean.
-    ValueError for a weight that is negative or not finite, or for a D with more than one logit a sample.
+    ValueError for a weight that is negative or not finite.
     """
 
     weight: float = 2.0
@@ -145,8 +153,6 @@ class Roth:
         return self._where_high(g, y)
 
     def _where_high(self, g, y):
-        if y.size != len(g):
-            raise ValueError(f"Roth: expected one logit D(x) for each of the {len(g)} samples, got {y.shape}; let D end in one unit")
         s = sigmoid(y).reshape(-1, *(1,) * (g.ndim - 1))
         v = g.dtype.type(self.weight / len(g)) * s**2 * g
         each = (v * g).sum(axis=tuple(range(1, g.ndim))).reshape(y.shape)             # (N, 1): twice the penalty of each sample
@@ -183,8 +189,24 @@ class Lazy:
 
 
 def _expect_weight(penalty, paper):
-    if not 0 <= penalty.weight < np.inf:
-        raise ValueError(f"{type(penalty).__name__}: expected weight as a finite number of at least 0, got {penalty.weight}; the paper's is {paper}")
+    if not is_number(penalty.weight):
+        raise ValueError(f"{type(penalty).__name__}: expected weight as a finite number of at least 0, got {penalty.weight!r}; "
+                         f"the paper's is {paper}")
+
+
+def _expect_samples(where, **named):
+    """TypeError for samples that are not one array of floats, ValueError if there are none."""
+    for name, x in named.items():
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+            raise TypeError(f"{where}: expected {name} as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
+                            f"convert it with np.asarray({name}, np.float32)")
+        if not x.ndim or not x.size:
+            raise ValueError(f"{where}: expected {name} (N, ...) with at least one sample, got {x.shape}; a mean over none is no number")
+
+
+def _expect_rng(where, rng):
+    if not hasattr(rng, "uniform"):
+        raise ValueError(f"{where}: expected rng as a numpy Generator, got {rng!r}; make one with np.random.default_rng(seed)")
 
 
 def norms(g):
@@ -195,8 +217,13 @@ def norms(g):
 def between(real, fake, rng):
     """One point on the segment from each real sample to its fake: e x + (1 - e) G(z), e ~ U(0, 1) for each pair (Algorithm 1, line 6)
 
-    real (M, ...), fake (N, ...) -> (min(M, N), ...), the first of both in pairs.
+    real (M, ...), fake (N, ...) -> (min(M, N), ...), the first of both in pairs. Raises TypeError for arrays that are not of floats, ValueError
+    for samples of two shapes.
     """
+    _expect_samples("between", real=real, fake=fake)
+    _expect_rng("between", rng)
+    if real.shape[1:] != fake.shape[1:]:
+        raise ValueError(f"between: expected real and fake samples of one shape, got {real.shape[1:]} and {fake.shape[1:]}; reshape one of them")
     n = min(len(real), len(fake))
     e = rng.uniform(size=(n, *(1,) * (real.ndim - 1))).astype(real.dtype)
     return e * real[:n] + (1 - e) * fake[:n]
@@ -210,8 +237,7 @@ def perturbed(real, rng, scale=0.5):
     real (N, ...) -> (N, ...). As in the authors' code; the paper's text has normal noise (Kodali et al. 2017). Later code takes a point on
     the way there: between(real, perturbed(real, rng), rng). Raises TypeError for an array that is not of floats.
     """
-    if not isinstance(real, np.ndarray) or real.dtype.kind != "f":
-        raise TypeError(f"perturbed: expected real as one float array (N, ...), got {getattr(real, 'dtype', type(real).__name__)}; "
-                        "convert it with np.asarray(real, np.float32)")
+    _expect_samples("perturbed", real=real)
+    _expect_rng("perturbed", rng)
     u = rng.uniform(size=real.shape).astype(real.dtype)
     return real + real.dtype.type(scale * real.std()) * u

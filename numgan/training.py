@@ -75,9 +75,13 @@ def advance(system, state, dataset, batches, seed):
         if now.shares_fakes and made is None:
             made = now.generate(state.params, batch, derive(seed, "step", step, "fakes"))
         key = derive(seed, "step", step, turn)
-        result = results[name] = now.objectives()[name](state.params, batch, key, made)
-        gradient = result.gradients[name].vector
-        if not (np.isfinite(result.loss) and kernels.all_finite(gradient)):
+        try:
+            result = results[name] = now.objectives()[name](state.params, batch, key, made)
+            gradient = result.gradients[name].vector
+            finite = np.isfinite(result.loss) and kernels.all_finite(gradient)
+        except NonFiniteError:                           # of a penalty, which does not know where
+            result, finite = None, False
+        if not finite:
             again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
             raise NonFiniteError(f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}")
         with holding(now.networks[name], state.params[name]):

@@ -114,6 +114,12 @@ def test_what_is_refused():
     for x in ((np.zeros((2, 3)), np.zeros(2, int)), np.zeros((2, 3), int)):
         with pytest.raises(TypeError, match="expected x as one float array"):
             GradientPenalty()(D, p, x)
+    for x in np.zeros((0, 3)), np.zeros(()):
+        with pytest.raises(ValueError, match="expected x .* with at least one sample"):
+            GradientPenalty()(D, p, x)
+    for wrong in ((None, p), (D, p.vector)):
+        with pytest.raises(ValueError, match="on_input_gradient: expected D as a layer and phi as its Parameters, got"):
+            GradientPenalty()(*wrong, np.zeros((2, 3)))
     once = FirstOrderOnly()
     with pytest.raises(TypeError, match="has no tangent passes"):
         GradientPenalty()(Sequential(Dense(3, 1), once), Sequential(Dense(3, 1), once).init(0), np.zeros((2, 3), np.float32))
@@ -209,6 +215,17 @@ def test_points_between():
     a, b = np.zeros((3, 2), np.float32), np.ones((3, 2), np.float32)
     assert between(a, b, stream(1)).dtype == np.float32
     assert np.allclose(between(a, b, stream(1)), between(a.astype(float), b.astype(float), stream(1)), atol=1e-6)
+
+
+def test_points_between_are_of_pairs_of_floats():
+    floats, ints = np.zeros((5, 3)), np.full((5, 3), 200, np.uint8)
+    for pair, name in (((ints, floats), "real"), ((floats, ints), "fake"), ((ints, ints), "real")):
+        with pytest.raises(TypeError, match=f"between: expected {name} as one float array .* got uint8; convert it"):
+            between(*pair, stream(0))
+    with pytest.raises(ValueError, match=r"between: expected real and fake samples of one shape, got \(3,\) and \(1,\)"):
+        between(floats, floats[:, :1], stream(0))
+    with pytest.raises(ValueError, match="between: expected rng as a numpy Generator, got 5"):
+        between(floats, floats, 5)
 
 
 # ---------------------------------------------------------------------------------------------------- the system

@@ -11,7 +11,7 @@ from numgan import R1, R2, GradientPenalty, Lazy, Roth, check_penalty, kernel_ca
 from numgan.checking.cases import CRITICS
 from numgan.checking.catalogue import entries
 from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
-from numgan.errors import GradientError
+from numgan.errors import GradientError, NonFiniteError
 from numgan.layers import Dense, Flatten, LeakyReLU, Run, Sequential, Sigmoid, Softplus, Tanh
 from numgan.layers.activations import Elementwise
 from numgan.networks import dcgan_discriminator, mlp
@@ -249,15 +249,30 @@ def test_what_is_refused():
         for weight in (-1.0, np.nan, np.inf):
             with pytest.raises(ValueError, match=f"^{kind.__name__}: expected weight as a finite number of at least 0, got {weight}; the paper's is"):
                 kind(weight)
+        for weight in ("a", None, 1j):
+            with pytest.raises(ValueError, match=f"^{kind.__name__}: expected weight as a finite number"):
+                kind(weight)
     D, p = _linear()
     for call in (R1(), lambda *at: Roth()(*at, np.zeros((2, 3))), lambda D, p, x: Roth()(D, p, np.zeros((2, 3)), x)):
         with pytest.raises(TypeError, match="expected x as one float array"):
             call(D, p, np.zeros((2, 3), int))
     two = Dense(3, 2)
-    with pytest.raises(ValueError, match=r"Roth: expected one logit D\(x\) for each of the 4 samples, got \(4, 2\); let D end in one unit"):
-        Roth()(two, two.init(0, np.float64), np.zeros((4, 3)), np.zeros((4, 3)))
+    for call in (R1(), R2(), GradientPenalty(), lambda *at: Roth()(*at, np.zeros((4, 3)))):
+        with pytest.raises(ValueError, match=r"expected one logit D\(x\) for each of the 4 samples, got \(4, 2\); let D end in one unit"):
+            call(two, two.init(0, np.float64), np.zeros((4, 3)))
     with pytest.raises(TypeError, match="perturbed: expected real as one float array .* got int64; convert it"):
         perturbed(np.zeros((2, 3), np.int64), stream(0))
+    with pytest.raises(ValueError, match="perturbed: expected rng as a numpy Generator, got 0"):
+        perturbed(np.zeros((2, 3)), 0)
+
+
+@pytest.mark.parametrize("penalty", [R1(1.0), GradientPenalty(), lambda *at: Roth()(*at, np.ones((2, 2)))], ids=["R1", "GradientPenalty", "Roth"])
+def test_logits_that_are_not_finite_are_told(penalty):
+    """A ReLU's slope at nan is 0, so that the gradient in x is finite."""
+    D, x = mlp(2, 8, 1), np.ones((4, 2))
+    x[1, 0] = np.nan
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="expected finite logits"):
+        penalty(D, D.init(0, np.float64), x)
 
 
 # ---------------------------------------------------------------------------------------------------- DRAGAN's points

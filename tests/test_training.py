@@ -476,6 +476,15 @@ def test_the_layer_whose_output_is_not_finite_is_named(network, path, named):
     assert all(np.array_equal(before[name], p.vector, equal_nan=True) for name, p in state.params.items()) and state.step == 0
 
 
+@pytest.mark.parametrize("name", ["r1", "wgan_gp", "roth"])
+def test_a_penalty_says_where_too(name):
+    system = systems.build(name, "points", 0.1)
+    state = State.start(system, 5)
+    state.params["D"]["0.W"][...] = np.nan
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="step 1, objective D: the output of 0 .*in network D"):
+        training.advance(system, state, RING, Batches(len(RING), 8, 5), 5)
+
+
 def test_shared_fakes_are_watched_too():
     system = systems.build("conditional", "digits", 0.05)
     state = State.start(system, 5)

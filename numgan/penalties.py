@@ -33,7 +33,8 @@ EPS = 1e-12                 # inside the root of the norm: at g = 0 the penalty 
 def on_input_gradient(penalty, D, phi, x, run=Run()):
     """(value, its gradient in phi) of any penalty(g) -> (value, v), v = d value / dg, on g = grad_x sum D(x).
 
-    x (N, ...), D(x) (N, 1); the layers of D need tangent passes. Where D mixes samples (BatchNorm), g is the gradient of the batch's sum.
+    x (N, ...), D(x) (N, 1), or one logit a pack; the layers of D need tangent passes. Where D mixes samples (BatchNorm, Pack), g is the gradient
+    of the batch's sum.
     ValueError unless D is a layer and phi its Parameters, for an empty batch or another number of logits; NonFiniteError for logits that are
     inf or nan: the slope of a ReLU would hide them.
     """
@@ -47,8 +48,8 @@ def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
                          "D.init(seed) makes them, and phi.like(vector) makes them of a vector")
     _expect_samples("on_input_gradient", x=x)
     y, cache = D.forward(phi, x, run)
-    if y.size != len(x):
-        raise ValueError(f"on_input_gradient: expected one logit D(x) for each of the {len(x)} samples, got {y.shape}; let D end in one unit")
+    if y.ndim != 2 or y.shape[1] != 1:
+        raise ValueError(f"on_input_gradient: expected D(x) as one logit a row (N, 1), got {y.shape}; let D end in one unit")
     if not np.isfinite(y).all():
         raise NonFiniteError("on_input_gradient: expected finite logits D(x), got inf or nan; look for samples or weights that are not finite")
     one = np.ones_like(y)
@@ -129,7 +130,7 @@ class Roth:
 
     Roth et al. 2017, Algorithm 1, weight being its gamma; anneal it with a schedule: Roth(schedule(step)). The factors (1 - s)^2 and s^2 are
     functions of phi and differentiated as such. Real and fake may differ in number: each has its own mean.
-    ValueError for a weight that is negative or not finite.
+    ValueError for a weight that is negative or not finite, or for a D that judges packs of samples.
     """
 
     weight: float = 2.0
@@ -153,6 +154,8 @@ class Roth:
         return self._where_high(g, y)
 
     def _where_high(self, g, y):
+        if len(y) != len(g):
+            raise ValueError(f"Roth: expected one logit D(x) for each of the {len(g)} samples, got {y.shape}; D must not judge packs")
         s = sigmoid(y).reshape(-1, *(1,) * (g.ndim - 1))
         v = g.dtype.type(self.weight / len(g)) * s**2 * g
         each = (v * g).sum(axis=tuple(range(1, g.ndim))).reshape(y.shape)             # (N, 1): twice the penalty of each sample

@@ -12,7 +12,7 @@ from numgan.checking.cases import CRITICS
 from numgan.checking.catalogue import entries
 from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
 from numgan.errors import GradientError, NonFiniteError
-from numgan.layers import Dense, Flatten, LeakyReLU, Run, Sequential, Sigmoid, Softplus, Tanh
+from numgan.layers import Dense, Flatten, LeakyReLU, Pack, Run, Sequential, Sigmoid, Softplus, Tanh
 from numgan.layers.activations import Elementwise
 from numgan.networks import dcgan_discriminator, mlp
 from numgan.parameters import Parameters
@@ -258,12 +258,21 @@ def test_what_is_refused():
             call(D, p, np.zeros((2, 3), int))
     two = Dense(3, 2)
     for call in (R1(), R2(), GradientPenalty(), lambda *at: Roth()(*at, np.zeros((4, 3)))):
-        with pytest.raises(ValueError, match=r"expected one logit D\(x\) for each of the 4 samples, got \(4, 2\); let D end in one unit"):
+        with pytest.raises(ValueError, match=r"expected D\(x\) as one logit a row \(N, 1\), got \(4, 2\); let D end in one unit"):
             call(two, two.init(0, np.float64), np.zeros((4, 3)))
     with pytest.raises(TypeError, match="perturbed: expected real as one float array .* got int64; convert it"):
         perturbed(np.zeros((2, 3), np.int64), stream(0))
     with pytest.raises(ValueError, match="perturbed: expected rng as a numpy Generator, got 0"):
         perturbed(np.zeros((2, 3)), 0)
+
+
+@pytest.mark.parametrize("penalty", [R1(0.7), R2(0.7), GradientPenalty(10.0)], ids=repr)
+def test_a_critic_of_packs(penalty):
+    """Each sample's part of the gradient counts by itself; Roth's factors are one a sample, so packs have none."""
+    D = Sequential(Pack(2), Dense(4, 3), Tanh(), Dense(3, 1))
+    assert check_penalty(penalty, D, x=(2,), batch=6).max_error <= 1e-6
+    with pytest.raises(ValueError, match="D must not judge packs"):
+        Roth()(D, D.init(0, np.float64), np.ones((4, 2)), np.ones((4, 2)))
 
 
 @pytest.mark.parametrize("penalty", [R1(1.0), GradientPenalty(), lambda *at: Roth()(*at, np.ones((2, 2)))], ids=["R1", "GradientPenalty", "Roth"])

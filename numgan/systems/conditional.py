@@ -111,7 +111,8 @@ def mirza(width=1.0):
     only (the paper: 0.5 in both) and Adam are this preset's, for a run of minutes.
     """
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
-    G = Sequential(Parallel(Sequential(Dense(100, z, bias=False), BatchNorm(z), ReLU()), Sequential(Embedding(10, y, init=uniform(0.3)), ReLU())), Concat(),
+    G = Sequential(Parallel(Sequential(Dense(100, z, bias=False), BatchNorm(z), ReLU()),
+                            Sequential(Embedding(10, y, init=uniform(0.3)), ReLU())), Concat(),
                    Dense(z + y, h, bias=False), BatchNorm(h), ReLU(), Dense(h, 784), Tanh(), Reshape(28, 28, 1))
     D = Sequential(Parallel(Sequential(Flatten(), Dense(784, 5 * d), Maxout(5), Dropout(0.3)),
                             Sequential(Embedding(10, 5 * e), Maxout(5), Dropout(0.3))), Concat(),

@@ -4,8 +4,8 @@ import numpy as np
 
 from .figure import FAKE, REAL, figure_of, render
 
-COLOURS = ("#d1495b", "#30638e", "#edae49", "#3b8132", "#7b4b94", "#00798c", "#8d6a4f", "#555555", "#e07be0", "#9bc53d", "#1f1f7a", "#ff7f50", "#3fd0c9",
-           "#a3a3a3")
+COLOURS = ("#d1495b", "#30638e", "#edae49", "#3b8132", "#7b4b94", "#00798c", "#8d6a4f", "#555555", "#e07be0", "#9bc53d", "#1f1f7a", "#ff7f50",
+           "#3fd0c9", "#a3a3a3")
 
 
 def over_steps(panels, columns=1, title=""):

@@ -77,6 +77,16 @@ class MinibatchStd(Layer):
         return "" if self.group is None else str(self.group)
 
 
+def _apart(column):
+    """M_n - M_m (N, N) of one column (N,)"""
+    return column[:, None] - column
+
+
+def _both(do):
+    """do_nb + do_mb (B, N, N) from (N, B): near_nm counts in o_n and in o_m"""
+    return do.T[:, :, None] + do.T[:, None]
+
+
 class MinibatchDiscrimination(Layer):
     """y = (x, o)          M = x T          o_nb = sum over m != n of exp(-sum_c |M_nbc - M_mbc|)          (Salimans et al. 2016, section 3.2)
 
@@ -102,47 +112,51 @@ class MinibatchDiscrimination(Layer):
     def flops(self, shape):
         return 2 * self.inputs * self.features * self.columns
 
-    def _pairs(self, M):
-        """M_n - M_m (N, N, B, C)"""
-        M = M.reshape(len(M), self.features, self.columns)
-        return M[:, None] - M[None]
+    def _columns(self, M):
+        """(N, B C) -> (B, C, N): the pairs of one column are a square that stays in a core's cache."""
+        return np.ascontiguousarray(M.T).reshape(self.features, self.columns, len(M))
 
-    def _gather(self, Q, side):
-        """dM (N, B C) from Q (N, N, B): each pair pulls its two samples together, along the sign of each difference."""
-        return -(Q[..., None] * side).sum(axis=1).reshape(len(Q), self.features * self.columns)
+    def _gather(self, Q, M):
+        """dM (N, B C) from Q (B, N, N): each pair pulls its two samples together, along the sign of each difference."""
+        dM = np.empty_like(M)
+        for b, c in np.ndindex(self.features, self.columns):
+            dM[b, c] = -np.einsum("nm,nm->n", Q[b], np.sign(_apart(M[b, c])))
+        return np.ascontiguousarray(dM.reshape(self.features * self.columns, M.shape[2]).T)
 
     def forward(self, p, x, run):
         expect_floats(self, x)
         expect(self, x.ndim == 2 and x.shape[1] == self.inputs, f"(N, {self.inputs})", x, "add Flatten() before it" if x.ndim > 2 else "")
         T = p["T"]
-        apart = self._pairs(kernels.matmul(x, T))
-        kink(lambda: apart > 0)
-        near = np.exp(-np.abs(apart).sum(axis=-1))                                            # (N, N, B), 1 for a sample and itself
-        return np.concatenate([x, near.sum(axis=1) - 1], axis=1), (x, T, np.sign(apart), near)
+        M = self._columns(kernels.matmul(x, T))
+        kink(lambda: M[..., :, None] > M[..., None, :])
+        near = np.empty((self.features, len(x), len(x)), M.dtype)                             # 1 for a sample and itself
+        for b in range(self.features):
+            near[b] = np.exp(-sum(np.abs(_apart(column)) for column in M[b]))
+        return np.concatenate([x, near.sum(axis=2).T - 1], axis=1), (x, T, M, near)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        x, T, side, near = cache
-        do = np.ascontiguousarray(dy[:, self.inputs:])
-        dM = self._gather(near * (do[:, None] + do[None]), side)                              # near_nm counts in o_n and in o_m
+        x, T, M, near = cache
+        dM = self._gather(near * _both(dy[:, self.inputs:]), M)
         dx = dy[:, :self.inputs] + kernels.matmul(dM, T.T) if need_dx else None
         return dx, None if frozen else {"T": kernels.dense_weight_gradient(x, dM)}
 
     def tangent_forward(self, tx, cache, tp=None):
-        x, T, side, near = cache
+        x, T, M, near = cache
         tT = None if tp is None else tp["T"]
         tM = add(None if tx is None else kernels.matmul(tx, T), None if tT is None else kernels.matmul(x, tT))
         if tM is None:
             return None, (None, None, None)
-        tnear = -near * (side * self._pairs(tM)).sum(axis=-1)
-        return np.concatenate([np.zeros_like(x) if tx is None else tx, tnear.sum(axis=1)], axis=1), (tx, tT, tnear)
+        tM, tnear = self._columns(tM), np.empty_like(near)
+        for b in range(self.features):
+            tnear[b] = -near[b] * sum(np.sign(_apart(column)) * _apart(tcolumn) for column, tcolumn in zip(M[b], tM[b], strict=True))
+        return np.concatenate([np.zeros_like(x) if tx is None else tx, tnear.sum(axis=2).T], axis=1), (tx, tT, tnear)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (x, T, side, near), (tx, tT, tnear) = cache, tcache
+        (x, T, M, near), (tx, tT, tnear) = cache, tcache
         A, dx, tdx, tdp = self.inputs, None, None, None
-        do, tdo = dy[:, A:], None if tdy is None else tdy[:, A:]
-        dM = self._gather(near * (do[:, None] + do[None]), side)
-        tQ = add(None if tdo is None else near * (tdo[:, None] + tdo[None]), None if tnear is None else tnear * (do[:, None] + do[None]))
-        tdM = None if tQ is None else self._gather(tQ, side)
+        dM = self._gather(near * _both(dy[:, A:]), M)
+        tQ = add(None if tdy is None else near * _both(tdy[:, A:]), None if tnear is None else tnear * _both(dy[:, A:]))
+        tdM = None if tQ is None else self._gather(tQ, M)
         if need_dx:
             dx = dy[:, :A] + kernels.matmul(dM, T.T) if need_dx is True else None
             tdx = add(None if tdy is None else tdy[:, :A], None if tdM is None else kernels.matmul(tdM, T.T),

@@ -182,6 +182,10 @@ class Historical(Optimizer):
         return (*self.rule.moments, "past")
 
     @property
+    def lr(self):
+        return self.rule.lr
+
+    @property
     def clip(self):
         return self.rule.clip
 

@@ -156,5 +156,5 @@ ABLATION = Study(
     trial, seeds=3, draw=draw,
     differs=f"{STEPS:,} updates of G from batches of 256; G of 128-128 rectified units, D of 128-128 leaky ones, Adam(1e-3, 0.5, 0.999) unless said, "
             "falling to 0 along a cosine; points times 0.25. True points have 98.9 % of high quality, a reverse KL of 0.005 and a width of 0.974. "
-            "The steps and the fall were chosen after a first table: with 5,000 steps no arm, one with falling rates among them, had more than 14 % of high quality. "
-            "The units of G were chosen on one seed that is not in the table.")
+            "The steps and the fall were chosen after a first table: with 5,000 steps no arm, one with falling rates among them, had more than 14 % "
+            "of high quality. The units of G were chosen on one seed that is not in the table.")

@@ -125,19 +125,25 @@ def test_requests_that_are_wrong_say_what_is_right(numgan, tmp_path):
 def test_a_damaged_result_is_named(words, tmp_path):
     out = tmp_path / "s"
     (out / "trials" / "gan-0").mkdir(parents=True)
-    (out / "study.json").write_text('{"study": "ring", "quick": true}')
+    (out / "study.json").write_text(json.dumps({"study": "ring", "quick": True, "setting": STUDIES["ring"].differs}))
     (out / "trials" / "gan-0" / "result.json").write_text(words)
     with pytest.raises(FileFormatError, match="gan-0.*delete the file"):
         studies.run("ring", replace(STUDIES["ring"], arms={"gan": "GAN"}), out, quick=True, seeds=1, progress=False)
 
 
-@pytest.mark.parametrize("words", ["x", "{}", '{"study": 3, "quick": true}'])
+@pytest.mark.parametrize("words", ["x", "{}", '{"study": 3, "quick": true, "setting": ""}', '{"study": "dirac", "quick": true}'])
 def test_a_folder_whose_study_is_damaged_says_how_to_mend_it(words, tmp_path):
     (tmp_path / "study.json").write_text(words)
     with pytest.raises(FileFormatError) as caught:
         studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
     mended = str(caught.value).partition("write ")[2].partition(" into it")[0]
-    assert json.loads(mended) == {"study": "dirac", "quick": True}
+    assert json.loads(mended) == {"study": "dirac", "quick": True, "setting": STUDIES["dirac"].differs}
+
+
+def test_a_study_whose_setting_changed_does_not_join_its_old_trials(tmp_path):
+    studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
+    with pytest.raises(ValueError, match="holds trials of dirac in another setting.*--out"):
+        studies.run("dirac", replace(STUDIES["dirac"], differs="Twice the steps."), tmp_path, quick=True, progress=False)
 
 
 def test_a_trial_that_fails_is_named_and_its_words_are_kept(tmp_path):

@@ -1,6 +1,6 @@
 """What a study is, and how one is run: every arm with every seed, each trial in a process of its own, resumable, into one table.
 
-    OUT/study.json                      what was asked for
+    OUT/study.json                      what was asked for, and the study's setting, which must not change under its trials
     OUT/trials/ARM-SEED/result.json     the figures of one trial; written when it ends, so a trial is done or is not
     OUT/trials/ARM-SEED/run             its run folder, if it trains: a trial that was cut goes on from its checkpoint
     OUT/results.json, table.md, *.png   all figures; the table beside the published one; pictures
@@ -106,7 +106,7 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     when all trials have saved; the same call goes on.
     """
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
-    _claim(out, {"study": name, "quick": quick})
+    _claim(out, {"study": name, "quick": quick, "setting": study.differs})
     with runs.alone(out), _asked_to_stop():
         sweep(out)
         trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]         # all arms move on together
@@ -257,7 +257,9 @@ def _claim(out, asked):
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.json"
     if path.exists():
-        held = _json(path, {"study": str, "quick": bool}, f"write {json.dumps(asked)} into it if its trials are of that study")
+        held = _json(path, {"study": str, "quick": bool, "setting": str}, f"write {json.dumps(asked)} into it if its trials are of that study")
+        if held | {"setting": asked["setting"]} == asked != held:
+            raise ValueError(f"{out} holds trials of {held['study']} in another setting than today's, as its study.json says; choose another --out")
         if held != asked:
             raise ValueError(f"{out} holds study {held['study']}{' --quick' if held['quick'] else ''}, asked for {asked['study']}"
                              f"{' --quick' if asked['quick'] else ''}; choose another --out")

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+pytest.register_assert_rewrite("bugzoo")                             # an assertion that fails there says what it compared, as in a test
+
 
 def pytest_addoption(parser):
     parser.addoption("--backend", choices=["compiled", "reference"], help="the kernels to test with")

@@ -1,7 +1,7 @@
 """Every derivative of the library, broken: negated, doubled or dropped in one place, it must be called wrong.
 
 Passes of layers, adjoints of optimisers, curves of losses, gradients of objectives: so no sign anywhere is unguarded. Bugs that have a
-story are in test_bugzoo.py.
+story are in bugzoo/.
 """
 
 import copy

@@ -1,0 +1,61 @@
+"""Planted bugs: each was found in public GAN code, or is of its kind. A chapter for each part of the library; test_bugzoo.py tries them all."""
+
+from dataclasses import dataclass
+
+from numgan import check_layer, check_loss, check_optimizer, check_system, gradcheck
+from numgan.checking.layer import CHECKS, outcome, title
+from numgan.checking.points import Point
+from numgan.checking.system import CONTRACT, SystemPoint, check_objective
+from numgan.layers import Layer
+from numgan.systems import System
+
+by_name = {title(check): check for check in CHECKS}
+
+
+@dataclass
+class Bug:
+    """row: its number in the catalogue of bugs found, or "own". plant(): the broken thing. healthy(): the same without the bug. by: the check that
+    must catch it; x: the layer's input; value: for bugs that no derivative betrays, a test of a value instead."""
+
+    row: object
+    text: str
+    plant: object
+    healthy: object
+    by: str
+    x: object = None
+    value: object = None
+
+
+def caught(bug, thing):
+    """Run the one check that should catch the bug."""
+    if bug.value:
+        bug.value(thing)
+    elif isinstance(thing, Layer):
+        outcome(lambda attempt: Point(thing, bug.x, batch=5, attempt=attempt), by_name[bug.by])
+    elif bug.by.startswith("gradient of "):
+        check_objective(thing, bug.by.removeprefix("gradient of "))
+    elif bug.by in {check.__name__ for check in CONTRACT}:
+        next(check for check in CONTRACT if check.__name__ == bug.by)(SystemPoint(thing))
+    elif bug.by == "check_optimizer":
+        check_optimizer(thing)
+    elif bug.by == "check_loss":
+        check_loss(thing)
+    else:
+        gradcheck(*thing)
+
+
+def all_checks(bug, thing):
+    """Everything that there is for the healthy thing."""
+    if bug.value:
+        bug.value(thing)
+    elif isinstance(thing, Layer):
+        check_layer(thing, bug.x, batch=5)
+    elif isinstance(thing, System):
+        check_system(thing)
+    else:
+        caught(bug, thing)
+
+
+def layer_bug(row, broken, healthy, by, x, *arguments, **settings):
+    """A layer broken in one place; what is wrong with it is its docstring."""
+    return Bug(row, broken.__doc__.strip(), lambda: broken(*arguments, **settings), lambda: healthy(*arguments, **settings), by, x)

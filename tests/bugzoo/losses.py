@@ -1,0 +1,179 @@
+"""Planted bugs: losses and optimisers."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bugzoo import Bug
+from numgan.losses import (
+    AdversarialLoss,
+    Curve,
+    RelativisticAverage,
+    RelativisticPaired,
+    SoftmaxCrossEntropy,
+    hinge,
+    minimax,
+    nonsaturating,
+    relativistic_average,
+    relativistic_paired,
+    softmax,
+    softmax_cross_entropy,
+    wasserstein,
+)
+from numgan.losses import sigmoid as stable_sigmoid
+from numgan.optimizers import SGD, Adam, RMSProp
+
+
+class DiagonalTangent(SoftmaxCrossEntropy):
+    def tangent(self, y, ty, labels):
+        p = softmax(y)
+        return p * (1 - p) * ty / len(y)
+
+
+class NextLabel(SoftmaxCrossEntropy):
+    def __call__(self, y, labels):
+        return super().__call__(y, labels)[0], super().__call__(y, (labels + 1) % y.shape[1])[1]
+
+
+class SharedMean(AdversarialLoss):
+    """Both means divided by the number of fakes."""
+
+    def discriminator(self, real, fake):
+        loss, dreal, dfake = super().discriminator(real, fake)
+        return loss, dreal * len(real) / len(fake), dfake
+
+
+class DetachedMean(RelativisticAverage):
+    """The means taken for constants: `detach` in the wrong place."""
+
+    def transpose(self, dts, a, b):
+        return dts[0], -dts[1]
+
+
+class SwappedCounts(RelativisticAverage):
+    """Each mean's derivative divided by the other batch's size: invisible where both are equal."""
+
+    def transpose(self, dts, a, b):
+        dt, ds = dts
+        return dt + ds.sum() / b.size, -ds - dt.sum() / a.size
+
+
+class StillReals(RelativisticPaired):
+    """G's tangent as if the real logits stood still while D's weights move."""
+
+    def generator_tangent(self, real, fake, treal, tfake):
+        return super().generator_tangent(real, fake, np.zeros_like(treal), tfake)
+
+
+class HalfAGenerator(RelativisticAverage):
+    """G's gradient from the fakes' own term alone; the mean that real logits are compared with is forgotten."""
+
+    def generator(self, real, fake):
+        return super().generator(real, fake)[0], self.curve.d(fake - real.mean()) / fake.size
+
+
+class NoDecayInAdjoint(Adam):
+    def adjoint(self, dp1, dstate1, cache):
+        dp, dg, dstate = super().adjoint(dp1, dstate1, cache)
+        return dp - self.weight_decay * dg, dg, dstate
+
+
+class DetachedMoment(Adam):
+    """The second moment taken for a constant."""
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        dg, (dm, _) = super()._rule_adjoint(dp1, dmoments, g, moments, step)
+        return dg, [dm, self.beta2 * dmoments[1]]
+
+
+class NoBiasCorrection(Adam):
+    """The adjoint without bias correction: invisible after a thousand steps."""
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        return super()._rule_adjoint(dp1, dmoments, g, moments, 10**6)
+
+
+class PlainAdjoint(SGD):
+    """Nesterov's adjoint taken from the heavy ball."""
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        return SGD(self.lr, self.momentum)._rule_adjoint(dp1, dmoments, g, moments, step)
+
+
+class ForgottenStep(SGD):
+    """step and update round differently."""
+
+    def step(self, p, g, state):
+        p1, state1, cache = super().step(p, g, state)
+        return p - self.lr * 3 * (g / 3), state1, (*cache[:3], p1)
+
+
+class ClippedBefore(RMSProp):
+    """Weights clipped before the update instead of after."""
+
+    def update(self, p, g, state):
+        np.clip(p, -self.clip, self.clip, out=p)
+        RMSProp(self.lr, self.decay, self.eps).update(p, g, state)
+
+
+class ClipWithoutMask(SGD):
+    """The adjoint lets a gradient through a clipped weight."""
+
+    def adjoint(self, dp1, dstate1, cache):
+        return SGD(self.lr).adjoint(dp1, dstate1, cache)
+
+
+def _finite_at_a_thousand(loss):
+    at = np.array([[-1e3], [1e3]], np.float32)
+    with np.errstate(all="ignore"):
+        results = [*loss.discriminator(at, at), *loss.generator(at)]
+    assert all(np.isfinite(result).all() for result in results)
+
+
+def _within_the_bound(optimizer):
+    p = np.linspace(-0.02, 0.02, 9)
+    optimizer.update(p, np.ones(9), optimizer.start(p))
+    assert np.abs(p).max() <= optimizer.clip
+
+
+def _rises(loss):
+    """When G descends, D(fake) rises: true of every GAN loss."""
+    fake = np.linspace(-2, 2, 7)[:, None]
+    _, dfake = loss.generator(fake)
+    assert (-dfake > 0).all()
+
+
+_log_sigmoid = Curve(lambda a: -np.log(1 / (1 + np.exp(-a))), lambda a: -stable_sigmoid(-a), lambda a: stable_sigmoid(a) * stable_sigmoid(-a))
+_up = wasserstein.on_fake
+LOSS_BUGS = [
+    Bug(13, "softmax's Jacobian taken for its diagonal, in the tangent", DiagonalTangent, lambda: softmax_cross_entropy, "check_loss"),
+    *(Bug("own", bug.__doc__, lambda bug=bug, good=good: bug(*vars(good).values()), lambda good=good: good, "check_loss")
+      for bug, good in ((DetachedMean, relativistic_average), (SwappedCounts, relativistic_average), (HalfAGenerator, relativistic_average),
+                        (StillReals, relativistic_paired))),
+    Bug(27, "the one-hot target is off by one class", NextLabel, lambda: softmax_cross_entropy, "check_loss"),
+    Bug(12, "both means divided by one batch size: right as long as they are equal",
+        lambda: SharedMean(*vars(nonsaturating).values()), lambda: nonsaturating, "check_loss"),
+    Bug(26, "the sign of a loss and of its gradient differ", lambda: replace(wasserstein, for_generator=Curve(_up.f, wasserstein.on_real.d, _up.dd)),
+        lambda: wasserstein, "check_loss"),
+    Bug(26, "the generator's loss has the wrong sign, and its gradient too", lambda: replace(wasserstein, for_generator=_up), lambda: wasserstein,
+        "value", value=_rises),
+    Bug(35, "log(sigmoid(x)) without the stable form", lambda: replace(nonsaturating, on_real=_log_sigmoid), lambda: nonsaturating,
+        "value", value=_finite_at_a_thousand),
+    Bug("own", "hinge's derivative on the wrong side of its kink",
+        lambda: replace(hinge, on_real=replace(hinge.on_real, d=lambda a: -(1 - a < 0).astype(a.dtype))), lambda: hinge, "check_loss"),
+    Bug("own", "a loss without its second derivative",
+        lambda: replace(minimax, on_fake=replace(minimax.on_fake, dd=np.zeros_like)), lambda: minimax, "check_loss"),
+    Bug("own", "the adjoint forgets weight decay",
+        lambda: NoDecayInAdjoint(0.1, weight_decay=0.3), lambda: Adam(0.1, weight_decay=0.3), "check_optimizer"),
+    Bug("own", "the adjoint takes Adam's second moment for a constant", lambda: DetachedMoment(0.1), lambda: Adam(0.1), "check_optimizer"),
+    Bug("own", "the adjoint forgets bias correction", lambda: NoBiasCorrection(0.1), lambda: Adam(0.1), "check_optimizer"),
+    Bug("own", "Nesterov's adjoint is that of plain momentum",
+        lambda: PlainAdjoint(0.1, 0.9, nesterov=True), lambda: SGD(0.1, 0.9, nesterov=True), "check_optimizer"),
+    Bug("own", "step and update round differently", lambda: ForgottenStep(0.1), lambda: SGD(0.1), "check_optimizer"),
+    Bug(25, "weights are clipped before the update",
+        lambda: ClippedBefore(0.1, clip=0.01), lambda: RMSProp(0.1, clip=0.01), "value", value=_within_the_bound),
+    Bug("own", "a clipped weight still passes its gradient on",
+        lambda: ClipWithoutMask(0.1, clip=0.5), lambda: SGD(0.1, clip=0.5), "check_optimizer"),
+    Bug(32, "an error on the other side: half the gradient", lambda: (lambda x: (x**2).sum(), np.arange(1.0, 4), np.arange(1.0, 4)),
+        lambda: (lambda x: (x**2).sum(), np.arange(1.0, 4), 2 * np.arange(1.0, 4)), "gradcheck"),
+]

@@ -1,0 +1,153 @@
+"""Planted bugs: normalisations of activations and of weights."""
+
+import numpy as np
+
+from bugzoo import Bug, layer_bug
+from numgan.layers import BatchNorm, Conv2d, Dense, LayerNorm, Referenced, Sequential, Spectral, Tanh, VirtualBatchNorm
+from numgan.layers.normalization import Normalization
+
+
+class NoMeanTerm(BatchNorm):
+    """BatchNorm's backward forgets that the mean depends on x."""
+
+    backward = Normalization.backward                           # the law as it is written out, by _operator
+
+    def _operator(self, d, xhat, r, live):
+        share = (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
+        return (d - xhat * share) * r
+
+
+class NoVarianceTerm(BatchNorm):
+    """BatchNorm's backward forgets that the variance depends on x."""
+
+    backward = Normalization.backward                           # the law as it is written out, by _operator
+
+    def _operator(self, d, xhat, r, live):
+        return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r
+
+
+class OneFewer(BatchNorm):
+    """n - 1 instead of n in the backward pass."""
+
+    backward = Normalization.backward                           # the law as it is written out, by _operator
+
+    def _operator(self, d, xhat, r, live):
+        axes, n = self.axes(xhat), xhat.size // xhat.shape[-1]
+        share = (d * xhat).sum(axis=axes, keepdims=True) / (n - 1)
+        return (d - d.sum(axis=axes, keepdims=True) / (n - 1) - xhat * share) * r
+
+
+class NoGain(BatchNorm):
+    """dx without the gain: invisible as long as all gains are 1."""
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, mean, r, gain, *rest = cache
+        return super().backward(dy, (x, mean, r, np.ones_like(gain), *rest), frozen, need_dx)
+
+
+class StaleStatistics(BatchNorm):
+    """Running statistics updated by forward and used by the next forward: D changes while G learns."""
+
+    running = 0.0
+
+    def _statistics(self, x, run):
+        mean, variance, live = super()._statistics(x, run)
+        self.running = 0.9 * self.running + 0.1 * mean
+        return mean + 0.01 * self.running, variance, live
+
+
+class NoShareTangent(LayerNorm):
+    """The second-order pass of a normalisation without the term in which 1 / std itself moves."""
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        return super().tangent_backward(dy, tdy, cache, (tcache[0] * 0 if tcache[0] is not None else None, *tcache[1:]), frozen, need_dx)
+
+
+class NoSigmaGradient(Spectral):
+    """sigma's gradient is treated as zero: dW = G / sigma."""
+
+    def _descend(self, G, unit, sigma, u, v):
+        return G / sigma
+
+
+class UpdatedInPlace(Spectral):
+    """forward makes a power iteration, and writes u and v into the parameters."""
+
+    def forward(self, p, x, run):
+        for name, value in self.renewed(p).items():
+            p[name][...] = value
+        return super().forward(p, x, run)
+
+
+class UpdatedOnLayer(Spectral):
+    """forward makes a power iteration, from the u that the layer kept from the last one."""
+
+    kept = {}
+
+    def forward(self, p, x, run):
+        p = {name: p[name] for name in self.shapes()} | self.kept
+        self.kept = self.renewed(p)
+        return super().forward(p | self.kept, x, run)
+
+
+class UpdatedWithin(Spectral):
+    """forward makes a power iteration of its own: v = W'u moves with W, and the gradient takes it for a constant."""
+
+    def forward(self, p, x, run):
+        p = {name: p[name] for name in self.shapes()}
+        return super().forward(p | self.renewed(p), x, run)
+
+
+class TrainedU(Spectral):
+    """u gets the gradient that the formula has for it, so the optimiser trains it."""
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        dx, dp = super().backward(dy, cache, frozen, need_dx)
+        return dx, None if frozen else dp | {"u": -(dp["W"] * cache[1]).sum() * cache[4].sum() * cache[3]}
+
+
+class NoSigmaTangent(Spectral):
+    """dW = (G - ...) / sigma, and its tangent forgets that sigma moves."""
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        part, tunit, tsigma = tcache
+        return super().tangent_backward(dy, tdy, cache, (part, tunit, None if tsigma is None else 0 * tsigma), frozen, need_dx)
+
+
+class DetachedReference(VirtualBatchNorm):
+    """The reference's mean and variance are taken for constants: no gradient goes back through them."""
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        dx, dp = super().backward(dy, cache, frozen, need_dx)
+        return None if dx is None else np.concatenate([np.zeros_like(dx[:cache[-1]]), dx[cache[-1]:]]), dp
+
+
+class StillReference(VirtualBatchNorm):
+    """The tangent pass moves the samples only."""
+
+    def tangent_forward(self, tx, cache, tp=None):
+        return super().tangent_forward(None if tx is None else np.concatenate([np.zeros_like(tx[:cache[-1]]), tx[cache[-1]:]]), cache, tp)
+
+
+def _behind_weights(norm):
+    """A network whose reference moves with its weights."""
+    return Referenced(Sequential(Dense(3, 4, bias=False), norm(4), Tanh()), np.random.default_rng(5).standard_normal((4, 3)))
+
+
+NORMALIZATION_BUGS = [
+    layer_bug(15, NoMeanTerm, BatchNorm, "dx", (3,), 3),
+    layer_bug(15, NoVarianceTerm, BatchNorm, "dx", (3,), 3),
+    layer_bug(15, OneFewer, BatchNorm, "dx", (2, 2, 3), 3),
+    layer_bug("own", NoGain, BatchNorm, "dx", (3,), 3),
+    layer_bug(39, StaleStatistics, BatchNorm, "repeatable", (3,), 3),
+    layer_bug(6, NoShareTangent, LayerNorm, "tangent backward", (5,), 5),
+    layer_bug(40, NoSigmaGradient, Spectral, "parameters", (4,), Dense(4, 3)),
+    layer_bug(40, NoSigmaGradient, Spectral, "parameters", (5, 4, 2), Conv2d(2, 3, kernel=(3, 2))),
+    layer_bug(40, UpdatedInPlace, Spectral, "pure", (4,), Dense(4, 3)),
+    layer_bug(40, UpdatedOnLayer, Spectral, "repeatable", (4,), Dense(4, 3)),
+    layer_bug(40, UpdatedWithin, Spectral, "parameters", (4,), Dense(4, 3)),
+    layer_bug("own", TrainedU, Spectral, "parameters", (4,), Dense(4, 3)),
+    layer_bug("own", NoSigmaTangent, Spectral, "tangent backward", (4,), Dense(4, 3)),
+    *(Bug("own", broken.__doc__, lambda broken=broken: _behind_weights(broken), lambda: _behind_weights(VirtualBatchNorm), by, (3,))
+      for broken, by in ((DetachedReference, "parameters"), (StillReference, "tangent forward"))),
+]

@@ -1,0 +1,192 @@
+"""Planted bugs: systems."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+
+from bugzoo import Bug
+from numgan.checking.system import SystemPoint
+from numgan.layers import Run
+from numgan.losses import minimax, wasserstein
+from numgan.randomness import derive
+from numgan.systems import Result, build, conditional, dcgan, gan, wgan
+
+
+def planted(system, kind):
+    """The same system with a method replaced."""
+    return kind(**{field.name: getattr(system, field.name) for field in fields(system) if field.init})
+
+
+class LostCache(gan.GAN):
+    """G's caches are gone before its backward pass: its gradient is exactly zero."""
+
+    def generator(self, params, batch, seed, made=None):
+        result = super().generator(params, batch, seed, made)
+        return replace(result, gradients={"G": result.gradients["G"].zeros()})
+
+
+class AroundD(gan.GAN):
+    """D's output gradient is fed straight into G's last layer; D is never traversed."""
+
+    def generator(self, params, batch, seed, made=None):
+        made = made or self.generate(params, batch, seed)
+        logit, _ = self.networks["D"].forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        loss, dlogit = self.loss.generator(logit)
+        straight = np.broadcast_to(np.sign(dlogit).reshape(-1, 1, 1, 1) / made.x.size, made.x.shape)
+        return Result(loss, {"G": self.networks["G"].backward(straight, made.cache, need_dx=False)[1]}, {})
+
+
+class NotFrozen(gan.GAN):
+    """D's weight gradients are computed in G's turn and thrown away."""
+
+    def generator(self, params, batch, seed, made=None):
+        made = made or self.generate(params, batch, seed)
+        logit, cache = self.networks["D"].forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        loss, dlogit = self.loss.generator(logit)
+        dfake, _ = self.networks["D"].backward(dlogit, cache)
+        return Result(loss, {"G": self.networks["G"].backward(dfake, made.cache, need_dx=False)[1]}, {})
+
+
+class OneCache(gan.GAN):
+    """D(real) is backpropagated through the activations of D(fake)."""
+
+    def discriminator(self, params, batch, seed, made=None):
+        D, phi = self.networks["D"], params["D"]
+        made = made or self.generate(params, batch, seed)
+        real, _ = D.forward(phi, batch.x, Run(derive(seed, "D on real")))
+        fake, cache = D.forward(phi, made.x, Run(derive(seed, "D on fake")))
+        loss, dreal, dfake = self.loss.discriminator(real, fake)
+        dreal = np.resize(dreal, dfake.shape)
+        return Result(loss, {"D": D.backward(dreal, cache, need_dx=False)[1] + D.backward(dfake, cache, need_dx=False)[1]}, {})
+
+
+class FakeOnly(gan.GAN):
+    """Half of D's gradient is missing, though its loss is whole."""
+
+    def discriminator(self, params, batch, seed, made=None):
+        result = super().discriminator(params, batch, seed, made)
+        made = made or self.generate(params, batch, seed)
+        D = self.networks["D"]
+        fake, cache = D.forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        _, _, dfake = self.loss.discriminator(fake, fake)
+        return replace(result, gradients={"D": D.backward(dfake, cache, need_dx=False)[1]})
+
+
+class SwappedMeans(wgan.WGAN):
+    """The two critic terms exchange their batch sizes: right as long as they are equal."""
+
+    def critic(self, params, batch, seed, made=None):
+        f, w = self.networks["D"], params["D"]
+        made = made or self.generate(params, batch, seed)
+        real, c_real = f.forward(w, batch.x, Run(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, made.x, Run(derive(seed, "D on fake")))
+        dreal, dfake = -np.ones_like(real) / len(fake), np.ones_like(fake) / len(real)
+        gradient = f.backward(dreal, c_real, need_dx=False)[1] + f.backward(dfake, c_fake, need_dx=False)[1]
+        return Result(wasserstein.discriminator(real, fake)[0], {"D": gradient}, {})
+
+
+class TwoLosses(gan.GAN):
+    """The value of the saturating loss, the gradient of the other: one of the two lines was overwritten."""
+
+    def generator(self, params, batch, seed, made=None):
+        made = made or self.generate(params, batch, seed)
+        logit, _ = self.networks["D"].forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        return replace(super().generator(params, batch, seed, made), loss=minimax.generator(logit)[0])
+
+
+class Together(dcgan.DCGAN):
+    """Real and fake go through D as one batch on the way back only: BatchNorm mixes them."""
+
+    def discriminator(self, params, batch, seed, made=None):
+        D, phi = self.networks["D"], params["D"]
+        made = made or self.generate(params, batch, seed)
+        loss = super().discriminator(params, batch, seed, made).loss
+        both, cache = D.forward(phi, np.concatenate([batch.x, made.x]), Run(derive(seed, "D on real")))
+        _, dreal, dfake = self.loss.discriminator(both[:len(batch.x)], both[len(batch.x):])
+        return Result(loss, {"D": D.backward(np.concatenate([dreal, dfake]), cache, need_dx=False)[1]}, {})
+
+
+class OtherNoise(gan.GAN):
+    """The fakes handed in are ignored and drawn again from another stream."""
+
+    def generator(self, params, batch, seed, made=None):
+        return super().generator(params, batch, seed, self.generate(params, batch, seed if made is None else seed + 1))
+
+
+class LoggingRescales(gan.GAN):
+    """The code that logs the gradient's direction normalises the gradient that it reads."""
+
+    def discriminator(self, params, batch, seed, made=None):
+        result = super().discriminator(params, batch, seed, made)
+        direction = result.gradients["D"].vector
+        direction /= np.linalg.norm(direction)
+        return replace(result, metrics=result.metrics | {"first": float(direction[0])})
+
+
+class PlottingRescales(gan.GAN):
+    """The code that reads parameters for a plot normalises them in place."""
+
+    def discriminator(self, params, batch, seed, made=None):
+        result = super().discriminator(params, batch, seed, made)
+        params["D"].vector[...] /= 1 + 1e-9
+        return result
+
+
+class StepCounter(gan.GAN):
+    """An objective that remembers how often it was called."""
+
+    calls = []
+
+    def generator(self, params, batch, seed, made=None):
+        self.calls.append(1)
+        return super().generator(params, batch, seed + len(self.calls), made)
+
+
+class WrongLabels(conditional.Conditional):
+    """D sees the fakes with other labels than G was asked for, in the backward pass."""
+
+    def generator(self, params, batch, seed, made=None):
+        made = made or self.generate(params, batch, seed)
+        z, asked = made.inputs
+        other = replace(made, inputs=(z, (asked + 1) % self.classes))
+        return replace(super().generator(params, batch, seed, other), loss=super().generator(params, batch, seed, made).loss)
+
+
+class SwappedMetrics(gan.GAN):
+    """The curves "D on data" and "D on samples" are exchanged."""
+
+    def discriminator(self, params, batch, seed, made=None):
+        result = super().discriminator(params, batch, seed, made)
+        return replace(result, metrics={"D(x)": result.metrics["D(G(z))"], "D(G(z))": result.metrics["D(x)"]})
+
+
+def _curves_have_their_names(system):
+    """D that has learned for a few steps believes in data more than in samples."""
+    point = SystemPoint(system, real=32, fake=32)
+    for _ in range(60):
+        point.params["D"].vector[...] -= 0.05 * point.run("D").gradients["D"].vector
+    metrics = point.run("D").metrics
+    assert metrics["D(x)"] > metrics["D(G(z))"] + 0.1
+
+
+_gan, _wgan, _dcgan = (lambda: build("gan", "digits", 0.02)), (lambda: build("wgan", "digits", 0.02)), (lambda: build("dcgan", "digits", 0.03))
+_cond = lambda: build("conditional", "digits", 0.03)
+_system = lambda row, kind, base, by, value=None: Bug(row, kind.__doc__.strip(), lambda: planted(base(), kind), base, by, value=value)
+SYSTEM_BUGS = [
+    _system(2, LostCache, _gan, "gradient of G"),
+    _system(2, LostCache, _gan, "the_generator_learns_from_the_discriminator"),
+    _system(3, AroundD, _gan, "gradient of G"),
+    _system(3, AroundD, _gan, "the_generator_learns_from_the_discriminator"),
+    _system(5, NotFrozen, _gan, "the_frozen_network_runs_no_weight_gradient"),
+    _system(1, OneCache, _gan, "gradient of D"),
+    _system(10, FakeOnly, _gan, "gradient of D"),
+    _system(12, SwappedMeans, _wgan, "gradient of D"),
+    _system(24, TwoLosses, _gan, "gradient of G"),
+    _system("own", Together, _dcgan, "gradient of D"),
+    _system("own", OtherNoise, _gan, "made_is_what_it_would_draw"),
+    _system(33, LoggingRescales, _gan, "gradient of D"),
+    _system("own", PlottingRescales, _gan, "objectives_are_pure"),
+    _system("own", StepCounter, _gan, "objectives_are_pure"),
+    _system(27, WrongLabels, _cond, "gradient of G"),
+    _system(31, SwappedMetrics, _gan, "value", _curves_have_their_names),
+]

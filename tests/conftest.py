@@ -1,4 +1,4 @@
-"""`pytest --backend reference` runs the whole suite on the NumPy reference kernels of a build that has both; and the command as a fixture."""
+"""`pytest --backend reference` runs the whole suite on the NumPy reference kernels of a build that has both; and the fixtures."""
 
 import os
 
@@ -40,3 +40,9 @@ def numgan(capsys, monkeypatch, tmp_path):
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture
+def no_shared_folder(monkeypatch):
+    """Tests say themselves what NUMGAN_DATA is."""
+    monkeypatch.delenv("NUMGAN_DATA", raising=False)

@@ -33,6 +33,8 @@ class Limits:
     bad: float
 
     def level(self, value):
+        if np.isnan(value):
+            return "bad"
         sign = 1 if self.look < self.bad else -1
         return LEVELS[int(sign * value > sign * self.look) + int(sign * value > sign * self.bad)]
 
@@ -125,29 +127,44 @@ def _curves(run, records):
         yield from _gradient(run, name, records)
 
 
+def _curve(records, kind, name):
+    """The figures of the logged steps that have this one: where a player has no turn, it has no entry."""
+    return [record[kind][name] for record in records if name in record[kind]]
+
+
 def _late(records, kind, name):
-    """The median of the last quarter of a curve; None if it holds a number that JSON cannot."""
-    return _median([record[kind].get(name) for record in records[-max(1, len(records) // 4):]])
+    """The median of the last quarter of a curve; None if it holds a number that JSON cannot, or nothing."""
+    values = _curve(records, kind, name)
+    return _median(values[-max(1, len(values) // 4):])
 
 
 def _early(records, kind, name):
-    return _median([record[kind].get(name) for record in records[:max(1, len(records) // 10)]])
+    values = _curve(records, kind, name)
+    return _median(values[:max(1, len(values) // 10)])
 
 
 def _median(values):
-    return None if None in values else float(np.median(values))
+    return None if None in values or not values else float(np.median(values))
+
+
+def _named(records, kind):
+    """The names of the curves of this kind."""
+    return list(dict.fromkeys(name for record in records for name in record[kind]))
 
 
 def _losses(run, records):
     """Whether they grow, and whether D is much worse than one that guesses."""
-    now = {name: _late(records, "losses", name) for name in records[-1]["losses"]}
-    growth = max(abs(value) / max(abs(_early(records, "losses", name)), 1.0) for name, value in now.items())
+    now = {name: _late(records, "losses", name) for name in _named(records, "losses")}
+    early = {name: _early(records, "losses", name) for name in now}
+    if not now or None in (*now.values(), *early.values()):
+        return Verdict("losses", "bad", None, "bad if not finite", "they hold inf or nan, or nothing", "a smaller --lr")
+    growth = max(abs(now[name]) / max(abs(early[name]), 1.0) for name in now)
     figures = ", ".join(f"{name} {value:.3g}" for name, value in now.items())
     if AWAY.level(growth) != "ok":
         return _verdict("losses", growth, AWAY, f"{figures}: they run away, {growth:.3g} times what they were",
                         "a smaller --lr; a critic without bounds wants clipping or a gradient penalty")
     if "D" in now and _loss(run) in UNSURE:
-        penalty = _late(records, "metrics", "penalty") if "penalty" in records[-1]["metrics"] else 0.0
+        penalty = _late(records, "metrics", "penalty") if "penalty" in _named(records, "metrics") else 0.0
         wrong = (now["D"] - (penalty or 0.0)) / UNSURE[_loss(run)]
         if WILD.level(wrong) != "ok":
             return _verdict("losses", wrong, WILD, f"{figures}: D's is {wrong:.3g} times that of one that guesses", "a smaller --lr")
@@ -156,21 +173,21 @@ def _losses(run, records):
 
 def _discriminator(run, records):
     """What D's outputs mean, which depends on the loss."""
-    known, loss = records[-1]["metrics"], _loss(run)
+    known, loss = _named(records, "metrics"), _loss(run)
     late = {name: _late(records, "metrics", name) for name in known}
     if None in late.values():
         yield Verdict("discriminator", "bad", None, "bad if not finite", "its metrics hold inf or nan", "a smaller --lr")
-    elif "distance" in known or loss == "wasserstein":
+    elif "distance" in known or loss == "wasserstein" and "D" in _named(records, "losses"):
         yield _critic(late["distance"] if "distance" in known else -_late(records, "losses", "D"))
     elif "D(x) above D(G(z))" in known:
         above = late["D(x) above D(G(z))"]
         says = f"a real sample stands above a generated one with probability {above:.3f}: {_even(above, 1 - above)}"
         yield _verdict("discriminator", 1 - above, SURE, says, "a larger gamma (R1 and R2), or a smaller --lr")
-    elif loss in GUESSING:
+    elif loss in GUESSING and "D" in _named(records, "losses"):
         share = _late(records, "losses", "D") / GUESSING[loss]
         says = f"its loss is {share:.3g} of that of one that guesses ({loss} reads no probabilities from its outputs)"
         yield _verdict("discriminator", share, EASY, says, "a penalty on D (r1, roth), or a smaller --lr")
-    elif "D(x)" in known:
+    elif {"D(x)", "D(G(z))"} <= late.keys():
         yield _probabilities(late["D(x)"], late["D(G(z))"], loss)
 
 
@@ -207,8 +224,8 @@ def _even(real, fake):
 
 def _gradient(run, name, records):
     """Of G always; of the others if it grows: that it fades is how a classifier's training ends, and what D's outputs say."""
-    if "gradients" not in records[0]:
-        return                                            # a run of before they were logged
+    if not all("gradients" in record for record in records) or name not in _named(records, "gradients"):
+        return                                            # a run of before they were logged, or a player that had no turn
     check, smaller = f"gradient of {name}", "a smaller --lr; BatchNorm, clipping or a penalty where it grows"
     early, late = _early(records, "gradients", name), _late(records, "gradients", name)
     if early is None or late is None:

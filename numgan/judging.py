@@ -74,10 +74,7 @@ def _finished(home, system, dataset):
 
 
 def _train(home, recipe, system, dataset, progress):
-    begun = (home / "config.json").exists()
-    if not begun:
-        (home / "checkpoint.npz").unlink(missing_ok=True)        # of a process that was killed before its first step
-    training.train(system, dataset, home, resume=begun, recipe=recipe, progress=progress)
+    training.train(system, dataset, home, resume=runs.begun(home), recipe=recipe, progress=progress)
     return runs.open_run(home, system, dataset)
 
 

@@ -56,6 +56,14 @@ def claim(folder):
     return folder
 
 
+def begun(folder):
+    """Whether there is a run to go on with in a folder of one's own; what a process left that was killed before its first step is removed."""
+    if (Path(folder) / "config.json").exists():
+        return True
+    (Path(folder) / "checkpoint.npz").unlink(missing_ok=True)
+    return False
+
+
 @contextmanager
 def alone(folder, wait=None):
     """In this block no other process trains in the folder: ValueError if one does. The lock dies with its process, however that ends.
@@ -118,7 +126,10 @@ def read_metrics(folder, upto):
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
             record = json.loads(line)
-            if record["step"] > upto or not {"losses", "metrics", "seconds"} <= record.keys():
+            curves = [record["losses"], record["metrics"], record.get("gradients", {})]
+            if record["step"] > upto or not isinstance(record["seconds"], (int, float)):
+                break
+            if not all(value is None or isinstance(value, (int, float)) for curve in curves for value in curve.values()):
                 break
         except (ValueError, KeyError, TypeError, AttributeError):
             break

@@ -191,7 +191,34 @@ def test_curves_that_are_too_short_or_older_than_the_gradients_norm(healthy):
     assert [verdict.check for verdict in health._curves(healthy, old)] == ["losses", "discriminator"]
 
 
+def test_a_player_without_a_turn_has_no_entry_and_is_not_ill(healthy):
+    """As `balance` of hacks trains: D and G in turn, or one of them never."""
+    records = [{"step": i, **{kind: {name: value for name, value in values.items() if kind == "metrics" or name == "DG"[i % 2]}
+                              for kind, values in WELL.items()}} for i in range(40)]
+    assert {verdict.check: verdict.level for verdict in health._curves(healthy, records)} == dict.fromkeys(
+        ("losses", "discriminator", "gradient of G"), "ok")
+    alone = [{"step": i, "losses": {"D": 1.0}, "gradients": {"D": 3.0}, "metrics": {"D(x)": 0.6}} for i in range(40)]
+    assert [(verdict.check, verdict.level) for verdict in health._curves(healthy, alone)] == [("losses", "ok")]
+    empty = [{"step": i, "losses": {}, "gradients": {}, "metrics": {}} for i in range(40)]
+    assert [(verdict.check, verdict.level) for verdict in health._curves(healthy, empty)] == [("losses", "bad")]
+
+
+def test_health_of_a_run_whose_players_take_turns_by_their_losses(tmp_path):
+    run = trained(tmp_path / "run", "hacks", "--set", "balance=0.5", "--steps", "100", "--width", "0.05", "--batch-size", "8")
+    turns = {tuple(record["losses"]) for record in runs.read_metrics(run.folder, run.state.step)}
+    assert turns <= {("D",), ("G",)} and all(np.isfinite(verdict.value) for verdict in examine(run))
+
+
+@pytest.mark.parametrize("words", [
+    {"losses": {"D": "high"}}, {"losses": [1.0]}, {"losses": None}, {"metrics": {"D(x)": [0.5]}}, {"gradients": 3}, {"seconds": "long"}])
+def test_a_damaged_line_of_metrics_ends_them(words, tmp_path):
+    good = {"step": 1, "seconds": 0.5, **WELL}
+    (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(good)}\n{json.dumps(good | {'step': 2} | words)}\n")
+    assert runs.read_metrics(tmp_path, 5) == [good]
+
+
 def test_limits():
+    assert Limits(1, 2).level(float("nan")) == Limits(2, 1).level(float("nan")) == "bad"
     for limits, values in ((Limits(1, 2), (0, 1, 1.5, 2, 3)), (Limits(-1, -2), (0, -1, -1.5, -2, -3))):
         assert [limits.level(value) for value in values] == ["ok", "ok", "look", "look", "bad"]
     assert str(Limits(1, 2)) == "look above 1, bad above 2" and str(Limits(2, 1)) == "look below 2, bad below 1"

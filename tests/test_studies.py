@@ -7,18 +7,20 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from numgan import studies
 from numgan.errors import FileFormatError, TrialError
-from numgan.studies import STUDIES, Column
+from numgan.studies import STUDIES, Column, protocol
 from numgan.studies.protocol import Study, _plain, table
 
 
 def test_a_column_is_the_mean_and_its_standard_error_over_all_seeds():
     assert Column("x", "x", 2).text([1.0, 2.0, 3.0]) == "2.00 ± 0.58"            # std 1 over sqrt 3
+    assert Column("x", "x", 2).text([1.0, None, 3.0]) == "2.00 ± 1.00 (2 of 3)" and Column("x", "x", 1).text([None, 4.0]) == "4.0 (1 of 2)"
     assert Column("x", "x", 1, 100).text([0.5]) == "50.0" and Column("x", "x").text([]) == "-" == Column("x", "x").text([None])
 
 
@@ -62,6 +64,7 @@ def test_quick_ring_from_the_command_line(numgan, tmp_path):
 KILLED = """
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from numgan import studies
 if __name__ == "__main__":
     study = replace(studies.STUDIES["ring"], arms={"gan": "GAN"}, draw=None)
@@ -106,6 +109,48 @@ def test_a_study_that_is_asked_to_stop_saves(number, group, tmp_path):
     assert np.load(log.parent / "checkpoint.npz")["step"] >= steps > 0
 
 
+def test_a_trial_that_was_cut_before_its_first_step_begins_again(tmp_path):
+    """kill -9 between the first checkpoint and the run's configuration."""
+    run = tmp_path / "s" / "trials" / "gan-0" / "run"
+    run.mkdir(parents=True)
+    (run / "checkpoint.npz").write_bytes(b"torn")
+    study = replace(STUDIES["ring"], arms={"gan": "GAN"}, draw=None)
+    (tmp_path / "s" / "study.json").write_text(json.dumps({"study": "ring", "quick": True, "setting": study.differs}))
+    assert studies.run("ring", study, tmp_path / "s", quick=True, seeds=1, progress=False).results["gan"][0]["steps"] == 30
+
+
+def test_the_seconds_of_a_trial_count_all_its_stretches(tmp_path):
+    folder = tmp_path / "s" / "trials" / "gan-0"
+    folder.mkdir(parents=True)
+    (folder / "seconds.json").write_text('{"before": 1000.0}')
+    study, name = STUDIES["random-architectures"], "random-architectures"
+    (tmp_path / "s" / "study.json").write_text(json.dumps({"study": name, "quick": True, "setting": study.differs}))
+    study = replace(study, arms={"gan": "GAN"}, draw=None, summary=None)
+    assert studies.run(name, study, tmp_path / "s", quick=True, seeds=1, progress=False).seconds > 1000
+
+
+def test_a_trial_whose_words_could_not_be_written_ends_with_its_code(tmp_path):
+    crew = protocol._Crew("ring", [], True, tmp_path, 1, False)
+    (tmp_path / "trials" / "gan-0").mkdir(parents=True)
+    (tmp_path / "trials" / "gan-0" / "error.txt").touch()
+    with pytest.raises(TrialError, match="gan, seed 0, failed: its process ended with code 1;"):
+        crew._end(("gan", 0), SimpleNamespace(exitcode=1))
+
+
+def test_a_missing_file_of_a_trial_is_named(tmp_path):
+    studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
+    next(tmp_path.glob("trials/*/paths.npz")).unlink()
+    with pytest.raises(FileFormatError, match="paths.npz is missing: delete the result.json"):
+        studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
+
+
+@pytest.mark.parametrize("words", [{"processes": -1}, {"processes": 0}, {"seeds": 0}, {"seeds": -1}])
+def test_no_seeds_and_no_processes_are_refused(words, tmp_path):
+    with pytest.raises(ValueError, match="expected seeds and processes of at least 1"):
+        studies.run("dirac", STUDIES["dirac"], tmp_path / "s", quick=True, progress=False, **words)
+    assert not (tmp_path / "s").exists()
+
+
 def test_requests_that_are_wrong_say_what_is_right(numgan, tmp_path):
     code, out, err = numgan("study", "sphere")
     assert code == 2 and "'sphere'" in err and "ring" in err
@@ -121,7 +166,8 @@ def test_requests_that_are_wrong_say_what_is_right(numgan, tmp_path):
     assert code == 2 and "expected a NAME" in err
 
 
-@pytest.mark.parametrize("words", ["{torn", "{}", '{"arm": "gan", "seed": 0, "seconds": null}', '{"arm": "pac2", "seed": 0, "seconds": 1}'])
+@pytest.mark.parametrize("words", ["{torn", "{}", '{"arm": "gan", "seed": 0, "seconds": null}', '{"arm": "pac2", "seed": 0, "seconds": 1}',
+                                   '{"arm": "gan", "seed": 0, "seconds": 1, "modes": NaN}'])
 def test_a_damaged_result_is_named(words, tmp_path):
     out = tmp_path / "s"
     (out / "trials" / "gan-0").mkdir(parents=True)
@@ -142,7 +188,7 @@ def test_a_folder_whose_study_is_damaged_says_how_to_mend_it(words, tmp_path):
 
 def test_a_study_whose_setting_changed_does_not_join_its_old_trials(tmp_path):
     studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
-    with pytest.raises(ValueError, match="holds trials of dirac in another setting.*--out"):
+    with pytest.raises(ValueError, match="holds trials of dirac in another setting.*--out, or, if nothing but words changed, write"):
         studies.run("dirac", replace(STUDIES["dirac"], differs="Twice the steps."), tmp_path, quick=True, progress=False)
 
 

@@ -325,7 +325,7 @@ def main(argv=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError as error:
-        return _fail(f"numgan {args.command}: not enough memory: {error or 'ask for less'}; a smaller --batch-size, --count or --width needs less", 1)
+        return _fail(f"numgan {args.command}: not enough memory{f': {error}' if str(error) else ''}; a smaller batch, width or count needs less", 1)
     except (ArithmeticError, TrialError) as error:
         return _fail(f"numgan {args.command}: {error}", 1)
     except OSError as error:

@@ -5,8 +5,8 @@
     OUT/trials/ARM-SEED/run             its run folder, if it trains: a trial that was cut goes on from its checkpoint
     OUT/results.json, table.md, *.png   all figures; the table beside the published one; pictures
 
-A figure is the mean over all seeds at the last iterate, never the best, with the standard error of that mean. What is trained, for how many
-steps and from which seeds is fixed before the first trial runs.
+A figure is the mean over all seeds at the last iterate, never the best, with the standard error of that mean; where some seeds have none (no
+width without samples), it says of how many it is. What is trained, for how many steps and from which seeds is fixed before the first trial runs.
 """
 
 import json
@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,17 +46,17 @@ class Column:
     style: str = "f"
 
     def text(self, values):
-        """mean +- standard error of the values that are there; of one value, the value; of words, each once."""
-        values = [value for value in values if value is not None]
-        if not values:
+        """mean +- standard error of the values that are there, of how many if not of all; of one value, the value; of words, each once."""
+        there = [value for value in values if value is not None]
+        if not there:
             return "-"
-        if isinstance(values[0], str):
-            return ", ".join(dict.fromkeys(values))
-        values = self.scale * np.array(values, float)
-        mean = f"{values.mean():.{self.digits}{self.style}}"
-        if len(values) == 1:
-            return mean
-        return f"{mean} ± {values.std(ddof=1) / np.sqrt(len(values)):.{self.digits if self.style == 'f' else 2}{self.style}}"
+        if isinstance(there[0], str):
+            return ", ".join(dict.fromkeys(there))
+        figures = self.scale * np.array(there, float)
+        words = f"{figures.mean():.{self.digits}{self.style}}"
+        if len(there) > 1:
+            words += f" ± {figures.std(ddof=1) / np.sqrt(len(there)):.{self.digits if self.style == 'f' else 2}{self.style}}"
+        return words if len(there) == len(values) else f"{words} ({len(there)} of {len(values)})"
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,18 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     quick        every trial in seconds: to see that it works, not for its figures
     seeds        how many, 0 to seeds - 1 (default: the study's, or 1 if quick); more than before extend the study
     processes    trials at a time (default: the processors), each on one thread
-    ValueError for a folder that holds another study; TrialError if a trial failed, with its own words; KeyboardInterrupt after Ctrl-C or SIGTERM,
-    when all trials have saved; the same call goes on.
+    ValueError for a folder that holds another study, and for no seeds or processes; TrialError if a trial failed, with its own words;
+    KeyboardInterrupt after Ctrl-C or SIGTERM, when all trials have saved; the same call goes on.
     """
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
+    processes = (os.cpu_count() or 1) if processes is None else processes
+    if min(seeds, processes) < 1:
+        raise ValueError(f"study {name}: expected seeds and processes of at least 1, got {seeds} and {processes}")
     _claim(out, {"study": name, "quick": quick, "setting": study.differs})
     with runs.alone(out), _asked_to_stop():
         sweep(out)
         trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]         # all arms move on together
-        _Crew(name, trials, quick, out, processes or os.cpu_count() or 1, progress).work()
+        _Crew(name, trials, quick, out, processes, progress).work()
         results = {arm: [_read(out, arm, seed) for seed in range(seeds)] for arm in study.arms}
         return _finish(name, study, out, quick, results)
 
@@ -143,7 +146,7 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
         if look:
             look(state)
 
-    training.train(system, dataset, folder, steps=steps, seed=seed, resume=(folder / "config.json").exists(), picture_every=steps, progress=False,
+    training.train(system, dataset, folder, steps=steps, seed=seed, resume=runs.begun(folder), picture_every=steps, progress=False,
                    log_every=max(1, steps // 500), look=watch)
     return runs.open_run(folder, system, dataset)
 
@@ -197,9 +200,10 @@ class _Crew:
     def _end(self, trial, process):
         if process.exitcode or _read(self.out, *trial) is None:
             log = folder_of(self.out, *trial) / "error.txt"
-            words = log.read_text() if log.exists() else f"its process ended with code {process.exitcode}"
-            raise TrialError(f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {words.strip().splitlines()[-1]}"
-                               + (f" (all of it in {log})" if log.exists() else "") + "; the others are kept, and the same command goes on")
+            words = log.read_text().strip() if log.exists() else ""          # empty where the disk was full
+            said = f"{words.splitlines()[-1]} (all of it in {log})" if words else f"its process ended with code {process.exitcode}"
+            raise TrialError(f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {said}; the others are kept, and the same command "
+                             "goes on")
 
 
 def _work(name, arm, seed, quick, out, share, parent):
@@ -209,7 +213,7 @@ def _work(name, arm, seed, quick, out, share, parent):
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     folder = folder_of(out, arm, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "error.txt"
+    log, spent = folder / "error.txt", folder / "seconds.json"
     log.unlink(missing_ok=True)
     if _kernels.backend() == "compiled":
         _kernels.set_num_threads(1)
@@ -217,7 +221,7 @@ def _work(name, arm, seed, quick, out, share, parent):
     def tell(fraction):
         share.value = fraction
 
-    began = time.monotonic()
+    began = time.monotonic() - (_json(spent, {"before": (int, float)}, "delete the file")["before"] if spent.exists() else 0.0)
     try:
         with threadpool_limits(1):
             found = STUDIES[name].trial(arm, seed, quick, folder, tell)
@@ -225,9 +229,12 @@ def _work(name, arm, seed, quick, out, share, parent):
         with replacing(folder / "result.json") as file:
             file.write((json.dumps(result) + "\n").encode())
     except training.Interrupted:
+        with replacing(spent) as file:
+            file.write(json.dumps({"before": time.monotonic() - began}).encode())
         sys.exit(130)
     except Exception:
-        log.write_text(traceback.format_exc())
+        with suppress(OSError):
+            log.write_text(traceback.format_exc())
         sys.exit(1)
 
 
@@ -257,12 +264,14 @@ def _claim(out, asked):
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.json"
     if path.exists():
-        held = _json(path, {"study": str, "quick": bool, "setting": str}, f"write {json.dumps(asked)} into it if its trials are of that study")
-        if held | {"setting": asked["setting"]} == asked != held:
-            raise ValueError(f"{out} holds trials of {held['study']} in another setting than today's, as its study.json says; choose another --out")
-        if held != asked:
+        same = f"write {json.dumps(asked)} into it if its trials are of that study"
+        held = _json(path, {"study": str, "quick": bool, "setting": str}, same)
+        if (held["study"], held["quick"]) != (asked["study"], asked["quick"]):
             raise ValueError(f"{out} holds study {held['study']}{' --quick' if held['quick'] else ''}, asked for {asked['study']}"
                              f"{' --quick' if asked['quick'] else ''}; choose another --out")
+        if held["setting"] != asked["setting"]:
+            raise ValueError(f"{out} holds trials of {held['study']} in another setting than today's, as its study.json says; choose another --out, "
+                             f"or, if nothing but words changed, {same}")
         return
     if any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise ValueError(f"{out} is not empty and holds no study: choose another --out, nothing was changed")
@@ -273,12 +282,16 @@ def _claim(out, asked):
 def _json(path, kinds, advice):
     """What a file says, with words of these kinds in it."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes(), parse_constant=_refused)
         if not isinstance(value, dict) or not all(isinstance(value.get(word), kind) for word, kind in kinds.items()):
             raise ValueError(f"{value!r:.60}")
         return value
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path}: expected the words of a study, got {error}; {advice}") from error
+
+
+def _refused(word):
+    raise ValueError(f"{word}, which is no figure")
 
 
 def _read(out, arm, seed):
@@ -302,11 +315,18 @@ def _finish(name, study, out, quick, results):
     everything = {"study": name, "quick": quick, "seconds": seconds, "versions": runs.environment(), "results": results}
     with replacing(files["results"]) as file:
         file.write((json.dumps(everything, indent=1) + "\n").encode())
-    for picture, image in (study.draw(results, out) if study.draw else {}).items():
+    for picture, image in _pictures(study, results, out).items():
         files[picture] = out / picture
         with replacing(files[picture]) as file:
             image.save(file, format="PNG")
     return Studied(out, words, results, seconds, files)
+
+
+def _pictures(study, results, out):
+    try:
+        return study.draw(results, out) if study.draw else {}
+    except FileNotFoundError as error:
+        raise FileFormatError(f"{error.filename} is missing: delete the result.json beside it, and the trial is made again") from error
 
 
 def table(study, results):

@@ -72,7 +72,7 @@ def evaluate_command(args):
         print(f"\nby the judge, a classifier{how_good}: {judge['run']}\n"
               "Its features are not Inception's: no figure below is an FID, an Inception score or a KID of the literature.")
         _table(figures, judged)
-    print(f"\nreal rows: the same of {found['beside']} in place of the samples")
+    print(f"\nreal rows: the same of {found['beside']} in place of the samples" + ("; the judge has learnt from such rows" if found["judge"] else ""))
     skipped = found["skipped"]
     for reason in dict.fromkeys(skipped.values()):
         print(f"not measured ({reason}): {'; '.join(name for name in skipped if skipped[name] == reason)}")

@@ -27,7 +27,7 @@ except ImportError:       # Windows has no flock; two processes in one folder ar
     fcntl = None
 
 _maybe_text, _maybe_number = (str, type(None)), (int, float, type(None))
-RECIPE_TYPES = {"system": str, "preset": _maybe_text, "data": _maybe_text, "folder": _maybe_text, "loss": _maybe_text, "width": (int, float),
+RECIPE_TYPES = {"system": str, "preset": str, "data": str, "folder": _maybe_text, "loss": _maybe_text, "width": (int, float),
                 "lr": _maybe_number, "smooth": _maybe_number, "weight_decay": _maybe_number, "average": _maybe_number, "settings": (dict, type(None))}
 
 

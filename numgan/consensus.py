@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import is_number
+from .errors import is_number, plain_fields
 from .layers import Run
 from .losses import AdversarialLoss, nonsaturating
 from .parameters import whole_gradient
@@ -40,6 +40,7 @@ class Consensus:
             raise ValueError(f"Consensus: expected weight as a finite number of at least 0, got {self.weight!r}; the paper's is 10")
         if not isinstance(self.loss, AdversarialLoss):
             raise TypeError(f"Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got {self.loss!r}")
+        plain_fields(self)
 
     def __call__(self, networks, params, real, z, run_real=Run(), run_fake=Run(), run_G=Run()):
         """(value, its gradients in phi and theta, v) at real samples (M, ...) and latents z (N, Z), which may differ in number.

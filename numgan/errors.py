@@ -1,5 +1,7 @@
 """The package's own exceptions: what a program may want to catch by name. Wrong arguments raise ValueError or TypeError."""
 
+from dataclasses import fields
+
 import numpy as np
 
 
@@ -23,3 +25,16 @@ def is_number(value, low=0, high=np.inf):
     """Whether an argument is one real number with low <= value < high: no nan, text, None, truth value or array."""
     a = np.asarray(value)
     return a.ndim == 0 and a.dtype.kind in "iuf" and bool(low <= a < high)
+
+
+def plain(value):
+    """A NumPy number as Python's own, which leaves the dtype of every array that it meets; anything else as it is."""
+    if isinstance(value, (np.number, np.ndarray)) and value.ndim == 0 and value.dtype.kind in "iuf":
+        return float(value) if value.dtype.kind == "f" else int(value)
+    return value
+
+
+def plain_fields(record):
+    """Make every NumPy number among the fields of a frozen dataclass a plain one: called when it is made, after its checks."""
+    for field in fields(record):
+        object.__setattr__(record, field.name, plain(getattr(record, field.name)))

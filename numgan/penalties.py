@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import NonFiniteError, is_number
+from .errors import NonFiniteError, is_number, plain_fields
 from .layers import Layer, Run
 from .layers.activations import sigmoid
 from .layers.base import kink, positive
@@ -77,6 +77,7 @@ class GradientPenalty:
         if not (is_number(self.weight) and is_number(self.target)):
             raise ValueError(f"GradientPenalty: expected weight and target as finite numbers of at least 0, got {self.weight!r} and {self.target!r}; "
                              "the paper's are 10 and 1")
+        plain_fields(self)
 
     def __call__(self, D, phi, x, run=Run()):
         """The penalty at the points x (N, ...), and its gradient in the parameters phi of D."""
@@ -180,6 +181,7 @@ class Lazy:
         positive(self.every, "Lazy every")
         if not callable(self.penalty):
             raise TypeError(f"Lazy: expected penalty as a penalty such as R1(10.0), called with (D, phi, ...), got {self.penalty!r}")
+        plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
         """At the step-th step: (every value, every dphi) of penalty(D, phi, ...); (0.0, zeros) where it is not due and D does not run."""
@@ -195,6 +197,7 @@ def _expect_weight(penalty, paper):
     if not is_number(penalty.weight):
         raise ValueError(f"{type(penalty).__name__}: expected weight as a finite number of at least 0, got {penalty.weight!r}; "
                          f"the paper's is {paper}")
+    plain_fields(penalty)
 
 
 def _expect_samples(where, **named):

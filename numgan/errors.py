@@ -1,4 +1,7 @@
-"""The package's own exceptions: what a program may want to catch by name. Wrong arguments raise ValueError or TypeError."""
+"""The package's own exceptions: what a program may want to catch by name. Wrong arguments raise ValueError or TypeError.
+
+Below them: how arguments are read that many chapters take.
+"""
 
 from dataclasses import fields
 
@@ -38,3 +41,31 @@ def plain_fields(record):
     """Make every NumPy number among the fields of a frozen dataclass a plain one: called when it is made, after its checks."""
     for field in fields(record):
         object.__setattr__(record, field.name, plain(getattr(record, field.name)))
+
+
+def expect_floats(where, **named):
+    """TypeError for an argument that is not one array of floats."""
+    for name, x in named.items():
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+            raise TypeError(f"{where}: expected {name} as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
+                            f"convert it with np.asarray({name}, np.float32)")
+
+
+def expect_samples(where, **named):
+    """TypeError for samples that are not one array of floats, ValueError if there are none."""
+    expect_floats(where, **named)
+    for name, x in named.items():
+        if not x.size or not x.ndim:
+            raise ValueError(f"{where}: expected {name} (N, ...) with at least one sample, got {x.shape}; a mean over none is no number")
+
+
+def expect_finite(where, *logits):
+    """NonFiniteError for logits that are inf or nan."""
+    if not all(np.isfinite(y).all() for y in logits):
+        raise NonFiniteError(f"{where}: expected finite logits D(x), got inf or nan; look for samples or weights that are not finite")
+
+
+def expect_rng(where, rng):
+    """ValueError for a source of randomness that is no numpy Generator."""
+    if not hasattr(rng, "uniform"):
+        raise ValueError(f"{where}: expected rng as a numpy Generator, got {rng!r}; make one with np.random.default_rng(seed)")

@@ -377,6 +377,16 @@ def test_a_wrong_input_is_named(layer, x, words):
         layer.forward(layer.init(0, np.float64), x, Run())
 
 
+@pytest.mark.parametrize("net, other, x, words", [
+    (Sequential(Dense(3, 4)), Sequential(Dense(3, 5)), (4, 3), r"Dense\(3, 4\): expected W \(3, 4\), got \(3, 5\); these parameters"),
+    (Conv2d(1, 2, 3), Conv2d(1, 4, 3), (2, 5, 5, 1), "these parameters belong to another network: give it what its own init made"),
+    (Sequential(ReLU(), Dense(3, 4)), Sequential(Dense(3, 4)), (4, 3), "expected one of the parts 0, got '1'; if a network asked, .* another one"),
+    (Sequential(Dense(3, 4)), Dense(3, 4), (4, 3), "expected one of the parts none, got '0'")])
+def test_parameters_of_another_network_are_refused(net, other, x, words):
+    with pytest.raises(ValueError, match=words):
+        net.forward(other.init(0, np.float64), np.zeros(x), Run())
+
+
 @pytest.mark.parametrize("make", [
     lambda: Conv2d(1, 1, kernel=0), lambda: Conv2d(1, 1, kernel=(1, 2, 3)), lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=2),
     lambda: Dropout(1.0), lambda: MaxPool2d(2, padding=2), lambda: Upsample(2, "cubic"), lambda: Pad((1, 2)), lambda: Reshape(-1, -1),

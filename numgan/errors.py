@@ -43,20 +43,14 @@ def plain_fields(record):
         object.__setattr__(record, field.name, plain(getattr(record, field.name)))
 
 
-def expect_floats(where, **named):
-    """TypeError for an argument that is not one array of floats."""
+def expect_samples(where, **named):
+    """TypeError for samples that are not one array of floats, ValueError if there are none."""
     for name, x in named.items():
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             raise TypeError(f"{where}: expected {name} as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
                             f"convert it with np.asarray({name}, np.float32)")
-
-
-def expect_samples(where, **named):
-    """TypeError for samples that are not one array of floats, ValueError if there are none."""
-    expect_floats(where, **named)
-    for name, x in named.items():
-        if not x.size or not x.ndim:
-            raise ValueError(f"{where}: expected {name} (N, ...) with at least one sample, got {x.shape}; a mean over none is no number")
+        if not x.ndim or not x.size:
+            raise ValueError(f"{where}: expected {name} (N, ...) with at least one sample, got {x.shape}; draw a batch")
 
 
 def expect_finite(where, *logits):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .errors import expect_floats, expect_rng, is_number
+from .errors import expect_rng, expect_samples, is_number
 from .layers.base import not_negative
 
 SOFT = (0.0, 0.3), (0.7, 1.2)       # between which soft labels of fakes and of real samples lie (Chintala et al. 2016, point 6)
@@ -13,9 +13,9 @@ def noisy(x, std, rng):
 
     Two distributions on thin sets, which D can tell apart at once, overlap when noise is added to both; then G has a gradient to follow. The
     derivative in x is the identity. Give real samples, fakes and every turn a stream of their own.
-    TypeError for an x that is not an array of floats, ValueError unless std is finite and at least 0.
+    TypeError for an x that is not an array of floats, ValueError for an empty one or a std that is negative or not finite.
     """
-    expect_floats("noisy", x=x)
+    expect_samples("noisy", x=x)
     expect_rng("noisy", rng)
     not_negative(std, "noisy std")
     return x + (std * rng.standard_normal(x.shape)).astype(x.dtype) if std else x

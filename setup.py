@@ -43,7 +43,10 @@ class BuildWithHelp(build_ext):
 
 
 def extensions():
-    if os.environ.get("NUMGAN_PURE") == "1":
+    asked = os.environ.get("NUMGAN_PURE") or "0"
+    if asked not in ("0", "1"):
+        raise SystemExit(f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; set it to one or unset it")
+    if asked == "1":
         return []
     from Cython.Build import cythonize
 

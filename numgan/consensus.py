@@ -12,14 +12,15 @@ two Hessian-vector products: one moves D's weights along its own gradient and wa
 the fakes, G's; the other moves G's weights and watches those of L_G.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import is_number
-from .layers import Run
+from .errors import expect_finite, is_number, plain_fields
+from .layers import Layer, Run
 from .losses import AdversarialLoss, nonsaturating
-from .parameters import whole_gradient
+from .parameters import Parameters, whole_gradient
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Consensus:
         value, gradients, v = Consensus(10.0, nonsaturating)(networks, params, real, z)
 
     networks, params, gradients and v are {"D": ..., "G": ...}. ValueError for a weight that is negative or not finite; TypeError for a loss
-    that is no AdversarialLoss (its second derivatives are asked for), ValueError unless both players are there.
+    that is no AdversarialLoss (its second derivatives are asked for), ValueError unless both players are there;
+    NonFiniteError for logits that are inf or nan.
     """
 
     weight: float = 10.0
@@ -40,19 +42,23 @@ class Consensus:
             raise ValueError(f"Consensus: expected weight as a finite number of at least 0, got {self.weight!r}; the paper's is 10")
         if not isinstance(self.loss, AdversarialLoss):
             raise TypeError(f"Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got {self.loss!r}")
+        plain_fields(self)
 
     def __call__(self, networks, params, real, z, run_real=Run(), run_fake=Run(), run_G=Run()):
         """(value, its gradients in phi and theta, v) at real samples (M, ...) and latents z (N, Z), which may differ in number.
 
         v is what the players descend on without the penalty: no need to compute it again.
         """
-        for name, given in (("networks", networks), ("params", params)):
-            if not {"D", "G"} <= given.keys():
-                raise ValueError(f"Consensus: expected {name} as {{\"D\": ..., \"G\": ...}}, got {sorted(given)}; name the two players so")
+        for name, given, kind in (("networks", networks, Layer), ("params", params, Parameters)):
+            if not isinstance(given, Mapping) or not all(isinstance(given.get(player), kind) for player in "DG"):
+                got = {player: type(its).__name__ for player, its in given.items()} if isinstance(given, Mapping) else type(given).__name__
+                raise ValueError(f"Consensus: expected {name} as {{\"D\": {kind.__name__}, \"G\": {kind.__name__}}}, got {got}; "
+                                 "name the two players so")
         D, G, phi, theta = networks["D"], networks["G"], params["D"], params["G"]
         fake, c_gen = G.forward(theta, z, run_G)
         a, c_real = D.forward(phi, real, run_real)
         b, c_fake = D.forward(phi, fake, run_fake)
+        expect_finite("Consensus", a, b)
 
         _, da, db = self.loss.discriminator(a, b)
         _, dphi_real = D.backward(da, c_real, need_dx=False)

@@ -24,6 +24,7 @@ from typing import Callable
 
 import numpy as np
 
+from .errors import is_number, plain
 from .layers.activations import sigmoid, softplus
 from .layers.base import kink
 
@@ -216,8 +217,9 @@ def smoothed(loss=nonsaturating, target=0.9):
 
     Fakes keep target 0: smoothing them too would reinforce G's present mistakes. Raises ValueError for a loss without log-sigmoids.
     """
-    if getattr(loss, "on_real", None) is not _pay_if_low or not 0 < target <= 1:
-        raise ValueError(f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target}")
+    if getattr(loss, "on_real", None) is not _pay_if_low or not (is_number(target) and 0 < target <= 1):
+        raise ValueError(f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target!r}")
+    target = plain(target)
     curve = Curve(lambda a: softplus(-a) + (1 - target) * a, lambda a: sigmoid(a) - target, _bump)
     return replace(loss, name=f"smoothed({loss.name}, {target})", on_real=curve, made_by=(smoothed, (loss, target)))
 

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from .errors import expect_rng, expect_samples, is_number
+from .layers.base import not_negative
+
 SOFT = (0.0, 0.3), (0.7, 1.2)       # between which soft labels of fakes and of real samples lie (Chintala et al. 2016, point 6)
 
 
@@ -10,7 +13,11 @@ def noisy(x, std, rng):
 
     Two distributions on thin sets, which D can tell apart at once, overlap when noise is added to both; then G has a gradient to follow. The
     derivative in x is the identity. Give real samples, fakes and every turn a stream of their own.
+    TypeError for an x that is not an array of floats, ValueError for an empty one or a std that is negative or not finite.
     """
+    expect_samples("noisy", x=x)
+    expect_rng("noisy", rng)
+    not_negative(std, "noisy std")
     return x + (std * rng.standard_normal(x.shape)).astype(x.dtype) if std else x
 
 
@@ -20,7 +27,13 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
     smooth    the label of a real sample (one-sided: Salimans et al. 2016, section 3.4)
     soft      t uniform between the ends that SOFT says, instead
     flip      the probability that a sample is given a label of the other kind
+
+    ValueError unless smooth and flip are from 0 to 1.
     """
+    expect_rng("drawn_labels", rng)
+    if not (is_number(smooth) and smooth <= 1 and is_number(flip) and flip <= 1):
+        raise ValueError(f"drawn_labels: expected smooth and flip as numbers from 0 to 1, got {smooth!r} and {flip!r}; a label is 1 at most, "
+                         "unless it is soft, and flip is a share")
     ends = SOFT if soft else ((0.0, 0.0), (smooth, smooth))
     taken_for_real = (rng.random(shape) < flip) != real
     low, high = (np.where(taken_for_real, one, zero) for zero, one in zip(*ends))

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from . import _kernels as kernels
-from .errors import is_number
+from .errors import is_number, plain
 from .schedules import value_at
 
 
@@ -34,7 +34,7 @@ class Optimizer:
         name = type(self).__name__
         if not (callable(lr) or is_number(lr)) or not is_number(weight_decay) or not (clip is None or is_number(clip) and clip > 0):
             raise ValueError(f"{name}: expected finite lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr!r}, {weight_decay!r}, {clip!r}")
-        self.lr, self.weight_decay, self.clip = lr, weight_decay, clip
+        self.lr, self.weight_decay, self.clip = plain(lr), plain(weight_decay), plain(clip)
 
     @property
     def _around(self):
@@ -93,7 +93,7 @@ class SGD(Optimizer):
         super().__init__(lr, weight_decay, clip)
         if not (callable(momentum) or is_number(momentum, 0, 1)) or nesterov and not momentum:
             raise ValueError(f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum!r}")
-        self.momentum, self.nesterov = momentum, nesterov
+        self.momentum, self.nesterov = plain(momentum), nesterov
 
     @property
     def moments(self):
@@ -123,7 +123,7 @@ class RMSProp(Optimizer):
         super().__init__(lr, weight_decay, clip)
         if not (is_number(decay, 0, 1) and is_number(eps)):
             raise ValueError(f"RMSProp: expected 0 <= decay < 1 and eps >= 0, got {decay!r}, {eps!r}")
-        self.decay, self.eps = decay, eps
+        self.decay, self.eps = plain(decay), plain(eps)
 
     def _rule(self, p, g, v, step):
         return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._around)
@@ -148,7 +148,7 @@ class Adam(Optimizer):
         super().__init__(lr, weight_decay, clip)
         if not (is_number(beta1, 0, 1) and is_number(beta2, 0, 1) and is_number(eps)):
             raise ValueError(f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1!r}, {beta2!r}, {eps!r}")
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.beta1, self.beta2, self.eps = plain(beta1), plain(beta2), plain(eps)
 
     def _rule(self, p, g, m, v, step):
         return kernels.adam(p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._around)
@@ -169,13 +169,14 @@ class Historical(Optimizer):
 
     a (P,) is the mean of the weights before each of the past updates, taken for a constant; before the first there is none, and the term is 0.
     It is the gradient of weight |p - a|^2, whose value no objective's loss shows. Learning rate, weight decay and clipping are the rule's.
-    Raises ValueError for a weight below 0 or a rule that is Historical itself.
+    Raises ValueError for a weight below 0 or a rule that is no optimiser, or Historical itself.
     """
 
     def __init__(self, rule, weight):
-        if isinstance(rule, Historical) or not is_number(weight):
-            raise ValueError(f"Historical: expected a rule that is not Historical and a finite weight >= 0, got {rule!r} and {weight!r}")
-        self.rule, self.weight = rule, weight
+        if not isinstance(rule, Optimizer) or isinstance(rule, Historical) or not is_number(weight):
+            raise ValueError("Historical: expected a rule such as Adam(), an optimiser that is not Historical, and a finite weight >= 0, "
+                             f"got {rule!r} and {weight!r}")
+        self.rule, self.weight = rule, plain(weight)
 
     @property
     def moments(self):

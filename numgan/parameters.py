@@ -113,7 +113,11 @@ class Parameters(Mapping):
 
     def child(self, name):
         """The parameters of the sub-network `name`, over the same vector."""
-        return Parameters(self._vector, self.layout.children[name], _whole=False)
+        try:
+            return Parameters(self._vector, self.layout.children[name], _whole=False)
+        except KeyError:
+            raise ValueError(f"Parameters.child: expected one of the parts {', '.join(self.layout.children) or 'none'}, got {name!r}; "
+                             "if a network asked, these parameters belong to another one: give it what its own init made") from None
 
     def like(self, vector):
         """Parameters of the same layout over another vector (P,)."""

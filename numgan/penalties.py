@@ -21,10 +21,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import NonFiniteError, is_number
+from .errors import expect_finite, expect_rng, expect_samples, is_number, plain_fields
 from .layers import Layer, Run
 from .layers.activations import sigmoid
-from .layers.base import kink, positive
+from .layers.base import kink, not_negative, positive
 from .parameters import Parameters, whole_gradient
 
 EPS = 1e-12                 # inside the root of the norm: at g = 0 the penalty stays differentiable, and v is 0
@@ -46,12 +46,11 @@ def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
     if not isinstance(D, Layer) or not isinstance(phi, Parameters):
         raise ValueError(f"on_input_gradient: expected D as a layer and phi as its Parameters, got {type(D).__name__} and {type(phi).__name__}; "
                          "D.init(seed) makes them, and phi.like(vector) makes them of a vector")
-    _expect_samples("on_input_gradient", x=x)
+    expect_samples("on_input_gradient", x=x)
     y, cache = D.forward(phi, x, run)
     if y.ndim != 2 or y.shape[1] != 1:
         raise ValueError(f"on_input_gradient: expected D(x) as one logit a row (N, 1), got {y.shape}; let D end in one unit")
-    if not np.isfinite(y).all():
-        raise NonFiniteError("on_input_gradient: expected finite logits D(x), got inf or nan; look for samples or weights that are not finite")
+    expect_finite("on_input_gradient", y)
     one = np.ones_like(y)
     g, dys = D.trail(one, cache)
     value, v, u = penalty(g, y)
@@ -77,6 +76,7 @@ class GradientPenalty:
         if not (is_number(self.weight) and is_number(self.target)):
             raise ValueError(f"GradientPenalty: expected weight and target as finite numbers of at least 0, got {self.weight!r} and {self.target!r}; "
                              "the paper's are 10 and 1")
+        plain_fields(self)
 
     def __call__(self, D, phi, x, run=Run()):
         """The penalty at the points x (N, ...), and its gradient in the parameters phi of D."""
@@ -180,6 +180,7 @@ class Lazy:
         positive(self.every, "Lazy every")
         if not callable(self.penalty):
             raise TypeError(f"Lazy: expected penalty as a penalty such as R1(10.0), called with (D, phi, ...), got {self.penalty!r}")
+        plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
         """At the step-th step: (every value, every dphi) of penalty(D, phi, ...); (0.0, zeros) where it is not due and D does not run."""
@@ -195,21 +196,7 @@ def _expect_weight(penalty, paper):
     if not is_number(penalty.weight):
         raise ValueError(f"{type(penalty).__name__}: expected weight as a finite number of at least 0, got {penalty.weight!r}; "
                          f"the paper's is {paper}")
-
-
-def _expect_samples(where, **named):
-    """TypeError for samples that are not one array of floats, ValueError if there are none."""
-    for name, x in named.items():
-        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-            raise TypeError(f"{where}: expected {name} as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
-                            f"convert it with np.asarray({name}, np.float32)")
-        if not x.ndim or not x.size:
-            raise ValueError(f"{where}: expected {name} (N, ...) with at least one sample, got {x.shape}; a mean over none is no number")
-
-
-def _expect_rng(where, rng):
-    if not hasattr(rng, "uniform"):
-        raise ValueError(f"{where}: expected rng as a numpy Generator, got {rng!r}; make one with np.random.default_rng(seed)")
+    plain_fields(penalty)
 
 
 def norms(g):
@@ -223,8 +210,8 @@ def between(real, fake, rng):
     real (M, ...), fake (N, ...) -> (min(M, N), ...), the first of both in pairs. Raises TypeError for arrays that are not of floats, ValueError
     for samples of two shapes.
     """
-    _expect_samples("between", real=real, fake=fake)
-    _expect_rng("between", rng)
+    expect_samples("between", real=real, fake=fake)
+    expect_rng("between", rng)
     if real.shape[1:] != fake.shape[1:]:
         raise ValueError(f"between: expected real and fake samples of one shape, got {real.shape[1:]} and {fake.shape[1:]}; reshape one of them")
     n = min(len(real), len(fake))
@@ -238,9 +225,11 @@ def perturbed(real, rng, scale=0.5):
         penalty, dphi = GradientPenalty(10.0)(D, phi, perturbed(real, rng), run)
 
     real (N, ...) -> (N, ...). As in the authors' code; the paper's text has normal noise (Kodali et al. 2017). Later code takes a point on
-    the way there: between(real, perturbed(real, rng), rng). Raises TypeError for an array that is not of floats.
+    the way there: between(real, perturbed(real, rng), rng). Raises TypeError for an array that is not of floats, ValueError for a
+    scale that is negative or not finite; numbers in it that are not finite are for the penalty to refuse.
     """
-    _expect_samples("perturbed", real=real)
-    _expect_rng("perturbed", rng)
+    expect_samples("perturbed", real=real)
+    expect_rng("perturbed", rng)
+    scale = not_negative(scale, "perturbed scale")
     u = rng.uniform(size=real.shape).astype(real.dtype)
     return real + real.dtype.type(scale * real.std()) * u

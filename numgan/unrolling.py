@@ -16,11 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .layers import Run
+from .errors import expect_finite, expect_samples
+from .layers import Layer, Run
 from .layers.base import add
-from .losses import AdversarialLoss
+from .losses import AdversarialLoss, RelativisticLoss
 from .optimizers import Optimizer
-from .parameters import whole_gradient
+from .parameters import Parameters, whole_gradient
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Unrolling:
     steps        K; with 0 phi_K is phi, dphi is dphi_K, and dfake None, which is zero
     real_run, fake_run    the randomness of D's passes, one draw for all steps
 
-    ValueError unless steps is an integer of at least 0.
+    TypeError for another D, loss or optimizer, ValueError unless steps is an integer of at least 0 and the state one of the optimizer's;
+    NonFiniteError for logits that are inf or nan.
     """
 
     D: object
@@ -49,16 +51,23 @@ class Unrolling:
     fake_run: Run = Run()
 
     def __post_init__(self):
+        for name, kinds, such in (("D", Layer, "a network"), ("loss", (AdversarialLoss, RelativisticLoss), "a loss such as numgan.nonsaturating"),
+                                  ("optimizer", Optimizer, "an optimiser such as numgan.Adam(1e-3)")):
+            if not isinstance(getattr(self, name), kinds):
+                raise TypeError(f"Unrolling: expected {name} as {such}, got {getattr(self, name)!r}")
         if isinstance(self.steps, bool) or not isinstance(self.steps, (int, np.integer)) or self.steps < 0:
             raise ValueError(f"Unrolling: expected steps as an integer of at least 0, got {self.steps!r}")
 
     def forward(self, phi, real, fake):
         """phi_K (Parameters) and the tape: what each step leaves for its adjoint. phi is only read."""
-        state, tape = self.optimizer.start(phi.vector) if self.state is None else self.state, []
+        _expect_parameters("forward", phi=phi)
+        expect_samples("Unrolling.forward", real=real, fake=fake)
+        state, tape = self._standing(phi.vector), []
         held = {path: path for path in phi.layout.held}                               # the same constants in all steps
         for _ in range(self.steps):
             a, c_real = self.D.forward(phi, real, self.real_run)
             b, c_fake = self.D.forward(phi, fake, self.fake_run)
+            expect_finite("Unrolling.forward", a, b)
             _, da, db = self.loss.discriminator(a, b)
             g_real, g_fake = self.D.backward(da, c_real, need_dx=False)[1], self.D.backward(db, c_fake, need_dx=False)[1]
             g = whole_gradient(g_real, phi) + whole_gradient(g_fake, phi)
@@ -69,6 +78,7 @@ class Unrolling:
 
     def backward(self, dphi, tape):
         """dphi, dfake: how a loss with the derivative dphi (Parameters) at phi_K moves with phi and with the fakes, by way of the updates."""
+        _expect_parameters("backward", dphi=dphi)
         dp, dstate, dfake = dphi.vector, None, None
         for a, da, c_real, b, db, c_fake, update in reversed(tape):
             dp, dg, dstate = self.optimizer.adjoint(dp, dstate, update)
@@ -81,3 +91,20 @@ class Unrolling:
             dp = dp + whole_gradient(H_real, dphi).vector + whole_gradient(H_fake, dphi).vector
             dfake = add(dfake, M_fake)
         return dphi.like(dp), dfake
+
+    def _standing(self, p):
+        """The optimiser's state before the first of the updates of p (P,)."""
+        if self.state is None:
+            return self.optimizer.start(p)
+        wanted = {"step": ()} | dict.fromkeys(self.optimizer.moments, p.shape)
+        got = {name: np.shape(value) for name, value in dict(self.state).items()}
+        if got != wanted:
+            raise ValueError(f"Unrolling: expected a state of {self.optimizer!r} with {wanted}, got {got}; its start(phi.vector) makes one")
+        return self.state
+
+
+def _expect_parameters(where, **named):
+    for name, p in named.items():
+        if not isinstance(p, Parameters):
+            raise TypeError(f"Unrolling.{where}: expected {name} as D's Parameters, got {type(p).__name__}; "
+                            "D.init(seed) makes them, and phi.like(vector) makes them of a vector")

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 
 import numgan as ng
 from numgan import checking, cli, doctor, judging, recipes, runs, systems
+from numgan._kernels import compiled
 
 NARROW = ["--width", "0.1", "--batch-size", "8"]
 ROOT = Path(__file__).parents[1]
@@ -37,6 +39,45 @@ def refused(result, *parts, code=2):
     assert (got, out) == (code, "") and "Traceback" not in err and len(lines) == 1, err
     for part in parts:
         assert part in err
+
+
+# ---- the environment
+
+
+needs_kernels = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
+
+
+@pytest.mark.parametrize("command", [["-m", "numgan"], ["-c", "import sys; sys.argv[0] = '/bin/numgan'; from numgan.cli import main; main()"]])
+@pytest.mark.parametrize("variable, value, message", [
+    ("NUMGAN_PURE", "yes", "numgan: NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got 'yes'; set it to one or unset it"),
+    pytest.param("NUMGAN_NUM_THREADS", "0", "numgan: NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '0'", marks=needs_kernels),
+    pytest.param("NUMGAN_ISA", "foo", "numgan: NUMGAN_ISA='foo', but this processor offers baseline", marks=needs_kernels)])
+def test_an_environment_that_cannot_be_had(command, variable, value, message):
+    run = subprocess.run([sys.executable, *command, "systems"], env={**os.environ, variable: value}, capture_output=True, text=True, timeout=60)
+    refused((run.returncode, run.stdout, run.stderr), message)
+    assert run.stderr.startswith(message)
+
+
+def test_a_program_is_given_the_exception():
+    environment = {**os.environ, "NUMGAN_PURE": "yes"}
+    run = subprocess.run([sys.executable, "-c", "import numgan"], env=environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1 and run.stderr.splitlines()[-1].startswith("ValueError: NUMGAN_PURE: expected 1")
+
+
+def test_the_build_asks_the_same(monkeypatch):
+    script = ROOT / "setup.py"
+    if not script.exists():
+        pytest.skip("the sources are not beside the tests")
+    made = []
+    for name, words in (("setuptools", {"Extension": None, "setup": lambda **given: made.append(given["ext_modules"])}), ("setuptools.command", {}),
+                        ("setuptools.command.build_ext", {"build_ext": object})):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**words))
+    monkeypatch.setenv("NUMGAN_PURE", "1")
+    runpy.run_path(str(script))
+    monkeypatch.setenv("NUMGAN_PURE", "yes")
+    with pytest.raises(SystemExit, match="NUMGAN_PURE: expected 1 .* got 'yes'; set it to one or unset it"):
+        runpy.run_path(str(script))
+    assert made == [[]]
 
 
 # ---- help and systems

@@ -9,7 +9,7 @@ from numgan import Consensus, build, check_consensus, kernel_calls, losses
 from numgan.checking.cases import CRITICS, GAMES
 from numgan.checking.catalogue import entries
 from numgan.checking.consensus import GamePoint
-from numgan.errors import GradientError
+from numgan.errors import GradientError, NonFiniteError
 from numgan.layers import Dense, Dropout, Run, Sequential, Softplus, Tanh
 from numgan.networks import mlp
 from numgan.parameters import Parameters
@@ -137,10 +137,18 @@ def test_what_is_refused():
     with pytest.raises(TypeError, match="Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got l2"):
         Consensus(1.0, losses.l2)
     networks, params, real, z = _dirac(1.0, 1.0)
-    with pytest.raises(ValueError, match=r'Consensus: expected networks as {"D": ..., "G": ...}, got \[\'D\', \'g\'\]; name the two players so'):
+    with pytest.raises(ValueError, match=r"""networks as {"D": Layer, "G": Layer}, got {'D': 'Dense', 'g': 'Dense'}; name the two players so"""):
         Consensus()({"D": networks["D"], "g": networks["G"]}, params, real, z)
-    with pytest.raises(ValueError, match=r"Consensus: expected params as .* got \['D'\]"):
+    with pytest.raises(ValueError, match=r"Consensus: expected params as .* got {'D': 'Parameters'}"):
         Consensus()(networks, {"D": params["D"]}, real, z)
+    with pytest.raises(ValueError, match=r"Consensus: expected networks as .* got list"):
+        Consensus()(list(networks.values()), params, real, z)
+    with pytest.raises(ValueError, match=r"Consensus: expected params as .* got {'D': 'ndarray', 'G': 'Parameters'}"):
+        Consensus()(networks, params | {"D": params["D"].vector}, real, z)
+    for bad in (np.nan, np.inf):
+        for at in ((real + bad, z), (real, z * bad)):
+            with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=r"Consensus: expected finite logits D\(x\), got inf or nan"):
+                Consensus()(networks, params, *at)
 
 
 # ---------------------------------------------------------------------------------------------------- planted bugs

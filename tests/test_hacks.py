@@ -226,6 +226,16 @@ def test_noisy_and_the_layer():
         Noise(-1.0)
 
 
+@pytest.mark.parametrize("std", [-0.1, np.nan, np.inf, "a", None])
+def test_noisy_is_given_a_number_and_floats(std):
+    with pytest.raises(ValueError, match="noisy std: expected a finite number of at least 0, got"):
+        noisy(np.zeros((2, 3)), std, stream(0))
+    for x in (np.full((2, 3), 200, np.uint8), np.zeros((2, 3), int), [0.5]):
+        for amount in (0.0, 0.1):
+            with pytest.raises(TypeError, match="noisy: expected x as one float array .* got (uint8|int64|list); convert it"):
+                noisy(x, amount, stream(0))
+
+
 # ---------------------------------------------------------------------------------------------------- labels
 
 def test_a_share_of_labels_is_exchanged():
@@ -245,6 +255,13 @@ def test_soft_labels_lie_where_the_list_says():
         assert low <= t.min() < low + 0.01 and high - 0.01 < t.max() <= np.float32(high) and abs(t.mean() - (low + high) / 2) < 0.01
     mixed = drawn_labels(True, (20000,), rng, soft=True, flip=0.25)
     assert abs((mixed <= 0.3).mean() - 0.25) < 0.02 and not ((mixed > 0.3) & (mixed < 0.7)).any()
+
+
+@pytest.mark.parametrize("words", [{"flip": 1.5}, {"flip": np.nan}, {"flip": -0.1}, {"flip": "a"},
+                                   {"smooth": np.nan}, {"smooth": 5}, {"smooth": None}])
+def test_labels_and_shares_are_numbers_up_to_one(words):
+    with pytest.raises(ValueError, match="drawn_labels: expected smooth and flip as numbers from 0 to 1, got"):
+        drawn_labels(True, (3, 1), stream(0), **words)
 
 
 def test_labelled_is_the_cross_entropy():
@@ -375,9 +392,31 @@ def test_the_share_that_is_replayed():
         shown, held = pool.mix(held, {"x": np.full(32, float(k))}, np.random.default_rng(k))
         old += (shown["x"] < k).sum() if k >= 2 else 0             # full after two
     assert abs(old / (198 * 32) - 0.25) < 5 * np.sqrt(0.25 * 0.75 / (198 * 32))
-    for words in ({"size": 0}, {"size": 3, "share": 1.1}):
-        with pytest.raises(ValueError, match="Pool: expected a size of at least 1"):
-            Pool(**words)
+
+
+@pytest.mark.parametrize("words, message", [
+    *(({"size": size}, "Pool size: expected an integer of at least 1, got") for size in (0, 1.5, "a", None, True)),
+    *(({"size": 3, "share": share}, "Pool: expected a share from 0 to 1, got") for share in (1.1, -0.1, np.nan, "a", None))])
+def test_a_pool_of_wrong_size_or_share(words, message):
+    with pytest.raises(ValueError, match=message):
+        Pool(**words)
+
+
+@pytest.mark.parametrize("held, fresh, message", [
+    ({}, {"y": np.zeros(4, int)}, r"fresh as arrays with one row for each sample, as many in each, got {'x': \(3, 2\), 'y': \(4,\)}"),
+    ({}, {"x": 1.0}, "fresh as arrays with one row for each sample"), ({"pool.y": None}, {}, r"expected held with .*; Pool\(size=5.*empty"),
+    ({"pool.count": None}, {}, "expected held with"), ({"pool.x": np.zeros((6, 2))}, {}, "expected held with"),
+    ({}, {"x": np.zeros((3, 1))}, "expected held with"), ({}, {"z": np.zeros(3)}, "expected held with")])
+def test_a_memory_and_rows_that_do_not_fit_the_pool(held, fresh, message):
+    pool = Pool(5)
+    held = {name: array for name, array in (pool.empty(x=((2,), float), y=((), int)) | held).items() if array is not None}
+    with pytest.raises(ValueError, match=f"Pool.mix: .*{message}"):
+        pool.mix(held, {"x": np.zeros((3, 2)), "y": np.zeros(3, int)} | fresh, stream(0))
+
+
+def test_a_pool_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="Pool.mix: expected fresh as arrays .* got none"):
+        Pool(5).mix(Pool(5).empty(), {}, stream(0))
 
 
 class WritesIntoThePool(Pool):
@@ -653,7 +692,9 @@ def test_settings_on_the_command_line(numgan):
 @pytest.mark.parametrize("words, parts", [
     (("gan", "--set", "k"), ("--set", "expected name=value", "'k'")), (("gan", "--set", "k=[2]"), ("expected name=value",)),
     (("gan", "--set", "k=two"), ("expected name=value",)), (("gan", "--set", "m=2"), ("GAN has no setting 'm'; there are k",)),
-    (("gan", "--set", "k=0.5"), ("k: expected a whole number",)), (("hacks", "--set", "noise=NaN"), ("noise: expected a finite number",)),
+    (("gan", "--set", "k=0.5"), ("k: expected a whole number",)),
+    *(((name, "--set", "every=0", "--dry-run"), ("every: expected an integer of at least 1, got 0",)) for name in ("r1", "r3gan")),
+    (("hacks", "--set", "noise=NaN"), ("noise: expected a finite number",)),
     (("--resume", "run", "--set", "k=2"), ("--set comes from the run",))])
 def test_wrong_settings_on_the_command_line(numgan, words, parts):
     code, _, err = numgan("train", *words)

@@ -34,6 +34,7 @@ from numgan.layers import (
     MaxPool2d,
     MinibatchStd,
     Network,
+    Noise,
     Pad,
     Parallel,
     PixelNorm,
@@ -245,6 +246,14 @@ def test_activations_by_formula():
     assert np.array_equal(_run(Maxout(3), np.array([[1.0, 5, 2, -3, -1, -2]])), [[5, -1]])
 
 
+@pytest.mark.parametrize("kind", [LeakyReLU, ELU, Softplus, lambda n: Softplus(1.0, n), lambda n: PixelNorm(eps=n), lambda n: LayerNorm(3, eps=n)])
+def test_numpy_numbers_make_no_float64(kind):
+    x, layer = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3), kind(np.float64(0.5))
+    p = layer.init(0)
+    y, cache = layer.forward(p, x, Run())
+    assert y.dtype == layer.backward(y, cache)[0].dtype == np.float32 and repr(layer) == repr(kind(0.5))
+
+
 def test_dropout_keeps_the_mean_and_follows_the_seed():
     x = np.ones((400, 50))
     y = _run(Dropout(0.3), x, run=Run(seed=4))
@@ -368,11 +377,23 @@ def test_a_wrong_input_is_named(layer, x, words):
         layer.forward(layer.init(0, np.float64), x, Run())
 
 
+@pytest.mark.parametrize("net, other, x, words", [
+    (Sequential(Dense(3, 4)), Sequential(Dense(3, 5)), (4, 3), r"Dense\(3, 4\): expected W \(3, 4\), got \(3, 5\); these parameters"),
+    (Conv2d(1, 2, 3), Conv2d(1, 4, 3), (2, 5, 5, 1), "these parameters belong to another network: give it what its own init made"),
+    (Sequential(ReLU(), Dense(3, 4)), Sequential(Dense(3, 4)), (4, 3), "expected one of the parts 0, got '1'; if a network asked, .* another one"),
+    (Sequential(Dense(3, 4)), Dense(3, 4), (4, 3), "expected one of the parts none, got '0'")])
+def test_parameters_of_another_network_are_refused(net, other, x, words):
+    with pytest.raises(ValueError, match=words):
+        net.forward(other.init(0, np.float64), np.zeros(x), Run())
+
+
 @pytest.mark.parametrize("make", [
     lambda: Conv2d(1, 1, kernel=0), lambda: Conv2d(1, 1, kernel=(1, 2, 3)), lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=2),
     lambda: Dropout(1.0), lambda: MaxPool2d(2, padding=2), lambda: Upsample(2, "cubic"), lambda: Pad((1, 2)), lambda: Reshape(-1, -1),
     lambda: Maxout(0), lambda: BatchNorm(3, eps=np.nan), lambda: LayerNorm(3, eps=-1), lambda: PixelNorm(eps=None), lambda: MinibatchStd(eps=-1),
-    lambda: MinibatchStd(eps="a"), lambda: Given(Dense(2, 1), None), lambda: Given(None, np.zeros(3))])
+    lambda: MinibatchStd(eps="a"), lambda: Noise("a"), lambda: Noise(np.nan), lambda: Dropout("a"), lambda: Dropout(None), lambda: ELU("a"),
+    lambda: Softplus("a"), lambda: Softplus(None), lambda: Softplus(1, "a"), lambda: Softplus(1, None), lambda: Softplus(1, -np.inf),
+    lambda: Given(Dense(2, 1), None), lambda: Given(None, np.zeros(3))])
 def test_a_wrong_constructor_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()

@@ -45,6 +45,14 @@ def test_what_is_refused():
             Lazy(R1())(step, D, p, np.zeros((2, 3)))
 
 
+def test_numpy_numbers_make_no_float64():
+    D = mlp(3, 5, 1, activation=Tanh)
+    p, x = D.init(0), np.ones((2, 3), np.float32)
+    given, plain = Lazy(R1(np.float64(2.0)), np.int64(4)), Lazy(R1(2.0), 4)
+    value, dphi = given(0, D, p, x)
+    assert repr(given) == repr(plain) and dphi.dtype == np.float32 and (value, dphi) == plain(0, D, p, x)
+
+
 class Unscaled(Lazy):
     """Every k steps, not k times as strong"""
 

@@ -104,6 +104,15 @@ def test_smoothing_is_one_sided_and_stops_at_its_target():
             smoothed(other)
     with pytest.raises(ValueError, match="target"):
         smoothed(minimax, 1.5)
+    with pytest.raises(ValueError, match="expected minimax or nonsaturating and 0 < target <= 1, got minimax and 'a'"):
+        smoothed(minimax, "a")
+
+
+def test_a_numpy_target_makes_no_float64():
+    loss, logits = smoothed(nonsaturating, np.float64(0.9)), np.ones((2, 1), np.float32)
+    assert repr(loss) == "smoothed(nonsaturating, 0.9)"
+    value, dreal, _ = loss.discriminator(logits, logits)
+    assert dreal.dtype == np.float32 and (value, dreal[0]) == (smoothed(nonsaturating, 0.9).discriminator(logits, logits)[0], dreal[1])
 
 
 # ---------------------------------------------------------------------------------------------------- relativistic losses

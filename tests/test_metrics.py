@@ -496,6 +496,10 @@ def test_columns_must_agree(name):
 @pytest.mark.parametrize("call, words", [
     (lambda: metrics.frechet_distance(X[:1], X), "real of at least 2 rows, got 1"),
     (lambda: metrics.kid(X, X[:1]), "fake of at least 2 rows, got 1"),
+    (lambda: metrics.precision_recall(X, X, k=True), "k a whole number of at least 1, got True"),
+    (lambda: metrics.kid(np.ma.array(X, mask=X > 0), X), "real without a mask, got a masked array"),
+    (lambda: metrics.label_coverage(np.ma.array(LABELS, mask=LABELS > 0), 5), "labels without a mask, got a masked array"),
+    (lambda: metrics.psnr(PICTURES, np.ma.array(PICTURES)), "reference without a mask, got a masked array"),
     (lambda: metrics.mmd(X, X[:1], 1), "fake of at least 2 rows, got 1"),
     (lambda: metrics.mmd(X, X, 0), "sigma a number above 0"),
     (lambda: metrics.mmd(X, X, float("nan")), "sigma a number above 0"),

@@ -38,6 +38,19 @@ def test_minibatch_discrimination_by_its_formula():
     assert np.array_equal(y[:, :3], x) and np.allclose(y[:, 3:], o, rtol=1e-12)
 
 
+def test_samples_far_apart_keep_their_closeness():
+    """exp(-20) is below what float32 tells from 1."""
+    layer, x = MinibatchDiscrimination(1, 2, 1), np.float32([[0], [20], [41.5], [63]])
+    T = np.float32([[1, 0.75]])
+    y, cache = layer.forward({"T": T}, x, Run())
+    M = x * T
+    o = [[sum(np.exp(-abs(M[n, b] - M[m, b])) for m in range(4) if m != n) for b in range(2)] for n in range(4)]
+    assert np.allclose(y[:, 1:], o, rtol=1e-6, atol=0) and y.dtype == np.float32 and (y[:, 1] < 3e-9).all() and (y[:, 1:] > 0).all()
+    ty, _ = layer.tangent_forward(x, cache)
+    away = [[sum(-np.exp(-abs(M[n, b] - M[m, b])) * abs(M[n, b] - M[m, b]) for m in range(4) if m != n) for b in range(2)] for n in range(4)]
+    assert np.allclose(ty[:, 1:], away, rtol=1e-6, atol=0)
+
+
 def test_a_collapsed_batch_is_as_close_as_can_be():
     layer = MinibatchDiscrimination(3, 2, 4)
     y, _ = layer.forward(layer.init(0, np.float64), np.ones((6, 3)), Run())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from numgan import check_optimizer
 from numgan.checking.cases import OPTIMIZERS
-from numgan.optimizers import SGD, Adam, RMSProp, moving_average
+from numgan.optimizers import SGD, Adam, Historical, RMSProp, moving_average
 from numgan.schedules import Cosine, Exponential, Linear, Warmup
 
 
@@ -150,6 +150,39 @@ def test_moving_average():
 def test_a_wrong_constant_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.longdouble, np.array])
+@pytest.mark.parametrize("make", [
+    lambda n: SGD(n(0.25)), lambda n: SGD(n(0.25), momentum=n(0.5), weight_decay=n(0.125), clip=n(4.0)),
+    lambda n: RMSProp(n(0.25), decay=n(0.75), eps=n(0.5)), lambda n: Adam(n(0.25), beta1=n(0.5), beta2=n(0.75), eps=n(0.5)),
+    lambda n: Historical(Adam(0.25), n(0.5)), lambda n: SGD(Linear(n(0.25), n(0.5), 4)), lambda n: SGD(Exponential(n(0.5), n(0.75), n(0.125))),
+    lambda n: SGD(Cosine(n(0.25), 4, n(0.125))), lambda n: SGD(Warmup(n(0.25), 4)), lambda n: SGD(lambda step: n(0.25))])
+def test_numpy_numbers_are_plain_ones(make, kind):
+    """They would make float64 of float32 weights and gradients; and a repr, which a checkpoint holds, does not show them."""
+    given, plain = make(kind), make(float)
+    assert repr(given) == repr(plain) or "<lambda>" in repr(given)
+    p, g = np.ones(3, np.float32), np.full(3, 0.5, np.float32)
+    one, two = (optimizer.step(p, g, optimizer.start(p)) for optimizer in (given, plain))
+    assert one[0].dtype == np.float32 and np.array_equal(one[0], two[0])
+    dp, dg, dstate = given.adjoint(p, None, one[2])
+    assert {dp.dtype, dg.dtype, *(d.dtype for d in dstate.values())} == {np.dtype(np.float32)}
+
+
+def test_whole_numbers_stay_whole():
+    assert repr(SGD(1)) == repr(SGD(np.int64(1))) == "SGD(lr=1)" and repr(Linear(np.int32(1), 0, np.int64(5))) == repr(Linear(1, 0, 5))
+
+
+@pytest.mark.parametrize("make", [lambda: Linear(1, 0, 0), lambda: Cosine(1, "a"), lambda: Warmup(1, None), lambda: Linear(1, 0, np.nan)])
+def test_a_schedule_has_steps(make):
+    with pytest.raises(ValueError, match="^(Linear|Cosine|Warmup): expected steps of at least 1, got"):
+        make()
+
+
+@pytest.mark.parametrize("rule", [None, "SGD", SGD, 0.1])
+def test_historical_is_given_an_optimiser(rule):
+    with pytest.raises(ValueError, match="Historical: expected a rule such as Adam"):
+        Historical(rule, 1)
 
 
 def test_a_gradient_of_another_shape_is_refused():

@@ -264,6 +264,9 @@ def test_what_is_refused():
         perturbed(np.zeros((2, 3), np.int64), stream(0))
     with pytest.raises(ValueError, match="perturbed: expected rng as a numpy Generator, got 0"):
         perturbed(np.zeros((2, 3)), 0)
+    for scale in (-1.0, np.nan, np.inf, "a", None):
+        with pytest.raises(ValueError, match=f"perturbed scale: expected a finite number of at least 0, got {scale!r}"):
+            perturbed(np.zeros((2, 3)), stream(0), scale)
 
 
 @pytest.mark.parametrize("penalty", [R1(0.7), R2(0.7), GradientPenalty(10.0)], ids=repr)
@@ -282,6 +285,8 @@ def test_logits_that_are_not_finite_are_told(penalty):
     x[1, 0] = np.nan
     with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="expected finite logits"):
         penalty(D, D.init(0, np.float64), x)
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="expected finite logits"):
+        penalty(D, D.init(0, np.float64), perturbed(x, stream(0)))
 
 
 # ---------------------------------------------------------------------------------------------------- DRAGAN's points

@@ -386,11 +386,17 @@ def test_number_of_threads_is_checked(n):
     ("NUMGAN_NUM_THREADS", "none", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got 'none'; set it to one or unset it"),
     ("NUMGAN_NUM_THREADS", "0", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '0'; set it to one or unset it"),
     ("NUMGAN_NUM_THREADS", "257", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '257'; set it to one or unset it"),
+    ("NUMGAN_PURE", "yes", "ValueError: NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got 'yes'; set it to one or unset it"),
     ("NUMGAN_ISA", "mmx", "ImportError: numgan: NUMGAN_ISA='mmx', but this processor offers baseline"),
 ])
 def test_environment_is_checked(variable, value, message):
     run = python("import numgan._kernels", **{variable: value})
     assert run.returncode == 1 and message in run.stderr.strip().split("\n")[-1]
+
+
+@pytest.mark.parametrize("value, backend", [("", "compiled"), ("0", "compiled"), ("1", "reference")])
+def test_pure_is_heard(value, backend):
+    assert python("import numgan; print(numgan.backend())", NUMGAN_PURE=value).stdout.split() == [backend]
 
 
 def test_environment_is_heard():

@@ -9,8 +9,10 @@ import numgan as ng
 from numgan import SGD, Adam, RMSProp, Unrolling, check_system, check_unrolling, minimax, wasserstein
 from numgan.checking.cases import CRITICS
 from numgan.checking.optimizer import warm
-from numgan.errors import GradientError
+from numgan.errors import GradientError, NonFiniteError
 from numgan.layers import Dense, LeakyReLU, Run, Sequential, Tanh
+from numgan.losses import AdversarialLoss
+from numgan.optimizers import Optimizer
 from numgan.systems import Batch, build
 from numgan.systems.unrolled import UnrolledGAN
 from numgan.training import train
@@ -112,6 +114,38 @@ def test_a_wrong_number_of_steps_is_named(steps):
         Unrolling(D, minimax, SGD(0.1), steps)
 
 
+@pytest.mark.parametrize("words, message", [
+    ({"D": None}, "Unrolling: expected D as a network, got None"),
+    ({"loss": "minimax"}, "Unrolling: expected loss as a loss such as numgan.nonsaturating, got 'minimax'"),
+    ({"optimizer": None}, "Unrolling: expected optimizer as an optimiser such as .*, got None")])
+def test_a_wrong_part_is_named(words, message):
+    with pytest.raises(TypeError, match=message):
+        Unrolling(**{"D": D, "loss": minimax, "optimizer": SGD(0.1), "steps": 1} | words)
+
+
+@pytest.mark.parametrize("state", [{}, {"m": np.zeros(21)}, {"step": 0, "m": np.zeros(20)}, {"step": 0, "m": np.zeros(21), "v": np.zeros(21)}])
+def test_a_state_of_another_optimiser_is_refused(state):
+    with pytest.raises(ValueError, match=r"Unrolling: expected a state of SGD\(lr=0.1, momentum=0.9\) with {'step': \(\), 'm': \(21,\)}, got"):
+        Unrolling(D, minimax, SGD(0.1, momentum=0.9), 1, state).forward(*game())
+
+
+def test_wrong_arguments_are_named():
+    (phi, real, fake), unrolling = game(), Unrolling(D, minimax, SGD(0.1), 1)
+    with pytest.raises(TypeError, match="Unrolling.forward: expected phi as D's Parameters, got ndarray"):
+        unrolling.forward(phi.vector, real, fake)
+    with pytest.raises(TypeError, match="Unrolling.backward: expected dphi as D's Parameters, got ndarray"):
+        unrolling.backward(phi.vector, unrolling.forward(phi, real, fake)[1])
+    with pytest.raises(TypeError, match="Unrolling.forward: expected fake as one float array"):
+        unrolling.forward(phi, real, fake.astype(int))
+    with pytest.raises(ValueError, match="Unrolling.forward: expected real .* with at least one sample"):
+        unrolling.forward(phi, real[:0], fake)
+    for at in (real, fake):
+        at[1, 0] = np.nan
+        with pytest.raises(NonFiniteError, match="Unrolling.forward: expected finite logits"):
+            unrolling.forward(phi, real, fake)
+        at[1, 0] = 0
+
+
 # --- planted bugs: each is one line of Unrolling or of the system gone wrong ------------------------------------------------
 
 
@@ -143,20 +177,23 @@ class Detached(Unrolling):
 
 class ForgetsTheCurvatureOfTheLoss(Unrolling):
     def backward(self, dphi, tape):
-        class Straight:
-            discriminator_tangent = staticmethod(lambda a, b, ta, tb: (0 * ta, 0 * tb))
+        class Straight(AdversarialLoss):
+            def discriminator_tangent(self, a, b, ta, tb):
+                return 0 * ta, 0 * tb
 
-        return replace(self, loss=Straight).plain_backward(dphi, tape)
+        curves = minimax.on_real, minimax.on_fake, minimax.for_generator
+        return replace(self, loss=Straight("straight", *curves)).plain_backward(dphi, tape)
 
     plain_backward = Unrolling.backward
 
 
 class ForgetsTheMoments(Unrolling):
     def backward(self, dphi, tape):
-        class Blind:
-            adjoint = staticmethod(lambda dp, dstate, cache, rule=self.optimizer: rule.adjoint(dp, None, cache))
+        class Blind(Optimizer):
+            def adjoint(_, dp, dstate, cache):
+                return self.optimizer.adjoint(dp, None, cache)
 
-        return replace(self, optimizer=Blind).plain_backward(dphi, tape)
+        return replace(self, optimizer=Blind(0.1)).plain_backward(dphi, tape)
 
     plain_backward = Unrolling.backward
 

@@ -137,7 +137,7 @@ def test_summary_and_output_shape():
     (lambda: generator().forward(generator().init(0), np.ones((2, 4), np.float32), Run()), r"samples shaped as the reference's, \(3,\), got"),
     (lambda: generator(reference=np.ones((0, 3))), r"expected reference as an array \(R, ...\) of finite floats, got float64 \(0, 3\)"),
     (lambda: generator(reference=np.arange(6).reshape(2, 3)), "of finite floats, got int64"),
-    (lambda: generator(reference=np.full((2, 3), np.nan)), "of finite floats"),
+    (lambda: generator(reference=np.full((2, 3), np.nan)), r"of finite floats, got float64 \(2, 3\) with 6 that are nan or inf"),
 ])
 def test_what_is_wrong_is_named(make, message):
     with pytest.raises(ValueError, match=message):

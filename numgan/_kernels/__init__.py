@@ -26,15 +26,16 @@ _BUILD = "build them with `pip install .` in a fresh copy of the sources (a C co
 
 def _choose():
     """The backend at import: compiled if it is there; a source tree or a CI run without kernels must not pass for one with them."""
-    pure = os.environ.get("NUMGAN_PURE") == "1"
+    asked = os.environ.get("NUMGAN_PURE") or "0"
+    if asked not in ("0", "1"):
+        raise ValueError(f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; set it to one or unset it")
     if compiled is None and os.environ.get("NUMGAN_REQUIRE_KERNELS") == "1":
         raise ImportError(f"numgan: NUMGAN_REQUIRE_KERNELS=1, but the compiled kernels are missing; {_BUILD}")
-    if compiled is None and not pure and Path(__file__).with_name("_core.pyx").exists():
+    if compiled is None and asked == "0" and Path(__file__).with_name("_core.pyx").exists():
         raise ImportError(
-            f"numgan was imported from its source tree ({Path(__file__).parents[1]}), where the compiled kernels are not built. "
-            "Leave this folder to use the installed package, or build in place with `pip install -e .`, "
-            "or set NUMGAN_PURE=1 to run on the NumPy reference kernels.")
-    return "reference" if pure or compiled is None else "compiled"
+            f"numgan was imported from its source tree ({Path(__file__).parents[1]}), where the compiled kernels are not built. Leave this folder to "
+            "use the installed package, or build in place with `pip install -e .`, or set NUMGAN_PURE=1 to run on the NumPy reference kernels.")
+    return "reference" if asked == "1" or compiled is None else "compiled"
 
 
 _chosen = _choose()

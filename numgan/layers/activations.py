@@ -9,7 +9,8 @@
 import numpy as np
 
 from .. import _kernels as kernels
-from .base import Layer, LinearMap, add, expect, expect_floats, kink, positive
+from ..errors import is_number, plain
+from .base import Layer, LinearMap, add, expect, expect_floats, kink, not_negative, positive
 
 
 class Elementwise(Layer):
@@ -49,9 +50,9 @@ class LeakyReLU(Elementwise):
     """
 
     def __init__(self, slope=0.2):
-        if not (isinstance(slope, (int, float, np.number)) and 0 <= slope < np.inf):
+        if not is_number(slope):
             raise ValueError(f"LeakyReLU: expected slope as a finite number >= 0, got {slope!r}")
-        self.slope = slope
+        self.slope = plain(slope)
 
     def forward(self, p, x, run):
         expect_floats(self, x)
@@ -77,10 +78,10 @@ class ReLU(LeakyReLU):
 
 
 class ELU(Elementwise):
-    """y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15)"""
+    """y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15); ValueError if alpha < 0"""
 
     def __init__(self, alpha=1.0):
-        self.alpha = alpha
+        self.alpha = not_negative(alpha, "ELU alpha")
 
     def f(self, x):
         kink(lambda: x > 0)
@@ -130,9 +131,9 @@ class Softplus(Elementwise):
     """
 
     def __init__(self, sharpness=1.0, shift=0.0):
-        if not (0 < sharpness < np.inf and -np.inf < shift < np.inf):
+        if not (is_number(sharpness) and sharpness > 0 and is_number(shift, np.finfo(float).min)):
             raise ValueError(f"Softplus: expected a finite sharpness > 0 and a finite shift, got {sharpness!r} and {shift!r}")
-        self.sharpness, self.shift = sharpness, shift
+        self.sharpness, self.shift = plain(sharpness), plain(shift)
 
     def f(self, x):
         return softplus(self.sharpness * (x + self.shift)) / self.sharpness - self.shift

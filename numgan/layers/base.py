@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import NonFiniteError, is_number
+from ..errors import NonFiniteError, is_number, plain
 from ..parameters import Layout, Parameters
 from ..randomness import stream
 
@@ -206,10 +206,10 @@ def positive(value, name):
 
 
 def not_negative(value, name):
-    """The value; raises ValueError unless it is a finite number of at least 0."""
+    """The value, a NumPy number as Python's own; raises ValueError unless it is a finite number of at least 0."""
     if not is_number(value):
         raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
-    return value
+    return plain(value)
 
 
 def brief(pair):

@@ -41,6 +41,9 @@ class Bilinear(Layer):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
+        if W.shape != self.weight_shape:
+            raise ValueError(f"{self!r}: expected W {self.weight_shape}, got {W.shape}; these parameters belong to another network: "
+                             "give it what its own init made")
         if x.dtype != W.dtype:
             raise TypeError(f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; convert x, or the parameters with p.astype")
         return self.product(x, W, p["b"] if self.bias else None, **unit), (x, W)

@@ -1,9 +1,8 @@
 """Dropout and Noise: a random mask, or a random number added, which belongs to the pass and not to the layer."""
 
-import math
-
 import numpy as np
 
+from ..errors import is_number, plain
 from .base import LinearMap
 
 
@@ -15,9 +14,9 @@ class Dropout(LinearMap):
     """
 
     def __init__(self, rate=0.5):
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: expected 0 <= rate < 1 (the share that is dropped), got {rate}")
-        self.rate = rate
+        if not is_number(rate, 0, 1):
+            raise ValueError(f"Dropout: expected 0 <= rate < 1 (the share that is dropped), got {rate!r}")
+        self.rate = plain(rate)
 
     def apply(self, x, run):
         if run.seed is None or self.rate == 0:
@@ -42,9 +41,9 @@ class Noise(LinearMap):
     """
 
     def __init__(self, std):
-        if not 0 <= std < math.inf:
-            raise ValueError(f"Noise: expected a finite std >= 0, got {std}")
-        self.std = std
+        if not is_number(std):
+            raise ValueError(f"Noise: expected a finite std >= 0, got {std!r}")
+        self.std = plain(std)
 
     def apply(self, x, run):
         if run.seed is None or self.std == 0:

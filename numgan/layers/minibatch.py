@@ -129,10 +129,11 @@ class MinibatchDiscrimination(Layer):
         T = p["T"]
         M = self._columns(kernels.matmul(x, T))
         kink(lambda: M[..., :, None] > M[..., None, :])
-        near = np.empty((self.features, len(x), len(x)), M.dtype)                             # 1 for a sample and itself
+        near = np.empty((self.features, len(x), len(x)), M.dtype)
         for b in range(self.features):
             near[b] = np.exp(-sum(np.abs(_apart(column)) for column in M[b]))
-        return np.concatenate([x, near.sum(axis=2).T - 1], axis=1), (x, T, M, near)
+            np.fill_diagonal(near[b], 0)                                                      # m != n, exactly: far ones are below the rounding of 1
+        return np.concatenate([x, near.sum(axis=2).T], axis=1), (x, T, M, near)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         x, T, M, near = cache

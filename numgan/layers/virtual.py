@@ -151,8 +151,10 @@ class Referenced(Network):
 
     def __init__(self, net, reference):
         reference = np.asarray(reference)
-        if reference.dtype.kind != "f" or reference.ndim < 2 or not len(reference) or not np.isfinite(reference).all():
-            raise ValueError(f"Referenced: expected reference as an array (R, ...) of finite floats, got {reference.dtype} {reference.shape}")
+        wrong = reference.dtype.kind != "f" or reference.ndim < 2 or not len(reference)
+        if wrong or not np.isfinite(reference).all():
+            raise ValueError(f"Referenced: expected reference as an array (R, ...) of finite floats, got {reference.dtype} {reference.shape}"
+                             + ("" if wrong else f" with {(~np.isfinite(reference)).sum()} that are nan or inf; leave these samples out"))
         self._set({"net": net})
         self.reference = reference.astype(np.float64)
 

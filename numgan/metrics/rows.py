@@ -13,9 +13,16 @@ LARGEST = 1e50    # the cube of a product of two such numbers is still a float64
 SINGLE = 1e15     # and the square of such a number is a float32 with room for a sum
 
 
+def _unmasked(where, name, x):
+    if isinstance(x, np.ma.MaskedArray):
+        raise ValueError(f"{where}: expected {name} without a mask, got a masked array, whose masked rows would count; "
+                         f"leave these samples out, or give {name}.filled(value)")
+    return np.asarray(x)
+
+
 def real_array(where, name, x, shape):
     """x as an array of finite real numbers that is not empty; `shape` is the text that says what was expected."""
-    a = np.asarray(x)
+    a = _unmasked(where, name, x)
     if a.dtype.kind not in "fiub" or a.size == 0:
         raise ValueError(f"{where}: expected {name} {shape} of real numbers and not empty, got {a.shape} {a.dtype}; "
                          f"give an array of floats or integers with at least one sample")
@@ -48,7 +55,7 @@ def rows(where, name, x, least=1, like=None, single=False):
 
 def labels(where, name, x, count=None, classes=None):
     """x (N,) of whole numbers from 0 as int64. ValueError for another shape or type, another N than `count`, or a label not below `classes`."""
-    a = np.asarray(x)
+    a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
         raise ValueError(f"{where}: expected {name} (N,) of integers and not empty, got {a.shape} {a.dtype}; "
                          f"probabilities (N, K) become labels with argmax(axis=1)")
@@ -70,7 +77,7 @@ def positive(where, name, value):
 
 def whole(where, name, value, least, most=None):
     """value as an int. ValueError unless it is a whole number of at least `least`, and at most `most` if that is given."""
-    if not isinstance(value, (int, np.integer)) or value < least or (most is not None and value > most):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least or (most is not None and value > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more samples")
     return int(value)

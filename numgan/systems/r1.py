@@ -9,6 +9,7 @@ plain game, clipping and a penalty towards norm 1 may circle (section 3). `numga
 from dataclasses import dataclass
 
 from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
+from ..layers.base import positive
 from ..networks import mlp
 from ..optimizers import Adam, RMSProp
 from ..penalties import R1, Lazy
@@ -27,6 +28,9 @@ class R1GAN(Game):
 
     gamma: float = 10.0
     every: int = 1
+
+    def __post_init__(self):
+        positive(self.every, "every")
 
     def regularizer(self, phi, real, fake, seed):
         return Lazy(R1(self.gamma), self.every)(self.now, self.networks["D"], phi, real, Run(derive(seed, "D on real")))

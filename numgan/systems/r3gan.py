@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, Given, LeakyReLU, ReLU, Reshape, Run, Sequential, Tanh
+from ..layers.base import positive
 from ..losses import RelativisticLoss, relativistic_paired, sigmoid
 from ..networks import label_beside, mlp
 from ..optimizers import Adam
@@ -38,6 +39,9 @@ class R3GAN(System):
     gamma: float = 1.0
     every: int = 1
     now: int = 0
+
+    def __post_init__(self):
+        positive(self.every, "every")
 
     def at(self, step):
         return replace(self, now=step)

@@ -16,17 +16,6 @@ training, metrics, judging, evaluation, health, _kernels.
 
 __version__ = "0.1.0"
 
-import sys as _sys
-from pathlib import Path as _Path
-
-try:
-    from . import _kernels
-except (ImportError, ValueError) as _error:               # what the environment asks for cannot be had: NUMGAN_ISA, say
-    if _Path(_sys.argv[0]).stem not in ("numgan", "-m"):  # a program wants the exception; who calls the command, by either name, the words alone
-        raise
-    print(f"numgan: {str(_error).removeprefix('numgan: ')}", file=_sys.stderr)
-    raise SystemExit(2) from None
-
 from . import data, initializers, layers, losses, metrics, networks, optimizers, penalties, schedules, systems
 from ._kernels import (backend, fast_convolutions, instruction_set, kernel_calls, num_threads, release_memory, set_num_threads,
                        use_backend, use_fast_convolutions)

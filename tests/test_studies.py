@@ -167,7 +167,7 @@ def test_requests_that_are_wrong_say_what_is_right(numgan, tmp_path):
 
 
 @pytest.mark.parametrize("words", ["{torn", "{}", '{"arm": "gan", "seed": 0, "seconds": null}', '{"arm": "pac2", "seed": 0, "seconds": 1}',
-                                   '{"arm": "gan", "seed": 0, "seconds": 1, "modes": NaN}'])
+                                   '{"arm": "gan", "seed": 0, "seconds": 1, "modes": NaN}', '{"arm": "gan", "seed": 0, "seconds": 1}'])
 def test_a_damaged_result_is_named(words, tmp_path):
     out = tmp_path / "s"
     (out / "trials" / "gan-0").mkdir(parents=True)

@@ -302,6 +302,8 @@ def _read(out, arm, seed):
     found = _json(path, {"arm": str, "seed": int, "seconds": (int, float)}, again)
     if (found["arm"], found["seed"]) != (arm, seed):
         raise FileFormatError(f"{path}: expected {arm}, seed {seed}, got {found['arm']}, seed {found['seed']}; {again}")
+    if len(found) == 3:
+        raise FileFormatError(f"{path}: expected the figures of a trial, got none; {again}")
     return found
 
 

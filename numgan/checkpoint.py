@@ -117,8 +117,10 @@ def replacing(path):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:        # "no space left" names no file of its own accord
+            error.filename = str(path)
         raise
     if hasattr(os, "O_DIRECTORY"):                       # the new name is in the folder, so the folder must reach the disk too
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -158,8 +160,10 @@ def load(path, system, about):
     right file has are ever read.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: restore it from a copy, or begin a new run")
     needed = sum(4 * net.layout.size for net in system.networks.values())
-    if path.exists() and (not path.is_file() or path.stat().st_size < needed):       # before anything of the system's size is made
+    if not path.is_file() or path.stat().st_size < needed:       # before anything of the system's size is made
         raise _broken(path, f"a file of at least {needed:,} bytes", f"{path.stat().st_size:,}", "it is not a checkpoint of this system, or damaged")
     state = State.empty(system)
     vectors, counters = state.vectors(), state.counters()

@@ -1,5 +1,7 @@
 """Pictures of the studies."""
 
+import textwrap
+
 import numpy as np
 
 from .figure import FAKE, REAL, figure_of, render
@@ -30,7 +32,7 @@ def scatters(panels, centres, side, columns=5):
     for (name, x), axes in zip(panels.items(), all_axes):
         axes.scatter(*centres.T, s=12, c=REAL, linewidths=0)
         axes.scatter(*x.T, s=1, c=FAKE, linewidths=0)
-        axes.set_title(name, fontsize="x-small")
+        axes.set_title(textwrap.fill(name, 34), fontsize="x-small")
         axes.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xticks=[], yticks=[])
     for axes in all_axes[len(panels):]:
         axes.set_axis_off()

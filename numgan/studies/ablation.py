@@ -1,9 +1,9 @@
 """`ablation`: every stabiliser by itself on one grid of 25 Gaussians: what each mends, and what it costs.
 
 The same data, networks and number of updates of G, batches of as many packs as D otherwise has samples, and learning rates that fall to 0, so that
-the last iterate is no accident of the last few steps. Each arm is the plain GAN with one remedy, and what that brings with it (a critic has its paper's optimiser and 5
-updates, the unrolled GAN plays the minimax game); the last takes those together that work together. One setting of each was chosen beforehand and
-none was tuned here: a poor row says that it does not help as it stands, not that it cannot.
+the last iterate is no accident of the last few steps. Each arm is the plain GAN with one remedy, and what that brings with it (a critic has its
+paper's optimiser and 5 updates, the unrolled GAN plays the minimax game); the last takes those together that work together. One setting of each was
+chosen beforehand and none was tuned here: a poor row says that it does not help as it stands, not that it cannot.
 """
 
 from dataclasses import dataclass, replace

@@ -11,7 +11,6 @@ figures of Inception's features.
 
 import hashlib
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +21,7 @@ from .data.idx import cache_folder
 from .errors import FileFormatError
 from .recipes import Recipe
 from .sampling import scaled, to_bytes
+from .streams import STDERR
 
 JUDGED = ("mnist", "fashion-mnist", "digits")     # sets with labels and a test part
 
@@ -49,7 +49,8 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
         judge = _finished(home, system, dataset)
         if judge is None:
             place.mkdir(parents=True, exist_ok=True)
-            with runs.alone(place, wait=lambda: progress and print(f"numgan: another process trains a judge in {place}: waiting", file=sys.stderr)):
+            waiting = f"numgan: another process trains a judge in {place}: waiting"
+            with runs.alone(place, wait=lambda: progress and print(waiting, file=STDERR, flush=True)):
                 judge = _finished(home, system, dataset) or _train(home, recipe, system, dataset, progress)
     except FileFormatError as error:
         raise FileFormatError(f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again ({error})") from error

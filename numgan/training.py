@@ -13,7 +13,6 @@ the state before it and on nothing else: a run that was killed and resumed ends 
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from .layers import watch_finite
 from .layers.spectral import renewed
 from .optimizers import moving_average
 from .randomness import derive
+from .streams import STDERR
 from .systems import Batch, remember
 
 PICTURES = 20             # sample pictures of a run, besides the first
@@ -255,7 +255,7 @@ class _Session:
         state, config, steps, last = self.state, self.config, self.config["steps"], time.monotonic()
         if state.step == 0:
             self._picture()
-        with tqdm(total=steps, initial=state.step, unit="step", disable=None if self.progress and sys.stderr else True, dynamic_ncols=True) as bar:
+        with tqdm(total=steps, initial=state.step, unit="step", disable=None if self.progress else True, dynamic_ncols=True, file=STDERR) as bar:
             while state.step < steps and not stop.asked:
                 results = self._advance()
                 self.losses = {name: result.loss for name, result in results.items()}
@@ -277,8 +277,8 @@ class _Session:
         return f"{recipe['system']} {recipe['preset']} on {self.dataset.name}" if recipe else f"{type(self.system).__name__} on {self.dataset.name}"
 
     def _say(self, line):
-        if self.progress and sys.stderr and not sys.stderr.isatty():
-            print(f"numgan: {line}", file=sys.stderr, flush=True)
+        if self.progress and not STDERR.isatty():
+            print(f"numgan: {line}", file=STDERR, flush=True)
 
     def _advance(self):
         try:

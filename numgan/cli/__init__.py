@@ -123,14 +123,14 @@ def systems_command(args):
     for name in systems.SYSTEMS:
         for preset, make in systems.presets(name).items():
             system = systems.build(name, preset, 0.05)
-            listing.append({"system": name, "preset": preset, "description": make.__doc__.split("\n")[0], "sample_shape": system.sample_shape,
+            listing.append({"system": name, "preset": preset, "description": systems.description(make), "sample_shape": system.sample_shape,
                             "data": system.data, "classes": system.classes, "steps": system.steps, "batch_size": system.batch_size,
                             "settings": system.settings})
     if args.json:
         print_json(listing)
         return 0
     for name, module in systems.SYSTEMS.items():
-        print(f"{name}: {module.__doc__.split(chr(10))[0]}")
+        print(f"{name}: {systems.description(module)}")
         for row in listing:
             if row["system"] == name:
                 shape = " x ".join(map(str, row["sample_shape"]))

@@ -24,6 +24,7 @@ from .randomness import stream
 from .recipes import Recipe
 from .sampling import to_bytes
 from .streams import STDERR
+from .underflow import may_underflow
 
 PICTURES, POINTS = 10_000, 2_500          # samples, unless told otherwise: Goodfellow et al. 2014; Lin et al. 2018 (PacGAN), section 4.1
 NUMBERS = 2**25                           # of all samples together, at most: large pictures are fewer
@@ -167,6 +168,7 @@ NO_JUDGE = "it needs a judge, and these data have none of their own: name a run 
 # ---- who is measured, and against what
 
 
+@may_underflow
 def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     """A dict of what the samples of an open run are like.
 

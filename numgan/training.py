@@ -35,6 +35,7 @@ from .optimizers import moving_average
 from .randomness import derive
 from .streams import STDERR
 from .systems import Batch, remember
+from .underflow import may_underflow
 
 PICTURES = 20             # sample pictures of a run, besides the first
 LOG_EVERY = 10            # steps from line to line of metrics.jsonl
@@ -59,6 +60,7 @@ class Trained:
 # ---- one step
 
 
+@may_underflow
 def advance(system, state, dataset, batches, seed):
     """One step of the system at `state`, in place. Returns {objective: Result}.
 
@@ -158,6 +160,7 @@ def locate(system, name, params, batch, key, fakes_key, result):
 # ---- the loop
 
 
+@may_underflow
 def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resume=False, recipe=None,
           log_every=None, picture_every=None, checkpoint_every=None, checkpoint_seconds=30.0, progress=True, look=None):
     """Train a system on a dataset in the folder `out`; a `recipes.Recipe`, if given, lets others open the run by its folder alone.

@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import NonFiniteError, is_number, plain
 from ..parameters import Layout, Parameters
 from ..randomness import stream
+from ..underflow import may_underflow
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class Layer:
 
     children = {}
     held = ()
+
+    def __init_subclass__(cls, **words):
+        super().__init_subclass__(**words)
+        may_underflow(cls)
 
     def shapes(self):
         """Its own parameters, {name: shape}; a network has its children's instead."""

@@ -18,7 +18,7 @@ def drawn(function):
     """A function that draws, under matplotlib's own settings: a user's fonts, colours or LaTeX change no pixel. Afterwards they are as before."""
     @wraps(function)
     def draw(*arguments, **words):
-        with _one_at_a_time, warnings.catch_warnings():
+        with _one_at_a_time, warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")              # such as of a letter that the font lacks: a box stands for it
             matplotlib = _matplotlib()
             # all but the backend: to ask for it is to choose one, for the whole program

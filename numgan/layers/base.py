@@ -22,6 +22,9 @@ from ..randomness import stream
 from ..underflow import may_underflow
 
 
+PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "trail", "renewed", "initial"}
+
+
 @dataclass(frozen=True)
 class Run:
     """What a forward pass may depend on besides parameters and input; a value, so equal runs repeat bit for bit.
@@ -62,7 +65,8 @@ class Layer:
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
-        may_underflow(cls)
+        for name in PASSES & vars(cls).keys():
+            setattr(cls, name, may_underflow(vars(cls)[name]))
 
     def shapes(self):
         """Its own parameters, {name: shape}; a network has its children's instead."""

@@ -21,8 +21,10 @@ from .errors import expect_finite, is_number, plain_fields
 from .layers import Layer, Run
 from .losses import AdversarialLoss, nonsaturating
 from .parameters import Parameters, whole_gradient
+from .underflow import may_underflow
 
 
+@may_underflow
 @dataclass(frozen=True)
 class Consensus:
     """weight/2 |v|^2          v = (d L_D / d phi, d L_G / d theta) of the game that `loss` makes of networks D and G

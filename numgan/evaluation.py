@@ -23,6 +23,8 @@ from .metrics.rows import squared_distances
 from .randomness import stream
 from .recipes import Recipe
 from .sampling import to_bytes
+from .streams import STDERR
+from .underflow import may_underflow
 
 PICTURES, POINTS = 10_000, 2_500          # samples, unless told otherwise: Goodfellow et al. 2014; Lin et al. 2018 (PacGAN), section 4.1
 NUMBERS = 2**25                           # of all samples together, at most: large pictures are fewer
@@ -166,6 +168,7 @@ NO_JUDGE = "it needs a judge, and these data have none of their own: name a run 
 # ---- who is measured, and against what
 
 
+@may_underflow
 def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     """A dict of what the samples of an open run are like.
 
@@ -191,7 +194,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
         raise ValueError(f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; as many training rows are measured beside the samples")
     compared = min(len(test_x), max(PICTURES, count) if images else count, NUMBERS // int(np.prod(train_x.shape[1:])))
     measures = (OF_PICTURES | OF_ANSWERS) if images else OF_POINTS
-    with threadpool_limits(1), tqdm(total=len(measures) + 1, unit="measure", disable=None if progress else True) as bar:
+    with threadpool_limits(1), tqdm(total=len(measures) + 1, unit="measure", disable=None if progress else True, file=STDERR) as bar:
         bar.set_description(f"{count:,} samples")
         x, asked = sampler(count, seed)
         fake = _side(to_bytes(x, run.system.pixels) if images else x, asked, judge)

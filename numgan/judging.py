@@ -11,7 +11,6 @@ figures of Inception's features.
 
 import hashlib
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +21,8 @@ from .data.idx import cache_folder
 from .errors import FileFormatError
 from .recipes import Recipe
 from .sampling import scaled, to_bytes
+from .streams import STDERR
+from .underflow import may_underflow
 
 JUDGED = ("mnist", "fashion-mnist", "digits")     # sets with labels and a test part
 
@@ -49,7 +50,8 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
         judge = _finished(home, system, dataset)
         if judge is None:
             place.mkdir(parents=True, exist_ok=True)
-            with runs.alone(place, wait=lambda: progress and print(f"numgan: another process trains a judge in {place}: waiting", file=sys.stderr)):
+            waiting = f"numgan: another process trains a judge in {place}: waiting"
+            with runs.alone(place, wait=lambda: progress and print(waiting, file=STDERR, flush=True)):
                 judge = _finished(home, system, dataset) or _train(home, recipe, system, dataset, progress)
     except FileFormatError as error:
         raise FileFormatError(f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again ({error})") from error
@@ -78,17 +80,20 @@ def _train(home, recipe, system, dataset, progress):
     return runs.open_run(home, system, dataset)
 
 
+@may_underflow
 def as_seen(judge, images):
     """Pictures (N, H, W, C) uint8 as float32 in the range of pixels that the judge was trained with."""
     return scaled(images / np.float32(127.5) - 1, judge.system)
 
 
+@may_underflow
 def probabilities(judge, x):
     """p(class | x)          x (N, H, W, C) float32 in the judge's pixel range -> (N, K) float32; ValueError for other arrays, or no judge."""
     with threadpool_limits(1):
         return judge.system.probabilities(judge.state.params, _checked("probabilities", judge, x))
 
 
+@may_underflow
 def features(judge, x):
     """The judge's penultimate activations          x (N, H, W, C) float32 in the judge's pixel range -> (N, F) float32, F = 128 for its presets
 
@@ -126,6 +131,7 @@ def expect_judge(judge, run):
                          f"{', '.join(asked)}; judge with a classifier of the same data")
 
 
+@may_underflow
 def judge(run, classifier, count=1000, labels=None, seed=0):
     """What a classifier run says of `count` samples of a run, as a dict.
 
@@ -150,6 +156,7 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
         }
 
 
+@may_underflow
 def held_out(classifier):
     """{rows, accuracy, confidence} of a classifier run on the test part of its data; None for data without one, or made in Python."""
     recipe = classifier.config["recipe"]
@@ -161,6 +168,7 @@ def held_out(classifier):
     return {"rows": len(test), "accuracy": float((p.argmax(axis=1) == labels).mean()), "confidence": float(p.max(axis=1).mean())}
 
 
+@may_underflow
 def copies(images, real):
     """How many images (M, H, W, C) uint8 equal a row of real (N, H, W, C) uint8, when each pixel moves to the nearest level that real has."""
     levels = np.unique(real).astype(np.int64)

@@ -27,6 +27,7 @@ import numpy as np
 from .errors import is_number, plain
 from .layers.activations import sigmoid, softplus
 from .layers.base import kink
+from .underflow import may_underflow
 
 
 def _mean(x, axis=None):
@@ -36,6 +37,7 @@ def _mean(x, axis=None):
     return x.mean(axis=axis)
 
 
+@may_underflow
 @dataclass(frozen=True)
 class Curve:
     """A scalar function with its first two derivatives, each elementwise over an array."""
@@ -86,6 +88,7 @@ def _abs(e):
 _absolute      = Curve(_abs,                           np.sign,                               _zero)
 
 
+@may_underflow
 @dataclass(frozen=True)
 class AdversarialLoss:
     """A GAN's two losses over logits a = D(real), b = D(fake), of any shapes; means over all entries, so the two may differ in number.
@@ -132,6 +135,7 @@ hinge         = AdversarialLoss("hinge",         _above_one,  _below_minus, _dow
 wasserstein   = AdversarialLoss("wasserstein",   _down,       _up,          _down)
 
 
+@may_underflow
 @dataclass(frozen=True)
 class RelativisticLoss:
     """mean f(t), summed over the arrays t that `compare` makes of the logits a = D(real), b = D(fake); linearly, so a subclass gives it and
@@ -178,6 +182,7 @@ class RelativisticLoss:
         return self.name
 
 
+@may_underflow
 class RelativisticPaired(RelativisticLoss):
     """t_n = a_n - b_n, one pair of logits each          a, b of one shape, which is that of t; ValueError otherwise."""
 
@@ -192,6 +197,7 @@ class RelativisticPaired(RelativisticLoss):
         return dt, -dt
 
 
+@may_underflow
 class RelativisticAverage(RelativisticLoss):
     """t = a - mean b,  s = mean a - b          a, t of one shape; b, s of another, or the same.
 
@@ -224,6 +230,7 @@ def smoothed(loss=nonsaturating, target=0.9):
     return replace(loss, name=f"smoothed({loss.name}, {target})", on_real=curve, made_by=(smoothed, (loss, target)))
 
 
+@may_underflow
 @dataclass(frozen=True)
 class Labelled:
     """mean t on_real(y) + (1 - t) on_fake(y)          y (N, 1) logits, t (N, 1) their labels: 1 real, 0 fake, or any number
@@ -251,6 +258,7 @@ class Labelled:
         return self._curve(t).tangent(y, ty)
 
 
+@may_underflow
 @dataclass(frozen=True)
 class FeatureMatching:
     """|mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) of real samples          (Salimans et al. 2016, section 3.1)
@@ -281,6 +289,7 @@ class FeatureMatching:
 feature_matching = FeatureMatching()
 
 
+@may_underflow
 @dataclass(frozen=True)
 class PairLoss:
     """mean f(y - target) over all entries; y, target of one shape."""
@@ -309,6 +318,7 @@ l1 = PairLoss("l1", _absolute)
 l2 = PairLoss("l2", _square)
 
 
+@may_underflow
 class SoftmaxCrossEntropy:
     """loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
 
@@ -346,6 +356,7 @@ class SoftmaxCrossEntropy:
 softmax_cross_entropy = SoftmaxCrossEntropy()
 
 
+@may_underflow
 def softmax(y):
     """p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)"""
     e = np.exp(y - y.max(axis=-1, keepdims=True))

@@ -4,10 +4,12 @@ import numpy as np
 
 from .errors import expect_rng, expect_samples, is_number
 from .layers.base import not_negative
+from .underflow import may_underflow
 
 SOFT = (0.0, 0.3), (0.7, 1.2)       # between which soft labels of fakes and of real samples lie (Chintala et al. 2016, point 6)
 
 
+@may_underflow
 def noisy(x, std, rng):
     """x + std e, e ~ N(0, 1) for each entry: instance noise (Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3)
 
@@ -21,6 +23,7 @@ def noisy(x, std, rng):
     return x + (std * rng.standard_normal(x.shape)).astype(x.dtype) if std else x
 
 
+@may_underflow
 def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.float32):
     """Labels t (shape) of samples that are all real (1) or all fake (0): smooth, drawn from ranges, and a share of them exchanged.
 

@@ -20,8 +20,10 @@ import numpy as np
 from . import _kernels as kernels
 from .errors import is_number, plain
 from .schedules import value_at
+from .underflow import may_underflow
 
 
+@may_underflow
 class Optimizer:
     """The common part: schedules, weight decay before the rule, clipping after it. A subclass gives `moments`, `_rule` and `_rule_adjoint`.
 
@@ -29,6 +31,10 @@ class Optimizer:
     """
 
     moments = ()
+
+    def __init_subclass__(cls, **words):
+        super().__init_subclass__(**words)
+        may_underflow(cls)
 
     def __init__(self, lr, weight_decay=0.0, clip=None):
         name = type(self).__name__
@@ -223,6 +229,7 @@ def _half_inverse(root):
     return np.divide(0.5, root, out=np.zeros_like(root), where=root > 0)
 
 
+@may_underflow
 def moving_average(average, p, decay):
     """average = decay average + (1 - decay) p, in place: the weights that samples are drawn with (Yazici et al. 2019).
 

@@ -26,10 +26,12 @@ from .layers import Layer, Run
 from .layers.activations import sigmoid
 from .layers.base import kink, not_negative, positive
 from .parameters import Parameters, whole_gradient
+from .underflow import may_underflow
 
 EPS = 1e-12                 # inside the root of the norm: at g = 0 the penalty stays differentiable, and v is 0
 
 
+@may_underflow
 def on_input_gradient(penalty, D, phi, x, run=Run()):
     """(value, its gradient in phi) of any penalty(g) -> (value, v), v = d value / dg, on g = grad_x sum D(x).
 
@@ -41,6 +43,7 @@ def on_input_gradient(penalty, D, phi, x, run=Run()):
     return on_input_gradient_and_logit(lambda g, y: (*penalty(g), None), D, phi, x, run)
 
 
+@may_underflow
 def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
     """The same of any penalty(g, y) -> (value, v, u), v = d value / dg, u = d value / dy or None for zero, on g and the logits y = D(x)."""
     if not isinstance(D, Layer) or not isinstance(phi, Parameters):
@@ -59,6 +62,7 @@ def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
     return value, whole_gradient(tdphi, phi)
 
 
+@may_underflow
 @dataclass(frozen=True)
 class GradientPenalty:
     """weight mean_n (|g_n| - target)^2, or with one_sided weight mean_n max(0, |g_n| - target)^2          g = grad_x D(x) (N, ...)
@@ -94,6 +98,7 @@ class GradientPenalty:
         return value, v
 
 
+@may_underflow
 @dataclass(frozen=True)
 class R1:
     """weight/2 mean_n |g_n|^2          g = grad_x D(x) (N, ...) at real samples x (Mescheder et al. 2018, eq. 9; there weight is gamma = 10)
@@ -122,6 +127,7 @@ class R2(R1):
     """The same at fake samples, R2(10.0)(D, phi, fake, run), where grad_x D is asked to vanish too (Mescheder et al. 2018, eq. 10)"""
 
 
+@may_underflow
 @dataclass(frozen=True)
 class Roth:
     """weight/2 [ mean_real (1 - s)^2 |g|^2 + mean_fake s^2 |g|^2 ]          s = sigmoid(y), y = D(x) (N, 1) logits, g = grad_x y (N, ...)
@@ -162,6 +168,7 @@ class Roth:
         return 0.5 * float(each.sum()), v, each * sigmoid(-y)                         # d s^2 / dy = 2 s^2 (1 - s)
 
 
+@may_underflow
 @dataclass(frozen=True)
 class Lazy:
     """every penalty at the steps 0, every, 2 every, ..., and nothing in between (Karras et al. 2020, appendix B, "Lazy regularization")
@@ -199,11 +206,13 @@ def _expect_weight(penalty, paper):
     plain_fields(penalty)
 
 
+@may_underflow
 def norms(g):
     """|g_n| = sqrt(sum over all axes but the first of g^2 + eps)          g (N, ...) -> (N, 1, ..., 1)"""
     return np.sqrt(np.square(g).sum(axis=tuple(range(1, g.ndim)), keepdims=True) + g.dtype.type(EPS))
 
 
+@may_underflow
 def between(real, fake, rng):
     """One point on the segment from each real sample to its fake: e x + (1 - e) G(z), e ~ U(0, 1) for each pair (Algorithm 1, line 6)
 
@@ -219,6 +228,7 @@ def between(real, fake, rng):
     return e * real[:n] + (1 - e) * fake[:n]
 
 
+@may_underflow
 def perturbed(real, rng, scale=0.5):
     """Points around real samples, for DRAGAN: x + scale std(x) u, u ~ U(0, 1) for each entry, std over all entries of the batch
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from .errors import is_number, plain_fields
 from .layers.base import positive
+from .underflow import may_underflow
 
 
+@may_underflow
 @dataclass(frozen=True)
 class Pool:
     """Room for `size` old samples, each a row of one or more arrays (a picture and its label).

@@ -6,11 +6,13 @@ from threadpoolctl import threadpool_limits
 from . import plot
 from .layers import Run, measure
 from .randomness import derive
+from .underflow import may_underflow
 
 CHUNK = 250               # samples of one forward pass
 MEASURED = 20             # latent batches that BatchNorm statistics are measured over
 
 
+@may_underflow
 class Sampler:
     """Draws from G: BatchNorm statistics are measured once, so a sample does not depend on its neighbours; dropout is off unless `system.noisy`.
 
@@ -40,12 +42,14 @@ class Sampler:
         return np.concatenate([self.system.networks["G"].forward(self.weights, piece, run)[0] for piece, run in zip(pieces, runs)]), asked
 
 
+@may_underflow
 def to_bytes(x, pixels):
     """Pictures in the range `pixels` as uint8, as they are saved; what lies outside is clipped."""
     low, high = pixels
     return np.rint(np.clip((x - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
 
+@may_underflow
 def picture(sampler, dataset, classes, seed, count=None, labels=None, title=""):
     """Samples as one Pillow image: conditional ones with a row for each class, others in a square, points over the data."""
     default = 10 * len(set(labels) if labels else range(sampler.classes)) if sampler.classes else 64 if dataset.is_images else 2000
@@ -61,6 +65,7 @@ def picture(sampler, dataset, classes, seed, count=None, labels=None, title=""):
     return plot.grid(np.concatenate(padded), columns, [classes[label] for label in np.unique(asked)])
 
 
+@may_underflow
 def scaled(x, system):
     """Pictures in -1..1 in the range that a system's networks see."""
     low, high = system.pixels

@@ -13,7 +13,6 @@ the state before it and on nothing else: a run that was killed and resumed ends 
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -34,7 +33,9 @@ from .layers import watch_finite
 from .layers.spectral import renewed
 from .optimizers import moving_average
 from .randomness import derive
+from .streams import STDERR
 from .systems import Batch, remember
+from .underflow import may_underflow
 
 PICTURES = 20             # sample pictures of a run, besides the first
 LOG_EVERY = 10            # steps from line to line of metrics.jsonl
@@ -59,6 +60,7 @@ class Trained:
 # ---- one step
 
 
+@may_underflow
 def advance(system, state, dataset, batches, seed):
     """One step of the system at `state`, in place. Returns {objective: Result}.
 
@@ -158,6 +160,7 @@ def locate(system, name, params, batch, key, fakes_key, result):
 # ---- the loop
 
 
+@may_underflow
 def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resume=False, recipe=None,
           log_every=None, picture_every=None, checkpoint_every=None, checkpoint_seconds=30.0, progress=True, look=None):
     """Train a system on a dataset in the folder `out`; a `recipes.Recipe`, if given, lets others open the run by its folder alone.
@@ -255,7 +258,7 @@ class _Session:
         state, config, steps, last = self.state, self.config, self.config["steps"], time.monotonic()
         if state.step == 0:
             self._picture()
-        with tqdm(total=steps, initial=state.step, unit="step", disable=None if self.progress and sys.stderr else True, dynamic_ncols=True) as bar:
+        with tqdm(total=steps, initial=state.step, unit="step", disable=None if self.progress else True, dynamic_ncols=True, file=STDERR) as bar:
             while state.step < steps and not stop.asked:
                 results = self._advance()
                 self.losses = {name: result.loss for name, result in results.items()}
@@ -277,8 +280,8 @@ class _Session:
         return f"{recipe['system']} {recipe['preset']} on {self.dataset.name}" if recipe else f"{type(self.system).__name__} on {self.dataset.name}"
 
     def _say(self, line):
-        if self.progress and sys.stderr and not sys.stderr.isatty():
-            print(f"numgan: {line}", file=sys.stderr, flush=True)
+        if self.progress and not STDERR.isatty():
+            print(f"numgan: {line}", file=STDERR, flush=True)
 
     def _advance(self):
         try:

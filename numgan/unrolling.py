@@ -22,8 +22,10 @@ from .layers.base import add
 from .losses import AdversarialLoss, RelativisticLoss
 from .optimizers import Optimizer
 from .parameters import Parameters, whole_gradient
+from .underflow import may_underflow
 
 
+@may_underflow
 @dataclass(frozen=True)
 class Unrolling:
     """K updates of D on one batch, and the way back through them.

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(find_spec("numgan").origin).parent
 
 STOREYS = [                                                        # from the ground up; a part imports from lower lines only
-    ("errors", "randomness", "_kernels"),                          # floor 0: NumPy only
+    ("errors", "randomness", "streams", "underflow", "_kernels"),                          # floor 0: NumPy only
     ("parameters",),
     ("initializers", "schedules"),                                 # floor 1
     ("layers",),

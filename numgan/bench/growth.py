@@ -12,6 +12,7 @@ from tqdm import tqdm
 from .. import _kernels
 from ..networks import dcgan_discriminator, dcgan_generator
 from ..optimizers import Adam
+from ..streams import STDERR
 from ..systems import Latent
 from ..systems.dcgan import DCGAN
 from . import machine
@@ -56,7 +57,7 @@ def plan(quick, threads):
 def measure(quick=False, rounds=5, seconds=0.1):
     """{machine, others_busy, results [{panel, value, setting, ms_per_image, quartiles_ms, calls}]}; the settings of a panel are timed in turn."""
     rows, rest = [], Rest()
-    for panel, settings in tqdm(plan(quick, _kernels.num_threads()).items(), unit="panel", disable=None, leave=False):
+    for panel, settings in tqdm(plan(quick, _kernels.num_threads()).items(), unit="panel", disable=None, leave=False, file=STDERR):
         times = interleave({setting: _side(setting) for setting in settings}, rounds, seconds, rest)
         for setting, timing in times.items():
             each = timing.scaled(1 / setting.batch)

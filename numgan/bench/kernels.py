@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import _kernels
+from ..streams import STDERR
 from . import machine
 from .cases import cases
 from .timing import Rest, burst, interleave
@@ -37,7 +38,7 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
         if "torch" in against:
             require_torch()
             worker = stack.enter_context(Worker("torch_kernels", _kernels.num_threads()))
-        for case, dtype in tqdm(cases(quick), unit="kernel", disable=None, leave=False):
+        for case, dtype in tqdm(cases(quick), unit="kernel", disable=None, leave=False, file=STDERR):
             name = np.dtype(dtype).name
             peaks.setdefault(name, []).extend(_kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS))
             rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds, rest)

@@ -19,6 +19,7 @@ from .. import _kernels
 from ..layers import Run
 from ..penalties import between
 from ..randomness import stream
+from ..streams import STDERR
 from ..systems import Batch, Made
 from ..systems.wgan_gp import WGANGP
 from . import exchange, machine
@@ -63,7 +64,7 @@ def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, mem
                 raise ValueError(f"{word}: expected some of {', '.join(known)}, got {name!r}")
     if "torch" in against:
         require_torch()
-    for work in tqdm(works, unit="workload", disable=None, leave=False):
+    for work in tqdm(works, unit="workload", disable=None, leave=False, file=STDERR):
         yield _compare(work, against, variants, rounds, seconds, memory)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels import output_size, reference
+from ..underflow import may_underflow
 
 ROUNDINGS = {"float32": 8 * 2.0**-24, "float64": 16 * 2.0**-53}
 FAST = 1e-5
@@ -134,6 +135,7 @@ def case_of(rung, size):
     return KINDS[rung.kind].sized(min(size, rung.largest or size))
 
 
+@may_underflow
 def draw(kind, case, dtype, seed=0):
     """Normal numbers for a case: ({name: array}, the other arguments)."""
     rng = np.random.default_rng(seed)
@@ -148,6 +150,7 @@ def layouts(x):
     return {"contiguous": x, "transposed": x.T.copy().T, "every second entry of a larger array": spaced, "backwards": np.flip(np.flip(x).copy())}
 
 
+@may_underflow
 def check(rung):
     """Hold a rung to its definition: every case, every layout of each argument, every dtype that it claims. Raises WrongKernel."""
     kind = KINDS[rung.kind]
@@ -162,12 +165,14 @@ def check(rung):
                         examine(rung, arrays | {name: array}, rest, exact, f"{name} {layout}")
 
 
+@may_underflow
 def truth(kind, arrays, rest):
     """C64 and |A| |B|: the definition in float64, of the arguments and of their absolute values."""
     wide = [array.astype(np.float64) for array in arrays.values()]
     return KINDS[kind].definition(*wide, *rest), KINDS[kind].definition(*map(np.abs, wide), *rest)
 
 
+@may_underflow
 def examine(rung, arrays, rest, exact, layout="contiguous"):
     """Call the rung once and return its error, the left-hand side of its bound in units of |A| |B| or rms(C64). Raises WrongKernel."""
     dtype = next(iter(arrays.values())).dtype

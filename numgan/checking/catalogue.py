@@ -5,6 +5,7 @@ from functools import partial
 
 from ..errors import GradientError
 from ..systems import SYSTEMS, build, presets
+from ..underflow import may_underflow
 from .cases import CRITICS, GAMES, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
 from .consensus import consensus_outcome
 from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, outcome, parameters, tangent_backward, tangent_forward
@@ -100,6 +101,7 @@ def _items():
             yield Item(f"{system}/{preset}", "objective", (system,), partial(_system, system, preset))
 
 
+@may_underflow
 def _entry(name, kind, order, check):
     """The entry of a check that returns what `tidy` takes or raises GradientError."""
     try:

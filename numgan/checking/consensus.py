@@ -7,11 +7,13 @@ import numpy as np
 from ..layers import Run
 from ..parameters import whole_gradient
 from ..randomness import derive, stream
+from ..underflow import may_underflow
 from .differences import Block, compare
 from .points import at_points, owed, scale_of, spread
 from .report import AllZero, Report
 
 
+@may_underflow
 def check_consensus(consensus, networks, z, *, slow=True, real=5, fake=4, seed=0):
     """Check consensus optimisation of {"D": ..., "G": ...}, z the shape of one latent, and return a Report; raises GradientError.
 

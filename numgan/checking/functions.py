@@ -3,12 +3,14 @@
 import numpy as np
 
 from ..randomness import stream
+from ..underflow import may_underflow
 from .arrays import leaves, shifted
 from .differences import Block, compare
 from .points import scale_of
 from .report import Report, failure
 
 
+@may_underflow
 def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
     """Check that df is the gradient of f at x and return a Report; raises GradientError if it is not.
 

@@ -13,12 +13,14 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..layers import Layer
+from ..underflow import may_underflow
 from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same, shifted
 from .differences import Block, compare, compare_outputs
 from .points import Point, at_points, free, scale_of
 from .report import AllZero, Report, failure, tidy
 
 
+@may_underflow
 def check_layer(layer, x=None, *, p=None, run=None, batch=3, slow=True, seed=0, tangents="if given"):
     """Check every pass of a layer or network and return a Report; raises GradientError that says what is wrong where.
 

@@ -6,11 +6,13 @@ import numpy as np
 
 from ..losses import AdversarialLoss, RelativisticLoss, RelativisticPaired, SoftmaxCrossEntropy
 from ..randomness import stream
+from ..underflow import may_underflow
 from .differences import Block, compare, compare_outputs
 from .points import at_points
 from .report import Report
 
 
+@may_underflow
 def check_loss(loss, target=None, *, slow=True, seed=0):
     """Check every derivative of a loss, and how it moves, and return a Report; raises GradientError.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..randomness import stream
+from ..underflow import may_underflow
 from .arrays import copied, same
 from .differences import Block, compare
 from .report import Report, failure
@@ -10,6 +11,7 @@ from .report import Report, failure
 _MANY = (1 << 17) + 7     # entries: enough for threads to share
 
 
+@may_underflow
 def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
     """Check an optimiser in general position (moments that are not zero, step > 0) and return a Report; raises GradientError.
 

@@ -10,11 +10,13 @@ import numpy as np
 
 from ..parameters import whole_gradient
 from ..randomness import stream
+from ..underflow import may_underflow
 from .differences import Block, compare
 from .points import Point, at_points, owed, scale_of
 from .report import AllZero, Report, tidy
 
 
+@may_underflow
 def check_penalty(penalty, D, x=None, *, run=None, batch=3, slow=True, seed=0):
     """Check a penalty on a critic D and return a Report; raises GradientError.
 

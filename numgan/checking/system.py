@@ -13,6 +13,7 @@ from ..layers import Equalized, MinibatchDiscrimination, Spectral
 from ..layers.bilinear import Bilinear
 from ..randomness import derive, stream
 from ..systems.system import Batch, remember
+from ..underflow import may_underflow
 from .arrays import copied, same
 from .differences import Block, compare
 from .optimizer import warm
@@ -20,6 +21,7 @@ from .points import at_points, owed, scale_of, spread
 from .report import Report, failure
 
 
+@may_underflow
 def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, name=None):
     """Check every objective of a system and return a Report; raises GradientError that names objective and parameter.
 

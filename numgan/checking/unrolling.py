@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from ..randomness import stream
+from ..underflow import may_underflow
 from ..unrolling import Unrolling
 from .differences import Block, compare
 from .optimizer import warm
@@ -12,6 +13,7 @@ from .points import Point, at_points, direction, owed, scale_of
 from .report import Report, tidy
 
 
+@may_underflow
 def check_unrolling(D, loss, optimizer, steps, x=None, *, run=None, batch=3, slow=True, seed=0):
     """Check `Unrolling(D, loss, optimizer, steps)` and return a Report; raises GradientError.
 

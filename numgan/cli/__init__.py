@@ -1,11 +1,11 @@
 """The command line (`numgan --help` lists the commands). Only parsing and printing; the work is done below.
 
-Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C.
+Exit codes: 0 done, 1 a check failed, a run could not go on or its result could not be written, 2 the request is wrong, 130 Ctrl-C.
+A reader that has gone (`numgan systems | head`) changes nothing: the work goes on, and the code is that of the work.
 """
 
 import argparse
 import errno
-import os
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from .. import _kernels, checking, doctor, health, judging, recipes, runs, sampling, systems, training
 from ..checkpoint import replacing
 from ..errors import TrialError
+from ..streams import STDERR, OutputError, guarded
 from . import bench, evaluate, study
 from .common import above_zero, add_command, labels, natural, positive, print_json, setting
 
@@ -30,7 +31,9 @@ GANs written out by hand in NumPy: every layer's backward pass, every loss, ever
   numgan health runs/RUN               say what its curves and samples tell of its state
   numgan gradcheck Conv2d BatchNorm    check gradients against finite differences
 
-Exit codes: 0 done, 1 a check failed or a run could not go on, 2 the request is wrong, 130 Ctrl-C."""
+Exit codes: 0 done, 1 a check failed, a run could not go on or its result could not be written, 2 the request is wrong, 130 Ctrl-C."""
+
+NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO              # the disk's answer, not a wrong request
 
 TRAIN = """\
 Train a system. The run folder then holds samples.png, training.gif, curves.png, metrics.jsonl, config.json and checkpoint.npz.
@@ -120,14 +123,14 @@ def systems_command(args):
     for name in systems.SYSTEMS:
         for preset, make in systems.presets(name).items():
             system = systems.build(name, preset, 0.05)
-            listing.append({"system": name, "preset": preset, "description": make.__doc__.split("\n")[0], "sample_shape": system.sample_shape,
+            listing.append({"system": name, "preset": preset, "description": systems.description(make), "sample_shape": system.sample_shape,
                             "data": system.data, "classes": system.classes, "steps": system.steps, "batch_size": system.batch_size,
                             "settings": system.settings})
     if args.json:
         print_json(listing)
         return 0
     for name, module in systems.SYSTEMS.items():
-        print(f"{name}: {module.__doc__.split(chr(10))[0]}")
+        print(f"{name}: {systems.description(module)}")
         for row in listing:
             if row["system"] == name:
                 shape = " x ".join(map(str, row["sample_shape"]))
@@ -260,7 +263,7 @@ def gradcheck_command(args):
     if bool(args.names) == args.all:
         raise ValueError("gradcheck: expected either names, such as `numgan gradcheck Conv2d dcgan`, or --all")
     entries = []
-    for entry in tqdm(checking.entries(args.names or None, slow=args.slow), unit="check", disable=None):
+    for entry in tqdm(checking.entries(args.names or None, slow=args.slow), unit="check", disable=None, file=STDERR):
         error = float(entry.max_error) if np.isfinite(entry.max_error) else None       # JSON has no infinity
         entries.append({"name": entry.name, "kind": entry.kind, "order": entry.order, "max_error": error, "passed": bool(entry.passed),
                         "detail": entry.detail})
@@ -315,23 +318,31 @@ def _plain(value):
 
 def main(argv=None):
     """Run a command and return its exit code."""
-    parser = _parser()
-    args = parser.parse_args(argv)
+    with guarded():
+        return _run(argv)
+
+
+def _run(argv):
+    command = ""
     try:
-        return args.run(args)
+        try:
+            args = _parser().parse_args(argv)
+            command = f" {args.command}"
+            code = args.run(args)
+        except SystemExit as ended:                      # argparse has said all, such as --help
+            code = ended.code
+        sys.stdout.flush()                               # while an error can still be told
+        return code
     except KeyboardInterrupt as error:
         return _fail(f"\n{error}" if str(error) else "\nstopped", 130)
-    except BrokenPipeError:                              # `numgan systems | head`: nobody reads on, so nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except MemoryError as error:
-        return _fail(f"numgan {args.command}: not enough memory{f': {error}' if str(error) else ''}; a smaller batch, width or count needs less", 1)
+        return _fail(f"numgan{command}: not enough memory{f': {error}' if str(error) else ''}; a smaller batch, width or count needs less", 1)
     except (ArithmeticError, TrialError) as error:
-        return _fail(f"numgan {args.command}: {error}", 1)
+        return _fail(f"numgan{command}: {error}", 1)
     except OSError as error:
-        return _fail(f"numgan {args.command}: {error}", 1 if error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT) else 2)
+        return _fail(f"numgan{command}: {error}", 1 if isinstance(error, OutputError) or error.errno in NO_ROOM else 2)
     except (ValueError, ImportError) as error:
-        return _fail(f"numgan {args.command}: {error}", 2)
+        return _fail(f"numgan{command}: {error}", 2)
 
 
 def _fail(message, code):

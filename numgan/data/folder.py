@@ -14,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..errors import FileFormatError
+from ..streams import STDERR
 from .pictures import fit, flatten, is_grey
 
 NOT_READ = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
@@ -84,7 +85,7 @@ def _raise(error):
 
 def _watched(files, what):
     # disable=None: only if stderr is a terminal
-    return tqdm(files, desc=what, unit=" pictures", disable=None if len(files) > BAR_FROM else True)
+    return tqdm(files, desc=what, unit=" pictures", disable=None if len(files) > BAR_FROM else True, file=STDERR)
 
 
 @contextmanager

@@ -11,13 +11,13 @@ import gzip
 import math
 import os
 import struct
-import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import FileFormatError
+from ..streams import STDERR
 
 LIMIT = 1 << 30  # bytes of values in one file, twenty times MNIST: more is a gzip bomb or not a set for this loader
 CHUNK = 1 << 20
@@ -159,9 +159,9 @@ def _download(name, file):
     import pooch  # here, because only a download needs it, and it is slow to import
 
     url, place = MIRRORS[name] + file + ".gz", cache_folder() / name
-    digest, bar = SHA256[name][file], sys.stderr is not None and sys.stderr.isatty()
+    digest = SHA256[name][file]
     try:
-        return Path(pooch.retrieve(url, f"sha256:{digest}", fname=f"{file}.gz", path=place, progressbar=bar))
+        return Path(pooch.retrieve(url, f"sha256:{digest}", fname=f"{file}.gz", path=place, progressbar=STDERR.isatty()))
     except OSError as error:  # requests' exceptions are OSErrors
         raise ConnectionError(f"load({name!r}): expected to download {url} to {place}, got: {error}; {_by_hand(name)}") from error
     except ValueError as error:  # pooch's word for another SHA-256

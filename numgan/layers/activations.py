@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..errors import is_number, plain
+from ..underflow import may_underflow
 from .base import Layer, LinearMap, add, expect, expect_floats, kink, not_negative, positive
 
 
@@ -149,11 +150,13 @@ class Softplus(Elementwise):
         return "" if (self.sharpness, self.shift) == (1, 0) else f"{self.sharpness}, {self.shift}"
 
 
+@may_underflow
 def sigmoid(x):
     """1 / (1 + exp(-x)); exp is only ever taken of negative numbers."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
+@may_underflow
 def softplus(x):
     """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))"""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))

@@ -19,6 +19,10 @@ import numpy as np
 from ..errors import NonFiniteError, is_number, plain
 from ..parameters import Layout, Parameters
 from ..randomness import stream
+from ..underflow import may_underflow
+
+
+PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "trail", "renewed", "initial"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Layer:
 
     children = {}
     held = ()
+
+    def __init_subclass__(cls, **words):
+        super().__init_subclass__(**words)
+        for name in PASSES & vars(cls).keys():
+            setattr(cls, name, may_underflow(vars(cls)[name]))
 
     def shapes(self):
         """Its own parameters, {name: shape}; a network has its children's instead."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..initializers import constant
+from ..underflow import may_underflow
 from .base import Layer, Run, add, expect, expect_floats, not_negative, positive
 
 
@@ -231,6 +232,7 @@ class PixelNorm(Normalization):
         return ""
 
 
+@may_underflow
 def measure(net, p, inputs, seed=None):
     """Statistics of every BatchNorm of `net` over a list of input batches, for `Run(statistics=...)`: {layer name: {...}} by nesting.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _kernels as kernels
+from ..underflow import may_underflow
 from .base import Layer, add
 from .bilinear import Bilinear
 
@@ -126,6 +127,7 @@ def _unit(x, old):
     return x / np.sqrt(np.square(x).sum())
 
 
+@may_underflow
 def renewed(net, p):
     """{path: array} of all held entries of a network as they are to be after an update that led to p; a layer placed twice has them once."""
     found, done = {}, set()
@@ -141,6 +143,7 @@ def renewed(net, p):
     return found
 
 
+@may_underflow
 def power_step(net, p):
     """New parameters of a network: every Spectral made one power iteration with the W in p, from its u; all else is the same."""
     out = p.copy()

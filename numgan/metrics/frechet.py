@@ -5,9 +5,11 @@ Every figure here depends on that network: a Frechet distance of one network's f
 
 import numpy as np
 
+from ..underflow import may_underflow
 from .rows import positive, real_array, rows, spans, squared_distances, whole
 
 
+@may_underflow
 def frechet_distance(real, fake):
     """The Frechet distance of the Gaussians fitted to two sets of features; with Inception's pool3 features it is the FID.
 
@@ -23,6 +25,7 @@ def frechet_distance(real, fake):
     return _frechet(x.mean(axis=0), _covariance(x), y.mean(axis=0), _covariance(y))
 
 
+@may_underflow
 def frechet_gaussians(mean1, cov1, mean2, cov2):
     """The Frechet distance of two Gaussians that are given: the formula of frechet_distance.
 
@@ -65,6 +68,7 @@ def _cleared(eigenvalues):
     return np.where(eigenvalues > rounding, eigenvalues, 0.0)
 
 
+@may_underflow
 def inception_score(probabilities, splits=1):
     """(mean, standard deviation) over the splits of exp(mean_i KL(p(y|x_i) || p(y))), p(y) the mean of the split; between 1 and K.
 
@@ -88,6 +92,7 @@ def _mutual_information(p):
     return (p * np.log(ratio)).sum(axis=1).mean()
 
 
+@may_underflow
 def kid(real, fake):
     """The kernel Inception distance: the unbiased MMD^2 with the kernel k(a, b) = (a.b / D + 1)^3.
 
@@ -102,6 +107,7 @@ def kid(real, fake):
     return _unbiased_mmd(x, y, _cubic)
 
 
+@may_underflow
 def mmd(real, fake, sigma):
     """The unbiased squared maximum mean discrepancy with a Gaussian kernel k(a, b) = exp(-|a - b|^2 / (2 sigma^2)).
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..underflow import may_underflow
 from .rows import labels as read_labels
 from .rows import positive, rows, squared_distances, whole
 
@@ -35,6 +36,7 @@ class LabelCoverage(NamedTuple):
     counts: np.ndarray         # (K,) samples of each class
 
 
+@may_underflow
 def mode_coverage(points, centres, std):
     """A ModeCoverage of samples of a mixture of equal round Gaussians.
 
@@ -66,6 +68,7 @@ def mode_coverage(points, centres, std):
     return ModeCoverage(int((counts > 0).sum()), k, float(good.mean()), _kl_to_uniform(counts), spread, counts)
 
 
+@may_underflow
 def label_coverage(labels, classes):
     """A LabelCoverage of N samples that a classifier has labelled.
 

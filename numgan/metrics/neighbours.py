@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import is_number
 from ..randomness import stream
+from ..underflow import may_underflow
 from .rows import enlarged, rows, squared_distances, whole
 from .rows import labels as read_labels
 
@@ -41,6 +42,7 @@ class NDB(NamedTuple):
     fake: np.ndarray           # (K,) shares of the generated samples
 
 
+@may_underflow
 def precision_recall(real, fake, k=3):
     """A PrecisionRecall. A set's manifold is the union of balls around its samples, each as large as the distance to its k-th neighbour.
 
@@ -55,6 +57,7 @@ def precision_recall(real, fake, k=3):
     return PrecisionRecall(_share_inside(y, x, _radii(x, k)), _share_inside(x, y, _radii(y, k)))
 
 
+@may_underflow
 def density_coverage(real, fake, k=5):
     """A DensityCoverage: precision and recall made robust, as an outlier among the fakes makes no ball and one among the reals counts once.
 
@@ -71,6 +74,7 @@ def density_coverage(real, fake, k=5):
     return DensityCoverage(float(inside.sum() / (k * len(y))), float((inside > 0).mean()))
 
 
+@may_underflow
 def nearest_neighbour_error(train, train_labels, test, test_labels):
     """Share of the test rows whose nearest training row has another label: a generated labelled set judged by what it teaches.
 
@@ -90,6 +94,7 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
     return float((answer != truth).mean())
 
 
+@may_underflow
 def ndb(real, fake, bins=100, seed=0, significance=0.05):
     """An NDB: the number of statistically different bins. k-means divides the real samples into bins; each bin is a two-proportion z-test.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..underflow import may_underflow
 from .rows import positive, rows, squared_distances
 
 SIGMAS = tuple(np.logspace(-1, 0, 10))  # the grid of the 2014 code; pixels are in [0, 1]
@@ -22,6 +23,7 @@ class Parzen(NamedTuple):
     validation: dict           # {sigma: mean log-likelihood of the validation rows}
 
 
+@may_underflow
 def parzen_log_likelihood(samples, test, sigma):
     """log p of each test row under a mixture of N Gaussians of width sigma, one on each sample: (M,) float64, nats.
 
@@ -38,6 +40,7 @@ def parzen_log_likelihood(samples, test, sigma):
     return _log_likelihoods(g, x, [positive("parzen_log_likelihood", "sigma", sigma)])[0]
 
 
+@may_underflow
 def parzen(samples, validation, test, sigmas=SIGMAS):
     """A Parzen by the protocol of 2014: sigma is the one of `sigmas` under which the validation rows are most likely, and then test is scored.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import is_number
 from ..randomness import stream
+from ..underflow import may_underflow
 from .rows import real_array, rows, spans, whole
 
 WINDOW, WIDTH, K1, K2 = 11, 1.5, 0.01, 0.03                        # Wang et al. 2004, section III-C
@@ -16,6 +17,7 @@ PATCH, PATCHES, DIRECTIONS, SMALLEST = 7, 128, 512, 16             # Karras et a
 MAPS = 16                                                          # arrays of the size of a picture that are in memory at once
 
 
+@may_underflow
 def psnr(pictures, reference, data_range=1.0):
     """The peak signal-to-noise ratio of each picture: (N,) float64, decibels; inf for equal pictures.
 
@@ -31,6 +33,7 @@ def psnr(pictures, reference, data_range=1.0):
         return 10 * np.log10(float(data_range) ** 2 / mse)
 
 
+@may_underflow
 def ssim(pictures, reference, data_range=1.0):
     """The structural similarity of each picture: (N,) float64, at most 1; the mean over all windows that fit, and over channels.
 
@@ -45,6 +48,7 @@ def ssim(pictures, reference, data_range=1.0):
     return np.concatenate([_similarity(x[s], y[s], data_range)[0].mean(axis=1) for s in spans(len(x), MAPS * x[0].size)])
 
 
+@may_underflow
 def ms_ssim(pictures, reference, data_range=1.0):
     """The multi-scale structural similarity of each picture: (N,) float64, from 0 to 1.
 
@@ -60,6 +64,7 @@ def ms_ssim(pictures, reference, data_range=1.0):
     return np.concatenate([_scales(x[s], y[s], data_range) for s in spans(len(x), MAPS * x[0].size)])
 
 
+@may_underflow
 def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
     """The sliced Wasserstein-1 distance of two sets of as many rows: the mean over random directions of the distance in one dimension.
 
@@ -82,6 +87,7 @@ def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
     return float(total / len(u))
 
 
+@may_underflow
 def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, data_range=1.0):
     """{height: sliced Wasserstein distance of the patches at that level of the Laplacian pyramid}, from full size down to 16 pixels.
 

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from .. import _kernels, runs, training
 from ..checkpoint import replacing, sweep
 from ..errors import FileFormatError, TrialError
+from ..streams import STDERR
 
 POLL = 0.2                # seconds from look to look at the trials that run
 
@@ -171,7 +172,7 @@ class _Crew:
         done = [(arm, seed) for arm, seed in self.trials if _read(self.out, arm, seed) is not None]
         waiting = [trial for trial in self.trials if trial not in done]
         running = {}
-        with tqdm(total=len(self.trials), initial=len(done), unit="trial", dynamic_ncols=True, disable=None if self.progress else True,
+        with tqdm(total=len(self.trials), initial=len(done), unit="trial", dynamic_ncols=True, disable=None if self.progress else True, file=STDERR,
                   bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}") as bar:
             try:
                 finished = len(done)
@@ -200,7 +201,7 @@ class _Crew:
     def _end(self, trial, process):
         if process.exitcode or _read(self.out, *trial) is None:
             log = folder_of(self.out, *trial) / "error.txt"
-            words = log.read_text().strip() if log.exists() else ""          # empty where the disk was full
+            words = log.read_text(encoding="utf-8").strip() if log.exists() else ""          # empty where the disk was full
             said = f"{words.splitlines()[-1]} (all of it in {log})" if words else f"its process ended with code {process.exitcode}"
             raise TrialError(f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {said}; the others are kept, and the same command "
                              "goes on")
@@ -234,7 +235,7 @@ def _work(name, arm, seed, quick, out, share, parent):
         sys.exit(130)
     except Exception:
         with suppress(OSError):
-            log.write_text(traceback.format_exc())
+            log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
         sys.exit(1)
 
 

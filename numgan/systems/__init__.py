@@ -1,5 +1,8 @@
 """The systems: each file is a paper, with its networks' recipe as presets. `build("dcgan", "mnist")` gives one."""
 
+import ast
+import inspect
+
 from . import classifier, conditional, consensus, dcgan, dragan, gan, hacks, hinge, lsgan, pacgan, r1, r3gan, roth, unrolled, wgan, wgan_gp
 from .system import Batch, Latent, Made, Result, System, remember
 
@@ -13,6 +16,18 @@ def presets(name):
     if name not in SYSTEMS:
         raise ValueError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
     return SYSTEMS[name].PRESETS
+
+
+def description(described):
+    """The first line of what a system's module or a preset says of itself; from its source where Python drops docstrings (-OO)."""
+    text = described.__doc__
+    if text is None:
+        try:
+            tree = ast.parse(inspect.getsource(described))
+        except OSError:                                  # a program that was frozen without its sources
+            return described.__name__.rpartition(".")[2]
+        text = ast.get_docstring(tree if inspect.ismodule(described) else tree.body[0])
+    return text.split("\n")[0]
 
 
 def build(name, preset=None, width=1.0):

@@ -14,6 +14,7 @@ import numpy as np
 from ..layers import Run
 from ..randomness import derive, stream
 from ..schedules import SCHEDULES
+from ..underflow import may_underflow
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def remember(memory, new):
         memory[name][...] = array
 
 
+@may_underflow
 @dataclass(frozen=True)
 class Latent:
     """The latent prior: z (N, size), from N(0, scale^2) or from U(-scale, scale)."""
@@ -88,6 +90,7 @@ class Latent:
         return (self.scale * z).astype(dtype)
 
 
+@may_underflow
 @dataclass(frozen=True, kw_only=True)
 class System:
     """The common part of every system; a subclass adds its networks, what its paper sets, and one method for each objective.
@@ -114,6 +117,10 @@ class System:
     batch_size: int = 64
     steps: int = 2000
     shares_fakes: bool = False
+
+    def __init_subclass__(cls, **words):
+        super().__init_subclass__(**words)
+        may_underflow(cls)
 
     @property
     def packed(self):

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .figure import FAKE, REAL, figure_of, render
+from .figure import FAKE, REAL, figure_of, frees, render
 
 CELL = 48                 # pixels that a sample's side is enlarged to, at least half of them
 GAP = 6
@@ -27,6 +27,7 @@ def grid(images, columns, names=()):
     return canvas
 
 
+@frees
 def points(real, fake, title=""):
     """Samples (M, 2) over data (N, 2) in the plane, on axes that the data alone decide."""
     figure, (axes,) = figure_of(1, (5, 5))
@@ -39,6 +40,7 @@ def points(real, fake, title=""):
     return render(figure)
 
 
+@frees
 def curves(records, title=""):
     """The lines of a metrics.jsonl as curves over steps: losses together, D's mean outputs together, any other metric by itself."""
     steps = [record["step"] for record in records]

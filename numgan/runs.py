@@ -43,15 +43,20 @@ def choose(recipe, root="runs"):
             number += 1
 
 
-def claim(folder):
-    """Make the folder for a new run. FileExistsError if something is in it: a run is never overwritten."""
+def claim(folder, is_first):
+    """Make the folder for a new run. FileExistsError if something is in it: a run is never overwritten.
+
+    is_first   is_first(path) -> whether a checkpoint is that of this very run before its first step. That one may be there: a process that
+               was killed before it wrote config.json leaves no more
+    """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, and a run is a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "config.json").exists():
         raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")
-    if any(not path.name.startswith(".") for path in folder.iterdir()):
+    there = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    if there and not (there == [folder / "checkpoint.npz"] and is_first(there[0])):
         raise FileExistsError(f"{folder} is not empty and holds no run: choose another --out, nothing was changed")
     return folder
 

@@ -17,6 +17,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from . import _kernels as kernels
 from . import checkpoint, plot, recipes, runs, sampling
 from .checkpoint import State
 from .data import Batches
-from .errors import NonFiniteError
+from .errors import FileFormatError, NonFiniteError
 from .layers import watch_finite
 from .layers.spectral import renewed
 from .optimizers import moving_average
@@ -181,8 +182,9 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
             config = _extended(runs.read_config(out), steps, batch_size, seed)
         else:
             config = _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every)
-            runs.claim(out)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
+        if not resume:
+            runs.claim(out, partial(_is_first, system, about))
         with runs.alone(out):
             if resume:
                 state = checkpoint.load(out / "checkpoint.npz", system, about)
@@ -210,6 +212,14 @@ def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_e
     return {"recipe": recipes.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
             "networks": {name: repr(net) for name, net in system.networks.items()},
             "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
+
+
+def _is_first(system, about, path):
+    """Whether a file is the checkpoint of a run before its first step."""
+    try:
+        return checkpoint.load(path, system, about).step == 0
+    except FileFormatError:
+        return False
 
 
 def _extended(config, steps, batch_size, seed):

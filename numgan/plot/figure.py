@@ -1,10 +1,12 @@
 """What every figure shares: its settings, colours and axes, and how it becomes a picture. No window, no current figure, no global state."""
 
+import gc
 import os
 import re
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 from functools import wraps
 
 import numpy as np
@@ -15,10 +17,10 @@ _one_at_a_time = threading.RLock()        # matplotlib's settings are one dictio
 
 
 def drawn(function):
-    """A function that draws, under matplotlib's own settings: a user's fonts, colours or LaTeX change no pixel. Afterwards they are as before."""
+    """Decorator for a function that draws: it uses matplotlib's own settings, whatever the user's are, and frees the figure's memory."""
     @wraps(function)
     def draw(*arguments, **words):
-        with _one_at_a_time, warnings.catch_warnings(), np.errstate(all="ignore"):
+        with _one_at_a_time, warnings.catch_warnings(), np.errstate(all="ignore"), _freeing():
             warnings.simplefilter("ignore")              # such as of a letter that the font lacks: a box stands for it
             matplotlib = _matplotlib()
             # all but the backend: to ask for it is to choose one, for the whole program
@@ -26,6 +28,23 @@ def drawn(function):
             with matplotlib.rc_context(own):
                 return function(*arguments, **words)
     return draw
+
+
+@contextmanager
+def _freeing():
+    """Free the memory of a figure that is drawn in this block.
+
+    The objects of a figure refer to each other, so only the garbage collector can free them. It waits until the figure is drawn. Then they
+    are all young, and one collection takes a millisecond. Without this, the memory of some ten figures would be kept, 2 MB each.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+        gc.collect(1)
 
 
 def _matplotlib():

@@ -194,7 +194,7 @@ class _Crew:
 
     def _start(self, trial, running):
         share = self.context.Value("d", 0.0, lock=False)
-        process = self.context.Process(target=_work, args=(self.name, *trial, self.quick, self.out, share, os.getpid()), daemon=True)
+        process = self.context.Process(target=_work, args=(self.name, *trial, self.quick, self.out, share), daemon=True)
         process.start()
         running[trial] = process, share
 
@@ -207,11 +207,11 @@ class _Crew:
                              "goes on")
 
 
-def _work(name, arm, seed, quick, out, share, parent):
+def _work(name, arm, seed, quick, out, share):
     """One trial, in its own process."""
     from . import STUDIES
     signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C reaches the parent, which asks with SIGTERM
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     folder = folder_of(out, arm, seed)
     folder.mkdir(parents=True, exist_ok=True)
     log, spent = folder / "error.txt", folder / "seconds.json"
@@ -248,10 +248,9 @@ def _plain(value):
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _die_with(parent):
-    """End this process when its parent is gone: nobody would start what comes after it."""
-    while os.getppid() == parent:
-        time.sleep(1)
+def _die_with_parent():
+    """End this process as soon as its parent is gone: the same command may start again at once, and then each trial has one process."""
+    multiprocessing.parent_process().join()
     os._exit(1)
 
 

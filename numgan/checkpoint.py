@@ -15,13 +15,13 @@ import hashlib
 import json
 import os
 import zipfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
 from .errors import FileFormatError
+from .files import opened, replacing
 from .parameters import Parameters
 
 HEADER = 4096             # bytes that the header of one array may take; numpy writes 128
@@ -100,42 +100,6 @@ def _fingerprint(*parts):
 # ---- writing
 
 
-@contextmanager
-def replacing(path):
-    """A binary file that becomes `path` when the block ends: another process, or a power cut, sees the old file or the new one.
-
-    The bytes go to a temporary file in the same folder, to the disk, and only then under the name. OSError if that fails; then
-    the old file is as it was.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and not error.filename:        # "no space left" names no file of its own accord
-            error.filename = str(path)
-        raise
-    if hasattr(os, "O_DIRECTORY"):                       # the new name is in the folder, so the folder must reach the disk too
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def sweep(folder):
-    """Remove the temporary files that a killed process left in a folder and its sub-folders."""
-    for stale in Path(folder).rglob(".*.tmp"):
-        stale.unlink()
-
-
 def save(path, state, about):
     """Write a State and the description of its run (`identity`); equal states make equal bytes."""
     arrays = {"about": np.frombuffer(_encode(about), np.uint8)}
@@ -168,7 +132,7 @@ def load(path, system, about):
     state = State.empty(system)
     vectors, counters = state.vectors(), state.counters()
     limit = ABOUT + sum(vector.nbytes for vector in vectors.values()) + 2 * HEADER * (2 + len(vectors) + len(counters))
-    with open(path, "rb") as file:
+    with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise _broken(path, f"at most {limit:,} bytes", f"{size:,}", "it is not a checkpoint of this system, or not of this preset")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import plot
-from ..checkpoint import replacing
+from ..files import replacing
 from ..consensus import Consensus
 from ..layers import Dense, Run, Sequential
 from ..losses import AdversarialLoss, hinge, minimax, nonsaturating, relativistic_paired, wasserstein

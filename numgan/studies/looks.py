@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoint import replacing
+from ..files import replacing
 from ..data import Dataset, load
 from ..layers import Run
 from ..randomness import derive, stream

@@ -10,7 +10,7 @@
 import numpy as np
 
 from .. import data, plot, runs, systems
-from ..checkpoint import replacing
+from ..files import replacing
 from ..data import modes
 from ..layers import Run
 from ..metrics import mode_coverage

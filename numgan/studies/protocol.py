@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import _kernels, runs, training
-from ..checkpoint import replacing, sweep
+from ..files import replacing, sweep
 from ..errors import FileFormatError, TrialError
 
 POLL = 0.2                # seconds from look to look at the trials that run

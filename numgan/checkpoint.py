@@ -20,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
+from .arrays import HEADER, expect_directory, header, members
 from .errors import FileFormatError
 from .files import opened, replacing
 from .parameters import Parameters
 
-HEADER = 4096             # bytes that the header of one array may take; numpy writes 128
 ABOUT = 1 << 16           # bytes that the description of the run may take
+COUNT = 10**15            # of steps, batches or updates, at most
 
 
 @dataclass
@@ -137,13 +138,14 @@ def load(path, system, about):
         if size > limit:
             raise _broken(path, f"at most {limit:,} bytes", f"{size:,}", "it is not a checkpoint of this system, or not of this preset")
         try:
+            expect_directory(file, 2 + len(vectors) + len(counters), path)
             with zipfile.ZipFile(file) as archive:
-                members = _members(archive, path)
-                _compare(_read(archive, members, "about", np.uint8, None), about, path)
-                _expect_names(members, {"about", *vectors, *counters}, path)
-                state._count({name: int(_read(archive, members, name, np.int64, ())) for name in counters})
+                there = members(archive, path)
+                _compare(_read(archive, there, "about", np.uint8, None), about, path)
+                _expect_names(there, {"about", *vectors, *counters}, path)
+                state._count({name: int(_read(archive, there, name, np.int64, ())) for name in counters})
                 for name, vector in vectors.items():
-                    vector[...] = _read(archive, members, name, vector.dtype, vector.shape)
+                    vector[...] = _read(archive, there, name, vector.dtype, vector.shape)
                     if not np.isfinite(vector).all():
                         raise _broken(path, f"{name} of finite numbers", "inf or nan")
         except FileFormatError:
@@ -157,37 +159,21 @@ def _broken(path, expected, got, advice="the file is damaged: restore it from a 
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 
-def _members(archive, path):
-    """{name: ZipInfo}, if every member is a plain stored .npy with a name of its own and a size that the file can hold."""
-    members = {}
-    for info in archive.infolist():
-        name = info.filename.removesuffix(".npy")
-        if name in members or name == info.filename:
-            raise _broken(path, "arrays (.npy) of different names", f"{info.filename!r}{' twice' if name in members else ''}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 1:
-            raise _broken(path, "stored arrays, not compressed or encrypted", f"{info.filename!r} of {info.compress_size:,} bytes "
-                          f"that would become {info.file_size:,}")
-        members[name] = info
-    return members
-
-
-def _expect_names(members, names, path):
-    if members.keys() != names:
-        missing, extra = sorted(names - members.keys()), sorted(members.keys() - names)
+def _expect_names(there, names, path):
+    if there.keys() != names:
+        missing, extra = sorted(names - there.keys()), sorted(there.keys() - names)
         raise _broken(path, f"the arrays of this system{f', {missing} among them' if missing else ''}",
                       f"{extra or 'none of these'} instead" if missing else f"{extra} besides",
                       "it is a checkpoint of another system, preset or optimiser")
 
 
-def _read(archive, members, name, dtype, shape):
+def _read(archive, there, name, dtype, shape):
     """One array; its header must be what is expected before a byte of data is read. shape None: any row of at most ABOUT bytes."""
     path = f"{archive.fp.name}, {name}"
-    if name not in members:
+    if name not in there:
         raise _broken(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
-    with archive.open(members[name]) as member:
-        if np.lib.format.read_magic(member) != (1, 0):
-            raise _broken(path, "an array of .npy version 1.0", "another version")
-        got, fortran, found = np.lib.format.read_array_header_1_0(member, max_header_size=HEADER)
+    with archive.open(there[name]) as member:
+        got, fortran, found = header(member, path)
         shape = got if shape is None and len(got) == 1 and got[0] <= ABOUT else shape
         if found != np.dtype(dtype) or got != shape or fortran:
             raise _broken(path, f"{np.dtype(dtype)} {shape or 'in one row' if shape is None else shape}", f"{found} {got}",
@@ -197,8 +183,8 @@ def _read(archive, members, name, dtype, shape):
         if len(data) != nbytes:
             raise _broken(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
     array = np.frombuffer(data, found).reshape(shape)
-    if found == np.int64 and array.min() < 0:
-        raise _broken(path, "a count of 0 or more", int(array.min()))
+    if found == np.int64 and not 0 <= array.min() <= array.max() <= COUNT:
+        raise _broken(path, f"a count of 0 or more, at most {COUNT:,}", f"{array.min():,}")
     return array
 
 

@@ -12,9 +12,9 @@ import reprlib
 from dataclasses import dataclass, field
 
 from .errors import FileFormatError
-from .files import read
+from .files import opened, read
 
-LIMIT = 4 << 20           # bytes of one file, or of one line: text becomes up to 25 times as many bytes of Python's objects
+LIMIT, LINE = 4 << 20, 1 << 16       # bytes of one file, and of one line: text becomes up to 25 times as many bytes of Python's objects
 MOST = 10**12             # of what is counted, unless said: steps, rows, seconds
 FINITE = 1.7976931348623157e308
 
@@ -211,3 +211,31 @@ def read_json(path, kind, advice):
         return parse(text, kind)
     except ValueError as error:
         raise FileFormatError(f"{path}: {error}; {advice}") from error
+
+
+def read_lines(path, kind, upto, advice):
+    """The records of a file of JSON lines, one a step, up to that step; [] if there is no file.
+
+    A killed process leaves a torn line, a power cut what was never written: that ends the records, if nothing but that follows.
+    FileFormatError that names line and field for a record that does not fit.
+    """
+    records, torn = [], None
+    if not os.path.lexists(path):
+        return records
+    with opened(path) as file:
+        for number, text in enumerate(iter(lambda: file.readline(LINE), b""), 1):
+            try:
+                record = parse(text, Anything())
+                if isinstance(record, dict) and Whole(upto + 1).fits(record.get("step")):
+                    break                                # what a killed process did after its last checkpoint
+                kind.expect(record, "")
+                if torn:
+                    raise ValueError(f"expected whole lines before it, got line {torn}, which is none")
+                if records and record["step"] <= records[-1]["step"]:
+                    raise ValueError(f"step: expected more than {records[-1]['step']:,}, that of the line before, got {record['step']:,}")
+                records.append(record)
+            except (json.JSONDecodeError, UnicodeDecodeError):
+                torn = torn or number
+            except ValueError as error:
+                raise FileFormatError(f"{path}, line {number}: {error}; {advice}") from error
+    return records

@@ -160,12 +160,16 @@ def remove(path):
 
 def opened(path):
     """A binary file to read; a link is followed. FileFormatError for what is no file: a pipe would be waited for; OSError if it cannot be opened."""
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    mode = os.fstat(number).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(number)
-        raise FileFormatError(f"{path}: expected a file, got {_word(mode)}; move it away, and put the file there")
-    return open(number, "rb")
+    try:
+        file = open(path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0)))
+        mode = os.fstat(file.fileno()).st_mode
+    except IsADirectoryError:
+        mode = stat.S_IFDIR
+    if stat.S_ISREG(mode):
+        return file
+    if not stat.S_ISDIR(mode):
+        file.close()
+    raise FileFormatError(f"{path}: expected a file, got {_word(mode)}; move it away, and put the file there")
 
 
 def read(path, most):

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from . import __version__, _kernels, checkpoint, files
 from .errors import FileFormatError
-from .fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, parse, read_json
+from .fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
 from .recipes import BATCH, RECIPE, Recipe
 from .sampling import Sampler
 
@@ -32,7 +32,6 @@ CONFIG = Record(
     {"resumed": Each(Record({"step": Whole(), "versions": VERSIONS})), "diverged": Text(LIMIT)}, Anything())
 CURVES = Record({}, others=Maybe(Real()))
 METRICS = Record({"step": Whole(1), "epoch": Real(0), "losses": CURVES, "metrics": CURVES, "seconds": Real(0)}, {"gradients": CURVES}, Anything())
-LINE = 1 << 16            # bytes that one line of metrics.jsonl may take
 FILES = (".lock", "config.json", "checkpoint.npz", "metrics.jsonl", "samples.png", "training.gif", "curves.png")
 
 
@@ -140,40 +139,14 @@ def read_state(folder, config, system, dataset, about):
 
 
 def read_metrics(folder, upto):
-    """The records of metrics.jsonl up to a step.
-
-    A killed process leaves a torn line, a power cut what was never written: that ends the records, if nothing but that follows.
-    FileFormatError that names line and field for a record that does not fit.
-    """
-    path, records, torn = Path(folder, "metrics.jsonl"), [], None
-    if not path.exists():
-        return records
-    with files.opened(path) as file:
-        for number, text in enumerate(iter(lambda: file.readline(LINE), b""), 1):
-            try:
-                record = parse(text, Anything())
-                if isinstance(record, dict) and Whole(upto + 1).fits(record.get("step")):
-                    break
-                METRICS.expect(record, "")
-                if torn:
-                    raise ValueError(f"expected whole lines before it, got line {torn}, which is none")
-                if records and record["step"] <= records[-1]["step"]:
-                    raise ValueError(f"step: expected more than {records[-1]['step']}, that of the line before, got {record['step']}")
-                records.append(record)
-            except (json.JSONDecodeError, UnicodeDecodeError):
-                torn = torn or number
-            except ValueError as error:
-                raise FileFormatError(f"{path}, line {number}: {error}; restore the file from a copy, or delete it: the run goes on without its "
-                                      "curves so far") from error
-    return records
+    """The records of metrics.jsonl up to a step; FileFormatError that names line and field for one that does not fit."""
+    return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, "restore the file from a copy, or delete it: the run goes on without its curves so far")
 
 
 def rewind(folder, step):
     """Make a run's folder what it was when it had `step` steps: later metrics and pictures go. Returns the records that stay."""
     folder = Path(folder)
     records = read_metrics(folder, step)
-    for place in (folder, folder / "samples"):
-        files.sweep(place)
     with files.replacing(folder / "metrics.jsonl") as file:
         file.writelines(line(record) for record in records)
     for path in pictures(folder):

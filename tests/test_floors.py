@@ -13,7 +13,7 @@ ROOT = Path(find_spec("numgan").origin).parent
 STOREYS = [                                                        # from the ground up; a part imports from lower lines only
     ("errors", "randomness", "_kernels"),                          # floor 0: NumPy only
     ("files", "parameters"),
-    ("fields",),
+    ("arrays", "fields"),
     ("initializers", "schedules"),                                 # floor 1
     ("layers",),
     ("losses", "optimizers", "replay", "noise"),

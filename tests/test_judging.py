@@ -95,7 +95,7 @@ OPEN = "j = judging.open_judge('digits'); print(j.folder, j.state.step, float(j.
 
 
 def test_two_processes_at_once_and_one_that_is_killed(cache, monkeypatch):
-    if runs.fcntl is None:
+    if files.fcntl is None:
         pytest.skip("no flock here")
     words = {"steps": 150, "batch": 32}
     killed = python(OPEN, cache, **words)

@@ -338,7 +338,7 @@ def test_a_folder_in_use_is_never_written(tmp_path):
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
-    if runs.fcntl is None:
+    if files.fcntl is None:
         pytest.skip("no flock here")
     go("gan", tmp_path / "run", steps=1)
     with runs.alone(tmp_path / "run"), pytest.raises(ValueError, match="another process"):

@@ -133,7 +133,7 @@ def read_state(folder, config, system, dataset, about):
     for word, names in wanted.items():
         got = config[word] if word == "classes" else sorted(config[word])
         if got != names:
-            raise FileFormatError(f"{Path(folder, 'config.json')}: {word}: expected {', '.join(names) or 'none'}, as the system and its data have "
+            raise FileFormatError(f"{Path(folder, 'config.json')}: {word}: expected {', '.join(names)[:200] or 'none'}, as the system and its data have "
                                   f"them, got {', '.join(got)[:200] or 'none'}; restore the file from a copy")
     return state
 

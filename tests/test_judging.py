@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from numgan import data, judging, runs
+from numgan import data, files, judging, runs
 from numgan.errors import FileFormatError
 from numgan.layers import Run
 from numgan.losses import softmax

@@ -14,7 +14,7 @@ from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import numgan as ng
-from numgan import checkpoint, data, judging, recipes, runs, sampling, systems, training
+from numgan import checkpoint, data, files, judging, recipes, runs, sampling, systems, training
 from numgan._kernels import compiled
 from numgan.checkpoint import State
 from numgan.data import Batches, Dataset

@@ -34,7 +34,7 @@ from PIL import Image
 
 from numgan import arrays, checkpoint, data, files, runs, systems, training
 from numgan.data.digits import FILE, read_table
-from numgan.data.folder import load_folder
+from numgan.data.folder import _formats, load_folder
 from numgan.data.idx import read_idx
 from numgan.errors import FileFormatError
 from numgan.recipes import Recipe
@@ -134,7 +134,7 @@ def lines_change(rng, raw, others):
         if kind == 0:
             lines.insert(rng.randrange(len(lines)), lines[at])
         elif kind == 1:
-            lines[at] = lines[at][:rng.randrange(len(lines[at]))]
+            lines[at] = lines[at][:rng.randrange(len(lines[at]) + 1)]
         elif kind == 2:
             lines[at] = rng.choice((b"\n", b"\0" * 500, b"0\n", b"[]\n", b"\xff\n", b"x" * 100_000 + b"\n"))
         else:
@@ -300,11 +300,11 @@ def _idx():
 
 def _pictures():
     found, rng = [], np.random.default_rng(0)
-    suffixes = {name: suffix for suffix, name in Image.registered_extensions().items()}
+    suffixes, formats = {name: suffix for suffix, name in Image.registered_extensions().items()}, set(_formats())
     for mode, shape in (("L", (9, 7)), ("RGB", (9, 7, 3)), ("RGBA", (9, 7, 4)), ("P", (9, 7)), ("1", (9, 7)), ("I;16", (9, 7)), ("CMYK", (9, 7, 4))):
         image = Image.fromarray(rng.integers(0, 255, shape, np.uint16 if mode == "I;16" else np.uint8), None if mode in ("P", "1", "I;16") else mode)
         image = image.convert(mode) if mode in ("P", "1") else image
-        for name in Image.SAVE:
+        for name in sorted(Image.SAVE.keys() & formats):
             file = io.BytesIO()
             with contextlib.suppress(Exception):          # not every format takes every mode, or is built in
                 image.save(file, format=name)
@@ -436,7 +436,8 @@ def prepared(names=None):
     """(root, kinds) in a folder in memory, if the system has one."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     before, shared = signal.signal(signal.SIGALRM, _ring), os.environ.get("NUMGAN_DATA")
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
+    with tempfile.TemporaryDirectory(dir=memory) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")                   # Pillow's of tags that are damaged, zipfile's of the names that we repeat
         root = Path(folder)
         os.environ["NUMGAN_DATA"] = str(root / "home")    # where no data are: a run may ask for any
         try:
@@ -462,8 +463,7 @@ def main():
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="where inputs that failed are kept")
     args = parser.parse_args()
     until, failures = time.monotonic() + args.seconds, 0
-    with prepared(args.kinds and args.kinds.split(",")) as (root, chosen), warnings.catch_warnings():
-        warnings.simplefilter("ignore")                   # Pillow's of tags that are damaged, zipfile's of the names that we repeat
+    with prepared(args.kinds and args.kinds.split(",")) as (root, chosen):
         whole = sum(kind.share for kind in chosen.values())
         for name, kind in chosen.items():
             found = fuzz(name, kind, root, round(args.inputs * kind.share / whole), args.seed, args.keep, until)

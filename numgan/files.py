@@ -175,7 +175,7 @@ def opened(path):
 def read(path, most):
     """The bytes of a file, at most so many. FileFormatError for a larger file or what is none; OSError if it cannot be opened."""
     with opened(path) as file:
-        data = file.read(most + 1)
+        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)      # a buffer of that size is made
     if len(data) > most:
         raise FileFormatError(f"{path}: expected at most {most:,} bytes, got more; the file is damaged or is another one")
     return data

@@ -104,7 +104,8 @@ def altered(rng, value):
             with contextlib.suppress(LookupError):        # one of the two may be gone
                 container[key] = json.loads(json.dumps(other[name]))
         elif kind == 3 and isinstance(container[key], (int, float)):
-            container[key] = container[key] * rng.choice((-1, 0, 2, 0.5, 10**6, 10**13))
+            with contextlib.suppress(OverflowError):
+                container[key] *= rng.choice((-1, 0, 2, 0.5, 10**6, 10**13))
         else:
             container[key] = copy.deepcopy(rng.choice(VALUES))
     return value

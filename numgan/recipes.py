@@ -12,11 +12,10 @@ from .systems import NUMBERS, WIDTHS
 
 POINTS = ("ring", "grid", "swiss-roll")
 BATCH = Whole(1, 1_000_000)
-RATES = Real(0, 1_000_000)
 PATH = Text(4096)
 RECIPE = Record({                        # a resolved Recipe, as config.json holds it
-    "system": Choice(tuple(systems.SYSTEMS)), "preset": Text(), "data": PATH, "folder": Maybe(PATH), "width": WIDTHS, "lr": Maybe(RATES),
-    "loss": Maybe(Choice(tuple(ADVERSARIAL))), "smooth": Maybe(Real(0, 1)), "weight_decay": Maybe(RATES), "average": Maybe(Real(0, 1)),
+    "system": Choice(tuple(systems.SYSTEMS)), "preset": Text(), "data": PATH, "folder": Maybe(PATH), "width": WIDTHS, "lr": Maybe(NUMBERS),
+    "loss": Maybe(Choice(tuple(ADVERSARIAL))), "smooth": Maybe(Real(0, 1)), "weight_decay": Maybe(NUMBERS), "average": Maybe(Real(0, 1)),
     "settings": Maybe(Record({}, others=Either((Flag(), NUMBERS))))})
 
 
@@ -81,7 +80,7 @@ class Recipe:
     def _optimizer(self, lr, name, optimizer):
         constants = {word: value for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items() if value is not None}
         for word, value in constants.items():
-            RATES.expect(value, word)
+            NUMBERS.expect(value, word)
         return optimizer.changed(**{word: value for word, value in constants.items() if word == "lr" or name != "G"})
 
     def load(self, split="train"):

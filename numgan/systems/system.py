@@ -17,7 +17,7 @@ from ..randomness import derive, stream
 from ..schedules import SCHEDULES
 
 
-NUMBERS = Real(0, 1_000_000)                             # of a system's own settings
+NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)      # settings that are numbers, below float32's largest, and that are counts
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Result:
 
 def _fitting(name, old, value):
     """A value as it takes the place of an old one; ValueError for another kind or sign."""
-    kind = Flag() if isinstance(old, bool) else Whole(0, int(NUMBERS.high)) if isinstance(old, int) else NUMBERS
+    kind = Flag() if isinstance(old, bool) else COUNTS if isinstance(old, int) else NUMBERS
     kind.expect(value, name)
     return value if isinstance(old, int) else float(value)
 

@@ -15,17 +15,18 @@ import hashlib
 import json
 import os
 import zipfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
+from .arrays import HEADER, expect_directory, header, members
 from .errors import FileFormatError
+from .files import opened, replacing
 from .parameters import Parameters
 
-HEADER = 4096             # bytes that the header of one array may take; numpy writes 128
 ABOUT = 1 << 16           # bytes that the description of the run may take
+COUNT = 10**15            # of steps, batches or updates, at most
 
 
 @dataclass
@@ -100,42 +101,6 @@ def _fingerprint(*parts):
 # ---- writing
 
 
-@contextmanager
-def replacing(path):
-    """A binary file that becomes `path` when the block ends: another process, or a power cut, sees the old file or the new one.
-
-    The bytes go to a temporary file in the same folder, to the disk, and only then under the name. OSError if that fails; then
-    the old file is as it was.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and not error.filename:        # "no space left" names no file of its own accord
-            error.filename = str(path)
-        raise
-    if hasattr(os, "O_DIRECTORY"):                       # the new name is in the folder, so the folder must reach the disk too
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def sweep(folder):
-    """Remove the temporary files that a killed process left in a folder and its sub-folders."""
-    for stale in Path(folder).rglob(".*.tmp"):
-        stale.unlink()
-
-
 def save(path, state, about):
     """Write a State and the description of its run (`identity`); equal states make equal bytes."""
     arrays = {"about": np.frombuffer(_encode(about), np.uint8)}
@@ -168,18 +133,19 @@ def load(path, system, about):
     state = State.empty(system)
     vectors, counters = state.vectors(), state.counters()
     limit = ABOUT + sum(vector.nbytes for vector in vectors.values()) + 2 * HEADER * (2 + len(vectors) + len(counters))
-    with open(path, "rb") as file:
+    with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise _broken(path, f"at most {limit:,} bytes", f"{size:,}", "it is not a checkpoint of this system, or not of this preset")
         try:
+            expect_directory(file, 2 + len(vectors) + len(counters), path)
             with zipfile.ZipFile(file) as archive:
-                members = _members(archive, path)
-                _compare(_read(archive, members, "about", np.uint8, None), about, path)
-                _expect_names(members, {"about", *vectors, *counters}, path)
-                state._count({name: int(_read(archive, members, name, np.int64, ())) for name in counters})
+                there = members(archive, path)
+                _compare(_read(archive, there, "about", np.uint8, None), about, path)
+                _expect_names(there, {"about", *vectors, *counters}, path)
+                state._count({name: int(_read(archive, there, name, np.int64, ())) for name in counters})
                 for name, vector in vectors.items():
-                    vector[...] = _read(archive, members, name, vector.dtype, vector.shape)
+                    vector[...] = _read(archive, there, name, vector.dtype, vector.shape)
                     if not np.isfinite(vector).all():
                         raise _broken(path, f"{name} of finite numbers", "inf or nan")
         except FileFormatError:
@@ -193,37 +159,21 @@ def _broken(path, expected, got, advice="the file is damaged: restore it from a 
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 
-def _members(archive, path):
-    """{name: ZipInfo}, if every member is a plain stored .npy with a name of its own and a size that the file can hold."""
-    members = {}
-    for info in archive.infolist():
-        name = info.filename.removesuffix(".npy")
-        if name in members or name == info.filename:
-            raise _broken(path, "arrays (.npy) of different names", f"{info.filename!r}{' twice' if name in members else ''}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 1:
-            raise _broken(path, "stored arrays, not compressed or encrypted", f"{info.filename!r} of {info.compress_size:,} bytes "
-                          f"that would become {info.file_size:,}")
-        members[name] = info
-    return members
-
-
-def _expect_names(members, names, path):
-    if members.keys() != names:
-        missing, extra = sorted(names - members.keys()), sorted(members.keys() - names)
+def _expect_names(there, names, path):
+    if there.keys() != names:
+        missing, extra = sorted(names - there.keys()), sorted(there.keys() - names)
         raise _broken(path, f"the arrays of this system{f', {missing} among them' if missing else ''}",
                       f"{extra or 'none of these'} instead" if missing else f"{extra} besides",
                       "it is a checkpoint of another system, preset or optimiser")
 
 
-def _read(archive, members, name, dtype, shape):
+def _read(archive, there, name, dtype, shape):
     """One array; its header must be what is expected before a byte of data is read. shape None: any row of at most ABOUT bytes."""
     path = f"{archive.fp.name}, {name}"
-    if name not in members:
+    if name not in there:
         raise _broken(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
-    with archive.open(members[name]) as member:
-        if np.lib.format.read_magic(member) != (1, 0):
-            raise _broken(path, "an array of .npy version 1.0", "another version")
-        got, fortran, found = np.lib.format.read_array_header_1_0(member, max_header_size=HEADER)
+    with archive.open(there[name]) as member:
+        got, fortran, found = header(member, path)
         shape = got if shape is None and len(got) == 1 and got[0] <= ABOUT else shape
         if found != np.dtype(dtype) or got != shape or fortran:
             raise _broken(path, f"{np.dtype(dtype)} {shape or 'in one row' if shape is None else shape}", f"{found} {got}",
@@ -233,8 +183,8 @@ def _read(archive, members, name, dtype, shape):
         if len(data) != nbytes:
             raise _broken(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
     array = np.frombuffer(data, found).reshape(shape)
-    if found == np.int64 and array.min() < 0:
-        raise _broken(path, "a count of 0 or more", int(array.min()))
+    if found == np.int64 and not 0 <= array.min() <= array.max() <= COUNT:
+        raise _broken(path, f"a count of 0 or more, at most {COUNT:,}", f"{array.min():,}")
     return array
 
 

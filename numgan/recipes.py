@@ -5,12 +5,18 @@ import os
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from . import data, systems
+from .fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole
 from .losses import ADVERSARIAL, smoothed
+from .systems import NUMBERS, WIDTHS
 
 POINTS = ("ring", "grid", "swiss-roll")
+BATCH = Whole(1, 1_000_000)
+PATH = Text(4096)
+RECIPE = Record({                        # a resolved Recipe, as config.json holds it
+    "system": Choice(tuple(systems.SYSTEMS)), "preset": Text(), "data": PATH, "folder": Maybe(PATH), "width": WIDTHS, "lr": Maybe(NUMBERS),
+    "loss": Maybe(Choice(tuple(ADVERSARIAL))), "smooth": Maybe(Real(0, 1)), "weight_decay": Maybe(NUMBERS), "average": Maybe(Real(0, 1)),
+    "settings": Maybe(Record({}, others=Either((Flag(), NUMBERS))))})
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,7 @@ class Recipe:
     def _optimizer(self, lr, name, optimizer):
         constants = {word: value for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items() if value is not None}
         for word, value in constants.items():
-            if not 0 <= value < np.inf:
-                raise ValueError(f"{word}: expected a number of at least 0, got {value}")
+            NUMBERS.expect(value, word)
         return optimizer.changed(**{word: value for word, value in constants.items() if word == "lr" or name != "G"})
 
     def load(self, split="train"):
@@ -101,7 +106,8 @@ def check(system, dataset):
 
 
 def check_batch(system, size):
-    """Raise ValueError unless a batch holds whole packs."""
+    """Raise ValueError unless a batch holds whole packs, and not too many."""
+    BATCH.expect(size, "batch_size")
     if size % system.packed:
         raise ValueError(f"batch_size: expected a multiple of the {system.packed} samples that D judges at once, got {size}")
 

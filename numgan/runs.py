@@ -9,35 +9,40 @@
 
 import json
 import platform
+import re
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import __version__, _kernels, checkpoint
+from . import __version__, _kernels, checkpoint, files
 from .errors import FileFormatError
-from .recipes import Recipe
+from .fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
+from .recipes import BATCH, RECIPE, Recipe
 from .sampling import Sampler
 
-try:
-    import fcntl
-except ImportError:       # Windows has no flock; two processes in one folder are then the user's to avoid
-    fcntl = None
-
-_maybe_text, _maybe_number = (str, type(None)), (int, float, type(None))
-RECIPE_TYPES = {"system": str, "preset": str, "data": str, "folder": _maybe_text, "loss": _maybe_text, "width": (int, float),
-                "lr": _maybe_number, "smooth": _maybe_number, "weight_decay": _maybe_number, "average": _maybe_number, "settings": (dict, type(None))}
+VERSIONS = Record({}, {"numgan": Text(), "numpy": Text(), "python": Text(), "platform": Text(), "backend": Text(), "fast_convolutions": Flag(),
+                       "instruction_set": Maybe(Text()), "threads": Whole(1)}, Anything())
+CONFIG = Record(
+    {"recipe": Maybe(RECIPE), "steps": Whole(1), "batch_size": BATCH, "seed": Whole(0, 2**63 - 1), "log_every": Whole(1), "picture_every": Whole(1),
+     "classes": Each(Text()), "source": Text(LIMIT), "networks": Record({}, others=Text(LIMIT)), "optimizers": Record({}, others=Text(LIMIT)),
+     "versions": VERSIONS},
+    {"resumed": Each(Record({"step": Whole(), "versions": VERSIONS})), "diverged": Text(LIMIT)}, Anything())
+CURVES = Record({}, others=Maybe(Real()))
+METRICS = Record({"step": Whole(1), "epoch": Real(0), "losses": CURVES, "metrics": CURVES, "seconds": Real(0)}, {"gradients": CURVES}, Anything())
+FILES = (".lock", "config.json", "checkpoint.npz", "metrics.jsonl", "samples.png", "training.gif", "curves.png")
 
 
 def choose(recipe, root="runs"):
     """The first free root/<system>-<preset>-<n>, made."""
+    Path(root).mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
         folder = Path(root, f"{recipe.system}-{recipe.preset}-{number}")
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir()
             return folder
         except FileExistsError:
             number += 1
@@ -53,10 +58,10 @@ def claim(folder, is_first):
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, and a run is a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "config.json").exists():
+    if files.found(folder / "config.json"):
         raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")
-    there = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    if there and not (there == [folder / "checkpoint.npz"] and is_first(there[0])):
+    first = folder / "checkpoint.npz"
+    if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
         raise FileExistsError(f"{folder} is not empty and holds no run: choose another --out, nothing was changed")
     return folder
 
@@ -65,8 +70,15 @@ def begun(folder):
     """Whether there is a run to go on with in a folder of one's own; what a process left that was killed before its first step is removed."""
     if (Path(folder) / "config.json").exists():
         return True
-    (Path(folder) / "checkpoint.npz").unlink(missing_ok=True)
+    files.remove(Path(folder, "checkpoint.npz"))
     return False
+
+
+def expect_own(folder):
+    """FileExistsError if something that is no file of numgan's lies under a name that it writes in a run's folder."""
+    for path in (*(Path(folder, name) for name in FILES), *pictures(folder)):
+        files.expect_own(path)
+    files.expect_own(Path(folder, "samples"), "a folder")
 
 
 @contextmanager
@@ -75,47 +87,27 @@ def alone(folder, wait=None):
 
     wait   is called, if given, and then the other process is waited for
     """
-    with open(Path(folder, ".lock"), "wb") as file:
-        try:
-            if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with files.appending(Path(folder, ".lock")) as file:
+        if not files.lock(file):
             if wait is None:
-                raise ValueError(f"{folder} is being trained by another process; wait for it, or stop it") from None
+                raise ValueError(f"{folder} is being trained by another process; wait for it, or stop it")
             wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            files.lock(file, wait=True)
         yield
 
 
 def write_config(folder, config):
     """Write config.json."""
-    with checkpoint.replacing(Path(folder, "config.json")) as file:
+    with files.replacing(Path(folder, "config.json")) as file:
         file.write((json.dumps(config, indent=2) + "\n").encode())
 
 
 def read_config(folder):
     """The dict in a run's config.json; FileNotFoundError if the folder is no run, FileFormatError if the file is damaged."""
     path = Path(folder, "config.json")
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{folder} is not a run: it has no config.json; `numgan train SYSTEM` makes a run and says where it is")
-    try:
-        config = json.loads(path.read_bytes())
-        recipe = config["recipe"]
-        if recipe is not None and recipe.keys() != {field.name for field in fields(Recipe)}:
-            raise ValueError(f"a recipe of {sorted(recipe)}")
-        for word, kinds in RECIPE_TYPES.items() if recipe else ():
-            if not isinstance(recipe[word], kinds) or isinstance(recipe[word], bool):
-                raise ValueError(f"recipe {word} {recipe[word]!r}")
-        if recipe and not all(isinstance(value, (bool, int, float)) for value in (recipe["settings"] or {}).values()):
-            raise ValueError(f"recipe settings {recipe['settings']!r}")
-        for word in ("steps", "batch_size", "seed", "log_every", "picture_every"):
-            if type(config[word]) is not int or config[word] < (word != "seed"):
-                raise ValueError(f"{word} {config[word]!r}")
-        if not config["networks"] or not all(isinstance(name, str) and len(name) < 1000 for name in [*config["classes"], *config["networks"]]):
-            raise ValueError("names of classes and networks that are no short strings")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FileFormatError(f"{path}: expected a run's configuration, got {type(error).__name__}: {error}; restore the file from a copy") from error
-    return config
+    return read_json(path, CONFIG, "it is no run's configuration: restore the file from a copy")
 
 
 def recipe_of(config, folder):
@@ -125,33 +117,46 @@ def recipe_of(config, folder):
     return Recipe(**config["recipe"])
 
 
+def rebuilt(config, folder):
+    """The system and the training data of a run, from its recipe; FileFormatError for one that builds none."""
+    recipe = recipe_of(config, folder)
+    try:
+        return recipe.build(), recipe.load()
+    except FileFormatError:                              # of the data
+        raise
+    except ValueError as error:
+        raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
+
+
+def read_state(folder, config, system, dataset, about):
+    """The State of a run, `about` its identity; FileFormatError unless its checkpoint, its configuration and its data fit each other."""
+    path = Path(folder, "checkpoint.npz")
+    state = checkpoint.load(path, system, about)
+    if state.step > config["steps"]:
+        raise FileFormatError(f"{path}: step: expected at most the {config['steps']:,} of config.json, got {state.step:,}; restore both from a copy")
+    wanted = {"classes": list(dataset.classes), "networks": sorted(system.networks), "optimizers": sorted(system.optimizers)}
+    for word, names in wanted.items():
+        got = config[word] if word == "classes" else sorted(config[word])
+        if got != names:
+            raise FileFormatError(f"{Path(folder, 'config.json')}: {word}: expected {', '.join(names)[:200] or 'none'}, as the system and its data have "
+                                  f"them, got {', '.join(got)[:200] or 'none'}; restore the file from a copy")
+    return state
+
+
 def read_metrics(folder, upto):
-    """The records of metrics.jsonl up to a step; a torn last line, which a killed process leaves, ends them."""
-    records, path = [], Path(folder, "metrics.jsonl")
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        try:
-            record = json.loads(line)
-            curves = [record["losses"], record["metrics"], record.get("gradients", {})]
-            if record["step"] > upto or not isinstance(record["seconds"], (int, float)):
-                break
-            if not all(value is None or isinstance(value, (int, float)) for curve in curves for value in curve.values()):
-                break
-        except (ValueError, KeyError, TypeError, AttributeError):
-            break
-        records.append(record)
-    return records
+    """The records of metrics.jsonl up to a step; FileFormatError that names line and field for one that does not fit."""
+    return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, "restore the file from a copy, or delete it: the run goes on without its curves so far")
 
 
 def rewind(folder, step):
     """Make a run's folder what it was when it had `step` steps: later metrics and pictures go. Returns the records that stay."""
     folder = Path(folder)
-    checkpoint.sweep(folder)
     records = read_metrics(folder, step)
-    with checkpoint.replacing(folder / "metrics.jsonl") as file:
+    with files.replacing(folder / "metrics.jsonl") as file:
         file.writelines(line(record) for record in records)
     for path in pictures(folder):
         if int(path.stem.removeprefix("step-")) > step:
-            path.unlink()
+            files.remove(path)
     return records
 
 
@@ -162,8 +167,8 @@ def line(record):
 
 def pictures(folder):
     """The sample pictures of a run in order of step."""
-    found = [path for path in Path(folder, "samples").glob("step-*.png") if path.stem.removeprefix("step-").isdigit()]
-    return sorted(found, key=lambda path: int(path.stem.removeprefix("step-")))
+    found = {int(match[1]): path for path in Path(folder, "samples").glob("step-*.png") if (match := re.fullmatch(r"step-([0-9]+)\.png", path.name))}
+    return [path for step, path in sorted(found.items()) if path.name == f"step-{step:06d}.png"]
 
 
 def environment():
@@ -202,7 +207,6 @@ def open_run(folder, system=None, dataset=None):
     """Read a run's folder; a system made in Python is given with its data. FileNotFoundError, FileFormatError, ValueError."""
     folder, config = Path(folder), read_config(folder)
     if system is None:
-        recipe = recipe_of(config, folder)
-        system, dataset = recipe.build(), recipe.load()
+        system, dataset = rebuilt(config, folder)
     about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
-    return OpenRun(folder, config, system, dataset, checkpoint.load(folder / "checkpoint.npz", system, about))
+    return OpenRun(folder, config, system, dataset, read_state(folder, config, system, dataset, about))

@@ -21,14 +21,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from . import _kernels as kernels
-from . import checkpoint, plot, recipes, runs, sampling
+from . import checkpoint, files, plot, recipes, runs, sampling
 from .checkpoint import State
 from .data import Batches
+from .data.pictures import opened
 from .errors import FileFormatError, NonFiniteError
 from .layers import watch_finite
 from .layers.spectral import renewed
@@ -40,6 +40,7 @@ from .underflow import may_underflow
 
 PICTURES = 20             # sample pictures of a run, besides the first
 LOG_EVERY = 10            # steps from line to line of metrics.jsonl
+STRETCHES = 1000          # that config.json tells of, the last ones
 
 
 class Interrupted(KeyboardInterrupt):
@@ -183,14 +184,15 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
         else:
             config = _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
-        if not resume:
+        if resume:
+            _continued(out, config, system, dataset, about)                # a folder that is refused is as it was
+        else:
             runs.claim(out, partial(_is_first, system, about))
         with runs.alone(out):
             if resume:
-                state = checkpoint.load(out / "checkpoint.npz", system, about)
-                if config["steps"] < state.step:
-                    raise ValueError(f"steps: {out} has {state.step:,} already, got {config['steps']:,}; ask for more to extend it")
-                config = config | {"resumed": [*config.get("resumed", []), {"step": state.step, "versions": runs.environment()}]}
+                state = _continued(out, config, system, dataset, about)
+                stretch = {"step": state.step, "versions": runs.environment()}
+                config = config | {"resumed": [*config.get("resumed", [])[-STRETCHES:], stretch]}
             else:
                 state = State.start(system, config["seed"])
                 checkpoint.save(out / "checkpoint.npz", state, about)
@@ -209,9 +211,11 @@ def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_e
             raise ValueError(f"{word}: expected at least {int(word != 'seed')} (an integer), got {value!r}")
     plan = {word: int(value) for word, value in plan.items()}
     recipes.check_batch(system, plan["batch_size"])
-    return {"recipe": recipes.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
-            "networks": {name: repr(net) for name, net in system.networks.items()},
-            "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
+    config = {"recipe": recipes.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
+              "networks": {name: repr(net) for name, net in system.networks.items()},
+              "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
+    runs.CONFIG.expect(config, "")                       # what is written can be read
+    return config
 
 
 def _is_first(system, about, path):
@@ -231,6 +235,16 @@ def _extended(config, steps, batch_size, seed):
     return kept | ({} if steps is None else {"steps": steps})
 
 
+def _continued(out, config, system, dataset, about):
+    """The state of a run that goes on, read and compared with all that is in its folder. Nothing is written."""
+    runs.expect_own(out)
+    state = runs.read_state(out, runs.read_config(out), system, dataset, about)
+    runs.read_metrics(out, state.step)
+    if config["steps"] < state.step:
+        raise ValueError(f"steps: {out} has {state.step:,} already, got {config['steps']:,}; ask for more to extend it")
+    return state
+
+
 class _Session:
     """One stretch of a run, from its start or its last checkpoint to the end or an interruption."""
 
@@ -244,25 +258,25 @@ class _Session:
 
     def run(self, checkpoint_every, checkpoint_seconds):
         state, steps = self.state, self.config["steps"]
-        (self.out / "samples").mkdir(exist_ok=True)
+        files.make_folder(self.out / "samples")
         self._say(f"{self._name()}: {len(self.dataset):,} samples, steps {state.step:,} to {steps:,}, in {self.out}")
         self.began = time.monotonic()
         try:
             # inf and nan are looked for after every objective, so numpy need not warn of them too
-            with _signals() as stop, open(self.out / "metrics.jsonl", "ab") as self.log, np.errstate(all="ignore"):
+            with _signals() as stop, files.appending(self.out / "metrics.jsonl") as self.log, np.errstate(all="ignore"):
                 self._loop(stop, checkpoint_every or steps, checkpoint_seconds)
                 seconds = time.monotonic() - self.began
                 if state.step < steps:
                     self._say(f"stopped and saved at step {state.step:,}")
                     raise Interrupted(f"stopped after step {state.step:,} of {steps:,}, and saved; "
                                       f"continue with `numgan train --resume {self.out}`")
-                files = self._finish()
+                made = self._finish()
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step {self.saved:,} is "
                           f"intact. Mend that, then `numgan train --resume {self.out}`", str(self.out)) from error
         rate = (state.step - self.first) / seconds
         self._say(f"{state.step - self.first:,} steps in {seconds:.1f} s ({rate:.1f} steps/s), in {self.out}")
-        return Trained(self.out, state.step, self.losses, seconds, rate, files)
+        return Trained(self.out, state.step, self.losses, seconds, rate, made)
 
     def _loop(self, stop, checkpoint_every, checkpoint_seconds):
         state, config, steps, last = self.state, self.config, self.config["steps"], time.monotonic()
@@ -325,7 +339,7 @@ class _Session:
         sampler = sampling.Sampler(self.system, self.state.sampled, config["seed"], config["batch_size"], classes)
         image = sampling.picture(sampler, self.dataset, config["classes"], derive(config["seed"], "grid"), title=f"step {self.state.step}")
         for path in (self.out / "samples" / f"step-{self.state.step:06d}.png", *more):
-            with checkpoint.replacing(path) as file:
+            with files.replacing(path) as file:
                 image.save(file, format="PNG")
 
     def _finish(self):
@@ -333,9 +347,9 @@ class _Session:
         self._picture(self.out / "samples.png")
         frames = [frame for frame in map(_pixels, runs.pictures(self.out)) if frame]
         if frames:
-            with checkpoint.replacing(self.out / "training.gif") as file:
+            with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
-        with checkpoint.replacing(self.out / "curves.png") as file:
+        with files.replacing(self.out / "curves.png") as file:
             plot.curves(self.records, self._name()).save(file, format="PNG")
         names = {"samples": "samples.png", "samples over time": "training.gif", "curves": "curves.png", "metrics": "metrics.jsonl",
                  "configuration": "config.json", "checkpoint": "checkpoint.npz"}
@@ -350,9 +364,9 @@ def _number(value):
 def _pixels(path):
     """The picture in a file; None for one that somebody damaged, which the animation does without."""
     try:
-        with Image.open(path) as image:
+        with opened(path, ["PNG"]) as image:
             return image.copy()
-    except (OSError, SyntaxError):
+    except (OSError, FileFormatError):
         return None
 
 

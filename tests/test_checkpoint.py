@@ -100,15 +100,6 @@ def test_the_bytes_reach_the_disk_before_the_name_and_the_folder_after(tmp_path,
     assert (tmp_path / "x").read_bytes() == b"1"
 
 
-def test_sweep_removes_stale_temporary_files_only(tmp_path):
-    (tmp_path / "samples").mkdir()
-    stale, kept = [tmp_path / ".a.npz.tmp", tmp_path / "samples" / ".b.png.tmp"], [tmp_path / "a.tmp", tmp_path / ".lock"]
-    for file in stale + kept:
-        file.write_bytes(b"")
-    checkpoint.sweep(tmp_path)
-    assert not any(file.exists() for file in stale) and all(file.exists() for file in kept)
-
-
 # ---- hostile files
 
 

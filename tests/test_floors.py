@@ -11,8 +11,9 @@ import pytest
 ROOT = Path(find_spec("numgan").origin).parent
 
 STOREYS = [                                                        # from the ground up; a part imports from lower lines only
-    ("errors", "randomness", "streams", "underflow", "_kernels"),                          # floor 0: NumPy only
-    ("parameters",),
+    ("errors", "randomness", "streams", "underflow", "_kernels"),  # floor 0: NumPy only
+    ("files", "parameters"),
+    ("arrays", "fields"),
     ("initializers", "schedules"),                                 # floor 1
     ("layers",),
     ("losses", "optimizers", "replay", "noise"),

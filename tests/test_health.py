@@ -209,14 +209,6 @@ def test_health_of_a_run_whose_players_take_turns_by_their_losses(tmp_path):
     assert turns <= {("D",), ("G",)} and all(np.isfinite(verdict.value) for verdict in examine(run))
 
 
-@pytest.mark.parametrize("words", [
-    {"losses": {"D": "high"}}, {"losses": [1.0]}, {"losses": None}, {"metrics": {"D(x)": [0.5]}}, {"gradients": 3}, {"seconds": "long"}])
-def test_a_damaged_line_of_metrics_ends_them(words, tmp_path):
-    good = {"step": 1, "seconds": 0.5, **WELL}
-    (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(good)}\n{json.dumps(good | {'step': 2} | words)}\n")
-    assert runs.read_metrics(tmp_path, 5) == [good]
-
-
 def test_limits():
     assert Limits(1, 2).level(float("nan")) == Limits(2, 1).level(float("nan")) == "bad"
     for limits, values in ((Limits(1, 2), (0, 1, 1.5, 2, 3)), (Limits(-1, -2), (0, -1, -1.5, -2, -3))):

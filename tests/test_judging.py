@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from processes import until
 
-from numgan import data, judging, runs
+from numgan import data, files, judging, runs
 from numgan.errors import FileFormatError
 from numgan.layers import Run
 from numgan.losses import softmax
@@ -98,7 +98,7 @@ OPEN = "j = judging.open_judge('digits'); print(j.folder, j.state.step, float(j.
 
 
 def test_two_processes_at_once_and_one_that_is_killed(cache, monkeypatch, start):
-    if runs.fcntl is None:
+    if files.fcntl is None:
         pytest.skip("no flock here")
 
     def opening():

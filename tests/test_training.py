@@ -16,7 +16,7 @@ from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import numgan as ng
-from numgan import checkpoint, data, judging, recipes, runs, sampling, systems, training
+from numgan import checkpoint, data, files, judging, recipes, runs, sampling, systems, training
 from numgan._kernels import compiled
 from numgan.checkpoint import State
 from numgan.data import Batches, Dataset
@@ -340,7 +340,7 @@ def test_a_folder_in_use_is_never_written(tmp_path):
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
-    if runs.fcntl is None:
+    if files.fcntl is None:
         pytest.skip("no flock here")
     go("gan", tmp_path / "run", steps=1)
     with runs.alone(tmp_path / "run"), pytest.raises(ValueError, match="another process"):

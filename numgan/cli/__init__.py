@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import _kernels, checking, doctor, health, judging, recipes, runs, sampling, systems, training
-from ..checkpoint import replacing
 from ..errors import TrialError
+from ..files import replacing
 from ..streams import STDERR, OutputError, guarded
 from . import bench, evaluate, study
 from .common import above_zero, add_command, labels, natural, positive, print_json, setting
@@ -171,7 +171,7 @@ def _resume(args):
         raise ValueError(f"train --resume: {', '.join(given) or args.system} comes from the run; leave it out (--steps and --epochs extend it)")
     config = runs.read_config(args.resume)
     recipe = runs.recipe_of(config, args.resume)
-    system, dataset = recipe.build(), recipe.load()
+    system, dataset = runs.rebuilt(config, args.resume)
     steps = args.epochs and recipes.steps_of(system, len(dataset), config["batch_size"], args.epochs)
     return training.train(system, dataset, args.resume, steps=args.steps or steps, resume=True, recipe=recipe, checkpoint_every=args.checkpoint_every)
 

@@ -10,10 +10,12 @@ from importlib import resources
 
 import numpy as np
 
+from .. import files
 from ..errors import FileFormatError
 
 FILE = "digits.csv.gz"
 ROWS, TEST_ROWS = 1797, 297
+LIMIT = 1 << 20  # bytes of text that are read; the file has 264,712
 SOURCE = "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI; CC BY 4.0"
 
 
@@ -25,16 +27,24 @@ def load_digits(split):
     FileFormatError if the installed file is damaged.
     """
     with resources.as_file(resources.files(__package__) / FILE) as path:
-        try:
-            with gzip.open(path, "rt", encoding="ascii") as lines:
-                rows = np.array([line.split(",") for line in lines], np.int64)
-        except (OSError, EOFError, ValueError, zlib.error) as error:
-            raise FileFormatError(f"{path}: expected a gzipped table of integers, got: {error}; install numgan again") from error
+        rows = read_table(path)
+    rows = rows[:-TEST_ROWS] if split == "train" else rows[-TEST_ROWS:]
+    pixels = np.rint(rows[:, :64] * 255 / 16).astype(np.uint8)
+    return pixels.reshape(-1, 8, 8, 1), rows[:, 64]
+
+
+def read_table(path):
+    """The table of digits in a gzipped CSV file, (1797, 65) int64. FileFormatError for anything else."""
+    try:
+        with files.opened(path) as file, gzip.open(file) as text:
+            rows = np.array([line.split(b",") for line in text.read(LIMIT).splitlines()], np.int64)
+    except FileFormatError:
+        raise
+    except (OSError, EOFError, OverflowError, ValueError, zlib.error) as error:
+        raise FileFormatError(f"{path}: expected a gzipped table of integers, got: {error}; install numgan again") from error
     if rows.shape != (ROWS, 65) or rows.min() < 0 or rows[:, :64].max() > 16 or rows[:, 64].max() > 9:
         raise FileFormatError(
             f"{path}: expected {ROWS} rows of 64 values in 0..16 and a digit, got a table {rows.shape} of values in "
             f"{rows.min(initial=0)}..{rows.max(initial=0)}; install numgan again"
         )
-    rows = rows[:-TEST_ROWS] if split == "train" else rows[-TEST_ROWS:]
-    pixels = np.rint(rows[:, :64] * 255 / 16).astype(np.uint8)
-    return pixels.reshape(-1, 8, 8, 1), rows[:, 64]
+    return rows

@@ -5,17 +5,14 @@ Formats that are programs (EPS, WMF: reading them runs an interpreter) or that P
 """
 
 import os
-import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ..errors import FileFormatError
 from ..streams import STDERR
-from .pictures import fit, flatten, is_grey
+from .pictures import fit, flatten, is_grey, opened
 
 NOT_READ = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 SIZE = 64  # of the square that pictures of several sizes are brought to
@@ -43,7 +40,7 @@ def load_folder(folder, size=None, channels=None):
         channels = channels or (1 if all(grey for _, grey in seen) else 3)
     pixels = bytearray()  # grows with what was really decoded, not with what headers promise
     for path in _watched(files, "reading"):
-        with _opened(path, formats) as image:
+        with opened(path, formats) as image:
             pixels += fit(flatten(image).convert("L" if channels == 1 else "RGB"), size).tobytes()
     x = np.frombuffer(pixels, np.uint8).reshape(len(files), *size, channels)
     parts = [path.relative_to(folder).parts for path in files]
@@ -88,24 +85,9 @@ def _watched(files, what):
     return tqdm(files, desc=what, unit=" pictures", disable=None if len(files) > BAR_FROM else True, file=STDERR)
 
 
-@contextmanager
-def _opened(path, formats):
-    """A Pillow image, opened; whatever goes wrong with its bytes here or in the block is a FileFormatError with the path."""
-    with open(path, "rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(file, formats=formats) as image:
-                yield image
-        except Exception as error:  # Pillow's decoders raise nearly every kind
-            raise FileFormatError(
-                f"{path}: expected a picture that Pillow reads, of at most {Image.MAX_IMAGE_PIXELS or 0:,} pixels, "
-                f"got {type(error).__name__}: {error}; mend the file or take it out of the folder"
-            ) from error
-
-
 def _look(path, formats, need_size):
     """(height, width) as seen upright, or None, and whether the picture is grey: from the header where the format allows it."""
-    with _opened(path, formats) as image:
+    with opened(path, formats) as image:
         width, height = image.size
         turned = need_size and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations on their side
         return ((width, height) if turned else (height, width)) if need_size else None, is_grey(image)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import files
 from ..errors import FileFormatError
 from ..streams import STDERR
 
@@ -85,7 +86,7 @@ def read_idx(path, axes):
     FileFormatError for anything but one well-formed file from its first byte to its last; OSError if it cannot be opened.
     """
     path = Path(path)
-    with open(path, "rb") as raw:
+    with files.opened(path) as raw:
         size = os.fstat(raw.fileno()).st_size
         zipped = raw.read(2) == b"\x1f\x8b"
         if zipped:
@@ -161,6 +162,7 @@ def _download(name, file):
     url, place = MIRRORS[name] + file + ".gz", cache_folder() / name
     digest = SHA256[name][file]
     try:
+        files.expect_own(place / f"{file}.gz")
         return Path(pooch.retrieve(url, f"sha256:{digest}", fname=f"{file}.gz", path=place, progressbar=STDERR.isatty()))
     except OSError as error:  # requests' exceptions are OSErrors
         raise ConnectionError(f"load({name!r}): expected to download {url} to {place}, got: {error}; {_by_hand(name)}") from error

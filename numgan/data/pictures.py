@@ -1,11 +1,34 @@
 """One picture of any kind into 8-bit grey or colour of a given size: Pillow does the pixels, this file makes the decisions."""
 
+import warnings
+from contextlib import contextmanager
 from operator import index
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from .. import files
+from ..errors import FileFormatError
+
+MOST = 1 << 25  # pixels of one picture: more than any camera's 30 million, and 134 MB in colour
 GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour, besides I;16 and its relatives
+
+
+@contextmanager
+def opened(path, formats):
+    """A Pillow image of one of these formats; whatever goes wrong with its bytes here or in the block is a FileFormatError with the path."""
+    with files.opened(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(file, formats=formats) as image:
+                if image.width * image.height > MOST:
+                    raise Image.DecompressionBombError(f"{image.width:,} x {image.height:,} pixels")
+                yield image
+        except Exception as error:  # Pillow's decoders raise nearly every kind
+            raise FileFormatError(
+                f"{path}: expected a picture that Pillow reads, of at most {MOST:,} pixels, "
+                f"got {type(error).__name__}: {error}; mend the file or take it out of the folder"
+            ) from error
 
 
 def is_grey(image):

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from .. import plot
+from ..arrays import load_array, save_array
 from ..data import Dataset
 from ..layers import Dense, Equalized, LeakyReLU, Referenced, ReLU, Sequential, VirtualBatchNorm
 from ..losses import hinge, least_squares, relativistic_paired
@@ -140,7 +141,7 @@ def trial(arm, seed, quick, folder, tell):
     run = train(system if arm == "constant" else _decaying(system, steps), data, folder / "run", seed, tell, steps)
     x = run.sampler()(SAMPLES, seed)[0] / mixture.scale
     found = mode_coverage(x, mixture.centres, mixture.std)
-    np.save(folder / "samples.npy", x)
+    save_array(folder / "samples.npy", x)
     widths = found.relative_std[np.isfinite(found.relative_std)]
     return {"modes": found.captured, "high_quality": found.high_quality, "reverse_kl": found.reverse_kl,
             "width": widths.mean() if len(widths) else None, "steps": steps, "seconds": seconds_of(run), "minutes": seconds_of(run) / 60}
@@ -148,7 +149,7 @@ def trial(arm, seed, quick, folder, tell):
 
 def draw(results, out):
     """The samples of seed 0 of every remedy."""
-    panels = {REMEDIES[arm].title: np.load(folder_of(out, arm, 0) / "samples.npy") for arm in results}
+    panels = {REMEDIES[arm].title: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.scatters(panels, MIXTURES["grid"].centres, 6.0)}
 
 

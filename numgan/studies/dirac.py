@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import plot
-from ..checkpoint import replacing
+from ..arrays import load_arrays
 from ..consensus import Consensus
+from ..files import replacing
 from ..layers import Dense, Run, Sequential
 from ..losses import AdversarialLoss, hinge, minimax, nonsaturating, relativistic_paired, wasserstein
 from ..optimizers import SGD
@@ -164,7 +165,7 @@ METHODS = {
 # ---- the study
 
 COLUMNS = (Column("real", "Re eigenvalue", 4), Column("imaginary", "Im eigenvalue", 4), Column("together", "radius, simultaneous", 4, style="g"),
-           Column("in_turn", "radius, alternating", 4, style="g"), Column("converges", "converges"))
+           Column("in_turn", "radius, alternating", 4, style="g"), Column("converges", "converges", style="words"))
 
 
 def trial(arm, seed, quick, folder, tell):
@@ -185,8 +186,8 @@ def draw(results, out):
     """The flow of every method, and its two paths."""
     panels = {}
     for arm in results:
-        with np.load(folder_of(out, arm, 0) / "paths.npz") as paths:
-            panels[METHODS[arm].name] = METHODS[arm].field, {"simultaneous": paths["together"], "alternating": paths["in_turn"]}
+        together, in_turn = load_arrays(folder_of(out, arm, 0) / "paths.npz", "together", "in_turn")
+        panels[METHODS[arm].name] = METHODS[arm].field, {"simultaneous": together, "alternating": in_turn}
     title = f"the Dirac-GAN: gradient flow, and descent from {START} with h = {RATE}"
     return {"portraits.png": plot.portraits(panels, r"$\theta$", r"$\psi$", title)}
 

@@ -1,15 +1,18 @@
 """What is looked at while a GAN trains: figures at fixed steps, kept in a file beside the run, so that a trial that was cut loses none."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 
-from ..checkpoint import replacing
 from ..data import Dataset, load
+from ..fields import MOST, Maybe, Real, Record, Whole, read_lines
+from ..files import appending, replacing
 from ..layers import Run
 from ..randomness import derive, stream
 
+LOOK = Record({"step": Whole()}, others=Maybe(Real()))
 TRAINING = 1500           # rows of the digits to train on; the other 297 are held out
 
 
@@ -29,7 +32,7 @@ class Looks:
     def __call__(self, state):
         if state.step % self.every == 0 and state.step not in self.records:
             record = self.records[state.step] = {"step": state.step} | {name: float(value) for name, value in self.measure(state).items()}
-            with open(self.path, "ab") as file:
+            with appending(self.path) as file:
                 file.write(_line(record))
 
     @property
@@ -41,19 +44,13 @@ class Looks:
 
 
 def read(path):
-    """{step: record} of a file of looks, in order of step; a torn last line ends them. Empty if there is no file."""
-    records = {}
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        try:
-            record = json.loads(line)
-            records[record["step"]] = record
-        except (ValueError, KeyError, TypeError):
-            break
-    return records
+    """{step: record} of a file of looks, in order of step. Empty if there is no file; FileFormatError for a record that does not fit."""
+    records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
+    return {record["step"]: {name: math.nan if value is None else value for name, value in record.items()} for record in records}
 
 
 def _line(record):
-    return (json.dumps(record) + "\n").encode()
+    return (json.dumps({name: value if math.isfinite(value) else None for name, value in record.items()}) + "\n").encode()
 
 
 def digits(rows=TRAINING):

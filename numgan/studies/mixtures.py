@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from .. import plot
+from ..arrays import load_array, save_array
 from ..data import Dataset, grid, ring
 from ..layers import LeakyReLU, Sequential
 from ..losses import relativistic_paired
@@ -87,7 +88,7 @@ def trial(name, arm, seed, quick, folder, tell):
     run = train(gan, data, folder / "run", seed, tell, steps)
     x = run.sampler()(SAMPLES, seed)[0] / scale
     found = mode_coverage(x, mixture.centres, mixture.std)
-    np.save(folder / "samples.npy", x)
+    save_array(folder / "samples.npy", x)
     widths = found.relative_std[np.isfinite(found.relative_std)]
     thinnest, width, widest = (widths.min(), widths.mean(), widths.max()) if len(widths) else (None, None, None)
     return {"modes": found.captured, "high_quality": found.high_quality, "reverse_kl": found.reverse_kl, "thinnest": thinnest, "width": width,
@@ -97,7 +98,7 @@ def trial(name, arm, seed, quick, folder, tell):
 def draw(name, results, out):
     """The samples of seed 0 of every arm, beside the modes."""
     mixture = MIXTURES[name]
-    panels = {ARMS[arm]: np.load(folder_of(out, arm, 0) / "samples.npy") for arm in results}
+    panels = {ARMS[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.mixtures(panels, mixture.centres, mixture.std, f"{name}: 2,500 samples, seed 0")}
 
 

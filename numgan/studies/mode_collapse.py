@@ -10,8 +10,9 @@
 import numpy as np
 
 from .. import data, plot, runs, systems
-from ..checkpoint import replacing
+from ..arrays import load_array, save_array
 from ..data import modes
+from ..files import make_folder
 from ..layers import Run
 from ..metrics import mode_coverage
 from ..optimizers import Adam
@@ -44,11 +45,10 @@ def trial(arm, seed, quick, folder, tell):
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
     G, z = system.networks["G"], system.latents(SAMPLES, derive(seed, "looks"))
-    (folder / "snapshots").mkdir(exist_ok=True)
+    make_folder(folder / "snapshots")
 
     def keep(step, theta):
-        with replacing(snapshot(folder, step)) as file:
-            np.save(file, G.forward(theta, z, Run())[0])
+        save_array(snapshot(folder, step), G.forward(theta, z, Run())[0])
 
     def look(state):
         if state.step % (steps // looks) == 0:
@@ -56,7 +56,7 @@ def trial(arm, seed, quick, folder, tell):
 
     keep(0, system.init(seed)["G"])
     run = train(system, dataset, folder / "run", seed, tell, steps, look)
-    return figures([np.load(snapshot(folder, step)) for step in range(0, steps + 1, steps // looks)]) | played(run, steps // looks) | {"steps": steps}
+    return figures([load_array(snapshot(folder, step)) for step in range(0, steps + 1, steps // looks)]) | played(run, steps // looks) | {"steps": steps}
 
 
 def figures(snapshots):
@@ -86,7 +86,7 @@ def draw(results, out):
     rows = {}
     for arm, (result, *_) in results.items():
         folder, times = folder_of(out, arm, 0), np.linspace(0, result["steps"], DRAWN, dtype=int)
-        rows[ARMS[arm]] = {f"step {step:,}": np.load(snapshot(folder, step)) for step in times} | {"data": data.load("ring").x[:SAMPLES]}
+        rows[ARMS[arm]] = {f"step {step:,}": load_array(snapshot(folder, step)) for step in times} | {"data": data.load("ring").x[:SAMPLES]}
     return {"heat-maps.png": plot.heat_maps(rows, 3.0, "the ring: samples of the same latents over time, seed 0")}
 
 

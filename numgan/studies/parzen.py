@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import data, judging, metrics, plot, systems
+from ..arrays import load_array, save_array
 from ..data import Dataset
 from ..metrics.rows import squared_distances
 from ..randomness import stream
@@ -145,7 +146,7 @@ def trial(arm, seed, quick, folder, tell):
     found, answers = measure(digits, judge, x, labels)
     if arm == "real":                     # true labels are no question to a generator: here stands how good the judge is
         found["agreement"] = float((judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean())
-    np.save(folder / "samples.npy", some_of_each(x, answers if labels is None else labels))
+    save_array(folder / "samples.npy", some_of_each(x, answers if labels is None else labels))
     return found | trained
 
 
@@ -183,7 +184,7 @@ def _quick_judge(digits, folder):
 
 def draw(results, out):
     """Two samples of each class and arm, seed 0."""
-    rows = [np.load(folder_of(out, arm, 0) / "samples.npy") for arm in results]
+    rows = [load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results]
     return {"samples.png": plot.grid(np.concatenate(rows), 10 * SHOWN, [ARMS[arm].title for arm in results])}
 
 

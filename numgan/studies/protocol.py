@@ -26,18 +26,23 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import _kernels, runs, training
-from ..checkpoint import replacing, sweep
 from ..errors import FileFormatError, TrialError
+from ..fields import Each, Either, Flag, Maybe, Real, Record, Text, Whole, read_json
+from ..files import expect_own, found, is_empty, make_folder, read, remove, replacing
 from ..streams import STDERR
 
 POLL = 0.2                # seconds from look to look at the trials that run
+FIGURE = Maybe(Either((Real(), Flag(), Text())))
+FIGURES = Either((FIGURE, Each(Either((FIGURE, Each(FIGURE))))))
+ASKED = Record({"study": Text(), "quick": Flag(), "setting": Text(100_000)})
+SPENT = Record({"before": Real(0)})
 
 
 @dataclass(frozen=True)
 class Column:
     """A column of the table: the figure's key in a trial's result, its heading, the digits that are shown; scale multiplies it (100: per cent).
 
-    style    "f": so many digits behind the point; "g": so many that count, for figures of any size
+    style    "f": so many digits behind the point; "g": so many that count, for figures of any size; "words": it is text
     """
 
     key: str
@@ -46,12 +51,17 @@ class Column:
     scale: float = 1.0
     style: str = "f"
 
+    @property
+    def kind(self):
+        """What a result may hold here."""
+        return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
+
     def text(self, values):
         """mean +- standard error of the values that are there, of how many if not of all; of one value, the value; of words, each once."""
         there = [value for value in values if value is not None]
         if not there:
             return "-"
-        if isinstance(there[0], str):
+        if self.style == "words":
             return ", ".join(dict.fromkeys(there))
         figures = self.scale * np.array(there, float)
         words = f"{figures.mean():.{self.digits}{self.style}}"
@@ -110,12 +120,12 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     processes = (os.cpu_count() or 1) if processes is None else processes
     if min(seeds, processes) < 1:
         raise ValueError(f"study {name}: expected seeds and processes of at least 1, got {seeds} and {processes}")
+    trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]             # all arms move on together
     _claim(out, {"study": name, "quick": quick, "setting": study.differs})
+    _expect_right(study, out, trials)
     with runs.alone(out), _asked_to_stop():
-        sweep(out)
-        trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]         # all arms move on together
         _Crew(name, trials, quick, out, processes, progress).work()
-        results = {arm: [_read(out, arm, seed) for seed in range(seeds)] for arm in study.arms}
+        results = {arm: [_read(study, out, arm, seed) for seed in range(seeds)] for arm in study.arms}
         return _finish(name, study, out, quick, results)
 
 
@@ -139,7 +149,7 @@ def folder_of(out, arm, seed):
 
 def train(system, dataset, folder, seed, tell, steps, look=None):
     """Train, or go on training, in `folder`, and return the run, opened. `look(state)` after every step, as in training.train."""
-    folder = Path(folder)
+    folder = make_folder(folder)
 
     def watch(state):
         if state.step % 20 == 0:
@@ -169,7 +179,7 @@ class _Crew:
         self.context = multiprocessing.get_context("spawn")
 
     def work(self):
-        done = [(arm, seed) for arm, seed in self.trials if _read(self.out, arm, seed) is not None]
+        done = [(arm, seed) for arm, seed in self.trials if _is_done(self.out, arm, seed)]
         waiting = [trial for trial in self.trials if trial not in done]
         running = {}
         with tqdm(total=len(self.trials), initial=len(done), unit="trial", dynamic_ncols=True, disable=None if self.progress else True, file=STDERR,
@@ -199,9 +209,9 @@ class _Crew:
         running[trial] = process, share
 
     def _end(self, trial, process):
-        if process.exitcode or _read(self.out, *trial) is None:
+        if process.exitcode or not _is_done(self.out, *trial):
             log = folder_of(self.out, *trial) / "error.txt"
-            words = log.read_text(encoding="utf-8").strip() if log.exists() else ""          # empty where the disk was full
+            words = read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""          # empty where the disk was full
             said = f"{words.splitlines()[-1]} (all of it in {log})" if words else f"its process ended with code {process.exitcode}"
             raise TrialError(f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {said}; the others are kept, and the same command "
                              "goes on")
@@ -212,17 +222,17 @@ def _work(name, arm, seed, quick, out, share):
     from . import STUDIES
     signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C reaches the parent, which asks with SIGTERM
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    folder = folder_of(out, arm, seed)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(out / "trials")
+    folder = make_folder(folder_of(out, arm, seed))
     log, spent = folder / "error.txt", folder / "seconds.json"
-    log.unlink(missing_ok=True)
+    remove(log)
     if _kernels.backend() == "compiled":
         _kernels.set_num_threads(1)
 
     def tell(fraction):
         share.value = fraction
 
-    began = time.monotonic() - (_json(spent, {"before": (int, float)}, "delete the file")["before"] if spent.exists() else 0.0)
+    began = time.monotonic() - _before(spent)
     try:
         with threadpool_limits(1):
             found = STUDIES[name].trial(arm, seed, quick, folder, tell)
@@ -234,8 +244,8 @@ def _work(name, arm, seed, quick, out, share):
             file.write(json.dumps({"before": time.monotonic() - began}).encode())
         sys.exit(130)
     except Exception:
-        with suppress(OSError):
-            log.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
+        with suppress(OSError), replacing(log) as file:
+            file.write(traceback.format_exc().encode(errors="backslashreplace"))
         sys.exit(1)
 
 
@@ -263,9 +273,9 @@ def _claim(out, asked):
         raise ValueError(f"--out: expected a folder, got the file {out}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.json"
-    if path.exists():
+    if found(path):
         same = f"write {json.dumps(asked)} into it if its trials are of that study"
-        held = _json(path, {"study": str, "quick": bool, "setting": str}, same)
+        held = read_json(path, ASKED, same)
         if (held["study"], held["quick"]) != (asked["study"], asked["quick"]):
             raise ValueError(f"{out} holds study {held['study']}{' --quick' if held['quick'] else ''}, asked for {asked['study']}"
                              f"{' --quick' if asked['quick'] else ''}; choose another --out")
@@ -273,43 +283,53 @@ def _claim(out, asked):
             raise ValueError(f"{out} holds trials of {held['study']} in another setting than today's, as its study.json says; choose another --out, "
                              f"or, if nothing but words changed, {same}")
         return
-    if any(not entry.name.startswith(".") for entry in out.iterdir()):
+    if not is_empty(out):
         raise ValueError(f"{out} is not empty and holds no study: choose another --out, nothing was changed")
     with replacing(path) as file:
         file.write((json.dumps(asked) + "\n").encode())
 
 
-def _json(path, kinds, advice):
-    """What a file says, with words of these kinds in it."""
-    try:
-        value = json.loads(path.read_bytes(), parse_constant=_refused)
-        if not isinstance(value, dict) or not all(isinstance(value.get(word), kind) for word, kind in kinds.items()):
-            raise ValueError(f"{value!r:.60}")
-        return value
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path}: expected the words of a study, got {error}; {advice}") from error
+def _expect_right(study, out, trials):
+    """Nothing is written into a folder in which something that is not numgan's has the name of a file of the study, or in which a file is damaged."""
+    for name in (".lock", "results.json", "table.md"):
+        expect_own(out / name)
+    expect_own(out / "trials", "a folder")
+    for arm, seed in trials:
+        folder = folder_of(out, arm, seed)
+        expect_own(folder, "a folder")
+        for name in ("result.json", "seconds.json", "error.txt"):
+            expect_own(folder / name)
+        _before(folder / "seconds.json")
+        if _is_done(out, arm, seed):
+            _read(study, out, arm, seed)
 
 
-def _refused(word):
-    raise ValueError(f"{word}, which is no figure")
+def _before(path):
+    """The seconds that a trial which was cut has taken."""
+    return read_json(path, SPENT, "delete the file")["before"] if path.exists() else 0.0
 
 
-def _read(out, arm, seed):
-    """The result of a trial, or None."""
+def _is_done(out, arm, seed):
+    return (folder_of(out, arm, seed) / "result.json").exists()
+
+
+def _read(study, out, arm, seed):
+    """The result of a trial that is done."""
     path, again = folder_of(out, arm, seed) / "result.json", "delete the file, and the trial is made again"
-    if not path.exists():
-        return None
-    found = _json(path, {"arm": str, "seed": int, "seconds": (int, float)}, again)
-    if (found["arm"], found["seed"]) != (arm, seed):
-        raise FileFormatError(f"{path}: expected {arm}, seed {seed}, got {found['arm']}, seed {found['seed']}; {again}")
-    if len(found) == 3:
+    kinds = {column.key: column.kind for column in study.columns}
+    got = read_json(path, Record({"arm": Text(), "seed": Whole(), "seconds": Real(0)}, kinds, FIGURES), again)
+    if (got["arm"], got["seed"]) != (arm, seed):
+        raise FileFormatError(f"{path}: expected {arm}, seed {seed}, got {got['arm']}, seed {got['seed']}; {again}")
+    if len(got) == 3:
         raise FileFormatError(f"{path}: expected the figures of a trial, got none; {again}")
-    return found
+    return got
 
 
 def _finish(name, study, out, quick, results):
     seconds = sum(result["seconds"] for row in results.values() for result in row)
-    below = f"\n{study.summary(results)}" if study.summary else ""
+    with _whole(out):
+        below = f"\n{study.summary(results)}" if study.summary else ""
+        pictures = study.draw(results, out) if study.draw else {}
     words = table(study, results) + below + f"\n{_protocol(name, study, quick, results, seconds)}\n"
     files = {"table": out / "table.md", "results": out / "results.json"}
     with replacing(files["table"]) as file:
@@ -317,18 +337,25 @@ def _finish(name, study, out, quick, results):
     everything = {"study": name, "quick": quick, "seconds": seconds, "versions": runs.environment(), "results": results}
     with replacing(files["results"]) as file:
         file.write((json.dumps(everything, indent=1) + "\n").encode())
-    for picture, image in _pictures(study, results, out).items():
+    for picture, image in pictures.items():
         files[picture] = out / picture
         with replacing(files[picture]) as file:
             image.save(file, format="PNG")
     return Studied(out, words, results, seconds, files)
 
 
-def _pictures(study, results, out):
+@contextmanager
+def _whole(out):
+    """What a second table and the pictures need is more than the kinds of single figures say: whether it is all there, they see themselves."""
     try:
-        return study.draw(results, out) if study.draw else {}
+        yield
     except FileNotFoundError as error:
         raise FileFormatError(f"{error.filename} is missing: delete the result.json beside it, and the trial is made again") from error
+    except (LookupError, TypeError, ValueError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(f"{out / 'trials'}: expected the figures of every trial in its result.json and in the files beside it, got "
+                              f"{type(error).__name__}: {error}; delete the result.json of the trial, and it is made again") from error
 
 
 def table(study, results):

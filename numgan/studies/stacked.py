@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import plot
+from ..arrays import load_array, save_array
 from ..data import Dataset, load
 from ..judging import as_seen, open_judge, probabilities
 from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, Pack, ReLU, Reshape, Sequential, Tanh
@@ -116,7 +117,7 @@ def trial(arm, seed, quick, folder, tell):
     gan, steps = system(arm), QUICK if quick else PACKED_STEPS if arm.endswith("pac2") else STEPS
     run = train(gan, data, folder / "run", seed, tell, steps)
     sampler = run.sampler()
-    np.save(folder / "samples.npy", to_bytes(sampler(SHOWN, derive(seed, "shown"))[0], gan.pixels))
+    save_array(folder / "samples.npy", to_bytes(sampler(SHOWN, derive(seed, "shown"))[0], gan.pixels))
     found = judged(lambda n, part: sampler(n, derive(seed, "judged", part))[0], name, count)
     return found | {"steps": steps, "minutes": seconds_of(run) / 60}
 
@@ -152,7 +153,7 @@ def _nearest_mean(digits):
 def draw(results, out):
     """Samples of seed 0, a row for each arm."""
     arms = [arm for arm in results if arm != "real"]
-    samples = np.concatenate([np.load(folder_of(out, arm, 0) / "samples.npy") for arm in arms])
+    samples = np.concatenate([load_array(folder_of(out, arm, 0) / "samples.npy") for arm in arms])
     return {"samples.png": plot.grid(samples, SHOWN, [ARMS[arm] for arm in arms])}
 
 

@@ -3,12 +3,14 @@
 import ast
 import inspect
 
+from ..fields import Real
 from . import classifier, conditional, consensus, dcgan, dragan, gan, hacks, hinge, lsgan, pacgan, r1, r3gan, roth, unrolled, wgan, wgan_gp
-from .system import Batch, Latent, Made, Result, System, remember
+from .system import NUMBERS, Batch, Latent, Made, Result, System, remember
 
 SYSTEMS = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "wgan_gp": wgan_gp, "hinge": hinge, "dragan": dragan, "r1": r1, "roth": roth,
            "consensus": consensus, "unrolled": unrolled, "pacgan": pacgan, "r3gan": r3gan, "hacks": hacks, "dcgan": dcgan,
            "conditional": conditional, "classifier": classifier}
+WIDTHS = Real(0.0001, 1000)
 
 
 def presets(name):
@@ -32,8 +34,7 @@ def description(described):
 
 def build(name, preset=None, width=1.0):
     """A system by name; its first preset unless another is named. `width` multiplies the hidden widths (checks run narrow ones)."""
-    if not width > 0:
-        raise ValueError(f"build: expected width > 0, got {width}")
+    WIDTHS.expect(width, "build: width")
     known = presets(name)
     preset = preset or next(iter(known))
     if preset not in known:

@@ -11,10 +11,14 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ..fields import Flag, Real, Whole
 from ..layers import Run
 from ..randomness import derive, stream
 from ..schedules import SCHEDULES
 from ..underflow import may_underflow
+
+
+NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)      # settings that are numbers, below float32's largest, and that are counts
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,8 @@ class Result:
 
 def _fitting(name, old, value):
     """A value as it takes the place of an old one; ValueError for another kind or sign."""
-    kind, what = (bool, "true or false") if isinstance(old, bool) else (int, "a whole number of at least 0")
-    if not isinstance(old, int):
-        kind, what = (int, float), "a finite number of at least 0"
-    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool) or not 0 <= value < np.inf:
-        raise ValueError(f"{name}: expected {what}, got {value!r}")
+    kind = Flag() if isinstance(old, bool) else COUNTS if isinstance(old, int) else NUMBERS
+    kind.expect(value, name)
     return value if isinstance(old, int) else float(value)
 
 

@@ -1,0 +1,503 @@
+"""Random small mistakes in the sources, and whether the tests of their own chapter see them.
+
+    python benchmarks/mutants.py --number 300 --seed 1 --processes 2       from a checkout; needs pip install -e ".[test]", on Linux
+    python benchmarks/mutants.py --chapter losses --number 50              one chapter
+    python benchmarks/mutants.py --number 300 --seed 1 --again             the survivors of that set once more, after new tests
+
+A mutant is the package with one expression or statement changed: an operator, a constant, an argument, a bound. It is killed when a test of
+its chapter (`CHAPTERS`) fails. Only tests that execute the changed line are run, the fastest first, until one fails or SECONDS of their usual
+time are spent; a mutant that then still runs after several times as long counts as killed by the clock.
+
+Prints one JSON line for each survivor, and at the end one for each chapter. All results go to the file --out, by default
+mutants-SEED.jsonl: a run that was stopped goes on from there. `mutants_equivalent.jsonl` beside this script holds the mutants that a person
+found to compute the same as the original, each with the reason; they are counted apart.
+
+Not mutated: messages and reprs, decorators, annotations, strings, and the presets of systems (a layer of 128 units or of 129 is no mistake).
+Mutants are made in a copy of the checkout in a temporary folder. Each runs in a fork of this process, which has imported all but numgan.
+"""
+
+import argparse
+import ast
+import copy
+import hashlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter, defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+JUDGED = Path(__file__).with_name("mutants_equivalent.jsonl")
+SECONDS = 60              # of tests for one mutant, at most, as they took on the healthy code
+
+CHAPTERS = {              # chapter: (its sources, its tests)
+    "layers": ("layers/[!s]*.py layers/s[!u]*.py networks/*.py initializers.py parameters.py",
+               "layers gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives"),
+    "losses": ("losses.py noise.py replay.py", "losses hacks objectives"),
+    "penalties": ("penalties.py", "penalties regularizers lazy objectives"),
+    "unrolling": ("unrolling.py", "unrolling"),
+    "consensus": ("consensus.py", "consensus"),
+    "optimisers": ("optimizers.py schedules.py", "optimizers regularizers"),
+    "data": ("data/*.py", "data data_idx data_pictures"),
+    "checkpoint": ("checkpoint.py runs.py recipes.py", "checkpoint training"),
+    "metrics": ("metrics/*.py", "metrics parzen"),
+    "systems": ("systems/*.py", "systems objectives hacks regularizers consensus unrolling judging"),
+    "training": ("training.py sampling.py randomness.py", "training systems objectives health"),
+}
+
+# ---------------------------------------------------------------------------------------------------- mutants
+
+SWAPPED = {ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Div, ast.Add], ast.Div: [ast.Mult], ast.FloorDiv: [ast.Mult],
+           ast.Mod: [ast.FloorDiv], ast.Pow: [ast.Mult], ast.BitOr: [ast.BitAnd], ast.BitAnd: [ast.BitOr], ast.LShift: [ast.RShift],
+           ast.RShift: [ast.LShift], ast.Lt: [ast.LtE, ast.Gt], ast.LtE: [ast.Lt, ast.GtE], ast.Gt: [ast.GtE, ast.Lt],
+           ast.GtE: [ast.Gt, ast.LtE], ast.Eq: [ast.NotEq], ast.NotEq: [ast.Eq], ast.Is: [ast.IsNot], ast.IsNot: [ast.Is],
+           ast.In: [ast.NotIn], ast.NotIn: [ast.In], ast.And: [ast.Or], ast.Or: [ast.And]}
+PAIRS = [("min", "max"), ("minimum", "maximum"), ("argmin", "argmax"), ("any", "all"), ("floor", "ceil"), ("zeros", "ones"), ("sum", "mean"),
+         ("zeros_like", "ones_like"), ("sqrt", "square"), ("exp", "log"), ("mean", "sum"), ("tanh", "sin"), ("sum", "prod"), ("log1p", "log"),
+         ("expm1", "exp"), ("is_file", "is_dir"), ("append", "extend"), ("startswith", "endswith")]
+NAMES = defaultdict(list)
+for one, two in PAIRS:
+    NAMES[one].append(two)
+    NAMES[two].append(one)
+
+
+def variants(node, names):
+    """What one node may be mistaken for: new nodes. `names` are those of its function's arguments."""
+    def changed(**values):
+        new = copy.copy(node)
+        for name, value in values.items():
+            setattr(new, name, value)
+        return new
+
+    match node:
+        case ast.BinOp(op=op, left=left, right=right):
+            yield from (changed(op=new()) for new in SWAPPED.get(type(op), ()))
+            if isinstance(op, (ast.Sub, ast.Div, ast.MatMult, ast.Pow, ast.FloorDiv)):
+                yield changed(left=right, right=left)
+            yield left
+        case ast.Compare(ops=[op, *more]):
+            yield from (changed(ops=[new(), *more]) for new in SWAPPED.get(type(op), ()))
+        case ast.BoolOp(op=op, values=values):
+            yield changed(op=SWAPPED[type(op)][0]())
+            yield from (changed(values=values[:i] + values[i + 1:]) if len(values) > 2 else values[1 - i] for i in range(len(values)))
+        case ast.UnaryOp(op=ast.USub() | ast.Not(), operand=operand):
+            yield operand
+        case ast.Constant(value=bool() as value):
+            yield changed(value=not value)
+        case ast.Constant(value=int() as value):
+            yield from (changed(value=other) for other in (value + 1, value - 1))
+        case ast.Constant(value=float() as value):
+            yield from (changed(value=other) for other in (2 * value or 1.0, value + 1, 0.0) if other != value)
+        case ast.Call(func=func, args=args, keywords=keywords):
+            for i in range(len(args) - 1):
+                if not any(isinstance(arg, ast.Starred) for arg in args[i:i + 2]) and ast.dump(args[i]) != ast.dump(args[i + 1]):
+                    yield changed(args=[*args[:i], args[i + 1], args[i], *args[i + 2:]])
+            yield from (changed(keywords=keywords[:i] + keywords[i + 1:]) for i in range(len(keywords)))
+            for i, arg in enumerate(args):
+                if isinstance(arg, ast.Name) and arg.id in names:
+                    yield from (changed(args=[*args[:i], ast.Name(other), *args[i + 1:]]) for other in names if other not in (arg.id, "self"))
+        case ast.Name(id=name, ctx=ast.Load()) if name in NAMES:
+            yield from (changed(id=other) for other in NAMES[name])
+        case ast.Attribute(attr=name, ctx=ast.Load()) if name in NAMES:
+            yield from (changed(attr=other) for other in NAMES[name])
+        case ast.Slice(lower=lower, upper=upper):
+            for bound in ("lower", "upper"):
+                value = getattr(node, bound)
+                if value is not None:
+                    yield changed(**{bound: None})
+                    yield changed(**{bound: ast.BinOp(value, ast.Add(), ast.Constant(1))})
+            if lower is None and upper is None:
+                yield changed(lower=ast.Constant(1))
+        case ast.IfExp(body=body, orelse=orelse):
+            yield body
+            yield orelse
+        case ast.Return(value=ast.Tuple(elts=elts) as value):
+            for i in range(len(elts) - 1):
+                yield changed(value=ast.Tuple([*elts[:i], elts[i + 1], elts[i], *elts[i + 2:]], value.ctx))
+        case ast.AugAssign(op=op):
+            yield from (changed(op=new()) for new in SWAPPED.get(type(op), ())[:1])
+            yield ast.Pass()
+        case ast.Expr(value=ast.Call()) | ast.Assign(targets=[ast.Subscript() | ast.Attribute()]):
+            yield ast.Pass()
+
+
+def _tests_of(node):
+    """The condition of an if or a while, which may be mistaken as a whole."""
+    if isinstance(node, (ast.If, ast.While, ast.IfExp)):
+        yield node.test, ast.UnaryOp(ast.Not(), node.test)
+        if not isinstance(node, ast.While):
+            yield from ((node.test, ast.Constant(value)) for value in (True, False))
+
+
+def sites(tree):
+    """[(node, [new nodes])] of a file, in order."""
+    found = defaultdict(list)
+
+    def visit(node, names, statement):
+        if isinstance(node, (ast.Raise, ast.Import, ast.ImportFrom, ast.JoinedStr, ast.Global, ast.Assert)):
+            return
+        if isinstance(node, ast.FunctionDef):
+            arguments = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            if node.name in ("__repr__", "__str__", "summary", "extra") or "width" in arguments:
+                return
+            for child in (*node.args.defaults, *filter(None, node.args.kw_defaults), *node.body):
+                visit(child, arguments, node)
+            return
+        if isinstance(node, ast.AnnAssign):
+            if node.value is not None:
+                visit(node.value, names, node)
+            return
+        if isinstance(node, ast.ClassDef):
+            for child in node.body:
+                visit(child, names, child)
+            return
+        if isinstance(node, ast.stmt):
+            statement = node
+        new = list(variants(node, names))
+        if new:
+            found[node] = (statement, new)
+        for test, other in _tests_of(node):
+            if test not in found:
+                found[test] = (statement, list(variants(test, names)))
+            found[test][1].append(other)
+        for child in ast.iter_child_nodes(node):
+            if child in found and isinstance(node, (ast.If, ast.While, ast.IfExp)) and child is node.test:
+                for grandchild in ast.iter_child_nodes(child):
+                    visit(grandchild, names, statement)
+            elif not (isinstance(child, ast.Constant) and isinstance(child.value, str)):
+                visit(child, names, statement)
+
+    visit(tree, [], tree)
+    return [(node, statement, new) for node, (statement, new) in found.items()]
+
+
+def mutants(chapter, files):
+    """All sites of a chapter, each a list of its mutants."""
+    for path in files:
+        source = path.read_text()
+        lines = source.encode().splitlines(keepends=True)
+        starts = [0]
+        for line in lines:
+            starts.append(starts[-1] + len(line))
+        for node, statement, new in sites(ast.parse(source)):
+            begin, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+            last = statement.end_lineno if not hasattr(statement, "body") else node.end_lineno
+            here = [{"chapter": chapter, "file": str(path.relative_to(ROOT)), "line": node.lineno, "last": node.end_lineno,
+                     "statement": [statement.lineno, last], "begin": begin, "end": end, "text": text}
+                    for text in dict.fromkeys(map(_text, new)) if text.encode() != source.encode()[begin:end]]
+            if here:
+                yield here
+
+
+def _text(node):
+    text = ast.unparse(ast.fix_missing_locations(node))
+    return f"({text})" if isinstance(node, (ast.BinOp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.IfExp)) else text
+
+
+def chosen(number, seed, chapters):
+    """`number` mutants at different sites, by chance; with old and new source, and a name that stays the same while the source does."""
+    rng = random.Random(seed)
+    every = []
+    for chapter in CHAPTERS:
+        files = sorted(path for pattern in CHAPTERS[chapter][0].split() for path in (ROOT / "numgan").glob(pattern))
+        every += [here for here in mutants(chapter, files) if chapter in chapters]
+    for here in rng.sample(every, min(number, len(every))):
+        mutant = rng.choice(here)
+        source = (ROOT / mutant["file"]).read_bytes()
+        new = mutated(source, mutant)
+        first, last = mutant["line"] - 1, mutant["last"]
+        mutant["old"] = b"".join(source.splitlines(keepends=True)[first:last]).decode().strip()
+        mutant["new"] = b"".join(new.splitlines(keepends=True)[first:len(new.splitlines()) - len(source.splitlines()) + last]).decode().strip()
+        mutant["name"] = f"{mutant['file']}:{mutant['begin']}:{mutant['end']}:{mutant['text']}"
+        try:
+            ast.parse(new)
+        except SyntaxError:
+            continue
+        yield mutant
+
+
+def mutated(source, mutant):
+    return source[:mutant["begin"]] + mutant["text"].encode() + source[mutant["end"]:]
+
+
+# ---------------------------------------------------------------------------------------------------- tests in forks
+
+
+def import_all_but_numgan():
+    import coverage
+    import hypothesis.extra.numpy
+    import matplotlib.figure
+    import numpy.testing
+    import PIL.Image
+    import pooch
+    import pytest
+    import threadpoolctl
+    import tqdm
+
+
+class Slot:
+    """A copy of the checkout, where one fork at a time runs tests."""
+
+    def __init__(self, folder):
+        self.root = folder / "numgan"
+        names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                               capture_output=True, text=True).stdout.split("\0")
+        names += [str(path.relative_to(ROOT)) for path in (ROOT / "numgan").rglob("*.so")]
+        for name in filter(None, names):
+            if (ROOT / name).is_file():
+                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.root / name)
+        self.made, self.child = 0, None
+
+    def start(self, job, mutant=None, cpu=None):
+        """Run job(report) in a fork, the mutant in place; `report` writes what `finish` will return."""
+        self.mutant, self.cpu = mutant, cpu
+        if mutant:
+            self.made += 1
+            self.write(mutated((ROOT / mutant["file"]).read_bytes(), mutant), 1_000_000_000 + self.made)     # no bytecode of another is taken
+        self.began = time.monotonic()
+        self.child = os.fork()
+        if self.child == 0:
+            try:
+                self._within(job, cpu)
+            finally:
+                traceback.print_exc()
+                sys.stderr.flush()
+                os._exit(1)
+
+    def write(self, source, when):
+        path = self.root / self.mutant["file"]
+        path.write_bytes(source)
+        os.utime(path, (when, when))
+
+    def _within(self, job, cpu):
+        os.setsid()
+        os.chdir(self.root)
+        if cpu:
+            resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu) + 5))
+        resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
+        for number in (1, 2):
+            os.dup2(os.open(self.root.parent / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ |= {"PYTHONPATH": str(self.root), "HYPOTHESIS_STORAGE_DIRECTORY": str(self.root.parent / "hypothesis")}
+        sys.path.insert(0, str(self.root))
+        with open(self.root.parent / "report.json", "w") as file:
+            job(lambda value: (file.seek(0), file.truncate(), json.dump(value, file), file.flush()))
+        os._exit(0)
+
+    def finished(self):
+        """None while it runs; then what was reported, or "clock"."""
+        pid, status = os.waitpid(self.child, os.WNOHANG)
+        late = self.cpu and time.monotonic() - self.began > 10 * self.cpu
+        if not pid and not late:
+            return None
+        if not pid:
+            os.killpg(self.child, signal.SIGKILL)
+            _, status = os.waitpid(self.child, 0)
+        else:
+            try:
+                os.killpg(self.child, signal.SIGKILL)                        # what a failed test left behind
+            except ProcessLookupError:
+                pass
+        self.child = None
+        if self.mutant:
+            self.write((ROOT / self.mutant["file"]).read_bytes(), 1_000_000_000)
+        shutil.rmtree(self.root.parent / "hypothesis", ignore_errors=True)
+        text = (self.root.parent / "report.json").read_text()
+        if late or os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
+            return {"killed by": "clock"}
+        if os.WIFSIGNALED(status):
+            return {"killed by": f"signal {os.WTERMSIG(status)}"}
+        return json.loads(text) if text else {"killed by": "exit"}
+
+
+def in_slots(slots, jobs, done):
+    """Run every (job, mutant, cpu, what) in the slots; done(what, report) after each."""
+    jobs, running = list(jobs)[::-1], {}
+    while jobs or running:
+        for slot in slots:
+            if slot not in running and jobs:
+                job, mutant, cpu, what = jobs.pop()
+                slot.start(job, mutant, cpu)
+                running[slot] = what
+        for slot in list(running):
+            report = slot.finished()
+            if report is not None:
+                done(running.pop(slot), report)
+        time.sleep(0.01)
+
+
+OPTIONS = ["-q", "--assert=plain", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-p", "no:randomly", "--hypothesis-seed=0"]
+
+
+def survey(name, report):
+    """Report {"tests": {test: seconds}, "lines": {file: {line: [tests]}}} of one test file, of tests that pass."""
+    import coverage
+    import pytest
+
+    cover = coverage.Coverage(data_file=None, source_pkgs=["numgan"], config_file=False)
+    seconds = {}
+
+    class Watch:
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_protocol(self, item):
+            cover.switch_context(item.nodeid)
+            self.began = time.process_time()
+            result = yield
+            seconds.setdefault(item.nodeid, time.process_time() - self.began)
+            cover.switch_context("")
+            return result
+
+        def pytest_runtest_logreport(self, report):
+            if not report.passed and (report.failed or report.when == "setup"):
+                seconds[report.nodeid] = None                                # fails or is skipped on healthy code
+
+    cover.start()
+    pytest.main([*OPTIONS, f"tests/test_{name}.py"], plugins=[Watch()])
+    cover.stop()
+    data, lines = cover.get_data(), {}
+    for file in data.measured_files():
+        lines[os.path.relpath(file, os.getcwd())] = {line: tests for line, tests in data.contexts_by_lineno(file).items()}
+    report({"tests": {test: took for test, took in seconds.items() if took is not None}, "lines": lines})
+
+
+def trial(tests, report):
+    """Run these tests in this order until one fails, and report which."""
+    import pytest
+
+    order = {test: i for i, test in enumerate(tests)}
+    killers = []
+
+    class Order:
+        def pytest_collection_modifyitems(self, items):
+            items[:] = sorted((item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid])
+
+        def pytest_runtest_logreport(self, report):
+            if report.failed:
+                killers.append(report.nodeid)
+
+    report({"killed by": "exit"})
+    code = pytest.main([*OPTIONS, "-x", *dict.fromkeys(test.split("::")[0] for test in tests)], plugins=[Order()])
+    if code == 0:
+        report({"killed by": None})
+    elif killers:
+        report({"killed by": killers[0]})
+    else:
+        report({"killed by": "import" if code == 2 else f"pytest {int(code)}"})
+
+
+def surveyed(slots, names, folder):
+    """{name: what `survey` says}; kept in a file of the folder while neither package nor tests change."""
+    folder.mkdir(exist_ok=True)
+    package = b"".join(path.read_bytes() for path in sorted((ROOT / "numgan").rglob("*.py")))
+    known, todo = {}, {}
+    for name in names:
+        tests = b"".join((ROOT / "tests" / file).read_bytes() for file in (f"test_{name}.py", "conftest.py"))
+        file = folder / f"{name}-{hashlib.sha256(package + tests).hexdigest()[:16]}.json"
+        if file.exists():
+            known[name] = json.loads(file.read_text())
+        else:
+            todo[name] = file
+
+    def done(name, found):
+        if "tests" not in found:
+            sys.exit(f"test_{name}.py cannot be run: {found}\n{''.join((slot.root.parent / 'output.txt').read_text()[-2000:] for slot in slots)}")
+        todo[name].write_text(json.dumps(found))
+        known[name] = found
+        print(f"mutants: test_{name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s", file=sys.stderr, flush=True)
+
+    in_slots(slots, [(lambda report, name=name: survey(name, report), None, None, name) for name in todo], done)
+    return known
+
+
+def covering(mutant, known):
+    """Tests of the chapter that execute the changed expression, or the statement around it, the fastest first."""
+    seconds, hits = {}, set()
+    for name in CHAPTERS[mutant["chapter"]][1].split():
+        if name not in known:
+            continue
+        seconds |= known[name]["tests"]
+        lines = known[name]["lines"].get(mutant["file"], {})
+        for first, last in ((mutant["line"], mutant["last"]), mutant["statement"]):
+            here = {test for line in range(first, last + 1) for test in lines.get(str(line), ())}
+            if here:
+                break
+        if here == {""}:                                                     # executed by the import alone: any test that uses the file
+            here = {test for tests in lines.values() for test in tests}
+        hits |= here
+    tests = sorted((test for test in hits if test in seconds), key=lambda test: seconds[test])
+    spent = 0.0
+    for i, test in enumerate(tests):
+        spent += seconds[test]
+        if spent > SECONDS and i:
+            return tests[:i], spent - seconds[test], len(tests)
+    return tests, spent, len(tests)
+
+
+# ---------------------------------------------------------------------------------------------------- the command
+
+
+def main(words=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--number", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--chapter", action="append", choices=CHAPTERS, help="only this one; may be given again")
+    parser.add_argument("--again", action="store_true", help="try the survivors of an earlier run once more")
+    parser.add_argument("--out", type=Path, help="results, one JSON line a mutant")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / f"mutants-{os.getuid()}", help="which test runs which line")
+    asked = parser.parse_args(words)
+    out, chapters = asked.out or Path(f"mutants-{asked.seed}.jsonl"), asked.chapter or list(CHAPTERS)
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "NUMGAN_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    import_all_but_numgan()
+
+    results = {result["name"]: result for result in map(json.loads, out.read_text().splitlines())} if out.exists() else {}
+    judged = {(m["file"], m["old"], m["new"]) for m in map(json.loads, JUDGED.read_text().splitlines())} if JUDGED.exists() else set()
+    wanted = list(chosen(asked.number, asked.seed, chapters))
+    todo = [m for m in wanted if m["name"] not in results or asked.again and results[m["name"]]["killed by"] is None]
+    todo = [m for m in todo if not (asked.again and (m["file"], m["old"], m["new"]) in judged)]
+    with tempfile.TemporaryDirectory() as folder:
+        slots = [Slot(Path(folder, str(i))) for i in range(asked.processes)]
+        names = [name for name in dict.fromkeys(name for m in todo for name in CHAPTERS[m["chapter"]][1].split())
+                 if (ROOT / "tests" / f"test_{name}.py").exists()]
+        known, jobs = surveyed(slots, names, asked.cache), []
+        for mutant in todo:
+            tests, seconds, covered = covering(mutant, known)
+            mutant |= {"tests": len(tests), "covered": covered, "seconds": round(seconds, 1)}
+            jobs.append((lambda report, tests=tests: trial(tests, report) if tests else report({"killed by": None}),
+                         mutant, 3 * seconds + 60, mutant))
+
+        def done(mutant, report):
+            results[mutant["name"]] = mutant | report
+            with open(out, "a") as file:
+                file.write(json.dumps(results[mutant["name"]]) + "\n")
+            if report["killed by"] is None and (mutant["file"], mutant["old"], mutant["new"]) not in judged:
+                shown = {"survived": f"{mutant['file']}:{mutant['line']}", "old": mutant["old"], "new": mutant["new"],
+                         "tests": mutant["tests"], "covered": mutant["covered"]}
+                print(json.dumps(shown), flush=True)
+
+        in_slots(slots, jobs, done)
+    figures = {chapter: Counter() for chapter in [*chapters, "all"]}
+    for mutant in wanted:
+        killer = results[mutant["name"]]["killed by"]
+        verdict = "timeout" if killer == "clock" else "killed" if killer else "survived"
+        if verdict == "survived" and (mutant["file"], mutant["old"], mutant["new"]) in judged:
+            verdict = "equivalent"
+        for chapter in (mutant["chapter"], "all"):
+            figures[chapter][verdict] += 1
+    for chapter, count in figures.items():
+        dead, alive = count["killed"] + count["timeout"], count["survived"]
+        print(json.dumps({"chapter": chapter, **{word: count[word] for word in ("killed", "timeout", "survived", "equivalent")},
+                          "share": round(dead / (dead + alive), 4) if dead + alive else None}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""Every objective of every system: its loss and metrics are the paper's formula of what D says at the paper's points.
+
+A gradient check compares a loss with its own gradient, and is content if both are of the wrong samples. Here the logits
+a = D(x), b = D(G(z)) and the slopes of D come from plain passes, and the formulas are written once more, from the papers.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from numgan import build
+from numgan.checking.system import SystemPoint
+from numgan.data import load
+from numgan.data.batches import Batches
+from numgan.layers import Run
+from numgan.randomness import derive, stream
+from numgan.systems import SYSTEMS
+from numgan.systems.system import Latent
+from numgan.training import State, advance
+
+
+def sigmoid(t):
+    return 1 / (1 + np.exp(-t))
+
+
+def log_sigmoid(t):
+    return -np.logaddexp(0, -t)
+
+
+#                 what D descends on, of a = D(x) and b = D(G(z))                                what G descends on
+NONSATURATING = (lambda a, b: -log_sigmoid(a).mean() - log_sigmoid(-b).mean(), lambda a, b: -log_sigmoid(b).mean())
+MINIMAX = (NONSATURATING[0], lambda a, b: log_sigmoid(-b).mean())
+LEAST_SQUARES = (lambda a, b: ((a - 1) ** 2).mean() / 2 + (b**2).mean() / 2, lambda a, b: ((b - 1) ** 2).mean() / 2)
+HINGE = (lambda a, b: np.maximum(0, 1 - a).mean() + np.maximum(0, 1 + b).mean(), lambda a, b: -b.mean())
+WASSERSTEIN = (lambda a, b: b.mean() - a.mean(), lambda a, b: -b.mean())
+PAIRED = (lambda a, b: -log_sigmoid(a - b).mean(), lambda a, b: -log_sigmoid(b - a).mean())
+
+GAMES = {"gan": NONSATURATING, "lsgan": LEAST_SQUARES, "wgan": WASSERSTEIN, "wgan_gp": WASSERSTEIN, "hinge": HINGE, "dragan": NONSATURATING,
+         "r1": NONSATURATING, "roth": NONSATURATING, "consensus": NONSATURATING, "pacgan": NONSATURATING, "r3gan": PAIRED,
+         "dcgan": NONSATURATING, "conditional": NONSATURATING}
+ADVERSARIAL = [(name, preset) for name in GAMES for preset in SYSTEMS[name].PRESETS]
+
+
+class Table:
+    """A system at a point in the middle of its training, and all that its formulas are made of."""
+
+    def __init__(self, name, preset, step=None, **settings):
+        system = build(name, preset, 0.02)
+        self.point = SystemPoint(replace(system, **settings))
+        if step is not None:
+            self.point.system = self.point.system.at(step)
+        self.system, self.params, self.seed = self.point.system, self.point.params, self.point.seed
+        self.x, self.labels, number = self.point.batch.x, self.point.batch.labels, self.point.batch.fakes
+        z = self.system.latent.draw(stream(self.seed, "latent"), number, np.float64)
+        self.asked = None if self.labels is None else np.resize(self.labels, number)
+        inputs = z if self.asked is None else (z, self.asked)
+        self.fake = self.system.networks["G"].forward(self.params["G"], inputs, Run(derive(self.seed, "G")))[0]
+
+    def judge(self, x, labels, name):
+        """(D(x), its cache), with the randomness of that name."""
+        inputs = x if labels is None else (x, labels)
+        return self.system.networks["D"].forward(self.params["D"], inputs, Run(derive(self.seed, name)))
+
+    @property
+    def a(self):
+        return self.judge(self.x, self.labels, "D on real")[0]
+
+    @property
+    def b(self):
+        return self.judge(self.fake, self.asked, "D on fake")[0]
+
+    def slopes(self, x, labels, name):
+        """|grad_x D(x)| of each sample."""
+        y, cache = self.judge(x, labels, name)
+        g, _ = self.system.networks["D"].backward(np.ones_like(y), cache, frozen=True)
+        return np.linalg.norm((g if labels is None else g[0]).reshape(len(x), -1), axis=1)
+
+
+def gradient_penalty(table):
+    """Gulrajani et al. 2017, Algorithm 1, line 6 and 7."""
+    n, real = min(len(table.x), len(table.fake)), table.x
+    e = stream(table.seed, "between").uniform(size=(n, *[1] * (real.ndim - 1)))
+    points = e * real[:n] + (1 - e) * table.fake[:n]
+    return table.system.penalty.weight * np.mean((table.slopes(points, None, "D between") - 1) ** 2)
+
+
+def around_real(table):
+    """Kodali et al. 2017: the authors' points."""
+    u = stream(table.seed, "perturbed").uniform(size=table.x.shape)
+    points = table.x + 0.5 * table.x.std() * u
+    return table.system.penalty.weight * np.mean((table.slopes(points, None, "D around real") - 1) ** 2)
+
+
+def r1(table):
+    """Mescheder et al. 2018, eq. 9, every so often and then as many times."""
+    if table.system.now % table.system.every:
+        return 0.0
+    return table.system.every * table.system.gamma / 2 * np.mean(table.slopes(table.x, table.labels, "D on real") ** 2)
+
+
+def r1_and_r2(table):
+    if table.system.now % table.system.every:
+        return 0.0
+    return r1(table) + table.system.every * table.system.gamma / 2 * np.mean(table.slopes(table.fake, table.asked, "D on fake") ** 2)
+
+
+def roth(table):
+    """Roth et al. 2017, Algorithm 1, gamma at its place on the way down."""
+    schedule = table.system.gamma
+    gamma = max(schedule.start * schedule.factor**table.system.now, schedule.floor)
+    real = (1 - sigmoid(table.a[:, 0])) ** 2 * table.slopes(table.x, None, "D on real") ** 2
+    fake = sigmoid(table.b[:, 0]) ** 2 * table.slopes(table.fake, None, "D on fake") ** 2
+    return gamma / 2 * (real.mean() + fake.mean())
+
+
+def agreement(table):
+    """Mescheder et al. 2017: gamma/2 |v|^2 of the two players' gradients."""
+    D, G, phi, theta = (*map(table.system.networks.get, "DG"), *map(table.params.get, "DG"))
+    a, c_real = table.judge(table.x, None, "D on real")
+    b, c_fake = table.judge(table.fake, None, "D on fake")
+    z = table.system.latent.draw(stream(table.seed, "latent"), len(b), np.float64)
+    _, c_gen = G.forward(theta, z, Run(derive(table.seed, "G")))
+    dphi = D.backward(-sigmoid(-a) / len(a), c_real)[1].vector + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
+    dtheta = G.backward(D.backward(-sigmoid(-b) / len(b), c_fake)[0], c_gen)[1].vector
+    return table.system.gamma / 2 * (dphi @ dphi + dtheta @ dtheta)
+
+
+ADDED = {"wgan_gp": gradient_penalty, "dragan": around_real, "r1": r1, "r3gan": r1_and_r2, "roth": roth, "consensus": agreement}
+
+
+def expected_metrics(name, table, loss, penalty):
+    a, b = table.a, table.b
+    if name in ("wgan", "wgan_gp"):
+        metrics = {"distance": a.mean() - b.mean()}
+    elif name == "r3gan":
+        metrics = {"D(x) above D(G(z))": sigmoid(a - b).mean()}
+    elif name == "consensus":
+        return {"agreement": penalty}
+    else:
+        metrics = {"D(x)": sigmoid(a).mean(), "D(G(z))": sigmoid(b).mean()}
+    return metrics | ({"penalty": penalty} if name in ADDED else {})
+
+
+def assert_same(result, loss, metrics):
+    assert np.isclose(result.loss, loss, rtol=1e-9, atol=0)
+    assert set(result.metrics) == set(metrics)
+    for name, value in metrics.items():
+        assert np.isclose(result.metrics[name], value, rtol=1e-9, atol=0), name
+
+
+@pytest.mark.parametrize("name, preset", ADVERSARIAL)
+def test_d_descends_on_the_papers_loss(name, preset):
+    table = Table(name, preset)
+    penalty = ADDED[name](table) if name in ADDED else 0.0
+    game = MINIMAX if preset == "saturating" else GAMES[name]
+    loss = game[0](table.a, table.b) + penalty
+    assert name not in ADDED or penalty > 0
+    assert_same(table.point.run("D"), loss, expected_metrics(name, table, loss, penalty))
+
+
+@pytest.mark.parametrize("name, preset", ADVERSARIAL)
+def test_g_descends_on_the_papers_loss(name, preset):
+    table = Table(name, preset)
+    game = MINIMAX if preset == "saturating" else GAMES[name]
+    shared = agreement(table) if name == "consensus" else 0.0                       # the one term that G's loss has besides
+    assert_same(table.point.run("G"), game[1](table.a, table.b) + shared, {})
+
+
+@pytest.mark.parametrize("name, preset", [("r1", "points"), ("r3gan", "mnist")])
+@pytest.mark.parametrize("late", [0, 1, 5, 8])
+def test_a_lazy_penalty_counts_eight_times_where_it_is_due_and_is_absent_elsewhere(name, preset, late):
+    table = Table(name, preset, step=80 + late)
+    assert table.system.every == 8
+    due = replace(table.system, every=1).at(0)
+    once = table.point.run("D").loss - GAMES[name][0](table.a, table.b)
+    table.system = due
+    assert np.isclose(once, 8 * ADDED[name](table) if late % 8 == 0 else 0.0, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("step", [0, 1, 3000, 50000])
+def test_roths_penalty_falls_with_the_steps(step):
+    table = Table("roth", "digits", step=step)
+    gamma = {0: 2.0, 1: 2.0 * 0.005 ** (1 / 6000), 3000: 2.0 * 0.005**0.5, 50000: 0.01}[step]
+    table.system = replace(table.system, gamma=replace(table.system.gamma, start=gamma, factor=1.0))
+    assert np.isclose(table.point.run("D").metrics["penalty"], roth(table), rtol=1e-9)
+
+
+@pytest.mark.parametrize("preset", ["points", "plain", "descent"])
+def test_unrolled_g_meets_d_as_it_will_be(preset):
+    """Metz et al. 2017: D learns on f(theta, phi), G on -f(theta, phi_K), phi_K after K updates of D on the same samples."""
+    table = Table("unrolled", preset, **({} if preset == "plain" else {"unroll": 3}))
+    system, D = table.system, table.system.networks["D"]
+    f = lambda: NONSATURATING[0](table.a, table.b)
+    assert_same(table.point.run("D"), f(), {"D(x)": sigmoid(table.a).mean(), "D(G(z))": sigmoid(table.b).mean()})
+    phi = table.params["D"].copy()
+    optimizer, state = (system.inner, system.inner.start(phi.vector)) if system.inner else (system.optimizers["D"], system.standing)
+    assert system.inner or state["step"] == 3
+    for _ in range(system.unroll):
+        table.params = table.params | {"D": phi}
+        (a, c_real), (b, c_fake) = table.judge(table.x, None, "D on real"), table.judge(table.fake, None, "D on fake")
+        dphi = D.backward(-sigmoid(-a) / len(a), c_real)[1].vector + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
+        vector, state, _ = optimizer.step(phi.vector, dphi, state)
+        phi = phi.like(vector)
+    table.params = table.params | {"D": phi}
+    assert_same(table.point.run("G"), -f(), {})
+
+
+@pytest.mark.parametrize("preset", ["digits", "none", "conditional", "points"])
+def test_hacks_play_by_the_switches(preset):
+    """Noise that falls to nothing over the run, a label of 0.9 for real samples, and with `none` one mixed batch and the minimax loss."""
+    table = Table("hacks", preset, step=1000)
+    system, shape = table.system, table.x.shape
+    std = system.noise * (1 - 1000 / system.steps)
+    noise = {where: std * stream(table.seed, "noise on", where).standard_normal((n, *shape[1:]))
+             for where, n in (("real", len(table.x)), ("fake", len(table.fake)))}
+    table.x, table.fake = table.x + noise["real"], table.fake + noise["fake"]
+    a, b, smooth = table.a, table.b, 0.9
+    if preset == "none":
+        both = table.judge(np.concatenate([table.x, table.fake]), None, "D on both")[0]
+        a, b, smooth = both[:len(table.x)], both[len(table.x):], 1.0
+        assert system.noise == 0
+    loss = -(smooth * log_sigmoid(a) + (1 - smooth) * log_sigmoid(-a)).mean() - log_sigmoid(-b).mean()
+    assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(a).mean(), "D(G(z))": sigmoid(b).mean()})
+    assert_same(table.point.run("G"), (MINIMAX if preset == "none" else NONSATURATING)[1](a, b), {})
+
+
+@pytest.mark.parametrize("preset", SYSTEMS["classifier"].PRESETS)
+def test_the_classifier_pays_for_what_it_thinks_unlikely(preset):
+    point = SystemPoint(replace(build("classifier", preset, 0.1), shift=0), real=9)
+    logits = point.system.networks["C"].forward(point.params["C"], point.batch.x, Run(derive(point.seed, "C")))[0]
+    rows, labels = np.arange(9), point.batch.labels
+    loss = -np.mean(logits[rows, labels] - np.log(np.exp(logits).sum(axis=1)))
+    assert_same(point.run("C"), loss, {"accuracy": np.mean(logits.argmax(axis=1) == labels)})
+
+
+def test_every_system_is_recomputed_here():
+    assert set(SYSTEMS) == {*GAMES, "unrolled", "hacks", "classifier"}
+
+
+# ---------------------------------------------------------------------------------------------------- what is drawn
+
+def test_a_uniform_latent_fills_the_cube_around_zero():
+    z = Latent(5, "uniform", 2.0).draw(np.random.default_rng(0), 2000, np.float64)
+    assert -2 <= z.min() < -1.99 and 1.99 < z.max() <= 2 and np.all(np.abs(z.mean(axis=0)) < 0.1)
+    assert np.allclose(z.var(axis=0), 4 / 3, rtol=0.1)
+    assert np.allclose(Latent(5, scale=3.0).draw(np.random.default_rng(0), 2000, np.float64).std(axis=0), 3.0, rtol=0.1)
+
+
+def _watched(name, **settings):
+    """[[z and real samples of each objective's turn] of each step] of two steps."""
+    system, data = build(name, "digits", 0.02), load("digits")
+    seen = []
+
+    class Watched(type(system)):
+        def objectives(self):
+            def watch(objective):
+                def call(params, batch, seed, made=None):
+                    made = made or self.generate(params, batch, seed)
+                    seen[-1].append((made.inputs, batch.x))
+                    return objective(params, batch, seed, made)
+                return call
+            return {name: watch(objective) for name, objective in super().objectives().items()}
+
+    names = system.__dataclass_fields__
+    system = Watched(**{field: getattr(system, field) for field in names} | settings)
+    state, batches = State.start(system, 3), Batches(len(data), 16, 3)
+    for _ in range(2):
+        seen.append([])
+        advance(system, state, data, batches, 3)
+    return seen
+
+
+@pytest.mark.parametrize("name, settings", [("gan", {"k": 3}), ("wgan", {"n_critic": 3}), ("lsgan", {"k": 3})])
+def test_every_draw_is_fresh(name, settings):
+    """Algorithm 1: each of the k turns of D, and then G, draws noise and real samples of its own."""
+    steps = _watched(name, **settings)
+    turns = [turn for step in steps for turn in step]
+    assert [len(step) for step in steps] == [4, 4]
+    assert len({row.tobytes() for z, _ in turns for row in z}) == 8 * 16 and len({real.tobytes() for _, real in turns}) == 8
+
+
+def test_players_that_share_fakes_see_one_draw():
+    one, two = _watched("dcgan")
+    for step in (one, two):
+        assert len(step) == 2 and all(np.array_equal(*pair) for pair in zip(*step))
+    assert not np.array_equal(one[0][0], two[0][0])

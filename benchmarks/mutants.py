@@ -40,17 +40,17 @@ SECONDS = 60              # of tests for one mutant, at most, as they took on th
 
 CHAPTERS = {              # chapter: (its sources, its tests)
     "layers": ("layers/[!s]*.py layers/s[!u]*.py networks/*.py initializers.py parameters.py",
-               "layers gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives"),
-    "losses": ("losses.py noise.py replay.py", "losses hacks objectives"),
-    "penalties": ("penalties.py", "penalties regularizers lazy objectives"),
+               "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives"),
+    "losses": ("losses.py noise.py replay.py", "networks losses hacks objectives"),
+    "penalties": ("penalties.py", "networks penalties regularizers lazy objectives"),
     "unrolling": ("unrolling.py", "unrolling"),
-    "consensus": ("consensus.py", "consensus"),
-    "optimisers": ("optimizers.py schedules.py", "optimizers regularizers"),
-    "data": ("data/*.py", "data data_idx data_pictures"),
+    "consensus": ("consensus.py", "consensus networks"),
+    "optimisers": ("optimizers.py schedules.py", "networks optimizers regularizers"),
+    "data": ("data/*.py", "networks data data_idx data_pictures"),
     "checkpoint": ("checkpoint.py runs.py recipes.py", "checkpoint training"),
-    "metrics": ("metrics/*.py", "metrics parzen"),
-    "systems": ("systems/*.py", "systems objectives hacks regularizers consensus unrolling judging"),
-    "training": ("training.py sampling.py randomness.py", "training systems objectives health"),
+    "metrics": ("metrics/*.py", "networks metrics parzen"),
+    "systems": ("systems/*.py", "networks systems objectives hacks regularizers consensus unrolling judging"),
+    "training": ("training.py sampling.py randomness.py", "training systems objectives"),
 }
 
 # ---------------------------------------------------------------------------------------------------- mutants
@@ -280,6 +280,7 @@ class Slot:
 
     def _within(self, job, cpu):
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)             # a background job of a shell is told to ignore it
         os.chdir(self.root)
         if cpu:
             resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu) + 5))

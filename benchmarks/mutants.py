@@ -47,7 +47,7 @@ CHAPTERS = {              # chapter: (its sources, its tests)
     "consensus": ("consensus.py", "consensus networks"),
     "optimisers": ("optimizers.py schedules.py", "networks optimizers regularizers"),
     "data": ("data/*.py", "networks data data_idx data_pictures"),
-    "checkpoint": ("checkpoint.py runs.py recipes.py", "checkpoint training"),
+    "checkpoint": ("checkpoint.py runs.py", "checkpoint training"),
     "metrics": ("metrics/*.py", "networks metrics parzen"),
     "systems": ("systems/*.py", "networks systems objectives hacks regularizers consensus unrolling judging"),
     "training": ("training.py sampling.py randomness.py", "training systems objectives"),
@@ -63,6 +63,7 @@ SWAPPED = {ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Div, ast.Add],
 PAIRS = [("min", "max"), ("minimum", "maximum"), ("argmin", "argmax"), ("any", "all"), ("floor", "ceil"), ("zeros", "ones"), ("sum", "mean"),
          ("zeros_like", "ones_like"), ("sqrt", "square"), ("exp", "log"), ("mean", "sum"), ("tanh", "sin"), ("sum", "prod"), ("log1p", "log"),
          ("expm1", "exp"), ("is_file", "is_dir"), ("append", "extend"), ("startswith", "endswith")]
+SYMMETRIC = {"min", "max", "minimum", "maximum", "add", "array_equal"}         # an exchange of their arguments is no mistake
 NAMES = defaultdict(list)
 for one, two in PAIRS:
     NAMES[one].append(two)
@@ -97,7 +98,7 @@ def variants(node, names):
         case ast.Constant(value=float() as value):
             yield from (changed(value=other) for other in (2 * value or 1.0, value + 1, 0.0) if other != value)
         case ast.Call(func=func, args=args, keywords=keywords):
-            for i in range(len(args) - 1):
+            for i in range(len(args) - 1 if ast.unparse(func).split(".")[-1] not in SYMMETRIC else 0):
                 if not any(isinstance(arg, ast.Starred) for arg in args[i:i + 2]) and ast.dump(args[i]) != ast.dump(args[i + 1]):
                     yield changed(args=[*args[:i], args[i + 1], args[i], *args[i + 2:]])
             yield from (changed(keywords=keywords[:i] + keywords[i + 1:]) for i in range(len(keywords)))

@@ -514,6 +514,8 @@ def test_columns_must_agree(name):
     (lambda: metrics.precision_recall(X, X[:3]), "fake of at least 4 rows, got 3"),
     (lambda: metrics.precision_recall(X, X, k=0), "k a whole number of at least 1, got 0"),
     (lambda: metrics.density_coverage(X[:5], X), "real of at least 6 rows, got 5"),
+    (lambda: metrics.density_coverage(X, X[:0]), "fake .N, D. of real numbers and not empty, got .0, 2."),
+    (lambda: metrics.precision_recall(X, X[:3]), "fake of at least 4 rows, got 3"),
     (lambda: metrics.density_coverage(X, X, k=1.5), "k a whole number of at least 1, got 1.5"),
     (lambda: metrics.ndb(X, X), "bins a whole number from 1 to 9, got 100"),
     (lambda: metrics.ndb(X, X, 2), "real with at least 2 different rows, got 1"),

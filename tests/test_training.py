@@ -508,6 +508,35 @@ def test_the_gradient_that_is_not_finite_is_named_from_the_output():
         step_once(replace(system, networks=system.networks | {"D": D}), RING)
 
 
+@pytest.mark.parametrize("steep, last", [((0,), 0), ((0, 2, 4), 4), ((0, 2, 4, 6), 6)])
+def test_of_many_bad_gradients_the_one_nearest_to_the_output_is_named(steep, last):
+    """The others are bad because it is: a gradient comes from the output."""
+    system = systems.build("gan", "points", 0.1)
+    sizes = {0: (2, 5), 2: (5, 6), 4: (6, 7), 6: (7, 1)}
+    D = Sequential(*(ReLU() if i % 2 else (Steep if i in steep else Dense)(*sizes[i]) for i in range(7)))
+    named = rf"gradient of D's {last}\.W, of Steep\({sizes[last][0]}, {sizes[last][1]}\), is not \(the first of {len(steep)}, seen from the output\)"
+    with pytest.raises(NonFiniteError, match=named):
+        step_once(replace(system, networks=system.networks | {"D": D}), RING)
+
+
+def test_the_bar_shows_the_losses_of_the_step(tmp_path, monkeypatch):
+    shown, advanced = [], []
+
+    class Bar(training.tqdm):
+        def set_postfix(self, figures, **how):
+            shown.append(figures)
+
+        def update(self, n=1):
+            advanced.append(n)
+
+    monkeypatch.setattr(training, "tqdm", Bar)
+    losses = []
+    training.train(systems.build("gan", "points", 0.1), RING, tmp_path / "run", steps=3, batch_size=8, log_every=1, progress=True)
+    for record in runs.read_metrics(tmp_path / "run", 3):
+        losses.append({f"loss {name}": f"{loss:.3f}" for name, loss in record["losses"].items()})
+    assert shown == losses and len(losses) == 3 and advanced == [1, 1, 1]
+
+
 def test_a_loss_that_is_not_finite_is_named():
     bad = Curve(lambda a: a * np.inf, np.ones_like, np.zeros_like)
     system = replace(systems.build("gan", "points", 0.1), loss=replace(nonsaturating, for_generator=bad))

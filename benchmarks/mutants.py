@@ -47,7 +47,7 @@ CHAPTERS = {              # chapter: (its sources, its tests)
     "consensus": ("consensus.py", "consensus networks"),
     "optimisers": ("optimizers.py schedules.py", "networks optimizers regularizers"),
     "data": ("data/*.py", "networks data data_idx data_pictures"),
-    "checkpoint": ("checkpoint.py runs.py", "checkpoint training"),
+    "checkpoint": ("checkpoint.py", "checkpoint training"),
     "metrics": ("metrics/*.py", "networks metrics parzen"),
     "systems": ("systems/*.py", "networks systems objectives hacks regularizers consensus unrolling judging"),
     "training": ("training.py sampling.py randomness.py", "training systems objectives"),
@@ -63,7 +63,7 @@ SWAPPED = {ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Div, ast.Add],
 PAIRS = [("min", "max"), ("minimum", "maximum"), ("argmin", "argmax"), ("any", "all"), ("floor", "ceil"), ("zeros", "ones"), ("sum", "mean"),
          ("zeros_like", "ones_like"), ("sqrt", "square"), ("exp", "log"), ("mean", "sum"), ("tanh", "sin"), ("sum", "prod"), ("log1p", "log"),
          ("expm1", "exp"), ("is_file", "is_dir"), ("append", "extend"), ("startswith", "endswith")]
-SYMMETRIC = {"min", "max", "minimum", "maximum", "add", "array_equal"}         # an exchange of their arguments is no mistake
+SYMMETRIC = {"min", "max", "minimum", "maximum", "add", "array_equal", "result_type"}         # an exchange of their arguments is no mistake
 NAMES = defaultdict(list)
 for one, two in PAIRS:
     NAMES[one].append(two)
@@ -397,12 +397,14 @@ def trial(tests, report):
 
 
 def surveyed(slots, names, folder):
-    """{name: what `survey` says}; kept in a file of the folder while neither package nor tests change."""
+    """{name: what `survey` says}; kept in a file of the folder while neither the chapters' sources nor the tests change."""
     folder.mkdir(exist_ok=True)
-    package = b"".join(path.read_bytes() for path in sorted((ROOT / "numgan").rglob("*.py")))
+    patterns = [f"numgan/{pattern}" for sources, _ in CHAPTERS.values() for pattern in sources.split()]
+    fixed = [path for pattern in (*patterns, "tests/conftest.py", "tests/*_cases.py", "tests/bugzoo/*.py") for path in sorted(ROOT.glob(pattern))]
+    package = b"".join(path.read_bytes() for path in fixed)
     known, todo = {}, {}
     for name in names:
-        tests = b"".join((ROOT / "tests" / file).read_bytes() for file in (f"test_{name}.py", "conftest.py"))
+        tests = (ROOT / "tests" / f"test_{name}.py").read_bytes()
         file = folder / f"{name}-{hashlib.sha256(package + tests).hexdigest()[:16]}.json"
         if file.exists():
             known[name] = json.loads(file.read_text())

@@ -12,7 +12,8 @@ Prints one JSON line for each survivor, and at the end one for each chapter. All
 mutants-SEED.jsonl: a run that was stopped goes on from there. `mutants_equivalent.jsonl` beside this script holds the mutants that a person
 found to compute the same as the original, each with the reason; they are counted apart.
 
-Not mutated: messages and reprs, decorators, annotations, strings, and the presets of systems (a layer of 128 units or of 129 is no mistake).
+Not mutated: messages, reprs and summaries, decorators, annotations, strings, and the presets of systems (a layer of 128 units or of 129 is
+no mistake).
 Mutants are made in a copy of the checkout in a temporary folder. Each runs in a fork of this process, which has imported all but numgan.
 """
 
@@ -41,16 +42,16 @@ SECONDS = 60              # of tests for one mutant, at most, as they took on th
 CHAPTERS = {              # chapter: (its sources, its tests)
     "layers": ("layers/[!s]*.py layers/s[!u]*.py networks/*.py initializers.py parameters.py",
                "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives"),
-    "losses": ("losses.py noise.py replay.py", "networks losses hacks objectives"),
-    "penalties": ("penalties.py", "networks penalties regularizers lazy objectives"),
+    "losses": ("losses.py noise.py replay.py", "losses networks hacks objectives"),
+    "penalties": ("penalties.py", "penalties networks regularizers lazy objectives"),
     "unrolling": ("unrolling.py", "unrolling"),
     "consensus": ("consensus.py", "consensus networks"),
-    "optimisers": ("optimizers.py schedules.py", "networks optimizers regularizers"),
-    "data": ("data/*.py", "networks data data_idx data_pictures"),
+    "optimisers": ("optimizers.py schedules.py", "optimizers networks regularizers"),
+    "data": ("data/*.py", "data networks data_idx data_pictures"),
     "checkpoint": ("checkpoint.py", "checkpoint training"),
-    "metrics": ("metrics/*.py", "networks metrics parzen"),
-    "systems": ("systems/*.py", "networks systems objectives hacks regularizers consensus unrolling judging"),
-    "training": ("training.py sampling.py randomness.py", "training systems objectives"),
+    "metrics": ("metrics/*.py", "metrics parzen networks"),
+    "systems": ("systems/*.py", "objectives systems networks hacks regularizers consensus unrolling judging"),
+    "training": ("training.py sampling.py randomness.py", "training objectives systems"),
 }
 
 # ---------------------------------------------------------------------------------------------------- mutants
@@ -371,12 +372,12 @@ def survey(name, report):
     report({"tests": {test: took for test, took in seconds.items() if took is not None}, "lines": lines})
 
 
-def trial(tests, report):
-    """Run these tests in this order until one fails, and report which."""
+def trial(chapter, tests, report):
+    """Run these tests, the fastest first, until one fails, and report which. Those of the chapter's first file come before all others,
+    whose files then need not be imported."""
     import pytest
 
-    order = {test: i for i, test in enumerate(tests)}
-    killers = []
+    order, killers = {test: i for i, test in enumerate(tests)}, []
 
     class Order:
         def pytest_collection_modifyitems(self, items):
@@ -387,13 +388,14 @@ def trial(tests, report):
                 killers.append(report.nodeid)
 
     report({"killed by": "exit"})
-    code = pytest.main([*OPTIONS, "-x", *dict.fromkeys(test.split("::")[0] for test in tests)], plugins=[Order()])
-    if code == 0:
-        report({"killed by": None})
-    elif killers:
-        report({"killed by": killers[0]})
-    else:
-        report({"killed by": "import" if code == 2 else f"pytest {int(code)}"})
+    used = {test.split("::")[0] for test in tests}
+    files = [file for file in (f"tests/test_{name}.py" for name in CHAPTERS[chapter][1].split()) if file in used]
+    for some in (files[:1], files[1:]):
+        code = pytest.main([*OPTIONS, "-x", *some], plugins=[Order()]) if some else 0
+        if code and code != 5:                           # 5: the mutant renamed these tests
+            report({"killed by": killers[0] if killers else "import" if code == 2 else f"pytest {int(code)}"})
+            return
+    report({"killed by": None})
 
 
 def surveyed(slots, names, folder):
@@ -476,7 +478,7 @@ def main(words=None):
         for mutant in todo:
             tests, seconds, covered = covering(mutant, known)
             mutant |= {"tests": len(tests), "covered": covered, "seconds": round(seconds, 1)}
-            jobs.append((lambda report, tests=tests: trial(tests, report) if tests else report({"killed by": None}),
+            jobs.append((lambda report, tests=tests, chapter=mutant["chapter"]: trial(chapter, tests, report) if tests else report({"killed by": None}),
                          mutant, 3 * seconds + 60, mutant))
 
         def done(mutant, report):

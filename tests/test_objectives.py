@@ -225,13 +225,53 @@ def test_hacks_play_by_the_switches(preset):
     assert_same(table.point.run("G"), (MINIMAX if preset == "none" else NONSATURATING)[1](a, b), {})
 
 
+def cross_entropy(logits, labels):
+    return -np.mean(logits[np.arange(len(labels)), labels] - np.log(np.exp(logits).sum(axis=1)))
+
+
+def test_hacks_with_every_switch():
+    """D names the class beside its logit, and is told labels from ranges, some of them exchanged."""
+    system = build("hacks", "all", 0.02).setting(replay=0.0, past=0.0, flip=0.3, noise=0.5, anneal=2000)
+    table = Table.__new__(Table)
+    table.point = SystemPoint(system, real=9, fake=7)
+    table.point.system = system.at(500).knowing(None, {})
+    table.system, table.params, table.seed = table.point.system, table.point.params, table.point.seed
+    real, labels, fakes = table.point.batch.x, table.point.batch.labels, table.system.generate(table.params, table.point.batch, table.seed)
+    assert np.array_equal(fakes.inputs[1], np.resize(labels, 7))
+    std = 0.5 * (1 - 500 / 2000)
+    said = {where: table.judge(x + std * stream(table.seed, "noise on", where).standard_normal(x.shape), None, f"D on {where}")[0]
+            for where, x in (("real", real), ("fake", fakes.x))}
+    loss = 0.0
+    for where, classes, ends in (("real", labels, (0.7, 1.2)), ("fake", fakes.inputs[1], (0.0, 0.3))):
+        y, rng = said[where][:, :1], stream(table.seed, "labels of", where)
+        flipped = rng.random(y.shape) < 0.3
+        low, high = np.where(flipped, 0.7 if where == "fake" else 0.0, ends[0]), np.where(flipped, 1.2 if where == "fake" else 0.3, ends[1])
+        t = (low + (high - low) * rng.random(y.shape)).astype(np.float64)
+        loss += np.mean(-t * log_sigmoid(y) - (1 - t) * log_sigmoid(-y)) + cross_entropy(said[where][:, 1:], classes)
+    assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(said["real"][:, 0]).mean(), "D(G(z))": sigmoid(said["fake"][:, 0]).mean()})
+    assert_same(table.point.run("G"), NONSATURATING[1](None, said["fake"][:, :1]) + cross_entropy(said["fake"][:, 1:], fakes.inputs[1]), {})
+
+
+@pytest.mark.parametrize("below", [{}, {"minibatch": 3}, {"deviation": True}, {"minibatch": 3, "deviation": True}])
+def test_feature_matching_compares_what_the_last_layer_is_given(below):
+    """Salimans et al. 2016, section 3.1: |mean f(x) - mean f(G(z))|^2, f below all that mixes the batch."""
+    table = Table("hacks", "points")
+    system = table.system.setting(matching=True, noise=0.0, **below)
+    table.point = SystemPoint(system, real=6, fake=4)
+    D, params = system.networks["D"], table.point.params
+    cut = next(i for i, layer in enumerate(D.children.values()) if i and type(layer).__name__ in ("MinibatchStd", "MinibatchDiscrimination")) \
+        if below else len(D.children) - 1
+    fake = system.generate(params, table.point.batch, table.point.seed).x
+    f = {where: D[:cut].forward(params["D"], x, Run())[0].mean(axis=0) for where, x in (("real", table.point.batch.x), ("fake", fake))}
+    assert_same(table.point.run("G"), np.sum((f["fake"] - f["real"]) ** 2), {})
+
+
 @pytest.mark.parametrize("preset", SYSTEMS["classifier"].PRESETS)
 def test_the_classifier_pays_for_what_it_thinks_unlikely(preset):
     point = SystemPoint(replace(build("classifier", preset, 0.1), shift=0), real=9)
     logits = point.system.networks["C"].forward(point.params["C"], point.batch.x, Run(derive(point.seed, "C")))[0]
-    rows, labels = np.arange(9), point.batch.labels
-    loss = -np.mean(logits[rows, labels] - np.log(np.exp(logits).sum(axis=1)))
-    assert_same(point.run("C"), loss, {"accuracy": np.mean(logits.argmax(axis=1) == labels)})
+    labels = point.batch.labels
+    assert_same(point.run("C"), cross_entropy(logits, labels), {"accuracy": np.mean(logits.argmax(axis=1) == labels)})
 
 
 def test_every_system_is_recomputed_here():

@@ -325,3 +325,73 @@ def test_players_that_share_fakes_see_one_draw():
     for step in (one, two):
         assert len(step) == 2 and all(np.array_equal(*pair) for pair in zip(*step))
     assert not np.array_equal(one[0][0], two[0][0])
+
+
+# ---------------------------------------------------------------------------------------------------- settings, from either side of their limits
+
+@pytest.mark.parametrize("preset, taken, refused, words", [
+    ("digits", {"flip": 1.0}, {"flip": 1.01}, "shares flip"), ("digits", {"replay": 1.0}, {"replay": 1.01}, "shares flip"),
+    ("digits", {"past": 1.0}, {"past": 1.01}, "shares flip"), ("digits", {"smooth": 1.0}, {"smooth": 1.01}, "a smooth above 0"),
+    ("digits", {"smooth": 0.001}, {"smooth": 0.0}, "a smooth above 0"), ("digits", {"pack": 1}, {"pack": 0}, "of at least 1"),
+    ("digits", {"pool": 1}, {"pool": 0}, "of at least 1"), ("digits", {"age": 1}, {"age": 0}, "of at least 1"),
+    ("digits", {"classify": True, "pack": 1}, {"classify": True, "pack": 2}, "a pack has no class"),
+    ("digits", {"pack": 2}, {"classify": True, "pack": 3}, "a pack has no class"),
+    ("digits", {"balance": 0.5}, {"balance": 0.5, "matching": True}, "balance watches"), ("digits", {"matching": True}, {"flip": 2.0}, "shares"),
+    ("points", {"flip": 0.5}, {"convolutional": True}, "no pixels and no labels"), ("points", {"normalize": True}, {"normalize": False}, "no pixels"),
+    ("points", {"classify": False}, {"classify": True}, "no pixels"), ("points", {"conditional": False}, {"conditional": True}, "no pixels"),
+    ("digits", {"k": 0}, {"k": -1}, "a whole number"), ("digits", {"noise": 0}, {"noise": -0.1}, "a finite number"),
+    ("digits", {"noise": 2}, {"noise": np.inf}, "a finite number"), ("digits", {"noise": 0.5}, {"noise": True}, "a finite number"),
+    ("digits", {"soft": True}, {"soft": 1}, "true or false"), ("digits", {"k": 2}, {"k": 2.0}, "a whole number"),
+    ("digits", {"k": 3}, {"k": True}, "a whole number"), ("digits", {"k": 3}, {"now": 3}, "has no setting 'now'"),
+    ("digits", {"k": 3}, {"steps": 3}, "has no setting 'steps'")])
+def test_settings_that_are_taken_and_those_that_are_refused(preset, taken, refused, words):
+    system = build("hacks", preset, 0.02)
+    changed = system.setting(**taken)
+    assert {name: getattr(changed, name) for name in taken} == taken
+    assert all(type(getattr(changed, name)) is type(getattr(system, name)) for name in taken)
+    with pytest.raises(ValueError, match=words):
+        system.setting(**refused)
+
+
+def test_what_the_switches_make():
+    system = build("hacks", "digits", 0.02)
+    made = lambda **switches: system.setting(**switches)
+    assert made(modified=True).loss.name == "nonsaturating" and made(modified=False).loss.name == "minimax"
+    assert made().pixels == (-1, 1) and made(normalize=False).pixels == (0, 1)
+    assert made().latent.kind == "normal" and made(spherical=False).latent.kind == "uniform"
+    assert made().classes == 0 and made(conditional=True).classes == made(classify=True).classes == 10
+    rules = lambda **switches: {name: repr(rule) for name, rule in made(rate=0.01, **switches).optimizers.items()}
+    momentum = "SGD(lr=0.5, momentum=0.5)"
+    assert rules() == {"D": "Adam(lr=0.01)", "G": "Adam(lr=0.01)"} and rules(ttur=3.0)["D"] == "Adam(lr=0.03)" and rules(ttur=3.0)["G"] == "Adam(lr=0.01)"
+    assert rules(sgd=True) == {"D": momentum, "G": "Adam(lr=0.01)"} and rules(adam=False) == {"D": momentum, "G": momentum}
+    assert rules(historical=0.5)["G"].startswith("Historical") and made(historical=0.5).optimizers["D"].weight == 0.5
+    assert not made().noisy and made(dropout=0.1).noisy and made(layer_noise=0.1).noisy and made(pack=4).packed == 4
+
+
+def test_what_hacks_remember():
+    system = build("hacks", "digits", 0.02)
+    assert system.memory() == {}
+    kept = system.setting(replay=0.5, pool=7).memory()
+    assert {name: (a.shape, a.dtype) for name, a in kept.items()} == {"pool.count": ((1,), np.int64), "pool.x": ((7, 8, 8, 1), np.float32)}
+    kept = system.setting(replay=0.5, pool=7, conditional=True).memory(np.float64)
+    assert kept["pool.y"].shape == (7,) and kept["pool.y"].dtype == np.int64 and kept["pool.x"].dtype == np.float64
+    kept = system.setting(past=0.5).memory()
+    assert {name: a.shape for name, a in kept.items()} == {f"past.{name}": (net.layout.size,) for name, net in system.networks.items()}
+    balanced = system.setting(balance=0.7)
+    assert balanced.memory()["loss"].tolist() == [pytest.approx(1.7)] and balanced.rounds(0) == ("D",)
+    for loss, turn in ((0.8, "D"), (0.7, "G"), (0.1, "G")):
+        assert balanced.knowing(None, {"loss": np.array([loss])}).rounds(3) == (turn,)
+    with pytest.raises(ValueError, match="need what the training loop remembers"):
+        SystemPoint(system.setting(replay=0.5)).system.knowing(None, None).discriminator(*_given(system.setting(replay=0.5)))
+
+
+def _given(system):
+    point = SystemPoint(system)
+    return point.params, point.batch, point.seed
+
+
+@pytest.mark.parametrize("width, words", [(0, "expected width > 0, got 0"), (-1, "expected width > 0"), (np.nan, "expected width > 0")])
+def test_a_width_is_positive(width, words):
+    with pytest.raises(ValueError, match=words):
+        build("gan", "digits", width)
+    assert build("gan", "digits", 1e-9).networks["G"][0].features == 4

@@ -666,3 +666,69 @@ def test_a_checkpoint_of_infinite_weights_is_refused(tmp_path):
         checkpoint.load(tmp_path / "checkpoint.npz", system, about)
     with pytest.raises(FileFormatError, match="expected a file of at least"):
         checkpoint.load(tmp_path / "checkpoint.npz", systems.build("dcgan", "mnist"), about)
+
+
+# ---- what a picture of samples shows
+
+
+class Drawer:
+    """A sampler that says what it was asked for; each picture is of one grey, its label."""
+
+    def __init__(self, name, classes=0):
+        self.system, self.classes, self.asked = systems.build(name, "points" if name == "r1" else "digits", 0.05), classes, []
+
+    def __call__(self, n, seed, labels=None):
+        self.asked.append((n, seed, labels))
+        asked = np.resize(np.arange(self.classes) if labels is None else labels, n) if self.classes else None
+        x = np.zeros((n, *self.system.sample_shape), np.float32)
+        return (x if asked is None else x + asked.reshape(-1, 1, 1, 1) / 255), asked
+
+
+@pytest.fixture
+def laid_out(monkeypatch):
+    """What plot.grid and plot.points are given."""
+    given = []
+    monkeypatch.setattr(sampling.plot, "grid", lambda *arguments: given.append(arguments) or "grid")
+    monkeypatch.setattr(sampling.plot, "points", lambda *arguments: given.append(arguments) or "points")
+    return given
+
+
+@pytest.mark.parametrize("count, shown, columns", [(None, 64, 8), (9, 9, 3), (10, 10, 4), (1, 1, 1)])
+def test_pictures_lie_in_a_square(laid_out, count, shown, columns):
+    drawer = Drawer("gan")
+    assert sampling.picture(drawer, DIGITS, (), 5, count) == "grid"
+    (images, width), = laid_out
+    assert drawer.asked == [(shown, 5, None)] and images.shape == (shown, 8, 8, 1) and images.dtype == np.uint8 and width == columns
+    assert np.all(images == 128)                                              # 0 in -1..1
+
+
+def test_pictures_by_class_lie_in_rows_filled_up_with_paper(laid_out):
+    drawer = Drawer("conditional", classes=4)
+    drawer.system = replace(drawer.system, pixels=(0.0, 1.0))
+    names = "zero", "one", "two", "three"
+    sampling.picture(drawer, DIGITS, names, 5)
+    sampling.picture(drawer, DIGITS, names, 6, None, [3, 1, 3])
+    sampling.picture(drawer, DIGITS, names, 7, 5, [3, 1])
+    assert drawer.asked == [(40, 5, None), (20, 6, [3, 1, 3]), (5, 7, [3, 1])]
+    (images, width, rows), (_, _, two), (five, three, same) = laid_out
+    assert width == 10 and rows == list(names) and [image[0, 0, 0] for image in images] == [0] * 10 + [1] * 10 + [2] * 10 + [3] * 10
+    assert two == same == ["one", "three"] and three == 3
+    assert [image[0, 0, 0] for image in five] == [1, 1, sampling.plot.PAPER, 3, 3, 3]
+
+
+def test_points_lie_over_the_data(laid_out):
+    drawer = Drawer("r1")
+    assert sampling.picture(drawer, RING, (), 5, title="step 3") == "points"
+    sampling.picture(drawer, data.Dataset("few", RING.x[:7]), (), 5, 11)
+    (true, x, title), (few, y, none) = laid_out
+    assert np.array_equal(true, RING.x[:2000]) and x.shape == (2000, 2) and title == "step 3"
+    assert np.array_equal(few, RING.x[:7]) and y.shape == (11, 2) and none == ""
+
+
+def test_pixels_in_the_range_that_the_networks_see():
+    system = systems.build("gan", "digits", 0.05)
+    x = np.array([-1, 0, 1], np.float32)
+    assert sampling.scaled(x, system) is x
+    other = sampling.scaled(x, replace(system, pixels=(2.0, 6.0)))
+    assert other.tolist() == [2, 4, 6] and other.dtype == np.float32
+    assert sampling.to_bytes(np.array([2.0, 6.0, 4.0, 1.0, 7.0]), (2.0, 6.0)).tolist() == [0, 255, 128, 0, 255]

@@ -1,7 +1,7 @@
 """The small mistakes that benchmarks/mutants.py makes: one expression or statement of a source taken for another.
 
-    mutant, = chosen(1, seed=1, {"losses": [Path("numgan/losses.py")]})         which file, from which byte to which, and the new text
-    mutated(source, mutant)                                                     the bytes of the file with the mistake in it
+    mutant, = chosen(1, 0, {"losses": [root / "numgan/losses.py"]}, root)         which file, which bytes, and the new text
+    mutated(source, mutant)                                                       the file's bytes with the mistake in them
 """
 
 import ast
@@ -9,15 +9,20 @@ import copy
 import random
 from collections import defaultdict
 
-SWAPPED = {ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Div, ast.Add], ast.Div: [ast.Mult], ast.FloorDiv: [ast.Mult],
-           ast.Mod: [ast.FloorDiv], ast.Pow: [ast.Mult], ast.BitOr: [ast.BitAnd], ast.BitAnd: [ast.BitOr], ast.LShift: [ast.RShift],
+SWAPPED = {ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Div, ast.Add], ast.Div: [ast.Mult],
+           ast.FloorDiv: [ast.Mult],
+           ast.Mod: [ast.FloorDiv], ast.Pow: [ast.Mult], ast.BitOr: [ast.BitAnd], ast.BitAnd: [ast.BitOr],
+           ast.LShift: [ast.RShift],
            ast.RShift: [ast.LShift], ast.Lt: [ast.LtE, ast.Gt], ast.LtE: [ast.Lt, ast.GtE], ast.Gt: [ast.GtE, ast.Lt],
-           ast.GtE: [ast.Gt, ast.LtE], ast.Eq: [ast.NotEq], ast.NotEq: [ast.Eq], ast.Is: [ast.IsNot], ast.IsNot: [ast.Is],
+           ast.GtE: [ast.Gt, ast.LtE], ast.Eq: [ast.NotEq], ast.NotEq: [ast.Eq], ast.Is: [ast.IsNot],
+           ast.IsNot: [ast.Is],
            ast.In: [ast.NotIn], ast.NotIn: [ast.In], ast.And: [ast.Or], ast.Or: [ast.And]}
-PAIRS = [("min", "max"), ("minimum", "maximum"), ("argmin", "argmax"), ("any", "all"), ("floor", "ceil"), ("zeros", "ones"), ("sum", "mean"),
-         ("zeros_like", "ones_like"), ("sqrt", "square"), ("exp", "log"), ("mean", "sum"), ("tanh", "sin"), ("sum", "prod"), ("log1p", "log"),
+PAIRS = [("min", "max"), ("minimum", "maximum"), ("argmin", "argmax"), ("any", "all"), ("floor", "ceil"),
+         ("zeros", "ones"), ("sum", "mean"),
+         ("zeros_like", "ones_like"), ("sqrt", "square"), ("exp", "log"), ("mean", "sum"), ("tanh", "sin"),
+         ("sum", "prod"), ("log1p", "log"),
          ("expm1", "exp"), ("is_file", "is_dir"), ("append", "extend"), ("startswith", "endswith")]
-SYMMETRIC = {"min", "max", "minimum", "maximum", "add", "array_equal", "result_type"}         # an exchange of their arguments is no mistake
+SYMMETRIC = {"min", "max", "minimum", "maximum", "add", "array_equal", "result_type"}       # their arguments may be exchanged
 NAMES = defaultdict(list)
 for one, two in PAIRS:
     NAMES[one].append(two)
@@ -42,7 +47,8 @@ def variants(node, names):
             yield from (changed(ops=[new(), *more]) for new in SWAPPED.get(type(op), ()))
         case ast.BoolOp(op=op, values=values):
             yield changed(op=SWAPPED[type(op)][0]())
-            yield from (changed(values=values[:i] + values[i + 1:]) if len(values) > 2 else values[1 - i] for i in range(len(values)))
+            for i in range(len(values)):
+                yield changed(values=values[:i] + values[i + 1:]) if len(values) > 2 else values[1 - i]
         case ast.UnaryOp(op=ast.USub() | ast.Not(), operand=operand):
             yield operand
         case ast.Constant(value=bool() as value):
@@ -53,12 +59,14 @@ def variants(node, names):
             yield from (changed(value=other) for other in (2 * value or 1.0, value + 1, 0.0) if other != value)
         case ast.Call(func=func, args=args, keywords=keywords):
             for i in range(len(args) - 1 if ast.unparse(func).split(".")[-1] not in SYMMETRIC else 0):
-                if not any(isinstance(arg, ast.Starred) for arg in args[i:i + 2]) and ast.dump(args[i]) != ast.dump(args[i + 1]):
+                one, two = args[i:i + 2]
+                if not isinstance(one, ast.Starred) and not isinstance(two, ast.Starred) and ast.dump(one) != ast.dump(two):
                     yield changed(args=[*args[:i], args[i + 1], args[i], *args[i + 2:]])
             yield from (changed(keywords=keywords[:i] + keywords[i + 1:]) for i in range(len(keywords)))
             for i, arg in enumerate(args):
                 if isinstance(arg, ast.Name) and arg.id in names:
-                    yield from (changed(args=[*args[:i], ast.Name(other), *args[i + 1:]]) for other in names if other not in (arg.id, "self"))
+                    others = (ast.Name(other) for other in names if other not in (arg.id, "self"))
+                    yield from (changed(args=[*args[:i], other, *args[i + 1:]]) for other in others)
         case ast.Name(id=name, ctx=ast.Load()) if name in NAMES:
             yield from (changed(id=other) for other in NAMES[name])
         case ast.Attribute(attr=name, ctx=ast.Load()) if name in NAMES:

@@ -1,20 +1,21 @@
 """Random small mistakes in the sources, and whether the tests of their own chapter see them.
 
-    python benchmarks/mutants.py --number 300 --seed 1 --processes 2       from a checkout; needs pip install -e ".[test]", on Linux
+    python benchmarks/mutants.py --number 300 --seed 1 --processes 2     in a checkout, with -e ".[test]"
     python benchmarks/mutants.py --chapter losses --number 50              one chapter
-    python benchmarks/mutants.py --number 300 --seed 1 --again             the survivors of that set once more, after new tests
+    python benchmarks/mutants.py --number 300 --seed 1 --again           its survivors once more, after new tests
 
-A mutant is the package with one expression or statement changed: an operator, a constant, an argument, a bound. It is killed when a test of
-its chapter (`CHAPTERS`) fails. Only tests that execute the changed line are run, the fastest first, until one fails or SECONDS of their usual
-time are spent; a mutant that then still runs after several times as long counts as killed by the clock.
+A mutant is the package with one expression or statement changed: an operator, a constant, an argument, a bound
+(`mistakes.py`). It is killed when a test of its chapter (`CHAPTERS`) fails. Only tests that execute the changed line
+run, the fastest first, until one fails or SECONDS of their usual time are spent. A mutant that still runs after several
+times as long counts as killed by the clock.
 
 Prints one JSON line for each survivor, and at the end one for each chapter. All results go to the file --out, by default
-mutants-SEED.jsonl: a run that was stopped goes on from there. `mutants_equivalent.jsonl` beside this script holds the mutants that a person
-found to compute the same as the original, each with the reason; they are counted apart.
+mutants-SEED.jsonl: a run that was stopped goes on from there. `mutants_equivalent.jsonl` beside this script holds the
+mutants that a person found to compute the same as the original, each with the reason; they are counted apart.
 
-Not mutated: messages, reprs and summaries, decorators, annotations, strings, and the presets of systems (a layer of 128 units or of 129 is
-no mistake).
-Mutants are made in a copy of the checkout in a temporary folder. Each runs in a fork of this process, which has imported all but numgan.
+Not mutated: messages, reprs and summaries, decorators, annotations, strings, and the presets of systems (a layer of 128
+units or of 129 is no mistake). Mutants are made in a copy of the checkout in a temporary folder. Each runs in a fork of
+this process, which has imported all but numgan.
 """
 
 import argparse
@@ -30,6 +31,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from mistakes import chosen, mutated
@@ -73,7 +75,8 @@ class Slot:
 
     def __init__(self, folder):
         self.root = folder / "numgan"
-        names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+        names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                               cwd=ROOT, check=True,
                                capture_output=True, text=True).stdout.split("\0")
         names += [str(path.relative_to(ROOT)) for path in (ROOT / "numgan").rglob("*.so")]
         for name in filter(None, names):
@@ -86,8 +89,8 @@ class Slot:
         """Run job(report) in a fork, the mutant in place; `report` writes what `finish` will return."""
         self.mutant, self.cpu = mutant, cpu
         if mutant:
-            self.made += 1
-            self.write(mutated((ROOT / mutant["file"]).read_bytes(), mutant), 1_000_000_000 + self.made)     # no bytecode of another is taken
+            self.made += 1                                 # a time of its own, so that no other's bytecode is taken
+            self.write(mutated((ROOT / mutant["file"]).read_bytes(), mutant), 1_000_000_000 + self.made)
         self.began = time.monotonic()
         self.child = os.fork()
         if self.child == 0:
@@ -105,7 +108,7 @@ class Slot:
 
     def _within(self, job, cpu):
         os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)             # a background job of a shell is told to ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)        # a shell's background job ignores it
         os.chdir(self.root)
         if cpu:
             resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu) + 5))
@@ -113,7 +116,8 @@ class Slot:
         for number in (1, 2):
             os.dup2(os.open(self.root.parent / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.environ |= {"PYTHONPATH": str(self.root), "HYPOTHESIS_STORAGE_DIRECTORY": str(self.root.parent / "hypothesis")}
+        os.environ |= {"PYTHONPATH": str(self.root),
+                       "HYPOTHESIS_STORAGE_DIRECTORY": str(self.root.parent / "hypothesis")}
         sys.path.insert(0, str(self.root))
         with open(self.root.parent / "report.json", "w") as file:
             job(lambda value: (file.seek(0), file.truncate(), json.dump(value, file), file.flush()))
@@ -161,7 +165,8 @@ def in_slots(slots, jobs, done):
         time.sleep(0.01)
 
 
-OPTIONS = ["-q", "--assert=plain", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-p", "no:randomly", "--hypothesis-seed=0"]
+OPTIONS = ["-q", "--assert=plain", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-p", "no:randomly",
+           "--hypothesis-seed=0"]
 
 
 def survey(name, report):
@@ -191,13 +196,15 @@ def survey(name, report):
     cover.stop()
     data, lines = cover.get_data(), {}
     for file in data.measured_files():
-        lines[os.path.relpath(file, os.getcwd())] = {line: tests for line, tests in data.contexts_by_lineno(file).items()}
+        lines[os.path.relpath(file, os.getcwd())] = dict(data.contexts_by_lineno(file))
     report({"tests": {test: took for test, took in seconds.items() if took is not None}, "lines": lines})
 
 
 def trial(chapter, tests, report):
-    """Run these tests, the fastest first, until one fails, and report which. Those of the chapter's first file come before all others,
-    whose files then need not be imported."""
+    """Run these tests, the fastest first, until one fails, and report which.
+
+    Those of the chapter's first file come before all others, whose files then need not be imported.
+    """
     import pytest
 
     order, killers = {test: i for i, test in enumerate(tests)}, []
@@ -222,10 +229,11 @@ def trial(chapter, tests, report):
 
 
 def surveyed(slots, names, folder):
-    """{name: what `survey` says}; kept in a file of the folder while neither the chapters' sources nor the tests change."""
+    """{name: what `survey` says}; kept in a file while neither the chapters' sources nor the tests change."""
     folder.mkdir(exist_ok=True)
     patterns = [f"numgan/{pattern}" for sources, _ in CHAPTERS.values() for pattern in sources.split()]
-    fixed = [path for pattern in (*patterns, "tests/conftest.py", "tests/*_cases.py", "tests/bugzoo/*.py") for path in sorted(ROOT.glob(pattern))]
+    patterns += ["tests/conftest.py", "tests/*_cases.py", "tests/bugzoo/*.py"]
+    fixed = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
     package = b"".join(path.read_bytes() for path in fixed)
     known, todo = {}, {}
     for name in names:
@@ -238,12 +246,14 @@ def surveyed(slots, names, folder):
 
     def done(name, found):
         if "tests" not in found:
-            sys.exit(f"test_{name}.py cannot be run: {found}\n{''.join((slot.root.parent / 'output.txt').read_text()[-2000:] for slot in slots)}")
+            said = "".join((slot.root.parent / "output.txt").read_text()[-2000:] for slot in slots)
+            sys.exit(f"test_{name}.py cannot be run: {found}\n{said}")
         todo[name].write_text(json.dumps(found))
         known[name] = found
-        print(f"mutants: test_{name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s", file=sys.stderr, flush=True)
+        print(f"mutants: test_{name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s",
+              file=sys.stderr, flush=True)
 
-    in_slots(slots, [(lambda report, name=name: survey(name, report), None, None, name) for name in todo], done)
+    in_slots(slots, [(partial(survey, name), None, None, name) for name in todo], done)
     return known
 
 
@@ -259,7 +269,7 @@ def covering(mutant, known):
             here = {test for line in range(first, last + 1) for test in lines.get(str(line), ())}
             if here:
                 break
-        if here == {""}:                                                     # executed by the import alone: any test that uses the file
+        if here == {""}:                                   # the import runs it: any test that uses the file
             here = {test for tests in lines.values() for test in tests}
         hits |= here
     tests = sorted((test for test in hits if test in seconds), key=lambda test: seconds[test])
@@ -274,6 +284,11 @@ def covering(mutant, known):
 # ---------------------------------------------------------------------------------------------------- the command
 
 
+def _lines(path):
+    """The JSON objects in a file, one a line; none if there is no file."""
+    return map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+
+
 def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--number", type=int, default=300)
@@ -282,15 +297,17 @@ def main(words=None):
     parser.add_argument("--chapter", action="append", choices=CHAPTERS, help="only this one; may be given again")
     parser.add_argument("--again", action="store_true", help="try the survivors of an earlier run once more")
     parser.add_argument("--out", type=Path, help="results, one JSON line a mutant")
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / f"mutants-{os.getuid()}", help="which test runs which line")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / f"mutants-{os.getuid()}",
+                        help="which test runs which line")
     asked = parser.parse_args(words)
     out, chapters = asked.out or Path(f"mutants-{asked.seed}.jsonl"), asked.chapter or list(CHAPTERS)
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "NUMGAN_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     import_all_but_numgan()
 
-    results = {result["name"]: result for result in map(json.loads, out.read_text().splitlines())} if out.exists() else {}
-    judged = {(m["file"], m["old"], m["new"]) for m in map(json.loads, JUDGED.read_text().splitlines())} if JUDGED.exists() else set()
-    files = {chapter: sorted(path for pattern in CHAPTERS[chapter][0].split() for path in (ROOT / "numgan").glob(pattern)) for chapter in chapters}
+    results = {result["name"]: result for result in _lines(out)}
+    judged = {(m["file"], m["old"], m["new"]) for m in _lines(JUDGED)}
+    files = {chapter: sorted(path for pattern in CHAPTERS[chapter][0].split() for path in (ROOT / "numgan").glob(pattern))
+             for chapter in chapters}
     wanted = list(chosen(asked.number, asked.seed, files, ROOT))
     todo = [m for m in wanted if m["name"] not in results or asked.again and results[m["name"]]["killed by"] is None]
     todo = [m for m in todo if not (asked.again and (m["file"], m["old"], m["new"]) in judged)]
@@ -302,8 +319,7 @@ def main(words=None):
         for mutant in todo:
             tests, seconds, covered = covering(mutant, known)
             mutant |= {"tests": len(tests), "covered": covered, "seconds": round(seconds, 1)}
-            jobs.append((lambda report, tests=tests, chapter=mutant["chapter"]: trial(chapter, tests, report) if tests else report({"killed by": None}),
-                         mutant, 3 * seconds + 60, mutant))
+            jobs.append((partial(trial, mutant["chapter"], tests), mutant, 3 * seconds + 60, mutant))
 
         def done(mutant, report):
             results[mutant["name"]] = mutant | report
@@ -325,8 +341,8 @@ def main(words=None):
             figures[chapter][verdict] += 1
     for chapter, count in figures.items():
         dead, alive = count["killed"] + count["timeout"], count["survived"]
-        print(json.dumps({"chapter": chapter, **{word: count[word] for word in ("killed", "timeout", "survived", "equivalent")},
-                          "share": round(dead / (dead + alive), 4) if dead + alive else None}))
+        print(json.dumps({"chapter": chapter, "killed": count["killed"], "timeout": count["timeout"], "survived": alive,
+                          "equivalent": count["equivalent"], "share": round(dead / (dead + alive), 4) if dead + alive else None}))
 
 
 if __name__ == "__main__":

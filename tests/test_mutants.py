@@ -27,7 +27,8 @@ def f(x, y, *, axis=-1):
 
 def test_the_mistakes_of_a_small_function():
     found = {mistakes["_text"](new) for _, _, news in mistakes["sites"](ast.parse(SOURCE)) for new in news}
-    assert {"(x <= y)", "(x > y)", "(x < y and (not axis))", "axis", "min", "(max(x, y) + x[1:])", "(x[1:] - max(x, y))", "1 + 1:", ":", "pass",
+    assert {"(x <= y)", "(x > y)", "(x < y and (not axis))", "axis", "min", "(max(x, y) + x[1:])",
+            "(x[1:] - max(x, y))", "1 + 1:", ":", "pass",
             "g(y, x, keep=True)", "g(x, y)", "False", "z -= g(x, y, keep=True)", "return (2.0, z)", "4.0", "0.0", "g(y, y, keep=True)"} <= found
     assert not any("expected" in text or "Words" in text or "max(y, x)" in text for text in found)
 

@@ -36,8 +36,10 @@ HINGE = (lambda a, b: np.maximum(0, 1 - a).mean() + np.maximum(0, 1 + b).mean(),
 WASSERSTEIN = (lambda a, b: b.mean() - a.mean(), lambda a, b: -b.mean())
 PAIRED = (lambda a, b: -log_sigmoid(a - b).mean(), lambda a, b: -log_sigmoid(b - a).mean())
 
-GAMES = {"gan": NONSATURATING, "lsgan": LEAST_SQUARES, "wgan": WASSERSTEIN, "wgan_gp": WASSERSTEIN, "hinge": HINGE, "dragan": NONSATURATING,
-         "r1": NONSATURATING, "roth": NONSATURATING, "consensus": NONSATURATING, "pacgan": NONSATURATING, "r3gan": PAIRED,
+GAMES = {"gan": NONSATURATING, "lsgan": LEAST_SQUARES, "wgan": WASSERSTEIN, "wgan_gp": WASSERSTEIN,
+         "hinge": HINGE, "dragan": NONSATURATING,
+         "r1": NONSATURATING, "roth": NONSATURATING, "consensus": NONSATURATING, "pacgan": NONSATURATING,
+         "r3gan": PAIRED,
          "dcgan": NONSATURATING, "conditional": NONSATURATING}
 ADVERSARIAL = [(name, preset) for name in GAMES for preset in SYSTEMS[name].PRESETS]
 
@@ -126,7 +128,8 @@ def agreement(table):
     return table.system.gamma / 2 * (dphi @ dphi + dtheta @ dtheta)
 
 
-ADDED = {"wgan_gp": gradient_penalty, "dragan": around_real, "r1": r1, "r3gan": r1_and_r2, "roth": roth, "consensus": agreement}
+ADDED = {"wgan_gp": gradient_penalty, "dragan": around_real, "r1": r1, "r3gan": r1_and_r2, "roth": roth,
+         "consensus": agreement}
 
 
 def expected_metrics(name, table, loss, penalty):
@@ -239,7 +242,8 @@ def test_hacks_with_every_switch():
     real, labels, fakes = table.point.batch.x, table.point.batch.labels, table.system.generate(table.params, table.point.batch, table.seed)
     assert np.array_equal(fakes.inputs[1], np.resize(labels, 7))
     std = 0.5 * (1 - 500 / 2000)
-    said = {where: table.judge(x + std * stream(table.seed, "noise on", where).standard_normal(x.shape), None, f"D on {where}")[0]
+    said = {where: table.judge(x + std * stream(table.seed, "noise on", where).standard_normal(x.shape), None,
+                               f"D on {where}")[0]
             for where, x in (("real", real), ("fake", fakes.x))}
     loss = 0.0
     for where, classes, ends in (("real", labels, (0.7, 1.2)), ("fake", fakes.inputs[1], (0.0, 0.3))):
@@ -248,7 +252,8 @@ def test_hacks_with_every_switch():
         low, high = np.where(flipped, 0.7 if where == "fake" else 0.0, ends[0]), np.where(flipped, 1.2 if where == "fake" else 0.3, ends[1])
         t = (low + (high - low) * rng.random(y.shape)).astype(np.float64)
         loss += np.mean(-t * log_sigmoid(y) - (1 - t) * log_sigmoid(-y)) + cross_entropy(said[where][:, 1:], classes)
-    assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(said["real"][:, 0]).mean(), "D(G(z))": sigmoid(said["fake"][:, 0]).mean()})
+    assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(said["real"][:, 0]).mean(),
+                                             "D(G(z))": sigmoid(said["fake"][:, 0]).mean()})
     assert_same(table.point.run("G"), NONSATURATING[1](None, said["fake"][:, :1]) + cross_entropy(said["fake"][:, 1:], fakes.inputs[1]), {})
 
 
@@ -284,7 +289,8 @@ def test_a_uniform_latent_fills_the_cube_around_zero():
     z = Latent(5, "uniform", 2.0).draw(np.random.default_rng(0), 2000, np.float64)
     assert -2 <= z.min() < -1.99 and 1.99 < z.max() <= 2 and np.all(np.abs(z.mean(axis=0)) < 0.1)
     assert np.allclose(z.var(axis=0), 4 / 3, rtol=0.1)
-    assert np.allclose(Latent(5, scale=3.0).draw(np.random.default_rng(0), 2000, np.float64).std(axis=0), 3.0, rtol=0.1)
+    assert np.allclose(Latent(5, scale=3.0).draw(np.random.default_rng(0), 2000, np.float64).std(axis=0), 3.0,
+                       rtol=0.1)
 
 
 def _watched(name, **settings):
@@ -330,17 +336,24 @@ def test_players_that_share_fakes_see_one_draw():
 # ---------------------------------------------------------------------------------------------------- settings, from either side of their limits
 
 @pytest.mark.parametrize("preset, taken, refused, words", [
-    ("digits", {"flip": 1.0}, {"flip": 1.01}, "shares flip"), ("digits", {"replay": 1.0}, {"replay": 1.01}, "shares flip"),
-    ("digits", {"past": 1.0}, {"past": 1.01}, "shares flip"), ("digits", {"smooth": 1.0}, {"smooth": 1.01}, "a smooth above 0"),
-    ("digits", {"smooth": 0.001}, {"smooth": 0.0}, "a smooth above 0"), ("digits", {"pack": 1}, {"pack": 0}, "of at least 1"),
+    ("digits", {"flip": 1.0}, {"flip": 1.01}, "shares flip"),
+    ("digits", {"replay": 1.0}, {"replay": 1.01}, "shares flip"),
+    ("digits", {"past": 1.0}, {"past": 1.01}, "shares flip"),
+    ("digits", {"smooth": 1.0}, {"smooth": 1.01}, "a smooth above 0"),
+    ("digits", {"smooth": 0.001}, {"smooth": 0.0}, "a smooth above 0"),
+    ("digits", {"pack": 1}, {"pack": 0}, "of at least 1"),
     ("digits", {"pool": 1}, {"pool": 0}, "of at least 1"), ("digits", {"age": 1}, {"age": 0}, "of at least 1"),
     ("digits", {"classify": True, "pack": 1}, {"classify": True, "pack": 2}, "a pack has no class"),
     ("digits", {"pack": 2}, {"classify": True, "pack": 3}, "a pack has no class"),
-    ("digits", {"balance": 0.5}, {"balance": 0.5, "matching": True}, "balance watches"), ("digits", {"matching": True}, {"flip": 2.0}, "shares"),
-    ("points", {"flip": 0.5}, {"convolutional": True}, "no pixels and no labels"), ("points", {"normalize": True}, {"normalize": False}, "no pixels"),
-    ("points", {"classify": False}, {"classify": True}, "no pixels"), ("points", {"conditional": False}, {"conditional": True}, "no pixels"),
+    ("digits", {"balance": 0.5}, {"balance": 0.5, "matching": True}, "balance watches"),
+    ("digits", {"matching": True}, {"flip": 2.0}, "shares"),
+    ("points", {"flip": 0.5}, {"convolutional": True}, "no pixels and no labels"),
+    ("points", {"normalize": True}, {"normalize": False}, "no pixels"),
+    ("points", {"classify": False}, {"classify": True}, "no pixels"),
+    ("points", {"conditional": False}, {"conditional": True}, "no pixels"),
     ("digits", {"k": 0}, {"k": -1}, "a whole number"), ("digits", {"noise": 0}, {"noise": -0.1}, "a finite number"),
-    ("digits", {"noise": 2}, {"noise": np.inf}, "a finite number"), ("digits", {"noise": 0.5}, {"noise": True}, "a finite number"),
+    ("digits", {"noise": 2}, {"noise": np.inf}, "a finite number"),
+    ("digits", {"noise": 0.5}, {"noise": True}, "a finite number"),
     ("digits", {"soft": True}, {"soft": 1}, "true or false"), ("digits", {"k": 2}, {"k": 2.0}, "a whole number"),
     ("digits", {"k": 3}, {"k": True}, "a whole number"), ("digits", {"k": 3}, {"now": 3}, "has no setting 'now'"),
     ("digits", {"k": 3}, {"steps": 3}, "has no setting 'steps'")])
@@ -390,7 +403,8 @@ def _given(system):
     return point.params, point.batch, point.seed
 
 
-@pytest.mark.parametrize("width, words", [(0, "expected width > 0, got 0"), (-1, "expected width > 0"), (np.nan, "expected width > 0")])
+@pytest.mark.parametrize("width, words", [(0, "expected width > 0, got 0"), (-1, "expected width > 0"),
+                                          (np.nan, "expected width > 0")])
 def test_a_width_is_positive(width, words):
     with pytest.raises(ValueError, match=words):
         build("gan", "digits", width)

@@ -531,7 +531,8 @@ def test_the_bar_shows_the_losses_of_the_step(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "tqdm", Bar)
     losses = []
-    training.train(systems.build("gan", "points", 0.1), RING, tmp_path / "run", steps=3, batch_size=8, log_every=1, progress=True)
+    training.train(systems.build("gan", "points", 0.1), RING, tmp_path / "run", steps=3, batch_size=8,
+                   log_every=1, progress=True)
     for record in runs.read_metrics(tmp_path / "run", 3):
         losses.append({f"loss {name}": f"{loss:.3f}" for name, loss in record["losses"].items()})
     assert shown == losses and len(losses) == 3 and advanced == [1, 1, 1]

@@ -38,7 +38,7 @@ from mistakes import chosen, mutated
 
 ROOT = Path(__file__).resolve().parents[1]
 JUDGED = Path(__file__).with_name("mutants_equivalent.jsonl")
-SECONDS = 60              # of tests for one mutant, at most, as they took on the healthy code
+SECONDS = 20              # of tests for one mutant, at most, as they took on the healthy code
 
 CHAPTERS = {              # chapter: (its sources, its tests)
     "layers": ("layers/[!s]*.py layers/s[!u]*.py networks/*.py initializers.py parameters.py",

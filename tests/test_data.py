@@ -267,6 +267,20 @@ def test_damaged_digits(content, monkeypatch, tmp_path):
         load("digits")
 
 
+@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (1796, 63, 17), (5, 64, 10), (7, 64, -1), (9, 63, 17), (9, 20, -3)])
+def test_one_wrong_value_among_the_digits_is_seen(row, column, value, monkeypatch, tmp_path):
+    table = np.full((1797, 65), 9)
+    table[:, 30], table[3, :64] = 0, 16
+    write = lambda: (tmp_path / "digits.csv.gz").write_bytes(gzip.compress("\n".join(",".join(map(str, line)) for line in table).encode()))
+    monkeypatch.setattr("numgan.data.digits.resources.files", lambda package: tmp_path)
+    write()
+    assert len(load("digits")) == 1500
+    table[row, column] = value
+    write()
+    with pytest.raises(FileFormatError, match="1797 rows of 64 values in 0..16 and a digit"):
+        load("digits")
+
+
 # ---------------------------------------------------------------------------------------------------- load
 
 

@@ -269,3 +269,21 @@ def test_what_is_not_given_is_what_the_paper_has(make, constants):
 def test_an_argument_that_is_not_given_is_what_the_paper_has(function, constants):
     defaults = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
     assert {name: defaults[name] for name in constants} == constants
+
+
+@pytest.mark.parametrize("make", [
+    lambda n: penalties.GradientPenalty(n(8), n(2)), lambda n: penalties.R1(n(8)), lambda n: penalties.R2(n(8)),
+    lambda n: penalties.Roth(n(8)), lambda n: Consensus(n(8)), lambda n: Pool(4, n(0.5)),
+    lambda n: schedules.Linear(n(8), n(2), 4), lambda n: schedules.Exponential(n(8), n(0.5), n(0.25)),
+    lambda n: schedules.Cosine(n(8), 4, n(2)), lambda n: schedules.Warmup(n(8), 4)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_numpy_numbers_become_plain_ones(make, kind):
+    """They would make float64 of float32 arrays, and a repr of them would not be that of the run before."""
+    values = [value for value in vars(make(kind)).values() if isinstance(value, (int, float, np.generic))]
+    assert vars(make(kind)) == vars(make(float)) and {type(value) for value in values} <= {int, float, bool}
+    assert repr(make(kind)) == repr(make(float))
+
+
+def test_numpy_counts_become_plain_ones():
+    for record in (Pool(np.int64(4)), penalties.Lazy(penalties.R1(), np.int32(4)), schedules.Linear(1, 2, np.int64(4), np.int8(3))):
+        assert "np." not in repr(record) and all(not isinstance(value, np.generic) for value in vars(record).values())

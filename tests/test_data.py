@@ -234,6 +234,13 @@ def test_points_refuse():
         load("ring", size=32)
 
 
+def test_the_names_of_classes_are_values():
+    names = ["a", "b"]
+    made = Dataset("two", np.zeros((3, 2), np.float32), np.array([0, 1, 1]), names)
+    names.append("c")
+    assert made.classes == ("a", "b") and isinstance(made.classes, tuple)
+
+
 # ---------------------------------------------------------------------------------------------------- digits
 
 

@@ -283,6 +283,36 @@ def test_every_system_is_recomputed_here():
     assert set(SYSTEMS) == {*GAMES, "unrolled", "hacks", "classifier"}
 
 
+# ---------------------------------------------------------------------------------------------------- what nobody wants is not computed
+
+def listening(net, heard):
+    """The same network; every backward pass through it says what it was asked for."""
+    class Listening(type(net)):
+        def backward(self, dy, cache, frozen=False, need_dx=True):
+            heard.append((frozen, need_dx))
+            return super().backward(dy, cache, frozen, need_dx)
+
+    made = Listening.__new__(Listening)
+    made.__dict__ |= vars(net)
+    return made
+
+
+@pytest.mark.parametrize("name, preset", [*ADVERSARIAL, ("hacks", "digits"), ("hacks", "none"), ("unrolled", "plain"), ("unrolled", "points")])
+def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
+    """The noise that G is given has no gradient, nor has a real sample in D's turn; in G's turn D is frozen, unless G looks at its training."""
+    system, heard = build(name, preset, 0.02), {"D": [], "G": []}
+    point = SystemPoint(replace(system, networks={player: listening(net, heard[player]) for player, net in system.networks.items()}))
+    heard["D"].clear(), heard["G"].clear()
+    point.run("D")
+    assert set(heard["D"]) <= {(False, False)} and (heard["D"] or name == "r3gan") and set(heard["G"]) <= {(False, False)}
+    assert not heard["G"] or name == "consensus"
+    heard["D"].clear()
+    point.run("G")
+    assert set(heard["G"]) == {(False, False)}
+    if not system.updates_within:
+        assert set(heard["D"]) <= {(True, True)}
+
+
 # ---------------------------------------------------------------------------------------------------- what is drawn
 
 def test_a_uniform_latent_fills_the_cube_around_zero():

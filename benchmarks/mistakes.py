@@ -109,7 +109,7 @@ def sites(tree):
             return
         if isinstance(node, ast.FunctionDef):
             arguments = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-            if node.name in ("__repr__", "__str__", "summary", "extra") or "width" in arguments:
+            if node.name in ("__repr__", "__str__", "arguments", "summary") or "width" in arguments:
                 return
             for child in (*node.args.defaults, *filter(None, node.args.kw_defaults), *node.body):
                 visit(child, arguments, node)

@@ -558,6 +558,7 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
     with pytest.raises(NonFiniteError, match=f"step 4, objective G: .*{out} keeps the checkpoint of step 3.*--lr"):
         training.train(system, RING, out, steps=9, batch_size=8, checkpoint_every=1, progress=False)
     assert checkpoint_step(out) == 3
+    assert json.loads((out / "config.json").read_text())["diverged"].startswith("step 4, objective G: ")
 
 
 def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
@@ -715,6 +716,18 @@ def test_pictures_by_class_lie_in_rows_filled_up_with_paper(laid_out):
     assert width == 10 and rows == list(names) and [image[0, 0, 0] for image in images] == [0] * 10 + [1] * 10 + [2] * 10 + [3] * 10
     assert two == same == ["one", "three"] and three == 3
     assert [image[0, 0, 0] for image in five] == [1, 1, sampling.plot.PAPER, 3, 3, 3]
+
+
+def test_labels_that_the_system_does_not_have_are_refused():
+    system = systems.build("conditional", "digits", 0.05)
+    sampler = sampling.Sampler(system, system.init(0)["G"], 0, 8, 10)
+    assert sampler(4, 0, [0, 9])[1].tolist() == [0, 9, 0, 9] and sampler(12, 0)[1].tolist() == [*range(10), 0, 1]
+    for labels in ([0, 10], [-1, 3], [10], [3, -1]):
+        with pytest.raises(ValueError, match=r"labels: expected numbers from 0 to 9, got \["):
+            sampler(4, 0, labels)
+    plain = systems.build("gan", "digits", 0.05)
+    with pytest.raises(ValueError, match="has no labels to ask for"):
+        sampling.Sampler(plain, plain.init(0)["G"], 0, 8)(4, 0, [1])
 
 
 def test_points_lie_over_the_data(laid_out):

@@ -29,6 +29,8 @@ CONVOLUTIONS = [
     (1, 37, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
     (5, 9, 8, 131, 37, (3, 3), (1, 1), (1, 1)),   # k in several blocks
     (7, 17, 19, 10, 41, (5, 4), (3, 2), (2, 1)),  # patches in several blocks
+    (2, 6, 5, 19, 3, (3, 2), (1, 1), (1, 0)),     # few features of many channels: the input gradient's windows are short runs
+    (1, 7, 6, 13, 6, (3, 1), (2, 1), (1, 1)),
 ]
 # few features, whose float32 takes windows side by side as one
 ABREAST = [

@@ -7,13 +7,15 @@ import pickle
 import tracemalloc
 import warnings
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from numgan import checkpoint, data, systems
+from numgan import checkpoint, data, runs, systems
 from numgan.checkpoint import State
 from numgan.errors import FileFormatError
+from numgan.recipes import Recipe
 
 SYSTEM = systems.build("conditional", "digits", 0.05)
 ABOUT = checkpoint.identity(SYSTEM, data.load("digits"), 16, 3)
@@ -269,3 +271,12 @@ def test_equal_sizes_are_not_enough(path):
     checkpoint.save(path, State.start(one, 0), about[0])
     assert checkpoint.load(path, one, about[0]).step == 0
     refuse(path, "networks", two, about[1])
+
+
+def test_a_run_without_a_name_takes_the_first_free_number(tmp_path):
+    recipe = Recipe("gan", "digits")
+    root = tmp_path / "not" / "there"
+    assert runs.choose(recipe, root) == root / "gan-digits-1"
+    (root / "gan-digits-2").mkdir()
+    assert runs.choose(recipe, root) == root / "gan-digits-3"
+    assert runs.choose(replace(recipe, preset="points"), root) == root / "gan-points-1" and all(path.is_dir() for path in root.iterdir())

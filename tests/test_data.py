@@ -234,6 +234,13 @@ def test_points_refuse():
         load("ring", size=32)
 
 
+def test_the_names_of_classes_are_values():
+    names = ["a", "b"]
+    made = Dataset("two", np.zeros((3, 2), np.float32), np.array([0, 1, 1]), names)
+    names.append("c")
+    assert made.classes == ("a", "b") and isinstance(made.classes, tuple)
+
+
 # ---------------------------------------------------------------------------------------------------- digits
 
 
@@ -264,6 +271,20 @@ def test_damaged_digits(content, monkeypatch, tmp_path):
     (tmp_path / "digits.csv.gz").write_bytes(content)
     monkeypatch.setattr("numgan.data.digits.resources.files", lambda package: tmp_path)
     with pytest.raises(FileFormatError, match="digits.csv.gz: expected"):
+        load("digits")
+
+
+@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (1796, 63, 17), (5, 64, 10), (7, 64, -1), (9, 63, 17), (9, 20, -3)])
+def test_one_wrong_value_among_the_digits_is_seen(row, column, value, monkeypatch, tmp_path):
+    table = np.full((1797, 65), 9)
+    table[:, 30], table[3, :64] = 0, 16
+    write = lambda: (tmp_path / "digits.csv.gz").write_bytes(gzip.compress("\n".join(",".join(map(str, line)) for line in table).encode()))
+    monkeypatch.setattr("numgan.data.digits.resources.files", lambda package: tmp_path)
+    write()
+    assert len(load("digits")) == 1500
+    table[row, column] = value
+    write()
+    with pytest.raises(FileFormatError, match="1797 rows of 64 values in 0..16 and a digit"):
         load("digits")
 
 

@@ -327,6 +327,28 @@ def test_transposed_and_border_patterns():
     assert found.startswith("border rows") and "transposed or flipped" in excluded
 
 
+@pytest.mark.parametrize("shape", [(2, 2, 5, 3), (2, 5, 2, 3), (2, 1, 1, 3)])
+def test_a_picture_without_an_inside_has_no_border(shape):
+    """With a side below 3 every row or column is the border: nothing tells a border's mistake from another."""
+    dx = rng.standard_normal(shape)
+    wrong = np.ones(shape, bool)
+    found, excluded = pattern(dx + rng.standard_normal(shape), dx, wrong, 5)
+    assert found == "none of the known patterns" and "a border" in excluded
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 4, 4), (5, 3)])
+def test_a_channel_is_the_last_axis(shape):
+    """A constant for each channel is told from one for each row, also where there are as many of both."""
+    n = rng.standard_normal(shape)
+    for axis, words in ((-1, "a constant for each channel"), (0, "none of the known")):
+        level = rng.standard_normal(shape[axis]).reshape([-1 if i == axis % n.ndim else 1 for i in range(n.ndim)])
+        assert pattern(n + level, n, np.ones(shape, bool), 7)[0].startswith(words)
+    one = rng.standard_normal(5)
+    assert pattern(one + rng.standard_normal(5), one, np.ones(5, bool), 7)[0] == "none of the known patterns", "one axis has one row"
+    row = rng.standard_normal((1, 5))
+    assert pattern(row + rng.standard_normal((1, 5)), row, np.ones((1, 5), bool), 7)[0] == "none of the known patterns", "one row shows no constant"
+
+
 def test_a_wrong_form_is_explained():
     class Forgetful(Dense):
         def backward(self, dy, cache, frozen=False, need_dx=True):

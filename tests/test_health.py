@@ -58,7 +58,8 @@ def test_a_collapsed_generator(healthy):
 
 
 def test_a_discriminator_that_is_always_right(tmp_path):
-    run = trained(tmp_path / "run", "gan", "--preset", "saturating", "--steps", "300", "--width", "0.25", "--batch-size", "16", "--lr", "0.05")
+    """At this rate D wins with every seed that was tried, and G's gradient fades without vanishing to the last bit."""
+    run = trained(tmp_path / "run", "gan", "--preset", "saturating", "--steps", "300", "--width", "0.25", "--batch-size", "16", "--lr", "0.02")
     found = {verdict.check: verdict for verdict in examine(run)}
     assert found["discriminator"].level == "bad" and found["discriminator"].value < 0.005
     assert "nearly every time" in found["discriminator"].says and "of its gradient on to G" in found["discriminator"].says

@@ -1,5 +1,7 @@
 """The layers: one list of layers times one list of checks, then values against formulas, shapes against hypothesis, and errors."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -32,9 +34,11 @@ from numgan.layers import (
     LinearMap,
     Maxout,
     MaxPool2d,
+    MinibatchDiscrimination,
     MinibatchStd,
     Network,
     Noise,
+    Pack,
     Pad,
     Parallel,
     PixelNorm,
@@ -45,6 +49,7 @@ from numgan.layers import (
     Run,
     Sequential,
     Sigmoid,
+    Skip,
     Softplus,
     Take,
     Tanh,
@@ -355,6 +360,63 @@ def test_repr_and_summary():
     assert "4 x 4 x 4" in str(table) and "101 parameters" in str(table)
 
 
+# layer, {a shape of x that it takes: that of y}, shapes that it refuses, shapes per sample that output_shape refuses
+TAKES = [
+    (Dense(4, 3), {(2, 4): (2, 3), (2, 5, 4): (2, 5, 3), (1, 4): (1, 3), (0, 4): (0, 3)},
+     [(4,), (2, 3), (2, 4, 1)], [(3,), (4, 1), ()]),
+    (Conv2d(2, 3, (2, 3)), {(1, 2, 3, 2): (1, 1, 1, 3), (2, 5, 4, 2): (2, 4, 2, 3)},
+     [(2, 5, 2), (2, 5, 4, 3), (1, 1, 5, 5, 2)],
+     [(5, 4, 3), (5, 2), (1, 3, 2), (2, 2, 2), (1, 5, 5, 2)]),
+    (ConvTranspose2d(2, 3, (2, 3), padding=1), {(1, 2, 1, 2): (1, 1, 1, 3)}, [(2, 5, 2), (2, 5, 4, 3)],
+     [(5, 4, 3), (5, 2), (1, 1, 2), (1, 5, 5, 2)]),
+    (BatchNorm(3), {(2, 3): (2, 3), (1, 2, 1, 3): (1, 2, 1, 3)}, [(3,), (2, 4), (1, 3), (1, 1, 1, 3), (3, 2)],
+     [(4,), (2, 2, 1)]),
+    (InstanceNorm(3), {(1, 1, 2, 3): (1, 1, 2, 3), (1, 2, 1, 3): (1, 2, 1, 3)},
+     [(1, 1, 1, 3), (2, 3), (2, 5, 3), (1, 2, 2, 2)], [(2, 2, 4)]),
+    (LayerNorm(3), {(1, 3): (1, 3), (1, 2, 3): (1, 2, 3)}, [(3,), (1, 4), (3, 2)], [(4,)]),
+    (PixelNorm(), {(1, 3): (1, 3), (2, 2, 2, 3): (2, 2, 2, 3)}, [(3,)], []),
+    (MaxPool2d((2, 3)), {(1, 2, 3, 5): (1, 1, 1, 5)}, [(2, 3, 5), (1, 1, 2, 3, 5)],
+     [(2, 3), (1, 3, 5), (2, 2, 5), (1, 2, 3, 5)]),
+    (AvgPool2d((2, 3)), {(1, 2, 3, 5): (1, 1, 1, 5)}, [(2, 3, 5), (1, 1, 2, 3, 5)],
+     [(2, 3), (1, 3, 5), (2, 2, 5), (1, 2, 3, 5)]),
+    (Upsample((2, 3)), {(1, 2, 3, 5): (1, 4, 9, 5)}, [(2, 3, 5), (1, 1, 2, 3, 5)], [(2, 3), (1, 2, 3, 5)]),
+    (PixelShuffle(3), {(1, 2, 4, 9): (1, 6, 12, 1), (1, 1, 1, 18): (1, 3, 3, 2)},
+     [(2, 4, 9), (1, 9, 9, 3), (1, 9, 9, 6), (1, 1, 2, 4, 9)],
+     [(4, 9), (9, 9, 3), (1, 2, 4, 9)]),
+    (Pad((1, 2, 0, 3)), {(2, 1, 1, 2): (2, 4, 4, 2)}, [(1, 1, 2), (1, 1, 1, 1, 2)], [(1, 1), (1, 1, 1, 2)]),
+    (Pad((1, 2, 0, 3), "reflect"), {(1, 3, 4, 2): (1, 6, 7, 2)}, [(1, 2, 4, 2), (1, 3, 3, 2), (3, 4, 2)],
+     [(2, 4, 2), (3, 3, 2)]),
+    (Pad((2, 1, 3, 0), "reflect"), {(1, 3, 4, 2): (1, 6, 7, 2)}, [(1, 2, 4, 2), (1, 3, 3, 2), (3, 4, 2)],
+     [(2, 4, 2), (3, 3, 2)]),
+    (Crop((1, 2, 0, 3)), {(1, 4, 4, 2): (1, 1, 1, 2)}, [(1, 3, 4, 2), (1, 4, 3, 2), (4, 4, 2)],
+     [(3, 4, 2), (4, 3, 2), (4, 4)]),
+    (Maxout(3), {(1, 6): (1, 2), (2, 2, 3): (2, 2, 1), (0, 3): (0, 1)}, [(1, 4), (3, 2)], [(4,), (3, 2), ()]),
+    (MinibatchStd(2), {(4, 3): (4, 4), (2, 1, 1, 3): (2, 1, 1, 4)}, [(3, 3), (4,), (3, 2)], []),
+    (MinibatchStd(), {(3, 3): (3, 4), (1, 2): (1, 3)}, [(4,)], []),
+    (MinibatchDiscrimination(4, 3, 2), {(1, 4): (1, 7)}, [(4,), (2, 3), (2, 1, 4)], [(3,), (1, 4)]),
+    (Pack(3), {(3, 2): (1, 6), (6, 2, 2, 1): (2, 2, 2, 3), (0, 2): (0, 6)}, [(4, 2), (2, 3), (3,)], []),
+    (Reshape(2, 3), {(1, 6): (1, 2, 3), (2, 3, 2): (2, 2, 3)}, [(1, 5), (2, 4), (1, 12)], [(5,), (12,)]),
+    (Reshape(-1, 3), {(1, 6): (1, 2, 3), (1, 3): (1, 1, 3)}, [(1, 5), (1, 4)], [(5,), (4,)]),
+    (Flatten(), {(2, 3, 4): (2, 12), (2, 3): (2, 3), (0, 2, 2): (0, 4)}, [], []),
+]
+
+
+@pytest.mark.parametrize("layer, takes, refuses, refused_samples", TAKES,
+                         ids=lambda value: repr(value) if isinstance(value, Layer) else "")
+def test_what_a_layer_takes_and_what_it_refuses_by_its_name(layer, takes, refuses, refused_samples):
+    p = layer.init(0, np.float64)
+    for x, y in takes.items():
+        assert layer.forward(p, np.ones(x), Run())[0].shape == y and layer.output_shape(x[1:]) == y[1:]
+    for x in refuses:
+        with pytest.raises(ValueError, match=f"^{re.escape(repr(layer))}: expected x .*, got"):
+            layer.forward(p, np.ones(x), Run())
+            pytest.fail(f"{x} was taken")
+    for sample in refused_samples:
+        with pytest.raises(ValueError, match=f"^{re.escape(repr(layer))}: expected x .*, got"):
+            layer.output_shape(sample)
+            pytest.fail(f"{sample} was taken")
+
+
 @pytest.mark.parametrize("layer, x, words", [
     (Dense(64, 10), np.zeros((32, 8, 8, 1)), "Flatten"),
     (Dense(4, 3), np.zeros((2, 5)), r"Dense\(4, 3\): expected x \(N, 4\), got \(2, 5\)"),
@@ -370,6 +432,16 @@ def test_repr_and_summary():
     (Concat(), (np.zeros((2, 3)), np.zeros((3, 3))), "last axis only"),
     (Reshape(5, 2), np.zeros((2, 9)), "10"),
     (Residual(Dense(3, 4)), np.zeros((2, 3)), "one shape"),
+    (Dense(64, 10), np.zeros((32, 8, 8)), r"got \(32, 8, 8\); add Flatten"),
+    (Pack(2), np.zeros((3, 2)), "of 2 N samples, got .3, 2.; choose a batch size that is a multiple of it"),
+    (Concat(), np.zeros((2, 3)), "last axis only"),
+    (Take(1), (np.zeros((2, 3)),), "a tuple of more than 1 arrays"),
+    (Parallel(ReLU(), ReLU()), (np.zeros((2, 3)),), "tuple of 2 arrays"),
+    (Condition(Dense(5, 4)), (np.zeros((2, 3)), np.zeros((3, 2))), "a tuple h"),
+    (Condition(Dense(5, 4)), (np.zeros((2, 3)), np.zeros(2)), "a tuple h"),
+    (Given(Parallel(Dense(3, 1), Embedding(2, 1)), np.zeros(3, int)), np.zeros((2, 3)),
+     "of 3 samples, one for each label"),
+    (Skip(AvgPool2d(2)), np.zeros((1, 4, 4, 1)), "that the body keeps all sizes but the last"),
     (Parallel(ReLU(), ReLU()), np.zeros((2, 3)), "tuple of 2 arrays"),
 ])
 def test_a_wrong_input_is_named(layer, x, words):

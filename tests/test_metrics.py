@@ -514,6 +514,8 @@ def test_columns_must_agree(name):
     (lambda: metrics.precision_recall(X, X[:3]), "fake of at least 4 rows, got 3"),
     (lambda: metrics.precision_recall(X, X, k=0), "k a whole number of at least 1, got 0"),
     (lambda: metrics.density_coverage(X[:5], X), "real of at least 6 rows, got 5"),
+    (lambda: metrics.density_coverage(X, X[:0]), "fake .N, D. of real numbers and not empty, got .0, 2."),
+    (lambda: metrics.precision_recall(X, X[:3]), "fake of at least 4 rows, got 3"),
     (lambda: metrics.density_coverage(X, X, k=1.5), "k a whole number of at least 1, got 1.5"),
     (lambda: metrics.ndb(X, X), "bins a whole number from 1 to 9, got 100"),
     (lambda: metrics.ndb(X, X, 2), "real with at least 2 different rows, got 1"),
@@ -573,3 +575,63 @@ def test_arguments_are_not_written_to():
     x.flags.writeable = False
     for name, (_, _, rest) in PAIRS.items():
         getattr(metrics, name)(x, x, *rest)
+
+
+# ---------------------------------------------------------------------------------------------------- both sides of every limit
+
+_ROOT = np.array([[2.0, 1.0], [1.0, 3.0]])
+
+
+def _tilted(by):
+    return _ROOT + by * np.array([[0.0, 1.0], [0.0, 0.0]])
+
+
+@pytest.mark.parametrize("taken, refused", [
+    (lambda: metrics.mmd(X, X, 1e-15), lambda: metrics.mmd(X, X, 0.999e-15)),
+    (lambda: metrics.mmd(X, X, 1e15), lambda: metrics.mmd(X, X, 1.001e15)),
+    (lambda: metrics.kid(0.99e50 * np.ones((2, 2)), X), lambda: metrics.kid(1e50 * np.ones((2, 2)), X)),
+    (lambda: metrics.kid(X[:2], X), lambda: metrics.kid(X[:1], X)),
+    (lambda: metrics.kid(X, X[:2]), lambda: metrics.kid(X, X[:1])),
+    (lambda: metrics.mmd(X[:2], X[:2], 1), lambda: metrics.mmd(X[:1], X, 1)),
+    (lambda: metrics.mmd(X, X[:2], 1), lambda: metrics.mmd(X, X[:1], 1)),
+    (lambda: metrics.frechet_distance(X[:2], X[:2]), lambda: metrics.frechet_distance(X[:1], X)),
+    (lambda: metrics.frechet_distance(X, X[:2]), lambda: metrics.frechet_distance(X, X[:1])),
+    (lambda: metrics.frechet_gaussians([0, 0], _tilted(2.9e-6), [0, 0], _ROOT),
+     lambda: metrics.frechet_gaussians([0, 0], _tilted(3.1e-6), [0, 0], _ROOT)),
+    (lambda: metrics.frechet_gaussians([0, 0], _ROOT, [0, 0], np.diag([2, -1.9e-6])),
+     lambda: metrics.frechet_gaussians([0, 0], _ROOT, [0, 0], np.diag([2, -2.1e-6]))),
+    (lambda: metrics.inception_score([[0.5, 0.5009], [0.5, 0.4991]]),
+     lambda: metrics.inception_score([[0.5, 0.5011], [0.5, 0.5]])),
+    (lambda: metrics.inception_score([[1.0, 0.0]]), lambda: metrics.inception_score([[1.0001, -0.0001]])),
+    (lambda: metrics.inception_score([[1.0, 0.0]] * 3, splits=3),
+     lambda: metrics.inception_score([[1.0, 0.0]] * 3, splits=4)),
+    (lambda: metrics.label_coverage([0, 4], 5), lambda: metrics.label_coverage([0, 5], 5)),
+    (lambda: metrics.label_coverage([0], 1), lambda: metrics.label_coverage([0], 0)),
+    (lambda: metrics.precision_recall(X[:4], X[:4]), lambda: metrics.precision_recall(X[:3], X)),
+    (lambda: metrics.density_coverage(X[:6], X[:1]), lambda: metrics.density_coverage(X[:5], X)),
+    (lambda: metrics.precision_recall(X, X, k=1), lambda: metrics.precision_recall(X, X, k=0)),
+    (lambda: metrics.nearest_neighbour_error(X[:1], [0], X[:1], [0]),
+     lambda: metrics.nearest_neighbour_error(X[:1], [-1], X[:1], [0])),
+    (lambda: metrics.ndb(X, X[:1], bins=1), lambda: metrics.ndb(X, X, bins=0)),
+    (lambda: metrics.ndb(X, X, bins=1, significance=0.999), lambda: metrics.ndb(X, X, bins=1, significance=1)),
+    (lambda: metrics.ndb(X, X, bins=1, significance=1e-9), lambda: metrics.ndb(X, X, bins=1, significance=0)),
+    (lambda: metrics.ssim(np.ones((1, 11, 11, 1)), np.ones((1, 11, 11, 1))),
+     lambda: metrics.ssim(np.ones((1, 10, 11, 1)), np.ones((1, 10, 11, 1)))),
+    (lambda: metrics.ssim(np.ones((1, 11, 11, 1)), np.ones((1, 11, 11, 1))),
+     lambda: metrics.ssim(np.ones((1, 11, 10, 1)), np.ones((1, 11, 10, 1)))),
+    (lambda: metrics.ms_ssim(np.ones((1, 176, 176, 1)), np.ones((1, 176, 176, 1))),
+     lambda: metrics.ms_ssim(np.ones((1, 176, 175, 1)), np.ones((1, 176, 175, 1)))),
+    (lambda: metrics.laplacian_swd(np.ones((2, 16, 16, 1)), np.ones((2, 16, 16, 1)), patches=1, directions=1),
+     lambda: metrics.laplacian_swd(np.ones((2, 16, 16, 1)), np.ones((2, 16, 16, 1)), patches=1, directions=0)),
+])
+def test_limits_from_either_side(taken, refused):
+    taken()
+    with pytest.raises(ValueError, match=": expected "):
+        refused()
+
+
+def test_an_empty_bin_and_a_sure_prediction_count_as_zero():
+    assert metrics.inception_score([[1.0, 0.0], [0.0, 1.0]]) == (pytest.approx(2), 0)
+    assert metrics.label_coverage([0, 0, 3], 4)[:3] == (2, 4,
+                                                        pytest.approx(2 / 3 * math.log(8 / 3) + 1 / 3 * math.log(4 / 3)))
+    assert metrics.label_coverage([0, 0, 3], 4).counts.tolist() == [2, 0, 0, 1]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from numgan import check_optimizer
 from numgan.checking.cases import OPTIMIZERS
+from numgan.errors import GradientError
 from numgan.optimizers import SGD, Adam, Historical, RMSProp, moving_average
 from numgan.schedules import Cosine, Exponential, Linear, Warmup
 
@@ -18,6 +19,19 @@ from numgan.schedules import Cosine, Exponential, Linear, Warmup
 def test_adjoint_and_bits(optimizer, seed):
     assert check_optimizer(optimizer, seed=seed).max_error <= 1e-6
     assert check_optimizer(optimizer, seed=seed, slow=False, step=0).max_error <= 1e-6
+
+
+def test_bits_that_differ_only_in_long_vectors_are_seen():
+    """Threads share a vector of more than a hundred thousand entries; a shorter one would not show a wrong share."""
+    class WrongShare(SGD):
+        def step(self, p, g, state):
+            p1, state1, cache = super().step(p, g, state)
+            if p.size > 100_000:
+                p1[-1] = np.nextafter(p1[-1], np.inf, dtype=p.dtype)
+            return p1, state1, cache
+
+    with pytest.raises(GradientError, match="update and step give different bits"):
+        check_optimizer(WrongShare(0.1))
 
 
 def _path(optimizer, gradients, p=0.7):

@@ -13,6 +13,7 @@ from numgan.layers import (
     ConvTranspose2d,
     Dense,
     Dropout,
+    Flatten,
     LeakyReLU,
     Maxout,
     MaxPool2d,
@@ -20,8 +21,10 @@ from numgan.layers import (
     Parallel,
     ReLU,
     Run,
+    Sequential,
     Spectral,
     Tanh,
+    measure,
 )
 from numgan.losses import minimax, nonsaturating
 from numgan.optimizers import SGD, Adam, RMSProp
@@ -209,27 +212,12 @@ def test_rounds():
     assert build("dcgan", "digits", 0.02).rounds(0) == ("D", "G") and build("classifier", "digits", 0.1).rounds(0) == ("C",)
 
 
-def test_losses_are_the_games_value():
-    """At D = 1/2 everywhere the GAN's D pays log 4, and WGAN's critic measures no distance."""
-    for name, value in (("gan", np.log(4)), ("dcgan", np.log(4)), ("wgan", 0.0)):
-        point = SystemPoint(build(name, "digits", 0.02))
-        point.params["D"].vector[...] = 0
-        result = point.run("D")
-        assert np.isclose(result.loss, value) and all(np.isclose(metric, 0.0 if name == "wgan" else 0.5) for metric in result.metrics.values())
-
-
 def test_metrics_are_probabilities_of_data_and_of_samples():
     point = SystemPoint(build("gan", "digits", 0.02), real=40, fake=40)
     for _ in range(60):                                                           # D learns
         point.params["D"].vector[...] -= 0.05 * point.run("D").gradients["D"].vector
     metrics = point.run("D").metrics
     assert metrics["D(x)"] > 0.6 > 0.4 > metrics["D(G(z))"]
-
-
-def test_the_critic_reports_its_distance():
-    point = SystemPoint(build("wgan", "digits", 0.02))
-    result = point.run("D")
-    assert result.metrics["distance"] == -result.loss != 0
 
 
 def test_labels_reach_both_players():
@@ -265,6 +253,21 @@ def test_the_classifier_counts_and_judges():
     assert probabilities.shape == (11, 10) and np.allclose(probabilities.sum(1), 1)
     logits = point.system.networks["C"].forward(point.params["C"], point.batch.x, Run())[0]
     assert np.array_equal(probabilities.argmax(1), logits.argmax(1))
+
+
+def test_a_classifier_judges_with_the_statistics_that_it_is_given():
+    """A row's verdict then does not depend on its neighbours, nor on the pieces in which many rows are judged."""
+    net = Sequential(Flatten(), Dense(64, 6), BatchNorm(6), ReLU(), Dense(6, 10))
+    system = replace(build("classifier", "digits", 0.2), networks={"C": net})
+    psi, x = net.init(1), np.random.default_rng(0).standard_normal((1001, 8, 8, 1)).astype(np.float32)
+    found = measure(net, psi, [x[:400] * 2])
+    expected = net.forward(psi, x, Run(None, found))[0]
+    expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
+    assert np.allclose(system.probabilities({"C": psi}, x, found), expected, atol=1e-5)
+    assert np.allclose(system.probabilities({"C": psi}, x[7:8], found), expected[7:8], atol=1e-5)
+    assert not np.allclose(system.probabilities({"C": psi}, x[:900]), expected[:900], atol=1e-3)
+    features = system.features({"C": psi}, x, found)
+    assert features.shape == (1001, 6) and np.allclose(features @ psi["4.W"] + psi["4.b"], net.forward(psi, x, Run(None, found))[0], atol=1e-4)
 
 
 def test_pictures_are_moved_while_a_classifier_learns():

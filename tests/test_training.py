@@ -556,6 +556,36 @@ def test_the_gradient_that_is_not_finite_is_named_from_the_output():
         step_once(replace(system, networks=system.networks | {"D": D}), RING)
 
 
+@pytest.mark.parametrize("steep, last", [((0,), 0), ((0, 2, 4), 4), ((0, 2, 4, 6), 6)])
+def test_of_many_bad_gradients_the_one_nearest_to_the_output_is_named(steep, last):
+    """The others are bad because it is: a gradient comes from the output."""
+    system = systems.build("gan", "points", 0.1)
+    sizes = {0: (2, 5), 2: (5, 6), 4: (6, 7), 6: (7, 1)}
+    D = Sequential(*(ReLU() if i % 2 else (Steep if i in steep else Dense)(*sizes[i]) for i in range(7)))
+    named = rf"gradient of D's {last}\.W, of Steep\({sizes[last][0]}, {sizes[last][1]}\), is not \(the first of {len(steep)}, seen from the output\)"
+    with pytest.raises(NonFiniteError, match=named):
+        step_once(replace(system, networks=system.networks | {"D": D}), RING)
+
+
+def test_the_bar_shows_the_losses_of_the_step(tmp_path, monkeypatch):
+    shown, advanced = [], []
+
+    class Bar(training.tqdm):
+        def set_postfix(self, figures, **how):
+            shown.append(figures)
+
+        def update(self, n=1):
+            advanced.append(n)
+
+    monkeypatch.setattr(training, "tqdm", Bar)
+    losses = []
+    training.train(systems.build("gan", "points", 0.1), RING, tmp_path / "run", steps=3, batch_size=8,
+                   log_every=1, progress=True)
+    for record in runs.read_metrics(tmp_path / "run", 3):
+        losses.append({f"loss {name}": f"{loss:.3f}" for name, loss in record["losses"].items()})
+    assert shown == losses and len(losses) == 3 and advanced == [1, 1, 1]
+
+
 def test_a_loss_that_is_not_finite_is_named():
     bad = Curve(lambda a: a * np.inf, np.ones_like, np.zeros_like)
     system = replace(systems.build("gan", "points", 0.1), loss=replace(nonsaturating, for_generator=bad))
@@ -576,6 +606,7 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
     with pytest.raises(NonFiniteError, match=f"step 4, objective G: .*{out} keeps the checkpoint of step 3.*--lr"):
         training.train(system, RING, out, steps=9, batch_size=8, checkpoint_every=1, progress=False)
     assert checkpoint_step(out) == 3
+    assert json.loads((out / "config.json").read_text())["diverged"].startswith("step 4, objective G: ")
 
 
 def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
@@ -685,3 +716,81 @@ def test_a_checkpoint_of_infinite_weights_is_refused(tmp_path):
         checkpoint.load(tmp_path / "checkpoint.npz", system, about)
     with pytest.raises(FileFormatError, match="expected a file of at least"):
         checkpoint.load(tmp_path / "checkpoint.npz", systems.build("dcgan", "mnist"), about)
+
+
+# ---- what a picture of samples shows
+
+
+class Drawer:
+    """A sampler that says what it was asked for; each picture is of one grey, its label."""
+
+    def __init__(self, name, classes=0):
+        self.system, self.classes, self.asked = systems.build(name, "points" if name == "r1" else "digits", 0.05), classes, []
+
+    def __call__(self, n, seed, labels=None):
+        self.asked.append((n, seed, labels))
+        asked = np.resize(np.arange(self.classes) if labels is None else labels, n) if self.classes else None
+        x = np.zeros((n, *self.system.sample_shape), np.float32)
+        return (x if asked is None else x + asked.reshape(-1, 1, 1, 1) / 255), asked
+
+
+@pytest.fixture
+def laid_out(monkeypatch):
+    """What plot.grid and plot.points are given."""
+    given = []
+    monkeypatch.setattr(sampling.plot, "grid", lambda *arguments: given.append(arguments) or "grid")
+    monkeypatch.setattr(sampling.plot, "points", lambda *arguments: given.append(arguments) or "points")
+    return given
+
+
+@pytest.mark.parametrize("count, shown, columns", [(None, 64, 8), (9, 9, 3), (10, 10, 4), (1, 1, 1)])
+def test_pictures_lie_in_a_square(laid_out, count, shown, columns):
+    drawer = Drawer("gan")
+    assert sampling.picture(drawer, DIGITS, (), 5, count) == "grid"
+    (images, width), = laid_out
+    assert drawer.asked == [(shown, 5, None)] and images.shape == (shown, 8, 8, 1) and images.dtype == np.uint8 and width == columns
+    assert np.all(images == 128)                                              # 0 in -1..1
+
+
+def test_pictures_by_class_lie_in_rows_filled_up_with_paper(laid_out):
+    drawer = Drawer("conditional", classes=4)
+    drawer.system = replace(drawer.system, pixels=(0.0, 1.0))
+    names = "zero", "one", "two", "three"
+    sampling.picture(drawer, DIGITS, names, 5)
+    sampling.picture(drawer, DIGITS, names, 6, None, [3, 1, 3])
+    sampling.picture(drawer, DIGITS, names, 7, 5, [3, 1])
+    assert drawer.asked == [(40, 5, None), (20, 6, [3, 1, 3]), (5, 7, [3, 1])]
+    (images, width, rows), (_, _, two), (five, three, same) = laid_out
+    assert width == 10 and rows == list(names) and [image[0, 0, 0] for image in images] == [0] * 10 + [1] * 10 + [2] * 10 + [3] * 10
+    assert two == same == ["one", "three"] and three == 3
+    assert [image[0, 0, 0] for image in five] == [1, 1, sampling.plot.PAPER, 3, 3, 3]
+
+
+def test_labels_that_the_system_does_not_have_are_refused():
+    system = systems.build("conditional", "digits", 0.05)
+    sampler = sampling.Sampler(system, system.init(0)["G"], 0, 8, 10)
+    assert sampler(4, 0, [0, 9])[1].tolist() == [0, 9, 0, 9] and sampler(12, 0)[1].tolist() == [*range(10), 0, 1]
+    for labels in ([0, 10], [-1, 3], [10], [3, -1]):
+        with pytest.raises(ValueError, match=r"labels: expected numbers from 0 to 9, got \["):
+            sampler(4, 0, labels)
+    plain = systems.build("gan", "digits", 0.05)
+    with pytest.raises(ValueError, match="has no labels to ask for"):
+        sampling.Sampler(plain, plain.init(0)["G"], 0, 8)(4, 0, [1])
+
+
+def test_points_lie_over_the_data(laid_out):
+    drawer = Drawer("r1")
+    assert sampling.picture(drawer, RING, (), 5, title="step 3") == "points"
+    sampling.picture(drawer, data.Dataset("few", RING.x[:7]), (), 5, 11)
+    (true, x, title), (few, y, none) = laid_out
+    assert np.array_equal(true, RING.x[:2000]) and x.shape == (2000, 2) and title == "step 3"
+    assert np.array_equal(few, RING.x[:7]) and y.shape == (11, 2) and none == ""
+
+
+def test_pixels_in_the_range_that_the_networks_see():
+    system = systems.build("gan", "digits", 0.05)
+    x = np.array([-1, 0, 1], np.float32)
+    assert sampling.scaled(x, system) is x
+    other = sampling.scaled(x, replace(system, pixels=(2.0, 6.0)))
+    assert other.tolist() == [2, 4, 6] and other.dtype == np.float32
+    assert sampling.to_bytes(np.array([2.0, 6.0, 4.0, 1.0, 7.0]), (2.0, 6.0)).tolist() == [0, 255, 128, 0, 255]

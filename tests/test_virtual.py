@@ -142,3 +142,12 @@ def test_summary_and_output_shape():
 def test_what_is_wrong_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_integers_are_refused_before_they_meet_the_reference():
+    """The reference in their type would be rounded to whole numbers, without a word."""
+    net = Referenced(Sequential(Dense(2, 3), VirtualBatchNorm(3)), np.array([[0.5, 0.25], [1.5, -0.5]]))
+    with pytest.raises(TypeError, match="expected x as a float32 or float64 array, got int64"):
+        net.forward(net.init(0), np.ones((4, 2), np.int64), Run())
+    with pytest.raises(ValueError, match=r"of samples shaped as the reference's, \(2,\), got \(4, 3\)"):
+        net.forward(net.init(0), np.ones((4, 3)), Run())

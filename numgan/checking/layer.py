@@ -16,7 +16,7 @@ from ..layers import Layer
 from ..underflow import may_underflow
 from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same, shifted
 from .differences import Block, compare, compare_outputs
-from .points import Point, at_points, free, scale_of
+from .points import Point, at_points, direction, free, scale_of
 from .report import AllZero, Report, failure, tidy
 
 
@@ -108,11 +108,14 @@ def two_live_caches(point):
                       "that forward returns, not something to keep on the layer")
 
 
-def _other(point):
-    """Another forward and backward pass, over other numbers."""
+def _other(point, tangents=False):
+    """Another forward and backward pass over other numbers, and with `tangents` those too."""
     rng = point.rng("other")
     y, cache = point.forward(mapped(lambda a, d: a if d is None else a + d, point.x, normal(rng, point.x)))
     point.layer.backward(normal(rng, y), cache)
+    if tangents:
+        _, tcache = point.layer.tangent_forward(normal(rng, point.x), cache, direction(point.p, rng))
+        point.layer.tangent_backward(normal(rng, y), normal(rng, y), cache, tcache)
 
 
 def dx(point, slow=True):
@@ -301,9 +304,10 @@ def pure_tangents(point):
     _pure_pass(point, "tangent_forward", point.tx, cache, point.tp)
     _, tcache = point.layer.tangent_forward(point.tx, cache, point.tp)
     first = _pure_pass(point, "tangent_backward", point.dy, point.tdy, cache, tcache)
-    _other(point)
+    _other(point, tangents=True)
     if not same(first, copied(point.layer.tangent_backward(point.dy, point.tdy, cache, tcache))):
-        raise failure(f"{point.subject}: tangent_backward twice on one cache gives two results; keep nothing on the layer")
+        raise failure(f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives two results; keep nothing "
+                      "on the layer")
 
 
 def frozen_tangents(point):

@@ -184,6 +184,36 @@ class NoMixedTerm(Dense):
         return dx, super().tangent_backward(dy, tdy, cache, (tcache[0], None), frozen, need_dx)[1], tdp
 
 
+class WrongWithoutTdy(Dense):
+    """Right while dy moves, wrong when tdy is None: so a penalty calls it."""
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        dx, tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return dx, tdx, {"W": 2 * tdp["W"], "b": tdp["b"]} if tdp and tdy is None else tdp
+
+
+class LastTangent(Dense):
+    """The tangent pass keeps its cache on the layer: a second one overwrites it."""
+
+    def tangent_forward(self, tx, cache, tp=None):
+        ty, self.kept = super().tangent_forward(tx, cache, tp)
+        return ty, None
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        return super().tangent_backward(dy, tdy, cache, self.kept, frozen, need_dx)
+
+
+class LastInputOfTangents(Dense):
+    """Forward keeps its input on the layer, and only the tangent pass back reads it there."""
+
+    def forward(self, p, x, run):
+        y, self.kept = super().forward(p, x, run)
+        return y, self.kept
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        return super().tangent_backward(dy, tdy, self.kept, tcache, frozen, need_dx)
+
+
 class InPlaceReLU(ReLU):
     """The forward pass overwrites its input."""
 
@@ -316,6 +346,9 @@ LAYER_BUGS = [
     layer_bug("own", MeanForSum, Dense, "parameters", (4,), 4, 3),
     layer_bug("own", NoBiasTangent, Dense, "tangent forward", (4,), 4, 3),
     layer_bug(16, NoMixedTerm, Dense, "tangent backward", (4,), 4, 3),
+    layer_bug("own", WrongWithoutTdy, Dense, "tangent backward", (4,), 4, 3),
+    layer_bug("own", LastTangent, Dense, "pure tangents", (4,), 4, 3),
+    layer_bug("own", LastInputOfTangents, Dense, "pure tangents", (4,), 4, 3),
     layer_bug("own", InPlaceReLU, ReLU, "pure", (7,)),
     layer_bug("own", InPlaceGradient, ReLU, "pure", (7,)),
     layer_bug("own", WrongSide, LeakyReLU, "dx", (7,)),

@@ -1,0 +1,441 @@
+"""Every objective of every system: its loss and metrics are the paper's formula of what D says at the paper's points.
+
+A gradient check compares a loss with its own gradient, and is content if both are of the wrong samples. Here the logits
+a = D(x), b = D(G(z)) and the slopes of D come from plain passes, and the formulas are written once more, from the papers.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from numgan import build
+from numgan.checking.system import SystemPoint
+from numgan.data import load
+from numgan.data.batches import Batches
+from numgan.layers import Run
+from numgan.randomness import derive, stream
+from numgan.systems import SYSTEMS
+from numgan.systems.system import Latent
+from numgan.training import State, advance
+
+
+def sigmoid(t):
+    return 1 / (1 + np.exp(-t))
+
+
+def log_sigmoid(t):
+    return -np.logaddexp(0, -t)
+
+
+#                 what D descends on, of a = D(x) and b = D(G(z))                                what G descends on
+NONSATURATING = (lambda a, b: -log_sigmoid(a).mean() - log_sigmoid(-b).mean(), lambda a, b: -log_sigmoid(b).mean())
+MINIMAX = (NONSATURATING[0], lambda a, b: log_sigmoid(-b).mean())
+LEAST_SQUARES = (lambda a, b: ((a - 1) ** 2).mean() / 2 + (b**2).mean() / 2, lambda a, b: ((b - 1) ** 2).mean() / 2)
+HINGE = (lambda a, b: np.maximum(0, 1 - a).mean() + np.maximum(0, 1 + b).mean(), lambda a, b: -b.mean())
+WASSERSTEIN = (lambda a, b: b.mean() - a.mean(), lambda a, b: -b.mean())
+PAIRED = (lambda a, b: -log_sigmoid(a - b).mean(), lambda a, b: -log_sigmoid(b - a).mean())
+
+GAMES = {"gan": NONSATURATING, "lsgan": LEAST_SQUARES, "wgan": WASSERSTEIN, "wgan_gp": WASSERSTEIN,
+         "hinge": HINGE, "dragan": NONSATURATING,
+         "r1": NONSATURATING, "roth": NONSATURATING, "consensus": NONSATURATING, "pacgan": NONSATURATING,
+         "r3gan": PAIRED,
+         "dcgan": NONSATURATING, "conditional": NONSATURATING}
+ADVERSARIAL = [(name, preset) for name in GAMES for preset in SYSTEMS[name].PRESETS]
+
+
+class Table:
+    """A system at a point in the middle of its training, and all that its formulas are made of."""
+
+    def __init__(self, name, preset, step=None, **settings):
+        system = build(name, preset, 0.02)
+        self.point = SystemPoint(replace(system, **settings))
+        if step is not None:
+            self.point.system = self.point.system.at(step)
+        self.system, self.params, self.seed = self.point.system, self.point.params, self.point.seed
+        self.x, self.labels, number = self.point.batch.x, self.point.batch.labels, self.point.batch.fakes
+        z = self.system.latent.draw(stream(self.seed, "latent"), number, np.float64)
+        self.asked = None if self.labels is None else np.resize(self.labels, number)
+        inputs = z if self.asked is None else (z, self.asked)
+        self.fake = self.system.networks["G"].forward(self.params["G"], inputs, Run(derive(self.seed, "G")))[0]
+
+    def judge(self, x, labels, name):
+        """(D(x), its cache), with the randomness of that name."""
+        inputs = x if labels is None else (x, labels)
+        return self.system.networks["D"].forward(self.params["D"], inputs, Run(derive(self.seed, name)))
+
+    @property
+    def a(self):
+        return self.judge(self.x, self.labels, "D on real")[0]
+
+    @property
+    def b(self):
+        return self.judge(self.fake, self.asked, "D on fake")[0]
+
+    def slopes(self, x, labels, name):
+        """|grad_x D(x)| of each sample."""
+        y, cache = self.judge(x, labels, name)
+        g, _ = self.system.networks["D"].backward(np.ones_like(y), cache, frozen=True)
+        return np.linalg.norm((g if labels is None else g[0]).reshape(len(x), -1), axis=1)
+
+
+def gradient_penalty(table):
+    """Gulrajani et al. 2017, Algorithm 1, line 6 and 7."""
+    n, real = min(len(table.x), len(table.fake)), table.x
+    e = stream(table.seed, "between").uniform(size=(n, *[1] * (real.ndim - 1)))
+    points = e * real[:n] + (1 - e) * table.fake[:n]
+    return table.system.penalty.weight * np.mean((table.slopes(points, None, "D between") - 1) ** 2)
+
+
+def around_real(table):
+    """Kodali et al. 2017: the authors' points."""
+    u = stream(table.seed, "perturbed").uniform(size=table.x.shape)
+    points = table.x + 0.5 * table.x.std() * u
+    return table.system.penalty.weight * np.mean((table.slopes(points, None, "D around real") - 1) ** 2)
+
+
+def r1(table):
+    """Mescheder et al. 2018, eq. 9, every so often and then as many times."""
+    if table.system.now % table.system.every:
+        return 0.0
+    return table.system.every * table.system.gamma / 2 * np.mean(table.slopes(table.x, table.labels, "D on real") ** 2)
+
+
+def r1_and_r2(table):
+    if table.system.now % table.system.every:
+        return 0.0
+    return r1(table) + table.system.every * table.system.gamma / 2 * np.mean(table.slopes(table.fake, table.asked, "D on fake") ** 2)
+
+
+def roth(table):
+    """Roth et al. 2017, Algorithm 1, gamma at its place on the way down."""
+    schedule = table.system.gamma
+    gamma = max(schedule.start * schedule.factor**table.system.now, schedule.floor)
+    real = (1 - sigmoid(table.a[:, 0])) ** 2 * table.slopes(table.x, None, "D on real") ** 2
+    fake = sigmoid(table.b[:, 0]) ** 2 * table.slopes(table.fake, None, "D on fake") ** 2
+    return gamma / 2 * (real.mean() + fake.mean())
+
+
+def agreement(table):
+    """Mescheder et al. 2017: gamma/2 |v|^2 of the two players' gradients."""
+    D, G, phi, theta = (*map(table.system.networks.get, "DG"), *map(table.params.get, "DG"))
+    a, c_real = table.judge(table.x, None, "D on real")
+    b, c_fake = table.judge(table.fake, None, "D on fake")
+    z = table.system.latent.draw(stream(table.seed, "latent"), len(b), np.float64)
+    _, c_gen = G.forward(theta, z, Run(derive(table.seed, "G")))
+    dphi = D.backward(-sigmoid(-a) / len(a), c_real)[1].vector + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
+    dtheta = G.backward(D.backward(-sigmoid(-b) / len(b), c_fake)[0], c_gen)[1].vector
+    return table.system.gamma / 2 * (dphi @ dphi + dtheta @ dtheta)
+
+
+ADDED = {"wgan_gp": gradient_penalty, "dragan": around_real, "r1": r1, "r3gan": r1_and_r2, "roth": roth,
+         "consensus": agreement}
+
+
+def expected_metrics(name, table, loss, penalty):
+    a, b = table.a, table.b
+    if name in ("wgan", "wgan_gp"):
+        metrics = {"distance": a.mean() - b.mean()}
+    elif name == "r3gan":
+        metrics = {"D(x) above D(G(z))": sigmoid(a - b).mean()}
+    elif name == "consensus":
+        return {"agreement": penalty}
+    else:
+        metrics = {"D(x)": sigmoid(a).mean(), "D(G(z))": sigmoid(b).mean()}
+    return metrics | ({"penalty": penalty} if name in ADDED else {})
+
+
+def assert_same(result, loss, metrics):
+    assert np.isclose(result.loss, loss, rtol=1e-9, atol=0)
+    assert set(result.metrics) == set(metrics)
+    for name, value in metrics.items():
+        assert np.isclose(result.metrics[name], value, rtol=1e-9, atol=0), name
+
+
+@pytest.mark.parametrize("name, preset", ADVERSARIAL)
+def test_d_descends_on_the_papers_loss(name, preset):
+    table = Table(name, preset)
+    penalty = ADDED[name](table) if name in ADDED else 0.0
+    game = MINIMAX if preset == "saturating" else GAMES[name]
+    loss = game[0](table.a, table.b) + penalty
+    assert name not in ADDED or penalty > 0
+    assert_same(table.point.run("D"), loss, expected_metrics(name, table, loss, penalty))
+
+
+@pytest.mark.parametrize("name, preset", ADVERSARIAL)
+def test_g_descends_on_the_papers_loss(name, preset):
+    table = Table(name, preset)
+    game = MINIMAX if preset == "saturating" else GAMES[name]
+    shared = agreement(table) if name == "consensus" else 0.0                       # the one term that G's loss has besides
+    assert_same(table.point.run("G"), game[1](table.a, table.b) + shared, {})
+
+
+@pytest.mark.parametrize("name, preset", [("r1", "points"), ("r3gan", "mnist")])
+@pytest.mark.parametrize("late", [0, 1, 5, 8])
+def test_a_lazy_penalty_counts_eight_times_where_it_is_due_and_is_absent_elsewhere(name, preset, late):
+    table = Table(name, preset, step=80 + late)
+    assert table.system.every == 8
+    due = replace(table.system, every=1).at(0)
+    once = table.point.run("D").loss - GAMES[name][0](table.a, table.b)
+    table.system = due
+    assert np.isclose(once, 8 * ADDED[name](table) if late % 8 == 0 else 0.0, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("step", [0, 1, 3000, 50000])
+def test_roths_penalty_falls_with_the_steps(step):
+    table = Table("roth", "digits", step=step)
+    gamma = {0: 2.0, 1: 2.0 * 0.005 ** (1 / 6000), 3000: 2.0 * 0.005**0.5, 50000: 0.01}[step]
+    table.system = replace(table.system, gamma=replace(table.system.gamma, start=gamma, factor=1.0))
+    assert np.isclose(table.point.run("D").metrics["penalty"], roth(table), rtol=1e-9)
+
+
+@pytest.mark.parametrize("preset", ["points", "plain", "descent"])
+def test_unrolled_g_meets_d_as_it_will_be(preset):
+    """Metz et al. 2017: D learns on f(theta, phi), G on -f(theta, phi_K), phi_K after K updates of D on the same samples."""
+    table = Table("unrolled", preset, **({} if preset == "plain" else {"unroll": 3}))
+    system, D = table.system, table.system.networks["D"]
+    f = lambda: NONSATURATING[0](table.a, table.b)
+    assert_same(table.point.run("D"), f(), {"D(x)": sigmoid(table.a).mean(), "D(G(z))": sigmoid(table.b).mean()})
+    phi = table.params["D"].copy()
+    optimizer, state = (system.inner, system.inner.start(phi.vector)) if system.inner else (system.optimizers["D"], system.standing)
+    assert system.inner or state["step"] == 3
+    for _ in range(system.unroll):
+        table.params = table.params | {"D": phi}
+        (a, c_real), (b, c_fake) = table.judge(table.x, None, "D on real"), table.judge(table.fake, None, "D on fake")
+        dphi = D.backward(-sigmoid(-a) / len(a), c_real)[1].vector + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
+        vector, state, _ = optimizer.step(phi.vector, dphi, state)
+        phi = phi.like(vector)
+    table.params = table.params | {"D": phi}
+    assert_same(table.point.run("G"), -f(), {})
+
+
+@pytest.mark.parametrize("preset", ["digits", "none", "conditional", "points"])
+def test_hacks_play_by_the_switches(preset):
+    """Noise that falls to nothing over the run, a label of 0.9 for real samples, and with `none` one mixed batch and the minimax loss."""
+    table = Table("hacks", preset, step=1000)
+    system, shape = table.system, table.x.shape
+    std = system.noise * (1 - 1000 / system.steps)
+    noise = {where: std * stream(table.seed, "noise on", where).standard_normal((n, *shape[1:]))
+             for where, n in (("real", len(table.x)), ("fake", len(table.fake)))}
+    table.x, table.fake = table.x + noise["real"], table.fake + noise["fake"]
+    a, b, smooth = table.a, table.b, 0.9
+    if preset == "none":
+        both = table.judge(np.concatenate([table.x, table.fake]), None, "D on both")[0]
+        a, b, smooth = both[:len(table.x)], both[len(table.x):], 1.0
+        assert system.noise == 0
+    loss = -(smooth * log_sigmoid(a) + (1 - smooth) * log_sigmoid(-a)).mean() - log_sigmoid(-b).mean()
+    assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(a).mean(), "D(G(z))": sigmoid(b).mean()})
+    assert_same(table.point.run("G"), (MINIMAX if preset == "none" else NONSATURATING)[1](a, b), {})
+
+
+def cross_entropy(logits, labels):
+    return -np.mean(logits[np.arange(len(labels)), labels] - np.log(np.exp(logits).sum(axis=1)))
+
+
+def test_hacks_with_every_switch():
+    """D names the class beside its logit, and is told labels from ranges, some of them exchanged."""
+    system = build("hacks", "all", 0.02).setting(replay=0.0, past=0.0, flip=0.3, noise=0.5, anneal=2000)
+    table = Table.__new__(Table)
+    table.point = SystemPoint(system, real=9, fake=7)
+    table.point.system = system.at(500).knowing(None, {})
+    table.system, table.params, table.seed = table.point.system, table.point.params, table.point.seed
+    real, labels, fakes = table.point.batch.x, table.point.batch.labels, table.system.generate(table.params, table.point.batch, table.seed)
+    assert np.array_equal(fakes.inputs[1], np.resize(labels, 7))
+    std = 0.5 * (1 - 500 / 2000)
+    said = {where: table.judge(x + std * stream(table.seed, "noise on", where).standard_normal(x.shape), None,
+                               f"D on {where}")[0]
+            for where, x in (("real", real), ("fake", fakes.x))}
+    loss = 0.0
+    for where, classes, ends in (("real", labels, (0.7, 1.2)), ("fake", fakes.inputs[1], (0.0, 0.3))):
+        y, rng = said[where][:, :1], stream(table.seed, "labels of", where)
+        flipped = rng.random(y.shape) < 0.3
+        low, high = np.where(flipped, 0.7 if where == "fake" else 0.0, ends[0]), np.where(flipped, 1.2 if where == "fake" else 0.3, ends[1])
+        t = (low + (high - low) * rng.random(y.shape)).astype(np.float64)
+        loss += np.mean(-t * log_sigmoid(y) - (1 - t) * log_sigmoid(-y)) + cross_entropy(said[where][:, 1:], classes)
+    assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(said["real"][:, 0]).mean(),
+                                             "D(G(z))": sigmoid(said["fake"][:, 0]).mean()})
+    assert_same(table.point.run("G"), NONSATURATING[1](None, said["fake"][:, :1]) + cross_entropy(said["fake"][:, 1:], fakes.inputs[1]), {})
+
+
+@pytest.mark.parametrize("below", [{}, {"minibatch": 3}, {"deviation": True}, {"minibatch": 3, "deviation": True}])
+def test_feature_matching_compares_what_the_last_layer_is_given(below):
+    """Salimans et al. 2016, section 3.1: |mean f(x) - mean f(G(z))|^2, f below all that mixes the batch."""
+    table = Table("hacks", "points")
+    system = table.system.setting(matching=True, noise=0.0, **below)
+    table.point = SystemPoint(system, real=6, fake=4)
+    D, params = system.networks["D"], table.point.params
+    cut = next(i for i, layer in enumerate(D.children.values()) if i and type(layer).__name__ in ("MinibatchStd", "MinibatchDiscrimination")) \
+        if below else len(D.children) - 1
+    fake = system.generate(params, table.point.batch, table.point.seed).x
+    f = {where: D[:cut].forward(params["D"], x, Run())[0].mean(axis=0) for where, x in (("real", table.point.batch.x), ("fake", fake))}
+    assert_same(table.point.run("G"), np.sum((f["fake"] - f["real"]) ** 2), {})
+
+
+@pytest.mark.parametrize("preset", SYSTEMS["classifier"].PRESETS)
+def test_the_classifier_pays_for_what_it_thinks_unlikely(preset):
+    point = SystemPoint(replace(build("classifier", preset, 0.1), shift=0), real=9)
+    logits = point.system.networks["C"].forward(point.params["C"], point.batch.x, Run(derive(point.seed, "C")))[0]
+    labels = point.batch.labels
+    assert_same(point.run("C"), cross_entropy(logits, labels), {"accuracy": np.mean(logits.argmax(axis=1) == labels)})
+
+
+def test_every_system_is_recomputed_here():
+    assert set(SYSTEMS) == {*GAMES, "unrolled", "hacks", "classifier"}
+
+
+# ---------------------------------------------------------------------------------------------------- what nobody wants is not computed
+
+def listening(net, heard):
+    """The same network; every backward pass through it says what it was asked for."""
+    class Listening(type(net)):
+        def backward(self, dy, cache, frozen=False, need_dx=True):
+            heard.append((frozen, need_dx))
+            return super().backward(dy, cache, frozen, need_dx)
+
+    made = Listening.__new__(Listening)
+    made.__dict__ |= vars(net)
+    return made
+
+
+@pytest.mark.parametrize("name, preset", [*ADVERSARIAL, ("hacks", "digits"), ("hacks", "none"), ("unrolled", "plain"), ("unrolled", "points")])
+def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
+    """The noise that G is given has no gradient, nor has a real sample in D's turn; in G's turn D is frozen, unless G looks at its training."""
+    system, heard = build(name, preset, 0.02), {"D": [], "G": []}
+    point = SystemPoint(replace(system, networks={player: listening(net, heard[player]) for player, net in system.networks.items()}))
+    heard["D"].clear(), heard["G"].clear()
+    point.run("D")
+    assert set(heard["D"]) <= {(False, False)} and (heard["D"] or name == "r3gan") and set(heard["G"]) <= {(False, False)}
+    assert not heard["G"] or name == "consensus"
+    heard["D"].clear()
+    point.run("G")
+    assert set(heard["G"]) == {(False, False)}
+    if not system.updates_within:
+        assert set(heard["D"]) <= {(True, True)}
+
+
+# ---------------------------------------------------------------------------------------------------- what is drawn
+
+def test_a_uniform_latent_fills_the_cube_around_zero():
+    z = Latent(5, "uniform", 2.0).draw(np.random.default_rng(0), 2000, np.float64)
+    assert -2 <= z.min() < -1.99 and 1.99 < z.max() <= 2 and np.all(np.abs(z.mean(axis=0)) < 0.1)
+    assert np.allclose(z.var(axis=0), 4 / 3, rtol=0.1)
+    assert np.allclose(Latent(5, scale=3.0).draw(np.random.default_rng(0), 2000, np.float64).std(axis=0), 3.0,
+                       rtol=0.1)
+
+
+def _watched(name, **settings):
+    """[[z and real samples of each objective's turn] of each step] of two steps."""
+    system, data = build(name, "digits", 0.02), load("digits")
+    seen = []
+
+    class Watched(type(system)):
+        def objectives(self):
+            def watch(objective):
+                def call(params, batch, seed, made=None):
+                    made = made or self.generate(params, batch, seed)
+                    seen[-1].append((made.inputs, batch.x))
+                    return objective(params, batch, seed, made)
+                return call
+            return {name: watch(objective) for name, objective in super().objectives().items()}
+
+    names = system.__dataclass_fields__
+    system = Watched(**{field: getattr(system, field) for field in names} | settings)
+    state, batches = State.start(system, 3), Batches(len(data), 16, 3)
+    for _ in range(2):
+        seen.append([])
+        advance(system, state, data, batches, 3)
+    return seen
+
+
+@pytest.mark.parametrize("name, settings", [("gan", {"k": 3}), ("wgan", {"n_critic": 3}), ("lsgan", {"k": 3})])
+def test_every_draw_is_fresh(name, settings):
+    """Algorithm 1: each of the k turns of D, and then G, draws noise and real samples of its own."""
+    steps = _watched(name, **settings)
+    turns = [turn for step in steps for turn in step]
+    assert [len(step) for step in steps] == [4, 4]
+    assert len({row.tobytes() for z, _ in turns for row in z}) == 8 * 16 and len({real.tobytes() for _, real in turns}) == 8
+
+
+def test_players_that_share_fakes_see_one_draw():
+    one, two = _watched("dcgan")
+    for step in (one, two):
+        assert len(step) == 2 and all(np.array_equal(*pair) for pair in zip(*step))
+    assert not np.array_equal(one[0][0], two[0][0])
+
+
+# ---------------------------------------------------------------------------------------------------- settings, from either side of their limits
+
+@pytest.mark.parametrize("preset, taken, refused, words", [
+    ("digits", {"flip": 1.0}, {"flip": 1.01}, "shares flip"),
+    ("digits", {"replay": 1.0}, {"replay": 1.01}, "shares flip"),
+    ("digits", {"past": 1.0}, {"past": 1.01}, "shares flip"),
+    ("digits", {"smooth": 1.0}, {"smooth": 1.01}, "a smooth above 0"),
+    ("digits", {"smooth": 0.001}, {"smooth": 0.0}, "a smooth above 0"),
+    ("digits", {"pack": 1}, {"pack": 0}, "of at least 1"),
+    ("digits", {"pool": 1}, {"pool": 0}, "of at least 1"), ("digits", {"age": 1}, {"age": 0}, "of at least 1"),
+    ("digits", {"classify": True, "pack": 1}, {"classify": True, "pack": 2}, "a pack has no class"),
+    ("digits", {"pack": 2}, {"classify": True, "pack": 3}, "a pack has no class"),
+    ("digits", {"balance": 0.5}, {"balance": 0.5, "matching": True}, "balance watches"),
+    ("digits", {"matching": True}, {"flip": 2.0}, "shares"),
+    ("points", {"flip": 0.5}, {"convolutional": True}, "no pixels and no labels"),
+    ("points", {"normalize": True}, {"normalize": False}, "no pixels"),
+    ("points", {"classify": False}, {"classify": True}, "no pixels"),
+    ("points", {"conditional": False}, {"conditional": True}, "no pixels"),
+    ("digits", {"k": 0}, {"k": -1}, "a whole number"), ("digits", {"noise": 0}, {"noise": -0.1}, "a finite number"),
+    ("digits", {"noise": 2}, {"noise": np.inf}, "a finite number"),
+    ("digits", {"noise": 0.5}, {"noise": True}, "a finite number"),
+    ("digits", {"soft": True}, {"soft": 1}, "true or false"), ("digits", {"k": 2}, {"k": 2.0}, "a whole number"),
+    ("digits", {"k": 3}, {"k": True}, "a whole number"), ("digits", {"k": 3}, {"now": 3}, "has no setting 'now'"),
+    ("digits", {"k": 3}, {"steps": 3}, "has no setting 'steps'")])
+def test_settings_that_are_taken_and_those_that_are_refused(preset, taken, refused, words):
+    system = build("hacks", preset, 0.02)
+    changed = system.setting(**taken)
+    assert {name: getattr(changed, name) for name in taken} == taken
+    assert all(type(getattr(changed, name)) is type(getattr(system, name)) for name in taken)
+    with pytest.raises(ValueError, match=words):
+        system.setting(**refused)
+
+
+def test_what_the_switches_make():
+    system = build("hacks", "digits", 0.02)
+    made = lambda **switches: system.setting(**switches)
+    assert made(modified=True).loss.name == "nonsaturating" and made(modified=False).loss.name == "minimax"
+    assert made().pixels == (-1, 1) and made(normalize=False).pixels == (0, 1)
+    assert made().latent.kind == "normal" and made(spherical=False).latent.kind == "uniform"
+    assert made().classes == 0 and made(conditional=True).classes == made(classify=True).classes == 10
+    rules = lambda **switches: {name: repr(rule) for name, rule in made(rate=0.01, **switches).optimizers.items()}
+    momentum = "SGD(lr=0.5, momentum=0.5)"
+    assert rules() == {"D": "Adam(lr=0.01)", "G": "Adam(lr=0.01)"} and rules(ttur=3.0)["D"] == "Adam(lr=0.03)" and rules(ttur=3.0)["G"] == "Adam(lr=0.01)"
+    assert rules(sgd=True) == {"D": momentum, "G": "Adam(lr=0.01)"} and rules(adam=False) == {"D": momentum, "G": momentum}
+    assert rules(historical=0.5)["G"].startswith("Historical") and made(historical=0.5).optimizers["D"].weight == 0.5
+    assert not made().noisy and made(dropout=0.1).noisy and made(layer_noise=0.1).noisy and made(pack=4).packed == 4
+
+
+def test_what_hacks_remember():
+    system = build("hacks", "digits", 0.02)
+    assert system.memory() == {}
+    kept = system.setting(replay=0.5, pool=7).memory()
+    assert {name: (a.shape, a.dtype) for name, a in kept.items()} == {"pool.count": ((1,), np.int64), "pool.x": ((7, 8, 8, 1), np.float32)}
+    kept = system.setting(replay=0.5, pool=7, conditional=True).memory(np.float64)
+    assert kept["pool.y"].shape == (7,) and kept["pool.y"].dtype == np.int64 and kept["pool.x"].dtype == np.float64
+    kept = system.setting(past=0.5).memory()
+    assert {name: a.shape for name, a in kept.items()} == {f"past.{name}": (net.layout.size,) for name, net in system.networks.items()}
+    balanced = system.setting(balance=0.7)
+    assert balanced.memory()["loss"].tolist() == [pytest.approx(1.7)] and balanced.rounds(0) == ("D",)
+    for loss, turn in ((0.8, "D"), (0.7, "G"), (0.1, "G")):
+        assert balanced.knowing(None, {"loss": np.array([loss])}).rounds(3) == (turn,)
+    with pytest.raises(ValueError, match="need what the training loop remembers"):
+        SystemPoint(system.setting(replay=0.5)).system.knowing(None, None).discriminator(*_given(system.setting(replay=0.5)))
+
+
+def _given(system):
+    point = SystemPoint(system)
+    return point.params, point.batch, point.seed
+
+
+@pytest.mark.parametrize("width, words", [(0, "expected width > 0, got 0"), (-1, "expected width > 0"),
+                                          (np.nan, "expected width > 0")])
+def test_a_width_is_positive(width, words):
+    with pytest.raises(ValueError, match=words):
+        build("gan", "digits", width)
+    assert build("gan", "digits", 1e-9).networks["G"][0].features == 4

@@ -53,7 +53,8 @@ def test_a_notebooks_backend_does_not_matter(tmp_path, backend):
 
 def test_a_users_file_of_settings_changes_no_pixel(tmp_path):
     usual = python(DRAW, cwd=tmp_path).split()[0]
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 23\nfigure.dpi: 31\naxes.facecolor: red\nfont.family: nothing\nbackend: TkAgg\n")
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 23\nfigure.dpi: 31\naxes.facecolor: red\n"
+                                           "font.family: nothing\nbackend: TkAgg\n")
     assert python(DRAW, cwd=tmp_path).split()[0] == usual
     (tmp_path / "sub").mkdir()
     (tmp_path / "no text").write_bytes(b"\xff\xfe")

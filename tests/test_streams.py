@@ -153,8 +153,8 @@ def test_the_library_trains_without_stderr(monkeypatch, capsys, missing):
     if missing == "detached":
         stream.detach()
     monkeypatch.setattr(sys, "stderr", stream)
-    ng.train(ng.build("gan", "points", 0.1), ng.data.load("ring"), "run", steps=2, batch_size=8)
-    assert not STDERR.isatty() and runs.open_run("run").state.step == 2 and capsys.readouterr().out == ""
+    trained = ng.train(ng.build("gan", "points", 0.1), ng.data.load("ring"), "run", steps=2, batch_size=8)
+    assert not STDERR.isatty() and trained.steps == 2 and capsys.readouterr().out == ""
     assert missing != "bare" or "2 steps in" in stream.said
     with pytest.raises(OSError):
         STDERR.fileno()

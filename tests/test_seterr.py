@@ -199,7 +199,8 @@ def sets():
             "equal": (x, x), "constant": (np.ones((40, 5)), np.zeros((40, 5))), "large": (1e12 * x, 1e12 * y)}
 
 
-OF_SETS = {"frechet": metrics.frechet_distance, "kid": metrics.kid, "mmd": lambda x, y: metrics.mmd(x, y, 0.01), "ndb": lambda x, y: metrics.ndb(x, y, 1),
+OF_SETS = {"frechet": metrics.frechet_distance, "kid": metrics.kid, "mmd": lambda x, y: metrics.mmd(x, y, 0.01),
+           "ndb": lambda x, y: metrics.ndb(x, y, 1),
            "precision": metrics.precision_recall, "density": metrics.density_coverage, "sliced": metrics.sliced_wasserstein,
            "parzen_log": lambda x, y: metrics.parzen_log_likelihood(x, y, 0.01), "parzen": lambda x, y: metrics.parzen(x, y, y),
            "modes": lambda x, y: metrics.mode_coverage(x, y, 0.01),

@@ -21,7 +21,6 @@ from ..parameters import Layout, Parameters
 from ..randomness import stream
 from ..underflow import may_underflow
 
-
 PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "trail", "renewed", "initial"}
 
 

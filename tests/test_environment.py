@@ -1,0 +1,133 @@
+"""What surrounds a run, and must not stop or change it: a notebook's settings, a user's matplotlib, Python's own switches."""
+
+import ast
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import numgan as ng
+from numgan import plot, systems
+from numgan.plot import balance, dynamics, samples, speed, studies
+
+ROOT = Path(ng.__file__).parent
+X, Y = np.random.default_rng(0).standard_normal((2, 30, 2))
+RECORDS = [{"step": i, "losses": {"D": 1 / (i + 1), "G": 0.1 * i}, "metrics": {"D(x)": 0.5}} for i in range(1, 6)]
+
+
+def draw():
+    """Axes, a legend, a formula, curves and dots."""
+    return plot.points(X, Y, "title").tobytes() + plot.curves(RECORDS, "title").tobytes()
+
+
+def python(script, *switches, cwd, **environment):
+    """What a fresh Python prints."""
+    run = subprocess.run([sys.executable, *switches, "-c", script], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120,
+                         cwd=cwd)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+# ---- matplotlib: numgan opens no window, and draws under matplotlib's own settings
+
+DRAW = """
+import hashlib, os, sys
+import numpy as np
+from numgan import plot
+x, y = np.random.default_rng(0).standard_normal((2, 30, 2))
+picture = plot.points(x, y, "title")
+import matplotlib
+print(hashlib.sha256(picture.tobytes()).hexdigest(), os.environ.get("MPLBACKEND"), os.environ.get("MATPLOTLIBRC"), "matplotlib.pyplot" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "no-such-window"])
+def test_a_notebooks_backend_does_not_matter(tmp_path, backend):
+    usual = python(DRAW, cwd=tmp_path, MPLBACKEND="agg").split()
+    assert python(DRAW, cwd=tmp_path, MPLBACKEND=backend).split() == [usual[0], backend, "None", "False"]
+
+
+def test_a_users_file_of_settings_changes_no_pixel(tmp_path):
+    usual = python(DRAW, cwd=tmp_path).split()[0]
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 23\nfigure.dpi: 31\naxes.facecolor: red\n"
+                                           "font.family: nothing\nbackend: TkAgg\n")
+    assert python(DRAW, cwd=tmp_path).split()[0] == usual
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "no text").write_bytes(b"\xff\xfe")
+    assert python(DRAW, cwd=tmp_path / "sub", MATPLOTLIBRC=str(tmp_path / "no text")).split()[:1] == [usual]
+
+
+HOSTILE = {"text.usetex": True, "font.size": 23.0, "figure.dpi": 31.0, "axes.facecolor": "red", "lines.linewidth": 7.0, "font.family": ["nothing"],
+           "savefig.dpi": 9.0, "axes.grid": True, "axes.prop_cycle": "cycler('color', ['y'])", "text.antialiased": False, "path.simplify": False}
+
+
+def test_a_users_own_settings_change_no_pixel_and_stay(monkeypatch):
+    import matplotlib
+
+    usual = draw()
+    with matplotlib.rc_context(HOSTILE):
+        asked = {name: matplotlib.rcParams[name] for name in HOSTILE}
+        assert draw() == usual
+        assert {name: matplotlib.rcParams[name] for name in HOSTILE} == asked
+        with pytest.raises(TypeError):
+            plot.points(X, np.zeros((1, 3)))
+        assert {name: matplotlib.rcParams[name] for name in HOSTILE} == asked, "after an error too"
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_every_function_that_draws_axes_is_drawn_so():
+    found = [function for module in (balance, dynamics, samples, speed, studies) for _, function in inspect.getmembers(module, inspect.isfunction)
+             if function.__module__ == module.__name__ and "figure_of(" in inspect.getsource(function)]
+    assert len(found) >= 12 and all(hasattr(function, "__wrapped__") for function in found)
+
+
+def test_names_of_files_are_shown_as_letters():
+    from numgan.plot.figure import plainly, readable
+
+    assert readable("a\nb\udcc3\udc84\ud800\x07") == "a bÄ? " and plainly("a$b$") == r"a\$b\$"
+    black = np.zeros((1, 8, 8, 1), np.uint8)
+    assert plot.grid(black, 1, ["\udcc3\udc84"]).tobytes() == plot.grid(black, 1, ["Ä"]).tobytes()
+    assert plot.curves(RECORDS, r"photos $a$ \frac").tobytes() != plot.curves(RECORDS, "photos").tobytes()
+
+
+# ---- Python's switches
+
+
+def test_python_OO_still_describes_the_systems(tmp_path):
+    script = "from numgan import cli; cli.main(['systems'])"
+    assert python(script, "-OO", cwd=tmp_path) == python(script, cwd=tmp_path)
+
+
+def test_a_description_without_its_source(monkeypatch):
+    preset = systems.presets("gan")["digits"]
+    assert systems.description(preset) == "8x8 pictures: three dense layers in G and in D, Adam."
+    assert systems.description(systems.SYSTEMS["gan"]).startswith("Generative adversarial nets")
+    monkeypatch.setattr(preset, "__doc__", None)
+    assert systems.description(preset) == "8x8 pictures: three dense layers in G and in D, Adam."
+    monkeypatch.setattr(inspect, "getsource", lambda described: (_ for _ in ()).throw(OSError("no source")))
+    assert systems.description(preset) == "digits"
+
+
+def test_no_assert_carries_meaning():
+    """python -O leaves assertions out."""
+    for path in ROOT.rglob("*.py"):
+        assert not [node.lineno for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Assert)], path
+
+
+@pytest.mark.parametrize("switches, environment", [
+    (("-OO", "-W", "error"), {"HOME": "/nonexistent", "TMPDIR": "/nonexistent", "COLUMNS": "1", "LINES": "0", "NO_COLOR": "1", "TZ": "Nowhere/No"}),
+    (("-O",), {"COLUMNS": "0", "LANG": "tr_TR.UTF-8", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7", "PYTHONDEVMODE": "1", "TERM": "nothing",
+               "MPLBACKEND": "module://matplotlib_inline.backend_inline"})])
+def test_a_run_is_the_same_bytes_in_any_environment(tmp_path, switches, environment):
+    script = "import sys; from numgan import cli; sys.exit(cli.main(sys.argv[1:]))"
+    words = ["train", "gan", "--preset", "points", "--width", "0.1", "--batch-size", "8", "--steps", "3"]
+    for name, given, around in (("usual", (), {}), ("other", switches, environment)):
+        run = subprocess.run([sys.executable, *given, "-c", script, *words, "--out", str(tmp_path / name)], env={**os.environ, **around},
+                             capture_output=True, text=True, timeout=120)
+        assert run.returncode == 0, run.stderr
+    for name in ("checkpoint.npz", "samples.png", "curves.png", "training.gif"):
+        assert (tmp_path / "usual" / name).read_bytes() == (tmp_path / "other" / name).read_bytes(), name

@@ -165,14 +165,14 @@ def test_fork_in_a_signal_handler_during_a_kernel():
         from numgan._kernels import compiled
         warnings.simplefilter("ignore", DeprecationWarning)
         compiled.set_num_threads(4)
-        a, b = np.random.default_rng(0).standard_normal((2, 1500, 1500), np.float32)
-        image, weight = np.ones((8, 64, 64, 33), np.float32), np.ones((3, 3, 33, 65), np.float32)
+        a, b = np.random.default_rng(0).standard_normal((2, 700, 700), np.float32)
+        image, weight = np.ones((2, 64, 64, 33), np.float32), np.ones((3, 3, 33, 65), np.float32)
         calls = lambda: compiled.matmul(a, b), lambda: compiled.conv2d(image, weight), lambda: compiled.conv2d_weight_gradient(
-            image, np.ones((8, 62, 62, 65), np.float32), (3, 3))
+            image, np.ones((2, 62, 62, 65), np.float32), (3, 3))
         expected, children, ends = [call() for call in calls], [], []
         signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
         for call, want in zip(calls, expected):
-            for delay in 0.001, 0.004, 0.012:
+            for delay in 0.001, 0.003, 0.007:
                 count = len(children)
                 signal.setitimer(signal.ITIMER_REAL, delay)
                 while len(children) == count:

@@ -1,79 +1,219 @@
-"""Kill -9 a training run at random moments, resume it each time, and compare its end with that of an uninterrupted run.
+"""Kill -9 numgan's commands at random moments, start them again, and compare what they leave with what an undisturbed command leaves.
 
-    python benchmarks/kill_resume.py                 25 kills
-    python benchmarks/kill_resume.py --kills 5 --steps 150 --seed 1
+    python benchmarks/kill_resume.py --kills 300              all of COMMANDS below
+    python benchmarks/kill_resume.py --kills 20 --only train,judge --seed 1
 
-The run saves a checkpoint at every step, so that most kills fall into the writing of one. Prints a JSON object; exit 1 unless
-every checkpoint could be read after its kill and the last is byte for byte that of the uninterrupted run.
+Half of the kills come after a random time, from the start of the process to its end. The other half come just before a random one of
+the process's operations on files (it opens, renames, removes or makes one), so that no kind of writing is left out. Of a study only the
+parent is killed, and it starts again at once: its trials must die by themselves. After five kills a command runs to its end.
+
+At the end every file must be byte for byte that of the undisturbed command, but for how long something took and that a run was resumed.
+No other file may be there. Prints a JSON object; exit 1 unless all ends agree.
 """
 
 import argparse
 import json
+import os
 import random
+import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from numgan.errors import FileFormatError
-from numgan.runs import open_run
+COMMANDS = {
+    "train": "train conditional --width 0.1 --batch-size 8 --steps 40 --checkpoint-every 3 --out new --json",
+    "study": "study ring --quick --seeds 2 --processes 2 --out new --json",
+    "judge": "judge --data digits --json",
+    "sample": "sample run --count 200 --seed 1 --out drawn.npz --json",
+    "picture": "sample run --judge --count 200 --out run/drawn.png --json",
+    "evaluate": "evaluate run --quick --count 200 --json",
+}
+RESUME = "train --resume new --checkpoint-every 3 --json"
+KILLS = 5                 # of one command, before it runs to its end
+PATIENCE = 60             # seconds until the children of a killed parent must be gone
 
-SYSTEM = ["conditional", "--width", "0.25", "--batch-size", "16"]
+PROGRAM = """if True:
+    import os, signal, sys
+    from dataclasses import replace
+    last, done, here = int(sys.argv.pop(1)), 0, os.getcwd() + os.sep
+
+    def count(event, args):
+        global done
+        named = event in ("open", "os.rename", "os.remove", "os.mkdir") and isinstance(args[0], (str, os.PathLike))
+        if named and os.path.abspath(args[0]).startswith(here):
+            done += 1
+            if done == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    from numgan import cli, studies
+    from numgan.systems import classifier
+    ring, digits = studies.STUDIES["ring"], classifier.digits
+    studies.STUDIES["ring"] = replace(ring, arms={"gan": ring.arms["gan"]})           # one arm of four, and a judge that is trained in a moment
+    classifier.PRESETS["digits"] = lambda width=1.0: replace(digits(min(width, 0.1)), steps=40, batch_size=16)
+    code = cli.main()
+    print(done, file=sys.stderr)
+    sys.exit(code)
+"""
+SPENT = re.compile('"(seconds|minutes|before|steps_per_second)": [0-9.e+-]+|[0-9.]+ minutes| [0-9.]+( ± [0-9.]+)? \\|(?=\n)')     # minutes: a last column
 
 
-def command(*words):
-    return [sys.executable, "-m", "numgan", "train", *words, "--checkpoint-every", "1"]
+def start(home, words, last=0, **options):
+    """The command in the folder `home`, with a cache of its own; it kills itself before operation number `last`."""
+    environment = os.environ | {"NUMGAN_CACHE": str(home / "cache"), "NUMGAN_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(last), *words.split()], cwd=home, env=environment, start_new_session=True, **options)
 
 
-def run_to_the_end(*words):
-    subprocess.run(command(*words), check=True, capture_output=True)
+def to_the_end(home, words):
+    """(operations on files, what it says on stdout); RuntimeError, with its own words, if the command fails."""
+    process = start(home, words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        kill_group(process)
+    if process.returncode:
+        raise RuntimeError(f"numgan {words}: exit {process.returncode}: {err.decode()[-400:]}")
+    return int(err.split()[-1]), SPENT.sub("", out.decode())
 
 
-def kill_once(folder, words, delay):
-    """Start, wait until the checkpoint changes, wait `delay` seconds more, kill. Returns whether the process was still at work."""
-    path = folder / "checkpoint.npz"
-    before = path.stat().st_mtime_ns if path.exists() else None
-    process = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not (path.exists() and (folder / "config.json").exists() and path.stat().st_mtime_ns != before):
-        time.sleep(0.002)
-    time.sleep(delay)
-    process.kill()
-    return process.wait() < 0
+def kill_group(process):
+    """Kill a process and its children, if any are there, and reap it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-def trial(root, kills, steps, seed=0):
-    """{kills, killed at steps, unreadable checkpoints, equal: whether the ends agree byte for byte}"""
-    rng, whole, killed = random.Random(seed), Path(root, "whole"), Path(root, "killed")
-    run_to_the_end(*SYSTEM, "--steps", str(steps), "--out", str(whole))
-    lines = (whole / "metrics.jsonl").read_text().splitlines()
-    pause = 2 * json.loads(lines[-1])["seconds"] / (kills + 2)       # on average, the kills are spread over the whole run
-    at, unreadable = [], 0
-    words = [*SYSTEM, "--steps", str(steps), "--out", str(killed)]
-    for _ in range(kills):
-        if not kill_once(killed, words, rng.uniform(0, pause) * 0.8):
-            break                                                    # the run came to its end before all kills were spent
+def kill_once(home, words, delay, last, alone):
+    """Kill the command after `delay` seconds, or before operation number `last`, if that is not 0. Returns its process, or None if it was done.
+
+    alone   only itself: no child is killed with it
+    """
+    with open(home.parent / "errors", "w+b") as errors:
+        process = start(home, words, last, stdout=subprocess.DEVNULL, stderr=errors)
         try:
-            at.append(open_run(killed).state.step)
-        except FileFormatError as error:
-            unreadable += 1
-            print(error, file=sys.stderr)
-        words = ["--resume", str(killed)]
-    run_to_the_end("--resume", str(killed))
-    equal = (whole / "checkpoint.npz").read_bytes() == (killed / "checkpoint.npz").read_bytes()
-    return {"kills": len(at) + unreadable, "steps": steps, "killed_at_steps": at, "unreadable": unreadable, "equal": equal}
+            process.wait(120 if last else delay)
+        except subprocess.TimeoutExpired:
+            process.kill() if alone else kill_group(process)
+        if process.wait() == -signal.SIGKILL:
+            return process
+        if process.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"numgan {words}: exit {process.returncode}: {errors.read().decode()[-400:]}")
+
+
+def end_of(groups):
+    """Wait until no process of these groups lives; RuntimeError if one lives on. It is then killed."""
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while any(map(members, groups)):
+            if time.monotonic() > deadline:
+                raise RuntimeError("a child lives on after its parent was killed")
+            time.sleep(0.01)
+    finally:
+        for group in groups:
+            kill_group(group)
+
+
+def members(group):
+    """The living processes of the group that a process has begun, on Linux; elsewhere none is seen."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):                                      # it has just ended
+            state, _, its = path.read_text().rpartition(")")[2].split()[:3]
+            found += [path.parent.name] if int(its) == group.pid and state != "Z" else []
+    return found
+
+
+def contents(home):
+    """{name: bytes of the file, None for a folder}, without what may differ."""
+    found = {}
+    for path in sorted(home.rglob("*")):
+        data = path.read_bytes() if path.is_file() else None
+        if path.name == "config.json":
+            config = json.loads(data)
+            config.pop("resumed", None)
+            data = json.dumps(config).encode()
+        words = path.suffix in (".json", ".jsonl", ".md")
+        found[str(path.relative_to(home))] = SPENT.sub("", data.decode()) if words else data
+    return found
+
+
+class Trial:
+    """One command: its undisturbed end, and ends after kills. All happen in the same folder, one after the other: paths are in files too."""
+
+    def __init__(self, name, root, rng):
+        self.name, self.words, self.root, self.home, self.rng = name, COMMANDS[name], root, root / "home", rng
+        self.fresh()
+        began = time.monotonic()
+        self.operations, self.said = to_the_end(self.home, self.words)
+        self.seconds, self.whole = time.monotonic() - began, contents(self.home)
+
+    def fresh(self):
+        """The folder as every command finds it: with a run, and with a file that is nobody's business."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.copytree(self.root / "template", self.home)
+
+    def again(self):
+        """What a user types after a kill."""
+        return RESUME if self.name == "train" and (self.home / "new" / "config.json").exists() else self.words
+
+    def disturbed(self, kills):
+        """Kill the command so many times, run it to its end, and compare. Returns (kills that met it at work, what is wrong)."""
+        self.fresh()
+        killed, alone = [], self.name == "study"
+        try:
+            for _ in range(kills):
+                delay, last = self.rng.uniform(0, self.seconds), self.rng.choice([0, self.rng.randint(1, self.operations)])
+                killed += filter(None, [kill_once(self.home, self.again(), delay, last, alone)])
+            said = to_the_end(self.home, self.again())[1]
+            end_of(killed)
+        except RuntimeError as error:
+            return len(killed), [str(error)]
+        end = contents(self.home)
+        wrong = [name for name in sorted(end.keys() | self.whole.keys()) if end.get(name, "none") != self.whole.get(name, "none")]
+        return len(killed), wrong + ([] if said == self.said or self.name == "train" else ["stdout"])
+
+
+def template(root):
+    """The folder that all commands begin with."""
+    home = root / "template"
+    home.mkdir()
+    (home / ".letter.tmp").write_text("mine")
+    to_the_end(home, COMMANDS["train"].replace("--out new", "--out run"))
+
+
+def trial(root, name, kills, rng):
+    """{kills, ends: compared, wrong: [[what], ...]} of one command."""
+    command = Trial(name, root, rng)
+    found = {"kills": 0, "ends": 0, "wrong": []}
+    while found["kills"] < kills:
+        met, wrong = command.disturbed(min(KILLS, kills - found["kills"]))
+        found["kills"] += met
+        found["ends"] += 1
+        found["wrong"] += [wrong] if wrong else []
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=25)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--kills", type=int, default=30, help="in all (default 30)")
+    parser.add_argument("--only", default=",".join(COMMANDS), help="of these commands (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as root:
-        result = trial(root, args.kills, args.steps, args.seed)
-    print(json.dumps(result))
-    return 0 if result["equal"] and not result["unreadable"] and result["kills"] == args.kills else 1
+    names, rng, began, found = args.only.split(","), random.Random(args.seed), time.monotonic(), {}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve()
+        template(root)
+        for i, name in enumerate(names):
+            found[name] = trial(root, name, (args.kills + i) // len(names), rng)
+            print(f"{name}: {found[name]}", file=sys.stderr, flush=True)
+    print(json.dumps({"kills": sum(row["kills"] for row in found.values()), "seconds": round(time.monotonic() - began), **found}))
+    return int(any(row["wrong"] for row in found.values()))
 
 
 if __name__ == "__main__":

@@ -99,6 +99,9 @@ def kill_once(home, words, delay, last, alone):
             process.wait(120 if last else delay)
         except subprocess.TimeoutExpired:
             process.kill() if alone else kill_group(process)
+        except BaseException:
+            kill_group(process)
+            raise
         if process.wait() == -signal.SIGKILL:
             return process
         if process.returncode:

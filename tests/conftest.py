@@ -1,7 +1,9 @@
 """`pytest --backend reference` runs the whole suite on the NumPy reference kernels of a build that has both; and the fixtures."""
 
 import os
+import signal
 
+import processes
 import pytest
 
 pytest.register_assert_rewrite("bugzoo")                             # an assertion that fails there says what it compared, as in a test
@@ -22,6 +24,40 @@ def pytest_configure(config):
         if backend == "reference":
             os.environ["NUMGAN_PURE"] = "1"                          # for the processes that tests start
             os.environ.pop("NUMGAN_REQUIRE_KERNELS", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_are_heard():
+    """Whoever started the tests may ignore SIGINT, as a shell does for jobs in the background; here and in the processes that tests start it counts."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left():
+    """Fail at the end of the session if a process lives on that a test has started, or a child of one."""
+    os.environ[processes.MARK] = str(os.getpid())
+    yield
+    left = processes.left(os.getpid())
+    assert not left, f"tests have left processes behind: {left}"
+
+
+@pytest.fixture
+def start():
+    """start([command, ...], **options) -> Popen. When the test ends, however it ends, the process, its children and its pipes are gone."""
+    begun = []
+
+    def start(command, **options):
+        begun.append(processes.popen(command, **options))
+        return begun[-1]
+
+    yield start
+    for process in begun:
+        processes.end(process)
 
 
 @pytest.fixture

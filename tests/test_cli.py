@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import random
 import runpy
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from processes import until
 
 import numgan as ng
 from numgan import checking, cli, doctor, judging, recipes, runs, systems
@@ -346,16 +348,7 @@ def test_doctor(numgan, monkeypatch):
 # ---- real processes
 
 
-def start(*words, **options):
-    return subprocess.Popen([sys.executable, "-m", "numgan", *map(str, words)], text=True, **options)
-
-
-def ending(process):
-    """What a process that should end by itself says on stderr; it is killed if it does not."""
-    try:
-        return process.communicate(timeout=60)[1]
-    finally:
-        process.kill()
+NUMGAN = [sys.executable, "-m", "numgan"]
 
 
 def test_the_module_runs_and_a_closed_pipe_is_no_error():
@@ -370,47 +363,37 @@ def steps_done(run):
         return 0
 
 
-def interrupt(run, *words, times, number=signal.SIGINT):
-    """Start training, wait until it is under way, send the signal; returns exit code and stderr."""
-    process = start("train", *words, "--out", run, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    while steps_done(run) < 10 and process.poll() is None:
-        time.sleep(0.01)
-    for _ in range(times):
-        process.send_signal(number)
-        time.sleep(0.1)
-    err = ending(process)
-    return process.returncode, err
-
-
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
-    code, err = interrupt(tmp_path / "run", "conditional", *NARROW, "--steps", 100_000, times=1)
-    assert code == 130 and f"numgan train --resume {tmp_path / 'run'}" in err and "Traceback" not in err
+def test_ctrl_c_saves_and_says_how_to_go_on(start, tmp_path):
+    words = ["train", "conditional", *NARROW, "--steps", 100_000, "--out", tmp_path / "run"]
+    process = start([*NUMGAN, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    until(lambda: steps_done(tmp_path / "run") >= 10, process)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and f"numgan train --resume {tmp_path / 'run'}" in err and "Traceback" not in err
     saved = runs.open_run(tmp_path / "run").state.step
     assert saved >= 10 and steps_done(tmp_path / "run") <= saved < steps_done(tmp_path / "run") + 10
 
 
-def test_a_second_ctrl_c_leaves_at_once(tmp_path):
+def test_a_second_ctrl_c_leaves_at_once(start, tmp_path):
     """Long before the first step is done: the second signal waits for nothing."""
-    process = start("train", "dcgan", "--preset", "mnist", "--data", "digits", "--batch-size", 1000, "--out", tmp_path / "run",
-                    stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    words = ["train", "dcgan", "--preset", "mnist", "--data", "digits", "--batch-size", 1000, "--out", tmp_path / "run"]
+    process = start([*NUMGAN, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert "steps 0 to" in process.stderr.readline()
-    first = tmp_path / "run" / "samples" / "step-000000.png"              # drawn before the first step begins
-    while not first.exists() and process.poll() is None:
-        time.sleep(0.01)
+    until((tmp_path / "run" / "samples" / "step-000000.png").exists, process)            # drawn before the first step begins
     time.sleep(0.2)
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
-    err = ending(process)
+    err = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "Traceback" not in err and "--resume" not in err, err
     assert runs.open_run(tmp_path / "run").state.step == 0               # the checkpoint is the one of the start, and whole
 
 
-def test_a_progress_bar_on_a_terminal(tmp_path):
+def test_a_progress_bar_on_a_terminal(start, tmp_path):
     pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 120))
-    process = start("train", "conditional", *NARROW, "--steps", 30, "--out", tmp_path / "run", stderr=theirs, stdout=subprocess.DEVNULL)
+    process = start([*NUMGAN, "train", "conditional", *NARROW, "--steps", 30, "--out", tmp_path / "run"], stderr=theirs, stdout=subprocess.DEVNULL)
     os.close(theirs)
     shown = b""
     while True:
@@ -425,14 +408,16 @@ def test_a_progress_bar_on_a_terminal(tmp_path):
     assert process.wait() == 0 and b"loss D=" in shown and b"30/30" in shown and (b"step/s" in shown or b"s/step" in shown)
 
 
-def test_killed_at_random_moments_and_resumed(tmp_path):
-    """The small form of benchmarks/kill_resume.py, which kills 25 times."""
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_killed_at_random_moments_and_started_again(tmp_path):
+    """The small form of benchmarks/kill_resume.py; test_studies.py kills a study."""
     script = ROOT / "benchmarks" / "kill_resume.py"
     if not script.exists():
         pytest.skip("the benchmarks are not beside the tests")
     spec = importlib.util.spec_from_file_location("kill_resume", script)
     kill_resume = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(kill_resume)
-    result = kill_resume.trial(tmp_path, kills=4, steps=120)
-    assert result["unreadable"] == 0 and result["equal"] and result["kills"] == 4
-    assert 0 < max(result["killed_at_steps"]) <= 120
+    kill_resume.template(tmp_path)
+    for name in ("train", "judge", "sample"):
+        found = kill_resume.trial(tmp_path, name, 2, random.Random(name))
+        assert found["kills"] >= 2 and found["ends"] and not found["wrong"], (name, found)

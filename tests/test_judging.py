@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from processes import until
 
 from numgan import data, judging, runs
 from numgan.errors import FileFormatError
@@ -79,6 +79,14 @@ def test_a_process_that_died_before_its_first_step(cache, monkeypatch):
     assert judging.open_judge("digits", progress=False).state.step == 4
 
 
+def test_a_process_that_died_before_the_curves_were_drawn(cache):
+    """They are the last file: all others are there, and the weights are done."""
+    judge = judging.open_judge("digits", progress=False)
+    (judge.folder / "curves.png").unlink()
+    again = judging.open_judge("digits", progress=False)
+    assert (judge.folder / "curves.png").exists() and np.array_equal(again.state.params["C"].vector, judge.state.params["C"].vector)
+
+
 def test_sets_without_a_judge():
     with pytest.raises(ValueError, match="expected one of mnist, fashion-mnist, digits, got 'ring'"):
         judging.open_judge("ring")
@@ -86,25 +94,23 @@ def test_sets_without_a_judge():
         judging.open_judge("digits", shape=(64, 64, 3))
 
 
-def python(code, cache, **words):
-    return subprocess.Popen([sys.executable, "-c", SMALL.format(**words) + code], env={**os.environ, "NUMGAN_CACHE": str(cache)},
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 OPEN = "j = judging.open_judge('digits'); print(j.folder, j.state.step, float(j.state.params['C'].vector.sum()))"
 
 
-def test_two_processes_at_once_and_one_that_is_killed(cache, monkeypatch):
+def test_two_processes_at_once_and_one_that_is_killed(cache, monkeypatch, start):
     if runs.fcntl is None:
         pytest.skip("no flock here")
-    words = {"steps": 150, "batch": 32}
-    killed = python(OPEN, cache, **words)
-    while not list(cache.glob("judges/digits/*/metrics.jsonl")):
-        time.sleep(0.01)
+
+    def opening():
+        return start([sys.executable, "-c", SMALL.format(steps=150, batch=32) + OPEN], env={**os.environ, "NUMGAN_CACHE": str(cache)},
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    killed = opening()
+    until(lambda: list(cache.glob("judges/digits/*/metrics.jsonl")), killed)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     home, = entries(cache)
-    both = [python(OPEN, cache, **words) for _ in range(2)]             # they take it up: one trains, one waits
+    both = [opening() for _ in range(2)]             # they take it up: one trains, one waits
     said = [process.communicate(timeout=60) for process in both]
     assert all(process.returncode == 0 for process in both), said
     monkeypatch.setenv("NUMGAN_CACHE", str(cache / "another"))

@@ -1,5 +1,6 @@
 """Pictures: where each sample stands, what the axes say, and that nothing global is touched."""
 
+import gc
 import io
 import sys
 
@@ -8,6 +9,30 @@ import pytest
 from PIL import Image
 
 from numgan import plot
+
+
+def test_a_figure_is_gone_when_its_picture_is_there():
+    """The garbage collector need not come for it: a run that draws many pictures would grow until it does."""
+    from matplotlib.artist import Artist
+
+    def artists():
+        return sum(isinstance(thing, Artist) for thing in gc.get_objects())
+
+    x = np.random.default_rng(0).standard_normal((50, 2))
+    before = artists()
+    for _ in range(3):
+        plot.points(x, x, "title")
+        plot.curves([{"step": 1, "losses": {"D": 1.0}, "metrics": {"D(x)": 0.5, "grad": 1.0}}])
+        assert artists() == before and gc.isenabled()
+
+
+def test_a_collector_that_is_switched_off_stays_so():
+    gc.disable()
+    try:
+        plot.points(np.eye(2), np.eye(2))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_grid_places_rows_and_columns():

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from processes import until
 
 from numgan import studies
 from numgan.errors import FileFormatError, TrialError
@@ -72,18 +73,16 @@ if __name__ == "__main__":
 """
 
 
-def test_a_killed_study_goes_on_where_it_was_cut(tmp_path):
+def test_a_killed_study_goes_on_where_it_was_cut(start, tmp_path):
     """kill -9 in the middle of the first trial; the same call then ends with the figures of a study that nobody disturbed."""
     script, whole, cut = tmp_path / "script.py", tmp_path / "whole", tmp_path / "cut"
     script.write_text(KILLED)
     subprocess.run([sys.executable, script, whole], check=True)
-    process = subprocess.Popen([sys.executable, script, cut])
-    deadline = time.monotonic() + 60
-    while not (cut / "trials" / "gan-0" / "run" / "config.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    process = start([sys.executable, script, cut])
+    until((cut / "trials" / "gan-0" / "run" / "config.json").exists, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    time.sleep(2)                                         # the trial's own process sees that its parent is gone
+    time.sleep(0.2)                                       # the trial's own process sees that its parent is gone
     assert not (cut / "results.json").exists() and not (cut / "trials" / "gan-1").exists()
     subprocess.run([sys.executable, script, cut], check=True)
     one, two = (json.loads((folder / "results.json").read_text())["results"]["gan"] for folder in (whole, cut))
@@ -94,14 +93,13 @@ def test_a_killed_study_goes_on_where_it_was_cut(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
 @pytest.mark.parametrize("number, group", [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["Ctrl-C in a terminal", "SIGTERM to the parent"])
-def test_a_study_that_is_asked_to_stop_saves(number, group, tmp_path):
+def test_a_study_that_is_asked_to_stop_saves(number, group, start, tmp_path):
     """A terminal sends Ctrl-C to the trials too: only the parent's word counts there, once, so that they save where they are."""
     script, out = tmp_path / "script.py", tmp_path / "out"
     script.write_text(KILLED.replace("quick=True", "quick=False"))
-    process = subprocess.Popen([sys.executable, script, out], start_new_session=True, stderr=subprocess.PIPE, text=True)
-    log, deadline = out / "trials" / "gan-0" / "run" / "metrics.jsonl", time.monotonic() + 60
-    while not (log.exists() and log.read_bytes().count(b"\n") > 1) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    process = start([sys.executable, script, out], stderr=subprocess.PIPE, text=True)
+    log = out / "trials" / "gan-0" / "run" / "metrics.jsonl"
+    until(lambda: log.exists() and log.read_bytes().count(b"\n") > 1, process)
     os.killpg(process.pid, number) if group else process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode and "KeyboardInterrupt" in err and "leaked" not in err

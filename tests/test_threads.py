@@ -238,7 +238,6 @@ LONG = """if True:
     import numpy as np
     import kernel_cases
     from numgan._kernels import compiled
-    signal.signal(signal.SIGINT, signal.default_int_handler)       # a shell's background jobs begin with SIGINT ignored
     once, zeros = lambda *shape: np.broadcast_to(np.float32(1), shape), lambda *shape: np.zeros(shape, np.float32)
     x, w, y = zeros(8, 64, 64, 512), zeros(4, 4, 512, 1024), zeros(8, 61, 61, 1024)
     x3, w3, x5, y5 = zeros(8, 64, 64, 1024), zeros(3, 3, 1024, 1024), zeros(16, 64, 64, 512), zeros(16, 30, 30, 1024)

@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -361,6 +363,52 @@ def test_fewer_classes_than_the_system_has(tmp_path):
     training.train(systems.build("conditional", "digits", 0.05), few, tmp_path / "run", steps=1, batch_size=8, progress=False)
     with Image.open(tmp_path / "run" / "samples.png") as grid:
         assert grid.height < grid.width / 3                              # three rows of ten
+
+
+def test_killed_before_the_configuration_was_written_and_begun_again(tmp_path, monkeypatch):
+    """The first checkpoint is there, and config.json is not. The same command then begins again, in the same folder."""
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(runs, "write_config", lambda *args: sys.exit())
+        go("gan", tmp_path / "run")
+    with pytest.raises(FileExistsError, match="not empty and holds no run"):
+        go("gan", tmp_path / "run", seed=6)                              # another run's first checkpoint stays
+    go("gan", tmp_path / "run")
+    go("gan", tmp_path / "whole")
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name, content", [("checkpoint.npz", b"mine"), ("letter.txt", b"mine"), ("checkpoint.npz", None)])
+def test_a_folder_with_something_in_it_is_no_place_for_a_run(name, content, tmp_path):
+    """Not even with a checkpoint of the same run that has made steps."""
+    go("gan", tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    content = weights(tmp_path / "run") if content is None else content
+    (tmp_path / "other" / name).write_bytes(content)
+    with pytest.raises(FileExistsError, match="not empty and holds no run"):
+        go("gan", tmp_path / "other")
+    assert (tmp_path / "other" / name).read_bytes() == content and len(list((tmp_path / "other").iterdir())) == 1
+
+
+GROWTH = """
+import os, sys
+from dataclasses import replace
+from numgan import data, systems, training
+
+def look(state):
+    if state.step in (100, 300):
+        print(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE"))
+
+system = replace(systems.build("unrolled", "points"), unroll=2)
+training.train(system, data.load("ring"), sys.argv[1], steps=300, batch_size=64, picture_every=20, progress=False, look=look)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_a_run_does_not_grow(tmp_path):
+    """Resident memory in a process of its own, over 200 steps and ten pictures: one of G's gradients a step would be 40 MB."""
+    run = subprocess.run([sys.executable, "-c", GROWTH, tmp_path / "run"], capture_output=True, text=True, timeout=120)
+    early, late = map(int, run.stdout.split())
+    assert late - early < 2.5e6, run.stderr
 
 
 def test_a_torn_line_and_later_pictures_are_cut_back(tmp_path):

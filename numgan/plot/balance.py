@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from .figure import FAKE, REAL, figure_of, render
+from .figure import FAKE, REAL, drawn, figure_of, render
 
 COLOURS = ("#d1495b", "#30638e", "#edae49", "#3b8132", "#7b4b94", "#00798c", "#8d6a4f", "#555555", "#e07be0", "#9bc53d", "#1f1f7a", "#ff7f50",
            "#3fd0c9", "#a3a3a3")
 
 
+@drawn
 def over_steps(panels, columns=1, title=""):
     """Curves over steps, in rows of `columns` panels; a name has one colour in all of them.
 
@@ -33,6 +34,7 @@ def over_steps(panels, columns=1, title=""):
     return render(figure)
 
 
+@drawn
 def pairs(x, y, enough, shares, names, label):
     """Two methods on the same nets: a point a net, x (N,) against y (N,), and {group of nets: {method: share that works}} as bars.
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from .figure import figure_of, render
+from .figure import drawn, figure_of, render
 
 PATHS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057")
 
 
+@drawn
 def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
     """{name: (field, {what: path (T, 2)})} in rows of four: the streamlines of field(z) -> v, and the paths from their first point to a dot."""
     columns = min(4, len(panels))
@@ -29,6 +30,7 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
     return render(figure)
 
 
+@drawn
 def against(rows, xlabel, title="", shares=()):
     """{row: {label: {what: (x (K,), values (seeds, K))}}}: a row of panels each, logarithmic but for `shares`; the mean, and lowest to highest."""
     columns = max(map(len, rows.values()))
@@ -47,6 +49,7 @@ def against(rows, xlabel, title="", shares=()):
     return render(figure)
 
 
+@drawn
 def heat_maps(rows, side, title="", bins=96, blur=2.0):
     """{row: {column title: points (N, 2)}}: their density in the square of half-width `side`, counted in bins and blurred, as a picture each."""
     columns = max(map(len, rows.values()))

@@ -1,13 +1,54 @@
-"""What every figure shares: its colours, its axes and how it becomes a picture. No window, no current figure, no global state."""
+"""What every figure shares: its settings, colours and axes, and how it becomes a picture. No window, no current figure, no global state."""
+
+import os
+import re
+import sys
+import threading
+import warnings
+from functools import wraps
 
 import numpy as np
 from PIL import Image
 
 REAL, FAKE = "#b0b0b0", "#d1495b"
+_one_at_a_time = threading.RLock()        # matplotlib's settings are one dictionary for all threads
+
+
+def drawn(function):
+    """A function that draws, under matplotlib's own settings: a user's fonts, colours or LaTeX change no pixel. Afterwards they are as before."""
+    @wraps(function)
+    def draw(*arguments, **words):
+        with _one_at_a_time, warnings.catch_warnings():
+            warnings.simplefilter("ignore")              # such as of a letter that the font lacks: a box stands for it
+            matplotlib = _matplotlib()
+            # all but the backend: to ask for it is to choose one, for the whole program
+            own = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+            with matplotlib.rc_context(own):
+                return function(*arguments, **words)
+    return draw
+
+
+def _matplotlib():
+    """The module, also where the user's settings prevent its import: a notebook's MPLBACKEND that is not here, a file that is no text."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise
+    except Exception:
+        for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+            del sys.modules[name]                        # what was half imported
+        hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
+        os.environ["MATPLOTLIBRC"] = os.devnull
+        try:
+            import matplotlib
+        finally:
+            del os.environ["MATPLOTLIBRC"]
+            os.environ.update({name: value for name, value in hidden.items() if value is not None})
+    return matplotlib
 
 
 def figure_of(panels, size, columns=1):
-    """A figure of `size` inches and its axes: `panels` of them one below the other, or in rows of `columns`."""
+    """A figure of `size` inches and its axes: `panels` of them one below the other, or in rows of `columns`. Call it in a `drawn` function."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -20,3 +61,14 @@ def render(figure):
     """The figure as a Pillow image."""
     figure.canvas.draw()
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+
+
+def readable(name):
+    """A name of somebody's file or class as a line of letters; in a locale without them, Python holds each as bytes."""
+    name = re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else " " for letter in name)
+
+
+def plainly(name):
+    """The same for a matplotlib text, which would read what stands between two dollar signs as a formula."""
+    return readable(name).replace("$", r"\$")

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .figure import FAKE, REAL, figure_of, render
+from .figure import FAKE, REAL, drawn, figure_of, plainly, readable, render
 
 CELL = 48                 # pixels that a sample's side is enlarged to, at least half of them
 GAP = 6
@@ -13,6 +13,7 @@ PAPER = 64                # dark grey: a black picture with white strokes ends v
 def grid(images, columns, names=()):
     """Images (N, H, W, 1 or 3) uint8 in rows of `columns`, small ones enlarged by whole pixels; names, if given, one a row, at the left."""
     n, height, width, channels = images.shape
+    names = [readable(name) for name in names]
     scale = max(1, round(CELL / max(height, width)))
     high, wide, rows = scale * height + GAP, scale * width + GAP, -(-n // columns)
     mode = "L" if channels == 1 else "RGB"
@@ -27,6 +28,7 @@ def grid(images, columns, names=()):
     return canvas
 
 
+@drawn
 def points(real, fake, title=""):
     """Samples (M, 2) over data (N, 2) in the plane, on axes that the data alone decide."""
     figure, (axes,) = figure_of(1, (5, 5))
@@ -39,6 +41,7 @@ def points(real, fake, title=""):
     return render(figure)
 
 
+@drawn
 def curves(records, title=""):
     """The lines of a metrics.jsonl as curves over steps: losses together, D's mean outputs together, any other metric by itself."""
     steps = [record["step"] for record in records]
@@ -58,7 +61,7 @@ def curves(records, title=""):
     if outputs:
         all_axes[1].axhline(0.5, color="black", linewidth=0.6, linestyle=":")      # where the two players are even
         all_axes[1].set_ylim(0, 1)
-    all_axes[0].set_title(title)
+    all_axes[0].set_title(plainly(title))
     return render(figure)
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .figure import FAKE, REAL, figure_of, render
+from .figure import FAKE, REAL, drawn, figure_of, plainly, render
 
 
+@drawn
 def step_times(results, title=""):
     """`bench steps`: the milliseconds of every side, one panel a workload, quartiles as whiskers, the largest gradient difference beside."""
     figure, all_axes = figure_of(len(results), (8, 1.2 + 1.6 * len(results)))
@@ -23,6 +24,7 @@ def step_times(results, title=""):
     return render(figure)
 
 
+@drawn
 def roofline(found, title=""):
     """`bench kernels`: GFLOP/s over flops per byte of every float32 kernel, under the measured roofs of memory and of multiply-adds."""
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
@@ -42,6 +44,7 @@ def roofline(found, title=""):
     return render(figure)
 
 
+@drawn
 def growth(rows, title=""):
     """`bench growth`: milliseconds per image against each thing that changed, one panel each, with quartiles."""
     panels = list(dict.fromkeys(row["panel"] for row in rows))
@@ -58,6 +61,7 @@ def growth(rows, title=""):
     return render(figure)
 
 
+@drawn
 def ladder(reports):
     """The reports of numgan.bench.ladder as bars of GFLOP/s from the ground up, a panel each; the line is the measured peak."""
     figure, all_axes = figure_of(len(reports), (9, 0.6 + 0.32 * sum(len(found["steps"]) + 4 for found in reports)))
@@ -65,7 +69,7 @@ def ladder(reports):
         steps = found["steps"]
         slowest = min(step["gflops"] for step in steps)
         colors = [FAKE if step["note"].startswith("yours") else REAL for step in steps]
-        bars = axes.barh([step["name"] for step in steps], [step["gflops"] for step in steps], color=colors)
+        bars = axes.barh([plainly(step["name"]) for step in steps], [step["gflops"] for step in steps], color=colors)
         axes.bar_label(bars, [f"{step['gflops']:.3g}, error {step['error']:.0e}" for step in steps], padding=3, fontsize=8,
                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
         peak = found["peak_gflops"]

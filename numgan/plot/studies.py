@@ -4,9 +4,10 @@ import textwrap
 
 import numpy as np
 
-from .figure import FAKE, REAL, figure_of, render
+from .figure import FAKE, REAL, drawn, figure_of, render
 
 
+@drawn
 def mixtures(panels, centres, std, title=""):
     """{name: samples (N, 2)} over a mixture, two axes each: the plane, and the samples about their nearest mode in units of sigma."""
     figure, all_axes = figure_of(2 * len(panels), (7, 3.4 * len(panels)), columns=2)
@@ -26,6 +27,7 @@ def mixtures(panels, centres, std, title=""):
     return render(figure)
 
 
+@drawn
 def scatters(panels, centres, side, columns=5):
     """{name: samples (N, 2)} over the centres of the modes, one small plane each, from -side to side."""
     figure, all_axes = figure_of(len(panels), (2.2 * columns, 2.4 * -(-len(panels) // columns)), columns)

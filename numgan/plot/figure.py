@@ -1,10 +1,12 @@
 """What every figure shares: its settings, colours and axes, and how it becomes a picture. No window, no current figure, no global state."""
 
+import gc
 import os
 import re
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 from functools import wraps
 
 import numpy as np
@@ -15,10 +17,13 @@ _one_at_a_time = threading.RLock()        # matplotlib's settings are one dictio
 
 
 def drawn(function):
-    """A function that draws, under matplotlib's own settings: a user's fonts, colours or LaTeX change no pixel. Afterwards they are as before."""
+    """A function that draws, under matplotlib's own settings: a user's fonts, colours or LaTeX change no pixel.
+
+    Afterwards the settings are as before, and the memory of the figure is free.
+    """
     @wraps(function)
     def draw(*arguments, **words):
-        with _one_at_a_time, warnings.catch_warnings():
+        with _one_at_a_time, _collected(), warnings.catch_warnings():
             warnings.simplefilter("ignore")              # such as of a letter that the font lacks: a box stands for it
             matplotlib = _matplotlib()
             # all but the backend: to ask for it is to choose one, for the whole program
@@ -26,6 +31,23 @@ def drawn(function):
             with matplotlib.rc_context(own):
                 return function(*arguments, **words)
     return draw
+
+
+@contextmanager
+def _collected():
+    """What is made in this block, and is garbage at its end, is freed there.
+
+    The objects of a figure refer to each other, so only the garbage collector can free them. It waits until the figure is done.
+    Then they are all young, and it needs a millisecond for them; without this it would come after some ten figures, 2 MB each.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+        gc.collect(1)
 
 
 def _matplotlib():

@@ -55,8 +55,9 @@ PROGRAM = """if True:
     from numgan import cli, studies
     from numgan.systems import classifier
     ring, digits = studies.STUDIES["ring"], classifier.digits
-    studies.STUDIES["ring"] = replace(ring, arms={"gan": ring.arms["gan"]})           # one arm of four
-    classifier.PRESETS["digits"] = lambda width=1.0: replace(digits(min(width, 0.1)), steps=40, batch_size=16)      # in a moment
+    # one arm of four, and a judge that is trained in a moment
+    studies.STUDIES["ring"] = replace(ring, arms={"gan": ring.arms["gan"]})
+    classifier.PRESETS["digits"] = lambda width=1.0: replace(digits(min(width, 0.1)), steps=40, batch_size=16)
     code = cli.main()
     print(done, file=sys.stderr)
     sys.exit(code)
@@ -116,14 +117,12 @@ def kill_once(home, words, delay, last, alone):
 def end_of(groups):
     """Wait until no process of these groups lives; RuntimeError if one lives on. It is then killed."""
     deadline = time.monotonic() + PATIENCE
-    try:
-        while any(map(members, groups)):
-            if time.monotonic() > deadline:
-                raise RuntimeError("a child lives on after its parent was killed")
-            time.sleep(0.01)
-    finally:
-        for group in groups:
-            kill_group(group)
+    while left := [group for group in groups if members(group)]:
+        if time.monotonic() > deadline:
+            for group in left:
+                kill_group(group)
+            raise RuntimeError("a child lives on after its parent was killed")
+        time.sleep(0.01)
 
 
 def members(group):

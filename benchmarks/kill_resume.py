@@ -1,14 +1,15 @@
-"""Kill -9 numgan's commands at random moments, start them again, and compare what they leave with what an undisturbed command leaves.
+"""Kill -9 numgan's commands at random moments, start them again, and compare what they leave.
 
     python benchmarks/kill_resume.py --kills 300              all of COMMANDS below
     python benchmarks/kill_resume.py --kills 20 --only train,judge --seed 1
 
-Half of the kills come after a random time, from the start of the process to its end. The other half come just before a random one of
-the process's operations on files (it opens, renames, removes or makes one), so that no kind of writing is left out. Of a study only the
-parent is killed, and it starts again at once: its trials must die by themselves. After five kills a command runs to its end.
+Half of the kills come after a random time, from the start of the process to its end. The other half come just
+before a random one of its operations on files (it opens, renames, removes or makes one): so no kind of writing is
+left out. Of a study only the parent is killed, and it starts again at once: its trials must die by themselves.
+After five kills a command runs to its end.
 
-At the end every file must be byte for byte that of the undisturbed command, but for how long something took and that a run was resumed.
-No other file may be there. Prints a JSON object; exit 1 unless all ends agree.
+At the end every file must be byte for byte that of an undisturbed command, but for how long something took and that
+a run was resumed. No other file may be there. Prints a JSON object; exit 1 unless all ends agree.
 """
 
 import argparse
@@ -54,19 +55,22 @@ PROGRAM = """if True:
     from numgan import cli, studies
     from numgan.systems import classifier
     ring, digits = studies.STUDIES["ring"], classifier.digits
-    studies.STUDIES["ring"] = replace(ring, arms={"gan": ring.arms["gan"]})           # one arm of four, and a judge that is trained in a moment
+    # one arm of four, and a judge that is trained in a moment
+    studies.STUDIES["ring"] = replace(ring, arms={"gan": ring.arms["gan"]})
     classifier.PRESETS["digits"] = lambda width=1.0: replace(digits(min(width, 0.1)), steps=40, batch_size=16)
     code = cli.main()
     print(done, file=sys.stderr)
     sys.exit(code)
 """
-SPENT = re.compile('"(seconds|minutes|before|steps_per_second)": [0-9.e+-]+|[0-9.]+ minutes| [0-9.]+( ± [0-9.]+)? \\|(?=\n)')     # minutes: a last column
+SPENT = re.compile('"(seconds|minutes|before|steps_per_second)": [0-9.e+-]+|[0-9.]+ minutes'
+                   r"| [0-9.]+( ± [0-9.]+)? \|(?=\n)")                # minutes are the last column of a study's table
 
 
 def start(home, words, last=0, **options):
     """The command in the folder `home`, with a cache of its own; it kills itself before operation number `last`."""
-    environment = os.environ | {"NUMGAN_CACHE": str(home / "cache"), "NUMGAN_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(last), *words.split()], cwd=home, env=environment, start_new_session=True, **options)
+    environment = os.environ | {"NUMGAN_CACHE": str(home / "cache"), "NUMGAN_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", PROGRAM, str(last), *words.split()]
+    return subprocess.Popen(command, cwd=home, env=environment, start_new_session=True, **options)
 
 
 def to_the_end(home, words):
@@ -89,8 +93,9 @@ def kill_group(process):
 
 
 def kill_once(home, words, delay, last, alone):
-    """Kill the command after `delay` seconds, or before operation number `last`, if that is not 0. Returns its process, or None if it was done.
+    """Kill the command after `delay` seconds, or before operation number `last`, if that is not 0.
 
+    Returns its process, or None if it was done before. RuntimeError, with its own words, if it failed.
     alone   only itself: no child is killed with it
     """
     with open(home.parent / "errors", "w+b") as errors:
@@ -112,14 +117,12 @@ def kill_once(home, words, delay, last, alone):
 def end_of(groups):
     """Wait until no process of these groups lives; RuntimeError if one lives on. It is then killed."""
     deadline = time.monotonic() + PATIENCE
-    try:
-        while any(map(members, groups)):
-            if time.monotonic() > deadline:
-                raise RuntimeError("a child lives on after its parent was killed")
-            time.sleep(0.01)
-    finally:
-        for group in groups:
-            kill_group(group)
+    while left := [group for group in groups if members(group)]:
+        if time.monotonic() > deadline:
+            for group in left:
+                kill_group(group)
+            raise RuntimeError("a child lives on after its parent was killed")
+        time.sleep(0.01)
 
 
 def members(group):
@@ -147,7 +150,7 @@ def contents(home):
 
 
 class Trial:
-    """One command: its undisturbed end, and ends after kills. All happen in the same folder, one after the other: paths are in files too."""
+    """One command: its undisturbed end, and ends after kills. All happen in the same folder: paths are in files too."""
 
     def __init__(self, name, root, rng):
         self.name, self.words, self.root, self.home, self.rng = name, COMMANDS[name], root, root / "home", rng
@@ -171,15 +174,17 @@ class Trial:
         killed, alone = [], self.name == "study"
         try:
             for _ in range(kills):
-                delay, last = self.rng.uniform(0, self.seconds), self.rng.choice([0, self.rng.randint(1, self.operations)])
+                delay, last = self.rng.uniform(0, self.seconds), self.rng.randint(1, self.operations)
+                last = self.rng.choice([0, last])
                 killed += filter(None, [kill_once(self.home, self.again(), delay, last, alone)])
             said = to_the_end(self.home, self.again())[1]
             end_of(killed)
         except RuntimeError as error:
             return len(killed), [str(error)]
         end = contents(self.home)
-        wrong = [name for name in sorted(end.keys() | self.whole.keys()) if end.get(name, "none") != self.whole.get(name, "none")]
-        return len(killed), wrong + ([] if said == self.said or self.name == "train" else ["stdout"])
+        names = sorted(end.keys() | self.whole.keys())
+        wrong = [name for name in names if end.get(name, "none") != self.whole.get(name, "none")]
+        return len(killed), wrong + ([] if said == self.said or self.name == "train" else ["stdout"])      # train tells its last step
 
 
 def template(root):
@@ -215,7 +220,8 @@ def main():
         for i, name in enumerate(names):
             found[name] = trial(root, name, (args.kills + i) // len(names), rng)
             print(f"{name}: {found[name]}", file=sys.stderr, flush=True)
-    print(json.dumps({"kills": sum(row["kills"] for row in found.values()), "seconds": round(time.monotonic() - began), **found}))
+    kills, seconds = sum(row["kills"] for row in found.values()), round(time.monotonic() - began)
+    print(json.dumps({"kills": kills, "seconds": seconds, **found}))
     return int(any(row["wrong"] for row in found.values()))
 
 

@@ -28,7 +28,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_are_heard():
-    """Whoever started the tests may ignore SIGINT, as a shell does for jobs in the background; here and in the processes that tests start it counts."""
+    """A shell starts jobs in the background with SIGINT ignored; here and in the processes that tests start it counts."""
     ignored = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == signal.SIG_IGN]
     for number in ignored:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -48,7 +48,7 @@ def no_process_is_left():
 
 @pytest.fixture
 def start():
-    """start([command, ...], **options) -> Popen. When the test ends, however it ends, the process, its children and its pipes are gone."""
+    """start([command, ...], **options) -> Popen. When the test ends, the process, its children and its pipes are gone."""
     begun = []
 
     def start(command, **options):

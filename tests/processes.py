@@ -30,7 +30,7 @@ def end(process):
 
 
 def left(mark, seconds=5):
-    """{number: command} of the marked processes that live on after so many seconds, at which they are killed. On Linux; elsewhere none is seen."""
+    """{number: command} of the marked processes that live on after so many seconds; they are killed. Linux only."""
     deadline = time.monotonic() + seconds
     while (found := _marked(f"{MARK}={mark}".encode())) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -46,7 +46,8 @@ def _marked(mark):
         with suppress(OSError):                          # it has just ended, or is another user's
             if int(path.name) != os.getpid() and mark in (path / "environ").read_bytes().split(b"\0"):
                 found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return {number: command for number, command in found.items() if command and "resource_tracker" not in command}      # multiprocessing's own
+    # multiprocessing's own helper lives as long as we do
+    return {number: command for number, command in found.items() if command and "resource_tracker" not in command}
 
 
 def popen(command, **options):

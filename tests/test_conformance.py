@@ -1,8 +1,10 @@
-"""The operator tests of the ONNX standard, for what numgan has too: `pip install ".[test,conformance]"`, then `pytest tests/test_conformance.py`.
+"""The operator tests of the ONNX standard, for what numgan has too.
 
-Every test of a single operator that the installed onnx ships is run here, or listed with the reason why it is not. ONNX has channels first:
-pictures and weights are turned here. A row of lines (N, C, L) is a picture of width 1. Where ONNX's operator says more than a layer does
-(a border of its own, a weight for each row), NumPy says the rest here.
+    pip install ".[test,conformance]" && pytest tests/test_conformance.py
+
+Every test of an operator that the installed onnx ships is run here, or listed with the reason why it is not. ONNX has
+channels first: pictures and weights are turned here. A row of lines (N, C, L) is a picture of width 1. Where ONNX's
+operator says more than a layer does (a border of its own, a weight for each row), NumPy says the rest here.
 """
 
 import fnmatch
@@ -26,25 +28,30 @@ from numgan.losses import softmax, softmax_cross_entropy  # noqa: E402
 
 NO_OPERATOR = {
     "NumPy computes it, and no layer wraps it":
-        "Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Cast CastLike Ceil Clip Compress Constant ConstantOfShape Cos Cosh CumProd "
-        "CumSum Det Div Einsum Equal Exp Expand EyeLike Floor Gather GatherElements GatherND Greater GreaterOrEqual Identity IsInf IsNaN Less "
-        "LessOrEqual Log Max Mean Min Mod Mul Neg NonZero Not OneHot Or Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp "
-        "ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Round Scatter ScatterElements ScatterND Shape Sign Sin Sinh Size "
-        "Slice Split Sqrt Squeeze Sub Sum Tan Tile TopK Transpose Trilu Unique Unsqueeze Where Xor",
+        "Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Cast CastLike Ceil Clip Compress Constant "
+        "ConstantOfShape Cos Cosh CumProd CumSum Det Div Einsum Equal Exp Expand EyeLike Floor Gather "
+        "GatherElements GatherND Greater GreaterOrEqual Identity IsInf IsNaN Less LessOrEqual Log Max Mean "
+        "Min Mod Mul Neg NonZero Not OneHot Or Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum "
+        "ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Round Scatter "
+        "ScatterElements ScatterND Shape Sign Sin Sinh Size Slice Split Sqrt Squeeze Sub Sum Tan Tile TopK "
+        "Transpose Trilu Unique Unsqueeze Where Xor",
     "a function that no layer computes":
-        "Celu Erf Gelu HardSigmoid HardSwish Hardmax Mish PRelu Selu Shrink Softsign SwiGLU Swish ThresholdedRelu",
+        "Celu Erf Gelu HardSigmoid HardSwish Hardmax Mish PRelu Selu Shrink Softsign SwiGLU Swish "
+        "ThresholdedRelu",
     "a layer that numgan does not have":
-        "AffineGrid CausalConvWithState CenterCropPad Col2Im DeformConv GRU GridSample LRN LSTM LpNormalization LpPool RNN RoiAlign",
+        "AffineGrid CausalConvWithState CenterCropPad Col2Im DeformConv GRU GridSample LRN LSTM "
+        "LpNormalization LpPool RNN RoiAlign",
     "attention and its helpers": "Attention FlexAttention LinearAttention RotaryEmbedding TensorScatter",
     "numbers of few bits, bits and quantised arithmetic":
-        "BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv "
-        "QLinearMatMul QuantizeLinear",
+        "BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor ConvInteger DequantizeLinear "
+        "DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear",
     "sound": "BlackmanWindow DFT HammingWindow HannWindow MelWeightMatrix STFT",
     "control flow, sequences and optional values":
-        "If Loop OptionalGetElement OptionalHasElement ReverseSequence Scan SequenceInsert SequenceMap SplitToSequence",
+        "If Loop OptionalGetElement OptionalHasElement ReverseSequence Scan SequenceInsert SequenceMap "
+        "SplitToSequence",
     "texts, trees, files and boxes":
-        "ArrayFeatureExtractor Binarizer ImageDecoder LabelEncoder NonMaxSuppression RegexFullMatch StringConcat StringNormalizer StringSplit "
-        "TfIdfVectorizer TreeEnsemble",
+        "ArrayFeatureExtractor Binarizer ImageDecoder LabelEncoder NonMaxSuppression RegexFullMatch "
+        "StringConcat StringNormalizer StringSplit TfIdfVectorizer TreeEnsemble",
     "it takes logarithms of probabilities; numgan's loss takes logits, which is SoftmaxCrossEntropyLoss": "NegativeLogLikelihoodLoss",
     "random numbers of ONNX's own": "Bernoulli",
     "an optimiser that numgan does not have": "Adagrad",
@@ -55,14 +62,15 @@ UNFIT = {
     "taps that are apart": "test_averagepool_2d_dilations test_maxpool_2d_dilations test_convtranspose_dilations",
     "groups of channels": "test_convtranspose_group_2*",
     "a maximum over a border that differs from side to side, or a window beyond it":
-        "test_maxpool_2d_precomputed_same_upper test_maxpool_2d_same_* test_maxpool_2d_ceil test_maxpool_2d_ceil_output_size_reduce_by_one",
+        "test_maxpool_2d_precomputed_same_upper test_maxpool_2d_same_* test_maxpool_2d_ceil "
+        "test_maxpool_2d_ceil_output_size_reduce_by_one",
     "a border of more than half the window, which a pool of numgan refuses": "test_maxpool_2d_pads",
     "pixels as integers, which a layer of numgan refuses": "test_maxpool_2d_uint8 test_matmul_*int*",
     "a border of another kind": "test_edge_pad test_wrap_pad",
     "a mask of ONNX's own random numbers": "test_training_dropout test_training_dropout_mask test_training_dropout_default*",
     "a picture that gets smaller, another size than a whole multiple, or another rule between the pixels":
-        "test_resize_downsample_* test_resize_*cubic* test_resize_tf_* test_resize_*align_corners* test_resize_*_sizes_* "
-        "test_resize_*half_pixel_symmetric*",
+        "test_resize_downsample_* test_resize_*cubic* test_resize_tf_* test_resize_*align_corners* "
+        "test_resize_*_sizes_* test_resize_*half_pixel_symmetric*",
     "half precision": "test_*_float16 test_*_bfloat16",
 }
 
@@ -89,7 +97,7 @@ def out(layer, x, p=None, run=Run()):
 
 
 def borders(x, a, kernel, stride):
-    """(top, bottom, left, right) of the border that a window operator asks for, and of what ceil_mode adds below and at the right."""
+    """(top, bottom, left, right) of the border that a window asks for, and of what ceil_mode adds below and at the right."""
     size, pads = x.shape[2:], a.get("pads", [0] * 2 * len(x.shape[2:]))
     border, more = [], []
     for i, (n, k, s) in enumerate(zip(size, kernel, stride, strict=False)):
@@ -99,7 +107,7 @@ def borders(x, a, kernel, stride):
             before, after = (total // 2, total - total // 2)[::1 if auto == "SAME_UPPER" else -1]
         over = (n + before + after - k) % s
         windows = (n + before + after - k) // s + 1
-        grow = a.get("ceil_mode") and over and windows * s < n + before                  # a window that begins in the border does not count
+        grow = a.get("ceil_mode") and over and windows * s < n + before          # no window begins in the border
         border, more = [*border, before, after], [*more, 0, s - over if grow else 0]
     return two(border, 0) if len(border) == 4 else (*border, 0, 0), more if len(more) == 4 else (*more, 0, 0)
 
@@ -126,7 +134,9 @@ def conv_transpose(a, x, w, b=None):
     layer = layers.ConvTranspose2d(w.shape[0], w.shape[1], kernel, stride, output_padding=extra, bias=b is not None)
     y = out(layer, last(x), {"W": np.ascontiguousarray(w.reshape(*w.shape[:2], *kernel).transpose(2, 3, 1, 0)), "b": b})
     pads = a.get("pads", [0] * 4)
-    wanted = a.get("output_shape") or ([n * s for n, s in zip(x.shape[2:], stride, strict=False)] if "auto_pad" in a else None)
+    wanted = a.get("output_shape")
+    if "auto_pad" in a:
+        wanted = [n * s for n, s in zip(x.shape[2:], stride, strict=True)]
     if wanted:
         over = [n - m for n, m in zip(y.shape[1:3], wanted, strict=True)]
         pads = [n // 2 for n in over] + [n - n // 2 for n in over]
@@ -148,11 +158,12 @@ def max_pool(a, x):
 
 
 def max_unpool(a, x, index, shape=None):
-    """The way back of MaxPool2d. A larger shape has zeros below and at the right; the indices are those of the smaller one."""
+    """The way back of MaxPool2d. A larger shape has zeros below and at the right; indices are those of the smaller one."""
     kernel, stride = window(x, a, None)
     size = [(n - 1) * s + k for n, s, k in zip(x.shape[2:], stride, kernel, strict=True)]
     below, beside = (0, 0) if shape is None else (int(shape[2]) - size[0], int(shape[3]) - size[1])
-    y = layers.MaxPool2d(kernel, stride).transpose(last(x), (last(index).astype(np.int64), (x.shape[0], *size, x.shape[1])))
+    cache = last(index).astype(np.int64), (x.shape[0], *size, x.shape[1])
+    y = layers.MaxPool2d(kernel, stride).transpose(last(x), cache)
     return first(out(layers.Pad((0, below, 0, beside)), y), x)
 
 
@@ -162,7 +173,8 @@ def average_pool(a, x):
     layer, pad, wider = layers.AvgPool2d(kernel, stride), layers.Pad(border), layers.Pad(more)
     inside = np.ones_like(last(x))
     inside = out(pad, inside) if not a.get("count_include_pad") else np.ones_like(out(pad, inside))
-    return first(out(layer, out(wider, out(pad, last(x)))) / out(layer, out(wider, inside)), x)      # the mean over what counts
+    total, share = out(layer, out(wider, out(pad, last(x)))), out(layer, out(wider, inside))
+    return first(total / share, x)                                   # the mean over what counts
 
 
 def pooled(kind):
@@ -170,10 +182,11 @@ def pooled(kind):
 
 
 def batch_norm(a, x, gain, bias, mean, variance):
-    layer, p, flat = layers.BatchNorm(len(gain), a.get("epsilon", 1e-5)), {"gain": gain, "bias": bias}, np.moveaxis(x, 1, -1)
+    layer, p = layers.BatchNorm(len(gain), a.get("epsilon", 1e-5)), {"gain": gain, "bias": bias}
+    flat = np.ascontiguousarray(np.moveaxis(x, 1, -1))
     if not a.get("training_mode"):
-        return np.moveaxis(out(layer, np.ascontiguousarray(flat), p, Run(statistics={"mean": mean, "variance": variance})), -1, 1)
-    y, cache = layer.forward(p, np.ascontiguousarray(flat), Run())
+        return np.moveaxis(out(layer, flat, p, Run(statistics={"mean": mean, "variance": variance})), -1, 1)
+    y, cache = layer.forward(p, flat, Run())
     new, momentum = layer.statistics(cache), a.get("momentum", 0.9)
     moved = [momentum * old + (1 - momentum) * new[name] for name, old in (("mean", mean), ("variance", variance))]
     return np.moveaxis(y, -1, 1), *moved
@@ -187,7 +200,8 @@ def group_norm(a, x, gain, bias):
     """LayerNorm of each group by itself; then every channel's gain and bias."""
     n, c, groups = *x.shape[:2], a["num_groups"]
     rows, each = x.reshape(n * groups, -1), x.size // (n * groups)
-    y = out(layers.LayerNorm(each, a.get("epsilon", 1e-5)), rows, {"gain": np.ones(each, x.dtype), "bias": np.zeros(each, x.dtype)})
+    plain = {"gain": np.ones(each, x.dtype), "bias": np.zeros(each, x.dtype)}
+    y = out(layers.LayerNorm(each, a.get("epsilon", 1e-5)), rows, plain)
     channel = (c, *[1] * (x.ndim - 2))
     return y.reshape(x.shape) * gain.reshape(channel) + bias.reshape(channel)
 
@@ -220,7 +234,8 @@ def along(axis, f, x):
 def log_softmax(y):
     """log p_k is minus the loss of a row whose label is k."""
     rows = y.reshape(-1, y.shape[-1])
-    return -np.array([[softmax_cross_entropy(row[None], np.array([k]))[0] for k in range(len(row))] for row in rows], y.dtype).reshape(y.shape)
+    losses = [[softmax_cross_entropy(row[None], np.array([k]))[0] for k in range(len(row))] for row in rows]
+    return -np.array(losses, y.dtype).reshape(y.shape)
 
 
 def cross_entropy(a, y, labels, weights=None):
@@ -237,14 +252,16 @@ def cross_entropy(a, y, labels, weights=None):
 
 def gemm(a, x, w, b=None):
     x, w = x.T if a.get("transA") else x, w.T if a.get("transB") else w
-    y = out(layers.Dense(*w.shape, bias=False), np.ascontiguousarray(x), {"W": np.ascontiguousarray(w)}) * np.float32(a.get("alpha", 1))
+    y = out(layers.Dense(*w.shape, bias=False), np.ascontiguousarray(x), {"W": np.ascontiguousarray(w)})
+    y *= np.float32(a.get("alpha", 1))
     return y if b is None else y + np.float32(a.get("beta", 1)) * b
 
 
 def matmul(a, x, w):
     left, right = x.reshape(1, -1) if x.ndim == 1 else x, w.reshape(-1, 1) if w.ndim == 1 else w
     stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    left, right = np.broadcast_to(left, (*stack, *left.shape[-2:])), np.broadcast_to(right, (*stack, *right.shape[-2:]))
+    left = np.broadcast_to(left, (*stack, *left.shape[-2:]))
+    right = np.broadcast_to(right, (*stack, *right.shape[-2:]))
     y = np.empty((*stack, left.shape[-2], right.shape[-1]), x.dtype)
     for at in np.ndindex(*stack):
         y[at] = kernels.matmul(np.ascontiguousarray(left[at]), np.ascontiguousarray(right[at]))
@@ -252,7 +269,8 @@ def matmul(a, x, w):
 
 
 def pad(a, x, pads, value=None, axes=None):
-    sides = {int(axis) % x.ndim: pads[[i, i + len(pads) // 2]] for i, axis in enumerate(range(x.ndim) if axes is None else axes)}
+    axes = range(x.ndim) if axes is None else axes
+    sides = {int(axis) % x.ndim: pads[[i, i + len(pads) // 2]] for i, axis in enumerate(axes)}
     if any(sides[axis].any() for axis in sides if axis < 2):
         raise AssertionError("expected a border around pictures alone")
     border = [int(n) for axis in (2, 3) for n in sides.get(axis, (0, 0))]
@@ -273,7 +291,9 @@ def gathered(a, x):
     f = a["blocksize"]
     y = first(layers.PixelShuffle(f).transpose(last(x), None), x)
     n, c, h, w = y.shape
-    return y if a.get("mode", b"DCR") == b"CRD" else y.reshape(n, c // (f * f), f * f, h, w).swapaxes(1, 2).reshape(y.shape)
+    if a.get("mode", b"DCR") == b"CRD":
+        return y
+    return y.reshape(n, c // (f * f), f * f, h, w).swapaxes(1, 2).reshape(y.shape)
 
 
 def resize(a, x, *rest):
@@ -323,16 +343,21 @@ def momentum(a, rate, t, *rest):
 
 
 RUN = {
-    "Conv": conv, "ConvTranspose": conv_transpose, "MaxPool": max_pool, "MaxUnpool": max_unpool, "AveragePool": average_pool,
-    "GlobalAveragePool": pooled(layers.AvgPool2d), "GlobalMaxPool": pooled(layers.MaxPool2d), "BatchNormalization": batch_norm,
-    "InstanceNormalization": instance_norm, "GroupNormalization": group_norm, "LayerNormalization": layer_norm, "RMSNormalization": rms_norm,
+    "Conv": conv, "ConvTranspose": conv_transpose, "MaxPool": max_pool, "MaxUnpool": max_unpool,
+    "AveragePool": average_pool, "GlobalAveragePool": pooled(layers.AvgPool2d),
+    "GlobalMaxPool": pooled(layers.MaxPool2d), "BatchNormalization": batch_norm,
+    "InstanceNormalization": instance_norm, "GroupNormalization": group_norm,
+    "LayerNormalization": layer_norm, "RMSNormalization": rms_norm,
     "MeanVarianceNormalization": mean_variance, "Relu": each(lambda a: layers.ReLU()),
-    "LeakyRelu": each(lambda a: layers.LeakyReLU(a.get("alpha", 0.01))), "Elu": each(lambda a: layers.ELU(a.get("alpha", 1.0))),
-    "Sigmoid": each(lambda a: layers.Sigmoid()), "Tanh": each(lambda a: layers.Tanh()), "Softplus": each(lambda a: layers.Softplus()),
-    "Softmax": lambda a, x: along(a.get("axis", -1), softmax, x), "LogSoftmax": lambda a, x: along(a.get("axis", -1), log_softmax, x),
-    "SoftmaxCrossEntropyLoss": cross_entropy, "Gemm": gemm, "MatMul": matmul, "Pad": pad, "DepthToSpace": shuffled,
-    "SpaceToDepth": gathered, "Resize": resize, "Upsample": resize, "Concat": concat, "Flatten": flatten, "Reshape": reshape,
-    "Dropout": dropout, "Adam": adam, "Momentum": momentum,
+    "LeakyRelu": each(lambda a: layers.LeakyReLU(a.get("alpha", 0.01))),
+    "Elu": each(lambda a: layers.ELU(a.get("alpha", 1.0))), "Sigmoid": each(lambda a: layers.Sigmoid()),
+    "Tanh": each(lambda a: layers.Tanh()), "Softplus": each(lambda a: layers.Softplus()),
+    "Softmax": lambda a, x: along(a.get("axis", -1), softmax, x),
+    "LogSoftmax": lambda a, x: along(a.get("axis", -1), log_softmax, x),
+    "SoftmaxCrossEntropyLoss": cross_entropy, "Gemm": gemm, "MatMul": matmul, "Pad": pad,
+    "DepthToSpace": shuffled, "SpaceToDepth": gathered, "Resize": resize, "Upsample": resize,
+    "Concat": concat, "Flatten": flatten, "Reshape": reshape, "Dropout": dropout, "Adam": adam,
+    "Momentum": momentum,
 }
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import processes
 import pytest
 
-ORPHAN = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)"
+ORPHAN = ("import subprocess, sys; "
+          "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)")
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
@@ -22,7 +23,8 @@ def test_a_process_whose_parent_is_gone_is_found_and_killed():
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
 def test_a_process_ends_with_its_children(start):
-    process = start([sys.executable, "-c", ORPHAN.replace("start_new_session=True", "stdout=1") + ".wait()"], stdout=subprocess.PIPE)
+    parent = ORPHAN.replace("start_new_session=True", "stdout=1") + ".wait()"
+    process = start([sys.executable, "-c", parent], stdout=subprocess.PIPE)
     processes.end(process)
     assert process.poll() == -signal.SIGKILL and process.stdout.closed
 
@@ -34,8 +36,8 @@ def test_a_session_that_leaves_a_process_behind_fails(tmp_path):
     (tmp_path / "conftest.py").write_text((tests / "conftest.py").read_text())
     (tmp_path / "test_it.py").write_text(f"import subprocess\ndef test_one(start):\n    assert not start({SLEEP})\n"
                                          f"def test_two():\n    subprocess.Popen({SLEEP})\n")
-    run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={tests}", "--rootdir", tmp_path, tmp_path],
-                         capture_output=True, text=True, timeout=120)
+    options = ["-q", "-p", "no:cacheprovider", "-o", f"pythonpath={tests}", "--rootdir", tmp_path]
+    run = subprocess.run([sys.executable, "-m", "pytest", *options, tmp_path], capture_output=True, text=True, timeout=120)
     assert run.returncode == 1 and "1 failed, 1 passed, 1 error" in run.stdout, run.stdout
     assert run.stdout.count("time.sleep(600)") >= 1 and "tests have left processes behind" in run.stdout
 

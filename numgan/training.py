@@ -11,9 +11,6 @@ the state before it and on nothing else: a run that was killed and resumed ends 
 """
 
 import os
-import signal
-import socket
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +31,7 @@ from .layers import watch_finite
 from .layers.spectral import renewed
 from .optimizers import moving_average
 from .randomness import derive
+from .signals import stop_requests
 from .streams import STDERR
 from .systems import Batch, remember
 from .underflow import may_underflow
@@ -263,7 +261,7 @@ class _Session:
         self.began = time.monotonic()
         try:
             # inf and nan are looked for after every objective, so numpy need not warn of them too
-            with _signals() as stop, files.appending(self.out / "metrics.jsonl") as self.log, np.errstate(all="ignore"):
+            with stop_requests() as stop, files.appending(self.out / "metrics.jsonl") as self.log, np.errstate(all="ignore"):
                 self._loop(stop, checkpoint_every or steps, checkpoint_seconds)
                 seconds = time.monotonic() - self.began
                 if state.step < steps:
@@ -368,46 +366,3 @@ def _pixels(path):
             return image.copy()
     except (OSError, FileFormatError):
         return None
-
-
-class _Stop:
-    """How many times a signal asked to stop."""
-
-    count = 0
-
-    @property
-    def asked(self):
-        return self.count > 0
-
-
-@contextmanager
-def _signals():
-    """In this block a first SIGINT or SIGTERM only asks to stop; a second one is a KeyboardInterrupt at once. One that is ignored stays so."""
-    stop, watched = _Stop(), tuple(number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN)
-    if threading.current_thread() is not threading.main_thread():       # only the main thread may, or can, take signals
-        yield stop
-        return
-    here, there = socket.socketpair()
-    here.setblocking(False)
-    there.setblocking(False)
-
-    def handle(number, frame):
-        try:
-            arrived = sum(byte in watched for byte in here.recv(4096))
-        except BlockingIOError:
-            arrived = 0
-        stop.count += max(1, arrived)
-        if stop.count > 1:
-            raise KeyboardInterrupt
-
-    # Python calls `handle` once for all signals that come during one long kernel; the wakeup descriptor gets a byte for each
-    wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
-    before = {number: signal.signal(number, handle) for number in watched}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(wakeup)
-        here.close()
-        there.close()

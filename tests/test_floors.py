@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(find_spec("numgan").origin).parent
 
 STOREYS = [                                                        # from the ground up; a part imports from lower lines only
-    ("errors", "randomness", "streams", "underflow", "_kernels"),  # floor 0: NumPy only
+    ("errors", "randomness", "signals", "streams", "underflow", "_kernels"),  # floor 0: NumPy only
     ("files", "parameters"),
     ("arrays", "fields"),
     ("initializers", "schedules"),                                 # floor 1

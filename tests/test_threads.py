@@ -11,7 +11,7 @@ import pytest
 from kernel_cases import DTYPES, digest, every_kernel, normal, python
 
 from numgan._kernels import compiled, num_threads, set_num_threads
-from numgan.training import _signals
+from numgan.signals import stop_requests
 
 pytestmark = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -376,7 +376,7 @@ def test_a_handler_may_return_or_call_kernels_and_the_result_is_right(threads, n
 def test_training_finishes_the_kernel_at_the_first_ctrl_c_and_leaves_at_the_second(threads):
     threads(2)
     a = np.broadcast_to(np.float32(1), (1000, 60000))
-    with _signals() as stop:
+    with stop_requests() as stop:
         threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
         assert (compiled.matmul(a, a.T) == 60000).all()
         assert stop.asked

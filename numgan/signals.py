@@ -1,0 +1,53 @@
+"""Signals: Ctrl-C and SIGTERM ask a training loop to stop; the loop finishes its step and saves.
+
+    with stop_requests() as stop:
+        while not stop.asked: ...
+"""
+
+import signal
+import socket
+import threading
+from contextlib import contextmanager
+
+
+class StopRequests:
+    """How many times a signal asked to stop."""
+
+    count = 0
+
+    @property
+    def asked(self):
+        return self.count > 0
+
+
+@contextmanager
+def stop_requests():
+    """In this block a first SIGINT or SIGTERM only asks to stop; a second one is a KeyboardInterrupt at once. One that is ignored stays so."""
+    stop, watched = StopRequests(), tuple(number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN)
+    if threading.current_thread() is not threading.main_thread():       # only the main thread may, or can, take signals
+        yield stop
+        return
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    there.setblocking(False)
+
+    def handle(number, frame):
+        try:
+            arrived = sum(byte in watched for byte in here.recv(4096))
+        except BlockingIOError:
+            arrived = 0
+        stop.count += max(1, arrived)
+        if stop.count > 1:
+            raise KeyboardInterrupt
+
+    # Python calls `handle` once for all signals that come during one long kernel; the wakeup descriptor gets a byte for each
+    wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, handle) for number in watched}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        here.close()
+        there.close()

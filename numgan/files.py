@@ -32,7 +32,7 @@ FREE = {".lock"}          # besides temporary files: what a process leaves in a 
 # ---- what lies under a name
 
 
-def found(path):
+def thing_at(path):
     """What lies under a name, as words, no link followed; None: nothing."""
     try:
         return _word(os.lstat(path).st_mode)
@@ -46,7 +46,7 @@ def _word(mode):
 
 def expect_own(path, kind="a file"):
     """FileExistsError unless the name is free, or that of a thing of this kind."""
-    got = found(path)
+    got = thing_at(path)
     if got not in (None, kind):
         raise FileExistsError(f"{path}: expected {kind} of numgan's own, got {got}, which numgan does not touch; move it away")
 

@@ -103,7 +103,7 @@ def test_a_file_of_two_names_keeps_its_bytes_under_the_other(name, run, tmp_path
 
 
 def test_pictures_of_other_names_are_not_removed(run):
-    kept = [run / "samples" / name for name in ("step-9.png", "step-000009.PNG", "step-²².png", "step-0000099.png", "my-step-000009.png")]
+    kept = [run / "samples" / name for name in ("step-9.png", "step-000009.PNG", "step-²²²²²².png", "step-0000009.png", "my-step-000009.png")]
     for path in kept:
         path.write_text("mine")
     (run / "samples" / "step-000009.png").write_text("of a step that was cut")
@@ -126,7 +126,7 @@ def test_runs_in_a_folder_that_is_not_there_are_no_endless_search(tmp_path):
 # ---- folders for a new run
 
 
-@pytest.mark.parametrize("name", [".bashrc", ".config/app", ".journal.tmp", ".numr1-0123456789abcdef.tmp/x", "letter.txt"])
+@pytest.mark.parametrize("name", [".bashrc", ".config/app", ".journal.tmp", ".numgan-0123456789abcdef.tmp/x", "letter.txt"])
 def test_a_folder_of_dot_files_is_not_empty(name, tmp_path):
     path = tmp_path / "home" / name
     path.parent.mkdir(parents=True)
@@ -150,7 +150,7 @@ def test_what_numgan_left_is_nothing(tmp_path):
     """A process that was killed before it had a run leaves a lock and a temporary file."""
     out = runs.choose(RECIPE, tmp_path / "runs")
     (out / ".lock").touch()
-    left = out / ".numr1-0123456789abcdef.tmp"
+    left = out / ".numgan-0123456789abcdef.tmp"
     left.write_bytes(b"torn")
     training.train(SYSTEM, DIGITS, out, steps=1, progress=False)
     assert runs.read_config(out)["steps"] == 1 and not left.exists()
@@ -162,7 +162,7 @@ def test_what_numgan_left_is_nothing(tmp_path):
 def test_only_numgans_own_temporary_files_are_swept(tmp_path, victim):
     name = ".numgan-{:016x}.tmp"
     stale, link, folder, deep = tmp_path / name.format(1), tmp_path / name.format(2), tmp_path / name.format(3), tmp_path / "sub" / name.format(4)
-    kept = [tmp_path / ".a.npz.tmp", tmp_path / "a.tmp", tmp_path / ".numgan-1.tmp", tmp_path / "x.numr1-0123456789abcdef.tmp", deep]
+    kept = [tmp_path / ".a.npz.tmp", tmp_path / "a.tmp", tmp_path / ".numgan-1.tmp", tmp_path / "x.numgan-0123456789abcdef.tmp", deep]
     deep.parent.mkdir()
     folder.mkdir()
     link.symlink_to(victim)
@@ -502,3 +502,10 @@ def test_a_few_thousand_damaged_files(tmp_path):
         for name, kind in kinds.items():
             found = fuzz_files.fuzz(name, kind, root, round(2500 * kind.share), 20, tmp_path / "kept")
             assert found["failures"] == 0 and found["inputs"], [found, *(path.name for path in tmp_path.glob("kept/*"))]
+
+
+def test_pictures_of_more_than_a_million_steps_are_in_order(tmp_path):
+    (tmp_path / "samples").mkdir()
+    for step in (1_234_567, 999_999, 0):
+        (tmp_path / "samples" / f"step-{step:06d}.png").touch()
+    assert [path.stem for path in runs.pictures(tmp_path)] == ["step-000000", "step-999999", "step-1234567"]

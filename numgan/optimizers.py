@@ -47,8 +47,13 @@ class Optimizer:
 
     def update(self, p, g, state):
         """Move p and state in place, wholly or not at all; g is only read. Returns whether all that was written is finite."""
-        if p.shape != g.shape:
-            raise ValueError(f"{type(self).__name__}.update: expected g of shape {p.shape}, got {g.shape}")
+        name, parts = type(self).__name__, {"step", *self.moments}
+        if g is None or np.shape(p) != np.shape(g):
+            got = None if g is None else np.shape(g)
+            raise ValueError(f"{name}.update: expected g of shape {np.shape(p)}, got {got}")
+        if not isinstance(state, dict) or state.keys() != parts:
+            raise ValueError(f"{name}.update: expected a state with {sorted(parts)}, got "
+                             f"{sorted(state) if isinstance(state, dict) else state!r}; make it with start(p)")
         with _undisturbed():
             finite = self._rule(p, g, *(state[name] for name in self.moments), state["step"])
             state["step"] += 1

@@ -384,11 +384,11 @@ readonly.flags.writeable = False
 
 @pytest.mark.parametrize("name, arguments, error, message", [
     ("sgd", (vector, other[:5], None, 0.1), ValueError, "sgd: expected g of length 6, got 5"),
-    ("sgd", (vector, vector, None, 0.1), ValueError, "sgd: p and g lie over each other in memory"),
+    ("sgd", (vector, vector, None, 0.1), ValueError, "sgd: p and g share memory"),
     ("sgd", (readonly, other, None, 0.1), ValueError, "sgd: expected p contiguous, aligned and writeable; pass a copy"),
     ("sgd", (vector[::2], other[:3], None, 0.1), ValueError, "sgd: expected p contiguous"),
     ("sgd", (vector, other.astype(np.float32), None, 0.1), TypeError, "sgd: p is float64 but g is float32"),
-    ("rmsprop", (vector, other, other, 0.1, 0.9, 1e-8), ValueError, "rmsprop: v and g lie over each other"),
+    ("rmsprop", (vector, other, other, 0.1, 0.9, 1e-8), ValueError, "rmsprop: v and g share memory"),
     ("adam", (vector, other, vector.copy(), vector[:3].copy(), 0.1, 0, 0, 0, 1), ValueError, "adam: expected v of length 6, got 3"),
     ("moving_average", (vector, other.reshape(2, 3), 0.9), ValueError, "moving_average: expected p with 1 dimensions"),
     ("channel_moments", (np.zeros((0, 3)),), ValueError, "channel_moments: expected at least one row, got x of shape .0, 3."),

@@ -155,6 +155,35 @@ def test_fork_while_other_threads_are_in_kernels():
         print(same, [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])""", digest()), f"True {[0] * 10}")
 
 
+@needs_fork
+@needs_signals
+def test_fork_in_a_signal_handler_during_a_kernel():
+    """The child has no helpers, and the product that was under way comes to its end there all the same; so does the parent's."""
+    finishes(python("""if True:
+        import os, signal, warnings
+        import numpy as np
+        from numgan._kernels import compiled
+        warnings.simplefilter("ignore", DeprecationWarning)
+        compiled.set_num_threads(4)
+        a, b = np.random.default_rng(0).standard_normal((2, 1500, 1500), np.float32)
+        image, weight = np.ones((8, 64, 64, 33), np.float32), np.ones((3, 3, 33, 65), np.float32)
+        calls = lambda: compiled.matmul(a, b), lambda: compiled.conv2d(image, weight), lambda: compiled.conv2d_weight_gradient(
+            image, np.ones((8, 62, 62, 65), np.float32), (3, 3))
+        expected, children, ends = [call() for call in calls], [], []
+        signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
+        for call, want in zip(calls, expected):
+            for delay in 0.001, 0.004, 0.012:
+                count = len(children)
+                signal.setitimer(signal.ITIMER_REAL, delay)
+                while len(children) == count:
+                    got = call()
+                right = np.array_equal(got, want) and np.array_equal(compiled.matmul(a, b), expected[0])
+                if children[-1] == 0:
+                    os._exit(0 if right else 3)
+                ends.append((right, os.waitstatus_to_exitcode(os.waitpid(children[-1], 0)[1])))
+        print(ends)"""), str([(True, 0)] * 9))
+
+
 def test_kernels_at_exit():
     """A kernel called when the interpreter shuts down, where threads cannot be started any more."""
     finishes(python("""if True:

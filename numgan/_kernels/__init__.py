@@ -8,12 +8,11 @@ import math
 import os
 from collections import Counter
 from importlib.util import find_spec
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from . import reference
+from . import door, reference
 from .reference import output_size
 
 if find_spec("._core", __package__):
@@ -140,16 +139,20 @@ class kernel_calls:
         _counters[:] = [counter for counter in _counters if counter is not self._counter]
 
 
-def _kernel(name, counted=None):
-    """The chosen backend's function `name`; the call is counted under its own name unless another is given."""
+def _kernel(name, *arrays, counted=None):
+    """The chosen backend's function `name`; the call is counted under its own name unless another is given.
+
+    With an empty array it is the definition: every sum is 0, and a loop over an axis beside the empty one could be endless.
+    """
     for counter in _counters:
         counter[counted or name] += 1
-    return getattr(_modules[_chosen], name)
+    empty_array = any(x is not None and not x.size for x in arrays)
+    return getattr(reference if empty_array else _modules[_chosen], name)
 
 
 def empty(shape, dtype):
     """np.empty, for large arrays that come again at every step: memory that nobody holds any more is used again, without page faults."""
-    return compiled.empty(shape, np.dtype(dtype)) if _chosen == "compiled" else np.empty(shape, dtype)
+    return compiled.empty(tuple(map(int, shape)), np.dtype(dtype)) if _chosen == "compiled" else np.empty(shape, dtype)
 
 
 def release_memory():
@@ -157,244 +160,180 @@ def release_memory():
     return compiled._core.free_kept() if compiled else 0
 
 
-_FLOATS = np.dtype(np.float32), np.dtype(np.float64)    # in the machine's own byte order
-
-
-OPTIONAL = "bias", "gate", "two"     # arrays that may be left out, where a kernel has them
-
-
-def _check(kernel, **arrays):
-    """Every array a float32 or float64 ndarray of its number of dimensions (name=(array, ndim); None: any), all of one dtype;
-    of the OPTIONAL ones None passes."""
-    first = None
-    for name, (array, ndim) in arrays.items():
-        if array is None and name in OPTIONAL:
-            continue
-        if not isinstance(array, np.ndarray) or array.dtype not in _FLOATS:
-            got = getattr(array, "dtype", type(array).__name__)
-            raise TypeError(f"{kernel}: expected {name} as a float32 or float64 array, got {got}")
-        if ndim is not None and array.ndim != ndim:
-            raise ValueError(f"{kernel}: expected {name} with {ndim} dimensions, got shape {array.shape}")
-        if first is None:
-            first = name, array.dtype
-        elif array.dtype != first[1]:
-            raise TypeError(f"{kernel}: {first[0]} is {first[1]} but {name} is {array.dtype}; convert one of them")
-
-
-def _agree(kernel, what, expected, got):
-    if expected != got:
-        raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
-
-
-def _check_window(kernel, taps, stride, padding, size):
-    """The size of what comes out, if the window fits."""
-    for name, value in (("kernel", taps), ("stride", stride), ("padding", padding), ("size", size)):
-        if not (isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(n, (int, np.integer)) for n in value)):
-            raise TypeError(f"{kernel}: expected {name} as a pair of integers (vertical, horizontal), got {value!r}")
-    if min(taps) < 1 or min(stride) < 1 or min(padding) < 0:
-        raise ValueError(f"{kernel}: expected kernel and stride >= 1 and padding >= 0, got {tuple(taps)}, {tuple(stride)}, {tuple(padding)}")
-    out = output_size(size, taps, stride, padding)
-    if min(out) < 1:
-        raise ValueError(f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {tuple(padding)}")
-    return out
-
-
-def _check_finish(kernel, shape, bias, slope, gate):
-    """What is to be done to a result of this shape at the end: see reference._finish."""
-    if bias is not None:
-        _agree(kernel, "bias of length", shape[-1], bias.shape[0])
-    if gate is not None:
-        _agree(kernel, "gate of shape", shape, gate.shape)
-    _check_slope(kernel, slope)
-
-
 def matmul(a, b, bias=None, slope=1.0, gate=None):
     """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N); any strides"""
-    _check("matmul", a=(a, 2), b=(b, 2), bias=(bias, 1), gate=(gate, 2))
-    _agree("matmul", "b with rows", a.shape[1], b.shape[0])
-    _check_finish("matmul", (a.shape[0], b.shape[1]), bias, slope, gate)
-    return _kernel("matmul")(a, b, bias, slope, gate)
+    a, b, bias, gate = door.arrays("matmul", ("bias", "gate"), a=(a, 2), b=(b, 2), bias=(bias, 1), gate=(gate, 2))
+    door.agree("matmul", "b with rows", a.shape[1], b.shape[0])
+    slope = door.finish("matmul", (a.shape[0], b.shape[1]), bias, gate, slope)
+    return _kernel("matmul", a, b)(a, b, bias, slope, gate)
 
 
 def dense_weight_gradient(x, dy):
     """dW = x' dy          x (N, I)   dy (N, O)   dW (I, O); a matmul, counted under its own name"""
-    _check("dense_weight_gradient", x=(x, 2), dy=(dy, 2))
-    _agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
-    return _kernel("matmul", counted="dense_weight_gradient")(x.T, dy)
+    x, dy = door.arrays("dense_weight_gradient", x=(x, 2), dy=(dy, 2))
+    door.agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
+    return _kernel("matmul", x, dy, counted="dense_weight_gradient")(x.T, dy)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     """y = x * w, finished          x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)"""
-    _check("conv2d", x=(x, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
-    out = _check_window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
-    _agree("conv2d", "x with channels", w.shape[2], x.shape[3])
-    _check_finish("conv2d", (len(x), *out, w.shape[3]), bias, slope, gate)
-    return _kernel("conv2d")(x, w, stride, padding, bias, slope, gate)
+    x, w, bias, gate = door.arrays("conv2d", ("bias", "gate"), x=(x, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
+    _, stride, padding, _, out = door.window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
+    door.agree("conv2d", "x with channels", w.shape[2], x.shape[3])
+    slope = door.finish("conv2d", (len(x), *out, w.shape[3]), bias, gate, slope)
+    return _kernel("conv2d", x, w)(x, w, stride, padding, bias, slope, gate)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """dx = transpose of conv2d in x, finished          dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)"""
+    """dx = transpose of conv2d in x, finished
+
+    dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W) of the convolution's input   gate, dx (N, H, W, C)
+    """
     if size is None:
         raise ValueError("conv2d_input_gradient: expected size (H, W), of the input whose gradient is asked for, got None")
-    _check("conv2d_input_gradient", dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
-    out = _check_window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
-    _agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
-    _agree("conv2d_input_gradient", f"dy for an input of {tuple(size)} with size", out, dy.shape[1:3])
-    _check_finish("conv2d_input_gradient", (len(dy), *size, w.shape[2]), bias, slope, gate)
-    return _kernel("conv2d_input_gradient")(dy, w, stride, padding, tuple(size), bias, slope, gate)
+    dy, w, bias, gate = door.arrays("conv2d_input_gradient", ("bias", "gate"), dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
+    _, stride, padding, size, out = door.window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
+    door.agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
+    door.agree("conv2d_input_gradient", f"dy for an input of {size} with size", out, dy.shape[1:3])
+    slope = door.finish("conv2d_input_gradient", (len(dy), *size, w.shape[2]), bias, gate, slope)
+    return _kernel("conv2d_input_gradient", dy, w)(dy, w, stride, padding, size, bias, slope, gate)
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     """dw = x' * dy          x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)"""
-    _check("conv2d_weight_gradient", x=(x, 4), dy=(dy, 4))
-    out = _check_window("conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3])
-    _agree("conv2d_weight_gradient", "dy with batch and size", (x.shape[0], *out), dy.shape[:3])
-    return _kernel("conv2d_weight_gradient")(x, dy, tuple(kernel), stride, padding)
+    x, dy = door.arrays("conv2d_weight_gradient", x=(x, 4), dy=(dy, 4))
+    kernel, stride, padding, _, out = door.window("conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3])
+    door.agree("conv2d_weight_gradient", "dy with batch and size", (x.shape[0], *out), dy.shape[:3])
+    return _kernel("conv2d_weight_gradient", x, dy)(x, dy, kernel, stride, padding)
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
     """y = max over windows, and its flat position h W + w          x (N, H, W, C)   y, index (N, HO, WO, C)"""
-    _check("max_pool2d", x=(x, 4))
-    _check_window("max_pool2d", kernel, stride, padding, x.shape[1:3])
+    (x,) = door.arrays("max_pool2d", x=(x, 4))
+    kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])
     if any(2 * p > k for k, p in zip(kernel, padding)):
-        raise ValueError(f"max_pool2d: expected padding of at most half the kernel {tuple(kernel)}, got {tuple(padding)}")
-    return _kernel("max_pool2d")(x, tuple(kernel), stride, padding)
+        raise ValueError(f"max_pool2d: expected padding of at most half the kernel {kernel}, got {padding}")
+    if min(size) < 1:
+        raise ValueError(f"max_pool2d: expected a picture of at least one pixel, got {size[0]}x{size[1]}")
+    return _kernel("max_pool2d", x)(x, kernel, stride, padding)
 
 
 def max_pool2d_gradient(dy, index, size):
     """dx[n, index, c] += dy          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
-    _check("max_pool2d_gradient", dy=(dy, 4))
-    _agree("max_pool2d_gradient", "index of shape", dy.shape, index.shape)
-    if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < size[0] * size[1]:
-        raise ValueError(f"max_pool2d_gradient: expected int64 index within 0..{size[0] * size[1] - 1}; pass what max_pool2d returned")
-    return _kernel("max_pool2d_gradient")(dy, index, tuple(size))
-
-
-def _check_update(kernel, written, g, *, length):
-    """The vectors that an update writes {name: (P,)}, and g, which it reads: contiguous, of one length, none over another's memory."""
-    vectors = {name: vector for name, vector in {**written, **g}.items() if vector is not None}
-    _check(kernel, **{name: (vector, 1) for name, vector in vectors.items()})
-    for name, vector in vectors.items():
-        _agree(kernel, f"{name} of length", length, len(vector))
-        if not (vector.flags.c_contiguous and vector.flags.aligned and (vector.flags.writeable or name in g)):
-            raise ValueError(f"{kernel}: expected {name} contiguous, aligned{'' if name in g else ' and writeable'}; pass a copy")
-    for one, other in combinations(vectors, 2):
-        if np.may_share_memory(vectors[one], vectors[other]):
-            raise ValueError(f"{kernel}: {one} and {other} lie over each other in memory; pass a copy of one")
+    (dy,), size = door.arrays("max_pool2d_gradient", dy=(dy, 4)), door.pair("max_pool2d_gradient", "size", size, 0)
+    index = door.winners("max_pool2d_gradient", index, dy.shape, size)
+    return _kernel("max_pool2d_gradient", dy)(dy, index, size)
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    """Adam's rule, in place; returns whether all that it wrote is finite          p, g, m, v (P,)   step = 1, 2, ... counts this update too"""
-    _check_update("adam", {"p": p, "m": m, "v": v}, {"g": g}, length=p.size)
-    return _kernel("adam")(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay, clip)
+    """Adam's rule, in place; returns whether all that it wrote is finite
+
+    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
+    """
+    p, m, v, g = door.vectors("adam", {"p": p, "m": m, "v": v}, {"g": g})
+    constants = door.constants("adam", lr=lr, beta1=beta1, beta2=beta2, eps=eps)
+    around = door.constants("adam", weight_decay=weight_decay, clip=clip)
+    return _kernel("adam", p)(p, g, m, v, *constants, door.count("adam", "step", step), *around)
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
     """RMSProp's rule, in place; returns whether all that it wrote is finite          p, g, v (P,)"""
-    _check_update("rmsprop", {"p": p, "v": v}, {"g": g}, length=p.size)
-    return _kernel("rmsprop")(p, g, v, lr, decay, eps, weight_decay, clip)
+    p, v, g = door.vectors("rmsprop", {"p": p, "v": v}, {"g": g})
+    constants = door.constants("rmsprop", lr=lr, decay=decay, eps=eps, weight_decay=weight_decay, clip=clip)
+    return _kernel("rmsprop", p)(p, g, v, *constants)
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
-    """Descent with momentum, or without where m is None, in place; returns whether all that it wrote is finite          p, g, m (P,)"""
-    _check_update("sgd", {"p": p, "m": m}, {"g": g}, length=p.size)
-    return _kernel("sgd")(p, g, m, lr, momentum, nesterov, weight_decay, clip)
+    """Descent with momentum, in place; m is None where there is none. Returns whether all that it wrote is finite
+
+    p, g, m (P,)
+    """
+    p, m, g = door.vectors("sgd", {"p": p, "m": m}, {"g": g}, optional=("m",))
+    lr, momentum, *around = door.constants("sgd", lr=lr, momentum=momentum, weight_decay=weight_decay, clip=clip)
+    if m is None and momentum:
+        raise TypeError(f"sgd: expected m as a float32 or float64 array with momentum {momentum}, got NoneType")
+    return _kernel("sgd", p)(p, g, m, lr, momentum, bool(nesterov), *around)
 
 
 def moving_average(average, p, decay):
     """average = decay average + (1 - decay) p, in place          average, p (P,)"""
-    _check_update("moving_average", {"average": average}, {"p": p}, length=average.size)
-    _kernel("moving_average")(average, p, decay)
+    average, p = door.vectors("moving_average", {"average": average}, {"p": p})
+    _kernel("moving_average", p)(average, p, *door.constants("moving_average", decay=decay))
 
 
 def add(one, two, out):
     """out = one + two, or one where two is None; out contiguous          one, two, out of one shape"""
-    _check("add", one=(one, None), two=(two, None), out=(out, None))
-    for name, x in {"one": one, "two": out if two is None else two}.items():
-        _agree("add", f"{name} of shape", out.shape, x.shape)
-    if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
-        raise ValueError("add: expected out contiguous, aligned and writeable")
-    _kernel("add")(one, two, out)
+    one, two, out = door.arrays("add", ("two",), one=(one, None), two=(two, None), out=(out, None))
+    read = {"one": one} | ({} if two is None else {"two": two})
+    for name, x in read.items():
+        door.agree("add", f"{name} of shape", out.shape, x.shape)
+    door.output("add", out, read)
+    _kernel("add", out)(one, two, out)
 
 
 def all_finite(x):
     """Whether no element of x, of any shape, is inf or nan."""
-    _check("all_finite", x=(x, None))
-    return _kernel("all_finite")(x)
-
-
-def _check_channels(kernel, rows, channels):
-    """rows {name: (P, C)} of one shape, channels {name: (C,)}, all of one dtype."""
-    if missing := [name for name, x in channels.items() if x is None]:
-        raise TypeError(f"{kernel}: expected {missing[0]} as an array (C,), got None")
-    _check(kernel, **{name: (x, 2) for name, x in rows.items()}, **{name: (x, 1) for name, x in channels.items()})
-    first, *others = rows
-    for name in others:
-        _agree(kernel, f"{name} of shape", rows[first].shape, rows[name].shape)
-    for name, x in channels.items():
-        _agree(kernel, f"{name} of length", rows[first].shape[1], len(x))
+    (x,) = door.arrays("all_finite", x=(x, None))
+    return _kernel("all_finite", x)(x)
 
 
 def channel_moments(x):
     """Mean and variance over rows          x (P, C), P >= 1   mean, variance (C,)"""
-    _check("channel_moments", x=(x, 2))
+    (x,) = door.arrays("channel_moments", x=(x, 2))
     if not len(x):
         raise ValueError(f"channel_moments: expected at least one row, got x of shape {x.shape}")
-    return _kernel("channel_moments")(x)
+    return _kernel("channel_moments", x)(x)
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
-    """y = (x - mean) scale + bias, then a leaky unit          x, y (P, C)   mean, scale, bias (C,)   slope 1: no unit"""
-    _check_channels("normalize", {"x": x}, {"mean": mean, "scale": scale, "bias": bias})
-    _check_slope("normalize", slope)
-    return _kernel("normalize")(x, mean, scale, bias, slope)
+    """y = (x - mean) scale + bias, then a LeakyReLU          x, y (P, C)   mean, scale, bias (C,)   slope 1: none"""
+    x, mean, scale, bias = door.channels("normalize", {"x": x}, {"mean": mean, "scale": scale, "bias": bias})
+    return _kernel("normalize", x)(x, mean, scale, bias, door.slope("normalize", slope))
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    d is dy, or with scale, bias (C,) and a slope what comes of dy below the leaky unit of normalize
+    d is dy. With a slope, scale and bias (C,), dy is the gradient of the LeakyReLU that ends `normalize`, and d the one before it.
     """
-    _check_channels("channel_products", {"dy": dy, "x": x}, {"mean": mean} | _unit("channel_products", slope, scale=scale, bias=bias))
-    return _kernel("channel_products")(dy, x, mean, scale, bias, slope)
+    slope, unit = _unit("channel_products", slope, scale=scale, bias=bias)
+    dy, x, mean, *unit = door.channels("channel_products", {"dy": dy, "x": x}, {"mean": mean} | unit)
+    return _kernel("channel_products", x)(dy, x, mean, *(unit or (None, None)), slope)
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    """dx = (d - centre - (x - mean) share) scale          dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products"""
-    channels = {"mean": mean, "scale": scale, "centre": centre, "share": share} | _unit("normalize_gradient", slope, bias=bias)
-    _check_channels("normalize_gradient", {"dy": dy, "x": x}, channels)
-    return _kernel("normalize_gradient")(dy, x, mean, scale, centre, share, bias, slope)
+    """dx = (d - centre - (x - mean) share) scale
+
+    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products
+    """
+    slope, unit = _unit("normalize_gradient", slope, bias=bias)
+    per_channel = {"mean": mean, "scale": scale, "centre": centre, "share": share} | unit
+    dy, x, mean, scale, centre, share, *unit = door.channels("normalize_gradient", {"dy": dy, "x": x}, per_channel)
+    return _kernel("normalize_gradient", x)(dy, x, mean, scale, centre, share, *(unit or (None,)), slope)
 
 
 def _unit(kernel, slope, **channels):
-    """Those of the channels that a leaky unit's sign needs: all of them, unless its slope is 1 and there is none."""
-    _check_slope(kernel, slope)
+    """The slope, and those arrays that the sign of a LeakyReLU's input needs; none where the slope is 1 and there is no LeakyReLU."""
+    slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
-        raise ValueError(f"{kernel}: expected {missing[0]} (C,) with slope {slope}: the unit's sign is that of (x - mean) scale + bias; got None")
-    return {} if slope == 1 else channels
+        raise ValueError(f"{kernel}: expected {missing[0]} (C,) with slope {slope}: the sign is that of (x - mean) scale + bias; got None")
+    return slope, {} if slope == 1 else channels
 
 
 def column_sum(x):
     """sum over rows of x: the gradient of a bias          x (P, C)   sum (C,)"""
-    _check("column_sum", x=(x, 2))
-    return _kernel("column_sum")(x)
-
-
-def _check_slope(kernel, slope):
-    if not (isinstance(slope, (int, float, np.number)) and 0 <= slope < math.inf):
-        raise ValueError(f"{kernel}: expected slope as a finite number >= 0, so that y has the sign of x, got {slope!r}")
+    (x,) = door.arrays("column_sum", x=(x, 2))
+    return _kernel("column_sum", x)(x)
 
 
 def leaky_relu(x, slope):
     """y = x if x > 0 else slope x          x, y of any shape; slope >= 0, 0 is ReLU"""
-    _check("leaky_relu", x=(x, None))
-    _check_slope("leaky_relu", slope)
-    return _kernel("leaky_relu")(x, slope)
+    (x,) = door.arrays("leaky_relu", x=(x, None))
+    return _kernel("leaky_relu", x)(x, door.slope("leaky_relu", slope))
 
 
 def leaky_relu_gradient(dy, y, slope):
     """dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y of leaky_relu, which has the sign of x"""
-    _check("leaky_relu_gradient", dy=(dy, None), y=(y, None))
-    _agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
-    _check_slope("leaky_relu_gradient", slope)
-    return _kernel("leaky_relu_gradient")(dy, y, slope)
+    dy, y = door.arrays("leaky_relu_gradient", dy=(dy, None), y=(y, None))
+    door.agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
+    return _kernel("leaky_relu_gradient", dy)(dy, y, door.slope("leaky_relu_gradient", slope))

@@ -5,6 +5,7 @@ How the work is cut never changes a bit of the result: gemm.h says why. `set_num
 
 import math
 import os
+import sys
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -97,6 +98,8 @@ def empty(shape, dtype):
     count = math.prod(shape)
     if count * dtype.itemsize < _LARGE:
         return np.empty(shape, dtype)
+    if count * dtype.itemsize > sys.maxsize:
+        raise MemoryError(f"numgan: no memory for an array of shape {shape}")
     return np.frombuffer(_core.Block(count * dtype.itemsize), dtype).reshape(shape)
 
 

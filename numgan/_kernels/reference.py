@@ -13,8 +13,12 @@ import numpy as np
 
 def output_size(size, kernel, stride, padding):
     """(HO, WO) of a window operation over (H, W)."""
-    (h, v), (kh, kw), (s, t), (p, q) = size, kernel, stride, padding
-    return (h + 2 * p - kh) // s + 1, (v + 2 * q - kw) // t + 1
+    return tuple((int(n) + 2 * int(p) - int(k)) // int(s) + 1 for n, k, s, p in zip(size, kernel, stride, padding))
+
+
+def _taps(kernel, *arrays):
+    """Every tap (i, j) of a window; none where an array is empty, since every sum is then 0."""
+    return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
 
 
 def _padded(x, padding, value=0):
@@ -57,9 +61,8 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
     size = output_size(x.shape[1:3], (kh, kw), stride, padding)
     padded = _padded(x, padding)
     y = np.zeros((x.shape[0], *size, o), x.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            y += matmul(_rows(_tap(padded, i, j, stride, size)), w[i, j]).reshape(y.shape)
+    for i, j in _taps((kh, kw), x, w):
+        y += matmul(_rows(_tap(padded, i, j, stride, size)), w[i, j]).reshape(y.shape)
     return _finish(y, bias, slope, gate)
 
 
@@ -72,10 +75,9 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     (p, q), (h, v) = padding, size
     padded = np.zeros((dy.shape[0], h + 2 * p, v + 2 * q, c), dy.dtype)
     rows = _rows(dy)
-    for i in range(kh):
-        for j in range(kw):
-            tap = _tap(padded, i, j, stride, dy.shape[1:3])
-            tap += matmul(rows, w[i, j].T).reshape(tap.shape)
+    for i, j in _taps((kh, kw), dy, w):
+        tap = _tap(padded, i, j, stride, dy.shape[1:3])
+        tap += matmul(rows, w[i, j].T).reshape(tap.shape)
     return _finish(np.ascontiguousarray(padded[:, p:p + h, q:q + v]), bias, slope, gate)
 
 
@@ -84,12 +86,10 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
     x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
     """
-    (kh, kw), c, o = kernel, x.shape[3], dy.shape[3]
     padded, rows = _padded(x, padding), _rows(dy)
-    dw = np.empty((kh, kw, c, o), x.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            dw[i, j] = matmul(_rows(_tap(padded, i, j, stride, dy.shape[1:3])).T, rows)
+    dw = np.zeros((*kernel, x.shape[3], dy.shape[3]), x.dtype)
+    for i, j in _taps(kernel, x, dy):
+        dw[i, j] = matmul(_rows(_tap(padded, i, j, stride, dy.shape[1:3])).T, rows)
     return dw
 
 
@@ -105,12 +105,11 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
     col = np.arange(size[1])[None, :, None] * stride[1] - padding[1]
     y = np.full((n, *size, c), -np.inf, x.dtype)
     index = np.broadcast_to(np.maximum(row, 0) * v + np.maximum(col, 0), y.shape).copy()
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            here = _tap(padded, i, j, stride, size)
-            better = (here > y) | (np.isnan(here) & ~np.isnan(y))
-            np.copyto(y, here, where=better)
-            np.copyto(index, (row + i) * v + (col + j), where=better)
+    for i, j in _taps(kernel, x):
+        here = _tap(padded, i, j, stride, size)
+        better = (here > y) | (np.isnan(here) & ~np.isnan(y))
+        np.copyto(y, here, where=better)
+        np.copyto(index, (row + i) * v + (col + j), where=better)
     return y, index
 
 

@@ -76,6 +76,7 @@ typedef struct {
     atomic_int status;     /* the first that is not 0; all tasks then stop */
     atomic_int active;     /* helpers at work */
     int seats;             /* helpers that may still join; under the pool's lock */
+    atomic_int alone;      /* 1: helpers leave after the task in hand, and the caller does the rest */
     int (*poll)(void);
     int64_t polled;
 } job;
@@ -125,7 +126,7 @@ static void work(job *j, int caller)
     if (before)
         memset(&own, 0, sizeof(own));
     current = j, is_caller = caller;
-    while (!ng_interrupted()) {
+    while (!ng_interrupted() && (caller || !j->alone)) {
         const ptrdiff_t task = atomic_fetch_add(&j->next, 1);
         if (task >= j->tasks)
             break;
@@ -152,6 +153,8 @@ static struct {
     job *open;               /* the call that may be joined */
     int helpers, asleep;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
+
+static NG_LOCAL job *owned; /* the job for which this thread owns the pool */
 
 static inline void pause_briefly(void)
 {
@@ -195,7 +198,20 @@ static void *help(void *unused)
     return NULL;
 }
 
-/* In a forked child the helpers are gone, and the locks may have been held by somebody who is gone too. */
+/* A signal handler may fork while its thread waits for helpers. The child has no helpers, so the tasks in their hands must be done first. */
+static void before_fork(void)
+{
+    if (!owned)
+        return;
+    owned->alone = 1;
+    pthread_mutex_lock(&pool.lock);
+    owned->seats = 0;
+    while (owned->active)
+        pthread_cond_wait(&pool.left, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+/* In a forked child the helpers are gone, and the locks may have been held by a thread that is gone too. */
 static void after_fork(void)
 {
     pthread_mutex_init(&pool.lock, NULL);
@@ -203,7 +219,7 @@ static void after_fork(void)
     pthread_cond_init(&pool.left, NULL);
     pool.open = NULL;
     pool.helpers = pool.asleep = 0;
-    pool.taken = 0;
+    pool.taken = owned != NULL;
 }
 
 /* With the lock: start helpers until there are `wanted`, or no more can be had. They take no signals meant for the program's threads. */
@@ -218,7 +234,7 @@ static void start_helpers(int wanted)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (!registered)
-        registered = pthread_atfork(NULL, NULL, after_fork) == 0;
+        registered = pthread_atfork(before_fork, NULL, after_fork) == 0;
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     while (pool.helpers < wanted && registered && pthread_create(&thread, &detached, help, NULL) == 0)
@@ -260,6 +276,7 @@ int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdi
         return j.status;
     }
     j.seats = (int)((tasks < threads ? tasks : threads) - 1);
+    owned = &j;
     pthread_mutex_lock(&pool.lock);
     start_helpers(j.seats < MOST_HELPERS ? j.seats : MOST_HELPERS);
     pool.open = &j;
@@ -274,6 +291,7 @@ int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdi
     pool.open = NULL; /* nobody joins any more */
     pthread_mutex_unlock(&pool.lock);
     wait_for_helpers(&j);
+    owned = NULL;
     pool.taken = 0;
     return j.status;
 }

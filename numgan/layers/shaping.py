@@ -55,7 +55,7 @@ class _Border(LinearMap):
         border = (border,) * 4 if isinstance(border, (int, np.integer)) else tuple(border)
         if len(border) != 4 or any(not isinstance(b, (int, np.integer)) or b < 0 for b in border):
             raise ValueError(f"{type(self).__name__}: expected one integer or (top, bottom, left, right), all >= 0, got {border!r}")
-        self.border = border
+        self.border = tuple(map(int, border))
 
     def _add(self, x, mode="constant"):
         top, bottom, left, right = self.border

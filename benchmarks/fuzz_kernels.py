@@ -1,0 +1,416 @@
+"""Random calls of every kernel with whatever Python can hand over: the door lets none through that C could not carry out.
+
+    python benchmarks/fuzz_kernels.py                      100,000 calls
+    python benchmarks/fuzz_kernels.py --calls 2000 --seed 3
+    python benchmarks/fuzz_kernels.py --only 4711          one call again, with its arguments
+    bash .ci/sanitize                                      the same under the address and undefined-behaviour sanitizers
+
+A call begins with arguments that fit. Then up to three of them are spoilt: None, a masked array or another subclass, another dtype,
+another shape, any strides, an odd address, read-only memory, memory that overlaps another argument's, an axis of 2^40 beside an empty one,
+NumPy integers that wrap around, sizes up to 2^64, constants that are no numbers. An outcome is right if a spoilt call is refused
+(TypeError, ValueError or MemoryError) and has written nothing, or if it gives what the reference backend gives and writes to nothing else.
+A call that takes longer than --limit seconds is a failure. Prints a JSON object; exit status 1 if there is a failure.
+"""
+
+import argparse
+import json
+import math
+import signal
+import sys
+import time
+import warnings
+from collections import Counter
+
+import numpy as np
+
+from numgan import _kernels as kernels
+
+REFUSED = TypeError, ValueError, MemoryError
+GUARD = 64                        # bytes before and after an array that a kernel must not touch
+PATTERN = 0xA5
+
+
+class Lying(np.ndarray):
+    """A subclass that is wrong about itself."""
+
+    @property
+    def shape(self):
+        return (1 << 20,) * self.ndim
+
+    size = property(lambda self: 1 << 40)
+    strides = property(lambda self: (0,) * self.ndim)
+
+
+class Arrays:
+    """Makes arrays for one call, each in the middle of guarded memory, and knows afterwards whether a guard has changed."""
+
+    def __init__(self, rng, dtype):
+        self.rng, self.dtype, self.rooms = rng, np.dtype(dtype), []
+
+    def __call__(self, *shape, dtype=None, finite=False):
+        """Small integers, now and then a nan or inf; usually contiguous."""
+        dtype = np.dtype(dtype or self.dtype)
+        x = self.room(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+        x[...] = self.rng.integers(-4, 5, shape)
+        if not finite and x.size and dtype.kind == "f" and self.rng.random() < 0.05:
+            x.flat[self.rng.integers(x.size)] = self.rng.choice([np.nan, np.inf, -np.inf])
+        return x
+
+    def room(self, count, odd=0):
+        room = np.full(count + 2 * GUARD + 8, PATTERN, np.uint8)
+        start = GUARD + -(room.ctypes.data + GUARD) % 8 + odd
+        self.rooms.append((room, start, count))
+        return room[start:start + count]
+
+    def guarded(self):
+        return all((room[:start] == PATTERN).all() and (room[start + count:] == PATTERN).all() for room, start, count in self.rooms)
+
+
+# --- calls that fit
+
+
+def sides(rng, most=7):
+    return [int(n) for n in rng.integers(0 if rng.random() < 0.1 else 1, most + 1, 2)]
+
+
+def shaped(rng):
+    """N, (H, W), C, O, kernel, stride, padding and the output's size of a convolution that fits."""
+    kernel, stride = sides(rng, 4), sides(rng, 4)
+    kernel, stride = [max(k, 1) for k in kernel], [max(s, 1) for s in stride]
+    padding = [int(p) for p in rng.integers(0, 4, 2)]
+    size = [max(k - 2 * p, 0) + int(e) for k, p, e in zip(kernel, padding, rng.integers(0, 9, 2))]
+    n, c, o = (int(v) for v in rng.integers(0 if rng.random() < 0.1 else 1, [4, 11, 11]))
+    if rng.random() < 0.04:                        # what the algorithm of fast.h takes
+        kernel, stride, padding, size, c, o = [3, 3], [1, 1], [1, 1], [int(v) for v in rng.integers(13, 19, 2)], 33, 35
+    out = kernels.output_size(size, kernel, stride, padding)
+    return n, size, c, o, tuple(kernel), tuple(stride), tuple(padding), out
+
+
+def finish_of(make, rng, shape):
+    words = {}
+    if rng.random() < 0.4:
+        words["bias"] = make(shape[-1], finite=True)
+    if rng.random() < 0.4:
+        words["slope"] = float(rng.choice([0, 0.25, 1, 2]))
+    if rng.random() < 0.3:
+        words["gate"] = make(*shape)
+    return words
+
+
+def matmul(make, rng):
+    m, k, n = (int(v) for v in rng.integers(0 if rng.random() < 0.2 else 1, 20, 3))
+    return {"a": make(m, k), "b": make(k, n)} | finish_of(make, rng, (m, n))
+
+
+def dense_weight_gradient(make, rng):
+    n, i, o = (int(v) for v in rng.integers(0, 20, 3))
+    return {"x": make(n, i), "dy": make(n, o)}
+
+
+def conv2d(make, rng):
+    n, size, c, o, kernel, stride, padding, out = shaped(rng)
+    finite = c > 32
+    return {"x": make(n, *size, c, finite=finite), "w": make(*kernel, c, o, finite=finite), "stride": stride, "padding": padding} | (
+        finish_of(make, rng, (n, *out, o)))
+
+
+def conv2d_input_gradient(make, rng):
+    n, size, c, o, kernel, stride, padding, out = shaped(rng)
+    finite = c > 32
+    return {"dy": make(n, *out, o, finite=finite), "w": make(*kernel, c, o, finite=finite), "stride": stride, "padding": padding,
+            "size": tuple(size)} | finish_of(make, rng, (n, *size, c))
+
+
+def conv2d_weight_gradient(make, rng):
+    n, size, c, o, kernel, stride, padding, out = shaped(rng)
+    return {"x": make(n, *size, c, finite=c > 32), "dy": make(n, *out, o, finite=c > 32), "kernel": kernel, "stride": stride,
+            "padding": padding}
+
+
+def max_pool2d(make, rng):
+    n, size, c, _, kernel, stride, _, _ = shaped(rng)
+    return {"x": make(n, *(s + k for s, k in zip(size, kernel)), c), "kernel": kernel, "stride": stride,
+            "padding": tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)}
+
+
+def max_pool2d_gradient(make, rng):
+    n, c, size, out = int(rng.integers(0, 4)), int(rng.integers(0, 9)), [s + 1 for s in sides(rng)], sides(rng)
+    index = make(n, *out, c, dtype=np.int64)
+    index[...] = rng.integers(0, size[0] * size[1], index.shape)
+    return {"dy": make(n, *out, c, finite=True), "index": index, "size": tuple(size)}
+
+
+def vectors(make, rng, *names):
+    length = int(rng.choice([0, 1, 5, 64, 130, 1000]))
+    found = {name: make(length, finite=True) for name in names}
+    if "v" in found:
+        found["v"][...] = abs(found["v"])
+    return found
+
+
+def around(rng):
+    return {"weight_decay": 0.25, "clip": 3.0} if rng.random() < 0.4 else {}
+
+
+def adam(make, rng):
+    constants = {"lr": 0.125, "beta1": 0.5, "beta2": 0.75, "eps": 1e-3, "step": int(rng.integers(1, 9))}
+    return vectors(make, rng, "p", "g", "m", "v") | constants | around(rng)
+
+
+def rmsprop(make, rng):
+    return vectors(make, rng, "p", "g", "v") | {"lr": 0.125, "decay": 0.75, "eps": 1e-3} | around(rng)
+
+
+def sgd(make, rng):
+    words = vectors(make, rng, "p", "g", "m") | {"lr": 0.125, "momentum": 0.5, "nesterov": bool(rng.integers(2))} | around(rng)
+    return words | ({"m": None, "momentum": 0.0, "nesterov": False} if rng.random() < 0.3 else {})
+
+
+def moving_average(make, rng):
+    return vectors(make, rng, "average", "p") | {"decay": 0.75}
+
+
+def any_shape(rng):
+    return [int(n) for n in rng.integers(0 if rng.random() < 0.2 else 1, 9, rng.integers(0, 5))]
+
+
+def add(make, rng):
+    shape = any_shape(rng)
+    return {"one": make(*shape), "two": make(*shape) if rng.random() < 0.7 else None, "out": make(*shape)}
+
+
+def all_finite(make, rng):
+    return {"x": make(*any_shape(rng))}
+
+
+def rows_of(rng):
+    return [int(rng.choice([0, 1, 2, 7, 64, 130])), int(rng.choice([0, 1, 3, 8, 33, 70]))]
+
+
+def channel_moments(make, rng):
+    rows, c = rows_of(rng)
+    return {"x": make(rows + 1, c, finite=True)}
+
+
+def normalize(make, rng):
+    p, c = rows_of(rng)
+    return {"x": make(p, c), "mean": make(c), "scale": make(c), "bias": make(c), "slope": float(rng.choice([0, 0.25, 1]))}
+
+
+def channel_products(make, rng):
+    p, c = rows_of(rng)
+    words = {"dy": make(p, c, finite=True), "x": make(p, c, finite=True), "mean": make(c, finite=True)}
+    return words | ({"scale": make(c), "bias": make(c), "slope": 0.25} if rng.random() < 0.5 else {})
+
+
+def normalize_gradient(make, rng):
+    p, c = rows_of(rng)
+    words = {"dy": make(p, c), "x": make(p, c)} | {name: make(c) for name in ("mean", "scale", "centre", "share")}
+    return words | ({"bias": make(c), "slope": 0.25} if rng.random() < 0.5 else {})
+
+
+def column_sum(make, rng):
+    return {"x": make(*rows_of(rng))}
+
+
+def leaky_relu(make, rng):
+    return {"x": make(*any_shape(rng)), "slope": float(rng.choice([0, 0.25, 1, 2]))}
+
+
+def leaky_relu_gradient(make, rng):
+    shape = any_shape(rng)
+    return {"dy": make(*shape), "y": make(*shape), "slope": float(rng.choice([0, 0.25, 1, 2]))}
+
+
+CALLS = [matmul, dense_weight_gradient, conv2d, conv2d_input_gradient, conv2d_weight_gradient, max_pool2d, max_pool2d_gradient, adam,
+         rmsprop, sgd, moving_average, add, all_finite, channel_moments, normalize, channel_products, normalize_gradient, column_sum,
+         leaky_relu, leaky_relu_gradient]
+
+
+# --- and what spoils them
+
+NUMBERS = [0, 1, 2, 3, -1, 255, 300, 1 << 31, 1 << 32, 1 << 40, 1 << 62, 1 << 63, 1 << 64, -(1 << 63), np.uint8(200), np.uint8(1), np.int8(-1),
+           np.int8(127), np.int16(3), np.int64(2), np.int64((1 << 63) - 1), np.uint64((1 << 64) - 1), True, 1.0, 2.5, math.nan, math.inf, None,
+           "3", 10**400, np.float32(2), np.float64(0.5), np.array(2), np.array([2]), 1j]
+
+
+def strided(make, rng, x):
+    """The values of x elsewhere: axes in another order, steps of either sign or wider than one, an odd address."""
+    order = rng.permutation(x.ndim)
+    steps = rng.choice([1, 1, 2, 3, -1, -2], x.ndim)
+    wide = [x.shape[i] * abs(s) for i, s in zip(order, steps)]
+    if math.prod(wide) > 1 << 20:
+        return x
+    memory = make.room(math.prod(wide) * x.itemsize, odd=int(rng.choice([0, 0, 1, 4]))).view(x.dtype).reshape(wide)
+    view = memory[(*(slice(None, None, s) for s in steps), ...)].transpose(np.argsort(order))
+    view[...] = x
+    return view
+
+
+def another_shape(rng, x):
+    shape = list(x.shape)
+    kind = rng.integers(5)
+    if kind == 0 or not shape:
+        return x.reshape(*shape, 1) if rng.random() < 0.5 else x.reshape(-1)
+    axis = int(rng.integers(len(shape)))
+    if kind == 1:
+        return x.take(range(shape[axis] // 2), axis)
+    if kind == 2:
+        return x.swapaxes(axis, 0)
+    if kind == 3:
+        return np.broadcast_to(x.take([0], axis), [*shape[:axis], int(rng.choice([1, 2, 1 << 12, 1 << 40])), *shape[axis + 1:]]) if x.size else x
+    empty = [int(rng.choice([0, 1, 3, 1 << 20, 1 << 31, 1 << 40])) for _ in shape]
+    empty[axis] = 0
+    return np.zeros(empty, x.dtype) if math.prod(max(n, 1) for n in empty) * x.itemsize < 1 << 63 else x
+
+
+def spoilt_array(make, rng, x, others):
+    kind = rng.integers(13)
+    if max(x.shape, default=0) > 1 << 16:          # it is spoilt enough
+        return x
+    if kind == 0:
+        return None
+    if kind == 1:
+        return np.ma.array(x, mask=rng.random(x.shape) < 0.5)
+    if kind == 2:
+        return np.asmatrix(x) if x.ndim == 2 else x.view(Lying)
+    if kind == 3:
+        return x.view(np.recarray) if rng.random() < 0.3 else x.view(Lying)
+    if kind == 4:
+        return x.astype(rng.choice(["f2", "f4", "f8", ">f4", ">f8", "i8", "i4", "u1", "c8", "?", "O"]))
+    if kind == 5:
+        return x.tolist()
+    if kind == 6 and others:                       # memory of another argument, or a part of it
+        other = others[rng.integers(len(others))]
+        flat, start = other.reshape(-1), int(rng.integers(0, 3))
+        return flat[start:start + x.size].reshape(x.shape) if len(flat) >= start + x.size else other
+    if kind == 7:
+        x.flags.writeable = False
+        return x
+    if kind in (8, 9):
+        return another_shape(rng, x)
+    if kind == 10:
+        return NUMBERS[rng.integers(len(NUMBERS))]
+    return strided(make, rng, x)
+
+
+def spoil(make, rng, words):
+    name = list(words)[rng.integers(len(words))]
+    value = words[name]
+    if isinstance(value, np.ndarray) and (type(value) is not np.ndarray or value.dtype.hasobject or value.shape == (1,) and value[0] == 2):
+        return                                     # it is spoilt enough
+    if isinstance(value, np.ndarray):
+        others = [x for key, x in words.items() if key != name and type(x) is np.ndarray and x.size <= 1 << 16]
+        words[name] = spoilt_array(make, rng, value, others)
+    elif isinstance(value, tuple):
+        pair = [NUMBERS[rng.integers(len(NUMBERS))] if rng.random() < 0.6 else entry for entry in value]
+        words[name] = rng.choice([0, 1, 2, 3, 4], p=[0.7, 0.15, 0.05, 0.05, 0.05])
+        words[name] = [tuple(pair), pair, (*pair, 1), None, np.array(value, object)][words[name]]
+    else:
+        words[name] = NUMBERS[rng.integers(len(NUMBERS))]
+
+
+# --- one call
+
+
+def copied(words):
+    """The arguments with memory of their own; those that are the same memory stay so."""
+    memo = {}
+    return {name: memo.setdefault((x.ctypes.data, x.shape, x.strides, x.dtype), x.copy()) if type(x) is np.ndarray and x.size < 1 << 24 else x
+            for name, x in words.items()}
+
+
+def outcome(name, backend, words):
+    """What a call returns, or the exception that refuses it."""
+    try:
+        with kernels.use_backend(backend), np.errstate(all="ignore"):
+            return getattr(kernels, name)(**words)
+    except REFUSED as error:
+        return error
+
+
+def alike(got, want):
+    """Whether two outcomes are the same up to rounding."""
+    if isinstance(want, tuple):
+        return len(got) == len(want) and all(map(alike, got, want))
+    if not isinstance(want, np.ndarray):
+        return got == want
+    if got.dtype != want.dtype or got.shape != want.shape:
+        return False
+    if want.dtype.kind != "f":
+        return got.tobytes() == want.tobytes()
+    largest = np.abs(want[np.isfinite(want)]).max(initial=0)
+    return np.allclose(got, want, rtol=1e-5, atol=1e-5 * float(largest), equal_nan=True)
+
+
+def arguments(seed, k):
+    """The k-th call: its name, its arguments, how many of them are spoilt, and the maker of its arrays."""
+    rng = np.random.default_rng([seed, k])
+    make = Arrays(rng, rng.choice(["f4", "f8"]))
+    call, spoilt = CALLS[rng.integers(len(CALLS))], rng.choice([0, 1, 2, 3], p=[0.15, 0.5, 0.25, 0.1])
+    words = call(make, rng)
+    for _ in range(spoilt):
+        spoil(make, rng, words)
+    return call.__name__, words, spoilt, make
+
+
+def failure(name, words, spoilt, make):
+    """What is wrong with a call, or None; and whether it was refused."""
+    before = copied(words)
+    got = outcome(name, "compiled", words)
+    refused = isinstance(got, REFUSED)
+    if refused and not spoilt:
+        return f"refused: {got}", True
+    if not refused:
+        want = outcome(name, "reference", before)          # writes into `before` what the compiled kernel has written into `words`
+        if isinstance(want, MemoryError):
+            return None, False                             # the definition needs more memory than the kernel
+        if isinstance(want, bool) and name != "all_finite" and not (got and want):
+            return None, False                             # an update overflowed; which numbers are inf depends on rounding
+        if not alike(got, want):
+            return f"compiled: {got!r}, reference: {want!r}", False
+    for key, x in words.items():
+        if type(x) is np.ndarray and x.size < 1 << 24 and not alike(x, before[key]):
+            return f"{key} is wrong after the call", refused
+    return (None if make.guarded() else "memory around an argument has changed"), refused
+
+
+def shown(words):
+    """The arguments in one line."""
+    return {key: f"{type(x).__name__} {x.dtype} {np.ndarray.__dict__['shape'].__get__(x)}" if isinstance(x, np.ndarray) else repr(x)[:60]
+            for key, x in words.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, help="the number of one call")
+    parser.add_argument("--limit", type=int, default=20, help="seconds that a call may take")
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"call {k} takes longer than {args.limit} seconds: {name} {shown(words)}"))
+    counts, failures, began = Counter(), [], time.monotonic()
+    kernels.compiled.calls._SMALL = 0              # small work goes to threads too
+    kernels.set_num_threads(3)
+    for k in range(args.calls) if args.only is None else [args.only]:
+        name, words, spoilt, make = arguments(args.seed, k)
+        signal.alarm(args.limit) if hasattr(signal, "alarm") else None
+        try:
+            wrong, refused = failure(name, words, spoilt, make)
+        except Exception as error:
+            wrong, refused = f"{type(error).__name__}: {error}", True
+        counts["refused" if refused else "done"] += 1
+        if args.only is not None:
+            print(k, name, shown(words), wrong, "refused" if refused else "done")
+        if wrong:
+            failures.append(k)
+            print(f"call {k}: {name} {shown(words)}: {wrong[:400]}", file=sys.stderr)
+    signal.alarm(0) if hasattr(signal, "alarm") else None
+    print(json.dumps({"calls": sum(counts.values()), **counts, "failures": failures, "seconds": round(time.monotonic() - began, 1)}))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

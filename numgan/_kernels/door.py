@@ -1,0 +1,166 @@
+"""The door of the kernels: what a kernel may be called with. Behind it C reads and writes memory, and nothing is checked any more.
+
+An array is an exact np.ndarray (a subclass may answer questions about itself in its own way), a size is a Python int (a NumPy integer
+wraps around), and a constant is a Python float. Every function here returns what it has checked in that form.
+
+    TypeError     an argument of another kind: a list, None, a masked array, integers, two dtypes
+    ValueError    a shape, a number or a place in memory that does not fit
+"""
+
+import math
+import sys
+from itertools import combinations
+
+import numpy as np
+
+from .reference import output_size
+
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)     # in the byte order of the processor
+ANY = -math.inf, math.inf
+RANGES = {"beta1": (0, math.nextafter(1, 0)), "beta2": (0, math.nextafter(1, 0)), "decay": (0, 1), "momentum": (0, 1), "clip": (0, math.inf)}
+LARGEST = sys.float_info.max
+MOST = 1 << 40                                          # entries of a padded input: its positions fit 64 bits with room to spare
+
+
+def plain(kernel, name, x, kind="a float32 or float64 array"):
+    """x, if it is an exact ndarray; a view of it, if its subclass only says where the memory is from."""
+    if type(x) is np.ndarray:
+        return x
+    if type(x) is np.memmap:
+        return x.view(np.ndarray)
+    how = f"{name}.filled(value)" if isinstance(x, np.ma.MaskedArray) else f"np.asarray({name})"
+    advice = f"; pass a plain array, such as {how}" if isinstance(x, np.ndarray) else ""
+    raise TypeError(f"{kernel}: expected {name} as {kind}, got {type(x).__name__}{advice}")
+
+
+def arrays(kernel, optional=(), **named):
+    """The arrays of name=(array, number of dimensions), all of one dtype; None stands for any number of dimensions.
+
+    An array may itself be None if its name is among the optional ones.
+    """
+    found, first = [], None
+    for name, (x, ndim) in named.items():
+        if x is None and name in optional:
+            found.append(None)
+            continue
+        x = plain(kernel, name, x)
+        if x.dtype not in FLOATS:
+            raise TypeError(f"{kernel}: expected {name} as a float32 or float64 array, got {x.dtype}")
+        if ndim is not None and x.ndim != ndim:
+            raise ValueError(f"{kernel}: expected {name} with {ndim} dimensions, got shape {x.shape}")
+        if first is None:
+            first = name, x.dtype
+        elif x.dtype != first[1]:
+            raise TypeError(f"{kernel}: {first[0]} is {first[1]} but {name} is {x.dtype}; convert one of them")
+        found.append(x)
+    return found
+
+
+def agree(kernel, what, expected, got):
+    """ValueError unless two sizes or shapes are equal."""
+    if expected != got:
+        raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
+
+
+def constants(kernel, **named):
+    """The constants of an update as floats, each within its RANGES."""
+    found = []
+    for name, value in named.items():
+        low, high = RANGES.get(name, ANY)
+        real = isinstance(value, (int, float, np.integer, np.floating)) and low <= value <= high
+        if not real or LARGEST < abs(value) < math.inf:
+            raise ValueError(f"{kernel}: expected {name} as a number from {low:g} to {high:g}, got {value!r:.40}")
+        found.append(float(value))
+    return found
+
+
+def count(kernel, name, value):
+    """A number of updates as an int, if it is an integer from 1 to 2^63."""
+    if not (isinstance(value, (int, np.integer)) and 1 <= value <= 1 << 63):
+        raise ValueError(f"{kernel}: expected {name} as an integer of at least 1, got {value!r}")
+    return int(value)
+
+
+def pair(kernel, name, value, low):
+    """(vertical, horizontal) as ints, if both are integers of at least `low`."""
+    if not (isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(n, (int, np.integer)) for n in value)):
+        raise TypeError(f"{kernel}: expected {name} as a pair of integers (vertical, horizontal), got {value!r}")
+    if min(value) < low:
+        raise ValueError(f"{kernel}: expected {name} of at least {low}, got {tuple(map(int, value))}")
+    return int(value[0]), int(value[1])
+
+
+def window(kernel, taps, stride, padding, size):
+    """taps, stride, padding, size and the size of the output, each as a pair of ints, if the window fits the padded input."""
+    taps, stride = pair(kernel, "kernel", taps, 1), pair(kernel, "stride", stride, 1)
+    padding, size = pair(kernel, "padding", padding, 0), pair(kernel, "size", size, 0)
+    padded = [n + 2 * p for n, p in zip(size, padding)]
+    if any(k > n for k, n in zip(taps, padded)):
+        raise ValueError(f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {padding}")
+    if math.prod(padded) > MOST:
+        raise ValueError(f"{kernel}: expected a padded input of at most 2^40 pixels, got {padded[0]} x {padded[1]}")
+    stride = min(stride[0], padded[0]), min(stride[1], padded[1])       # a longer step leaves the input too, and could overflow
+    return taps, stride, padding, size, output_size(size, taps, stride, padding)
+
+
+def slope(kernel, value):
+    """The slope of a LeakyReLU as a float: finite and at least 0, so that y has the sign of x."""
+    if not (isinstance(value, (int, float, np.integer, np.floating)) and 0 <= value <= LARGEST):
+        raise ValueError(f"{kernel}: expected slope as a finite number >= 0, so that y has the sign of x, got {value!r:.40}")
+    return float(value)
+
+
+def finish(kernel, shape, bias, gate, leak):
+    """The slope as a float, if bias and gate fit a result of this shape: see reference._finish."""
+    if bias is not None:
+        agree(kernel, "bias of length", shape[-1], bias.shape[0])
+    if gate is not None:
+        agree(kernel, "gate of shape", shape, gate.shape)
+    return slope(kernel, leak)
+
+
+def vectors(kernel, written, read, optional=()):
+    """The vectors (P,) that an update writes and those that it reads, {name: vector}: contiguous, of one length, none over another."""
+    named = {**written, **read}
+    found = dict(zip(named, arrays(kernel, optional, **{name: (x, 1) for name, x in named.items()})))
+    there = {name: x for name, x in found.items() if x is not None}
+    length = len(next(iter(there.values())))
+    for name, x in there.items():
+        agree(kernel, f"{name} of length", length, len(x))
+        if not (x.flags.c_contiguous and x.flags.aligned and (x.flags.writeable or name in read)):
+            raise ValueError(f"{kernel}: expected {name} contiguous, aligned{'' if name in read else ' and writeable'}; pass a copy")
+    for one, other in combinations(there, 2):
+        if np.may_share_memory(there[one], there[other]):
+            raise ValueError(f"{kernel}: {one} and {other} share memory; pass a copy of one")
+    return list(found.values())
+
+
+def output(kernel, out, read):
+    """ValueError unless `out` can be written while {name: array} is read: each is apart from it in memory, or exactly the same."""
+    if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
+        raise ValueError(f"{kernel}: expected out contiguous, aligned and writeable")
+    for name, x in read.items():
+        same = x.__array_interface__["data"] == out.__array_interface__["data"] and x.strides == out.strides
+        if not same and np.may_share_memory(x, out):
+            raise ValueError(f"{kernel}: {name} and out share a part of their memory; pass a copy of {name}")
+
+
+def channels(kernel, rows, per_channel):
+    """rows {name: (P, C)} of one shape, then per_channel {name: (C,)}, as a list."""
+    found = arrays(kernel, **{name: (x, 2) for name, x in rows.items()}, **{name: (x, 1) for name, x in per_channel.items()})
+    shape = found[0].shape
+    for name, x in zip([*rows, *per_channel], found):
+        if name in rows:
+            agree(kernel, f"{name} of shape", shape, x.shape)
+        else:
+            agree(kernel, f"{name} of length", shape[1], len(x))
+    return found
+
+
+def winners(kernel, index, shape, size):
+    """The index that max_pool2d returned: int64 of this shape, every entry a pixel of an input of this size."""
+    index, pixels = plain(kernel, "index", index, "an int64 array"), size[0] * size[1]
+    agree(kernel, "index of shape", shape, index.shape)
+    if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < pixels:
+        raise ValueError(f"{kernel}: expected int64 index within 0..{pixels - 1}; pass what max_pool2d returned")
+    return index

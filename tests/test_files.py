@@ -1,5 +1,6 @@
 """Files: what numgan did not make stays as it is, what it reads is checked before anything is written, and two writers do not meet."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -509,3 +510,24 @@ def test_pictures_of_more_than_a_million_steps_are_in_order(tmp_path):
     for step in (1_234_567, 999_999, 0):
         (tmp_path / "samples" / f"step-{step:06d}.png").touch()
     assert [path.stem for path in runs.pictures(tmp_path)] == ["step-000000", "step-999999", "step-1234567"]
+
+
+def _touching(path):
+    """(line, call) of every call in a source file that opens, writes, renames or removes a file by its name, those of the system's own apart."""
+    methods = {"read_text", "read_bytes", "write_text", "write_bytes", "unlink", "rmdir", "rename", "touch", "rmtree", "remove", "copyfile", "move"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            words = {name, name.rpartition(".")[2]} if "." in name else {name}
+            of_system = any(isinstance(part, ast.Constant) and str(part.value).startswith(("/proc", "/sys")) for part in ast.walk(node))
+            by_name = name in ("np.save", "np.savez", "np.load", "os.replace", "os.rename") and ast.unparse(node.args[0]) != "file"
+            if not of_system and (by_name or name == "open" or methods & words and not name.startswith(("files.", "members."))):
+                yield node.lineno, name
+
+
+def test_one_chapter_opens_and_removes_files():
+    """Whatever touches a file by its name goes through numgan/files.py, so that one place decides what is safe."""
+    root = Path(files.__file__).parent
+    found = {str(path.relative_to(root)): calls for path in root.rglob("*.py") if (calls := list(_touching(path)))}
+    assert set(found.pop("files.py")) and {name: calls for name, calls in found.items() if name != "studies/protocol.py"} == {}
+    assert [name for _, name in found["studies/protocol.py"]] == ["remove"]          # that of files.py

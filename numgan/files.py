@@ -93,8 +93,8 @@ def replacing(path):
     except BaseException as error:
         if temporary:
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and (not error.filename or error.filename == str(temporary)):
-            error.filename, error.filename2 = str(path), None        # "no space left" names no file, or one that nobody knows
+        if isinstance(error, OSError) and error.errno and (not error.filename or TEMPORARY.fullmatch(Path(error.filename).name)):
+            error.filename, error.filename2 = str(path), None            # "no space left" names no file, or one that nobody knows
         raise
     if hasattr(os, "O_DIRECTORY"):                       # the new name is in the folder, so the folder must reach the disk too
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)

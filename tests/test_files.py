@@ -234,13 +234,15 @@ def test_samples_drawn_at_once(run):
     assert not list(run.rglob("*.tmp"))
 
 
-def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["open", "replace"])
+def test_an_error_names_the_file_and_not_the_temporary_one(name, tmp_path, monkeypatch):
     def full(*args, **words):
         raise OSError(28, "No space left on device", str(args[0]))
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, name, full)
     with pytest.raises(OSError, match="No space left.*wanted") as caught, files.replacing(tmp_path / "wanted"):
         pass
+    monkeypatch.undo()
     assert ".numgan" not in str(caught.value) and not os.listdir(tmp_path)
 
 
@@ -393,11 +395,23 @@ def again(study):
 
 @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
 @pytest.mark.parametrize("name", [".lock", "study.json", "table.md", "results.json", "trials/r1-0/result.json", "trials/r1-0/seconds.json",
-                                  "trials/r1-0/error.txt", "trials/r1-0/paths.npz"])
+                                  "trials/r1-0/error.txt", "trials/r1-0/paths.npz", "portraits.png"])
 def test_a_study_writes_through_nothing(name, what, study, victim):
     plant(study / name, what, victim)
     before = seen(study)
     with pytest.raises((OSError, FileFormatError), match=name.rpartition("/")[2]):
+        again(study)
+    assert seen(study) == before and victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "to a folder"])
+@pytest.mark.parametrize("name", ["trials/r1-0/samples.npy", "trials/r1-0/run/checkpoint.npz", "trials/r1-0/snapshots"])
+def test_a_trial_goes_on_through_nothing(name, what, study, victim):
+    (study / "trials" / "r1-0" / "result.json").unlink()
+    (study / name).parent.mkdir(exist_ok=True)
+    plant(study / name, what, victim)
+    before = seen(study)
+    with pytest.raises(FileExistsError, match=f"{name}: expected"):
         again(study)
     assert seen(study) == before and victim.read_text() == "precious"
 

@@ -294,6 +294,10 @@ def _expect_right(study, out, trials):
     for name in (".lock", "results.json", "table.md"):
         expect_own(out / name)
     expect_own(out / "trials", "a folder")
+    for path in out.glob("*.png"):
+        expect_own(path)
+    for path in (out / "trials").rglob("*"):
+        expect_own(path, "a folder" if path.is_dir() else "a file")
     for arm, seed in trials:
         folder = folder_of(out, arm, seed)
         expect_own(folder, "a folder")

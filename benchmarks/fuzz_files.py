@@ -411,7 +411,10 @@ def fuzz(name, kind, root, number, seed, keep, until=float("inf")):
         if time.monotonic() > until:
             break
         file, raw = rng.choice(kind.seeds)
-        changed = kind.change(rng, raw, raws)
+        try:
+            changed = kind.change(rng, raw, raws)
+        except (ValueError, LookupError, OverflowError, RecursionError, struct.error):      # a second change that the first one left no place for
+            changed = blind(rng, raw, raws)
         path = root / name / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(changed)

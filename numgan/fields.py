@@ -1,9 +1,10 @@
-"""Fields: what the JSON files that numgan writes hold, each declared once, with kind and range, and checked whenever one is read.
+"""Fields: what the JSON files that numgan writes hold. Each is declared once, and checked whenever it is read.
 
-    CONFIG = Record({"steps": Whole(1), "seed": Whole(), "classes": Each(Text())}, optional={"diverged": Text()})
+    CONFIG = Record({"steps": Whole(1), "classes": Each(Text())}, optional={"diverged": Text()})
     config = read_json(path, CONFIG, "restore the file from a copy")
 
-A value that does not fit is a ValueError that names the field, such as `recipe.width: expected a finite number from 0.0001 to 1,000, got 1e+300`.
+A value that does not fit is a ValueError that names the field:
+`recipe.width: expected a finite number from 0.0001 to 1,000, got 1e+300`.
 """
 
 import json
@@ -14,8 +15,8 @@ from dataclasses import dataclass, field
 from .errors import FileFormatError
 from .files import opened, read
 
-LIMIT, LINE = 4 << 20, 1 << 16       # bytes of one file, and of one line: text becomes up to 25 times as many bytes of Python's objects
-MOST = 10**12             # of what is counted, unless said: steps, rows, seconds
+LIMIT, LINE = 4 << 20, 1 << 16  # bytes of one file, and of one line: Python's objects take up to 25 times as many
+MOST = 10**12  # of what is counted, unless said: steps, rows, seconds
 FINITE = 1.7976931348623157e308
 
 
@@ -55,7 +56,8 @@ class Real(Kind):
         return "a finite number" if self == Real() else f"a finite number from {self.low:,} to {self.high:,}"
 
     def fits(self, value):
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Each(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """Named fields {name: kind}, others that may be missing, and the kind of all that have another name (None: there are none)."""
+    """Fields {name: kind}, optional ones that may be missing, and the kind of all others (None: none are)."""
 
     fields: dict
     optional: dict = field(default_factory=dict)
@@ -201,7 +203,7 @@ def parse(text, kind):
 
 
 def read_json(path, kind, advice):
-    """What a JSON file says. FileFormatError that names file and field unless it is of this kind; OSError if it cannot be read."""
+    """What a JSON file says. FileFormatError that names file and field unless it is of this kind; OSError."""
     text = read(path, LIMIT)
     try:
         return parse(text, kind)
@@ -212,7 +214,8 @@ def read_json(path, kind, advice):
 def read_lines(path, kind, upto, advice):
     """The records of a file of JSON lines, one a step, up to that step; [] if there is no file.
 
-    A killed process leaves a torn line, a power cut what was never written: that ends the records, if nothing but that follows.
+    A killed process leaves a torn line, a power cut what was never written: there the records end. But a whole
+    record after it says that the file is damaged.
     FileFormatError that names line and field for a record that does not fit.
     """
     records, torn = [], None
@@ -223,12 +226,15 @@ def read_lines(path, kind, upto, advice):
             try:
                 record = parse(text, Anything())
                 if isinstance(record, dict) and Whole(upto + 1).fits(record.get("step")):
-                    break                                # what a killed process did after its last checkpoint
+                    break  # what a killed process did after its last checkpoint
                 kind.expect(record, "")
                 if torn:
                     raise ValueError(f"expected whole lines before it, got line {torn}, which is none")
                 if records and record["step"] <= records[-1]["step"]:
-                    raise ValueError(f"step: expected more than {records[-1]['step']:,}, that of the line before, got {record['step']:,}")
+                    raise ValueError(
+                        f"step: expected more than the {records[-1]['step']:,} of the line before, "
+                        f"got {record['step']:,}"
+                    )
                 records.append(record)
             except (json.JSONDecodeError, UnicodeDecodeError):
                 torn = torn or number

@@ -58,7 +58,7 @@ def claim(folder, is_first):
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, and a run is a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    if files.found(folder / "config.json"):
+    if files.thing_at(folder / "config.json"):
         raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")
     first = folder / "checkpoint.npz"
     if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
@@ -68,7 +68,7 @@ def claim(folder, is_first):
 
 def begun(folder):
     """Whether there is a run to go on with in a folder of one's own; what a process left that was killed before its first step is removed."""
-    if (Path(folder) / "config.json").exists():
+    if files.thing_at(Path(folder, "config.json")):
         return True
     files.remove(Path(folder, "checkpoint.npz"))
     return False
@@ -143,6 +143,16 @@ def read_state(folder, config, system, dataset, about):
     return state
 
 
+def continued(folder, steps, system, dataset, about):
+    """The state of a run that goes on to so many steps, read and compared with all that is in its folder. Nothing is written."""
+    expect_own(folder)
+    state = read_state(folder, read_config(folder), system, dataset, about)
+    read_metrics(folder, state.step)
+    if steps < state.step:
+        raise ValueError(f"steps: {folder} has {state.step:,} already, got {steps:,}; ask for more to extend it")
+    return state
+
+
 def read_metrics(folder, upto):
     """The records of metrics.jsonl up to a step; FileFormatError that names line and field for one that does not fit."""
     return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, "restore the file from a copy, or delete it: the run goes on without its curves so far")
@@ -167,8 +177,8 @@ def line(record):
 
 def pictures(folder):
     """The sample pictures of a run in order of step."""
-    found = {int(match[1]): path for path in Path(folder, "samples").glob("step-*.png") if (match := re.fullmatch(r"step-([0-9]+)\.png", path.name))}
-    return [path for step, path in sorted(found.items()) if path.name == f"step-{step:06d}.png"]
+    found = [path for path in Path(folder, "samples").glob("step-*.png") if re.fullmatch(r"step-([1-9][0-9]*|)[0-9]{6}\.png", path.name)]
+    return sorted(found, key=lambda path: int(path.stem.removeprefix("step-")))
 
 
 def environment():

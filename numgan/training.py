@@ -183,15 +183,17 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
             config = _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
         if resume:
-            _continued(out, config, system, dataset, about)                # a folder that is refused is as it was
+            runs.continued(out, config["steps"], system, dataset, about)   # a folder that is refused is as it was
         else:
-            runs.claim(out, partial(_is_first, system, about))
+            is_first = partial(_is_first, system, about)
+            runs.claim(out, is_first)
         with runs.alone(out):
             if resume:
-                state = _continued(out, config, system, dataset, about)
+                state = runs.continued(out, config["steps"], system, dataset, about)
                 stretch = {"step": state.step, "versions": runs.environment()}
                 config = config | {"resumed": [*config.get("resumed", [])[-STRETCHES:], stretch]}
             else:
+                runs.claim(out, is_first)                # again: another process may have been faster
                 state = State.start(system, config["seed"])
                 checkpoint.save(out / "checkpoint.npz", state, about)
             runs.write_config(out, config)               # after the checkpoint: a folder with a configuration can be resumed
@@ -231,16 +233,6 @@ def _extended(config, steps, batch_size, seed):
             raise ValueError(f"{word}: a run continues with what it began with, {config[word]}, got {value}; leave it out")
     kept = {word: value for word, value in config.items() if word != "diverged"}
     return kept | ({} if steps is None else {"steps": steps})
-
-
-def _continued(out, config, system, dataset, about):
-    """The state of a run that goes on, read and compared with all that is in its folder. Nothing is written."""
-    runs.expect_own(out)
-    state = runs.read_state(out, runs.read_config(out), system, dataset, about)
-    runs.read_metrics(out, state.step)
-    if config["steps"] < state.step:
-        raise ValueError(f"steps: {out} has {state.step:,} already, got {config['steps']:,}; ask for more to extend it")
-    return state
 
 
 class _Session:
@@ -330,20 +322,21 @@ class _Session:
         self.saved = self.state.step
 
     def _picture(self, *more):
-        """The fixed latent points as the generator sees them now, in samples/ and in the files `more`."""
+        """The fixed latent points as the generator sees them now, in samples/ and in the files `more`; returns its size."""
         if "G" not in self.system.networks:
-            return
+            return None
         config, classes = self.config, len(self.dataset.classes) if self.system.classes else 0
         sampler = sampling.Sampler(self.system, self.state.sampled, config["seed"], config["batch_size"], classes)
         image = sampling.picture(sampler, self.dataset, config["classes"], derive(config["seed"], "grid"), title=f"step {self.state.step}")
         for path in (self.out / "samples" / f"step-{self.state.step:06d}.png", *more):
             with files.replacing(path) as file:
                 image.save(file, format="PNG")
+        return image.size
 
     def _finish(self):
         """The last pictures; returns {what: path} of all files of the run."""
-        self._picture(self.out / "samples.png")
-        frames = [frame for frame in map(_pixels, runs.pictures(self.out)) if frame]
+        size = self._picture(self.out / "samples.png")
+        frames = [frame for path in runs.pictures(self.out) if (frame := _pixels(path, size))]
         if frames:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
@@ -359,10 +352,10 @@ def _number(value):
     return float(value) if np.isfinite(value) else None
 
 
-def _pixels(path):
-    """The picture in a file; None for one that somebody damaged, which the animation does without."""
+def _pixels(path, size):
+    """The picture of this size in a file; None for one that somebody damaged or changed, which the animation does without."""
     try:
         with opened(path, ["PNG"]) as image:
-            return image.copy()
+            return image.copy() if image.size == size else None
     except (OSError, FileFormatError):
         return None

@@ -1,5 +1,6 @@
 """Files: what numgan did not make stays as it is, what it reads is checked before anything is written, and two writers do not meet."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -103,7 +104,7 @@ def test_a_file_of_two_names_keeps_its_bytes_under_the_other(name, run, tmp_path
 
 
 def test_pictures_of_other_names_are_not_removed(run):
-    kept = [run / "samples" / name for name in ("step-9.png", "step-000009.PNG", "step-²².png", "step-0000099.png", "my-step-000009.png")]
+    kept = [run / "samples" / name for name in ("step-9.png", "step-000009.PNG", "step-²²²²²².png", "step-0000009.png", "my-step-000009.png")]
     for path in kept:
         path.write_text("mine")
     (run / "samples" / "step-000009.png").write_text("of a step that was cut")
@@ -126,7 +127,7 @@ def test_runs_in_a_folder_that_is_not_there_are_no_endless_search(tmp_path):
 # ---- folders for a new run
 
 
-@pytest.mark.parametrize("name", [".bashrc", ".config/app", ".journal.tmp", ".numr1-0123456789abcdef.tmp/x", "letter.txt"])
+@pytest.mark.parametrize("name", [".bashrc", ".config/app", ".journal.tmp", ".numgan-0123456789abcdef.tmp/x", "letter.txt"])
 def test_a_folder_of_dot_files_is_not_empty(name, tmp_path):
     path = tmp_path / "home" / name
     path.parent.mkdir(parents=True)
@@ -150,7 +151,7 @@ def test_what_numgan_left_is_nothing(tmp_path):
     """A process that was killed before it had a run leaves a lock and a temporary file."""
     out = runs.choose(RECIPE, tmp_path / "runs")
     (out / ".lock").touch()
-    left = out / ".numr1-0123456789abcdef.tmp"
+    left = out / ".numgan-0123456789abcdef.tmp"
     left.write_bytes(b"torn")
     training.train(SYSTEM, DIGITS, out, steps=1, progress=False)
     assert runs.read_config(out)["steps"] == 1 and not left.exists()
@@ -162,7 +163,7 @@ def test_what_numgan_left_is_nothing(tmp_path):
 def test_only_numgans_own_temporary_files_are_swept(tmp_path, victim):
     name = ".numgan-{:016x}.tmp"
     stale, link, folder, deep = tmp_path / name.format(1), tmp_path / name.format(2), tmp_path / name.format(3), tmp_path / "sub" / name.format(4)
-    kept = [tmp_path / ".a.npz.tmp", tmp_path / "a.tmp", tmp_path / ".numgan-1.tmp", tmp_path / "x.numr1-0123456789abcdef.tmp", deep]
+    kept = [tmp_path / ".a.npz.tmp", tmp_path / "a.tmp", tmp_path / ".numgan-1.tmp", tmp_path / "x.numgan-0123456789abcdef.tmp", deep]
     deep.parent.mkdir()
     folder.mkdir()
     link.symlink_to(victim)
@@ -233,13 +234,15 @@ def test_samples_drawn_at_once(run):
     assert not list(run.rglob("*.tmp"))
 
 
-def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["open", "replace"])
+def test_an_error_names_the_file_and_not_the_temporary_one(name, tmp_path, monkeypatch):
     def full(*args, **words):
         raise OSError(28, "No space left on device", str(args[0]))
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, name, full)
     with pytest.raises(OSError, match="No space left.*wanted") as caught, files.replacing(tmp_path / "wanted"):
         pass
+    monkeypatch.undo()
     assert ".numgan" not in str(caught.value) and not os.listdir(tmp_path)
 
 
@@ -392,11 +395,23 @@ def again(study):
 
 @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
 @pytest.mark.parametrize("name", [".lock", "study.json", "table.md", "results.json", "trials/r1-0/result.json", "trials/r1-0/seconds.json",
-                                  "trials/r1-0/error.txt", "trials/r1-0/paths.npz"])
+                                  "trials/r1-0/error.txt", "trials/r1-0/paths.npz", "portraits.png"])
 def test_a_study_writes_through_nothing(name, what, study, victim):
     plant(study / name, what, victim)
     before = seen(study)
     with pytest.raises((OSError, FileFormatError), match=name.rpartition("/")[2]):
+        again(study)
+    assert seen(study) == before and victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "to a folder"])
+@pytest.mark.parametrize("name", ["trials/r1-0/samples.npy", "trials/r1-0/run/checkpoint.npz", "trials/r1-0/snapshots"])
+def test_a_trial_goes_on_through_nothing(name, what, study, victim):
+    (study / "trials" / "r1-0" / "result.json").unlink()
+    (study / name).parent.mkdir(exist_ok=True)
+    plant(study / name, what, victim)
+    before = seen(study)
+    with pytest.raises(FileExistsError, match=f"{name}: expected"):
         again(study)
     assert seen(study) == before and victim.read_text() == "precious"
 
@@ -502,3 +517,31 @@ def test_a_few_thousand_damaged_files(tmp_path):
         for name, kind in kinds.items():
             found = fuzz_files.fuzz(name, kind, root, round(2500 * kind.share), 20, tmp_path / "kept")
             assert found["failures"] == 0 and found["inputs"], [found, *(path.name for path in tmp_path.glob("kept/*"))]
+
+
+def test_pictures_of_more_than_a_million_steps_are_in_order(tmp_path):
+    (tmp_path / "samples").mkdir()
+    for step in (1_234_567, 999_999, 0):
+        (tmp_path / "samples" / f"step-{step:06d}.png").touch()
+    assert [path.stem for path in runs.pictures(tmp_path)] == ["step-000000", "step-999999", "step-1234567"]
+
+
+def _touching(path):
+    """(line, call) of every call in a source file that opens, writes, renames or removes a file by its name, those of the system's own apart."""
+    methods = {"read_text", "read_bytes", "write_text", "write_bytes", "unlink", "rmdir", "rename", "touch", "rmtree", "remove", "copyfile", "move"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            words = {name, name.rpartition(".")[2]} if "." in name else {name}
+            of_system = any(isinstance(part, ast.Constant) and str(part.value).startswith(("/proc", "/sys")) for part in ast.walk(node))
+            by_name = name in ("np.save", "np.savez", "np.load", "os.replace", "os.rename") and ast.unparse(node.args[0]) != "file"
+            if not of_system and (by_name or name == "open" or methods & words and not name.startswith(("files.", "members."))):
+                yield node.lineno, name
+
+
+def test_one_chapter_opens_and_removes_files():
+    """Whatever touches a file by its name goes through numgan/files.py, so that one place decides what is safe."""
+    root = Path(files.__file__).parent
+    found = {str(path.relative_to(root)): calls for path in root.rglob("*.py") if (calls := list(_touching(path)))}
+    assert set(found.pop("files.py")) and {name: calls for name, calls in found.items() if name != "studies/protocol.py"} == {}
+    assert [name for _, name in found["studies/protocol.py"]] == ["remove"]          # that of files.py

@@ -635,3 +635,19 @@ def test_an_empty_bin_and_a_sure_prediction_count_as_zero():
     assert metrics.label_coverage([0, 0, 3], 4)[:3] == (2, 4,
                                                         pytest.approx(2 / 3 * math.log(8 / 3) + 1 / 3 * math.log(4 / 3)))
     assert metrics.label_coverage([0, 0, 3], 4).counts.tolist() == [2, 0, 0, 1]
+
+
+def test_levels_are_counted_along_the_shorter_side():
+    rng = np.random.default_rng(0)
+    for shape, levels in (((16, 48), [16]), ((48, 16), [48]), ((32, 64), [32, 16]), ((64, 32), [64, 32]), ((31, 16), [31])):
+        x, y = rng.random((2, 3, *shape, 1))
+        assert list(metrics.laplacian_swd(x, y, patches=4, directions=5)) == levels
+
+
+def test_pixels_out_of_their_range_are_refused():
+    x = np.linspace(0, 2, 400).reshape(1, 20, 20, 1)
+    assert metrics.ssim(x, x, data_range=2.0) == 1 and metrics.psnr(x, x, data_range=2.0) == np.inf
+    for wrong in (x - 1e-3, x + 1e-3):
+        for call in (lambda: metrics.ssim(wrong, x, data_range=2.0), lambda: metrics.ssim(x, wrong, data_range=2.0)):
+            with pytest.raises(ValueError, match="^ssim: expected (pictures|reference) "):
+                call()

@@ -181,6 +181,13 @@ def test_a_lazy_penalty_counts_eight_times_where_it_is_due_and_is_absent_elsewhe
     assert np.isclose(once, 8 * ADDED[name](table) if late % 8 == 0 else 0.0, rtol=1e-7, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["r1", "r3gan"])
+def test_without_gamma_there_is_no_penalty(name):
+    table = Table(name, "points", step=8, gamma=0.0)
+    loss = GAMES[name][0](table.a, table.b)
+    assert_same(table.point.run("D"), loss, expected_metrics(name, table, loss, 0.0))
+
+
 @pytest.mark.parametrize("step", [0, 1, 3000, 50000])
 def test_roths_penalty_falls_with_the_steps(step):
     table = Table("roth", "digits", step=step)

@@ -455,6 +455,24 @@ def test_checkpoints_by_the_clock(tmp_path, monkeypatch):
     assert saved == [0, 1, 2, 3, 4, 0, 4, 0, 2, 4, 5]
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_held_vectors_are_renewed_by_an_update_and_nothing_else_moves_them(decay):
+    """Weight decay shrinks all that it is given: u and v are put back, then moved on by one power iteration, in the average too."""
+    system = systems.build("hinge", "points", 0.1).with_optimizers(lambda name, opt: ng.SGD(0.01, weight_decay=decay, clip=0.05))
+    system = replace(system, average=0.5)
+    state = State.start(system, 5)
+    before = state.params["D"].copy()
+    step_once(system, RING, state=state)
+    after, held = state.params["D"], state.params["D"].layout.held
+    assert len(held) == 6
+    for path in held:
+        layer, name = path.rsplit(".", 1)
+        W, u = after[f"{layer}.W"], before[f"{layer}.u"]
+        v = u @ W / np.linalg.norm(u @ W)
+        expected = v if name == "v" else W @ v / np.linalg.norm(W @ v)
+        assert np.allclose(after[path], expected, atol=1e-5) and abs(np.linalg.norm(after[path]) - 1) < 1e-5
+
+
 # ---- inf and nan
 
 

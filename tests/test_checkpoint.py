@@ -289,3 +289,12 @@ def test_a_run_without_a_name_takes_the_first_free_number(tmp_path):
     (root / "gan-digits-2").mkdir()
     assert runs.choose(recipe, root) == root / "gan-digits-3"
     assert runs.choose(replace(recipe, preset="points"), root) == root / "gan-points-1" and all(path.is_dir() for path in root.iterdir())
+
+
+def test_equal_descriptions_make_equal_files(tmp_path):
+    system = systems.build("gan", "points", 0.05)
+    state, about = State.start(system, 0), {"b": 1, "a": {"y": [1, "x"], "x": None}}
+    checkpoint.save(tmp_path / "one.npz", state, about)
+    checkpoint.save(tmp_path / "two.npz", state, {"a": {"x": None, "y": [1, "x"]}, "b": 1})
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    assert checkpoint.load(tmp_path / "two.npz", system, about).step == 0

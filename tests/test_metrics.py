@@ -651,3 +651,13 @@ def test_pixels_out_of_their_range_are_refused():
         for call in (lambda: metrics.ssim(wrong, x, data_range=2.0), lambda: metrics.ssim(x, wrong, data_range=2.0)):
             with pytest.raises(ValueError, match="^ssim: expected (pictures|reference) "):
                 call()
+
+
+def test_each_channel_of_a_picture_is_compared_by_itself():
+    """Then the mean is taken: of the powers, not the power of a mean."""
+    rng = np.random.default_rng(1)
+    x = rng.random((1, 180, 177, 3))
+    y = np.clip(x + np.array([0.05, 0.2, 0.4]) * rng.standard_normal(x.shape), 0, 1)
+    for measure in (metrics.ssim, metrics.ms_ssim):
+        apart = [measure(x[..., c:c + 1], y[..., c:c + 1])[0] for c in range(3)]
+        assert np.ptp(apart) > 0.02 and np.isclose(measure(x, y)[0], np.mean(apart), rtol=1e-9)

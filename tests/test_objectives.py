@@ -318,6 +318,8 @@ def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
     assert set(heard["G"]) == {(False, False)}
     if not system.updates_within:
         assert set(heard["D"]) <= {(True, True)}
+    if name == "unrolled" and system.unroll:
+        assert heard["D"].count((False, True)) == 1, "G follows D's opinion of the fakes"
 
 
 # ---------------------------------------------------------------------------------------------------- what is drawn

@@ -473,6 +473,18 @@ def test_held_vectors_are_renewed_by_an_update_and_nothing_else_moves_them(decay
         assert np.allclose(after[path], expected, atol=1e-5) and abs(np.linalg.norm(after[path]) - 1) < 1e-5
 
 
+def test_whoever_looks_sees_the_state_after_every_step(tmp_path):
+    seen = []
+    system = systems.build("gan", "points", 0.1)
+    look = lambda state: seen.append((state.step, state.params["G"].vector.copy()))
+    training.train(system, RING, tmp_path / "run", steps=3, batch_size=8, log_every=2, progress=False, look=look)
+    state, batches = State.start(system, 0), Batches(len(RING), 8, 0)
+    for step, weights in seen:
+        training.advance(system, state, RING, batches, 0)
+        assert state.step == step and np.array_equal(weights, state.params["G"].vector)
+    assert len(seen) == 3
+
+
 # ---- inf and nan
 
 
@@ -509,6 +521,39 @@ def test_shared_fakes_are_watched_too():
     state.params["G"]["2.layer.0.W"][...] = np.inf
     with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=r"objective D: the output of 2\.layer\.0 ConvTranspose2d.*in network G"):
         step_once(system, DIGITS, state=state)
+
+
+@pytest.mark.parametrize("name, shared", [("gan", False), ("conditional", True)])
+def test_a_bad_step_is_repeated_with_the_seeds_that_it_had(name, shared, monkeypatch):
+    """Other fakes could be finite."""
+    asked = []
+    monkeypatch.setattr(training, "locate", lambda *arguments: asked.append(arguments) or "here")
+    system = systems.build(name, "digits", 0.05)
+    state = State.start(system, 5)
+    state.step = 7
+    state.params["D"].vector[...] = np.nan
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="^step 8, objective D: here$"):
+        step_once(system, DIGITS, state=state)
+    (now, objective, params, batch, key, again, result), = asked
+    assert objective == "D" and params is state.params and key == derive(5, "step", 7, 0) and np.isnan(result.loss)
+    assert again == (derive(5, "step", 7, "fakes") if shared else key) and len(batch.x) == 8
+
+
+@pytest.mark.parametrize("name, shared", [("gan", False), ("dcgan", True)])
+def test_the_fakes_of_a_bad_step_are_those_that_it_had(name, shared):
+    system, told = systems.build(name, "digits", 0.05), []
+
+    class Told(type(system)):
+        def objectives(self):
+            return {"D": lambda params, batch, seed, made: told.append((seed, made))}
+
+    system = Told(**vars(system))
+    params, batch = system.init(0), systems.Batch(*DIGITS.take(np.arange(6)))
+    result = Result(np.inf, {"D": params["D"].zeros()}, {})
+    said = training.locate(system, "D", params, batch, 11, 12, result)
+    assert said == "all layers are finite, and the loss is inf" and [seed for seed, _ in told] == [11]
+    (_, made), = told
+    assert made is None if not shared else np.array_equal(made.x, system.generate(params, batch, 12).x)
 
 
 class Steep(Dense):

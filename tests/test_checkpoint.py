@@ -298,3 +298,25 @@ def test_equal_descriptions_make_equal_files(tmp_path):
     checkpoint.save(tmp_path / "two.npz", state, {"a": {"x": None, "y": [1, "x"]}, "b": 1})
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     assert checkpoint.load(tmp_path / "two.npz", system, about).step == 0
+
+
+def test_an_empty_state_is_all_zero():
+    system = systems.build("gan", "points", 0.05)
+    state, begun = State.empty(system), State.start(system, 0)
+    assert not any(array.any() for array in state.vectors().values()) and not any(state.counters().values())
+    assert {name: array.shape for name, array in state.vectors().items()} == {name: array.shape for name, array in begun.vectors().items()}
+    assert state.sampled is state.average and not begun.memory and {array.dtype for array in state.vectors().values()} == {np.dtype(np.float32)}
+
+
+def test_no_more_bytes_are_read_than_a_right_file_can_have(tmp_path):
+    """64 KB for the description, and for each array its data and two headers of 4 KB; an archive may begin with other bytes."""
+    system, path = systems.build("gan", "points", 0.05), tmp_path / "c.npz"
+    state = State.start(system, 0)
+    most = 2**16 + sum(array.nbytes for array in state.vectors().values()) + 2 * 4096 * (2 + len(state.vectors()) + len(state.counters()))
+    checkpoint.save(path, state, {})
+    whole = path.read_bytes()
+    path.write_bytes(bytes(most - len(whole)) + whole)
+    assert checkpoint.load(path, system, {}).params["G"] == state.params["G"]
+    path.write_bytes(bytes(most + 1 - len(whole)) + whole)
+    with pytest.raises(FileFormatError, match=f"expected at most {most:,} bytes, got {most + 1:,}"):
+        checkpoint.load(path, system, {})

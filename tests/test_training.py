@@ -485,6 +485,22 @@ def test_whoever_looks_sees_the_state_after_every_step(tmp_path):
     assert len(seen) == 3
 
 
+def test_the_plan_of_a_run_that_says_nothing():
+    system = systems.build("r1", "points", 0.1)
+    plan = lambda *words: training._plan(system, RING, *words)
+    numbers = lambda config: [config[word] for word in ("steps", "batch_size", "seed", "log_every", "picture_every")]
+    assert numbers(plan(*[None] * 6)) == [10000, 256, 0, 10, 500] and numbers(plan(65, *[None] * 5))[-1] == 3
+    assert numbers(plan(7, 8, 9, None, 11, 12)) == [7, 8, 9, 11, 12] and numbers(plan(7, *[None] * 5))[-1] == 1
+    for place, least in ((0, 1), (1, 1), (2, 0), (4, 1), (5, 1)):
+        words = [5, 5, 5, None, 5, 5]
+        for value in (least - 1, True, 2.0, "3"):
+            words[place] = value
+            with pytest.raises(ValueError, match=rf"expected at least {least} \(an integer\), got"):
+                plan(*words)
+        words[place] = np.int64(least)
+        assert all(type(number) is int for number in numbers(plan(*words)))
+
+
 # ---- inf and nan
 
 

@@ -661,3 +661,13 @@ def test_each_channel_of_a_picture_is_compared_by_itself():
     for measure in (metrics.ssim, metrics.ms_ssim):
         apart = [measure(x[..., c:c + 1], y[..., c:c + 1])[0] for c in range(3)]
         assert np.ptp(apart) > 0.02 and np.isclose(measure(x, y)[0], np.mean(apart), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["mean1", "cov1", "mean2", "cov2"])
+def test_a_moment_that_is_not_finite_is_named(name):
+    moments = {"mean1": np.zeros(2), "cov1": np.eye(2), "mean2": np.ones(2), "cov2": np.eye(2)}
+    assert metrics.frechet_gaussians(**moments) == pytest.approx(2)
+    with pytest.raises(ValueError, match=f"^frechet_gaussians: expected {name} of finite numbers"):
+        metrics.frechet_gaussians(**moments | {name: moments[name] * np.nan})
+    with pytest.raises(ValueError, match=f"^frechet_gaussians: expected (cov1|{name}) "):
+        metrics.frechet_gaussians(**moments | {name: np.ones((3,) * moments[name].ndim)})

@@ -501,6 +501,18 @@ def test_the_plan_of_a_run_that_says_nothing():
         assert all(type(number) is int for number in numbers(plan(*words)))
 
 
+def test_what_a_run_leaves_behind_can_be_opened(tmp_path):
+    system = systems.build("gan", "points", 0.05)
+    trained = training.train(system, RING, tmp_path / "run", steps=2, batch_size=4, picture_every=1, progress=False)
+    assert set(trained.files) == {"samples", "samples over time", "curves", "metrics", "configuration", "checkpoint"}
+    for what in ("samples", "samples over time", "curves"):
+        with Image.open(trained.files[what]) as image:
+            assert image.format == ("GIF" if what == "samples over time" else "PNG") and min(image.size) > 50
+    assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == [f"step-00000{k}.png" for k in range(3)]
+    assert len(runs.read_metrics(tmp_path / "run", 2)) == 1 and trained.steps == 2 and set(trained.losses) == {"D", "G"}
+    assert json.loads(trained.files["configuration"].read_text())["steps"] == 2
+
+
 # ---- inf and nan
 
 

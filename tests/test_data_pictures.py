@@ -373,3 +373,11 @@ def test_many_files_have_a_bar_on_a_terminal(files, bar, monkeypatch):
     given = []
     monkeypatch.setattr("numgan.data.folder.tqdm", lambda files, **how: given.append((len(files), how["disable"])) or files)
     assert list(_watched(list(range(files)), "reading")) == list(range(files)) and given == [(files, bar)]
+
+
+def test_the_smallest_pictures_have_one_row_or_one_column():
+    for size in ((1, 3), (3, 1), (1, 1)):
+        assert load("digits", size=size).sample_shape == (*size, 1)
+    for size in ((0, 3), (3, 0), 0, (-1, 3)):
+        with pytest.raises(ValueError, match="size: expected at least 1 x 1 pixels, got"):
+            load("digits", size=size)

@@ -379,6 +379,14 @@ def test_floating_point_operations_are_counted(layer, shape, flops):
     assert layer.flops(shape) == flops
 
 
+def test_a_tuple_of_outputs_counts_every_array():
+    class Three(Layer):
+        def output_shape(self, shape):
+            return (2,), ((3,), (4, 5))
+
+    assert Three().flops((7,)) == 2 + 3 + 20
+
+
 def test_a_layer_has_tangents_if_it_and_all_within_have_both_passes():
     class Half(Layer):
         def tangent_forward(self, tx, cache, tp=None):

@@ -659,6 +659,16 @@ def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
     assert checkpoint_step(tmp_path / "run") == 0
 
 
+@pytest.mark.parametrize("what", ["new weights", "moment 'v'"])
+@pytest.mark.parametrize("entry, path", [(0, "0.W"), (-1, "4.b")])
+def test_one_entry_that_an_update_spoiled_is_enough(what, entry, path):
+    system = systems.build("gan", "points", 0.1)
+    state = State.start(system, 0)
+    assert training.locate_update(system, "G", state) is None
+    (state.params["G"].vector if what == "new weights" else state.moments["G"]["v"])[entry] = np.inf
+    assert training.locate_update(system, "G", state).startswith(f"the {what} of {path}, of Dense(")
+
+
 # ---- samples
 
 

@@ -46,7 +46,7 @@ CHAPTERS = {              # chapter: (its sources, its tests)
     "losses": ("losses.py noise.py replay.py", "losses networks hacks objectives"),
     "penalties": ("penalties.py", "penalties networks regularizers lazy objectives"),
     "unrolling": ("unrolling.py", "unrolling"),
-    "consensus": ("consensus.py", "consensus networks"),
+    "consensus": ("consensus.py", "consensus networks objectives"),
     "optimisers": ("optimizers.py schedules.py", "optimizers networks regularizers"),
     "data": ("data/*.py", "data networks data_idx data_pictures"),
     "checkpoint": ("checkpoint.py", "checkpoint training"),

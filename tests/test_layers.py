@@ -379,6 +379,22 @@ def test_floating_point_operations_are_counted(layer, shape, flops):
     assert layer.flops(shape) == flops
 
 
+@pytest.mark.parametrize("layer, fits, y, wrong", [
+    (Concat(), ((2, 3), (2, 4)), (2, 7), ((2, 3), (5, 3))), (Concat(), ((3,), (4,), (1,)), (8,), ((3,), (3, 4))),
+    (Parallel(Dense(3, 2), ReLU()), ((3,), (4,)), ((2,), (4,)), ((3,),)), (Skip(Dense(3, 4)), (5, 3), (5, 7), (5, 2)),
+    (Skip(AvgPool2d(1)), (4, 4, 2), (4, 4, 4), (4, 4)), (Residual(Dense(3, 3)), (5, 3), (5, 3), (5, 2))])
+def test_shapes_of_networks_are_told_before_they_run(layer, fits, y, wrong):
+    assert layer.output_shape(fits) == y
+    with pytest.raises(ValueError, match="expected x "):
+        layer.output_shape(wrong)
+
+
+@pytest.mark.parametrize("net", [Skip(MaxPool2d(2)), Residual(MaxPool2d(2))], ids=repr)
+def test_a_body_of_another_size_is_refused(net):
+    with pytest.raises(ValueError, match="expected x that (the body keeps all sizes but the last|body and shortcut map to one shape)"):
+        net.output_shape((4, 4, 1))
+
+
 def test_a_tuple_of_outputs_counts_every_array():
     class Three(Layer):
         def output_shape(self, shape):

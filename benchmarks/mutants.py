@@ -338,8 +338,10 @@ def main(words=None):
             figures[chapter][verdict] += 1
     for chapter, count in figures.items():
         dead, alive = count["killed"] + count["timeout"], count["survived"]
-        print(json.dumps({"chapter": chapter, "killed": count["killed"], "timeout": count["timeout"], "survived": alive,
-                          "equivalent": count["equivalent"], "share": round(dead / (dead + alive), 4) if dead + alive else None}))
+        print(json.dumps({"chapter": chapter, "killed": count["killed"], "timeout": count["timeout"],
+                          "survived": alive,
+                          "equivalent": count["equivalent"],
+                          "share": round(dead / (dead + alive), 4) if dead + alive else None}))
 
 
 if __name__ == "__main__":

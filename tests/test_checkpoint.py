@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import stat
 import tracemalloc
 import warnings
 import zipfile
@@ -320,3 +321,16 @@ def test_no_more_bytes_are_read_than_a_right_file_can_have(tmp_path):
     path.write_bytes(bytes(most + 1 - len(whole)) + whole)
     with pytest.raises(FileFormatError, match=f"expected at most {most:,} bytes, got {most + 1:,}"):
         checkpoint.load(path, system, {})
+
+
+def test_all_bytes_reach_the_disk_before_the_name(tmp_path, monkeypatch):
+    sizes, path, fsync = [], tmp_path / "file", os.fsync
+
+    def seen(number):
+        sizes.append((os.fstat(number).st_size if not stat.S_ISDIR(os.fstat(number).st_mode) else "folder", path.exists()))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    with checkpoint.replacing(path) as file:
+        file.write(b"12345")
+    assert sizes == [(5, False), ("folder", True)] and path.read_bytes() == b"12345"

@@ -366,13 +366,15 @@ def test_repr_and_summary():
 @pytest.mark.parametrize("layer, shape, flops", [
     (Dense(4, 3), (4,), 3 * (2 * 4 + 1)), (Dense(4, 3), (5, 4), 5 * 27), (Dense(4, 3, bias=False), (4,), 24),
     (Conv2d(2, 3, (2, 3)), (5, 4, 2), 4 * 2 * 3 * (2 * 6 * 2 + 1)),
-    (ConvTranspose2d(2, 3, (2, 3)), (3, 4, 2), 3 * 4 * 2 * (2 * 6 * 3) + 4 * 6 * 3), (BatchNorm(3), (2, 5, 3), 8 * 30),
+    (ConvTranspose2d(2, 3, (2, 3)), (3, 4, 2), 3 * 4 * 2 * (2 * 6 * 3) + 4 * 6 * 3),
+    (BatchNorm(3), (2, 5, 3), 8 * 30),
     (MaxPool2d((2, 3)), (4, 6, 5), 2 * 2 * 5 * 6), (AvgPool2d((2, 3)), (4, 6, 5), 2 * 2 * 5 * 6),
     (ReLU(), (3, 4), 12), (MinibatchDiscrimination(4, 3, 2), (4,), 2 * 4 * 6), (Residual(Dense(3, 3)), (3,), 21 + 3),
     (Residual(Dense(2, 2)), (5, 2), 50 + 10), (Sequential(Dense(4, 3), ReLU(), Dense(3, 2)), (4,), 27 + 3 + 14),
     (Parallel(Dense(3, 2), Dense(4, 1)), ((3,), (4,)), 14 + 9), (Equalized(Dense(4, 3)), (4,), 27),
     (Spectral(Dense(4, 3)), (4,), 27), (Given(Parallel(Dense(3, 1), Embedding(2, 1)), np.zeros(3, int)), (3,), 7),
-    (Flatten(), (2, 3), 0), (Reshape(3, 2), (6,), 0), (Pad(1), (2, 3, 1), 0), (Pack(2), (3,), 0), (Take(0), ((2,), (3,)), 0),
+    (Flatten(), (2, 3), 0), (Reshape(3, 2), (6,), 0), (Pad(1), (2, 3, 1), 0), (Pack(2), (3,), 0),
+    (Take(0), ((2,), (3,)), 0),
     (Concat(), ((2,), (3,)), 0), (Embedding(3, 4), (), 0)], ids=lambda value: None if isinstance(value, Layer) else str(value))
 def test_floating_point_operations_are_counted(layer, shape, flops):
     """Of one sample; a multiplication and an addition are two."""
@@ -416,7 +418,8 @@ def test_a_layer_has_tangents_if_it_and_all_within_have_both_passes():
         pass
 
     assert Both().has_tangents and Dense(2, 3).has_tangents and Sequential(Dense(2, 3), Both()).has_tangents
-    for lame in (Half(), OtherHalf(), Layer(), Sequential(Both(), Half()), Sequential(Both(), Sequential(OtherHalf()))):
+    for lame in (Half(), OtherHalf(), Layer(), Sequential(Both(), Half()),
+                 Sequential(Both(), Sequential(OtherHalf()))):
         assert not lame.has_tangents
 
 
@@ -430,12 +433,16 @@ def _pieces(layer, x):
 
 
 @pytest.mark.parametrize("layer, x, same, other", [
-    (ReLU(), [[-1, 2]], [[-3, 0.1]], [[1, 2]]), (LeakyReLU(), [[-1, 2]], [[-3, 0.1]], [[-1, -2]]), (Maxout(2), [[1, 2]], [[0, 9]], [[2, 1]]),
-    (MaxPool2d(2), np.arange(4).reshape(1, 2, 2, 1), np.array([0, 0, 0, 5]).reshape(1, 2, 2, 1), np.arange(4)[::-1].reshape(1, 2, 2, 1)),
-    (Sequential(Dense(1, 2, bias=False), ReLU()), [[-1]], [[-3]], [[1]]), (Sequential(Dense(1, 2), LeakyReLU()), [[1]], [[3]], [[-9]]),
+    (ReLU(), [[-1, 2]], [[-3, 0.1]], [[1, 2]]), (LeakyReLU(), [[-1, 2]], [[-3, 0.1]], [[-1, -2]]),
+    (Maxout(2), [[1, 2]], [[0, 9]], [[2, 1]]),
+    (MaxPool2d(2), np.arange(4).reshape(1, 2, 2, 1), np.array([0, 0, 0, 5]).reshape(1, 2, 2, 1),
+     np.arange(4)[::-1].reshape(1, 2, 2, 1)),
+    (Sequential(Dense(1, 2, bias=False), ReLU()), [[-1]], [[-3]], [[1]]),
+    (Sequential(Dense(1, 2), LeakyReLU()), [[1]], [[3]], [[-9]]),
     (Sequential(Conv2d(1, 1, 1), ReLU()), [[[[1]]]], [[[[3]]]], [[[[-9]]]]),
     (Sequential(Dense(1, 2), Sequential(ReLU())), [[1]], [[3]], [[-9]]),
-    (Residual(Sequential(Dense(1, 1), ReLU())), [[1]], [[3]], [[-9]])], ids=lambda value: repr(value)[:50] if isinstance(value, Layer) else "")
+    (Residual(Sequential(Dense(1, 1), ReLU())), [[1]], [[3]], [[-9]])],
+    ids=lambda value: repr(value)[:50] if isinstance(value, Layer) else "")
 def test_layers_tell_on_which_piece_their_units_are(layer, x, same, other):
     """So the checks of gradients can go around a kink."""
     assert len(_pieces(layer, x)) == 1 and _pieces(layer, x) == _pieces(layer, same) != _pieces(layer, other)

@@ -639,7 +639,8 @@ def test_an_empty_bin_and_a_sure_prediction_count_as_zero():
 
 def test_levels_are_counted_along_the_shorter_side():
     rng = np.random.default_rng(0)
-    for shape, levels in (((16, 48), [16]), ((48, 16), [48]), ((32, 64), [32, 16]), ((64, 32), [64, 32]), ((31, 16), [31])):
+    for shape, levels in (((16, 48), [16]), ((48, 16), [48]), ((32, 64), [32, 16]), ((64, 32), [64, 32]),
+                          ((31, 16), [31])):
         x, y = rng.random((2, 3, *shape, 1))
         assert list(metrics.laplacian_swd(x, y, patches=4, directions=5)) == levels
 

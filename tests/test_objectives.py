@@ -304,7 +304,8 @@ def listening(net, heard):
     return made
 
 
-@pytest.mark.parametrize("name, preset", [*ADVERSARIAL, ("hacks", "digits"), ("hacks", "none"), ("unrolled", "plain"), ("unrolled", "points")])
+@pytest.mark.parametrize("name, preset", [*ADVERSARIAL, ("hacks", "digits"), ("hacks", "none"),
+                                          ("unrolled", "plain"), ("unrolled", "points")])
 def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
     """The noise that G is given has no gradient, nor has a real sample in D's turn; in G's turn D is frozen, unless G looks at its training."""
     system, heard = build(name, preset, 0.02), {"D": [], "G": []}

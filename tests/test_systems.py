@@ -267,7 +267,8 @@ def test_a_classifier_judges_with_the_statistics_that_it_is_given():
     assert np.allclose(system.probabilities({"C": psi}, x[7:8], found), expected[7:8], atol=1e-5)
     assert not np.allclose(system.probabilities({"C": psi}, x[:900]), expected[:900], atol=1e-3)
     features = system.features({"C": psi}, x, found)
-    assert features.shape == (1001, 6) and np.allclose(features @ psi["4.W"] + psi["4.b"], net.forward(psi, x, Run(None, found))[0], atol=1e-4)
+    assert features.shape == (1001, 6) and np.allclose(features @ psi["4.W"] + psi["4.b"],
+                                                       net.forward(psi, x, Run(None, found))[0], atol=1e-4)
 
 
 def test_what_is_remembered_is_written_in_place_and_must_fit():

@@ -567,7 +567,10 @@ def test_the_first_layer_with_a_bad_number_is_named():
         net.forward(p, np.ones((1, 2), np.float32), Run())
 
 
-@pytest.mark.parametrize("layer", [Dense(2, 3), LeakyReLU(), Dropout(0.25), Upsample(2, "bilinear"), BatchNorm(2), Flatten()], ids=repr)
+@pytest.mark.parametrize("layer", [
+    Dense(2, 3), Conv2d(2, 3, 1), LeakyReLU(), Tanh(), Dropout(0.25), Noise(0.5), Upsample(2, "bilinear"), BatchNorm(2), InstanceNorm(2),
+    LayerNorm(2), PixelNorm(), Flatten(), MinibatchDiscrimination(2, 3, 2), MinibatchStd(), Maxout(2), MaxPool2d(2), AvgPool2d(2), Pack(2),
+    Spectral(Dense(2, 3)), Equalized(Dense(2, 3))], ids=repr)
 def test_integers_and_lists_are_refused(layer):
     """Integer arithmetic would round every constant of a layer to 0 or 1, without a word."""
     for x in (np.array([[1, 2], [3, 4]]), [[1.0, 2.0], [3.0, 4.0]]):

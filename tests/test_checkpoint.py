@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import stat
 import tracemalloc
 import warnings
 import zipfile
@@ -280,3 +281,47 @@ def test_a_run_without_a_name_takes_the_first_free_number(tmp_path):
     (root / "gan-digits-2").mkdir()
     assert runs.choose(recipe, root) == root / "gan-digits-3"
     assert runs.choose(replace(recipe, preset="points"), root) == root / "gan-points-1" and all(path.is_dir() for path in root.iterdir())
+
+
+def test_equal_descriptions_make_equal_files(tmp_path):
+    system = systems.build("gan", "points", 0.05)
+    state, about = State.start(system, 0), {"b": 1, "a": {"y": [1, "x"], "x": None}}
+    checkpoint.save(tmp_path / "one.npz", state, about)
+    checkpoint.save(tmp_path / "two.npz", state, {"a": {"x": None, "y": [1, "x"]}, "b": 1})
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    assert checkpoint.load(tmp_path / "two.npz", system, about).step == 0
+
+
+def test_an_empty_state_is_all_zero():
+    system = systems.build("gan", "points", 0.05)
+    state, begun = State.empty(system), State.start(system, 0)
+    assert not any(array.any() for array in state.vectors().values()) and not any(state.counters().values())
+    assert {name: array.shape for name, array in state.vectors().items()} == {name: array.shape for name, array in begun.vectors().items()}
+    assert state.sampled is state.average and not begun.memory and {array.dtype for array in state.vectors().values()} == {np.dtype(np.float32)}
+
+
+def test_no_more_bytes_are_read_than_a_right_file_can_have(tmp_path):
+    """64 KB for the description, and for each array its data and two headers of 4 KB; an archive may begin with other bytes."""
+    system, path = systems.build("gan", "points", 0.05), tmp_path / "c.npz"
+    state = State.start(system, 0)
+    most = 2**16 + sum(array.nbytes for array in state.vectors().values()) + 2 * 4096 * (2 + len(state.vectors()) + len(state.counters()))
+    checkpoint.save(path, state, {})
+    whole = path.read_bytes()
+    path.write_bytes(bytes(most - len(whole)) + whole)
+    assert checkpoint.load(path, system, {}).params["G"] == state.params["G"]
+    path.write_bytes(bytes(most + 1 - len(whole)) + whole)
+    with pytest.raises(FileFormatError, match=f"expected at most {most:,} bytes, got {most + 1:,}"):
+        checkpoint.load(path, system, {})
+
+
+def test_all_bytes_reach_the_disk_before_the_name(tmp_path, monkeypatch):
+    sizes, path, fsync = [], tmp_path / "file", os.fsync
+
+    def seen(number):
+        sizes.append((os.fstat(number).st_size if not stat.S_ISDIR(os.fstat(number).st_mode) else "folder", path.exists()))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    with checkpoint.replacing(path) as file:
+        file.write(b"12345")
+    assert sizes == [(5, False), ("folder", True)] and path.read_bytes() == b"12345"

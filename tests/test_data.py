@@ -274,7 +274,8 @@ def test_damaged_digits(content, monkeypatch, tmp_path):
         load("digits")
 
 
-@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (1796, 63, 17), (5, 64, 10), (7, 64, -1), (9, 63, 17), (9, 20, -3)])
+@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (1796, 63, 17), (5, 64, 10), (7, 64, -1),
+                                                (9, 63, 17), (9, 20, -3)])
 def test_one_wrong_value_among_the_digits_is_seen(row, column, value, monkeypatch, tmp_path):
     table = np.full((1797, 65), 9)
     table[:, 30], table[3, :64] = 0, 16

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
 from numgan.data import load, pictures
-from numgan.data.folder import load_folder
+from numgan.data.folder import _watched, load_folder
 from numgan.errors import FileFormatError
 
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
@@ -365,3 +365,19 @@ def test_load_refuses_a_split_of_a_folder_and_a_number(tmp_path):
         load(tmp_path, split="test")
     with pytest.raises(TypeError):
         load(0)
+
+
+@pytest.mark.parametrize("files, bar", [(500, True), (501, None)])
+def test_many_files_have_a_bar_on_a_terminal(files, bar, monkeypatch):
+    """disable=None shows it on a terminal only, True nowhere."""
+    given = []
+    monkeypatch.setattr("numgan.data.folder.tqdm", lambda files, **how: given.append((len(files), how["disable"])) or files)
+    assert list(_watched(list(range(files)), "reading")) == list(range(files)) and given == [(files, bar)]
+
+
+def test_the_smallest_pictures_have_one_row_or_one_column():
+    for size in ((1, 3), (3, 1), (1, 1)):
+        assert load("digits", size=size).sample_shape == (*size, 1)
+    for size in ((0, 3), (3, 0), 0, (-1, 3)):
+        with pytest.raises(ValueError, match="size: expected at least 1 x 1 pixels, got"):
+            load("digits", size=size)

@@ -25,6 +25,7 @@ from numgan.layers import (
     Dropout,
     Elementwise,
     Embedding,
+    Equalized,
     Flatten,
     Given,
     InstanceNorm,
@@ -51,10 +52,12 @@ from numgan.layers import (
     Sigmoid,
     Skip,
     Softplus,
+    Spectral,
     Take,
     Tanh,
     Upsample,
     measure,
+    record_kinks,
 )
 from numgan.parameters import Parameters
 
@@ -360,6 +363,91 @@ def test_repr_and_summary():
     assert "4 x 4 x 4" in str(table) and "101 parameters" in str(table)
 
 
+@pytest.mark.parametrize("layer, shape, flops", [
+    (Dense(4, 3), (4,), 3 * (2 * 4 + 1)), (Dense(4, 3), (5, 4), 5 * 27), (Dense(4, 3, bias=False), (4,), 24),
+    (Conv2d(2, 3, (2, 3)), (5, 4, 2), 4 * 2 * 3 * (2 * 6 * 2 + 1)),
+    (ConvTranspose2d(2, 3, (2, 3)), (3, 4, 2), 3 * 4 * 2 * (2 * 6 * 3) + 4 * 6 * 3),
+    (BatchNorm(3), (2, 5, 3), 8 * 30),
+    (MaxPool2d((2, 3)), (4, 6, 5), 2 * 2 * 5 * 6), (AvgPool2d((2, 3)), (4, 6, 5), 2 * 2 * 5 * 6),
+    (ReLU(), (3, 4), 12), (MinibatchDiscrimination(4, 3, 2), (4,), 2 * 4 * 6), (Residual(Dense(3, 3)), (3,), 21 + 3),
+    (Residual(Dense(2, 2)), (5, 2), 50 + 10), (Sequential(Dense(4, 3), ReLU(), Dense(3, 2)), (4,), 27 + 3 + 14),
+    (Parallel(Dense(3, 2), Dense(4, 1)), ((3,), (4,)), 14 + 9), (Equalized(Dense(4, 3)), (4,), 27),
+    (Spectral(Dense(4, 3)), (4,), 27), (Given(Parallel(Dense(3, 1), Embedding(2, 1)), np.zeros(3, int)), (3,), 7),
+    (Flatten(), (2, 3), 0), (Reshape(3, 2), (6,), 0), (Pad(1), (2, 3, 1), 0), (Pack(2), (3,), 0),
+    (Take(0), ((2,), (3,)), 0),
+    (Concat(), ((2,), (3,)), 0), (Embedding(3, 4), (), 0)], ids=lambda value: None if isinstance(value, Layer) else str(value))
+def test_floating_point_operations_are_counted(layer, shape, flops):
+    """Of one sample; a multiplication and an addition are two."""
+    assert layer.flops(shape) == flops
+
+
+@pytest.mark.parametrize("layer, fits, y, wrong", [
+    (Concat(), ((2, 3), (2, 4)), (2, 7), ((2, 3), (5, 3))), (Concat(), ((3,), (4,), (1,)), (8,), ((3,), (3, 4))),
+    (Parallel(Dense(3, 2), ReLU()), ((3,), (4,)), ((2,), (4,)), ((3,),)), (Skip(Dense(3, 4)), (5, 3), (5, 7), (5, 2)),
+    (Skip(AvgPool2d(1)), (4, 4, 2), (4, 4, 4), (4, 4)), (Residual(Dense(3, 3)), (5, 3), (5, 3), (5, 2))])
+def test_shapes_of_networks_are_told_before_they_run(layer, fits, y, wrong):
+    assert layer.output_shape(fits) == y
+    with pytest.raises(ValueError, match="expected x "):
+        layer.output_shape(wrong)
+
+
+@pytest.mark.parametrize("net", [Skip(MaxPool2d(2)), Residual(MaxPool2d(2))], ids=repr)
+def test_a_body_of_another_size_is_refused(net):
+    with pytest.raises(ValueError, match="expected x that (the body keeps all sizes but the last|body and shortcut map to one shape)"):
+        net.output_shape((4, 4, 1))
+
+
+def test_a_tuple_of_outputs_counts_every_array():
+    class Three(Layer):
+        def output_shape(self, shape):
+            return (2,), ((3,), (4, 5))
+
+    assert Three().flops((7,)) == 2 + 3 + 20
+
+
+def test_a_layer_has_tangents_if_it_and_all_within_have_both_passes():
+    class Half(Layer):
+        def tangent_forward(self, tx, cache, tp=None):
+            return tx, None
+
+    class OtherHalf(Layer):
+        def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+            return dy, tdy, {}
+
+    class Both(Half, OtherHalf):
+        pass
+
+    assert Both().has_tangents and Dense(2, 3).has_tangents and Sequential(Dense(2, 3), Both()).has_tangents
+    for lame in (Half(), OtherHalf(), Layer(), Sequential(Both(), Half()),
+                 Sequential(Both(), Sequential(OtherHalf()))):
+        assert not lame.has_tangents
+
+
+def _pieces(layer, x):
+    p = layer.init(0, np.float64)
+    for name in p:
+        p[name][...] = 1.0
+    with record_kinks() as pieces:
+        layer.forward(p, np.asarray(x, np.float64), Run())
+    return pieces
+
+
+@pytest.mark.parametrize("layer, x, same, other", [
+    (ReLU(), [[-1, 2]], [[-3, 0.1]], [[1, 2]]), (LeakyReLU(), [[-1, 2]], [[-3, 0.1]], [[-1, -2]]),
+    (Maxout(2), [[1, 2]], [[0, 9]], [[2, 1]]),
+    (MaxPool2d(2), np.arange(4).reshape(1, 2, 2, 1), np.array([0, 0, 0, 5]).reshape(1, 2, 2, 1),
+     np.arange(4)[::-1].reshape(1, 2, 2, 1)),
+    (Sequential(Dense(1, 2, bias=False), ReLU()), [[-1]], [[-3]], [[1]]),
+    (Sequential(Dense(1, 2), LeakyReLU()), [[1]], [[3]], [[-9]]),
+    (Sequential(Conv2d(1, 1, 1), ReLU()), [[[[1]]]], [[[[3]]]], [[[[-9]]]]),
+    (Sequential(Dense(1, 2), Sequential(ReLU())), [[1]], [[3]], [[-9]]),
+    (Residual(Sequential(Dense(1, 1), ReLU())), [[1]], [[3]], [[-9]])],
+    ids=lambda value: repr(value)[:50] if isinstance(value, Layer) else "")
+def test_layers_tell_on_which_piece_their_units_are(layer, x, same, other):
+    """So the checks of gradients can go around a kink."""
+    assert len(_pieces(layer, x)) == 1 and _pieces(layer, x) == _pieces(layer, same) != _pieces(layer, other)
+
+
 # layer, {a shape of x that it takes: that of y}, shapes that it refuses, shapes per sample that output_shape refuses
 TAKES = [
     (Dense(4, 3), {(2, 4): (2, 3), (2, 5, 4): (2, 5, 3), (1, 4): (1, 3), (0, 4): (0, 3)},
@@ -479,7 +567,10 @@ def test_the_first_layer_with_a_bad_number_is_named():
         net.forward(p, np.ones((1, 2), np.float32), Run())
 
 
-@pytest.mark.parametrize("layer", [Dense(2, 3), LeakyReLU(), Dropout(0.25), Upsample(2, "bilinear"), BatchNorm(2), Flatten()], ids=repr)
+@pytest.mark.parametrize("layer", [
+    Dense(2, 3), Conv2d(2, 3, 1), LeakyReLU(), Tanh(), Dropout(0.25), Noise(0.5), Upsample(2, "bilinear"), BatchNorm(2), InstanceNorm(2),
+    LayerNorm(2), PixelNorm(), Flatten(), MinibatchDiscrimination(2, 3, 2), MinibatchStd(), Maxout(2), MaxPool2d(2), AvgPool2d(2), Pack(2),
+    Spectral(Dense(2, 3)), Equalized(Dense(2, 3))], ids=repr)
 def test_integers_and_lists_are_refused(layer):
     """Integer arithmetic would round every constant of a layer to 0 or 1, without a word."""
     for x in (np.array([[1, 2], [3, 4]]), [[1.0, 2.0], [3.0, 4.0]]):

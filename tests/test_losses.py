@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from numgan import check_loss
 from numgan.checking.cases import LOSSES
+from numgan.layers import record_kinks
 from numgan.losses import (
     ADVERSARIAL,
     RELATIVISTIC,
@@ -26,6 +27,7 @@ from numgan.losses import (
     softmax_cross_entropy,
     wasserstein,
 )
+from numgan.penalties import GradientPenalty
 
 A, B = np.array([[2.0], [-0.5], [0.3]]), np.array([[-1.0], [0.7]])                # logits of 3 real and 2 fake samples
 log_sigmoid = lambda x: -np.log(1 + np.exp(-x))
@@ -206,3 +208,19 @@ def test_softmax_never_overflows_and_ignores_a_shift(shift, scale):
     y = scale * np.random.default_rng(2).standard_normal((4, 3))
     p, (loss, dy) = softmax(y + shift), softmax_cross_entropy(y + shift, np.array([0, 1, 2, 0]))
     assert np.allclose(p.sum(1), 1) and np.allclose(p, softmax(y), atol=1e-9) and np.isfinite(loss) and np.allclose(dy.sum(1), 0)
+
+
+@pytest.mark.parametrize("pay, same, other", [
+    (lambda t: hinge.discriminator(np.array([t]), np.array([-9.0])), (0.9, -3.0), 1.1),
+    (lambda t: hinge.discriminator(np.array([9.0]), np.array([t])), (-0.9, 3.0), -1.1),
+    (lambda t: l1(np.array([t]), np.array([2.0])), (2.1, 7.0), 1.9),
+    (lambda t: GradientPenalty(1.0, one_sided=True).of(np.array([[t, 0.0]])), (1.1, 5.0), 0.9)])
+def test_kinks_are_told(pay, same, other):
+    """So the checks of gradients can go around them."""
+    def pieces(t):
+        with record_kinks() as seen:
+            pay(t)
+        return seen
+
+    one, two = map(pieces, same)
+    assert one and one == two != pieces(other)

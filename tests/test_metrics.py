@@ -635,3 +635,40 @@ def test_an_empty_bin_and_a_sure_prediction_count_as_zero():
     assert metrics.label_coverage([0, 0, 3], 4)[:3] == (2, 4,
                                                         pytest.approx(2 / 3 * math.log(8 / 3) + 1 / 3 * math.log(4 / 3)))
     assert metrics.label_coverage([0, 0, 3], 4).counts.tolist() == [2, 0, 0, 1]
+
+
+def test_levels_are_counted_along_the_shorter_side():
+    rng = np.random.default_rng(0)
+    for shape, levels in (((16, 48), [16]), ((48, 16), [48]), ((32, 64), [32, 16]), ((64, 32), [64, 32]),
+                          ((31, 16), [31])):
+        x, y = rng.random((2, 3, *shape, 1))
+        assert list(metrics.laplacian_swd(x, y, patches=4, directions=5)) == levels
+
+
+def test_pixels_out_of_their_range_are_refused():
+    x = np.linspace(0, 2, 400).reshape(1, 20, 20, 1)
+    assert metrics.ssim(x, x, data_range=2.0) == 1 and metrics.psnr(x, x, data_range=2.0) == np.inf
+    for wrong in (x - 1e-3, x + 1e-3):
+        for call in (lambda: metrics.ssim(wrong, x, data_range=2.0), lambda: metrics.ssim(x, wrong, data_range=2.0)):
+            with pytest.raises(ValueError, match="^ssim: expected (pictures|reference) "):
+                call()
+
+
+def test_each_channel_of_a_picture_is_compared_by_itself():
+    """Then the mean is taken: of the powers, not the power of a mean."""
+    rng = np.random.default_rng(1)
+    x = rng.random((1, 180, 177, 3))
+    y = np.clip(x + np.array([0.05, 0.2, 0.4]) * rng.standard_normal(x.shape), 0, 1)
+    for measure in (metrics.ssim, metrics.ms_ssim):
+        apart = [measure(x[..., c:c + 1], y[..., c:c + 1])[0] for c in range(3)]
+        assert np.ptp(apart) > 0.02 and np.isclose(measure(x, y)[0], np.mean(apart), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["mean1", "cov1", "mean2", "cov2"])
+def test_a_moment_that_is_not_finite_is_named(name):
+    moments = {"mean1": np.zeros(2), "cov1": np.eye(2), "mean2": np.ones(2), "cov2": np.eye(2)}
+    assert metrics.frechet_gaussians(**moments) == pytest.approx(2)
+    with pytest.raises(ValueError, match=f"^frechet_gaussians: expected {name} of finite numbers"):
+        metrics.frechet_gaussians(**moments | {name: moments[name] * np.nan})
+    with pytest.raises(ValueError, match=f"^frechet_gaussians: expected (cov1|{name}) "):
+        metrics.frechet_gaussians(**moments | {name: np.ones((3,) * moments[name].ndim)})

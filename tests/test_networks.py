@@ -285,5 +285,6 @@ def test_numpy_numbers_become_plain_ones(make, kind):
 
 
 def test_numpy_counts_become_plain_ones():
-    for record in (Pool(np.int64(4)), penalties.Lazy(penalties.R1(), np.int32(4)), schedules.Linear(1, 2, np.int64(4), np.int8(3))):
+    for record in (Pool(np.int64(4)), penalties.Lazy(penalties.R1(), np.int32(4)),
+                   schedules.Linear(1, 2, np.int64(4), np.int8(3))):
         assert "np." not in repr(record) and all(not isinstance(value, np.generic) for value in vars(record).values())

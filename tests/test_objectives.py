@@ -181,6 +181,13 @@ def test_a_lazy_penalty_counts_eight_times_where_it_is_due_and_is_absent_elsewhe
     assert np.isclose(once, 8 * ADDED[name](table) if late % 8 == 0 else 0.0, rtol=1e-7, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["r1", "r3gan"])
+def test_without_gamma_there_is_no_penalty(name):
+    table = Table(name, "points", step=8, gamma=0.0)
+    loss = GAMES[name][0](table.a, table.b)
+    assert_same(table.point.run("D"), loss, expected_metrics(name, table, loss, 0.0))
+
+
 @pytest.mark.parametrize("step", [0, 1, 3000, 50000])
 def test_roths_penalty_falls_with_the_steps(step):
     table = Table("roth", "digits", step=step)
@@ -297,7 +304,8 @@ def listening(net, heard):
     return made
 
 
-@pytest.mark.parametrize("name, preset", [*ADVERSARIAL, ("hacks", "digits"), ("hacks", "none"), ("unrolled", "plain"), ("unrolled", "points")])
+@pytest.mark.parametrize("name, preset", [*ADVERSARIAL, ("hacks", "digits"), ("hacks", "none"),
+                                          ("unrolled", "plain"), ("unrolled", "points")])
 def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
     """The noise that G is given has no gradient, nor has a real sample in D's turn; in G's turn D is frozen, unless G looks at its training."""
     system, heard = build(name, preset, 0.02), {"D": [], "G": []}
@@ -311,6 +319,8 @@ def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
     assert set(heard["G"]) == {(False, False)}
     if not system.updates_within:
         assert set(heard["D"]) <= {(True, True)}
+    if name == "unrolled" and system.unroll:
+        assert heard["D"].count((False, True)) == 1, "G follows D's opinion of the fakes"
 
 
 # ---------------------------------------------------------------------------------------------------- what is drawn

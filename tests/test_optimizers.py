@@ -1,6 +1,7 @@
 """The optimisers: against recurrences written out for one number, their two forms bit for bit, and their adjoints."""
 
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -202,3 +203,26 @@ def test_historical_is_given_an_optimiser(rule):
 def test_a_gradient_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"expected g of shape \(3,\), got \(1,\)"):
         SGD(0.1).update(np.ones(3), np.ones(1), {"step": 0})
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_within_an_update_waits_for_its_end(times):
+    """Weights, moments and the count of updates are all moved, or none; then the interrupt is raised."""
+    class Interrupted(SGD):
+        def _rule(self, p, g, *rest):
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            return super()._rule(p, g, *rest)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        p, optimizer = np.ones(3), Interrupted(0.5, momentum=0.5)
+        state = optimizer.start(p)
+        with pytest.raises(KeyboardInterrupt):
+            optimizer.update(p, np.ones(3), state)
+        assert p.tolist() == [0.5] * 3 and state["m"].tolist() == [1] * 3 and state["step"] == 1
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        SGD(0.5).update(p, np.ones(3), {"step": 0})
+        assert p.tolist() == [0] * 3
+    finally:
+        signal.signal(signal.SIGINT, before)

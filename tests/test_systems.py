@@ -28,7 +28,7 @@ from numgan.layers import (
 )
 from numgan.losses import minimax, nonsaturating
 from numgan.optimizers import SGD, Adam, RMSProp
-from numgan.systems import SYSTEMS, Batch, Latent, System, preset_for, presets
+from numgan.systems import SYSTEMS, Batch, Latent, System, preset_for, presets, remember
 from numgan.systems.classifier import shifted
 
 ALL = [(system, preset) for system in SYSTEMS for preset in presets(system)]
@@ -267,7 +267,21 @@ def test_a_classifier_judges_with_the_statistics_that_it_is_given():
     assert np.allclose(system.probabilities({"C": psi}, x[7:8], found), expected[7:8], atol=1e-5)
     assert not np.allclose(system.probabilities({"C": psi}, x[:900]), expected[:900], atol=1e-3)
     features = system.features({"C": psi}, x, found)
-    assert features.shape == (1001, 6) and np.allclose(features @ psi["4.W"] + psi["4.b"], net.forward(psi, x, Run(None, found))[0], atol=1e-4)
+    assert features.shape == (1001, 6) and np.allclose(features @ psi["4.W"] + psi["4.b"],
+                                                       net.forward(psi, x, Run(None, found))[0], atol=1e-4)
+
+
+def test_what_is_remembered_is_written_in_place_and_must_fit():
+    memory = {"a": np.zeros(3, np.float32), "b": np.zeros((2, 2))}
+    kept = dict(memory)
+    remember(memory, None)
+    remember(memory, {"a": np.arange(3, dtype=np.float32)})
+    assert memory["a"] is kept["a"] and memory["a"].tolist() == [0, 1, 2] and not memory["b"].any()
+    for wrong in ({"c": np.zeros(3)}, {"a": np.zeros(4, np.float32)}, {"a": np.zeros(3)}, {"b": np.zeros(4)}):
+        with pytest.raises(ValueError, match=r"Result.memory: expected arrays of a \(3,\) float32, b \(2, 2\) float64, as memory"):
+            remember(memory, wrong)
+    with pytest.raises(ValueError, match="expected arrays of nothing"):
+        remember({}, {"a": np.zeros(1)})
 
 
 def test_pictures_are_moved_while_a_classifier_learns():

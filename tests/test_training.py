@@ -503,6 +503,64 @@ def test_checkpoints_by_the_clock(tmp_path, monkeypatch):
     assert saved == [0, 1, 2, 3, 4, 0, 4, 0, 2, 4, 5]
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_held_vectors_are_renewed_by_an_update_and_nothing_else_moves_them(decay):
+    """Weight decay shrinks all that it is given: u and v are put back, then moved on by one power iteration, in the average too."""
+    system = systems.build("hinge", "points", 0.1).with_optimizers(lambda name, opt: ng.SGD(0.01, weight_decay=decay, clip=0.05))
+    system = replace(system, average=0.5)
+    state = State.start(system, 5)
+    before = state.params["D"].copy()
+    step_once(system, RING, state=state)
+    after, held = state.params["D"], state.params["D"].layout.held
+    assert len(held) == 6
+    for path in held:
+        layer, name = path.rsplit(".", 1)
+        W, u = after[f"{layer}.W"], before[f"{layer}.u"]
+        v = u @ W / np.linalg.norm(u @ W)
+        expected = v if name == "v" else W @ v / np.linalg.norm(W @ v)
+        assert np.allclose(after[path], expected, atol=1e-5) and abs(np.linalg.norm(after[path]) - 1) < 1e-5
+
+
+def test_whoever_looks_sees_the_state_after_every_step(tmp_path):
+    seen = []
+    system = systems.build("gan", "points", 0.1)
+    look = lambda state: seen.append((state.step, state.params["G"].vector.copy()))
+    training.train(system, RING, tmp_path / "run", steps=3, batch_size=8, log_every=2, progress=False, look=look)
+    state, batches = State.start(system, 0), Batches(len(RING), 8, 0)
+    for step, weights in seen:
+        training.advance(system, state, RING, batches, 0)
+        assert state.step == step and np.array_equal(weights, state.params["G"].vector)
+    assert len(seen) == 3
+
+
+def test_the_plan_of_a_run_that_says_nothing():
+    system = systems.build("r1", "points", 0.1)
+    plan = lambda *words: training._plan(system, RING, *words)
+    numbers = lambda config: [config[word] for word in ("steps", "batch_size", "seed", "log_every", "picture_every")]
+    assert numbers(plan(*[None] * 6)) == [10000, 256, 0, 10, 500] and numbers(plan(65, *[None] * 5))[-1] == 3
+    assert numbers(plan(7, 8, 9, None, 11, 12)) == [7, 8, 9, 11, 12] and numbers(plan(7, *[None] * 5))[-1] == 1
+    for place, least in ((0, 1), (1, 1), (2, 0), (4, 1), (5, 1)):
+        words = [5, 5, 5, None, 5, 5]
+        for value in (least - 1, True, 2.0, "3"):
+            words[place] = value
+            with pytest.raises(ValueError, match=rf"expected at least {least} \(an integer\), got"):
+                plan(*words)
+        words[place] = np.int64(least)
+        assert all(type(number) is int for number in numbers(plan(*words)))
+
+
+def test_what_a_run_leaves_behind_can_be_opened(tmp_path):
+    system = systems.build("gan", "points", 0.05)
+    trained = training.train(system, RING, tmp_path / "run", steps=2, batch_size=4, picture_every=1, progress=False)
+    assert set(trained.files) == {"samples", "samples over time", "curves", "metrics", "configuration", "checkpoint"}
+    for what in ("samples", "samples over time", "curves"):
+        with Image.open(trained.files[what]) as image:
+            assert image.format == ("GIF" if what == "samples over time" else "PNG") and min(image.size) > 50
+    assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == [f"step-00000{k}.png" for k in range(3)]
+    assert len(runs.read_metrics(tmp_path / "run", 2)) == 1 and trained.steps == 2 and set(trained.losses) == {"D", "G"}
+    assert json.loads(trained.files["configuration"].read_text())["steps"] == 2
+
+
 # ---- inf and nan
 
 
@@ -539,6 +597,39 @@ def test_shared_fakes_are_watched_too():
     state.params["G"]["2.layer.0.W"][...] = np.inf
     with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=r"objective D: the output of 2\.layer\.0 ConvTranspose2d.*in network G"):
         step_once(system, DIGITS, state=state)
+
+
+@pytest.mark.parametrize("name, shared", [("gan", False), ("conditional", True)])
+def test_a_bad_step_is_repeated_with_the_seeds_that_it_had(name, shared, monkeypatch):
+    """Other fakes could be finite."""
+    asked = []
+    monkeypatch.setattr(training, "locate", lambda *arguments: asked.append(arguments) or "here")
+    system = systems.build(name, "digits", 0.05)
+    state = State.start(system, 5)
+    state.step = 7
+    state.params["D"].vector[...] = np.nan
+    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="^step 8, objective D: here$"):
+        step_once(system, DIGITS, state=state)
+    (now, objective, params, batch, key, again, result), = asked
+    assert objective == "D" and params is state.params and key == derive(5, "step", 7, 0) and np.isnan(result.loss)
+    assert again == (derive(5, "step", 7, "fakes") if shared else key) and len(batch.x) == 8
+
+
+@pytest.mark.parametrize("name, shared", [("gan", False), ("dcgan", True)])
+def test_the_fakes_of_a_bad_step_are_those_that_it_had(name, shared):
+    system, told = systems.build(name, "digits", 0.05), []
+
+    class Told(type(system)):
+        def objectives(self):
+            return {"D": lambda params, batch, seed, made: told.append((seed, made))}
+
+    system = Told(**vars(system))
+    params, batch = system.init(0), systems.Batch(*DIGITS.take(np.arange(6)))
+    result = Result(np.inf, {"D": params["D"].zeros()}, {})
+    said = training.locate(system, "D", params, batch, 11, 12, result)
+    assert said == "all layers are finite, and the loss is inf" and [seed for seed, _ in told] == [11]
+    (_, made), = told
+    assert made is None if not shared else np.array_equal(made.x, system.generate(params, batch, 12).x)
 
 
 class Steep(Dense):
@@ -614,6 +705,16 @@ def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
     with pytest.raises(NonFiniteError, match=r"step 1, update of G: the new weights of 0.W, of Dense\(2, 12\), are not finite.*checkpoint of step 0"):
         training.train(system, RING, tmp_path / "run", steps=1, batch_size=8, picture_every=9, progress=False)
     assert checkpoint_step(tmp_path / "run") == 0
+
+
+@pytest.mark.parametrize("what", ["new weights", "moment 'v'"])
+@pytest.mark.parametrize("entry, path", [(0, "0.W"), (-1, "4.b")])
+def test_one_entry_that_an_update_spoiled_is_enough(what, entry, path):
+    system = systems.build("gan", "points", 0.1)
+    state = State.start(system, 0)
+    assert training.locate_update(system, "G", state) is None
+    (state.params["G"].vector if what == "new weights" else state.moments["G"]["v"])[entry] = np.inf
+    assert training.locate_update(system, "G", state).startswith(f"the {what} of {path}, of Dense(")
 
 
 # ---- samples

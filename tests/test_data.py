@@ -265,7 +265,8 @@ def test_digits_carry_their_attribution():
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no gzip", gzip.compress(b"1,2\n3,4\n"), gzip.compress(b"a,b\n"), gzip.compress(b"1,2")[:-9]]
+    "content", [b"", b"no gzip", gzip.compress(b"1,2\n3,4\n"), gzip.compress(b"a,b\n"), gzip.compress(b"1,2")[:-9]],
+    ids=["empty", "no gzip", "two columns", "words", "cut short"]
 )
 def test_damaged_digits(content, monkeypatch, tmp_path):
     (tmp_path / "digits.csv.gz").write_bytes(content)

@@ -553,6 +553,8 @@ def test_parameters_of_another_network_are_refused(net, other, x, words):
     lambda: Maxout(0), lambda: BatchNorm(3, eps=np.nan), lambda: LayerNorm(3, eps=-1), lambda: PixelNorm(eps=None), lambda: MinibatchStd(eps=-1),
     lambda: MinibatchStd(eps="a"), lambda: Noise("a"), lambda: Noise(np.nan), lambda: Dropout("a"), lambda: Dropout(None), lambda: ELU("a"),
     lambda: Softplus("a"), lambda: Softplus(None), lambda: Softplus(1, "a"), lambda: Softplus(1, None), lambda: Softplus(1, -np.inf),
+    lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=-1), lambda: ConvTranspose2d(1, 1, 3, (2, 1), output_padding=(1, 1)),
+    lambda: Conv2d(1, 1, (3, 0)), lambda: Conv2d(1, 1, 3, stride=(1, 0)), lambda: Conv2d(1, 1, 3, padding=(0, -1)),
     lambda: Given(Dense(2, 1), None), lambda: Given(None, np.zeros(3))])
 def test_a_wrong_constructor_is_refused(make):
     with pytest.raises(ValueError, match="expected"):

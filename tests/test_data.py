@@ -274,7 +274,7 @@ def test_damaged_digits(content, monkeypatch, tmp_path):
         load("digits")
 
 
-@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (1796, 63, 17), (5, 64, 10), (7, 64, -1),
+@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (0, 64, 10), (1796, 63, 17), (1796, 64, 10), (5, 64, 10), (7, 64, -1),
                                                 (9, 63, 17), (9, 20, -3)])
 def test_one_wrong_value_among_the_digits_is_seen(row, column, value, monkeypatch, tmp_path):
     table = np.full((1797, 65), 9)

@@ -520,7 +520,7 @@ def test_what_a_layer_takes_and_what_it_refuses_by_its_name(layer, takes, refuse
 
 @pytest.mark.parametrize("layer, x, words", [
     (Dense(64, 10), np.zeros((32, 8, 8, 1)), "Flatten"),
-    (Dense(4, 3), np.zeros((2, 5)), r"Dense\(4, 3\): expected x \(N, 4\), got \(2, 5\)"),
+    (Dense(4, 3), np.zeros((2, 5)), r"Dense\(4, 3\): expected x \(N, 4\), got \(2, 5\)$"),
     (Conv2d(3, 5, kernel=3), np.zeros((2, 3, 8, 8)), r"\(N, H, W, 3\)"),
     (BatchNorm(3), np.zeros((1, 3)), "larger batch, or measured statistics"),
     (Embedding(10, 2), np.array([10]), r"0..9"),

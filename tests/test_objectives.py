@@ -449,3 +449,11 @@ def test_a_width_is_positive(width, words):
     with pytest.raises(ValueError, match=words):
         build("gan", "digits", width)
     assert build("gan", "digits", 1e-9).networks["G"][0].features == 4
+
+
+@pytest.mark.parametrize("seed", [-1, True, 1.0, "1", None])
+def test_a_seed_is_a_whole_number_from_0(seed):
+    assert derive(0, "a") != derive(1, "a") and 0 <= derive(0) < 2**63
+    for draw in (stream, derive):
+        with pytest.raises(ValueError, match="seed: expected an integer of at least 0, got"):
+            draw(seed, "a")

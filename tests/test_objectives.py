@@ -430,6 +430,7 @@ def test_what_hacks_remember():
     assert kept["pool.y"].shape == (7,) and kept["pool.y"].dtype == np.int64 and kept["pool.x"].dtype == np.float64
     kept = system.setting(past=0.5).memory()
     assert {name: a.shape for name, a in kept.items()} == {f"past.{name}": (net.layout.size,) for name, net in system.networks.items()}
+    assert not any(a.any() for a in kept.values())
     balanced = system.setting(balance=0.7)
     assert balanced.memory()["loss"].tolist() == [pytest.approx(1.7)] and balanced.rounds(0) == ("D",)
     for loss, turn in ((0.8, "D"), (0.7, "G"), (0.1, "G")):

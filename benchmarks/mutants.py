@@ -45,7 +45,7 @@ CHAPTERS = {              # chapter: (its sources, its tests)
                "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives"),
     "losses": ("losses.py noise.py replay.py", "losses networks hacks objectives"),
     "penalties": ("penalties.py", "penalties networks regularizers lazy objectives"),
-    "unrolling": ("unrolling.py", "unrolling"),
+    "unrolling": ("unrolling.py", "unrolling objectives"),
     "consensus": ("consensus.py", "consensus networks objectives"),
     "optimisers": ("optimizers.py schedules.py", "optimizers networks regularizers"),
     "data": ("data/*.py", "data networks data_idx data_pictures"),

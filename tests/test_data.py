@@ -234,6 +234,15 @@ def test_points_refuse():
         load("ring", size=32)
 
 
+@pytest.mark.parametrize("name, third", [("mnist", "2"), ("fashion-mnist", "Pullover")])
+def test_a_set_has_its_own_name_and_classes(name, third, monkeypatch):
+    asked = []
+    monkeypatch.setattr("numgan.data.load_idx", lambda *words: asked.append(words) or (np.zeros((3, 28, 28, 1), np.uint8), np.arange(3)))
+    data = load(name, "test", folder="there", size=14, channels=3)
+    assert (data.name, data.classes[2], data.sample_shape, len(data.classes)) == (name, third, (14, 14, 3), 10)
+    assert asked == [(name, "test", "there")] and data.labels.tolist() == [0, 1, 2] and "MNIST" in data.source
+
+
 def test_the_names_of_classes_are_values():
     names = ["a", "b"]
     made = Dataset("two", np.zeros((3, 2), np.float32), np.array([0, 1, 1]), names)
@@ -275,7 +284,7 @@ def test_damaged_digits(content, monkeypatch, tmp_path):
         load("digits")
 
 
-@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (1796, 63, 17), (5, 64, 10), (7, 64, -1),
+@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (0, 64, 10), (1796, 63, 17), (1796, 64, 10), (5, 64, 10), (7, 64, -1),
                                                 (9, 63, 17), (9, 20, -3)])
 def test_one_wrong_value_among_the_digits_is_seen(row, column, value, monkeypatch, tmp_path):
     table = np.full((1797, 65), 9)

@@ -341,6 +341,15 @@ def test_condition_hands_the_code_on_and_its_gradients_add():
     assert np.allclose(dc, both[4:] + p["0.layer.W"][3:] @ both[:4]) and np.allclose(dh, p["0.layer.W"][:3] @ both[:4])
 
 
+def test_the_tangent_of_a_condition_goes_on_when_nothing_else_moves():
+    layer = Condition(Dense(5, 4))
+    p, (h, c, dy, dc, tdc) = layer.init(0, np.float64), (rng.standard_normal((2, n)) for n in (3, 2, 4, 2, 2))
+    _, cache = layer.forward(p, (h, c), Run())
+    _, tcache = layer.tangent_forward(None, cache)
+    (dh, _), (tdh, moved), _ = layer.tangent_backward((dy, dc), (None, tdc), cache, tcache)
+    assert tdh is None and np.array_equal(moved, tdc) and np.allclose(dh, dy @ p["layer.W"][:3].T)
+
+
 def test_measured_statistics_pool_batches_and_free_a_sample_of_its_neighbours():
     net = Sequential(Dense(3, 4), BatchNorm(4), Tanh())
     p, x = net.init(0, np.float64), np.random.default_rng(5).standard_normal((6, 5, 3)) * 3 + 1
@@ -395,6 +404,10 @@ def test_shapes_of_networks_are_told_before_they_run(layer, fits, y, wrong):
 def test_a_body_of_another_size_is_refused(net):
     with pytest.raises(ValueError, match="expected x that (the body keeps all sizes but the last|body and shortcut map to one shape)"):
         net.output_shape((4, 4, 1))
+
+
+def test_a_shape_is_given_as_numbers_or_as_one_tuple():
+    assert repr(Reshape((2, 3))) == repr(Reshape([2, 3])) == repr(Reshape(2, 3)) == "Reshape(2, 3)" and Reshape((4,)).output_shape((2, 2)) == (4,)
 
 
 def test_a_tuple_of_outputs_counts_every_array():
@@ -507,7 +520,7 @@ def test_what_a_layer_takes_and_what_it_refuses_by_its_name(layer, takes, refuse
 
 @pytest.mark.parametrize("layer, x, words", [
     (Dense(64, 10), np.zeros((32, 8, 8, 1)), "Flatten"),
-    (Dense(4, 3), np.zeros((2, 5)), r"Dense\(4, 3\): expected x \(N, 4\), got \(2, 5\)"),
+    (Dense(4, 3), np.zeros((2, 5)), r"Dense\(4, 3\): expected x \(N, 4\), got \(2, 5\)$"),
     (Conv2d(3, 5, kernel=3), np.zeros((2, 3, 8, 8)), r"\(N, H, W, 3\)"),
     (BatchNorm(3), np.zeros((1, 3)), "larger batch, or measured statistics"),
     (Embedding(10, 2), np.array([10]), r"0..9"),
@@ -553,6 +566,8 @@ def test_parameters_of_another_network_are_refused(net, other, x, words):
     lambda: Maxout(0), lambda: BatchNorm(3, eps=np.nan), lambda: LayerNorm(3, eps=-1), lambda: PixelNorm(eps=None), lambda: MinibatchStd(eps=-1),
     lambda: MinibatchStd(eps="a"), lambda: Noise("a"), lambda: Noise(np.nan), lambda: Dropout("a"), lambda: Dropout(None), lambda: ELU("a"),
     lambda: Softplus("a"), lambda: Softplus(None), lambda: Softplus(1, "a"), lambda: Softplus(1, None), lambda: Softplus(1, -np.inf),
+    lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=-1), lambda: ConvTranspose2d(1, 1, 3, (2, 1), output_padding=(1, 1)),
+    lambda: Conv2d(1, 1, (3, 0)), lambda: Conv2d(1, 1, 3, stride=(1, 0)), lambda: Conv2d(1, 1, 3, padding=(0, -1)),
     lambda: Given(Dense(2, 1), None), lambda: Given(None, np.zeros(3))])
 def test_a_wrong_constructor_is_refused(make):
     with pytest.raises(ValueError, match="expected"):

@@ -224,3 +224,11 @@ def test_kinks_are_told(pay, same, other):
 
     one, two = map(pieces, same)
     assert one and one == two != pieces(other)
+
+
+@pytest.mark.parametrize("labels", [[0, 3, 1], [0, -1, 1], [-1, -1, -1], [3, 3, 3], [0, 1], [0, 1, 2, 0]])
+def test_labels_that_no_logit_has_are_refused(labels):
+    y = np.zeros((3, 3))
+    assert softmax_cross_entropy(y, np.array([0, 2, 1]))[0] == pytest.approx(np.log(3))
+    with pytest.raises(ValueError, match=r"softmax_cross_entropy: expected 3 labels 0\.\.2, got"):
+        softmax_cross_entropy(y, np.array(labels))

@@ -430,6 +430,7 @@ def test_what_hacks_remember():
     assert kept["pool.y"].shape == (7,) and kept["pool.y"].dtype == np.int64 and kept["pool.x"].dtype == np.float64
     kept = system.setting(past=0.5).memory()
     assert {name: a.shape for name, a in kept.items()} == {f"past.{name}": (net.layout.size,) for name, net in system.networks.items()}
+    assert not any(a.any() for a in kept.values())
     balanced = system.setting(balance=0.7)
     assert balanced.memory()["loss"].tolist() == [pytest.approx(1.7)] and balanced.rounds(0) == ("D",)
     for loss, turn in ((0.8, "D"), (0.7, "G"), (0.1, "G")):
@@ -449,3 +450,11 @@ def test_a_width_is_positive(width, words):
     with pytest.raises(ValueError, match=words):
         build("gan", "digits", width)
     assert build("gan", "digits", 1e-9).networks["G"][0].features == 4
+
+
+@pytest.mark.parametrize("seed", [-1, True, 1.0, "1", None])
+def test_a_seed_is_a_whole_number_from_0(seed):
+    assert derive(0, "a") != derive(1, "a") and 0 <= derive(0) < 2**63
+    for draw in (stream, derive):
+        with pytest.raises(ValueError, match="seed: expected an integer of at least 0, got"):
+            draw(seed, "a")

@@ -226,3 +226,9 @@ def test_ctrl_c_within_an_update_waits_for_its_end(times):
         assert p.tolist() == [0] * 3
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_the_same_optimiser_with_other_constants():
+    assert repr(SGD(0.1, momentum=0.5, clip=2.0).changed(lr=0.2)) == repr(SGD(0.2, momentum=0.5, clip=2.0))
+    assert repr(Adam(0.1, beta1=0.3).changed(weight_decay=0.5, lr=0.2)) == repr(Adam(0.2, beta1=0.3, weight_decay=0.5))
+    assert repr(Historical(Adam(0.1, beta2=0.9), 3.0).changed(lr=0.2)) == repr(Historical(Adam(0.2, beta2=0.9), 3.0))

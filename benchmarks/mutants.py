@@ -20,6 +20,7 @@ this process, which has imported all but numgan.
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import resource
@@ -58,16 +59,13 @@ CHAPTERS = {              # chapter: (its sources, its tests)
 # ---------------------------------------------------------------------------------------------------- tests in forks
 
 
+IMPORTED = "coverage hypothesis.extra.numpy matplotlib.figure numpy.testing PIL.Image pooch pytest threadpoolctl tqdm".split()
+
+
 def import_all_but_numgan():
-    import coverage
-    import hypothesis.extra.numpy
-    import matplotlib.figure
-    import numpy.testing
-    import PIL.Image
-    import pooch
-    import pytest
-    import threadpoolctl
-    import tqdm
+    """Import in the parent what every fork needs, and nothing of numgan."""
+    for name in IMPORTED:
+        importlib.import_module(name)
 
 
 class Slot:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from numgan import arrays, checkpoint, data, fields, files, runs, studies, systems, training
+from numgan import arrays, checkpoint, data, fields, files, runs, studies, training
 from numgan.data.folder import load_folder
 from numgan.data.idx import read_idx
 from numgan.errors import FileFormatError

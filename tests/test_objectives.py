@@ -118,7 +118,7 @@ def roth(table):
 
 def agreement(table):
     """Mescheder et al. 2017: gamma/2 |v|^2 of the two players' gradients."""
-    D, G, phi, theta = (*map(table.system.networks.get, "DG"), *map(table.params.get, "DG"))
+    D, G, theta = table.system.networks["D"], table.system.networks["G"], table.params["G"]
     a, c_real = table.judge(table.x, None, "D on real")
     b, c_fake = table.judge(table.fake, None, "D on fake")
     z = table.system.latent.draw(stream(table.seed, "latent"), len(b), np.float64)

@@ -377,8 +377,8 @@ where = np.zeros((2, 3, 5, 7), np.int64)
     ("conv2d_weight_gradient", (image, grad[:1], (3, 2)), ValueError, "expected dy with batch and size .2, 3, 5., got .1, 3, 5."),
     ("max_pool2d", (image, (2, 2), (2, 2), (2, 1)), ValueError, "max_pool2d: expected padding of at most half the kernel"),
     ("max_pool2d_gradient", (grad, where[:1], (5, 6)), ValueError, "max_pool2d_gradient: expected index of shape"),
-    ("max_pool2d_gradient", (grad, where + 30, (5, 6)), ValueError, "expected int64 index within 0..29; pass what max_pool2d returned"),
-    ("max_pool2d_gradient", (grad, where.astype(np.int32), (5, 6)), ValueError, "expected int64 index within 0..29"),
+    ("max_pool2d_gradient", (grad, where + 30, (5, 6)), ValueError, "expected index as int64 from 0 to 29; pass the index that max_pool2d returned"),
+    ("max_pool2d_gradient", (grad, where.astype(np.int32), (5, 6)), ValueError, "expected index as int64 from 0 to 29"),
 ])
 def test_wrong_arguments_are_named(name, arguments, error, message):
     with pytest.raises(error, match=message):

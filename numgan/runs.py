@@ -58,7 +58,7 @@ def claim(folder, is_first):
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, and a run is a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    if files.thing_at(folder / "config.json"):
+    if files.kind_at(folder / "config.json"):
         raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")
     first = folder / "checkpoint.npz"
     if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
@@ -68,7 +68,7 @@ def claim(folder, is_first):
 
 def begun(folder):
     """Whether there is a run to go on with in a folder of one's own; what a process left that was killed before its first step is removed."""
-    if files.thing_at(Path(folder, "config.json")):
+    if files.kind_at(Path(folder, "config.json")):
         return True
     files.remove(Path(folder, "checkpoint.npz"))
     return False

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from .. import _kernels, runs, training
 from ..errors import FileFormatError, TrialError
 from ..fields import Each, Either, Flag, Maybe, Real, Record, Text, Whole, read_json
-from ..files import expect_own, is_empty, make_folder, read, remove, replacing, thing_at
+from ..files import expect_own, is_empty, kind_at, make_folder, read, remove, replacing
 from ..streams import STDERR
 
 POLL = 0.2                # seconds from look to look at the trials that run
@@ -273,7 +273,7 @@ def _claim(out, asked):
         raise ValueError(f"--out: expected a folder, got the file {out}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.json"
-    if thing_at(path):
+    if kind_at(path):
         same = f"write {json.dumps(asked)} into it if its trials are of that study"
         held = read_json(path, ASKED, same)
         if (held["study"], held["quick"]) != (asked["study"], asked["quick"]):

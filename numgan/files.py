@@ -61,7 +61,7 @@ def expect_own(path, kind="a file"):
 
 
 def is_empty(folder, besides=()):
-    """Whether a folder is empty, apart from the names `besides`, an empty lock and numgan's temporary files."""
+    """Whether a folder is empty, apart from files in `besides`, an empty lock and temporary files."""
     entries = [entry for entry in os.scandir(folder) if not _temporary(entry) and entry.name not in besides]
     return all(
         entry.name in LEFTOVERS and entry.is_file(follow_symlinks=False) and not entry.stat().st_size
@@ -147,7 +147,8 @@ def sweep(folder):
 def lock(file, wait=False):
     """Lock an open file until it is closed or its process ends. Returns whether the lock was free.
 
-    With `wait`, wait until another process has released the lock; then the result is True.
+    With `wait`, wait until another process has released the lock, and return True.
+    On Windows nothing is locked, and the result is True.
     """
     if fcntl:
         try:

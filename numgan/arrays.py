@@ -88,7 +88,7 @@ def header(stream, path):
 
 
 def expect_directory(file, most, path):
-    """Raise FileFormatError for a zip file of more than `most` members, of which zipfile would make objects."""
+    """Raise FileFormatError for a zip file of more than `most` members: zipfile makes an object of each."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END - LOCATOR))
     tail = file.read()

@@ -1,7 +1,7 @@
 """Underflow: a result too small for its type becomes 0 or loses digits. numgan's formulas allow for it.
 
-Users set np.seterr(all="raise") to find the origin of a nan. NumPy then raises for exp(-1000) too, though that
-is harmless. A function or class that is decorated with `may_underflow` ignores underflow. NumPy reports
+Users set np.seterr(all="raise") to find the origin of a nan. NumPy then raises for exp(-1000) too, which is
+harmless. A function or class that is decorated with `may_underflow` ignores underflow. NumPy reports
 overflow, division by zero and invalid operations as the caller has set.
 """
 

@@ -353,7 +353,7 @@ def kinds(root):
         "looks": Kind([("looks.jsonl", seen)], lines_change, looks.read, 0.08),
         "study": Kind([("study.json", text(asked))], json_change, read_study, 0.08),
         "result": Kind([("trials/a-0/result.json", text(result))], json_change, read_result, 0.08),
-        "seconds": Kind([("seconds.json", text({"before": 3.25}))], json_change, protocol._before, 0.04),
+        "seconds": Kind([("seconds.json", text({"before": 3.25}))], json_change, protocol._seconds_before, 0.04),
         "arrays": Kind([("x.npy", (root / "x.npy").read_bytes())], npy_change, arrays.load_array, 0.05),
         "archives": Kind([("x.npz", (root / "x.npz").read_bytes())], zip_change, lambda path: arrays.load_arrays(path, "x", "y"), 0.02),
         "checkpoint": Kind([("checkpoint.npz", run["checkpoint.npz"])], zip_change, lambda path: checkpoint.load(path, system, about), 0.03),

@@ -52,7 +52,7 @@ def claim(folder, is_first):
     """Make the folder for a new run, and return its Path. FileExistsError unless it is empty.
 
     is_first   is_first(path) -> whether the file is a checkpoint of this run before its first step. Such a
-               checkpoint may be in the folder: a process that was killed before it wrote config.json leaves nothing else
+               checkpoint may be in the folder: a process killed before it wrote config.json leaves one
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():

@@ -195,7 +195,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     dy, w, bias, gate = door.arrays("conv2d_input_gradient", ("bias", "gate"), dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
     _, stride, padding, size, out = door.window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
     door.agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
-    door.agree("conv2d_input_gradient", f"dy for an input of {size} with size", out, dy.shape[1:3])
+    door.agree("conv2d_input_gradient", f"dy of the size that an input of {size} gives:", out, dy.shape[1:3])
     slope = door.finish("conv2d_input_gradient", (len(dy), *size, w.shape[2]), bias, gate, slope)
     return _kernel("conv2d_input_gradient", dy, w)(dy, w, stride, padding, size, bias, slope, gate)
 

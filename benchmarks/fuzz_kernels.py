@@ -380,7 +380,7 @@ def failure(name, words, spoilt, make):
     if refused and not spoilt:
         return f"a valid call was refused: {got}", True
     if not refused:
-        want = outcome(name, "reference", before)          # in-place kernels change `before` as they did `words`
+        want = outcome(name, "reference", before)      # in-place kernels change `before` as well
         if isinstance(want, MemoryError):
             return None, False                             # the reference needs more memory
         if isinstance(want, bool) and name != "all_finite" and not (got and want):

@@ -9,8 +9,8 @@ tested. Of a study only the parent is killed, and it is started again at once. I
 themselves. After five kills a command runs to its end.
 
 At the end all files must equal those of an undisturbed command, byte for byte, except for times and for the
-record in config.json that a run was resumed. There may be no other file. Prints a JSON object; exit code 1 if
-a file differs.
+record in config.json that a run was resumed. No other file may exist. Prints a JSON object; exit code 1 if a
+file differs.
 """
 
 import argparse

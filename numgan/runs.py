@@ -86,7 +86,7 @@ def expect_own(folder):
 
 @contextmanager
 def alone(folder, wait=None):
-    """Lock the folder in this block, so that no other process trains in it. ValueError if it is locked already.
+    """Lock the folder in this block, so that no other process trains in it. ValueError if it is locked.
 
     The system releases the lock when the process ends, also if it is killed.
     wait   if given, wait() is called in place of the ValueError, and then the block waits for the lock
@@ -136,7 +136,7 @@ def rebuilt(config, folder):
 
 
 def read_state(folder, config, system, dataset, about):
-    """The State of a run, from its checkpoint. FileFormatError unless it agrees with config, system and dataset.
+    """The State of a run, from its checkpoint. FileFormatError unless it fits config, system and dataset.
 
     about   the identity of the run, as from checkpoint.identity
     """

@@ -38,7 +38,7 @@ from .underflow import may_underflow
 
 PICTURES = 20             # sample pictures of a run, besides the first
 LOG_EVERY = 10            # steps from line to line of metrics.jsonl
-SESSIONS = 1000           # most resumed sessions that config.json lists
+SESSIONS = 1000           # most earlier resumes that config.json lists
 
 
 class Interrupted(KeyboardInterrupt):

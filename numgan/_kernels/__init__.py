@@ -140,7 +140,7 @@ class kernel_calls:
 
 
 def _kernel(name, *arrays, counted=None):
-    """The chosen backend's function `name`. The call is counted under `counted`, or under `name` if that is None.
+    """The chosen backend's function `name`. The call is counted under `counted`, or `name` if that is None.
 
     If an array is empty, the reference backend's function is used: a compiled kernel could loop for very long
     over another, huge axis, only to add nothing.

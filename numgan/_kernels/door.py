@@ -1,8 +1,8 @@
 """The door of the kernels: checks of the arguments of every kernel. The C code behind it checks nothing.
 
-An array must be exactly an np.ndarray: a subclass can redefine `shape` or `strides`. A size becomes a Python int:
-a NumPy integer can overflow. A constant becomes a Python float. Every function here returns the arguments that it
-has checked, in that form.
+An array must be exactly an np.ndarray: a subclass can redefine `shape` or `strides`. A size becomes a Python
+int: a NumPy integer can overflow. A constant becomes a Python float. Every function here returns the checked
+arguments in that form.
 
     TypeError     an argument of a wrong type: a list, None, a masked array, integers, two different dtypes
     ValueError    a wrong shape, a number out of range, or memory that is shared, not contiguous or read-only
@@ -20,7 +20,7 @@ FLOATS = np.dtype(np.float32), np.dtype(np.float64)     # in the byte order of t
 ANY = -math.inf, math.inf
 RANGES = {"beta1": (0, math.nextafter(1, 0)), "beta2": (0, math.nextafter(1, 0)), "decay": (0, 1), "momentum": (0, 1), "clip": (0, math.inf)}
 LARGEST = sys.float_info.max
-MOST = 1 << 40                                          # pixels of a padded input, so that offsets fit 64 bits
+MOST = 1 << 40                                          # pixels of a padded input: offsets fit 64 bits
 
 
 def plain(kernel, name, x, kind="a float32 or float64 array"):
@@ -103,7 +103,8 @@ def window(kernel, taps, stride, padding, size):
         raise ValueError(f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {padding}")
     if math.prod(padded) > MOST:
         raise ValueError(f"{kernel}: expected a padded input of at most 2^40 pixels, got {padded[0]} x {padded[1]}")
-    stride = min(stride[0], padded[0]), min(stride[1], padded[1])       # a larger stride gives the same output and could overflow in C
+    # a larger stride gives the same output, but could overflow in C
+    stride = min(stride[0], padded[0]), min(stride[1], padded[1])
     return taps, stride, padding, size, output_size(size, taps, stride, padding)
 
 
@@ -129,7 +130,7 @@ def finish(kernel, shape, bias, gate, leak):
 def vectors(kernel, written, read, optional=()):
     """The vectors of an update as a list: first those that it writes, then those that it only reads.
 
-    written and read are {name: vector (P,)}. All must be contiguous and have one length. No two may share memory.
+    written and read are {name: vector (P,)}. All are contiguous and of one length. No two share memory.
     """
     named = {**written, **read}
     found = dict(zip(named, arrays(kernel, optional, **{name: (x, 1) for name, x in named.items()})))

@@ -198,8 +198,7 @@ static void *help(void *unused)
     return NULL;
 }
 
-/* A signal handler may fork while its thread waits for helpers. The child has no helpers, so before the fork
-the
+/* A signal handler may fork while its thread waits for helpers. The child has no helpers, so before the fork the
  * helpers finish their current tasks. */
 static void before_fork(void)
 {
@@ -213,8 +212,8 @@ static void before_fork(void)
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* A forked child has no helpers. Its locks may be held by a thread that no longer exists, so make new ones.
-*/
+/* A forked child has no helpers. Its locks may be held by a thread that no longer exists, so make new
+ * ones. */
 static void after_fork(void)
 {
     pthread_mutex_init(&pool.lock, NULL);

@@ -125,7 +125,7 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     """Run a study, or resume it, in the folder `out`. Returns a Studied.
 
     quick        every trial takes only seconds: a test of the code, not of the method
-    seeds        the number of seeds, 0 to seeds - 1 (default: the study's, or 1 if quick); more extend a study
+    seeds        the number of seeds, 0 to seeds - 1 (default: the study's; 1 if quick); more extend a study
     processes    the number of trials that run at once (default: the number of processors), each on one thread
     ValueError if the folder holds another study, or if seeds or processes is below 1.
     TrialError, with the trial's message, if a trial failed.
@@ -310,8 +310,7 @@ def _claim(out, asked):
 def _expect_intact(study, out, trials):
     """Raise an error, before anything is written, if a file of the study is damaged or is not numgan's own.
 
-    FileExistsError for a link, pipe or folder with the name of one of the study's files; FileFormatError for
-    damage.
+    FileExistsError for a link, pipe or folder with the name of a file of the study; FileFormatError for damage.
     """
     for name in (".lock", "results.json", "table.md"):
         expect_own(out / name)
@@ -374,8 +373,7 @@ def _finish(name, study, out, quick, results):
 def _naming_damage(out):
     """In this block an error that damaged or missing trial files cause becomes a FileFormatError with advice.
 
-    The kinds of single figures are checked before. Only `summary` and `draw` know which figures they need
-    together.
+    The kinds of single figures are checked before. Only `summary` and `draw` know which figures they need.
     """
     try:
         yield

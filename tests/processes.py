@@ -1,4 +1,4 @@
-"""Helpers for the processes that tests start: every one is ended, and no wait is without a limit."""
+"""Helpers for the processes that tests start: each process is ended, and each wait has a time limit."""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""The door of the kernels: what Python may hand over and C must never see. `python benchmarks/fuzz_kernels.py` tries it at random."""
+"""Tests of numgan/_kernels/door.py: it refuses all arguments that the C code cannot handle.
+
+`python benchmarks/fuzz_kernels.py` tests it with random arguments.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Files: what numgan did not make stays as it is, what it reads is checked before anything is written, and two writers do not meet."""
+"""Files: numgan keeps files of others, checks what it reads before it writes, and allows two writers."""
 
 import ast
 import importlib.util

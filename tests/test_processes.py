@@ -1,4 +1,4 @@
-"""The tests of the tests' own processes: what is left behind is seen and ended, and a wait has an end."""
+"""Tests of tests/processes.py: processes that still run are found and ended; each wait has a limit."""
 
 import os
 import signal

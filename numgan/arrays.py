@@ -45,7 +45,7 @@ def load_array(path):
 def load_arrays(path, *names):
     """The arrays of these names in an uncompressed .npz file.
 
-    FileFormatError for another file, or if an array is missing or not asked for. OSError if it cannot be opened.
+    FileFormatError for another file, or if an array is missing or unexpected. OSError if it cannot be opened.
     """
 
     def unpack(data, path):

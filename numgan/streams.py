@@ -4,8 +4,8 @@
     with guarded(): ...                         replace sys.stdout and sys.stderr by safe streams in the block
 
 A stream may be missing (sys.stderr is None after `2>&-`), closed, or a pipe whose reader has ended, as with
-`| head`. Then the text is discarded. A character that the stream's encoding lacks is written as an escape such
-as \\xfc. If stdout cannot be written for another reason, such as a full disk, OutputError is raised.
+`| head`. Then the text is discarded. A character that the stream's encoding lacks is written as an escape
+such as \\xfc. If stdout cannot be written for another reason, such as a full disk, OutputError is raised.
 """
 
 import errno

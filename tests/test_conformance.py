@@ -4,8 +4,8 @@
 
 Every test of such an operator in the installed onnx is run here, or listed with the reason why it is not.
 ONNX has the channels first, so pictures and weights are transposed here. A 1-D signal (N, C, L) becomes a
-picture of width 1. If ONNX's operator does more than a layer (its own border, a weight for each row), NumPy does
-the rest.
+picture of width 1. If ONNX's operator does more than a layer (its own border, a weight for each row), NumPy
+does the rest.
 """
 
 import fnmatch

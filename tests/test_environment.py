@@ -1,4 +1,4 @@
-"""A run does not depend on its environment: a notebook's settings, matplotlib's settings, Python's options."""
+"""A run does not depend on its environment: notebook settings, matplotlib settings, Python's options."""
 
 import ast
 import inspect

@@ -198,8 +198,8 @@ static void *help(void *unused)
     return NULL;
 }
 
-/* A signal handler may fork while its thread waits for helpers. The child has no helpers, so before the fork the
- * helpers finish their current tasks. */
+/* A signal handler may fork while its thread waits for helpers. The child has no helpers, so before the fork
+ * the helpers finish their current tasks. */
 static void before_fork(void)
 {
     if (!owned)

@@ -310,7 +310,7 @@ def _claim(out, asked):
 def _expect_intact(study, out, trials):
     """Raise an error, before anything is written, if a file of the study is damaged or is not numgan's own.
 
-    FileExistsError for a link, pipe or folder with the name of a file of the study; FileFormatError for damage.
+    FileExistsError for a link, pipe or folder with the name of a study's file; FileFormatError for damage.
     """
     for name in (".lock", "results.json", "table.md"):
         expect_own(out / name)

@@ -1,12 +1,16 @@
-"""Damage every kind of file that numgan reads, many times, and see that it is read or refused, and that nothing else happens.
+"""Damage files of every kind that numgan reads, and check that each is read or refused.
 
     python benchmarks/fuzz_files.py                            1,000,000 inputs
     python benchmarks/fuzz_files.py --inputs 20000 --seed 3 --kinds idx,pictures
 
-Valid files are the seeds. A change is structured (a header's field, a length, a member of an archive, a value of a JSON field, with checksums put
-right again) or blind (bits, cuts, bytes of another seed). An outcome is right if the file is read, or if numgan's own error names it: a
-FileFormatError, another ValueError or a FileNotFoundError. Any other exception, more than 5 seconds, more memory than the bound of the kind, and a
-folder that is not as it was are failures, and their inputs are kept. Prints a JSON object for each kind; exit 1 if anything failed.
+Each input is a valid file (a seed) with random changes. A structured change alters a field of a header, a
+length, a member of an archive or a value in JSON, and corrects the checksums. A blind change alters bits,
+cuts the file or inserts bytes of another seed.
+
+An outcome is right if the file is read, or if numgan raises FileFormatError, another ValueError or
+FileNotFoundError with the file's name in it. Failures are: any other exception, more than 5 seconds, more
+memory than the kind's bound, and a change in the file's folder. The inputs of failures are kept. Prints a
+JSON object for each kind; exit code 1 if there is a failure.
 """
 
 import argparse
@@ -50,7 +54,7 @@ VALUES = [*NUMBERS, None, True, False, "", "x", "nan", "\0", "\ud800", "\udc80",
 
 
 def blind(rng, raw, others):
-    """Bytes that differ from `raw` somewhere, whatever they mean."""
+    """The bytes `raw` after random changes that ignore the file's format."""
     out = bytearray(raw)
     for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
         size, at = len(out), rng.randrange(len(out) + 1)
@@ -71,7 +75,7 @@ def blind(rng, raw, others):
             out[at:] = other[cut:]
         elif kind == 6:
             out[at:at] = out[at:at + rng.choice((4, 32, 1000))]
-        else:                                             # a number of 2, 4 or 8 bytes, more often near the front, where headers are
+        else:                                             # a number of 2, 4 or 8 bytes, often near the start
             at = rng.randrange(min(64, size) + 1) if kind == 7 else at
             form = rng.choice(("<H", ">H", "<I", ">I", "<Q", ">Q"))
             most = (1 << 8 * struct.calcsize(form)) - 1
@@ -80,7 +84,7 @@ def blind(rng, raw, others):
 
 
 def places(value):
-    """Every (container, key) in a JSON value."""
+    """Every (container, key) in a JSON value: container[key] is an entry of a list or of an object."""
     for key in range(len(value)) if isinstance(value, list) else list(value) if isinstance(value, dict) else ():
         yield value, key
         yield from places(value[key])
@@ -101,7 +105,7 @@ def altered(rng, value):
             container[rng.choice(("x", "", "\ud800", "steps", "a" * 2000))] = container.pop(key)
         elif kind == 2:
             other, name = rng.choice(found)
-            with contextlib.suppress(LookupError):        # one of the two may be gone
+            with contextlib.suppress(LookupError):        # an earlier change may have removed one
                 container[key] = json.loads(json.dumps(other[name]))
         elif kind == 3 and isinstance(container[key], (int, float)):
             with contextlib.suppress(OverflowError):
@@ -112,7 +116,7 @@ def altered(rng, value):
 
 
 def json_text(rng, value):
-    """A JSON file, now and then with what no JSON value can hold."""
+    """The bytes of a JSON file with random changes of its values, sometimes in the text too."""
     text = json.dumps(altered(rng, value), ensure_ascii=rng.random() < 0.9).encode(errors="surrogatepass")
     kind = rng.randrange(30)
     if kind == 0:
@@ -123,10 +127,12 @@ def json_text(rng, value):
 
 
 def json_change(rng, raw, others):
+    """A JSON file with changed values or bytes."""
     return json_text(rng, json.loads(raw)) if rng.random() < 0.8 else blind(rng, raw, others)
 
 
 def lines_change(rng, raw, others):
+    """A JSON-lines file with lines repeated, cut, replaced or changed."""
     if rng.random() < 0.2:
         return blind(rng, raw, others)
     lines = raw.splitlines(keepends=True)
@@ -139,13 +145,13 @@ def lines_change(rng, raw, others):
         elif kind == 2:
             lines[at] = rng.choice((b"\n", b"\0" * 500, b"0\n", b"[]\n", b"\xff\n", b"x" * 100_000 + b"\n"))
         else:
-            with contextlib.suppress(ValueError, RecursionError):         # a line that is torn already
+            with contextlib.suppress(ValueError, RecursionError):         # the line is cut already
                 lines[at] = json_text(rng, json.loads(lines[at])).replace(b"\n", b"") + b"\n"
     return b"".join(lines)
 
 
 def idx_change(rng, raw, others):
-    """A header that says something else, or gzip that does."""
+    """An IDX file with a changed header or length, as it is or in gzip format with a changed checksum."""
     zipped = raw[:2] == b"\x1f\x8b"
     plain = bytearray(gzip.decompress(raw) if zipped else raw)
     kind = rng.randrange(8)
@@ -155,7 +161,7 @@ def idx_change(rng, raw, others):
     elif kind == 3:
         axis = 4 + 4 * rng.randrange(plain[3])
         struct.pack_into(">I", plain, axis, rng.choice((0, 1, 2**16, 2**31, 2**32 - 1)))
-    elif kind == 4:                                       # other lengths of the same product
+    elif kind == 4:                                       # other dimensions with the same product
         plain[4:4 + 4 * plain[3]] = struct.pack(f">{plain[3]}I", *rng.sample([len(plain) - 4 - 4 * plain[3], 1, 1], plain[3]))
     elif kind == 5:
         plain = plain[:rng.randrange(len(plain))] + bytes(rng.choice((0, 1, 100)))
@@ -172,21 +178,23 @@ def idx_change(rng, raw, others):
 
 
 def table_change(rng, raw, others):
+    """The gzipped CSV table with changed characters."""
     text = bytearray(gzip.decompress(raw))
     for _ in range(rng.choice((1, 2, 5))):
         at = rng.randrange(len(text))
         text[at:at + rng.choice((0, 1, 2))] = rng.choice((b",", b"\n", b"-", b"99", b"9" * 30, b"x", b"1_0", b"\xff", b" ", b"1.5", b"\0", b""))
     if rng.random() < 0.7:
-        del text[rng.randrange(2000):]                    # most are short, because a whole table takes long
+        del text[rng.randrange(2000):]                    # most are cut: a whole table takes long to read
     return blind(rng, raw, others) if rng.random() < 0.3 else gzip.compress(bytes(text), 1)
 
 
 def npy(header, body):
+    """The bytes of a .npy file."""
     return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + body
 
 
 def npy_change(rng, raw, others):
-    """The header of an array."""
+    """A .npy file with a changed header or length."""
     length, = struct.unpack_from("<H", raw, 8)
     header, body = raw[10:10 + length], raw[10 + length:]
     kind = rng.randrange(6)
@@ -206,7 +214,7 @@ def npy_change(rng, raw, others):
 
 
 def zip_change(rng, raw, others):
-    """The members of an archive, or the numbers of its directory."""
+    """A zip file with changed members, or with changed numbers in its records."""
     if rng.random() < 0.35:
         marks = [at for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6") for at in range(len(raw) - 30) if raw[at:at + 4] == mark]
         out, at = bytearray(raw), rng.choice(marks or [0])
@@ -245,7 +253,7 @@ def zip_change(rng, raw, others):
 
 
 def picture_change(rng, raw, others):
-    """PNG by its chunks, their checksums put right; every other format by its bytes."""
+    """A picture: a PNG with changed chunks and correct checksums, or another format with a blind change."""
     if raw[:4] != b"\x89PNG" or rng.random() < 0.2:
         return blind(rng, raw, others)
     chunks, at = [], 8
@@ -281,7 +289,14 @@ def picture_change(rng, raw, others):
 
 @dataclass
 class Kind:
-    """seeds [(file name, bytes)]; change(rng, raw, others) -> bytes; read(path); one input of `every` of a million's share; bound in bytes"""
+    """A kind of file.
+
+    seeds    [(file name, bytes)], valid files
+    change   change(rng, raw, others) -> the bytes of a damaged file; others: the bytes of all seeds
+    read     read(path) reads a file with numgan
+    share    the fraction of all inputs that are of this kind
+    bound    bytes of memory that reading may take
+    """
 
     seeds: list
     change: object
@@ -307,14 +322,14 @@ def _pictures():
         image = image.convert(mode) if mode in ("P", "1") else image
         for name in sorted(Image.SAVE.keys() & formats):
             file = io.BytesIO()
-            with contextlib.suppress(Exception):          # not every format takes every mode, or is built in
+            with contextlib.suppress(Exception):          # a format may lack the mode or the codec
                 image.save(file, format=name)
                 found.append((f"x{suffixes[name]}", file.getvalue()))
     return found
 
 
 def kinds(root):
-    """{name: Kind}, seeds made with numgan itself in the folder `root`."""
+    """{name: Kind}. numgan itself makes the seeds, in the folder `root`."""
     system, dataset = systems.build("gan", "points", 0.05), data.load("ring")
     recipe = Recipe("gan", "points", "ring", width=0.05, settings={"k": 1})
     about = checkpoint.identity(system, dataset, 4, 0)
@@ -353,7 +368,7 @@ def kinds(root):
         "looks": Kind([("looks.jsonl", seen)], lines_change, looks.read, 0.08),
         "study": Kind([("study.json", text(asked))], json_change, read_study, 0.08),
         "result": Kind([("trials/a-0/result.json", text(result))], json_change, read_result, 0.08),
-        "seconds": Kind([("seconds.json", text({"before": 3.25}))], json_change, protocol._before, 0.04),
+        "seconds": Kind([("seconds.json", text({"before": 3.25}))], json_change, protocol._seconds_before, 0.04),
         "arrays": Kind([("x.npy", (root / "x.npy").read_bytes())], npy_change, arrays.load_array, 0.05),
         "archives": Kind([("x.npz", (root / "x.npz").read_bytes())], zip_change, lambda path: arrays.load_arrays(path, "x", "y"), 0.02),
         "checkpoint": Kind([("checkpoint.npz", run["checkpoint.npz"])], zip_change, lambda path: checkpoint.load(path, system, about), 0.03),
@@ -369,42 +384,49 @@ def kinds(root):
 
 
 class Late(BaseException):
-    """More than SECONDS went by."""
+    """Reading has taken more than SECONDS."""
 
 
-def _ring(number, frame):
+def _raise_late(number, frame):
     raise Late
 
 
-def _there(folder):
+def _snapshot(folder):
+    """{path: mode, inode, size and mtime} of everything in a folder."""
     return {path: os.lstat(path)[:2] + os.lstat(path)[6:7] + (os.lstat(path).st_mtime_ns,) for path in folder.rglob("*")}
 
 
 def outcome(kind, path, raw):
-    """("read" or "refused", None), or ("failed", why), of one input that lies at `path`."""
-    before = _there(path.parent)
+    """Read the file `path`. Returns ("read" or "refused", None) or ("failed", reason)."""
+    before = _snapshot(path.parent)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
         kind.read(path)
         found = "read", None
     except (FileFormatError, ValueError, FileNotFoundError) as error:
         named = path.name in str(error) or str(path.parent) in str(error)
-        found = ("refused", None) if named else ("failed", f"{type(error).__name__} that names no file: {error}")
+        why = f"{type(error).__name__} that does not name the file: {error}"
+        found = ("refused", None) if named else ("failed", why)
     except Late:
         found = "failed", f"more than {SECONDS} s"
     except Exception as error:
         found = "failed", f"{type(error).__name__}: {error}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    return found if _there(path.parent) == before else ("failed", "its folder is not as it was")
+    return found if _snapshot(path.parent) == before else ("failed", "its folder has changed")
 
 
 def _peak():
+    """The largest memory of this process so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def fuzz(name, kind, root, number, seed, keep, until=float("inf")):
-    """{kind, inputs, read, refused, failures, seconds} of so many inputs of one kind."""
+    """Test `number` inputs of one kind. Returns {kind, inputs, read, refused, failures, seconds}.
+
+    keep    the folder for the inputs of failures
+    until   the value of time.monotonic() at which to stop
+    """
     rng, began = random.Random(f"{seed} {name}"), time.monotonic()
     counts, raws, floor = {"read": 0, "refused": 0, "failed": 0}, [raw for _, raw in kind.seeds], _peak()
     for i in range(number):
@@ -413,7 +435,7 @@ def fuzz(name, kind, root, number, seed, keep, until=float("inf")):
         file, raw = rng.choice(kind.seeds)
         try:
             changed = kind.change(rng, raw, raws)
-        except (ValueError, LookupError, OverflowError, RecursionError, struct.error):      # a second change that the first one left no place for
+        except (ValueError, LookupError, OverflowError, RecursionError, struct.error):  # two changes in conflict
             changed = blind(rng, raw, raws)
         path = root / name / file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -427,7 +449,7 @@ def fuzz(name, kind, root, number, seed, keep, until=float("inf")):
             kept = keep / f"{name}-{i}-{path.name}"
             kept.write_bytes(changed)
             print(f"{kept}: {why}"[:300], file=sys.stderr)
-        if kind.share < 0.01:                             # a folder of several files: the others are whole
+        if kind.share < 0.01:                             # kind "run" reads several files: restore this one
             path.write_bytes(raw)
         else:
             path.unlink()
@@ -437,13 +459,13 @@ def fuzz(name, kind, root, number, seed, keep, until=float("inf")):
 
 @contextlib.contextmanager
 def prepared(names=None):
-    """(root, kinds) in a folder in memory, if the system has one."""
+    """(root, kinds) in a temporary folder, in /dev/shm if that exists."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    before, shared = signal.signal(signal.SIGALRM, _ring), os.environ.get("NUMGAN_DATA")
+    before, shared = signal.signal(signal.SIGALRM, _raise_late), os.environ.get("NUMGAN_DATA")
     with tempfile.TemporaryDirectory(dir=memory) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")                   # Pillow's of tags that are damaged, zipfile's of the names that we repeat
+        warnings.simplefilter("ignore")                   # Pillow: damaged tags; zipfile: repeated names
         root = Path(folder)
-        os.environ["NUMGAN_DATA"] = str(root / "home")    # where no data are: a run may ask for any
+        os.environ["NUMGAN_DATA"] = str(root / "home")    # it holds no data sets, but a run may name one
         try:
             found = kinds(root)
             for name, kind in found.items():
@@ -460,11 +482,12 @@ def prepared(names=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=1_000_000, metavar="N", help="in all; each kind has its share")
-    parser.add_argument("--seed", type=int, default=0, help="of the changes")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many, wherever it is")
-    parser.add_argument("--kinds", metavar="A,B", help="these alone")
-    parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="where inputs that failed are kept")
+    parser.add_argument("--inputs", type=int, default=1_000_000, metavar="N",
+                        help="number of all inputs; each kind has its share")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random changes")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this time")
+    parser.add_argument("--kinds", metavar="A,B", help="only these kinds")
+    parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="folder for failed inputs")
     args = parser.parse_args()
     until, failures = time.monotonic() + args.seconds, 0
     with prepared(args.kinds and args.kinds.split(",")) as (root, chosen):

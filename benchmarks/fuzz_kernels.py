@@ -1,15 +1,19 @@
-"""Random calls of every kernel with whatever Python can hand over: the door lets none through that C could not carry out.
+"""Call every kernel with random arguments, valid and invalid, and check that each call is right or refused.
 
     python benchmarks/fuzz_kernels.py                      100,000 calls
     python benchmarks/fuzz_kernels.py --calls 2000 --seed 3
     python benchmarks/fuzz_kernels.py --only 4711          one call again, with its arguments
     bash .ci/sanitize                                      the same under the address and undefined-behaviour sanitizers
 
-A call begins with arguments that fit. Then up to three of them are spoilt: None, a masked array or another subclass, another dtype,
-another shape, any strides, an odd address, read-only memory, memory that overlaps another argument's, an axis of 2^40 beside an empty one,
-NumPy integers that wrap around, sizes up to 2^64, constants that are no numbers. An outcome is right if a spoilt call is refused
-(TypeError, ValueError or MemoryError) and has written nothing, or if it gives what the reference backend gives and writes to nothing else.
-A call that takes longer than --limit seconds is a failure. Prints a JSON object; exit status 1 if there is a failure.
+Each call starts with valid arguments. Then up to three of them are spoilt: replaced by None, a masked array
+or another subclass, another dtype or shape, other strides, an unaligned address, read-only memory, memory
+shared with another argument, an empty array with an axis of 2^40, NumPy integers that overflow, sizes up to
+2^64, or constants that are not numbers.
+
+An outcome is right in two cases. Either a spoilt call is refused with TypeError, ValueError or MemoryError,
+and it writes nothing. Or the call gives the result of the reference backend, and it writes to no other
+memory. A call that takes longer than --limit seconds is a failure. Prints a JSON object; exit code 1 if there
+is a failure.
 """
 
 import argparse
@@ -31,7 +35,7 @@ PATTERN = 0xA5
 
 
 class Lying(np.ndarray):
-    """A subclass that is wrong about itself."""
+    """A subclass whose shape, size and strides are wrong."""
 
     @property
     def shape(self):
@@ -42,13 +46,16 @@ class Lying(np.ndarray):
 
 
 class Arrays:
-    """Makes arrays for one call, each in the middle of guarded memory, and knows afterwards whether a guard has changed."""
+    """Makes the arrays of one call.
+
+    Each lies between two guards: bytes of a known pattern that no kernel may change.
+    """
 
     def __init__(self, rng, dtype):
         self.rng, self.dtype, self.rooms = rng, np.dtype(dtype), []
 
     def __call__(self, *shape, dtype=None, finite=False):
-        """Small integers, now and then a nan or inf; usually contiguous."""
+        """An array of small integers, sometimes with one nan or inf; contiguous."""
         dtype = np.dtype(dtype or self.dtype)
         x = self.room(math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
         x[...] = self.rng.integers(-4, 5, shape)
@@ -57,36 +64,40 @@ class Arrays:
         return x
 
     def room(self, count, odd=0):
+        """`count` bytes between two guards, at an address that is `odd` bytes after a multiple of 8."""
         room = np.full(count + 2 * GUARD + 8, PATTERN, np.uint8)
         start = GUARD + -(room.ctypes.data + GUARD) % 8 + odd
         self.rooms.append((room, start, count))
         return room[start:start + count]
 
     def guarded(self):
+        """Whether all guards are unchanged."""
         return all((room[:start] == PATTERN).all() and (room[start + count:] == PATTERN).all() for room, start, count in self.rooms)
 
 
-# --- calls that fit
+# --- valid calls: each function returns the keyword arguments of the kernel with its name
 
 
 def sides(rng, most=7):
+    """A random (height, width) as a list, from 1 to `most`, sometimes 0."""
     return [int(n) for n in rng.integers(0 if rng.random() < 0.1 else 1, most + 1, 2)]
 
 
 def shaped(rng):
-    """N, (H, W), C, O, kernel, stride, padding and the output's size of a convolution that fits."""
+    """(N, (H, W), C, O, kernel, stride, padding, size of the output) of a valid convolution."""
     kernel, stride = sides(rng, 4), sides(rng, 4)
     kernel, stride = [max(k, 1) for k in kernel], [max(s, 1) for s in stride]
     padding = [int(p) for p in rng.integers(0, 4, 2)]
     size = [max(k - 2 * p, 0) + int(e) for k, p, e in zip(kernel, padding, rng.integers(0, 9, 2))]
     n, c, o = (int(v) for v in rng.integers(0 if rng.random() < 0.1 else 1, [4, 11, 11]))
-    if rng.random() < 0.04:                        # what the algorithm of fast.h takes
+    if rng.random() < 0.04:                        # a shape for the fast convolutions of fast.h
         kernel, stride, padding, size, c, o = [3, 3], [1, 1], [1, 1], [int(v) for v in rng.integers(13, 19, 2)], 33, 35
     out = kernels.output_size(size, kernel, stride, padding)
     return n, size, c, o, tuple(kernel), tuple(stride), tuple(padding), out
 
 
 def finish_of(make, rng, shape):
+    """Random arguments bias, slope and gate, or some of them, for a result of this shape."""
     words = {}
     if rng.random() < 0.4:
         words["bias"] = make(shape[-1], finite=True)
@@ -141,6 +152,7 @@ def max_pool2d_gradient(make, rng):
 
 
 def vectors(make, rng, *names):
+    """{name: vector} of one random length; v, a mean of squares, is not negative."""
     length = int(rng.choice([0, 1, 5, 64, 130, 1000]))
     found = {name: make(length, finite=True) for name in names}
     if "v" in found:
@@ -148,21 +160,23 @@ def vectors(make, rng, *names):
     return found
 
 
-def around(rng):
+def decay_and_clip(rng):
+    """The arguments weight_decay and clip of an update, or neither."""
     return {"weight_decay": 0.25, "clip": 3.0} if rng.random() < 0.4 else {}
 
 
 def adam(make, rng):
     constants = {"lr": 0.125, "beta1": 0.5, "beta2": 0.75, "eps": 1e-3, "step": int(rng.integers(1, 9))}
-    return vectors(make, rng, "p", "g", "m", "v") | constants | around(rng)
+    return vectors(make, rng, "p", "g", "m", "v") | constants | decay_and_clip(rng)
 
 
 def rmsprop(make, rng):
-    return vectors(make, rng, "p", "g", "v") | {"lr": 0.125, "decay": 0.75, "eps": 1e-3} | around(rng)
+    return vectors(make, rng, "p", "g", "v") | {"lr": 0.125, "decay": 0.75, "eps": 1e-3} | decay_and_clip(rng)
 
 
 def sgd(make, rng):
-    words = vectors(make, rng, "p", "g", "m") | {"lr": 0.125, "momentum": 0.5, "nesterov": bool(rng.integers(2))} | around(rng)
+    words = vectors(make, rng, "p", "g", "m") | {"lr": 0.125, "momentum": 0.5, "nesterov": bool(rng.integers(2))}
+    words |= decay_and_clip(rng)
     return words | ({"m": None, "momentum": 0.0, "nesterov": False} if rng.random() < 0.3 else {})
 
 
@@ -184,6 +198,7 @@ def all_finite(make, rng):
 
 
 def rows_of(rng):
+    """A random shape [P, C]."""
     return [int(rng.choice([0, 1, 2, 7, 64, 130])), int(rng.choice([0, 1, 3, 8, 33, 70]))]
 
 
@@ -227,7 +242,7 @@ CALLS = [matmul, dense_weight_gradient, conv2d, conv2d_input_gradient, conv2d_we
          leaky_relu, leaky_relu_gradient]
 
 
-# --- and what spoils them
+# --- spoiling their arguments
 
 NUMBERS = [0, 1, 2, 3, -1, 255, 300, 1 << 31, 1 << 32, 1 << 40, 1 << 62, 1 << 63, 1 << 64, -(1 << 63), np.uint8(200), np.uint8(1), np.int8(-1),
            np.int8(127), np.int16(3), np.int64(2), np.int64((1 << 63) - 1), np.uint64((1 << 64) - 1), True, 1.0, 2.5, math.nan, math.inf, None,
@@ -235,7 +250,7 @@ NUMBERS = [0, 1, 2, 3, -1, 255, 300, 1 << 31, 1 << 32, 1 << 40, 1 << 62, 1 << 63
 
 
 def strided(make, rng, x):
-    """The values of x elsewhere: axes in another order, steps of either sign or wider than one, an odd address."""
+    """A view with the values of x: axes in another order in memory, other strides, sometimes unaligned."""
     order = rng.permutation(x.ndim)
     steps = rng.choice([1, 1, 2, 3, -1, -2], x.ndim)
     wide = [x.shape[i] * abs(s) for i, s in zip(order, steps)]
@@ -248,6 +263,7 @@ def strided(make, rng, x):
 
 
 def another_shape(rng, x):
+    """x with another shape: reshaped, cut, transposed, or broadcast; or an empty array with a huge axis."""
     shape = list(x.shape)
     kind = rng.integers(5)
     if kind == 0 or not shape:
@@ -265,8 +281,9 @@ def another_shape(rng, x):
 
 
 def spoilt_array(make, rng, x, others):
+    """A value to replace the array x. others: the other arrays of the call, whose memory it may share."""
     kind = rng.integers(13)
-    if max(x.shape, default=0) > 1 << 16:          # it is spoilt enough
+    if max(x.shape, default=0) > 1 << 16:          # it is spoilt already
         return x
     if kind == 0:
         return None
@@ -280,7 +297,7 @@ def spoilt_array(make, rng, x, others):
         return x.astype(rng.choice(["f2", "f4", "f8", ">f4", ">f8", "i8", "i4", "u1", "c8", "?", "O"]))
     if kind == 5:
         return x.tolist()
-    if kind == 6 and others:                       # memory of another argument, or a part of it
+    if kind == 6 and others:                       # memory of another argument or of a part of it
         other = others[rng.integers(len(others))]
         flat, start = other.reshape(-1), int(rng.integers(0, 3))
         return flat[start:start + x.size].reshape(x.shape) if len(flat) >= start + x.size else other
@@ -295,10 +312,11 @@ def spoilt_array(make, rng, x, others):
 
 
 def spoil(make, rng, words):
+    """Replace a random one of the arguments `words`, in place."""
     name = list(words)[rng.integers(len(words))]
     value = words[name]
     if isinstance(value, np.ndarray) and (type(value) is not np.ndarray or value.dtype.hasobject or value.shape == (1,) and value[0] == 2):
-        return                                     # it is spoilt enough
+        return                                     # it is spoilt already
     if isinstance(value, np.ndarray):
         others = [x for key, x in words.items() if key != name and type(x) is np.ndarray and x.size <= 1 << 16]
         words[name] = spoilt_array(make, rng, value, others)
@@ -314,14 +332,14 @@ def spoil(make, rng, words):
 
 
 def copied(words):
-    """The arguments with memory of their own; those that are the same memory stay so."""
+    """A copy of the arguments. Arguments that are the same array remain the same array."""
     memo = {}
     return {name: memo.setdefault((x.ctypes.data, x.shape, x.strides, x.dtype), x.copy()) if type(x) is np.ndarray and x.size < 1 << 24 else x
             for name, x in words.items()}
 
 
 def outcome(name, backend, words):
-    """What a call returns, or the exception that refuses it."""
+    """The result of a call, or the exception with which it is refused."""
     try:
         with kernels.use_backend(backend), np.errstate(all="ignore"):
             return getattr(kernels, name)(**words)
@@ -330,7 +348,7 @@ def outcome(name, backend, words):
 
 
 def alike(got, want):
-    """Whether two outcomes are the same up to rounding."""
+    """Whether two results are equal up to rounding."""
     if isinstance(want, tuple):
         return len(got) == len(want) and all(map(alike, got, want))
     if not isinstance(want, np.ndarray):
@@ -344,7 +362,7 @@ def alike(got, want):
 
 
 def arguments(seed, k):
-    """The k-th call: its name, its arguments, how many of them are spoilt, and the maker of its arrays."""
+    """(name, arguments, number of spoilt arguments, Arrays) of the k-th call."""
     rng = np.random.default_rng([seed, k])
     make = Arrays(rng, rng.choice(["f4", "f8"]))
     call, spoilt = CALLS[rng.integers(len(CALLS))], rng.choice([0, 1, 2, 3], p=[0.15, 0.5, 0.25, 0.1])
@@ -355,16 +373,16 @@ def arguments(seed, k):
 
 
 def failure(name, words, spoilt, make):
-    """What is wrong with a call, or None; and whether it was refused."""
+    """(message about a failure or None, whether the call was refused)."""
     before = copied(words)
     got = outcome(name, "compiled", words)
     refused = isinstance(got, REFUSED)
     if refused and not spoilt:
-        return f"refused: {got}", True
+        return f"a valid call was refused: {got}", True
     if not refused:
-        want = outcome(name, "reference", before)          # writes into `before` what the compiled kernel has written into `words`
+        want = outcome(name, "reference", before)      # in-place kernels change `before` as well
         if isinstance(want, MemoryError):
-            return None, False                             # the definition needs more memory than the kernel
+            return None, False                             # the reference needs more memory
         if isinstance(want, bool) and name != "all_finite" and not (got and want):
             return None, False                             # an update overflowed; which numbers are inf depends on rounding
         if not alike(got, want):
@@ -376,7 +394,7 @@ def failure(name, words, spoilt, make):
 
 
 def shown(words):
-    """The arguments in one line."""
+    """{name: short text} of the arguments."""
     return {key: f"{type(x).__name__} {x.dtype} {np.ndarray.__dict__['shape'].__get__(x)}" if isinstance(x, np.ndarray) else repr(x)[:60]
             for key, x in words.items()}
 
@@ -385,14 +403,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, help="the number of one call")
+    parser.add_argument("--only", type=int, help="make only the call with this number")
     parser.add_argument("--limit", type=int, default=20, help="seconds that a call may take")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"call {k} takes longer than {args.limit} seconds: {name} {shown(words)}"))
     counts, failures, began = Counter(), [], time.monotonic()
-    kernels.compiled.calls._SMALL = 0              # small work goes to threads too
+    kernels.compiled.calls._SMALL = 0              # use threads for small arrays too
     kernels.set_num_threads(3)
     for k in range(args.calls) if args.only is None else [args.only]:
         name, words, spoilt, make = arguments(args.seed, k)

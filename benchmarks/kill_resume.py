@@ -1,15 +1,16 @@
-"""Kill -9 numgan's commands at random moments, start them again, and compare what they leave.
+"""Kill numgan's commands (SIGKILL) at random moments, start them again, and compare their files.
 
     python benchmarks/kill_resume.py --kills 300              all of COMMANDS below
     python benchmarks/kill_resume.py --kills 20 --only train,judge --seed 1
 
-Half of the kills come after a random time, from the start of the process to its end. The other half come just
-before a random one of its operations on files (it opens, renames, removes or makes one): so no kind of writing is
-left out. Of a study only the parent is killed, and it starts again at once: its trials must die by themselves.
-After five kills a command runs to its end.
+Half of the kills happen at a random time between the start of the process and its end. The other half happen
+just before a random file operation (open, rename, remove or mkdir), so that every kind of operation is
+tested. Of a study only the parent is killed, and it is started again at once. Its trials must then end by
+themselves. After five kills a command runs to its end.
 
-At the end every file must be byte for byte that of an undisturbed command, but for how long something took and that
-a run was resumed. No other file may be there. Prints a JSON object; exit 1 unless all ends agree.
+At the end all files must equal those of an undisturbed command, byte for byte, except for times and for the
+record in config.json that a run was resumed. No other file may exist. Prints a JSON object; exit code 1 if a
+file differs.
 """
 
 import argparse
@@ -55,7 +56,7 @@ PROGRAM = """if True:
     from numgan import cli, studies
     from numgan.systems import classifier
     ring, digits = studies.STUDIES["ring"], classifier.digits
-    # one arm of four, and a judge that is trained in a moment
+    # to save time: one arm of four, and a small judge
     studies.STUDIES["ring"] = replace(ring, arms={"gan": ring.arms["gan"]})
     classifier.PRESETS["digits"] = lambda width=1.0: replace(digits(min(width, 0.1)), steps=40, batch_size=16)
     code = cli.main()
@@ -67,14 +68,20 @@ SPENT = re.compile('"(seconds|minutes|before|steps_per_second)": [0-9.e+-]+|[0-9
 
 
 def start(home, words, last=0, **options):
-    """The command in the folder `home`, with a cache of its own; it kills itself before operation number `last`."""
+    """Start the command in the folder `home`, with its own cache.
+
+    last   it kills itself before file operation number `last`; 0: it does not
+    """
     environment = os.environ | {"NUMGAN_CACHE": str(home / "cache"), "NUMGAN_NUM_THREADS": "1"}
     command = [sys.executable, "-c", PROGRAM, str(last), *words.split()]
     return subprocess.Popen(command, cwd=home, env=environment, start_new_session=True, **options)
 
 
 def to_the_end(home, words):
-    """(operations on files, what it says on stdout); RuntimeError, with its own words, if the command fails."""
+    """Run the command. Returns (number of file operations, stdout without times).
+
+    RuntimeError, with the end of stderr, if the command fails.
+    """
     process = start(home, words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         out, err = process.communicate(timeout=300)
@@ -86,17 +93,17 @@ def to_the_end(home, words):
 
 
 def kill_group(process):
-    """Kill a process and its children, if any are there, and reap it."""
+    """Kill a process and all processes of its group, and wait for it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def kill_once(home, words, delay, last, alone):
-    """Kill the command after `delay` seconds, or before operation number `last`, if that is not 0.
+    """Kill the command after `delay` seconds, or before file operation number `last` if that is not 0.
 
-    Returns its process, or None if it was done before. RuntimeError, with its own words, if it failed.
-    alone   only itself: no child is killed with it
+    Returns its process, or None if it ended first. RuntimeError, with the end of stderr, if it failed.
+    alone   kill the command's process only, not its children
     """
     with open(home.parent / "errors", "w+b") as errors:
         process = start(home, words, last, stdout=subprocess.DEVNULL, stderr=errors)
@@ -114,19 +121,22 @@ def kill_once(home, words, delay, last, alone):
             raise RuntimeError(f"numgan {words}: exit {process.returncode}: {errors.read().decode()[-400:]}")
 
 
-def end_of(groups):
-    """Wait until no process of these groups lives; RuntimeError if one lives on. It is then killed."""
+def wait_until_gone(groups):
+    """Wait until all processes of these groups have ended. RuntimeError, and they are killed, after PATIENCE.
+
+    groups   processes that were started as leaders of their groups
+    """
     deadline = time.monotonic() + PATIENCE
     while left := [group for group in groups if members(group)]:
         if time.monotonic() > deadline:
             for group in left:
                 kill_group(group)
-            raise RuntimeError("a child lives on after its parent was killed")
+            raise RuntimeError("a child still runs after its parent was killed")
         time.sleep(0.01)
 
 
 def members(group):
-    """The living processes of the group that a process has begun, on Linux; elsewhere none is seen."""
+    """The numbers of the living processes in the group of the process `group`. Linux only; elsewhere []."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):                                      # it has just ended
@@ -136,7 +146,7 @@ def members(group):
 
 
 def contents(home):
-    """{name: bytes of the file, None for a folder}, without what may differ."""
+    """{name: bytes of the file, None for a folder}, without times and without "resumed" of config.json."""
     found = {}
     for path in sorted(home.rglob("*")):
         data = path.read_bytes() if path.is_file() else None
@@ -150,7 +160,10 @@ def contents(home):
 
 
 class Trial:
-    """One command: its undisturbed end, and ends after kills. All happen in the same folder: paths are in files too."""
+    """One command. It runs undisturbed once; then it is killed and resumed, and the files are compared.
+
+    All happens in the same folder, because some files contain paths.
+    """
 
     def __init__(self, name, root, rng):
         self.name, self.words, self.root, self.home, self.rng = name, COMMANDS[name], root, root / "home", rng
@@ -160,16 +173,20 @@ class Trial:
         self.seconds, self.whole = time.monotonic() - began, contents(self.home)
 
     def fresh(self):
-        """The folder as every command finds it: with a run, and with a file that is nobody's business."""
+        """Restore the folder: a run, and a file of the user that numgan must not touch."""
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.copytree(self.root / "template", self.home)
 
     def again(self):
-        """What a user types after a kill."""
+        """The command for the next start: to resume, if it is `train` and has begun."""
         return RESUME if self.name == "train" and (self.home / "new" / "config.json").exists() else self.words
 
     def disturbed(self, kills):
-        """Kill the command so many times, run it to its end, and compare. Returns (kills that met it at work, what is wrong)."""
+        """Kill the command `kills` times, run it to its end, and compare the files.
+
+        Returns (kills, wrong): the number of kills before the command's own end, and the names of the files
+        that differ, or the message of an error.
+        """
         self.fresh()
         killed, alone = [], self.name == "study"
         try:
@@ -178,17 +195,18 @@ class Trial:
                 last = self.rng.choice([0, last])
                 killed += filter(None, [kill_once(self.home, self.again(), delay, last, alone)])
             said = to_the_end(self.home, self.again())[1]
-            end_of(killed)
+            wait_until_gone(killed)
         except RuntimeError as error:
             return len(killed), [str(error)]
         end = contents(self.home)
         names = sorted(end.keys() | self.whole.keys())
         wrong = [name for name in names if end.get(name, "none") != self.whole.get(name, "none")]
-        return len(killed), wrong + ([] if said == self.said or self.name == "train" else ["stdout"])      # train tells its last step
+        # train prints the steps of its last session only
+        return len(killed), wrong + ([] if said == self.said or self.name == "train" else ["stdout"])
 
 
 def template(root):
-    """The folder that all commands begin with."""
+    """Make the folder that all commands start from."""
     home = root / "template"
     home.mkdir()
     (home / ".letter.tmp").write_text("mine")
@@ -196,7 +214,7 @@ def template(root):
 
 
 def trial(root, name, kills, rng):
-    """{kills, ends: compared, wrong: [[what], ...]} of one command."""
+    """{kills, ends, wrong} of one command: kills, comparisons, and a list of names for each failure."""
     command = Trial(name, root, rng)
     found = {"kills": 0, "ends": 0, "wrong": []}
     while found["kills"] < kills:
@@ -209,9 +227,9 @@ def trial(root, name, kills, rng):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=30, help="in all (default 30)")
-    parser.add_argument("--only", default=",".join(COMMANDS), help="of these commands (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--kills", type=int, default=30, help="number of all kills (default 30)")
+    parser.add_argument("--only", default=",".join(COMMANDS), help="only these commands (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     args = parser.parse_args()
     names, rng, began, found = args.only.split(","), random.Random(args.seed), time.monotonic(), {}
     with tempfile.TemporaryDirectory() as folder:

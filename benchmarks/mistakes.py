@@ -1,7 +1,7 @@
-"""The small mistakes that benchmarks/mutants.py makes: one expression or statement of a source taken for another.
+"""The small mistakes that benchmarks/mutants.py makes: each replaces one expression or statement.
 
-    mutant, = chosen(1, 0, {"losses": [root / "numgan/losses.py"]}, root)         which file, which bytes, and the new text
-    mutated(source, mutant)                                                       the file's bytes with the mistake in them
+    mutant, = chosen(1, 0, {"losses": [root / "numgan/losses.py"]}, root)   file, bytes, new text
+    mutated(source, mutant)                                                 the file's bytes with the mistake
 """
 
 import ast
@@ -22,7 +22,7 @@ PAIRS = [("min", "max"), ("minimum", "maximum"), ("argmin", "argmax"), ("any", "
          ("zeros_like", "ones_like"), ("sqrt", "square"), ("exp", "log"), ("mean", "sum"), ("tanh", "sin"),
          ("sum", "prod"), ("log1p", "log"),
          ("expm1", "exp"), ("is_file", "is_dir"), ("append", "extend"), ("startswith", "endswith")]
-SYMMETRIC = {"min", "max", "minimum", "maximum", "add", "array_equal", "result_type"}       # their arguments may be exchanged
+SYMMETRIC = {"min", "max", "minimum", "maximum", "add", "array_equal", "result_type"}   # in any order
 NAMES = defaultdict(list)
 for one, two in PAIRS:
     NAMES[one].append(two)
@@ -30,7 +30,7 @@ for one, two in PAIRS:
 
 
 def variants(node, names):
-    """What one node may be mistaken for: new nodes. `names` are those of its function's arguments."""
+    """The nodes that can replace one node, each a mistake. names are the argument names of its function."""
     def changed(**values):
         new = copy.copy(node)
         for name, value in values.items():
@@ -92,8 +92,8 @@ def variants(node, names):
             yield ast.Pass()
 
 
-def _tests_of(node):
-    """The condition of an if or a while, which may be mistaken as a whole."""
+def _condition_of(node):
+    """(condition, replacement) for an if or while. It becomes `not` condition; in an if also True, False."""
     if isinstance(node, (ast.If, ast.While, ast.IfExp)):
         yield node.test, ast.UnaryOp(ast.Not(), node.test)
         if not isinstance(node, ast.While):
@@ -101,7 +101,7 @@ def _tests_of(node):
 
 
 def sites(tree):
-    """[(node, [new nodes])] of a file, in order."""
+    """[(node, statement around it, [nodes that replace it])] of a file, in order."""
     found = defaultdict(list)
 
     def visit(node, names, statement):
@@ -127,7 +127,7 @@ def sites(tree):
         new = list(variants(node, names))
         if new:
             found[node] = (statement, new)
-        for test, other in _tests_of(node):
+        for test, other in _condition_of(node):
             if test not in found:
                 found[test] = (statement, list(variants(test, names)))
             found[test][1].append(other)
@@ -143,7 +143,7 @@ def sites(tree):
 
 
 def mutants(chapter, path):
-    """All sites of a file, each a list of its mutants."""
+    """The lists of mutants of a file: one list for each node that can be replaced."""
     source = path.read_bytes()
     starts = [0]
     for line in source.splitlines(keepends=True):
@@ -164,8 +164,10 @@ def _text(node):
 
 
 def chosen(number, seed, files, root):
-    """`number` mutants at different sites of the files {chapter: [paths]}, by chance; each with its old and new source lines, and
-    a name that stays the same while the source does."""
+    """Choose `number` random mutants of the files {chapter: [paths]}, at different nodes.
+
+    Each gets its old and new source lines, and a name that depends only on the source.
+    """
     rng = random.Random(seed)
     every = [here for chapter, paths in files.items() for path in paths for here in mutants(chapter, path)]
     for here in rng.sample(every, min(number, len(every))):
@@ -186,4 +188,5 @@ def chosen(number, seed, files, root):
 
 
 def mutated(source, mutant):
+    """The bytes of a source file with the mutant's text in place."""
     return source[:mutant["begin"]] + mutant["text"].encode() + source[mutant["end"]:]

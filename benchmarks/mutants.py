@@ -1,21 +1,23 @@
-"""Random small mistakes in the sources, and whether the tests of their own chapter see them.
+"""Make random small mistakes in the sources, and check whether the tests of the same chapter fail.
 
     python benchmarks/mutants.py --number 300 --seed 1 --processes 2     in a checkout, with -e ".[test]"
     python benchmarks/mutants.py --chapter losses --number 50              one chapter
-    python benchmarks/mutants.py --number 300 --seed 1 --again           its survivors once more, after new tests
+    python benchmarks/mutants.py --number 300 --seed 1 --again           try its survivors again
 
-A mutant is the package with one expression or statement changed: an operator, a constant, an argument, a bound
-(`mistakes.py`). It is killed when a test of its chapter (`CHAPTERS`) fails. Only tests that execute the changed line
-run, the fastest first, until one fails or SECONDS of their usual time are spent. A mutant that still runs after several
-times as long counts as killed by the clock.
+A mutant is the package with one changed expression or statement: an operator, a constant, an argument, a
+bound (`mistakes.py`). It is killed when a test of its chapter (`CHAPTERS`) fails. Of these tests, only those
+run that execute the changed line, the fastest first. They stop after the first failure, or when the tests
+that have run would take SECONDS on the unchanged code. A mutant that takes several times longer is killed by
+the clock.
 
-Prints one JSON line for each survivor, and at the end one for each chapter. All results go to the file --out, by default
-mutants-SEED.jsonl: a run that was stopped goes on from there. `mutants_equivalent.jsonl` beside this script holds the
-mutants that a person found to compute the same as the original, each with the reason; they are counted apart.
+Prints one JSON line for each survivor, and at the end one for each chapter. All results are written to the
+file --out, by default mutants-SEED.jsonl. An interrupted run is resumed from this file.
+`mutants_equivalent.jsonl` beside this script lists the mutants that a person has judged to compute the same
+as the original, with the reasons. They are counted separately.
 
-Not mutated: messages, reprs and summaries, decorators, annotations, strings, and the presets of systems (a layer of 128
-units or of 129 is no mistake). Mutants are made in a copy of the checkout in a temporary folder. Each runs in a fork of
-this process, which has imported all but numgan.
+Not changed: messages, reprs and summaries, decorators, annotations, strings, and the presets of systems (129
+units in place of 128 are no mistake). The mutants are made in a copy of the checkout in a temporary folder.
+Each runs in a fork of this process, which has imported the other packages but not numgan.
 """
 
 import argparse
@@ -39,7 +41,7 @@ from mistakes import chosen, mutated
 
 ROOT = Path(__file__).resolve().parents[1]
 JUDGED = Path(__file__).with_name("mutants_equivalent.jsonl")
-SECONDS = 20              # of tests for one mutant, at most, as they took on the healthy code
+SECONDS = 20              # most seconds of tests for one mutant, measured on the unchanged code
 
 CHAPTERS = {              # chapter: (its sources, its tests)
     "layers": ("layers/[!s]*.py layers/s[!u]*.py networks/*.py initializers.py parameters.py",
@@ -69,7 +71,7 @@ def import_all_but_numgan():
 
 
 class Slot:
-    """A copy of the checkout, where one fork at a time runs tests."""
+    """A copy of the checkout. At most one fork at a time runs tests in it."""
 
     def __init__(self, folder):
         self.root = folder / "numgan"
@@ -84,29 +86,35 @@ class Slot:
         self.made, self.child = 0, None
 
     def start(self, job, mutant=None, cpu=None):
-        """Run job(report) in a fork, the mutant in place; `report` writes what `finish` will return."""
+        """Write the mutant, if any, into the copy, and run job(report) in a fork.
+
+        report   report(value): `finished` will return this value
+        cpu      the limit of the fork's processor time in seconds, or None
+        """
         self.mutant, self.cpu = mutant, cpu
         if mutant:
-            self.made += 1                                 # a time of its own, so that no other's bytecode is taken
+            self.made += 1  # a new modification time, else Python uses old bytecode
             self.write(mutated((ROOT / mutant["file"]).read_bytes(), mutant), 1_000_000_000 + self.made)
         self.began = time.monotonic()
         self.child = os.fork()
         if self.child == 0:
             try:
-                self._within(job, cpu)
+                self._in_child(job, cpu)
             finally:
                 traceback.print_exc()
                 sys.stderr.flush()
                 os._exit(1)
 
     def write(self, source, when):
+        """Write the mutant's file into the copy, with the modification time `when`."""
         path = self.root / self.mutant["file"]
         path.write_bytes(source)
         os.utime(path, (when, when))
 
-    def _within(self, job, cpu):
+    def _in_child(self, job, cpu):
+        """Set up the forked child process, run the job, and exit."""
         os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)        # a shell's background job ignores it
+        signal.signal(signal.SIGINT, signal.default_int_handler)        # ignored in a shell's background job
         os.chdir(self.root)
         if cpu:
             resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu) + 5))
@@ -122,7 +130,7 @@ class Slot:
         os._exit(0)
 
     def finished(self):
-        """None while it runs; then what was reported, or "clock"."""
+        """None while the fork runs. Then the reported value or {"killed by": "clock", a signal or "exit"}."""
         pid, status = os.waitpid(self.child, os.WNOHANG)
         late = self.cpu and time.monotonic() - self.began > 10 * self.cpu
         if not pid and not late:
@@ -132,7 +140,7 @@ class Slot:
             _, status = os.waitpid(self.child, 0)
         else:
             try:
-                os.killpg(self.child, signal.SIGKILL)                        # what a failed test left behind
+                os.killpg(self.child, signal.SIGKILL)  # processes that a failed test left
             except ProcessLookupError:
                 pass
         self.child = None
@@ -147,15 +155,15 @@ class Slot:
         return json.loads(text) if text else {"killed by": "exit"}
 
 
-def in_slots(slots, jobs, done):
-    """Run every (job, mutant, cpu, what) in the slots; done(what, report) after each."""
+def run_jobs(slots, jobs, done):
+    """Run every (job, mutant, cpu, key) in one of the slots, and call done(key, report) after each."""
     jobs, running = list(jobs)[::-1], {}
     while jobs or running:
         for slot in slots:
             if slot not in running and jobs:
-                job, mutant, cpu, what = jobs.pop()
+                job, mutant, cpu, key = jobs.pop()
                 slot.start(job, mutant, cpu)
-                running[slot] = what
+                running[slot] = key
         for slot in list(running):
             report = slot.finished()
             if report is not None:
@@ -168,7 +176,10 @@ OPTIONS = ["-q", "--assert=plain", "-p", "no:cacheprovider", "--no-header", "--t
 
 
 def survey(name, report):
-    """Report {"tests": {test: seconds}, "lines": {file: {line: [tests]}}} of one test file, of tests that pass."""
+    """Run one test file, and report {"tests": {test: seconds}, "lines": {file: {line: [tests]}}}.
+
+    "tests" are those that pass. "lines" says which tests execute each line of the package.
+    """
     import coverage
     import pytest
 
@@ -187,7 +198,7 @@ def survey(name, report):
 
         def pytest_runtest_logreport(self, report):
             if not report.passed and (report.failed or report.when == "setup"):
-                seconds[report.nodeid] = None                                # fails or is skipped on healthy code
+                seconds[report.nodeid] = None  # fails or is skipped on unchanged code
 
     cover.start()
     pytest.main([*OPTIONS, f"tests/test_{name}.py"], plugins=[Watch()])
@@ -199,9 +210,9 @@ def survey(name, report):
 
 
 def trial(chapter, tests, report):
-    """Run these tests, the fastest first, until one fails, and report which.
+    """Run these tests in their order until one fails, and report it as {"killed by": test}.
 
-    Those of the chapter's first file come before all others, whose files then need not be imported.
+    The tests of the chapter's first file run first. If one fails, the other files are not imported.
     """
     import pytest
 
@@ -220,14 +231,17 @@ def trial(chapter, tests, report):
     files = [file for file in (f"tests/test_{name}.py" for name in CHAPTERS[chapter][1].split()) if file in used]
     for some in (files[:1], files[1:]):
         code = pytest.main([*OPTIONS, "-x", *some], plugins=[Order()]) if some else 0
-        if code and code != 5:                           # 5: the mutant renamed these tests
+        if code and code != 5:                           # 5: the mutant changed the tests' names
             report({"killed by": killers[0] if killers else "import" if code == 2 else f"pytest {int(code)}"})
             return
     report({"killed by": None})
 
 
 def surveyed(slots, names, folder):
-    """{name: what `survey` says}; kept in a file while neither the chapters' sources nor the tests change."""
+    """{name: report of `survey`} for these test files.
+
+    The reports are cached in `folder`, by a hash of sources and tests.
+    """
     folder.mkdir(exist_ok=True)
     patterns = [f"numgan/{pattern}" for sources, _ in CHAPTERS.values() for pattern in sources.split()]
     patterns += ["tests/conftest.py", "tests/*_cases.py", "tests/bugzoo/*.py"]
@@ -251,12 +265,15 @@ def surveyed(slots, names, folder):
         print(f"mutants: test_{name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s",
               file=sys.stderr, flush=True)
 
-    in_slots(slots, [(partial(survey, name), None, None, name) for name in todo], done)
+    run_jobs(slots, [(partial(survey, name), None, None, name) for name in todo], done)
     return known
 
 
 def covering(mutant, known):
-    """Tests of the chapter that execute the changed expression, or the statement around it, the fastest first."""
+    """(tests, their seconds, number of covering tests): the fastest tests of a mutant, SECONDS in all.
+
+    A test covers a mutant if it executes the changed expression or, if no test does, the statement around it.
+    """
     seconds, hits = {}, set()
     for name in CHAPTERS[mutant["chapter"]][1].split():
         seconds |= known[name]["tests"]
@@ -265,7 +282,7 @@ def covering(mutant, known):
             here = {test for line in range(first, last + 1) for test in lines.get(str(line), ())}
             if here:
                 break
-        if here == {""}:                                   # the import runs it, so any test may see it
+        if here == {""}:                                   # it runs at import, so every test covers it
             here = set(known[name]["tests"])
         hits |= here
     tests = sorted((test for test in hits if test in seconds), key=lambda test: seconds[test])
@@ -281,7 +298,7 @@ def covering(mutant, known):
 
 
 def _lines(path):
-    """The JSON objects in a file, one a line; none if there is no file."""
+    """The JSON objects in the lines of a file; none if there is no file."""
     return map(json.loads, path.read_text().splitlines()) if path.exists() else ()
 
 
@@ -325,7 +342,7 @@ def main(words=None):
                          "tests": mutant["tests"], "covered": mutant["covered"]}
                 print(json.dumps(shown), flush=True)
 
-        in_slots(slots, jobs, done)
+        run_jobs(slots, jobs, done)
     figures = {chapter: Counter() for chapter in [*chapters, "all"]}
     for mutant in wanted:
         killer = results[mutant["name"]]["killed by"]

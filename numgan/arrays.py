@@ -1,10 +1,10 @@
-"""Arrays in files: .npy and .npz, read as if by an enemy's hand.
+"""Arrays in files, .npy and .npz, read safely: a file from an untrusted source can do no harm.
 
     save_array(path, x)        x = load_array(path)        one array
-    x, y = load_arrays(path, "x", "y")                     of an uncompressed .npz, as numpy.savez writes it
+    x, y = load_arrays(path, "x", "y")                     arrays of an uncompressed .npz file of numpy.savez
 
-Nothing is unpickled or decompressed. No memory is taken because a header says so: it must first agree with the
-bytes that are there.
+Nothing is unpickled or decompressed. The size in a header must agree with the number of bytes in the file
+before memory is allocated for the array.
 """
 
 import io
@@ -17,14 +17,14 @@ import numpy as np
 from .errors import FileFormatError
 from .files import read, replacing
 
-HEADER = 4096  # bytes that the header of one array may take; numpy writes 128
-MOST = 1 << 28  # bytes of one file
-END, LOCATOR = 22, 20  # bytes of a zip file's last record, and of the one before it in files above 2 GiB
-NAMED = 1 << 10  # bytes of one member in a zip file's directory, at most
+HEADER = 4096  # most bytes of one array's header; numpy writes 128
+MOST = 1 << 28  # most bytes of one file
+END, LOCATOR = 22, 20  # bytes of a zip file's last record; of the ZIP64 locator before it
+NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
 
 
 def damaged(path, expected, got, advice="the file is damaged: restore it from a copy, or make it again"):
-    """The FileFormatError that says so."""
+    """A FileFormatError with the file, what was expected, what was found, and advice."""
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 
@@ -35,12 +35,18 @@ def save_array(path, x):
 
 
 def load_array(path):
-    """The array of numbers in a .npy file. FileFormatError for anything else; OSError if it does not open."""
-    return _guarded(path, _array)
+    """The array of numbers in a .npy file.
+
+    FileFormatError for another file; OSError if it cannot be opened.
+    """
+    return _parse_file(path, _array)
 
 
 def load_arrays(path, *names):
-    """The arrays of these names in an uncompressed .npz file that holds no others. Errors as above."""
+    """The arrays of these names in an uncompressed .npz file.
+
+    FileFormatError for another file, or if an array is missing or unexpected. OSError if it cannot be opened.
+    """
 
     def unpack(data, path):
         expect_directory(file := io.BytesIO(data), len(names), path)
@@ -50,36 +56,38 @@ def load_arrays(path, *names):
                 raise damaged(path, f"the arrays {', '.join(names)}", ", ".join(there) or "none")
             return [_array(archive.read(there[name]), path) for name in names]
 
-    return _guarded(path, unpack)
+    return _parse_file(path, unpack)
 
 
-def _guarded(path, parse):
+def _parse_file(path, parse):
+    """parse(bytes of the file, path); its exceptions become FileFormatErrors."""
     data = read(path, MOST)
     try:
         return parse(data, path)
     except FileFormatError:
         raise
-    except Exception as error:  # zipfile, struct, ast and numpy raise nearly every kind on a damaged file
+    except Exception as error:  # zipfile and numpy raise many types for damaged files
         raise damaged(path, "whole arrays", f"{type(error).__name__}: {error}") from error
 
 
 def _array(data, path):
+    """The array in the bytes of a .npy file."""
     shape, fortran, dtype = header(stream := io.BytesIO(data), path)
     needed, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
     if dtype.kind not in "fiu" or needed != there:
-        raise damaged(path, f"numbers, {there:,} bytes of them", f"{dtype} {shape}")
+        raise damaged(path, f"an array of numbers in {there:,} bytes", f"{dtype} {shape}")
     return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
 
 
 def header(stream, path):
-    """(shape, whether the first axis is the fastest, dtype) of the array that begins here."""
+    """(shape, whether in Fortran order, dtype) from the header of a .npy file, at the stream's position."""
     if np.lib.format.read_magic(stream) != (1, 0):
         raise damaged(path, "an array of .npy version 1.0", "another version")
     return np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER)
 
 
 def expect_directory(file, most, path):
-    """FileFormatError for a zip file with more members than `most`: zipfile makes an object of each."""
+    """Raise FileFormatError for a zip file of more than `most` members: zipfile makes an object of each."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END - LOCATOR))
     tail = file.read()
@@ -87,14 +95,17 @@ def expect_directory(file, most, path):
         struct.unpack("<4s6xHL4xH", tail[-END:]) if len(tail) >= END else (b"", 0, 0, 0)
     )
     if mark != b"PK\5\6" or comment:
-        raise damaged(path, "a zip file to its last byte", "another end")
-    longer = tail[:4] == b"PK\6\7" and size < 1 << 31  # the mark of a second directory, which only large files need
+        raise damaged(path, "a zip file that ends with its directory", "other bytes at its end")
+    longer = tail[:4] == b"PK\6\7" and size < 1 << 31  # the mark of ZIP64, which only large files need
     if entries > most or length > most * NAMED or longer:
         raise damaged(path, f"at most {most} arrays", f"a directory of {length:,} bytes for {entries:,}")
 
 
 def members(archive, path):
-    """{name: ZipInfo} of an open zip file. FileFormatError unless all are stored .npy of different names."""
+    """The members of an open zip file as {name: ZipInfo}.
+
+    FileFormatError unless all are uncompressed .npy files with different names.
+    """
     found = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
@@ -111,8 +122,8 @@ def members(archive, path):
         ):
             raise damaged(
                 path,
-                "stored arrays, not compressed or encrypted",
-                f"{info.filename!r} of {info.compress_size:,} bytes that would become {info.file_size:,}",
+                "arrays that are neither compressed nor encrypted",
+                f"{info.filename!r} of {info.compress_size:,} bytes, unpacked {info.file_size:,}",
             )
         found[name] = info
     return found

@@ -1,9 +1,9 @@
-"""Fields: what the JSON files that numgan writes hold. Each is declared once, and checked whenever it is read.
+"""Fields of JSON files. Each file's fields are declared once and checked whenever the file is read.
 
     CONFIG = Record({"steps": Whole(1), "classes": Each(Text())}, optional={"diverged": Text()})
     config = read_json(path, CONFIG, "restore the file from a copy")
 
-A value that does not fit is a ValueError that names the field:
+A value of another kind raises a ValueError that names the field:
 `recipe.width: expected a finite number from 0.0001 to 1,000, got 1e+300`.
 """
 
@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from .errors import FileFormatError
 from .files import opened, read
 
-LIMIT, LINE = 4 << 20, 1 << 16  # bytes of one file, and of one line: Python's objects take up to 25 times as many
-MOST = 10**12  # of what is counted, unless said: steps, rows, seconds
+LIMIT, LINE = 4 << 20, 1 << 16  # most bytes of a file, of a line; parsed, they take up to 25 times as many
+MOST = 10**12  # the default maximum of a count, such as steps or rows
 FINITE = 1.7976931348623157e308
 
 
 class Kind:
-    """A kind of value: `what` it is, in words, and whether a value `fits`."""
+    """A kind of value. `what` describes it in words; `fits(value)` says whether a value is of this kind."""
 
     def expect(self, value, where):
-        """ValueError, with the name of the field, unless the value fits."""
+        """Raise ValueError unless the value is of this kind. `where` is the name of its field."""
         if not self.fits(value):
             raise ValueError(f"{where}: expected {self.what}, got {reprlib.repr(value)}")
 
@@ -72,7 +72,7 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Text that can be a path: no zero, no half of a character."""
+    """Text that can be a path: no NUL character, no surrogate that the file system cannot encode."""
 
     most: int = 1000
 
@@ -89,7 +89,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of some words."""
+    """One of several words."""
 
     words: tuple
 
@@ -117,7 +117,7 @@ class Either(Kind):
 
 @dataclass(frozen=True)
 class Maybe(Kind):
-    """A value of a kind, or none: JSON's null."""
+    """A value of a kind, or None (null in JSON)."""
 
     kind: Kind
 
@@ -135,7 +135,7 @@ class Maybe(Kind):
 
 @dataclass(frozen=True)
 class Each(Kind):
-    """A list with entries of one kind."""
+    """A list. All its entries are of one kind."""
 
     kind: Kind
     what = "a list"
@@ -152,7 +152,10 @@ class Each(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """Fields {name: kind}, optional ones that may be missing, and the kind of all others (None: none are)."""
+    """A JSON object: required fields {name: kind}, optional ones {name: kind}, the kind of all other fields.
+
+    If `others` is None, other fields are an error.
+    """
 
     fields: dict
     optional: dict = field(default_factory=dict)
@@ -168,23 +171,23 @@ class Record(Kind):
 
     def expect(self, value, where):
         if not isinstance(value, dict):
-            raise ValueError(f"{where or 'the whole'}: expected named fields, got {reprlib.repr(value)}")
+            raise ValueError(f"{where or 'the JSON text'}: expected named fields, got {reprlib.repr(value)}")
         inside = f"{where}." if where else ""
         for name, kind in self.fields.items():
             if name not in value:
                 raise ValueError(f"{inside}{name}: expected {kind.what}, got nothing: the field is missing")
         known = self.fields | self.optional
         for name, entry in value.items():
-            Text().expect(name, f"a name in {where or 'the file'}")
+            Text().expect(name, f"a field's name in {where or 'the JSON text'}")
             kind = known.get(name, self.others)
             if kind is None:
-                raise ValueError(f"{inside}{name}: expected no such field, there are {', '.join(known)}")
+                raise ValueError(f"{inside}{name}: expected one of the fields {', '.join(known)}")
             kind.expect(entry, f"{inside}{name}")
 
 
 @dataclass(frozen=True)
 class Anything(Kind):
-    """What numgan keeps and does not look at."""
+    """Any value: numgan keeps it and does not use it."""
 
     what = "anything"
 
@@ -193,17 +196,20 @@ class Anything(Kind):
 
 
 def parse(text, kind):
-    """What JSON text, as bytes, says, if it is of this kind; ValueError that names the field."""
+    """The value of a JSON text (bytes). ValueError, with the name of the field, if it is of another kind."""
     try:
         value = json.loads(text)
     except RecursionError:
-        raise ValueError("expected at most some hundred lists within each other, got more") from None
+        raise ValueError("expected lists nested some hundred levels deep at most, got more") from None
     kind.expect(value, "")
     return value
 
 
 def read_json(path, kind, advice):
-    """What a JSON file says. FileFormatError that names file and field unless it is of this kind; OSError."""
+    """The value in a JSON file. FileFormatError, with file and field, if it is of another kind; OSError.
+
+    advice   ends the message: what the user should do
+    """
     text = read(path, LIMIT)
     try:
         return parse(text, kind)
@@ -212,11 +218,11 @@ def read_json(path, kind, advice):
 
 
 def read_lines(path, kind, upto, advice):
-    """The records of a file of JSON lines, one a step, up to that step; [] if there is no file.
+    """The records of a JSON-lines file up to step `upto`, one line a step; [] if there is no file.
 
-    A killed process leaves a torn line, a power cut what was never written: there the records end. But a whole
-    record after it says that the file is damaged.
-    FileFormatError that names line and field for a record that does not fit.
+    A killed process can leave an incomplete last line, and a power cut arbitrary bytes at the end. Such lines
+    are ignored, and the records end before them. A complete record after such a line is an error.
+    FileFormatError, with line and field, for this and for a record of another kind.
     """
     records, torn = [], None
     if not os.path.lexists(path):
@@ -226,10 +232,10 @@ def read_lines(path, kind, upto, advice):
             try:
                 record = parse(text, Anything())
                 if isinstance(record, dict) and Whole(upto + 1).fits(record.get("step")):
-                    break  # what a killed process did after its last checkpoint
+                    break  # logged after the last checkpoint, by a process that was killed
                 kind.expect(record, "")
                 if torn:
-                    raise ValueError(f"expected whole lines before it, got line {torn}, which is none")
+                    raise ValueError(f"expected valid lines before this one, got the invalid line {torn}")
                 if records and record["step"] <= records[-1]["step"]:
                     raise ValueError(
                         f"step: expected more than the {records[-1]['step']:,} of the line before, "

@@ -1,13 +1,14 @@
-"""Files: how numgan writes without harm to anybody's, and reads without harm to itself.
+"""Files: numgan's only code that opens, writes and removes files by name.
 
-    with replacing(path) as file: ...     the file is whole or as it was, whenever the power goes
-    with appending(path) as file: ...     lines are added to a file
-    make_folder(path); remove(path)       a folder of numgan's own inside another; a file of numgan's own
-    sweep(folder)                         remove what a killed process left in a folder
-    opened(path); read(path, most)        a file to read, its bytes
+    with replacing(path) as file: ...     write a file atomically: it is the old one or the new one
+    with appending(path) as file: ...     add lines to a file
+    make_folder(path); remove(path)       make a folder; remove a file
+    sweep(folder)                         remove the temporary files that killed processes left in a folder
+    opened(path); read(path, most)        open a file to read; read its bytes
 
-A run's folder may come from anybody. So under a name that numgan writes there may lie a link, a pipe or a folder.
-Nothing is written through it, and it is not removed: FileExistsError names it.
+A run's folder may come from an untrusted source. A name that numgan wants to write may then belong to a
+symbolic link, a pipe or a folder. numgan neither writes through it nor removes it, but raises a
+FileExistsError with its name.
 """
 
 import os
@@ -21,32 +22,38 @@ from .errors import FileFormatError
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock; two processes in one folder are then the user's to avoid
+except ImportError:  # Windows has no flock: there the user must not run two processes in one folder
     fcntl = None
 
-WORDS = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe"}
+KINDS = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe"}
 TEMPORARY = re.compile(r"\.numgan-[0-9a-f]{16}\.tmp")
-FREE = {".lock"}  # besides temporary files: what a process leaves in a folder before there is a run
+LEFTOVERS = {".lock"}  # files, besides temporary ones, that a process killed before its run began may leave
 
 
-# ---- what lies under a name
+# ---- kinds of files
 
 
-def thing_at(path):
-    """What lies under a name, as words, no link followed; None: nothing."""
+def kind_at(path):
+    """The kind of file that has this name, as words (see KINDS); None if there is none.
+
+    No link is followed.
+    """
     try:
-        return _word(os.lstat(path).st_mode)
+        return _kind(os.lstat(path).st_mode)
     except FileNotFoundError:
         return None
 
 
-def _word(mode):
-    return WORDS.get(stat.S_IFMT(mode), "a device")
+def _kind(mode):
+    return KINDS.get(stat.S_IFMT(mode), "a device")
 
 
 def expect_own(path, kind="a file"):
-    """FileExistsError unless the name is free, or that of a thing of this kind."""
-    got = thing_at(path)
+    """Raise FileExistsError if a file of another kind has this name: see KINDS.
+
+    A link is a kind of its own.
+    """
+    got = kind_at(path)
     if got not in (None, kind):
         raise FileExistsError(
             f"{path}: expected {kind} of numgan's own, got {got}, which numgan does not touch; move it away"
@@ -54,10 +61,10 @@ def expect_own(path, kind="a file"):
 
 
 def is_empty(folder, besides=()):
-    """Whether a folder holds nothing but files of these names and what numgan itself leaves: an empty lock and temporary files."""
+    """Whether a folder is empty, apart from files in `besides`, an empty lock and temporary files."""
     entries = [entry for entry in os.scandir(folder) if not _temporary(entry) and entry.name not in besides]
     return all(
-        entry.name in FREE and entry.is_file(follow_symlinks=False) and not entry.stat().st_size
+        entry.name in LEFTOVERS and entry.is_file(follow_symlinks=False) and not entry.stat().st_size
         for entry in entries
     )
 
@@ -75,10 +82,12 @@ def _opener(path, flags):
 
 @contextmanager
 def replacing(path):
-    """A binary file that becomes `path` when the block ends. Others see the old or the new one, even after a power cut.
+    """A binary file that becomes `path` when the block ends. Readers see the old file or the new one.
 
-    The bytes go to a temporary file in the same folder, to the disk, and only then under the name. Every temporary
-    file has a name of its own, so two writers of one file do not meet. OSError if that fails; the old file stays.
+    The bytes are written to a temporary file in the same folder and synchronised with the disk. Then the file
+    gets its name. So a power cut also leaves the old file or the new one. Every temporary file has a random
+    name, so two processes that write the same file do not disturb each other. OSError if a step fails: the
+    old file stays.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -94,15 +103,15 @@ def replacing(path):
             os.fsync(file.fileno())
             if not fcntl:
                 file.close()  # Windows renames no open file
-            os.replace(temporary, path)  # while it is locked: else another process would sweep it
+            os.replace(temporary, path)  # still locked, so that no other process sweeps it
     except BaseException as error:
         if temporary:
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno:  # "no space left" names no file, or one that nobody knows
+        if isinstance(error, OSError) and error.errno:  # name `path`, not the temporary file
             if not error.filename or TEMPORARY.fullmatch(Path(error.filename).name):
                 error.filename, error.filename2 = str(path), None
         raise
-    if hasattr(os, "O_DIRECTORY"):  # the new name is in the folder, so the folder must reach the disk too
+    if hasattr(os, "O_DIRECTORY"):  # the folder holds the new name, so synchronise it too
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -111,20 +120,23 @@ def replacing(path):
 
 
 def _create(folder):
-    """A new temporary file, and locked: `sweep` leaves it alone as long as its process lives."""
+    """(path, open file) of a new temporary file.
+
+    It is locked, so `sweep` keeps it while its process lives.
+    """
     while True:
         path = folder / f".numgan-{secrets.token_hex(8)}.tmp"
         file = open(path, "xb", opener=_opener)
-        with suppress(OSError):  # a file system without locks has none that `sweep` could take either
+        with suppress(OSError):  # on a file system without locks, `sweep` cannot lock it either
             lock(file, wait=True)
-        if path.exists():  # else it was swept before it was locked
+        if path.exists():  # else another process swept it before the lock
             return path, file
         file.close()
 
 
 def sweep(folder):
-    """Remove the temporary files that killed processes left in a folder. Those of living processes stay."""
-    with suppress(OSError):  # a folder that can be written to, and not be listed
+    """Remove the temporary files of killed processes from a folder. Those of living processes stay."""
+    with suppress(OSError):  # a folder may be writeable but not readable
         for entry in list(os.scandir(folder)):
             if _temporary(entry):
                 with suppress(OSError), open(entry.path, "r+b", opener=_opener) as file:
@@ -133,7 +145,11 @@ def sweep(folder):
 
 
 def lock(file, wait=False):
-    """Lock an open file until it is closed or its process ends; False if another has it and we do not wait."""
+    """Lock an open file until it is closed or its process ends. Returns whether the lock was free.
+
+    With `wait`, wait until another process has released the lock, and return True.
+    On Windows nothing is locked, and the result is True.
+    """
     if fcntl:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -143,20 +159,23 @@ def lock(file, wait=False):
 
 
 def appending(path):
-    """A binary file to add to; made if it is not there, and never emptied."""
+    """Open a binary file to append to it; the file is made if it does not exist."""
     expect_own(path)
     return open(path, "ab", opener=_opener)
 
 
 def make_folder(path):
-    """Make a folder of numgan's own, if it is not there."""
+    """Make a folder if it does not exist, and return its Path.
+
+    FileExistsError if a link or a file has the name.
+    """
     expect_own(path, "a folder")
     Path(path).mkdir(exist_ok=True)
     return Path(path)
 
 
 def remove(path):
-    """Remove a file of numgan's own, if it is there."""
+    """Remove a file if it exists. FileExistsError if a link, a pipe or a folder has the name."""
     expect_own(path)
     Path(path).unlink(missing_ok=True)
 
@@ -165,7 +184,10 @@ def remove(path):
 
 
 def opened(path):
-    """A binary file to read; a link is followed. FileFormatError for what is none (a pipe would block); OSError."""
+    """Open a binary file to read it; links are followed. OSError if that fails.
+
+    FileFormatError if the name is that of a folder, a pipe or a device: to read a pipe could block forever.
+    """
     try:
         file = open(
             path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
@@ -177,15 +199,15 @@ def opened(path):
         return file
     if not stat.S_ISDIR(mode):
         file.close()
-    raise FileFormatError(f"{path}: expected a file, got {_word(mode)}; move it away, and put the file there")
+    raise FileFormatError(f"{path}: expected a file, got {_kind(mode)}; move it away, and put the file there")
 
 
 def read(path, most):
-    """The bytes of a file, at most so many. FileFormatError for a larger file or what is none; OSError."""
+    """The bytes of a file. FileFormatError if there are more than `most`; other errors as in `opened`."""
     with opened(path) as file:
-        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)  # a buffer of that size is made
+        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)  # read() allocates as many
     if len(data) > most:
         raise FileFormatError(
-            f"{path}: expected at most {most:,} bytes, got more; the file is damaged or is another one"
+            f"{path}: expected at most {most:,} bytes, got more; the file is damaged, or it is another file"
         )
     return data

@@ -68,7 +68,7 @@ def judge_of(run, progress=True):
 
 
 def _finished(home, system, dataset):
-    """The judge in the folder; None if there is none, or its training was cut short before the last file was written."""
+    """The judge in the folder; None if there is none, or if its training is not finished."""
     if not (home / "config.json").exists() or not (home / "curves.png").exists():
         return None
     judge = runs.open_run(home, system, dataset)

@@ -1,8 +1,8 @@
-"""A run is a folder. This file knows what lies in it and builds a run again from its configuration.
+"""A run is a folder. This module reads and writes its files, and rebuilds a run from its configuration.
 
-    config.json            what was asked for, what it resolved to, and the versions of everything
-    metrics.jsonl          a line for each logged step: step, epoch, losses, gradients (the norm of each network's), metrics, seconds
-    samples/step-XXXXXX.png, samples.png, training.gif      the same latent points over time; the last; all of them
+    config.json            the recipe, the resolved settings, and the versions of numgan, NumPy and Python
+    metrics.jsonl          a line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
+    samples/step-XXXXXX.png, samples.png, training.gif      samples at fixed latent points: by step, last, all
     curves.png             losses and D's mean outputs over steps
     checkpoint.npz         see numgan.checkpoint
 """
@@ -36,7 +36,7 @@ FILES = (".lock", "config.json", "checkpoint.npz", "metrics.jsonl", "samples.png
 
 
 def choose(recipe, root="runs"):
-    """The first free root/<system>-<preset>-<n>, made."""
+    """Make the first folder root/<system>-<preset>-<n> that does not exist yet, and return its Path."""
     Path(root).mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
@@ -49,16 +49,16 @@ def choose(recipe, root="runs"):
 
 
 def claim(folder, is_first):
-    """Make the folder for a new run. FileExistsError if something is in it: a run is never overwritten.
+    """Make the folder for a new run, and return its Path. FileExistsError unless it is empty.
 
-    is_first   is_first(path) -> whether a checkpoint is that of this very run before its first step. That one may be there: a process that
-               was killed before it wrote config.json leaves no more
+    is_first   is_first(path) -> whether the file is a checkpoint of this run before its first step. Such a
+               checkpoint may be in the folder: a process killed before it wrote config.json leaves one
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, and a run is a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    if files.thing_at(folder / "config.json"):
+    if files.kind_at(folder / "config.json"):
         raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")
     first = folder / "checkpoint.npz"
     if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
@@ -67,15 +67,18 @@ def claim(folder, is_first):
 
 
 def begun(folder):
-    """Whether there is a run to go on with in a folder of one's own; what a process left that was killed before its first step is removed."""
-    if files.thing_at(Path(folder, "config.json")):
+    """Whether numgan's own folder (of a trial or judge) holds a run that can be resumed.
+
+    If not, the checkpoint is removed that a process left which was killed before it wrote config.json.
+    """
+    if files.kind_at(Path(folder, "config.json")):
         return True
     files.remove(Path(folder, "checkpoint.npz"))
     return False
 
 
 def expect_own(folder):
-    """FileExistsError if something that is no file of numgan's lies under a name that it writes in a run's folder."""
+    """Raise FileExistsError if a link, a pipe or a folder has the name of one of the run's files."""
     for path in (*(Path(folder, name) for name in FILES), *pictures(folder)):
         files.expect_own(path)
     files.expect_own(Path(folder, "samples"), "a folder")
@@ -83,9 +86,10 @@ def expect_own(folder):
 
 @contextmanager
 def alone(folder, wait=None):
-    """In this block no other process trains in the folder: ValueError if one does. The lock dies with its process, however that ends.
+    """Lock the folder in this block, so that no other process trains in it. ValueError if it is locked.
 
-    wait   is called, if given, and then the other process is waited for
+    The system releases the lock when the process ends, also if it is killed.
+    wait   if given, wait() is called in place of the ValueError, and then the block waits for the lock
     """
     with files.appending(Path(folder, ".lock")) as file:
         if not files.lock(file):
@@ -111,25 +115,31 @@ def read_config(folder):
 
 
 def recipe_of(config, folder):
-    """The Recipe of a run; ValueError for a run of a system that was made in Python, which only Python can make again."""
+    """The Recipe of a run. ValueError if its system was made in Python code: such a run has no recipe."""
     if config["recipe"] is None:
         raise ValueError(f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, dataset)")
     return Recipe(**config["recipe"])
 
 
 def rebuilt(config, folder):
-    """The system and the training data of a run, from its recipe; FileFormatError for one that builds none."""
+    """(system, training data) of a run, from its recipe.
+
+    FileFormatError if they cannot be built from the recipe.
+    """
     recipe = recipe_of(config, folder)
     try:
         return recipe.build(), recipe.load()
-    except FileFormatError:                              # of the data
+    except FileFormatError:                              # names the data's file already
         raise
     except ValueError as error:
         raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
 
 
 def read_state(folder, config, system, dataset, about):
-    """The State of a run, `about` its identity; FileFormatError unless its checkpoint, its configuration and its data fit each other."""
+    """The State of a run, from its checkpoint. FileFormatError unless it fits config, system and dataset.
+
+    about   the identity of the run, as from checkpoint.identity
+    """
     path = Path(folder, "checkpoint.npz")
     state = checkpoint.load(path, system, about)
     if state.step > config["steps"]:
@@ -144,7 +154,10 @@ def read_state(folder, config, system, dataset, about):
 
 
 def continued(folder, steps, system, dataset, about):
-    """The state of a run that goes on to so many steps, read and compared with all that is in its folder. Nothing is written."""
+    """The State of a run that is resumed and trained up to `steps` steps. Nothing is written.
+
+    All files of the folder are checked. ValueError if the run has more steps already.
+    """
     expect_own(folder)
     state = read_state(folder, read_config(folder), system, dataset, about)
     read_metrics(folder, state.step)
@@ -154,12 +167,18 @@ def continued(folder, steps, system, dataset, about):
 
 
 def read_metrics(folder, upto):
-    """The records of metrics.jsonl up to a step; FileFormatError that names line and field for one that does not fit."""
+    """The records of metrics.jsonl up to a step.
+
+    FileFormatError, with line and field, for a damaged record.
+    """
     return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, "restore the file from a copy, or delete it: the run goes on without its curves so far")
 
 
 def rewind(folder, step):
-    """Make a run's folder what it was when it had `step` steps: later metrics and pictures go. Returns the records that stay."""
+    """Restore a run's folder as it was after `step` steps: remove later metrics and pictures.
+
+    Returns the records of metrics.jsonl that stay.
+    """
     folder = Path(folder)
     records = read_metrics(folder, step)
     with files.replacing(folder / "metrics.jsonl") as file:
@@ -182,7 +201,7 @@ def pictures(folder):
 
 
 def environment():
-    """The versions and settings that bits and speed depend on, as a dict."""
+    """The versions and settings on which exact results and speed depend, as a dict."""
     return {
         "numgan": __version__, "numpy": np.__version__, "python": platform.python_version(),
         "platform": platform.platform(), "backend": _kernels.backend(), "fast_convolutions": _kernels.fast_convolutions(),
@@ -214,7 +233,10 @@ class OpenRun:
 
 
 def open_run(folder, system=None, dataset=None):
-    """Read a run's folder; a system made in Python is given with its data. FileNotFoundError, FileFormatError, ValueError."""
+    """An OpenRun, read from a run's folder. FileNotFoundError, FileFormatError, ValueError.
+
+    system, dataset   needed only for a system that was made in Python code: such a run has no recipe
+    """
     folder, config = Path(folder), read_config(folder)
     if system is None:
         system, dataset = rebuilt(config, folder)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class StopRequests:
-    """How many times a signal asked to stop."""
+    """Counts the signals that asked to stop."""
 
     count = 0
 
@@ -22,9 +22,12 @@ class StopRequests:
 
 @contextmanager
 def stop_requests():
-    """In this block a first SIGINT or SIGTERM only asks to stop; a second one is a KeyboardInterrupt at once. One that is ignored stays so."""
+    """In this block the first SIGINT or SIGTERM sets `asked`; the second one raises KeyboardInterrupt.
+
+    A signal that was ignored before stays ignored.
+    """
     stop, watched = StopRequests(), tuple(number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN)
-    if threading.current_thread() is not threading.main_thread():       # only the main thread may, or can, take signals
+    if threading.current_thread() is not threading.main_thread():       # only this one can handle signals
         yield stop
         return
     here, there = socket.socketpair()

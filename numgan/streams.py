@@ -1,11 +1,11 @@
-"""stdout and stderr, made safe: what cannot be shown never stops the work.
+"""Safe versions of stdout and stderr: a write that fails does not stop the program.
 
-    print(line, file=STDERR, flush=True)        a line for people; tqdm(..., file=STDERR) is a bar for them
-    with guarded(): ...                         a program's door: in the block sys.stdout and sys.stderr are safe too
+    print(line, file=STDERR, flush=True)        print a message; tqdm(..., file=STDERR) shows a progress bar
+    with guarded(): ...                         replace sys.stdout and sys.stderr by safe streams in the block
 
-A stream may be missing (Python's is None after `2>&-`), closed, or a pipe whose reader has gone (`| head`): nobody reads, so nothing is said.
-A letter that the stream's encoding lacks is written as \\xfc. Only a result that somebody waits for and cannot get is an error: OutputError,
-of stdout on a full disk.
+A stream may be missing (sys.stderr is None after `2>&-`), closed, or a pipe whose reader has ended, as with
+`| head`. Then the text is discarded. A character that the stream's encoding lacks is written as an escape
+such as \\xfc. If stdout cannot be written for another reason, such as a full disk, OutputError is raised.
 """
 
 import errno
@@ -13,17 +13,18 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 
-NOBODY_READS = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
+READER_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
 
 
 class OutputError(OSError):
-    """The result could not be written to stdout, though somebody may wait for it."""
+    """The result could not be written to stdout, for example because the disk is full."""
 
 
 class Stream:
-    """A safe stream over the one that `find()` returns at the moment, or None.
+    """A safe text stream. It writes to the stream that `find()` returns at each call; that may be None.
 
-    must_arrive   whether a write that fails is an OutputError, of this call and of every later flush; else it is passed over
+    must_arrive   whether a failed write raises OutputError, then and at each later flush; else it is ignored.
+                  A missing stream, a closed one and a reader that has ended are always ignored
     """
 
     def __init__(self, find, must_arrive=False):
@@ -34,19 +35,19 @@ class Stream:
         return getattr(self.find(), "encoding", None) or "utf-8"
 
     def isatty(self):
-        """Whether a person looks at it."""
+        """Whether the stream is a terminal; False for a missing or closed stream."""
         with suppress(AttributeError, OSError, ValueError):          # missing, or closed
             return self.find().isatty()
         return False
 
     def fileno(self):
-        """The descriptor; OSError if there is none."""
+        """The stream's file descriptor; OSError if there is none."""
         with suppress(AttributeError, ValueError):
             return self.find().fileno()
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def write(self, text):
-        """Write all of the text, as far as anybody reads it; its length."""
+        """Write the text, and return its length, also if it was discarded."""
         self._try(lambda stream: _write(stream, text))
         return len(text)
 
@@ -56,6 +57,7 @@ class Stream:
             raise self.failed
 
     def _try(self, act):
+        """act(stream), with its failures handled as the class says."""
         stream = self.find()
         if stream is None:
             return
@@ -64,8 +66,8 @@ class Stream:
         except ValueError:                               # it is closed
             return
         except OSError as error:
-            _let_go(stream)
-            if self.must_arrive and error.errno not in NOBODY_READS:
+            _discard(stream)
+            if self.must_arrive and error.errno not in READER_GONE:
                 self.failed = OutputError(error.errno, f"the result could not be written to stdout: {error.strerror or error}")
                 raise self.failed from None
 
@@ -77,16 +79,19 @@ def _write(stream, text):
         stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
 
 
-def _let_go(stream):
-    """Drop what waits in the stream, or Python would try once more at its end, and exit with 120."""
+def _discard(stream):
+    """Discard the text in the stream's buffer.
+
+    Otherwise Python would write it again at exit, fail, and exit with code 120.
+    """
     with suppress(OSError, ValueError, AttributeError):
-        place = stream.fileno()
-        nowhere, kept = os.open(os.devnull, os.O_WRONLY), os.dup(place)
+        descriptor = stream.fileno()
+        nowhere, kept = os.open(os.devnull, os.O_WRONLY), os.dup(descriptor)
         try:
-            os.dup2(nowhere, place)
+            os.dup2(nowhere, descriptor)
             stream.flush()
         finally:
-            os.dup2(kept, place)
+            os.dup2(kept, descriptor)
             os.close(nowhere)
             os.close(kept)
 
@@ -96,10 +101,13 @@ STDERR = Stream(lambda: sys.stderr)
 
 @contextmanager
 def guarded():
-    """In this block sys.stdout and sys.stderr are safe streams over those of before, and the descriptors 0, 1 and 2 are open."""
-    for place in range(3):                               # or the next file that is opened has this number, and takes what is meant for stderr
+    """Replace sys.stdout and sys.stderr by safe streams in this block.
+
+    The file descriptors 0, 1 and 2 are then open, if only to os.devnull.
+    """
+    for descriptor in range(3):                          # else a file opened later could be number 2, stderr
         try:
-            os.fstat(place)
+            os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     out, err = sys.stdout, sys.stderr

@@ -38,7 +38,7 @@ from .underflow import may_underflow
 
 PICTURES = 20             # sample pictures of a run, besides the first
 LOG_EVERY = 10            # steps from line to line of metrics.jsonl
-STRETCHES = 1000          # that config.json tells of, the last ones
+SESSIONS = 1000           # most earlier resumes that config.json lists
 
 
 class Interrupted(KeyboardInterrupt):
@@ -183,17 +183,17 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
             config = _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
         if resume:
-            runs.continued(out, config["steps"], system, dataset, about)   # a folder that is refused is as it was
+            runs.continued(out, config["steps"], system, dataset, about)   # raises before anything is written
         else:
             is_first = partial(_is_first, system, about)
             runs.claim(out, is_first)
         with runs.alone(out):
             if resume:
                 state = runs.continued(out, config["steps"], system, dataset, about)
-                stretch = {"step": state.step, "versions": runs.environment()}
-                config = config | {"resumed": [*config.get("resumed", [])[-STRETCHES:], stretch]}
+                session = {"step": state.step, "versions": runs.environment()}
+                config = config | {"resumed": [*config.get("resumed", [])[-SESSIONS:], session]}
             else:
-                runs.claim(out, is_first)                # again: another process may have been faster
+                runs.claim(out, is_first)                # again, now that the folder is locked
                 state = State.start(system, config["seed"])
                 checkpoint.save(out / "checkpoint.npz", state, about)
             runs.write_config(out, config)               # after the checkpoint: a folder with a configuration can be resumed
@@ -214,12 +214,12 @@ def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_e
     config = {"recipe": recipes.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
               "networks": {name: repr(net) for name, net in system.networks.items()},
               "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
-    runs.CONFIG.expect(config, "")                       # what is written can be read
+    runs.CONFIG.expect(config, "")                       # numgan must be able to read what it writes
     return config
 
 
 def _is_first(system, about, path):
-    """Whether a file is the checkpoint of a run before its first step."""
+    """Whether a file is the checkpoint of this run before its first step."""
     try:
         return checkpoint.load(path, system, about).step == 0
     except FileFormatError:
@@ -236,7 +236,7 @@ def _extended(config, steps, batch_size, seed):
 
 
 class _Session:
-    """One stretch of a run, from its start or its last checkpoint to the end or an interruption."""
+    """One session of a run, from its start or its last checkpoint to the end or an interruption."""
 
     def __init__(self, out, config, about, system, dataset, state, progress, look):
         self.out, self.config, self.about, self.system = out, config, about, system
@@ -322,7 +322,10 @@ class _Session:
         self.saved = self.state.step
 
     def _picture(self, *more):
-        """The fixed latent points as the generator sees them now, in samples/ and in the files `more`; returns its size."""
+        """Write a picture of the samples at the fixed latent points to samples/ and to the files `more`.
+
+        Returns its size.
+        """
         if "G" not in self.system.networks:
             return None
         config, classes = self.config, len(self.dataset.classes) if self.system.classes else 0
@@ -353,7 +356,7 @@ def _number(value):
 
 
 def _pixels(path, size):
-    """The picture of this size in a file; None for one that somebody damaged or changed, which the animation does without."""
+    """The picture in a file, or None if it is damaged or of another size: the animation leaves it out."""
     try:
         with opened(path, ["PNG"]) as image:
             return image.copy() if image.size == size else None

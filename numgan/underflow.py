@@ -1,7 +1,8 @@
-"""Underflow: a result too small for its type becomes 0, or keeps fewer digits. The formulas of this package count on it.
+"""Underflow: a result too small for its type becomes 0 or loses digits. numgan's formulas allow for it.
 
-np.seterr(all="raise"), with which people hunt a nan, would stop at exp(-1000) too. What is marked `may_underflow` lets such a number pass.
-Overflow, division by zero and invalid operations are reported as the caller asked.
+Users set np.seterr(all="raise") to find the origin of a nan. NumPy then raises for exp(-1000) too, which is
+harmless. A function or class that is decorated with `may_underflow` ignores underflow. NumPy reports
+overflow, division by zero and invalid operations as the caller has set.
 """
 
 from contextvars import ContextVar
@@ -10,11 +11,11 @@ from inspect import isfunction
 
 import numpy as np
 
-_allowed = ContextVar("allowed", default=False)          # np.errstate costs 2 us, so only the outermost of nested calls pays for it
+_allowed = ContextVar("allowed", default=False)          # np.errstate takes 2 us: only the outer call sets it
 
 
 def may_underflow(what):
-    """The function, or the class with all its public methods, in which NumPy passes over underflow."""
+    """Decorator: NumPy ignores underflow in the function, or in all public methods of the class."""
     if isinstance(what, type):
         for name, method in list(vars(what).items()):
             if isfunction(method) and (name == "__call__" or not name.startswith("_")):

@@ -1,4 +1,4 @@
-"""`pytest --backend reference` runs the whole suite on the NumPy reference kernels of a build that has both; and the fixtures."""
+"""Fixtures, and the option `pytest --backend reference`: all tests with the NumPy reference kernels."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import signal
 import processes
 import pytest
 
-pytest.register_assert_rewrite("bugzoo")                             # an assertion that fails there says what it compared, as in a test
+pytest.register_assert_rewrite("bugzoo")                             # detailed messages, as in a test
 
 
 def pytest_addoption(parser):
@@ -14,8 +14,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    os.environ.pop("PYTEST_ADDOPTS", None)                           # meant for this run, not for those that tests start
-    os.environ["PYTHONSAFEPATH"] = "1"                               # processes that tests start import the installed package, not this folder
+    os.environ.pop("PYTEST_ADDOPTS", None)                           # not for runs of pytest that tests start
+    os.environ["PYTHONSAFEPATH"] = "1"   # children import the installed package, not this folder
     backend = config.getoption("--backend")
     if backend:
         import numgan
@@ -27,8 +27,8 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def signals_are_heard():
-    """A shell starts jobs in the background with SIGINT ignored; here and in the processes that tests start it counts."""
+def signals_are_not_ignored():
+    """Restore SIGINT and SIGTERM, for children too: a shell starts background jobs with SIGINT ignored."""
     ignored = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == signal.SIG_IGN]
     for number in ignored:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -39,7 +39,7 @@ def signals_are_heard():
 
 @pytest.fixture(scope="session", autouse=True)
 def no_process_is_left():
-    """Fail at the end of the session if a process lives on that a test has started, or a child of one."""
+    """Fail at the end of the session if a process that a test has started, or a child of it, still runs."""
     os.environ[processes.MARK] = str(os.getpid())
     yield
     left = processes.left(os.getpid())
@@ -48,7 +48,10 @@ def no_process_is_left():
 
 @pytest.fixture
 def start():
-    """start([command, ...], **options) -> Popen. When the test ends, the process, its children and its pipes are gone."""
+    """start([command, ...], **options) -> Popen.
+
+    At the end of the test the process and its children are killed.
+    """
     begun = []
 
     def start(command, **options):
@@ -80,5 +83,5 @@ def numgan(capsys, monkeypatch, tmp_path):
 
 @pytest.fixture
 def no_shared_folder(monkeypatch):
-    """Tests say themselves what NUMGAN_DATA is."""
+    """Unset NUMGAN_DATA: the test sets it itself."""
     monkeypatch.delenv("NUMGAN_DATA", raising=False)

@@ -1,10 +1,11 @@
-"""The operator tests of the ONNX standard, for what numgan has too.
+"""The operator tests of the ONNX standard, for each operator that numgan has.
 
     pip install ".[test,conformance]" && pytest tests/test_conformance.py
 
-Every test of an operator that the installed onnx ships is run here, or listed with the reason why it is not. ONNX has
-channels first: pictures and weights are turned here. A row of lines (N, C, L) is a picture of width 1. Where ONNX's
-operator says more than a layer does (a border of its own, a weight for each row), NumPy says the rest here.
+Every test of such an operator in the installed onnx is run here, or listed with the reason why it is not.
+ONNX has the channels first, so pictures and weights are transposed here. A 1-D signal (N, C, L) becomes a
+picture of width 1. If ONNX's operator does more than a layer (its own border, a weight for each row), NumPy
+does the rest.
 """
 
 import fnmatch

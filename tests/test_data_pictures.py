@@ -280,7 +280,7 @@ def test_truncated_picture_is_named(tmp_path, suffix):
     for kept in (0, 1, 20, len(whole) // 2):
         (tmp_path / f"cut.{suffix}").write_bytes(whole[:kept])
         for size in (None, 8):
-            with pytest.raises(FileFormatError, match=f"cut.{suffix}: expected a picture.*mend the file or take it out"):
+            with pytest.raises(FileFormatError, match=f"cut.{suffix}: expected a picture.*repair the file or remove it"):
                 load(tmp_path, size=size, channels=size and 1)
 
 

@@ -1,4 +1,4 @@
-"""What surrounds a run, and must not stop or change it: a notebook's settings, a user's matplotlib, Python's own switches."""
+"""A run does not depend on its environment: notebook settings, matplotlib settings, Python's options."""
 
 import ast
 import inspect

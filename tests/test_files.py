@@ -1,4 +1,4 @@
-"""Files: what numgan did not make stays as it is, what it reads is checked before anything is written, and two writers do not meet."""
+"""Files: numgan keeps files of others, checks what it reads before it writes, and allows two writers."""
 
 import ast
 import importlib.util
@@ -350,7 +350,7 @@ def test_a_torn_end_is_cut_and_a_torn_middle_is_refused(run):
     path.write_bytes(whole + b'{"step": 5, "losses": 0}\n{"step": 2}\n')         # a later step: what follows is of no account
     assert len(runs.read_metrics(run, 4)) == 4
     path.write_bytes(b"torn\n" + whole)
-    with pytest.raises(FileFormatError, match="line 2: expected whole lines before it, got line 1"):
+    with pytest.raises(FileFormatError, match="line 2: expected valid lines before this one, got the invalid line 1"):
         runs.read_metrics(run, 4)
 
 
@@ -367,8 +367,10 @@ def test_kinds_say_what_they_expect():
     kind.expect({"a": 1, "b": ["x"]}, "")
     kind.expect({"a": 9, "b": None}, "")
     for value, words in (({"a": 10}, "a: expected a whole number from 1 to 9, got 10"), ({"a": 1, "b": ["x", "long"]}, "b[1]: expected text of at most 3"),
-                         ({"a": 1, "c": 1}, "c: expected no such field, there are a, b"), ([], "the whole: expected named fields, got []"),
-                         ({}, "a: expected a whole number from 1 to 9, got nothing: the field is missing"), ({"a": 1, "\ud800": 1}, "a name in the file")):
+                         ({"a": 1, "c": 1}, "c: expected one of the fields a, b"),
+                         ([], "the JSON text: expected named fields, got []"),
+                         ({}, "a: expected a whole number from 1 to 9, got nothing: the field is missing"),
+                         ({"a": 1, "\ud800": 1}, "a field's name in the JSON text")):
         with pytest.raises(ValueError) as caught:
             kind.expect(value, "")
         assert words in str(caught.value)

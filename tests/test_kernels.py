@@ -373,12 +373,12 @@ where = np.zeros((2, 3, 5, 7), np.int64)
     ("conv2d", (image[:, :2], weight), ValueError, "conv2d: a 3x2 window does not fit an input of 2x6 padded by .0, 0."),
     ("conv2d", (image, weight, (1, 1), (0, 0), f[0]), ValueError, "conv2d: expected bias of length 7, got 6"),
     ("conv2d_input_gradient", (grad[..., :3], weight, (1, 1), (0, 0), (5, 6)), ValueError, "expected dy with channels 7, got 3"),
-    ("conv2d_input_gradient", (grad, weight, (1, 1), (0, 0), (6, 6)), ValueError, "for an input of .6, 6. with size .4, 5., got .3, 5."),
+    ("conv2d_input_gradient", (grad, weight, (1, 1), (0, 0), (6, 6)), ValueError, "dy of the size that an input of .6, 6. gives: .4, 5., got .3, 5."),
     ("conv2d_weight_gradient", (image, grad[:1], (3, 2)), ValueError, "expected dy with batch and size .2, 3, 5., got .1, 3, 5."),
     ("max_pool2d", (image, (2, 2), (2, 2), (2, 1)), ValueError, "max_pool2d: expected padding of at most half the kernel"),
     ("max_pool2d_gradient", (grad, where[:1], (5, 6)), ValueError, "max_pool2d_gradient: expected index of shape"),
-    ("max_pool2d_gradient", (grad, where + 30, (5, 6)), ValueError, "expected int64 index within 0..29; pass what max_pool2d returned"),
-    ("max_pool2d_gradient", (grad, where.astype(np.int32), (5, 6)), ValueError, "expected int64 index within 0..29"),
+    ("max_pool2d_gradient", (grad, where + 30, (5, 6)), ValueError, "expected index as int64 from 0 to 29; pass the index that max_pool2d returned"),
+    ("max_pool2d_gradient", (grad, where.astype(np.int32), (5, 6)), ValueError, "expected index as int64 from 0 to 29"),
 ])
 def test_wrong_arguments_are_named(name, arguments, error, message):
     with pytest.raises(error, match=message):

@@ -1,4 +1,4 @@
-"""benchmarks/mutants.py: what it takes for a mistake, and that each is one change of the sources, the same for equal seeds."""
+"""benchmarks/mutants.py: each mistake is one change of the sources, and equal seeds give equal mistakes."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""The shared networks layer by layer, the initialisers against their formulas, and the constants that stand where nobody gives one."""
+"""The shared networks layer by layer, the initialisers against their formulas, and the default constants."""
 
 import inspect
 from functools import partial

@@ -1,7 +1,8 @@
-"""Every objective of every system: its loss and metrics are the paper's formula of what D says at the paper's points.
+"""Every objective of every system: its loss and metrics equal the paper's formula of D's outputs.
 
-A gradient check compares a loss with its own gradient, and is content if both are of the wrong samples. Here the logits
-a = D(x), b = D(G(z)) and the slopes of D come from plain passes, and the formulas are written once more, from the papers.
+A gradient check compares a loss with its own gradient. It passes even if both use the wrong samples. Here the
+logits a = D(x), b = D(G(z)) and the slopes of D come from plain forward and backward passes, at the points of
+the paper. The formulas are written again, from the papers.
 """
 
 from dataclasses import replace

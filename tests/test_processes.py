@@ -1,4 +1,4 @@
-"""The tests of the tests' own processes: what is left behind is seen and ended, and a wait has an end."""
+"""Tests of tests/processes.py: processes that still run are found and ended; each wait has a limit."""
 
 import os
 import signal
@@ -44,11 +44,11 @@ def test_a_session_that_leaves_a_process_behind_fails(tmp_path):
 
 def test_a_wait_has_an_end(start):
     process = start(SLEEP)
-    with pytest.raises(AssertionError, match="not within 0.1 seconds"):
+    with pytest.raises(AssertionError, match="the condition was not true within 0.1 seconds"):
         processes.until(lambda: False, process, 0.1)
     process.kill()
     process.wait()
-    with pytest.raises(AssertionError, match="ended with code -9 before its time"):
+    with pytest.raises(AssertionError, match="ended too early, with code -9"):
         processes.until(lambda: False, process)
 
 

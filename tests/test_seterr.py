@@ -1,6 +1,6 @@
-"""np.seterr(all="raise"), with which people hunt a nan: no formula stops at a harmless underflow, or overflows on its way to a finite value.
+"""Under np.seterr(all="raise") no formula raises for an underflow, or overflows before a finite result.
 
-The walk goes over the lists of numgan.checking and numgan.systems, so a new layer, loss, optimiser or system is covered by itself.
+The tests use the lists of numgan.checking and numgan.systems, so they cover each new layer, loss and system.
 """
 
 import numpy as np

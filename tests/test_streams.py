@@ -1,6 +1,6 @@
-"""stdout and stderr that are missing, closed, full, or read by nobody: the work goes on, and the exit code says what became of it.
+"""stdout and stderr that are missing, closed, full, or without a reader: the program continues.
 
-Real processes, because the descriptors are the system's; numgan's own streams are tried within this one.
+The exit code is checked too. Most tests start processes, because each process has its own file descriptors.
 """
 
 import errno

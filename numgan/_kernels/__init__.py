@@ -140,9 +140,10 @@ class kernel_calls:
 
 
 def _kernel(name, *arrays, counted=None):
-    """The chosen backend's function `name`; the call is counted under its own name unless another is given.
+    """The chosen backend's function `name`. The call is counted under `counted`, or `name` if that is None.
 
-    With an empty array it is the definition: every sum is 0, and a loop over an axis beside the empty one could be endless.
+    If an array is empty, the reference backend's function is used: a compiled kernel could loop for very long
+    over another, huge axis, only to add nothing.
     """
     for counter in _counters:
         counter[counted or name] += 1
@@ -194,7 +195,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     dy, w, bias, gate = door.arrays("conv2d_input_gradient", ("bias", "gate"), dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
     _, stride, padding, size, out = door.window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
     door.agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
-    door.agree("conv2d_input_gradient", f"dy for an input of {size} with size", out, dy.shape[1:3])
+    door.agree("conv2d_input_gradient", f"dy of the size that an input of {size} gives:", out, dy.shape[1:3])
     slope = door.finish("conv2d_input_gradient", (len(dy), *size, w.shape[2]), bias, gate, slope)
     return _kernel("conv2d_input_gradient", dy, w)(dy, w, stride, padding, size, bias, slope, gate)
 
@@ -221,7 +222,7 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 def max_pool2d_gradient(dy, index, size):
     """dx[n, index, c] += dy          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
     (dy,), size = door.arrays("max_pool2d_gradient", dy=(dy, 4)), door.pair("max_pool2d_gradient", "size", size, 0)
-    index = door.winners("max_pool2d_gradient", index, dy.shape, size)
+    index = door.pool_index("max_pool2d_gradient", index, dy.shape, size)
     return _kernel("max_pool2d_gradient", dy)(dy, index, size)
 
 
@@ -313,7 +314,7 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
 
 def _unit(kernel, slope, **channels):
-    """The slope, and those arrays that the sign of a LeakyReLU's input needs; none where the slope is 1 and there is no LeakyReLU."""
+    """(slope, {name: array} that give the sign of the LeakyReLU's input; {} for slope 1, no LeakyReLU)."""
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
         raise ValueError(f"{kernel}: expected {missing[0]} (C,) with slope {slope}: the sign is that of (x - mean) scale + bias; got None")

@@ -134,7 +134,7 @@ static int NG(conv2d_weight_gradient)(const ng_call *call, ng_share share)
 }
 
 /* dx = P~ W~, by gathering: the stride^2 phases of phase.h, each a product; one that no tap meets has K = 0, that is, bias or 0.
- * Only phases that have pixels are visited: phase r begins at row r / across and column r % across of dx.
+ * Only phases that contain pixels are visited: phase r begins at row r / across and column r % across of dx.
  * Arrays: dy, w, bias or none, dx, none, gate or none; scalar: slope. */
 static int NG(conv2d_input_gradient)(const ng_call *call, ng_share share)
 {
@@ -142,7 +142,7 @@ static int NG(conv2d_input_gradient)(const ng_call *call, ng_share share)
     const ptrdiff_t *s = call->window.stride, *padding = call->window.padding;
     const ptrdiff_t H = dx->size[1], W = dx->size[2], KW = w->size[1], C = w->size[2], O = w->size[3];
     const NG(finish) finish = NG(finish_of)(call);
-    const ptrdiff_t down = NG_MIN(s[0], H), across = NG_MIN(s[1], W); /* phases that have pixels */
+    const ptrdiff_t down = NG_MIN(s[0], H), across = NG_MIN(s[1], W); /* phases with pixels */
     for (ptrdiff_t r = 0; r < down * across; r++) {
         const ng_phase v = ng_phase_of((r / across + padding[0]) % s[0], H, w->size[0], s[0], padding[0]);
         const ng_phase h = ng_phase_of((r % across + padding[1]) % s[1], W, KW, s[1], padding[1]);

@@ -1,10 +1,11 @@
-"""The door of the kernels: what a kernel may be called with. Behind it C reads and writes memory, and nothing is checked any more.
+"""The door of the kernels: checks of the arguments of every kernel. The C code behind it checks nothing.
 
-An array is an exact np.ndarray (a subclass may answer questions about itself in its own way), a size is a Python int (a NumPy integer
-wraps around), and a constant is a Python float. Every function here returns what it has checked in that form.
+An array must be exactly an np.ndarray: a subclass can redefine `shape` or `strides`. A size becomes a Python
+int: a NumPy integer can overflow. A constant becomes a Python float. Every function here returns the checked
+arguments in that form.
 
-    TypeError     an argument of another kind: a list, None, a masked array, integers, two dtypes
-    ValueError    a shape, a number or a place in memory that does not fit
+    TypeError     an argument of a wrong type: a list, None, a masked array, integers, two different dtypes
+    ValueError    a wrong shape, a number out of range, or memory that is shared, not contiguous or read-only
 """
 
 import math
@@ -19,11 +20,11 @@ FLOATS = np.dtype(np.float32), np.dtype(np.float64)     # in the byte order of t
 ANY = -math.inf, math.inf
 RANGES = {"beta1": (0, math.nextafter(1, 0)), "beta2": (0, math.nextafter(1, 0)), "decay": (0, 1), "momentum": (0, 1), "clip": (0, math.inf)}
 LARGEST = sys.float_info.max
-MOST = 1 << 40                                          # entries of a padded input: its positions fit 64 bits with room to spare
+MOST = 1 << 40                                          # pixels of a padded input: offsets fit 64 bits
 
 
 def plain(kernel, name, x, kind="a float32 or float64 array"):
-    """x, if it is an exact ndarray; a view of it, if its subclass only says where the memory is from."""
+    """x as an exact np.ndarray. An np.memmap becomes a view; TypeError for every other type."""
     if type(x) is np.ndarray:
         return x
     if type(x) is np.memmap:
@@ -34,9 +35,9 @@ def plain(kernel, name, x, kind="a float32 or float64 array"):
 
 
 def arrays(kernel, optional=(), **named):
-    """The arrays of name=(array, number of dimensions), all of one dtype; None stands for any number of dimensions.
+    """The arrays of name=(array, number of dimensions) as a list. All must have the same floating dtype.
 
-    An array may itself be None if its name is among the optional ones.
+    A number of dimensions that is None is not checked. An array whose name is in `optional` may be None.
     """
     found, first = [], None
     for name, (x, ndim) in named.items():
@@ -57,13 +58,13 @@ def arrays(kernel, optional=(), **named):
 
 
 def agree(kernel, what, expected, got):
-    """ValueError unless two sizes or shapes are equal."""
+    """Raise ValueError unless two sizes or shapes are equal; `what` describes them in the message."""
     if expected != got:
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
 
 
 def constants(kernel, **named):
-    """The constants of an update as floats, each within its RANGES."""
+    """The constants of an update as a list of floats. ValueError for one outside its range in RANGES."""
     found = []
     for name, value in named.items():
         low, high = RANGES.get(name, ANY)
@@ -75,14 +76,14 @@ def constants(kernel, **named):
 
 
 def count(kernel, name, value):
-    """A number of updates as an int, if it is an integer from 1 to 2^63."""
+    """A number of updates as an int. ValueError unless it is an integer from 1 to 2^63."""
     if not (isinstance(value, (int, np.integer)) and 1 <= value <= 1 << 63):
         raise ValueError(f"{kernel}: expected {name} as an integer of at least 1, got {value!r}")
     return int(value)
 
 
 def pair(kernel, name, value, low):
-    """(vertical, horizontal) as ints, if both are integers of at least `low`."""
+    """(vertical, horizontal) as ints. TypeError if one is no integer, ValueError if one is below `low`."""
     if not (isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(n, (int, np.integer)) for n in value)):
         raise TypeError(f"{kernel}: expected {name} as a pair of integers (vertical, horizontal), got {value!r}")
     if min(value) < low:
@@ -91,7 +92,10 @@ def pair(kernel, name, value, low):
 
 
 def window(kernel, taps, stride, padding, size):
-    """taps, stride, padding, size and the size of the output, each as a pair of ints, if the window fits the padded input."""
+    """(taps, stride, padding, size, size of the output), each a pair of ints.
+
+    taps is the kernel's size and size the input's. ValueError if the window is larger than the padded input.
+    """
     taps, stride = pair(kernel, "kernel", taps, 1), pair(kernel, "stride", stride, 1)
     padding, size = pair(kernel, "padding", padding, 0), pair(kernel, "size", size, 0)
     padded = [n + 2 * p for n, p in zip(size, padding)]
@@ -99,7 +103,8 @@ def window(kernel, taps, stride, padding, size):
         raise ValueError(f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {padding}")
     if math.prod(padded) > MOST:
         raise ValueError(f"{kernel}: expected a padded input of at most 2^40 pixels, got {padded[0]} x {padded[1]}")
-    stride = min(stride[0], padded[0]), min(stride[1], padded[1])       # a longer step leaves the input too, and could overflow
+    # a larger stride gives the same output, but could overflow in C
+    stride = min(stride[0], padded[0]), min(stride[1], padded[1])
     return taps, stride, padding, size, output_size(size, taps, stride, padding)
 
 
@@ -111,7 +116,10 @@ def slope(kernel, value):
 
 
 def finish(kernel, shape, bias, gate, leak):
-    """The slope as a float, if bias and gate fit a result of this shape: see reference._finish."""
+    """The slope as a float. ValueError unless bias and gate, if any, fit a result of this shape.
+
+    reference._finish defines what bias, slope and gate do.
+    """
     if bias is not None:
         agree(kernel, "bias of length", shape[-1], bias.shape[0])
     if gate is not None:
@@ -120,7 +128,10 @@ def finish(kernel, shape, bias, gate, leak):
 
 
 def vectors(kernel, written, read, optional=()):
-    """The vectors (P,) that an update writes and those that it reads, {name: vector}: contiguous, of one length, none over another."""
+    """The vectors of an update as a list: first those that it writes, then those that it only reads.
+
+    written and read are {name: vector (P,)}. All are contiguous and of one length. No two share memory.
+    """
     named = {**written, **read}
     found = dict(zip(named, arrays(kernel, optional, **{name: (x, 1) for name, x in named.items()})))
     there = {name: x for name, x in found.items() if x is not None}
@@ -136,7 +147,10 @@ def vectors(kernel, written, read, optional=()):
 
 
 def output(kernel, out, read):
-    """ValueError unless `out` can be written while {name: array} is read: each is apart from it in memory, or exactly the same."""
+    """Raise ValueError unless a kernel can write `out` while it reads the arrays {name: array} of `read`.
+
+    Each of these must either share no memory with `out` or be exactly the same memory.
+    """
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
         raise ValueError(f"{kernel}: expected out contiguous, aligned and writeable")
     for name, x in read.items():
@@ -146,7 +160,10 @@ def output(kernel, out, read):
 
 
 def channels(kernel, rows, per_channel):
-    """rows {name: (P, C)} of one shape, then per_channel {name: (C,)}, as a list."""
+    """The arrays of `rows` {name: (P, C)}, then those of `per_channel` {name: (C,)}, as one list.
+
+    All rows must have the same shape, and every per-channel array their C.
+    """
     found = arrays(kernel, **{name: (x, 2) for name, x in rows.items()}, **{name: (x, 1) for name, x in per_channel.items()})
     shape = found[0].shape
     for name, x in zip([*rows, *per_channel], found):
@@ -157,10 +174,13 @@ def channels(kernel, rows, per_channel):
     return found
 
 
-def winners(kernel, index, shape, size):
-    """The index that max_pool2d returned: int64 of this shape, every entry a pixel of an input of this size."""
+def pool_index(kernel, index, shape, size):
+    """The index that max_pool2d returned: int64 of this shape, each entry the number of a pixel of the input.
+
+    size (H, W) of that input; its pixels have the numbers 0 to H W - 1.
+    """
     index, pixels = plain(kernel, "index", index, "an int64 array"), size[0] * size[1]
     agree(kernel, "index of shape", shape, index.shape)
     if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < pixels:
-        raise ValueError(f"{kernel}: expected int64 index within 0..{pixels - 1}; pass what max_pool2d returned")
+        raise ValueError(f"{kernel}: expected index as int64 from 0 to {pixels - 1}; pass the index that max_pool2d returned")
     return index

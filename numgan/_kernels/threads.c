@@ -76,7 +76,7 @@ typedef struct {
     atomic_int status;     /* the first that is not 0; all tasks then stop */
     atomic_int active;     /* helpers at work */
     int seats;             /* helpers that may still join; under the pool's lock */
-    atomic_int alone;      /* 1: helpers leave after the task in hand, and the caller does the rest */
+    atomic_int alone;      /* 1: helpers stop after their current task, and the caller does the rest */
     int (*poll)(void);
     int64_t polled;
 } job;
@@ -198,7 +198,8 @@ static void *help(void *unused)
     return NULL;
 }
 
-/* A signal handler may fork while its thread waits for helpers. The child has no helpers, so the tasks in their hands must be done first. */
+/* A signal handler may fork while its thread waits for helpers. The child has no helpers, so before the fork
+ * the helpers finish their current tasks. */
 static void before_fork(void)
 {
     if (!owned)
@@ -211,7 +212,8 @@ static void before_fork(void)
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* In a forked child the helpers are gone, and the locks may have been held by a thread that is gone too. */
+/* A forked child has no helpers. Its locks may be held by a thread that no longer exists, so make new
+ * ones. */
 static void after_fork(void)
 {
     pthread_mutex_init(&pool.lock, NULL);

@@ -33,7 +33,7 @@ GANs written out by hand in NumPy: every layer's backward pass, every loss, ever
 
 Exit codes: 0 done, 1 a check failed, a run could not go on or its result could not be written, 2 the request is wrong, 130 Ctrl-C."""
 
-NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO              # the disk's answer, not a wrong request
+NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO     # errors of the disk, not of the request
 
 TRAIN = """\
 Train a system. The run folder then holds samples.png, training.gif, curves.png, metrics.jsonl, config.json and checkpoint.npz.
@@ -329,9 +329,9 @@ def _run(argv):
             args = _parser().parse_args(argv)
             command = f" {args.command}"
             code = args.run(args)
-        except SystemExit as ended:                      # argparse has said all, such as --help
+        except SystemExit as ended:                      # argparse has printed its message
             code = ended.code
-        sys.stdout.flush()                               # while an error can still be told
+        sys.stdout.flush()                               # here an error can still be reported
         return code
     except KeyboardInterrupt as error:
         return _fail(f"\n{error}" if str(error) else "\nstopped", 130)

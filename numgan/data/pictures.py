@@ -16,7 +16,10 @@ GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour, beside
 
 @contextmanager
 def opened(path, formats):
-    """A Pillow image of one of these formats; whatever goes wrong with its bytes here or in the block is a FileFormatError with the path."""
+    """A Pillow image of one of these formats.
+
+    Any exception here or in the block becomes a FileFormatError with the path.
+    """
     with files.opened(path) as file, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
@@ -24,10 +27,10 @@ def opened(path, formats):
                 if image.width * image.height > MOST:
                     raise Image.DecompressionBombError(f"{image.width:,} x {image.height:,} pixels")
                 yield image
-        except Exception as error:  # Pillow's decoders raise nearly every kind
+        except Exception as error:  # Pillow's decoders raise many types
             raise FileFormatError(
                 f"{path}: expected a picture that Pillow reads, of at most {MOST:,} pixels, "
-                f"got {type(error).__name__}: {error}; mend the file or take it out of the folder"
+                f"got {type(error).__name__}: {error}; repair the file or remove it from the folder"
             ) from error
 
 

@@ -1,4 +1,7 @@
-"""What every figure shares: its settings, colours and axes, and how it becomes a picture. No window, no current figure, no global state."""
+"""What all figures share: settings, colours, axes, and the conversion to a picture.
+
+No window is opened, and pyplot's global state (the current figure, the backend) is not used.
+"""
 
 import gc
 import os
@@ -13,17 +16,20 @@ import numpy as np
 from PIL import Image
 
 REAL, FAKE = "#b0b0b0", "#d1495b"
-_one_at_a_time = threading.RLock()        # matplotlib's settings are one dictionary for all threads
+_settings_lock = threading.RLock()        # all threads share matplotlib's settings
 
 
 def drawn(function):
-    """Decorator for a function that draws: it uses matplotlib's own settings, whatever the user's are, and frees the figure's memory."""
+    """Decorator for a function that draws a figure.
+
+    It draws with matplotlib's default settings, not the user's. Afterwards the memory of the figure is freed.
+    """
     @wraps(function)
     def draw(*arguments, **words):
-        with _one_at_a_time, warnings.catch_warnings(), np.errstate(all="ignore"), _freeing():
-            warnings.simplefilter("ignore")              # such as of a letter that the font lacks: a box stands for it
+        with _settings_lock, warnings.catch_warnings(), np.errstate(all="ignore"), _freeing():
+            warnings.simplefilter("ignore")              # for example of a character that the font lacks
             matplotlib = _matplotlib()
-            # all but the backend: to ask for it is to choose one, for the whole program
+            # without the backend: to read rcParams["backend"] chooses one for the whole program
             own = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
             with matplotlib.rc_context(own):
                 return function(*arguments, **words)
@@ -34,8 +40,9 @@ def drawn(function):
 def _freeing():
     """Free the memory of a figure that is drawn in this block.
 
-    The objects of a figure refer to each other, so only the garbage collector can free them. It waits until the figure is drawn. Then they
-    are all young, and one collection takes a millisecond. Without this, the memory of some ten figures would be kept, 2 MB each.
+    The objects of a figure refer to each other, so only the garbage collector can free them. It is disabled
+    while the figure is drawn. So all these objects are still young at the end, and one collection takes a
+    millisecond. Without this, about ten figures of 2 MB each would stay in memory.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -48,14 +55,18 @@ def _freeing():
 
 
 def _matplotlib():
-    """The module, also where the user's settings prevent its import: a notebook's MPLBACKEND that is not here, a file that is no text."""
+    """The module matplotlib. If the user's settings make its import fail, it is imported without them.
+
+    Examples: MPLBACKEND, set by a notebook, names a backend that is not installed; matplotlibrc is not a text
+    file.
+    """
     try:
         import matplotlib
     except ImportError:
         raise
     except Exception:
         for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
-            del sys.modules[name]                        # what was half imported
+            del sys.modules[name]                        # the incomplete modules
         hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
         os.environ["MATPLOTLIBRC"] = os.devnull
         try:
@@ -67,7 +78,10 @@ def _matplotlib():
 
 
 def figure_of(panels, size, columns=1):
-    """A figure of `size` inches and its axes: `panels` of them one below the other, or in rows of `columns`. Call it in a `drawn` function."""
+    """(figure, array of axes): at least `panels` axes in rows of `columns`; size (width, height) in inches.
+
+    Call it in a function with the decorator `drawn`.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -83,11 +97,15 @@ def render(figure):
 
 
 def readable(name):
-    """A name of somebody's file or class as a line of letters; in a locale without them, Python holds each as bytes."""
+    """The name of a file or class as one line of printable text.
+
+    Python represents bytes that it cannot decode as surrogates. They are decoded as UTF-8.
+    Other surrogates become "?", and unprintable characters become spaces.
+    """
     name = re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else " " for letter in name)
 
 
 def plainly(name):
-    """The same for a matplotlib text, which would read what stands between two dollar signs as a formula."""
+    """`readable(name)` with dollar signs escaped: matplotlib reads text between two of them as a formula."""
     return readable(name).replace("$", r"\$")

@@ -44,7 +44,10 @@ class Looks:
 
 
 def read(path):
-    """{step: record} of a file of looks, in order of step. Empty if there is no file; FileFormatError for a record that does not fit."""
+    """{step: record} of a file of looks, in the order of the steps; {} if there is no file.
+
+    FileFormatError for a damaged record.
+    """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
     return {record["step"]: {name: math.nan if value is None else value for name, value in record.items()} for record in records}
 

@@ -1,12 +1,15 @@
-"""What a study is, and how one is run: every arm with every seed, each trial in a process of its own, resumable, into one table.
+"""Studies: the class Study, and the code that runs one. A trial is one arm (method) with one seed.
 
-    OUT/study.json                      what was asked for, and the study's setting, which must not change under its trials
-    OUT/trials/ARM-SEED/result.json     the figures of one trial; written when it ends, so a trial is done or is not
-    OUT/trials/ARM-SEED/run             its run folder, if it trains: a trial that was cut goes on from its checkpoint
+Each trial runs in its own process and can be resumed. All trials together give one table.
+
+    OUT/study.json                      the study's name, --quick, and its setting; all trials share them
+    OUT/trials/ARM-SEED/result.json     the figures of one trial, written when it ends
+    OUT/trials/ARM-SEED/run             the trial's run folder, if it trains; there it can be resumed
     OUT/results.json, table.md, *.png   all figures; the table beside the published one; pictures
 
-A figure is the mean over all seeds at the last iterate, never the best, with the standard error of that mean; where some seeds have none (no
-width without samples), it says of how many it is. What is trained, for how many steps and from which seeds is fixed before the first trial runs.
+A figure is the mean over all seeds, with its standard error, at the last iterate, never at the best one. If a
+figure does not exist for some seeds (there is no width without samples), the table says how many seeds have
+one. Training, number of steps and seeds are fixed before the first trial runs.
 """
 
 import json
@@ -28,10 +31,10 @@ from tqdm import tqdm
 from .. import _kernels, runs, training
 from ..errors import FileFormatError, TrialError
 from ..fields import Each, Either, Flag, Maybe, Real, Record, Text, Whole, read_json
-from ..files import expect_own, is_empty, make_folder, read, remove, replacing, thing_at
+from ..files import expect_own, is_empty, kind_at, make_folder, read, remove, replacing
 from ..streams import STDERR
 
-POLL = 0.2                # seconds from look to look at the trials that run
+POLL = 0.2                # seconds between two checks of the running trials
 FIGURE = Maybe(Either((Real(), Flag(), Text())))
 FIGURES = Either((FIGURE, Each(Either((FIGURE, Each(FIGURE))))))
 ASKED = Record({"study": Text(), "quick": Flag(), "setting": Text(100_000)})
@@ -40,9 +43,13 @@ SPENT = Record({"before": Real(0)})
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: the figure's key in a trial's result, its heading, the digits that are shown; scale multiplies it (100: per cent).
+    """A column of the table.
 
-    style    "f": so many digits behind the point; "g": so many that count, for figures of any size; "words": it is text
+    key      the figure's key in a trial's result
+    heading  of the column
+    digits   how many digits are shown: decimals for style "f", significant digits for style "g"
+    scale    a factor for the figure (100: per cent)
+    style    "f" or "g" as in Python's formats, or "words" for text
     """
 
     key: str
@@ -53,11 +60,14 @@ class Column:
 
     @property
     def kind(self):
-        """What a result may hold here."""
+        """The kind of value that a trial's result may have in this column."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """mean +- standard error of the values that are there, of how many if not of all; of one value, the value; of words, each once."""
+        """The column's text for the values of all seeds: mean ± standard error; of one value, the value.
+
+        If some values are None, the text says how many are not. For words, each different word once.
+        """
         there = [value for value in values if value is not None]
         if not there:
             return "-"
@@ -74,14 +84,14 @@ class Column:
 class Study:
     """A published table's protocol.
 
-    title, source, differs   what it shows, whose protocol it is, and in what ours differs
-    arms                     {name: what the row is called}, in the order of the table
-    columns                  of the table
+    title, source, differs   its topic, the publication of its protocol, and how ours differs from that
+    arms                     {name of a method: heading of its row}, in the order of the table
+    columns                  the Columns of the table
     trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list}; tell(fraction) moves the progress bar
-    seeds                    how many, by default; 1 where nothing is random
-    published                {row: {column key: text}} to stand beside
-    draw                     draw(results, out) -> {file name: Pillow image}; results {arm: [a result a seed]}
-    summary                  summary(results) -> a second table in Markdown, for what is no mean of a column
+    seeds                    the default number of seeds; 1 for a study without randomness
+    published                {row: {column key: text}}, the published table
+    draw                     draw(results, out) -> {file name: picture}; results {arm: [result of each seed]}
+    summary                  summary(results) -> a second table in Markdown, for figures that are no means
     """
 
     title: str
@@ -98,7 +108,11 @@ class Study:
 
 @dataclass(frozen=True)
 class Studied:
-    """What a study has come to: its folder, the table as text, results {arm: [a result a seed]}, seconds of all trials, files."""
+    """The outcome of a study.
+
+    folder, table, files   its folder, its table as text, and {what: path} of its files
+    results, seconds       {arm: [result of each seed]}, and the sum of all trials' seconds
+    """
 
     folder: Path
     table: str
@@ -108,21 +122,22 @@ class Studied:
 
 
 def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=True):
-    """Run a study, or go on with it, in the folder `out`, and return Studied.
+    """Run a study, or resume it, in the folder `out`. Returns a Studied.
 
-    quick        every trial in seconds: to see that it works, not for its figures
-    seeds        how many, 0 to seeds - 1 (default: the study's, or 1 if quick); more than before extend the study
-    processes    trials at a time (default: the processors), each on one thread
-    ValueError for a folder that holds another study, and for no seeds or processes; TrialError if a trial failed, with its own words;
-    KeyboardInterrupt after Ctrl-C or SIGTERM, when all trials have saved; the same call goes on.
+    quick        every trial takes only seconds: a test of the code, not of the method
+    seeds        the number of seeds, 0 to seeds - 1 (default: the study's; 1 if quick); more extend a study
+    processes    the number of trials that run at once (default: the number of processors), each on one thread
+    ValueError if the folder holds another study, or if seeds or processes is below 1.
+    TrialError, with the trial's message, if a trial failed.
+    KeyboardInterrupt after Ctrl-C or SIGTERM, when all trials have saved. The same call resumes the study.
     """
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
     processes = (os.cpu_count() or 1) if processes is None else processes
     if min(seeds, processes) < 1:
         raise ValueError(f"study {name}: expected seeds and processes of at least 1, got {seeds} and {processes}")
-    trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]             # all arms move on together
+    trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]  # all arms with seed 0, then 1
     _claim(out, {"study": name, "quick": quick, "setting": study.differs})
-    _expect_right(study, out, trials)
+    _expect_intact(study, out, trials)
     with runs.alone(out), _asked_to_stop():
         _Crew(name, trials, quick, out, processes, progress).work()
         results = {arm: [_read(study, out, arm, seed) for seed in range(seeds)] for arm in study.arms}
@@ -131,7 +146,7 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
 
 @contextmanager
 def _asked_to_stop():
-    """In this block SIGTERM is a KeyboardInterrupt, as Ctrl-C is."""
+    """In this block SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -148,7 +163,7 @@ def folder_of(out, arm, seed):
 
 
 def train(system, dataset, folder, seed, tell, steps, look=None):
-    """Train, or go on training, in `folder`, and return the run, opened. `look(state)` after every step, as in training.train."""
+    """Train, or resume training, in `folder`, and return the OpenRun. look(state) runs after each step."""
     folder = make_folder(folder)
 
     def watch(state):
@@ -163,7 +178,7 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
 
 
 def seconds_of(run):
-    """How long a run has trained, over all its sessions."""
+    """The seconds that a run has trained, all resumed sessions included."""
     return runs.read_metrics(run.folder, run.state.step)[-1]["seconds"]
 
 
@@ -171,7 +186,7 @@ def seconds_of(run):
 
 
 class _Crew:
-    """Runs trials in processes, so many at a time, and shows how far they are."""
+    """Runs trials in processes, at most `processes` at once, and shows their progress."""
 
     def __init__(self, name, trials, quick, out, processes, progress):
         self.name, self.quick, self.out, self.progress = name, quick, out, progress
@@ -198,7 +213,7 @@ class _Crew:
                     bar.refresh()
             finally:
                 for process, _ in running.values():
-                    process.terminate()                  # training answers with a checkpoint
+                    process.terminate()                  # training then saves a checkpoint and ends
                 for process, _ in running.values():
                     process.join()
 
@@ -218,9 +233,9 @@ class _Crew:
 
 
 def _work(name, arm, seed, quick, out, share):
-    """One trial, in its own process."""
+    """Run one trial, in its own process. share.value tells the parent which fraction is done."""
     from . import STUDIES
-    signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C reaches the parent, which asks with SIGTERM
+    signal.signal(signal.SIGINT, signal.SIG_IGN)         # after Ctrl-C the parent sends SIGTERM
     threading.Thread(target=_die_with_parent, daemon=True).start()
     make_folder(out / "trials")
     folder = make_folder(folder_of(out, arm, seed))
@@ -232,7 +247,7 @@ def _work(name, arm, seed, quick, out, share):
     def tell(fraction):
         share.value = fraction
 
-    began = time.monotonic() - _before(spent)
+    began = time.monotonic() - _seconds_before(spent)
     try:
         with threadpool_limits(1):
             found = STUDIES[name].trial(arm, seed, quick, folder, tell)
@@ -250,7 +265,7 @@ def _work(name, arm, seed, quick, out, share):
 
 
 def _plain(value):
-    """A figure as JSON holds it: no inf or nan."""
+    """A figure for a JSON file: arrays become lists, inf and nan become None."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list):
@@ -259,7 +274,10 @@ def _plain(value):
 
 
 def _die_with_parent():
-    """End this process as soon as its parent is gone: the same command may start again at once, and then each trial has one process."""
+    """End this process when its parent has ended.
+
+    The user may then run the command again at once: no trial must have two processes.
+    """
     multiprocessing.parent_process().join()
     os._exit(1)
 
@@ -268,12 +286,12 @@ def _die_with_parent():
 
 
 def _claim(out, asked):
-    """Make the folder, or see that it holds the same study."""
+    """Make the folder of a study. If it exists, ValueError unless it is empty or holds the same study."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out: expected a folder, got the file {out}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.json"
-    if thing_at(path):
+    if kind_at(path):
         same = f"write {json.dumps(asked)} into it if its trials are of that study"
         held = read_json(path, ASKED, same)
         if (held["study"], held["quick"]) != (asked["study"], asked["quick"]):
@@ -289,8 +307,11 @@ def _claim(out, asked):
         file.write((json.dumps(asked) + "\n").encode())
 
 
-def _expect_right(study, out, trials):
-    """Nothing is written into a folder in which something that is not numgan's has the name of a file of the study, or in which a file is damaged."""
+def _expect_intact(study, out, trials):
+    """Raise an error, before anything is written, if a file of the study is damaged or is not numgan's own.
+
+    FileExistsError for a link, pipe or folder with the name of a study's file; FileFormatError for damage.
+    """
     for name in (".lock", "results.json", "table.md"):
         expect_own(out / name)
     expect_own(out / "trials", "a folder")
@@ -303,13 +324,13 @@ def _expect_right(study, out, trials):
         expect_own(folder, "a folder")
         for name in ("result.json", "seconds.json", "error.txt"):
             expect_own(folder / name)
-        _before(folder / "seconds.json")
+        _seconds_before(folder / "seconds.json")
         if _is_done(out, arm, seed):
             _read(study, out, arm, seed)
 
 
-def _before(path):
-    """The seconds that a trial which was cut has taken."""
+def _seconds_before(path):
+    """The seconds that an interrupted trial has taken, from its seconds.json; 0 if there is none."""
     return read_json(path, SPENT, "delete the file")["before"] if path.exists() else 0.0
 
 
@@ -318,7 +339,7 @@ def _is_done(out, arm, seed):
 
 
 def _read(study, out, arm, seed):
-    """The result of a trial that is done."""
+    """The result of a finished trial. FileFormatError if its file is damaged."""
     path, again = folder_of(out, arm, seed) / "result.json", "delete the file, and the trial is made again"
     kinds = {column.key: column.kind for column in study.columns}
     got = read_json(path, Record({"arm": Text(), "seed": Whole(), "seconds": Real(0)}, kinds, FIGURES), again)
@@ -331,7 +352,7 @@ def _read(study, out, arm, seed):
 
 def _finish(name, study, out, quick, results):
     seconds = sum(result["seconds"] for row in results.values() for result in row)
-    with _whole(out):
+    with _naming_damage(out):
         below = f"\n{study.summary(results)}" if study.summary else ""
         pictures = study.draw(results, out) if study.draw else {}
     words = table(study, results) + below + f"\n{_protocol(name, study, quick, results, seconds)}\n"
@@ -349,8 +370,11 @@ def _finish(name, study, out, quick, results):
 
 
 @contextmanager
-def _whole(out):
-    """What a second table and the pictures need is more than the kinds of single figures say: whether it is all there, they see themselves."""
+def _naming_damage(out):
+    """In this block an error that damaged or missing trial files cause becomes a FileFormatError with advice.
+
+    The kinds of single figures are checked before. Only `summary` and `draw` know which figures they need.
+    """
     try:
         yield
     except FileNotFoundError as error:

@@ -21,12 +21,12 @@ def presets(name):
 
 
 def description(described):
-    """The first line of what a system's module or a preset says of itself; from its source where Python drops docstrings (-OO)."""
+    """The first line of the docstring of a module or preset, from its source under `python -OO`."""
     text = described.__doc__
     if text is None:
         try:
             tree = ast.parse(inspect.getsource(described))
-        except OSError:                                  # a program that was frozen without its sources
+        except OSError:                                  # a frozen program without sources
             return described.__name__.rpartition(".")[2]
         text = ast.get_docstring(tree if inspect.ismodule(described) else tree.body[0])
     return text.split("\n")[0]

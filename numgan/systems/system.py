@@ -17,7 +17,7 @@ from ..randomness import derive, stream
 from ..schedules import SCHEDULES
 from ..underflow import may_underflow
 
-NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)      # settings that are numbers, below float32's largest, and that are counts
+NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)      # settings: numbers below float32's largest; counts
 
 
 @dataclass(frozen=True)

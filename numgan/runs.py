@@ -148,8 +148,9 @@ def read_state(folder, config, system, dataset, about):
     for word, names in wanted.items():
         got = config[word] if word == "classes" else sorted(config[word])
         if got != names:
-            raise FileFormatError(f"{Path(folder, 'config.json')}: {word}: expected {', '.join(names)[:200] or 'none'}, as the system and its data have "
-                                  f"them, got {', '.join(got)[:200] or 'none'}; restore the file from a copy")
+            expected, there = (", ".join(words)[:200] or "none" for words in (names, got))
+            raise FileFormatError(f"{Path(folder, 'config.json')}: {word}: expected {expected}, as the system and its data have them, "
+                                  f"got {there}; restore the file from a copy")
     return state
 
 
@@ -171,7 +172,8 @@ def read_metrics(folder, upto):
 
     FileFormatError, with line and field, for a damaged record.
     """
-    return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, "restore the file from a copy, or delete it: the run goes on without its curves so far")
+    advice = "restore the file from a copy, or delete it: the run goes on without its curves so far"
+    return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, advice)
 
 
 def rewind(folder, step):

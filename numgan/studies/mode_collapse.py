@@ -56,7 +56,8 @@ def trial(arm, seed, quick, folder, tell):
 
     keep(0, system.init(seed)["G"])
     run = train(system, dataset, folder / "run", seed, tell, steps, look)
-    return figures([load_array(snapshot(folder, step)) for step in range(0, steps + 1, steps // looks)]) | played(run, steps // looks) | {"steps": steps}
+    samples = [load_array(snapshot(folder, step)) for step in range(0, steps + 1, steps // looks)]
+    return figures(samples) | played(run, steps // looks) | {"steps": steps}
 
 
 def figures(snapshots):

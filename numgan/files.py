@@ -5,6 +5,7 @@
     make_folder(path); remove(path)       make a folder; remove a file
     sweep(folder)                         remove the temporary files that killed processes left in a folder
     opened(path); read(path, most)        open a file to read; read its bytes
+    text_of(path); path_of(text)          a path as text for a JSON file, and back
 
 A run's folder may come from an untrusted source. A name that numgan wants to write may then belong to a
 symbolic link, a pipe or a folder. numgan neither writes through it nor removes it, but raises a
@@ -28,6 +29,19 @@ except ImportError:  # Windows has no flock: there the user must not run two pro
 KINDS = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe"}
 TEMPORARY = re.compile(r"\.numgan-[0-9a-f]{16}\.tmp")
 LEFTOVERS = {".lock"}  # files, besides temporary ones, that a process killed before its run began may leave
+
+
+# ---- names
+
+
+def text_of(path):
+    """A path as text that is the same in every locale: its bytes read as UTF-8. `path_of` is the inverse."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
+def path_of(text):
+    """The path, in the locale of this process, that a text of `text_of` names."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 # ---- kinds of files

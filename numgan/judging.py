@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from . import checkpoint, data, recipes, runs, systems, training
 from .data.idx import cache_folder
 from .errors import FileFormatError
+from .files import path_of
 from .recipes import Recipe
 from .sampling import scaled, to_bytes
 from .streams import STDERR
@@ -64,7 +65,7 @@ def judge_of(run, progress=True):
     known = [systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")]
     if recipe is None or recipe["data"] not in JUDGED or shape not in known:
         return None
-    return open_judge(recipe["data"], shape, recipe["folder"], progress)
+    return open_judge(recipe["data"], shape, recipe["folder"] and path_of(recipe["folder"]), progress)
 
 
 def _finished(home, system, dataset):

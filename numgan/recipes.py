@@ -7,6 +7,7 @@ from functools import partial
 
 from . import data, systems
 from .fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole
+from .files import path_of, text_of
 from .losses import ADVERSARIAL, smoothed
 from .systems import NUMBERS, WIDTHS
 
@@ -43,15 +44,15 @@ class Recipe:
         recipe = self
         if recipe.preset is None:
             known = systems.presets(recipe.system)
-            fitting = recipe.data and systems.preset_for(recipe.system, data.load(recipe.data, folder=recipe.folder).sample_shape)
+            fitting = recipe.data and systems.preset_for(recipe.system, recipe._data().sample_shape)
             recipe = replace(recipe, preset=fitting or next(iter(known)))
         recipe = replace(recipe, data=recipe.data or recipe.build().data)
         if recipe.data not in data.names():
-            if not os.path.isdir(recipe.data):
+            if not os.path.isdir(path_of(recipe.data)):
                 raise ValueError(f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got {recipe.data!r}; "
                                  f"say which with --data" + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else ""))
-            recipe = replace(recipe, data=os.path.abspath(recipe.data))
-        return replace(recipe, folder=recipe.folder and os.path.abspath(recipe.folder))
+            recipe = replace(recipe, data=_from_anywhere(recipe.data))
+        return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
         """The system."""
@@ -91,7 +92,15 @@ class Recipe:
             raise ValueError(f"{self.system} {self.preset} takes {f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
                              f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan systems` lists them)")
         size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
-        return data.load(self.data, split, folder=self.folder, **size)
+        return self._data(split, **size)
+
+    def _data(self, split="train", **size):
+        return data.load(path_of(self.data), split, folder=self.folder and path_of(self.folder), **size)
+
+
+def _from_anywhere(path):
+    """The absolute path as text."""
+    return text_of(os.path.abspath(path_of(path)))
 
 
 def check(system, dataset):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..files import text_of
 from .batches import Batches
 from .digits import SOURCE as DIGITS_SOURCE
 from .digits import load_digits
@@ -164,4 +165,4 @@ def load(name, split="train", folder=None, size=None, channels=None):
             f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that holds that part"
         )
     x, labels, classes = load_folder(name, size, channels)
-    return Dataset(os.path.basename(os.path.abspath(name)), x, labels, classes, f"pictures in {name}")
+    return Dataset(text_of(os.path.basename(os.path.abspath(name))), x, labels, classes, f"pictures in {text_of(name)}")

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..files import text_of
 from ..streams import STDERR
 from .pictures import fit, flatten, is_grey, opened
 
@@ -46,8 +47,9 @@ def load_folder(folder, size=None, channels=None):
     parts = [path.relative_to(folder).parts for path in files]
     if any(len(names) == 1 for names in parts):
         return x, None, ()
-    classes = tuple(sorted({names[0] for names in parts}))
-    return x, np.array([classes.index(names[0]) for names in parts], np.int64), classes
+    labels = [text_of(names[0]) for names in parts]
+    classes = tuple(sorted(set(labels)))
+    return x, np.array([classes.index(label) for label in labels], np.int64), classes
 
 
 def _formats():

@@ -22,7 +22,8 @@ def test_quick_studies_in_processes(name, arms, picture, tmp_path):
 
 
 def test_columns_of_words_and_of_figures_of_any_size():
-    assert Column("x", "x").text(["no", "no"]) == "no" and Column("x", "x").text(["no", None, "yes"]) == "no, yes"
+    words = Column("x", "x", style="words")
+    assert words.text(["no", "no"]) == "no" and words.text(["no", None, "yes"]) == "no, yes"
     assert Column("x", "x", 3, style="g").text([2.5642e4]) == "2.56e+04"
     assert Column("x", "x", 3, style="g").text([1.0e-5, 3.0e-5]) == "2e-05 ± 1e-05"
 

@@ -396,7 +396,7 @@ def _emptied(result, dy, cache, *rest, **settings):
     (_patched(_dense_layer, "tangent_backward", lambda r, *a, frozen=False, **s: (*r[:2], {} if frozen else r[2])), (4,), "tdp = None"),
     (_patched(_dense_layer, "tangent_backward", lambda r, *a, need_dx=True, **s: r if need_dx else (a[0], *r[1:])), (4,), "dx = tdx = None"),
     (_patched(Tanh(), "tangent_backward", lambda r, *a, **s: (r[0], r[1] if r[1] is None else r[1] * (1 + 1e-13 * next(_calls)), r[2])), (4,),
-     "tangent_backward twice on one cache gives two results"),
+     "tangent_backward twice on one cache, with other passes in between, gives two results"),
     (_patched(Tanh(), "tangent_forward", lambda r, *a: (r[0] if r[0] is None else 2 * r[0], r[1])), (4,), "the dot test fails"),
 ])
 def test_every_broken_promise_has_its_words(layer, x, words):

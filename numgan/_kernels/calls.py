@@ -99,7 +99,7 @@ def empty(shape, dtype):
     if count * dtype.itemsize < _LARGE:
         return np.empty(shape, dtype)
     if count * dtype.itemsize > sys.maxsize:
-        raise MemoryError(f"numgan: no memory for an array of shape {shape}")
+        raise MemoryError(f"numgan: no memory for an array of {count * dtype.itemsize} bytes")
     return np.frombuffer(_core.Block(count * dtype.itemsize), dtype).reshape(shape)
 
 

@@ -48,21 +48,46 @@ def _freeing():
 
 
 def _matplotlib():
-    """The module, also where the user's settings prevent its import: a notebook's MPLBACKEND that is not here, a file that is no text."""
+    """The module, also where the user's settings prevent its import.
+
+    Such as a notebook's MPLBACKEND that is not here, or a matplotlibrc that is a pipe or cannot be read.
+    """
+    if "matplotlib" not in sys.modules and any(map(_may_block, _settings())):
+        return _without_settings()
     try:
         import matplotlib
     except ImportError:
         raise
     except Exception:
-        for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
-            del sys.modules[name]                        # what was half imported
-        hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
-        os.environ["MATPLOTLIBRC"] = os.devnull
-        try:
-            import matplotlib
-        finally:
-            del os.environ["MATPLOTLIBRC"]
-            os.environ.update({name: value for name, value in hidden.items() if value is not None})
+        return _without_settings()
+    return matplotlib
+
+
+def _settings():
+    """Where matplotlib looks first: the current folder, then what MATPLOTLIBRC names, file or folder."""
+    named = os.environ.get("MATPLOTLIBRC", "")
+    return "matplotlibrc", named, os.path.join(named, "matplotlibrc")
+
+
+def _may_block(path):
+    """Whether there is neither file nor folder, but a pipe, say: who opens it waits for its other end."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def _without_settings():
+    """matplotlib, imported where it finds none of the user's settings."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        del sys.modules[name]                            # what was half imported
+    hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    here = os.getcwd()
+    os.chdir(os.path.dirname(os.path.abspath(__file__)))       # away from a matplotlibrc of that folder
+    try:
+        import matplotlib
+    finally:
+        os.chdir(here)
+        del os.environ["MATPLOTLIBRC"]
+        os.environ.update({name: value for name, value in hidden.items() if value is not None})
     return matplotlib
 
 

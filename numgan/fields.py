@@ -216,9 +216,10 @@ def read_lines(path, kind, upto, advice):
 
     A killed process leaves a torn line, a power cut what was never written: there the records end. But a whole
     record after it says that the file is damaged.
-    FileFormatError that names line and field for a record that does not fit.
+    FileFormatError that names line and field for a record that does not fit, and for more than LIMIT bytes
+    that are no records.
     """
-    records, torn = [], None
+    records, torn, lost = [], None, 0
     if not os.path.lexists(path):
         return records
     with opened(path) as file:
@@ -237,7 +238,12 @@ def read_lines(path, kind, upto, advice):
                     )
                 records.append(record)
             except (json.JSONDecodeError, UnicodeDecodeError):
-                torn = torn or number
+                torn, lost = torn or number, lost + len(text)
+                if lost > LIMIT:
+                    raise FileFormatError(
+                        f"{path}, line {torn}: expected records, "
+                        f"got more than {LIMIT:,} bytes of none; {advice}"
+                    ) from None
             except ValueError as error:
                 raise FileFormatError(f"{path}, line {number}: {error}; {advice}") from error
     return records

@@ -100,14 +100,16 @@ def replacing(path):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno:  # "no space left" names no file, or one that nobody knows
             if not error.filename or TEMPORARY.fullmatch(Path(error.filename).name):
-                error.filename, error.filename2 = str(path), None
+                error.filename = str(path)
+                del error.filename2  # None would be told as a second name
         raise
     if hasattr(os, "O_DIRECTORY"):  # the new name is in the folder, so the folder must reach the disk too
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with suppress(PermissionError):  # written to and not listed: then as soon as the system likes
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def _create(folder):

@@ -222,9 +222,10 @@ def read_lines(path, kind, upto, advice):
 
     A killed process can leave an incomplete last line, and a power cut arbitrary bytes at the end. Such lines
     are ignored, and the records end before them. A complete record after such a line is an error.
-    FileFormatError, with line and field, for this and for a record of another kind.
+    FileFormatError, with line and field, for this, for a record of another kind, and for more than LIMIT bytes
+    that are no records.
     """
-    records, torn = [], None
+    records, torn, lost = [], None, 0
     if not os.path.lexists(path):
         return records
     with opened(path) as file:
@@ -243,7 +244,12 @@ def read_lines(path, kind, upto, advice):
                     )
                 records.append(record)
             except (json.JSONDecodeError, UnicodeDecodeError):
-                torn = torn or number
+                torn, lost = torn or number, lost + len(text)
+                if lost > LIMIT:
+                    raise FileFormatError(
+                        f"{path}, line {torn}: expected records, "
+                        f"got more than {LIMIT:,} bytes of none; {advice}"
+                    ) from None
             except ValueError as error:
                 raise FileFormatError(f"{path}, line {number}: {error}; {advice}") from error
     return records

@@ -123,14 +123,16 @@ def replacing(path):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno:  # name `path`, not the temporary file
             if not error.filename or TEMPORARY.fullmatch(Path(error.filename).name):
-                error.filename, error.filename2 = str(path), None
+                error.filename = str(path)
+                del error.filename2  # None would be told as a second name
         raise
     if hasattr(os, "O_DIRECTORY"):  # the folder holds the new name, so synchronise it too
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with suppress(PermissionError):  # of a folder that can be written to and not be listed
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def _create(folder):

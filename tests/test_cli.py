@@ -421,3 +421,10 @@ def test_killed_at_random_moments_and_started_again(tmp_path):
     for name in ("train", "judge", "sample"):
         found = kill_resume.trial(tmp_path, name, 2, random.Random(name))
         assert found["kills"] >= 2 and found["ends"] and not found["wrong"], (name, found)
+
+
+def test_a_figure_that_is_not_finite_is_null_in_json(capsys):
+    """Python would write Infinity and NaN, which other readers of JSON refuse."""
+    figures = {"a": float("inf"), "b": [1.5, (float("nan"), np.float64("-inf"))], "c": Path("x"), "d": None}
+    cli.common.print_json(figures)
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, [None, None]], "c": "x", "d": None}

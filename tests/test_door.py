@@ -3,6 +3,7 @@
 `python benchmarks/fuzz_kernels.py` tests it with random arguments.
 """
 
+import math
 import subprocess
 import sys
 import time
@@ -132,6 +133,75 @@ def test_small_numpy_integers_do_not_wrap():
         kernels.conv2d_input_gradient(dy, np.ones((3, 3, 1, 1), np.float32), size=(np.uint8(1),) * 2)
     with pytest.raises(ValueError, match=r"expected padding of at least 0, got \(0, -1\)"):
         kernels.conv2d(IMAGE, WEIGHT, padding=(0, np.int8(-1)))
+
+
+class LyingInt(int):
+    """Compares as a right size, and is another one once it is converted."""
+
+    def __new__(cls, says, is_really):
+        self = super().__new__(cls, says)
+        self.is_really = is_really
+        return self
+
+    def __int__(self):
+        return self.is_really
+
+    __index__ = __int__
+
+    def __lt__(self, other):
+        return False
+
+    __gt__ = __le__ = __ge__ = lambda self, other: True
+
+
+class LyingTuple(tuple):
+    """Two ones for a loop, something else for an index."""
+
+    def __iter__(self):
+        return iter((1, 1))
+
+    def __getitem__(self, place):
+        return -300
+
+
+class LyingFloat(float):
+    def __float__(self):
+        return math.nan
+
+
+def test_what_is_checked_is_what_c_is_given():
+    """A number of a subclass compares in its own way: a padding of -3 then made C write where it must not."""
+    lie = LyingInt(1, -3)
+    calls = [
+        lambda: kernels.conv2d(IMAGE, WEIGHT, padding=(lie, 0)),
+        lambda: kernels.conv2d(IMAGE, WEIGHT, stride=(1, lie)),
+        lambda: kernels.conv2d_weight_gradient(IMAGE, np.ones((2, 9, 10, 3), np.float32), (lie, lie)),
+        lambda: kernels.conv2d_input_gradient(IMAGE[..., :1], WEIGHT[..., :1], size=(lie, lie)),
+        lambda: kernels.max_pool2d(IMAGE, (lie, lie), (1, 1)),
+        lambda: kernels.max_pool2d_gradient(IMAGE, WINNERS, (lie, lie)),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="of at least [01], got .*-3"):
+            call()
+    y = kernels.conv2d(IMAGE, WEIGHT, padding=LyingTuple((5, 5)))
+    assert np.array_equal(y, kernels.conv2d(IMAGE, WEIGHT, padding=(1, 1)))
+    with pytest.raises(ValueError, match="expected step as an integer of at least 1"):
+        kernels.adam(*[vector() for _ in range(4)], 1e-3, 0.9, 0.9, 1e-8, lie)
+    with pytest.raises(ValueError, match="expected slope as a finite number"):
+        kernels.leaky_relu(ROWS, LyingFloat(0.5))
+    with pytest.raises(ValueError, match="expected lr as a number"):
+        kernels.sgd(vector(), vector(), None, LyingFloat(0.5))
+
+
+@needs_compiled
+def test_a_number_of_threads_is_what_it_was_checked_as():
+    before = kernels.num_threads()
+    with pytest.raises(ValueError, match="expected a number of threads, 1 to 256"):
+        kernels.set_num_threads(LyingInt(1 << 20, 1))
+    assert kernels.num_threads() == before
+    kernels.set_num_threads(LyingInt(1, 1 << 20))
+    assert type(kernels.num_threads()) is int and kernels.num_threads() == 1
+    kernels.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name, arguments, error, message", [

@@ -61,6 +61,22 @@ def test_a_users_file_of_settings_changes_no_pixel(tmp_path):
     assert python(DRAW, cwd=tmp_path / "sub", MATPLOTLIBRC=str(tmp_path / "no text")).split()[:1] == [usual]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("what", ["no text", "pipe", "not to be read"])
+def test_a_file_of_settings_that_cannot_be_read_stops_nothing(what, tmp_path):
+    """matplotlib first takes one from the current folder, and waits for the other end of a pipe."""
+    usual = python(DRAW, cwd=tmp_path).split()
+    path = tmp_path / "matplotlibrc"
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b"\xff\xfe" if what == "no text" else b"font.size: 23\n")
+        path.chmod(0o600 if what == "no text" else 0)
+    assert python(DRAW, cwd=tmp_path).split() == usual
+    if what == "pipe":
+        assert python(DRAW, cwd=tmp_path.parent, MATPLOTLIBRC=str(path)).split()[0] == usual[0]
+
+
 HOSTILE = {"text.usetex": True, "font.size": 23.0, "figure.dpi": 31.0, "axes.facecolor": "red", "lines.linewidth": 7.0, "font.family": ["nothing"],
            "savefig.dpi": 9.0, "axes.grid": True, "axes.prop_cycle": "cycler('color', ['y'])", "text.antialiased": False, "path.simplify": False}
 

@@ -243,7 +243,32 @@ def test_an_error_names_the_file_and_not_the_temporary_one(name, tmp_path, monke
     with pytest.raises(OSError, match="No space left.*wanted") as caught, files.replacing(tmp_path / "wanted"):
         pass
     monkeypatch.undo()
-    assert ".numgan" not in str(caught.value) and not os.listdir(tmp_path)
+    assert str(caught.value).endswith(f"{str(tmp_path / 'wanted')!r}") and not os.listdir(tmp_path)
+
+
+def test_a_file_of_lines_without_end_is_not_read_to_its_end(run):
+    """A file with a hole takes no room in an archive, and says that it is a terabyte of zeros."""
+    with open(run / "metrics.jsonl", "r+b") as file:
+        file.truncate(1 << 40)
+    before = seen(run)
+    with pytest.raises(FileFormatError, match="metrics.jsonl, line 5: .* more than 4,194,304 bytes"):
+        runs.read_metrics(run, 4)
+    assert seen(run) == before
+
+
+def test_a_folder_that_cannot_be_listed_takes_a_file(tmp_path, monkeypatch):
+    """Its new name cannot be brought to the disk by itself. The file is there, so nothing has failed."""
+    real = os.open
+
+    def refusing(path, flags, *rest):
+        if flags & os.O_DIRECTORY:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with files.replacing(tmp_path / "wanted") as file:
+        file.write(b"whole")
+    assert (tmp_path / "wanted").read_bytes() == b"whole"
 
 
 # ---- fields

@@ -92,6 +92,17 @@ def test_curves_have_a_panel_for_losses_one_for_d_and_one_for_each_other_metric(
     assert all(axes.get_xlabel() == "step" for axes in (losses, outputs, accuracy)) and losses.get_title() == "a title"
 
 
+def test_whatever_a_file_of_lines_says_it_is_drawn(monkeypatch):
+    """No formula, losses too far apart for a float, and more metrics than a picture has room for."""
+    lines = records(3, ["$", *(f"m{k}" for k in range(100))])
+    for k, line in enumerate(lines):
+        line["losses"] = {r"$\frac{$": 1e308 * (-1) ** k, "big": 10**300}
+    losses, *others = axes_of(monkeypatch, lambda: plot.curves(lines))
+    assert len(others) == plot.samples.NAMES == 16 and others[0].get_ylabel() == r"\$"
+    assert list(losses.lines[0].get_ydata()) == [1e100, -1e100, 1e100]
+    assert list(losses.lines[1].get_ydata()) == [1e100] * 3
+
+
 def test_a_metric_that_is_missing_or_null_leaves_a_gap(monkeypatch):
     lines = records(3, ["distance"])
     lines[1]["metrics"] = {"distance": None}

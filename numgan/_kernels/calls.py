@@ -4,6 +4,7 @@ How the work is cut never changes a bit of the result: gemm.h says why. `set_num
 """
 
 import math
+import operator
 import os
 import sys
 import time
@@ -22,8 +23,8 @@ MOST_THREADS = 256  # as many as threads.c starts
 def _number(value, who):
     """value as a number of threads; `who` is what the message blames."""
     try:
-        number = int(value) if isinstance(value, str) else value.__index__()
-    except (AttributeError, ValueError):
+        number = int(value) if isinstance(value, str) else operator.index(value)
+    except (TypeError, ValueError):
         number = 0
     if not 1 <= number <= MOST_THREADS or isinstance(value, bool):
         raise ValueError(f"{who}: expected a number of threads, 1 to {MOST_THREADS}, got {value!r}")

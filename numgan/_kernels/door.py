@@ -1,15 +1,14 @@
 """The door of the kernels: checks of the arguments of every kernel. The C code behind it checks nothing.
 
 An array must be exactly an np.ndarray: a subclass can redefine `shape` or `strides`. A size becomes a Python
-int: a NumPy integer can overflow. A constant becomes a Python float. Every function here returns the checked
-arguments in that form.
+int: a NumPy integer can overflow. A constant becomes a Python float. Every function here converts a value to
+that form first, then checks it, and returns it.
 
     TypeError     an argument of a wrong type: a list, None, a masked array, integers, two different dtypes
     ValueError    a wrong shape, a number out of range, or memory that is shared, not contiguous or read-only
 """
 
 import math
-import sys
 from itertools import combinations
 
 import numpy as np
@@ -19,7 +18,6 @@ from .reference import output_size
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)     # in the byte order of the processor
 ANY = -math.inf, math.inf
 RANGES = {"beta1": (0, math.nextafter(1, 0)), "beta2": (0, math.nextafter(1, 0)), "decay": (0, 1), "momentum": (0, 1), "clip": (0, math.inf)}
-LARGEST = sys.float_info.max
 MOST = 1 << 40                                          # pixels of a padded input: offsets fit 64 bits
 
 
@@ -63,32 +61,44 @@ def agree(kernel, what, expected, got):
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
 
 
+def real(value):
+    """The value as a float; nan for what is no number, or is too large for a float."""
+    try:
+        number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
+    except OverflowError:                                # of a large integer; a long double becomes inf
+        return math.nan
+    return math.nan if math.isinf(number) and value != number else number
+
+
 def constants(kernel, **named):
     """The constants of an update as a list of floats. ValueError for one outside its range in RANGES."""
     found = []
     for name, value in named.items():
         low, high = RANGES.get(name, ANY)
-        real = isinstance(value, (int, float, np.integer, np.floating)) and low <= value <= high
-        if not real or LARGEST < abs(value) < math.inf:
+        number = real(value)
+        if not low <= number <= high:
             raise ValueError(f"{kernel}: expected {name} as a number from {low:g} to {high:g}, got {value!r:.40}")
-        found.append(float(value))
+        found.append(number)
     return found
 
 
 def count(kernel, name, value):
     """A number of updates as an int. ValueError unless it is an integer from 1 to 2^63."""
-    if not (isinstance(value, (int, np.integer)) and 1 <= value <= 1 << 63):
+    number = int(value) if isinstance(value, (int, np.integer)) else 0
+    if not 1 <= number <= 1 << 63:
         raise ValueError(f"{kernel}: expected {name} as an integer of at least 1, got {value!r}")
-    return int(value)
+    return number
 
 
 def pair(kernel, name, value, low):
     """(vertical, horizontal) as ints. TypeError if one is no integer, ValueError if one is below `low`."""
-    if not (isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(n, (int, np.integer)) for n in value)):
+    entries = list(value) if isinstance(value, (tuple, list)) else []
+    if not (len(entries) == 2 and all(isinstance(n, (int, np.integer)) for n in entries)):
         raise TypeError(f"{kernel}: expected {name} as a pair of integers (vertical, horizontal), got {value!r}")
-    if min(value) < low:
-        raise ValueError(f"{kernel}: expected {name} of at least {low}, got {tuple(map(int, value))}")
-    return int(value[0]), int(value[1])
+    sizes = int(entries[0]), int(entries[1])
+    if min(sizes) < low:
+        raise ValueError(f"{kernel}: expected {name} of at least {low}, got {sizes}")
+    return sizes
 
 
 def window(kernel, taps, stride, padding, size):
@@ -110,9 +120,10 @@ def window(kernel, taps, stride, padding, size):
 
 def slope(kernel, value):
     """The slope of a LeakyReLU as a float: finite and at least 0, so that y has the sign of x."""
-    if not (isinstance(value, (int, float, np.integer, np.floating)) and 0 <= value <= LARGEST):
+    number = real(value)
+    if not 0 <= number < math.inf:
         raise ValueError(f"{kernel}: expected slope as a finite number >= 0, so that y has the sign of x, got {value!r:.40}")
-    return float(value)
+    return number
 
 
 def finish(kernel, shape, bias, gate, leak):

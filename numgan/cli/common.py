@@ -47,4 +47,13 @@ def setting(text):
 
 
 def print_json(value):
-    print(json.dumps(value, indent=2, default=str))
+    """Print what every reader of JSON can read: inf and nan, which it lacks, are null."""
+    print(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

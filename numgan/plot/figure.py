@@ -57,23 +57,45 @@ def _freeing():
 def _matplotlib():
     """The module matplotlib. If the user's settings make its import fail, it is imported without them.
 
-    Examples: MPLBACKEND, set by a notebook, names a backend that is not installed; matplotlibrc is not a text
-    file.
+    Examples: MPLBACKEND, set by a notebook, names a backend that is not installed; matplotlibrc is a pipe, or
+    is not a text file.
     """
+    if "matplotlib" not in sys.modules and any(map(_may_block, _settings())):
+        return _without_settings()
     try:
         import matplotlib
     except ImportError:
         raise
     except Exception:
-        for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
-            del sys.modules[name]                        # the incomplete modules
-        hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
-        os.environ["MATPLOTLIBRC"] = os.devnull
-        try:
-            import matplotlib
-        finally:
-            del os.environ["MATPLOTLIBRC"]
-            os.environ.update({name: value for name, value in hidden.items() if value is not None})
+        return _without_settings()
+    return matplotlib
+
+
+def _settings():
+    """The paths where matplotlib looks for its settings: in the current folder, then at MATPLOTLIBRC."""
+    named = os.environ.get("MATPLOTLIBRC", "")
+    return "matplotlibrc", named, os.path.join(named, "matplotlibrc")
+
+
+def _may_block(path):
+    """Whether the path is neither a file nor a folder. To open a pipe, for example, may take for ever."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def _without_settings():
+    """Import matplotlib where it finds none of the user's settings."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        del sys.modules[name]                            # the incomplete modules
+    hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    here = os.getcwd()
+    os.chdir(os.path.dirname(os.path.abspath(__file__)))       # a folder without a matplotlibrc
+    try:
+        import matplotlib
+    finally:
+        os.chdir(here)
+        del os.environ["MATPLOTLIBRC"]
+        os.environ.update({name: value for name, value in hidden.items() if value is not None})
     return matplotlib
 
 

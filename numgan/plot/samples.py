@@ -7,6 +7,8 @@ from .figure import FAKE, REAL, drawn, figure_of, plainly, readable, render
 
 CELL = 48                 # pixels that a sample's side is enlarged to, at least half of them
 GAP = 6
+NAMES = 16                # of losses or of metrics, drawn at most
+LARGEST = 1e100           # what is drawn of a larger loss: the space between two such would be inf
 PAPER = 64                # dark grey: a black picture with white strokes ends visibly
 
 
@@ -43,19 +45,27 @@ def points(real, fake, title=""):
 
 @drawn
 def curves(records, title=""):
-    """The lines of a metrics.jsonl as curves over steps: losses together, D's mean outputs together, any other metric by itself."""
+    """The lines of a metrics.jsonl as curves over steps: losses together, D's outputs together, others alone.
+
+    The first NAMES of each are drawn: a picture has an end, whatever a file says.
+    """
     steps = [record["step"] for record in records]
-    metrics = list(dict.fromkeys(name for record in records for name in record["metrics"]))
+    losses, metrics = (
+        list(dict.fromkeys(name for record in records for name in record[kind]))[:NAMES]
+        for kind in ("losses", "metrics")
+    )
     outputs = [name for name in metrics if name.startswith("D(")]
-    panels = [("loss", "losses", list(dict.fromkeys(name for record in records for name in record["losses"])))]
+    panels = [("loss", "losses", losses)]
     panels += [("mean probability of being real", "metrics", outputs)] if outputs else []
     panels += [(name, "metrics", [name]) for name in metrics if name not in outputs]
     figure, all_axes = figure_of(len(panels), (8, 2.6 * len(panels)))
     for axes, (label, kind, names) in zip(all_axes, panels, strict=True):
         for name in names:
             values = [record[kind].get(name) for record in records]
-            axes.plot(steps, [np.nan if value is None else value for value in values], label=name, linewidth=0.9)
-        axes.set(xlabel="step", ylabel=label)
+            values = [np.nan if value is None else float(value) for value in values]
+            values = np.clip(values, -LARGEST, LARGEST)
+            axes.plot(steps, values, label=plainly(name), linewidth=0.9)
+        axes.set(xlabel="step", ylabel=plainly(label))
         axes.legend(loc="upper right")
         axes.grid(alpha=0.3)
     if outputs:

@@ -54,3 +54,16 @@ def stop_requests():
         signal.set_wakeup_fd(wakeup)
         here.close()
         there.close()
+
+
+@contextmanager
+def sigterm_as_interrupt():
+    """In this block SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

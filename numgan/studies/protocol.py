@@ -32,6 +32,7 @@ from .. import _kernels, runs, training
 from ..errors import FileFormatError, TrialError
 from ..fields import Each, Either, Flag, Maybe, Real, Record, Text, Whole, read_json
 from ..files import expect_own, is_empty, kind_at, make_folder, read, remove, replacing
+from ..signals import sigterm_as_interrupt
 from ..streams import STDERR
 
 POLL = 0.2                # seconds between two checks of the running trials
@@ -138,23 +139,10 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]  # all arms with seed 0, then 1
     _claim(out, {"study": name, "quick": quick, "setting": study.differs})
     _expect_intact(study, out, trials)
-    with runs.alone(out), _asked_to_stop():
+    with runs.alone(out), sigterm_as_interrupt():
         _Crew(name, trials, quick, out, processes, progress).work()
         results = {arm: [_read(study, out, arm, seed) for seed in range(seeds)] for arm in study.arms}
         return _finish(name, study, out, quick, results)
-
-
-@contextmanager
-def _asked_to_stop():
-    """In this block SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def folder_of(out, arm, seed):

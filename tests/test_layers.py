@@ -595,6 +595,51 @@ def test_integers_and_lists_are_refused(layer):
         layer.init(0, int)
 
 
+@pytest.mark.parametrize("layer, same, other", [
+    (ReLU(), (0.1, 3.0), -0.1), (LeakyReLU(), (-0.1, -3.0), 0.1), (ELU(), (-0.1, -3.0), 0.1), (Maxout(2), (0.9, -3.0), 1.1),
+    (MaxPool2d(2), (0.9, -3.0), 1.1), (MinibatchDiscrimination(2, 1, 1), (0.9, -3.0), 1.1),
+    (Sequential(Dense(2, 2), ReLU()), (0.1, 3.0), -0.1)], ids=repr)
+def test_every_layer_of_pieces_tells_its_piece(layer, same, other):
+    """So the checks of gradients can go around the kink, which is at t = 0 or t = 1 here."""
+    p = layer.init(0, np.float64)
+    for name in p:
+        p[name][...] = np.eye(2) if name.endswith("W") else np.array([[1.0], [0.0]]) if name == "T" else 0
+
+    def pieces(t):
+        x = np.array([[t, 1.0], [1.0, 1.0]])
+        with record_kinks() as seen:
+            layer.forward(p, x[None, :, :, None] if isinstance(layer, MaxPool2d) else x, Run())
+        return seen
+
+    one, two = map(pieces, same)
+    assert one and one == two != pieces(other)
+
+
+def test_a_layer_of_ones_own_may_underflow():
+    """The base class marks the passes that a subclass defines."""
+    class Tiny(LinearMap):
+        def apply(self, x, run):
+            return x * np.float32(1e-30), None
+
+        def again(self, tx, cache):
+            return tx * np.float32(1e-30)
+
+        transpose = again
+
+    class Own(Layer):
+        def forward(self, p, x, run):
+            return np.exp(x), x
+
+        def backward(self, dy, cache, frozen=False, need_dx=True):
+            return dy * np.exp(cache), None if frozen else {}
+
+    with np.errstate(all="raise"):
+        for layer, x in ((Tiny(), np.full((2, 3), 1e-30, np.float32)), (Own(), np.full((2, 3), -1000, np.float32))):
+            y, cache = layer.forward({}, x, Run())
+            dx, _ = layer.backward(np.full_like(x, 1e-30), cache)
+            assert not y.any() and not dx.any()
+
+
 @pytest.mark.parametrize("layer", [BatchNorm(3), InstanceNorm(3), LayerNorm(3), PixelNorm(), Conv2d(3, 2, (2, 3), padding=1)], ids=repr)
 def test_the_passes_of_a_view_are_those_of_its_copy(layer):
     """Channels first in memory: every pass, and its tangents, as if they lay last."""

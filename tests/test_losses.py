@@ -55,6 +55,18 @@ def test_values_are_the_papers(loss, d, g):
     assert np.isclose(loss.generator(B)[0], g, rtol=1e-13)
 
 
+@pytest.mark.parametrize("loss, real, fake, g", [
+    (hinge, [0, -1, -1, -1, -1], [0, 1, 1, 1, 1], [-1, -1, -1, -1, -1]),
+    (wasserstein, [-1, -1, -1, -1, -1], [1, 1, 1, 1, 1], [-1, -1, -1, -1, -1]),
+    (least_squares, [1, -0.5, -1, -1.5, -2], [-2, -0.5, 0, 0.5, 1], [-3, -1.5, -1, -0.5, 0])], ids=repr)
+def test_slopes_by_hand(loss, real, fake, g):
+    """On both sides of every margin, and between 0 and the margin."""
+    a, b = np.array([[2.0], [0.5], [0.0], [-0.5], [-1.0]]), np.array([[-2.0], [-0.5], [0.0], [0.5], [1.0]])
+    _, da, db = loss.discriminator(a, b)
+    assert (5 * da[:, 0]).tolist() == pytest.approx(real) and (5 * db[:, 0]).tolist() == pytest.approx(fake)
+    assert (5 * loss.generator(b)[1][:, 0]).tolist() == pytest.approx(g)
+
+
 @adversarial
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_logits_of_a_thousand_are_finite_and_point_the_right_way(loss, dtype):

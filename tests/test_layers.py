@@ -1,5 +1,6 @@
 """The layers: one list of layers times one list of checks, then values against formulas, shapes against hypothesis, and errors."""
 
+import inspect
 import re
 
 import numpy as np
@@ -613,6 +614,17 @@ def test_every_layer_of_pieces_tells_its_piece(layer, same, other):
 
     one, two = map(pieces, same)
     assert one and one == two != pieces(other)
+
+
+KINDS = [Layer, *(kind for kind in vars(numgan.layers).values() if isinstance(kind, type) and issubclass(kind, Layer) and kind is not Layer)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_pass_gives_all_derivatives_unless_told_otherwise(kind):
+    for name, defaults in (("backward", {"frozen": False, "need_dx": True}), ("tangent_forward", {"tp": None}),
+                           ("tangent_backward", {"frozen": False, "need_dx": True})):
+        parameters = inspect.signature(getattr(kind, name)).parameters
+        assert {word: parameters[word].default for word in defaults} == defaults, name
 
 
 def test_a_layer_of_ones_own_may_underflow():

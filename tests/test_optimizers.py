@@ -156,6 +156,9 @@ def test_moving_average():
     moving_average(average, p, 0.75)
     moving_average(average, 2 * p, 0.75)
     assert np.allclose(average, (0.25 * 0.75 + 0.5) * p, rtol=1e-14) and np.array_equal(p, np.arange(1003.0))
+    for other in (p[1:], p[:1]):                         # one number would be broadcast
+        with pytest.raises(ValueError, match=r"moving_average: expected p of shape \(1003,\), got \((1002|1),\)"):
+            moving_average(average, other, 0.75)
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(-1), lambda: SGD(0.1, momentum=1), lambda: SGD(0.1, nesterov=True), lambda: Adam(beta1=1.0),

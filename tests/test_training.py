@@ -147,6 +147,26 @@ def test_constants_that_change_with_time_are_resolved_at_each_step():
     assert Timed.asked == [0, 1]
 
 
+def test_a_step_tells_the_system_the_moments_and_the_memory():
+    told = []
+
+    class Knowing(type(systems.build("dcgan", "digits", 0.05))):
+        def knowing(self, moments, memory=None):
+            told.append((moments, memory))
+            return self
+
+        def memory(self, dtype=np.float32):
+            return {"kept": np.arange(3.0)}
+
+    system = Knowing(**vars(systems.build("dcgan", "digits", 0.05)))
+    state, _ = step_once(system, DIGITS)
+    (moments, memory), = told
+    assert moments is state.moments and moments.keys() == {"D", "G"}
+    assert memory.keys() == {"kept"} and np.shares_memory(memory["kept"], state.memory["kept"])
+    with pytest.raises(ValueError, match="read-only"):
+        memory["kept"][0] = 1
+
+
 def test_the_moving_average_counts_the_first_steps_less():
     system = replace(systems.build("gan", "points", 0.1), average=0.9)
     state = State.start(system, 5)
@@ -283,6 +303,13 @@ def test_the_run_folder(tmp_path):
     config = json.loads((trained.folder / "config.json").read_text())
     assert config["versions"]["numpy"] == np.__version__ and config["versions"]["backend"] == ng.backend() and config["seed"] == 5
     assert trained.steps_per_second > 0 and all(path.exists() for path in trained.files.values())
+
+
+def test_a_classifier_leaves_no_pictures(tmp_path):
+    trained = go("classifier", tmp_path / "run", steps=2)
+    assert {path.name for path in trained.folder.iterdir() if not path.name.startswith(".")} - {"samples"} == {
+        "config.json", "metrics.jsonl", "curves.png", "checkpoint.npz"}
+    assert trained.files.keys() == {"curves", "metrics", "configuration", "checkpoint"} and not runs.pictures(trained.folder)
 
 
 def test_a_system_of_points_leaves_scatter_plots(tmp_path):

@@ -281,6 +281,8 @@ def test_embedding_is_a_one_hot_dense():
     dy = rng.standard_normal(y.shape)
     dx, dp = layer.backward(dy, cache)
     assert dx is None and np.allclose(dp["W"], np.eye(4)[labels].T @ dy)
+    for shape in ((), (5,), (5, 6)):                               # a label, or a row or a grid of labels, for each sample
+        assert layer.forward(p, np.ones((3, *shape), int), Run())[0].shape[1:] == layer.output_shape(shape) == (*shape, 2)
 
 
 # ---------------------------------------------------------------------------------------------------- networks and parameters
@@ -295,6 +297,15 @@ def test_a_layer_placed_twice_owns_one_slice_and_its_gradients_add():
     gradient = net.backward(dy, net.forward(p, x, Run())[1])[1]
     parts = apart.backward(dy, apart.forward(q, x, Run())[1])[1]
     assert np.allclose(gradient["0.W"], parts["0.W"] + parts["2.W"]) and np.allclose(gradient["2.b"], parts["0.b"] + parts["2.b"])
+
+
+def test_a_layer_placed_twice_is_initialised_once():
+    drawn = []
+    shared, other = Dense(3, 3, init=lambda rng, shape, *fans: drawn.append(shape) or rng.standard_normal(shape)), Dense(3, 2)
+    net = Sequential(shared, Tanh(), Sequential(shared, Tanh()), other)
+    p = net.init(0, np.float64)
+    assert drawn == [(3, 3)] and p["3.W"].any()
+    assert np.array_equal(p["0.W"], np.random.default_rng(0).standard_normal((3, 3)))
 
 
 def test_parts_of_a_network_take_its_parameters():

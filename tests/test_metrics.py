@@ -14,7 +14,7 @@ from skimage.metrics import structural_similarity
 from numgan import data, metrics
 from numgan.metrics import pictures
 from numgan.metrics import rows as reading
-from numgan.metrics.neighbours import _k_means
+from numgan.metrics.neighbours import _k_means, _radii
 from numgan.metrics.pictures import _blur, _cut, _halved, _pyramid
 from numgan.randomness import stream
 
@@ -455,6 +455,13 @@ def test_patches():
     np.testing.assert_allclose(cut.std(axis=(0, 1, 2)), 1, rtol=1e-5)
     raw = np.stack([x[n, r:r + 7, c:c + 7] for n, rows in enumerate(places) for r, c in rows])
     np.testing.assert_allclose(cut, (raw - raw.mean(axis=(0, 1, 2))) / raw.std(axis=(0, 1, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 40, 299])
+def test_radii_are_the_kth_smallest_distances(k):
+    x = normal("x", 300, 3)
+    d = np.sort(distances(x, x), axis=1)                       # the first is that to the row itself
+    np.testing.assert_allclose(_radii(x, k), d[:, k] ** 2, rtol=1e-9)
 
 
 def test_many_patches_are_still_of_variance_one():

@@ -2,6 +2,7 @@
 
 import math
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -168,6 +169,18 @@ def test_moving_average():
 def test_a_wrong_constant_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()
+
+
+@pytest.mark.parametrize("kind, constants", [
+    (partial(SGD, 0.1), {"momentum": (-0.1, 1.0, 1.5), "weight_decay": (-1.0,), "clip": (-1.0, 0.0)}),
+    (SGD, {"lr": (-1.0,)}), (RMSProp, {"lr": (-1.0,), "decay": (-0.1, 1.0), "eps": (-1e-8,), "weight_decay": (-1.0,), "clip": (-1.0, 0.0)}),
+    (Adam, {"lr": (-1.0,), "beta1": (-0.1, 1.0), "beta2": (-0.1, 1.0), "eps": (-1e-8,), "weight_decay": (-1.0,), "clip": (-1.0, 0.0)}),
+    (partial(Historical, Adam()), {"weight": (-1.0,)})], ids=["SGD", "rate", "RMSProp", "Adam", "Historical"])
+def test_every_constant_is_a_number_of_its_range(kind, constants):
+    for name, values in constants.items():
+        for value in (*values, np.nan, np.inf, "a", [1.0]):
+            with pytest.raises(ValueError, match=f"expected .*{name}"):
+                kind(**{name: value})
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.longdouble, np.array])

@@ -158,8 +158,18 @@ def test_a_step_tells_the_system_the_moments_and_the_memory():
         def memory(self, dtype=np.float32):
             return {"kept": np.arange(3.0)}
 
+        def objectives(self):
+            def remembering(*words):
+                return replace(plain["G"](*words), memory={"kept": np.array([7.0, 8.0, 9.0])})
+
+            plain = super().objectives()
+            return plain | {"G": remembering}
+
     system = Knowing(**vars(systems.build("dcgan", "digits", 0.05)))
-    state, _ = step_once(system, DIGITS)
+    state = State.start(system, 5)
+    assert list(state.memory["kept"]) == [0, 1, 2]
+    step_once(system, DIGITS, state=state)
+    assert list(state.memory["kept"]) == [7, 8, 9]             # what an objective remembers is written there
     (moments, memory), = told
     assert moments is state.moments and moments.keys() == {"D", "G"}
     assert memory.keys() == {"kept"} and np.shares_memory(memory["kept"], state.memory["kept"])
@@ -519,6 +529,26 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     training.train(system, dataset, out, resume=True, progress=False)
     go("gan", tmp_path / "whole")
     assert weights(out) == weights(tmp_path / "whole")
+
+
+def test_the_log_is_on_the_disk_before_a_checkpoint_is_written(tmp_path, monkeypatch):
+    """A resumed run cuts the log back to its checkpoint, so no line of a step before it may be missing."""
+    out, done, save, fsync = tmp_path / "run", [], checkpoint.save, os.fsync
+
+    def synced(descriptor):
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+        done.append((name, (out / name).read_text().count("\n")) if name == "metrics.jsonl" else "other")
+        fsync(descriptor)
+
+    def saved(path, state, about):
+        done.append(("save", state.step))
+        save(path, state, about)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(checkpoint, "save", saved)
+    go("points", out, steps=3, log_every=1, checkpoint_every=1, picture_every=3)
+    assert [what for what in done if what != "other"] == [
+        ("save", 0), *(what for step in (1, 2, 3) for what in (("metrics.jsonl", step), ("save", step)))]
 
 
 def test_checkpoints_by_the_clock(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from numgan import layers, losses, metrics, optimizers, penalties, schedules
+from numgan import data, layers, losses, metrics, optimizers, penalties, schedules
 from numgan.consensus import Consensus
 from numgan.data import points
 from numgan.initializers import constant, fans, glorot, he, normal, orthogonal, uniform
@@ -274,6 +274,8 @@ ARGUMENTS = [
     (switched_generator, {"channels": None, "classes": 0, "leaky": True, "tanh": True, "noise": 0.0, "dropout": 0.0}),
     (switched_discriminator, {"channels": None, "told": 0, "names": 0, "leaky": True, "pack": 1, "deviation": False, "minibatch": 0}),
     (losses.smoothed, {"loss": losses.nonsaturating}), (drawn_labels, {"dtype": np.float32}),
+    (fans, {"transposed": False}), (data.load, {"split": "train"}), (data.Dataset, {"classes": (), "source": ""}),
+    (metrics.parzen, {"sigmas": tuple(np.logspace(-1, 0, 10))}),
 ]
 
 

@@ -124,6 +124,21 @@ def test_many_steps_are_many_updates(size, steps, kind):
     assert np.array_equal(p, q) and all(np.array_equal(state[name], pure[name]) for name in state) and state["step"] == steps
 
 
+@pytest.mark.parametrize("rule", [SGD(0.1), SGD(0.1, momentum=0.5), RMSProp(), Adam(), Historical(Adam(), 0.1)], ids=repr)
+def test_gradients_and_states_that_do_not_fit_change_nothing(rule):
+    name, p, g = type(rule).__name__, np.ones(3), np.full(3, 0.5)
+    state = rule.start(p)
+    for wrong in (None, g[:2], g[:1], g[None]):
+        with pytest.raises(ValueError, match=rf"{name}.update: expected g of shape \(3,\), got"):
+            rule.update(p, wrong, state)
+    for wrong in (None, [], {}, state | {"other": g}, {word: part for word, part in state.items() if word != "step"}):
+        with pytest.raises(ValueError, match=rf"{name}.update: expected a state with \['.*step.*'\], got .*; make it with start\(p\)"):
+            rule.update(p, g, wrong)
+    fresh = rule.start(np.ones(3))
+    assert np.array_equal(p, np.ones(3)) and state.keys() == fresh.keys() and all(np.array_equal(state[word], fresh[word]) for word in fresh)
+    assert rule.update(p, g, state) and state["step"] == 1 and not np.array_equal(p, np.ones(3))
+
+
 def test_a_chain_of_steps_is_differentiated_by_a_chain_of_adjoints():
     """Three updates unrolled: what the unrolled GAN does. The loss is the last weight; the slopes are data."""
     optimizer, p, slopes = Adam(0.1, beta1=0.9), np.array([0.7]), np.array([[0.5], [-1.5], [2.0]])

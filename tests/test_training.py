@@ -1,6 +1,7 @@
 """The loop: what a step does, that a run repeats, resumes and extends bit for bit, and how it ends when it must."""
 
 import copy
+import inspect
 import json
 import os
 import pickle
@@ -604,6 +605,14 @@ def test_the_plan_of_a_run_that_says_nothing():
                 plan(*words)
         words[place] = np.int64(least)
         assert all(type(number) is int for number in numbers(plan(*words)))
+
+
+def test_what_train_does_unless_told_otherwise():
+    defaults = {name: parameter.default for name, parameter in inspect.signature(training.train).parameters.items()}
+    asked = dict.fromkeys(("steps", "batch_size", "seed", "recipe", "log_every", "picture_every", "checkpoint_every", "look"))
+    said = asked | {"resume": False, "checkpoint_seconds": 30.0, "progress": True}
+    assert {name: defaults[name] for name in said} == said
+    assert inspect.signature(sampling.Sampler).parameters["classes"].default == 0
 
 
 def test_what_a_run_leaves_behind_can_be_opened(tmp_path):

@@ -144,7 +144,8 @@ def test_no_gradient_in_the_latent_points():
             return super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
 
     D, G = mlp(3, 5, 1, activation=Tanh), Sequential(First(2, 4), Tanh(), Dense(4, 3))
-    Consensus(1.0)({"D": D, "G": G}, {"D": D.init(0), "G": G.init(0)}, np.ones((5, 3), np.float32), np.ones((4, 2), np.float32))
+    real, z = np.ones((5, 3), np.float32), np.ones((4, 2), np.float32)
+    Consensus(1.0)({"D": D, "G": G}, {"D": D.init(0), "G": G.init(0)}, real, z)
     assert len(asked) >= 3 and not any(asked)
 
 

@@ -239,9 +239,10 @@ def test_noisy_is_given_a_number_and_floats(std):
 
 @pytest.mark.parametrize("rng", [5, None, np.random.SeedSequence(5)], ids=["seed", "None", "SeedSequence"])
 def test_noise_is_given_a_generator(rng):
-    for name, call in (("noisy", lambda: noisy(np.zeros((2, 3)), 0.1, rng)), ("noisy", lambda: noisy(np.zeros((2, 3)), 0.0, rng)),
-                       ("drawn_labels", lambda: drawn_labels(True, (2, 1), rng)), ("perturbed", lambda: perturbed(np.zeros((2, 3)), rng)),
-                       ("between", lambda: between(np.zeros((2, 3)), np.zeros((2, 3)), rng))):
+    x = np.zeros((2, 3))
+    for name, call in (("noisy", lambda: noisy(x, 0.1, rng)), ("noisy", lambda: noisy(x, 0.0, rng)),
+                       ("drawn_labels", lambda: drawn_labels(True, (2, 1), rng)),
+                       ("perturbed", lambda: perturbed(x, rng)), ("between", lambda: between(x, x, rng))):
         with pytest.raises(ValueError, match=f"{name}: expected rng as a numpy Generator, got"):
             call()
 
@@ -327,10 +328,12 @@ def test_matching_is_on_the_features_below_the_last_layer():
 @pytest.mark.parametrize("minibatch", [0, 1, 3])
 @pytest.mark.parametrize("deviation", [False, True])
 def test_matching_is_on_the_features_below_what_compares_samples(minibatch, deviation):
-    """Its value is that of the features of Flatten or of the last unit, whatever stands between them and the head."""
+    """The loss is that of the last unit's features, whatever stands between them and the head."""
     point = SystemPoint(narrow(matching=True, noise=0.0, minibatch=minibatch, deviation=deviation))
-    D, phi, made = point.system.networks["D"], point.params["D"], point.system.generate(point.params, point.batch, point.seed)
-    below = D[:max(i for i, layer in enumerate(D) if not isinstance(layer, (MinibatchStd, MinibatchDiscrimination, Dense))) + 1]
+    D, phi = point.system.networks["D"], point.params["D"]
+    made = point.system.generate(point.params, point.batch, point.seed)
+    above = MinibatchStd, MinibatchDiscrimination, Dense
+    below = D[:max(i for i, layer in enumerate(D) if not isinstance(layer, above)) + 1]
     assert len(D) - len(below) == 1 + deviation + (minibatch > 0)
     of = lambda x: below.forward(phi, x, Run(0))[0].mean(axis=0)
     assert np.isclose(point.run("G").loss, np.square(of(point.batch.x) - of(made.x)).sum(), rtol=1e-12)

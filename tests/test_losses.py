@@ -230,7 +230,7 @@ def test_every_logit_has_a_label_and_every_fake_the_features_of_the_real():
         with pytest.raises(ValueError, match=r"l2: expected target of shape \(4, 1\), got"):
             l2(y, t)
     for real in (np.zeros((4, 1)), np.zeros((4, 3)), np.zeros((4, 1, 2))):
-        with pytest.raises(ValueError, match=r"feature_matching: expected as many features of real samples as of fakes, \(2,\), got"):
+        with pytest.raises(ValueError, match=r"feature_matching: expected as many features .* as of fakes, \(2,\), got"):
             feature_matching(np.zeros((4, 2)), real)
 
 

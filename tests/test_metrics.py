@@ -459,14 +459,14 @@ def test_patches():
 
 @pytest.mark.parametrize("n, k", [(300, 1), (300, 2), (300, 299), (1000, 150), (1000, 299)])
 def test_radii_are_the_kth_smallest_distances(n, k):
-    """Also where a partition by another place would leave the k-th number unsorted, which a few rows of many show."""
+    """With many rows: a partition by another place shows in a few of them."""
     x = normal("x", n, 3)
     d = np.sort(distances(x, x), axis=1)                       # the first is that to the row itself
     np.testing.assert_allclose(_radii(x, k), d[:, k] ** 2, rtol=1e-9)
 
 
 def test_many_patches_are_still_of_variance_one():
-    """A float32 sum over hundreds of thousands of pixels loses digits, the more the farther they are from 0."""
+    """A float32 sum over hundreds of thousands of pixels loses digits."""
     x = (200 + uniform("x", 1, 16, 16, 2)).astype(np.float32)
     cut = _cut(x, stream(0, "places").integers(0, 10, (1, 10_000, 2))).reshape(-1, 2).astype(np.float64)
     np.testing.assert_allclose(cut.std(axis=0), 1, rtol=1e-4)
@@ -476,7 +476,8 @@ def test_many_patches_are_still_of_variance_one():
 def test_patches_are_cut_at_every_place_of_every_level(monkeypatch):
     """Where a patch fits: at 0 to H - 7 and 0 to W - 7. Both sets are cut at the same places."""
     cut, seen = pictures._cut, []
-    monkeypatch.setattr(pictures, "_cut", lambda x, places: seen.append((x.shape[1:3], places)) or cut(x, places))
+    watched = lambda x, places: seen.append((x.shape[1:3], places)) or cut(x, places)
+    monkeypatch.setattr(pictures, "_cut", watched)
     x = uniform("x", 40, 32, 48, 1)
     metrics.laplacian_swd(x, x, patches=128, directions=1)
     assert [shape for shape, _ in seen] == [(32, 48), (32, 48), (16, 24), (16, 24)]

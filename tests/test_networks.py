@@ -124,7 +124,8 @@ def test_the_switches_of_the_discriminator():
 
 def test_the_logits_of_the_switched_discriminator_start_as_their_network_says():
     """N(0, 0.02^2) in DCGAN (section 4), He's variance 2 / fan_in in the others."""
-    for channels, leaky, inputs, std in (((40, 30), True, 160, 0.02), ((4, 2), False, 200, 0.1), (None, True, 200, 0.1)):
+    for channels, leaky, inputs, std in (((40, 30), True, 160, 0.02), ((4, 2), False, 200, 0.1),
+                                         (None, True, 200, 0.1)):
         net = switched_discriminator((8, 8, 1), 200, channels, leaky=leaky, names=30)
         head, last = list(net.children.items())[-1]
         W = net.init(0, np.float64)[f"{head}.W"]
@@ -271,10 +272,13 @@ ARGUMENTS = [
     (dcgan_discriminator, {"kernel": 5, "init": normal(0.02), "norm": True, "slope": 0.2}),
     (pooling_discriminator, {"outputs": 1, "dropout": 0.5, "init": he}),
     (mlp, {"activation": layers.ReLU, "last": None, "init": he}),
-    (switched_generator, {"channels": None, "classes": 0, "leaky": True, "tanh": True, "noise": 0.0, "dropout": 0.0}),
-    (switched_discriminator, {"channels": None, "told": 0, "names": 0, "leaky": True, "pack": 1, "deviation": False, "minibatch": 0}),
+    (switched_generator, {"channels": None, "classes": 0, "leaky": True, "tanh": True, "noise": 0.0,
+                          "dropout": 0.0}),
+    (switched_discriminator, {"channels": None, "told": 0, "names": 0, "leaky": True, "pack": 1,
+                              "deviation": False, "minibatch": 0}),
     (losses.smoothed, {"loss": losses.nonsaturating}), (drawn_labels, {"dtype": np.float32}),
-    (fans, {"transposed": False}), (data.load, {"split": "train"}), (data.Dataset, {"classes": (), "source": ""}),
+    (fans, {"transposed": False}), (data.load, {"split": "train"}),
+    (data.Dataset, {"classes": (), "source": ""}),
     (metrics.parzen, {"sigmas": tuple(np.logspace(-1, 0, 10))}),
 ]
 

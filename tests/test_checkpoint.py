@@ -241,6 +241,21 @@ def test_a_file_far_too_large_is_not_read(path):
     tracemalloc.stop()
 
 
+def test_nothing_is_made_for_a_file_far_too_small(path, monkeypatch):
+    """The system named in a run folder may be a large one."""
+    monkeypatch.setattr(State, "empty", lambda system: pytest.fail("a state was made"))
+    path.write_bytes(path.read_bytes()[:100])
+    refuse(path, "expected a file of at least .* bytes, got 100; it is not a checkpoint of this system")
+    path.unlink()
+    path.mkdir()
+    refuse(path, "expected a file of at least")
+
+
+def test_an_archive_of_something_else_is_named_so(path):
+    np.savez(path, x=np.zeros(sum(net.layout.size for net in SYSTEM.networks.values()), np.float32))
+    refuse(path, "expected an array 'about', got none; the file is not a checkpoint of numgan")
+
+
 # ---- other runs
 
 

@@ -241,6 +241,33 @@ def test_a_file_far_too_large_is_not_read(path):
     tracemalloc.stop()
 
 
+def test_nothing_is_made_for_a_file_far_too_small(path, monkeypatch):
+    """The system named in a run folder may be a large one."""
+    monkeypatch.setattr(State, "empty", lambda system: pytest.fail("a state was made"))
+    path.write_bytes(path.read_bytes()[:100])
+    refuse(path, "expected a file of at least .* bytes, got 100; it is not a checkpoint of this system")
+    path.unlink()
+    path.mkdir()
+    refuse(path, "expected a file of at least")
+
+
+def test_the_directory_is_measured_before_it_is_read(path, monkeypatch):
+    """zipfile makes an object of each member, and looks for the directory in whatever stands at the end."""
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path, "a") as archive:
+        for i in range(500):
+            archive.writestr(f"{i}.npy", b"")
+    monkeypatch.setattr(checkpoint.zipfile, "ZipFile", lambda *words: pytest.fail("the directory was read"))
+    refuse(path, r"expected at most \d+ arrays, got a directory of .* bytes for 5\d\d")
+    path.write_bytes(whole + b"more")
+    refuse(path, "expected a zip file that ends with its directory, got other bytes at its end")
+
+
+def test_an_archive_of_something_else_is_named_so(path):
+    np.savez(path, x=np.zeros(sum(net.layout.size for net in SYSTEM.networks.values()), np.float32))
+    refuse(path, "expected an array 'about', got none; the file is not a checkpoint of numgan")
+
+
 # ---- other runs
 
 

@@ -130,6 +130,25 @@ def test_no_needless_weight_gradient():
     assert calls["dense_weight_gradient"] == (2 * k + 2 * (2 * k - 1) + 2 * k) + (m + m + 2 * m - 1)
 
 
+def test_no_gradient_in_the_latent_points():
+    """Nobody asks for it, so no pass of G computes it."""
+    asked = []
+
+    class First(Dense):
+        def backward(self, dy, cache, frozen=False, need_dx=True, **unit):
+            asked.append(need_dx)
+            return super().backward(dy, cache, frozen, need_dx, **unit)
+
+        def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+            asked.append(need_dx)
+            return super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+
+    D, G = mlp(3, 5, 1, activation=Tanh), Sequential(First(2, 4), Tanh(), Dense(4, 3))
+    real, z = np.ones((5, 3), np.float32), np.ones((4, 2), np.float32)
+    Consensus(1.0)({"D": D, "G": G}, {"D": D.init(0), "G": G.init(0)}, real, z)
+    assert len(asked) >= 3 and not any(asked)
+
+
 def test_what_is_refused():
     for weight in (-1.0, np.nan, np.inf):
         with pytest.raises(ValueError, match=f"Consensus: expected weight as a finite number of at least 0, got {weight}; the paper's is 10"):

@@ -15,10 +15,11 @@ from numgan.checking.system import CONTRACT, SystemPoint, check_objective, objec
 from numgan.checkpoint import State
 from numgan.data import Batches
 from numgan.errors import GradientError
-from numgan.layers import Dropout, Noise, Run, Sequential
+from numgan.layers import Dense, Dropout, MinibatchDiscrimination, MinibatchStd, Noise, Run, Sequential
 from numgan.losses import FeatureMatching, Labelled, feature_matching, minimax, nonsaturating, smoothed
 from numgan.noise import SOFT, drawn_labels, noisy
 from numgan.optimizers import SGD, Adam, Historical
+from numgan.penalties import between, perturbed
 from numgan.randomness import stream
 from numgan.recipes import Recipe
 from numgan.replay import Pool
@@ -236,6 +237,16 @@ def test_noisy_is_given_a_number_and_floats(std):
                 noisy(x, amount, stream(0))
 
 
+@pytest.mark.parametrize("rng", [5, None, np.random.SeedSequence(5)], ids=["seed", "None", "SeedSequence"])
+def test_noise_is_given_a_generator(rng):
+    x = np.zeros((2, 3))
+    for name, call in (("noisy", lambda: noisy(x, 0.1, rng)), ("noisy", lambda: noisy(x, 0.0, rng)),
+                       ("drawn_labels", lambda: drawn_labels(True, (2, 1), rng)),
+                       ("perturbed", lambda: perturbed(x, rng)), ("between", lambda: between(x, x, rng))):
+        with pytest.raises(ValueError, match=f"{name}: expected rng as a numpy Generator, got"):
+            call()
+
+
 # ---------------------------------------------------------------------------------------------------- labels
 
 def test_a_share_of_labels_is_exchanged():
@@ -312,6 +323,20 @@ def test_matching_is_on_the_features_below_the_last_layer():
     assert np.isclose(point.run("G").loss, np.square(of(point.batch.x) - of(made.x)).sum(), rtol=1e-12)
     below = SystemPoint(narrow(matching=True, minibatch=3, deviation=True, noise=0.0))
     assert len(below.system.networks["D"][:-3]) == len(D[:-1]) and below.run("G").loss > 0
+
+
+@pytest.mark.parametrize("minibatch", [0, 1, 3])
+@pytest.mark.parametrize("deviation", [False, True])
+def test_matching_is_on_the_features_below_what_compares_samples(minibatch, deviation):
+    """The loss is that of the last unit's features, whatever stands between them and the head."""
+    point = SystemPoint(narrow(matching=True, noise=0.0, minibatch=minibatch, deviation=deviation))
+    D, phi = point.system.networks["D"], point.params["D"]
+    made = point.system.generate(point.params, point.batch, point.seed)
+    above = MinibatchStd, MinibatchDiscrimination, Dense
+    below = D[:max(i for i, layer in enumerate(D) if not isinstance(layer, above)) + 1]
+    assert len(D) - len(below) == 1 + deviation + (minibatch > 0)
+    of = lambda x: below.forward(phi, x, Run(0))[0].mean(axis=0)
+    assert np.isclose(point.run("G").loss, np.square(of(point.batch.x) - of(made.x)).sum(), rtol=1e-12)
 
 
 class PerPair(FeatureMatching):

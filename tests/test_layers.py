@@ -1,5 +1,6 @@
 """The layers: one list of layers times one list of checks, then values against formulas, shapes against hypothesis, and errors."""
 
+import inspect
 import re
 
 import numpy as np
@@ -280,6 +281,9 @@ def test_embedding_is_a_one_hot_dense():
     dy = rng.standard_normal(y.shape)
     dx, dp = layer.backward(dy, cache)
     assert dx is None and np.allclose(dp["W"], np.eye(4)[labels].T @ dy)
+    for shape in ((), (5,), (5, 6)):                     # a label, or a row or a grid of labels, for each sample
+        y, _ = layer.forward(p, np.ones((3, *shape), int), Run())
+        assert y.shape[1:] == layer.output_shape(shape) == (*shape, 2)
 
 
 # ---------------------------------------------------------------------------------------------------- networks and parameters
@@ -294,6 +298,16 @@ def test_a_layer_placed_twice_owns_one_slice_and_its_gradients_add():
     gradient = net.backward(dy, net.forward(p, x, Run())[1])[1]
     parts = apart.backward(dy, apart.forward(q, x, Run())[1])[1]
     assert np.allclose(gradient["0.W"], parts["0.W"] + parts["2.W"]) and np.allclose(gradient["2.b"], parts["0.b"] + parts["2.b"])
+
+
+def test_a_layer_placed_twice_is_initialised_once():
+    drawn = []
+    draw = lambda rng, shape, *fans: drawn.append(shape) or rng.standard_normal(shape)
+    shared, other = Dense(3, 3, init=draw), Dense(3, 2)
+    net = Sequential(shared, Tanh(), Sequential(shared, Tanh()), other)
+    p = net.init(0, np.float64)
+    assert drawn == [(3, 3)] and p["3.W"].any()
+    assert np.array_equal(p["0.W"], np.random.default_rng(0).standard_normal((3, 3)))
 
 
 def test_parts_of_a_network_take_its_parameters():
@@ -593,6 +607,63 @@ def test_integers_and_lists_are_refused(layer):
             layer.forward(layer.init(0), x, Run(0))
     with pytest.raises(TypeError, match="init: expected dtype float32 or float64, got int64"):
         layer.init(0, int)
+
+
+@pytest.mark.parametrize("layer, same, other", [
+    (ReLU(), (0.1, 3.0), -0.1), (LeakyReLU(), (-0.1, -3.0), 0.1), (ELU(), (-0.1, -3.0), 0.1),
+    (Maxout(2), (0.9, -3.0), 1.1), (MaxPool2d(2), (0.9, -3.0), 1.1), (MinibatchDiscrimination(2, 1, 1), (0.9, -3.0), 1.1),
+    (Sequential(Dense(2, 2), ReLU()), (0.1, 3.0), -0.1)], ids=repr)
+def test_every_layer_of_pieces_tells_its_piece(layer, same, other):
+    """So the checks of gradients can go around the kink, which is at t = 0 or t = 1 here."""
+    p = layer.init(0, np.float64)
+    for name in p:
+        p[name][...] = np.eye(2) if name.endswith("W") else np.array([[1.0], [0.0]]) if name == "T" else 0
+
+    def pieces(t):
+        x = np.array([[t, 1.0], [1.0, 1.0]])
+        with record_kinks() as seen:
+            layer.forward(p, x[None, :, :, None] if isinstance(layer, MaxPool2d) else x, Run())
+        return seen
+
+    one, two = map(pieces, same)
+    assert one and one == two != pieces(other)
+
+
+KINDS = [kind for kind in vars(numgan.layers).values() if isinstance(kind, type) and issubclass(kind, Layer)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_pass_gives_all_derivatives_unless_told_otherwise(kind):
+    down = {"frozen": False, "need_dx": True}
+    for name, defaults in (("backward", down), ("tangent_forward", {"tp": None}), ("tangent_backward", down)):
+        parameters = inspect.signature(getattr(kind, name)).parameters
+        assert {word: parameters[word].default for word in defaults} == defaults, name
+
+
+def test_a_layer_of_ones_own_may_underflow():
+    """The base class marks the passes that a subclass defines."""
+    class Tiny(LinearMap):
+        def apply(self, x, run):
+            return x * np.float32(1e-30), None
+
+        def again(self, tx, cache):
+            return tx * np.float32(1e-30)
+
+        transpose = again
+
+    class Own(Layer):
+        def forward(self, p, x, run):
+            return np.exp(x), x
+
+        def backward(self, dy, cache, frozen=False, need_dx=True):
+            return dy * np.exp(cache), None if frozen else {}
+
+    with np.errstate(all="raise"):
+        for layer, number in ((Tiny(), 1e-30), (Own(), -1000)):
+            x = np.full((2, 3), number, np.float32)
+            y, cache = layer.forward({}, x, Run())
+            dx, _ = layer.backward(np.full_like(x, 1e-30), cache)
+            assert not y.any() and not dx.any()
 
 
 @pytest.mark.parametrize("layer", [BatchNorm(3), InstanceNorm(3), LayerNorm(3), PixelNorm(), Conv2d(3, 2, (2, 3), padding=1)], ids=repr)

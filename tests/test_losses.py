@@ -13,6 +13,7 @@ from numgan.layers import record_kinks
 from numgan.losses import (
     ADVERSARIAL,
     RELATIVISTIC,
+    Labelled,
     feature_matching,
     hinge,
     l1,
@@ -53,6 +54,18 @@ def test_derivatives_and_tangents(loss, slow):
 def test_values_are_the_papers(loss, d, g):
     assert np.isclose(loss.discriminator(A, B)[0], d, rtol=1e-13)
     assert np.isclose(loss.generator(B)[0], g, rtol=1e-13)
+
+
+@pytest.mark.parametrize("loss, real, fake, g", [
+    (hinge, [0, -1, -1, -1, -1], [0, 1, 1, 1, 1], [-1, -1, -1, -1, -1]),
+    (wasserstein, [-1, -1, -1, -1, -1], [1, 1, 1, 1, 1], [-1, -1, -1, -1, -1]),
+    (least_squares, [1, -0.5, -1, -1.5, -2], [-2, -0.5, 0, 0.5, 1], [-3, -1.5, -1, -0.5, 0])], ids=repr)
+def test_slopes_by_hand(loss, real, fake, g):
+    """On both sides of every margin, and between 0 and the margin."""
+    a, b = np.array([[2.0], [0.5], [0.0], [-0.5], [-1.0]]), np.array([[-2.0], [-0.5], [0.0], [0.5], [1.0]])
+    _, da, db = loss.discriminator(a, b)
+    assert (5 * da[:, 0]).tolist() == pytest.approx(real) and (5 * db[:, 0]).tolist() == pytest.approx(fake)
+    assert (5 * loss.generator(b)[1][:, 0]).tolist() == pytest.approx(g)
 
 
 @adversarial
@@ -200,6 +213,25 @@ def test_softmax_cross_entropy_by_hand():
     assert np.allclose(dy, (np.array([[1, 2, 5], [3.2, 3.2, 1.6]]) / 8 - [[0, 0, 1], [1, 0, 0]]) / 2)
     with pytest.raises(ValueError, match="labels 0..2"):
         softmax_cross_entropy(y, np.array([3, 0]))
+
+
+@pytest.mark.parametrize("labels", [[0.0, 1.0], [True, False]])
+def test_labels_are_integers(labels):
+    with pytest.raises(TypeError, match="softmax_cross_entropy: expected integer labels, got (float64|bool)"):
+        softmax_cross_entropy(np.zeros((2, 3)), np.array(labels))
+
+
+def test_every_logit_has_a_label_and_every_fake_the_features_of_the_real():
+    """A column and a row would be broadcast to all pairs, and one label to all logits."""
+    y = np.zeros((4, 1))
+    for t in (np.zeros(4), np.zeros((1, 1)), np.zeros((1, 4)), np.zeros((3, 1))):
+        with pytest.raises(ValueError, match=r"expected labels of shape \(4, 1\), got"):
+            Labelled(nonsaturating)(y, t)
+        with pytest.raises(ValueError, match=r"l2: expected target of shape \(4, 1\), got"):
+            l2(y, t)
+    for real in (np.zeros((4, 1)), np.zeros((4, 3)), np.zeros((4, 1, 2))):
+        with pytest.raises(ValueError, match=r"feature_matching: expected as many features .* as of fakes, \(2,\), got"):
+            feature_matching(np.zeros((4, 2)), real)
 
 
 @given(shift=st.floats(-1e3, 1e3), scale=st.floats(0.01, 300))

@@ -12,8 +12,9 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from numgan import data, metrics
+from numgan.metrics import pictures
 from numgan.metrics import rows as reading
-from numgan.metrics.neighbours import _k_means
+from numgan.metrics.neighbours import _k_means, _radii
 from numgan.metrics.pictures import _blur, _cut, _halved, _pyramid
 from numgan.randomness import stream
 
@@ -454,6 +455,36 @@ def test_patches():
     np.testing.assert_allclose(cut.std(axis=(0, 1, 2)), 1, rtol=1e-5)
     raw = np.stack([x[n, r:r + 7, c:c + 7] for n, rows in enumerate(places) for r, c in rows])
     np.testing.assert_allclose(cut, (raw - raw.mean(axis=(0, 1, 2))) / raw.std(axis=(0, 1, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("n, k", [(300, 1), (300, 2), (300, 299), (1000, 150), (1000, 299)])
+def test_radii_are_the_kth_smallest_distances(n, k):
+    """With many rows: a partition by another place shows in a few of them."""
+    x = normal("x", n, 3)
+    d = np.sort(distances(x, x), axis=1)                       # the first is that to the row itself
+    np.testing.assert_allclose(_radii(x, k), d[:, k] ** 2, rtol=1e-9)
+
+
+def test_many_patches_are_still_of_variance_one():
+    """A float32 sum over hundreds of thousands of pixels loses digits."""
+    x = (200 + uniform("x", 1, 16, 16, 2)).astype(np.float32)
+    cut = _cut(x, stream(0, "places").integers(0, 10, (1, 10_000, 2))).reshape(-1, 2).astype(np.float64)
+    np.testing.assert_allclose(cut.std(axis=0), 1, rtol=1e-4)
+    np.testing.assert_allclose(cut.mean(axis=0), 0, atol=1e-3)
+
+
+def test_patches_are_cut_at_every_place_of_every_level(monkeypatch):
+    """Where a patch fits: at 0 to H - 7 and 0 to W - 7. Both sets are cut at the same places."""
+    cut, seen = pictures._cut, []
+    watched = lambda x, places: seen.append((x.shape[1:3], places)) or cut(x, places)
+    monkeypatch.setattr(pictures, "_cut", watched)
+    x = uniform("x", 40, 32, 48, 1)
+    metrics.laplacian_swd(x, x, patches=128, directions=1)
+    assert [shape for shape, _ in seen] == [(32, 48), (32, 48), (16, 24), (16, 24)]
+    for (shape, places), (_, others) in zip(seen[::2], seen[1::2]):
+        assert places.shape == (40, 128, 2) and np.array_equal(places, others)
+        for axis in (0, 1):
+            assert np.array_equal(np.unique(places[..., axis]), np.arange(shape[axis] - 6))
 
 
 def test_laplacian_swd():

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from numgan import layers, losses, metrics, optimizers, penalties, schedules
+from numgan import data, layers, losses, metrics, optimizers, penalties, schedules
 from numgan.consensus import Consensus
 from numgan.data import points
 from numgan.initializers import constant, fans, glorot, he, normal, orthogonal, uniform
@@ -120,6 +120,16 @@ def test_the_switches_of_the_discriminator():
     assert flat(switched_discriminator((8, 8, 1), 9, (4, 2), leaky=False)) == [
         "Conv2d(1, 2, kernel=3, padding=1)", "ReLU()", "MaxPool2d(2)", "Conv2d(2, 4, kernel=3, padding=1)", "ReLU()", "MaxPool2d(2)", "Flatten()",
         "Dense(16, 9)", "ReLU()", "Dropout(0.0)", "Dense(9, 1)"]
+
+
+def test_the_logits_of_the_switched_discriminator_start_as_their_network_says():
+    """N(0, 0.02^2) in DCGAN (section 4), He's variance 2 / fan_in in the others."""
+    for channels, leaky, inputs, std in (((40, 30), True, 160, 0.02), ((4, 2), False, 200, 0.1),
+                                         (None, True, 200, 0.1)):
+        net = switched_discriminator((8, 8, 1), 200, channels, leaky=leaky, names=30)
+        head, last = list(net.children.items())[-1]
+        W = net.init(0, np.float64)[f"{head}.W"]
+        assert W.shape == (last.inputs, 31) == (inputs, 31) and W.std() == pytest.approx(std, rel=0.05)
 
 
 @pytest.mark.parametrize("settings", [{}, {"channels": (4, 2), "classes": 3},
@@ -254,8 +264,22 @@ ARGUMENTS = [
     (layers.Embedding, {"init": normal(1.0)}),
     (layers.MinibatchDiscrimination, {"init": normal(0.05)}), (layers.Equalized, {"gain": np.sqrt(2)}),
     (layers.BatchNorm, {"init": constant(1.0)}),
+    (layers.InstanceNorm, {"init": constant(1.0)}), (layers.LayerNorm, {"init": constant(1.0)}),
+    (layers.VirtualBatchNorm, {"init": constant(1.0)}),
     (layers.Pad, {"mode": "zero"}), (layers.Dense, {"init": he}), (layers.Conv2d, {"init": he}),
     (layers.ConvTranspose2d, {"init": he}),
+    (dcgan_generator, {"kernel": 5, "init": normal(0.02)}),
+    (dcgan_discriminator, {"kernel": 5, "init": normal(0.02), "norm": True, "slope": 0.2}),
+    (pooling_discriminator, {"outputs": 1, "dropout": 0.5, "init": he}),
+    (mlp, {"activation": layers.ReLU, "last": None, "init": he}),
+    (switched_generator, {"channels": None, "classes": 0, "leaky": True, "tanh": True, "noise": 0.0,
+                          "dropout": 0.0}),
+    (switched_discriminator, {"channels": None, "told": 0, "names": 0, "leaky": True, "pack": 1,
+                              "deviation": False, "minibatch": 0}),
+    (losses.smoothed, {"loss": losses.nonsaturating}), (drawn_labels, {"dtype": np.float32}),
+    (fans, {"transposed": False}), (data.load, {"split": "train"}),
+    (data.Dataset, {"classes": (), "source": ""}),
+    (metrics.parzen, {"sigmas": tuple(np.logspace(-1, 0, 10))}),
 ]
 
 

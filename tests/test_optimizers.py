@@ -2,6 +2,7 @@
 
 import math
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -123,6 +124,24 @@ def test_many_steps_are_many_updates(size, steps, kind):
     assert np.array_equal(p, q) and all(np.array_equal(state[name], pure[name]) for name in state) and state["step"] == steps
 
 
+@pytest.mark.parametrize("rule", [SGD(0.1), SGD(0.1, momentum=0.5), RMSProp(), Adam(),
+                                  Historical(Adam(), 0.1)], ids=repr)
+def test_gradients_and_states_that_do_not_fit_change_nothing(rule):
+    name, p, g = type(rule).__name__, np.ones(3), np.full(3, 0.5)
+    state = rule.start(p)
+    for wrong in (None, g[:2], g[:1], g[None]):
+        with pytest.raises(ValueError, match=rf"{name}.update: expected g of shape \(3,\), got"):
+            rule.update(p, wrong, state)
+    without = {word: part for word, part in state.items() if word != "step"}
+    for wrong in (None, [], {}, state | {"other": g}, without):
+        with pytest.raises(ValueError, match=rf"{name}.update: expected a state with .*step.* with start\(p\)"):
+            rule.update(p, g, wrong)
+    fresh = rule.start(np.ones(3))
+    assert np.array_equal(p, np.ones(3)) and state.keys() == fresh.keys()
+    assert all(np.array_equal(state[word], fresh[word]) for word in fresh)
+    assert rule.update(p, g, state) and state["step"] == 1 and not np.array_equal(p, np.ones(3))
+
+
 def test_a_chain_of_steps_is_differentiated_by_a_chain_of_adjoints():
     """Three updates unrolled: what the unrolled GAN does. The loss is the last weight; the slopes are data."""
     optimizer, p, slopes = Adam(0.1, beta1=0.9), np.array([0.7]), np.array([[0.5], [-1.5], [2.0]])
@@ -156,6 +175,9 @@ def test_moving_average():
     moving_average(average, p, 0.75)
     moving_average(average, 2 * p, 0.75)
     assert np.allclose(average, (0.25 * 0.75 + 0.5) * p, rtol=1e-14) and np.array_equal(p, np.arange(1003.0))
+    for other in (p[1:], p[:1]):                         # one number would be broadcast
+        with pytest.raises(ValueError, match=r"moving_average: expected p of shape \(1003,\), got"):
+            moving_average(average, other, 0.75)
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(-1), lambda: SGD(0.1, momentum=1), lambda: SGD(0.1, nesterov=True), lambda: Adam(beta1=1.0),
@@ -165,6 +187,20 @@ def test_moving_average():
 def test_a_wrong_constant_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()
+
+
+@pytest.mark.parametrize("kind, constants", [
+    (partial(SGD, 0.1), {"momentum": (-0.1, 1.0, 1.5), "weight_decay": (-1.0,), "clip": (-1.0, 0.0)}),
+    (SGD, {"lr": (-1.0,)}),
+    (RMSProp, {"lr": (-1.0,), "decay": (-0.1, 1.0), "eps": (-1e-8,), "weight_decay": (-1.0,), "clip": (-1.0, 0.0)}),
+    (Adam, {"lr": (-1.0,), "beta1": (-0.1, 1.0), "beta2": (-0.1, 1.0), "eps": (-1e-8,), "weight_decay": (-1.0,),
+            "clip": (-1.0, 0.0)}),
+    (partial(Historical, Adam()), {"weight": (-1.0,)})], ids=["SGD", "rate", "RMSProp", "Adam", "Historical"])
+def test_every_constant_is_a_number_of_its_range(kind, constants):
+    for name, values in constants.items():
+        for value in (*values, np.nan, np.inf, "a", [1.0]):
+            with pytest.raises(ValueError, match=f"expected .*{name}"):
+                kind(**{name: value})
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.longdouble, np.array])

@@ -28,7 +28,7 @@ from numgan.layers import (
 )
 from numgan.losses import minimax, nonsaturating
 from numgan.optimizers import SGD, Adam, RMSProp
-from numgan.systems import SYSTEMS, Batch, Latent, System, preset_for, presets, remember
+from numgan.systems import SYSTEMS, Batch, Latent, System, description, preset_for, presets, remember
 from numgan.systems.classifier import shifted
 
 ALL = [(system, preset) for system in SYSTEMS for preset in presets(system)]
@@ -299,6 +299,18 @@ def test_pictures_are_moved_while_a_classifier_learns():
     diagonal = replace(batch, x=np.broadcast_to(np.eye(28, dtype=np.float32)[..., None], (8, 28, 28, 1)))
     losses = [replace(still, shift=shift).cross_entropy(params, pictures, 3).loss for pictures in (batch, diagonal) for shift in (0, 1)]
     assert losses[0] == losses[1] and losses[2] != losses[3]
+
+
+def test_a_description_is_the_first_line_of_the_docstring(monkeypatch):
+    """Also where Python has left the docstrings out (-OO)."""
+    preset = presets("gan")["digits"]
+    first = {preset: "8x8 pictures: three dense layers in G and in D, Adam."}
+    first |= {module: module.__doc__.split("\n")[0] for module in SYSTEMS.values()}
+    assert first[SYSTEMS["gan"]].startswith("Generative adversarial nets") and "\n" in SYSTEMS["gan"].__doc__
+    assert {described: description(described) for described in first} == first
+    for described in first:
+        monkeypatch.setattr(described, "__doc__", None)
+    assert {described: description(described) for described in first} == first
 
 
 def test_names_and_presets():

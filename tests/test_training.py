@@ -1,6 +1,7 @@
 """The loop: what a step does, that a run repeats, resumes and extends bit for bit, and how it ends when it must."""
 
 import copy
+import inspect
 import json
 import os
 import pickle
@@ -147,6 +148,36 @@ def test_constants_that_change_with_time_are_resolved_at_each_step():
     assert Timed.asked == [0, 1]
 
 
+def test_a_step_tells_the_system_the_moments_and_the_memory():
+    told = []
+
+    class Knowing(type(systems.build("dcgan", "digits", 0.05))):
+        def knowing(self, moments, memory=None):
+            told.append((moments, memory))
+            return self
+
+        def memory(self, dtype=np.float32):
+            return {"kept": np.arange(3.0)}
+
+        def objectives(self):
+            def remembering(*words):
+                return replace(plain["G"](*words), memory={"kept": np.array([7.0, 8.0, 9.0])})
+
+            plain = super().objectives()
+            return plain | {"G": remembering}
+
+    system = Knowing(**vars(systems.build("dcgan", "digits", 0.05)))
+    state = State.start(system, 5)
+    assert list(state.memory["kept"]) == [0, 1, 2]
+    step_once(system, DIGITS, state=state)
+    assert list(state.memory["kept"]) == [7, 8, 9]             # what an objective remembers is written there
+    (moments, memory), = told
+    assert moments is state.moments and moments.keys() == {"D", "G"}
+    assert memory.keys() == {"kept"} and np.shares_memory(memory["kept"], state.memory["kept"])
+    with pytest.raises(ValueError, match="read-only"):
+        memory["kept"][0] = 1
+
+
 def test_the_moving_average_counts_the_first_steps_less():
     system = replace(systems.build("gan", "points", 0.1), average=0.9)
     state = State.start(system, 5)
@@ -283,6 +314,15 @@ def test_the_run_folder(tmp_path):
     config = json.loads((trained.folder / "config.json").read_text())
     assert config["versions"]["numpy"] == np.__version__ and config["versions"]["backend"] == ng.backend() and config["seed"] == 5
     assert trained.steps_per_second > 0 and all(path.exists() for path in trained.files.values())
+
+
+def test_a_classifier_leaves_no_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(training.plot, "curves", lambda *words: Image.new("L", (2, 2)))      # a second of drawing
+    trained = go("classifier", tmp_path / "run", steps=2)
+    left = {path.name for path in trained.folder.iterdir() if not path.name.startswith(".")}
+    assert left - {"samples"} == {"config.json", "metrics.jsonl", "curves.png", "checkpoint.npz"}
+    assert trained.files.keys() == {"curves", "metrics", "configuration", "checkpoint"}
+    assert not runs.pictures(trained.folder)
 
 
 def test_a_system_of_points_leaves_scatter_plots(tmp_path):
@@ -494,6 +534,27 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     assert weights(out) == weights(tmp_path / "whole")
 
 
+def test_the_log_is_on_the_disk_before_a_checkpoint_is_written(tmp_path, monkeypatch):
+    """A resumed run cuts the log back to its checkpoint, so no line of a step before it may be missing."""
+    out, done, save, fsync = tmp_path / "run", [], checkpoint.save, os.fsync
+
+    def synced(descriptor):
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+        done.append((name, (out / name).read_text().count("\n")) if name == "metrics.jsonl" else "other")
+        fsync(descriptor)
+
+    def saved(path, state, about):
+        done.append(("save", state.step))
+        save(path, state, about)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(checkpoint, "save", saved)
+    monkeypatch.setattr(training.plot, "curves", lambda *words: Image.new("L", (2, 2)))      # a second of drawing
+    go("classifier", out, steps=3, log_every=1, checkpoint_every=1)
+    assert [what for what in done if what != "other"] == [
+        ("save", 0), *(what for step in (1, 2, 3) for what in (("metrics.jsonl", step), ("save", step)))]
+
+
 def test_checkpoints_by_the_clock(tmp_path, monkeypatch):
     saved, save = [], checkpoint.save
     monkeypatch.setattr(checkpoint, "save", lambda path, state, about: (saved.append(state.step), save(path, state, about)))
@@ -547,6 +608,15 @@ def test_the_plan_of_a_run_that_says_nothing():
                 plan(*words)
         words[place] = np.int64(least)
         assert all(type(number) is int for number in numbers(plan(*words)))
+
+
+def test_what_train_does_unless_told_otherwise():
+    parameters = inspect.signature(training.train).parameters
+    said = dict.fromkeys(("steps", "batch_size", "seed", "recipe", "look"))
+    said |= dict.fromkeys(("log_every", "picture_every", "checkpoint_every"))
+    said |= {"resume": False, "checkpoint_seconds": 30.0, "progress": True}
+    assert {name: parameters[name].default for name in said} == said
+    assert inspect.signature(sampling.Sampler).parameters["classes"].default == 0
 
 
 def test_what_a_run_leaves_behind_can_be_opened(tmp_path):

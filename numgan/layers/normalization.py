@@ -77,9 +77,7 @@ class Normalization(Layer):
         return x * factor if plus is None else x * factor + plus
 
     def _operator(self, d, xhat, r, live):
-        """P(d)"""
-        if not live:
-            return self._times(d, r)
+        """P(d); statistics that are constants (live=False) are BatchNorm's, which has its own operator"""
         centre = d.mean(axis=self.axes(xhat), keepdims=True) if self.centred else 0
         return (d - centre - xhat * self._mean(d, xhat)) * r
 

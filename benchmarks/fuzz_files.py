@@ -44,7 +44,8 @@ from numgan.errors import FileFormatError
 from numgan.recipes import Recipe
 from numgan.studies import looks, protocol
 
-SECONDS = 5
+SECONDS = 5               # of the processor, for one file; on a busy machine up to PATIENCE times as many on the clock
+PATIENCE = 12
 NUMBERS = [0, 1, -1, 2, 7, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 10**12 + 1, 10**30, 10**400, -(10**30), 0.5, -0.0, 1e-320, 1e300,
            -1e300, float("inf"), float("-inf"), float("nan")]
 VALUES = [*NUMBERS, None, True, False, "", "x", "nan", "\0", "\ud800", "\udc80", "é", "x" * 2000, [], [[]], [None], {}, {"": 0}, [1] * 300]
@@ -399,7 +400,8 @@ def _snapshot(folder):
 def outcome(kind, path, raw):
     """Read the file `path`. Returns ("read" or "refused", None) or ("failed", reason)."""
     before = _snapshot(path.parent)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE * SECONDS)
     try:
         kind.read(path)
         found = "read", None
@@ -412,6 +414,7 @@ def outcome(kind, path, raw):
     except Exception as error:
         found = "failed", f"{type(error).__name__}: {error}"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     return found if _snapshot(path.parent) == before else ("failed", "its folder has changed")
 
@@ -461,7 +464,8 @@ def fuzz(name, kind, root, number, seed, keep, until=float("inf")):
 def prepared(names=None):
     """(root, kinds) in a temporary folder, in /dev/shm if that exists."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    before, shared = signal.signal(signal.SIGALRM, _raise_late), os.environ.get("NUMGAN_DATA")
+    before = {number: signal.signal(number, _raise_late) for number in (signal.SIGALRM, signal.SIGPROF)}
+    shared = os.environ.get("NUMGAN_DATA")
     with tempfile.TemporaryDirectory(dir=memory) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")                   # Pillow: damaged tags; zipfile: repeated names
         root = Path(folder)
@@ -476,7 +480,8 @@ def prepared(names=None):
                         path.write_bytes(raw)
             yield root, {name: kind for name, kind in found.items() if names is None or name in names}
         finally:
-            signal.signal(signal.SIGALRM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             os.environ.pop("NUMGAN_DATA") if shared is None else os.environ.__setitem__("NUMGAN_DATA", shared)
 
 

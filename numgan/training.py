@@ -263,7 +263,7 @@ class _Session:
                 made = self._finish()
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step {self.saved:,} is "
-                          f"intact. Mend that, then `numgan train --resume {self.out}`", str(self.out)) from error
+                          f"intact. Mend that, then `numgan train --resume {self.out}`", error.filename or str(self.out)) from error
         rate = (state.step - self.first) / seconds
         self._say(f"{state.step - self.first:,} steps in {seconds:.1f} s ({rate:.1f} steps/s), in {self.out}")
         return Trained(self.out, state.step, self.losses, seconds, rate, made)

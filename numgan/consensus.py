@@ -74,15 +74,15 @@ class Consensus:
         ta, t_real = D.tangent_forward(None, c_real, v_phi)                           # L_D as phi moves along v_phi
         tb, t_fake = D.tangent_forward(None, c_fake, v_phi)
         tda, tdb = self.loss.discriminator_tangent(a, b, ta, tb)
-        _, _, h_real = D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
-        _, tdfake, h_fake = D.tangent_backward(db, tdb, c_fake, t_fake)
+        _, h_real = D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
+        tdfake, h_fake = D.tangent_backward(db, tdb, c_fake, t_fake)
         _, mixed = G.backward(tdfake, c_gen, need_dx=False)                           # G stands still: its backward pass is linear in dfake
 
         tfake, t_gen = G.tangent_forward(None, c_gen, v_theta)                        # L_G as theta moves along v_theta
         tb, t_fake = D.tangent_forward(tfake, c_fake)
         tdb = self.loss.generator_tangent(b, tb)
-        _, tdfake, h_mixed = D.tangent_backward(dys, tdb, c_fake, t_fake)
-        _, _, h_theta = G.tangent_backward(dfake, tdfake, c_gen, t_gen, need_dx=False)
+        tdfake, h_mixed = D.tangent_backward(dys, tdb, c_fake, t_fake)
+        _, h_theta = G.tangent_backward(dfake, tdfake, c_gen, t_gen, need_dx=False)
 
         square = sum(float(np.square(part.vector).sum()) for part in (v_phi, v_theta))
         parts = {"D": (phi, h_real, h_fake, h_mixed), "G": (theta, mixed, h_theta)}

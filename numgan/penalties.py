@@ -58,7 +58,7 @@ def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
     g, dys = D.trail(one, cache)
     value, v, u = penalty(g, y)
     _, tcache = D.tangent_forward(v, cache)                                           # x moves along v ...
-    _, _, tdphi = D.tangent_backward(dys, u, cache, tcache, need_dx=False)            # ... and grad_phi D moves so; dy along u
+    _, tdphi = D.tangent_backward(dys, u, cache, tcache, need_dx=False)            # ... and grad_phi D moves so; dy along u
     return value, whole_gradient(tdphi, phi)
 
 

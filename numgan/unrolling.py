@@ -88,8 +88,8 @@ class Unrolling:
             ta, t_real = self.D.tangent_forward(None, c_real, along)
             tb, t_fake = self.D.tangent_forward(None, c_fake, along)
             tda, tdb = self.loss.discriminator_tangent(a, b, ta, tb)
-            _, _, H_real = self.D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
-            _, M_fake, H_fake = self.D.tangent_backward(db, tdb, c_fake, t_fake, need_dx="tangent")
+            _, H_real = self.D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
+            M_fake, H_fake = self.D.tangent_backward(db, tdb, c_fake, t_fake)
             dp = dp + whole_gradient(H_real, dphi).vector + whole_gradient(H_fake, dphi).vector
             dfake = add(dfake, M_fake)
         return dphi.like(dp), dfake

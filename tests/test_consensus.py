@@ -193,8 +193,8 @@ class NothingReachesG(Sequential):
     """The mixed derivative of L_D never arrives at G"""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
-        return dx, None if tdx is None else np.zeros_like(tdx), tdp
+        tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return None if tdx is None else np.zeros_like(tdx), tdp
 
 
 class WeightsStandStill(Sequential):

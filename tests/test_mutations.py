@@ -23,7 +23,7 @@ from numgan.systems import SYSTEMS
 
 MUTATIONS = {"negated": lambda a: -a, "doubled": lambda a: 2 * a, "dropped": np.zeros_like}
 CATCHER = {"dx": dx, "dp": parameters, "ty": tangent_forward, "tdx": tangent_backward, "tdp": tangent_backward}
-RESULTS = {"backward": ("dx", "dp"), "tangent_forward": ("ty", None), "tangent_backward": (None, "tdx", "tdp")}
+RESULTS = {"backward": ("dx", "dp"), "tangent_forward": ("ty", None), "tangent_backward": ("tdx", "tdp")}
 
 
 def _change(result, place, change):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from numgan import build, check_penalty, gradcheck, kernel_calls
-from numgan.checking.cases import CRITICS, LAYERS, PENALTIES
+from numgan.checking.cases import CRITICS, PENALTIES
 from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
 from numgan.checking.system import SystemPoint, check_objective
 from numgan.errors import GradientError
@@ -164,25 +164,6 @@ def test_the_trail_changes_no_bit(case):
             one, two = (D.tangent_backward(dy, tdy, cache, tcache, **words) for dy in (point.dy, dys))
             for a, b in zip(one, two):
                 assert (a is b is None) or np.array_equal(getattr(a, "vector", a), getattr(b, "vector", b))
-
-
-@pytest.mark.parametrize("case", [case for case in LAYERS if case.layer.has_tangents], ids=lambda case: case.title)
-def test_a_layer_gives_its_tangents_without_dx(case):
-    """Alone, and as the first part of a network in a network, whether tdy is there or zero; if it gives a dx, that is right."""
-    for layer in [case.layer] + ([Sequential(Sequential(case.layer), Sequential())] if case.run is None else []):       # measured: by path
-        point = replace(case, layer=layer).point()
-        _, tcache = layer.tangent_forward(point.tx, point.cache, point.tp)
-        for tdy in point.tdy, None:
-            full, tangents = (layer.tangent_backward(point.dy, tdy, point.cache, tcache, need_dx=need) for need in (True, "tangent"))
-            for one, two in zip(full[tangents[0] is None:], tangents[tangents[0] is None:]):
-                for a, b in zip(_arrays(one), _arrays(two), strict=True):
-                    assert (a is b is None) or np.array_equal(a, b)
-
-
-def _arrays(found):
-    """The arrays, or None, in dx, tdx or tdp."""
-    found = found if isinstance(found, tuple) else found.values() if hasattr(found, "values") else None if found is None else [found]
-    return [None] if found is None else [a for part in found for a in (_arrays(part) if isinstance(part, tuple) else [part])]
 
 
 def test_a_critic_that_is_no_sequential():

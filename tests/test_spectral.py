@@ -284,8 +284,8 @@ class Scaled(Dense):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         cache, s, _ = cache
-        dx, tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
-        return *(None if d is None else s * d for d in (dx, tdx)), None if frozen else tdp | {"s": None}
+        tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return None if tdx is None else s * tdx, None if frozen else tdp | {"s": None}
 
 
 def test_a_held_entry_of_your_own():

@@ -155,7 +155,7 @@ class NoHessian(Unrolling):
         for _a, _da, _c_real, b, db, c_fake, update in reversed(tape):
             dp, dg, dstate = self.optimizer.adjoint(dp, dstate, update)
             tb, t_fake = self.D.tangent_forward(None, c_fake, dphi.like(dg))
-            dfake = dfake + self.D.tangent_backward(db, self.loss.on_fake.tangent(b, tb), c_fake, t_fake)[1]
+            dfake = dfake + self.D.tangent_backward(db, self.loss.on_fake.tangent(b, tb), c_fake, t_fake)[0]
         return dphi.like(dp), dfake
 
 

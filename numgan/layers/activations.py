@@ -35,13 +35,12 @@ class Elementwise(Layer):
         return None if tx is None else self.times(tx, *cache), tx
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdp = self.backward(dy, cache, frozen, need_dx is True)
+        tdp, tx = None if frozen else {}, tcache
         if not need_dx:
-            return None, None, tdp
-        tx = tcache
+            return None, tdp
         through = None if tdy is None else self.times(tdy, *cache)
         bend = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
-        return dx, add(through, bend), tdp
+        return add(through, bend), tdp
 
 
 class LeakyReLU(Elementwise):

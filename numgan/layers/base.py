@@ -3,7 +3,7 @@
     y,  cache    = layer.forward(p, x, run)
     dx, dp       = layer.backward(dy, cache, frozen=False, need_dx=True)
     ty, tcache   = layer.tangent_forward(tx, cache, tp=None)
-    dx, tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache, frozen=False, need_dx=True)
+    tdx, tdp     = layer.tangent_backward(dy, tdy, cache, tcache, frozen=False, need_dx=True)
 
 `d` is read "derivative of the loss with respect to", `t` is read "tangent of", so `tdW` is the tangent of dW.
 A tangent of None is exactly zero and runs no kernel. No pass writes to its arguments, and nothing is kept on the layer.
@@ -96,10 +96,7 @@ class Layer:
         raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_forward")
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        """dx, tdx, tdp: backward, and how its results move along the same direction.
-
-        need_dx="tangent": dx is known already and only tdx is wanted; a layer may give both.
-        """
+        """tdx, tdp: how the results of backward move along the same direction."""
         raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_backward")
 
     def trail(self, dy, cache):
@@ -181,8 +178,7 @@ class LinearMap(Layer):
         return None if tx is None else self.again(tx, cache), None
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdp = self.backward(dy, cache, frozen, need_dx is True)
-        return dx, self.transpose(tdy, cache) if need_dx and tdy is not None else None, tdp
+        return self.transpose(tdy, cache) if need_dx and tdy is not None else None, None if frozen else {}
 
 
 def add(*terms):

@@ -63,15 +63,14 @@ class Bilinear(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         (x, W), (tx, tW) = cache, tcache
-        dx = tdx = tdp = None
+        tdx = tdp = None
         if need_dx:
-            dx = self.input_gradient(dy, W, x.shape) if need_dx is True else None
             tdx = add(None if tdy is None else self.input_gradient(tdy, W, x.shape),
                       None if tW is None else self.input_gradient(dy, tW, x.shape))
         if not frozen:
             tdp = self._gradients(add(None if tx is None else self.weight_gradient(tx, dy),
                                       None if tdy is None else self.weight_gradient(x, tdy)), tdy)
-        return dx, tdx, tdp
+        return tdx, tdp
 
     def _gradients(self, dW, dy):
         db = {"b": None if dy is None else kernels.column_sum(dy.reshape(-1, self.features))} if self.bias else {}

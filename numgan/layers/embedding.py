@@ -46,7 +46,7 @@ class Embedding(Layer):
         return None if tp is None else tp["W"][cache], None
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        return None, None, None if frozen else {"W": None if tdy is None else self._scatter(tdy, cache)}
+        return None, None if frozen else {"W": None if tdy is None else self._scatter(tdy, cache)}
 
     def arguments(self):
         return f"{self.classes}, {self.features}"

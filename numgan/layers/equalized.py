@@ -50,8 +50,8 @@ class Equalized(Layer):
         return self.layer.tangent_forward(tx, cache, None if tp is None else self._scaled({name: tp[name] for name in self.shapes()}))
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
-        return dx, tdx, self._scaled(tdp)
+        tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return tdx, self._scaled(tdp)
 
     def arguments(self):
         return repr(self.layer)

@@ -49,9 +49,8 @@ class Given(Layer):
         return self.layer.tangent_forward((tx, None), cache, tp)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dxs, tdxs, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
-        dx, tdx = (None if pair is None else pair[0] for pair in (dxs, tdxs))
-        return (dx, tdx, tdp) if need_dx else (None, None, tdp)
+        tdxs, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return tdxs[0] if need_dx and tdxs is not None else None, tdp
 
     def arguments(self):
         return repr(self.layer)

@@ -62,16 +62,16 @@ class MinibatchStd(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         away, std, shape = cache
-        dx, tdp = self.backward(dy, cache, frozen, need_dx is True)
+        tdp = None if frozen else {}
         if not need_dx:
-            return None, None, tdp
+            return None, tdp
         tdx = None if tdy is None else self.backward(tdy, cache, frozen=True)[0]
         if tcache is not None:                                                                # the quotient away / std moves
             taway, tstd = tcache
             tslope = (taway - away * tstd / std) / (std * away.dtype.type(away[0].size if len(away) else 1))
             bend = (self._sums(dy) * tslope).reshape(shape)
             tdx = add(tdx, bend)
-        return dx, tdx, tdp
+        return tdx, tdp
 
     def arguments(self):
         return "" if self.group is None else str(self.group)
@@ -154,18 +154,17 @@ class MinibatchDiscrimination(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         (x, T, M, near), (tx, tT, tnear) = cache, tcache
-        A, dx, tdx, tdp = self.inputs, None, None, None
+        A, tdx, tdp = self.inputs, None, None
         dM = self._gather(near * _both(dy[:, A:]), M)
         tQ = add(None if tdy is None else near * _both(tdy[:, A:]), None if tnear is None else tnear * _both(dy[:, A:]))
         tdM = None if tQ is None else self._gather(tQ, M)
         if need_dx:
-            dx = dy[:, :A] + kernels.matmul(dM, T.T) if need_dx is True else None
             tdx = add(None if tdy is None else tdy[:, :A], None if tdM is None else kernels.matmul(tdM, T.T),
                       None if tT is None else kernels.matmul(dM, tT.T))
         if not frozen:
             tdp = {"T": add(None if tx is None else kernels.dense_weight_gradient(tx, dM),
                             None if tdM is None else kernels.dense_weight_gradient(x, tdM))}
-        return dx, tdx, tdp
+        return tdx, tdp
 
     def arguments(self):
         return f"{self.inputs}, {self.features}, {self.columns}"

@@ -7,10 +7,8 @@ one vector in the form of the parameters. `p.child(name)` is the part of the par
 import numpy as np
 
 from ..parameters import gather
-from .activations import LeakyReLU, ReLU
 from .base import Layer, add, expect, kink, watch, watching
-from .bilinear import Conv2d, ConvTranspose2d, Dense
-from .normalization import BatchNorm
+from .fusing import UNFUSED, plan
 
 
 class Network(Layer):
@@ -53,9 +51,6 @@ def _child(p, name):
     return None if p is None else p.child(name)
 
 
-PRODUCTS = Dense, Conv2d, ConvTranspose2d
-
-
 class Sequential(Network):
     """y = f_k(... f_1(x))          x, y of whatever shapes its layers take and give
 
@@ -72,6 +67,7 @@ class Sequential(Network):
         super()._set(children)
         trained = [i for i, child in enumerate(children.values()) if child.layout.size]
         self._first = trained[0] if trained else len(children)      # nobody below this layer needs a dx to train it
+        self._plan = plan(list(children.values()))
 
     def __len__(self):
         return len(self.children)
@@ -93,42 +89,27 @@ class Sequential(Network):
             shape = child.output_shape(shape)
         return shape
 
-    def _slopes(self):
-        """{i: slope of the leaky unit that is computed along with layer i}"""
-        layers = list(self.children.values())
-        return {i: unit.slope for i, (layer, unit) in enumerate(zip(layers, layers[1:]))
-                if type(layer) in (*PRODUCTS, BatchNorm) and type(unit) in (LeakyReLU, ReLU)}
-
     def forward(self, p, x, run):
-        caches, slopes = [], {} if watching() else self._slopes()   # who watches wants to see what every layer returns
-        for i, name in enumerate(self.children):
-            if i - 1 in slopes:                                     # a unit: x is its y already
+        caches = []
+        for name, step in zip(self.children, self._plan):
+            step = UNFUSED if watching() else step                  # who watches wants to see what every layer returns
+            if step.before:
                 kink(lambda: x > 0)
-                caches.append((x,))
-                continue
-            unit = {"slope": slopes[i]} if i in slopes else {}
-            x, cache = self._enter(name, p, x, run, **unit)
+                cache = (x,)                                        # a unit: x is its y already
+            else:
+                x, cache = self._enter(name, p, x, run, **step.forward)
             caches.append(cache)
         return x, tuple(caches)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        parts, like, slopes = [], dy, self._slopes()
-        gated = False                                               # whether dy has gone through the unit below already
-        layers = list(self.children.items())
-        for i, (name, child) in reversed(list(enumerate(layers))):
+        parts, like = [], dy
+        for i, (name, child) in reversed(list(enumerate(self.children.items()))):
             if i < self._first and not need_dx:
-                dy = None
                 break
-            below = type(layers[i - 1][1]) if i else None
-            if i - 1 in slopes and (gated or below is BatchNorm):   # a unit: done, or BatchNorm does it
-                gated = False
+            if self._plan[i].after:                                 # a unit: dy has gone through it, or will with the next
                 continue
-            need, unit = need_dx or i > self._first, {}
-            if i in slopes and type(child) is BatchNorm:
-                unit = {"slope": slopes[i]}
-            elif type(child) in PRODUCTS and need and i - 2 in slopes and type(layers[i - 2][1]) in PRODUCTS:
-                unit, gated = {"slope": slopes[i - 2], "gate": cache[i - 1][0]}, True
-            dy, dp = child.backward(dy, cache[i], frozen, need, **unit)
+            need = need_dx or i > self._first
+            dy, dp = child.backward(dy, cache[i], frozen, need, **self._plan[i].backward(cache[i - 1]) if need or not self._plan[i].gated else {})
             parts.append((name, dp))
         return dy if need_dx else None, None if frozen else self._gather(parts, _first(like))
 
@@ -152,14 +133,14 @@ class Sequential(Network):
         parts, like = [], dy
         for i, (name, child) in reversed(list(enumerate(self.children.items()))):
             if i < self._first and not need_dx:
-                dy = tdy = None
+                tdy = None
                 break
-            need = bool(need_dx) or i > self._first if i else need_dx                    # below layer 0 nobody needs dx, unless the caller does
-            known = trail is not None and need
-            dy, tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, "tangent" if known else need)
-            dy = trail[i] if known else dy
+            need = need_dx or i > self._first
+            tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, need)
+            if i and need:
+                dy = trail[i] if trail else child.backward(dy, cache[i], frozen=True)[0]
             parts.append((name, tdp))
-        return dy if need_dx else None, tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))
+        return tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))
 
 
 class Trail(tuple):
@@ -202,10 +183,9 @@ class Residual(Network):
         return add(*tys), tcaches
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dxs, tdxs, tdps = zip(*(child.tangent_backward(dy, tdy, part, tpart, frozen, need_dx)
-                                for child, part, tpart in zip(self.children.values(), cache, tcache)))
-        dx = add(*dxs) if need_dx is True else None                 # with "tangent" one child may give its part, and another not
-        return dx, add(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
+        tdxs, tdps = zip(*(child.tangent_backward(dy, tdy, part, tpart, frozen, need_dx)
+                           for child, part, tpart in zip(self.children.values(), cache, tcache)))
+        return add(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
 
 
 class Skip(Network):
@@ -245,10 +225,10 @@ class Skip(Network):
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         part, (*_, c) = cache
         inner = None if tdy is None else np.ascontiguousarray(tdy[..., c:])
-        dx, tdx, tdp = self.children["body"].tangent_backward(np.ascontiguousarray(dy[..., c:]), inner, part, tcache, frozen, need_dx)
+        tdx, tdp = self.children["body"].tangent_backward(np.ascontiguousarray(dy[..., c:]), inner, part, tcache, frozen, need_dx)
         if need_dx:
             tdx = add(tdx, None if tdy is None else tdy[..., :c])
-        return dx + dy[..., :c] if need_dx is True else None, tdx, None if frozen else self._gather([("body", tdp)], dy)
+        return tdx, None if frozen else self._gather([("body", tdp)], dy)
 
 
 class Parallel(Network):
@@ -284,10 +264,10 @@ class Parallel(Network):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdy = (None,) * len(self.children) if tdy is None else tdy
-        dxs, tdxs, tdps = zip(*((None, None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
+        tdxs, tdps = zip(*((None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
                                 for child, d, td, part, tpart in zip(self.children.values(), dy, tdy, cache, tcache)))
         tdp = None if frozen else self._gather(list(zip(self.children, tdps)), _first(dy))
-        return dxs if need_dx is True else None, tdxs if need_dx else None, tdp
+        return tdxs if need_dx else None, tdp
 
 
 class Condition(Network):
@@ -346,8 +326,6 @@ class Condition(Network):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         (dy, dc), (tdy, tdc), (part, shape, _) = dy, (None, None) if tdy is None else tdy, cache
-        dx, tdx, tdp = self.children["layer"].tangent_backward(dy, tdy, part, tcache, frozen, need_dx)
+        tdx, tdp = self.children["layer"].tangent_backward(dy, tdy, part, tcache, frozen, need_dx)
         tdp = None if frozen else self._gather([("layer", tdp)], dy)
-        if not need_dx:
-            return None, None, tdp
-        return self._part(dx, dc, shape) if need_dx is True else None, self._part(tdx, tdc, shape), tdp
+        return self._part(tdx, tdc, shape) if need_dx else None, tdp

@@ -111,16 +111,16 @@ class Normalization(Layer):
         if not frozen:
             tdp = self._gradients(add(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
         if not need_dx:
-            return None, None, tdp
+            return None, tdp
         d = dy if gain is None else self._times(dy, gain)
-        dx = self.backward(dy, cache, frozen=True)[0]               # = P(d) = r (d - mean d - xhat share), share = mean(d xhat)
         td = add(None if tdy is None else tdy if gain is None else self._times(tdy, gain), None if tgain is None else self._times(dy, tgain))
         tdx = None if td is None else self._operator(td, xhat, r, live)
-        if txhat is not None and live:                              # the product rule on r, xhat and share in the line above
+        if txhat is not None and live:                              # the product rule on r, xhat and share = mean(d xhat) in the next line
+            dx = self.backward(dy, cache, frozen=True)[0]           # = P(d) = r (d - mean d - xhat share)
             tr_over_r = -r * self._mean(xhat, tx)
             share, tshare = self._mean(d, xhat), self._mean(d, txhat)
             tdx = add(tdx, self._times(dx, tr_over_r), self._times(txhat, -r * share), self._times(xhat, -r * tshare))
-        return dx, tdx, tdp
+        return tdx, tdp
 
     def arguments(self):
         return str(self.channels)

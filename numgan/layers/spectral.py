@@ -104,15 +104,15 @@ class Spectral(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         (cache, *at), (tcache, tunit, tsigma) = cache, tcache
-        dx, tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
         if frozen:
-            return dx, tdx, None
+            return tdx, None
         tdW = None if tdp["W"] is None else self._descend(tdp["W"], *at)
         if tunit is not None:
             _, sigma, u, v = at
             G = self.layer.backward(dy, cache, need_dx=False)[1]["W"]
             tdW = add(tdW, (self._outer(-(G * tunit).sum(), u, v) - self._descend(G, *at) * tsigma) / sigma)
-        return dx, tdx, self._own(tdW, tdp)
+        return tdx, self._own(tdW, tdp)
 
     def arguments(self):
         return repr(self.layer)

@@ -77,18 +77,17 @@ class VirtualBatchNorm(Normalization):
         if not frozen:
             tdp = self._gradients(add(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
         if not need_dx:
-            return None, None, tdp
+            return None, tdp
         (d0, d), (xhat0, xhat1) = self._parts(dy * gain, R), self._parts(xhat, R)
-        dx, owed, slopes = _down(d, xhat1, at)
-        dx0, _, slopes0 = _down(d0, xhat0, at0, owed)
-        dx = self._whole(dx0, dx, dy)
+        _, owed, slopes = _down(d, xhat1, at)
+        _, _, slopes0 = _down(d0, xhat0, at0, owed)
         td = add(None if tdy is None else tdy * gain, None if tgain is None else dy * tgain)
         if td is None and txhat is None:
-            return dx, None, tdp
+            return None, tdp
         (td0, td), (txhat0, txhat1) = (self._parts(np.zeros_like(dy) if t is None else t, R) for t in (td, txhat))
         tdx, towed = _down_moved(d, td, xhat1, txhat1, at, move, slopes)
         tdx0, _ = _down_moved(d0, td0, xhat0, txhat0, at0, move0, slopes0, towed)
-        return dx, self._whole(tdx0, tdx, dy), tdp
+        return self._whole(tdx0, tdx, dy), tdp
 
 
 def _moments(x):
@@ -183,8 +182,8 @@ class Referenced(Network):
         return self._samples(ty), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdx, tdp = self.children["net"].tangent_backward(self._beside(dy), self._beside(tdy), cache[0], tcache, frozen, need_dx)
-        return self._samples(dx), self._samples(tdx), None if frozen else self._gather([("net", tdp)], dy)
+        tdx, tdp = self.children["net"].tangent_backward(self._beside(dy), self._beside(tdy), cache[0], tcache, frozen, need_dx)
+        return self._samples(tdx), None if frozen else self._gather([("net", tdp)], dy)
 
     def __repr__(self):
         digest = hashlib.sha256(repr(self.reference.shape).encode() + self.reference.tobytes()).hexdigest()[:16]

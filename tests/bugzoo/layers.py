@@ -69,8 +69,8 @@ class FrozenTangentsStillWork(Conv2d):
     """The same in the tangent pass only."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, False, need_dx)
-        return dx, tdx, None if frozen else tdp
+        tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, False, need_dx)
+        return tdx, None if frozen else tdp
 
 
 class NoBend(Tanh):
@@ -180,16 +180,16 @@ class NoMixedTerm(Dense):
     """tdx without dy *' tW: right in a gradient penalty, wrong in an unrolled GAN."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, _, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
-        return dx, super().tangent_backward(dy, tdy, cache, (tcache[0], None), frozen, need_dx)[1], tdp
+        _, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return super().tangent_backward(dy, tdy, cache, (tcache[0], None), frozen, need_dx)[0], tdp
 
 
 class WrongWithoutTdy(Dense):
     """Right while dy moves, wrong when tdy is None: so a penalty calls it."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        dx, tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
-        return dx, tdx, {"W": 2 * tdp["W"], "b": tdp["b"]} if tdp and tdy is None else tdp
+        tdx, tdp = super().tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
+        return tdx, {"W": 2 * tdp["W"], "b": tdp["b"]} if tdp and tdy is None else tdp
 
 
 class LastTangent(Dense):

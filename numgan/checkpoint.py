@@ -1,9 +1,9 @@
 """Checkpoints: everything of a run that changes, in one file that is whole or not there at all.
 
     state.step, state.batches          steps done, batches drawn
-    state.params["G"]                  weights, one vector a network
-    state.moments["G"]                 the optimiser's {"step": updates made, "m": ..., "v": ...}
-    state.average                      the moving average of G's weights, or None
+    state.params[name]                 weights, one vector a network
+    state.moments[name]                the optimiser's {"step": updates made, "m": ..., "v": ...}
+    state.averages[name]               the moving average of the weights, for the networks in `system.averaged`
     state.memory                       what else the system remembers, {name: array}
 
 Nothing else has to be kept: every random draw is a stream named by (seed, step, purpose), and batch k is a function of k.
@@ -24,6 +24,7 @@ from .arrays import HEADER, expect_directory, header, members
 from .errors import FileFormatError
 from .files import opened, replacing
 from .parameters import Parameters
+from .randomness import derive
 
 ABOUT = 1 << 16           # bytes that the description of the run may take
 COUNT = 10**15            # of steps, batches or updates, at most
@@ -35,17 +36,17 @@ class State:
 
     params: dict
     moments: dict
-    average: Parameters | None
+    averages: dict
     step: int = 0
     batches: int = 0
     memory: dict = field(default_factory=dict)
 
     @classmethod
     def of(cls, system, params):
-        """The state before the first step, at these parameters."""
+        """The state before the first step of a stage, at these parameters."""
         moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
-        average = params["G"].copy() if system.average and "G" in params else None
-        return cls(params, moments, average, memory=system.memory(next(iter(params.values())).dtype))
+        averages = {name: params[name].copy() for name in system.averaged}
+        return cls(params, moments, averages, memory=system.memory(next(iter(params.values())).dtype))
 
     @classmethod
     def empty(cls, system, dtype=np.float32):
@@ -53,20 +54,37 @@ class State:
         return cls.of(system, {name: Parameters(np.zeros(net.layout.size, dtype), net.layout) for name, net in system.networks.items()})
 
     @classmethod
-    def start(cls, system, seed, dtype=np.float32):
-        """The state before the first step."""
-        return cls.of(system, system.init(seed, dtype))
+    def start(cls, system, seed, dtype=np.float32, weights=None):
+        """The state before the first step.
+
+        weights   {network: Parameters} of another run, to begin with in place of random ones; entries are taken by path
+        """
+        params = system.init(seed, dtype)
+        for name, p in (weights or {}).items():
+            params[name].copy_from(p)
+        return cls.of(system.at(0), params)
+
+    def enter(self, system, seed):
+        """Begin the next stage, in place: networks of the stage's system, which keep the entries that they have; optimisers start anew.
+
+        system   the system at the stage's first step
+        """
+        fresh = State.of(system, system.init(derive(seed, "stage", self.step), next(iter(self.params.values())).dtype))
+        system.inherit(fresh.params, self.params)
+        fresh.averages |= {name: fresh.params[name].copy() for name in fresh.averages}
+        system.inherit(fresh.averages, self.averages)
+        self.params, self.moments, self.averages, self.memory = fresh.params, fresh.moments, fresh.averages, fresh.memory
 
     @property
     def sampled(self):
-        """The weights that samples are drawn with: the average if there is one."""
-        return self.params["G"] if self.average is None else self.average
+        """{network: the weights that samples are drawn with}: moving averages where they are kept."""
+        return self.params | self.averages
 
     def vectors(self):
         """{name in the file: array}, views: what is written here is written to the state. All are vectors but those of the memory."""
         found = {f"{name}.weights": p.vector for name, p in self.params.items()}
         found |= {f"{name}.{moment}": vector for name, state in self.moments.items() for moment, vector in state.items() if moment != "step"}
-        found |= {} if self.average is None else {"G.average": self.average.vector}
+        found |= {f"{name}.average": p.vector for name, p in self.averages.items()}
         return found | {f"memory.{name}": array for name, array in self.memory.items()}
 
     def counters(self):
@@ -81,20 +99,27 @@ class State:
 
 def identity(system, dataset, batch_size, seed):
     """What must agree for a checkpoint to continue a run: a dict of strings and numbers, to be saved beside the weights."""
-    apart = ("networks", "optimizers", "data", "batch_size", "steps")    # said below, or free to change
-    constants = {field.name: repr(getattr(system, field.name)) for field in fields(system) if field.name not in apart}
-    return constants | {
-        "system": type(system).__name__, "batch_size": batch_size, "seed": seed,
+    stages = [_constants(now) | {"first": first} for first, now in system.stages]
+    return stages[0] | ({"stages": stages} if len(stages) > 1 else {}) | {
+        "batch_size": batch_size, "seed": seed,
+        "data": [dataset.name, len(dataset), _fingerprint(*(part for column in dataset.columns.items() for part in column))],
+    }
+
+
+def _constants(system):
+    """The constants, networks and optimisers of a system, as text."""
+    apart = ("networks", "optimizers", "data", "batch_size", "steps")    # below, or free to change
+    return {field.name: repr(getattr(system, field.name)) for field in fields(system) if field.name not in apart} | {
+        "system": type(system).__name__,
         "networks": {name: _fingerprint(repr([net, net.layout.slots])) for name, net in system.networks.items()},
         "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
-        "data": [dataset.name, len(dataset), _fingerprint(dataset.x, dataset.labels)],
     }
 
 
 def _fingerprint(*parts):
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else b"" if part is None else np.ascontiguousarray(part))
+        digest.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part))
     return digest.hexdigest()[:16]
 
 
@@ -127,31 +152,41 @@ def load(path, system, about):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: restore it from a copy, or begin a new run")
-    needed = sum(4 * net.layout.size for net in system.networks.values())
+    stages = [now for _, now in system.stages]
+    needed = min(sum(4 * net.layout.size for net in now.networks.values()) for now in stages)
     if not path.is_file() or path.stat().st_size < needed:       # before anything of the system's size is made
         raise _broken(path, f"a file of at least {needed:,} bytes", f"{path.stat().st_size:,}", "it is not a checkpoint of this system, or damaged")
-    state = State.empty(system)
-    vectors, counters = state.vectors(), state.counters()
-    limit = ABOUT + sum(vector.nbytes for vector in vectors.values()) + 2 * HEADER * (2 + len(vectors) + len(counters))
     with opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limit:
-            raise _broken(path, f"at most {limit:,} bytes", f"{size:,}", "it is not a checkpoint of this system, or not of this preset")
         try:
-            expect_directory(file, 2 + len(vectors) + len(counters), path)
-            with zipfile.ZipFile(file) as archive:
-                there = members(archive, path)
-                _compare(_read(archive, there, "about", np.uint8, None), about, path)
-                _expect_names(there, {"about", *vectors, *counters}, path)
-                state._count({name: int(_read(archive, there, name, np.int64, ())) for name in counters})
-                for name, vector in vectors.items():
-                    vector[...] = _read(archive, there, name, vector.dtype, vector.shape)
-                    if not np.isfinite(vector).all():
-                        raise _broken(path, f"{name} of finite numbers", "inf or nan")
+            return _read_state(file, system, about, path)
         except FileFormatError:
             raise
         except Exception as error:                       # zipfile, struct, ast and numpy raise nearly every kind on a damaged file
             raise _broken(path, "a whole checkpoint", f"{type(error).__name__}: {error}") from error
+
+
+def _read_state(file, system, about, path):
+    """The State in an open file; the names and sizes of all arrays are compared before the data are read."""
+    empty = [State.empty(now) for _, now in system.stages]
+    names = [{**state.vectors(), **state.counters()} for state in empty]
+    most = 1 + max(map(len, names))
+    limit = ABOUT + max(sum(vector.nbytes for vector in state.vectors().values()) for state in empty) + 2 * HEADER * (most + 1)
+    size = os.fstat(file.fileno()).st_size
+    if size > limit:
+        raise _broken(path, f"at most {limit:,} bytes", f"{size:,}", "it is not a checkpoint of this system, or not of this preset")
+    expect_directory(file, most, path)
+    with zipfile.ZipFile(file) as archive:
+        there = members(archive, path)
+        _compare(_read(archive, there, "about", np.uint8, None), about, path)
+        step = int(_read(archive, there, "step", np.int64, ()))
+        stage = sum(first <= step for first, _ in system.stages) - 1
+        state = empty[stage]
+        _expect_names(there, {"about", *names[stage]}, path)
+        state._count({name: int(_read(archive, there, name, np.int64, ())) for name in state.counters()})
+        for name, vector in state.vectors().items():
+            vector[...] = _read(archive, there, name, vector.dtype, vector.shape)
+            if not np.isfinite(vector).all():
+                raise _broken(path, f"{name} of finite numbers", "inf or nan")
     return state
 
 

@@ -12,7 +12,6 @@ two Hessian-vector products: one moves D's weights along its own gradient and wa
 the fakes, G's; the other moves G's weights and watches those of L_G.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +28,10 @@ from .underflow import may_underflow
 class Consensus:
     """weight/2 |v|^2          v = (d L_D / d phi, d L_G / d theta) of the game that `loss` makes of networks D and G
 
-        value, gradients, v = Consensus(10.0, nonsaturating)(networks, params, real, z)
+        value, (dphi, dtheta), (v_phi, v_theta) = Consensus(10.0, nonsaturating)(D, G, phi, theta, real, z)
 
-    networks, params, gradients and v are {"D": ..., "G": ...}. ValueError for a weight that is negative or not finite; TypeError for a loss
-    that is no AdversarialLoss (its second derivatives are asked for), ValueError unless both players are there;
-    NonFiniteError for logits that are inf or nan.
+    ValueError for a weight that is negative or not finite; TypeError for a loss that is no AdversarialLoss (its second derivatives
+    are needed), or for networks and Parameters that are none; NonFiniteError for logits that are inf or nan.
     """
 
     weight: float = 10.0
@@ -46,18 +44,16 @@ class Consensus:
             raise TypeError(f"Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got {self.loss!r}")
         plain_fields(self)
 
-    def __call__(self, networks, params, real, z, run_real=Run(), run_fake=Run(), run_G=Run()):
+    def __call__(self, D, G, phi, theta, real, z, run_real=Run(), run_fake=Run(), run_gen=Run()):
         """(value, its gradients in phi and theta, v) at real samples (M, ...) and latents z (N, Z), which may differ in number.
 
         v is what the players descend on without the penalty: no need to compute it again.
         """
-        for name, given, kind in (("networks", networks, Layer), ("params", params, Parameters)):
-            if not isinstance(given, Mapping) or not all(isinstance(given.get(player), kind) for player in "DG"):
-                got = {player: type(its).__name__ for player, its in given.items()} if isinstance(given, Mapping) else type(given).__name__
-                raise ValueError(f"Consensus: expected {name} as {{\"D\": {kind.__name__}, \"G\": {kind.__name__}}}, got {got}; "
-                                 "name the two players so")
-        D, G, phi, theta = networks["D"], networks["G"], params["D"], params["G"]
-        fake, c_gen = G.forward(theta, z, run_G)
+        for kind, given in ((Layer, dict(D=D, G=G)), (Parameters, dict(phi=phi, theta=theta))):
+            for name, value in given.items():
+                if not isinstance(value, kind):
+                    raise TypeError(f"Consensus: expected {name} as a {kind.__name__}, got {type(value).__name__}")
+        fake, c_gen = G.forward(theta, z, run_gen)
         a, c_real = D.forward(phi, real, run_real)
         b, c_fake = D.forward(phi, fake, run_fake)
         expect_finite("Consensus", a, b)
@@ -85,6 +81,8 @@ class Consensus:
         _, h_theta = G.tangent_backward(dfake, tdfake, c_gen, t_gen, need_dx=False)
 
         square = sum(float(np.square(part.vector).sum()) for part in (v_phi, v_theta))
-        parts = {"D": (phi, h_real, h_fake, h_mixed), "G": (theta, mixed, h_theta)}
-        gradients = {name: p.like(p.dtype.type(self.weight) * sum(whole_gradient(h, p).vector for h in moved)) for name, (p, *moved) in parts.items()}
-        return self.weight / 2 * square, gradients, {"D": v_phi, "G": v_theta}
+        return self.weight / 2 * square, (self._sum(phi, h_real, h_fake, h_mixed), self._sum(theta, mixed, h_theta)), (v_phi, v_theta)
+
+    def _sum(self, p, *gradients):
+        """The weighted sum of several gradients of the parameters p."""
+        return p.like(p.dtype.type(self.weight) * sum(whole_gradient(gradient, p).vector for gradient in gradients))

@@ -13,7 +13,11 @@ class FileFormatError(ValueError):
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss, an activation or a gradient became inf or nan; the message names the layer."""
+    """A loss, an activation or a gradient became inf or nan; the message names the layer. `layer` is its object, or None."""
+
+    def __init__(self, message, layer=None):
+        super().__init__(message)
+        self.layer = layer
 
 
 class TrialError(RuntimeError):

@@ -17,12 +17,13 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from . import data, judging, metrics
+from .data import is_pictures
+from .data.pixels import to_bytes
 from .data.points import modes
 from .metrics.pictures import SMALLEST, WEIGHTS, WINDOW
 from .metrics.rows import squared_distances
 from .randomness import stream
 from .recipes import Recipe
-from .sampling import to_bytes
 from .streams import STDERR
 from .underflow import may_underflow
 
@@ -182,7 +183,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     figures    {name: {samples, real, better}}; those named classifier_... are of the judge's answers and features;  skipped    {name: why}
     ValueError for a run without a generator, a judge of other pictures or classes, too few data, or a count that is too large.
     """
-    began, sampler, images = time.monotonic(), run.sampler(), run.dataset.is_images
+    began, sampler, images = time.monotonic(), run.sampler(), is_pictures(run.dataset.columns[run.system.target])
     if judge is not None:
         judging.expect_judge(judge, run)
     (test_x, test_labels), (train_x, train_labels), validation, against = _rows(run, seed)
@@ -225,14 +226,15 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
 
 def _rows(run, seed):
     """Test rows and training rows to set beside the samples, each (x, labels); pictures for validation in 0..1; and what the test rows are."""
-    train, recipe = run.dataset, run.config["recipe"]
-    kept = len(train) - (len(train) // 6 if train.is_images else 0)
+    recipe, target = run.config["recipe"], run.system.target
+    like = run.dataset.columns[target]
+    kept = len(like) - (len(like) // 6 if is_pictures(like) else 0)
     order = stream(seed, "evaluate").permutation(kept)
 
     def of(dataset, chosen):
-        return dataset.x[chosen], None if dataset.labels is None else dataset.labels[chosen]
+        return dataset.columns[target][chosen], None if dataset.labels is None else dataset.labels[chosen]
 
-    validation = train.x[kept:kept + VALIDATION] / np.float32(255)
+    train, validation = run.dataset, like[kept:kept + VALIDATION] / np.float32(255)
     if recipe is not None and recipe["data"] in data.names():
         return of(Recipe(**recipe).load("test"), slice(None)), of(train, order), validation, "test rows"
     return of(train, order[:kept // 2]), of(train, order[kept // 2:]), validation, "training rows (these data have no test part)"
@@ -241,7 +243,7 @@ def _rows(run, seed):
 def _side(x, labels, judge):
     """A Side of pictures (N, H, W, C) uint8, or of points; labels that nobody has given are the judge's."""
     if x.dtype != np.uint8:
-        return Side(x)
+        return Side(x.reshape(len(x), -1))
     if judge is None:
         return Side(x / np.float32(255), labels)
     seen = judging.as_seen(judge, x)

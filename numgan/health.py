@@ -14,10 +14,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from . import metrics, runs
+from .data import is_pictures
+from .data.pixels import to_bytes, to_floats
 from .data.points import modes
 from .metrics.rows import squared_distances
 from .randomness import derive, stream
-from .sampling import to_bytes
 
 LEVELS = ("ok", "look", "bad")
 RECORDS = 8               # logged steps, at least: fewer show no trend
@@ -83,10 +84,10 @@ class Verdict:
 
 
 def examine(run):
-    """The Verdicts of an open run: of its curves, and of samples drawn from it if it has a generator; bad ones are not sorted to the front."""
+    """The Verdicts of an open run: of its curves, and of samples drawn from it if it draws any; bad ones are not sorted to the front."""
     records = runs.read_metrics(run.folder, run.state.step)
     found = [*_unfinished(run), *_curves(run, records)]
-    if "G" in run.system.networks:
+    if run.system.drawers:
         with threadpool_limits(1), np.errstate(all="ignore"):
             found += _samples(run)
     return found
@@ -153,7 +154,7 @@ def _named(records, kind):
 
 
 def _losses(run, records):
-    """Whether they grow, and whether D is much worse than one that guesses."""
+    """Whether they grow, and whether a discriminator is much worse than one that guesses."""
     now = {name: _late(records, "losses", name) for name in _named(records, "losses")}
     early = {name: _early(records, "losses", name) for name in now}
     if not now or None in (*now.values(), *early.values()):
@@ -163,32 +164,39 @@ def _losses(run, records):
     if AWAY.level(growth) != "ok":
         return _verdict("losses", growth, AWAY, f"{figures}: they run away, {growth:.3g} times what they were",
                         "a smaller --lr; a critic without bounds wants clipping or a gradient penalty")
-    if "D" in now and _loss(run) in UNSURE:
+    for name in _judging(run, now) if _loss(run) in UNSURE else ():
         penalty = _late(records, "metrics", "penalty") if "penalty" in _named(records, "metrics") else 0.0
-        wrong = (now["D"] - (penalty or 0.0)) / UNSURE[_loss(run)]
+        wrong = (now[name] - (penalty or 0.0)) / UNSURE[_loss(run)]
         if WILD.level(wrong) != "ok":
-            return _verdict("losses", wrong, WILD, f"{figures}: D's is {wrong:.3g} times that of one that guesses", "a smaller --lr")
+            return _verdict("losses", wrong, WILD, f"{figures}: {name}'s is {wrong:.3g} times that of one that guesses", "a smaller --lr")
     return _verdict("losses", growth, AWAY, f"{figures}: steady", "")
 
 
 def _discriminator(run, records):
-    """What D's outputs mean, which depends on the loss."""
-    known, loss = _named(records, "metrics"), _loss(run)
+    """What a discriminator's outputs mean, which depends on the loss."""
+    known, loss, judging = _named(records, "metrics"), _loss(run), _judging(run, _named(records, "losses"))
     late = {name: _late(records, "metrics", name) for name in known}
-    if None in late.values():
+    if not run.system.judges:
+        yield Verdict("discriminator", "ok", None, "needs one", f"{type(run.system).__name__} has none: what it would tell does not apply")
+    elif None in late.values():
         yield Verdict("discriminator", "bad", None, "bad if not finite", "its metrics hold inf or nan", "a smaller --lr")
-    elif "distance" in known or loss == "wasserstein" and "D" in _named(records, "losses"):
-        yield _critic(late["distance"] if "distance" in known else -_late(records, "losses", "D"))
+    elif "distance" in known or loss == "wasserstein" and judging:
+        yield _critic(late["distance"] if "distance" in known else -_late(records, "losses", judging[0]))
     elif "D(x) above D(G(z))" in known:
         above = late["D(x) above D(G(z))"]
         says = f"a real sample stands above a generated one with probability {above:.3f}: {_even(above, 1 - above)}"
         yield _verdict("discriminator", 1 - above, SURE, says, "a larger gamma (R1 and R2), or a smaller --lr")
-    elif loss in GUESSING and "D" in _named(records, "losses"):
-        share = _late(records, "losses", "D") / GUESSING[loss]
+    elif loss in GUESSING and judging:
+        share = _late(records, "losses", judging[0]) / GUESSING[loss]
         says = f"its loss is {share:.3g} of that of one that guesses ({loss} reads no probabilities from its outputs)"
         yield _verdict("discriminator", share, EASY, says, "a penalty on D (r1, roth), or a smaller --lr")
     elif {"D(x)", "D(G(z))"} <= late.keys():
         yield _probabilities(late["D(x)"], late["D(G(z))"], loss)
+
+
+def _judging(run, losses):
+    """Names among `losses` of the objectives that train a discriminator."""
+    return [name for name, owners in run.system.trains.items() if name in losses and set(owners) & set(run.system.judges)]
 
 
 def _loss(run):
@@ -223,7 +231,7 @@ def _even(real, fake):
 
 
 def _gradient(run, name, records):
-    """Of G always; of the others if it grows: that it fades is how a classifier's training ends, and what D's outputs say."""
+    """Of networks that draw samples always; of the others if it grows: that it fades is how a classifier's training ends, and what D's outputs say."""
     if not all("gradients" in record for record in records) or name not in _named(records, "gradients"):
         return                                            # a run of before they were logged, or a player that had no turn
     check, smaller = f"gradient of {name}", "a smaller --lr; BatchNorm, clipping or a penalty where it grows"
@@ -235,12 +243,12 @@ def _gradient(run, name, records):
     growth = late / early if early else np.inf if late else 1.0
     says = f"its norm is {late:.3g}, {growth:.3g} times that of the start"
     found = [_verdict(check, growth, GROWN, says, smaller)]
-    if name == "G":
+    if name in run.system.drawers and run.system.judges:
         more = "a penalty on D, fewer updates of D, a smaller --lr" + (", or --loss nonsaturating" if _loss(run) == "minimax" else "")
         found += [_verdict(check, growth, FADED, f"{says}: it fades", more),
                   _verdict(check, entry, TINY, f"{says}; an entry has {entry:.2g}, as little as Adam's epsilon, 1e-8", more)]
     worst_of = max(found, key=lambda verdict: LEVELS.index(verdict.level))
-    if name == "G" or worst_of.level != "ok":
+    if name in run.system.drawers or worst_of.level != "ok":
         yield worst_of
 
 
@@ -248,9 +256,9 @@ def _gradient(run, name, records):
 
 
 def _samples(run):
-    sampler, recipe = run.sampler(), run.config["recipe"]
+    sampler, recipe, like = run.sampler(), run.config["recipe"], run.dataset.columns[run.system.target]
     with_modes = recipe is not None and recipe["data"] in ("ring", "grid")
-    n = POINTS if with_modes else min(SAMPLES, len(run.dataset))
+    n = POINTS if with_modes else min(SAMPLES, len(like))
     x, _ = sampler(n, derive(run.config["seed"], "health"))
     if not np.isfinite(x).all():
         return [Verdict("samples", "bad", None, "bad if not finite", "the samples hold inf or nan", "a smaller --lr, from an earlier state")]
@@ -258,8 +266,9 @@ def _samples(run):
         return list(_modes(x, recipe["data"]))
     if n < FEW:
         return [Verdict("samples", "ok", n, f"needs {FEW}", f"{n} real rows are too few to compare with")]
-    real = run.dataset.take(stream(run.config["seed"], "health").permutation(len(run.dataset))[:n])[0]
-    x = to_bytes(x, run.system.pixels) / 127.5 - 1 if run.dataset.is_images else x
+    real = like[stream(run.config["seed"], "health").permutation(len(like))[:n]]
+    if is_pictures(like):                                # both at the grey levels of bytes
+        real, x = to_floats(real), to_floats(to_bytes(x, run.system.pixels))
     return list(_likeness(x.reshape(n, -1).astype(np.float64), real.reshape(n, -1).astype(np.float64)))
 
 

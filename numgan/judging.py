@@ -18,10 +18,10 @@ from threadpoolctl import threadpool_limits
 
 from . import checkpoint, data, recipes, runs, systems, training
 from .data.idx import cache_folder
+from .data.pixels import to_bytes, to_floats
 from .errors import FileFormatError
 from .files import path_of
 from .recipes import Recipe
-from .sampling import scaled, to_bytes
 from .streams import STDERR
 from .underflow import may_underflow
 
@@ -84,7 +84,7 @@ def _train(home, recipe, system, dataset, progress):
 @may_underflow
 def as_seen(judge, images):
     """Pictures (N, H, W, C) uint8 as float32 in the range of pixels that the judge was trained with."""
-    return scaled(images / np.float32(127.5) - 1, judge.system)
+    return to_floats(images, judge.system.pixels)
 
 
 @may_underflow
@@ -149,7 +149,7 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
         images = to_bytes(x, run.system.pixels)
         p = probabilities(classifier, as_seen(classifier, images))
         answer = p.argmax(axis=1)
-        copied = copies(images, run.dataset.x)
+        copied = copies(images, run.dataset.columns[run.system.target])
         return {
             "samples": count, "agreement": None if asked is None else float((answer == asked).mean()), "confidence": float(p.max(axis=1).mean()),
             "shares": {name: float((answer == k).mean()) for k, name in enumerate(names)},
@@ -164,9 +164,9 @@ def held_out(classifier):
     if recipe is None or recipe["data"] not in data.names():
         return None
     test = Recipe(**recipe).load("test")
-    x, labels = test.take(np.arange(len(test)))
-    p = probabilities(classifier, scaled(x, classifier.system))
-    return {"rows": len(test), "accuracy": float((p.argmax(axis=1) == labels).mean()), "confidence": float(p.max(axis=1).mean())}
+    rows = test.rows(np.arange(len(test)), classifier.system.pixels)
+    p = probabilities(classifier, rows["x"])
+    return {"rows": len(test), "accuracy": float((p.argmax(axis=1) == rows["labels"]).mean()), "confidence": float(p.max(axis=1).mean())}
 
 
 @may_underflow

@@ -73,16 +73,16 @@ class Recipe:
         if self.average is not None:
             if not 0 <= self.average < 1:
                 raise ValueError(f"average: expected a decay from 0 (none) to below 1, got {self.average}")
-            if "G" not in system.networks:
-                raise ValueError(f"{self.system} has no generator whose weights could be averaged; leave out --average")
-            system = replace(system, average=self.average)
-        return system.with_optimizers(partial(self._optimizer, None if "rate" in system.settings else self.lr))
+            if not system.drawers:
+                raise ValueError(f"{self.system} draws no samples, so there are no weights to average for them; leave out --average")
+            system = system.with_average(self.average)
+        return system.with_optimizers(partial(self._optimizer, system.drawers, None if "rate" in system.settings else self.lr))
 
-    def _optimizer(self, lr, name, optimizer):
+    def _optimizer(self, drawers, lr, name, optimizer):
         constants = {word: value for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items() if value is not None}
         for word, value in constants.items():
             NUMBERS.expect(value, word)
-        return optimizer.changed(**{word: value for word, value in constants.items() if word == "lr" or name != "G"})
+        return optimizer.changed(**{word: value for word, value in constants.items() if word == "lr" or name not in drawers})
 
     def load(self, split="train"):
         """The data, pictures at the size that the system takes."""
@@ -105,6 +105,9 @@ def _from_anywhere(path):
 
 def check(system, dataset):
     """Raise ValueError unless the system can be trained on the data."""
+    missing = [name for name in system.made_from if name not in dataset.columns]
+    if missing:
+        raise ValueError(f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got {', '.join(dataset.columns)} from {dataset.name}")
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} from {dataset.name}")
     if system.classes and dataset.labels is None:
@@ -118,7 +121,7 @@ def check_batch(system, size):
     """Raise ValueError unless a batch holds whole packs, and not too many."""
     BATCH.expect(size, "batch_size")
     if size % system.packed:
-        raise ValueError(f"batch_size: expected a multiple of the {system.packed} samples that D judges at once, got {size}")
+        raise ValueError(f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, got {size}")
 
 
 def steps_of(system, rows, batch_size, epochs):

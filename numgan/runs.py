@@ -213,7 +213,7 @@ def environment():
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run read back: its configuration, system, training data and state."""
+    """A run read back: its configuration, the system at its step, training data and state."""
 
     folder: Path
     config: dict
@@ -221,17 +221,16 @@ class OpenRun:
     dataset: object
     state: checkpoint.State
 
-    def expect_generator(self):
-        """ValueError for a system without a generator."""
-        if "G" not in self.system.networks:
-            raise ValueError(f"{self.folder} is a run of {type(self.system).__name__}, which has no generator and draws no samples")
+    def expect_samples(self):
+        """ValueError for a system that draws no samples."""
+        if not self.system.drawers:
+            raise ValueError(f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it {self.system.purpose}")
 
     @threadpool_limits.wrap(limits=1)
     def sampler(self):
-        """A Sampler with the run's weights. ValueError for a system without a generator."""
-        self.expect_generator()
-        classes = len(self.config["classes"]) if self.system.classes else 0
-        return Sampler(self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], classes)
+        """A Sampler with the run's weights. ValueError for a system that draws no samples."""
+        self.expect_samples()
+        return Sampler(self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], self.dataset)
 
 
 def open_run(folder, system=None, dataset=None):
@@ -243,4 +242,5 @@ def open_run(folder, system=None, dataset=None):
     if system is None:
         system, dataset = rebuilt(config, folder)
     about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
-    return OpenRun(folder, config, system, dataset, read_state(folder, config, system, dataset, about))
+    state = read_state(folder, config, system, dataset, about)
+    return OpenRun(folder, config, system.at(state.step), dataset, state)

@@ -1,72 +1,99 @@
-"""Samples of a generator: drawn, made bytes, and laid out as a picture."""
+"""Samples of a trained system: drawn, and laid out as a picture."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from . import plot
-from .layers import Run, measure
-from .randomness import derive
+from .data import is_pictures
+from .data.pixels import to_bytes
+from .layers import Run
+from .layers.normalization import pooled
+from .randomness import derive, stream
+from .systems import Batch
 from .underflow import may_underflow
 
 CHUNK = 250               # samples of one forward pass
-MEASURED = 20             # latent batches that BatchNorm statistics are measured over
+MEASURED = 20             # batches that BatchNorm statistics are measured over
 
 
 @may_underflow
 class Sampler:
-    """Draws from G: BatchNorm statistics are measured once, so a sample does not depend on its neighbours; dropout is off unless `system.noisy`.
+    """Draws samples. BatchNorm statistics are measured once, so a sample does not depend on its neighbours in the batch.
 
-    weights   G's Parameters; classes: how many labels to ask for in turn (0: the system has none)
-    sampler(n, seed, labels=None) -> x (n, ...) float32 in the system's range, and the labels asked for (n,) or None
+    Dropout is off unless `system.keeps_noise`.
+
+    params       {network: Parameters} of all networks
+    batch_size   of the batches that statistics are measured over
+    dataset      the data: their labels, and the rows that a sample is made from if `system.made_from` names a column
     """
 
-    def __init__(self, system, weights, seed, batch_size, classes=0):
-        self.system, self.weights, self.classes = system, weights, classes
-        asked = self._asked(batch_size, None)
-        batches = (system.latents(batch_size, derive(seed, "measure", i), labels=asked) for i in range(MEASURED))
-        self.statistics = measure(system.networks["G"], weights, batches, derive(seed, "measure G") if system.noisy else None)
+    def __init__(self, system, params, seed, batch_size, dataset):
+        self.system, self.params, self.dataset = system, params, dataset
+        self.classes = len(dataset.classes) if system.classes else 0
+        found = {name: [] for name in system.drawers}
+        for i in range(MEASURED):
+            contexts = {name: Run(derive(seed, f"measure {name}") if system.keeps_noise else None) for name in system.networks}
+            inputs = system.inputs(self.batch(batch_size, derive(seed, "measure", i)), derive(seed, "measure", i))
+            for name, cache in system.draw(params, inputs, contexts)[1].items():
+                found[name].append(system.networks[name].statistics(cache))
+        self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
-    def _asked(self, n, labels):
-        return np.resize(np.arange(self.classes) if labels is None else labels, n) if self.classes else None
+    def batch(self, n, seed, labels=None):
+        """The Batch that n samples are made from: rows of the data chosen by the seed, and labels in turn."""
+        rows = [name for name in self.system.made_from if name != "labels"]
+        chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n) if rows else None
+        columns = {name: column for name, column in self.dataset.rows(chosen, self.system.pixels).items() if name in rows} if rows else {}
+        asked = np.resize(np.arange(self.classes) if labels is None else labels, n)
+        return Batch(columns | ({"labels": asked} if self.classes else {}), number=n)
 
     @threadpool_limits.wrap(limits=1)                    # equal bits for any number of BLAS threads
-    def __call__(self, n, seed, labels=None):
+    def __call__(self, n, seed, labels=None, batch=None):
+        """x (n, ...) float32 in the system's range, and the labels asked for (n,) or None.
+
+        batch   what the samples are made from; None: `self.batch(n, seed, labels)`
+        """
         if labels is not None and not self.classes:
             raise ValueError(f"{type(self.system).__name__} has no labels to ask for; leave --labels out")
         if labels is not None and not all(0 <= label < self.classes for label in labels):
             raise ValueError(f"labels: expected numbers from 0 to {self.classes - 1}, got {list(labels)}")
-        asked = self._asked(n, labels)
-        z = self.system.latents(n, seed, labels=asked)
-        pieces = [tuple(part[i:i + CHUNK] for part in z) if isinstance(z, tuple) else z[i:i + CHUNK] for i in range(0, n, CHUNK)]
-        runs = [Run(derive(seed, "G", i) if self.system.noisy else None, self.statistics) for i in range(len(pieces))]
-        return np.concatenate([self.system.networks["G"].forward(self.weights, piece, run)[0] for piece, run in zip(pieces, runs)]), asked
+        batch = self.batch(n, seed, labels) if batch is None else batch
+        inputs, pieces = self.system.inputs(batch, seed), []
+        for i, start in enumerate(range(0, n, CHUNK)):
+            part = slice(start, start + CHUNK)
+            contexts = {name: Run(derive(seed, name, i) if self.system.keeps_noise else None, self.statistics.get(name))
+                        for name in self.system.networks}
+            piece = tuple(array[part] for array in inputs) if isinstance(inputs, tuple) else inputs[part]
+            pieces.append(self.system.draw(self.params, piece, contexts)[0])
+        return np.concatenate(pieces), batch.get("labels") if self.classes else None
+
+
+def can_be_drawn(system, dataset):
+    """Whether `picture` can show the samples: pictures, or points in the plane."""
+    like = dataset.columns[system.target]
+    return is_pictures(like) or like.shape[1:] == (2,)
 
 
 @may_underflow
-def to_bytes(x, pixels):
-    """Pictures in the range `pixels` as uint8, as they are saved; what lies outside is clipped."""
-    low, high = pixels
-    return np.rint(np.clip((x - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+def picture(sampler, seed, count=None, labels=None, title=""):
+    """Samples as one Pillow image: with labels a row for each class, others in a square, points over the data.
 
-
-@may_underflow
-def picture(sampler, dataset, classes, seed, count=None, labels=None, title=""):
-    """Samples as one Pillow image: conditional ones with a row for each class, others in a square, points over the data."""
-    default = 10 * len(set(labels) if labels else range(sampler.classes)) if sampler.classes else 64 if dataset.is_images else 2000
-    x, asked = sampler(count or default, seed, labels)
-    if not dataset.is_images:
-        return plot.points(dataset.take(np.arange(min(len(dataset), 2000)))[0], x, title)
-    images = to_bytes(x, sampler.system.pixels)
+    Where a sample is made from a picture, each row shows that picture and the sample.
+    """
+    system, classes = sampler.system, sampler.dataset.classes
+    like = sampler.dataset.columns[system.target]
+    default = 10 * len(set(labels) if labels else range(sampler.classes)) if sampler.classes else 64 if is_pictures(like) else 2000
+    count = count or default
+    batch = sampler.batch(count, seed, labels)
+    x, asked = sampler(count, seed, labels, batch)
+    if not is_pictures(like):
+        return plot.points(like[:2000], x, title)
+    images = to_bytes(x, system.pixels)
+    given = [to_bytes(batch[name], system.pixels) for name in system.made_from if name in batch and batch[name].shape == x.shape]
+    if given:
+        return plot.grid(np.stack([*given, images], axis=1).reshape(-1, *images.shape[1:]), (len(given) + 1) * max(1, int(count**0.5 / 2)))
     if asked is None:
         return plot.grid(images, int(np.ceil(len(images) ** 0.5)))
     rows = [images[asked == label] for label in np.unique(asked)]
     columns = max(map(len, rows))
     padded = [np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), plot.PAPER, np.uint8)]) for row in rows]
     return plot.grid(np.concatenate(padded), columns, [classes[label] for label in np.unique(asked)])
-
-
-@may_underflow
-def scaled(x, system):
-    """Pictures in -1..1 in the range that a system's networks see."""
-    low, high = system.pixels
-    return x if (low, high) == (-1, 1) else (low + (x + 1) * ((high - low) / 2)).astype(x.dtype)

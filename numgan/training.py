@@ -2,9 +2,9 @@
 
     for each step:
         for each name in system.rounds(step):
-            result = objective(params, batch, seed, made)
-            optimizer.update(params[name], result.gradients[name])       in place
-            params[name] = power_step(network, params[name])             in place, if it holds entries (Spectral)
+            result = objective(params, batch, seed)
+            for each network that the objective trains:
+                optimizer.update(params[network], result.gradients[network])       in place
 
 Everything random is a stream named by the run's seed, the step and the turn, and batch k is a function of k. So a step depends on
 the state before it and on nothing else: a run that was killed and resumed ends with the same bits as one that was not.
@@ -24,7 +24,6 @@ from tqdm import tqdm
 from . import _kernels as kernels
 from . import checkpoint, files, plot, recipes, runs, sampling
 from .checkpoint import State
-from .data import Batches
 from .data.pictures import opened
 from .errors import FileFormatError, NonFiniteError
 from .layers import watch_finite
@@ -33,7 +32,7 @@ from .optimizers import moving_average
 from .randomness import derive
 from .signals import stop_requests
 from .streams import STDERR
-from .systems import Batch, remember
+from .systems import Batch, checked, remember
 from .underflow import may_underflow
 
 PICTURES = 20             # sample pictures of a run, besides the first
@@ -60,40 +59,51 @@ class Trained:
 # ---- one step
 
 
+def alone(gradient):
+    """The gradient (P,) of one network over all processes of a run: here there is one, so it is the gradient itself."""
+    return gradient
+
+
 @may_underflow
-def advance(system, state, dataset, batches, seed):
+def advance(system, state, feed, seed, reduce=alone):
     """One step of the system at `state`, in place. Returns {objective: Result}.
 
-    A system that shares fakes uses one batch for all turns of a step, since the fakes were asked for with its labels.
-    NonFiniteError, naming the layer, before an update that would be made with inf or nan.
+    feed     feed.batch(k) -> {column: array} of batch k
+    reduce   called with each network's gradient (P,) between its computation and its update; returns the vector to update with
+
+    A system that shares fakes uses one batch for all objectives of a step, because the fakes have the labels of this batch.
+    NonFiniteError, with the layer's name, before an update that would be made with inf or nan. TypeError or ValueError, before any
+    update, for a Result that cannot be used.
     """
-    step, now = state.step, system.at(state.step).knowing(state.moments, {name: _read_only(array) for name, array in state.memory.items()})
-    batch = made = None
-    results = {}
+    step, now = state.step, system.at(state.step).with_state(state.moments, {name: _read_only(array) for name, array in state.memory.items()})
+    objectives, batch, shared, results = now.objectives(), None, (), {}
     for turn, name in enumerate(now.rounds(step)):
         if batch is None or not now.shares_fakes:
-            batch = take(now, dataset, batches.indices(state.batches))
+            batch = Batch(feed.batch(state.batches))
             state.batches += 1
-        if now.shares_fakes and made is None:
-            made = now.generate(state.params, batch, derive(seed, "step", step, "fakes"))
+        if now.shares_fakes and not shared:
+            shared = (now.generate(state.params, batch, derive(seed, "step", step, "fakes")),)
         key = derive(seed, "step", step, turn)
         try:
-            result = results[name] = now.objectives()[name](state.params, batch, key, made)
-            gradient = result.gradients[name].vector
-            finite = np.isfinite(result.loss) and kernels.all_finite(gradient)
+            result = results[name] = checked(objectives[name](state.params, batch, key, *shared), state.params, now.trains[name], f"objective {name}")
+            gradients = {owner: reduce(gradient.vector) for owner, gradient in result.gradients.items()}
+            finite = np.isfinite(result.loss) and all(map(kernels.all_finite, gradients.values()))
         except NonFiniteError:                           # of a penalty, which does not know where
             result, finite = None, False
         if not finite:
             again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
             raise NonFiniteError(f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}")
-        with holding(now.networks[name], state.params[name]):
-            if not now.optimizers[name].update(state.params[name].vector, gradient, state.moments[name]):
-                raise NonFiniteError(f"step {step + 1}, update of {name}: {locate_update(now, name, state)}")
+        for owner, gradient in gradients.items():
+            with holding(now.networks[owner], state.params[owner]):
+                if not now.optimizers[owner].update(state.params[owner].vector, gradient, state.moments[owner]):
+                    raise NonFiniteError(f"step {step + 1}, update of {owner}: {locate_update(now, owner, state)}")
         remember(state.memory, result.memory)
     state.step += 1
-    if state.average is not None:                        # the first steps count less: they would stay visible for long
-        with holding(now.networks["G"], state.average):  # an average of singular vectors is none: it has its own
-            moving_average(state.average.vector, state.params["G"].vector, min(now.average, state.step / (state.step + 9)))
+    for name, average in state.averages.items():         # the first steps count less: they would stay visible for long
+        with holding(now.networks[name], average):       # singular vectors cannot be averaged: the averaged weights keep their own
+            moving_average(average.vector, state.params[name].vector, min(now.average, state.step / (state.step + 9)))
+    if any(first == state.step for first, _ in system.stages[1:]):
+        state.enter(system.at(state.step), seed)
     return results
 
 
@@ -132,40 +142,39 @@ def layer_at(layer, path):
     return layer
 
 
-def take(system, dataset, indices):
-    """The Batch of these rows, pixels in the range that the system's networks see."""
-    x, labels = dataset.take(indices)
-    return Batch(sampling.scaled(x, system) if dataset.is_images else x, labels)
-
-
 def locate(system, name, params, batch, key, fakes_key, result):
-    """Where inf or nan appeared: objectives are pure, so the pass is repeated with every layer watched."""
+    """Where inf or nan appeared: objectives are pure, so the passes are repeated with every layer watched."""
     with watch_finite(), np.errstate(all="ignore"):
-        made, network = None, "G"
         try:
-            if "G" in system.networks:
-                made = system.generate(params, batch, fakes_key)
-            network = " or ".join(other for other in system.networks if other != "G")
-            system.objectives()[name](params, batch, key, made if system.shares_fakes else None)
+            shared = (system.generate(params, batch, fakes_key),) if system.shares_fakes else ()
+            system.objectives()[name](params, batch, key, *shared)
         except NonFiniteError as error:
-            return f"{error}, in network {network}"
-    gradient = result.gradients[name]
-    bad = [path for path in gradient if not np.isfinite(gradient[path]).all()]
-    if not bad:
-        return f"all layers are finite, and the loss is {result.loss}"
-    layer = layer_at(system.networks[name], bad[-1])
-    return f"all layers are finite, and the gradient of {name}'s {bad[-1]}, of {layer!r}, is not (the first of {len(bad)}, seen from the output)"
+            owners = [network for network, net in system.networks.items() if contains(net, error.layer)]
+            return f"{error}{f', in network {owners[0]}' if owners else ''}"
+    for owner, gradient in result.gradients.items():
+        bad = [path for path in gradient if not np.isfinite(gradient[path]).all()]
+        if bad:
+            layer = layer_at(system.networks[owner], bad[-1])
+            return (f"all layers are finite, and the gradient of {owner}'s {bad[-1]}, of {layer!r}, is not "
+                    f"(the first of {len(bad)}, seen from the output)")
+    return f"all layers are finite, and the loss is {result.loss}"
+
+
+def contains(net, layer):
+    """Whether a layer object is the network or lies in it."""
+    return net is layer or any(contains(child, layer) for child in net.children.values())
 
 
 # ---- the loop
 
 
 @may_underflow
-def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resume=False, recipe=None,
+def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resume=False, recipe=None, weights=None,
           log_every=None, picture_every=None, checkpoint_every=None, checkpoint_seconds=30.0, progress=True, look=None):
     """Train a system on a dataset in the folder `out`; a `recipes.Recipe`, if given, lets others open the run by its folder alone.
 
     steps, batch_size, seed     None: the system's, and seed 0. With resume=True: those of the run; other `steps` extend it
+    weights                     {network: Parameters} to begin with, such as another run's `state.params`; None: random ones
     log_every, picture_every    steps between lines of metrics.jsonl and sample pictures; they change nothing that is trained
     checkpoint_every            steps between checkpoints, besides one every checkpoint_seconds and one at the end
     progress                    a bar on stderr, two lines if it is not a terminal; False: silence
@@ -194,7 +203,7 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
                 config = config | {"resumed": [*config.get("resumed", [])[-SESSIONS:], session]}
             else:
                 runs.claim(out, is_first)                # again, now that the folder is locked
-                state = State.start(system, config["seed"])
+                state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
             runs.write_config(out, config)               # after the checkpoint: a folder with a configuration can be resumed
             return _Session(out, config, about, system, dataset, state, progress, look).run(checkpoint_every, checkpoint_seconds)
@@ -241,7 +250,7 @@ class _Session:
     def __init__(self, out, config, about, system, dataset, state, progress, look):
         self.out, self.config, self.about, self.system = out, config, about, system
         self.dataset, self.state, self.progress, self.look = dataset, state, progress, look
-        self.batches = Batches(len(dataset), config["batch_size"], config["seed"])
+        self.feed = dataset.feed(config["batch_size"], config["seed"], system.pixels)
         self.records = runs.rewind(out, state.step)
         self.before = self.records[-1]["seconds"] if self.records else 0.0
         self.first, self.losses, self.saved = state.step, {}, state.step
@@ -299,7 +308,7 @@ class _Session:
 
     def _advance(self):
         try:
-            return advance(self.system, self.state, self.dataset, self.batches, self.config["seed"])
+            return advance(self.system, self.state, self.feed, self.config["seed"])
         except NonFiniteError as error:
             runs.write_config(self.out, self.config | {"diverged": str(error)})
             raise NonFiniteError(
@@ -309,8 +318,8 @@ class _Session:
     def _log(self, results):
         metrics = {name: value for result in results.values() for name, value in result.metrics.items()}
         self.records.append({
-            "step": self.state.step, "epoch": round(self.batches.epoch(self.state.batches), 4), "losses": self.losses,
-            "gradients": {name: _number(np.linalg.norm(result.gradients[name].vector)) for name, result in results.items()},
+            "step": self.state.step, "epoch": round(self.feed.epoch(self.state.batches), 4), "losses": self.losses,
+            "gradients": {name: _number(np.linalg.norm(gradient.vector)) for result in results.values() for name, gradient in result.gradients.items()},
             "metrics": {name: _number(value) for name, value in metrics.items()},
             "seconds": round(self.before + time.monotonic() - self.began, 3)})
         self.log.write(runs.line(self.records[-1]))
@@ -326,11 +335,11 @@ class _Session:
 
         Returns its size.
         """
-        if "G" not in self.system.networks:
+        config, system = self.config, self.system.at(self.state.step)
+        if not system.drawers or not sampling.can_be_drawn(system, self.dataset):
             return None
-        config, classes = self.config, len(self.dataset.classes) if self.system.classes else 0
-        sampler = sampling.Sampler(self.system, self.state.sampled, config["seed"], config["batch_size"], classes)
-        image = sampling.picture(sampler, self.dataset, config["classes"], derive(config["seed"], "grid"), title=f"step {self.state.step}")
+        sampler = sampling.Sampler(system, self.state.sampled, config["seed"], config["batch_size"], self.dataset)
+        image = sampling.picture(sampler, derive(config["seed"], "grid"), title=f"step {self.state.step}")
         for path in (self.out / "samples" / f"step-{self.state.step:06d}.png", *more):
             with files.replacing(path) as file:
                 image.save(file, format="PNG")

@@ -53,8 +53,9 @@ class Unrolling:
     fake_run: Run = Run()
 
     def __post_init__(self):
-        for name, kinds, such in (("D", Layer, "a network"), ("loss", (AdversarialLoss, RelativisticLoss), "a loss such as numgan.nonsaturating"),
-                                  ("optimizer", Optimizer, "an optimiser such as numgan.Adam(1e-3)")):
+        expected = dict(D=(Layer, "a network"), loss=((AdversarialLoss, RelativisticLoss), "a loss such as numgan.nonsaturating"),
+                        optimizer=(Optimizer, "an optimiser such as numgan.Adam(1e-3)"))
+        for name, (kinds, such) in expected.items():
             if not isinstance(getattr(self, name), kinds):
                 raise TypeError(f"Unrolling: expected {name} as {such}, got {getattr(self, name)!r}")
         if isinstance(self.steps, bool) or not isinstance(self.steps, (int, np.integer)) or self.steps < 0:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
-from .. import _kernels, training
+from .. import _kernels
 from . import machine
 from .workloads import Session
 
@@ -82,7 +82,6 @@ def watched(system):
                 cover(layer, "backward", lambda arguments, words, name=name, path=path: (name, path, _backward_name(arguments, words)))
         for name, optimizer in system.optimizers.items():
             cover(optimizer, "update", always(name, "optimizer", "update"))
-        cover(training, "take", always("", "batch", "data"))
         if system.latent is not None:
             cover(system.latent, "draw", always("", "latents", "data"))
         yield clock
@@ -115,6 +114,6 @@ def profile(system, steps=10, batch_size=None):
              "share": seconds / whole, "calls": clock.calls[name, path, which] / steps} for (name, path, which), seconds in clock.seconds.items()]
     order = {place: i for i, place in enumerate(layers)}
     rows.sort(key=lambda row: (order.get((row["network"], row["path"]), len(order)), PASSES.index(row["pass"])))
-    return {"machine": machine.describe(), "steps": steps, "batch": len(session.batch.x), "step_ms": 1e3 * whole / steps,
+    return {"machine": machine.describe(), "steps": steps, "batch": len(session.batch["x"]), "step_ms": 1e3 * whole / steps,
             "elsewhere_ms": 1e3 * (whole - sum(clock.seconds.values())) / steps, "rows": rows,
             "kernel_calls": {kernel: count / steps for kernel, count in sorted(calls.items())}}

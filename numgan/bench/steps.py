@@ -20,7 +20,7 @@ from ..layers import Run
 from ..penalties import between
 from ..randomness import stream
 from ..streams import STDERR
-from ..systems import Batch, Made
+from ..systems import Batch, Fakes
 from ..systems.wgan_gp import WGANGP
 from . import exchange, machine
 from .timing import Rest, burst, interleave
@@ -96,7 +96,7 @@ def _compare(work, against, variants, rounds, seconds, memory):
         "gradients_agree": all(one.holds for one in every) if every else None,
         "gradients": {variant: [asdict(one) for one in found] for variant, found in agreements.items()},
         "not_possible": refused, "quartiles_ms": {name: [timing.low, timing.high] for name, timing in times.items()},
-        "calls": {name: timing.calls for name, timing in times.items()}, "batch": len(session.batch.x), "note": work.note,
+        "calls": {name: timing.calls for name, timing in times.items()}, "batch": len(session.batch["x"]), "note": work.note,
         "others_busy": rest.busy,
         "peak_mb": _memory(work.name, list(agreements), threads) if memory else None} | machine.describe()
 
@@ -119,7 +119,7 @@ def _remote(worker, variant):
 def _meet(worker, session, work, variants):
     """Build PyTorch's variants, take over their first weights, and compare: ({variant: [Agreement]}, {variant: why it is not possible})."""
     agreements, refused, exact = {}, {}, None
-    real, (z, mix) = exchange.pictures(session.batch.x), draws(session)
+    real, (z, mix) = exchange.pictures(session.batch["x"]), draws(session)
     for variant in variants:
         if work.name == "mlp" and variant.endswith("cl"):
             refused[variant] = "no pictures here, so no layout of them to choose"
@@ -150,17 +150,17 @@ def take_over(session, weights):
 
 def draws(session):
     """What a step draws, for both sides: latents z (N, Z), and WGAN-GP's e (N, 1, 1, 1), which mixes ones and zeros to itself."""
-    n = len(session.batch.x)
+    n = len(session.batch["x"])
     unit = np.ones((n, 1, 1, 1), np.float32)
-    return session.system.latents(n, SEED), between(unit, 0 * unit, stream(SEED, "between"))
+    return session.system.inputs(Batch({}, number=n), SEED), between(unit, 0 * unit, stream(SEED, "between"))
 
 
 def gradients(session, z, dtype=np.float32):
     """{player: Parameters}: the gradient of every objective at the session's weights, of its batch and the latents z; nothing is updated."""
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
-    batch = Batch(session.batch.x.astype(dtype))
-    made = Made(*system.networks["G"].forward(params["G"], z.astype(dtype), Run(SEED)), z)
-    return {name: system.objectives()[name](params, batch, SEED, made).gradients[name] for name in system.rounds(0)}
+    batch = Batch({"x": session.batch["x"].astype(dtype)})
+    fakes = Fakes(*system.networks["G"].forward(params["G"], z.astype(dtype), Run(SEED)), z)
+    return {name: system.objectives()[name](params, batch, SEED, fakes).gradients[name] for name in system.rounds(0)}
 
 
 def agree(system, own, theirs, exact):
@@ -190,7 +190,7 @@ def _memory(name, variants, threads):
         peaks = {"numgan": worker("peak_memory")}
     for variant in variants:
         with Worker("torch_steps", threads) as worker:
-            worker("build", name, variant, exchange.pictures(Session.of(*chosen([name])).batch.x))
+            worker("build", name, variant, exchange.pictures(Session.of(*chosen([name])).batch["x"]))
             worker("run", variant, MEMORY_STEPS - 1)
             peaks[variant] = worker("peak_memory")
     return peaks

@@ -11,13 +11,14 @@ with the exact gradient penalty.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable
 
 import numpy as np
 
 from .. import training
 from ..checkpoint import State
-from ..data import Batches
+from ..data import Feed
 from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, ReLU, Reshape, Sequential, Tanh
 from ..networks import dcgan_discriminator, dcgan_generator, mlp
 from ..optimizers import Adam
@@ -112,33 +113,17 @@ def initialise(net, p, rng):
                 here["b"][...] = rng.uniform(-limit, limit, layer.features)
 
 
-class Fixed:
-    """A data set of one batch that lies in memory as the networks see it: x (N, ...) float32, labels (N,) or None."""
-
-    is_images = False
-
-    def __init__(self, x, labels=None):
-        self.x, self.labels = x, labels
-
-    def __len__(self):
-        return len(self.x)
-
-    def take(self, rows):
-        return self.x, self.labels
-
-
 class Session:
     """A system under way on one batch: `step()` is `training.advance`, `batch` what it is given, `state` where it is.
 
-    Pixels are N(0, 1) cut at -1 and 1; labels, if the system has classes, are uniform.
+    The batch is `system.example`: random numbers in the range of the pixels.
     """
 
     def __init__(self, system, batch_size=None, seed=0):
-        rng, n = stream(seed, "bench"), batch_size or system.batch_size
-        x = np.clip(rng.standard_normal((n, *system.sample_shape)), -1, 1).astype(np.float32)
-        labels = rng.integers(system.classes, size=n) if system.classes else None
-        self.system, self.state, self.batch = system, State.start(system, seed), Batch(x, labels)
-        self._data, self._batches = Fixed(x, labels), Batches(n, n, seed)
+        columns = system.example(batch_size or system.batch_size, partial(stream, seed, "bench"))
+        columns = {name: column.astype(np.float32) if column.dtype.kind == "f" else column for name, column in columns.items()}
+        self.system, self.state, self.batch = system, State.start(system, seed), Batch(columns)
+        self.feed = Feed(lambda k: self.batch, float)
 
     @classmethod
     def of(cls, workload, seed=0):
@@ -151,4 +136,4 @@ class Session:
     def step(self):
         """One training step; {objective: Result}."""
         with np.errstate(all="ignore"):
-            return training.advance(self.system, self.state, self._data, self._batches, 0)
+            return training.advance(self.system, self.state, self.feed, 0)

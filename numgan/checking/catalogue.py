@@ -140,9 +140,8 @@ def _penalty(title, penalty, case, slow):
 
 
 def _consensus(game, slow):
-    networks = {"D": game.D, "G": game.G}
     yield _entry(f"{game.name}.gradient_in_weights", "penalty", 2,
-                 partial(consensus_outcome, game.consensus, networks, game.z, slow, subject=game.name))
+                 partial(consensus_outcome, game.consensus, game.D, game.G, game.z, slow, subject=game.name))
 
 
 def _unrolling(title, loss, optimizer, steps, case, slow):

@@ -14,41 +14,43 @@ from .report import AllZero, Report
 
 
 @may_underflow
-def check_consensus(consensus, networks, z, *, slow=True, real=5, fake=4, seed=0):
-    """Check consensus optimisation of {"D": ..., "G": ...}, z the shape of one latent, and return a Report; raises GradientError.
+def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
+    """Check consensus optimisation of two networks, z the shape of one latent, and return a Report; raises GradientError.
 
-        numgan.check_consensus(Consensus(10.0), {"D": mlp(3, 5, 1), "G": mlp(2, 4, 3)}, (2,))
+        numgan.check_consensus(Consensus(10.0), mlp(3, 5, 1), mlp(2, 4, 3), (2,))
 
     slow         every entry of every parameter; else a few random projections of each
     real, fake   numbers of samples
     """
     report = Report(repr(consensus))
-    report.add("gradient in weights", *consensus_outcome(consensus, networks, z, slow, real, fake, seed, repr(consensus)))
+    report.add("gradient in weights", *consensus_outcome(consensus, D, G, z, slow, real, fake, seed, repr(consensus)))
     return report
 
 
-def consensus_outcome(consensus, networks, z, slow=True, real=5, fake=4, seed=0, subject="consensus"):
+def consensus_outcome(consensus, D, G, z, slow=True, real=5, fake=4, seed=0, subject="consensus"):
     """(max_error, note) at the first random point that will do."""
-    return at_points(partial(GamePoint, networks, z, real, fake, seed), partial(gradient_in_weights, consensus, slow, subject))
+    return at_points(partial(GamePoint, D, G, z, real, fake, seed), partial(gradient_in_weights, consensus, slow, subject))
 
 
 class GamePoint:
     """Two networks with random parameters, real samples, latents and runs, all drawn from a seed, all float64."""
 
-    def __init__(self, networks, z, real=5, fake=4, seed=0, attempt=0):
+    def __init__(self, D, G, z, real=5, fake=4, seed=0, attempt=0):
         rng = partial(stream, seed, "check consensus", attempt)
-        self.networks, self.seed = networks, seed
-        self.params = {name: spread(net, net.init(rng("init", name), np.float64), rng("p", name)) for name, net in networks.items()}
-        self.at = rng("x").standard_normal((real, *networks["G"].output_shape(z))), rng("z").standard_normal((fake, *z))
-        self.runs = [Run(derive(seed, purpose)) for purpose in ("real", "fake", "G")]
+        self.networks, self.seed = dict(D=D, G=G), seed
+        self.params = {name: spread(net, net.init(rng("init", name), np.float64), rng("p", name)) for name, net in self.networks.items()}
+        self.at = rng("x").standard_normal((real, *G.output_shape(z))), rng("z").standard_normal((fake, *z))
+        self.runs = [Run(derive(seed, purpose)) for purpose in ("real", "fake", "generator")]
 
     def run(self, consensus, params):
-        return consensus(self.networks, params, *self.at, *self.runs)
+        """(value, {network: its gradient})"""
+        value, gradients, _ = consensus(*self.networks.values(), *params.values(), *self.at, *self.runs)
+        return value, dict(zip(params, gradients))
 
     def upstream(self, params):
         """An ordinary loss of both players' outputs, <dy, D(x)> + <dx, G(z)>, and its gradients."""
         loss, gradients = 0.0, {}
-        for owner, x, run in (("D", self.at[0], self.runs[0]), ("G", self.at[1], self.runs[2])):
+        for owner, x, run in zip(self.networks, self.at, self.runs[::2]):
             y, cache = self.networks[owner].forward(params[owner], x, run)
             dy = stream(self.seed, "dy", owner).standard_normal(y.shape)
             loss += float((dy * y).sum())
@@ -59,7 +61,7 @@ class GamePoint:
 def gradient_in_weights(consensus, slow, subject, point):
     """d (penalty + ordinary loss) / d (phi, theta), for the reason that check_penalty has: by |v|^2 alone, the last bias of D has gradient zero
     if the loss is piecewise linear, and nothing would be compared."""
-    _, gradients, _ = point.run(consensus, point.params)
+    _, gradients = point.run(consensus, point.params)
     if not all(gradient.vector.any() for gradient in gradients.values()):
         raise AllZero(f"{subject}: the gradient is zero at this point; nothing was compared")
     gradients = {owner: gradients[owner] + ordinary for owner, ordinary in point.upstream(point.params)[1].items()}
@@ -74,6 +76,6 @@ def gradient_in_weights(consensus, slow, subject, point):
         return Block(f"gradient of {name} of {owner}", gradients[owner][name], value, scale_of(point.params[owner][name]))
 
     blocks = [block(owner, name) for owner, gradient in gradients.items() for name in owed(gradient, f"{subject}, {owner}")]
-    error, notes = compare(blocks, np.ones(1), subject, f"numgan.check_consensus(consensus, networks, z, seed={point.seed})",
+    error, notes = compare(blocks, np.ones(1), subject, f"numgan.check_consensus(consensus, D, G, z, seed={point.seed})",
                            stream(point.seed, "directions"), slow, len(point.at[0]))
     return error, "; ".join(notes)

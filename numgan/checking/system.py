@@ -4,15 +4,14 @@ The numbers of real and fake samples are unequal on purpose: a sign error in one
 two halves, passes every test with equal ones.
 """
 
+from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 
 import numpy as np
 
-from .. import _kernels as kernels
-from ..layers import Equalized, MinibatchDiscrimination, Spectral
-from ..layers.bilinear import Bilinear
 from ..randomness import derive, stream
-from ..systems.system import Batch, remember
+from ..systems.system import Batch, checked, remember
 from ..underflow import may_underflow
 from .arrays import copied, same
 from .differences import Block, compare
@@ -32,17 +31,19 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
     real, fake   numbers of samples
     """
     report = Report(name or type(system).__name__)
-    for objective in system.objectives():
-        error, note = check_objective(system, objective, slow, seed, real, fake, whole, report.subject)
-        report.add(f"gradient of {objective}", error, note)
-    check_contract(report, system, seed, real, fake)
+    for i, (_, stage) in enumerate(system.stages):
+        where = f", stage {i + 1}" if len(system.stages) > 1 else ""
+        for objective in stage.objectives():
+            error, note = check_objective(stage, objective, slow, seed, real, fake, whole, report.subject)
+            report.add(f"gradient of {objective}{where}", error, note)
+        check_contract(report, stage, seed, real, fake, where)
     return report
 
 
-def check_contract(report, system, seed=0, real=5, fake=3):
+def check_contract(report, system, seed=0, real=5, fake=3, where=""):
     """Add to a report all that is not a number."""
     for check in CONTRACT:
-        report.add(check.__name__.replace("_", " "), None, check(SystemPoint(system, seed, real, fake, subject=report.subject)) or "")
+        report.add(check.__name__.replace("_", " ") + where, None, check(SystemPoint(system, seed, real, fake, subject=report.subject)) or "")
 
 
 class SystemPoint:
@@ -53,21 +54,21 @@ class SystemPoint:
         rng = partial(stream, seed, "check system", attempt)
         self.params = {name: spread(system.networks[name], p, rng(name)) for name, p in system.init(seed, np.float64).items()}
         moments = {name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size) for name, opt in system.optimizers.items()}
-        (low, high), real, fake = system.pixels, real * system.packed, fake * system.packed
-        self.batch = Batch(rng("x").uniform(low, high, (real, *system.sample_shape)),
-                           rng("labels").permutation(np.resize(np.arange(system.classes), real)) if system.classes else None,
-                           number=None if system.paired else fake)
+        real, fake = real * system.packed, fake * system.packed
+        self.batch = Batch(system.example(real, rng), number=None if system.compares_pairs else fake)
         self.memory = system.memory(np.float64)
         if self.memory:                                  # as a first step leaves it
-            first = system.at(0).knowing(moments, self.memory)
+            first = system.at(0).with_state(moments, self.memory)
             for turn, name in enumerate(first.rounds(0)):
                 remember(self.memory, first.objectives()[name](self.params, self.batch, derive(seed, "first", turn)).memory)
-        self.system = system.at(system.steps // 2).knowing(moments, self.memory)
+        self.system = system.at(system.steps // 2).with_state(moments, self.memory)
 
-    def run(self, objective, params=None, made=None):
-        call = partial(self.system.objectives()[objective], self.params if params is None else params, self.batch, self.seed)
-        return call() if made is None else call(made=made)
-
+    def run(self, objective, params=None, fakes=None):
+        """The checked Result of an objective."""
+        params = self.params if params is None else params
+        given = (params, self.batch, self.seed) + (() if fakes is None else (fakes,))
+        result = self.system.objectives()[objective](*given)
+        return checked(result, params, self.system.trains[objective], f"{self.subject}.{objective}")
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
     """(max_error, note) of one objective's gradients."""
@@ -82,7 +83,7 @@ def _objective(objective, slow, whole, point):
                           f"got {gradient.vector.shape}")
         rng = stream(point.seed, "directions", point.attempt, owner)
         error, found = compare(_blocks(point, objective, owner, gradient, whole), np.ones(1), f"{point.subject}.{objective}",
-                               f"numgan.check_system(system, seed={point.seed})", rng, slow, len(point.batch.x), 1 if whole else 2, reported=True)
+                               f"numgan.check_system(system, seed={point.seed})", rng, slow, len(next(iter(point.batch.values()))), 1 if whole else 2, reported=True)
         worst, notes = max(worst, error), notes + found
     return worst, "; ".join(notes)
 
@@ -111,17 +112,13 @@ def _blocks(point, objective, owner, gradient, whole):
     return [Block(f"gradient of {owner}", gradient.vector, lambda offset: loss(p.vector + offset), units.vector)]
 
 
-# ---- what a GAN owes besides right gradients; each check is a function of a SystemPoint and raises GradientError
-
-def _generator_objectives(point):
-    """Objectives that train G through another network."""
-    return [name for name in point.system.objectives() if name == "G" and "D" in point.system.networks]
+# ---- what a system must do besides right gradients; each check is a function of a SystemPoint and raises GradientError
 
 
 def objectives_are_pure(point):
-    """Equal arguments give equal bits, and nothing that is passed in changes: D is after G's turn what it was before."""
+    """Equal arguments give equal bits, and nothing that is passed in changes: a frozen network is the same after the turn."""
     for objective in point.system.objectives():
-        given = lambda: ({name: p.vector for name, p in point.params.items()}, point.batch.x, point.batch.labels, point.memory)
+        given = lambda: ({name: p.vector for name, p in point.params.items()}, tuple(point.batch.values()), point.memory)
         returned = lambda result: (result.loss, {n: g.vector for n, g in result.gradients.items()}, result.memory)
         before = copied(given())
         one = point.run(objective)
@@ -132,52 +129,93 @@ def objectives_are_pure(point):
             raise failure(f"{point.subject}.{objective}: called twice with equal arguments it gives two results")
 
 
-def made_is_what_it_would_draw(point):
-    """An objective that is handed its fakes gives the same bits as one that draws them with the same seed."""
-    if "G" not in point.system.networks:
-        return "no generator"
-    made = point.system.generate(point.params, point.batch, point.seed)
-    if len(made.x) != point.batch.fakes:
-        raise failure(f"{point.subject}: generate drew {len(made.x)} fakes, batch.fakes is {point.batch.fakes}")
-    for objective in point.system.objectives():
-        one, two = point.run(objective), point.run(objective, made=made)
+def given_fakes_change_nothing(point):
+    """An objective that is called with fakes gives the same bits as one that draws them with the same seed."""
+    taking = [name for name, objective in point.system.objectives().items() if "fakes" in signature(objective).parameters]
+    if not taking:
+        return "no objective takes fakes"
+    fakes = point.system.generate(point.params, point.batch, point.seed)
+    if len(fakes.x) != point.batch.fakes:
+        raise failure(f"{point.subject}: generate drew {len(fakes.x)} fakes, batch.fakes is {point.batch.fakes}")
+    for objective in taking:
+        one, two = point.run(objective), point.run(objective, fakes=fakes)
         if one.loss != two.loss or any(not same(g.vector, two.gradients[n].vector) for n, g in one.gradients.items()):
-            raise failure(f"{point.subject}.{objective}: with made= given it differs from drawing the same fakes itself")
+            raise failure(f"{point.subject}.{objective}: with fakes= it differs from drawing the same fakes itself")
 
 
-def the_frozen_network_runs_no_weight_gradient(point):
-    """In G's turn every weight-gradient kernel is G's own: as many calls as G has bilinear layers, none for D."""
-    if point.system.updates_within:
-        return "D's training is looked at within"
-    for objective in _generator_objectives(point):
-        own = sum(_bilinear(point.system.networks[name]) for name in point.run(objective).gradients)
-        with kernels.kernel_calls() as calls:
-            point.run(objective)
-        ran = sum(count for kernel, count in calls.items() if kernel.endswith("weight_gradient"))
-        if ran != own:
-            raise failure(f"{point.subject}.{objective}: {ran} weight-gradient kernels ran, the trained networks have {own} such layers; "
-                          "pass frozen=True to the backward pass through the network that does not learn")
-    return "" if _generator_objectives(point) else "no generator"
+def frozen_networks_compute_no_weight_gradient(point):
+    """Every backward pass through a network that an objective does not train has frozen=True, down to its last layer."""
+    system, looked_at = point.system, False
+    if system.looks_ahead:
+        return "it follows the training of a network that it does not train"
+    for objective, trained in system.trains.items():
+        learning = {id(layer) for name in trained for layer in _with_weights(system.networks[name])}
+        for name in system.networks.keys() - set(trained):
+            with _frozen_only([layer for layer in _with_weights(system.networks[name]) if id(layer) not in learning],
+                              f"{point.subject}.{objective}", name):
+                point.run(objective)
+                looked_at = True
+    return "" if looked_at else "every objective trains every network"
 
 
-def _bilinear(net):
-    """How many products with a weight one pass through a network makes."""
-    if net.children:
-        return sum(map(_bilinear, net.children.values()))
-    return int(isinstance(net, (Bilinear, Equalized, Spectral, MinibatchDiscrimination)))
+def _with_weights(net):
+    """The layers of a network that own parameters, each once."""
+    own = [net] if net.shapes() else []
+    return own + [layer for child in net.children.values() for layer in _with_weights(child)]
+
+
+@contextmanager
+def _frozen_only(layers, subject, name):
+    """In this block a backward pass of one of these layers without frozen=True, or with a weight gradient, is a GradientError."""
+    def guarded(layer, method):
+        original = getattr(layer, method)
+        at = list(signature(getattr(type(layer), method)).parameters).index("frozen") - 1
+
+        def call(*arguments, **words):
+            frozen = words.get("frozen", arguments[at] if len(arguments) > at else False)
+            result = original(*arguments, **words)
+            if not frozen or result[1] is not None:
+                raise failure(f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does not train {name}; "
+                              "pass frozen=True to the backward pass through the network that does not learn")
+            return result
+
+        return call
+
+    methods = [(layer, method) for layer in layers for method in ("backward", "tangent_backward")]
+    before = [vars(layer).get(method) for layer, method in methods]
+    try:
+        for layer, method in methods:
+            vars(layer)[method] = guarded(layer, method)
+        yield
+    finally:
+        for (layer, method), old in zip(methods, before):
+            if old is None:
+                vars(layer).pop(method, None)
+            else:
+                vars(layer)[method] = old
 
 
 def the_generator_learns_from_the_discriminator(point):
-    """G's gradient arrives, and changes when D's weights change; a gradient that never passed through D would not."""
-    for objective in _generator_objectives(point):
-        moved = {**point.params, "D": point.params["D"].like(0.5 * point.params["D"].vector)}
-        moved["D"].vector[...] += 0.1 * stream(point.seed, "another D").standard_normal(moved["D"].vector.shape)
-        one, two = point.run(objective).gradients["G"].vector, point.run(objective, moved).gradients["G"].vector
-        if not one.any():
-            raise failure(f"{point.subject}.{objective}: the gradient of G is zero everywhere; it never arrives")
-        if np.abs(one - two).max() <= 1e-6 * np.abs(one).max():
-            raise failure(f"{point.subject}.{objective}: the gradient of G does not change with D's weights; it must pass through D")
-    return "" if _generator_objectives(point) else "no generator"
+    """A generator's gradient arrives, and changes when the discriminator's weights change: it has passed through it."""
+    system, looked_at = point.system, False
+    for objective, trained in system.trains.items():
+        judges, drawers = [name for name in system.judges if name not in trained], [name for name in trained if name in system.drawers]
+        if not judges or not drawers:
+            continue
+        looked_at, moved = True, dict(point.params)
+        for name in judges:
+            moved[name] = point.params[name].like(0.5 * point.params[name].vector)
+            moved[name].vector[...] += 0.1 * stream(point.seed, f"another {name}").standard_normal(moved[name].vector.shape)
+        here, there = point.run(objective).gradients, point.run(objective, moved).gradients
+        for name in drawers:
+            one, two = here[name].vector, there[name].vector
+            if not one.any():
+                raise failure(f"{point.subject}.{objective}: the gradient of {name} is zero everywhere; it never arrives")
+            if np.abs(one - two).max() <= 1e-6 * np.abs(one).max():
+                which = " and ".join(judges)
+                raise failure(f"{point.subject}.{objective}: the gradient of {name} does not change with the weights of {which}; "
+                              f"it must pass through {which}")
+    return "" if looked_at else "no generator that learns from a discriminator"
 
 
-CONTRACT = [objectives_are_pure, made_is_what_it_would_draw, the_frozen_network_runs_no_weight_gradient, the_generator_learns_from_the_discriminator]
+CONTRACT = [objectives_are_pure, given_fakes_change_nothing, frozen_networks_compute_no_weight_gradient, the_generator_learns_from_the_discriminator]

@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 from .. import _kernels, checking, doctor, health, judging, recipes, runs, sampling, systems, training
 from ..errors import TrialError
+from ..data import is_pictures
+from ..data.pixels import to_bytes
 from ..files import replacing
 from ..streams import STDERR, OutputError, guarded
 from . import bench, evaluate, study
@@ -191,7 +193,7 @@ def _dry_run(args, recipe, system, dataset, steps, batch_size):
 
 def _report(args, trained):
     run = runs.open_run(trained.folder)
-    judged = None if "G" in run.system.networks else judging.held_out(run)
+    judged = judging.held_out(run) if hasattr(run.system, "probabilities") else None
     verdicts = health.examine(run)
     if args.json:
         print_json({"run": trained.folder, "steps": trained.steps, "losses": trained.losses, "seconds": trained.seconds,
@@ -212,7 +214,7 @@ def _report(args, trained):
 
 def sample_command(args):
     run = runs.open_run(args.folder)
-    run.expect_generator()
+    run.expect_samples()
     result = {"run": args.folder, "seed": args.seed}
     if args.out or args.judge is None:
         result |= {"file": _draw(args, run), "labels": args.labels}
@@ -238,10 +240,10 @@ def _draw(args, run):
     sampler = run.sampler()
     with replacing(out) as file:
         if out.suffix == ".png":
-            sampling.picture(sampler, run.dataset, run.config["classes"], args.seed, args.count, args.labels).save(file, format="PNG")
+            sampling.picture(sampler, args.seed, args.count, args.labels).save(file, format="PNG")
         else:
             x, labels = sampler(args.count or 64, args.seed, args.labels)
-            x = sampling.to_bytes(x, run.system.pixels) if run.dataset.is_images else x
+            x = to_bytes(x, run.system.pixels) if is_pictures(run.dataset.columns[run.system.target]) else x
             np.savez(file, x=x, **({} if labels is None else {"labels": labels}))
     return out
 

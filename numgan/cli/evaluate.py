@@ -56,7 +56,7 @@ def add(commands):
 
 def evaluate_command(args):
     run = runs.open_run(args.folder)
-    run.expect_generator()                               # before a judge is trained for nothing
+    run.expect_samples()                               # before a judge is trained for nothing
     judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
     found = evaluation.evaluate(run, judge, args.count, args.seed, args.quick)
     if args.json:

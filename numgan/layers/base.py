@@ -282,4 +282,4 @@ def watch(layer, path, y):
     if watching() and not layer.children:
         for array in y if isinstance(y, tuple) else (y,):
             if not np.isfinite(array).all():
-                raise NonFiniteError(f"the output of {'.'.join(path)} {layer!r} is not finite")
+                raise NonFiniteError(f"the output of {'.'.join(path)} {layer!r} is not finite", layer)

@@ -325,7 +325,7 @@ class Condition(Network):
         return (ty, tc), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (dy, dc), (tdy, tdc), (part, shape, _) = dy, (None, None) if tdy is None else tdy, cache
+        (dy, _), (tdy, tdc), (part, shape, _) = dy, (None, None) if tdy is None else tdy, cache
         tdx, tdp = self.children["layer"].tangent_backward(dy, tdy, part, tcache, frozen, need_dx)
         tdp = None if frozen else self._gather([("layer", tdp)], dy)
         return self._part(tdx, tdc, shape) if need_dx else None, tdp

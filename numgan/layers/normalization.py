@@ -237,13 +237,13 @@ def measure(net, p, inputs, seed=None):
     The batches are pooled: mean = mean of means, variance = mean of (variance + mean^2) - mean^2 (batches of one size).
     Sampling with them makes a sample independent of its neighbours in the batch. Returns {} if there is no BatchNorm.
     """
-    found = [net.statistics(net.forward(p, x, Run(seed))[1]) for x in inputs]
+    return pooled([net.statistics(net.forward(p, x, Run(seed))[1]) for x in inputs])
 
-    def pool(trees):
-        if "variance" in trees[0]:
-            mean = np.mean([tree["mean"] for tree in trees], axis=0)
-            square = np.mean([tree["variance"] + tree["mean"] ** 2 for tree in trees], axis=0)
-            return {"mean": mean, "variance": np.maximum(square - mean**2, 0)}
-        return {name: pool([tree[name] for tree in trees]) for name in trees[0]}
 
-    return pool(found) if found else {}
+def pooled(trees):
+    """The statistics of several batches, as `Layer.statistics` gives them, pooled to one."""
+    if not trees or "variance" not in trees[0]:
+        return {name: pooled([tree[name] for tree in trees]) for name in trees[0]} if trees else {}
+    mean = np.mean([tree["mean"] for tree in trees], axis=0)
+    square = np.mean([tree["variance"] + tree["mean"] ** 2 for tree in trees], axis=0)
+    return {"mean": mean, "variance": np.maximum(square - mean**2, 0)}

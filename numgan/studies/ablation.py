@@ -25,12 +25,12 @@ from ..schedules import Cosine
 from ..systems import Latent
 from ..systems.consensus import ConsensusGAN
 from ..systems.dragan import DRAGAN
-from ..systems.game import Game
 from ..systems.hacks import points
 from ..systems.hinge import spectral
 from ..systems.r1 import R1GAN
 from ..systems.r3gan import R3GAN
 from ..systems.roth import RothGAN
+from ..systems.two_player import TwoPlayerGAN
 from ..systems.unrolled import UnrolledGAN
 from ..systems.wgan import WGAN
 from ..systems.wgan_gp import WGANGP
@@ -100,8 +100,8 @@ def _decaying(system, steps):
 REMEDIES = {
     "gan": Remedy("GAN, non-saturating", _switched()),
     "saturating": Remedy("minimax loss", _switched(modified=False)),
-    "lsgan": Remedy("least squares", _of(Game, loss=least_squares)),
-    "hinge": Remedy("hinge", _of(Game, loss=hinge)),
+    "lsgan": Remedy("least squares", _of(TwoPlayerGAN, loss=least_squares)),
+    "hinge": Remedy("hinge", _of(TwoPlayerGAN, loss=hinge)),
     "relativistic": Remedy("relativistic pairs", _of(R3GAN, loss=relativistic_paired, gamma=0.0)),
     "wgan": Remedy("WGAN, clipping 0.1, RMSProp 5e-4, 5 critic steps",
                    _of(WGAN, optimizers=lambda: {"D": RMSProp(5e-4, clip=0.1), "G": RMSProp(5e-4)})),
@@ -112,9 +112,9 @@ REMEDIES = {
     "roth": Remedy("Roth, gamma 0.001", _of(RothGAN, gamma=1e-3)),
     "consensus": Remedy("consensus, gamma 0.1", _of(ConsensusGAN, gamma=0.1)),
     "unrolled": Remedy("unrolled, 5 steps, minimax loss", _of(UnrolledGAN, unroll=5)),
-    "spectral": Remedy("spectral norm, hinge", _of(Game, _with_D(spectral), loss=hinge)),
-    "equalized": Remedy("equalised learning rate", _of(Game, _equalized)),
-    "virtual": Remedy("virtual batch norm in G", _of(Game, _virtual)),
+    "spectral": Remedy("spectral norm, hinge", _of(TwoPlayerGAN, _with_D(spectral), loss=hinge)),
+    "equalized": Remedy("equalised learning rate", _of(TwoPlayerGAN, _equalized)),
+    "virtual": Remedy("virtual batch norm in G", _of(TwoPlayerGAN, _virtual)),
     "minibatch-std": Remedy("minibatch standard deviation", _switched(deviation=True)),
     "minibatch": Remedy("minibatch discrimination, 16 features", _switched(minibatch=16)),
     "pack2": Remedy("packing, 2, so batches of 512", _switched(pack=2)),

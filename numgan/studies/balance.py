@@ -63,7 +63,7 @@ def rows_of(arm):
 
 def view(player, data, held):
     """measure(state) -> what D says of training rows, held-out rows and fakes, and how good these are."""
-    real, flat = data.take(np.arange(len(data)))[0], held.reshape(len(held), -1)
+    real, flat = data.rows(np.arange(len(data)))["x"], held.reshape(len(held), -1)
     critic = isinstance(player, wgan_gp.WGANGP)
 
     def measure(state):

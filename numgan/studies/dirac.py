@@ -23,7 +23,7 @@ from ..losses import AdversarialLoss, hinge, minimax, nonsaturating, relativisti
 from ..optimizers import SGD
 from ..parameters import Parameters
 from ..penalties import R1, GradientPenalty, Roth
-from ..systems import Batch, Latent, Made
+from ..systems import Batch, Fakes, Latent
 from ..systems.unrolled import UnrolledGAN
 from .protocol import Column, Study, folder_of
 
@@ -95,8 +95,8 @@ def unrolled(loss, steps, rate):
 
     def field(z):
         params = _players(z)
-        made = Made(*NETWORKS["G"].forward(params["G"], LATENT, Run()), LATENT)
-        play = {name: objective(params, Batch(DATA), 0, made).gradients[name].vector for name, objective in system.objectives().items()}
+        fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT, Run()), LATENT)
+        play = {name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector for name, objective in system.objectives().items()}
         return -np.concatenate([play[name] for name in NETWORKS])
 
     return field

@@ -88,7 +88,7 @@ def equilibrium(steps, accuracies, window, stretch, near=NEAR):
 def _view(name, gan, average):
     """measure(state) -> the figures of a look."""
     if name == "ring":
-        held = load("ring", "test").take(np.arange(SAMPLES["ring"]))[0]
+        held = load("ring", "test").x[:SAMPLES["ring"]]
     else:
         held = digits()[1]
     rows = held.reshape(len(held), -1)

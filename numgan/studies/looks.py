@@ -11,6 +11,7 @@ from ..fields import MOST, Maybe, Real, Record, Whole, read_lines
 from ..files import appending, replacing
 from ..layers import Run
 from ..randomness import derive, stream
+from ..systems import Batch
 
 LOOK = Record({"step": Whole()}, others=Maybe(Real()))
 TRAINING = 1500           # rows of the digits to train on; the other 297 are held out
@@ -66,13 +67,13 @@ def digits(rows=TRAINING):
     order = stream(0, "held out").permutation(sum(map(len, parts)))
     x = np.concatenate([part.x for part in parts])[order]
     held = Dataset("held out", x[TRAINING:])
-    return Dataset("digits", x[:rows], source=parts[0].source), held.take(np.arange(len(held)))[0]
+    return Dataset("digits", x[:rows], source=parts[0].source), held.rows(np.arange(len(held)))["x"]
 
 
 def fakes(system, state, n, average=False):
     """n samples of G, always of the same latent points; of the moving average of its weights, if asked."""
-    weights = state.average if average else state.params["G"]
-    return system.networks["G"].forward(weights, system.latents(n, derive(0, "looks")), Run())[0]
+    weights = state.averages["G"] if average else state.params["G"]
+    return system.networks["G"].forward(weights, system.inputs(Batch({}, number=n), derive(0, "looks")), Run())[0]
 
 
 def logits(system, state, x):

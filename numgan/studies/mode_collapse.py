@@ -17,6 +17,7 @@ from ..layers import Run
 from ..metrics import mode_coverage
 from ..optimizers import Adam
 from ..randomness import derive
+from ..systems import Batch
 from .protocol import Column, Study, folder_of, train
 
 ARMS = {"plain": "G against D as it is", "points": "G against D 10 steps ahead"}  # presets of `unrolled`
@@ -44,7 +45,7 @@ def trial(arm, seed, quick, folder, tell):
     """Train, looking at samples of the same latents at even times; a look is a file of its own, so a run that was cut has lost none."""
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
-    G, z = system.networks["G"], system.latents(SAMPLES, derive(seed, "looks"))
+    G, z = system.networks["G"], system.inputs(Batch({}, number=SAMPLES), derive(seed, "looks"))
     make_folder(folder / "snapshots")
 
     def keep(step, theta):

@@ -14,9 +14,9 @@ import numpy as np
 from .. import data, judging, metrics, plot, systems
 from ..arrays import load_array, save_array
 from ..data import Dataset
+from ..data.pixels import to_bytes
 from ..metrics.rows import squared_distances
 from ..randomness import stream
-from ..sampling import to_bytes
 from .protocol import Column, Study, folder_of, seconds_of, train
 
 COMPONENTS, ROUNDS = 50, 3                # of the Gaussians of classes; of k-means

@@ -14,13 +14,13 @@ import numpy as np
 from .. import plot
 from ..arrays import load_array, save_array
 from ..data import Dataset, load
+from ..data.pixels import to_bytes, to_floats
 from ..judging import as_seen, open_judge, probabilities
 from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, Pack, ReLU, Reshape, Sequential, Tanh
 from ..losses import relativistic_paired
 from ..metrics import label_coverage
 from ..optimizers import Adam
 from ..randomness import derive, stream
-from ..sampling import to_bytes
 from ..systems import Latent
 from ..systems.pacgan import PacGAN
 from ..systems.r3gan import R3GAN
@@ -46,34 +46,30 @@ COLUMNS = (Column("modes", "modes of 1,000", 1), Column("kl", "KL"), Column("con
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Triples(Dataset):
-    """A million pictures (28, 28, 3) of three random digits each; x (N, 28, 28, 1) are the digits, and row k of `rows` (TRIPLES, 3) says which.
+    """A million pictures (28, 28, 3) of three random digits each; x (N, 28, 28, 1) are the digits, and row k of `triples` (TRIPLES, 3) says which.
 
-    labels (N,) are the digits' own; `take` gives those of the triples, 100 a + 10 b + c.
+    labels (N,) are the digits' own; `rows` gives those of the triples, 100 a + 10 b + c.
     """
 
-    rows: np.ndarray = None
+    triples: np.ndarray = None
 
     def __len__(self):
-        return len(self.rows)
+        return len(self.triples)
 
     @property
     def sample_shape(self):
         return *self.x.shape[1:3], 3
 
-    def take(self, indices):
-        rows = self.rows[indices]
-        x = np.empty((len(rows), *self.sample_shape), np.float32)
-        for colour, digits in enumerate(rows.T):
-            x[..., colour] = self.x[digits, ..., 0]
-        x /= 127.5
-        x -= 1
-        return x, self.labels[rows] @ np.array([100, 10, 1])
+    def rows(self, indices, pixels=(-1.0, 1.0)):
+        chosen = self.triples[indices]
+        x = np.stack([self.x[digits, ..., 0] for digits in chosen.T], axis=-1)
+        return {"x": to_floats(x, pixels), "labels": self.labels[chosen] @ np.array([100, 10, 1])}
 
 
 def triples(digits):
     """The pictures made of a Dataset of digits; always the same ones."""
     rows = stream(2017, "stacked-mnist").integers(0, len(digits), (TRIPLES, 3))
-    return Triples("stacked-mnist", digits.x, digits.labels, digits.classes, digits.source, rows.astype(np.int32))
+    return Triples("stacked-mnist", digits.x, digits.labels, digits.classes, digits.source, triples=rows.astype(np.int32))
 
 
 def generator():
@@ -113,7 +109,7 @@ def trial(arm, seed, quick, folder, tell):
     data, name, count = triples(digits), _nearest_mean(digits) if quick else _judge(), SAMPLES // 64 if quick else SAMPLES
     if arm == "real":
         rows = stream(seed, "real").integers(0, TRIPLES, count)
-        return judged(lambda n, part: data.take(rows[part * n:(part + 1) * n])[0], name, count)
+        return judged(lambda n, part: data.rows(rows[part * n:(part + 1) * n])["x"], name, count)
     gan, steps = system(arm), QUICK if quick else PACKED_STEPS if arm.endswith("pac2") else STEPS
     run = train(gan, data, folder / "run", seed, tell, steps)
     sampler = run.sampler()

@@ -15,12 +15,11 @@ import numpy as np
 
 from .. import data, plot, systems
 from ..checkpoint import State
-from ..data import Batches
 from ..layers import Run
 from ..losses import hinge, least_squares, minimax, nonsaturating
 from ..randomness import derive
 from ..systems import Batch
-from ..training import advance, take
+from ..training import advance
 from .protocol import Column, Study
 
 PRESETS = {"digits": "digits", "ring": "points"}                                  # data: the nets, of gan, and the penalty, of wgan_gp
@@ -62,7 +61,7 @@ def look(system, params, batch, held, seed, number=BATCHES):
     mean = g.mean(axis=0)
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
     judge = lambda x: system.networks["D"].forward(params["D"], x, Run())[0].ravel()
-    fake = system.generate(params, Batch(held), derive(seed, "held")).x
+    fake = system.generate(params, Batch({"x": held}), derive(seed, "held")).x
     return {"norm": np.linalg.norm(g, axis=1).mean(), "spread": spread, "noise": spread / toward, "accuracy": accuracy(judge(held), judge(fake))}
 
 
@@ -72,21 +71,21 @@ def trial(arm, seed, quick, folder, tell):
     system, dataset = game(name, LOSSES[short][1]), data.load(name)
     warm, looks, number = (QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES) if quick else (WARM, LOOKS, BATCHES)
     gan = systems.build("gan", PRESETS[name])
-    state, turns = State.start(gan, seed), Batches(len(dataset), gan.batch_size, seed)
+    state, feed = State.start(gan, seed), dataset.feed(gan.batch_size, seed)
     for _ in range(warm):
-        advance(gan, state, dataset, turns, seed)
+        advance(gan, state, feed, seed)
     params = {"G": state.params["G"], "D": system.init(derive(seed, "fresh"))["D"]}
-    optimizer, batches = system.optimizers["D"], Batches(len(dataset), system.batch_size, derive(seed, "fresh"))
+    optimizer, feed = system.optimizers["D"], dataset.feed(system.batch_size, derive(seed, "fresh"))
     moments, found, k = optimizer.start(params["D"].vector), {}, 0
     test = data.load(name, "test")
-    held = take(system, test, np.arange(min(HELD, len(test)))).x
+    held = test.rows(np.arange(min(HELD, len(test))))["x"]
     for stop in looks:
         while k < stop:
-            batch = take(system, dataset, batches.indices(k))
+            batch = Batch(feed.batch(k))
             result = system.objectives()["D"](params, batch, derive(seed, "D alone", k))
             optimizer.update(params["D"].vector, result.gradients["D"].vector, moments)
             k += 1
-        batch = take(system, dataset, batches.indices(k))
+        batch = Batch(feed.batch(k))
         found |= {f"{figure} {k}": value for figure, value in look(system, params, batch, held, seed, number).items()}
         tell(k / looks[-1])
     return found | {"looks": list(looks)}

@@ -5,7 +5,7 @@ import inspect
 
 from ..fields import Real
 from . import classifier, conditional, consensus, dcgan, dragan, gan, hacks, hinge, lsgan, pacgan, r1, r3gan, roth, unrolled, wgan, wgan_gp
-from .system import NUMBERS, Batch, Latent, Made, Result, System, remember
+from .system import NUMBERS, Batch, Fakes, Latent, Result, System, checked, remember
 
 SYSTEMS = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "wgan_gp": wgan_gp, "hinge": hinge, "dragan": dragan, "r1": r1, "roth": roth,
            "consensus": consensus, "unrolled": unrolled, "pacgan": pacgan, "r3gan": r3gan, "hacks": hacks, "dcgan": dcgan,

@@ -25,17 +25,19 @@ class Classifier(System):
 
     shift: int = 0
 
+    purpose = "tells the class of a picture"
+
     def objectives(self):
         return {"C": self.cross_entropy}
 
-    def cross_entropy(self, params, batch, seed, made=None):
+    def cross_entropy(self, params, batch, seed):
         """-mean log p(c | x), and its gradient in C."""
         C = self.networks["C"]
-        x = shifted(batch.x, self.shift, stream(seed, "shift"), self.pixels[0])
+        x = shifted(batch["x"], self.shift, stream(seed, "shift"), self.pixels[0])
         logits, cache = C.forward(params["C"], x, Run(derive(seed, "C")))
-        loss, dlogits = softmax_cross_entropy(logits, batch.labels)
+        loss, dlogits = softmax_cross_entropy(logits, batch["labels"])
         _, dpsi = C.backward(dlogits, cache, need_dx=False)
-        return Result(loss, {"C": dpsi}, {"accuracy": float((logits.argmax(axis=1) == batch.labels).mean())})
+        return Result(loss, {"C": dpsi}, {"accuracy": (logits.argmax(axis=1) == batch["labels"]).mean()})
 
     def probabilities(self, params, x, statistics=None):
         """p(class | x)          x (N, H, W, C) -> (N, K); dropout is off"""

@@ -8,8 +8,6 @@ good picture of the wrong class, so the label asked for is the class one gets.
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..initializers import normal, uniform
 from ..layers import (
     BatchNorm,
@@ -33,44 +31,38 @@ from ..losses import AdversarialLoss, nonsaturating, sigmoid
 from ..networks import label_beside
 from ..optimizers import Adam
 from ..randomness import derive
-from .system import Latent, Result, System
+from .system import Latent, Result
+from .two_player import TwoPlayers
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Conditional(System):
+class Conditional(TwoPlayers):
     """networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
 
     loss: AdversarialLoss = nonsaturating
     shares_fakes: bool = True
 
-    def objectives(self):
-        return {"D": self.discriminator, "G": self.generator}
-
-    def latents(self, n, seed, dtype=np.float32, labels=None):
-        """(z, y): the labels given, repeated to n; every class in turn if none are."""
-        return super().latents(n, seed, dtype), np.resize(np.arange(self.classes) if labels is None else labels, n)
-
-    def discriminator(self, params, batch, seed, made=None):
+    def discriminator(self, params, batch, seed, fakes=None):
         """-mean log D(x | y) - mean log(1 - D(G(z | y) | y)), and its gradient in D."""
         D, phi = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        _, asked = made.inputs
-        real, c_real = D.forward(phi, (batch.x, batch.labels), Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, (made.x, asked), Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        _, asked = fakes.inputs
+        real, c_real = D.forward(phi, (batch["x"], batch["labels"]), Run(derive(seed, "D on real")))
+        fake, c_fake = D.forward(phi, (fakes.x, asked), Run(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         _, dphi_real = D.backward(dreal, c_real, need_dx=False)
         _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
         return Result(loss, {"D": dphi_real + dphi_fake},
-                      {"D(x)": float(sigmoid(real).mean()), "D(G(z))": float(sigmoid(fake).mean())})
+                      {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()})
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         """-mean log D(G(z | y) | y), and its gradient in G: through the frozen D to the pictures (a label has no gradient), and on into G."""
-        made = made or self.generate(params, batch, seed)
-        _, asked = made.inputs
-        logit, c_dis = self.networks["D"].forward(params["D"], (made.x, asked), Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        _, asked = fakes.inputs
+        logit, c_dis = self.networks["D"].forward(params["D"], (fakes.x, asked), Run(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         (dfake, _), _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
-        _, dtheta = self.networks["G"].backward(dfake, made.cache, need_dx=False)
+        _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
         return Result(loss, {"G": dtheta}, {})
 
 

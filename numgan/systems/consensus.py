@@ -9,16 +9,17 @@ of |v|^2 is two Hessian-vector products (`numgan.consensus`). D's and G's turn l
 from dataclasses import dataclass
 
 from ..consensus import Consensus
-from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
+from ..layers import Run, Tanh
 from ..losses import AdversarialLoss, nonsaturating
-from ..networks import mlp
+from ..networks import digit_discriminator, digit_generator, mlp
 from ..optimizers import RMSProp
 from ..randomness import derive
-from .system import Latent, Result, System
+from .system import Latent, Result
+from .two_player import TwoPlayers
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ConsensusGAN(System):
+class ConsensusGAN(TwoPlayers):
     """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes.
 
     gamma   weight of the agreement; 0 leaves it out
@@ -28,32 +29,30 @@ class ConsensusGAN(System):
     gamma: float = 10.0
 
     @property
-    def updates_within(self):
+    def looks_ahead(self):
         return True
 
-    def objectives(self):
-        return {"D": self.discriminator, "G": self.generator}
-
-    def _agreement(self, params, batch, seed, made):
+    def _agreement(self, params, batch, seed, fakes):
         """gamma/2 |v|^2, its gradients, and v."""
+        D, G = self.networks["D"], self.networks["G"]
         runs = (Run(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
-        return Consensus(self.gamma, self.loss)(self.networks, params, batch.x, made.inputs, *runs)
+        return Consensus(self.gamma, self.loss)(D, G, params["D"], params["G"], batch["x"], fakes.inputs, *runs)
 
-    def discriminator(self, params, batch, seed, made=None):
+    def discriminator(self, params, batch, seed, fakes=None):
         """L_D + gamma/2 |v|^2, and its gradient in D."""
-        made = made or self.generate(params, batch, seed)
+        fakes = fakes or self.generate(params, batch, seed)
         D, phi = self.networks["D"], params["D"]
-        real, _ = D.forward(phi, batch.x, Run(derive(seed, "D on real")))
-        fake, _ = D.forward(phi, made.x, Run(derive(seed, "D on fake")))
-        value, gradients, v = self._agreement(params, batch, seed, made)
-        return Result(self.loss.discriminator(real, fake)[0] + value, {"D": v["D"] + gradients["D"]}, {"agreement": value})
+        real, _ = D.forward(phi, batch["x"], Run(derive(seed, "D on real")))
+        fake, _ = D.forward(phi, fakes.x, Run(derive(seed, "D on fake")))
+        value, (dphi, _), (v_phi, _) = self._agreement(params, batch, seed, fakes)
+        return Result(self.loss.discriminator(real, fake)[0] + value, {"D": v_phi + dphi}, {"agreement": value})
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         """L_G + gamma/2 |v|^2, and its gradient in G."""
-        made = made or self.generate(params, batch, seed)
-        fake, _ = self.networks["D"].forward(params["D"], made.x, Run(derive(seed, "D on fake")))
-        value, gradients, v = self._agreement(params, batch, seed, made)
-        return Result(self.loss.generator(fake)[0] + value, {"G": v["G"] + gradients["G"]}, {})
+        fakes = fakes or self.generate(params, batch, seed)
+        fake, _ = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        value, (_, dtheta), (_, v_theta) = self._agreement(params, batch, seed, fakes)
+        return Result(self.loss.generator(fake)[0] + value, {"G": v_theta + dtheta}, {})
 
 
 def points(width=1.0):
@@ -68,8 +67,8 @@ def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
     return ConsensusGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=3000, average=0.995, gamma=1.0,
-                        networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
-                                  "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+                        networks={"G": digit_generator(h),
+                                  "D": digit_discriminator(h)},
                         optimizers={name: RMSProp(2e-4) for name in ("D", "G")})
 
 

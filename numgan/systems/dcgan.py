@@ -7,44 +7,17 @@ BatchNorm would mix them, and one draw of fakes serves both players of a step, a
 
 from dataclasses import dataclass
 
-from ..layers import Run
-from ..losses import AdversarialLoss, nonsaturating, sigmoid
 from ..networks import dcgan_discriminator, dcgan_generator, pooling_discriminator
 from ..optimizers import Adam
-from ..randomness import derive
-from .system import Latent, Result, System
+from .system import Latent
+from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class DCGAN(System):
+class DCGAN(TwoPlayerGAN):
     """networks G: z (N, Z) -> picture in -1..1, D: picture -> logit (N, 1)"""
 
-    loss: AdversarialLoss = nonsaturating
     shares_fakes: bool = True
-
-    def objectives(self):
-        return {"D": self.discriminator, "G": self.generator}
-
-    def discriminator(self, params, batch, seed, made=None):
-        """-mean log D(x) - mean log(1 - D(G(z))), and its gradient in D."""
-        D, phi = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        real, c_real = D.forward(phi, batch.x, Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, made.x, Run(derive(seed, "D on fake")))
-        loss, dreal, dfake = self.loss.discriminator(real, fake)
-        _, dphi_real = D.backward(dreal, c_real, need_dx=False)
-        _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
-        return Result(loss, {"D": dphi_real + dphi_fake},
-                      {"D(x)": float(sigmoid(real).mean()), "D(G(z))": float(sigmoid(fake).mean())})
-
-    def generator(self, params, batch, seed, made=None):
-        """-mean log D(G(z)), and its gradient in G: through the frozen D to the pictures, and on into G."""
-        made = made or self.generate(params, batch, seed)
-        logit, c_dis = self.networks["D"].forward(params["D"], made.x, Run(derive(seed, "D on fake")))
-        loss, dlogit = self.loss.generator(logit)
-        dfake, _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
-        _, dtheta = self.networks["G"].backward(dfake, made.cache, need_dx=False)
-        return Result(loss, {"G": dtheta}, {})
 
 
 def _system(latent, start, channels, colours, kernel, width, D=None, **settings):

@@ -8,18 +8,18 @@ and its equilibrium stay the GAN's; no fake sample takes part in the penalty.
 
 from dataclasses import dataclass
 
-from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
-from ..networks import mlp
+from ..layers import Run
+from ..networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ..optimizers import Adam
 from ..penalties import GradientPenalty, perturbed
 from ..randomness import derive, stream
-from .game import Game
 from .system import Latent
+from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class DRAGAN(Game):
-    """networks as in Game, D without BatchNorm: the norm is one sample's own.
+class DRAGAN(TwoPlayerGAN):
+    """networks as in TwoPlayerGAN, D without BatchNorm: the norm is one sample's own.
 
     penalty   lambda (|grad D| - 1)^2; the authors' lambda is 10
     """
@@ -34,8 +34,8 @@ def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
     return DRAGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
-                  networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
-                            "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+                  networks={"G": digit_generator(h),
+                            "D": digit_discriminator(h)},
                   optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
 
 
@@ -43,7 +43,7 @@ def points(width=1.0):
     """Points in the plane: G and D of three layers of 128, a smaller lambda."""
     h = max(int(128 * width), 4)
     return DRAGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, penalty=GradientPenalty(0.1),
-                  networks={"G": mlp(2, h, h, h, 2), "D": mlp(2, h, h, h, 1, activation=LeakyReLU)},
+                  networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
                   optimizers={"D": Adam(1e-3), "G": Adam(1e-3)})
 
 

@@ -12,46 +12,44 @@ from dataclasses import dataclass, replace
 from ..initializers import uniform
 from ..layers import BatchNorm, Dense, Dropout, Flatten, LeakyReLU, Maxout, ReLU, Reshape, Run, Sequential, Sigmoid, Tanh
 from ..losses import AdversarialLoss, minimax, nonsaturating, sigmoid
-from ..networks import mlp
+from ..networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ..optimizers import SGD, Adam
 from ..randomness import derive
 from ..schedules import Exponential, Linear
-from .system import Latent, Result, System
+from .system import Latent, Result
+from .two_player import TwoPlayers
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class GAN(System):
+class GAN(TwoPlayers):
     """networks G: z (N, Z) -> x, D: x -> logit (N, 1). k discriminator steps to each of the generator."""
 
     loss: AdversarialLoss = nonsaturating
     k: int = 1
 
-    def objectives(self):
-        return {"D": self.discriminator, "G": self.generator}
-
     def rounds(self, step):
         return ("D",) * self.k + ("G",)
 
-    def discriminator(self, params, batch, seed, made=None):
+    def discriminator(self, params, batch, seed, fakes=None):
         """-mean log D(x) - mean log(1 - D(G(z))), and its gradient in D."""
         D, phi = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        real, c_real = D.forward(phi, batch.x, Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        real, c_real = D.forward(phi, batch["x"], Run(derive(seed, "D on real")))
+        fake, c_fake = D.forward(phi, fakes.x, Run(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         _, dphi_real = D.backward(dreal, c_real, need_dx=False)
         _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
         return Result(loss, {"D": dphi_real + dphi_fake},
-                      {"D(x)": float(sigmoid(real).mean()), "D(G(z))": float(sigmoid(fake).mean())})
+                      {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()})
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         """mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient in G, through D, which does not change."""
         G, D = self.networks["G"], self.networks["D"]
-        made = made or self.generate(params, batch, seed)
-        logit, c_dis = D.forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        logit, c_dis = D.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         dfake, _ = D.backward(dlogit, c_dis, frozen=True)                # through D, which does not change
-        _, dtheta = G.backward(dfake, made.cache, need_dx=False)         # and into G
+        _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)         # and into G
         return Result(loss, {"G": dtheta}, {})
 
 
@@ -59,8 +57,8 @@ def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D, Adam."""
     h = max(int(256 * width), 4)
     return GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
-               networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
-                         "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+               networks={"G": digit_generator(h),
+                         "D": digit_discriminator(h)},
                optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
 
 
@@ -100,7 +98,7 @@ def points(width=1.0):
     """Points in the plane (ring, grid, swiss-roll): G and D of 128-128, Adam."""
     h = max(int(128 * width), 4)
     return GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999,
-               networks={"G": mlp(2, h, h, 2), "D": mlp(2, h, h, 1, activation=LeakyReLU)},
+               networks={"G": plane_generator(h), "D": plane_discriminator(h)},
                optimizers={"D": Adam(1e-3), "G": Adam(1e-3)})
 
 

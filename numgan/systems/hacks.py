@@ -37,14 +37,14 @@ from ..optimizers import SGD, Adam, Historical
 from ..randomness import derive, stream
 from ..replay import Pool
 from ..schedules import Linear
-from .game import Game
 from .system import Latent, Result
+from .two_player import TwoPlayerGAN
 
 CLASSES = 10              # of the digits
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Hacks(Game):
+class Hacks(TwoPlayerGAN):
     """networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels (z, y) and (x, y). `wired` makes them, and the optimisers, of the switches.
 
     flip           share of D's labels that are exchanged; smooth: the label of a real sample; soft: both from ranges
@@ -57,7 +57,7 @@ class Hacks(Game):
     pack           samples that D judges at once
     ttur           D's learning rate over G's, which is `rate`
     historical     weight of |weights - their past mean|^2 for both players; it is in the optimisers, so no loss shows it
-    kept           what the run remembers, which the training loop tells (`knowing`)
+    kept           what the run remembers, which the training loop tells (`with_state`)
     """
 
     normalize: bool = True
@@ -98,16 +98,11 @@ class Hacks(Game):
         return self.pack
 
     @property
-    def noisy(self):
+    def keeps_noise(self):
         return self.dropout > 0 or self.layer_noise > 0
 
     def setting(self, **values):
         return wired(super().setting(**values))
-
-    def latents(self, n, seed, dtype=np.float32, labels=None):
-        """z, or (z, y): the labels given, repeated to n; every class in turn if none are."""
-        z = super().latents(n, seed, dtype)
-        return (z, np.resize(np.arange(self.classes) if labels is None else labels, n)) if self.classes else z
 
     # ---- what is remembered
 
@@ -119,7 +114,7 @@ class Hacks(Game):
             kept |= {f"past.{name}": np.zeros(net.layout.size, dtype) for name, net in self.networks.items()}
         return kept | ({"loss": np.full(1, 1 + self.balance, dtype)} if self.balance else {})
 
-    def knowing(self, moments, memory=None):
+    def with_state(self, moments, memory=None):
         return replace(self, kept=memory)
 
     def rounds(self, step):
@@ -135,7 +130,7 @@ class Hacks(Game):
 
     def _kept(self):
         if self.kept is None:
-            raise ValueError("hacks: replay, past and balance need what the training loop remembers; give it with knowing(moments, memory)")
+            raise ValueError("hacks: replay, past and balance need what the training loop remembers; give it with with_state(moments, memory)")
         return self.kept
 
     def _watched(self, said):
@@ -185,17 +180,17 @@ class Hacks(Game):
 
     # ---- the two players
 
-    def discriminator(self, params, batch, seed, made=None):
+    def discriminator(self, params, batch, seed, fakes=None):
         """What D pays for real samples and fakes by the labels that they carry, and its gradient in D."""
         D, phi, new = self.networks["D"], params["D"], {}
         opponent = self._opponent("G", params, seed)
-        if made is None or opponent is not params["G"]:
-            made = self.generate({**params, "G": opponent}, batch, seed)
-        fakes = {"x": made.x} | ({"y": made.inputs[1]} if self.classes else {})
+        if fakes is None or opponent is not params["G"]:
+            fakes = self.generate({**params, "G": opponent}, batch, seed)
+        shown = {"x": fakes.x} | ({"y": fakes.inputs[1]} if self.classes else {})
         if self.replay:
-            fakes, new = Pool(self.pool, self.replay).mix(self._kept(), fakes, stream(seed, "replay"))
-        y = {"real": batch.labels, "fake": fakes.get("y")}
-        seen = {where: self._seen(where, x, y[where], seed) for where, x in (("real", batch.x), ("fake", fakes["x"]))}
+            shown, new = Pool(self.pool, self.replay).mix(self._kept(), shown, stream(seed, "replay"))
+        y = {"real": batch.get("labels"), "fake": shown.get("y")}
+        seen = {where: self._seen(where, x, y[where], seed) for where, x in (("real", batch["x"]), ("fake", shown["x"]))}
         said, caches = self._pass(D, phi, seen, seed)
         paid = {where: self._paid(said[where], self._by_labels(where, seed), y[where]) for where in said}
         loss = sum(value for value, _ in paid.values())
@@ -205,21 +200,21 @@ class Hacks(Game):
         means = {where: float(sigmoid(logit[:, :1]).mean()) for where, logit in said.items()}
         return Result(loss, {"D": dphi}, {"D(x)": means["real"], "D(G(z))": means["fake"]}, new | self._watched(said))
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         """What G pays for its fakes, or for the features that they lack, and its gradient in G, through a D that does not change."""
         phi = self._opponent("D", params, seed)
-        made = made or self.generate(params, batch, seed)
-        asked = made.inputs[1] if self.classes else None
-        seen = {"fake": self._seen("fake", made.x, asked, seed)}
+        fakes = fakes or self.generate(params, batch, seed)
+        asked = fakes.inputs[1] if self.classes else None
+        seen = {"fake": self._seen("fake", fakes.x, asked, seed)}
         if self.matching or self.balance or not self.separate:
-            seen["real"] = self._seen("real", batch.x, batch.labels, seed)
+            seen["real"] = self._seen("real", batch["x"], batch.get("labels"), seed)
         net = self.networks["D"][:-1 - self.deviation - (self.minibatch > 0)] if self.matching else self.networks["D"]
         said, caches = self._pass(net, phi, seen, seed)
         loss, dfake = feature_matching(said["fake"], said["real"]) if self.matching else self._paid(said["fake"], self.loss.generator, asked)
         others = {} if self.separate else {"real": np.zeros_like(said["real"])}
         dx, _ = self._back(net, others | {"fake": dfake}, caches, frozen=True)[0]
-        dx = (dx[0] if isinstance(dx, tuple) else dx)[-len(made.x):]
-        _, dtheta = self.networks["G"].backward(dx, made.cache, need_dx=False)
+        dx = (dx[0] if isinstance(dx, tuple) else dx)[-len(fakes.x):]
+        _, dtheta = self.networks["G"].backward(dx, fakes.cache, need_dx=False)
         return Result(loss, {"G": dtheta}, {}, self._watched(said))
 
 

@@ -7,17 +7,25 @@ Ye 2017, Tran et al. 2017) leaves alone what is on the right side by a margin of
 are not trained: the training loop moves them on after each update of D (Algorithm 1).
 """
 
+from dataclasses import dataclass
 from functools import partial
 
-from ..layers import Flatten, LeakyReLU, Reshape, Sequential, Spectral, Tanh
+from ..layers import LeakyReLU, Sequential, Spectral
 from ..layers.bilinear import Bilinear
-from ..losses import hinge
-from ..networks import dcgan_discriminator, dcgan_generator, mlp
+from ..losses import AdversarialLoss, hinge
+from ..networks import dcgan_discriminator, dcgan_generator, digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ..optimizers import Adam
-from .game import Game
 from .system import Latent
+from .two_player import TwoPlayerGAN
 
 SLOPE = 0.1               # of all leaky units in D (Table 3)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class HingeGAN(TwoPlayerGAN):
+    """networks as in TwoPlayerGAN; every product of D with a weight is wrapped in Spectral."""
+
+    loss: AdversarialLoss = hinge
 
 
 def spectral(net):
@@ -28,9 +36,9 @@ def spectral(net):
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
-    D = Sequential(Flatten(), *mlp(64, h, h, 1, activation=partial(LeakyReLU, SLOPE)))
-    return Game(loss=hinge, latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
-                networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)), "D": spectral(D)},
+    D = digit_discriminator(h, partial(LeakyReLU, SLOPE))
+    return HingeGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
+                networks={"G": digit_generator(h), "D": spectral(D)},
                 optimizers={name: Adam(2e-4, beta1=0.5) for name in ("D", "G")})
 
 
@@ -38,7 +46,7 @@ def mnist(width=1.0):
     """28x28 pictures: DCGAN's nets, D without BatchNorm, z of 128 and the paper's setting C, Adam(2e-4, beta1 = 0.5) and one update of D each."""
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     D = dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False, slope=SLOPE)
-    return Game(loss=hinge, latent=Latent(128), sample_shape=(28, 28, 1), data="mnist", batch_size=64, steps=4690, average=0.999,
+    return HingeGAN(latent=Latent(128), sample_shape=(28, 28, 1), data="mnist", batch_size=64, steps=4690, average=0.999,
                 networks={"G": dcgan_generator(128, 7, (a, b), 1, kernel=4), "D": spectral(D)},
                 optimizers={name: Adam(2e-4, beta1=0.5) for name in ("D", "G")})
 
@@ -46,8 +54,8 @@ def mnist(width=1.0):
 def points(width=1.0):
     """Points in the plane: G and D of 128-128."""
     h = max(int(128 * width), 4)
-    return Game(loss=hinge, latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999,
-                networks={"G": mlp(2, h, h, 2), "D": spectral(mlp(2, h, h, 1, activation=partial(LeakyReLU, SLOPE)))},
+    return HingeGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999,
+                networks={"G": plane_generator(h), "D": spectral(plane_discriminator(h, activation=partial(LeakyReLU, SLOPE)))},
                 optimizers={name: Adam(1e-3, beta1=0.5) for name in ("D", "G")})
 
 

@@ -9,15 +9,15 @@ A pack of samples of a collapsed generator lacks variety, and D sees it: the onl
 from dataclasses import dataclass
 
 from ..initializers import normal
-from ..layers import BatchNorm, Dense, Flatten, LeakyReLU, Maxout, Pack, ReLU, Reshape, Sequential, Tanh
-from ..networks import mlp
+from ..layers import BatchNorm, Dense, Flatten, LeakyReLU, Maxout, Pack, ReLU, Sequential
+from ..networks import digit_generator, mlp
 from ..optimizers import Adam
-from .game import Game
 from .system import Latent
+from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class PacGAN(Game):
+class PacGAN(TwoPlayerGAN):
     """networks G: z (N, Z) -> x, D: m x -> logit (N / m, 1), whose first layer is Pack(m)."""
 
     @property
@@ -39,7 +39,7 @@ def digits(width=1.0):
     """8x8 pictures in pairs: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
     return PacGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=128, steps=6000, average=0.995,
-                  networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
+                  networks={"G": digit_generator(h),
                             "D": Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU))},
                   optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
 

@@ -8,19 +8,19 @@ plain game, clipping and a penalty towards norm 1 may circle (section 3). `numga
 
 from dataclasses import dataclass
 
-from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
+from ..layers import Run
 from ..layers.base import positive
-from ..networks import mlp
+from ..networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ..optimizers import Adam, RMSProp
 from ..penalties import R1, Lazy
 from ..randomness import derive
-from .game import Game
 from .system import Latent
+from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class R1GAN(Game):
-    """networks as in Game.
+class R1GAN(TwoPlayerGAN):
+    """networks as in TwoPlayerGAN.
 
     gamma   the paper's is 10, for pictures
     every   steps from one evaluation of the penalty to the next, which then counts `every` times (`Lazy`)
@@ -40,8 +40,8 @@ def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D, a smaller gamma; RMSProp, as in the paper."""
     h = max(int(256 * width), 4)
     return R1GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995, gamma=1.0,
-                 networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
-                           "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+                 networks={"G": digit_generator(h),
+                           "D": digit_discriminator(h)},
                  optimizers={name: RMSProp(2e-4) for name in ("D", "G")})
 
 
@@ -49,7 +49,7 @@ def points(width=1.0):
     """Points in the plane: G and D of three layers of 128, gamma for their scale, evaluated at every eighth step."""
     h = max(int(128 * width), 4)
     return R1GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01, every=8,
-                 networks={"G": mlp(2, h, h, h, 2), "D": mlp(2, h, h, h, 1, activation=LeakyReLU)},
+                 networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
                  optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")})
 
 

@@ -12,21 +12,20 @@ With classes both players see a label y, and a fake is asked for with the label 
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, Given, LeakyReLU, ReLU, Reshape, Run, Sequential, Tanh
 from ..layers.base import positive
 from ..losses import RelativisticLoss, relativistic_paired, sigmoid
-from ..networks import label_beside, mlp
+from ..networks import digit_discriminator, digit_generator, label_beside, plane_discriminator, plane_generator
 from ..optimizers import Adam
 from ..penalties import R1, R2, Lazy
 from ..randomness import derive
 from ..schedules import Cosine
-from .system import Latent, Result, System
+from .system import Latent, Result
+from .two_player import TwoPlayers
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class R3GAN(System):
+class R3GAN(TwoPlayers):
     """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes; as many fakes as real samples.
     With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit.
 
@@ -46,47 +45,39 @@ class R3GAN(System):
     def at(self, step):
         return replace(self, now=step)
 
-    def objectives(self):
-        return {"D": self.discriminator, "G": self.generator}
-
     @property
-    def paired(self):
+    def compares_pairs(self):
         return True
-
-    def latents(self, n, seed, dtype=np.float32, labels=None):
-        """z; with classes (z, y), y the labels given, or every class in turn."""
-        z = super().latents(n, seed, dtype)
-        return (z, np.resize(np.arange(self.classes) if labels is None else labels, n)) if self.classes else z
 
     def conditioned(self, batch):
         """D as a network of x alone: with classes, D(. | y) for the labels of the batch, which real and fake samples share."""
-        return Given(self.networks["D"], batch.labels) if self.classes else self.networks["D"]
+        return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
-    def discriminator(self, params, batch, seed, made=None):
+    def discriminator(self, params, batch, seed, fakes=None):
         """mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient in D."""
         D, phi = self.conditioned(batch), params["D"]
-        made = made or self.generate(params, batch, seed)
+        fakes = fakes or self.generate(params, batch, seed)
         real_run, fake_run = Run(derive(seed, "D on real")), Run(derive(seed, "D on fake"))
-        real, c_real = D.forward(phi, batch.x, real_run)
-        fake, c_fake = D.forward(phi, made.x, fake_run)
+        real, c_real = D.forward(phi, batch["x"], real_run)
+        fake, c_fake = D.forward(phi, fakes.x, fake_run)
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
         penalty = 0.0
         if self.gamma:
-            r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch.x, real_run)
-            r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, made.x, fake_run)
+            r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch["x"], real_run)
+            r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, fakes.x, fake_run)
             penalty, dphi = r1 + r2, dphi + dphi_r1 + dphi_r2
-        return Result(loss + penalty, {"D": dphi}, {"D(x) above D(G(z))": float(sigmoid(real - fake).mean()), "penalty": penalty})
+        return Result(loss + penalty, {"D": dphi}, {"D(x) above D(G(z))": sigmoid(real - fake).mean(), "penalty": penalty})
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         """mean softplus(-(D(x~) - D(x))), and its gradient in G, through the frozen D."""
         D, G = self.conditioned(batch), self.networks["G"]
-        made = made or self.generate(params, batch, seed)
-        real, _ = D.forward(params["D"], batch.x, Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        real, _ = D.forward(params["D"], batch["x"], Run(derive(seed, "D on real")))
+        fake, c_fake = D.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(real, fake)
         dfake, _ = D.backward(dlogit, c_fake, frozen=True)
-        _, dtheta = G.backward(dfake, made.cache, need_dx=False)
+        _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)
         return Result(loss, {"G": dtheta}, {})
 
 
@@ -94,7 +85,7 @@ def points(width=1.0):
     """Points in the plane: G and D of three hidden layers of 128, Adam(1e-3, beta1 = 0, beta2 = 0.99), and a penalty for their scale."""
     h = max(int(128 * width), 4)
     return R3GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01,
-                 networks={"G": mlp(2, h, h, h, 2), "D": mlp(2, h, h, h, 1, activation=LeakyReLU)},
+                 networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
                  optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")})
 
 
@@ -102,8 +93,8 @@ def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
     return R3GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995, gamma=1.0,
-                 networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
-                           "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+                 networks={"G": digit_generator(h),
+                           "D": digit_discriminator(h)},
                  optimizers={name: Adam(5e-4, beta1=0.0, beta2=0.99) for name in ("D", "G")})
 
 

@@ -8,19 +8,19 @@ is its variance. Where supports do not overlap, noise of some width is what make
 
 from dataclasses import dataclass
 
-from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
-from ..networks import mlp
+from ..layers import Run
+from ..networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ..optimizers import Adam
 from ..penalties import Roth
 from ..randomness import derive
 from ..schedules import Exponential, value_at
-from .game import Game
 from .system import Latent
+from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class RothGAN(Game):
-    """networks as in Game.
+class RothGAN(TwoPlayerGAN):
+    """networks as in TwoPlayerGAN.
 
     gamma   of the penalty, a number or a schedule (annealing)
     """
@@ -37,8 +37,8 @@ def digits(width=1.0):
     h = max(int(256 * width), 4)
     return RothGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
                    gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01),
-                   networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
-                             "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+                   networks={"G": digit_generator(h),
+                             "D": digit_discriminator(h)},
                    optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
 
 
@@ -47,7 +47,7 @@ def points(width=1.0):
     h = max(int(128 * width), 4)
     return RothGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999,
                    gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4),
-                   networks={"G": mlp(2, h, h, h, 2), "D": mlp(2, h, h, h, 1, activation=LeakyReLU)},
+                   networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
                    optimizers={"D": Adam(1e-3), "G": Adam(1e-3)})
 
 

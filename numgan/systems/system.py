@@ -1,10 +1,10 @@
-"""What a system is: networks, and for each set of parameters that it trains, one objective.
+"""What a system is: networks, and objectives that train them.
 
-    objective(params, batch, seed, made=None) -> Result(loss, gradients, metrics, memory)
+    objective(params, batch, seed) -> Result(loss, gradients, metrics, memory)
 
-The training loop, the whole-step gradient check and the benchmarks are written once, over this, and serve every system.
-An objective is a pure function: equal arguments, equal bits. Every paper's objectives are written out in its own file, also
-where two differ by a line: the file is there to be read beside the paper.
+The training loop, the whole-step gradient check, the sampler and the benchmarks are written once, over this, and serve
+every system. They ask the system for its networks by role: which ones an objective trains, which ones a sample is drawn
+through. They know no network's name. An objective is a pure function: equal arguments, equal bits.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -13,6 +13,7 @@ import numpy as np
 
 from ..fields import Flag, Real, Whole
 from ..layers import Run
+from ..parameters import Parameters, whole_gradient
 from ..randomness import derive, stream
 from ..schedules import SCHEDULES
 from ..underflow import may_underflow
@@ -20,22 +21,29 @@ from ..underflow import may_underflow
 NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)      # settings: numbers below float32's largest; counts
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What an objective is given: real samples x (N, ...), their labels (N,) or None, and how many fakes to draw (N unless said)."""
+class Batch(dict):
+    """What an objective is given: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
 
-    x: np.ndarray
-    labels: np.ndarray | None = None
-    number: int | None = None
+    fakes   how many samples an objective draws; N unless `number` is given
+    """
+
+    def __init__(self, columns, number=None):
+        super().__init__(columns)
+        self.number = number
 
     @property
     def fakes(self):
-        return len(self.x) if self.number is None else self.number
+        return len(next(iter(self.values()))) if self.number is None else self.number
+
+    @property
+    def dtype(self):
+        """The type of its floating-point columns; float32 if there are none."""
+        return next((column.dtype for column in self.values() if column.dtype.kind == "f"), np.dtype(np.float32))
 
 
 @dataclass(frozen=True)
-class Made:
-    """Fakes x (M, ...), G's cache, which sends a gradient back into the generator, and what G was given for them."""
+class Fakes:
+    """Generated samples x (M, ...), the cache that sends a gradient back into the generator, and the generator's inputs."""
 
     x: np.ndarray
     cache: tuple
@@ -44,15 +52,50 @@ class Made:
 
 @dataclass(frozen=True)
 class Result:
-    """loss (a float), gradients {name of the parameter set: Parameters}, and metrics {name: float} for the curves.
+    """What an objective returns.
 
-    memory   {name: new array} of what the system is to remember (see `System.memory`); what is not in it stays
+    loss        a number
+    gradients   {network: Parameters}, of the networks that the objective trains
+    metrics     {name: number} for the curves
+    memory      {name: new array} of what the system remembers (see `System.memory`); other entries keep their values
     """
 
     loss: float
     gradients: dict
     metrics: dict
     memory: dict | None = None
+
+
+def checked(result, params, trained, where):
+    """The Result of an objective with Python numbers and whole gradients.
+
+    trained   names of the networks that the objective trains
+    TypeError or ValueError, beginning with `where`, for a result that cannot be used.
+    """
+    if not isinstance(result, Result):
+        raise TypeError(f"{where}: expected a Result(loss, gradients, metrics), got {type(result).__name__}")
+    if set(result.gradients) != set(trained):
+        raise ValueError(f"{where}: expected gradients of {', '.join(trained)}, which it trains, got {', '.join(result.gradients) or 'none'}; "
+                         "define `trains` if the objective trains other networks")
+    gradients = {name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}") for name in trained}
+    metrics = {name: _number(value, f"{where}: metric {name!r}") for name, value in result.metrics.items()}
+    return Result(_number(result.loss, f"{where}: loss"), gradients, metrics, result.memory)
+
+
+def _number(value, where):
+    if np.size(value) != 1 or np.asarray(value).dtype.kind not in "fiub":
+        raise TypeError(f"{where}: expected a number, got {type(value).__name__} {getattr(value, 'shape', '')}; take its mean")
+    return float(np.asarray(value).reshape(()))
+
+
+def _gradient(gradient, p, where):
+    if not isinstance(gradient, Parameters) and isinstance(gradient, dict) and set(gradient) <= set(p.layout.slots):
+        gradient = whole_gradient({**dict.fromkeys(p), **gradient}, p)      # of a network that is a single layer
+    if not isinstance(gradient, Parameters) or gradient.layout != p.layout:
+        raise TypeError(f"{where}: expected Parameters with the network's layout, as its backward pass returns them, got {type(gradient).__name__}")
+    if gradient.dtype != p.dtype:
+        raise TypeError(f"{where}: expected {p.dtype} like the parameters, got {gradient.dtype}; some array in the objective has another type")
+    return gradient
 
 
 def _fitting(name, old, value):
@@ -93,17 +136,25 @@ class Latent:
 @may_underflow
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """The common part of every system; a subclass adds its networks, what its paper sets, and one method for each objective.
+    """The common part of every system. A subclass adds what its paper sets, and one method for each objective.
 
-    networks       {name: network}; parameters, gradients and optimisers carry the same names; G, if there is one, draws the fakes
-    optimizers     {name: optimiser}, in the order of play
-    latent         the prior of what G is given
-    sample_shape   of one data point: (H, W, C) or (2,)
+    networks       {name: network}; parameters carry the same names
+    optimizers     {name: optimiser} of the networks that are trained; a network without one never changes
+    latent         the prior of the noise that a sample is drawn from; None: samples are made from data alone
+    sample_shape   of one row of the column x, such as (H, W, C) or (2,)
+    classes        how many classes the labels have; 0: the system uses no labels
     pixels         (lowest, highest) value of a pixel as the networks see it
     shares_fakes   whether one draw of fakes serves all objectives of a step, or each draws its own
-    average        decay of the moving average of the generator's weights that samples are drawn with; 0: none
+    average        decay of the moving average of the weights that samples are drawn with; 0: none
+    data, batch_size, steps     what `train` takes unless told otherwise
 
-    and what `train` takes unless told otherwise: data, batch_size, steps.
+    Roles, for whoever knows no network's name (class attributes):
+
+    drawers        names of the networks that a sample passes through; (): the system draws no samples
+    judges         names of the networks whose output tells real samples from generated ones
+    made_from      columns of the batch that a sample is made from, besides noise
+    target         the column that samples are like
+    purpose        what a trained system does for its user, in words
     """
 
     networks: dict
@@ -118,28 +169,44 @@ class System:
     steps: int = 2000
     shares_fakes: bool = False
 
+    drawers = ()
+    judges = ()
+    made_from = ()
+    target = "x"
+    purpose = "learns"
+
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
         may_underflow(cls)
 
     @property
+    def averaged(self):
+        """Names of the networks whose moving average is kept: those that samples are drawn through, and that are trained."""
+        return tuple(name for name in self.drawers if name in self.optimizers) if self.average else ()
+
+    @property
+    def trains(self):
+        """{objective: names of the networks that it trains}. An objective with a network's name trains this network."""
+        return {name: (name,) for name in self.objectives()}
+
+    @property
     def packed(self):
-        """How many samples D judges at once; a batch holds a multiple of it."""
+        """How many samples are judged at once; a batch holds a multiple of it."""
         return 1
 
     @property
-    def paired(self):
-        """Whether its objectives compare each fake with one real sample, and so want as many of the one as of the other."""
+    def compares_pairs(self):
+        """Whether its objectives compare each fake with one real sample, so that there are as many fakes as real samples."""
         return False
 
     @property
-    def noisy(self):
-        """Whether G keeps its dropout and noise when samples are drawn."""
+    def keeps_noise(self):
+        """Whether dropout and noise stay on when samples are drawn."""
         return False
 
     @property
-    def updates_within(self):
-        """Whether G's objective looks at how D is trained, and so owes D's weight gradients."""
+    def looks_ahead(self):
+        """Whether an objective follows the training of a network that it does not train, and so needs its weight gradients."""
         return False
 
     def init(self, seed=0, dtype=np.float32):
@@ -147,37 +214,77 @@ class System:
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
 
     def objectives(self):
-        """{name of the parameter set: its objective}"""
+        """{name: objective}"""
         raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
 
-    def latents(self, n, seed, dtype=np.float32, labels=None):
-        """What G is given for n samples, fixed by the seed: z (n, Z), and with labels a tuple."""
+    def example(self, n, rng):
+        """A random batch {column: array (n, ...)} for checks and benchmarks: x, and labels if there are classes.
+
+        rng   rng(name) -> numpy Generator
+        """
+        x = {"x": rng("x").uniform(*self.pixels, (n, *self.sample_shape))}
+        return x | ({"labels": rng("labels").permutation(np.resize(np.arange(self.classes), n))} if self.classes else {})
+
+    # ---- samples
+
+    def inputs(self, batch, seed):
+        """What batch.fakes samples are drawn from, fixed by the seed: an array (N, ...) or a tuple of them. Here: noise."""
         if self.latent is None:
-            raise TypeError(f"{type(self).__name__} has no generator and draws no samples")
-        return self.latent.draw(stream(seed, "latent"), n, dtype)
+            raise TypeError(f"{type(self).__name__} draws no samples from noise")
+        return self.latent.draw(stream(seed, "latent"), batch.fakes, batch.dtype)
+
+    def asked(self, batch):
+        """The labels (batch.fakes,) of the samples to draw: those of the batch in turn, or every class in turn if it has none."""
+        return np.resize(np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes)
+
+    def draw(self, params, inputs, contexts):
+        """x, {network: cache}: the samples for these inputs. Here: the inputs pass through the one network in `drawers`.
+
+        contexts   {network: Run} for the forward passes
+        """
+        name, = self.drawers
+        x, cache = self.networks[name].forward(params[name], inputs, contexts[name])
+        return x, {name: cache}
 
     def generate(self, params, batch, seed):
-        """Fakes for a batch, with G's cache: Made."""
-        inputs = self.latents(batch.fakes, seed, batch.x.dtype, batch.labels)
-        return Made(*self.networks["G"].forward(params["G"], inputs, Run(derive(seed, "G"))), inputs)
+        """Fakes for a batch, of a system with one network in `drawers`."""
+        name, = self.drawers
+        inputs = self.inputs(batch, seed)
+        x, caches = self.draw(params, inputs, {name: Run(derive(seed, name))})
+        return Fakes(x, caches[name], inputs)
+
+    # ---- time
 
     def rounds(self, step):
-        """Whose turn it is within the step-th step: names of objectives, in order; each takes a fresh batch."""
-        return tuple(self.optimizers)
+        """Names of the objectives of the step-th step, in order. Each takes a fresh batch."""
+        return tuple(self.objectives())
 
     def at(self, step):
-        """The system as it is at a step; constants that change with time are resolved here."""
+        """The system at a step; constants that change with time have their values of this step."""
         return self
 
-    def memory(self, dtype=np.float32):
-        """What a run carries besides parameters and moments, as it is before the first step: {name: array}, such as samples to be seen again.
+    @property
+    def stages(self):
+        """((first step, system), ...) of a run whose networks or optimisers change (`Staged`)."""
+        return ((0, self),)
 
-        A checkpoint holds it. Objectives are given it by `knowing`, never write to it, and return new arrays in Result.memory.
+    def inherit(self, params, old):
+        """Take over, in place, what fresh params of this stage have in common with those of the stage before: equal names, paths and shapes."""
+        for name in params.keys() & old.keys():
+            common = [path for path in params[name] if path in old[name].layout.slots and params[name][path].shape == old[name][path].shape]
+            params[name].copy_from(old[name], {path: path for path in common})
+
+    # ---- state besides parameters
+
+    def memory(self, dtype=np.float32):
+        """The first values of what a run carries besides parameters and moments, {name: array}, such as a pool of old fakes.
+
+        Checkpoints hold it. Objectives get it through `with_state`, never write to it, and return new arrays in Result.memory.
         """
         return {}
 
-    def knowing(self, moments, memory=None):
-        """The system that is told its optimisers' states {name: state} and its memory {name: array}; one whose objectives need them keeps them."""
+    def with_state(self, moments, memory=None):
+        """The system with its optimisers' states {name: state} and its memory {name: array} attached. Most need neither and return self."""
         return self
 
     @property
@@ -198,6 +305,10 @@ class System:
     def with_optimizers(self, change):
         """The same system, each optimiser replaced by change(name, optimiser)."""
         return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
+
+    def with_average(self, decay):
+        """The same system with another decay of the moving average."""
+        return replace(self, average=decay)
 
     def __repr__(self):
         nets = "\n".join(f"  ({name}): {net!r}".replace("\n", "\n  ") for name, net in self.networks.items())

@@ -14,21 +14,22 @@ from dataclasses import dataclass, replace
 
 from ..initializers import orthogonal
 from ..layers import Run
-from ..losses import AdversarialLoss, minimax, sigmoid
+from ..losses import AdversarialLoss, minimax
 from ..networks import mlp
 from ..optimizers import SGD, Adam, Optimizer
 from ..randomness import derive
 from ..unrolling import Unrolling
-from .system import Latent, Result, System
+from .gan import GAN
+from .system import Latent, Result
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class UnrolledGAN(System):
+class UnrolledGAN(GAN):
     """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes.
 
     unroll     K, updates of D that G looks ahead
     inner      the optimiser of these updates, from its first step on; None: that of D, from where it stands
-    standing   D's optimiser's state, which the training loop tells (`knowing`); None: as before its first update
+    standing   D's optimiser's state, which the training loop tells (`with_state`); None: as before its first update
     loss       f, of which G's loss is the negative (the paper's game is zero-sum)
     """
 
@@ -38,36 +39,21 @@ class UnrolledGAN(System):
     standing: dict | None = None
 
     @property
-    def updates_within(self):
+    def looks_ahead(self):
         return self.unroll > 0
 
-    def knowing(self, moments, memory=None):
+    def with_state(self, moments, memory=None):
         return replace(self, standing=moments["D"])
 
-    def objectives(self):
-        return {"D": self.discriminator, "G": self.generator}
-
-    def discriminator(self, params, batch, seed, made=None):
-        """f(theta, phi), and its gradient in D."""
-        D, phi = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        real, c_real = D.forward(phi, batch.x, Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, made.x, Run(derive(seed, "D on fake")))
-        loss, dreal, dfake = self.loss.discriminator(real, fake)
-        _, dphi_real = D.backward(dreal, c_real, need_dx=False)
-        _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
-        return Result(loss, {"D": dphi_real + dphi_fake},
-                      {"D(x)": float(sigmoid(real).mean()), "D(G(z))": float(sigmoid(fake).mean())})
-
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         """-f(theta, phi_K), and its gradient in G: through D at phi_K, and through the K updates that led there."""
         D, real_run, fake_run = self.networks["D"], Run(derive(seed, "D on real")), Run(derive(seed, "D on fake"))
-        made = made or self.generate(params, batch, seed)
+        fakes = fakes or self.generate(params, batch, seed)
         optimizer, state = (self.inner, None) if self.inner else (self.optimizers["D"], self.standing)
         ahead = Unrolling(D, self.loss, optimizer, self.unroll, state, real_run, fake_run)
-        phi_K, tape = ahead.forward(params["D"], batch.x, made.x)
-        real, c_real = D.forward(phi_K, batch.x, real_run)
-        fake, c_fake = D.forward(phi_K, made.x, fake_run)
+        phi_K, tape = ahead.forward(params["D"], batch["x"], fakes.x)
+        real, c_real = D.forward(phi_K, batch["x"], real_run)
+        fake, c_fake = D.forward(phi_K, fakes.x, fake_run)
         f, dreal, dlogit = self.loss.discriminator(real, fake)
         if not tape:
             dfake, _ = D.backward(-dlogit, c_fake, frozen=True)
@@ -75,7 +61,7 @@ class UnrolledGAN(System):
             _, dphi_real = D.backward(-dreal, c_real, need_dx=False)                       # phi_K depends on theta, so f's first term does
             dfake, dphi_fake = D.backward(-dlogit, c_fake)
             dfake = dfake + ahead.backward(dphi_real + dphi_fake, tape)[1]
-        _, dtheta = self.networks["G"].backward(dfake, made.cache, need_dx=False)
+        _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
         return Result(-f, {"G": dtheta}, {})
 
 

@@ -9,16 +9,17 @@ f is called the critic: it has no sigmoid, and its estimate E f(x) - E f(g(z)) f
 
 from dataclasses import dataclass
 
-from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
+from ..layers import Run
 from ..losses import wasserstein
-from ..networks import dcgan_discriminator, dcgan_generator, mlp
+from ..networks import dcgan_discriminator, dcgan_generator, digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ..optimizers import RMSProp
 from ..randomness import derive
-from .system import Latent, Result, System
+from .system import Latent, Result
+from .two_player import TwoPlayers
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class WGAN(System):
+class WGAN(TwoPlayers):
     """networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded. The clipping after each update is the optimiser's.
 
     n_critic   critic updates to each of the generator (the paper's 5)
@@ -35,25 +36,25 @@ class WGAN(System):
         more = step < self.warm or self.warm and step % 500 == 0
         return ("D",) * (100 if more else self.n_critic) + ("G",)
 
-    def critic(self, params, batch, seed, made=None):
+    def critic(self, params, batch, seed, fakes=None):
         """mean f(g(z)) - mean f(x), which the critic descends on, and its gradient in f."""
         f, w = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        real, c_real = f.forward(w, batch.x, Run(derive(seed, "D on real")))
-        fake, c_fake = f.forward(w, made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        real, c_real = f.forward(w, batch["x"], Run(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, fakes.x, Run(derive(seed, "D on fake")))
         loss, dreal, dfake = wasserstein.discriminator(real, fake)
         _, dw_real = f.backward(dreal, c_real, need_dx=False)
         _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
         return Result(loss, {"D": dw_real + dw_fake}, {"distance": -loss})
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         """-mean f(g(z)), and its gradient in g, through the frozen critic."""
         g, f = self.networks["G"], self.networks["D"]
-        made = made or self.generate(params, batch, seed)
-        criticism, c_cri = f.forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        criticism, c_cri = f.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
         loss, dcriticism = wasserstein.generator(criticism)
         dfake, _ = f.backward(dcriticism, c_cri, frozen=True)
-        _, dtheta = g.backward(dfake, made.cache, need_dx=False)
+        _, dtheta = g.backward(dfake, fakes.cache, need_dx=False)
         return Result(loss, {"G": dtheta}, {})
 
 
@@ -65,8 +66,8 @@ def digits(width=1.0):
     """8x8 pictures: dense nets, a larger step than the paper's for such small ones."""
     h = max(int(256 * width), 4)
     return WGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=3000, average=0.99,
-                networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
-                          "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+                networks={"G": digit_generator(h),
+                          "D": digit_discriminator(h)},
                 optimizers=_rmsprop(lr=5e-4, c=0.05))
 
 
@@ -82,7 +83,7 @@ def points(width=1.0):
     """Points in the plane: three hidden layers of 128."""
     h = max(int(128 * width), 4)
     return WGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=4000,
-                networks={"G": mlp(2, h, h, h, 2), "D": mlp(2, h, h, h, 1, activation=LeakyReLU)},
+                networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
                 optimizers=_rmsprop(lr=5e-4, c=0.1))
 
 

@@ -11,17 +11,18 @@ clips weights. The norm is one sample's own, hence no BatchNorm in the critic (s
 
 from dataclasses import dataclass
 
-from ..layers import Flatten, LeakyReLU, Reshape, Run, Sequential, Tanh
+from ..layers import Run
 from ..losses import wasserstein
-from ..networks import dcgan_discriminator, dcgan_generator, mlp
+from ..networks import dcgan_discriminator, dcgan_generator, digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ..optimizers import Adam
 from ..penalties import GradientPenalty, between
 from ..randomness import derive, stream
-from .system import Latent, Result, System
+from .system import Latent, Result
+from .two_player import TwoPlayers
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class WGANGP(System):
+class WGANGP(TwoPlayers):
     """networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded.
 
     n_critic   critic updates to each of the generator
@@ -37,27 +38,27 @@ class WGANGP(System):
     def rounds(self, step):
         return ("D",) * self.n_critic + ("G",)
 
-    def critic(self, params, batch, seed, made=None):
+    def critic(self, params, batch, seed, fakes=None):
         """mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2, and its gradient in f."""
         f, w = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        real, c_real = f.forward(w, batch.x, Run(derive(seed, "D on real")))
-        fake, c_fake = f.forward(w, made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        real, c_real = f.forward(w, batch["x"], Run(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, fakes.x, Run(derive(seed, "D on fake")))
         loss, dreal, dfake = wasserstein.discriminator(real, fake)
         _, dw_real = f.backward(dreal, c_real, need_dx=False)
         _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
-        x_hat = between(batch.x, made.x, stream(seed, "between"))
+        x_hat = between(batch["x"], fakes.x, stream(seed, "between"))
         penalty, dw_penalty = self.penalty(f, w, x_hat, Run(derive(seed, "D between")))
         return Result(loss + penalty, {"D": dw_real + dw_fake + dw_penalty}, {"distance": -loss, "penalty": penalty})
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         """-mean f(g(z)), and its gradient in g, through the frozen critic."""
         g, f = self.networks["G"], self.networks["D"]
-        made = made or self.generate(params, batch, seed)
-        criticism, c_cri = f.forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        criticism, c_cri = f.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
         loss, dcriticism = wasserstein.generator(criticism)
         dfake, _ = f.backward(dcriticism, c_cri, frozen=True)
-        _, dtheta = g.backward(dfake, made.cache, need_dx=False)
+        _, dtheta = g.backward(dfake, fakes.cache, need_dx=False)
         return Result(loss, {"G": dtheta}, {})
 
 
@@ -70,8 +71,8 @@ def digits(width=1.0):
     """8x8 pictures: dense nets, a larger step than the paper's for such small ones."""
     h = max(int(256 * width), 4)
     return WGANGP(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=3000, average=0.99,
-                  networks={"G": Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1)),
-                            "D": Sequential(Flatten(), *mlp(64, h, h, 1, activation=LeakyReLU))},
+                  networks={"G": digit_generator(h),
+                            "D": digit_discriminator(h)},
                   optimizers=_adam(lr=5e-4))
 
 
@@ -87,7 +88,7 @@ def points(width=1.0):
     """Points in the plane: three hidden layers of 128, a smaller lambda, and a larger step than the paper's."""
     h = max(int(128 * width), 4)
     return WGANGP(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=4000, average=0.999,
-                  networks={"G": mlp(2, h, h, h, 2), "D": mlp(2, h, h, h, 1, activation=LeakyReLU)},
+                  networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
                   optimizers=_adam(lr=1e-3), penalty=GradientPenalty(0.1))
 
 

@@ -1,0 +1,64 @@
+"""Random crops and flips: each draw is a named stream of the batch's number, so a resumed run sees the same bytes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..randomness import stream
+from .dataset import Feed
+
+
+@dataclass(frozen=True, eq=False)
+class Augmented:
+    """A data set whose batches are cropped and mirrored at random; the pictures of one row are treated alike.
+
+    dataset   a Dataset; of an Unpaired set, each side is augmented by itself
+    crop      (height, width) of a random window of every picture; None: whole pictures
+    flip      mirror left and right with probability 1/2
+    ValueError if a picture is smaller than the window.
+    """
+
+    dataset: object
+    crop: tuple | None = None
+    flip: bool = False
+
+    def __post_init__(self):
+        for name, column in self._pictures().items():
+            if self.crop and (column.shape[1] < self.crop[0] or column.shape[2] < self.crop[1]):
+                raise ValueError(f"Augmented: expected a crop of at most {column.shape[1:3]}, the size of {name}, got {self.crop}")
+
+    def _pictures(self):
+        return {name: column for name, column in self.dataset.columns.items() if column.ndim == 4}
+
+    def __getattr__(self, name):
+        if name == "dataset":                            # asked for before it is set, by pickle
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __len__(self):
+        return len(self.dataset)
+
+    @property
+    def sample_shape(self):
+        """The shape of one sample after the crop."""
+        shape = self.dataset.sample_shape
+        return (*self.crop, *shape[2:]) if self.crop and len(shape) == 3 else shape
+
+    def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
+        """The Feed of shuffled, augmented batches."""
+        feed, pictures = self.dataset.feed(batch_size, seed, pixels), self._pictures().keys()
+
+        def batch(k):
+            rows = feed.batch(k)
+            return {name: self._changed(x, stream(seed, "augment", k)) if name in pictures else x for name, x in rows.items()}
+
+        return Feed(batch, feed.epoch)
+
+    def _changed(self, x, rng):
+        """Pictures (N, H, W, C), each one cropped and mirrored."""
+        corner, mirrored = rng.random((len(x), 2)), rng.random(len(x)) < 0.5
+        if self.crop:
+            h, w = self.crop
+            top, left = (np.floor(corner[:, axis] * (x.shape[1 + axis] - size + 1)).astype(int) for axis, size in enumerate(self.crop))
+            x = x[np.arange(len(x))[:, None, None], (top[:, None] + np.arange(h))[:, :, None], (left[:, None] + np.arange(w))[:, None, :]]
+        return np.where(mirrored[:, None, None, None], x[:, :, ::-1], x) if self.flip else x

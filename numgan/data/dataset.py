@@ -1,0 +1,210 @@
+"""A data set: named columns with one row for each sample.
+
+    Dataset("digits", x, labels)                      columns x and labels
+    Dataset("clips", frames, others={"text": tokens}) any columns that a system asks for
+    paired("maps", x=photos, y=drawings)              row i of x belongs to row i of y
+    Unpaired("animals", x=horses, y=zebras)           two sets of any sizes; each has its own order
+
+`dataset.feed(batch_size, seed)` gives batch k of an endless stream as a dict {column: array}. It is a function of k
+alone, so that a run resumes at any step with nothing to restore.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..randomness import derive
+from .batches import Batches
+from .pixels import to_floats
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Named columns of N rows. Values, not state: the arrays are read-only views.
+
+    x         (N, H, W, C) uint8 pictures with C = 1 (grey) or 3 (colour), or (N, ...) float32; N at least 1
+    labels    (N,) int64, the number of each row's class, or None
+    classes   the names of the classes, () if there are none
+    source    where the data come from, and their licence
+    others    {column: array (N, ...)} of any type: a second picture, tokens, more labels
+    names     (N,) the name of each row, such as its file, to pair rows of two sets by; or None
+    Raises ValueError if these do not fit together.
+    """
+
+    name: str
+    x: np.ndarray
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    source: str = ""
+    others: dict = field(default_factory=dict)
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self):
+        x, labels = self.x, self.labels
+        if x.size == 0 or x.ndim < 2 or not (is_pictures(x) or x.dtype == np.float32):
+            raise ValueError(
+                f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, ...) float32 and not empty, "
+                f"got {x.shape} {x.dtype}; grey images need a last axis of 1, and images in [-1, 1] are np.rint((x + 1) * 127.5)"
+            )
+        if labels is not None:
+            if labels.dtype != np.int64 or labels.shape != x.shape[:1]:
+                raise ValueError(
+                    f"Dataset({self.name!r}): expected labels ({len(x)},) int64, one for each sample, "
+                    f"got {labels.shape} {labels.dtype}"
+                )
+            if labels.min() < 0 or labels.max() >= (len(self.classes) or np.inf):
+                raise ValueError(
+                    f"Dataset({self.name!r}): expected labels from 0 and below {len(self.classes)}, the number of classes, "
+                    f"got {labels.min()} to {labels.max()}"
+                )
+        for name, column in self.others.items():
+            if name in ("x", "labels") or len(column) != len(x):
+                raise ValueError(
+                    f"Dataset({self.name!r}): expected other columns than x and labels, of {len(x)} rows each, "
+                    f"got {name} {column.shape}"
+                )
+        if self.names is not None and len(self.names) != len(x):
+            raise ValueError(f"Dataset({self.name!r}): expected {len(x)} names of rows, got {len(self.names)}")
+        object.__setattr__(self, "x", _read_only(x))
+        object.__setattr__(self, "labels", None if labels is None else _read_only(labels))
+        object.__setattr__(self, "others", {name: _read_only(column) for name, column in self.others.items()})
+        object.__setattr__(self, "classes", tuple(self.classes))
+
+    def __len__(self):
+        return len(self.x)
+
+    def __repr__(self):
+        kind = "images" if self.is_images else "points" if self.sample_shape == (2,) else "samples"
+        classes = f", {len(self.classes)} classes" if self.classes else ", labelled" if self.labels is not None else ""
+        others = "".join(f", {name} {column.shape[1:]} {column.dtype}" for name, column in self.others.items())
+        return f"Dataset({self.name!r}: {len(self):,} {kind} {self.sample_shape} {self.x.dtype}{classes}{others})"
+
+    @property
+    def columns(self):
+        """{name: array}: x, labels if there are any, and the others."""
+        return {"x": self.x} | ({} if self.labels is None else {"labels": self.labels}) | self.others
+
+    @property
+    def sample_shape(self):
+        """The shape of one row of x."""
+        return self.x.shape[1:]
+
+    @property
+    def is_images(self):
+        """Whether x holds pictures."""
+        return is_pictures(self.x)
+
+    def rows(self, indices, pixels=(-1.0, 1.0)):
+        """{column: new array} of the rows `indices` (K,).
+
+        Pictures are float32 in the range pixels = (lowest, highest); other columns stay as they are.
+        TypeError for indices that are not integers, IndexError for one out of range.
+        """
+        indices = np.asarray(indices)
+        if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
+            raise TypeError(f"rows: expected a row of integer indices (K,), got {indices.shape} {indices.dtype}")
+        indices = indices.astype(np.intp, copy=False)
+        taken = {name: column[indices] for name, column in self.columns.items()}
+        return {name: to_floats(rows, pixels) if is_pictures(rows) else rows for name, rows in taken.items()}
+
+    def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
+        """The Feed of shuffled batches."""
+        batches = Batches(len(self), batch_size, seed)
+        return Feed(lambda k: self.rows(batches.indices(k), pixels), batches.epoch)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """An endless stream of batches.
+
+    batch   batch(k) -> {column: array} of batch k = 0, 1, ...; equal k, equal bits
+    epoch   epoch(k) -> how many times the data were seen before batch k, a float
+    """
+
+    batch: object
+    epoch: object
+
+
+def paired(name, **sides):
+    """A Dataset of pairs: row i of the column `a` and row i of the column `b` of paired(name, a=..., b=...) belong together.
+
+    The sides are Datasets, and one is called x. Rows with names are paired by name. Otherwise the order of the rows counts.
+    ValueError, with the row's name or number, if a row has no partner.
+    """
+    if "x" not in sides or len(sides) < 2:
+        raise ValueError(f"paired({name!r}): expected two or more sides, one of them x, got {', '.join(sides) or 'none'}")
+    first, by_name = sides["x"], all(side.names is not None for side in sides.values())
+    keys = {word: list(side.names if by_name else range(len(side))) for word, side in sides.items()}
+    for word, known in keys.items():
+        for other, wanted in keys.items():
+            alone = set(wanted) - set(known)
+            if alone or len(set(known)) < len(known):
+                what = f"row {min(alone)} of {other} has no partner in {word}" if alone else f"{word} has two rows of one name"
+                raise ValueError(f"paired({name!r}): {what}; add it, or remove the row")
+    order = {word: [known.index(key) for key in keys["x"]] for word, known in keys.items()} if by_name else None
+    columns = {word: side.x if order is None else side.x[order[word]] for word, side in sides.items()}
+    x = columns.pop("x")
+    return Dataset(name, x, first.labels, first.classes, "; ".join(dict.fromkeys(side.source for side in sides.values())), columns, first.names)
+
+
+class Unpaired:
+    """Several Datasets, the columns of one batch: each side has an order of its own and its own size.
+
+    The sides are Datasets; the first one's size is the length of an epoch. A batch holds the x of every side.
+    """
+
+    labels, classes = None, ()
+
+    def __init__(self, name, **sides):
+        if len(sides) < 2:
+            raise ValueError(f"Unpaired({name!r}): expected two or more sides, got {', '.join(sides) or 'none'}")
+        self.name, self.sides = name, sides
+        self._first = next(iter(sides.values()))
+        self.source = "; ".join(dict.fromkeys(side.source for side in sides.values()))
+
+    def __len__(self):
+        return len(self._first)
+
+    def __repr__(self):
+        return f"Unpaired({self.name!r}: " + ", ".join(f"{word}={side!r}" for word, side in self.sides.items()) + ")"
+
+    @property
+    def x(self):
+        """The x of the first side."""
+        return self._first.x
+
+    @property
+    def columns(self):
+        """{side: its x}"""
+        return {word: side.x for word, side in self.sides.items()}
+
+    @property
+    def sample_shape(self):
+        """The shape of one row of the first side."""
+        return self._first.sample_shape
+
+    @property
+    def is_images(self):
+        """Whether the first side holds pictures."""
+        return self._first.is_images
+
+    def rows(self, indices, pixels=(-1.0, 1.0)):
+        """{side: rows} of the same numbers on every side; a side that is shorter starts again."""
+        return {word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()}
+
+    def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
+        """The Feed of shuffled batches; every side has a stream of permutations of its own."""
+        feeds = {word: side.feed(batch_size, derive(seed, "side", word), pixels) for word, side in self.sides.items()}
+        first = next(iter(feeds.values()))
+        return Feed(lambda k: {word: feed.batch(k)["x"] for word, feed in feeds.items()}, first.epoch)
+
+
+def is_pictures(x):
+    """Whether a column holds pictures: (N, H, W, 1 or 3) uint8."""
+    return x.dtype == np.uint8 and x.ndim == 4 and x.shape[3] in (1, 3)
+
+
+def _read_only(array):
+    view = array.view()
+    view.flags.writeable = False
+    return view

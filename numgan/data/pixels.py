@@ -1,0 +1,21 @@
+"""Pixels: the one place that converts bytes to the numbers that networks see, and back."""
+
+import numpy as np
+
+from ..underflow import may_underflow
+
+
+@may_underflow
+def to_floats(x, pixels=(-1.0, 1.0)):
+    """Pictures (N, H, W, C) uint8 as float32 in the range pixels = (lowest, highest): byte 0 is lowest, byte 255 is highest."""
+    low, high = pixels
+    floats = x / np.float32(127.5)
+    floats -= 1
+    return floats if (low, high) == (-1, 1) else (low + (floats + 1) * ((high - low) / 2)).astype(np.float32)
+
+
+@may_underflow
+def to_bytes(x, pixels=(-1.0, 1.0)):
+    """The inverse: pictures in the range `pixels` as uint8. Values outside the range are clipped."""
+    low, high = pixels
+    return np.rint(np.clip((x - low) / (high - low), 0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,63 @@
+"""A run in stages: systems that are trained one after the other, such as pre-training, then the game; or a net that grows."""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
+
+from .system import System
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Staged(System):
+    """The systems of `parts` = ((steps, system), ...) in order, as one run. `Staged.of((500, first), (2000, second))` makes it.
+
+    Each stage has its own networks, optimisers and memory. A network that the stage before had, too, keeps its values (`System.inherit`).
+    Optimisers and memory start anew. As a system of its own, it is its last stage.
+    """
+
+    parts: tuple
+
+    @classmethod
+    def of(cls, *parts):
+        """ValueError unless there is a stage, and every stage has at least one step."""
+        if not parts or min(steps for steps, _ in parts) < 1:
+            raise ValueError(f"Staged: expected stages of at least one step, got {[steps for steps, _ in parts]}")
+        last = parts[-1][1]
+        common = {name: getattr(last, name) for name in System.__dataclass_fields__}
+        return cls(**common | {"steps": sum(steps for steps, _ in parts)}, parts=parts)
+
+    @property
+    def stages(self):
+        firsts = accumulate((steps for steps, _ in self.parts), initial=0)
+        return tuple((first, system) for first, (_, system) in zip(firsts, self.parts))
+
+    def at(self, step):
+        first, system = max((stage for stage in self.stages if stage[0] <= step), key=lambda stage: stage[0])
+        return system.at(step - first)
+
+    def example(self, n, rng):
+        return self.parts[-1][1].example(n, rng)
+
+    def objectives(self):
+        return self.parts[-1][1].objectives()
+
+    drawers = property(lambda self: self.parts[-1][1].drawers)
+    judges = property(lambda self: self.parts[-1][1].judges)
+    made_from = property(lambda self: self.parts[-1][1].made_from)
+    target = property(lambda self: self.parts[-1][1].target)
+    purpose = property(lambda self: self.parts[-1][1].purpose)
+    packed = property(lambda self: math.lcm(*(system.packed for _, system in self.parts)))
+
+    def init(self, seed=0, dtype=np.float32):
+        return self.at(0).init(seed, dtype)
+
+    def with_optimizers(self, change):
+        return Staged.of(*((steps, system.with_optimizers(change)) for steps, system in self.parts))
+
+    def with_average(self, decay):
+        return Staged.of(*((steps, replace(system, average=decay)) for steps, system in self.parts))
+
+    def __repr__(self):
+        return "Staged(" + ",\n".join(f"{steps} steps of {system!r}" for steps, system in self.parts) + ")"

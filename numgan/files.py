@@ -74,6 +74,13 @@ def expect_own(path, kind="a file"):
         )
 
 
+def expect_writable(path):
+    """Raise FileNotFoundError if the folder of the path does not exist, and what `expect_own(path)` raises."""
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {Path(path).parent}; make it first")
+    expect_own(path)
+
+
 def is_empty(folder, besides=()):
     """Whether a folder is empty, apart from files in `besides`, an empty lock and temporary files."""
     entries = [entry for entry in os.scandir(folder) if not _temporary(entry) and entry.name not in besides]
@@ -104,9 +111,7 @@ def replacing(path):
     old file stays.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
-    expect_own(path)
+    expect_writable(path)
     sweep(path.parent)
     temporary = None
     try:

@@ -55,8 +55,8 @@ def claim(folder, is_first):
                checkpoint may be in the folder: a process killed before it wrote config.json leaves one
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file, and a run is a folder; choose another --out")
+    if not folder.is_dir() and (kind := files.kind_at(folder)):
+        raise FileExistsError(f"{folder} is {kind}, and a run is a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     if files.kind_at(folder / "config.json"):
         raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")

@@ -82,6 +82,15 @@ def numgan(capsys, monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def listed(monkeypatch):
+    """entries(names) lists the entries of the catalogue and checks none: `numgan gradcheck --all` does."""
+    from numgan.checking import catalogue
+
+    monkeypatch.setattr(catalogue, "_entry", lambda name, kind, order, check: catalogue.Entry(name, kind, order, 0.0, True, ""))
+    return catalogue.entries
+
+
+@pytest.fixture
 def no_shared_folder(monkeypatch):
     """Unset NUMGAN_DATA: the test sets it itself."""
     monkeypatch.delenv("NUMGAN_DATA", raising=False)

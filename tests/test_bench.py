@@ -252,8 +252,9 @@ def test_numgan_alone_and_its_memory(numgan, small):
 
 @pytest.mark.parametrize("words, part", [
     (["--workloads", "mpl"], "dcgan28"), (["--against", "jax"], "numpy, torch"), (["--variants", "eager", "--against", "torch"], "careful"),
-    (["--plot", "x.pdf"], ".png"), (["--plot", "nowhere/x.png"], "no folder")])
+    (["--plot", "x.pdf"], ".png"), (["--plot", "nowhere/x.png"], "no folder"), (["--plot", "link.png"], "a link")])
 def test_steps_refuses_what_it_does_not_know(numgan, words, part):
+    Path("link.png").symlink_to("nothing")
     code, out, err = numgan("bench", "steps", *words, "--json")
     assert code == 2 and out == "" and part in err and "Traceback" not in err
 

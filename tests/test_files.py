@@ -140,6 +140,17 @@ def test_a_folder_of_dot_files_is_not_empty(name, tmp_path):
     assert seen(tmp_path) == before
 
 
+@pytest.mark.parametrize("kind", ["dangling", "pipe", "file"])
+def test_a_folder_for_a_run_or_study_is_no_link_and_no_file(kind, tmp_path, victim):
+    out = tmp_path / "out"
+    plant(out, kind, victim)
+    words = {"dangling": "a link", "pipe": "a pipe", "file": "a file"}[kind]
+    with pytest.raises(FileExistsError, match=f"out is {words}, and a run is a folder"):
+        training.train(SYSTEM, DIGITS, out, steps=1, progress=False)
+    with pytest.raises(ValueError, match=f"--out: expected a folder, got {words}"):
+        studies.run("dirac", STUDIES["dirac"], out, quick=True, progress=False)
+
+
 def test_a_lock_with_words_in_it_or_a_link_is_not_empty(tmp_path, victim):
     for what in ("file", "link", "pipe"):
         (tmp_path / what).mkdir()

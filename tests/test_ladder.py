@@ -241,12 +241,13 @@ def test_requests_that_make_no_sense(capsys, tmp_path):
     empty = tmp_path / "empty.py"
     empty.write_text("")
     for words, expected in [(("--size", 8), "--size: expected"), (("matmul", "--size", 0), "--size: expected"),
-                            (("--plot", "x.pdf"), "--plot: expected"), (("--plot", tmp_path / "none" / "x.png"), "--plot: expected"),
+                            (("--plot", "x.pdf"), "--plot: expected"),
                             (("--kernel", empty), "registers no kernel; put"), (("conv", "--kernel", EXAMPLE), "registers no kernel of conv; put")]:
         with pytest.raises(ValueError, match=expected):
             run(capsys, *words)
-    with pytest.raises(FileNotFoundError):
-        run(capsys, "--kernel", tmp_path / "none.py")
+    for words in [("--kernel", tmp_path / "none.py"), ("--plot", tmp_path / "none" / "x.png")]:
+        with pytest.raises(FileNotFoundError):
+            run(capsys, *words)
 
 
 def test_without_compiled_kernels_the_python_rungs_are_offered():

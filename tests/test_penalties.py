@@ -424,7 +424,11 @@ class Normal:
 def test_a_planted_bug_is_caught(bug):
     with pytest.raises((AssertionError, GradientError, FloatingPointError)):
         bug.by(bug.planted)
-    bug.by(bug.healthy)
+
+
+@pytest.mark.parametrize("by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values())
+def test_without_the_bug_the_same_check_passes(by, healthy):
+    by(healthy)
 
 
 def test_relu_hides_a_missing_second_derivative():

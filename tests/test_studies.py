@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,8 +136,16 @@ def test_a_trial_whose_words_could_not_be_written_ends_with_its_code(tmp_path):
         crew._end(("gan", 0), SimpleNamespace(exitcode=1))
 
 
-def test_a_missing_file_of_a_trial_is_named(tmp_path):
-    studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a quick study of the Dirac GAN."""
+    folder = tmp_path_factory.mktemp("dirac")
+    studies.run("dirac", STUDIES["dirac"], folder, quick=True, progress=False)
+    return folder
+
+
+def test_a_missing_file_of_a_trial_is_named(finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     next(tmp_path.glob("trials/*/paths.npz")).unlink()
     with pytest.raises(FileFormatError, match="paths.npz is missing: delete the result.json"):
         studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
@@ -184,8 +193,8 @@ def test_a_folder_whose_study_is_damaged_says_how_to_mend_it(words, tmp_path):
     assert json.loads(mended) == {"study": "dirac", "quick": True, "setting": STUDIES["dirac"].differs}
 
 
-def test_a_study_whose_setting_changed_does_not_join_its_old_trials(tmp_path):
-    studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
+def test_a_study_whose_setting_changed_does_not_join_its_old_trials(finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     with pytest.raises(ValueError, match="holds trials of dirac in another setting.*--out, or, if nothing but words changed, write"):
         studies.run("dirac", replace(STUDIES["dirac"], differs="Twice the steps."), tmp_path, quick=True, progress=False)
 

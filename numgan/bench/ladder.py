@@ -22,7 +22,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from .. import _kernels
-from ..files import replacing
+from ..files import expect_writable, replacing
 from . import machine, rungs
 from .timing import Rest, burst, interleave
 from .trial import KINDS, RUNGS, WrongKernel, case_of, check, draw, examine, truth
@@ -191,12 +191,22 @@ def add_arguments(parser):
     parser.add_argument("--plot", metavar="FILE", help="draw the ladders as a PNG")
 
 
+def check_plot(file):
+    """Raise an error, before anything is measured, if the option --plot names a file that cannot be written.
+
+    ValueError unless the name ends in .png; FileNotFoundError or FileExistsError: see `expect_writable`.
+    """
+    if file and Path(file).suffix != ".png":
+        raise ValueError(f"--plot: expected a file that ends in .png, got {file}")
+    if file:
+        expect_writable(file)
+
+
 def run(arguments):
     """`numgan bench ladder`: 0, or 1 if a kernel was refused."""
     if arguments.size is not None and (arguments.size < 1 or not arguments.kind):
         raise ValueError(f"--size: expected 1 or more, and a kind before it, such as `ladder matmul --size 512`, got {arguments.size}")
-    if arguments.plot and (Path(arguments.plot).suffix != ".png" or not Path(arguments.plot).parent.is_dir()):
-        raise ValueError(f"--plot: expected a file that ends in .png in a folder that is there, got {arguments.plot}")
+    check_plot(arguments.plot)
     extra = load(arguments.kernel) if arguments.kernel else {kind: [] for kind in KINDS}
     if arguments.kernel and not any(extra[kind] for kind in KINDS if arguments.kind in (None, kind)):
         what = f"kernel of {arguments.kind}" if arguments.kind else "kernel"

@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 
 from .. import plot, systems
 from ..bench import growth, kernels, ladder, machine, profile, steps
@@ -129,14 +128,6 @@ def _warn_if_busy(busy):
         print(f"other programs took {busy:.0%} of the processors between the bursts: these figures are not to be trusted")
 
 
-def _check_plot(file):
-    """Before anything is measured: ValueError unless the file is a .png, FileNotFoundError unless its folder is there."""
-    if file and Path(file).suffix != ".png":
-        raise ValueError(f"--plot: expected a file that ends in .png, got {file}")
-    if file and not Path(file).parent.is_dir():
-        raise FileNotFoundError(f"--plot: there is no folder {Path(file).parent}; make it first")
-
-
 def _draw(args, picture):
     with replacing(args.plot) as file:
         picture.save(file, format="PNG")
@@ -148,7 +139,7 @@ def _draw(args, picture):
 
 
 def steps_command(args):
-    _check_plot(args.plot)
+    ladder.check_plot(args.plot)
     results = []
     with machine.threads(args.threads):
         if not args.json:
@@ -198,7 +189,7 @@ def _print_gradients(gradients):
 
 
 def kernels_command(args):
-    _check_plot(args.plot)
+    ladder.check_plot(args.plot)
     with machine.threads(args.threads):
         found = kernels.measure(args.against, args.quick, **({"rounds": 3, "seconds": 0.02} if args.quick else {}))
     wrong = kernels.impossible(found["results"])
@@ -232,7 +223,7 @@ def _print_kernels(found, against):
 
 
 def growth_command(args):
-    _check_plot(args.plot)
+    ladder.check_plot(args.plot)
     with machine.threads(args.threads):
         found = growth.measure(args.quick, **({"rounds": 3, "seconds": 0.02} if args.quick else {}))
     if args.json:

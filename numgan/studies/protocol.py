@@ -275,8 +275,8 @@ def _die_with_parent():
 
 def _claim(out, asked):
     """Make the folder of a study. If it exists, ValueError unless it is empty or holds the same study."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out: expected a folder, got the file {out}; choose another --out")
+    if not out.is_dir() and (kind := kind_at(out)):
+        raise ValueError(f"--out: expected a folder, got {kind}: {out}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "study.json"
     if kind_at(path):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import expect_finite, is_number, plain_fields
+from .arguments import expect_finite, is_number, plain_fields
 from .layers import Layer, Run
 from .losses import AdversarialLoss, nonsaturating
 from .parameters import Parameters, whole_gradient

@@ -24,9 +24,9 @@ from typing import Callable
 
 import numpy as np
 
-from .errors import is_number, plain
+from .arguments import is_number, plain
 from .layers.activations import sigmoid, softplus
-from .layers.base import kink
+from .probes import kink
 from .underflow import may_underflow
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from .errors import expect_rng, expect_samples, is_number
-from .layers.base import not_negative
+from .arguments import expect_rng, expect_samples, is_number, not_negative
 from .underflow import may_underflow
 
 SOFT = (0.0, 0.3), (0.7, 1.2)       # between which soft labels of fakes and of real samples lie (Chintala et al. 2016, point 6)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from . import _kernels as kernels
-from .errors import is_number, plain
+from .arguments import is_number, plain
 from .schedules import value_at
 from .underflow import may_underflow
 

@@ -41,7 +41,7 @@ class Layout:
                 children[name] = visit(child)
                 slots |= {f"{name}.{path}": slot for path, slot in children[name].slots.items()}
                 held |= {f"{name}.{path}" for path in children[name].held}
-            for name, shape in layer.shapes().items() if not layer.children else ():
+            for name, shape in layer.shapes().items():
                 if (id(layer), name) not in placed:
                     placed[id(layer), name] = size, tuple(shape)
                     size += int(np.prod(shape, dtype=np.int64))
@@ -228,12 +228,13 @@ def _sum(one, two, out):
         kernels.add(one, more[0] if more else None, out)
 
 
-def gather(layout, parts, dtype):
-    """One gradient from its parts: `parts` is [(child name, mapping of that child's gradients or None)]; None is exactly zero.
+def gather(layout, parts, dtype, own=None):
+    """One gradient from its parts; None is exactly zero.
 
-    A layer placed twice has two parts for one slice, and they add up.
+    parts   [(child name, mapping of that child's gradients or None)]; a layer placed twice has two parts for one slice, and they add up
+    own     {name: array} of the network's own parameters
     """
-    arrays = {}
+    arrays = {layout.slots[name]: array for name, array in (own or {}).items() if array is not None}
     for name, part in parts:
         given = part.part if isinstance(part, Gradient) else part.get if part else None
         for path in part or ():

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import expect_finite, expect_rng, expect_samples, is_number, plain_fields
+from .arguments import expect_finite, expect_rng, expect_samples, is_number, not_negative, plain_fields, positive
 from .layers import Layer, Run
 from .layers.activations import sigmoid
-from .layers.base import kink, not_negative, positive
 from .parameters import Parameters, whole_gradient
+from .probes import kink
 from .underflow import may_underflow
 
 EPS = 1e-12                 # inside the root of the norm: at g = 0 the penalty stays differentiable, and v is 0

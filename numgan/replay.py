@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import is_number, plain_fields
-from .layers.base import positive
+from .arguments import is_number, plain_fields, positive
 from .underflow import may_underflow
 
 

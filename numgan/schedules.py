@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from .errors import is_number, plain, plain_fields
+from .arguments import is_number, plain, plain_fields
 
 
 def value_at(value, step):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import expect_finite, expect_samples
+from .arguments import expect_finite, expect_samples
 from .layers import Layer, Run
 from .layers.base import add
 from .losses import AdversarialLoss, RelativisticLoss

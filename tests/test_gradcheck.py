@@ -37,9 +37,9 @@ from numgan.layers import (
     Sequential,
     Tanh,
 )
-from numgan.layers.base import kink
 from numgan.losses import Curve, hinge, minimax
 from numgan.optimizers import Adam
+from numgan.probes import kink
 from numgan.systems import SYSTEMS, presets
 
 rng = np.random.default_rng(7)

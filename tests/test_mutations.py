@@ -17,8 +17,8 @@ from numgan.checking.layer import dx, outcome, parameters, tangent_backward, tan
 from numgan.checking.system import SystemPoint, check_objective
 from numgan.errors import GradientError
 from numgan.layers import BatchNorm, Dense, record_kinks
-from numgan.layers.base import kink
 from numgan.losses import RELATIVISTIC, AdversarialLoss, Curve, PairLoss, RelativisticLoss, softmax_cross_entropy
+from numgan.probes import kink
 from numgan.systems import SYSTEMS
 
 MUTATIONS = {"negated": lambda a: -a, "doubled": lambda a: 2 * a, "dropped": np.zeros_like}

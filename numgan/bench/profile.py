@@ -1,9 +1,9 @@
 """`numgan profile`: where the time of a training step goes, layer by layer and pass by pass.
 
-In a block of `watched`, every pass of every layer, every optimiser's update and the taking of a batch are timed from outside: the
-instance's method is covered by one that looks at the clock, and uncovered when the block ends. Nothing is added to the layers, and
-a step outside the block runs none of this. A network's time is without its layers', so nothing counts twice, and the shares of
-all rows together with "elsewhere" are the step. A leaky unit that Sequential computes along with another layer has no row: it is in that layer's.
+In a block of `watched` an observer (`numgan.probes`) times every pass of every layer. Every optimiser's update and the drawing of
+latents are covered by a function that looks at the clock, and uncovered when the block ends. A network's time is without its layers', so
+nothing counts twice, and the shares of all rows together with "elsewhere" are the step. A LeakyReLU that is fused into another layer's
+kernel has no row: its time is in that layer's row.
 """
 
 import time
@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from threadpoolctl import threadpool_limits
 
 from .. import _kernels
+from ..probes import observe
 from . import machine
 from .workloads import Session
 
 PASSES = "forward", "backward", "frozen backward", "tangent forward", "tangent backward", "update", "data"
-WRAPPED = {"forward": "forward", "trail": "frozen backward", "tangent_forward": "tangent forward", "tangent_backward": "tangent backward"}
+NAMES = {"forward": "forward", "trail": "frozen backward", "tangent_forward": "tangent forward", "tangent_backward": "tangent backward"}
 WARM = 2                  # steps before the clock runs
 
 
@@ -66,25 +67,25 @@ def _backward_name(arguments, words):
 def watched(system):
     """In this block the system's passes, updates and batches are timed on the Clock that it gives; keys are (network, path, pass)."""
     clock, covered = Clock(), []
+    where = {id(layer): (name, path) for name, net in reversed(system.networks.items()) for path, layer in reversed(list(places(net)))}
 
-    def cover(owner, method, key):
+    def cover(owner, method, *key):
         covered.append((owner, method, vars(owner).get(method)))
-        vars(owner)[method] = clock.timed(getattr(owner, method), key)
+        vars(owner)[method] = clock.timed(getattr(owner, method), lambda arguments, words: key)
 
-    def always(*key):
-        return lambda arguments, words: key
+    def around(layer, method, arguments, words, call):
+        if id(layer) not in where:
+            return call()
+        name = NAMES.get(method) or _backward_name(arguments, words)
+        return clock.timed(call, lambda *_: (*where[id(layer)], name))()
 
     try:
-        for name, net in system.networks.items():
-            for path, layer in places(net):
-                for method, which in WRAPPED.items():
-                    cover(layer, method, always(name, path, which))
-                cover(layer, "backward", lambda arguments, words, name=name, path=path: (name, path, _backward_name(arguments, words)))
         for name, optimizer in system.optimizers.items():
-            cover(optimizer, "update", always(name, "optimizer", "update"))
+            cover(optimizer, "update", name, "optimizer", "update")
         if system.latent is not None:
-            cover(system.latent, "draw", always("", "latents", "data"))
-        yield clock
+            cover(system.latent, "draw", "", "latents", "data")
+        with observe(around, unfused=False):
+            yield clock
     finally:
         for owner, method, before in reversed(covered):
             if before is None:

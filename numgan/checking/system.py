@@ -4,12 +4,12 @@ The numbers of real and fake samples are unequal on purpose: a sign error in one
 two halves, passes every test with equal ones.
 """
 
-from contextlib import contextmanager
 from functools import partial
 from inspect import signature
 
 import numpy as np
 
+from ..probes import observe
 from ..randomness import derive, stream
 from ..systems.system import Batch, checked, remember
 from ..underflow import may_underflow
@@ -164,35 +164,20 @@ def _with_weights(net):
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
 
 
-@contextmanager
 def _frozen_only(layers, subject, name):
-    """In this block a backward pass of one of these layers without frozen=True, or with a weight gradient, is a GradientError."""
-    def guarded(layer, method):
-        original = getattr(layer, method)
-        at = list(signature(getattr(type(layer), method)).parameters).index("frozen") - 1
+    """In a block of this, a backward pass of one of these layers without frozen=True, or with a weight gradient, is a GradientError."""
+    known = set(map(id, layers))
 
-        def call(*arguments, **words):
-            frozen = words.get("frozen", arguments[at] if len(arguments) > at else False)
-            result = original(*arguments, **words)
-            if not frozen or result[1] is not None:
+    def around(layer, method, arguments, words, call):
+        result = call()
+        if method in ("backward", "tangent_backward") and id(layer) in known:
+            at = 2 if method == "backward" else 4                    # where `frozen` stands
+            if not words.get("frozen", arguments[at] if len(arguments) > at else False) or result[1] is not None:
                 raise failure(f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does not train {name}; "
                               "pass frozen=True to the backward pass through the network that does not learn")
-            return result
+        return result
 
-        return call
-
-    methods = [(layer, method) for layer in layers for method in ("backward", "tangent_backward")]
-    before = [vars(layer).get(method) for layer, method in methods]
-    try:
-        for layer, method in methods:
-            vars(layer)[method] = guarded(layer, method)
-        yield
-    finally:
-        for (layer, method), old in zip(methods, before):
-            if old is None:
-                vars(layer).pop(method, None)
-            else:
-                vars(layer)[method] = old
+    return observe(around, unfused=False)
 
 
 def the_generator_learns_from_the_discriminator(point):

@@ -9,9 +9,10 @@
 import numpy as np
 
 from .. import _kernels as kernels
-from ..errors import is_number, plain
+from ..arguments import is_number, not_negative, plain, positive
+from ..probes import kink
 from ..underflow import may_underflow
-from .base import Layer, LinearMap, add, expect, expect_floats, kink, not_negative, positive
+from .base import Layer, LinearMap, add, expect, expect_floats
 
 
 class Elementwise(Layer):

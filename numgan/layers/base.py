@@ -9,19 +9,17 @@
 A tangent of None is exactly zero and runs no kernel. No pass writes to its arguments, and nothing is kept on the layer.
 """
 
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ..errors import NonFiniteError, is_number, plain
 from ..parameters import Layout, Parameters
+from ..probes import observable
 from ..randomness import stream
 from ..underflow import may_underflow
 
-PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "trail", "renewed", "initial"}
+PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "trail"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,8 @@ class Layer:
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
         for name in PASSES & vars(cls).keys():
+            setattr(cls, name, observable(vars(cls)[name]))
+        for name in {"renewed", "initial"} & vars(cls).keys():
             setattr(cls, name, may_underflow(vars(cls)[name]))
 
     def shapes(self):
@@ -133,7 +133,7 @@ class Layer:
         def visit(layer, p):
             for name, child in layer.children.items():
                 visit(child, p.child(name))
-            if not layer.children and id(layer) not in done:
+            if id(layer) not in done:
                 done.add(id(layer))
                 for name, value in layer.initial(rng).items():
                     p[name][...] = value
@@ -194,33 +194,6 @@ def expect_floats(layer, x):
                         "convert it with np.asarray(x, np.float32)")
 
 
-def pair(value, name):
-    """(vertical, horizontal) from an integer or a pair of integers; raises ValueError otherwise."""
-    values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
-        raise ValueError(f"{name}: expected an integer or a pair of integers (vertical, horizontal), got {value!r}")
-    return int(values[0]), int(values[1])
-
-
-def positive(value, name):
-    """The value as an int; raises ValueError unless it is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
-    return int(value)
-
-
-def not_negative(value, name):
-    """The value, a NumPy number as Python's own; raises ValueError unless it is a finite number of at least 0."""
-    if not is_number(value):
-        raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
-    return plain(value)
-
-
-def brief(pair):
-    """A pair as its repr shows it: one number where both agree."""
-    return str(pair[0] if pair[0] == pair[1] else pair)
-
-
 def expect(layer, condition, expected, got, advice=""):
     """Raise ValueError `layer: expected x ..., got ...; advice` unless the condition holds."""
     if not condition:
@@ -232,54 +205,3 @@ def _arrays(shape):
     """The shapes in a shape or a (nested) tuple of shapes."""
     nested = [part for part in shape if isinstance(part, tuple)]
     return [s for part in nested for s in _arrays(part)] if nested else [shape]
-
-
-# ---- kinks: a finite difference across one is meaningless, so the checks ask which side every unit is on
-
-_kinks = ContextVar("kinks", default=None)
-
-
-@contextmanager
-def record_kinks():
-    """Collect, in a list, which piece every piecewise-linear unit is on during the passes in this block; for the checks only."""
-    seen = []
-    token = _kinks.set(seen)
-    try:
-        yield seen
-    finally:
-        _kinks.reset(token)
-
-
-def kink(piece):
-    """Tell the checks which piece each unit is on: an array of booleans or indices, computed only if somebody asks."""
-    seen = _kinks.get()
-    if seen is not None:
-        seen.append(hash(np.ascontiguousarray(piece()).tobytes()))
-
-
-# ---- non-finite numbers: the training loop repeats a bad step in this block to learn where it went wrong
-
-_watching = ContextVar("watching", default=False)
-
-
-@contextmanager
-def watch_finite():
-    """In this block every network checks what its layers return and raises NonFiniteError with the name of the first bad one."""
-    token = _watching.set(True)
-    try:
-        yield
-    finally:
-        _watching.reset(token)
-
-
-def watching():
-    """Whether this is such a block."""
-    return _watching.get()
-
-
-def watch(layer, path, y):
-    """Raise NonFiniteError if somebody watches and y, an array or a tuple of them, holds inf or nan."""
-    if watching() and not layer.children:
-        for array in y if isinstance(y, tuple) else (y,):
-            if not np.isfinite(array).all():
-                raise NonFiniteError(f"the output of {'.'.join(path)} {layer!r} is not finite", layer)

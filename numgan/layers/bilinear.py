@@ -16,8 +16,9 @@ The kernels can apply a leaky unit, or the derivative of one, to what they are a
 import numpy as np
 
 from .. import _kernels as kernels
+from ..arguments import brief, pair, positive
 from ..initializers import fans, he
-from .base import Layer, add, brief, expect, expect_floats, pair, positive
+from .base import Layer, add, expect, expect_floats
 
 
 class Bilinear(Layer):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import is_number, plain
+from ..arguments import is_number, plain
 from .base import LinearMap
 
 

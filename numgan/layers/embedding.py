@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..arguments import positive
 from ..initializers import normal
-from .base import Layer, expect, positive
+from .base import Layer, expect
 
 
 class Embedding(Layer):

@@ -6,8 +6,10 @@ Both append features to x: y = (x, s). Where a tangent is zero, so is its part o
 import numpy as np
 
 from .. import _kernels as kernels
+from ..arguments import not_negative, positive
 from ..initializers import normal
-from .base import Layer, add, expect, expect_floats, kink, not_negative, positive
+from ..probes import kink
+from .base import Layer, add, expect, expect_floats
 
 
 class MinibatchStd(Layer):

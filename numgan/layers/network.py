@@ -7,7 +7,8 @@ one vector in the form of the parameters. `p.child(name)` is the part of the par
 import numpy as np
 
 from ..parameters import gather
-from .base import Layer, add, expect, kink, watch, watching
+from ..probes import kink, unfused
+from .base import Layer, add, expect
 from .fusing import UNFUSED, plan
 
 
@@ -23,9 +24,7 @@ class Network(Layer):
     def _enter(self, name, p, x, run, **unit):
         """The forward pass of the child `name`."""
         run = run.child(name)
-        y, cache = self.children[name].forward(p.child(name), x, run, **unit)
-        watch(self.children[name], run.path, y)
-        return y, cache
+        return self.children[name].forward(p.child(name), x, run, **unit)
 
     def parts(self, shape):
         """(name, child, the shape that the child is given) for an input of `shape`, in order; shapes are without the batch axis."""
@@ -35,8 +34,9 @@ class Network(Layer):
     def flops(self, shape):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
-    def _gather(self, parts, like):
-        return gather(self.layout, parts, like.dtype)
+    def _gather(self, parts, like, own=None):
+        """The gradient from those of the children, [(name, gradient)], and of parameters of its own, {name: array}."""
+        return gather(self.layout, parts, like.dtype, own)
 
     def statistics(self, cache):
         found = {name: child.statistics(part) for (name, child), part in zip(self.children.items(), cache)}
@@ -92,7 +92,7 @@ class Sequential(Network):
     def forward(self, p, x, run):
         caches = []
         for name, step in zip(self.children, self._plan):
-            step = UNFUSED if watching() else step                  # who watches wants to see what every layer returns
+            step = UNFUSED if unfused() else step
             if step.before:
                 kink(lambda: x > 0)
                 cache = (x,)                                        # a unit: x is its y already

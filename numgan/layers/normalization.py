@@ -13,9 +13,10 @@ Its derivative is one operator, P(d) = r (d - mean d - xhat mean(d xhat)), which
 import numpy as np
 
 from .. import _kernels as kernels
+from ..arguments import not_negative, positive
 from ..initializers import constant
 from ..underflow import may_underflow
-from .base import Layer, Run, add, expect, expect_floats, not_negative, positive
+from .base import Layer, Run, add, expect, expect_floats
 
 
 class Normalization(Layer):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .base import LinearMap, expect, positive
+from ..arguments import positive
+from .base import LinearMap, expect
 
 
 class Pack(LinearMap):

@@ -5,7 +5,9 @@ import math
 import numpy as np
 
 from .. import _kernels as kernels
-from .base import LinearMap, brief, expect, kink, pair
+from ..arguments import brief, pair
+from ..probes import kink
+from .base import LinearMap, expect
 
 
 class _Pool(LinearMap):

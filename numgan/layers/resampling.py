@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .base import LinearMap, brief, expect, pair, positive
+from ..arguments import brief, pair, positive
+from .base import LinearMap, expect
 
 
 class Upsample(LinearMap):

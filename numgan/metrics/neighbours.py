@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import is_number
+from ..arguments import is_number
 from ..randomness import stream
 from ..underflow import may_underflow
 from .rows import enlarged, rows, squared_distances, whole

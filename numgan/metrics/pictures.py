@@ -6,7 +6,7 @@ super-resolution, filling in and translation, where there is a right answer. The
 
 import numpy as np
 
-from ..errors import is_number
+from ..arguments import is_number
 from ..randomness import stream
 from ..underflow import may_underflow
 from .rows import real_array, rows, spans, whole

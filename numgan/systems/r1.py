@@ -8,8 +8,8 @@ plain game, clipping and a penalty towards norm 1 may circle (section 3). `numga
 
 from dataclasses import dataclass
 
+from ..arguments import positive
 from ..layers import Run
-from ..layers.base import positive
 from ..networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ..optimizers import Adam, RMSProp
 from ..penalties import R1, Lazy

@@ -12,8 +12,8 @@ With classes both players see a label y, and a fake is asked for with the label 
 
 from dataclasses import dataclass, replace
 
+from ..arguments import positive
 from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, Given, LeakyReLU, ReLU, Reshape, Run, Sequential, Tanh
-from ..layers.base import positive
 from ..losses import RelativisticLoss, relativistic_paired, sigmoid
 from ..networks import digit_discriminator, digit_generator, label_beside, plane_discriminator, plane_generator
 from ..optimizers import Adam

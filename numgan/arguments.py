@@ -1,0 +1,78 @@
+"""Argument checks that many modules share. Each message names the argument, what was expected and what was got."""
+
+from dataclasses import fields
+
+import numpy as np
+
+from .errors import NonFiniteError
+
+
+def is_number(value, low=0, high=np.inf):
+    """Whether an argument is one real number with low <= value < high: no nan, text, None, truth value or array."""
+    a = np.asarray(value)
+    return a.ndim == 0 and a.dtype.kind in "iuf" and bool(low <= a < high)
+
+
+def plain(value):
+    """Convert a NumPy number to a Python number, so that it cannot change the dtype of arrays that it is combined with.
+
+    Anything else is returned unchanged.
+    """
+    if isinstance(value, (np.number, np.ndarray)) and value.ndim == 0 and value.dtype.kind in "iuf":
+        return float(value) if value.dtype.kind == "f" else int(value)
+    return value
+
+
+def plain_fields(record):
+    """Convert every NumPy number among the fields of a frozen dataclass, as `plain` does; for the end of __post_init__."""
+    for field in fields(record):
+        object.__setattr__(record, field.name, plain(getattr(record, field.name)))
+
+
+def expect_samples(where, **named):
+    """TypeError for samples that are not one array of floats, ValueError if there are none."""
+    for name, x in named.items():
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+            raise TypeError(f"{where}: expected {name} as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
+                            f"convert it with np.asarray({name}, np.float32)")
+        if not x.ndim or not x.size:
+            raise ValueError(f"{where}: expected {name} (N, ...) with at least one sample, got {x.shape}; draw a batch")
+
+
+def expect_finite(where, *logits):
+    """NonFiniteError for logits that are inf or nan."""
+    if not all(np.isfinite(y).all() for y in logits):
+        raise NonFiniteError(f"{where}: expected finite logits D(x), got inf or nan; look for samples or weights that are not finite")
+
+
+def expect_rng(where, rng):
+    """ValueError for a source of randomness that is no numpy Generator."""
+    if not hasattr(rng, "uniform"):
+        raise ValueError(f"{where}: expected rng as a numpy Generator, got {rng!r}; make one with np.random.default_rng(seed)")
+
+
+def pair(value, name):
+    """(vertical, horizontal) from an integer or a pair of integers; raises ValueError otherwise."""
+    values = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
+        raise ValueError(f"{name}: expected an integer or a pair of integers (vertical, horizontal), got {value!r}")
+    return int(values[0]), int(values[1])
+
+
+def positive(value, name):
+    """The value as an int; raises ValueError unless it is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
+    return int(value)
+
+
+def not_negative(value, name):
+    """The value, a NumPy number as Python's own; raises ValueError unless it is a finite number of at least 0."""
+    if not is_number(value):
+        raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
+    return plain(value)
+
+
+def brief(pair):
+    """A pair as its repr shows it: one number where both agree."""
+    return str(pair[0] if pair[0] == pair[1] else pair)

@@ -1,0 +1,106 @@
+"""Observing passes: the one way for checks, profiles and error messages to see what every layer does.
+
+    with observe(around): ...      around(layer, name, arguments, words, call) is called in place of each pass
+
+`name` is the method: forward, backward, tangent_forward, tangent_backward or trail. `around` returns call(), the pass's own result,
+and may look at the clock or at the result. Without an observer a pass costs one look at a variable.
+"""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial, wraps
+
+import numpy as np
+
+from .errors import NonFiniteError
+from .underflow import may_underflow
+
+_observer = ContextVar("observer", default=None)
+_kinks = ContextVar("kinks", default=None)
+
+
+class Observer:
+    """Calls `around` once for each pass of each layer; a pass that calls its base class's pass counts once."""
+
+    def __init__(self, around, unfused):
+        self.around, self.unfused, self.within = around, unfused, []
+
+    def __call__(self, layer, name, arguments, words, call):
+        if self.within and self.within[-1] == (id(layer), name):
+            return call()
+        self.within.append((id(layer), name))
+        try:
+            return self.around(layer, name, arguments, words, call)
+        finally:
+            self.within.pop()
+
+
+def observable(method):
+    """Decorator for a pass of a layer: observers see it, and NumPy ignores underflow in it."""
+    method = may_underflow(method)
+
+    @wraps(method)
+    def call(self, *arguments, **words):
+        observer = _observer.get()
+        if observer is None:
+            return method(self, *arguments, **words)
+        return observer(self, method.__name__, arguments, words, partial(method, self, *arguments, **words))
+
+    return call
+
+
+@contextmanager
+def observe(around, unfused=True):
+    """In this block every pass of every layer goes through `around`.
+
+    unfused   networks compute each layer by itself, so that the output of every layer is seen; False: as without an observer
+    """
+    token = _observer.set(Observer(around, unfused))
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def unfused():
+    """Whether an observer wants to see the output of every layer."""
+    observer = _observer.get()
+    return observer is not None and observer.unfused
+
+
+@contextmanager
+def watch_finite():
+    """In this block the first layer whose output holds inf or nan raises a NonFiniteError with its name and place."""
+    def around(layer, name, arguments, words, call):
+        result = call()
+        if name == "forward" and not layer.children:
+            y, context = result[0], arguments[2] if len(arguments) > 2 else words.get("run")
+            for array in y if isinstance(y, tuple) else (y,):
+                if not np.isfinite(array).all():
+                    path = f"{'.'.join(context.path)} " if context else ""
+                    raise NonFiniteError(f"the output of {path}{layer!r} is not finite", layer)
+        return result
+
+    with observe(around):
+        yield
+
+
+@contextmanager
+def record_kinks():
+    """Collect, in a list, which piece every piecewise-linear unit is on during the passes in this block.
+
+    A finite difference across a kink is meaningless, so the checks compare these lists.
+    """
+    pieces = []
+    token = _kinks.set(pieces)
+    try:
+        yield pieces
+    finally:
+        _kinks.reset(token)
+
+
+def kink(piece):
+    """Record which piece each unit is on. `piece` is a function that returns an array of booleans or indices; it runs only in `record_kinks`."""
+    pieces = _kinks.get()
+    if pieces is not None:
+        pieces.append(hash(np.ascontiguousarray(piece()).tobytes()))

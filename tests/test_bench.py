@@ -241,7 +241,7 @@ def test_the_critics_draws_are_the_systems():
     session.system = system
     assert steps.gradients(session, z).keys() == {"D"}
     made = system.networks["G"].forward(session.state.params["G"], z, ng.Run(steps.SEED))[0]
-    assert np.array_equal(seen[0], mix * session.batch.x + (1 - mix) * made)
+    assert np.array_equal(seen[0], mix * session.batch["x"] + (1 - mix) * made)
 
 
 def test_numgan_alone_and_its_memory(numgan, small):

@@ -272,7 +272,8 @@ def test_the_judge_knows_real_digits_and_their_labels(folder, monkeypatch):
 
     class Real:
         def __call__(self, n, seed, labels=None):
-            return run.dataset.take(np.arange(n))[0], run.dataset.labels[:n]
+            rows = run.dataset.rows(np.arange(n), run.system.pixels)
+            return rows["x"], rows["labels"]
 
     monkeypatch.setattr(runs.OpenRun, "sampler", lambda self: Real())
     judged = judging.judge(run, classifier, 300)

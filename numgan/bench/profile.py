@@ -1,6 +1,6 @@
 """`numgan profile`: where the time of a training step goes, layer by layer and pass by pass.
 
-In a block of `watched`, every pass of every layer, every optimiser's update and the taking of a batch are timed from outside: the
+In a block of `watched`, every pass of every layer, every optimiser's update and every draw of latents are timed from outside: the
 instance's method is covered by one that looks at the clock, and uncovered when the block ends. Nothing is added to the layers, and
 a step outside the block runs none of this. A network's time is without its layers', so nothing counts twice, and the shares of
 all rows together with "elsewhere" are the step. A leaky unit that Sequential computes along with another layer has no row: it is in that layer's.
@@ -64,7 +64,7 @@ def _backward_name(arguments, words):
 
 @contextmanager
 def watched(system):
-    """In this block the system's passes, updates and batches are timed on the Clock that it gives; keys are (network, path, pass)."""
+    """In this block the system's passes, updates and draws are timed on the Clock that it gives; keys are (network, path, pass)."""
     clock, covered = Clock(), []
 
     def cover(owner, method, key):

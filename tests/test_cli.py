@@ -248,7 +248,7 @@ def test_sample_draws_a_picture_or_arrays(numgan, folder):
     refused(numgan("sample", run, "--out", "x.bmp"), ".png or .npz")
     refused(numgan("sample", run, "--labels", "3,10"), "from 0 to 9")
     refused(numgan("sample", folder / "gan", "--labels", "3"), "no labels")
-    refused(numgan("sample", folder / "classifier"), "no generator")
+    refused(numgan("sample", folder / "classifier"), "is a run of Classifier, which draws no samples: it tells the class of a picture")
     refused(numgan("sample", "nothing"), "not a run")
 
 

@@ -155,8 +155,10 @@ def test_constants_that_change_with_time_are_resolved_at_each_step():
 
     plain = systems.build("dcgan", "digits", 0.05)
     timed = Timed(**vars(plain))
-    state, _ = step_once(timed, DIGITS)
-    step_once(timed, DIGITS, state=state)
+    state = State.start(timed, 5)
+    Timed.asked.clear()
+    for _ in range(2):
+        step_once(timed, DIGITS, state=state)
     assert Timed.asked == [0, 1]
 
 
@@ -444,7 +446,7 @@ def test_a_folder_with_something_in_it_is_no_place_for_a_run(name, content, tmp_
 
 GROWTH = """
 import os, sys
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from numgan import data, systems, training
 
 def look(state):

@@ -176,7 +176,7 @@ class Torch:
         if variant == "compile":
             raise worker.Refused("RuntimeError: not this one")
         assert real.shape == (5, 1, 8, 8)
-        self.session.batch = replace(self.session.batch, x=np.ascontiguousarray(real.transpose(0, 2, 3, 1)))
+        self.session.batch["x"] = np.ascontiguousarray(real.transpose(0, 2, 3, 1))
         return as_torch(self.session.system, self.session.state.params)
 
     def gradients(self, variant, z, mix):

@@ -139,13 +139,13 @@ def test_every_penalty_on_every_critic(name, case, size):
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.name)
 def test_every_game_of_consensus(game, size):
-    networks = {"D": game.D, "G": game.G}
-    params = {name: net.init(0) for name, net in networks.items()}
+    phi, theta = game.D.init(0), game.G.init(0)
     z = np.random.default_rng(0).standard_normal((5, *game.z)).astype(np.float32)
     with np.errstate(all="raise"):
-        real = game.G.forward(params["G"], z, ng.Run(seed=1))[0]
-        value, gradients, _ = game.consensus(networks, params, np.float32(size) * real, z, ng.Run(seed=2), ng.Run(seed=3), ng.Run(seed=1))
-    finite(np.array(value), *(gradient.vector for gradient in gradients.values()))
+        real = game.G.forward(theta, z, ng.Run(seed=1))[0]
+        runs = (ng.Run(seed=seed) for seed in (2, 3, 1))
+        value, gradients, _ = game.consensus(game.D, game.G, phi, theta, np.float32(size) * real, z, *runs)
+    finite(np.array(value), *(gradient.vector for gradient in gradients))
 
 
 @pytest.mark.parametrize("loss, optimizer, steps", UNROLLED, ids=str)

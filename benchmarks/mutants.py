@@ -51,11 +51,11 @@ CHAPTERS = {              # chapter: (its sources, its tests)
     "unrolling": ("unrolling.py", "unrolling objectives"),
     "consensus": ("consensus.py", "consensus networks objectives"),
     "optimisers": ("optimizers.py schedules.py", "optimizers networks regularizers"),
-    "data": ("data/*.py", "data networks data_idx data_pictures"),
-    "checkpoint": ("checkpoint.py", "checkpoint training"),
+    "data": ("data/*.py", "data family networks data_idx data_pictures"),
+    "checkpoint": ("checkpoint.py", "checkpoint training family"),
     "metrics": ("metrics/*.py", "metrics parzen networks"),
-    "systems": ("systems/*.py", "objectives systems networks hacks regularizers consensus unrolling judging"),
-    "training": ("training.py sampling.py randomness.py", "training objectives systems"),
+    "systems": ("systems/*.py", "objectives systems family networks hacks regularizers consensus unrolling judging"),
+    "training": ("training.py sampling.py randomness.py", "training family objectives systems"),
 }
 
 # ---------------------------------------------------------------------------------------------------- tests in forks

@@ -19,7 +19,7 @@ from PIL import Image
 import numgan as ng
 from numgan import metrics
 from numgan.checkpoint import State
-from numgan.data import Batches, points
+from numgan.data import points
 from numgan.layers import Run
 from numgan.penalties import between
 from numgan.studies.dirac import METHODS, jacobian, unrolled
@@ -471,9 +471,9 @@ def measures():
 def features_of_digits(steps=400):
     """x (N, 64) in 0..1 -> features: what the last layer of a classifier sees, after a short training."""
     system, digits = ng.build("classifier", "digits"), ng.data.load("digits")
-    state, batches = State.start(system, 0), Batches(len(digits), 64, 0)
+    state, feed = State.start(system, 0), digits.feed(64, 0)
     for _ in range(steps):
-        advance(system, state, digits, batches, 0)
+        advance(system, state, feed, 0)
     C, psi = system.networks["C"], state.params["C"]
     return lambda x: C[:-1].forward(psi, (2 * x - 1).reshape(-1, 8, 8, 1), Run())[0].reshape(len(x), -1)
 

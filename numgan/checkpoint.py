@@ -169,8 +169,8 @@ def _read_state(file, system, about, path):
     """The State in an open file; the names and sizes of all arrays are compared before the data are read."""
     empty = [State.empty(now) for _, now in system.stages]
     names = [{**state.vectors(), **state.counters()} for state in empty]
-    most = 1 + max(map(len, names))
-    limit = ABOUT + max(sum(vector.nbytes for vector in state.vectors().values()) for state in empty) + 2 * HEADER * (most + 1)
+    most = 2 + max(map(len, names))                      # with the description, and one to be named as too many
+    limit = ABOUT + max(sum(vector.nbytes for vector in state.vectors().values()) for state in empty) + 2 * HEADER * most
     size = os.fstat(file.fileno()).st_size
     if size > limit:
         raise _broken(path, f"at most {limit:,} bytes", f"{size:,}", "it is not a checkpoint of this system, or not of this preset")

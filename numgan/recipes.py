@@ -105,9 +105,6 @@ def _from_anywhere(path):
 
 def check(system, dataset):
     """Raise ValueError unless the system can be trained on the data."""
-    missing = [name for name in system.made_from if name not in dataset.columns]
-    if missing:
-        raise ValueError(f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got {', '.join(dataset.columns)} from {dataset.name}")
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} from {dataset.name}")
     if system.classes and dataset.labels is None:
@@ -115,6 +112,9 @@ def check(system, dataset):
                          "or train a system without labels, such as dcgan")
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has {dataset.labels.max() + 1}")
+    missing = [name for name in system.made_from if name not in dataset.columns]
+    if missing:
+        raise ValueError(f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got {', '.join(dataset.columns)} from {dataset.name}")
 
 
 def check_batch(system, size):

@@ -7,7 +7,7 @@ import numpy as np
 
 from numgan import training
 from numgan.checkpoint import State
-from numgan.data import Batches, load
+from numgan.data import load
 from numgan.layers import BatchNorm, Dense
 from numgan.studies import STUDIES, architectures, balance, equilibrium
 from numgan.studies.looks import Looks, accuracy, digits, ranked
@@ -76,9 +76,9 @@ def test_held_out_digits_are_no_training_rows_and_stay_the_same():
 
 def _played(gan, steps):
     """The state after some steps on the ring."""
-    state, data = State.start(gan, 3), load("ring")
+    state, feed = State.start(gan, 3), load("ring").feed(16, 3)
     for _ in range(steps):
-        training.advance(gan, state, data, Batches(len(data), 16, 3), 3)
+        training.advance(gan, state, feed, 3)
     return state
 
 

@@ -176,7 +176,7 @@ class Torch:
         if variant == "compile":
             raise worker.Refused("RuntimeError: not this one")
         assert real.shape == (5, 1, 8, 8)
-        self.session.batch = replace(self.session.batch, x=np.ascontiguousarray(real.transpose(0, 2, 3, 1)))
+        self.session.batch["x"] = np.ascontiguousarray(real.transpose(0, 2, 3, 1))
         return as_torch(self.session.system, self.session.state.params)
 
     def gradients(self, variant, z, mix):
@@ -241,7 +241,7 @@ def test_the_critics_draws_are_the_systems():
     session.system = system
     assert steps.gradients(session, z).keys() == {"D"}
     made = system.networks["G"].forward(session.state.params["G"], z, ng.Run(steps.SEED))[0]
-    assert np.array_equal(seen[0], mix * session.batch.x + (1 - mix) * made)
+    assert np.array_equal(seen[0], mix * session.batch["x"] + (1 - mix) * made)
 
 
 def test_numgan_alone_and_its_memory(numgan, small):

@@ -71,7 +71,7 @@ def test_numpy_reads_it_without_pickle(path, state):
 def test_a_system_without_generator_or_average():
     system = systems.build("classifier", "digits", 0.05)
     state = State.start(system, 0)
-    assert state.average is None and set(state.vectors()) == {"C.weights", "C.m", "C.v"}
+    assert state.averages == {} and set(state.vectors()) == {"C.weights", "C.m", "C.v"}
 
 
 # ---- atomic writing
@@ -324,7 +324,8 @@ def test_an_empty_state_is_all_zero():
     state, begun = State.empty(system), State.start(system, 0)
     assert not any(array.any() for array in state.vectors().values()) and not any(state.counters().values())
     assert {name: array.shape for name, array in state.vectors().items()} == {name: array.shape for name, array in begun.vectors().items()}
-    assert state.sampled is state.average and not begun.memory and {array.dtype for array in state.vectors().values()} == {np.dtype(np.float32)}
+    assert state.sampled == {"D": state.params["D"], "G": state.averages["G"]} and state.sampled["G"] is state.averages["G"]
+    assert not begun.memory and {array.dtype for array in state.vectors().values()} == {np.dtype(np.float32)}
 
 
 def test_no_more_bytes_are_read_than_a_right_file_can_have(tmp_path):

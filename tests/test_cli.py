@@ -248,7 +248,7 @@ def test_sample_draws_a_picture_or_arrays(numgan, folder):
     refused(numgan("sample", run, "--out", "x.bmp"), ".png or .npz")
     refused(numgan("sample", run, "--labels", "3,10"), "from 0 to 9")
     refused(numgan("sample", folder / "gan", "--labels", "3"), "no labels")
-    refused(numgan("sample", folder / "classifier"), "no generator")
+    refused(numgan("sample", folder / "classifier"), "is a run of Classifier, which draws no samples: it tells the class of a picture")
     refused(numgan("sample", "nothing"), "not a run")
 
 
@@ -272,7 +272,8 @@ def test_the_judge_knows_real_digits_and_their_labels(folder, monkeypatch):
 
     class Real:
         def __call__(self, n, seed, labels=None):
-            return run.dataset.take(np.arange(n))[0], run.dataset.labels[:n]
+            rows = run.dataset.rows(np.arange(n), run.system.pixels)
+            return rows["x"], rows["labels"]
 
     monkeypatch.setattr(runs.OpenRun, "sampler", lambda self: Real())
     judged = judging.judge(run, classifier, 300)

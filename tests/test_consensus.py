@@ -23,19 +23,19 @@ def _sigmoid(y):
 def _dirac(psi, theta, dtype=np.float64):
     """D(x) = psi x against G(z) = theta z, at z = 1 and the real sample 0 (Mescheder et al. 2018, section 2): what Consensus is called with."""
     D, G = Dense(1, 1, bias=False), Dense(1, 1, bias=False)
-    params = {"D": Parameters(np.array([psi], dtype), D.layout), "G": Parameters(np.array([theta], dtype), G.layout)}
-    return {"D": D, "G": G}, params, np.zeros((1, 1), dtype), np.ones((1, 1), dtype)
+    params = Parameters(np.array([psi], dtype), D.layout), Parameters(np.array([theta], dtype), G.layout)
+    return D, G, *params, np.zeros((1, 1), dtype), np.ones((1, 1), dtype)
 
 
 def dirac(consensus):
     """With the minimax loss v = s (theta, -psi), s = sigmoid(psi theta): R = weight/2 s^2 r, r = psi^2 + theta^2."""
     for psi, theta in ((-1.0, 1.0), (0.7, 0.3), (0.2, -1.3)):
-        value, gradients, v = consensus(*_dirac(psi, theta))
+        value, (dpsi, dtheta), (v_psi, v_theta) = consensus(*_dirac(psi, theta))
         s, r = _sigmoid(psi * theta), psi**2 + theta**2
-        assert np.allclose((v["D"].vector, v["G"].vector), [[s * theta], [-s * psi]], rtol=1e-12)
+        assert np.allclose((v_psi.vector, v_theta.vector), [[s * theta], [-s * psi]], rtol=1e-12)
         assert np.isclose(value, 1.5 * s**2 * r, rtol=1e-12)
-        assert np.isclose(gradients["D"].vector, 3 * (s**2 * psi + s**2 * (1 - s) * theta * r), rtol=1e-12)
-        assert np.isclose(gradients["G"].vector, 3 * (s**2 * theta + s**2 * (1 - s) * psi * r), rtol=1e-12)
+        assert np.isclose(dpsi.vector, 3 * (s**2 * psi + s**2 * (1 - s) * theta * r), rtol=1e-12)
+        assert np.isclose(dtheta.vector, 3 * (s**2 * theta + s**2 * (1 - s) * psi * r), rtol=1e-12)
 
 
 def test_closed_form_of_the_dirac_game():
@@ -45,41 +45,41 @@ def test_closed_form_of_the_dirac_game():
 def test_the_dirac_game_converges_with_consensus_only():
     """500 simultaneous steps of 0.2 from psi = -1, theta = 1: radius 3.097 without and 2.6e-10 with weight 1, by the two scalar equations."""
     for weight, radius in ((0.0, 3.097), (1.0, 2.6e-10)):
-        networks, params, real, z = _dirac(-1.0, 1.0)
+        D, G, *params, real, z = _dirac(-1.0, 1.0)
         for _ in range(500):
-            _, gradients, v = Consensus(weight, losses.minimax)(networks, params, real, z)
-            params = {name: p.like(p.vector - 0.2 * (v[name].vector + gradients[name].vector)) for name, p in params.items()}
-        assert np.isclose(np.hypot(*(p.vector for p in params.values())), radius, rtol=0.03)
+            _, gradients, v = Consensus(weight, losses.minimax)(D, G, *params, real, z)
+            params = [p.like(p.vector - 0.2 * (step.vector + gradient.vector)) for p, step, gradient in zip(params, v, gradients)]
+        assert np.isclose(np.hypot(*(p.vector for p in params)), radius, rtol=0.03)
 
 
 def test_nothing_is_asked_of_players_who_do_not_want_to_move():
     """D constant and the fakes the real samples themselves: v = 0, and the gradient is zero and not nan."""
     D, G = mlp(3, 4, 1, activation=Tanh), Dense(3, 3, bias=False)
-    params = {"D": D.init(0, np.float64), "G": Parameters(np.eye(3).ravel(), G.layout)}
-    params["D"]["2.W"][...] = 0
+    phi, theta = D.init(0, np.float64), Parameters(np.eye(3).ravel(), G.layout)
+    phi["2.W"][...] = 0
     x = np.random.default_rng(0).standard_normal((5, 3))
-    value, gradients, v = Consensus(1.0, losses.minimax)({"D": D, "G": G}, params, x, x)
-    assert value < 1e-30 and all(np.abs(part[name].vector).max() < 1e-15 for part in (gradients, v) for name in "DG")
+    value, gradients, v = Consensus(1.0, losses.minimax)(D, G, phi, theta, x, x)
+    assert value < 1e-30 and len(gradients) == len(v) == 2 and all(np.abs(part.vector).max() < 1e-15 for part in (*gradients, *v))
 
 
 def test_v_is_the_gradient_of_the_system():
     system = build("gan", "digits", 0.02)
     params, seed = system.init(1, np.float64), 5
-    batch = Batch(np.random.default_rng(0).uniform(-1, 1, (6, 8, 8, 1)), number=4)
+    batch = Batch({"x": np.random.default_rng(0).uniform(-1, 1, (6, 8, 8, 1))}, number=4)
     runs = [Run(derive(seed, purpose)) for purpose in ("D on real", "D on fake", "G")]
-    value, gradients, v = Consensus(2.0, system.loss)(system.networks, params, batch.x, system.latents(4, seed, np.float64), *runs)
+    players = *(system.networks[name] for name in "DG"), *(params[name] for name in "DG")
+    value, gradients, v = Consensus(2.0, system.loss)(*players, batch["x"], system.inputs(batch, seed), *runs)
     squares = 0
-    for name, objective in system.objectives().items():
-        expected = objective(params, batch, seed).gradients[name].vector
-        assert np.allclose(v[name].vector, expected, rtol=1e-9, atol=1e-12) and gradients[name].vector.any()
+    for name, found, gradient in zip("DG", v, gradients, strict=True):
+        expected = system.objectives()[name](params, batch, seed).gradients[name].vector
+        assert np.allclose(found.vector, expected, rtol=1e-9, atol=1e-12) and gradient.vector.any()
         squares += np.square(expected).sum()
     assert np.isclose(value, squares, rtol=1e-9)
 
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.name)
 def test_the_gradient_is_exact_in_both_players(game):
-    networks = {"D": game.D, "G": game.G}
-    report = check_consensus(game.consensus, networks, game.z, slow=game.D is CRITICS[0].layer, seed=1)
+    report = check_consensus(game.consensus, game.D, game.G, game.z, slow=game.D is CRITICS[0].layer, seed=1)
     assert report.max_error <= 1e-6 and len(report.rows) == 1
 
 
@@ -91,21 +91,23 @@ def test_the_catalogue_has_it(listed):
 
 def test_float32_agrees_and_stays_float32():
     game = GAMES[-2]                                                                  # convolutions and BatchNorm
-    point = GamePoint({"D": game.D, "G": game.G}, game.z)
-    value, gradients, v = point.run(game.consensus, point.params)
-    params = {name: p.astype(np.float32) for name, p in point.params.items()}
+    point = GamePoint(game.D, game.G, game.z)
+    call = lambda consensus, params, at: consensus(game.D, game.G, *params, *at, *point.runs)
+    params = [point.params[name] for name in "DG"]
+    value, gradients, v = call(game.consensus, params, point.at)
+    assert point.run(game.consensus, point.params) == (value, dict(zip("DG", gradients)))
+    single = [p.astype(np.float32) for p in params], [x.astype(np.float32) for x in point.at]
     for weight in (3.0, np.float64(3.0)):
-        value32, *single = Consensus(weight, game.consensus.loss)(point.networks, params, *(x.astype(np.float32) for x in point.at), *point.runs)
+        value32, gradients32, v32 = call(Consensus(weight, game.consensus.loss), *single)
         assert np.isclose(value, value32, rtol=1e-4) and isinstance(value32, float)
-        for exact, rounded in zip((gradients, v), single):
-            for name in "DG":
-                assert rounded[name].vector.dtype == np.float32
-                assert np.abs(exact[name].vector - rounded[name].vector).max() <= 1e-3 * np.abs(exact[name].vector).max()
+        for exact, rounded in zip((*gradients, *v), (*gradients32, *v32), strict=True):
+            assert rounded.vector.dtype == np.float32
+            assert np.abs(exact.vector - rounded.vector).max() <= 1e-3 * np.abs(exact.vector).max()
 
 
 def test_equal_arguments_give_equal_bits_and_nothing_is_written_to():
     game = GAMES[0]
-    point = GamePoint({"D": game.D, "G": game.G}, game.z)
+    point = GamePoint(game.D, game.G, game.z)
     before = {name: p.copy() for name, p in point.params.items()}, [x.copy() for x in point.at]
     one, two = (point.run(game.consensus, point.params) for _ in range(2))
     assert one == two and point.params == before[0] and all(map(np.array_equal, point.at, before[1]))
@@ -113,8 +115,8 @@ def test_equal_arguments_give_equal_bits_and_nothing_is_written_to():
 
 def test_real_fake_and_generator_have_runs_of_their_own():
     D, G = CRITICS[2].layer, Sequential(Dense(2, 8), Dropout(0.5), Dense(8, 3))
-    point = GamePoint({"D": D, "G": G}, (2,))
-    at = lambda *seeds: Consensus(1.0)(point.networks, point.params, *point.at, *map(Run, seeds))[0]
+    point = GamePoint(D, G, (2,))
+    at = lambda *seeds: Consensus(1.0)(D, G, *point.params.values(), *point.at, *map(Run, seeds))[0]
     values = [at(1, 2, 3), at(1, 2, 3), at(4, 2, 3), at(1, 4, 3), at(1, 2, 4), at(4, 4, 3)]
     assert values[0] == values[1] and len(set(values)) == 5
 
@@ -124,7 +126,7 @@ def test_no_needless_weight_gradient():
     D is frozen. G's: one for v, one for the mixed term, two (but the first layer's) as it moves itself."""
     D, G = mlp(3, 5, 4, 1, activation=Tanh), mlp(2, 4, 3, activation=Tanh)
     with kernel_calls() as calls:
-        Consensus(1.0)({"D": D, "G": G}, {"D": D.init(0), "G": G.init(0)}, np.ones((5, 3), np.float32), np.ones((4, 2), np.float32))
+        Consensus(1.0)(D, G, D.init(0), G.init(0), np.ones((5, 3), np.float32), np.ones((4, 2), np.float32))
     k, m = 3, 2
     assert calls["dense_weight_gradient"] == (2 * k + 2 * (2 * k - 1) + 2 * k) + (m + m + 2 * m - 1)
 
@@ -144,7 +146,7 @@ def test_no_gradient_in_the_latent_points():
 
     D, G = mlp(3, 5, 1, activation=Tanh), Sequential(First(2, 4), Tanh(), Dense(4, 3))
     real, z = np.ones((5, 3), np.float32), np.ones((4, 2), np.float32)
-    Consensus(1.0)({"D": D, "G": G}, {"D": D.init(0), "G": G.init(0)}, real, z)
+    Consensus(1.0)(D, G, D.init(0), G.init(0), real, z)
     assert len(asked) >= 3 and not any(asked)
 
 
@@ -154,19 +156,16 @@ def test_what_is_refused():
             Consensus(weight)
     with pytest.raises(TypeError, match="Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got l2"):
         Consensus(1.0, losses.l2)
-    networks, params, real, z = _dirac(1.0, 1.0)
-    with pytest.raises(ValueError, match=r"""networks as {"D": Layer, "G": Layer}, got {'D': 'Dense', 'g': 'Dense'}; name the two players so"""):
-        Consensus()({"D": networks["D"], "g": networks["G"]}, params, real, z)
-    with pytest.raises(ValueError, match=r"Consensus: expected params as .* got {'D': 'Parameters'}"):
-        Consensus()(networks, {"D": params["D"]}, real, z)
-    with pytest.raises(ValueError, match=r"Consensus: expected networks as .* got list"):
-        Consensus()(list(networks.values()), params, real, z)
-    with pytest.raises(ValueError, match=r"Consensus: expected params as .* got {'D': 'ndarray', 'G': 'Parameters'}"):
-        Consensus()(networks, params | {"D": params["D"].vector}, real, z)
+    D, G, phi, theta, real, z = right = _dirac(1.0, 1.0)
+    for place, name, kind, wrong in ((0, "D", "Layer", {"D": D}), (1, "G", "Layer", "Dense"), (0, "D", "Layer", phi), (1, "G", "Layer", None),
+                                     (2, "phi", "Parameters", phi.vector), (3, "theta", "Parameters", {"W": theta.vector}), (2, "phi", "Parameters", D)):
+        at = [*right[:place], wrong, *right[place + 1:]]
+        with pytest.raises(TypeError, match=f"Consensus: expected {name} as a {kind}, got {type(wrong).__name__}$"):
+            Consensus()(*at)
     for bad in (np.nan, np.inf):
         for at in ((real + bad, z), (real, z * bad)):
             with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=r"Consensus: expected finite logits D\(x\), got inf or nan"):
-                Consensus()(networks, params, *at)
+                Consensus()(D, G, phi, theta, *at)
 
 
 # ---------------------------------------------------------------------------------------------------- planted bugs
@@ -177,7 +176,7 @@ def _changed(text, change):
 
 
 def _times(gradients, **factors):
-    return {name: g.like(factors.get(name, 1) * g.vector) for name, g in gradients.items()}
+    return tuple(g.like(factors.get(name, 1) * g.vector) for name, g in zip("DG", gradients, strict=True))
 
 
 class StillFakes(Sequential):
@@ -223,7 +222,7 @@ class ZeroSum(losses.AdversarialLoss):
 
 _loss = losses.nonsaturating
 _networks = {"D": mlp(3, 5, 4, 1, activation=Tanh), "G": mlp(2, 4, 3, activation=Softplus)}
-exact = lambda consensus, networks=_networks: check_consensus(consensus, networks, (2,), slow=False)
+exact = lambda consensus, networks=_networks: check_consensus(consensus, networks["D"], networks["G"], (2,), slow=False)
 with_networks = lambda networks: exact(Consensus(3.0, _loss), networks)
 with_loss = lambda loss: exact(Consensus(3.0, loss))
 
@@ -249,7 +248,7 @@ BUGS = [
         (_changed("D climbs", lambda self, value, g, v, at: (value, _times(g, D=-1), v)), exact),
         (_changed("v for its own derivative", lambda self, value, g, v, at: (value, v, v)), exact),
         (_changed("v is a constant", lambda self, value, g, v, at: (value, _times(g, D=0, G=0), v)), exact),
-        (_changed("v_theta is left out of the value", lambda self, value, g, v, at: (1.5 * np.square(v["D"].vector).sum(), g, v)), exact),
+        (_changed("v_theta is left out of the value", lambda self, value, g, v, at: (1.5 * np.square(v[0].vector).sum(), g, v)), exact),
     ]),
     *(Bug(f"{kind.__doc__} ({name})", {**_networks, name: kind(*_networks[name])}, _networks, with_networks)
       for kind, name in ((StillFakes, "D"), (NothingReachesG, "D"), (WeightsStandStill, "D"), (WeightsStandStill, "G"))),

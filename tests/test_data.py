@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numgan.data import Batches, Dataset, grid, idx, load, modes, names, points, ring, swiss_roll
+from numgan.data.pixels import to_bytes
 from numgan.errors import FileFormatError
 from numgan.randomness import stream
 
@@ -25,40 +26,62 @@ pytestmark = pytest.mark.usefixtures("no_shared_folder")
 GREY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=0)
 
 
-def test_take_scales_images_exactly():
-    x, labels = Dataset("every value", GREY).take([0, 2])
-    assert x.dtype == np.float32 and x.shape == (2, 16, 16, 1) and labels is None
+def test_rows_scale_images_exactly():
+    found = Dataset("every value", GREY).rows([0, 2])
+    x = found["x"]
+    assert found.keys() == {"x"} and x.dtype == np.float32 and x.shape == (2, 16, 16, 1)
     assert np.array_equal(x[0].ravel(), np.arange(256, dtype=np.float32) / np.float32(127.5) - np.float32(1))
     assert x.min() == -1 and x.max() == 1
     assert np.array_equal(np.rint((x + 1) * 127.5).astype(np.uint8), GREY[:2])  # and back
 
 
-def test_take_keeps_points_and_gives_new_arrays():
+@pytest.mark.parametrize("pixels", [(-1, 1), (0.0, 1.0), (2.0, 6.0), (-0.5, 0.25)])
+def test_rows_are_in_the_range_of_pixels_that_is_asked_for(pixels):
+    data, (low, high) = Dataset("every value", GREY), pixels
+    x = data.rows([1], pixels)["x"]
+    assert x.dtype == np.float32 and np.allclose(x[0].ravel(), low + np.arange(256) / 255 * (high - low), atol=1e-6)
+    assert np.array_equal(to_bytes(x, pixels), GREY[1:2])  # and back
+    assert np.array_equal(data.feed(2, 0, pixels).batch(3)["x"], data.rows(Batches(3, 2, 0).indices(3), pixels)["x"])
+
+
+def test_rows_keep_points_and_give_new_arrays():
     x = np.array([[0.1, 2], [3, 1e30], [-5, 6]], np.float32)
     data = Dataset("points", x, np.array([4, 5, 6]))
-    taken, labels = data.take(np.array([2, 0, 2]))
+    taken, labels = data.rows(np.array([2, 0, 2]), pixels=(0, 1)).values()
     assert np.array_equal(taken, x[[2, 0, 2]]) and labels.tolist() == [6, 4, 6]
+    assert list(data.rows([0])) == ["x", "labels"]
     taken[:] = labels[:] = 0
     assert data.x[0, 1] == 2 and data.labels[2] == 6
-    empty, labels = data.take([])
+    empty, labels = data.rows([]).values()
     assert empty.shape == (0, 2) and empty.dtype == np.float32 and labels.shape == (0,)
 
 
 @pytest.mark.parametrize("rows", [[0.0, 1.0], 1, [[0, 1]], [True, False, True], ["0"]])
-def test_take_refuses_what_is_not_a_row_of_integers(rows):
+def test_rows_refuse_what_is_not_a_row_of_integers(rows):
     with pytest.raises(TypeError, match="integer indices"):
-        Dataset("d", GREY).take(rows)
+        Dataset("d", GREY).rows(rows)
 
 
-def test_take_out_of_range():
-    with pytest.raises(IndexError):
-        Dataset("d", GREY).take([3])
+def test_rows_out_of_range():
+    for row in (3, -4):
+        with pytest.raises(IndexError):
+            Dataset("d", GREY).rows([row])
+
+
+def test_the_feed_gives_the_rows_of_shuffled_batches():
+    x = np.arange(20, dtype=np.float32).reshape(10, 2)
+    data, batches = Dataset("points", x, np.arange(10)), Batches(10, 4, 7)
+    feed = data.feed(4, 7)
+    for k in (0, 2, 5, 1):
+        rows = feed.batch(k)
+        assert np.array_equal(rows["x"], x[batches.indices(k)]) and np.array_equal(rows["labels"], batches.indices(k))
+        assert feed.epoch(k) == batches.epoch(k) == k * 4 / 10
 
 
 def test_dataset_cannot_be_changed_and_leaves_the_callers_array_writable():
     x = GREY.copy()
-    data = Dataset("d", x, np.zeros(3, np.int64), ("zero",))
-    for change in (lambda: data.x.fill(1), lambda: data.labels.fill(1)):
+    data = Dataset("d", x, np.zeros(3, np.int64), ("zero",), others={"y": x})
+    for change in (lambda: data.x.fill(1), lambda: data.labels.fill(1), lambda: data.columns["x"].fill(1), lambda: data.others["y"].fill(1)):
         with pytest.raises(ValueError, match="read-only"):
             change()
     with pytest.raises(AttributeError):
@@ -73,6 +96,8 @@ def test_dataset_describes_itself_briefly():
     assert len(data) == 1500 and data.sample_shape == (16, 16, 1) and data.is_images
     plain = Dataset("plain", np.ones((2, 2), np.float32))
     assert repr(plain) == "Dataset('plain': 2 points (2,) float32)" and not plain.is_images and plain.sample_shape == (2,)
+    clips = Dataset("clips", np.ones((2, 5, 3), np.float32), np.array([0, 7]), others={"text": np.zeros((2, 4), np.int32)})
+    assert repr(clips) == "Dataset('clips': 2 samples (5, 3) float32, labelled, text (4,) int32)" and not clips.is_images
 
 
 @pytest.mark.parametrize(
@@ -83,7 +108,8 @@ def test_dataset_describes_itself_briefly():
         (GREY.repeat(2, axis=-1), None, ()),  # two channels
         (GREY[:0], None, ()),
         (np.zeros((3, 2)), None, ()),  # float64 points
-        (np.zeros((3, 3), np.float32), None, ()),
+        (np.zeros(3, np.float32), None, ()),  # no axis of a sample
+        (np.zeros((3, 2), np.uint8), None, ()),
         (GREY, np.zeros(2, np.int64), ()),
         (GREY, np.zeros(3, np.int32), ()),
         (GREY, np.array([0, 1, 2]), ("a", "b")),
@@ -93,6 +119,16 @@ def test_dataset_describes_itself_briefly():
 def test_dataset_refuses_what_does_not_fit(x, labels, classes):
     with pytest.raises(ValueError, match="Dataset\\('odd'\\): expected .*got"):
         Dataset("odd", x, labels, classes)
+
+
+@pytest.mark.parametrize("words, message", [
+    ({"others": {"x": GREY}}, r"other columns than x and labels, of 3 rows each, got x \(3, 16, 16, 1\)"),
+    ({"others": {"labels": np.zeros(3, np.int64)}}, r"got labels \(3,\)"),
+    ({"others": {"y": GREY, "z": GREY[:2]}}, r"of 3 rows each, got z \(2, 16, 16, 1\)"),
+    ({"names": ("a", "b")}, "expected 3 names of rows, got 2")])
+def test_columns_that_do_not_fit_the_rows(words, message):
+    with pytest.raises(ValueError, match=message):
+        Dataset("odd", GREY, **words)
 
 
 # ---------------------------------------------------------------------------------------------------- Batches

@@ -52,7 +52,7 @@ def test_a_sure_discriminator_starves_minimax_only():
     """Every logit of a fake near -30: minimax hands back sigmoid(-30) of what the others do, which is dD/dx itself."""
     params, x = build("gan", "digits").init(0, np.float64), np.zeros((64, 8, 8, 1))
     params["D"].vector[-1] -= 30                                                  # the bias of D's last layer
-    minimax, nonsaturating, wasserstein = (vanishing.gradients(vanishing.game("digits", loss), params, Batch(x), 5, 3)
+    minimax, nonsaturating, wasserstein = (vanishing.gradients(vanishing.game("digits", loss), params, Batch({"x": x}), 5, 3)
                                            for loss in (vanishing.minimax, vanishing.nonsaturating, None))
     size = lambda g: np.linalg.norm(g, axis=1)
     assert np.allclose(nonsaturating, wasserstein, rtol=1e-6, atol=1e-9 * size(wasserstein).max())
@@ -63,8 +63,8 @@ def test_a_sure_discriminator_starves_minimax_only():
 def test_norm_and_noise_are_those_of_the_gradients():
     system, x = vanishing.game("digits", vanishing.nonsaturating), np.zeros((64, 8, 8, 1), np.float32)
     params = system.init(1)
-    g = vanishing.gradients(system, params, Batch(x), 3, vanishing.BATCHES)
-    found = vanishing.look(system, params, Batch(x), x, 3)
+    g = vanishing.gradients(system, params, Batch({"x": x}), 3, vanishing.BATCHES)
+    found = vanishing.look(system, params, Batch({"x": x}), x, 3)
     assert np.isclose(found["norm"], np.mean([np.sqrt(row @ row) for row in g]), rtol=1e-12)
     assert np.isclose(found["spread"] ** 2, g.var(axis=0).sum(), rtol=1e-9)
     assert np.isclose(found["noise"] * np.linalg.norm(g.mean(axis=0)), found["spread"], rtol=1e-12)
@@ -102,7 +102,7 @@ def test_a_run_that_was_cut_keeps_its_looks_and_ends_alike(tmp_path):
     before = {name: (cut / "snapshots" / name).stat().st_mtime_ns for name in files[1:]}
     mode_collapse.trial("plain", 0, True, cut, quiet)                             # trained already: nothing is drawn again
     assert before == {name: (cut / "snapshots" / name).stat().st_mtime_ns for name in files[1:]}
-    latents = system.latents(mode_collapse.SAMPLES, mode_collapse.derive(0, "looks"))
+    latents = system.inputs(Batch({}, number=mode_collapse.SAMPLES), mode_collapse.derive(0, "looks"))
     start = system.networks["G"].forward(system.init(0)["G"], latents, Run())[0]
     assert np.array_equal(np.load(mode_collapse.snapshot(cut, 0)), start)
 

@@ -155,7 +155,7 @@ def test_equal_arguments_equal_figures(folder, judge):
 
 def test_wrong_requests(folder, judge):
     run = runs.open_run(folder / "gan")
-    with pytest.raises(ValueError, match="no generator"):
+    with pytest.raises(ValueError, match="is a run of Classifier, which draws no samples: it tells the class of a picture"):
         evaluate(judge)
     with pytest.raises(ValueError, match="a judge is a run of"):
         evaluate(run, run)

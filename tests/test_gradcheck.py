@@ -40,7 +40,7 @@ from numgan.layers import (
 from numgan.losses import Curve, hinge, minimax
 from numgan.optimizers import Adam
 from numgan.probes import kink
-from numgan.systems import SYSTEMS, presets
+from numgan.systems import SYSTEMS, Batch, presets
 
 rng = np.random.default_rng(7)
 X, W = rng.standard_normal((3, 4)), rng.standard_normal((4, 2))
@@ -110,11 +110,10 @@ class Faint(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         (x, a, b), (tx, ta, tb), tdy = cache, tcache, np.zeros_like(dy) if tdy is None else tdy
-        dx, dp = self.backward(dy, cache, frozen, need_dx)
         ts, s = np.array([(tdy * x + dy * tx).sum()], x.dtype), np.array([(dy * x).sum()], x.dtype)
         tdx = tdy * (a + self.faint * b**2) + dy * (ta + 2 * self.faint * b * tb)
         tdp = {"a": ts, "b": 2 * self.faint * (tb * s + b * ts) * x.dtype.type(1 + self.wrong)}
-        return dx, tdx if need_dx else None, None if frozen else tdp
+        return tdx if need_dx else None, None if frozen else tdp
 
 
 def test_a_small_tangent_is_judged_under_its_own_scale():
@@ -392,10 +391,12 @@ def _emptied(result, dy, cache, *rest, **settings):
     (_patched(Concat(), "backward", lambda r, *a, **s: (r[0] and r[0][0], r[1])), ((2,), (3,)), "x is a tuple of 2 arrays"),
     (_patched(Embedding(5, 2), "backward", lambda r, *a, **s: (np.zeros(3), r[1])), None, "its gradient must be None"),
     (_patched(_dense_layer, "tangent_forward", lambda r, *a: (None if r[0] is None else r[0][:1], r[1])), (4,), "expected ty with shape"),
-    (_patched(_dense_layer, "tangent_backward", lambda r, *a, **s: (r[0] if r[0] is None else 2 * r[0], *r[1:])), (4,), "dx differs from backward's"),
-    (_patched(_dense_layer, "tangent_backward", lambda r, *a, frozen=False, **s: (*r[:2], {} if frozen else r[2])), (4,), "tdp = None"),
-    (_patched(_dense_layer, "tangent_backward", lambda r, *a, need_dx=True, **s: r if need_dx else (a[0], *r[1:])), (4,), "dx = tdx = None"),
-    (_patched(Tanh(), "tangent_backward", lambda r, *a, **s: (r[0], r[1] if r[1] is None else r[1] * (1 + 1e-13 * next(_calls)), r[2])), (4,),
+    (_patched(_dense_layer, "tangent_backward", lambda r, *a, **s: (r[0] if r[0] is None else r[0][:1], r[1])), (4,),
+     "tangent_backward: expected the gradient of x with shape"),
+    (_patched(_dense_layer, "tangent_backward", lambda r, *a, frozen=False, **s: (2 * r[0] if frozen else r[0], r[1])), (4,), "the same tdx"),
+    (_patched(_dense_layer, "tangent_backward", lambda r, *a, frozen=False, **s: (r[0], {} if frozen else r[1])), (4,), "tdp = None"),
+    (_patched(_dense_layer, "tangent_backward", lambda r, *a, need_dx=True, **s: r if need_dx else (a[0], r[1])), (4,), "must return tdx = None"),
+    (_patched(Tanh(), "tangent_backward", lambda r, *a, **s: (r[0] if r[0] is None else r[0] * (1 + 1e-13 * next(_calls)), r[1])), (4,),
      "tangent_backward twice on one cache, with other passes in between, gives two results"),
     (_patched(Tanh(), "tangent_forward", lambda r, *a: (r[0] if r[0] is None else 2 * r[0], r[1])), (4,), "the dot test fails"),
 ])
@@ -432,25 +433,27 @@ def test_a_check_that_finds_no_point_fails_aloud():
     with pytest.raises(OnKink, match="none of 8 random points will do: .* the point sits on a kink"):
         check_layer(AlwaysOnAKink(), (3,))
     system = build("gan", "points", 0.01)
-    system.networks["D"].children["1"] = AlwaysOnAKink()
+    first, _, *others = system.networks["D"]
     with pytest.raises(OnKink, match="none of 8 random points"):
-        check_system(system)
+        check_system(replace(system, networks=system.networks | {"D": Sequential(first, AlwaysOnAKink(), *others)}))
 
 
 def test_a_system_with_a_gradient_of_another_size_or_too_many_fakes():
     system = build("gan", "points", 0.01)
 
     class Wrong(type(system)):
-        def generator(self, params, batch, seed, made=None):
-            result = super().generator(params, batch, seed, made)
+        def generator(self, params, batch, seed, fakes=None):
+            result = super().generator(params, batch, seed, fakes)
             return replace(result, gradients={"G": self.networks["D"].init(0, np.float64)})
 
     class Many(type(system)):
         def generate(self, params, batch, seed):
-            return super().generate(params, replace(batch, number=7), seed)
+            return super().generate(params, Batch(batch, number=7), seed)
 
     settings = {field.name: getattr(system, field.name) for field in fields(system)}
-    with pytest.raises(GradientError, match="expected a gradient of G with"):
+    sizes = tuple(system.networks[name].layout.size for name in "DG")
+    with pytest.raises(TypeError, match=r"Wrong\.G: gradient of G: expected Parameters with the network's layout, .* of another network, "
+                       "%d entries for %d$" % sizes):
         check_system(Wrong(**settings))
     with pytest.raises(GradientError, match="generate drew 7 fakes, batch.fakes is 3"):
         check_system(Many(**settings))

@@ -13,7 +13,6 @@ from numgan.checking.loss import check_loss
 from numgan.checking.optimizer import check_optimizer
 from numgan.checking.system import CONTRACT, SystemPoint, check_objective, objectives_are_pure
 from numgan.checkpoint import State
-from numgan.data import Batches
 from numgan.errors import GradientError
 from numgan.layers import Dense, Dropout, MinibatchDiscrimination, MinibatchStd, Noise, Run, Sequential
 from numgan.losses import FeatureMatching, Labelled, feature_matching, minimax, nonsaturating, smoothed
@@ -136,10 +135,10 @@ def heard(system, objective, seed=3, n=200):
     D = Ear(*system.networks["D"])
     D.heard = []
     system = replace(system, networks=system.networks | {"D": D})
-    params, batch = system.init(0, np.float64), Batch(np.zeros((n, 8, 8, 1)), number=n)
-    made = system.generate(params, batch, seed)
+    params, batch = system.init(0, np.float64), Batch({"x": np.zeros((n, 8, 8, 1))}, number=n)
+    fakes = system.generate(params, batch, seed)
     system.objectives()[objective](params, batch, seed)
-    return dict(zip(("real", "fake") if objective == "D" else ("fake",), D.heard)), {"real": batch.x, "fake": made.x}
+    return dict(zip(("real", "fake") if objective == "D" else ("fake",), D.heard)), {"real": batch["x"], "fake": fakes.x}
 
 
 def noise_of(system, objective, seed=3):
@@ -191,8 +190,8 @@ class NotAnnealed(hacks.Hacks):
 class NotForG(hacks.Hacks):
     """G's turn goes without noise, against a D that knows only noisy samples."""
 
-    def generator(self, params, batch, seed, made=None):
-        return hacks.Hacks.generator(replace(self, noise=0.0), params, batch, seed, made)
+    def generator(self, params, batch, seed, fakes=None):
+        return hacks.Hacks.generator(replace(self, noise=0.0), params, batch, seed, fakes)
 
 
 class Summed(hacks.Hacks):
@@ -318,9 +317,9 @@ def test_feature_matching_by_hand():
 
 def test_matching_is_on_the_features_below_the_last_layer():
     point = SystemPoint(narrow(matching=True, noise=0.0))
-    D, phi, made = point.system.networks["D"], point.params["D"], point.system.generate(point.params, point.batch, point.seed)
+    D, phi, fakes = point.system.networks["D"], point.params["D"], point.system.generate(point.params, point.batch, point.seed)
     of = lambda x: D[:-1].forward(phi, x, Run(0))[0].mean(axis=0)
-    assert np.isclose(point.run("G").loss, np.square(of(point.batch.x) - of(made.x)).sum(), rtol=1e-12)
+    assert np.isclose(point.run("G").loss, np.square(of(point.batch["x"]) - of(fakes.x)).sum(), rtol=1e-12)
     below = SystemPoint(narrow(matching=True, minibatch=3, deviation=True, noise=0.0))
     assert len(below.system.networks["D"][:-3]) == len(D[:-1]) and below.run("G").loss > 0
 
@@ -331,12 +330,12 @@ def test_matching_is_on_the_features_below_what_compares_samples(minibatch, devi
     """The loss is that of the last unit's features, whatever stands between them and the head."""
     point = SystemPoint(narrow(matching=True, noise=0.0, minibatch=minibatch, deviation=deviation))
     D, phi = point.system.networks["D"], point.params["D"]
-    made = point.system.generate(point.params, point.batch, point.seed)
+    fakes = point.system.generate(point.params, point.batch, point.seed)
     above = MinibatchStd, MinibatchDiscrimination, Dense
     below = D[:max(i for i, layer in enumerate(D) if not isinstance(layer, above)) + 1]
     assert len(D) - len(below) == 1 + deviation + (minibatch > 0)
     of = lambda x: below.forward(phi, x, Run(0))[0].mean(axis=0)
-    assert np.isclose(point.run("G").loss, np.square(of(point.batch.x) - of(made.x)).sum(), rtol=1e-12)
+    assert np.isclose(point.run("G").loss, np.square(of(point.batch["x"]) - of(fakes.x)).sum(), rtol=1e-12)
 
 
 class PerPair(FeatureMatching):
@@ -499,10 +498,10 @@ def test_the_pool_and_its_planted_bugs(kind, monkeypatch):
 
 def test_d_sees_old_fakes_and_g_its_own():
     system = narrow(replay=1.0, pool=16, noise=0.0)
-    memory, params, batch = system.memory(np.float64), system.init(0, np.float64), Batch(np.zeros((6, 8, 8, 1)))
+    memory, params, batch = system.memory(np.float64), system.init(0, np.float64), Batch({"x": np.zeros((6, 8, 8, 1))})
     for seed in range(2):
         before = {name: array.copy() for name, array in memory.items()}
-        told, D = system.knowing({}, memory), Ear(*system.networks["D"])
+        told, D = system.with_state({}, memory), Ear(*system.networks["D"])
         D.heard, told = [], replace(told, networks=system.networks | {"D": D})
         remember(memory, told.objectives()["D"](params, batch, seed).memory)
         told.objectives()["G"](params, batch, seed)
@@ -511,15 +510,15 @@ def test_d_sees_old_fakes_and_g_its_own():
         assert np.array_equal(of_g, own)
         assert np.array_equal(shown, own) if seed == 0 else {row.tobytes() for row in shown} == {row.tobytes() for row in before["pool.x"][:6]}
     assert memory["pool.count"] == 6
-    with pytest.raises(ValueError, match=r"need what the training loop remembers; give it with knowing"):
+    with pytest.raises(ValueError, match=r"need what the training loop remembers; give it with with_state"):
         system.objectives()["D"](params, batch, 0)
 
 
 # ---------------------------------------------------------------------------------------------------- old players, balance
 
 def steps(system, state, count, seed=3):
-    batches = Batches(len(DIGITS), 8, seed)
-    return [training.advance(system, state, DIGITS, batches, seed) for _ in range(count)]
+    feed = DIGITS.feed(8, seed, system.pixels)
+    return [training.advance(system, state, feed, seed) for _ in range(count)]
 
 
 def test_players_of_the_past():
@@ -531,8 +530,8 @@ def test_players_of_the_past():
         seen.append((before, {name: state.memory[f"past.{name}"].copy() for name in "DG"}))
     for step, (_, kept) in enumerate(seen):
         assert all(np.array_equal(kept[name], seen[step - step % 3][0][name]) for name in "DG")    # taken in D's turn, before it learns
-    told = system.at(8).knowing(state.moments, state.memory)
-    batch = Batch(DIGITS.take(np.arange(8))[0])
+    told = system.at(8).with_state(state.moments, state.memory)
+    batch = Batch(DIGITS.rows(np.arange(8)))
     moved = {name: p.like(1.5 * p.vector) for name, p in state.params.items()}
     gradient = lambda objective, params: told.objectives()[objective](params, batch, 1).gradients[objective].vector
     assert np.array_equal(gradient("G", state.params), gradient("G", {**state.params, "D": moved["D"]}))
@@ -684,13 +683,13 @@ def test_g_keeps_its_dropout_when_samples_are_drawn():
     on, off = (narrow("digits", dropout=rate).networks["G"] for rate in (0.5, 0.0))
     assert sum(isinstance(layer, Dropout) for layer in on) == 2 and not any(isinstance(layer, Dropout) for layer in off)
     system = build("hacks", "digits", 0.05).setting(dropout=0.5)
-    sampler = sampling.Sampler(system, system.init(0)["G"], 1, 16)
+    sampler = sampling.Sampler(system, system.init(0), 1, 16, DIGITS)
     x, again, more = sampler(20, 3)[0], sampler(20, 3)[0], sampler(300, 3)[0]
     assert np.array_equal(x, again) and np.allclose(x, more[:20], atol=1e-6)                       # no neighbour decides
-    z = system.latents(20, 3)
-    quiet = system.networks["G"].forward(system.init(0)["G"], z, Run(statistics=sampler.statistics))[0]
-    assert not np.allclose(x, quiet) and system.noisy and not build("hacks", "digits", 0.05).noisy
-    assert not build("gan", "digits", 0.05).noisy                                                  # the list's point 17 only
+    z = system.inputs(Batch({}, number=20), 3)
+    quiet = system.networks["G"].forward(system.init(0)["G"], z, Run(statistics=sampler.statistics["G"]))[0]
+    assert not np.allclose(x, quiet) and system.keeps_noise and not build("hacks", "digits", 0.05).keeps_noise
+    assert not build("gan", "digits", 0.05).keeps_noise                                            # the list's point 17 only
 
 
 def test_settings_on_the_command_line(numgan):

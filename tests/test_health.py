@@ -48,11 +48,11 @@ def test_a_healthy_run(healthy, capsys):
 
 def test_a_collapsed_generator(healthy):
     state = copy.deepcopy(healthy.state)
-    state.sampled["4.W"][...] = 0                            # the last layer hears nothing: every sample is its bias
+    state.sampled["G"]["4.W"][...] = 0                            # the last layer hears nothing: every sample is its bias
     found = levels(replace(healthy, state=state))
     assert found["variety"] == found["twins"] == "bad" and found["coverage"] != "ok"
     state = copy.deepcopy(healthy.state)
-    state.sampled["0.W"][1:] = 0                             # one number of z is heard: a curve of samples
+    state.sampled["G"]["0.W"][1:] = 0                             # one number of z is heard: a curve of samples
     found = levels(replace(healthy, state=state))
     assert found["variety"] == "bad" and found["twins"] == "bad"
 
@@ -124,7 +124,10 @@ def test_modes_of_one_sample_each_have_no_width():
 
 
 def test_a_classifier_has_curves_only(tmp_path):
-    assert levels(trained(tmp_path / "run", "classifier", "--width", "0.05", "--steps", "80", "--batch-size", "4")) == {"losses": "ok"}
+    run = trained(tmp_path / "run", "classifier", "--width", "0.05", "--steps", "80", "--batch-size", "4")
+    assert levels(run) == {"losses": "ok", "discriminator": "ok"}
+    verdict, = (verdict for verdict in examine(run) if verdict.check == "discriminator")
+    assert verdict.says == "Classifier has none: what it would tell does not apply" and not verdict.advice
 
 
 # ---- curves made up: each illness alone, on either side of its threshold

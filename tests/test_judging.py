@@ -14,7 +14,6 @@ from numgan import data, files, judging, runs
 from numgan.errors import FileFormatError
 from numgan.layers import Run
 from numgan.losses import softmax
-from numgan.sampling import scaled
 from numgan.systems import classifier
 
 SMALL = """
@@ -128,7 +127,7 @@ def test_two_processes_at_once_and_one_that_is_killed(cache, monkeypatch, start)
 def test_probabilities_and_features(cache):
     judge = judging.open_judge("digits", progress=False)
     x = judging.as_seen(judge, data.load("digits").x[:700])
-    assert np.allclose(x, scaled(data.load("digits").take(np.arange(700))[0], judge.system), atol=1e-6)
+    assert np.allclose(x, data.load("digits").rows(np.arange(700), judge.system.pixels)["x"], atol=1e-6)
     p, f = judging.probabilities(judge, x), judging.features(judge, x)
     net, psi = judge.system.networks["C"], judge.state.params["C"]
     logits = net.forward(psi, x, Run())[0]

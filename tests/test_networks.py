@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from numgan import data, layers, losses, metrics, optimizers, penalties, schedules
+from numgan import data, layers, losses, metrics, optimizers, penalties, sampling, schedules
 from numgan.consensus import Consensus
 from numgan.data import points
 from numgan.initializers import constant, fans, glorot, he, normal, orthogonal, uniform
@@ -21,7 +21,7 @@ from numgan.networks import (
 )
 from numgan.noise import drawn_labels
 from numgan.replay import Pool
-from numgan.systems import classifier, conditional, consensus, dcgan, dragan, game, gan, r1, r3gan, roth, unrolled, wgan, wgan_gp
+from numgan.systems import classifier, conditional, consensus, dcgan, dragan, gan, r1, r3gan, roth, two_player, unrolled, wgan, wgan_gp
 from numgan.systems.system import Latent, System
 
 # ---------------------------------------------------------------------------------------------------- networks
@@ -238,7 +238,7 @@ SAID = [                                                             # the const
                                "data": "digits", "batch_size": 64,
                                "steps": 2000, "shares_fakes": False}),
     (partial(gan.GAN, **NETS), {"loss": losses.nonsaturating, "k": 1, "shares_fakes": False}),
-    (partial(game.Game, **NETS), {"loss": losses.nonsaturating, "k": 1, "now": 0, "shares_fakes": False}),
+    (partial(two_player.TwoPlayerGAN, **NETS), {"loss": losses.nonsaturating, "k": 1, "now": 0, "shares_fakes": False}),
     (partial(wgan.WGAN, **NETS), {"n_critic": 5, "warm": 0}),
     (partial(wgan_gp.WGANGP, **NETS), {"n_critic": 5, "penalty": penalties.GradientPenalty(10.0, 1.0, False)}),
     (partial(dragan.DRAGAN, **NETS), {"penalty": penalties.GradientPenalty(10.0, 1.0, False)}),
@@ -278,7 +278,8 @@ ARGUMENTS = [
                               "deviation": False, "minibatch": 0}),
     (losses.smoothed, {"loss": losses.nonsaturating}), (drawn_labels, {"dtype": np.float32}),
     (fans, {"transposed": False}), (data.load, {"split": "train"}),
-    (data.Dataset, {"classes": (), "source": ""}),
+    (data.Dataset, {"labels": None, "classes": (), "source": "", "names": None}), (data.Dataset.rows, {"pixels": (-1.0, 1.0)}),
+    (data.Dataset.feed, {"pixels": (-1.0, 1.0)}), (sampling.Sampler.__call__, {"labels": None, "batch": None}),
     (metrics.parzen, {"sigmas": tuple(np.logspace(-1, 0, 10))}),
 ]
 

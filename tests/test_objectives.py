@@ -13,7 +13,6 @@ import pytest
 from numgan import build
 from numgan.checking.system import SystemPoint
 from numgan.data import load
-from numgan.data.batches import Batches
 from numgan.layers import Run
 from numgan.randomness import derive, stream
 from numgan.systems import SYSTEMS
@@ -54,7 +53,7 @@ class Table:
         if step is not None:
             self.point.system = self.point.system.at(step)
         self.system, self.params, self.seed = self.point.system, self.point.params, self.point.seed
-        self.x, self.labels, number = self.point.batch.x, self.point.batch.labels, self.point.batch.fakes
+        self.x, self.labels, number = self.point.batch["x"], self.point.batch.get("labels"), self.point.batch.fakes
         z = self.system.latent.draw(stream(self.seed, "latent"), number, np.float64)
         self.asked = None if self.labels is None else np.resize(self.labels, number)
         inputs = z if self.asked is None else (z, self.asked)
@@ -245,9 +244,9 @@ def test_hacks_with_every_switch():
     system = build("hacks", "all", 0.02).setting(replay=0.0, past=0.0, flip=0.3, noise=0.5, anneal=2000)
     table = Table.__new__(Table)
     table.point = SystemPoint(system, real=9, fake=7)
-    table.point.system = system.at(500).knowing(None, {})
+    table.point.system = system.at(500).with_state(None, {})
     table.system, table.params, table.seed = table.point.system, table.point.params, table.point.seed
-    real, labels, fakes = table.point.batch.x, table.point.batch.labels, table.system.generate(table.params, table.point.batch, table.seed)
+    real, labels, fakes = table.point.batch["x"], table.point.batch["labels"], table.system.generate(table.params, table.point.batch, table.seed)
     assert np.array_equal(fakes.inputs[1], np.resize(labels, 7))
     std = 0.5 * (1 - 500 / 2000)
     said = {where: table.judge(x + std * stream(table.seed, "noise on", where).standard_normal(x.shape), None,
@@ -275,15 +274,15 @@ def test_feature_matching_compares_what_the_last_layer_is_given(below):
     cut = next(i for i, layer in enumerate(D.children.values()) if i and type(layer).__name__ in ("MinibatchStd", "MinibatchDiscrimination")) \
         if below else len(D.children) - 1
     fake = system.generate(params, table.point.batch, table.point.seed).x
-    f = {where: D[:cut].forward(params["D"], x, Run())[0].mean(axis=0) for where, x in (("real", table.point.batch.x), ("fake", fake))}
+    f = {where: D[:cut].forward(params["D"], x, Run())[0].mean(axis=0) for where, x in (("real", table.point.batch["x"]), ("fake", fake))}
     assert_same(table.point.run("G"), np.sum((f["fake"] - f["real"]) ** 2), {})
 
 
 @pytest.mark.parametrize("preset", SYSTEMS["classifier"].PRESETS)
 def test_the_classifier_pays_for_what_it_thinks_unlikely(preset):
     point = SystemPoint(replace(build("classifier", preset, 0.1), shift=0), real=9)
-    logits = point.system.networks["C"].forward(point.params["C"], point.batch.x, Run(derive(point.seed, "C")))[0]
-    labels = point.batch.labels
+    logits = point.system.networks["C"].forward(point.params["C"], point.batch["x"], Run(derive(point.seed, "C")))[0]
+    labels = point.batch["labels"]
     assert_same(point.run("C"), cross_entropy(logits, labels), {"accuracy": np.mean(logits.argmax(axis=1) == labels)})
 
 
@@ -318,7 +317,7 @@ def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
     heard["D"].clear()
     point.run("G")
     assert set(heard["G"]) == {(False, False)}
-    if not system.updates_within:
+    if not system.looks_ahead:
         assert set(heard["D"]) <= {(True, True)}
     if name == "unrolled" and system.unroll:
         assert heard["D"].count((False, True)) == 1, "G follows D's opinion of the fakes"
@@ -342,19 +341,19 @@ def _watched(name, **settings):
     class Watched(type(system)):
         def objectives(self):
             def watch(objective):
-                def call(params, batch, seed, made=None):
-                    made = made or self.generate(params, batch, seed)
-                    seen[-1].append((made.inputs, batch.x))
-                    return objective(params, batch, seed, made)
+                def call(params, batch, seed, fakes=None):
+                    fakes = fakes or self.generate(params, batch, seed)
+                    seen[-1].append((fakes.inputs, batch["x"]))
+                    return objective(params, batch, seed, fakes)
                 return call
             return {name: watch(objective) for name, objective in super().objectives().items()}
 
     names = system.__dataclass_fields__
     system = Watched(**{field: getattr(system, field) for field in names} | settings)
-    state, batches = State.start(system, 3), Batches(len(data), 16, 3)
+    state, feed = State.start(system, 3), data.feed(16, 3)
     for _ in range(2):
         seen.append([])
-        advance(system, state, data, batches, 3)
+        advance(system, state, feed, 3)
     return seen
 
 
@@ -419,7 +418,7 @@ def test_what_the_switches_make():
     assert rules() == {"D": "Adam(lr=0.01)", "G": "Adam(lr=0.01)"} and rules(ttur=3.0)["D"] == "Adam(lr=0.03)" and rules(ttur=3.0)["G"] == "Adam(lr=0.01)"
     assert rules(sgd=True) == {"D": momentum, "G": "Adam(lr=0.01)"} and rules(adam=False) == {"D": momentum, "G": momentum}
     assert rules(historical=0.5)["G"].startswith("Historical") and made(historical=0.5).optimizers["D"].weight == 0.5
-    assert not made().noisy and made(dropout=0.1).noisy and made(layer_noise=0.1).noisy and made(pack=4).packed == 4
+    assert not made().keeps_noise and made(dropout=0.1).keeps_noise and made(layer_noise=0.1).keeps_noise and made(pack=4).packed == 4
 
 
 def test_what_hacks_remember():
@@ -435,9 +434,9 @@ def test_what_hacks_remember():
     balanced = system.setting(balance=0.7)
     assert balanced.memory()["loss"].tolist() == [pytest.approx(1.7)] and balanced.rounds(0) == ("D",)
     for loss, turn in ((0.8, "D"), (0.7, "G"), (0.1, "G")):
-        assert balanced.knowing(None, {"loss": np.array([loss])}).rounds(3) == (turn,)
+        assert balanced.with_state(None, {"loss": np.array([loss])}).rounds(3) == (turn,)
     with pytest.raises(ValueError, match="need what the training loop remembers"):
-        SystemPoint(system.setting(replay=0.5)).system.knowing(None, None).discriminator(*_given(system.setting(replay=0.5)))
+        SystemPoint(system.setting(replay=0.5)).system.with_state(None, None).discriminator(*_given(system.setting(replay=0.5)))
 
 
 def _given(system):

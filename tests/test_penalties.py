@@ -238,8 +238,8 @@ def test_the_one_sided_objective():
 
 def test_the_penalty_runs_the_critic_at_points_that_the_seed_fixes():
     point = SystemPoint(build("wgan_gp", "points", 0.05))
-    made = point.system.generate(point.params, point.batch, point.seed)
-    one, two, other = (point.system.critic(point.params, point.batch, seed, made).metrics for seed in (1, 1, 2))
+    fakes = point.system.generate(point.params, point.batch, point.seed)
+    one, two, other = (point.system.critic(point.params, point.batch, seed, fakes).metrics for seed in (1, 1, 2))
     assert one == two and one["distance"] == other["distance"] and one["penalty"] != other["penalty"]
 
 
@@ -362,16 +362,16 @@ def _free(system):
 class NeverAdded(wgan_gp.WGANGP):
     """The penalty is in the loss, its gradient is not in the critic's."""
 
-    def critic(self, params, batch, seed, made=None):
-        return replace(super().critic(params, batch, seed, made), gradients=_free(self).critic(params, batch, seed, made).gradients)
+    def critic(self, params, batch, seed, fakes=None):
+        return replace(super().critic(params, batch, seed, fakes), gradients=_free(self).critic(params, batch, seed, fakes).gradients)
 
 
 class Climbing(wgan_gp.WGANGP):
     """The critic ascends on its penalty."""
 
-    def critic(self, params, batch, seed, made=None):
-        right = super().critic(params, batch, seed, made)
-        free = _free(self).critic(params, batch, seed, made).gradients["D"]
+    def critic(self, params, batch, seed, fakes=None):
+        right = super().critic(params, batch, seed, fakes)
+        free = _free(self).critic(params, batch, seed, fakes).gradients["D"]
         return replace(right, gradients={"D": free.like(2 * free.vector - right.gradients["D"].vector)})
 
 

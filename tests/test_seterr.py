@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import numgan as ng
-from numgan import losses, metrics, optimizers, penalties, sampling, systems
+from numgan import losses, metrics, optimizers, penalties, systems
 from numgan._kernels import compiled
 from numgan.checking.arrays import leaves, mapped, real
 from numgan.checking.cases import CRITICS, GAMES, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
 from numgan.checking.system import SystemPoint
-from numgan.data import Batches
+from numgan.data.pixels import to_bytes, to_floats
 
 SIZES = 1000.0, 1e-30                     # a float32 holds both, and neither exp(-1000) nor the square of 1e-30
 BACKENDS = ["reference"] + ["compiled"] * (compiled is not None)
@@ -139,13 +139,13 @@ def test_every_penalty_on_every_critic(name, case, size):
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: game.name)
 def test_every_game_of_consensus(game, size):
-    networks = {"D": game.D, "G": game.G}
-    params = {name: net.init(0) for name, net in networks.items()}
+    phi, theta = game.D.init(0), game.G.init(0)
     z = np.random.default_rng(0).standard_normal((5, *game.z)).astype(np.float32)
     with np.errstate(all="raise"):
-        real = game.G.forward(params["G"], z, ng.Run(seed=1))[0]
-        value, gradients, _ = game.consensus(networks, params, np.float32(size) * real, z, ng.Run(seed=2), ng.Run(seed=3), ng.Run(seed=1))
-    finite(np.array(value), *(gradient.vector for gradient in gradients.values()))
+        real = game.G.forward(theta, z, ng.Run(seed=1))[0]
+        runs = (ng.Run(seed=seed) for seed in (2, 3, 1))
+        value, gradients, _ = game.consensus(game.D, game.G, phi, theta, np.float32(size) * real, z, *runs)
+    finite(np.array(value), *(gradient.vector for gradient in gradients))
 
 
 @pytest.mark.parametrize("loss, optimizer, steps", UNROLLED, ids=str)
@@ -164,12 +164,12 @@ def test_every_objective_of_every_system(name):
     for preset in systems.presets(name):
         system = systems.build(name, preset, 0.05)
         point = SystemPoint(system)
-        batch = systems.Batch(point.batch.x.astype(np.float32), point.batch.labels, point.batch.number)
+        batch = systems.Batch({word: column.astype(np.float32) if real(column) else column for word, column in point.batch.items()}, point.batch.number)
         memory = {word: array.astype(np.float32) if real(array) else array for word, array in point.memory.items()}
         for factor in (1.0, 30.0):                                                   # weights so large that D is sure
             params = {net: p.like((factor * p.vector).astype(np.float32)) for net, p in point.params.items()}
             moments = {net: opt.start(params[net].vector) for net, opt in system.optimizers.items()}
-            now = system.at(system.steps // 2).knowing(moments, memory)
+            now = system.at(system.steps // 2).with_state(moments, memory)
             for objective in now.objectives().values():
                 with np.errstate(all="raise"):
                     result = objective(params, batch, 0)
@@ -179,13 +179,14 @@ def test_every_objective_of_every_system(name):
 def test_a_step_a_draw_and_the_checks(tmp_path):
     system, data = ng.build("gan", "digits", 0.05), ng.data.load("digits")
     with np.errstate(all="raise"):
-        ng.training.advance(system, ng.training.State.start(system, 0), data, Batches(len(data), 8, 0), 0)
+        ng.training.advance(system, ng.training.State.start(system, 0), data.feed(8, 0), 0)
         trained = ng.train(system, data, tmp_path / "run", steps=2, batch_size=8, progress=False)
         ng.check_layer(ng.Sequential(ng.Dense(2, 3), ng.Sigmoid()))
         ng.check_loss(ng.nonsaturating)
         ng.check_optimizer(ng.Adam())
         ng.check_penalty(ng.R1(), ng.mlp(2, 3, 1, activation=ng.Tanh))
-        sampling.to_bytes(np.float32([[1e-40, -1e-40, 1]]), (-1.0, 1.0))
+        to_bytes(np.float32([[1e-40, -1e-40, 1]]), (-1.0, 1.0))
+        to_floats(np.uint8([[0, 1, 255]]), (0.0, 1e-40))
     assert trained.steps == 2
 
 

@@ -8,7 +8,6 @@ import pytest
 import numgan as ng
 from numgan import check_layer, check_unrolling, checkpoint, data, kernel_calls, systems, training
 from numgan.checkpoint import State
-from numgan.data import Batches
 from numgan.errors import GradientError, NonFiniteError
 from numgan.initializers import constant
 from numgan.layers import Conv2d, ConvTranspose2d, Dense, LeakyReLU, Run, Sequential, Spectral, Tanh, power_step
@@ -163,9 +162,9 @@ def test_another_kind_of_layer_is_refused():
 # ---------------------------------------------------------------------------------------------------- in the loop
 
 def step(system, state, times=1):
-    batches = Batches(len(RING), 16, 5)
+    feed = RING.feed(16, 5)
     for _ in range(times):
-        training.advance(system, state, RING, batches, 5)
+        training.advance(system, state, feed, 5)
     return state
 
 
@@ -200,17 +199,18 @@ def test_the_average_of_weights_has_singular_vectors_of_its_own():
     G = Sequential(Spectral(Dense(2, 12)), Tanh(), Spectral(Dense(12, 12)), Tanh(), Dense(12, 2))
     system = replace(system, average=0.9, networks={**system.networks, "G": G}).with_optimizers(lambda name, opt: Adam(3e-2))
     state = State.start(system, 5)
-    plain = state.average.copy()
+    plain = state.averages["G"].copy()
     for _ in range(60):
-        before = state.average.copy()
+        before = state.averages["G"].copy()
         step(system, state)
         ng.moving_average(plain.vector, state.params["G"].vector, min(0.9, state.step / (state.step + 9)))
-        mixed = state.average.copy().copy_from(before, {path: path for path in before.layout.held})
-        assert power_step(G, mixed) == state.average and state.sampled is state.average
-    assert np.array_equal(plain["2.W"], state.average["2.W"])
+        average = state.averages["G"]
+        mixed = average.copy().copy_from(before, {path: path for path in before.layout.held})
+        assert power_step(G, mixed) == average and state.sampled["G"] is average
+    assert np.array_equal(plain["2.W"], average["2.W"])
     largest = np.linalg.svd(plain["2.W"], compute_uv=False)[0]
     error = lambda p: abs(p["2.u"] @ p["2.W"] @ p["2.v"] / largest - 1)
-    assert error(state.average) < 1e-3 < error(plain)
+    assert error(average) < 1e-3 < error(plain)
 
 
 def test_networks_without_held_entries_do_not_pay(monkeypatch):

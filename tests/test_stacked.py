@@ -29,28 +29,29 @@ def data(digits):
 
 def test_a_triple_is_three_digits_one_a_colour(digits, data):
     rows = np.array([0, 7, 999_999])
-    x, labels = data.take(rows)
+    found = data.rows(rows)
+    x, labels = found["x"], found["labels"]
     assert len(data) == 1_000_000 and data.sample_shape == (28, 28, 3) == x.shape[1:] and x.dtype == np.float32
     for row, picture, label in zip(rows, x, labels, strict=True):
-        a, b, c = data.rows[row]
+        a, b, c = data.triples[row]
         assert label == int("".join(str(digits.labels[digit]) for digit in (a, b, c)))
-        expected = digits.take(np.array([a, b, c]))[0][..., 0]
+        expected = digits.rows(np.array([a, b, c]))["x"][..., 0]
         np.testing.assert_array_equal(picture, np.moveaxis(expected, 0, -1))
-    assert np.array_equal(stacked.triples(digits).rows, data.rows)
+    assert np.array_equal(stacked.triples(digits).triples, data.triples)
 
 
 def test_triples_are_drawn_evenly(data):
-    for colour in data.rows.T:
+    for colour in data.triples.T:
         counts = np.bincount(colour, minlength=1500)
         assert abs(counts / counts.mean() - 1).max() < 5 / counts.mean()**0.5
-    assert abs(np.corrcoef(data.rows.T) - np.eye(3)).max() < 0.005               # the colours know nothing of each other
+    assert abs(np.corrcoef(data.triples.T) - np.eye(3)).max() < 0.005               # the colours know nothing of each other
 
 
 @real
 def test_what_counts_as_perfect():
     """25,600 real triples by their true labels: all modes; KL 999 / 2N from chance and 0.0043 from digits that are not equally frequent."""
     data = stacked.triples(load("mnist"))
-    found = label_coverage(data.take(np.arange(stacked.SAMPLES))[1], stacked.CLASSES)
+    found = label_coverage(data.rows(np.arange(stacked.SAMPLES))["labels"], stacked.CLASSES)
     assert found.captured == 1000 and abs(found.kl - 0.0240) < 0.002
 
 

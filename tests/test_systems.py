@@ -76,11 +76,11 @@ def test_widths_change_no_shape(system, preset):
 @with_generator
 def test_fakes_have_the_shape_and_range_of_data(system, preset):
     system = build(system, preset, 0.05)
-    params, labels = system.init(0), np.arange(3) if system.classes else None
-    made = system.generate(params, Batch(np.zeros((2, *system.sample_shape), np.float32), labels, number=3), seed=5)
-    assert made.x.shape == (3, *system.sample_shape) and made.x.dtype == np.float32
+    params, labels = system.init(0), {"labels": np.arange(3)} if system.classes else {}
+    fakes = system.generate(params, Batch({"x": np.zeros((2, *system.sample_shape), np.float32)} | labels, number=3), seed=5)
+    assert fakes.x.shape == (3, *system.sample_shape) and fakes.x.dtype == np.float32
     if len(system.sample_shape) == 3:
-        assert system.pixels[0] <= made.x.min() and made.x.max() <= system.pixels[1]
+        assert system.pixels[0] <= fakes.x.min() and fakes.x.max() <= system.pixels[1]
 
 
 @with_generator
@@ -91,11 +91,11 @@ def test_the_frozen_discriminator_by_kernel_calls(system, preset):
     G, D = point.system.networks["G"], point.system.networks["D"]
     with kernel_calls() as calls:
         point.run("G")
-    if not point.system.updates_within:          # updates of D on the way owe its weight gradients
+    if not point.system.looks_ahead:          # updates of D on the way owe its weight gradients
         assert calls["conv2d_weight_gradient"] == count(G, Conv2d, ConvTranspose2d) and calls["dense_weight_gradient"] == count(G, Dense)
-    made = point.system.generate(point.params, point.batch, point.seed)
+    fakes = point.system.generate(point.params, point.batch, point.seed)
     with kernel_calls() as calls:
-        point.run("D", made=made)
+        point.run("D", fakes=fakes)
     real_fake, told = 2 if getattr(point.system, "separate", True) else 1, isinstance(D[0], Parallel)      # labels enter by a first layer of two
     penalty = {"wgan_gp": 1, "dragan": 1, "r1": 1, "r3gan": 2}.get(system, 0)          # R3GAN has R1 and R2
     if system in ("roth", "consensus"):
@@ -118,9 +118,9 @@ def test_a_generator_step_raises_what_d_thinks_of_fakes(system, preset):
     before = point.params["D"].vector.copy()
 
     def opinion():
-        made = point.system.generate(point.params, point.batch, point.seed)
+        fakes = point.system.generate(point.params, point.batch, point.seed)
         D = point.system.networks["D"]
-        x = (made.x, np.resize(point.batch.labels, len(made.x))) if isinstance(D[0], Parallel) else made.x
+        x = (fakes.x, np.resize(point.batch["labels"], len(fakes.x))) if isinstance(D[0], Parallel) else fakes.x
         return D.forward(point.params["D"], x, Run())[0][:, 0].mean()               # of the logit; D may name classes too
 
     before_step, gradient = opinion(), _without_dropout(point).gradients["G"].vector
@@ -224,24 +224,30 @@ def test_labels_reach_both_players():
     """Another label gives another fake and another opinion; fakes are judged by the labels they were asked for."""
     system = build("conditional", "digits", 0.05)
     params, x = system.init(0, np.float64), np.zeros((10, 8, 8, 1))
-    (z, asked) = system.latents(10, 3, np.float64, labels=np.array([3, 1]))
-    assert asked.tolist() == [3, 1] * 5 and system.latents(12, 3)[1].tolist() == [*range(10), 0, 1]
-    fakes = [system.generate(params, Batch(x, np.full(10, c)), seed=1).x for c in (3, 4)]
-    assert not np.allclose(*fakes)
-    opinions = [system.networks["D"].forward(params["D"], (fakes[0], np.full(10, c)), Run())[0] for c in (3, 4)]
+    (z, asked) = system.inputs(Batch({"x": x, "labels": np.array([3, 1])}), 3)
+    assert asked.tolist() == [3, 1] * 5 and z.shape == (10, 32) and z.dtype == np.float64
+    assert system.inputs(Batch({}, number=12), 3)[1].tolist() == [*range(10), 0, 1]
+    asked_for = lambda labels: Batch({"x": x, "labels": labels})
+    threes, fours = (system.generate(params, asked_for(np.full(10, c)), seed=1).x for c in (3, 4))
+    assert not np.allclose(threes, fours)
+    opinions = [system.networks["D"].forward(params["D"], (threes, np.full(10, c)), Run())[0] for c in (3, 4)]
     assert not np.allclose(*opinions)
-    mixed = system.generate(params, Batch(x, np.arange(10)), seed=1)
+    mixed = system.generate(params, asked_for(np.arange(10)), seed=1)
     assert np.array_equal(mixed.inputs[1], np.arange(10))
     lied = replace(mixed, inputs=(mixed.inputs[0], np.roll(np.arange(10), 1)))
-    as_made, other_batch, as_lied = (system.objectives()["G"](params, Batch(x, labels), 1, made=made).loss
-                                     for labels, made in [(np.arange(10), mixed), (np.roll(np.arange(10), 1), mixed), (np.arange(10), lied)])
-    assert as_made == other_batch != as_lied
+    as_drawn, other_batch, as_lied = (
+        system.objectives()["G"](params, asked_for(labels), 1, fakes=fakes).loss
+        for labels, fakes in [(np.arange(10), mixed), (np.roll(np.arange(10), 1), mixed), (np.arange(10), lied)])
+    assert as_drawn == other_batch != as_lied
 
 
 def test_fakes_are_fixed_by_the_seed_in_both_dtypes():
     system = build("gan", "digits", 0.05)
-    z = system.latents(4, 9, np.float64)
-    assert np.array_equal(z.astype(np.float32), system.latents(4, 9)) and not np.array_equal(z, system.latents(4, 10, np.float64))
+    exact = Batch({"x": np.zeros((4, 8, 8, 1))})
+    z = system.inputs(exact, 9)
+    assert z.dtype == np.float64 and not np.array_equal(z, system.inputs(exact, 10))
+    for single in Batch({}, number=4), Batch({"x": np.zeros((4, 8, 8, 1), np.float32)}), Batch({"labels": np.arange(4)}):
+        assert np.array_equal(z.astype(np.float32), system.inputs(single, 9)) and system.inputs(single, 9).dtype == np.float32
     assert np.abs(Latent(7, "uniform", 2.0).draw(np.random.default_rng(0), 500)).max() <= 2
     with pytest.raises(ValueError, match="kind normal or uniform"):
         Latent(3, "gaussian")
@@ -249,9 +255,9 @@ def test_fakes_are_fixed_by_the_seed_in_both_dtypes():
 
 def test_the_classifier_counts_and_judges():
     point = SystemPoint(build("classifier", "digits", 0.2), real=11)
-    probabilities = point.system.probabilities(point.params, point.batch.x)
+    probabilities = point.system.probabilities(point.params, point.batch["x"])
     assert probabilities.shape == (11, 10) and np.allclose(probabilities.sum(1), 1)
-    logits = point.system.networks["C"].forward(point.params["C"], point.batch.x, Run())[0]
+    logits = point.system.networks["C"].forward(point.params["C"], point.batch["x"], Run())[0]
     assert np.array_equal(probabilities.argmax(1), logits.argmax(1))
 
 
@@ -294,9 +300,9 @@ def test_pictures_are_moved_while_a_classifier_learns():
     assert len({*zip(rows, columns)}) == 25 and {*rows} == set(range(5)) and {*columns} == set(range(1, 6))
     assert set(np.unique(moved[:, 0, 0])) == {-1.0, 0.0} and np.array_equal(shifted(x, 0, np.random.default_rng(0), -1.0), x)
     still = build("classifier", "mnist", 0.05)
-    batch = Batch(np.full((8, 28, 28, 1), -1.0, np.float32), np.arange(8))
+    batch = Batch({"x": np.full((8, 28, 28, 1), -1.0, np.float32), "labels": np.arange(8)})
     params = still.init(0)
-    diagonal = replace(batch, x=np.broadcast_to(np.eye(28, dtype=np.float32)[..., None], (8, 28, 28, 1)))
+    diagonal = Batch(batch | {"x": np.broadcast_to(np.eye(28, dtype=np.float32)[..., None], (8, 28, 28, 1))})
     losses = [replace(still, shift=shift).cross_entropy(params, pictures, 3).loss for pictures in (batch, diagonal) for shift in (0, 1)]
     assert losses[0] == losses[1] and losses[2] != losses[3]
 
@@ -323,5 +329,5 @@ def test_names_and_presets():
         build("gan", "huge")
     with pytest.raises(TypeError, match="define objectives"):
         System(networks={}, optimizers={}, sample_shape=(2,)).objectives()
-    with pytest.raises(TypeError, match="no generator"):
-        build("classifier", "digits", 0.1).latents(3, 0)
+    with pytest.raises(TypeError, match="Classifier draws no samples from noise"):
+        build("classifier", "digits", 0.1).inputs(Batch({}, number=3), 0)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from numgan import checkpoint, data, files, judging, recipes, runs, sampling, sy
 from numgan._kernels import compiled
 from numgan.checkpoint import State
 from numgan.data import Batches, Dataset
+from numgan.data.pixels import to_bytes, to_floats
 from numgan.errors import FileFormatError, NonFiniteError
 from numgan.layers import Dense, ReLU, Run, Sequential
 from numgan.losses import Curve, nonsaturating
@@ -67,8 +68,7 @@ def metrics(out):
 
 def step_once(system, dataset, batch_size=8, seed=5, state=None):
     state = state or State.start(system, seed)
-    batches = Batches(len(dataset), batch_size, seed)
-    return state, training.advance(system, state, dataset, batches, seed)
+    return state, training.advance(system, state, dataset.feed(batch_size, seed, system.pixels), seed)
 
 
 def test_a_step_is_the_objectives_gradient_given_to_the_optimiser():
@@ -76,10 +76,10 @@ def test_a_step_is_the_objectives_gradient_given_to_the_optimiser():
     system = systems.build("dcgan", "digits", 0.05)
     state, results = step_once(system, DIGITS)
     params, moments = system.init(5), {}
-    batch = systems.Batch(*DIGITS.take(Batches(len(DIGITS), 8, 5).indices(0)))
-    made = system.generate(params, batch, derive(5, "step", 0, "fakes"))
+    batch = systems.Batch(DIGITS.rows(Batches(len(DIGITS), 8, 5).indices(0)))
+    fakes = system.generate(params, batch, derive(5, "step", 0, "fakes"))
     for turn, name in enumerate(("D", "G")):
-        result = system.objectives()[name](params, batch, derive(5, "step", 0, turn), made)
+        result = system.objectives()[name](params, batch, derive(5, "step", 0, turn), fakes)
         params[name].vector[:], moments[name], _ = system.optimizers[name].step(
             params[name].vector, result.gradients[name].vector, system.optimizers[name].start(params[name].vector))
         assert result.loss == results[name].loss
@@ -88,49 +88,61 @@ def test_a_step_is_the_objectives_gradient_given_to_the_optimiser():
     assert (state.step, state.batches) == (1, 1)
 
 
-class Spy:
+@dataclass(frozen=True, eq=False, repr=False)
+class Spy(Dataset):
     """A dataset that remembers which rows were asked for."""
 
-    def __init__(self, dataset):
-        self.dataset, self.taken = dataset, []
+    taken: list = field(default_factory=list)
 
-    def __getattr__(self, name):
-        return getattr(self.dataset, name)
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def take(self, indices):
+    def rows(self, indices, pixels=(-1.0, 1.0)):
         self.taken.append(np.asarray(indices))
-        return self.dataset.take(indices)
+        return super().rows(indices, pixels)
+
+
+def spy_on(dataset, rows=None):
+    return Spy(dataset.name, dataset.x[:rows], None if dataset.labels is None else dataset.labels[:rows], dataset.classes)
 
 
 def test_every_row_is_visited_once_an_epoch_in_batches_of_one_size():
-    spy, system = Spy(Dataset("few", DIGITS.x[:30], DIGITS.labels[:30], DIGITS.classes)), systems.build("dcgan", "digits", 0.05)
-    state, batches = State.start(system, 0), Batches(30, 8, 0)
+    spy, system = spy_on(DIGITS, 30), systems.build("dcgan", "digits", 0.05)
+    state, feed = State.start(system, 0), spy.feed(8, 0)
     for _ in range(15):                                                # 15 x 8 = 4 x 30
-        training.advance(system, state, spy, batches, 0)
+        training.advance(system, state, feed, 0)
     assert {len(rows) for rows in spy.taken} == {8}
     assert (np.bincount(np.concatenate(spy.taken), minlength=30) == 4).all()
-    assert batches.epoch(state.batches) == 4
+    assert feed.epoch(state.batches) == 4
 
 
 def test_each_turn_takes_a_fresh_batch_unless_fakes_are_shared():
-    spy = Spy(RING)
+    spy = spy_on(RING)
     state, _ = step_once(replace(systems.build("gan", "points", 0.1), k=3), spy)
     assert state.batches == len(spy.taken) == 4 and not np.array_equal(spy.taken[0], spy.taken[1])
     assert state.moments["D"]["step"] == 3 and state.moments["G"]["step"] == 1
-    spy = Spy(DIGITS)
+    spy = spy_on(DIGITS)
     state, _ = step_once(systems.build("conditional", "digits", 0.05), spy)
     assert state.batches == len(spy.taken) == 1
 
 
 def test_pixels_are_mapped_to_the_systems_range():
-    system = replace(systems.build("gan", "digits", 0.05), pixels=(0.0, 1.0))
-    x = training.take(system, DIGITS, np.arange(50)).x
-    assert x.dtype == np.float32 and np.allclose(x, DIGITS.x[:50] / 255, atol=1e-6)
-    assert np.array_equal(training.take(systems.build("gan", "digits", 0.05), DIGITS, np.arange(9)).x, DIGITS.take(np.arange(9))[0])
-    assert np.array_equal(training.take(replace(systems.build("gan", "points"), pixels=(0, 1)), RING, np.arange(9)).x, RING.x[:9])
+    """What an objective is given, in a step and in a run."""
+    def given(system, dataset):
+        seen = []
+
+        class Seen(type(system)):
+            def discriminator(self, params, batch, seed, fakes=None):
+                seen.append(batch["x"])
+                return super().discriminator(params, batch, seed, fakes)
+
+        step_once(Seen(**vars(system)), dataset)
+        return seen[0]
+
+    gan, first = systems.build("gan", "digits", 0.05), Batches(len(DIGITS), 8, 5).indices(0)
+    x = given(replace(gan, pixels=(0.0, 1.0)), DIGITS)
+    assert x.dtype == np.float32 and np.allclose(x, DIGITS.x[first] / 255, atol=1e-6)
+    assert np.array_equal(given(gan, DIGITS), DIGITS.rows(first)["x"])
+    assert np.allclose(given(gan, DIGITS), DIGITS.x[first] / 127.5 - 1, atol=1e-6)
+    first = Batches(len(RING), 8, 5).indices(0)
+    assert np.array_equal(given(replace(systems.build("gan", "points", 0.1), pixels=(0, 1)), RING), RING.x[first])
 
 
 def test_constants_that_change_with_time_are_resolved_at_each_step():
@@ -143,8 +155,10 @@ def test_constants_that_change_with_time_are_resolved_at_each_step():
 
     plain = systems.build("dcgan", "digits", 0.05)
     timed = Timed(**vars(plain))
-    state, _ = step_once(timed, DIGITS)
-    step_once(timed, DIGITS, state=state)
+    state = State.start(timed, 5)
+    Timed.asked.clear()
+    for _ in range(2):
+        step_once(timed, DIGITS, state=state)
     assert Timed.asked == [0, 1]
 
 
@@ -152,7 +166,7 @@ def test_a_step_tells_the_system_the_moments_and_the_memory():
     told = []
 
     class Knowing(type(systems.build("dcgan", "digits", 0.05))):
-        def knowing(self, moments, memory=None):
+        def with_state(self, moments, memory=None):
             told.append((moments, memory))
             return self
 
@@ -186,8 +200,9 @@ def test_the_moving_average_counts_the_first_steps_less():
         step_once(system, RING, state=state)
         decay = min(0.9, step / (step + 9))
         expected = decay * expected + (1 - decay) * state.params["G"].vector
-    assert np.allclose(state.average.vector, expected, atol=1e-5) and not np.allclose(state.average.vector, state.params["G"].vector, atol=1e-4)
-    assert state.sampled is state.average
+    average = state.averages["G"].vector
+    assert np.allclose(average, expected, atol=1e-5) and not np.allclose(average, state.params["G"].vector, atol=1e-4)
+    assert state.averages.keys() == {"G"} and state.sampled["G"] is state.averages["G"] and state.sampled["D"] is state.params["D"]
 
 
 # ---- the same bytes
@@ -221,7 +236,7 @@ def test_a_resume_without_the_moments_would_be_seen(tmp_path, monkeypatch):
         return loading
 
     for i, forget in enumerate([lambda state: state.moments["D"]["m"].fill(0), lambda state: setattr(state, "batches", 0),
-                                lambda state: state.average.vector.fill(0)]):
+                                lambda state: state.averages["G"].vector.fill(0)]):
         out = tmp_path / str(i)
         go("gan", out, steps=3)
         monkeypatch.setattr(checkpoint, "load", forgetful(forget))
@@ -241,9 +256,9 @@ def test_the_gradients_norm_is_logged(tmp_path):
     """Of the update that led to the line, for every network, in the file of a run that logs every step."""
     system, dataset = make("gan")
     go("gan", tmp_path / "run", steps=3, log_every=1)
-    state, batches = State.start(system, 5), Batches(len(dataset), 8, 5)
+    state, feed = State.start(system, 5), dataset.feed(8, 5)
     for record in metrics(tmp_path / "run"):
-        results = training.advance(system, state, dataset, batches, 5)
+        results = training.advance(system, state, feed, 5)
         assert record["gradients"].keys() == {"D", "G"}
         for name, result in results.items():
             exact = np.sqrt((result.gradients[name].vector.astype(np.float64) ** 2).sum())
@@ -587,9 +602,9 @@ def test_whoever_looks_sees_the_state_after_every_step(tmp_path):
     system = systems.build("gan", "points", 0.1)
     look = lambda state: seen.append((state.step, state.params["G"].vector.copy()))
     training.train(system, RING, tmp_path / "run", steps=3, batch_size=8, log_every=2, progress=False, look=look)
-    state, batches = State.start(system, 0), Batches(len(RING), 8, 0)
+    state, feed = State.start(system, 0), RING.feed(8, 0)
     for step, weights in seen:
-        training.advance(system, state, RING, batches, 0)
+        training.advance(system, state, feed, 0)
         assert state.step == step and np.array_equal(weights, state.params["G"].vector)
     assert len(seen) == 3
 
@@ -612,11 +627,10 @@ def test_the_plan_of_a_run_that_says_nothing():
 
 def test_what_train_does_unless_told_otherwise():
     parameters = inspect.signature(training.train).parameters
-    said = dict.fromkeys(("steps", "batch_size", "seed", "recipe", "look"))
+    said = dict.fromkeys(("steps", "batch_size", "seed", "recipe", "weights", "look"))
     said |= dict.fromkeys(("log_every", "picture_every", "checkpoint_every"))
     said |= {"resume": False, "checkpoint_seconds": 30.0, "progress": True}
     assert {name: parameters[name].default for name in said} == said
-    assert inspect.signature(sampling.Sampler).parameters["classes"].default == 0
 
 
 def test_what_a_run_leaves_behind_can_be_opened(tmp_path):
@@ -648,7 +662,7 @@ def test_the_layer_whose_output_is_not_finite_is_named(network, path, named):
     system, state = poisoned(network, path, np.nan)
     before = {name: p.vector.copy() for name, p in state.params.items()}
     with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=f"step 1, {named}"):
-        training.advance(system, state, RING, Batches(len(RING), 8, 5), 5)
+        training.advance(system, state, RING.feed(8, 5), 5)
     assert all(np.array_equal(before[name], p.vector, equal_nan=True) for name, p in state.params.items()) and state.step == 0
 
 
@@ -658,7 +672,7 @@ def test_a_penalty_says_where_too(name):
     state = State.start(system, 5)
     state.params["D"]["0.W"][...] = np.nan
     with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="step 1, objective D: the output of 0 .*in network D"):
-        training.advance(system, state, RING, Batches(len(RING), 8, 5), 5)
+        training.advance(system, state, RING.feed(8, 5), 5)
 
 
 def test_shared_fakes_are_watched_too():
@@ -682,7 +696,7 @@ def test_a_bad_step_is_repeated_with_the_seeds_that_it_had(name, shared, monkeyp
         step_once(system, DIGITS, state=state)
     (now, objective, params, batch, key, again, result), = asked
     assert objective == "D" and params is state.params and key == derive(5, "step", 7, 0) and np.isnan(result.loss)
-    assert again == (derive(5, "step", 7, "fakes") if shared else key) and len(batch.x) == 8
+    assert again == (derive(5, "step", 7, "fakes") if shared else key) and len(batch["x"]) == 8
 
 
 @pytest.mark.parametrize("name, shared", [("gan", False), ("dcgan", True)])
@@ -691,15 +705,15 @@ def test_the_fakes_of_a_bad_step_are_those_that_it_had(name, shared):
 
     class Told(type(system)):
         def objectives(self):
-            return {"D": lambda params, batch, seed, made: told.append((seed, made))}
+            return {"D": lambda params, batch, seed, fakes=None: told.append((seed, fakes))}
 
     system = Told(**vars(system))
-    params, batch = system.init(0), systems.Batch(*DIGITS.take(np.arange(6)))
+    params, batch = system.init(0), systems.Batch(DIGITS.rows(np.arange(6)))
     result = Result(np.inf, {"D": params["D"].zeros()}, {})
     said = training.locate(system, "D", params, batch, 11, 12, result)
     assert said == "all layers are finite, and the loss is inf" and [seed for seed, _ in told] == [11]
-    (_, made), = told
-    assert made is None if not shared else np.array_equal(made.x, system.generate(params, batch, 12).x)
+    (_, fakes), = told
+    assert fakes is None if not shared else np.array_equal(fakes.x, system.generate(params, batch, 12).x)
 
 
 class Steep(Dense):
@@ -756,8 +770,8 @@ def test_a_loss_that_is_not_finite_is_named():
 
 def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
     class Breaks(systems.gan.GAN):
-        def generator(self, params, batch, seed, made=None):
-            result = super().generator(params, batch, seed, made)
+        def generator(self, params, batch, seed, fakes=None):
+            result = super().generator(params, batch, seed, fakes)
             return result if moved(params) < 3 else Result(float("nan"), result.gradients, {})
 
     counted = []
@@ -792,18 +806,19 @@ def test_one_entry_that_an_update_spoiled_is_enough(what, entry, path):
 
 def test_samples_do_not_depend_on_their_neighbours():
     system = systems.build("conditional", "digits", 0.1)
-    sampler = sampling.Sampler(system, State.start(system, 1).sampled, 1, 16, classes=10)
+    sampler = sampling.Sampler(system, State.start(system, 1).sampled, 1, 16, DIGITS)
     many, asked = sampler(20, 4)
     few, _ = sampler(3, 4)
     assert np.array_equal(asked, np.arange(20) % 10) and np.allclose(many[:3], few, atol=1e-6)
     assert not np.allclose(many[0], many[10], atol=1e-3)
-    batch_statistics = system.networks["G"].forward(State.start(system, 1).sampled, system.latents(3, 4), Run())[0]
+    z = system.inputs(systems.Batch({"labels": np.arange(3)}), 4)
+    batch_statistics = system.networks["G"].forward(State.start(system, 1).sampled["G"], z, Run())[0]
     assert not np.allclose(few, batch_statistics, atol=1e-4)
 
 
 def test_a_sampler_in_chunks_is_a_sampler_at_once(monkeypatch):
     system = systems.build("conditional", "digits", 0.1)
-    sampler = sampling.Sampler(system, State.start(system, 1).sampled, 1, 16, classes=10)
+    sampler = sampling.Sampler(system, State.start(system, 1).sampled, 1, 16, DIGITS)
     whole, _ = sampler(11, 4, [3, 7])
     monkeypatch.setattr(sampling, "CHUNK", 4)
     pieces, asked = sampler(11, 4, [3, 7])
@@ -811,9 +826,9 @@ def test_a_sampler_in_chunks_is_a_sampler_at_once(monkeypatch):
 
 
 def test_bytes_of_pixels():
-    assert list(sampling.to_bytes(np.array([-2, -1, 0, 1, 3.0]), (-1, 1))) == [0, 0, 128, 255, 255]
-    assert list(sampling.to_bytes(np.array([0.5, 1.0]), (0, 1))) == [128, 255]
-    assert np.array_equal(sampling.to_bytes(DIGITS.take(np.arange(99))[0], (-1, 1)), DIGITS.x[:99])
+    assert list(to_bytes(np.array([-2, -1, 0, 1, 3.0]), (-1, 1))) == [0, 0, 128, 255, 255]
+    assert list(to_bytes(np.array([0.5, 1.0]), (0, 1))) == [128, 255]
+    assert np.array_equal(to_bytes(DIGITS.rows(np.arange(99))["x"], (-1, 1)), DIGITS.x[:99])
 
 
 def test_copies_are_counted_at_the_datas_own_levels():
@@ -895,11 +910,16 @@ def test_a_checkpoint_of_infinite_weights_is_refused(tmp_path):
 class Drawer:
     """A sampler that says what it was asked for; each picture is of one grey, its label."""
 
-    def __init__(self, name, classes=0):
-        self.system, self.classes, self.asked = systems.build(name, "points" if name == "r1" else "digits", 0.05), classes, []
+    def __init__(self, name, dataset):
+        self.system, self.dataset, self.asked = systems.build(name, "points" if name == "r1" else "digits", 0.05), dataset, []
+        self.classes = len(dataset.classes) if self.system.classes else 0
 
-    def __call__(self, n, seed, labels=None):
+    def batch(self, n, seed, labels=None):
         self.asked.append((n, seed, labels))
+        return systems.Batch({}, number=n)
+
+    def __call__(self, n, seed, labels=None, batch=None):
+        assert (n, seed, labels) == self.asked[-1] and batch.fakes == n
         asked = np.resize(np.arange(self.classes) if labels is None else labels, n) if self.classes else None
         x = np.zeros((n, *self.system.sample_shape), np.float32)
         return (x if asked is None else x + asked.reshape(-1, 1, 1, 1) / 255), asked
@@ -916,20 +936,20 @@ def laid_out(monkeypatch):
 
 @pytest.mark.parametrize("count, shown, columns", [(None, 64, 8), (9, 9, 3), (10, 10, 4), (1, 1, 1)])
 def test_pictures_lie_in_a_square(laid_out, count, shown, columns):
-    drawer = Drawer("gan")
-    assert sampling.picture(drawer, DIGITS, (), 5, count) == "grid"
+    drawer = Drawer("gan", DIGITS)
+    assert sampling.picture(drawer, 5, count) == "grid"
     (images, width), = laid_out
     assert drawer.asked == [(shown, 5, None)] and images.shape == (shown, 8, 8, 1) and images.dtype == np.uint8 and width == columns
     assert np.all(images == 128)                                              # 0 in -1..1
 
 
 def test_pictures_by_class_lie_in_rows_filled_up_with_paper(laid_out):
-    drawer = Drawer("conditional", classes=4)
+    names, few = ("zero", "one", "two", "three"), DIGITS.labels < 4
+    drawer = Drawer("conditional", Dataset("few", DIGITS.x[few], DIGITS.labels[few], names))
     drawer.system = replace(drawer.system, pixels=(0.0, 1.0))
-    names = "zero", "one", "two", "three"
-    sampling.picture(drawer, DIGITS, names, 5)
-    sampling.picture(drawer, DIGITS, names, 6, None, [3, 1, 3])
-    sampling.picture(drawer, DIGITS, names, 7, 5, [3, 1])
+    sampling.picture(drawer, 5)
+    sampling.picture(drawer, 6, None, [3, 1, 3])
+    sampling.picture(drawer, 7, 5, [3, 1])
     assert drawer.asked == [(40, 5, None), (20, 6, [3, 1, 3]), (5, 7, [3, 1])]
     (images, width, rows), (_, _, two), (five, three, same) = laid_out
     assert width == 10 and rows == list(names) and [image[0, 0, 0] for image in images] == [0] * 10 + [1] * 10 + [2] * 10 + [3] * 10
@@ -939,29 +959,29 @@ def test_pictures_by_class_lie_in_rows_filled_up_with_paper(laid_out):
 
 def test_labels_that_the_system_does_not_have_are_refused():
     system = systems.build("conditional", "digits", 0.05)
-    sampler = sampling.Sampler(system, system.init(0)["G"], 0, 8, 10)
+    sampler = sampling.Sampler(system, system.init(0), 0, 8, DIGITS)
     assert sampler(4, 0, [0, 9])[1].tolist() == [0, 9, 0, 9] and sampler(12, 0)[1].tolist() == [*range(10), 0, 1]
     for labels in ([0, 10], [-1, 3], [10], [3, -1]):
         with pytest.raises(ValueError, match=r"labels: expected numbers from 0 to 9, got \["):
             sampler(4, 0, labels)
     plain = systems.build("gan", "digits", 0.05)
     with pytest.raises(ValueError, match="has no labels to ask for"):
-        sampling.Sampler(plain, plain.init(0)["G"], 0, 8)(4, 0, [1])
+        sampling.Sampler(plain, plain.init(0), 0, 8, DIGITS)(4, 0, [1])
+    assert sampling.Sampler(plain, plain.init(0), 0, 8, DIGITS)(4, 0)[1] is None          # nor does it tell labels, though the data have some
 
 
 def test_points_lie_over_the_data(laid_out):
-    drawer = Drawer("r1")
-    assert sampling.picture(drawer, RING, (), 5, title="step 3") == "points"
-    sampling.picture(drawer, data.Dataset("few", RING.x[:7]), (), 5, 11)
+    assert sampling.picture(Drawer("r1", RING), 5, title="step 3") == "points"
+    sampling.picture(Drawer("r1", Dataset("few", RING.x[:7])), 5, 11)
     (true, x, title), (few, y, none) = laid_out
     assert np.array_equal(true, RING.x[:2000]) and x.shape == (2000, 2) and title == "step 3"
     assert np.array_equal(few, RING.x[:7]) and y.shape == (11, 2) and none == ""
 
 
 def test_pixels_in_the_range_that_the_networks_see():
-    system = systems.build("gan", "digits", 0.05)
-    x = np.array([-1, 0, 1], np.float32)
-    assert sampling.scaled(x, system) is x
-    other = sampling.scaled(x, replace(system, pixels=(2.0, 6.0)))
-    assert other.tolist() == [2, 4, 6] and other.dtype == np.float32
-    assert sampling.to_bytes(np.array([2.0, 6.0, 4.0, 1.0, 7.0]), (2.0, 6.0)).tolist() == [0, 255, 128, 0, 255]
+    x = np.array([0, 51, 255], np.uint8)
+    for pixels, expected in (((-1, 1), [-1, -0.6, 1]), ((0.0, 1.0), [0, 0.2, 1]), ((2.0, 6.0), [2, 2.8, 6])):
+        assert np.allclose(to_floats(x, pixels), expected, atol=1e-6) and to_floats(x, pixels).dtype == np.float32
+        assert np.array_equal(to_bytes(to_floats(x, pixels), pixels), x)
+    assert np.array_equal(to_floats(x), to_floats(x, (-1, 1))) and np.array_equal(to_floats(x), x / np.float32(127.5) - 1)
+    assert to_bytes(np.array([2.0, 6.0, 4.0, 1.0, 7.0]), (2.0, 6.0)).tolist() == [0, 255, 128, 0, 255]

@@ -210,17 +210,17 @@ class Written(UnrolledGAN):
 
     real_term, way_back = 1, 1
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         D, runs = self.networks["D"], (Run(1), Run(2))
-        made = made or self.generate(params, batch, seed)
+        fakes = fakes or self.generate(params, batch, seed)
         ahead = Unrolling(D, self.loss, self.inner, self.unroll, None, *runs)
-        phi_K, tape = ahead.forward(params["D"], batch.x, made.x)
-        (a, c_real), (b, c_fake) = (D.forward(phi_K, x, run) for x, run in zip((batch.x, made.x), runs))
+        phi_K, tape = ahead.forward(params["D"], batch["x"], fakes.x)
+        (a, c_real), (b, c_fake) = (D.forward(phi_K, x, run) for x, run in zip((batch["x"], fakes.x), runs))
         f, da, db = self.loss.discriminator(a, b)
         dfake, dphi = D.backward(-db, c_fake)
         dphi.vector[...] += self.real_term * D.backward(-da, c_real)[1].vector
         dfake = dfake + self.way_back * ahead.backward(dphi, tape)[1]
-        return ng.systems.Result(-f, {"G": self.networks["G"].backward(dfake, made.cache)[1]}, {})
+        return ng.systems.Result(-f, {"G": self.networks["G"].backward(dfake, fakes.cache)[1]}, {})
 
 
 class RealTermLeftOut(Written):
@@ -250,7 +250,7 @@ def test_a_system_with_a_planted_bug_is_caught():
 def test_zero_steps_are_the_game_of_2014():
     plain, params = build("unrolled", "plain", 0.1), None
     params = plain.init(0, np.float64)
-    batch = Batch(np.random.default_rng(0).standard_normal((6, 2)))
+    batch = Batch({"x": np.random.default_rng(0).standard_normal((6, 2))})
     theirs = build("gan", "points", 0.1)
     theirs = replace(theirs, networks=plain.networks, latent=plain.latent, loss=minimax)
     one, two = (system.objectives()["G"](params, batch, 3).gradients["G"].vector for system in (plain, theirs))
@@ -259,7 +259,7 @@ def test_zero_steps_are_the_game_of_2014():
 
 def test_the_look_ahead_changes_what_g_learns():
     system = build("unrolled", "descent", 0.1)
-    params, batch = system.init(0, np.float64), Batch(np.random.default_rng(0).standard_normal((6, 2)))
+    params, batch = system.init(0, np.float64), Batch({"x": np.random.default_rng(0).standard_normal((6, 2))})
     one, two = (replace(system, unroll=k).objectives()["G"](params, batch, 3).gradients["G"].vector for k in (0, 5))
     assert np.linalg.norm(one - two) > 0.01 * np.linalg.norm(one)
 
@@ -275,9 +275,9 @@ def test_training_tells_the_moments_and_resumes_bit_for_bit(tmp_path):
     seen = []
 
     class Watched(UnrolledGAN):
-        def knowing(self, moments, memory=None):
+        def with_state(self, moments, memory=None):
             seen.append(moments["D"]["step"])
-            return super().knowing(moments, memory)
+            return super().with_state(moments, memory)
 
     watched = Watched(**{name: getattr(system, name) for name in system.__dataclass_fields__})
     train(watched, data, tmp_path / "seen", steps=3, batch_size=16, progress=False)

@@ -7,7 +7,6 @@ import pytest
 
 from numgan import check_layer, check_penalty, check_unrolling, checkpoint, data, losses, optimizers, sampling, systems, training
 from numgan.checkpoint import State
-from numgan.data import Batches
 from numgan.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, Referenced, Reshape, Run, Sequential, Tanh, VirtualBatchNorm
 from numgan.penalties import GradientPenalty
 from numgan.randomness import stream
@@ -116,11 +115,11 @@ def test_references_are_not_confused():
 
 def test_it_trains_and_samples():
     system, ring = game(), data.load("ring")
-    state, batches = State.start(system, 0), Batches(len(ring), 8, 0)
+    state, feed = State.start(system, 0), ring.feed(8, 0)
     for _ in range(3):
-        training.advance(system, state, ring, batches, 0)
+        training.advance(system, state, feed, 0)
     assert np.isfinite(state.params["G"].vector).all() and state.params["G"].dtype == np.float32
-    sampler = sampling.Sampler(system, state.sampled, 0, 8)
+    sampler = sampling.Sampler(system, state.sampled, 0, 8, ring)
     assert np.allclose(sampler(300, 4)[0][:40], sampler(40, 4)[0], atol=1e-6)      # 300 are drawn in two pieces
 
 

@@ -65,7 +65,7 @@ def _backward_name(arguments, words):
 
 @contextmanager
 def watched(system):
-    """In this block the system's passes, updates and batches are timed on the Clock that it gives; keys are (network, path, pass)."""
+    """In this block the system's passes, updates and draws are timed on the Clock that it gives; keys are (network, path, pass)."""
     clock, covered = Clock(), []
     where = {id(layer): (name, path) for name, net in reversed(system.networks.items()) for path, layer in reversed(list(places(net)))}
 

@@ -256,7 +256,7 @@ def _y_along(point, tx, tp, t):
 
 
 def tangent_backward(point):
-    """tdx and tdp against difference quotients of backward, for every combination of tangents; and dx as backward has it."""
+    """tdx and tdp against difference quotients of backward, for every combination of tangents."""
     layer, worst = point.layer, 0.0
 
     for (label, tx, tp), tdy in itertools.product(_directions(point), (point.tdy, None)):
@@ -305,17 +305,17 @@ def pure_tangents(point):
 
 
 def frozen_tangents(point):
-    """Frozen, the tangent pass gives the same dx and tdx, no tdp, and runs no weight-gradient kernel; need_dx=False gives no dx and the same tdp."""
+    """Frozen, the tangent pass gives the same tdx, no tdp, and runs no weight-gradient kernel; need_dx=False gives no tdx and the same tdp."""
     _, tcache = point.layer.tangent_forward(point.tx, point.cache, point.tp)
     arguments = point.dy, point.tdy, point.cache, tcache
     tdx, tdp = point.layer.tangent_backward(*arguments)
     ftdx, ftdp = point.layer.tangent_backward(*arguments, frozen=True)
     if ftdp is not None or not same(copied(tdx), copied(ftdx)):
-        raise failure(f"{point.subject}: tangent_backward(frozen=True) must return the same dx and tdx, and tdp = None")
+        raise failure(f"{point.subject}: tangent_backward(frozen=True) must return the same tdx, and tdp = None")
     _no_weight_gradient(point, "tangent_backward", *arguments)
     ntdx, ntdp = point.layer.tangent_backward(*arguments, need_dx=False)
     if any(d is not None for _, d in leaves(ntdx)) or not same(point.vector(ntdp).vector, point.vector(tdp).vector):
-        raise failure(f"{point.subject}: tangent_backward(need_dx=False) must return dx = tdx = None, and the same tdp")
+        raise failure(f"{point.subject}: tangent_backward(need_dx=False) must return tdx = None, and the same tdp")
 
 
 FIRST_ORDER = [shapes, pure, repeatable, two_live_caches, dx, parameters, frozen_same_dx, frozen_no_weight_gradient, need_dx, keeps_float32]

@@ -22,7 +22,7 @@ from .pixels import to_floats
 class Dataset:
     """Named columns of N rows. Values, not state: the arrays are read-only views.
 
-    x         (N, H, W, C) uint8 pictures with C = 1 (grey) or 3 (colour), or (N, ...) float32; N at least 1
+    x         (N, H, W, C) uint8 pictures with C = 1 (grey) or 3 (colour), or (N, ...) float32 of another shape; N at least 1
     labels    (N,) int64, the number of each row's class, or None
     classes   the names of the classes, () if there are none
     source    where the data come from, and their licence
@@ -41,9 +41,9 @@ class Dataset:
 
     def __post_init__(self):
         x, labels = self.x, self.labels
-        if x.size == 0 or x.ndim < 2 or not (is_pictures(x) or x.dtype == np.float32):
+        if x.size == 0 or x.ndim < 2 or not (is_pictures(x) or x.dtype == np.float32 and not _in_shape_of_pictures(x)):
             raise ValueError(
-                f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, ...) float32 and not empty, "
+                f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, ...) float32 of another shape, and not empty, "
                 f"got {x.shape} {x.dtype}; grey images need a last axis of 1, and images in [-1, 1] are np.rint((x + 1) * 127.5)"
             )
         if labels is not None:
@@ -201,7 +201,11 @@ class Unpaired:
 
 def is_pictures(x):
     """Whether a column holds pictures: (N, H, W, 1 or 3) uint8."""
-    return x.dtype == np.uint8 and x.ndim == 4 and x.shape[3] in (1, 3)
+    return x.dtype == np.uint8 and _in_shape_of_pictures(x)
+
+
+def _in_shape_of_pictures(x):
+    return x.ndim == 4 and x.shape[3] in (1, 3)
 
 
 def _read_only(array):

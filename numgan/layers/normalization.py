@@ -7,8 +7,10 @@ Its derivative is one operator, P(d) = r (d - mean d - xhat mean(d xhat)), which
     forward            y     = gain xhat + bias
     backward           dx    = P(dxhat)           dxhat = gain dy         dgain = sum dy xhat      dbias = sum dy
     tangent_forward    ty    = gain txhat + tgain xhat + tbias            txhat = P(tx)
-    tangent_backward   tdx   = P(tdxhat) + what P itself moves by: see the code
+    tangent_backward   tdx   = P(tdxhat) + (tP)(dxhat): the product rule; tP is written out below
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,18 @@ from ..arguments import not_negative, positive
 from ..initializers import constant
 from ..underflow import may_underflow
 from .base import Layer, Run, add, expect, expect_floats
+
+
+class Cache(NamedTuple):
+    """What a forward pass keeps. r = 1 / sqrt(variance + eps); `measured`: mean and variance are constants, and not those of x."""
+
+    x: np.ndarray
+    mean: np.ndarray
+    r: np.ndarray
+    gain: np.ndarray | None
+    bias: np.ndarray | None
+    variance: np.ndarray
+    measured: bool
 
 
 class Normalization(Layer):
@@ -52,17 +66,17 @@ class Normalization(Layer):
         return 8 * int(np.prod(shape))
 
     def _statistics(self, x, run):
-        """mean and 1/r^2 - eps, and whether they depend on x."""
+        """mean, variance, and whether they are measured ones, which do not depend on x."""
         mean = x.mean(axis=self.axes(x), keepdims=True) if self.centred else x.dtype.type(0)
-        return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), True
+        return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), False
 
     def forward(self, p, x, run, **unit):
         expect_floats(self, x)
         self._check(x)
-        mean, variance, live = self._statistics(x, run)
+        mean, variance, measured = self._statistics(x, run)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
         gain, bias = (p["gain"], p["bias"]) if self.affine else (None, None)
-        return self._normalize(x, mean, r, gain, bias, **unit), (x, mean, r, gain, bias, live, variance)
+        return self._normalize(x, mean, r, gain, bias, **unit), Cache(x, mean, r, gain, bias, variance, measured)
 
     def _normalize(self, x, mean, r, gain=None, bias=None):
         """gain xhat + bias, and xhat itself without gain: the cache holds x, which is there anyway."""
@@ -74,18 +88,18 @@ class Normalization(Layer):
         return (one * two).mean(axis=self.axes(one), keepdims=True)
 
     def _times(self, x, factor, plus=None):
-        """x * factor + plus, of a number for each mean or for each channel; no plus is 0"""
+        """x * factor + plus. `factor` and `plus` have one entry for each channel, or for each mean; plus=None is 0."""
         return x * factor if plus is None else x * factor + plus
 
-    def _operator(self, d, xhat, r, live):
-        """P(d); statistics that are constants (live=False) are BatchNorm's, which has its own operator"""
+    def _operator(self, d, xhat, r, measured):
+        """P(d). Only BatchNorm has measured statistics, and it has an operator of its own."""
         centre = d.mean(axis=self.axes(xhat), keepdims=True) if self.centred else 0
         return (d - centre - xhat * self._mean(d, xhat)) * r
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        x, mean, r, gain, _, live, _ = cache
-        xhat = self._normalize(x, mean, r)
-        dx = self._operator(dy if gain is None else dy * gain, xhat, r, live) if need_dx else None
+        xhat = self._normalize(cache.x, cache.mean, cache.r)
+        dxhat = dy if cache.gain is None else dy * cache.gain
+        dx = self._operator(dxhat, xhat, cache.r, cache.measured) if need_dx else None
         return dx, None if frozen else self._gradients(dy * xhat, dy)
 
     def _gradients(self, dgain, dbias):
@@ -94,9 +108,8 @@ class Normalization(Layer):
         return {name: None if d is None else kernels.column_sum(d.reshape(-1, self.channels)) for name, d in (("gain", dgain), ("bias", dbias))}
 
     def tangent_forward(self, tx, cache, tp=None):
-        x, mean, r, gain, _, live, _ = cache
-        xhat = self._normalize(x, mean, r)
-        txhat = None if tx is None else self._operator(tx, xhat, r, live)
+        gain, xhat = cache.gain, self._normalize(cache.x, cache.mean, cache.r)
+        txhat = None if tx is None else self._operator(tx, xhat, cache.r, cache.measured)
         tgain = tp["gain"] if self.affine and tp is not None else None
         if txhat is None and tgain is None:
             return None, (None, None, None)
@@ -106,8 +119,8 @@ class Normalization(Layer):
         return ty, (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (x, mean, r, gain, _, live, _), (tx, txhat, tgain) = cache, tcache
-        xhat = self._normalize(x, mean, r)
+        (tx, txhat, tgain), gain, r = tcache, cache.gain, cache.r
+        xhat = self._normalize(cache.x, cache.mean, r)
         tdp = None
         if not frozen:
             tdp = self._gradients(add(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
@@ -115,12 +128,12 @@ class Normalization(Layer):
             return None, tdp
         d = dy if gain is None else self._times(dy, gain)
         td = add(None if tdy is None else tdy if gain is None else self._times(tdy, gain), None if tgain is None else self._times(dy, tgain))
-        tdx = None if td is None else self._operator(td, xhat, r, live)
-        if txhat is not None and live:                              # the product rule on r, xhat and share = mean(d xhat) in the next line
-            dx = self.backward(dy, cache, frozen=True)[0]           # = P(d) = r (d - mean d - xhat share)
+        tdx = None if td is None else self._operator(td, xhat, r, cache.measured)
+        if txhat is not None and not cache.measured:                # the product rule on P(d) = r (d - mean d - xhat mean(d xhat)) = dx
+            dx = self.backward(dy, cache, frozen=True)[0]
             tr_over_r = -r * self._mean(xhat, tx)
-            share, tshare = self._mean(d, xhat), self._mean(d, txhat)
-            tdx = add(tdx, self._times(dx, tr_over_r), self._times(txhat, -r * share), self._times(xhat, -r * tshare))
+            along, talong = self._mean(d, xhat), self._mean(d, txhat)
+            tdx = add(tdx, self._times(dx, tr_over_r), self._times(txhat, -r * along), self._times(xhat, -r * talong))
         return tdx, tdp
 
     def arguments(self):
@@ -143,9 +156,9 @@ class BatchNorm(Normalization):
             if not known:
                 raise ValueError(f"{self!r} at {'.'.join(run.path)}: expected its measured mean and variance ({self.channels},) in run.statistics, "
                                  f"got {sorted(run.statistics) or 'none'}; use what measure(...) returns for this network")
-            return run.statistics["mean"].astype(x.dtype), run.statistics["variance"].astype(x.dtype), False
+            return run.statistics["mean"].astype(x.dtype), run.statistics["variance"].astype(x.dtype), True
         expect(self, x.size >= 2 * self.channels, "with at least two values per channel", x, "use a larger batch, or measured statistics")
-        return *kernels.channel_moments(self._rows(x)), True
+        return *kernels.channel_moments(self._rows(x)), False
 
     def _rows(self, x):
         return x.reshape(-1, self.channels)
@@ -161,29 +174,28 @@ class BatchNorm(Normalization):
         none = np.zeros_like(factor)
         return kernels.normalize(self._rows(x), none, factor, none if plus is None else plus).reshape(x.shape)
 
-    def _operator(self, d, xhat, r, live):
-        if not live:
+    def _operator(self, d, xhat, r, measured):
+        if measured:
             return self._times(d, r)
         rows, xhat, none = self._rows(d), self._rows(xhat), np.zeros_like(r)
-        centre, share = (total / len(rows) for total in kernels.channel_products(rows, xhat, none))
-        return kernels.normalize_gradient(rows, xhat, none, r, centre, share).reshape(d.shape)
+        mean_d, along = (total / len(rows) for total in kernels.channel_products(rows, xhat, none))
+        return kernels.normalize_gradient(rows, xhat, none, r, mean_d, along).reshape(d.shape)
 
     def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0):
         """With a slope, dy is that of the leaky unit which forward was asked to compute along (see Sequential)."""
-        x, mean, r, gain, bias, live, _ = cache
+        x, mean, r, gain, bias, _, measured = cache
         dx, scale = None, r * gain
         dy, rows = self._rows(dy), self._rows(x)
-        if live or not frozen:
+        if not measured or not frozen:
             dbias, dgain = kernels.channel_products(dy, rows, mean, scale, bias, slope)
             dgain *= r
         if need_dx:                                                 # dx = r (dxhat - mean dxhat - xhat mean(dxhat xhat)), dxhat = gain dy
-            centre, share = (dbias / len(dy), dgain / len(dy)) if live else np.zeros((2, self.channels), r.dtype)
-            dx = kernels.normalize_gradient(dy, rows, mean, scale, centre, share * r, bias, slope).reshape(x.shape)
+            mean_d, along = np.zeros((2, self.channels), r.dtype) if measured else (dbias / len(dy), dgain / len(dy))
+            dx = kernels.normalize_gradient(dy, rows, mean, scale, mean_d, along * r, bias, slope).reshape(x.shape)
         return dx, None if frozen else {"gain": dgain, "bias": dbias}
 
     def statistics(self, cache):
-        _, mean, _, _, _, live, variance = cache
-        return {"mean": mean, "variance": variance} if live else {}
+        return {} if cache.measured else {"mean": cache.mean, "variance": cache.variance}
 
 
 class InstanceNorm(Normalization):

@@ -92,7 +92,9 @@ def _gradient(gradient, p, where):
     if not isinstance(gradient, Parameters) and isinstance(gradient, dict) and set(gradient) <= set(p.layout.slots):
         gradient = whole_gradient({**dict.fromkeys(p), **gradient}, p)      # of a network that is a single layer
     if not isinstance(gradient, Parameters) or gradient.layout != p.layout:
-        raise TypeError(f"{where}: expected Parameters with the network's layout, as its backward pass returns them, got {type(gradient).__name__}")
+        other = f" of another network, {gradient.vector.size} entries for {p.vector.size}" if isinstance(gradient, Parameters) else ""
+        raise TypeError(f"{where}: expected Parameters with the network's layout, as its backward pass returns them, "
+                        f"got {type(gradient).__name__}{other}")
     if gradient.dtype != p.dtype:
         raise TypeError(f"{where}: expected {p.dtype} like the parameters, got {gradient.dtype}; some array in the objective has another type")
     return gradient

@@ -19,12 +19,12 @@ from ..networks import mlp
 from ..optimizers import SGD, Adam, Optimizer
 from ..randomness import derive
 from ..unrolling import Unrolling
-from .gan import GAN
 from .system import Latent, Result
+from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class UnrolledGAN(GAN):
+class UnrolledGAN(TwoPlayerGAN):
     """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes.
 
     unroll     K, updates of D that G looks ahead

@@ -12,7 +12,7 @@ class NoMeanTerm(BatchNorm):
 
     backward = Normalization.backward                           # the law as it is written out, by _operator
 
-    def _operator(self, d, xhat, r, live):
+    def _operator(self, d, xhat, r, measured):
         share = (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
         return (d - xhat * share) * r
 
@@ -22,7 +22,7 @@ class NoVarianceTerm(BatchNorm):
 
     backward = Normalization.backward                           # the law as it is written out, by _operator
 
-    def _operator(self, d, xhat, r, live):
+    def _operator(self, d, xhat, r, measured):
         return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r
 
 
@@ -31,7 +31,7 @@ class OneFewer(BatchNorm):
 
     backward = Normalization.backward                           # the law as it is written out, by _operator
 
-    def _operator(self, d, xhat, r, live):
+    def _operator(self, d, xhat, r, measured):
         axes, n = self.axes(xhat), xhat.size // xhat.shape[-1]
         share = (d * xhat).sum(axis=axes, keepdims=True) / (n - 1)
         return (d - d.sum(axis=axes, keepdims=True) / (n - 1) - xhat * share) * r
@@ -41,8 +41,7 @@ class NoGain(BatchNorm):
     """dx without the gain: invisible as long as all gains are 1."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        x, mean, r, gain, *rest = cache
-        return super().backward(dy, (x, mean, r, np.ones_like(gain), *rest), frozen, need_dx)
+        return super().backward(dy, cache._replace(gain=np.ones_like(cache.gain)), frozen, need_dx)
 
 
 class StaleStatistics(BatchNorm):
@@ -51,9 +50,9 @@ class StaleStatistics(BatchNorm):
     running = 0.0
 
     def _statistics(self, x, run):
-        mean, variance, live = super()._statistics(x, run)
+        mean, variance, measured = super()._statistics(x, run)
         self.running = 0.9 * self.running + 0.1 * mean
-        return mean + 0.01 * self.running, variance, live
+        return mean + 0.01 * self.running, variance, measured
 
 
 class NoShareTangent(LayerNorm):

@@ -20,41 +20,41 @@ def planted(system, kind):
 class LostCache(gan.GAN):
     """G's caches are gone before its backward pass: its gradient is exactly zero."""
 
-    def generator(self, params, batch, seed, made=None):
-        result = super().generator(params, batch, seed, made)
+    def generator(self, params, batch, seed, fakes=None):
+        result = super().generator(params, batch, seed, fakes)
         return replace(result, gradients={"G": result.gradients["G"].zeros()})
 
 
 class AroundD(gan.GAN):
     """D's output gradient is fed straight into G's last layer; D is never traversed."""
 
-    def generator(self, params, batch, seed, made=None):
-        made = made or self.generate(params, batch, seed)
-        logit, _ = self.networks["D"].forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+    def generator(self, params, batch, seed, fakes=None):
+        fakes = fakes or self.generate(params, batch, seed)
+        logit, _ = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
-        straight = np.broadcast_to(np.sign(dlogit).reshape(-1, 1, 1, 1) / made.x.size, made.x.shape)
-        return Result(loss, {"G": self.networks["G"].backward(straight, made.cache, need_dx=False)[1]}, {})
+        straight = np.broadcast_to(np.sign(dlogit).reshape(-1, 1, 1, 1) / fakes.x.size, fakes.x.shape)
+        return Result(loss, {"G": self.networks["G"].backward(straight, fakes.cache, need_dx=False)[1]}, {})
 
 
 class NotFrozen(gan.GAN):
     """D's weight gradients are computed in G's turn and thrown away."""
 
-    def generator(self, params, batch, seed, made=None):
-        made = made or self.generate(params, batch, seed)
-        logit, cache = self.networks["D"].forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+    def generator(self, params, batch, seed, fakes=None):
+        fakes = fakes or self.generate(params, batch, seed)
+        logit, cache = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         dfake, _ = self.networks["D"].backward(dlogit, cache)
-        return Result(loss, {"G": self.networks["G"].backward(dfake, made.cache, need_dx=False)[1]}, {})
+        return Result(loss, {"G": self.networks["G"].backward(dfake, fakes.cache, need_dx=False)[1]}, {})
 
 
 class OneCache(gan.GAN):
     """D(real) is backpropagated through the activations of D(fake)."""
 
-    def discriminator(self, params, batch, seed, made=None):
+    def discriminator(self, params, batch, seed, fakes=None):
         D, phi = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        real, _ = D.forward(phi, batch.x, Run(derive(seed, "D on real")))
-        fake, cache = D.forward(phi, made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        real, _ = D.forward(phi, batch["x"], Run(derive(seed, "D on real")))
+        fake, cache = D.forward(phi, fakes.x, Run(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dreal = np.resize(dreal, dfake.shape)
         return Result(loss, {"D": D.backward(dreal, cache, need_dx=False)[1] + D.backward(dfake, cache, need_dx=False)[1]}, {})
@@ -63,11 +63,11 @@ class OneCache(gan.GAN):
 class FakeOnly(gan.GAN):
     """Half of D's gradient is missing, though its loss is whole."""
 
-    def discriminator(self, params, batch, seed, made=None):
-        result = super().discriminator(params, batch, seed, made)
-        made = made or self.generate(params, batch, seed)
+    def discriminator(self, params, batch, seed, fakes=None):
+        result = super().discriminator(params, batch, seed, fakes)
+        fakes = fakes or self.generate(params, batch, seed)
         D = self.networks["D"]
-        fake, cache = D.forward(params["D"], made.x, Run(derive(seed, "D on fake")))
+        fake, cache = D.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
         _, _, dfake = self.loss.discriminator(fake, fake)
         return replace(result, gradients={"D": D.backward(dfake, cache, need_dx=False)[1]})
 
@@ -75,11 +75,11 @@ class FakeOnly(gan.GAN):
 class SwappedMeans(wgan.WGAN):
     """The two critic terms exchange their batch sizes: right as long as they are equal."""
 
-    def critic(self, params, batch, seed, made=None):
+    def critic(self, params, batch, seed, fakes=None):
         f, w = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        real, c_real = f.forward(w, batch.x, Run(derive(seed, "D on real")))
-        fake, c_fake = f.forward(w, made.x, Run(derive(seed, "D on fake")))
+        fakes = fakes or self.generate(params, batch, seed)
+        real, c_real = f.forward(w, batch["x"], Run(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, fakes.x, Run(derive(seed, "D on fake")))
         dreal, dfake = -np.ones_like(real) / len(fake), np.ones_like(fake) / len(real)
         gradient = f.backward(dreal, c_real, need_dx=False)[1] + f.backward(dfake, c_fake, need_dx=False)[1]
         return Result(wasserstein.discriminator(real, fake)[0], {"D": gradient}, {})
@@ -88,36 +88,36 @@ class SwappedMeans(wgan.WGAN):
 class TwoLosses(gan.GAN):
     """The value of the saturating loss, the gradient of the other: one of the two lines was overwritten."""
 
-    def generator(self, params, batch, seed, made=None):
-        made = made or self.generate(params, batch, seed)
-        logit, _ = self.networks["D"].forward(params["D"], made.x, Run(derive(seed, "D on fake")))
-        return replace(super().generator(params, batch, seed, made), loss=minimax.generator(logit)[0])
+    def generator(self, params, batch, seed, fakes=None):
+        fakes = fakes or self.generate(params, batch, seed)
+        logit, _ = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        return replace(super().generator(params, batch, seed, fakes), loss=minimax.generator(logit)[0])
 
 
 class Together(dcgan.DCGAN):
     """Real and fake go through D as one batch on the way back only: BatchNorm mixes them."""
 
-    def discriminator(self, params, batch, seed, made=None):
+    def discriminator(self, params, batch, seed, fakes=None):
         D, phi = self.networks["D"], params["D"]
-        made = made or self.generate(params, batch, seed)
-        loss = super().discriminator(params, batch, seed, made).loss
-        both, cache = D.forward(phi, np.concatenate([batch.x, made.x]), Run(derive(seed, "D on real")))
-        _, dreal, dfake = self.loss.discriminator(both[:len(batch.x)], both[len(batch.x):])
+        fakes = fakes or self.generate(params, batch, seed)
+        loss = super().discriminator(params, batch, seed, fakes).loss
+        both, cache = D.forward(phi, np.concatenate([batch["x"], fakes.x]), Run(derive(seed, "D on real")))
+        _, dreal, dfake = self.loss.discriminator(both[:len(batch["x"])], both[len(batch["x"]):])
         return Result(loss, {"D": D.backward(np.concatenate([dreal, dfake]), cache, need_dx=False)[1]}, {})
 
 
 class OtherNoise(gan.GAN):
     """The fakes handed in are ignored and drawn again from another stream."""
 
-    def generator(self, params, batch, seed, made=None):
-        return super().generator(params, batch, seed, self.generate(params, batch, seed if made is None else seed + 1))
+    def generator(self, params, batch, seed, fakes=None):
+        return super().generator(params, batch, seed, self.generate(params, batch, seed if fakes is None else seed + 1))
 
 
 class LoggingRescales(gan.GAN):
     """The code that logs the gradient's direction normalises the gradient that it reads."""
 
-    def discriminator(self, params, batch, seed, made=None):
-        result = super().discriminator(params, batch, seed, made)
+    def discriminator(self, params, batch, seed, fakes=None):
+        result = super().discriminator(params, batch, seed, fakes)
         direction = result.gradients["D"].vector
         direction /= np.linalg.norm(direction)
         return replace(result, metrics=result.metrics | {"first": float(direction[0])})
@@ -126,8 +126,8 @@ class LoggingRescales(gan.GAN):
 class PlottingRescales(gan.GAN):
     """The code that reads parameters for a plot normalises them in place."""
 
-    def discriminator(self, params, batch, seed, made=None):
-        result = super().discriminator(params, batch, seed, made)
+    def discriminator(self, params, batch, seed, fakes=None):
+        result = super().discriminator(params, batch, seed, fakes)
         params["D"].vector[...] /= 1 + 1e-9
         return result
 
@@ -137,26 +137,26 @@ class StepCounter(gan.GAN):
 
     calls = []
 
-    def generator(self, params, batch, seed, made=None):
+    def generator(self, params, batch, seed, fakes=None):
         self.calls.append(1)
-        return super().generator(params, batch, seed + len(self.calls), made)
+        return super().generator(params, batch, seed + len(self.calls), fakes)
 
 
 class WrongLabels(conditional.Conditional):
     """D sees the fakes with other labels than G was asked for, in the backward pass."""
 
-    def generator(self, params, batch, seed, made=None):
-        made = made or self.generate(params, batch, seed)
-        z, asked = made.inputs
-        other = replace(made, inputs=(z, (asked + 1) % self.classes))
-        return replace(super().generator(params, batch, seed, other), loss=super().generator(params, batch, seed, made).loss)
+    def generator(self, params, batch, seed, fakes=None):
+        fakes = fakes or self.generate(params, batch, seed)
+        z, asked = fakes.inputs
+        other = replace(fakes, inputs=(z, (asked + 1) % self.classes))
+        return replace(super().generator(params, batch, seed, other), loss=super().generator(params, batch, seed, fakes).loss)
 
 
 class SwappedMetrics(gan.GAN):
     """The curves "D on data" and "D on samples" are exchanged."""
 
-    def discriminator(self, params, batch, seed, made=None):
-        result = super().discriminator(params, batch, seed, made)
+    def discriminator(self, params, batch, seed, fakes=None):
+        result = super().discriminator(params, batch, seed, fakes)
         return replace(result, metrics={"D(x)": result.metrics["D(G(z))"], "D(G(z))": result.metrics["D(x)"]})
 
 
@@ -177,13 +177,13 @@ SYSTEM_BUGS = [
     _system(2, LostCache, _gan, "the_generator_learns_from_the_discriminator"),
     _system(3, AroundD, _gan, "gradient of G"),
     _system(3, AroundD, _gan, "the_generator_learns_from_the_discriminator"),
-    _system(5, NotFrozen, _gan, "the_frozen_network_runs_no_weight_gradient"),
+    _system(5, NotFrozen, _gan, "frozen_networks_compute_no_weight_gradient"),
     _system(1, OneCache, _gan, "gradient of D"),
     _system(10, FakeOnly, _gan, "gradient of D"),
     _system(12, SwappedMeans, _wgan, "gradient of D"),
     _system(24, TwoLosses, _gan, "gradient of G"),
     _system("own", Together, _dcgan, "gradient of D"),
-    _system("own", OtherNoise, _gan, "made_is_what_it_would_draw"),
+    _system("own", OtherNoise, _gan, "given_fakes_change_nothing"),
     _system(33, LoggingRescales, _gan, "gradient of D"),
     _system("own", PlottingRescales, _gan, "objectives_are_pure"),
     _system("own", StepCounter, _gan, "objectives_are_pure"),

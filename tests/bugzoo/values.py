@@ -63,12 +63,12 @@ def _resuming(forgotten=None):
 
 def _stopping_changes_nothing(resume):
     """N steps = k steps, resume, N - k steps, in every weight and moment."""
-    system, batches = build("dcgan", "digits", 0.03), Batches(len(_digits), 8, 3)
+    system, feed = build("dcgan", "digits", 0.03), _digits.feed(8, 3)
     whole, parts = (checkpoint.State.start(system, 3) for _ in range(2))
     for step in range(5):
-        training.advance(system, whole, _digits, batches, 3)
+        training.advance(system, whole, feed, 3)
         parts = resume(system, parts) if step == 3 else parts
-        training.advance(system, parts, _digits, batches, 3)
+        training.advance(system, parts, feed, 3)
     assert whole.counters() == parts.counters()
     assert all(np.array_equal(vector, parts.vectors()[name]) for name, vector in whole.vectors().items())
 

@@ -83,8 +83,9 @@ def consensus(loss, weight):
     penalty = Consensus(weight, loss)
 
     def field(z):
-        _, gradients, v = penalty(NETWORKS, _players(z), DATA, LATENT)
-        return -np.concatenate([v[name].vector + gradients[name].vector for name in NETWORKS])
+        params = _players(z)
+        _, (dpsi, dtheta), (v_psi, v_theta) = penalty(NETWORKS["D"], NETWORKS["G"], params["D"], params["G"], DATA, LATENT)
+        return -np.concatenate([v_theta.vector + dtheta.vector, v_psi.vector + dpsi.vector])
 
     return field
 

@@ -230,6 +230,8 @@ def test_points_refuse():
         ring(0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="expected modes of at least 1"):
         ring(5, np.random.default_rng(0), modes=0)
+    with pytest.raises(ValueError, match="^grid: expected side of at least 1"):
+        grid(5, np.random.default_rng(0), side=0)
     with pytest.raises(ValueError, match="'ring' or 'grid'"):
         modes("swiss-roll")
     with pytest.raises(ValueError, match="these are points"):

@@ -694,3 +694,9 @@ def test_a_dense_layer_names_the_flatten_that_is_missing():
     with pytest.raises(ValueError) as caught:
         Dense(64, 10).output_shape((8, 9))
     assert "Flatten" not in str(caught.value)
+
+
+@pytest.mark.parametrize("factor", [0, (2, 0), (0, 2), -1])
+def test_upsampling_needs_a_factor_of_one_at_least(factor):
+    with pytest.raises(ValueError, match="Upsample"):
+        Upsample(factor)

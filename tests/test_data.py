@@ -257,6 +257,8 @@ def test_loaded_points_are_a_named_draw(name, draw):
     assert np.array_equal(data.x, x) and np.array_equal(data.labels, labels)
     assert not np.array_equal(data.x, test.x) and len(test) == 100_000
     assert len(data.classes) == {"ring": 8, "grid": 25, "swiss-roll": 0}[name]
+    first = {"ring": (-0.008310, -1.993206), "grid": (-4.016239, -2.006457), "swiss-roll": (1.573937, 0.779443)}[name]
+    assert np.allclose(data.x[0], first, atol=1e-6)                  # the same points in every version
 
 
 def test_points_refuse():
@@ -264,6 +266,8 @@ def test_points_refuse():
         ring(0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="expected modes of at least 1"):
         ring(5, np.random.default_rng(0), modes=0)
+    with pytest.raises(ValueError, match="^grid: expected side of at least 1"):
+        grid(5, np.random.default_rng(0), side=0)
     with pytest.raises(ValueError, match="'ring' or 'grid'"):
         modes("swiss-roll")
     with pytest.raises(ValueError, match="these are points"):

@@ -381,3 +381,12 @@ def test_the_smallest_pictures_have_one_row_or_one_column():
     for size in ((0, 3), (3, 0), 0, (-1, 3)):
         with pytest.raises(ValueError, match="size: expected at least 1 x 1 pixels, got"):
             load("digits", size=size)
+
+
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
+    Image.new("L", (30, 20)).save(tmp_path / "large.png")
+    monkeypatch.setattr(pictures, "MOST", 599)
+    with pytest.raises(FileFormatError, match=r"large.png: expected a picture .* of at most 599 pixels, got .*30 x 20 pixels"):
+        load_folder(tmp_path)
+    monkeypatch.setattr(pictures, "MOST", 600)
+    assert load_folder(tmp_path)[0].shape == (1, 20, 30, 1)

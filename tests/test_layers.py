@@ -687,3 +687,17 @@ def test_the_passes_of_a_view_are_those_of_its_copy(layer):
         results.append(passes(lay))
     for view, copy in zip(*results, strict=True):
         np.testing.assert_allclose(view, copy, rtol=2e-4, atol=2e-5)
+
+
+def test_a_dense_layer_names_the_flatten_that_is_missing():
+    with pytest.raises(ValueError, match=r"got \(8, 8\); add Flatten\(\) before it"):
+        Dense(64, 10).output_shape((8, 8))
+    with pytest.raises(ValueError) as caught:
+        Dense(64, 10).output_shape((8, 9))
+    assert "Flatten" not in str(caught.value)
+
+
+@pytest.mark.parametrize("factor", [0, (2, 0), (0, 2), -1])
+def test_upsampling_needs_a_factor_of_one_at_least(factor):
+    with pytest.raises(ValueError, match="Upsample"):
+        Upsample(factor)

@@ -264,3 +264,10 @@ def test_labels_that_no_logit_has_are_refused(labels):
     assert softmax_cross_entropy(y, np.array([0, 2, 1]))[0] == pytest.approx(np.log(3))
     with pytest.raises(ValueError, match=r"softmax_cross_entropy: expected 3 labels 0\.\.2, got"):
         softmax_cross_entropy(y, np.array(labels))
+
+
+@pytest.mark.parametrize("logit, real, fake", [(-3.0, -1, 0), (-1.5, -1, 0), (-0.5, -1, 1), (0.5, -1, 1), (1.5, 0, 1), (3.0, 0, 1)])
+def test_the_derivatives_of_the_hinge_on_either_side_of_its_margins(logit, real, fake):
+    a = np.full((2, 1), logit)
+    _, dreal, dfake = hinge.discriminator(a, a)
+    assert np.array_equal(2 * dreal, np.full((2, 1), real)) and np.array_equal(2 * dfake, np.full((2, 1), fake))

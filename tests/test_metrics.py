@@ -703,3 +703,17 @@ def test_a_moment_that_is_not_finite_is_named(name):
         metrics.frechet_gaussians(**moments | {name: moments[name] * np.nan})
     with pytest.raises(ValueError, match=f"^frechet_gaussians: expected (cov1|{name}) "):
         metrics.frechet_gaussians(**moments | {name: np.ones((3,) * moments[name].ndim)})
+
+
+def test_a_tiny_set_is_enlarged_by_the_largest_of_all_sets():
+    """Squares of 1e-25 are 0 in float32; one common factor keeps the sets' proportion, and a set near 1 stays."""
+    tiny, less, usual = (np.full((3, 2), value) for value in (1e-25, 1e-30, 0.5))
+    one, two = reading.enlarged(tiny, less)
+    assert 0.5 <= one.max() < 2 and np.allclose(two / one, 1e-5, rtol=1e-12)
+    assert all(a is b for a, b in zip(reading.enlarged(tiny, usual), (tiny, usual)))
+
+
+def test_a_masked_array_is_refused_by_name():
+    masked = np.ma.masked_array(np.ones((20, 2)), mask=np.eye(20, 2, dtype=bool))
+    with pytest.raises(ValueError, match=r"^precision_recall: expected \w+ without a mask"):
+        metrics.precision_recall(np.ones((20, 2)), masked)

@@ -268,3 +268,9 @@ def test_the_same_optimiser_with_other_constants():
     assert repr(SGD(0.1, momentum=0.5, clip=2.0).changed(lr=0.2)) == repr(SGD(0.2, momentum=0.5, clip=2.0))
     assert repr(Adam(0.1, beta1=0.3).changed(weight_decay=0.5, lr=0.2)) == repr(Adam(0.2, beta1=0.3, weight_decay=0.5))
     assert repr(Historical(Adam(0.1, beta2=0.9), 3.0).changed(lr=0.2)) == repr(Historical(Adam(0.2, beta2=0.9), 3.0))
+
+
+def test_historical_takes_one_rule_that_is_not_historical():
+    for rule in (Historical(SGD(0.1), 1.0), "SGD", None):
+        with pytest.raises(ValueError, match="Historical: expected a rule such as Adam"):
+            Historical(rule, 1.0)

@@ -331,3 +331,9 @@ def test_names_and_presets():
         System(networks={}, optimizers={}, sample_shape=(2,)).objectives()
     with pytest.raises(TypeError, match="Classifier draws no samples from noise"):
         build("classifier", "digits", 0.1).inputs(Batch({}, number=3), 0)
+
+
+@pytest.mark.parametrize("size, kind", [(0, "normal"), (-1, "uniform"), (3, "cube")])
+def test_a_latent_has_a_size_and_a_known_kind(size, kind):
+    with pytest.raises(ValueError, match="Latent: expected size >= 1 and kind normal or uniform"):
+        Latent(size, kind)

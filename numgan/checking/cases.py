@@ -67,7 +67,19 @@ from ..losses import (
     smoothed,
     softmax_cross_entropy,
 )
-from ..networks import dcgan_discriminator, dcgan_generator, label_beside, mlp, pooling_discriminator, switched_discriminator, switched_generator
+from ..networks import (
+    dcgan_discriminator,
+    dcgan_generator,
+    digit_discriminator,
+    digit_generator,
+    label_beside,
+    mlp,
+    plane_discriminator,
+    plane_generator,
+    pooling_discriminator,
+    switched_discriminator,
+    switched_generator,
+)
 from ..optimizers import SGD, Adam, Historical, RMSProp
 from ..penalties import R1, R2, GradientPenalty, Roth, perturbed
 from ..randomness import stream
@@ -169,6 +181,10 @@ LAYERS = [
 NETWORKS = [
     Case(mlp(3, 5, 4, 2, activation=Tanh), (3,), name="mlp(3, 5, 4, 2, Tanh)"),
     Case(mlp(3, 7, 5, 1, activation=LeakyReLU), (3,), name="mlp(3, 7, 5, 1, LeakyReLU)"),
+    Case(digit_generator(4), (32,), batch=3, name="digit_generator(4)"),
+    Case(digit_discriminator(4, Tanh), (8, 8, 1), batch=3, name="digit_discriminator(4, Tanh)"),
+    Case(plane_generator(5), (2,), name="plane_generator(5)"),
+    Case(plane_discriminator(5, 3), (2,), name="plane_discriminator(5, 3)"),
     Case(dcgan_generator(3, 2, (3, 2), 1, kernel=4), (3,), name="dcgan_generator(3, 2, (3, 2), 1, kernel=4)"),
     Case(dcgan_generator(2, 1, (3, 2), 2, kernel=5), (2,), batch=5, name="dcgan_generator(2, 1, (3, 2), 2, kernel=5)"),
     Case(dcgan_discriminator(1, (2, 3), 2, kernel=5), (4, 4, 2), batch=5, name="dcgan_discriminator(1, (2, 3), 2, kernel=5)"),

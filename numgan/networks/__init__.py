@@ -6,5 +6,5 @@ from .mlp import mlp
 from .small import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from .switched import switched_discriminator, switched_generator
 
-__all__ = ["mlp", "digit_generator", "digit_discriminator", "plane_generator", "plane_discriminator", "label_beside", "dcgan_generator", "dcgan_discriminator", "pooling_discriminator", "switched_generator",
-           "switched_discriminator"]
+__all__ = ["mlp", "digit_generator", "digit_discriminator", "plane_generator", "plane_discriminator", "label_beside", "dcgan_generator",
+           "dcgan_discriminator", "pooling_discriminator", "switched_generator", "switched_discriminator"]

@@ -52,9 +52,9 @@ def extensions():
 
     core = Extension(
         "numgan._kernels._core",
-        sources=[str(KERNELS / "_core.pyx"), *sorted(map(str, KERNELS.glob("[!_]*.c")))],
-        depends=[str(path) for path in sorted(KERNELS.glob("*.h"))],
-        include_dirs=[str(KERNELS)],
+        sources=[str(KERNELS / "_core.pyx"), *sorted(map(str, KERNELS.glob("c/*.c")))],
+        depends=[str(path) for path in sorted(KERNELS.glob("c/*.h"))],
+        include_dirs=[str(KERNELS / "c")],
         extra_compile_args=FLAGS,
         extra_link_args=[] if os.name == "nt" else ["-pthread"],
     )

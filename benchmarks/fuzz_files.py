@@ -36,13 +36,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from numgan import arrays, checkpoint, data, files, runs, systems, training
+from numgan import data, systems
+from numgan.core import arrays, files
+from numgan.core.errors import FileFormatError
 from numgan.data.digits import FILE, read_table
 from numgan.data.folder import _formats, load_folder
 from numgan.data.idx import read_idx
-from numgan.errors import FileFormatError
-from numgan.recipes import Recipe
 from numgan.studies import looks, protocol
+from numgan.training import checkpoint, runs
+from numgan.training import loop as training
+from numgan.training.recipes import Recipe
 
 SECONDS = 5               # of the processor, for one file; on a busy machine up to PATIENCE times as many on the clock
 PATIENCE = 12

@@ -1,6 +1,6 @@
 """The small mistakes that benchmarks/mutants.py makes: each replaces one expression or statement.
 
-    mutant, = chosen(1, 0, {"losses": [root / "numgan/losses.py"]}, root)   file, bytes, new text
+    mutant, = chosen(1, 0, {"losses": [root / "numgan/losses/adversarial.py"]}, root)   file, bytes, new text
     mutated(source, mutant)                                                 the file's bytes with the mistake
 """
 

@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 
 from numgan import metrics
-from numgan.randomness import stream
+from numgan.core.randomness import stream
 from numgan.studies import parzen
 
 ANCHOR, TOLERANCE = 242.5, 2.0

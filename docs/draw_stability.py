@@ -18,12 +18,12 @@ from PIL import Image
 
 import numgan as ng
 from numgan import metrics
-from numgan.checkpoint import State
 from numgan.data import points
 from numgan.layers import Run
-from numgan.penalties import between
+from numgan.remedies.penalties import between
 from numgan.studies.dirac import METHODS, jacobian, unrolled
 from numgan.training import advance
+from numgan.training.state import State
 
 HERE = Path(__file__).parent
 BLUE, ORANGE, GREEN, VIOLET, GREY = "#2f6db5", "#cf6b2c", "#4c8f3e", "#87529b", "#8a8a8a"

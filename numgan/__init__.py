@@ -14,21 +14,52 @@ The tree is a book. In order: layers, initializers, losses, optimizers, networks
 training, metrics, judging, evaluation, health, _kernels.
 """
 
-__version__ = "0.1.0"
-
-from . import data, initializers, layers, losses, metrics, networks, optimizers, penalties, schedules, systems
-from ._kernels import (backend, fast_convolutions, instruction_set, kernel_calls, num_threads, release_memory, set_num_threads,
-                       use_backend, use_fast_convolutions)
-from .checking import check_consensus, check_layer, check_loss, check_optimizer, check_penalty, check_system, check_unrolling, gradcheck
-from .consensus import Consensus
-from .errors import FileFormatError, GradientError, NonFiniteError
+from . import data, layers, losses, metrics, networks, optimizers, systems
+from .layers import initializers
+from .remedies import penalties
+from .optimizers import schedules
+from ._kernels import (
+    backend,
+    fast_convolutions,
+    instruction_set,
+    kernel_calls,
+    num_threads,
+    release_memory,
+    set_num_threads,
+    use_backend,
+    use_fast_convolutions,
+)
+from .checking import (
+    check_consensus,
+    check_layer,
+    check_loss,
+    check_optimizer,
+    check_penalty,
+    check_system,
+    check_unrolling,
+    gradcheck,
+)
+from .remedies.consensus import Consensus
+from .core.version import VERSION as __version__
+from .core.errors import FileFormatError, GradientError, NonFiniteError
 from .layers import *
-from .losses import (hinge, l1, l2, least_squares, minimax, nonsaturating, relativistic_average, relativistic_paired, smoothed,
-                     softmax_cross_entropy, wasserstein)
+from .losses import (
+    hinge,
+    l1,
+    l2,
+    least_squares,
+    minimax,
+    nonsaturating,
+    relativistic_average,
+    relativistic_paired,
+    smoothed,
+    softmax_cross_entropy,
+    wasserstein,
+)
 from .networks import dcgan_discriminator, dcgan_generator, mlp
 from .optimizers import SGD, Adam, Historical, RMSProp, moving_average
-from .parameters import Parameters
-from .penalties import R1, R2, GradientPenalty, Lazy, Roth
+from .core.parameters import Parameters
+from .remedies.penalties import R1, R2, GradientPenalty, Lazy, Roth
 from .systems import Batch, build
 from .training import train
-from .unrolling import Unrolling
+from .remedies.unrolling import Unrolling

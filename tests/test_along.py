@@ -7,9 +7,21 @@ from kernel_cases import CONVOLUTIONS, DTYPES, FAST, LAYOUTS, PRODUCTS, convolut
 import numgan as ng
 from numgan import _kernels as kernels
 from numgan._kernels import compiled
-from numgan.errors import NonFiniteError
-from numgan.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten, LeakyReLU, ReLU, Run, Sequential, Tanh
-from numgan.probes import record_kinks, watch_finite
+from numgan.core.errors import NonFiniteError
+from numgan.core.probes import record_kinks, watch_finite
+from numgan.layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    ReLU,
+    Run,
+    Sequential,
+    Tanh,
+)
 
 needs_compiled = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built")
 MODULES = ["reference", pytest.param("compiled", marks=needs_compiled)]

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from numgan import training
-from numgan.checkpoint import State
 from numgan.data import load
 from numgan.layers import BatchNorm, Dense
 from numgan.studies import STUDIES, architectures, balance, equilibrium
 from numgan.studies.looks import Looks, accuracy, digits, ranked
 from numgan.studies.protocol import folder_of, table
+from numgan.training import loop as training
+from numgan.training.state import State
 
 STEPS = np.arange(10, 401, 10)
 

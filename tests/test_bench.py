@@ -15,7 +15,7 @@ import numgan as ng
 from numgan.bench import exchange, kernels, machine, steps, timing, worker
 from numgan.bench.workloads import SHARED, WORKLOADS, Session, Workload
 from numgan.networks import dcgan_discriminator, dcgan_generator
-from numgan.systems.dcgan import DCGAN
+from numgan.systems.games.dcgan import DCGAN
 
 
 def tiny():

@@ -12,7 +12,7 @@ from bugzoo.systems import SYSTEM_BUGS, SwappedMeans, planted
 from bugzoo.values import VALUE_BUGS
 
 from numgan import check_layer, check_system
-from numgan.errors import GradientError
+from numgan.core.errors import GradientError
 from numgan.systems import build
 
 BUGS = LAYER_BUGS + NORMALIZATION_BUGS + LOSS_BUGS + SYSTEM_BUGS + VALUE_BUGS

@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from numgan import checkpoint, data, runs, systems
-from numgan.checkpoint import State
-from numgan.errors import FileFormatError
-from numgan.recipes import Recipe
+from numgan import data, systems
+from numgan.core.errors import FileFormatError
+from numgan.training import checkpoint, runs
+from numgan.training.recipes import Recipe
+from numgan.training.state import State
 
 SYSTEM = systems.build("conditional", "digits", 0.05)
 ABOUT = checkpoint.identity(SYSTEM, data.load("digits"), 16, 3)

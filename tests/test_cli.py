@@ -18,8 +18,11 @@ from PIL import Image
 from processes import until
 
 import numgan as ng
-from numgan import checking, cli, doctor, judging, recipes, runs, systems
+from numgan import checking, cli, systems
 from numgan._kernels import compiled
+from numgan.bench import doctor
+from numgan.evaluation import judging
+from numgan.training import recipes, runs
 
 NARROW = ["--width", "0.1", "--batch-size", "8"]
 ROOT = Path(__file__).parents[1]

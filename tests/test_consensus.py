@@ -8,11 +8,11 @@ import pytest
 from numgan import Consensus, build, check_consensus, kernel_calls, losses
 from numgan.checking.cases import CRITICS, GAMES
 from numgan.checking.consensus import GamePoint
-from numgan.errors import GradientError, NonFiniteError
+from numgan.core.errors import GradientError, NonFiniteError
+from numgan.core.parameters import Parameters
+from numgan.core.randomness import derive
 from numgan.layers import Dense, Dropout, Run, Sequential, Softplus, Tanh
 from numgan.networks import mlp
-from numgan.parameters import Parameters
-from numgan.randomness import derive
 from numgan.systems import Batch
 
 

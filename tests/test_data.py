@@ -13,10 +13,10 @@ from data_cases import quick, sizes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numgan.core.errors import FileFormatError
+from numgan.core.randomness import stream
 from numgan.data import Batches, Dataset, grid, idx, load, modes, names, points, ring, swiss_roll
 from numgan.data.pixels import to_bytes
-from numgan.errors import FileFormatError
-from numgan.randomness import stream
 
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 

@@ -17,8 +17,8 @@ from data_cases import REAL, quick, real
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numgan.core.errors import FileFormatError
 from numgan.data import idx, load
-from numgan.errors import FileFormatError
 
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
+from numgan.core.errors import FileFormatError
 from numgan.data import load, pictures
 from numgan.data.folder import _watched, load_folder
-from numgan.errors import FileFormatError
 
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from numgan import cli, data, evaluation, judging, metrics, runs
-from numgan.checkpoint import State
+from numgan import cli, data, metrics
 from numgan.data import Dataset
-from numgan.evaluation import evaluate
+from numgan.evaluation import evaluate, judging
+from numgan.evaluation import figures as evaluation
 from numgan.layers import Run
-from numgan.systems import classifier
+from numgan.systems.likelihood import classifier
+from numgan.training import runs
+from numgan.training.state import State
 
 ORDINARY = {"test": data.load("digits", "test"), "train": data.load("digits")}
 

@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 
 import numgan as ng
-from numgan import data, health, runs, systems, training
+from numgan import data, systems
 from numgan.bench.profile import profile
+from numgan.core.randomness import derive, stream
 from numgan.data import Dataset, Unpaired, paired
-from numgan.evaluation import evaluate
+from numgan.evaluation import evaluate, health
 from numgan.layers import LeakyReLU, Run
 from numgan.losses import least_squares
 from numgan.networks import mlp
 from numgan.optimizers import Adam
-from numgan.randomness import derive, stream
 from numgan.systems import Result, System
+from numgan.systems.games.two_player import TwoPlayerGAN
 from numgan.systems.staged import Staged
-from numgan.systems.two_player import TwoPlayerGAN
+from numgan.training import loop as training
+from numgan.training import runs
 
 
 def adam(*names):

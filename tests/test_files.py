@@ -19,12 +19,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from numgan import arrays, checkpoint, data, fields, files, runs, studies, training
+from numgan import data, studies
+from numgan.core import arrays, fields, files
+from numgan.core.errors import FileFormatError
 from numgan.data.folder import load_folder
 from numgan.data.idx import read_idx
-from numgan.errors import FileFormatError
-from numgan.recipes import Recipe
 from numgan.studies import STUDIES, looks
+from numgan.training import checkpoint, runs
+from numgan.training import loop as training
+from numgan.training.recipes import Recipe
 
 RECIPE = Recipe("gan", "digits", "digits", width=0.05, settings={"k": 1})
 SYSTEM, DIGITS = RECIPE.build(), data.load("digits")
@@ -187,7 +190,7 @@ def test_only_numgans_own_temporary_files_are_swept(tmp_path, victim):
 
 KILLED = """
 import sys, time
-from numgan.files import replacing
+from numgan.core.files import replacing
 with replacing(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
@@ -215,7 +218,7 @@ def test_a_temporary_file_lives_as_long_as_its_process(tmp_path):
 
 WRITER = """
 import sys
-from numgan.files import replacing
+from numgan.core.files import replacing
 for _ in range(25):
     with replacing(sys.argv[1]) as file:
         for _ in range(20):
@@ -578,7 +581,7 @@ def _touching(path):
 
 
 def test_one_chapter_opens_and_removes_files():
-    """Whatever touches a file by its name goes through numgan/files.py, so that one place decides what is safe."""
+    """Whatever touches a file by its name goes through numgan/core/files.py, so that one place decides what is safe."""
     root = Path(files.__file__).parent
     found = {str(path.relative_to(root)): calls for path in root.rglob("*.py") if (calls := list(_touching(path)))}
     assert set(found.pop("files.py")) and {name: calls for name, calls in found.items() if name != "studies/protocol.py"} == {}

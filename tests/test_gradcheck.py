@@ -18,7 +18,8 @@ from numgan.checking.explain import pattern
 from numgan.checking.layer import dot_test, parameters
 from numgan.checking.points import Point
 from numgan.checking.report import AllZero, OnKink
-from numgan.errors import GradientError
+from numgan.core.errors import GradientError
+from numgan.core.probes import kink
 from numgan.layers import (
     BatchNorm,
     Concat,
@@ -39,7 +40,6 @@ from numgan.layers import (
 )
 from numgan.losses import Curve, hinge, minimax
 from numgan.optimizers import Adam
-from numgan.probes import kink
 from numgan.systems import SYSTEMS, Batch, presets
 
 rng = np.random.default_rng(7)

@@ -8,22 +8,25 @@ import numpy as np
 import pytest
 
 import numgan as ng
-from numgan import checkpoint, data, runs, sampling, systems, training
+from numgan import data, systems
 from numgan.checking.loss import check_loss
 from numgan.checking.optimizer import check_optimizer
 from numgan.checking.system import CONTRACT, SystemPoint, check_objective, objectives_are_pure
-from numgan.checkpoint import State
-from numgan.errors import GradientError
+from numgan.core.errors import GradientError
+from numgan.core.randomness import stream
 from numgan.layers import Dense, Dropout, MinibatchDiscrimination, MinibatchStd, Noise, Run, Sequential
 from numgan.losses import FeatureMatching, Labelled, feature_matching, minimax, nonsaturating, smoothed
-from numgan.noise import SOFT, drawn_labels, noisy
 from numgan.optimizers import SGD, Adam, Historical
-from numgan.penalties import between, perturbed
-from numgan.randomness import stream
-from numgan.recipes import Recipe
-from numgan.replay import Pool
-from numgan.systems import Batch, build, hacks, remember
-from numgan.unrolling import Unrolling
+from numgan.remedies.noise import SOFT, drawn_labels, noisy
+from numgan.remedies.penalties import between, perturbed
+from numgan.remedies.replay import Pool
+from numgan.remedies.unrolling import Unrolling
+from numgan.systems import Batch, build, remember
+from numgan.systems.games import hacks
+from numgan.training import checkpoint, runs, sampling
+from numgan.training import loop as training
+from numgan.training.recipes import Recipe
+from numgan.training.state import State
 
 DIGITS = data.load("digits")
 OFF = dict.fromkeys(("normalize", "modified", "spherical", "separate", "leaky", "convolutional", "adam"), False)

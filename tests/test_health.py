@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from numgan import cli, data, health, losses, runs, systems, training
-from numgan.checkpoint import State
-from numgan.health import Limits, examine, worst
+from numgan import cli, data, losses, systems
+from numgan.evaluation import health
+from numgan.evaluation.health import Limits, examine, worst
+from numgan.training import loop as training
+from numgan.training import runs
+from numgan.training.state import State
 
 
 def trained(folder, *words):

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from processes import until
 
-from numgan import data, files, judging, runs
-from numgan.errors import FileFormatError
+from numgan import data
+from numgan.core import files
+from numgan.core.errors import FileFormatError
+from numgan.evaluation import judging
 from numgan.layers import Run
 from numgan.losses import softmax
-from numgan.systems import classifier
+from numgan.systems.likelihood import classifier
+from numgan.training import runs
 
 SMALL = """
 from dataclasses import replace

@@ -12,7 +12,8 @@ import numgan.layers
 from numgan import check_layer, networks
 from numgan.checking.cases import LAYERS, NETWORKS
 from numgan.checking.layer import CHECKS, SECOND_ORDER, SLOW, outcome, title
-from numgan.errors import NonFiniteError
+from numgan.core.errors import NonFiniteError
+from numgan.core.parameters import Parameters
 from numgan.layers import (
     ELU,
     AvgPool2d,
@@ -60,7 +61,6 @@ from numgan.layers import (
     measure,
     record_kinks,
 )
-from numgan.parameters import Parameters
 
 quick = settings(max_examples=25, deadline=None)
 rng = np.random.default_rng(11)

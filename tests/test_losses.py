@@ -28,7 +28,7 @@ from numgan.losses import (
     softmax_cross_entropy,
     wasserstein,
 )
-from numgan.penalties import GradientPenalty
+from numgan.remedies.penalties import GradientPenalty
 
 A, B = np.array([[2.0], [-0.5], [0.3]]), np.array([[-1.0], [0.7]])                # logits of 3 real and 2 fake samples
 log_sigmoid = lambda x: -np.log(1 + np.exp(-x))

@@ -12,11 +12,11 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from numgan import data, metrics
+from numgan.core.randomness import stream
 from numgan.metrics import pictures
 from numgan.metrics import rows as reading
 from numgan.metrics.neighbours import _k_means, _radii
 from numgan.metrics.pictures import _blur, _cut, _halved, _pyramid
-from numgan.randomness import stream
 
 REAL = os.environ.get("NUMGAN_DATA")
 real_data = pytest.mark.skipif(not REAL, reason="NUMGAN_DATA is not set: it should name a folder with mnist/ in it")

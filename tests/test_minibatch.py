@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 
 from numgan import check_penalty
-from numgan.layers import Conv2d, ConvTranspose2d, Dense, Equalized, Flatten, MinibatchDiscrimination, MinibatchStd, Run, Sequential, Tanh
-from numgan.penalties import GradientPenalty
+from numgan.layers import (
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Equalized,
+    Flatten,
+    MinibatchDiscrimination,
+    MinibatchStd,
+    Run,
+    Sequential,
+    Tanh,
+)
+from numgan.remedies.penalties import GradientPenalty
 
 
 @pytest.mark.parametrize("group, n", [(None, 5), (1, 3), (2, 6), (3, 6)])

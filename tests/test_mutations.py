@@ -15,10 +15,17 @@ from numgan.checking import differences
 from numgan.checking.cases import LAYERS, LOSSES, OPTIMIZERS, Case
 from numgan.checking.layer import dx, outcome, parameters, tangent_backward, tangent_forward
 from numgan.checking.system import SystemPoint, check_objective
-from numgan.errors import GradientError
+from numgan.core.errors import GradientError
+from numgan.core.probes import kink
 from numgan.layers import BatchNorm, Dense, record_kinks
-from numgan.losses import RELATIVISTIC, AdversarialLoss, Curve, PairLoss, RelativisticLoss, softmax_cross_entropy
-from numgan.probes import kink
+from numgan.losses import (
+    RELATIVISTIC,
+    AdversarialLoss,
+    Curve,
+    PairLoss,
+    RelativisticLoss,
+    softmax_cross_entropy,
+)
 from numgan.systems import SYSTEMS
 
 MUTATIONS = {"negated": lambda a: -a, "doubled": lambda a: 2 * a, "dropped": np.zeros_like}

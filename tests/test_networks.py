@@ -6,23 +6,33 @@ from functools import partial
 import numpy as np
 import pytest
 
-from numgan import data, layers, losses, metrics, optimizers, penalties, sampling, schedules
-from numgan.consensus import Consensus
+from numgan import data, layers, losses, metrics, optimizers
 from numgan.data import points
-from numgan.initializers import constant, fans, glorot, he, normal, orthogonal, uniform
-from numgan.networks import (
-    dcgan_discriminator,
-    dcgan_generator,
-    label_beside,
-    mlp,
-    pooling_discriminator,
-    switched_discriminator,
-    switched_generator,
+from numgan.layers.initializers import constant, fans, glorot, he, normal, orthogonal, uniform
+from numgan.networks import dcgan_discriminator, dcgan_generator, label_beside, mlp, pooling_discriminator
+from numgan.optimizers import schedules
+from numgan.remedies import penalties
+from numgan.remedies.consensus import Consensus
+from numgan.remedies.noise import drawn_labels
+from numgan.remedies.replay import Pool
+from numgan.systems.games import (
+    conditional,
+    consensus,
+    dcgan,
+    dragan,
+    gan,
+    r1,
+    r3gan,
+    roth,
+    two_player,
+    unrolled,
+    wgan,
+    wgan_gp,
 )
-from numgan.noise import drawn_labels
-from numgan.replay import Pool
-from numgan.systems import classifier, conditional, consensus, dcgan, dragan, gan, r1, r3gan, roth, two_player, unrolled, wgan, wgan_gp
+from numgan.systems.games.switched import switched_discriminator, switched_generator
+from numgan.systems.likelihood import classifier
 from numgan.systems.system import Latent, System
+from numgan.training import sampling
 
 # ---------------------------------------------------------------------------------------------------- networks
 

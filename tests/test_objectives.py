@@ -12,9 +12,9 @@ import pytest
 
 from numgan import build
 from numgan.checking.system import SystemPoint
+from numgan.core.randomness import derive, stream
 from numgan.data import load
 from numgan.layers import Run
-from numgan.randomness import derive, stream
 from numgan.systems import SYSTEMS
 from numgan.systems.system import Latent
 from numgan.training import State, advance

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from numgan import check_optimizer
 from numgan.checking.cases import OPTIMIZERS
-from numgan.errors import GradientError
+from numgan.core.errors import GradientError
 from numgan.optimizers import SGD, Adam, Historical, RMSProp, moving_average
-from numgan.schedules import Cosine, Exponential, Linear, Warmup
+from numgan.optimizers.schedules import Cosine, Exponential, Linear, Warmup
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from numgan import plot, studies
+from numgan.core.randomness import stream
 from numgan.data.pixels import to_bytes
-from numgan.randomness import stream
 from numgan.studies import STUDIES, parzen
 
 

@@ -9,13 +9,13 @@ from numgan import build, check_penalty, gradcheck, kernel_calls
 from numgan.checking.cases import CRITICS, PENALTIES
 from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
 from numgan.checking.system import SystemPoint, check_objective
-from numgan.errors import GradientError
+from numgan.core.errors import GradientError
+from numgan.core.randomness import stream
 from numgan.layers import BatchNorm, Dense, Flatten, Layer, LeakyReLU, Run, Sequential, Tanh
 from numgan.networks import dcgan_discriminator, mlp
 from numgan.optimizers import Adam
-from numgan.penalties import GradientPenalty, between, norms
-from numgan.randomness import stream
-from numgan.systems import wgan_gp
+from numgan.remedies.penalties import GradientPenalty, between, norms
+from numgan.systems.games import wgan_gp
 
 critics = pytest.mark.parametrize("case", CRITICS, ids=lambda case: case.title)
 

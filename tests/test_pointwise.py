@@ -15,9 +15,9 @@ import pytest
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
+from numgan.core.parameters import gather
 from numgan.layers import Dense, LeakyReLU, Run, Sequential, Tanh
 from numgan.optimizers import SGD, Adam, RMSProp
-from numgan.parameters import gather
 
 DTYPES = [np.float32, np.float64]
 ROUNDING = {np.float32: 2.0**-24, np.float64: 2 * 2.0**-53}

@@ -10,14 +10,14 @@ import numgan as ng
 from numgan import R1, R2, GradientPenalty, Lazy, Roth, check_penalty, kernel_calls
 from numgan.checking.cases import CRITICS
 from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
-from numgan.errors import GradientError, NonFiniteError
+from numgan.core.errors import GradientError, NonFiniteError
+from numgan.core.parameters import Parameters
+from numgan.core.randomness import stream
 from numgan.layers import Dense, Flatten, LeakyReLU, Pack, Run, Sequential, Sigmoid, Softplus, Tanh
 from numgan.layers.activations import Elementwise
 from numgan.networks import dcgan_discriminator, mlp
-from numgan.parameters import Parameters
-from numgan.penalties import on_input_gradient, on_input_gradient_and_logit, perturbed
-from numgan.randomness import stream
-from numgan.schedules import Exponential
+from numgan.optimizers.schedules import Exponential
+from numgan.remedies.penalties import on_input_gradient, on_input_gradient_and_logit, perturbed
 
 
 def _linear(shape=(3,), dtype=np.float64):

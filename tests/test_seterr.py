@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import numgan as ng
-from numgan import losses, metrics, optimizers, penalties, systems
+from numgan import losses, metrics, optimizers, systems
 from numgan._kernels import compiled
 from numgan.checking.arrays import leaves, mapped, real
 from numgan.checking.cases import CRITICS, GAMES, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
 from numgan.checking.system import SystemPoint
 from numgan.data.pixels import to_bytes, to_floats
+from numgan.remedies import penalties
 
 SIZES = 1000.0, 1e-30                     # a float32 holds both, and neither exp(-1000) nor the square of 1e-30
 BACKENDS = ["reference"] + ["compiled"] * (compiled is not None)

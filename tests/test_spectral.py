@@ -6,13 +6,25 @@ import numpy as np
 import pytest
 
 import numgan as ng
-from numgan import check_layer, check_unrolling, checkpoint, data, kernel_calls, systems, training
-from numgan.checkpoint import State
-from numgan.errors import GradientError, NonFiniteError
-from numgan.initializers import constant
-from numgan.layers import Conv2d, ConvTranspose2d, Dense, LeakyReLU, Run, Sequential, Spectral, Tanh, power_step
+from numgan import check_layer, check_unrolling, data, kernel_calls, systems
+from numgan.core.errors import GradientError, NonFiniteError
+from numgan.layers import (
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    LeakyReLU,
+    Run,
+    Sequential,
+    Spectral,
+    Tanh,
+    power_step,
+)
+from numgan.layers.initializers import constant
 from numgan.optimizers import SGD, Adam, RMSProp
-from numgan.unrolling import Unrolling
+from numgan.remedies.unrolling import Unrolling
+from numgan.training import checkpoint
+from numgan.training import loop as training
+from numgan.training.state import State
 
 LAYERS = {"Dense": (lambda: Dense(7, 5), (7,)), "Conv2d": (lambda: Conv2d(2, 5, kernel=(3, 2), stride=2), (7, 5, 2)),
           "ConvTranspose2d": (lambda: ConvTranspose2d(3, 2, kernel=(2, 3), stride=2, padding=1), (3, 4, 3))}

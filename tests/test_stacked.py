@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from numgan import cli, studies
+from numgan.core.errors import TrialError
 from numgan.data import load
-from numgan.errors import TrialError
 from numgan.layers import Conv2d, ConvTranspose2d, Pack
 from numgan.metrics import label_coverage
 from numgan.studies import STUDIES, stacked

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import numgan as ng
-from numgan import cli, runs
-from numgan.streams import STDERR, OutputError, Stream, guarded
+from numgan import cli
+from numgan.core.streams import STDERR, OutputError, Stream, guarded
+from numgan.training import runs
 
 posix = pytest.mark.skipif(os.name != "posix" or not Path("/dev/full").exists(), reason="a shell and /dev/full are needed")
 TRAIN = "train gan --preset points --width 0.1 --batch-size 8 --steps 3 --out run"
@@ -79,7 +80,7 @@ def test_errors_never_go_to_stdout(words, streams):
 @posix
 def test_the_next_open_file_does_not_become_stderr():
     """With descriptor 2 free, the log of the run would get it, and what a library prints there would be in the log."""
-    script = "import os, sys; from numgan.streams import guarded\nwith guarded(): print(os.open(sys.argv[1], os.O_RDONLY) > 2)"
+    script = "import os, sys; from numgan.core.streams import guarded\nwith guarded(): print(os.open(sys.argv[1], os.O_RDONLY) > 2)"
     assert subprocess.run(["bash", "-c", f'{sys.executable} -c "{script}" . 0<&- 2>&-'], capture_output=True, text=True).stdout == "True\n"
 
 

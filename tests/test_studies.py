@@ -15,7 +15,7 @@ import pytest
 from processes import until
 
 from numgan import studies
-from numgan.errors import FileFormatError, TrialError
+from numgan.core.errors import FileFormatError, TrialError
 from numgan.studies import STUDIES, Column, protocol
 from numgan.studies.protocol import Study, _plain, table
 

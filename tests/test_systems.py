@@ -29,7 +29,7 @@ from numgan.layers import (
 from numgan.losses import minimax, nonsaturating
 from numgan.optimizers import SGD, Adam, RMSProp
 from numgan.systems import SYSTEMS, Batch, Latent, System, description, preset_for, presets, remember
-from numgan.systems.classifier import shifted
+from numgan.systems.likelihood.classifier import shifted
 
 ALL = [(system, preset) for system in SYSTEMS for preset in presets(system)]
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import numgan as ng
-from numgan.penalties import between
+from numgan.remedies.penalties import between
 from numgan.studies.dirac import METHODS, NODES, WEIGHTS, descent, jacobian, radius
 
 # ---------------------------------------------------------------------------------------------------- optimal discriminators

@@ -11,7 +11,7 @@ import pytest
 from kernel_cases import DTYPES, digest, every_kernel, normal, python
 
 from numgan._kernels import compiled, num_threads, set_num_threads
-from numgan.signals import stop_requests
+from numgan.core.signals import stop_requests
 
 pytestmark = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

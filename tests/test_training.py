@@ -17,16 +17,20 @@ from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import numgan as ng
-from numgan import checkpoint, data, files, judging, recipes, runs, sampling, systems, training
+from numgan import data, systems
 from numgan._kernels import compiled
-from numgan.checkpoint import State
+from numgan.core import files
+from numgan.core.errors import FileFormatError, NonFiniteError
+from numgan.core.randomness import derive
 from numgan.data import Batches, Dataset
 from numgan.data.pixels import to_bytes, to_floats
-from numgan.errors import FileFormatError, NonFiniteError
+from numgan.evaluation import judging
 from numgan.layers import Dense, ReLU, Run, Sequential
 from numgan.losses import Curve, nonsaturating
-from numgan.randomness import derive
 from numgan.systems import Result
+from numgan.training import checkpoint, recipes, runs, sampling
+from numgan.training import loop as training
+from numgan.training.state import State
 
 DIGITS, RING = data.load("digits"), data.load("ring")
 SYSTEMS = {

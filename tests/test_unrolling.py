@@ -9,12 +9,12 @@ import numgan as ng
 from numgan import SGD, Adam, RMSProp, Unrolling, check_system, check_unrolling, minimax, wasserstein
 from numgan.checking.cases import CRITICS
 from numgan.checking.optimizer import warm
-from numgan.errors import GradientError, NonFiniteError
+from numgan.core.errors import GradientError, NonFiniteError
 from numgan.layers import Dense, LeakyReLU, Run, Sequential, Tanh
 from numgan.losses import AdversarialLoss
 from numgan.optimizers import Optimizer
 from numgan.systems import Batch, build
-from numgan.systems.unrolled import UnrolledGAN
+from numgan.systems.games.unrolled import UnrolledGAN
 from numgan.training import train
 
 D = ng.mlp(2, 5, 1, activation=Tanh)

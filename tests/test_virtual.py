@@ -5,12 +5,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from numgan import check_layer, check_penalty, check_unrolling, checkpoint, data, losses, optimizers, sampling, systems, training
-from numgan.checkpoint import State
-from numgan.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, Referenced, Reshape, Run, Sequential, Tanh, VirtualBatchNorm
-from numgan.penalties import GradientPenalty
-from numgan.randomness import stream
+from numgan import check_layer, check_penalty, check_unrolling, data, losses, optimizers, systems
+from numgan.core.randomness import stream
+from numgan.layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Flatten,
+    Referenced,
+    Reshape,
+    Run,
+    Sequential,
+    Tanh,
+    VirtualBatchNorm,
+)
+from numgan.remedies.penalties import GradientPenalty
 from numgan.systems import Latent
+from numgan.training import checkpoint, sampling
+from numgan.training import loop as training
+from numgan.training.state import State
 
 RNG = np.random.default_rng(0)
 LATENTS = RNG.standard_normal((6, 3))

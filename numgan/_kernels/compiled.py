@@ -6,6 +6,26 @@ that are sums of products are in products.py; what is one pass over memory, in p
 
 from . import _core, calls, products
 from .calls import empty, measured_peak, num_threads, set_num_threads
-from .pointwise import (adam, rmsprop, sgd, moving_average, add, all_finite, channel_moments, normalize, channel_products, normalize_gradient,
-                        column_sum, leaky_relu, leaky_relu_gradient)
-from .products import conv2d, conv2d_input_gradient, conv2d_weight_gradient, matmul, max_pool2d, max_pool2d_gradient
+from .pointwise import (
+    adam,
+    rmsprop,
+    sgd,
+    moving_average,
+    add,
+    all_finite,
+    channel_moments,
+    normalize,
+    channel_products,
+    normalize_gradient,
+    column_sum,
+    leaky_relu,
+    leaky_relu_gradient,
+)
+from .products import (
+    conv2d,
+    conv2d_input_gradient,
+    conv2d_weight_gradient,
+    matmul,
+    max_pool2d,
+    max_pool2d_gradient,
+)

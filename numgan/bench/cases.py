@@ -15,9 +15,9 @@ import numpy as np
 
 from .. import _kernels
 from .._kernels import output_size
+from ..core.randomness import stream
 from ..layers import BatchNorm, LeakyReLU, Run, Tanh
 from ..optimizers import Adam
-from ..randomness import stream
 from . import im2col
 
 SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (128, 784, 1200), (128, 1200, 1200), (64, 100, 8192), (1200, 128, 1200), (1024, 4096, 512))

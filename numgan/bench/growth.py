@@ -10,11 +10,11 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import _kernels
+from ..core.streams import STDERR
 from ..networks import dcgan_discriminator, dcgan_generator
 from ..optimizers import Adam
-from ..streams import STDERR
 from ..systems import Latent
-from ..systems.dcgan import DCGAN
+from ..systems.games.dcgan import DCGAN
 from . import machine
 from .timing import Rest, burst, interleave
 from .workloads import Session

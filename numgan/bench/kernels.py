@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import _kernels
-from ..streams import STDERR
+from ..core.streams import STDERR
 from . import machine
 from .cases import cases
 from .timing import Rest, burst, interleave

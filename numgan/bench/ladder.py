@@ -22,7 +22,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from .. import _kernels
-from ..files import expect_writable, replacing
+from ..core.files import expect_writable, replacing
 from . import machine, rungs
 from .timing import Rest, burst, interleave
 from .trial import KINDS, RUNGS, WrongKernel, case_of, check, draw, examine, truth

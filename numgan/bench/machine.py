@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .. import _kernels, doctor
+from .. import _kernels
+from . import doctor
 
 COPIED = 1 << 27          # bytes in all: well beyond the last-level cache
 

@@ -1,6 +1,6 @@
 """`numgan profile`: where the time of a training step goes, layer by layer and pass by pass.
 
-In a block of `watched` an observer (`numgan.probes`) times every pass of every layer. Every optimiser's update and the drawing of
+In a block of `watched` an observer (`numgan.core.probes`) times every pass of every layer. Every optimiser's update and the drawing of
 latents are covered by a function that looks at the clock, and uncovered when the block ends. A network's time is without its layers', so
 nothing counts twice, and the shares of all rows together with "elsewhere" are the step. A LeakyReLU that is fused into another layer's
 kernel has no row: its time is in that layer's row.
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from threadpoolctl import threadpool_limits
 
 from .. import _kernels
-from ..probes import observe
+from ..core.probes import observe
 from . import machine
 from .workloads import Session
 

@@ -16,12 +16,12 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import _kernels
+from ..core.randomness import stream
+from ..core.streams import STDERR
 from ..layers import Run
-from ..penalties import between
-from ..randomness import stream
-from ..streams import STDERR
+from ..remedies.penalties import between
 from ..systems import Batch, Fakes
-from ..systems.wgan_gp import WGANGP
+from ..systems.games.wgan_gp import WGANGP
 from . import exchange, machine
 from .timing import Rest, burst, interleave
 from .worker import Refused, Worker, require_torch

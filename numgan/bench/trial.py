@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels import output_size, reference
-from ..underflow import may_underflow
+from ..core.underflow import may_underflow
 
 ROUNDINGS = {"float32": 8 * 2.0**-24, "float64": 16 * 2.0**-53}
 FAST = 1e-5

@@ -16,17 +16,28 @@ from typing import Callable
 
 import numpy as np
 
-from .. import training
-from ..checkpoint import State
+from ..core.randomness import stream
 from ..data import Feed
-from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, ReLU, Reshape, Sequential, Tanh
+from ..layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Sequential,
+    Tanh,
+)
 from ..networks import dcgan_discriminator, dcgan_generator, mlp
 from ..optimizers import Adam
-from ..randomness import stream
 from ..systems import Batch, Latent
-from ..systems.dcgan import DCGAN
-from ..systems.gan import GAN
-from ..systems.wgan_gp import WGANGP
+from ..systems.games.dcgan import DCGAN
+from ..systems.games.gan import GAN
+from ..systems.games.wgan_gp import WGANGP
+from ..training import loop as training
+from ..training.state import State
 from .exchange import projects
 
 SHARED = "fakes of one draw shared by both players"

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..consensus import Consensus
-from ..initializers import orthogonal
+from ..core.randomness import stream
 from ..layers import (
     ELU,
     AvgPool2d,
@@ -54,6 +53,7 @@ from ..layers import (
     Upsample,
     VirtualBatchNorm,
 )
+from ..layers.initializers import orthogonal
 from ..losses import (
     ADVERSARIAL,
     RELATIVISTIC,
@@ -77,13 +77,12 @@ from ..networks import (
     plane_discriminator,
     plane_generator,
     pooling_discriminator,
-    switched_discriminator,
-    switched_generator,
 )
 from ..optimizers import SGD, Adam, Historical, RMSProp
-from ..penalties import R1, R2, GradientPenalty, Roth, perturbed
-from ..randomness import stream
-from ..schedules import Cosine, Exponential, Linear, Warmup
+from ..optimizers.schedules import Cosine, Exponential, Linear, Warmup
+from ..remedies.consensus import Consensus
+from ..remedies.penalties import R1, R2, GradientPenalty, Roth, perturbed
+from ..systems.games.switched import switched_discriminator, switched_generator
 from .points import Point
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from functools import partial
 
-from ..errors import GradientError
+from ..core.errors import GradientError
+from ..core.underflow import may_underflow
 from ..systems import SYSTEMS, build, presets
-from ..underflow import may_underflow
 from .cases import CRITICS, GAMES, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
 from .consensus import consensus_outcome
 from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, outcome, parameters, tangent_backward, tangent_forward

@@ -4,10 +4,10 @@ from functools import partial
 
 import numpy as np
 
+from ..core.parameters import whole_gradient
+from ..core.randomness import derive, stream
+from ..core.underflow import may_underflow
 from ..layers import Run
-from ..parameters import whole_gradient
-from ..randomness import derive, stream
-from ..underflow import may_underflow
 from .differences import Block, compare
 from .points import at_points, owed, scale_of, spread
 from .report import AllZero, Report

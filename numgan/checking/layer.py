@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from .. import _kernels as kernels
+from ..core.underflow import may_underflow
 from ..layers import Layer
-from ..underflow import may_underflow
 from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same, shifted
 from .differences import Block, compare, compare_outputs
 from .points import Point, at_points, direction, free, scale_of

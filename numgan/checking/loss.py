@@ -4,9 +4,9 @@ from functools import partial
 
 import numpy as np
 
+from ..core.randomness import stream
+from ..core.underflow import may_underflow
 from ..losses import AdversarialLoss, RelativisticLoss, RelativisticPaired, SoftmaxCrossEntropy
-from ..randomness import stream
-from ..underflow import may_underflow
 from .differences import Block, compare, compare_outputs
 from .points import at_points
 from .report import Report

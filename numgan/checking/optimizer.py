@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..randomness import stream
-from ..underflow import may_underflow
+from ..core.randomness import stream
+from ..core.underflow import may_underflow
 from .arrays import copied, same
 from .differences import Block, compare
 from .report import Report, failure

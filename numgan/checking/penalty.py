@@ -8,9 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from ..parameters import whole_gradient
-from ..randomness import stream
-from ..underflow import may_underflow
+from ..core.parameters import whole_gradient
+from ..core.randomness import stream
+from ..core.underflow import may_underflow
 from .differences import Block, compare
 from .points import Point, at_points, owed, scale_of
 from .report import AllZero, Report, tidy

@@ -4,9 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
+from ..core.randomness import stream
 from ..layers import Layer, Run
 from ..layers.spectral import renewed
-from ..randomness import stream
 from .arrays import copied, flat, leaves, moved, normal, real
 from .report import BadPoint, failure
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..errors import GradientError
+from ..core.errors import GradientError
 
 
 class BadPoint(GradientError):

@@ -9,10 +9,10 @@ from inspect import signature
 
 import numpy as np
 
-from ..probes import observe
-from ..randomness import derive, stream
+from ..core.probes import observe
+from ..core.randomness import derive, stream
+from ..core.underflow import may_underflow
 from ..systems.system import Batch, checked, remember
-from ..underflow import may_underflow
 from .arrays import copied, same
 from .differences import Block, compare
 from .optimizer import warm

@@ -4,9 +4,9 @@ from functools import partial
 
 import numpy as np
 
-from ..randomness import stream
-from ..underflow import may_underflow
-from ..unrolling import Unrolling
+from ..core.randomness import stream
+from ..core.underflow import may_underflow
+from ..remedies.unrolling import Unrolling
 from .differences import Block, compare
 from .optimizer import warm
 from .points import Point, at_points, direction, owed, scale_of

@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import _kernels, checking, doctor, health, judging, recipes, runs, sampling, systems, training
-from ..errors import TrialError
+from .. import _kernels, checking, systems
+from ..bench import doctor
+from ..evaluation import health, judging
+from ..training import recipes, runs, sampling, loop as training
+from ..core.errors import TrialError
 from ..data import is_pictures
 from ..data.pixels import to_bytes
-from ..files import replacing
-from ..streams import STDERR, OutputError, guarded
+from ..core.files import replacing
+from ..core.streams import STDERR, OutputError, guarded
 from . import bench, evaluate, study
 from .common import above_zero, add_command, labels, natural, positive, print_json, setting
 

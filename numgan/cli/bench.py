@@ -6,7 +6,7 @@ from dataclasses import asdict
 from .. import plot, systems
 from ..bench import growth, kernels, ladder, machine, profile, steps
 from ..bench.workloads import WORKLOADS
-from ..files import replacing
+from ..core.files import replacing
 from .common import add_command, names, positive, print_json
 
 BUSY = 0.15               # of the processors: other programs that take more than this are mentioned

@@ -1,9 +1,11 @@
-"""numgan evaluate, judge and health: parsing and printing; the work is done in numgan/evaluation.py, judging.py and health.py."""
+"""numgan evaluate, judge and health: parsing and printing; the work is done in numgan/evaluation/figures.py, judging.py and health.py."""
 
 from dataclasses import asdict
 from functools import partial
 
-from .. import evaluation, health, judging, runs
+from ..evaluation import figures as evaluation
+from ..evaluation import health, judging
+from ..training import runs
 from .common import add_command, natural, positive, print_json
 
 EVALUATE = """\

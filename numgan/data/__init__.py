@@ -11,7 +11,7 @@ Nothing is unpickled, nothing is executed, and a damaged file is a FileFormatErr
 import difflib
 import os
 
-from ..files import text_of
+from ..core.files import text_of
 from .augment import Augmented
 from .batches import Batches
 from .dataset import Dataset, Feed, Unpaired, is_pictures, paired

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..randomness import stream
+from ..core.randomness import stream
 from .dataset import Feed
 
 

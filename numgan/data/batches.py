@@ -12,7 +12,7 @@ from operator import index
 
 import numpy as np
 
-from ..randomness import stream
+from ..core.randomness import stream
 
 
 class Batches:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..randomness import derive
+from ..core.randomness import derive
 from .batches import Batches
 from .pixels import to_floats
 

@@ -10,8 +10,8 @@ from importlib import resources
 
 import numpy as np
 
-from .. import files
-from ..errors import FileFormatError
+from ..core import files
+from ..core.errors import FileFormatError
 
 FILE = "digits.csv.gz"
 ROWS, TEST_ROWS = 1797, 297

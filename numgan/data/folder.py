@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ..files import text_of
-from ..streams import STDERR
+from ..core.files import text_of
+from ..core.streams import STDERR
 from .pictures import fit, flatten, is_grey, opened
 
 NOT_READ = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}

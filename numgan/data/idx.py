@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import files
-from ..errors import FileFormatError
-from ..streams import STDERR
+from ..core import files
+from ..core.errors import FileFormatError
+from ..core.streams import STDERR
 
 LIMIT = 1 << 30  # bytes of values in one file, twenty times MNIST: more is a gzip bomb or not a set for this loader
 CHUNK = 1 << 20

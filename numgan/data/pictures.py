@@ -7,8 +7,8 @@ from operator import index
 import numpy as np
 from PIL import Image, ImageOps
 
-from .. import files
-from ..errors import FileFormatError
+from ..core import files
+from ..core.errors import FileFormatError
 
 MOST = 1 << 25  # pixels of one picture: more than any camera's 30 million, and 134 MB in colour
 GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour, besides I;16 and its relatives

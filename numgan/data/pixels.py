@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..underflow import may_underflow
+from ..core.underflow import may_underflow
 
 
 @may_underflow

@@ -11,7 +11,7 @@ from operator import index
 
 import numpy as np
 
-from ..randomness import stream
+from ..core.randomness import stream
 
 SEED = 2014  # of the points that load() gives; the stream is (SEED, name, split)
 ROWS = 100_000

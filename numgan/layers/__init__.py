@@ -2,7 +2,7 @@
 normalization, dropout, embedding, minibatch, packing, equalized, spectral, network, given, virtual."""
 
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
-from ..probes import record_kinks, watch_finite
+from ..core.probes import record_kinks, watch_finite
 from .base import Layer, LinearMap, Run
 from .bilinear import Conv2d, ConvTranspose2d, Dense
 from .dropout import Dropout, Noise

@@ -9,9 +9,9 @@
 import numpy as np
 
 from .. import _kernels as kernels
-from ..arguments import is_number, not_negative, plain, positive
-from ..probes import kink
-from ..underflow import may_underflow
+from ..core.arguments import is_number, not_negative, plain, positive
+from ..core.probes import kink
+from ..core.underflow import may_underflow
 from .base import Layer, LinearMap, add, expect, expect_floats
 
 

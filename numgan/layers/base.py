@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..parameters import Layout, Parameters
-from ..probes import observable
-from ..randomness import stream
-from ..underflow import may_underflow
+from ..core.parameters import Layout, Parameters
+from ..core.probes import observable
+from ..core.randomness import stream
+from ..core.underflow import may_underflow
 
 PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "trail"}
 

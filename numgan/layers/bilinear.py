@@ -16,9 +16,9 @@ The kernels can apply a leaky unit, or the derivative of one, to what they are a
 import numpy as np
 
 from .. import _kernels as kernels
-from ..arguments import brief, pair, positive
-from ..initializers import fans, he
+from ..core.arguments import brief, pair, positive
 from .base import Layer, add, expect, expect_floats
+from .initializers import fans, he
 
 
 class Bilinear(Layer):

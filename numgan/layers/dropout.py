@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arguments import is_number, plain
+from ..core.arguments import is_number, plain
 from .base import LinearMap
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..arguments import positive
-from ..initializers import normal
+from ..core.arguments import positive
 from .base import Layer, expect
+from .initializers import normal
 
 
 class Embedding(Layer):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..initializers import fans
 from .base import Layer
 from .bilinear import Bilinear
+from .initializers import fans
 
 
 class Equalized(Layer):

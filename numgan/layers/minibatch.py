@@ -6,10 +6,10 @@ Both append features to x: y = (x, s). Where a tangent is zero, so is its part o
 import numpy as np
 
 from .. import _kernels as kernels
-from ..arguments import not_negative, positive
-from ..initializers import normal
-from ..probes import kink
+from ..core.arguments import not_negative, positive
+from ..core.probes import kink
 from .base import Layer, add, expect, expect_floats
+from .initializers import normal
 
 
 class MinibatchStd(Layer):

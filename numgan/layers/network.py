@@ -6,8 +6,8 @@ one vector in the form of the parameters. `p.child(name)` is the part of the par
 
 import numpy as np
 
-from ..parameters import gather
-from ..probes import kink, unfused
+from ..core.parameters import gather
+from ..core.probes import kink, unfused
 from .base import Layer, add, expect
 from .fusing import UNFUSED, plan
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _kernels as kernels
-from ..arguments import not_negative, positive
-from ..initializers import constant
-from ..underflow import may_underflow
+from ..core.arguments import not_negative, positive
+from ..core.underflow import may_underflow
 from .base import Layer, Run, add, expect, expect_floats
+from .initializers import constant
 
 
 class Cache(NamedTuple):

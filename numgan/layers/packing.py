@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arguments import positive
+from ..core.arguments import positive
 from .base import LinearMap, expect
 
 

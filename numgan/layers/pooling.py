@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from .. import _kernels as kernels
-from ..arguments import brief, pair
-from ..probes import kink
+from ..core.arguments import brief, pair
+from ..core.probes import kink
 from .base import LinearMap, expect
 
 

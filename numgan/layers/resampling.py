@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arguments import brief, pair, positive
+from ..core.arguments import brief, pair, positive
 from .base import LinearMap, expect
 
 

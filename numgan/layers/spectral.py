@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import _kernels as kernels
-from ..underflow import may_underflow
+from ..core.underflow import may_underflow
 from .base import Layer, add
 from .bilinear import Bilinear
 

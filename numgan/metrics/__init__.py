@@ -26,7 +26,15 @@ Reading order: rows, modes, parzen, frechet, neighbours, pictures.
 
 from .frechet import frechet_distance, frechet_gaussians, inception_score, kid, mmd
 from .modes import LabelCoverage, ModeCoverage, label_coverage, mode_coverage
-from .neighbours import NDB, DensityCoverage, PrecisionRecall, density_coverage, ndb, nearest_neighbour_error, precision_recall
+from .neighbours import (
+    NDB,
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    ndb,
+    nearest_neighbour_error,
+    precision_recall,
+)
 from .parzen import Parzen, parzen, parzen_log_likelihood
 from .pictures import laplacian_swd, ms_ssim, psnr, sliced_wasserstein, ssim
 

@@ -5,7 +5,7 @@ Every figure here depends on that network: a Frechet distance of one network's f
 
 import numpy as np
 
-from ..underflow import may_underflow
+from ..core.underflow import may_underflow
 from .rows import positive, real_array, rows, spans, squared_distances, whole
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..underflow import may_underflow
+from ..core.underflow import may_underflow
 from .rows import labels as read_labels
 from .rows import positive, rows, squared_distances, whole
 

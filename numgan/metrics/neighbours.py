@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arguments import is_number
-from ..randomness import stream
-from ..underflow import may_underflow
+from ..core.arguments import is_number
+from ..core.randomness import stream
+from ..core.underflow import may_underflow
 from .rows import enlarged, rows, squared_distances, whole
 from .rows import labels as read_labels
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..underflow import may_underflow
+from ..core.underflow import may_underflow
 from .rows import positive, rows, squared_distances
 
 SIGMAS = tuple(np.logspace(-1, 0, 10))  # the grid of the 2014 code; pixels are in [0, 1]

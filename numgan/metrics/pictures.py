@@ -6,9 +6,9 @@ super-resolution, filling in and translation, where there is a right answer. The
 
 import numpy as np
 
-from ..arguments import is_number
-from ..randomness import stream
-from ..underflow import may_underflow
+from ..core.arguments import is_number
+from ..core.randomness import stream
+from ..core.underflow import may_underflow
 from .rows import real_array, rows, spans, whole
 
 WINDOW, WIDTH, K1, K2 = 11, 1.5, 0.01, 0.03                        # Wang et al. 2004, section III-C

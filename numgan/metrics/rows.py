@@ -6,7 +6,7 @@ into memory, so they are visited in blocks of rows.
 
 import numpy as np
 
-from ..arguments import is_number
+from ..core.arguments import is_number
 
 BLOCK = 2**20     # numbers in one block of pairs: 8 MB in float64
 LARGEST = 1e50    # the cube of a product of two such numbers is still a float64

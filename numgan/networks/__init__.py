@@ -4,7 +4,6 @@ from .beside import label_beside
 from .dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator
 from .mlp import mlp
 from .small import digit_discriminator, digit_generator, plane_discriminator, plane_generator
-from .switched import switched_discriminator, switched_generator
 
 __all__ = ["mlp", "digit_generator", "digit_discriminator", "plane_generator", "plane_discriminator", "label_beside", "dcgan_generator",
-           "dcgan_discriminator", "pooling_discriminator", "switched_generator", "switched_discriminator"]
+           "dcgan_discriminator", "pooling_discriminator"]

@@ -4,8 +4,21 @@ The paper's guidelines (section 3): strided convolutions instead of pooling, Bat
 input), no hidden dense layers, ReLU in G with Tanh at its end, LeakyReLU in D; weights N(0, 0.02^2) (section 4).
 """
 
-from ..initializers import he, normal
-from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten, LeakyReLU, MaxPool2d, ReLU, Reshape, Sequential, Tanh
+from ..layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    MaxPool2d,
+    ReLU,
+    Reshape,
+    Sequential,
+    Tanh,
+)
+from ..layers.initializers import he, normal
 
 
 def _doubling(kernel):

@@ -1,7 +1,7 @@
 """The multilayer perceptron: Dense layers with an activation between them."""
 
-from ..initializers import he
 from ..layers import Dense, ReLU, Sequential
+from ..layers.initializers import he
 
 
 def mlp(*sizes, activation=ReLU, last=None, init=he):

@@ -1,6 +1,17 @@
 """Studies: what a paper's table shows, made again by one command, `numgan study NAME`. protocol.py says what a study is."""
 
-from . import ablation, architectures, balance, dirac, equilibrium, mixtures, mode_collapse, parzen, stacked, vanishing
+from . import (
+    ablation,
+    architectures,
+    balance,
+    dirac,
+    equilibrium,
+    mixtures,
+    mode_collapse,
+    parzen,
+    stacked,
+    vanishing,
+)
 from .protocol import Column, Studied, Study, run
 
 STUDIES = {"dirac": dirac.STUDY, "ring": mixtures.RING, "grid": mixtures.GRID, "stacked-mnist": stacked.STACKED, "parzen": parzen.STUDY,

@@ -12,28 +12,28 @@ from functools import partial
 import numpy as np
 
 from .. import plot
-from ..arrays import load_array, save_array
+from ..core.arrays import load_array, save_array
+from ..core.randomness import stream
 from ..data import Dataset
 from ..layers import Dense, Equalized, LeakyReLU, Referenced, ReLU, Sequential, VirtualBatchNorm
 from ..losses import hinge, least_squares, relativistic_paired
 from ..metrics import mode_coverage
 from ..networks import mlp
 from ..optimizers import Adam, RMSProp
-from ..penalties import GradientPenalty
-from ..randomness import stream
-from ..schedules import Cosine
+from ..optimizers.schedules import Cosine
+from ..remedies.penalties import GradientPenalty
 from ..systems import Latent
-from ..systems.consensus import ConsensusGAN
-from ..systems.dragan import DRAGAN
-from ..systems.hacks import points
-from ..systems.hinge import spectral
-from ..systems.r1 import R1GAN
-from ..systems.r3gan import R3GAN
-from ..systems.roth import RothGAN
-from ..systems.two_player import TwoPlayerGAN
-from ..systems.unrolled import UnrolledGAN
-from ..systems.wgan import WGAN
-from ..systems.wgan_gp import WGANGP
+from ..systems.games.consensus import ConsensusGAN
+from ..systems.games.dragan import DRAGAN
+from ..systems.games.hacks import points
+from ..systems.games.hinge import spectral
+from ..systems.games.r1 import R1GAN
+from ..systems.games.r3gan import R3GAN
+from ..systems.games.roth import RothGAN
+from ..systems.games.two_player import TwoPlayerGAN
+from ..systems.games.unrolled import UnrolledGAN
+from ..systems.games.wgan import WGAN
+from ..systems.games.wgan_gp import WGANGP
 from .mixtures import COLUMNS, MIXTURES, SAMPLES
 from .protocol import Study, folder_of, seconds_of, train
 

@@ -11,16 +11,16 @@ from functools import partial
 import numpy as np
 
 from .. import plot
+from ..core.errors import NonFiniteError
+from ..core.randomness import stream
 from ..data import Dataset, ring
-from ..errors import NonFiniteError
 from ..layers import BatchNorm, Dense, LeakyReLU, ReLU, Sequential, Softplus, Tanh
 from ..metrics import mode_coverage
 from ..optimizers import Adam
-from ..penalties import GradientPenalty
-from ..randomness import stream
+from ..remedies.penalties import GradientPenalty
 from ..systems import Latent
-from ..systems.gan import GAN
-from ..systems.wgan_gp import WGANGP
+from ..systems.games.gan import GAN
+from ..systems.games.wgan_gp import WGANGP
 from .protocol import Column, Study, seconds_of, train
 
 ARMS = {"gan": "GAN, non-saturating", "wgan-gp": "WGAN-GP"}

@@ -19,8 +19,8 @@ from ..layers import Flatten, LeakyReLU, Sequential
 from ..losses import minimax
 from ..metrics import density_coverage, kid
 from ..networks import mlp
-from ..systems import gan, wgan_gp
-from ..systems.gan import GAN
+from ..systems.games import gan, wgan_gp
+from ..systems.games.gan import GAN
 from .looks import TRAINING, Looks, accuracy, digits, fakes, logits, ranked, read
 from .protocol import Column, Study, folder_of, seconds_of, train
 

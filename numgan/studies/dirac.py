@@ -15,16 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import plot
-from ..arrays import load_arrays
-from ..consensus import Consensus
-from ..files import replacing
+from ..core.arrays import load_arrays
+from ..core.files import replacing
+from ..core.parameters import Parameters
 from ..layers import Dense, Run, Sequential
 from ..losses import AdversarialLoss, hinge, minimax, nonsaturating, relativistic_paired, wasserstein
 from ..optimizers import SGD
-from ..parameters import Parameters
-from ..penalties import R1, GradientPenalty, Roth
+from ..remedies.consensus import Consensus
+from ..remedies.penalties import R1, GradientPenalty, Roth
 from ..systems import Batch, Fakes, Latent
-from ..systems.unrolled import UnrolledGAN
+from ..systems.games.unrolled import UnrolledGAN
 from .protocol import Column, Study, folder_of
 
 NETWORKS = {"G": Sequential(Dense(1, 1, bias=False)), "D": Sequential(Dense(1, 1, bias=False))}

@@ -21,9 +21,9 @@ from ..layers import Flatten, LeakyReLU, Reshape, Sequential, Tanh
 from ..metrics import density_coverage, kid, mode_coverage, sliced_wasserstein
 from ..networks import mlp
 from ..optimizers import Adam
-from ..schedules import Cosine
+from ..optimizers.schedules import Cosine
 from ..systems import Latent
-from ..systems.r1 import R1GAN
+from ..systems.games.r1 import R1GAN
 from .looks import Looks, accuracy, digits, fakes, logits, read
 from .protocol import Column, Study, folder_of, seconds_of, train
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.fields import MOST, Maybe, Real, Record, Whole, read_lines
+from ..core.files import appending, replacing
+from ..core.randomness import derive, stream
 from ..data import Dataset, load
-from ..fields import MOST, Maybe, Real, Record, Whole, read_lines
-from ..files import appending, replacing
 from ..layers import Run
-from ..randomness import derive, stream
 from ..systems import Batch
 
 LOOK = Record({"step": Whole()}, others=Maybe(Real()))

@@ -12,18 +12,18 @@ from functools import partial
 import numpy as np
 
 from .. import plot
-from ..arrays import load_array, save_array
+from ..core.arrays import load_array, save_array
+from ..core.randomness import stream
 from ..data import Dataset, grid, ring
 from ..layers import LeakyReLU, Sequential
 from ..losses import relativistic_paired
 from ..metrics import mode_coverage
 from ..networks import mlp
 from ..optimizers import Adam
-from ..randomness import stream
-from ..schedules import Cosine
+from ..optimizers.schedules import Cosine
 from ..systems import Latent
-from ..systems.pacgan import points
-from ..systems.r3gan import R3GAN
+from ..systems.games.pacgan import points
+from ..systems.games.r3gan import R3GAN
 from .protocol import Column, Study, folder_of, seconds_of, train
 
 SAMPLES = 2500            # section 4.1

@@ -9,15 +9,16 @@
 
 import numpy as np
 
-from .. import data, plot, runs, systems
-from ..arrays import load_array, save_array
+from .. import data, plot, systems
+from ..core.arrays import load_array, save_array
+from ..core.files import make_folder
+from ..core.randomness import derive
 from ..data import modes
-from ..files import make_folder
 from ..layers import Run
 from ..metrics import mode_coverage
 from ..optimizers import Adam
-from ..randomness import derive
 from ..systems import Batch
+from ..training import runs
 from .protocol import Column, Study, folder_of, train
 
 ARMS = {"plain": "G against D as it is", "points": "G against D 10 steps ahead"}  # presets of `unrolled`

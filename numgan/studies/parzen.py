@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import data, judging, metrics, plot, systems
-from ..arrays import load_array, save_array
+from .. import data, metrics, plot, systems
+from ..core.arrays import load_array, save_array
+from ..core.randomness import stream
 from ..data import Dataset
 from ..data.pixels import to_bytes
+from ..evaluation import judging
 from ..metrics.rows import squared_distances
-from ..randomness import stream
 from .protocol import Column, Study, folder_of, seconds_of, train
 
 COMPONENTS, ROUNDS = 50, 3                # of the Gaussians of classes; of k-means

@@ -28,12 +28,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from .. import _kernels, runs, training
-from ..errors import FileFormatError, TrialError
-from ..fields import Each, Either, Flag, Maybe, Real, Record, Text, Whole, read_json
-from ..files import expect_own, is_empty, kind_at, make_folder, read, remove, replacing
-from ..signals import sigterm_as_interrupt
-from ..streams import STDERR
+from .. import _kernels
+from ..core.errors import FileFormatError, TrialError
+from ..core.fields import Each, Either, Flag, Maybe, Real, Record, Text, Whole, read_json
+from ..core.files import expect_own, is_empty, kind_at, make_folder, read, remove, replacing
+from ..core.signals import sigterm_as_interrupt
+from ..core.streams import STDERR
+from ..training import loop as training
+from ..training import runs
 
 POLL = 0.2                # seconds between two checks of the running trials
 FIGURE = Maybe(Either((Real(), Flag(), Text())))

@@ -12,19 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import plot
-from ..arrays import load_array, save_array
+from ..core.arrays import load_array, save_array
+from ..core.randomness import derive, stream
 from ..data import Dataset, load
 from ..data.pixels import to_bytes, to_floats
-from ..judging import as_seen, open_judge, probabilities
-from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Flatten, LeakyReLU, Pack, ReLU, Reshape, Sequential, Tanh
+from ..evaluation.judging import as_seen, open_judge, probabilities
+from ..layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    Pack,
+    ReLU,
+    Reshape,
+    Sequential,
+    Tanh,
+)
 from ..losses import relativistic_paired
 from ..metrics import label_coverage
 from ..optimizers import Adam
-from ..randomness import derive, stream
 from ..systems import Latent
-from ..systems.pacgan import PacGAN
-from ..systems.r3gan import R3GAN
-from ..systems.unrolled import UnrolledGAN
+from ..systems.games.pacgan import PacGAN
+from ..systems.games.r3gan import R3GAN
+from ..systems.games.unrolled import UnrolledGAN
 from .protocol import Column, Study, folder_of, seconds_of, train
 
 CLASSES = 1000

@@ -14,12 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from .. import data, plot, systems
-from ..checkpoint import State
+from ..core.randomness import derive
 from ..layers import Run
 from ..losses import hinge, least_squares, minimax, nonsaturating
-from ..randomness import derive
 from ..systems import Batch
 from ..training import advance
+from ..training.state import State
 from .protocol import Column, Study
 
 PRESETS = {"digits": "digits", "ring": "points"}                                  # data: the nets, of gan, and the penalty, of wgan_gp

@@ -3,8 +3,25 @@
 import ast
 import inspect
 
-from ..fields import Real
-from . import classifier, conditional, consensus, dcgan, dragan, gan, hacks, hinge, lsgan, pacgan, r1, r3gan, roth, unrolled, wgan, wgan_gp
+from ..core.fields import Real
+from .likelihood import classifier
+from .games import (
+    conditional,
+    consensus,
+    dcgan,
+    dragan,
+    gan,
+    hacks,
+    hinge,
+    lsgan,
+    pacgan,
+    r1,
+    r3gan,
+    roth,
+    unrolled,
+    wgan,
+    wgan_gp,
+)
 from .system import NUMBERS, Batch, Fakes, Latent, Result, System, checked, remember
 
 SYSTEMS = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "wgan_gp": wgan_gp, "hinge": hinge, "dragan": dragan, "r1": r1, "roth": roth,

@@ -11,12 +11,12 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ..fields import Flag, Real, Whole
+from ..core.fields import Flag, Real, Whole
+from ..core.parameters import Parameters, whole_gradient
+from ..core.randomness import derive, stream
+from ..core.underflow import may_underflow
 from ..layers import Run
-from ..parameters import Parameters, whole_gradient
-from ..randomness import derive, stream
-from ..schedules import SCHEDULES
-from ..underflow import may_underflow
+from ..optimizers.schedules import SCHEDULES
 
 NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)      # settings: numbers below float32's largest; counts
 

@@ -3,7 +3,17 @@
 import numpy as np
 
 from bugzoo import Bug, layer_bug
-from numgan.layers import BatchNorm, Conv2d, Dense, LayerNorm, Referenced, Sequential, Spectral, Tanh, VirtualBatchNorm
+from numgan.layers import (
+    BatchNorm,
+    Conv2d,
+    Dense,
+    LayerNorm,
+    Referenced,
+    Sequential,
+    Spectral,
+    Tanh,
+    VirtualBatchNorm,
+)
 from numgan.layers.normalization import Normalization
 
 

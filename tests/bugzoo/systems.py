@@ -6,10 +6,11 @@ import numpy as np
 
 from bugzoo import Bug
 from numgan.checking.system import SystemPoint
+from numgan.core.randomness import derive
 from numgan.layers import Run
 from numgan.losses import minimax, wasserstein
-from numgan.randomness import derive
-from numgan.systems import Result, build, conditional, dcgan, gan, wgan
+from numgan.systems import Result, build
+from numgan.systems.games import conditional, dcgan, gan, wgan
 
 
 def planted(system, kind):

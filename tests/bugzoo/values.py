@@ -7,10 +7,12 @@ import numpy as np
 
 from bugzoo import Bug
 from numgan import _kernels as kernels
-from numgan import checkpoint, data, training
+from numgan import data
 from numgan.data import Batches, modes, ring
 from numgan.layers import BatchNorm, Run
 from numgan.systems import build
+from numgan.training import checkpoint
+from numgan.training import loop as training
 
 
 class FirstRows(Batches):

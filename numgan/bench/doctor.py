@@ -1,0 +1,73 @@
+"""What `numgan doctor` and `numgan data` look at: this machine, the kernels on it, and which data sets are here."""
+
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from .. import _kernels, data
+from ..core.randomness import stream
+from ..data.idx import FILES, SOURCES, cache_folder
+from ..training.runs import environment
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-13}      # sums of at most 150 products: some ten roundings of each type
+
+
+def examine():
+    """A dict for people and programs: versions, backend, instruction sets, threads, the measured peak in GFLOP/s (float32, all threads),
+    BLAS, processor, data folder, kernel errors, and whether all passed."""
+    errors = {dtype: self_check(dtype) for dtype in TOLERANCE}
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    blas = [f"{pool.get('internal_api')} {pool.get('version')}, {pool['num_threads']} threads" for pool in pools]
+    peak = _kernels.measured_peak()
+    return environment() | {
+        "instruction_sets": _kernels.instruction_sets(), "peak_gflops": peak and round(peak, 1),
+        "compiled_kernels": "built" if _kernels.compiled else "missing: `pip install .` in the sources builds them (a C compiler is needed)",
+        "blas": blas, "processor": processor(), "processors": os.cpu_count(),
+        "data_folder": os.environ.get("NUMGAN_DATA") or "not set (NUMGAN_DATA): sets are downloaded",
+        "kernel_errors": errors, "passed": all(errors[dtype] <= limit for dtype, limit in TOLERANCE.items()),
+    }
+
+
+def processor():
+    """The name of the processor, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
+
+
+def self_check(dtype):
+    """The largest error of the kernels in use, max|C - C64| / max|C64|, against their definition in float64; small unfriendly shapes."""
+    rng = stream(0, "doctor")
+    a, b, x, w = (rng.standard_normal(shape).astype(dtype) for shape in ((7, 149), (149, 11), (3, 7, 5, 13), (3, 2, 13, 5)))
+    window = {"stride": (2, 1), "padding": (1, 0)}
+    dy = rng.standard_normal((3, *_kernels.output_size((7, 5), (3, 2), (2, 1), (1, 0)), 5)).astype(dtype)
+    calls = [
+        lambda kernels, cast: kernels.matmul(cast(a), cast(b)),
+        lambda kernels, cast: kernels.conv2d(cast(x), cast(w), **window),
+        lambda kernels, cast: kernels.conv2d_input_gradient(cast(dy), cast(w), **window, size=(7, 5)),
+        lambda kernels, cast: kernels.conv2d_weight_gradient(cast(x), cast(dy), (3, 2), **window),
+        lambda kernels, cast: kernels.max_pool2d(cast(x), (3, 2), **window)[0],
+    ]
+    worst = 0.0
+    for call in calls:
+        exact, got = call(_kernels.reference, np.float64), call(_kernels, np.asarray)
+        worst = max(worst, float(np.abs(got - exact).max() / np.abs(exact).max()))
+    return worst
+
+
+def data_sets():
+    """[{name, description, where, present}] of the known sets: where each would be looked for now, and whether all its files are there."""
+    return [{"name": name, "description": description} | _place(name) for name, description in data.names().items()]
+
+
+def _place(name):
+    if name not in SOURCES:
+        return {"where": "in the package", "present": True}
+    folder = Path(os.environ["NUMGAN_DATA"], name) if os.environ.get("NUMGAN_DATA") else cache_folder() / name
+    files = [file for split in FILES.values() for file in split]
+    return {"where": str(folder), "present": all((folder / f"{file}.gz").is_file() or (folder / file).is_file() for file in files)}

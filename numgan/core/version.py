@@ -1,0 +1,3 @@
+"""The version, which pyproject.toml reads."""
+
+VERSION = "0.1.0"

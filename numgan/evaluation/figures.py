@@ -1,0 +1,278 @@
+"""Evaluation: a run's samples measured against data that it never saw, and beside every figure that of real training rows in their place.
+
+    found = evaluate(run, judge=open_judge("mnist"))
+    found["figures"]["classifier_frechet_distance"]        {"samples": ..., "real": ..., "better": "lower"}
+
+No figure means anything by itself: it depends on the number of samples, on the range of the pixels, and some on the judge, whose features are
+not those of Inception. "real" is the same measure of as many training rows: about what a generator would get that draws true data. The judge has
+learnt from these rows, so by its features and answers they differ from data that it never saw (8x8 digits: it knows 100 % of them, and 95 % of
+held-out ones). The measures are those of numgan.metrics; this file decides what is compared with what.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from .. import data, metrics
+from ..core.randomness import stream
+from ..core.streams import STDERR
+from ..core.underflow import may_underflow
+from ..data import is_pictures
+from ..data.pixels import to_bytes
+from ..data.points import modes
+from ..metrics.pictures import SMALLEST, WEIGHTS, WINDOW
+from ..metrics.rows import squared_distances
+from ..training.recipes import Recipe
+from . import judging
+
+PICTURES, POINTS = 10_000, 2_500          # samples, unless told otherwise: Goodfellow et al. 2014; Lin et al. 2018 (PacGAN), section 4.1
+NUMBERS = 2**25                           # of all samples together, at most: large pictures are fewer
+VALIDATION = 1000                         # rows that choose the Parzen window's sigma: the first of the last sixth of the training rows, as in 2014
+PATCHES, DIRECTIONS = 16, 128             # of the sliced Wasserstein distance
+LEAST = 12                                # rows that the measures can work with
+SPLITS = 10                               # of the classifier score: Salimans et al. 2016, section 4
+
+BETTER = {                                # what is not here describes another figure
+    "modes": "higher", "high_quality": "as real", "reverse_kl": "lower", "relative_std_least": "as real", "relative_std_mean": "as real",
+    "relative_std_most": "as real", "nearest_neighbour_error": "lower", "parzen_log_likelihood": "as real", "mmd": "lower",
+    "different_bins": "lower", "bins_js": "lower", "ssim_of_pairs": "as real", "ms_ssim_of_pairs": "as real", "sliced_wasserstein": "lower",
+    "precision": "higher", "recall": "higher", "density": "higher", "coverage": "higher", "frechet_distance": "lower", "score": "higher",
+    "agreement": "higher", "confidence": "as real", "classes": "higher", "classes_kl": "lower", "kid": "lower",
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is measured: generated samples or real rows, x (N, ...) points, or pictures with pixels in 0..1.
+
+    labels                     (N,) asked for, true, or the judge's; None if nobody knows
+    features, probabilities    (N, F), (N, K) the judge's; None without one
+    agreement                  share of the asked or true labels that the judge gives too; None if there are none
+    """
+
+    x: np.ndarray
+    labels: np.ndarray | None = None
+    features: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    agreement: float | None = None
+
+    @property
+    def flat(self):
+        return self.x.reshape(len(self.x), -1)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a side is measured by: the test Side, validation pictures, the width of the Gaussian kernel, the name of the data, the seed."""
+
+    test: Side
+    data: str
+    seed: int
+    validation: np.ndarray | None = None
+    sigma: float = 1.0
+
+
+# ---- the measures: each gives {figure: value} of a side, or says why it has none
+
+
+def _modes(side, by):
+    if by.data not in ("ring", "grid"):
+        return "these data have no modes"
+    found = metrics.mode_coverage(side.x, *modes(by.data))
+    spread = found.relative_std[np.isfinite(found.relative_std)]
+    least, mean, most = (spread.min(), spread.mean(), spread.max()) if len(spread) else (np.nan,) * 3
+    return {"modes": found.captured, "high_quality": found.high_quality, "reverse_kl": found.reverse_kl,
+            "relative_std_least": least, "relative_std_mean": mean, "relative_std_most": most}
+
+
+def _distance(side, by):
+    n = min(len(side.x), len(by.test.x))
+    return {"sliced_wasserstein": metrics.sliced_wasserstein(side.x[:n], by.test.x[:n], DIRECTIONS, by.seed)}
+
+
+def _neighbours(side, by):
+    if side.labels is None or by.test.labels is None:
+        return "it needs labels: of a conditional system, or a judge's that knows the classes of the data"
+    return {"nearest_neighbour_error": metrics.nearest_neighbour_error(side.x, side.labels, by.test.x, by.test.labels)}
+
+
+def _patches(side, by):
+    if min(side.x.shape[1:3]) < SMALLEST:
+        return _distance(side, by)                        # too small for patches: whole pictures
+    n = min(len(side.x), len(by.test.x))
+    found = metrics.laplacian_swd(by.test.x[:n], side.x[:n], PATCHES, DIRECTIONS, by.seed)
+    return {f"sliced_wasserstein_{size}": distance for size, distance in found.items()}
+
+
+def _alike(side, by):
+    shortest, half = min(side.x.shape[1:3]), len(side.x) // 2
+    if shortest < WINDOW:
+        return f"it needs pictures of at least {WINDOW} pixels a side"
+    name, measure = ("ms_ssim", metrics.ms_ssim) if shortest >= WINDOW * 2 ** (len(WEIGHTS) - 1) else ("ssim", metrics.ssim)
+    return {f"{name}_of_pairs": measure(side.x[:half], side.x[half:2 * half]).mean()}
+
+
+def _parzen(side, by):
+    found = metrics.parzen(side.x, by.validation, by.test.x)
+    return {"parzen_log_likelihood": found.mean, "parzen_standard_error": found.standard_error, "parzen_sigma": found.sigma}
+
+
+def _mmd(side, by):
+    return {"mmd": metrics.mmd(by.test.flat, side.flat, by.sigma)}
+
+
+def _bins(side, by):
+    found = metrics.ndb(by.test.x, side.x, min(100, len(by.test.x) // 10), by.seed)
+    return {"different_bins": found.different, "bins": found.bins, "bins_js": found.js}
+
+
+def _manifolds(side, by, space="flat"):
+    real, fake = getattr(by.test, space), getattr(side, space)
+    return metrics.precision_recall(real, fake)._asdict() | metrics.density_coverage(real, fake)._asdict()
+
+
+def _frechet(side, by):
+    return {"frechet_distance": metrics.frechet_distance(by.test.features, side.features)}
+
+
+def _score(side, by):
+    mean, std = metrics.inception_score(side.probabilities, min(SPLITS, len(side.x)))
+    return {"score": mean, "score_std": std}
+
+
+def _answers(side, by):
+    found = metrics.label_coverage(side.probabilities.argmax(axis=1), side.probabilities.shape[1])
+    told = {"confidence": side.probabilities.max(axis=1).mean(), "classes": found.captured, "classes_kl": found.kl}
+    return told if side.agreement is None else {"agreement": side.agreement} | told
+
+
+def _kid(side, by):
+    return {"kid": metrics.kid(by.test.features, side.features)}
+
+
+def _of_features(side, by):
+    return _manifolds(side, by, "features")
+
+
+OF_POINTS = {"modes": _modes, "sliced Wasserstein distance": _distance, "precision, recall, density, coverage": _manifolds}
+OF_PICTURES = {"1-nearest-neighbour error": _neighbours, "sliced Wasserstein distance": _patches, "structural similarity": _alike,
+               "Parzen window": _parzen, "MMD": _mmd, "bins": _bins}
+OF_ANSWERS = {"classifier Frechet distance": _frechet, "classifier score": _score, "classifier answers": _answers, "classifier KID": _kid,
+              "classifier precision, recall, density, coverage": _of_features}
+JUDGED = "classifier"                     # the first word of every figure that depends on the judge
+SLOW = {_parzen, _mmd, _bins, _kid, _of_features}
+NO_JUDGE = "it needs a judge, and these data have none of their own: name a run of `numgan train classifier` with --judge"
+
+
+# ---- who is measured, and against what
+
+
+@may_underflow
+def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
+    """A dict of what the samples of an open run are like.
+
+    judge    an open run of a classifier of the same pictures; None: only what needs none
+    count    samples (None: 10,000 pictures, 2,500 points, or as many as there are training rows to set beside them)
+    quick    leave out what compares all pairs of pictures
+
+    run, data, samples, seed, seconds
+    against    what the samples are compared with;  beside    what "real" is measured on
+    judge      {run, data, rows, accuracy, confidence} of the judge on held-out data, or None
+    figures    {name: {samples, real, better}}; those named classifier_... are of the judge's answers and features;  skipped    {name: why}
+    ValueError for a run without a generator, a judge of other pictures or classes, too few data, or a count that is too large.
+    """
+    began, sampler, images = time.monotonic(), run.sampler(), is_pictures(run.dataset.columns[run.system.target])
+    if judge is not None:
+        judging.expect_judge(judge, run)
+    (test_x, test_labels), (train_x, train_labels), validation, against = _rows(run, seed)
+    most = min(len(train_x), NUMBERS // int(np.prod(train_x.shape[1:])))
+    count = min(PICTURES if images else POINTS, most) if count is None else count
+    if min(len(test_x), most) < LEAST:
+        raise ValueError(f"evaluate: expected at least {LEAST} rows on either side, got {min(len(test_x), most)}; take more pictures")
+    if not LEAST <= count <= most:
+        raise ValueError(f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; as many training rows are measured beside the samples")
+    compared = min(len(test_x), max(PICTURES, count) if images else count, NUMBERS // int(np.prod(train_x.shape[1:])))
+    measures = (OF_PICTURES | OF_ANSWERS) if images else OF_POINTS
+    with threadpool_limits(1), tqdm(total=len(measures) + 1, unit="measure", disable=None if progress else True, file=STDERR) as bar:
+        bar.set_description(f"{count:,} samples")
+        x, asked = sampler(count, seed)
+        fake = _side(to_bytes(x, run.system.pixels) if images else x, asked, judge)
+        real = _side(train_x[:count], None if asked is None else train_labels[:count], judge)       # labelled by whom the samples are
+        test = _side(test_x[:compared], None if test_labels is None else test_labels[:compared], judge)
+        by = Setting(test, run.config["recipe"] and run.config["recipe"]["data"], seed, validation, _median_distance(test.flat))
+        bar.update()
+        figures, skipped = {}, {}
+        for name, measure in measures.items():
+            bar.set_description(name)
+            if name.startswith(JUDGED) and judge is None:
+                skipped[name] = NO_JUDGE
+            elif quick and measure in SLOW:
+                skipped[name] = "--quick leaves it out"
+            else:
+                of_fake, of_real = measure(fake, by), measure(real, by)
+                if isinstance(of_fake, str):
+                    skipped[name] = of_fake
+                else:
+                    figures |= _beside(name, of_fake, of_real)
+            bar.update()
+    return {
+        "run": str(run.folder), "data": run.dataset.name, "samples": count, "seed": seed, "against": f"{compared:,} {against}",
+        "beside": f"{count:,} training rows", "judge": judge and _about(judge), "figures": figures, "skipped": skipped,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _rows(run, seed):
+    """Test rows and training rows to set beside the samples, each (x, labels); pictures for validation in 0..1; and what the test rows are."""
+    recipe, target = run.config["recipe"], run.system.target
+    like = run.dataset.columns[target]
+    kept = len(like) - (len(like) // 6 if is_pictures(like) else 0)
+    order = stream(seed, "evaluate").permutation(kept)
+
+    def of(dataset, chosen):
+        return dataset.columns[target][chosen], None if dataset.labels is None else dataset.labels[chosen]
+
+    train, validation = run.dataset, like[kept:kept + VALIDATION] / np.float32(255)
+    if recipe is not None and recipe["data"] in data.names():
+        return of(Recipe(**recipe).load("test"), slice(None)), of(train, order), validation, "test rows"
+    return of(train, order[:kept // 2]), of(train, order[kept // 2:]), validation, "training rows (these data have no test part)"
+
+
+def _side(x, labels, judge):
+    """A Side of pictures (N, H, W, C) uint8, or of points; labels that nobody has given are the judge's."""
+    if x.dtype != np.uint8:
+        return Side(x.reshape(len(x), -1))
+    if judge is None:
+        return Side(x / np.float32(255), labels)
+    seen = judging.as_seen(judge, x)
+    p = judging.probabilities(judge, seen)
+    answers = p.argmax(axis=1)
+    return Side(x / np.float32(255), answers if labels is None else labels, judging.features(judge, seen), p,
+                None if labels is None else float((answers == labels).mean()))
+
+
+def _median_distance(rows):
+    """The median distance of two of the first rows: the usual width of a Gaussian kernel (Gretton et al. 2012)."""
+    d = np.concatenate([d for _, d in squared_distances(rows[:VALIDATION], rows[:VALIDATION])])
+    return float(np.sqrt(np.median(d[d > 0]))) if d.any() else 1.0
+
+
+def _beside(measure, fake, real):
+    """{figure: {samples, real, better}} from what a measure says of the samples and of real rows."""
+    prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
+    return {prefix + name: {"samples": _plain(value), "real": _plain(real[name]), "better": BETTER.get(name.rstrip("_0123456789"))}
+            for name, value in fake.items()}
+
+
+def _plain(value):
+    """A number as JSON can hold it: nan is None."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if np.isfinite(value) else None
+
+
+def _about(judge):
+    recipe = judge.config["recipe"]
+    return {"run": str(judge.folder), "data": recipe["data"] if recipe else None} | (judging.held_out(judge) or {})

@@ -1,0 +1,180 @@
+"""Judgement: what a classifier run, the judge, says of pictures: of the samples of another run, or of anybody's.
+
+    judge = open_judge("mnist")          the judge of a known set: trained by numgan when it is first asked for, then kept in the cache
+    x = as_seen(judge, images)           uint8 pictures as float32 in the judge's pixel range
+    probabilities(judge, x)              (N, 10) p(class | x)
+    features(judge, x)                   (N, 128) what its last layer is given, for distances between sets of pictures
+
+A figure made of these says nothing without the judge: state its data and its accuracy (`held_out(judge)`), and never compare with
+figures of Inception's features.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from .. import data, systems
+from ..core.errors import FileFormatError
+from ..core.files import path_of
+from ..core.streams import STDERR
+from ..core.underflow import may_underflow
+from ..data.idx import cache_folder
+from ..data.pixels import to_bytes, to_floats
+from ..training import checkpoint, recipes, runs
+from ..training import loop as training
+from ..training.recipes import Recipe
+
+JUDGED = ("mnist", "fashion-mnist", "digits")     # sets with labels and a test part
+
+
+def open_judge(name="mnist", shape=None, folder=None, progress=True):
+    """The judge of a known set, an open run of the system `classifier`; it is trained first if the cache does not hold it.
+
+    name     mnist, fashion-mnist or digits
+    shape    of the pictures that it is to judge, (28, 28, 1) or (8, 8, 1); None: that of the set
+    folder   where the IDX files are, as for data.load
+
+    The cache is $NUMGAN_CACHE, or the folder that the system has for such files. The entry's name holds a digest of the recipe and of the
+    data, so another recipe or other data have another judge. One process trains while others wait; one that was killed is taken up again.
+    ValueError for a set without a judge, FileFormatError for a damaged entry, what data.load raises, Interrupted after Ctrl-C.
+    """
+    if name not in JUDGED:
+        raise ValueError(f"open_judge: expected one of {', '.join(JUDGED)}, got {name!r}; `numgan train classifier` makes a judge of other data")
+    preset = systems.preset_for("classifier", shape or data.load(name, folder=folder).sample_shape)
+    recipe = Recipe("classifier", preset, name, folder).resolve()
+    system, dataset = recipe.build(), recipe.load()
+    about = checkpoint.identity(system, dataset, system.batch_size, 0) | {"steps": system.steps, "words": list(recipes.as_dict(recipe))}
+    place = cache_folder() / "judges" / name
+    home = place / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    try:
+        judge = _finished(home, system, dataset)
+        if judge is None:
+            place.mkdir(parents=True, exist_ok=True)
+            waiting = f"numgan: another process trains a judge in {place}: waiting"
+            with runs.alone(place, wait=lambda: progress and print(waiting, file=STDERR, flush=True)):
+                judge = _finished(home, system, dataset) or _train(home, recipe, system, dataset, progress)
+    except FileFormatError as error:
+        raise FileFormatError(f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again ({error})") from error
+    return replace(judge, config=judge.config | {"recipe": recipes.as_dict(recipe)})      # the data are where they are now
+
+
+def judge_of(run, progress=True):
+    """The judge in the cache of a run's data and pictures; None for data or pictures that have none."""
+    recipe, shape = run.config["recipe"], run.system.sample_shape
+    known = [systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")]
+    if recipe is None or recipe["data"] not in JUDGED or shape not in known:
+        return None
+    return open_judge(recipe["data"], shape, recipe["folder"] and path_of(recipe["folder"]), progress)
+
+
+def _finished(home, system, dataset):
+    """The judge in the folder; None if there is none, or if its training is not finished."""
+    if not (home / "config.json").exists() or not (home / "curves.png").exists():
+        return None
+    judge = runs.open_run(home, system, dataset)
+    return judge if judge.state.step >= system.steps else None
+
+
+def _train(home, recipe, system, dataset, progress):
+    training.train(system, dataset, home, resume=runs.begun(home), recipe=recipe, progress=progress)
+    return runs.open_run(home, system, dataset)
+
+
+@may_underflow
+def as_seen(judge, images):
+    """Pictures (N, H, W, C) uint8 as float32 in the range of pixels that the judge was trained with."""
+    return to_floats(images, judge.system.pixels)
+
+
+@may_underflow
+def probabilities(judge, x):
+    """p(class | x)          x (N, H, W, C) float32 in the judge's pixel range -> (N, K) float32; ValueError for other arrays, or no judge."""
+    with threadpool_limits(1):
+        return judge.system.probabilities(judge.state.params, _checked("probabilities", judge, x))
+
+
+@may_underflow
+def features(judge, x):
+    """The judge's penultimate activations          x (N, H, W, C) float32 in the judge's pixel range -> (N, F) float32, F = 128 for its presets
+
+    ValueError for other arrays, or no judge.
+    """
+    with threadpool_limits(1):
+        return judge.system.features(judge.state.params, _checked("features", judge, x))
+
+
+def _checked(where, judge, x):
+    _expect_classifier(judge)
+    (low, high), shape = judge.system.pixels, judge.system.sample_shape
+    if not (isinstance(x, np.ndarray) and x.dtype == np.float32 and x.ndim == 4 and len(x) and x.shape[1:] == shape):
+        raise ValueError(f"{where}: expected pictures (N, {', '.join(map(str, shape))}) float32 and at least one, got "
+                         f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) makes them of uint8 ones")
+    if not (x.min() >= low - 0.01 and x.max() <= high + 0.01):
+        raise ValueError(f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, got {x.min():g} to {x.max():g}; "
+                         "as_seen(judge, images) makes them of uint8 ones")
+    return x
+
+
+def _expect_classifier(judge):
+    if not hasattr(judge.system, "probabilities"):
+        raise ValueError(f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train classifier`")
+
+
+def expect_judge(judge, run):
+    """ValueError unless the first run is one of a classifier of pictures of the other's size, and of its classes if it has any."""
+    _expect_classifier(judge)
+    if judge.system.sample_shape != run.system.sample_shape:
+        raise ValueError(f"{judge.folder} judges samples {judge.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}")
+    names, asked = judge.config["classes"], run.config["classes"]
+    if asked and asked != names:
+        raise ValueError(f"{judge.folder} knows the classes {', '.join(names)}, and the data of {run.folder} have "
+                         f"{', '.join(asked)}; judge with a classifier of the same data")
+
+
+@may_underflow
+def judge(run, classifier, count=1000, labels=None, seed=0):
+    """What a classifier run says of `count` samples of a run, as a dict.
+
+    agreement   share of samples that it takes for the class asked for (None: no class was asked for)
+    confidence  its mean highest probability;  shares {class: share of samples that it puts there}
+    copies      samples equal to a training row, both at the data's own grey levels;  copies_share of all
+    held_out    {rows, accuracy, confidence} of the same classifier on real data that it never saw (None: the data have no such part)
+    ValueError if the classifier is none, or takes samples of another shape or other classes.
+    """
+    expect_judge(classifier, run)
+    names = classifier.config["classes"]
+    with threadpool_limits(1):
+        x, asked = run.sampler()(count, seed, labels)
+        images = to_bytes(x, run.system.pixels)
+        p = probabilities(classifier, as_seen(classifier, images))
+        answer = p.argmax(axis=1)
+        copied = copies(images, run.dataset.columns[run.system.target])
+        return {
+            "samples": count, "agreement": None if asked is None else float((answer == asked).mean()), "confidence": float(p.max(axis=1).mean()),
+            "shares": {name: float((answer == k).mean()) for k, name in enumerate(names)},
+            "copies": copied, "copies_share": copied / count, "held_out": held_out(classifier),
+        }
+
+
+@may_underflow
+def held_out(classifier):
+    """{rows, accuracy, confidence} of a classifier run on the test part of its data; None for data without one, or made in Python."""
+    recipe = classifier.config["recipe"]
+    if recipe is None or recipe["data"] not in data.names():
+        return None
+    test = Recipe(**recipe).load("test")
+    rows = test.rows(np.arange(len(test)), classifier.system.pixels)
+    p = probabilities(classifier, rows["x"])
+    return {"rows": len(test), "accuracy": float((p.argmax(axis=1) == rows["labels"]).mean()), "confidence": float(p.max(axis=1).mean())}
+
+
+@may_underflow
+def copies(images, real):
+    """How many images (M, H, W, C) uint8 equal a row of real (N, H, W, C) uint8, when each pixel moves to the nearest level that real has."""
+    levels = np.unique(real).astype(np.int64)
+    nearest = levels[np.abs(np.arange(256)[:, None] - levels).argmin(axis=1)].astype(np.uint8)
+    known = {row.tobytes() for row in real}
+    return sum(row.tobytes() in known for row in nearest[images])

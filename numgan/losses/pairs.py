@@ -1,0 +1,113 @@
+"""Losses of an output and a target: distances of pictures and of features, and the cross-entropy of classes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.underflow import may_underflow
+from .curves import ABSOLUTE, SQUARE, Curve, mean_of
+
+
+@may_underflow
+@dataclass(frozen=True)
+class FeatureMatching:
+    """|mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) of real samples          (Salimans et al. 2016, section 3.1)
+
+    The two means over the batch are compared, not pair by pair; M and N may differ. ValueError if the features do.
+    """
+
+    name: str = "feature_matching"
+
+    def __call__(self, fake, real):
+        """loss, d loss / d fake; real samples do not depend on G."""
+        if fake.shape[1:] != real.shape[1:]:
+            raise ValueError(f"{self.name}: expected as many features of real samples as of fakes, {fake.shape[1:]}, got {real.shape[1:]}")
+        apart = mean_of(fake, 0) - mean_of(real, 0)
+        return float(np.square(apart).sum()), self._to_each(apart, fake)
+
+    def tangent(self, fake, tfake, real):
+        """How dfake moves when the fakes' features move along tfake."""
+        return self._to_each(tfake.mean(axis=0), fake)
+
+    def _to_each(self, apart, fake):
+        return np.repeat(2 / fake.dtype.type(len(fake)) * apart[None], len(fake), axis=0)
+
+    def __repr__(self):
+        return self.name
+
+
+feature_matching = FeatureMatching()
+
+
+@may_underflow
+@dataclass(frozen=True)
+class PairLoss:
+    """mean f(y - target) over all entries; y, target of one shape."""
+
+    name: str
+    curve: Curve
+
+    def __reduce__(self):
+        return self.name
+
+    def __call__(self, y, target):
+        """loss, d loss / dy; raises ValueError if the shapes differ."""
+        if y.shape != target.shape:
+            raise ValueError(f"{self.name}: expected target of shape {y.shape}, got {target.shape}")
+        return self.curve.mean(y - target)
+
+    def tangent(self, y, ty, target):
+        """tdy = f''(y - target) ty / size: how dy moves when y moves along ty; all of one shape."""
+        return self.curve.tangent(y - target, ty)
+
+    def __repr__(self):
+        return self.name
+
+
+l1 = PairLoss("l1", ABSOLUTE)
+l2 = PairLoss("l2", SQUARE)
+
+
+@may_underflow
+class SoftmaxCrossEntropy:
+    """loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
+
+    Its derivative is (softmax(y) - onehot(c)) / N; the Jacobian of softmax is diag(p) - p p', not its diagonal alone.
+    Raises ValueError for a label out of range, TypeError for labels that are not integers.
+    """
+
+    name = "softmax_cross_entropy"
+
+    def __call__(self, y, labels):
+        """loss, d loss / dy"""
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise TypeError(f"softmax_cross_entropy: expected integer labels, got {labels.dtype}")
+        if labels.shape != y.shape[:1] or labels.size and not 0 <= labels.min() <= labels.max() < y.shape[1]:
+            raise ValueError(f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} " +
+                              (f"from {labels.min()} to {labels.max()}" if labels.size else ""))
+        p, rows = softmax(y), np.arange(len(y))
+        shifted = y - y.max(axis=1, keepdims=True)
+        loss = float(mean_of(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]))
+        p[rows, labels] -= 1
+        return loss, p / y.dtype.type(len(y))
+
+    def tangent(self, y, ty, labels):
+        """How dy moves when y moves along ty."""
+        p = softmax(y)
+        return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / y.dtype.type(len(y))
+
+    def __reduce__(self):
+        return self.name
+
+    def __repr__(self):
+        return self.name
+
+
+softmax_cross_entropy = SoftmaxCrossEntropy()
+
+
+@may_underflow
+def softmax(y):
+    """p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)"""
+    e = np.exp(y - y.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)

@@ -1,0 +1,261 @@
+"""Optimisers: each is one operation on one vector, pure with an adjoint, or in place.
+
+    p1, state1, cache = opt.step(p, g, state)               pure: p, g, state unchanged
+    dp, dg, dstate    = opt.adjoint(dp1, dstate1, cache)    its transpose, for those who differentiate through an update (unrolling)
+    opt.update(p, g, state)                                 in place, for the training loop; bit-equal to `step`, which is a copy and an update
+
+p, g (P,) are vectors; a state is {"step": updates made, one vector (P,) a moment}, made by `opt.start(p)`. The learning
+rate is a number or a schedule. Around the rule itself every optimiser can add an L2 penalty to the gradient (weight_decay:
+g + weight_decay p, the gradient of weight_decay |p|^2 / 2) and hold the weights in [-clip, clip] after the update (WGAN).
+"""
+
+import inspect
+import math
+import signal
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+
+from .. import _kernels as kernels
+from ..core.arguments import is_number, plain
+from ..core.underflow import may_underflow
+from .schedules import value_at
+
+
+@may_underflow
+class Optimizer:
+    """The common part: schedules, weight decay before the rule, clipping after it. A subclass gives `moments`, `_rule` and `_rule_adjoint`.
+
+    `_rule(p, g, *moments, step)` moves p and the moments in place, weight decay and clipping included, and returns whether all are finite.
+    """
+
+    moments = ()
+
+    def __init_subclass__(cls, **words):
+        super().__init_subclass__(**words)
+        may_underflow(cls)
+
+    def __init__(self, lr, weight_decay=0.0, clip=None):
+        name = type(self).__name__
+        if not (callable(lr) or is_number(lr)) or not is_number(weight_decay) or not (clip is None or is_number(clip) and clip > 0):
+            raise ValueError(f"{name}: expected finite lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr!r}, {weight_decay!r}, {clip!r}")
+        self.lr, self.weight_decay, self.clip = plain(lr), plain(weight_decay), plain(clip)
+
+    @property
+    def _around(self):
+        """Weight decay and the bound on the weights, as the kernels take them."""
+        return self.weight_decay, math.inf if self.clip is None else self.clip
+
+    def start(self, p):
+        """The state before the first update."""
+        return {"step": 0} | {name: np.zeros_like(p) for name in self.moments}
+
+    def update(self, p, g, state):
+        """Move p and state in place, wholly or not at all; g is only read. Returns whether all that was written is finite."""
+        name, parts = type(self).__name__, {"step", *self.moments}
+        if g is None or np.shape(p) != np.shape(g):
+            got = None if g is None else np.shape(g)
+            raise ValueError(f"{name}.update: expected g of shape {np.shape(p)}, got {got}")
+        if not isinstance(state, dict) or state.keys() != parts:
+            raise ValueError(f"{name}.update: expected a state with {sorted(parts)}, got "
+                             f"{sorted(state) if isinstance(state, dict) else state!r}; make it with start(p)")
+        with _undisturbed():
+            finite = self._rule(p, g, *(state[name] for name in self.moments), state["step"])
+            state["step"] += 1
+        return finite
+
+    def step(self, p, g, state):
+        """p1, state1, cache; nothing that is passed in changes."""
+        p1, state1 = p.copy(), {name: value if name == "step" else value.copy() for name, value in state.items()}
+        self.update(p1, g, state1)
+        return p1, state1, (p, g, state, p1)
+
+    def adjoint(self, dp1, dstate1, cache):
+        """dp, dg, dstate from dp1 and dstate1 ({moment: vector}, or None for zero)."""
+        p, g, state, p1 = cache
+        dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
+        dmoments = [np.zeros_like(p) if dstate1 is None or dstate1.get(name) is None else dstate1[name] for name in self.moments]
+        slope = g + self.weight_decay * p if self.weight_decay else g
+        dg, dmoments = self._rule_adjoint(dp1, dmoments, slope, [state[name] for name in self.moments], state["step"])
+        return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
+
+    def changed(self, **constants):
+        """The same optimiser with other constants."""
+        words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return type(self)(**words | constants)
+
+    def __repr__(self):
+        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        words = {name: getattr(self, name) for name, default in defaults.items() if name == "lr" or getattr(self, name) != default}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in words.items())})"
+
+
+class SGD(Optimizer):
+    """p1 = p - lr g                                                  momentum = 0
+    m1 = momentum m + g,  p1 = p - lr m1                              heavy ball (Polyak 1964)
+    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True (Sutskever et al. 2013, section 2,
+                                                                      in the form that is evaluated at p itself)
+
+    momentum is a number or a schedule.
+    """
+
+    def __init__(self, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=None):
+        super().__init__(lr, weight_decay, clip)
+        if not (callable(momentum) or is_number(momentum, 0, 1)) or nesterov and not momentum:
+            raise ValueError(f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum!r}")
+        self.momentum, self.nesterov = plain(momentum), nesterov
+
+    @property
+    def moments(self):
+        return ("m",) if self.momentum else ()
+
+    def _rule(self, p, g, *rest):
+        m, step = rest if self.momentum else (None, *rest)
+        return kernels.sgd(p, g, m, value_at(self.lr, step), value_at(self.momentum, step), self.nesterov, *self._around)
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        lr, mu = value_at(self.lr, step), value_at(self.momentum, step)
+        if not dmoments:
+            return -lr * dp1, []
+        dm1 = dmoments[0] - lr * (mu if self.nesterov else 1) * dp1
+        return dm1 - (lr * dp1 if self.nesterov else 0), [mu * dm1]
+
+
+class RMSProp(Optimizer):
+    """v1 = decay v + (1 - decay) g^2,  p1 = p - lr g / (sqrt(v1) + eps)          (Tieleman and Hinton 2012, lecture 6.5)
+
+    The derivative of sqrt at v1 = 0 is defined as 0.
+    """
+
+    moments = ("v",)
+
+    def __init__(self, lr=1e-3, decay=0.99, eps=1e-8, weight_decay=0.0, clip=None):
+        super().__init__(lr, weight_decay, clip)
+        if not (is_number(decay, 0, 1) and is_number(eps)):
+            raise ValueError(f"RMSProp: expected 0 <= decay < 1 and eps >= 0, got {decay!r}, {eps!r}")
+        self.decay, self.eps = plain(decay), plain(eps)
+
+    def _rule(self, p, g, v, step):
+        return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._around)
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        root = np.sqrt(self.decay * moments[0] + (1 - self.decay) * np.square(g))
+        dratio = -value_at(self.lr, step) * dp1
+        dv1 = dmoments[0] - dratio * g / (root + self.eps) ** 2 * _half_inverse(root)
+        return dratio / (root + self.eps) + dv1 * 2 * (1 - self.decay) * g, [self.decay * dv1]
+
+
+class Adam(Optimizer):
+    """m1 = beta1 m + (1 - beta1) g,  v1 = beta2 v + (1 - beta2) g^2                (Kingma and Ba 2015, Algorithm 1)
+    p1 = p - lr mhat / (sqrt(vhat) + eps),  mhat = m1 / (1 - beta1^t),  vhat = v1 / (1 - beta2^t),  t = step + 1
+
+    beta1 = 0.5 is DCGAN's (Radford et al. 2016, section 4). The derivative at m1 = v1 = 0 is defined as 0.
+    """
+
+    moments = ("m", "v")
+
+    def __init__(self, lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8, weight_decay=0.0, clip=None):
+        super().__init__(lr, weight_decay, clip)
+        if not (is_number(beta1, 0, 1) and is_number(beta2, 0, 1) and is_number(eps)):
+            raise ValueError(f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1!r}, {beta2!r}, {eps!r}")
+        self.beta1, self.beta2, self.eps = plain(beta1), plain(beta2), plain(eps)
+
+    def _rule(self, p, g, m, v, step):
+        return kernels.adam(p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._around)
+
+    def _rule_adjoint(self, dp1, dmoments, g, moments, step):
+        (m, v), bias1, bias2 = moments, 1 - self.beta1 ** (step + 1), 1 - self.beta2 ** (step + 1)
+        mhat = (self.beta1 * m + (1 - self.beta1) * g) / bias1
+        root = np.sqrt((self.beta2 * v + (1 - self.beta2) * np.square(g)) / bias2)
+        dratio = -value_at(self.lr, step) * dp1
+        alive = root > 0
+        dm1 = dmoments[0] + np.where(alive, dratio / (root + self.eps) / bias1, 0)
+        dv1 = dmoments[1] - dratio * mhat / (root + self.eps) ** 2 * _half_inverse(root) / bias2
+        return (1 - self.beta1) * dm1 + 2 * (1 - self.beta2) * g * dv1, [self.beta1 * dm1, self.beta2 * dv1]
+
+
+class Historical(Optimizer):
+    """g1 = g + 2 weight (p - a)  is what `rule` is given,  a1 = a + (p - a) / (step + 1)          (Salimans et al. 2016, section 3.3)
+
+    a (P,) is the mean of the weights before each of the past updates, taken for a constant; before the first there is none, and the term is 0.
+    It is the gradient of weight |p - a|^2, whose value no objective's loss shows. Learning rate, weight decay and clipping are the rule's.
+    Raises ValueError for a weight below 0 or a rule that is no optimiser, or Historical itself.
+    """
+
+    def __init__(self, rule, weight):
+        if not isinstance(rule, Optimizer) or isinstance(rule, Historical) or not is_number(weight):
+            raise ValueError("Historical: expected a rule such as Adam(), an optimiser that is not Historical, and a finite weight >= 0, "
+                             f"got {rule!r} and {weight!r}")
+        self.rule, self.weight = rule, plain(weight)
+
+    @property
+    def moments(self):
+        return (*self.rule.moments, "past")
+
+    @property
+    def lr(self):
+        return self.rule.lr
+
+    @property
+    def clip(self):
+        return self.rule.clip
+
+    def start(self, p):
+        return self.rule.start(p) | {"past": p.copy()}
+
+    def changed(self, **constants):
+        return Historical(self.rule.changed(**constants), self.weight)
+
+    def _pulled(self, p, g, past):
+        return g + 2 * self.weight * (p - past)
+
+    def _rule(self, p, g, *rest):
+        *moments, past, step = rest
+        pulled = self._pulled(p, g, past)
+        past += (p - past) / (step + 1)
+        return self.rule._rule(p, pulled, *moments, step)
+
+    def adjoint(self, dp1, dstate1, cache):
+        p, g, state, p1 = cache
+        dp, dg, dstate = self.rule.adjoint(dp1, dstate1, (p, self._pulled(p, g, state["past"]), state, p1))
+        dpast1 = np.zeros_like(p) if dstate1 is None or dstate1.get("past") is None else dstate1["past"]
+        share = dpast1 / (state["step"] + 1)
+        return dp + 2 * self.weight * dg + share, dg, dstate | {"past": dpast1 - share - 2 * self.weight * dg}
+
+
+def _half_inverse(root):
+    """d sqrt(v) / dv = 1 / (2 sqrt(v)), and 0 where v = 0."""
+    return np.divide(0.5, root, out=np.zeros_like(root), where=root > 0)
+
+
+@may_underflow
+def moving_average(average, p, decay):
+    """average = decay average + (1 - decay) p, in place: the weights that samples are drawn with (Yazici et al. 2019).
+
+    average, p (P,); raises ValueError if they differ in length.
+    """
+    if average.shape != p.shape:
+        raise ValueError(f"moving_average: expected p of shape {average.shape}, got {p.shape}")
+    with _undisturbed():
+        kernels.moving_average(average, p, decay)
+
+
+@contextmanager
+def _undisturbed():
+    """In this block Ctrl-C waits for the end: an update is p, its moments and the count of updates, all of them or none.
+
+    Python runs signal handlers in the main thread only, so in other threads there is nothing to do.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    asked = []
+    signal.signal(signal.SIGINT, lambda *arguments: asked.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if asked:
+            handler(*asked[-1])

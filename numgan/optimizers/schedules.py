@@ -1,0 +1,71 @@
+"""Schedules: a constant that changes with the number of updates made, schedule(step) -> value; step counts from 0."""
+
+import math
+from dataclasses import dataclass
+
+from ..core.arguments import is_number, plain, plain_fields
+
+
+def value_at(value, step):
+    """The value of a constant or of a schedule at `step`."""
+    return plain(value(step)) if callable(value) else value
+
+
+class Schedule:
+    """The common part: NumPy's numbers become Python's. Raises ValueError for fewer than one step."""
+
+    def __post_init__(self):
+        if not is_number(getattr(self, "steps", 1), 1):
+            raise ValueError(f"{type(self).__name__}: expected steps of at least 1, got {self.steps!r}")
+        plain_fields(self)
+
+
+@dataclass(frozen=True)
+class Linear(Schedule):
+    """From `start` to `end` in a straight line over `steps` updates, after `wait` updates at `start`; then `end`."""
+
+    start: float
+    end: float
+    steps: int
+    wait: int = 0
+
+    def __call__(self, step):
+        return self.start + (self.end - self.start) * min(max(step - self.wait, 0) / self.steps, 1)
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """start * factor^step, not below `floor` (the paper of Goodfellow et al. 2014 divides by 1.000004 at every update)."""
+
+    start: float
+    factor: float
+    floor: float = 0.0
+
+    def __call__(self, step):
+        return max(self.start * self.factor**step, self.floor)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """From `start` to `end` along half a cosine over `steps` updates; then `end` (Loshchilov and Hutter 2017, eq. 5)."""
+
+    start: float
+    steps: int
+    end: float = 0.0
+
+    def __call__(self, step):
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * min(step / self.steps, 1))) / 2
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """`then`, a constant or a schedule, multiplied by a straight line from 1 / steps to 1 over the first `steps` updates."""
+
+    then: object
+    steps: int
+
+    def __call__(self, step):
+        return value_at(self.then, step) * min((step + 1) / self.steps, 1)
+
+
+SCHEDULES = (Linear, Exponential, Cosine, Warmup)

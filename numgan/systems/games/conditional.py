@@ -1,0 +1,116 @@
+"""Conditional generative adversarial nets (Mirza and Osindero 2014), eq. 2.
+
+    min_G max_D   E log D(x | y) + E log(1 - D(G(z | y) | y))
+
+The label y enters both players as a second input; fakes are asked for with the labels of the batch. D then also punishes a
+good picture of the wrong class, so the label asked for is the class one gets.
+"""
+
+from dataclasses import dataclass
+
+from ...core.randomness import derive
+from ...layers import (
+    BatchNorm,
+    Concat,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    LeakyReLU,
+    Maxout,
+    Parallel,
+    ReLU,
+    Reshape,
+    Run,
+    Sequential,
+    Tanh,
+)
+from ...layers.initializers import normal, uniform
+from ...losses import AdversarialLoss, nonsaturating, sigmoid
+from ...networks import label_beside
+from ...optimizers import Adam
+from ..system import Latent, Result
+from .two_player import TwoPlayers
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Conditional(TwoPlayers):
+    """networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
+
+    loss: AdversarialLoss = nonsaturating
+    shares_fakes: bool = True
+
+    def discriminator(self, params, batch, seed, fakes=None):
+        """-mean log D(x | y) - mean log(1 - D(G(z | y) | y)), and its gradient in D."""
+        D, phi = self.networks["D"], params["D"]
+        fakes = fakes or self.generate(params, batch, seed)
+        _, asked = fakes.inputs
+        real, c_real = D.forward(phi, (batch["x"], batch["labels"]), Run(derive(seed, "D on real")))
+        fake, c_fake = D.forward(phi, (fakes.x, asked), Run(derive(seed, "D on fake")))
+        loss, dreal, dfake = self.loss.discriminator(real, fake)
+        _, dphi_real = D.backward(dreal, c_real, need_dx=False)
+        _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
+        return Result(loss, {"D": dphi_real + dphi_fake},
+                      {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()})
+
+    def generator(self, params, batch, seed, fakes=None):
+        """-mean log D(G(z | y) | y), and its gradient in G: through the frozen D to the pictures (a label has no gradient), and on into G."""
+        fakes = fakes or self.generate(params, batch, seed)
+        _, asked = fakes.inputs
+        logit, c_dis = self.networks["D"].forward(params["D"], (fakes.x, asked), Run(derive(seed, "D on fake")))
+        loss, dlogit = self.loss.generator(logit)
+        (dfake, _), _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
+        _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
+        return Result(loss, {"G": dtheta}, {})
+
+
+def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **settings):
+    """DCGAN nets with windows of 4, each layer conditioned."""
+    channels = first, *_, last = [max(int(c * width), 2) for c in channels]
+    size, window = start * 2 ** len(channels), {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
+
+    def norm(features):
+        return BatchNorm(features, init=normal(0.02, mean=1.0))
+
+    up = [Sequential(Dense(latent.size + code, start * start * first, bias=False, init=normal(0.02)), Reshape(start, start, first),
+                     norm(first), ReLU())]
+    down = [Sequential(Flatten(), Dense(start * start * (first + code), 1, init=normal(0.02)))]
+    for a, b in zip(channels, channels[1:]):
+        up.append(Sequential(ConvTranspose2d(a + code, b, **window, bias=False), norm(b), ReLU()))
+        down.insert(0, Sequential(Conv2d(b + code, a, **window, bias=False), norm(a), LeakyReLU(0.2)))
+    up.append(Sequential(ConvTranspose2d(last + code, colours, **window), Tanh()))
+    down.insert(0, Sequential(Conv2d(colours + code, last, **window), LeakyReLU(0.2)))
+    return Conditional(latent=latent, classes=classes, sample_shape=(size, size, colours), optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+                       networks={"G": label_beside(classes, code, up), "D": label_beside(classes, code, down)}, **settings)
+
+
+def digits(width=1.0):
+    """8x8 pictures, DCGAN nets: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1, the label beside every layer's input."""
+    return _dcgan(Latent(32), 2, (128, 64), 1, width, data="digits", batch_size=64, steps=2000, average=0.995)
+
+
+def mnist(width=1.0):
+    """28x28 pictures, DCGAN nets: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, the label beside every layer's input."""
+    return _dcgan(Latent(100), 7, (128, 64), 1, width, data="mnist", batch_size=64, steps=2814, average=0.995)
+
+
+def mirza(width=1.0):
+    """The paper's MNIST nets (section 4.1): z to 200 and y to 1000 units, together to 1200; maxout 240x5 and 50x5, together 240x4, in D.
+
+    The sizes are the paper's. BatchNorm in G, where small label weights keep z from being drowned, pixels in -1..1 with Tanh, dropout of 0.3 in D
+    only (the paper: 0.5 in both) and Adam are this preset's, for a run of minutes.
+    """
+    z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
+    G = Sequential(Parallel(Sequential(Dense(100, z, bias=False), BatchNorm(z), ReLU()),
+                            Sequential(Embedding(10, y, init=uniform(0.3)), ReLU())), Concat(),
+                   Dense(z + y, h, bias=False), BatchNorm(h), ReLU(), Dense(h, 784), Tanh(), Reshape(28, 28, 1))
+    D = Sequential(Parallel(Sequential(Flatten(), Dense(784, 5 * d), Maxout(5), Dropout(0.3)),
+                            Sequential(Embedding(10, 5 * e), Maxout(5), Dropout(0.3))), Concat(),
+                   Dense(d + e, 4 * d), Maxout(4), Dropout(0.3), Dense(d, 1))
+    return Conditional(latent=Latent(100, "uniform"), classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=100, steps=9000, average=0.999,
+                       networks={"G": G, "D": D}, optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "mirza": mirza}

@@ -1,0 +1,75 @@
+"""The numerics of GANs (Mescheder et al. 2017), Algorithm 2: consensus optimisation.
+
+    v = (d L_D / d phi, d L_G / d theta)           D descends on  L_D + gamma/2 |v|^2,    G on  L_G + gamma/2 |v|^2
+
+Simultaneous descent circles around an equilibrium, where v = 0; both players agree to make v small, which pulls the circles in. The gradient
+of |v|^2 is two Hessian-vector products (`numgan.remedies.consensus`). D's and G's turn look at one batch and one draw of fakes.
+"""
+
+from dataclasses import dataclass
+
+from ...core.randomness import derive
+from ...layers import Run, Tanh
+from ...losses import AdversarialLoss, nonsaturating
+from ...networks import digit_discriminator, digit_generator, mlp
+from ...optimizers import RMSProp
+from ...remedies.consensus import Consensus
+from ..system import Latent, Result
+from .two_player import TwoPlayers
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ConsensusGAN(TwoPlayers):
+    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes.
+
+    gamma   weight of the agreement; 0 leaves it out
+    """
+
+    loss: AdversarialLoss = nonsaturating
+    gamma: float = 10.0
+
+    @property
+    def looks_ahead(self):
+        return True
+
+    def _agreement(self, params, batch, seed, fakes):
+        """gamma/2 |v|^2, its gradients, and v."""
+        D, G = self.networks["D"], self.networks["G"]
+        runs = (Run(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
+        return Consensus(self.gamma, self.loss)(D, G, params["D"], params["G"], batch["x"], fakes.inputs, *runs)
+
+    def discriminator(self, params, batch, seed, fakes=None):
+        """L_D + gamma/2 |v|^2, and its gradient in D."""
+        fakes = fakes or self.generate(params, batch, seed)
+        D, phi = self.networks["D"], params["D"]
+        real, _ = D.forward(phi, batch["x"], Run(derive(seed, "D on real")))
+        fake, _ = D.forward(phi, fakes.x, Run(derive(seed, "D on fake")))
+        value, (dphi, _), (v_phi, _) = self._agreement(params, batch, seed, fakes)
+        return Result(self.loss.discriminator(real, fake)[0] + value, {"D": v_phi + dphi}, {"agreement": value})
+
+    def generator(self, params, batch, seed, fakes=None):
+        """L_G + gamma/2 |v|^2, and its gradient in G."""
+        fakes = fakes or self.generate(params, batch, seed)
+        fake, _ = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        value, (_, dtheta), (_, v_theta) = self._agreement(params, batch, seed, fakes)
+        return Result(self.loss.generator(fake)[0] + value, {"G": v_theta + dtheta}, {})
+
+
+def points(width=1.0):
+    """Points in the plane: G and D of three layers of 128."""
+    h = max(int(128 * width), 4)
+    return ConsensusGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=1.0,
+                        networks={"G": mlp(2, h, h, h, 2, activation=Tanh), "D": mlp(2, h, h, h, 1, activation=Tanh)},
+                        optimizers={name: RMSProp(2e-4) for name in ("D", "G")})
+
+
+def digits(width=1.0):
+    """8x8 pictures: three dense layers in G and in D."""
+    h = max(int(256 * width), 4)
+    return ConsensusGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=3000, average=0.995, gamma=1.0,
+                        networks={"G": digit_generator(h),
+                                  "D": digit_discriminator(h)},
+                        optimizers={name: RMSProp(2e-4) for name in ("D", "G")})
+
+
+PRESETS = {"points": points, "digits": digits}

@@ -1,0 +1,56 @@
+"""Which training methods for GANs do actually converge? (Mescheder et al. 2018): the zero-centred penalty on real samples, R1.
+
+    D descends on  -mean log D(x) - mean log(1 - D(G(z))) + gamma/2 mean |grad y(x)|^2          y the logit, D = sigmoid(y)
+
+At an equilibrium the fakes are the data and D is flat there; R1 asks for no more than that, and with it training converges locally, where the
+plain game, clipping and a penalty towards norm 1 may circle (section 3). `numgan study dirac` shows it.
+"""
+
+from dataclasses import dataclass
+
+from ...core.arguments import positive
+from ...core.randomness import derive
+from ...layers import Run
+from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
+from ...optimizers import Adam, RMSProp
+from ...remedies.penalties import R1, Lazy
+from ..system import Latent
+from .two_player import TwoPlayerGAN
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class R1GAN(TwoPlayerGAN):
+    """networks as in TwoPlayerGAN.
+
+    gamma   the paper's is 10, for pictures
+    every   steps from one evaluation of the penalty to the next, which then counts `every` times (`Lazy`)
+    """
+
+    gamma: float = 10.0
+    every: int = 1
+
+    def __post_init__(self):
+        positive(self.every, "every")
+
+    def regularizer(self, phi, real, fake, seed):
+        return Lazy(R1(self.gamma), self.every)(self.now, self.networks["D"], phi, real, Run(derive(seed, "D on real")))
+
+
+def digits(width=1.0):
+    """8x8 pictures: three dense layers in G and in D, a smaller gamma; RMSProp, as in the paper."""
+    h = max(int(256 * width), 4)
+    return R1GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995, gamma=1.0,
+                 networks={"G": digit_generator(h),
+                           "D": digit_discriminator(h)},
+                 optimizers={name: RMSProp(2e-4) for name in ("D", "G")})
+
+
+def points(width=1.0):
+    """Points in the plane: G and D of three layers of 128, gamma for their scale, evaluated at every eighth step."""
+    h = max(int(128 * width), 4)
+    return R1GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01, every=8,
+                 networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+                 optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")})
+
+
+PRESETS = {"digits": digits, "points": points}

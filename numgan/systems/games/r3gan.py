@@ -1,0 +1,134 @@
+"""R3GAN: a modern GAN baseline of relativistic pairing and both zero-centred penalties (Huang et al. 2024).
+
+    D descends on   mean softplus(-(D(x_n) - D(x~_n)))  +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
+    G descends on   mean softplus(-(D(x~_n) - D(x_n)))
+
+Each fake is judged against one real sample (Jolicoeur-Martineau 2018), so a generator that leaves out a mode loses against the samples of
+that mode: the landscape keeps no bad local minimum of the kind in which fakes gather at one side of a boundary. R1 and R2 (Mescheder et al.
+2018) on real and on fake samples make the game converge near its equilibrium. No other trick is used.
+
+With classes both players see a label y, and a fake is asked for with the label of the real sample that it is compared with.
+"""
+
+from dataclasses import dataclass, replace
+
+from ...core.arguments import positive
+from ...core.randomness import derive
+from ...layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Flatten,
+    Given,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Run,
+    Sequential,
+    Tanh,
+)
+from ...losses import RelativisticLoss, relativistic_paired, sigmoid
+from ...networks import (
+    digit_discriminator,
+    digit_generator,
+    label_beside,
+    plane_discriminator,
+    plane_generator,
+)
+from ...optimizers import Adam
+from ...optimizers.schedules import Cosine
+from ...remedies.penalties import R1, R2, Lazy
+from ..system import Latent, Result
+from .two_player import TwoPlayers
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class R3GAN(TwoPlayers):
+    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes; as many fakes as real samples.
+    With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit.
+
+    gamma   weight of both penalties; 0 leaves them out
+    every   steps from one evaluation of the penalties to the next, which then count `every` times (`Lazy`); the paper's is 1
+    now     the step, which the training loop tells (`at`)
+    """
+
+    loss: RelativisticLoss = relativistic_paired
+    gamma: float = 1.0
+    every: int = 1
+    now: int = 0
+
+    def __post_init__(self):
+        positive(self.every, "every")
+
+    def at(self, step):
+        return replace(self, now=step)
+
+    @property
+    def compares_pairs(self):
+        return True
+
+    def conditioned(self, batch):
+        """D as a network of x alone: with classes, D(. | y) for the labels of the batch, which real and fake samples share."""
+        return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
+
+    def discriminator(self, params, batch, seed, fakes=None):
+        """mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient in D."""
+        D, phi = self.conditioned(batch), params["D"]
+        fakes = fakes or self.generate(params, batch, seed)
+        real_run, fake_run = Run(derive(seed, "D on real")), Run(derive(seed, "D on fake"))
+        real, c_real = D.forward(phi, batch["x"], real_run)
+        fake, c_fake = D.forward(phi, fakes.x, fake_run)
+        loss, dreal, dfake = self.loss.discriminator(real, fake)
+        dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
+        penalty = 0.0
+        if self.gamma:
+            r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch["x"], real_run)
+            r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, fakes.x, fake_run)
+            penalty, dphi = r1 + r2, dphi + dphi_r1 + dphi_r2
+        return Result(loss + penalty, {"D": dphi}, {"D(x) above D(G(z))": sigmoid(real - fake).mean(), "penalty": penalty})
+
+    def generator(self, params, batch, seed, fakes=None):
+        """mean softplus(-(D(x~) - D(x))), and its gradient in G, through the frozen D."""
+        D, G = self.conditioned(batch), self.networks["G"]
+        fakes = fakes or self.generate(params, batch, seed)
+        real, _ = D.forward(params["D"], batch["x"], Run(derive(seed, "D on real")))
+        fake, c_fake = D.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        loss, dlogit = self.loss.generator(real, fake)
+        dfake, _ = D.backward(dlogit, c_fake, frozen=True)
+        _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)
+        return Result(loss, {"G": dtheta}, {})
+
+
+def points(width=1.0):
+    """Points in the plane: G and D of three hidden layers of 128, Adam(1e-3, beta1 = 0, beta2 = 0.99), and a penalty for their scale."""
+    h = max(int(128 * width), 4)
+    return R3GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01,
+                 networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+                 optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")})
+
+
+def digits(width=1.0):
+    """8x8 pictures: three dense layers in G and in D."""
+    h = max(int(256 * width), 4)
+    return R3GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995, gamma=1.0,
+                 networks={"G": digit_generator(h),
+                           "D": digit_discriminator(h)},
+                 optimizers={name: Adam(5e-4, beta1=0.0, beta2=0.99) for name in ("D", "G")})
+
+
+def mnist(width=1.0):
+    """28x28 pictures by class: 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1, and back in D; the label beside the dense layers, rates down to 0."""
+    a, b, h = (max(int(n * width), 2) for n in (64, 32, 512))
+    code, steps, window = 16, 4000, {"kernel": 4, "stride": 2, "padding": 1}
+    up = [Sequential(Dense(32 + code, h, bias=False), BatchNorm(h), ReLU()),
+          Sequential(Dense(h + code, 7 * 7 * a, bias=False), Reshape(7, 7, a), BatchNorm(a), ReLU(),
+                     ConvTranspose2d(a, b, **window, bias=False), BatchNorm(b), ReLU(), ConvTranspose2d(b, 1, **window), Tanh())]
+    seen = Sequential(Conv2d(1, b, **window), LeakyReLU(0.2), Conv2d(b, a, **window), LeakyReLU(0.2), Flatten())
+    down = [Sequential(Dense(7 * 7 * a + code, h), LeakyReLU(0.2)), Dense(h + code, 1)]
+    return R3GAN(latent=Latent(32), classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=100, steps=steps, average=0.999,
+                 gamma=1.0, every=8, shares_fakes=True, networks={"G": label_beside(10, code, up), "D": label_beside(10, code, down, first=seen)},
+                 optimizers={name: Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99) for name in ("D", "G")})
+
+
+PRESETS = {"points": points, "digits": digits, "mnist": mnist}

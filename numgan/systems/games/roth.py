@@ -1,0 +1,54 @@
+"""Stabilizing training of generative adversarial networks through regularization (Roth et al. 2017), Algorithm 1.
+
+    D descends on  -mean log D(x) - mean log(1 - D(G(z))) + gamma/2 [ mean (1 - D(x))^2 |grad y(x)|^2 + mean D(G(z))^2 |grad y(G(z))|^2 ]
+
+with y the logit and D = sigmoid(y). It is what noise on all samples does to the loss, worked out for small noise, so it needs no noise: gamma
+is its variance. Where supports do not overlap, noise of some width is what makes the divergence finite; gamma then falls to little.
+"""
+
+from dataclasses import dataclass
+
+from ...core.randomness import derive
+from ...layers import Run
+from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
+from ...optimizers import Adam
+from ...optimizers.schedules import Exponential, value_at
+from ...remedies.penalties import Roth
+from ..system import Latent
+from .two_player import TwoPlayerGAN
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RothGAN(TwoPlayerGAN):
+    """networks as in TwoPlayerGAN.
+
+    gamma   of the penalty, a number or a schedule (annealing)
+    """
+
+    gamma: object = 2.0
+
+    def regularizer(self, phi, real, fake, seed):
+        penalty = Roth(value_at(self.gamma, self.now))
+        return penalty(self.networks["D"], phi, real, fake, Run(derive(seed, "D on real")), Run(derive(seed, "D on fake")))
+
+
+def digits(width=1.0):
+    """8x8 pictures: three dense layers in G and in D; gamma from 2 down to 0.01."""
+    h = max(int(256 * width), 4)
+    return RothGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
+                   gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01),
+                   networks={"G": digit_generator(h),
+                             "D": digit_discriminator(h)},
+                   optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+
+
+def points(width=1.0):
+    """Points in the plane: G and D of three layers of 128; gamma from 0.1 down to 0.0001, for the modes are thin."""
+    h = max(int(128 * width), 4)
+    return RothGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999,
+                   gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4),
+                   networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+                   optimizers={"D": Adam(1e-3), "G": Adam(1e-3)})
+
+
+PRESETS = {"digits": digits, "points": points}

@@ -1,0 +1,97 @@
+"""Wasserstein GAN (Arjovsky et al. 2017), Algorithm 1.
+
+    for each step:
+        n_critic times:  f ascends on E f(x) - E f(g(z)); then every weight is clipped to [-c, c], which keeps f Lipschitz
+        once:            g descends on -E f(g(z))
+
+f is called the critic: it has no sigmoid, and its estimate E f(x) - E f(g(z)) falls as the samples improve.
+"""
+
+from dataclasses import dataclass
+
+from ...core.randomness import derive
+from ...layers import Run
+from ...losses import wasserstein
+from ...networks import (
+    dcgan_discriminator,
+    dcgan_generator,
+    digit_discriminator,
+    digit_generator,
+    plane_discriminator,
+    plane_generator,
+)
+from ...optimizers import RMSProp
+from ..system import Latent, Result
+from .two_player import TwoPlayers
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WGAN(TwoPlayers):
+    """networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded. The clipping after each update is the optimiser's.
+
+    n_critic   critic updates to each of the generator (the paper's 5)
+    warm       generator steps at the start, and one in every 500, that give the critic 100 updates (the authors' code: 25)
+    """
+
+    n_critic: int = 5
+    warm: int = 0
+
+    def objectives(self):
+        return {"D": self.critic, "G": self.generator}
+
+    def rounds(self, step):
+        more = step < self.warm or self.warm and step % 500 == 0
+        return ("D",) * (100 if more else self.n_critic) + ("G",)
+
+    def critic(self, params, batch, seed, fakes=None):
+        """mean f(g(z)) - mean f(x), which the critic descends on, and its gradient in f."""
+        f, w = self.networks["D"], params["D"]
+        fakes = fakes or self.generate(params, batch, seed)
+        real, c_real = f.forward(w, batch["x"], Run(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, fakes.x, Run(derive(seed, "D on fake")))
+        loss, dreal, dfake = wasserstein.discriminator(real, fake)
+        _, dw_real = f.backward(dreal, c_real, need_dx=False)
+        _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
+        return Result(loss, {"D": dw_real + dw_fake}, {"distance": -loss})
+
+    def generator(self, params, batch, seed, fakes=None):
+        """-mean f(g(z)), and its gradient in g, through the frozen critic."""
+        g, f = self.networks["G"], self.networks["D"]
+        fakes = fakes or self.generate(params, batch, seed)
+        criticism, c_cri = f.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        loss, dcriticism = wasserstein.generator(criticism)
+        dfake, _ = f.backward(dcriticism, c_cri, frozen=True)
+        _, dtheta = g.backward(dfake, fakes.cache, need_dx=False)
+        return Result(loss, {"G": dtheta}, {})
+
+
+def _rmsprop(lr=5e-5, c=0.01):
+    return {"D": RMSProp(lr, clip=c), "G": RMSProp(lr)}
+
+
+def digits(width=1.0):
+    """8x8 pictures: dense nets, a larger step than the paper's for such small ones."""
+    h = max(int(256 * width), 4)
+    return WGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=3000, average=0.99,
+                networks={"G": digit_generator(h),
+                          "D": digit_discriminator(h)},
+                optimizers=_rmsprop(lr=5e-4, c=0.05))
+
+
+def mnist(width=1.0):
+    """28x28 pictures: DCGAN nets, no BatchNorm in the critic, the paper's RMSProp(5e-5), c = 0.01, n_critic = 5."""
+    a, b = max(int(128 * width), 2), max(int(64 * width), 2)
+    return WGAN(latent=Latent(100), sample_shape=(28, 28, 1), data="mnist", batch_size=64, steps=5000, warm=25,
+                networks={"G": dcgan_generator(100, 7, (a, b), 1, kernel=4), "D": dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False)},
+                optimizers=_rmsprop())
+
+
+def points(width=1.0):
+    """Points in the plane: three hidden layers of 128."""
+    h = max(int(128 * width), 4)
+    return WGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=4000,
+                networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+                optimizers=_rmsprop(lr=5e-4, c=0.1))
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "points": points}

@@ -1,0 +1,102 @@
+"""Improved training of Wasserstein GANs (Gulrajani et al. 2017), Algorithm 1: WGAN-GP.
+
+    for each step:
+        n_critic times:  draw real x, fake x~ and e ~ U(0, 1);  x^ = e x + (1 - e) x~
+                         f descends on  f(x~) - f(x) + lambda (|grad f(x^)| - 1)^2,  averaged over the batch
+        once:            g descends on  -f(g(z))
+
+An optimal critic has gradients of norm 1 on the lines between real and fake samples (Proposition 1), so that is asked of it, where WGAN
+clips weights. The norm is one sample's own, hence no BatchNorm in the critic (section 4).
+"""
+
+from dataclasses import dataclass
+
+from ...core.randomness import derive, stream
+from ...layers import Run
+from ...losses import wasserstein
+from ...networks import (
+    dcgan_discriminator,
+    dcgan_generator,
+    digit_discriminator,
+    digit_generator,
+    plane_discriminator,
+    plane_generator,
+)
+from ...optimizers import Adam
+from ...remedies.penalties import GradientPenalty, between
+from ..system import Latent, Result
+from .two_player import TwoPlayers
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WGANGP(TwoPlayers):
+    """networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded.
+
+    n_critic   critic updates to each of the generator
+    penalty    lambda (|grad f| - 1)^2; GradientPenalty(10, one_sided=True) is the other of section 4
+    """
+
+    n_critic: int = 5
+    penalty: GradientPenalty = GradientPenalty(10.0)
+
+    def objectives(self):
+        return {"D": self.critic, "G": self.generator}
+
+    def rounds(self, step):
+        return ("D",) * self.n_critic + ("G",)
+
+    def critic(self, params, batch, seed, fakes=None):
+        """mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2, and its gradient in f."""
+        f, w = self.networks["D"], params["D"]
+        fakes = fakes or self.generate(params, batch, seed)
+        real, c_real = f.forward(w, batch["x"], Run(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, fakes.x, Run(derive(seed, "D on fake")))
+        loss, dreal, dfake = wasserstein.discriminator(real, fake)
+        _, dw_real = f.backward(dreal, c_real, need_dx=False)
+        _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
+        x_hat = between(batch["x"], fakes.x, stream(seed, "between"))
+        penalty, dw_penalty = self.penalty(f, w, x_hat, Run(derive(seed, "D between")))
+        return Result(loss + penalty, {"D": dw_real + dw_fake + dw_penalty}, {"distance": -loss, "penalty": penalty})
+
+    def generator(self, params, batch, seed, fakes=None):
+        """-mean f(g(z)), and its gradient in g, through the frozen critic."""
+        g, f = self.networks["G"], self.networks["D"]
+        fakes = fakes or self.generate(params, batch, seed)
+        criticism, c_cri = f.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        loss, dcriticism = wasserstein.generator(criticism)
+        dfake, _ = f.backward(dcriticism, c_cri, frozen=True)
+        _, dtheta = g.backward(dfake, fakes.cache, need_dx=False)
+        return Result(loss, {"G": dtheta}, {})
+
+
+def _adam(lr=1e-4):
+    """Algorithm 1's defaults: alpha = 0.0001, beta1 = 0, beta2 = 0.9."""
+    return {"D": Adam(lr, beta1=0.0, beta2=0.9), "G": Adam(lr, beta1=0.0, beta2=0.9)}
+
+
+def digits(width=1.0):
+    """8x8 pictures: dense nets, a larger step than the paper's for such small ones."""
+    h = max(int(256 * width), 4)
+    return WGANGP(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=3000, average=0.99,
+                  networks={"G": digit_generator(h),
+                            "D": digit_discriminator(h)},
+                  optimizers=_adam(lr=5e-4))
+
+
+def mnist(width=1.0):
+    """28x28 pictures: DCGAN nets, no BatchNorm in the critic, the constants of Algorithm 1."""
+    a, b = max(int(128 * width), 2), max(int(64 * width), 2)
+    return WGANGP(latent=Latent(100), sample_shape=(28, 28, 1), data="mnist", batch_size=64, steps=5000,
+                  networks={"G": dcgan_generator(100, 7, (a, b), 1, kernel=4), "D": dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False)},
+                  optimizers=_adam())
+
+
+def points(width=1.0):
+    """Points in the plane: three hidden layers of 128, a smaller lambda, and a larger step than the paper's."""
+    h = max(int(128 * width), 4)
+    return WGANGP(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=4000, average=0.999,
+                  networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+                  optimizers=_adam(lr=1e-3), penalty=GradientPenalty(0.1))
+
+
+PRESETS = {"digits": digits, "mnist": mnist, "points": points}

@@ -1,0 +1,1 @@
+"""Systems that learn a likelihood: no discriminator."""

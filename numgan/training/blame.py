@@ -1,0 +1,46 @@
+"""Where inf or nan came from: the messages of a step that went wrong."""
+
+import numpy as np
+
+from ..core.errors import NonFiniteError
+from ..core.probes import watch_finite
+
+
+def locate_update(system, name, state):
+    """Where an update made inf or nan of a finite gradient (its square can overflow)."""
+    for what, vector in {"weights": state.params[name].vector, **state.moments[name]}.items():
+        if what != "step" and not np.isfinite(vector).all():
+            p = state.params[name].like(vector)
+            path = next(path for path in p if not np.isfinite(p[path]).all())
+            what = "new weights" if what == "weights" else f"moment {what!r}"
+            return f"the {what} of {path}, of {layer_at(system.networks[name], path)!r}, are not finite"
+
+
+def layer_at(layer, path):
+    """The layer that owns the parameter at `path`."""
+    for part in path.split(".")[:-1]:
+        layer = layer.children[part]
+    return layer
+
+
+def locate(system, name, params, batch, key, fakes_key, result):
+    """Where inf or nan appeared: objectives are pure, so the passes are repeated with every layer watched."""
+    with watch_finite(), np.errstate(all="ignore"):
+        try:
+            shared = (system.generate(params, batch, fakes_key),) if system.shares_fakes else ()
+            system.objectives()[name](params, batch, key, *shared)
+        except NonFiniteError as error:
+            owners = [network for network, net in system.networks.items() if contains(net, error.layer)]
+            return f"{error}{f', in network {owners[0]}' if owners else ''}"
+    for owner, gradient in result.gradients.items():
+        bad = [path for path in gradient if not np.isfinite(gradient[path]).all()]
+        if bad:
+            layer = layer_at(system.networks[owner], bad[-1])
+            return (f"all layers are finite, and the gradient of {owner}'s {bad[-1]}, of {layer!r}, is not "
+                    f"(the first of {len(bad)}, seen from the output)")
+    return f"all layers are finite, and the loss is {result.loss}"
+
+
+def contains(net, layer):
+    """Whether a layer object is the network or lies in it."""
+    return net is layer or any(contains(child, layer) for child in net.children.values())

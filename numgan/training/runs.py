@@ -1,0 +1,249 @@
+"""A run is a folder. This module reads and writes its files, and rebuilds a run from its configuration.
+
+    config.json            the recipe, the resolved settings, and the versions of numgan, NumPy and Python
+    metrics.jsonl          a line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
+    samples/step-XXXXXX.png, samples.png, training.gif      samples at fixed latent points: by step, last, all
+    curves.png             losses and D's mean outputs over steps
+    checkpoint.npz         see numgan.training.checkpoint
+"""
+
+import json
+import platform
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from .. import _kernels
+from ..core import files
+from ..core.errors import FileFormatError
+from ..core.fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
+from ..core.version import VERSION as __version__
+from . import checkpoint
+from .recipes import BATCH, RECIPE, Recipe
+from .sampling import Sampler
+
+VERSIONS = Record({}, {"numgan": Text(), "numpy": Text(), "python": Text(), "platform": Text(), "backend": Text(), "fast_convolutions": Flag(),
+                       "instruction_set": Maybe(Text()), "threads": Whole(1)}, Anything())
+CONFIG = Record(
+    {"recipe": Maybe(RECIPE), "steps": Whole(1), "batch_size": BATCH, "seed": Whole(0, 2**63 - 1), "log_every": Whole(1), "picture_every": Whole(1),
+     "classes": Each(Text()), "source": Text(LIMIT), "networks": Record({}, others=Text(LIMIT)), "optimizers": Record({}, others=Text(LIMIT)),
+     "versions": VERSIONS},
+    {"resumed": Each(Record({"step": Whole(), "versions": VERSIONS})), "diverged": Text(LIMIT)}, Anything())
+CURVES = Record({}, others=Maybe(Real()))
+METRICS = Record({"step": Whole(1), "epoch": Real(0), "losses": CURVES, "metrics": CURVES, "seconds": Real(0)}, {"gradients": CURVES}, Anything())
+FILES = (".lock", "config.json", "checkpoint.npz", "metrics.jsonl", "samples.png", "training.gif", "curves.png")
+
+
+def choose(recipe, root="runs"):
+    """Make the first folder root/<system>-<preset>-<n> that does not exist yet, and return its Path."""
+    Path(root).mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = Path(root, f"{recipe.system}-{recipe.preset}-{number}")
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def claim(folder, is_first):
+    """Make the folder for a new run, and return its Path. FileExistsError unless it is empty.
+
+    is_first   is_first(path) -> whether the file is a checkpoint of this run before its first step. Such a
+               checkpoint may be in the folder: a process killed before it wrote config.json leaves one
+    """
+    folder = Path(folder)
+    if not folder.is_dir() and (kind := files.kind_at(folder)):
+        raise FileExistsError(f"{folder} is {kind}, and a run is a folder; choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    if files.kind_at(folder / "config.json"):
+        raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")
+    first = folder / "checkpoint.npz"
+    if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
+        raise FileExistsError(f"{folder} is not empty and holds no run: choose another --out, nothing was changed")
+    return folder
+
+
+def begun(folder):
+    """Whether numgan's own folder (of a trial or judge) holds a run that can be resumed.
+
+    If not, the checkpoint is removed that a process left which was killed before it wrote config.json.
+    """
+    if files.kind_at(Path(folder, "config.json")):
+        return True
+    files.remove(Path(folder, "checkpoint.npz"))
+    return False
+
+
+def expect_own(folder):
+    """Raise FileExistsError if a link, a pipe or a folder has the name of one of the run's files."""
+    for path in (*(Path(folder, name) for name in FILES), *pictures(folder)):
+        files.expect_own(path)
+    files.expect_own(Path(folder, "samples"), "a folder")
+
+
+@contextmanager
+def alone(folder, wait=None):
+    """Lock the folder in this block, so that no other process trains in it. ValueError if it is locked.
+
+    The system releases the lock when the process ends, also if it is killed.
+    wait   if given, wait() is called in place of the ValueError, and then the block waits for the lock
+    """
+    with files.appending(Path(folder, ".lock")) as file:
+        if not files.lock(file):
+            if wait is None:
+                raise ValueError(f"{folder} is being trained by another process; wait for it, or stop it")
+            wait()
+            files.lock(file, wait=True)
+        yield
+
+
+def write_config(folder, config):
+    """Write config.json."""
+    with files.replacing(Path(folder, "config.json")) as file:
+        file.write((json.dumps(config, indent=2) + "\n").encode())
+
+
+def read_config(folder):
+    """The dict in a run's config.json; FileNotFoundError if the folder is no run, FileFormatError if the file is damaged."""
+    path = Path(folder, "config.json")
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} is not a run: it has no config.json; `numgan train SYSTEM` makes a run and says where it is")
+    return read_json(path, CONFIG, "it is no run's configuration: restore the file from a copy")
+
+
+def recipe_of(config, folder):
+    """The Recipe of a run. ValueError if its system was made in Python code: such a run has no recipe."""
+    if config["recipe"] is None:
+        raise ValueError(f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, dataset)")
+    return Recipe(**config["recipe"])
+
+
+def rebuilt(config, folder):
+    """(system, training data) of a run, from its recipe.
+
+    FileFormatError if they cannot be built from the recipe.
+    """
+    recipe = recipe_of(config, folder)
+    try:
+        return recipe.build(), recipe.load()
+    except FileFormatError:                              # names the data's file already
+        raise
+    except ValueError as error:
+        raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
+
+
+def read_state(folder, config, system, dataset, about):
+    """The State of a run, from its checkpoint. FileFormatError unless it fits config, system and dataset.
+
+    about   the identity of the run, as from checkpoint.identity
+    """
+    path = Path(folder, "checkpoint.npz")
+    state = checkpoint.load(path, system, about)
+    if state.step > config["steps"]:
+        raise FileFormatError(f"{path}: step: expected at most the {config['steps']:,} of config.json, got {state.step:,}; restore both from a copy")
+    wanted = {"classes": list(dataset.classes), "networks": sorted(system.networks), "optimizers": sorted(system.optimizers)}
+    for word, names in wanted.items():
+        got = config[word] if word == "classes" else sorted(config[word])
+        if got != names:
+            expected, there = (", ".join(words)[:200] or "none" for words in (names, got))
+            raise FileFormatError(f"{Path(folder, 'config.json')}: {word}: expected {expected}, as the system and its data have them, "
+                                  f"got {there}; restore the file from a copy")
+    return state
+
+
+def continued(folder, steps, system, dataset, about):
+    """The State of a run that is resumed and trained up to `steps` steps. Nothing is written.
+
+    All files of the folder are checked. ValueError if the run has more steps already.
+    """
+    expect_own(folder)
+    state = read_state(folder, read_config(folder), system, dataset, about)
+    read_metrics(folder, state.step)
+    if steps < state.step:
+        raise ValueError(f"steps: {folder} has {state.step:,} already, got {steps:,}; ask for more to extend it")
+    return state
+
+
+def read_metrics(folder, upto):
+    """The records of metrics.jsonl up to a step.
+
+    FileFormatError, with line and field, for a damaged record.
+    """
+    advice = "restore the file from a copy, or delete it: the run goes on without its curves so far"
+    return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, advice)
+
+
+def rewind(folder, step):
+    """Restore a run's folder as it was after `step` steps: remove later metrics and pictures.
+
+    Returns the records of metrics.jsonl that stay.
+    """
+    folder = Path(folder)
+    records = read_metrics(folder, step)
+    with files.replacing(folder / "metrics.jsonl") as file:
+        file.writelines(line(record) for record in records)
+    for path in pictures(folder):
+        if int(path.stem.removeprefix("step-")) > step:
+            files.remove(path)
+    return records
+
+
+def line(record):
+    """A record of metrics.jsonl as bytes."""
+    return (json.dumps(record) + "\n").encode()
+
+
+def pictures(folder):
+    """The sample pictures of a run in order of step."""
+    found = [path for path in Path(folder, "samples").glob("step-*.png") if re.fullmatch(r"step-([1-9][0-9]*|)[0-9]{6}\.png", path.name)]
+    return sorted(found, key=lambda path: int(path.stem.removeprefix("step-")))
+
+
+def environment():
+    """The versions and settings on which exact results and speed depend, as a dict."""
+    return {
+        "numgan": __version__, "numpy": np.__version__, "python": platform.python_version(),
+        "platform": platform.platform(), "backend": _kernels.backend(), "fast_convolutions": _kernels.fast_convolutions(),
+        "instruction_set": _kernels.instruction_set(), "threads": _kernels.num_threads() if _kernels.backend() == "compiled" else 1,
+    }
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run read back: its configuration, the system at its step, training data and state."""
+
+    folder: Path
+    config: dict
+    system: object
+    dataset: object
+    state: checkpoint.State
+
+    def expect_samples(self):
+        """ValueError for a system that draws no samples."""
+        if not self.system.drawers:
+            raise ValueError(f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it {self.system.purpose}")
+
+    @threadpool_limits.wrap(limits=1)
+    def sampler(self):
+        """A Sampler with the run's weights. ValueError for a system that draws no samples."""
+        self.expect_samples()
+        return Sampler(self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], self.dataset)
+
+
+def open_run(folder, system=None, dataset=None):
+    """An OpenRun, read from a run's folder. FileNotFoundError, FileFormatError, ValueError.
+
+    system, dataset   needed only for a system that was made in Python code: such a run has no recipe
+    """
+    folder, config = Path(folder), read_config(folder)
+    if system is None:
+        system, dataset = rebuilt(config, folder)
+    about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
+    state = read_state(folder, config, system, dataset, about)
+    return OpenRun(folder, config, system.at(state.step), dataset, state)

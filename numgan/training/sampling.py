@@ -1,0 +1,99 @@
+"""Samples of a trained system: drawn, and laid out as a picture."""
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from .. import plot
+from ..core.randomness import derive, stream
+from ..core.underflow import may_underflow
+from ..data import is_pictures
+from ..data.pixels import to_bytes
+from ..layers import Run
+from ..layers.normalization import pooled
+from ..systems import Batch
+
+CHUNK = 250               # samples of one forward pass
+MEASURED = 20             # batches that BatchNorm statistics are measured over
+
+
+@may_underflow
+class Sampler:
+    """Draws samples. BatchNorm statistics are measured once, so a sample does not depend on its neighbours in the batch.
+
+    Dropout is off unless `system.keeps_noise`.
+
+    params       {network: Parameters} of all networks
+    batch_size   of the batches that statistics are measured over
+    dataset      the data: their labels, and the rows that a sample is made from if `system.made_from` names a column
+    """
+
+    def __init__(self, system, params, seed, batch_size, dataset):
+        self.system, self.params, self.dataset = system, params, dataset
+        self.classes = len(dataset.classes) if system.classes else 0
+        found = {name: [] for name in system.drawers}
+        for i in range(MEASURED):
+            contexts = {name: Run(derive(seed, f"measure {name}") if system.keeps_noise else None) for name in system.networks}
+            inputs = system.inputs(self.batch(batch_size, derive(seed, "measure", i)), derive(seed, "measure", i))
+            for name, cache in system.draw(params, inputs, contexts)[1].items():
+                found[name].append(system.networks[name].statistics(cache))
+        self.statistics = {name: pooled(trees) for name, trees in found.items()}
+
+    def batch(self, n, seed, labels=None):
+        """The Batch that n samples are made from: rows of the data chosen by the seed, and labels in turn."""
+        rows = [name for name in self.system.made_from if name != "labels"]
+        chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n) if rows else None
+        columns = {name: column for name, column in self.dataset.rows(chosen, self.system.pixels).items() if name in rows} if rows else {}
+        asked = np.resize(np.arange(self.classes) if labels is None else labels, n)
+        return Batch(columns | ({"labels": asked} if self.classes else {}), number=n)
+
+    @threadpool_limits.wrap(limits=1)                    # equal bits for any number of BLAS threads
+    def __call__(self, n, seed, labels=None, batch=None):
+        """x (n, ...) float32 in the system's range, and the labels asked for (n,) or None.
+
+        batch   what the samples are made from; None: `self.batch(n, seed, labels)`
+        """
+        if labels is not None and not self.classes:
+            raise ValueError(f"{type(self.system).__name__} has no labels to ask for; leave --labels out")
+        if labels is not None and not all(0 <= label < self.classes for label in labels):
+            raise ValueError(f"labels: expected numbers from 0 to {self.classes - 1}, got {list(labels)}")
+        batch = self.batch(n, seed, labels) if batch is None else batch
+        inputs, pieces = self.system.inputs(batch, seed), []
+        for i, start in enumerate(range(0, n, CHUNK)):
+            part = slice(start, start + CHUNK)
+            contexts = {name: Run(derive(seed, name, i) if self.system.keeps_noise else None, self.statistics.get(name))
+                        for name in self.system.networks}
+            piece = tuple(array[part] for array in inputs) if isinstance(inputs, tuple) else inputs[part]
+            pieces.append(self.system.draw(self.params, piece, contexts)[0])
+        return np.concatenate(pieces), batch.get("labels") if self.classes else None
+
+
+def can_be_drawn(system, dataset):
+    """Whether `picture` can show the samples: pictures, or points in the plane."""
+    like = dataset.columns[system.target]
+    return is_pictures(like) or like.shape[1:] == (2,)
+
+
+@may_underflow
+def picture(sampler, seed, count=None, labels=None, title=""):
+    """Samples as one Pillow image: with labels a row for each class, others in a square, points over the data.
+
+    Where a sample is made from a picture, each row shows that picture and the sample.
+    """
+    system, classes = sampler.system, sampler.dataset.classes
+    like = sampler.dataset.columns[system.target]
+    default = 10 * len(set(labels) if labels else range(sampler.classes)) if sampler.classes else 64 if is_pictures(like) else 2000
+    count = count or default
+    batch = sampler.batch(count, seed, labels)
+    x, asked = sampler(count, seed, labels, batch)
+    if not is_pictures(like):
+        return plot.points(like[:2000], x, title)
+    images = to_bytes(x, system.pixels)
+    given = [to_bytes(batch[name], system.pixels) for name in system.made_from if name in batch and batch[name].shape == x.shape]
+    if given:
+        return plot.grid(np.stack([*given, images], axis=1).reshape(-1, *images.shape[1:]), (len(given) + 1) * max(1, int(count**0.5 / 2)))
+    if asked is None:
+        return plot.grid(images, int(np.ceil(len(images) ** 0.5)))
+    rows = [images[asked == label] for label in np.unique(asked)]
+    columns = max(map(len, rows))
+    padded = [np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), plot.PAPER, np.uint8)]) for row in rows]
+    return plot.grid(np.concatenate(padded), columns, [classes[label] for label in np.unique(asked)])

@@ -1,0 +1,84 @@
+"""The state of a run: everything that training changes.
+
+    state.step, state.batches          steps done, batches drawn
+    state.params[name]                 weights, one vector a network
+    state.moments[name]                the optimiser's {"step": updates made, "m": ..., "v": ...}
+    state.averages[name]               the moving average of the weights, for the networks in `system.averaged`
+    state.memory                       other arrays that the system remembers, {name: array}
+
+Nothing else has to be kept: every random draw is a stream named by (seed, step, purpose), and batch k is a function of k.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core.parameters import Parameters
+from ..core.randomness import derive
+
+
+@dataclass
+class State:
+    """What training changes; a run's configuration and a State decide everything that follows, bit for bit."""
+
+    params: dict
+    moments: dict
+    averages: dict
+    step: int = 0
+    batches: int = 0
+    memory: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, system, params):
+        """The state before the first step of a stage, at these parameters."""
+        moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
+        averages = {name: params[name].copy() for name in system.averaged}
+        return cls(params, moments, averages, memory=system.memory(next(iter(params.values())).dtype))
+
+    @classmethod
+    def empty(cls, system, dtype=np.float32):
+        """The state of a system whose parameters are all zero: room for what a file holds."""
+        return cls.of(system, {name: Parameters(np.zeros(net.layout.size, dtype), net.layout) for name, net in system.networks.items()})
+
+    @classmethod
+    def start(cls, system, seed, dtype=np.float32, weights=None):
+        """The state before the first step.
+
+        weights   {network: Parameters} of another run, to begin with in place of random ones; entries are taken by path
+        """
+        params = system.init(seed, dtype)
+        for name, p in (weights or {}).items():
+            params[name].copy_from(p)
+        return cls.of(system.at(0), params)
+
+    def enter(self, system, seed):
+        """Begin the next stage, in place: networks of the stage's system, which keep the entries that they have; optimisers start anew.
+
+        system   the system at the stage's first step
+        """
+        fresh = State.of(system, system.init(derive(seed, "stage", self.step), next(iter(self.params.values())).dtype))
+        system.inherit(fresh.params, self.params)
+        fresh.averages |= {name: fresh.params[name].copy() for name in fresh.averages}
+        system.inherit(fresh.averages, self.averages)
+        self.params, self.moments, self.averages, self.memory = fresh.params, fresh.moments, fresh.averages, fresh.memory
+
+    @property
+    def sampled(self):
+        """{network: the weights that samples are drawn with}: moving averages where they are kept."""
+        return self.params | self.averages
+
+    def vectors(self):
+        """{name in the file: array}, views: what is written here is written to the state. All are vectors but those of the memory."""
+        found = {f"{name}.weights": p.vector for name, p in self.params.items()}
+        found |= {f"{name}.{moment}": vector for name, state in self.moments.items() for moment, vector in state.items() if moment != "step"}
+        found |= {f"{name}.average": p.vector for name, p in self.averages.items()}
+        return found | {f"memory.{name}": array for name, array in self.memory.items()}
+
+    def counters(self):
+        """{name in the file: integer}"""
+        return {"step": self.step, "batches": self.batches} | {f"{name}.updates": state["step"] for name, state in self.moments.items()}
+
+    def _count(self, counters):
+        self.step, self.batches = counters["step"], counters["batches"]
+        for name, state in self.moments.items():
+            state["step"] = counters[f"{name}.updates"]

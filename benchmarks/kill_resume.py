@@ -177,7 +177,7 @@ class Trial:
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.copytree(self.root / "template", self.home)
 
-    def again(self):
+    def apply_to_tangent(self):
         """The command for the next start: to resume, if it is `train` and has begun."""
         return RESUME if self.name == "train" and (self.home / "new" / "config.json").exists() else self.words
 
@@ -193,8 +193,8 @@ class Trial:
             for _ in range(kills):
                 delay, last = self.rng.uniform(0, self.seconds), self.rng.randint(1, self.operations)
                 last = self.rng.choice([0, last])
-                killed += filter(None, [kill_once(self.home, self.again(), delay, last, alone)])
-            said = to_the_end(self.home, self.again())[1]
+                killed += filter(None, [kill_once(self.home, self.apply_to_tangent(), delay, last, alone)])
+            said = to_the_end(self.home, self.apply_to_tangent())[1]
             wait_until_gone(killed)
         except RuntimeError as error:
             return len(killed), [str(error)]

@@ -19,7 +19,7 @@ from PIL import Image
 import numgan as ng
 from numgan import metrics
 from numgan.data import points
-from numgan.layers import Run
+from numgan.layers import Pass
 from numgan.remedies.penalties import between
 from numgan.studies.dirac import METHODS, jacobian, unrolled
 from numgan.training import advance
@@ -50,7 +50,7 @@ def play(D, draw, loss, optimizer, steps, penalty=None, dtype=np.float32):
     state = optimizer.start(phi.vector)
     for _ in range(steps):
         real, fake = draw(rng)
-        (a, c_real), (b, c_fake) = D.forward(phi, real, Run()), D.forward(phi, fake, Run())
+        (a, c_real), (b, c_fake) = D.forward(phi, real, Pass()), D.forward(phi, fake, Pass())
         _, da, db = loss.discriminator(a, b)
         dphi = D.backward(da, c_real, need_dx=False)[1] + D.backward(db, c_fake, need_dx=False)[1]
         if penalty:
@@ -80,7 +80,7 @@ def game():
     D = ng.mlp(1, 64, 64, 1, activation=ng.Tanh)
     draw = lambda rng: (sample(rng, 1024, *p), sample(rng, 1024, *q))
     phi = play(D, draw, ng.nonsaturating, ng.Adam(ng.schedules.Cosine(3e-3, 3000)), 3000)
-    logit, _ = D.forward(phi, x[:, None].astype(np.float32), Run())
+    logit, _ = D.forward(phi, x[:, None].astype(np.float32), Pass())
     learned.fill_between(x, density(x, *p), color=BLUE, alpha=0.25, linewidth=0, label="p")
     learned.fill_between(x, density(x, *q), color=ORANGE, alpha=0.25, linewidth=0, label="q")
     learned.plot(x, density(x, *p) / (density(x, *p) + density(x, *q)), color="black", linewidth=1, label="p / (p + q)")
@@ -114,7 +114,7 @@ def game():
         for d in distances:
             phi = line.init(0, np.float64)
             phi["W"][...], phi["b"][...] = -d, d * d / 2                          # log p / q
-            y, cache = line.forward(phi, normal + d, Run())
+            y, cache = line.forward(phi, normal + d, Pass())
             dfake, _ = line.backward(loss.generator(y)[1], cache, frozen=True)
             pull.append(dfake.sum())
         force.semilogy(distances, np.abs(pull), color=colour, label=f"{loss}")
@@ -145,11 +145,11 @@ def critics():
         w = play(f, draw, ng.wasserstein, optimizer, steps, penalty)
         slope, steepest, c = slopes(f, w, x), slopes(f, w, plane).max(), optimizer.clip or np.inf
         axes[3].hist(np.log10(slope), np.linspace(-4, 3, 141), density=True, color=colour, alpha=0.8, label=name)
-        rise = f.forward(w, real, Run())[0].mean() - f.forward(w, fake, Run())[0].mean()
+        rise = f.forward(w, real, Pass())[0].mean() - f.forward(w, fake, Pass())[0].mean()
         print(f"    {name}: slopes {np.median(slope):.2g} (median) to {max(slope.max(), steepest):.3g}, E f(x) - E f(x~) = {rise:.3g}, "
               f"weights at the bound {(np.abs(w.vector) >= c).mean():.0%}")
         if name in surfaces:
-            values = f.forward(w, plane, Run())[0].reshape(100, 100)
+            values = f.forward(w, plane, Pass())[0].reshape(100, 100)
             surfaces[name].contourf(ticks, ticks, values, 10, cmap="viridis")
             surfaces[name].plot(*real[:300].T, ".", color="white", markersize=2)
             label(surfaces[name], f"critic, {name}", aspect="equal")
@@ -160,7 +160,7 @@ def critics():
 
 
 def slopes(f, w, x):
-    y, cache = f.forward(w, x, Run())
+    y, cache = f.forward(w, x, Pass())
     return np.hypot(*f.backward(np.ones_like(y), cache, frozen=True)[0].T)
 
 
@@ -193,12 +193,12 @@ def second():
     D = ng.mlp(1, 7, 1, activation=ng.Tanh)
     phi = D.init(0, np.float64)
     phi["0.W"][...], phi["0.b"][...] = 2, np.linspace(-3, 3, 7)
-    units, _ = D[:2].forward(phi, atoms, Run())
+    units, _ = D[:2].forward(phi, atoms, Pass())
     last = np.linalg.lstsq(np.c_[units, np.ones(6)], np.log(p / p.sum() / q * q.sum()), rcond=None)[0]
     sigmas = np.geomspace(0.003, 0.1, 12)
 
     def loss(sigma):
-        y = D.forward(phi, (atoms + sigma * NODES).reshape(-1, 1), Run())[0].reshape(6, -1)
+        y = D.forward(phi, (atoms + sigma * NODES).reshape(-1, 1), Pass())[0].reshape(6, -1)
         return (p / p.sum() @ ng.minimax.on_real.f(y) + q / q.sum() @ ng.minimax.on_fake.f(y)) @ WEIGHTS
 
     for moved, colour in ((0.0, BLUE), (0.5, ORANGE)):
@@ -317,7 +317,7 @@ def packing():
     for modes, std in zip(range(1, 9), [[] for _ in range(8)]):
         for _ in range(100):
             x, labels = points.ring(2000, rng)
-            y, _ = layer.forward({}, x[np.isin(labels, rng.permutation(8)[:modes])][:64], Run())
+            y, _ = layer.forward({}, x[np.isin(labels, rng.permutation(8)[:modes])][:64], Pass())
             std.append(y[0, -1])
         spread.errorbar(modes, np.mean(std), np.std(std), color=GREEN, marker="o", capsize=3)
     label(spread, "MinibatchStd: what 64 points of some modes of the ring show D", "modes in the batch", "s", ylim=(0, 1.6))
@@ -335,7 +335,7 @@ def hinge_of_packs(p, q, m):
     logits, adam = phi["3.W"].reshape(-1), ng.Adam(ng.schedules.Cosine(0.05, 300))
     state = adam.start(logits)
     for _ in range(300):
-        (a, c_real), (b, c_fake) = D.forward(phi, x, Run()), D.forward(phi, y, Run())
+        (a, c_real), (b, c_fake) = D.forward(phi, x, Pass()), D.forward(phi, y, Pass())
         loss, da, db = ng.hinge.discriminator(a, b)
         adam.update(logits, (D.backward(da, c_real)[1] + D.backward(db, c_fake)[1])["3.W"].reshape(-1), state)
     return 1 - loss / 2
@@ -373,7 +373,7 @@ def averages():
     smooth.fill_between(x, fake, color=ORANGE, alpha=0.25, linewidth=0)
     smooth.plot(x, real / (real + fake), color=GREY, linewidth=1, label="p / (p + q)")
     smooth.plot(x, 0.9 * real / (real + fake), color="black", linewidth=1, label="0.9 p / (p + q)")
-    smooth.plot(x, 1 / (1 + np.exp(-D.forward(phi, x[:, None].astype(np.float32), Run())[0][:, 0])), "--", color=GREEN, label="D, trained so")
+    smooth.plot(x, 1 / (1 + np.exp(-D.forward(phi, x[:, None].astype(np.float32), Pass())[0][:, 0])), "--", color=GREEN, label="D, trained so")
     smooth.plot(x, (0.9 * real + 0.1 * fake) / (real + fake), ":", color=VIOLET, label="fakes smoothed too")
     smooth.legend(fontsize=7.5)
     label(smooth, "smoothed labels: the optimal D", "x")
@@ -383,7 +383,7 @@ def averages():
     state, kept, errors = adam.start(phi.vector), batch.standard_normal(64), []
     for _ in range(300):
         real = points.ring(128, batch)[0].astype(np.float64)
-        (a, c_real), (b, c_fake) = D.forward(phi, real, Run()), D.forward(phi, real + batch.standard_normal(real.shape), Run())
+        (a, c_real), (b, c_fake) = D.forward(phi, real, Pass()), D.forward(phi, real + batch.standard_normal(real.shape), Pass())
         _, da, db = ng.nonsaturating.discriminator(a, b)
         adam.update(phi.vector, (D.backward(da, c_real)[1] + D.backward(db, c_fake)[1]).vector, state)
         W = phi["2.W"]
@@ -475,7 +475,7 @@ def features_of_digits(steps=400):
     for _ in range(steps):
         advance(system, state, feed, 0)
     C, psi = system.networks["C"], state.params["C"]
-    return lambda x: C[:-1].forward(psi, (2 * x - 1).reshape(-1, 8, 8, 1), Run())[0].reshape(len(x), -1)
+    return lambda x: C[:-1].forward(psi, (2 * x - 1).reshape(-1, 8, 8, 1), Pass())[0].reshape(len(x), -1)
 
 
 PICTURES = {draw.__name__: draw for draw in (game, critics, second, dirac, unrolling, packing, averages, measures)}

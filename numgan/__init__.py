@@ -4,7 +4,7 @@
 
     net = ng.Sequential(ng.Dense(2, 64), ng.ReLU(), ng.Dense(64, 1))      # layers and networks: numgan.layers
     p = net.init(0)                                                       # all parameters in one vector
-    y, cache = net.forward(p, x, ng.Run())                                # a cache is a value
+    y, cache = net.forward(p, x, ng.Pass())                                # a cache is a value
     dx, dp = net.backward(dy, cache)                                      # gradients have the form of the parameters
 
     ng.check_layer(net)                                                   # against finite differences: numgan.checking

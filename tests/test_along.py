@@ -17,8 +17,8 @@ from numgan.layers import (
     Dropout,
     Flatten,
     LeakyReLU,
+    Pass,
     ReLU,
-    Run,
     Sequential,
     Tanh,
 )
@@ -124,7 +124,7 @@ def test_what_is_wrong_is_named(call, message):
     (lambda a, v: kernels.conv2d(a[None, :, :, None], a[:, :, None, None], stride=2), "conv2d: expected stride as a pair of integers .*got 2"),
     (lambda a, v: kernels.conv2d_input_gradient(a[None, :, :, None], a[:, :, None, None], size=4), "conv2d_input_gradient: expected size as a pair"),
     (lambda a, v: kernels.add(None, None, a), "add: expected one as a float32 or float64 array"),
-    (lambda a, v: Dense(3, 2).forward(Dense(3, 2).init(0), a, Run()), r"Dense\(3, 2\): its parameters are float32, but x is float64; convert x"),
+    (lambda a, v: Dense(3, 2).forward(Dense(3, 2).init(0), a, Pass()), r"Dense\(3, 2\): its parameters are float32, but x is float64; convert x"),
 ])
 def test_what_is_of_the_wrong_kind_is_named(call, message):
     with pytest.raises(TypeError, match=message):
@@ -166,7 +166,7 @@ def flat(cache):
 @pytest.mark.parametrize("name", NETS)
 def test_a_sequential_is_its_layers_one_by_one(name, unit, dtype):
     layers, shape = NETS[name]
-    net, rng, run = Sequential(*layers(unit)), np.random.default_rng(7), Run(seed=3)
+    net, rng, run = Sequential(*layers(unit)), np.random.default_rng(7), Pass(seed=3)
     p = net.init(1, dtype)
     p.vector[...] += normal(rng, dtype, p.vector.size) / 10
     x = normal(rng, dtype, 6, *shape)
@@ -189,7 +189,7 @@ def test_the_unit_costs_no_kernel_of_its_own():
     net = Sequential(Conv2d(1, 4, 3), LeakyReLU(), Conv2d(4, 4, 3), BatchNorm(4), ReLU(), Conv2d(4, 2, 1))
     p = net.init(0)
     with ng.kernel_calls() as calls:
-        y, cache = net.forward(p, np.ones((2, 7, 7, 1), np.float32), Run())
+        y, cache = net.forward(p, np.ones((2, 7, 7, 1), np.float32), Pass())
         net.backward(y, cache)
     assert not {"leaky_relu", "leaky_relu_gradient"} & set(calls) and calls["conv2d_input_gradient"] == 3
 
@@ -199,10 +199,10 @@ def test_kinks_are_recorded_all_the_same():
     net, x = Sequential(*layers), normal(np.random.default_rng(0), np.float64, 5, 3)
     p = net.init(0, np.float64)
     with record_kinks() as along:
-        net.forward(p, x, Run())
+        net.forward(p, x, Pass())
     with record_kinks() as alone:
         for name, layer in net.children.items():
-            x, _ = layer.forward(p.child(name), x, Run())
+            x, _ = layer.forward(p.child(name), x, Pass())
     assert along == alone and len(along) == 2
 
 
@@ -211,7 +211,7 @@ def test_who_watches_sees_the_layer_and_not_the_unit():
     p = net.init(0)
     p["0.b"][...] = -np.inf                  # ReLU would hide it
     with watch_finite(), pytest.raises(NonFiniteError, match=r"the output of 0 Dense\(2, 3\) is not finite"):
-        net.forward(p, np.ones((4, 2), np.float32), Run())
+        net.forward(p, np.ones((4, 2), np.float32), Pass())
 
 
 def test_layers_of_ones_own_stand_alone():
@@ -230,4 +230,4 @@ def test_layers_of_ones_own_stand_alone():
     for layers in ([Doubled(3, 4), ReLU()], [Dense(3, 4), Half()]):
         net = Sequential(*layers)
         p = net.init(0)
-        assert np.array_equal(net.forward(p, x, Run())[0], one_by_one(net, p, x, Run(), np.ones((2, 4), np.float32))[0])
+        assert np.array_equal(net.forward(p, x, Pass())[0], one_by_one(net, p, x, Pass(), np.ones((2, 4), np.float32))[0])

@@ -121,16 +121,16 @@ def test_the_mapping_is_pytorchs():
     x, W, b = rng.normal(size=(3, 2, 5, 4)), rng.normal(size=(7, 40)), rng.normal(size=7)
     net = ng.Sequential(ng.Flatten(), ng.Dense(40, 7))
     p = exchange.read(net, (2, 5, 4), net.init(0, np.float64), [W.reshape(7, 4, 2, 5).reshape(7, -1), b])
-    assert np.allclose(net.forward(p, x, ng.Run())[0], x.transpose(0, 3, 1, 2).reshape(3, -1) @ W.T + b)
+    assert np.allclose(net.forward(p, x, ng.Pass())[0], x.transpose(0, 3, 1, 2).reshape(3, -1) @ W.T + b)
     z, W = rng.normal(size=(3, 6)), rng.normal(size=(6, 5, 2, 3))
     net = ng.Sequential(ng.Dense(6, 30, bias=False), ng.Reshape(2, 3, 5))
     p = exchange.read(net, (6,), net.init(0, np.float64), [W])
-    assert np.allclose(exchange.pictures(net.forward(p, z, ng.Run())[0]), np.einsum("ni,iohw->nohw", z, W))
+    assert np.allclose(exchange.pictures(net.forward(p, z, ng.Pass())[0]), np.einsum("ni,iohw->nohw", z, W))
     x, W = rng.normal(size=(2, 5, 6, 3)), rng.normal(size=(4, 3, 3, 2))
     net = ng.Sequential(ng.Conv2d(3, 4, kernel=(3, 2), bias=False))
     p = exchange.read(net, x.shape[1:], net.init(0, np.float64), [W])
     windows = np.lib.stride_tricks.sliding_window_view(exchange.pictures(x), (3, 2), axis=(2, 3))
-    assert np.allclose(exchange.pictures(net.forward(p, x, ng.Run())[0]), np.einsum("nihwkl,oikl->nohw", windows, W))
+    assert np.allclose(exchange.pictures(net.forward(p, x, ng.Pass())[0]), np.einsum("nihwkl,oikl->nohw", windows, W))
 
 
 def test_what_has_no_counterpart_is_refused():
@@ -240,7 +240,7 @@ def test_the_critics_draws_are_the_systems():
     z, mix = steps.draws(session)
     session.system = system
     assert steps.gradients(session, z).keys() == {"D"}
-    made = system.networks["G"].forward(session.state.params["G"], z, ng.Run(steps.SEED))[0]
+    made = system.networks["G"].forward(session.state.params["G"], z, ng.Pass(steps.SEED))[0]
     assert np.array_equal(seen[0], mix * session.batch["x"] + (1 - mix) * made)
 
 

@@ -22,7 +22,7 @@ from onnx.backend.test import loader  # noqa: E402
 import numgan as ng  # noqa: E402
 from numgan import _kernels as kernels  # noqa: E402
 from numgan import layers  # noqa: E402
-from numgan.layers import Run  # noqa: E402
+from numgan.layers import Pass  # noqa: E402
 from numgan.losses import softmax, softmax_cross_entropy  # noqa: E402
 
 # ---- what is not run: reason -> operators, and reason -> tests of operators that are run
@@ -93,8 +93,8 @@ def two(numbers, fill):
     return (*numbers, *[fill] * (2 - len(numbers)))
 
 
-def out(layer, x, p=None, run=Run()):
-    return layer.forward(p or {}, x, run)[0]
+def out(layer, x, p=None, context=Pass()):
+    return layer.forward(p or {}, x, context)[0]
 
 
 def borders(x, a, kernel, stride):
@@ -151,7 +151,7 @@ def max_pool(a, x):
     kernel, stride = window(x, a, None)
     border, _ = borders(x, a, kernel, stride)
     layer = layers.MaxPool2d(kernel, stride, border[::2])
-    y, (index, _) = layer.forward({}, last(x), Run())
+    y, (index, _) = layer.forward({}, last(x), Pass())
     index, planes = first(index, x), np.prod(x.shape[2:])
     if a.get("storage_order"):
         index = index % x.shape[3] * x.shape[2] + index // x.shape[3]
@@ -186,9 +186,9 @@ def batch_norm(a, x, gain, bias, mean, variance):
     layer, p = layers.BatchNorm(len(gain), a.get("epsilon", 1e-5)), {"gain": gain, "bias": bias}
     flat = np.ascontiguousarray(np.moveaxis(x, 1, -1))
     if not a.get("training_mode"):
-        return np.moveaxis(out(layer, flat, p, Run(statistics={"mean": mean, "variance": variance})), -1, 1)
-    y, cache = layer.forward(p, flat, Run())
-    new, momentum = layer.statistics(cache), a.get("momentum", 0.9)
+        return np.moveaxis(out(layer, flat, p, Pass(measured={"mean": mean, "variance": variance})), -1, 1)
+    y, cache = layer.forward(p, flat, Pass())
+    new, momentum = layer.batch_statistics(cache), a.get("momentum", 0.9)
     moved = [momentum * old + (1 - momentum) * new[name] for name, old in (("mean", mean), ("variance", variance))]
     return np.moveaxis(y, -1, 1), *moved
 
@@ -210,7 +210,7 @@ def group_norm(a, x, gain, bias):
 def layer_norm(a, x, gain, bias=None):
     axis, rows = a.get("axis", -1) % x.ndim, x.reshape(-1, gain.size)
     p = {"gain": gain.ravel(), "bias": np.zeros(gain.size, x.dtype) if bias is None else bias.ravel()}
-    y, (_, mean, r, *_) = layers.LayerNorm(gain.size, a.get("epsilon", 1e-5)).forward(p, rows, Run())
+    y, (_, mean, r, *_) = layers.LayerNorm(gain.size, a.get("epsilon", 1e-5)).forward(p, rows, Pass())
     kept = (*x.shape[:axis], *[1] * (x.ndim - axis))
     return y.reshape(x.shape), mean.reshape(kept), r.reshape(kept)
 

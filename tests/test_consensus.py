@@ -11,7 +11,7 @@ from numgan.checking.consensus import GamePoint
 from numgan.core.errors import GradientError, NonFiniteError
 from numgan.core.parameters import Parameters
 from numgan.core.randomness import derive
-from numgan.layers import Dense, Dropout, Run, Sequential, Softplus, Tanh
+from numgan.layers import Dense, Dropout, Pass, Sequential, Softplus, Tanh
 from numgan.networks import mlp
 from numgan.systems import Batch
 
@@ -66,7 +66,7 @@ def test_v_is_the_gradient_of_the_system():
     system = build("gan", "digits", 0.02)
     params, seed = system.init(1, np.float64), 5
     batch = Batch({"x": np.random.default_rng(0).uniform(-1, 1, (6, 8, 8, 1))}, number=4)
-    runs = [Run(derive(seed, purpose)) for purpose in ("D on real", "D on fake", "G")]
+    runs = [Pass(derive(seed, purpose)) for purpose in ("D on real", "D on fake", "G")]
     players = *(system.networks[name] for name in "DG"), *(params[name] for name in "DG")
     value, gradients, v = Consensus(2.0, system.loss)(*players, batch["x"], system.inputs(batch, seed), *runs)
     squares = 0
@@ -116,7 +116,7 @@ def test_equal_arguments_give_equal_bits_and_nothing_is_written_to():
 def test_real_fake_and_generator_have_runs_of_their_own():
     D, G = CRITICS[2].layer, Sequential(Dense(2, 8), Dropout(0.5), Dense(8, 3))
     point = GamePoint(D, G, (2,))
-    at = lambda *seeds: Consensus(1.0)(D, G, *point.params.values(), *point.at, *map(Run, seeds))[0]
+    at = lambda *seeds: Consensus(1.0)(D, G, *point.params.values(), *point.at, *map(Pass, seeds))[0]
     values = [at(1, 2, 3), at(1, 2, 3), at(4, 2, 3), at(1, 4, 3), at(1, 2, 4), at(4, 4, 3)]
     assert values[0] == values[1] and len(set(values)) == 5
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from numgan import data, plot, studies
-from numgan.layers import Run
+from numgan.layers import Pass
 from numgan.studies import STUDIES, Column, dirac, mode_collapse, protocol, vanishing
 from numgan.systems import Batch, build
 
@@ -103,7 +103,7 @@ def test_a_run_that_was_cut_keeps_its_looks_and_ends_alike(tmp_path):
     mode_collapse.trial("plain", 0, True, cut, quiet)                             # trained already: nothing is drawn again
     assert before == {name: (cut / "snapshots" / name).stat().st_mtime_ns for name in files[1:]}
     latents = system.inputs(Batch({}, number=mode_collapse.SAMPLES), mode_collapse.derive(0, "looks"))
-    start = system.networks["G"].forward(system.init(0)["G"], latents, Run())[0]
+    start = system.networks["G"].forward(system.init(0)["G"], latents, Pass())[0]
     assert np.array_equal(np.load(mode_collapse.snapshot(cut, 0)), start)
 
 

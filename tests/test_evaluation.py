@@ -12,7 +12,7 @@ from numgan import cli, data, metrics
 from numgan.data import Dataset
 from numgan.evaluation import evaluate, judging
 from numgan.evaluation import figures as evaluation
-from numgan.layers import Run
+from numgan.layers import Pass
 from numgan.systems.likelihood import classifier
 from numgan.training import runs
 from numgan.training.state import State
@@ -84,7 +84,7 @@ def test_what_stands_beside_is_the_same_measure_of_training_rows(folder, judge):
     found = evaluate(run, judge, count=200, seed=3, progress=False)
     chosen = evaluation.stream(3, "evaluate").permutation(1250)[:200]
     net, psi = judge.system.networks["C"], judge.state.params["C"]
-    features, answers = ({name: net[:cut].forward(psi, x, Run())[0] for name, x in (("test", seen(test)), ("train", seen(train)[chosen]))}
+    features, answers = ({name: net[:cut].forward(psi, x, Pass())[0] for name, x in (("test", seen(test)), ("train", seen(train)[chosen]))}
                          for cut in (-1, len(net)))
     for name, distance in (("frechet_distance", metrics.frechet_distance), ("kid", metrics.kid)):
         assert value(found, f"classifier_{name}", "real") == pytest.approx(distance(features["test"], features["train"]), rel=1e-4), name

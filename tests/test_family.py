@@ -15,7 +15,7 @@ from numgan.bench.profile import profile
 from numgan.core.randomness import derive, stream
 from numgan.data import Dataset, Unpaired, paired
 from numgan.evaluation import evaluate, health
-from numgan.layers import LeakyReLU, Run
+from numgan.layers import LeakyReLU, Pass
 from numgan.losses import least_squares
 from numgan.networks import mlp
 from numgan.optimizers import Adam
@@ -59,7 +59,7 @@ class Cycle(System):
         """Every translation with its cache: {discriminator: (generator, real rows there, fakes, cache)}."""
         made = {}
         for name, source, target, judge in (("G", "x", "y", "DY"), ("F", "y", "x", "DX")):
-            fake, cache = self.networks[name].forward(params[name], batch[source], Run(derive(seed, name)))
+            fake, cache = self.networks[name].forward(params[name], batch[source], Pass(derive(seed, name)))
             made[judge] = name, batch[target], fake, cache
         return made
 
@@ -68,8 +68,8 @@ class Cycle(System):
         total, gradients = 0.0, {}
         for judge, (_, real, fake, _) in self.there(params, batch, seed).items():
             D, phi = self.networks[judge], params[judge]
-            a, c_real = D.forward(phi, real, Run())
-            b, c_fake = D.forward(phi, fake, Run())
+            a, c_real = D.forward(phi, real, Pass())
+            b, c_fake = D.forward(phi, fake, Pass())
             loss, da, db = least_squares.discriminator(a, b)
             total += loss
             gradients[judge] = D.backward(da, c_real, need_dx=False)[1] + D.backward(db, c_fake, need_dx=False)[1]
@@ -79,11 +79,11 @@ class Cycle(System):
         """Both generators' loss: each is used twice, in its own translation and in the way back, and its gradients add up."""
         total, gradients, back = 0.0, {}, {"G": ("F", "x"), "F": ("G", "y")}
         for judge, (name, _, fake, cache) in self.there(params, batch, seed).items():
-            b, c_judge = self.networks[judge].forward(params[judge], fake, Run())
+            b, c_judge = self.networks[judge].forward(params[judge], fake, Pass())
             loss, db = least_squares.generator(b)
             dfake, _ = self.networks[judge].backward(db, c_judge, frozen=True)
             other, source = back[name]
-            again, c_again = self.networks[other].forward(params[other], fake, Run())
+            again, c_again = self.networks[other].forward(params[other], fake, Pass())
             error = again - batch[source]
             dback, d_other = self.networks[other].backward(2 * self.weight * error / error.size, c_again)
             _, d_own = self.networks[name].backward(dfake + dback, cache, need_dx=False)
@@ -117,9 +117,9 @@ class Translation(System):
     def distance(self, params, batch, seed):
         """The squared distance of features, and its gradient in G, through the fixed network."""
         E = self.networks["E"]
-        y, cache = self.networks["G"].forward(params["G"], batch["x"], Run(derive(seed, "G")))
-        got, c_features = E.forward(params["E"], y, Run())
-        error = got - E.forward(params["E"], batch["y"], Run())[0]
+        y, cache = self.networks["G"].forward(params["G"], batch["x"], Pass(derive(seed, "G")))
+        got, c_features = E.forward(params["E"], y, Pass())
+        error = got - E.forward(params["E"], batch["y"], Pass())[0]
         dy, _ = E.backward(2 * error / error.size, c_features, frozen=True)
         return Result(np.mean(error**2), {"G": self.networks["G"].backward(dy, cache, need_dx=False)[1]}, {})
 
@@ -153,7 +153,7 @@ class Autoencoder(System):
 
     def reconstruction(self, params, batch, seed):
         """mean (decoder(encoder(x)) - x)^2, and its gradient in both networks."""
-        y, caches = self.draw(params, batch["x"], {name: Run(derive(seed, name)) for name in self.drawers})
+        y, caches = self.draw(params, batch["x"], {name: Pass(derive(seed, name)) for name in self.drawers})
         error = y - batch["x"]
         dcode, d_decoder = self.networks["decoder"].backward(2 * error / error.size, caches["decoder"])
         _, d_encoder = self.networks["encoder"].backward(dcode, caches["encoder"], need_dx=False)
@@ -295,7 +295,7 @@ def test_a_missing_frozen_is_found_in_any_network():
     class Leaky(Cycle):
         def translating(self, params, batch, seed):
             for judge, (_, _, fake, _) in self.there(params, batch, seed).items():
-                y, cache = self.networks[judge].forward(params[judge], fake, Run())
+                y, cache = self.networks[judge].forward(params[judge], fake, Pass())
                 self.networks[judge].backward(y, cache)
             return super().translating(params, batch, seed)
 

@@ -33,8 +33,8 @@ from numgan.layers import (
     LeakyReLU,
     MaxPool2d,
     Parallel,
+    Pass,
     ReLU,
-    Run,
     Sequential,
     Tanh,
 )
@@ -92,7 +92,7 @@ class Faint(Layer):
 
     faint, wrong = 1e-6, 0.0
 
-    def shapes(self):
+    def parameter_shapes(self):
         return {"a": (1,), "b": (1,)}
 
     def forward(self, p, x, run):
@@ -160,7 +160,7 @@ ONES = np.ones((2, 3))                                            # where, at se
 @pytest.mark.parametrize("slow", [True, False])
 def test_where_all_units_are_dead_nothing_is_called_right(dense, slow):
     net = Sequential(dense, ReLU())
-    assert not net.forward(Point(net, ONES).p, ONES, Run())[0].any()
+    assert not net.forward(Point(net, ONES).p, ONES, Pass())[0].any()
     with pytest.raises(AllZero, match="it is zero at this point.*nothing was compared. Give an x"):
         check_layer(net, ONES, slow=slow)
     for check in (parameters, dot_test):
@@ -171,7 +171,7 @@ def test_where_all_units_are_dead_nothing_is_called_right(dense, slow):
 def test_a_dead_point_is_drawn_again():
     narrow, dead = lambda dense: Sequential(dense, ReLU()), 0
     for seed in range(6):
-        dead += not narrow(Dense(3, 1)).forward(Point(narrow(Dense(3, 1)), (3,), batch=1, seed=seed).p, ONES, Run())[0].any()
+        dead += not narrow(Dense(3, 1)).forward(Point(narrow(Dense(3, 1)), (3,), batch=1, seed=seed).p, ONES, Pass())[0].any()
         assert check_layer(narrow(Dense(3, 1)), (3,), batch=1, seed=seed).max_error <= 1e-6
         with pytest.raises(GradientError, match="is wrong"):
             check_layer(narrow(_half_right()), (3,), batch=1, seed=seed)

@@ -14,7 +14,7 @@ from numgan.checking.optimizer import check_optimizer
 from numgan.checking.system import CONTRACT, SystemPoint, check_objective, objectives_are_pure
 from numgan.core.errors import GradientError
 from numgan.core.randomness import stream
-from numgan.layers import Dense, Dropout, MinibatchDiscrimination, MinibatchStd, Noise, Run, Sequential
+from numgan.layers import Dense, Dropout, MinibatchDiscrimination, MinibatchStd, Noise, Pass, Sequential
 from numgan.losses import FeatureMatching, Labelled, feature_matching, minimax, nonsaturating, smoothed
 from numgan.optimizers import SGD, Adam, Historical
 from numgan.remedies.noise import SOFT, drawn_labels, noisy
@@ -84,7 +84,7 @@ def test_the_switches_change_what_they_say():
     assert "MaxPool2d" in kinds(narrow(leaky=False).networks["D"])
     assert kinds(narrow(minibatch=2, deviation=True, pack=2).networks["D"])[::len(digits.networks["D"]) + 2] == ["Pack", "Dense"]
     assert kinds(narrow(minibatch=2, deviation=True).networks["D"])[-3:] == ["MinibatchStd", "MinibatchDiscrimination", "Dense"]
-    assert kinds(narrow(conditional=True).networks["D"])[:3] == ["Parallel", "Condition", "Take"]
+    assert kinds(narrow(conditional=True).networks["D"])[:3] == ["Parallel", "Condition", "Pick"]
     named = narrow(classify=True).networks
     assert kinds(named["D"])[0] == "Conv2d" and named["D"][-1].features == 11 and kinds(named["G"])[:2] == ["Parallel", "Concat"]
     optimizers = lambda **switches: [repr(narrow(**switches).optimizers[name]) for name in "DG"]
@@ -222,9 +222,9 @@ def test_noise_is_annealed_over_the_steps_of_the_preset_unless_told_otherwise():
 def test_noisy_and_the_layer():
     x, rng = np.zeros((500, 40), np.float32), np.random.default_rng
     assert noisy(x, 0.0, rng(1)) is x and noisy(x, 0.5, rng(1)).dtype == np.float32
-    y, _ = Noise(0.5).forward({}, x, Run(seed=2))
-    assert abs(y.std() - 0.5) < 5 * 0.5 / np.sqrt(2 * x.size) and Noise(0.5).forward({}, x, Run())[0] is x
-    assert not np.array_equal(y, Noise(0.5).forward({}, x, Run(seed=3))[0])
+    y, _ = Noise(0.5).forward({}, x, Pass(seed=2))
+    assert abs(y.std() - 0.5) < 5 * 0.5 / np.sqrt(2 * x.size) and Noise(0.5).forward({}, x, Pass())[0] is x
+    assert not np.array_equal(y, Noise(0.5).forward({}, x, Pass(seed=3))[0])
     with pytest.raises(ValueError, match="expected a finite std"):
         Noise(-1.0)
 
@@ -321,7 +321,7 @@ def test_feature_matching_by_hand():
 def test_matching_is_on_the_features_below_the_last_layer():
     point = SystemPoint(narrow(matching=True, noise=0.0))
     D, phi, fakes = point.system.networks["D"], point.params["D"], point.system.generate(point.params, point.batch, point.seed)
-    of = lambda x: D[:-1].forward(phi, x, Run(0))[0].mean(axis=0)
+    of = lambda x: D[:-1].forward(phi, x, Pass(0))[0].mean(axis=0)
     assert np.isclose(point.run("G").loss, np.square(of(point.batch["x"]) - of(fakes.x)).sum(), rtol=1e-12)
     below = SystemPoint(narrow(matching=True, minibatch=3, deviation=True, noise=0.0))
     assert len(below.system.networks["D"][:-3]) == len(D[:-1]) and below.run("G").loss > 0
@@ -337,7 +337,7 @@ def test_matching_is_on_the_features_below_what_compares_samples(minibatch, devi
     above = MinibatchStd, MinibatchDiscrimination, Dense
     below = D[:max(i for i, layer in enumerate(D) if not isinstance(layer, above)) + 1]
     assert len(D) - len(below) == 1 + deviation + (minibatch > 0)
-    of = lambda x: below.forward(phi, x, Run(0))[0].mean(axis=0)
+    of = lambda x: below.forward(phi, x, Pass(0))[0].mean(axis=0)
     assert np.isclose(point.run("G").loss, np.square(of(point.batch["x"]) - of(fakes.x)).sum(), rtol=1e-12)
 
 
@@ -690,7 +690,7 @@ def test_g_keeps_its_dropout_when_samples_are_drawn():
     x, again, more = sampler(20, 3)[0], sampler(20, 3)[0], sampler(300, 3)[0]
     assert np.array_equal(x, again) and np.allclose(x, more[:20], atol=1e-6)                       # no neighbour decides
     z = system.inputs(Batch({}, number=20), 3)
-    quiet = system.networks["G"].forward(system.init(0)["G"], z, Run(statistics=sampler.statistics["G"]))[0]
+    quiet = system.networks["G"].forward(system.init(0)["G"], z, Pass(measured=sampler.statistics["G"]))[0]
     assert not np.allclose(x, quiet) and system.keeps_noise and not build("hacks", "digits", 0.05).keeps_noise
     assert not build("gan", "digits", 0.05).keeps_noise                                            # the list's point 17 only
 

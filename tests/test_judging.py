@@ -14,7 +14,7 @@ from numgan import data
 from numgan.core import files
 from numgan.core.errors import FileFormatError
 from numgan.evaluation import judging
-from numgan.layers import Run
+from numgan.layers import Pass
 from numgan.losses import softmax
 from numgan.systems.likelihood import classifier
 from numgan.training import runs
@@ -133,8 +133,8 @@ def test_probabilities_and_features(cache):
     assert np.allclose(x, data.load("digits").rows(np.arange(700), judge.system.pixels)["x"], atol=1e-6)
     p, f = judging.probabilities(judge, x), judging.features(judge, x)
     net, psi = judge.system.networks["C"], judge.state.params["C"]
-    logits = net.forward(psi, x, Run())[0]
-    assert f.dtype == np.float32 and f.shape == (700, net[-1].shapes()["W"][0]) and f.min() == 0
+    logits = net.forward(psi, x, Pass())[0]
+    assert f.dtype == np.float32 and f.shape == (700, net[-1].parameter_shapes()["W"][0]) and f.min() == 0
     assert np.allclose(p, softmax(logits), atol=1e-6)
     last = psi.child(str(len(net) - 1))
     assert np.allclose(f @ last["W"] + last["b"], logits, atol=1e-5)

@@ -44,18 +44,18 @@ from numgan.layers import (
     Pack,
     Pad,
     Parallel,
+    Pass,
+    Pick,
     PixelNorm,
     PixelShuffle,
     ReLU,
     Reshape,
     Residual,
-    Run,
     Sequential,
     Sigmoid,
     Skip,
     Softplus,
     Spectral,
-    Take,
     Tanh,
     Upsample,
     measure,
@@ -82,10 +82,10 @@ def test_random_projections_agree_too(case):
 
 
 @pytest.mark.parametrize("case", [case for case in LAYERS if isinstance(case.x, tuple) and case.x and isinstance(case.x[0], int)
-                                  and not any(word in case.title for word in ("BatchNorm", "Given(")) and not case.run], ids=lambda case: case.title)
+                                  and not any(word in case.title for word in ("BatchNorm", "Given(")) and not case.context], ids=lambda case: case.title)
 def test_an_empty_batch_passes(case):
     layer, x = case.layer, np.zeros((0, *case.x))
-    y, cache = layer.forward(layer.init(0, np.float64), x, Run(0))
+    y, cache = layer.forward(layer.init(0, np.float64), x, Pass(0))
     dx, dp = layer.backward(y, cache)
     assert y.shape == (0, *layer.output_shape(case.x)) and dx.shape == x.shape
     assert all(not np.any(dp[path]) for path in dp)
@@ -136,7 +136,7 @@ def test_transposed_convolution_is_the_adjoint(size, kernel, stride, data, seed)
     p = up.init(0, np.float64)
     rng = np.random.default_rng(seed)                             # drawn here, so that an example repeats
     a, b = rng.standard_normal((2, *size, 3)), rng.standard_normal((2, *shape))
-    ax, atb = up.forward(p, a, Run())[0], down.forward(p, b, Run())[0]       # one weight: (KH, KW, 2, 3) for both
+    ax, atb = up.forward(p, a, Pass())[0], down.forward(p, b, Pass())[0]       # one weight: (KH, KW, 2, 3) for both
     assert atb.shape == a.shape
     assert np.isclose((ax * b).sum(), (a * atb).sum(), rtol=1e-12, atol=1e-12)
 
@@ -155,8 +155,8 @@ def test_pooling_of_any_shape(size, kernel, stride, data):
 def test_borders_of_any_size(size, data):
     border = tuple(data.draw(st.integers(0, n - 1)) for n in (size[0], size[0], size[1], size[1]))
     assert check_layer(Pad(border, "reflect"), x=(*size, 2), batch=2, slow=False).max_error <= 1e-6
-    padded = Pad(border).forward({}, np.random.default_rng(size).standard_normal((2, *size, 3)), Run())[0]
-    assert np.array_equal(Pad(border).forward({}, Crop(border).forward({}, padded, Run())[0], Run())[0], padded)
+    padded = Pad(border).forward({}, np.random.default_rng(size).standard_normal((2, *size, 3)), Pass())[0]
+    assert np.array_equal(Pad(border).forward({}, Crop(border).forward({}, padded, Pass())[0], Pass())[0], padded)
 
 
 @given(factor=windows, size=st.tuples(st.integers(1, 4), st.integers(1, 4)), mode=st.sampled_from(["nearest", "bilinear"]))
@@ -165,13 +165,13 @@ def test_upsampling_of_any_size(factor, size, mode):
     layer = Upsample(factor, mode)
     assert check_layer(layer, x=(*size, 2), batch=2, slow=False).max_error <= 1e-6
     constant = np.full((1, *size, 1), 3.7)
-    assert np.allclose(layer.forward({}, constant, Run())[0], 3.7)                # weights of every output sum to one
+    assert np.allclose(layer.forward({}, constant, Pass())[0], 3.7)                # weights of every output sum to one
 
 
 # ---------------------------------------------------------------------------------------------------- values
 
 def _run(layer, x, p=None, run=None):
-    return layer.forward(layer.init(0, np.float64) if p is None else p, x, run or Run())[0]
+    return layer.forward(layer.init(0, np.float64) if p is None else p, x, run or Pass())[0]
 
 
 def test_dense_and_convolution_by_loops():
@@ -259,30 +259,30 @@ def test_activations_by_formula():
 def test_numpy_numbers_make_no_float64(kind):
     x, layer = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3), kind(np.float64(0.5))
     p = layer.init(0)
-    y, cache = layer.forward(p, x, Run())
+    y, cache = layer.forward(p, x, Pass())
     assert y.dtype == layer.backward(y, cache)[0].dtype == np.float32 and repr(layer) == repr(kind(0.5))
 
 
 def test_dropout_keeps_the_mean_and_follows_the_seed():
     x = np.ones((400, 50))
-    y = _run(Dropout(0.3), x, run=Run(seed=4))
+    y = _run(Dropout(0.3), x, context=Pass(seed=4))
     assert set(np.unique(y)) == {0.0, 1 / 0.7} and abs(y.mean() - 1) < 0.03
-    assert np.array_equal(y, _run(Dropout(0.3), x, run=Run(seed=4))) and not np.array_equal(y, _run(Dropout(0.3), x, run=Run(seed=5)))
+    assert np.array_equal(y, _run(Dropout(0.3), x, context=Pass(seed=4))) and not np.array_equal(y, _run(Dropout(0.3), x, context=Pass(seed=5)))
     assert np.array_equal(_run(Dropout(0.3), x), x)
     twice = Sequential(*[Dropout(0.5)] * 2)                       # one object placed twice draws two masks: a quarter survives, not a half
-    assert abs((_run(twice, x, run=Run(seed=4)) > 0).mean() - 0.25) < 0.02
+    assert abs((_run(twice, x, context=Pass(seed=4)) > 0).mean() - 0.25) < 0.02
 
 
 def test_embedding_is_a_one_hot_dense():
     labels, layer = np.array([3, 0, 3]), Embedding(4, 2)
     p = layer.init(0, np.float64)
-    y, cache = layer.forward(p, labels, Run())
+    y, cache = layer.forward(p, labels, Pass())
     assert np.array_equal(y, np.eye(4)[labels] @ p["W"])
     dy = rng.standard_normal(y.shape)
     dx, dp = layer.backward(dy, cache)
     assert dx is None and np.allclose(dp["W"], np.eye(4)[labels].T @ dy)
     for shape in ((), (5,), (5, 6)):                     # a label, or a row or a grid of labels, for each sample
-        y, _ = layer.forward(p, np.ones((3, *shape), int), Run())
+        y, _ = layer.forward(p, np.ones((3, *shape), int), Pass())
         assert y.shape[1:] == layer.output_shape(shape) == (*shape, 2)
 
 
@@ -295,8 +295,8 @@ def test_a_layer_placed_twice_owns_one_slice_and_its_gradients_add():
     assert p.vector.size == 12 and list(p) == ["0.W", "0.b"] and np.shares_memory(p["0.W"], p["2.W"])
     q.copy_from(p, {"0.W": "0.W", "0.b": "0.b", "2.W": "0.W", "2.b": "0.b"})
     x, dy = rng.standard_normal((5, 3)), rng.standard_normal((5, 3))
-    gradient = net.backward(dy, net.forward(p, x, Run())[1])[1]
-    parts = apart.backward(dy, apart.forward(q, x, Run())[1])[1]
+    gradient = net.backward(dy, net.forward(p, x, Pass())[1])[1]
+    parts = apart.backward(dy, apart.forward(q, x, Pass())[1])[1]
     assert np.allclose(gradient["0.W"], parts["0.W"] + parts["2.W"]) and np.allclose(gradient["2.b"], parts["0.b"] + parts["2.b"])
 
 
@@ -313,9 +313,9 @@ def test_a_layer_placed_twice_is_initialised_once():
 def test_parts_of_a_network_take_its_parameters():
     net = Sequential(Dense(3, 4), Tanh(), Dense(4, 2))
     p, x = net.init(0), rng.standard_normal((5, 3)).astype(np.float32)
-    h, _ = net[:2].forward(p, x, Run())
-    y, cache = net[2:].forward(p, h, Run())
-    assert np.array_equal(y, net.forward(p, x, Run())[0]) and net[0] is net.children["0"] and len(net) == 3
+    h, _ = net[:2].forward(p, x, Pass())
+    y, cache = net[2:].forward(p, h, Pass())
+    assert np.array_equal(y, net.forward(p, x, Pass())[0]) and net[0] is net.children["0"] and len(net) == 3
     dh, dp = net[2:].backward(np.ones_like(y), cache)
     assert dh.shape == h.shape and set(dp) == {"2.W", "2.b"}
 
@@ -345,9 +345,9 @@ def test_both_dtypes_start_at_one_point():
 
 
 def test_condition_hands_the_code_on_and_its_gradients_add():
-    net = Sequential(Condition(Dense(5, 4)), Condition(Dense(6, 3)), Take(0))
+    net = Sequential(Condition(Dense(5, 4)), Condition(Dense(6, 3)), Pick(0))
     p, h, c = net.init(0, np.float64), rng.standard_normal((2, 3)), rng.standard_normal((2, 2))
-    y, cache = net.forward(p, (h, c), Run())
+    y, cache = net.forward(p, (h, c), Pass())
     inner = np.concatenate([h, c], 1) @ p["0.layer.W"] + p["0.layer.b"]
     assert np.allclose(y, np.concatenate([inner, c], 1) @ p["1.layer.W"] + p["1.layer.b"])
     (dh, dc), _ = net.backward(np.ones_like(y), cache)
@@ -358,7 +358,7 @@ def test_condition_hands_the_code_on_and_its_gradients_add():
 def test_the_tangent_of_a_condition_goes_on_when_nothing_else_moves():
     layer = Condition(Dense(5, 4))
     p, (h, c, dy, dc, tdc) = layer.init(0, np.float64), (rng.standard_normal((2, n)) for n in (3, 2, 4, 2, 2))
-    _, cache = layer.forward(p, (h, c), Run())
+    _, cache = layer.forward(p, (h, c), Pass())
     _, tcache = layer.tangent_forward(None, cache)
     (dh, _), _ = layer.backward((dy, dc), cache)
     (tdh, moved), _ = layer.tangent_backward((dy, dc), (None, tdc), cache, tcache)
@@ -371,7 +371,7 @@ def test_measured_statistics_pool_batches_and_free_a_sample_of_its_neighbours():
     found = measure(net, p, list(x))
     h = _run(net[0], x.reshape(30, 3), p.child("0"))
     assert np.allclose(found["1"]["mean"], h.mean(0)) and np.allclose(found["1"]["variance"], h.var(0))
-    run = Run(statistics=found)
+    run = Pass(measured=found)
     assert np.allclose(_run(net, x[0], p, run)[:1], _run(net, x[0, :1], p, run))
     assert not np.allclose(_run(net, x[0], p)[:1], _run(net, x[0, :2], p)[:1])
     assert measure(Sequential(Dense(3, 4)), Dense(3, 4).init(0), []) == {}
@@ -398,7 +398,7 @@ def test_repr_and_summary():
     (Parallel(Dense(3, 2), Dense(4, 1)), ((3,), (4,)), 14 + 9), (Equalized(Dense(4, 3)), (4,), 27),
     (Spectral(Dense(4, 3)), (4,), 27), (Given(Parallel(Dense(3, 1), Embedding(2, 1)), np.zeros(3, int)), (3,), 7),
     (Flatten(), (2, 3), 0), (Reshape(3, 2), (6,), 0), (Pad(1), (2, 3, 1), 0), (Pack(2), (3,), 0),
-    (Take(0), ((2,), (3,)), 0),
+    (Pick(0), ((2,), (3,)), 0),
     (Concat(), ((2,), (3,)), 0), (Embedding(3, 4), (), 0)], ids=lambda value: None if isinstance(value, Layer) else str(value))
 def test_floating_point_operations_are_counted(layer, shape, flops):
     """Of one sample; a multiplication and an addition are two."""
@@ -456,7 +456,7 @@ def _pieces(layer, x):
     for name in p:
         p[name][...] = 1.0
     with record_kinks() as pieces:
-        layer.forward(p, np.asarray(x, np.float64), Run())
+        layer.forward(p, np.asarray(x, np.float64), Pass())
     return pieces
 
 
@@ -522,10 +522,10 @@ TAKES = [
 def test_what_a_layer_takes_and_what_it_refuses_by_its_name(layer, takes, refuses, refused_samples):
     p = layer.init(0, np.float64)
     for x, y in takes.items():
-        assert layer.forward(p, np.ones(x), Run())[0].shape == y and layer.output_shape(x[1:]) == y[1:]
+        assert layer.forward(p, np.ones(x), Pass())[0].shape == y and layer.output_shape(x[1:]) == y[1:]
     for x in refuses:
         with pytest.raises(ValueError, match=f"^{re.escape(repr(layer))}: expected x .*, got"):
-            layer.forward(p, np.ones(x), Run())
+            layer.forward(p, np.ones(x), Pass())
             pytest.fail(f"{x} was taken")
     for sample in refused_samples:
         with pytest.raises(ValueError, match=f"^{re.escape(repr(layer))}: expected x .*, got"):
@@ -551,7 +551,7 @@ def test_what_a_layer_takes_and_what_it_refuses_by_its_name(layer, takes, refuse
     (Dense(64, 10), np.zeros((32, 8, 8)), r"got \(32, 8, 8\); add Flatten"),
     (Pack(2), np.zeros((3, 2)), "of 2 N samples, got .3, 2.; choose a batch size that is a multiple of it"),
     (Concat(), np.zeros((2, 3)), "last axis only"),
-    (Take(1), (np.zeros((2, 3)),), "a tuple of more than 1 arrays"),
+    (Pick(1), (np.zeros((2, 3)),), "a tuple of more than 1 arrays"),
     (Parallel(ReLU(), ReLU()), (np.zeros((2, 3)),), "tuple of 2 arrays"),
     (Condition(Dense(5, 4)), (np.zeros((2, 3)), np.zeros((3, 2))), "a tuple h"),
     (Condition(Dense(5, 4)), (np.zeros((2, 3)), np.zeros(2)), "a tuple h"),
@@ -562,7 +562,7 @@ def test_what_a_layer_takes_and_what_it_refuses_by_its_name(layer, takes, refuse
 ])
 def test_a_wrong_input_is_named(layer, x, words):
     with pytest.raises(ValueError, match=words):
-        layer.forward(layer.init(0, np.float64), x, Run())
+        layer.forward(layer.init(0, np.float64), x, Pass())
 
 
 @pytest.mark.parametrize("net, other, x, words", [
@@ -572,7 +572,7 @@ def test_a_wrong_input_is_named(layer, x, words):
     (Sequential(Dense(3, 4)), Dense(3, 4), (4, 3), "expected one of the parts none, got '0'")])
 def test_parameters_of_another_network_are_refused(net, other, x, words):
     with pytest.raises(ValueError, match=words):
-        net.forward(other.init(0, np.float64), np.zeros(x), Run())
+        net.forward(other.init(0, np.float64), np.zeros(x), Pass())
 
 
 @pytest.mark.parametrize("make", [
@@ -594,7 +594,7 @@ def test_the_first_layer_with_a_bad_number_is_named():
     p = net.init(0)
     p["1.1.W"][0, 0] = np.nan
     with pytest.raises(NonFiniteError, match=r"1\.1 Dense"), numgan.layers.watch_finite():
-        net.forward(p, np.ones((1, 2), np.float32), Run())
+        net.forward(p, np.ones((1, 2), np.float32), Pass())
 
 
 @pytest.mark.parametrize("layer", [
@@ -605,7 +605,7 @@ def test_integers_and_lists_are_refused(layer):
     """Integer arithmetic would round every constant of a layer to 0 or 1, without a word."""
     for x in (np.array([[1, 2], [3, 4]]), [[1.0, 2.0], [3.0, 4.0]]):
         with pytest.raises(TypeError, match="expected x as a float32 or float64 array, got (int64|list)"):
-            layer.forward(layer.init(0), x, Run(0))
+            layer.forward(layer.init(0), x, Pass(0))
     with pytest.raises(TypeError, match="init: expected dtype float32 or float64, got int64"):
         layer.init(0, int)
 
@@ -623,7 +623,7 @@ def test_every_layer_of_pieces_tells_its_piece(layer, same, other):
     def pieces(t):
         x = np.array([[t, 1.0], [1.0, 1.0]])
         with record_kinks() as seen:
-            layer.forward(p, x[None, :, :, None] if isinstance(layer, MaxPool2d) else x, Run())
+            layer.forward(p, x[None, :, :, None] if isinstance(layer, MaxPool2d) else x, Pass())
         return seen
 
     one, two = map(pieces, same)
@@ -647,10 +647,10 @@ def test_a_layer_of_ones_own_may_underflow():
         def apply(self, x, run):
             return x * np.float32(1e-30), None
 
-        def again(self, tx, cache):
+        def apply_to_tangent(self, tx, cache):
             return tx * np.float32(1e-30)
 
-        transpose = again
+        transpose = apply_to_tangent
 
     class Own(Layer):
         def forward(self, p, x, run):
@@ -662,7 +662,7 @@ def test_a_layer_of_ones_own_may_underflow():
     with np.errstate(all="raise"):
         for layer, number in ((Tiny(), 1e-30), (Own(), -1000)):
             x = np.full((2, 3), number, np.float32)
-            y, cache = layer.forward({}, x, Run())
+            y, cache = layer.forward({}, x, Pass())
             dx, _ = layer.backward(np.full_like(x, 1e-30), cache)
             assert not y.any() and not dx.any()
 
@@ -675,7 +675,7 @@ def test_the_passes_of_a_view_are_those_of_its_copy(layer):
 
     def passes(lay):
         x, tx = (lay(rng.standard_normal((4, 3, 6, 8)).astype(np.float32).transpose(0, 2, 3, 1)) for _ in range(2))
-        y, cache = layer.forward(p, x, Run())
+        y, cache = layer.forward(p, x, Pass())
         dy, tdy = (lay(rng.standard_normal((y.shape[0], *y.shape[:0:-1])).astype(np.float32).transpose(0, 3, 2, 1)) for _ in range(2))
         ty, tcache = layer.tangent_forward(tx, cache, tp)
         tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)

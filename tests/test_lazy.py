@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numgan import R1, Lazy, Roth
-from numgan.layers import Run, Tanh
+from numgan.layers import Pass, Tanh
 from numgan.networks import mlp
 
 
@@ -26,7 +26,7 @@ def test_lazily():
     lazily(Lazy)
     D = mlp(3, 5, 1, activation=Tanh)
     p, real, fake = D.init(0), *(np.random.default_rng(1).standard_normal((n, 3)).astype(np.float32) for n in (4, 3))
-    assert Lazy(Roth(), 2)(np.int64(2), D, p, real, fake, run_fake=Run())[0] == 2 * Roth()(D, p, real, fake)[0]
+    assert Lazy(Roth(), 2)(np.int64(2), D, p, real, fake, fake_context=Pass())[0] == 2 * Roth()(D, p, real, fake)[0]
     assert Lazy(R1(), 1)(7, D, p, real)[0] == R1()(D, p, real)[0]
     idle = Lazy(R1())(1, D, p, real)
     assert idle[0] == 0 and idle[1].dtype == np.float32 and (R1()(D, p, real)[1] + idle[1]) == R1()(D, p, real)[1]

@@ -12,7 +12,7 @@ from numgan.layers import (
     Flatten,
     MinibatchDiscrimination,
     MinibatchStd,
-    Run,
+    Pass,
     Sequential,
     Tanh,
 )
@@ -22,7 +22,7 @@ from numgan.remedies.penalties import GradientPenalty
 @pytest.mark.parametrize("group, n", [(None, 5), (1, 3), (2, 6), (3, 6)])
 def test_minibatch_std_by_its_formula(group, n):
     layer, x = MinibatchStd(group), np.random.default_rng(0).standard_normal((n, 3, 2, 4))
-    y, _ = layer.forward(None, x, Run())
+    y, _ = layer.forward(None, x, Pass())
     assert y.shape == (n, 3, 2, 5) and np.array_equal(y[..., :4], x)
     size = group or n
     for g in range(n // size):
@@ -33,7 +33,7 @@ def test_minibatch_std_by_its_formula(group, n):
 
 def test_equal_samples_have_no_spread_and_a_finite_gradient():
     x = np.ones((4, 3))
-    y, cache = MinibatchStd().forward(None, x, Run())
+    y, cache = MinibatchStd().forward(None, x, Pass())
     assert np.allclose(y[:, 3], 1e-4)                        # the root of eps
     dx, _ = MinibatchStd().backward(np.ones_like(y), cache)
     assert np.array_equal(dx, x)
@@ -45,7 +45,7 @@ def test_minibatch_discrimination_by_its_formula():
     p.vector[...] *= 10
     M = (x @ p["T"]).reshape(5, 2, 4)
     o = [[sum(np.exp(-sum(abs(M[n, b, c] - M[m, b, c]) for c in range(4))) for m in range(5) if m != n) for b in range(2)] for n in range(5)]
-    y, _ = layer.forward(p, x, Run())
+    y, _ = layer.forward(p, x, Pass())
     assert np.array_equal(y[:, :3], x) and np.allclose(y[:, 3:], o, rtol=1e-12)
 
 
@@ -53,7 +53,7 @@ def test_samples_far_apart_keep_their_closeness():
     """exp(-20) is below what float32 tells from 1."""
     layer, x = MinibatchDiscrimination(1, 2, 1), np.float32([[0], [20], [41.5], [63]])
     T = np.float32([[1, 0.75]])
-    y, cache = layer.forward({"T": T}, x, Run())
+    y, cache = layer.forward({"T": T}, x, Pass())
     M = x * T
     o = [[sum(np.exp(-abs(M[n, b] - M[m, b])) for m in range(4) if m != n) for b in range(2)] for n in range(4)]
     assert np.allclose(y[:, 1:], o, rtol=1e-6, atol=0) and y.dtype == np.float32 and (y[:, 1] < 3e-9).all() and (y[:, 1:] > 0).all()
@@ -64,7 +64,7 @@ def test_samples_far_apart_keep_their_closeness():
 
 def test_a_collapsed_batch_is_as_close_as_can_be():
     layer = MinibatchDiscrimination(3, 2, 4)
-    y, _ = layer.forward(layer.init(0, np.float64), np.ones((6, 3)), Run())
+    y, _ = layer.forward(layer.init(0, np.float64), np.ones((6, 3)), Pass())
     assert np.array_equal(y[:, 3:], np.full((6, 2), 5.0))
 
 
@@ -77,7 +77,7 @@ def test_equalized_is_its_layer_with_scaled_weights(layer, x, dtype):
     fan_in = np.prod(layer.kernel) * layer.inputs if hasattr(layer, "kernel") else layer.inputs
     assert np.isclose(equal.scale, np.sqrt(2 / fan_in)) and 0.5 < p["W"].std() < 1.5
     scaled = {"W": p["W"] * dtype(equal.scale), "b": p["b"]}
-    (y, cache), (y_alone, cache_alone) = equal.forward(p, x, Run()), layer.forward(scaled, x, Run())
+    (y, cache), (y_alone, cache_alone) = equal.forward(p, x, Pass()), layer.forward(scaled, x, Pass())
     assert np.array_equal(y, y_alone) and y.dtype == dtype
     (dx, dp), (dx_alone, dp_alone) = equal.backward(y, cache), layer.backward(y, cache_alone)
     assert np.array_equal(dx, dx_alone) and np.allclose(dp["W"], equal.scale * dp_alone["W"], rtol=1e-6) and np.array_equal(dp["b"], dp_alone["b"])
@@ -90,9 +90,9 @@ def test_penalties_go_through_them():
 
 @pytest.mark.parametrize("make, error, message", [
     (lambda: MinibatchStd(0), ValueError, "MinibatchStd group: expected an integer of at least 1, got 0"),
-    (lambda: MinibatchStd(3).forward(None, np.ones((4, 2)), Run()), ValueError, "N a multiple of 3, got .*choose the batch size so"),
+    (lambda: MinibatchStd(3).forward(None, np.ones((4, 2)), Pass()), ValueError, "N a multiple of 3, got .*choose the batch size so"),
     (lambda: MinibatchDiscrimination(3, 0, 2), ValueError, "MinibatchDiscrimination features: expected an integer"),
-    (lambda: MinibatchDiscrimination(3, 1, 2).forward({"T": np.ones((3, 2))}, np.ones((2, 3, 1)), Run()), ValueError, "add Flatten"),
+    (lambda: MinibatchDiscrimination(3, 1, 2).forward({"T": np.ones((3, 2))}, np.ones((2, 3, 1)), Pass()), ValueError, "add Flatten"),
     (lambda: Equalized(Tanh()), TypeError, r"Equalized: expected a Dense, Conv2d or ConvTranspose2d, got Tanh\(\)"),
 ])
 def test_what_is_wrong_is_named(make, error, message):

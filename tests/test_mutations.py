@@ -193,7 +193,7 @@ def _broken_system(system, objective, owner, name, change, known):
 def _before_batch_norm(net):
     """Biases that the BatchNorm after them undoes."""
     layers = list(net.children.items())
-    return [f"{i}.b" for (i, layer), (_, after) in zip(layers, layers[1:]) if "b" in layer.shapes() and isinstance(after, BatchNorm)]
+    return [f"{i}.b" for (i, layer), (_, after) in zip(layers, layers[1:]) if "b" in layer.parameter_shapes() and isinstance(after, BatchNorm)]
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

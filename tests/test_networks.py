@@ -91,9 +91,9 @@ def test_the_pooling_classifier():
 
 def test_a_label_beside_every_block():
     net = label_beside(3, 2, [layers.Dense(4 + 2, 5), layers.Dense(5 + 2, 6)], first=layers.Flatten())
-    y, _ = net.forward(net.init(0), (np.ones((7, 2, 2, 1), np.float32), np.arange(7) % 3), layers.Run())
+    y, _ = net.forward(net.init(0), (np.ones((7, 2, 2, 1), np.float32), np.arange(7) % 3), layers.Pass())
     assert y.shape == (7, 6) and np.array_equal(y[0], y[3]) and not np.allclose(y[0], y[1])
-    assert [type(layer).__name__ for layer in net.children.values()] == ["Parallel", "Condition", "Condition", "Take"]
+    assert [type(layer).__name__ for layer in net.children.values()] == ["Parallel", "Condition", "Condition", "Pick"]
 
 
 def flat(net):
@@ -124,7 +124,7 @@ def test_the_switches_of_the_discriminator():
     convolved = [f"Conv2d(8, 2, {window})", "LeakyReLU(0.2)", f"Conv2d(2, 4, {window}, bias=False)",
                  "BatchNorm(4)", "LeakyReLU(0.2)", "Flatten()"]
     assert flat(switched_discriminator((8, 8, 1), 9, (4, 2), told=3, pack=2, deviation=True, minibatch=6)) == [
-        "Sequential()", "Embedding(3, 3)", "Sequential()", "Take(0)", "Pack(2)", *convolved, "MinibatchStd()", "MinibatchDiscrimination(17, 6, 5)",
+        "Sequential()", "Embedding(3, 3)", "Sequential()", "Pick(0)", "Pack(2)", *convolved, "MinibatchStd()", "MinibatchDiscrimination(17, 6, 5)",
         "Dense(23, 1)"]
     assert flat(switched_discriminator((8, 8, 1), 9, (4, 2), minibatch=6))[-2:] == ["MinibatchDiscrimination(16, 6, 5)", "Dense(22, 1)"]
     assert flat(switched_discriminator((8, 8, 1), 9, (4, 2), leaky=False)) == [
@@ -149,9 +149,9 @@ def test_switched_players_fit_together(settings):
     G = switched_generator(7, (8, 8, 1), 9, **settings)
     D = switched_discriminator((8, 8, 1), 9, settings.get("channels"), told=told, pack=2)
     z, y = np.ones((6, 7), np.float32), np.arange(6) % 3
-    x, _ = G.forward(G.init(0), (z, y) if told else z, layers.Run())
+    x, _ = G.forward(G.init(0), (z, y) if told else z, layers.Pass())
     assert x.shape == (6, 8, 8, 1)
-    assert D.forward(D.init(0), (x, y) if told else x, layers.Run())[0].shape == (3, 1)
+    assert D.forward(D.init(0), (x, y) if told else x, layers.Pass())[0].shape == (3, 1)
 
 
 # ---------------------------------------------------------------------------------------------------- initialisers
@@ -234,13 +234,13 @@ SAID = [                                                             # the const
     (partial(layers.LayerNorm, 3), {"eps": 1e-5}), (partial(layers.PixelNorm), {"eps": 1e-8}),
     (partial(layers.VirtualBatchNorm, 3), {"eps": 1e-5}), (layers.MinibatchStd, {"group": None, "eps": 1e-8}),
     (layers.Upsample, {"factor": (2, 2), "mode": "nearest"}), (layers.PixelShuffle, {"factor": 2}),
-    (layers.Take, {"place": 0}),
+    (layers.Pick, {"place": 0}),
     (partial(layers.Conv2d, 2, 3, 5), {"stride": (1, 1), "padding": (0, 0), "bias": True}),
     (partial(layers.ConvTranspose2d, 2, 3, 5), {"stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0),
                                                 "bias": True}),
     (partial(layers.AvgPool2d, 3), {"stride": (3, 3), "padding": (0, 0)}),
     (partial(layers.MaxPool2d, 3), {"stride": (3, 3), "padding": (0, 0)}),
-    (partial(layers.Dense, 2, 3), {"bias": True}), (layers.Run,
+    (partial(layers.Dense, 2, 3), {"bias": True}), (layers.Pass,
                                                     {"seed": None, "statistics": None, "path": (), "reference": 0}),
     (normal, {"std": 0.02, "mean": 0.0}), (orthogonal, {"gain": 1.0}),
     (partial(Latent, 3), {"kind": "normal", "scale": 1.0}),

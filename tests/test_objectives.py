@@ -14,7 +14,7 @@ from numgan import build
 from numgan.checking.system import SystemPoint
 from numgan.core.randomness import derive, stream
 from numgan.data import load
-from numgan.layers import Run
+from numgan.layers import Pass
 from numgan.systems import SYSTEMS
 from numgan.systems.system import Latent
 from numgan.training import State, advance
@@ -57,12 +57,12 @@ class Table:
         z = self.system.latent.draw(stream(self.seed, "latent"), number, np.float64)
         self.asked = None if self.labels is None else np.resize(self.labels, number)
         inputs = z if self.asked is None else (z, self.asked)
-        self.fake = self.system.networks["G"].forward(self.params["G"], inputs, Run(derive(self.seed, "G")))[0]
+        self.fake = self.system.networks["G"].forward(self.params["G"], inputs, Pass(derive(self.seed, "G")))[0]
 
     def judge(self, x, labels, name):
         """(D(x), its cache), with the randomness of that name."""
         inputs = x if labels is None else (x, labels)
-        return self.system.networks["D"].forward(self.params["D"], inputs, Run(derive(self.seed, name)))
+        return self.system.networks["D"].forward(self.params["D"], inputs, Pass(derive(self.seed, name)))
 
     @property
     def a(self):
@@ -122,7 +122,7 @@ def agreement(table):
     a, c_real = table.judge(table.x, None, "D on real")
     b, c_fake = table.judge(table.fake, None, "D on fake")
     z = table.system.latent.draw(stream(table.seed, "latent"), len(b), np.float64)
-    _, c_gen = G.forward(theta, z, Run(derive(table.seed, "G")))
+    _, c_gen = G.forward(theta, z, Pass(derive(table.seed, "G")))
     dphi = D.backward(-sigmoid(-a) / len(a), c_real)[1].vector + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
     dtheta = G.backward(D.backward(-sigmoid(-b) / len(b), c_fake)[0], c_gen)[1].vector
     return table.system.gamma / 2 * (dphi @ dphi + dtheta @ dtheta)
@@ -274,14 +274,14 @@ def test_feature_matching_compares_what_the_last_layer_is_given(below):
     cut = next(i for i, layer in enumerate(D.children.values()) if i and type(layer).__name__ in ("MinibatchStd", "MinibatchDiscrimination")) \
         if below else len(D.children) - 1
     fake = system.generate(params, table.point.batch, table.point.seed).x
-    f = {where: D[:cut].forward(params["D"], x, Run())[0].mean(axis=0) for where, x in (("real", table.point.batch["x"]), ("fake", fake))}
+    f = {where: D[:cut].forward(params["D"], x, Pass())[0].mean(axis=0) for where, x in (("real", table.point.batch["x"]), ("fake", fake))}
     assert_same(table.point.run("G"), np.sum((f["fake"] - f["real"]) ** 2), {})
 
 
 @pytest.mark.parametrize("preset", SYSTEMS["classifier"].PRESETS)
 def test_the_classifier_pays_for_what_it_thinks_unlikely(preset):
     point = SystemPoint(replace(build("classifier", preset, 0.1), shift=0), real=9)
-    logits = point.system.networks["C"].forward(point.params["C"], point.batch["x"], Run(derive(point.seed, "C")))[0]
+    logits = point.system.networks["C"].forward(point.params["C"], point.batch["x"], Pass(derive(point.seed, "C")))[0]
     labels = point.batch["labels"]
     assert_same(point.run("C"), cross_entropy(logits, labels), {"accuracy": np.mean(logits.argmax(axis=1) == labels)})
 

@@ -11,7 +11,7 @@ from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcom
 from numgan.checking.system import SystemPoint, check_objective
 from numgan.core.errors import GradientError
 from numgan.core.randomness import stream
-from numgan.layers import BatchNorm, Dense, Flatten, Layer, LeakyReLU, Run, Sequential, Tanh
+from numgan.layers import BatchNorm, Dense, Flatten, Layer, LeakyReLU, Pass, Sequential, Tanh
 from numgan.networks import dcgan_discriminator, mlp
 from numgan.optimizers import Adam
 from numgan.remedies.penalties import GradientPenalty, between, norms
@@ -157,7 +157,7 @@ def test_the_trail_changes_no_bit(case):
     point = case.point()
     D, y, cache = case.layer, point.y, point.cache
     _, tcache = D.tangent_forward(point.tx, cache)
-    dx, dys = D.trail(point.dy, cache)
+    dx, dys = D.backward_keeping(point.dy, cache)
     np.testing.assert_allclose(dx, D.backward(point.dy, cache, frozen=True)[0], rtol=1e-12, atol=1e-15)    # which does units along with others
     for tdy in (None, np.ones_like(y)):
         for words in ({}, {"need_dx": False}, {"frozen": True}):
@@ -329,23 +329,23 @@ class Detached(GradientPenalty):
     """The input gradient is a constant: the value is there, its gradient in the weights is not."""
 
     def __call__(self, D, phi, x, run=None):
-        return super().__call__(D, phi, x, run or Run())[0], phi.zeros()
+        return super().__call__(D, phi, x, run or Pass())[0], phi.zeros()
 
 
 class OrdinaryBackward(GradientPenalty):
     """The weight gradient of <v, grad D> is taken for that of D at x."""
 
     def __call__(self, D, phi, x, run=None):
-        y, cache = D.forward(phi, x, run or Run())
-        return super().__call__(D, phi, x, run or Run())[0], D.backward(np.ones_like(y), cache)[1]
+        y, cache = D.forward(phi, x, run or Pass())
+        return super().__call__(D, phi, x, run or Pass())[0], D.backward(np.ones_like(y), cache)[1]
 
 
 class WeightGradientNorm(GradientPenalty):
     """The norm of the gradient in the weights."""
 
     def __call__(self, D, phi, x, run=None):
-        y, cache = D.forward(phi, x, run or Run())
-        return self.of(D.backward(np.ones_like(y), cache)[1].vector[None])[0], super().__call__(D, phi, x, run or Run())[1]
+        y, cache = D.forward(phi, x, run or Pass())
+        return self.of(D.backward(np.ones_like(y), cache)[1].vector[None])[0], super().__call__(D, phi, x, run or Pass())[1]
 
 
 class Bentless(Tanh):

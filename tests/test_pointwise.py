@@ -16,7 +16,7 @@ import pytest
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 from numgan.core.parameters import gather
-from numgan.layers import Dense, LeakyReLU, Run, Sequential, Tanh
+from numgan.layers import Dense, LeakyReLU, Pass, Sequential, Tanh
 from numgan.optimizers import SGD, Adam, RMSProp
 
 DTYPES = [np.float32, np.float64]
@@ -307,7 +307,7 @@ def test_the_sum_of_gradients_is_the_sum_of_their_vectors():
         rng = np.random.default_rng(0)
 
         def gradient(net=net, p=p, rng=rng):
-            y, cache = net.forward(p, normal(rng, np.float32, 4, *p["0.W"].shape[:1]), Run())
+            y, cache = net.forward(p, normal(rng, np.float32, 4, *p["0.W"].shape[:1]), Pass())
             return net.backward(y, cache)[1]
 
         one, two = gradient(), gradient()

@@ -13,7 +13,7 @@ from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcom
 from numgan.core.errors import GradientError, NonFiniteError
 from numgan.core.parameters import Parameters
 from numgan.core.randomness import stream
-from numgan.layers import Dense, Flatten, LeakyReLU, Pack, Run, Sequential, Sigmoid, Softplus, Tanh
+from numgan.layers import Dense, Flatten, LeakyReLU, Pack, Pass, Sequential, Sigmoid, Softplus, Tanh
 from numgan.layers.activations import Elementwise
 from numgan.networks import dcgan_discriminator, mlp
 from numgan.optimizers.schedules import Exponential
@@ -85,7 +85,7 @@ def test_the_dirac_gan_converges_with_r1_only():
     for weight, radius in ((0.0, 3.097), (0.3, 2.6e-6), (1.0, 9.5e-22)):
         psi, theta = Parameters(np.array([-1.0]), D.layout), np.ones((1, 1))
         for _ in range(500):
-            b, c_fake = D.forward(psi, theta, Run())
+            b, c_fake = D.forward(psi, theta, Pass())
             _, _, db = loss.discriminator(np.zeros((1, 1)), b)                        # D(0) = 0, whatever psi is
             _, dpsi = D.backward(db, c_fake)
             dtheta, _ = D.backward(loss.generator(b)[1], c_fake, frozen=True)
@@ -166,7 +166,7 @@ def test_annealing_is_one_line_with_a_schedule():
 def test_real_and_fake_have_runs_of_their_own():
     D = CRITICS[2].layer                                                              # with dropout
     p, x = D.init(0, np.float64), _samples(6, (3,))
-    one, same, real, fake = (Roth()(D, p, x, x, Run(a), Run(b))[0] for a, b in ((1, 2), (1, 2), (3, 2), (1, 3)))
+    one, same, real, fake = (Roth()(D, p, x, x, Pass(a), Pass(b))[0] for a, b in ((1, 2), (1, 2), (3, 2), (1, 3)))
     assert one == same and one != real and one != fake and real != fake
 
 
@@ -316,8 +316,8 @@ def _of(text, change, base=R1):
 
 def _called(text, change, base=R1):
     """A class of penalties whose call is what `change` makes of (penalty, right value, right gradient, D, phi, x)."""
-    return type("Planted", (base,), {"__doc__": text, "__call__": lambda self, D, phi, x, run=Run():
-                                     change(self, *base.__call__(self, D, phi, x, run), D, phi, x, run)})
+    return type("Planted", (base,), {"__doc__": text, "__call__": lambda self, D, phi, x, context=Pass():
+                                     change(self, *base.__call__(self, D, phi, x, context), D, phi, x, context)})
 
 
 def _roth(text, on_real=None, on_fake=None):
@@ -342,7 +342,7 @@ def _length(g):
 class OfTheProbability(Roth):
     """The gradient of sigmoid(y) instead of that of the logit"""
 
-    def __call__(self, D, phi, real, fake, run_real=Run(), run_fake=Run()):
+    def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
         chance = lambda f: lambda g, y: f(g * (_sigmoid(y) * _sigmoid(-y)).reshape(-1, *(1,) * (g.ndim - 1)), y)
         one, two = (on_input_gradient_and_logit(chance(f), D, phi, x) for f, x in ((self.on_real, real), (self.on_fake, fake)))
         return one[0] + two[0], one[1] + two[1]
@@ -351,8 +351,8 @@ class OfTheProbability(Roth):
 class OfOneBatch(Roth):
     """Real and fake in one batch and one mean"""
 
-    def __call__(self, D, phi, real, fake, run_real=Run(), run_fake=Run()):
-        value, gradient = super().__call__(D, phi, real, fake, run_real, run_fake)
+    def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
+        value, gradient = super().__call__(D, phi, real, fake, real_context, fake_context)
         share = len(real) / (len(real) + len(fake))
         return value * share, gradient.like(gradient.vector * share)
 
@@ -360,18 +360,18 @@ class OfOneBatch(Roth):
 class DetachedWeights(Roth):
     """The weights are constants when the gradient is taken: tdy forgotten"""
 
-    def __call__(self, D, phi, real, fake, run_real=Run(), run_fake=Run()):
+    def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
         one, two = (on_input_gradient(lambda g, f=f, x=x: f(g, D.forward(phi, x, run)[0])[:2], D, phi, x, run)
-                    for f, x, run in ((self.on_real, real, run_real), (self.on_fake, fake, run_fake)))
+                    for f, x, run in ((self.on_real, real, real_context), (self.on_fake, fake, fake_context)))
         return one[0] + two[0], one[1] + two[1]
 
 
 class FakesAtRealPoints(Roth):
     """The weight gradient of the fakes at the real points"""
 
-    def __call__(self, D, phi, real, fake, run_real=Run(), run_fake=Run()):
-        value, _ = super().__call__(D, phi, real, fake, run_real, run_fake)
-        return value, super().__call__(D, phi, real, real, run_real, run_real)[1]
+    def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
+        value, _ = super().__call__(D, phi, real, fake, real_context, fake_context)
+        return value, super().__call__(D, phi, real, real, real_context, real_context)[1]
 
 
 _smooth, _leaky, _pictures = CRITICS[0], CRITICS[1], CRITICS[3]

@@ -67,7 +67,7 @@ def test_a_layer_of_ones_own_may_underflow_too():
             return x * x, x
 
     with np.errstate(all="raise"):
-        assert Squared().forward(None, np.float32([1e-30]), ng.Run())[0] == 0
+        assert Squared().forward(None, np.float32([1e-30]), ng.Pass())[0] == 0
 
 
 # ---- the walk
@@ -79,7 +79,7 @@ def test_every_pass_of_every_layer(case, size):
     layer, p, tp = point.layer, point.p.astype(np.float32), point.tp.astype(np.float32)
     x, dy, tdy, tx = (down(tree, size) for tree in (point.x, point.dy, point.tdy, point.tx))
     with np.errstate(all="raise"):
-        y, cache = layer.forward(p, x, point.run)
+        y, cache = layer.forward(p, x, point.context)
         dx, dp = layer.backward(dy, cache)
         finite(y, dx, vectors(dp))
         if layer.has_tangents:
@@ -134,7 +134,7 @@ def test_every_penalty_on_every_critic(name, case, size):
     p, x = point.p.astype(np.float32), down(point.x, size)
     more = (x,) if name == "roth" else ()
     with np.errstate(all="raise"):
-        value, dphi = PENALTIES[name](point.layer, p, x, *more, point.run, *(point.run,) * len(more))
+        value, dphi = PENALTIES[name](point.layer, p, x, *more, point.context, *(point.context,) * len(more))
     finite(np.array(value), dphi.vector)
 
 
@@ -143,8 +143,8 @@ def test_every_game_of_consensus(game, size):
     phi, theta = game.D.init(0), game.G.init(0)
     z = np.random.default_rng(0).standard_normal((5, *game.z)).astype(np.float32)
     with np.errstate(all="raise"):
-        real = game.G.forward(theta, z, ng.Run(seed=1))[0]
-        runs = (ng.Run(seed=seed) for seed in (2, 3, 1))
+        real = game.G.forward(theta, z, ng.Pass(seed=1))[0]
+        runs = (ng.Pass(seed=seed) for seed in (2, 3, 1))
         value, gradients, _ = game.consensus(game.D, game.G, phi, theta, np.float32(size) * real, z, *runs)
     finite(np.array(value), *(gradient.vector for gradient in gradients))
 

@@ -13,7 +13,7 @@ from numgan.layers import (
     ConvTranspose2d,
     Dense,
     LeakyReLU,
-    Run,
+    Pass,
     Sequential,
     Spectral,
     Tanh,
@@ -64,8 +64,8 @@ def test_sigma_is_the_largest_singular_value(make, shape):
         p = power_step(net, p)
         found.append(sigma(p))
     assert (np.diff(found) > -1e-14 * largest).all() and abs(found[-1] - largest) < 1e-13 * largest
-    y, _ = net.forward(p, x, Run())
-    alone, _ = layer.forward({"W": p["W"] / largest, "b": p["b"]}, x, Run())
+    y, _ = net.forward(p, x, Pass())
+    alone, _ = layer.forward({"W": p["W"] / largest, "b": p["b"]}, x, Pass())
     assert np.allclose(y, alone, rtol=1e-12)
 
 
@@ -75,19 +75,19 @@ def test_the_gradient_is_that_of_the_singular_value(make, shape):
     layer = make()
     net, rng = Spectral(layer), np.random.default_rng(2)
     p, x = at_the_singular_vectors(layer), rng.standard_normal((3, *shape))
-    y, cache = net.forward(p, x, Run())
+    y, cache = net.forward(p, x, Pass())
     dy, tW = rng.standard_normal(y.shape), rng.standard_normal(p["W"].shape)
 
     def loss(t):
         W = p["W"] + t * tW
         sigma = np.linalg.svd(matrix(layer, W), compute_uv=False)[0]
-        return (dy * layer.forward({"W": W / sigma, "b": p["b"]}, x, Run())[0]).sum()
+        return (dy * layer.forward({"W": W / sigma, "b": p["b"]}, x, Pass())[0]).sum()
 
     h = 1e-5
     numeric = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
     dW = net.backward(dy, cache)[1]["W"]
     assert abs((dW * tW).sum() - numeric) < 1e-8 * abs(numeric)
-    _, part = layer.forward({"W": p["W"] / (sigma := p["u"] @ matrix(layer, p["W"]) @ p["v"]), "b": p["b"]}, x, Run())
+    _, part = layer.forward({"W": p["W"] / (sigma := p["u"] @ matrix(layer, p["W"]) @ p["v"]), "b": p["b"]}, x, Pass())
     G = matrix(layer, layer.backward(dy, part)[1]["W"])
     closed = (G - (G * matrix(layer, p["W"])).sum() / sigma * np.outer(p["u"], p["v"])) / sigma        # Miyato et al. 2018, eq. 12
     assert np.allclose(matrix(layer, dW), closed, rtol=1e-11, atol=1e-12)
@@ -111,8 +111,8 @@ def test_a_spectral_mlp_stretches_no_distance():
         for _ in range(400):
             p = power_step(net, p)
         length = lambda a: np.linalg.norm(a, axis=1)
-        y = net.forward(p, x, Run())[0]
-        ratios[name] = max((length(y - net.forward(p, z, Run())[0]) / length(x - z)).max() for z in (near, x[::-1] + 0.1))
+        y = net.forward(p, x, Pass())[0]
+        ratios[name] = max((length(y - net.forward(p, z, Pass())[0]) / length(x - z)).max() for z in (near, x[::-1] + 0.1))
     assert 0.1 < ratios["spectral"] <= 1 + 1e-9 < ratios["plain"]
 
 
@@ -163,7 +163,7 @@ def test_numbers_whose_squares_leave_float32(scale):
     a, b = power_step(net, p), power_step(net, q)
     assert np.allclose(a["u"], b["u"], atol=1e-6) and np.allclose(a["v"], b["v"], atol=1e-6)
     x = np.ones((2, 4), np.float32)
-    assert np.allclose(net.forward(a, x, Run())[0], net.forward(b, x, Run())[0], rtol=1e-5)
+    assert np.allclose(net.forward(a, x, Pass())[0], net.forward(b, x, Pass())[0], rtol=1e-5)
 
 
 def test_another_kind_of_layer_is_refused():
@@ -228,7 +228,7 @@ def test_the_average_of_weights_has_singular_vectors_of_its_own():
 def test_networks_without_held_entries_do_not_pay(monkeypatch):
     system = systems.build("gan", "points", 0.1)
     assert all(net.layout.held == () for net in system.networks.values())
-    monkeypatch.setattr(training, "renewed", lambda net, p: pytest.fail("visited"))
+    monkeypatch.setattr(training, "refreshed", lambda net, p: pytest.fail("visited"))
     step(system, State.start(system, 5))
 
 
@@ -274,11 +274,11 @@ class Scaled(Dense):
     held = ("s",)
     gives = staticmethod(lambda dy, x: None)
 
-    def shapes(self):
-        return super().shapes() | {"s": (1,)}
+    def parameter_shapes(self):
+        return super().parameter_shapes() | {"s": (1,)}
 
-    def initial(self, rng):
-        return super().initial(rng) | {"s": np.full(1, 2.0)}
+    def initial_values(self, rng):
+        return super().initial_values(rng) | {"s": np.full(1, 2.0)}
 
     def forward(self, p, x, run):
         y, cache = super().forward(p, p["s"] * x, run)

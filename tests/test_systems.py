@@ -19,8 +19,8 @@ from numgan.layers import (
     MaxPool2d,
     MinibatchDiscrimination,
     Parallel,
+    Pass,
     ReLU,
-    Run,
     Sequential,
     Spectral,
     Tanh,
@@ -121,7 +121,7 @@ def test_a_generator_step_raises_what_d_thinks_of_fakes(system, preset):
         fakes = point.system.generate(point.params, point.batch, point.seed)
         D = point.system.networks["D"]
         x = (fakes.x, np.resize(point.batch["labels"], len(fakes.x))) if isinstance(D[0], Parallel) else fakes.x
-        return D.forward(point.params["D"], x, Run())[0][:, 0].mean()               # of the logit; D may name classes too
+        return D.forward(point.params["D"], x, Pass())[0][:, 0].mean()               # of the logit; D may name classes too
 
     before_step, gradient = opinion(), _without_dropout(point).gradients["G"].vector
     point.params["G"].vector[...] -= 1e-4 * gradient / np.abs(gradient).max()
@@ -230,7 +230,7 @@ def test_labels_reach_both_players():
     asked_for = lambda labels: Batch({"x": x, "labels": labels})
     threes, fours = (system.generate(params, asked_for(np.full(10, c)), seed=1).x for c in (3, 4))
     assert not np.allclose(threes, fours)
-    opinions = [system.networks["D"].forward(params["D"], (threes, np.full(10, c)), Run())[0] for c in (3, 4)]
+    opinions = [system.networks["D"].forward(params["D"], (threes, np.full(10, c)), Pass())[0] for c in (3, 4)]
     assert not np.allclose(*opinions)
     mixed = system.generate(params, asked_for(np.arange(10)), seed=1)
     assert np.array_equal(mixed.inputs[1], np.arange(10))
@@ -257,7 +257,7 @@ def test_the_classifier_counts_and_judges():
     point = SystemPoint(build("classifier", "digits", 0.2), real=11)
     probabilities = point.system.probabilities(point.params, point.batch["x"])
     assert probabilities.shape == (11, 10) and np.allclose(probabilities.sum(1), 1)
-    logits = point.system.networks["C"].forward(point.params["C"], point.batch["x"], Run())[0]
+    logits = point.system.networks["C"].forward(point.params["C"], point.batch["x"], Pass())[0]
     assert np.array_equal(probabilities.argmax(1), logits.argmax(1))
 
 
@@ -267,14 +267,14 @@ def test_a_classifier_judges_with_the_statistics_that_it_is_given():
     system = replace(build("classifier", "digits", 0.2), networks={"C": net})
     psi, x = net.init(1), np.random.default_rng(0).standard_normal((1001, 8, 8, 1)).astype(np.float32)
     found = measure(net, psi, [x[:400] * 2])
-    expected = net.forward(psi, x, Run(None, found))[0]
+    expected = net.forward(psi, x, Pass(None, found))[0]
     expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
     assert np.allclose(system.probabilities({"C": psi}, x, found), expected, atol=1e-5)
     assert np.allclose(system.probabilities({"C": psi}, x[7:8], found), expected[7:8], atol=1e-5)
     assert not np.allclose(system.probabilities({"C": psi}, x[:900]), expected[:900], atol=1e-3)
     features = system.features({"C": psi}, x, found)
     assert features.shape == (1001, 6) and np.allclose(features @ psi["4.W"] + psi["4.b"],
-                                                       net.forward(psi, x, Run(None, found))[0], atol=1e-4)
+                                                       net.forward(psi, x, Pass(None, found))[0], atol=1e-4)
 
 
 def test_what_is_remembered_is_written_in_place_and_must_fit():

@@ -138,7 +138,7 @@ def test_a_discriminator_of_packs_reaches_the_divergences_of_packs(m):
     def play(loss, logits=None, rate=0.0, steps=1):
         phi["3.W"][...] = 0 if logits is None else logits[:, None]
         for _ in range(steps):
-            (a, c_real), (b, c_fake) = D.forward(phi, x, ng.layers.Run()), D.forward(phi, y, ng.layers.Run())
+            (a, c_real), (b, c_fake) = D.forward(phi, x, ng.layers.Pass()), D.forward(phi, y, ng.layers.Pass())
             value, da, db = loss.discriminator(a, b)
             phi["3.W"][...] -= rate * (D.backward(da, c_real)[1]["3.W"] + D.backward(db, c_fake)[1]["3.W"])
         return value
@@ -183,7 +183,7 @@ def train_critic(real, fake, optimizer, penalty=None, start=0.5, steps=2000):
     w = critic.init(0, np.float64)
     w.vector[:], state = start, optimizer.start(w.vector)
     for _ in range(steps):
-        (a, c_real), (b, c_fake) = critic.forward(w, real, ng.layers.Run()), critic.forward(w, fake, ng.layers.Run())
+        (a, c_real), (b, c_fake) = critic.forward(w, real, ng.layers.Pass()), critic.forward(w, fake, ng.layers.Pass())
         loss, da, db = ng.wasserstein.discriminator(a, b)
         dw = critic.backward(da, c_real)[1].vector + critic.backward(db, c_fake)[1].vector
         if penalty:
@@ -314,7 +314,7 @@ def optimal_network():
     D = ng.mlp(1, 7, 1, activation=ng.Tanh)
     phi = D.init(0, np.float64)
     phi["0.W"][...], phi["0.b"][...] = 2, np.linspace(-3, 3, 7)
-    units, _ = D[:2].forward(phi, ATOMS, ng.layers.Run())
+    units, _ = D[:2].forward(phi, ATOMS, ng.layers.Pass())
     last = np.linalg.lstsq(np.c_[units, np.ones(len(ATOMS))], np.log(P / Q), rcond=None)[0]
     phi["2.W"][...], phi["2.b"][...] = last[:-1, None], last[-1]
     return D, phi
@@ -322,7 +322,7 @@ def optimal_network():
 
 def noisy_loss(D, phi, sigma):
     """E softplus(-y(x + sigma n)) + E softplus(y(x~ + sigma n)), n ~ N(0, 1), by quadrature."""
-    y = D.forward(phi, (ATOMS + sigma * NODES).reshape(-1, 1), ng.layers.Run())[0].reshape(len(ATOMS), -1)
+    y = D.forward(phi, (ATOMS + sigma * NODES).reshape(-1, 1), ng.layers.Pass())[0].reshape(len(ATOMS), -1)
     return float((P @ ng.minimax.on_real.f(y) + Q @ ng.minimax.on_fake.f(y)) @ WEIGHTS / np.sqrt(2 * np.pi))
 
 
@@ -332,7 +332,7 @@ def test_small_noise_is_the_regulariser_of_roth():
     Elsewhere they differ in the sigma^2 already, and a quarter is left: the regulariser was simplified with p (1 - D) = q D.
     """
     D, phi = optimal_network()
-    assert np.allclose(D.forward(phi, ATOMS, ng.layers.Run())[0][:, 0], np.log(P / Q), rtol=0, atol=1e-9)
+    assert np.allclose(D.forward(phi, ATOMS, ng.layers.Pass())[0][:, 0], np.log(P / Q), rtol=0, atol=1e-9)
     x, y = np.repeat(ATOMS, REAL, axis=0), np.repeat(ATOMS, FAKE, axis=0)
 
     def gap(sigma):

@@ -25,7 +25,7 @@ from numgan.core.randomness import derive
 from numgan.data import Batches, Dataset
 from numgan.data.pixels import to_bytes, to_floats
 from numgan.evaluation import judging
-from numgan.layers import Dense, ReLU, Run, Sequential
+from numgan.layers import Dense, Pass, ReLU, Sequential
 from numgan.losses import Curve, nonsaturating
 from numgan.systems import Result
 from numgan.training import checkpoint, recipes, runs, sampling
@@ -816,7 +816,7 @@ def test_samples_do_not_depend_on_their_neighbours():
     assert np.array_equal(asked, np.arange(20) % 10) and np.allclose(many[:3], few, atol=1e-6)
     assert not np.allclose(many[0], many[10], atol=1e-3)
     z = system.inputs(systems.Batch({"labels": np.arange(3)}), 4)
-    batch_statistics = system.networks["G"].forward(State.start(system, 1).sampled["G"], z, Run())[0]
+    batch_statistics = system.networks["G"].forward(State.start(system, 1).sampled["G"], z, Pass())[0]
     assert not np.allclose(few, batch_statistics, atol=1e-4)
 
 

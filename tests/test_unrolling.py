@@ -10,7 +10,7 @@ from numgan import SGD, Adam, RMSProp, Unrolling, check_system, check_unrolling,
 from numgan.checking.cases import CRITICS
 from numgan.checking.optimizer import warm
 from numgan.core.errors import GradientError, NonFiniteError
-from numgan.layers import Dense, LeakyReLU, Run, Sequential, Tanh
+from numgan.layers import Dense, LeakyReLU, Pass, Sequential, Tanh
 from numgan.losses import AdversarialLoss
 from numgan.optimizers import Optimizer
 from numgan.systems import Batch, build
@@ -57,7 +57,7 @@ def test_the_bilinear_game(eta, K):
         fake = np.array([[theta]])
         unrolling = Unrolling(linear, wasserstein, SGD(eta), K)
         phi_K, tape = unrolling.forward(phi, np.zeros((1, 1)), fake)
-        y, cache = linear.forward(phi_K, fake, Run())
+        y, cache = linear.forward(phi_K, fake, Pass())
         dx, dphi_K = linear.backward(np.ones_like(y), cache)
         dphi, dfake = unrolling.backward(dphi_K, tape)
         assert np.allclose(phi_K.vector, -psi - K * eta * theta) and np.allclose(dphi.vector, theta)
@@ -102,7 +102,7 @@ def test_updates_are_those_of_training():
     state = warm(optimizer, np.random.default_rng(3), p.vector.size)
     phi_K, _ = Unrolling(D, minimax, optimizer, 4, state).forward(phi, real, fake)
     for _ in range(4):
-        (a, c_real), (b, c_fake) = D.forward(p, real, Run()), D.forward(p, fake, Run())
+        (a, c_real), (b, c_fake) = D.forward(p, real, Pass()), D.forward(p, fake, Pass())
         _, da, db = minimax.discriminator(a, b)
         optimizer.update(p.vector, (D.backward(da, c_real)[1] + D.backward(db, c_fake)[1]).vector, state)
     assert np.array_equal(p.vector, phi_K.vector)
@@ -211,7 +211,7 @@ class Written(UnrolledGAN):
     real_term, way_back = 1, 1
 
     def generator(self, params, batch, seed, fakes=None):
-        D, runs = self.networks["D"], (Run(1), Run(2))
+        D, runs = self.networks["D"], (Pass(1), Pass(2))
         fakes = fakes or self.generate(params, batch, seed)
         ahead = Unrolling(D, self.loss, self.inner, self.unroll, None, *runs)
         phi_K, tape = ahead.forward(params["D"], batch["x"], fakes.x)

@@ -13,9 +13,9 @@ from numgan.layers import (
     ConvTranspose2d,
     Dense,
     Flatten,
+    Pass,
     Referenced,
     Reshape,
-    Run,
     Sequential,
     Tanh,
     VirtualBatchNorm,
@@ -53,7 +53,7 @@ def test_every_sample_is_normalised_by_the_reference_and_itself(shape, R):
         shape = (2, 3)                                                             # one value per channel has no variance
     layer, x = VirtualBatchNorm(3), 2 + np.random.default_rng(R).standard_normal((R + 5, *shape)) * [1, 3, 0.2]
     p = moved(layer)
-    y, _ = layer.forward(p, x, Run(reference=R))
+    y, _ = layer.forward(p, x, Pass(reference=R))
     over = tuple(range(len(shape)))
 
     def normalised(x, by):
@@ -67,7 +67,7 @@ def test_every_sample_is_normalised_by_the_reference_and_itself(shape, R):
 def test_a_reference_alone_is_batch_normalised():
     x, layer = RNG.standard_normal((7, 2, 3)), VirtualBatchNorm(3)
     p = moved(layer)
-    (y, cache), (alone, cache_alone) = layer.forward(p, x, Run(reference=7)), BatchNorm(3).forward(p, x, Run())
+    (y, cache), (alone, cache_alone) = layer.forward(p, x, Pass(reference=7)), BatchNorm(3).forward(p, x, Pass())
     assert np.allclose(y, alone, rtol=1e-12)
     (dx, dp), (dx_alone, dp_alone) = layer.backward(x**2, cache), BatchNorm(3).backward(x**2, cache_alone)
     assert np.allclose(dx, dx_alone, rtol=1e-9, atol=1e-12) and all(np.allclose(dp[name], dp_alone[name], rtol=1e-12) for name in dp)
@@ -77,11 +77,11 @@ def test_a_reference_alone_is_batch_normalised():
 def test_a_sample_is_the_same_in_any_batch(norm, apart):
     G, z = generator(norm), np.random.default_rng(3).standard_normal((7, 3))
     p = moved(G)
-    draw = lambda z: G.forward(p, z, Run())[0]
+    draw = lambda z: G.forward(p, z, Pass())[0]
     together = draw(z)
     others = [np.concatenate([draw(z[n:n + 1]) for n in range(7)]), np.concatenate([draw(z[:3]), draw(z[3:])]), draw(np.concatenate([z, 9 * z]))[:7]]
     assert [np.allclose(together, other, rtol=1e-12, atol=1e-13) for other in others] == [apart] * 3
-    y, cache = G.forward(p, z, Run())
+    y, cache = G.forward(p, z, Pass())
     dx, _ = G.backward(np.concatenate([np.ones_like(y[:1]), np.zeros_like(y[1:])]), cache)          # sample 0's output owes to its input alone
     assert (np.abs(dx[1:]).max() <= 1e-14) == apart
 
@@ -143,11 +143,11 @@ def test_summary_and_output_shape():
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 3)), Run()), r"put the network into Referenced\(net, reference\)"),
-    (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 3)), Run(reference=3)), "that begins with the rows of a reference, got"),
-    (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 3)), Run(reference=1)), "two values per channel in its reference.*take a larger one"),
-    (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 4)), Run(reference=1)), r"\(N, ..., 3\)"),
-    (lambda: generator().forward(generator().init(0), np.ones((2, 4), np.float32), Run()), r"samples shaped as the reference's, \(3,\), got"),
+    (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 3)), Pass()), r"put the network into Referenced\(net, reference\)"),
+    (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 3)), Pass(reference=3)), "that begins with the rows of a reference, got"),
+    (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 3)), Pass(reference=1)), "two values per channel in its reference.*take a larger one"),
+    (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 4)), Pass(reference=1)), r"\(N, ..., 3\)"),
+    (lambda: generator().forward(generator().init(0), np.ones((2, 4), np.float32), Pass()), r"samples shaped as the reference's, \(3,\), got"),
     (lambda: generator(reference=np.ones((0, 3))), r"expected reference as an array \(R, ...\) of finite floats, got float64 \(0, 3\)"),
     (lambda: generator(reference=np.arange(6).reshape(2, 3)), "of finite floats, got int64"),
     (lambda: generator(reference=np.full((2, 3), np.nan)), r"of finite floats, got float64 \(2, 3\) with 6 that are nan or inf"),
@@ -161,6 +161,6 @@ def test_integers_are_refused_before_they_meet_the_reference():
     """The reference in their type would be rounded to whole numbers, without a word."""
     net = Referenced(Sequential(Dense(2, 3), VirtualBatchNorm(3)), np.array([[0.5, 0.25], [1.5, -0.5]]))
     with pytest.raises(TypeError, match="expected x as a float32 or float64 array, got int64"):
-        net.forward(net.init(0), np.ones((4, 2), np.int64), Run())
+        net.forward(net.init(0), np.ones((4, 2), np.int64), Pass())
     with pytest.raises(ValueError, match=r"of samples shaped as the reference's, \(2,\), got \(4, 3\)"):
-        net.forward(net.init(0), np.ones((4, 3)), Run())
+        net.forward(net.init(0), np.ones((4, 3)), Pass())

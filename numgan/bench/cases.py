@@ -16,7 +16,7 @@ import numpy as np
 from .. import _kernels
 from .._kernels import output_size
 from ..core.randomness import stream
-from ..layers import BatchNorm, LeakyReLU, Run, Tanh
+from ..layers import BatchNorm, LeakyReLU, Pass, Tanh
 from ..optimizers import Adam
 from . import im2col
 
@@ -122,7 +122,7 @@ class Convolution(Case):
 
 
 @dataclass(frozen=True)
-class Pass(Case):
+class LayerPass(Case):
     """The forward or backward pass of a layer over (N, H, W, C), parameters included; flops as the layer itself counts a forward pass."""
 
     layer: object
@@ -147,8 +147,8 @@ class Pass(Case):
     def ours(self, x, dy):
         p = self.layer.init(0, x.dtype)
         if self.which == "forward":
-            return lambda: self.layer.forward(p, x, Run())[0]
-        _, cache = self.layer.forward(p, x, Run())
+            return lambda: self.layer.forward(p, x, Pass())[0]
+        _, cache = self.layer.forward(p, x, Pass())
         return lambda: self.layer.backward(dy, cache)[0]
 
 
@@ -190,6 +190,6 @@ def cases(quick=False):
     windows = list(WINDOWS)[1:2] + list(WINDOWS)[-2:] if quick else WINDOWS
     convolutions = [Convolution(name, which, batch) for name in windows for which in PASSES]
     shape = (batch, 16, 16, 128)
-    passes = [Pass(layer, which, shape) for layer in (BatchNorm(128), LeakyReLU(0.2), Tanh()) for which in ("forward", "backward")]
+    passes = [LayerPass(layer, which, shape) for layer in (BatchNorm(128), LeakyReLU(0.2), Tanh()) for which in ("forward", "backward")]
     rest = [*convolutions, *passes, Update(100_000 if quick else 6_000_000)]
     return [(case, dtype) for dtype in (np.float32, np.float64) for case in products] + [(case, np.float32) for case in rest]

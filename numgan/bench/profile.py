@@ -18,7 +18,7 @@ from . import machine
 from .workloads import Session
 
 PASSES = "forward", "backward", "frozen backward", "tangent forward", "tangent backward", "update", "data"
-NAMES = {"forward": "forward", "trail": "frozen backward", "tangent_forward": "tangent forward", "tangent_backward": "tangent backward"}
+NAMES = {"forward": "forward", "backward_keeping": "frozen backward", "tangent_forward": "tangent forward", "tangent_backward": "tangent backward"}
 WARM = 2                  # steps before the clock runs
 
 

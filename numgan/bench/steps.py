@@ -18,7 +18,7 @@ from tqdm import tqdm
 from .. import _kernels
 from ..core.randomness import stream
 from ..core.streams import STDERR
-from ..layers import Run
+from ..layers import Pass
 from ..remedies.penalties import between
 from ..systems import Batch, Fakes
 from ..systems.games.wgan_gp import WGANGP
@@ -159,7 +159,7 @@ def gradients(session, z, dtype=np.float32):
     """{player: Parameters}: the gradient of every objective at the session's weights, of its batch and the latents z; nothing is updated."""
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
     batch = Batch({"x": session.batch["x"].astype(dtype)})
-    fakes = Fakes(*system.networks["G"].forward(params["G"], z.astype(dtype), Run(SEED)), z)
+    fakes = Fakes(*system.networks["G"].forward(params["G"], z.astype(dtype), Pass(SEED)), z)
     return {name: system.objectives()[name](params, batch, SEED, fakes).gradients[name] for name in system.rounds(0)}
 
 

@@ -36,19 +36,19 @@ from ..layers import (
     Pack,
     Pad,
     Parallel,
+    Pass,
+    Pick,
     PixelNorm,
     PixelShuffle,
     Referenced,
     ReLU,
     Reshape,
     Residual,
-    Run,
     Sequential,
     Sigmoid,
     Skip,
     Softplus,
     Spectral,
-    Take,
     Tanh,
     Upsample,
     VirtualBatchNorm,
@@ -92,7 +92,7 @@ class Case:
 
     layer: Layer
     x: object = None
-    run: Run | None = None
+    context: Pass | None = None
     batch: int = 3
     name: str = ""
 
@@ -101,7 +101,7 @@ class Case:
         return self.name or repr(self.layer)
 
     def point(self, seed=0, attempt=0):
-        return Point(self.layer, self.x, None, self.run, self.batch, seed, attempt, shown=self.title)
+        return Point(self.layer, self.x, None, self.context, self.batch, seed, attempt, shown=self.title)
 
 
 def _twice():
@@ -112,7 +112,7 @@ def _twice():
 
 _labels = np.array([4, 0, 4, 1, 2])
 _five = np.random.default_rng(5).standard_normal((5, 3))
-_measured = Run(seed=3, statistics={"mean": np.array([0.3, -1.0, 0.2]), "variance": np.array([0.5, 2.0, 1.1])})
+_measured = Pass(seed=3, measured={"mean": np.array([0.3, -1.0, 0.2]), "variance": np.array([0.5, 2.0, 1.1])})
 
 LAYERS = [
     Case(Dense(4, 3), (4,)),
@@ -135,7 +135,7 @@ LAYERS = [
     Case(Maxout(3), (6,)), Case(Maxout(2), (3, 2, 4)),
     Case(BatchNorm(3), (3,), batch=5),
     Case(BatchNorm(3), (2, 5, 3), name="BatchNorm(3) on pictures"),
-    Case(BatchNorm(3), (2, 5, 3), run=_measured, name="BatchNorm(3) with measured statistics"),
+    Case(BatchNorm(3), (2, 5, 3), context=_measured, name="BatchNorm(3) with measured statistics"),
     Case(InstanceNorm(3), (5, 2, 3), batch=2), Case(LayerNorm(5), (5,)), Case(LayerNorm(3), (2, 5, 3), batch=2),
     Case(PixelNorm(), (7,)), Case(PixelNorm(), (3, 2, 5), batch=2, name="PixelNorm() on pictures"),
     Case(MinibatchStd(), (7,), batch=5), Case(MinibatchStd(3), (2, 5, 3), batch=6), Case(MinibatchStd(4), (5,), batch=8),
@@ -145,11 +145,11 @@ LAYERS = [
     Case(Equalized(ConvTranspose2d(3, 2, kernel=3, stride=2, padding=1), gain=1.0), (3, 4, 3)),
     Case(Spectral(Dense(5, 3)), (5,)), Case(Spectral(Conv2d(2, 3, kernel=(3, 2), stride=2, bias=False)), (5, 7, 2)),
     Case(Spectral(ConvTranspose2d(3, 2, kernel=(2, 3), stride=2, padding=1)), (3, 4, 3), batch=2), Case(Spectral(Dense(4, 1, bias=False)), (2, 4)),
-    Case(VirtualBatchNorm(3), (3,), run=Run(reference=2), batch=5),
-    Case(VirtualBatchNorm(3), (2, 5, 3), run=Run(reference=2), batch=5, name="VirtualBatchNorm(3) on pictures"),
-    Case(VirtualBatchNorm(2), (3, 2), run=Run(reference=1), batch=1, name="VirtualBatchNorm(2) on its reference alone"),
-    Case(Dropout(0.3), (11,)), Case(Dropout(0.3), (11,), run=Run(), name="Dropout(0.3) without a seed"),
-    Case(Noise(0.3), (7,)), Case(Noise(0.3), (3, 2, 5), run=Run(), name="Noise(0.3) without a seed"),
+    Case(VirtualBatchNorm(3), (3,), context=Pass(reference=2), batch=5),
+    Case(VirtualBatchNorm(3), (2, 5, 3), context=Pass(reference=2), batch=5, name="VirtualBatchNorm(3) on pictures"),
+    Case(VirtualBatchNorm(2), (3, 2), context=Pass(reference=1), batch=1, name="VirtualBatchNorm(2) on its reference alone"),
+    Case(Dropout(0.3), (11,)), Case(Dropout(0.3), (11,), context=Pass(), name="Dropout(0.3) without a seed"),
+    Case(Noise(0.3), (7,)), Case(Noise(0.3), (3, 2, 5), context=Pass(), name="Noise(0.3) without a seed"),
     Case(MaxPool2d(2), (5, 7, 3)), Case(MaxPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(MaxPool2d(1, stride=3), (5, 4, 2)),
     Case(AvgPool2d(2), (5, 7, 3)), Case(AvgPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(AvgPool2d(2, stride=3), (5, 8, 1)),
     Case(Upsample(2), (3, 5, 2)), Case(Upsample((3, 2), "nearest"), (2, 5, 1)), Case(Upsample(2, "bilinear"), (3, 5, 2)),
@@ -158,7 +158,7 @@ LAYERS = [
     Case(Flatten(), (3, 2, 5)), Case(Reshape(5, -1, 2), (3, 10)), Case(Reshape(2, 3), (6,)),
     Case(Pad(1), (3, 2, 2)), Case(Pad((0, 1, 2, 3)), (3, 2, 2)), Case(Pad((2, 1, 0, 2), "reflect"), (3, 4, 2)),
     Case(Crop(1), (5, 3, 2)), Case(Crop((0, 1, 2, 1)), (3, 5, 2)),
-    Case(Concat(), ((3, 2), (3, 5), (3, 1))), Case(Take(1), ((4,), (2, 3))), Case(Take(0), ((4,), _labels[:3])),
+    Case(Concat(), ((3, 2), (3, 5), (3, 1))), Case(Pick(1), ((4,), (2, 3))), Case(Pick(0), ((4,), _labels[:3])),
     Case(Sequential(), (3,)),
     Case(Sequential(Dense(4, 5), Tanh(), Dense(5, 2)), (4,), name="Sequential(Dense, Tanh, Dense)"),
     Case(Sequential(Dense(4, 3), Tanh(), Dense(3, 2))[1:], (3,), name="Sequential(Dense, Tanh, Dense)[1:]"),
@@ -168,7 +168,7 @@ LAYERS = [
     Case(Skip(Sequential(Conv2d(2, 3, kernel=3, padding=1), Tanh(), Skip(Conv2d(3, 2, kernel=1)))), (3, 5, 2),
          name="Skip(Conv2d, Tanh, Skip(Conv2d))"),
     Case(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), (_five, _labels), name="Parallel(Dense, Embedding)"),
-    Case(Sequential(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), Take(0)), (_five, _labels), name="Parallel with an unused branch"),
+    Case(Sequential(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), Pick(0)), (_five, _labels), name="Parallel with an unused branch"),
     Case(Referenced(Sequential(Dense(3, 4, bias=False), VirtualBatchNorm(4), Tanh(), Dense(4, 2)), _five), (3,),
          name="Referenced(Dense, VirtualBatchNorm, Dense)"),
     Case(Condition(Dense(5, 4)), ((3,), (2,)), name="Condition(Dense(5, 4))"),
@@ -199,7 +199,7 @@ NETWORKS = [
     Case(Sequential(Conv2d(1, 3, kernel=3, bias=False), BatchNorm(3), Softplus(), Conv2d(3, 2, kernel=2), LayerNorm(2), Tanh(),
                     Flatten(), Dense(12, 1)), (5, 6, 1), name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, Tanh, Dense"),
     Case(Sequential(Conv2d(2, 3, kernel=2), BatchNorm(3), Tanh()), (4, 3, 2), name="Conv2d with a bias that BatchNorm undoes"),
-    Case(Sequential(Parallel(Sequential(), Embedding(5, 2)), Condition(Sequential(Dense(5, 4), Tanh())), Condition(Dense(6, 1)), Take(0)),
+    Case(Sequential(Parallel(Sequential(), Embedding(5, 2)), Condition(Sequential(Dense(5, 4), Tanh())), Condition(Dense(6, 1)), Pick(0)),
          (_five, _labels), name="a network over (h, label)"),
     Case(Sequential(Conv2d(1, 2, kernel=3, padding=1), ELU(), Skip(Sequential(AvgPool2d(2), Conv2d(2, 3, kernel=1), Tanh(), Upsample(2, "bilinear"))),
                     InstanceNorm(5), Residual(Conv2d(5, 5, kernel=1)), PixelNorm()), (4, 6, 1), batch=2, name="a small U-Net"),
@@ -228,8 +228,8 @@ class DRAGAN:
 
     penalty: GradientPenalty = GradientPenalty(10.0)
 
-    def __call__(self, D, phi, x, run=Run()):
-        return self.penalty(D, phi, perturbed(x, stream(0, "perturbed")), run)
+    def __call__(self, D, phi, x, context=Pass()):
+        return self.penalty(D, phi, perturbed(x, stream(0, "perturbed")), context)
 
     def of(self, g):
         return self.penalty.of(g)

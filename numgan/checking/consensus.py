@@ -7,9 +7,9 @@ import numpy as np
 from ..core.parameters import whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
-from ..layers import Run
+from ..layers import Pass
 from .differences import Block, compare
-from .points import at_points, owed, scale_of, spread
+from .points import at_points, names_of, randomised, scale_of
 from .report import AllZero, Report
 
 
@@ -38,9 +38,9 @@ class GamePoint:
     def __init__(self, D, G, z, real=5, fake=4, seed=0, attempt=0):
         rng = partial(stream, seed, "check consensus", attempt)
         self.networks, self.seed = dict(D=D, G=G), seed
-        self.params = {name: spread(net, net.init(rng("init", name), np.float64), rng("p", name)) for name, net in self.networks.items()}
+        self.params = {name: randomised(net, net.init(rng("init", name), np.float64), rng("p", name)) for name, net in self.networks.items()}
         self.at = rng("x").standard_normal((real, *G.output_shape(z))), rng("z").standard_normal((fake, *z))
-        self.runs = [Run(derive(seed, purpose)) for purpose in ("real", "fake", "generator")]
+        self.runs = [Pass(derive(seed, purpose)) for purpose in ("real", "fake", "generator")]
 
     def run(self, consensus, params):
         """(value, {network: its gradient})"""
@@ -50,8 +50,8 @@ class GamePoint:
     def upstream(self, params):
         """An ordinary loss of both players' outputs, <dy, D(x)> + <dx, G(z)>, and its gradients."""
         loss, gradients = 0.0, {}
-        for owner, x, run in zip(self.networks, self.at, self.runs[::2]):
-            y, cache = self.networks[owner].forward(params[owner], x, run)
+        for owner, x, context in zip(self.networks, self.at, self.runs[::2]):
+            y, cache = self.networks[owner].forward(params[owner], x, context)
             dy = stream(self.seed, "dy", owner).standard_normal(y.shape)
             loss += float((dy * y).sum())
             gradients[owner] = whole_gradient(self.networks[owner].backward(dy, cache)[1], params[owner])
@@ -75,7 +75,7 @@ def gradient_in_weights(consensus, slow, subject, point):
 
         return Block(f"gradient of {name} of {owner}", gradients[owner][name], value, scale_of(point.params[owner][name]))
 
-    blocks = [block(owner, name) for owner, gradient in gradients.items() for name in owed(gradient, f"{subject}, {owner}")]
+    blocks = [block(owner, name) for owner, gradient in gradients.items() for name in names_of(gradient, f"{subject}, {owner}")]
     error, notes = compare(blocks, np.ones(1), subject, f"numgan.check_consensus(consensus, D, G, z, seed={point.seed})",
                            stream(point.seed, "directions"), slow, len(point.at[0]))
     return error, "; ".join(notes)

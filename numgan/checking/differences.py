@@ -36,7 +36,7 @@ def watched(f, t):
         return f(t), pieces
 
 
-def slopes(f, here, where):
+def difference_quotients(f, here, where):
     """Estimates of df/dt at t = 0, from quick to careful, each over one piece; `here` is the pieces at t = 0. Raises OnKink if there is none."""
     valid = 0
     for steps, weights in ((QUICK, ((1, 1 / 2),)), (CAREFUL, ((1, 8 / 12), (2, -1 / 12)))):
@@ -61,12 +61,12 @@ def relative(analytic, numeric):
     return float(error) if error <= np.inf else np.inf
 
 
-def vanishes(analytic, numeric, whole):
+def is_zero(analytic, numeric, whole):
     """Whether a gradient is zero up to the rounding of the whole one that it is part of; a proof is still owed."""
     return np.abs(analytic).max(initial=0) <= ROUNDING * whole and np.abs(analytic - numeric).max(initial=0) <= RTOL * whole
 
 
-def bent(f):
+def has_kink(f):
     """Whether f has a kink at t = 0 that no layer reports (so do layers that were not written here): its one-sided slopes stay apart
     however small the step. A central quotient alone would find the mean of the two and be content with it.
     """
@@ -75,7 +75,7 @@ def bent(f):
     for h in (1e-5, 1e-6):
         (up, above), (down, below) = watched(f, h), watched(f, -h)
         if above != here or below != here:
-            return False                                          # that kink was reported, and `slopes` went around it
+            return False                                          # that kink was reported, and `difference_quotients` went around it
         jumps.append(np.abs(up - 2 * middle + down).max() / h)
     return jumps[1] > max(0.5 * jumps[0], 1e-5 * np.abs(up - down).max() / 2e-6, 1e-7)
 
@@ -108,9 +108,9 @@ class Block:
             direction.flat[i] = 1
             yield direction
 
-    def bent(self, weights, direction):
+    def has_kink(self, weights, direction):
         """Whether the function has a kink here along `direction`."""
-        return bent(lambda t: np.asarray(weights * self.value(t * direction * self.unit)))
+        return has_kink(lambda t: np.asarray(weights * self.value(t * direction * self.unit)))
 
     def measure(self, weights, here, directions, where, refine=True):
         """(analytic, numeric): the derivatives of <weights, value> along each direction, in units of `unit`."""
@@ -118,7 +118,7 @@ class Block:
         for u in directions:
             u = u * self.unit
             analytic.append(float((self.analytic * u).sum()))
-            estimates.append(slopes(lambda t, u=u: np.asarray(weights * self.value(t * u)), here, f"{where}: {self.name}"))
+            estimates.append(difference_quotients(lambda t, u=u: np.asarray(weights * self.value(t * u)), here, f"{where}: {self.name}"))
             numeric.append(float(next(estimates[-1]).sum()))
         analytic, numeric = np.array(analytic), np.array(numeric)
         if refine:
@@ -140,7 +140,7 @@ class Block:
                     break
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
-    def idle(self, weights, rng):
+    def proved_constant(self, weights, rng):
         """A proof that the true gradient is zero: the function stays what it is when the whole array moves by its own size and more,
         as a bias before BatchNorm may. A dead ReLU wakes up."""
         still, size = weights * self.value(np.zeros(self.analytic.shape)), np.maximum(self.unit, self.size)
@@ -154,7 +154,7 @@ class Block:
 def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number=DIRECTIONS, reported=False):
     """max_error of all blocks, and notes; raises GradientError if a block is wrong, OnKink if no quotient is valid, AllZero if a block is dead.
 
-    Each block is judged under its own scale; only a block whose gradient is proved to be zero (`Block.idle`) is judged under the scale
+    Each block is judged under its own scale; only a block whose gradient is proved to be zero (`Block.proved_constant`) is judged under the scale
     of the whole gradient, and noted. `reported` says that all layers report their kinks.
     """
     if not blocks:
@@ -171,7 +171,7 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
     for block, analytic, numeric in measured:
         error, dead = relative(analytic, numeric), not (analytic.any() or numeric.any())
         faint = max(np.abs(analytic).max(initial=0), np.abs(numeric).max(initial=0)) <= ROUNDING * whole     # terms cancel, but for rounding
-        if (dead or not error <= RTOL) and vanishes(analytic, numeric, whole) and block.idle(weights, rng):
+        if (dead or not error <= RTOL) and is_zero(analytic, numeric, whole) and block.proved_constant(weights, rng):
             notes.append(f"{block.name} is zero: the function does not depend on it")
             error = np.abs(analytic - numeric).max(initial=0) / whole if whole else 0.0
         elif dead or faint and not error <= RTOL:
@@ -180,7 +180,7 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
                           f"  reproduce:  {reproduce}")
         if not error <= RTOL:
             raise _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error)
-        if not reported and block.bent(weights, rng.standard_normal(block.analytic.shape)):
+        if not reported and block.has_kink(weights, rng.standard_normal(block.analytic.shape)):
             raise OnKink(_sits(f"{subject}: {block.name}", reproduce))
         worst = max(worst, error)
     return worst, notes
@@ -204,7 +204,7 @@ def _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, ba
     for i in np.flatnonzero(wrong)[:3]:
         u = np.zeros(shape)
         u.flat[i] = 1
-        if block.bent(weights, u):
+        if block.has_kink(weights, u):
             return OnKink(_sits(where, reproduce))
     unit = np.broadcast_to(block.unit, shape)
     return failure(explain(where, analytic.reshape(shape) / unit, numeric.reshape(shape) / unit, wrong.reshape(shape), batch, reproduce), error)
@@ -225,7 +225,7 @@ def compare_outputs(named, numeric_along, subject, reproduce, batch):
     parts = lambda outputs: np.split(outputs, np.cumsum([array.size for array in analytic])[:-1])
     _, here = watched(numeric_along, 0.0)
     best = [(np.inf, None)] * len(analytic)
-    for estimate in slopes(numeric_along, here, f"{subject}: {', '.join(named)}"):
+    for estimate in difference_quotients(numeric_along, here, f"{subject}: {', '.join(named)}"):
         tried = [(relative(a, n), n) for a, n in zip(analytic, parts(estimate))]
         best = [new if old[1] is None or new[0] < old[0] else old for old, new in zip(best, tried)]
         if max(error for error, _ in best) <= ENOUGH:
@@ -233,10 +233,10 @@ def compare_outputs(named, numeric_along, subject, reproduce, batch):
     whole, worst = max(np.abs(numeric).max(initial=0) for _, numeric in best), 0.0
     for i, (name, a, (error, n)) in enumerate(zip(named, analytic, best)):
         gap = np.abs(a - n)
-        if not error <= RTOL and vanishes(a, n, whole) and _stays(lambda t, i=i: parts(numeric_along(t))[i], numeric_along):
+        if not error <= RTOL and is_zero(a, n, whole) and _stays(lambda t, i=i: parts(numeric_along(t))[i], numeric_along):
             error = gap.max() / whole
         if not error <= RTOL:
-            if bent(numeric_along):
+            if has_kink(numeric_along):
                 raise OnKink(_sits(f"{subject}: {name}", reproduce))
             shape, wrong = np.shape(named[name]), ~(gap <= RTOL * np.abs(n).max())
             raise failure(explain(f"{subject}: {name}", a.reshape(shape), n.reshape(shape), wrong.reshape(shape), batch, reproduce), error)

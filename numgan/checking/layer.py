@@ -16,12 +16,12 @@ from ..core.underflow import may_underflow
 from ..layers import Layer
 from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same, shifted
 from .differences import Block, compare, compare_outputs
-from .points import Point, at_points, direction, free, scale_of
+from .points import Point, at_points, direction, scale_of, trained_names
 from .report import AllZero, Report, failure, tidy
 
 
 @may_underflow
-def check_layer(layer, x=None, *, p=None, run=None, batch=3, slow=True, seed=0, tangents="if given"):
+def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed=0, tangents="if given"):
     """Check every pass of a layer or network and return a Report; raises GradientError that says what is wrong where.
 
         numgan.check_layer(MyLayer(4, 3))                    x is guessed from the layer's sizes
@@ -32,7 +32,7 @@ def check_layer(layer, x=None, *, p=None, run=None, batch=3, slow=True, seed=0, 
     slow       compare every entry with a difference quotient; False: a few random projections
     tangents   "if given", or True to demand the tangent passes, or False to leave them out
     """
-    make = lambda attempt: Point(layer, x, p, run, batch, seed, attempt)
+    make = lambda attempt: Point(layer, x, p, context, batch, seed, attempt)
     return at_points(make, lambda point: _check(point, slow, tangents))
 
 
@@ -76,7 +76,7 @@ def shapes(point):
 
 def pure(point):
     """No pass writes to its arguments, and a second backward on one cache is bit-equal."""
-    _pure_pass(point, "forward", point.p, point.x, point.run)
+    _pure_pass(point, "forward", point.p, point.x, point.context)
     y, cache = point.forward()
     first = _pure_pass(point, "backward", point.dy, cache)
     if not same(first, point.layer.backward(point.dy, cache)):
@@ -141,7 +141,7 @@ def parameters(point, slow=True):
 
         return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
 
-    blocks = [block(name) for name in free(p) if p[name].size]
+    blocks = [block(name) for name in trained_names(p) if p[name].size]
     error, notes = compare(blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch)
     return error, "; ".join(notes) if len(p) else "no parameters"
 
@@ -181,7 +181,7 @@ def keeps_float32(point):
     """float32 in, float32 out, in every pass: one float64 constant would double the memory of a whole network."""
     down = lambda tree: mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
     layer, p, x, dy = point.layer, point.p.astype(np.float32), down(point.x), down(point.dy)
-    y, cache = layer.forward(p, x, point.run)
+    y, cache = layer.forward(p, x, point.context)
     dx, dp = layer.backward(dy, cache)
     results = [("y", y), ("dx", dx), *((f"gradient of {name}", dp[name]) for name in dp)]
     if layer.has_tangents:

@@ -1,7 +1,7 @@
 """check_penalty: a penalty on the critic's input gradient, its derivative there, and its second-order gradient in the critic's weights.
 
-A penalty is called as penalty(D, phi, x, run) and gives `of(g) -> (value, v)`; one that takes real and fake samples is called as
-penalty(D, phi, real, fake, run, run) and gives `on_real(g, y)` and `on_fake(g, y) -> (value, v, u)` of the logits y, too.
+A penalty is called as penalty(D, phi, x, context) and gives `of(g) -> (value, v)`; one that takes real and fake samples is called as
+penalty(D, phi, real, fake, context, context) and gives `on_real(g, y)` and `on_fake(g, y) -> (value, v, u)` of the logits y, too.
 """
 
 from functools import partial
@@ -12,21 +12,21 @@ from ..core.parameters import whole_gradient
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from .differences import Block, compare
-from .points import Point, at_points, owed, scale_of
+from .points import Point, at_points, names_of, scale_of
 from .report import AllZero, Report, tidy
 
 
 @may_underflow
-def check_penalty(penalty, D, x=None, *, run=None, batch=3, slow=True, seed=0):
+def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=0):
     """Check a penalty on a critic D and return a Report; raises GradientError.
 
         numgan.check_penalty(GradientPenalty(10.0), D, x=(28, 28, 1), slow=False)          a shape without the batch, or the points themselves
 
     slow   every entry of every parameter; else a few random projections of each
     """
-    report = Report(f"{penalty!r} on {Point(D, x, None, run, batch, seed).subject}")
+    report = Report(f"{penalty!r} on {Point(D, x, None, context, batch, seed).subject}")
     for check in CHECKS:
-        report.add(check.__name__.replace("_", " "), *outcome(check, penalty, partial(Point, D, x, None, run, batch, seed), slow))
+        report.add(check.__name__.replace("_", " "), *outcome(check, penalty, partial(Point, D, x, None, context, batch, seed), slow))
     return report
 
 
@@ -55,10 +55,10 @@ def _takes_fakes(penalty):
 def gradient_in_weights(penalty, slow, point):
     """d (penalty + <dy, D(x)>) / d phi. The second term is any ordinary loss: by the penalty alone, the biases of a piecewise-linear
     critic have gradient zero, and nothing would be compared."""
-    D, p, x, run, dy = point.layer, point.p, point.x, point.run, point.dy
-    at = (x, run)
+    D, p, x, context, dy = point.layer, point.p, point.x, point.context, point.dy
+    at = (x, context)
     if _takes_fakes(penalty):                                     # more of them than real ones: an exchange of the two shows
-        at = (x, point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:])), run, run)
+        at = (x, point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:])), context, context)
     _, gradient = penalty(D, p, *at)
     if not gradient.vector.any():
         raise AllZero(f"{point.subject}: the gradient of {penalty!r} is zero at this point; nothing was compared")
@@ -68,11 +68,11 @@ def gradient_in_weights(penalty, slow, point):
         def value(offset):
             q = p.copy()
             q[name][...] += offset
-            return np.array([penalty(D, q, *at)[0] + (dy * D.forward(q, x, run)[0]).sum()])
+            return np.array([penalty(D, q, *at)[0] + (dy * D.forward(q, x, context)[0]).sum()])
 
         return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
 
-    return _compare(penalty, [block(name) for name in owed(gradient, point.subject)], slow, point)
+    return _compare(penalty, [block(name) for name in names_of(gradient, point.subject)], slow, point)
 
 
 def _compare(penalty, blocks, slow, point):

@@ -5,32 +5,32 @@ from functools import cached_property
 import numpy as np
 
 from ..core.randomness import stream
-from ..layers import Layer, Run
-from ..layers.spectral import renewed
+from ..layers import Layer, Pass
+from ..layers.spectral import refreshed
 from .arrays import copied, flat, leaves, moved, normal, real
 from .report import BadPoint, failure
 
 TRIES = 8                        # points drawn before that is called a failure
 
 
-def spread(net, p, rng):
+def randomised(net, p, rng):
     """A well-conditioned random point near the initial one, in place: gradients of ordinary size, no unit dead, no zero anywhere.
 
     Weights are N(0, 1 / fan_in), whatever their initialiser; vectors (biases, gains) move by 0.3 N(0, 1), so that none stays on ReLU's kink.
     Held entries follow the weights, and stay 0.3 of their size away from where they would end, for the passes must be right there too.
     """
-    for name in free(p):
+    for name in trained_names(p):
         array = p[name]
         if array.ndim >= 2:
             array[...] = rng.standard_normal(array.shape) / np.sqrt(max(np.prod(array.shape[:-1]), 1))
         else:
             array += 0.3 * rng.standard_normal(array.shape)
-    for name, value in renewed(net, p).items():
+    for name, value in refreshed(net, p).items():
         p[name][...] = value + 0.3 * scale_of(value) * rng.standard_normal(value.shape)
     return p
 
 
-def free(p):
+def trained_names(p):
     """The names of what is trained: all but the held entries."""
     return [name for name in p if name not in p.layout.held]
 
@@ -43,12 +43,12 @@ def direction(p, rng):
     return drawn
 
 
-def owed(gradient, where):
+def names_of(gradient, where):
     """The names that a gradient has to be right in; GradientError if that of a held entry, which is a constant, is not exactly zero."""
     for name in gradient.layout.held:
         if np.any(gradient[name]):
             raise failure(f"{where}: {name} is held, a constant of the pass: its gradient must be None or exactly zero")
-    return free(gradient)
+    return trained_names(gradient)
 
 
 def scale_of(array):
@@ -87,16 +87,16 @@ class Point:
     p, run  drawn unless given; the run has a seed, so dropout is on, with one mask
     """
 
-    def __init__(self, layer, x=None, p=None, run=None, batch=3, seed=0, attempt=0, shown=None):
+    def __init__(self, layer, x=None, p=None, context=None, batch=3, seed=0, attempt=0, shown=None):
         if not isinstance(layer, Layer):
             raise TypeError(f"check_layer: expected a numgan.layers.Layer, got {layer!r}; derive your class from it")
         self.layer, self.seed, self.batch, self._attempt = layer, seed, batch, attempt
         self.given = x
         text = repr(layer)
         self.subject = shown or (text if "\n" not in text else type(layer).__name__)
-        self.run = Run(seed=seed) if run is None else run
+        self.context = Pass(seed=seed) if context is None else context
         fresh = layer.init(stream(seed, "check init", attempt), np.float64) if p is None else p.astype(np.float64)
-        self.p = spread(layer, fresh, self.rng("p")) if p is None else fresh
+        self.p = randomised(layer, fresh, self.rng("p")) if p is None else fresh
         self.x = self._input(x) if x is not None else self._guess()
         self.y, self.cache = self._untouched()
         if any(array is None or not isinstance(array, np.ndarray) for _, array in leaves(self.y)):
@@ -128,7 +128,7 @@ class Point:
             try:
                 x = self._input(shape)
                 self.layer.output_shape(shape)
-                self.layer.forward(self.p, x, self.run)
+                self.layer.forward(self.p, x, self.context)
                 return x
             except (ValueError, IndexError, TypeError):
                 continue
@@ -146,7 +146,7 @@ class Point:
         return f"numgan.check_layer({', '.join([layer, *arguments, f'seed={self.seed}'])})"
 
     def forward(self, x=None, p=None):
-        return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.run)
+        return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
 
     def at(self, t, tx, tp):
         """y and cache with x moved by t tx and the parameters by t tp; None: not moved."""
@@ -159,7 +159,7 @@ class Point:
 
     def _untouched(self):
         """A forward pass over copies: a layer that writes to its arguments must not spoil the point before that is checked."""
-        return self.layer.forward(self.p.copy(), copied(self.x), self.run)
+        return self.layer.forward(self.p.copy(), copied(self.x), self.context)
 
     def vector(self, dp, which="backward"):
         """A gradient, a mapping {name: array or None}, as one vector in the order of the parameters; raises GradientError for a wrong form."""
@@ -173,7 +173,7 @@ class Point:
                     raise failure(f"{self.subject}: {which}: expected the gradient of {name} with shape {whole[name].shape}, "
                                   f"got {np.shape(dp[name])}")
                 whole[name][...] = dp[name]
-        owed(whole, f"{self.subject}: {which}")
+        names_of(whole, f"{self.subject}: {which}")
         return whole
 
     def input_gradient(self, dx, which="backward"):

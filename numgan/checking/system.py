@@ -16,7 +16,7 @@ from ..systems.system import Batch, checked, remember
 from .arrays import copied, same
 from .differences import Block, compare
 from .optimizer import warm
-from .points import at_points, owed, scale_of, spread
+from .points import at_points, names_of, randomised, scale_of
 from .report import Report, failure
 
 
@@ -52,7 +52,7 @@ class SystemPoint:
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
         self.seed, self.attempt, self.subject = seed, attempt, subject
         rng = partial(stream, seed, "check system", attempt)
-        self.params = {name: spread(system.networks[name], p, rng(name)) for name, p in system.init(seed, np.float64).items()}
+        self.params = {name: randomised(system.networks[name], p, rng(name)) for name, p in system.init(seed, np.float64).items()}
         moments = {name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size) for name, opt in system.optimizers.items()}
         real, fake = real * system.packed, fake * system.packed
         self.batch = Batch(system.example(real, rng), number=None if system.compares_pairs else fake)
@@ -101,7 +101,7 @@ def _blocks(point, objective, owner, gradient, whole):
 
         return Block(f"gradient of {name} of {owner}", gradient[name], value, scale_of(p[name]))
 
-    names = owed(gradient, f"{point.subject}.{objective}, {owner}")
+    names = names_of(gradient, f"{point.subject}.{objective}, {owner}")
     if not whole:
         return [block(name) for name in names if p[name].size]
     units = p.zeros()
@@ -158,7 +158,7 @@ def frozen_networks_compute_no_weight_gradient(point):
 
 def _with_weights(net):
     """The layers of a network that own parameters, each once."""
-    own = [net] if net.shapes() else []
+    own = [net] if net.parameter_shapes() else []
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
 
 

@@ -9,21 +9,21 @@ from ..core.underflow import may_underflow
 from ..remedies.unrolling import Unrolling
 from .differences import Block, compare
 from .optimizer import warm
-from .points import Point, at_points, direction, owed, scale_of
+from .points import Point, at_points, direction, names_of, scale_of
 from .report import Report, tidy
 
 
 @may_underflow
-def check_unrolling(D, loss, optimizer, steps, x=None, *, run=None, batch=3, slow=True, seed=0):
+def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3, slow=True, seed=0):
     """Check `Unrolling(D, loss, optimizer, steps)` and return a Report; raises GradientError.
 
         numgan.check_unrolling(D, numgan.minimax, numgan.Adam(0.1), 5, x=(2,))
 
     x is a shape without the batch, or real samples; the fakes are drawn, and are two more than these.
     """
-    report = Report(f"{steps} steps of {optimizer!r} on {Point(D, x, None, run, batch, seed).subject}")
+    report = Report(f"{steps} steps of {optimizer!r} on {Point(D, x, None, context, batch, seed).subject}")
     for check in CHECKS:
-        report.add(check.__name__.replace("_", " "), *outcome(check, loss, optimizer, steps, partial(Point, D, x, None, run, batch, seed), slow))
+        report.add(check.__name__.replace("_", " "), *outcome(check, loss, optimizer, steps, partial(Point, D, x, None, context, batch, seed), slow))
     return report
 
 
@@ -56,7 +56,7 @@ def through_the_weights(loss, optimizer, steps, slow, point):
 
         return Block(f"derivative in {name}", dphi[name], value, scale_of(point.p[name]))
 
-    return _compare([block(name) for name in owed(dphi, point.subject)], slow, point)
+    return _compare([block(name) for name in names_of(dphi, point.subject)], slow, point)
 
 
 def _game(loss, optimizer, steps, point):
@@ -64,7 +64,7 @@ def _game(loss, optimizer, steps, point):
     rng = point.rng("fakes")
     fake = rng.standard_normal((point.batch + 2, *point.x.shape[1:]))
     state = warm(optimizer, rng, point.p.vector.size)
-    return Unrolling(point.layer, loss, optimizer, steps, state, point.run, point.run), fake, direction(point.p, rng)
+    return Unrolling(point.layer, loss, optimizer, steps, state, point.context, point.context), fake, direction(point.p, rng)
 
 
 def _compare(blocks, slow, point):

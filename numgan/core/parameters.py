@@ -41,7 +41,7 @@ class Layout:
                 children[name] = visit(child)
                 slots |= {f"{name}.{path}": slot for path, slot in children[name].slots.items()}
                 held |= {f"{name}.{path}" for path in children[name].held}
-            for name, shape in layer.shapes().items():
+            for name, shape in layer.parameter_shapes().items():
                 if (id(layer), name) not in placed:
                     placed[id(layer), name] = size, tuple(shape)
                     size += int(np.prod(shape, dtype=np.int64))

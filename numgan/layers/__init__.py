@@ -3,7 +3,7 @@ normalization, dropout, embedding, minibatch, packing, equalized, spectral, netw
 
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
 from ..core.probes import record_kinks, watch_finite
-from .base import Layer, LinearMap, Run
+from .base import Layer, LinearMap, Pass
 from .bilinear import Conv2d, ConvTranspose2d, Dense
 from .dropout import Dropout, Noise
 from .embedding import Embedding
@@ -15,15 +15,15 @@ from .normalization import BatchNorm, InstanceNorm, LayerNorm, PixelNorm, measur
 from .packing import Pack
 from .pooling import AvgPool2d, MaxPool2d
 from .resampling import PixelShuffle, Upsample
-from .shaping import Concat, Crop, Flatten, Pad, Reshape, Take
+from .shaping import Concat, Crop, Flatten, Pad, Reshape, Pick
 from .spectral import Spectral, power_step
 from .virtual import Referenced, VirtualBatchNorm
 
 __all__ = [
-    "Layer", "LinearMap", "Elementwise", "Network", "Run", "measure", "power_step", "record_kinks", "watch_finite",
+    "Layer", "LinearMap", "Elementwise", "Network", "Pass", "measure", "power_step", "record_kinks", "watch_finite",
     "Dense", "Conv2d", "ConvTranspose2d", "Equalized", "Spectral", "Embedding",
     "ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "Softplus", "Maxout",
     "BatchNorm", "InstanceNorm", "LayerNorm", "PixelNorm", "VirtualBatchNorm", "Dropout", "Noise", "MinibatchStd", "MinibatchDiscrimination",
-    "Pack", "MaxPool2d", "AvgPool2d", "Upsample", "PixelShuffle", "Flatten", "Reshape", "Pad", "Crop", "Concat", "Take",
+    "Pack", "MaxPool2d", "AvgPool2d", "Upsample", "PixelShuffle", "Flatten", "Reshape", "Pad", "Crop", "Concat", "Pick",
     "Sequential", "Residual", "Skip", "Parallel", "Condition", "Given", "Referenced",
 ]

@@ -12,7 +12,7 @@ from .. import _kernels as kernels
 from ..core.arguments import is_number, not_negative, plain, positive
 from ..core.probes import kink
 from ..core.underflow import may_underflow
-from .base import Layer, LinearMap, add, expect, expect_floats
+from .base import Layer, LinearMap, Pass, expect, expect_floats, total
 
 
 class Elementwise(Layer):
@@ -24,7 +24,7 @@ class Elementwise(Layer):
         """d f'(x)"""
         return d * self.d(x, y)
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
         y = self.f(x)
         return y, (x, y)
@@ -41,7 +41,7 @@ class Elementwise(Layer):
             return None, tdp
         through = None if tdy is None else self.times(tdy, *cache)
         bend = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
-        return add(through, bend), tdp
+        return total(through, bend), tdp
 
 
 class LeakyReLU(Elementwise):
@@ -55,7 +55,7 @@ class LeakyReLU(Elementwise):
             raise ValueError(f"LeakyReLU: expected slope as a finite number >= 0, got {slope!r}")
         self.slope = plain(slope)
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
         kink(lambda: x > 0)
         y = kernels.leaky_relu(x, self.slope)
@@ -179,13 +179,13 @@ class Maxout(LinearMap):
     def _split(self, x):
         return x.reshape(*x.shape[:-1], x.shape[-1] // self.pieces, self.pieces)
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, x.ndim and x.shape[-1] % self.pieces == 0, f"(..., a multiple of {self.pieces})", x)
         winner = self._split(x).argmax(axis=-1)[..., None]
         kink(lambda: winner)
-        return self.again(x, winner), winner
+        return self.apply_to_tangent(x, winner), winner
 
-    def again(self, tx, winner):
+    def apply_to_tangent(self, tx, winner):
         return np.take_along_axis(self._split(tx), winner, axis=-1)[..., 0]
 
     def transpose(self, dy, winner):

@@ -1,6 +1,6 @@
 """What a layer is: two passes, and two more for those who want second order.
 
-    y,  cache    = layer.forward(p, x, run)
+    y,  cache    = layer.forward(p, x, context)
     dx, dp       = layer.backward(dy, cache, frozen=False, need_dx=True)
     ty, tcache   = layer.tangent_forward(tx, cache, tp=None)
     tdx, tdp     = layer.tangent_backward(dy, tdy, cache, tcache, frozen=False, need_dx=True)
@@ -19,41 +19,41 @@ from ..core.probes import observable
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 
-PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "trail"}
+PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "backward_keeping"}
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a forward pass may depend on besides parameters and input; a value, so equal runs repeat bit for bit.
+class Pass:
+    """What a forward pass may depend on besides parameters and input; a value, so equal contexts repeat bit for bit.
 
     seed         of this pass's randomness; None: dropout is off
-    statistics   measured normalisation statistics (see `measure`); None: BatchNorm uses the batch
+    measured     measured normalisation statistics (see `measure`); None: BatchNorm uses the batch
     reference    how many of the first rows are a reference batch, for VirtualBatchNorm; `Referenced` says it
-    path         where in the network we are; a layer placed twice draws twice
+    path         where in the network the layer is; a layer placed twice draws twice
     """
 
     seed: int | None = None
-    statistics: dict | None = None
+    measured: dict | None = None
     path: tuple = ()
     reference: int = 0
 
     def child(self, name):
-        """The run as the sub-network `name` sees it."""
-        return Run(self.seed, None if self.statistics is None else self.statistics.get(name, {}), (*self.path, name), self.reference)
+        """The context as the sub-network `name` sees it."""
+        return Pass(self.seed, None if self.measured is None else self.measured.get(name, {}), (*self.path, name), self.reference)
 
     def rng(self):
-        """This place's own random stream, a numpy Generator. Raises ValueError if the run has no seed."""
+        """This place's own random stream, a numpy Generator. Raises ValueError if the context has no seed."""
         if self.seed is None:
-            raise ValueError("Run.rng: this run has no seed, so it draws nothing; pass Run(seed=...)")
+            raise ValueError("Pass.rng: this context has no seed, so it draws nothing; use Pass(seed=...)")
         return stream(self.seed, *self.path)
 
 
 class Layer:
-    """The base of every layer and network. A layer of your own needs `forward` and `backward`, and `shapes` if it has parameters;
+    """The base of every layer and network. A layer of your own needs `forward` and `backward`, and `parameter_shapes` if it has parameters;
     with `tangent_forward` and `tangent_backward` it works in gradient penalties too. `check_layer` tells whether they are right.
 
-    held    names among its `shapes()` that are constants of every pass, and not trained, such as spectral normalisation's u and v: their
-            gradient is None or exactly zero, and a tangent along them is zero whatever tp says. The training loop puts `renewed` in their
+    held    names among its `parameter_shapes()` that are constants of every pass, and not trained, such as spectral normalisation's u and v: their
+            gradient is None or exactly zero, and a tangent along them is zero whatever tp says. The training loop puts `refreshed` in their
             place after each update, in a checkpoint they lie with the weights.
     """
 
@@ -64,18 +64,18 @@ class Layer:
         super().__init_subclass__(**words)
         for name in PASSES & vars(cls).keys():
             setattr(cls, name, observable(vars(cls)[name]))
-        for name in {"renewed", "initial"} & vars(cls).keys():
+        for name in {"refreshed", "initial_values"} & vars(cls).keys():
             setattr(cls, name, may_underflow(vars(cls)[name]))
 
-    def shapes(self):
+    def parameter_shapes(self):
         """Its own parameters, {name: shape}; a network has its children's instead."""
         return {}
 
-    def initial(self, rng):
+    def initial_values(self, rng):
         """Their initial values, {name: array}, drawn from the numpy Generator `rng`; zeros unless a layer says otherwise."""
-        return {name: np.zeros(shape) for name, shape in self.shapes().items()}
+        return {name: np.zeros(shape) for name, shape in self.parameter_shapes().items()}
 
-    def renewed(self, p):
+    def refreshed(self, p):
         """Its held entries as they are to be after an update that led to p, {name: array}; those left out stay what they were."""
         return {}
 
@@ -83,9 +83,9 @@ class Layer:
         """The shape that comes out of `shape`, both without the batch axis; tuples of shapes for tuples of arrays."""
         return shape
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         """y, cache: the value, and what backward needs of it."""
-        raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, run) -> (y, cache)")
+        raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, context) -> (y, cache)")
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """dx, dp from dy; dp is None if frozen (no weight-gradient kernel runs), dx is None if not needed or x is integer."""
@@ -99,11 +99,11 @@ class Layer:
         """tdx, tdp: how the results of backward move along the same direction."""
         raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_backward")
 
-    def trail(self, dy, cache):
+    def backward_keeping(self, dy, cache):
         """dx of a frozen backward pass, and a dy for tangent_backward: of a Sequential, one that knows the dy of every layer below."""
         return self.backward(dy, cache, frozen=True)[0], dy
 
-    def statistics(self, cache):
+    def batch_statistics(self, cache):
         """Batch statistics of one forward pass, read from its cache: {name: ...}; empty for all but BatchNorm."""
         return {}
 
@@ -135,7 +135,7 @@ class Layer:
                 visit(child, p.child(name))
             if id(layer) not in done:
                 done.add(id(layer))
-                for name, value in layer.initial(rng).items():
+                for name, value in layer.initial_values(rng).items():
                     p[name][...] = value
 
         visit(self, p)
@@ -157,31 +157,31 @@ class Layer:
 class LinearMap(Layer):
     """A fixed linear map: y = A x, so dx = A' dy, and both tangents pass through the same two maps.
 
-    A subclass gives `apply(x) -> y, cache` and `transpose(dy, cache) -> dx`; `again(tx, cache) -> ty` where A depends on the cache.
+    A subclass gives `apply(x) -> y, cache` and `transpose(dy, cache) -> dx`; `apply_to_tangent(tx, cache) -> ty` where A depends on the cache.
     """
 
-    def apply(self, x, run):
-        raise TypeError(f"{self!r}: define apply(self, x, run) -> (y, cache)")
+    def apply(self, x, context):
+        raise TypeError(f"{self!r}: define apply(self, x, context) -> (y, cache)")
 
-    def again(self, tx, cache):
+    def apply_to_tangent(self, tx, cache):
         return self.apply(tx, None)[0]
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         if not isinstance(x, tuple):
             expect_floats(self, x)
-        return self.apply(x, run)
+        return self.apply(x, context)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         return self.transpose(dy, cache) if need_dx else None, None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
-        return None if tx is None else self.again(tx, cache), None
+        return None if tx is None else self.apply_to_tangent(tx, cache), None
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         return self.transpose(tdy, cache) if need_dx and tdy is not None else None, None if frozen else {}
 
 
-def add(*terms):
+def total(*terms):
     """The sum of the terms that are not None, or None: a tangent of None is exactly zero."""
     terms = [term for term in terms if term is not None]
     return sum(terms[1:], terms[0]) if terms else None

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..core.arguments import brief, pair, positive
-from .base import Layer, add, expect, expect_floats
+from .base import Layer, Pass, expect, expect_floats, total
 from .initializers import fans, he
 
 
@@ -30,15 +30,15 @@ class Bilinear(Layer):
         self.inputs, self.features = (positive(n, f"{type(self).__name__} {word}") for n, word in ((inputs, "inputs"), (outputs, "outputs")))
         self.bias, self.initializer = bool(bias), init
 
-    def shapes(self):
+    def parameter_shapes(self):
         return {"W": self.weight_shape} | ({"b": (self.features,)} if self.bias else {})
 
-    def initial(self, rng):
+    def initial_values(self, rng):
         fan_in, fan_out = fans(self.weight_shape, self.transposed)
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
         return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
 
-    def forward(self, p, x, run, **unit):
+    def forward(self, p, x, context=Pass(), **unit):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
@@ -57,7 +57,7 @@ class Bilinear(Layer):
     def tangent_forward(self, tx, cache, tp=None):
         x, W = cache
         tW = None if tp is None else tp["W"]
-        ty = add(None if tx is None else self.product(tx, W, None), None if tW is None else self.product(x, tW, None))
+        ty = total(None if tx is None else self.product(tx, W, None), None if tW is None else self.product(x, tW, None))
         if tp is not None and self.bias:
             ty = ty + tp["b"]
         return ty, (tx, tW)
@@ -66,10 +66,10 @@ class Bilinear(Layer):
         (x, W), (tx, tW) = cache, tcache
         tdx = tdp = None
         if need_dx:
-            tdx = add(None if tdy is None else self.input_gradient(tdy, W, x.shape),
+            tdx = total(None if tdy is None else self.input_gradient(tdy, W, x.shape),
                       None if tW is None else self.input_gradient(dy, tW, x.shape))
         if not frozen:
-            tdp = self._gradients(add(None if tx is None else self.weight_gradient(tx, dy),
+            tdp = self._gradients(total(None if tx is None else self.weight_gradient(tx, dy),
                                       None if tdy is None else self.weight_gradient(x, tdy)), tdy)
         return tdx, tdp
 

@@ -9,7 +9,7 @@ from .base import LinearMap
 class Dropout(LinearMap):
     """y = x m / (1 - rate), m = 0 with probability `rate`, else 1 (Srivastava et al. 2014, section 4; scaled while training)
 
-    The mask is drawn from the seed of the pass (`Run(seed=...)`): equal seeds, equal masks; no seed, no dropout.
+    The mask is drawn from the seed of the pass (`Pass(seed=...)`): equal seeds, equal masks; no seed, no dropout.
     Raises ValueError unless 0 <= rate < 1.
     """
 
@@ -18,17 +18,17 @@ class Dropout(LinearMap):
             raise ValueError(f"Dropout: expected 0 <= rate < 1 (the share that is dropped), got {rate!r}")
         self.rate = plain(rate)
 
-    def apply(self, x, run):
-        if run.seed is None or self.rate == 0:
+    def apply(self, x, context):
+        if context.seed is None or self.rate == 0:
             return x, None
-        keep = run.rng().random(x.shape, dtype=np.float32) >= self.rate
+        keep = context.rng().random(x.shape, dtype=np.float32) >= self.rate
         mask = keep * x.dtype.type(1 / (1 - self.rate))
         return x * mask, mask
 
-    def again(self, tx, mask):
+    def apply_to_tangent(self, tx, mask):
         return tx if mask is None else tx * mask
 
-    transpose = again
+    transpose = apply_to_tangent
 
     def arguments(self):
         return str(self.rate)
@@ -45,12 +45,12 @@ class Noise(LinearMap):
             raise ValueError(f"Noise: expected a finite std >= 0, got {std!r}")
         self.std = plain(std)
 
-    def apply(self, x, run):
-        if run.seed is None or self.std == 0:
+    def apply(self, x, context):
+        if context.seed is None or self.std == 0:
             return x, None
-        return x + (self.std * run.rng().standard_normal(x.shape)).astype(x.dtype), None
+        return x + (self.std * context.rng().standard_normal(x.shape)).astype(x.dtype), None
 
-    def again(self, tx, cache):
+    def apply_to_tangent(self, tx, cache):
         return tx
 
     def transpose(self, dy, cache):

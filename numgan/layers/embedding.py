@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.arguments import positive
-from .base import Layer, expect
+from .base import Layer, Pass, expect
 from .initializers import normal
 
 
@@ -16,10 +16,10 @@ class Embedding(Layer):
     def __init__(self, classes, features, init=normal(1.0)):
         self.classes, self.features, self.initializer = positive(classes, "Embedding classes"), positive(features, "Embedding features"), init
 
-    def shapes(self):
+    def parameter_shapes(self):
         return {"W": (self.classes, self.features)}
 
-    def initial(self, rng):
+    def initial_values(self, rng):
         return {"W": self.initializer(rng, (self.classes, self.features), self.classes, self.features)}
 
     def output_shape(self, shape):
@@ -28,7 +28,7 @@ class Embedding(Layer):
     def flops(self, shape):
         return 0
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         integers = np.issubdtype(getattr(x, "dtype", None), np.integer)
         expect(self, integers, "as an array of integer labels", str(getattr(x, "dtype", type(x).__name__)))
         expect(self, x.size == 0 or 0 <= x.min() <= x.max() < self.classes, f"with labels 0..{self.classes - 1}",

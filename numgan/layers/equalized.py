@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .base import Layer
+from .base import Layer, Pass
 from .bilinear import Bilinear
 from .initializers import fans
 
@@ -21,10 +21,10 @@ class Equalized(Layer):
         self.layer, self.gain = layer, gain
         self.scale = gain / np.sqrt(fans(layer.weight_shape, layer.transposed)[0])
 
-    def shapes(self):
-        return self.layer.shapes()
+    def parameter_shapes(self):
+        return self.layer.parameter_shapes()
 
-    def initial(self, rng):
+    def initial_values(self, rng):
         return {"W": rng.standard_normal(self.layer.weight_shape)} | ({"b": np.zeros(self.layer.features)} if self.layer.bias else {})
 
     def output_shape(self, shape):
@@ -39,15 +39,15 @@ class Equalized(Layer):
             return p
         return {**p, "W": p["W"] * p["W"].dtype.type(self.scale)}
 
-    def forward(self, p, x, run):
-        return self.layer.forward(self._scaled({name: p[name] for name in self.shapes()}), x, run)
+    def forward(self, p, x, context=Pass()):
+        return self.layer.forward(self._scaled({name: p[name] for name in self.parameter_shapes()}), x, context)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dx, dp = self.layer.backward(dy, cache, frozen, need_dx)
         return dx, self._scaled(dp)
 
     def tangent_forward(self, tx, cache, tp=None):
-        return self.layer.tangent_forward(tx, cache, None if tp is None else self._scaled({name: tp[name] for name in self.shapes()}))
+        return self.layer.tangent_forward(tx, cache, None if tp is None else self._scaled({name: tp[name] for name in self.parameter_shapes()}))
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)

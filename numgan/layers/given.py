@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from .base import Layer, expect
+from .base import Layer, Pass, expect
 
 
 class Given(Layer):
     """x -> layer((x, y)) over the layer's own parameters: D(. | y), for what looks at grad_x D(x | y), such as penalties
 
-        value, dphi = R1(10.0)(Given(D, labels), phi, real, run)
+        value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
 
     layer of a pair    y (N,) labels, one for each x; ValueError for another number of them, or for y that is no array
     """
@@ -18,11 +18,11 @@ class Given(Layer):
             raise ValueError(f"Given: expected a layer and an array y (N, ...), got {layer!r} and {y!r}; hold the labels of this batch")
         self.layer, self.y, self.children = layer, y, layer.children
 
-    def shapes(self):
-        return self.layer.shapes()
+    def parameter_shapes(self):
+        return self.layer.parameter_shapes()
 
-    def initial(self, rng):
-        return self.layer.initial(rng)
+    def initial_values(self, rng):
+        return self.layer.initial_values(rng)
 
     def output_shape(self, shape):
         return self.layer.output_shape((shape, ()))
@@ -30,19 +30,19 @@ class Given(Layer):
     def flops(self, shape):
         return self.layer.flops((shape, ()))
 
-    def statistics(self, cache):
-        return self.layer.statistics(cache)
+    def batch_statistics(self, cache):
+        return self.layer.batch_statistics(cache)
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect(self, len(x) == len(self.y), f"of {len(self.y)} samples, one for each label", x, "hold the labels of this batch")
-        return self.layer.forward(p, (x, self.y), run)
+        return self.layer.forward(p, (x, self.y), context)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dxs, dp = self.layer.backward(dy, cache, frozen, need_dx)
         return dxs[0] if need_dx else None, dp
 
-    def trail(self, dy, cache):
-        (dx, _), dys = self.layer.trail(dy, cache)
+    def backward_keeping(self, dy, cache):
+        (dx, _), dys = self.layer.backward_keeping(dy, cache)
         return dx, dys
 
     def tangent_forward(self, tx, cache, tp=None):

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import not_negative, positive
 from ..core.probes import kink
-from .base import Layer, add, expect, expect_floats
+from .base import Layer, Pass, expect, expect_floats, total
 from .initializers import normal
 
 
@@ -38,7 +38,7 @@ class MinibatchStd(Layer):
         """The derivative of what was repeated: d (N, ..., C + 1) -> (groups, 1, 1)."""
         return self._groups(d[..., -1:]).sum(axis=(1, 2), keepdims=True)
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
         expect(self, x.ndim >= 2 and len(x) % (self.group or 1) == 0, f"(N, ..., C) with N a multiple of {self.group or 1}", x,
                "choose the batch size so, or group=None")
@@ -72,7 +72,7 @@ class MinibatchStd(Layer):
             taway, tstd = tcache
             tslope = (taway - away * tstd / std) / (std * away.dtype.type(away[0].size if len(away) else 1))
             bend = (self._sums(dy) * tslope).reshape(shape)
-            tdx = add(tdx, bend)
+            tdx = total(tdx, bend)
         return tdx, tdp
 
     def arguments(self):
@@ -101,10 +101,10 @@ class MinibatchDiscrimination(Layer):
         self.inputs, self.features, self.columns = (positive(n, f"MinibatchDiscrimination {word}") for word, n in words)
         self.initializer = init
 
-    def shapes(self):
+    def parameter_shapes(self):
         return {"T": (self.inputs, self.features * self.columns)}
 
-    def initial(self, rng):
+    def initial_values(self, rng):
         return {"T": self.initializer(rng, (self.inputs, self.features * self.columns), self.inputs, self.features * self.columns)}
 
     def output_shape(self, shape):
@@ -125,7 +125,7 @@ class MinibatchDiscrimination(Layer):
             dM[b, c] = -np.einsum("nm,nm->n", Q[b], np.sign(_apart(M[b, c])))
         return np.ascontiguousarray(dM.reshape(self.features * self.columns, M.shape[2]).T)
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
         expect(self, x.ndim == 2 and x.shape[1] == self.inputs, f"(N, {self.inputs})", x, "add Flatten() before it" if x.ndim > 2 else "")
         T = p["T"]
@@ -146,7 +146,7 @@ class MinibatchDiscrimination(Layer):
     def tangent_forward(self, tx, cache, tp=None):
         x, T, M, near = cache
         tT = None if tp is None else tp["T"]
-        tM = add(None if tx is None else kernels.matmul(tx, T), None if tT is None else kernels.matmul(x, tT))
+        tM = total(None if tx is None else kernels.matmul(tx, T), None if tT is None else kernels.matmul(x, tT))
         if tM is None:
             return None, (None, None, None)
         tM, tnear = self._columns(tM), np.empty_like(near)
@@ -158,13 +158,13 @@ class MinibatchDiscrimination(Layer):
         (x, T, M, near), (tx, tT, tnear) = cache, tcache
         A, tdx, tdp = self.inputs, None, None
         dM = self._gather(near * _both(dy[:, A:]), M)
-        tQ = add(None if tdy is None else near * _both(tdy[:, A:]), None if tnear is None else tnear * _both(dy[:, A:]))
+        tQ = total(None if tdy is None else near * _both(tdy[:, A:]), None if tnear is None else tnear * _both(dy[:, A:]))
         tdM = None if tQ is None else self._gather(tQ, M)
         if need_dx:
-            tdx = add(None if tdy is None else tdy[:, :A], None if tdM is None else kernels.matmul(tdM, T.T),
+            tdx = total(None if tdy is None else tdy[:, :A], None if tdM is None else kernels.matmul(tdM, T.T),
                       None if tT is None else kernels.matmul(dM, tT.T))
         if not frozen:
-            tdp = {"T": add(None if tx is None else kernels.dense_weight_gradient(tx, dM),
+            tdp = {"T": total(None if tx is None else kernels.dense_weight_gradient(tx, dM),
                             None if tdM is None else kernels.dense_weight_gradient(x, tdM))}
         return tdx, tdp
 

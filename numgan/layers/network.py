@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.parameters import gather
 from ..core.probes import kink, unfused
-from .base import Layer, add, expect
+from .base import Layer, Pass, expect, total
 from .fusing import UNFUSED, plan
 
 
@@ -21,10 +21,10 @@ class Network(Layer):
                 raise TypeError(f"{type(self).__name__}: expected layers, got {child!r} at {name}")
         self.children = children
 
-    def _enter(self, name, p, x, run, **unit):
+    def _enter(self, name, p, x, context, **unit):
         """The forward pass of the child `name`."""
-        run = run.child(name)
-        return self.children[name].forward(p.child(name), x, run, **unit)
+        context = context.child(name)
+        return self.children[name].forward(p.child(name), x, context, **unit)
 
     def parts(self, shape):
         """(name, child, the shape that the child is given) for an input of `shape`, in order; shapes are without the batch axis."""
@@ -38,8 +38,8 @@ class Network(Layer):
         """The gradient from those of the children, [(name, gradient)], and of parameters of its own, {name: array}."""
         return gather(self.layout, parts, like.dtype, own)
 
-    def statistics(self, cache):
-        found = {name: child.statistics(part) for (name, child), part in zip(self.children.items(), cache)}
+    def batch_statistics(self, cache):
+        found = {name: child.batch_statistics(part) for (name, child), part in zip(self.children.items(), cache)}
         return {name: value for name, value in found.items() if value}
 
     def __repr__(self):
@@ -89,7 +89,7 @@ class Sequential(Network):
             shape = child.output_shape(shape)
         return shape
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         caches = []
         for name, step in zip(self.children, self._plan):
             step = UNFUSED if unfused() else step
@@ -97,7 +97,7 @@ class Sequential(Network):
                 kink(lambda: x > 0)
                 cache = (x,)                                        # a unit: x is its y already
             else:
-                x, cache = self._enter(name, p, x, run, **step.forward)
+                x, cache = self._enter(name, p, x, context, **step.forward)
             caches.append(cache)
         return x, tuple(caches)
 
@@ -120,15 +120,15 @@ class Sequential(Network):
             tcaches.append(tcache)
         return tx, tuple(tcaches)
 
-    def trail(self, dy, cache):
+    def backward_keeping(self, dy, cache):
         """dx of a frozen backward pass, and the dy of every layer: with that as dy, tangent_backward computes none of them again."""
         dys = [dy]
         for child, part in reversed(list(zip(self.children.values(), cache))):
             dys.append(child.backward(dys[-1], part, frozen=True)[0])
-        return dys[-1], Trail(reversed(dys))
+        return dys[-1], KeptBackward(reversed(dys))
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        trail = dy if isinstance(dy, Trail) else None
+        trail = dy if isinstance(dy, KeptBackward) else None
         dy = dy if trail is None else trail[-1]
         parts, like = [], dy
         for i, (name, child) in reversed(list(enumerate(self.children.items()))):
@@ -143,7 +143,7 @@ class Sequential(Network):
         return tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))
 
 
-class Trail(tuple):
+class KeptBackward(tuple):
     """What a backward pass through a Sequential met: (dx of layer 0, dx of layer 1, ..., dy of the last)"""
 
 
@@ -169,23 +169,23 @@ class Residual(Network):
     def flops(self, shape):
         return super().flops(shape) + int(np.prod(self.output_shape(shape)))
 
-    def forward(self, p, x, run):
-        ys, caches = zip(*(self._enter(name, p, x, run) for name in self.children))
+    def forward(self, p, x, context=Pass()):
+        ys, caches = zip(*(self._enter(name, p, x, context) for name in self.children))
         expect(self, ys[0].shape == ys[1].shape, "that body and shortcut map to one shape", ys)
         return ys[0] + ys[1], caches
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dxs, dps = zip(*(child.backward(dy, part, frozen, need_dx) for child, part in zip(self.children.values(), cache)))
-        return add(*dxs), None if frozen else self._gather(list(zip(self.children, dps)), dy)
+        return total(*dxs), None if frozen else self._gather(list(zip(self.children, dps)), dy)
 
     def tangent_forward(self, tx, cache, tp=None):
         tys, tcaches = zip(*(child.tangent_forward(tx, part, _child(tp, name)) for (name, child), part in zip(self.children.items(), cache)))
-        return add(*tys), tcaches
+        return total(*tys), tcaches
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdxs, tdps = zip(*(child.tangent_backward(dy, tdy, part, tpart, frozen, need_dx)
                            for child, part, tpart in zip(self.children.values(), cache, tcache)))
-        return add(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
+        return total(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
 
 
 class Skip(Network):
@@ -202,18 +202,18 @@ class Skip(Network):
         expect(self, inner[:-1] == shape[:-1], "that the body keeps all sizes but the last", f"{shape} -> {inner}")
         return *shape[:-1], shape[-1] + inner[-1]
 
-    def forward(self, p, x, run):
-        y, cache = self._enter("body", p, x, run)
+    def forward(self, p, x, context=Pass()):
+        y, cache = self._enter("body", p, x, context)
         expect(self, y.shape[:-1] == x.shape[:-1], "that the body keeps all sizes but the last", (x, y))
         return np.concatenate([x, y], axis=-1), (cache, x.shape)
 
-    def statistics(self, cache):
-        return super().statistics(cache[:1])
+    def batch_statistics(self, cache):
+        return super().batch_statistics(cache[:1])
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         part, (*_, c) = cache
         dx, dp = self.children["body"].backward(np.ascontiguousarray(dy[..., c:]), part, frozen, need_dx)
-        return add(dx, dy[..., :c]) if need_dx else None, None if frozen else self._gather([("body", dp)], dy)
+        return total(dx, dy[..., :c]) if need_dx else None, None if frozen else self._gather([("body", dp)], dy)
 
     def tangent_forward(self, tx, cache, tp=None):
         part, shape = cache
@@ -227,7 +227,7 @@ class Skip(Network):
         inner = None if tdy is None else np.ascontiguousarray(tdy[..., c:])
         tdx, tdp = self.children["body"].tangent_backward(np.ascontiguousarray(dy[..., c:]), inner, part, tcache, frozen, need_dx)
         if need_dx:
-            tdx = add(tdx, None if tdy is None else tdy[..., :c])
+            tdx = total(tdx, None if tdy is None else tdy[..., :c])
         return tdx, None if frozen else self._gather([("body", tdp)], dy)
 
 
@@ -247,9 +247,9 @@ class Parallel(Network):
     def output_shape(self, shapes):
         return tuple(child.output_shape(shape) for _, child, shape in self.parts(shapes))
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect(self, isinstance(x, tuple) and len(x) == len(self.children), f"a tuple of {len(self.children)} arrays", x)
-        return tuple(zip(*(self._enter(name, p, part, run) for name, part in zip(self.children, x))))
+        return tuple(zip(*(self._enter(name, p, part, context) for name, part in zip(self.children, x))))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """An output that nobody used has dy None: its part of the network does nothing."""
@@ -288,14 +288,14 @@ class Condition(Network):
         (_, layer, joined), = self.parts(shapes)
         return layer.output_shape(joined), shapes[1]
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect(self, isinstance(x, tuple) and len(x) == 2 and x[1].ndim == 2 and len(x[0]) == len(x[1]), "a tuple h (N, ..., H), c (N, C)", x)
         h, c = x
-        y, cache = self._enter("layer", p, self._join(h, c, h.shape), run)
+        y, cache = self._enter("layer", p, self._join(h, c, h.shape), context)
         return (y, c), (cache, h.shape, c.shape)
 
-    def statistics(self, cache):
-        return super().statistics(cache[:1])
+    def batch_statistics(self, cache):
+        return super().batch_statistics(cache[:1])
 
     @staticmethod
     def _join(h, c, shape):
@@ -308,7 +308,7 @@ class Condition(Network):
         if dx is None:
             return None, dc
         dh, places = dx[..., :shape[-1]], dx[..., shape[-1]:]
-        return np.ascontiguousarray(dh), add(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
+        return np.ascontiguousarray(dh), total(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         (dy, dc), (part, shape, _) = dy, cache

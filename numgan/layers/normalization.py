@@ -17,7 +17,7 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import not_negative, positive
 from ..core.underflow import may_underflow
-from .base import Layer, Run, add, expect, expect_floats
+from .base import Layer, Pass, expect, expect_floats, total
 from .initializers import constant
 
 
@@ -45,10 +45,10 @@ class Normalization(Layer):
         name = type(self).__name__
         self.channels, self.eps, self.initializer = positive(channels, f"{name} channels"), not_negative(eps, f"{name} eps"), init
 
-    def shapes(self):
+    def parameter_shapes(self):
         return {"gain": (self.channels,), "bias": (self.channels,)} if self.affine else {}
 
-    def initial(self, rng):
+    def initial_values(self, rng):
         shape = (self.channels,)
         return {"gain": self.initializer(rng, shape, 1, 1), "bias": np.zeros(shape)} if self.affine else {}
 
@@ -65,15 +65,15 @@ class Normalization(Layer):
     def flops(self, shape):
         return 8 * int(np.prod(shape))
 
-    def _statistics(self, x, run):
+    def _moments(self, x, context):
         """mean, variance, and whether they are measured ones, which do not depend on x."""
         mean = x.mean(axis=self.axes(x), keepdims=True) if self.centred else x.dtype.type(0)
         return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), False
 
-    def forward(self, p, x, run, **unit):
+    def forward(self, p, x, context=Pass(), **unit):
         expect_floats(self, x)
         self._check(x)
-        mean, variance, measured = self._statistics(x, run)
+        mean, variance, measured = self._moments(x, context)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
         gain, bias = (p["gain"], p["bias"]) if self.affine else (None, None)
         return self._normalize(x, mean, r, gain, bias, **unit), Cache(x, mean, r, gain, bias, variance, measured)
@@ -115,7 +115,7 @@ class Normalization(Layer):
             return None, (None, None, None)
         ty = txhat if gain is None or txhat is None else self._times(txhat, gain)
         if tgain is not None:
-            ty = add(ty, self._times(xhat, tgain, tp["bias"]))
+            ty = total(ty, self._times(xhat, tgain, tp["bias"]))
         return ty, (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
@@ -123,17 +123,17 @@ class Normalization(Layer):
         xhat = self._normalize(cache.x, cache.mean, r)
         tdp = None
         if not frozen:
-            tdp = self._gradients(add(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
+            tdp = self._gradients(total(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
         if not need_dx:
             return None, tdp
         d = dy if gain is None else self._times(dy, gain)
-        td = add(None if tdy is None else tdy if gain is None else self._times(tdy, gain), None if tgain is None else self._times(dy, tgain))
+        td = total(None if tdy is None else tdy if gain is None else self._times(tdy, gain), None if tgain is None else self._times(dy, tgain))
         tdx = None if td is None else self._operator(td, xhat, r, cache.measured)
         if txhat is not None and not cache.measured:                # the product rule on P(d) = r (d - mean d - xhat mean(d xhat)) = dx
             dx = self.backward(dy, cache, frozen=True)[0]
             tr_over_r = -r * self._mean(xhat, tx)
             along, talong = self._mean(d, xhat), self._mean(d, txhat)
-            tdx = add(tdx, self._times(dx, tr_over_r), self._times(txhat, -r * along), self._times(xhat, -r * talong))
+            tdx = total(tdx, self._times(dx, tr_over_r), self._times(txhat, -r * along), self._times(xhat, -r * talong))
         return tdx, tdp
 
     def arguments(self):
@@ -143,20 +143,20 @@ class Normalization(Layer):
 class BatchNorm(Normalization):
     """The law over all axes but the last          x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
 
-    With measured statistics in `run` (see `measure`) mean and variance are constants, as for sampling; forward never updates them.
+    With measured statistics in `context` (see `measure`) mean and variance are constants, as for sampling; forward never updates them.
     Raises ValueError if a channel has fewer than two values and no measured statistics are given.
     """
 
     def axes(self, x):
         return tuple(range(x.ndim - 1))
 
-    def _statistics(self, x, run):
-        if run.statistics is not None:
-            known = {"mean", "variance"} <= run.statistics.keys() and run.statistics["mean"].shape == (self.channels,)
+    def _moments(self, x, context):
+        if context.measured is not None:
+            known = {"mean", "variance"} <= context.measured.keys() and context.measured["mean"].shape == (self.channels,)
             if not known:
-                raise ValueError(f"{self!r} at {'.'.join(run.path)}: expected its measured mean and variance ({self.channels},) in run.statistics, "
-                                 f"got {sorted(run.statistics) or 'none'}; use what measure(...) returns for this network")
-            return run.statistics["mean"].astype(x.dtype), run.statistics["variance"].astype(x.dtype), True
+                raise ValueError(f"{self!r} at {'.'.join(context.path)}: expected its measured mean and variance ({self.channels},) in context.measured, "
+                                 f"got {sorted(context.measured) or 'none'}; use what measure(...) returns for this network")
+            return context.measured["mean"].astype(x.dtype), context.measured["variance"].astype(x.dtype), True
         expect(self, x.size >= 2 * self.channels, "with at least two values per channel", x, "use a larger batch, or measured statistics")
         return *kernels.channel_moments(self._rows(x)), False
 
@@ -194,7 +194,7 @@ class BatchNorm(Normalization):
             dx = kernels.normalize_gradient(dy, rows, mean, scale, mean_d, along * r, bias, slope).reshape(x.shape)
         return dx, None if frozen else {"gain": dgain, "bias": dbias}
 
-    def statistics(self, cache):
+    def batch_statistics(self, cache):
         return {} if cache.measured else {"mean": cache.mean, "variance": cache.variance}
 
 
@@ -245,16 +245,16 @@ class PixelNorm(Normalization):
 
 @may_underflow
 def measure(net, p, inputs, seed=None):
-    """Statistics of every BatchNorm of `net` over a list of input batches, for `Run(statistics=...)`: {layer name: {...}} by nesting.
+    """Statistics of every BatchNorm of `net` over a list of input batches, for `Pass(measured=...)`: {layer name: {...}} by nesting.
 
     The batches are pooled: mean = mean of means, variance = mean of (variance + mean^2) - mean^2 (batches of one size).
     Sampling with them makes a sample independent of its neighbours in the batch. Returns {} if there is no BatchNorm.
     """
-    return pooled([net.statistics(net.forward(p, x, Run(seed))[1]) for x in inputs])
+    return pooled([net.batch_statistics(net.forward(p, x, Pass(seed))[1]) for x in inputs])
 
 
 def pooled(trees):
-    """The statistics of several batches, as `Layer.statistics` gives them, pooled to one."""
+    """The statistics of several batches, as `Layer.batch_statistics` gives them, pooled to one."""
     if not trees or "variance" not in trees[0]:
         return {name: pooled([tree[name] for tree in trees]) for name in trees[0]} if trees else {}
     mean = np.mean([tree["mean"] for tree in trees], axis=0)

@@ -20,7 +20,7 @@ class Pack(LinearMap):
     def output_shape(self, shape):
         return *shape[:-1], self.m * shape[-1]
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, x.ndim > 1 and len(x) % self.m == 0, f"of {self.m} N samples", x, "choose a batch size that is a multiple of it")
         packs = x.reshape(len(x) // self.m, self.m, *x.shape[1:])
         return np.ascontiguousarray(np.moveaxis(packs, 1, -2)).reshape(len(packs), *self.output_shape(x.shape[1:])), None

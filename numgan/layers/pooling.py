@@ -41,13 +41,13 @@ class MaxPool2d(_Pool):
     The first of equal entries wins; padding never does. Raises ValueError if x is no picture or the window does not fit.
     """
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, x.ndim == 4, "(N, H, W, C)", x)
         y, index = kernels.max_pool2d(x, self.kernel, self.stride, self.padding)
         kink(lambda: index)
         return y, (index, x.shape)
 
-    def again(self, tx, cache):
+    def apply_to_tangent(self, tx, cache):
         index, (n, h, w, c) = cache
         flat = index.reshape(n, math.prod(index.shape[1:3]), c)
         return np.take_along_axis(tx.reshape(n, h * w, c), flat, axis=1).reshape(index.shape)
@@ -70,11 +70,11 @@ class AvgPool2d(_Pool):
             for j in range(self.kernel[1]):
                 yield padded[:, i:i + s * (h - 1) + 1:s, j:j + t * (w - 1) + 1:t]
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, x.ndim == 4, "(N, H, W, C)", x)
-        return self.again(x, x.shape), x.shape
+        return self.apply_to_tangent(x, x.shape), x.shape
 
-    def again(self, tx, shape):
+    def apply_to_tangent(self, tx, shape):
         (p, q), size = self.padding, self.output_shape(shape[1:])[:2]
         padded = np.pad(tx, ((0, 0), (p, p), (q, q), (0, 0)))
         return sum(self._taps(padded, size)) / tx.dtype.type(self.kernel[0] * self.kernel[1])

@@ -24,7 +24,7 @@ class Upsample(LinearMap):
         expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
         return shape[0] * self.factor[0], shape[1] * self.factor[1], shape[2]
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, x.ndim == 4, "(N, H, W, C)", x)
         if self.mode == "nearest":
             return x.repeat(self.factor[0], axis=1).repeat(self.factor[1], axis=2), x.shape
@@ -77,7 +77,7 @@ class PixelShuffle(LinearMap):
         expect(self, len(shape) == 3 and shape[2] % (f * f) == 0, f"(H, W, a multiple of {f * f}) per sample", shape)
         return shape[0] * f, shape[1] * f, shape[2] // (f * f)
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         f = self.factor
         expect(self, x.ndim == 4 and x.shape[3] % (f * f) == 0, f"(N, H, W, a multiple of {f * f})", x)
         n, h, w, c = x.shape

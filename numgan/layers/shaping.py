@@ -1,4 +1,4 @@
-"""Flatten, Reshape, Pad, Crop, Concat, Take: they move numbers and do no arithmetic."""
+"""Flatten, Reshape, Pad, Crop, Concat, Pick: they move numbers and do no arithmetic."""
 
 import numpy as np
 
@@ -22,10 +22,10 @@ class Reshape(LinearMap):
         expect(self, fits, f"with {known}{' times some' if -1 in self.shape else ''} entries per sample", shape)
         return tuple(total // known if n == -1 else n for n in self.shape)
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         return x.reshape(x.shape[0], *self.output_shape(x.shape[1:])), x.shape
 
-    def again(self, tx, shape):
+    def apply_to_tangent(self, tx, shape):
         return tx.reshape(shape[0], *self.output_shape(shape[1:]))
 
     def transpose(self, dy, shape):
@@ -95,7 +95,7 @@ class Pad(_Border):
             expect(self, max(top, bottom) < shape[0] and max(left, right) < shape[1], "larger than its reflected border", shape)
         return self._resized(shape, 1)
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, x.ndim == 4, "(N, H, W, C)", x)
         self.output_shape(x.shape[1:])
         return self._add(x, "constant" if self.mode == "zero" else "reflect"), None
@@ -130,7 +130,7 @@ class Crop(_Border):
         expect(self, min(size[:2]) > 0, "larger than the border cut off", shape)
         return size
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, x.ndim == 4, "(N, H, W, C)", x)
         self.output_shape(x.shape[1:])
         return self._cut(x), None
@@ -149,18 +149,18 @@ class Concat(LinearMap):
         expect(self, len({tuple(s[:-1]) for s in shapes}) == 1, "a tuple of shapes that differ in the last axis only", shapes)
         return *shapes[0][:-1], sum(s[-1] for s in shapes)
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, isinstance(x, tuple) and len({part.shape[:-1] for part in x}) == 1,
                "a tuple of arrays that differ in the last axis only", x)
         return np.concatenate(x, axis=-1), [part.shape for part in x]
 
-    def again(self, tx, shapes):
+    def apply_to_tangent(self, tx, shapes):
         dtype = next(part.dtype for part in tx if part is not None)
         return np.concatenate([np.zeros(s, dtype) if part is None else part for part, s in zip(tx, shapes)], axis=-1)
 
     def tangent_forward(self, tx, cache, tp=None):
         nothing = tx is None or all(part is None for part in tx)
-        return None if nothing else self.again(tx, cache), None
+        return None if nothing else self.apply_to_tangent(tx, cache), None
 
     def transpose(self, dy, shapes):
         ends = np.cumsum([s[-1] for s in shapes])[:-1]
@@ -170,7 +170,7 @@ class Concat(LinearMap):
         return 0
 
 
-class Take(LinearMap):
+class Pick(LinearMap):
     """(a, b, ...) -> the array at `place`, of any shape: how a network whose layers hand a condition on drops it at the end
 
     Raises ValueError if there are not so many arrays. The gradient of the others is None: nobody used them.
@@ -178,13 +178,13 @@ class Take(LinearMap):
 
     def __init__(self, place=0):
         if not isinstance(place, (int, np.integer)) or place < 0:
-            raise ValueError(f"Take: expected place as an integer of at least 0, got {place!r}")
+            raise ValueError(f"Pick: expected place as an integer of at least 0, got {place!r}")
         self.place = int(place)
 
     def output_shape(self, shapes):
         return shapes[self.place]
 
-    def apply(self, x, run):
+    def apply(self, x, context):
         expect(self, isinstance(x, tuple) and len(x) > self.place, f"a tuple of more than {self.place} arrays", x)
         return x[self.place], len(x)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..core.underflow import may_underflow
-from .base import Layer, add
+from .base import Layer, Pass, total
 from .bilinear import Bilinear
 
 START = 30                # power iterations before the first step; after that one for each update keeps pace with W
@@ -31,19 +31,19 @@ class Spectral(Layer):
             raise TypeError(f"Spectral: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}")
         self.layer = layer
 
-    def shapes(self):
+    def parameter_shapes(self):
         rows = int(np.prod(self.layer.weight_shape)) // self.layer.features
-        return self.layer.shapes() | {"u": (rows,), "v": (self.layer.features,)}
+        return self.layer.parameter_shapes() | {"u": (rows,), "v": (self.layer.features,)}
 
-    def initial(self, rng):
-        p = self.layer.initial(rng) | {name: rng.standard_normal(self.shapes()[name]) for name in self.held}
+    def initial_values(self, rng):
+        p = self.layer.initial_values(rng) | {name: rng.standard_normal(self.parameter_shapes()[name]) for name in self.held}
         if not p["W"].any():
             raise ValueError(f"{self!r}: expected a W that is not zero, which has no largest direction; choose another init")
         for _ in range(START):
-            p |= self.renewed(p)
+            p |= self.refreshed(p)
         return p
 
-    def renewed(self, p):
+    def refreshed(self, p):
         """v = W'u / |W'u|, u = W v / |W v|: one power iteration (eq. 18); where a product is zero, the vector stays."""
         W, u, v = self._matrix(p["W"]), p["u"], p["v"]
         v = _unit(kernels.matmul(u[None], W)[0], v)
@@ -76,11 +76,11 @@ class Spectral(Layer):
         """A gradient: that of the layer with W's, and none for u and v."""
         return {**dp, "W": W} | dict.fromkeys(self.held)
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         W, u, v = p["W"], p["u"], p["v"]
         sigma = self._sigma(W, u, v)
         unit = W / sigma
-        y, cache = self.layer.forward({"W": unit, "b": p["b"]} if self.layer.bias else {"W": unit}, x, run)
+        y, cache = self.layer.forward({"W": unit, "b": p["b"]} if self.layer.bias else {"W": unit}, x, context)
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
@@ -111,7 +111,7 @@ class Spectral(Layer):
         if tunit is not None:
             _, sigma, u, v = at
             G = self.layer.backward(dy, cache, need_dx=False)[1]["W"]
-            tdW = add(tdW, (self._outer(-(G * tunit).sum(), u, v) - self._descend(G, *at) * tsigma) / sigma)
+            tdW = total(tdW, (self._outer(-(G * tunit).sum(), u, v) - self._descend(G, *at) * tsigma) / sigma)
         return tdx, self._own(tdW, tdp)
 
     def arguments(self):
@@ -128,7 +128,7 @@ def _unit(x, old):
 
 
 @may_underflow
-def renewed(net, p):
+def refreshed(net, p):
     """{path: array} of all held entries of a network as they are to be after an update that led to p; a layer placed twice has them once."""
     found, done = {}, set()
 
@@ -137,7 +137,7 @@ def renewed(net, p):
             visit(child, p.child(name), (*path, name))
         if layer.held and id(layer) not in done:
             done.add(id(layer))
-            found.update({".".join((*path, name)): value for name, value in layer.renewed(p).items()})
+            found.update({".".join((*path, name)): value for name, value in layer.refreshed(p).items()})
 
     visit(net, p, ())
     return found
@@ -147,6 +147,6 @@ def renewed(net, p):
 def power_step(net, p):
     """New parameters of a network: every Spectral made one power iteration with the W in p, from its u; all else is the same."""
     out = p.copy()
-    for path, value in renewed(net, p).items():
+    for path, value in refreshed(net, p).items():
         out[path][...] = value
     return out

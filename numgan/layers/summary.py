@@ -22,7 +22,7 @@ class Summary:
                 for key, child, inner in layer.parts(shape):
                     visit(f"{name}.{key}".lstrip("."), child, inner, depth + 1)
                 return
-            size = 0 if id(layer) in owned else sum(math.prod(s) for s in layer.shapes().values())
+            size = 0 if id(layer) in owned else sum(math.prod(s) for s in layer.parameter_shapes().values())
             owned.add(id(layer))
             self.rows.append((name, "  " * depth + kind, out, size, item * (size + batch * _entries(out)), batch * layer.flops(shape)))
 

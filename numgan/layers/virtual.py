@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .base import add, expect, expect_floats
+from .base import Pass, expect, expect_floats, total
 from .network import Network
 from .normalization import Normalization
 
@@ -24,14 +24,14 @@ from .normalization import Normalization
 class VirtualBatchNorm(Normalization):
     """y = gain xhat + bias, xhat by the law above          x (R + N, ..., C)   gain, bias (C,)          (Salimans et al. 2016, section 3.5)
 
-    The first R = run.reference rows are the reference, as `Referenced` says. Of pictures every position counts, those of a sample as much as
+    The first R = context.reference rows are the reference, as `Referenced` says. Of pictures every position counts, those of a sample as much as
     those of a sample of the reference. Raises ValueError without a reference, or if that has fewer than two values per channel.
     """
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
         self._check(x)
-        R = run.reference
+        R = context.reference
         expect(self, 0 < R <= len(x), "that begins with the rows of a reference", x, "put the network into Referenced(net, reference)")
         expect(self, x[:R].size >= 2 * self.channels, "with at least two values per channel in its reference", x[:R], "take a larger one")
         reference, samples = self._parts(x, R)
@@ -68,20 +68,20 @@ class VirtualBatchNorm(Normalization):
             txhat, moves = self._whole(txhat0, txhat1, tx), (move0, move)
             ty = txhat * gain
         if tgain is not None:
-            ty = add(ty, xhat * tgain + tp["bias"])
+            ty = total(ty, xhat * tgain + tp["bias"])
         return ty, (txhat, moves, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         (xhat, at0, at, gain, R), (txhat, (move0, move), tgain) = cache, tcache
         tdp = None
         if not frozen:
-            tdp = self._gradients(add(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
+            tdp = self._gradients(total(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
         if not need_dx:
             return None, tdp
         (d0, d), (xhat0, xhat1) = self._parts(dy * gain, R), self._parts(xhat, R)
         _, owed, slopes = _down(d, xhat1, at)
         _, _, slopes0 = _down(d0, xhat0, at0, owed)
-        td = add(None if tdy is None else tdy * gain, None if tgain is None else dy * tgain)
+        td = total(None if tdy is None else tdy * gain, None if tgain is None else dy * tgain)
         if td is None and txhat is None:
             return None, tdp
         (td0, td), (txhat0, txhat1) = (self._parts(np.zeros_like(dy) if t is None else t, R) for t in (td, txhat))
@@ -160,10 +160,10 @@ class Referenced(Network):
     def output_shape(self, shape):
         return self.children["net"].output_shape(shape)
 
-    def forward(self, p, x, run):
+    def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
         expect(self, x.shape[1:] == self.reference.shape[1:], f"of samples shaped as the reference's, {self.reference.shape[1:]}", x)
-        y, cache = self._enter("net", p, np.concatenate([self.reference.astype(x.dtype), x]), replace(run, reference=len(self.reference)))
+        y, cache = self._enter("net", p, np.concatenate([self.reference.astype(x.dtype), x]), replace(context, reference=len(self.reference)))
         return y[len(self.reference):], (cache,)
 
     def _beside(self, d):

@@ -19,7 +19,7 @@ import numpy as np
 from ..core.arguments import expect_finite, is_number, plain_fields
 from ..core.parameters import Parameters, whole_gradient
 from ..core.underflow import may_underflow
-from ..layers import Layer, Run
+from ..layers import Layer, Pass
 from ..losses import AdversarialLoss, nonsaturating
 
 
@@ -44,7 +44,7 @@ class Consensus:
             raise TypeError(f"Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got {self.loss!r}")
         plain_fields(self)
 
-    def __call__(self, D, G, phi, theta, real, z, run_real=Run(), run_fake=Run(), run_gen=Run()):
+    def __call__(self, D, G, phi, theta, real, z, real_context=Pass(), fake_context=Pass(), gen_context=Pass()):
         """(value, its gradients in phi and theta, v) at real samples (M, ...) and latents z (N, Z), which may differ in number.
 
         v is what the players descend on without the penalty: no need to compute it again.
@@ -53,9 +53,9 @@ class Consensus:
             for name, value in given.items():
                 if not isinstance(value, kind):
                     raise TypeError(f"Consensus: expected {name} as a {kind.__name__}, got {type(value).__name__}")
-        fake, c_gen = G.forward(theta, z, run_gen)
-        a, c_real = D.forward(phi, real, run_real)
-        b, c_fake = D.forward(phi, fake, run_fake)
+        fake, c_gen = G.forward(theta, z, gen_context)
+        a, c_real = D.forward(phi, real, real_context)
+        b, c_fake = D.forward(phi, fake, fake_context)
         expect_finite("Consensus", a, b)
 
         _, da, db = self.loss.discriminator(a, b)
@@ -63,7 +63,7 @@ class Consensus:
         _, dphi_fake = D.backward(db, c_fake, need_dx=False)
         v_phi = whole_gradient(dphi_real, phi) + whole_gradient(dphi_fake, phi)
         _, db_gen = self.loss.generator(b)
-        dfake, dys = D.trail(db_gen, c_fake)                                          # through D, which does not change
+        dfake, dys = D.backward_keeping(db_gen, c_fake)                                          # through D, which does not change
         _, dtheta = G.backward(dfake, c_gen, need_dx=False)
         v_theta = whole_gradient(dtheta, theta)
 

@@ -33,14 +33,14 @@ from ..core.arguments import (
 from ..core.parameters import Parameters, whole_gradient
 from ..core.probes import kink
 from ..core.underflow import may_underflow
-from ..layers import Layer, Run
+from ..layers import Layer, Pass
 from ..layers.activations import sigmoid
 
 EPS = 1e-12                 # inside the root of the norm: at g = 0 the penalty stays differentiable, and v is 0
 
 
 @may_underflow
-def on_input_gradient(penalty, D, phi, x, run=Run()):
+def on_input_gradient(penalty, D, phi, x, context=Pass()):
     """(value, its gradient in phi) of any penalty(g) -> (value, v), v = d value / dg, on g = grad_x sum D(x).
 
     x (N, ...), D(x) (N, 1), or one logit a pack; the layers of D need tangent passes. Where D mixes samples (BatchNorm, Pack), g is the gradient
@@ -48,22 +48,22 @@ def on_input_gradient(penalty, D, phi, x, run=Run()):
     ValueError unless D is a layer and phi its Parameters, for an empty batch or another number of logits; NonFiniteError for logits that are
     inf or nan: the slope of a ReLU would hide them.
     """
-    return on_input_gradient_and_logit(lambda g, y: (*penalty(g), None), D, phi, x, run)
+    return on_input_gradient_and_logit(lambda g, y: (*penalty(g), None), D, phi, x, context)
 
 
 @may_underflow
-def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
+def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
     """The same of any penalty(g, y) -> (value, v, u), v = d value / dg, u = d value / dy or None for zero, on g and the logits y = D(x)."""
     if not isinstance(D, Layer) or not isinstance(phi, Parameters):
         raise ValueError(f"on_input_gradient: expected D as a layer and phi as its Parameters, got {type(D).__name__} and {type(phi).__name__}; "
                          "D.init(seed) makes them, and phi.like(vector) makes them of a vector")
     expect_samples("on_input_gradient", x=x)
-    y, cache = D.forward(phi, x, run)
+    y, cache = D.forward(phi, x, context)
     if y.ndim != 2 or y.shape[1] != 1:
         raise ValueError(f"on_input_gradient: expected D(x) as one logit a row (N, 1), got {y.shape}; let D end in one unit")
     expect_finite("on_input_gradient", y)
     one = np.ones_like(y)
-    g, dys = D.trail(one, cache)
+    g, dys = D.backward_keeping(one, cache)
     value, v, u = penalty(g, y)
     _, tcache = D.tangent_forward(v, cache)                                           # x moves along v ...
     _, tdphi = D.tangent_backward(dys, u, cache, tcache, need_dx=False)            # ... and grad_phi D moves so; dy along u
@@ -75,7 +75,7 @@ def on_input_gradient_and_logit(penalty, D, phi, x, run=Run()):
 class GradientPenalty:
     """weight mean_n (|g_n| - target)^2, or with one_sided weight mean_n max(0, |g_n| - target)^2          g = grad_x D(x) (N, ...)
 
-        value, dphi = GradientPenalty(10.0)(D, phi, x, run)
+        value, dphi = GradientPenalty(10.0)(D, phi, x, context)
 
     ValueError for a weight or target that is negative or not finite.
     """
@@ -90,9 +90,9 @@ class GradientPenalty:
                              "the paper's are 10 and 1")
         plain_fields(self)
 
-    def __call__(self, D, phi, x, run=Run()):
+    def __call__(self, D, phi, x, context=Pass()):
         """The penalty at the points x (N, ...), and its gradient in the parameters phi of D."""
-        return on_input_gradient(self.of, D, phi, x, run)
+        return on_input_gradient(self.of, D, phi, x, context)
 
     def of(self, g):
         """The penalty as a function of g (N, ...), and its derivative v (N, ...)."""
@@ -111,7 +111,7 @@ class GradientPenalty:
 class R1:
     """weight/2 mean_n |g_n|^2          g = grad_x D(x) (N, ...) at real samples x (Mescheder et al. 2018, eq. 9; there weight is gamma = 10)
 
-        value, dphi = R1(10.0)(D, phi, real, run)
+        value, dphi = R1(10.0)(D, phi, real, context)
 
     D's output is the logit, no sigmoid or softplus of it. ValueError for a weight that is negative or not finite.
     """
@@ -121,9 +121,9 @@ class R1:
     def __post_init__(self):
         _expect_weight(self, "10")
 
-    def __call__(self, D, phi, x, run=Run()):
+    def __call__(self, D, phi, x, context=Pass()):
         """The penalty at the points x (N, ...), and its gradient in the parameters phi of D."""
-        return on_input_gradient(self.of, D, phi, x, run)
+        return on_input_gradient(self.of, D, phi, x, context)
 
     def of(self, g):
         """The penalty as a function of g (N, ...), and its derivative v (N, ...)."""
@@ -132,7 +132,7 @@ class R1:
 
 
 class R2(R1):
-    """The same at fake samples, R2(10.0)(D, phi, fake, run), where grad_x D is asked to vanish too (Mescheder et al. 2018, eq. 10)"""
+    """The same at fake samples, R2(10.0)(D, phi, fake, context), where grad_x D is asked to vanish too (Mescheder et al. 2018, eq. 10)"""
 
 
 @may_underflow
@@ -140,7 +140,7 @@ class R2(R1):
 class Roth:
     """weight/2 [ mean_real (1 - s)^2 |g|^2 + mean_fake s^2 |g|^2 ]          s = sigmoid(y), y = D(x) (N, 1) logits, g = grad_x y (N, ...)
 
-        value, dphi = Roth(2.0)(D, phi, real, fake, run_real, run_fake)
+        value, dphi = Roth(2.0)(D, phi, real, fake, real_context, fake_context)
 
     Roth et al. 2017, Algorithm 1, weight being its gamma; anneal it with a schedule: Roth(schedule(step)). The factors (1 - s)^2 and s^2 are
     functions of phi and differentiated as such. Real and fake may differ in number: each has its own mean.
@@ -152,10 +152,10 @@ class Roth:
     def __post_init__(self):
         _expect_weight(self, "2.0, annealed")
 
-    def __call__(self, D, phi, real, fake, run_real=Run(), run_fake=Run()):
+    def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
         """The penalty at real (M, ...) and fake (N, ...), and its gradient in the parameters phi of D."""
-        on_real, dphi_real = on_input_gradient_and_logit(self.on_real, D, phi, real, run_real)
-        on_fake, dphi_fake = on_input_gradient_and_logit(self.on_fake, D, phi, fake, run_fake)
+        on_real, dphi_real = on_input_gradient_and_logit(self.on_real, D, phi, real, real_context)
+        on_fake, dphi_fake = on_input_gradient_and_logit(self.on_fake, D, phi, fake, fake_context)
         return on_real + on_fake, dphi_real + dphi_fake
 
     def on_real(self, g, y):
@@ -181,7 +181,7 @@ class Roth:
 class Lazy:
     """every penalty at the steps 0, every, 2 every, ..., and nothing in between (Karras et al. 2020, appendix B, "Lazy regularization")
 
-        value, dphi = Lazy(R1(10.0), every=16)(step, D, phi, real, run)
+        value, dphi = Lazy(R1(10.0), every=16)(step, D, phi, real, context)
 
     Its mean over `every` steps is the penalty's, whose cost is paid once. The gradient is added to the loss's own, so the optimiser makes as
     many updates as without; the paper makes one more for each penalty and adapts Adam's constants to that.
@@ -198,7 +198,7 @@ class Lazy:
         plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
-        """At the step-th step: (every value, every dphi) of penalty(D, phi, ...); (0.0, zeros) where it is not due and D does not run."""
+        """At the step-th step: (every value, every dphi) of penalty(D, phi, ...); (0.0, zeros) where it is not due and D does not context."""
         if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
             raise ValueError(f"Lazy: expected step as an integer of at least 0, the number of updates made, got {step!r}")
         if step % self.every:
@@ -240,7 +240,7 @@ def between(real, fake, rng):
 def perturbed(real, rng, scale=0.5):
     """Points around real samples, for DRAGAN: x + scale std(x) u, u ~ U(0, 1) for each entry, std over all entries of the batch
 
-        penalty, dphi = GradientPenalty(10.0)(D, phi, perturbed(real, rng), run)
+        penalty, dphi = GradientPenalty(10.0)(D, phi, perturbed(real, rng), context)
 
     real (N, ...) -> (N, ...). As in the authors' code; the paper's text has normal noise (Kodali et al. 2017). Later code takes a point on
     the way there: between(real, perturbed(real, rng), rng). Raises TypeError for an array that is not of floats, ValueError for a

@@ -19,8 +19,8 @@ import numpy as np
 from ..core.arguments import expect_finite, expect_samples
 from ..core.parameters import Parameters, whole_gradient
 from ..core.underflow import may_underflow
-from ..layers import Layer, Run
-from ..layers.base import add
+from ..layers import Layer, Pass
+from ..layers.base import total
 from ..losses import AdversarialLoss, RelativisticLoss
 from ..optimizers import Optimizer
 
@@ -38,7 +38,7 @@ class Unrolling:
     optimizer    any; its state is where the first of the updates finds it, None: as before its first update. At Adam's very first one, which
                  is about lr sign(g), nearly nothing passes back
     steps        K; with 0 phi_K is phi, dphi is dphi_K, and dfake None, which is zero
-    real_run, fake_run    the randomness of D's passes, one draw for all steps
+    real_context, fake_context    the randomness of D's passes, one draw for all steps
 
     TypeError for another D, loss or optimizer, ValueError unless steps is an integer of at least 0 and the state one of the optimizer's;
     NonFiniteError for logits that are inf or nan.
@@ -49,8 +49,8 @@ class Unrolling:
     optimizer: Optimizer
     steps: int
     state: dict | None = None
-    real_run: Run = Run()
-    fake_run: Run = Run()
+    real_context: Pass = Pass()
+    fake_context: Pass = Pass()
 
     def __post_init__(self):
         expected = dict(D=(Layer, "a network"), loss=((AdversarialLoss, RelativisticLoss), "a loss such as numgan.nonsaturating"),
@@ -68,8 +68,8 @@ class Unrolling:
         state, tape = self._standing(phi.vector), []
         held = {path: path for path in phi.layout.held}                               # the same constants in all steps
         for _ in range(self.steps):
-            a, c_real = self.D.forward(phi, real, self.real_run)
-            b, c_fake = self.D.forward(phi, fake, self.fake_run)
+            a, c_real = self.D.forward(phi, real, self.real_context)
+            b, c_fake = self.D.forward(phi, fake, self.fake_context)
             expect_finite("Unrolling.forward", a, b)
             _, da, db = self.loss.discriminator(a, b)
             g_real, g_fake = self.D.backward(da, c_real, need_dx=False)[1], self.D.backward(db, c_fake, need_dx=False)[1]
@@ -92,7 +92,7 @@ class Unrolling:
             _, H_real = self.D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
             M_fake, H_fake = self.D.tangent_backward(db, tdb, c_fake, t_fake)
             dp = dp + whole_gradient(H_real, dphi).vector + whole_gradient(H_fake, dphi).vector
-            dfake = add(dfake, M_fake)
+            dfake = total(dfake, M_fake)
         return dphi.like(dp), dfake
 
     def _standing(self, p):

@@ -18,7 +18,7 @@ from .. import plot
 from ..core.arrays import load_arrays
 from ..core.files import replacing
 from ..core.parameters import Parameters
-from ..layers import Dense, Run, Sequential
+from ..layers import Dense, Pass, Sequential
 from ..losses import AdversarialLoss, hinge, minimax, nonsaturating, relativistic_paired, wasserstein
 from ..optimizers import SGD
 from ..remedies.consensus import Consensus
@@ -48,9 +48,9 @@ def descent(loss, penalty=None):
 
     def field(z):
         params = _players(z)
-        fake, c_gen = G.forward(params["G"], LATENT, Run())
-        a, c_real = D.forward(params["D"], DATA, Run())
-        b, c_fake = D.forward(params["D"], fake, Run())
+        fake, c_gen = G.forward(params["G"], LATENT, Pass())
+        a, c_real = D.forward(params["D"], DATA, Pass())
+        b, c_fake = D.forward(params["D"], fake, Pass())
         _, da, db = loss.discriminator(a, b)
         dpsi = D.backward(da, c_real)[1].vector + D.backward(db, c_fake)[1].vector
         if penalty:
@@ -96,7 +96,7 @@ def unrolled(loss, steps, rate):
 
     def field(z):
         params = _players(z)
-        fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT, Run()), LATENT)
+        fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT, Pass()), LATENT)
         play = {name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector for name, objective in system.objectives().items()}
         return -np.concatenate([play[name] for name in NETWORKS])
 

@@ -10,7 +10,7 @@ from ..core.fields import MOST, Maybe, Real, Record, Whole, read_lines
 from ..core.files import appending, replacing
 from ..core.randomness import derive, stream
 from ..data import Dataset, load
-from ..layers import Run
+from ..layers import Pass
 from ..systems import Batch
 
 LOOK = Record({"step": Whole()}, others=Maybe(Real()))
@@ -73,12 +73,12 @@ def digits(rows=TRAINING):
 def fakes(system, state, n, average=False):
     """n samples of G, always of the same latent points; of the moving average of its weights, if asked."""
     weights = state.averages["G"] if average else state.params["G"]
-    return system.networks["G"].forward(weights, system.inputs(Batch({}, number=n), derive(0, "looks")), Run())[0]
+    return system.networks["G"].forward(weights, system.inputs(Batch({}, number=n), derive(0, "looks")), Pass())[0]
 
 
 def logits(system, state, x):
     """What D says of x: (N,)"""
-    return system.networks["D"].forward(state.params["D"], x, Run())[0][:, 0]
+    return system.networks["D"].forward(state.params["D"], x, Pass())[0][:, 0]
 
 
 def accuracy(real, fake):

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import data, plot, systems
 from ..core.randomness import derive
-from ..layers import Run
+from ..layers import Pass
 from ..losses import hinge, least_squares, minimax, nonsaturating
 from ..systems import Batch
 from ..training import advance
@@ -60,7 +60,7 @@ def look(system, params, batch, held, seed, number=BATCHES):
     g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
-    judge = lambda x: system.networks["D"].forward(params["D"], x, Run())[0].ravel()
+    judge = lambda x: system.networks["D"].forward(params["D"], x, Pass())[0].ravel()
     fake = system.generate(params, Batch({"x": held}), derive(seed, "held")).x
     return {"norm": np.linalg.norm(g, axis=1).mean(), "spread": spread, "noise": spread / toward, "accuracy": accuracy(judge(held), judge(fake))}
 

@@ -15,7 +15,7 @@ from ..core.fields import Flag, Real, Whole
 from ..core.parameters import Parameters, whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
-from ..layers import Run
+from ..layers import Pass
 from ..optimizers.schedules import SCHEDULES
 
 NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)      # settings: numbers below float32's largest; counts
@@ -252,7 +252,7 @@ class System:
         """Fakes for a batch, of a system with one network in `drawers`."""
         name, = self.drawers
         inputs = self.inputs(batch, seed)
-        x, caches = self.draw(params, inputs, {name: Run(derive(seed, name))})
+        x, caches = self.draw(params, inputs, {name: Pass(derive(seed, name))})
         return Fakes(x, caches[name], inputs)
 
     # ---- time

@@ -8,7 +8,7 @@ from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..data import is_pictures
 from ..data.pixels import to_bytes
-from ..layers import Run
+from ..layers import Pass
 from ..layers.normalization import pooled
 from ..systems import Batch
 
@@ -32,10 +32,10 @@ class Sampler:
         self.classes = len(dataset.classes) if system.classes else 0
         found = {name: [] for name in system.drawers}
         for i in range(MEASURED):
-            contexts = {name: Run(derive(seed, f"measure {name}") if system.keeps_noise else None) for name in system.networks}
+            contexts = {name: Pass(derive(seed, f"measure {name}") if system.keeps_noise else None) for name in system.networks}
             inputs = system.inputs(self.batch(batch_size, derive(seed, "measure", i)), derive(seed, "measure", i))
             for name, cache in system.draw(params, inputs, contexts)[1].items():
-                found[name].append(system.networks[name].statistics(cache))
+                found[name].append(system.networks[name].batch_statistics(cache))
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
     def batch(self, n, seed, labels=None):
@@ -60,7 +60,7 @@ class Sampler:
         inputs, pieces = self.system.inputs(batch, seed), []
         for i, start in enumerate(range(0, n, CHUNK)):
             part = slice(start, start + CHUNK)
-            contexts = {name: Run(derive(seed, name, i) if self.system.keeps_noise else None, self.statistics.get(name))
+            contexts = {name: Pass(derive(seed, name, i) if self.system.keeps_noise else None, self.statistics.get(name))
                         for name in self.system.networks}
             piece = tuple(array[part] for array in inputs) if isinstance(inputs, tuple) else inputs[part]
             pieces.append(self.system.draw(self.params, piece, contexts)[0])

@@ -14,7 +14,7 @@ from .. import _kernels as kernels
 from ..core.errors import NonFiniteError
 from ..core.randomness import derive
 from ..core.underflow import may_underflow
-from ..layers.spectral import renewed
+from ..layers.spectral import refreshed
 from ..optimizers import moving_average
 from ..systems import Batch, checked, remember
 from .blame import locate, locate_update
@@ -75,7 +75,7 @@ def holding(net, p):
     yield
     for path, value in before.items():
         p[path][...] = value
-    for path, value in renewed(net, p).items() if before else ():
+    for path, value in refreshed(net, p).items() if before else ():
         p[path][...] = value
 
 

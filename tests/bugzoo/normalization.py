@@ -83,7 +83,7 @@ class UpdatedInPlace(Spectral):
     """forward makes a power iteration, and writes u and v into the parameters."""
 
     def forward(self, p, x, run):
-        for name, value in self.renewed(p).items():
+        for name, value in self.refreshed(p).items():
             p[name][...] = value
         return super().forward(p, x, run)
 
@@ -94,8 +94,8 @@ class UpdatedOnLayer(Spectral):
     kept = {}
 
     def forward(self, p, x, run):
-        p = {name: p[name] for name in self.shapes()} | self.kept
-        self.kept = self.renewed(p)
+        p = {name: p[name] for name in self.parameter_shapes()} | self.kept
+        self.kept = self.refreshed(p)
         return super().forward(p | self.kept, x, run)
 
 
@@ -103,8 +103,8 @@ class UpdatedWithin(Spectral):
     """forward makes a power iteration of its own: v = W'u moves with W, and the gradient takes it for a constant."""
 
     def forward(self, p, x, run):
-        p = {name: p[name] for name in self.shapes()}
-        return super().forward(p | self.renewed(p), x, run)
+        p = {name: p[name] for name in self.parameter_shapes()}
+        return super().forward(p | self.refreshed(p), x, run)
 
 
 class TrainedU(Spectral):

@@ -7,7 +7,7 @@ import numpy as np
 from bugzoo import Bug
 from numgan.checking.system import SystemPoint
 from numgan.core.randomness import derive
-from numgan.layers import Run
+from numgan.layers import Pass
 from numgan.losses import minimax, wasserstein
 from numgan.systems import Result, build
 from numgan.systems.games import conditional, dcgan, gan, wgan
@@ -31,7 +31,7 @@ class AroundD(gan.GAN):
 
     def generator(self, params, batch, seed, fakes=None):
         fakes = fakes or self.generate(params, batch, seed)
-        logit, _ = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        logit, _ = self.networks["D"].forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         straight = np.broadcast_to(np.sign(dlogit).reshape(-1, 1, 1, 1) / fakes.x.size, fakes.x.shape)
         return Result(loss, {"G": self.networks["G"].backward(straight, fakes.cache, need_dx=False)[1]}, {})
@@ -42,7 +42,7 @@ class NotFrozen(gan.GAN):
 
     def generator(self, params, batch, seed, fakes=None):
         fakes = fakes or self.generate(params, batch, seed)
-        logit, cache = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        logit, cache = self.networks["D"].forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         dfake, _ = self.networks["D"].backward(dlogit, cache)
         return Result(loss, {"G": self.networks["G"].backward(dfake, fakes.cache, need_dx=False)[1]}, {})
@@ -54,8 +54,8 @@ class OneCache(gan.GAN):
     def discriminator(self, params, batch, seed, fakes=None):
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        real, _ = D.forward(phi, batch["x"], Run(derive(seed, "D on real")))
-        fake, cache = D.forward(phi, fakes.x, Run(derive(seed, "D on fake")))
+        real, _ = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
+        fake, cache = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dreal = np.resize(dreal, dfake.shape)
         return Result(loss, {"D": D.backward(dreal, cache, need_dx=False)[1] + D.backward(dfake, cache, need_dx=False)[1]}, {})
@@ -68,7 +68,7 @@ class FakeOnly(gan.GAN):
         result = super().discriminator(params, batch, seed, fakes)
         fakes = fakes or self.generate(params, batch, seed)
         D = self.networks["D"]
-        fake, cache = D.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        fake, cache = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         _, _, dfake = self.loss.discriminator(fake, fake)
         return replace(result, gradients={"D": D.backward(dfake, cache, need_dx=False)[1]})
 
@@ -79,8 +79,8 @@ class SwappedMeans(wgan.WGAN):
     def critic(self, params, batch, seed, fakes=None):
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        real, c_real = f.forward(w, batch["x"], Run(derive(seed, "D on real")))
-        fake, c_fake = f.forward(w, fakes.x, Run(derive(seed, "D on fake")))
+        real, c_real = f.forward(w, batch["x"], Pass(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, fakes.x, Pass(derive(seed, "D on fake")))
         dreal, dfake = -np.ones_like(real) / len(fake), np.ones_like(fake) / len(real)
         gradient = f.backward(dreal, c_real, need_dx=False)[1] + f.backward(dfake, c_fake, need_dx=False)[1]
         return Result(wasserstein.discriminator(real, fake)[0], {"D": gradient}, {})
@@ -91,7 +91,7 @@ class TwoLosses(gan.GAN):
 
     def generator(self, params, batch, seed, fakes=None):
         fakes = fakes or self.generate(params, batch, seed)
-        logit, _ = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        logit, _ = self.networks["D"].forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         return replace(super().generator(params, batch, seed, fakes), loss=minimax.generator(logit)[0])
 
 
@@ -102,7 +102,7 @@ class Together(dcgan.DCGAN):
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
         loss = super().discriminator(params, batch, seed, fakes).loss
-        both, cache = D.forward(phi, np.concatenate([batch["x"], fakes.x]), Run(derive(seed, "D on real")))
+        both, cache = D.forward(phi, np.concatenate([batch["x"], fakes.x]), Pass(derive(seed, "D on real")))
         _, dreal, dfake = self.loss.discriminator(both[:len(batch["x"])], both[len(batch["x"]):])
         return Result(loss, {"D": D.backward(np.concatenate([dreal, dfake]), cache, need_dx=False)[1]}, {})
 

@@ -9,7 +9,7 @@ from bugzoo import Bug
 from numgan import _kernels as kernels
 from numgan import data
 from numgan.data import Batches, modes, ring
-from numgan.layers import BatchNorm, Run
+from numgan.layers import BatchNorm, Pass
 from numgan.systems import build
 from numgan.training import checkpoint
 from numgan.training import loop as training
@@ -29,7 +29,7 @@ def _every_row_once_an_epoch(batches):
 
 def _epsilon_is_small(layer):
     x = 1e-2 * np.random.default_rng(1).standard_normal((7, 3))
-    y, _ = layer.forward({"gain": np.ones(3), "bias": np.zeros(3)}, x, Run())
+    y, _ = layer.forward({"gain": np.ones(3), "bias": np.zeros(3)}, x, Pass())
     assert np.allclose(y, (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5), rtol=1e-12)
 
 

@@ -21,9 +21,9 @@ from ...layers import (
     LeakyReLU,
     Maxout,
     Parallel,
+    Pass,
     ReLU,
     Reshape,
-    Run,
     Sequential,
     Tanh,
 )
@@ -47,8 +47,8 @@ class Conditional(TwoPlayers):
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
         _, asked = fakes.inputs
-        real, c_real = D.forward(phi, (batch["x"], batch["labels"]), Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, (fakes.x, asked), Run(derive(seed, "D on fake")))
+        real, c_real = D.forward(phi, (batch["x"], batch["labels"]), Pass(derive(seed, "D on real")))
+        fake, c_fake = D.forward(phi, (fakes.x, asked), Pass(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         _, dphi_real = D.backward(dreal, c_real, need_dx=False)
         _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
@@ -59,7 +59,7 @@ class Conditional(TwoPlayers):
         """-mean log D(G(z | y) | y), and its gradient in G: through the frozen D to the pictures (a label has no gradient), and on into G."""
         fakes = fakes or self.generate(params, batch, seed)
         _, asked = fakes.inputs
-        logit, c_dis = self.networks["D"].forward(params["D"], (fakes.x, asked), Run(derive(seed, "D on fake")))
+        logit, c_dis = self.networks["D"].forward(params["D"], (fakes.x, asked), Pass(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         (dfake, _), _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
         _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)

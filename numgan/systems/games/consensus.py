@@ -9,7 +9,7 @@ of |v|^2 is two Hessian-vector products (`numgan.remedies.consensus`). D's and G
 from dataclasses import dataclass
 
 from ...core.randomness import derive
-from ...layers import Run, Tanh
+from ...layers import Pass, Tanh
 from ...losses import AdversarialLoss, nonsaturating
 from ...networks import digit_discriminator, digit_generator, mlp
 from ...optimizers import RMSProp
@@ -35,22 +35,22 @@ class ConsensusGAN(TwoPlayers):
     def _agreement(self, params, batch, seed, fakes):
         """gamma/2 |v|^2, its gradients, and v."""
         D, G = self.networks["D"], self.networks["G"]
-        runs = (Run(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
+        runs = (Pass(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
         return Consensus(self.gamma, self.loss)(D, G, params["D"], params["G"], batch["x"], fakes.inputs, *runs)
 
     def discriminator(self, params, batch, seed, fakes=None):
         """L_D + gamma/2 |v|^2, and its gradient in D."""
         fakes = fakes or self.generate(params, batch, seed)
         D, phi = self.networks["D"], params["D"]
-        real, _ = D.forward(phi, batch["x"], Run(derive(seed, "D on real")))
-        fake, _ = D.forward(phi, fakes.x, Run(derive(seed, "D on fake")))
+        real, _ = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
+        fake, _ = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
         value, (dphi, _), (v_phi, _) = self._agreement(params, batch, seed, fakes)
         return Result(self.loss.discriminator(real, fake)[0] + value, {"D": v_phi + dphi}, {"agreement": value})
 
     def generator(self, params, batch, seed, fakes=None):
         """L_G + gamma/2 |v|^2, and its gradient in G."""
         fakes = fakes or self.generate(params, batch, seed)
-        fake, _ = self.networks["D"].forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        fake, _ = self.networks["D"].forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         value, (_, dtheta), (_, v_theta) = self._agreement(params, batch, seed, fakes)
         return Result(self.loss.generator(fake)[0] + value, {"G": v_theta + dtheta}, {})
 

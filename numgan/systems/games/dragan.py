@@ -9,7 +9,7 @@ and its equilibrium stay the GAN's; no fake sample takes part in the penalty.
 from dataclasses import dataclass
 
 from ...core.randomness import derive, stream
-from ...layers import Run
+from ...layers import Pass
 from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ...optimizers import Adam
 from ...remedies.penalties import GradientPenalty, perturbed
@@ -27,7 +27,7 @@ class DRAGAN(TwoPlayerGAN):
     penalty: GradientPenalty = GradientPenalty(10.0)
 
     def regularizer(self, phi, real, fake, seed):
-        return self.penalty(self.networks["D"], phi, perturbed(real, stream(seed, "perturbed")), Run(derive(seed, "D around real")))
+        return self.penalty(self.networks["D"], phi, perturbed(real, stream(seed, "perturbed")), Pass(derive(seed, "D around real")))
 
 
 def digits(width=1.0):

@@ -17,9 +17,9 @@ from ...layers import (
     Flatten,
     LeakyReLU,
     Maxout,
+    Pass,
     ReLU,
     Reshape,
-    Run,
     Sequential,
     Sigmoid,
     Tanh,
@@ -47,8 +47,8 @@ class GAN(TwoPlayers):
         """-mean log D(x) - mean log(1 - D(G(z))), and its gradient in D."""
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        real, c_real = D.forward(phi, batch["x"], Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, fakes.x, Run(derive(seed, "D on fake")))
+        real, c_real = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
+        fake, c_fake = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         _, dphi_real = D.backward(dreal, c_real, need_dx=False)
         _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
@@ -59,7 +59,7 @@ class GAN(TwoPlayers):
         """mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient in G, through D, which does not change."""
         G, D = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        logit, c_dis = D.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        logit, c_dis = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         dfake, _ = D.backward(dlogit, c_dis, frozen=True)                # through D, which does not change
         _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)         # and into G

@@ -30,7 +30,7 @@ from operator import add
 import numpy as np
 
 from ...core.randomness import derive, stream
-from ...layers import Run
+from ...layers import Pass
 from ...losses import Labelled, feature_matching, minimax, nonsaturating, sigmoid, softmax_cross_entropy
 from ...optimizers import SGD, Adam, Historical
 from ...optimizers.schedules import Linear
@@ -45,7 +45,7 @@ CLASSES = 10              # of the digits
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Hacks(TwoPlayerGAN):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels (z, y) and (x, y). `wired` makes them, and the optimisers, of the switches.
+    """networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels (z, y) and (x, y). `from_switches` makes them, and the optimisers, of the switches.
 
     flip           share of D's labels that are exchanged; smooth: the label of a real sample; soft: both from ranges
     replay         share of D's fakes that are old, from a pool of `pool`
@@ -102,7 +102,7 @@ class Hacks(TwoPlayerGAN):
         return self.dropout > 0 or self.layer_noise > 0
 
     def setting(self, **values):
-        return wired(super().setting(**values))
+        return from_switches(super().setting(**values))
 
     # ---- what is remembered
 
@@ -150,11 +150,11 @@ class Hacks(TwoPlayerGAN):
     def _pass(self, net, phi, seen, seed):
         """({"real": y, "fake": y}, caches) of what `net`, D or its first layers, says of {"real": x, "fake": x}: in two passes, or in one."""
         if self.separate:
-            passes = {where: net.forward(phi, x, Run(derive(seed, f"D on {where}"))) for where, x in seen.items()}
+            passes = {where: net.forward(phi, x, Pass(derive(seed, f"D on {where}"))) for where, x in seen.items()}
             return {where: y for where, (y, _) in passes.items()}, {where: cache for where, (_, cache) in passes.items()}
         real, fake = seen["real"], seen["fake"]
         both = tuple(map(np.concatenate, zip(real, fake))) if isinstance(real, tuple) else np.concatenate([real, fake])
-        y, cache = net.forward(phi, both, Run(derive(seed, "D on both")))
+        y, cache = net.forward(phi, both, Pass(derive(seed, "D on both")))
         n = len(real[0] if isinstance(real, tuple) else real) // self.pack
         return {"real": y[:n], "fake": y[n:]}, {"both": cache}
 
@@ -221,7 +221,7 @@ class Hacks(TwoPlayerGAN):
 # ---- what the switches make
 
 
-def wired(system):
+def from_switches(system):
     """The system with the loss, prior, networks and optimisers that its switches ask for; ValueError where these make no sense together."""
     s = replace(system, classes=CLASSES if system.classify or system.conditional else 0)
     _check(s)
@@ -254,7 +254,7 @@ def _check(s):
 
 def digits(width=1.0, **switches):
     """8x8 pictures, every switch as the table has it."""
-    return wired(Hacks(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=4000, **{"average": 0.995} | switches,
+    return from_switches(Hacks(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=4000, **{"average": 0.995} | switches,
                        networks={}, optimizers={}, hidden=max(int(256 * width), 4), channels=tuple(max(int(c * width), 2) for c in (128, 64))))
 
 
@@ -277,7 +277,7 @@ def conditional(width=1.0):
 
 def points(width=1.0, **switches):
     """Points in the plane: G and D of 128-128."""
-    return wired(Hacks(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, networks={}, optimizers={},
+    return from_switches(Hacks(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, networks={}, optimizers={},
                        hidden=max(int(128 * width), 4), rate=1e-3, convolutional=False, **switches))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ...core.arguments import positive
 from ...core.randomness import derive
-from ...layers import Run
+from ...layers import Pass
 from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ...optimizers import Adam, RMSProp
 from ...remedies.penalties import R1, Lazy
@@ -33,7 +33,7 @@ class R1GAN(TwoPlayerGAN):
         positive(self.every, "every")
 
     def regularizer(self, phi, real, fake, seed):
-        return Lazy(R1(self.gamma), self.every)(self.now, self.networks["D"], phi, real, Run(derive(seed, "D on real")))
+        return Lazy(R1(self.gamma), self.every)(self.now, self.networks["D"], phi, real, Pass(derive(seed, "D on real")))
 
 
 def digits(width=1.0):

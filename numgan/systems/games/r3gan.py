@@ -22,9 +22,9 @@ from ...layers import (
     Flatten,
     Given,
     LeakyReLU,
+    Pass,
     ReLU,
     Reshape,
-    Run,
     Sequential,
     Tanh,
 )
@@ -76,15 +76,15 @@ class R3GAN(TwoPlayers):
         """mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient in D."""
         D, phi = self.conditioned(batch), params["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        real_run, fake_run = Run(derive(seed, "D on real")), Run(derive(seed, "D on fake"))
-        real, c_real = D.forward(phi, batch["x"], real_run)
-        fake, c_fake = D.forward(phi, fakes.x, fake_run)
+        real_context, fake_context = Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
+        real, c_real = D.forward(phi, batch["x"], real_context)
+        fake, c_fake = D.forward(phi, fakes.x, fake_context)
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
         penalty = 0.0
         if self.gamma:
-            r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch["x"], real_run)
-            r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, fakes.x, fake_run)
+            r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch["x"], real_context)
+            r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, fakes.x, fake_context)
             penalty, dphi = r1 + r2, dphi + dphi_r1 + dphi_r2
         return Result(loss + penalty, {"D": dphi}, {"D(x) above D(G(z))": sigmoid(real - fake).mean(), "penalty": penalty})
 
@@ -92,8 +92,8 @@ class R3GAN(TwoPlayers):
         """mean softplus(-(D(x~) - D(x))), and its gradient in G, through the frozen D."""
         D, G = self.conditioned(batch), self.networks["G"]
         fakes = fakes or self.generate(params, batch, seed)
-        real, _ = D.forward(params["D"], batch["x"], Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        real, _ = D.forward(params["D"], batch["x"], Pass(derive(seed, "D on real")))
+        fake, c_fake = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(real, fake)
         dfake, _ = D.backward(dlogit, c_fake, frozen=True)
         _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)

@@ -9,7 +9,7 @@ is its variance. Where supports do not overlap, noise of some width is what make
 from dataclasses import dataclass
 
 from ...core.randomness import derive
-from ...layers import Run
+from ...layers import Pass
 from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ...optimizers import Adam
 from ...optimizers.schedules import Exponential, value_at
@@ -29,7 +29,7 @@ class RothGAN(TwoPlayerGAN):
 
     def regularizer(self, phi, real, fake, seed):
         penalty = Roth(value_at(self.gamma, self.now))
-        return penalty(self.networks["D"], phi, real, fake, Run(derive(seed, "D on real")), Run(derive(seed, "D on fake")))
+        return penalty(self.networks["D"], phi, real, fake, Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake")))
 
 
 def digits(width=1.0):

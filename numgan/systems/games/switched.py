@@ -15,11 +15,11 @@ from ...layers import (
     Noise,
     Pack,
     Parallel,
+    Pick,
     ReLU,
     Reshape,
     Sequential,
     Sigmoid,
-    Take,
     Tanh,
 )
 from ...networks.dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator
@@ -63,7 +63,7 @@ def switched_discriminator(sample_shape, hidden, channels=None, *, told=0, names
     else:
         plain = [Flatten(), *mlp(prod(sides) * colours, hidden, hidden, 1, activation=LeakyReLU if leaky else ReLU)]
     *layers, last = plain
-    before = [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Take(0)] if told else []       # labels as channels
+    before = [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Pick(0)] if told else []       # labels as channels
     before += [Pack(pack)] if pack > 1 else []
     after, width = [], last.inputs
     if deviation:

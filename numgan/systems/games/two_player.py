@@ -10,7 +10,7 @@
 from dataclasses import dataclass, replace
 
 from ...core.randomness import derive
-from ...layers import Run
+from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
 from ..system import Result, System
 
@@ -63,8 +63,8 @@ class TwoPlayerGAN(TwoPlayers):
         """The loss of D on real and fake samples and the regularizer, and their gradient in D."""
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        real, c_real = D.forward(phi, batch["x"], Run(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, fakes.x, Run(derive(seed, "D on fake")))
+        real, c_real = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
+        fake, c_fake = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
         metrics = {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()}
@@ -77,7 +77,7 @@ class TwoPlayerGAN(TwoPlayers):
         """The loss of G, and its gradient in G, through D, which does not change."""
         G, D = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        logit, c_dis = D.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        logit, c_dis = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
         dfake, _ = D.backward(dlogit, c_dis, frozen=True)
         _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)

@@ -13,7 +13,7 @@ that puts all its mass on one mode then sees D turning against that mode, and sp
 from dataclasses import dataclass, replace
 
 from ...core.randomness import derive
-from ...layers import Run
+from ...layers import Pass
 from ...layers.initializers import orthogonal
 from ...losses import AdversarialLoss, minimax
 from ...networks import mlp
@@ -47,13 +47,13 @@ class UnrolledGAN(TwoPlayerGAN):
 
     def generator(self, params, batch, seed, fakes=None):
         """-f(theta, phi_K), and its gradient in G: through D at phi_K, and through the K updates that led there."""
-        D, real_run, fake_run = self.networks["D"], Run(derive(seed, "D on real")), Run(derive(seed, "D on fake"))
+        D, real_context, fake_context = self.networks["D"], Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
         fakes = fakes or self.generate(params, batch, seed)
         optimizer, state = (self.inner, None) if self.inner else (self.optimizers["D"], self.standing)
-        ahead = Unrolling(D, self.loss, optimizer, self.unroll, state, real_run, fake_run)
+        ahead = Unrolling(D, self.loss, optimizer, self.unroll, state, real_context, fake_context)
         phi_K, tape = ahead.forward(params["D"], batch["x"], fakes.x)
-        real, c_real = D.forward(phi_K, batch["x"], real_run)
-        fake, c_fake = D.forward(phi_K, fakes.x, fake_run)
+        real, c_real = D.forward(phi_K, batch["x"], real_context)
+        fake, c_fake = D.forward(phi_K, fakes.x, fake_context)
         f, dreal, dlogit = self.loss.discriminator(real, fake)
         if not tape:
             dfake, _ = D.backward(-dlogit, c_fake, frozen=True)

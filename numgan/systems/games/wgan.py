@@ -10,7 +10,7 @@ f is called the critic: it has no sigmoid, and its estimate E f(x) - E f(g(z)) f
 from dataclasses import dataclass
 
 from ...core.randomness import derive
-from ...layers import Run
+from ...layers import Pass
 from ...losses import wasserstein
 from ...networks import (
     dcgan_discriminator,
@@ -47,8 +47,8 @@ class WGAN(TwoPlayers):
         """mean f(g(z)) - mean f(x), which the critic descends on, and its gradient in f."""
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        real, c_real = f.forward(w, batch["x"], Run(derive(seed, "D on real")))
-        fake, c_fake = f.forward(w, fakes.x, Run(derive(seed, "D on fake")))
+        real, c_real = f.forward(w, batch["x"], Pass(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, fakes.x, Pass(derive(seed, "D on fake")))
         loss, dreal, dfake = wasserstein.discriminator(real, fake)
         _, dw_real = f.backward(dreal, c_real, need_dx=False)
         _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
@@ -58,7 +58,7 @@ class WGAN(TwoPlayers):
         """-mean f(g(z)), and its gradient in g, through the frozen critic."""
         g, f = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        criticism, c_cri = f.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        criticism, c_cri = f.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dcriticism = wasserstein.generator(criticism)
         dfake, _ = f.backward(dcriticism, c_cri, frozen=True)
         _, dtheta = g.backward(dfake, fakes.cache, need_dx=False)

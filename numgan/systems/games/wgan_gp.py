@@ -12,7 +12,7 @@ clips weights. The norm is one sample's own, hence no BatchNorm in the critic (s
 from dataclasses import dataclass
 
 from ...core.randomness import derive, stream
-from ...layers import Run
+from ...layers import Pass
 from ...losses import wasserstein
 from ...networks import (
     dcgan_discriminator,
@@ -49,20 +49,20 @@ class WGANGP(TwoPlayers):
         """mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2, and its gradient in f."""
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        real, c_real = f.forward(w, batch["x"], Run(derive(seed, "D on real")))
-        fake, c_fake = f.forward(w, fakes.x, Run(derive(seed, "D on fake")))
+        real, c_real = f.forward(w, batch["x"], Pass(derive(seed, "D on real")))
+        fake, c_fake = f.forward(w, fakes.x, Pass(derive(seed, "D on fake")))
         loss, dreal, dfake = wasserstein.discriminator(real, fake)
         _, dw_real = f.backward(dreal, c_real, need_dx=False)
         _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
         x_hat = between(batch["x"], fakes.x, stream(seed, "between"))
-        penalty, dw_penalty = self.penalty(f, w, x_hat, Run(derive(seed, "D between")))
+        penalty, dw_penalty = self.penalty(f, w, x_hat, Pass(derive(seed, "D between")))
         return Result(loss + penalty, {"D": dw_real + dw_fake + dw_penalty}, {"distance": -loss, "penalty": penalty})
 
     def generator(self, params, batch, seed, fakes=None):
         """-mean f(g(z)), and its gradient in g, through the frozen critic."""
         g, f = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
-        criticism, c_cri = f.forward(params["D"], fakes.x, Run(derive(seed, "D on fake")))
+        criticism, c_cri = f.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dcriticism = wasserstein.generator(criticism)
         dfake, _ = f.backward(dcriticism, c_cri, frozen=True)
         _, dtheta = g.backward(dfake, fakes.cache, need_dx=False)

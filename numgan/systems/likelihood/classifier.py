@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.randomness import derive, stream
-from ...layers import Flatten, ReLU, Run, Sequential
+from ...layers import Flatten, Pass, ReLU, Sequential
 from ...losses import softmax, softmax_cross_entropy
 from ...networks import mlp, pooling_discriminator
 from ...optimizers import Adam
@@ -34,7 +34,7 @@ class Classifier(System):
         """-mean log p(c | x), and its gradient in C."""
         C = self.networks["C"]
         x = shifted(batch["x"], self.shift, stream(seed, "shift"), self.pixels[0])
-        logits, cache = C.forward(params["C"], x, Run(derive(seed, "C")))
+        logits, cache = C.forward(params["C"], x, Pass(derive(seed, "C")))
         loss, dlogits = softmax_cross_entropy(logits, batch["labels"])
         _, dpsi = C.backward(dlogits, cache, need_dx=False)
         return Result(loss, {"C": dpsi}, {"accuracy": (logits.argmax(axis=1) == batch["labels"]).mean()})
@@ -49,7 +49,7 @@ class Classifier(System):
 
 
 def _in_pieces(net, psi, x, statistics):
-    return np.concatenate([net.forward(psi, x[i:i + 500], Run(None, statistics))[0] for i in range(0, len(x), 500)])
+    return np.concatenate([net.forward(psi, x[i:i + 500], Pass(None, statistics))[0] for i in range(0, len(x), 500)])
 
 
 def shifted(x, most, rng, fill):

@@ -4,7 +4,7 @@
     python benchmarks/accuracy.py --isa avx2 --only 4711  one shape again
 
 Direct kernels: |C - C64| <= k u (|A| |B|) for each element, u = 2^-24 in float32 and 2^-52 in float64 (whose oracle rounds as often), k = 8
-over numbers of either sign and 32 over positive ones (tests/test_kernels.py says why). Fast convolutions: the root mean square error is at
+over numbers of either sign and 32 over positive ones (tests/kernels/test_kernels.py says why). Fast convolutions: the root mean square error is at
 most 1e-5 of that of the result, 2e-5 for shapes too small to be given to them. Kernels of one pass: a few roundings. Pooling and products
 of small integers: exact. Sizes are prime and unequal, kernels not square, strides above kernels, batches 1 or empty, any strides in memory;
 small work is given to threads, too. Prints the worst error of each kernel and the number of its shape; exit status 1 if one is above its limit.
@@ -159,7 +159,7 @@ def roundings(got, expected, scale):
 
 
 def one_pass(rng, dtype, compiled, reference):
-    """(kernel, error, limit) of the kernels of one pass over memory; the limits are those of tests/test_pointwise.py."""
+    """(kernel, error, limit) of the kernels of one pass over memory; the limits are those of tests/kernels/test_pointwise.py."""
     rows, columns = size(rng, 1549) + int(rng.integers(0, 3)), size(rng, 389) - int(rng.random() < 0.1)
     dy, x = (scattered(rng, normal(rng, rows, columns).astype(dtype)) for _ in range(2))
     mean, factor, bias, centre, slope = (normal(rng, columns).astype(dtype) for _ in range(5))

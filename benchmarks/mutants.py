@@ -40,22 +40,23 @@ from pathlib import Path
 from mistakes import chosen, mutated
 
 ROOT = Path(__file__).resolve().parents[1]
+TESTS = {path.stem.removeprefix("test_"): str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
 JUDGED = Path(__file__).with_name("mutants_equivalent.jsonl")
 SECONDS = 20              # most seconds of tests for one mutant, measured on the unchanged code
 
 CHAPTERS = {              # chapter: (its sources, its tests)
-    "layers": ("layers/[!s]*.py layers/s[!u]*.py networks/*.py initializers.py parameters.py",
+    "layers": ("layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
                "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives"),
-    "losses": ("losses.py noise.py replay.py", "losses networks hacks objectives"),
-    "penalties": ("penalties.py", "penalties networks regularizers lazy objectives"),
-    "unrolling": ("unrolling.py", "unrolling objectives"),
-    "consensus": ("consensus.py", "consensus networks objectives"),
-    "optimisers": ("optimizers.py schedules.py", "optimizers networks regularizers"),
+    "losses": ("losses/*.py remedies/noise.py remedies/replay.py", "losses networks hacks objectives"),
+    "penalties": ("remedies/penalties.py", "penalties networks regularizers lazy objectives"),
+    "unrolling": ("remedies/unrolling.py", "unrolling objectives"),
+    "consensus": ("remedies/consensus.py", "consensus networks objectives"),
+    "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
     "data": ("data/*.py", "data family networks data_idx data_pictures"),
-    "checkpoint": ("checkpoint.py", "checkpoint training family"),
+    "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
     "metrics": ("metrics/*.py", "metrics parzen networks"),
-    "systems": ("systems/*.py", "objectives systems family networks hacks regularizers consensus unrolling judging"),
-    "training": ("training.py sampling.py randomness.py", "training family objectives systems"),
+    "systems": ("systems/*.py systems/*/*.py", "objectives systems family networks hacks regularizers consensus unrolling judging"),
+    "training": ("training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py", "training family objectives systems"),
 }
 
 # ---------------------------------------------------------------------------------------------------- tests in forks
@@ -201,7 +202,7 @@ def survey(name, report):
                 seconds[report.nodeid] = None  # fails or is skipped on unchanged code
 
     cover.start()
-    pytest.main([*OPTIONS, f"tests/test_{name}.py"], plugins=[Watch()])
+    pytest.main([*OPTIONS, TESTS[name]], plugins=[Watch()])
     cover.stop()
     data, lines = cover.get_data(), {}
     for file in data.measured_files():
@@ -228,7 +229,7 @@ def trial(chapter, tests, report):
 
     report({"killed by": "exit"})
     used = {test.split("::")[0] for test in tests}
-    files = [file for file in (f"tests/test_{name}.py" for name in CHAPTERS[chapter][1].split()) if file in used]
+    files = [file for file in (TESTS[name] for name in CHAPTERS[chapter][1].split()) if file in used]
     for some in (files[:1], files[1:]):
         code = pytest.main([*OPTIONS, "-x", *some], plugins=[Order()]) if some else 0
         if code and code != 5:                           # 5: the mutant changed the tests' names
@@ -249,7 +250,7 @@ def surveyed(slots, names, folder):
     package = b"".join(path.read_bytes() for path in fixed)
     known, todo = {}, {}
     for name in names:
-        tests = (ROOT / "tests" / f"test_{name}.py").read_bytes()
+        tests = (ROOT / TESTS[name]).read_bytes()
         file = folder / f"{name}-{hashlib.sha256(package + tests).hexdigest()[:16]}.json"
         if file.exists():
             known[name] = json.loads(file.read_text())
@@ -259,7 +260,7 @@ def surveyed(slots, names, folder):
     def done(name, found):
         if "tests" not in found:
             said = "".join((slot.root.parent / "output.txt").read_text()[-2000:] for slot in slots)
-            sys.exit(f"test_{name}.py cannot be run: {found}\n{said}")
+            sys.exit(f"{TESTS[name]} cannot be run: {found}\n{said}")
         todo[name].write_text(json.dumps(found))
         known[name] = found
         print(f"mutants: test_{name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s",

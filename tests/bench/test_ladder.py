@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from numgan import _kernels, plot
 from numgan.bench import ladder, rungs, timing, trial
 
-EXAMPLE = Path(__file__).parents[1] / "benchmarks" / "ladder_example.py"
+EXAMPLE = Path(__file__).parents[2] / "benchmarks" / "ladder_example.py"
 ALL = [rung for kind in ladder.KINDS for rung in ladder.RUNGS[kind].values()]
 
 needs_rungs = pytest.mark.skipif(rungs._ladder is None, reason="the compiled rungs are not built: this is the NumPy-only version")

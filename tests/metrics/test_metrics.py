@@ -189,7 +189,7 @@ def test_parzen_protocol():
 
 @real_data
 def test_parzen_of_real_pictures_is_the_published_anchor():
-    script = Path(__file__).parents[1] / "benchmarks" / "parzen_anchor.py"
+    script = Path(__file__).parents[2] / "benchmarks" / "parzen_anchor.py"
     if not script.exists():
         pytest.skip("needs the source tree: benchmarks/parzen_anchor.py")
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)

@@ -260,6 +260,6 @@ def test_an_empty_axis_beside_a_huge_one_takes_no_time(backend):
 @needs_compiled
 def test_random_calls():
     """A sample of what benchmarks/fuzz_kernels.py tries; its message ends with the number of a call that failed."""
-    script = Path(__file__).parents[1] / "benchmarks" / "fuzz_kernels.py"
+    script = Path(__file__).parents[2] / "benchmarks" / "fuzz_kernels.py"
     run = subprocess.run([sys.executable, script, "--calls", "1500", "--seed", "7"], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0 and '"failures": []' in run.stdout, run.stdout + run.stderr

@@ -25,7 +25,7 @@ from numgan.evaluation import judging
 from numgan.training import recipes, runs
 
 NARROW = ["--width", "0.1", "--batch-size", "8"]
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from runpy import run_path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 pytest.importorskip("resource")                     # forks and limits of POSIX
 sys.path.insert(0, str(ROOT / "benchmarks"))
 mistakes, mutants = (run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name=name) for name in ("mistakes", "mutants"))

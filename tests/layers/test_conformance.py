@@ -1,6 +1,6 @@
 """The operator tests of the ONNX standard, for each operator that numgan has.
 
-    pip install ".[test,conformance]" && pytest tests/test_conformance.py
+    pip install ".[test,conformance]" && pytest tests/layers/test_conformance.py
 
 Every test of such an operator in the installed onnx is run here, or listed with the reason why it is not.
 ONNX has the channels first, so pictures and weights are transposed here. A 1-D signal (N, C, L) becomes a

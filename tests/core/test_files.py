@@ -547,7 +547,7 @@ def test_a_picture_of_more_pixels_than_the_limit_is_refused(tmp_path):
 
 def test_a_few_thousand_damaged_files(tmp_path):
     """The short form of `python benchmarks/fuzz_files.py`, which damages a million."""
-    script = Path(__file__).resolve().parents[1] / "benchmarks" / "fuzz_files.py"
+    script = Path(__file__).resolve().parents[2] / "benchmarks" / "fuzz_files.py"
     if not script.exists():
         pytest.skip("the benchmarks are not beside the tests")
     spec = importlib.util.spec_from_file_location("fuzz_files", script)

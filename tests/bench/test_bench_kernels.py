@@ -31,7 +31,7 @@ def bare(monkeypatch, brief):
     """A known peak, and one case of each kind, none of which has a fast form."""
     monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 1e6)
     few = [(cases.Product(7, 5, 3), np.float64), (cases.Convolution("dcgan28 1-64", "input gradient", 2), np.float32),
-           (cases.Pass(ng.BatchNorm(5), "backward", (4, 3, 2, 5)), np.float32), (cases.Update(100), np.float32)]
+           (cases.LayerPass(ng.BatchNorm(5), "backward", (4, 3, 2, 5)), np.float32), (cases.Update(100), np.float32)]
     monkeypatch.setattr(kernels, "cases", lambda quick: few)
 
 

@@ -14,6 +14,7 @@ from numgan.checking.cases import CRITICS, GAMES, LAYERS, LOSSES, NETWORKS, OPTI
 from numgan.checking.system import SystemPoint
 from numgan.data.pixels import to_bytes, to_floats
 from numgan.remedies import penalties
+from numgan.remedies.noise import noisy
 
 SIZES = 1000.0, 1e-30                     # a float32 holds both, and neither exp(-1000) nor the square of 1e-30
 BACKENDS = ["reference"] + ["compiled"] * (compiled is not None)
@@ -234,4 +235,4 @@ def test_noise_and_points_on_the_way():
     with np.errstate(all="raise"):
         penalties.between(x, -x, np.random.default_rng(0))
         penalties.perturbed(x, np.random.default_rng(0))
-        ng.noise.noisy(x, 1e-30, np.random.default_rng(0))
+        noisy(x, 1e-30, np.random.default_rng(0))

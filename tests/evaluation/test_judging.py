@@ -21,8 +21,8 @@ from numgan.training import runs
 
 SMALL = """
 from dataclasses import replace
-from numgan import judging
-from numgan.systems import classifier
+from numgan.evaluation import judging
+from numgan.systems.likelihood import classifier
 digits = classifier.digits
 classifier.PRESETS["digits"] = lambda width=1.0: replace(digits(min(width, 0.1)), steps={steps}, batch_size={batch})
 """

@@ -241,7 +241,7 @@ SAID = [                                                             # the const
     (partial(layers.AvgPool2d, 3), {"stride": (3, 3), "padding": (0, 0)}),
     (partial(layers.MaxPool2d, 3), {"stride": (3, 3), "padding": (0, 0)}),
     (partial(layers.Dense, 2, 3), {"bias": True}), (layers.Pass,
-                                                    {"seed": None, "statistics": None, "path": (), "reference": 0}),
+                                                    {"seed": None, "measured": None, "path": (), "reference": 0}),
     (normal, {"std": 0.02, "mean": 0.0}), (orthogonal, {"gain": 1.0}),
     (partial(Latent, 3), {"kind": "normal", "scale": 1.0}),
     (partial(System, **NETS), {"latent": None, "classes": 0, "pixels": (-1.0, 1.0), "average": 0.0,

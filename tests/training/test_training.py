@@ -28,7 +28,7 @@ from numgan.evaluation import judging
 from numgan.layers import Dense, Pass, ReLU, Sequential
 from numgan.losses import Curve, nonsaturating
 from numgan.systems import Result
-from numgan.training import checkpoint, recipes, runs, sampling
+from numgan.training import blame, checkpoint, recipes, runs, sampling, step
 from numgan.training import loop as training
 from numgan.training.state import State
 
@@ -691,7 +691,7 @@ def test_shared_fakes_are_watched_too():
 def test_a_bad_step_is_repeated_with_the_seeds_that_it_had(name, shared, monkeypatch):
     """Other fakes could be finite."""
     asked = []
-    monkeypatch.setattr(training, "locate", lambda *arguments: asked.append(arguments) or "here")
+    monkeypatch.setattr(step, "locate", lambda *arguments: asked.append(arguments) or "here")
     system = systems.build(name, "digits", 0.05)
     state = State.start(system, 5)
     state.step = 7
@@ -714,7 +714,7 @@ def test_the_fakes_of_a_bad_step_are_those_that_it_had(name, shared):
     system = Told(**vars(system))
     params, batch = system.init(0), systems.Batch(DIGITS.rows(np.arange(6)))
     result = Result(np.inf, {"D": params["D"].zeros()}, {})
-    said = training.locate(system, "D", params, batch, 11, 12, result)
+    said = blame.locate(system, "D", params, batch, 11, 12, result)
     assert said == "all layers are finite, and the loss is inf" and [seed for seed, _ in told] == [11]
     (_, fakes), = told
     assert fakes is None if not shared else np.array_equal(fakes.x, system.generate(params, batch, 12).x)
@@ -800,9 +800,9 @@ def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
 def test_one_entry_that_an_update_spoiled_is_enough(what, entry, path):
     system = systems.build("gan", "points", 0.1)
     state = State.start(system, 0)
-    assert training.locate_update(system, "G", state) is None
+    assert blame.locate_update(system, "G", state) is None
     (state.params["G"].vector if what == "new weights" else state.moments["G"]["v"])[entry] = np.inf
-    assert training.locate_update(system, "G", state).startswith(f"the {what} of {path}, of Dense(")
+    assert blame.locate_update(system, "G", state).startswith(f"the {what} of {path}, of Dense(")
 
 
 # ---- samples

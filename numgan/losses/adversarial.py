@@ -60,11 +60,15 @@ class AdversarialLoss:
         return self.name
 
 
+# fmt: off
 minimax       = AdversarialLoss("minimax",       PAY_IF_LOW, PAY_IF_HIGH, GAIN_IF_HIGH)
+# fmt: on
 nonsaturating = AdversarialLoss("nonsaturating", PAY_IF_LOW, PAY_IF_HIGH, PAY_IF_LOW)
 least_squares = AdversarialLoss("least_squares", NEAR_ONE,   NEAR_ZERO,   NEAR_ONE)
+# fmt: off
 hinge         = AdversarialLoss("hinge",         ABOVE_ONE,  BELOW_MINUS, DOWN)
 wasserstein   = AdversarialLoss("wasserstein",   DOWN,       UP,          DOWN)
+# fmt: on
 
 
 def smoothed(loss=nonsaturating, target=0.9):

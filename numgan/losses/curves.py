@@ -47,6 +47,7 @@ def bump(x):
 
 zero, one = np.zeros_like, np.ones_like
 
+# fmt: off
 #                       f                              f'                                     f''
 PAY_IF_LOW    = Curve(lambda a: softplus(-a),         lambda a: -sigmoid(-a),                bump)
 PAY_IF_HIGH   = Curve(softplus,                       sigmoid,                               bump)
@@ -58,6 +59,7 @@ BELOW_MINUS   = Curve(lambda b: _fold(1 + b),         lambda b: (1 + b > 0).asty
 DOWN          = Curve(lambda a: -a,                   lambda a: -one(a),                    zero)
 UP            = Curve(lambda b: b,                    one,                                  zero)
 SQUARE        = Curve(lambda e: e * e,                lambda e: 2 * e,                       lambda e: 2 * one(e))
+# fmt: on
 
 
 def _abs(e):
@@ -65,4 +67,6 @@ def _abs(e):
     return np.abs(e)
 
 
+# fmt: off
 ABSOLUTE      = Curve(_abs,                           np.sign,                               zero)
+# fmt: on

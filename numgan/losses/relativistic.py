@@ -89,7 +89,9 @@ class RelativisticAverage(RelativisticLoss):
         return dt + ds.sum() / a.dtype.type(a.size), -ds - dt.sum() / b.dtype.type(b.size)
 
 
+# fmt: off
 relativistic_paired  = RelativisticPaired("relativistic_paired", PAY_IF_LOW)
+# fmt: on
 relativistic_average = RelativisticAverage("relativistic_average", PAY_IF_LOW)
 
 RELATIVISTIC = {loss.name: loss for loss in (relativistic_paired, relativistic_average)}

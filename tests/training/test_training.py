@@ -28,7 +28,7 @@ from numgan.evaluation import judging
 from numgan.layers import Dense, Pass, ReLU, Sequential
 from numgan.losses import Curve, nonsaturating
 from numgan.systems import Result
-from numgan.training import blame, checkpoint, recipes, runs, sampling, step
+from numgan.training import blame, checkpoint, recipes, runs, sampling, step as one_step
 from numgan.training import loop as training
 from numgan.training.state import State
 
@@ -691,7 +691,7 @@ def test_shared_fakes_are_watched_too():
 def test_a_bad_step_is_repeated_with_the_seeds_that_it_had(name, shared, monkeypatch):
     """Other fakes could be finite."""
     asked = []
-    monkeypatch.setattr(step, "locate", lambda *arguments: asked.append(arguments) or "here")
+    monkeypatch.setattr(one_step, "locate", lambda *arguments: asked.append(arguments) or "here")
     system = systems.build(name, "digits", 0.05)
     state = State.start(system, 5)
     state.step = 7

@@ -15,7 +15,16 @@ DIRECTIVES = {"language_level": 3, "binding": False}
 LOOPS = DIRECTIVES | {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
 # -ffp-contract=fast: acc + a * b is one instruction where the processor has it. -fno-math-errno, -fno-trapping-math: no value changes,
 # but a root sets no errno and raises no flag, so loops become vectors. Never -ffast-math, never -march=native.
-FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-Wno-psabi", "-pthread"]
+FLAGS = [
+    "-O3",
+    "-g0",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fvisibility=hidden",
+    "-Wno-psabi",
+    "-pthread",
+]
 
 HELP = """
 numgan: the compiled kernels could not be built (see the compiler's message above).
@@ -45,7 +54,9 @@ class BuildWithHelp(build_ext):
 def extensions():
     asked = os.environ.get("NUMGAN_PURE") or "0"
     if asked not in ("0", "1"):
-        raise SystemExit(f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; set it to one or unset it")
+        raise SystemExit(
+            f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; set it to one or unset it"
+        )
     if asked == "1":
         return []
     from Cython.Build import cythonize

@@ -21,8 +21,18 @@ import numpy as np
 
 ROUNDING = {"float32": 2.0**-24, "float64": 2 * 2.0**-53}
 SIZES = [1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 53, 67, 97, 101, 149, 211, 389, 773, 1549]
-FAST = [((2, 2), (1, 1)), ((3, 3), (1, 1)), ((4, 4), (2, 2)), ((3, 4), (2, 2)), ((4, 3), (2, 2)), ((5, 5), (2, 2)), ((6, 5), (2, 2)),
-        ((7, 9), (3, 3)), ((4, 2), (2, 1)), ((3, 5), (1, 2))]
+FAST = [
+    ((2, 2), (1, 1)),
+    ((3, 3), (1, 1)),
+    ((4, 4), (2, 2)),
+    ((3, 4), (2, 2)),
+    ((4, 3), (2, 2)),
+    ((5, 5), (2, 2)),
+    ((6, 5), (2, 2)),
+    ((7, 9), (3, 3)),
+    ((4, 2), (2, 1)),
+    ((3, 5), (1, 2)),
+]
 
 # --- numbers and how they lie in memory
 
@@ -102,7 +112,9 @@ def window_shape(rng, fast):
 
 def products(rng, dtype):
     m, k, n = product_shape(rng)
-    name, draw, limit = [("either sign", normal, 8), ("positive", positive, 32), ("integers", integers, 0)][rng.choice(3, p=[0.6, 0.2, 0.2])]
+    name, draw, limit = [("either sign", normal, 8), ("positive", positive, 32), ("integers", integers, 0)][
+        rng.choice(3, p=[0.6, 0.2, 0.2])
+    ]
     lay = broadcast if draw is integers else scattered
     a, b, dy = (lay(rng, draw(rng, *shape).astype(dtype)) for shape in ((m, k), (k, n), (m, n)))
     bias = draw(rng, n).astype(dtype) if rng.random() < 0.5 else None
@@ -114,10 +126,16 @@ def convolutions(rng, dtype, fast, as_it_is):
     """as_it_is: products._tiles, the rule that chooses the fast kernels, which are forced to compute all that they can."""
     n, h, w, c, o, kernel, stride, padding = window_shape(rng, fast)
     y = [(i + 2 * p - k) // s + 1 for i, k, s, p in zip((h, w), kernel, stride, padding)]
-    draw, limit = (normal, 1e-5) if fast else [(normal, 8), (positive, 32), (integers, 0)][rng.choice(3, p=[0.7, 0.2, 0.1])]
-    x, weights, dy = (draw(rng, *shape).astype(dtype) for shape in ((n, h, w, c), (*kernel, c, o), (n, *y, o)))
+    draw, limit = (
+        (normal, 1e-5)
+        if fast
+        else [(normal, 8), (positive, 32), (integers, 0)][rng.choice(3, p=[0.7, 0.2, 0.1])]
+    )
+    x, weights, dy = (
+        draw(rng, *shape).astype(dtype) for shape in ((n, h, w, c), (*kernel, c, o), (n, *y, o))
+    )
     if fast and rng.random() < 0.3:
-        x += dtype(3)                                         # activations with a mean: sums grow, differences cancel
+        x += dtype(3)  # activations with a mean: sums grow, differences cancel
     if draw is integers:
         x, weights, dy = (broadcast(rng, array) for array in (x, weights, dy))
     elif rng.random() < 0.3:
@@ -126,17 +144,35 @@ def convolutions(rng, dtype, fast, as_it_is):
     b, d = (draw(rng, length).astype(dtype) if with_bias else None for length in (o, c))
     chosen = fast and as_it_is(dtype, kernel, stride, c, o, n, y)
     limit = limit if chosen or not fast else 2 * limit
-    kind = ("fast" if chosen else "fast, if forced to") if fast else {normal: "either sign", positive: "positive", integers: "integers"}[draw]
+    kind = (
+        ("fast" if chosen else "fast, if forced to")
+        if fast
+        else {normal: "either sign", positive: "positive", integers: "integers"}[draw]
+    )
     yield f"conv2d, {kind}", limit, "conv2d", (x, weights), (stride, padding), b
-    yield f"input gradient, {kind}", limit, "conv2d_input_gradient", (dy, weights), (stride, padding, (h, w)), d
-    yield f"weight gradient, {kind}", limit, "conv2d_weight_gradient", (x, dy), (kernel, stride, padding), None
+    yield (
+        f"input gradient, {kind}",
+        limit,
+        "conv2d_input_gradient",
+        (dy, weights),
+        (stride, padding, (h, w)),
+        d,
+    )
+    yield (
+        f"weight gradient, {kind}",
+        limit,
+        "conv2d_weight_gradient",
+        (x, dy),
+        (kernel, stride, padding),
+        None,
+    )
 
 
 def pools(rng, dtype):
     n, h, w, c, _, kernel, stride, _ = window_shape(rng, False)
     padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)
     h, w = (max(i, k - 2 * p, 1) for i, k, p in zip((h, w), kernel, padding))
-    x = integers(rng, n, h, w, c).astype(dtype)               # many ties
+    x = integers(rng, n, h, w, c).astype(dtype)  # many ties
     x[rng.random(x.shape) < 0.1] = rng.choice([np.nan, -np.inf, np.inf])
     return x, kernel, stride, padding
 
@@ -148,7 +184,9 @@ def error(got, limit, kernel, arrays, rest, bias):
     if got.size == 0:
         return 0.0
     if 0 < limit < 1:
-        return np.sqrt(np.mean(difference**2) / max(np.mean(kernel(*(a**2 for a in wide), *rest) + add**2), 1e-30))
+        return np.sqrt(
+            np.mean(difference**2) / max(np.mean(kernel(*(a**2 for a in wide), *rest) + add**2), 1e-30)
+        )
     scale = kernel(*(abs(a) for a in wide), *rest) + abs(add)
     return np.max(abs(difference) / np.maximum(scale, 1e-30)) / ROUNDING[got.dtype.name]
 
@@ -166,27 +204,52 @@ def one_pass(rng, dtype, compiled, reference):
     about = abs(x) + abs(mean)
 
     def both(name, *arrays):
-        return getattr(compiled, name)(*arrays), getattr(reference, name)(*(a.astype(np.longdouble) for a in arrays))
+        return getattr(compiled, name)(*arrays), getattr(reference, name)(
+            *(a.astype(np.longdouble) for a in arrays)
+        )
 
-    yield "normalize", roundings(*both("normalize", x, mean, factor, bias), about * abs(factor) + abs(bias)), 4
+    yield (
+        "normalize",
+        roundings(*both("normalize", x, mean, factor, bias), about * abs(factor) + abs(bias)),
+        4,
+    )
     got, expected = both("normalize_gradient", dy, x, mean, factor, centre, slope)
-    yield "normalize_gradient", roundings(got, expected, (abs(dy) + abs(centre) + about * abs(slope)) * abs(factor)), 4
+    yield (
+        "normalize_gradient",
+        roundings(got, expected, (abs(dy) + abs(centre) + about * abs(slope)) * abs(factor)),
+        4,
+    )
     yield "column_sum", roundings(*both("column_sum", x), abs(x).sum(axis=0)), 8
     sums = zip(*both("channel_products", dy, x, mean), (abs(dy).sum(axis=0), (abs(dy) * about).sum(axis=0)))
     yield "channel_products", max(roundings(*sum) for sum in sums), 8
     moments = zip(*both("channel_moments", x), (abs(x).mean(axis=0), np.square(x).mean(axis=0)))
-    yield from zip(("channel_moments, mean", "channel_moments, variance"), [roundings(*moment) for moment in moments], (8, 8))
+    yield from zip(
+        ("channel_moments, mean", "channel_moments, variance"),
+        [roundings(*moment) for moment in moments],
+        (8, 8),
+    )
 
     below = dtype(rng.choice([0, 0.01, 0.2]))
     got, expected = compiled.leaky_relu(x, below), reference.leaky_relu(x, below)
     yield "leaky_relu", float(not np.array_equal(got, expected)), 0
-    yield "leaky_relu_gradient", float(not np.array_equal(compiled.leaky_relu_gradient(dy, got, below),
-                                                          reference.leaky_relu_gradient(dy, got, below))), 0
+    yield (
+        "leaky_relu_gradient",
+        float(
+            not np.array_equal(
+                compiled.leaky_relu_gradient(dy, got, below), reference.leaky_relu_gradient(dy, got, below)
+            )
+        ),
+        0,
+    )
     p, g, m = (normal(rng, rows * 7 + columns).astype(dtype) for _ in range(3))
     v, decay = positive(rng, p.size).astype(dtype) + dtype(0.1), rng.choice([0.0, 0.3])
     terms = 1.3 * abs(p) + abs(m) + abs(g) + (abs(g) + 0.3 * abs(p)) ** 2 + v
-    for name, arrays, scalars in [("adam", (p, g, m, v), (2e-3, 0.5, 0.999, 1e-8, 3)), ("rmsprop", (p, g, v), (1e-3, 0.99, 1e-8)),
-                                  ("sgd", (p, g, m), (0.1, 0.9, True)), ("moving_average", (p, g), (0.999,))]:
+    for name, arrays, scalars in [
+        ("adam", (p, g, m, v), (2e-3, 0.5, 0.999, 1e-8, 3)),
+        ("rmsprop", (p, g, v), (1e-3, 0.99, 1e-8)),
+        ("sgd", (p, g, m), (0.1, 0.9, True)),
+        ("moving_average", (p, g), (0.999,)),
+    ]:
         around = {} if name == "moving_average" else {"weight_decay": decay}
         mine, theirs = [a.copy() for a in arrays], [a.astype(np.float64) for a in arrays]
         getattr(compiled, name)(*mine, *scalars, **around)
@@ -208,14 +271,25 @@ def of_shape(number, seed, compiled, reference, rule):
     if family == "pool":
         x, kernel, stride, padding = pools(rng, dtype)
         got, expected = (backend.max_pool2d(x, kernel, stride, padding) for backend in (compiled, reference))
-        yield "max_pool2d", dtype, float(not all(np.array_equal(g, e, equal_nan=e.dtype != np.int64) for g, e in zip(got, expected))), 0
+        yield (
+            "max_pool2d",
+            dtype,
+            float(
+                not all(np.array_equal(g, e, equal_nan=e.dtype != np.int64) for g, e in zip(got, expected))
+            ),
+            0,
+        )
         if x.size:
             dy = normal(rng, *got[0].shape).astype(dtype)
-            dx, dx_expected = (backend.max_pool2d_gradient(dy, expected[1], x.shape[1:3]) for backend in (compiled, reference))
+            dx, dx_expected = (
+                backend.max_pool2d_gradient(dy, expected[1], x.shape[1:3])
+                for backend in (compiled, reference)
+            )
             yield "max_pool2d_gradient", dtype, float(not np.array_equal(dx, dx_expected)), 0
         return
-    for label, limit, name, arrays, rest, bias in products(rng, dtype) if family == "product" \
-            else convolutions(rng, dtype, family == "fast", rule):
+    for label, limit, name, arrays, rest, bias in (
+        products(rng, dtype) if family == "product" else convolutions(rng, dtype, family == "fast", rule)
+    ):
         arguments = {} if bias is None else {"bias": bias}
         got = getattr(compiled, name)(*arrays, *rest, **arguments)
         yield label, dtype, error(got, limit, getattr(reference, name), arrays, rest, bias), limit
@@ -224,18 +298,24 @@ def of_shape(number, seed, compiled, reference, rule):
 def whatever_fits(dtype, kernel, stride, channels, features, images, size):
     """products._tiles without "it pays": the fast kernels for all that they can compute at all."""
     from numgan._kernels import compiled
+
     return max(1, images * math.prod(-(-n // 4) for n in size)) if compiled.products.fast_convolutions else 0
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shapes", type=int, default=10_000)
-    parser.add_argument("--isa", help="baseline, avx2 or avx512; all that this processor has, one after the other, unless given")
+    parser.add_argument(
+        "--isa",
+        help="baseline, avx2 or avx512; all that this processor has, one after the other, unless given",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, metavar="NUMBER", help="of the one shape to check")
     args = parser.parse_args()
     if args.isa:
-        os.environ["NUMGAN_ISA"] = args.isa                   # read when the kernels are imported
+        os.environ["NUMGAN_ISA"] = args.isa  # read when the kernels are imported
     from numgan._kernels import compiled, reference
 
     if not args.isa:
@@ -251,11 +331,15 @@ def main():
             before = worst.get(key, (-1.0, 0, 0, 0))
             found = (math.inf if math.isnan(value) else value), number, limit
             worst[key] = (*(found if found[0] > before[0] else before[:3]), before[3] + 1)
-    print(f"{compiled._core.isa()}: {args.shapes if args.only is None else 1} shapes, seed {args.seed}, {time.perf_counter() - start:.0f} s")
+    print(
+        f"{compiled._core.isa()}: {args.shapes if args.only is None else 1} shapes, seed {args.seed}, {time.perf_counter() - start:.0f} s"
+    )
     print(f"{'kernel':<38} {'dtype':<8} {'calls':>6} {'worst':>9} {'limit':>6}   again with")
     for (label, dtype), (value, number, limit, calls) in sorted(worst.items()):
         mark = "" if value <= limit else "   TOO MUCH"
-        print(f"{label:<38} {dtype:<8} {calls:>6} {value:>9.3g} {limit:>6g}   --isa {compiled._core.isa()} --seed {args.seed} --only {number}{mark}")
+        print(
+            f"{label:<38} {dtype:<8} {calls:>6} {value:>9.3g} {limit:>6g}   --isa {compiled._core.isa()} --seed {args.seed} --only {number}{mark}"
+        )
     return int(any(value > limit for value, _, limit, _ in worst.values()))
 
 

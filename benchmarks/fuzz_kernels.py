@@ -30,7 +30,7 @@ import numpy as np
 from numgan import _kernels as kernels
 
 REFUSED = TypeError, ValueError, MemoryError
-GUARD = 64                        # bytes before and after an array that a kernel must not touch
+GUARD = 64  # bytes before and after an array that a kernel must not touch
 PATTERN = 0xA5
 
 
@@ -68,11 +68,14 @@ class Arrays:
         room = np.full(count + 2 * GUARD + 8, PATTERN, np.uint8)
         start = GUARD + -(room.ctypes.data + GUARD) % 8 + odd
         self.rooms.append((room, start, count))
-        return room[start:start + count]
+        return room[start : start + count]
 
     def guarded(self):
         """Whether all guards are unchanged."""
-        return all((room[:start] == PATTERN).all() and (room[start + count:] == PATTERN).all() for room, start, count in self.rooms)
+        return all(
+            (room[:start] == PATTERN).all() and (room[start + count :] == PATTERN).all()
+            for room, start, count in self.rooms
+        )
 
 
 # --- valid calls: each function returns the keyword arguments of the kernel with its name
@@ -90,8 +93,15 @@ def shaped(rng):
     padding = [int(p) for p in rng.integers(0, 4, 2)]
     size = [max(k - 2 * p, 0) + int(e) for k, p, e in zip(kernel, padding, rng.integers(0, 9, 2))]
     n, c, o = (int(v) for v in rng.integers(0 if rng.random() < 0.1 else 1, [4, 11, 11]))
-    if rng.random() < 0.04:                        # a shape for the fast convolutions of fast.h
-        kernel, stride, padding, size, c, o = [3, 3], [1, 1], [1, 1], [int(v) for v in rng.integers(13, 19, 2)], 33, 35
+    if rng.random() < 0.04:  # a shape for the fast convolutions of fast.h
+        kernel, stride, padding, size, c, o = (
+            [3, 3],
+            [1, 1],
+            [1, 1],
+            [int(v) for v in rng.integers(13, 19, 2)],
+            33,
+            35,
+        )
     out = kernels.output_size(size, kernel, stride, padding)
     return n, size, c, o, tuple(kernel), tuple(stride), tuple(padding), out
 
@@ -121,31 +131,54 @@ def dense_weight_gradient(make, rng):
 def conv2d(make, rng):
     n, size, c, o, kernel, stride, padding, out = shaped(rng)
     finite = c > 32
-    return {"x": make(n, *size, c, finite=finite), "w": make(*kernel, c, o, finite=finite), "stride": stride, "padding": padding} | (
-        finish_of(make, rng, (n, *out, o)))
+    return {
+        "x": make(n, *size, c, finite=finite),
+        "w": make(*kernel, c, o, finite=finite),
+        "stride": stride,
+        "padding": padding,
+    } | (finish_of(make, rng, (n, *out, o)))
 
 
 def conv2d_input_gradient(make, rng):
     n, size, c, o, kernel, stride, padding, out = shaped(rng)
     finite = c > 32
-    return {"dy": make(n, *out, o, finite=finite), "w": make(*kernel, c, o, finite=finite), "stride": stride, "padding": padding,
-            "size": tuple(size)} | finish_of(make, rng, (n, *size, c))
+    return {
+        "dy": make(n, *out, o, finite=finite),
+        "w": make(*kernel, c, o, finite=finite),
+        "stride": stride,
+        "padding": padding,
+        "size": tuple(size),
+    } | finish_of(make, rng, (n, *size, c))
 
 
 def conv2d_weight_gradient(make, rng):
     n, size, c, o, kernel, stride, padding, out = shaped(rng)
-    return {"x": make(n, *size, c, finite=c > 32), "dy": make(n, *out, o, finite=c > 32), "kernel": kernel, "stride": stride,
-            "padding": padding}
+    return {
+        "x": make(n, *size, c, finite=c > 32),
+        "dy": make(n, *out, o, finite=c > 32),
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+    }
 
 
 def max_pool2d(make, rng):
     n, size, c, _, kernel, stride, _, _ = shaped(rng)
-    return {"x": make(n, *(s + k for s, k in zip(size, kernel)), c), "kernel": kernel, "stride": stride,
-            "padding": tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)}
+    return {
+        "x": make(n, *(s + k for s, k in zip(size, kernel)), c),
+        "kernel": kernel,
+        "stride": stride,
+        "padding": tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel),
+    }
 
 
 def max_pool2d_gradient(make, rng):
-    n, c, size, out = int(rng.integers(0, 4)), int(rng.integers(0, 9)), [s + 1 for s in sides(rng)], sides(rng)
+    n, c, size, out = (
+        int(rng.integers(0, 4)),
+        int(rng.integers(0, 9)),
+        [s + 1 for s in sides(rng)],
+        sides(rng),
+    )
     index = make(n, *out, c, dtype=np.int64)
     index[...] = rng.integers(0, size[0] * size[1], index.shape)
     return {"dy": make(n, *out, c, finite=True), "index": index, "size": tuple(size)}
@@ -175,7 +208,11 @@ def rmsprop(make, rng):
 
 
 def sgd(make, rng):
-    words = vectors(make, rng, "p", "g", "m") | {"lr": 0.125, "momentum": 0.5, "nesterov": bool(rng.integers(2))}
+    words = vectors(make, rng, "p", "g", "m") | {
+        "lr": 0.125,
+        "momentum": 0.5,
+        "nesterov": bool(rng.integers(2)),
+    }
     words |= decay_and_clip(rng)
     return words | ({"m": None, "momentum": 0.0, "nesterov": False} if rng.random() < 0.3 else {})
 
@@ -209,7 +246,13 @@ def channel_moments(make, rng):
 
 def normalize(make, rng):
     p, c = rows_of(rng)
-    return {"x": make(p, c), "mean": make(c), "scale": make(c), "bias": make(c), "slope": float(rng.choice([0, 0.25, 1]))}
+    return {
+        "x": make(p, c),
+        "mean": make(c),
+        "scale": make(c),
+        "bias": make(c),
+        "slope": float(rng.choice([0, 0.25, 1])),
+    }
 
 
 def channel_products(make, rng):
@@ -220,7 +263,9 @@ def channel_products(make, rng):
 
 def normalize_gradient(make, rng):
     p, c = rows_of(rng)
-    words = {"dy": make(p, c), "x": make(p, c)} | {name: make(c) for name in ("mean", "scale", "centre", "share")}
+    words = {"dy": make(p, c), "x": make(p, c)} | {
+        name: make(c) for name in ("mean", "scale", "centre", "share")
+    }
     return words | ({"bias": make(c), "slope": 0.25} if rng.random() < 0.5 else {})
 
 
@@ -237,16 +282,69 @@ def leaky_relu_gradient(make, rng):
     return {"dy": make(*shape), "y": make(*shape), "slope": float(rng.choice([0, 0.25, 1, 2]))}
 
 
-CALLS = [matmul, dense_weight_gradient, conv2d, conv2d_input_gradient, conv2d_weight_gradient, max_pool2d, max_pool2d_gradient, adam,
-         rmsprop, sgd, moving_average, add, all_finite, channel_moments, normalize, channel_products, normalize_gradient, column_sum,
-         leaky_relu, leaky_relu_gradient]
+CALLS = [
+    matmul,
+    dense_weight_gradient,
+    conv2d,
+    conv2d_input_gradient,
+    conv2d_weight_gradient,
+    max_pool2d,
+    max_pool2d_gradient,
+    adam,
+    rmsprop,
+    sgd,
+    moving_average,
+    add,
+    all_finite,
+    channel_moments,
+    normalize,
+    channel_products,
+    normalize_gradient,
+    column_sum,
+    leaky_relu,
+    leaky_relu_gradient,
+]
 
 
 # --- spoiling their arguments
 
-NUMBERS = [0, 1, 2, 3, -1, 255, 300, 1 << 31, 1 << 32, 1 << 40, 1 << 62, 1 << 63, 1 << 64, -(1 << 63), np.uint8(200), np.uint8(1), np.int8(-1),
-           np.int8(127), np.int16(3), np.int64(2), np.int64((1 << 63) - 1), np.uint64((1 << 64) - 1), True, 1.0, 2.5, math.nan, math.inf, None,
-           "3", 10**400, np.float32(2), np.float64(0.5), np.array(2), np.array([2]), 1j]
+NUMBERS = [
+    0,
+    1,
+    2,
+    3,
+    -1,
+    255,
+    300,
+    1 << 31,
+    1 << 32,
+    1 << 40,
+    1 << 62,
+    1 << 63,
+    1 << 64,
+    -(1 << 63),
+    np.uint8(200),
+    np.uint8(1),
+    np.int8(-1),
+    np.int8(127),
+    np.int16(3),
+    np.int64(2),
+    np.int64((1 << 63) - 1),
+    np.uint64((1 << 64) - 1),
+    True,
+    1.0,
+    2.5,
+    math.nan,
+    math.inf,
+    None,
+    "3",
+    10**400,
+    np.float32(2),
+    np.float64(0.5),
+    np.array(2),
+    np.array([2]),
+    1j,
+]
 
 
 def strided(make, rng, x):
@@ -256,7 +354,9 @@ def strided(make, rng, x):
     wide = [x.shape[i] * abs(s) for i, s in zip(order, steps)]
     if math.prod(wide) > 1 << 20:
         return x
-    memory = make.room(math.prod(wide) * x.itemsize, odd=int(rng.choice([0, 0, 1, 4]))).view(x.dtype).reshape(wide)
+    memory = (
+        make.room(math.prod(wide) * x.itemsize, odd=int(rng.choice([0, 0, 1, 4]))).view(x.dtype).reshape(wide)
+    )
     view = memory[(*(slice(None, None, s) for s in steps), ...)].transpose(np.argsort(order))
     view[...] = x
     return view
@@ -274,7 +374,14 @@ def another_shape(rng, x):
     if kind == 2:
         return x.swapaxes(axis, 0)
     if kind == 3:
-        return np.broadcast_to(x.take([0], axis), [*shape[:axis], int(rng.choice([1, 2, 1 << 12, 1 << 40])), *shape[axis + 1:]]) if x.size else x
+        return (
+            np.broadcast_to(
+                x.take([0], axis),
+                [*shape[:axis], int(rng.choice([1, 2, 1 << 12, 1 << 40])), *shape[axis + 1 :]],
+            )
+            if x.size
+            else x
+        )
     empty = [int(rng.choice([0, 1, 3, 1 << 20, 1 << 31, 1 << 40])) for _ in shape]
     empty[axis] = 0
     return np.zeros(empty, x.dtype) if math.prod(max(n, 1) for n in empty) * x.itemsize < 1 << 63 else x
@@ -283,7 +390,7 @@ def another_shape(rng, x):
 def spoilt_array(make, rng, x, others):
     """A value to replace the array x. others: the other arrays of the call, whose memory it may share."""
     kind = rng.integers(13)
-    if max(x.shape, default=0) > 1 << 16:          # it is spoilt already
+    if max(x.shape, default=0) > 1 << 16:  # it is spoilt already
         return x
     if kind == 0:
         return None
@@ -297,10 +404,10 @@ def spoilt_array(make, rng, x, others):
         return x.astype(rng.choice(["f2", "f4", "f8", ">f4", ">f8", "i8", "i4", "u1", "c8", "?", "O"]))
     if kind == 5:
         return x.tolist()
-    if kind == 6 and others:                       # memory of another argument or of a part of it
+    if kind == 6 and others:  # memory of another argument or of a part of it
         other = others[rng.integers(len(others))]
         flat, start = other.reshape(-1), int(rng.integers(0, 3))
-        return flat[start:start + x.size].reshape(x.shape) if len(flat) >= start + x.size else other
+        return flat[start : start + x.size].reshape(x.shape) if len(flat) >= start + x.size else other
     if kind == 7:
         x.flags.writeable = False
         return x
@@ -315,10 +422,14 @@ def spoil(make, rng, words):
     """Replace a random one of the arguments `words`, in place."""
     name = list(words)[rng.integers(len(words))]
     value = words[name]
-    if isinstance(value, np.ndarray) and (type(value) is not np.ndarray or value.dtype.hasobject or value.shape == (1,) and value[0] == 2):
-        return                                     # it is spoilt already
+    if isinstance(value, np.ndarray) and (
+        type(value) is not np.ndarray or value.dtype.hasobject or value.shape == (1,) and value[0] == 2
+    ):
+        return  # it is spoilt already
     if isinstance(value, np.ndarray):
-        others = [x for key, x in words.items() if key != name and type(x) is np.ndarray and x.size <= 1 << 16]
+        others = [
+            x for key, x in words.items() if key != name and type(x) is np.ndarray and x.size <= 1 << 16
+        ]
         words[name] = spoilt_array(make, rng, value, others)
     elif isinstance(value, tuple):
         pair = [NUMBERS[rng.integers(len(NUMBERS))] if rng.random() < 0.6 else entry for entry in value]
@@ -334,8 +445,12 @@ def spoil(make, rng, words):
 def copied(words):
     """A copy of the arguments. Arguments that are the same array remain the same array."""
     memo = {}
-    return {name: memo.setdefault((x.ctypes.data, x.shape, x.strides, x.dtype), x.copy()) if type(x) is np.ndarray and x.size < 1 << 24 else x
-            for name, x in words.items()}
+    return {
+        name: memo.setdefault((x.ctypes.data, x.shape, x.strides, x.dtype), x.copy())
+        if type(x) is np.ndarray and x.size < 1 << 24
+        else x
+        for name, x in words.items()
+    }
 
 
 def outcome(name, backend, words):
@@ -380,11 +495,11 @@ def failure(name, words, spoilt, make):
     if refused and not spoilt:
         return f"a valid call was refused: {got}", True
     if not refused:
-        want = outcome(name, "reference", before)      # in-place kernels change `before` as well
+        want = outcome(name, "reference", before)  # in-place kernels change `before` as well
         if isinstance(want, MemoryError):
-            return None, False                             # the reference needs more memory
+            return None, False  # the reference needs more memory
         if isinstance(want, bool) and name != "all_finite" and not (got and want):
-            return None, False                             # an update overflowed; which numbers are inf depends on rounding
+            return None, False  # an update overflowed; which numbers are inf depends on rounding
         if not alike(got, want):
             return f"compiled: {got!r}, reference: {want!r}", False
     for key, x in words.items():
@@ -395,12 +510,18 @@ def failure(name, words, spoilt, make):
 
 def shown(words):
     """{name: short text} of the arguments."""
-    return {key: f"{type(x).__name__} {x.dtype} {np.ndarray.__dict__['shape'].__get__(x)}" if isinstance(x, np.ndarray) else repr(x)[:60]
-            for key, x in words.items()}
+    return {
+        key: f"{type(x).__name__} {x.dtype} {np.ndarray.__dict__['shape'].__get__(x)}"
+        if isinstance(x, np.ndarray)
+        else repr(x)[:60]
+        for key, x in words.items()
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="make only the call with this number")
@@ -408,9 +529,12 @@ def main():
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     if hasattr(signal, "SIGALRM"):
-        signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"call {k} takes longer than {args.limit} seconds: {name} {shown(words)}"))
+        signal.signal(
+            signal.SIGALRM,
+            lambda *_: sys.exit(f"call {k} takes longer than {args.limit} seconds: {name} {shown(words)}"),
+        )
     counts, failures, began = Counter(), [], time.monotonic()
-    kernels.compiled.calls._SMALL = 0              # use threads for small arrays too
+    kernels.compiled.calls._SMALL = 0  # use threads for small arrays too
     kernels.set_num_threads(3)
     for k in range(args.calls) if args.only is None else [args.only]:
         name, words, spoilt, make = arguments(args.seed, k)
@@ -426,7 +550,16 @@ def main():
             failures.append(k)
             print(f"call {k}: {name} {shown(words)}: {wrong[:400]}", file=sys.stderr)
     signal.alarm(0) if hasattr(signal, "alarm") else None
-    print(json.dumps({"calls": sum(counts.values()), **counts, "failures": failures, "seconds": round(time.monotonic() - began, 1)}))
+    print(
+        json.dumps(
+            {
+                "calls": sum(counts.values()),
+                **counts,
+                "failures": failures,
+                "seconds": round(time.monotonic() - began, 1),
+            }
+        )
+    )
     return 1 if failures else 0
 
 

@@ -36,8 +36,8 @@ COMMANDS = {
     "evaluate": "evaluate run --quick --count 200 --json",
 }
 RESUME = "train --resume new --checkpoint-every 3 --json"
-KILLS = 5                 # of one command, before it runs to its end
-PATIENCE = 60             # seconds until the children of a killed parent must be gone
+KILLS = 5  # of one command, before it runs to its end
+PATIENCE = 60  # seconds until the children of a killed parent must be gone
 
 PROGRAM = """if True:
     import os, signal, sys
@@ -63,8 +63,10 @@ PROGRAM = """if True:
     print(done, file=sys.stderr)
     sys.exit(code)
 """
-SPENT = re.compile('"(seconds|minutes|before|steps_per_second)": [0-9.e+-]+|[0-9.]+ minutes'
-                   r"| [0-9.]+( ± [0-9.]+)? \|(?=\n)")                # minutes are the last column of a study's table
+SPENT = re.compile(
+    '"(seconds|minutes|before|steps_per_second)": [0-9.e+-]+|[0-9.]+ minutes'
+    r"| [0-9.]+( ± [0-9.]+)? \|(?=\n)"
+)  # minutes are the last column of a study's table
 
 
 def start(home, words, last=0, **options):
@@ -139,7 +141,7 @@ def members(group):
     """The numbers of the living processes in the group of the process `group`. Linux only; elsewhere []."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):                                      # it has just ended
+        with suppress(OSError):  # it has just ended
             state, _, its = path.read_text().rpartition(")")[2].split()[:3]
             found += [path.parent.name] if int(its) == group.pid and state != "Z" else []
     return found
@@ -226,7 +228,9 @@ def trial(root, name, kills, rng):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=30, help="number of all kills (default 30)")
     parser.add_argument("--only", default=",".join(COMMANDS), help="only these commands (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")

@@ -1,6 +1,6 @@
 """A kernel of one's own on the ladder: the product as a sum of outer products of slabs.
 
-    numgan bench ladder matmul --kernel benchmarks/ladder_example.py
+numgan bench ladder matmul --kernel benchmarks/ladder_example.py
 """
 
 import numpy as np
@@ -12,5 +12,5 @@ from numgan.bench import ladder
 def slabs(a, b, width=32):
     c = np.zeros((len(a), b.shape[1]), a.dtype)
     for k in range(0, len(b), width):
-        c += np.einsum("ik,kj->ij", a[:, k:k + width], b[k:k + width])
+        c += np.einsum("ik,kj->ij", a[:, k : k + width], b[k : k + width])
     return c

@@ -40,13 +40,18 @@ from pathlib import Path
 from mistakes import chosen, mutated
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = {path.stem.removeprefix("test_"): str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+TESTS = {
+    path.stem.removeprefix("test_"): str(path.relative_to(ROOT))
+    for path in (ROOT / "tests").rglob("test_*.py")
+}
 JUDGED = Path(__file__).with_name("mutants_equivalent.jsonl")
-SECONDS = 20              # most seconds of tests for one mutant, measured on the unchanged code
+SECONDS = 20  # most seconds of tests for one mutant, measured on the unchanged code
 
-CHAPTERS = {              # chapter: (its sources, its tests)
-    "layers": ("layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
-               "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives"),
+CHAPTERS = {  # chapter: (its sources, its tests)
+    "layers": (
+        "layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
+        "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives",
+    ),
     "losses": ("losses/*.py remedies/noise.py remedies/replay.py", "losses networks hacks objectives"),
     "penalties": ("remedies/penalties.py", "penalties networks regularizers lazy objectives"),
     "unrolling": ("remedies/unrolling.py", "unrolling objectives"),
@@ -55,8 +60,14 @@ CHAPTERS = {              # chapter: (its sources, its tests)
     "data": ("data/*.py", "data family networks data_idx data_pictures"),
     "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
     "metrics": ("metrics/*.py", "metrics parzen networks"),
-    "systems": ("systems/*.py systems/*/*.py", "objectives systems family networks hacks regularizers consensus unrolling judging"),
-    "training": ("training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py", "training family objectives systems"),
+    "systems": (
+        "systems/*.py systems/*/*.py",
+        "objectives systems family networks hacks regularizers consensus unrolling judging",
+    ),
+    "training": (
+        "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",
+        "training family objectives systems",
+    ),
 }
 
 # ---------------------------------------------------------------------------------------------------- tests in forks
@@ -76,9 +87,13 @@ class Slot:
 
     def __init__(self, folder):
         self.root = folder / "numgan"
-        names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                               cwd=ROOT, check=True,
-                               capture_output=True, text=True).stdout.split("\0")
+        names = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split("\0")
         names += [str(path.relative_to(ROOT)) for path in (ROOT / "numgan").rglob("*.so")]
         for name in filter(None, names):
             if (ROOT / name).is_file():
@@ -115,7 +130,7 @@ class Slot:
     def _in_child(self, job, cpu):
         """Set up the forked child process, run the job, and exit."""
         os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)        # ignored in a shell's background job
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background job
         os.chdir(self.root)
         if cpu:
             resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu) + 5))
@@ -123,8 +138,10 @@ class Slot:
         for number in (1, 2):
             os.dup2(os.open(self.root.parent / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.environ |= {"PYTHONPATH": str(self.root),
-                       "HYPOTHESIS_STORAGE_DIRECTORY": str(self.root.parent / "hypothesis")}
+        os.environ |= {
+            "PYTHONPATH": str(self.root),
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(self.root.parent / "hypothesis"),
+        }
         sys.path.insert(0, str(self.root))
         with open(self.root.parent / "report.json", "w") as file:
             job(lambda value: (file.seek(0), file.truncate(), json.dump(value, file), file.flush()))
@@ -172,8 +189,17 @@ def run_jobs(slots, jobs, done):
         time.sleep(0.01)
 
 
-OPTIONS = ["-q", "--assert=plain", "-p", "no:cacheprovider", "--no-header", "--tb=line", "-p", "no:randomly",
-           "--hypothesis-seed=0"]
+OPTIONS = [
+    "-q",
+    "--assert=plain",
+    "-p",
+    "no:cacheprovider",
+    "--no-header",
+    "--tb=line",
+    "-p",
+    "no:randomly",
+    "--hypothesis-seed=0",
+]
 
 
 def survey(name, report):
@@ -221,7 +247,9 @@ def trial(chapter, tests, report):
 
     class Order:
         def pytest_collection_modifyitems(self, items):
-            items[:] = sorted((item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid])
+            items[:] = sorted(
+                (item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid]
+            )
 
         def pytest_runtest_logreport(self, report):
             if report.failed:
@@ -232,7 +260,7 @@ def trial(chapter, tests, report):
     files = [file for file in (TESTS[name] for name in CHAPTERS[chapter][1].split()) if file in used]
     for some in (files[:1], files[1:]):
         code = pytest.main([*OPTIONS, "-x", *some], plugins=[Order()]) if some else 0
-        if code and code != 5:                           # 5: the mutant changed the tests' names
+        if code and code != 5:  # 5: the mutant changed the tests' names
             report({"killed by": killers[0] if killers else "import" if code == 2 else f"pytest {int(code)}"})
             return
     report({"killed by": None})
@@ -263,8 +291,11 @@ def surveyed(slots, names, folder):
             sys.exit(f"{TESTS[name]} cannot be run: {found}\n{said}")
         todo[name].write_text(json.dumps(found))
         known[name] = found
-        print(f"mutants: test_{name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s",
-              file=sys.stderr, flush=True)
+        print(
+            f"mutants: test_{name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
 
     run_jobs(slots, [(partial(survey, name), None, None, name) for name in todo], done)
     return known
@@ -283,7 +314,7 @@ def covering(mutant, known):
             here = {test for line in range(first, last + 1) for test in lines.get(str(line), ())}
             if here:
                 break
-        if here == {""}:                                   # it runs at import, so every test covers it
+        if here == {""}:  # it runs at import, so every test covers it
             here = set(known[name]["tests"])
         hits |= here
     tests = sorted((test for test in hits if test in seconds), key=lambda test: seconds[test])
@@ -308,11 +339,17 @@ def main(words=None):
     parser.add_argument("--number", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--chapter", action="append", choices=CHAPTERS, help="only this one; may be given again")
+    parser.add_argument(
+        "--chapter", action="append", choices=CHAPTERS, help="only this one; may be given again"
+    )
     parser.add_argument("--again", action="store_true", help="try the survivors of an earlier run once more")
     parser.add_argument("--out", type=Path, help="results, one JSON line a mutant")
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / f"mutants-{os.getuid()}",
-                        help="which test runs which line")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / f"mutants-{os.getuid()}",
+        help="which test runs which line",
+    )
     asked = parser.parse_args(words)
     out, chapters = asked.out or Path(f"mutants-{asked.seed}.jsonl"), asked.chapter or list(CHAPTERS)
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "NUMGAN_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
@@ -320,10 +357,18 @@ def main(words=None):
 
     results = {result["name"]: result for result in _lines(out)}
     judged = {(m["file"], m["old"], m["new"]) for m in _lines(JUDGED)}
-    files = {chapter: sorted(path for pattern in CHAPTERS[chapter][0].split() for path in (ROOT / "numgan").glob(pattern))
-             for chapter in chapters}
+    files = {
+        chapter: sorted(
+            path for pattern in CHAPTERS[chapter][0].split() for path in (ROOT / "numgan").glob(pattern)
+        )
+        for chapter in chapters
+    }
     wanted = list(chosen(asked.number, asked.seed, files, ROOT))
-    todo = [m for m in wanted if m["name"] not in results or asked.again and results[m["name"]]["killed by"] is None]
+    todo = [
+        m
+        for m in wanted
+        if m["name"] not in results or asked.again and results[m["name"]]["killed by"] is None
+    ]
     todo = [m for m in todo if not (asked.again and (m["file"], m["old"], m["new"]) in judged)]
     with tempfile.TemporaryDirectory() as folder:
         slots = [Slot(Path(folder, str(i))) for i in range(asked.processes)]
@@ -339,8 +384,13 @@ def main(words=None):
             with open(out, "a") as file:
                 file.write(json.dumps(results[mutant["name"]]) + "\n")
             if report["killed by"] is None and (mutant["file"], mutant["old"], mutant["new"]) not in judged:
-                shown = {"survived": f"{mutant['file']}:{mutant['line']}", "old": mutant["old"], "new": mutant["new"],
-                         "tests": mutant["tests"], "covered": mutant["covered"]}
+                shown = {
+                    "survived": f"{mutant['file']}:{mutant['line']}",
+                    "old": mutant["old"],
+                    "new": mutant["new"],
+                    "tests": mutant["tests"],
+                    "covered": mutant["covered"],
+                }
                 print(json.dumps(shown), flush=True)
 
         run_jobs(slots, jobs, done)
@@ -354,10 +404,18 @@ def main(words=None):
             figures[chapter][verdict] += 1
     for chapter, count in figures.items():
         dead, alive = count["killed"] + count["timeout"], count["survived"]
-        print(json.dumps({"chapter": chapter, "killed": count["killed"], "timeout": count["timeout"],
-                          "survived": alive,
-                          "equivalent": count["equivalent"],
-                          "share": round(dead / (dead + alive), 4) if dead + alive else None}))
+        print(
+            json.dumps(
+                {
+                    "chapter": chapter,
+                    "killed": count["killed"],
+                    "timeout": count["timeout"],
+                    "survived": alive,
+                    "equivalent": count["equivalent"],
+                    "share": round(dead / (dead + alive), 4) if dead + alive else None,
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -31,18 +31,24 @@ STAND_INS = {"real": parzen.real, "k-means": parzen.centroids, "gaussian": parze
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--of", choices=STAND_INS, default="real")
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     digits = parzen.Digits.load(quick=False)
-    digits = replace(digits, amounts=digits.amounts._replace(window=options.samples, neighbours=options.samples))
+    digits = replace(
+        digits, amounts=digits.amounts._replace(window=options.samples, neighbours=options.samples)
+    )
     start = time.perf_counter()
     samples, _ = STAND_INS[options.of](digits, stream(options.seed, "parzen anchor"))
     found = metrics.parzen(samples, parzen.unit(digits.validation), parzen.unit(digits.test))
-    print(f"{options.of}, {len(samples)} samples: sigma {found.sigma:.4f}, test log-likelihood {found.mean:.2f} +- {found.standard_error:.2f} nats, "
-          f"{time.perf_counter() - start:.1f} s")
+    print(
+        f"{options.of}, {len(samples)} samples: sigma {found.sigma:.4f}, test log-likelihood {found.mean:.2f} +- {found.standard_error:.2f} nats, "
+        f"{time.perf_counter() - start:.1f} s"
+    )
     return options.of == "real" and options.samples == 10_000 and abs(found.mean - ANCHOR) > TOLERANCE
 
 

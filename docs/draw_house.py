@@ -28,23 +28,40 @@ def imports():
 
 def reduced(found):
     """The same without what follows from other arrows."""
+
     def reach(name):
         return set().union(*({below} | reach(below) for below in found[name]))
 
-    return {name: below - set().union(*map(reach, below)) if below else set() for name, below in found.items()}
+    return {
+        name: below - set().union(*map(reach, below)) if below else set() for name, below in found.items()
+    }
 
 
 @drawn
 def draw():
     figure, (axes,) = figure_of(1, (8, 9))
-    place = {name: (i - (len(names) - 1) / 2, FLOORS[name]) for names in STOREYS for i, name in enumerate(names)}
+    place = {
+        name: (i - (len(names) - 1) / 2, FLOORS[name]) for names in STOREYS for i, name in enumerate(names)
+    }
     for name, others in reduced(imports()).items():
         for other in others:
             (x, y), (u, v) = place[name], place[other]
-            axes.annotate("", (u, v + 0.22), (x, y - 0.22), arrowprops={"arrowstyle": "->", "color": "0.6", "linewidth": 1})
+            axes.annotate(
+                "",
+                (u, v + 0.22),
+                (x, y - 0.22),
+                arrowprops={"arrowstyle": "->", "color": "0.6", "linewidth": 1},
+            )
     for name, (x, y) in place.items():
-        axes.text(x, y, name, ha="center", va="center", fontsize=11,
-                  bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "0.3"})
+        axes.text(
+            x,
+            y,
+            name,
+            ha="center",
+            va="center",
+            fontsize=11,
+            bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "0.3"},
+        )
     axes.set_xlim(-2.3, 2.3)
     axes.set_ylim(-0.6, len(STOREYS) - 0.4)
     axes.axis("off")

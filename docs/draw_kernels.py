@@ -1,6 +1,6 @@
 """The two drawings of kernels.md, beside this file.
 
-    python docs/draw_kernels.py          needs matplotlib, and of numgan nothing
+python docs/draw_kernels.py          needs matplotlib, and of numgan nothing
 """
 
 from pathlib import Path
@@ -29,7 +29,9 @@ def cells(axes, left, top, rows, columns, colour, text=lambda i, j: ""):
     """A grid of unit squares; colour(i, j) and text(i, j) of each."""
     for i in range(rows):
         for j in range(columns):
-            axes.add_patch(Rectangle((left + j, top + i), 1, 1, facecolor=colour(i, j), edgecolor="white", linewidth=1))
+            axes.add_patch(
+                Rectangle((left + j, top + i), 1, 1, facecolor=colour(i, j), edgecolor="white", linewidth=1)
+            )
             axes.text(left + j + 0.5, top + i + 0.52, text(i, j), ha="center", va="center", fontsize=7.5)
 
 
@@ -43,8 +45,24 @@ def packing():
     left, top, right = 2, 3, 9
     below = top + depth + 2
     figure, axes = page(right + width + 1, below + height + 2.4)
-    cells(axes, right, top, depth, width, lambda k, j: COLOURS[1] if j < nr else MUTED, lambda k, j: j // nr * depth * nr + k * nr + j % nr)
-    cells(axes, left, below, height, depth, lambda i, k: MUTED if i < mr else COLOURS[0], lambda i, k: i // mr * depth * mr + k * mr + i % mr)
+    cells(
+        axes,
+        right,
+        top,
+        depth,
+        width,
+        lambda k, j: COLOURS[1] if j < nr else MUTED,
+        lambda k, j: j // nr * depth * nr + k * nr + j % nr,
+    )
+    cells(
+        axes,
+        left,
+        below,
+        height,
+        depth,
+        lambda i, k: MUTED if i < mr else COLOURS[0],
+        lambda i, k: i // mr * depth * mr + k * mr + i % mr,
+    )
     cells(axes, right, below, height, width, lambda i, j: COLOURS[2] if i >= mr and j < nr else MUTED)
     for j in range(0, width, nr):
         frame(axes, right + j, top, depth, nr, STRONG[1])
@@ -55,11 +73,33 @@ def packing():
     axes.text(left - 1.5, below - 0.9, "block of A, in slivers of MR rows", fontsize=9, color=STRONG[0])
     axes.text(right + nr + 0.3, below + mr + 1.1, "tile of C:", fontsize=9, color=STRONG[2])
     axes.text(right + nr + 0.3, below + mr + 1.8, "in registers", fontsize=9, color=STRONG[2])
-    axes.annotate("", (right - 0.2, below + 4.5), (left + depth + 0.2, below + 4.5), arrowprops={"arrowstyle": "->", "color": STRONG[0]})
-    axes.annotate("", (right + 2, below - 0.2), (right + 2, top + depth + 0.2), arrowprops={"arrowstyle": "->", "color": STRONG[1]})
-    axes.text(0.5, 0.9, "Numbers: places in the packed buffer (MR = 3, NR = 4, KC = 5; A stored by k).", fontsize=9)
-    axes.text(0.5, below + height + 1.1, "Each step of k reads the next NR numbers of the panel and the next MR of the sliver,", fontsize=9)
-    axes.text(0.5, below + height + 1.8, "for MR x NR multiply-adds: both buffers are read from end to end, in order.", fontsize=9)
+    axes.annotate(
+        "",
+        (right - 0.2, below + 4.5),
+        (left + depth + 0.2, below + 4.5),
+        arrowprops={"arrowstyle": "->", "color": STRONG[0]},
+    )
+    axes.annotate(
+        "",
+        (right + 2, below - 0.2),
+        (right + 2, top + depth + 0.2),
+        arrowprops={"arrowstyle": "->", "color": STRONG[1]},
+    )
+    axes.text(
+        0.5, 0.9, "Numbers: places in the packed buffer (MR = 3, NR = 4, KC = 5; A stored by k).", fontsize=9
+    )
+    axes.text(
+        0.5,
+        below + height + 1.1,
+        "Each step of k reads the next NR numbers of the panel and the next MR of the sliver,",
+        fontsize=9,
+    )
+    axes.text(
+        0.5,
+        below + height + 1.8,
+        "for MR x NR multiply-adds: both buffers are read from end to end, in order.",
+        fontsize=9,
+    )
     return figure
 
 
@@ -73,7 +113,15 @@ def phases():
 
     axes.text(left, 1.0, "stride 2, kernel 4 x 4: what a 4 x 4 tile of y sees of x", fontsize=9)
     axes.text(left, 1.7, "framed: the windows of outputs (0, 0) and (2, 1), one tap a pixel", fontsize=9)
-    cells(axes, left, top, size, size, lambda i, j: COLOURS[phase(i, j)], lambda i, j: f"{i}{j}" if i < 4 and j < 4 else "")
+    cells(
+        axes,
+        left,
+        top,
+        size,
+        size,
+        lambda i, j: COLOURS[phase(i, j)],
+        lambda i, j: f"{i}{j}" if i < 4 and j < 4 else "",
+    )
     frame(axes, left, top, 4, 4)
     frame(axes, left + 2, top + 4, 4, 4)
     axes.text(left, top + size + 1.0, "y = the sum of four convolutions of stride 1", fontsize=9)
@@ -86,7 +134,15 @@ def phases():
         cells(axes, x, y, 5, 5, lambda a, b, n=number: COLOURS[n])
         frame(axes, x, y, 2, 2)
         frame(axes, x + 1, y + 2, 2, 2)
-        cells(axes, x + 6.3, y + 1.5, 2, 2, lambda a, b, n=number: COLOURS[n], lambda a, b, i=i, j=j: f"{2 * a + i}{2 * b + j}")
+        cells(
+            axes,
+            x + 6.3,
+            y + 1.5,
+            2,
+            2,
+            lambda a, b, n=number: COLOURS[n],
+            lambda a, b, i=i, j=j: f"{2 * a + i}{2 * b + j}",
+        )
         frame(axes, x + 6.3, y + 1.5, 2, 2, STRONG[number])
         axes.text(x + 5.65, y + 2.55, "*", fontsize=14, ha="center", va="center")
         axes.text(x + 7.3, y + 4.3, "taps", fontsize=8, ha="center", color=STRONG[number])

@@ -1,7 +1,7 @@
 """The pictures of stability/, each drawn from what numgan computes here.
 
-    python docs/draw_stability.py              all of them, in a minute or two
-    python docs/draw_stability.py dirac        one
+python docs/draw_stability.py              all of them, in a minute or two
+python docs/draw_stability.py dirac        one
 """
 
 import sys
@@ -28,7 +28,7 @@ from numgan.training.state import State
 HERE = Path(__file__).parent
 BLUE, ORANGE, GREEN, VIOLET, GREY = "#2f6db5", "#cf6b2c", "#4c8f3e", "#87529b", "#8a8a8a"
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
-WEIGHTS = WEIGHTS / np.sqrt(2 * np.pi)                                            # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES)
+WEIGHTS = WEIGHTS / np.sqrt(2 * np.pi)  # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES)
 
 
 def page(width, height, rows, columns):
@@ -61,7 +61,10 @@ def play(D, draw, loss, optimizer, steps, penalty=None, dtype=np.float32):
 
 def density(x, *modes):
     """Of a mixture of (mean, standard deviation, weight)."""
-    return sum(weight * np.exp(-(((x - mean) / std) ** 2) / 2) / (std * np.sqrt(2 * np.pi)) for mean, std, weight in modes)
+    return sum(
+        weight * np.exp(-(((x - mean) / std) ** 2) / 2) / (std * np.sqrt(2 * np.pi))
+        for mean, std, weight in modes
+    )
 
 
 def sample(rng, n, *modes):
@@ -71,6 +74,7 @@ def sample(rng, n, *modes):
 
 
 # ---------------------------------------------------------------------------------------------------- 1
+
 
 def game():
     """D learned against p / (p + q); what the losses hand over at a logit; divergences and gradients of G as the supports part."""
@@ -83,18 +87,39 @@ def game():
     logit, _ = D.forward(phi, x[:, None].astype(np.float32), Pass())
     learned.fill_between(x, density(x, *p), color=BLUE, alpha=0.25, linewidth=0, label="p")
     learned.fill_between(x, density(x, *q), color=ORANGE, alpha=0.25, linewidth=0, label="q")
-    learned.plot(x, density(x, *p) / (density(x, *p) + density(x, *q)), color="black", linewidth=1, label="p / (p + q)")
-    learned.plot(x, 1 / (1 + np.exp(-logit[:, 0])), color=GREEN, linewidth=2, linestyle="--", label="D, trained on samples")
+    learned.plot(
+        x, density(x, *p) / (density(x, *p) + density(x, *q)), color="black", linewidth=1, label="p / (p + q)"
+    )
+    learned.plot(
+        x,
+        1 / (1 + np.exp(-logit[:, 0])),
+        color=GREEN,
+        linewidth=2,
+        linestyle="--",
+        label="D, trained on samples",
+    )
     learned.legend(fontsize=8)
     label(learned, "the optimal discriminator", "x")
 
     t = np.linspace(-8, 8, 200)
-    for loss, colour in ((ng.minimax, BLUE), (ng.nonsaturating, ORANGE), (ng.least_squares, GREEN), (ng.wasserstein, GREY)):
-        slopes.plot(t, -loss.for_generator.d(t), color=colour, label=f"{loss}" + (", hinge" if loss is ng.wasserstein else ""))
+    for loss, colour in (
+        (ng.minimax, BLUE),
+        (ng.nonsaturating, ORANGE),
+        (ng.least_squares, GREEN),
+        (ng.wasserstein, GREY),
+    ):
+        slopes.plot(
+            t,
+            -loss.for_generator.d(t),
+            color=colour,
+            label=f"{loss}" + (", hinge" if loss is ng.wasserstein else ""),
+        )
     slopes.axvspan(-8, 0, color="#f1f1f1", zorder=0)
     slopes.text(-7.7, 2.55, "D is sure: a fake", fontsize=8)
     slopes.legend(fontsize=8)
-    label(slopes, "what G's loss hands over to D's logit", "logit y of a fake", "- d loss / dy", ylim=(-0.5, 3))
+    label(
+        slopes, "what G's loss hands over to D's logit", "logit y of a fake", "- d loss / dy", ylim=(-0.5, 3)
+    )
 
     distances = np.linspace(0.05, 8, 60)
     grid = np.linspace(-8, 16, 4001)
@@ -113,7 +138,7 @@ def game():
         pull = []
         for d in distances:
             phi = line.init(0, np.float64)
-            phi["W"][...], phi["b"][...] = -d, d * d / 2                          # log p / q
+            phi["W"][...], phi["b"][...] = -d, d * d / 2  # log p / q
             y, cache = line.forward(phi, normal + d, Pass())
             dfake, _ = line.backward(loss.generator(y)[1], cache, frozen=True)
             pull.append(dfake.sum())
@@ -124,6 +149,7 @@ def game():
 
 
 # ---------------------------------------------------------------------------------------------------- 2
+
 
 def critics():
     """Critics of the ring against the ring with noise: clipped weights, and gradient penalties."""
@@ -141,13 +167,19 @@ def critics():
     ticks = np.linspace(-4, 4, 100, dtype=np.float32)
     plane = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
     surfaces = dict(zip(("clipped at 0.1", "penalty, weight 3", "penalty, weight 10"), axes))
-    for (name, (optimizer, penalty)), colour in zip(kinds.items(), (GREY, VIOLET, BLUE, GREEN, ORANGE, "black")):
+    for (name, (optimizer, penalty)), colour in zip(
+        kinds.items(), (GREY, VIOLET, BLUE, GREEN, ORANGE, "black")
+    ):
         w = play(f, draw, ng.wasserstein, optimizer, steps, penalty)
         slope, steepest, c = slopes(f, w, x), slopes(f, w, plane).max(), optimizer.clip or np.inf
-        axes[3].hist(np.log10(slope), np.linspace(-4, 3, 141), density=True, color=colour, alpha=0.8, label=name)
+        axes[3].hist(
+            np.log10(slope), np.linspace(-4, 3, 141), density=True, color=colour, alpha=0.8, label=name
+        )
         rise = f.forward(w, real, Pass())[0].mean() - f.forward(w, fake, Pass())[0].mean()
-        print(f"    {name}: slopes {np.median(slope):.2g} (median) to {max(slope.max(), steepest):.3g}, E f(x) - E f(x~) = {rise:.3g}, "
-              f"weights at the bound {(np.abs(w.vector) >= c).mean():.0%}")
+        print(
+            f"    {name}: slopes {np.median(slope):.2g} (median) to {max(slope.max(), steepest):.3g}, E f(x) - E f(x~) = {rise:.3g}, "
+            f"weights at the bound {(np.abs(w.vector) >= c).mean():.0%}"
+        )
         if name in surfaces:
             values = f.forward(w, plane, Pass())[0].reshape(100, 100)
             surfaces[name].contourf(ticks, ticks, values, 10, cmap="viridis")
@@ -166,6 +198,7 @@ def slopes(f, w, x):
 
 # ---------------------------------------------------------------------------------------------------- 3
 
+
 class Straight(ng.Tanh):
     """tanh whose f'' was forgotten."""
 
@@ -177,19 +210,39 @@ def second():
     figure, (exact, noise) = page(10, 3.6, 1, 2)
     rng, steps = np.random.default_rng(0), 10.0 ** np.arange(-9, 0.5, 0.5)
     x, penalty = rng.standard_normal((16, 2)), ng.GradientPenalty(10.0)
-    units = ((ng.Tanh, "tanh", "o-", BLUE), (Straight, "tanh, f'' left out", "s-", ORANGE), (ng.ReLU, "ReLU, which has no f''", "^:", GREEN))
+    units = (
+        (ng.Tanh, "tanh", "o-", BLUE),
+        (Straight, "tanh, f'' left out", "s-", ORANGE),
+        (ng.ReLU, "ReLU, which has no f''", "^:", GREEN),
+    )
     for unit, name, style, colour in units:
         D = ng.mlp(2, 16, 16, 1, activation=unit)
         phi = D.init(0, np.float64)
         along = rng.standard_normal(phi.vector.size)
         slope = penalty(D, phi, x)[1].vector @ along
         at = lambda t, D=D, phi=phi, along=along: penalty(D, phi.like(phi.vector + t * along), x)[0]
-        exact.loglog(steps, [abs((at(h) - at(-h)) / (2 * h) - slope) / abs(slope) for h in steps], style, color=colour, markersize=3.5,
-                     label=name)
+        exact.loglog(
+            steps,
+            [abs((at(h) - at(-h)) / (2 * h) - slope) / abs(slope) for h in steps],
+            style,
+            color=colour,
+            markersize=3.5,
+            label=name,
+        )
     exact.legend(fontsize=8)
-    label(exact, "the penalty's gradient against central differences", "step h", "relative difference", ylim=(1e-11, 1e3))
+    label(
+        exact,
+        "the penalty's gradient against central differences",
+        "step h",
+        "relative difference",
+        ylim=(1e-11, 1e3),
+    )
 
-    atoms, p, q = np.array([[-1.3], [-0.4], [0.1], [0.5], [1.1], [1.6]]), np.array([13, 2, 7, 1, 9, 8]), np.array([3, 11, 3, 9, 1, 8])
+    atoms, p, q = (
+        np.array([[-1.3], [-0.4], [0.1], [0.5], [1.1], [1.6]]),
+        np.array([13, 2, 7, 1, 9, 8]),
+        np.array([3, 11, 3, 9, 1, 8]),
+    )
     D = ng.mlp(1, 7, 1, activation=ng.Tanh)
     phi = D.init(0, np.float64)
     phi["0.W"][...], phi["0.b"][...] = 2, np.linspace(-3, 3, 7)
@@ -203,11 +256,21 @@ def second():
 
     for moved, colour in ((0.0, BLUE), (0.5, ORANGE)):
         phi["2.W"][...], phi["2.b"][...] = last[:-1, None], last[-1] + moved
-        roth = [ng.Roth(s * s)(D, phi, np.repeat(atoms, p, axis=0), np.repeat(atoms, q, axis=0))[0] for s in sigmas]
+        roth = [
+            ng.Roth(s * s)(D, phi, np.repeat(atoms, p, axis=0), np.repeat(atoms, q, axis=0))[0]
+            for s in sigmas
+        ]
         gap = np.abs([loss(s) - loss(0.0) - r for s, r in zip(sigmas, roth)])
         if not moved:
             noise.loglog(sigmas, roth, color=GREY, label="Roth(sigma^2)")
-        noise.loglog(sigmas, gap, "o-", color=colour, markersize=3.5, label="difference at the optimal D" if not moved else "difference elsewhere")
+        noise.loglog(
+            sigmas,
+            gap,
+            "o-",
+            color=colour,
+            markersize=3.5,
+            label="difference at the optimal D" if not moved else "difference elsewhere",
+        )
     noise.legend(fontsize=8)
     label(noise, "what noise adds to D's loss, and what Roth's regulariser does", "sigma")
     return figure
@@ -215,10 +278,22 @@ def second():
 
 # ---------------------------------------------------------------------------------------------------- 4
 
+
 def methods():
-    titles = {"minimax": "minimax", "nonsaturating": "nonsaturating", "Wasserstein": "wasserstein", "Wasserstein, clipped at 1": "wasserstein",
-              "gradient penalty, target 0.3": "wgan-gp", "instance noise 0.7": "noise", "Roth 0.49": "roth", "R1 0.3": "r1",
-              "R1 1, critical": "r1-critical", "nonsaturating + R1 0.3": "ns-r1", "consensus 1": "consensus", "unrolled, 2 steps of 0.5": "unrolled"}
+    titles = {
+        "minimax": "minimax",
+        "nonsaturating": "nonsaturating",
+        "Wasserstein": "wasserstein",
+        "Wasserstein, clipped at 1": "wasserstein",
+        "gradient penalty, target 0.3": "wgan-gp",
+        "instance noise 0.7": "noise",
+        "Roth 0.49": "roth",
+        "R1 0.3": "r1",
+        "R1 1, critical": "r1-critical",
+        "nonsaturating + R1 0.3": "ns-r1",
+        "consensus 1": "consensus",
+        "unrolled, 2 steps of 0.5": "unrolled",
+    }
     return {title: METHODS[name].field for title, name in titles.items()}
 
 
@@ -256,7 +331,13 @@ def dirac():
             here.plot(*z[-1], "o", color=colour, markersize=4)
         smooth = "target" not in name
         e = eigenvalues(v)[0] if smooth else None
-        told = "not smooth at 0" if e is None else f"{e.real + 0:.4g} ± {abs(e.imag):.4g} i" if abs(e.imag) > 1e-6 else f"{e.real:.4g}, twice"
+        told = (
+            "not smooth at 0"
+            if e is None
+            else f"{e.real + 0:.4g} ± {abs(e.imag):.4g} i"
+            if abs(e.imag) > 1e-6
+            else f"{e.real:.4g}, twice"
+        )
         label(here, f"{name}\n{told}", xlim=(-2, 2), ylim=(-2, 2), aspect="equal", xticks=[0], yticks=[0])
         here.grid(linewidth=0.4)
     for here in axes[-4:]:
@@ -267,6 +348,7 @@ def dirac():
 
 
 # ---------------------------------------------------------------------------------------------------- 5
+
 
 def unrolling():
     """The bilinear game f = theta psi seen K steps ahead: eigenvalues, paths, and how fast they come in."""
@@ -293,6 +375,7 @@ def unrolling():
 
 # ---------------------------------------------------------------------------------------------------- 6
 
+
 def binomial(m, p):
     return np.array([comb(m, k) * p**k * (1 - p) ** (m - k) for k in range(m + 1)])
 
@@ -303,13 +386,17 @@ def packing():
     even, lost, uneven = np.array([1, 1, 1, 1]), np.array([0, 1, 1, 1]), np.array([1, 1, 3, 3])
     m = np.arange(1, 13)
     packs.plot(m, 1 - 0.75**m, color=ORANGE, label="one of four modes is lost: 1 - (3/4)^m")
-    two = [np.abs(binomial(n, 1 / 2) - binomial(n, 1 / 4)).sum() / 2 for n in m]  # how many of a pack fall into the two thin modes says all
+    two = [
+        np.abs(binomial(n, 1 / 2) - binomial(n, 1 / 4)).sum() / 2 for n in m
+    ]  # how many of a pack fall into the two thin modes says all
     packs.plot(m, two, color=BLUE, label="four modes, two of them three times as likely")
     for q, colour in ((lost, ORANGE), (uneven, BLUE)):
         found = [hinge_of_packs(even, q, n) for n in (1, 2, 3)]
         print("    TV found by D:", ", ".join(f"{tv:.3f}" for tv in found))
         packs.plot((1, 2, 3), found, "o", color=colour, fillstyle="none")
-    packs.plot([], [], "o", color=GREY, fillstyle="none", label="1 - loss / 2 of a trained D of packs (hinge)")
+    packs.plot(
+        [], [], "o", color=GREY, fillstyle="none", label="1 - loss / 2 of a trained D of packs (hinge)"
+    )
     packs.legend(fontsize=8)
     label(packs, "total variation of packs of m samples", "m", ylim=(0, 1))
 
@@ -320,7 +407,13 @@ def packing():
             y, _ = layer.forward({}, x[np.isin(labels, rng.permutation(8)[:modes])][:64], Pass())
             std.append(y[0, -1])
         spread.errorbar(modes, np.mean(std), np.std(std), color=GREEN, marker="o", capsize=3)
-    label(spread, "MinibatchStd: what 64 points of some modes of the ring show D", "modes in the batch", "s", ylim=(0, 1.6))
+    label(
+        spread,
+        "MinibatchStd: what 64 points of some modes of the ring show D",
+        "modes in the batch",
+        "s",
+        ylim=(0, 1.6),
+    )
     return figure
 
 
@@ -328,9 +421,14 @@ def hinge_of_packs(p, q, m):
     """The total variation that a D of m samples finds: a free logit for each pack, the hinge, all packs in one batch."""
     rows = np.array(list(product(range(len(p)), repeat=m)))
     times = lambda counts: np.prod(np.array(counts)[rows], axis=1)
-    D = ng.Sequential(ng.Pack(m), ng.Dense(m * len(p), len(rows)), ng.ReLU(), ng.Dense(len(rows), 1, bias=False))
+    D = ng.Sequential(
+        ng.Pack(m), ng.Dense(m * len(p), len(rows)), ng.ReLU(), ng.Dense(len(rows), 1, bias=False)
+    )
     phi = D.init(0, np.float64)
-    phi["1.W"][...], phi["1.b"][...] = np.eye(len(p))[rows].reshape(len(rows), -1).T, 1 - m      # one unit for each pack
+    phi["1.W"][...], phi["1.b"][...] = (
+        np.eye(len(p))[rows].reshape(len(rows), -1).T,
+        1 - m,
+    )  # one unit for each pack
     x, y = (np.eye(len(p))[np.repeat(rows, times(counts), axis=0).reshape(-1)] for counts in (p, q))
     logits, adam = phi["3.W"].reshape(-1), ng.Adam(ng.schedules.Cosine(0.05, 300))
     state = adam.start(logits)
@@ -342,6 +440,7 @@ def hinge_of_packs(p, q, m):
 
 
 # ---------------------------------------------------------------------------------------------------- 7
+
 
 def averages():
     """Three remedies on small examples: averages of weights on a circling game, smoothed labels, power iteration."""
@@ -362,18 +461,35 @@ def averages():
     circle.plot(*np.array(trail).T, color=BLUE, linewidth=1, label="its moving average, 0.98")
     circle.plot(*np.array(pulled).T, color=ORANGE, linewidth=1, label="historical averaging, weight 0.1")
     circle.legend(fontsize=7.5, loc="upper right")
-    label(circle, "averages of weights on the Dirac-GAN", "theta", "psi", aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
+    label(
+        circle,
+        "averages of weights on the Dirac-GAN",
+        "theta",
+        "psi",
+        aspect="equal",
+        xlim=(-2.2, 2.2),
+        ylim=(-2.2, 2.2),
+    )
 
     p, q = ((-2.0, 0.7, 1.0),), ((1.5, 1.0, 1.0),)
     x = np.linspace(-5, 5, 300)
     real, fake = density(x, *p), density(x, *q)
-    D, draw = ng.mlp(1, 64, 64, 1, activation=ng.Tanh), lambda rng: (sample(rng, 1024, *p), sample(rng, 1024, *q))
+    D, draw = (
+        ng.mlp(1, 64, 64, 1, activation=ng.Tanh),
+        lambda rng: (sample(rng, 1024, *p), sample(rng, 1024, *q)),
+    )
     phi = play(D, draw, ng.smoothed(), ng.Adam(ng.schedules.Cosine(3e-3, 2000)), 2000)
     smooth.fill_between(x, real, color=BLUE, alpha=0.25, linewidth=0)
     smooth.fill_between(x, fake, color=ORANGE, alpha=0.25, linewidth=0)
     smooth.plot(x, real / (real + fake), color=GREY, linewidth=1, label="p / (p + q)")
     smooth.plot(x, 0.9 * real / (real + fake), color="black", linewidth=1, label="0.9 p / (p + q)")
-    smooth.plot(x, 1 / (1 + np.exp(-D.forward(phi, x[:, None].astype(np.float32), Pass())[0][:, 0])), "--", color=GREEN, label="D, trained so")
+    smooth.plot(
+        x,
+        1 / (1 + np.exp(-D.forward(phi, x[:, None].astype(np.float32), Pass())[0][:, 0])),
+        "--",
+        color=GREEN,
+        label="D, trained so",
+    )
     smooth.plot(x, (0.9 * real + 0.1 * fake) / (real + fake), ":", color=VIOLET, label="fakes smoothed too")
     smooth.legend(fontsize=7.5)
     label(smooth, "smoothed labels: the optimal D", "x")
@@ -383,17 +499,24 @@ def averages():
     state, kept, errors = adam.start(phi.vector), batch.standard_normal(64), []
     for _ in range(300):
         real = points.ring(128, batch)[0].astype(np.float64)
-        (a, c_real), (b, c_fake) = D.forward(phi, real, Pass()), D.forward(phi, real + batch.standard_normal(real.shape), Pass())
+        (a, c_real), (b, c_fake) = (
+            D.forward(phi, real, Pass()),
+            D.forward(phi, real + batch.standard_normal(real.shape), Pass()),
+        )
         _, da, db = ng.nonsaturating.discriminator(a, b)
         adam.update(phi.vector, (D.backward(da, c_real)[1] + D.backward(db, c_fake)[1]).vector, state)
         W = phi["2.W"]
         largest = np.linalg.norm(W, 2)
         kept, sigma = iterated(W, kept)
         errors.append([1 - sigma / largest, 1 - iterated(W, batch.standard_normal(64))[1] / largest])
-    for error, name, colour in zip(np.array(errors).T, ("u kept from step to step", "u drawn afresh"), (BLUE, ORANGE)):
+    for error, name, colour in zip(
+        np.array(errors).T, ("u kept from step to step", "u drawn afresh"), (BLUE, ORANGE)
+    ):
         power.semilogy(error, color=colour, linewidth=1, label=name)
     power.legend(fontsize=7.5)
-    label(power, "one power iteration a step, while W trains", "step", "sigma's relative error", ylim=(1e-6, 2))
+    label(
+        power, "one power iteration a step, while W trains", "step", "sigma's relative error", ylim=(1e-6, 2)
+    )
     return figure
 
 
@@ -408,10 +531,13 @@ def iterated(W, u):
 
 # ---------------------------------------------------------------------------------------------------- 8
 
+
 def k_means(x, k, rng, rounds=10):
     centres = x[rng.permutation(len(x))[:k]].copy()
     for _ in range(rounds):
-        own = (np.square(x).sum(axis=1)[:, None] - 2 * x @ centres.T + np.square(centres).sum(axis=1)).argmin(axis=1)
+        own = (np.square(x).sum(axis=1)[:, None] - 2 * x @ centres.T + np.square(centres).sum(axis=1)).argmin(
+            axis=1
+        )
         for one in np.unique(own):
             centres[one] = x[own == one].mean(axis=0)
     return centres
@@ -424,9 +550,14 @@ def measures():
     for name, draw, colour in (("ring", points.ring, BLUE), ("grid", points.grid, ORANGE)):
         centres, std = points.modes(name)
         numbers = np.array([100, 250, 500, 1000, 2500, 5000, 10000])
-        found = [np.mean([metrics.mode_coverage(draw(n, rng)[0], centres, std).reverse_kl for _ in range(30)]) for n in numbers]
+        found = [
+            np.mean([metrics.mode_coverage(draw(n, rng)[0], centres, std).reverse_kl for _ in range(30)])
+            for n in numbers
+        ]
         floor.loglog(numbers, found, "o", color=colour, label=f"true data, {name}")
-        floor.loglog(numbers, (len(centres) - 1) / (2 * numbers), color=colour, linewidth=0.8, label="(K - 1) / (2 n)")
+        floor.loglog(
+            numbers, (len(centres) - 1) / (2 * numbers), color=colour, linewidth=0.8, label="(K - 1) / (2 n)"
+        )
     floor.legend(fontsize=8)
     label(floor, "reverse KL of a perfect generator", "samples n", "nats")
 
@@ -445,8 +576,10 @@ def measures():
     train, labels = train[order], digits.labels[order]
     known, valid = train[:1200], train[1200:]
     score = lambda samples: metrics.parzen(samples, valid, test).mean
-    for name, numbers, draw, colour in (("real pictures", (50, 100, 300, 1200), lambda n: known[:n], BLUE),
-                                        ("k-means centroids of 1,200", (50, 100, 300, 800), lambda n: k_means(known, n, rng), ORANGE)):
+    for name, numbers, draw, colour in (
+        ("real pictures", (50, 100, 300, 1200), lambda n: known[:n], BLUE),
+        ("k-means centroids of 1,200", (50, 100, 300, 800), lambda n: k_means(known, n, rng), ORANGE),
+    ):
         found = [score(draw(n)) for n in numbers]
         parzen.semilogx(numbers, found, "o-", color=colour, label=name)
         print(f"    log-likelihood, {name}:", ", ".join(f"{n}: {ll:.1f}" for n, ll in zip(numbers, found)))
@@ -456,7 +589,10 @@ def measures():
 
     features, numbers = features_of_digits(), np.array([50, 100, 200, 400, 500])
     one, all_, some = features(train[:750]), features(train[750:]), features(train[750:][labels[750:] > 2])
-    for name, other, colour in (("other real pictures", all_, BLUE), ("the same without 0, 1 and 2", some, ORANGE)):
+    for name, other, colour in (
+        ("other real pictures", all_, BLUE),
+        ("the same without 0, 1 and 2", some, ORANGE),
+    ):
         found = [metrics.frechet_distance(one[:n], other[:n]) for n in numbers]
         frechet.loglog(numbers, found, "o-", color=colour, label=name)
         print(f"    Frechet distance to {name}:", ", ".join(f"{n}: {d:.2f}" for n, d in zip(numbers, found)))
@@ -478,18 +614,25 @@ def features_of_digits(steps=400):
     return lambda x: C[:-1].forward(psi, (2 * x - 1).reshape(-1, 8, 8, 1), Pass())[0].reshape(len(x), -1)
 
 
-PICTURES = {draw.__name__: draw for draw in (game, critics, second, dirac, unrolling, packing, averages, measures)}
+PICTURES = {
+    draw.__name__: draw for draw in (game, critics, second, dirac, unrolling, packing, averages, measures)
+}
 
 
 def save(figure, name, limit=60_000):
     """A PNG of as many colours as fit into the limit, in bytes."""
     figure.canvas.draw()
-    picture, file = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB"), HERE / f"stability-{name}.png"
+    picture, file = (
+        Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB"),
+        HERE / f"stability-{name}.png",
+    )
     for colours in (256, 128, 64, 32):
         picture.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)
         if file.stat().st_size <= limit:
             return file
-    raise ValueError(f"{file.name}: expected at most {limit} bytes, got {file.stat().st_size}; draw it smaller")
+    raise ValueError(
+        f"{file.name}: expected at most {limit} bytes, got {file.stat().st_size}; draw it smaller"
+    )
 
 
 if __name__ == "__main__":

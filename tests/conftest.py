@@ -6,7 +6,7 @@ import signal
 import processes
 import pytest
 
-pytest.register_assert_rewrite("bugzoo")                             # detailed messages, as in a test
+pytest.register_assert_rewrite("bugzoo")  # detailed messages, as in a test
 
 
 def pytest_addoption(parser):
@@ -14,22 +14,24 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    os.environ.pop("PYTEST_ADDOPTS", None)                           # not for runs of pytest that tests start
-    os.environ["PYTHONSAFEPATH"] = "1"   # children import the installed package, not this folder
+    os.environ.pop("PYTEST_ADDOPTS", None)  # not for runs of pytest that tests start
+    os.environ["PYTHONSAFEPATH"] = "1"  # children import the installed package, not this folder
     backend = config.getoption("--backend")
     if backend:
         import numgan
 
         numgan.use_backend(backend)
         if backend == "reference":
-            os.environ["NUMGAN_PURE"] = "1"                          # for the processes that tests start
+            os.environ["NUMGAN_PURE"] = "1"  # for the processes that tests start
             os.environ.pop("NUMGAN_REQUIRE_KERNELS", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_are_not_ignored():
     """Restore SIGINT and SIGTERM, for children too: a shell starts background jobs with SIGINT ignored."""
-    ignored = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == signal.SIG_IGN]
+    ignored = [
+        number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == signal.SIG_IGN
+    ]
     for number in ignored:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
@@ -86,7 +88,11 @@ def listed(monkeypatch):
     """entries(names) lists the entries of the catalogue and checks none: `numgan gradcheck --all` does."""
     from numgan.checking import catalogue
 
-    monkeypatch.setattr(catalogue, "_entry", lambda name, kind, order, check: catalogue.Entry(name, kind, order, 0.0, True, ""))
+    monkeypatch.setattr(
+        catalogue,
+        "_entry",
+        lambda name, kind, order, check: catalogue.Entry(name, kind, order, 0.0, True, ""),
+    )
     return catalogue.entries
 
 

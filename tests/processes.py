@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-MARK = "NUMGAN_TESTS"     # environment variable of all processes of a session: pytest's process number
+MARK = "NUMGAN_TESTS"  # environment variable of all processes of a session: pytest's process number
 
 
 def until(true, process, seconds=60):
@@ -47,11 +47,15 @@ def _marked(mark):
     """{number: command} of the other running processes with this mark in their environment."""
     found = {}
     for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):                          # the process has ended, or is another user's
+        with suppress(OSError):  # the process has ended, or is another user's
             if int(path.name) != os.getpid() and mark in (path / "environ").read_bytes().split(b"\0"):
-                found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(path.name)] = (
+                    (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
     # multiprocessing's resource tracker runs as long as this process
-    return {number: command for number, command in found.items() if command and "resource_tracker" not in command}
+    return {
+        number: command for number, command in found.items() if command and "resource_tracker" not in command
+    }
 
 
 def popen(command, **options):

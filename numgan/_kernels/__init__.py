@@ -16,7 +16,7 @@ from . import door, reference
 from .reference import output_size
 
 if find_spec("._core", __package__):
-    from . import compiled                       # a build that is there but does not load is an error, not a reason to be slow
+    from . import compiled  # a build that is there but does not load is an error, not a reason to be slow
 else:
     compiled = None
 
@@ -27,13 +27,16 @@ def _choose():
     """The backend at import: compiled if it is there; a source tree or a CI run without kernels must not pass for one with them."""
     asked = os.environ.get("NUMGAN_PURE") or "0"
     if asked not in ("0", "1"):
-        raise ValueError(f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; set it to one or unset it")
+        raise ValueError(
+            f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; set it to one or unset it"
+        )
     if compiled is None and os.environ.get("NUMGAN_REQUIRE_KERNELS") == "1":
         raise ImportError(f"numgan: NUMGAN_REQUIRE_KERNELS=1, but the compiled kernels are missing; {_BUILD}")
     if compiled is None and asked == "0" and Path(__file__).with_name("_core.pyx").exists():
         raise ImportError(
             f"numgan was imported from its source tree ({Path(__file__).parents[1]}), where the compiled kernels are not built. Leave this folder to "
-            "use the installed package, or build in place with `pip install -e .`, or set NUMGAN_PURE=1 to run on the NumPy reference kernels.")
+            "use the installed package, or build in place with `pip install -e .`, or set NUMGAN_PURE=1 to run on the NumPy reference kernels."
+        )
     return "reference" if asked == "1" or compiled is None else "compiled"
 
 
@@ -153,7 +156,11 @@ def _kernel(name, *arrays, counted=None):
 
 def empty(shape, dtype):
     """np.empty, for large arrays that come again at every step: memory that nobody holds any more is used again, without page faults."""
-    return compiled.empty(tuple(map(int, shape)), np.dtype(dtype)) if _chosen == "compiled" else np.empty(shape, dtype)
+    return (
+        compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
+        if _chosen == "compiled"
+        else np.empty(shape, dtype)
+    )
 
 
 def release_memory():
@@ -163,7 +170,9 @@ def release_memory():
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
     """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N); any strides"""
-    a, b, bias, gate = door.arrays("matmul", ("bias", "gate"), a=(a, 2), b=(b, 2), bias=(bias, 1), gate=(gate, 2))
+    a, b, bias, gate = door.arrays(
+        "matmul", ("bias", "gate"), a=(a, 2), b=(b, 2), bias=(bias, 1), gate=(gate, 2)
+    )
     door.agree("matmul", "b with rows", a.shape[1], b.shape[0])
     slope = door.finish("matmul", (a.shape[0], b.shape[1]), bias, gate, slope)
     return _kernel("matmul", a, b)(a, b, bias, slope, gate)
@@ -178,7 +187,9 @@ def dense_weight_gradient(x, dy):
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     """y = x * w, finished          x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)"""
-    x, w, bias, gate = door.arrays("conv2d", ("bias", "gate"), x=(x, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
+    x, w, bias, gate = door.arrays(
+        "conv2d", ("bias", "gate"), x=(x, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4)
+    )
     _, stride, padding, _, out = door.window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
     door.agree("conv2d", "x with channels", w.shape[2], x.shape[3])
     slope = door.finish("conv2d", (len(x), *out, w.shape[3]), bias, gate, slope)
@@ -191,8 +202,12 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W) of the convolution's input   gate, dx (N, H, W, C)
     """
     if size is None:
-        raise ValueError("conv2d_input_gradient: expected size (H, W), of the input whose gradient is asked for, got None")
-    dy, w, bias, gate = door.arrays("conv2d_input_gradient", ("bias", "gate"), dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4))
+        raise ValueError(
+            "conv2d_input_gradient: expected size (H, W), of the input whose gradient is asked for, got None"
+        )
+    dy, w, bias, gate = door.arrays(
+        "conv2d_input_gradient", ("bias", "gate"), dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4)
+    )
     _, stride, padding, size, out = door.window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
     door.agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
     door.agree("conv2d_input_gradient", f"dy of the size that an input of {size} gives:", out, dy.shape[1:3])
@@ -203,7 +218,9 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     """dw = x' * dy          x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)"""
     x, dy = door.arrays("conv2d_weight_gradient", x=(x, 4), dy=(dy, 4))
-    kernel, stride, padding, _, out = door.window("conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3])
+    kernel, stride, padding, _, out = door.window(
+        "conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3]
+    )
     door.agree("conv2d_weight_gradient", "dy with batch and size", (x.shape[0], *out), dy.shape[:3])
     return _kernel("conv2d_weight_gradient", x, dy)(x, dy, kernel, stride, padding)
 
@@ -221,7 +238,10 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 def max_pool2d_gradient(dy, index, size):
     """dx[n, index, c] += dy          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
-    (dy,), size = door.arrays("max_pool2d_gradient", dy=(dy, 4)), door.pair("max_pool2d_gradient", "size", size, 0)
+    (dy,), size = (
+        door.arrays("max_pool2d_gradient", dy=(dy, 4)),
+        door.pair("max_pool2d_gradient", "size", size, 0),
+    )
     index = door.pool_index("max_pool2d_gradient", index, dy.shape, size)
     return _kernel("max_pool2d_gradient", dy)(dy, index, size)
 
@@ -250,9 +270,13 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
     p, g, m (P,)
     """
     p, m, g = door.vectors("sgd", {"p": p, "m": m}, {"g": g}, optional=("m",))
-    lr, momentum, *around = door.constants("sgd", lr=lr, momentum=momentum, weight_decay=weight_decay, clip=clip)
+    lr, momentum, *around = door.constants(
+        "sgd", lr=lr, momentum=momentum, weight_decay=weight_decay, clip=clip
+    )
     if m is None and momentum:
-        raise TypeError(f"sgd: expected m as a float32 or float64 array with momentum {momentum}, got NoneType")
+        raise TypeError(
+            f"sgd: expected m as a float32 or float64 array with momentum {momentum}, got NoneType"
+        )
     return _kernel("sgd", p)(p, g, m, lr, momentum, bool(nesterov), *around)
 
 
@@ -309,7 +333,9 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
     """
     slope, unit = _unit("normalize_gradient", slope, bias=bias)
     per_channel = {"mean": mean, "scale": scale, "centre": centre, "share": share} | unit
-    dy, x, mean, scale, centre, share, *unit = door.channels("normalize_gradient", {"dy": dy, "x": x}, per_channel)
+    dy, x, mean, scale, centre, share, *unit = door.channels(
+        "normalize_gradient", {"dy": dy, "x": x}, per_channel
+    )
     return _kernel("normalize_gradient", x)(dy, x, mean, scale, centre, share, *(unit or (None,)), slope)
 
 
@@ -317,7 +343,9 @@ def _unit(kernel, slope, **channels):
     """(slope, {name: array} that give the sign of the LeakyReLU's input; {} for slope 1, no LeakyReLU)."""
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
-        raise ValueError(f"{kernel}: expected {missing[0]} (C,) with slope {slope}: the sign is that of (x - mean) scale + bias; got None")
+        raise ValueError(
+            f"{kernel}: expected {missing[0]} (C,) with slope {slope}: the sign is that of (x - mean) scale + bias; got None"
+        )
     return slope, {} if slope == 1 else channels
 
 

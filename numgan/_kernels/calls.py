@@ -78,11 +78,16 @@ def _shares(rows, columns, depth, itemsize):
 @lru_cache(4096)
 def _grid(rows, columns, n):
     """The cheapest way to cut rows x columns into n parts."""
+
     def cost(grid):  # of the largest share: its products, in vectors, and the packing of its rows and columns
         height, width = -(-rows // grid[0]), -(-columns // grid[1])
         return height * max(width, 32) + 16 * (height + width)
 
-    return (n, 1) if n == 1 or columns == 1 else min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
+    return (
+        (n, 1)
+        if n == 1 or columns == 1
+        else min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
+    )
 
 
 def _run(kernel, arrays, shares, **rest):
@@ -117,4 +122,6 @@ def measured_peak(itemsize=4):
 
 
 def _contiguous(x):
-    return x if x is None or x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
+    return (
+        x if x is None or x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
+    )

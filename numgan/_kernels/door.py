@@ -15,10 +15,16 @@ import numpy as np
 
 from .reference import output_size
 
-FLOATS = np.dtype(np.float32), np.dtype(np.float64)     # in the byte order of the processor
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)  # in the byte order of the processor
 ANY = -math.inf, math.inf
-RANGES = {"beta1": (0, math.nextafter(1, 0)), "beta2": (0, math.nextafter(1, 0)), "decay": (0, 1), "momentum": (0, 1), "clip": (0, math.inf)}
-MOST = 1 << 40                                          # pixels of a padded input: offsets fit 64 bits
+RANGES = {
+    "beta1": (0, math.nextafter(1, 0)),
+    "beta2": (0, math.nextafter(1, 0)),
+    "decay": (0, 1),
+    "momentum": (0, 1),
+    "clip": (0, math.inf),
+}
+MOST = 1 << 40  # pixels of a padded input: offsets fit 64 bits
 
 
 def plain(kernel, name, x, kind="a float32 or float64 array"):
@@ -50,7 +56,9 @@ def arrays(kernel, optional=(), **named):
         if first is None:
             first = name, x.dtype
         elif x.dtype != first[1]:
-            raise TypeError(f"{kernel}: {first[0]} is {first[1]} but {name} is {x.dtype}; convert one of them")
+            raise TypeError(
+                f"{kernel}: {first[0]} is {first[1]} but {name} is {x.dtype}; convert one of them"
+            )
         found.append(x)
     return found
 
@@ -65,7 +73,7 @@ def real(value):
     """The value as a float; nan for what is no number, or is too large for a float."""
     try:
         number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
-    except OverflowError:                                # of a large integer; a long double becomes inf
+    except OverflowError:  # of a large integer; a long double becomes inf
         return math.nan
     return math.nan if math.isinf(number) and value != number else number
 
@@ -77,7 +85,9 @@ def constants(kernel, **named):
         low, high = RANGES.get(name, ANY)
         number = real(value)
         if not low <= number <= high:
-            raise ValueError(f"{kernel}: expected {name} as a number from {low:g} to {high:g}, got {value!r:.40}")
+            raise ValueError(
+                f"{kernel}: expected {name} as a number from {low:g} to {high:g}, got {value!r:.40}"
+            )
         found.append(number)
     return found
 
@@ -94,7 +104,9 @@ def pair(kernel, name, value, low):
     """(vertical, horizontal) as ints. TypeError if one is no integer, ValueError if one is below `low`."""
     entries = list(value) if isinstance(value, (tuple, list)) else []
     if not (len(entries) == 2 and all(isinstance(n, (int, np.integer)) for n in entries)):
-        raise TypeError(f"{kernel}: expected {name} as a pair of integers (vertical, horizontal), got {value!r}")
+        raise TypeError(
+            f"{kernel}: expected {name} as a pair of integers (vertical, horizontal), got {value!r}"
+        )
     sizes = int(entries[0]), int(entries[1])
     if min(sizes) < low:
         raise ValueError(f"{kernel}: expected {name} of at least {low}, got {sizes}")
@@ -110,9 +122,13 @@ def window(kernel, taps, stride, padding, size):
     padding, size = pair(kernel, "padding", padding, 0), pair(kernel, "size", size, 0)
     padded = [n + 2 * p for n, p in zip(size, padding)]
     if any(k > n for k, n in zip(taps, padded)):
-        raise ValueError(f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {padding}")
+        raise ValueError(
+            f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {padding}"
+        )
     if math.prod(padded) > MOST:
-        raise ValueError(f"{kernel}: expected a padded input of at most 2^40 pixels, got {padded[0]} x {padded[1]}")
+        raise ValueError(
+            f"{kernel}: expected a padded input of at most 2^40 pixels, got {padded[0]} x {padded[1]}"
+        )
     # a larger stride gives the same output, but could overflow in C
     stride = min(stride[0], padded[0]), min(stride[1], padded[1])
     return taps, stride, padding, size, output_size(size, taps, stride, padding)
@@ -122,7 +138,9 @@ def slope(kernel, value):
     """The slope of a LeakyReLU as a float: finite and at least 0, so that y has the sign of x."""
     number = real(value)
     if not 0 <= number < math.inf:
-        raise ValueError(f"{kernel}: expected slope as a finite number >= 0, so that y has the sign of x, got {value!r:.40}")
+        raise ValueError(
+            f"{kernel}: expected slope as a finite number >= 0, so that y has the sign of x, got {value!r:.40}"
+        )
     return number
 
 
@@ -150,7 +168,9 @@ def vectors(kernel, written, read, optional=()):
     for name, x in there.items():
         agree(kernel, f"{name} of length", length, len(x))
         if not (x.flags.c_contiguous and x.flags.aligned and (x.flags.writeable or name in read)):
-            raise ValueError(f"{kernel}: expected {name} contiguous, aligned{'' if name in read else ' and writeable'}; pass a copy")
+            raise ValueError(
+                f"{kernel}: expected {name} contiguous, aligned{'' if name in read else ' and writeable'}; pass a copy"
+            )
     for one, other in combinations(there, 2):
         if np.may_share_memory(there[one], there[other]):
             raise ValueError(f"{kernel}: {one} and {other} share memory; pass a copy of one")
@@ -175,7 +195,11 @@ def channels(kernel, rows, per_channel):
 
     All rows must have the same shape, and every per-channel array their C.
     """
-    found = arrays(kernel, **{name: (x, 2) for name, x in rows.items()}, **{name: (x, 1) for name, x in per_channel.items()})
+    found = arrays(
+        kernel,
+        **{name: (x, 2) for name, x in rows.items()},
+        **{name: (x, 1) for name, x in per_channel.items()},
+    )
     shape = found[0].shape
     for name, x in zip([*rows, *per_channel], found):
         if name in rows:
@@ -193,5 +217,7 @@ def pool_index(kernel, index, shape, size):
     index, pixels = plain(kernel, "index", index, "an int64 array"), size[0] * size[1]
     agree(kernel, "index of shape", shape, index.shape)
     if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < pixels:
-        raise ValueError(f"{kernel}: expected index as int64 from 0 to {pixels - 1}; pass the index that max_pool2d returned")
+        raise ValueError(
+            f"{kernel}: expected index as int64 from 0 to {pixels - 1}; pass the index that max_pool2d returned"
+        )
     return index

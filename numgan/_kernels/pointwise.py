@@ -75,15 +75,20 @@ def _fold(n, channels):
 def _folded(fold, rows, channels):
     """The arrays rows (P, C) as (P / fold, fold C), and channels (C,) as many times side by side, all contiguous; None stays None."""
     wide = [_contiguous(x).reshape(len(x) // fold, fold * x.shape[1]) for x in rows]
-    return wide + [_contiguous(x) if x is None or fold == 1 else x[None].repeat(fold, axis=0).reshape(-1) for x in channels]
+    return wide + [
+        _contiguous(x) if x is None or fold == 1 else x[None].repeat(fold, axis=0).reshape(-1)
+        for x in channels
+    ]
 
 
 def channel_moments(x):
     (n, c), (mean, variance), fold = x.shape, np.empty((2, x.shape[1]), x.dtype), _fold(*x.shape)
     (x,) = _folded(fold, (x,), ())
-    rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)    # squares are all of one sign, and so are their sums' roundings
+    rows, partial, shares = _blocks(
+        x, 2 * x.shape[1], longest=64
+    )  # squares are all of one sign, and so are their sums' roundings
     _run("channel_moments", (x, partial), shares, scalars=(rows,))
-    if fold > 1:                                                      # pool what lies side by side, each len(x) rows: blocks once more
+    if fold > 1:  # pool what lies side by side, each len(x) rows: blocks once more
         apart = np.empty((2, fold * c))
         _run("pool_moments", (*apart, partial), (1, 1), scalars=(rows, len(x)))
         apart[1] *= len(x)
@@ -94,7 +99,12 @@ def channel_moments(x):
 
 def normalize(x, mean, scale, bias, slope=1.0):
     y, fold = empty(x.shape, x.dtype), _fold(*x.shape)
-    _run("normalize", (*_folded(fold, (x,), (mean, scale, bias)), *_folded(fold, (y,), ())), _flat(x.size, x.itemsize), scalars=(slope,))
+    _run(
+        "normalize",
+        (*_folded(fold, (x,), (mean, scale, bias)), *_folded(fold, (y,), ())),
+        _flat(x.size, x.itemsize),
+        scalars=(slope,),
+    )
     return y
 
 
@@ -109,7 +119,12 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
     dx, fold = empty(dy.shape, dy.dtype), _fold(*dy.shape)
     *arrays, bias = _folded(fold, (dy, x), (mean, scale, centre, share, bias))
-    _run("normalize_gradient", (*arrays, *_folded(fold, (dx,), ()), bias), _flat(dy.size, dy.itemsize), scalars=(slope,))
+    _run(
+        "normalize_gradient",
+        (*arrays, *_folded(fold, (dx,), ()), bias),
+        _flat(dy.size, dy.itemsize),
+        scalars=(slope,),
+    )
     return dx
 
 
@@ -129,5 +144,10 @@ def leaky_relu(x, slope):
 
 def leaky_relu_gradient(dy, y, slope):
     dx = empty(dy.shape, dy.dtype)
-    _run("leaky_relu_gradient", (_line(dy), _line(y), dx.reshape(-1)), _flat(dy.size, dy.itemsize), scalars=(slope,))
+    _run(
+        "leaky_relu_gradient",
+        (_line(dy), _line(y), dx.reshape(-1)),
+        _flat(dy.size, dy.itemsize),
+        scalars=(slope,),
+    )
     return dx

@@ -18,16 +18,24 @@ def _aligned(x):
 def matmul(a, b, bias=None, slope=1.0, gate=None):
     c = empty((a.shape[0], b.shape[1]), a.dtype)
     if b.shape[1] == 1 and a.itemsize in a.strides:
-        _run("matvec", (_aligned(a), _contiguous(b), _contiguous(bias), c), _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize))
+        _run(
+            "matvec",
+            (_aligned(a), _contiguous(b), _contiguous(bias), c),
+            _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize),
+        )
         return _through_unit(c, slope, gate)
     arrays = _aligned(a), _aligned(b), _contiguous(bias), c, None, _contiguous(gate)
-    _run("matmul", arrays, _shares(*c.shape, a.shape[1] + 16, a.itemsize), scalars=(slope,))     # + 16: c itself is to be written
+    _run(
+        "matmul", arrays, _shares(*c.shape, a.shape[1] + 16, a.itemsize), scalars=(slope,)
+    )  # + 16: c itself is to be written
     return c
 
 
 def _through_unit(c, slope, gate):
     """The unit or its derivative, of products that have none of their own."""
-    return leaky_relu_gradient(c, gate, slope) if gate is not None else c if slope == 1 else leaky_relu(c, slope)
+    return (
+        leaky_relu_gradient(c, gate, slope) if gate is not None else c if slope == 1 else leaky_relu(c, slope)
+    )
 
 
 fast_convolutions = True  # whether float32 convolutions may take the algorithm of fast.h
@@ -60,6 +68,7 @@ def _tile_shares(tiles, features, threads):
 
     Each share transforms its tiles and the weights of its features: the products are the same for any cut, so these decide.
     """
+
     def cost(cut):
         return cut[0] * cut[1] * (2 * -(-tiles // cut[0]) + -(-features // cut[1]))
 
@@ -89,7 +98,7 @@ def _wide(w, stride, count):
     kh, kw, c, o = w.shape
     wide = np.zeros((kh, kw + (count - 1) * stride[1], c, count, o), w.dtype)
     for i in range(count):
-        wide[:, i * stride[1]:i * stride[1] + kw, :, i] = w
+        wide[:, i * stride[1] : i * stride[1] + kw, :, i] = w
     return wide.reshape(kh, wide.shape[1], c, count * o), (stride[0], count * stride[1])
 
 
@@ -111,19 +120,34 @@ def _flat_rows(x):
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     *kernel, c, o = w.shape
     if _one_window(x.shape[1:3], kernel, padding):
-        return matmul(_flat_rows(x), w.reshape(math.prod(w.shape[:3]), o), bias, slope, _flat_rows(gate)).reshape(len(x), 1, 1, o)
+        return matmul(
+            _flat_rows(x), w.reshape(math.prod(w.shape[:3]), o), bias, slope, _flat_rows(gate)
+        ).reshape(len(x), 1, 1, o)
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
     x = _contiguous(x)
-    arrays, rest = (x, _contiguous(w), _contiguous(bias), y), {"window": (kernel, stride, padding), "scalars": (slope,)}
+    arrays, rest = (
+        (x, _contiguous(w), _contiguous(bias), y),
+        {"window": (kernel, stride, padding), "scalars": (slope,)},
+    )
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
-        _run("fast_conv2d", (*arrays, np.zeros(c, x.dtype), _contiguous(gate)), _tile_shares(tiles, o, num_threads()), **rest)
+        _run(
+            "fast_conv2d",
+            (*arrays, np.zeros(c, x.dtype), _contiguous(gate)),
+            _tile_shares(tiles, o, num_threads()),
+            **rest,
+        )
     elif c <= THIN:
         count = _abreast(x.dtype, y.shape[2], o, stride[1])
         count = count if count > 1 and all_finite(x) else 1
         (w, stride), bias = _wide(w, stride, count), None if bias is None else np.tile(bias, count)
         shares = _shares(len(y) * y.shape[1], 1, y.shape[2] // count * w.size, x.itemsize)
-        _run("conv2d_thin", (x, w, bias, _grouped(y, count), None, _grouped(gate, count)), shares, window=(w.shape[:2], stride, padding),
-             scalars=(slope,))
+        _run(
+            "conv2d_thin",
+            (x, w, bias, _grouped(y, count), None, _grouped(gate, count)),
+            shares,
+            window=(w.shape[:2], stride, padding),
+            scalars=(slope,),
+        )
     else:
         shares = _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize)
         _run("conv2d", (*arrays, None, _contiguous(gate)), shares, **rest)
@@ -133,21 +157,36 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
     *kernel, c, o = w.shape
     if bias is None and _one_window(size, kernel, padding):
-        return matmul(_flat_rows(dy), w.reshape(math.prod(w.shape[:3]), o).T, None, slope, _flat_rows(gate)).reshape(len(dy), *size, c)
+        return matmul(
+            _flat_rows(dy), w.reshape(math.prod(w.shape[:3]), o).T, None, slope, _flat_rows(gate)
+        ).reshape(len(dy), *size, c)
     if dy.shape[1:3] == (1, 1):
         return _through_unit(_input_gradient_of_pixel(dy, w, padding, size, bias), slope, gate)
     dx = empty((len(dy), *size, c), dy.dtype)
     dy = _contiguous(dy)
-    arrays, rest = (dy, _contiguous(w), _contiguous(bias), dx), {"window": (kernel, stride, padding), "scalars": (slope,)}
+    arrays, rest = (
+        (dy, _contiguous(w), _contiguous(bias), dx),
+        {"window": (kernel, stride, padding), "scalars": (slope,)},
+    )
     if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        _run("fast_conv2d_input_gradient", (*arrays, np.zeros(o, dy.dtype), _contiguous(gate)), _tile_shares(tiles, c, num_threads()), **rest)
+        _run(
+            "fast_conv2d_input_gradient",
+            (*arrays, np.zeros(o, dy.dtype), _contiguous(gate)),
+            _tile_shares(tiles, c, num_threads()),
+            **rest,
+        )
     elif c <= THIN or not np.isfinite(w).all():
         count = _abreast(dy.dtype, dy.shape[2], o, most=7, widest=32) if c <= THIN else 1
         count = count if count > 1 and all_finite(dy) else 1
         w, stride = _wide(w, stride, count)
         shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) // count * w.size, dy.itemsize)
-        _run("conv2d_input_gradient_thin", (_grouped(dy, count), w, *arrays[2:], None, _contiguous(gate)), shares,
-             window=(w.shape[:2], stride, padding), scalars=(slope,))
+        _run(
+            "conv2d_input_gradient_thin",
+            (_grouped(dy, count), w, *arrays[2:], None, _contiguous(gate)),
+            shares,
+            window=(w.shape[:2], stride, padding),
+            scalars=(slope,),
+        )
     else:
         shares = _shares(math.prod(dx.shape[:3]), c, math.prod(kernel) * o // math.prod(stride), dy.itemsize)
         _run("conv2d_input_gradient", (*arrays, None, _contiguous(gate)), shares, **rest)
@@ -160,7 +199,7 @@ def _input_gradient_of_pixel(dy, w, padding, size, bias):
     n, (p, q), (h, v) = len(dy), padding, size
     padded = np.zeros((n, h + 2 * p, v + 2 * q, c), dy.dtype)
     padded[:, :kh, :kw] = matmul(dy.reshape(n, o), w.reshape(kh * kw * c, o).T).reshape(n, kh, kw, c)
-    dx = np.ascontiguousarray(padded[:, p:p + h, q:q + v])
+    dx = np.ascontiguousarray(padded[:, p : p + h, q : q + v])
     return dx if bias is None else np.add(dx, bias, out=dx)
 
 
@@ -171,23 +210,43 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     dw = empty((*kernel, c, o), x.dtype)
     arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        parts = 2 if tiles >= 512 and dw.size <= 1 << 18 else 1         # of the tiles; by the shape, not by threads: equal bits for any number
+        parts = (
+            2 if tiles >= 512 and dw.size <= 1 << 18 else 1
+        )  # of the tiles; by the shape, not by threads: equal bits for any number
         both = dw if parts == 1 else empty((2 * kernel[0], *dw.shape[1:]), x.dtype)
-        channels = max(min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256))      # blocks that stay in the cache
-        _run("fast_conv2d_weight_gradient", (*arrays[:2], both, np.zeros(max(c, o), x.dtype)), (parts * channels, -(-o // 256)),
-             window=window, scalars=(parts,))
+        channels = max(
+            min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256)
+        )  # blocks that stay in the cache
+        _run(
+            "fast_conv2d_weight_gradient",
+            (*arrays[:2], both, np.zeros(max(c, o), x.dtype)),
+            (parts * channels, -(-o // 256)),
+            window=window,
+            scalars=(parts,),
+        )
         if parts == 2:
-            np.add(both[:kernel[0]], both[kernel[0]:], out=dw)
-    elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, stride[1])) > 1:      # no zeros here: what only its neighbours see is left out
-        wide = conv2d_weight_gradient(x, _grouped(dy, count), (kernel[0], kernel[1] + count - 1), (stride[0], count), padding)
+            np.add(both[: kernel[0]], both[kernel[0] :], out=dw)
+    elif (
+        c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, stride[1])) > 1
+    ):  # no zeros here: what only its neighbours see is left out
+        wide = conv2d_weight_gradient(
+            x, _grouped(dy, count), (kernel[0], kernel[1] + count - 1), (stride[0], count), padding
+        )
         wide = wide.reshape(*wide.shape[:3], count, o)
-        np.sum([wide[:, i:i + kernel[1], :, i] for i in range(count)], axis=0, out=dw)
+        np.sum([wide[:, i : i + kernel[1], :, i] for i in range(count)], axis=0, out=dw)
     elif c <= THIN:
-        parts = np.empty((min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype)   # by the batch, not by threads: equal bits for any number
+        parts = np.empty(
+            (min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype
+        )  # by the batch, not by threads: equal bits for any number
         _run("conv2d_weight_gradient_thin", (*arrays[:2], parts), (len(parts), 1), window=window)
         parts.sum(axis=0, out=dw.reshape(parts.shape[1:]))
     else:
-        _run("conv2d_weight_gradient", arrays, _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize), window=window)
+        _run(
+            "conv2d_weight_gradient",
+            arrays,
+            _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize),
+            window=window,
+        )
     return dw
 
 

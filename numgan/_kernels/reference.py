@@ -13,7 +13,9 @@ import numpy as np
 
 def output_size(size, kernel, stride, padding):
     """(HO, WO) of a window operation over (H, W)."""
-    return tuple((int(n) + 2 * int(p) - int(k)) // int(s) + 1 for n, k, s, p in zip(size, kernel, stride, padding))
+    return tuple(
+        (int(n) + 2 * int(p) - int(k)) // int(s) + 1 for n, k, s, p in zip(size, kernel, stride, padding)
+    )
 
 
 def _taps(kernel, *arrays):
@@ -28,7 +30,11 @@ def _padded(x, padding, value=0):
 
 def _tap(padded, i, j, stride, size):
     """The view of a padded input (N, HP, WP, C) that kernel tap (i, j) sees: (N, HO, WO, C)."""
-    return padded[:, i:i + stride[0] * (size[0] - 1) + 1:stride[0], j:j + stride[1] * (size[1] - 1) + 1:stride[1]]
+    return padded[
+        :,
+        i : i + stride[0] * (size[0] - 1) + 1 : stride[0],
+        j : j + stride[1] * (size[1] - 1) + 1 : stride[1],
+    ]
 
 
 def _rows(x):
@@ -39,7 +45,7 @@ def _rows(x):
 def _finish(c, bias, slope, gate):
     """What every product may do to its result c at the end: c + bias, then a leaky unit, or with a gate the derivative of one.
 
-        c = c if c > 0 else slope c          c = c if gate > 0 else slope c          slope 1: no unit
+    c = c if c > 0 else slope c          c = c if gate > 0 else slope c          slope 1: no unit
     """
     c = c if bias is None else c + bias
     if gate is not None:
@@ -49,7 +55,7 @@ def _finish(c, bias, slope, gate):
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
     """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N)"""
-    with np.errstate(all="ignore"):          # BLAS also computes on unused parts of its registers, and reports them
+    with np.errstate(all="ignore"):  # BLAS also computes on unused parts of its registers, and reports them
         c = np.matmul(a, b)
     return _finish(c, bias, slope, gate)
 
@@ -80,7 +86,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     for i, j in _taps((kh, kw), dy, w):
         tap = _tap(padded, i, j, stride, dy.shape[1:3])
         tap += matmul(rows, w[i, j].T).reshape(tap.shape)
-    return _finish(np.ascontiguousarray(padded[:, p:p + h, q:q + v]), bias, slope, gate)
+    return _finish(np.ascontiguousarray(padded[:, p : p + h, q : q + v]), bias, slope, gate)
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):

@@ -20,12 +20,24 @@ from ..layers import BatchNorm, LeakyReLU, Pass, Tanh
 from ..optimizers import Adam
 from . import im2col
 
-SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (128, 784, 1200), (128, 1200, 1200), (64, 100, 8192), (1200, 128, 1200), (1024, 4096, 512))
-WINDOWS = {               # name: (H, W, C, O), kernel, stride, padding
-    "dcgan28 1-64": ((28, 28, 1, 64), 4, 2, 1), "dcgan28 64-128": ((14, 14, 64, 128), 4, 2, 1),
-    "dcgan64 3-64": ((64, 64, 3, 64), 4, 2, 1), "dcgan64 64-128": ((32, 32, 64, 128), 4, 2, 1),
-    "dcgan64 128-256": ((16, 16, 128, 256), 4, 2, 1), "dcgan64 256-512": ((8, 8, 256, 512), 4, 2, 1),
-    "3x3 64-64": ((32, 32, 64, 64), 3, 1, 1), "5x5 64-128": ((32, 32, 64, 128), 5, 2, 2),
+SHAPES = (
+    (1024, 1024, 1024),
+    (2048, 2048, 2048),
+    (128, 784, 1200),
+    (128, 1200, 1200),
+    (64, 100, 8192),
+    (1200, 128, 1200),
+    (1024, 4096, 512),
+)
+WINDOWS = {  # name: (H, W, C, O), kernel, stride, padding
+    "dcgan28 1-64": ((28, 28, 1, 64), 4, 2, 1),
+    "dcgan28 64-128": ((14, 14, 64, 128), 4, 2, 1),
+    "dcgan64 3-64": ((64, 64, 3, 64), 4, 2, 1),
+    "dcgan64 64-128": ((32, 32, 64, 128), 4, 2, 1),
+    "dcgan64 128-256": ((16, 16, 128, 256), 4, 2, 1),
+    "dcgan64 256-512": ((8, 8, 256, 512), 4, 2, 1),
+    "3x3 64-64": ((32, 32, 64, 64), 3, 1, 1),
+    "5x5 64-128": ((32, 32, 64, 128), 5, 2, 2),
 }
 PASSES = "forward", "input gradient", "weight gradient"
 
@@ -94,7 +106,11 @@ class Convolution(Case):
     def shapes(self):
         """of x, w and dy"""
         size, c, o, kernel, stride, padding = self.settings
-        return (self.batch, *size, c), (*kernel, c, o), (self.batch, *output_size(size, kernel, stride, padding), o)
+        return (
+            (self.batch, *size, c),
+            (*kernel, c, o),
+            (self.batch, *output_size(size, kernel, stride, padding), o),
+        )
 
     @property
     def flops(self):
@@ -110,15 +126,19 @@ class Convolution(Case):
 
     def ours(self, x, w, dy):
         size, _, _, kernel, stride, padding = self.settings
-        return {"forward": lambda: _kernels.conv2d(x, w, stride, padding),
-                "input gradient": lambda: _kernels.conv2d_input_gradient(dy, w, stride, padding, size),
-                "weight gradient": lambda: _kernels.conv2d_weight_gradient(x, dy, kernel, stride, padding)}[self.which]
+        return {
+            "forward": lambda: _kernels.conv2d(x, w, stride, padding),
+            "input gradient": lambda: _kernels.conv2d_input_gradient(dy, w, stride, padding, size),
+            "weight gradient": lambda: _kernels.conv2d_weight_gradient(x, dy, kernel, stride, padding),
+        }[self.which]
 
     def numpy(self, x, w, dy):
         size, _, _, kernel, stride, padding = self.settings
-        return {"forward": lambda: im2col.forward(x, w, stride, padding),
-                "input gradient": lambda: im2col.input_gradient(dy, w, size, stride, padding),
-                "weight gradient": lambda: im2col.weight_gradient(x, dy, kernel, stride, padding)}[self.which]
+        return {
+            "forward": lambda: im2col.forward(x, w, stride, padding),
+            "input gradient": lambda: im2col.input_gradient(dy, w, size, stride, padding),
+            "weight gradient": lambda: im2col.weight_gradient(x, dy, kernel, stride, padding),
+        }[self.which]
 
 
 @dataclass(frozen=True)
@@ -180,6 +200,7 @@ class Update(Case):
         def update():
             adam.update(p, g, state)
             return p
+
         return update
 
 
@@ -190,6 +211,12 @@ def cases(quick=False):
     windows = list(WINDOWS)[1:2] + list(WINDOWS)[-2:] if quick else WINDOWS
     convolutions = [Convolution(name, which, batch) for name in windows for which in PASSES]
     shape = (batch, 16, 16, 128)
-    passes = [LayerPass(layer, which, shape) for layer in (BatchNorm(128), LeakyReLU(0.2), Tanh()) for which in ("forward", "backward")]
+    passes = [
+        LayerPass(layer, which, shape)
+        for layer in (BatchNorm(128), LeakyReLU(0.2), Tanh())
+        for which in ("forward", "backward")
+    ]
     rest = [*convolutions, *passes, Update(100_000 if quick else 6_000_000)]
-    return [(case, dtype) for dtype in (np.float32, np.float64) for case in products] + [(case, np.float32) for case in rest]
+    return [(case, dtype) for dtype in (np.float32, np.float64) for case in products] + [
+        (case, np.float32) for case in rest
+    ]

@@ -12,7 +12,10 @@ from ..core.randomness import stream
 from ..data.idx import FILES, SOURCES, cache_folder
 from ..training.runs import environment
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-13}      # sums of at most 150 products: some ten roundings of each type
+TOLERANCE = {
+    "float32": 1e-5,
+    "float64": 1e-13,
+}  # sums of at most 150 products: some ten roundings of each type
 
 
 def examine():
@@ -20,14 +23,22 @@ def examine():
     BLAS, processor, data folder, kernel errors, and whether all passed."""
     errors = {dtype: self_check(dtype) for dtype in TOLERANCE}
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    blas = [f"{pool.get('internal_api')} {pool.get('version')}, {pool['num_threads']} threads" for pool in pools]
+    blas = [
+        f"{pool.get('internal_api')} {pool.get('version')}, {pool['num_threads']} threads" for pool in pools
+    ]
     peak = _kernels.measured_peak()
     return environment() | {
-        "instruction_sets": _kernels.instruction_sets(), "peak_gflops": peak and round(peak, 1),
-        "compiled_kernels": "built" if _kernels.compiled else "missing: `pip install .` in the sources builds them (a C compiler is needed)",
-        "blas": blas, "processor": processor(), "processors": os.cpu_count(),
+        "instruction_sets": _kernels.instruction_sets(),
+        "peak_gflops": peak and round(peak, 1),
+        "compiled_kernels": "built"
+        if _kernels.compiled
+        else "missing: `pip install .` in the sources builds them (a C compiler is needed)",
+        "blas": blas,
+        "processor": processor(),
+        "processors": os.cpu_count(),
         "data_folder": os.environ.get("NUMGAN_DATA") or "not set (NUMGAN_DATA): sets are downloaded",
-        "kernel_errors": errors, "passed": all(errors[dtype] <= limit for dtype, limit in TOLERANCE.items()),
+        "kernel_errors": errors,
+        "passed": all(errors[dtype] <= limit for dtype, limit in TOLERANCE.items()),
     }
 
 
@@ -37,13 +48,19 @@ def processor():
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or platform.machine(),
+    )
 
 
 def self_check(dtype):
     """The largest error of the kernels in use, max|C - C64| / max|C64|, against their definition in float64; small unfriendly shapes."""
     rng = stream(0, "doctor")
-    a, b, x, w = (rng.standard_normal(shape).astype(dtype) for shape in ((7, 149), (149, 11), (3, 7, 5, 13), (3, 2, 13, 5)))
+    a, b, x, w = (
+        rng.standard_normal(shape).astype(dtype)
+        for shape in ((7, 149), (149, 11), (3, 7, 5, 13), (3, 2, 13, 5))
+    )
     window = {"stride": (2, 1), "padding": (1, 0)}
     dy = rng.standard_normal((3, *_kernels.output_size((7, 5), (3, 2), (2, 1), (1, 0)), 5)).astype(dtype)
     calls = [
@@ -62,7 +79,10 @@ def self_check(dtype):
 
 def data_sets():
     """[{name, description, where, present}] of the known sets: where each would be looked for now, and whether all its files are there."""
-    return [{"name": name, "description": description} | _place(name) for name, description in data.names().items()]
+    return [
+        {"name": name, "description": description} | _place(name)
+        for name, description in data.names().items()
+    ]
 
 
 def _place(name):
@@ -70,4 +90,7 @@ def _place(name):
         return {"where": "in the package", "present": True}
     folder = Path(os.environ["NUMGAN_DATA"], name) if os.environ.get("NUMGAN_DATA") else cache_folder() / name
     files = [file for split in FILES.values() for file in split]
-    return {"where": str(folder), "present": all((folder / f"{file}.gz").is_file() or (folder / file).is_file() for file in files)}
+    return {
+        "where": str(folder),
+        "present": all((folder / f"{file}.gz").is_file() or (folder / file).is_file() for file in files),
+    }

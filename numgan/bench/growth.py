@@ -34,11 +34,20 @@ class Setting:
         """ValueError if the depth does not halve the resolution evenly."""
         start, rest = divmod(self.resolution, 2**self.depth)
         if rest or start < 1:
-            raise ValueError(f"growth: expected a resolution that {self.depth} halvings leave whole, got {self.resolution}")
+            raise ValueError(
+                f"growth: expected a resolution that {self.depth} halvings leave whole, got {self.resolution}"
+            )
         channels = [max(int(64 * self.width * 2**i), 2) for i in range(self.depth)]
-        return DCGAN(latent=Latent(100), sample_shape=(self.resolution, self.resolution, 3), batch_size=self.batch,
-                     networks={"G": dcgan_generator(100, start, channels[::-1], 3, kernel=4), "D": dcgan_discriminator(start, channels, 3, kernel=4)},
-                     optimizers={"D": Adam(2e-4, beta1=0.5), "G": Adam(2e-4, beta1=0.5)})
+        return DCGAN(
+            latent=Latent(100),
+            sample_shape=(self.resolution, self.resolution, 3),
+            batch_size=self.batch,
+            networks={
+                "G": dcgan_generator(100, start, channels[::-1], 3, kernel=4),
+                "D": dcgan_discriminator(start, channels, 3, kernel=4),
+            },
+            optimizers={"D": Adam(2e-4, beta1=0.5), "G": Adam(2e-4, beta1=0.5)},
+        )
 
 
 def base(quick=False):
@@ -48,21 +57,37 @@ def base(quick=False):
 
 def plan(quick, threads):
     """{what changes: (settings, in order)}"""
-    values = {"batch": (4, 16) if quick else (8, 16, 32, 64, 128), "width": (0.125, 0.25) if quick else (0.25, 0.5, 1.0, 2.0),
-              "resolution": (8, 16) if quick else (16, 32, 64), "depth": (1, 2) if quick else (1, 2, 3, 4),
-              "threads": range(1, threads + 1)}
-    return {word: [replace(base(quick), **{word: value}) for value in found] for word, found in values.items()}
+    values = {
+        "batch": (4, 16) if quick else (8, 16, 32, 64, 128),
+        "width": (0.125, 0.25) if quick else (0.25, 0.5, 1.0, 2.0),
+        "resolution": (8, 16) if quick else (16, 32, 64),
+        "depth": (1, 2) if quick else (1, 2, 3, 4),
+        "threads": range(1, threads + 1),
+    }
+    return {
+        word: [replace(base(quick), **{word: value}) for value in found] for word, found in values.items()
+    }
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
     """{machine, others_busy, results [{panel, value, setting, ms_per_image, quartiles_ms, calls}]}; the settings of a panel are timed in turn."""
     rows, rest = [], Rest()
-    for panel, settings in tqdm(plan(quick, _kernels.num_threads()).items(), unit="panel", disable=None, leave=False, file=STDERR):
+    for panel, settings in tqdm(
+        plan(quick, _kernels.num_threads()).items(), unit="panel", disable=None, leave=False, file=STDERR
+    ):
         times = interleave({setting: _side(setting) for setting in settings}, rounds, seconds, rest)
         for setting, timing in times.items():
             each = timing.scaled(1 / setting.batch)
-            rows.append({"panel": panel, "value": getattr(setting, panel), "ms_per_image": each.median, "quartiles_ms": [each.low, each.high],
-                         "calls": each.calls, "setting": asdict(setting)})
+            rows.append(
+                {
+                    "panel": panel,
+                    "value": getattr(setting, panel),
+                    "ms_per_image": each.median,
+                    "quartiles_ms": [each.low, each.high],
+                    "calls": each.calls,
+                    "setting": asdict(setting),
+                }
+            )
     return {"machine": machine.describe(), "others_busy": rest.busy, "results": rows}
 
 
@@ -72,4 +97,5 @@ def _side(setting):
     def side(calls):
         with machine.threads(setting.threads), threadpool_limits(1):
             return burst(session.step, calls)
+
     return side

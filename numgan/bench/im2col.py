@@ -1,8 +1,8 @@
 """The NumPy yardstick of convolution: a matrix of patches in memory, and one product by NumPy's BLAS, as most NumPy code has it.
 
-    forward            y  = P(x) W                P(x) (N HO WO, KH KW C), the windows as rows
-    weight gradient    dW = P(x)' dy
-    input gradient     dx = P'(dy W')             P' adds overlapping windows up
+forward            y  = P(x) W                P(x) (N HO WO, KH KW C), the windows as rows
+weight gradient    dW = P(x)' dy
+input gradient     dx = P'(dy W')             P' adds overlapping windows up
 """
 
 import numpy as np
@@ -14,7 +14,9 @@ def patches(x, kernel, stride, padding):
     """x (N, H, W, C) -> P(x) (N HO WO, KH KW C)"""
     p, q = padding
     padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))[:, ::stride[0], ::stride[1]]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))[
+        :, :: stride[0], :: stride[1]
+    ]
     return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, kernel[0] * kernel[1] * x.shape[3])
 
 
@@ -26,7 +28,9 @@ def forward(x, w, stride, padding):
 
 def weight_gradient(x, dy, kernel, stride, padding):
     """dw (KH, KW, C, O) of x (N, H, W, C), dy (N, HO, WO, O)"""
-    return (patches(x, kernel, stride, padding).T @ dy.reshape(-1, dy.shape[3])).reshape(*kernel, x.shape[3], -1)
+    return (patches(x, kernel, stride, padding).T @ dy.reshape(-1, dy.shape[3])).reshape(
+        *kernel, x.shape[3], -1
+    )
 
 
 def input_gradient(dy, w, size, stride, padding):
@@ -36,5 +40,7 @@ def input_gradient(dy, w, size, stride, padding):
     padded = np.zeros((n, size[0] + 2 * p, size[1] + 2 * q, c), dy.dtype)
     for i in range(kh):
         for j in range(kw):
-            padded[:, i:i + stride[0] * ho:stride[0], j:j + stride[1] * wo:stride[1]] += rows[:, :, :, i, j]
-    return padded[:, p:p + size[0], q:q + size[1]]
+            padded[:, i : i + stride[0] * ho : stride[0], j : j + stride[1] * wo : stride[1]] += rows[
+                :, :, :, i, j
+            ]
+    return padded[:, p : p + size[0], q : q + size[1]]

@@ -21,7 +21,7 @@ from .timing import Rest, burst, interleave
 from .worker import Worker, require_torch
 
 SIDES = "numpy", "torch"
-PEAKS = 3                 # measurements of the peak before each kernel; the highest of the whole run counts
+PEAKS = 3  # measurements of the peak before each kernel; the highest of the whole run counts
 
 
 def measure(against=(), quick=False, rounds=5, seconds=0.05):
@@ -40,14 +40,23 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
             worker = stack.enter_context(Worker("torch_kernels", _kernels.num_threads()))
         for case, dtype in tqdm(cases(quick), unit="kernel", disable=None, leave=False, file=STDERR):
             name = np.dtype(dtype).name
-            peaks.setdefault(name, []).extend(_kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS))
+            peaks.setdefault(name, []).extend(
+                _kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS)
+            )
             rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds, rest)
-    peaks = {name: None if None in found else max(found) for name, found in peaks.items()}       # the reference kernels have none
+    peaks = {
+        name: None if None in found else max(found) for name, found in peaks.items()
+    }  # the reference kernels have none
     for row in rows:
         peak = peaks[row["dtype"]]
         row["share"] = None if peak is None else row["gflops"] / peak
-    return {"machine": machine.describe(), "others_busy": rest.busy, "peak_gflops": peaks,
-            "bandwidth_gbs": machine.bandwidth(_kernels.num_threads()), "results": rows}
+    return {
+        "machine": machine.describe(),
+        "others_busy": rest.busy,
+        "peak_gflops": peaks,
+        "bandwidth_gbs": machine.bandwidth(_kernels.num_threads()),
+        "results": rows,
+    }
 
 
 def impossible(rows):
@@ -63,14 +72,17 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
     forms = _forms(case, arrays)
     errors = {name: _error(result, exact) for name, result in forms.items()}
     sides = {name: _side(case.ours(*arrays), _kernels.backend(), 1, name == "fast") for name in forms}
-    others = {}                                          # sides by library; a library may come in several layouts
+    others = {}  # sides by library; a library may come in several layouts
     if numpy:
         others["numpy"] = ["numpy"]
         sides["numpy"] = _side(case.numpy(*arrays), "reference", _kernels.num_threads())
         with _kernels.use_backend("reference"):
             errors["numpy"] = _error(case.numpy(*arrays)(), exact)
     if worker:
-        results = {f"torch {layout}".strip(): (layout, result) for layout, result in worker("build", case, np.dtype(dtype).name).items()}
+        results = {
+            f"torch {layout}".strip(): (layout, result)
+            for layout, result in worker("build", case, np.dtype(dtype).name).items()
+        }
         others["torch"] = list(results)
         sides |= {name: _remote(worker, layout) for name, (layout, _) in results.items()}
         errors |= {name: _error(result, exact) for name, (_, result) in results.items()}
@@ -78,11 +90,25 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
     best = {library: min(names, key=lambda name: times[name].median) for library, names in others.items()}
     for form in forms:
         own = times[form]
-        yield {"kernel": case.name, "dtype": np.dtype(dtype).name, "form": form, "ms": own.median, "quartiles_ms": [own.low, own.high],
-               "gflops": case.flops / own.median / 1e6, "error": errors[form],
-               "intensity": case.flops / (case.traffic * np.dtype(dtype).itemsize),
-               "against": {library: {"side": name, "ms": times[name].median, "ratio": times[name].median / own.median, "error": errors[name]}
-                           for library, name in best.items()}}
+        yield {
+            "kernel": case.name,
+            "dtype": np.dtype(dtype).name,
+            "form": form,
+            "ms": own.median,
+            "quartiles_ms": [own.low, own.high],
+            "gflops": case.flops / own.median / 1e6,
+            "error": errors[form],
+            "intensity": case.flops / (case.traffic * np.dtype(dtype).itemsize),
+            "against": {
+                library: {
+                    "side": name,
+                    "ms": times[name].median,
+                    "ratio": times[name].median / own.median,
+                    "error": errors[name],
+                }
+                for library, name in best.items()
+            },
+        }
 
 
 def _forms(case, arrays):
@@ -106,6 +132,7 @@ def _side(function, backend, blas, fast=False):
     def side(calls):
         with _kernels.use_backend(backend), _kernels.use_fast_convolutions(fast), threadpool_limits(blas):
             return burst(function, calls)
+
     return side
 
 

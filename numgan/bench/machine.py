@@ -9,13 +9,17 @@ import numpy as np
 from .. import _kernels
 from . import doctor
 
-COPIED = 1 << 27          # bytes in all: well beyond the last-level cache
+COPIED = 1 << 27  # bytes in all: well beyond the last-level cache
 
 
 def describe():
     """{processor, instruction_set, threads, backend} as they are now."""
-    return {"processor": doctor.processor(), "instruction_set": _kernels.instruction_set(), "threads": _kernels.num_threads(),
-            "backend": _kernels.backend()}
+    return {
+        "processor": doctor.processor(),
+        "instruction_set": _kernels.instruction_set(),
+        "threads": _kernels.num_threads(),
+        "backend": _kernels.backend(),
+    }
 
 
 @contextmanager
@@ -33,7 +37,7 @@ def threads(n):
 def bandwidth(n, repeats=5):
     """GB/s between memory and n threads that copy, bytes read and written both counted; the best of `repeats`."""
     source = np.ones((n, COPIED // (8 * n)))
-    target = np.zeros_like(source)                       # written once before: a page's first touch is not a copy
+    target = np.zeros_like(source)  # written once before: a page's first touch is not a copy
     target[:] = 1
     best = np.inf
     with ThreadPoolExecutor(n) as pool:

@@ -18,8 +18,13 @@ from . import machine
 from .workloads import Session
 
 PASSES = "forward", "backward", "frozen backward", "tangent forward", "tangent backward", "update", "data"
-NAMES = {"forward": "forward", "backward_keeping": "frozen backward", "tangent_forward": "tangent forward", "tangent_backward": "tangent backward"}
-WARM = 2                  # steps before the clock runs
+NAMES = {
+    "forward": "forward",
+    "backward_keeping": "frozen backward",
+    "tangent_forward": "tangent forward",
+    "tangent_backward": "tangent backward",
+}
+WARM = 2  # steps before the clock runs
 
 
 class Clock:
@@ -30,6 +35,7 @@ class Clock:
 
     def timed(self, function, key):
         """The function, its time added under key(arguments, words)."""
+
         def covered(*arguments, **words):
             self._inside.append(0.0)
             start = time.perf_counter()
@@ -41,6 +47,7 @@ class Clock:
                 self.seconds[here] += spent - self._inside.pop()
                 self.calls[here] += 1
                 self._inside[-1] += spent
+
         return covered
 
 
@@ -54,6 +61,7 @@ def places(net, path=()):
             yield ".".join(path), layer
             for name, child in layer.children.items():
                 yield from visit(child, (*path, name))
+
     return visit(net, path)
 
 
@@ -67,7 +75,11 @@ def _backward_name(arguments, words):
 def watched(system):
     """In this block the system's passes, updates and draws are timed on the Clock that it gives; keys are (network, path, pass)."""
     clock, covered = Clock(), []
-    where = {id(layer): (name, path) for name, net in reversed(system.networks.items()) for path, layer in reversed(list(places(net)))}
+    where = {
+        id(layer): (name, path)
+        for name, net in reversed(system.networks.items())
+        for path, layer in reversed(list(places(net)))
+    }
 
     def cover(owner, method, *key):
         covered.append((owner, method, vars(owner).get(method)))
@@ -101,7 +113,11 @@ def profile(system, steps=10, batch_size=None):
     kernel_calls   {kernel: calls a step}
     """
     session = Session(system, batch_size)
-    layers = {(name, path): repr(layer).split("\n")[0].rstrip("(") for name, net in system.networks.items() for path, layer in places(net)}
+    layers = {
+        (name, path): repr(layer).split("\n")[0].rstrip("(")
+        for name, net in system.networks.items()
+        for path, layer in places(net)
+    }
     layers |= {(name, "optimizer"): repr(optimizer) for name, optimizer in system.optimizers.items()}
     with threadpool_limits(1):
         for _ in range(WARM):
@@ -111,10 +127,28 @@ def profile(system, steps=10, batch_size=None):
             for _ in range(steps):
                 session.step()
             whole = time.perf_counter() - start
-    rows = [{"network": name, "path": path, "layer": layers.get((name, path), path), "pass": which, "ms": 1e3 * seconds / steps,
-             "share": seconds / whole, "calls": clock.calls[name, path, which] / steps} for (name, path, which), seconds in clock.seconds.items()]
+    rows = [
+        {
+            "network": name,
+            "path": path,
+            "layer": layers.get((name, path), path),
+            "pass": which,
+            "ms": 1e3 * seconds / steps,
+            "share": seconds / whole,
+            "calls": clock.calls[name, path, which] / steps,
+        }
+        for (name, path, which), seconds in clock.seconds.items()
+    ]
     order = {place: i for i, place in enumerate(layers)}
-    rows.sort(key=lambda row: (order.get((row["network"], row["path"]), len(order)), PASSES.index(row["pass"])))
-    return {"machine": machine.describe(), "steps": steps, "batch": len(session.batch["x"]), "step_ms": 1e3 * whole / steps,
-            "elsewhere_ms": 1e3 * (whole - sum(clock.seconds.values())) / steps, "rows": rows,
-            "kernel_calls": {kernel: count / steps for kernel, count in sorted(calls.items())}}
+    rows.sort(
+        key=lambda row: (order.get((row["network"], row["path"]), len(order)), PASSES.index(row["pass"]))
+    )
+    return {
+        "machine": machine.describe(),
+        "steps": steps,
+        "batch": len(session.batch["x"]),
+        "step_ms": 1e3 * whole / steps,
+        "elsewhere_ms": 1e3 * (whole - sum(clock.seconds.values())) / steps,
+        "rows": rows,
+        "kernel_calls": {kernel: count / steps for kernel, count in sorted(calls.items())},
+    }

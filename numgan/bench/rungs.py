@@ -16,7 +16,7 @@ from .trial import rung
 if find_spec("._ladder", __package__) and _kernels.backend() == "compiled":
     from . import _ladder
 else:
-    _ladder = None                                       # the NumPy-only version has the Python loops and the yardsticks
+    _ladder = None  # the NumPy-only version has the Python loops and the yardsticks
 
 BOTH = ("float32", "float64")
 
@@ -37,10 +37,12 @@ def python_matmul(a, b):
 
 def product(kernel, order=np.ascontiguousarray):
     """A kernel of _ladder, which adds to zeros, as a function c = f(a, b) of matrices in any layout."""
+
     def f(a, b):
         c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
         kernel(order(a), order(b), c)
         return c
+
     f.__doc__ = kernel.__doc__
     return f
 
@@ -59,14 +61,22 @@ if _ladder:
     baseline, best = f"{_ladder.vector_bytes}-byte vectors", _kernels.instruction_set()
     rung("matmul", "naive", after="Python loop", dtypes=BOTH, threads=1)(product(_ladder.naive))
     rung("matmul", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.order))
-    rung("matmul", "blocking", after="order", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.blocking))
-    rung("matmul", "packing", after="blocking", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.packing))
-    rung("matmul", "registers", after="packing", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.registers, order=np.asarray))
+    rung("matmul", "blocking", after="order", dtypes=BOTH, threads=1, note=baseline)(
+        product(_ladder.blocking)
+    )
+    rung("matmul", "packing", after="blocking", dtypes=BOTH, threads=1, note=baseline)(
+        product(_ladder.packing)
+    )
+    rung("matmul", "registers", after="packing", dtypes=BOTH, threads=1, note=baseline)(
+        product(_ladder.registers, order=np.asarray)
+    )
     rung("matmul", "threads", after="registers", dtypes=BOTH, note=baseline)(threaded)
     rung("matmul", "numgan, 1 thread", after="registers", dtypes=BOTH, threads=1, note=best)(_kernels.matmul)
     rung("matmul", "numgan", after="numgan, 1 thread", dtypes=BOTH, note=best)(_kernels.matmul)
 
-rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", dtypes=BOTH, note="yardstick")(np.matmul)
+rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", dtypes=BOTH, note="yardstick")(
+    np.matmul
+)
 
 
 # --- convolution -----------------------------------------------------------------------------------------------------
@@ -92,10 +102,12 @@ def prepared(x, w, stride, padding):
 
 def convolution(kernel):
     """A kernel of _ladder as a function y = f(x, w, stride, padding)."""
+
     def f(x, w, stride, padding):
         x, y = prepared(x, w, stride, padding)
         kernel(np.ascontiguousarray(x), np.ascontiguousarray(w), y, *stride)
         return y
+
     f.__doc__ = kernel.__doc__
     return f
 
@@ -106,7 +118,11 @@ def by_patches(x, w, stride, padding):
     rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)
     _ladder.patches(np.ascontiguousarray(x), rows, *stride)
     depth, pixels = w[..., 0].size, y[..., 0].size
-    _ladder.registers(rows.reshape(pixels, depth), np.ascontiguousarray(w).reshape(depth, w.shape[3]), y.reshape(pixels, w.shape[3]))
+    _ladder.registers(
+        rows.reshape(pixels, depth),
+        np.ascontiguousarray(w).reshape(depth, w.shape[3]),
+        y.reshape(pixels, w.shape[3]),
+    )
     return y
 
 
@@ -124,16 +140,27 @@ def fast(x, w, stride, padding):
 
 def numpy_conv(x, w, stride, padding):
     """im2col and BLAS: what most NumPy code does."""
-    size, rows = _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding), im2col.patches(x, w.shape[:2], stride, padding)
+    size, rows = (
+        _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding),
+        im2col.patches(x, w.shape[:2], stride, padding),
+    )
     return (rows @ w.reshape(rows.shape[1], w.shape[3])).reshape(len(x), *size, w.shape[3])
 
 
 if _ladder:
     rung("conv", "naive", after="Python loop", dtypes=BOTH, threads=1)(convolution(_ladder.conv_naive))
-    rung("conv", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(convolution(_ladder.conv_order))
+    rung("conv", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(
+        convolution(_ladder.conv_order)
+    )
     rung("conv", "im2col", after="order", dtypes=BOTH, threads=1, note=baseline)(by_patches)
     rung("conv", "implicit GEMM", after="im2col", dtypes=BOTH, threads=1, note=f"numgan, {best}")(direct)
     rung("conv", "threads", after="implicit GEMM", dtypes=BOTH, note=f"numgan, {best}")(direct)
     rung("conv", "fast", after="threads", dtypes=BOTH, fast=True, note=f"numgan, {best}")(fast)
 
-rung("conv", "NumPy im2col", after="fast" if _ladder else "Python loop", dtypes=BOTH, note="yardstick, with BLAS")(numpy_conv)
+rung(
+    "conv",
+    "NumPy im2col",
+    after="fast" if _ladder else "Python loop",
+    dtypes=BOTH,
+    note="yardstick, with BLAS",
+)(numpy_conv)

@@ -31,7 +31,7 @@ SIDES = "numpy", "torch"
 VARIANTS = "naive", "careful", "cl", "compile", "compilecl"
 DEFAULT = VARIANTS[1:]
 SMOOTH, BELOW_KINK = 1e-5, 3e-2
-HALF = 0.5                # D's last bias has the gradient mean(D(x) - 1) + mean(D(G(z))): halves that cancel at the start, so one is its scale
+HALF = 0.5  # D's last bias has the gradient mean(D(x) - 1) + mean(D(G(z))): halves that cancel at the start, so one is its scale
 MEMORY_STEPS = 4
 SEED = 1
 
@@ -71,7 +71,7 @@ def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, mem
 def _compare(work, against, variants, rounds, seconds, memory):
     session, threads = Session.of(work), _kernels.num_threads()
     variants = list(variants) if "torch" in against else []
-    sides = {"numgan": _side(session, _kernels.backend(), 1)}            # `numgan train` keeps BLAS on one thread
+    sides = {"numgan": _side(session, _kernels.backend(), 1)}  # `numgan train` keeps BLAS on one thread
     if "numpy" in against:
         sides["numpy"] = _side(Session.of(work), "reference", threads)
     agreements, refused, rest = {}, {}, Rest()
@@ -88,24 +88,33 @@ def _compare(work, against, variants, rounds, seconds, memory):
     nearest = max(every, key=lambda one: one.difference / one.limit, default=None)
     own = times["numgan"].median
     return {
-        "workload": work.name, "numgan_ms": own, "torch_ms": torch_ms,
+        "workload": work.name,
+        "numgan_ms": own,
+        "torch_ms": torch_ms,
         "ratio_vs_best": min(torch_ms.values()) / own if torch_ms else None,
         "numpy_ms": times["numpy"].median if "numpy" in times else None,
         "ratio_vs_numpy": times["numpy"].median / own if "numpy" in times else None,
-        "largest_gradient_difference": largest and asdict(largest), "nearest_its_limit": nearest and asdict(nearest),
+        "largest_gradient_difference": largest and asdict(largest),
+        "nearest_its_limit": nearest and asdict(nearest),
         "gradients_agree": all(one.holds for one in every) if every else None,
         "gradients": {variant: [asdict(one) for one in found] for variant, found in agreements.items()},
-        "not_possible": refused, "quartiles_ms": {name: [timing.low, timing.high] for name, timing in times.items()},
-        "calls": {name: timing.calls for name, timing in times.items()}, "batch": len(session.batch["x"]), "note": work.note,
+        "not_possible": refused,
+        "quartiles_ms": {name: [timing.low, timing.high] for name, timing in times.items()},
+        "calls": {name: timing.calls for name, timing in times.items()},
+        "batch": len(session.batch["x"]),
+        "note": work.note,
         "others_busy": rest.busy,
-        "peak_mb": _memory(work.name, list(agreements), threads) if memory else None} | machine.describe()
+        "peak_mb": _memory(work.name, list(agreements), threads) if memory else None,
+    } | machine.describe()
 
 
 def _side(session, backend, blas):
     """Bursts of this package's own step on the kernels `backend`, BLAS on so many threads."""
+
     def side(calls):
         with _kernels.use_backend(backend), threadpool_limits(blas):
             return burst(session.step, calls)
+
     return side
 
 
@@ -130,7 +139,7 @@ def _meet(worker, session, work, variants):
         except Refused as error:
             refused[variant] = str(error)
             continue
-        if exact is None:                                # all variants are built from one seed
+        if exact is None:  # all variants are built from one seed
             take_over(session, weights)
             own, exact = gradients(session, z), gradients(session, z, np.float64)
         agreements[variant] = list(agree(session.system, own, theirs, exact))
@@ -145,7 +154,9 @@ def shapes(system):
 def take_over(session, weights):
     """PyTorch's weights {network: [arrays]} into the session's state."""
     for name, arrays in weights.items():
-        exchange.read(session.system.networks[name], shapes(session.system)[name], session.state.params[name], arrays)
+        exchange.read(
+            session.system.networks[name], shapes(session.system)[name], session.state.params[name], arrays
+        )
 
 
 def draws(session):
@@ -160,7 +171,10 @@ def gradients(session, z, dtype=np.float32):
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
     batch = Batch({"x": session.batch["x"].astype(dtype)})
     fakes = Fakes(*system.networks["G"].forward(params["G"], z.astype(dtype), Pass(SEED)), z)
-    return {name: system.objectives()[name](params, batch, SEED, fakes).gradients[name] for name in system.rounds(0)}
+    return {
+        name: system.objectives()[name](params, batch, SEED, fakes).gradients[name]
+        for name in system.rounds(0)
+    }
 
 
 def agree(system, own, theirs, exact):
@@ -171,9 +185,14 @@ def agree(system, own, theirs, exact):
         smooth = exchange.above_kinks(net) if player == "D" and not isinstance(system, WGANGP) else ()
         for path in truth:
             scale = max(_rms(truth[path]), HALF * (truth[path].size == 1))
-            yield Agreement(f"{player}.{path}", *(_rms(a[path].astype(np.float64) - b[path]) / scale for a, b in
-                                                  ((own[player], other), (own[player], truth), (other, truth))),
-                            SMOOTH if path in smooth else BELOW_KINK)
+            yield Agreement(
+                f"{player}.{path}",
+                *(
+                    _rms(a[path].astype(np.float64) - b[path]) / scale
+                    for a, b in ((own[player], other), (own[player], truth), (other, truth))
+                ),
+                SMOOTH if path in smooth else BELOW_KINK,
+            )
 
 
 def _rms(x):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PAUSE = 0.06              # seconds; OpenMP's threads spin for some ten milliseconds after their last work
+PAUSE = 0.06  # seconds; OpenMP's threads spin for some ten milliseconds after their last work
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,16 @@ _functions = {}
 
 def build(case, dtype):
     """Make the case ready; {layout: its result, as numgan has it}, the layouts being what `run` may be asked for."""
-    _functions.clear()                                   # one case at a time lies in memory
+    _functions.clear()  # one case at a time lies in memory
     found = {}
     for layout in ("NCHW", "channels_last") if isinstance(case, Convolution) else ("",):
-        _functions[layout] = _make(case, layout, *(torch.from_numpy(array) for array in case.arrays(np.dtype(dtype))))
+        _functions[layout] = _make(
+            case, layout, *(torch.from_numpy(array) for array in case.arrays(np.dtype(dtype)))
+        )
         result = _functions[layout]().detach()
-        found[layout] = (result.permute(*_back(case)) if isinstance(case, Convolution) else result).numpy().copy()
+        found[layout] = (
+            (result.permute(*_back(case)) if isinstance(case, Convolution) else result).numpy().copy()
+        )
     return found
 
 
@@ -35,7 +39,9 @@ def _back(case):
 
 
 def _make(case, layout, *arrays):
-    return {Product: _product, Convolution: _convolution, Pass: _pass, Update: _update}[type(case)](case, layout, *arrays)
+    return {Product: _product, Convolution: _convolution, Pass: _pass, Update: _update}[type(case)](
+        case, layout, *arrays
+    )
 
 
 def _product(case, layout, a, b):
@@ -51,7 +57,9 @@ def _convolution(case, layout, x, w, dy):
         return lambda: F.conv2d(x, w, None, stride, padding)
     which = PASS_OUTPUT[case.which]
     mask = [output == which for output in range(3)]
-    return lambda: torch.ops.aten.convolution_backward(dy, x, w, None, stride, padding, (1, 1), False, (0, 0), 1, mask)[which]
+    return lambda: torch.ops.aten.convolution_backward(
+        dy, x, w, None, stride, padding, (1, 1), False, (0, 0), 1, mask
+    )[which]
 
 
 PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}
@@ -61,13 +69,21 @@ def _pass(case, layout, x, dy):
     """x and dy (N, H, W, C) are seen as (N, C, H, W) in channels_last, and so are the results: numgan's order in memory."""
     name = type(case.layer).__name__
     x, dy = x.permute(0, 3, 1, 2), dy.permute(0, 3, 1, 2)
-    gain, bias = torch.ones(x.shape[1], dtype=x.dtype, requires_grad=True), torch.zeros(x.shape[1], dtype=x.dtype, requires_grad=True)
-    function = {"BatchNorm": lambda x: F.batch_norm(x, None, None, gain, bias, training=True),
-                "LeakyReLU": lambda x: F.leaky_relu(x, case.layer.slope), "Tanh": torch.tanh}[name]
+    gain, bias = (
+        torch.ones(x.shape[1], dtype=x.dtype, requires_grad=True),
+        torch.zeros(x.shape[1], dtype=x.dtype, requires_grad=True),
+    )
+    function = {
+        "BatchNorm": lambda x: F.batch_norm(x, None, None, gain, bias, training=True),
+        "LeakyReLU": lambda x: F.leaky_relu(x, case.layer.slope),
+        "Tanh": torch.tanh,
+    }[name]
     if case.which == "forward":
+
         def forward():
             with torch.no_grad():
                 return function(x).permute(0, 2, 3, 1)
+
         return forward
     x.requires_grad_(True)
     y = function(x)
@@ -83,4 +99,5 @@ def _update(case, layout, p, g):
     def update():
         adam.step()
         return p
+
     return update

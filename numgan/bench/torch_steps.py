@@ -23,13 +23,30 @@ LATENT = 100
 
 
 def _dense_nets():
-    G = [nn.Linear(LATENT, 1200), nn.ReLU(True), nn.Linear(1200, 1200), nn.ReLU(True), nn.Linear(1200, 784), nn.Tanh()]
-    D = [nn.Linear(784, 1200), nn.LeakyReLU(0.2, True), nn.Linear(1200, 1200), nn.LeakyReLU(0.2, True), nn.Linear(1200, 1)]
+    G = [
+        nn.Linear(LATENT, 1200),
+        nn.ReLU(True),
+        nn.Linear(1200, 1200),
+        nn.ReLU(True),
+        nn.Linear(1200, 784),
+        nn.Tanh(),
+    ]
+    D = [
+        nn.Linear(784, 1200),
+        nn.LeakyReLU(0.2, True),
+        nn.Linear(1200, 1200),
+        nn.LeakyReLU(0.2, True),
+        nn.Linear(1200, 1),
+    ]
     return nn.Sequential(*G), nn.Sequential(*D)
 
 
 def _generator(start, channels, colours, bias):
-    layers = [nn.ConvTranspose2d(LATENT, channels[0], start, bias=False), nn.BatchNorm2d(channels[0]), nn.ReLU(True)]
+    layers = [
+        nn.ConvTranspose2d(LATENT, channels[0], start, bias=False),
+        nn.BatchNorm2d(channels[0]),
+        nn.ReLU(True),
+    ]
     for many, few in zip(channels, channels[1:]):
         layers += [nn.ConvTranspose2d(many, few, 4, 2, 1, bias=False), nn.BatchNorm2d(few), nn.ReLU(True)]
     return nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], colours, 4, 2, 1, bias=bias), nn.Tanh())
@@ -38,7 +55,11 @@ def _generator(start, channels, colours, bias):
 def _discriminator(colours, channels, last, bias, norm=True):
     layers = [nn.Conv2d(colours, channels[0], 4, 2, 1, bias=bias), nn.LeakyReLU(0.2, True)]
     for few, many in zip(channels, channels[1:]):
-        layers += [nn.Conv2d(few, many, 4, 2, 1, bias=not norm)] + [nn.BatchNorm2d(many)] * norm + [nn.LeakyReLU(0.2, True)]
+        layers += (
+            [nn.Conv2d(few, many, 4, 2, 1, bias=not norm)]
+            + [nn.BatchNorm2d(many)] * norm
+            + [nn.LeakyReLU(0.2, True)]
+        )
     return nn.Sequential(*layers, *last)
 
 
@@ -48,9 +69,13 @@ def nets(workload):
         return _dense_nets()
     if workload == "dcgan64":
         last = nn.Conv2d(512, 1, 4, bias=False), nn.Flatten()
-        return _generator(4, (512, 256, 128, 64), 3, bias=False), _discriminator(3, (64, 128, 256, 512), last, bias=False)
+        return _generator(4, (512, 256, 128, 64), 3, bias=False), _discriminator(
+            3, (64, 128, 256, 512), last, bias=False
+        )
     last = nn.Flatten(), nn.Linear(128 * 7 * 7, 1)
-    return _generator(7, (128, 64), 1, bias=True), _discriminator(1, (64, 128), last, bias=True, norm=workload == "dcgan28")
+    return _generator(7, (128, 64), 1, bias=True), _discriminator(
+        1, (64, 128), last, bias=True, norm=workload == "dcgan28"
+    )
 
 
 def _draw_weights(module):
@@ -75,16 +100,28 @@ class Game:
         torch.manual_seed(seed)
         self.workload, self.careful = workload, variant != "naive"
         plain = [net.apply(_draw_weights) for net in nets(workload)]
-        self.layout = torch.channels_last if variant in ("cl", "compilecl") and real.ndim == 4 else torch.contiguous_format
+        self.layout = (
+            torch.channels_last
+            if variant in ("cl", "compilecl") and real.ndim == 4
+            else torch.contiguous_format
+        )
         plain = [net.to(memory_format=self.layout) for net in plain]
         self.plain = dict(zip("GD", plain))
         compiled = variant.startswith("compile")
         self.G, self.D = (torch.compile(net, dynamic=False) if compiled else net for net in plain)
-        self.optimizers = {name: torch.optim.Adam(net.parameters(), self.lr, self.betas, **({"fused": True} if self.careful else {}))
-                           for name, net in self.plain.items()}
+        self.optimizers = {
+            name: torch.optim.Adam(
+                net.parameters(), self.lr, self.betas, **({"fused": True} if self.careful else {})
+            )
+            for name, net in self.plain.items()
+        }
         self.real = self._laid(torch.from_numpy(real))
         self.ones, self.zeros = torch.ones(len(real)), torch.zeros(len(real))
-        self.latent_shape = len(real), LATENT, *(1,) * (real.ndim - 2)           # a latent point is a picture of one pixel
+        self.latent_shape = (
+            len(real),
+            LATENT,
+            *(1,) * (real.ndim - 2),
+        )  # a latent point is a picture of one pixel
 
     def _laid(self, x):
         return x.contiguous(memory_format=self.layout) if x.ndim == 4 else x
@@ -124,7 +161,9 @@ class Game:
 
     def weights(self):
         """{network: its weights, in the order of parameters()}, as NumPy arrays."""
-        return {name: [p.numpy(force=True).copy() for p in net.parameters()] for name, net in self.plain.items()}
+        return {
+            name: [p.numpy(force=True).copy() for p in net.parameters()] for name, net in self.plain.items()
+        }
 
 
 class Critic(Game):
@@ -142,7 +181,7 @@ class Critic(Game):
         """D's gradient of mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2 into D's .grad; x^ = mix x + (1 - mix) G(z)."""
         self.optimizers["D"].zero_grad(set_to_none=True)
         between = self._laid(fake + mix * (self.real - fake)).requires_grad_(True)
-        slope, = torch.autograd.grad(self.D(between).sum(), between, create_graph=True)
+        (slope,) = torch.autograd.grad(self.D(between).sum(), between, create_graph=True)
         penalty = (slope.flatten(1).norm(2, 1) - 1).square().mean()
         (self.D(fake).mean() - self.D(self.real).mean() + 10 * penalty).backward()
 

@@ -33,8 +33,22 @@ class Matmul:
 
     size = 512
     definition = staticmethod(reference.matmul)
-    cases = [(1, 1, 1), (2, 1, 3), (3, 2, 1), (1, 5, 2), (0, 3, 5), (3, 0, 5), (3, 5, 0), (13, 7, 17), (1, 385, 1), (67, 5, 3),
-             (29, 101, 31), (5, 11, 1601), (149, 401, 37), (61, 211, 307)]
+    cases = [
+        (1, 1, 1),
+        (2, 1, 3),
+        (3, 2, 1),
+        (1, 5, 2),
+        (0, 3, 5),
+        (3, 0, 5),
+        (3, 5, 0),
+        (13, 7, 17),
+        (1, 385, 1),
+        (67, 5, 3),
+        (29, 101, 31),
+        (5, 11, 1601),
+        (149, 401, 37),
+        (61, 211, 307),
+    ]
 
     @staticmethod
     def sized(n):
@@ -59,12 +73,12 @@ class Conv:
     cases = [
         (1, 1, 1, 1, 1, (1, 1), (1, 1), (0, 0)),
         (1, 2, 3, 1, 1, (2, 1), (1, 1), (0, 0)),
-        (0, 5, 7, 3, 2, (3, 2), (1, 2), (1, 0)),        # empty batch
-        (2, 4, 5, 3, 2, (4, 5), (1, 1), (0, 0)),        # one output pixel
-        (2, 7, 11, 3, 5, (3, 2), (2, 3), (1, 0)),       # nothing equal to anything
-        (3, 13, 5, 2, 7, (2, 3), (5, 4), (0, 1)),       # stride > kernel: pixels no window sees
-        (1, 6, 9, 5, 3, (4, 4), (2, 2), (1, 1)),        # DCGAN's layer, the last row not covered
-        (2, 3, 4, 11, 13, (5, 3), (1, 1), (4, 5)),      # windows of zeros
+        (0, 5, 7, 3, 2, (3, 2), (1, 2), (1, 0)),  # empty batch
+        (2, 4, 5, 3, 2, (4, 5), (1, 1), (0, 0)),  # one output pixel
+        (2, 7, 11, 3, 5, (3, 2), (2, 3), (1, 0)),  # nothing equal to anything
+        (3, 13, 5, 2, 7, (2, 3), (5, 4), (0, 1)),  # stride > kernel: pixels no window sees
+        (1, 6, 9, 5, 3, (4, 4), (2, 2), (1, 1)),  # DCGAN's layer, the last row not covered
+        (2, 3, 4, 11, 13, (5, 3), (1, 1), (4, 5)),  # windows of zeros
         (1, 13, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
         (3, 9, 8, 67, 37, (3, 3), (1, 1), (1, 1)),
         (2, 14, 10, 37, 41, (4, 4), (2, 2), (1, 1)),
@@ -95,27 +109,33 @@ class Rung:
     kind: str
     name: str
     function: Callable
-    after: str | None = None                            # the rung that it improves on
-    dtypes: tuple = ("float32",)                        # element types that it claims to be right in
-    fast: bool = False                                  # held to the bound of fast algorithms in float32
-    threads: int | None = None                          # None: as many as the ladder is climbed with
-    largest: int | None = None                          # the size at which it is timed, and tried, if asked for more
+    after: str | None = None  # the rung that it improves on
+    dtypes: tuple = ("float32",)  # element types that it claims to be right in
+    fast: bool = False  # held to the bound of fast algorithms in float32
+    threads: int | None = None  # None: as many as the ladder is climbed with
+    largest: int | None = None  # the size at which it is timed, and tried, if asked for more
     note: str = ""
 
 
-RUNGS = {kind: {} for kind in KINDS}                    # {kind: {name: Rung}}, from the ground up
+RUNGS = {kind: {} for kind in KINDS}  # {kind: {name: Rung}}, from the ground up
 
 
 def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, largest=None, note=""):
     """Register the decorated function as a kernel: see Rung. ValueError for an unknown kind, a name that is taken, or an unknown `after`."""
     rungs = _of(kind)
     if name in rungs:
-        raise ValueError(f"rung: the {kind} ladder already has a rung {name!r}; choose another name, "
-                         f"or first take that one away: ladder.RUNGS[{kind!r}].pop({name!r})")
+        raise ValueError(
+            f"rung: the {kind} ladder already has a rung {name!r}; choose another name, "
+            f"or first take that one away: ladder.RUNGS[{kind!r}].pop({name!r})"
+        )
     if after is not None and after not in rungs:
-        raise ValueError(f"rung: {name!r} is to stand after {after!r}, but the {kind} ladder has {', '.join(rungs) or 'no rungs yet'}")
+        raise ValueError(
+            f"rung: {name!r} is to stand after {after!r}, but the {kind} ladder has {', '.join(rungs) or 'no rungs yet'}"
+        )
     if tuple(dtypes) not in (("float32",), ("float32", "float64")):
-        raise ValueError(f'rung: expected dtypes ("float32",) or ("float32", "float64") of {name!r}, got {dtypes!r}; ladders are timed in float32')
+        raise ValueError(
+            f'rung: expected dtypes ("float32",) or ("float32", "float64") of {name!r}, got {dtypes!r}; ladders are timed in float32'
+        )
 
     def register(function):
         rungs[name] = Rung(kind, name, function, after, tuple(dtypes), fast, threads, largest, note)
@@ -147,7 +167,12 @@ def layouts(x):
     """The same values as they may lie in memory, contiguous first: in reverse order of axes, in every second place, backwards."""
     spaced = np.full([2 * n for n in x.shape], np.nan, x.dtype)[tuple(slice(None, None, 2) for _ in x.shape)]
     spaced[...] = x
-    return {"contiguous": x, "transposed": x.T.copy().T, "every second entry of a larger array": spaced, "backwards": np.flip(np.flip(x).copy())}
+    return {
+        "contiguous": x,
+        "transposed": x.T.copy().T,
+        "every second entry of a larger array": spaced,
+        "backwards": np.flip(np.flip(x).copy()),
+    }
 
 
 @may_underflow
@@ -176,7 +201,9 @@ def truth(kind, arrays, rest):
 def examine(rung, arrays, rest, exact, layout="contiguous"):
     """Call the rung once and return its error, the left-hand side of its bound in units of |A| |B| or rms(C64). Raises WrongKernel."""
     dtype = next(iter(arrays.values())).dtype
-    where = f"{rung.kind} {rung.name!r} at {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}"
+    where = (
+        f"{rung.kind} {rung.name!r} at {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}"
+    )
     where += f"{f', stride {rest[0]}, padding {rest[1]}' if rest else ''}, {dtype}, {layout}"
     before = {name: array.copy() for name, array in arrays.items()}
     try:
@@ -189,23 +216,38 @@ def examine(rung, arrays, rest, exact, layout="contiguous"):
     if not isinstance(got, np.ndarray) or got.shape != exact[0].shape or got.dtype != dtype:
         found = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else type(got).__name__
         raise WrongKernel(f"{where}: expected an array {dtype} {exact[0].shape}, got {found}")
-    return _compare(got, *exact, where, rung.fast and dtype == np.float32, layout.endswith("contiguous")) if got.size else 0.0
+    return (
+        _compare(got, *exact, where, rung.fast and dtype == np.float32, layout.endswith("contiguous"))
+        if got.size
+        else 0.0
+    )
 
 
 def _compare(got, expected, scale, where, fast, ordinary):
     """The error of a result, or WrongKernel."""
-    wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)         # an empty sum has scale 0 and must be 0
+    wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)  # an empty sum has scale 0 and must be 0
     if fast:
         rms = math.sqrt(np.mean(expected**2)) or 1e-300
-        error, bound, allowed, off = math.sqrt(np.mean(wrong**2)) / rms, FAST, "rms(C - C64) <= 1e-5 rms(C64)", ~(wrong <= 10 * FAST * rms)
+        error, bound, allowed, off = (
+            math.sqrt(np.mean(wrong**2)) / rms,
+            FAST,
+            "rms(C - C64) <= 1e-5 rms(C64)",
+            ~(wrong <= 10 * FAST * rms),
+        )
     else:
         bound = ROUNDINGS[got.dtype.name]
-        error, allowed, off = float(np.max(wrong / scale)), f"|C - C64| <= {bound:.1e} |A| |B|", ~(wrong <= bound * scale)
+        error, allowed, off = (
+            float(np.max(wrong / scale)),
+            f"|C - C64| <= {bound:.1e} |A| |B|",
+            ~(wrong <= bound * scale),
+        )
     if error <= bound:
         return error
     worst = np.unravel_index(np.argmax(np.nan_to_num(wrong / scale, nan=np.inf)), wrong.shape)
-    raise WrongKernel(f"{where}: error {error:.2g}, allowed {bound:.1e} ({allowed}); the worst is [{', '.join(map(str, worst))}], "
-                      f"expected {expected[worst]:.6g}, got {got[worst]:.6g}; {_pattern(off, error, got.dtype, ordinary)}")
+    raise WrongKernel(
+        f"{where}: error {error:.2g}, allowed {bound:.1e} ({allowed}); the worst is [{', '.join(map(str, worst))}], "
+        f"expected {expected[worst]:.6g}, got {got[worst]:.6g}; {_pattern(off, error, got.dtype, ordinary)}"
+    )
 
 
 def _pattern(off, error, dtype, ordinary):

@@ -26,7 +26,9 @@ TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1
 def require_torch():
     """ImportError that says how to get PyTorch, if it is not there."""
     if find_spec("torch") is None:
-        raise ImportError("--against torch: PyTorch is not installed here; get it with `pip install 'numgan[bench]'`, or leave torch out")
+        raise ImportError(
+            "--against torch: PyTorch is not installed here; get it with `pip install 'numgan[bench]'`, or leave torch out"
+        )
 
 
 class Refused(RuntimeError):
@@ -38,8 +40,12 @@ class Worker:
 
     def __init__(self, module, threads, tuned=True):
         counts = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS", "NUMGAN")}
-        self._process = subprocess.Popen([sys.executable, "-P", __file__, module, str(threads)], stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, env=os.environ | counts | (TUNED if tuned else {}))
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__, module, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | counts | (TUNED if tuned else {}),
+        )
 
     def __call__(self, function, *arguments):
         try:
@@ -47,8 +53,10 @@ class Worker:
             self._process.stdin.flush()
             good, answer = pickle.load(self._process.stdout)
         except (EOFError, BrokenPipeError) as error:
-            raise RuntimeError(f"bench: the comparator's process ended with code {self._process.wait()} during {function!r}; "
-                               "its own words are above") from error
+            raise RuntimeError(
+                f"bench: the comparator's process ended with code {self._process.wait()} during {function!r}; "
+                "its own words are above"
+            ) from error
         if not good:
             raise Refused(answer)
         return answer
@@ -87,7 +95,7 @@ def load(module, threads):
         import torch
 
         torch.set_num_threads(threads)
-    if module == "torch_steps":                          # without numgan itself, whose memory is not PyTorch's
+    if module == "torch_steps":  # without numgan itself, whose memory is not PyTorch's
         for name, path in (("numgan", folder.parent), ("numgan.bench", folder)):
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].__path__ = [str(path)]
@@ -96,7 +104,7 @@ def load(module, threads):
 
 def serve(module, threads):
     """Answer requests until nobody asks any more. What the module prints goes to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)         # Ctrl-C is the asking process's, which then ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the asking process's, which then ends this one
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     functions = vars(load(module, threads)) | {"peak_memory": peak_memory}

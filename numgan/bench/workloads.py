@@ -58,13 +58,30 @@ def _players():
 
 
 def _mlp():
-    return GAN(latent=Latent(100), sample_shape=(784,), batch_size=128, shares_fakes=True, optimizers=_players(),
-               networks={"G": mlp(100, 1200, 1200, 784, last=Tanh), "D": mlp(784, 1200, 1200, 1, activation=LeakyReLU)})
+    return GAN(
+        latent=Latent(100),
+        sample_shape=(784,),
+        batch_size=128,
+        shares_fakes=True,
+        optimizers=_players(),
+        networks={
+            "G": mlp(100, 1200, 1200, 784, last=Tanh),
+            "D": mlp(784, 1200, 1200, 1, activation=LeakyReLU),
+        },
+    )
 
 
 def _dcgan28():
-    return DCGAN(latent=Latent(100), sample_shape=(28, 28, 1), batch_size=64, optimizers=_players(),
-                 networks={"G": dcgan_generator(100, 7, (128, 64), 1, kernel=4), "D": dcgan_discriminator(7, (64, 128), 1, kernel=4)})
+    return DCGAN(
+        latent=Latent(100),
+        sample_shape=(28, 28, 1),
+        batch_size=64,
+        optimizers=_players(),
+        networks={
+            "G": dcgan_generator(100, 7, (128, 64), 1, kernel=4),
+            "D": dcgan_discriminator(7, (64, 128), 1, kernel=4),
+        },
+    )
 
 
 def _dcgan64():
@@ -76,9 +93,16 @@ def _dcgan64():
         G += [ConvTranspose2d(many, few, **window), BatchNorm(few), ReLU()]
     for few, many in ((64, 128), (128, 256), (256, 512)):
         D += [Conv2d(few, many, **window), BatchNorm(many), LeakyReLU(0.2)]
-    return DCGAN(latent=Latent(100), sample_shape=(64, 64, 3), batch_size=64, optimizers=_players(),
-                 networks={"G": Sequential(*G, ConvTranspose2d(64, 3, **window), Tanh()),
-                           "D": Sequential(*D, Conv2d(512, 1, kernel=4, bias=False), Flatten())})
+    return DCGAN(
+        latent=Latent(100),
+        sample_shape=(64, 64, 3),
+        batch_size=64,
+        optimizers=_players(),
+        networks={
+            "G": Sequential(*G, ConvTranspose2d(64, 3, **window), Tanh()),
+            "D": Sequential(*D, Conv2d(512, 1, kernel=4, bias=False), Flatten()),
+        },
+    )
 
 
 class _Critic(WGANGP):
@@ -89,14 +113,27 @@ class _Critic(WGANGP):
 
 
 def _wgangp28():
-    return _Critic(latent=Latent(100), sample_shape=(28, 28, 1), batch_size=64, optimizers={"D": Adam(1e-4, 0.0, 0.9)},
-                   networks={"G": dcgan_generator(100, 7, (128, 64), 1, kernel=4),
-                             "D": dcgan_discriminator(7, (64, 128), 1, kernel=4, norm=False)})
+    return _Critic(
+        latent=Latent(100),
+        sample_shape=(28, 28, 1),
+        batch_size=64,
+        optimizers={"D": Adam(1e-4, 0.0, 0.9)},
+        networks={
+            "G": dcgan_generator(100, 7, (128, 64), 1, kernel=4),
+            "D": dcgan_discriminator(7, (64, 128), 1, kernel=4, norm=False),
+        },
+    )
 
 
-WORKLOADS = {work.name: work for work in (
-    Workload("mlp", SHARED, _mlp), Workload("dcgan28", SHARED, _dcgan28), Workload("dcgan64", SHARED, _dcgan64),
-    Workload("wgangp28", ALONE, _wgangp28))}
+WORKLOADS = {
+    work.name: work
+    for work in (
+        Workload("mlp", SHARED, _mlp),
+        Workload("dcgan28", SHARED, _dcgan28),
+        Workload("dcgan64", SHARED, _dcgan64),
+        Workload("wgangp28", ALONE, _wgangp28),
+    )
+}
 
 
 def chosen(names):
@@ -119,7 +156,11 @@ def initialise(net, p, rng):
         elif "W" in here:
             limit = 1 / np.sqrt(np.prod(layer.weight_shape[:-1]))
             default = isinstance(layer, Dense) and not projects(net, i)
-            here["W"][...] = rng.uniform(-limit, limit, layer.weight_shape) if default else rng.normal(0, 0.02, layer.weight_shape)
+            here["W"][...] = (
+                rng.uniform(-limit, limit, layer.weight_shape)
+                if default
+                else rng.normal(0, 0.02, layer.weight_shape)
+            )
             if "b" in here:
                 here["b"][...] = rng.uniform(-limit, limit, layer.features)
 
@@ -132,7 +173,10 @@ class Session:
 
     def __init__(self, system, batch_size=None, seed=0):
         columns = system.example(batch_size or system.batch_size, partial(stream, seed, "bench"))
-        columns = {name: column.astype(np.float32) if column.dtype.kind == "f" else column for name, column in columns.items()}
+        columns = {
+            name: column.astype(np.float32) if column.dtype.kind == "f" else column
+            for name, column in columns.items()
+        }
         self.system, self.state, self.batch = system, State.start(system, seed), Batch(columns)
         self.feed = Feed(lambda k: self.batch, float)
 

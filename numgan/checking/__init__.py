@@ -24,5 +24,16 @@ from .report import Report
 from .system import check_system
 from .unrolling import check_unrolling
 
-__all__ = ["gradcheck", "check_layer", "check_loss", "check_optimizer", "check_penalty", "check_consensus", "check_unrolling", "check_system",
-           "entries", "Entry", "Report"]
+__all__ = [
+    "gradcheck",
+    "check_layer",
+    "check_loss",
+    "check_optimizer",
+    "check_penalty",
+    "check_consensus",
+    "check_unrolling",
+    "check_system",
+    "entries",
+    "Entry",
+    "Report",
+]

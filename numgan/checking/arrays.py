@@ -13,7 +13,12 @@ def leaves(x, path=""):
 def mapped(f, x, *others):
     """f of every array of x (and of the arrays at the same places of `others`), in the form of x."""
     if isinstance(x, tuple):
-        return tuple(mapped(f, *parts) for parts in zip(x, *(other if isinstance(other, tuple) else (None,) * len(x) for other in others)))
+        return tuple(
+            mapped(f, *parts)
+            for parts in zip(
+                x, *(other if isinstance(other, tuple) else (None,) * len(x) for other in others)
+            )
+        )
     return f(x, *others)
 
 
@@ -24,7 +29,9 @@ def real(array):
 
 def filled(x, like):
     """x in the form of `like`, with zeros where x has None; integers of `like` keep it."""
-    return mapped(lambda known, given: np.zeros_like(known) if given is None and real(known) else given, like, x)
+    return mapped(
+        lambda known, given: np.zeros_like(known) if given is None and real(known) else given, like, x
+    )
 
 
 def flat(x, like=None):
@@ -54,12 +61,21 @@ def normal(rng, x):
 def same(a, b):
     """Whether two results agree bit for bit: arrays, numbers, None, and tuples, lists and mappings of them."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return (isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.shape == b.shape and a.dtype == b.dtype
-                and np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+        return (
+            isinstance(a, np.ndarray)
+            and isinstance(b, np.ndarray)
+            and a.shape == b.shape
+            and a.dtype == b.dtype
+            and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        )
     if isinstance(a, (tuple, list)):
         return isinstance(b, (tuple, list)) and len(a) == len(b) and all(map(same, a, b))
     if hasattr(a, "keys"):
-        return hasattr(b, "keys") and list(a.keys()) == list(b.keys()) and all(same(a[key], b[key]) for key in a.keys())
+        return (
+            hasattr(b, "keys")
+            and list(a.keys()) == list(b.keys())
+            and all(same(a[key], b[key]) for key in a.keys())
+        )
     return a is b or type(a) is type(b) and a == b
 
 

@@ -125,56 +125,127 @@ LAYERS = [
     Case(Conv2d(2, 3, kernel=5, stride=2, padding=2), (7, 4, 2), batch=2),
     Case(Conv2d(2, 1, kernel=4, stride=2, padding=1), (6, 8, 2), batch=2),
     Case(ConvTranspose2d(3, 2, kernel=(2, 3)), (5, 3, 3)),
-    Case(ConvTranspose2d(2, 3, kernel=(3, 2), stride=(2, 3), padding=1, output_padding=(1, 2)), (3, 5, 2), batch=2),
+    Case(
+        ConvTranspose2d(2, 3, kernel=(3, 2), stride=(2, 3), padding=1, output_padding=(1, 2)),
+        (3, 5, 2),
+        batch=2,
+    ),
     Case(ConvTranspose2d(2, 1, kernel=2, stride=3, bias=False), (3, 2, 2), batch=2),
     Case(ConvTranspose2d(3, 2, kernel=5, stride=2, padding=2, output_padding=1), (3, 2, 3), batch=2),
     Case(ConvTranspose2d(2, 3, kernel=4, stride=2, padding=1), (3, 4, 2), batch=2),
     Case(Embedding(5, 3), _labels),
-    Case(ReLU(), (7,)), Case(LeakyReLU(0.2), (3, 2, 5)), Case(ELU(0.7), (7,)), Case(Tanh(), (7,)), Case(Sigmoid(), (7,)), Case(Softplus(), (7,)),
+    Case(ReLU(), (7,)),
+    Case(LeakyReLU(0.2), (3, 2, 5)),
+    Case(ELU(0.7), (7,)),
+    Case(Tanh(), (7,)),
+    Case(Sigmoid(), (7,)),
+    Case(Softplus(), (7,)),
     Case(Softplus(2.0, 1.0), (7,)),
-    Case(Maxout(3), (6,)), Case(Maxout(2), (3, 2, 4)),
+    Case(Maxout(3), (6,)),
+    Case(Maxout(2), (3, 2, 4)),
     Case(BatchNorm(3), (3,), batch=5),
     Case(BatchNorm(3), (2, 5, 3), name="BatchNorm(3) on pictures"),
     Case(BatchNorm(3), (2, 5, 3), context=_measured, name="BatchNorm(3) with measured statistics"),
-    Case(InstanceNorm(3), (5, 2, 3), batch=2), Case(LayerNorm(5), (5,)), Case(LayerNorm(3), (2, 5, 3), batch=2),
-    Case(PixelNorm(), (7,)), Case(PixelNorm(), (3, 2, 5), batch=2, name="PixelNorm() on pictures"),
-    Case(MinibatchStd(), (7,), batch=5), Case(MinibatchStd(3), (2, 5, 3), batch=6), Case(MinibatchStd(4), (5,), batch=8),
-    Case(MinibatchDiscrimination(5, 3, 2), (5,), batch=4), Case(MinibatchDiscrimination(3, 1, 4), (3,), batch=2),
-    Case(Pack(3), (2,), batch=6), Case(Pack(2), (3, 5, 2), batch=4), Case(Pack(1), (3,)),
-    Case(Equalized(Dense(5, 3)), (5,)), Case(Equalized(Conv2d(2, 3, kernel=(3, 2), stride=2, bias=False)), (5, 7, 2)),
+    Case(InstanceNorm(3), (5, 2, 3), batch=2),
+    Case(LayerNorm(5), (5,)),
+    Case(LayerNorm(3), (2, 5, 3), batch=2),
+    Case(PixelNorm(), (7,)),
+    Case(PixelNorm(), (3, 2, 5), batch=2, name="PixelNorm() on pictures"),
+    Case(MinibatchStd(), (7,), batch=5),
+    Case(MinibatchStd(3), (2, 5, 3), batch=6),
+    Case(MinibatchStd(4), (5,), batch=8),
+    Case(MinibatchDiscrimination(5, 3, 2), (5,), batch=4),
+    Case(MinibatchDiscrimination(3, 1, 4), (3,), batch=2),
+    Case(Pack(3), (2,), batch=6),
+    Case(Pack(2), (3, 5, 2), batch=4),
+    Case(Pack(1), (3,)),
+    Case(Equalized(Dense(5, 3)), (5,)),
+    Case(Equalized(Conv2d(2, 3, kernel=(3, 2), stride=2, bias=False)), (5, 7, 2)),
     Case(Equalized(ConvTranspose2d(3, 2, kernel=3, stride=2, padding=1), gain=1.0), (3, 4, 3)),
-    Case(Spectral(Dense(5, 3)), (5,)), Case(Spectral(Conv2d(2, 3, kernel=(3, 2), stride=2, bias=False)), (5, 7, 2)),
-    Case(Spectral(ConvTranspose2d(3, 2, kernel=(2, 3), stride=2, padding=1)), (3, 4, 3), batch=2), Case(Spectral(Dense(4, 1, bias=False)), (2, 4)),
+    Case(Spectral(Dense(5, 3)), (5,)),
+    Case(Spectral(Conv2d(2, 3, kernel=(3, 2), stride=2, bias=False)), (5, 7, 2)),
+    Case(Spectral(ConvTranspose2d(3, 2, kernel=(2, 3), stride=2, padding=1)), (3, 4, 3), batch=2),
+    Case(Spectral(Dense(4, 1, bias=False)), (2, 4)),
     Case(VirtualBatchNorm(3), (3,), context=Pass(reference=2), batch=5),
-    Case(VirtualBatchNorm(3), (2, 5, 3), context=Pass(reference=2), batch=5, name="VirtualBatchNorm(3) on pictures"),
-    Case(VirtualBatchNorm(2), (3, 2), context=Pass(reference=1), batch=1, name="VirtualBatchNorm(2) on its reference alone"),
-    Case(Dropout(0.3), (11,)), Case(Dropout(0.3), (11,), context=Pass(), name="Dropout(0.3) without a seed"),
-    Case(Noise(0.3), (7,)), Case(Noise(0.3), (3, 2, 5), context=Pass(), name="Noise(0.3) without a seed"),
-    Case(MaxPool2d(2), (5, 7, 3)), Case(MaxPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(MaxPool2d(1, stride=3), (5, 4, 2)),
-    Case(AvgPool2d(2), (5, 7, 3)), Case(AvgPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)), Case(AvgPool2d(2, stride=3), (5, 8, 1)),
-    Case(Upsample(2), (3, 5, 2)), Case(Upsample((3, 2), "nearest"), (2, 5, 1)), Case(Upsample(2, "bilinear"), (3, 5, 2)),
+    Case(
+        VirtualBatchNorm(3),
+        (2, 5, 3),
+        context=Pass(reference=2),
+        batch=5,
+        name="VirtualBatchNorm(3) on pictures",
+    ),
+    Case(
+        VirtualBatchNorm(2),
+        (3, 2),
+        context=Pass(reference=1),
+        batch=1,
+        name="VirtualBatchNorm(2) on its reference alone",
+    ),
+    Case(Dropout(0.3), (11,)),
+    Case(Dropout(0.3), (11,), context=Pass(), name="Dropout(0.3) without a seed"),
+    Case(Noise(0.3), (7,)),
+    Case(Noise(0.3), (3, 2, 5), context=Pass(), name="Noise(0.3) without a seed"),
+    Case(MaxPool2d(2), (5, 7, 3)),
+    Case(MaxPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)),
+    Case(MaxPool2d(1, stride=3), (5, 4, 2)),
+    Case(AvgPool2d(2), (5, 7, 3)),
+    Case(AvgPool2d((3, 2), stride=(2, 1), padding=1), (5, 4, 2)),
+    Case(AvgPool2d(2, stride=3), (5, 8, 1)),
+    Case(Upsample(2), (3, 5, 2)),
+    Case(Upsample((3, 2), "nearest"), (2, 5, 1)),
+    Case(Upsample(2, "bilinear"), (3, 5, 2)),
     Case(Upsample((3, 5), "bilinear"), (2, 1, 3)),
-    Case(PixelShuffle(2), (3, 2, 8)), Case(PixelShuffle(3), (2, 1, 9), batch=2),
-    Case(Flatten(), (3, 2, 5)), Case(Reshape(5, -1, 2), (3, 10)), Case(Reshape(2, 3), (6,)),
-    Case(Pad(1), (3, 2, 2)), Case(Pad((0, 1, 2, 3)), (3, 2, 2)), Case(Pad((2, 1, 0, 2), "reflect"), (3, 4, 2)),
-    Case(Crop(1), (5, 3, 2)), Case(Crop((0, 1, 2, 1)), (3, 5, 2)),
-    Case(Concat(), ((3, 2), (3, 5), (3, 1))), Case(Pick(1), ((4,), (2, 3))), Case(Pick(0), ((4,), _labels[:3])),
+    Case(PixelShuffle(2), (3, 2, 8)),
+    Case(PixelShuffle(3), (2, 1, 9), batch=2),
+    Case(Flatten(), (3, 2, 5)),
+    Case(Reshape(5, -1, 2), (3, 10)),
+    Case(Reshape(2, 3), (6,)),
+    Case(Pad(1), (3, 2, 2)),
+    Case(Pad((0, 1, 2, 3)), (3, 2, 2)),
+    Case(Pad((2, 1, 0, 2), "reflect"), (3, 4, 2)),
+    Case(Crop(1), (5, 3, 2)),
+    Case(Crop((0, 1, 2, 1)), (3, 5, 2)),
+    Case(Concat(), ((3, 2), (3, 5), (3, 1))),
+    Case(Pick(1), ((4,), (2, 3))),
+    Case(Pick(0), ((4,), _labels[:3])),
     Case(Sequential(), (3,)),
     Case(Sequential(Dense(4, 5), Tanh(), Dense(5, 2)), (4,), name="Sequential(Dense, Tanh, Dense)"),
     Case(Sequential(Dense(4, 3), Tanh(), Dense(3, 2))[1:], (3,), name="Sequential(Dense, Tanh, Dense)[1:]"),
     Case(_twice(), (3,), name="Sequential with a shared Dense"),
     Case(Residual(Sequential(Dense(3, 4), Tanh(), Dense(4, 3))), (3,), name="Residual(Dense, Tanh, Dense)"),
-    Case(Residual(Dense(3, 5), Sequential(Dense(3, 5, bias=False), Sigmoid())), (3,), name="Residual with a shortcut"),
-    Case(Skip(Sequential(Conv2d(2, 3, kernel=3, padding=1), Tanh(), Skip(Conv2d(3, 2, kernel=1)))), (3, 5, 2),
-         name="Skip(Conv2d, Tanh, Skip(Conv2d))"),
-    Case(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), (_five, _labels), name="Parallel(Dense, Embedding)"),
-    Case(Sequential(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), Pick(0)), (_five, _labels), name="Parallel with an unused branch"),
-    Case(Referenced(Sequential(Dense(3, 4, bias=False), VirtualBatchNorm(4), Tanh(), Dense(4, 2)), _five), (3,),
-         name="Referenced(Dense, VirtualBatchNorm, Dense)"),
+    Case(
+        Residual(Dense(3, 5), Sequential(Dense(3, 5, bias=False), Sigmoid())),
+        (3,),
+        name="Residual with a shortcut",
+    ),
+    Case(
+        Skip(Sequential(Conv2d(2, 3, kernel=3, padding=1), Tanh(), Skip(Conv2d(3, 2, kernel=1)))),
+        (3, 5, 2),
+        name="Skip(Conv2d, Tanh, Skip(Conv2d))",
+    ),
+    Case(
+        Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())),
+        (_five, _labels),
+        name="Parallel(Dense, Embedding)",
+    ),
+    Case(
+        Sequential(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), Pick(0)),
+        (_five, _labels),
+        name="Parallel with an unused branch",
+    ),
+    Case(
+        Referenced(Sequential(Dense(3, 4, bias=False), VirtualBatchNorm(4), Tanh(), Dense(4, 2)), _five),
+        (3,),
+        name="Referenced(Dense, VirtualBatchNorm, Dense)",
+    ),
     Case(Condition(Dense(5, 4)), ((3,), (2,)), name="Condition(Dense(5, 4))"),
     Case(Condition(Conv2d(5, 3, kernel=2)), ((3, 4, 2), (3,)), name="Condition(Conv2d(5, 3, kernel=2))"),
-    Case(Given(Sequential(Parallel(Dense(2, 3), Embedding(5, 2)), Concat(), Tanh(), Dense(5, 1)), _labels), (2,), batch=5,
-         name="Given(Dense, Embedding, Concat, Tanh, Dense)"),
+    Case(
+        Given(Sequential(Parallel(Dense(2, 3), Embedding(5, 2)), Concat(), Tanh(), Dense(5, 1)), _labels),
+        (2,),
+        batch=5,
+        name="Given(Dense, Embedding, Concat, Tanh, Dense)",
+    ),
 ]
 
 NETWORKS = [
@@ -185,40 +256,156 @@ NETWORKS = [
     Case(plane_generator(5), (2,), name="plane_generator(5)"),
     Case(plane_discriminator(5, 3), (2,), name="plane_discriminator(5, 3)"),
     Case(dcgan_generator(3, 2, (3, 2), 1, kernel=4), (3,), name="dcgan_generator(3, 2, (3, 2), 1, kernel=4)"),
-    Case(dcgan_generator(2, 1, (3, 2), 2, kernel=5), (2,), batch=5, name="dcgan_generator(2, 1, (3, 2), 2, kernel=5)"),
-    Case(dcgan_discriminator(1, (2, 3), 2, kernel=5), (4, 4, 2), batch=5, name="dcgan_discriminator(1, (2, 3), 2, kernel=5)"),
-    Case(dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False), (8, 8, 1), batch=2, name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)"),
-    Case(pooling_discriminator(8, (2, 3), 5, 1), (8, 8, 1), batch=2, name="pooling_discriminator(8, (2, 3), 5, 1)"),
-    Case(label_beside(5, 2, [Sequential(Dense(5, 4), Tanh()), Dense(6, 2)]), (_five, _labels), name="label_beside(5, 2, [Dense, Tanh], Dense)"),
-    Case(switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2), (_five, _labels),
-         name="switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2)"),
-    Case(switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2), ((8, 8, 1), _labels), batch=5,
-         name="switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2)"),
-    Case(switched_discriminator((2,), 5, names=3, leaky=False, pack=2), (2,), batch=6,
-         name="switched_discriminator((2,), 5, names=3, leaky=False, pack=2)"),
-    Case(Sequential(Conv2d(1, 3, kernel=3, bias=False), BatchNorm(3), Softplus(), Conv2d(3, 2, kernel=2), LayerNorm(2), Tanh(),
-                    Flatten(), Dense(12, 1)), (5, 6, 1), name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, Tanh, Dense"),
-    Case(Sequential(Conv2d(2, 3, kernel=2), BatchNorm(3), Tanh()), (4, 3, 2), name="Conv2d with a bias that BatchNorm undoes"),
-    Case(Sequential(Parallel(Sequential(), Embedding(5, 2)), Condition(Sequential(Dense(5, 4), Tanh())), Condition(Dense(6, 1)), Pick(0)),
-         (_five, _labels), name="a network over (h, label)"),
-    Case(Sequential(Conv2d(1, 2, kernel=3, padding=1), ELU(), Skip(Sequential(AvgPool2d(2), Conv2d(2, 3, kernel=1), Tanh(), Upsample(2, "bilinear"))),
-                    InstanceNorm(5), Residual(Conv2d(5, 5, kernel=1)), PixelNorm()), (4, 6, 1), batch=2, name="a small U-Net"),
+    Case(
+        dcgan_generator(2, 1, (3, 2), 2, kernel=5),
+        (2,),
+        batch=5,
+        name="dcgan_generator(2, 1, (3, 2), 2, kernel=5)",
+    ),
+    Case(
+        dcgan_discriminator(1, (2, 3), 2, kernel=5),
+        (4, 4, 2),
+        batch=5,
+        name="dcgan_discriminator(1, (2, 3), 2, kernel=5)",
+    ),
+    Case(
+        dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False),
+        (8, 8, 1),
+        batch=2,
+        name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)",
+    ),
+    Case(
+        pooling_discriminator(8, (2, 3), 5, 1),
+        (8, 8, 1),
+        batch=2,
+        name="pooling_discriminator(8, (2, 3), 5, 1)",
+    ),
+    Case(
+        label_beside(5, 2, [Sequential(Dense(5, 4), Tanh()), Dense(6, 2)]),
+        (_five, _labels),
+        name="label_beside(5, 2, [Dense, Tanh], Dense)",
+    ),
+    Case(
+        switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2),
+        (_five, _labels),
+        name="switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2)",
+    ),
+    Case(
+        switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2),
+        ((8, 8, 1), _labels),
+        batch=5,
+        name="switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2)",
+    ),
+    Case(
+        switched_discriminator((2,), 5, names=3, leaky=False, pack=2),
+        (2,),
+        batch=6,
+        name="switched_discriminator((2,), 5, names=3, leaky=False, pack=2)",
+    ),
+    Case(
+        Sequential(
+            Conv2d(1, 3, kernel=3, bias=False),
+            BatchNorm(3),
+            Softplus(),
+            Conv2d(3, 2, kernel=2),
+            LayerNorm(2),
+            Tanh(),
+            Flatten(),
+            Dense(12, 1),
+        ),
+        (5, 6, 1),
+        name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, Tanh, Dense",
+    ),
+    Case(
+        Sequential(Conv2d(2, 3, kernel=2), BatchNorm(3), Tanh()),
+        (4, 3, 2),
+        name="Conv2d with a bias that BatchNorm undoes",
+    ),
+    Case(
+        Sequential(
+            Parallel(Sequential(), Embedding(5, 2)),
+            Condition(Sequential(Dense(5, 4), Tanh())),
+            Condition(Dense(6, 1)),
+            Pick(0),
+        ),
+        (_five, _labels),
+        name="a network over (h, label)",
+    ),
+    Case(
+        Sequential(
+            Conv2d(1, 2, kernel=3, padding=1),
+            ELU(),
+            Skip(Sequential(AvgPool2d(2), Conv2d(2, 3, kernel=1), Tanh(), Upsample(2, "bilinear"))),
+            InstanceNorm(5),
+            Residual(Conv2d(5, 5, kernel=1)),
+            PixelNorm(),
+        ),
+        (4, 6, 1),
+        batch=2,
+        name="a small U-Net",
+    ),
 ]
 
 CRITICS = [
     Case(mlp(3, 5, 4, 1, activation=Tanh), (3,), name="mlp(3, 5, 4, 1, Tanh)"),
     Case(mlp(3, 7, 5, 1, activation=LeakyReLU), (3,), name="mlp(3, 7, 5, 1, LeakyReLU)"),
-    Case(Sequential(Dense(3, 8), Maxout(2), Dropout(0.3), Dense(4, 1)), (3,), batch=5, name="Dense, Maxout, Dropout, Dense"),
-    Case(dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False), (8, 8, 1), batch=2, name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)"),
-    Case(dcgan_discriminator(1, (2, 3), 2, kernel=5), (4, 4, 2), batch=5, name="dcgan_discriminator(1, (2, 3), 2, kernel=5)"),
-    Case(Sequential(Conv2d(1, 3, kernel=3, bias=False), BatchNorm(3), Softplus(), Conv2d(3, 2, kernel=2), LayerNorm(2), ELU(), Flatten(),
-                    Dense(12, 1)), (5, 6, 1), name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, ELU, Dense"),
-    Case(Sequential(Equalized(Dense(3, 5)), Tanh(), MinibatchStd(), MinibatchDiscrimination(6, 2, 3), Dense(8, 1)), (3,), batch=4,
-         name="Equalized, MinibatchStd, MinibatchDiscrimination, Dense"),
-    Case(Sequential(Residual(Sequential(Dense(3, 4), Sigmoid(), Dense(4, 3))), Skip(Sequential(Dense(3, 2), Tanh())), Dense(5, 1)), (3,),
-         name="Residual, Skip, Dense"),
-    Case(Sequential(Spectral(Conv2d(1, 2, kernel=(3, 2), stride=2)), Softplus(), Flatten(), Spectral(Dense(8, 1))), (5, 4, 1), batch=2,
-         name="Spectral(Conv2d), Softplus, Spectral(Dense)"),
+    Case(
+        Sequential(Dense(3, 8), Maxout(2), Dropout(0.3), Dense(4, 1)),
+        (3,),
+        batch=5,
+        name="Dense, Maxout, Dropout, Dense",
+    ),
+    Case(
+        dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False),
+        (8, 8, 1),
+        batch=2,
+        name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)",
+    ),
+    Case(
+        dcgan_discriminator(1, (2, 3), 2, kernel=5),
+        (4, 4, 2),
+        batch=5,
+        name="dcgan_discriminator(1, (2, 3), 2, kernel=5)",
+    ),
+    Case(
+        Sequential(
+            Conv2d(1, 3, kernel=3, bias=False),
+            BatchNorm(3),
+            Softplus(),
+            Conv2d(3, 2, kernel=2),
+            LayerNorm(2),
+            ELU(),
+            Flatten(),
+            Dense(12, 1),
+        ),
+        (5, 6, 1),
+        name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, ELU, Dense",
+    ),
+    Case(
+        Sequential(
+            Equalized(Dense(3, 5)), Tanh(), MinibatchStd(), MinibatchDiscrimination(6, 2, 3), Dense(8, 1)
+        ),
+        (3,),
+        batch=4,
+        name="Equalized, MinibatchStd, MinibatchDiscrimination, Dense",
+    ),
+    Case(
+        Sequential(
+            Residual(Sequential(Dense(3, 4), Sigmoid(), Dense(4, 3))),
+            Skip(Sequential(Dense(3, 2), Tanh())),
+            Dense(5, 1),
+        ),
+        (3,),
+        name="Residual, Skip, Dense",
+    ),
+    Case(
+        Sequential(
+            Spectral(Conv2d(1, 2, kernel=(3, 2), stride=2)), Softplus(), Flatten(), Spectral(Dense(8, 1))
+        ),
+        (5, 4, 1),
+        batch=2,
+        name="Spectral(Conv2d), Softplus, Spectral(Dense)",
+    ),
 ]
 
 
@@ -235,8 +422,14 @@ class DRAGAN:
         return self.penalty.of(g)
 
 
-PENALTIES = {"gp": GradientPenalty(10.0), "gp one-sided": GradientPenalty(10.0, target=0.2, one_sided=True), "r1": R1(10.0), "r2": R2(3.0),
-             "dragan": DRAGAN(), "roth": Roth(2.0)}
+PENALTIES = {
+    "gp": GradientPenalty(10.0),
+    "gp one-sided": GradientPenalty(10.0, target=0.2, one_sided=True),
+    "r1": R1(10.0),
+    "r2": R2(3.0),
+    "dragan": DRAGAN(),
+    "roth": Roth(2.0),
+}
 
 
 @dataclass(frozen=True)
@@ -250,28 +443,82 @@ class Game:
     name: str
 
 
-_game = lambda loss, case, G, z, name: Game(Consensus(3.0, loss), case.layer, G, z, f"consensus {loss} on {case.title} and {name}")
+_game = lambda loss, case, G, z, name: Game(
+    Consensus(3.0, loss), case.layer, G, z, f"consensus {loss} on {case.title} and {name}"
+)
 
 GAMES = [
-    *(_game(loss, CRITICS[0], mlp(2, 4, 3, activation=Softplus), (2,), "mlp(2, 4, 3, Softplus)") for loss in ADVERSARIAL.values()),
+    *(
+        _game(loss, CRITICS[0], mlp(2, 4, 3, activation=Softplus), (2,), "mlp(2, 4, 3, Softplus)")
+        for loss in ADVERSARIAL.values()
+    ),
     _game(nonsaturating, CRITICS[1], mlp(2, 4, 3), (2,), "mlp(2, 4, 3)"),
     _game(minimax, CRITICS[2], mlp(2, 4, 3, activation=Tanh), (2,), "mlp(2, 4, 3, Tanh)"),
-    _game(nonsaturating, CRITICS[8], Sequential(Dense(2, 20), Reshape(5, 4, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
-    _game(nonsaturating, CRITICS[3], dcgan_generator(2, 2, (3, 2), 1, kernel=4), (2,), "dcgan_generator(2, 2, (3, 2), 1, kernel=4)"),
-    _game(least_squares, CRITICS[4], dcgan_generator(2, 1, (3, 2), 2, kernel=5), (2,), "dcgan_generator(2, 1, (3, 2), 2, kernel=5)"),
-    _game(minimax, CRITICS[5], Sequential(Dense(2, 30), Reshape(5, 6, 1), Tanh()), (2,), "Dense, Reshape, Tanh"),
+    _game(
+        nonsaturating,
+        CRITICS[8],
+        Sequential(Dense(2, 20), Reshape(5, 4, 1), Tanh()),
+        (2,),
+        "Dense, Reshape, Tanh",
+    ),
+    _game(
+        nonsaturating,
+        CRITICS[3],
+        dcgan_generator(2, 2, (3, 2), 1, kernel=4),
+        (2,),
+        "dcgan_generator(2, 2, (3, 2), 1, kernel=4)",
+    ),
+    _game(
+        least_squares,
+        CRITICS[4],
+        dcgan_generator(2, 1, (3, 2), 2, kernel=5),
+        (2,),
+        "dcgan_generator(2, 1, (3, 2), 2, kernel=5)",
+    ),
+    _game(
+        minimax, CRITICS[5], Sequential(Dense(2, 30), Reshape(5, 6, 1), Tanh()), (2,), "Dense, Reshape, Tanh"
+    ),
 ]
 
-LOSSES = [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7), *RELATIVISTIC.values(), Labelled(nonsaturating), Labelled(least_squares),
-          feature_matching, l1, l2, softmax_cross_entropy]
+LOSSES = [
+    *ADVERSARIAL.values(),
+    smoothed(),
+    smoothed(minimax, 0.7),
+    *RELATIVISTIC.values(),
+    Labelled(nonsaturating),
+    Labelled(least_squares),
+    feature_matching,
+    l1,
+    l2,
+    softmax_cross_entropy,
+]
 
 OPTIMIZERS = [
-    SGD(0.1), SGD(0.1, weight_decay=0.3), SGD(0.1, clip=0.5), SGD(Linear(0.2, 0.1, 10), momentum=0.9), SGD(0.1, momentum=Linear(0.5, 0.7, 10)),
-    SGD(0.1, momentum=0.9, nesterov=True), SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.2, clip=0.7),
-    RMSProp(0.05), RMSProp(Exponential(0.05, 0.9), decay=0.8, weight_decay=0.1), RMSProp(0.05, clip=0.4),
-    Adam(0.1), Adam(0.1, beta1=0.9, weight_decay=0.1), Adam(Cosine(0.1, 20), beta2=0.9), Adam(Warmup(0.1, 8), beta1=0.0, clip=0.6),
-    Historical(SGD(0.1, momentum=0.9), 0.3), Historical(Adam(0.1, weight_decay=0.1), 0.2), Historical(RMSProp(0.05, clip=0.4), 0.5),
+    SGD(0.1),
+    SGD(0.1, weight_decay=0.3),
+    SGD(0.1, clip=0.5),
+    SGD(Linear(0.2, 0.1, 10), momentum=0.9),
+    SGD(0.1, momentum=Linear(0.5, 0.7, 10)),
+    SGD(0.1, momentum=0.9, nesterov=True),
+    SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.2, clip=0.7),
+    RMSProp(0.05),
+    RMSProp(Exponential(0.05, 0.9), decay=0.8, weight_decay=0.1),
+    RMSProp(0.05, clip=0.4),
+    Adam(0.1),
+    Adam(0.1, beta1=0.9, weight_decay=0.1),
+    Adam(Cosine(0.1, 20), beta2=0.9),
+    Adam(Warmup(0.1, 8), beta1=0.0, clip=0.6),
+    Historical(SGD(0.1, momentum=0.9), 0.3),
+    Historical(Adam(0.1, weight_decay=0.1), 0.2),
+    Historical(RMSProp(0.05, clip=0.4), 0.5),
 ]
 
-UNROLLED = [(loss, optimizer, steps) for steps in (1, 3, 5)
-            for loss, optimizer in ((minimax, SGD(0.1)), (nonsaturating, SGD(0.1, momentum=0.9)), (minimax, Adam(0.01)))]
+UNROLLED = [
+    (loss, optimizer, steps)
+    for steps in (1, 3, 5)
+    for loss, optimizer in (
+        (minimax, SGD(0.1)),
+        (nonsaturating, SGD(0.1, momentum=0.9)),
+        (minimax, Adam(0.01)),
+    )
+]

@@ -18,7 +18,10 @@ from .system import check_contract, check_objective
 from .unrolling import CHECKS as UNROLLING_CHECKS
 from .unrolling import outcome as unrolling_outcome
 
-NARROW, NARROWEST = 0.01, 0.001  # widths at which every parameter, and every entry of it, is checked; the constructors keep a few units a layer
+NARROW, NARROWEST = (
+    0.01,
+    0.001,
+)  # widths at which every parameter, and every entry of it, is checked; the constructors keep a few units a layer
 
 
 @dataclass(frozen=True)
@@ -84,18 +87,32 @@ def _items():
             keys = (type(case.layer).__name__,) if kind == "layer" else (case.title.split("(")[0],)
             yield Item(case.title, kind, keys, partial(_layer, case, kind))
     for loss in LOSSES:
-        yield Item(repr(loss), "loss", (repr(loss).split("(")[0],), partial(_report, "loss", loss, check_loss))
+        yield Item(
+            repr(loss), "loss", (repr(loss).split("(")[0],), partial(_report, "loss", loss, check_loss)
+        )
     for optimizer in OPTIMIZERS:
-        yield Item(repr(optimizer), "optimizer", (type(optimizer).__name__,), partial(_report, "optimizer", optimizer, check_optimizer))
+        yield Item(
+            repr(optimizer),
+            "optimizer",
+            (type(optimizer).__name__,),
+            partial(_report, "optimizer", optimizer, check_optimizer),
+        )
     for title, penalty in PENALTIES.items():
         for case in CRITICS:
-            yield Item(f"{title} on {case.title}", "penalty", (title.split()[0], type(penalty).__name__), partial(_penalty, title, penalty, case))
+            yield Item(
+                f"{title} on {case.title}",
+                "penalty",
+                (title.split()[0], type(penalty).__name__),
+                partial(_penalty, title, penalty, case),
+            )
     for game in GAMES:
         yield Item(game.name, "penalty", ("consensus", "Consensus"), partial(_consensus, game))
     for loss, optimizer, steps in UNROLLED:
         for case in CRITICS:
             title = f"unrolled {steps} {optimizer!r} on {case.title}"
-            yield Item(title, "unrolling", ("unrolled",), partial(_unrolling, title, loss, optimizer, steps, case))
+            yield Item(
+                title, "unrolling", ("unrolled",), partial(_unrolling, title, loss, optimizer, steps, case)
+            )
     for system in SYSTEMS:
         for preset in presets(system):
             yield Item(f"{system}/{preset}", "objective", (system,), partial(_system, system, preset))
@@ -114,8 +131,17 @@ def _entry(name, kind, order, check):
 def _layer(case, kind, slow):
     tangents = [tangent_forward, tangent_backward] if case.layer.has_tangents else []
     for check in [dx, parameters, *tangents]:
-        yield _entry(f"{case.title}.{check.__name__}", kind, 2 if check is tangent_backward else 1, partial(outcome, case.point, check))
-    rest = [check for check in FIRST_ORDER + (SECOND_ORDER if tangents else []) if check not in SLOW and check not in tangents]
+        yield _entry(
+            f"{case.title}.{check.__name__}",
+            kind,
+            2 if check is tangent_backward else 1,
+            partial(outcome, case.point, check),
+        )
+    rest = [
+        check
+        for check in FIRST_ORDER + (SECOND_ORDER if tangents else [])
+        if check not in SLOW and check not in tangents
+    ]
 
     def contract():
         for check in rest:
@@ -131,28 +157,59 @@ def _report(kind, subject, check, slow):
             order = 2 if "tangent" in label else 1
             yield Entry(f"{subject!r}.{label.replace(' ', '.')}", kind, order, float(error or 0), True, note)
     except GradientError as error:
-        yield Entry(repr(subject), kind, 1, float(getattr(error, "max_error", float("inf"))), False, str(error))
+        yield Entry(
+            repr(subject), kind, 1, float(getattr(error, "max_error", float("inf"))), False, str(error)
+        )
 
 
 def _penalty(title, penalty, case, slow):
     for order, check in enumerate(PENALTY_CHECKS, 1):
-        yield _entry(f"{title} on {case.title}.{check.__name__}", "penalty", order, partial(penalty_outcome, check, penalty, case.point))
+        yield _entry(
+            f"{title} on {case.title}.{check.__name__}",
+            "penalty",
+            order,
+            partial(penalty_outcome, check, penalty, case.point),
+        )
 
 
 def _consensus(game, slow):
-    yield _entry(f"{game.name}.gradient_in_weights", "penalty", 2,
-                 partial(consensus_outcome, game.consensus, game.D, game.G, game.z, slow, subject=game.name))
+    yield _entry(
+        f"{game.name}.gradient_in_weights",
+        "penalty",
+        2,
+        partial(consensus_outcome, game.consensus, game.D, game.G, game.z, slow, subject=game.name),
+    )
 
 
 def _unrolling(title, loss, optimizer, steps, case, slow):
     for check in UNROLLING_CHECKS:
-        yield _entry(f"{title}.{check.__name__}", "unrolling", 2, partial(unrolling_outcome, check, loss, optimizer, steps, case.point, slow))
+        yield _entry(
+            f"{title}.{check.__name__}",
+            "unrolling",
+            2,
+            partial(unrolling_outcome, check, loss, optimizer, steps, case.point, slow),
+        )
 
 
 def _system(system, preset, slow):
-    name, narrow, full = f"{system}/{preset}", build(system, preset, NARROWEST if slow else NARROW), build(system, preset)
+    name, narrow, full = (
+        f"{system}/{preset}",
+        build(system, preset, NARROWEST if slow else NARROW),
+        build(system, preset),
+    )
     for objective in narrow.objectives():
-        yield _entry(f"{name}.{objective}", "objective", 1, partial(check_objective, narrow, objective, slow, subject=name))
-        yield _entry(f"{name}.{objective} at full width", "objective", 1,
-                     partial(check_objective, full, objective, real=3, fake=2, whole=True, subject=f"{name} at full width"))
+        yield _entry(
+            f"{name}.{objective}",
+            "objective",
+            1,
+            partial(check_objective, narrow, objective, slow, subject=name),
+        )
+        yield _entry(
+            f"{name}.{objective} at full width",
+            "objective",
+            1,
+            partial(
+                check_objective, full, objective, real=3, fake=2, whole=True, subject=f"{name} at full width"
+            ),
+        )
     yield _entry(f"{name}.contract", "objective", 1, partial(check_contract, Report(name), narrow))

@@ -23,13 +23,17 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
     real, fake   numbers of samples
     """
     report = Report(repr(consensus))
-    report.add("gradient in weights", *consensus_outcome(consensus, D, G, z, slow, real, fake, seed, repr(consensus)))
+    report.add(
+        "gradient in weights", *consensus_outcome(consensus, D, G, z, slow, real, fake, seed, repr(consensus))
+    )
     return report
 
 
 def consensus_outcome(consensus, D, G, z, slow=True, real=5, fake=4, seed=0, subject="consensus"):
     """(max_error, note) at the first random point that will do."""
-    return at_points(partial(GamePoint, D, G, z, real, fake, seed), partial(gradient_in_weights, consensus, slow, subject))
+    return at_points(
+        partial(GamePoint, D, G, z, real, fake, seed), partial(gradient_in_weights, consensus, slow, subject)
+    )
 
 
 class GamePoint:
@@ -38,7 +42,10 @@ class GamePoint:
     def __init__(self, D, G, z, real=5, fake=4, seed=0, attempt=0):
         rng = partial(stream, seed, "check consensus", attempt)
         self.networks, self.seed = dict(D=D, G=G), seed
-        self.params = {name: randomised(net, net.init(rng("init", name), np.float64), rng("p", name)) for name, net in self.networks.items()}
+        self.params = {
+            name: randomised(net, net.init(rng("init", name), np.float64), rng("p", name))
+            for name, net in self.networks.items()
+        }
         self.at = rng("x").standard_normal((real, *G.output_shape(z))), rng("z").standard_normal((fake, *z))
         self.runs = [Pass(derive(seed, purpose)) for purpose in ("real", "fake", "generator")]
 
@@ -64,7 +71,9 @@ def gradient_in_weights(consensus, slow, subject, point):
     _, gradients = point.run(consensus, point.params)
     if not all(gradient.vector.any() for gradient in gradients.values()):
         raise AllZero(f"{subject}: the gradient is zero at this point; nothing was compared")
-    gradients = {owner: gradients[owner] + ordinary for owner, ordinary in point.upstream(point.params)[1].items()}
+    gradients = {
+        owner: gradients[owner] + ordinary for owner, ordinary in point.upstream(point.params)[1].items()
+    }
 
     def block(owner, name):
         def value(offset):
@@ -73,9 +82,25 @@ def gradient_in_weights(consensus, slow, subject, point):
             params = {**point.params, owner: moved}
             return np.array([point.run(consensus, params)[0] + point.upstream(params)[0]])
 
-        return Block(f"gradient of {name} of {owner}", gradients[owner][name], value, scale_of(point.params[owner][name]))
+        return Block(
+            f"gradient of {name} of {owner}",
+            gradients[owner][name],
+            value,
+            scale_of(point.params[owner][name]),
+        )
 
-    blocks = [block(owner, name) for owner, gradient in gradients.items() for name in names_of(gradient, f"{subject}, {owner}")]
-    error, notes = compare(blocks, np.ones(1), subject, f"numgan.check_consensus(consensus, D, G, z, seed={point.seed})",
-                           stream(point.seed, "directions"), slow, len(point.at[0]))
+    blocks = [
+        block(owner, name)
+        for owner, gradient in gradients.items()
+        for name in names_of(gradient, f"{subject}, {owner}")
+    ]
+    error, notes = compare(
+        blocks,
+        np.ones(1),
+        subject,
+        f"numgan.check_consensus(consensus, D, G, z, seed={point.seed})",
+        stream(point.seed, "directions"),
+        slow,
+        len(point.at[0]),
+    )
     return error, "; ".join(notes)

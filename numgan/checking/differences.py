@@ -22,12 +22,12 @@ from ..layers import record_kinks
 from .explain import explain
 from .report import AllZero, OnKink, failure
 
-RTOL = 1e-6                      # PyTorch's 1e-3 lets half of the planted BatchNorm bugs through
-ENOUGH = RTOL / 20               # an estimate this near is not refined
+RTOL = 1e-6  # PyTorch's 1e-3 lets half of the planted BatchNorm bugs through
+ENOUGH = RTOL / 20  # an estimate this near is not refined
 QUICK, CAREFUL = (1e-5, 1e-6, 1e-7, 1e-8), (3e-3, 3e-4, 3e-5)
-DIRECTIONS = 3                   # random projections of a block in fast mode
-ROUNDING = 1e-10                 # of the whole gradient: what is larger than this is not zero
-LOCATE = 1000                    # a wrong block of at most so many entries is measured entry by entry for the message
+DIRECTIONS = 3  # random projections of a block in fast mode
+ROUNDING = 1e-10  # of the whole gradient: what is larger than this is not zero
+LOCATE = 1000  # a wrong block of at most so many entries is measured entry by entry for the message
 
 
 def watched(f, t):
@@ -51,7 +51,9 @@ def difference_quotients(f, here, where):
                 valid += 1
                 yield total
     if not valid:
-        raise OnKink(f"{where} cannot be checked here: the point sits on a kink, every step down to 1e-8 crosses one; give an x away from it")
+        raise OnKink(
+            f"{where} cannot be checked here: the point sits on a kink, every step down to 1e-8 crosses one; give an x away from it"
+        )
 
 
 def relative(analytic, numeric):
@@ -63,7 +65,10 @@ def relative(analytic, numeric):
 
 def is_zero(analytic, numeric, whole):
     """Whether a gradient is zero up to the rounding of the whole one that it is part of; a proof is still owed."""
-    return np.abs(analytic).max(initial=0) <= ROUNDING * whole and np.abs(analytic - numeric).max(initial=0) <= RTOL * whole
+    return (
+        np.abs(analytic).max(initial=0) <= ROUNDING * whole
+        and np.abs(analytic - numeric).max(initial=0) <= RTOL * whole
+    )
 
 
 def has_kink(f):
@@ -75,7 +80,7 @@ def has_kink(f):
     for h in (1e-5, 1e-6):
         (up, above), (down, below) = watched(f, h), watched(f, -h)
         if above != here or below != here:
-            return False                                          # that kink was reported, and `difference_quotients` went around it
+            return False  # that kink was reported, and `difference_quotients` went around it
         jumps.append(np.abs(up - 2 * middle + down).max() / h)
     return jumps[1] > max(0.5 * jumps[0], 1e-5 * np.abs(up - down).max() / 2e-6, 1e-7)
 
@@ -118,7 +123,11 @@ class Block:
         for u in directions:
             u = u * self.unit
             analytic.append(float((self.analytic * u).sum()))
-            estimates.append(difference_quotients(lambda t, u=u: np.asarray(weights * self.value(t * u)), here, f"{where}: {self.name}"))
+            estimates.append(
+                difference_quotients(
+                    lambda t, u=u: np.asarray(weights * self.value(t * u)), here, f"{where}: {self.name}"
+                )
+            )
             numeric.append(float(next(estimates[-1]).sum()))
         analytic, numeric = np.array(analytic), np.array(numeric)
         if refine:
@@ -145,7 +154,9 @@ class Block:
         as a bias before BatchNorm may. A dead ReLU wakes up."""
         still, size = weights * self.value(np.zeros(self.analytic.shape)), np.maximum(self.unit, self.size)
         for far in (1, 1, 1, 3, 10):
-            change = (weights * self.value(far * size * rng.standard_normal(self.analytic.shape)) - still).sum()
+            change = (
+                weights * self.value(far * size * rng.standard_normal(self.analytic.shape)) - still
+            ).sum()
             if not abs(change) <= 1e-11 * max(np.abs(still).sum(), 1e-3):
                 return False
         return True
@@ -162,22 +173,42 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
     for block in blocks:
         broken = ~np.isfinite(block.analytic)
         if broken.any():
-            raise failure(explain(f"{subject}: {block.name}", block.analytic, np.zeros(broken.shape), broken, batch, reproduce))
+            raise failure(
+                explain(
+                    f"{subject}: {block.name}",
+                    block.analytic,
+                    np.zeros(broken.shape),
+                    broken,
+                    batch,
+                    reproduce,
+                )
+            )
     zero = np.zeros(blocks[0].analytic.shape)
     _, here = watched(lambda t: blocks[0].value(zero), 0.0)
-    measured = [(block, *block.measure(weights, here, list(block.directions(slow, rng, number)), subject)) for block in blocks]
+    measured = [
+        (block, *block.measure(weights, here, list(block.directions(slow, rng, number)), subject))
+        for block in blocks
+    ]
     whole = max((np.abs(numeric).max(initial=0) for _, _, numeric in measured), default=0)
     worst, notes = 0.0, []
     for block, analytic, numeric in measured:
         error, dead = relative(analytic, numeric), not (analytic.any() or numeric.any())
-        faint = max(np.abs(analytic).max(initial=0), np.abs(numeric).max(initial=0)) <= ROUNDING * whole     # terms cancel, but for rounding
-        if (dead or not error <= RTOL) and is_zero(analytic, numeric, whole) and block.proved_constant(weights, rng):
+        faint = (
+            max(np.abs(analytic).max(initial=0), np.abs(numeric).max(initial=0)) <= ROUNDING * whole
+        )  # terms cancel, but for rounding
+        if (
+            (dead or not error <= RTOL)
+            and is_zero(analytic, numeric, whole)
+            and block.proved_constant(weights, rng)
+        ):
             notes.append(f"{block.name} is zero: the function does not depend on it")
             error = np.abs(analytic - numeric).max(initial=0) / whole if whole else 0.0
         elif dead or faint and not error <= RTOL:
-            raise AllZero(f"{subject}: {block.name} cannot be checked here: it is zero at this point, the difference quotients too, though the "
-                          f"function depends on it (units are dead, or terms cancel); nothing was compared. Give an x where it is not\n"
-                          f"  reproduce:  {reproduce}")
+            raise AllZero(
+                f"{subject}: {block.name} cannot be checked here: it is zero at this point, the difference quotients too, though the "
+                f"function depends on it (units are dead, or terms cancel); nothing was compared. Give an x where it is not\n"
+                f"  reproduce:  {reproduce}"
+            )
         if not error <= RTOL:
             raise _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error)
         if not reported and block.has_kink(weights, rng.standard_normal(block.analytic.shape)):
@@ -187,18 +218,27 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
 
 
 def _sits(where, reproduce):
-    return (f"{where} cannot be checked here: the point sits on a kink (its one-sided slopes differ); give an x away from it\n"
-            f"  reproduce:  {reproduce}")
+    return (
+        f"{where} cannot be checked here: the point sits on a kink (its one-sided slopes differ); give an x away from it\n"
+        f"  reproduce:  {reproduce}"
+    )
 
 
 def _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error):
     """The GradientError of a block, located entry by entry, unless the point turns out to sit on a kink that nobody reported."""
     where, shape = f"{subject}: {block.name}", block.analytic.shape
     if not slow and block.analytic.size > LOCATE:
-        return failure(f"{where} is wrong: along random directions analytic {analytic}, numeric {numeric}\n  reproduce:  {reproduce}", error)
+        return failure(
+            f"{where} is wrong: along random directions analytic {analytic}, numeric {numeric}\n  reproduce:  {reproduce}",
+            error,
+        )
     if not slow:
-        analytic, numeric = block.measure(weights, here, list(block.directions(True, None)), subject, refine=False)
-    wrong = ~(np.abs(analytic - numeric) <= 10 * RTOL * (np.abs(numeric).max() or 1.0))         # of the unrefined quotients
+        analytic, numeric = block.measure(
+            weights, here, list(block.directions(True, None)), subject, refine=False
+        )
+    wrong = ~(
+        np.abs(analytic - numeric) <= 10 * RTOL * (np.abs(numeric).max() or 1.0)
+    )  # of the unrefined quotients
     if not wrong.any():
         wrong = np.abs(analytic - numeric) >= np.abs(analytic - numeric).max()
     for i in np.flatnonzero(wrong)[:3]:
@@ -207,7 +247,17 @@ def _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, ba
         if block.has_kink(weights, u):
             return OnKink(_sits(where, reproduce))
     unit = np.broadcast_to(block.unit, shape)
-    return failure(explain(where, analytic.reshape(shape) / unit, numeric.reshape(shape) / unit, wrong.reshape(shape), batch, reproduce), error)
+    return failure(
+        explain(
+            where,
+            analytic.reshape(shape) / unit,
+            numeric.reshape(shape) / unit,
+            wrong.reshape(shape),
+            batch,
+            reproduce,
+        ),
+        error,
+    )
 
 
 def compare_outputs(named, numeric_along, subject, reproduce, batch):
@@ -233,13 +283,27 @@ def compare_outputs(named, numeric_along, subject, reproduce, batch):
     whole, worst = max(np.abs(numeric).max(initial=0) for _, numeric in best), 0.0
     for i, (name, a, (error, n)) in enumerate(zip(named, analytic, best)):
         gap = np.abs(a - n)
-        if not error <= RTOL and is_zero(a, n, whole) and _stays(lambda t, i=i: parts(numeric_along(t))[i], numeric_along):
+        if (
+            not error <= RTOL
+            and is_zero(a, n, whole)
+            and _stays(lambda t, i=i: parts(numeric_along(t))[i], numeric_along)
+        ):
             error = gap.max() / whole
         if not error <= RTOL:
             if has_kink(numeric_along):
                 raise OnKink(_sits(f"{subject}: {name}", reproduce))
             shape, wrong = np.shape(named[name]), ~(gap <= RTOL * np.abs(n).max())
-            raise failure(explain(f"{subject}: {name}", a.reshape(shape), n.reshape(shape), wrong.reshape(shape), batch, reproduce), error)
+            raise failure(
+                explain(
+                    f"{subject}: {name}",
+                    a.reshape(shape),
+                    n.reshape(shape),
+                    wrong.reshape(shape),
+                    batch,
+                    reproduce,
+                ),
+                error,
+            )
         worst = max(worst, error)
     return float(worst)
 

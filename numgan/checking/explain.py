@@ -12,12 +12,18 @@ def explain(where, analytic, numeric, wrong, batch, reproduce):
     reproduce          one line of code
     """
     gap = np.abs(analytic - numeric)
-    worst = np.unravel_index(int(np.where(np.isnan(gap), np.inf, gap).argmax()), gap.shape) if gap.ndim else ()
+    worst = (
+        np.unravel_index(int(np.where(np.isnan(gap), np.inf, gap).argmax()), gap.shape) if gap.ndim else ()
+    )
     at = f"[{', '.join(map(str, worst))}]" if worst else ""
     found, excluded = pattern(analytic, numeric, wrong, batch)
-    return (f"{where} is wrong in {int(wrong.sum())} of {wrong.size} entries; worst at {at or 'the only one'}: "
-            f"analytic {float(analytic[worst]):.9g}, numeric {float(numeric[worst]):.9g}\n"
-            f"  looks like: {found}" + (f"\n  it is not: {', '.join(excluded)}" if excluded else "") + f"\n  reproduce:  {reproduce}")
+    return (
+        f"{where} is wrong in {int(wrong.sum())} of {wrong.size} entries; worst at {at or 'the only one'}: "
+        f"analytic {float(analytic[worst]):.9g}, numeric {float(numeric[worst]):.9g}\n"
+        f"  looks like: {found}"
+        + (f"\n  it is not: {', '.join(excluded)}" if excluded else "")
+        + f"\n  reproduce:  {reproduce}"
+    )
 
 
 def pattern(analytic, numeric, wrong, batch):
@@ -32,7 +38,9 @@ def pattern(analytic, numeric, wrong, batch):
 
 
 def _close(a, b):
-    return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-6 * max(np.abs(b).max(initial=0), 1e-30))
+    return a.shape == b.shape and np.allclose(
+        a, b, rtol=1e-4, atol=1e-6 * max(np.abs(b).max(initial=0), 1e-30)
+    )
 
 
 def _broken(a, n, wrong, batch):
@@ -66,7 +74,12 @@ def _turned(a, n, wrong, batch):
     turned, target = np.swapaxes(a, -1, -2), np.swapaxes(n, -1, -2)
     if _close(turned.reshape(a.shape), n) or _close(a.reshape(target.shape), target):
         return "transposed: the last two axes are exchanged"
-    for axes, name in (((0, 1), "the first two axes (the kernel's)"), ((1, 2), "the picture's axes"), ((0,), "axis 0"), ((-1,), "the last axis")):
+    for axes, name in (
+        ((0, 1), "the first two axes (the kernel's)"),
+        ((1, 2), "the picture's axes"),
+        ((0,), "axis 0"),
+        ((-1,), "the last axis"),
+    ):
         if max(axes) < a.ndim and _close(np.flip(a, axes), n):
             return f"flipped along {name}"
     return ""
@@ -84,11 +97,19 @@ def _offset(a, n, wrong, batch):
         return ""
     gap = a - n
     level = gap.mean(axis=tuple(range(a.ndim - 1)), keepdims=True)
-    return "a constant for each channel is added: a mean is not subtracted" if _close(np.broadcast_to(level, gap.shape), gap) else ""
+    return (
+        "a constant for each channel is added: a mean is not subtracted"
+        if _close(np.broadcast_to(level, gap.shape), gap)
+        else ""
+    )
 
 
 def _order(a, n, wrong, batch):
-    return "the right numbers in a wrong order" if a.size > 1 and _close(np.sort(a, None), np.sort(n, None)) else ""
+    return (
+        "the right numbers in a wrong order"
+        if a.size > 1 and _close(np.sort(a, None), np.sort(n, None))
+        else ""
+    )
 
 
 def _place(a, n, wrong, batch):
@@ -99,5 +120,12 @@ def _place(a, n, wrong, batch):
     return ""
 
 
-PATTERNS = [(_broken, "zero or not finite"), (_factor, "a sign or a constant factor"), (_turned, "transposed or flipped"),
-            (_border, "a border"), (_offset, "a missing mean"), (_order, "a permutation"), (_place, "a single row")]
+PATTERNS = [
+    (_broken, "zero or not finite"),
+    (_factor, "a sign or a constant factor"),
+    (_turned, "transposed or flipped"),
+    (_border, "a border"),
+    (_offset, "a missing mean"),
+    (_order, "a permutation"),
+    (_place, "a single row"),
+]

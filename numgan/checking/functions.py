@@ -25,21 +25,41 @@ def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
     rng, inputs = stream(seed, "gradcheck"), dict(leaves(x))
     for array in inputs.values():
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
-            raise TypeError(f"gradcheck: expected x as float64 arrays, got {getattr(array, 'dtype', type(array).__name__)}; "
-                            "a difference quotient in float32 has two digits")
+            raise TypeError(
+                f"gradcheck: expected x as float64 arrays, got {getattr(array, 'dtype', type(array).__name__)}; "
+                "a difference quotient in float32 has two digits"
+            )
     y = np.asarray(f(x), np.float64)
     if y.ndim and not callable(df):
-        raise ValueError(f"gradcheck: {subject} returns an array of shape {y.shape}; give df as a backward pass, df(dy) -> gradient")
+        raise ValueError(
+            f"gradcheck: {subject} returns an array of shape {y.shape}; give df as a backward pass, df(dy) -> gradient"
+        )
     weights = rng.standard_normal(y.shape) if callable(df) else np.ones(())
     gradient = df(weights) if callable(df) else df
     gradients = {path: np.asarray(array, np.float64) for path, array in leaves(gradient)}
     expected, got = ({path: array.shape for path, array in arrays.items()} for arrays in (inputs, gradients))
     if expected != got:
         raise failure(f"{subject}: expected gradients of shape {[*expected.values()]}, got {[*got.values()]}")
-    blocks = [Block(f"gradient of x{path}", gradients[path], lambda offset, path=path: np.ravel(f(shifted(x, path, offset))), size=scale_of(array))
-              for path, array in inputs.items() if array.size]
+    blocks = [
+        Block(
+            f"gradient of x{path}",
+            gradients[path],
+            lambda offset, path=path: np.ravel(f(shifted(x, path, offset))),
+            size=scale_of(array),
+        )
+        for path, array in inputs.items()
+        if array.size
+    ]
     batch = next((len(array) for array in inputs.values() if array.ndim), 1)
-    error, notes = compare(blocks, np.ravel(weights), subject, f"numgan.gradcheck({subject}, x, df, seed={seed})", rng, slow, batch)
+    error, notes = compare(
+        blocks,
+        np.ravel(weights),
+        subject,
+        f"numgan.gradcheck({subject}, x, df, seed={seed})",
+        rng,
+        slow,
+        batch,
+    )
     report = Report(subject)
     report.add("gradient", error, "; ".join(notes))
     return report

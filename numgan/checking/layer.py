@@ -60,6 +60,7 @@ def title(check):
 
 # ---- first order
 
+
 def shapes(point):
     """output_shape says what forward gives, and gradients have the shapes of what they belong to."""
     layer = point.layer
@@ -69,7 +70,10 @@ def shapes(point):
     undefined = type(layer).output_shape is Layer.output_shape and not layer.children
     if undefined and [a.shape for _, a in leaves(point.y)] != [a.shape for _, a in leaves(point.x)]:
         return None, "output_shape: not given"
-    said, got = layer.output_shape(mapped(lambda a: a.shape[1:], point.x)), mapped(lambda a: a.shape[1:], point.y)
+    said, got = (
+        layer.output_shape(mapped(lambda a: a.shape[1:], point.x)),
+        mapped(lambda a: a.shape[1:], point.y),
+    )
     if said != got:
         raise failure(f"{point.subject}: output_shape says {said} per sample, forward gives {got}")
 
@@ -80,7 +84,9 @@ def pure(point):
     y, cache = point.forward()
     first = _pure_pass(point, "backward", point.dy, cache)
     if not same(first, point.layer.backward(point.dy, cache)):
-        raise failure(f"{point.subject}: backward called twice on one cache gives two results; it must neither change nor use up the cache")
+        raise failure(
+            f"{point.subject}: backward called twice on one cache gives two results; it must neither change nor use up the cache"
+        )
 
 
 def _pure_pass(point, name, *arguments):
@@ -88,14 +94,18 @@ def _pure_pass(point, name, *arguments):
     result = copied(getattr(point.layer, name)(*arguments))
     for place, (was, now) in enumerate(zip(before, arguments)):
         if not same(was, copied(now)):
-            raise failure(f"{point.subject}: {name} writes to its argument {place + 1}; make a new array instead")
+            raise failure(
+                f"{point.subject}: {name} writes to its argument {place + 1}; make a new array instead"
+            )
     return result
 
 
 def repeatable(point):
     """Equal arguments, equal bits: randomness comes from `run`, and nothing is kept between calls."""
     if not same(copied(point.forward()[0]), copied(point.forward()[0])):
-        raise failure(f"{point.subject}: forward twice with equal arguments gives two results; draw from run.rng(), and keep nothing on the layer")
+        raise failure(
+            f"{point.subject}: forward twice with equal arguments gives two results; draw from run.rng(), and keep nothing on the layer"
+        )
 
 
 def two_live_caches(point):
@@ -104,8 +114,10 @@ def two_live_caches(point):
     _, first = point.forward()
     _other(point)
     if not same(copied(point.layer.backward(point.dy, first)), expected):
-        raise failure(f"{point.subject}: backward of a first pass changes when a second forward pass was made in between; the cache is a value "
-                      "that forward returns, not something to keep on the layer")
+        raise failure(
+            f"{point.subject}: backward of a first pass changes when a second forward pass was made in between; the cache is a value "
+            "that forward returns, not something to keep on the layer"
+        )
 
 
 def _other(point, tangents=False):
@@ -123,9 +135,17 @@ def dx(point, slow=True):
     blocks = []
     for (path, array), (_, d) in zip(leaves(point.x), leaves(filled(point.gradients[0], point.x))):
         if real(array):
-            blocks.append(Block(f"gradient of x{path}", np.asarray(d, np.float64),
-                                lambda offset, path=path: flat(point.forward(shifted(point.x, path, offset))[0]), size=scale_of(array)))
-    error, notes = compare(blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch)
+            blocks.append(
+                Block(
+                    f"gradient of x{path}",
+                    np.asarray(d, np.float64),
+                    lambda offset, path=path: flat(point.forward(shifted(point.x, path, offset))[0]),
+                    size=scale_of(array),
+                )
+            )
+    error, notes = compare(
+        blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch
+    )
     return error, "; ".join(notes) if blocks else "x is integer"
 
 
@@ -142,7 +162,9 @@ def parameters(point, slow=True):
         return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
 
     blocks = [block(name) for name in trained_names(p) if p[name].size]
-    error, notes = compare(blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch)
+    error, notes = compare(
+        blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch
+    )
     return error, "; ".join(notes) if len(p) else "no parameters"
 
 
@@ -150,9 +172,13 @@ def frozen_same_dx(point):
     """Freezing leaves dx as it is, bit for bit, and returns no dp."""
     dx, dp = point.layer.backward(point.dy, point.cache, frozen=True)
     if dp is not None:
-        raise failure(f"{point.subject}: backward(frozen=True) must return dp = None, got {type(dp).__name__}")
+        raise failure(
+            f"{point.subject}: backward(frozen=True) must return dp = None, got {type(dp).__name__}"
+        )
     if not same(copied(dx), copied(point.gradients[0])):
-        raise failure(f"{point.subject}: backward(frozen=True) gives another dx; the gradient must pass through a frozen layer unchanged")
+        raise failure(
+            f"{point.subject}: backward(frozen=True) gives another dx; the gradient must pass through a frozen layer unchanged"
+        )
 
 
 def frozen_no_weight_gradient(point):
@@ -165,7 +191,9 @@ def _no_weight_gradient(point, name, *arguments):
         getattr(point.layer, name)(*arguments, frozen=True)
     ran = [kernel for kernel in calls if kernel.endswith("weight_gradient")]
     if ran:
-        raise failure(f"{point.subject}: {name}(frozen=True) runs {', '.join(ran)}; compute dp only if not frozen")
+        raise failure(
+            f"{point.subject}: {name}(frozen=True) runs {', '.join(ran)}; compute dp only if not frozen"
+        )
 
 
 def need_dx(point):
@@ -188,14 +216,21 @@ def keeps_float32(point):
         tx, tdy, tp = down(point.tx), down(point.tdy), point.tp.astype(np.float32)
         ty, tcache = layer.tangent_forward(tx, cache, tp)
         tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
-        results += [("ty", ty), ("tdx", tdx), *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp)]
+        results += [
+            ("ty", ty),
+            ("tdx", tdx),
+            *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp),
+        ]
     for label, result in results:
         for path, array in leaves(result):
             if real(array) and array.dtype != np.float32:
-                raise failure(f"{point.subject}: {label}{path} is {array.dtype} for float32 inputs; use constants of x's dtype")
+                raise failure(
+                    f"{point.subject}: {label}{path} is {array.dtype} for float32 inputs; use constants of x's dtype"
+                )
 
 
 # ---- second order: the tangent passes
+
 
 def dot_test(point):
     """<dy, tangent_forward(tx, tp)> = <dx, tx> + <dp, tp>: two hand-written passes against each other, no step size, no rounding to speak of."""
@@ -203,21 +238,30 @@ def dot_test(point):
     ty, _ = point.layer.tangent_forward(point.tx, point.cache, point.tp)
     _formed(point, ty)
     forwards = flat(point.dy) * flat(ty, like=point.y)
-    backwards = np.concatenate([flat(dx, like=point.x) * flat(point.tx), point.vector(dp).vector * point.tp.vector])
+    backwards = np.concatenate(
+        [flat(dx, like=point.x) * flat(point.tx), point.vector(dp).vector * point.tp.vector]
+    )
     scale = max(np.abs(forwards).sum(), np.abs(backwards).sum())
     if scale == 0 and _moves(point):
-        raise AllZero(f"{point.subject}: the dot test shows nothing here: y does not move along any direction at this point, though it depends on "
-                      f"them (units are dead); give another x\n  reproduce:  {point.reproduce}")
+        raise AllZero(
+            f"{point.subject}: the dot test shows nothing here: y does not move along any direction at this point, though it depends on "
+            f"them (units are dead); give another x\n  reproduce:  {point.reproduce}"
+        )
     error = abs(forwards.sum() - backwards.sum()) / (scale or 1.0)
     if not error <= 1e-12:
-        raise failure(f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = {backwards.sum():.9g}; "
-                      f"tangent_forward and backward are not transposes of each other\n  reproduce:  {point.reproduce}", error)
+        raise failure(
+            f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = {backwards.sum():.9g}; "
+            f"tangent_forward and backward are not transposes of each other\n  reproduce:  {point.reproduce}",
+            error,
+        )
     return error
 
 
 def _moves(point):
     """Whether y changes anywhere along the directions of this point."""
-    far = [point.at(t, tx, tp)[0] for t in (-10, -1, 1, 10) for tx, tp in ((point.tx, None), (None, point.tp))]
+    far = [
+        point.at(t, tx, tp)[0] for t in (-10, -1, 1, 10) for tx, tp in ((point.tx, None), (None, point.tp))
+    ]
     return not all(same(flat(point.y), flat(y)) for y in far)
 
 
@@ -239,15 +283,24 @@ def tangent_forward(point):
             continue
         _formed(point, ty)
         named = {f"ty{path} along {label}": t for path, t in leaves(filled(ty, point.y)) if real(t)}
-        worst = max(worst, compare_outputs(named, partial(_y_along, point, tx, tp), point.subject, point.reproduce, point.batch))
+        worst = max(
+            worst,
+            compare_outputs(
+                named, partial(_y_along, point, tx, tp), point.subject, point.reproduce, point.batch
+            ),
+        )
     return worst
 
 
 def _formed(point, ty):
     """ty has the shapes of y, or is None."""
-    for (path, array), (_, t) in zip(leaves(point.y), leaves(ty if ty is not None else mapped(lambda a: None, point.y))):
+    for (path, array), (_, t) in zip(
+        leaves(point.y), leaves(ty if ty is not None else mapped(lambda a: None, point.y))
+    ):
         if t is not None and np.shape(t) != array.shape:
-            raise failure(f"{point.subject}: tangent_forward: expected ty{path} with shape {array.shape}, got {np.shape(t)}")
+            raise failure(
+                f"{point.subject}: tangent_forward: expected ty{path} with shape {array.shape}, got {np.shape(t)}"
+            )
 
 
 def _y_along(point, tx, tp, t):
@@ -262,14 +315,25 @@ def tangent_backward(point):
     for (label, tx, tp), tdy in itertools.product(_directions(point), (point.tdy, None)):
         if label == "nothing" and tdy is None:
             continue
-        label = " and ".join(filter(None, [label if label != "nothing" else "", "tdy" if tdy is not None else ""]))
+        label = " and ".join(
+            filter(None, [label if label != "nothing" else "", "tdy" if tdy is not None else ""])
+        )
         _, tcache = layer.tangent_forward(tx, point.cache, tp)
         tdx, tdp = layer.tangent_backward(point.dy, tdy, point.cache, tcache)
         point.input_gradient(tdx, "tangent_backward")
         tdp = point.vector(tdp, "tangent_backward")
         named = {f"tdx{path} along {label}": t for path, t in leaves(filled(tdx, point.x)) if real(t)}
         named |= {f"tangent of the gradient of {name} along {label}": tdp[name] for name in tdp}
-        worst = max(worst, compare_outputs(named, partial(_gradients_along, point, tx, tp, tdy), point.subject, point.reproduce, point.batch))
+        worst = max(
+            worst,
+            compare_outputs(
+                named,
+                partial(_gradients_along, point, tx, tp, tdy),
+                point.subject,
+                point.reproduce,
+                point.batch,
+            ),
+        )
     return worst
 
 
@@ -283,10 +347,16 @@ def _gradients_along(point, tx, tp, tdy, t):
 def no_tangent_is_zero(point):
     """Tangents of None move nothing, and neither do tangents of held entries alone: every result is None or exactly zero."""
     held = point.p.zeros().copy_from(point.p, {name: name for name in point.p.layout.held})
-    for tp, words in ((None, "None"), (held, "held entries alone")) if point.p.layout.held else ((None, "None"),):
+    for tp, words in (
+        ((None, "None"), (held, "held entries alone")) if point.p.layout.held else ((None, "None"),)
+    ):
         ty, tcache = point.layer.tangent_forward(None, point.cache, tp)
         tdx, tdp = point.layer.tangent_backward(point.dy, None, point.cache, tcache)
-        moving = [("ty", ty), ("tdx", tdx), *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp)]
+        moving = [
+            ("ty", ty),
+            ("tdx", tdx),
+            *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp),
+        ]
         for label, result in moving:
             if any(array is not None and np.any(array) for _, array in leaves(result)):
                 raise failure(f"{point.subject}: with tangents of {words}, {label} is not zero")
@@ -300,8 +370,10 @@ def pure_tangents(point):
     first = _pure_pass(point, "tangent_backward", point.dy, point.tdy, cache, tcache)
     _other(point, tangents=True)
     if not same(first, copied(point.layer.tangent_backward(point.dy, point.tdy, cache, tcache))):
-        raise failure(f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives two results; keep nothing "
-                      "on the layer")
+        raise failure(
+            f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives two results; keep nothing "
+            "on the layer"
+        )
 
 
 def frozen_tangents(point):
@@ -311,14 +383,38 @@ def frozen_tangents(point):
     tdx, tdp = point.layer.tangent_backward(*arguments)
     ftdx, ftdp = point.layer.tangent_backward(*arguments, frozen=True)
     if ftdp is not None or not same(copied(tdx), copied(ftdx)):
-        raise failure(f"{point.subject}: tangent_backward(frozen=True) must return the same tdx, and tdp = None")
+        raise failure(
+            f"{point.subject}: tangent_backward(frozen=True) must return the same tdx, and tdp = None"
+        )
     _no_weight_gradient(point, "tangent_backward", *arguments)
     ntdx, ntdp = point.layer.tangent_backward(*arguments, need_dx=False)
-    if any(d is not None for _, d in leaves(ntdx)) or not same(point.vector(ntdp).vector, point.vector(tdp).vector):
-        raise failure(f"{point.subject}: tangent_backward(need_dx=False) must return tdx = None, and the same tdp")
+    if any(d is not None for _, d in leaves(ntdx)) or not same(
+        point.vector(ntdp).vector, point.vector(tdp).vector
+    ):
+        raise failure(
+            f"{point.subject}: tangent_backward(need_dx=False) must return tdx = None, and the same tdp"
+        )
 
 
-FIRST_ORDER = [shapes, pure, repeatable, two_live_caches, dx, parameters, frozen_same_dx, frozen_no_weight_gradient, need_dx, keeps_float32]
-SECOND_ORDER = [dot_test, tangent_forward, tangent_backward, no_tangent_is_zero, pure_tangents, frozen_tangents]
+FIRST_ORDER = [
+    shapes,
+    pure,
+    repeatable,
+    two_live_caches,
+    dx,
+    parameters,
+    frozen_same_dx,
+    frozen_no_weight_gradient,
+    need_dx,
+    keeps_float32,
+]
+SECOND_ORDER = [
+    dot_test,
+    tangent_forward,
+    tangent_backward,
+    no_tangent_is_zero,
+    pure_tangents,
+    frozen_tangents,
+]
 SLOW = {dx, parameters}
 CHECKS = FIRST_ORDER + SECOND_ORDER

@@ -23,9 +23,19 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
     for label, draw, derivative, tangent, held in _curves(loss, target):
         logits = lambda attempt: draw(stream(seed, "check loss", label, "logits", attempt))
         rng = partial(stream, seed, "check loss", label)
-        report.add(f"{label}derivative", *at_points(logits, lambda at: _derivative(loss, at, derivative, held, rng("directions"), slow, seed)))
+        report.add(
+            f"{label}derivative",
+            *at_points(
+                logits, lambda at: _derivative(loss, at, derivative, held, rng("directions"), slow, seed)
+            ),
+        )
         if tangent:
-            report.add(f"{label}tangent", at_points(logits, lambda at: _tangent(loss, at, derivative, tangent, rng("directions"), seed)))
+            report.add(
+                f"{label}tangent",
+                at_points(
+                    logits, lambda at: _tangent(loss, at, derivative, tangent, rng("directions"), seed)
+                ),
+            )
     return report
 
 
@@ -38,11 +48,28 @@ def _curves(loss, target):
         logits = lambda rng, n: 2 * rng.standard_normal((n, 1))
         both = lambda rng: (logits(rng, 5 if isinstance(loss, RelativisticPaired) else 7), logits(rng, 5))
         relative = isinstance(loss, RelativisticLoss)
-        return [("discriminator ", both, loss.discriminator, lambda at, t: loss.discriminator_tangent(*at, *t), 0),
-                ("generator ", both if relative else lambda rng: (logits(rng, 5),), loss.generator,
-                 lambda at, t: (loss.generator_tangent(*at, *t),), int(relative))]
+        return [
+            (
+                "discriminator ",
+                both,
+                loss.discriminator,
+                lambda at, t: loss.discriminator_tangent(*at, *t),
+                0,
+            ),
+            (
+                "generator ",
+                both if relative else lambda rng: (logits(rng, 5),),
+                loss.generator,
+                lambda at, t: (loss.generator_tangent(*at, *t),),
+                int(relative),
+            ),
+        ]
     if target is None:
-        target = np.array([4, 0, 2, 2, 1]) if isinstance(loss, SoftmaxCrossEntropy) else stream(0, "target").standard_normal((5, 3))
+        target = (
+            np.array([4, 0, 2, 2, 1])
+            if isinstance(loss, SoftmaxCrossEntropy)
+            else stream(0, "target").standard_normal((5, 3))
+        )
     shape = (len(target), 5) if np.issubdtype(target.dtype, np.integer) else target.shape
     tangent = (lambda at, t: (loss.tangent(*at, *t, target),)) if hasattr(loss, "tangent") else None
     return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent, 0)]
@@ -50,10 +77,19 @@ def _curves(loss, target):
 
 def _derivative(loss, at, derivative, held, rng, slow, seed):
     _, *gradients = derivative(*at)
-    blocks = [Block(f"derivative for input {i}", np.asarray(gradient),
-                    lambda offset, i=i: np.array([derivative(*(a + offset if i == j else a for j, a in enumerate(at)))[0]]))
-              for i, gradient in enumerate(gradients, held)]
-    error, notes = compare(blocks, np.ones(1), repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", rng, slow, len(at[0]))
+    blocks = [
+        Block(
+            f"derivative for input {i}",
+            np.asarray(gradient),
+            lambda offset, i=i: np.array(
+                [derivative(*(a + offset if i == j else a for j, a in enumerate(at)))[0]]
+            ),
+        )
+        for i, gradient in enumerate(gradients, held)
+    ]
+    error, notes = compare(
+        blocks, np.ones(1), repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", rng, slow, len(at[0])
+    )
     return error, "; ".join(notes)
 
 
@@ -62,6 +98,8 @@ def _tangent(loss, at, derivative, tangent, rng, seed):
     named = {f"tangent of derivative {i}": np.asarray(t) for i, t in enumerate(tangent(at, directions))}
 
     def along(t):
-        return np.concatenate([np.ravel(d) for d in derivative(*(a + t * u for a, u in zip(at, directions)))[1:]])
+        return np.concatenate(
+            [np.ravel(d) for d in derivative(*(a + t * u for a, u in zip(at, directions)))[1:]]
+        )
 
     return compare_outputs(named, along, repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", len(at[0]))

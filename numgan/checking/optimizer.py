@@ -8,22 +8,26 @@ from .arrays import copied, same
 from .differences import Block, compare
 from .report import Report, failure
 
-_MANY = (1 << 17) + 7     # entries: enough for threads to share
+_MANY = (1 << 17) + 7  # entries: enough for threads to share
 
 
 @may_underflow
 def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
     """Check an optimiser in general position (moments that are not zero, step > 0) and return a Report; raises GradientError.
 
-        f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 of optimizer.step
+    f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 of optimizer.step
     """
     rng, subject, report = stream(seed, "check optimizer"), repr(optimizer), Report(repr(optimizer))
     report.add("update is step", _bits(optimizer, rng, subject, step))
     p, g, state = _draw(optimizer, rng, size, step)
     p1, state1, cache = optimizer.step(p, g, state)
-    weights = {"p": rng.standard_normal(size)} | {name: rng.standard_normal(size) for name in optimizer.moments}
+    weights = {"p": rng.standard_normal(size)} | {
+        name: rng.standard_normal(size) for name in optimizer.moments
+    }
     before = copied((p, g, state, p1))
-    dp, dg, dstate = optimizer.adjoint(weights["p"], {name: weights[name] for name in optimizer.moments}, cache)
+    dp, dg, dstate = optimizer.adjoint(
+        weights["p"], {name: weights[name] for name in optimizer.moments}, cache
+    )
     if not same(before, copied((p, g, state, p1))):
         raise failure(f"{subject}: adjoint writes to its arguments or to the cache")
     inputs = {"p": p, "g": g} | {name: state[name] for name in optimizer.moments}
@@ -32,32 +36,51 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
     def block(name):
         def value(offset):
             here = {key: array + offset if key == name else array for key, array in inputs.items()}
-            q1, moments1, _ = optimizer.step(here["p"], here["g"], {"step": step} | {key: here[key] for key in optimizer.moments})
+            q1, moments1, _ = optimizer.step(
+                here["p"], here["g"], {"step": step} | {key: here[key] for key in optimizer.moments}
+            )
             return np.concatenate([q1, *(moments1[key] for key in optimizer.moments)])
 
         return Block(f"adjoint of {name}", np.asarray(analytic[name]), value)
 
-    error, notes = compare([block(name) for name in inputs], np.concatenate(list(weights.values())), subject,
-                           f"numgan.check_optimizer({subject}, seed={seed})", rng, slow)
+    error, notes = compare(
+        [block(name) for name in inputs],
+        np.concatenate(list(weights.values())),
+        subject,
+        f"numgan.check_optimizer({subject}, seed={seed})",
+        rng,
+        slow,
+    )
     report.add("adjoint", error, "; ".join(notes))
     return report
 
 
 def _draw(optimizer, rng, size, step):
     """p, g and a state of ordinary size; second moments are positive, and some weights lie beyond the clipping bound."""
-    return rng.standard_normal(size) * (optimizer.clip or 1.0), rng.standard_normal(size), warm(optimizer, rng, size, step)
+    return (
+        rng.standard_normal(size) * (optimizer.clip or 1.0),
+        rng.standard_normal(size),
+        warm(optimizer, rng, size, step),
+    )
 
 
 def warm(optimizer, rng, size, step=3):
     """A state as in the middle of training: no moment is zero, and second moments are positive."""
-    return {"step": step} | {name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size) for name in optimizer.moments}
+    return {"step": step} | {
+        name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size)
+        for name in optimizer.moments
+    }
 
 
 def _bits(optimizer, rng, subject, step):
     """update in place and the pure step agree in both dtypes, whatever the number of threads, and step leaves its arguments alone."""
     for dtype in (np.float64, np.float32):
         p, g, state = _draw(optimizer, rng, _MANY, step)
-        p, g, state = p.astype(dtype), g.astype(dtype), {name: value if name == "step" else value.astype(dtype) for name, value in state.items()}
+        p, g, state = (
+            p.astype(dtype),
+            g.astype(dtype),
+            {name: value if name == "step" else value.astype(dtype) for name, value in state.items()},
+        )
         before = copied((p, g, state))
         p1, state1, _ = optimizer.step(p, g, state)
         if not same(before, copied((p, g, state))):
@@ -68,4 +91,6 @@ def _bits(optimizer, rng, subject, step):
         if not same((p, copied(state)), (p1, copied(state1))):
             raise failure(f"{subject}: update and step give different bits in {np.dtype(dtype)}")
         if p1.dtype != dtype or state1["step"] != step + 1:
-            raise failure(f"{subject}: step must keep {np.dtype(dtype)} and count to {step + 1}, got {p1.dtype} and {state1['step']}")
+            raise failure(
+                f"{subject}: step must keep {np.dtype(dtype)} and count to {step + 1}, got {p1.dtype} and {state1['step']}"
+            )

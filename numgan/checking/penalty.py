@@ -26,7 +26,10 @@ def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=
     """
     report = Report(f"{penalty!r} on {Point(D, x, None, context, batch, seed).subject}")
     for check in CHECKS:
-        report.add(check.__name__.replace("_", " "), *outcome(check, penalty, partial(Point, D, x, None, context, batch, seed), slow))
+        report.add(
+            check.__name__.replace("_", " "),
+            *outcome(check, penalty, partial(Point, D, x, None, context, batch, seed), slow),
+        )
     return report
 
 
@@ -38,14 +41,20 @@ def outcome(check, penalty, make, slow=True):
 def derivative_in_g(penalty, slow, point):
     """v = d penalty / dg at a random g, and u = d penalty / dy at random logits, the critic left aside."""
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
-    functions = {"on real": penalty.on_real, "on fake": penalty.on_fake} if _takes_fakes(penalty) else {"": penalty.of}
+    functions = (
+        {"on real": penalty.on_real, "on fake": penalty.on_fake}
+        if _takes_fakes(penalty)
+        else {"": penalty.of}
+    )
     at = (g, y) if _takes_fakes(penalty) else (g,)
 
     def block(name, f, i):
         value = lambda offset: np.array([f(*(a + offset if i == j else a for j, a in enumerate(at)))[0]])
         return Block(f"derivative in {'gy'[i]} {name}".rstrip(), f(*at)[1 + i], value)
 
-    return _compare(penalty, [block(name, f, i) for name, f in functions.items() for i in range(len(at))], slow, point)
+    return _compare(
+        penalty, [block(name, f, i) for name, f in functions.items() for i in range(len(at))], slow, point
+    )
 
 
 def _takes_fakes(penalty):
@@ -57,11 +66,13 @@ def gradient_in_weights(penalty, slow, point):
     critic have gradient zero, and nothing would be compared."""
     D, p, x, context, dy = point.layer, point.p, point.x, point.context, point.dy
     at = (x, context)
-    if _takes_fakes(penalty):                                     # more of them than real ones: an exchange of the two shows
+    if _takes_fakes(penalty):  # more of them than real ones: an exchange of the two shows
         at = (x, point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:])), context, context)
     _, gradient = penalty(D, p, *at)
     if not gradient.vector.any():
-        raise AllZero(f"{point.subject}: the gradient of {penalty!r} is zero at this point; nothing was compared")
+        raise AllZero(
+            f"{point.subject}: the gradient of {penalty!r} is zero at this point; nothing was compared"
+        )
     gradient += whole_gradient(D.backward(dy, point.cache)[1], p)
 
     def block(name):
@@ -76,8 +87,15 @@ def gradient_in_weights(penalty, slow, point):
 
 
 def _compare(penalty, blocks, slow, point):
-    error, notes = compare(blocks, np.ones(1), f"{penalty!r} on {point.subject}", f"numgan.check_penalty(penalty, D, x, seed={point.seed})",
-                           stream(point.seed, "check penalty"), slow, point.batch)
+    error, notes = compare(
+        blocks,
+        np.ones(1),
+        f"{penalty!r} on {point.subject}",
+        f"numgan.check_penalty(penalty, D, x, seed={point.seed})",
+        stream(point.seed, "check penalty"),
+        slow,
+        point.batch,
+    )
     return error, "; ".join(notes)
 
 

@@ -10,7 +10,7 @@ from ..layers.spectral import refreshed
 from .arrays import copied, flat, leaves, moved, normal, real
 from .report import BadPoint, failure
 
-TRIES = 8                        # points drawn before that is called a failure
+TRIES = 8  # points drawn before that is called a failure
 
 
 def randomised(net, p, rng):
@@ -47,7 +47,9 @@ def names_of(gradient, where):
     """The names that a gradient has to be right in; GradientError if that of a held entry, which is a constant, is not exactly zero."""
     for name in gradient.layout.held:
         if np.any(gradient[name]):
-            raise failure(f"{where}: {name} is held, a constant of the pass: its gradient must be None or exactly zero")
+            raise failure(
+                f"{where}: {name} is held, a constant of the pass: its gradient must be None or exactly zero"
+            )
     return trained_names(gradient)
 
 
@@ -89,20 +91,30 @@ class Point:
 
     def __init__(self, layer, x=None, p=None, context=None, batch=3, seed=0, attempt=0, shown=None):
         if not isinstance(layer, Layer):
-            raise TypeError(f"check_layer: expected a numgan.layers.Layer, got {layer!r}; derive your class from it")
+            raise TypeError(
+                f"check_layer: expected a numgan.layers.Layer, got {layer!r}; derive your class from it"
+            )
         self.layer, self.seed, self.batch, self._attempt = layer, seed, batch, attempt
         self.given = x
         text = repr(layer)
         self.subject = shown or (text if "\n" not in text else type(layer).__name__)
         self.context = Pass(seed=seed) if context is None else context
-        fresh = layer.init(stream(seed, "check init", attempt), np.float64) if p is None else p.astype(np.float64)
+        fresh = (
+            layer.init(stream(seed, "check init", attempt), np.float64) if p is None else p.astype(np.float64)
+        )
         self.p = randomised(layer, fresh, self.rng("p")) if p is None else fresh
         self.x = self._input(x) if x is not None else self._guess()
         self.y, self.cache = self._untouched()
         if any(array is None or not isinstance(array, np.ndarray) for _, array in leaves(self.y)):
-            raise failure(f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, got y = {self.y!r}")
+            raise failure(
+                f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, got y = {self.y!r}"
+            )
         self.batch = len(leaves(self.x)[0][1])
-        self.dy, self.tdy, self.tx = normal(self.rng("dy"), self.y), normal(self.rng("tdy"), self.y), normal(self.rng("tx"), self.x)
+        self.dy, self.tdy, self.tx = (
+            normal(self.rng("dy"), self.y),
+            normal(self.rng("tdy"), self.y),
+            normal(self.rng("tx"), self.x),
+        )
         self.tp = direction(self.p, self.rng("tp"))
 
     def rng(self, *purpose):
@@ -123,7 +135,11 @@ class Point:
             first = next(iter(first.children.values()))
         if isinstance(getattr(first, "classes", None), int):
             return self.rng("x").integers(0, first.classes, self.batch)
-        sizes = [getattr(first, name) for name in ("inputs", "channels") if isinstance(getattr(first, name, None), int)] or [12]
+        sizes = [
+            getattr(first, name)
+            for name in ("inputs", "channels")
+            if isinstance(getattr(first, name, None), int)
+        ] or [12]
         for shape in [(n,) for n in sizes] + [(side, side + 2, n) for side in (5, 11, 29) for n in sizes]:
             try:
                 x = self._input(shape)
@@ -132,7 +148,9 @@ class Point:
                 return x
             except (ValueError, IndexError, TypeError):
                 continue
-        raise ValueError(f"check_layer: cannot guess an input of {self.subject}; give x, an array or a shape such as (8, 8, 3) without the batch")
+        raise ValueError(
+            f"check_layer: cannot guess an input of {self.subject}; give x, an array or a shape such as (8, 8, 3) without the batch"
+        )
 
     @property
     def fresh(self):
@@ -150,7 +168,10 @@ class Point:
 
     def at(self, t, tx, tp):
         """y and cache with x moved by t tx and the parameters by t tp; None: not moved."""
-        return self.forward(self.x if tx is None else moved(self.x, tx, t), None if tp is None else self.p.like(self.p.vector + t * tp.vector))
+        return self.forward(
+            self.x if tx is None else moved(self.x, tx, t),
+            None if tp is None else self.p.like(self.p.vector + t * tp.vector),
+        )
 
     @cached_property
     def gradients(self):
@@ -165,13 +186,17 @@ class Point:
         """A gradient, a mapping {name: array or None}, as one vector in the order of the parameters; raises GradientError for a wrong form."""
         whole = self.p.zeros()
         if dp is None or set(dp) != set(whole):
-            raise failure(f"{self.subject}: {which} must return gradients named {', '.join(whole) or 'nothing'}, got "
-                          f"{None if dp is None else ', '.join(dp) or 'nothing'}; their names and shapes are those of shapes()")
+            raise failure(
+                f"{self.subject}: {which} must return gradients named {', '.join(whole) or 'nothing'}, got "
+                f"{None if dp is None else ', '.join(dp) or 'nothing'}; their names and shapes are those of shapes()"
+            )
         for name in whole:
             if dp[name] is not None:
                 if np.shape(dp[name]) != whole[name].shape:
-                    raise failure(f"{self.subject}: {which}: expected the gradient of {name} with shape {whole[name].shape}, "
-                                  f"got {np.shape(dp[name])}")
+                    raise failure(
+                        f"{self.subject}: {which}: expected the gradient of {name} with shape {whole[name].shape}, "
+                        f"got {np.shape(dp[name])}"
+                    )
                 whole[name][...] = dp[name]
         names_of(whole, f"{self.subject}: {which}")
         return whole
@@ -180,11 +205,17 @@ class Point:
         """A gradient in the form of x, one vector; raises GradientError for a wrong form."""
         if isinstance(self.x, tuple) and not isinstance(dx, tuple):
             if dx is not None:
-                raise failure(f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so its gradient must be one too")
+                raise failure(
+                    f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so its gradient must be one too"
+                )
             dx = (None,) * len(self.x)
         for (path, array), (_, d) in zip(leaves(self.x), leaves(dx)):
             if not real(array) and d is not None:
-                raise failure(f"{self.subject}: {which}: x{path} is {array.dtype}, so its gradient must be None")
+                raise failure(
+                    f"{self.subject}: {which}: x{path} is {array.dtype}, so its gradient must be None"
+                )
             if d is not None and np.shape(d) != array.shape:
-                raise failure(f"{self.subject}: {which}: expected the gradient of x{path} with shape {array.shape}, got {np.shape(d)}")
+                raise failure(
+                    f"{self.subject}: {which}: expected the gradient of x{path} with shape {array.shape}, got {np.shape(d)}"
+                )
         return flat(dx, like=self.x)

@@ -50,6 +50,8 @@ class Report:
 
     def __str__(self):
         width = max((len(check) for check, *_ in self.rows), default=0)
-        lines = [f"  {check:<{width}}  {'ok' if error is None and not note else '' if error is None else f'{error:.1e}':<8}{note}".rstrip()
-                 for check, error, note in self.rows]
+        lines = [
+            f"  {check:<{width}}  {'ok' if error is None and not note else '' if error is None else f'{error:.1e}':<8}{note}".rstrip()
+            for check, error, note in self.rows
+        ]
         return "\n".join([f"{self.subject}: passed, max error {self.max_error:.1e}", *lines])

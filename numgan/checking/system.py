@@ -43,7 +43,11 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 def check_contract(report, system, seed=0, real=5, fake=3, where=""):
     """Add to a report all that is not a number."""
     for check in CONTRACT:
-        report.add(check.__name__.replace("_", " ") + where, None, check(SystemPoint(system, seed, real, fake, subject=report.subject)) or "")
+        report.add(
+            check.__name__.replace("_", " ") + where,
+            None,
+            check(SystemPoint(system, seed, real, fake, subject=report.subject)) or "",
+        )
 
 
 class SystemPoint:
@@ -52,15 +56,24 @@ class SystemPoint:
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
         self.seed, self.attempt, self.subject = seed, attempt, subject
         rng = partial(stream, seed, "check system", attempt)
-        self.params = {name: randomised(system.networks[name], p, rng(name)) for name, p in system.init(seed, np.float64).items()}
-        moments = {name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size) for name, opt in system.optimizers.items()}
+        self.params = {
+            name: randomised(system.networks[name], p, rng(name))
+            for name, p in system.init(seed, np.float64).items()
+        }
+        moments = {
+            name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size)
+            for name, opt in system.optimizers.items()
+        }
         real, fake = real * system.packed, fake * system.packed
         self.batch = Batch(system.example(real, rng), number=None if system.compares_pairs else fake)
         self.memory = system.memory(np.float64)
-        if self.memory:                                  # as a first step leaves it
+        if self.memory:  # as a first step leaves it
             first = system.at(0).with_state(moments, self.memory)
             for turn, name in enumerate(first.rounds(0)):
-                remember(self.memory, first.objectives()[name](self.params, self.batch, derive(seed, "first", turn)).memory)
+                remember(
+                    self.memory,
+                    first.objectives()[name](self.params, self.batch, derive(seed, "first", turn)).memory,
+                )
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
 
     def run(self, objective, params=None, fakes=None):
@@ -73,15 +86,27 @@ class SystemPoint:
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
     """(max_error, note) of one objective's gradients."""
-    return at_points(lambda attempt: SystemPoint(system, seed, real, fake, attempt, subject), partial(_objective, objective, slow, whole))
+    return at_points(
+        lambda attempt: SystemPoint(system, seed, real, fake, attempt, subject),
+        partial(_objective, objective, slow, whole),
+    )
 
 
 def _objective(objective, slow, whole, point):
     worst, notes = 0.0, []
     for owner, gradient in point.run(objective).gradients.items():
         rng = stream(point.seed, "directions", point.attempt, owner)
-        error, found = compare(_blocks(point, objective, owner, gradient, whole), np.ones(1), f"{point.subject}.{objective}",
-                               f"numgan.check_system(system, seed={point.seed})", rng, slow, len(next(iter(point.batch.values()))), 1 if whole else 2, reported=True)
+        error, found = compare(
+            _blocks(point, objective, owner, gradient, whole),
+            np.ones(1),
+            f"{point.subject}.{objective}",
+            f"numgan.check_system(system, seed={point.seed})",
+            rng,
+            slow,
+            len(next(iter(point.batch.values()))),
+            1 if whole else 2,
+            reported=True,
+        )
         worst, notes = max(worst, error), notes + found
     return worst, "; ".join(notes)
 
@@ -107,7 +132,9 @@ def _blocks(point, objective, owner, gradient, whole):
     units = p.zeros()
     for name in names:
         units[name][...] = scale_of(p[name])
-    return [Block(f"gradient of {owner}", gradient.vector, lambda offset: loss(p.vector + offset), units.vector)]
+    return [
+        Block(f"gradient of {owner}", gradient.vector, lambda offset: loss(p.vector + offset), units.vector)
+    ]
 
 
 # ---- what a system must do besides right gradients; each check is a function of a SystemPoint and raises GradientError
@@ -116,29 +143,51 @@ def _blocks(point, objective, owner, gradient, whole):
 def objectives_are_pure(point):
     """Equal arguments give equal bits, and nothing that is passed in changes: a frozen network is the same after the turn."""
     for objective in point.system.objectives():
-        given = lambda: ({name: p.vector for name, p in point.params.items()}, tuple(point.batch.values()), point.memory)
-        returned = lambda result: (result.loss, {n: g.vector for n, g in result.gradients.items()}, result.memory)
+        given = lambda: (
+            {name: p.vector for name, p in point.params.items()},
+            tuple(point.batch.values()),
+            point.memory,
+        )
+        returned = lambda result: (
+            result.loss,
+            {n: g.vector for n, g in result.gradients.items()},
+            result.memory,
+        )
         before = copied(given())
         one = point.run(objective)
         if not same(before, given()):
-            raise failure(f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective only reads")
+            raise failure(
+                f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective only reads"
+            )
         two = point.run(objective)
         if not same(returned(one), returned(two)):
-            raise failure(f"{point.subject}.{objective}: called twice with equal arguments it gives two results")
+            raise failure(
+                f"{point.subject}.{objective}: called twice with equal arguments it gives two results"
+            )
 
 
 def given_fakes_change_nothing(point):
     """An objective that is called with fakes gives the same bits as one that draws them with the same seed."""
-    taking = [name for name, objective in point.system.objectives().items() if "fakes" in signature(objective).parameters]
+    taking = [
+        name
+        for name, objective in point.system.objectives().items()
+        if "fakes" in signature(objective).parameters
+    ]
     if not taking:
         return "no objective takes fakes"
     fakes = point.system.generate(point.params, point.batch, point.seed)
     if len(fakes.x) != point.batch.fakes:
-        raise failure(f"{point.subject}: generate drew {len(fakes.x)} fakes, batch.fakes is {point.batch.fakes}")
+        raise failure(
+            f"{point.subject}: generate drew {len(fakes.x)} fakes, batch.fakes is {point.batch.fakes}"
+        )
     for objective in taking:
         one, two = point.run(objective), point.run(objective, fakes=fakes)
-        if one.loss != two.loss or any(not same(g.vector, two.gradients[n].vector) for n, g in one.gradients.items()):
-            raise failure(f"{point.subject}.{objective}: with fakes= it differs from drawing the same fakes itself")
+        if one.loss != two.loss or any(
+            not same(g.vector, two.gradients[n].vector) for n, g in one.gradients.items()
+        ):
+            raise failure(
+                f"{point.subject}.{objective}: with fakes= it differs from drawing the same fakes itself"
+            )
 
 
 def frozen_networks_compute_no_weight_gradient(point):
@@ -149,8 +198,11 @@ def frozen_networks_compute_no_weight_gradient(point):
     for objective, trained in system.trains.items():
         learning = {id(layer) for name in trained for layer in _with_weights(system.networks[name])}
         for name in system.networks.keys() - set(trained):
-            with _frozen_only([layer for layer in _with_weights(system.networks[name]) if id(layer) not in learning],
-                              f"{point.subject}.{objective}", name):
+            with _frozen_only(
+                [layer for layer in _with_weights(system.networks[name]) if id(layer) not in learning],
+                f"{point.subject}.{objective}",
+                name,
+            ):
                 point.run(objective)
                 looked_at = True
     return "" if looked_at else "every objective trains every network"
@@ -169,10 +221,15 @@ def _frozen_only(layers, subject, name):
     def around(layer, method, arguments, words, call):
         result = call()
         if method in ("backward", "tangent_backward") and id(layer) in known:
-            at = 2 if method == "backward" else 4                    # where `frozen` stands
-            if not words.get("frozen", arguments[at] if len(arguments) > at else False) or result[1] is not None:
-                raise failure(f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does not train {name}; "
-                              "pass frozen=True to the backward pass through the network that does not learn")
+            at = 2 if method == "backward" else 4  # where `frozen` stands
+            if (
+                not words.get("frozen", arguments[at] if len(arguments) > at else False)
+                or result[1] is not None
+            ):
+                raise failure(
+                    f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does not train {name}; "
+                    "pass frozen=True to the backward pass through the network that does not learn"
+                )
         return result
 
     return observe(around, unfused=False)
@@ -182,23 +239,37 @@ def the_generator_learns_from_the_discriminator(point):
     """A generator's gradient arrives, and changes when the discriminator's weights change: it has passed through it."""
     system, looked_at = point.system, False
     for objective, trained in system.trains.items():
-        judges, drawers = [name for name in system.judges if name not in trained], [name for name in trained if name in system.drawers]
+        judges, drawers = (
+            [name for name in system.judges if name not in trained],
+            [name for name in trained if name in system.drawers],
+        )
         if not judges or not drawers:
             continue
         looked_at, moved = True, dict(point.params)
         for name in judges:
             moved[name] = point.params[name].like(0.5 * point.params[name].vector)
-            moved[name].vector[...] += 0.1 * stream(point.seed, f"another {name}").standard_normal(moved[name].vector.shape)
+            moved[name].vector[...] += 0.1 * stream(point.seed, f"another {name}").standard_normal(
+                moved[name].vector.shape
+            )
         here, there = point.run(objective).gradients, point.run(objective, moved).gradients
         for name in drawers:
             one, two = here[name].vector, there[name].vector
             if not one.any():
-                raise failure(f"{point.subject}.{objective}: the gradient of {name} is zero everywhere; it never arrives")
+                raise failure(
+                    f"{point.subject}.{objective}: the gradient of {name} is zero everywhere; it never arrives"
+                )
             if np.abs(one - two).max() <= 1e-6 * np.abs(one).max():
                 which = " and ".join(judges)
-                raise failure(f"{point.subject}.{objective}: the gradient of {name} does not change with the weights of {which}; "
-                              f"it must pass through {which}")
+                raise failure(
+                    f"{point.subject}.{objective}: the gradient of {name} does not change with the weights of {which}; "
+                    f"it must pass through {which}"
+                )
     return "" if looked_at else "no generator that learns from a discriminator"
 
 
-CONTRACT = [objectives_are_pure, given_fakes_change_nothing, frozen_networks_compute_no_weight_gradient, the_generator_learns_from_the_discriminator]
+CONTRACT = [
+    objectives_are_pure,
+    given_fakes_change_nothing,
+    frozen_networks_compute_no_weight_gradient,
+    the_generator_learns_from_the_discriminator,
+]

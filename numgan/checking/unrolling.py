@@ -23,7 +23,10 @@ def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3,
     """
     report = Report(f"{steps} steps of {optimizer!r} on {Point(D, x, None, context, batch, seed).subject}")
     for check in CHECKS:
-        report.add(check.__name__.replace("_", " "), *outcome(check, loss, optimizer, steps, partial(Point, D, x, None, context, batch, seed), slow))
+        report.add(
+            check.__name__.replace("_", " "),
+            *outcome(check, loss, optimizer, steps, partial(Point, D, x, None, context, batch, seed), slow),
+        )
     return report
 
 
@@ -64,12 +67,23 @@ def _game(loss, optimizer, steps, point):
     rng = point.rng("fakes")
     fake = rng.standard_normal((point.batch + 2, *point.x.shape[1:]))
     state = warm(optimizer, rng, point.p.vector.size)
-    return Unrolling(point.layer, loss, optimizer, steps, state, point.context, point.context), fake, direction(point.p, rng)
+    return (
+        Unrolling(point.layer, loss, optimizer, steps, state, point.context, point.context),
+        fake,
+        direction(point.p, rng),
+    )
 
 
 def _compare(blocks, slow, point):
-    error, notes = compare(blocks, np.ones(1), f"the unrolling of {point.subject}", f"numgan.check_unrolling(..., seed={point.seed})",
-                           stream(point.seed, "check unrolling"), slow, point.batch)
+    error, notes = compare(
+        blocks,
+        np.ones(1),
+        f"the unrolling of {point.subject}",
+        f"numgan.check_unrolling(..., seed={point.seed})",
+        stream(point.seed, "check unrolling"),
+        slow,
+        point.batch,
+    )
     return error, "; ".join(notes)
 
 

@@ -9,7 +9,7 @@ from ..bench.workloads import WORKLOADS
 from ..core.files import replacing
 from .common import add_command, names, positive, print_json
 
-BUSY = 0.15               # of the processors: other programs that take more than this are mentioned
+BUSY = 0.15  # of the processors: other programs that take more than this are mentioned
 
 BENCH = """\
 Speed, beside the strongest comparator and never without its error.
@@ -22,7 +22,7 @@ Speed, beside the strongest comparator and never without its error.
 All sides run in turn, in bursts, with a pause before each; medians and quartiles are told, never the best. Let the machine do nothing else."""
 
 STEPS = f"""\
-Time whole training steps: those of `numgan train`, on one batch in memory. The workloads are {', '.join(WORKLOADS)}.
+Time whole training steps: those of `numgan train`, on one batch in memory. The workloads are {", ".join(WORKLOADS)}.
 
 PyTorch runs in a process of its own, in several variants, the same nets, batch and updates: careful (D frozen in G's turn, fused Adam), cl
 (channels_last), compile and compilecl (torch.compile), and on request naive. "numpy" is the same step on the reference kernels.
@@ -78,42 +78,97 @@ examples:
 
 def add(commands):
     """Add `bench` and `profile` to the command line."""
-    group = commands.add_parser("bench", help="time steps and kernels beside NumPy and PyTorch, with their errors", description=BENCH,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    group = commands.add_parser(
+        "bench",
+        help="time steps and kernels beside NumPy and PyTorch, with their errors",
+        description=BENCH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     benches = group.add_subparsers(dest="bench", required=True, metavar="BENCH")
 
-    sub = _bench(benches, "steps", steps_command, "whole training steps, every gradient compared", STEPS, STEPS_EXAMPLES)
-    sub.add_argument("--workloads", type=names, metavar="A,B", help=f"of {','.join(WORKLOADS)} (default: all)")
-    sub.add_argument("--against", type=names, default=[], metavar="A,B", help="of torch,numpy (default: numgan alone)")
-    sub.add_argument("--variants", type=names, default=steps.DEFAULT, metavar="A,B",
-                     help=f"PyTorch's, of {','.join(steps.VARIANTS)} (default: {','.join(steps.DEFAULT)})")
-    sub.add_argument("--rounds", type=positive, default=7, metavar="R", help="bursts of each side (default 7)")
-    sub.add_argument("--memory", action="store_true", help="peak memory too, of each side in a process of its own")
+    sub = _bench(
+        benches,
+        "steps",
+        steps_command,
+        "whole training steps, every gradient compared",
+        STEPS,
+        STEPS_EXAMPLES,
+    )
+    sub.add_argument(
+        "--workloads", type=names, metavar="A,B", help=f"of {','.join(WORKLOADS)} (default: all)"
+    )
+    sub.add_argument(
+        "--against", type=names, default=[], metavar="A,B", help="of torch,numpy (default: numgan alone)"
+    )
+    sub.add_argument(
+        "--variants",
+        type=names,
+        default=steps.DEFAULT,
+        metavar="A,B",
+        help=f"PyTorch's, of {','.join(steps.VARIANTS)} (default: {','.join(steps.DEFAULT)})",
+    )
+    sub.add_argument(
+        "--rounds", type=positive, default=7, metavar="R", help="bursts of each side (default 7)"
+    )
+    sub.add_argument(
+        "--memory", action="store_true", help="peak memory too, of each side in a process of its own"
+    )
 
-    sub = _bench(benches, "kernels", kernels_command, "matrix products, convolutions and pointwise passes", KERNELS, KERNELS_EXAMPLES)
-    sub.add_argument("--against", type=names, default=[], metavar="A,B", help="of numpy,torch (default: numgan alone)")
+    sub = _bench(
+        benches,
+        "kernels",
+        kernels_command,
+        "matrix products, convolutions and pointwise passes",
+        KERNELS,
+        KERNELS_EXAMPLES,
+    )
+    sub.add_argument(
+        "--against", type=names, default=[], metavar="A,B", help="of numpy,torch (default: numgan alone)"
+    )
     sub.add_argument("--quick", action="store_true", help="a few shapes, small, in a few seconds")
 
-    sub = add_command(benches, "ladder", ladder.run, "from the naive loop to the fast kernel, rung by rung", description=LADDER,
-                      epilog=LADDER_EXAMPLES)
+    sub = add_command(
+        benches,
+        "ladder",
+        ladder.run,
+        "from the naive loop to the fast kernel, rung by rung",
+        description=LADDER,
+        epilog=LADDER_EXAMPLES,
+    )
     ladder.add_arguments(sub)
 
     summary = "time per image against batch, width, resolution, depth and threads"
-    sub = _bench(benches, "growth", growth_command, summary, f"Measure {summary}, of a DCGAN step.", GROWTH_EXAMPLES)
+    sub = _bench(
+        benches, "growth", growth_command, summary, f"Measure {summary}, of a DCGAN step.", GROWTH_EXAMPLES
+    )
     sub.add_argument("--quick", action="store_true", help="small nets, in a few seconds")
 
-    sub = add_command(commands, "profile", profile_command, "where a training step's time goes, layer by layer and pass by pass",
-                      epilog=PROFILE_EXAMPLES)
+    sub = add_command(
+        commands,
+        "profile",
+        profile_command,
+        "where a training step's time goes, layer by layer and pass by pass",
+        epilog=PROFILE_EXAMPLES,
+    )
     sub.add_argument("system", metavar="SYSTEM", help="a name from `numgan systems`")
     sub.add_argument("--preset", help="which of the system's recipes")
-    sub.add_argument("--steps", type=positive, default=10, metavar="N", help="how many steps to time (default 10)")
-    sub.add_argument("--batch-size", type=positive, metavar="N", help="samples a batch (default: the preset's)")
+    sub.add_argument(
+        "--steps", type=positive, default=10, metavar="N", help="how many steps to time (default 10)"
+    )
+    sub.add_argument(
+        "--batch-size", type=positive, metavar="N", help="samples a batch (default: the preset's)"
+    )
     sub.add_argument("--threads", type=positive, metavar="N", help="threads of the compiled kernels")
 
 
 def _bench(benches, name, run, summary, description, examples):
     sub = add_command(benches, name, run, summary, description=description, epilog=examples)
-    sub.add_argument("--threads", type=positive, metavar="N", help="threads of every side (default: as many as numgan would use)")
+    sub.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads of every side (default: as many as numgan would use)",
+    )
     sub.add_argument("--plot", metavar="FILE", help="draw the result (.png)")
     return sub
 
@@ -125,7 +180,9 @@ def _headline(about):
 
 def _warn_if_busy(busy):
     if busy is not None and busy > BUSY:
-        print(f"other programs took {busy:.0%} of the processors between the bursts: these figures are not to be trusted")
+        print(
+            f"other programs took {busy:.0%} of the processors between the bursts: these figures are not to be trusted"
+        )
 
 
 def _draw(args, picture):
@@ -144,7 +201,9 @@ def steps_command(args):
     with machine.threads(args.threads):
         if not args.json:
             print(f"{_headline(machine.describe())}, float32; ms a step: median [quartiles]")
-        for result in steps.compare(args.workloads, args.against, args.variants, args.rounds, memory=args.memory):
+        for result in steps.compare(
+            args.workloads, args.against, args.variants, args.rounds, memory=args.memory
+        ):
             results.append(result)
             if not args.json:
                 _print_step(result)
@@ -158,20 +217,28 @@ def steps_command(args):
 def _print_step(result):
     print(f"\n{result['workload']}, batch {result['batch']}: {result['note']}")
     own, peaks = result["numgan_ms"], result["peak_mb"] or {}
-    sides = {"numgan": own} | ({"numpy": result["numpy_ms"]} if result["numpy_ms"] else {}) | result["torch_ms"]
+    sides = (
+        {"numgan": own} | ({"numpy": result["numpy_ms"]} if result["numpy_ms"] else {}) | result["torch_ms"]
+    )
     for name, ms in sides.items():
         low, high = result["quartiles_ms"][name]
         label = f"torch {name}" if name in result["torch_ms"] else name
         memory = f"  peak {peaks[name]:.0f} MB" if peaks.get(name) else ""
-        print(f"  {label:<16}{ms:9.2f} [{low:.2f}-{high:.2f}]" + (f"  {ms / own:.2f} of numgan's" if name != "numgan" else "") + memory)
+        print(
+            f"  {label:<16}{ms:9.2f} [{low:.2f}-{high:.2f}]"
+            + (f"  {ms / own:.2f} of numgan's" if name != "numgan" else "")
+            + memory
+        )
     for variant, reason in result["not_possible"].items():
         print(f"  {f'torch {variant}':<16}  not possible: {reason}")
     if result["torch_ms"]:
         largest, nearest = result["largest_gradient_difference"], result["nearest_its_limit"]
         verdict = "agree" if result["gradients_agree"] else "DO NOT AGREE"
-        print(f"  best of torch / numgan {result['ratio_vs_best']:.2f}; the gradients {verdict}: largest difference {largest['difference']:.1e} "
-              f"at {largest['parameter']}, nearest its limit {nearest['difference']:.1e} "
-              f"of {nearest['limit']:.0e} at {nearest['parameter']}")
+        print(
+            f"  best of torch / numgan {result['ratio_vs_best']:.2f}; the gradients {verdict}: largest difference {largest['difference']:.1e} "
+            f"at {largest['parameter']}, nearest its limit {nearest['difference']:.1e} "
+            f"of {nearest['limit']:.0e} at {nearest['parameter']}"
+        )
         _print_gradients(result["gradients"])
     _warn_if_busy(result["others_busy"])
 
@@ -179,10 +246,17 @@ def _print_step(result):
 def _print_gradients(gradients):
     """The relative rms differences of every parameter, one column a variant, then both sides' own errors for the first."""
     variants = list(gradients)
-    print(f"  {'gradient':<12}" + "".join(f"{variant:>12}" for variant in variants) + f"{'numgan-f64':>12}{'torch-f64':>12}{'limit':>9}")
+    print(
+        f"  {'gradient':<12}"
+        + "".join(f"{variant:>12}" for variant in variants)
+        + f"{'numgan-f64':>12}{'torch-f64':>12}{'limit':>9}"
+    )
     for rows in zip(*gradients.values()):
-        print(f"  {rows[0]['parameter']:<12}" + "".join(f"{row['difference']:12.1e}" for row in rows)
-              + f"{rows[0]['numgan_error']:12.1e}{rows[0]['torch_error']:12.1e}{rows[0]['limit']:9.0e}")
+        print(
+            f"  {rows[0]['parameter']:<12}"
+            + "".join(f"{row['difference']:12.1e}" for row in rows)
+            + f"{rows[0]['numgan_error']:12.1e}{rows[0]['torch_error']:12.1e}{rows[0]['limit']:9.0e}"
+        )
 
 
 # ---- kernels
@@ -191,7 +265,9 @@ def _print_gradients(gradients):
 def kernels_command(args):
     ladder.check_plot(args.plot)
     with machine.threads(args.threads):
-        found = kernels.measure(args.against, args.quick, **({"rounds": 3, "seconds": 0.02} if args.quick else {}))
+        found = kernels.measure(
+            args.against, args.quick, **({"rounds": 3, "seconds": 0.02} if args.quick else {})
+        )
     wrong = kernels.impossible(found["results"])
     if args.json:
         print_json(found)
@@ -201,21 +277,33 @@ def kernels_command(args):
         _draw(args, plot.roofline(found, _headline(found["machine"])))
     if wrong:
         lines = [f"{row['kernel']} {row['dtype']} {row['share']:.0%}" for row in wrong]
-        raise ArithmeticError(f"direct kernels above the measured peak, so the measurement is wrong (is the machine busy?): {', '.join(lines)}")
+        raise ArithmeticError(
+            f"direct kernels above the measured peak, so the measurement is wrong (is the machine busy?): {', '.join(lines)}"
+        )
     return 0
 
 
 def _print_kernels(found, against):
-    peaks = ", ".join(f"{name} {peak:.0f} GFLOP/s" for name, peak in found["peak_gflops"].items() if peak) or "not known to the reference kernels"
+    peaks = (
+        ", ".join(f"{name} {peak:.0f} GFLOP/s" for name, peak in found["peak_gflops"].items() if peak)
+        or "not known to the reference kernels"
+    )
     print(f"{_headline(found['machine'])}; peak: {peaks}; memory {found['bandwidth_gbs']:.0f} GB/s")
-    print(f"{'kernel':<38}{'type':<9}{'form':<8}{'ms':>8}  {'quartiles':<17}{'GFLOP/s':>8}{'peak':>7}{'error':>9}"
-          + "".join(f"{f'{library} takes':>14}{'error':>9}" for library in against))
+    print(
+        f"{'kernel':<38}{'type':<9}{'form':<8}{'ms':>8}  {'quartiles':<17}{'GFLOP/s':>8}{'peak':>7}{'error':>9}"
+        + "".join(f"{f'{library} takes':>14}{'error':>9}" for library in against)
+    )
     for row in found["results"]:
         low, high = row["quartiles_ms"]
         share = "-" if row["share"] is None else f"{row['share']:.0%}"
-        others = "".join(f"{other['ratio']:13.2f}x{other['error']:9.1e}" for other in (row["against"][library] for library in against))
-        print(f"{row['kernel']:<38}{row['dtype']:<9}{row['form']:<8}{row['ms']:8.3f}  {f'[{low:.3f}-{high:.3f}]':<17}{row['gflops']:8.1f}{share:>7}"
-              f"{row['error']:9.1e}{others}")
+        others = "".join(
+            f"{other['ratio']:13.2f}x{other['error']:9.1e}"
+            for other in (row["against"][library] for library in against)
+        )
+        print(
+            f"{row['kernel']:<38}{row['dtype']:<9}{row['form']:<8}{row['ms']:8.3f}  {f'[{low:.3f}-{high:.3f}]':<17}{row['gflops']:8.1f}{share:>7}"
+            f"{row['error']:9.1e}{others}"
+        )
     _warn_if_busy(found["others_busy"])
 
 
@@ -229,11 +317,15 @@ def growth_command(args):
     if args.json:
         print_json(found)
     else:
-        base = ", ".join(f"{word} {value}" for word, value in asdict(growth.base(args.quick)).items() if value is not None)
+        base = ", ".join(
+            f"{word} {value}" for word, value in asdict(growth.base(args.quick)).items() if value is not None
+        )
         print(f"{_headline(found['machine'])}, float32; a DCGAN step, one thing changed from {base}")
         for row in found["results"]:
             low, high = row["quartiles_ms"]
-            print(f"{row['panel']:<12}{row['value']:<8}{row['ms_per_image']:9.3f} ms an image [{low:.3f}-{high:.3f}]")
+            print(
+                f"{row['panel']:<12}{row['value']:<8}{row['ms_per_image']:9.3f} ms an image [{low:.3f}-{high:.3f}]"
+            )
         _warn_if_busy(found["others_busy"])
     if args.plot:
         _draw(args, plot.growth(found["results"], _headline(found["machine"])))
@@ -250,7 +342,9 @@ def profile_command(args):
         print_json(found)
         return 0
     passes = [which for which in profile.PASSES if any(row["pass"] == which for row in found["rows"])]
-    print(f"{_headline(found['machine'])}; batch {found['batch']}, {found['steps']} steps of {found['step_ms']:.2f} ms; ms a step and its share")
+    print(
+        f"{_headline(found['machine'])}; batch {found['batch']}, {found['steps']} steps of {found['step_ms']:.2f} ms; ms a step and its share"
+    )
     print(f"{'layer':<46}" + "".join(f"{which:>17}" for which in passes) + f"{'all':>17}")
     table = {}
     for row in found["rows"]:
@@ -259,9 +353,14 @@ def profile_command(args):
     for (network, path, layer), line in table.items():
         _print_line(f"{network} {path} {layer}".strip(), line, passes, found["step_ms"])
     _print_line("all of these", total, passes, found["step_ms"])
-    _print_line("elsewhere: losses, checks, sums", {"elsewhere": found["elsewhere_ms"]}, passes, found["step_ms"])
+    _print_line(
+        "elsewhere: losses, checks, sums", {"elsewhere": found["elsewhere_ms"]}, passes, found["step_ms"]
+    )
     print("a leaky unit that is computed along with the layer before it is in that layer's row")
-    print("kernel calls a step: " + (", ".join(f"{kernel} {count:g}" for kernel, count in found["kernel_calls"].items()) or "none"))
+    print(
+        "kernel calls a step: "
+        + (", ".join(f"{kernel} {count:g}" for kernel, count in found["kernel_calls"].items()) or "none")
+    )
     return 0
 
 

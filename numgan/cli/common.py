@@ -11,7 +11,9 @@ def add_command(commands, name, run, summary, **words):
     words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
     sub = commands.add_parser(name, help=summary, **words)
     sub.set_defaults(run=run)
-    sub.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else there")
+    sub.add_argument(
+        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else there"
+    )
     return sub
 
 
@@ -24,13 +26,18 @@ def _number(convert, good, what):
         if value is None or not good(value):
             raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
         return value
+
     return parse
 
 
 positive = _number(int, lambda n: n >= 1, "a whole number of 1 or more")
 natural = _number(int, lambda n: 0 <= n < 1 << 63, "a whole number of 0 or more")
 above_zero = _number(float, lambda x: 0 < x < np.inf, "a number above 0")
-labels = _number(lambda text: [int(part) for part in text.split(",")], lambda labels: min(labels) >= 0, "class numbers such as 3,7")
+labels = _number(
+    lambda text: [int(part) for part in text.split(",")],
+    lambda labels: min(labels) >= 0,
+    "class numbers such as 3,7",
+)
 names = _number(lambda text: text.split(","), all, "names such as this,that")
 
 
@@ -42,7 +49,9 @@ def setting(text):
     except ValueError:
         value = None
     if not name.isidentifier() or not isinstance(value, (bool, int, float)):
-        raise argparse.ArgumentTypeError(f"expected name=value with a number, true or false, such as k=2, got {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected name=value with a number, true or false, such as k=2, got {text!r}"
+        )
     return name, value
 
 

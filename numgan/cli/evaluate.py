@@ -34,47 +34,95 @@ that run away, a generator that draws the same again and again. Every line has a
 
 Exit code 1 if a line is bad. `numgan train` ends with the same lines."""
 
-MEANING = {"higher": "higher is better", "lower": "lower is better", "as real": "best is as on the right", None: ""}
+MEANING = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "as real": "best is as on the right",
+    None: "",
+}
 SHARES = {"high_quality", "nearest_neighbour_error", "precision", "recall", "coverage", "agreement"}
-BESIDE = {"parzen_log_likelihood": "parzen_standard_error", "classifier_score": "classifier_score_std"}      # printed after +-
+BESIDE = {
+    "parzen_log_likelihood": "parzen_standard_error",
+    "classifier_score": "classifier_score_std",
+}  # printed after +-
 
 
 def add(commands):
     command = partial(add_command, commands)
-    sub = command("evaluate", evaluate_command, "measure a run's samples against held-out data", description=EVALUATE, epilog=EVALUATE_EXAMPLES)
+    sub = command(
+        "evaluate",
+        evaluate_command,
+        "measure a run's samples against held-out data",
+        description=EVALUATE,
+        epilog=EVALUATE_EXAMPLES,
+    )
     sub.add_argument("folder", metavar="RUN", help="a run folder")
-    sub.add_argument("--judge", metavar="RUN", help="a run of `numgan train classifier` (default: the judge in the cache, see `numgan judge`)")
-    sub.add_argument("--count", type=positive, metavar="N", help="samples (default 10,000 pictures, 2,500 points, or as many as the data allow)")
-    sub.add_argument("--seed", type=natural, default=0, metavar="S", help="of the latent points and of the rows beside them (default 0)")
-    sub.add_argument("--quick", action="store_true", help="leave out what compares all pairs, not the judge; the output says what that was")
+    sub.add_argument(
+        "--judge",
+        metavar="RUN",
+        help="a run of `numgan train classifier` (default: the judge in the cache, see `numgan judge`)",
+    )
+    sub.add_argument(
+        "--count",
+        type=positive,
+        metavar="N",
+        help="samples (default 10,000 pictures, 2,500 points, or as many as the data allow)",
+    )
+    sub.add_argument(
+        "--seed",
+        type=natural,
+        default=0,
+        metavar="S",
+        help="of the latent points and of the rows beside them (default 0)",
+    )
+    sub.add_argument(
+        "--quick",
+        action="store_true",
+        help="leave out what compares all pairs, not the judge; the output says what that was",
+    )
 
     sub = command("judge", judge_command, "train the judge of a set, or say where it is", description=JUDGE)
-    sub.add_argument("--data", default="mnist", metavar="NAME", help=f"{', '.join(judging.JUDGED)} (default mnist)")
+    sub.add_argument(
+        "--data", default="mnist", metavar="NAME", help=f"{', '.join(judging.JUDGED)} (default mnist)"
+    )
     sub.add_argument("--folder", metavar="DIR", help="where the IDX files of mnist or fashion-mnist are")
 
-    sub = command("health", health_command, "say what a run's curves and samples tell of its state", description=HEALTH)
+    sub = command(
+        "health", health_command, "say what a run's curves and samples tell of its state", description=HEALTH
+    )
     sub.add_argument("folder", metavar="RUN", help="a run folder")
 
 
 def evaluate_command(args):
     run = runs.open_run(args.folder)
-    run.expect_samples()                               # before a judge is trained for nothing
+    run.expect_samples()  # before a judge is trained for nothing
     judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
     found = evaluation.evaluate(run, judge, args.count, args.seed, args.quick)
     if args.json:
         print_json(found)
         return 0
     judge, figures = found["judge"], found["figures"]
-    print(f"{found['run']}: {found['samples']:,} samples against {found['against']} of {found['data']}, seed {found['seed']}\n")
+    print(
+        f"{found['run']}: {found['samples']:,} samples against {found['against']} of {found['data']}, seed {found['seed']}\n"
+    )
     print(f"{'':<32}{'samples':>16}{'real rows':>16}")
     judged = [name for name in figures if name.startswith(evaluation.JUDGED)]
     _table(figures, [name for name in figures if name not in judged])
     if judge:
-        how_good = f", accuracy {judge['accuracy']:.2%} on {judge['rows']:,} held-out rows" if "accuracy" in judge else ""
-        print(f"\nby the judge, a classifier{how_good}: {judge['run']}\n"
-              "Its features are not Inception's: no figure below is an FID, an Inception score or a KID of the literature.")
+        how_good = (
+            f", accuracy {judge['accuracy']:.2%} on {judge['rows']:,} held-out rows"
+            if "accuracy" in judge
+            else ""
+        )
+        print(
+            f"\nby the judge, a classifier{how_good}: {judge['run']}\n"
+            "Its features are not Inception's: no figure below is an FID, an Inception score or a KID of the literature."
+        )
         _table(figures, judged)
-    print(f"\nreal rows: the same of {found['beside']} in place of the samples" + ("; the judge has learnt from such rows" if found["judge"] else ""))
+    print(
+        f"\nreal rows: the same of {found['beside']} in place of the samples"
+        + ("; the judge has learnt from such rows" if found["judge"] else "")
+    )
     skipped = found["skipped"]
     for reason in dict.fromkeys(skipped.values()):
         print(f"not measured ({reason}): {'; '.join(name for name in skipped if skipped[name] == reason)}")
@@ -85,14 +133,24 @@ def _table(figures, names):
     for name in names:
         if name not in (*BESIDE.values(), "bins"):
             cells = [_cell(figures, name, side) for side in ("samples", "real")]
-            print(f"{name.replace('_', ' '):<32}{cells[0]:>16}{cells[1]:>16}   {MEANING[figures[name]['better']]}".rstrip())
+            print(
+                f"{name.replace('_', ' '):<32}{cells[0]:>16}{cells[1]:>16}   {MEANING[figures[name]['better']]}".rstrip()
+            )
 
 
 def _cell(figures, name, side):
     value, share = figures[name][side], name.removeprefix(f"{evaluation.JUDGED}_") in SHARES
     if name == "different_bins":
         return f"{value} of {figures['bins'][side]}"
-    text = "-" if value is None else f"{value:.2%}" if share else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    text = (
+        "-"
+        if value is None
+        else f"{value:.2%}"
+        if share
+        else f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:.4g}"
+    )
     return f"{text} +- {figures[BESIDE[name]][side]:.2g}" if name in BESIDE else text
 
 
@@ -102,15 +160,23 @@ def judge_command(args):
     if args.json:
         print_json(about)
     else:
-        print(f"the judge of {args.data}: {about['run']}\n"
-              f"accuracy {about['accuracy']:.2%}, mean confidence {about['confidence']:.3f} on {about['rows']:,} held-out rows")
+        print(
+            f"the judge of {args.data}: {about['run']}\n"
+            f"accuracy {about['accuracy']:.2%}, mean confidence {about['confidence']:.3f} on {about['rows']:,} held-out rows"
+        )
     return 0
 
 
 def health_command(args):
     verdicts = health.examine(runs.open_run(args.folder))
     if args.json:
-        print_json({"run": args.folder, "worst": health.worst(verdicts), "verdicts": [asdict(verdict) for verdict in verdicts]})
+        print_json(
+            {
+                "run": args.folder,
+                "worst": health.worst(verdicts),
+                "verdicts": [asdict(verdict) for verdict in verdicts],
+            }
+        )
     else:
         print_health(verdicts)
     return int(health.worst(verdicts) == "bad")
@@ -121,4 +187,6 @@ def print_health(verdicts):
     for verdict in verdicts:
         print(f"{verdict.level:<5} {verdict.check}: {verdict.says}")
         if verdict.advice:
-            print(f"      {'' if verdict.value is None else f'{verdict.value:.3g}; '}{verdict.threshold}. Try {verdict.advice}")
+            print(
+                f"      {'' if verdict.value is None else f'{verdict.value:.3g}; '}{verdict.threshold}. Try {verdict.advice}"
+            )

@@ -19,12 +19,28 @@ examples:
 
 def add(commands):
     """Add the command."""
-    sub = add_command(commands, "study", study_command, "run a study: a published table's protocol, over seeds", description=STUDY, epilog=EXAMPLES)
+    sub = add_command(
+        commands,
+        "study",
+        study_command,
+        "run a study: a published table's protocol, over seeds",
+        description=STUDY,
+        epilog=EXAMPLES,
+    )
     sub.add_argument("name", nargs="?", metavar="NAME", help=f"{', '.join(studies.STUDIES)}")
-    sub.add_argument("--quick", action="store_true", help="every trial in seconds, one seed unless told: whether it works, not what it shows")
+    sub.add_argument(
+        "--quick",
+        action="store_true",
+        help="every trial in seconds, one seed unless told: whether it works, not what it shows",
+    )
     sub.add_argument("--seeds", type=positive, metavar="N", help="seeds 0 to N - 1 (default: the study's)")
     sub.add_argument("--out", metavar="DIR", help="the folder (default studies/NAME, or studies/NAME-quick)")
-    sub.add_argument("--processes", type=positive, metavar="N", help="trials at a time, one thread each (default: the processors)")
+    sub.add_argument(
+        "--processes",
+        type=positive,
+        metavar="N",
+        help="trials at a time, one thread each (default: the processors)",
+    )
 
 
 def study_command(args):
@@ -35,10 +51,25 @@ def study_command(args):
     if args.name not in studies.STUDIES:
         raise ValueError(f"expected one of {', '.join(studies.STUDIES)}, got {args.name!r}")
     out = args.out or f"studies/{args.name}{'-quick' if args.quick else ''}"
-    done = studies.run(args.name, studies.STUDIES[args.name], out, quick=args.quick, seeds=args.seeds, processes=args.processes)
+    done = studies.run(
+        args.name,
+        studies.STUDIES[args.name],
+        out,
+        quick=args.quick,
+        seeds=args.seeds,
+        processes=args.processes,
+    )
     if args.json:
-        print_json({"study": args.name, "quick": args.quick, "out": done.folder, "seconds": done.seconds, "results": done.results,
-                    "files": done.files})
+        print_json(
+            {
+                "study": args.name,
+                "quick": args.quick,
+                "out": done.folder,
+                "seconds": done.seconds,
+                "results": done.results,
+                "files": done.files,
+            }
+        )
         return 0
     print(done.table)
     for what, path in done.files.items():
@@ -47,11 +78,21 @@ def study_command(args):
 
 
 def _list(args):
-    listing = [{"study": name, "title": study.title, "source": study.source, "arms": list(study.arms), "seeds": study.seeds}
-               for name, study in studies.STUDIES.items()]
+    listing = [
+        {
+            "study": name,
+            "title": study.title,
+            "source": study.source,
+            "arms": list(study.arms),
+            "seeds": study.seeds,
+        }
+        for name, study in studies.STUDIES.items()
+    ]
     if args.json:
         print_json(listing)
         return 0
     for row in listing:
-        print(f"{row['study']:<22} {row['title']} {row['source']}; {len(row['arms'])} arms, {row['seeds']} seed{'s' * (row['seeds'] > 1)}")
+        print(
+            f"{row['study']:<22} {row['title']} {row['source']}; {len(row['arms'])} arms, {row['seeds']} seed{'s' * (row['seeds'] > 1)}"
+        )
     return 0

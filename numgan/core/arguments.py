@@ -33,29 +33,39 @@ def expect_samples(where, **named):
     """TypeError for samples that are not one array of floats, ValueError if there are none."""
     for name, x in named.items():
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-            raise TypeError(f"{where}: expected {name} as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
-                            f"convert it with np.asarray({name}, np.float32)")
+            raise TypeError(
+                f"{where}: expected {name} as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
+                f"convert it with np.asarray({name}, np.float32)"
+            )
         if not x.ndim or not x.size:
-            raise ValueError(f"{where}: expected {name} (N, ...) with at least one sample, got {x.shape}; draw a batch")
+            raise ValueError(
+                f"{where}: expected {name} (N, ...) with at least one sample, got {x.shape}; draw a batch"
+            )
 
 
 def expect_finite(where, *logits):
     """NonFiniteError for logits that are inf or nan."""
     if not all(np.isfinite(y).all() for y in logits):
-        raise NonFiniteError(f"{where}: expected finite logits D(x), got inf or nan; look for samples or weights that are not finite")
+        raise NonFiniteError(
+            f"{where}: expected finite logits D(x), got inf or nan; look for samples or weights that are not finite"
+        )
 
 
 def expect_rng(where, rng):
     """ValueError for a source of randomness that is no numpy Generator."""
     if not hasattr(rng, "uniform"):
-        raise ValueError(f"{where}: expected rng as a numpy Generator, got {rng!r}; make one with np.random.default_rng(seed)")
+        raise ValueError(
+            f"{where}: expected rng as a numpy Generator, got {rng!r}; make one with np.random.default_rng(seed)"
+        )
 
 
 def pair(value, name):
     """(vertical, horizontal) from an integer or a pair of integers; raises ValueError otherwise."""
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
-        raise ValueError(f"{name}: expected an integer or a pair of integers (vertical, horizontal), got {value!r}")
+        raise ValueError(
+            f"{name}: expected an integer or a pair of integers (vertical, horizontal), got {value!r}"
+        )
     return int(values[0]), int(values[1])
 
 

@@ -82,7 +82,11 @@ class Text(Kind):
 
     def fits(self, value):
         try:
-            return isinstance(value, str) and len(value) <= self.most and b"\0" not in value.encode("utf-8", "surrogateescape")
+            return (
+                isinstance(value, str)
+                and len(value) <= self.most
+                and b"\0" not in value.encode("utf-8", "surrogateescape")
+            )
         except UnicodeEncodeError:
             return False
 

@@ -78,7 +78,7 @@ class Parameters(Mapping):
     __slots__ = ("_vector", "layout", "_whole")
 
     def __init__(self, vector, layout, _whole=True):
-        if _whole:                                       # a child's has been looked at
+        if _whole:  # a child's has been looked at
             vector = np.asarray(vector)
             if vector.shape != (layout.size,):
                 raise ValueError(f"Parameters: expected vector ({layout.size},), got {vector.shape}")
@@ -88,7 +88,9 @@ class Parameters(Mapping):
     def vector(self):
         """The whole vector (P,); a sub-network's parameters have none of their own, they are views into the network's."""
         if not self._whole:
-            raise ValueError("Parameters.vector: these are a sub-network's views; take .vector of the whole network's parameters")
+            raise ValueError(
+                "Parameters.vector: these are a sub-network's views; take .vector of the whole network's parameters"
+            )
         return self._vector
 
     @property
@@ -99,11 +101,13 @@ class Parameters(Mapping):
         try:
             offset, shape = self.layout.slots[path]
         except KeyError:
-            raise KeyError(f"no parameter {path!r}; there are {', '.join(self.layout.slots) or 'none'}") from None
+            raise KeyError(
+                f"no parameter {path!r}; there are {', '.join(self.layout.slots) or 'none'}"
+            ) from None
         size = 1
         for n in shape:
             size *= n
-        return self._vector[offset:offset + size].reshape(shape)
+        return self._vector[offset : offset + size].reshape(shape)
 
     def __iter__(self):
         return iter(self.layout.names)
@@ -116,8 +120,10 @@ class Parameters(Mapping):
         try:
             return Parameters(self._vector, self.layout.children[name], _whole=False)
         except KeyError:
-            raise ValueError(f"Parameters.child: expected one of the parts {', '.join(self.layout.children) or 'none'}, got {name!r}; "
-                             "if a network asked, these parameters belong to another one: give it what its own init made") from None
+            raise ValueError(
+                f"Parameters.child: expected one of the parts {', '.join(self.layout.children) or 'none'}, got {name!r}; "
+                "if a network asked, these parameters belong to another one: give it what its own init made"
+            ) from None
 
     def like(self, vector):
         """Parameters of the same layout over another vector (P,)."""
@@ -125,7 +131,11 @@ class Parameters(Mapping):
 
     def __eq__(self, other):
         """Same layout, same numbers."""
-        return isinstance(other, Parameters) and self.layout == other.layout and np.array_equal(self._vector, other._vector)
+        return (
+            isinstance(other, Parameters)
+            and self.layout == other.layout
+            and np.array_equal(self._vector, other._vector)
+        )
 
     __hash__ = None
 
@@ -164,7 +174,9 @@ class Parameters(Mapping):
         pairs = {path: path for path in self if path in other.layout.slots} if paths is None else paths
         for here, there in pairs.items():
             if self[here].shape != other[there].shape:
-                raise ValueError(f"copy_from: {here} has shape {self[here].shape}, the source's {there} has {other[there].shape}")
+                raise ValueError(
+                    f"copy_from: {here} has shape {self[here].shape}, the source's {there} has {other[there].shape}"
+                )
             self[here][...] = other[there]
         return self
 
@@ -183,7 +195,13 @@ class Gradient(Parameters):
     __slots__ = ("_arrays", "_dtype", "_made")
 
     def __init__(self, arrays, layout, dtype):
-        self._arrays, self.layout, self._dtype, self._whole, self._made = arrays, layout, np.dtype(dtype), True, None
+        self._arrays, self.layout, self._dtype, self._whole, self._made = (
+            arrays,
+            layout,
+            np.dtype(dtype),
+            True,
+            None,
+        )
 
     def __reduce__(self):
         return Parameters, (self.vector, self.layout)
@@ -216,7 +234,11 @@ class Gradient(Parameters):
 
 def whole_gradient(dp, p):
     """The gradient dp of parameters p as a network gives it; a single layer gives a dict {name: array or None}, which cannot be added."""
-    return dp if isinstance(dp, Parameters) else Gradient({p.layout.slots[name]: array for name, array in dp.items()}, p.layout, p.dtype)
+    return (
+        dp
+        if isinstance(dp, Parameters)
+        else Gradient({p.layout.slots[name]: array for name, array in dp.items()}, p.layout, p.dtype)
+    )
 
 
 def _sum(one, two, out):

@@ -71,6 +71,7 @@ def unfused():
 @contextmanager
 def watch_finite():
     """In this block the first layer whose output holds inf or nan raises a NonFiniteError with its name and place."""
+
     def around(layer, name, arguments, words, call):
         result = call()
         if name == "forward" and not layer.children:

@@ -13,7 +13,10 @@ def _words(seed, path):
     """Seed and path as integers for SeedSequence: integers as they are, names by their CRC-32."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed: expected an integer of at least 0, got {seed!r}; equal seeds, equal draws")
-    return [int(seed), *(int(part) if isinstance(part, (int, np.integer)) else zlib.crc32(part.encode()) for part in path)]
+    return [
+        int(seed),
+        *(int(part) if isinstance(part, (int, np.integer)) else zlib.crc32(part.encode()) for part in path),
+    ]
 
 
 def stream(seed, *path):

@@ -1,7 +1,7 @@
 """Signals: Ctrl-C and SIGTERM ask a training loop to stop; the loop finishes its step and saves.
 
-    with stop_requests() as stop:
-        while not stop.asked: ...
+with stop_requests() as stop:
+    while not stop.asked: ...
 """
 
 import signal
@@ -26,8 +26,13 @@ def stop_requests():
 
     A signal that was ignored before stays ignored.
     """
-    stop, watched = StopRequests(), tuple(number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN)
-    if threading.current_thread() is not threading.main_thread():       # only this one can handle signals
+    stop, watched = (
+        StopRequests(),
+        tuple(
+            number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN
+        ),
+    )
+    if threading.current_thread() is not threading.main_thread():  # only this one can handle signals
         yield stop
         return
     here, there = socket.socketpair()

@@ -36,7 +36,7 @@ class Stream:
 
     def isatty(self):
         """Whether the stream is a terminal; False for a missing or closed stream."""
-        with suppress(AttributeError, OSError, ValueError):          # missing, or closed
+        with suppress(AttributeError, OSError, ValueError):  # missing, or closed
             return self.find().isatty()
         return False
 
@@ -63,12 +63,14 @@ class Stream:
             return
         try:
             act(stream)
-        except ValueError:                               # it is closed
+        except ValueError:  # it is closed
             return
         except OSError as error:
             _discard(stream)
             if self.must_arrive and error.errno not in READER_GONE:
-                self.failed = OutputError(error.errno, f"the result could not be written to stdout: {error.strerror or error}")
+                self.failed = OutputError(
+                    error.errno, f"the result could not be written to stdout: {error.strerror or error}"
+                )
                 raise self.failed from None
 
 
@@ -105,7 +107,7 @@ def guarded():
 
     The file descriptors 0, 1 and 2 are then open, if only to os.devnull.
     """
-    for descriptor in range(3):                          # else a file opened later could be number 2, stderr
+    for descriptor in range(3):  # else a file opened later could be number 2, stderr
         try:
             os.fstat(descriptor)
         except OSError:

@@ -11,7 +11,7 @@ from inspect import isfunction
 
 import numpy as np
 
-_allowed = ContextVar("allowed", default=False)          # np.errstate takes 2 us: only the outer call sets it
+_allowed = ContextVar("allowed", default=False)  # np.errstate takes 2 us: only the outer call sets it
 
 
 def may_underflow(what):
@@ -32,4 +32,5 @@ def may_underflow(what):
                 return what(*arguments, **words)
         finally:
             _allowed.reset(token)
+
     return call

@@ -22,7 +22,21 @@ from .idx import CLASSES, SOURCES, load_idx
 from .pictures import convert, pair
 from .points import grid, load_points, modes, ring, swiss_roll
 
-__all__ = ["Augmented", "Batches", "Dataset", "Feed", "Unpaired", "grid", "is_pictures", "load", "modes", "names", "paired", "ring", "swiss_roll"]
+__all__ = [
+    "Augmented",
+    "Batches",
+    "Dataset",
+    "Feed",
+    "Unpaired",
+    "grid",
+    "is_pictures",
+    "load",
+    "modes",
+    "names",
+    "paired",
+    "ring",
+    "swiss_roll",
+]
 
 KNOWN = {
     "digits": "1,797 handwritten digits, 8 x 8 grey, 10 classes (train 1,500, test 297); inside the package, UCI, CC BY 4.0",
@@ -51,18 +65,24 @@ def load(name, split="train", folder=None, size=None, channels=None):
     ValueError for arguments that do not fit together, FileNotFoundError or ConnectionError if the data are not to be had,
     FileFormatError if they are damaged.
     """
-    os.fspath(name)  # TypeError for what cannot be a path: os.path.isdir would take an integer for an open file
+    os.fspath(
+        name
+    )  # TypeError for what cannot be a path: os.path.isdir would take an integer for an open file
     if split not in ("train", "test"):
         raise ValueError(f"load({name!r}): expected split 'train' or 'test', got {split!r}")
     if channels not in (None, 1, 3):
         raise ValueError(f"load({name!r}): expected channels 1 (grey) or 3 (colour), got {channels!r}")
     if folder is not None and name not in SOURCES:
-        raise ValueError(f"load({name!r}): folder= is for {' and '.join(SOURCES)}, whose files it holds; leave it out")
+        raise ValueError(
+            f"load({name!r}): folder= is for {' and '.join(SOURCES)}, whose files it holds; leave it out"
+        )
     size = None if size is None else pair(size)
 
     if name in ("ring", "grid", "swiss-roll"):
         if size or channels:
-            raise ValueError(f"load({name!r}): size and channels are for images, and these are points; leave them out")
+            raise ValueError(
+                f"load({name!r}): size and channels are for images, and these are points; leave them out"
+            )
         x, labels = load_points(name, split)
         classes = () if labels is None else tuple(f"mode {k}" for k in range(len(modes(name)[0])))
         return Dataset(name, x, labels, classes, "drawn by numgan.data.points")
@@ -76,11 +96,17 @@ def load(name, split="train", folder=None, size=None, channels=None):
         near = difflib.get_close_matches(str(name), KNOWN, n=1)
         raise ValueError(
             f"load({str(name)!r}): expected one of {', '.join(KNOWN)}, or a folder of pictures, got neither"
-            + (f"; did you mean {near[0]!r}?" if near else "; see `numgan data` for the sets, or check the path")
+            + (
+                f"; did you mean {near[0]!r}?"
+                if near
+                else "; see `numgan data` for the sets, or check the path"
+            )
         )
     if split != "train":
         raise ValueError(
             f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that holds that part"
         )
     x, labels, classes = load_folder(name, size, channels)
-    return Dataset(text_of(os.path.basename(os.path.abspath(name))), x, labels, classes, f"pictures in {text_of(name)}")
+    return Dataset(
+        text_of(os.path.basename(os.path.abspath(name))), x, labels, classes, f"pictures in {text_of(name)}"
+    )

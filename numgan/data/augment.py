@@ -25,13 +25,15 @@ class Augmented:
     def __post_init__(self):
         for name, column in self._pictures().items():
             if self.crop and (column.shape[1] < self.crop[0] or column.shape[2] < self.crop[1]):
-                raise ValueError(f"Augmented: expected a crop of at most {column.shape[1:3]}, the size of {name}, got {self.crop}")
+                raise ValueError(
+                    f"Augmented: expected a crop of at most {column.shape[1:3]}, the size of {name}, got {self.crop}"
+                )
 
     def _pictures(self):
         return {name: column for name, column in self.dataset.columns.items() if column.ndim == 4}
 
     def __getattr__(self, name):
-        if name == "dataset":                            # asked for before it is set, by pickle
+        if name == "dataset":  # asked for before it is set, by pickle
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -50,7 +52,10 @@ class Augmented:
 
         def batch(k):
             rows = feed.batch(k)
-            return {name: self._changed(x, stream(seed, "augment", k)) if name in pictures else x for name, x in rows.items()}
+            return {
+                name: self._changed(x, stream(seed, "augment", k)) if name in pictures else x
+                for name, x in rows.items()
+            }
 
         return Feed(batch, feed.epoch)
 
@@ -59,6 +64,13 @@ class Augmented:
         corner, mirrored = rng.random((len(x), 2)), rng.random(len(x)) < 0.5
         if self.crop:
             h, w = self.crop
-            top, left = (np.floor(corner[:, axis] * (x.shape[1 + axis] - size + 1)).astype(int) for axis, size in enumerate(self.crop))
-            x = x[np.arange(len(x))[:, None, None], (top[:, None] + np.arange(h))[:, :, None], (left[:, None] + np.arange(w))[:, None, :]]
+            top, left = (
+                np.floor(corner[:, axis] * (x.shape[1 + axis] - size + 1)).astype(int)
+                for axis, size in enumerate(self.crop)
+            )
+            x = x[
+                np.arange(len(x))[:, None, None],
+                (top[:, None] + np.arange(h))[:, :, None],
+                (left[:, None] + np.arange(w))[:, None, :],
+            ]
         return np.where(mirrored[:, None, None, None], x[:, :, ::-1], x) if self.flip else x

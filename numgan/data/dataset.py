@@ -41,7 +41,11 @@ class Dataset:
 
     def __post_init__(self):
         x, labels = self.x, self.labels
-        if x.size == 0 or x.ndim < 2 or not (is_pictures(x) or x.dtype == np.float32 and not _in_shape_of_pictures(x)):
+        if (
+            x.size == 0
+            or x.ndim < 2
+            or not (is_pictures(x) or x.dtype == np.float32 and not _in_shape_of_pictures(x))
+        ):
             raise ValueError(
                 f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, ...) float32 of another shape, and not empty, "
                 f"got {x.shape} {x.dtype}; grey images need a last axis of 1, and images in [-1, 1] are np.rint((x + 1) * 127.5)"
@@ -64,7 +68,9 @@ class Dataset:
                     f"got {name} {column.shape}"
                 )
         if self.names is not None and len(self.names) != len(x):
-            raise ValueError(f"Dataset({self.name!r}): expected {len(x)} names of rows, got {len(self.names)}")
+            raise ValueError(
+                f"Dataset({self.name!r}): expected {len(x)} names of rows, got {len(self.names)}"
+            )
         object.__setattr__(self, "x", _read_only(x))
         object.__setattr__(self, "labels", None if labels is None else _read_only(labels))
         object.__setattr__(self, "others", {name: _read_only(column) for name, column in self.others.items()})
@@ -75,8 +81,16 @@ class Dataset:
 
     def __repr__(self):
         kind = "images" if self.is_images else "points" if self.sample_shape == (2,) else "samples"
-        classes = f", {len(self.classes)} classes" if self.classes else ", labelled" if self.labels is not None else ""
-        others = "".join(f", {name} {column.shape[1:]} {column.dtype}" for name, column in self.others.items())
+        classes = (
+            f", {len(self.classes)} classes"
+            if self.classes
+            else ", labelled"
+            if self.labels is not None
+            else ""
+        )
+        others = "".join(
+            f", {name} {column.shape[1:]} {column.dtype}" for name, column in self.others.items()
+        )
         return f"Dataset({self.name!r}: {len(self):,} {kind} {self.sample_shape} {self.x.dtype}{classes}{others})"
 
     @property
@@ -102,7 +116,9 @@ class Dataset:
         """
         indices = np.asarray(indices)
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
-            raise TypeError(f"rows: expected a row of integer indices (K,), got {indices.shape} {indices.dtype}")
+            raise TypeError(
+                f"rows: expected a row of integer indices (K,), got {indices.shape} {indices.dtype}"
+            )
         indices = indices.astype(np.intp, copy=False)
         taken = {name: column[indices] for name, column in self.columns.items()}
         return {name: to_floats(rows, pixels) if is_pictures(rows) else rows for name, rows in taken.items()}
@@ -132,19 +148,35 @@ def paired(name, **sides):
     ValueError, with the row's name or number, if a row has no partner.
     """
     if "x" not in sides or len(sides) < 2:
-        raise ValueError(f"paired({name!r}): expected two or more sides, one of them x, got {', '.join(sides) or 'none'}")
+        raise ValueError(
+            f"paired({name!r}): expected two or more sides, one of them x, got {', '.join(sides) or 'none'}"
+        )
     first, by_name = sides["x"], all(side.names is not None for side in sides.values())
     keys = {word: list(side.names if by_name else range(len(side))) for word, side in sides.items()}
     for word, known in keys.items():
         for other, wanted in keys.items():
             alone = set(wanted) - set(known)
             if alone or len(set(known)) < len(known):
-                what = f"row {min(alone)} of {other} has no partner in {word}" if alone else f"{word} has two rows of one name"
+                what = (
+                    f"row {min(alone)} of {other} has no partner in {word}"
+                    if alone
+                    else f"{word} has two rows of one name"
+                )
                 raise ValueError(f"paired({name!r}): {what}; add it, or remove the row")
-    order = {word: [known.index(key) for key in keys["x"]] for word, known in keys.items()} if by_name else None
+    order = (
+        {word: [known.index(key) for key in keys["x"]] for word, known in keys.items()} if by_name else None
+    )
     columns = {word: side.x if order is None else side.x[order[word]] for word, side in sides.items()}
     x = columns.pop("x")
-    return Dataset(name, x, first.labels, first.classes, "; ".join(dict.fromkeys(side.source for side in sides.values())), columns, first.names)
+    return Dataset(
+        name,
+        x,
+        first.labels,
+        first.classes,
+        "; ".join(dict.fromkeys(side.source for side in sides.values())),
+        columns,
+        first.names,
+    )
 
 
 class Unpaired:
@@ -157,7 +189,9 @@ class Unpaired:
 
     def __init__(self, name, **sides):
         if len(sides) < 2:
-            raise ValueError(f"Unpaired({name!r}): expected two or more sides, got {', '.join(sides) or 'none'}")
+            raise ValueError(
+                f"Unpaired({name!r}): expected two or more sides, got {', '.join(sides) or 'none'}"
+            )
         self.name, self.sides = name, sides
         self._first = next(iter(sides.values()))
         self.source = "; ".join(dict.fromkeys(side.source for side in sides.values()))
@@ -166,7 +200,11 @@ class Unpaired:
         return len(self._first)
 
     def __repr__(self):
-        return f"Unpaired({self.name!r}: " + ", ".join(f"{word}={side!r}" for word, side in self.sides.items()) + ")"
+        return (
+            f"Unpaired({self.name!r}: "
+            + ", ".join(f"{word}={side!r}" for word, side in self.sides.items())
+            + ")"
+        )
 
     @property
     def x(self):
@@ -190,11 +228,16 @@ class Unpaired:
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
         """{side: rows} of the same numbers on every side; a side that is shorter starts again."""
-        return {word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()}
+        return {
+            word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()
+        }
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
         """The Feed of shuffled batches; every side has a stream of permutations of its own."""
-        feeds = {word: side.feed(batch_size, derive(seed, "side", word), pixels) for word, side in self.sides.items()}
+        feeds = {
+            word: side.feed(batch_size, derive(seed, "side", word), pixels)
+            for word, side in self.sides.items()
+        }
         first = next(iter(feeds.values()))
         return Feed(lambda k: {word: feed.batch(k)["x"] for word, feed in feeds.items()}, first.epoch)
 

@@ -41,7 +41,9 @@ def read_table(path):
     except FileFormatError:
         raise
     except (OSError, EOFError, OverflowError, ValueError, zlib.error) as error:
-        raise FileFormatError(f"{path}: expected a gzipped table of integers, got: {error}; install numgan again") from error
+        raise FileFormatError(
+            f"{path}: expected a gzipped table of integers, got: {error}; install numgan again"
+        ) from error
     if rows.shape != (ROWS, 65) or rows.min() < 0 or rows[:, :64].max() > 16 or rows[:, 64].max() > 9:
         raise FileFormatError(
             f"{path}: expected {ROWS} rows of 64 values in 0..16 and a digit, got a table {rows.shape} of values in "

@@ -84,12 +84,19 @@ def _raise(error):
 
 def _watched(files, what):
     # disable=None: only if stderr is a terminal
-    return tqdm(files, desc=what, unit=" pictures", disable=None if len(files) > BAR_FROM else True, file=STDERR)
+    return tqdm(
+        files, desc=what, unit=" pictures", disable=None if len(files) > BAR_FROM else True, file=STDERR
+    )
 
 
 def _look(path, formats, need_size):
     """(height, width) as seen upright, or None, and whether the picture is grey: from the header where the format allows it."""
     with opened(path, formats) as image:
         width, height = image.size
-        turned = need_size and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations on their side
+        turned = need_size and image.getexif().get(0x0112, 1) in (
+            5,
+            6,
+            7,
+            8,
+        )  # EXIF orientations on their side
         return ((width, height) if turned else (height, width)) if need_size else None, is_grey(image)

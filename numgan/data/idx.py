@@ -20,7 +20,9 @@ from ..core import files
 from ..core.errors import FileFormatError
 from ..core.streams import STDERR
 
-LIMIT = 1 << 30  # bytes of values in one file, twenty times MNIST: more is a gzip bomb or not a set for this loader
+LIMIT = (
+    1 << 30
+)  # bytes of values in one file, twenty times MNIST: more is a gzip bomb or not a set for this loader
 CHUNK = 1 << 20
 
 SOURCES = {
@@ -75,7 +77,9 @@ def load_idx(name, split, folder=None):
         )
     if labels.max() > 9:
         row = int(np.argmax(labels > 9))
-        raise FileFormatError(f"{label_path}: expected labels in 0..9, got {labels[row]} in row {row}; {_by_hand(name)}")
+        raise FileFormatError(
+            f"{label_path}: expected labels in 0..9, got {labels[row]} in row {row}; {_by_hand(name)}"
+        )
     return images[..., None], labels.astype(np.int64)
 
 
@@ -95,7 +99,9 @@ def read_idx(path, axes):
         raw.seek(0)
         try:
             if zipped:
-                return _parse(gzip.GzipFile(fileobj=raw), size, "by the last four bytes of the gzip file", axes, path)
+                return _parse(
+                    gzip.GzipFile(fileobj=raw), size, "by the last four bytes of the gzip file", axes, path
+                )
             return _parse(raw, size, "in the file", axes, path)
         except (EOFError, OSError, zlib.error) as error:
             raise _broken(path, "one whole gzip file" if zipped else "a readable file", error) from error
@@ -117,7 +123,9 @@ def _parse(stream, size, measured, axes, path):
     if wanted > LIMIT:
         raise _broken(path, f"at most {LIMIT:,} values", f"a header of {claim} = {wanted:,}")
     if 4 + 4 * axes + wanted != size:
-        raise _broken(path, f"{4 + 4 * axes + wanted:,} bytes, as its header says ({claim})", f"{size:,} {measured}")
+        raise _broken(
+            path, f"{4 + 4 * axes + wanted:,} bytes, as its header says ({claim})", f"{size:,} {measured}"
+        )
     values = bytearray()
     while len(values) < wanted:
         chunk = stream.read(min(CHUNK, wanted - len(values)))
@@ -130,7 +138,9 @@ def _parse(stream, size, measured, axes, path):
 
 
 def _broken(path, expected, got):
-    return FileFormatError(f"{path}: expected {expected}, got {got}; the file is damaged or is another one: fetch it again")
+    return FileFormatError(
+        f"{path}: expected {expected}, got {got}; the file is damaged or is another one: fetch it again"
+    )
 
 
 def _locate(name, file, folder):
@@ -163,9 +173,15 @@ def _download(name, file):
     digest = SHA256[name][file]
     try:
         files.expect_own(place / f"{file}.gz")
-        return Path(pooch.retrieve(url, f"sha256:{digest}", fname=f"{file}.gz", path=place, progressbar=STDERR.isatty()))
+        return Path(
+            pooch.retrieve(
+                url, f"sha256:{digest}", fname=f"{file}.gz", path=place, progressbar=STDERR.isatty()
+            )
+        )
     except OSError as error:  # requests' exceptions are OSErrors
-        raise ConnectionError(f"load({name!r}): expected to download {url} to {place}, got: {error}; {_by_hand(name)}") from error
+        raise ConnectionError(
+            f"load({name!r}): expected to download {url} to {place}, got: {error}; {_by_hand(name)}"
+        ) from error
     except ValueError as error:  # pooch's word for another SHA-256
         raise FileFormatError(
             f"{url}: expected a file of SHA-256 {digest}, got another one ({error}); {_by_hand(name)}"

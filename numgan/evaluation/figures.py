@@ -28,19 +28,42 @@ from ..metrics.rows import squared_distances
 from ..training.recipes import Recipe
 from . import judging
 
-PICTURES, POINTS = 10_000, 2_500          # samples, unless told otherwise: Goodfellow et al. 2014; Lin et al. 2018 (PacGAN), section 4.1
-NUMBERS = 2**25                           # of all samples together, at most: large pictures are fewer
-VALIDATION = 1000                         # rows that choose the Parzen window's sigma: the first of the last sixth of the training rows, as in 2014
-PATCHES, DIRECTIONS = 16, 128             # of the sliced Wasserstein distance
-LEAST = 12                                # rows that the measures can work with
-SPLITS = 10                               # of the classifier score: Salimans et al. 2016, section 4
+PICTURES, POINTS = (
+    10_000,
+    2_500,
+)  # samples, unless told otherwise: Goodfellow et al. 2014; Lin et al. 2018 (PacGAN), section 4.1
+NUMBERS = 2**25  # of all samples together, at most: large pictures are fewer
+VALIDATION = 1000  # rows that choose the Parzen window's sigma: the first of the last sixth of the training rows, as in 2014
+PATCHES, DIRECTIONS = 16, 128  # of the sliced Wasserstein distance
+LEAST = 12  # rows that the measures can work with
+SPLITS = 10  # of the classifier score: Salimans et al. 2016, section 4
 
-BETTER = {                                # what is not here describes another figure
-    "modes": "higher", "high_quality": "as real", "reverse_kl": "lower", "relative_std_least": "as real", "relative_std_mean": "as real",
-    "relative_std_most": "as real", "nearest_neighbour_error": "lower", "parzen_log_likelihood": "as real", "mmd": "lower",
-    "different_bins": "lower", "bins_js": "lower", "ssim_of_pairs": "as real", "ms_ssim_of_pairs": "as real", "sliced_wasserstein": "lower",
-    "precision": "higher", "recall": "higher", "density": "higher", "coverage": "higher", "frechet_distance": "lower", "score": "higher",
-    "agreement": "higher", "confidence": "as real", "classes": "higher", "classes_kl": "lower", "kid": "lower",
+BETTER = {  # what is not here describes another figure
+    "modes": "higher",
+    "high_quality": "as real",
+    "reverse_kl": "lower",
+    "relative_std_least": "as real",
+    "relative_std_mean": "as real",
+    "relative_std_most": "as real",
+    "nearest_neighbour_error": "lower",
+    "parzen_log_likelihood": "as real",
+    "mmd": "lower",
+    "different_bins": "lower",
+    "bins_js": "lower",
+    "ssim_of_pairs": "as real",
+    "ms_ssim_of_pairs": "as real",
+    "sliced_wasserstein": "lower",
+    "precision": "higher",
+    "recall": "higher",
+    "density": "higher",
+    "coverage": "higher",
+    "frechet_distance": "lower",
+    "score": "higher",
+    "agreement": "higher",
+    "confidence": "as real",
+    "classes": "higher",
+    "classes_kl": "lower",
+    "kid": "lower",
 }
 
 
@@ -84,8 +107,14 @@ def _modes(side, by):
     found = metrics.mode_coverage(side.x, *modes(by.data))
     spread = found.relative_std[np.isfinite(found.relative_std)]
     least, mean, most = (spread.min(), spread.mean(), spread.max()) if len(spread) else (np.nan,) * 3
-    return {"modes": found.captured, "high_quality": found.high_quality, "reverse_kl": found.reverse_kl,
-            "relative_std_least": least, "relative_std_mean": mean, "relative_std_most": most}
+    return {
+        "modes": found.captured,
+        "high_quality": found.high_quality,
+        "reverse_kl": found.reverse_kl,
+        "relative_std_least": least,
+        "relative_std_mean": mean,
+        "relative_std_most": most,
+    }
 
 
 def _distance(side, by):
@@ -96,12 +125,16 @@ def _distance(side, by):
 def _neighbours(side, by):
     if side.labels is None or by.test.labels is None:
         return "it needs labels: of a conditional system, or a judge's that knows the classes of the data"
-    return {"nearest_neighbour_error": metrics.nearest_neighbour_error(side.x, side.labels, by.test.x, by.test.labels)}
+    return {
+        "nearest_neighbour_error": metrics.nearest_neighbour_error(
+            side.x, side.labels, by.test.x, by.test.labels
+        )
+    }
 
 
 def _patches(side, by):
     if min(side.x.shape[1:3]) < SMALLEST:
-        return _distance(side, by)                        # too small for patches: whole pictures
+        return _distance(side, by)  # too small for patches: whole pictures
     n = min(len(side.x), len(by.test.x))
     found = metrics.laplacian_swd(by.test.x[:n], side.x[:n], PATCHES, DIRECTIONS, by.seed)
     return {f"sliced_wasserstein_{size}": distance for size, distance in found.items()}
@@ -111,13 +144,21 @@ def _alike(side, by):
     shortest, half = min(side.x.shape[1:3]), len(side.x) // 2
     if shortest < WINDOW:
         return f"it needs pictures of at least {WINDOW} pixels a side"
-    name, measure = ("ms_ssim", metrics.ms_ssim) if shortest >= WINDOW * 2 ** (len(WEIGHTS) - 1) else ("ssim", metrics.ssim)
-    return {f"{name}_of_pairs": measure(side.x[:half], side.x[half:2 * half]).mean()}
+    name, measure = (
+        ("ms_ssim", metrics.ms_ssim)
+        if shortest >= WINDOW * 2 ** (len(WEIGHTS) - 1)
+        else ("ssim", metrics.ssim)
+    )
+    return {f"{name}_of_pairs": measure(side.x[:half], side.x[half : 2 * half]).mean()}
 
 
 def _parzen(side, by):
     found = metrics.parzen(side.x, by.validation, by.test.x)
-    return {"parzen_log_likelihood": found.mean, "parzen_standard_error": found.standard_error, "parzen_sigma": found.sigma}
+    return {
+        "parzen_log_likelihood": found.mean,
+        "parzen_standard_error": found.standard_error,
+        "parzen_sigma": found.sigma,
+    }
 
 
 def _mmd(side, by):
@@ -145,7 +186,11 @@ def _score(side, by):
 
 def _answers(side, by):
     found = metrics.label_coverage(side.probabilities.argmax(axis=1), side.probabilities.shape[1])
-    told = {"confidence": side.probabilities.max(axis=1).mean(), "classes": found.captured, "classes_kl": found.kl}
+    told = {
+        "confidence": side.probabilities.max(axis=1).mean(),
+        "classes": found.captured,
+        "classes_kl": found.kl,
+    }
     return told if side.agreement is None else {"agreement": side.agreement} | told
 
 
@@ -157,12 +202,27 @@ def _of_features(side, by):
     return _manifolds(side, by, "features")
 
 
-OF_POINTS = {"modes": _modes, "sliced Wasserstein distance": _distance, "precision, recall, density, coverage": _manifolds}
-OF_PICTURES = {"1-nearest-neighbour error": _neighbours, "sliced Wasserstein distance": _patches, "structural similarity": _alike,
-               "Parzen window": _parzen, "MMD": _mmd, "bins": _bins}
-OF_ANSWERS = {"classifier Frechet distance": _frechet, "classifier score": _score, "classifier answers": _answers, "classifier KID": _kid,
-              "classifier precision, recall, density, coverage": _of_features}
-JUDGED = "classifier"                     # the first word of every figure that depends on the judge
+OF_POINTS = {
+    "modes": _modes,
+    "sliced Wasserstein distance": _distance,
+    "precision, recall, density, coverage": _manifolds,
+}
+OF_PICTURES = {
+    "1-nearest-neighbour error": _neighbours,
+    "sliced Wasserstein distance": _patches,
+    "structural similarity": _alike,
+    "Parzen window": _parzen,
+    "MMD": _mmd,
+    "bins": _bins,
+}
+OF_ANSWERS = {
+    "classifier Frechet distance": _frechet,
+    "classifier score": _score,
+    "classifier answers": _answers,
+    "classifier KID": _kid,
+    "classifier precision, recall, density, coverage": _of_features,
+}
+JUDGED = "classifier"  # the first word of every figure that depends on the judge
 SLOW = {_parzen, _mmd, _bins, _kid, _of_features}
 NO_JUDGE = "it needs a judge, and these data have none of their own: name a run of `numgan train classifier` with --judge"
 
@@ -184,25 +244,46 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     figures    {name: {samples, real, better}}; those named classifier_... are of the judge's answers and features;  skipped    {name: why}
     ValueError for a run without a generator, a judge of other pictures or classes, too few data, or a count that is too large.
     """
-    began, sampler, images = time.monotonic(), run.sampler(), is_pictures(run.dataset.columns[run.system.target])
+    began, sampler, images = (
+        time.monotonic(),
+        run.sampler(),
+        is_pictures(run.dataset.columns[run.system.target]),
+    )
     if judge is not None:
         judging.expect_judge(judge, run)
     (test_x, test_labels), (train_x, train_labels), validation, against = _rows(run, seed)
     most = min(len(train_x), NUMBERS // int(np.prod(train_x.shape[1:])))
     count = min(PICTURES if images else POINTS, most) if count is None else count
     if min(len(test_x), most) < LEAST:
-        raise ValueError(f"evaluate: expected at least {LEAST} rows on either side, got {min(len(test_x), most)}; take more pictures")
+        raise ValueError(
+            f"evaluate: expected at least {LEAST} rows on either side, got {min(len(test_x), most)}; take more pictures"
+        )
     if not LEAST <= count <= most:
-        raise ValueError(f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; as many training rows are measured beside the samples")
-    compared = min(len(test_x), max(PICTURES, count) if images else count, NUMBERS // int(np.prod(train_x.shape[1:])))
+        raise ValueError(
+            f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; as many training rows are measured beside the samples"
+        )
+    compared = min(
+        len(test_x), max(PICTURES, count) if images else count, NUMBERS // int(np.prod(train_x.shape[1:]))
+    )
     measures = (OF_PICTURES | OF_ANSWERS) if images else OF_POINTS
-    with threadpool_limits(1), tqdm(total=len(measures) + 1, unit="measure", disable=None if progress else True, file=STDERR) as bar:
+    with (
+        threadpool_limits(1),
+        tqdm(total=len(measures) + 1, unit="measure", disable=None if progress else True, file=STDERR) as bar,
+    ):
         bar.set_description(f"{count:,} samples")
         x, asked = sampler(count, seed)
         fake = _side(to_bytes(x, run.system.pixels) if images else x, asked, judge)
-        real = _side(train_x[:count], None if asked is None else train_labels[:count], judge)       # labelled by whom the samples are
+        real = _side(
+            train_x[:count], None if asked is None else train_labels[:count], judge
+        )  # labelled by whom the samples are
         test = _side(test_x[:compared], None if test_labels is None else test_labels[:compared], judge)
-        by = Setting(test, run.config["recipe"] and run.config["recipe"]["data"], seed, validation, _median_distance(test.flat))
+        by = Setting(
+            test,
+            run.config["recipe"] and run.config["recipe"]["data"],
+            seed,
+            validation,
+            _median_distance(test.flat),
+        )
         bar.update()
         figures, skipped = {}, {}
         for name, measure in measures.items():
@@ -219,8 +300,15 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
                     figures |= _beside(name, of_fake, of_real)
             bar.update()
     return {
-        "run": str(run.folder), "data": run.dataset.name, "samples": count, "seed": seed, "against": f"{compared:,} {against}",
-        "beside": f"{count:,} training rows", "judge": judge and _about(judge), "figures": figures, "skipped": skipped,
+        "run": str(run.folder),
+        "data": run.dataset.name,
+        "samples": count,
+        "seed": seed,
+        "against": f"{compared:,} {against}",
+        "beside": f"{count:,} training rows",
+        "judge": judge and _about(judge),
+        "figures": figures,
+        "skipped": skipped,
         "seconds": round(time.monotonic() - began, 1),
     }
 
@@ -235,10 +323,15 @@ def _rows(run, seed):
     def of(dataset, chosen):
         return dataset.columns[target][chosen], None if dataset.labels is None else dataset.labels[chosen]
 
-    train, validation = run.dataset, like[kept:kept + VALIDATION] / np.float32(255)
+    train, validation = run.dataset, like[kept : kept + VALIDATION] / np.float32(255)
     if recipe is not None and recipe["data"] in data.names():
         return of(Recipe(**recipe).load("test"), slice(None)), of(train, order), validation, "test rows"
-    return of(train, order[:kept // 2]), of(train, order[kept // 2:]), validation, "training rows (these data have no test part)"
+    return (
+        of(train, order[: kept // 2]),
+        of(train, order[kept // 2 :]),
+        validation,
+        "training rows (these data have no test part)",
+    )
 
 
 def _side(x, labels, judge):
@@ -250,8 +343,13 @@ def _side(x, labels, judge):
     seen = judging.as_seen(judge, x)
     p = judging.probabilities(judge, seen)
     answers = p.argmax(axis=1)
-    return Side(x / np.float32(255), answers if labels is None else labels, judging.features(judge, seen), p,
-                None if labels is None else float((answers == labels).mean()))
+    return Side(
+        x / np.float32(255),
+        answers if labels is None else labels,
+        judging.features(judge, seen),
+        p,
+        None if labels is None else float((answers == labels).mean()),
+    )
 
 
 def _median_distance(rows):
@@ -263,8 +361,14 @@ def _median_distance(rows):
 def _beside(measure, fake, real):
     """{figure: {samples, real, better}} from what a measure says of the samples and of real rows."""
     prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
-    return {prefix + name: {"samples": _plain(value), "real": _plain(real[name]), "better": BETTER.get(name.rstrip("_0123456789"))}
-            for name, value in fake.items()}
+    return {
+        prefix + name: {
+            "samples": _plain(value),
+            "real": _plain(real[name]),
+            "better": BETTER.get(name.rstrip("_0123456789")),
+        }
+        for name, value in fake.items()
+    }
 
 
 def _plain(value):
@@ -275,4 +379,6 @@ def _plain(value):
 
 def _about(judge):
     recipe = judge.config["recipe"]
-    return {"run": str(judge.folder), "data": recipe["data"] if recipe else None} | (judging.held_out(judge) or {})
+    return {"run": str(judge.folder), "data": recipe["data"] if recipe else None} | (
+        judging.held_out(judge) or {}
+    )

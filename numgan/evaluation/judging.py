@@ -27,7 +27,7 @@ from ..training import checkpoint, recipes, runs
 from ..training import loop as training
 from ..training.recipes import Recipe
 
-JUDGED = ("mnist", "fashion-mnist", "digits")     # sets with labels and a test part
+JUDGED = ("mnist", "fashion-mnist", "digits")  # sets with labels and a test part
 
 
 def open_judge(name="mnist", shape=None, folder=None, progress=True):
@@ -42,11 +42,16 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
     ValueError for a set without a judge, FileFormatError for a damaged entry, what data.load raises, Interrupted after Ctrl-C.
     """
     if name not in JUDGED:
-        raise ValueError(f"open_judge: expected one of {', '.join(JUDGED)}, got {name!r}; `numgan train classifier` makes a judge of other data")
+        raise ValueError(
+            f"open_judge: expected one of {', '.join(JUDGED)}, got {name!r}; `numgan train classifier` makes a judge of other data"
+        )
     preset = systems.preset_for("classifier", shape or data.load(name, folder=folder).sample_shape)
     recipe = Recipe("classifier", preset, name, folder).resolve()
     system, dataset = recipe.build(), recipe.load()
-    about = checkpoint.identity(system, dataset, system.batch_size, 0) | {"steps": system.steps, "words": list(recipes.as_dict(recipe))}
+    about = checkpoint.identity(system, dataset, system.batch_size, 0) | {
+        "steps": system.steps,
+        "words": list(recipes.as_dict(recipe)),
+    }
     place = cache_folder() / "judges" / name
     home = place / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
     try:
@@ -57,14 +62,20 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
             with runs.alone(place, wait=lambda: progress and print(waiting, file=STDERR, flush=True)):
                 judge = _finished(home, system, dataset) or _train(home, recipe, system, dataset, progress)
     except FileFormatError as error:
-        raise FileFormatError(f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again ({error})") from error
-    return replace(judge, config=judge.config | {"recipe": recipes.as_dict(recipe)})      # the data are where they are now
+        raise FileFormatError(
+            f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again ({error})"
+        ) from error
+    return replace(
+        judge, config=judge.config | {"recipe": recipes.as_dict(recipe)}
+    )  # the data are where they are now
 
 
 def judge_of(run, progress=True):
     """The judge in the cache of a run's data and pictures; None for data or pictures that have none."""
     recipe, shape = run.config["recipe"], run.system.sample_shape
-    known = [systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")]
+    known = [
+        systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")
+    ]
     if recipe is None or recipe["data"] not in JUDGED or shape not in known:
         return None
     return open_judge(recipe["data"], shape, recipe["folder"] and path_of(recipe["folder"]), progress)
@@ -109,29 +120,45 @@ def features(judge, x):
 def _checked(where, judge, x):
     _expect_classifier(judge)
     (low, high), shape = judge.system.pixels, judge.system.sample_shape
-    if not (isinstance(x, np.ndarray) and x.dtype == np.float32 and x.ndim == 4 and len(x) and x.shape[1:] == shape):
-        raise ValueError(f"{where}: expected pictures (N, {', '.join(map(str, shape))}) float32 and at least one, got "
-                         f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) makes them of uint8 ones")
+    if not (
+        isinstance(x, np.ndarray)
+        and x.dtype == np.float32
+        and x.ndim == 4
+        and len(x)
+        and x.shape[1:] == shape
+    ):
+        raise ValueError(
+            f"{where}: expected pictures (N, {', '.join(map(str, shape))}) float32 and at least one, got "
+            f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) makes them of uint8 ones"
+        )
     if not (x.min() >= low - 0.01 and x.max() <= high + 0.01):
-        raise ValueError(f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, got {x.min():g} to {x.max():g}; "
-                         "as_seen(judge, images) makes them of uint8 ones")
+        raise ValueError(
+            f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, got {x.min():g} to {x.max():g}; "
+            "as_seen(judge, images) makes them of uint8 ones"
+        )
     return x
 
 
 def _expect_classifier(judge):
     if not hasattr(judge.system, "probabilities"):
-        raise ValueError(f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train classifier`")
+        raise ValueError(
+            f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train classifier`"
+        )
 
 
 def expect_judge(judge, run):
     """ValueError unless the first run is one of a classifier of pictures of the other's size, and of its classes if it has any."""
     _expect_classifier(judge)
     if judge.system.sample_shape != run.system.sample_shape:
-        raise ValueError(f"{judge.folder} judges samples {judge.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}")
+        raise ValueError(
+            f"{judge.folder} judges samples {judge.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}"
+        )
     names, asked = judge.config["classes"], run.config["classes"]
     if asked and asked != names:
-        raise ValueError(f"{judge.folder} knows the classes {', '.join(names)}, and the data of {run.folder} have "
-                         f"{', '.join(asked)}; judge with a classifier of the same data")
+        raise ValueError(
+            f"{judge.folder} knows the classes {', '.join(names)}, and the data of {run.folder} have "
+            f"{', '.join(asked)}; judge with a classifier of the same data"
+        )
 
 
 @may_underflow
@@ -153,9 +180,13 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
         answer = p.argmax(axis=1)
         copied = copies(images, run.dataset.columns[run.system.target])
         return {
-            "samples": count, "agreement": None if asked is None else float((answer == asked).mean()), "confidence": float(p.max(axis=1).mean()),
+            "samples": count,
+            "agreement": None if asked is None else float((answer == asked).mean()),
+            "confidence": float(p.max(axis=1).mean()),
             "shares": {name: float((answer == k).mean()) for k, name in enumerate(names)},
-            "copies": copied, "copies_share": copied / count, "held_out": held_out(classifier),
+            "copies": copied,
+            "copies_share": copied / count,
+            "held_out": held_out(classifier),
         }
 
 
@@ -168,7 +199,11 @@ def held_out(classifier):
     test = Recipe(**recipe).load("test")
     rows = test.rows(np.arange(len(test)), classifier.system.pixels)
     p = probabilities(classifier, rows["x"])
-    return {"rows": len(test), "accuracy": float((p.argmax(axis=1) == rows["labels"]).mean()), "confidence": float(p.max(axis=1).mean())}
+    return {
+        "rows": len(test),
+        "accuracy": float((p.argmax(axis=1) == rows["labels"]).mean()),
+        "confidence": float(p.max(axis=1).mean()),
+    }
 
 
 @may_underflow

@@ -1,9 +1,9 @@
 """Elementwise activations: one law, and a table of (f, f', f'').
 
-    forward            y   = f(x)
-    backward           dx  = dy f'(x)
-    tangent_forward    ty  = f'(x) tx
-    tangent_backward   tdx = tdy f'(x) + dy f''(x) tx
+forward            y   = f(x)
+backward           dx  = dy f'(x)
+tangent_forward    ty  = f'(x) tx
+tangent_backward   tdx = tdy f'(x) + dy f''(x) tx
 """
 
 import numpy as np
@@ -133,7 +133,9 @@ class Softplus(Elementwise):
 
     def __init__(self, sharpness=1.0, shift=0.0):
         if not (is_number(sharpness) and sharpness > 0 and is_number(shift, np.finfo(float).min)):
-            raise ValueError(f"Softplus: expected a finite sharpness > 0 and a finite shift, got {sharpness!r} and {shift!r}")
+            raise ValueError(
+                f"Softplus: expected a finite sharpness > 0 and a finite shift, got {sharpness!r} and {shift!r}"
+            )
         self.sharpness, self.shift = plain(sharpness), plain(shift)
 
     def f(self, x):

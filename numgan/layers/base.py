@@ -39,7 +39,12 @@ class Pass:
 
     def child(self, name):
         """The context as the sub-network `name` sees it."""
-        return Pass(self.seed, None if self.measured is None else self.measured.get(name, {}), (*self.path, name), self.reference)
+        return Pass(
+            self.seed,
+            None if self.measured is None else self.measured.get(name, {}),
+            (*self.path, name),
+            self.reference,
+        )
 
     def rng(self):
         """This place's own random stream, a numpy Generator. Raises ValueError if the context has no seed."""
@@ -89,15 +94,21 @@ class Layer:
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """dx, dp from dy; dp is None if frozen (no weight-gradient kernel runs), dx is None if not needed or x is integer."""
-        raise TypeError(f"{self!r} has no backward pass; define backward(self, dy, cache, frozen=False, need_dx=True) -> (dx, dp)")
+        raise TypeError(
+            f"{self!r} has no backward pass; define backward(self, dy, cache, frozen=False, need_dx=True) -> (dx, dp)"
+        )
 
     def tangent_forward(self, tx, cache, tp=None):
         """ty, tcache: how y moves when x moves along tx and the parameters along tp."""
-        raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_forward")
+        raise TypeError(
+            f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_forward"
+        )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         """tdx, tdp: how the results of backward move along the same direction."""
-        raise TypeError(f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_backward")
+        raise TypeError(
+            f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_backward"
+        )
 
     def backward_keeping(self, dy, cache):
         """dx of a frozen backward pass, and a dy for tangent_backward: of a Sequential, one that knows the dy of every layer below."""
@@ -119,7 +130,10 @@ class Layer:
     @property
     def has_tangents(self):
         """Whether the tangent passes are given, here and in every part."""
-        own = all(getattr(type(self), name) is not getattr(Layer, name) for name in ("tangent_forward", "tangent_backward"))
+        own = all(
+            getattr(type(self), name) is not getattr(Layer, name)
+            for name in ("tangent_forward", "tangent_backward")
+        )
         return own and all(child.has_tangents for child in self.children.values())
 
     def init(self, rng=0, dtype=np.float32):
@@ -151,6 +165,7 @@ class Layer:
     def summary(self, shape, batch=1, dtype=np.float32):
         """A table of layers, output shapes, parameters, bytes and flops for an input of `shape` (without batch); print it."""
         from .summary import Summary
+
         return Summary(self, shape, batch, dtype)
 
 
@@ -190,14 +205,20 @@ def total(*terms):
 def expect_floats(layer, x):
     """Raise TypeError unless x is an array of floating-point numbers: integers would round every constant of a layer to 0 or 1."""
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-        raise TypeError(f"{layer!r}: expected x as a float32 or float64 array, got {getattr(x, 'dtype', type(x).__name__)}; "
-                        "convert it with np.asarray(x, np.float32)")
+        raise TypeError(
+            f"{layer!r}: expected x as a float32 or float64 array, got {getattr(x, 'dtype', type(x).__name__)}; "
+            "convert it with np.asarray(x, np.float32)"
+        )
 
 
 def expect(layer, condition, expected, got, advice=""):
     """Raise ValueError `layer: expected x ..., got ...; advice` unless the condition holds."""
     if not condition:
-        got = tuple(g.shape for g in got) if isinstance(got, tuple) and got and hasattr(got[0], "shape") else getattr(got, "shape", got)
+        got = (
+            tuple(g.shape for g in got)
+            if isinstance(got, tuple) and got and hasattr(got[0], "shape")
+            else getattr(got, "shape", got)
+        )
         raise ValueError(f"{layer!r}: expected x {expected}, got {got}" + (f"; {advice}" if advice else ""))
 
 

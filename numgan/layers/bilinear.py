@@ -27,7 +27,10 @@ class Bilinear(Layer):
     transposed = False
 
     def _setup(self, inputs, outputs, bias, init):
-        self.inputs, self.features = (positive(n, f"{type(self).__name__} {word}") for n, word in ((inputs, "inputs"), (outputs, "outputs")))
+        self.inputs, self.features = (
+            positive(n, f"{type(self).__name__} {word}")
+            for n, word in ((inputs, "inputs"), (outputs, "outputs"))
+        )
         self.bias, self.initializer = bool(bias), init
 
     def parameter_shapes(self):
@@ -43,10 +46,14 @@ class Bilinear(Layer):
         self.check(x)
         W = p["W"]
         if W.shape != self.weight_shape:
-            raise ValueError(f"{self!r}: expected W {self.weight_shape}, got {W.shape}; these parameters belong to another network: "
-                             "give it what its own init made")
+            raise ValueError(
+                f"{self!r}: expected W {self.weight_shape}, got {W.shape}; these parameters belong to another network: "
+                "give it what its own init made"
+            )
         if x.dtype != W.dtype:
-            raise TypeError(f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; convert x, or the parameters with p.astype")
+            raise TypeError(
+                f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; convert x, or the parameters with p.astype"
+            )
         return self.product(x, W, p["b"] if self.bias else None, **unit), (x, W)
 
     def backward(self, dy, cache, frozen=False, need_dx=True, **unit):
@@ -57,7 +64,10 @@ class Bilinear(Layer):
     def tangent_forward(self, tx, cache, tp=None):
         x, W = cache
         tW = None if tp is None else tp["W"]
-        ty = total(None if tx is None else self.product(tx, W, None), None if tW is None else self.product(x, tW, None))
+        ty = total(
+            None if tx is None else self.product(tx, W, None),
+            None if tW is None else self.product(x, tW, None),
+        )
         if tp is not None and self.bias:
             ty = ty + tp["b"]
         return ty, (tx, tW)
@@ -66,15 +76,26 @@ class Bilinear(Layer):
         (x, W), (tx, tW) = cache, tcache
         tdx = tdp = None
         if need_dx:
-            tdx = total(None if tdy is None else self.input_gradient(tdy, W, x.shape),
-                      None if tW is None else self.input_gradient(dy, tW, x.shape))
+            tdx = total(
+                None if tdy is None else self.input_gradient(tdy, W, x.shape),
+                None if tW is None else self.input_gradient(dy, tW, x.shape),
+            )
         if not frozen:
-            tdp = self._gradients(total(None if tx is None else self.weight_gradient(tx, dy),
-                                      None if tdy is None else self.weight_gradient(x, tdy)), tdy)
+            tdp = self._gradients(
+                total(
+                    None if tx is None else self.weight_gradient(tx, dy),
+                    None if tdy is None else self.weight_gradient(x, tdy),
+                ),
+                tdy,
+            )
         return tdx, tdp
 
     def _gradients(self, dW, dy):
-        db = {"b": None if dy is None else kernels.column_sum(dy.reshape(-1, self.features))} if self.bias else {}
+        db = (
+            {"b": None if dy is None else kernels.column_sum(dy.reshape(-1, self.features))}
+            if self.bias
+            else {}
+        )
         return {"W": dW} | db
 
 
@@ -92,12 +113,22 @@ class Dense(Bilinear):
         return self.inputs, self.features
 
     def check(self, x):
-        expect(self, x.ndim >= 2 and x.shape[-1] == self.inputs, f"(N, {self.inputs})", x,
-               "add Flatten() before it" if x.ndim > 2 and np.prod(x.shape[1:]) == self.inputs else "")
+        expect(
+            self,
+            x.ndim >= 2 and x.shape[-1] == self.inputs,
+            f"(N, {self.inputs})",
+            x,
+            "add Flatten() before it" if x.ndim > 2 and np.prod(x.shape[1:]) == self.inputs else "",
+        )
 
     def output_shape(self, shape):
-        expect(self, shape and shape[-1] == self.inputs, f"({self.inputs},) per sample", shape,
-               "add Flatten() before it" if len(shape) > 1 and np.prod(shape) == self.inputs else "")
+        expect(
+            self,
+            shape and shape[-1] == self.inputs,
+            f"({self.inputs},) per sample",
+            shape,
+            "add Flatten() before it" if len(shape) > 1 and np.prod(shape) == self.inputs else "",
+        )
         return *shape[:-1], self.features
 
     def flops(self, shape):
@@ -123,18 +154,30 @@ class _Window(Bilinear):
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, bias=True, init=he):
         self._setup(inputs, outputs, bias, init)
         name = type(self).__name__
-        self.kernel, self.stride, self.padding = pair(kernel, f"{name} kernel"), pair(stride, f"{name} stride"), pair(padding, f"{name} padding")
+        self.kernel, self.stride, self.padding = (
+            pair(kernel, f"{name} kernel"),
+            pair(stride, f"{name} stride"),
+            pair(padding, f"{name} padding"),
+        )
         if min(self.kernel) < 1 or min(self.stride) < 1 or min(self.padding) < 0:
-            raise ValueError(f"{name}: expected kernel and stride >= 1 and padding >= 0, got {kernel}, {stride}, {padding}")
+            raise ValueError(
+                f"{name}: expected kernel and stride >= 1 and padding >= 0, got {kernel}, {stride}, {padding}"
+            )
 
     def check(self, x):
         expect(self, x.ndim == 4 and x.shape[3] == self.inputs, f"(N, H, W, {self.inputs})", x)
 
     def arguments(self):
         rest = [f"kernel={brief(self.kernel)}"]
-        rest += [f"{name}={brief(value)}" for name, value, default in
-                 (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0)),
-                  ("output_padding", getattr(self, "output_padding", (0, 0)), (0, 0))) if value != default]
+        rest += [
+            f"{name}={brief(value)}"
+            for name, value, default in (
+                ("stride", self.stride, (1, 1)),
+                ("padding", self.padding, (0, 0)),
+                ("output_padding", getattr(self, "output_padding", (0, 0)), (0, 0)),
+            )
+            if value != default
+        ]
         return ", ".join([f"{self.inputs}, {self.features}", *rest] + ([] if self.bias else ["bias=False"]))
 
 
@@ -186,15 +229,19 @@ class ConvTranspose2d(_Window):
         super().__init__(inputs, outputs, kernel, stride, padding, bias, init)
         self.output_padding = pair(output_padding, "ConvTranspose2d output_padding")
         if any(not 0 <= o < s for o, s in zip(self.output_padding, self.stride)):
-            raise ValueError(f"ConvTranspose2d: expected 0 <= output_padding < stride, got {output_padding} at stride {stride}")
+            raise ValueError(
+                f"ConvTranspose2d: expected 0 <= output_padding < stride, got {output_padding} at stride {stride}"
+            )
 
     @property
     def weight_shape(self):
         return *self.kernel, self.features, self.inputs
 
     def _size(self, size):
-        return tuple((n - 1) * s - 2 * p + k + o for n, s, p, k, o in
-                     zip(size, self.stride, self.padding, self.kernel, self.output_padding))
+        return tuple(
+            (n - 1) * s - 2 * p + k + o
+            for n, s, p, k, o in zip(size, self.stride, self.padding, self.kernel, self.output_padding)
+        )
 
     def output_shape(self, shape):
         expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
@@ -204,14 +251,19 @@ class ConvTranspose2d(_Window):
 
     def flops(self, shape):
         h, w, o = self.output_shape(shape)
-        return shape[0] * shape[1] * self.inputs * 2 * self.kernel[0] * self.kernel[1] * o + self.bias * h * w * o
+        return (
+            shape[0] * shape[1] * self.inputs * 2 * self.kernel[0] * self.kernel[1] * o
+            + self.bias * h * w * o
+        )
 
     def check(self, x):
         super().check(x)
         self.output_shape(x.shape[1:])
 
     def product(self, x, W, b, slope=1.0):
-        return kernels.conv2d_input_gradient(x, W, self.stride, self.padding, self._size(x.shape[1:3]), b, slope)
+        return kernels.conv2d_input_gradient(
+            x, W, self.stride, self.padding, self._size(x.shape[1:3]), b, slope
+        )
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
         return kernels.conv2d(dy, W, self.stride, self.padding, None, slope, gate)

@@ -14,7 +14,11 @@ class Embedding(Layer):
     """
 
     def __init__(self, classes, features, init=normal(1.0)):
-        self.classes, self.features, self.initializer = positive(classes, "Embedding classes"), positive(features, "Embedding features"), init
+        self.classes, self.features, self.initializer = (
+            positive(classes, "Embedding classes"),
+            positive(features, "Embedding features"),
+            init,
+        )
 
     def parameter_shapes(self):
         return {"W": (self.classes, self.features)}
@@ -31,8 +35,12 @@ class Embedding(Layer):
     def forward(self, p, x, context=Pass()):
         integers = np.issubdtype(getattr(x, "dtype", None), np.integer)
         expect(self, integers, "as an array of integer labels", str(getattr(x, "dtype", type(x).__name__)))
-        expect(self, x.size == 0 or 0 <= x.min() <= x.max() < self.classes, f"with labels 0..{self.classes - 1}",
-               f"labels {x.min() if x.size else ''}..{x.max() if x.size else ''}")
+        expect(
+            self,
+            x.size == 0 or 0 <= x.min() <= x.max() < self.classes,
+            f"with labels 0..{self.classes - 1}",
+            f"labels {x.min() if x.size else ''}..{x.max() if x.size else ''}",
+        )
         return p["W"][x], x
 
     def backward(self, dy, cache, frozen=False, need_dx=True):

@@ -25,7 +25,9 @@ class Equalized(Layer):
         return self.layer.parameter_shapes()
 
     def initial_values(self, rng):
-        return {"W": rng.standard_normal(self.layer.weight_shape)} | ({"b": np.zeros(self.layer.features)} if self.layer.bias else {})
+        return {"W": rng.standard_normal(self.layer.weight_shape)} | (
+            {"b": np.zeros(self.layer.features)} if self.layer.bias else {}
+        )
 
     def output_shape(self, shape):
         return self.layer.output_shape(shape)
@@ -40,14 +42,20 @@ class Equalized(Layer):
         return {**p, "W": p["W"] * p["W"].dtype.type(self.scale)}
 
     def forward(self, p, x, context=Pass()):
-        return self.layer.forward(self._scaled({name: p[name] for name in self.parameter_shapes()}), x, context)
+        return self.layer.forward(
+            self._scaled({name: p[name] for name in self.parameter_shapes()}), x, context
+        )
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dx, dp = self.layer.backward(dy, cache, frozen, need_dx)
         return dx, self._scaled(dp)
 
     def tangent_forward(self, tx, cache, tp=None):
-        return self.layer.tangent_forward(tx, cache, None if tp is None else self._scaled({name: tp[name] for name in self.parameter_shapes()}))
+        return self.layer.tangent_forward(
+            tx,
+            cache,
+            None if tp is None else self._scaled({name: tp[name] for name in self.parameter_shapes()}),
+        )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)

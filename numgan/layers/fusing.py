@@ -20,25 +20,31 @@ PRODUCTS = Dense, Conv2d, ConvTranspose2d
 class Fused:
     """One layer's place in the plan; a subclass of these layers is never fused, for its passes may differ."""
 
-    forward: dict                   # what the layer's forward is told
-    slope: float | None = None      # of the unit whose derivative the layer's backward computes
-    gated: bool = False             # by that unit's y, which lies in the cache below
-    before: bool = False            # the layer is a unit that the layer before it has computed
-    after: bool = False             # ... and whose derivative a neighbour computes
+    forward: dict  # what the layer's forward is told
+    slope: float | None = None  # of the unit whose derivative the layer's backward computes
+    gated: bool = False  # by that unit's y, which lies in the cache below
+    before: bool = False  # the layer is a unit that the layer before it has computed
+    after: bool = False  # ... and whose derivative a neighbour computes
 
     def backward(self, below):
         """What the layer's backward is told; below is the cache of the layer before it."""
-        return {} if self.slope is None else {"slope": self.slope, "gate": below[0]} if self.gated else {"slope": self.slope}
+        return (
+            {}
+            if self.slope is None
+            else {"slope": self.slope, "gate": below[0]}
+            if self.gated
+            else {"slope": self.slope}
+        )
 
 
 def plan(layers):
     """[Fused] of a list of layers."""
     kinds = [type(layer) for layer in layers]
 
-    def fused(i):                                        # whether layer i is a unit that layer i - 1 computes
+    def fused(i):  # whether layer i is a unit that layer i - 1 computes
         return 0 < i < len(kinds) and kinds[i] in (LeakyReLU, ReLU) and kinds[i - 1] in (*PRODUCTS, BatchNorm)
 
-    def gates(i):                                        # whether layer i computes the derivative of unit i - 1
+    def gates(i):  # whether layer i computes the derivative of unit i - 1
         return kinds[i] in PRODUCTS and fused(i - 1) and kinds[i - 2] in PRODUCTS
 
     steps = []

@@ -15,7 +15,9 @@ class Given(Layer):
 
     def __init__(self, layer, y):
         if not isinstance(layer, Layer) or not isinstance(y, np.ndarray) or not y.ndim:
-            raise ValueError(f"Given: expected a layer and an array y (N, ...), got {layer!r} and {y!r}; hold the labels of this batch")
+            raise ValueError(
+                f"Given: expected a layer and an array y (N, ...), got {layer!r} and {y!r}; hold the labels of this batch"
+            )
         self.layer, self.y, self.children = layer, y, layer.children
 
     def parameter_shapes(self):
@@ -34,7 +36,13 @@ class Given(Layer):
         return self.layer.batch_statistics(cache)
 
     def forward(self, p, x, context=Pass()):
-        expect(self, len(x) == len(self.y), f"of {len(self.y)} samples, one for each label", x, "hold the labels of this batch")
+        expect(
+            self,
+            len(x) == len(self.y),
+            f"of {len(self.y)} samples, one for each label",
+            x,
+            "hold the labels of this batch",
+        )
         return self.layer.forward(p, (x, self.y), context)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):

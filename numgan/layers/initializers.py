@@ -69,5 +69,5 @@ class orthogonal:
     def __call__(self, rng, shape, fan_in, fan_out):
         rows, columns = int(np.prod(shape[:-1])), shape[-1]
         q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
-        q *= np.sign(np.diag(r))                                  # makes the distribution uniform over rotations
+        q *= np.sign(np.diag(r))  # makes the distribution uniform over rotations
         return self.gain * (q if rows >= columns else q.T).reshape(shape)

@@ -20,7 +20,10 @@ class MinibatchStd(Layer):
     """
 
     def __init__(self, group=None, eps=1e-8):
-        self.group, self.eps = None if group is None else positive(group, "MinibatchStd group"), not_negative(eps, "MinibatchStd eps")
+        self.group, self.eps = (
+            None if group is None else positive(group, "MinibatchStd group"),
+            not_negative(eps, "MinibatchStd eps"),
+        )
 
     def output_shape(self, shape):
         return *shape[:-1], shape[-1] + 1
@@ -40,8 +43,13 @@ class MinibatchStd(Layer):
 
     def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
-        expect(self, x.ndim >= 2 and len(x) % (self.group or 1) == 0, f"(N, ..., C) with N a multiple of {self.group or 1}", x,
-               "choose the batch size so, or group=None")
+        expect(
+            self,
+            x.ndim >= 2 and len(x) % (self.group or 1) == 0,
+            f"(N, ..., C) with N a multiple of {self.group or 1}",
+            x,
+            "choose the batch size so, or group=None",
+        )
         g = self._groups(x)
         away = g - g.mean(axis=1, keepdims=True)
         std = np.sqrt(np.square(away).mean(axis=1, keepdims=True) + x.dtype.type(self.eps))
@@ -51,7 +59,7 @@ class MinibatchStd(Layer):
         away, std, shape = cache
         if not need_dx:
             return None, None if frozen else {}
-        slope = away / (std * away.dtype.type(away[0].size if len(away) else 1))              # d s / d x, in each group
+        slope = away / (std * away.dtype.type(away[0].size if len(away) else 1))  # d s / d x, in each group
         return dy[..., :-1] + (self._sums(dy) * slope).reshape(shape), None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
@@ -68,7 +76,7 @@ class MinibatchStd(Layer):
         if not need_dx:
             return None, tdp
         tdx = None if tdy is None else self.backward(tdy, cache, frozen=True)[0]
-        if tcache is not None:                                                                # the quotient away / std moves
+        if tcache is not None:  # the quotient away / std moves
             taway, tstd = tcache
             tslope = (taway - away * tstd / std) / (std * away.dtype.type(away[0].size if len(away) else 1))
             bend = (self._sums(dy) * tslope).reshape(shape)
@@ -98,14 +106,20 @@ class MinibatchDiscrimination(Layer):
 
     def __init__(self, inputs, features, columns, init=normal(0.05)):
         words = (("inputs", inputs), ("features", features), ("columns", columns))
-        self.inputs, self.features, self.columns = (positive(n, f"MinibatchDiscrimination {word}") for word, n in words)
+        self.inputs, self.features, self.columns = (
+            positive(n, f"MinibatchDiscrimination {word}") for word, n in words
+        )
         self.initializer = init
 
     def parameter_shapes(self):
         return {"T": (self.inputs, self.features * self.columns)}
 
     def initial_values(self, rng):
-        return {"T": self.initializer(rng, (self.inputs, self.features * self.columns), self.inputs, self.features * self.columns)}
+        return {
+            "T": self.initializer(
+                rng, (self.inputs, self.features * self.columns), self.inputs, self.features * self.columns
+            )
+        }
 
     def output_shape(self, shape):
         expect(self, shape == (self.inputs,), f"({self.inputs},) per sample", shape)
@@ -127,45 +141,69 @@ class MinibatchDiscrimination(Layer):
 
     def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
-        expect(self, x.ndim == 2 and x.shape[1] == self.inputs, f"(N, {self.inputs})", x, "add Flatten() before it" if x.ndim > 2 else "")
+        expect(
+            self,
+            x.ndim == 2 and x.shape[1] == self.inputs,
+            f"(N, {self.inputs})",
+            x,
+            "add Flatten() before it" if x.ndim > 2 else "",
+        )
         T = p["T"]
         M = self._columns(kernels.matmul(x, T))
         kink(lambda: M[..., :, None] > M[..., None, :])
         near = np.empty((self.features, len(x), len(x)), M.dtype)
         for b in range(self.features):
             near[b] = np.exp(-sum(np.abs(_apart(column)) for column in M[b]))
-            np.fill_diagonal(near[b], 0)                                                      # m != n, exactly: far ones are below the rounding of 1
+            np.fill_diagonal(near[b], 0)  # m != n, exactly: far ones are below the rounding of 1
         return np.concatenate([x, near.sum(axis=2).T], axis=1), (x, T, M, near)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         x, T, M, near = cache
-        dM = self._gather(near * _both(dy[:, self.inputs:]), M)
-        dx = dy[:, :self.inputs] + kernels.matmul(dM, T.T) if need_dx else None
+        dM = self._gather(near * _both(dy[:, self.inputs :]), M)
+        dx = dy[:, : self.inputs] + kernels.matmul(dM, T.T) if need_dx else None
         return dx, None if frozen else {"T": kernels.dense_weight_gradient(x, dM)}
 
     def tangent_forward(self, tx, cache, tp=None):
         x, T, M, near = cache
         tT = None if tp is None else tp["T"]
-        tM = total(None if tx is None else kernels.matmul(tx, T), None if tT is None else kernels.matmul(x, tT))
+        tM = total(
+            None if tx is None else kernels.matmul(tx, T), None if tT is None else kernels.matmul(x, tT)
+        )
         if tM is None:
             return None, (None, None, None)
         tM, tnear = self._columns(tM), np.empty_like(near)
         for b in range(self.features):
-            tnear[b] = -near[b] * sum(np.sign(_apart(column)) * _apart(tcolumn) for column, tcolumn in zip(M[b], tM[b], strict=True))
-        return np.concatenate([np.zeros_like(x) if tx is None else tx, tnear.sum(axis=2).T], axis=1), (tx, tT, tnear)
+            tnear[b] = -near[b] * sum(
+                np.sign(_apart(column)) * _apart(tcolumn) for column, tcolumn in zip(M[b], tM[b], strict=True)
+            )
+        return np.concatenate([np.zeros_like(x) if tx is None else tx, tnear.sum(axis=2).T], axis=1), (
+            tx,
+            tT,
+            tnear,
+        )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         (x, T, M, near), (tx, tT, tnear) = cache, tcache
         A, tdx, tdp = self.inputs, None, None
         dM = self._gather(near * _both(dy[:, A:]), M)
-        tQ = total(None if tdy is None else near * _both(tdy[:, A:]), None if tnear is None else tnear * _both(dy[:, A:]))
+        tQ = total(
+            None if tdy is None else near * _both(tdy[:, A:]),
+            None if tnear is None else tnear * _both(dy[:, A:]),
+        )
         tdM = None if tQ is None else self._gather(tQ, M)
         if need_dx:
-            tdx = total(None if tdy is None else tdy[:, :A], None if tdM is None else kernels.matmul(tdM, T.T),
-                      None if tT is None else kernels.matmul(dM, tT.T))
+            tdx = total(
+                None if tdy is None else tdy[:, :A],
+                None if tdM is None else kernels.matmul(tdM, T.T),
+                None if tT is None else kernels.matmul(dM, tT.T),
+            )
         if not frozen:
-            tdp = {"T": total(None if tx is None else kernels.dense_weight_gradient(tx, dM),
-                            None if tdM is None else kernels.dense_weight_gradient(x, tdM))}
+            tdp = {
+                "T": total(
+                    None if tx is None else kernels.dense_weight_gradient(tx, dM),
+                    None if tdM is None else kernels.dense_weight_gradient(x, tdM),
+                )
+            }
         return tdx, tdp
 
     def arguments(self):

@@ -39,7 +39,9 @@ class Network(Layer):
         return gather(self.layout, parts, like.dtype, own)
 
     def batch_statistics(self, cache):
-        found = {name: child.batch_statistics(part) for (name, child), part in zip(self.children.items(), cache)}
+        found = {
+            name: child.batch_statistics(part) for (name, child), part in zip(self.children.items(), cache)
+        }
         return {name: value for name, value in found.items() if value}
 
     def __repr__(self):
@@ -66,7 +68,9 @@ class Sequential(Network):
     def _set(self, children):
         super()._set(children)
         trained = [i for i, child in enumerate(children.values()) if child.layout.size]
-        self._first = trained[0] if trained else len(children)      # nobody below this layer needs a dx to train it
+        self._first = (
+            trained[0] if trained else len(children)
+        )  # nobody below this layer needs a dx to train it
         self._plan = plan(list(children.values()))
 
     def __len__(self):
@@ -95,7 +99,7 @@ class Sequential(Network):
             step = UNFUSED if unfused() else step
             if step.before:
                 kink(lambda: x > 0)
-                cache = (x,)                                        # a unit: x is its y already
+                cache = (x,)  # a unit: x is its y already
             else:
                 x, cache = self._enter(name, p, x, context, **step.forward)
             caches.append(cache)
@@ -106,10 +110,16 @@ class Sequential(Network):
         for i, (name, child) in reversed(list(enumerate(self.children.items()))):
             if i < self._first and not need_dx:
                 break
-            if self._plan[i].after:                                 # a unit: dy has gone through it, or will with the next
+            if self._plan[i].after:  # a unit: dy has gone through it, or will with the next
                 continue
             need = need_dx or i > self._first
-            dy, dp = child.backward(dy, cache[i], frozen, need, **self._plan[i].backward(cache[i - 1]) if need or not self._plan[i].gated else {})
+            dy, dp = child.backward(
+                dy,
+                cache[i],
+                frozen,
+                need,
+                **self._plan[i].backward(cache[i - 1]) if need or not self._plan[i].gated else {},
+            )
             parts.append((name, dp))
         return dy if need_dx else None, None if frozen else self._gather(parts, _first(like))
 
@@ -149,7 +159,11 @@ class KeptBackward(tuple):
 
 def _first(arrays):
     """The first array of a tuple of (tuples of) arrays and None: it knows the dtype."""
-    return next((found for found in map(_first, arrays) if found is not None), None) if isinstance(arrays, tuple) else arrays
+    return (
+        next((found for found in map(_first, arrays) if found is not None), None)
+        if isinstance(arrays, tuple)
+        else arrays
+    )
 
 
 class Residual(Network):
@@ -175,16 +189,27 @@ class Residual(Network):
         return ys[0] + ys[1], caches
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        dxs, dps = zip(*(child.backward(dy, part, frozen, need_dx) for child, part in zip(self.children.values(), cache)))
+        dxs, dps = zip(
+            *(child.backward(dy, part, frozen, need_dx) for child, part in zip(self.children.values(), cache))
+        )
         return total(*dxs), None if frozen else self._gather(list(zip(self.children, dps)), dy)
 
     def tangent_forward(self, tx, cache, tp=None):
-        tys, tcaches = zip(*(child.tangent_forward(tx, part, _child(tp, name)) for (name, child), part in zip(self.children.items(), cache)))
+        tys, tcaches = zip(
+            *(
+                child.tangent_forward(tx, part, _child(tp, name))
+                for (name, child), part in zip(self.children.items(), cache)
+            )
+        )
         return total(*tys), tcaches
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        tdxs, tdps = zip(*(child.tangent_backward(dy, tdy, part, tpart, frozen, need_dx)
-                           for child, part, tpart in zip(self.children.values(), cache, tcache)))
+        tdxs, tdps = zip(
+            *(
+                child.tangent_backward(dy, tdy, part, tpart, frozen, need_dx)
+                for child, part, tpart in zip(self.children.values(), cache, tcache)
+            )
+        )
         return total(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
 
 
@@ -199,7 +224,12 @@ class Skip(Network):
 
     def output_shape(self, shape):
         inner = self.children["body"].output_shape(shape)
-        expect(self, inner[:-1] == shape[:-1], "that the body keeps all sizes but the last", f"{shape} -> {inner}")
+        expect(
+            self,
+            inner[:-1] == shape[:-1],
+            "that the body keeps all sizes but the last",
+            f"{shape} -> {inner}",
+        )
         return *shape[:-1], shape[-1] + inner[-1]
 
     def forward(self, p, x, context=Pass()):
@@ -213,7 +243,9 @@ class Skip(Network):
     def backward(self, dy, cache, frozen=False, need_dx=True):
         part, (*_, c) = cache
         dx, dp = self.children["body"].backward(np.ascontiguousarray(dy[..., c:]), part, frozen, need_dx)
-        return total(dx, dy[..., :c]) if need_dx else None, None if frozen else self._gather([("body", dp)], dy)
+        return total(dx, dy[..., :c]) if need_dx else None, None if frozen else self._gather(
+            [("body", dp)], dy
+        )
 
     def tangent_forward(self, tx, cache, tp=None):
         part, shape = cache
@@ -225,7 +257,9 @@ class Skip(Network):
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         part, (*_, c) = cache
         inner = None if tdy is None else np.ascontiguousarray(tdy[..., c:])
-        tdx, tdp = self.children["body"].tangent_backward(np.ascontiguousarray(dy[..., c:]), inner, part, tcache, frozen, need_dx)
+        tdx, tdp = self.children["body"].tangent_backward(
+            np.ascontiguousarray(dy[..., c:]), inner, part, tcache, frozen, need_dx
+        )
         if need_dx:
             tdx = total(tdx, None if tdy is None else tdy[..., :c])
         return tdx, None if frozen else self._gather([("body", tdp)], dy)
@@ -248,24 +282,45 @@ class Parallel(Network):
         return tuple(child.output_shape(shape) for _, child, shape in self.parts(shapes))
 
     def forward(self, p, x, context=Pass()):
-        expect(self, isinstance(x, tuple) and len(x) == len(self.children), f"a tuple of {len(self.children)} arrays", x)
+        expect(
+            self,
+            isinstance(x, tuple) and len(x) == len(self.children),
+            f"a tuple of {len(self.children)} arrays",
+            x,
+        )
         return tuple(zip(*(self._enter(name, p, part, context) for name, part in zip(self.children, x))))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """An output that nobody used has dy None: its part of the network does nothing."""
-        dxs, dps = zip(*((None, None) if d is None else child.backward(d, part, frozen, need_dx)
-                         for child, d, part in zip(self.children.values(), dy, cache)))
-        return dxs if need_dx else None, None if frozen else self._gather(list(zip(self.children, dps)), _first(dy))
+        dxs, dps = zip(
+            *(
+                (None, None) if d is None else child.backward(d, part, frozen, need_dx)
+                for child, d, part in zip(self.children.values(), dy, cache)
+            )
+        )
+        return dxs if need_dx else None, None if frozen else self._gather(
+            list(zip(self.children, dps)), _first(dy)
+        )
 
     def tangent_forward(self, tx, cache, tp=None):
         tx = (None,) * len(self.children) if tx is None else tx
-        return tuple(zip(*(child.tangent_forward(t, part, _child(tp, name))
-                           for (name, child), t, part in zip(self.children.items(), tx, cache))))
+        return tuple(
+            zip(
+                *(
+                    child.tangent_forward(t, part, _child(tp, name))
+                    for (name, child), t, part in zip(self.children.items(), tx, cache)
+                )
+            )
+        )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdy = (None,) * len(self.children) if tdy is None else tdy
-        tdxs, tdps = zip(*((None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
-                                for child, d, td, part, tpart in zip(self.children.values(), dy, tdy, cache, tcache)))
+        tdxs, tdps = zip(
+            *(
+                (None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
+                for child, d, td, part, tpart in zip(self.children.values(), dy, tdy, cache, tcache)
+            )
+        )
         tdp = None if frozen else self._gather(list(zip(self.children, tdps)), _first(dy))
         return tdxs if need_dx else None, tdp
 
@@ -285,11 +340,16 @@ class Condition(Network):
         yield "layer", self.children["layer"], (*h[:-1], h[-1] + c[-1])
 
     def output_shape(self, shapes):
-        (_, layer, joined), = self.parts(shapes)
+        ((_, layer, joined),) = self.parts(shapes)
         return layer.output_shape(joined), shapes[1]
 
     def forward(self, p, x, context=Pass()):
-        expect(self, isinstance(x, tuple) and len(x) == 2 and x[1].ndim == 2 and len(x[0]) == len(x[1]), "a tuple h (N, ..., H), c (N, C)", x)
+        expect(
+            self,
+            isinstance(x, tuple) and len(x) == 2 and x[1].ndim == 2 and len(x[0]) == len(x[1]),
+            "a tuple h (N, ..., H), c (N, C)",
+            x,
+        )
         h, c = x
         y, cache = self._enter("layer", p, self._join(h, c, h.shape), context)
         return (y, c), (cache, h.shape, c.shape)
@@ -300,27 +360,33 @@ class Condition(Network):
     @staticmethod
     def _join(h, c, shape):
         n, *between, _ = shape
-        return np.concatenate([h, np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))], axis=-1)
+        return np.concatenate(
+            [h, np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))], axis=-1
+        )
 
     @staticmethod
     def _part(dx, dc, shape):
         """The gradient of the concatenation, parted into dh and the sum over places, plus the dc that came from above."""
         if dx is None:
             return None, dc
-        dh, places = dx[..., :shape[-1]], dx[..., shape[-1]:]
+        dh, places = dx[..., : shape[-1]], dx[..., shape[-1] :]
         return np.ascontiguousarray(dh), total(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         (dy, dc), (part, shape, _) = dy, cache
         dx, dp = self.children["layer"].backward(dy, part, frozen, need_dx)
-        return self._part(dx, dc, shape) if need_dx else None, None if frozen else self._gather([("layer", dp)], dy)
+        return self._part(dx, dc, shape) if need_dx else None, None if frozen else self._gather(
+            [("layer", dp)], dy
+        )
 
     def tangent_forward(self, tx, cache, tp=None):
         (th, tc), (part, *shapes) = (None, None) if tx is None else tx, cache
         joined = None
         if th is not None or tc is not None:
             dtype = (tc if th is None else th).dtype
-            joined = self._join(*(np.zeros(shape, dtype) if t is None else t for t, shape in zip((th, tc), shapes)), shapes[0])
+            joined = self._join(
+                *(np.zeros(shape, dtype) if t is None else t for t, shape in zip((th, tc), shapes)), shapes[0]
+            )
         ty, tcache = self.children["layer"].tangent_forward(joined, part, _child(tp, "layer"))
         return (ty, tc), tcache
 

@@ -43,7 +43,11 @@ class Normalization(Layer):
 
     def __init__(self, channels, eps=1e-5, init=constant(1.0)):
         name = type(self).__name__
-        self.channels, self.eps, self.initializer = positive(channels, f"{name} channels"), not_negative(eps, f"{name} eps"), init
+        self.channels, self.eps, self.initializer = (
+            positive(channels, f"{name} channels"),
+            not_negative(eps, f"{name} eps"),
+            init,
+        )
 
     def parameter_shapes(self):
         return {"gain": (self.channels,), "bias": (self.channels,)} if self.affine else {}
@@ -76,7 +80,9 @@ class Normalization(Layer):
         mean, variance, measured = self._moments(x, context)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
         gain, bias = (p["gain"], p["bias"]) if self.affine else (None, None)
-        return self._normalize(x, mean, r, gain, bias, **unit), Cache(x, mean, r, gain, bias, variance, measured)
+        return self._normalize(x, mean, r, gain, bias, **unit), Cache(
+            x, mean, r, gain, bias, variance, measured
+        )
 
     def _normalize(self, x, mean, r, gain=None, bias=None):
         """gain xhat + bias, and xhat itself without gain: the cache holds x, which is there anyway."""
@@ -105,7 +111,10 @@ class Normalization(Layer):
     def _gradients(self, dgain, dbias):
         if not self.affine:
             return {}
-        return {name: None if d is None else kernels.column_sum(d.reshape(-1, self.channels)) for name, d in (("gain", dgain), ("bias", dbias))}
+        return {
+            name: None if d is None else kernels.column_sum(d.reshape(-1, self.channels))
+            for name, d in (("gain", dgain), ("bias", dbias))
+        }
 
     def tangent_forward(self, tx, cache, tp=None):
         gain, xhat = cache.gain, self._normalize(cache.x, cache.mean, cache.r)
@@ -123,17 +132,29 @@ class Normalization(Layer):
         xhat = self._normalize(cache.x, cache.mean, r)
         tdp = None
         if not frozen:
-            tdp = self._gradients(total(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
+            tdp = self._gradients(
+                total(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy
+            )
         if not need_dx:
             return None, tdp
         d = dy if gain is None else self._times(dy, gain)
-        td = total(None if tdy is None else tdy if gain is None else self._times(tdy, gain), None if tgain is None else self._times(dy, tgain))
+        td = total(
+            None if tdy is None else tdy if gain is None else self._times(tdy, gain),
+            None if tgain is None else self._times(dy, tgain),
+        )
         tdx = None if td is None else self._operator(td, xhat, r, cache.measured)
-        if txhat is not None and not cache.measured:                # the product rule on P(d) = r (d - mean d - xhat mean(d xhat)) = dx
+        if (
+            txhat is not None and not cache.measured
+        ):  # the product rule on P(d) = r (d - mean d - xhat mean(d xhat)) = dx
             dx = self.backward(dy, cache, frozen=True)[0]
             tr_over_r = -r * self._mean(xhat, tx)
             along, talong = self._mean(d, xhat), self._mean(d, txhat)
-            tdx = total(tdx, self._times(dx, tr_over_r), self._times(txhat, -r * along), self._times(xhat, -r * talong))
+            tdx = total(
+                tdx,
+                self._times(dx, tr_over_r),
+                self._times(txhat, -r * along),
+                self._times(xhat, -r * talong),
+            )
         return tdx, tdp
 
     def arguments(self):
@@ -152,12 +173,26 @@ class BatchNorm(Normalization):
 
     def _moments(self, x, context):
         if context.measured is not None:
-            known = {"mean", "variance"} <= context.measured.keys() and context.measured["mean"].shape == (self.channels,)
+            known = {"mean", "variance"} <= context.measured.keys() and context.measured["mean"].shape == (
+                self.channels,
+            )
             if not known:
-                raise ValueError(f"{self!r} at {'.'.join(context.path)}: expected its measured mean and variance ({self.channels},) in context.measured, "
-                                 f"got {sorted(context.measured) or 'none'}; use what measure(...) returns for this network")
-            return context.measured["mean"].astype(x.dtype), context.measured["variance"].astype(x.dtype), True
-        expect(self, x.size >= 2 * self.channels, "with at least two values per channel", x, "use a larger batch, or measured statistics")
+                raise ValueError(
+                    f"{self!r} at {'.'.join(context.path)}: expected its measured mean and variance ({self.channels},) in context.measured, "
+                    f"got {sorted(context.measured) or 'none'}; use what measure(...) returns for this network"
+                )
+            return (
+                context.measured["mean"].astype(x.dtype),
+                context.measured["variance"].astype(x.dtype),
+                True,
+            )
+        expect(
+            self,
+            x.size >= 2 * self.channels,
+            "with at least two values per channel",
+            x,
+            "use a larger batch, or measured statistics",
+        )
         return *kernels.channel_moments(self._rows(x)), False
 
     def _rows(self, x):
@@ -165,10 +200,14 @@ class BatchNorm(Normalization):
 
     def _normalize(self, x, mean, r, gain=None, bias=None, slope=1.0):
         bias = np.zeros_like(r) if bias is None else bias
-        return kernels.normalize(self._rows(x), mean, r if gain is None else r * gain, bias, slope).reshape(x.shape)
+        return kernels.normalize(self._rows(x), mean, r if gain is None else r * gain, bias, slope).reshape(
+            x.shape
+        )
 
     def _mean(self, one, two):
-        return kernels.channel_products(self._rows(one), self._rows(two), np.zeros(self.channels, one.dtype))[1] / (one.size // self.channels)
+        return kernels.channel_products(self._rows(one), self._rows(two), np.zeros(self.channels, one.dtype))[
+            1
+        ] / (one.size // self.channels)
 
     def _times(self, x, factor, plus=None):
         none = np.zeros_like(factor)
@@ -189,9 +228,13 @@ class BatchNorm(Normalization):
         if not measured or not frozen:
             dbias, dgain = kernels.channel_products(dy, rows, mean, scale, bias, slope)
             dgain *= r
-        if need_dx:                                                 # dx = r (dxhat - mean dxhat - xhat mean(dxhat xhat)), dxhat = gain dy
-            mean_d, along = np.zeros((2, self.channels), r.dtype) if measured else (dbias / len(dy), dgain / len(dy))
-            dx = kernels.normalize_gradient(dy, rows, mean, scale, mean_d, along * r, bias, slope).reshape(x.shape)
+        if need_dx:  # dx = r (dxhat - mean dxhat - xhat mean(dxhat xhat)), dxhat = gain dy
+            mean_d, along = (
+                np.zeros((2, self.channels), r.dtype) if measured else (dbias / len(dy), dgain / len(dy))
+            )
+            dx = kernels.normalize_gradient(dy, rows, mean, scale, mean_d, along * r, bias, slope).reshape(
+                x.shape
+            )
         return dx, None if frozen else {"gain": dgain, "bias": dbias}
 
     def batch_statistics(self, cache):
@@ -205,7 +248,12 @@ class InstanceNorm(Normalization):
     """
 
     def _check(self, x):
-        expect(self, x.ndim == 4 and x.shape[-1] == self.channels and x.shape[1] * x.shape[2] >= 2, f"(N, H, W, {self.channels}), H W >= 2", x)
+        expect(
+            self,
+            x.ndim == 4 and x.shape[-1] == self.channels and x.shape[1] * x.shape[2] >= 2,
+            f"(N, H, W, {self.channels}), H W >= 2",
+            x,
+        )
 
     def axes(self, x):
         return 1, 2

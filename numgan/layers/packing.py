@@ -21,13 +21,23 @@ class Pack(LinearMap):
         return *shape[:-1], self.m * shape[-1]
 
     def apply(self, x, context):
-        expect(self, x.ndim > 1 and len(x) % self.m == 0, f"of {self.m} N samples", x, "choose a batch size that is a multiple of it")
+        expect(
+            self,
+            x.ndim > 1 and len(x) % self.m == 0,
+            f"of {self.m} N samples",
+            x,
+            "choose a batch size that is a multiple of it",
+        )
         packs = x.reshape(len(x) // self.m, self.m, *x.shape[1:])
-        return np.ascontiguousarray(np.moveaxis(packs, 1, -2)).reshape(len(packs), *self.output_shape(x.shape[1:])), None
+        return np.ascontiguousarray(np.moveaxis(packs, 1, -2)).reshape(
+            len(packs), *self.output_shape(x.shape[1:])
+        ), None
 
     def transpose(self, dy, cache):
         apart = dy.reshape(*dy.shape[:-1], self.m, dy.shape[-1] // self.m)
-        return np.ascontiguousarray(np.moveaxis(apart, -2, 1)).reshape(self.m * len(dy), *dy.shape[1:-1], dy.shape[-1] // self.m)
+        return np.ascontiguousarray(np.moveaxis(apart, -2, 1)).reshape(
+            self.m * len(dy), *dy.shape[1:-1], dy.shape[-1] // self.m
+        )
 
     def flops(self, shape):
         return 0

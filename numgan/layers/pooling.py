@@ -18,8 +18,14 @@ class _Pool(LinearMap):
         self.kernel = pair(kernel, f"{name} kernel")
         self.stride = self.kernel if stride is None else pair(stride, f"{name} stride")
         self.padding = pair(padding, f"{name} padding")
-        if min(self.kernel) < 1 or min(self.stride) < 1 or any(not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel)):
-            raise ValueError(f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, got {kernel}, {stride}, {padding}")
+        if (
+            min(self.kernel) < 1
+            or min(self.stride) < 1
+            or any(not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel))
+        ):
+            raise ValueError(
+                f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, got {kernel}, {stride}, {padding}"
+            )
 
     def output_shape(self, shape):
         expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
@@ -31,8 +37,11 @@ class _Pool(LinearMap):
         return int(np.prod(self.output_shape(shape))) * self.kernel[0] * self.kernel[1]
 
     def arguments(self):
-        return brief(self.kernel) + (f", stride={brief(self.stride)}" if self.stride != self.kernel else "") + (
-            f", padding={brief(self.padding)}" if self.padding != (0, 0) else "")
+        return (
+            brief(self.kernel)
+            + (f", stride={brief(self.stride)}" if self.stride != self.kernel else "")
+            + (f", padding={brief(self.padding)}" if self.padding != (0, 0) else "")
+        )
 
 
 class MaxPool2d(_Pool):
@@ -68,7 +77,7 @@ class AvgPool2d(_Pool):
         (s, t), (h, w) = self.stride, size
         for i in range(self.kernel[0]):
             for j in range(self.kernel[1]):
-                yield padded[:, i:i + s * (h - 1) + 1:s, j:j + t * (w - 1) + 1:t]
+                yield padded[:, i : i + s * (h - 1) + 1 : s, j : j + t * (w - 1) + 1 : t]
 
     def apply(self, x, context):
         expect(self, x.ndim == 4, "(N, H, W, C)", x)
@@ -85,4 +94,4 @@ class AvgPool2d(_Pool):
         share = dy / dy.dtype.type(self.kernel[0] * self.kernel[1])
         for tap in self._taps(padded, dy.shape[1:3]):
             tap += share
-        return np.ascontiguousarray(padded[:, p:p + h, q:q + w])
+        return np.ascontiguousarray(padded[:, p : p + h, q : q + w])

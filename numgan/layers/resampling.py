@@ -18,7 +18,9 @@ class Upsample(LinearMap):
     def __init__(self, factor=2, mode="nearest"):
         self.factor, self.mode = pair(factor, "Upsample factor"), mode
         if min(self.factor) < 1 or mode not in ("nearest", "bilinear"):
-            raise ValueError(f"Upsample: expected factor >= 1 and mode nearest or bilinear, got {factor}, {mode!r}")
+            raise ValueError(
+                f"Upsample: expected factor >= 1 and mode nearest or bilinear, got {factor}, {mode!r}"
+            )
 
     def output_shape(self, shape):
         expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
@@ -52,7 +54,7 @@ class Upsample(LinearMap):
     def _squeeze(self, dy, axis):
         size = dy.shape[axis] // self.factor[axis - 1]
         low, high, t = self._weights(axis, size, dy.dtype)
-        dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1:]), dy.dtype)
+        dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
         at = (slice(None),) * axis
         np.add.at(dx, (*at, low), dy * (1 - t))
         np.add.at(dx, (*at, high), dy * t)
@@ -74,7 +76,12 @@ class PixelShuffle(LinearMap):
 
     def output_shape(self, shape):
         f = self.factor
-        expect(self, len(shape) == 3 and shape[2] % (f * f) == 0, f"(H, W, a multiple of {f * f}) per sample", shape)
+        expect(
+            self,
+            len(shape) == 3 and shape[2] % (f * f) == 0,
+            f"(H, W, a multiple of {f * f}) per sample",
+            shape,
+        )
         return shape[0] * f, shape[1] * f, shape[2] // (f * f)
 
     def apply(self, x, context):

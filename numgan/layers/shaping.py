@@ -12,14 +12,18 @@ class Reshape(LinearMap):
     """
 
     def __init__(self, *shape):
-        self.shape = tuple(int(n) for n in (shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape))
+        self.shape = tuple(
+            int(n) for n in (shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
+        )
         if sum(n == -1 for n in self.shape) > 1 or any(n < -1 for n in self.shape):
             raise ValueError(f"Reshape: expected sizes >= 0 and at most one -1, got {self.shape}")
 
     def output_shape(self, shape):
         total, known = int(np.prod(shape)), int(np.prod([n for n in self.shape if n != -1]))
         fits = total == known if -1 not in self.shape else known and total % known == 0
-        expect(self, fits, f"with {known}{' times some' if -1 in self.shape else ''} entries per sample", shape)
+        expect(
+            self, fits, f"with {known}{' times some' if -1 in self.shape else ''} entries per sample", shape
+        )
         return tuple(total // known if n == -1 else n for n in self.shape)
 
     def apply(self, x, context):
@@ -54,7 +58,9 @@ class _Border(LinearMap):
     def __init__(self, border):
         border = (border,) * 4 if isinstance(border, (int, np.integer)) else tuple(border)
         if len(border) != 4 or any(not isinstance(b, (int, np.integer)) or b < 0 for b in border):
-            raise ValueError(f"{type(self).__name__}: expected one integer or (top, bottom, left, right), all >= 0, got {border!r}")
+            raise ValueError(
+                f"{type(self).__name__}: expected one integer or (top, bottom, left, right), all >= 0, got {border!r}"
+            )
         self.border = tuple(map(int, border))
 
     def _add(self, x, mode="constant"):
@@ -63,7 +69,7 @@ class _Border(LinearMap):
 
     def _cut(self, x):
         top, bottom, left, right = self.border
-        return np.ascontiguousarray(x[:, top:x.shape[1] - bottom, left:x.shape[2] - right])
+        return np.ascontiguousarray(x[:, top : x.shape[1] - bottom, left : x.shape[2] - right])
 
     def _resized(self, shape, sign):
         expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
@@ -92,7 +98,12 @@ class Pad(_Border):
     def output_shape(self, shape):
         if self.mode == "reflect":
             top, bottom, left, right = self.border
-            expect(self, max(top, bottom) < shape[0] and max(left, right) < shape[1], "larger than its reflected border", shape)
+            expect(
+                self,
+                max(top, bottom) < shape[0] and max(left, right) < shape[1],
+                "larger than its reflected border",
+                shape,
+            )
         return self._resized(shape, 1)
 
     def apply(self, x, context):
@@ -110,9 +121,9 @@ class Pad(_Border):
     def _fold(dy, axis, before, after):
         """Add both mirrored borders along `axis` back onto the rows that they came from."""
         dy = np.moveaxis(dy, axis, 0)
-        dx = dy[before:len(dy) - after].copy()
-        dx[1:before + 1] += dy[:before][::-1]
-        dx[len(dx) - after - 1:len(dx) - 1] += dy[len(dy) - after:][::-1]
+        dx = dy[before : len(dy) - after].copy()
+        dx[1 : before + 1] += dy[:before][::-1]
+        dx[len(dx) - after - 1 : len(dx) - 1] += dy[len(dy) - after :][::-1]
         return np.ascontiguousarray(np.moveaxis(dx, 0, axis))
 
     def arguments(self):
@@ -146,17 +157,28 @@ class Concat(LinearMap):
     """
 
     def output_shape(self, shapes):
-        expect(self, len({tuple(s[:-1]) for s in shapes}) == 1, "a tuple of shapes that differ in the last axis only", shapes)
+        expect(
+            self,
+            len({tuple(s[:-1]) for s in shapes}) == 1,
+            "a tuple of shapes that differ in the last axis only",
+            shapes,
+        )
         return *shapes[0][:-1], sum(s[-1] for s in shapes)
 
     def apply(self, x, context):
-        expect(self, isinstance(x, tuple) and len({part.shape[:-1] for part in x}) == 1,
-               "a tuple of arrays that differ in the last axis only", x)
+        expect(
+            self,
+            isinstance(x, tuple) and len({part.shape[:-1] for part in x}) == 1,
+            "a tuple of arrays that differ in the last axis only",
+            x,
+        )
         return np.concatenate(x, axis=-1), [part.shape for part in x]
 
     def apply_to_tangent(self, tx, shapes):
         dtype = next(part.dtype for part in tx if part is not None)
-        return np.concatenate([np.zeros(s, dtype) if part is None else part for part, s in zip(tx, shapes)], axis=-1)
+        return np.concatenate(
+            [np.zeros(s, dtype) if part is None else part for part, s in zip(tx, shapes)], axis=-1
+        )
 
     def tangent_forward(self, tx, cache, tp=None):
         nothing = tx is None or all(part is None for part in tx)
@@ -185,7 +207,9 @@ class Pick(LinearMap):
         return shapes[self.place]
 
     def apply(self, x, context):
-        expect(self, isinstance(x, tuple) and len(x) > self.place, f"a tuple of more than {self.place} arrays", x)
+        expect(
+            self, isinstance(x, tuple) and len(x) > self.place, f"a tuple of more than {self.place} arrays", x
+        )
         return x[self.place], len(x)
 
     def transpose(self, dy, length):

@@ -7,7 +7,7 @@ from ..core.underflow import may_underflow
 from .base import Layer, Pass, total
 from .bilinear import Bilinear
 
-START = 30                # power iterations before the first step; after that one for each update keeps pace with W
+START = 30  # power iterations before the first step; after that one for each update keeps pace with W
 
 
 class Spectral(Layer):
@@ -36,9 +36,13 @@ class Spectral(Layer):
         return self.layer.parameter_shapes() | {"u": (rows,), "v": (self.layer.features,)}
 
     def initial_values(self, rng):
-        p = self.layer.initial_values(rng) | {name: rng.standard_normal(self.parameter_shapes()[name]) for name in self.held}
+        p = self.layer.initial_values(rng) | {
+            name: rng.standard_normal(self.parameter_shapes()[name]) for name in self.held
+        }
         if not p["W"].any():
-            raise ValueError(f"{self!r}: expected a W that is not zero, which has no largest direction; choose another init")
+            raise ValueError(
+                f"{self!r}: expected a W that is not zero, which has no largest direction; choose another init"
+            )
         for _ in range(START):
             p |= self.refreshed(p)
         return p
@@ -70,7 +74,11 @@ class Spectral(Layer):
         """scale u v' in the form of W."""
         *taps, i, o = self.layer.weight_shape
         M = np.multiply.outer(scale * u, v)
-        return np.swapaxes(M.reshape(*taps, o, i), -1, -2) if self.layer.transposed else M.reshape(self.layer.weight_shape)
+        return (
+            np.swapaxes(M.reshape(*taps, o, i), -1, -2)
+            if self.layer.transposed
+            else M.reshape(self.layer.weight_shape)
+        )
 
     def _own(self, W, dp):
         """A gradient: that of the layer with W's, and none for u and v."""
@@ -80,7 +88,9 @@ class Spectral(Layer):
         W, u, v = p["W"], p["u"], p["v"]
         sigma = self._sigma(W, u, v)
         unit = W / sigma
-        y, cache = self.layer.forward({"W": unit, "b": p["b"]} if self.layer.bias else {"W": unit}, x, context)
+        y, cache = self.layer.forward(
+            {"W": unit, "b": p["b"]} if self.layer.bias else {"W": unit}, x, context
+        )
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
@@ -99,7 +109,9 @@ class Spectral(Layer):
             return ty, (tcache, None, None)
         tsigma = self._sigma(tp["W"], u, v)
         tunit = (tp["W"] - unit * tsigma) / sigma
-        ty, tcache = self.layer.tangent_forward(tx, cache, {"W": tunit, "b": tp["b"]} if self.layer.bias else {"W": tunit})
+        ty, tcache = self.layer.tangent_forward(
+            tx, cache, {"W": tunit, "b": tp["b"]} if self.layer.bias else {"W": tunit}
+        )
         return ty, (tcache, tunit, tsigma)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):

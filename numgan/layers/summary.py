@@ -24,7 +24,16 @@ class Summary:
                 return
             size = 0 if id(layer) in owned else sum(math.prod(s) for s in layer.parameter_shapes().values())
             owned.add(id(layer))
-            self.rows.append((name, "  " * depth + kind, out, size, item * (size + batch * _entries(out)), batch * layer.flops(shape)))
+            self.rows.append(
+                (
+                    name,
+                    "  " * depth + kind,
+                    out,
+                    size,
+                    item * (size + batch * _entries(out)),
+                    batch * layer.flops(shape),
+                )
+            )
 
         visit("", net, shape, 0)
         self.parameters, self.bytes = (sum(row[i] for row in self.rows) for i in (3, 4))
@@ -32,15 +41,22 @@ class Summary:
 
     def __str__(self):
         head = ("", "layer", "output shape", "parameters", "bytes", "flops")
-        body = [(name, kind, _show(out), *(f"{n:,}" if n else "" for n in numbers)) for name, kind, out, *numbers in self.rows]
+        body = [
+            (name, kind, _show(out), *(f"{n:,}" if n else "" for n in numbers))
+            for name, kind, out, *numbers in self.rows
+        ]
         widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
 
         def line(row):
-            return "  ".join(cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
+            return "  ".join(
+                cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))
+            ).rstrip()
 
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-        total = (f"{self.parameters:,} parameters, {self.bytes:,} bytes of parameters and activations, "
-                 f"{self.flops:,} flops forward, batch {self.batch}")
+        total = (
+            f"{self.parameters:,} parameters, {self.bytes:,} bytes of parameters and activations, "
+            f"{self.flops:,} flops forward, batch {self.batch}"
+        )
         return "\n".join([line(head), rule, *map(line, body), rule, total])
 
     __repr__ = __str__
@@ -51,4 +67,8 @@ def _entries(shape):
 
 
 def _show(shape):
-    return " + ".join(map(_show, shape)) if any(isinstance(n, tuple) for n in shape) else " x ".join(map(str, shape)) or "scalar"
+    return (
+        " + ".join(map(_show, shape))
+        if any(isinstance(n, tuple) for n in shape)
+        else " x ".join(map(str, shape)) or "scalar"
+    )

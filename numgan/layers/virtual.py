@@ -32,17 +32,34 @@ class VirtualBatchNorm(Normalization):
         expect_floats(self, x)
         self._check(x)
         R = context.reference
-        expect(self, 0 < R <= len(x), "that begins with the rows of a reference", x, "put the network into Referenced(net, reference)")
-        expect(self, x[:R].size >= 2 * self.channels, "with at least two values per channel in its reference", x[:R], "take a larger one")
+        expect(
+            self,
+            0 < R <= len(x),
+            "that begins with the rows of a reference",
+            x,
+            "put the network into Referenced(net, reference)",
+        )
+        expect(
+            self,
+            x[:R].size >= 2 * self.channels,
+            "with at least two values per channel in its reference",
+            x[:R],
+            "take a larger one",
+        )
         reference, samples = self._parts(x, R)
         m0, v0 = _moments(reference)
-        (xhat0, *at0), (xhat, *at) = _law(reference, 1.0, m0, v0, self.eps), _law(samples, 1 / (R + 1), m0, v0, self.eps)
+        (xhat0, *at0), (xhat, *at) = (
+            _law(reference, 1.0, m0, v0, self.eps),
+            _law(samples, 1 / (R + 1), m0, v0, self.eps),
+        )
         xhat = self._whole(xhat0, xhat, x)
         return xhat * p["gain"] + p["bias"], (xhat, at0, at, p["gain"], R)
 
     def _parts(self, x, R):
         """The reference as one sample (1, R P, C), and the others (N, P, C)."""
-        return x[:R].reshape(1, -1, self.channels), x[R:].reshape(len(x) - R, int(np.prod(x.shape[1:-1])), self.channels)
+        return x[:R].reshape(1, -1, self.channels), x[R:].reshape(
+            len(x) - R, int(np.prod(x.shape[1:-1])), self.channels
+        )
 
     @staticmethod
     def _whole(reference, samples, like):
@@ -75,7 +92,9 @@ class VirtualBatchNorm(Normalization):
         (xhat, at0, at, gain, R), (txhat, (move0, move), tgain) = cache, tcache
         tdp = None
         if not frozen:
-            tdp = self._gradients(total(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy)
+            tdp = self._gradients(
+                total(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy
+            )
         if not need_dx:
             return None, tdp
         (d0, d), (xhat0, xhat1) = self._parts(dy * gain, R), self._parts(xhat, R)
@@ -84,7 +103,9 @@ class VirtualBatchNorm(Normalization):
         td = total(None if tdy is None else tdy * gain, None if tgain is None else dy * tgain)
         if td is None and txhat is None:
             return None, tdp
-        (td0, td), (txhat0, txhat1) = (self._parts(np.zeros_like(dy) if t is None else t, R) for t in (td, txhat))
+        (td0, td), (txhat0, txhat1) = (
+            self._parts(np.zeros_like(dy) if t is None else t, R) for t in (td, txhat)
+        )
         tdx, towed = _down_moved(d, td, xhat1, txhat1, at, move, slopes)
         tdx0, _ = _down_moved(d0, td0, xhat0, txhat0, at0, move0, slopes0, towed)
         return self._whole(tdx0, tdx, dy), tdp
@@ -111,7 +132,7 @@ def _law(x, w, m0, v0, eps):
 def _down(d, xhat, at, owed=(0, 0)):
     """dx from d = dxhat, and from what others owe this group's mean and variance; what it owes m0 and v0 itself; slopes for `_down_moved`."""
     w, away, apart, r = at
-    dmean, dvar = -r * _sum(d), -r**2 / 2 * _sum(d * xhat)                                    # xhat = (x - mean) / sqrt(variance + eps)
+    dmean, dvar = -r * _sum(d), -(r**2) / 2 * _sum(d * xhat)  # xhat = (x - mean) / sqrt(variance + eps)
     bend = 2 * w * (1 - w) * dvar * apart
     dm, dv = w * dmean + bend + owed[0], w * dvar + owed[1]
     dx = d * r + (dm + 2 * dv * away) / d.shape[1]
@@ -123,7 +144,7 @@ def _moved(tx, xhat, at, tm0=0, tv0=0):
     w, away, apart, r = at
     tm = tx.mean(axis=1, keepdims=True)
     taway, tapart, tv = tx - tm, tm - tm0, 2 * (away * (tx - tm)).mean(axis=1, keepdims=True)
-    tr = -r**3 / 2 * ((1 - w) * tv0 + w * tv + 2 * w * (1 - w) * apart * tapart)
+    tr = -(r**3) / 2 * ((1 - w) * tv0 + w * tv + 2 * w * (1 - w) * apart * tapart)
     return (tx - ((1 - w) * tm0 + w * tm)) * r + xhat * tr / r, tm, tv, taway, tapart, tr
 
 
@@ -152,8 +173,14 @@ class Referenced(Network):
         reference = np.asarray(reference)
         wrong = reference.dtype.kind != "f" or reference.ndim < 2 or not len(reference)
         if wrong or not np.isfinite(reference).all():
-            raise ValueError(f"Referenced: expected reference as an array (R, ...) of finite floats, got {reference.dtype} {reference.shape}"
-                             + ("" if wrong else f" with {(~np.isfinite(reference)).sum()} that are nan or inf; leave these samples out"))
+            raise ValueError(
+                f"Referenced: expected reference as an array (R, ...) of finite floats, got {reference.dtype} {reference.shape}"
+                + (
+                    ""
+                    if wrong
+                    else f" with {(~np.isfinite(reference)).sum()} that are nan or inf; leave these samples out"
+                )
+            )
         self._set({"net": net})
         self.reference = reference.astype(np.float64)
 
@@ -162,29 +189,50 @@ class Referenced(Network):
 
     def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
-        expect(self, x.shape[1:] == self.reference.shape[1:], f"of samples shaped as the reference's, {self.reference.shape[1:]}", x)
-        y, cache = self._enter("net", p, np.concatenate([self.reference.astype(x.dtype), x]), replace(context, reference=len(self.reference)))
-        return y[len(self.reference):], (cache,)
+        expect(
+            self,
+            x.shape[1:] == self.reference.shape[1:],
+            f"of samples shaped as the reference's, {self.reference.shape[1:]}",
+            x,
+        )
+        y, cache = self._enter(
+            "net",
+            p,
+            np.concatenate([self.reference.astype(x.dtype), x]),
+            replace(context, reference=len(self.reference)),
+        )
+        return y[len(self.reference) :], (cache,)
 
     def _beside(self, d):
         """A gradient or tangent of the samples, beside zeros for the reference; None stays None."""
-        return None if d is None else np.concatenate([np.zeros((len(self.reference), *d.shape[1:]), d.dtype), d])
+        return (
+            None if d is None else np.concatenate([np.zeros((len(self.reference), *d.shape[1:]), d.dtype), d])
+        )
 
     def _samples(self, d):
-        return None if d is None else d[len(self.reference):]
+        return None if d is None else d[len(self.reference) :]
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dx, dp = self.children["net"].backward(self._beside(dy), cache[0], frozen, need_dx)
         return self._samples(dx), None if frozen else self._gather([("net", dp)], dy)
 
     def tangent_forward(self, tx, cache, tp=None):
-        ty, tcache = self.children["net"].tangent_forward(self._beside(tx), cache[0], None if tp is None else tp.child("net"))
+        ty, tcache = self.children["net"].tangent_forward(
+            self._beside(tx), cache[0], None if tp is None else tp.child("net")
+        )
         return self._samples(ty), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        tdx, tdp = self.children["net"].tangent_backward(self._beside(dy), self._beside(tdy), cache[0], tcache, frozen, need_dx)
+        tdx, tdp = self.children["net"].tangent_backward(
+            self._beside(dy), self._beside(tdy), cache[0], tcache, frozen, need_dx
+        )
         return self._samples(tdx), None if frozen else self._gather([("net", tdp)], dy)
 
     def __repr__(self):
-        digest = hashlib.sha256(repr(self.reference.shape).encode() + self.reference.tobytes()).hexdigest()[:16]
-        return super().__repr__().removesuffix("\n)") + f"\n  (reference): {' x '.join(map(str, self.reference.shape))}, {digest}\n)"
+        digest = hashlib.sha256(repr(self.reference.shape).encode() + self.reference.tobytes()).hexdigest()[
+            :16
+        ]
+        return (
+            super().__repr__().removesuffix("\n)")
+            + f"\n  (reference): {' x '.join(map(str, self.reference.shape))}, {digest}\n)"
+        )

@@ -2,12 +2,32 @@
 
 from ..layers.activations import sigmoid, softplus
 from .adversarial import (
-    ADVERSARIAL, AdversarialLoss, Labelled, hinge, least_squares, minimax, nonsaturating, smoothed, wasserstein,
+    ADVERSARIAL,
+    AdversarialLoss,
+    Labelled,
+    hinge,
+    least_squares,
+    minimax,
+    nonsaturating,
+    smoothed,
+    wasserstein,
 )
 from .curves import Curve
 from .pairs import (
-    FeatureMatching, PairLoss, SoftmaxCrossEntropy, feature_matching, l1, l2, softmax, softmax_cross_entropy,
+    FeatureMatching,
+    PairLoss,
+    SoftmaxCrossEntropy,
+    feature_matching,
+    l1,
+    l2,
+    softmax,
+    softmax_cross_entropy,
 )
 from .relativistic import (
-    RELATIVISTIC, RelativisticAverage, RelativisticLoss, RelativisticPaired, relativistic_average, relativistic_paired,
+    RELATIVISTIC,
+    RelativisticAverage,
+    RelativisticLoss,
+    RelativisticPaired,
+    relativistic_average,
+    relativistic_paired,
 )

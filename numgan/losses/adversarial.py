@@ -17,7 +17,19 @@ from dataclasses import dataclass, replace
 from ..core.arguments import is_number, plain
 from ..core.underflow import may_underflow
 from ..layers.activations import sigmoid, softplus
-from .curves import ABOVE_ONE, BELOW_MINUS, DOWN, GAIN_IF_HIGH, NEAR_ONE, NEAR_ZERO, PAY_IF_HIGH, PAY_IF_LOW, UP, Curve, bump
+from .curves import (
+    ABOVE_ONE,
+    BELOW_MINUS,
+    DOWN,
+    GAIN_IF_HIGH,
+    NEAR_ONE,
+    NEAR_ZERO,
+    PAY_IF_HIGH,
+    PAY_IF_LOW,
+    UP,
+    Curve,
+    bump,
+)
 
 
 @may_underflow
@@ -36,7 +48,7 @@ class AdversarialLoss:
     for_generator: Curve
     made_by: tuple = ()
 
-    def __reduce__(self):                                # pickled by name, or by what made it: curves are functions
+    def __reduce__(self):  # pickled by name, or by what made it: curves are functions
         return self.made_by or self.name
 
     def discriminator(self, real, fake):
@@ -64,7 +76,7 @@ class AdversarialLoss:
 minimax       = AdversarialLoss("minimax",       PAY_IF_LOW, PAY_IF_HIGH, GAIN_IF_HIGH)
 # fmt: on
 nonsaturating = AdversarialLoss("nonsaturating", PAY_IF_LOW, PAY_IF_HIGH, PAY_IF_LOW)
-least_squares = AdversarialLoss("least_squares", NEAR_ONE,   NEAR_ZERO,   NEAR_ONE)
+least_squares = AdversarialLoss("least_squares", NEAR_ONE, NEAR_ZERO, NEAR_ONE)
 # fmt: off
 hinge         = AdversarialLoss("hinge",         ABOVE_ONE,  BELOW_MINUS, DOWN)
 wasserstein   = AdversarialLoss("wasserstein",   DOWN,       UP,          DOWN)
@@ -79,10 +91,14 @@ def smoothed(loss=nonsaturating, target=0.9):
     Fakes keep target 0: smoothing them too would reinforce G's present mistakes. Raises ValueError for a loss without log-sigmoids.
     """
     if getattr(loss, "on_real", None) is not PAY_IF_LOW or not (is_number(target) and 0 < target <= 1):
-        raise ValueError(f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target!r}")
+        raise ValueError(
+            f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target!r}"
+        )
     target = plain(target)
     curve = Curve(lambda a: softplus(-a) + (1 - target) * a, lambda a: sigmoid(a) - target, bump)
-    return replace(loss, name=f"smoothed({loss.name}, {target})", on_real=curve, made_by=(smoothed, (loss, target)))
+    return replace(
+        loss, name=f"smoothed({loss.name}, {target})", on_real=curve, made_by=(smoothed, (loss, target))
+    )
 
 
 @may_underflow

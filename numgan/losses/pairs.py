@@ -21,7 +21,9 @@ class FeatureMatching:
     def __call__(self, fake, real):
         """loss, d loss / d fake; real samples do not depend on G."""
         if fake.shape[1:] != real.shape[1:]:
-            raise ValueError(f"{self.name}: expected as many features of real samples as of fakes, {fake.shape[1:]}, got {real.shape[1:]}")
+            raise ValueError(
+                f"{self.name}: expected as many features of real samples as of fakes, {fake.shape[1:]}, got {real.shape[1:]}"
+            )
         apart = mean_of(fake, 0) - mean_of(real, 0)
         return float(np.square(apart).sum()), self._to_each(apart, fake)
 
@@ -83,8 +85,10 @@ class SoftmaxCrossEntropy:
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(f"softmax_cross_entropy: expected integer labels, got {labels.dtype}")
         if labels.shape != y.shape[:1] or labels.size and not 0 <= labels.min() <= labels.max() < y.shape[1]:
-            raise ValueError(f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} " +
-                              (f"from {labels.min()} to {labels.max()}" if labels.size else ""))
+            raise ValueError(
+                f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} "
+                + (f"from {labels.min()} to {labels.max()}" if labels.size else "")
+            )
         p, rows = softmax(y), np.arange(len(y))
         shifted = y - y.max(axis=1, keepdims=True)
         loss = float(mean_of(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]))

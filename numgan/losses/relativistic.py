@@ -49,7 +49,9 @@ class RelativisticLoss:
 
     def discriminator_tangent(self, real, fake, treal, tfake):
         """How (dreal, dfake) move when the logits move along treal, tfake."""
-        return self.transpose(tuple(map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))), real, fake)
+        return self.transpose(
+            tuple(map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))), real, fake
+        )
 
     def generator_tangent(self, real, fake, treal, tfake):
         """How dfake moves when the logits move along treal, tfake: real ones move with D's weights."""
@@ -65,8 +67,10 @@ class RelativisticPaired(RelativisticLoss):
 
     def compare(self, a, b):
         if a.shape != b.shape:
-            raise ValueError(f"{self.name}: expected as many real as fake logits, in one shape, got {a.shape} and {b.shape}; "
-                             "draw batches of one size, or take relativistic_average")
+            raise ValueError(
+                f"{self.name}: expected as many real as fake logits, in one shape, got {a.shape} and {b.shape}; "
+                "draw batches of one size, or take relativistic_average"
+            )
         return (a - b,)
 
     def transpose(self, dts, a, b):

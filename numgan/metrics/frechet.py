@@ -34,17 +34,29 @@ def frechet_gaussians(mean1, cov1, mean2, cov2):
     Source: Dowson and Landau 1982; Heusel et al. 2017, section 4.
     """
     where = "frechet_gaussians"
-    means = [real_array(where, name, m, "(D,)").astype(np.float64) for name, m in (("mean1", mean1), ("mean2", mean2))]
-    covs = [real_array(where, name, c, "(D, D)").astype(np.float64) for name, c in (("cov1", cov1), ("cov2", cov2))]
+    means = [
+        real_array(where, name, m, "(D,)").astype(np.float64)
+        for name, m in (("mean1", mean1), ("mean2", mean2))
+    ]
+    covs = [
+        real_array(where, name, c, "(D, D)").astype(np.float64)
+        for name, c in (("cov1", cov1), ("cov2", cov2))
+    ]
     d = means[0].size
-    for name, a, shape in zip(("mean1", "cov1", "mean2", "cov2"), (means[0], covs[0], means[1], covs[1]), 2 * ((d,), (d, d))):
+    for name, a, shape in zip(
+        ("mean1", "cov1", "mean2", "cov2"), (means[0], covs[0], means[1], covs[1]), 2 * ((d,), (d, d))
+    ):
         if a.shape != shape:
-            raise ValueError(f"{where}: expected {name} {shape}, as mean1 has {d} numbers, got {a.shape}; give moments of the same features")
+            raise ValueError(
+                f"{where}: expected {name} {shape}, as mean1 has {d} numbers, got {a.shape}; give moments of the same features"
+            )
     for name, c in zip(("cov1", "cov2"), covs):
         size = np.abs(c).max()
         if np.abs(c - c.T).max() > 1e-6 * size or np.linalg.eigvalsh(c)[0] < -1e-6 * size:
-            raise ValueError(f"{where}: expected {name} symmetric without negative eigenvalues, got another matrix; "
-                             f"np.cov(features, rowvar=False) makes one")
+            raise ValueError(
+                f"{where}: expected {name} symmetric without negative eigenvalues, got another matrix; "
+                f"np.cov(features, rowvar=False) makes one"
+            )
     return _frechet(means[0], covs[0], means[1], covs[1])
 
 
@@ -81,14 +93,16 @@ def inception_score(probabilities, splits=1):
     p = rows("inception_score", "probabilities", probabilities)
     parts = whole("inception_score", "splits", splits, 1, len(p))
     if p.min() < 0 or np.abs(p.sum(axis=1) - 1).max() > 1e-3:
-        raise ValueError(f"inception_score: expected probabilities not below 0 with rows that sum to 1, got numbers from {p.min():.4g} and "
-                         f"sums from {p.sum(axis=1).min():.4g} to {p.sum(axis=1).max():.4g}; give logits to a softmax first")
+        raise ValueError(
+            f"inception_score: expected probabilities not below 0 with rows that sum to 1, got numbers from {p.min():.4g} and "
+            f"sums from {p.sum(axis=1).min():.4g} to {p.sum(axis=1).max():.4g}; give logits to a softmax first"
+        )
     scores = [np.exp(_mutual_information(part)) for part in np.array_split(p, parts)]
     return float(np.mean(scores)), float(np.std(scores))
 
 
 def _mutual_information(p):
-    ratio = np.divide(p, p.mean(axis=0), out=np.ones_like(p), where=p > 0)     # 0 log 0 = 0
+    ratio = np.divide(p, p.mean(axis=0), out=np.ones_like(p), where=p > 0)  # 0 log 0 = 0
     return (p * np.log(ratio)).sum(axis=1).mean()
 
 
@@ -133,7 +147,9 @@ def _unbiased_mmd(x, y, kernel):
     def within(a):
         total = 0.0
         for span, k in kernel(a, a):
-            k[np.arange(len(k)), np.arange(span.start, span.stop)] = 0         # a row is no pair with itself: that is what makes it unbiased
+            k[np.arange(len(k)), np.arange(span.start, span.stop)] = (
+                0  # a row is no pair with itself: that is what makes it unbiased
+            )
             total += k.sum()
         return total / (len(a) * (len(a) - 1))
 

@@ -19,21 +19,21 @@ RADIUS = 3.0  # standard deviations; VEEGAN, section 4.1
 class ModeCoverage(NamedTuple):
     """What mode_coverage() says."""
 
-    captured: int              # modes that are the nearest of at least one sample of high quality
-    modes: int                 # K
-    high_quality: float        # share of the samples within 3 sigma of their nearest mode
-    reverse_kl: float          # KL(histogram of these samples over the modes || uniform), nats; nan if there are none
-    relative_std: np.ndarray   # (K,) their standard deviation in each mode over sigma; nan for fewer than two
-    counts: np.ndarray         # (K,) how many they are
+    captured: int  # modes that are the nearest of at least one sample of high quality
+    modes: int  # K
+    high_quality: float  # share of the samples within 3 sigma of their nearest mode
+    reverse_kl: float  # KL(histogram of these samples over the modes || uniform), nats; nan if there are none
+    relative_std: np.ndarray  # (K,) their standard deviation in each mode over sigma; nan for fewer than two
+    counts: np.ndarray  # (K,) how many they are
 
 
 class LabelCoverage(NamedTuple):
     """What label_coverage() says."""
 
-    captured: int              # classes with at least one sample
-    modes: int                 # K
-    kl: float                  # KL(histogram of the labels || uniform), nats
-    counts: np.ndarray         # (K,) samples of each class
+    captured: int  # classes with at least one sample
+    modes: int  # K
+    kl: float  # KL(histogram of the labels || uniform), nats
+    counts: np.ndarray  # (K,) samples of each class
 
 
 @may_underflow
@@ -65,7 +65,9 @@ def mode_coverage(points, centres, std):
     spread = np.full(k, np.nan)
     for mode in np.flatnonzero(counts > 1):
         spread[mode] = np.sqrt(x[good & (nearest == mode)].var(axis=0, ddof=1).mean()) / sigma
-    return ModeCoverage(int((counts > 0).sum()), k, float(good.mean()), _kl_to_uniform(counts), spread, counts)
+    return ModeCoverage(
+        int((counts > 0).sum()), k, float(good.mean()), _kl_to_uniform(counts), spread, counts
+    )
 
 
 @may_underflow

@@ -21,25 +21,25 @@ ROUNDS = 50  # of k-means; it stops before when no row changes its bin
 class PrecisionRecall(NamedTuple):
     """What precision_recall() says: two shares."""
 
-    precision: float           # of the generated samples, inside the real manifold
-    recall: float              # of the real samples, inside the generated manifold
+    precision: float  # of the generated samples, inside the real manifold
+    recall: float  # of the real samples, inside the generated manifold
 
 
 class DensityCoverage(NamedTuple):
     """What density_coverage() says."""
 
-    density: float             # real balls around a generated sample, on average, over k; may be above 1
-    coverage: float            # share of the real balls with a generated sample in them
+    density: float  # real balls around a generated sample, on average, over k; may be above 1
+    coverage: float  # share of the real balls with a generated sample in them
 
 
 class NDB(NamedTuple):
     """What ndb() says."""
 
-    different: int             # bins whose shares differ significantly
-    bins: int                  # K
-    js: float                  # Jensen-Shannon divergence of the two histograms, nats
-    real: np.ndarray           # (K,) shares of the real samples
-    fake: np.ndarray           # (K,) shares of the generated samples
+    different: int  # bins whose shares differ significantly
+    bins: int  # K
+    js: float  # Jensen-Shannon divergence of the two histograms, nats
+    real: np.ndarray  # (K,) shares of the real samples
+    fake: np.ndarray  # (K,) shares of the generated samples
 
 
 @may_underflow
@@ -110,7 +110,9 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
     x, y = enlarged(x, rows("ndb", "fake", fake, like=("real", x), single=True))
     k = whole("ndb", "bins", bins, 1, len(x))
     if not is_number(significance, 0, 1) or not significance:
-        raise ValueError(f"ndb: expected significance between 0 and 1, got {significance!r}; the paper has 0.05")
+        raise ValueError(
+            f"ndb: expected significance between 0 and 1, got {significance!r}; the paper has 0.05"
+        )
     centres, own = _k_means(x, k, stream(seed, "ndb"))
     p, q = (np.bincount(assigned, minlength=k) / len(assigned) for assigned in (own, _assign(y, centres)[0]))
     s = (len(x) * p + len(y) * q) / (len(x) + len(y))
@@ -130,7 +132,7 @@ def _radii(x, k):
     """(N,): the squared distance from each row to its k-th nearest other row."""
     out = np.empty(len(x))
     for span, d in squared_distances(x, x):
-        d[np.arange(len(d)), np.arange(span.start, span.stop)] = np.inf       # a row is not its own neighbour
+        d[np.arange(len(d)), np.arange(span.start, span.stop)] = np.inf  # a row is not its own neighbour
         out[span] = np.partition(d, k - 1, axis=1)[:, k - 1]
     return out
 
@@ -154,8 +156,10 @@ def _k_means(x, k, rng):
     least = _assign(x, centres)[1]
     while len(centres) < k:
         if not least.any():
-            raise ValueError(f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, or draw more samples")
-        chosen = x[[rng.choice(len(x), p=least / least.sum())]]                # far from all centres so far
+            raise ValueError(
+                f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, or draw more samples"
+            )
+        chosen = x[[rng.choice(len(x), p=least / least.sum())]]  # far from all centres so far
         centres = np.concatenate([centres, chosen])
         least = np.minimum(least, _assign(x, chosen)[1])
     assigned = _assign(x, centres)[0]

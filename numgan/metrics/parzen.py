@@ -17,10 +17,10 @@ SIGMAS = tuple(np.logspace(-1, 0, 10))  # the grid of the 2014 code; pixels are 
 class Parzen(NamedTuple):
     """What parzen() says; all log-likelihoods in nats for one sample."""
 
-    mean: float                # log-likelihood of the test rows
-    standard_error: float      # of that mean: standard deviation over the test rows / sqrt(their number)
-    sigma: float               # the width that was chosen
-    validation: dict           # {sigma: mean log-likelihood of the validation rows}
+    mean: float  # log-likelihood of the test rows
+    standard_error: float  # of that mean: standard deviation over the test rows / sqrt(their number)
+    sigma: float  # the width that was chosen
+    validation: dict  # {sigma: mean log-likelihood of the validation rows}
 
 
 @may_underflow
@@ -55,12 +55,16 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
     v = rows("parzen", "validation", validation, like=("samples", g), single=True)
     x = rows("parzen", "test", test, least=2, like=("samples", g), single=True)
     if np.ndim(sigmas) != 1 or len(sigmas) == 0:
-        raise ValueError(f"parzen: expected sigmas (S,) and not empty, got {sigmas!r}; a single width s is sigmas=[s]")
+        raise ValueError(
+            f"parzen: expected sigmas (S,) and not empty, got {sigmas!r}; a single width s is sigmas=[s]"
+        )
     grid = [positive("parzen", "sigmas", sigma) for sigma in sigmas]
     scores = _log_likelihoods(g, v, grid).mean(axis=1)
     sigma = grid[int(scores.argmax())]
     ll = _log_likelihoods(g, x, [sigma])[0]
-    return Parzen(float(ll.mean()), float(ll.std(ddof=1) / np.sqrt(len(ll))), sigma, dict(zip(grid, scores.tolist())))
+    return Parzen(
+        float(ll.mean()), float(ll.std(ddof=1) / np.sqrt(len(ll))), sigma, dict(zip(grid, scores.tolist()))
+    )
 
 
 def _log_likelihoods(g, x, sigmas):
@@ -68,7 +72,7 @@ def _log_likelihoods(g, x, sigmas):
     out = np.empty((len(sigmas), len(x)))
     for span, d in squared_distances(x, g):
         least = d.min(axis=1)
-        d -= least[:, None]                                            # the largest exponent is 0: no overflow, and the sum is at least 1
+        d -= least[:, None]  # the largest exponent is 0: no overflow, and the sum is at least 1
         for row, sigma in zip(out, sigmas):
             weight = np.exp(d * d.dtype.type(-0.5 / sigma**2))
             row[span] = np.log(weight.sum(axis=1, dtype=np.float64)) - least / (2 * sigma**2)

@@ -11,10 +11,10 @@ from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from .rows import real_array, rows, spans, whole
 
-WINDOW, WIDTH, K1, K2 = 11, 1.5, 0.01, 0.03                        # Wang et al. 2004, section III-C
-WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)                 # Wang, Simoncelli and Bovik 2003, section 3.2
-PATCH, PATCHES, DIRECTIONS, SMALLEST = 7, 128, 512, 16             # Karras et al. 2018, section 5 and its published code
-MAPS = 16                                                          # arrays of the size of a picture that are in memory at once
+WINDOW, WIDTH, K1, K2 = 11, 1.5, 0.01, 0.03  # Wang et al. 2004, section III-C
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli and Bovik 2003, section 3.2
+PATCH, PATCHES, DIRECTIONS, SMALLEST = 7, 128, 512, 16  # Karras et al. 2018, section 5 and its published code
+MAPS = 16  # arrays of the size of a picture that are in memory at once
 
 
 @may_underflow
@@ -28,7 +28,12 @@ def psnr(pictures, reference, data_range=1.0):
     Source: the definition; Ledig et al. 2017 (SRGAN), section 2.2, use it on the luminance channel with a border cut off: state what you do.
     """
     x, y = _picture_pair("psnr", pictures, reference, data_range)
-    mse = np.concatenate([((x[s].astype(np.float64) - y[s]) ** 2).mean(axis=(1, 2, 3)) for s in spans(len(x), MAPS * x[0].size)])
+    mse = np.concatenate(
+        [
+            ((x[s].astype(np.float64) - y[s]) ** 2).mean(axis=(1, 2, 3))
+            for s in spans(len(x), MAPS * x[0].size)
+        ]
+    )
     with np.errstate(divide="ignore"):
         return 10 * np.log10(float(data_range) ** 2 / mse)
 
@@ -45,7 +50,9 @@ def ssim(pictures, reference, data_range=1.0):
     Source: Wang et al. 2004, equations 13 to 16 and section III-C (without the authors' later halving of large pictures).
     """
     x, y = _picture_pair("ssim", pictures, reference, data_range, WINDOW)
-    return np.concatenate([_similarity(x[s], y[s], data_range)[0].mean(axis=1) for s in spans(len(x), MAPS * x[0].size)])
+    return np.concatenate(
+        [_similarity(x[s], y[s], data_range)[0].mean(axis=1) for s in spans(len(x), MAPS * x[0].size)]
+    )
 
 
 @may_underflow
@@ -78,7 +85,9 @@ def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
     a = rows(where, "x", x, single=True)
     b = rows(where, "y", y, like=("x", a), single=True)
     if len(a) != len(b):
-        raise ValueError(f"{where}: expected y of the {len(a)} rows of x, got {len(b)}; draw as many from each set")
+        raise ValueError(
+            f"{where}: expected y of the {len(a)} rows of x, got {len(b)}; draw as many from each set"
+        )
     u = stream(seed, where).standard_normal((whole(where, "directions", directions, 1), a.shape[1]))
     u /= np.linalg.norm(u, axis=1, keepdims=True)
     total = 0.0
@@ -105,31 +114,43 @@ def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, da
     count, (n, height, width) = whole(where, "patches", patches, 1), x.shape[:3]
     halvings = (min(height, width) // SMALLEST).bit_length() - 1
     if height % 2**halvings or width % 2**halvings:
-        raise ValueError(f"{where}: expected pictures whose sides can be halved {halvings} times, got {height} x {width}; crop or resize them")
+        raise ValueError(
+            f"{where}: expected pictures whose sides can be halved {halvings} times, got {height} x {width}; crop or resize them"
+        )
     out = {}
     for level, (a, b) in enumerate(zip(_pyramid(x, halvings), _pyramid(y, halvings))):
         h, w = a.shape[1:3]
-        places = stream(seed, where, level).integers([[[0, 0]]], [[[h - PATCH + 1, w - PATCH + 1]]], size=(n, count, 2))
+        places = stream(seed, where, level).integers(
+            [[[0, 0]]], [[[h - PATCH + 1, w - PATCH + 1]]], size=(n, count, 2)
+        )
         out[h] = sliced_wasserstein(_cut(a, places), _cut(b, places), directions, seed)
     return out
 
 
 def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference")):
     if not is_number(data_range) or not data_range:
-        raise ValueError(f"{where}: expected data_range a finite number above 0, got {data_range!r}; it is 1 for pictures in 0..1")
+        raise ValueError(
+            f"{where}: expected data_range a finite number above 0, got {data_range!r}; it is 1 for pictures in 0..1"
+        )
     read = []
     for name, pictures in zip(names, (x, y)):
         a = real_array(where, name, pictures, "(N, H, W, C)")
         if a.ndim != 4 or min(a.shape[1:3]) < side:
-            raise ValueError(f"{where}: expected {name} (N, H, W, C) with sides of at least {side} pixels, got {a.shape}; "
-                             f"a grey picture has C = 1, and larger pictures are needed for {where}")
+            raise ValueError(
+                f"{where}: expected {name} (N, H, W, C) with sides of at least {side} pixels, got {a.shape}; "
+                f"a grey picture has C = 1, and larger pictures are needed for {where}"
+            )
         if a.min() < 0 or a.max() > data_range:
-            raise ValueError(f"{where}: expected {name} in 0..{data_range:g}, the data range, got {a.min():g} to {a.max():g}; "
-                             f"pictures in [-1, 1] are (x + 1) / 2, and uint8 ones have data_range=255")
+            raise ValueError(
+                f"{where}: expected {name} in 0..{data_range:g}, the data range, got {a.min():g} to {a.max():g}; "
+                f"pictures in [-1, 1] are (x + 1) / 2, and uint8 ones have data_range=255"
+            )
         read.append(a)
     if read[0].shape != read[1].shape:
-        raise ValueError(f"{where}: expected {names[0]} {read[1].shape}, the shape of {names[1]}, got {read[0].shape}; "
-                         f"give as many, of the same size")
+        raise ValueError(
+            f"{where}: expected {names[0]} {read[1].shape}, the shape of {names[1]}, got {read[0].shape}; "
+            f"give as many, of the same size"
+        )
     return read
 
 
@@ -162,7 +183,7 @@ def _scales(x, y, data_range):
 
 def _halved(x):
     n, h, w, c = x.shape
-    return x[:, :h // 2 * 2, :w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+    return x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
 
 
 def _blur(x):
@@ -178,7 +199,7 @@ def _pyramid(x, halvings):
     for _ in range(halvings):
         small = _blur(x)[:, ::2, ::2]
         stretched = np.zeros_like(x)
-        stretched[:, ::2, ::2] = 4 * small                         # a quarter of the pixels carry the weight of all
+        stretched[:, ::2, ::2] = 4 * small  # a quarter of the pixels carry the weight of all
         yield x - _blur(stretched)
         x = small
     yield x
@@ -188,9 +209,13 @@ def _cut(x, places):
     """Patches (N P, 7 * 7 * C) of x at places (N, P, 2), each channel brought to mean 0 and variance 1."""
     steps = np.arange(PATCH)
     picture = np.arange(len(x))[:, None, None, None]
-    found = x[picture, places[..., 0, None, None] + steps[:, None], places[..., 1, None, None] + steps].reshape(-1, PATCH * PATCH, x.shape[3])
+    found = x[
+        picture, places[..., 0, None, None] + steps[:, None], places[..., 1, None, None] + steps
+    ].reshape(-1, PATCH * PATCH, x.shape[3])
     mean, std = found.mean(axis=(0, 1), dtype=np.float64), found.std(axis=(0, 1), dtype=np.float64)
-    return ((found - mean.astype(np.float32)) / np.where(std > 0, std, 1).astype(np.float32)).reshape(len(found), -1)
+    return ((found - mean.astype(np.float32)) / np.where(std > 0, std, 1).astype(np.float32)).reshape(
+        len(found), -1
+    )
 
 
 def _sorted(x, u):

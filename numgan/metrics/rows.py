@@ -8,15 +8,17 @@ import numpy as np
 
 from ..core.arguments import is_number
 
-BLOCK = 2**20     # numbers in one block of pairs: 8 MB in float64
-LARGEST = 1e50    # the cube of a product of two such numbers is still a float64
-SINGLE = 1e15     # and the square of such a number is a float32 with room for a sum
+BLOCK = 2**20  # numbers in one block of pairs: 8 MB in float64
+LARGEST = 1e50  # the cube of a product of two such numbers is still a float64
+SINGLE = 1e15  # and the square of such a number is a float32 with room for a sum
 
 
 def _unmasked(where, name, x):
     if isinstance(x, np.ma.MaskedArray):
-        raise ValueError(f"{where}: expected {name} without a mask, got a masked array, whose masked rows would count; "
-                         f"leave these samples out, or give {name}.filled(value)")
+        raise ValueError(
+            f"{where}: expected {name} without a mask, got a masked array, whose masked rows would count; "
+            f"leave these samples out, or give {name}.filled(value)"
+        )
     return np.asarray(x)
 
 
@@ -24,13 +26,17 @@ def real_array(where, name, x, shape):
     """x as an array of finite real numbers that is not empty; `shape` is the text that says what was expected."""
     a = _unmasked(where, name, x)
     if a.dtype.kind not in "fiub" or a.size == 0:
-        raise ValueError(f"{where}: expected {name} {shape} of real numbers and not empty, got {a.shape} {a.dtype}; "
-                         f"give an array of floats or integers with at least one sample")
+        raise ValueError(
+            f"{where}: expected {name} {shape} of real numbers and not empty, got {a.shape} {a.dtype}; "
+            f"give an array of floats or integers with at least one sample"
+        )
     top = float(np.abs(a).max()) if a.dtype.kind == "f" else 0
-    if not top < LARGEST:                                              # a nan is not below anything
+    if not top < LARGEST:  # a nan is not below anything
         bad = int((~np.isfinite(a)).sum())
-        raise ValueError(f"{where}: expected {name} of finite numbers below {LARGEST:g} in size, got {bad or 'larger ones, up to'} "
-                         f"{'that are nan or inf' if bad else f'{top:g}'}; look for a run that diverged, or leave out these samples")
+        raise ValueError(
+            f"{where}: expected {name} of finite numbers below {LARGEST:g} in size, got {bad or 'larger ones, up to'} "
+            f"{'that are nan or inf' if bad else f'{top:g}'}; look for a run that diverged, or leave out these samples"
+        )
     return a
 
 
@@ -42,13 +48,19 @@ def rows(where, name, x, least=1, like=None, single=False):
     """
     a = real_array(where, name, x, "(N, D)")
     if a.ndim < 2:
-        raise ValueError(f"{where}: expected {name} (N, D), got {a.shape}; one number for each sample is {name}[:, None]")
+        raise ValueError(
+            f"{where}: expected {name} (N, D), got {a.shape}; one number for each sample is {name}[:, None]"
+        )
     if len(a) < least:
-        raise ValueError(f"{where}: expected {name} of at least {least} rows, got {len(a)}; draw more samples")
+        raise ValueError(
+            f"{where}: expected {name} of at least {least} rows, got {len(a)}; draw more samples"
+        )
     a = a.reshape(len(a), -1)
     if like is not None and a.shape[1] != like[1].shape[1]:
-        raise ValueError(f"{where}: expected {name} with the {like[1].shape[1]} columns of {like[0]}, got {a.shape[1]}; "
-                         f"both must hold the same kind of sample or feature")
+        raise ValueError(
+            f"{where}: expected {name} with the {like[1].shape[1]} columns of {like[0]}, got {a.shape[1]}; "
+            f"both must hold the same kind of sample or feature"
+        )
     keep = single and a.dtype == np.float32 and np.abs(a).max() < SINGLE
     return np.ascontiguousarray(a, np.float32 if keep else np.float64)
 
@@ -57,29 +69,44 @@ def labels(where, name, x, count=None, classes=None):
     """x (N,) of whole numbers from 0 as int64. ValueError for another shape or type, another N than `count`, or a label not below `classes`."""
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
-        raise ValueError(f"{where}: expected {name} (N,) of integers and not empty, got {a.shape} {a.dtype}; "
-                         f"probabilities (N, K) become labels with argmax(axis=1)")
+        raise ValueError(
+            f"{where}: expected {name} (N,) of integers and not empty, got {a.shape} {a.dtype}; "
+            f"probabilities (N, K) become labels with argmax(axis=1)"
+        )
     if count is not None and len(a) != count:
-        raise ValueError(f"{where}: expected {name} ({count},), one for each sample, got {a.shape}; give samples and labels of the same draw")
+        raise ValueError(
+            f"{where}: expected {name} ({count},), one for each sample, got {a.shape}; give samples and labels of the same draw"
+        )
     if a.min() < 0 or (classes is not None and a.max() >= classes):
-        raise ValueError(f"{where}: expected {name} from 0 and below {'any bound' if classes is None else classes}, "
-                         f"got {a.min()} to {a.max()}; number the classes from 0")
+        raise ValueError(
+            f"{where}: expected {name} from 0 and below {'any bound' if classes is None else classes}, "
+            f"got {a.min()} to {a.max()}; number the classes from 0"
+        )
     return a.astype(np.int64)
 
 
 def positive(where, name, value):
     """value as a float. ValueError unless it is between 1e-15 and 1e15: its square then is a float32."""
     if not is_number(value, 1 / SINGLE) or value > SINGLE:
-        raise ValueError(f"{where}: expected {name} a number above 0, from {1 / SINGLE:g} to {SINGLE:g}, got {value!r}; "
-                         f"it is a length in the units of the samples")
+        raise ValueError(
+            f"{where}: expected {name} a number above 0, from {1 / SINGLE:g} to {SINGLE:g}, got {value!r}; "
+            f"it is a length in the units of the samples"
+        )
     return float(value)
 
 
 def whole(where, name, value, least, most=None):
     """value as an int. ValueError unless it is a whole number of at least `least`, and at most `most` if that is given."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least or (most is not None and value > most):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, np.integer))
+        or value < least
+        or (most is not None and value > most)
+    ):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more samples")
+        raise ValueError(
+            f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more samples"
+        )
     return int(value)
 
 

@@ -5,5 +5,14 @@ from .dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator
 from .mlp import mlp
 from .small import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 
-__all__ = ["mlp", "digit_generator", "digit_discriminator", "plane_generator", "plane_discriminator", "label_beside", "dcgan_generator",
-           "dcgan_discriminator", "pooling_discriminator"]
+__all__ = [
+    "mlp",
+    "digit_generator",
+    "digit_discriminator",
+    "plane_generator",
+    "plane_discriminator",
+    "label_beside",
+    "dcgan_generator",
+    "dcgan_discriminator",
+    "pooling_discriminator",
+]

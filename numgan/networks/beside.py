@@ -9,4 +9,6 @@ def label_beside(classes, code, blocks, first=None):
     blocks   take `code` channels more than the one before gives: Dense(100 + code, 512), Dense(512 + code, 784)
     first    a layer that x goes through before, such as Flatten()
     """
-    return Sequential(Parallel(first or Sequential(), Embedding(classes, code)), *map(Condition, blocks), Pick(0))
+    return Sequential(
+        Parallel(first or Sequential(), Embedding(classes, code)), *map(Condition, blocks), Pick(0)
+    )

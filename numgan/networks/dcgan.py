@@ -34,10 +34,18 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
     """
     window, extra = _doubling(kernel)
     gain = normal(0.02, mean=1.0)
-    layers = [Dense(latent, start * start * channels[0], bias=False, init=init), Reshape(start, start, channels[0]),
-              BatchNorm(channels[0], init=gain), ReLU()]
+    layers = [
+        Dense(latent, start * start * channels[0], bias=False, init=init),
+        Reshape(start, start, channels[0]),
+        BatchNorm(channels[0], init=gain),
+        ReLU(),
+    ]
     for inputs, outputs in zip(channels, channels[1:]):
-        layers += [ConvTranspose2d(inputs, outputs, **window, **extra, bias=False, init=init), BatchNorm(outputs, init=gain), ReLU()]
+        layers += [
+            ConvTranspose2d(inputs, outputs, **window, **extra, bias=False, init=init),
+            BatchNorm(outputs, init=gain),
+            ReLU(),
+        ]
     return Sequential(*layers, ConvTranspose2d(channels[-1], colours, **window, **extra, init=init), Tanh())
 
 
@@ -65,5 +73,11 @@ def pooling_discriminator(size, channels, hidden, colours, outputs=1, dropout=0.
     for inputs, features in zip((colours, *channels), channels):
         layers += [Conv2d(inputs, features, kernel=3, padding=1, init=init), ReLU(), MaxPool2d(2)]
         size //= 2
-    return Sequential(*layers, Flatten(), Dense(size * size * channels[-1], hidden, init=init), ReLU(), Dropout(dropout),
-                      Dense(hidden, outputs, init=init))
+    return Sequential(
+        *layers,
+        Flatten(),
+        Dense(size * size * channels[-1], hidden, init=init),
+        ReLU(),
+        Dropout(dropout),
+        Dense(hidden, outputs, init=init),
+    )

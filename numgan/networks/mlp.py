@@ -7,7 +7,7 @@ from ..layers.initializers import he
 def mlp(*sizes, activation=ReLU, last=None, init=he):
     """Dense(sizes[0], sizes[1]), activation, Dense(sizes[1], sizes[2]), ..., then `last()` instead of the activation, if given
 
-        mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128
+    mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128
     """
     if len(sizes) < 2:
         raise ValueError(f"mlp: expected at least two sizes, input and output, got {sizes}")

@@ -38,8 +38,14 @@ class Optimizer:
 
     def __init__(self, lr, weight_decay=0.0, clip=None):
         name = type(self).__name__
-        if not (callable(lr) or is_number(lr)) or not is_number(weight_decay) or not (clip is None or is_number(clip) and clip > 0):
-            raise ValueError(f"{name}: expected finite lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr!r}, {weight_decay!r}, {clip!r}")
+        if (
+            not (callable(lr) or is_number(lr))
+            or not is_number(weight_decay)
+            or not (clip is None or is_number(clip) and clip > 0)
+        ):
+            raise ValueError(
+                f"{name}: expected finite lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr!r}, {weight_decay!r}, {clip!r}"
+            )
         self.lr, self.weight_decay, self.clip = plain(lr), plain(weight_decay), plain(clip)
 
     @property
@@ -58,8 +64,10 @@ class Optimizer:
             got = None if g is None else np.shape(g)
             raise ValueError(f"{name}.update: expected g of shape {np.shape(p)}, got {got}")
         if not isinstance(state, dict) or state.keys() != parts:
-            raise ValueError(f"{name}.update: expected a state with {sorted(parts)}, got "
-                             f"{sorted(state) if isinstance(state, dict) else state!r}; make it with start(p)")
+            raise ValueError(
+                f"{name}.update: expected a state with {sorted(parts)}, got "
+                f"{sorted(state) if isinstance(state, dict) else state!r}; make it with start(p)"
+            )
         with _undisturbed():
             finite = self._rule(p, g, *(state[name] for name in self.moments), state["step"])
             state["step"] += 1
@@ -67,7 +75,10 @@ class Optimizer:
 
     def step(self, p, g, state):
         """p1, state1, cache; nothing that is passed in changes."""
-        p1, state1 = p.copy(), {name: value if name == "step" else value.copy() for name, value in state.items()}
+        p1, state1 = (
+            p.copy(),
+            {name: value if name == "step" else value.copy() for name, value in state.items()},
+        )
         self.update(p1, g, state1)
         return p1, state1, (p, g, state, p1)
 
@@ -75,9 +86,14 @@ class Optimizer:
         """dp, dg, dstate from dp1 and dstate1 ({moment: vector}, or None for zero)."""
         p, g, state, p1 = cache
         dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
-        dmoments = [np.zeros_like(p) if dstate1 is None or dstate1.get(name) is None else dstate1[name] for name in self.moments]
+        dmoments = [
+            np.zeros_like(p) if dstate1 is None or dstate1.get(name) is None else dstate1[name]
+            for name in self.moments
+        ]
         slope = g + self.weight_decay * p if self.weight_decay else g
-        dg, dmoments = self._rule_adjoint(dp1, dmoments, slope, [state[name] for name in self.moments], state["step"])
+        dg, dmoments = self._rule_adjoint(
+            dp1, dmoments, slope, [state[name] for name in self.moments], state["step"]
+        )
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
     def changed(self, **constants):
@@ -87,7 +103,11 @@ class Optimizer:
 
     def __repr__(self):
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
-        words = {name: getattr(self, name) for name, default in defaults.items() if name == "lr" or getattr(self, name) != default}
+        words = {
+            name: getattr(self, name)
+            for name, default in defaults.items()
+            if name == "lr" or getattr(self, name) != default
+        }
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in words.items())})"
 
 
@@ -112,7 +132,9 @@ class SGD(Optimizer):
 
     def _rule(self, p, g, *rest):
         m, step = rest if self.momentum else (None, *rest)
-        return kernels.sgd(p, g, m, value_at(self.lr, step), value_at(self.momentum, step), self.nesterov, *self._around)
+        return kernels.sgd(
+            p, g, m, value_at(self.lr, step), value_at(self.momentum, step), self.nesterov, *self._around
+        )
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         lr, mu = value_at(self.lr, step), value_at(self.momentum, step)
@@ -158,11 +180,15 @@ class Adam(Optimizer):
     def __init__(self, lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8, weight_decay=0.0, clip=None):
         super().__init__(lr, weight_decay, clip)
         if not (is_number(beta1, 0, 1) and is_number(beta2, 0, 1) and is_number(eps)):
-            raise ValueError(f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1!r}, {beta2!r}, {eps!r}")
+            raise ValueError(
+                f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1!r}, {beta2!r}, {eps!r}"
+            )
         self.beta1, self.beta2, self.eps = plain(beta1), plain(beta2), plain(eps)
 
     def _rule(self, p, g, m, v, step):
-        return kernels.adam(p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._around)
+        return kernels.adam(
+            p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._around
+        )
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         (m, v), bias1, bias2 = moments, 1 - self.beta1 ** (step + 1), 1 - self.beta2 ** (step + 1)
@@ -185,8 +211,10 @@ class Historical(Optimizer):
 
     def __init__(self, rule, weight):
         if not isinstance(rule, Optimizer) or isinstance(rule, Historical) or not is_number(weight):
-            raise ValueError("Historical: expected a rule such as Adam(), an optimiser that is not Historical, and a finite weight >= 0, "
-                             f"got {rule!r} and {weight!r}")
+            raise ValueError(
+                "Historical: expected a rule such as Adam(), an optimiser that is not Historical, and a finite weight >= 0, "
+                f"got {rule!r} and {weight!r}"
+            )
         self.rule, self.weight = rule, plain(weight)
 
     @property

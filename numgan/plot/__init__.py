@@ -10,5 +10,21 @@ from .samples import PAPER, curves, gif, grid, points
 from .speed import growth, ladder, roofline, step_times
 from .studies import mixtures, scatters
 
-__all__ = ["PAPER", "against", "curves", "gif", "grid", "growth", "heat_maps", "ladder", "mixtures", "over_steps", "pairs", "points",
-           "portraits", "roofline", "scatters", "step_times"]
+__all__ = [
+    "PAPER",
+    "against",
+    "curves",
+    "gif",
+    "grid",
+    "growth",
+    "heat_maps",
+    "ladder",
+    "mixtures",
+    "over_steps",
+    "pairs",
+    "points",
+    "portraits",
+    "roofline",
+    "scatters",
+    "step_times",
+]

@@ -4,8 +4,22 @@ import numpy as np
 
 from .figure import FAKE, REAL, drawn, figure_of, render
 
-COLOURS = ("#d1495b", "#30638e", "#edae49", "#3b8132", "#7b4b94", "#00798c", "#8d6a4f", "#555555", "#e07be0", "#9bc53d", "#1f1f7a", "#ff7f50",
-           "#3fd0c9", "#a3a3a3")
+COLOURS = (
+    "#d1495b",
+    "#30638e",
+    "#edae49",
+    "#3b8132",
+    "#7b4b94",
+    "#00798c",
+    "#8d6a4f",
+    "#555555",
+    "#e07be0",
+    "#9bc53d",
+    "#1f1f7a",
+    "#ff7f50",
+    "#3fd0c9",
+    "#a3a3a3",
+)
 
 
 @drawn
@@ -25,10 +39,15 @@ def over_steps(panels, columns=1, title=""):
             axes.axvline(step, color=colour[name], linewidth=0.8, linestyle="--")
         if "level" in panel:
             axes.axhline(panel["level"], color="black", linewidth=0.6, linestyle=":")
-        axes.set(xlabel="G steps", ylabel=panel["y"], title=panel["title"], yscale="log" if panel.get("log") else "linear")
+        axes.set(
+            xlabel="G steps",
+            ylabel=panel["y"],
+            title=panel["title"],
+            yscale="log" if panel.get("log") else "linear",
+        )
         axes.legend(loc="best", fontsize="x-small")
         axes.grid(alpha=0.3)
-    for axes in all_axes[len(panels):]:
+    for axes in all_axes[len(panels) :]:
         axes.set_axis_off()
     figure.suptitle(title, fontsize="small")
     return render(figure)
@@ -44,11 +63,23 @@ def pairs(x, y, enough, shares, names, label):
     points.scatter(x, y, s=14, c=FAKE, alpha=0.7, linewidths=0)
     points.axvline(enough, color="black", linewidth=0.6, linestyle=":")
     points.axhline(enough, color="black", linewidth=0.6, linestyle=":")
-    points.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel=f"{names[0]}, {label}", ylabel=f"{names[1]}, {label}",
-               title=f"{len(x)} architectures")
+    points.set(
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        aspect="equal",
+        xlabel=f"{names[0]}, {label}",
+        ylabel=f"{names[1]}, {label}",
+        title=f"{len(x)} architectures",
+    )
     places = np.arange(len(shares))
     for k, name in enumerate(next(iter(shares.values()))):
-        bars.barh(places + 0.4 * k, [share[name] for share in shares.values()], 0.38, label=name, color=(FAKE, REAL)[k])
+        bars.barh(
+            places + 0.4 * k,
+            [share[name] for share in shares.values()],
+            0.38,
+            label=name,
+            color=(FAKE, REAL)[k],
+        )
     bars.set_yticks(places + 0.2, list(shares), fontsize="small")
     bars.set(xlim=(0, 1), xlabel="share that works")
     bars.invert_yaxis()

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 REAL, FAKE = "#b0b0b0", "#d1495b"
-_settings_lock = threading.RLock()        # all threads share matplotlib's settings
+_settings_lock = threading.RLock()  # all threads share matplotlib's settings
 
 
 def drawn(function):
@@ -24,15 +24,17 @@ def drawn(function):
 
     It draws with matplotlib's default settings, not the user's. Afterwards the memory of the figure is freed.
     """
+
     @wraps(function)
     def draw(*arguments, **words):
         with _settings_lock, warnings.catch_warnings(), np.errstate(all="ignore"), _freeing():
-            warnings.simplefilter("ignore")              # for example of a character that the font lacks
+            warnings.simplefilter("ignore")  # for example of a character that the font lacks
             matplotlib = _matplotlib()
             # without the backend: to read rcParams["backend"] chooses one for the whole program
             own = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
             with matplotlib.rc_context(own):
                 return function(*arguments, **words)
+
     return draw
 
 
@@ -85,11 +87,11 @@ def _may_block(path):
 def _without_settings():
     """Import matplotlib where it finds none of the user's settings."""
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
-        del sys.modules[name]                            # the incomplete modules
+        del sys.modules[name]  # the incomplete modules
     hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
     os.environ["MATPLOTLIBRC"] = os.devnull
     here = os.getcwd()
-    os.chdir(os.path.dirname(os.path.abspath(__file__)))       # a folder without a matplotlibrc
+    os.chdir(os.path.dirname(os.path.abspath(__file__)))  # a folder without a matplotlibrc
     try:
         import matplotlib
     finally:
@@ -124,7 +126,11 @@ def readable(name):
     Python represents bytes that it cannot decode as surrogates. They are decoded as UTF-8.
     Other surrogates become "?", and unprintable characters become spaces.
     """
-    name = re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    name = (
+        re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", name)
+        .encode("utf-8", "surrogateescape")
+        .decode("utf-8", "replace")
+    )
     return "".join(letter if letter.isprintable() else " " for letter in name)
 
 

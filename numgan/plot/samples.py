@@ -5,11 +5,11 @@ from PIL import Image, ImageDraw
 
 from .figure import FAKE, REAL, drawn, figure_of, plainly, readable, render
 
-CELL = 48                 # pixels that a sample's side is enlarged to, at least half of them
+CELL = 48  # pixels that a sample's side is enlarged to, at least half of them
 GAP = 6
-NAMES = 16                # of losses or of metrics, drawn at most
-LARGEST = 1e100           # what is drawn of a larger loss: the space between two such would be inf
-PAPER = 64                # dark grey: a black picture with white strokes ends visibly
+NAMES = 16  # of losses or of metrics, drawn at most
+LARGEST = 1e100  # what is drawn of a larger loss: the space between two such would be inf
+PAPER = 64  # dark grey: a black picture with white strokes ends visibly
 
 
 def grid(images, columns, names=()):
@@ -19,14 +19,27 @@ def grid(images, columns, names=()):
     scale = max(1, round(CELL / max(height, width)))
     high, wide, rows = scale * height + GAP, scale * width + GAP, -(-n // columns)
     mode = "L" if channels == 1 else "RGB"
-    margin = GAP + (max(int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(name)) for name in names) + 6 if names else 0)
-    canvas = Image.new(mode, (margin + columns * wide, GAP + rows * high), (PAPER,) * channels if channels > 1 else PAPER)
+    margin = GAP + (
+        max(int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(name)) for name in names) + 6
+        if names
+        else 0
+    )
+    canvas = Image.new(
+        mode, (margin + columns * wide, GAP + rows * high), (PAPER,) * channels if channels > 1 else PAPER
+    )
     for i, image in enumerate(images):
-        cell = Image.fromarray(image[..., 0] if channels == 1 else image).resize((scale * width, scale * height), Image.Resampling.NEAREST)
+        cell = Image.fromarray(image[..., 0] if channels == 1 else image).resize(
+            (scale * width, scale * height), Image.Resampling.NEAREST
+        )
         canvas.paste(cell, (margin + i % columns * wide, GAP + i // columns * high))
     draw = ImageDraw.Draw(canvas)
     for row, name in enumerate(names):
-        draw.text((4, GAP + row * high + high // 2), name, fill=255 if channels == 1 else (255, 255, 255), anchor="lm")
+        draw.text(
+            (4, GAP + row * high + high // 2),
+            name,
+            fill=255 if channels == 1 else (255, 255, 255),
+            anchor="lm",
+        )
     return canvas
 
 
@@ -38,7 +51,14 @@ def points(real, fake, title=""):
     axes.scatter(*fake.T, s=3, c=FAKE, linewidths=0, label="samples")
     (left, bottom), (right, top) = real.min(axis=0), real.max(axis=0)
     side = 0.1 * max(right - left, top - bottom, 1e-6)
-    axes.set(xlim=(left - side, right + side), ylim=(bottom - side, top + side), xlabel="$x_1$", ylabel="$x_2$", title=title, aspect="equal")
+    axes.set(
+        xlim=(left - side, right + side),
+        ylim=(bottom - side, top + side),
+        xlabel="$x_1$",
+        ylabel="$x_2$",
+        title=title,
+        aspect="equal",
+    )
     axes.legend(loc="upper right", markerscale=3)
     return render(figure)
 
@@ -69,7 +89,9 @@ def curves(records, title=""):
         axes.legend(loc="upper right")
         axes.grid(alpha=0.3)
     if outputs:
-        all_axes[1].axhline(0.5, color="black", linewidth=0.6, linestyle=":")      # where the two players are even
+        all_axes[1].axhline(
+            0.5, color="black", linewidth=0.6, linestyle=":"
+        )  # where the two players are even
         all_axes[1].set_ylim(0, 1)
     all_axes[0].set_title(plainly(title))
     return render(figure)
@@ -79,4 +101,6 @@ def gif(frames, file, milliseconds=200, hold=2000):
     """Write frames, Pillow images of one size, to the binary file as an endless GIF; the last frame stays for `hold`."""
     first, *rest = [frame.convert("RGB").quantize(256) if frame.mode != "L" else frame for frame in frames]
     durations = [milliseconds] * len(rest) + [hold]
-    first.save(file, format="GIF", save_all=True, append_images=rest, duration=durations if rest else hold, loop=0)
+    first.save(
+        file, format="GIF", save_all=True, append_images=rest, duration=durations if rest else hold, loop=0
+    )

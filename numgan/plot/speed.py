@@ -11,10 +11,16 @@ def step_times(results, title=""):
     figure, all_axes = figure_of(len(results), (8, 1.2 + 1.6 * len(results)))
     for axes, result in zip(all_axes, results, strict=True):
         numpy = {"numpy": result["numpy_ms"]} if result["numpy_ms"] else {}
-        sides = {"numgan": result["numgan_ms"]} | numpy | {f"torch {name}": ms for name, ms in result["torch_ms"].items()}
+        sides = (
+            {"numgan": result["numgan_ms"]}
+            | numpy
+            | {f"torch {name}": ms for name, ms in result["torch_ms"].items()}
+        )
         quartiles = [result["quartiles_ms"][name.removeprefix("torch ")] for name in sides]
-        around = [[max(ms - low, 0) for ms, (low, _) in zip(sides.values(), quartiles)],
-                  [max(high - ms, 0) for ms, (_, high) in zip(sides.values(), quartiles)]]
+        around = [
+            [max(ms - low, 0) for ms, (low, _) in zip(sides.values(), quartiles)],
+            [max(high - ms, 0) for ms, (_, high) in zip(sides.values(), quartiles)],
+        ]
         axes.barh(list(sides), list(sides.values()), xerr=around, color=[FAKE] + [REAL] * (len(sides) - 1))
         axes.invert_yaxis()
         worst = result["largest_gradient_difference"]
@@ -29,16 +35,35 @@ def roofline(found, title=""):
     """`bench kernels`: GFLOP/s over flops per byte of every float32 kernel, under the measured roofs of memory and of multiply-adds."""
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
     figure, (axes,) = figure_of(1, (8, 5.5))
-    reach = np.geomspace(0.5 * min(row["intensity"] for row in rows), 2 * max(row["intensity"] for row in rows), 200)
+    reach = np.geomspace(
+        0.5 * min(row["intensity"] for row in rows), 2 * max(row["intensity"] for row in rows), 200
+    )
     peak, slope = found["peak_gflops"]["float32"] or np.inf, found["bandwidth_gbs"]
-    axes.plot(reach, np.minimum(slope * reach, peak), color="black", linewidth=1.0, label=f"{slope:.0f} GB/s, {peak:.0f} GFLOP/s")
+    axes.plot(
+        reach,
+        np.minimum(slope * reach, peak),
+        color="black",
+        linewidth=1.0,
+        label=f"{slope:.0f} GB/s, {peak:.0f} GFLOP/s",
+    )
     kinds = {}
     for row in rows:
         kinds.setdefault((row["kernel"].split()[0], row["form"]), []).append(row)
     for (kind, form), points_ in kinds.items():
-        axes.scatter([row["intensity"] for row in points_], [row["gflops"] for row in points_], s=22, marker="^" if form == "fast" else "o",
-                     label=f"{kind} ({form})" if form == "fast" else kind)
-    axes.set(xscale="log", yscale="log", xlabel="flops per byte that must move", ylabel="GFLOP/s of the definition", title=title)
+        axes.scatter(
+            [row["intensity"] for row in points_],
+            [row["gflops"] for row in points_],
+            s=22,
+            marker="^" if form == "fast" else "o",
+            label=f"{kind} ({form})" if form == "fast" else kind,
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="flops per byte that must move",
+        ylabel="GFLOP/s of the definition",
+        title=title,
+    )
     axes.legend(loc="lower right", fontsize="small")
     axes.grid(alpha=0.3)
     return render(figure)
@@ -53,7 +78,9 @@ def growth(rows, title=""):
         here = [row for row in rows if row["panel"] == panel]
         values = [row["value"] for row in here]
         axes.plot(values, [row["ms_per_image"] for row in here], marker="o", color=FAKE)
-        axes.fill_between(values, *zip(*(row["quartiles_ms"] for row in here)), color=FAKE, alpha=0.2, linewidth=0)
+        axes.fill_between(
+            values, *zip(*(row["quartiles_ms"] for row in here)), color=FAKE, alpha=0.2, linewidth=0
+        )
         axes.set(xlabel=panel, ylabel="ms an image", xticks=values, xticklabels=values)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
@@ -64,19 +91,32 @@ def growth(rows, title=""):
 @drawn
 def ladder(reports):
     """The reports of numgan.bench.ladder as bars of GFLOP/s from the ground up, a panel each; the line is the measured peak."""
-    figure, all_axes = figure_of(len(reports), (9, 0.6 + 0.32 * sum(len(found["steps"]) + 4 for found in reports)))
+    figure, all_axes = figure_of(
+        len(reports), (9, 0.6 + 0.32 * sum(len(found["steps"]) + 4 for found in reports))
+    )
     for axes, found in zip(all_axes, reports, strict=True):
         steps = found["steps"]
         slowest = min(step["gflops"] for step in steps)
         colors = [FAKE if step["note"].startswith("yours") else REAL for step in steps]
-        bars = axes.barh([plainly(step["name"]) for step in steps], [step["gflops"] for step in steps], color=colors)
-        axes.bar_label(bars, [f"{step['gflops']:.3g}, error {step['error']:.0e}" for step in steps], padding=3, fontsize=8,
-                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+        bars = axes.barh(
+            [plainly(step["name"]) for step in steps], [step["gflops"] for step in steps], color=colors
+        )
+        axes.bar_label(
+            bars,
+            [f"{step['gflops']:.3g}, error {step['error']:.0e}" for step in steps],
+            padding=3,
+            fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
         peak = found["peak_gflops"]
         if peak:
             axes.axvline(peak, color="black", linewidth=0.8, linestyle=":", label="measured peak")
             axes.legend(loc="lower right")
         fastest = max(step["gflops"] for step in steps)
-        axes.set(xscale="log", xlim=(slowest / 2, 8 * max(fastest, peak or 0)), xlabel="GFLOP/s",
-                 title=f"{found['kind']}: {found['problem']}\n{found['processor']}, {found['instruction_set']}, {found['threads']} threads")
+        axes.set(
+            xscale="log",
+            xlim=(slowest / 2, 8 * max(fastest, peak or 0)),
+            xlabel="GFLOP/s",
+            title=f"{found['kind']}: {found['problem']}\n{found['processor']}, {found['instruction_set']}, {found['threads']} threads",
+        )
     return render(figure)

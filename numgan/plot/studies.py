@@ -36,6 +36,6 @@ def scatters(panels, centres, side, columns=5):
         axes.scatter(*x.T, s=1, c=FAKE, linewidths=0)
         axes.set_title(textwrap.fill(name, 34), fontsize="x-small")
         axes.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xticks=[], yticks=[])
-    for axes in all_axes[len(panels):]:
+    for axes in all_axes[len(panels) :]:
         axes.set_axis_off()
     return render(figure)

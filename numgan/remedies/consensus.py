@@ -39,12 +39,18 @@ class Consensus:
 
     def __post_init__(self):
         if not is_number(self.weight):
-            raise ValueError(f"Consensus: expected weight as a finite number of at least 0, got {self.weight!r}; the paper's is 10")
+            raise ValueError(
+                f"Consensus: expected weight as a finite number of at least 0, got {self.weight!r}; the paper's is 10"
+            )
         if not isinstance(self.loss, AdversarialLoss):
-            raise TypeError(f"Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got {self.loss!r}")
+            raise TypeError(
+                f"Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got {self.loss!r}"
+            )
         plain_fields(self)
 
-    def __call__(self, D, G, phi, theta, real, z, real_context=Pass(), fake_context=Pass(), gen_context=Pass()):
+    def __call__(
+        self, D, G, phi, theta, real, z, real_context=Pass(), fake_context=Pass(), gen_context=Pass()
+    ):
         """(value, its gradients in phi and theta, v) at real samples (M, ...) and latents z (N, Z), which may differ in number.
 
         v is what the players descend on without the penalty: no need to compute it again.
@@ -52,7 +58,9 @@ class Consensus:
         for kind, given in ((Layer, dict(D=D, G=G)), (Parameters, dict(phi=phi, theta=theta))):
             for name, value in given.items():
                 if not isinstance(value, kind):
-                    raise TypeError(f"Consensus: expected {name} as a {kind.__name__}, got {type(value).__name__}")
+                    raise TypeError(
+                        f"Consensus: expected {name} as a {kind.__name__}, got {type(value).__name__}"
+                    )
         fake, c_gen = G.forward(theta, z, gen_context)
         a, c_real = D.forward(phi, real, real_context)
         b, c_fake = D.forward(phi, fake, fake_context)
@@ -63,26 +71,34 @@ class Consensus:
         _, dphi_fake = D.backward(db, c_fake, need_dx=False)
         v_phi = whole_gradient(dphi_real, phi) + whole_gradient(dphi_fake, phi)
         _, db_gen = self.loss.generator(b)
-        dfake, dys = D.backward_keeping(db_gen, c_fake)                                          # through D, which does not change
+        dfake, dys = D.backward_keeping(db_gen, c_fake)  # through D, which does not change
         _, dtheta = G.backward(dfake, c_gen, need_dx=False)
         v_theta = whole_gradient(dtheta, theta)
 
-        ta, t_real = D.tangent_forward(None, c_real, v_phi)                           # L_D as phi moves along v_phi
+        ta, t_real = D.tangent_forward(None, c_real, v_phi)  # L_D as phi moves along v_phi
         tb, t_fake = D.tangent_forward(None, c_fake, v_phi)
         tda, tdb = self.loss.discriminator_tangent(a, b, ta, tb)
         _, h_real = D.tangent_backward(da, tda, c_real, t_real, need_dx=False)
         tdfake, h_fake = D.tangent_backward(db, tdb, c_fake, t_fake)
-        _, mixed = G.backward(tdfake, c_gen, need_dx=False)                           # G stands still: its backward pass is linear in dfake
+        _, mixed = G.backward(
+            tdfake, c_gen, need_dx=False
+        )  # G stands still: its backward pass is linear in dfake
 
-        tfake, t_gen = G.tangent_forward(None, c_gen, v_theta)                        # L_G as theta moves along v_theta
+        tfake, t_gen = G.tangent_forward(None, c_gen, v_theta)  # L_G as theta moves along v_theta
         tb, t_fake = D.tangent_forward(tfake, c_fake)
         tdb = self.loss.generator_tangent(b, tb)
         tdfake, h_mixed = D.tangent_backward(dys, tdb, c_fake, t_fake)
         _, h_theta = G.tangent_backward(dfake, tdfake, c_gen, t_gen, need_dx=False)
 
         square = sum(float(np.square(part.vector).sum()) for part in (v_phi, v_theta))
-        return self.weight / 2 * square, (self._sum(phi, h_real, h_fake, h_mixed), self._sum(theta, mixed, h_theta)), (v_phi, v_theta)
+        return (
+            self.weight / 2 * square,
+            (self._sum(phi, h_real, h_fake, h_mixed), self._sum(theta, mixed, h_theta)),
+            (v_phi, v_theta),
+        )
 
     def _sum(self, p, *gradients):
         """The weighted sum of several gradients of the parameters p."""
-        return p.like(p.dtype.type(self.weight) * sum(whole_gradient(gradient, p).vector for gradient in gradients))
+        return p.like(
+            p.dtype.type(self.weight) * sum(whole_gradient(gradient, p).vector for gradient in gradients)
+        )

@@ -5,7 +5,10 @@ import numpy as np
 from ..core.arguments import expect_rng, expect_samples, is_number, not_negative
 from ..core.underflow import may_underflow
 
-SOFT = (0.0, 0.3), (0.7, 1.2)       # between which soft labels of fakes and of real samples lie (Chintala et al. 2016, point 6)
+SOFT = (
+    (0.0, 0.3),
+    (0.7, 1.2),
+)  # between which soft labels of fakes and of real samples lie (Chintala et al. 2016, point 6)
 
 
 @may_underflow
@@ -34,8 +37,10 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
     """
     expect_rng("drawn_labels", rng)
     if not (is_number(smooth) and smooth <= 1 and is_number(flip) and flip <= 1):
-        raise ValueError(f"drawn_labels: expected smooth and flip as numbers from 0 to 1, got {smooth!r} and {flip!r}; a label is 1 at most, "
-                         "unless it is soft, and flip is a share")
+        raise ValueError(
+            f"drawn_labels: expected smooth and flip as numbers from 0 to 1, got {smooth!r} and {flip!r}; a label is 1 at most, "
+            "unless it is soft, and flip is a share"
+        )
     ends = SOFT if soft else ((0.0, 0.0), (smooth, smooth))
     taken_for_real = (rng.random(shape) < flip) != real
     low, high = (np.where(taken_for_real, one, zero) for zero, one in zip(*ends))

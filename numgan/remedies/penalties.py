@@ -36,7 +36,7 @@ from ..core.underflow import may_underflow
 from ..layers import Layer, Pass
 from ..layers.activations import sigmoid
 
-EPS = 1e-12                 # inside the root of the norm: at g = 0 the penalty stays differentiable, and v is 0
+EPS = 1e-12  # inside the root of the norm: at g = 0 the penalty stays differentiable, and v is 0
 
 
 @may_underflow
@@ -55,18 +55,24 @@ def on_input_gradient(penalty, D, phi, x, context=Pass()):
 def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
     """The same of any penalty(g, y) -> (value, v, u), v = d value / dg, u = d value / dy or None for zero, on g and the logits y = D(x)."""
     if not isinstance(D, Layer) or not isinstance(phi, Parameters):
-        raise ValueError(f"on_input_gradient: expected D as a layer and phi as its Parameters, got {type(D).__name__} and {type(phi).__name__}; "
-                         "D.init(seed) makes them, and phi.like(vector) makes them of a vector")
+        raise ValueError(
+            f"on_input_gradient: expected D as a layer and phi as its Parameters, got {type(D).__name__} and {type(phi).__name__}; "
+            "D.init(seed) makes them, and phi.like(vector) makes them of a vector"
+        )
     expect_samples("on_input_gradient", x=x)
     y, cache = D.forward(phi, x, context)
     if y.ndim != 2 or y.shape[1] != 1:
-        raise ValueError(f"on_input_gradient: expected D(x) as one logit a row (N, 1), got {y.shape}; let D end in one unit")
+        raise ValueError(
+            f"on_input_gradient: expected D(x) as one logit a row (N, 1), got {y.shape}; let D end in one unit"
+        )
     expect_finite("on_input_gradient", y)
     one = np.ones_like(y)
     g, dys = D.backward_keeping(one, cache)
     value, v, u = penalty(g, y)
-    _, tcache = D.tangent_forward(v, cache)                                           # x moves along v ...
-    _, tdphi = D.tangent_backward(dys, u, cache, tcache, need_dx=False)            # ... and grad_phi D moves so; dy along u
+    _, tcache = D.tangent_forward(v, cache)  # x moves along v ...
+    _, tdphi = D.tangent_backward(
+        dys, u, cache, tcache, need_dx=False
+    )  # ... and grad_phi D moves so; dy along u
     return value, whole_gradient(tdphi, phi)
 
 
@@ -86,8 +92,10 @@ class GradientPenalty:
 
     def __post_init__(self):
         if not (is_number(self.weight) and is_number(self.target)):
-            raise ValueError(f"GradientPenalty: expected weight and target as finite numbers of at least 0, got {self.weight!r} and {self.target!r}; "
-                             "the paper's are 10 and 1")
+            raise ValueError(
+                f"GradientPenalty: expected weight and target as finite numbers of at least 0, got {self.weight!r} and {self.target!r}; "
+                "the paper's are 10 and 1"
+            )
         plain_fields(self)
 
     def __call__(self, D, phi, x, context=Pass()):
@@ -102,7 +110,7 @@ class GradientPenalty:
             kink(lambda: excess > 0)
             excess = np.maximum(excess, 0)
         value = self.weight * float(np.square(excess).mean())
-        v = g.dtype.type(2 * self.weight / len(g)) * (excess / n) * g              # d|g| / dg = g / |g|
+        v = g.dtype.type(2 * self.weight / len(g)) * (excess / n) * g  # d|g| / dg = g / |g|
         return value, v
 
 
@@ -169,11 +177,15 @@ class Roth:
 
     def _where_high(self, g, y):
         if len(y) != len(g):
-            raise ValueError(f"Roth: expected one logit D(x) for each of the {len(g)} samples, got {y.shape}; D must not judge packs")
+            raise ValueError(
+                f"Roth: expected one logit D(x) for each of the {len(g)} samples, got {y.shape}; D must not judge packs"
+            )
         s = sigmoid(y).reshape(-1, *(1,) * (g.ndim - 1))
         v = g.dtype.type(self.weight / len(g)) * s**2 * g
-        each = (v * g).sum(axis=tuple(range(1, g.ndim))).reshape(y.shape)             # (N, 1): twice the penalty of each sample
-        return 0.5 * float(each.sum()), v, each * sigmoid(-y)                         # d s^2 / dy = 2 s^2 (1 - s)
+        each = (
+            (v * g).sum(axis=tuple(range(1, g.ndim))).reshape(y.shape)
+        )  # (N, 1): twice the penalty of each sample
+        return 0.5 * float(each.sum()), v, each * sigmoid(-y)  # d s^2 / dy = 2 s^2 (1 - s)
 
 
 @may_underflow
@@ -194,13 +206,17 @@ class Lazy:
     def __post_init__(self):
         positive(self.every, "Lazy every")
         if not callable(self.penalty):
-            raise TypeError(f"Lazy: expected penalty as a penalty such as R1(10.0), called with (D, phi, ...), got {self.penalty!r}")
+            raise TypeError(
+                f"Lazy: expected penalty as a penalty such as R1(10.0), called with (D, phi, ...), got {self.penalty!r}"
+            )
         plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
         """At the step-th step: (every value, every dphi) of penalty(D, phi, ...); (0.0, zeros) where it is not due and D does not context."""
         if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
-            raise ValueError(f"Lazy: expected step as an integer of at least 0, the number of updates made, got {step!r}")
+            raise ValueError(
+                f"Lazy: expected step as an integer of at least 0, the number of updates made, got {step!r}"
+            )
         if step % self.every:
             return 0.0, phi.zeros()
         value, dphi = self.penalty(D, phi, *args, **words)
@@ -209,8 +225,10 @@ class Lazy:
 
 def _expect_weight(penalty, paper):
     if not is_number(penalty.weight):
-        raise ValueError(f"{type(penalty).__name__}: expected weight as a finite number of at least 0, got {penalty.weight!r}; "
-                         f"the paper's is {paper}")
+        raise ValueError(
+            f"{type(penalty).__name__}: expected weight as a finite number of at least 0, got {penalty.weight!r}; "
+            f"the paper's is {paper}"
+        )
     plain_fields(penalty)
 
 
@@ -230,7 +248,9 @@ def between(real, fake, rng):
     expect_samples("between", real=real, fake=fake)
     expect_rng("between", rng)
     if real.shape[1:] != fake.shape[1:]:
-        raise ValueError(f"between: expected real and fake samples of one shape, got {real.shape[1:]} and {fake.shape[1:]}; reshape one of them")
+        raise ValueError(
+            f"between: expected real and fake samples of one shape, got {real.shape[1:]} and {fake.shape[1:]}; reshape one of them"
+        )
     n = min(len(real), len(fake))
     e = rng.uniform(size=(n, *(1,) * (real.ndim - 1))).astype(real.dtype)
     return e * real[:n] + (1 - e) * fake[:n]

@@ -32,7 +32,9 @@ class Pool:
 
     def empty(self, **rows):
         """What an empty pool holds; rows: {name: (shape of one row, dtype)}."""
-        return {"pool.count": np.zeros(1, np.int64)} | {f"pool.{name}": np.zeros((self.size, *shape), dtype) for name, (shape, dtype) in rows.items()}
+        return {"pool.count": np.zeros(1, np.int64)} | {
+            f"pool.{name}": np.zeros((self.size, *shape), dtype) for name, (shape, dtype) in rows.items()
+        }
 
     def mix(self, held, fresh, rng):
         """What is shown for `fresh` {name: (n, ...)}, in the same form, and what the pool holds afterwards; new arrays all.
@@ -41,23 +43,29 @@ class Pool:
         """
         self._check(held, fresh)
         count, n = int(held["pool.count"][0]), len(next(iter(fresh.values())))
-        old = np.flatnonzero(rng.random(n) < self.share)[:count]              # these are shown an old sample ...
-        places = rng.permutation(count)[:len(old)]                            # ... from a place of their own, and go there
-        rest = np.setdiff1d(np.arange(n), old)[:self.size - count]
+        old = np.flatnonzero(rng.random(n) < self.share)[:count]  # these are shown an old sample ...
+        places = rng.permutation(count)[: len(old)]  # ... from a place of their own, and go there
+        rest = np.setdiff1d(np.arange(n), old)[: self.size - count]
         shown, after = {}, {"pool.count": held["pool.count"] + len(rest)}
         for name, rows in fresh.items():
             before = held[f"pool.{name}"]
             shown[name], kept = rows.copy(), before.copy()
             shown[name][old] = before[places]
-            kept[places], kept[count:count + len(rest)] = rows[old], rows[rest]
+            kept[places], kept[count : count + len(rest)] = rows[old], rows[rest]
             after[f"pool.{name}"] = kept
         return shown, after
 
     def _check(self, held, fresh):
         shapes = {name: np.shape(rows) for name, rows in fresh.items()}
         if len({shape[:1] for shape in shapes.values()}) != 1 or () in shapes.values():
-            raise ValueError(f"Pool.mix: expected fresh as arrays with one row for each sample, as many in each, got {shapes or 'none'}")
-        wanted = {"pool.count": (1,)} | {f"pool.{name}": (self.size, *shape[1:]) for name, shape in shapes.items()}
+            raise ValueError(
+                f"Pool.mix: expected fresh as arrays with one row for each sample, as many in each, got {shapes or 'none'}"
+            )
+        wanted = {"pool.count": (1,)} | {
+            f"pool.{name}": (self.size, *shape[1:]) for name, shape in shapes.items()
+        }
         got = {name: np.shape(array) for name, array in held.items() if name.startswith("pool.")}
         if got != wanted:
-            raise ValueError(f"Pool.mix: expected held with {wanted} for these samples, got {got}; {self!r}.empty(...) makes it")
+            raise ValueError(
+                f"Pool.mix: expected held with {wanted} for these samples, got {got}; {self!r}.empty(...) makes it"
+            )

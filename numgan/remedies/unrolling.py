@@ -53,8 +53,11 @@ class Unrolling:
     fake_context: Pass = Pass()
 
     def __post_init__(self):
-        expected = dict(D=(Layer, "a network"), loss=((AdversarialLoss, RelativisticLoss), "a loss such as numgan.nonsaturating"),
-                        optimizer=(Optimizer, "an optimiser such as numgan.Adam(1e-3)"))
+        expected = dict(
+            D=(Layer, "a network"),
+            loss=((AdversarialLoss, RelativisticLoss), "a loss such as numgan.nonsaturating"),
+            optimizer=(Optimizer, "an optimiser such as numgan.Adam(1e-3)"),
+        )
         for name, (kinds, such) in expected.items():
             if not isinstance(getattr(self, name), kinds):
                 raise TypeError(f"Unrolling: expected {name} as {such}, got {getattr(self, name)!r}")
@@ -66,13 +69,16 @@ class Unrolling:
         _expect_parameters("forward", phi=phi)
         expect_samples("Unrolling.forward", real=real, fake=fake)
         state, tape = self._standing(phi.vector), []
-        held = {path: path for path in phi.layout.held}                               # the same constants in all steps
+        held = {path: path for path in phi.layout.held}  # the same constants in all steps
         for _ in range(self.steps):
             a, c_real = self.D.forward(phi, real, self.real_context)
             b, c_fake = self.D.forward(phi, fake, self.fake_context)
             expect_finite("Unrolling.forward", a, b)
             _, da, db = self.loss.discriminator(a, b)
-            g_real, g_fake = self.D.backward(da, c_real, need_dx=False)[1], self.D.backward(db, c_fake, need_dx=False)[1]
+            g_real, g_fake = (
+                self.D.backward(da, c_real, need_dx=False)[1],
+                self.D.backward(db, c_fake, need_dx=False)[1],
+            )
             g = whole_gradient(g_real, phi) + whole_gradient(g_fake, phi)
             vector, state, update = self.optimizer.step(phi.vector, g.vector, state)
             tape.append((a, da, c_real, b, db, c_fake, update))
@@ -102,12 +108,16 @@ class Unrolling:
         wanted = {"step": ()} | dict.fromkeys(self.optimizer.moments, p.shape)
         got = {name: np.shape(value) for name, value in dict(self.state).items()}
         if got != wanted:
-            raise ValueError(f"Unrolling: expected a state of {self.optimizer!r} with {wanted}, got {got}; its start(phi.vector) makes one")
+            raise ValueError(
+                f"Unrolling: expected a state of {self.optimizer!r} with {wanted}, got {got}; its start(phi.vector) makes one"
+            )
         return self.state
 
 
 def _expect_parameters(where, **named):
     for name, p in named.items():
         if not isinstance(p, Parameters):
-            raise TypeError(f"Unrolling.{where}: expected {name} as D's Parameters, got {type(p).__name__}; "
-                            "D.init(seed) makes them, and phi.like(vector) makes them of a vector")
+            raise TypeError(
+                f"Unrolling.{where}: expected {name} as D's Parameters, got {type(p).__name__}; "
+                "D.init(seed) makes them, and phi.like(vector) makes them of a vector"
+            )

@@ -14,6 +14,16 @@ from . import (
 )
 from .protocol import Column, Studied, Study, run
 
-STUDIES = {"dirac": dirac.STUDY, "ring": mixtures.RING, "grid": mixtures.GRID, "stacked-mnist": stacked.STACKED, "parzen": parzen.STUDY,
-           "vanishing": vanishing.STUDY, "past-equilibrium": equilibrium.PAST, "balance": balance.BALANCE, "mode-collapse": mode_collapse.STUDY,
-           "random-architectures": architectures.RANDOM, "ablation": ablation.ABLATION}
+STUDIES = {
+    "dirac": dirac.STUDY,
+    "ring": mixtures.RING,
+    "grid": mixtures.GRID,
+    "stacked-mnist": stacked.STACKED,
+    "parzen": parzen.STUDY,
+    "vanishing": vanishing.STUDY,
+    "past-equilibrium": equilibrium.PAST,
+    "balance": balance.BALANCE,
+    "mode-collapse": mode_collapse.STUDY,
+    "random-architectures": architectures.RANDOM,
+    "ablation": ablation.ABLATION,
+}

@@ -60,10 +60,17 @@ def _adam(**betas):
 
 def _switched(average=0.0, **switches):
     """The plain GAN with one switch of `systems/hacks.py` turned."""
+
     def make(common):
         system = points(**{"smooth": 1.0, "noise": 0.0} | switches)
-        return replace(system, networks=system.networks | {"G": _nets()["G"]}, average=average, steps=common["steps"],
-                       batch_size=common["batch_size"] * system.packed)
+        return replace(
+            system,
+            networks=system.networks | {"G": _nets()["G"]},
+            average=average,
+            steps=common["steps"],
+            batch_size=common["batch_size"] * system.packed,
+        )
+
     return make
 
 
@@ -76,25 +83,49 @@ def _with_D(change):
 
 
 def _equalized():
-    return {name: Sequential(*(Equalized(layer) if isinstance(layer, Dense) else layer for layer in net.children.values()))
-            for name, net in _nets().items()}
+    return {
+        name: Sequential(
+            *(Equalized(layer) if isinstance(layer, Dense) else layer for layer in net.children.values())
+        )
+        for name, net in _nets().items()
+    }
 
 
 def _virtual():
     reference = stream(0, "reference latents").standard_normal((64, 2)).astype(np.float32)
-    G = Sequential(Dense(2, 128), VirtualBatchNorm(128), ReLU(), Dense(128, 128), VirtualBatchNorm(128), ReLU(), Dense(128, 2))
+    G = Sequential(
+        Dense(2, 128),
+        VirtualBatchNorm(128),
+        ReLU(),
+        Dense(128, 128),
+        VirtualBatchNorm(128),
+        ReLU(),
+        Dense(128, 2),
+    )
     return _nets() | {"G": Referenced(G, reference)}
 
 
 def _together(common):
-    return R3GAN(networks=_nets(), optimizers=_adam(beta1=0.0, beta2=0.99), gamma=MIXTURES["grid"].gamma, every=16,
-                 **common | {"average": 0.999, "batch_size": 4 * common["batch_size"]})
+    return R3GAN(
+        networks=_nets(),
+        optimizers=_adam(beta1=0.0, beta2=0.99),
+        gamma=MIXTURES["grid"].gamma,
+        every=16,
+        **common | {"average": 0.999, "batch_size": 4 * common["batch_size"]},
+    )
 
 
 def _decaying(system, steps):
     """The system with learning rates that fall to 0 along a cosine, over as many updates as each player makes in `steps`."""
-    updates = {name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers}
-    return replace(system, optimizers={name: rule.changed(lr=Cosine(rule.lr, updates[name])) for name, rule in system.optimizers.items()})
+    updates = {
+        name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
+    }
+    return replace(
+        system,
+        optimizers={
+            name: rule.changed(lr=Cosine(rule.lr, updates[name])) for name, rule in system.optimizers.items()
+        },
+    )
 
 
 REMEDIES = {
@@ -103,10 +134,14 @@ REMEDIES = {
     "lsgan": Remedy("least squares", _of(TwoPlayerGAN, loss=least_squares)),
     "hinge": Remedy("hinge", _of(TwoPlayerGAN, loss=hinge)),
     "relativistic": Remedy("relativistic pairs", _of(R3GAN, loss=relativistic_paired, gamma=0.0)),
-    "wgan": Remedy("WGAN, clipping 0.1, RMSProp 5e-4, 5 critic steps",
-                   _of(WGAN, optimizers=lambda: {"D": RMSProp(5e-4, clip=0.1), "G": RMSProp(5e-4)})),
-    "wgan-gp": Remedy("WGAN-GP, lambda 0.1, betas 0 and 0.9, 5 critic steps",
-                      _of(WGANGP, optimizers=partial(_adam, beta1=0.0, beta2=0.9), penalty=GradientPenalty(0.1))),
+    "wgan": Remedy(
+        "WGAN, clipping 0.1, RMSProp 5e-4, 5 critic steps",
+        _of(WGAN, optimizers=lambda: {"D": RMSProp(5e-4, clip=0.1), "G": RMSProp(5e-4)}),
+    ),
+    "wgan-gp": Remedy(
+        "WGAN-GP, lambda 0.1, betas 0 and 0.9, 5 critic steps",
+        _of(WGANGP, optimizers=partial(_adam, beta1=0.0, beta2=0.9), penalty=GradientPenalty(0.1)),
+    ),
     "dragan": Remedy("DRAGAN, lambda 0.1", _of(DRAGAN, penalty=GradientPenalty(0.1))),
     "r1": Remedy("R1, gamma 0.001", _of(R1GAN, gamma=1e-3)),
     "roth": Remedy("Roth, gamma 0.001", _of(RothGAN, gamma=1e-3)),
@@ -138,13 +173,22 @@ def trial(arm, seed, quick, folder, tell):
     common = {"latent": Latent(2), "sample_shape": (2,), "batch_size": 256, "steps": steps}
     data = Dataset("grid", (mixture.scale * mixture.draw(stream(seed, "grid"))).astype(np.float32))
     system = REMEDIES[arm].make(common)
-    run = train(system if arm == "constant" else _decaying(system, steps), data, folder / "run", seed, tell, steps)
+    run = train(
+        system if arm == "constant" else _decaying(system, steps), data, folder / "run", seed, tell, steps
+    )
     x = run.sampler()(SAMPLES, seed)[0] / mixture.scale
     found = mode_coverage(x, mixture.centres, mixture.std)
     save_array(folder / "samples.npy", x)
     widths = found.relative_std[np.isfinite(found.relative_std)]
-    return {"modes": found.captured, "high_quality": found.high_quality, "reverse_kl": found.reverse_kl,
-            "width": widths.mean() if len(widths) else None, "steps": steps, "seconds": seconds_of(run), "minutes": seconds_of(run) / 60}
+    return {
+        "modes": found.captured,
+        "high_quality": found.high_quality,
+        "reverse_kl": found.reverse_kl,
+        "width": widths.mean() if len(widths) else None,
+        "steps": steps,
+        "seconds": seconds_of(run),
+        "minutes": seconds_of(run) / 60,
+    }
 
 
 def draw(results, out):
@@ -154,10 +198,15 @@ def draw(results, out):
 
 
 ABLATION = Study(
-    "Every stabiliser by itself on one grid.", "Numgan's own; the grid is that of Lin et al. 2018, section 4.1",
-    {arm: remedy.title for arm, remedy in REMEDIES.items()}, tuple(column for column in COLUMNS if column.key not in ("thinnest", "widest")),
-    trial, seeds=3, draw=draw,
+    "Every stabiliser by itself on one grid.",
+    "Numgan's own; the grid is that of Lin et al. 2018, section 4.1",
+    {arm: remedy.title for arm, remedy in REMEDIES.items()},
+    tuple(column for column in COLUMNS if column.key not in ("thinnest", "widest")),
+    trial,
+    seeds=3,
+    draw=draw,
     differs=f"{STEPS:,} updates of G; unless said batches of 256, G of 128-128 rectified units, D of 128-128 leaky ones, Adam(1e-3, 0.5, 0.999), "
-            "all rates but one row's falling to 0 along a cosine; points times 0.25. True points have 98.9 % of high quality, a reverse KL of 0.005 "
-            "and a width of 0.974. The steps and the fall were chosen after a first table: with 5,000 steps no arm, one with falling rates among "
-            "them, had more than 14 % of high quality. The units of G were chosen on one seed that is not in the table.")
+    "all rates but one row's falling to 0 along a cosine; points times 0.25. True points have 98.9 % of high quality, a reverse KL of 0.005 "
+    "and a width of 0.974. The steps and the fall were chosen after a first table: with 5,000 steps no arm, one with falling rates among "
+    "them, had more than 14 % of high quality. The units of G were chosen on one seed that is not in the table.",
+)

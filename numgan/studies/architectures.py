@@ -24,16 +24,24 @@ from ..systems.games.wgan_gp import WGANGP
 from .protocol import Column, Study, seconds_of, train
 
 ARMS = {"gan": "GAN, non-saturating", "wgan-gp": "WGAN-GP"}
-STEPS = {"gan": 12_000, "wgan-gp": 3_000}                      # of G; about equal time, for WGAN-GP's has 5 critic steps and a second order
+STEPS = {
+    "gan": 12_000,
+    "wgan-gp": 3_000,
+}  # of G; about equal time, for WGAN-GP's has 5 critic steps and a second order
 QUICK = 6
 BATCH, DRAWN, SAMPLES = 128, 100_000, 2500
 RADIUS, STD = 2**0.5, 0.05
 CENTRES = RADIUS * np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
-MODES, GOOD = 7, 0.5                                           # that make a success
+MODES, GOOD = 7, 0.5  # that make a success
 
 ACTIVATIONS = {"ReLU": ReLU, "LeakyReLU": LeakyReLU, "tanh": Tanh, "softplus": partial(Softplus, 2.0, 1.0)}
-COLUMNS = (Column("success", "works, % of architectures", 0, 100), Column("modes", "modes", 1), Column("high_quality", "high quality, %", 1, 100),
-           Column("broken", "inf or nan, %", 0, 100), Column("minutes", "minutes"))
+COLUMNS = (
+    Column("success", "works, % of architectures", 0, 100),
+    Column("modes", "modes", 1),
+    Column("high_quality", "high quality, %", 1, 100),
+    Column("broken", "inf or nan, %", 0, 100),
+    Column("minutes", "minutes"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,14 +64,24 @@ def drawn(seed):
     rng = stream(seed, "architecture")
     depths, widths = rng.integers(2, 13, 2), rng.choice([32, 64, 128], 2)
     activations, norms = rng.choice(list(ACTIVATIONS), 2), rng.integers(2, size=2)
-    return Architecture(*map(int, depths), *map(int, widths), *map(str, activations), *map(bool, norms), float(rng.choice([5e-4, 1e-3, 2e-3])))
+    return Architecture(
+        *map(int, depths),
+        *map(int, widths),
+        *map(str, activations),
+        *map(bool, norms),
+        float(rng.choice([5e-4, 1e-3, 2e-3])),
+    )
 
 
 def network(outputs, depth, width, activation, norm):
     """A plain net of `depth` dense layers on two inputs."""
     layers = []
     for inputs in (2, *[width] * (depth - 2)):
-        layers += [Dense(inputs, width, bias=not norm), *([BatchNorm(width)] if norm else []), ACTIVATIONS[activation]()]
+        layers += [
+            Dense(inputs, width, bias=not norm),
+            *([BatchNorm(width)] if norm else []),
+            ACTIVATIONS[activation](),
+        ]
     return Sequential(*layers, Dense(width, outputs))
 
 
@@ -74,7 +92,11 @@ def system(arm, of):
     common = {"latent": Latent(2), "sample_shape": (2,), "networks": {"G": G, "D": D}, "batch_size": BATCH}
     if arm == "gan":
         return GAN(**common, optimizers={name: Adam(of.lr, beta1=0.5) for name in ("D", "G")})
-    return WGANGP(**common, penalty=GradientPenalty(0.1), optimizers={name: Adam(of.lr, beta1=0.0, beta2=0.9) for name in ("D", "G")})
+    return WGANGP(
+        **common,
+        penalty=GradientPenalty(0.1),
+        optimizers={name: Adam(of.lr, beta1=0.0, beta2=0.9) for name in ("D", "G")},
+    )
 
 
 def trial(arm, seed, quick, folder, tell):
@@ -89,42 +111,80 @@ def trial(arm, seed, quick, folder, tell):
     x = run.sampler()(SAMPLES, seed)[0]
     found = mode_coverage(x, CENTRES, STD)
     success = found.captured >= MODES and found.high_quality >= GOOD
-    return asdict(of) | {"success": int(success), "modes": found.captured, "high_quality": found.high_quality, "broken": 0, "steps": steps,
-                         "minutes": seconds_of(run) / 60}
+    return asdict(of) | {
+        "success": int(success),
+        "modes": found.captured,
+        "high_quality": found.high_quality,
+        "broken": 0,
+        "steps": steps,
+        "minutes": seconds_of(run) / 60,
+    }
 
 
 def summary(results):
     """Who works where: the same architectures, counted by the method that works, for several demands, as in the paper's table."""
     rows = [["", "both work", "only the GAN", "only WGAN-GP", "neither", "of"], ["---"] * 6]
     for least in (0.25, GOOD, 0.75):
-        gan, wgan = ([result["modes"] >= MODES and result["high_quality"] >= least for result in results[arm]] for arm in ("gan", "wgan-gp"))
+        gan, wgan = (
+            [result["modes"] >= MODES and result["high_quality"] >= least for result in results[arm]]
+            for arm in ("gan", "wgan-gp")
+        )
         pairs = list(zip(gan, wgan, strict=True))
         count = [pairs.count(which) for which in ((True, True), (True, False), (False, True), (False, False))]
-        rows.append([f"8 Gaussians, at least {MODES} modes and {100 * least:.0f} % of high quality", *map(str, count), str(len(pairs))])
-    rows += [["ImageNet 32 x 32, Inception score above 3.0, published", "110", "1", "88", "1", "200"],
-             ["ImageNet 32 x 32, Inception score above 5.0, published", "42", "0", "147", "11", "200"]]
+        rows.append(
+            [
+                f"8 Gaussians, at least {MODES} modes and {100 * least:.0f} % of high quality",
+                *map(str, count),
+                str(len(pairs)),
+            ]
+        )
+    rows += [
+        ["ImageNet 32 x 32, Inception score above 3.0, published", "110", "1", "88", "1", "200"],
+        ["ImageNet 32 x 32, Inception score above 5.0, published", "42", "0", "147", "11", "200"],
+    ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def draw(results, out):
     """Every architecture by the quality that both methods reach; and how often each works, by what was drawn."""
-    quality, works = ({arm: np.array([result[key] for result in results[arm]], float) for arm in results} for key in ("high_quality", "success"))
+    quality, works = (
+        {arm: np.array([result[key] for result in results[arm]], float) for arm in results}
+        for key in ("high_quality", "success")
+    )
     architectures = [drawn(seed) for seed in range(len(quality["gan"]))]
-    groups = {"BatchNorm in G": lambda of: of.norm_g, "no BatchNorm in G": lambda of: not of.norm_g,
-              "at most 7 layers, both": lambda of: max(of.depth_g, of.depth_d) <= 7, "more than 7 layers": lambda of: max(of.depth_g, of.depth_d) > 7}
-    groups |= {f"{name} in G or D": lambda of, name=name: name in (of.activation_g, of.activation_d) for name in ACTIVATIONS}
+    groups = {
+        "BatchNorm in G": lambda of: of.norm_g,
+        "no BatchNorm in G": lambda of: not of.norm_g,
+        "at most 7 layers, both": lambda of: max(of.depth_g, of.depth_d) <= 7,
+        "more than 7 layers": lambda of: max(of.depth_g, of.depth_d) > 7,
+    }
+    groups |= {
+        f"{name} in G or D": lambda of, name=name: name in (of.activation_g, of.activation_d)
+        for name in ACTIVATIONS
+    }
     shares = {}
     for words, belongs in groups.items():
         inside = np.array([belongs(of) for of in architectures])
         if inside.any():
             shares[f"{words} ({inside.sum()})"] = {ARMS[arm]: works[arm][inside].mean() for arm in results}
-    return {"architectures.png": plot.pairs(quality["gan"], quality["wgan-gp"], GOOD, shares, ("GAN", "WGAN-GP"), "share of high quality")}
+    return {
+        "architectures.png": plot.pairs(
+            quality["gan"], quality["wgan-gp"], GOOD, shares, ("GAN", "WGAN-GP"), "share of high quality"
+        )
+    }
 
 
 RANDOM = Study(
-    "GAN and WGAN-GP on architectures drawn at random.", "Gulrajani et al. 2017, section 5.1, table 2 (200 convolutional nets on ImageNet 32 x 32)",
-    ARMS, COLUMNS, trial, seeds=50, draw=draw, summary=summary,
+    "GAN and WGAN-GP on architectures drawn at random.",
+    "Gulrajani et al. 2017, section 5.1, table 2 (200 convolutional nets on ImageNet 32 x 32)",
+    ARMS,
+    COLUMNS,
+    trial,
+    seeds=50,
+    draw=draw,
+    summary=summary,
     differs="A seed is an architecture: 2 to 12 dense layers of 32, 64 or 128 units, ReLU, LeakyReLU, tanh or softplus(2x + 2) / 2 - 1, BatchNorm "
-            "or not, each for G and for D, and a learning rate of 5e-4, 1e-3 or 2e-3. Eight Gaussians of sigma 0.05 on a circle of radius 1.414, "
-            f"batch 128, lambda 0.1 (the authors' code for points; the paper's is 10). The GAN makes {STEPS['gan']:,} G steps and WGAN-GP "
-            f"{STEPS['wgan-gp']:,} with 5 critic steps each: about the same time. The ± is of a share over architectures.")
+    "or not, each for G and for D, and a learning rate of 5e-4, 1e-3 or 2e-3. Eight Gaussians of sigma 0.05 on a circle of radius 1.414, "
+    f"batch 128, lambda 0.1 (the authors' code for points; the paper's is 10). The GAN makes {STEPS['gan']:,} G steps and WGAN-GP "
+    f"{STEPS['wgan-gp']:,} with 5 critic steps each: about the same time. The ± is of a share over architectures.",
+)

@@ -24,10 +24,20 @@ from ..systems.games.gan import GAN
 from .looks import TRAINING, Looks, accuracy, digits, fakes, logits, ranked, read
 from .protocol import Column, Study, folder_of, seconds_of, train
 
-ARMS = {"even": "GAN, one update of each", "d10": "10 of D to one of G", "d10-minimax": "10 of D, minimax loss", "g5": "one of D to 5 of G",
-        "wide": "D of 1,024 units", "narrow": "D of 32 units", "gan-300": "GAN on 300 rows", "gan-100": "GAN on 100 rows",
-        "critic-1500": "WGAN-GP on 1,500 rows", "critic-300": "WGAN-GP on 300 rows", "critic-100": "WGAN-GP on 100 rows"}
-STEPS, EVERY, SAMPLES = 6000, 50, 1000                         # of G; from look to look; fakes of a look
+ARMS = {
+    "even": "GAN, one update of each",
+    "d10": "10 of D to one of G",
+    "d10-minimax": "10 of D, minimax loss",
+    "g5": "one of D to 5 of G",
+    "wide": "D of 1,024 units",
+    "narrow": "D of 32 units",
+    "gan-300": "GAN on 300 rows",
+    "gan-100": "GAN on 100 rows",
+    "critic-1500": "WGAN-GP on 1,500 rows",
+    "critic-300": "WGAN-GP on 300 rows",
+    "critic-100": "WGAN-GP on 100 rows",
+}
+STEPS, EVERY, SAMPLES = 6000, 50, 1000  # of G; from look to look; fakes of a look
 QUICK = {"steps": 10, "every": 2}
 
 
@@ -46,7 +56,12 @@ def system(arm):
     if arm.startswith("critic"):
         return replace(wgan_gp.digits(), average=0.0)
     even = gan.digits()
-    plain = Rare(**{name: getattr(even, name) for name in ("latent", "sample_shape", "batch_size", "networks", "optimizers")})
+    plain = Rare(
+        **{
+            name: getattr(even, name)
+            for name in ("latent", "sample_shape", "batch_size", "networks", "optimizers")
+        }
+    )
     of = {"d10": {"k": 10}, "d10-minimax": {"k": 10, "loss": minimax}, "g5": {"rest": 5}}
     widths = {"wide": 1024, "narrow": 32}
     if arm in widths:
@@ -70,11 +85,17 @@ def view(player, data, held):
         x = fakes(player, state, SAMPLES)
         known, new, fake = (logits(player, state, rows).astype(np.float64) for rows in (real, held, x))
         distance = known.mean() - fake.mean()
-        found = {} if critic else {"accuracy": accuracy(new, fake)}      # a critic has no threshold
+        found = {} if critic else {"accuracy": accuracy(new, fake)}  # a critic has no threshold
         x = x.reshape(SAMPLES, -1)
-        return found | {"ranks": ranked(known, fake), "ranks_new": ranked(new, fake), "distance": distance,
-                        "distance_new": new.mean() - fake.mean(), "gap": (known.mean() - new.mean()) / distance,
-                        "kid": 1e3 * kid(flat, x), "coverage": density_coverage(flat, x).coverage}
+        return found | {
+            "ranks": ranked(known, fake),
+            "ranks_new": ranked(new, fake),
+            "distance": distance,
+            "distance_new": new.mean() - fake.mean(),
+            "gap": (known.mean() - new.mean()) / distance,
+            "kid": 1e3 * kid(flat, x),
+            "coverage": density_coverage(flat, x).coverage,
+        }
 
     return measure
 
@@ -87,13 +108,25 @@ def trial(arm, seed, quick, folder, tell):
     run = train(player, data, folder / "run", seed, tell, size["steps"], look=looks)
     last = {name: value for name, value in looks.records[size["steps"]].items() if name != "step"}
     best = looks["kid"].argmin()
-    return last | {"best_kid": looks["kid"][best], "best_step": int(looks.steps[best]), "steps": size["steps"], "minutes": seconds_of(run) / 60}
+    return last | {
+        "best_kid": looks["kid"][best],
+        "best_step": int(looks.steps[best]),
+        "steps": size["steps"],
+        "minutes": seconds_of(run) / 60,
+    }
 
 
-COLUMNS = (Column("accuracy", "D's accuracy, held-out rows, %", 1, 100), Column("ranks", "training rows above fakes, %", 1, 100),
-           Column("ranks_new", "held-out rows above fakes, %", 1, 100), Column("gap", "gap, % of the distance", 0, 100),
-           Column("kid", "KID x 1000", 0), Column("coverage", "coverage, %", 1, 100), Column("best_kid", "lowest KID", 0),
-           Column("best_step", "at step", 0), Column("minutes", "minutes"))
+COLUMNS = (
+    Column("accuracy", "D's accuracy, held-out rows, %", 1, 100),
+    Column("ranks", "training rows above fakes, %", 1, 100),
+    Column("ranks_new", "held-out rows above fakes, %", 1, 100),
+    Column("gap", "gap, % of the distance", 0, 100),
+    Column("kid", "KID x 1000", 0),
+    Column("coverage", "coverage, %", 1, 100),
+    Column("best_kid", "lowest KID", 0),
+    Column("best_step", "at step", 0),
+    Column("minutes", "minutes"),
+)
 
 
 def draw(results, out):
@@ -103,23 +136,47 @@ def draw(results, out):
     few = [arm for arm in results if arm.startswith("critic") or arm == "even" or arm.startswith("gan")]
 
     def curves(arms, key):
-        return {ARMS[arm]: (list(records[arm]), [record[key] for record in records[arm].values()]) for arm in arms}
+        return {
+            ARMS[arm]: (list(records[arm]), [record[key] for record in records[arm].values()]) for arm in arms
+        }
 
-    panels = [{"title": "strength of D", "y": "D's accuracy on held-out rows", "curves": curves(strength, "accuracy"), "level": 0.5},
-              {"title": "strength of D", "y": "KID x 1000", "curves": curves(strength, "kid"), "log": True}]
+    panels = [
+        {
+            "title": "strength of D",
+            "y": "D's accuracy on held-out rows",
+            "curves": curves(strength, "accuracy"),
+            "level": 0.5,
+        },
+        {"title": "strength of D", "y": "KID x 1000", "curves": curves(strength, "kid"), "log": True},
+    ]
     for arm in [arm for arm in results if arm.startswith("critic")]:
-        panels.append({"title": ARMS[arm], "y": "mean f(real) - mean f(fake)", "level": 0.0,
-                       "curves": {words: (list(records[arm]), [record[key] for record in records[arm].values()])
-                                  for key, words in (("distance", "training rows"), ("distance_new", "held-out rows"))}})
+        panels.append(
+            {
+                "title": ARMS[arm],
+                "y": "mean f(real) - mean f(fake)",
+                "level": 0.0,
+                "curves": {
+                    words: (list(records[arm]), [record[key] for record in records[arm].values()])
+                    for key, words in (("distance", "training rows"), ("distance_new", "held-out rows"))
+                },
+            }
+        )
     panels.append({"title": "rows to train on", "y": "KID x 1000", "curves": curves(few, "kid"), "log": True})
     return {"balance.png": plot.over_steps(panels, 2, "digits, seed 0")}
 
 
 BALANCE = Study(
-    "A D that is too strong, too weak, or has learnt its rows by heart.", "Gulrajani et al. 2017, section 5.6 (overfitting critics; a figure "
-    "without a table); the strength of D has no published table", ARMS, COLUMNS, trial, seeds=3, draw=draw,
+    "A D that is too strong, too weak, or has learnt its rows by heart.",
+    "Gulrajani et al. 2017, section 5.6 (overfitting critics; a figure "
+    "without a table); the strength of D has no published table",
+    ARMS,
+    COLUMNS,
+    trial,
+    seeds=3,
+    draw=draw,
     differs=f"8x8 digits and dense nets of 2 x 256 units, {STEPS:,} G steps an arm, so D makes 10 times as many updates in some arms and a fifth "
-            "in another; where one trains on fewer rows the held-out rows are the same 297. \"Rows above fakes\": share of pairs that D ranks "
-            "right, 50: none. The distance is the critic's estimate without its penalty. KID and coverage are of pixels of 1,000 samples against "
-            "the held-out rows; for real rows the KID is 0 ± 3. \"Lowest KID\" is the best look of the run, chosen with hindsight: not a result, "
-            "but it shows whether training on made it worse.")
+    'in another; where one trains on fewer rows the held-out rows are the same 297. "Rows above fakes": share of pairs that D ranks '
+    "right, 50: none. The distance is the critic's estimate without its penalty. KID and coverage are of pixels of 1,000 samples against "
+    'the held-out rows; for real rows the KID is 0 ± 3. "Lowest KID" is the best look of the run, chosen with hindsight: not a result, '
+    "but it shows whether training on made it worse.",
+)

@@ -28,18 +28,23 @@ from ..systems.games.unrolled import UnrolledGAN
 from .protocol import Column, Study, folder_of
 
 NETWORKS = {"G": Sequential(Dense(1, 1, bias=False)), "D": Sequential(Dense(1, 1, bias=False))}
-DATA, LATENT = np.zeros((1, 1)), np.ones((1, 1))                                  # G(1) = theta
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)                           # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES) / sqrt(2 pi)
+DATA, LATENT = np.zeros((1, 1)), np.ones((1, 1))  # G(1) = theta
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(
+    40
+)  # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES) / sqrt(2 pi)
 
 START, STEPS, RATE = (1.0, -1.0), 500, 0.2
 QUICK = 50
-CONVERGED = 1e-3          # radius after STEPS
+CONVERGED = 1e-3  # radius after STEPS
 
 # ---- the fields, z = (theta, psi) -> v (2,)
 
 
 def _players(z):
-    return {name: Parameters(np.array([weight], float), net.layout) for (name, net), weight in zip(NETWORKS.items(), z, strict=True)}
+    return {
+        name: Parameters(np.array([weight], float), net.layout)
+        for (name, net), weight in zip(NETWORKS.items(), z, strict=True)
+    }
 
 
 def descent(loss, penalty=None):
@@ -69,6 +74,7 @@ def on_data(penalty):
 
 def with_noise(loss, sigma):
     """The same with noise N(0, sigma^2) on real and fake samples, in expectation: by quadrature over the loss's curves."""
+
     def field(z):
         theta, psi = z
         x, y, mean = sigma * NODES, theta + sigma * NODES, WEIGHTS / np.sqrt(2 * np.pi)
@@ -84,7 +90,9 @@ def consensus(loss, weight):
 
     def field(z):
         params = _players(z)
-        _, (dpsi, dtheta), (v_psi, v_theta) = penalty(NETWORKS["D"], NETWORKS["G"], params["D"], params["G"], DATA, LATENT)
+        _, (dpsi, dtheta), (v_psi, v_theta) = penalty(
+            NETWORKS["D"], NETWORKS["G"], params["D"], params["G"], DATA, LATENT
+        )
         return -np.concatenate([v_theta.vector + dtheta.vector, v_psi.vector + dpsi.vector])
 
     return field
@@ -92,12 +100,23 @@ def consensus(loss, weight):
 
 def unrolled(loss, steps, rate):
     """G plays against D as it will be after so many steps of gradient descent (Metz et al. 2017)."""
-    system = UnrolledGAN(networks=NETWORKS, optimizers={}, latent=Latent(1), sample_shape=(1,), loss=loss, unroll=steps, inner=SGD(rate))
+    system = UnrolledGAN(
+        networks=NETWORKS,
+        optimizers={},
+        latent=Latent(1),
+        sample_shape=(1,),
+        loss=loss,
+        unroll=steps,
+        inner=SGD(rate),
+    )
 
     def field(z):
         params = _players(z)
         fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT, Pass()), LATENT)
-        play = {name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector for name, objective in system.objectives().items()}
+        play = {
+            name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector
+            for name, objective in system.objectives().items()
+        }
         return -np.concatenate([play[name] for name in NETWORKS])
 
     return field
@@ -144,43 +163,79 @@ def _damped(damping, turn):
     return -damping + np.sqrt(complex(damping**2 - turn**2))
 
 
-SLOPE, BEND = 0.5, -0.25                                                          # f'(0), f''(0) of f(t) = -log(1 + exp(-t))
+SLOPE, BEND = 0.5, -0.25  # f'(0), f''(0) of f(t) = -log(1 + exp(-t))
 NORMED = on_data(GradientPenalty(0.5, target=0.3))
 
 METHODS = {
-    "minimax":       Method("minimax", descent(minimax), SLOPE * 1j, "3.097", "1.421"),
+    "minimax": Method("minimax", descent(minimax), SLOPE * 1j, "3.097", "1.421"),
     "nonsaturating": Method("non-saturating", descent(nonsaturating), SLOPE * 1j, "0.640", "0.284"),
-    "wasserstein":   Method("Wasserstein", descent(wasserstein), 1j, "2.564e4", "1.398"),
-    "hinge":         Method("hinge", descent(hinge), 1j),
-    "wgan-gp":       Method("WGAN-GP, weight 0.5, target 0.3", descent(wasserstein, NORMED), None, "0.425", "0.425"),
-    "noise":         Method("instance noise, sigma 0.7", with_noise(minimax, 0.7), _damped(-BEND * 0.7**2, SLOPE), "5.7e-5", "4.0e-6"),
-    "roth":          Method("Roth, gamma 0.49", descent(minimax, Roth(0.7**2)), _damped(-BEND * 0.7**2, SLOPE)),
-    "r1":            Method("R1, gamma 0.3", descent(minimax, on_data(R1(0.3))), _damped(0.15, SLOPE), "2.6e-6", "2.3e-7"),
-    "r1-critical":   Method("R1, gamma 1", descent(minimax, on_data(R1(1.0))), _damped(0.5, SLOPE), "9.5e-22", "7.5e-17"),
-    "ns-r1":         Method("non-saturating, R1, gamma 0.3", descent(nonsaturating, on_data(R1(0.3))), _damped(0.15, SLOPE), "2.2e-6", "1.5e-7"),
-    "paired-r1":     Method("relativistic, R1, gamma 0.3", descent(relativistic_paired, on_data(R1(0.3))), _damped(0.15, SLOPE)),
-    "consensus":     Method("consensus, gamma 1", consensus(minimax, 1.0), -(SLOPE**2) + SLOPE * 1j, "2.6e-10", "1.7e-11"),
-    "unrolled":      Method("unrolled, 2 steps of 0.5", unrolled(minimax, 2, 0.5), _damped(2 * 0.5 * SLOPE**2, SLOPE)),
+    "wasserstein": Method("Wasserstein", descent(wasserstein), 1j, "2.564e4", "1.398"),
+    "hinge": Method("hinge", descent(hinge), 1j),
+    "wgan-gp": Method(
+        "WGAN-GP, weight 0.5, target 0.3", descent(wasserstein, NORMED), None, "0.425", "0.425"
+    ),
+    "noise": Method(
+        "instance noise, sigma 0.7",
+        with_noise(minimax, 0.7),
+        _damped(-BEND * 0.7**2, SLOPE),
+        "5.7e-5",
+        "4.0e-6",
+    ),
+    "roth": Method("Roth, gamma 0.49", descent(minimax, Roth(0.7**2)), _damped(-BEND * 0.7**2, SLOPE)),
+    "r1": Method(
+        "R1, gamma 0.3", descent(minimax, on_data(R1(0.3))), _damped(0.15, SLOPE), "2.6e-6", "2.3e-7"
+    ),
+    "r1-critical": Method(
+        "R1, gamma 1", descent(minimax, on_data(R1(1.0))), _damped(0.5, SLOPE), "9.5e-22", "7.5e-17"
+    ),
+    "ns-r1": Method(
+        "non-saturating, R1, gamma 0.3",
+        descent(nonsaturating, on_data(R1(0.3))),
+        _damped(0.15, SLOPE),
+        "2.2e-6",
+        "1.5e-7",
+    ),
+    "paired-r1": Method(
+        "relativistic, R1, gamma 0.3", descent(relativistic_paired, on_data(R1(0.3))), _damped(0.15, SLOPE)
+    ),
+    "consensus": Method(
+        "consensus, gamma 1", consensus(minimax, 1.0), -(SLOPE**2) + SLOPE * 1j, "2.6e-10", "1.7e-11"
+    ),
+    "unrolled": Method(
+        "unrolled, 2 steps of 0.5", unrolled(minimax, 2, 0.5), _damped(2 * 0.5 * SLOPE**2, SLOPE)
+    ),
 }
 
 # ---- the study
 
-COLUMNS = (Column("real", "Re eigenvalue", 4), Column("imaginary", "Im eigenvalue", 4), Column("together", "radius, simultaneous", 4, style="g"),
-           Column("in_turn", "radius, alternating", 4, style="g"), Column("converges", "converges", style="words"))
+COLUMNS = (
+    Column("real", "Re eigenvalue", 4),
+    Column("imaginary", "Im eigenvalue", 4),
+    Column("together", "radius, simultaneous", 4, style="g"),
+    Column("in_turn", "radius, alternating", 4, style="g"),
+    Column("converges", "converges", style="words"),
+)
 
 
 def trial(arm, seed, quick, folder, tell):
     """Eigenvalues of one method at the equilibrium, its paths and where they end."""
     method, steps = METHODS[arm], QUICK if quick else STEPS
     found = np.linalg.eigvals(jacobian(method.field))
-    top = found[np.lexsort((found.imag, np.round(found.real, 6)))][-1]             # the one that decides, above the real axis
+    top = found[np.lexsort((found.imag, np.round(found.real, 6)))][
+        -1
+    ]  # the one that decides, above the real axis
     paths = {"together": path(method.field, "together", steps), "in_turn": path(method.field, "GD", steps)}
     with replacing(folder / "paths.npz") as file:
         np.savez(file, **paths)
     radii = {order: float(np.hypot(*points[-1])) for order, points in paths.items()}
     known = method.eigenvalue is not None
-    return {"real": round(top.real, 6) + 0.0 if known else None, "imaginary": abs(round(top.imag, 6)) if known else None, **radii,
-            "converges": "yes" if max(radii.values()) < CONVERGED else "no", "steps": steps}
+    return {
+        "real": round(top.real, 6) + 0.0 if known else None,
+        "imaginary": abs(round(top.imag, 6)) if known else None,
+        **radii,
+        "converges": "yes" if max(radii.values()) < CONVERGED else "no",
+        "steps": steps,
+    }
 
 
 def draw(results, out):
@@ -195,8 +250,12 @@ def draw(results, out):
 
 def _expected(method):
     known = method.eigenvalue is not None
-    return {"real": f"{method.eigenvalue.real:.4f}" if known else "-", "imaginary": f"{abs(method.eigenvalue.imag):.4f}" if known else "-",
-            "together": method.together, "in_turn": method.in_turn}
+    return {
+        "real": f"{method.eigenvalue.real:.4f}" if known else "-",
+        "imaginary": f"{abs(method.eigenvalue.imag):.4f}" if known else "-",
+        "together": method.together,
+        "in_turn": method.in_turn,
+    }
 
 
 DIFFERS = f"""\
@@ -206,5 +265,14 @@ end below {CONVERGED:g}; the non-saturating loss draws inwards, but not at a lin
 equilibrium."""
 
 ARMS = {arm: method.name for arm, method in METHODS.items()}
-STUDY = Study("Two numbers play: which methods converge.", "Mescheder et al. 2018, sections 2 to 4", ARMS, COLUMNS, trial, seeds=1, differs=DIFFERS,
-              draw=draw, published={f"{method.name}, expected": _expected(method) for method in METHODS.values()})
+STUDY = Study(
+    "Two numbers play: which methods converge.",
+    "Mescheder et al. 2018, sections 2 to 4",
+    ARMS,
+    COLUMNS,
+    trial,
+    seeds=1,
+    differs=DIFFERS,
+    draw=draw,
+    published={f"{method.name}, expected": _expected(method) for method in METHODS.values()},
+)

@@ -27,17 +27,43 @@ from ..systems.games.r1 import R1GAN
 from .looks import Looks, accuracy, digits, fakes, logits, read
 from .protocol import Column, Study, folder_of, seconds_of, train
 
-METHODS = {"gan": "GAN", "frozen": "GAN, D frozen from there on", "decay": "GAN, rates decay to 0", "average": "GAN, G averaged", "r1": "R1",
-           "r1-frozen": "R1, D frozen from there on", "r1-decay": "R1, rates decay to 0", "r1-average": "R1, G averaged"}
-PLAYED = {"ring": ("gan", "frozen", "r1", "decay", "average"), "digits": ("r1", "r1-frozen", "gan", "r1-decay", "r1-average")}
-ARMS = {f"{name}-{method}": f"{name}, {METHODS[method]}" for name, methods in PLAYED.items() for method in methods}
-STEPS, EVERY = {"ring": 30_000, "digits": 40_000}, 50          # of training; from look to look
-WINDOW, STRETCH, NEAR = 500, 1000, 0.05                        # of the rule, in steps and in accuracy
-QUICK = {"steps": 16, "every": 2, "window": 4, "stretch": 4, "near": 0.5}      # any accuracy is even, so that every arm goes past it
+METHODS = {
+    "gan": "GAN",
+    "frozen": "GAN, D frozen from there on",
+    "decay": "GAN, rates decay to 0",
+    "average": "GAN, G averaged",
+    "r1": "R1",
+    "r1-frozen": "R1, D frozen from there on",
+    "r1-decay": "R1, rates decay to 0",
+    "r1-average": "R1, G averaged",
+}
+PLAYED = {
+    "ring": ("gan", "frozen", "r1", "decay", "average"),
+    "digits": ("r1", "r1-frozen", "gan", "r1-decay", "r1-average"),
+}
+ARMS = {
+    f"{name}-{method}": f"{name}, {METHODS[method]}" for name, methods in PLAYED.items() for method in methods
+}
+STEPS, EVERY = {"ring": 30_000, "digits": 40_000}, 50  # of training; from look to look
+WINDOW, STRETCH, NEAR = 500, 1000, 0.05  # of the rule, in steps and in accuracy
+QUICK = {
+    "steps": 16,
+    "every": 2,
+    "window": 4,
+    "stretch": 4,
+    "near": 0.5,
+}  # any accuracy is even, so that every arm goes past it
 SAMPLES = {"ring": 2500, "digits": 1000}
-DIRECTIONS = 64                                                # of the sliced Wasserstein distance in the plane
+DIRECTIONS = 64  # of the sliced Wasserstein distance in the plane
 
-WORST = {"distance": np.max, "modes": np.min, "high_quality": np.min, "reverse_kl": np.max, "coverage": np.min, "width": None}
+WORST = {
+    "distance": np.max,
+    "modes": np.min,
+    "high_quality": np.min,
+    "reverse_kl": np.max,
+    "coverage": np.min,
+    "width": None,
+}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -59,21 +85,36 @@ class Even(R1GAN):
 def system(name, method, steps):
     """The GAN of an arm: 3 x 128 units against 2 x 64 on the ring, 3 x 256 against 2 x 128 on the digits."""
     if name == "ring":
-        networks, latent, shape, batch, lr = {"G": mlp(2, 128, 128, 128, 2), "D": mlp(2, 64, 64, 1, activation=LeakyReLU)}, 2, (2,), 256, 1e-3
+        networks, latent, shape, batch, lr = (
+            {"G": mlp(2, 128, 128, 128, 2), "D": mlp(2, 64, 64, 1, activation=LeakyReLU)},
+            2,
+            (2,),
+            256,
+            1e-3,
+        )
     else:
-        networks = {"G": Sequential(*mlp(32, 256, 256, 256, 64, last=Tanh), Reshape(8, 8, 1)),
-                    "D": Sequential(Flatten(), *mlp(64, 128, 128, 1, activation=LeakyReLU))}
+        networks = {
+            "G": Sequential(*mlp(32, 256, 256, 256, 64, last=Tanh), Reshape(8, 8, 1)),
+            "D": Sequential(Flatten(), *mlp(64, 128, 128, 1, activation=LeakyReLU)),
+        }
         latent, shape, batch, lr = 32, (8, 8, 1), 64, 3e-4
     rate = Cosine(lr, steps) if method.endswith("decay") else lr
-    return Even(latent=Latent(latent), sample_shape=shape, batch_size=batch, networks=networks, average=0.999 * method.endswith("average"),
-                gamma={"ring": 0.1, "digits": 3.0}[name] * method.startswith("r1"), optimizers={who: Adam(rate) for who in ("D", "G")})
+    return Even(
+        latent=Latent(latent),
+        sample_shape=shape,
+        batch_size=batch,
+        networks=networks,
+        average=0.999 * method.endswith("average"),
+        gamma={"ring": 0.1, "digits": 3.0}[name] * method.startswith("r1"),
+        optimizers={who: Adam(rate) for who in ("D", "G")},
+    )
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
     """The step at which the accuracy has been even for a stretch, or None          steps (L,), accuracies (L,), looked at every steps[0] steps"""
     looks, enough = window // steps[0], stretch // steps[0]
     sums = np.cumsum(np.concatenate([[0.0], accuracies]))
-    smooth = (sums[looks:] - sums[:-looks]) / looks                # entry i ends at look i + looks - 1
+    smooth = (sums[looks:] - sums[:-looks]) / looks  # entry i ends at look i + looks - 1
     run = 0
     for i, even in enumerate(np.abs(smooth - 0.5) <= near):
         run = run + 1 if even else 0
@@ -88,7 +129,7 @@ def equilibrium(steps, accuracies, window, stretch, near=NEAR):
 def _view(name, gan, average):
     """measure(state) -> the figures of a look."""
     if name == "ring":
-        held = load("ring", "test").x[:SAMPLES["ring"]]
+        held = load("ring", "test").x[: SAMPLES["ring"]]
     else:
         held = digits()[1]
     rows = held.reshape(len(held), -1)
@@ -101,9 +142,13 @@ def _view(name, gan, average):
             return found | {"distance": 1e3 * kid(rows, x), "coverage": density_coverage(rows, x).coverage}
         ring = mode_coverage(x, *modes("ring"))
         widths = ring.relative_std[np.isfinite(ring.relative_std)]
-        return found | {"distance": 1e3 * sliced_wasserstein(rows, x, DIRECTIONS), "modes": ring.captured, "high_quality": ring.high_quality,
-                        "reverse_kl": ring.reverse_kl if ring.captured else np.log(8),      # as bad as one mode
-                        "width": widths.mean() if len(widths) else 0.0}
+        return found | {
+            "distance": 1e3 * sliced_wasserstein(rows, x, DIRECTIONS),
+            "modes": ring.captured,
+            "high_quality": ring.high_quality,
+            "reverse_kl": ring.reverse_kl if ring.captured else np.log(8),  # as bad as one mode
+            "width": widths.mean() if len(widths) else 0.0,
+        }
 
     return measure
 
@@ -111,8 +156,16 @@ def _view(name, gan, average):
 def trial(arm, seed, quick, folder, tell):
     """One GAN: find its equilibrium, train on, compare."""
     name, method = arm.split("-", 1)
-    size = QUICK if quick else {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
-    steps, gan, data = size["steps"], system(name, method, size["steps"]), load("ring") if name == "ring" else digits()[0]
+    size = (
+        QUICK
+        if quick
+        else {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
+    )
+    steps, gan, data = (
+        size["steps"],
+        system(name, method, size["steps"]),
+        load("ring") if name == "ring" else digits()[0],
+    )
 
     def looks_of(place):
         return Looks(folder / f"{place}.jsonl", size["every"], _view(name, gan, method.endswith("average")))
@@ -121,18 +174,33 @@ def trial(arm, seed, quick, folder, tell):
         return equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"])
 
     share = lambda done: done
-    if method.endswith("frozen"):                                  # the plain run until it is even, then again with D frozen from that step on
+    if method.endswith(
+        "frozen"
+    ):  # the plain run until it is even, then again with D frozen from that step on
         before = looks_of("before")
         for part in (steps // 8, steps // 4, steps // 2, steps):
             if not before.records or before.steps[-1] < part:
-                train(gan, data, folder / "before", seed, lambda done, part=part: tell(done * part / steps / 2), part, look=before)
+                train(
+                    gan,
+                    data,
+                    folder / "before",
+                    seed,
+                    lambda done, part=part: tell(done * part / steps / 2),
+                    part,
+                    look=before,
+                )
             if even(before) is not None:
                 break
         gan, share = replace(gan, freeze=even(before)), lambda done: (1 + done) / 2
     looks = looks_of("run")
     run = train(gan, data, folder / "run", seed, lambda done: tell(share(done)), steps, look=looks)
     then = even(looks)
-    return {"even": then, "reached": int(then is not None), "steps": steps, "minutes": seconds_of(run) / 60} | _compared(looks, then, size)
+    return {
+        "even": then,
+        "reached": int(then is not None),
+        "steps": steps,
+        "minutes": seconds_of(run) / 60,
+    } | _compared(looks, then, size)
 
 
 def _compared(looks, even, size):
@@ -143,7 +211,10 @@ def _compared(looks, even, size):
         if even is not None:
             inside = (looks.steps > even - size["stretch"]) & (looks.steps <= even)
             after = looks[what][looks.steps > even]
-            found[f"{what}_at"], found[f"{what}_after"] = looks[what][inside].mean(), after.mean() if len(after) else None
+            found[f"{what}_at"], found[f"{what}_after"] = (
+                looks[what][inside].mean(),
+                after.mean() if len(after) else None,
+            )
             if WORST.get(what):
                 found[f"{what}_worst"] = WORST[what](after) if len(after) else None
     return found
@@ -152,18 +223,35 @@ def _compared(looks, even, size):
 # ---- the study
 
 
-COLUMNS = (Column("reached", "even, % of seeds", 0, 100), Column("even", "at step", 0), Column("accuracy_at", "D right then, %", 1, 100),
-           Column("accuracy_after", "after, %", 1, 100), Column("distance_at", "distance then", 0), Column("distance_after", "after, mean", 0),
-           Column("distance_worst", "worst", 0), Column("distance_end", "last", 0), Column("minutes", "minutes"))
+COLUMNS = (
+    Column("reached", "even, % of seeds", 0, 100),
+    Column("even", "at step", 0),
+    Column("accuracy_at", "D right then, %", 1, 100),
+    Column("accuracy_after", "after, %", 1, 100),
+    Column("distance_at", "distance then", 0),
+    Column("distance_after", "after, mean", 0),
+    Column("distance_worst", "worst", 0),
+    Column("distance_end", "last", 0),
+    Column("minutes", "minutes"),
+)
 
-DETAILS = (Column("modes", "modes", 1), Column("high_quality", "high quality, %", 1, 100), Column("reverse_kl", "reverse KL", 3),
-           Column("width", "mean width / sigma"), Column("coverage", "coverage, %", 1, 100))
+DETAILS = (
+    Column("modes", "modes", 1),
+    Column("high_quality", "high quality, %", 1, 100),
+    Column("reverse_kl", "reverse KL", 3),
+    Column("width", "mean width / sigma"),
+    Column("coverage", "coverage, %", 1, 100),
+)
 
 
 def summary(results):
     """What a distance hides: the other figures at equilibrium, at the last look and at their worst after it."""
+
     def cell(column, found):
-        then, last, worst = (column.text([result.get(f"{column.key}_{time}") for result in found]) for time in ("at", "end", "worst"))
+        then, last, worst = (
+            column.text([result.get(f"{column.key}_{time}") for result in found])
+            for time in ("at", "end", "worst")
+        )
         return "-" if last == "-" else f"{then} → {last}" + (f", worst {worst}" if WORST[column.key] else "")
 
     rows = [["then → last", *(column.heading for column in DETAILS)], ["---"] * (1 + len(DETAILS))]
@@ -175,22 +263,42 @@ def draw(results, out):
     """Seed 0 of every arm: D's accuracy and the figures of quality over steps; dashed lines are the equilibria."""
     panels = []
     for what, y in (("accuracy", "D's accuracy on held-out rows"), ("distance", "distance"), (None, None)):
-        for name, other, words in (("ring", "high_quality", "share of high quality"), ("digits", "coverage", "coverage")):
+        for name, other, words in (
+            ("ring", "high_quality", "share of high quality"),
+            ("digits", "coverage", "coverage"),
+        ):
             curves, marks = {}, {}
             for arm in [arm for arm in results if arm.startswith(name)]:
                 records, called = read(folder_of(out, arm, 0) / "run.jsonl"), METHODS[arm.split("-", 1)[1]]
                 curves[called] = list(records), [record[what or other] for record in records.values()]
                 marks |= {called: results[arm][0]["even"]} if results[arm][0]["even"] else {}
-            panel = {"title": name, "y": y or words, "curves": curves, "marks": marks, "log": what == "distance"}
+            panel = {
+                "title": name,
+                "y": y or words,
+                "curves": curves,
+                "marks": marks,
+                "log": what == "distance",
+            }
             panels.append(panel | ({"level": 0.5} if what == "accuracy" else {}))
-    return {"past-equilibrium.png": plot.over_steps(panels, 2, "trained on past equilibrium, seed 0; dashed: D has been right half of the time")}
+    return {
+        "past-equilibrium.png": plot.over_steps(
+            panels, 2, "trained on past equilibrium, seed 0; dashed: D has been right half of the time"
+        )
+    }
 
 
 PAST = Study(
-    "A GAN trained on after D is right half of the time.", "The warning of introductions to GANs that G then learns from junk feedback; no "
-    "published table", ARMS, COLUMNS, trial, seeds=3, draw=draw, summary=summary,
+    "A GAN trained on after D is right half of the time.",
+    "The warning of introductions to GANs that G then learns from junk feedback; no published table",
+    ARMS,
+    COLUMNS,
+    trial,
+    seeds=3,
+    draw=draw,
+    summary=summary,
     differs=f"Even: D's accuracy on held-out rows and fakes, averaged over {WINDOW} steps, is within {NEAR} of 0.5 for {STRETCH} steps on end. "
-            f"Looked at every {EVERY} of {STEPS['ring']:,} (ring) and {STEPS['digits']:,} (digits) steps; \"then\" is the mean over these "
-            f"{STRETCH} steps, \"worst\" the worst single look after them, \"last\" the last look. The distance is 1000 times the sliced "
-            "Wasserstein distance of 2,500 samples from data (ring: two sets of data are 24 to 60 apart), or 1000 times the KID of 1,000 samples' "
-            "pixels against 297 held-out rows (digits: 0 ± 3 for data). A seed that is never even has no figures but the last.")
+    f'Looked at every {EVERY} of {STEPS["ring"]:,} (ring) and {STEPS["digits"]:,} (digits) steps; "then" is the mean over these '
+    f'{STRETCH} steps, "worst" the worst single look after them, "last" the last look. The distance is 1000 times the sliced '
+    "Wasserstein distance of 2,500 samples from data (ring: two sets of data are 24 to 60 apart), or 1000 times the KID of 1,000 samples' "
+    "pixels against 297 held-out rows (digits: 0 ± 3 for data). A seed that is never even has no figures but the last.",
+)

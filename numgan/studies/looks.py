@@ -14,7 +14,7 @@ from ..layers import Pass
 from ..systems import Batch
 
 LOOK = Record({"step": Whole()}, others=Maybe(Real()))
-TRAINING = 1500           # rows of the digits to train on; the other 297 are held out
+TRAINING = 1500  # rows of the digits to train on; the other 297 are held out
 
 
 class Looks:
@@ -27,12 +27,14 @@ class Looks:
     def __init__(self, path, every, measure):
         self.path, self.every, self.measure = Path(path), every, measure
         self.records = read(self.path)
-        with replacing(self.path) as file:               # without the torn line that a killed process leaves
+        with replacing(self.path) as file:  # without the torn line that a killed process leaves
             file.writelines(_line(record) for record in self.records.values())
 
     def __call__(self, state):
         if state.step % self.every == 0 and state.step not in self.records:
-            record = self.records[state.step] = {"step": state.step} | {name: float(value) for name, value in self.measure(state).items()}
+            record = self.records[state.step] = {"step": state.step} | {
+                name: float(value) for name, value in self.measure(state).items()
+            }
             with appending(self.path) as file:
                 file.write(_line(record))
 
@@ -50,11 +52,16 @@ def read(path):
     FileFormatError for a damaged record.
     """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
-    return {record["step"]: {name: math.nan if value is None else value for name, value in record.items()} for record in records}
+    return {
+        record["step"]: {name: math.nan if value is None else value for name, value in record.items()}
+        for record in records
+    }
 
 
 def _line(record):
-    return (json.dumps({name: value if math.isfinite(value) else None for name, value in record.items()}) + "\n").encode()
+    return (
+        json.dumps({name: value if math.isfinite(value) else None for name, value in record.items()}) + "\n"
+    ).encode()
 
 
 def digits(rows=TRAINING):
@@ -73,7 +80,9 @@ def digits(rows=TRAINING):
 def fakes(system, state, n, average=False):
     """n samples of G, always of the same latent points; of the moving average of its weights, if asked."""
     weights = state.averages["G"] if average else state.params["G"]
-    return system.networks["G"].forward(weights, system.inputs(Batch({}, number=n), derive(0, "looks")), Pass())[0]
+    return system.networks["G"].forward(
+        weights, system.inputs(Batch({}, number=n), derive(0, "looks")), Pass()
+    )[0]
 
 
 def logits(system, state, x):
@@ -89,4 +98,6 @@ def accuracy(real, fake):
 def ranked(real, fake):
     """The share of pairs of which D puts the real sample above the fake, ties half: it needs no threshold, so critics have it too."""
     order = np.sort(fake)
-    return (np.searchsorted(order, real, "left") + np.searchsorted(order, real, "right")).mean() / (2 * len(fake))
+    return (np.searchsorted(order, real, "left") + np.searchsorted(order, real, "right")).mean() / (
+        2 * len(fake)
+    )

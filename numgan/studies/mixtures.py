@@ -26,12 +26,18 @@ from ..systems.games.pacgan import points
 from ..systems.games.r3gan import R3GAN
 from .protocol import Column, Study, folder_of, seconds_of, train
 
-SAMPLES = 2500            # section 4.1
-DRAWN = 100_000           # training points, as in the authors' code
+SAMPLES = 2500  # section 4.1
+DRAWN = 100_000  # training points, as in the authors' code
 
-COLUMNS = (Column("modes", "modes", 1), Column("high_quality", "high quality, %", 1, 100), Column("reverse_kl", "reverse KL", 3),
-           Column("thinnest", "narrowest mode / sigma"), Column("width", "mean width / sigma"), Column("widest", "widest mode / sigma"),
-           Column("minutes", "minutes"))
+COLUMNS = (
+    Column("modes", "modes", 1),
+    Column("high_quality", "high quality, %", 1, 100),
+    Column("reverse_kl", "reverse KL", 3),
+    Column("thinnest", "narrowest mode / sigma"),
+    Column("width", "mean width / sigma"),
+    Column("widest", "widest mode / sigma"),
+    Column("minutes", "minutes"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,19 @@ def _lattice():
     return np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-MIXTURES = {"ring": Mixture(_circle(), 0.01, lambda rng: ring(DRAWN, rng, radius=1.0, std=0.01)[0], scale=1.0, gamma=1e-5),
-            "grid": Mixture(_lattice(), 0.05, lambda rng: grid(DRAWN, rng, std=0.05)[0], scale=0.25, gamma=3e-5)}
+MIXTURES = {
+    "ring": Mixture(
+        _circle(), 0.01, lambda rng: ring(DRAWN, rng, radius=1.0, std=0.01)[0], scale=1.0, gamma=1e-5
+    ),
+    "grid": Mixture(_lattice(), 0.05, lambda rng: grid(DRAWN, rng, std=0.05)[0], scale=0.25, gamma=3e-5),
+}
 
-ARMS = {"gan": "GAN, the paper's nets", "pac2": "PacGAN2, the paper's nets", "r3gan": "R3GAN, 3 x 128", "r3gan-nets": "R3GAN, the paper's nets"}
+ARMS = {
+    "gan": "GAN, the paper's nets",
+    "pac2": "PacGAN2, the paper's nets",
+    "r3gan": "R3GAN, 3 x 128",
+    "r3gan-nets": "R3GAN, the paper's nets",
+}
 STEPS = {"gan": 10_000, "pac2": 10_000, "r3gan": 20_000, "r3gan-nets": 8_000}
 QUICK = 30
 
@@ -75,8 +90,17 @@ def system(mixture, arm, steps):
         networks = {"G": paper.networks["G"], "D": Sequential(*paper.networks["D"][1:].children.values())}
         batch, gamma, rates = 512, 10 * mixture.gamma, {"D": 5e-4, "G": 1e-3}
     decaying = {name: Adam(Cosine(rate, steps), beta1=0.0, beta2=0.99) for name, rate in rates.items()}
-    return R3GAN(latent=Latent(2), sample_shape=(2,), loss=relativistic_paired, gamma=gamma, every=16, average=0.999, batch_size=batch,
-                 networks=networks, optimizers=decaying), mixture.scale
+    return R3GAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        loss=relativistic_paired,
+        gamma=gamma,
+        every=16,
+        average=0.999,
+        batch_size=batch,
+        networks=networks,
+        optimizers=decaying,
+    ), mixture.scale
 
 
 def trial(name, arm, seed, quick, folder, tell):
@@ -90,16 +114,29 @@ def trial(name, arm, seed, quick, folder, tell):
     found = mode_coverage(x, mixture.centres, mixture.std)
     save_array(folder / "samples.npy", x)
     widths = found.relative_std[np.isfinite(found.relative_std)]
-    thinnest, width, widest = (widths.min(), widths.mean(), widths.max()) if len(widths) else (None, None, None)
-    return {"modes": found.captured, "high_quality": found.high_quality, "reverse_kl": found.reverse_kl, "thinnest": thinnest, "width": width,
-            "widest": widest, "steps": steps, "seconds": seconds_of(run), "minutes": seconds_of(run) / 60}
+    thinnest, width, widest = (
+        (widths.min(), widths.mean(), widths.max()) if len(widths) else (None, None, None)
+    )
+    return {
+        "modes": found.captured,
+        "high_quality": found.high_quality,
+        "reverse_kl": found.reverse_kl,
+        "thinnest": thinnest,
+        "width": width,
+        "widest": widest,
+        "steps": steps,
+        "seconds": seconds_of(run),
+        "minutes": seconds_of(run) / 60,
+    }
 
 
 def draw(name, results, out):
     """The samples of seed 0 of every arm, beside the modes."""
     mixture = MIXTURES[name]
     panels = {ARMS[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
-    return {"samples.png": plot.mixtures(panels, mixture.centres, mixture.std, f"{name}: 2,500 samples, seed 0")}
+    return {
+        "samples.png": plot.mixtures(panels, mixture.centres, mixture.std, f"{name}: 2,500 samples, seed 0")
+    }
 
 
 def _published(modes, high_quality, reverse_kl):
@@ -107,18 +144,39 @@ def _published(modes, high_quality, reverse_kl):
 
 
 def _study(name, title, published):
-    differs = (f"Of the paper's 400,000 iterations the GAN and PacGAN2 make {STEPS['gan']:,}; R3GAN makes {STEPS['r3gan']:,} on 3 x 128 nets (batch "
-               f"1,024, Adam 1e-3 to 0 along a cosine) and {STEPS['r3gan-nets']:,} on the paper's (batch 512, D's rate halved, ten times the gamma; "
-               "settled on a seed that is not in the table). True points have 98.9 % of high quality, and a width of 0.974: samples beyond 3 sigma "
-               "are not counted. The paper's ± is the standard error of 10 runs.")
-    return Study(title, "Lin et al. 2018 (PacGAN), section 4.1", ARMS, COLUMNS, partial(trial, name), seeds=5, published=published,
-                 differs=differs, draw=partial(draw, name))
+    differs = (
+        f"Of the paper's 400,000 iterations the GAN and PacGAN2 make {STEPS['gan']:,}; R3GAN makes {STEPS['r3gan']:,} on 3 x 128 nets (batch "
+        f"1,024, Adam 1e-3 to 0 along a cosine) and {STEPS['r3gan-nets']:,} on the paper's (batch 512, D's rate halved, ten times the gamma; "
+        "settled on a seed that is not in the table). True points have 98.9 % of high quality, and a width of 0.974: samples beyond 3 sigma "
+        "are not counted. The paper's ± is the standard error of 10 runs."
+    )
+    return Study(
+        title,
+        "Lin et al. 2018 (PacGAN), section 4.1",
+        ARMS,
+        COLUMNS,
+        partial(trial, name),
+        seeds=5,
+        published=published,
+        differs=differs,
+        draw=partial(draw, name),
+    )
 
 
-RING = _study("ring", "8 Gaussians on a circle.", {
-    "GAN, published": _published("6.3 ± 0.5", "98.2 ± 0.2", "0.45 ± 0.09"),
-    "PacGAN2, published": _published("7.9 ± 0.1", "95.6 ± 2.0", "0.07 ± 0.03")})
-GRID = _study("grid", "25 Gaussians on a grid.", {
-    "GAN, published": _published("17.3 ± 0.8", "94.8 ± 0.7", "0.70 ± 0.07"),
-    "PacGAN2, published": _published("23.8 ± 0.7", "91.3 ± 0.8", "0.13 ± 0.04"),
-    "PacGAN4, published": _published("24.8 ± 0.2", "93.6 ± 0.6", "0.04 ± 0.01")})
+RING = _study(
+    "ring",
+    "8 Gaussians on a circle.",
+    {
+        "GAN, published": _published("6.3 ± 0.5", "98.2 ± 0.2", "0.45 ± 0.09"),
+        "PacGAN2, published": _published("7.9 ± 0.1", "95.6 ± 2.0", "0.07 ± 0.03"),
+    },
+)
+GRID = _study(
+    "grid",
+    "25 Gaussians on a grid.",
+    {
+        "GAN, published": _published("17.3 ± 0.8", "94.8 ± 0.7", "0.70 ± 0.07"),
+        "PacGAN2, published": _published("23.8 ± 0.7", "91.3 ± 0.8", "0.13 ± 0.04"),
+        "PacGAN4, published": _published("24.8 ± 0.2", "93.6 ± 0.6", "0.04 ± 0.01"),
+    },
+)

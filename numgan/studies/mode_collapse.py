@@ -22,14 +22,22 @@ from ..training import runs
 from .protocol import Column, Study, folder_of, train
 
 ARMS = {"plain": "G against D as it is", "points": "G against D 10 steps ahead"}  # presets of `unrolled`
-RATE, STEPS = 1e-3, 10_000                                                        # ten times the preset's rate, which would take as many more steps
-LOOKS, DRAWN, SAMPLES = 50, 6, 2500                                               # DRAWN of the looks are in the picture, as in the paper's
-NEAR = 10                                                                         # sigmas
+RATE, STEPS = 1e-3, 10_000  # ten times the preset's rate, which would take as many more steps
+LOOKS, DRAWN, SAMPLES = 50, 6, 2500  # DRAWN of the looks are in the picture, as in the paper's
+NEAR = 10  # sigmas
 QUICK_STEPS, QUICK_LOOKS = 20, 10
 
-COLUMNS = (Column("modes", "modes", 1), Column("high_quality", "within 3 sigma, %", 1, 100), Column("near", "within 10 sigma, %", 1, 100),
-           Column("rotation", "rotation, % a look", 1, 100), Column("dominated", "looks with a dominating mode, %", 1, 100),
-           Column("changes", "its changes", 1), Column("D(x)", "D(x)"), Column("D(G(z))", "D(G(z))"), Column("minutes", "minutes"))
+COLUMNS = (
+    Column("modes", "modes", 1),
+    Column("high_quality", "within 3 sigma, %", 1, 100),
+    Column("near", "within 10 sigma, %", 1, 100),
+    Column("rotation", "rotation, % a look", 1, 100),
+    Column("dominated", "looks with a dominating mode, %", 1, 100),
+    Column("changes", "its changes", 1),
+    Column("D(x)", "D(x)"),
+    Column("D(G(z))", "D(G(z))"),
+    Column("minutes", "minutes"),
+)
 
 
 def snapshot(folder, step):
@@ -66,20 +74,30 @@ def figures(snapshots):
     """What the samples (SAMPLES, 2) at even times say of rotation, and the last of them of quality."""
     centres, std = modes("ring")
     away = [np.square(x[:, None] - centres).sum(axis=2) for x in snapshots]
-    shares = np.array([np.bincount(d.argmin(axis=1), minlength=len(centres)) for d in away]) / SAMPLES       # (looks + 1, modes)
-    late = shares[len(shares) // 2:]
+    shares = (
+        np.array([np.bincount(d.argmin(axis=1), minlength=len(centres)) for d in away]) / SAMPLES
+    )  # (looks + 1, modes)
+    late = shares[len(shares) // 2 :]
     dominating = [share.argmax() for share in shares if share.max() > 0.5]
     last = mode_coverage(snapshots[-1], centres, std)
     near = (away[-1].min(axis=1) <= (NEAR * std) ** 2).mean()
-    return {"modes": last.captured, "high_quality": last.high_quality, "near": near,
-            "rotation": np.abs(np.diff(late, axis=0)).sum(axis=1).mean() / 2, "changes": int(np.count_nonzero(np.diff(dominating))),
-            "dominated": len(dominating) / len(shares), "shares": shares}
+    return {
+        "modes": last.captured,
+        "high_quality": last.high_quality,
+        "near": near,
+        "rotation": np.abs(np.diff(late, axis=0)).sum(axis=1).mean() / 2,
+        "changes": int(np.count_nonzero(np.diff(dominating))),
+        "dominated": len(dominating) / len(shares),
+        "shares": shares,
+    }
 
 
 def played(run, every):
     """D's mean outputs at every so many steps of the second half of a run."""
     records = runs.read_metrics(run.folder, run.state.step)
-    late = [record for record in records if record["step"] % every == 0 and 2 * record["step"] >= run.state.step]
+    late = [
+        record for record in records if record["step"] % every == 0 and 2 * record["step"] >= run.state.step
+    ]
     means = {name: np.mean([record["metrics"][name] for record in late]) for name in ("D(x)", "D(G(z))")}
     return means | {"minutes": records[-1]["seconds"] / 60}
 
@@ -89,8 +107,12 @@ def draw(results, out):
     rows = {}
     for arm, (result, *_) in results.items():
         folder, times = folder_of(out, arm, 0), np.linspace(0, result["steps"], DRAWN, dtype=int)
-        rows[ARMS[arm]] = {f"step {step:,}": load_array(snapshot(folder, step)) for step in times} | {"data": data.load("ring").x[:SAMPLES]}
-    return {"heat-maps.png": plot.heat_maps(rows, 3.0, "the ring: samples of the same latents over time, seed 0")}
+        rows[ARMS[arm]] = {f"step {step:,}": load_array(snapshot(folder, step)) for step in times} | {
+            "data": data.load("ring").x[:SAMPLES]
+        }
+    return {
+        "heat-maps.png": plot.heat_maps(rows, 3.0, "the ring: samples of the same latents over time, seed 0")
+    }
 
 
 DIFFERS = f"""\
@@ -100,5 +122,13 @@ the preset. At that rate the plain game need not rotate for ever, so see how man
 {STEPS // LOOKS} steps; rotation, D(x) and D(G(z)) are means over the second half of the run, dominating modes and their changes are counted over
 all of it. Of true points 98.9 % lie within 3 sigma, each mode has 12.5 %, and nothing rotates."""
 
-STUDY = Study("Samples that rotate among modes, or spread.", "Metz et al. 2017 (unrolled GANs), section 3.1", ARMS, COLUMNS, trial, seeds=3,
-              differs=DIFFERS, draw=draw)
+STUDY = Study(
+    "Samples that rotate among modes, or spread.",
+    "Metz et al. 2017 (unrolled GANs), section 3.1",
+    ARMS,
+    COLUMNS,
+    trial,
+    seeds=3,
+    differs=DIFFERS,
+    draw=draw,
+)

@@ -20,9 +20,9 @@ from ..evaluation import judging
 from ..metrics.rows import squared_distances
 from .protocol import Column, Study, folder_of, seconds_of, train
 
-COMPONENTS, ROUNDS = 50, 3                # of the Gaussians of classes; of k-means
-SHOWN = 2                                 # samples of each class in the picture
-QUICK, NARROW = 5, 0.05                   # steps, and width of the nets, with --quick
+COMPONENTS, ROUNDS = 50, 3  # of the Gaussians of classes; of k-means
+SHOWN = 2  # samples of each class in the picture
+QUICK, NARROW = 5, 0.05  # steps, and width of the nets, with --quick
 
 
 class Amounts(NamedTuple):
@@ -58,7 +58,14 @@ class Digits:
         """MNIST; with quick the embedded digits enlarged, and little of everything."""
         name, amounts = ("digits", Amounts(1000, 100, 150, 200)) if quick else ("mnist", Amounts())
         rows, test = (data.load(name, split, size=28) for split in ("train", "test"))
-        return cls(rows.x[:amounts.rows], rows.labels[:amounts.rows], rows.x[amounts.rows:][:amounts.validation], test.x, test.labels, amounts)
+        return cls(
+            rows.x[: amounts.rows],
+            rows.labels[: amounts.rows],
+            rows.x[amounts.rows :][: amounts.validation],
+            test.x,
+            test.labels,
+            amounts,
+        )
 
     @property
     def dataset(self):
@@ -76,7 +83,7 @@ def unit(x):
 
 def real(digits, rng):
     """Training rows themselves."""
-    order = rng.permutation(len(digits.x))[:digits.amounts.neighbours]
+    order = rng.permutation(len(digits.x))[: digits.amounts.neighbours]
     return unit(digits.x[order]), digits.labels[order]
 
 
@@ -98,7 +105,9 @@ def gaussians(digits, rng):
     labels = np.resize(classes, digits.amounts.neighbours)
     x = np.empty((len(labels), digits.x[0].size), np.float32)
     for label in classes:
-        x[labels == label] = _gaussian(unit(digits.x[digits.labels == label]), (labels == label).sum(), COMPONENTS, rng)
+        x[labels == label] = _gaussian(
+            unit(digits.x[digits.labels == label]), (labels == label).sum(), COMPONENTS, rng
+        )
     return x, labels
 
 
@@ -118,7 +127,9 @@ def _gaussian(x, count, components, rng):
 ANCHORS = {"real": real, "centroids": centroids, "gaussians": gaussians, "gaussian": gaussian}
 
 ARMS = {
-    "real": Arm("true pictures"), "centroids": Arm("10,000 k-means centroids"), "gaussians": Arm(f"a Gaussian of {COMPONENTS} components a class"),
+    "real": Arm("true pictures"),
+    "centroids": Arm("10,000 k-means centroids"),
+    "gaussians": Arm(f"a Gaussian of {COMPONENTS} components a class"),
     "gaussian": Arm("one Gaussian"),
     "paper": Arm("GAN, the paper's nets and SGD", "gan/paper", 10_000),
     "gan": Arm("GAN, 1200-1200, BatchNorm, Adam", "gan/mnist", 5000),
@@ -127,9 +138,16 @@ ARMS = {
     "r3gan": Arm("R3GAN with labels", "r3gan/mnist", 4000),
 }
 
-COLUMNS = (Column("ll", "log-likelihood, nats", 1), Column("se", "± over test rows", 1), Column("sigma", "sigma", 3),
-           Column("neighbours", "1-NN error, %", 2, 100), Column("agreement", "label agreement, %", 1, 100),
-           Column("score", "classifier score", 2), Column("frechet", "classifier Frechet distance", 2), Column("minutes", "minutes", 1))
+COLUMNS = (
+    Column("ll", "log-likelihood, nats", 1),
+    Column("se", "± over test rows", 1),
+    Column("sigma", "sigma", 3),
+    Column("neighbours", "1-NN error, %", 2, 100),
+    Column("agreement", "label agreement, %", 1, 100),
+    Column("score", "classifier score", 2),
+    Column("frechet", "classifier Frechet distance", 2),
+    Column("minutes", "minutes", 1),
+)
 
 
 def trial(arm, seed, quick, folder, tell):
@@ -139,28 +157,41 @@ def trial(arm, seed, quick, folder, tell):
     if arm in ANCHORS:
         (x, labels), trained = ANCHORS[arm](digits, stream(seed, "parzen", arm)), {}
     else:
-        system, steps = systems.build(*ARMS[arm].preset.split("/"), width=NARROW if quick else 1.0), QUICK if quick else ARMS[arm].steps
+        system, steps = (
+            systems.build(*ARMS[arm].preset.split("/"), width=NARROW if quick else 1.0),
+            QUICK if quick else ARMS[arm].steps,
+        )
         run = train(system, digits.dataset, folder / "run", seed, tell, steps)
         x, labels = run.sampler()(digits.amounts.neighbours, seed)
         x = unit(to_bytes(x, system.pixels))
         trained = {"steps": steps, "seconds": seconds_of(run), "minutes": seconds_of(run) / 60}
     found, answers = measure(digits, judge, x, labels)
-    if arm == "real":                     # true labels are no question to a generator: here stands how good the judge is
-        found["agreement"] = float((judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean())
+    if arm == "real":  # true labels are no question to a generator: here stands how good the judge is
+        found["agreement"] = float(
+            (judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean()
+        )
     save_array(folder / "samples.npy", some_of_each(x, answers if labels is None else labels))
     return found | trained
 
 
 def measure(digits, judge, x, labels):
     """The figures of samples x (N, 784) in 0..1 with the labels that were asked for or None, and the judge's answers (N,)."""
-    window, test = x[:digits.amounts.window], unit(digits.test)
+    window, test = x[: digits.amounts.window], unit(digits.test)
     found = metrics.parzen(window, unit(digits.validation), test)
     (p, features), (_, test_features) = judged(judge, x), judged(judge, test)
     answers = p.argmax(axis=1)
-    error = metrics.nearest_neighbour_error(x, answers if labels is None else labels, test, digits.test_labels)
-    return {"ll": found.mean, "se": found.standard_error, "sigma": found.sigma, "neighbours": error,
-            "agreement": None if labels is None else float((answers == labels).mean()), "score": metrics.inception_score(p[:len(window)])[0],
-            "frechet": metrics.frechet_distance(test_features, features[:len(window)])}, answers
+    error = metrics.nearest_neighbour_error(
+        x, answers if labels is None else labels, test, digits.test_labels
+    )
+    return {
+        "ll": found.mean,
+        "se": found.standard_error,
+        "sigma": found.sigma,
+        "neighbours": error,
+        "agreement": None if labels is None else float((answers == labels).mean()),
+        "score": metrics.inception_score(p[: len(window)])[0],
+        "frechet": metrics.frechet_distance(test_features, features[: len(window)]),
+    }, answers
 
 
 def judged(judge, x):
@@ -174,13 +205,20 @@ def some_of_each(x, labels):
     shown = np.full((10, SHOWN, 28, 28, 1), plot.PAPER, np.uint8)
     for label, row in enumerate(shown):
         found = x[labels == label][:SHOWN]
-        row[:len(found)] = to_bytes(found, (0, 1)).reshape(-1, 28, 28, 1)
+        row[: len(found)] = to_bytes(found, (0, 1)).reshape(-1, 28, 28, 1)
     return shown.reshape(-1, 28, 28, 1)
 
 
 def _quick_judge(digits, folder):
     """A judge that has learned nothing much."""
-    return train(systems.build("classifier", "mnist", NARROW), digits.dataset, folder / "judge", 0, lambda share: None, QUICK)
+    return train(
+        systems.build("classifier", "mnist", NARROW),
+        digits.dataset,
+        folder / "judge",
+        0,
+        lambda share: None,
+        QUICK,
+    )
 
 
 def draw(results, out):
@@ -199,8 +237,21 @@ judge of MNIST, 10,000 samples against the test rows: no Inception figures. The 
 neither learned: both got BatchNorm in G then, the GAN dropout in D, the cGAN smaller label weights and less dropout."""
 
 STUDY = Study(
-    "MNIST under a Parzen window, and what samples teach.", "Goodfellow et al. 2014, section 5", {name: arm.title for name, arm in ARMS.items()},
-    COLUMNS, trial, seeds=2, differs=DIFFERS, draw=draw,
-    published={"GAN, published": {"ll": "225 ± 2"}, "Deep GSN, published": {"ll": "214 ± 1.1"}, "DBN, published": {"ll": "138 ± 2"},
-               "stacked CAE, published": {"ll": "121 ± 1.6"}, "cGAN (Mirza and Osindero 2014), published": {"ll": "132 ± 1.8"},
-               "GAN (Radford et al. 2016), unverified": {"neighbours": "6.28"}, "DCGAN (Radford et al. 2016), unverified": {"neighbours": "2.98"}})
+    "MNIST under a Parzen window, and what samples teach.",
+    "Goodfellow et al. 2014, section 5",
+    {name: arm.title for name, arm in ARMS.items()},
+    COLUMNS,
+    trial,
+    seeds=2,
+    differs=DIFFERS,
+    draw=draw,
+    published={
+        "GAN, published": {"ll": "225 ± 2"},
+        "Deep GSN, published": {"ll": "214 ± 1.1"},
+        "DBN, published": {"ll": "138 ± 2"},
+        "stacked CAE, published": {"ll": "121 ± 1.6"},
+        "cGAN (Mirza and Osindero 2014), published": {"ll": "132 ± 1.8"},
+        "GAN (Radford et al. 2016), unverified": {"neighbours": "6.28"},
+        "DCGAN (Radford et al. 2016), unverified": {"neighbours": "2.98"},
+    },
+)

@@ -37,7 +37,7 @@ from ..core.streams import STDERR
 from ..training import loop as training
 from ..training import runs
 
-POLL = 0.2                # seconds between two checks of the running trials
+POLL = 0.2  # seconds between two checks of the running trials
 FIGURE = Maybe(Either((Real(), Flag(), Text())))
 FIGURES = Either((FIGURE, Each(Either((FIGURE, Each(FIGURE))))))
 ASKED = Record({"study": Text(), "quick": Flag(), "setting": Text(100_000)})
@@ -137,7 +137,9 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
     processes = (os.cpu_count() or 1) if processes is None else processes
     if min(seeds, processes) < 1:
-        raise ValueError(f"study {name}: expected seeds and processes of at least 1, got {seeds} and {processes}")
+        raise ValueError(
+            f"study {name}: expected seeds and processes of at least 1, got {seeds} and {processes}"
+        )
     trials = [(arm, seed) for seed in range(seeds) for arm in study.arms]  # all arms with seed 0, then 1
     _claim(out, {"study": name, "quick": quick, "setting": study.differs})
     _expect_intact(study, out, trials)
@@ -162,8 +164,18 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
         if look:
             look(state)
 
-    training.train(system, dataset, folder, steps=steps, seed=seed, resume=runs.begun(folder), picture_every=steps, progress=False,
-                   log_every=max(1, steps // 500), look=watch)
+    training.train(
+        system,
+        dataset,
+        folder,
+        steps=steps,
+        seed=seed,
+        resume=runs.begun(folder),
+        picture_every=steps,
+        progress=False,
+        log_every=max(1, steps // 500),
+        look=watch,
+    )
     return runs.open_run(folder, system, dataset)
 
 
@@ -187,8 +199,15 @@ class _Crew:
         done = [(arm, seed) for arm, seed in self.trials if _is_done(self.out, arm, seed)]
         waiting = [trial for trial in self.trials if trial not in done]
         running = {}
-        with tqdm(total=len(self.trials), initial=len(done), unit="trial", dynamic_ncols=True, disable=None if self.progress else True, file=STDERR,
-                  bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}") as bar:
+        with tqdm(
+            total=len(self.trials),
+            initial=len(done),
+            unit="trial",
+            dynamic_ncols=True,
+            disable=None if self.progress else True,
+            file=STDERR,
+            bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}",
+        ) as bar:
             try:
                 finished = len(done)
                 while waiting or running:
@@ -203,29 +222,40 @@ class _Crew:
                     bar.refresh()
             finally:
                 for process, _ in running.values():
-                    process.terminate()                  # training then saves a checkpoint and ends
+                    process.terminate()  # training then saves a checkpoint and ends
                 for process, _ in running.values():
                     process.join()
 
     def _start(self, trial, running):
         share = self.context.Value("d", 0.0, lock=False)
-        process = self.context.Process(target=_work, args=(self.name, *trial, self.quick, self.out, share), daemon=True)
+        process = self.context.Process(
+            target=_work, args=(self.name, *trial, self.quick, self.out, share), daemon=True
+        )
         process.start()
         running[trial] = process, share
 
     def _end(self, trial, process):
         if process.exitcode or not _is_done(self.out, *trial):
             log = folder_of(self.out, *trial) / "error.txt"
-            words = read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""          # empty where the disk was full
-            said = f"{words.splitlines()[-1]} (all of it in {log})" if words else f"its process ended with code {process.exitcode}"
-            raise TrialError(f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {said}; the others are kept, and the same command "
-                             "goes on")
+            words = (
+                read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""
+            )  # empty where the disk was full
+            said = (
+                f"{words.splitlines()[-1]} (all of it in {log})"
+                if words
+                else f"its process ended with code {process.exitcode}"
+            )
+            raise TrialError(
+                f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {said}; the others are kept, and the same command "
+                "goes on"
+            )
 
 
 def _work(name, arm, seed, quick, out, share):
     """Run one trial, in its own process. share.value tells the parent which fraction is done."""
     from . import STUDIES
-    signal.signal(signal.SIGINT, signal.SIG_IGN)         # after Ctrl-C the parent sends SIGTERM
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # after Ctrl-C the parent sends SIGTERM
     threading.Thread(target=_die_with_parent, daemon=True).start()
     make_folder(out / "trials")
     folder = make_folder(folder_of(out, arm, seed))
@@ -241,7 +271,9 @@ def _work(name, arm, seed, quick, out, share):
     try:
         with threadpool_limits(1):
             found = STUDIES[name].trial(arm, seed, quick, folder, tell)
-        result = {"arm": arm, "seed": seed, "seconds": round(time.monotonic() - began, 2)} | {key: _plain(value) for key, value in found.items()}
+        result = {"arm": arm, "seed": seed, "seconds": round(time.monotonic() - began, 2)} | {
+            key: _plain(value) for key, value in found.items()
+        }
         with replacing(folder / "result.json") as file:
             file.write((json.dumps(result) + "\n").encode())
     except training.Interrupted:
@@ -285,11 +317,15 @@ def _claim(out, asked):
         same = f"write {json.dumps(asked)} into it if its trials are of that study"
         held = read_json(path, ASKED, same)
         if (held["study"], held["quick"]) != (asked["study"], asked["quick"]):
-            raise ValueError(f"{out} holds study {held['study']}{' --quick' if held['quick'] else ''}, asked for {asked['study']}"
-                             f"{' --quick' if asked['quick'] else ''}; choose another --out")
+            raise ValueError(
+                f"{out} holds study {held['study']}{' --quick' if held['quick'] else ''}, asked for {asked['study']}"
+                f"{' --quick' if asked['quick'] else ''}; choose another --out"
+            )
         if held["setting"] != asked["setting"]:
-            raise ValueError(f"{out} holds trials of {held['study']} in another setting than today's, as its study.json says; choose another --out, "
-                             f"or, if nothing but words changed, {same}")
+            raise ValueError(
+                f"{out} holds trials of {held['study']} in another setting than today's, as its study.json says; choose another --out, "
+                f"or, if nothing but words changed, {same}"
+            )
         return
     if not is_empty(out):
         raise ValueError(f"{out} is not empty and holds no study: choose another --out, nothing was changed")
@@ -334,7 +370,9 @@ def _read(study, out, arm, seed):
     kinds = {column.key: column.kind for column in study.columns}
     got = read_json(path, Record({"arm": Text(), "seed": Whole(), "seconds": Real(0)}, kinds, FIGURES), again)
     if (got["arm"], got["seed"]) != (arm, seed):
-        raise FileFormatError(f"{path}: expected {arm}, seed {seed}, got {got['arm']}, seed {got['seed']}; {again}")
+        raise FileFormatError(
+            f"{path}: expected {arm}, seed {seed}, got {got['arm']}, seed {got['seed']}; {again}"
+        )
     if len(got) == 3:
         raise FileFormatError(f"{path}: expected the figures of a trial, got none; {again}")
     return got
@@ -349,7 +387,13 @@ def _finish(name, study, out, quick, results):
     files = {"table": out / "table.md", "results": out / "results.json"}
     with replacing(files["table"]) as file:
         file.write(words.encode())
-    everything = {"study": name, "quick": quick, "seconds": seconds, "versions": runs.environment(), "results": results}
+    everything = {
+        "study": name,
+        "quick": quick,
+        "seconds": seconds,
+        "versions": runs.environment(),
+        "results": results,
+    }
     with replacing(files["results"]) as file:
         file.write((json.dumps(everything, indent=1) + "\n").encode())
     for picture, image in pictures.items():
@@ -368,26 +412,42 @@ def _naming_damage(out):
     try:
         yield
     except FileNotFoundError as error:
-        raise FileFormatError(f"{error.filename} is missing: delete the result.json beside it, and the trial is made again") from error
+        raise FileFormatError(
+            f"{error.filename} is missing: delete the result.json beside it, and the trial is made again"
+        ) from error
     except (LookupError, TypeError, ValueError) as error:
         if isinstance(error, FileFormatError):
             raise
-        raise FileFormatError(f"{out / 'trials'}: expected the figures of every trial in its result.json and in the files beside it, got "
-                              f"{type(error).__name__}: {error}; delete the result.json of the trial, and it is made again") from error
+        raise FileFormatError(
+            f"{out / 'trials'}: expected the figures of every trial in its result.json and in the files beside it, got "
+            f"{type(error).__name__}: {error}; delete the result.json of the trial, and it is made again"
+        ) from error
 
 
 def table(study, results):
     """The table in Markdown: our rows, then the published ones."""
     rows = [["", *(column.heading for column in study.columns)], ["---"] * (1 + len(study.columns))]
-    rows += [[study.arms[arm], *(column.text([result.get(column.key) for result in found]) for column in study.columns)]
-             for arm, found in results.items()]
-    rows += [[row, *(figures.get(column.key, "-") for column in study.columns)] for row, figures in (study.published or {}).items()]
+    rows += [
+        [
+            study.arms[arm],
+            *(column.text([result.get(column.key) for result in found]) for column in study.columns),
+        ]
+        for arm, found in results.items()
+    ]
+    rows += [
+        [row, *(figures.get(column.key, "-") for column in study.columns)]
+        for row, figures in (study.published or {}).items()
+    ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _protocol(name, study, quick, results, seconds):
     count = len(next(iter(results.values())))
-    kept = f"mean ± standard error over seeds 0 to {count - 1}, last iterate" if count > 1 else "one run an arm"
+    kept = (
+        f"mean ± standard error over seeds 0 to {count - 1}, last iterate" if count > 1 else "one run an arm"
+    )
     quick = " With --quick: too short to mean anything." if quick else ""
-    return (f"`numgan study {name}`: {study.title} {study.source}. {kept[0].upper()}{kept[1:]}; {seconds / 60:.1f} minutes of one thread "
-            f"in all.{quick}" + (f"\n{study.differs}" if study.differs else ""))
+    return (
+        f"`numgan study {name}`: {study.title} {study.source}. {kept[0].upper()}{kept[1:]}; {seconds / 60:.1f} minutes of one thread "
+        f"in all.{quick}" + (f"\n{study.differs}" if study.differs else "")
+    )

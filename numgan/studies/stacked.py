@@ -40,20 +40,34 @@ from ..systems.games.unrolled import UnrolledGAN
 from .protocol import Column, Study, folder_of, seconds_of, train
 
 CLASSES = 1000
-SAMPLES, PARTS = 25_600, 20      # judged, in so many parts: a part is 12 MB
-TRIPLES = 1_000_000              # training pictures, each composed when it is asked for
+SAMPLES, PARTS = 25_600, 20  # judged, in so many parts: a part is 12 MB
+TRIPLES = 1_000_000  # training pictures, each composed when it is asked for
 QUICK = 4
-SHOWN = 14                       # samples in the picture of an arm
+SHOWN = 14  # samples in the picture of an arm
 
 FILTERS = {"quarter": 2, "half": 4}
 SIZES = {"quarter": "D 1/4", "half": "D 1/2"}
-REMEDIES = {"0": "0 steps ahead", "1": "1 step ahead", "5": "5 steps ahead", "10": "10 steps ahead", "pac2": "PacGAN2", "r3pac2": "R3GAN, pairs"}
-STEPS, PACKED_STEPS = 2000, 3000                 # a packed step takes a fraction of the time of an unrolled one
-RATE, PACKED_RATE = 1e-3, 2e-3                   # of D; with the second, 5 and 10 steps ahead came out alike
-ARMS = {"real": "digits"} | {f"{size}-{remedy}": f"{SIZES[size]}, {words}" for size in SIZES for remedy, words in REMEDIES.items()}
+REMEDIES = {
+    "0": "0 steps ahead",
+    "1": "1 step ahead",
+    "5": "5 steps ahead",
+    "10": "10 steps ahead",
+    "pac2": "PacGAN2",
+    "r3pac2": "R3GAN, pairs",
+}
+STEPS, PACKED_STEPS = 2000, 3000  # a packed step takes a fraction of the time of an unrolled one
+RATE, PACKED_RATE = 1e-3, 2e-3  # of D; with the second, 5 and 10 steps ahead came out alike
+ARMS = {"real": "digits"} | {
+    f"{size}-{remedy}": f"{SIZES[size]}, {words}" for size in SIZES for remedy, words in REMEDIES.items()
+}
 
-COLUMNS = (Column("modes", "modes of 1,000", 1), Column("kl", "KL"), Column("confidence", "classifier's confidence, %", 1, 100),
-           Column("steps", "iterations", 0), Column("minutes", "minutes", 1))
+COLUMNS = (
+    Column("modes", "modes of 1,000", 1),
+    Column("kl", "KL"),
+    Column("confidence", "classifier's confidence, %", 1, 100),
+    Column("steps", "iterations", 0),
+    Column("minutes", "minutes", 1),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,14 +95,20 @@ class Triples(Dataset):
 def triples(digits):
     """The pictures made of a Dataset of digits; always the same ones."""
     rows = stream(2017, "stacked-mnist").integers(0, len(digits), (TRIPLES, 3))
-    return Triples("stacked-mnist", digits.x, digits.labels, digits.classes, digits.source, triples=rows.astype(np.int32))
+    return Triples(
+        "stacked-mnist", digits.x, digits.labels, digits.classes, digits.source, triples=rows.astype(np.int32)
+    )
 
 
 def generator():
     """z (N, 256) -> 4x4x64 -> 7x7x32 -> 14x14x16 -> 28x28x8 -> picture (N, 28, 28, 3)"""
     layers = [Dense(256, 4 * 4 * 64, bias=False), Reshape(4, 4, 64), BatchNorm(64), ReLU()]
     for inputs, outputs, even in ((64, 32, 0), (32, 16, 1), (16, 8, 1)):
-        layers += [ConvTranspose2d(inputs, outputs, kernel=3, stride=2, padding=1, output_padding=even, bias=False), BatchNorm(outputs), ReLU()]
+        layers += [
+            ConvTranspose2d(inputs, outputs, kernel=3, stride=2, padding=1, output_padding=even, bias=False),
+            BatchNorm(outputs),
+            ReLU(),
+        ]
     return Sequential(*layers, Conv2d(8, 3, kernel=3, padding=1), Tanh())
 
 
@@ -105,9 +125,14 @@ def system(arm):
     size, remedy = arm.split("-")
     m = 2 if remedy.endswith("pac2") else 1
     beta1, rate = 0.0 if remedy == "r3pac2" else 0.5, PACKED_RATE if m == 2 else RATE
-    common = {"latent": Latent(256), "sample_shape": (28, 28, 3), "batch_size": 128, "shares_fakes": True,
-              "networks": {"G": generator(), "D": discriminator(FILTERS[size], m)},
-              "optimizers": {name: Adam(lr, beta1=beta1, beta2=0.99) for name, lr in (("D", rate), ("G", 1e-3))}}
+    common = {
+        "latent": Latent(256),
+        "sample_shape": (28, 28, 3),
+        "batch_size": 128,
+        "shares_fakes": True,
+        "networks": {"G": generator(), "D": discriminator(FILTERS[size], m)},
+        "optimizers": {name: Adam(lr, beta1=beta1, beta2=0.99) for name, lr in (("D", rate), ("G", 1e-3))},
+    }
     if remedy == "pac2":
         return PacGAN(**common)
     if remedy == "r3pac2":
@@ -118,10 +143,14 @@ def system(arm):
 def trial(arm, seed, quick, folder, tell):
     """Train one GAN, and count its modes. The arm `real` counts those of the data."""
     digits = load("mnist")
-    data, name, count = triples(digits), _nearest_mean(digits) if quick else _judge(), SAMPLES // 64 if quick else SAMPLES
+    data, name, count = (
+        triples(digits),
+        _nearest_mean(digits) if quick else _judge(),
+        SAMPLES // 64 if quick else SAMPLES,
+    )
     if arm == "real":
         rows = stream(seed, "real").integers(0, TRIPLES, count)
-        return judged(lambda n, part: data.rows(rows[part * n:(part + 1) * n])["x"], name, count)
+        return judged(lambda n, part: data.rows(rows[part * n : (part + 1) * n])["x"], name, count)
     gan, steps = system(arm), QUICK if quick else PACKED_STEPS if arm.endswith("pac2") else STEPS
     run = train(gan, data, folder / "run", seed, tell, steps)
     sampler = run.sampler()
@@ -135,7 +164,7 @@ def judged(draw, name, count):
     labels, confidence = [], []
     for part in range(PARTS):
         images = to_bytes(draw(count // PARTS, part), (-1.0, 1.0))
-        p = np.stack([name(images[..., colour:colour + 1]) for colour in range(3)])                    # (3, n, 10)
+        p = np.stack([name(images[..., colour : colour + 1]) for colour in range(3)])  # (3, n, 10)
         labels.append(p.argmax(axis=2).T @ np.array([100, 10, 1]))
         confidence.append(p.max(axis=2).mean())
     found = label_coverage(np.concatenate(labels), CLASSES)
@@ -150,11 +179,16 @@ def _judge():
 
 def _nearest_mean(digits):
     """The same by the nearest of ten mean digits: it is there at once, and right four times of five."""
-    means = np.stack([digits.x[digits.labels == digit].mean(axis=0).ravel() for digit in range(10)]).astype(np.float32)
+    means = np.stack([digits.x[digits.labels == digit].mean(axis=0).ravel() for digit in range(10)]).astype(
+        np.float32
+    )
 
     def p(images):
-        distance = -2 * images.reshape(len(images), -1).astype(np.float32) @ means.T + np.square(means).sum(axis=1)
+        distance = -2 * images.reshape(len(images), -1).astype(np.float32) @ means.T + np.square(means).sum(
+            axis=1
+        )
         return np.eye(10, dtype=np.float32)[distance.argmin(axis=1)]
+
     return p
 
 
@@ -171,15 +205,27 @@ def _published(size, words, modes, kl):
 
 STACKED = Study(
     "1,000 modes of stacked digits: unrolling and packing against a D too small to see them all.",
-    "Metz et al. 2017 (unrolled GANs), section 3.3.1; Lin et al. 2018 (PacGAN), table 3", ARMS, COLUMNS, trial, seeds=3, draw=draw,
-    published=_published("D 1/4", "0 steps", "30.6 ± 20.7", "5.99 ± 0.42") | _published("D 1/4", "1 step", "65.4 ± 34.8", "5.91 ± 0.14")
-    | _published("D 1/4", "5 steps", "236.4 ± 63.3", "4.67 ± 0.43") | _published("D 1/4", "10 steps", "327.2 ± 74.7", "4.66 ± 0.46")
-    | _published("D 1/4", "PacDCGAN2", "484.5 ± 33.0", "2.61 ± 0.22") | _published("D 1/4", "PacDCGAN4", "667.4 ± 29.0", "1.81 ± 0.15")
-    | _published("D 1/2", "0 steps", "628.0 ± 140.9", "2.58 ± 0.75") | _published("D 1/2", "1 step", "523.6 ± 55.8", "2.44 ± 0.26")
-    | _published("D 1/2", "5 steps", "732.0 ± 45.0", "1.66 ± 0.09") | _published("D 1/2", "10 steps", "817.4 ± 37.9", "1.43 ± 0.12")
-    | _published("D 1/2", "PacDCGAN2", "840.7 ± 15.9", "1.00 ± 0.05") | _published("D 1/2", "PacDCGAN3", "866.6 ± 12.1", "0.90 ± 0.04"),
+    "Metz et al. 2017 (unrolled GANs), section 3.3.1; Lin et al. 2018 (PacGAN), table 3",
+    ARMS,
+    COLUMNS,
+    trial,
+    seeds=3,
+    draw=draw,
+    published=_published("D 1/4", "0 steps", "30.6 ± 20.7", "5.99 ± 0.42")
+    | _published("D 1/4", "1 step", "65.4 ± 34.8", "5.91 ± 0.14")
+    | _published("D 1/4", "5 steps", "236.4 ± 63.3", "4.67 ± 0.43")
+    | _published("D 1/4", "10 steps", "327.2 ± 74.7", "4.66 ± 0.46")
+    | _published("D 1/4", "PacDCGAN2", "484.5 ± 33.0", "2.61 ± 0.22")
+    | _published("D 1/4", "PacDCGAN4", "667.4 ± 29.0", "1.81 ± 0.15")
+    | _published("D 1/2", "0 steps", "628.0 ± 140.9", "2.58 ± 0.75")
+    | _published("D 1/2", "1 step", "523.6 ± 55.8", "2.44 ± 0.26")
+    | _published("D 1/2", "5 steps", "732.0 ± 45.0", "1.66 ± 0.09")
+    | _published("D 1/2", "10 steps", "817.4 ± 37.9", "1.43 ± 0.12")
+    | _published("D 1/2", "PacDCGAN2", "840.7 ± 15.9", "1.00 ± 0.05")
+    | _published("D 1/2", "PacDCGAN3", "866.6 ± 12.1", "0.90 ± 0.04"),
     differs=f"{STEPS:,} iterations, {PACKED_STEPS:,} of the packed GANs, of the paper's 500,000 at most, so the learning rates are larger: Adam, "
-            f"betas 0.5 and 0.99, 1e-3 for G (the paper: 1e-4), and for D {RATE:g}, packed {PACKED_RATE:g} (2e-4). D has no BatchNorm, and both "
-            "players share a draw of fakes. Unrolled and plain GANs play the minimax game, in which G's loss is D's negated; PacGAN2 the "
-            "non-saturating one. R3GAN: packs of two, R1 and R2 of 0.05 at every 16th step, moving average 0.99, beta1 = 0. Rates and steps were "
-            "settled on seed 0. The classifier is numgan's judge of MNIST. Published: mean ± standard error.")
+    f"betas 0.5 and 0.99, 1e-3 for G (the paper: 1e-4), and for D {RATE:g}, packed {PACKED_RATE:g} (2e-4). D has no BatchNorm, and both "
+    "players share a draw of fakes. Unrolled and plain GANs play the minimax game, in which G's loss is D's negated; PacGAN2 the "
+    "non-saturating one. R3GAN: packs of two, R1 and R2 of 0.05 at every 16th step, moving average 0.99, beta1 = 0. Rates and steps were "
+    "settled on seed 0. The classifier is numgan's judge of MNIST. Published: mean ± standard error.",
+)

@@ -22,36 +22,56 @@ from ..training import advance
 from ..training.state import State
 from .protocol import Column, Study
 
-PRESETS = {"digits": "digits", "ring": "points"}                                  # data: the nets, of gan, and the penalty, of wgan_gp
-LOSSES = {"minimax": ("minimax", minimax), "ns": ("non-saturating", nonsaturating), "ls": ("least squares", least_squares),
-          "hinge": ("hinge", hinge), "wgan-gp": ("WGAN-GP", None)}
+PRESETS = {"digits": "digits", "ring": "points"}  # data: the nets, of gan, and the penalty, of wgan_gp
+LOSSES = {
+    "minimax": ("minimax", minimax),
+    "ns": ("non-saturating", nonsaturating),
+    "ls": ("least squares", least_squares),
+    "hinge": ("hinge", hinge),
+    "wgan-gp": ("WGAN-GP", None),
+}
 ARMS = {f"{name}-{short}": f"{name}, {words}" for name in PRESETS for short, (words, _) in LOSSES.items()}
 
 WARM, LOOKS = 200, (0, 1, 3, 10, 30, 100, 300, 1000, 3000)
 BATCHES, HELD = 32, 1000
 QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES = 10, (0, 1, 3, 10), 4
 
-COLUMNS = (*(Column(f"norm {k}", f"norm, k = {k:,}", 3, style="g") for k in (1, 10, 100, 1000, 3000)),
-           Column("spread 3000", "spread, k = 3,000", 3, style="g"), Column("noise 3000", "noise, k = 3,000"),
-           *(Column(f"accuracy {k}", f"accuracy, k = {k:,}, %", 1, 100) for k in (10, 100, 3000)))
+COLUMNS = (
+    *(Column(f"norm {k}", f"norm, k = {k:,}", 3, style="g") for k in (1, 10, 100, 1000, 3000)),
+    Column("spread 3000", "spread, k = 3,000", 3, style="g"),
+    Column("noise 3000", "noise, k = 3,000"),
+    *(Column(f"accuracy {k}", f"accuracy, k = {k:,}, %", 1, 100) for k in (10, 100, 3000)),
+)
 
 
 def game(name, loss):
     """The system whose D is trained; the networks are the same for every loss, and so is D's optimiser."""
     gan = systems.build("gan", PRESETS[name])
-    return replace(gan, loss=loss) if loss else replace(systems.build("wgan_gp", PRESETS[name]), networks=gan.networks, optimizers=gan.optimizers)
+    return (
+        replace(gan, loss=loss)
+        if loss
+        else replace(
+            systems.build("wgan_gp", PRESETS[name]), networks=gan.networks, optimizers=gan.optimizers
+        )
+    )
 
 
 def gradients(system, params, batch, seed, number):
     """(number, size of theta): G's gradient on so many batches of latents."""
     one = system.objectives()["G"]
-    return np.stack([one(params, batch, derive(seed, "look", i)).gradients["G"].vector for i in range(number)]).astype(np.float64)
+    return np.stack(
+        [one(params, batch, derive(seed, "look", i)).gradients["G"].vector for i in range(number)]
+    ).astype(np.float64)
 
 
 def accuracy(real, fake):
     """The share of right answers, half real and half fake, of the logits real (M,) and fake (N,) at the threshold that makes it largest."""
     cuts = np.concatenate([real, fake, [np.inf]])
-    right = 1 - np.searchsorted(np.sort(real), cuts) / len(real) + np.searchsorted(np.sort(fake), cuts) / len(fake)
+    right = (
+        1
+        - np.searchsorted(np.sort(real), cuts) / len(real)
+        + np.searchsorted(np.sort(fake), cuts) / len(fake)
+    )
     return float(right.max() / 2)
 
 
@@ -62,7 +82,12 @@ def look(system, params, batch, held, seed, number=BATCHES):
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
     judge = lambda x: system.networks["D"].forward(params["D"], x, Pass())[0].ravel()
     fake = system.generate(params, Batch({"x": held}), derive(seed, "held")).x
-    return {"norm": np.linalg.norm(g, axis=1).mean(), "spread": spread, "noise": spread / toward, "accuracy": accuracy(judge(held), judge(fake))}
+    return {
+        "norm": np.linalg.norm(g, axis=1).mean(),
+        "spread": spread,
+        "noise": spread / toward,
+        "accuracy": accuracy(judge(held), judge(fake)),
+    }
 
 
 def trial(arm, seed, quick, folder, tell):
@@ -86,14 +111,21 @@ def trial(arm, seed, quick, folder, tell):
             optimizer.update(params["D"].vector, result.gradients["D"].vector, moments)
             k += 1
         batch = Batch(feed.batch(k))
-        found |= {f"{figure} {k}": value for figure, value in look(system, params, batch, held, seed, number).items()}
+        found |= {
+            f"{figure} {k}": value
+            for figure, value in look(system, params, batch, held, seed, number).items()
+        }
         tell(k / looks[-1])
     return found | {"looks": list(looks)}
 
 
 def draw(results, out):
     """Norm, noise and accuracy against k, a row for each data set."""
-    figures = {"norm": "norm of G's gradient", "noise": "its noise over latents / mean", "accuracy": "D's accuracy"}
+    figures = {
+        "norm": "norm of G's gradient",
+        "noise": "its noise over latents / mean",
+        "accuracy": "D's accuracy",
+    }
     rows = {}
     for name in PRESETS:
         panels = rows[name] = {label: {} for label in figures.values()}
@@ -102,7 +134,10 @@ def draw(results, out):
             if found:
                 looks = found[0]["looks"]
                 for figure, label in figures.items():
-                    panels[label][words] = looks, [[result[f"{figure} {k}"] for k in looks] for result in found]
+                    panels[label][words] = (
+                        looks,
+                        [[result[f"{figure} {k}"] for k in looks] for result in found],
+                    )
     title = "what G is given as D gets better: mean over seeds, and from lowest to highest"
     return {"gradients.png": plot.against(rows, "steps of D alone, k", title, shares=(figures["accuracy"],))}
 
@@ -113,5 +148,13 @@ non-saturating one grows and gets noisy. Here G and D are dense nets on 8x8 digi
 steps of the non-saturating GAN, D starts afresh, and Adam and nets are the same for all losses. Norms of different losses have different units:
 compare each with itself."""
 
-STUDY = Study("What reaches G from a D that gets better.", "Arjovsky and Bottou 2017, section 2; Goodfellow et al. 2014, section 3", ARMS, COLUMNS,
-              trial, seeds=5, differs=DIFFERS, draw=draw)
+STUDY = Study(
+    "What reaches G from a D that gets better.",
+    "Arjovsky and Bottou 2017, section 2; Goodfellow et al. 2014, section 3",
+    ARMS,
+    COLUMNS,
+    trial,
+    seeds=5,
+    differs=DIFFERS,
+    draw=draw,
+)

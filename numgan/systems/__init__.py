@@ -24,9 +24,24 @@ from .games import (
 )
 from .system import NUMBERS, Batch, Fakes, Latent, Result, System, checked, remember
 
-SYSTEMS = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "wgan_gp": wgan_gp, "hinge": hinge, "dragan": dragan, "r1": r1, "roth": roth,
-           "consensus": consensus, "unrolled": unrolled, "pacgan": pacgan, "r3gan": r3gan, "hacks": hacks, "dcgan": dcgan,
-           "conditional": conditional, "classifier": classifier}
+SYSTEMS = {
+    "gan": gan,
+    "lsgan": lsgan,
+    "wgan": wgan,
+    "wgan_gp": wgan_gp,
+    "hinge": hinge,
+    "dragan": dragan,
+    "r1": r1,
+    "roth": roth,
+    "consensus": consensus,
+    "unrolled": unrolled,
+    "pacgan": pacgan,
+    "r3gan": r3gan,
+    "hacks": hacks,
+    "dcgan": dcgan,
+    "conditional": conditional,
+    "classifier": classifier,
+}
 WIDTHS = Real(0.0001, 1000)
 
 
@@ -43,7 +58,7 @@ def description(described):
     if text is None:
         try:
             tree = ast.parse(inspect.getsource(described))
-        except OSError:                                  # a frozen program without sources
+        except OSError:  # a frozen program without sources
             return described.__name__.rpartition(".")[2]
         text = ast.get_docstring(tree if inspect.ismodule(described) else tree.body[0])
     return text.split("\n")[0]
@@ -66,4 +81,6 @@ def preset_for(name, sample_shape):
         if shape == tuple(sample_shape):
             return preset
     listing = ", ".join(f"{preset} {shape}" for preset, shape in shapes.items())
-    raise ValueError(f"{name}: no preset takes samples of shape {tuple(sample_shape)}; there are {listing}. Resize the data, or name a preset")
+    raise ValueError(
+        f"{name}: no preset takes samples of shape {tuple(sample_shape)}; there are {listing}. Resize the data, or name a preset"
+    )

@@ -23,7 +23,9 @@ class Staged(System):
     def of(cls, *parts):
         """ValueError unless there is a stage, and every stage has at least one step."""
         if not parts or min(steps for steps, _ in parts) < 1:
-            raise ValueError(f"Staged: expected stages of at least one step, got {[steps for steps, _ in parts]}")
+            raise ValueError(
+                f"Staged: expected stages of at least one step, got {[steps for steps, _ in parts]}"
+            )
         last = parts[-1][1]
         common = {name: getattr(last, name) for name in System.__dataclass_fields__}
         return cls(**common | {"steps": sum(steps for steps, _ in parts)}, parts=parts)

@@ -18,7 +18,7 @@ from ..core.underflow import may_underflow
 from ..layers import Pass
 from ..optimizers.schedules import SCHEDULES
 
-NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)      # settings: numbers below float32's largest; counts
+NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)  # settings: numbers below float32's largest; counts
 
 
 class Batch(dict):
@@ -38,7 +38,9 @@ class Batch(dict):
     @property
     def dtype(self):
         """The type of its floating-point columns; float32 if there are none."""
-        return next((column.dtype for column in self.values() if column.dtype.kind == "f"), np.dtype(np.float32))
+        return next(
+            (column.dtype for column in self.values() if column.dtype.kind == "f"), np.dtype(np.float32)
+        )
 
 
 @dataclass(frozen=True)
@@ -75,28 +77,47 @@ def checked(result, params, trained, where):
     if not isinstance(result, Result):
         raise TypeError(f"{where}: expected a Result(loss, gradients, metrics), got {type(result).__name__}")
     if set(result.gradients) != set(trained):
-        raise ValueError(f"{where}: expected gradients of {', '.join(trained)}, which it trains, got {', '.join(result.gradients) or 'none'}; "
-                         "define `trains` if the objective trains other networks")
-    gradients = {name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}") for name in trained}
+        raise ValueError(
+            f"{where}: expected gradients of {', '.join(trained)}, which it trains, got {', '.join(result.gradients) or 'none'}; "
+            "define `trains` if the objective trains other networks"
+        )
+    gradients = {
+        name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}")
+        for name in trained
+    }
     metrics = {name: _number(value, f"{where}: metric {name!r}") for name, value in result.metrics.items()}
     return Result(_number(result.loss, f"{where}: loss"), gradients, metrics, result.memory)
 
 
 def _number(value, where):
     if np.size(value) != 1 or np.asarray(value).dtype.kind not in "fiub":
-        raise TypeError(f"{where}: expected a number, got {type(value).__name__} {getattr(value, 'shape', '')}; take its mean")
+        raise TypeError(
+            f"{where}: expected a number, got {type(value).__name__} {getattr(value, 'shape', '')}; take its mean"
+        )
     return float(np.asarray(value).reshape(()))
 
 
 def _gradient(gradient, p, where):
-    if not isinstance(gradient, Parameters) and isinstance(gradient, dict) and set(gradient) <= set(p.layout.slots):
-        gradient = whole_gradient({**dict.fromkeys(p), **gradient}, p)      # of a network that is a single layer
+    if (
+        not isinstance(gradient, Parameters)
+        and isinstance(gradient, dict)
+        and set(gradient) <= set(p.layout.slots)
+    ):
+        gradient = whole_gradient({**dict.fromkeys(p), **gradient}, p)  # of a network that is a single layer
     if not isinstance(gradient, Parameters) or gradient.layout != p.layout:
-        other = f" of another network, {gradient.vector.size} entries for {p.vector.size}" if isinstance(gradient, Parameters) else ""
-        raise TypeError(f"{where}: expected Parameters with the network's layout, as its backward pass returns them, "
-                        f"got {type(gradient).__name__}{other}")
+        other = (
+            f" of another network, {gradient.vector.size} entries for {p.vector.size}"
+            if isinstance(gradient, Parameters)
+            else ""
+        )
+        raise TypeError(
+            f"{where}: expected Parameters with the network's layout, as its backward pass returns them, "
+            f"got {type(gradient).__name__}{other}"
+        )
     if gradient.dtype != p.dtype:
-        raise TypeError(f"{where}: expected {p.dtype} like the parameters, got {gradient.dtype}; some array in the objective has another type")
+        raise TypeError(
+            f"{where}: expected {p.dtype} like the parameters, got {gradient.dtype}; some array in the objective has another type"
+        )
     return gradient
 
 
@@ -111,8 +132,12 @@ def remember(memory, new):
     """Write new arrays {name: array} (None: none) into the arrays of a memory; ValueError for a name, shape or type that it does not have."""
     for name, array in (new or {}).items():
         if name not in memory or memory[name].shape != array.shape or memory[name].dtype != array.dtype:
-            known = ", ".join(f"{word} {kept.shape} {kept.dtype}" for word, kept in memory.items()) or "nothing"
-            raise ValueError(f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} {array.dtype}")
+            known = (
+                ", ".join(f"{word} {kept.shape} {kept.dtype}" for word, kept in memory.items()) or "nothing"
+            )
+            raise ValueError(
+                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} {array.dtype}"
+            )
         memory[name][...] = array
 
 
@@ -127,11 +152,17 @@ class Latent:
 
     def __post_init__(self):
         if self.kind not in ("normal", "uniform") or self.size < 1:
-            raise ValueError(f"Latent: expected size >= 1 and kind normal or uniform, got {self.size}, {self.kind!r}")
+            raise ValueError(
+                f"Latent: expected size >= 1 and kind normal or uniform, got {self.size}, {self.kind!r}"
+            )
 
     def draw(self, rng, n, dtype=np.float32):
         """z (n, size); drawn in float64, so that both dtypes see the same point."""
-        z = rng.standard_normal((n, self.size)) if self.kind == "normal" else rng.uniform(-1, 1, (n, self.size))
+        z = (
+            rng.standard_normal((n, self.size))
+            if self.kind == "normal"
+            else rng.uniform(-1, 1, (n, self.size))
+        )
         return (self.scale * z).astype(dtype)
 
 
@@ -225,7 +256,11 @@ class System:
         rng   rng(name) -> numpy Generator
         """
         x = {"x": rng("x").uniform(*self.pixels, (n, *self.sample_shape))}
-        return x | ({"labels": rng("labels").permutation(np.resize(np.arange(self.classes), n))} if self.classes else {})
+        return x | (
+            {"labels": rng("labels").permutation(np.resize(np.arange(self.classes), n))}
+            if self.classes
+            else {}
+        )
 
     # ---- samples
 
@@ -237,20 +272,22 @@ class System:
 
     def asked(self, batch):
         """The labels (batch.fakes,) of the samples to draw: those of the batch in turn, or every class in turn if it has none."""
-        return np.resize(np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes)
+        return np.resize(
+            np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes
+        )
 
     def draw(self, params, inputs, contexts):
         """x, {network: cache}: the samples for these inputs. Here: the inputs pass through the one network in `drawers`.
 
         contexts   {network: Run} for the forward passes
         """
-        name, = self.drawers
+        (name,) = self.drawers
         x, cache = self.networks[name].forward(params[name], inputs, contexts[name])
         return x, {name: cache}
 
     def generate(self, params, batch, seed):
         """Fakes for a batch, of a system with one network in `drawers`."""
-        name, = self.drawers
+        (name,) = self.drawers
         inputs = self.inputs(batch, seed)
         x, caches = self.draw(params, inputs, {name: Pass(derive(seed, name))})
         return Fakes(x, caches[name], inputs)
@@ -273,7 +310,11 @@ class System:
     def inherit(self, params, old):
         """Take over, in place, what fresh params of this stage have in common with those of the stage before: equal names, paths and shapes."""
         for name in params.keys() & old.keys():
-            common = [path for path in params[name] if path in old[name].layout.slots and params[name][path].shape == old[name][path].shape]
+            common = [
+                path
+                for path in params[name]
+                if path in old[name].layout.slots and params[name][path].shape == old[name][path].shape
+            ]
             params[name].copy_from(old[name], {path: path for path in common})
 
     # ---- state besides parameters
@@ -294,14 +335,18 @@ class System:
         """{name: value} of its own numbers and switches, which `setting` changes."""
         apart = {field.name for field in fields(System)} | {"now"}
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in apart}
-        return {name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))}
+        return {
+            name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))
+        }
 
     def setting(self, **values):
         """The same system with other settings, a schedule's place taken by a number; ValueError for a name, kind or sign that does not fit."""
         own = self.settings
         for name in values:
             if name not in own:
-                raise ValueError(f"{type(self).__name__} has no setting {name!r}; there are {', '.join(own) or 'none'}")
+                raise ValueError(
+                    f"{type(self).__name__} has no setting {name!r}; there are {', '.join(own) or 'none'}"
+                )
         return replace(self, **{name: _fitting(name, own[name], value) for name, value in values.items()})
 
     def with_optimizers(self, change):

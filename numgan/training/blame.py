@@ -36,8 +36,10 @@ def locate(system, name, params, batch, key, fakes_key, result):
         bad = [path for path in gradient if not np.isfinite(gradient[path]).all()]
         if bad:
             layer = layer_at(system.networks[owner], bad[-1])
-            return (f"all layers are finite, and the gradient of {owner}'s {bad[-1]}, of {layer!r}, is not "
-                    f"(the first of {len(bad)}, seen from the output)")
+            return (
+                f"all layers are finite, and the gradient of {owner}'s {bad[-1]}, of {layer!r}, is not "
+                f"(the first of {len(bad)}, seen from the output)"
+            )
     return f"all layers are finite, and the loss is {result.loss}"
 
 

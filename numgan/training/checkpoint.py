@@ -18,25 +18,38 @@ from ..core.errors import FileFormatError
 from ..core.files import opened, replacing
 from .state import State
 
-ABOUT = 1 << 16           # bytes that the description of the run may take
-COUNT = 10**15            # of steps, batches or updates, at most
+ABOUT = 1 << 16  # bytes that the description of the run may take
+COUNT = 10**15  # of steps, batches or updates, at most
 
 
 def identity(system, dataset, batch_size, seed):
     """What must agree for a checkpoint to continue a run: a dict of strings and numbers, to be saved beside the weights."""
     stages = [_constants(now) | {"first": first} for first, now in system.stages]
-    return stages[0] | ({"stages": stages} if len(stages) > 1 else {}) | {
-        "batch_size": batch_size, "seed": seed,
-        "data": [dataset.name, len(dataset), _fingerprint(*(part for column in dataset.columns.items() for part in column))],
-    }
+    return (
+        stages[0]
+        | ({"stages": stages} if len(stages) > 1 else {})
+        | {
+            "batch_size": batch_size,
+            "seed": seed,
+            "data": [
+                dataset.name,
+                len(dataset),
+                _fingerprint(*(part for column in dataset.columns.items() for part in column)),
+            ],
+        }
+    )
 
 
 def _constants(system):
     """The constants, networks and optimisers of a system, as text."""
-    apart = ("networks", "optimizers", "data", "batch_size", "steps")    # below, or free to change
-    return {field.name: repr(getattr(system, field.name)) for field in fields(system) if field.name not in apart} | {
+    apart = ("networks", "optimizers", "data", "batch_size", "steps")  # below, or free to change
+    return {
+        field.name: repr(getattr(system, field.name)) for field in fields(system) if field.name not in apart
+    } | {
         "system": type(system).__name__,
-        "networks": {name: _fingerprint(repr([net, net.layout.slots])) for name, net in system.networks.items()},
+        "networks": {
+            name: _fingerprint(repr([net, net.layout.slots])) for name, net in system.networks.items()
+        },
         "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
     }
 
@@ -57,7 +70,9 @@ def save(path, state, about):
     arrays |= {name: np.int64(value) for name, value in state.counters().items()} | state.vectors()
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:      # ZipInfo's date is constant
+            with archive.open(
+                zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True
+            ) as member:  # ZipInfo's date is constant
                 np.lib.format.write_array(member, np.asarray(array), version=(1, 0), allow_pickle=False)
 
 
@@ -79,14 +94,19 @@ def load(path, system, about):
         raise FileNotFoundError(f"{path} is not there: restore it from a copy, or begin a new run")
     stages = [now for _, now in system.stages]
     needed = min(sum(4 * net.layout.size for net in now.networks.values()) for now in stages)
-    if not path.is_file() or path.stat().st_size < needed:       # before anything of the system's size is made
-        raise _broken(path, f"a file of at least {needed:,} bytes", f"{path.stat().st_size:,}", "it is not a checkpoint of this system, or damaged")
+    if not path.is_file() or path.stat().st_size < needed:  # before anything of the system's size is made
+        raise _broken(
+            path,
+            f"a file of at least {needed:,} bytes",
+            f"{path.stat().st_size:,}",
+            "it is not a checkpoint of this system, or damaged",
+        )
     with opened(path) as file:
         try:
             return _read_state(file, system, about, path)
         except FileFormatError:
             raise
-        except Exception as error:                       # zipfile, struct, ast and numpy raise nearly every kind on a damaged file
+        except Exception as error:  # zipfile, struct, ast and numpy raise nearly every kind on a damaged file
             raise _broken(path, "a whole checkpoint", f"{type(error).__name__}: {error}") from error
 
 
@@ -94,11 +114,20 @@ def _read_state(file, system, about, path):
     """The State in an open file; the names and sizes of all arrays are compared before the data are read."""
     empty = [State.empty(now) for _, now in system.stages]
     names = [{**state.vectors(), **state.counters()} for state in empty]
-    most = 2 + max(map(len, names))                      # with the description, and one to be named as too many
-    limit = ABOUT + max(sum(vector.nbytes for vector in state.vectors().values()) for state in empty) + 2 * HEADER * most
+    most = 2 + max(map(len, names))  # with the description, and one to be named as too many
+    limit = (
+        ABOUT
+        + max(sum(vector.nbytes for vector in state.vectors().values()) for state in empty)
+        + 2 * HEADER * most
+    )
     size = os.fstat(file.fileno()).st_size
     if size > limit:
-        raise _broken(path, f"at most {limit:,} bytes", f"{size:,}", "it is not a checkpoint of this system, or not of this preset")
+        raise _broken(
+            path,
+            f"at most {limit:,} bytes",
+            f"{size:,}",
+            "it is not a checkpoint of this system, or not of this preset",
+        )
     expect_directory(file, most, path)
     with zipfile.ZipFile(file) as archive:
         there = members(archive, path)
@@ -122,9 +151,12 @@ def _broken(path, expected, got, advice="the file is damaged: restore it from a 
 def _expect_names(there, names, path):
     if there.keys() != names:
         missing, extra = sorted(names - there.keys()), sorted(there.keys() - names)
-        raise _broken(path, f"the arrays of this system{f', {missing} among them' if missing else ''}",
-                      f"{extra or 'none of these'} instead" if missing else f"{extra} besides",
-                      "it is a checkpoint of another system, preset or optimiser")
+        raise _broken(
+            path,
+            f"the arrays of this system{f', {missing} among them' if missing else ''}",
+            f"{extra or 'none of these'} instead" if missing else f"{extra} besides",
+            "it is a checkpoint of another system, preset or optimiser",
+        )
 
 
 def _read(archive, there, name, dtype, shape):
@@ -136,10 +168,14 @@ def _read(archive, there, name, dtype, shape):
         got, fortran, found = header(member, path)
         shape = got if shape is None and len(got) == 1 and got[0] <= ABOUT else shape
         if found != np.dtype(dtype) or got != shape or fortran:
-            raise _broken(path, f"{np.dtype(dtype)} {shape or 'in one row' if shape is None else shape}", f"{found} {got}",
-                          "it is a checkpoint of another system or preset, or it is damaged")
+            raise _broken(
+                path,
+                f"{np.dtype(dtype)} {shape or 'in one row' if shape is None else shape}",
+                f"{found} {got}",
+                "it is a checkpoint of another system or preset, or it is damaged",
+            )
         nbytes = int(np.prod(shape, dtype=object)) * found.itemsize
-        data = member.read(nbytes + 1)                   # to the end, where zipfile compares the checksum
+        data = member.read(nbytes + 1)  # to the end, where zipfile compares the checksum
         if len(data) != nbytes:
             raise _broken(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
     array = np.frombuffer(data, found).reshape(shape)
@@ -155,5 +191,9 @@ def _compare(raw, about, path):
         raise _broken(path, "a description of the run", type(found).__name__)
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key):
-            raise _broken(path, f"a checkpoint of a run with {key} {wanted.get(key)!r}", f"one with {found.get(key)!r}",
-                          "a run continues only with the system, data and settings that it began with")
+            raise _broken(
+                path,
+                f"a checkpoint of a run with {key} {wanted.get(key)!r}",
+                f"one with {found.get(key)!r}",
+                "a run continues only with the system, data and settings that it began with",
+            )

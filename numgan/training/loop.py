@@ -32,9 +32,9 @@ from . import checkpoint, recipes, runs, sampling
 from .state import State
 from .step import advance
 
-PICTURES = 20             # sample pictures of a run, besides the first
-LOG_EVERY = 10            # steps from line to line of metrics.jsonl
-SESSIONS = 1000           # most earlier resumes that config.json lists
+PICTURES = 20  # sample pictures of a run, besides the first
+LOG_EVERY = 10  # steps from line to line of metrics.jsonl
+SESSIONS = 1000  # most earlier resumes that config.json lists
 
 
 class Interrupted(KeyboardInterrupt):
@@ -54,8 +54,24 @@ class Trained:
 
 
 @may_underflow
-def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resume=False, recipe=None, weights=None,
-          log_every=None, picture_every=None, checkpoint_every=None, checkpoint_seconds=30.0, progress=True, look=None):
+def train(
+    system,
+    dataset,
+    out,
+    *,
+    steps=None,
+    batch_size=None,
+    seed=None,
+    resume=False,
+    recipe=None,
+    weights=None,
+    log_every=None,
+    picture_every=None,
+    checkpoint_every=None,
+    checkpoint_seconds=30.0,
+    progress=True,
+    look=None,
+):
     """Train a system on a dataset in the folder `out`; a `recipes.Recipe`, if given, lets others open the run by its folder alone.
 
     steps, batch_size, seed     None: the system's, and seed 0. With resume=True: those of the run; other `steps` extend it
@@ -70,14 +86,14 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
     """
     out = Path(out)
     recipes.check(system, dataset)
-    with threadpool_limits(1):                           # OpenBLAS gives other bits with other numbers of threads
+    with threadpool_limits(1):  # OpenBLAS gives other bits with other numbers of threads
         if resume:
             config = _extended(runs.read_config(out), steps, batch_size, seed)
         else:
             config = _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
         if resume:
-            runs.continued(out, config["steps"], system, dataset, about)   # raises before anything is written
+            runs.continued(out, config["steps"], system, dataset, about)  # raises before anything is written
         else:
             is_first = partial(_is_first, system, about)
             runs.claim(out, is_first)
@@ -87,28 +103,42 @@ def train(system, dataset, out, *, steps=None, batch_size=None, seed=None, resum
                 session = {"step": state.step, "versions": runs.environment()}
                 config = config | {"resumed": [*config.get("resumed", [])[-SESSIONS:], session]}
             else:
-                runs.claim(out, is_first)                # again, now that the folder is locked
+                runs.claim(out, is_first)  # again, now that the folder is locked
                 state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
-            runs.write_config(out, config)               # after the checkpoint: a folder with a configuration can be resumed
-            return _Session(out, config, about, system, dataset, state, progress, look).run(checkpoint_every, checkpoint_seconds)
+            runs.write_config(
+                out, config
+            )  # after the checkpoint: a folder with a configuration can be resumed
+            return _Session(out, config, about, system, dataset, state, progress, look).run(
+                checkpoint_every, checkpoint_seconds
+            )
 
 
 def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every):
     """The configuration of a new run."""
     steps = system.steps if steps is None else steps
-    plan = {"steps": steps, "batch_size": system.batch_size if batch_size is None else batch_size, "seed": 0 if seed is None else seed,
-            "log_every": LOG_EVERY if log_every is None else log_every,
-            "picture_every": max(1, steps // PICTURES) if picture_every is None else picture_every}
+    plan = {
+        "steps": steps,
+        "batch_size": system.batch_size if batch_size is None else batch_size,
+        "seed": 0 if seed is None else seed,
+        "log_every": LOG_EVERY if log_every is None else log_every,
+        "picture_every": max(1, steps // PICTURES) if picture_every is None else picture_every,
+    }
     for word, value in plan.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < (word != "seed"):
             raise ValueError(f"{word}: expected at least {int(word != 'seed')} (an integer), got {value!r}")
     plan = {word: int(value) for word, value in plan.items()}
     recipes.check_batch(system, plan["batch_size"])
-    config = {"recipe": recipes.as_dict(recipe), **plan, "classes": list(dataset.classes), "source": dataset.source,
-              "networks": {name: repr(net) for name, net in system.networks.items()},
-              "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()}, "versions": runs.environment()}
-    runs.CONFIG.expect(config, "")                       # numgan must be able to read what it writes
+    config = {
+        "recipe": recipes.as_dict(recipe),
+        **plan,
+        "classes": list(dataset.classes),
+        "source": dataset.source,
+        "networks": {name: repr(net) for name, net in system.networks.items()},
+        "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
+        "versions": runs.environment(),
+    }
+    runs.CONFIG.expect(config, "")  # numgan must be able to read what it writes
     return config
 
 
@@ -124,7 +154,9 @@ def _extended(config, steps, batch_size, seed):
     """The configuration of a run that goes on, to another number of steps if one is given."""
     for word, value in {"batch_size": batch_size, "seed": seed}.items():
         if value not in (None, config[word]):
-            raise ValueError(f"{word}: a run continues with what it began with, {config[word]}, got {value}; leave it out")
+            raise ValueError(
+                f"{word}: a run continues with what it began with, {config[word]}, got {value}; leave it out"
+            )
     kept = {word: value for word, value in config.items() if word != "diverged"}
     return kept | ({} if steps is None else {"steps": steps})
 
@@ -143,21 +175,33 @@ class _Session:
     def run(self, checkpoint_every, checkpoint_seconds):
         state, steps = self.state, self.config["steps"]
         files.make_folder(self.out / "samples")
-        self._say(f"{self._name()}: {len(self.dataset):,} samples, steps {state.step:,} to {steps:,}, in {self.out}")
+        self._say(
+            f"{self._name()}: {len(self.dataset):,} samples, steps {state.step:,} to {steps:,}, in {self.out}"
+        )
         self.began = time.monotonic()
         try:
             # inf and nan are looked for after every objective, so numpy need not warn of them too
-            with stop_requests() as stop, files.appending(self.out / "metrics.jsonl") as self.log, np.errstate(all="ignore"):
+            with (
+                stop_requests() as stop,
+                files.appending(self.out / "metrics.jsonl") as self.log,
+                np.errstate(all="ignore"),
+            ):
                 self._loop(stop, checkpoint_every or steps, checkpoint_seconds)
                 seconds = time.monotonic() - self.began
                 if state.step < steps:
                     self._say(f"stopped and saved at step {state.step:,}")
-                    raise Interrupted(f"stopped after step {state.step:,} of {steps:,}, and saved; "
-                                      f"continue with `numgan train --resume {self.out}`")
+                    raise Interrupted(
+                        f"stopped after step {state.step:,} of {steps:,}, and saved; "
+                        f"continue with `numgan train --resume {self.out}`"
+                    )
                 made = self._finish()
         except OSError as error:
-            raise OSError(error.errno, f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step {self.saved:,} is "
-                          f"intact. Mend that, then `numgan train --resume {self.out}`", error.filename or str(self.out)) from error
+            raise OSError(
+                error.errno,
+                f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step {self.saved:,} is "
+                f"intact. Mend that, then `numgan train --resume {self.out}`",
+                error.filename or str(self.out),
+            ) from error
         rate = (state.step - self.first) / seconds
         self._say(f"{state.step - self.first:,} steps in {seconds:.1f} s ({rate:.1f} steps/s), in {self.out}")
         return Trained(self.out, state.step, self.losses, seconds, rate, made)
@@ -166,11 +210,20 @@ class _Session:
         state, config, steps, last = self.state, self.config, self.config["steps"], time.monotonic()
         if state.step == 0:
             self._picture()
-        with tqdm(total=steps, initial=state.step, unit="step", disable=None if self.progress else True, dynamic_ncols=True, file=STDERR) as bar:
+        with tqdm(
+            total=steps,
+            initial=state.step,
+            unit="step",
+            disable=None if self.progress else True,
+            dynamic_ncols=True,
+            file=STDERR,
+        ) as bar:
             while state.step < steps and not stop.asked:
                 results = self._advance()
                 self.losses = {name: result.loss for name, result in results.items()}
-                bar.set_postfix({f"loss {name}": f"{loss:.3f}" for name, loss in self.losses.items()}, refresh=False)
+                bar.set_postfix(
+                    {f"loss {name}": f"{loss:.3f}" for name, loss in self.losses.items()}, refresh=False
+                )
                 bar.update()
                 if state.step % config["log_every"] == 0 or state.step == steps:
                     self._log(results)
@@ -178,14 +231,20 @@ class _Session:
                     self.look(state)
                 if state.step % config["picture_every"] == 0 and state.step < steps:
                     self._picture()
-                if state.step < steps and (state.step % checkpoint_every == 0 or time.monotonic() - last > checkpoint_seconds):
+                if state.step < steps and (
+                    state.step % checkpoint_every == 0 or time.monotonic() - last > checkpoint_seconds
+                ):
                     self._save()
                     last = time.monotonic()
         self._save()
 
     def _name(self):
         recipe = self.config["recipe"]
-        return f"{recipe['system']} {recipe['preset']} on {self.dataset.name}" if recipe else f"{type(self.system).__name__} on {self.dataset.name}"
+        return (
+            f"{recipe['system']} {recipe['preset']} on {self.dataset.name}"
+            if recipe
+            else f"{type(self.system).__name__} on {self.dataset.name}"
+        )
 
     def _say(self, line):
         if self.progress and not STDERR.isatty():
@@ -198,20 +257,30 @@ class _Session:
             runs.write_config(self.out, self.config | {"diverged": str(error)})
             raise NonFiniteError(
                 f"{error}. Stopped; {self.out} keeps the checkpoint of step {self.saved}. "
-                "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it happened") from None
+                "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it happened"
+            ) from None
 
     def _log(self, results):
         metrics = {name: value for result in results.values() for name, value in result.metrics.items()}
-        self.records.append({
-            "step": self.state.step, "epoch": round(self.feed.epoch(self.state.batches), 4), "losses": self.losses,
-            "gradients": {name: _number(np.linalg.norm(gradient.vector)) for result in results.values() for name, gradient in result.gradients.items()},
-            "metrics": {name: _number(value) for name, value in metrics.items()},
-            "seconds": round(self.before + time.monotonic() - self.began, 3)})
+        self.records.append(
+            {
+                "step": self.state.step,
+                "epoch": round(self.feed.epoch(self.state.batches), 4),
+                "losses": self.losses,
+                "gradients": {
+                    name: _number(np.linalg.norm(gradient.vector))
+                    for result in results.values()
+                    for name, gradient in result.gradients.items()
+                },
+                "metrics": {name: _number(value) for name, value in metrics.items()},
+                "seconds": round(self.before + time.monotonic() - self.began, 3),
+            }
+        )
         self.log.write(runs.line(self.records[-1]))
         self.log.flush()
 
     def _save(self):
-        os.fsync(self.log.fileno())                      # what a checkpoint is cut back to must be there
+        os.fsync(self.log.fileno())  # what a checkpoint is cut back to must be there
         checkpoint.save(self.out / "checkpoint.npz", self.state, self.about)
         self.saved = self.state.step
 
@@ -223,7 +292,9 @@ class _Session:
         config, system = self.config, self.system.at(self.state.step)
         if not system.drawers or not sampling.can_be_drawn(system, self.dataset):
             return None
-        sampler = sampling.Sampler(system, self.state.sampled, config["seed"], config["batch_size"], self.dataset)
+        sampler = sampling.Sampler(
+            system, self.state.sampled, config["seed"], config["batch_size"], self.dataset
+        )
         image = sampling.picture(sampler, derive(config["seed"], "grid"), title=f"step {self.state.step}")
         for path in (self.out / "samples" / f"step-{self.state.step:06d}.png", *more):
             with files.replacing(path) as file:
@@ -239,8 +310,14 @@ class _Session:
                 plot.gif(frames, file)
         with files.replacing(self.out / "curves.png") as file:
             plot.curves(self.records, self._name()).save(file, format="PNG")
-        names = {"samples": "samples.png", "samples over time": "training.gif", "curves": "curves.png", "metrics": "metrics.jsonl",
-                 "configuration": "config.json", "checkpoint": "checkpoint.npz"}
+        names = {
+            "samples": "samples.png",
+            "samples over time": "training.gif",
+            "curves": "curves.png",
+            "metrics": "metrics.jsonl",
+            "configuration": "config.json",
+            "checkpoint": "checkpoint.npz",
+        }
         return {what: self.out / name for what, name in names.items() if (self.out / name).exists()}
 
 

@@ -14,10 +14,21 @@ from ..systems import NUMBERS, WIDTHS
 POINTS = ("ring", "grid", "swiss-roll")
 BATCH = Whole(1, 1_000_000)
 PATH = Text(4096)
-RECIPE = Record({                        # a resolved Recipe, as config.json holds it
-    "system": Choice(tuple(systems.SYSTEMS)), "preset": Text(), "data": PATH, "folder": Maybe(PATH), "width": WIDTHS, "lr": Maybe(NUMBERS),
-    "loss": Maybe(Choice(tuple(ADVERSARIAL))), "smooth": Maybe(Real(0, 1)), "weight_decay": Maybe(NUMBERS), "average": Maybe(Real(0, 1)),
-    "settings": Maybe(Record({}, others=Either((Flag(), NUMBERS))))})
+RECIPE = Record(
+    {  # a resolved Recipe, as config.json holds it
+        "system": Choice(tuple(systems.SYSTEMS)),
+        "preset": Text(),
+        "data": PATH,
+        "folder": Maybe(PATH),
+        "width": WIDTHS,
+        "lr": Maybe(NUMBERS),
+        "loss": Maybe(Choice(tuple(ADVERSARIAL))),
+        "smooth": Maybe(Real(0, 1)),
+        "weight_decay": Maybe(NUMBERS),
+        "average": Maybe(Real(0, 1)),
+        "settings": Maybe(Record({}, others=Either((Flag(), NUMBERS)))),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,11 @@ class Recipe:
         recipe = replace(recipe, data=recipe.data or recipe.build().data)
         if recipe.data not in data.names():
             if not os.path.isdir(path_of(recipe.data)):
-                raise ValueError(f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got {recipe.data!r}; "
-                                 f"say which with --data" + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else ""))
+                raise ValueError(
+                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got {recipe.data!r}; "
+                    f"say which with --data"
+                    + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
+                )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
@@ -60,7 +74,7 @@ class Recipe:
         settings, smooth = dict(self.settings or {}), self.smooth
         if smooth is not None and "smooth" in system.settings:
             settings, smooth = settings | {"smooth": smooth}, None
-        if self.lr is not None and "rate" in system.settings:                # two rates keep their ratio
+        if self.lr is not None and "rate" in system.settings:  # two rates keep their ratio
             settings["rate"] = self.lr
         system = system.setting(**settings)
         if self.loss is not None or smooth is not None:
@@ -74,23 +88,35 @@ class Recipe:
             if not 0 <= self.average < 1:
                 raise ValueError(f"average: expected a decay from 0 (none) to below 1, got {self.average}")
             if not system.drawers:
-                raise ValueError(f"{self.system} draws no samples, so there are no weights to average for them; leave out --average")
+                raise ValueError(
+                    f"{self.system} draws no samples, so there are no weights to average for them; leave out --average"
+                )
             system = system.with_average(self.average)
-        return system.with_optimizers(partial(self._optimizer, system.drawers, None if "rate" in system.settings else self.lr))
+        return system.with_optimizers(
+            partial(self._optimizer, system.drawers, None if "rate" in system.settings else self.lr)
+        )
 
     def _optimizer(self, drawers, lr, name, optimizer):
-        constants = {word: value for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items() if value is not None}
+        constants = {
+            word: value
+            for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items()
+            if value is not None
+        }
         for word, value in constants.items():
             NUMBERS.expect(value, word)
-        return optimizer.changed(**{word: value for word, value in constants.items() if word == "lr" or name not in drawers})
+        return optimizer.changed(
+            **{word: value for word, value in constants.items() if word == "lr" or name not in drawers}
+        )
 
     def load(self, split="train"):
         """The data, pictures at the size that the system takes."""
         shape = systems.build(self.system, self.preset, 0.05).sample_shape
         pictures = len(shape) == 3
         if pictures == (self.data in POINTS):
-            raise ValueError(f"{self.system} {self.preset} takes {f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
-                             f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan systems` lists them)")
+            raise ValueError(
+                f"{self.system} {self.preset} takes {f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
+                f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan systems` lists them)"
+            )
         size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
         return self._data(split, **size)
 
@@ -106,22 +132,32 @@ def _from_anywhere(path):
 def check(system, dataset):
     """Raise ValueError unless the system can be trained on the data."""
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
-        raise ValueError(f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} from {dataset.name}")
+        raise ValueError(
+            f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} from {dataset.name}"
+        )
     if system.classes and dataset.labels is None:
-        raise ValueError(f"{type(system).__name__} learns from labels, and {dataset.name} has none; put its pictures into one sub-folder a class, "
-                         "or train a system without labels, such as dcgan")
+        raise ValueError(
+            f"{type(system).__name__} learns from labels, and {dataset.name} has none; put its pictures into one sub-folder a class, "
+            "or train a system without labels, such as dcgan"
+        )
     if system.classes and dataset.labels.max() >= system.classes:
-        raise ValueError(f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has {dataset.labels.max() + 1}")
+        raise ValueError(
+            f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has {dataset.labels.max() + 1}"
+        )
     missing = [name for name in system.made_from if name not in dataset.columns]
     if missing:
-        raise ValueError(f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got {', '.join(dataset.columns)} from {dataset.name}")
+        raise ValueError(
+            f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got {', '.join(dataset.columns)} from {dataset.name}"
+        )
 
 
 def check_batch(system, size):
     """Raise ValueError unless a batch holds whole packs, and not too many."""
     BATCH.expect(size, "batch_size")
     if size % system.packed:
-        raise ValueError(f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, got {size}")
+        raise ValueError(
+            f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, got {size}"
+        )
 
 
 def steps_of(system, rows, batch_size, epochs):

@@ -1,10 +1,10 @@
 """A run is a folder. This module reads and writes its files, and rebuilds a run from its configuration.
 
-    config.json            the recipe, the resolved settings, and the versions of numgan, NumPy and Python
-    metrics.jsonl          a line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
-    samples/step-XXXXXX.png, samples.png, training.gif      samples at fixed latent points: by step, last, all
-    curves.png             losses and D's mean outputs over steps
-    checkpoint.npz         see numgan.training.checkpoint
+config.json            the recipe, the resolved settings, and the versions of numgan, NumPy and Python
+metrics.jsonl          a line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
+samples/step-XXXXXX.png, samples.png, training.gif      samples at fixed latent points: by step, last, all
+curves.png             losses and D's mean outputs over steps
+checkpoint.npz         see numgan.training.checkpoint
 """
 
 import json
@@ -26,16 +26,52 @@ from . import checkpoint
 from .recipes import BATCH, RECIPE, Recipe
 from .sampling import Sampler
 
-VERSIONS = Record({}, {"numgan": Text(), "numpy": Text(), "python": Text(), "platform": Text(), "backend": Text(), "fast_convolutions": Flag(),
-                       "instruction_set": Maybe(Text()), "threads": Whole(1)}, Anything())
+VERSIONS = Record(
+    {},
+    {
+        "numgan": Text(),
+        "numpy": Text(),
+        "python": Text(),
+        "platform": Text(),
+        "backend": Text(),
+        "fast_convolutions": Flag(),
+        "instruction_set": Maybe(Text()),
+        "threads": Whole(1),
+    },
+    Anything(),
+)
 CONFIG = Record(
-    {"recipe": Maybe(RECIPE), "steps": Whole(1), "batch_size": BATCH, "seed": Whole(0, 2**63 - 1), "log_every": Whole(1), "picture_every": Whole(1),
-     "classes": Each(Text()), "source": Text(LIMIT), "networks": Record({}, others=Text(LIMIT)), "optimizers": Record({}, others=Text(LIMIT)),
-     "versions": VERSIONS},
-    {"resumed": Each(Record({"step": Whole(), "versions": VERSIONS})), "diverged": Text(LIMIT)}, Anything())
+    {
+        "recipe": Maybe(RECIPE),
+        "steps": Whole(1),
+        "batch_size": BATCH,
+        "seed": Whole(0, 2**63 - 1),
+        "log_every": Whole(1),
+        "picture_every": Whole(1),
+        "classes": Each(Text()),
+        "source": Text(LIMIT),
+        "networks": Record({}, others=Text(LIMIT)),
+        "optimizers": Record({}, others=Text(LIMIT)),
+        "versions": VERSIONS,
+    },
+    {"resumed": Each(Record({"step": Whole(), "versions": VERSIONS})), "diverged": Text(LIMIT)},
+    Anything(),
+)
 CURVES = Record({}, others=Maybe(Real()))
-METRICS = Record({"step": Whole(1), "epoch": Real(0), "losses": CURVES, "metrics": CURVES, "seconds": Real(0)}, {"gradients": CURVES}, Anything())
-FILES = (".lock", "config.json", "checkpoint.npz", "metrics.jsonl", "samples.png", "training.gif", "curves.png")
+METRICS = Record(
+    {"step": Whole(1), "epoch": Real(0), "losses": CURVES, "metrics": CURVES, "seconds": Real(0)},
+    {"gradients": CURVES},
+    Anything(),
+)
+FILES = (
+    ".lock",
+    "config.json",
+    "checkpoint.npz",
+    "metrics.jsonl",
+    "samples.png",
+    "training.gif",
+    "curves.png",
+)
 
 
 def choose(recipe, root="runs"):
@@ -62,10 +98,14 @@ def claim(folder, is_first):
         raise FileExistsError(f"{folder} is {kind}, and a run is a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     if files.kind_at(folder / "config.json"):
-        raise FileExistsError(f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out")
+        raise FileExistsError(
+            f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out"
+        )
     first = folder / "checkpoint.npz"
     if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
-        raise FileExistsError(f"{folder} is not empty and holds no run: choose another --out, nothing was changed")
+        raise FileExistsError(
+            f"{folder} is not empty and holds no run: choose another --out, nothing was changed"
+        )
     return folder
 
 
@@ -113,14 +153,18 @@ def read_config(folder):
     """The dict in a run's config.json; FileNotFoundError if the folder is no run, FileFormatError if the file is damaged."""
     path = Path(folder, "config.json")
     if not path.exists():
-        raise FileNotFoundError(f"{folder} is not a run: it has no config.json; `numgan train SYSTEM` makes a run and says where it is")
+        raise FileNotFoundError(
+            f"{folder} is not a run: it has no config.json; `numgan train SYSTEM` makes a run and says where it is"
+        )
     return read_json(path, CONFIG, "it is no run's configuration: restore the file from a copy")
 
 
 def recipe_of(config, folder):
     """The Recipe of a run. ValueError if its system was made in Python code: such a run has no recipe."""
     if config["recipe"] is None:
-        raise ValueError(f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, dataset)")
+        raise ValueError(
+            f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, dataset)"
+        )
     return Recipe(**config["recipe"])
 
 
@@ -132,7 +176,7 @@ def rebuilt(config, folder):
     recipe = recipe_of(config, folder)
     try:
         return recipe.build(), recipe.load()
-    except FileFormatError:                              # names the data's file already
+    except FileFormatError:  # names the data's file already
         raise
     except ValueError as error:
         raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
@@ -146,14 +190,22 @@ def read_state(folder, config, system, dataset, about):
     path = Path(folder, "checkpoint.npz")
     state = checkpoint.load(path, system, about)
     if state.step > config["steps"]:
-        raise FileFormatError(f"{path}: step: expected at most the {config['steps']:,} of config.json, got {state.step:,}; restore both from a copy")
-    wanted = {"classes": list(dataset.classes), "networks": sorted(system.networks), "optimizers": sorted(system.optimizers)}
+        raise FileFormatError(
+            f"{path}: step: expected at most the {config['steps']:,} of config.json, got {state.step:,}; restore both from a copy"
+        )
+    wanted = {
+        "classes": list(dataset.classes),
+        "networks": sorted(system.networks),
+        "optimizers": sorted(system.optimizers),
+    }
     for word, names in wanted.items():
         got = config[word] if word == "classes" else sorted(config[word])
         if got != names:
             expected, there = (", ".join(words)[:200] or "none" for words in (names, got))
-            raise FileFormatError(f"{Path(folder, 'config.json')}: {word}: expected {expected}, as the system and its data have them, "
-                                  f"got {there}; restore the file from a copy")
+            raise FileFormatError(
+                f"{Path(folder, 'config.json')}: {word}: expected {expected}, as the system and its data have them, "
+                f"got {there}; restore the file from a copy"
+            )
     return state
 
 
@@ -166,7 +218,9 @@ def continued(folder, steps, system, dataset, about):
     state = read_state(folder, read_config(folder), system, dataset, about)
     read_metrics(folder, state.step)
     if steps < state.step:
-        raise ValueError(f"steps: {folder} has {state.step:,} already, got {steps:,}; ask for more to extend it")
+        raise ValueError(
+            f"steps: {folder} has {state.step:,} already, got {steps:,}; ask for more to extend it"
+        )
     return state
 
 
@@ -201,16 +255,25 @@ def line(record):
 
 def pictures(folder):
     """The sample pictures of a run in order of step."""
-    found = [path for path in Path(folder, "samples").glob("step-*.png") if re.fullmatch(r"step-([1-9][0-9]*|)[0-9]{6}\.png", path.name)]
+    found = [
+        path
+        for path in Path(folder, "samples").glob("step-*.png")
+        if re.fullmatch(r"step-([1-9][0-9]*|)[0-9]{6}\.png", path.name)
+    ]
     return sorted(found, key=lambda path: int(path.stem.removeprefix("step-")))
 
 
 def environment():
     """The versions and settings on which exact results and speed depend, as a dict."""
     return {
-        "numgan": __version__, "numpy": np.__version__, "python": platform.python_version(),
-        "platform": platform.platform(), "backend": _kernels.backend(), "fast_convolutions": _kernels.fast_convolutions(),
-        "instruction_set": _kernels.instruction_set(), "threads": _kernels.num_threads() if _kernels.backend() == "compiled" else 1,
+        "numgan": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "backend": _kernels.backend(),
+        "fast_convolutions": _kernels.fast_convolutions(),
+        "instruction_set": _kernels.instruction_set(),
+        "threads": _kernels.num_threads() if _kernels.backend() == "compiled" else 1,
     }
 
 
@@ -227,13 +290,17 @@ class OpenRun:
     def expect_samples(self):
         """ValueError for a system that draws no samples."""
         if not self.system.drawers:
-            raise ValueError(f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it {self.system.purpose}")
+            raise ValueError(
+                f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it {self.system.purpose}"
+            )
 
     @threadpool_limits.wrap(limits=1)
     def sampler(self):
         """A Sampler with the run's weights. ValueError for a system that draws no samples."""
         self.expect_samples()
-        return Sampler(self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], self.dataset)
+        return Sampler(
+            self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], self.dataset
+        )
 
 
 def open_run(folder, system=None, dataset=None):

@@ -12,8 +12,8 @@ from ..layers import Pass
 from ..layers.normalization import pooled
 from ..systems import Batch
 
-CHUNK = 250               # samples of one forward pass
-MEASURED = 20             # batches that BatchNorm statistics are measured over
+CHUNK = 250  # samples of one forward pass
+MEASURED = 20  # batches that BatchNorm statistics are measured over
 
 
 @may_underflow
@@ -32,8 +32,13 @@ class Sampler:
         self.classes = len(dataset.classes) if system.classes else 0
         found = {name: [] for name in system.drawers}
         for i in range(MEASURED):
-            contexts = {name: Pass(derive(seed, f"measure {name}") if system.keeps_noise else None) for name in system.networks}
-            inputs = system.inputs(self.batch(batch_size, derive(seed, "measure", i)), derive(seed, "measure", i))
+            contexts = {
+                name: Pass(derive(seed, f"measure {name}") if system.keeps_noise else None)
+                for name in system.networks
+            }
+            inputs = system.inputs(
+                self.batch(batch_size, derive(seed, "measure", i)), derive(seed, "measure", i)
+            )
             for name, cache in system.draw(params, inputs, contexts)[1].items():
                 found[name].append(system.networks[name].batch_statistics(cache))
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
@@ -42,11 +47,19 @@ class Sampler:
         """The Batch that n samples are made from: rows of the data chosen by the seed, and labels in turn."""
         rows = [name for name in self.system.made_from if name != "labels"]
         chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n) if rows else None
-        columns = {name: column for name, column in self.dataset.rows(chosen, self.system.pixels).items() if name in rows} if rows else {}
+        columns = (
+            {
+                name: column
+                for name, column in self.dataset.rows(chosen, self.system.pixels).items()
+                if name in rows
+            }
+            if rows
+            else {}
+        )
         asked = np.resize(np.arange(self.classes) if labels is None else labels, n)
         return Batch(columns | ({"labels": asked} if self.classes else {}), number=n)
 
-    @threadpool_limits.wrap(limits=1)                    # equal bits for any number of BLAS threads
+    @threadpool_limits.wrap(limits=1)  # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None, batch=None):
         """x (n, ...) float32 in the system's range, and the labels asked for (n,) or None.
 
@@ -60,8 +73,12 @@ class Sampler:
         inputs, pieces = self.system.inputs(batch, seed), []
         for i, start in enumerate(range(0, n, CHUNK)):
             part = slice(start, start + CHUNK)
-            contexts = {name: Pass(derive(seed, name, i) if self.system.keeps_noise else None, self.statistics.get(name))
-                        for name in self.system.networks}
+            contexts = {
+                name: Pass(
+                    derive(seed, name, i) if self.system.keeps_noise else None, self.statistics.get(name)
+                )
+                for name in self.system.networks
+            }
             piece = tuple(array[part] for array in inputs) if isinstance(inputs, tuple) else inputs[part]
             pieces.append(self.system.draw(self.params, piece, contexts)[0])
         return np.concatenate(pieces), batch.get("labels") if self.classes else None
@@ -81,19 +98,35 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     """
     system, classes = sampler.system, sampler.dataset.classes
     like = sampler.dataset.columns[system.target]
-    default = 10 * len(set(labels) if labels else range(sampler.classes)) if sampler.classes else 64 if is_pictures(like) else 2000
+    default = (
+        10 * len(set(labels) if labels else range(sampler.classes))
+        if sampler.classes
+        else 64
+        if is_pictures(like)
+        else 2000
+    )
     count = count or default
     batch = sampler.batch(count, seed, labels)
     x, asked = sampler(count, seed, labels, batch)
     if not is_pictures(like):
         return plot.points(like[:2000], x, title)
     images = to_bytes(x, system.pixels)
-    given = [to_bytes(batch[name], system.pixels) for name in system.made_from if name in batch and batch[name].shape == x.shape]
+    given = [
+        to_bytes(batch[name], system.pixels)
+        for name in system.made_from
+        if name in batch and batch[name].shape == x.shape
+    ]
     if given:
-        return plot.grid(np.stack([*given, images], axis=1).reshape(-1, *images.shape[1:]), (len(given) + 1) * max(1, int(count**0.5 / 2)))
+        return plot.grid(
+            np.stack([*given, images], axis=1).reshape(-1, *images.shape[1:]),
+            (len(given) + 1) * max(1, int(count**0.5 / 2)),
+        )
     if asked is None:
         return plot.grid(images, int(np.ceil(len(images) ** 0.5)))
     rows = [images[asked == label] for label in np.unique(asked)]
     columns = max(map(len, rows))
-    padded = [np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), plot.PAPER, np.uint8)]) for row in rows]
+    padded = [
+        np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), plot.PAPER, np.uint8)])
+        for row in rows
+    ]
     return plot.grid(np.concatenate(padded), columns, [classes[label] for label in np.unique(asked)])

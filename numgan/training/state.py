@@ -38,7 +38,13 @@ class State:
     @classmethod
     def empty(cls, system, dtype=np.float32):
         """The state of a system whose parameters are all zero: room for what a file holds."""
-        return cls.of(system, {name: Parameters(np.zeros(net.layout.size, dtype), net.layout) for name, net in system.networks.items()})
+        return cls.of(
+            system,
+            {
+                name: Parameters(np.zeros(net.layout.size, dtype), net.layout)
+                for name, net in system.networks.items()
+            },
+        )
 
     @classmethod
     def start(cls, system, seed, dtype=np.float32, weights=None):
@@ -56,11 +62,18 @@ class State:
 
         system   the system at the stage's first step
         """
-        fresh = State.of(system, system.init(derive(seed, "stage", self.step), next(iter(self.params.values())).dtype))
+        fresh = State.of(
+            system, system.init(derive(seed, "stage", self.step), next(iter(self.params.values())).dtype)
+        )
         system.inherit(fresh.params, self.params)
         fresh.averages |= {name: fresh.params[name].copy() for name in fresh.averages}
         system.inherit(fresh.averages, self.averages)
-        self.params, self.moments, self.averages, self.memory = fresh.params, fresh.moments, fresh.averages, fresh.memory
+        self.params, self.moments, self.averages, self.memory = (
+            fresh.params,
+            fresh.moments,
+            fresh.averages,
+            fresh.memory,
+        )
 
     @property
     def sampled(self):
@@ -70,13 +83,20 @@ class State:
     def vectors(self):
         """{name in the file: array}, views: what is written here is written to the state. All are vectors but those of the memory."""
         found = {f"{name}.weights": p.vector for name, p in self.params.items()}
-        found |= {f"{name}.{moment}": vector for name, state in self.moments.items() for moment, vector in state.items() if moment != "step"}
+        found |= {
+            f"{name}.{moment}": vector
+            for name, state in self.moments.items()
+            for moment, vector in state.items()
+            if moment != "step"
+        }
         found |= {f"{name}.average": p.vector for name, p in self.averages.items()}
         return found | {f"memory.{name}": array for name, array in self.memory.items()}
 
     def counters(self):
         """{name in the file: integer}"""
-        return {"step": self.step, "batches": self.batches} | {f"{name}.updates": state["step"] for name, state in self.moments.items()}
+        return {"step": self.step, "batches": self.batches} | {
+            f"{name}.updates": state["step"] for name, state in self.moments.items()
+        }
 
     def _count(self, counters):
         self.step, self.batches = counters["step"], counters["batches"]

@@ -1,9 +1,9 @@
 """One training step of any system.
 
-    for each name in system.rounds(step):
-        result = objective(params, batch, seed)
-        for each network that the objective trains:
-            optimizer.update(params[network], result.gradients[network])       in place
+for each name in system.rounds(step):
+    result = objective(params, batch, seed)
+    for each network that the objective trains:
+        optimizer.update(params[network], result.gradients[network])       in place
 """
 
 from contextlib import contextmanager
@@ -36,7 +36,12 @@ def advance(system, state, feed, seed, reduce=alone):
     NonFiniteError, with the layer's name, before an update that would be made with inf or nan. TypeError or ValueError, before any
     update, for a Result that cannot be used.
     """
-    step, now = state.step, system.at(state.step).with_state(state.moments, {name: _read_only(array) for name, array in state.memory.items()})
+    step, now = (
+        state.step,
+        system.at(state.step).with_state(
+            state.moments, {name: _read_only(array) for name, array in state.memory.items()}
+        ),
+    )
     objectives, batch, shared, results = now.objectives(), None, (), {}
     for turn, name in enumerate(now.rounds(step)):
         if batch is None or not now.shares_fakes:
@@ -46,23 +51,41 @@ def advance(system, state, feed, seed, reduce=alone):
             shared = (now.generate(state.params, batch, derive(seed, "step", step, "fakes")),)
         key = derive(seed, "step", step, turn)
         try:
-            result = results[name] = checked(objectives[name](state.params, batch, key, *shared), state.params, now.trains[name], f"objective {name}")
+            result = results[name] = checked(
+                objectives[name](state.params, batch, key, *shared),
+                state.params,
+                now.trains[name],
+                f"objective {name}",
+            )
             gradients = {owner: reduce(gradient.vector) for owner, gradient in result.gradients.items()}
             finite = np.isfinite(result.loss) and all(map(kernels.all_finite, gradients.values()))
-        except NonFiniteError:                           # of a penalty, which does not know where
+        except NonFiniteError:  # of a penalty, which does not know where
             result, finite = None, False
         if not finite:
             again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
-            raise NonFiniteError(f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}")
+            raise NonFiniteError(
+                f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}"
+            )
         for owner, gradient in gradients.items():
             with holding(now.networks[owner], state.params[owner]):
-                if not now.optimizers[owner].update(state.params[owner].vector, gradient, state.moments[owner]):
-                    raise NonFiniteError(f"step {step + 1}, update of {owner}: {locate_update(now, owner, state)}")
+                if not now.optimizers[owner].update(
+                    state.params[owner].vector, gradient, state.moments[owner]
+                ):
+                    raise NonFiniteError(
+                        f"step {step + 1}, update of {owner}: {locate_update(now, owner, state)}"
+                    )
         remember(state.memory, result.memory)
     state.step += 1
-    for name, average in state.averages.items():         # the first steps count less: they would stay visible for long
-        with holding(now.networks[name], average):       # singular vectors cannot be averaged: the averaged weights keep their own
-            moving_average(average.vector, state.params[name].vector, min(now.average, state.step / (state.step + 9)))
+    for (
+        name,
+        average,
+    ) in state.averages.items():  # the first steps count less: they would stay visible for long
+        with holding(
+            now.networks[name], average
+        ):  # singular vectors cannot be averaged: the averaged weights keep their own
+            moving_average(
+                average.vector, state.params[name].vector, min(now.average, state.step / (state.step + 9))
+            )
     if any(first == state.step for first, _ in system.stages[1:]):
         state.enter(system.at(state.step), seed)
     return results

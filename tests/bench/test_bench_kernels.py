@@ -30,21 +30,37 @@ def drawn(path):
 def bare(monkeypatch, brief):
     """A known peak, and one case of each kind, none of which has a fast form."""
     monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 1e6)
-    few = [(cases.Product(7, 5, 3), np.float64), (cases.Convolution("dcgan28 1-64", "input gradient", 2), np.float32),
-           (cases.LayerPass(ng.BatchNorm(5), "backward", (4, 3, 2, 5)), np.float32), (cases.Update(100), np.float32)]
+    few = [
+        (cases.Product(7, 5, 3), np.float64),
+        (cases.Convolution("dcgan28 1-64", "input gradient", 2), np.float32),
+        (cases.LayerPass(ng.BatchNorm(5), "backward", (4, 3, 2, 5)), np.float32),
+        (cases.Update(100), np.float32),
+    ]
     monkeypatch.setattr(kernels, "cases", lambda quick: few)
 
 
-@pytest.mark.parametrize("shape, kernel, stride, padding", [
-    ((7, 5, 3), (3, 2), (2, 1), (1, 0)), ((6, 9, 2), (1, 4), (1, 3), (0, 2)), ((5, 5, 1), (2, 2), (3, 3), (0, 0))])
+@pytest.mark.parametrize(
+    "shape, kernel, stride, padding",
+    [
+        ((7, 5, 3), (3, 2), (2, 1), (1, 0)),
+        ((6, 9, 2), (1, 4), (1, 3), (0, 2)),
+        ((5, 5, 1), (2, 2), (3, 3), (0, 0)),
+    ],
+)
 def test_im2col_is_convolution(shape, kernel, stride, padding):
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(2, *shape)), rng.normal(size=(*kernel, shape[2], 4))
     y = reference.conv2d(x, w, stride, padding)
     dy = rng.normal(size=y.shape)
     assert np.allclose(im2col.forward(x, w, stride, padding), y)
-    assert np.allclose(im2col.weight_gradient(x, dy, kernel, stride, padding), reference.conv2d_weight_gradient(x, dy, kernel, stride, padding))
-    assert np.allclose(im2col.input_gradient(dy, w, shape[:2], stride, padding), reference.conv2d_input_gradient(dy, w, stride, padding, shape[:2]))
+    assert np.allclose(
+        im2col.weight_gradient(x, dy, kernel, stride, padding),
+        reference.conv2d_weight_gradient(x, dy, kernel, stride, padding),
+    )
+    assert np.allclose(
+        im2col.input_gradient(dy, w, shape[:2], stride, padding),
+        reference.conv2d_input_gradient(dy, w, stride, padding, shape[:2]),
+    )
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -52,9 +68,12 @@ def test_the_cases(quick):
     found = cases.cases(quick)
     names = [(case.name, np.dtype(dtype).name) for case, dtype in found]
     assert len(names) == len(set(names)) and all(case.flops > 0 and case.traffic > 0 for case, _ in found)
-    assert ("matmul 128x1200x1200", "float64") in names and ("conv 5x5 64-128 weight gradient", "float32") in names
+    assert ("matmul 128x1200x1200", "float64") in names and (
+        "conv 5x5 64-128 weight gradient",
+        "float32",
+    ) in names
     if not quick:
-        case, = (case for case, _ in found if case.name == "conv dcgan64 256-512 forward")
+        (case,) = (case for case, _ in found if case.name == "conv dcgan64 256-512 forward")
         assert case.flops == 2 * 64 * 4 * 4 * 512 * 4 * 4 * 256
 
 
@@ -62,11 +81,21 @@ def test_kernels_tell_speed_and_error(numgan, bare):
     found = json.loads(numgan("bench", "kernels", "--against", "numpy", "--threads", 1, "--json")[1])
     assert found["machine"]["threads"] == 1 and found["bandwidth_gbs"] > 0 and len(found["results"]) == 4
     for row in found["results"]:
-        assert row["form"] == "direct" and 0 <= row["error"] < 1e-5 and row["quartiles_ms"][0] <= row["ms"] <= row["quartiles_ms"][1]
+        assert (
+            row["form"] == "direct"
+            and 0 <= row["error"] < 1e-5
+            and row["quartiles_ms"][0] <= row["ms"] <= row["quartiles_ms"][1]
+        )
         assert row["share"] == pytest.approx(row["gflops"] / 1e6) and row["against"]["numpy"]["error"] < 1e-5
     assert found["results"][0]["error"] < 1e-14
     code, out, _ = numgan("bench", "kernels", "--against", "numpy", "--plot", "roofline.png")
-    assert code == 0 and "matmul 7x5x3" in out and "GB/s" in out and "numpy takes" in out and drawn("roofline.png")
+    assert (
+        code == 0
+        and "matmul 7x5x3" in out
+        and "GB/s" in out
+        and "numpy takes" in out
+        and drawn("roofline.png")
+    )
 
 
 def test_a_direct_kernel_above_the_peak_is_an_error_of_the_bench(numgan, bare, monkeypatch):
@@ -86,7 +115,11 @@ def test_a_fast_form_is_marked_and_may_exceed_the_peak(bare, monkeypatch):
 
     plain = _kernels.conv2d_input_gradient
     monkeypatch.setattr(_kernels, "use_fast_convolutions", fast)
-    monkeypatch.setattr(_kernels, "conv2d_input_gradient", lambda *words: plain(*words) * np.float32(1 + 1e-5 * inside[-1] if inside else 1))
+    monkeypatch.setattr(
+        _kernels,
+        "conv2d_input_gradient",
+        lambda *words: plain(*words) * np.float32(1 + 1e-5 * inside[-1] if inside else 1),
+    )
     rows = kernels.measure(rounds=1)["results"]
     assert [row["form"] for row in rows] == ["direct", "direct", "fast", "direct", "direct"]
     assert rows[1]["error"] < 2e-6 < rows[2]["error"]
@@ -114,9 +147,20 @@ def test_without_a_peak_there_is_no_share(numgan, bare, monkeypatch):
 
 def test_growth(numgan, brief, monkeypatch):
     least = growth.Setting(batch=2, width=0.05, resolution=8, depth=1)
-    monkeypatch.setattr(growth, "plan", lambda quick, threads: {"depth": [least, replace(least, depth=2)], "threads": [replace(least, threads=1)]})
+    monkeypatch.setattr(
+        growth,
+        "plan",
+        lambda quick, threads: {
+            "depth": [least, replace(least, depth=2)],
+            "threads": [replace(least, threads=1)],
+        },
+    )
     found = json.loads(numgan("bench", "growth", "--quick", "--json")[1])
-    assert [(row["panel"], row["value"]) for row in found["results"]] == [("depth", 1), ("depth", 2), ("threads", 1)]
+    assert [(row["panel"], row["value"]) for row in found["results"]] == [
+        ("depth", 1),
+        ("depth", 2),
+        ("threads", 1),
+    ]
     assert all(row["ms_per_image"] > 0 for row in found["results"])
     code, out, _ = numgan("bench", "growth", "--quick", "--plot", "growth.png")
     assert code == 0 and "ms an image" in out and drawn("growth.png")
@@ -127,6 +171,8 @@ def test_what_grows_is_one_thing_at_a_time(quick):
     plan = growth.plan(quick, 3)
     assert plan.keys() == {"batch", "width", "resolution", "depth", "threads"} and len(plan["threads"]) == 3
     for word, settings in plan.items():
-        assert {replace(setting, **{word: 1}) for setting in settings} == {replace(growth.base(quick), **{word: 1})}
+        assert {replace(setting, **{word: 1}) for setting in settings} == {
+            replace(growth.base(quick), **{word: 1})
+        }
     with pytest.raises(ValueError, match="halvings"):
         growth.Setting(resolution=28, depth=3).system()

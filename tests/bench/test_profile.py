@@ -15,13 +15,19 @@ def test_the_shares_of_a_profile_are_the_step(name):
     found = profile.profile(system, steps=2, batch_size=8)
     assert sum(row["ms"] for row in found["rows"]) + found["elsewhere_ms"] == pytest.approx(found["step_ms"])
     assert found["elsewhere_ms"] > 0 and all(row["ms"] >= 0 for row in found["rows"])
-    assert {row["pass"] for row in found["rows"]} <= set(profile.PASSES) and sum(found["kernel_calls"].values()) > 0
+    assert {row["pass"] for row in found["rows"]} <= set(profile.PASSES) and sum(
+        found["kernel_calls"].values()
+    ) > 0
     assert uncovered(system)
 
 
 def uncovered(system):
     """Whether no method is covered any more."""
-    owners = [layer for net in system.networks.values() for _, layer in profile.places(net)] + list(system.optimizers.values()) + [system.latent]
+    owners = (
+        [layer for net in system.networks.values() for _, layer in profile.places(net)]
+        + list(system.optimizers.values())
+        + [system.latent]
+    )
     methods = {*profile.NAMES, "backward", "update", "draw"}
     return not any(methods & vars(owner).keys() for owner in owners if owner)
 
@@ -29,16 +35,30 @@ def uncovered(system):
 def test_a_profile_tells_frozen_from_trained():
     found = profile.profile(systems.build("dcgan", width=0.1), steps=2, batch_size=8)
     calls = {(row["network"], row["path"], row["pass"]): row["calls"] for row in found["rows"]}
-    assert calls["D", "0", "forward"] == 3 and calls["D", "0", "backward"] == 2 and calls["D", "0", "frozen backward"] == 1
-    assert calls["G", "0", "backward"] == 1 and ("G", "0", "frozen backward") not in calls and calls["G", "optimizer", "update"] == 1
-    assert calls["", "latents", "data"] == 1 and {place for place in calls if place[2] == "data"} == {("", "latents", "data")}
+    assert (
+        calls["D", "0", "forward"] == 3
+        and calls["D", "0", "backward"] == 2
+        and calls["D", "0", "frozen backward"] == 1
+    )
+    assert (
+        calls["G", "0", "backward"] == 1
+        and ("G", "0", "frozen backward") not in calls
+        and calls["G", "optimizer", "update"] == 1
+    )
+    assert calls["", "latents", "data"] == 1 and {place for place in calls if place[2] == "data"} == {
+        ("", "latents", "data")
+    }
 
 
 def test_a_profile_counts_nothing_twice():
     clock = profile.Clock()
     inner = clock.timed(lambda: time.sleep(0.02), lambda arguments, words: "inner")
     clock.timed(lambda: (time.sleep(0.01), inner()), lambda arguments, words: "outer")()
-    assert 0.019 < clock.seconds["inner"] < 0.04 and 0.009 < clock.seconds["outer"] < 0.019 and clock.calls == {"inner": 1, "outer": 1}
+    assert (
+        0.019 < clock.seconds["inner"] < 0.04
+        and 0.009 < clock.seconds["outer"] < 0.019
+        and clock.calls == {"inner": 1, "outer": 1}
+    )
 
 
 def test_a_profile_uncovers_what_it_covered_after_an_error():
@@ -50,7 +70,13 @@ def test_a_profile_uncovers_what_it_covered_after_an_error():
 
 def test_profile_command(numgan):
     code, out, _ = numgan("profile", "wgan_gp", "--steps", 1, "--batch-size", 4)
-    assert code == 0 and "tangent backward" in out and "elsewhere" in out and "kernel calls a step" in out and " thread" in out
+    assert (
+        code == 0
+        and "tangent backward" in out
+        and "elsewhere" in out
+        and "kernel calls a step" in out
+        and " thread" in out
+    )
     found = json.loads(numgan("profile", "gan", "--steps", 1, "--batch-size", 4, "--threads", 1, "--json")[1])
     assert found["machine"]["threads"] == 1 and found["steps"] == 1 and found["batch"] == 4
     assert numgan("profile", "gann")[0] == 2 and numgan("profile", "gan", "--preset", "nothing")[0] == 2

@@ -41,7 +41,7 @@ def test_what_holds_it_exists(page):
     for file, name in re.findall(r"`(tests/\w+\.py)::(\w+)`", text):
         assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
     for names in re.findall(r"`numgan gradcheck ([\w ]+)`", text):
-        _selected(names.split())                                                  # ValueError for a name that selects nothing
+        _selected(names.split())  # ValueError for a name that selects nothing
 
 
 def test_pictures_are_those_of_the_script_and_small():
@@ -49,5 +49,5 @@ def test_pictures_are_those_of_the_script_and_small():
     pictures = list((ROOT / "docs").glob("stability-*.png"))
     assert {picture.name for picture in pictures} == {f"stability-{name}.png" for name in drawn}
     assert max(picture.stat().st_size for picture in pictures) <= 60_000
-    exact, noise = drawn["second"]().axes                               # one is drawn: the script still runs
+    exact, noise = drawn["second"]().axes  # one is drawn: the script still runs
     assert len(exact.lines) == len(noise.lines) == 3

@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(find_spec("numgan").origin).parent
 
-STOREYS = [                                       # from the ground up; a part imports from lower storeys only
-    ("_kernels",),                                # NumPy only
+STOREYS = [  # from the ground up; a part imports from lower storeys only
+    ("_kernels",),  # NumPy only
     ("core",),
     ("layers",),
     ("losses", "optimizers"),
@@ -39,7 +39,7 @@ def imported(path):
     package = ("numgan", *path.relative_to(ROOT).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            base = ".".join(package[:len(package) - node.level + 1]) if node.level else ""
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(filter(None, [base, node.module]))
             yield from (f"{module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
@@ -50,7 +50,9 @@ def test_every_part_has_a_floor():
     assert {part(path) for path in MODULES} - {"__init__"} == set(FLOORS)
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if part(p) != "__init__"], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if part(p) != "__init__"], ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_imports_go_down(path):
     for name in imported(path):
         words = name.split(".")
@@ -66,11 +68,22 @@ SHARED = {"numgan.systems.system", "numgan.systems.staged", "numgan.systems.game
 
 
 def test_systems_do_not_import_each_other():
-    files = {f"numgan.systems.{path.parent.name}.{path.stem}": path for path in (ROOT / "systems").glob("*/*.py") if path.stem != "__init__"}
+    files = {
+        f"numgan.systems.{path.parent.name}.{path.stem}": path
+        for path in (ROOT / "systems").glob("*/*.py")
+        if path.stem != "__init__"
+    }
     assert len(files) > 16
     for name, path in files.items():
-        others = set(files) - SHARED - {name} - ({"numgan.systems.games.switched"} if path.stem == "hacks" else set())
-        assert not [module for module in imported(path) for other in others if f"{module}.".startswith(f"{other}.")], name
+        others = (
+            set(files)
+            - SHARED
+            - {name}
+            - ({"numgan.systems.games.switched"} if path.stem == "hacks" else set())
+        )
+        assert not [
+            module for module in imported(path) for other in others if f"{module}.".startswith(f"{other}.")
+        ], name
 
 
 def test_the_root_has_no_loose_files():

@@ -18,7 +18,7 @@ def blocks(language):
 def test_python_block(code):
     space = {}
     exec(code, space)
-    before, after = space["G"].init(0), space["theta"]               # the block trains G by one step through a frozen D
+    before, after = space["G"].init(0), space["theta"]  # the block trains G by one step through a frozen D
     assert np.isfinite(space["loss"]) and before != after and space["phi"] == space["D"].init(1)
 
 

@@ -16,7 +16,7 @@ from numgan.data.pixels import to_bytes, to_floats
 from numgan.remedies import penalties
 from numgan.remedies.noise import noisy
 
-SIZES = 1000.0, 1e-30                     # a float32 holds both, and neither exp(-1000) nor the square of 1e-30
+SIZES = 1000.0, 1e-30  # a float32 holds both, and neither exp(-1000) nor the square of 1e-30
 BACKENDS = ["reference"] + ["compiled"] * (compiled is not None)
 
 
@@ -58,7 +58,7 @@ def test_only_underflow_passes_and_only_inside():
             np.exp(np.float32([-1000]))
         with pytest.raises(FloatingPointError, match="overflow"):
             ng.l2(np.float32([[1e30]]), np.float32([[0]]))
-        with pytest.raises(FloatingPointError, match="underflow"):                   # an error does not leave it open
+        with pytest.raises(FloatingPointError, match="underflow"):  # an error does not leave it open
             np.exp(np.float32([-1000]))
 
 
@@ -108,12 +108,16 @@ def test_every_loss_on_sure_and_on_tiny_logits(loss):
             finite(loss(a, b), loss.tangent(a, t, b))
 
 
-@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, *(optimizers.Adam(eps=0, beta2=0.0), optimizers.RMSProp(eps=0, decay=0.0))], ids=repr)
+@pytest.mark.parametrize(
+    "optimizer",
+    [*OPTIMIZERS, *(optimizers.Adam(eps=0, beta2=0.0), optimizers.RMSProp(eps=0, decay=0.0))],
+    ids=repr,
+)
 def test_every_optimiser_and_its_adjoint(optimizer):
     g = np.float32([0, 1e-30, -1e-30, 1000, -1000, 1, -1])
     if getattr(optimizer, "eps", None) == 0:
-        g = g[3:]                                                                    # 0 / 0 is no number
-    p = np.float32([1, 2, 3, 1e-30, 0, -1, 1e3])[-len(g):]
+        g = g[3:]  # 0 / 0 is no number
+    p = np.float32([1, 2, 3, 1e-30, 0, -1, 1e3])[-len(g) :]
     with np.errstate(all="raise"):
         state, caches = optimizer.start(p), []
         for _ in range(3):
@@ -166,9 +170,17 @@ def test_every_objective_of_every_system(name):
     for preset in systems.presets(name):
         system = systems.build(name, preset, 0.05)
         point = SystemPoint(system)
-        batch = systems.Batch({word: column.astype(np.float32) if real(column) else column for word, column in point.batch.items()}, point.batch.number)
-        memory = {word: array.astype(np.float32) if real(array) else array for word, array in point.memory.items()}
-        for factor in (1.0, 30.0):                                                   # weights so large that D is sure
+        batch = systems.Batch(
+            {
+                word: column.astype(np.float32) if real(column) else column
+                for word, column in point.batch.items()
+            },
+            point.batch.number,
+        )
+        memory = {
+            word: array.astype(np.float32) if real(array) else array for word, array in point.memory.items()
+        }
+        for factor in (1.0, 30.0):  # weights so large that D is sure
             params = {net: p.like((factor * p.vector).astype(np.float32)) for net, p in point.params.items()}
             moments = {net: opt.start(params[net].vector) for net, opt in system.optimizers.items()}
             now = system.at(system.steps // 2).with_state(moments, memory)
@@ -198,16 +210,32 @@ def test_a_step_a_draw_and_the_checks(tmp_path):
 def sets():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 40, 5))
-    return {"usual": (x, y), "far": (x, y + 1e4), "tiny": (1e-30 * x, 1e-30 * y), "tiny float32": (np.float32(1e-30 * x), np.float32(1e-30 * y)),
-            "equal": (x, x), "constant": (np.ones((40, 5)), np.zeros((40, 5))), "large": (1e12 * x, 1e12 * y)}
+    return {
+        "usual": (x, y),
+        "far": (x, y + 1e4),
+        "tiny": (1e-30 * x, 1e-30 * y),
+        "tiny float32": (np.float32(1e-30 * x), np.float32(1e-30 * y)),
+        "equal": (x, x),
+        "constant": (np.ones((40, 5)), np.zeros((40, 5))),
+        "large": (1e12 * x, 1e12 * y),
+    }
 
 
-OF_SETS = {"frechet": metrics.frechet_distance, "kid": metrics.kid, "mmd": lambda x, y: metrics.mmd(x, y, 0.01),
-           "ndb": lambda x, y: metrics.ndb(x, y, 1),
-           "precision": metrics.precision_recall, "density": metrics.density_coverage, "sliced": metrics.sliced_wasserstein,
-           "parzen_log": lambda x, y: metrics.parzen_log_likelihood(x, y, 0.01), "parzen": lambda x, y: metrics.parzen(x, y, y),
-           "modes": lambda x, y: metrics.mode_coverage(x, y, 0.01),
-           "nearest": lambda x, y: metrics.nearest_neighbour_error(x, np.arange(len(x)) % 3, y, np.arange(len(y)) % 3)}
+OF_SETS = {
+    "frechet": metrics.frechet_distance,
+    "kid": metrics.kid,
+    "mmd": lambda x, y: metrics.mmd(x, y, 0.01),
+    "ndb": lambda x, y: metrics.ndb(x, y, 1),
+    "precision": metrics.precision_recall,
+    "density": metrics.density_coverage,
+    "sliced": metrics.sliced_wasserstein,
+    "parzen_log": lambda x, y: metrics.parzen_log_likelihood(x, y, 0.01),
+    "parzen": lambda x, y: metrics.parzen(x, y, y),
+    "modes": lambda x, y: metrics.mode_coverage(x, y, 0.01),
+    "nearest": lambda x, y: metrics.nearest_neighbour_error(
+        x, np.arange(len(x)) % 3, y, np.arange(len(y)) % 3
+    ),
+}
 
 
 @pytest.mark.parametrize("data", sets())
@@ -220,7 +248,11 @@ def test_every_metric_of_two_sets(metric, data):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_metric_of_pictures_and_answers(dtype):
     rng = np.random.default_rng(0)
-    black, dark, noise = np.zeros((2, 176, 176, 1), dtype), np.full((2, 176, 176, 1), 1e-38, dtype), rng.random((2, 176, 176, 1)).astype(dtype)
+    black, dark, noise = (
+        np.zeros((2, 176, 176, 1), dtype),
+        np.full((2, 176, 176, 1), 1e-38, dtype),
+        rng.random((2, 176, 176, 1)).astype(dtype),
+    )
     with np.errstate(all="raise"):
         for one, two in ((black, dark), (dark, noise), (noise, 1 - noise), (black, black)):
             for metric in (metrics.psnr, metrics.ssim, metrics.ms_ssim):

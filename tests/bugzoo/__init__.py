@@ -58,4 +58,11 @@ def all_checks(bug, thing):
 
 def layer_bug(row, broken, healthy, by, x, *arguments, **settings):
     """A layer broken in one place; what is wrong with it is its docstring."""
-    return Bug(row, broken.__doc__.strip(), lambda: broken(*arguments, **settings), lambda: healthy(*arguments, **settings), by, x)
+    return Bug(
+        row,
+        broken.__doc__.strip(),
+        lambda: broken(*arguments, **settings),
+        lambda: healthy(*arguments, **settings),
+        by,
+        x,
+    )

@@ -126,7 +126,7 @@ class NoOutputPadding(ConvTranspose2d):
 
     def weight_gradient(self, x, dy):
         dy = dy.copy()
-        dy[:, dy.shape[1] - self.output_padding[0]:] = 0
+        dy[:, dy.shape[1] - self.output_padding[0] :] = 0
         return super().weight_gradient(x, dy)
 
 
@@ -274,7 +274,7 @@ class NoIdentity(Skip):
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dy = dy.copy()
-        dy[..., :cache[1][-1]] = 0
+        dy[..., : cache[1][-1]] = 0
         return super().backward(dy, cache, frozen, need_dx)
 
 
@@ -291,9 +291,9 @@ class EdgeTwice(Pad):
     @staticmethod
     def _fold(dy, axis, before, after):
         dy = np.moveaxis(dy, axis, 0)
-        dx = dy[before:len(dy) - after].copy()
+        dx = dy[before : len(dy) - after].copy()
         dx[:before] += dy[:before][::-1]
-        dx[len(dx) - after:] += dy[len(dy) - after:][::-1]
+        dx[len(dx) - after :] += dy[len(dy) - after :][::-1]
         return np.ascontiguousarray(np.moveaxis(dx, 0, axis))
 
 
@@ -339,7 +339,19 @@ LAYER_BUGS = [
     layer_bug(27, NextClass, Embedding, "parameters", _labels, 5, 3),
     layer_bug("own", LostDuplicates, Embedding, "parameters", _labels, 5, 3),
     layer_bug(28, FlippedTranspose, ConvTranspose2d, "dx", (3, 2, 3), 3, 2, kernel=3, stride=2, padding=1),
-    layer_bug(28, NoOutputPadding, ConvTranspose2d, "parameters", (3, 2, 3), 3, 2, kernel=5, stride=2, padding=2, output_padding=1),
+    layer_bug(
+        28,
+        NoOutputPadding,
+        ConvTranspose2d,
+        "parameters",
+        (3, 2, 3),
+        3,
+        2,
+        kernel=5,
+        stride=2,
+        padding=2,
+        output_padding=1,
+    ),
     layer_bug(29, SquareOnly, Conv2d, "parameters", (5, 7, 2), 2, 3, kernel=(2, 3)),
     layer_bug("own", LostBorder, Conv2d, "dx", (5, 4, 2), 2, 3, kernel=3, padding=1),
     layer_bug("own", TurnedWeights, Dense, "parameters", (4,), 4, 4),
@@ -363,6 +375,15 @@ LAYER_BUGS = [
     layer_bug("own", NothingMoves, Softplus, "no tangent is zero", (7,)),
     layer_bug("own", AlwaysDx, Dense, "need dx", (4,), 4, 3),
     layer_bug("own", LyingShape, Upsample, "shapes", (3, 5, 2), (2, 3)),
-    *(Bug("own", HalfRight.__doc__, lambda: Sequential(HalfRight(3, 2), ReLU()), lambda: Sequential(Dense(3, 2), LeakyReLU()), by, np.ones((2, 3)))
-      for by in ("dx", "parameters")),
+    *(
+        Bug(
+            "own",
+            HalfRight.__doc__,
+            lambda: Sequential(HalfRight(3, 2), ReLU()),
+            lambda: Sequential(Dense(3, 2), LeakyReLU()),
+            by,
+            np.ones((2, 3)),
+        )
+        for by in ("dx", "parameters")
+    ),
 ]

@@ -20,7 +20,7 @@ from numgan.layers.normalization import Normalization
 class NoMeanTerm(BatchNorm):
     """BatchNorm's backward forgets that the mean depends on x."""
 
-    backward = Normalization.backward                           # the law as it is written out, by _operator
+    backward = Normalization.backward  # the law as it is written out, by _operator
 
     def _operator(self, d, xhat, r, measured):
         share = (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
@@ -30,7 +30,7 @@ class NoMeanTerm(BatchNorm):
 class NoVarianceTerm(BatchNorm):
     """BatchNorm's backward forgets that the variance depends on x."""
 
-    backward = Normalization.backward                           # the law as it is written out, by _operator
+    backward = Normalization.backward  # the law as it is written out, by _operator
 
     def _operator(self, d, xhat, r, measured):
         return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r
@@ -39,7 +39,7 @@ class NoVarianceTerm(BatchNorm):
 class OneFewer(BatchNorm):
     """n - 1 instead of n in the backward pass."""
 
-    backward = Normalization.backward                           # the law as it is written out, by _operator
+    backward = Normalization.backward  # the law as it is written out, by _operator
 
     def _operator(self, d, xhat, r, measured):
         axes, n = self.axes(xhat), xhat.size // xhat.shape[-1]
@@ -69,7 +69,9 @@ class NoShareTangent(LayerNorm):
     """The second-order pass of a normalisation without the term in which 1 / std itself moves."""
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        return super().tangent_backward(dy, tdy, cache, (tcache[0] * 0 if tcache[0] is not None else None, *tcache[1:]), frozen, need_dx)
+        return super().tangent_backward(
+            dy, tdy, cache, (tcache[0] * 0 if tcache[0] is not None else None, *tcache[1:]), frozen, need_dx
+        )
 
 
 class NoSigmaGradient(Spectral):
@@ -120,7 +122,9 @@ class NoSigmaTangent(Spectral):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         part, tunit, tsigma = tcache
-        return super().tangent_backward(dy, tdy, cache, (part, tunit, None if tsigma is None else 0 * tsigma), frozen, need_dx)
+        return super().tangent_backward(
+            dy, tdy, cache, (part, tunit, None if tsigma is None else 0 * tsigma), frozen, need_dx
+        )
 
 
 class DetachedReference(VirtualBatchNorm):
@@ -128,19 +132,25 @@ class DetachedReference(VirtualBatchNorm):
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dx, dp = super().backward(dy, cache, frozen, need_dx)
-        return None if dx is None else np.concatenate([np.zeros_like(dx[:cache[-1]]), dx[cache[-1]:]]), dp
+        return None if dx is None else np.concatenate([np.zeros_like(dx[: cache[-1]]), dx[cache[-1] :]]), dp
 
 
 class StillReference(VirtualBatchNorm):
     """The tangent pass moves the samples only."""
 
     def tangent_forward(self, tx, cache, tp=None):
-        return super().tangent_forward(None if tx is None else np.concatenate([np.zeros_like(tx[:cache[-1]]), tx[cache[-1]:]]), cache, tp)
+        return super().tangent_forward(
+            None if tx is None else np.concatenate([np.zeros_like(tx[: cache[-1]]), tx[cache[-1] :]]),
+            cache,
+            tp,
+        )
 
 
 def _behind_weights(norm):
     """A network whose reference moves with its weights."""
-    return Referenced(Sequential(Dense(3, 4, bias=False), norm(4), Tanh()), np.random.default_rng(5).standard_normal((4, 3)))
+    return Referenced(
+        Sequential(Dense(3, 4, bias=False), norm(4), Tanh()), np.random.default_rng(5).standard_normal((4, 3))
+    )
 
 
 NORMALIZATION_BUGS = [
@@ -157,6 +167,15 @@ NORMALIZATION_BUGS = [
     layer_bug(40, UpdatedWithin, Spectral, "parameters", (4,), Dense(4, 3)),
     layer_bug("own", TrainedU, Spectral, "parameters", (4,), Dense(4, 3)),
     layer_bug("own", NoSigmaTangent, Spectral, "tangent backward", (4,), Dense(4, 3)),
-    *(Bug("own", broken.__doc__, lambda broken=broken: _behind_weights(broken), lambda: _behind_weights(VirtualBatchNorm), by, (3,))
-      for broken, by in ((DetachedReference, "parameters"), (StillReference, "tangent forward"))),
+    *(
+        Bug(
+            "own",
+            broken.__doc__,
+            lambda broken=broken: _behind_weights(broken),
+            lambda: _behind_weights(VirtualBatchNorm),
+            by,
+            (3,),
+        )
+        for broken, by in ((DetachedReference, "parameters"), (StillReference, "tangent forward"))
+    ),
 ]

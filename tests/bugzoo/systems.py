@@ -58,7 +58,11 @@ class OneCache(gan.GAN):
         fake, cache = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         dreal = np.resize(dreal, dfake.shape)
-        return Result(loss, {"D": D.backward(dreal, cache, need_dx=False)[1] + D.backward(dfake, cache, need_dx=False)[1]}, {})
+        return Result(
+            loss,
+            {"D": D.backward(dreal, cache, need_dx=False)[1] + D.backward(dfake, cache, need_dx=False)[1]},
+            {},
+        )
 
 
 class FakeOnly(gan.GAN):
@@ -103,7 +107,7 @@ class Together(dcgan.DCGAN):
         fakes = fakes or self.generate(params, batch, seed)
         loss = super().discriminator(params, batch, seed, fakes).loss
         both, cache = D.forward(phi, np.concatenate([batch["x"], fakes.x]), Pass(derive(seed, "D on real")))
-        _, dreal, dfake = self.loss.discriminator(both[:len(batch["x"])], both[len(batch["x"]):])
+        _, dreal, dfake = self.loss.discriminator(both[: len(batch["x"])], both[len(batch["x"]) :])
         return Result(loss, {"D": D.backward(np.concatenate([dreal, dfake]), cache, need_dx=False)[1]}, {})
 
 
@@ -111,7 +115,9 @@ class OtherNoise(gan.GAN):
     """The fakes handed in are ignored and drawn again from another stream."""
 
     def generator(self, params, batch, seed, fakes=None):
-        return super().generator(params, batch, seed, self.generate(params, batch, seed if fakes is None else seed + 1))
+        return super().generator(
+            params, batch, seed, self.generate(params, batch, seed if fakes is None else seed + 1)
+        )
 
 
 class LoggingRescales(gan.GAN):
@@ -150,7 +156,10 @@ class WrongLabels(conditional.Conditional):
         fakes = fakes or self.generate(params, batch, seed)
         z, asked = fakes.inputs
         other = replace(fakes, inputs=(z, (asked + 1) % self.classes))
-        return replace(super().generator(params, batch, seed, other), loss=super().generator(params, batch, seed, fakes).loss)
+        return replace(
+            super().generator(params, batch, seed, other),
+            loss=super().generator(params, batch, seed, fakes).loss,
+        )
 
 
 class SwappedMetrics(gan.GAN):
@@ -170,9 +179,15 @@ def _curves_have_their_names(system):
     assert metrics["D(x)"] > metrics["D(G(z))"] + 0.1
 
 
-_gan, _wgan, _dcgan = (lambda: build("gan", "digits", 0.02)), (lambda: build("wgan", "digits", 0.02)), (lambda: build("dcgan", "digits", 0.03))
+_gan, _wgan, _dcgan = (
+    (lambda: build("gan", "digits", 0.02)),
+    (lambda: build("wgan", "digits", 0.02)),
+    (lambda: build("dcgan", "digits", 0.03)),
+)
 _cond = lambda: build("conditional", "digits", 0.03)
-_system = lambda row, kind, base, by, value=None: Bug(row, kind.__doc__.strip(), lambda: planted(base(), kind), base, by, value=value)
+_system = lambda row, kind, base, by, value=None: Bug(
+    row, kind.__doc__.strip(), lambda: planted(base(), kind), base, by, value=value
+)
 SYSTEM_BUGS = [
     _system(2, LostCache, _gan, "gradient of G"),
     _system(2, LostCache, _gan, "the_generator_learns_from_the_discriminator"),

@@ -45,7 +45,7 @@ def _every_mode_has_its_share(draw):
     distance = np.linalg.norm(draw(4000, np.random.default_rng(1))[0][:, None] - centres, axis=2)
     near = distance < 6 * std
     assert near.any(1).all() and len(centres) == 8
-    assert (np.abs(near.sum(0) - 500) < 100).all()                # five standard deviations
+    assert (np.abs(near.sum(0) - 500) < 100).all()  # five standard deviations
 
 
 def _resuming(forgotten=None):
@@ -96,10 +96,46 @@ def _right_in_both_dtypes_and_layouts(product):
 _digits = data.load("digits")
 VALUE_BUGS = [
     Bug(17, _seven.__doc__, lambda: _seven, lambda: ring, "value", value=_every_mode_has_its_share),
-    Bug(18, FirstRows.__doc__, lambda: FirstRows(20, 4, seed=1), lambda: Batches(20, 4, seed=1), "value", value=_every_row_once_an_epoch),
-    *(Bug(30, broken.__doc__, lambda broken=broken: broken, lambda: kernels.matmul, "value", value=_right_in_both_dtypes_and_layouts)
-      for broken in (_without_flags, _zero_in_float32)),
-    *(Bug(34, f"a checkpoint without {text}", lambda part=part: _resuming(part), _resuming, "value", value=_stopping_changes_nothing)
-      for part, text in (("moments", "the optimisers' moments"), ("batches", "the data's order"), ("step", "the state of the noise"))),
-    Bug(14, "BatchNorm's eps was given the momentum's value", lambda: BatchNorm(3, eps=0.8), lambda: BatchNorm(3), "value", value=_epsilon_is_small),
+    Bug(
+        18,
+        FirstRows.__doc__,
+        lambda: FirstRows(20, 4, seed=1),
+        lambda: Batches(20, 4, seed=1),
+        "value",
+        value=_every_row_once_an_epoch,
+    ),
+    *(
+        Bug(
+            30,
+            broken.__doc__,
+            lambda broken=broken: broken,
+            lambda: kernels.matmul,
+            "value",
+            value=_right_in_both_dtypes_and_layouts,
+        )
+        for broken in (_without_flags, _zero_in_float32)
+    ),
+    *(
+        Bug(
+            34,
+            f"a checkpoint without {text}",
+            lambda part=part: _resuming(part),
+            _resuming,
+            "value",
+            value=_stopping_changes_nothing,
+        )
+        for part, text in (
+            ("moments", "the optimisers' moments"),
+            ("batches", "the data's order"),
+            ("step", "the state of the noise"),
+        )
+    ),
+    Bug(
+        14,
+        "BatchNorm's eps was given the momentum's value",
+        lambda: BatchNorm(3, eps=0.8),
+        lambda: BatchNorm(3),
+        "value",
+        value=_epsilon_is_small,
+    ),
 ]

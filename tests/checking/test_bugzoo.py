@@ -25,7 +25,9 @@ def test_the_square_kernel_bug_hides_behind_a_square_kernel():
 
 def test_exchanged_batch_sizes_hide_behind_equal_ones():
     """Why the checks give unequal numbers of real and fake samples."""
-    assert check_system(planted(build("wgan", "digits", 0.02), SwappedMeans), real=4, fake=4).max_error <= 1e-6
+    assert (
+        check_system(planted(build("wgan", "digits", 0.02), SwappedMeans), real=4, fake=4).max_error <= 1e-6
+    )
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug.row}: {bug.text[:70]} [{bug.by}]")
@@ -37,4 +39,4 @@ def test_a_planted_bug_is_caught(bug):
 
 def test_the_menagerie_is_large_enough():
     rows = {bug.row for bug in BUGS} - {"own"}
-    assert len(rows) >= 28 and rows <= set(range(1, 41))          # of the forty of the catalogue
+    assert len(rows) >= 28 and rows <= set(range(1, 41))  # of the forty of the catalogue

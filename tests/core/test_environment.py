@@ -16,7 +16,9 @@ from numgan.plot import balance, dynamics, samples, speed, studies
 
 ROOT = Path(ng.__file__).parent
 X, Y = np.random.default_rng(0).standard_normal((2, 30, 2))
-RECORDS = [{"step": i, "losses": {"D": 1 / (i + 1), "G": 0.1 * i}, "metrics": {"D(x)": 0.5}} for i in range(1, 6)]
+RECORDS = [
+    {"step": i, "losses": {"D": 1 / (i + 1), "G": 0.1 * i}, "metrics": {"D(x)": 0.5}} for i in range(1, 6)
+]
 
 
 def draw():
@@ -26,8 +28,14 @@ def draw():
 
 def python(script, *switches, cwd, **environment):
     """What a fresh Python prints."""
-    run = subprocess.run([sys.executable, *switches, "-c", script], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120,
-                         cwd=cwd)
+    run = subprocess.run(
+        [sys.executable, *switches, "-c", script],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
 
@@ -53,8 +61,10 @@ def test_a_notebooks_backend_does_not_matter(tmp_path, backend):
 
 def test_a_users_file_of_settings_changes_no_pixel(tmp_path):
     usual = python(DRAW, cwd=tmp_path).split()[0]
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 23\nfigure.dpi: 31\naxes.facecolor: red\n"
-                                           "font.family: nothing\nbackend: TkAgg\n")
+    (tmp_path / "matplotlibrc").write_text(
+        "text.usetex: True\nfont.size: 23\nfigure.dpi: 31\naxes.facecolor: red\n"
+        "font.family: nothing\nbackend: TkAgg\n"
+    )
     assert python(DRAW, cwd=tmp_path).split()[0] == usual
     (tmp_path / "sub").mkdir()
     (tmp_path / "no text").write_bytes(b"\xff\xfe")
@@ -77,8 +87,19 @@ def test_a_file_of_settings_that_cannot_be_read_stops_nothing(what, tmp_path):
         assert python(DRAW, cwd=tmp_path.parent, MATPLOTLIBRC=str(path)).split()[0] == usual[0]
 
 
-HOSTILE = {"text.usetex": True, "font.size": 23.0, "figure.dpi": 31.0, "axes.facecolor": "red", "lines.linewidth": 7.0, "font.family": ["nothing"],
-           "savefig.dpi": 9.0, "axes.grid": True, "axes.prop_cycle": "cycler('color', ['y'])", "text.antialiased": False, "path.simplify": False}
+HOSTILE = {
+    "text.usetex": True,
+    "font.size": 23.0,
+    "figure.dpi": 31.0,
+    "axes.facecolor": "red",
+    "lines.linewidth": 7.0,
+    "font.family": ["nothing"],
+    "savefig.dpi": 9.0,
+    "axes.grid": True,
+    "axes.prop_cycle": "cycler('color', ['y'])",
+    "text.antialiased": False,
+    "path.simplify": False,
+}
 
 
 def test_a_users_own_settings_change_no_pixel_and_stay(monkeypatch):
@@ -96,8 +117,12 @@ def test_a_users_own_settings_change_no_pixel_and_stay(monkeypatch):
 
 
 def test_every_function_that_draws_axes_is_drawn_so():
-    found = [function for module in (balance, dynamics, samples, speed, studies) for _, function in inspect.getmembers(module, inspect.isfunction)
-             if function.__module__ == module.__name__ and "figure_of(" in inspect.getsource(function)]
+    found = [
+        function
+        for module in (balance, dynamics, samples, speed, studies)
+        for _, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and "figure_of(" in inspect.getsource(function)
+    ]
     assert len(found) >= 12 and all(hasattr(function, "__wrapped__") for function in found)
 
 
@@ -131,19 +156,52 @@ def test_a_description_without_its_source(monkeypatch):
 def test_no_assert_carries_meaning():
     """python -O leaves assertions out."""
     for path in ROOT.rglob("*.py"):
-        assert not [node.lineno for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Assert)], path
+        assert not [
+            node.lineno
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Assert)
+        ], path
 
 
-@pytest.mark.parametrize("switches, environment", [
-    (("-OO", "-W", "error"), {"HOME": "/nonexistent", "TMPDIR": "/nonexistent", "COLUMNS": "1", "LINES": "0", "NO_COLOR": "1", "TZ": "Nowhere/No"}),
-    (("-O",), {"COLUMNS": "0", "LANG": "tr_TR.UTF-8", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7", "PYTHONDEVMODE": "1", "TERM": "nothing",
-               "MPLBACKEND": "module://matplotlib_inline.backend_inline"})])
+@pytest.mark.parametrize(
+    "switches, environment",
+    [
+        (
+            ("-OO", "-W", "error"),
+            {
+                "HOME": "/nonexistent",
+                "TMPDIR": "/nonexistent",
+                "COLUMNS": "1",
+                "LINES": "0",
+                "NO_COLOR": "1",
+                "TZ": "Nowhere/No",
+            },
+        ),
+        (
+            ("-O",),
+            {
+                "COLUMNS": "0",
+                "LANG": "tr_TR.UTF-8",
+                "LC_ALL": "de_DE.UTF-8",
+                "PYTHONHASHSEED": "7",
+                "PYTHONDEVMODE": "1",
+                "TERM": "nothing",
+                "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            },
+        ),
+    ],
+)
 def test_a_run_is_the_same_bytes_in_any_environment(tmp_path, switches, environment):
     script = "import sys; from numgan import cli; sys.exit(cli.main(sys.argv[1:]))"
     words = ["train", "gan", "--preset", "points", "--width", "0.1", "--batch-size", "8", "--steps", "3"]
     for name, given, around in (("usual", (), {}), ("other", switches, environment)):
-        run = subprocess.run([sys.executable, *given, "-c", script, *words, "--out", str(tmp_path / name)], env={**os.environ, **around},
-                             capture_output=True, text=True, timeout=120)
+        run = subprocess.run(
+            [sys.executable, *given, "-c", script, *words, "--out", str(tmp_path / name)],
+            env={**os.environ, **around},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert run.returncode == 0, run.stderr
     for name in ("checkpoint.npz", "samples.png", "curves.png", "training.gif"):
         assert (tmp_path / "usual" / name).read_bytes() == (tmp_path / "other" / name).read_bytes(), name

@@ -38,7 +38,17 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links a
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("files") / "run"
-    training.train(SYSTEM, DIGITS, out, steps=4, batch_size=8, recipe=RECIPE, log_every=1, picture_every=2, progress=False)
+    training.train(
+        SYSTEM,
+        DIGITS,
+        out,
+        steps=4,
+        batch_size=8,
+        recipe=RECIPE,
+        log_every=1,
+        picture_every=2,
+        progress=False,
+    )
     return out
 
 
@@ -61,29 +71,57 @@ def resume(run, steps=6):
 
 def seen(folder):
     """All of a folder, so that a change of any file shows."""
-    return {path: (os.lstat(path).st_mode, os.lstat(path).st_ino, os.lstat(path).st_size, os.lstat(path).st_mtime_ns) for path in folder.rglob("*")}
+    return {
+        path: (
+            os.lstat(path).st_mode,
+            os.lstat(path).st_ino,
+            os.lstat(path).st_size,
+            os.lstat(path).st_mtime_ns,
+        )
+        for path in folder.rglob("*")
+    }
 
 
 def plant(path, what, victim):
     """Something that numgan did not make, under this name."""
     shutil.rmtree(path, ignore_errors=True)
     path.unlink(missing_ok=True)
-    {"link": lambda: path.symlink_to(victim), "dangling": lambda: path.symlink_to(victim.with_name("nowhere")), "pipe": lambda: os.mkfifo(path),
-     "folder": path.mkdir, "to a folder": lambda: path.symlink_to(victim.parent), "file": lambda: path.write_text("mine")}[what]()
+    {
+        "link": lambda: path.symlink_to(victim),
+        "dangling": lambda: path.symlink_to(victim.with_name("nowhere")),
+        "pipe": lambda: os.mkfifo(path),
+        "folder": path.mkdir,
+        "to a folder": lambda: path.symlink_to(victim.parent),
+        "file": lambda: path.write_text("mine"),
+    }[what]()
 
 
 # ---- what lies under a name that numgan writes
 
 
 @pytest.mark.parametrize("what", ["link", "dangling", "pipe", "folder", "to a folder"])
-@pytest.mark.parametrize("name", [".lock", "config.json", "metrics.jsonl", "checkpoint.npz", "samples.png", "training.gif", "curves.png",
-                                  "samples/step-000002.png", "samples/step-000006.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".lock",
+        "config.json",
+        "metrics.jsonl",
+        "checkpoint.npz",
+        "samples.png",
+        "training.gif",
+        "curves.png",
+        "samples/step-000002.png",
+        "samples/step-000006.png",
+    ],
+)
 def test_nothing_is_written_through_what_numgan_did_not_make(name, what, run, victim):
     plant(run / name, what, victim)
     before = seen(run)
     with pytest.raises((OSError, FileFormatError), match=name.rpartition("/")[2]):
         resume(run)
-    assert seen(run) == before and victim.read_text() == "precious" and not victim.with_name("nowhere").exists()
+    assert (
+        seen(run) == before and victim.read_text() == "precious" and not victim.with_name("nowhere").exists()
+    )
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "file", "to a folder"])
@@ -97,7 +135,10 @@ def test_a_folder_of_samples_that_is_none(what, run, victim):
     assert seen(run) == before and other.exists()
 
 
-@pytest.mark.parametrize("name", [".lock", "config.json", "metrics.jsonl", "checkpoint.npz", "samples.png", "samples/step-000002.png"])
+@pytest.mark.parametrize(
+    "name",
+    [".lock", "config.json", "metrics.jsonl", "checkpoint.npz", "samples.png", "samples/step-000002.png"],
+)
 def test_a_file_of_two_names_keeps_its_bytes_under_the_other(name, run, tmp_path):
     (run / ".lock").write_text("locked")
     os.link(run / name, tmp_path / "other")
@@ -107,18 +148,36 @@ def test_a_file_of_two_names_keeps_its_bytes_under_the_other(name, run, tmp_path
 
 
 def test_pictures_of_other_names_are_not_removed(run):
-    kept = [run / "samples" / name for name in ("step-9.png", "step-000009.PNG", "step-²²²²²².png", "step-0000009.png", "my-step-000009.png")]
+    kept = [
+        run / "samples" / name
+        for name in (
+            "step-9.png",
+            "step-000009.PNG",
+            "step-²²²²²².png",
+            "step-0000009.png",
+            "my-step-000009.png",
+        )
+    ]
     for path in kept:
         path.write_text("mine")
     (run / "samples" / "step-000009.png").write_text("of a step that was cut")
     runs.rewind(run, 4)
-    assert all(path.read_text() == "mine" for path in kept) and not (run / "samples" / "step-000009.png").exists()
+    assert (
+        all(path.read_text() == "mine" for path in kept)
+        and not (run / "samples" / "step-000009.png").exists()
+    )
 
 
 def test_a_sample_goes_through_no_link(numgan, run, victim):
     (run / "drawn.png").symlink_to(victim)
     code, _, err = numgan("sample", run)
-    assert code == 2 and "drawn.png" in err and "a link" in err and victim.read_text() == "precious" and (run / "drawn.png").is_symlink()
+    assert (
+        code == 2
+        and "drawn.png" in err
+        and "a link" in err
+        and victim.read_text() == "precious"
+        and (run / "drawn.png").is_symlink()
+    )
 
 
 def test_runs_in_a_folder_that_is_not_there_are_no_endless_search(tmp_path):
@@ -130,7 +189,9 @@ def test_runs_in_a_folder_that_is_not_there_are_no_endless_search(tmp_path):
 # ---- folders for a new run
 
 
-@pytest.mark.parametrize("name", [".bashrc", ".config/app", ".journal.tmp", ".numgan-0123456789abcdef.tmp/x", "letter.txt"])
+@pytest.mark.parametrize(
+    "name", [".bashrc", ".config/app", ".journal.tmp", ".numgan-0123456789abcdef.tmp/x", "letter.txt"]
+)
 def test_a_folder_of_dot_files_is_not_empty(name, tmp_path):
     path = tmp_path / "home" / name
     path.parent.mkdir(parents=True)
@@ -176,15 +237,31 @@ def test_what_numgan_left_is_nothing(tmp_path):
 
 def test_only_numgans_own_temporary_files_are_swept(tmp_path, victim):
     name = ".numgan-{:016x}.tmp"
-    stale, link, folder, deep = tmp_path / name.format(1), tmp_path / name.format(2), tmp_path / name.format(3), tmp_path / "sub" / name.format(4)
-    kept = [tmp_path / ".a.npz.tmp", tmp_path / "a.tmp", tmp_path / ".numgan-1.tmp", tmp_path / "x.numgan-0123456789abcdef.tmp", deep]
+    stale, link, folder, deep = (
+        tmp_path / name.format(1),
+        tmp_path / name.format(2),
+        tmp_path / name.format(3),
+        tmp_path / "sub" / name.format(4),
+    )
+    kept = [
+        tmp_path / ".a.npz.tmp",
+        tmp_path / "a.tmp",
+        tmp_path / ".numgan-1.tmp",
+        tmp_path / "x.numgan-0123456789abcdef.tmp",
+        deep,
+    ]
     deep.parent.mkdir()
     folder.mkdir()
     link.symlink_to(victim)
     for path in (stale, *kept):
         path.write_text("x")
     files.sweep(tmp_path)
-    assert not stale.exists() and all(path.read_text() == "x" for path in kept) and folder.is_dir() and link.is_symlink()
+    assert (
+        not stale.exists()
+        and all(path.read_text() == "x" for path in kept)
+        and folder.is_dir()
+        and link.is_symlink()
+    )
     assert victim.read_text() == "precious"
 
 
@@ -211,7 +288,7 @@ def test_a_temporary_file_lives_as_long_as_its_process(tmp_path):
     finally:
         process.kill()
         process.communicate()
-    with files.replacing(path) as file:                   # the next writer sweeps
+    with files.replacing(path) as file:  # the next writer sweeps
         file.write(b"new")
     assert os.listdir(tmp_path) == ["x"] and path.read_bytes() == b"new"
 
@@ -229,20 +306,32 @@ for _ in range(25):
 def test_writers_of_one_file_do_not_meet(tmp_path):
     path, looked = tmp_path / "x", []
     path.write_bytes(b"e" * 100_000)
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, letter], stderr=subprocess.PIPE) for letter in "abcd"]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, path, letter], stderr=subprocess.PIPE)
+        for letter in "abcd"
+    ]
     while any(process.poll() is None for process in writers):
         looked.append(path.read_bytes())
         time.sleep(0.001)
-    assert [process.communicate()[1] for process in writers] == [b""] * 4 and all(process.returncode == 0 for process in writers)
+    assert [process.communicate()[1] for process in writers] == [b""] * 4 and all(
+        process.returncode == 0 for process in writers
+    )
     assert len(looked) > 3 and all(len(bytes_) == 100_000 and len(set(bytes_)) == 1 for bytes_ in looked)
     assert os.listdir(tmp_path) == ["x"]
 
 
 def test_samples_drawn_at_once(run):
     """Four commands write one drawn.png, while a fifth one trains in the folder: none disturbs another."""
-    sample = [subprocess.Popen([sys.executable, "-m", "numgan", "sample", run], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(4)]
+    sample = [
+        subprocess.Popen(
+            [sys.executable, "-m", "numgan", "sample", run], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
     resume(run)
-    assert [process.communicate()[1] for process in sample] == [b""] * 4 and all(process.returncode == 0 for process in sample)
+    assert [process.communicate()[1] for process in sample] == [b""] * 4 and all(
+        process.returncode == 0 for process in sample
+    )
     with Image.open(run / "drawn.png") as picture:
         picture.load()
     assert not list(run.rglob("*.tmp"))
@@ -254,7 +343,10 @@ def test_an_error_names_the_file_and_not_the_temporary_one(name, tmp_path, monke
         raise OSError(28, "No space left on device", str(args[0]))
 
     monkeypatch.setattr(os, name, full)
-    with pytest.raises(OSError, match="No space left.*wanted") as caught, files.replacing(tmp_path / "wanted"):
+    with (
+        pytest.raises(OSError, match="No space left.*wanted") as caught,
+        files.replacing(tmp_path / "wanted"),
+    ):
         pass
     monkeypatch.undo()
     assert str(caught.value).endswith(f"{str(tmp_path / 'wanted')!r}") and not os.listdir(tmp_path)
@@ -289,16 +381,51 @@ def test_a_folder_that_cannot_be_listed_takes_a_file(tmp_path, monkeypatch):
 
 
 FIELDS = [
-    (("resumed",), None), (("resumed",), [None]), (("resumed",), [{"step": -1, "versions": {}}]), (("resumed",), [{"step": 1}]),
-    (("steps",), 0), (("steps",), 10**13), (("steps",), 4.0), (("steps",), True), (("batch_size",), 10**9), (("seed",), 2**63), (("log_every",), None),
-    (("picture_every",), 10**30), (("classes",), "0123456789"), (("classes",), [1]), (("classes",), ["\0"]), (("classes",), ["a" * 1001]), (("source",), 1),
-    (("networks",), []), (("networks",), {"G": None}), (("optimizers",), {"D": 3}), (("versions",), "1"), (("versions", "threads"), -1),
-    (("versions", "fast_convolutions"), 1), (("versions", "numpy"), None), (("diverged",), 5), (("recipe",), []), (("recipe", "system"), "gone"),
-    (("recipe", "system"), ["gan"]), (("recipe", "preset"), None), (("recipe", "data"), 3), (("recipe", "folder"), False), (("recipe", "loss"), "max"),
-    *(((("recipe", "width"), value)) for value in (1e300, 10**9, 0, -1, float("inf"), float("nan"), "1", None, True)),
-    *(((("recipe", word), value)) for word in ("lr", "weight_decay") for value in (-1, float("nan"), 1e39, "0.1")),
-    *(((("recipe", "average"), value)) for value in (2, "nan", -0.1)), (("recipe", "smooth"), 1.5),
-    *(((("recipe", "settings"), {"k": value})) for value in (float("nan"), 1e300, -1, "1", None, [1])), (("recipe", "settings"), [1]),
+    (("resumed",), None),
+    (("resumed",), [None]),
+    (("resumed",), [{"step": -1, "versions": {}}]),
+    (("resumed",), [{"step": 1}]),
+    (("steps",), 0),
+    (("steps",), 10**13),
+    (("steps",), 4.0),
+    (("steps",), True),
+    (("batch_size",), 10**9),
+    (("seed",), 2**63),
+    (("log_every",), None),
+    (("picture_every",), 10**30),
+    (("classes",), "0123456789"),
+    (("classes",), [1]),
+    (("classes",), ["\0"]),
+    (("classes",), ["a" * 1001]),
+    (("source",), 1),
+    (("networks",), []),
+    (("networks",), {"G": None}),
+    (("optimizers",), {"D": 3}),
+    (("versions",), "1"),
+    (("versions", "threads"), -1),
+    (("versions", "fast_convolutions"), 1),
+    (("versions", "numpy"), None),
+    (("diverged",), 5),
+    (("recipe",), []),
+    (("recipe", "system"), "gone"),
+    (("recipe", "system"), ["gan"]),
+    (("recipe", "preset"), None),
+    (("recipe", "data"), 3),
+    (("recipe", "folder"), False),
+    (("recipe", "loss"), "max"),
+    *(
+        ((("recipe", "width"), value))
+        for value in (1e300, 10**9, 0, -1, float("inf"), float("nan"), "1", None, True)
+    ),
+    *(
+        ((("recipe", word), value))
+        for word in ("lr", "weight_decay")
+        for value in (-1, float("nan"), 1e39, "0.1")
+    ),
+    *(((("recipe", "average"), value)) for value in (2, "nan", -0.1)),
+    (("recipe", "smooth"), 1.5),
+    *(((("recipe", "settings"), {"k": value})) for value in (float("nan"), 1e300, -1, "1", None, [1])),
+    (("recipe", "settings"), [1]),
 ]
 
 
@@ -321,7 +448,9 @@ def test_every_field_of_a_configuration_is_checked(where, value, run):
     assert seen(run) == before
 
 
-@pytest.mark.parametrize("where", [("steps",), ("classes",), ("versions",), ("recipe", "width"), ("recipe", "settings")])
+@pytest.mark.parametrize(
+    "where", [("steps",), ("classes",), ("versions",), ("recipe", "width"), ("recipe", "settings")]
+)
 def test_a_missing_field_is_named(where, run):
     whole = json.loads((run / "config.json").read_text())
     del (whole if len(where) == 1 else whole[where[0]])[where[-1]]
@@ -330,12 +459,20 @@ def test_a_missing_field_is_named(where, run):
         runs.read_config(run)
 
 
-@pytest.mark.parametrize("where, value, match", [
-    (("classes",), list("012345678"), "classes: expected 0, 1"), (("networks",), {"G": "x"}, "networks: expected D, G"),
-    (("optimizers",), {}, "optimizers: expected D, G, .* got none"), (("steps",), 3, "checkpoint.npz: step: expected at most the 3 of config.json, got 4"),
-    (("recipe", "settings"), {"m": 1}, "recipe: GAN has no setting 'm'"),
-    (("recipe", "settings"), {"k": 10**9}, "recipe: k: expected a whole number from 0 to 1,000,000, got"), (("recipe", "preset"), "gone", "recipe: preset"),
-    (("recipe", "average"), 1, "recipe: average"), (("recipe", "data"), "ring", "recipe: gan digits takes pictures")])
+@pytest.mark.parametrize(
+    "where, value, match",
+    [
+        (("classes",), list("012345678"), "classes: expected 0, 1"),
+        (("networks",), {"G": "x"}, "networks: expected D, G"),
+        (("optimizers",), {}, "optimizers: expected D, G, .* got none"),
+        (("steps",), 3, "checkpoint.npz: step: expected at most the 3 of config.json, got 4"),
+        (("recipe", "settings"), {"m": 1}, "recipe: GAN has no setting 'm'"),
+        (("recipe", "settings"), {"k": 10**9}, "recipe: k: expected a whole number from 0 to 1,000,000, got"),
+        (("recipe", "preset"), "gone", "recipe: preset"),
+        (("recipe", "average"), 1, "recipe: average"),
+        (("recipe", "data"), "ring", "recipe: gan digits takes pictures"),
+    ],
+)
 def test_fields_that_do_not_fit_each_other(where, value, match, numgan, run):
     change(run / "config.json", where, value)
     before = seen(run)
@@ -356,17 +493,38 @@ def test_a_width_that_is_not_the_checkpoints_costs_no_memory(width, run):
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("words", [{"picture_every": 10**30}, {"log_every": 10**13}, {"steps": 10**13}, {"seed": 2**63}, {"batch_size": 10**7},
-                                   {"recipe": replace(RECIPE, preset=None)}])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"picture_every": 10**30},
+        {"log_every": 10**13},
+        {"steps": 10**13},
+        {"seed": 2**63},
+        {"batch_size": 10**7},
+        {"recipe": replace(RECIPE, preset=None)},
+    ],
+)
 def test_what_could_not_be_read_is_not_written(words, tmp_path):
     with pytest.raises(ValueError, match=next(iter(words))):
         training.train(SYSTEM, DIGITS, tmp_path / "run", **{"steps": 1, "progress": False} | words)
     assert not (tmp_path / "run").exists()
 
 
-LINES = [({"step": 0}, "step"), ({"step": None}, "step"), ({"epoch": -1}, "epoch"), ({"losses": {"D": "high"}}, r"losses\.D"), ({"losses": []}, "losses"),
-         ({"metrics": {"D(x)": [1]}}, r"metrics\.D\(x\)"), ({"gradients": 3}, "gradients"), ({"seconds": -1}, "seconds"), ({"seconds": "long"}, "seconds"),
-         ({"seconds": float("nan")}, "seconds"), ({"losses": {"D": 1e999}}, r"losses\.D"), ({"losses": {"D": 10**400}}, r"losses\.D"), ({"step": 3}, "step")]
+LINES = [
+    ({"step": 0}, "step"),
+    ({"step": None}, "step"),
+    ({"epoch": -1}, "epoch"),
+    ({"losses": {"D": "high"}}, r"losses\.D"),
+    ({"losses": []}, "losses"),
+    ({"metrics": {"D(x)": [1]}}, r"metrics\.D\(x\)"),
+    ({"gradients": 3}, "gradients"),
+    ({"seconds": -1}, "seconds"),
+    ({"seconds": "long"}, "seconds"),
+    ({"seconds": float("nan")}, "seconds"),
+    ({"losses": {"D": 1e999}}, r"losses\.D"),
+    ({"losses": {"D": 10**400}}, r"losses\.D"),
+    ({"step": 3}, "step"),
+]
 
 
 @pytest.mark.parametrize("words, field", LINES, ids=repr)
@@ -386,10 +544,14 @@ def test_a_torn_end_is_cut_and_a_torn_middle_is_refused(run):
     for torn in (b'{"step": 5, "los', bytes(500), b"\xff" * 100, b"\n", b"x" * 200_000 + b"\n" + bytes(9)):
         path.write_bytes(whole + torn)
         assert [record["step"] for record in runs.read_metrics(run, 4)] == [1, 2, 3, 4]
-    path.write_bytes(whole + b'{"step": 5, "losses": 0}\n{"step": 2}\n')         # a later step: what follows is of no account
+    path.write_bytes(
+        whole + b'{"step": 5, "losses": 0}\n{"step": 2}\n'
+    )  # a later step: what follows is of no account
     assert len(runs.read_metrics(run, 4)) == 4
     path.write_bytes(b"torn\n" + whole)
-    with pytest.raises(FileFormatError, match="line 2: expected valid lines before this one, got the invalid line 1"):
+    with pytest.raises(
+        FileFormatError, match="line 2: expected valid lines before this one, got the invalid line 1"
+    ):
         runs.read_metrics(run, 4)
 
 
@@ -397,7 +559,10 @@ def test_every_counter_of_a_checkpoint_has_a_range(tmp_path):
     state, path = checkpoint.State.start(SYSTEM, 0), tmp_path / "checkpoint.npz"
     for word, value in {"step": 10**16, "batches": 2**63 - 1}.items():
         checkpoint.save(path, replace(state, **{word: value}), {"a": 1})
-        with pytest.raises(FileFormatError, match=f"checkpoint.npz, {word}: expected a count of 0 or more, at most 1,000,000,000,000,000"):
+        with pytest.raises(
+            FileFormatError,
+            match=f"checkpoint.npz, {word}: expected a count of 0 or more, at most 1,000,000,000,000,000",
+        ):
             checkpoint.load(path, SYSTEM, {"a": 1})
 
 
@@ -405,11 +570,14 @@ def test_kinds_say_what_they_expect():
     kind = fields.Record({"a": fields.Whole(1, 9)}, {"b": fields.Maybe(fields.Each(fields.Text(3)))})
     kind.expect({"a": 1, "b": ["x"]}, "")
     kind.expect({"a": 9, "b": None}, "")
-    for value, words in (({"a": 10}, "a: expected a whole number from 1 to 9, got 10"), ({"a": 1, "b": ["x", "long"]}, "b[1]: expected text of at most 3"),
-                         ({"a": 1, "c": 1}, "c: expected one of the fields a, b"),
-                         ([], "the JSON text: expected named fields, got []"),
-                         ({}, "a: expected a whole number from 1 to 9, got nothing: the field is missing"),
-                         ({"a": 1, "\ud800": 1}, "a field's name in the JSON text")):
+    for value, words in (
+        ({"a": 10}, "a: expected a whole number from 1 to 9, got 10"),
+        ({"a": 1, "b": ["x", "long"]}, "b[1]: expected text of at most 3"),
+        ({"a": 1, "c": 1}, "c: expected one of the fields a, b"),
+        ([], "the JSON text: expected named fields, got []"),
+        ({}, "a: expected a whole number from 1 to 9, got nothing: the field is missing"),
+        ({"a": 1, "\ud800": 1}, "a field's name in the JSON text"),
+    ):
         with pytest.raises(ValueError) as caught:
             kind.expect(value, "")
         assert words in str(caught.value)
@@ -431,12 +599,26 @@ def study(studied, tmp_path):
 
 
 def again(study):
-    return studies.run("dirac", replace(STUDIES["dirac"], arms={"r1": "R1"}), study, quick=True, progress=False)
+    return studies.run(
+        "dirac", replace(STUDIES["dirac"], arms={"r1": "R1"}), study, quick=True, progress=False
+    )
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
-@pytest.mark.parametrize("name", [".lock", "study.json", "table.md", "results.json", "trials/r1-0/result.json", "trials/r1-0/seconds.json",
-                                  "trials/r1-0/error.txt", "trials/r1-0/paths.npz", "portraits.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".lock",
+        "study.json",
+        "table.md",
+        "results.json",
+        "trials/r1-0/result.json",
+        "trials/r1-0/seconds.json",
+        "trials/r1-0/error.txt",
+        "trials/r1-0/paths.npz",
+        "portraits.png",
+    ],
+)
 def test_a_study_writes_through_nothing(name, what, study, victim):
     plant(study / name, what, victim)
     before = seen(study)
@@ -446,7 +628,9 @@ def test_a_study_writes_through_nothing(name, what, study, victim):
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "to a folder"])
-@pytest.mark.parametrize("name", ["trials/r1-0/samples.npy", "trials/r1-0/run/checkpoint.npz", "trials/r1-0/snapshots"])
+@pytest.mark.parametrize(
+    "name", ["trials/r1-0/samples.npy", "trials/r1-0/run/checkpoint.npz", "trials/r1-0/snapshots"]
+)
 def test_a_trial_goes_on_through_nothing(name, what, study, victim):
     (study / "trials" / "r1-0" / "result.json").unlink()
     (study / name).parent.mkdir(exist_ok=True)
@@ -467,11 +651,27 @@ def test_a_study_makes_no_trial_in_another_folder(name, study, tmp_path):
     assert seen(tmp_path) == before
 
 
-@pytest.mark.parametrize("name, where, value", [
-    ("study.json", "study", 3), ("study.json", "quick", 1), ("study.json", "setting", None), ("seconds.json", "before", -1),
-    ("seconds.json", "before", float("inf")), ("seconds.json", "before", 10**400), ("result.json", "arm", None), ("result.json", "seed", -1),
-    ("result.json", "seed", True), ("result.json", "seconds", "1"), ("result.json", "real", "x"), ("result.json", "real", [1.0]),
-    ("result.json", "together", 10**400), ("result.json", "converges", 1.0), ("result.json", "steps", {"a": 1}), ("result.json", "more", [[[1]]])])
+@pytest.mark.parametrize(
+    "name, where, value",
+    [
+        ("study.json", "study", 3),
+        ("study.json", "quick", 1),
+        ("study.json", "setting", None),
+        ("seconds.json", "before", -1),
+        ("seconds.json", "before", float("inf")),
+        ("seconds.json", "before", 10**400),
+        ("result.json", "arm", None),
+        ("result.json", "seed", -1),
+        ("result.json", "seed", True),
+        ("result.json", "seconds", "1"),
+        ("result.json", "real", "x"),
+        ("result.json", "real", [1.0]),
+        ("result.json", "together", 10**400),
+        ("result.json", "converges", 1.0),
+        ("result.json", "steps", {"a": 1}),
+        ("result.json", "more", [[[1]]]),
+    ],
+)
 def test_every_field_of_a_study_is_checked(name, where, value, study):
     path = study / name if name == "study.json" else next(study.glob("trials/*")) / name
     if not path.exists():
@@ -495,7 +695,11 @@ def test_looks_are_checked_and_keep_what_is_not_finite(tmp_path):
     seen_by = looks.Looks(path, 2, lambda state: {"kid": float("nan") if state.step == 4 else 0.5})
     for step in range(1, 7):
         seen_by(replace(checkpoint.State.empty(SYSTEM), step=step))
-    assert "NaN" not in path.read_text() and list(looks.read(path)) == [2, 4, 6] and np.isnan(looks.read(path)[4]["kid"])
+    assert (
+        "NaN" not in path.read_text()
+        and list(looks.read(path)) == [2, 4, 6]
+        and np.isnan(looks.read(path)[4]["kid"])
+    )
     path.write_text('{"step": 2, "kid": "low"}\n')
     with pytest.raises(FileFormatError, match="looks.jsonl, line 1: kid: expected a finite number"):
         looks.read(path)
@@ -505,8 +709,12 @@ def test_looks_are_checked_and_keep_what_is_not_finite(tmp_path):
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
-    for name, read in (("x.png", lambda path: load_folder(path.parent)), ("x-idx", lambda path: read_idx(path, 1)), ("x.npy", arrays.load_array),
-                       ("checkpoint.npz", lambda path: checkpoint.load(path, SYSTEM, {}))):
+    for name, read in (
+        ("x.png", lambda path: load_folder(path.parent)),
+        ("x-idx", lambda path: read_idx(path, 1)),
+        ("x.npy", arrays.load_array),
+        ("checkpoint.npz", lambda path: checkpoint.load(path, SYSTEM, {})),
+    ):
         os.mkfifo(tmp_path / name)
         before = signal.signal(signal.SIGALRM, signal.default_int_handler)
         signal.alarm(10)
@@ -541,7 +749,9 @@ def test_a_directory_of_more_members_than_asked_for_is_not_read(tmp_path):
 
 def test_a_picture_of_more_pixels_than_the_limit_is_refused(tmp_path):
     Image.new("1", (8000, 5000)).save(tmp_path / "x.png")
-    with pytest.raises(FileFormatError, match="x.png: expected a picture that Pillow reads, of at most 33,554,432 pixels"):
+    with pytest.raises(
+        FileFormatError, match="x.png: expected a picture that Pillow reads, of at most 33,554,432 pixels"
+    ):
         load_folder(tmp_path)
 
 
@@ -552,12 +762,15 @@ def test_a_few_thousand_damaged_files(tmp_path):
         pytest.skip("the benchmarks are not beside the tests")
     spec = importlib.util.spec_from_file_location("fuzz_files", script)
     fuzz_files = importlib.util.module_from_spec(spec)
-    sys.modules["fuzz_files"] = fuzz_files                # where dataclasses look for it
+    sys.modules["fuzz_files"] = fuzz_files  # where dataclasses look for it
     spec.loader.exec_module(fuzz_files)
     with fuzz_files.prepared() as (root, kinds):
         for name, kind in kinds.items():
             found = fuzz_files.fuzz(name, kind, root, round(2500 * kind.share), 20, tmp_path / "kept")
-            assert found["failures"] == 0 and found["inputs"], [found, *(path.name for path in tmp_path.glob("kept/*"))]
+            assert found["failures"] == 0 and found["inputs"], [
+                found,
+                *(path.name for path in tmp_path.glob("kept/*")),
+            ]
 
 
 def test_pictures_of_more_than_a_million_steps_are_in_order(tmp_path):
@@ -569,20 +782,46 @@ def test_pictures_of_more_than_a_million_steps_are_in_order(tmp_path):
 
 def _touching(path):
     """(line, call) of every call in a source file that opens, writes, renames or removes a file by its name, those of the system's own apart."""
-    methods = {"read_text", "read_bytes", "write_text", "write_bytes", "unlink", "rmdir", "rename", "touch", "rmtree", "remove", "copyfile", "move"}
+    methods = {
+        "read_text",
+        "read_bytes",
+        "write_text",
+        "write_bytes",
+        "unlink",
+        "rmdir",
+        "rename",
+        "touch",
+        "rmtree",
+        "remove",
+        "copyfile",
+        "move",
+    }
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             words = {name, name.rpartition(".")[2]} if "." in name else {name}
-            of_system = any(isinstance(part, ast.Constant) and str(part.value).startswith(("/proc", "/sys")) for part in ast.walk(node))
-            by_name = name in ("np.save", "np.savez", "np.load", "os.replace", "os.rename") and ast.unparse(node.args[0]) != "file"
-            if not of_system and (by_name or name == "open" or methods & words and not name.startswith(("files.", "members."))):
+            of_system = any(
+                isinstance(part, ast.Constant) and str(part.value).startswith(("/proc", "/sys"))
+                for part in ast.walk(node)
+            )
+            by_name = (
+                name in ("np.save", "np.savez", "np.load", "os.replace", "os.rename")
+                and ast.unparse(node.args[0]) != "file"
+            )
+            if not of_system and (
+                by_name or name == "open" or methods & words and not name.startswith(("files.", "members."))
+            ):
                 yield node.lineno, name
 
 
 def test_one_chapter_opens_and_removes_files():
     """Whatever touches a file by its name goes through numgan/core/files.py, so that one place decides what is safe."""
     root = Path(files.__file__).parent
-    found = {str(path.relative_to(root)): calls for path in root.rglob("*.py") if (calls := list(_touching(path)))}
-    assert set(found.pop("files.py")) and {name: calls for name, calls in found.items() if name != "studies/protocol.py"} == {}
-    assert [name for _, name in found["studies/protocol.py"]] == ["remove"]          # that of files.py
+    found = {
+        str(path.relative_to(root)): calls for path in root.rglob("*.py") if (calls := list(_touching(path)))
+    }
+    assert (
+        set(found.pop("files.py"))
+        and {name: calls for name, calls in found.items() if name != "studies/protocol.py"} == {}
+    )
+    assert [name for _, name in found["studies/protocol.py"]] == ["remove"]  # that of files.py

@@ -9,8 +9,10 @@ from pathlib import Path
 import processes
 import pytest
 
-ORPHAN = ("import subprocess, sys; "
-          "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)")
+ORPHAN = (
+    "import subprocess, sys; "
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)"
+)
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
@@ -34,10 +36,14 @@ def test_a_session_that_leaves_a_process_behind_fails(tmp_path):
     """pytest itself, on two tests: one that uses the fixture and fails, and one that does not."""
     tests = Path(__file__).parents[1]
     (tmp_path / "conftest.py").write_text((tests / "conftest.py").read_text())
-    (tmp_path / "test_it.py").write_text(f"import subprocess\ndef test_one(start):\n    assert not start({SLEEP})\n"
-                                         f"def test_two():\n    subprocess.Popen({SLEEP})\n")
+    (tmp_path / "test_it.py").write_text(
+        f"import subprocess\ndef test_one(start):\n    assert not start({SLEEP})\n"
+        f"def test_two():\n    subprocess.Popen({SLEEP})\n"
+    )
     options = ["-q", "-p", "no:cacheprovider", "-o", f"pythonpath={tests}", "--rootdir", tmp_path]
-    run = subprocess.run([sys.executable, "-m", "pytest", *options, tmp_path], capture_output=True, text=True, timeout=120)
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, tmp_path], capture_output=True, text=True, timeout=120
+    )
     assert run.returncode == 1 and "1 failed, 1 passed, 1 error" in run.stdout, run.stdout
     assert run.stdout.count("time.sleep(600)") >= 1 and "tests have left processes behind" in run.stdout
 
@@ -56,4 +62,7 @@ def test_ctrl_c_is_heard_though_the_parent_ignores_it():
     """In the processes that tests start too."""
     code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "True\n"
+    )

@@ -17,16 +17,26 @@ from numgan import cli
 from numgan.core.streams import STDERR, OutputError, Stream, guarded
 from numgan.training import runs
 
-posix = pytest.mark.skipif(os.name != "posix" or not Path("/dev/full").exists(), reason="a shell and /dev/full are needed")
+posix = pytest.mark.skipif(
+    os.name != "posix" or not Path("/dev/full").exists(), reason="a shell and /dev/full are needed"
+)
 TRAIN = "train gan --preset points --width 0.1 --batch-size 8 --steps 3 --out run"
 GONE = {"2>gone": "2> >(exec true)", ">gone": "> >(exec true)"}
 
 
 def numgan(words, streams="", **environment):
     """(exit code, stdout, stderr) of `numgan words` under a shell's redirections, in the current folder."""
-    script = f'{sys.executable} -m numgan {words} {GONE.get(streams, streams)}; code=$?; exec 1>&- 2>&-; exit $code'
-    run = subprocess.run(["bash", "-c", script], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
-                         encoding="utf-8", errors="surrogateescape", stdin=subprocess.DEVNULL)
+    script = f"{sys.executable} -m numgan {words} {GONE.get(streams, streams)}; code=$?; exec 1>&- 2>&-; exit $code"
+    run = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        encoding="utf-8",
+        errors="surrogateescape",
+        stdin=subprocess.DEVNULL,
+    )
     return run.returncode, run.stdout, run.stderr
 
 
@@ -47,10 +57,17 @@ def test_training_goes_on_under_any_stream(streams):
 
 
 @posix
-@pytest.mark.parametrize("words, streams", [("systems", "2>gone"), ("gradcheck Flatten", "2>&-"), ("data --json", ">gone"), ("--help", ">&- 2>&-")])
+@pytest.mark.parametrize(
+    "words, streams",
+    [("systems", "2>gone"), ("gradcheck Flatten", "2>&-"), ("data --json", ">gone"), ("--help", ">&- 2>&-")],
+)
 def test_every_command_ends_with_0(words, streams):
     code, out, err = numgan(words, streams)
-    assert code == 0 and "Traceback" not in err and (bool(out) == (">&-" not in streams.split(" ") and streams != ">gone"))
+    assert (
+        code == 0
+        and "Traceback" not in err
+        and (bool(out) == (">&-" not in streams.split(" ") and streams != ">gone"))
+    )
 
 
 @posix
@@ -70,8 +87,15 @@ def test_a_result_that_cannot_be_written_is_an_error(words):
 
 
 @posix
-@pytest.mark.parametrize("words, streams", [("health nosuch --json", "2>&-"), ("sample nosuch", "2>gone"), ("systems --nosuch", "2>/dev/full"),
-                                            ("train gan --preset nosuch --json", "")])
+@pytest.mark.parametrize(
+    "words, streams",
+    [
+        ("health nosuch --json", "2>&-"),
+        ("sample nosuch", "2>gone"),
+        ("systems --nosuch", "2>/dev/full"),
+        ("train gan --preset nosuch --json", ""),
+    ],
+)
 def test_errors_never_go_to_stdout(words, streams):
     code, out, err = numgan(words, streams)
     assert code == 2 and out == "" and bool(err) == (streams == "")
@@ -81,7 +105,12 @@ def test_errors_never_go_to_stdout(words, streams):
 def test_the_next_open_file_does_not_become_stderr():
     """With descriptor 2 free, the log of the run would get it, and what a library prints there would be in the log."""
     script = "import os, sys; from numgan.core.streams import guarded\nwith guarded(): print(os.open(sys.argv[1], os.O_RDONLY) > 2)"
-    assert subprocess.run(["bash", "-c", f'{sys.executable} -c "{script}" . 0<&- 2>&-'], capture_output=True, text=True).stdout == "True\n"
+    assert (
+        subprocess.run(
+            ["bash", "-c", f'{sys.executable} -c "{script}" . 0<&- 2>&-'], capture_output=True, text=True
+        ).stdout
+        == "True\n"
+    )
 
 
 # ---- what the terminal cannot encode
@@ -90,7 +119,9 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIO
 
 
 @posix
-@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, ASCII | {"PYTHONWARNINGS": "error"}], ids=["ascii", "C"])
+@pytest.mark.parametrize(
+    "environment", [{"PYTHONIOENCODING": "ascii"}, ASCII | {"PYTHONWARNINGS": "error"}], ids=["ascii", "C"]
+)
 def test_names_with_umlauts_in_an_ascii_locale(environment):
     from PIL import Image
 
@@ -99,10 +130,17 @@ def test_names_with_umlauts_in_an_ascii_locale(environment):
         for i in range(6):
             Image.new("L", (8, 8), 30 * i).save(f"Bäume/{name}/{i}.png")
     words = "train conditional --preset digits --data Bäume --width 0.1 --batch-size 6 --steps 2 --out Lauf-ä"
-    assert [numgan(words, **environment)[0] for words in (words, "sample Lauf-ä --out ö.png", "train --resume Lauf-ä --steps 3")] == [0, 0, 0]
+    assert [
+        numgan(words, **environment)[0]
+        for words in (words, "sample Lauf-ä --out ö.png", "train --resume Lauf-ä --steps 3")
+    ] == [0, 0, 0]
     code, out, err = numgan("sample nö", **environment)
     assert code == 2 and out == "" and "is not a run" in err and "\\" in err
-    assert Path("ö.png").exists() and runs.open_run("Lauf-ä").dataset.classes == ("a$b$\\frac", "Äpfel", "日本")
+    assert Path("ö.png").exists() and runs.open_run("Lauf-ä").dataset.classes == (
+        "a$b$\\frac",
+        "Äpfel",
+        "日本",
+    )
 
 
 def test_a_letter_that_is_missing_is_written_by_its_number():
@@ -127,12 +165,18 @@ class Broken(io.StringIO):
 
 
 def test_only_a_result_that_somebody_waits_for_is_an_error():
-    for number, fatal in ((errno.EPIPE, False), (errno.EBADF, False), (errno.ENOSPC, True), (errno.EIO, True), (errno.EFBIG, True)):
+    for number, fatal in (
+        (errno.EPIPE, False),
+        (errno.EBADF, False),
+        (errno.ENOSPC, True),
+        (errno.EIO, True),
+        (errno.EFBIG, True),
+    ):
         broken = Broken(number)
         Stream(lambda: broken).write("progress")
         stream = Stream(lambda: broken, must_arrive=True)
         if fatal:
-            for act in (lambda: stream.write("result"), stream.flush):               # argparse catches the first
+            for act in (lambda: stream.write("result"), stream.flush):  # argparse catches the first
                 with pytest.raises(OutputError, match=os.strerror(number)):
                     act()
         else:

@@ -39,9 +39,13 @@ def test_rows_scale_images_exactly():
 def test_rows_are_in_the_range_of_pixels_that_is_asked_for(pixels):
     data, (low, high) = Dataset("every value", GREY), pixels
     x = data.rows([1], pixels)["x"]
-    assert x.dtype == np.float32 and np.allclose(x[0].ravel(), low + np.arange(256) / 255 * (high - low), atol=1e-6)
+    assert x.dtype == np.float32 and np.allclose(
+        x[0].ravel(), low + np.arange(256) / 255 * (high - low), atol=1e-6
+    )
     assert np.array_equal(to_bytes(x, pixels), GREY[1:2])  # and back
-    assert np.array_equal(data.feed(2, 0, pixels).batch(3)["x"], data.rows(Batches(3, 2, 0).indices(3), pixels)["x"])
+    assert np.array_equal(
+        data.feed(2, 0, pixels).batch(3)["x"], data.rows(Batches(3, 2, 0).indices(3), pixels)["x"]
+    )
 
 
 def test_rows_keep_points_and_give_new_arrays():
@@ -74,14 +78,21 @@ def test_the_feed_gives_the_rows_of_shuffled_batches():
     feed = data.feed(4, 7)
     for k in (0, 2, 5, 1):
         rows = feed.batch(k)
-        assert np.array_equal(rows["x"], x[batches.indices(k)]) and np.array_equal(rows["labels"], batches.indices(k))
+        assert np.array_equal(rows["x"], x[batches.indices(k)]) and np.array_equal(
+            rows["labels"], batches.indices(k)
+        )
         assert feed.epoch(k) == batches.epoch(k) == k * 4 / 10
 
 
 def test_dataset_cannot_be_changed_and_leaves_the_callers_array_writable():
     x = GREY.copy()
     data = Dataset("d", x, np.zeros(3, np.int64), ("zero",), others={"y": x})
-    for change in (lambda: data.x.fill(1), lambda: data.labels.fill(1), lambda: data.columns["x"].fill(1), lambda: data.others["y"].fill(1)):
+    for change in (
+        lambda: data.x.fill(1),
+        lambda: data.labels.fill(1),
+        lambda: data.columns["x"].fill(1),
+        lambda: data.others["y"].fill(1),
+    ):
         with pytest.raises(ValueError, match="read-only"):
             change()
     with pytest.raises(AttributeError):
@@ -95,9 +106,18 @@ def test_dataset_describes_itself_briefly():
     assert repr(data) == "Dataset('mine': 1,500 images (16, 16, 1) uint8, 2 classes)"
     assert len(data) == 1500 and data.sample_shape == (16, 16, 1) and data.is_images
     plain = Dataset("plain", np.ones((2, 2), np.float32))
-    assert repr(plain) == "Dataset('plain': 2 points (2,) float32)" and not plain.is_images and plain.sample_shape == (2,)
-    clips = Dataset("clips", np.ones((2, 5, 3), np.float32), np.array([0, 7]), others={"text": np.zeros((2, 4), np.int32)})
-    assert repr(clips) == "Dataset('clips': 2 samples (5, 3) float32, labelled, text (4,) int32)" and not clips.is_images
+    assert (
+        repr(plain) == "Dataset('plain': 2 points (2,) float32)"
+        and not plain.is_images
+        and plain.sample_shape == (2,)
+    )
+    clips = Dataset(
+        "clips", np.ones((2, 5, 3), np.float32), np.array([0, 7]), others={"text": np.zeros((2, 4), np.int32)}
+    )
+    assert (
+        repr(clips) == "Dataset('clips': 2 samples (5, 3) float32, labelled, text (4,) int32)"
+        and not clips.is_images
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,18 +141,21 @@ def test_dataset_refuses_what_does_not_fit(x, labels, classes):
         Dataset("odd", x, labels, classes)
 
 
-@pytest.mark.parametrize("words, message", [
-    ({"others": {"x": GREY}}, r"other columns than x and labels, of 3 rows each, got x \(3, 16, 16, 1\)"),
-    ({"others": {"labels": np.zeros(3, np.int64)}}, r"got labels \(3,\)"),
-    ({"others": {"y": GREY, "z": GREY[:2]}}, r"of 3 rows each, got z \(2, 16, 16, 1\)"),
-    ({"names": ("a", "b")}, "expected 3 names of rows, got 2")])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ({"others": {"x": GREY}}, r"other columns than x and labels, of 3 rows each, got x \(3, 16, 16, 1\)"),
+        ({"others": {"labels": np.zeros(3, np.int64)}}, r"got labels \(3,\)"),
+        ({"others": {"y": GREY, "z": GREY[:2]}}, r"of 3 rows each, got z \(2, 16, 16, 1\)"),
+        ({"names": ("a", "b")}, "expected 3 names of rows, got 2"),
+    ],
+)
 def test_columns_that_do_not_fit_the_rows(words, message):
     with pytest.raises(ValueError, match=message):
         Dataset("odd", GREY, **words)
 
 
 # ---------------------------------------------------------------------------------------------------- Batches
-
 
 
 @quick
@@ -235,7 +258,11 @@ def check_mixture(x, labels, centres, std):
 def test_ring_takes_other_numbers():
     x, labels = ring(5000, np.random.default_rng(1), modes=3, radius=10.0, std=0.5)
     assert set(labels) == {0, 1, 2}
-    assert np.allclose(x[labels == 1].mean(axis=0), [10 * math.cos(2 * math.pi / 3), 10 * math.sin(2 * math.pi / 3)], atol=0.1)
+    assert np.allclose(
+        x[labels == 1].mean(axis=0),
+        [10 * math.cos(2 * math.pi / 3), 10 * math.sin(2 * math.pi / 3)],
+        atol=0.1,
+    )
     assert abs(np.std(x[labels == 0, 1]) - 0.5) < 0.05
 
 
@@ -257,8 +284,12 @@ def test_loaded_points_are_a_named_draw(name, draw):
     assert np.array_equal(data.x, x) and np.array_equal(data.labels, labels)
     assert not np.array_equal(data.x, test.x) and len(test) == 100_000
     assert len(data.classes) == {"ring": 8, "grid": 25, "swiss-roll": 0}[name]
-    first = {"ring": (-0.008310, -1.993206), "grid": (-4.016239, -2.006457), "swiss-roll": (1.573937, 0.779443)}[name]
-    assert np.allclose(data.x[0], first, atol=1e-6)                  # the same points in every version
+    first = {
+        "ring": (-0.008310, -1.993206),
+        "grid": (-4.016239, -2.006457),
+        "swiss-roll": (1.573937, 0.779443),
+    }[name]
+    assert np.allclose(data.x[0], first, atol=1e-6)  # the same points in every version
 
 
 def test_points_refuse():
@@ -277,9 +308,17 @@ def test_points_refuse():
 @pytest.mark.parametrize("name, third", [("mnist", "2"), ("fashion-mnist", "Pullover")])
 def test_a_set_has_its_own_name_and_classes(name, third, monkeypatch):
     asked = []
-    monkeypatch.setattr("numgan.data.load_idx", lambda *words: asked.append(words) or (np.zeros((3, 28, 28, 1), np.uint8), np.arange(3)))
+    monkeypatch.setattr(
+        "numgan.data.load_idx",
+        lambda *words: asked.append(words) or (np.zeros((3, 28, 28, 1), np.uint8), np.arange(3)),
+    )
     data = load(name, "test", folder="there", size=14, channels=3)
-    assert (data.name, data.classes[2], data.sample_shape, len(data.classes)) == (name, third, (14, 14, 3), 10)
+    assert (data.name, data.classes[2], data.sample_shape, len(data.classes)) == (
+        name,
+        third,
+        (14, 14, 3),
+        10,
+    )
     assert asked == [(name, "test", "there")] and data.labels.tolist() == [0, 1, 2] and "MNIST" in data.source
 
 
@@ -296,7 +335,18 @@ def test_the_names_of_classes_are_values():
 def test_digits_are_the_published_ones():
     train, test = load("digits"), load("digits", "test")
     assert train.x.shape == (1500, 8, 8, 1) and test.x.shape == (297, 8, 8, 1) and train.x.dtype == np.uint8
-    histogram = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # of the test file as its authors publish it
+    histogram = [
+        178,
+        182,
+        177,
+        183,
+        181,
+        182,
+        181,
+        179,
+        174,
+        180,
+    ]  # of the test file as its authors publish it
     assert (np.bincount(train.labels) + np.bincount(test.labels)).tolist() == histogram
     assert np.bincount(test.labels).tolist() == [27, 31, 27, 30, 33, 30, 30, 30, 28, 31]
     x = np.concatenate([train.x, test.x])
@@ -314,8 +364,9 @@ def test_digits_carry_their_attribution():
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no gzip", gzip.compress(b"1,2\n3,4\n"), gzip.compress(b"a,b\n"), gzip.compress(b"1,2")[:-9]],
-    ids=["empty", "no gzip", "two columns", "words", "cut short"]
+    "content",
+    [b"", b"no gzip", gzip.compress(b"1,2\n3,4\n"), gzip.compress(b"a,b\n"), gzip.compress(b"1,2")[:-9]],
+    ids=["empty", "no gzip", "two columns", "words", "cut short"],
 )
 def test_damaged_digits(content, monkeypatch, tmp_path):
     (tmp_path / "digits.csv.gz").write_bytes(content)
@@ -324,12 +375,25 @@ def test_damaged_digits(content, monkeypatch, tmp_path):
         load("digits")
 
 
-@pytest.mark.parametrize("row, column, value", [(0, 0, -1), (0, 64, 10), (1796, 63, 17), (1796, 64, 10), (5, 64, 10), (7, 64, -1),
-                                                (9, 63, 17), (9, 20, -3)])
+@pytest.mark.parametrize(
+    "row, column, value",
+    [
+        (0, 0, -1),
+        (0, 64, 10),
+        (1796, 63, 17),
+        (1796, 64, 10),
+        (5, 64, 10),
+        (7, 64, -1),
+        (9, 63, 17),
+        (9, 20, -3),
+    ],
+)
 def test_one_wrong_value_among_the_digits_is_seen(row, column, value, monkeypatch, tmp_path):
     table = np.full((1797, 65), 9)
     table[:, 30], table[3, :64] = 0, 16
-    write = lambda: (tmp_path / "digits.csv.gz").write_bytes(gzip.compress("\n".join(",".join(map(str, line)) for line in table).encode()))
+    write = lambda: (tmp_path / "digits.csv.gz").write_bytes(
+        gzip.compress("\n".join(",".join(map(str, line)) for line in table).encode())
+    )
     monkeypatch.setattr("numgan.data.digits.resources.files", lambda package: tmp_path)
     write()
     assert len(load("digits")) == 1500

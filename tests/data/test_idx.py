@@ -30,8 +30,20 @@ pytestmark = pytest.mark.usefixtures("no_shared_folder")
 @pytest.mark.parametrize(
     "name, split, rows, mean, histogram",
     [
-        ("mnist", "train", 60_000, 33.318421449829934, [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
-        ("mnist", "test", 10_000, 33.791224489795916, [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
+        (
+            "mnist",
+            "train",
+            60_000,
+            33.318421449829934,
+            [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+        ),
+        (
+            "mnist",
+            "test",
+            10_000,
+            33.791224489795916,
+            [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+        ),
         ("fashion-mnist", "train", 60_000, 72.94035223214286, [6000] * 10),
         ("fashion-mnist", "test", 10_000, 73.14656658163265, [1000] * 10),
     ],
@@ -44,14 +56,19 @@ def test_real_sets(name, split, rows, mean, histogram, monkeypatch):
     assert np.bincount(data.labels, minlength=10).tolist() == histogram
     first = {"mnist": {"train": 5, "test": 7}, "fashion-mnist": {"train": 9, "test": 9}}[name][split]
     assert data.labels[0] == first
-    assert data.x[:, 0, 0].mean() < data.x[:, 14, 14].mean() / 10  # the ink is in the middle: rows and columns are not mixed up
+    assert (
+        data.x[:, 0, 0].mean() < data.x[:, 14, 14].mean() / 10
+    )  # the ink is in the middle: rows and columns are not mixed up
 
 
 @real
 def test_real_set_resized_and_unzipped(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMGAN_DATA", REAL)
     for file in idx.FILES["test"]:
-        with gzip.open(os.path.join(REAL, "mnist", f"{file}.gz")) as packed, open(tmp_path / file, "wb") as plain:
+        with (
+            gzip.open(os.path.join(REAL, "mnist", f"{file}.gz")) as packed,
+            open(tmp_path / file, "wb") as plain,
+        ):
             shutil.copyfileobj(packed, plain)
     data, other = load("mnist", "test", folder=tmp_path, size=16), load("mnist", "test")
     assert data.sample_shape == (16, 16, 1) and np.array_equal(data.labels, other.labels)
@@ -120,7 +137,9 @@ def test_bad_idx(small, name, pack):
         load("mnist", folder=folder)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert "train-images-idx3-ubyte.gz: expected " in str(caught.value) and "fetch it again" in str(caught.value)
+    assert "train-images-idx3-ubyte.gz: expected " in str(caught.value) and "fetch it again" in str(
+        caught.value
+    )
     assert peak < 4e6
 
 
@@ -179,7 +198,9 @@ def test_a_changed_bit_in_gzip_is_noticed_or_harmless(tmp_path):
         except FileFormatError:
             noticed.setdefault(bit // 8, set()).add(bit % 8)
     assert all(len(noticed[place]) == 8 for place in (0, 1, 2))  # the magic and the method
-    assert all(len(noticed[place]) == 8 for place in range(len(PACKED) - 8, len(PACKED)))  # checksum and length
+    assert all(
+        len(noticed[place]) == 8 for place in range(len(PACKED) - 8, len(PACKED))
+    )  # checksum and length
     assert sum(map(len, noticed.values())) > 0.7 * 8 * len(PACKED)
 
 
@@ -210,11 +231,14 @@ def test_shared_folder_without_the_set_is_an_error_and_no_download(tmp_path, mon
     monkeypatch.setenv("NUMGAN_DATA", str(tmp_path))
     monkeypatch.setattr(idx, "_download", lambda *_: pytest.fail("tried to download"))
     with pytest.raises(
-        FileNotFoundError, match="NUMGAN_DATA is set.*no such folder.*put train-images.*folder=F.*unset NUMGAN_DATA"
+        FileNotFoundError,
+        match="NUMGAN_DATA is set.*no such folder.*put train-images.*folder=F.*unset NUMGAN_DATA",
     ):
         load("mnist")
     (tmp_path / "mnist").mkdir()
-    with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte.gz or train-images-idx3-ubyte in .*got neither"):
+    with pytest.raises(
+        FileNotFoundError, match="train-images-idx3-ubyte.gz or train-images-idx3-ubyte in .*got neither"
+    ):
         load("mnist")
 
 
@@ -266,7 +290,9 @@ def test_download_checks_and_caches(mirror, tmp_path, monkeypatch, small):
         (folder / f"{file}.gz").rename(mirror / f"{file}.gz")
     with pytest.raises(FileFormatError, match="expected a file of SHA-256 440fcabf.*put train-images"):
         load("mnist")
-    digests = {file: hashlib.sha256((mirror / f"{file}.gz").read_bytes()).hexdigest() for file in idx.FILES["train"]}
+    digests = {
+        file: hashlib.sha256((mirror / f"{file}.gz").read_bytes()).hexdigest() for file in idx.FILES["train"]
+    }
     monkeypatch.setitem(idx.SHA256, "mnist", digests)
     assert len(load("mnist")) == 5
     for file in mirror.iterdir():
@@ -278,9 +304,7 @@ def test_download_checks_and_caches(mirror, tmp_path, monkeypatch, small):
 
 
 def test_failed_download_says_what_to_do(mirror):
-    message = (
-        "expected to download http.*t10k-images-idx3-ubyte.gz.*404.*put train-images-idx3-ubyte.gz.*folder=F.*NUMGAN_DATA names"
-    )
+    message = "expected to download http.*t10k-images-idx3-ubyte.gz.*404.*put train-images-idx3-ubyte.gz.*folder=F.*NUMGAN_DATA names"
     with pytest.raises(ConnectionError, match=message):
         load("mnist", "test")
 

@@ -56,19 +56,34 @@ PICTURES = {  # name of the file: (image, how it is saved, left pixel, right pix
     "palette.png": (palette, {}, RED, (0, 0, 255)),
     "palette.gif": (palette, {}, RED, (0, 0, 255)),
     "palette-alpha.png": (palette_with_transparency, {"transparency": 1}, RED, WHITE),
-    "palette-alphas.png": (palette_with_transparency, {"transparency": bytes([255, 51])}, RED, (204, 204, 255)),
+    "palette-alphas.png": (
+        palette_with_transparency,
+        {"transparency": bytes([255, 51])},
+        RED,
+        (204, 204, 255),
+    ),
     "palette-alpha.gif": (palette_with_transparency, {"transparency": 1}, RED, WHITE),
     "la.png": (lambda: two_halves("LA", (10, 255), (10, 0)), {}, (10,), (255,)),
     "la-half.png": (lambda: two_halves("LA", (0, 51), (100, 255)), {}, (204,), (100,)),
     "rgba.png": (lambda: two_halves("RGBA", (*RED, 255), (0, 0, 0, 0)), {}, RED, WHITE),
-    "rgba-half.png": (lambda: two_halves("RGBA", (255, 0, 0, 51), (0, 0, 0, 51)), {}, (255, 204, 204), (204, 204, 204)),
+    "rgba-half.png": (
+        lambda: two_halves("RGBA", (255, 0, 0, 51), (0, 0, 0, 51)),
+        {},
+        (255, 204, 204),
+        (204, 204, 204),
+    ),
     "grey-key.png": (lambda: two_halves("L", 10, 200), {"transparency": 10}, (255,), (200,)),
     "rgb-key.png": (lambda: two_halves("RGB", RED, (1, 2, 3)), {"transparency": (1, 2, 3)}, RED, WHITE),
     "cmyk.tif": (lambda: two_halves("CMYK", (0, 255, 255, 0), (0, 0, 0, 255)), {}, RED, (0, 0, 0)),
     "sixteen.png": (lambda: sixteen_bit(257 * 3, 65535), {}, (3,), (255,)),
     "sixteen-round.png": (lambda: sixteen_bit(128, 129), {}, (0,), (1,)),
     "sixteen.tif": (lambda: sixteen_bit(257 * 3, 257 * 77), {}, (3,), (77,)),
-    "sixteen.pgm": (lambda: Image.fromarray(np.asarray(sixteen_bit(257 * 3, 257 * 77), np.int32)), {}, (3,), (77,)),
+    "sixteen.pgm": (
+        lambda: Image.fromarray(np.asarray(sixteen_bit(257 * 3, 257 * 77), np.int32)),
+        {},
+        (3,),
+        (77,),
+    ),
     "UPPER.PNG": (lambda: two_halves("L", 10, 200), {}, (10,), (200,)),
 }
 
@@ -86,7 +101,9 @@ def png(width, height, packed=b"", bits=8, transparent=None):
     """A grey PNG with a header of our choice; transparent: the grey value that is not opaque."""
 
     def chunk(name, content):
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0))
     key = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
@@ -150,11 +167,18 @@ def test_crop_is_centred_and_by_whole_pixels():
 def test_shrinking_is_antialiased():
     board = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)[None, ..., None]
     small = pictures.convert(board, size=(8, 8))
-    assert small.shape == (1, 8, 8, 1) and np.abs(small.astype(int) - 127.5).max() < 5  # nearest pixel would give 0 or 255
+    assert (
+        small.shape == (1, 8, 8, 1) and np.abs(small.astype(int) - 127.5).max() < 5
+    )  # nearest pixel would give 0 or 255
 
 
 @quick
-@given(have=st.tuples(sizes, sizes), want=st.tuples(sizes, sizes), old=st.sampled_from([1, 3]), new=st.sampled_from([1, 3]))
+@given(
+    have=st.tuples(sizes, sizes),
+    want=st.tuples(sizes, sizes),
+    old=st.sampled_from([1, 3]),
+    new=st.sampled_from([1, 3]),
+)
 def test_any_size_becomes_any_size(have, want, old, new):
     flat = np.full((2, *have, old), 77, np.uint8)
     out = pictures.convert(flat, want, new)
@@ -165,7 +189,12 @@ def test_channels():
     data = load("digits", channels=3)
     assert data.sample_shape == (8, 8, 3) and (data.x == load("digits").x).all()
     colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]], np.uint8).reshape(1, 2, 2, 3)
-    assert pictures.convert(colours, channels=1).ravel().tolist() == [76, 150, 29, 9]  # 0.299 R + 0.587 G + 0.114 B
+    assert pictures.convert(colours, channels=1).ravel().tolist() == [
+        76,
+        150,
+        29,
+        9,
+    ]  # 0.299 R + 0.587 G + 0.114 B
 
 
 def test_size():
@@ -175,7 +204,8 @@ def test_size():
 
 
 @pytest.mark.parametrize(
-    "size, error", [(0, ValueError), ((3, -1), ValueError), ((1, 2, 3), ValueError), (2.5, TypeError), ("32", TypeError)]
+    "size, error",
+    [(0, ValueError), ((3, -1), ValueError), ((1, 2, 3), ValueError), (2.5, TypeError), ("32", TypeError)],
 )
 def test_size_refused(size, error):
     with pytest.raises(error):
@@ -220,7 +250,9 @@ def test_order_is_that_of_the_names_not_of_the_disk(tmp_path, monkeypatch):
 
 
 def test_mixed_sizes_become_square(tmp_path):
-    stripes = np.repeat(np.array([10, 250, 10], np.uint8), 40)[None].repeat(40, axis=0)  # 120 x 40, light in the middle
+    stripes = np.repeat(np.array([10, 250, 10], np.uint8), 40)[None].repeat(
+        40, axis=0
+    )  # 120 x 40, light in the middle
     Image.fromarray(stripes).save(tmp_path / "wide.png")
     save(tmp_path / "small.png", 100, (5, 7))
     x = load(tmp_path).x
@@ -235,7 +267,11 @@ def test_one_size_is_kept_and_one_colour_makes_all_colour(tmp_path):
     assert load(tmp_path).sample_shape == (7, 5, 1)
     save(tmp_path / "c.png", (1, 2, 3), (5, 7), "RGB")
     data = load(tmp_path)
-    assert data.sample_shape == (7, 5, 3) and data.x[0, 0, 0].tolist() == [100] * 3 and data.x[2, 0, 0].tolist() == [1, 2, 3]
+    assert (
+        data.sample_shape == (7, 5, 3)
+        and data.x[0, 0, 0].tolist() == [100] * 3
+        and data.x[2, 0, 0].tolist() == [1, 2, 3]
+    )
     assert load(tmp_path, channels=1).sample_shape == (7, 5, 1)
 
 
@@ -280,7 +316,9 @@ def test_truncated_picture_is_named(tmp_path, suffix):
     for kept in (0, 1, 20, len(whole) // 2):
         (tmp_path / f"cut.{suffix}").write_bytes(whole[:kept])
         for size in (None, 8):
-            with pytest.raises(FileFormatError, match=f"cut.{suffix}: expected a picture.*repair the file or remove it"):
+            with pytest.raises(
+                FileFormatError, match=f"cut.{suffix}: expected a picture.*repair the file or remove it"
+            ):
                 load(tmp_path, size=size, channels=size and 1)
 
 
@@ -307,7 +345,9 @@ def test_hostile_picture_is_named(tmp_path, content, message):
 def test_postscript_is_never_run(tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(
-        EpsImagePlugin, "Ghostscript", lambda *arguments, **options: ran.append(arguments) or Image.core.new("RGB", (9, 9))
+        EpsImagePlugin,
+        "Ghostscript",
+        lambda *arguments, **options: ran.append(arguments) or Image.core.new("RGB", (9, 9)),
     )
     Image.new("RGB", (9, 9)).save(tmp_path / "a.eps")
     with Image.open(tmp_path / "a.eps") as image:
@@ -371,7 +411,9 @@ def test_load_refuses_a_split_of_a_folder_and_a_number(tmp_path):
 def test_many_files_have_a_bar_on_a_terminal(files, bar, monkeypatch):
     """disable=None shows it on a terminal only, True nowhere."""
     given = []
-    monkeypatch.setattr("numgan.data.folder.tqdm", lambda files, **how: given.append((len(files), how["disable"])) or files)
+    monkeypatch.setattr(
+        "numgan.data.folder.tqdm", lambda files, **how: given.append((len(files), how["disable"])) or files
+    )
     assert list(_watched(list(range(files)), "reading")) == list(range(files)) and given == [(files, bar)]
 
 
@@ -386,7 +428,9 @@ def test_the_smallest_pictures_have_one_row_or_one_column():
 def test_a_picture_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
     Image.new("L", (30, 20)).save(tmp_path / "large.png")
     monkeypatch.setattr(pictures, "MOST", 599)
-    with pytest.raises(FileFormatError, match=r"large.png: expected a picture .* of at most 599 pixels, got .*30 x 20 pixels"):
+    with pytest.raises(
+        FileFormatError, match=r"large.png: expected a picture .* of at most 599 pixels, got .*30 x 20 pixels"
+    ):
         load_folder(tmp_path)
     monkeypatch.setattr(pictures, "MOST", 600)
     assert load_folder(tmp_path)[0].shape == (1, 20, 30, 1)

@@ -33,7 +33,11 @@ def cache(tmp_path, monkeypatch):
     """An empty cache, and a judge of the digits that is trained in a moment."""
     monkeypatch.setenv("NUMGAN_CACHE", str(tmp_path / "cache"))
     digits = classifier.digits
-    monkeypatch.setitem(classifier.PRESETS, "digits", lambda width=1.0: replace(digits(min(width, 0.1)), steps=4, batch_size=16))
+    monkeypatch.setitem(
+        classifier.PRESETS,
+        "digits",
+        lambda width=1.0: replace(digits(min(width, 0.1)), steps=4, batch_size=16),
+    )
     return tmp_path / "cache"
 
 
@@ -43,7 +47,9 @@ def entries(cache):
 
 def test_the_judge_is_trained_once_and_kept(cache, monkeypatch):
     first = judging.open_judge("digits", progress=False)
-    assert entries(cache) == [first.folder] and first.state.step == 4 and (first.folder / "config.json").exists()
+    assert (
+        entries(cache) == [first.folder] and first.state.step == 4 and (first.folder / "config.json").exists()
+    )
     monkeypatch.setattr(judging.training, "train", lambda *args, **words: pytest.fail("it is there already"))
     again = judging.open_judge("digits", progress=False)
     assert np.array_equal(again.state.params["C"].vector, first.state.params["C"].vector)
@@ -55,7 +61,9 @@ def test_another_recipe_or_other_data_have_another_judge(cache, monkeypatch):
     monkeypatch.setitem(classifier.PRESETS, "digits", lambda width=1.0: replace(digits(width), steps=5))
     assert judging.open_judge("digits", progress=False).state.step == 5 and len(entries(cache)) == 2
     load = data.load
-    monkeypatch.setattr(data, "load", lambda *args, **words: replace(load(*args, **words), x=255 - load(*args, **words).x))
+    monkeypatch.setattr(
+        data, "load", lambda *args, **words: replace(load(*args, **words), x=255 - load(*args, **words).x)
+    )
     judging.open_judge("digits", progress=False)
     assert len(entries(cache)) == 3
 
@@ -64,8 +72,10 @@ def test_what_is_damaged_is_named_with_what_to_delete(cache):
     home = judging.open_judge("digits", progress=False).folder
     for name in ("checkpoint.npz", "config.json"):
         whole = (home / name).read_bytes()
-        (home / name).write_bytes(whole[:len(whole) // 2])
-        with pytest.raises(FileFormatError, match=f"{home}: the judge in this folder is damaged; delete the folder"):
+        (home / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(
+            FileFormatError, match=f"{home}: the judge in this folder is damaged; delete the folder"
+        ):
             judging.open_judge("digits", progress=False)
         (home / name).write_bytes(whole)
     judging.open_judge("digits", progress=False)
@@ -76,7 +86,7 @@ def test_a_process_that_died_before_its_first_step(cache, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(runs, "write_config", lambda *args: sys.exit())
         judging.open_judge("digits", progress=False)
-    home, = entries(cache)
+    (home,) = entries(cache)
     assert (home / "checkpoint.npz").exists() and not (home / "config.json").exists()
     assert judging.open_judge("digits", progress=False).state.step == 4
 
@@ -86,7 +96,9 @@ def test_a_process_that_died_before_the_curves_were_drawn(cache):
     judge = judging.open_judge("digits", progress=False)
     (judge.folder / "curves.png").unlink()
     again = judging.open_judge("digits", progress=False)
-    assert (judge.folder / "curves.png").exists() and np.array_equal(again.state.params["C"].vector, judge.state.params["C"].vector)
+    assert (judge.folder / "curves.png").exists() and np.array_equal(
+        again.state.params["C"].vector, judge.state.params["C"].vector
+    )
 
 
 def test_sets_without_a_judge():
@@ -96,7 +108,9 @@ def test_sets_without_a_judge():
         judging.open_judge("digits", shape=(64, 64, 3))
 
 
-OPEN = "j = judging.open_judge('digits'); print(j.folder, j.state.step, float(j.state.params['C'].vector.sum()))"
+OPEN = (
+    "j = judging.open_judge('digits'); print(j.folder, j.state.step, float(j.state.params['C'].vector.sum()))"
+)
 
 
 def test_two_processes_at_once_and_one_that_is_killed(cache, monkeypatch, start):
@@ -104,22 +118,31 @@ def test_two_processes_at_once_and_one_that_is_killed(cache, monkeypatch, start)
         pytest.skip("no flock here")
 
     def opening():
-        return start([sys.executable, "-c", SMALL.format(steps=150, batch=32) + OPEN], env={**os.environ, "NUMGAN_CACHE": str(cache)},
-                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return start(
+            [sys.executable, "-c", SMALL.format(steps=150, batch=32) + OPEN],
+            env={**os.environ, "NUMGAN_CACHE": str(cache)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     killed = opening()
     until(lambda: list(cache.glob("judges/digits/*/metrics.jsonl")), killed)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    home, = entries(cache)
-    both = [opening() for _ in range(2)]             # they take it up: one trains, one waits
+    (home,) = entries(cache)
+    both = [opening() for _ in range(2)]  # they take it up: one trains, one waits
     said = [process.communicate(timeout=60) for process in both]
     assert all(process.returncode == 0 for process in both), said
     monkeypatch.setenv("NUMGAN_CACHE", str(cache / "another"))
     digits = classifier.PRESETS["digits"]
-    monkeypatch.setitem(classifier.PRESETS, "digits", lambda width=1.0: replace(digits(width), steps=150, batch_size=32))
+    monkeypatch.setitem(
+        classifier.PRESETS, "digits", lambda width=1.0: replace(digits(width), steps=150, batch_size=32)
+    )
     alone = judging.open_judge("digits", progress=False)
-    assert {out for out, _ in said} == {f"{home} 150 {float(alone.state.params['C'].vector.sum())}\n"} and runs.read_config(home)["resumed"]
+    assert {out for out, _ in said} == {
+        f"{home} 150 {float(alone.state.params['C'].vector.sum())}\n"
+    } and runs.read_config(home)["resumed"]
     assert sum("steps" in err for _, err in said) == 1, "both trained"
     assert sum("waiting" in err for _, err in said) <= 1
 
@@ -141,9 +164,17 @@ def test_probabilities_and_features(cache):
     assert np.array_equal(judging.features(judge, x), f), "dropout is off"
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda x: x.astype(np.float64), "float64"), (lambda x: x[:, 1:], r"\(3, 7, 8, 1\)"), (lambda x: x[:0], r"\(0, 8, 8, 1\)"),
-    (lambda x: 127.5 * (x + 1), "expected pixels in -1..1"), (lambda x: x * np.nan, "got nan"), (lambda x: list(x), "list")])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda x: x.astype(np.float64), "float64"),
+        (lambda x: x[:, 1:], r"\(3, 7, 8, 1\)"),
+        (lambda x: x[:0], r"\(0, 8, 8, 1\)"),
+        (lambda x: 127.5 * (x + 1), "expected pixels in -1..1"),
+        (lambda x: x * np.nan, "got nan"),
+        (lambda x: list(x), "list"),
+    ],
+)
 def test_pictures_that_a_judge_cannot_see(cache, change, words):
     judge = judging.open_judge("digits", progress=False)
     with pytest.raises(ValueError, match=words):

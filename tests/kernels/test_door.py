@@ -16,7 +16,9 @@ import numgan as ng
 from numgan import _kernels as kernels
 from numgan._kernels import compiled
 
-needs_compiled = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
+needs_compiled = pytest.mark.skipif(
+    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
+)
 
 
 class Lying(np.ndarray):
@@ -29,26 +31,48 @@ def vector(n=8):
     return np.ones(n, np.float32)
 
 
-ROWS, IMAGE, WEIGHT, WINNERS = np.ones((3, 4), np.float32), np.ones((2, 5, 6, 3), np.float32), np.ones((3, 2, 3, 7), np.float32), (
-    np.zeros((1, 1, 1, 2), np.int64))
+ROWS, IMAGE, WEIGHT, WINNERS = (
+    np.ones((3, 4), np.float32),
+    np.ones((2, 5, 6, 3), np.float32),
+    np.ones((3, 2, 3, 7), np.float32),
+    (np.zeros((1, 1, 1, 2), np.int64)),
+)
 SUBCLASSES = {
-    "masked": lambda x: np.ma.array(x, mask=np.zeros(x.shape, bool)), "matrix": lambda x: x.view(np.matrix), "recarray": lambda x: x.view(np.recarray),
-    "lying": lambda x: x.view(Lying)}
+    "masked": lambda x: np.ma.array(x, mask=np.zeros(x.shape, bool)),
+    "matrix": lambda x: x.view(np.matrix),
+    "recarray": lambda x: x.view(np.recarray),
+    "lying": lambda x: x.view(Lying),
+}
 
 
 # --- arrays
 
 
-@pytest.mark.parametrize("call", [
-    lambda x: kernels.matmul(x, ROWS.T), lambda x: kernels.matmul(ROWS.T, x), lambda x: kernels.matmul(ROWS.T, ROWS, None, 0.5, x.T),
-    lambda x: kernels.leaky_relu(x, 0.5), lambda x: kernels.leaky_relu_gradient(ROWS, x, 0.5), kernels.all_finite, kernels.column_sum,
-    kernels.channel_moments, lambda x: kernels.add(x, None, ROWS.copy()), lambda x: kernels.add(ROWS, None, x),
-    lambda x: kernels.add(ROWS, x, ROWS.copy()),
-    lambda x: kernels.normalize(x, *[vector(4)] * 3), lambda x: kernels.channel_products(ROWS, x, vector(4)),
-], ids=lambda call: "")
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: kernels.matmul(x, ROWS.T),
+        lambda x: kernels.matmul(ROWS.T, x),
+        lambda x: kernels.matmul(ROWS.T, ROWS, None, 0.5, x.T),
+        lambda x: kernels.leaky_relu(x, 0.5),
+        lambda x: kernels.leaky_relu_gradient(ROWS, x, 0.5),
+        kernels.all_finite,
+        kernels.column_sum,
+        kernels.channel_moments,
+        lambda x: kernels.add(x, None, ROWS.copy()),
+        lambda x: kernels.add(ROWS, None, x),
+        lambda x: kernels.add(ROWS, x, ROWS.copy()),
+        lambda x: kernels.normalize(x, *[vector(4)] * 3),
+        lambda x: kernels.channel_products(ROWS, x, vector(4)),
+    ],
+    ids=lambda call: "",
+)
 @pytest.mark.parametrize("kind", SUBCLASSES)
 def test_a_subclass_of_ndarray_is_refused(kind, call):
-    with pytest.raises(TypeError, match=f"got {kind if kind in ('matrix', 'recarray') else 'MaskedArray' if kind == 'masked' else 'Lying'}"):
+    with pytest.raises(
+        TypeError,
+        match=f"got {kind if kind in ('matrix', 'recarray') else 'MaskedArray' if kind == 'masked' else 'Lying'}",
+    ):
         call(SUBCLASSES[kind](ROWS.copy()))
 
 
@@ -56,7 +80,9 @@ def test_a_subclass_of_ndarray_is_refused(kind, call):
 def test_an_index_of_a_subclass_is_refused(kind):
     """The mask of a masked array hides from min() and max() what C would use as an address."""
     with pytest.raises(TypeError, match="expected index as an int64 array"):
-        kernels.max_pool2d_gradient(np.ones((1, 1, 1, 2), np.float32), SUBCLASSES[kind](WINNERS.copy()), (4, 4))
+        kernels.max_pool2d_gradient(
+            np.ones((1, 1, 1, 2), np.float32), SUBCLASSES[kind](WINNERS.copy()), (4, 4)
+        )
 
 
 def test_a_memory_map_is_an_array(tmp_path):
@@ -68,17 +94,30 @@ def test_a_memory_map_is_an_array(tmp_path):
     assert type(y) is np.ndarray and np.array_equal(y, np.where(plain > 0, plain, plain / 2))
 
 
-@pytest.mark.parametrize("name, arguments", [
-    ("adam", (vector(), None, vector(), vector(), 1e-3, 0.9, 0.999, 1e-8, 1)),
-    ("adam", (None, vector(), vector(), vector(), 1e-3, 0.9, 0.999, 1e-8, 1)),
-    ("adam", (vector(), vector(), None, vector(), 1e-3, 0.9, 0.999, 1e-8, 1)),
-    ("adam", (vector(), vector(), vector(), None, 1e-3, 0.9, 0.999, 1e-8, 1)),
-    ("rmsprop", (vector(), None, vector(), 1e-3, 0.9, 1e-8)), ("rmsprop", (vector(), vector(), None, 1e-3, 0.9, 1e-8)),
-    ("sgd", (vector(), None, None, 1e-3)), ("sgd", (None, vector(), None, 1e-3)),
-    ("moving_average", (vector(), None, 0.9)), ("moving_average", (None, vector(), 0.9)),
-    ("matmul", (None, ROWS)), ("conv2d", (IMAGE, None)), ("add", (None, None, ROWS.copy())), ("add", (ROWS, None, None)),
-    ("normalize", (ROWS, None, vector(4), vector(4))), ("normalize", (ROWS, vector(4), vector(4), None)),
-    ("channel_products", (ROWS, None, vector(4))), ("max_pool2d_gradient", (IMAGE, None, (9, 9))), ("all_finite", (None,))])
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("adam", (vector(), None, vector(), vector(), 1e-3, 0.9, 0.999, 1e-8, 1)),
+        ("adam", (None, vector(), vector(), vector(), 1e-3, 0.9, 0.999, 1e-8, 1)),
+        ("adam", (vector(), vector(), None, vector(), 1e-3, 0.9, 0.999, 1e-8, 1)),
+        ("adam", (vector(), vector(), vector(), None, 1e-3, 0.9, 0.999, 1e-8, 1)),
+        ("rmsprop", (vector(), None, vector(), 1e-3, 0.9, 1e-8)),
+        ("rmsprop", (vector(), vector(), None, 1e-3, 0.9, 1e-8)),
+        ("sgd", (vector(), None, None, 1e-3)),
+        ("sgd", (None, vector(), None, 1e-3)),
+        ("moving_average", (vector(), None, 0.9)),
+        ("moving_average", (None, vector(), 0.9)),
+        ("matmul", (None, ROWS)),
+        ("conv2d", (IMAGE, None)),
+        ("add", (None, None, ROWS.copy())),
+        ("add", (ROWS, None, None)),
+        ("normalize", (ROWS, None, vector(4), vector(4))),
+        ("normalize", (ROWS, vector(4), vector(4), None)),
+        ("channel_products", (ROWS, None, vector(4))),
+        ("max_pool2d_gradient", (IMAGE, None, (9, 9))),
+        ("all_finite", (None,)),
+    ],
+)
 def test_none_for_an_array_is_refused(name, arguments):
     with pytest.raises(TypeError, match=f"{name}: expected .* got NoneType"):
         getattr(kernels, name)(*arguments)
@@ -89,7 +128,10 @@ def test_an_optimizer_names_what_is_missing(optimizer):
     p, state = vector(), optimizer.start(vector())
     with pytest.raises(ValueError, match=r"update: expected g of shape \(8,\), got None"):
         optimizer.update(p, None, state)
-    with pytest.raises(ValueError, match=r"update: expected a state with \[.*'step'.*\], got \['n'\]; make it with start\(p\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"update: expected a state with \[.*'step'.*\], got \['n'\]; make it with start\(p\)",
+    ):
         optimizer.update(p, vector(), {"n": 1})
     for name in optimizer.moments:
         with pytest.raises(TypeError, match=f"expected {name} as a float32 or float64 array.* got NoneType"):
@@ -125,7 +167,10 @@ def test_without_a_slope_what_it_would_need_is_not_read():
 def test_small_numpy_integers_do_not_wrap():
     """200 + 200 is 400 also where it is written in uint8, and -1 is refused."""
     assert kernels.conv2d(IMAGE, WEIGHT, padding=(np.uint8(200), np.uint8(127))).shape == (2, 403, 259, 7)
-    assert kernels.output_size((6, 6), (np.uint8(3),) * 2, (np.uint8(1),) * 2, (np.uint8(200),) * 2) == (404, 404)
+    assert kernels.output_size((6, 6), (np.uint8(3),) * 2, (np.uint8(1),) * 2, (np.uint8(200),) * 2) == (
+        404,
+        404,
+    )
     assert kernels.empty((np.uint8(200), np.uint8(200)), np.float32).shape == (200, 200)
     assert ng.Pad(np.uint8(200)).output_shape((5, 5, 3)) == (405, 405, 3)
     dy = np.ones((1, 255, 255, 1), np.float32)
@@ -204,19 +249,67 @@ def test_a_number_of_threads_is_what_it_was_checked_as():
     kernels.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name, arguments, error, message", [
-    ("max_pool2d_gradient", (np.ones((1, 1, 1, 2), np.float32), WINNERS, (-4, -4)), ValueError, "expected size of at least 0"),
-    ("max_pool2d_gradient", (np.ones((1, 1, 1, 2), np.float32), WINNERS, (0, 4)), ValueError, "expected index as int64 from 0 to -1"),
-    ("max_pool2d", (np.ones((2, 0, 3, 1), np.float32), (2, 2), (1, 1), (1, 1)), ValueError, "expected a picture of at least one pixel"),
-    ("conv2d", (IMAGE, WEIGHT, (1, 1), (1 << 40, 1 << 40)), ValueError, "expected a padded input of at most 2.40 pixels"),
-    ("conv2d", (IMAGE, WEIGHT, (1.0, 1)), TypeError, "expected stride as a pair of integers"),
-    ("leaky_relu", (ROWS, 10**400), ValueError, "expected slope as a finite number"),
-    ("adam", (vector(), vector(), vector(), vector(), 1e-3, 1.0, 0.9, 1e-8, 1), ValueError, "expected beta1 as a number from 0 to 1"),
-    ("adam", (vector(), vector(), vector(), vector(), 1e-3, 0.9, 0.9, 1e-8, 0), ValueError, "expected step as an integer of at least 1, got 0"),
-    ("adam", (vector(), vector(), vector(), vector(), None, 0.9, 0.9, 1e-8, 1), ValueError, "expected lr as a number from -inf to inf, got None"),
-    ("sgd", (vector(), vector(), None, 0.1, 0.9), TypeError, "expected m as a float32 or float64 array with momentum 0.9, got NoneType"),
-    ("sgd", (vector(), vector(), None, 0.1, 0.0, False, 0.0, -1.0), ValueError, "expected clip as a number from 0 to inf, got -1.0"),
-])
+@pytest.mark.parametrize(
+    "name, arguments, error, message",
+    [
+        (
+            "max_pool2d_gradient",
+            (np.ones((1, 1, 1, 2), np.float32), WINNERS, (-4, -4)),
+            ValueError,
+            "expected size of at least 0",
+        ),
+        (
+            "max_pool2d_gradient",
+            (np.ones((1, 1, 1, 2), np.float32), WINNERS, (0, 4)),
+            ValueError,
+            "expected index as int64 from 0 to -1",
+        ),
+        (
+            "max_pool2d",
+            (np.ones((2, 0, 3, 1), np.float32), (2, 2), (1, 1), (1, 1)),
+            ValueError,
+            "expected a picture of at least one pixel",
+        ),
+        (
+            "conv2d",
+            (IMAGE, WEIGHT, (1, 1), (1 << 40, 1 << 40)),
+            ValueError,
+            "expected a padded input of at most 2.40 pixels",
+        ),
+        ("conv2d", (IMAGE, WEIGHT, (1.0, 1)), TypeError, "expected stride as a pair of integers"),
+        ("leaky_relu", (ROWS, 10**400), ValueError, "expected slope as a finite number"),
+        (
+            "adam",
+            (vector(), vector(), vector(), vector(), 1e-3, 1.0, 0.9, 1e-8, 1),
+            ValueError,
+            "expected beta1 as a number from 0 to 1",
+        ),
+        (
+            "adam",
+            (vector(), vector(), vector(), vector(), 1e-3, 0.9, 0.9, 1e-8, 0),
+            ValueError,
+            "expected step as an integer of at least 1, got 0",
+        ),
+        (
+            "adam",
+            (vector(), vector(), vector(), vector(), None, 0.9, 0.9, 1e-8, 1),
+            ValueError,
+            "expected lr as a number from -inf to inf, got None",
+        ),
+        (
+            "sgd",
+            (vector(), vector(), None, 0.1, 0.9),
+            TypeError,
+            "expected m as a float32 or float64 array with momentum 0.9, got NoneType",
+        ),
+        (
+            "sgd",
+            (vector(), vector(), None, 0.1, 0.0, False, 0.0, -1.0),
+            ValueError,
+            "expected clip as a number from 0 to inf, got -1.0",
+        ),
+    ],
+)
 def test_a_size_or_constant_out_of_range_is_named(name, arguments, error, message):
     with pytest.raises(error, match=f"{name}: {message}"):
         getattr(kernels, name)(*arguments)
@@ -243,9 +336,24 @@ def test_an_empty_axis_beside_a_huge_one_takes_no_time(backend):
         "matmul": lambda: kernels.matmul(np.zeros((huge, 0)), np.zeros((0, 0))).shape == (huge, 0),
         "inner": lambda: not kernels.matmul(np.zeros((2, 0)), np.zeros((0, 3))).any(),
         "conv2d": lambda: not kernels.conv2d(np.zeros((1, huge, 1, 0)), np.zeros((huge - 2, 1, 0, 2))).any(),
-        "input": lambda: kernels.conv2d_input_gradient(np.zeros((1, 3, 1, 2)), np.zeros((huge - 2, 1, 0, 2)), size=(huge, 1)).size == 0,
-        "weight": lambda: kernels.conv2d_weight_gradient(np.zeros((1, huge, 1, 0)), np.zeros((1, 3, 1, 2)), (huge - 2, 1)).size == 0,
-        "pool": lambda: kernels.max_pool2d(np.zeros((0, 1 << 20, 1 << 20, 1)), (1 << 19, 1 << 19), (1 << 18, 1 << 18))[0].size == 0,
+        "input": lambda: (
+            kernels.conv2d_input_gradient(
+                np.zeros((1, 3, 1, 2)), np.zeros((huge - 2, 1, 0, 2)), size=(huge, 1)
+            ).size
+            == 0
+        ),
+        "weight": lambda: (
+            kernels.conv2d_weight_gradient(
+                np.zeros((1, huge, 1, 0)), np.zeros((1, 3, 1, 2)), (huge - 2, 1)
+            ).size
+            == 0
+        ),
+        "pool": lambda: (
+            kernels.max_pool2d(np.zeros((0, 1 << 20, 1 << 20, 1)), (1 << 19, 1 << 19), (1 << 18, 1 << 18))[
+                0
+            ].size
+            == 0
+        ),
     }
     with kernels.use_backend(backend):
         for name, call in calls.items():
@@ -261,5 +369,10 @@ def test_an_empty_axis_beside_a_huge_one_takes_no_time(backend):
 def test_random_calls():
     """A sample of what benchmarks/fuzz_kernels.py tries; its message ends with the number of a call that failed."""
     script = Path(__file__).parents[2] / "benchmarks" / "fuzz_kernels.py"
-    run = subprocess.run([sys.executable, script, "--calls", "1500", "--seed", "7"], capture_output=True, text=True, timeout=300)
+    run = subprocess.run(
+        [sys.executable, script, "--calls", "1500", "--seed", "7"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert run.returncode == 0 and '"failures": []' in run.stdout, run.stdout + run.stderr

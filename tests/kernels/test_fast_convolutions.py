@@ -12,7 +12,9 @@ import numgan
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
-needs_compiled = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
+needs_compiled = pytest.mark.skipif(
+    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
+)
 ALL = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
 
 # --- the tables --------------------------------------------------------------------------------------------------------
@@ -34,7 +36,9 @@ POINTS = {2: [0, 1, -1, 2], 3: [0, 1, -1, Fraction(1, 2), -2]}  # and infinity
 
 
 def vandermonde(points, columns):
-    return [[Fraction(p) ** k for k in range(columns)] for p in points] + [[Fraction(k == columns - 1) for k in range(columns)]]
+    return [[Fraction(p) ** k for k in range(columns)] for p in points] + [
+        [Fraction(k == columns - 1) for k in range(columns)]
+    ]
 
 
 def inverse(matrix):
@@ -56,13 +60,17 @@ def transposed(matrix):
 
 
 def times(a, b):
-    return [[sum(x * y for x, y in zip(row, column, strict=True)) for column in zip(*b, strict=True)] for row in a]
+    return [
+        [sum(x * y for x, y in zip(row, column, strict=True)) for column in zip(*b, strict=True)] for row in a
+    ]
 
 
 def derived(taps, short):
     """B', G and A'; a short tile has an output less and leaves out the last finite point, whose rows or columns are 0. G is the full tile's."""
     points, n, used = POINTS[taps], M + taps - 1, POINTS[taps][:-1] if short else POINTS[taps]
-    divisors = [np.prod([p - q for q in points if q != p], initial=Fraction(1)) for p in points] + [Fraction(1)]
+    divisors = [np.prod([p - q for q in points if q != p], initial=Fraction(1)) for p in points] + [
+        Fraction(1)
+    ]
     g = [[x / d for x in row] for d, row in zip(divisors, vandermonde(points, taps), strict=True)]
     b, a = transposed(inverse(vandermonde(used, n - short))), vandermonde(used, M - short)
     if short:
@@ -72,7 +80,10 @@ def derived(taps, short):
 
 def in_header(name):
     """The table as the C source has it, nested lists of fractions."""
-    text = "".join(header.read_text() for header in sorted((Path(__file__).parents[2] / "numgan" / "_kernels").glob("*.h")))
+    text = "".join(
+        header.read_text()
+        for header in sorted((Path(__file__).parents[2] / "numgan" / "_kernels").glob("*.h"))
+    )
     text = re.sub(r"/\*.*?\*/", "", re.search(rf"NG\({name}_table\)[^=]*= ({{.*?}});", text, re.S)[1])
     text = re.sub(r"(-?[\d.]+)(?: / (\d+))?", lambda number: f"F('{number[1]}') / {number[2] or 1}", text)
     return eval(text.translate(str.maketrans("{}", "[]")), {"F": Fraction})
@@ -87,7 +98,11 @@ def padded(rows, height, width):
 def tables(taps, short):
     """B', G and A' in the header."""
     n = M + taps - 1
-    b, g, a = in_header("input")[taps - 2][short], in_header("weight")[taps - 2], in_header("output")[taps - 2][short]
+    b, g, a = (
+        in_header("input")[taps - 2][short],
+        in_header("weight")[taps - 2],
+        in_header("output")[taps - 2][short],
+    )
     return padded(b, n, n - short), padded(g, n, taps), padded(a, M - short, n)
 
 
@@ -119,7 +134,11 @@ def test_tables_filter_exactly(taps, short):
     for p, q in np.ndindex(taps, taps):
         assert dw[p][q] == sum(dy[i][j] * x[i + p][j + q] for i, j in np.ndindex(height, width))
     for h, v in np.ndindex(*sizes[0]):
-        assert dx[h][v] == sum(dy[h - p][v - q] * w[p][q] for p, q in np.ndindex(taps, taps) if 0 <= h - p < height and 0 <= v - q < width)
+        assert dx[h][v] == sum(
+            dy[h - p][v - q] * w[p][q]
+            for p, q in np.ndindex(taps, taps)
+            if 0 <= h - p < height and 0 <= v - q < width
+        )
 
 
 # --- accuracy ----------------------------------------------------------------------------------------------------------
@@ -129,7 +148,11 @@ def test_tables_filter_exactly(taps, short):
 def ran(monkeypatch):
     """The names of the C kernels that run."""
     names, run = [], compiled.products._run
-    monkeypatch.setattr(compiled.products, "_run", lambda name, *rest, **more: (names.append(name), run(name, *rest, **more))[1])
+    monkeypatch.setattr(
+        compiled.products,
+        "_run",
+        lambda name, *rest, **more: (names.append(name), run(name, *rest, **more))[1],
+    )
     return names
 
 
@@ -138,8 +161,11 @@ def passes(case, dtype=np.float32, seed=0, mean=0, bias=True, lay=np.asarray):
     x, w, dy, o, c, window = convolution(case, dtype, seed)
     x += dtype(mean)
     (X, W, DY), o, c = map(lay, (x, w, dy)), *((o, c) if bias else (None, None))
-    return [("conv2d", (X, W, *window, o)), ("conv2d_input_gradient", (DY, W, *window, x.shape[1:3], c)),
-            ("conv2d_weight_gradient", (X, DY, w.shape[:2], *window))]
+    return [
+        ("conv2d", (X, W, *window, o)),
+        ("conv2d_input_gradient", (DY, W, *window, x.shape[1:3], c)),
+        ("conv2d_weight_gradient", (X, DY, w.shape[:2], *window)),
+    ]
 
 
 def wide(arguments):
@@ -166,24 +192,48 @@ def test_error_is_small(case, bias, ran):
 @needs_compiled
 @pytest.mark.parametrize("layout", sorted(layouts(np.zeros(1))))
 def test_any_layout(layout):
-    for (name, arguments), (_, plain) in zip(passes(FAST[3], lay=lambda a: layouts(a)[layout]), passes(FAST[3]), strict=True):
+    for (name, arguments), (_, plain) in zip(
+        passes(FAST[3], lay=lambda a: layouts(a)[layout]), passes(FAST[3]), strict=True
+    ):
         np.testing.assert_array_equal(getattr(compiled, name)(*arguments), getattr(compiled, name)(*plain))
 
 
 @needs_compiled
-@pytest.mark.parametrize("kernel, stride", [((2, 2), (1, 1)), ((3, 3), (1, 1)), ((4, 3), (2, 2)), ((5, 6), (2, 2)), ((7, 9), (3, 3)),
-                                            ((2, 4), (1, 2)), ((8, 3), (3, 1))])
+@pytest.mark.parametrize(
+    "kernel, stride",
+    [
+        ((2, 2), (1, 1)),
+        ((3, 3), (1, 1)),
+        ((4, 3), (2, 2)),
+        ((5, 6), (2, 2)),
+        ((7, 9), (3, 3)),
+        ((2, 4), (1, 2)),
+        ((8, 3), (3, 1)),
+    ],
+)
 def test_tiny_shapes(kernel, stride, monkeypatch):
     """The rule would not choose them; so every number of channels and ragged tiles are seen. The error is compared with what random numbers give."""
     monkeypatch.setattr(compiled.products, "_tiles", whatever_fits)
     rng = np.random.default_rng(kernel[0] + 10 * stride[0])
     for channels in range(1, 41):
         padding = rng.integers(0, 5, 2).tolist()
-        size = [max(k - 2 * p, 1) + int(e) for k, p, e in zip(kernel, padding, rng.integers(0, 14, 2), strict=True)]
-        case = (int(rng.integers(0, 3)), *size, *rng.permutation([channels, int(rng.integers(1, 41))]).tolist(), kernel, stride, tuple(padding))
+        size = [
+            max(k - 2 * p, 1) + int(e)
+            for k, p, e in zip(kernel, padding, rng.integers(0, 14, 2), strict=True)
+        ]
+        case = (
+            int(rng.integers(0, 3)),
+            *size,
+            *rng.permutation([channels, int(rng.integers(1, 41))]).tolist(),
+            kernel,
+            stride,
+            tuple(padding),
+        )
         for name, arguments in passes(case, seed=channels, bias=channels % 2):
             got, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*wide(arguments))
-            usual = getattr(reference, name)(*[a**2 if isinstance(a, np.ndarray) else a for a in wide(arguments)])
+            usual = getattr(reference, name)(
+                *[a**2 if isinstance(a, np.ndarray) else a for a in wide(arguments)]
+            )
             assert got.shape == expected.shape
             if got.size:
                 assert np.mean((got - expected) ** 2) <= 1e-10 * np.mean(usual), (name, case)
@@ -193,28 +243,45 @@ def test_tiny_shapes(kernel, stride, monkeypatch):
 def test_empty_batch_and_no_outputs(monkeypatch):
     monkeypatch.setattr(compiled.products, "_tiles", whatever_fits)
     (_, forward), (_, backward), (_, weights) = passes((0, 9, 7, 5, 3, (3, 3), (1, 1), (1, 1)))
-    assert compiled.conv2d(*forward).shape == (0, 9, 7, 3) and compiled.conv2d_input_gradient(*backward).shape == (0, 9, 7, 5)
+    assert compiled.conv2d(*forward).shape == (0, 9, 7, 3) and compiled.conv2d_input_gradient(
+        *backward
+    ).shape == (0, 9, 7, 5)
     assert not compiled.conv2d_weight_gradient(*weights).any()
-    assert compiled.conv2d(np.ones((1, 9, 7, 5), np.float32), np.ones((3, 3, 5, 0), np.float32)).shape == (1, 7, 5, 0)
+    assert compiled.conv2d(np.ones((1, 9, 7, 5), np.float32), np.ones((3, 3, 5, 0), np.float32)).shape == (
+        1,
+        7,
+        5,
+        0,
+    )
 
 
 @needs_compiled
 def test_images_do_not_depend_on_their_batch():
-    x, w = normal(np.random.default_rng(0), np.float32, 7, 29, 31, 33), normal(np.random.default_rng(1), np.float32, 3, 3, 33, 34)
+    x, w = (
+        normal(np.random.default_rng(0), np.float32, 7, 29, 31, 33),
+        normal(np.random.default_rng(1), np.float32, 3, 3, 33, 34),
+    )
     whole = compiled.conv2d(x, w)
     for i in range(7):
-        np.testing.assert_array_equal(compiled.conv2d(x[i:i + 1], w)[0], whole[i])
+        np.testing.assert_array_equal(compiled.conv2d(x[i : i + 1], w)[0], whole[i])
 
 
 @needs_compiled
 def test_nan_stays_in_the_tiles_that_see_it():
-    x, w = normal(np.random.default_rng(2), np.float32, 2, 33, 33, 32), normal(np.random.default_rng(3), np.float32, 3, 3, 32, 32)
+    x, w = (
+        normal(np.random.default_rng(2), np.float32, 2, 33, 33, 32),
+        normal(np.random.default_rng(3), np.float32, 3, 3, 32, 32),
+    )
     before = compiled.conv2d(x, w, padding=(1, 1))
-    x[1, 13, 17, 5] = np.nan                         # seen by outputs 12..14, 16..18, which lie in one tile
+    x[1, 13, 17, 5] = np.nan  # seen by outputs 12..14, 16..18, which lie in one tile
     after = compiled.conv2d(x, w, padding=(1, 1))
     changed = np.argwhere(~np.isclose(after, before).all(axis=-1))
     assert np.isnan(after[1, 12:15, 16:19]).all()
-    assert (changed[:, 0] == 1).all() and changed[:, 1:].min(0).tolist() >= [12, 16] and changed[:, 1:].max(0).tolist() <= [15, 19]
+    assert (
+        (changed[:, 0] == 1).all()
+        and changed[:, 1:].min(0).tolist() >= [12, 16]
+        and changed[:, 1:].max(0).tolist() <= [15, 19]
+    )
 
 
 # --- the rule ----------------------------------------------------------------------------------------------------------
@@ -229,16 +296,20 @@ def test_float64_is_never_fast(case, ran):
 
 
 @needs_compiled
-@pytest.mark.parametrize("case", [
-    (9, 17, 19, 31, 64, (3, 3), (1, 1), (1, 1)),     # too few channels, or features
-    (9, 17, 19, 64, 31, (3, 3), (1, 1), (1, 1)),
-    (1, 8, 8, 64, 64, (3, 3), (1, 1), (1, 1)),       # too few tiles
-    (9, 17, 19, 64, 64, (2, 3), (1, 1), (1, 1)),     # taps that differ
-    (9, 17, 19, 64, 64, (1, 1), (1, 1), (0, 0)),
-    (9, 17, 19, 64, 64, (7, 7), (1, 1), (3, 3)),
-    (9, 17, 19, 64, 64, (8, 8), (4, 4), (0, 0)),     # a stride of more phases than fast.h has room for
-    (40, 6, 6, 64, 64, (2, 2), (1, 1), (0, 0)),      # 5 x 5 outputs in 8 x 8: most of it waste
-], ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [
+        (9, 17, 19, 31, 64, (3, 3), (1, 1), (1, 1)),  # too few channels, or features
+        (9, 17, 19, 64, 31, (3, 3), (1, 1), (1, 1)),
+        (1, 8, 8, 64, 64, (3, 3), (1, 1), (1, 1)),  # too few tiles
+        (9, 17, 19, 64, 64, (2, 3), (1, 1), (1, 1)),  # taps that differ
+        (9, 17, 19, 64, 64, (1, 1), (1, 1), (0, 0)),
+        (9, 17, 19, 64, 64, (7, 7), (1, 1), (3, 3)),
+        (9, 17, 19, 64, 64, (8, 8), (4, 4), (0, 0)),  # a stride of more phases than fast.h has room for
+        (40, 6, 6, 64, 64, (2, 2), (1, 1), (0, 0)),  # 5 x 5 outputs in 8 x 8: most of it waste
+    ],
+    ids=str,
+)
 def test_what_does_not_pay_is_direct(case, ran):
     for name, arguments in passes(case):
         getattr(compiled, name)(*arguments)
@@ -275,7 +346,7 @@ def test_the_switch_nests_and_exceptions_restore_it():
         assert not numgan.fast_convolutions()
     assert numgan.fast_convolutions()
     try:
-        numgan.use_fast_convolutions(False)          # from now on
+        numgan.use_fast_convolutions(False)  # from now on
         assert not numgan.fast_convolutions()
     finally:
         numgan.use_fast_convolutions()

@@ -17,12 +17,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_cases import ABREAST, CONVOLUTIONS, DTYPES, LAYOUTS, POOLS, PRODUCTS, ROUNDING, convolution, layouts, normal
+from kernel_cases import (
+    ABREAST,
+    CONVOLUTIONS,
+    DTYPES,
+    LAYOUTS,
+    POOLS,
+    PRODUCTS,
+    ROUNDING,
+    convolution,
+    layouts,
+    normal,
+)
 
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
-needs_compiled = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
+needs_compiled = pytest.mark.skipif(
+    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +64,31 @@ def check_convolution(case, dtype, seed=0, draw=normal, k=8):
     size, kernel = x.shape[1:3], w.shape[:2]
     check("conv2d", compiled.conv2d(x, w, *window), (x, w), *window, k=k)
     check("conv2d", compiled.conv2d(x, w, *window, o), (x, w), *window, bias=o, k=k)
-    check("conv2d_input_gradient", compiled.conv2d_input_gradient(dy, w, *window, size), (dy, w), *window, size, k=k)
-    check("conv2d_input_gradient", compiled.conv2d_input_gradient(dy, w, *window, size, c), (dy, w), *window, size, bias=c, k=k)
-    check("conv2d_weight_gradient", compiled.conv2d_weight_gradient(x, dy, kernel, *window), (x, dy), kernel, *window, k=k)
+    check(
+        "conv2d_input_gradient",
+        compiled.conv2d_input_gradient(dy, w, *window, size),
+        (dy, w),
+        *window,
+        size,
+        k=k,
+    )
+    check(
+        "conv2d_input_gradient",
+        compiled.conv2d_input_gradient(dy, w, *window, size, c),
+        (dy, w),
+        *window,
+        size,
+        bias=c,
+        k=k,
+    )
+    check(
+        "conv2d_weight_gradient",
+        compiled.conv2d_weight_gradient(x, dy, kernel, *window),
+        (x, dy),
+        kernel,
+        *window,
+        k=k,
+    )
 
 
 # --- the definition itself -----------------------------------------------------------------------------------------------
@@ -71,8 +106,12 @@ def test_reference_is_its_formula(case):
                 dx[n, a, b] += w[i, j] @ dy[n, h, v]
                 dw[i, j] += np.outer(x[n, a, b], dy[n, h, v])
     np.testing.assert_allclose(reference.conv2d(x, w, (s, t), (p, q), o), y, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(reference.conv2d_input_gradient(dy, w, (s, t), (p, q), x.shape[1:3]), dx, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(reference.conv2d_weight_gradient(x, dy, w.shape[:2], (s, t), (p, q)), dw, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        reference.conv2d_input_gradient(dy, w, (s, t), (p, q), x.shape[1:3]), dx, rtol=1e-12, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        reference.conv2d_weight_gradient(x, dy, w.shape[:2], (s, t), (p, q)), dw, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kernel, stride, padding", POOLS)
@@ -82,7 +121,12 @@ def test_reference_pool_is_its_formula(kernel, stride, padding):
     y, index = reference.max_pool2d(x, kernel, stride, padding)
     for n, h, v, c in np.ndindex(y.shape):
         (top, left) = (h * stride[0] - padding[0], v * stride[1] - padding[1])
-        window = [(a, b) for a in range(top, top + kernel[0]) for b in range(left, left + kernel[1]) if 0 <= a < 11 and 0 <= b < 13]
+        window = [
+            (a, b)
+            for a in range(top, top + kernel[0])
+            for b in range(left, left + kernel[1])
+            if 0 <= a < 11 and 0 <= b < 13
+        ]
         values = [x[n, a, b, c] for a, b in window]
         best = window[int(np.argmax(values))]  # argmax: the first nan, else the first of the largest
         assert index[n, h, v, c] == best[0] * 13 + best[1]
@@ -110,7 +154,11 @@ def test_matmul_ugly_shapes(m, k, n, dtype):
 def test_matmul_ugly_strides_of_zero_and_itself(dtype):
     rng = np.random.default_rng(2)  # small integers: exact, for the roundings of equal terms do not cancel
     row, square = rng.integers(-9, 9, (1, 37)).astype(dtype), rng.integers(-9, 9, (41, 41)).astype(dtype)
-    for a in np.broadcast_to(row, (19, 37)), np.broadcast_to(row.T, (37, 23)).T, np.broadcast_to(row[:, :1], (19, 37)):
+    for a in (
+        np.broadcast_to(row, (19, 37)),
+        np.broadcast_to(row.T, (37, 23)).T,
+        np.broadcast_to(row[:, :1], (19, 37)),
+    ):
         for b in a.T, a.T.copy():
             np.testing.assert_array_equal(compiled.matmul(a, b), a @ b)
     np.testing.assert_array_equal(compiled.matmul(square, square), square @ square)
@@ -133,8 +181,21 @@ def test_convolution_ugly_layouts(layout, dtype):
         X, W, DY, O, C = (layouts(a)[layout] for a in (x, w, dy, o, c))
         size, kernel = x.shape[1:3], w.shape[:2]
         check("conv2d", compiled.conv2d(X, W, *window, O), (x, w), *window, bias=o)
-        check("conv2d_input_gradient", compiled.conv2d_input_gradient(DY, W, *window, size, C), (dy, w), *window, size, bias=c)
-        check("conv2d_weight_gradient", compiled.conv2d_weight_gradient(X, DY, kernel, *window), (x, dy), kernel, *window)
+        check(
+            "conv2d_input_gradient",
+            compiled.conv2d_input_gradient(DY, W, *window, size, C),
+            (dy, w),
+            *window,
+            size,
+            bias=c,
+        )
+        check(
+            "conv2d_weight_gradient",
+            compiled.conv2d_weight_gradient(X, DY, kernel, *window),
+            (x, dy),
+            kernel,
+            *window,
+        )
 
 
 @needs_compiled
@@ -143,7 +204,10 @@ def test_positive_numbers_round_worst(dtype):
     def positive(rng, dtype, *shape):
         return rng.random(shape).astype(dtype)
 
-    a, b = positive(np.random.default_rng(4), dtype, 31, 5003), positive(np.random.default_rng(5), dtype, 5003, 47)
+    a, b = (
+        positive(np.random.default_rng(4), dtype, 31, 5003),
+        positive(np.random.default_rng(5), dtype, 5003, 47),
+    )
     check("matmul", compiled.matmul(a, b), (a, b), k=32)
     check_convolution((4, 19, 17, 61, 43, (4, 3), (2, 1), (1, 1)), dtype, draw=positive, k=32)
 
@@ -154,8 +218,15 @@ SMALL = st.integers(1, 5)
 
 @needs_compiled
 @settings(max_examples=200, deadline=None)
-@given(m=st.integers(0, 70), k=st.integers(0, 800), n=st.integers(0, 70), dtype=st.sampled_from(DTYPES),
-       left=st.sampled_from(LAYOUTS), right=st.sampled_from(LAYOUTS), seed=st.integers(0, 99))
+@given(
+    m=st.integers(0, 70),
+    k=st.integers(0, 800),
+    n=st.integers(0, 70),
+    dtype=st.sampled_from(DTYPES),
+    left=st.sampled_from(LAYOUTS),
+    right=st.sampled_from(LAYOUTS),
+    seed=st.integers(0, 99),
+)
 def test_matmul_any(m, k, n, dtype, left, right, seed):
     rng = np.random.default_rng(seed)
     a, b, bias = normal(rng, dtype, m, k), normal(rng, dtype, k, n), normal(rng, dtype, n)
@@ -168,8 +239,16 @@ PAIR, EXTRA = st.tuples(SMALL, SMALL), st.tuples(st.integers(0, 12), st.integers
 
 @needs_compiled
 @settings(max_examples=200, deadline=None)
-@given(n=st.integers(0, 3), extra=EXTRA, c=SIZES, o=SIZES, kernel=PAIR, stride=PAIR, padding=st.tuples(st.integers(0, 6), st.integers(0, 6)),
-       dtype=st.sampled_from(DTYPES))
+@given(
+    n=st.integers(0, 3),
+    extra=EXTRA,
+    c=SIZES,
+    o=SIZES,
+    kernel=PAIR,
+    stride=PAIR,
+    padding=st.tuples(st.integers(0, 6), st.integers(0, 6)),
+    dtype=st.sampled_from(DTYPES),
+)
 def test_convolution_any(n, extra, c, o, kernel, stride, padding, dtype):
     h, v = (max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
     check_convolution((n, h, v, c, o, kernel, stride, padding), dtype, seed=n + h)
@@ -181,14 +260,26 @@ def repeated(x, axis):
 
 
 # all an array may look like in memory; a broadcast one has other values, so it is the array to compare with, too
-MEMORY = st.one_of(st.sampled_from(LAYOUTS).map(lambda name: lambda x: layouts(x)[name]),
-                   st.integers(-4, -1).map(lambda axis: lambda x: repeated(x, max(axis, -x.ndim))))
+MEMORY = st.one_of(
+    st.sampled_from(LAYOUTS).map(lambda name: lambda x: layouts(x)[name]),
+    st.integers(-4, -1).map(lambda axis: lambda x: repeated(x, max(axis, -x.ndim))),
+)
 
 
 @needs_compiled
 @settings(max_examples=200, deadline=None)
-@given(n=st.integers(0, 3), extra=EXTRA, c=st.integers(0, 19), o=st.integers(0, 19), kernel=PAIR, stride=PAIR,
-       padding=st.tuples(*[st.integers(0, 3)] * 2), dtype=st.sampled_from(DTYPES), memory=st.tuples(*[MEMORY] * 5), seed=st.integers(0, 99))
+@given(
+    n=st.integers(0, 3),
+    extra=EXTRA,
+    c=st.integers(0, 19),
+    o=st.integers(0, 19),
+    kernel=PAIR,
+    stride=PAIR,
+    padding=st.tuples(*[st.integers(0, 3)] * 2),
+    dtype=st.sampled_from(DTYPES),
+    memory=st.tuples(*[MEMORY] * 5),
+    seed=st.integers(0, 99),
+)
 def test_convolution_any_layout(n, extra, c, o, kernel, stride, padding, dtype, memory, seed):
     h, v = (max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
     *arrays, window = convolution((n, h, v, c, o, kernel, stride, padding), dtype, seed, draw=small)
@@ -210,21 +301,35 @@ def small(rng, dtype, *shape):
 
 @needs_compiled
 @settings(max_examples=200, deadline=None)
-@given(n=st.integers(0, 3), extra=EXTRA, c=st.integers(0, 9), kernel=PAIR, stride=PAIR, data=st.data(), dtype=st.sampled_from(DTYPES),
-       memory=st.tuples(*[MEMORY] * 3), seed=st.integers(0, 99))
+@given(
+    n=st.integers(0, 3),
+    extra=EXTRA,
+    c=st.integers(0, 9),
+    kernel=PAIR,
+    stride=PAIR,
+    data=st.data(),
+    dtype=st.sampled_from(DTYPES),
+    memory=st.tuples(*[MEMORY] * 3),
+    seed=st.integers(0, 99),
+)
 def test_pool_any(n, extra, c, kernel, stride, data, dtype, memory, seed):
     padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)
     size = tuple(max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
     rng = np.random.default_rng(seed)
-    x = small(rng, dtype, n, *size, c)                            # many ties
+    x = small(rng, dtype, n, *size, c)  # many ties
     x[rng.random(x.shape) < 0.1] = rng.choice([np.nan, -np.inf])
     x = memory[0](x)
-    (y, index), expected = compiled.max_pool2d(x, kernel, stride, padding), reference.max_pool2d(x, kernel, stride, padding)
+    (y, index), expected = (
+        compiled.max_pool2d(x, kernel, stride, padding),
+        reference.max_pool2d(x, kernel, stride, padding),
+    )
     np.testing.assert_array_equal(y, expected[0])
     np.testing.assert_array_equal(index, expected[1])
     assert y.dtype == dtype and index.dtype == np.int64
     dy, index = memory[1](small(rng, dtype, *y.shape)), memory[2](index)
-    np.testing.assert_array_equal(compiled.max_pool2d_gradient(dy, index, size), reference.max_pool2d_gradient(dy, index, size))
+    np.testing.assert_array_equal(
+        compiled.max_pool2d_gradient(dy, index, size), reference.max_pool2d_gradient(dy, index, size)
+    )
 
 
 @needs_compiled
@@ -234,7 +339,9 @@ def test_no_channels_means_bias_or_zero(dtype):
     assert (compiled.conv2d(x, w, bias=bias) == bias).all()
     assert compiled.conv2d_weight_gradient(x, np.ones((2, 3, 3, 7), dtype), (3, 2)).shape == w.shape
     assert compiled.conv2d_input_gradient(np.ones((2, 3, 3, 7), dtype), w, size=(5, 4)).shape == x.shape
-    dx = compiled.conv2d_input_gradient(np.ones((2, 3, 3, 0), dtype), w.transpose(0, 1, 3, 2), size=(5, 4), bias=bias)
+    dx = compiled.conv2d_input_gradient(
+        np.ones((2, 3, 3, 0), dtype), w.transpose(0, 1, 3, 2), size=(5, 4), bias=bias
+    )
     assert dx.shape == (2, 5, 4, 7) and (dx == bias).all()
     empty = np.ones((0, 3, 3, 2), dtype)
     assert not compiled.conv2d_weight_gradient(np.ones((0, 5, 4, 3), dtype), empty, (3, 2)).any()
@@ -309,8 +416,22 @@ def test_every_instruction_set(isa):
     """The tests of shapes, layouts, special values, threads and fast convolutions again, with every other instruction set of this processor."""
     files = [HERE / f"test_{name}.py" for name in ("kernels", "fast_convolutions", "threads")]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", "ugly or worst or nan or bits or no_channels or fast"],
-        env={**os.environ, "NUMGAN_ISA": isa, "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120)
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *files,
+            "-k",
+            "ugly or worst or nan or bits or no_channels or fast",
+        ],
+        env={**os.environ, "NUMGAN_ISA": isa, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
 
 
@@ -319,8 +440,13 @@ def test_every_instruction_set(isa):
 def test_random_shapes(isa):
     """A sample of what `python benchmarks/accuracy.py` checks; a failure's last column is the command that repeats it."""
     script = HERE.parent / "benchmarks" / "accuracy.py"
-    run = subprocess.run([sys.executable, script, "--isa", isa, "--shapes", "300"], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-                         capture_output=True, text=True, timeout=120)
+    run = subprocess.run(
+        [sys.executable, script, "--isa", isa, "--shapes", "300"],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert run.returncode == 0 and run.stdout.startswith(f"{isa}: 300 shapes"), run.stdout + run.stderr
 
 
@@ -329,7 +455,14 @@ def test_random_shapes(isa):
 
 @needs_compiled
 def test_signatures_are_equal():
-    for name in "matmul", "conv2d", "conv2d_input_gradient", "conv2d_weight_gradient", "max_pool2d", "max_pool2d_gradient":
+    for name in (
+        "matmul",
+        "conv2d",
+        "conv2d_input_gradient",
+        "conv2d_weight_gradient",
+        "max_pool2d",
+        "max_pool2d_gradient",
+    ):
         assert inspect.signature(getattr(compiled, name)) == inspect.signature(getattr(reference, name)), name
 
 
@@ -357,29 +490,97 @@ grad = np.zeros((2, 3, 5, 7), np.float32)
 where = np.zeros((2, 3, 5, 7), np.int64)
 
 
-@pytest.mark.parametrize("name, arguments, error, message", [
-    ("matmul", ([[1.0]], f), TypeError, "matmul: expected a as a float32 or float64 array, got list"),
-    ("matmul", (f.astype(int), f), TypeError, "matmul: expected a as a float32 or float64 array, got int64"),
-    ("matmul", (f.astype(">f4"), f), TypeError, "matmul: expected a as a float32 or float64 array, got >f4"),
-    ("matmul", (f, d), TypeError, "matmul: a is float32 but b is float64; convert one of them"),
-    ("matmul", (f, f), ValueError, "matmul: expected b with rows 6, got 4"),
-    ("matmul", (f, f.T, f[0]), ValueError, "matmul: expected bias of length 4, got 6"),
-    ("matmul", (f, f[0]), ValueError, "matmul: expected b with 2 dimensions, got shape .6,."),
-    ("dense_weight_gradient", (f, f[:3]), ValueError, "dense_weight_gradient: expected dy with rows 4, got 3"),
-    ("conv2d", (image[0], weight), ValueError, "conv2d: expected x with 4 dimensions, got shape"),
-    ("conv2d", (image[..., :2], weight), ValueError, "conv2d: expected x with channels 3, got 2"),
-    ("conv2d", (image, weight, (0, 1)), ValueError, "conv2d: expected stride of at least 1, got .0, 1."),
-    ("conv2d", (image, weight, (1, 1), (0, -1)), ValueError, "conv2d: expected padding of at least 0, got .0, -1."),
-    ("conv2d", (image[:, :2], weight), ValueError, "conv2d: a 3x2 window does not fit an input of 2x6 padded by .0, 0."),
-    ("conv2d", (image, weight, (1, 1), (0, 0), f[0]), ValueError, "conv2d: expected bias of length 7, got 6"),
-    ("conv2d_input_gradient", (grad[..., :3], weight, (1, 1), (0, 0), (5, 6)), ValueError, "expected dy with channels 7, got 3"),
-    ("conv2d_input_gradient", (grad, weight, (1, 1), (0, 0), (6, 6)), ValueError, "dy of the size that an input of .6, 6. gives: .4, 5., got .3, 5."),
-    ("conv2d_weight_gradient", (image, grad[:1], (3, 2)), ValueError, "expected dy with batch and size .2, 3, 5., got .1, 3, 5."),
-    ("max_pool2d", (image, (2, 2), (2, 2), (2, 1)), ValueError, "max_pool2d: expected padding of at most half the kernel"),
-    ("max_pool2d_gradient", (grad, where[:1], (5, 6)), ValueError, "max_pool2d_gradient: expected index of shape"),
-    ("max_pool2d_gradient", (grad, where + 30, (5, 6)), ValueError, "expected index as int64 from 0 to 29; pass the index that max_pool2d returned"),
-    ("max_pool2d_gradient", (grad, where.astype(np.int32), (5, 6)), ValueError, "expected index as int64 from 0 to 29"),
-])
+@pytest.mark.parametrize(
+    "name, arguments, error, message",
+    [
+        ("matmul", ([[1.0]], f), TypeError, "matmul: expected a as a float32 or float64 array, got list"),
+        (
+            "matmul",
+            (f.astype(int), f),
+            TypeError,
+            "matmul: expected a as a float32 or float64 array, got int64",
+        ),
+        (
+            "matmul",
+            (f.astype(">f4"), f),
+            TypeError,
+            "matmul: expected a as a float32 or float64 array, got >f4",
+        ),
+        ("matmul", (f, d), TypeError, "matmul: a is float32 but b is float64; convert one of them"),
+        ("matmul", (f, f), ValueError, "matmul: expected b with rows 6, got 4"),
+        ("matmul", (f, f.T, f[0]), ValueError, "matmul: expected bias of length 4, got 6"),
+        ("matmul", (f, f[0]), ValueError, "matmul: expected b with 2 dimensions, got shape .6,."),
+        (
+            "dense_weight_gradient",
+            (f, f[:3]),
+            ValueError,
+            "dense_weight_gradient: expected dy with rows 4, got 3",
+        ),
+        ("conv2d", (image[0], weight), ValueError, "conv2d: expected x with 4 dimensions, got shape"),
+        ("conv2d", (image[..., :2], weight), ValueError, "conv2d: expected x with channels 3, got 2"),
+        ("conv2d", (image, weight, (0, 1)), ValueError, "conv2d: expected stride of at least 1, got .0, 1."),
+        (
+            "conv2d",
+            (image, weight, (1, 1), (0, -1)),
+            ValueError,
+            "conv2d: expected padding of at least 0, got .0, -1.",
+        ),
+        (
+            "conv2d",
+            (image[:, :2], weight),
+            ValueError,
+            "conv2d: a 3x2 window does not fit an input of 2x6 padded by .0, 0.",
+        ),
+        (
+            "conv2d",
+            (image, weight, (1, 1), (0, 0), f[0]),
+            ValueError,
+            "conv2d: expected bias of length 7, got 6",
+        ),
+        (
+            "conv2d_input_gradient",
+            (grad[..., :3], weight, (1, 1), (0, 0), (5, 6)),
+            ValueError,
+            "expected dy with channels 7, got 3",
+        ),
+        (
+            "conv2d_input_gradient",
+            (grad, weight, (1, 1), (0, 0), (6, 6)),
+            ValueError,
+            "dy of the size that an input of .6, 6. gives: .4, 5., got .3, 5.",
+        ),
+        (
+            "conv2d_weight_gradient",
+            (image, grad[:1], (3, 2)),
+            ValueError,
+            "expected dy with batch and size .2, 3, 5., got .1, 3, 5.",
+        ),
+        (
+            "max_pool2d",
+            (image, (2, 2), (2, 2), (2, 1)),
+            ValueError,
+            "max_pool2d: expected padding of at most half the kernel",
+        ),
+        (
+            "max_pool2d_gradient",
+            (grad, where[:1], (5, 6)),
+            ValueError,
+            "max_pool2d_gradient: expected index of shape",
+        ),
+        (
+            "max_pool2d_gradient",
+            (grad, where + 30, (5, 6)),
+            ValueError,
+            "expected index as int64 from 0 to 29; pass the index that max_pool2d returned",
+        ),
+        (
+            "max_pool2d_gradient",
+            (grad, where.astype(np.int32), (5, 6)),
+            ValueError,
+            "expected index as int64 from 0 to 29",
+        ),
+    ],
+)
 def test_wrong_arguments_are_named(name, arguments, error, message):
     with pytest.raises(error, match=message):
         getattr(kernels, name)(*arguments)

@@ -11,7 +11,9 @@ from kernel_cases import python
 
 from numgan._kernels import compiled
 
-pytestmark = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
+pytestmark = pytest.mark.skipif(
+    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
+)
 F4 = np.dtype(np.float32)
 MB = 1 << 20
 
@@ -25,10 +27,14 @@ def address(array):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(1 << 14,), (127, 257), (3, 11, 101, 67), (1 << 20,), (7, 1 << 19), (1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(1 << 14,), (127, 257), (3, 11, 101, 67), (1 << 20,), (7, 1 << 19), (1, 1)]
+)
 def test_blocks_are_aligned_arrays(shape, dtype):
     array = compiled.empty(shape, np.dtype(dtype))
-    assert array.shape == shape and array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
+    assert (
+        array.shape == shape and array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
+    )
     assert array.nbytes < compiled.calls._LARGE or address(array) % 64 == 0
     array[...] = 3
     assert (array == 3).all()
@@ -59,20 +65,41 @@ def test_live_arrays_never_share():
         assert (array == i).all()
 
 
-@pytest.mark.parametrize("hold", [
-    lambda a: a[3:], lambda a: a.reshape(50, -1).T[::2], lambda a: a.view(np.uint8), memoryview, lambda a: np.frombuffer(a, np.float64),
-    lambda a: a.reshape(-1)[:0], lambda a: np.asarray(memoryview(a)), lambda a: np.ma.masked_array(a), iter,
-], ids=["slice", "transpose", "bytes", "memoryview", "frombuffer", "empty", "through a memoryview", "masked", "iterator"])
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda a: a[3:],
+        lambda a: a.reshape(50, -1).T[::2],
+        lambda a: a.view(np.uint8),
+        memoryview,
+        lambda a: np.frombuffer(a, np.float64),
+        lambda a: a.reshape(-1)[:0],
+        lambda a: np.asarray(memoryview(a)),
+        lambda a: np.ma.masked_array(a),
+        iter,
+    ],
+    ids=[
+        "slice",
+        "transpose",
+        "bytes",
+        "memoryview",
+        "frombuffer",
+        "empty",
+        "through a memoryview",
+        "masked",
+        "iterator",
+    ],
+)
 def test_a_view_keeps_its_block(hold):
     array = make(50, 1000)
     where = address(array)
     view = hold(array)
     del array
-    others = [make(50, 1000) for _ in range(70)]     # more than are kept
+    others = [make(50, 1000) for _ in range(70)]  # more than are kept
     assert where not in map(address, others)
     del view
     gc.collect()
-    assert address(make(50, 1000)) == where          # the last one given back
+    assert address(make(50, 1000)) == where  # the last one given back
 
 
 def test_a_block_is_reused_after_its_last_owner():

@@ -24,7 +24,9 @@ ROUNDING = {np.float32: 2.0**-24, np.float64: 2 * 2.0**-53}
 SIZES = [0, 1, 3, 61, 64, 1009, 70001]
 THREADS = 1, 2, 3, 4, 7
 
-needs_compiled = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
+needs_compiled = pytest.mark.skipif(
+    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
+)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def unaligned(x):
     """A copy of x that begins one element after a cache line."""
     room = np.empty(x.size + 32, x.dtype)
     start = -room.ctypes.data % 64 // x.itemsize + 1
-    shifted = room[start:start + x.size].reshape(x.shape)
+    shifted = room[start : start + x.size].reshape(x.shape)
     shifted[...] = x
     return shifted
 
@@ -86,7 +88,12 @@ def update(module, case, p, g, m, v, around):
 
 def vectors(size, dtype):
     rng = np.random.default_rng(size)
-    return normal(rng, dtype, size), normal(rng, dtype, size), normal(rng, dtype, size), rng.random(size).astype(dtype) + dtype(0.1)
+    return (
+        normal(rng, dtype, size),
+        normal(rng, dtype, size),
+        normal(rng, dtype, size),
+        rng.random(size).astype(dtype) + dtype(0.1),
+    )
 
 
 @needs_compiled
@@ -112,12 +119,17 @@ def test_update_has_the_same_bits_for_any_threads_and_address(case, dtype, threa
     results = []
     for n in THREADS:
         threads(n)
-        results += [update(compiled, case, *arrays, AROUND[1])[1] for arrays in ((p, g, m, v), map(unaligned, (p, g, m, v)))]
+        results += [
+            update(compiled, case, *arrays, AROUND[1])[1]
+            for arrays in ((p, g, m, v), map(unaligned, (p, g, m, v)))
+        ]
     for result in results:
         assert all(np.array_equal(result[name], results[0][name]) for name in result), case
 
 
-@pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])
+@pytest.mark.parametrize(
+    "module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"]
+)
 @pytest.mark.parametrize("case", UPDATES)
 def test_update_reports_what_is_not_finite(case, module):
     for dtype in DTYPES:
@@ -130,7 +142,9 @@ def test_update_reports_what_is_not_finite(case, module):
                 assert finite is False and not all(np.isfinite(value[place]) for value in got.values())
                 assert all(np.isfinite(np.delete(value, place)).all() for value in got.values())
     with np.errstate(all="ignore"):
-        assert update(module, "adam", *(np.full(3, 1e30, np.float32) for _ in "pgmv"), {})[0] is False  # g^2 overflows
+        assert (
+            update(module, "adam", *(np.full(3, 1e30, np.float32) for _ in "pgmv"), {})[0] is False
+        )  # g^2 overflows
 
 
 @needs_compiled
@@ -148,7 +162,9 @@ def test_moving_average(dtype, threads):
         near(results[0], 0.99 * average.astype(np.float64) + 0.01 * p, abs(average) + abs(p), k=2)
 
 
-@pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])
+@pytest.mark.parametrize(
+    "module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_all_finite(module, dtype):
     for shape in (0,), (1,), (3, 5), (9001,), (2, 3, 4, 700):
@@ -170,10 +186,12 @@ def test_all_finite(module, dtype):
 @pytest.mark.parametrize("slope", [0, 0.2, 1, 3.7])
 def test_leaky_relu_is_exactly_its_definition_for_any_threads(slope, dtype, threads):
     rng = np.random.default_rng(5)
-    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, np.finfo(dtype).tiny / 4, -np.finfo(dtype).tiny / 4], dtype)
+    special = np.array(
+        [0.0, -0.0, np.inf, -np.inf, np.nan, np.finfo(dtype).tiny / 4, -np.finfo(dtype).tiny / 4], dtype
+    )
     for shape in (0,), (1,), (3, 0, 2), (7,), (5, 3, 61), (70001,):
         x, dy = normal(rng, dtype, *shape), normal(rng, dtype, *shape)
-        x.flat[:7] = special[:x.size]
+        x.flat[:7] = special[: x.size]
         with np.errstate(invalid="ignore"):
             y = reference.leaky_relu(x, slope)
             dx = reference.leaky_relu_gradient(dy, y, slope)
@@ -187,7 +205,22 @@ def test_leaky_relu_is_exactly_its_definition_for_any_threads(slope, dtype, thre
 
 # --- rows of channels --------------------------------------------------------------------------------------------------
 
-ROWS = [(1, 1), (2, 3), (17, 1), (64, 1), (7, 64), (61, 37), (1009, 67), (9001, 3), (4096, 2), (3, 9001), (2500, 64), (9008, 3), (2018, 5), (96, 31)]
+ROWS = [
+    (1, 1),
+    (2, 3),
+    (17, 1),
+    (64, 1),
+    (7, 64),
+    (61, 37),
+    (1009, 67),
+    (9001, 3),
+    (4096, 2),
+    (3, 9001),
+    (2500, 64),
+    (9008, 3),
+    (2018, 5),
+    (96, 31),
+]
 
 
 def channels(case, dtype, seed=0):
@@ -202,17 +235,28 @@ def channels(case, dtype, seed=0):
 @pytest.mark.parametrize("case", ROWS, ids=str)
 def test_channels_are_their_definition(case, layout, dtype):
     (dy, x), (mean, scale, bias, centre, slope) = channels(case, dtype)
-    about = abs(x) + abs(mean)                                       # the size of the terms of x - mean
+    about = abs(x) + abs(mean)  # the size of the terms of x - mean
 
     def both(name, *arrays):
-        return getattr(compiled, name)(*map(layout, arrays)), getattr(reference, name)(*(a.astype(np.longdouble) for a in arrays))
+        return getattr(compiled, name)(*map(layout, arrays)), getattr(reference, name)(
+            *(a.astype(np.longdouble) for a in arrays)
+        )
 
     near(*both("normalize", x, mean, scale, bias), about * abs(scale) + abs(bias))
-    near(*both("normalize_gradient", dy, x, mean, scale, centre, slope), (abs(dy) + abs(centre) + about * abs(slope)) * abs(scale))
+    near(
+        *both("normalize_gradient", dy, x, mean, scale, centre, slope),
+        (abs(dy) + abs(centre) + about * abs(slope)) * abs(scale),
+    )
     near(*both("column_sum", x), abs(x).sum(axis=0), k=8)
-    for got, expected, scale in zip(*both("channel_products", dy, x, mean), (abs(dy).sum(axis=0), (abs(dy) * about).sum(axis=0)), strict=True):
+    for got, expected, scale in zip(
+        *both("channel_products", dy, x, mean),
+        (abs(dy).sum(axis=0), (abs(dy) * about).sum(axis=0)),
+        strict=True,
+    ):
         near(got, expected, scale, k=8)
-    for got, expected, scale in zip(*both("channel_moments", x), (abs(x).mean(axis=0), np.square(x).mean(axis=0)), strict=True):
+    for got, expected, scale in zip(
+        *both("channel_moments", x), (abs(x).mean(axis=0), np.square(x).mean(axis=0)), strict=True
+    ):
         near(got, expected, scale, k=8)
 
 
@@ -228,7 +272,9 @@ def test_variance_far_from_zero(case, shift, first):
     for module in compiled, reference:
         mean, variance = module.channel_moments(x)
         assert mean.dtype == variance.dtype == np.float32
-        errors.append((np.max(abs(mean - expected[0]) / np.sqrt(expected[1])), np.max(abs(variance / expected[1] - 1))))
+        errors.append(
+            (np.max(abs(mean - expected[0]) / np.sqrt(expected[1])), np.max(abs(variance / expected[1] - 1)))
+        )
     assert all(ours <= 1.5 * theirs + 2e-7 for ours, theirs in zip(*errors)), errors
     assert errors[0][0] <= 2e-7 + abs(shift) * 2**-24 and errors[0][1] <= 1e-5 + (shift * 2**-24) ** 2
 
@@ -242,8 +288,13 @@ def test_channels_have_the_same_bits_for_any_threads(dtype, threads):
         results = []
         for case in ROWS:
             (dy, x), (mean, scale, bias, centre, slope) = channels(case, dtype)
-            results += [compiled.normalize(x, mean, scale, bias), compiled.column_sum(x), *compiled.channel_products(dy, x, mean),
-                        *compiled.channel_moments(x), compiled.normalize_gradient(dy, x, mean, scale, centre, slope)]
+            results += [
+                compiled.normalize(x, mean, scale, bias),
+                compiled.column_sum(x),
+                *compiled.channel_products(dy, x, mean),
+                *compiled.channel_moments(x),
+                compiled.normalize_gradient(dy, x, mean, scale, centre, slope),
+            ]
         alone = alone or results
         assert all(np.array_equal(a, b) for a, b in zip(results, alone, strict=True)), n
 
@@ -264,11 +315,15 @@ def test_what_is_not_finite_stays_in_its_row_and_channel(case):
                         "channel_moments": (x,),
                         "column_sum": (x,),
                     }.items():
-                        got, expected = (np.stack(getattr(module, name)(*arrays)) for module in (compiled, reference))
+                        got, expected = (
+                            np.stack(getattr(module, name)(*arrays)) for module in (compiled, reference)
+                        )
                         assert np.array_equal(np.isfinite(got), np.isfinite(expected)), (name, place, bad)
 
 
-@pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])
+@pytest.mark.parametrize(
+    "module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"]
+)
 def test_no_rows_or_no_channels(module):
     for case in (0, 3), (0, 64), (5, 0), (32, 0), (0, 0):
         x, c = np.zeros(case, np.float32), np.zeros(case[1], np.float32)
@@ -277,15 +332,24 @@ def test_no_rows_or_no_channels(module):
             assert np.array_equal(total, c) and total.dtype == c.dtype
 
 
-@pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])
+@pytest.mark.parametrize(
+    "module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"]
+)
 def test_what_is_read_is_not_written(module):
     (dy, x), (mean, scale, bias, centre, slope) = arrays = channels((61, 37), np.float32)
     arrays = [*arrays[0], *arrays[1]]
     before = [a.copy() for a in arrays]
     for a in arrays:
         a.flags.writeable = False
-    results = [module.normalize(x, mean, scale, bias), module.column_sum(x), *module.channel_products(dy, x, mean), *module.channel_moments(x),
-               module.normalize_gradient(dy, x, mean, scale, centre, slope), module.leaky_relu(x, 0.2), module.leaky_relu_gradient(dy, x, 0.2)]
+    results = [
+        module.normalize(x, mean, scale, bias),
+        module.column_sum(x),
+        *module.channel_products(dy, x, mean),
+        *module.channel_moments(x),
+        module.normalize_gradient(dy, x, mean, scale, centre, slope),
+        module.leaky_relu(x, 0.2),
+        module.leaky_relu_gradient(dy, x, 0.2),
+    ]
     module.sgd(np.zeros(37, np.float32), mean, None, 0.1)
     assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
     assert all(r.dtype == np.float32 and not np.may_share_memory(r, a) for r in results for a in arrays)
@@ -301,8 +365,11 @@ def test_a_gradient_without_a_part_is_zero_there():
 
 
 def test_the_sum_of_gradients_is_the_sum_of_their_vectors():
-    shared = Dense(3, 3)                                             # placed twice: two parts in one place
-    for net in Sequential(Dense(7, 5), Sequential(Dense(5, 5), LeakyReLU())), Sequential(shared, Tanh(), Sequential(shared)):
+    shared = Dense(3, 3)  # placed twice: two parts in one place
+    for net in (
+        Sequential(Dense(7, 5), Sequential(Dense(5, 5), LeakyReLU())),
+        Sequential(shared, Tanh(), Sequential(shared)),
+    ):
         p = net.init(0)
         rng = np.random.default_rng(0)
 
@@ -311,9 +378,9 @@ def test_the_sum_of_gradients_is_the_sum_of_their_vectors():
             return net.backward(y, cache)[1]
 
         one, two = gradient(), gradient()
-        lazy = one + two                                             # from the parts; the vectors are made in the next line
+        lazy = one + two  # from the parts; the vectors are made in the next line
         assert np.array_equal(lazy.vector, one.vector + two.vector) and lazy == one + two == two + one
-        one["0.W"][...] = 0                                          # views into the vector, as of any Parameters
+        one["0.W"][...] = 0  # views into the vector, as of any Parameters
         assert one + two != lazy and np.array_equal((one + two)["0.W"], two["0.W"])
         assert pickle.loads(pickle.dumps(gradient())).layout == net.layout
 
@@ -363,7 +430,9 @@ STORM = """if True:
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent in another way there")
 @pytest.mark.parametrize("backend", ["reference", pytest.param("compiled", marks=needs_compiled)])
 def test_an_update_is_never_torn(backend):
-    run = subprocess.run([sys.executable, "-c", STORM.format(backend=backend)], capture_output=True, text=True, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-c", STORM.format(backend=backend)], capture_output=True, text=True, timeout=60
+    )
     assert run.stdout.strip() == "whole" and run.returncode == 0, run.stderr
 
 
@@ -382,23 +451,71 @@ readonly = np.zeros(6)
 readonly.flags.writeable = False
 
 
-@pytest.mark.parametrize("name, arguments, error, message", [
-    ("sgd", (vector, other[:5], None, 0.1), ValueError, "sgd: expected g of length 6, got 5"),
-    ("sgd", (vector, vector, None, 0.1), ValueError, "sgd: p and g share memory"),
-    ("sgd", (readonly, other, None, 0.1), ValueError, "sgd: expected p contiguous, aligned and writeable; pass a copy"),
-    ("sgd", (vector[::2], other[:3], None, 0.1), ValueError, "sgd: expected p contiguous"),
-    ("sgd", (vector, other.astype(np.float32), None, 0.1), TypeError, "sgd: p is float64 but g is float32"),
-    ("rmsprop", (vector, other, other, 0.1, 0.9, 1e-8), ValueError, "rmsprop: v and g share memory"),
-    ("adam", (vector, other, vector.copy(), vector[:3].copy(), 0.1, 0, 0, 0, 1), ValueError, "adam: expected v of length 6, got 3"),
-    ("moving_average", (vector, other.reshape(2, 3), 0.9), ValueError, "moving_average: expected p with 1 dimensions"),
-    ("channel_moments", (np.zeros((0, 3)),), ValueError, "channel_moments: expected at least one row, got x of shape .0, 3."),
-    ("normalize", (np.zeros((2, 3)), other, other, other), ValueError, "normalize: expected mean of length 3, got 6"),
-    ("channel_products", (np.zeros((2, 6)), np.zeros((3, 6)), other), ValueError, "channel_products: expected x of shape .2, 6., got .3, 6."),
-    ("column_sum", (vector,), ValueError, "column_sum: expected x with 2 dimensions"),
-    ("leaky_relu", (vector, -0.1), ValueError, "leaky_relu: expected slope as a finite number >= 0, so that y has the sign of x, got -0.1"),
-    ("leaky_relu_gradient", (vector, other[:5], 0.1), ValueError, "leaky_relu_gradient: expected y of shape .6,., got .5,."),
-    ("all_finite", ([1.0],), TypeError, "all_finite: expected x as a float32 or float64 array, got list"),
-])
+@pytest.mark.parametrize(
+    "name, arguments, error, message",
+    [
+        ("sgd", (vector, other[:5], None, 0.1), ValueError, "sgd: expected g of length 6, got 5"),
+        ("sgd", (vector, vector, None, 0.1), ValueError, "sgd: p and g share memory"),
+        (
+            "sgd",
+            (readonly, other, None, 0.1),
+            ValueError,
+            "sgd: expected p contiguous, aligned and writeable; pass a copy",
+        ),
+        ("sgd", (vector[::2], other[:3], None, 0.1), ValueError, "sgd: expected p contiguous"),
+        (
+            "sgd",
+            (vector, other.astype(np.float32), None, 0.1),
+            TypeError,
+            "sgd: p is float64 but g is float32",
+        ),
+        ("rmsprop", (vector, other, other, 0.1, 0.9, 1e-8), ValueError, "rmsprop: v and g share memory"),
+        (
+            "adam",
+            (vector, other, vector.copy(), vector[:3].copy(), 0.1, 0, 0, 0, 1),
+            ValueError,
+            "adam: expected v of length 6, got 3",
+        ),
+        (
+            "moving_average",
+            (vector, other.reshape(2, 3), 0.9),
+            ValueError,
+            "moving_average: expected p with 1 dimensions",
+        ),
+        (
+            "channel_moments",
+            (np.zeros((0, 3)),),
+            ValueError,
+            "channel_moments: expected at least one row, got x of shape .0, 3.",
+        ),
+        (
+            "normalize",
+            (np.zeros((2, 3)), other, other, other),
+            ValueError,
+            "normalize: expected mean of length 3, got 6",
+        ),
+        (
+            "channel_products",
+            (np.zeros((2, 6)), np.zeros((3, 6)), other),
+            ValueError,
+            "channel_products: expected x of shape .2, 6., got .3, 6.",
+        ),
+        ("column_sum", (vector,), ValueError, "column_sum: expected x with 2 dimensions"),
+        (
+            "leaky_relu",
+            (vector, -0.1),
+            ValueError,
+            "leaky_relu: expected slope as a finite number >= 0, so that y has the sign of x, got -0.1",
+        ),
+        (
+            "leaky_relu_gradient",
+            (vector, other[:5], 0.1),
+            ValueError,
+            "leaky_relu_gradient: expected y of shape .6,., got .5,.",
+        ),
+        ("all_finite", ([1.0],), TypeError, "all_finite: expected x as a float32 or float64 array, got list"),
+    ],
+)
 def test_wrong_arguments_are_named(name, arguments, error, message):
     with pytest.raises(error, match=message):
         getattr(kernels, name)(*arguments)
@@ -406,23 +523,58 @@ def test_wrong_arguments_are_named(name, arguments, error, message):
 
 @needs_compiled
 def test_signatures_are_equal():
-    for name in ("adam", "rmsprop", "sgd", "moving_average", "all_finite", "column_sum", "leaky_relu", "leaky_relu_gradient",
-                 "channel_moments", "normalize", "channel_products", "normalize_gradient"):
+    for name in (
+        "adam",
+        "rmsprop",
+        "sgd",
+        "moving_average",
+        "all_finite",
+        "column_sum",
+        "leaky_relu",
+        "leaky_relu_gradient",
+        "channel_moments",
+        "normalize",
+        "channel_products",
+        "normalize_gradient",
+    ):
         for module in compiled, kernels:
-            assert inspect.signature(getattr(module, name)) == inspect.signature(getattr(reference, name)), name
+            assert inspect.signature(getattr(module, name)) == inspect.signature(getattr(reference, name)), (
+                name
+            )
 
 
 @needs_compiled
-@pytest.mark.parametrize("isa", [i for i in compiled._core.isas() if i != compiled._core.isa()] or ["baseline"] if compiled else ["baseline"])
+@pytest.mark.parametrize(
+    "isa",
+    [i for i in compiled._core.isas() if i != compiled._core.isa()] or ["baseline"]
+    if compiled
+    else ["baseline"],
+)
 def test_every_instruction_set(isa):
     """The tests of values and bits again, with every other instruction set of this processor."""
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "definition or bits or average or finite or variance"],
-        env={**os.environ, "NUMGAN_ISA": isa}, capture_output=True, text=True, timeout=120)
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            __file__,
+            "-k",
+            "definition or bits or average or finite or variance",
+        ],
+        env={**os.environ, "NUMGAN_ISA": isa},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
 
 
-@pytest.mark.parametrize("module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"])
+@pytest.mark.parametrize(
+    "module", [reference, pytest.param(compiled, marks=needs_compiled)], ids=["reference", "compiled"]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(0,), (1,), (7, 11), (131, 977), (3, 5, 7, 2)])
 def test_add_is_exact(shape, dtype, module):
@@ -438,8 +590,10 @@ def test_add_is_exact(shape, dtype, module):
 
 def test_add_names_what_is_wrong():
     x = np.ones((3, 4))
-    for arguments, error, words in (((x, x[:2], x.copy()), ValueError, r"add: expected two of shape \(3, 4\), got \(2, 4\)"),
-                                    ((x, x.astype(np.float32), x.copy()), TypeError, "add: one is float64 but two is float32"),
-                                    ((x, x, np.ones((4, 3)).T), ValueError, "add: expected out contiguous")):
+    for arguments, error, words in (
+        ((x, x[:2], x.copy()), ValueError, r"add: expected two of shape \(3, 4\), got \(2, 4\)"),
+        ((x, x.astype(np.float32), x.copy()), TypeError, "add: one is float64 but two is float32"),
+        ((x, x, np.ones((4, 3)).T), ValueError, "add: expected out contiguous"),
+    ):
         with pytest.raises(error, match=words):
             kernels.add(*arguments)

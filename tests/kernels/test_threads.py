@@ -13,9 +13,13 @@ from kernel_cases import DTYPES, digest, every_kernel, normal, python
 from numgan._kernels import compiled, num_threads, set_num_threads
 from numgan.core.signals import stop_requests
 
-pytestmark = pytest.mark.skipif(compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version")
+pytestmark = pytest.mark.skipif(
+    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
+)
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-needs_signals = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timer signals")
+needs_signals = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="this system has no timer signals"
+)
 
 
 @pytest.fixture
@@ -77,14 +81,17 @@ def test_eight_callers_while_the_number_of_threads_changes(threads):
 
 
 def finishes(run, output=""):
-    assert (run.returncode, run.stdout.strip(), run.stderr.strip()) == (0, output, ""), run.stdout + run.stderr
+    assert (run.returncode, run.stdout.strip(), run.stderr.strip()) == (0, output, ""), (
+        run.stdout + run.stderr
+    )
 
 
 @needs_fork
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_processes_and_threads_started_before_and_after_the_first_kernel(when):
     """fork, spawn, forkserver: two children each compute what the parent does; so do threads."""
-    run = python("""if True:
+    run = python(
+        """if True:
         import multiprocessing, sys, threading, warnings
         import numpy as np
         import kernel_cases
@@ -110,14 +117,19 @@ def test_processes_and_threads_started_before_and_after_the_first_kernel(when):
             caller.start()
         for caller in callers:
             caller.join(60)
-        print(same)""", when, digest())
+        print(same)""",
+        when,
+        digest(),
+    )
     finishes(run, "fork 0\nfork 0\nspawn 0\nspawn 0\nforkserver 0\nforkserver 0\n[True, True]")
 
 
 @needs_fork
 def test_fork_while_other_threads_are_in_kernels():
     """At ten moments, with helpers at work, or looking out for it, or asleep; the parent goes on as well."""
-    finishes(python("""if True:
+    finishes(
+        python(
+            """if True:
         import os, sys, threading, time, warnings
         import numpy as np
         import kernel_cases
@@ -152,14 +164,19 @@ def test_fork_while_other_threads_are_in_kernels():
             time.sleep(pause)
             children.append(fork())
         same = kernel_cases.digest() == expected
-        print(same, [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])""", digest()), f"True {[0] * 10}")
+        print(same, [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])""",
+            digest(),
+        ),
+        f"True {[0] * 10}",
+    )
 
 
 @needs_fork
 @needs_signals
 def test_fork_in_a_signal_handler_during_a_kernel():
     """The child has no helpers, and the product that was under way comes to its end there all the same; so does the parent's."""
-    finishes(python("""if True:
+    finishes(
+        python("""if True:
         import os, signal, warnings
         import numpy as np
         from numgan._kernels import compiled
@@ -181,23 +198,29 @@ def test_fork_in_a_signal_handler_during_a_kernel():
                 if children[-1] == 0:
                     os._exit(0 if right else 3)
                 ends.append((right, os.waitstatus_to_exitcode(os.waitpid(children[-1], 0)[1])))
-        print(ends)"""), str([(True, 0)] * 9))
+        print(ends)"""),
+        str([(True, 0)] * 9),
+    )
 
 
 def test_kernels_at_exit():
     """A kernel called when the interpreter shuts down, where threads cannot be started any more."""
-    finishes(python("""if True:
+    finishes(
+        python("""if True:
         import atexit, numpy as np
         from numgan._kernels import compiled
         compiled.calls._SMALL = 0
         compiled.set_num_threads(3)
-        atexit.register(lambda: print(compiled.matmul(np.ones((90, 5)), np.ones((5, 80))).sum()))"""), "36000.0")
+        atexit.register(lambda: print(compiled.matmul(np.ones((90, 5)), np.ones((5, 80))).sum()))"""),
+        "36000.0",
+    )
 
 
 def test_daemon_threads_at_exit():
     """They are in the middle of kernels when the interpreter goes away."""
     for _ in range(3):
-        finishes(python("""if True:
+        finishes(
+            python("""if True:
             import threading, time, numpy as np
             from numgan._kernels import compiled
             compiled.calls._SMALL = 0
@@ -207,7 +230,8 @@ def test_daemon_threads_at_exit():
                     compiled.matmul(np.ones((500, 500), np.float32), np.ones((500, 500), np.float32))
             for _ in range(4):
                 threading.Thread(target=work, daemon=True).start()
-            time.sleep(0.1)"""))
+            time.sleep(0.1)""")
+        )
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
@@ -227,14 +251,15 @@ def test_memory_of_short_lived_threads_comes_back(threads):
 
     live_and_die(20)
     before = resident()
-    live_and_die(200)                                # each packs 1.4 MB
+    live_and_die(200)  # each packs 1.4 MB
     assert resident() - before < 20e6
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS is not heeded everywhere")
 def test_no_memory_for_packing_is_a_memory_error():
     """Every share fails, in whatever order: never Ctrl-C's status without an exception; and the next call works."""
-    finishes(python("""if True:
+    finishes(
+        python("""if True:
         import resource, numpy as np
         from numgan._kernels import compiled
         compiled.set_num_threads(2)
@@ -250,13 +275,20 @@ def test_no_memory_for_packing_is_a_memory_error():
             except MemoryError as error:
                 message = str(error)
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-        print(message, compiled.conv2d(x, w, (2, 2), (1, 1))[0, 5, 5, 5])"""), "numgan: no memory for the blocks of a kernel 16384.0")
+        print(message, compiled.conv2d(x, w, (2, 2), (1, 1))[0, 5, 5, 5])"""),
+        "numgan: no memory for the blocks of a kernel 16384.0",
+    )
 
 
 def test_kernels_that_need_no_memory_do_not_miss_it():
     """A thread whose first kernel has no channels asks for scratch of 0 bytes."""
-    finishes(python("import numpy as np, numgan._kernels as k; print(k.conv2d_input_gradient(np.ones((2, 3, 3, 2)), np.ones((3, 3, 0, 2)), "
-                    "size=(5, 5)).shape)"), "(2, 5, 5, 0)")
+    finishes(
+        python(
+            "import numpy as np, numgan._kernels as k; print(k.conv2d_input_gradient(np.ones((2, 3, 3, 2)), np.ones((3, 3, 0, 2)), "
+            "size=(5, 5)).shape)"
+        ),
+        "(2, 5, 5, 0)",
+    )
 
 
 # --- signals -----------------------------------------------------------------------------------------------------------
@@ -291,7 +323,9 @@ LONG = """if True:
 @pytest.mark.parametrize("n", [1, 2])
 def test_ctrl_c_is_answered_within_100_ms(n):
     """During one call of every kind of kernel, also where the main thread only waits for a helper. The next calls are right."""
-    run = python(LONG + """
+    run = python(
+        LONG
+        + """
     n, expected = int(sys.argv[1]), sys.argv[2]
     compiled.set_num_threads(n)
 
@@ -312,7 +346,10 @@ def test_ctrl_c_is_answered_within_100_ms(n):
             except KeyboardInterrupt:
                 late.append(1e3 * (time.perf_counter() - pressed))
         print(f"{name}: {sorted(late)[1]:.1f} {len(late)}")
-    print(kernel_cases.digest() == expected)""", str(n), digest())
+    print(kernel_cases.digest() == expected)""",
+        str(n),
+        digest(),
+    )
     *lines, same = run.stdout.strip().split("\n")
     latencies = {name: float(words.split()[0]) for name, words in (line.split(": ") for line in lines)}
     assert same == "True" and len(latencies) == 12, run.stdout + run.stderr
@@ -320,14 +357,21 @@ def test_ctrl_c_is_answered_within_100_ms(n):
 
 
 @needs_signals
-@pytest.mark.parametrize("kernel, inputs, width, scalars", [
-    ("leaky_relu", "x", None, (0.2,)), ("leaky_relu_gradient", "xx", None, (0.2,)),
-    ("normalize", "xccc", None, (1,)), ("normalize_gradient", "xxcccc", None, (1,)),
-    ("channel_moments", "x", 128, (128,)), ("channel_products", "xxc", 128, (128, 1)), ("column_sum", "x", 64, (128,)),
-])
+@pytest.mark.parametrize(
+    "kernel, inputs, width, scalars",
+    [
+        ("leaky_relu", "x", None, (0.2,)),
+        ("leaky_relu_gradient", "xx", None, (0.2,)),
+        ("normalize", "xccc", None, (1,)),
+        ("normalize_gradient", "xxcccc", None, (1,)),
+        ("channel_moments", "x", 128, (128,)),
+        ("channel_products", "xxc", 128, (128, 1)),
+        ("column_sum", "x", 64, (128,)),
+    ],
+)
 def test_a_pass_over_memory_stops_on_its_way(kernel, inputs, width, scalars):
     """Only the last row of x is not 0, and what would come of it is not there: the kernel did not get so far."""
-    rows = 1 << 22 if width is None else 1 << 23     # a block of zeros costs no memory until it is written
+    rows = 1 << 22 if width is None else 1 << 23  # a block of zeros costs no memory until it is written
     arrays = {"x": np.zeros((rows, 64), np.float32), "c": np.full(64, 0.5, np.float32)}
     arrays["x"][-1] = 5
     out = np.zeros((rows, 64), np.float32) if width is None else np.zeros((rows // 128, width))
@@ -340,7 +384,9 @@ def test_a_pass_over_memory_stops_on_its_way(kernel, inputs, width, scalars):
     try:
         with pytest.raises(KeyboardInterrupt):
             flat = (lambda a: a.reshape(-1)) if kernel.startswith("leaky") else (lambda a: a)
-            compiled._core.run(kernel, [*(flat(arrays[name]) for name in inputs), flat(out)], (1, 1), 1, scalars=scalars)
+            compiled._core.run(
+                kernel, [*(flat(arrays[name]) for name in inputs), flat(out)], (1, 1), 1, scalars=scalars
+            )
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -352,7 +398,11 @@ def test_a_pass_over_memory_stops_on_its_way(kernel, inputs, width, scalars):
 def test_a_handler_may_return_or_call_kernels_and_the_result_is_right(threads, n):
     threads(n)
     rng, handled = np.random.default_rng(0), []
-    a, b, c = normal(rng, np.float32, 1500, 1100), normal(rng, np.float32, 1100, 1300), normal(rng, np.float32, 300, 300)
+    a, b, c = (
+        normal(rng, np.float32, 1500, 1100),
+        normal(rng, np.float32, 1100, 1300),
+        normal(rng, np.float32, 300, 300),
+    )
     x, w = normal(rng, np.float32, 6, 48, 48, 96), normal(rng, np.float32, 3, 3, 96, 96)
     product, square, y = compiled.matmul(a, b), compiled.matmul(c, c), compiled.conv2d(x, w)
 
@@ -389,7 +439,9 @@ def test_training_finishes_the_kernel_at_the_first_ctrl_c_and_leaves_at_the_seco
 @pytest.mark.skipif(not hasattr(signal, "sigwait"), reason="this system has no sigwait")
 def test_helpers_take_no_signals():
     """A signal that the program's threads have blocked waits for sigwait; a helper without that mask would die of it."""
-    finishes(python("""if True:
+    finishes(
+        python(
+            """if True:
         import os, signal, time, numpy as np
         from numgan._kernels import compiled
         compiled.calls._SMALL = 0
@@ -398,7 +450,11 @@ def test_helpers_take_no_signals():
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         os.kill(os.getpid(), signal.SIGUSR1)
         time.sleep(0.05)
-        print(signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1)""", OPENBLAS_NUM_THREADS="1"), "True")
+        print(signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1)""",
+            OPENBLAS_NUM_THREADS="1",
+        ),
+        "True",
+    )
 
 
 # --- how many ----------------------------------------------------------------------------------------------------------
@@ -410,13 +466,32 @@ def test_number_of_threads_is_checked(n):
         compiled.set_num_threads(n)
 
 
-@pytest.mark.parametrize("variable, value, message", [
-    ("NUMGAN_NUM_THREADS", "none", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got 'none'; set it to one or unset it"),
-    ("NUMGAN_NUM_THREADS", "0", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '0'; set it to one or unset it"),
-    ("NUMGAN_NUM_THREADS", "257", "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '257'; set it to one or unset it"),
-    ("NUMGAN_PURE", "yes", "ValueError: NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got 'yes'; set it to one or unset it"),
-    ("NUMGAN_ISA", "mmx", "ImportError: numgan: NUMGAN_ISA='mmx', but this processor offers baseline"),
-])
+@pytest.mark.parametrize(
+    "variable, value, message",
+    [
+        (
+            "NUMGAN_NUM_THREADS",
+            "none",
+            "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got 'none'; set it to one or unset it",
+        ),
+        (
+            "NUMGAN_NUM_THREADS",
+            "0",
+            "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '0'; set it to one or unset it",
+        ),
+        (
+            "NUMGAN_NUM_THREADS",
+            "257",
+            "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '257'; set it to one or unset it",
+        ),
+        (
+            "NUMGAN_PURE",
+            "yes",
+            "ValueError: NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got 'yes'; set it to one or unset it",
+        ),
+        ("NUMGAN_ISA", "mmx", "ImportError: numgan: NUMGAN_ISA='mmx', but this processor offers baseline"),
+    ],
+)
 def test_environment_is_checked(variable, value, message):
     run = python("import numgan._kernels", **{variable: value})
     assert run.returncode == 1 and message in run.stderr.strip().split("\n")[-1]
@@ -428,6 +503,9 @@ def test_pure_is_heard(value, backend):
 
 
 def test_environment_is_heard():
-    run = python("from numgan._kernels import compiled; print(compiled.num_threads(), compiled._core.isa())",
-                 NUMGAN_NUM_THREADS="1", NUMGAN_ISA="baseline")
+    run = python(
+        "from numgan._kernels import compiled; print(compiled.num_threads(), compiled._core.isa())",
+        NUMGAN_NUM_THREADS="1",
+        NUMGAN_ISA="baseline",
+    )
     assert run.stdout.split() == ["1", "baseline"], run.stderr

@@ -33,8 +33,12 @@ def holds(module, product, shape, bias, dtype, seed=0):
     gate = normal(np.random.default_rng(seed), dtype, *shape)
     plain = product(bias, 1.0, None)
     for slope in SLOPES:
-        assert np.array_equal(product(bias, slope, None), module.leaky_relu(plain, slope), equal_nan=True), slope
-        assert np.array_equal(product(bias, slope, gate), module.leaky_relu_gradient(plain, gate, slope), equal_nan=True), slope
+        assert np.array_equal(product(bias, slope, None), module.leaky_relu(plain, slope), equal_nan=True), (
+            slope
+        )
+        assert np.array_equal(
+            product(bias, slope, gate), module.leaky_relu_gradient(plain, gate, slope), equal_nan=True
+        ), slope
     assert product(bias, 0.2, gate).dtype == dtype
 
 
@@ -57,7 +61,13 @@ def test_convolutions(case, dtype, module):
     for bias in (o, None):
         holds(module, lambda *finish: module.conv2d(x, w, *window, *finish), dy.shape, bias, dtype)
     for bias in (c, None):
-        holds(module, lambda *finish: module.conv2d_input_gradient(dy, w, *window, x.shape[1:3], *finish), x.shape, bias, dtype)
+        holds(
+            module,
+            lambda *finish: module.conv2d_input_gradient(dy, w, *window, x.shape[1:3], *finish),
+            x.shape,
+            bias,
+            dtype,
+        )
 
 
 @needs_compiled
@@ -65,18 +75,26 @@ def test_convolutions(case, dtype, module):
 def test_a_gate_in_any_layout(layout):
     x, w, dy, _, _, window = convolution(CONVOLUTIONS[4], np.float32)
     gate = normal(np.random.default_rng(3), np.float32, *dy.shape)
-    assert np.array_equal(compiled.conv2d(x, w, *window, None, 0.2, layouts(gate)[layout]), compiled.conv2d(x, w, *window, None, 0.2, gate))
+    assert np.array_equal(
+        compiled.conv2d(x, w, *window, None, 0.2, layouts(gate)[layout]),
+        compiled.conv2d(x, w, *window, None, 0.2, gate),
+    )
 
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("slope", SLOPES)
-@pytest.mark.parametrize("case", [CONVOLUTIONS[2], (1, 6, 9, 17, 3, (4, 4), (2, 2), (1, 1))], ids=str)       # thin, and packed
+@pytest.mark.parametrize(
+    "case", [CONVOLUTIONS[2], (1, 6, 9, 17, 3, (4, 4), (2, 2), (1, 1))], ids=str
+)  # thin, and packed
 def test_nan_and_inf(case, slope, module):
     """nan stays nan, and nothing else becomes it: with slope 0 even -inf is 0."""
     module = getattr(kernels, module)
     x, w, dy, o, c, window = convolution(case, np.float64)
     o[0], o[1], c[0], c[1] = np.nan, -np.inf, -np.inf, np.nan
-    y, dx = module.conv2d(x, w, *window, o, slope), module.conv2d_input_gradient(dy, w, *window, x.shape[1:3], c, slope)
+    y, dx = (
+        module.conv2d(x, w, *window, o, slope),
+        module.conv2d_input_gradient(dy, w, *window, x.shape[1:3], c, slope),
+    )
     below = 0 if slope == 0 else -np.inf
     assert np.isnan(y[..., 0]).all() and (y[..., 1] == below).all() and np.isfinite(y[..., 2:]).all()
     assert np.isnan(dx[..., 1]).all() and (dx[..., 0] == below).all()
@@ -94,38 +112,83 @@ def test_normalisation(rows, channels, slope, dtype, module):
     assert np.array_equal(module.normalize(x, mean, scale, bias, slope), module.leaky_relu(y, slope))
     below = module.leaky_relu_gradient(dy, y, slope)
     close = {"rtol": 1e-5, "atol": 1e-4} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-12}
-    for one, two in zip(module.channel_products(dy, x, mean, scale, bias, slope), module.channel_products(below, x, mean)):
+    for one, two in zip(
+        module.channel_products(dy, x, mean, scale, bias, slope), module.channel_products(below, x, mean)
+    ):
         np.testing.assert_allclose(one, two, **close)
-    np.testing.assert_allclose(module.normalize_gradient(dy, x, mean, scale, centre, share, bias, slope),
-                               module.normalize_gradient(below, x, mean, scale, centre, share), **close)
+    np.testing.assert_allclose(
+        module.normalize_gradient(dy, x, mean, scale, centre, share, bias, slope),
+        module.normalize_gradient(below, x, mean, scale, centre, share),
+        **close,
+    )
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda a, v: kernels.matmul(a, a, v, -0.1), "matmul: expected slope as a finite number >= 0"),
-    (lambda a, v: kernels.matmul(a, a, v, 0.2, v[None]), r"matmul: expected gate of shape \(3, 3\), got \(1, 3\)"),
-    (lambda a, v: kernels.conv2d(a[None, :, :, None], a[:, :, None, None], gate=a[None, :, :, None]), "conv2d: expected gate of shape"),
-    (lambda a, v: kernels.conv2d_input_gradient(a[None, :, :, None], a[:1, :1, None, None], size=(3, 3), gate=a[None, :2, :, None]),
-     "conv2d_input_gradient: expected gate of shape"),
-    (lambda a, v: kernels.normalize(a, v, v, v, float("nan")), "normalize: expected slope as a finite number >= 0"),
-    (lambda a, v: kernels.matmul(a, a, slope=np.inf), "matmul: expected slope as a finite number"),
-    (lambda a, v: kernels.matmul(a, a, slope="steep"), "matmul: expected slope as a finite number >= 0, .*got 'steep'"),
-    (lambda a, v: LeakyReLU(None), "LeakyReLU: expected slope as a finite number >= 0, got None"),
-    (lambda a, v: kernels.channel_products(a, a, v, slope=0.2), "channel_products: expected scale"),
-    (lambda a, v: kernels.normalize_gradient(a, a, v, v, v, v, slope=0.2), "normalize_gradient: expected bias"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda a, v: kernels.matmul(a, a, v, -0.1), "matmul: expected slope as a finite number >= 0"),
+        (
+            lambda a, v: kernels.matmul(a, a, v, 0.2, v[None]),
+            r"matmul: expected gate of shape \(3, 3\), got \(1, 3\)",
+        ),
+        (
+            lambda a, v: kernels.conv2d(a[None, :, :, None], a[:, :, None, None], gate=a[None, :, :, None]),
+            "conv2d: expected gate of shape",
+        ),
+        (
+            lambda a, v: kernels.conv2d_input_gradient(
+                a[None, :, :, None], a[:1, :1, None, None], size=(3, 3), gate=a[None, :2, :, None]
+            ),
+            "conv2d_input_gradient: expected gate of shape",
+        ),
+        (
+            lambda a, v: kernels.normalize(a, v, v, v, float("nan")),
+            "normalize: expected slope as a finite number >= 0",
+        ),
+        (lambda a, v: kernels.matmul(a, a, slope=np.inf), "matmul: expected slope as a finite number"),
+        (
+            lambda a, v: kernels.matmul(a, a, slope="steep"),
+            "matmul: expected slope as a finite number >= 0, .*got 'steep'",
+        ),
+        (lambda a, v: LeakyReLU(None), "LeakyReLU: expected slope as a finite number >= 0, got None"),
+        (lambda a, v: kernels.channel_products(a, a, v, slope=0.2), "channel_products: expected scale"),
+        (
+            lambda a, v: kernels.normalize_gradient(a, a, v, v, v, v, slope=0.2),
+            "normalize_gradient: expected bias",
+        ),
+    ],
+)
 def test_what_is_wrong_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(np.ones((3, 3)), np.ones(3))
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda a, v: kernels.matmul(None, a), "matmul: expected a as a float32 or float64 array, got NoneType"),
-    (lambda a, v: kernels.normalize(a, v, None, v), "normalize: expected scale as a float32 or float64 array, got NoneType"),
-    (lambda a, v: kernels.conv2d(a[None, :, :, None], a[:, :, None, None], stride=2), "conv2d: expected stride as a pair of integers .*got 2"),
-    (lambda a, v: kernels.conv2d_input_gradient(a[None, :, :, None], a[:, :, None, None], size=4), "conv2d_input_gradient: expected size as a pair"),
-    (lambda a, v: kernels.add(None, None, a), "add: expected one as a float32 or float64 array"),
-    (lambda a, v: Dense(3, 2).forward(Dense(3, 2).init(0), a, Pass()), r"Dense\(3, 2\): its parameters are float32, but x is float64; convert x"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda a, v: kernels.matmul(None, a),
+            "matmul: expected a as a float32 or float64 array, got NoneType",
+        ),
+        (
+            lambda a, v: kernels.normalize(a, v, None, v),
+            "normalize: expected scale as a float32 or float64 array, got NoneType",
+        ),
+        (
+            lambda a, v: kernels.conv2d(a[None, :, :, None], a[:, :, None, None], stride=2),
+            "conv2d: expected stride as a pair of integers .*got 2",
+        ),
+        (
+            lambda a, v: kernels.conv2d_input_gradient(a[None, :, :, None], a[:, :, None, None], size=4),
+            "conv2d_input_gradient: expected size as a pair",
+        ),
+        (lambda a, v: kernels.add(None, None, a), "add: expected one as a float32 or float64 array"),
+        (
+            lambda a, v: Dense(3, 2).forward(Dense(3, 2).init(0), a, Pass()),
+            r"Dense\(3, 2\): its parameters are float32, but x is float64; convert x",
+        ),
+    ],
+)
 def test_what_is_of_the_wrong_kind_is_named(call, message):
     with pytest.raises(TypeError, match=message):
         call(np.ones((3, 3)), np.ones(3))
@@ -137,11 +200,53 @@ NETS = {
     "dense": (lambda unit: [Dense(6, 5), unit(), Dense(5, 4), unit(), Dense(4, 3)], (6,)),
     "dense, unit last": (lambda unit: [Dense(6, 5), unit()], (6,)),
     "unit first": (lambda unit: [unit(), Dense(6, 5), unit(), unit(), Dense(5, 2)], (6,)),
-    "convolutions": (lambda unit: [Conv2d(3, 10, 4, 2, 1), unit(), Conv2d(10, 9, 3), unit(), ConvTranspose2d(9, 3, 4, 2), unit()], (8, 10, 3)),
-    "fast convolutions": (lambda unit: [Conv2d(3, 33, 4, 2, 1), unit(), Conv2d(33, 34, 3, padding=1), unit(), Conv2d(34, 2, 1)], (16, 20, 3)),
-    "BatchNorm": (lambda unit: [Conv2d(2, 5, 3), BatchNorm(5), unit(), Conv2d(5, 4, 2), BatchNorm(4), unit(), Flatten(), Dense(36, 2)], (6, 6, 2)),
-    "mixed": (lambda unit: [Dense(6, 5), Tanh(), BatchNorm(5), unit(), Dense(5, 4), unit(), BatchNorm(4), unit(), Dropout(0.5), unit()], (6,)),
-    "nested": (lambda unit: [Sequential(Dense(6, 5), unit()), unit(), Sequential(unit(), Dense(5, 4)), unit()], (6,)),
+    "convolutions": (
+        lambda unit: [
+            Conv2d(3, 10, 4, 2, 1),
+            unit(),
+            Conv2d(10, 9, 3),
+            unit(),
+            ConvTranspose2d(9, 3, 4, 2),
+            unit(),
+        ],
+        (8, 10, 3),
+    ),
+    "fast convolutions": (
+        lambda unit: [Conv2d(3, 33, 4, 2, 1), unit(), Conv2d(33, 34, 3, padding=1), unit(), Conv2d(34, 2, 1)],
+        (16, 20, 3),
+    ),
+    "BatchNorm": (
+        lambda unit: [
+            Conv2d(2, 5, 3),
+            BatchNorm(5),
+            unit(),
+            Conv2d(5, 4, 2),
+            BatchNorm(4),
+            unit(),
+            Flatten(),
+            Dense(36, 2),
+        ],
+        (6, 6, 2),
+    ),
+    "mixed": (
+        lambda unit: [
+            Dense(6, 5),
+            Tanh(),
+            BatchNorm(5),
+            unit(),
+            Dense(5, 4),
+            unit(),
+            BatchNorm(4),
+            unit(),
+            Dropout(0.5),
+            unit(),
+        ],
+        (6,),
+    ),
+    "nested": (
+        lambda unit: [Sequential(Dense(6, 5), unit()), unit(), Sequential(unit(), Dense(5, 4)), unit()],
+        (6,),
+    ),
 }
 
 
@@ -209,13 +314,14 @@ def test_kinks_are_recorded_all_the_same():
 def test_who_watches_sees_the_layer_and_not_the_unit():
     net = Sequential(Dense(2, 3), ReLU(), Dense(3, 1))
     p = net.init(0)
-    p["0.b"][...] = -np.inf                  # ReLU would hide it
+    p["0.b"][...] = -np.inf  # ReLU would hide it
     with watch_finite(), pytest.raises(NonFiniteError, match=r"the output of 0 Dense\(2, 3\) is not finite"):
         net.forward(p, np.ones((4, 2), np.float32), Pass())
 
 
 def test_layers_of_ones_own_stand_alone():
     """A subclass may do anything in its passes."""
+
     class Doubled(Dense):
         def forward(self, p, x, run):
             y, cache = super().forward(p, x, run)
@@ -230,4 +336,6 @@ def test_layers_of_ones_own_stand_alone():
     for layers in ([Doubled(3, 4), ReLU()], [Dense(3, 4), Half()]):
         net = Sequential(*layers)
         p = net.init(0)
-        assert np.array_equal(net.forward(p, x, Pass())[0], one_by_one(net, p, x, Pass(), np.ones((2, 4), np.float32))[0])
+        assert np.array_equal(
+            net.forward(p, x, Pass())[0], one_by_one(net, p, x, Pass(), np.ones((2, 4), np.float32))[0]
+        )

@@ -68,11 +68,12 @@ rng = np.random.default_rng(11)
 
 # ---------------------------------------------------------------------------------------------------- every layer x every check
 
+
 @pytest.mark.parametrize("case", LAYERS + NETWORKS, ids=lambda case: case.title)
 @pytest.mark.parametrize("check", CHECKS, ids=title)
 def test_layer(case, check):
     assert check not in SECOND_ORDER or case.layer.has_tangents
-    error, _ = outcome(case.point, check)                         # raises GradientError if the check fails
+    error, _ = outcome(case.point, check)  # raises GradientError if the check fails
     assert error is None or error <= 1e-6
 
 
@@ -81,8 +82,19 @@ def test_random_projections_agree_too(case):
     assert all(outcome(case.point, check, slow=False)[0] <= 1e-6 for check in SLOW)
 
 
-@pytest.mark.parametrize("case", [case for case in LAYERS if isinstance(case.x, tuple) and case.x and isinstance(case.x[0], int)
-                                  and not any(word in case.title for word in ("BatchNorm", "Given(")) and not case.context], ids=lambda case: case.title)
+@pytest.mark.parametrize(
+    "case",
+    [
+        case
+        for case in LAYERS
+        if isinstance(case.x, tuple)
+        and case.x
+        and isinstance(case.x[0], int)
+        and not any(word in case.title for word in ("BatchNorm", "Given("))
+        and not case.context
+    ],
+    ids=lambda case: case.title,
+)
 def test_an_empty_batch_passes(case):
     layer, x = case.layer, np.zeros((0, *case.x))
     y, cache = layer.forward(layer.init(0, np.float64), x, Pass(0))
@@ -96,8 +108,12 @@ def _inside(layer):
 
 
 def test_every_public_layer_is_in_the_list():
-    public = {value for value in vars(numgan.layers).values() if isinstance(value, type) and issubclass(value, Layer)}
-    public -= {Layer, LinearMap, Elementwise, Network}             # what layers are made from
+    public = {
+        value
+        for value in vars(numgan.layers).values()
+        if isinstance(value, type) and issubclass(value, Layer)
+    }
+    public -= {Layer, LinearMap, Elementwise, Network}  # what layers are made from
     assert public - {type(case.layer) for case in LAYERS} == set()
 
 
@@ -115,16 +131,30 @@ def _fits(size, kernel, padding):
     return all(n + 2 * p >= k for n, k, p in zip(size, kernel, padding))
 
 
-@given(size=st.tuples(st.integers(1, 7), st.integers(1, 7)), kernel=windows, stride=windows, padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-       channels=st.tuples(st.integers(1, 3), st.integers(1, 3)), batch=st.integers(1, 3))
+@given(
+    size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    kernel=windows,
+    stride=windows,
+    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    batch=st.integers(1, 3),
+)
 @quick
 def test_convolution_of_any_shape(size, kernel, stride, padding, channels, batch):
     assume(_fits(size, kernel, padding))
     layer = Conv2d(*channels, kernel=kernel, stride=stride, padding=padding)
-    assert check_layer(layer, x=(*size, channels[0]), batch=batch, slow=False, tangents=False).max_error <= 1e-6
+    assert (
+        check_layer(layer, x=(*size, channels[0]), batch=batch, slow=False, tangents=False).max_error <= 1e-6
+    )
 
 
-@given(size=st.tuples(st.integers(1, 5), st.integers(1, 5)), kernel=windows, stride=windows, data=st.data(), seed=st.integers(0, 99))
+@given(
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    kernel=windows,
+    stride=windows,
+    data=st.data(),
+    seed=st.integers(0, 99),
+)
 @quick
 def test_transposed_convolution_is_the_adjoint(size, kernel, stride, data, seed):
     padding = tuple(data.draw(st.integers(0, (k - 1) // 2)) for k in kernel)
@@ -134,9 +164,12 @@ def test_transposed_convolution_is_the_adjoint(size, kernel, stride, data, seed)
     assume(_fits(shape, kernel, padding))
     down = Conv2d(2, 3, kernel, stride, padding, bias=False)
     p = up.init(0, np.float64)
-    rng = np.random.default_rng(seed)                             # drawn here, so that an example repeats
+    rng = np.random.default_rng(seed)  # drawn here, so that an example repeats
     a, b = rng.standard_normal((2, *size, 3)), rng.standard_normal((2, *shape))
-    ax, atb = up.forward(p, a, Pass())[0], down.forward(p, b, Pass())[0]       # one weight: (KH, KW, 2, 3) for both
+    ax, atb = (
+        up.forward(p, a, Pass())[0],
+        down.forward(p, b, Pass())[0],
+    )  # one weight: (KH, KW, 2, 3) for both
     assert atb.shape == a.shape
     assert np.isclose((ax * b).sum(), (a * atb).sum(), rtol=1e-12, atol=1e-12)
 
@@ -156,19 +189,26 @@ def test_borders_of_any_size(size, data):
     border = tuple(data.draw(st.integers(0, n - 1)) for n in (size[0], size[0], size[1], size[1]))
     assert check_layer(Pad(border, "reflect"), x=(*size, 2), batch=2, slow=False).max_error <= 1e-6
     padded = Pad(border).forward({}, np.random.default_rng(size).standard_normal((2, *size, 3)), Pass())[0]
-    assert np.array_equal(Pad(border).forward({}, Crop(border).forward({}, padded, Pass())[0], Pass())[0], padded)
+    assert np.array_equal(
+        Pad(border).forward({}, Crop(border).forward({}, padded, Pass())[0], Pass())[0], padded
+    )
 
 
-@given(factor=windows, size=st.tuples(st.integers(1, 4), st.integers(1, 4)), mode=st.sampled_from(["nearest", "bilinear"]))
+@given(
+    factor=windows,
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    mode=st.sampled_from(["nearest", "bilinear"]),
+)
 @quick
 def test_upsampling_of_any_size(factor, size, mode):
     layer = Upsample(factor, mode)
     assert check_layer(layer, x=(*size, 2), batch=2, slow=False).max_error <= 1e-6
     constant = np.full((1, *size, 1), 3.7)
-    assert np.allclose(layer.forward({}, constant, Pass())[0], 3.7)                # weights of every output sum to one
+    assert np.allclose(layer.forward({}, constant, Pass())[0], 3.7)  # weights of every output sum to one
 
 
 # ---------------------------------------------------------------------------------------------------- values
+
 
 def _run(layer, x, p=None, run=None):
     return layer.forward(layer.init(0, np.float64) if p is None else p, x, run or Pass())[0]
@@ -181,14 +221,17 @@ def test_dense_and_convolution_by_loops():
     padded = np.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)))
     expected = np.zeros((2, 3, 3, 2))
     for n, h, w, o in np.ndindex(expected.shape):
-        expected[n, h, w, o] = (padded[n, 2 * h:2 * h + 3, w:w + 2] * p["W"][..., o]).sum() + p["b"][o]
+        expected[n, h, w, o] = (padded[n, 2 * h : 2 * h + 3, w : w + 2] * p["W"][..., o]).sum() + p["b"][o]
     assert np.allclose(_run(layer, x, p), expected, rtol=1e-13)
     dense = Dense(3, 2)
     q = dense.init(2, np.float64)
     assert np.allclose(_run(dense, x, q), np.einsum("nhwi,io->nhwo", x, q["W"]) + q["b"], rtol=1e-13)
 
 
-@pytest.mark.parametrize("kernel, stride, padding, extra, size", [(5, 2, 2, 1, 8), (4, 2, 1, 0, 8), (3, 3, 0, 2, 14), (2, 3, 0, 0, 11)])
+@pytest.mark.parametrize(
+    "kernel, stride, padding, extra, size",
+    [(5, 2, 2, 1, 8), (4, 2, 1, 0, 8), (3, 3, 0, 2, 14), (2, 3, 0, 0, 11)],
+)
 def test_transposed_convolution_sizes(kernel, stride, padding, extra, size):
     layer = ConvTranspose2d(3, 2, kernel, stride, padding, extra)
     assert layer.output_shape((4, 4, 3)) == (size, size, 2) == _run(layer, np.ones((1, 4, 4, 3))).shape[1:]
@@ -204,7 +247,7 @@ def test_transposed_convolution_stamps_its_kernel_unflipped():
 
 
 def test_batchnorm_formula_and_epsilon():
-    x = 1e-2 * rng.standard_normal((7, 3))                        # variance near eps: a wrong eps shows at once
+    x = 1e-2 * rng.standard_normal((7, 3))  # variance near eps: a wrong eps shows at once
     y = _run(BatchNorm(3), x, Parameters(np.array([2.0, 2, 2, 1, 1, 1]), BatchNorm(3).layout))
     assert np.allclose(y, 2 * (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5) + 1, rtol=1e-12)
 
@@ -227,7 +270,7 @@ def test_bilinear_upsampling_by_hand():
 def test_nearest_upsampling_and_pixel_shuffle_by_hand():
     x = np.array([[1.0, 2.0]]).reshape(1, 1, 2, 1)
     assert np.array_equal(_run(Upsample((2, 3)), x)[0, :, :, 0], [[1, 1, 1, 2, 2, 2]] * 2)
-    x = np.arange(8.0).reshape(1, 1, 1, 8)                        # channel c f f + i f + j goes to row i, column j of channel c
+    x = np.arange(8.0).reshape(1, 1, 1, 8)  # channel c f f + i f + j goes to row i, column j of channel c
     y = _run(PixelShuffle(2), x)
     assert np.array_equal(y[0, :, :, 0], [[0, 1], [2, 3]]) and np.array_equal(y[0, :, :, 1], [[4, 5], [6, 7]])
 
@@ -236,7 +279,9 @@ def test_pooling_and_borders_by_hand():
     x = np.array([[1.0, 5, 2], [3, -1, 0], [4, 2, 8]]).reshape(1, 3, 3, 1)
     assert np.array_equal(_run(MaxPool2d(2, stride=1), x)[0, :, :, 0], [[5, 5], [4, 8]])
     assert np.array_equal(_run(AvgPool2d(2, stride=1), x)[0, :, :, 0], [[2, 1.5], [2, 2.25]])
-    assert np.array_equal(_run(MaxPool2d(2, padding=1), -x - 6)[0, :, :, 0], [[-7, -8], [-9, -5]])       # padding never wins
+    assert np.array_equal(
+        _run(MaxPool2d(2, padding=1), -x - 6)[0, :, :, 0], [[-7, -8], [-9, -5]]
+    )  # padding never wins
     assert np.array_equal(_run(Pad((0, 1, 2, 0), "reflect"), x)[0, -1, :, 0], [0, -1, 3, -1, 0])
     assert np.array_equal(_run(Crop((1, 0, 0, 2)), x)[0, :, :, 0], [[3], [4]])
 
@@ -246,16 +291,41 @@ def test_activations_by_formula():
     assert np.array_equal(_run(ReLU(), x), [0, 0, 0, 0.5, 2, 700])
     assert np.allclose(_run(LeakyReLU(0.2), x), [-140, -0.4, -0.1, 0.5, 2, 700])
     assert np.allclose(_run(ELU(2.0), x), [-2, 2 * np.expm1(-2), 2 * np.expm1(-0.5), 0.5, 2, 700])
-    assert np.allclose(_run(Sigmoid(), x), [0, 1 / (1 + np.e**2), 1 / (1 + np.e**0.5), 1 / (1 + np.e**-0.5), 1 / (1 + np.e**-2), 1])
-    assert np.allclose(_run(Softplus(), x), [0, np.log1p(np.e**-2), np.log1p(np.e**-0.5), np.log1p(np.e**0.5), np.log1p(np.e**2), 700])
-    assert np.allclose(_run(Softplus(2.0, 1.0), x), [-1, np.log1p(np.e**-2) / 2 - 1, np.log1p(np.e) / 2 - 1, np.log1p(np.e**3) / 2 - 1,
-                                                     np.log1p(np.e**6) / 2 - 1, 700])
+    assert np.allclose(
+        _run(Sigmoid(), x),
+        [0, 1 / (1 + np.e**2), 1 / (1 + np.e**0.5), 1 / (1 + np.e**-0.5), 1 / (1 + np.e**-2), 1],
+    )
+    assert np.allclose(
+        _run(Softplus(), x),
+        [0, np.log1p(np.e**-2), np.log1p(np.e**-0.5), np.log1p(np.e**0.5), np.log1p(np.e**2), 700],
+    )
+    assert np.allclose(
+        _run(Softplus(2.0, 1.0), x),
+        [
+            -1,
+            np.log1p(np.e**-2) / 2 - 1,
+            np.log1p(np.e) / 2 - 1,
+            np.log1p(np.e**3) / 2 - 1,
+            np.log1p(np.e**6) / 2 - 1,
+            700,
+        ],
+    )
     with pytest.raises(ValueError, match="Softplus: expected a finite sharpness > 0"):
         Softplus(sharpness=0)
     assert np.array_equal(_run(Maxout(3), np.array([[1.0, 5, 2, -3, -1, -2]])), [[5, -1]])
 
 
-@pytest.mark.parametrize("kind", [LeakyReLU, ELU, Softplus, lambda n: Softplus(1.0, n), lambda n: PixelNorm(eps=n), lambda n: LayerNorm(3, eps=n)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        LeakyReLU,
+        ELU,
+        Softplus,
+        lambda n: Softplus(1.0, n),
+        lambda n: PixelNorm(eps=n),
+        lambda n: LayerNorm(3, eps=n),
+    ],
+)
 def test_numpy_numbers_make_no_float64(kind):
     x, layer = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3), kind(np.float64(0.5))
     p = layer.init(0)
@@ -267,9 +337,13 @@ def test_dropout_keeps_the_mean_and_follows_the_seed():
     x = np.ones((400, 50))
     y = _run(Dropout(0.3), x, context=Pass(seed=4))
     assert set(np.unique(y)) == {0.0, 1 / 0.7} and abs(y.mean() - 1) < 0.03
-    assert np.array_equal(y, _run(Dropout(0.3), x, context=Pass(seed=4))) and not np.array_equal(y, _run(Dropout(0.3), x, context=Pass(seed=5)))
+    assert np.array_equal(y, _run(Dropout(0.3), x, context=Pass(seed=4))) and not np.array_equal(
+        y, _run(Dropout(0.3), x, context=Pass(seed=5))
+    )
     assert np.array_equal(_run(Dropout(0.3), x), x)
-    twice = Sequential(*[Dropout(0.5)] * 2)                       # one object placed twice draws two masks: a quarter survives, not a half
+    twice = Sequential(
+        *[Dropout(0.5)] * 2
+    )  # one object placed twice draws two masks: a quarter survives, not a half
     assert abs((_run(twice, x, context=Pass(seed=4)) > 0).mean() - 0.25) < 0.02
 
 
@@ -281,12 +355,13 @@ def test_embedding_is_a_one_hot_dense():
     dy = rng.standard_normal(y.shape)
     dx, dp = layer.backward(dy, cache)
     assert dx is None and np.allclose(dp["W"], np.eye(4)[labels].T @ dy)
-    for shape in ((), (5,), (5, 6)):                     # a label, or a row or a grid of labels, for each sample
+    for shape in ((), (5,), (5, 6)):  # a label, or a row or a grid of labels, for each sample
         y, _ = layer.forward(p, np.ones((3, *shape), int), Pass())
         assert y.shape[1:] == layer.output_shape(shape) == (*shape, 2)
 
 
 # ---------------------------------------------------------------------------------------------------- networks and parameters
+
 
 def test_a_layer_placed_twice_owns_one_slice_and_its_gradients_add():
     shared = Dense(3, 3)
@@ -297,7 +372,9 @@ def test_a_layer_placed_twice_owns_one_slice_and_its_gradients_add():
     x, dy = rng.standard_normal((5, 3)), rng.standard_normal((5, 3))
     gradient = net.backward(dy, net.forward(p, x, Pass())[1])[1]
     parts = apart.backward(dy, apart.forward(q, x, Pass())[1])[1]
-    assert np.allclose(gradient["0.W"], parts["0.W"] + parts["2.W"]) and np.allclose(gradient["2.b"], parts["0.b"] + parts["2.b"])
+    assert np.allclose(gradient["0.W"], parts["0.W"] + parts["2.W"]) and np.allclose(
+        gradient["2.b"], parts["0.b"] + parts["2.b"]
+    )
 
 
 def test_a_layer_placed_twice_is_initialised_once():
@@ -324,9 +401,17 @@ def test_parameters_are_views_with_masks_and_copies():
     net = Sequential(Dense(3, 2), BatchNorm(2))
     p = net.init(0, np.float64)
     p["0.W"][...] = 7
-    assert (p.vector[:6] == 7).all() and p.child("0")["W"] is not None and np.shares_memory(p.child("0")["W"], p.vector)
+    assert (
+        (p.vector[:6] == 7).all()
+        and p.child("0")["W"] is not None
+        and np.shares_memory(p.child("0")["W"], p.vector)
+    )
     assert p.mask("*.W").sum() == 6 and p.mask("1.*").sum() == 4 and p.dtype == np.float64 and len(p) == 4
-    assert np.array_equal((p + p).vector, 2 * p.vector) and not p.zeros().vector.any() and p.astype(np.float32).vector.dtype == np.float32
+    assert (
+        np.array_equal((p + p).vector, 2 * p.vector)
+        and not p.zeros().vector.any()
+        and p.astype(np.float32).vector.dtype == np.float32
+    )
     with pytest.raises(ValueError, match="no parameter matches"):
         p.mask("*.kernel")
     with pytest.raises(KeyError, match="there are 0.W, 0.b"):
@@ -352,7 +437,9 @@ def test_condition_hands_the_code_on_and_its_gradients_add():
     assert np.allclose(y, np.concatenate([inner, c], 1) @ p["1.layer.W"] + p["1.layer.b"])
     (dh, dc), _ = net.backward(np.ones_like(y), cache)
     both = p["1.layer.W"] @ np.ones(3)
-    assert np.allclose(dc, both[4:] + p["0.layer.W"][3:] @ both[:4]) and np.allclose(dh, p["0.layer.W"][:3] @ both[:4])
+    assert np.allclose(dc, both[4:] + p["0.layer.W"][3:] @ both[:4]) and np.allclose(
+        dh, p["0.layer.W"][:3] @ both[:4]
+    )
 
 
 def test_the_tangent_of_a_condition_goes_on_when_nothing_else_moves():
@@ -379,36 +466,63 @@ def test_measured_statistics_pool_batches_and_free_a_sample_of_its_neighbours():
 
 # ---------------------------------------------------------------------------------------------------- repr, summary, errors
 
+
 def test_repr_and_summary():
     net = Sequential(Conv2d(1, 4, kernel=3, padding=1, bias=False), LeakyReLU(), Flatten(), Dense(64, 1))
-    assert "(0): Conv2d(1, 4, kernel=3, padding=1, bias=False)" in repr(net) and "(3): Dense(64, 1)" in repr(net)
+    assert "(0): Conv2d(1, 4, kernel=3, padding=1, bias=False)" in repr(net) and "(3): Dense(64, 1)" in repr(
+        net
+    )
     table = net.summary((4, 4, 1))
     assert table.parameters == 36 + 65 and table.flops == 16 * 4 * 18 + 64 + 64 * 2 + 1
     assert "4 x 4 x 4" in str(table) and "101 parameters" in str(table)
 
 
-@pytest.mark.parametrize("layer, shape, flops", [
-    (Dense(4, 3), (4,), 3 * (2 * 4 + 1)), (Dense(4, 3), (5, 4), 5 * 27), (Dense(4, 3, bias=False), (4,), 24),
-    (Conv2d(2, 3, (2, 3)), (5, 4, 2), 4 * 2 * 3 * (2 * 6 * 2 + 1)),
-    (ConvTranspose2d(2, 3, (2, 3)), (3, 4, 2), 3 * 4 * 2 * (2 * 6 * 3) + 4 * 6 * 3),
-    (BatchNorm(3), (2, 5, 3), 8 * 30),
-    (MaxPool2d((2, 3)), (4, 6, 5), 2 * 2 * 5 * 6), (AvgPool2d((2, 3)), (4, 6, 5), 2 * 2 * 5 * 6),
-    (ReLU(), (3, 4), 12), (MinibatchDiscrimination(4, 3, 2), (4,), 2 * 4 * 6), (Residual(Dense(3, 3)), (3,), 21 + 3),
-    (Residual(Dense(2, 2)), (5, 2), 50 + 10), (Sequential(Dense(4, 3), ReLU(), Dense(3, 2)), (4,), 27 + 3 + 14),
-    (Parallel(Dense(3, 2), Dense(4, 1)), ((3,), (4,)), 14 + 9), (Equalized(Dense(4, 3)), (4,), 27),
-    (Spectral(Dense(4, 3)), (4,), 27), (Given(Parallel(Dense(3, 1), Embedding(2, 1)), np.zeros(3, int)), (3,), 7),
-    (Flatten(), (2, 3), 0), (Reshape(3, 2), (6,), 0), (Pad(1), (2, 3, 1), 0), (Pack(2), (3,), 0),
-    (Pick(0), ((2,), (3,)), 0),
-    (Concat(), ((2,), (3,)), 0), (Embedding(3, 4), (), 0)], ids=lambda value: None if isinstance(value, Layer) else str(value))
+@pytest.mark.parametrize(
+    "layer, shape, flops",
+    [
+        (Dense(4, 3), (4,), 3 * (2 * 4 + 1)),
+        (Dense(4, 3), (5, 4), 5 * 27),
+        (Dense(4, 3, bias=False), (4,), 24),
+        (Conv2d(2, 3, (2, 3)), (5, 4, 2), 4 * 2 * 3 * (2 * 6 * 2 + 1)),
+        (ConvTranspose2d(2, 3, (2, 3)), (3, 4, 2), 3 * 4 * 2 * (2 * 6 * 3) + 4 * 6 * 3),
+        (BatchNorm(3), (2, 5, 3), 8 * 30),
+        (MaxPool2d((2, 3)), (4, 6, 5), 2 * 2 * 5 * 6),
+        (AvgPool2d((2, 3)), (4, 6, 5), 2 * 2 * 5 * 6),
+        (ReLU(), (3, 4), 12),
+        (MinibatchDiscrimination(4, 3, 2), (4,), 2 * 4 * 6),
+        (Residual(Dense(3, 3)), (3,), 21 + 3),
+        (Residual(Dense(2, 2)), (5, 2), 50 + 10),
+        (Sequential(Dense(4, 3), ReLU(), Dense(3, 2)), (4,), 27 + 3 + 14),
+        (Parallel(Dense(3, 2), Dense(4, 1)), ((3,), (4,)), 14 + 9),
+        (Equalized(Dense(4, 3)), (4,), 27),
+        (Spectral(Dense(4, 3)), (4,), 27),
+        (Given(Parallel(Dense(3, 1), Embedding(2, 1)), np.zeros(3, int)), (3,), 7),
+        (Flatten(), (2, 3), 0),
+        (Reshape(3, 2), (6,), 0),
+        (Pad(1), (2, 3, 1), 0),
+        (Pack(2), (3,), 0),
+        (Pick(0), ((2,), (3,)), 0),
+        (Concat(), ((2,), (3,)), 0),
+        (Embedding(3, 4), (), 0),
+    ],
+    ids=lambda value: None if isinstance(value, Layer) else str(value),
+)
 def test_floating_point_operations_are_counted(layer, shape, flops):
     """Of one sample; a multiplication and an addition are two."""
     assert layer.flops(shape) == flops
 
 
-@pytest.mark.parametrize("layer, fits, y, wrong", [
-    (Concat(), ((2, 3), (2, 4)), (2, 7), ((2, 3), (5, 3))), (Concat(), ((3,), (4,), (1,)), (8,), ((3,), (3, 4))),
-    (Parallel(Dense(3, 2), ReLU()), ((3,), (4,)), ((2,), (4,)), ((3,),)), (Skip(Dense(3, 4)), (5, 3), (5, 7), (5, 2)),
-    (Skip(AvgPool2d(1)), (4, 4, 2), (4, 4, 4), (4, 4)), (Residual(Dense(3, 3)), (5, 3), (5, 3), (5, 2))])
+@pytest.mark.parametrize(
+    "layer, fits, y, wrong",
+    [
+        (Concat(), ((2, 3), (2, 4)), (2, 7), ((2, 3), (5, 3))),
+        (Concat(), ((3,), (4,), (1,)), (8,), ((3,), (3, 4))),
+        (Parallel(Dense(3, 2), ReLU()), ((3,), (4,)), ((2,), (4,)), ((3,),)),
+        (Skip(Dense(3, 4)), (5, 3), (5, 7), (5, 2)),
+        (Skip(AvgPool2d(1)), (4, 4, 2), (4, 4, 4), (4, 4)),
+        (Residual(Dense(3, 3)), (5, 3), (5, 3), (5, 2)),
+    ],
+)
 def test_shapes_of_networks_are_told_before_they_run(layer, fits, y, wrong):
     assert layer.output_shape(fits) == y
     with pytest.raises(ValueError, match="expected x "):
@@ -417,12 +531,17 @@ def test_shapes_of_networks_are_told_before_they_run(layer, fits, y, wrong):
 
 @pytest.mark.parametrize("net", [Skip(MaxPool2d(2)), Residual(MaxPool2d(2))], ids=repr)
 def test_a_body_of_another_size_is_refused(net):
-    with pytest.raises(ValueError, match="expected x that (the body keeps all sizes but the last|body and shortcut map to one shape)"):
+    with pytest.raises(
+        ValueError,
+        match="expected x that (the body keeps all sizes but the last|body and shortcut map to one shape)",
+    ):
         net.output_shape((4, 4, 1))
 
 
 def test_a_shape_is_given_as_numbers_or_as_one_tuple():
-    assert repr(Reshape((2, 3))) == repr(Reshape([2, 3])) == repr(Reshape(2, 3)) == "Reshape(2, 3)" and Reshape((4,)).output_shape((2, 2)) == (4,)
+    assert repr(Reshape((2, 3))) == repr(Reshape([2, 3])) == repr(
+        Reshape(2, 3)
+    ) == "Reshape(2, 3)" and Reshape((4,)).output_shape((2, 2)) == (4,)
 
 
 def test_a_tuple_of_outputs_counts_every_array():
@@ -446,8 +565,13 @@ def test_a_layer_has_tangents_if_it_and_all_within_have_both_passes():
         pass
 
     assert Both().has_tangents and Dense(2, 3).has_tangents and Sequential(Dense(2, 3), Both()).has_tangents
-    for lame in (Half(), OtherHalf(), Layer(), Sequential(Both(), Half()),
-                 Sequential(Both(), Sequential(OtherHalf()))):
+    for lame in (
+        Half(),
+        OtherHalf(),
+        Layer(),
+        Sequential(Both(), Half()),
+        Sequential(Both(), Sequential(OtherHalf())),
+    ):
         assert not lame.has_tangents
 
 
@@ -460,17 +584,26 @@ def _pieces(layer, x):
     return pieces
 
 
-@pytest.mark.parametrize("layer, x, same, other", [
-    (ReLU(), [[-1, 2]], [[-3, 0.1]], [[1, 2]]), (LeakyReLU(), [[-1, 2]], [[-3, 0.1]], [[-1, -2]]),
-    (Maxout(2), [[1, 2]], [[0, 9]], [[2, 1]]),
-    (MaxPool2d(2), np.arange(4).reshape(1, 2, 2, 1), np.array([0, 0, 0, 5]).reshape(1, 2, 2, 1),
-     np.arange(4)[::-1].reshape(1, 2, 2, 1)),
-    (Sequential(Dense(1, 2, bias=False), ReLU()), [[-1]], [[-3]], [[1]]),
-    (Sequential(Dense(1, 2), LeakyReLU()), [[1]], [[3]], [[-9]]),
-    (Sequential(Conv2d(1, 1, 1), ReLU()), [[[[1]]]], [[[[3]]]], [[[[-9]]]]),
-    (Sequential(Dense(1, 2), Sequential(ReLU())), [[1]], [[3]], [[-9]]),
-    (Residual(Sequential(Dense(1, 1), ReLU())), [[1]], [[3]], [[-9]])],
-    ids=lambda value: repr(value)[:50] if isinstance(value, Layer) else "")
+@pytest.mark.parametrize(
+    "layer, x, same, other",
+    [
+        (ReLU(), [[-1, 2]], [[-3, 0.1]], [[1, 2]]),
+        (LeakyReLU(), [[-1, 2]], [[-3, 0.1]], [[-1, -2]]),
+        (Maxout(2), [[1, 2]], [[0, 9]], [[2, 1]]),
+        (
+            MaxPool2d(2),
+            np.arange(4).reshape(1, 2, 2, 1),
+            np.array([0, 0, 0, 5]).reshape(1, 2, 2, 1),
+            np.arange(4)[::-1].reshape(1, 2, 2, 1),
+        ),
+        (Sequential(Dense(1, 2, bias=False), ReLU()), [[-1]], [[-3]], [[1]]),
+        (Sequential(Dense(1, 2), LeakyReLU()), [[1]], [[3]], [[-9]]),
+        (Sequential(Conv2d(1, 1, 1), ReLU()), [[[[1]]]], [[[[3]]]], [[[[-9]]]]),
+        (Sequential(Dense(1, 2), Sequential(ReLU())), [[1]], [[3]], [[-9]]),
+        (Residual(Sequential(Dense(1, 1), ReLU())), [[1]], [[3]], [[-9]]),
+    ],
+    ids=lambda value: repr(value)[:50] if isinstance(value, Layer) else "",
+)
 def test_layers_tell_on_which_piece_their_units_are(layer, x, same, other):
     """So the checks of gradients can go around a kink."""
     assert len(_pieces(layer, x)) == 1 and _pieces(layer, x) == _pieces(layer, same) != _pieces(layer, other)
@@ -478,34 +611,76 @@ def test_layers_tell_on_which_piece_their_units_are(layer, x, same, other):
 
 # layer, {a shape of x that it takes: that of y}, shapes that it refuses, shapes per sample that output_shape refuses
 TAKES = [
-    (Dense(4, 3), {(2, 4): (2, 3), (2, 5, 4): (2, 5, 3), (1, 4): (1, 3), (0, 4): (0, 3)},
-     [(4,), (2, 3), (2, 4, 1)], [(3,), (4, 1), ()]),
-    (Conv2d(2, 3, (2, 3)), {(1, 2, 3, 2): (1, 1, 1, 3), (2, 5, 4, 2): (2, 4, 2, 3)},
-     [(2, 5, 2), (2, 5, 4, 3), (1, 1, 5, 5, 2)],
-     [(5, 4, 3), (5, 2), (1, 3, 2), (2, 2, 2), (1, 5, 5, 2)]),
-    (ConvTranspose2d(2, 3, (2, 3), padding=1), {(1, 2, 1, 2): (1, 1, 1, 3)}, [(2, 5, 2), (2, 5, 4, 3)],
-     [(5, 4, 3), (5, 2), (1, 1, 2), (1, 5, 5, 2)]),
-    (BatchNorm(3), {(2, 3): (2, 3), (1, 2, 1, 3): (1, 2, 1, 3)}, [(3,), (2, 4), (1, 3), (1, 1, 1, 3), (3, 2)],
-     [(4,), (2, 2, 1)]),
-    (InstanceNorm(3), {(1, 1, 2, 3): (1, 1, 2, 3), (1, 2, 1, 3): (1, 2, 1, 3)},
-     [(1, 1, 1, 3), (2, 3), (2, 5, 3), (1, 2, 2, 2)], [(2, 2, 4)]),
+    (
+        Dense(4, 3),
+        {(2, 4): (2, 3), (2, 5, 4): (2, 5, 3), (1, 4): (1, 3), (0, 4): (0, 3)},
+        [(4,), (2, 3), (2, 4, 1)],
+        [(3,), (4, 1), ()],
+    ),
+    (
+        Conv2d(2, 3, (2, 3)),
+        {(1, 2, 3, 2): (1, 1, 1, 3), (2, 5, 4, 2): (2, 4, 2, 3)},
+        [(2, 5, 2), (2, 5, 4, 3), (1, 1, 5, 5, 2)],
+        [(5, 4, 3), (5, 2), (1, 3, 2), (2, 2, 2), (1, 5, 5, 2)],
+    ),
+    (
+        ConvTranspose2d(2, 3, (2, 3), padding=1),
+        {(1, 2, 1, 2): (1, 1, 1, 3)},
+        [(2, 5, 2), (2, 5, 4, 3)],
+        [(5, 4, 3), (5, 2), (1, 1, 2), (1, 5, 5, 2)],
+    ),
+    (
+        BatchNorm(3),
+        {(2, 3): (2, 3), (1, 2, 1, 3): (1, 2, 1, 3)},
+        [(3,), (2, 4), (1, 3), (1, 1, 1, 3), (3, 2)],
+        [(4,), (2, 2, 1)],
+    ),
+    (
+        InstanceNorm(3),
+        {(1, 1, 2, 3): (1, 1, 2, 3), (1, 2, 1, 3): (1, 2, 1, 3)},
+        [(1, 1, 1, 3), (2, 3), (2, 5, 3), (1, 2, 2, 2)],
+        [(2, 2, 4)],
+    ),
     (LayerNorm(3), {(1, 3): (1, 3), (1, 2, 3): (1, 2, 3)}, [(3,), (1, 4), (3, 2)], [(4,)]),
     (PixelNorm(), {(1, 3): (1, 3), (2, 2, 2, 3): (2, 2, 2, 3)}, [(3,)], []),
-    (MaxPool2d((2, 3)), {(1, 2, 3, 5): (1, 1, 1, 5)}, [(2, 3, 5), (1, 1, 2, 3, 5)],
-     [(2, 3), (1, 3, 5), (2, 2, 5), (1, 2, 3, 5)]),
-    (AvgPool2d((2, 3)), {(1, 2, 3, 5): (1, 1, 1, 5)}, [(2, 3, 5), (1, 1, 2, 3, 5)],
-     [(2, 3), (1, 3, 5), (2, 2, 5), (1, 2, 3, 5)]),
+    (
+        MaxPool2d((2, 3)),
+        {(1, 2, 3, 5): (1, 1, 1, 5)},
+        [(2, 3, 5), (1, 1, 2, 3, 5)],
+        [(2, 3), (1, 3, 5), (2, 2, 5), (1, 2, 3, 5)],
+    ),
+    (
+        AvgPool2d((2, 3)),
+        {(1, 2, 3, 5): (1, 1, 1, 5)},
+        [(2, 3, 5), (1, 1, 2, 3, 5)],
+        [(2, 3), (1, 3, 5), (2, 2, 5), (1, 2, 3, 5)],
+    ),
     (Upsample((2, 3)), {(1, 2, 3, 5): (1, 4, 9, 5)}, [(2, 3, 5), (1, 1, 2, 3, 5)], [(2, 3), (1, 2, 3, 5)]),
-    (PixelShuffle(3), {(1, 2, 4, 9): (1, 6, 12, 1), (1, 1, 1, 18): (1, 3, 3, 2)},
-     [(2, 4, 9), (1, 9, 9, 3), (1, 9, 9, 6), (1, 1, 2, 4, 9)],
-     [(4, 9), (9, 9, 3), (1, 2, 4, 9)]),
+    (
+        PixelShuffle(3),
+        {(1, 2, 4, 9): (1, 6, 12, 1), (1, 1, 1, 18): (1, 3, 3, 2)},
+        [(2, 4, 9), (1, 9, 9, 3), (1, 9, 9, 6), (1, 1, 2, 4, 9)],
+        [(4, 9), (9, 9, 3), (1, 2, 4, 9)],
+    ),
     (Pad((1, 2, 0, 3)), {(2, 1, 1, 2): (2, 4, 4, 2)}, [(1, 1, 2), (1, 1, 1, 1, 2)], [(1, 1), (1, 1, 1, 2)]),
-    (Pad((1, 2, 0, 3), "reflect"), {(1, 3, 4, 2): (1, 6, 7, 2)}, [(1, 2, 4, 2), (1, 3, 3, 2), (3, 4, 2)],
-     [(2, 4, 2), (3, 3, 2)]),
-    (Pad((2, 1, 3, 0), "reflect"), {(1, 3, 4, 2): (1, 6, 7, 2)}, [(1, 2, 4, 2), (1, 3, 3, 2), (3, 4, 2)],
-     [(2, 4, 2), (3, 3, 2)]),
-    (Crop((1, 2, 0, 3)), {(1, 4, 4, 2): (1, 1, 1, 2)}, [(1, 3, 4, 2), (1, 4, 3, 2), (4, 4, 2)],
-     [(3, 4, 2), (4, 3, 2), (4, 4)]),
+    (
+        Pad((1, 2, 0, 3), "reflect"),
+        {(1, 3, 4, 2): (1, 6, 7, 2)},
+        [(1, 2, 4, 2), (1, 3, 3, 2), (3, 4, 2)],
+        [(2, 4, 2), (3, 3, 2)],
+    ),
+    (
+        Pad((2, 1, 3, 0), "reflect"),
+        {(1, 3, 4, 2): (1, 6, 7, 2)},
+        [(1, 2, 4, 2), (1, 3, 3, 2), (3, 4, 2)],
+        [(2, 4, 2), (3, 3, 2)],
+    ),
+    (
+        Crop((1, 2, 0, 3)),
+        {(1, 4, 4, 2): (1, 1, 1, 2)},
+        [(1, 3, 4, 2), (1, 4, 3, 2), (4, 4, 2)],
+        [(3, 4, 2), (4, 3, 2), (4, 4)],
+    ),
     (Maxout(3), {(1, 6): (1, 2), (2, 2, 3): (2, 2, 1), (0, 3): (0, 1)}, [(1, 4), (3, 2)], [(4,), (3, 2), ()]),
     (MinibatchStd(2), {(4, 3): (4, 4), (2, 1, 1, 3): (2, 1, 1, 4)}, [(3, 3), (4,), (3, 2)], []),
     (MinibatchStd(), {(3, 3): (3, 4), (1, 2): (1, 3)}, [(4,)], []),
@@ -517,8 +692,11 @@ TAKES = [
 ]
 
 
-@pytest.mark.parametrize("layer, takes, refuses, refused_samples", TAKES,
-                         ids=lambda value: repr(value) if isinstance(value, Layer) else "")
+@pytest.mark.parametrize(
+    "layer, takes, refuses, refused_samples",
+    TAKES,
+    ids=lambda value: repr(value) if isinstance(value, Layer) else "",
+)
 def test_what_a_layer_takes_and_what_it_refuses_by_its_name(layer, takes, refuses, refused_samples):
     p = layer.init(0, np.float64)
     for x, y in takes.items():
@@ -533,57 +711,113 @@ def test_what_a_layer_takes_and_what_it_refuses_by_its_name(layer, takes, refuse
             pytest.fail(f"{sample} was taken")
 
 
-@pytest.mark.parametrize("layer, x, words", [
-    (Dense(64, 10), np.zeros((32, 8, 8, 1)), "Flatten"),
-    (Dense(4, 3), np.zeros((2, 5)), r"Dense\(4, 3\): expected x \(N, 4\), got \(2, 5\)$"),
-    (Conv2d(3, 5, kernel=3), np.zeros((2, 3, 8, 8)), r"\(N, H, W, 3\)"),
-    (BatchNorm(3), np.zeros((1, 3)), "larger batch, or measured statistics"),
-    (Embedding(10, 2), np.array([10]), r"0..9"),
-    (Embedding(10, 2), np.array([0.5]), "integer"),
-    (MaxPool2d(2), np.zeros((2, 4)), "H, W, C"),
-    (Maxout(5), np.zeros((2, 7)), "multiple of 5"),
-    (PixelShuffle(2), np.zeros((1, 2, 2, 6)), "multiple of 4"),
-    (Pad(3, "reflect"), np.zeros((1, 3, 5, 1)), "reflected border"),
-    (Crop(2), np.zeros((1, 4, 5, 1)), "larger than the border"),
-    (Concat(), (np.zeros((2, 3)), np.zeros((3, 3))), "last axis only"),
-    (Reshape(5, 2), np.zeros((2, 9)), "10"),
-    (Residual(Dense(3, 4)), np.zeros((2, 3)), "one shape"),
-    (Dense(64, 10), np.zeros((32, 8, 8)), r"got \(32, 8, 8\); add Flatten"),
-    (Pack(2), np.zeros((3, 2)), "of 2 N samples, got .3, 2.; choose a batch size that is a multiple of it"),
-    (Concat(), np.zeros((2, 3)), "last axis only"),
-    (Pick(1), (np.zeros((2, 3)),), "a tuple of more than 1 arrays"),
-    (Parallel(ReLU(), ReLU()), (np.zeros((2, 3)),), "tuple of 2 arrays"),
-    (Condition(Dense(5, 4)), (np.zeros((2, 3)), np.zeros((3, 2))), "a tuple h"),
-    (Condition(Dense(5, 4)), (np.zeros((2, 3)), np.zeros(2)), "a tuple h"),
-    (Given(Parallel(Dense(3, 1), Embedding(2, 1)), np.zeros(3, int)), np.zeros((2, 3)),
-     "of 3 samples, one for each label"),
-    (Skip(AvgPool2d(2)), np.zeros((1, 4, 4, 1)), "that the body keeps all sizes but the last"),
-    (Parallel(ReLU(), ReLU()), np.zeros((2, 3)), "tuple of 2 arrays"),
-])
+@pytest.mark.parametrize(
+    "layer, x, words",
+    [
+        (Dense(64, 10), np.zeros((32, 8, 8, 1)), "Flatten"),
+        (Dense(4, 3), np.zeros((2, 5)), r"Dense\(4, 3\): expected x \(N, 4\), got \(2, 5\)$"),
+        (Conv2d(3, 5, kernel=3), np.zeros((2, 3, 8, 8)), r"\(N, H, W, 3\)"),
+        (BatchNorm(3), np.zeros((1, 3)), "larger batch, or measured statistics"),
+        (Embedding(10, 2), np.array([10]), r"0..9"),
+        (Embedding(10, 2), np.array([0.5]), "integer"),
+        (MaxPool2d(2), np.zeros((2, 4)), "H, W, C"),
+        (Maxout(5), np.zeros((2, 7)), "multiple of 5"),
+        (PixelShuffle(2), np.zeros((1, 2, 2, 6)), "multiple of 4"),
+        (Pad(3, "reflect"), np.zeros((1, 3, 5, 1)), "reflected border"),
+        (Crop(2), np.zeros((1, 4, 5, 1)), "larger than the border"),
+        (Concat(), (np.zeros((2, 3)), np.zeros((3, 3))), "last axis only"),
+        (Reshape(5, 2), np.zeros((2, 9)), "10"),
+        (Residual(Dense(3, 4)), np.zeros((2, 3)), "one shape"),
+        (Dense(64, 10), np.zeros((32, 8, 8)), r"got \(32, 8, 8\); add Flatten"),
+        (
+            Pack(2),
+            np.zeros((3, 2)),
+            "of 2 N samples, got .3, 2.; choose a batch size that is a multiple of it",
+        ),
+        (Concat(), np.zeros((2, 3)), "last axis only"),
+        (Pick(1), (np.zeros((2, 3)),), "a tuple of more than 1 arrays"),
+        (Parallel(ReLU(), ReLU()), (np.zeros((2, 3)),), "tuple of 2 arrays"),
+        (Condition(Dense(5, 4)), (np.zeros((2, 3)), np.zeros((3, 2))), "a tuple h"),
+        (Condition(Dense(5, 4)), (np.zeros((2, 3)), np.zeros(2)), "a tuple h"),
+        (
+            Given(Parallel(Dense(3, 1), Embedding(2, 1)), np.zeros(3, int)),
+            np.zeros((2, 3)),
+            "of 3 samples, one for each label",
+        ),
+        (Skip(AvgPool2d(2)), np.zeros((1, 4, 4, 1)), "that the body keeps all sizes but the last"),
+        (Parallel(ReLU(), ReLU()), np.zeros((2, 3)), "tuple of 2 arrays"),
+    ],
+)
 def test_a_wrong_input_is_named(layer, x, words):
     with pytest.raises(ValueError, match=words):
         layer.forward(layer.init(0, np.float64), x, Pass())
 
 
-@pytest.mark.parametrize("net, other, x, words", [
-    (Sequential(Dense(3, 4)), Sequential(Dense(3, 5)), (4, 3), r"Dense\(3, 4\): expected W \(3, 4\), got \(3, 5\); these parameters"),
-    (Conv2d(1, 2, 3), Conv2d(1, 4, 3), (2, 5, 5, 1), "these parameters belong to another network: give it what its own init made"),
-    (Sequential(ReLU(), Dense(3, 4)), Sequential(Dense(3, 4)), (4, 3), "expected one of the parts 0, got '1'; if a network asked, .* another one"),
-    (Sequential(Dense(3, 4)), Dense(3, 4), (4, 3), "expected one of the parts none, got '0'")])
+@pytest.mark.parametrize(
+    "net, other, x, words",
+    [
+        (
+            Sequential(Dense(3, 4)),
+            Sequential(Dense(3, 5)),
+            (4, 3),
+            r"Dense\(3, 4\): expected W \(3, 4\), got \(3, 5\); these parameters",
+        ),
+        (
+            Conv2d(1, 2, 3),
+            Conv2d(1, 4, 3),
+            (2, 5, 5, 1),
+            "these parameters belong to another network: give it what its own init made",
+        ),
+        (
+            Sequential(ReLU(), Dense(3, 4)),
+            Sequential(Dense(3, 4)),
+            (4, 3),
+            "expected one of the parts 0, got '1'; if a network asked, .* another one",
+        ),
+        (Sequential(Dense(3, 4)), Dense(3, 4), (4, 3), "expected one of the parts none, got '0'"),
+    ],
+)
 def test_parameters_of_another_network_are_refused(net, other, x, words):
     with pytest.raises(ValueError, match=words):
         net.forward(other.init(0, np.float64), np.zeros(x), Pass())
 
 
-@pytest.mark.parametrize("make", [
-    lambda: Conv2d(1, 1, kernel=0), lambda: Conv2d(1, 1, kernel=(1, 2, 3)), lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=2),
-    lambda: Dropout(1.0), lambda: MaxPool2d(2, padding=2), lambda: Upsample(2, "cubic"), lambda: Pad((1, 2)), lambda: Reshape(-1, -1),
-    lambda: Maxout(0), lambda: BatchNorm(3, eps=np.nan), lambda: LayerNorm(3, eps=-1), lambda: PixelNorm(eps=None), lambda: MinibatchStd(eps=-1),
-    lambda: MinibatchStd(eps="a"), lambda: Noise("a"), lambda: Noise(np.nan), lambda: Dropout("a"), lambda: Dropout(None), lambda: ELU("a"),
-    lambda: Softplus("a"), lambda: Softplus(None), lambda: Softplus(1, "a"), lambda: Softplus(1, None), lambda: Softplus(1, -np.inf),
-    lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=-1), lambda: ConvTranspose2d(1, 1, 3, (2, 1), output_padding=(1, 1)),
-    lambda: Conv2d(1, 1, (3, 0)), lambda: Conv2d(1, 1, 3, stride=(1, 0)), lambda: Conv2d(1, 1, 3, padding=(0, -1)),
-    lambda: Given(Dense(2, 1), None), lambda: Given(None, np.zeros(3))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Conv2d(1, 1, kernel=0),
+        lambda: Conv2d(1, 1, kernel=(1, 2, 3)),
+        lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=2),
+        lambda: Dropout(1.0),
+        lambda: MaxPool2d(2, padding=2),
+        lambda: Upsample(2, "cubic"),
+        lambda: Pad((1, 2)),
+        lambda: Reshape(-1, -1),
+        lambda: Maxout(0),
+        lambda: BatchNorm(3, eps=np.nan),
+        lambda: LayerNorm(3, eps=-1),
+        lambda: PixelNorm(eps=None),
+        lambda: MinibatchStd(eps=-1),
+        lambda: MinibatchStd(eps="a"),
+        lambda: Noise("a"),
+        lambda: Noise(np.nan),
+        lambda: Dropout("a"),
+        lambda: Dropout(None),
+        lambda: ELU("a"),
+        lambda: Softplus("a"),
+        lambda: Softplus(None),
+        lambda: Softplus(1, "a"),
+        lambda: Softplus(1, None),
+        lambda: Softplus(1, -np.inf),
+        lambda: ConvTranspose2d(1, 1, kernel=3, stride=2, output_padding=-1),
+        lambda: ConvTranspose2d(1, 1, 3, (2, 1), output_padding=(1, 1)),
+        lambda: Conv2d(1, 1, (3, 0)),
+        lambda: Conv2d(1, 1, 3, stride=(1, 0)),
+        lambda: Conv2d(1, 1, 3, padding=(0, -1)),
+        lambda: Given(Dense(2, 1), None),
+        lambda: Given(None, np.zeros(3)),
+    ],
+)
 def test_a_wrong_constructor_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()
@@ -597,10 +831,32 @@ def test_the_first_layer_with_a_bad_number_is_named():
         net.forward(p, np.ones((1, 2), np.float32), Pass())
 
 
-@pytest.mark.parametrize("layer", [
-    Dense(2, 3), Conv2d(2, 3, 1), LeakyReLU(), Tanh(), Dropout(0.25), Noise(0.5), Upsample(2, "bilinear"), BatchNorm(2), InstanceNorm(2),
-    LayerNorm(2), PixelNorm(), Flatten(), MinibatchDiscrimination(2, 3, 2), MinibatchStd(), Maxout(2), MaxPool2d(2), AvgPool2d(2), Pack(2),
-    Spectral(Dense(2, 3)), Equalized(Dense(2, 3))], ids=repr)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Dense(2, 3),
+        Conv2d(2, 3, 1),
+        LeakyReLU(),
+        Tanh(),
+        Dropout(0.25),
+        Noise(0.5),
+        Upsample(2, "bilinear"),
+        BatchNorm(2),
+        InstanceNorm(2),
+        LayerNorm(2),
+        PixelNorm(),
+        Flatten(),
+        MinibatchDiscrimination(2, 3, 2),
+        MinibatchStd(),
+        Maxout(2),
+        MaxPool2d(2),
+        AvgPool2d(2),
+        Pack(2),
+        Spectral(Dense(2, 3)),
+        Equalized(Dense(2, 3)),
+    ],
+    ids=repr,
+)
 def test_integers_and_lists_are_refused(layer):
     """Integer arithmetic would round every constant of a layer to 0 or 1, without a word."""
     for x in (np.array([[1, 2], [3, 4]]), [[1.0, 2.0], [3.0, 4.0]]):
@@ -610,10 +866,19 @@ def test_integers_and_lists_are_refused(layer):
         layer.init(0, int)
 
 
-@pytest.mark.parametrize("layer, same, other", [
-    (ReLU(), (0.1, 3.0), -0.1), (LeakyReLU(), (-0.1, -3.0), 0.1), (ELU(), (-0.1, -3.0), 0.1),
-    (Maxout(2), (0.9, -3.0), 1.1), (MaxPool2d(2), (0.9, -3.0), 1.1), (MinibatchDiscrimination(2, 1, 1), (0.9, -3.0), 1.1),
-    (Sequential(Dense(2, 2), ReLU()), (0.1, 3.0), -0.1)], ids=repr)
+@pytest.mark.parametrize(
+    "layer, same, other",
+    [
+        (ReLU(), (0.1, 3.0), -0.1),
+        (LeakyReLU(), (-0.1, -3.0), 0.1),
+        (ELU(), (-0.1, -3.0), 0.1),
+        (Maxout(2), (0.9, -3.0), 1.1),
+        (MaxPool2d(2), (0.9, -3.0), 1.1),
+        (MinibatchDiscrimination(2, 1, 1), (0.9, -3.0), 1.1),
+        (Sequential(Dense(2, 2), ReLU()), (0.1, 3.0), -0.1),
+    ],
+    ids=repr,
+)
 def test_every_layer_of_pieces_tells_its_piece(layer, same, other):
     """So the checks of gradients can go around the kink, which is at t = 0 or t = 1 here."""
     p = layer.init(0, np.float64)
@@ -643,6 +908,7 @@ def test_every_pass_gives_all_derivatives_unless_told_otherwise(kind):
 
 def test_a_layer_of_ones_own_may_underflow():
     """The base class marks the passes that a subclass defines."""
+
     class Tiny(LinearMap):
         def apply(self, x, run):
             return x * np.float32(1e-30), None
@@ -667,16 +933,25 @@ def test_a_layer_of_ones_own_may_underflow():
             assert not y.any() and not dx.any()
 
 
-@pytest.mark.parametrize("layer", [BatchNorm(3), InstanceNorm(3), LayerNorm(3), PixelNorm(), Conv2d(3, 2, (2, 3), padding=1)], ids=repr)
+@pytest.mark.parametrize(
+    "layer",
+    [BatchNorm(3), InstanceNorm(3), LayerNorm(3), PixelNorm(), Conv2d(3, 2, (2, 3), padding=1)],
+    ids=repr,
+)
 def test_the_passes_of_a_view_are_those_of_its_copy(layer):
     """Channels first in memory: every pass, and its tangents, as if they lay last."""
     rng = np.random.default_rng(2)
     p, tp = layer.init(1), layer.init(2)
 
     def passes(lay):
-        x, tx = (lay(rng.standard_normal((4, 3, 6, 8)).astype(np.float32).transpose(0, 2, 3, 1)) for _ in range(2))
+        x, tx = (
+            lay(rng.standard_normal((4, 3, 6, 8)).astype(np.float32).transpose(0, 2, 3, 1)) for _ in range(2)
+        )
         y, cache = layer.forward(p, x, Pass())
-        dy, tdy = (lay(rng.standard_normal((y.shape[0], *y.shape[:0:-1])).astype(np.float32).transpose(0, 3, 2, 1)) for _ in range(2))
+        dy, tdy = (
+            lay(rng.standard_normal((y.shape[0], *y.shape[:0:-1])).astype(np.float32).transpose(0, 3, 2, 1))
+            for _ in range(2)
+        )
         ty, tcache = layer.tangent_forward(tx, cache, tp)
         tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
         return [y, ty, tdx, *(tdp[name] for name in tdp), *layer.backward(dy, cache)[:1]]

@@ -26,8 +26,11 @@ from numgan.training import checkpoint
 from numgan.training import loop as training
 from numgan.training.state import State
 
-LAYERS = {"Dense": (lambda: Dense(7, 5), (7,)), "Conv2d": (lambda: Conv2d(2, 5, kernel=(3, 2), stride=2), (7, 5, 2)),
-          "ConvTranspose2d": (lambda: ConvTranspose2d(3, 2, kernel=(2, 3), stride=2, padding=1), (3, 4, 3))}
+LAYERS = {
+    "Dense": (lambda: Dense(7, 5), (7,)),
+    "Conv2d": (lambda: Conv2d(2, 5, kernel=(3, 2), stride=2), (7, 5, 2)),
+    "ConvTranspose2d": (lambda: ConvTranspose2d(3, 2, kernel=(2, 3), stride=2, padding=1), (3, 4, 3)),
+}
 over_layers = pytest.mark.parametrize("make, shape", LAYERS.values(), ids=LAYERS)
 RING = data.load("ring")
 
@@ -38,7 +41,14 @@ def matrix(layer, W):
         return W
     KH, KW, inputs, outputs = *layer.kernel, layer.inputs, layer.features
     at = (lambda i, j, c, o: W[i, j, o, c]) if layer.transposed else (lambda i, j, c, o: W[i, j, c, o])
-    return np.array([[at(i, j, c, o) for o in range(outputs)] for i in range(KH) for j in range(KW) for c in range(inputs)])
+    return np.array(
+        [
+            [at(i, j, c, o) for o in range(outputs)]
+            for i in range(KH)
+            for j in range(KW)
+            for c in range(inputs)
+        ]
+    )
 
 
 def at_the_singular_vectors(layer, seed=0):
@@ -51,6 +61,7 @@ def at_the_singular_vectors(layer, seed=0):
 
 # ---------------------------------------------------------------------------------------------------- values
 
+
 @over_layers
 def test_sigma_is_the_largest_singular_value(make, shape):
     layer = make()
@@ -58,7 +69,7 @@ def test_sigma_is_the_largest_singular_value(make, shape):
     p = net.init(3, np.float64)
     largest = np.linalg.svd(matrix(layer, p["W"]), compute_uv=False)[0]
     sigma = lambda p: p["u"] @ matrix(layer, p["W"]) @ p["v"]
-    assert 0.97 * largest < sigma(p) <= largest * (1 + 1e-14)                      # thirty steps from a random u
+    assert 0.97 * largest < sigma(p) <= largest * (1 + 1e-14)  # thirty steps from a random u
     found = [sigma(p)]
     for _ in range(300):
         p = power_step(net, p)
@@ -87,9 +98,13 @@ def test_the_gradient_is_that_of_the_singular_value(make, shape):
     numeric = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
     dW = net.backward(dy, cache)[1]["W"]
     assert abs((dW * tW).sum() - numeric) < 1e-8 * abs(numeric)
-    _, part = layer.forward({"W": p["W"] / (sigma := p["u"] @ matrix(layer, p["W"]) @ p["v"]), "b": p["b"]}, x, Pass())
+    _, part = layer.forward(
+        {"W": p["W"] / (sigma := p["u"] @ matrix(layer, p["W"]) @ p["v"]), "b": p["b"]}, x, Pass()
+    )
     G = matrix(layer, layer.backward(dy, part)[1]["W"])
-    closed = (G - (G * matrix(layer, p["W"])).sum() / sigma * np.outer(p["u"], p["v"])) / sigma        # Miyato et al. 2018, eq. 12
+    closed = (
+        G - (G * matrix(layer, p["W"])).sum() / sigma * np.outer(p["u"], p["v"])
+    ) / sigma  # Miyato et al. 2018, eq. 12
     assert np.allclose(matrix(layer, dW), closed, rtol=1e-11, atol=1e-12)
     ty, _ = net.tangent_forward(None, cache, p.zeros().copy_from({"W": tW}, {"W": "W"}))
     assert np.isclose((dy * ty).sum(), numeric, rtol=1e-8)
@@ -102,7 +117,9 @@ def test_a_matrix_of_one_output_is_normalised_by_its_length():
 
 
 def test_a_spectral_mlp_stretches_no_distance():
-    layers = lambda wrap: Sequential(wrap(Dense(5, 16)), LeakyReLU(0.1), wrap(Dense(16, 16)), Tanh(), wrap(Dense(16, 3)))
+    layers = lambda wrap: Sequential(
+        wrap(Dense(5, 16)), LeakyReLU(0.1), wrap(Dense(16, 16)), Tanh(), wrap(Dense(16, 3))
+    )
     rng, ratios = np.random.default_rng(4), {}
     x = rng.standard_normal((400, 5))
     near = x + 1e-3 * rng.standard_normal(x.shape)
@@ -112,7 +129,9 @@ def test_a_spectral_mlp_stretches_no_distance():
             p = power_step(net, p)
         length = lambda a: np.linalg.norm(a, axis=1)
         y = net.forward(p, x, Pass())[0]
-        ratios[name] = max((length(y - net.forward(p, z, Pass())[0]) / length(x - z)).max() for z in (near, x[::-1] + 0.1))
+        ratios[name] = max(
+            (length(y - net.forward(p, z, Pass())[0]) / length(x - z)).max() for z in (near, x[::-1] + 0.1)
+        )
     assert 0.1 < ratios["spectral"] <= 1 + 1e-9 < ratios["plain"]
 
 
@@ -121,10 +140,15 @@ def test_weights_are_drawn_as_the_layer_draws_them_and_dtypes_start_at_one_point
     p, single = net.init(7, np.float64), net.init(7)
     assert np.array_equal(p["W"], Dense(4, 3).init(7, np.float64)["W"]) and not p["b"].any()
     assert single.dtype == np.float32 and np.array_equal(single.vector, p.vector.astype(np.float32))
-    assert net.layout.held == ("u", "v") and repr(net) == "Spectral(Dense(4, 3))" and set(power_step(net, single)) == {"W", "b", "u", "v"}
+    assert (
+        net.layout.held == ("u", "v")
+        and repr(net) == "Spectral(Dense(4, 3))"
+        and set(power_step(net, single)) == {"W", "b", "u", "v"}
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- the power step
+
 
 def test_a_power_step_returns_new_parameters_and_moves_u_and_v_only():
     shared = Spectral(Dense(5, 5))
@@ -133,13 +157,17 @@ def test_a_power_step_returns_new_parameters_and_moves_u_and_v_only():
     p.vector[...] += 0.1 * np.random.default_rng(0).standard_normal(p.vector.shape).astype(np.float32)
     before = p.vector.copy()
     q = power_step(net, p)
-    assert p.layout.held == ("1.u", "1.v", "4.u", "4.v") and np.array_equal(p.vector, before) and q.dtype == np.float32
+    assert (
+        p.layout.held == ("1.u", "1.v", "4.u", "4.v")
+        and np.array_equal(p.vector, before)
+        and q.dtype == np.float32
+    )
     for path in p:
         assert np.array_equal(p[path], q[path]) == (path not in p.layout.held)
         assert path not in p.layout.held or np.isclose(np.linalg.norm(q[path]), 1, rtol=1e-6)
     W = p["1.W"]
     v = W.T @ p["1.u"]
-    assert np.allclose(q["1.v"], v / np.linalg.norm(v), rtol=1e-5)                 # once, though the layer is placed twice
+    assert np.allclose(q["1.v"], v / np.linalg.norm(v), rtol=1e-5)  # once, though the layer is placed twice
 
 
 def test_what_has_no_direction_keeps_its_vectors():
@@ -147,7 +175,7 @@ def test_what_has_no_direction_keeps_its_vectors():
     p = net.init(0)
     p["W"][...] = 0
     assert power_step(net, p) == p
-    p["W"][0, 0], p["u"][...] = 1, [0, 1, 0, 0]                                    # W'u = 0
+    p["W"][0, 0], p["u"][...] = 1, [0, 1, 0, 0]  # W'u = 0
     q = power_step(net, p)
     assert np.array_equal(q["v"], p["v"]) and abs(q["u"][0]) == 1
     with pytest.raises(ValueError, match=r"Spectral\(Dense\(4, 3\)\): expected a W that is not zero"):
@@ -167,11 +195,14 @@ def test_numbers_whose_squares_leave_float32(scale):
 
 
 def test_another_kind_of_layer_is_refused():
-    with pytest.raises(TypeError, match=r"Spectral: expected a Dense, Conv2d or ConvTranspose2d, got Tanh\(\)"):
+    with pytest.raises(
+        TypeError, match=r"Spectral: expected a Dense, Conv2d or ConvTranspose2d, got Tanh\(\)"
+    ):
         Spectral(Tanh())
 
 
 # ---------------------------------------------------------------------------------------------------- in the loop
+
 
 def step(system, state, times=1):
     feed = RING.feed(16, 5)
@@ -180,10 +211,16 @@ def step(system, state, times=1):
     return state
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(0.1, 0.9, weight_decay=0.5), Adam(1e-2, weight_decay=0.5), RMSProp(1e-2, clip=0.05)], ids=repr)
+@pytest.mark.parametrize(
+    "optimizer",
+    [SGD(0.1), SGD(0.1, 0.9, weight_decay=0.5), Adam(1e-2, weight_decay=0.5), RMSProp(1e-2, clip=0.05)],
+    ids=repr,
+)
 def test_whatever_an_optimiser_does_to_u_and_v_is_undone(optimizer):
     """Each update ends with one power iteration of the new W, from the u that the last one left: sigma is invariant to decay and clipping of u."""
-    system = systems.build("hinge", "points", 0.1).with_optimizers(lambda name, opt: optimizer if name == "D" else opt)
+    system = systems.build("hinge", "points", 0.1).with_optimizers(
+        lambda name, opt: optimizer if name == "D" else opt
+    )
     state, D = State.start(system, 5), system.networks["D"]
     for _ in range(3):
         before = state.params["D"].copy()
@@ -201,7 +238,10 @@ def test_an_update_that_overflows_is_reported_as_such():
             return False
 
     system = systems.build("hinge", "points", 0.1).with_optimizers(lambda name, opt: Bursting(0.1))
-    with pytest.raises(NonFiniteError, match=r"update of D: the new weights of 0\.W, of Spectral\(Dense\(2, 12\)\), are not finite"):
+    with pytest.raises(
+        NonFiniteError,
+        match=r"update of D: the new weights of 0\.W, of Spectral\(Dense\(2, 12\)\), are not finite",
+    ):
         step(system, State.start(system, 5))
 
 
@@ -209,7 +249,9 @@ def test_the_average_of_weights_has_singular_vectors_of_its_own():
     """An average of u is not the u of averaged weights; samples are drawn with the latter."""
     system = systems.build("hinge", "points", 0.1)
     G = Sequential(Spectral(Dense(2, 12)), Tanh(), Spectral(Dense(12, 12)), Tanh(), Dense(12, 2))
-    system = replace(system, average=0.9, networks={**system.networks, "G": G}).with_optimizers(lambda name, opt: Adam(3e-2))
+    system = replace(system, average=0.9, networks={**system.networks, "G": G}).with_optimizers(
+        lambda name, opt: Adam(3e-2)
+    )
     state = State.start(system, 5)
     plain = state.averages["G"].copy()
     for _ in range(60):
@@ -241,7 +283,10 @@ def test_a_step_costs_a_few_products_with_vectors(monkeypatch):
         state = State.start(system, 5)
         with kernel_calls() as calls[name]:
             step(system, state)
-    spectral = sum(isinstance(layer, Spectral) for layer in systems.build("hinge", "points", 0.1).networks["D"].children.values())
+    spectral = sum(
+        isinstance(layer, Spectral)
+        for layer in systems.build("hinge", "points", 0.1).networks["D"].children.values()
+    )
     assert calls["hinge"]["matmul"] - calls["lsgan"]["matmul"] == (3 + 2) * spectral == 15
 
 
@@ -250,9 +295,14 @@ def test_u_and_v_are_in_the_checkpoint(tmp_path):
     about = checkpoint.identity(system, RING, 16, 5)
     checkpoint.save(tmp_path / "c.npz", step(system, State.start(system, 5), 3), about)
     whole, again = (checkpoint.load(tmp_path / "c.npz", system, about) for _ in range(2))
-    assert whole.params["D"] == again.params["D"] and step(system, whole).params["D"] == step(system, again).params["D"]
+    assert (
+        whole.params["D"] == again.params["D"]
+        and step(system, whole).params["D"] == step(system, again).params["D"]
+    )
     fresh = checkpoint.load(tmp_path / "c.npz", system, about)
-    fresh.params["D"].copy_from(State.start(system, 5).params["D"], {"2.u": "2.u"})         # a resume that began with another u would be seen
+    fresh.params["D"].copy_from(
+        State.start(system, 5).params["D"], {"2.u": "2.u"}
+    )  # a resume that began with another u would be seen
     assert step(system, fresh).params["D"] != whole.params["D"]
 
 
@@ -260,13 +310,16 @@ def test_steps_ahead_are_taken_with_one_u_and_v():
     D = Sequential(Spectral(Dense(2, 5)), Tanh(), Spectral(Dense(5, 1)))
     phi, rng = D.init(0, np.float64), np.random.default_rng(0)
     optimizer = SGD(0.1, weight_decay=0.3)
-    ahead, _ = Unrolling(D, ng.minimax, optimizer, 3).forward(phi, rng.standard_normal((4, 2)), rng.standard_normal((3, 2)))
+    ahead, _ = Unrolling(D, ng.minimax, optimizer, 3).forward(
+        phi, rng.standard_normal((4, 2)), rng.standard_normal((3, 2))
+    )
     for path in phi:
         assert np.array_equal(ahead[path], phi[path]) == (path in phi.layout.held)
     assert check_unrolling(D, ng.minimax, optimizer, 3, x=(2,)).max_error <= 1e-6
 
 
 # ---------------------------------------------------------------------------------------------------- the contract of a held entry
+
 
 class Scaled(Dense):
     """y = s x W + b with a held scale s, (1,)."""
@@ -304,13 +357,15 @@ def test_a_held_entry_of_your_own():
     assert check_layer(Scaled(4, 3), (4,)).max_error <= 1e-6
     net = Sequential(Scaled(4, 3), Tanh())
     p = net.init(0)
-    assert net.layout.held == ("0.s",) and power_step(net, p) == p                 # nothing to renew: it stays
+    assert net.layout.held == ("0.s",) and power_step(net, p) == p  # nothing to renew: it stays
 
 
 def test_a_held_entry_with_a_gradient_is_refused():
     layer = Scaled(4, 3)
     layer.gives = lambda dy, x: dy.sum(keepdims=True).reshape(-1)[:1]
-    with pytest.raises(GradientError, match="s is held, a constant of the pass: its gradient must be None or exactly zero"):
+    with pytest.raises(
+        GradientError, match="s is held, a constant of the pass: its gradient must be None or exactly zero"
+    ):
         check_layer(layer, (4,))
 
 

@@ -30,9 +30,11 @@ from numgan.losses import (
 )
 from numgan.remedies.penalties import GradientPenalty
 
-A, B = np.array([[2.0], [-0.5], [0.3]]), np.array([[-1.0], [0.7]])                # logits of 3 real and 2 fake samples
+A, B = np.array([[2.0], [-0.5], [0.3]]), np.array([[-1.0], [0.7]])  # logits of 3 real and 2 fake samples
 log_sigmoid = lambda x: -np.log(1 + np.exp(-x))
-adversarial = pytest.mark.parametrize("loss", [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7)], ids=repr)
+adversarial = pytest.mark.parametrize(
+    "loss", [*ADVERSARIAL.values(), smoothed(), smoothed(minimax, 0.7)], ids=repr
+)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
@@ -40,26 +42,49 @@ adversarial = pytest.mark.parametrize("loss", [*ADVERSARIAL.values(), smoothed()
 def test_derivatives_and_tangents(loss, slow):
     report = check_loss(loss, slow=slow, seed=1)
     assert report.max_error <= 1e-6
-    assert sum("tangent" in check for check, *_ in report.rows) == len(report.rows) / 2        # every derivative has its tangent
+    assert (
+        sum("tangent" in check for check, *_ in report.rows) == len(report.rows) / 2
+    )  # every derivative has its tangent
 
 
-@pytest.mark.parametrize("loss, d, g", [
-    (minimax, -log_sigmoid(A).mean() - np.log(1 - 1 / (1 + np.exp(-B))).mean(), np.log(1 - 1 / (1 + np.exp(-B))).mean()),
-    (nonsaturating, -log_sigmoid(A).mean() - np.log(1 - 1 / (1 + np.exp(-B))).mean(), -log_sigmoid(B).mean()),
-    (least_squares, ((A - 1) ** 2).mean() / 2 + (B**2).mean() / 2, ((B - 1) ** 2).mean() / 2),
-    (hinge, (0 + 1.5 + 0.7) / 3 + (0 + 1.7) / 2, (1 - 0.7) / 2),
-    (wasserstein, -(2 - 0.5 + 0.3) / 3 + (-1 + 0.7) / 2, (1 - 0.7) / 2),
-    (smoothed(nonsaturating, 0.9), (-0.9 * log_sigmoid(A) - 0.1 * log_sigmoid(-A)).mean() - log_sigmoid(-B).mean(), -log_sigmoid(B).mean()),
-], ids=lambda value: repr(value) if not isinstance(value, float) else "")
+@pytest.mark.parametrize(
+    "loss, d, g",
+    [
+        (
+            minimax,
+            -log_sigmoid(A).mean() - np.log(1 - 1 / (1 + np.exp(-B))).mean(),
+            np.log(1 - 1 / (1 + np.exp(-B))).mean(),
+        ),
+        (
+            nonsaturating,
+            -log_sigmoid(A).mean() - np.log(1 - 1 / (1 + np.exp(-B))).mean(),
+            -log_sigmoid(B).mean(),
+        ),
+        (least_squares, ((A - 1) ** 2).mean() / 2 + (B**2).mean() / 2, ((B - 1) ** 2).mean() / 2),
+        (hinge, (0 + 1.5 + 0.7) / 3 + (0 + 1.7) / 2, (1 - 0.7) / 2),
+        (wasserstein, -(2 - 0.5 + 0.3) / 3 + (-1 + 0.7) / 2, (1 - 0.7) / 2),
+        (
+            smoothed(nonsaturating, 0.9),
+            (-0.9 * log_sigmoid(A) - 0.1 * log_sigmoid(-A)).mean() - log_sigmoid(-B).mean(),
+            -log_sigmoid(B).mean(),
+        ),
+    ],
+    ids=lambda value: repr(value) if not isinstance(value, float) else "",
+)
 def test_values_are_the_papers(loss, d, g):
     assert np.isclose(loss.discriminator(A, B)[0], d, rtol=1e-13)
     assert np.isclose(loss.generator(B)[0], g, rtol=1e-13)
 
 
-@pytest.mark.parametrize("loss, real, fake, g", [
-    (hinge, [0, -1, -1, -1, -1], [0, 1, 1, 1, 1], [-1, -1, -1, -1, -1]),
-    (wasserstein, [-1, -1, -1, -1, -1], [1, 1, 1, 1, 1], [-1, -1, -1, -1, -1]),
-    (least_squares, [1, -0.5, -1, -1.5, -2], [-2, -0.5, 0, 0.5, 1], [-3, -1.5, -1, -0.5, 0])], ids=repr)
+@pytest.mark.parametrize(
+    "loss, real, fake, g",
+    [
+        (hinge, [0, -1, -1, -1, -1], [0, 1, 1, 1, 1], [-1, -1, -1, -1, -1]),
+        (wasserstein, [-1, -1, -1, -1, -1], [1, 1, 1, 1, 1], [-1, -1, -1, -1, -1]),
+        (least_squares, [1, -0.5, -1, -1.5, -2], [-2, -0.5, 0, 0.5, 1], [-3, -1.5, -1, -0.5, 0]),
+    ],
+    ids=repr,
+)
 def test_slopes_by_hand(loss, real, fake, g):
     """On both sides of every margin, and between 0 and the margin."""
     a, b = np.array([[2.0], [0.5], [0.0], [-0.5], [-1.0]]), np.array([[-2.0], [-0.5], [0.0], [0.5], [1.0]])
@@ -75,20 +100,31 @@ def test_logits_of_a_thousand_are_finite_and_point_the_right_way(loss, dtype):
     for real in (high, -high):
         for fake in (low, -low):
             value, dreal, dfake = loss.discriminator(real, fake)
-            assert np.isfinite(value) and np.isfinite(dreal).all() and np.isfinite(dfake).all() and dreal.dtype == dfake.dtype == dtype
+            assert (
+                np.isfinite(value)
+                and np.isfinite(dreal).all()
+                and np.isfinite(dfake).all()
+                and dreal.dtype == dfake.dtype == dtype
+            )
             assert all(np.isfinite(t).all() for t in loss.discriminator_tangent(real, fake, real, fake))
-    wrong, dreal, dfake = loss.discriminator(-high, -low)                 # real judged fake, fake judged real: the worst case
+    wrong, dreal, dfake = loss.discriminator(
+        -high, -low
+    )  # real judged fake, fake judged real: the worst case
     right = loss.discriminator(high, low)[0]
     assert (dreal < 0).all() and (dfake > 0).all()
-    if loss is not least_squares and not loss.name.startswith("smoothed"):          # least squares wants 1 and 0, smoothing wants doubt
+    if loss is not least_squares and not loss.name.startswith(
+        "smoothed"
+    ):  # least squares wants 1 and 0, smoothing wants doubt
         assert right < wrong
     value, dfake = loss.generator(low)
     assert np.isfinite(value) and dfake.dtype == dtype and (dfake <= 0).all()
 
 
 def test_saturated_values():
-    assert nonsaturating.generator(np.array([[-1e3]]))[0] == 1000                   # log(sigmoid(-1000)) = -1000, not -inf
-    assert np.isclose(nonsaturating.generator(np.array([[-1e3]]))[1], -1) and np.isclose(minimax.generator(np.array([[-1e3]]))[1], 0)
+    assert nonsaturating.generator(np.array([[-1e3]]))[0] == 1000  # log(sigmoid(-1000)) = -1000, not -inf
+    assert np.isclose(nonsaturating.generator(np.array([[-1e3]]))[1], -1) and np.isclose(
+        minimax.generator(np.array([[-1e3]]))[1], 0
+    )
     assert nonsaturating.discriminator(np.array([[1e3]]), np.array([[-1e3]]))[0] == 0
 
 
@@ -105,21 +141,33 @@ def test_descent_moves_every_logit_the_right_way(loss):
 def test_means_are_taken_over_each_batch_alone(loss):
     """Repeating one of the two batches changes neither the loss nor the other's gradient."""
     once, thrice = loss.discriminator(A, B), loss.discriminator(np.tile(A, (3, 1)), B)
-    assert np.isclose(once[0], thrice[0], rtol=1e-14) and np.allclose(thrice[1], np.tile(once[1], (3, 1)) / 3) and np.array_equal(once[2], thrice[2])
+    assert (
+        np.isclose(once[0], thrice[0], rtol=1e-14)
+        and np.allclose(thrice[1], np.tile(once[1], (3, 1)) / 3)
+        and np.array_equal(once[2], thrice[2])
+    )
 
 
 def test_smoothing_is_one_sided_and_stops_at_its_target():
     loss = smoothed(nonsaturating, 0.9)
     certain = np.log(0.9 / 0.1)
-    assert np.allclose(loss.discriminator(np.full((2, 1), certain), B)[1], 0) and (loss.discriminator(np.full((2, 1), 2 * certain), B)[1] > 0).all()
-    assert np.array_equal(loss.discriminator(A, B)[2], nonsaturating.discriminator(A, B)[2]) and loss.generator(B)[0] == nonsaturating.generator(B)[0]
+    assert (
+        np.allclose(loss.discriminator(np.full((2, 1), certain), B)[1], 0)
+        and (loss.discriminator(np.full((2, 1), 2 * certain), B)[1] > 0).all()
+    )
+    assert (
+        np.array_equal(loss.discriminator(A, B)[2], nonsaturating.discriminator(A, B)[2])
+        and loss.generator(B)[0] == nonsaturating.generator(B)[0]
+    )
     assert np.allclose(smoothed(minimax, 1.0).discriminator(A, B)[1], minimax.discriminator(A, B)[1])
     for other in (hinge, relativistic_paired):
         with pytest.raises(ValueError, match="minimax or nonsaturating"):
             smoothed(other)
     with pytest.raises(ValueError, match="target"):
         smoothed(minimax, 1.5)
-    with pytest.raises(ValueError, match="expected minimax or nonsaturating and 0 < target <= 1, got minimax and 'a'"):
+    with pytest.raises(
+        ValueError, match="expected minimax or nonsaturating and 0 < target <= 1, got minimax and 'a'"
+    ):
         smoothed(minimax, "a")
 
 
@@ -127,27 +175,43 @@ def test_a_numpy_target_makes_no_float64():
     loss, logits = smoothed(nonsaturating, np.float64(0.9)), np.ones((2, 1), np.float32)
     assert repr(loss) == "smoothed(nonsaturating, 0.9)"
     value, dreal, _ = loss.discriminator(logits, logits)
-    assert dreal.dtype == np.float32 and (value, dreal[0]) == (smoothed(nonsaturating, 0.9).discriminator(logits, logits)[0], dreal[1])
+    assert dreal.dtype == np.float32 and (value, dreal[0]) == (
+        smoothed(nonsaturating, 0.9).discriminator(logits, logits)[0],
+        dreal[1],
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- relativistic losses
 
 relativistic = pytest.mark.parametrize("loss", RELATIVISTIC.values(), ids=repr)
-A2 = A[:2]                                                                        # as many as B
+A2 = A[:2]  # as many as B
 
 
 def test_relativistic_values_are_the_papers():
     pairs = A2 - B
     assert np.isclose(relativistic_paired.discriminator(A2, B)[0], -log_sigmoid(pairs).mean(), rtol=1e-13)
     assert np.isclose(relativistic_paired.generator(A2, B)[0], -log_sigmoid(-pairs).mean(), rtol=1e-13)
-    real, fake = A - B.mean(), B - A.mean()                                       # three logits and two
-    assert np.isclose(relativistic_average.discriminator(A, B)[0], -log_sigmoid(real).mean() - log_sigmoid(-fake).mean(), rtol=1e-13)
-    assert np.isclose(relativistic_average.generator(A, B)[0], -log_sigmoid(-real).mean() - log_sigmoid(fake).mean(), rtol=1e-13)
+    real, fake = A - B.mean(), B - A.mean()  # three logits and two
+    assert np.isclose(
+        relativistic_average.discriminator(A, B)[0],
+        -log_sigmoid(real).mean() - log_sigmoid(-fake).mean(),
+        rtol=1e-13,
+    )
+    assert np.isclose(
+        relativistic_average.generator(A, B)[0],
+        -log_sigmoid(-real).mean() - log_sigmoid(fake).mean(),
+        rtol=1e-13,
+    )
 
 
 def test_a_batch_of_one_knows_no_difference_between_pair_and_average():
-    one, both = relativistic_paired.discriminator(A[:1], B[:1]), relativistic_average.discriminator(A[:1], B[:1])
-    assert all(np.allclose(2 * x, y, rtol=1e-14) for x, y in zip(one, both))      # its two terms are then the same
+    one, both = (
+        relativistic_paired.discriminator(A[:1], B[:1]),
+        relativistic_average.discriminator(A[:1], B[:1]),
+    )
+    assert all(
+        np.allclose(2 * x, y, rtol=1e-14) for x, y in zip(one, both)
+    )  # its two terms are then the same
 
 
 @relativistic
@@ -156,51 +220,89 @@ def test_relativistic_logits_of_a_thousand_are_finite_and_point_the_right_way(lo
     high = np.full((3, 1), 1e3, dtype)
     for real, fake in ((high, high), (high, -high), (-high, high), (-high, -high)):
         value, dreal, dfake = loss.discriminator(real, fake)
-        assert np.isfinite(value) and (dreal <= 0).all() and (dfake >= 0).all() and dreal.dtype == dfake.dtype == dtype
+        assert (
+            np.isfinite(value)
+            and (dreal <= 0).all()
+            and (dfake >= 0).all()
+            and dreal.dtype == dfake.dtype == dtype
+        )
         value, dfake = loss.generator(real, fake)
         assert np.isfinite(value) and (dfake <= 0).all() and dfake.dtype == dtype
-        tangents = *loss.discriminator_tangent(real, fake, real, fake), loss.generator_tangent(real, fake, real, fake)
+        tangents = (
+            *loss.discriminator_tangent(real, fake, real, fake),
+            loss.generator_tangent(real, fake, real, fake),
+        )
         assert all(np.isfinite(t).all() and t.dtype == dtype for t in tangents)
     terms = {relativistic_paired: 1, relativistic_average: 2}[loss]
-    assert loss.discriminator(-high, high)[0] == 2000 * terms and loss.discriminator(high, -high)[0] == 0         # 1000 - -1000, no inf
-    assert loss.generator(high, -high)[0] == 2000 * terms and np.allclose(loss.generator(high, -high)[1].sum(), -terms)
+    assert (
+        loss.discriminator(-high, high)[0] == 2000 * terms and loss.discriminator(high, -high)[0] == 0
+    )  # 1000 - -1000, no inf
+    assert loss.generator(high, -high)[0] == 2000 * terms and np.allclose(
+        loss.generator(high, -high)[1].sum(), -terms
+    )
 
 
 @relativistic
 def test_only_differences_of_logits_count(loss):
     value, dreal, dfake = loss.discriminator(A2, B)
-    assert np.isclose(value, loss.discriminator(A2 + 5, B + 5)[0], rtol=1e-13) and np.isclose(dreal.sum() + dfake.sum(), 0, atol=1e-15)
-    assert dreal.sum() < -0.1 and loss.generator(A2, B)[1].sum() < -0.1           # descent raises D(real), and for G D(fake)
+    assert np.isclose(value, loss.discriminator(A2 + 5, B + 5)[0], rtol=1e-13) and np.isclose(
+        dreal.sum() + dfake.sum(), 0, atol=1e-15
+    )
+    assert (
+        dreal.sum() < -0.1 and loss.generator(A2, B)[1].sum() < -0.1
+    )  # descent raises D(real), and for G D(fake)
 
 
 def test_unequal_batches():
-    once, thrice = relativistic_average.discriminator(A, B), relativistic_average.discriminator(np.tile(A, (3, 1)), B)
-    assert np.isclose(once[0], thrice[0], rtol=1e-14) and np.allclose(thrice[1], np.tile(once[1], (3, 1)) / 3) and np.allclose(once[2], thrice[2])
+    once, thrice = (
+        relativistic_average.discriminator(A, B),
+        relativistic_average.discriminator(np.tile(A, (3, 1)), B),
+    )
+    assert (
+        np.isclose(once[0], thrice[0], rtol=1e-14)
+        and np.allclose(thrice[1], np.tile(once[1], (3, 1)) / 3)
+        and np.allclose(once[2], thrice[2])
+    )
     for call in (relativistic_paired.discriminator, relativistic_paired.generator):
-        with pytest.raises(ValueError, match=r"relativistic_paired: expected as many real as fake logits.*\(\d, 1\) and.*batches of one size"):
+        with pytest.raises(
+            ValueError,
+            match=r"relativistic_paired: expected as many real as fake logits.*\(\d, 1\) and.*batches of one size",
+        ):
             call(A, B)
     with pytest.raises(ValueError, match="in one shape"):
-        relativistic_paired.discriminator(A2, B[:, 0])                            # (2, 1) and (2,) would broadcast to four pairs
+        relativistic_paired.discriminator(A2, B[:, 0])  # (2, 1) and (2,) would broadcast to four pairs
 
 
 def test_losses_are_pickled_by_name():
-    assert all(pickle.loads(pickle.dumps(loss)) is loss for loss in (*ADVERSARIAL.values(), *RELATIVISTIC.values()))
+    assert all(
+        pickle.loads(pickle.dumps(loss)) is loss for loss in (*ADVERSARIAL.values(), *RELATIVISTIC.values())
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- losses of a pair
 
+
 def test_pair_losses():
     y, target = np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([[0.0, -1.0], [2.5, 3.5]])
     assert l1(y, target)[0] == (1 + 1 + 2 + 0.5) / 4 and l2(y, target)[0] == (1 + 1 + 4 + 0.25) / 4
-    assert np.array_equal(l1(y, target)[1], np.array([[1, -1], [-1, -1]]) / 4) and np.array_equal(l2(y, target)[1], (y - target) / 2)
+    assert np.array_equal(l1(y, target)[1], np.array([[1, -1], [-1, -1]]) / 4) and np.array_equal(
+        l2(y, target)[1], (y - target) / 2
+    )
     with pytest.raises(ValueError, match="l1: expected target of shape"):
         l1(y, target[:1])
 
 
-@pytest.mark.parametrize("of_none", [
-    lambda one, none: nonsaturating.discriminator(one, none), lambda one, none: wasserstein.generator(none), lambda one, none: l1(none, none),
-    lambda one, none: relativistic_average.discriminator(none, one), lambda one, none: feature_matching(one, none),
-    lambda one, none: softmax_cross_entropy(none, np.zeros(0, int))])
+@pytest.mark.parametrize(
+    "of_none",
+    [
+        lambda one, none: nonsaturating.discriminator(one, none),
+        lambda one, none: wasserstein.generator(none),
+        lambda one, none: l1(none, none),
+        lambda one, none: relativistic_average.discriminator(none, one),
+        lambda one, none: feature_matching(one, none),
+        lambda one, none: softmax_cross_entropy(none, np.zeros(0, int)),
+    ],
+)
 def test_an_empty_batch_is_refused(of_none):
     with pytest.raises(ValueError, match=r"loss: expected at least one sample, got \(0,"):
         of_none(np.zeros((2, 1)), np.zeros((0, 1)))
@@ -230,7 +332,9 @@ def test_every_logit_has_a_label_and_every_fake_the_features_of_the_real():
         with pytest.raises(ValueError, match=r"l2: expected target of shape \(4, 1\), got"):
             l2(y, t)
     for real in (np.zeros((4, 1)), np.zeros((4, 3)), np.zeros((4, 1, 2))):
-        with pytest.raises(ValueError, match=r"feature_matching: expected as many features .* as of fakes, \(2,\), got"):
+        with pytest.raises(
+            ValueError, match=r"feature_matching: expected as many features .* as of fakes, \(2,\), got"
+        ):
             feature_matching(np.zeros((4, 2)), real)
 
 
@@ -239,16 +343,26 @@ def test_every_logit_has_a_label_and_every_fake_the_features_of_the_real():
 def test_softmax_never_overflows_and_ignores_a_shift(shift, scale):
     y = scale * np.random.default_rng(2).standard_normal((4, 3))
     p, (loss, dy) = softmax(y + shift), softmax_cross_entropy(y + shift, np.array([0, 1, 2, 0]))
-    assert np.allclose(p.sum(1), 1) and np.allclose(p, softmax(y), atol=1e-9) and np.isfinite(loss) and np.allclose(dy.sum(1), 0)
+    assert (
+        np.allclose(p.sum(1), 1)
+        and np.allclose(p, softmax(y), atol=1e-9)
+        and np.isfinite(loss)
+        and np.allclose(dy.sum(1), 0)
+    )
 
 
-@pytest.mark.parametrize("pay, same, other", [
-    (lambda t: hinge.discriminator(np.array([t]), np.array([-9.0])), (0.9, -3.0), 1.1),
-    (lambda t: hinge.discriminator(np.array([9.0]), np.array([t])), (-0.9, 3.0), -1.1),
-    (lambda t: l1(np.array([t]), np.array([2.0])), (2.1, 7.0), 1.9),
-    (lambda t: GradientPenalty(1.0, one_sided=True).of(np.array([[t, 0.0]])), (1.1, 5.0), 0.9)])
+@pytest.mark.parametrize(
+    "pay, same, other",
+    [
+        (lambda t: hinge.discriminator(np.array([t]), np.array([-9.0])), (0.9, -3.0), 1.1),
+        (lambda t: hinge.discriminator(np.array([9.0]), np.array([t])), (-0.9, 3.0), -1.1),
+        (lambda t: l1(np.array([t]), np.array([2.0])), (2.1, 7.0), 1.9),
+        (lambda t: GradientPenalty(1.0, one_sided=True).of(np.array([[t, 0.0]])), (1.1, 5.0), 0.9),
+    ],
+)
 def test_kinks_are_told(pay, same, other):
     """So the checks of gradients can go around them."""
+
     def pieces(t):
         with record_kinks() as seen:
             pay(t)
@@ -266,8 +380,12 @@ def test_labels_that_no_logit_has_are_refused(labels):
         softmax_cross_entropy(y, np.array(labels))
 
 
-@pytest.mark.parametrize("logit, real, fake", [(-3.0, -1, 0), (-1.5, -1, 0), (-0.5, -1, 1), (0.5, -1, 1), (1.5, 0, 1), (3.0, 0, 1)])
+@pytest.mark.parametrize(
+    "logit, real, fake", [(-3.0, -1, 0), (-1.5, -1, 0), (-0.5, -1, 1), (0.5, -1, 1), (1.5, 0, 1), (3.0, 0, 1)]
+)
 def test_the_derivatives_of_the_hinge_on_either_side_of_its_margins(logit, real, fake):
     a = np.full((2, 1), logit)
     _, dreal, dfake = hinge.discriminator(a, a)
-    assert np.array_equal(2 * dreal, np.full((2, 1), real)) and np.array_equal(2 * dfake, np.full((2, 1), fake))
+    assert np.array_equal(2 * dreal, np.full((2, 1), real)) and np.array_equal(
+        2 * dfake, np.full((2, 1), fake)
+    )

@@ -25,6 +25,7 @@ def test_adjoint_and_bits(optimizer, seed):
 
 def test_bits_that_differ_only_in_long_vectors_are_seen():
     """Threads share a vector of more than a hundred thousand entries; a shorter one would not show a wrong share."""
+
     class WrongShare(SGD):
         def step(self, p, g, state):
             p1, state1, cache = super().step(p, g, state)
@@ -79,7 +80,9 @@ def test_adam():
         p -= 2e-4 * (m / (1 - 0.5**t)) / (math.sqrt(v / (1 - 0.999**t)) + 1e-8)
         path.append(p)
     assert np.allclose(_path(Adam(), SLOPES), path, rtol=1e-14)
-    assert np.isclose(_path(Adam(0.1), [1e-3])[0], 0.7 - 0.1, rtol=1e-4)          # the first step is lr, however small the gradient
+    assert np.isclose(
+        _path(Adam(0.1), [1e-3])[0], 0.7 - 0.1, rtol=1e-4
+    )  # the first step is lr, however small the gradient
 
 
 def test_weight_decay_is_an_l2_penalty_on_the_gradient():
@@ -88,10 +91,12 @@ def test_weight_decay_is_an_l2_penalty_on_the_gradient():
         p -= 0.1 * (g + 0.3 * p)
         path.append(p)
     assert np.allclose(_path(SGD(0.1, weight_decay=0.3), SLOPES), path, rtol=1e-14)
-    assert _path(Adam(0.1, weight_decay=0.3), [0.0])[0] < 0.65                     # it passes through the moments
+    assert _path(Adam(0.1, weight_decay=0.3), [0.0])[0] < 0.65  # it passes through the moments
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.5, clip=0.01), RMSProp(0.5, clip=0.01), Adam(0.5, clip=0.01)], ids=repr)
+@pytest.mark.parametrize(
+    "optimizer", [SGD(0.5, clip=0.01), RMSProp(0.5, clip=0.01), Adam(0.5, clip=0.01)], ids=repr
+)
 def test_clipping_comes_after_the_update(optimizer):
     p = np.linspace(-1, 1, 21)
     optimizer.update(p, np.where(p > 0, -1.0, 1.0), optimizer.start(p))
@@ -109,10 +114,16 @@ def test_schedules():
         q = Linear(0.5, 0.7, 4)(k) * q + g
         p -= Linear(0.2, 0.1, 4)(k) * q
         path.append(p)
-    assert np.allclose(_path(SGD(Linear(0.2, 0.1, 4), momentum=Linear(0.5, 0.7, 4)), SLOPES), path, rtol=1e-14)
+    assert np.allclose(
+        _path(SGD(Linear(0.2, 0.1, 4), momentum=Linear(0.5, 0.7, 4)), SLOPES), path, rtol=1e-14
+    )
 
 
-@given(size=st.integers(0, 40), steps=st.integers(1, 4), kind=st.sampled_from([SGD(0.1, 0.9), RMSProp(0.1), Adam(0.1, clip=0.5, weight_decay=0.1)]))
+@given(
+    size=st.integers(0, 40),
+    steps=st.integers(1, 4),
+    kind=st.sampled_from([SGD(0.1, 0.9), RMSProp(0.1), Adam(0.1, clip=0.5, weight_decay=0.1)]),
+)
 @settings(max_examples=30, deadline=None)
 def test_many_steps_are_many_updates(size, steps, kind):
     rng = np.random.default_rng(size)
@@ -121,11 +132,16 @@ def test_many_steps_are_many_updates(size, steps, kind):
     for g in slopes:
         kind.update(p, g, state)
         q, pure, _ = kind.step(q, g, pure)
-    assert np.array_equal(p, q) and all(np.array_equal(state[name], pure[name]) for name in state) and state["step"] == steps
+    assert (
+        np.array_equal(p, q)
+        and all(np.array_equal(state[name], pure[name]) for name in state)
+        and state["step"] == steps
+    )
 
 
-@pytest.mark.parametrize("rule", [SGD(0.1), SGD(0.1, momentum=0.5), RMSProp(), Adam(),
-                                  Historical(Adam(), 0.1)], ids=repr)
+@pytest.mark.parametrize(
+    "rule", [SGD(0.1), SGD(0.1, momentum=0.5), RMSProp(), Adam(), Historical(Adam(), 0.1)], ids=repr
+)
 def test_gradients_and_states_that_do_not_fit_change_nothing(rule):
     name, p, g = type(rule).__name__, np.ones(3), np.full(3, 0.5)
     state = rule.start(p)
@@ -134,7 +150,9 @@ def test_gradients_and_states_that_do_not_fit_change_nothing(rule):
             rule.update(p, wrong, state)
     without = {word: part for word, part in state.items() if word != "step"}
     for wrong in (None, [], {}, state | {"other": g}, without):
-        with pytest.raises(ValueError, match=rf"{name}.update: expected a state with .*step.* with start\(p\)"):
+        with pytest.raises(
+            ValueError, match=rf"{name}.update: expected a state with .*step.* with start\(p\)"
+        ):
             rule.update(p, g, wrong)
     fresh = rule.start(np.ones(3))
     assert np.array_equal(p, np.ones(3)) and state.keys() == fresh.keys()
@@ -167,7 +185,9 @@ def test_the_derivative_at_zero_moments_is_zero():
         p = np.ones(2)
         cache = optimizer.step(p, np.zeros(2), optimizer.start(p))[2]
         dp, dg, dstate = optimizer.adjoint(np.ones(2), None, cache)
-        assert all(np.isfinite(d).all() for d in (dp, dg, *dstate.values())) and np.array_equal(dp, np.ones(2))
+        assert all(np.isfinite(d).all() for d in (dp, dg, *dstate.values())) and np.array_equal(
+            dp, np.ones(2)
+        )
 
 
 def test_moving_average():
@@ -175,27 +195,62 @@ def test_moving_average():
     moving_average(average, p, 0.75)
     moving_average(average, 2 * p, 0.75)
     assert np.allclose(average, (0.25 * 0.75 + 0.5) * p, rtol=1e-14) and np.array_equal(p, np.arange(1003.0))
-    for other in (p[1:], p[:1]):                         # one number would be broadcast
+    for other in (p[1:], p[:1]):  # one number would be broadcast
         with pytest.raises(ValueError, match=r"moving_average: expected p of shape \(1003,\), got"):
             moving_average(average, other, 0.75)
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(-1), lambda: SGD(0.1, momentum=1), lambda: SGD(0.1, nesterov=True), lambda: Adam(beta1=1.0),
-                                  lambda: RMSProp(clip=0.0), lambda: Adam(weight_decay=-1.0),
-                                  lambda: Adam("a"), lambda: Adam(eps=None), lambda: SGD(np.inf), lambda: RMSProp(decay="a"),
-                                  lambda: SGD(0.1, clip="a")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SGD(-1),
+        lambda: SGD(0.1, momentum=1),
+        lambda: SGD(0.1, nesterov=True),
+        lambda: Adam(beta1=1.0),
+        lambda: RMSProp(clip=0.0),
+        lambda: Adam(weight_decay=-1.0),
+        lambda: Adam("a"),
+        lambda: Adam(eps=None),
+        lambda: SGD(np.inf),
+        lambda: RMSProp(decay="a"),
+        lambda: SGD(0.1, clip="a"),
+    ],
+)
 def test_a_wrong_constant_is_refused(make):
     with pytest.raises(ValueError, match="expected"):
         make()
 
 
-@pytest.mark.parametrize("kind, constants", [
-    (partial(SGD, 0.1), {"momentum": (-0.1, 1.0, 1.5), "weight_decay": (-1.0,), "clip": (-1.0, 0.0)}),
-    (SGD, {"lr": (-1.0,)}),
-    (RMSProp, {"lr": (-1.0,), "decay": (-0.1, 1.0), "eps": (-1e-8,), "weight_decay": (-1.0,), "clip": (-1.0, 0.0)}),
-    (Adam, {"lr": (-1.0,), "beta1": (-0.1, 1.0), "beta2": (-0.1, 1.0), "eps": (-1e-8,), "weight_decay": (-1.0,),
-            "clip": (-1.0, 0.0)}),
-    (partial(Historical, Adam()), {"weight": (-1.0,)})], ids=["SGD", "rate", "RMSProp", "Adam", "Historical"])
+@pytest.mark.parametrize(
+    "kind, constants",
+    [
+        (partial(SGD, 0.1), {"momentum": (-0.1, 1.0, 1.5), "weight_decay": (-1.0,), "clip": (-1.0, 0.0)}),
+        (SGD, {"lr": (-1.0,)}),
+        (
+            RMSProp,
+            {
+                "lr": (-1.0,),
+                "decay": (-0.1, 1.0),
+                "eps": (-1e-8,),
+                "weight_decay": (-1.0,),
+                "clip": (-1.0, 0.0),
+            },
+        ),
+        (
+            Adam,
+            {
+                "lr": (-1.0,),
+                "beta1": (-0.1, 1.0),
+                "beta2": (-0.1, 1.0),
+                "eps": (-1e-8,),
+                "weight_decay": (-1.0,),
+                "clip": (-1.0, 0.0),
+            },
+        ),
+        (partial(Historical, Adam()), {"weight": (-1.0,)}),
+    ],
+    ids=["SGD", "rate", "RMSProp", "Adam", "Historical"],
+)
 def test_every_constant_is_a_number_of_its_range(kind, constants):
     for name, values in constants.items():
         for value in (*values, np.nan, np.inf, "a", [1.0]):
@@ -204,11 +259,21 @@ def test_every_constant_is_a_number_of_its_range(kind, constants):
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.longdouble, np.array])
-@pytest.mark.parametrize("make", [
-    lambda n: SGD(n(0.25)), lambda n: SGD(n(0.25), momentum=n(0.5), weight_decay=n(0.125), clip=n(4.0)),
-    lambda n: RMSProp(n(0.25), decay=n(0.75), eps=n(0.5)), lambda n: Adam(n(0.25), beta1=n(0.5), beta2=n(0.75), eps=n(0.5)),
-    lambda n: Historical(Adam(0.25), n(0.5)), lambda n: SGD(Linear(n(0.25), n(0.5), 4)), lambda n: SGD(Exponential(n(0.5), n(0.75), n(0.125))),
-    lambda n: SGD(Cosine(n(0.25), 4, n(0.125))), lambda n: SGD(Warmup(n(0.25), 4)), lambda n: SGD(lambda step: n(0.25))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: SGD(n(0.25)),
+        lambda n: SGD(n(0.25), momentum=n(0.5), weight_decay=n(0.125), clip=n(4.0)),
+        lambda n: RMSProp(n(0.25), decay=n(0.75), eps=n(0.5)),
+        lambda n: Adam(n(0.25), beta1=n(0.5), beta2=n(0.75), eps=n(0.5)),
+        lambda n: Historical(Adam(0.25), n(0.5)),
+        lambda n: SGD(Linear(n(0.25), n(0.5), 4)),
+        lambda n: SGD(Exponential(n(0.5), n(0.75), n(0.125))),
+        lambda n: SGD(Cosine(n(0.25), 4, n(0.125))),
+        lambda n: SGD(Warmup(n(0.25), 4)),
+        lambda n: SGD(lambda step: n(0.25)),
+    ],
+)
 def test_numpy_numbers_are_plain_ones(make, kind):
     """They would make float64 of float32 weights and gradients; and a repr, which a checkpoint holds, does not show them."""
     given, plain = make(kind), make(float)
@@ -221,10 +286,15 @@ def test_numpy_numbers_are_plain_ones(make, kind):
 
 
 def test_whole_numbers_stay_whole():
-    assert repr(SGD(1)) == repr(SGD(np.int64(1))) == "SGD(lr=1)" and repr(Linear(np.int32(1), 0, np.int64(5))) == repr(Linear(1, 0, 5))
+    assert repr(SGD(1)) == repr(SGD(np.int64(1))) == "SGD(lr=1)" and repr(
+        Linear(np.int32(1), 0, np.int64(5))
+    ) == repr(Linear(1, 0, 5))
 
 
-@pytest.mark.parametrize("make", [lambda: Linear(1, 0, 0), lambda: Cosine(1, "a"), lambda: Warmup(1, None), lambda: Linear(1, 0, np.nan)])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Linear(1, 0, 0), lambda: Cosine(1, "a"), lambda: Warmup(1, None), lambda: Linear(1, 0, np.nan)],
+)
 def test_a_schedule_has_steps(make):
     with pytest.raises(ValueError, match="^(Linear|Cosine|Warmup): expected steps of at least 1, got"):
         make()
@@ -244,6 +314,7 @@ def test_a_gradient_of_another_shape_is_refused():
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_within_an_update_waits_for_its_end(times):
     """Weights, moments and the count of updates are all moved, or none; then the interrupt is raised."""
+
     class Interrupted(SGD):
         def _rule(self, p, g, *rest):
             for _ in range(times):
@@ -266,8 +337,12 @@ def test_ctrl_c_within_an_update_waits_for_its_end(times):
 
 def test_the_same_optimiser_with_other_constants():
     assert repr(SGD(0.1, momentum=0.5, clip=2.0).changed(lr=0.2)) == repr(SGD(0.2, momentum=0.5, clip=2.0))
-    assert repr(Adam(0.1, beta1=0.3).changed(weight_decay=0.5, lr=0.2)) == repr(Adam(0.2, beta1=0.3, weight_decay=0.5))
-    assert repr(Historical(Adam(0.1, beta2=0.9), 3.0).changed(lr=0.2)) == repr(Historical(Adam(0.2, beta2=0.9), 3.0))
+    assert repr(Adam(0.1, beta1=0.3).changed(weight_decay=0.5, lr=0.2)) == repr(
+        Adam(0.2, beta1=0.3, weight_decay=0.5)
+    )
+    assert repr(Historical(Adam(0.1, beta2=0.9), 3.0).changed(lr=0.2)) == repr(
+        Historical(Adam(0.2, beta2=0.9), 3.0)
+    )
 
 
 def test_historical_takes_one_rule_that_is_not_historical():

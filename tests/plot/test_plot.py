@@ -43,15 +43,17 @@ def test_grid_places_rows_and_columns():
     assert picture.shape == (2 * high + plot.samples.GAP, 3 * wide + plot.samples.GAP)
     for i in range(6):
         top, left = plot.samples.GAP + i // 3 * high, plot.samples.GAP + i % 3 * wide
-        assert (picture[top:top + 5 * scale, left:left + 7 * scale] == 40 * i).all()
-        assert (picture[top - plot.samples.GAP:top, :] == plot.PAPER).all()
+        assert (picture[top : top + 5 * scale, left : left + 7 * scale] == 40 * i).all()
+        assert (picture[top - plot.samples.GAP : top, :] == plot.PAPER).all()
 
 
 def test_grid_keeps_pixels_colours_and_large_pictures():
     rng = np.random.default_rng(0)
     image = rng.integers(256, size=(1, 60, 60, 3), dtype=np.uint8)
     picture = np.asarray(plot.grid(image, 1))
-    assert np.array_equal(picture[plot.samples.GAP:-plot.samples.GAP, plot.samples.GAP:-plot.samples.GAP], image[0])
+    assert np.array_equal(
+        picture[plot.samples.GAP : -plot.samples.GAP, plot.samples.GAP : -plot.samples.GAP], image[0]
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -60,12 +62,23 @@ def test_names_stand_at_the_left_of_their_rows(channels):
     plain, named = plot.grid(black, 1), plot.grid(black, 1, ["shirt", ""])
     margin = named.width - plain.width
     text = np.asarray(named)[:, :margin]
-    assert margin > 10 and (text[:plain.height // 2] > 128).any() and (text[plain.height // 2 + 2:] == plot.PAPER).all()
+    assert (
+        margin > 10
+        and (text[: plain.height // 2] > 128).any()
+        and (text[plain.height // 2 + 2 :] == plot.PAPER).all()
+    )
     assert np.array_equal(np.asarray(named)[:, margin:], np.asarray(plain))
 
 
 def records(n, metrics):
-    return [{"step": 10 * i, "losses": {"D": 1.0 / (i + 1), "G": float(i)}, "metrics": dict.fromkeys(metrics, 0.5)} for i in range(n)]
+    return [
+        {
+            "step": 10 * i,
+            "losses": {"D": 1.0 / (i + 1), "G": float(i)},
+            "metrics": dict.fromkeys(metrics, 0.5),
+        }
+        for i in range(n)
+    ]
 
 
 def axes_of(monkeypatch, draw):
@@ -84,12 +97,30 @@ def axes_of(monkeypatch, draw):
 
 
 def test_curves_have_a_panel_for_losses_one_for_d_and_one_for_each_other_metric(monkeypatch):
-    losses, outputs, accuracy = axes_of(monkeypatch, lambda: plot.curves(records(5, ["D(x)", "D(G(z))", "accuracy"]), "a title"))
+    losses, outputs, accuracy = axes_of(
+        monkeypatch, lambda: plot.curves(records(5, ["D(x)", "D(G(z))", "accuracy"]), "a title")
+    )
     assert [line.get_label() for line in losses.lines] == ["D", "G"]
-    assert list(losses.lines[1].get_ydata()) == [0, 1, 2, 3, 4] and list(losses.lines[0].get_xdata()) == [0, 10, 20, 30, 40]
-    assert [line.get_label() for line in outputs.lines[:2]] == ["D(x)", "D(G(z))"] and outputs.get_ylim() == (0, 1)
-    assert [axes.get_ylabel() for axes in (losses, outputs, accuracy)] == ["loss", "mean probability of being real", "accuracy"]
-    assert all(axes.get_xlabel() == "step" for axes in (losses, outputs, accuracy)) and losses.get_title() == "a title"
+    assert list(losses.lines[1].get_ydata()) == [0, 1, 2, 3, 4] and list(losses.lines[0].get_xdata()) == [
+        0,
+        10,
+        20,
+        30,
+        40,
+    ]
+    assert [line.get_label() for line in outputs.lines[:2]] == ["D(x)", "D(G(z))"] and outputs.get_ylim() == (
+        0,
+        1,
+    )
+    assert [axes.get_ylabel() for axes in (losses, outputs, accuracy)] == [
+        "loss",
+        "mean probability of being real",
+        "accuracy",
+    ]
+    assert (
+        all(axes.get_xlabel() == "step" for axes in (losses, outputs, accuracy))
+        and losses.get_title() == "a title"
+    )
 
 
 def test_whatever_a_file_of_lines_says_it_is_drawn(monkeypatch):
@@ -114,7 +145,7 @@ def test_a_metric_that_is_missing_or_null_leaves_a_gap(monkeypatch):
 def test_points_show_samples_over_data_on_the_datas_axes(monkeypatch):
     rng = np.random.default_rng(0)
     real, fake = rng.uniform(-2, 2, (50, 2)), rng.uniform(-90, 90, (30, 2))
-    axes, = axes_of(monkeypatch, lambda: plot.points(real, fake, "step 3"))
+    (axes,) = axes_of(monkeypatch, lambda: plot.points(real, fake, "step 3"))
     assert [len(dots.get_offsets()) for dots in axes.collections] == [50, 30]
     assert max(map(abs, axes.get_xlim() + axes.get_ylim())) < 3 and axes.get_title() == "step 3"
 
@@ -130,7 +161,11 @@ def test_gif_has_every_frame_and_holds_the_last(mode):
             animation.seek(i)
             durations.append(animation.info["duration"])
             shades.append(animation.convert("RGB").getpixel((5, 5))[0])
-        assert durations == [120, 120, 900] and np.allclose(shades, [0, 100, 250], atol=4) and animation.info["loop"] == 0
+        assert (
+            durations == [120, 120, 900]
+            and np.allclose(shades, [0, 100, 250], atol=4)
+            and animation.info["loop"] == 0
+        )
 
 
 def test_a_gif_of_one_frame():

@@ -48,7 +48,10 @@ def test_the_dirac_game_converges_with_consensus_only():
         D, G, *params, real, z = _dirac(-1.0, 1.0)
         for _ in range(500):
             _, gradients, v = Consensus(weight, losses.minimax)(D, G, *params, real, z)
-            params = [p.like(p.vector - 0.2 * (step.vector + gradient.vector)) for p, step, gradient in zip(params, v, gradients)]
+            params = [
+                p.like(p.vector - 0.2 * (step.vector + gradient.vector))
+                for p, step, gradient in zip(params, v, gradients)
+            ]
         assert np.isclose(np.hypot(*(p.vector for p in params)), radius, rtol=0.03)
 
 
@@ -59,7 +62,11 @@ def test_nothing_is_asked_of_players_who_do_not_want_to_move():
     phi["2.W"][...] = 0
     x = np.random.default_rng(0).standard_normal((5, 3))
     value, gradients, v = Consensus(1.0, losses.minimax)(D, G, phi, theta, x, x)
-    assert value < 1e-30 and len(gradients) == len(v) == 2 and all(np.abs(part.vector).max() < 1e-15 for part in (*gradients, *v))
+    assert (
+        value < 1e-30
+        and len(gradients) == len(v) == 2
+        and all(np.abs(part.vector).max() < 1e-15 for part in (*gradients, *v))
+    )
 
 
 def test_v_is_the_gradient_of_the_system():
@@ -84,13 +91,17 @@ def test_the_gradient_is_exact_in_both_players(game):
 
 
 def test_the_catalogue_has_it(listed):
-    found = [entry for entry in listed(["consensus"]) if entry.kind == "penalty"]     # a system has the name, too
+    found = [
+        entry for entry in listed(["consensus"]) if entry.kind == "penalty"
+    ]  # a system has the name, too
     assert len(found) == len(GAMES) and all(entry.name.startswith("consensus ") for entry in found)
-    assert {repr(game.consensus.loss) for game in GAMES} == set(losses.ADVERSARIAL) and {entry.order for entry in found} == {2}
+    assert {repr(game.consensus.loss) for game in GAMES} == set(losses.ADVERSARIAL) and {
+        entry.order for entry in found
+    } == {2}
 
 
 def test_float32_agrees_and_stays_float32():
-    game = GAMES[-2]                                                                  # convolutions and BatchNorm
+    game = GAMES[-2]  # convolutions and BatchNorm
     point = GamePoint(game.D, game.G, game.z)
     call = lambda consensus, params, at: consensus(game.D, game.G, *params, *at, *point.runs)
     params = [point.params[name] for name in "DG"]
@@ -152,27 +163,51 @@ def test_no_gradient_in_the_latent_points():
 
 def test_what_is_refused():
     for weight in (-1.0, np.nan, np.inf):
-        with pytest.raises(ValueError, match=f"Consensus: expected weight as a finite number of at least 0, got {weight}; the paper's is 10"):
+        with pytest.raises(
+            ValueError,
+            match=f"Consensus: expected weight as a finite number of at least 0, got {weight}; the paper's is 10",
+        ):
             Consensus(weight)
-    with pytest.raises(TypeError, match="Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got l2"):
+    with pytest.raises(
+        TypeError, match="Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got l2"
+    ):
         Consensus(1.0, losses.l2)
     D, G, phi, theta, real, z = right = _dirac(1.0, 1.0)
-    for place, name, kind, wrong in ((0, "D", "Layer", {"D": D}), (1, "G", "Layer", "Dense"), (0, "D", "Layer", phi), (1, "G", "Layer", None),
-                                     (2, "phi", "Parameters", phi.vector), (3, "theta", "Parameters", {"W": theta.vector}), (2, "phi", "Parameters", D)):
-        at = [*right[:place], wrong, *right[place + 1:]]
-        with pytest.raises(TypeError, match=f"Consensus: expected {name} as a {kind}, got {type(wrong).__name__}$"):
+    for place, name, kind, wrong in (
+        (0, "D", "Layer", {"D": D}),
+        (1, "G", "Layer", "Dense"),
+        (0, "D", "Layer", phi),
+        (1, "G", "Layer", None),
+        (2, "phi", "Parameters", phi.vector),
+        (3, "theta", "Parameters", {"W": theta.vector}),
+        (2, "phi", "Parameters", D),
+    ):
+        at = [*right[:place], wrong, *right[place + 1 :]]
+        with pytest.raises(
+            TypeError, match=f"Consensus: expected {name} as a {kind}, got {type(wrong).__name__}$"
+        ):
             Consensus()(*at)
     for bad in (np.nan, np.inf):
         for at in ((real + bad, z), (real, z * bad)):
-            with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=r"Consensus: expected finite logits D\(x\), got inf or nan"):
+            with (
+                np.errstate(all="ignore"),
+                pytest.raises(
+                    NonFiniteError, match=r"Consensus: expected finite logits D\(x\), got inf or nan"
+                ),
+            ):
                 Consensus()(D, G, phi, theta, *at)
 
 
 # ---------------------------------------------------------------------------------------------------- planted bugs
 
+
 def _changed(text, change):
     """A class whose call is what `change` makes of (consensus, right value, right gradients, v, the arguments)."""
-    return type("Planted", (Consensus,), {"__doc__": text, "__call__": lambda self, *at: change(self, *Consensus.__call__(self, *at), at)})
+    return type(
+        "Planted",
+        (Consensus,),
+        {"__doc__": text, "__call__": lambda self, *at: change(self, *Consensus.__call__(self, *at), at)},
+    )
 
 
 def _times(gradients, **factors):
@@ -222,7 +257,9 @@ class ZeroSum(losses.AdversarialLoss):
 
 _loss = losses.nonsaturating
 _networks = {"D": mlp(3, 5, 4, 1, activation=Tanh), "G": mlp(2, 4, 3, activation=Softplus)}
-exact = lambda consensus, networks=_networks: check_consensus(consensus, networks["D"], networks["G"], (2,), slow=False)
+exact = lambda consensus, networks=_networks: check_consensus(
+    consensus, networks["D"], networks["G"], (2,), slow=False
+)
 with_networks = lambda networks: exact(Consensus(3.0, _loss), networks)
 with_loss = lambda loss: exact(Consensus(3.0, loss))
 
@@ -238,22 +275,70 @@ class Bug:
 
 
 BUGS = [
-    *(Bug(kind.__doc__, kind(3.0, losses.minimax), Consensus(3.0, losses.minimax), by) for kind, by in [
-        (_changed("no factor 1/2", lambda self, value, g, v, at: (2 * value, _times(g, D=2, G=2), v)), dirac),
-        (_changed("factor 1/2 in the value only", lambda self, value, g, v, at: (value, _times(g, D=2, G=2), v)), exact),
-        (_changed("the weight in the value only", lambda self, value, g, v, at: (value, _times(g, D=1 / 3, G=1 / 3), v)), exact),
-        (_changed("|v|, not its square", lambda self, value, g, v, at: (
-            np.sqrt(2 * value / 3), _times(g, D=1 / np.sqrt(6 * value), G=1 / np.sqrt(6 * value)), v)), dirac),
-        (_changed("G climbs", lambda self, value, g, v, at: (value, _times(g, G=-1), v)), exact),
-        (_changed("D climbs", lambda self, value, g, v, at: (value, _times(g, D=-1), v)), exact),
-        (_changed("v for its own derivative", lambda self, value, g, v, at: (value, v, v)), exact),
-        (_changed("v is a constant", lambda self, value, g, v, at: (value, _times(g, D=0, G=0), v)), exact),
-        (_changed("v_theta is left out of the value", lambda self, value, g, v, at: (1.5 * np.square(v[0].vector).sum(), g, v)), exact),
-    ]),
-    *(Bug(f"{kind.__doc__} ({name})", {**_networks, name: kind(*_networks[name])}, _networks, with_networks)
-      for kind, name in ((StillFakes, "D"), (NothingReachesG, "D"), (WeightsStandStill, "D"), (WeightsStandStill, "G"))),
+    *(
+        Bug(kind.__doc__, kind(3.0, losses.minimax), Consensus(3.0, losses.minimax), by)
+        for kind, by in [
+            (
+                _changed("no factor 1/2", lambda self, value, g, v, at: (2 * value, _times(g, D=2, G=2), v)),
+                dirac,
+            ),
+            (
+                _changed(
+                    "factor 1/2 in the value only",
+                    lambda self, value, g, v, at: (value, _times(g, D=2, G=2), v),
+                ),
+                exact,
+            ),
+            (
+                _changed(
+                    "the weight in the value only",
+                    lambda self, value, g, v, at: (value, _times(g, D=1 / 3, G=1 / 3), v),
+                ),
+                exact,
+            ),
+            (
+                _changed(
+                    "|v|, not its square",
+                    lambda self, value, g, v, at: (
+                        np.sqrt(2 * value / 3),
+                        _times(g, D=1 / np.sqrt(6 * value), G=1 / np.sqrt(6 * value)),
+                        v,
+                    ),
+                ),
+                dirac,
+            ),
+            (_changed("G climbs", lambda self, value, g, v, at: (value, _times(g, G=-1), v)), exact),
+            (_changed("D climbs", lambda self, value, g, v, at: (value, _times(g, D=-1), v)), exact),
+            (_changed("v for its own derivative", lambda self, value, g, v, at: (value, v, v)), exact),
+            (
+                _changed("v is a constant", lambda self, value, g, v, at: (value, _times(g, D=0, G=0), v)),
+                exact,
+            ),
+            (
+                _changed(
+                    "v_theta is left out of the value",
+                    lambda self, value, g, v, at: (1.5 * np.square(v[0].vector).sum(), g, v),
+                ),
+                exact,
+            ),
+        ]
+    ),
+    *(
+        Bug(f"{kind.__doc__} ({name})", {**_networks, name: kind(*_networks[name])}, _networks, with_networks)
+        for kind, name in (
+            (StillFakes, "D"),
+            (NothingReachesG, "D"),
+            (WeightsStandStill, "D"),
+            (WeightsStandStill, "G"),
+        )
+    ),
     *(Bug(kind.__doc__, kind(**vars(_loss)), _loss, with_loss) for kind in (Flat, ZeroSum)),
-    Bug("D's curvature on real samples is left out", replace(_loss, on_real=replace(_loss.on_real, dd=np.zeros_like)), _loss, with_loss),
+    Bug(
+        "D's curvature on real samples is left out",
+        replace(_loss, on_real=replace(_loss.on_real, dd=np.zeros_like)),
+        _loss,
+        with_loss,
+    ),
 ]
 
 
@@ -263,11 +348,16 @@ def test_a_planted_bug_is_caught(bug):
         bug.by(bug.planted)
 
 
-@pytest.mark.parametrize("by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values())
+@pytest.mark.parametrize(
+    "by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values()
+)
 def test_without_the_bug_the_same_check_passes(by, healthy):
     by(healthy)
 
 
 def test_the_message_names_player_and_parameter():
-    with pytest.raises(GradientError, match=r"(?s)Consensus\(weight=3.0, loss=nonsaturating\).*gradient of 0.W of D is wrong.*check_consensus\("):
+    with pytest.raises(
+        GradientError,
+        match=r"(?s)Consensus\(weight=3.0, loss=nonsaturating\).*gradient of 0.W of D is wrong.*check_consensus\(",
+    ):
         with_networks({**_networks, "D": StillFakes(*_networks["D"])})

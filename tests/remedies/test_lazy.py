@@ -16,20 +16,32 @@ def lazily(kind):
     steps = [kind(R1(), 3)(step, D, p, x) for step in range(8)]
     assert [number > 0 for number, _ in steps] == [True, False, False, True, False, False, True, False]
     for number, dphi in steps:
-        assert number in (0.0, 3 * value) and np.array_equal(dphi.vector, (3 * gradient.vector) * (number > 0))
+        assert number in (0.0, 3 * value) and np.array_equal(
+            dphi.vector, (3 * gradient.vector) * (number > 0)
+        )
     for first in range(5):
-        assert np.isclose(sum(number for number, _ in steps[first:first + 3]), 3 * value)
-        assert np.allclose(sum(dphi.vector for _, dphi in steps[first:first + 3]), 3 * gradient.vector)
+        assert np.isclose(sum(number for number, _ in steps[first : first + 3]), 3 * value)
+        assert np.allclose(sum(dphi.vector for _, dphi in steps[first : first + 3]), 3 * gradient.vector)
 
 
 def test_lazily():
     lazily(Lazy)
     D = mlp(3, 5, 1, activation=Tanh)
-    p, real, fake = D.init(0), *(np.random.default_rng(1).standard_normal((n, 3)).astype(np.float32) for n in (4, 3))
-    assert Lazy(Roth(), 2)(np.int64(2), D, p, real, fake, fake_context=Pass())[0] == 2 * Roth()(D, p, real, fake)[0]
+    p, real, fake = (
+        D.init(0),
+        *(np.random.default_rng(1).standard_normal((n, 3)).astype(np.float32) for n in (4, 3)),
+    )
+    assert (
+        Lazy(Roth(), 2)(np.int64(2), D, p, real, fake, fake_context=Pass())[0]
+        == 2 * Roth()(D, p, real, fake)[0]
+    )
     assert Lazy(R1(), 1)(7, D, p, real)[0] == R1()(D, p, real)[0]
     idle = Lazy(R1())(1, D, p, real)
-    assert idle[0] == 0 and idle[1].dtype == np.float32 and (R1()(D, p, real)[1] + idle[1]) == R1()(D, p, real)[1]
+    assert (
+        idle[0] == 0
+        and idle[1].dtype == np.float32
+        and (R1()(D, p, real)[1] + idle[1]) == R1()(D, p, real)[1]
+    )
 
 
 def test_what_is_refused():
@@ -41,7 +53,10 @@ def test_what_is_refused():
     with pytest.raises(TypeError, match="Lazy: expected penalty as a penalty such as R1"):
         Lazy(10.0)
     for step in (-1, 1.5, None, False):
-        with pytest.raises(ValueError, match="Lazy: expected step as an integer of at least 0, the number of updates made, got"):
+        with pytest.raises(
+            ValueError,
+            match="Lazy: expected step as an integer of at least 0, the number of updates made, got",
+        ):
             Lazy(R1())(step, D, p, np.zeros((2, 3)))
 
 

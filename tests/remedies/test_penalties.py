@@ -30,6 +30,7 @@ def _linear(shape=(3,), dtype=np.float64, length=2.0):
 
 # ---------------------------------------------------------------------------------------------------- the penalty
 
+
 @critics
 @pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
 def test_the_gradient_is_exact_to_second_order(penalty, case):
@@ -40,7 +41,10 @@ def test_the_gradient_is_exact_to_second_order(penalty, case):
 
 def test_at_the_size_that_is_trained():
     system = build("wgan_gp", "mnist")
-    assert check_penalty(system.penalty, system.networks["D"], (28, 28, 1), batch=2, slow=False).max_error <= 1e-6
+    assert (
+        check_penalty(system.penalty, system.networks["D"], (28, 28, 1), batch=2, slow=False).max_error
+        <= 1e-6
+    )
 
 
 def closed_form(penalty):
@@ -49,7 +53,7 @@ def closed_form(penalty):
         D, p = _linear(shape)
         x = np.random.default_rng(1).standard_normal((7, *shape))
         value, gradient = penalty(D, p, x)
-        assert np.isclose(value, 10.0, rtol=1e-9)                                     # |w| = 2
+        assert np.isclose(value, 10.0, rtol=1e-9)  # |w| = 2
         assert np.allclose(gradient["1.W"], 10 * p["1.W"], rtol=1e-9) and gradient["1.b"] == 0
 
 
@@ -59,7 +63,7 @@ def test_closed_form_of_a_linear_critic():
     x = np.zeros((4, 3))
     assert np.isclose(GradientPenalty(0.5, target=0.3)(D, p, x)[0], 0.5 * 1.7**2)
     assert np.isclose(GradientPenalty(10.0, one_sided=True)(D, p, x)[0], 10)
-    p["1.W"][...] *= 0.25                                                             # |w| = 1/2: one side does not mind
+    p["1.W"][...] *= 0.25  # |w| = 1/2: one side does not mind
     value, gradient = GradientPenalty(10.0, one_sided=True)(D, p, x)
     assert value == 0 and not gradient.vector.any() and np.isclose(GradientPenalty(10.0)(D, p, x)[0], 2.5)
 
@@ -71,7 +75,11 @@ def no_gradient_at_all(penalty):
         p["1.W"][...] = 0
         with np.errstate(all="raise"):
             value, gradient = penalty(D, p, np.ones((4, 3), dtype))
-        assert np.isclose(value, 10.0, rtol=1e-5) and np.array_equal(gradient.vector, np.zeros(4)) and gradient.dtype == dtype
+        assert (
+            np.isclose(value, 10.0, rtol=1e-5)
+            and np.array_equal(gradient.vector, np.zeros(4))
+            and gradient.dtype == dtype
+        )
 
 
 def tiny_gradients(penalty):
@@ -94,7 +102,9 @@ def test_each_sample_counts_alone_and_equally():
     p, x = D.init(0, np.float64), np.random.default_rng(0).standard_normal((6, 3))
     alone = [GradientPenalty()(D, p, row[None]) for row in x]
     value, gradient = GradientPenalty()(D, p, x)
-    assert np.isclose(value, np.mean([v for v, _ in alone])) and np.allclose(gradient.vector, np.mean([d.vector for _, d in alone], axis=0))
+    assert np.isclose(value, np.mean([v for v, _ in alone])) and np.allclose(
+        gradient.vector, np.mean([d.vector for _, d in alone], axis=0)
+    )
 
 
 def test_float32_agrees_and_stays_float32():
@@ -118,11 +128,15 @@ def test_what_is_refused():
         with pytest.raises(ValueError, match="expected x .* with at least one sample"):
             GradientPenalty()(D, p, x)
     for wrong in ((None, p), (D, p.vector)):
-        with pytest.raises(ValueError, match="on_input_gradient: expected D as a layer and phi as its Parameters, got"):
+        with pytest.raises(
+            ValueError, match="on_input_gradient: expected D as a layer and phi as its Parameters, got"
+        ):
             GradientPenalty()(*wrong, np.zeros((2, 3)))
     once = FirstOrderOnly()
     with pytest.raises(TypeError, match="has no tangent passes"):
-        GradientPenalty()(Sequential(Dense(3, 1), once), Sequential(Dense(3, 1), once).init(0), np.zeros((2, 3), np.float32))
+        GradientPenalty()(
+            Sequential(Dense(3, 1), once), Sequential(Dense(3, 1), once).init(0), np.zeros((2, 3), np.float32)
+        )
 
 
 class FirstOrderOnly(Layer):
@@ -137,15 +151,22 @@ class FirstOrderOnly(Layer):
 
 # ---------------------------------------------------------------------------------------------------- what it costs
 
+
 def test_no_needless_kernel_runs():
     """Forward, frozen backward, tangent forward, and of the last pass the weight gradients only: a piecewise-linear critic has no tdx,
     and the dx of each layer is known from the frozen pass."""
-    D = dcgan_discriminator(2, (3, 5), 1, kernel=4, norm=False)                       # two convolutions and a dense layer
+    D = dcgan_discriminator(2, (3, 5), 1, kernel=4, norm=False)  # two convolutions and a dense layer
     with kernel_calls() as calls:
         GradientPenalty()(D, D.init(0), np.ones((6, 8, 8, 1), np.float32))
-    assert calls == {"conv2d": 4, "conv2d_input_gradient": 2, "conv2d_weight_gradient": 2, "matmul": 3, "dense_weight_gradient": 1,
-                     "leaky_relu_gradient": 2 + 2}                                    # forward, the units come with the convolutions
-    smooth = mlp(3, 5, 4, 1, activation=Tanh)                                         # here tdx = dy f'' tx goes down through two of three layers
+    assert calls == {
+        "conv2d": 4,
+        "conv2d_input_gradient": 2,
+        "conv2d_weight_gradient": 2,
+        "matmul": 3,
+        "dense_weight_gradient": 1,
+        "leaky_relu_gradient": 2 + 2,
+    }  # forward, the units come with the convolutions
+    smooth = mlp(3, 5, 4, 1, activation=Tanh)  # here tdx = dy f'' tx goes down through two of three layers
     with kernel_calls() as calls:
         GradientPenalty()(smooth, smooth.init(0), np.ones((6, 3), np.float32))
     assert calls == {"matmul": 3 + 3 + 3 + 1, "dense_weight_gradient": 3 + 2, "column_sum": 2}
@@ -158,7 +179,9 @@ def test_the_trail_changes_no_bit(case):
     D, y, cache = case.layer, point.y, point.cache
     _, tcache = D.tangent_forward(point.tx, cache)
     dx, dys = D.backward_keeping(point.dy, cache)
-    np.testing.assert_allclose(dx, D.backward(point.dy, cache, frozen=True)[0], rtol=1e-12, atol=1e-15)    # which does units along with others
+    np.testing.assert_allclose(
+        dx, D.backward(point.dy, cache, frozen=True)[0], rtol=1e-12, atol=1e-15
+    )  # which does units along with others
     for tdy in (None, np.ones_like(y)):
         for words in ({}, {"need_dx": False}, {"frozen": True}):
             one, two = (D.tangent_backward(dy, tdy, cache, tcache, **words) for dy in (point.dy, dys))
@@ -175,6 +198,7 @@ def test_a_critic_that_is_no_sequential():
 
 
 # ---------------------------------------------------------------------------------------------------- the points in between
+
 
 def on_segments(draw):
     """Every point lies between its own pair, at a place of its own, the same for all its coordinates."""
@@ -195,15 +219,21 @@ def test_points_between():
     on_segments(between)
     a, b = np.zeros((3, 2), np.float32), np.ones((3, 2), np.float32)
     assert between(a, b, stream(1)).dtype == np.float32
-    assert np.allclose(between(a, b, stream(1)), between(a.astype(float), b.astype(float), stream(1)), atol=1e-6)
+    assert np.allclose(
+        between(a, b, stream(1)), between(a.astype(float), b.astype(float), stream(1)), atol=1e-6
+    )
 
 
 def test_points_between_are_of_pairs_of_floats():
     floats, ints = np.zeros((5, 3)), np.full((5, 3), 200, np.uint8)
     for pair, name in (((ints, floats), "real"), ((floats, ints), "fake"), ((ints, ints), "real")):
-        with pytest.raises(TypeError, match=f"between: expected {name} as one float array .* got uint8; convert it"):
+        with pytest.raises(
+            TypeError, match=f"between: expected {name} as one float array .* got uint8; convert it"
+        ):
             between(*pair, stream(0))
-    with pytest.raises(ValueError, match=r"between: expected real and fake samples of one shape, got \(3,\) and \(1,\)"):
+    with pytest.raises(
+        ValueError, match=r"between: expected real and fake samples of one shape, got \(3,\) and \(1,\)"
+    ):
         between(floats, floats[:, :1], stream(0))
     with pytest.raises(ValueError, match="between: expected rng as a numpy Generator, got 5"):
         between(floats, floats, 5)
@@ -211,39 +241,57 @@ def test_points_between_are_of_pairs_of_floats():
 
 # ---------------------------------------------------------------------------------------------------- the system
 
+
 def test_the_papers_recipe():
     """Algorithm 1's defaults; no BatchNorm in any critic (section 4)."""
     system = build("wgan_gp", "mnist")
     assert (system.n_critic, system.penalty) == (5, GradientPenalty(10.0, target=1.0, one_sided=False))
     for optimizer in system.optimizers.values():
-        assert isinstance(optimizer, Adam) and (optimizer.lr, optimizer.beta1, optimizer.beta2) == (1e-4, 0.0, 0.9)
+        assert isinstance(optimizer, Adam) and (optimizer.lr, optimizer.beta1, optimizer.beta2) == (
+            1e-4,
+            0.0,
+            0.9,
+        )
     for preset in wgan_gp.PRESETS:
-        assert not any(isinstance(layer, BatchNorm) for layer in build("wgan_gp", preset).networks["D"].children.values())
+        assert not any(
+            isinstance(layer, BatchNorm) for layer in build("wgan_gp", preset).networks["D"].children.values()
+        )
     assert system.rounds(0) == system.rounds(500) == ("D",) * 5 + ("G",) and not system.shares_fakes
 
 
 def test_the_critics_loss_is_the_sum_of_its_parts():
     point = SystemPoint(build("wgan_gp", "digits", 0.02))
     result = point.run("D")
-    assert np.isclose(result.loss, -result.metrics["distance"] + result.metrics["penalty"]) and result.metrics["penalty"] > 0
+    assert (
+        np.isclose(result.loss, -result.metrics["distance"] + result.metrics["penalty"])
+        and result.metrics["penalty"] > 0
+    )
     point.system = _free(point.system)
     without = point.run("D")
-    assert without.metrics["distance"] == result.metrics["distance"] and without.loss == -result.metrics["distance"]
+    assert (
+        without.metrics["distance"] == result.metrics["distance"]
+        and without.loss == -result.metrics["distance"]
+    )
 
 
 def test_the_one_sided_objective():
-    system = replace(build("wgan_gp", "digits", 0.02), penalty=GradientPenalty(10.0, target=0.2, one_sided=True))
+    system = replace(
+        build("wgan_gp", "digits", 0.02), penalty=GradientPenalty(10.0, target=0.2, one_sided=True)
+    )
     assert check_objective(system, "D")[0] <= 1e-6
 
 
 def test_the_penalty_runs_the_critic_at_points_that_the_seed_fixes():
     point = SystemPoint(build("wgan_gp", "points", 0.05))
     fakes = point.system.generate(point.params, point.batch, point.seed)
-    one, two, other = (point.system.critic(point.params, point.batch, seed, fakes).metrics for seed in (1, 1, 2))
+    one, two, other = (
+        point.system.critic(point.params, point.batch, seed, fakes).metrics for seed in (1, 1, 2)
+    )
     assert one == two and one["distance"] == other["distance"] and one["penalty"] != other["penalty"]
 
 
 # ---------------------------------------------------------------------------------------------------- planted bugs
+
 
 class SumOverBatch(GradientPenalty):
     """The sum over the batch instead of the mean, in value and derivative alike."""
@@ -345,7 +393,9 @@ class WeightGradientNorm(GradientPenalty):
 
     def __call__(self, D, phi, x, run=None):
         y, cache = D.forward(phi, x, run or Pass())
-        return self.of(D.backward(np.ones_like(y), cache)[1].vector[None])[0], super().__call__(D, phi, x, run or Pass())[1]
+        return self.of(D.backward(np.ones_like(y), cache)[1].vector[None])[0], super().__call__(
+            D, phi, x, run or Pass()
+        )[1]
 
 
 class Bentless(Tanh):
@@ -363,7 +413,10 @@ class NeverAdded(wgan_gp.WGANGP):
     """The penalty is in the loss, its gradient is not in the critic's."""
 
     def critic(self, params, batch, seed, fakes=None):
-        return replace(super().critic(params, batch, seed, fakes), gradients=_free(self).critic(params, batch, seed, fakes).gradients)
+        return replace(
+            super().critic(params, batch, seed, fakes),
+            gradients=_free(self).critic(params, batch, seed, fakes).gradients,
+        )
 
 
 class Climbing(wgan_gp.WGANGP):
@@ -378,13 +431,16 @@ class Climbing(wgan_gp.WGANGP):
 def _mixed(places):
     """Points e real + (1 - e) fake, e drawn for `places(shape)`."""
     return lambda real, fake, rng: (lambda n, e: e * real[:n] + (1 - e) * fake[:n])(
-        min(len(real), len(fake)), rng.uniform(size=places((min(len(real), len(fake)), *real.shape[1:]))))
+        min(len(real), len(fake)), rng.uniform(size=places((min(len(real), len(fake)), *real.shape[1:])))
+    )
 
 
 _smooth, _leaky, _pictures = CRITICS[0], CRITICS[1], CRITICS[3]
 in_g = lambda penalty: outcome(derivative_in_g, penalty, _pictures.point)
 in_weights = lambda penalty: outcome(gradient_in_weights, penalty, _leaky.point)
-through = lambda D: outcome(gradient_in_weights, GradientPenalty(10.0), replace(_smooth, layer=D, name="D").point)
+through = lambda D: outcome(
+    gradient_in_weights, GradientPenalty(10.0), replace(_smooth, layer=D, name="D").point
+)
 whole_step = lambda kind: check_objective(kind(**vars(build("wgan_gp", "digits", 0.02))), "D")
 
 
@@ -399,17 +455,35 @@ class Bug:
 
 
 BUGS = [
-    *(Bug(kind.__doc__, kind(10.0), GradientPenalty(10.0), by) for kind, by in [
-        (SumOverBatch, closed_form), (SumInTheDerivative, in_g), (WholeBatchNorm, closed_form), (NormPerPixel, closed_form),
-        (NoEpsilon, no_gradient_at_all), (EpsilonInOnePlace, tiny_gradients), (NotDividedByTheNorm, in_g), (ForgottenWeight, closed_form),
-        (ForgottenWeightInTheDerivative, in_g), (SquaredNorm, closed_form), (Detached, in_weights), (OrdinaryBackward, in_weights),
-        (WeightGradientNorm, closed_form)]),
+    *(
+        Bug(kind.__doc__, kind(10.0), GradientPenalty(10.0), by)
+        for kind, by in [
+            (SumOverBatch, closed_form),
+            (SumInTheDerivative, in_g),
+            (WholeBatchNorm, closed_form),
+            (NormPerPixel, closed_form),
+            (NoEpsilon, no_gradient_at_all),
+            (EpsilonInOnePlace, tiny_gradients),
+            (NotDividedByTheNorm, in_g),
+            (ForgottenWeight, closed_form),
+            (ForgottenWeightInTheDerivative, in_g),
+            (SquaredNorm, closed_form),
+            (Detached, in_weights),
+            (OrdinaryBackward, in_weights),
+            (WeightGradientNorm, closed_form),
+        ]
+    ),
     Bug(Bentless.__doc__, mlp(3, 5, 4, 1, activation=Bentless), mlp(3, 5, 4, 1, activation=Tanh), through),
     *(Bug(kind.__doc__, kind, wgan_gp.WGANGP, whole_step) for kind in (NeverAdded, Climbing)),
     Bug("one e for the whole batch", _mixed(lambda shape: (1,) * len(shape)), between, on_segments),
     Bug("one e for each pixel", _mixed(lambda shape: shape), between, on_segments),
-    Bug("e from a normal distribution", lambda real, fake, rng: between(real, fake, Normal(rng)), between, on_segments),
-    Bug("the fakes themselves", lambda real, fake, rng: fake[:len(real)], between, on_segments),
+    Bug(
+        "e from a normal distribution",
+        lambda real, fake, rng: between(real, fake, Normal(rng)),
+        between,
+        on_segments,
+    ),
+    Bug("the fakes themselves", lambda real, fake, rng: fake[: len(real)], between, on_segments),
 ]
 
 
@@ -426,7 +500,9 @@ def test_a_planted_bug_is_caught(bug):
         bug.by(bug.planted)
 
 
-@pytest.mark.parametrize("by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values())
+@pytest.mark.parametrize(
+    "by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values()
+)
 def test_without_the_bug_the_same_check_passes(by, healthy):
     by(healthy)
 
@@ -439,7 +515,10 @@ def test_relu_hides_a_missing_second_derivative():
 
 
 def test_the_message_names_penalty_critic_and_parameter():
-    with pytest.raises(GradientError, match=r"(?s)OrdinaryBackward\(weight=10.0.*gradient of 0.W is wrong.*numgan.check_penalty\("):
+    with pytest.raises(
+        GradientError,
+        match=r"(?s)OrdinaryBackward\(weight=10.0.*gradient of 0.W is wrong.*numgan.check_penalty\(",
+    ):
         check_penalty(OrdinaryBackward(10.0), mlp(3, 4, 1, activation=Tanh), (3,))
 
 

@@ -47,6 +47,7 @@ def _samples(number, shape, seed=1, dtype=np.float64):
 
 # ---------------------------------------------------------------------------------------------------- R1 and R2
 
+
 def r1_linear(penalty):
     """weight/2 |w|^2 and its gradient weight w, at any points, of any shape."""
     for shape in ((3,), (3, 5, 2)):
@@ -86,7 +87,7 @@ def test_the_dirac_gan_converges_with_r1_only():
         psi, theta = Parameters(np.array([-1.0]), D.layout), np.ones((1, 1))
         for _ in range(500):
             b, c_fake = D.forward(psi, theta, Pass())
-            _, _, db = loss.discriminator(np.zeros((1, 1)), b)                        # D(0) = 0, whatever psi is
+            _, _, db = loss.discriminator(np.zeros((1, 1)), b)  # D(0) = 0, whatever psi is
             _, dpsi = D.backward(db, c_fake)
             dtheta, _ = D.backward(loss.generator(b)[1], c_fake, frozen=True)
             _, dpenalty = R1(weight)(D, psi, np.zeros((1, 1)))
@@ -111,6 +112,7 @@ def test_zero_gradients():
 
 # ---------------------------------------------------------------------------------------------------- Roth
 
+
 def _sigmoid(y):
     return 1 / (1 + np.exp(-y))
 
@@ -125,8 +127,8 @@ def roth_linear(penalty):
         x, y = real.reshape(m, -1), fake.reshape(n, -1)
         s, t = _sigmoid(x @ w + b), _sigmoid(y @ w + b)
         factor = np.mean((1 - s) ** 2) + np.mean(t**2)
-        ds, dt = -2 * (1 - s) ** 2 * s / m, 2 * t**2 * (1 - t) / n                    # of the factor in each logit
-        assert np.isclose(value, w @ w * factor, rtol=1e-12)                          # weight 2
+        ds, dt = -2 * (1 - s) ** 2 * s / m, 2 * t**2 * (1 - t) / n  # of the factor in each logit
+        assert np.isclose(value, w @ w * factor, rtol=1e-12)  # weight 2
         assert np.allclose(gradient["1.W"][:, 0], 2 * w * factor + w @ w * (ds @ x + dt @ y), rtol=1e-10)
         assert np.allclose(gradient["1.b"], w @ w * (ds.sum() + dt.sum()), rtol=1e-10)
 
@@ -145,7 +147,7 @@ def test_closed_forms_of_roth():
     each_sample_alone(Roth(2.0))
     D, p = _linear()
     p["1.b"][...] = 0
-    x = np.zeros((2, 3))                                                              # D = 1/2 on both: Omega = |w|^2 / 2
+    x = np.zeros((2, 3))  # D = 1/2 on both: Omega = |w|^2 / 2
     assert np.isclose(Roth(0.7)(D, p, x, x)[0], 0.7 / 4 * np.square(p["1.W"]).sum(), rtol=1e-12)
 
 
@@ -164,13 +166,16 @@ def test_annealing_is_one_line_with_a_schedule():
 
 
 def test_real_and_fake_have_runs_of_their_own():
-    D = CRITICS[2].layer                                                              # with dropout
+    D = CRITICS[2].layer  # with dropout
     p, x = D.init(0, np.float64), _samples(6, (3,))
-    one, same, real, fake = (Roth()(D, p, x, x, Pass(a), Pass(b))[0] for a, b in ((1, 2), (1, 2), (3, 2), (1, 3)))
+    one, same, real, fake = (
+        Roth()(D, p, x, x, Pass(a), Pass(b))[0] for a, b in ((1, 2), (1, 2), (3, 2), (1, 3))
+    )
     assert one == same and one != real and one != fake and real != fake
 
 
 # ---------------------------------------------------------------------------------------------------- all of them
+
 
 @pytest.mark.parametrize("penalty", [R1(10.0), R2(3.0), Roth(2.0)], ids=repr)
 @pytest.mark.parametrize("case", CRITICS, ids=lambda case: case.title)
@@ -181,20 +186,34 @@ def test_random_projections_at_another_point(penalty, case):
 
 @pytest.mark.parametrize("penalty", [R1(10.0), Roth(2.0)], ids=repr)
 def test_at_the_size_that_is_trained(penalty):
-    assert check_penalty(penalty, ng.build("dcgan", "mnist").networks["D"], (28, 28, 1), batch=2, slow=False).max_error <= 1e-6
+    assert (
+        check_penalty(
+            penalty, ng.build("dcgan", "mnist").networks["D"], (28, 28, 1), batch=2, slow=False
+        ).max_error
+        <= 1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ["r1", "r2", "dragan", "roth"])
 def test_the_catalogue_has_them(name, listed):
-    found = [entry for entry in listed([name]) if entry.kind == "penalty"]            # some are the names of systems, too
+    found = [
+        entry for entry in listed([name]) if entry.kind == "penalty"
+    ]  # some are the names of systems, too
     assert len(found) == 2 * len(CRITICS) and all(entry.name.startswith(f"{name} on") for entry in found)
 
 
 def _calls(D, p, x):
     """Every penalty, called on the points x."""
-    return {"r1": R1()(D, p, x), "r2": R2()(D, p, x), "roth": Roth()(D, p, x, x[1:]), "lazy": Lazy(R1(), 4)(4, D, p, x),
-            "dragan": GradientPenalty()(D, p, perturbed(x, stream(1))), "numpy weight": R1(np.float64(3))(D, p, x),
-            "numpy gamma": Roth(np.float64(3))(D, p, x, x), "numpy lambda": GradientPenalty(np.float64(3))(D, p, x)}
+    return {
+        "r1": R1()(D, p, x),
+        "r2": R2()(D, p, x),
+        "roth": Roth()(D, p, x, x[1:]),
+        "lazy": Lazy(R1(), 4)(4, D, p, x),
+        "dragan": GradientPenalty()(D, p, perturbed(x, stream(1))),
+        "numpy weight": R1(np.float64(3))(D, p, x),
+        "numpy gamma": Roth(np.float64(3))(D, p, x, x),
+        "numpy lambda": GradientPenalty(np.float64(3))(D, p, x),
+    }
 
 
 def test_float32_agrees_and_stays_float32():
@@ -203,7 +222,11 @@ def test_float32_agrees_and_stays_float32():
     exact, single = _calls(D, p, x), _calls(D, p.astype(np.float32), x.astype(np.float32))
     for name, (value, gradient) in exact.items():
         value32, gradient32 = single[name]
-        assert np.isclose(value, value32, rtol=1e-3) and isinstance(value32, float) and gradient32.vector.dtype == np.float32, name
+        assert (
+            np.isclose(value, value32, rtol=1e-3)
+            and isinstance(value32, float)
+            and gradient32.vector.dtype == np.float32
+        ), name
         assert np.abs(gradient.vector - gradient32.vector).max() <= 1e-3 * np.abs(gradient.vector).max(), name
 
 
@@ -215,7 +238,10 @@ def test_a_critic_that_is_a_single_layer():
     inside = _calls(net, Parameters(p.vector, net.layout), x)
     for name, (value, gradient) in _calls(D, p, x).items():
         assert value == inside[name][0] and np.array_equal(gradient.vector, inside[name][1].vector), name
-    assert all(gradient.vector.dtype == np.float32 for _, gradient in _calls(D, p.astype(np.float32), x.astype(np.float32)).values())
+    assert all(
+        gradient.vector.dtype == np.float32
+        for _, gradient in _calls(D, p.astype(np.float32), x.astype(np.float32)).values()
+    )
     assert check_penalty(Roth(2.0), D, (3,)).max_error <= 1e-6
 
 
@@ -230,41 +256,67 @@ def test_nothing_is_written_to():
 
 def test_no_needless_kernel_runs():
     """R1 costs what the gradient penalty costs. Roth's dy moves too, so every layer has a second weight gradient and a tdx below the last."""
-    D = dcgan_discriminator(2, (3, 5), 1, kernel=4, norm=False)                       # two convolutions and a dense layer
+    D = dcgan_discriminator(2, (3, 5), 1, kernel=4, norm=False)  # two convolutions and a dense layer
     p, x = D.init(0), np.ones((6, 8, 8, 1), np.float32)
     counts = {}
-    calls_of = {"gp": GradientPenalty(), "r1": R1(), "roth": lambda *at: Roth()(*at, x[1:]), "not due": lambda *at: Lazy(R1(), 3)(2, *at)}
+    calls_of = {
+        "gp": GradientPenalty(),
+        "r1": R1(),
+        "roth": lambda *at: Roth()(*at, x[1:]),
+        "not due": lambda *at: Lazy(R1(), 3)(2, *at),
+    }
     for name, call in calls_of.items():
         with kernel_calls() as calls:
             call(D, p, x)
         counts[name] = dict(calls)
     assert counts["r1"] == counts["gp"] and counts["not due"] == {}
-    assert {kernel: number for kernel, number in counts["roth"].items() if "gradient" in kernel and "leaky" not in kernel} == {
-        "conv2d_weight_gradient": 2 * 4, "dense_weight_gradient": 2 * 2, "conv2d_input_gradient": 2 * (2 + 1)}
+    assert {
+        kernel: number
+        for kernel, number in counts["roth"].items()
+        if "gradient" in kernel and "leaky" not in kernel
+    } == {
+        "conv2d_weight_gradient": 2 * 4,
+        "dense_weight_gradient": 2 * 2,
+        "conv2d_input_gradient": 2 * (2 + 1),
+    }
 
 
 def test_what_is_refused():
     for kind in (R1, R2, Roth):
         for weight in (-1.0, np.nan, np.inf):
-            with pytest.raises(ValueError, match=f"^{kind.__name__}: expected weight as a finite number of at least 0, got {weight}; the paper's is"):
+            with pytest.raises(
+                ValueError,
+                match=f"^{kind.__name__}: expected weight as a finite number of at least 0, got {weight}; the paper's is",
+            ):
                 kind(weight)
         for weight in ("a", None, 1j):
             with pytest.raises(ValueError, match=f"^{kind.__name__}: expected weight as a finite number"):
                 kind(weight)
     D, p = _linear()
-    for call in (R1(), lambda *at: Roth()(*at, np.zeros((2, 3))), lambda D, p, x: Roth()(D, p, np.zeros((2, 3)), x)):
+    for call in (
+        R1(),
+        lambda *at: Roth()(*at, np.zeros((2, 3))),
+        lambda D, p, x: Roth()(D, p, np.zeros((2, 3)), x),
+    ):
         with pytest.raises(TypeError, match="expected x as one float array"):
             call(D, p, np.zeros((2, 3), int))
     two = Dense(3, 2)
     for call in (R1(), R2(), GradientPenalty(), lambda *at: Roth()(*at, np.zeros((4, 3)))):
-        with pytest.raises(ValueError, match=r"expected D\(x\) as one logit a row \(N, 1\), got \(4, 2\); let D end in one unit"):
+        with pytest.raises(
+            ValueError,
+            match=r"expected D\(x\) as one logit a row \(N, 1\), got \(4, 2\); let D end in one unit",
+        ):
             call(two, two.init(0, np.float64), np.zeros((4, 3)))
-    with pytest.raises(TypeError, match="perturbed: expected real as one float array .* got int64; convert it"):
+    with pytest.raises(
+        TypeError, match="perturbed: expected real as one float array .* got int64; convert it"
+    ):
         perturbed(np.zeros((2, 3), np.int64), stream(0))
     with pytest.raises(ValueError, match="perturbed: expected rng as a numpy Generator, got 0"):
         perturbed(np.zeros((2, 3)), 0)
     for scale in (-1.0, np.nan, np.inf, "a", None):
-        with pytest.raises(ValueError, match=f"perturbed scale: expected a finite number of at least 0, got {scale!r}"):
+        with pytest.raises(
+            ValueError, match=f"perturbed scale: expected a finite number of at least 0, got {scale!r}"
+        ):
             perturbed(np.zeros((2, 3)), stream(0), scale)
 
 
@@ -277,7 +329,11 @@ def test_a_critic_of_packs(penalty):
         Roth()(D, D.init(0, np.float64), np.ones((4, 2)), np.ones((4, 2)))
 
 
-@pytest.mark.parametrize("penalty", [R1(1.0), GradientPenalty(), lambda *at: Roth()(*at, np.ones((2, 2)))], ids=["R1", "GradientPenalty", "Roth"])
+@pytest.mark.parametrize(
+    "penalty",
+    [R1(1.0), GradientPenalty(), lambda *at: Roth()(*at, np.ones((2, 2)))],
+    ids=["R1", "GradientPenalty", "Roth"],
+)
 def test_logits_that_are_not_finite_are_told(penalty):
     """A ReLU's slope at nan is 0, so that the gradient in x is finite."""
     D, x = mlp(2, 8, 1), np.ones((4, 2))
@@ -290,34 +346,53 @@ def test_logits_that_are_not_finite_are_told(penalty):
 
 # ---------------------------------------------------------------------------------------------------- DRAGAN's points
 
+
 def around(draw):
     """x + std(x)/2 u: one std for the whole batch, u ~ U(0, 1) for each entry alone."""
     for shape in ((2,), (5, 3, 2)):
         x = _samples(400, shape) * np.linspace(0.1, 3, shape[-1]) + 0.7
         u = (draw(x, np.random.default_rng(2)) - x) / (0.5 * np.sqrt(np.mean((x - x.mean()) ** 2)))
-        assert u.min() >= 0 and 0.98 < u.max() <= 1 and abs(u.mean() - 1 / 2) < 0.05 and abs(u.var() - 1 / 12) < 0.01
+        assert (
+            u.min() >= 0
+            and 0.98 < u.max() <= 1
+            and abs(u.mean() - 1 / 2) < 0.05
+            and abs(u.var() - 1 / 12) < 0.01
+        )
         assert len(np.unique(u.round(12))) > 0.99 * u.size
 
 
 def test_points_around_real_samples():
     around(perturbed)
     x = _samples(5, (3,), dtype=np.float32)
-    assert perturbed(x, stream(1)).dtype == np.float32 and np.array_equal(perturbed(x, stream(1)), perturbed(x, stream(1)))
+    assert perturbed(x, stream(1)).dtype == np.float32 and np.array_equal(
+        perturbed(x, stream(1)), perturbed(x, stream(1))
+    )
     assert np.allclose(perturbed(x, stream(1)), perturbed(x.astype(np.float64), stream(1)), atol=1e-6)
     assert np.array_equal(perturbed(x, stream(1), scale=0.0), x)
 
 
 # ---------------------------------------------------------------------------------------------------- planted bugs
 
+
 def _of(text, change, base=R1):
     """A class of penalties whose `of` is what `change` makes of (penalty, g, value, v)."""
-    return type("Planted", (base,), {"__doc__": text, "of": lambda self, g: change(self, g, *base.of(self, g))})
+    return type(
+        "Planted", (base,), {"__doc__": text, "of": lambda self, g: change(self, g, *base.of(self, g))}
+    )
 
 
 def _called(text, change, base=R1):
     """A class of penalties whose call is what `change` makes of (penalty, right value, right gradient, D, phi, x)."""
-    return type("Planted", (base,), {"__doc__": text, "__call__": lambda self, D, phi, x, context=Pass():
-                                     change(self, *base.__call__(self, D, phi, x, context), D, phi, x, context)})
+    return type(
+        "Planted",
+        (base,),
+        {
+            "__doc__": text,
+            "__call__": lambda self, D, phi, x, context=Pass(): change(
+                self, *base.__call__(self, D, phi, x, context), D, phi, x, context
+            ),
+        },
+    )
 
 
 def _roth(text, on_real=None, on_fake=None):
@@ -325,7 +400,9 @@ def _roth(text, on_real=None, on_fake=None):
     methods = {"__doc__": text}
     for name, change in (("on_real", on_real), ("on_fake", on_fake)):
         if change:
-            methods[name] = lambda self, g, y, change=change, right=getattr(Roth, name): change(self, g, y, *right(self, g, y))
+            methods[name] = lambda self, g, y, change=change, right=getattr(Roth, name): change(
+                self, g, y, *right(self, g, y)
+            )
     return type("Planted", (Roth,), methods)
 
 
@@ -343,8 +420,13 @@ class OfTheProbability(Roth):
     """The gradient of sigmoid(y) instead of that of the logit"""
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
-        chance = lambda f: lambda g, y: f(g * (_sigmoid(y) * _sigmoid(-y)).reshape(-1, *(1,) * (g.ndim - 1)), y)
-        one, two = (on_input_gradient_and_logit(chance(f), D, phi, x) for f, x in ((self.on_real, real), (self.on_fake, fake)))
+        chance = lambda f: (
+            lambda g, y: f(g * (_sigmoid(y) * _sigmoid(-y)).reshape(-1, *(1,) * (g.ndim - 1)), y)
+        )
+        one, two = (
+            on_input_gradient_and_logit(chance(f), D, phi, x)
+            for f, x in ((self.on_real, real), (self.on_fake, fake))
+        )
         return one[0] + two[0], one[1] + two[1]
 
 
@@ -361,8 +443,10 @@ class DetachedWeights(Roth):
     """The weights are constants when the gradient is taken: tdy forgotten"""
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
-        one, two = (on_input_gradient(lambda g, f=f, x=x: f(g, D.forward(phi, x, run)[0])[:2], D, phi, x, run)
-                    for f, x, run in ((self.on_real, real, real_context), (self.on_fake, fake, fake_context)))
+        one, two = (
+            on_input_gradient(lambda g, f=f, x=x: f(g, D.forward(phi, x, run)[0])[:2], D, phi, x, run)
+            for f, x, run in ((self.on_real, real, real_context), (self.on_fake, fake, fake_context))
+        )
         return one[0] + two[0], one[1] + two[1]
 
 
@@ -385,51 +469,160 @@ R1_BUGS = [
     (_of("factor 1/2 in the value only", lambda self, g, value, v: (value, 2 * v)), in_g),
     (_of("the sum over the batch", lambda self, g, value, v: (len(g) * value, len(g) * v)), r1_linear),
     (_of("the sum in the derivative only", lambda self, g, value, v: (value, len(g) * v)), in_g),
-    (_of("the mean over the pixels", lambda self, g, value, v: (value * len(g) / g.size, v * len(g) / g.size)), r1_linear),
-    (_of("the squared norm of the batch's mean gradient", lambda self, g, value, v: (
-        5 * np.square(g.mean(axis=0)).sum(), np.broadcast_to(10 / len(g) * g.mean(axis=0), g.shape).copy())), r1_quadratic),
-    (_of("the norm over the batch axis", lambda self, g, value, v: (5 * float(np.square(_length(g.T)).mean()), v)), r1_linear),
-    (_of("the norm, not its square", lambda self, g, value, v: (5 * float(_length(g).mean()), 5 / len(g) * g / _length(g))), r1_linear),
+    (
+        _of(
+            "the mean over the pixels",
+            lambda self, g, value, v: (value * len(g) / g.size, v * len(g) / g.size),
+        ),
+        r1_linear,
+    ),
+    (
+        _of(
+            "the squared norm of the batch's mean gradient",
+            lambda self, g, value, v: (
+                5 * np.square(g.mean(axis=0)).sum(),
+                np.broadcast_to(10 / len(g) * g.mean(axis=0), g.shape).copy(),
+            ),
+        ),
+        r1_quadratic,
+    ),
+    (
+        _of(
+            "the norm over the batch axis",
+            lambda self, g, value, v: (5 * float(np.square(_length(g.T)).mean()), v),
+        ),
+        r1_linear,
+    ),
+    (
+        _of(
+            "the norm, not its square",
+            lambda self, g, value, v: (5 * float(_length(g).mean()), 5 / len(g) * g / _length(g)),
+        ),
+        r1_linear,
+    ),
     (_of("the norm is pulled to one", lambda self, g, value, v: GradientPenalty(5.0).of(g)), r1_linear),
     (_of("the wrong sign in the derivative", lambda self, g, value, v: (value, -v)), in_g),
-    (_called("the input gradient is a constant", lambda self, value, dphi, D, phi, x, run: (value, phi.zeros())), in_weights),
-    (_called("the penalty climbs", lambda self, value, dphi, D, phi, x, run: (value, dphi.like(-dphi.vector))), in_leaky_weights),
-    (_called("the weight gradient of other points", lambda self, value, dphi, D, phi, x, run: (value, R1.__call__(self, D, phi, x[::-1] + 1)[1])),
-     in_weights),
-    (_called("the weight gradient of D at x", lambda self, value, dphi, D, phi, x, run: (
-        value, D.backward(np.ones((len(x), 1)), D.forward(phi, x, run)[1])[1])), in_weights),
-    (_called("the gradient of softplus(logit)", lambda self, value, dphi, D, phi, x, run: (
-        _through(Softplus(), self, D, phi, x), dphi)), r1_linear),
-    (_called("the gradient of the probability", lambda self, value, dphi, D, phi, x, run: (
-        _through(Sigmoid(), self, D, phi, x), dphi)), r1_linear),
-    (_called("x moves along g for each pixel's sign only", lambda self, value, dphi, D, phi, x, run: (
-        value, on_input_gradient(lambda g: (value, np.sign(self.of(g)[1])), D, phi, x, run)[1])), on_pictures),
+    (
+        _called(
+            "the input gradient is a constant", lambda self, value, dphi, D, phi, x, run: (value, phi.zeros())
+        ),
+        in_weights,
+    ),
+    (
+        _called(
+            "the penalty climbs", lambda self, value, dphi, D, phi, x, run: (value, dphi.like(-dphi.vector))
+        ),
+        in_leaky_weights,
+    ),
+    (
+        _called(
+            "the weight gradient of other points",
+            lambda self, value, dphi, D, phi, x, run: (value, R1.__call__(self, D, phi, x[::-1] + 1)[1]),
+        ),
+        in_weights,
+    ),
+    (
+        _called(
+            "the weight gradient of D at x",
+            lambda self, value, dphi, D, phi, x, run: (
+                value,
+                D.backward(np.ones((len(x), 1)), D.forward(phi, x, run)[1])[1],
+            ),
+        ),
+        in_weights,
+    ),
+    (
+        _called(
+            "the gradient of softplus(logit)",
+            lambda self, value, dphi, D, phi, x, run: (_through(Softplus(), self, D, phi, x), dphi),
+        ),
+        r1_linear,
+    ),
+    (
+        _called(
+            "the gradient of the probability",
+            lambda self, value, dphi, D, phi, x, run: (_through(Sigmoid(), self, D, phi, x), dphi),
+        ),
+        r1_linear,
+    ),
+    (
+        _called(
+            "x moves along g for each pixel's sign only",
+            lambda self, value, dphi, D, phi, x, run: (
+                value,
+                on_input_gradient(lambda g: (value, np.sign(self.of(g)[1])), D, phi, x, run)[1],
+            ),
+        ),
+        on_pictures,
+    ),
 ]
 
 ROTH_BUGS = [
-    (DetachedWeights, in_weights), (DetachedWeights, in_leaky_weights), (DetachedWeights, roth_linear), (FakesAtRealPoints, in_weights),
-    (OfTheProbability, roth_linear), (OfOneBatch, roth_linear),
+    (DetachedWeights, in_weights),
+    (DetachedWeights, in_leaky_weights),
+    (DetachedWeights, roth_linear),
+    (FakesAtRealPoints, in_weights),
+    (OfTheProbability, roth_linear),
+    (OfOneBatch, roth_linear),
     (_roth("u forgotten on real samples", on_real=lambda self, g, y, value, v, u: (value, v, 0 * u)), in_g),
     (_roth("the sign of u on real samples", on_real=lambda self, g, y, value, v, u: (value, v, -u)), in_g),
     (_roth("u without the square's 2", on_fake=lambda self, g, y, value, v, u: (value, v, u / 2)), in_g),
     (_roth("u summed over the batch", on_fake=lambda self, g, y, value, v, u: (value, v, len(g) * u)), in_g),
-    (_roth("the weights exchanged", *(lambda self, g, y, value, v, u, f=f: f(self, g, y) for f in (Roth.on_fake, Roth.on_real))), roth_linear),
+    (
+        _roth(
+            "the weights exchanged",
+            *(lambda self, g, y, value, v, u, f=f: f(self, g, y) for f in (Roth.on_fake, Roth.on_real)),
+        ),
+        roth_linear,
+    ),
     (_roth("no factor 1/2", *[lambda self, g, y, value, v, u: (2 * value, 2 * v, 2 * u)] * 2), roth_linear),
-    (_roth("factor 1/2 in the values only", *[lambda self, g, y, value, v, u: (value, 2 * v, 2 * u)] * 2), in_g),
-    (_roth("the mean weight times the mean square", on_fake=lambda self, g, y, value, v, u: (
-        float((_sigmoid(y) ** 2).mean() * np.square(_length(g)).mean()), v, u)), in_g),
-    (_roth("sigmoid(y), not its square", on_fake=lambda self, g, y, value, v, u: (
-        float((_sigmoid(y).ravel() * np.square(_length(g)).ravel()).mean()), v, u)), roth_linear),
-    (_roth("the fakes are left out", on_fake=lambda self, g, y, value, v, u: (0.0, 0 * v, 0 * u)), each_sample_alone),
+    (
+        _roth("factor 1/2 in the values only", *[lambda self, g, y, value, v, u: (value, 2 * v, 2 * u)] * 2),
+        in_g,
+    ),
+    (
+        _roth(
+            "the mean weight times the mean square",
+            on_fake=lambda self, g, y, value, v, u: (
+                float((_sigmoid(y) ** 2).mean() * np.square(_length(g)).mean()),
+                v,
+                u,
+            ),
+        ),
+        in_g,
+    ),
+    (
+        _roth(
+            "sigmoid(y), not its square",
+            on_fake=lambda self, g, y, value, v, u: (
+                float((_sigmoid(y).ravel() * np.square(_length(g)).ravel()).mean()),
+                v,
+                u,
+            ),
+        ),
+        roth_linear,
+    ),
+    (
+        _roth("the fakes are left out", on_fake=lambda self, g, y, value, v, u: (0.0, 0 * v, 0 * u)),
+        each_sample_alone,
+    ),
 ]
 
 POINT_BUGS = [
     ("the std of each pixel", lambda x, rng: x + 0.5 * x.std(axis=0) * rng.uniform(size=x.shape)),
-    ("the std of each sample", lambda x, rng: x + 0.5 * x.std(axis=tuple(range(1, x.ndim)), keepdims=True) * rng.uniform(size=x.shape)),
+    (
+        "the std of each sample",
+        lambda x, rng: (
+            x + 0.5 * x.std(axis=tuple(range(1, x.ndim)), keepdims=True) * rng.uniform(size=x.shape)
+        ),
+    ),
     ("the variance", lambda x, rng: x + 0.5 * x.var() * rng.uniform(size=x.shape)),
     ("no factor 1/2", lambda x, rng: perturbed(x, rng, scale=1.0)),
     ("no std", lambda x, rng: x + 0.5 * rng.uniform(size=x.shape)),
-    ("one u for each sample", lambda x, rng: x + 0.5 * x.std() * rng.uniform(size=(len(x), *(1,) * (x.ndim - 1)))),
+    (
+        "one u for each sample",
+        lambda x, rng: x + 0.5 * x.std() * rng.uniform(size=(len(x), *(1,) * (x.ndim - 1))),
+    ),
     ("one u for each pixel", lambda x, rng: x + 0.5 * x.std() * rng.uniform(size=x.shape[1:])),
     ("normal noise", lambda x, rng: x + 0.5 * x.std() * rng.standard_normal(x.shape)),
     ("noise on both sides", lambda x, rng: x + 0.5 * x.std() * rng.uniform(-1, 1, x.shape)),
@@ -459,13 +652,18 @@ def test_a_planted_bug_is_caught(bug):
         bug.by(bug.planted)
 
 
-@pytest.mark.parametrize("by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values())
+@pytest.mark.parametrize(
+    "by, healthy", {(bug.by, repr(bug.healthy)): (bug.by, bug.healthy) for bug in BUGS}.values()
+)
 def test_without_the_bug_the_same_check_passes(by, healthy):
     by(healthy)
 
 
 def test_the_message_names_penalty_critic_and_parameter():
-    with pytest.raises(GradientError, match=r"(?s)DetachedWeights\(weight=2.0\) on .*gradient of .* is wrong.*numgan.check_penalty\("):
+    with pytest.raises(
+        GradientError,
+        match=r"(?s)DetachedWeights\(weight=2.0\) on .*gradient of .* is wrong.*numgan.check_penalty\(",
+    ):
         check_penalty(DetachedWeights(2.0), mlp(3, 4, 1, activation=LeakyReLU), (3,))
     wrong = _roth("u halved", on_fake=lambda self, g, y, value, v, u: (value, v, u / 2))
     with pytest.raises(GradientError, match="derivative in y on fake is wrong"):

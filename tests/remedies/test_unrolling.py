@@ -23,17 +23,32 @@ D = ng.mlp(2, 5, 1, activation=Tanh)
 def game(seed=0, dtype=np.float64):
     """phi, real and fake samples, unequal in number."""
     rng = np.random.default_rng(seed)
-    return D.init(seed, dtype), rng.standard_normal((4, 2)).astype(dtype), rng.standard_normal((7, 2)).astype(dtype)
+    return (
+        D.init(seed, dtype),
+        rng.standard_normal((4, 2)).astype(dtype),
+        rng.standard_normal((7, 2)).astype(dtype),
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-@pytest.mark.parametrize("optimizer", [SGD(0.2), SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.1), RMSProp(0.05), Adam(0.05),
-                                       Adam(0.05, clip=0.4)], ids=repr)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(0.2),
+        SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+        RMSProp(0.05),
+        Adam(0.05),
+        Adam(0.05, clip=0.4),
+    ],
+    ids=repr,
+)
 def test_updates_are_differentiated_through(optimizer, steps):
     assert check_unrolling(D, minimax, optimizer, steps, x=(2,), seed=1).max_error <= 1e-6
 
 
-@pytest.mark.parametrize("loss", [ng.minimax, ng.least_squares, ng.hinge, ng.wasserstein, ng.smoothed()], ids=repr)
+@pytest.mark.parametrize(
+    "loss", [ng.minimax, ng.least_squares, ng.hinge, ng.wasserstein, ng.smoothed()], ids=repr
+)
 @pytest.mark.parametrize("case", CRITICS[:1] + CRITICS[3:5], ids=lambda case: case.title)
 def test_any_loss_and_critic(case, loss):
     check_unrolling(case.layer, loss, SGD(0.1, momentum=0.5), 2, case.x, batch=case.batch, slow=False)
@@ -61,13 +76,22 @@ def test_the_bilinear_game(eta, K):
         dx, dphi_K = linear.backward(np.ones_like(y), cache)
         dphi, dfake = unrolling.backward(dphi_K, tape)
         assert np.allclose(phi_K.vector, -psi - K * eta * theta) and np.allclose(dphi.vector, theta)
-        return -(dx + dfake)[0, 0], theta                           # -D(theta) = theta psi_K is what f is
+        return -(dx + dfake)[0, 0], theta  # -D(theta) = theta psi_K is what f is
 
     assert np.isclose(field(theta, psi)[0], psi + 2 * K * eta * theta, rtol=1e-12)
-    jacobian = np.array([np.subtract(field(*(point + step)), field(*(point - step))) / 2e-5
-                         for point in [np.array([theta, psi])] for step in 1e-5 * np.eye(2)]).T * [[-1], [1]]
+    jacobian = np.array(
+        [
+            np.subtract(field(*(point + step)), field(*(point - step))) / 2e-5
+            for point in [np.array([theta, psi])]
+            for step in 1e-5 * np.eye(2)
+        ]
+    ).T * [[-1], [1]]
     root = np.sqrt(complex((K * eta) ** 2 - 1))
-    assert np.allclose(np.sort_complex(np.linalg.eigvals(jacobian)), np.sort_complex([-K * eta - root, -K * eta + root]), atol=1e-8)
+    assert np.allclose(
+        np.sort_complex(np.linalg.eigvals(jacobian)),
+        np.sort_complex([-K * eta - root, -K * eta + root]),
+        atol=1e-8,
+    )
 
 
 def test_no_steps_change_nothing():
@@ -114,18 +138,36 @@ def test_a_wrong_number_of_steps_is_named(steps):
         Unrolling(D, minimax, SGD(0.1), steps)
 
 
-@pytest.mark.parametrize("words, message", [
-    ({"D": None}, "Unrolling: expected D as a network, got None"),
-    ({"loss": "minimax"}, "Unrolling: expected loss as a loss such as numgan.nonsaturating, got 'minimax'"),
-    ({"optimizer": None}, "Unrolling: expected optimizer as an optimiser such as .*, got None")])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ({"D": None}, "Unrolling: expected D as a network, got None"),
+        (
+            {"loss": "minimax"},
+            "Unrolling: expected loss as a loss such as numgan.nonsaturating, got 'minimax'",
+        ),
+        ({"optimizer": None}, "Unrolling: expected optimizer as an optimiser such as .*, got None"),
+    ],
+)
 def test_a_wrong_part_is_named(words, message):
     with pytest.raises(TypeError, match=message):
         Unrolling(**{"D": D, "loss": minimax, "optimizer": SGD(0.1), "steps": 1} | words)
 
 
-@pytest.mark.parametrize("state", [{}, {"m": np.zeros(21)}, {"step": 0, "m": np.zeros(20)}, {"step": 0, "m": np.zeros(21), "v": np.zeros(21)}])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"m": np.zeros(21)},
+        {"step": 0, "m": np.zeros(20)},
+        {"step": 0, "m": np.zeros(21), "v": np.zeros(21)},
+    ],
+)
 def test_a_state_of_another_optimiser_is_refused(state):
-    with pytest.raises(ValueError, match=r"Unrolling: expected a state of SGD\(lr=0.1, momentum=0.9\) with {'step': \(\), 'm': \(21,\)}, got"):
+    with pytest.raises(
+        ValueError,
+        match=r"Unrolling: expected a state of SGD\(lr=0.1, momentum=0.9\) with {'step': \(\), 'm': \(21,\)}, got",
+    ):
         Unrolling(D, minimax, SGD(0.1, momentum=0.9), 1, state).forward(*game())
 
 
@@ -198,7 +240,10 @@ class ForgetsTheMoments(Unrolling):
     plain_backward = Unrolling.backward
 
 
-@pytest.mark.parametrize("bug", [NoHessian, LastStepOnly, FirstStepFirst, Detached, ForgetsTheCurvatureOfTheLoss, ForgetsTheMoments])
+@pytest.mark.parametrize(
+    "bug",
+    [NoHessian, LastStepOnly, FirstStepFirst, Detached, ForgetsTheCurvatureOfTheLoss, ForgetsTheMoments],
+)
 def test_a_planted_bug_is_caught(bug, monkeypatch):
     monkeypatch.setattr("numgan.checking.unrolling.Unrolling", bug)
     with pytest.raises(GradientError, match="the unrolling of"):
@@ -253,14 +298,18 @@ def test_zero_steps_are_the_game_of_2014():
     batch = Batch({"x": np.random.default_rng(0).standard_normal((6, 2))})
     theirs = build("gan", "points", 0.1)
     theirs = replace(theirs, networks=plain.networks, latent=plain.latent, loss=minimax)
-    one, two = (system.objectives()["G"](params, batch, 3).gradients["G"].vector for system in (plain, theirs))
+    one, two = (
+        system.objectives()["G"](params, batch, 3).gradients["G"].vector for system in (plain, theirs)
+    )
     np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-15)
 
 
 def test_the_look_ahead_changes_what_g_learns():
     system = build("unrolled", "descent", 0.1)
     params, batch = system.init(0, np.float64), Batch({"x": np.random.default_rng(0).standard_normal((6, 2))})
-    one, two = (replace(system, unroll=k).objectives()["G"](params, batch, 3).gradients["G"].vector for k in (0, 5))
+    one, two = (
+        replace(system, unroll=k).objectives()["G"](params, batch, 3).gradients["G"].vector for k in (0, 5)
+    )
     assert np.linalg.norm(one - two) > 0.01 * np.linalg.norm(one)
 
 

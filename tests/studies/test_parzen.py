@@ -18,16 +18,20 @@ def digits():
 
 def test_systems_never_see_the_rows_that_choose_sigma(digits):
     amounts = digits.amounts
-    assert len(digits.x) == amounts.rows == len(digits.dataset) and len(digits.validation) == amounts.validation
+    assert (
+        len(digits.x) == amounts.rows == len(digits.dataset) and len(digits.validation) == amounts.validation
+    )
     learned = {row.tobytes() for row in digits.x}
     assert not any(row.tobytes() in learned for row in (*digits.validation, *digits.test))
-    assert parzen.Amounts() == (50_000, 1000, 10_000, 50_000)                    # of MNIST, as in 2014
+    assert parzen.Amounts() == (50_000, 1000, 10_000, 50_000)  # of MNIST, as in 2014
 
 
 def test_true_pictures_are_rows_with_their_labels(digits):
     x, labels = parzen.real(digits, stream(0, "anchor"))
     rows = {row.tobytes(): label for row, label in zip(parzen.unit(digits.x), digits.labels, strict=True)}
-    assert len(x) == digits.amounts.neighbours and all(rows[row.tobytes()] == label for row, label in zip(x, labels, strict=True))
+    assert len(x) == digits.amounts.neighbours and all(
+        rows[row.tobytes()] == label for row, label in zip(x, labels, strict=True)
+    )
 
 
 def test_centroids_are_the_means_of_their_rows(digits, monkeypatch):
@@ -37,7 +41,12 @@ def test_centroids_are_the_means_of_their_rows(digits, monkeypatch):
     expected = x[stream(0, "anchor").choice(len(x), digits.amounts.window, replace=False)]
     for _ in range(2):
         nearest = np.array([np.square(row - expected).sum(axis=1).argmin() for row in x])
-        expected = np.stack([x[nearest == k].mean(axis=0) if (nearest == k).any() else expected[k] for k in range(len(expected))])
+        expected = np.stack(
+            [
+                x[nearest == k].mean(axis=0) if (nearest == k).any() else expected[k]
+                for k in range(len(expected))
+            ]
+        )
     found, labels = parzen.centroids(digits, stream(0, "anchor"))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert labels is None
@@ -49,7 +58,7 @@ def test_gaussians_have_the_moments_of_their_rows():
     found = parzen._gaussian(x, 20_000, 6, rng)
     np.testing.assert_allclose(found.mean(axis=0), x.mean(axis=0), atol=5e-3)
     np.testing.assert_allclose(np.cov(found, rowvar=False), np.cov(x, rowvar=False), atol=2e-3)
-    line = parzen._gaussian(x, 50, 1, rng)                                       # one component: a line through the mean
+    line = parzen._gaussian(x, 50, 1, rng)  # one component: a line through the mean
     assert np.linalg.svd(line - line.mean(axis=0), compute_uv=False)[1] < 1e-4
 
 
@@ -65,7 +74,12 @@ def test_a_gaussian_of_each_class_bears_its_label(digits):
 def test_a_quick_trial(arm, tmp_path):
     found = parzen.trial(arm, 0, True, tmp_path, lambda share: None)
     asked = arm in ("real", "gaussians", "r3gan")
-    assert np.isfinite(found["ll"]) and 0.1 <= found["sigma"] <= 1 and 0 <= found["neighbours"] <= 1 and 1 <= found["score"] <= 10
+    assert (
+        np.isfinite(found["ll"])
+        and 0.1 <= found["sigma"] <= 1
+        and 0 <= found["neighbours"] <= 1
+        and 1 <= found["score"] <= 10
+    )
     assert (found["agreement"] is not None) == asked and ("steps" in found) == (arm not in parzen.ANCHORS)
     shown = np.load(tmp_path / "samples.npy")
     assert shown.shape == (10 * parzen.SHOWN, 28, 28, 1) and shown.dtype == np.uint8
@@ -85,7 +99,16 @@ def test_some_of_each_class_are_shown():
     x = np.linspace(0, 1, 7, dtype=np.float32)[:, None].repeat(784, axis=1)
     shown = parzen.some_of_each(x, np.array([3, 0, 3, 3, 0, 9, 3]))
     levels = to_bytes(x[:, 0], (0, 1))
-    assert shown[:, 0, 0, 0].tolist() == [levels[1], levels[4], *[plot.PAPER] * 4, levels[0], levels[2], *[plot.PAPER] * 10, levels[5], plot.PAPER]
+    assert shown[:, 0, 0, 0].tolist() == [
+        levels[1],
+        levels[4],
+        *[plot.PAPER] * 4,
+        levels[0],
+        levels[2],
+        *[plot.PAPER] * 10,
+        levels[5],
+        plot.PAPER,
+    ]
 
 
 def test_every_row_of_the_table_has_a_system_or_an_anchor():

@@ -21,14 +21,24 @@ from numgan.studies.protocol import Study, _plain, table
 
 
 def test_a_column_is_the_mean_and_its_standard_error_over_all_seeds():
-    assert Column("x", "x", 2).text([1.0, 2.0, 3.0]) == "2.00 ± 0.58"            # std 1 over sqrt 3
-    assert Column("x", "x", 2).text([1.0, None, 3.0]) == "2.00 ± 1.00 (2 of 3)" and Column("x", "x", 1).text([None, 4.0]) == "4.0 (1 of 2)"
-    assert Column("x", "x", 1, 100).text([0.5]) == "50.0" and Column("x", "x").text([]) == "-" == Column("x", "x").text([None])
+    assert Column("x", "x", 2).text([1.0, 2.0, 3.0]) == "2.00 ± 0.58"  # std 1 over sqrt 3
+    assert (
+        Column("x", "x", 2).text([1.0, None, 3.0]) == "2.00 ± 1.00 (2 of 3)"
+        and Column("x", "x", 1).text([None, 4.0]) == "4.0 (1 of 2)"
+    )
+    assert Column("x", "x", 1, 100).text([0.5]) == "50.0" and Column("x", "x").text([]) == "-" == Column(
+        "x", "x"
+    ).text([None])
 
 
 def test_the_table_has_our_rows_before_the_published_ones():
-    study = Study("t", "s", {"a": "ours"}, (Column("x", "figure", 1),), None, published={"theirs": {"x": "7 ± 1"}})
-    assert table(study, {"a": [{"x": 1.0}, {"x": 3.0}]}).splitlines()[2:] == ["| ours | 2.0 ± 1.0 |", "| theirs | 7 ± 1 |"]
+    study = Study(
+        "t", "s", {"a": "ours"}, (Column("x", "figure", 1),), None, published={"theirs": {"x": "7 ± 1"}}
+    )
+    assert table(study, {"a": [{"x": 1.0}, {"x": 3.0}]}).splitlines()[2:] == [
+        "| ours | 2.0 ± 1.0 |",
+        "| theirs | 7 ± 1 |",
+    ]
 
 
 def test_figures_are_plain_numbers_without_inf():
@@ -49,13 +59,25 @@ def test_quick_ring_from_the_command_line(numgan, tmp_path):
     found = json.loads(out)
     assert code == 0 and found["quick"] and found["results"].keys() == STUDIES["ring"].arms.keys()
     for arm, (row,) in found["results"].items():
-        assert row["arm"] == arm and row["seed"] == 0 and 0 <= row["modes"] <= 8 and 0 <= row["high_quality"] <= 1 and row["steps"] == 30
+        assert (
+            row["arm"] == arm
+            and row["seed"] == 0
+            and 0 <= row["modes"] <= 8
+            and 0 <= row["high_quality"] <= 1
+            and row["steps"] == 30
+        )
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "ring" / "trials").rglob("result.json")}
-    assert len(before) == 4 and all((tmp_path / "ring" / name).exists() for name in ("table.md", "results.json", "samples.png"))
+    assert len(before) == 4 and all(
+        (tmp_path / "ring" / name).exists() for name in ("table.md", "results.json", "samples.png")
+    )
 
-    code, again, err = numgan("study", "ring", "--quick", "--seeds", 1, "--out", "ring", "--json")              # nothing runs twice
+    code, again, err = numgan(
+        "study", "ring", "--quick", "--seeds", 1, "--out", "ring", "--json"
+    )  # nothing runs twice
     assert code == 0 and json.loads(again)["results"] == found["results"]
-    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "ring" / "trials").rglob("result.json")}
+    assert before == {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "ring" / "trials").rglob("result.json")
+    }
 
     code, out, err = numgan("study", "grid", "--quick", "--out", "ring")
     assert code == 2 and "holds study ring --quick" in err and "--out" in err
@@ -83,17 +105,23 @@ def test_a_killed_study_goes_on_where_it_was_cut(start, tmp_path):
     until((cut / "trials" / "gan-0" / "run" / "config.json").exists, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    time.sleep(0.2)                                       # the trial's own process sees that its parent is gone
+    time.sleep(0.2)  # the trial's own process sees that its parent is gone
     assert not (cut / "results.json").exists() and not (cut / "trials" / "gan-1").exists()
     subprocess.run([sys.executable, script, cut], check=True)
-    one, two = (json.loads((folder / "results.json").read_text())["results"]["gan"] for folder in (whole, cut))
+    one, two = (
+        json.loads((folder / "results.json").read_text())["results"]["gan"] for folder in (whole, cut)
+    )
     assert len(one) == len(two) == 2
     for row, other in zip(one, two, strict=True):
         assert all(row[key] == other[key] for key in row.keys() - {"seconds", "minutes"})
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
-@pytest.mark.parametrize("number, group", [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["Ctrl-C in a terminal", "SIGTERM to the parent"])
+@pytest.mark.parametrize(
+    "number, group",
+    [(signal.SIGINT, True), (signal.SIGTERM, False)],
+    ids=["Ctrl-C in a terminal", "SIGTERM to the parent"],
+)
 def test_a_study_that_is_asked_to_stop_saves(number, group, start, tmp_path):
     """A terminal sends Ctrl-C to the trials too: only the parent's word counts there, once, so that they save where they are."""
     script, out = tmp_path / "script.py", tmp_path / "out"
@@ -114,8 +142,15 @@ def test_a_trial_that_was_cut_before_its_first_step_begins_again(tmp_path):
     run.mkdir(parents=True)
     (run / "checkpoint.npz").write_bytes(b"torn")
     study = replace(STUDIES["ring"], arms={"gan": "GAN"}, draw=None)
-    (tmp_path / "s" / "study.json").write_text(json.dumps({"study": "ring", "quick": True, "setting": study.differs}))
-    assert studies.run("ring", study, tmp_path / "s", quick=True, seeds=1, progress=False).results["gan"][0]["steps"] == 30
+    (tmp_path / "s" / "study.json").write_text(
+        json.dumps({"study": "ring", "quick": True, "setting": study.differs})
+    )
+    assert (
+        studies.run("ring", study, tmp_path / "s", quick=True, seeds=1, progress=False).results["gan"][0][
+            "steps"
+        ]
+        == 30
+    )
 
 
 def test_the_seconds_of_a_trial_count_all_its_stretches(tmp_path):
@@ -123,7 +158,9 @@ def test_the_seconds_of_a_trial_count_all_its_stretches(tmp_path):
     folder.mkdir(parents=True)
     (folder / "seconds.json").write_text('{"before": 1000.0}')
     study, name = STUDIES["random-architectures"], "random-architectures"
-    (tmp_path / "s" / "study.json").write_text(json.dumps({"study": name, "quick": True, "setting": study.differs}))
+    (tmp_path / "s" / "study.json").write_text(
+        json.dumps({"study": name, "quick": True, "setting": study.differs})
+    )
     study = replace(study, arms={"gan": "GAN"}, draw=None, summary=None)
     assert studies.run(name, study, tmp_path / "s", quick=True, seeds=1, progress=False).seconds > 1000
 
@@ -173,18 +210,33 @@ def test_requests_that_are_wrong_say_what_is_right(numgan, tmp_path):
     assert code == 2 and "expected a NAME" in err
 
 
-@pytest.mark.parametrize("words", ["{torn", "{}", '{"arm": "gan", "seed": 0, "seconds": null}', '{"arm": "pac2", "seed": 0, "seconds": 1}',
-                                   '{"arm": "gan", "seed": 0, "seconds": 1, "modes": NaN}', '{"arm": "gan", "seed": 0, "seconds": 1}'])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "{torn",
+        "{}",
+        '{"arm": "gan", "seed": 0, "seconds": null}',
+        '{"arm": "pac2", "seed": 0, "seconds": 1}',
+        '{"arm": "gan", "seed": 0, "seconds": 1, "modes": NaN}',
+        '{"arm": "gan", "seed": 0, "seconds": 1}',
+    ],
+)
 def test_a_damaged_result_is_named(words, tmp_path):
     out = tmp_path / "s"
     (out / "trials" / "gan-0").mkdir(parents=True)
-    (out / "study.json").write_text(json.dumps({"study": "ring", "quick": True, "setting": STUDIES["ring"].differs}))
+    (out / "study.json").write_text(
+        json.dumps({"study": "ring", "quick": True, "setting": STUDIES["ring"].differs})
+    )
     (out / "trials" / "gan-0" / "result.json").write_text(words)
     with pytest.raises(FileFormatError, match="gan-0.*delete the file"):
-        studies.run("ring", replace(STUDIES["ring"], arms={"gan": "GAN"}), out, quick=True, seeds=1, progress=False)
+        studies.run(
+            "ring", replace(STUDIES["ring"], arms={"gan": "GAN"}), out, quick=True, seeds=1, progress=False
+        )
 
 
-@pytest.mark.parametrize("words", ["x", "{}", '{"study": 3, "quick": true, "setting": ""}', '{"study": "dirac", "quick": true}'])
+@pytest.mark.parametrize(
+    "words", ["x", "{}", '{"study": 3, "quick": true, "setting": ""}', '{"study": "dirac", "quick": true}']
+)
 def test_a_folder_whose_study_is_damaged_says_how_to_mend_it(words, tmp_path):
     (tmp_path / "study.json").write_text(words)
     with pytest.raises(FileFormatError) as caught:
@@ -195,12 +247,28 @@ def test_a_folder_whose_study_is_damaged_says_how_to_mend_it(words, tmp_path):
 
 def test_a_study_whose_setting_changed_does_not_join_its_old_trials(finished, tmp_path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    with pytest.raises(ValueError, match="holds trials of dirac in another setting.*--out, or, if nothing but words changed, write"):
-        studies.run("dirac", replace(STUDIES["dirac"], differs="Twice the steps."), tmp_path, quick=True, progress=False)
+    with pytest.raises(
+        ValueError,
+        match="holds trials of dirac in another setting.*--out, or, if nothing but words changed, write",
+    ):
+        studies.run(
+            "dirac",
+            replace(STUDIES["dirac"], differs="Twice the steps."),
+            tmp_path,
+            quick=True,
+            progress=False,
+        )
 
 
 def test_a_trial_that_fails_is_named_and_its_words_are_kept(tmp_path):
     """The arm exists nowhere: its process ends with an error of its own."""
     with pytest.raises(TrialError, match="trial nowhere, seed 0.*KeyError"):
-        studies.run("ring", replace(STUDIES["ring"], arms={"nowhere": "-"}), tmp_path / "s", quick=True, seeds=1, progress=False)
+        studies.run(
+            "ring",
+            replace(STUDIES["ring"], arms={"nowhere": "-"}),
+            tmp_path / "s",
+            quick=True,
+            seeds=1,
+            progress=False,
+        )
     assert "Traceback" in (tmp_path / "s" / "trials" / "nowhere-0" / "error.txt").read_text()

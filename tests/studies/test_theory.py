@@ -1,12 +1,12 @@
 """What the theory of GANs says exactly, found again with the library's losses, penalties and optimisers, in float64.
 
-    optimal discriminators      Goodfellow et al. 2014, Prop. 1 and Theorem 1; Mao et al. 2017, eq. 8; Lim and Ye 2017
-    packing                     Lin et al. 2018, section 3: total variation of P^m and Q^m
-    optimal transport           Arjovsky et al. 2017, eq. 1 to 3; optimal critics under clipping and under the penalty of Gulrajani et al. 2017
-    instance noise              Roth et al. 2017: for small noise it is their regulariser
-    the Dirac-GAN               Mescheder et al. 2018: Lemmas 2.2 and 2.3 (no convergence without a penalty), section 3.1 (Wasserstein),
-                                Lemmas 3.2 (instance noise) and 3.3 (zero-centred penalties), section 4.1 (R1)
-    the unrolled bilinear game  Metz et al. 2017, section 2.2, on f = theta psi
+optimal discriminators      Goodfellow et al. 2014, Prop. 1 and Theorem 1; Mao et al. 2017, eq. 8; Lim and Ye 2017
+packing                     Lin et al. 2018, section 3: total variation of P^m and Q^m
+optimal transport           Arjovsky et al. 2017, eq. 1 to 3; optimal critics under clipping and under the penalty of Gulrajani et al. 2017
+instance noise              Roth et al. 2017: for small noise it is their regulariser
+the Dirac-GAN               Mescheder et al. 2018: Lemmas 2.2 and 2.3 (no convergence without a penalty), section 3.1 (Wasserstein),
+                            Lemmas 3.2 (instance noise) and 3.3 (zero-centred penalties), section 4.1 (R1)
+the unrolled bilinear game  Metz et al. 2017, section 2.2, on f = theta psi
 """
 
 from itertools import pairwise, permutations, product
@@ -20,8 +20,11 @@ from numgan.studies.dirac import METHODS, NODES, WEIGHTS, descent, jacobian, rad
 
 # ---------------------------------------------------------------------------------------------------- optimal discriminators
 
-REAL, FAKE = np.array([13, 2, 7, 1, 9, 8]), np.array([3, 11, 3, 9, 1, 8])         # how often each of six outcomes is in a batch: 40 and 35
-P, Q = REAL / REAL.sum(), FAKE / FAKE.sum()                                       # so a mean over a batch is an expectation under p or q
+REAL, FAKE = (
+    np.array([13, 2, 7, 1, 9, 8]),
+    np.array([3, 11, 3, 9, 1, 8]),
+)  # how often each of six outcomes is in a batch: 40 and 35
+P, Q = REAL / REAL.sum(), FAKE / FAKE.sum()  # so a mean over a batch is an expectation under p or q
 
 
 def of_logits(loss, logits, real=REAL, fake=FAKE):
@@ -53,15 +56,19 @@ def test_the_optimal_discriminator_is_p_over_p_plus_q_and_its_value_the_jensen_s
     value, slope = of_logits(ng.minimax, logits)
     assert np.abs(slope).max() < 1e-14
     assert np.allclose(1 / (1 + np.exp(-logits)), P / (P + Q), rtol=0, atol=1e-12)
-    assert np.isclose(-value, -np.log(4) + 2 * jsd(P, Q), rtol=0, atol=1e-14)     # V is what D maximises, the loss is -V
+    assert np.isclose(
+        -value, -np.log(4) + 2 * jsd(P, Q), rtol=0, atol=1e-14
+    )  # V is what D maximises, the loss is -V
 
 
 def test_the_value_is_minus_log_4_for_equal_and_0_for_disjoint_distributions():
     equal = descend(ng.minimax, rate=8.0, steps=10, fake=REAL)
-    assert np.array_equal(equal, np.zeros(6)) and np.isclose(-of_logits(ng.minimax, equal, fake=REAL)[0], -1.3862943611198906, rtol=1e-15)
+    assert np.array_equal(equal, np.zeros(6)) and np.isclose(
+        -of_logits(ng.minimax, equal, fake=REAL)[0], -1.3862943611198906, rtol=1e-15
+    )
     real, fake = np.array([3, 0, 2, 0, 1, 0]), np.array([0, 5, 0, 1, 0, 1])
     assert np.isclose(jsd(real / 6, fake / 7), np.log(2), rtol=1e-15)
-    assert of_logits(ng.minimax, np.where(real > 0, 1e3, -1e3), real, fake)[0] == 0          # -log 4 + 2 log 2
+    assert of_logits(ng.minimax, np.where(real > 0, 1e3, -1e3), real, fake)[0] == 0  # -log 4 + 2 log 2
 
 
 def test_least_squares_at_its_optimum_is_the_pearson_divergence():
@@ -83,7 +90,7 @@ def test_hinge_at_its_optimum_is_one_minus_the_total_variation():
     best, total_variation = np.sign(P - Q), np.abs(P - Q).sum() / 2
     least = of_logits(ng.hinge, best)[0]
     assert np.isclose(least, 2 * (1 - total_variation), rtol=0, atol=1e-15)
-    rate = 0.02                                                                   # a subgradient's last steps go to and fro over the kink
+    rate = 0.02  # a subgradient's last steps go to and fro over the kink
     assert np.abs(descend(ng.hinge, rate, steps=3000) - best).max() <= rate * max(P.max(), Q.max())
     others = best + np.random.default_rng(0).standard_normal((200, 6))
     assert min(of_logits(ng.hinge, other)[0] for other in others) > least
@@ -91,12 +98,18 @@ def test_hinge_at_its_optimum_is_one_minus_the_total_variation():
 
 # ---------------------------------------------------------------------------------------------------- packing
 
-EVEN, COLLAPSED, UNEVEN = np.array([1, 1, 1, 1]), np.array([0, 1, 1, 1]), np.array([1, 1, 3, 3])    # TV with the first: 1/4 and 1/4
+EVEN, COLLAPSED, UNEVEN = (
+    np.array([1, 1, 1, 1]),
+    np.array([0, 1, 1, 1]),
+    np.array([1, 1, 3, 3]),
+)  # TV with the first: 1/4 and 1/4
 
 
 def packs(counts, m):
     """All packs of m outcomes (K^m, m), in order, and how often each is among the |counts|^m packs of independent draws (K^m,)."""
-    return np.array(list(product(range(len(counts)), repeat=m))), np.array([np.prod(pack) for pack in product(counts, repeat=m)])
+    return np.array(list(product(range(len(counts)), repeat=m))), np.array(
+        [np.prod(pack) for pack in product(counts, repeat=m)]
+    )
 
 
 def total_variation(p, q):
@@ -104,12 +117,20 @@ def total_variation(p, q):
     return float(np.abs(p / p.sum() - q / q.sum()).sum() / 2)
 
 
-@pytest.mark.parametrize("p, q", [(EVEN, COLLAPSED), (EVEN, UNEVEN), (REAL, FAKE)], ids=["a mode is missing", "modes are uneven", "any"])
+@pytest.mark.parametrize(
+    "p, q",
+    [(EVEN, COLLAPSED), (EVEN, UNEVEN), (REAL, FAKE)],
+    ids=["a mode is missing", "modes are uneven", "any"],
+)
 def test_packing_never_lowers_the_total_variation(p, q):
     """TV(P, Q) <= TV(P^2, Q^2) <= ...: a D of m samples may look at m - 1 of them. And TV(P^m, Q^m) <= 1 - (1 - TV)^m: of m pairs, each drawn
     from the coupling of P and Q that is equal most often, all are equal with probability (1 - TV)^m."""
     found = [total_variation(packs(p, m)[1], packs(q, m)[1]) for m in range(1, 5)]
-    assert found[0] == total_variation(p, q) and all(one <= two for one, two in pairwise(found)) and found[0] < found[-1]
+    assert (
+        found[0] == total_variation(p, q)
+        and all(one <= two for one, two in pairwise(found))
+        and found[0] < found[-1]
+    )
     assert all(tv <= 1 - (1 - found[0]) ** m + 1e-15 for m, tv in enumerate(found, 1))
 
 
@@ -138,7 +159,10 @@ def test_a_discriminator_of_packs_reaches_the_divergences_of_packs(m):
     def play(loss, logits=None, rate=0.0, steps=1):
         phi["3.W"][...] = 0 if logits is None else logits[:, None]
         for _ in range(steps):
-            (a, c_real), (b, c_fake) = D.forward(phi, x, ng.layers.Pass()), D.forward(phi, y, ng.layers.Pass())
+            (a, c_real), (b, c_fake) = (
+                D.forward(phi, x, ng.layers.Pass()),
+                D.forward(phi, y, ng.layers.Pass()),
+            )
             value, da, db = loss.discriminator(a, b)
             phi["3.W"][...] -= rate * (D.backward(da, c_real)[1]["3.W"] + D.backward(db, c_fake)[1]["3.W"])
         return value
@@ -147,11 +171,12 @@ def test_a_discriminator_of_packs_reaches_the_divergences_of_packs(m):
     assert np.isclose(play(ng.hinge, np.sign(p - q)), 2 * (1 - total_variation(p, q)), rtol=1e-14)
     assert np.isclose(play(ng.hinge, rate=0.1, steps=500), 2 * (1 - total_variation(p, q)), rtol=0, atol=0.02)
     with np.errstate(divide="ignore"):
-        best = np.clip(np.log(p / q), -1e3, 1e3)                                  # where q = 0 the logit is as large as it likes
+        best = np.clip(np.log(p / q), -1e3, 1e3)  # where q = 0 the logit is as large as it likes
     assert np.isclose(-play(ng.minimax, best), -np.log(4) + 2 * jsd(p, q), rtol=1e-13)
 
 
 # ---------------------------------------------------------------------------------------------------- optimal transport
+
 
 @pytest.mark.parametrize("seed", range(3))
 def test_sorting_is_the_optimal_transport_on_a_line_and_the_best_critic_knows_its_price(seed):
@@ -168,7 +193,7 @@ def test_sorting_is_the_optimal_transport_on_a_line_and_the_best_critic_knows_it
     f = np.concatenate([[0], np.cumsum(ahead * np.diff(points))])
     estimate = lambda critic: -ng.wasserstein.discriminator(critic(x[:, None]), critic(y[:, None]))[0]
     assert np.isclose(estimate(lambda t: np.interp(t, points, f)), price, rtol=1e-13)
-    for other in (np.sin, np.abs, lambda t: -t, lambda t: np.maximum(t, 0.3)):    # they too are 1-Lipschitz
+    for other in (np.sin, np.abs, lambda t: -t, lambda t: np.maximum(t, 0.3)):  # they too are 1-Lipschitz
         assert estimate(other) <= price * (1 + 1e-13)
 
 
@@ -183,7 +208,10 @@ def train_critic(real, fake, optimizer, penalty=None, start=0.5, steps=2000):
     w = critic.init(0, np.float64)
     w.vector[:], state = start, optimizer.start(w.vector)
     for _ in range(steps):
-        (a, c_real), (b, c_fake) = critic.forward(w, real, ng.layers.Pass()), critic.forward(w, fake, ng.layers.Pass())
+        (a, c_real), (b, c_fake) = (
+            critic.forward(w, real, ng.layers.Pass()),
+            critic.forward(w, fake, ng.layers.Pass()),
+        )
         loss, da, db = ng.wasserstein.discriminator(a, b)
         dw = critic.backward(da, c_real)[1].vector + critic.backward(db, c_fake)[1].vector
         if penalty:
@@ -194,7 +222,9 @@ def train_critic(real, fake, optimizer, penalty=None, start=0.5, steps=2000):
 
 
 POINTS = {"a line": ([[0.4]], [[1.9]]), "space": ([[0.4, -1.0, 0.2]], [[1.9, -1.5, 0.7]])}
-points = pytest.mark.parametrize("real, fake", [(np.array(real), np.array(fake)) for real, fake in POINTS.values()], ids=POINTS)
+points = pytest.mark.parametrize(
+    "real, fake", [(np.array(real), np.array(fake)) for real, fake in POINTS.values()], ids=POINTS
+)
 
 
 @points
@@ -202,16 +232,22 @@ def test_clipping_drives_every_weight_to_its_bound(real, fake):
     """max of w (x - y) over |w_i| <= c is c |x - y|_1, at w = c sign(x - y): far from the distance |x - y|."""
     c = 0.01
     w, loss = train_critic(real, fake, ng.SGD(0.1, clip=c), steps=30)
-    assert np.array_equal(w, c * np.sign(real - fake)[0]) and np.isclose(-loss, c * np.abs(real - fake).sum(), rtol=1e-13)
+    assert np.array_equal(w, c * np.sign(real - fake)[0]) and np.isclose(
+        -loss, c * np.abs(real - fake).sum(), rtol=1e-13
+    )
 
 
 @points
 @pytest.mark.parametrize("weight", [0.7, 10.0])
-def test_the_gradient_penalty_leaves_the_critic_too_steep_by_half_the_distance_over_its_weight(real, fake, weight):
+def test_the_gradient_penalty_leaves_the_critic_too_steep_by_half_the_distance_over_its_weight(
+    real, fake, weight
+):
     """-w v + weight (|w| - 1)^2 with v = x - y is least at w = v / |v| (1 + |v| / (2 weight)), where it is -|v| - |v|^2 / (4 weight)."""
     v = (real - fake)[0]
     distance = np.sqrt(v @ v)
-    w, loss = train_critic(real, fake, ng.SGD(0.5 / (2 * weight)), ng.GradientPenalty(weight), start=0.5 * np.sign(v[0]))
+    w, loss = train_critic(
+        real, fake, ng.SGD(0.5 / (2 * weight)), ng.GradientPenalty(weight), start=0.5 * np.sign(v[0])
+    )
     assert np.allclose(w, v / distance * (1 + distance / (2 * weight)), rtol=0, atol=1e-10)
     assert np.isclose(-loss, distance + distance**2 / (4 * weight), rtol=1e-10)
 
@@ -220,29 +256,33 @@ def test_on_a_line_the_penalty_holds_a_critic_that_starts_on_the_wrong_side():
     """For |v| < 2 weight there is a second minimum at w = -v / |v| (1 - |v| / (2 weight)): |w| near 1 is cheap in either direction."""
     real, fake, weight = np.array([[0.4]]), np.array([[1.9]]), 10.0
     w, loss = train_critic(real, fake, ng.SGD(0.5 / (2 * weight)), ng.GradientPenalty(weight), start=1.0)
-    assert np.isclose(w[0], 1 - 1.5 / 20, rtol=0, atol=1e-10) and loss > 0        # it takes fakes for real, and stays
+    assert (
+        np.isclose(w[0], 1 - 1.5 / 20, rtol=0, atol=1e-10) and loss > 0
+    )  # it takes fakes for real, and stays
 
 
 # ---------------------------------------------------------------------------------------------------- the Dirac-GAN
 
-DAMPED = -0.15 + 0.5j * np.sqrt(0.91)                                             # -gamma / 2 + sqrt(gamma^2 / 4 - f'(0)^2), f'(0) = 1 / 2
-NOISY = -0.1225 + np.sqrt(0.1225**2 - 0.25 + 0j)                                  # f''(0) sigma^2 + sqrt(f''(0)^2 sigma^4 - f'(0)^2), f''(0) = -1 / 4
-AHEAD = -0.25 + 0.1875**0.5 * 1j                                                  # -k eta / 4 + sqrt((k eta)^2 / 16 - f'(0)^2), k eta = 1
+DAMPED = -0.15 + 0.5j * np.sqrt(0.91)  # -gamma / 2 + sqrt(gamma^2 / 4 - f'(0)^2), f'(0) = 1 / 2
+NOISY = -0.1225 + np.sqrt(
+    0.1225**2 - 0.25 + 0j
+)  # f''(0) sigma^2 + sqrt(f''(0)^2 sigma^4 - f'(0)^2), f''(0) = -1 / 4
+AHEAD = -0.25 + 0.1875**0.5 * 1j  # -k eta / 4 + sqrt((k eta)^2 / 16 - f'(0)^2), k eta = 1
 #                    an eigenvalue at 0     radius: together, G first, [D first]
 DIRAC = {
-    "minimax":       (0.5j,                 "3.097", "1.421", "1.413"),
-    "nonsaturating": (0.5j,                 "0.640", "0.284", "0.271"),
-    "wasserstein":   (1j,                   "2.564e4", "1.398", "1.434"),
-    "hinge":         (1j,                   "1.705", "1.398"),
-    "wgan-gp":       (None,                 "0.425", "0.425"),
-    "noise":         (NOISY,                "5.731e-5", "4.001e-6"),
-    "roth":          (NOISY,                "6.132e-5", "4.067e-6"),
-    "r1":            (DAMPED,               "2.643e-6", "2.301e-7"),
-    "r1-critical":   (-0.5,                 "9.529e-22", "7.481e-17"),
-    "ns-r1":         (DAMPED,               "2.212e-6", "1.499e-7"),
-    "paired-r1":     (DAMPED,               "2.212e-6", "1.499e-7"),
-    "consensus":     (-0.25 + 0.5j,         "2.6e-10", "1.7e-11"),
-    "unrolled":      (AHEAD,                "1.288e-10", "6.746e-12"),
+    "minimax": (0.5j, "3.097", "1.421", "1.413"),
+    "nonsaturating": (0.5j, "0.640", "0.284", "0.271"),
+    "wasserstein": (1j, "2.564e4", "1.398", "1.434"),
+    "hinge": (1j, "1.705", "1.398"),
+    "wgan-gp": (None, "0.425", "0.425"),
+    "noise": (NOISY, "5.731e-5", "4.001e-6"),
+    "roth": (NOISY, "6.132e-5", "4.067e-6"),
+    "r1": (DAMPED, "2.643e-6", "2.301e-7"),
+    "r1-critical": (-0.5, "9.529e-22", "7.481e-17"),
+    "ns-r1": (DAMPED, "2.212e-6", "1.499e-7"),
+    "paired-r1": (DAMPED, "2.212e-6", "1.499e-7"),
+    "consensus": (-0.25 + 0.5j, "2.6e-10", "1.7e-11"),
+    "unrolled": (AHEAD, "1.288e-10", "6.746e-12"),
 }
 
 
@@ -251,7 +291,7 @@ def test_eigenvalues_of_the_dirac_gan(name):
     """A method whose eigenvalues lie left of the imaginary axis converges; those on it do not, or not at a linear rate."""
     expected, together, *_ = DIRAC[name]
     found = np.linalg.eigvals(jacobian(METHODS[name].field))
-    assert np.isclose(METHODS[name].eigenvalue, expected, rtol=1e-14)             # what the study's table says
+    assert np.isclose(METHODS[name].eigenvalue, expected, rtol=1e-14)  # what the study's table says
     expected = np.array([expected, np.conj(expected)])
     assert np.abs(found[np.argsort(found.imag)] - expected[np.argsort(expected.imag)]).max() < 1e-6
     assert (found.real.max() < -1e-3) == (float(together) < 1e-3)
@@ -261,7 +301,10 @@ def test_eigenvalues_of_the_dirac_gan(name):
 def test_radius_of_the_dirac_gan_after_500_steps(name):
     """To as many digits as are given: those of the study's table, and what it has none for (hinge, Roth, relativistic, unrolled) was found here."""
     method, (_, *radii) = METHODS[name], DIRAC[name]
-    assert all(text == "-" or np.isclose(float(text), float(ours), rtol=0.02) for text, ours in zip((method.together, method.in_turn), radii))
+    assert all(
+        text == "-" or np.isclose(float(text), float(ours), rtol=0.02)
+        for text, ours in zip((method.together, method.in_turn), radii)
+    )
     for expected, order in zip(radii, ("together", "GD", "DG")):
         digits = len(expected.split("e")[0].replace(".", "").lstrip("0"))
         rounded = f"{{:.{digits - 1}e}}".format
@@ -276,7 +319,9 @@ def test_the_wasserstein_dirac_gan_leaves_on_a_spiral_of_known_width():
 def test_the_minimax_flow_circles_for_ever():
     """d/dt (theta^2 + psi^2) / 2 = z v(z) = 0 everywhere; R1 makes it -gamma psi^2."""
     for z in np.random.default_rng(0).standard_normal((20, 2)):
-        assert abs(z @ METHODS["minimax"].field(z)) < 1e-14 and np.isclose(z @ METHODS["r1"].field(z), -0.3 * z[1] ** 2, rtol=1e-13)
+        assert abs(z @ METHODS["minimax"].field(z)) < 1e-14 and np.isclose(
+            z @ METHODS["r1"].field(z), -0.3 * z[1] ** 2, rtol=1e-13
+        )
     assert abs(z @ METHODS["nonsaturating"].field(z)) > 1e-3
 
 
@@ -306,7 +351,7 @@ def test_consensus_and_unrolling_follow_their_definitions():
 
 # ---------------------------------------------------------------------------------------------------- instance noise
 
-ATOMS = np.array([[-1.3], [-0.4], [0.1], [0.5], [1.1], [1.6]])                    # where the six outcomes of P and Q lie
+ATOMS = np.array([[-1.3], [-0.4], [0.1], [0.5], [1.1], [1.6]])  # where the six outcomes of P and Q lie
 
 
 def optimal_network():
@@ -347,13 +392,14 @@ def test_small_noise_is_the_regulariser_of_roth():
 
 # ---------------------------------------------------------------------------------------------------- the unrolled bilinear game
 
+
 def surrogate(theta, psi, k, eta):
     """f(theta, psi_k) of f = theta psi after k ascent steps psi <- psi + eta df/dpsi, and its derivative in theta, back through the steps."""
     for _ in range(k):
         psi = psi + eta * theta
     dtheta, dpsi = psi, theta
     for _ in range(k):
-        dtheta = dtheta + eta * dpsi                                              # psi = psi + eta theta: dpsi stays
+        dtheta = dtheta + eta * dpsi  # psi = psi + eta theta: dpsi stays
     return theta * psi, dtheta
 
 
@@ -363,9 +409,15 @@ def test_unrolling_turns_the_bilinear_game_into_a_spiral_inwards(k, eta=0.1):
     theta, psi, h = 0.7, -1.3, 1e-4
     _, dtheta = surrogate(theta, psi, k, eta)
     assert np.isclose(dtheta, psi + 2 * k * eta * theta, rtol=1e-13)
-    assert np.isclose(dtheta, (surrogate(theta + h, psi, k, eta)[0] - surrogate(theta - h, psi, k, eta)[0]) / (2 * h), rtol=1e-9)
+    assert np.isclose(
+        dtheta,
+        (surrogate(theta + h, psi, k, eta)[0] - surrogate(theta - h, psi, k, eta)[0]) / (2 * h),
+        rtol=1e-9,
+    )
 
-    field = lambda z: np.array([-surrogate(*z, k, eta)[1], z[0]])                 # G descends on the surrogate, D ascends on f
+    field = lambda z: np.array(
+        [-surrogate(*z, k, eta)[1], z[0]]
+    )  # G descends on the surrogate, D ascends on f
     found = np.linalg.eigvals(np.stack([field(e) for e in np.eye(2)], axis=1)).astype(complex)
     root = np.sqrt((k * eta) ** 2 - 1 + 0j)
     expected = np.array([-k * eta - root, -k * eta + root])

@@ -72,7 +72,9 @@ class Cycle(System):
             b, c_fake = D.forward(phi, fake, Pass())
             loss, da, db = least_squares.discriminator(a, b)
             total += loss
-            gradients[judge] = D.backward(da, c_real, need_dx=False)[1] + D.backward(db, c_fake, need_dx=False)[1]
+            gradients[judge] = (
+                D.backward(da, c_real, need_dx=False)[1] + D.backward(db, c_fake, need_dx=False)[1]
+            )
         return Result(total, gradients, {})
 
     def translating(self, params, batch, seed):
@@ -94,7 +96,12 @@ class Cycle(System):
 
 
 def cycle():
-    nets = {"G": mlp(2, 8, 2), "F": mlp(2, 8, 2), "DX": mlp(2, 8, 1, activation=LeakyReLU), "DY": mlp(2, 8, 1, activation=LeakyReLU)}
+    nets = {
+        "G": mlp(2, 8, 2),
+        "F": mlp(2, 8, 2),
+        "DX": mlp(2, 8, 1, activation=LeakyReLU),
+        "DY": mlp(2, 8, 1, activation=LeakyReLU),
+    }
     return Cycle(networks=nets, optimizers=adam(*nets), sample_shape=(2,), average=0.9, batch_size=20)
 
 
@@ -125,7 +132,12 @@ class Translation(System):
 
 
 def translation():
-    return Translation(networks={"G": mlp(2, 8, 2), "E": mlp(2, 6, 3, activation=ng.Tanh)}, optimizers=adam("G"), sample_shape=(2,), batch_size=20)
+    return Translation(
+        networks={"G": mlp(2, 8, 2), "E": mlp(2, 6, 3, activation=ng.Tanh)},
+        optimizers=adam("G"),
+        sample_shape=(2,),
+        batch_size=20,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -163,22 +175,38 @@ class Autoencoder(System):
 def autoencoder():
     encoder = ng.Sequential(ng.Flatten(), ng.Dense(64, 12), ng.BatchNorm(12), ng.ReLU(), ng.Dense(12, 6))
     decoder = ng.Sequential(ng.Dense(6, 64), ng.Tanh(), ng.Reshape(8, 8, 1))
-    return Autoencoder(networks={"encoder": encoder, "decoder": decoder}, optimizers=adam("encoder", "decoder"), sample_shape=(8, 8, 1), batch_size=20)
+    return Autoencoder(
+        networks={"encoder": encoder, "decoder": decoder},
+        optimizers=adam("encoder", "decoder"),
+        sample_shape=(8, 8, 1),
+        batch_size=20,
+    )
 
 
 def stages():
     """Pre-training of G's first half on nothing but the game of a small net, then a wider game in which G keeps its layers."""
+
     def game(discriminator, lr, steps):
         nets = {"G": mlp(2, 8, 2), "D": mlp(2, *discriminator, 1, activation=LeakyReLU)}
-        return steps, TwoPlayerGAN(latent=systems.Latent(2), networks=nets, optimizers={name: Adam(lr) for name in nets}, sample_shape=(2,),
-                                   batch_size=20, average=0.9)
+        return steps, TwoPlayerGAN(
+            latent=systems.Latent(2),
+            networks=nets,
+            optimizers={name: Adam(lr) for name in nets},
+            sample_shape=(2,),
+            batch_size=20,
+            average=0.9,
+        )
+
     return Staged.of(game((6,), 1e-3, 7), game((9, 9), 1e-4, 13))
 
 
 def unpaired_set():
     rng = stream(3, "sets")
-    return Unpaired("clouds", x=Dataset("left", rng.standard_normal((70, 2)).astype(np.float32)),
-                    y=Dataset("right", (3 + rng.standard_normal((50, 2))).astype(np.float32)))
+    return Unpaired(
+        "clouds",
+        x=Dataset("left", rng.standard_normal((70, 2)).astype(np.float32)),
+        y=Dataset("right", (3 + rng.standard_normal((50, 2))).astype(np.float32)),
+    )
 
 
 def paired_set():
@@ -186,9 +214,15 @@ def paired_set():
     return paired("turned", x=Dataset("plain", x), y=Dataset("turned", x[:, ::-1].copy()))
 
 
-FAMILY = {"cycle": (cycle, unpaired_set), "translation": (translation, paired_set), "autoencoder": (autoencoder, lambda: data.load("digits")),
-          "stages": (stages, lambda: data.load("ring"))}
-every = pytest.mark.parametrize("system, dataset", [pytest.param(make(), get(), id=name) for name, (make, get) in FAMILY.items()])
+FAMILY = {
+    "cycle": (cycle, unpaired_set),
+    "translation": (translation, paired_set),
+    "autoencoder": (autoencoder, lambda: data.load("digits")),
+    "stages": (stages, lambda: data.load("ring")),
+}
+every = pytest.mark.parametrize(
+    "system, dataset", [pytest.param(make(), get(), id=name) for name, (make, get) in FAMILY.items()]
+)
 
 
 # ---- what the library does with them
@@ -207,14 +241,18 @@ class Killed(Exception):
 @every
 @pytest.mark.parametrize("at", [3, 7, 8])
 def test_a_run_that_was_killed_ends_with_the_same_bits(system, dataset, at, tmp_path):
-    whole = training.train(system, dataset, tmp_path / "whole", steps=20, seed=1, checkpoint_every=1, progress=False)
+    whole = training.train(
+        system, dataset, tmp_path / "whole", steps=20, seed=1, checkpoint_every=1, progress=False
+    )
 
     def kill(state):
         if state.step == at:
             raise Killed
 
     with pytest.raises(Killed):
-        training.train(system, dataset, tmp_path / "cut", steps=20, seed=1, checkpoint_every=1, progress=False, look=kill)
+        training.train(
+            system, dataset, tmp_path / "cut", steps=20, seed=1, checkpoint_every=1, progress=False, look=kill
+        )
     training.train(system, dataset, tmp_path / "cut", resume=True, progress=False)
     one, two = (runs.open_run(folder, system, dataset).state for folder in (whole.folder, tmp_path / "cut"))
     assert one.step == two.step == 20 and one.vectors().keys() == two.vectors().keys()
@@ -254,7 +292,9 @@ def test_a_step_is_profiled(system, dataset):
 def test_an_objective_trains_both_generators_and_a_gradient_of_two_uses_is_the_sum():
     point = ng.checking.system.SystemPoint(cycle())
     result = point.run("translators")
-    assert set(result.gradients) == {"G", "F"} and all(gradient.vector.any() for gradient in result.gradients.values())
+    assert set(result.gradients) == {"G", "F"} and all(
+        gradient.vector.any() for gradient in result.gradients.values()
+    )
 
 
 def test_a_network_without_an_optimiser_never_changes(tmp_path):
@@ -269,7 +309,9 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path):
     system, dataset = translation(), paired_set()
     training.train(system, dataset, tmp_path / "first", steps=5, progress=False)
     weights = runs.open_run(tmp_path / "first", system, dataset).state.params
-    training.train(system, dataset, tmp_path / "second", steps=1, seed=9, weights={"E": weights["E"]}, progress=False)
+    training.train(
+        system, dataset, tmp_path / "second", steps=1, seed=9, weights={"E": weights["E"]}, progress=False
+    )
     state = runs.open_run(tmp_path / "second", system, dataset).state
     assert np.array_equal(state.params["E"].vector, weights["E"].vector)
     assert not np.allclose(state.params["G"].vector, weights["G"].vector, atol=0.01)
@@ -284,11 +326,14 @@ def test_a_stage_keeps_what_it_has_and_starts_its_optimisers_anew():
     D = state.params["D"]
     training.advance(system, state, feed, 0)
     assert state.step == 7 and state.params["G"].vector.size == before.size
-    assert not np.array_equal(state.params["G"].vector, before)                         # the seventh step of the first stage
-    assert state.params["D"].vector.size > D.vector.size and state.moments["D"]["step"] == state.moments["G"]["step"] == 0
+    assert not np.array_equal(state.params["G"].vector, before)  # the seventh step of the first stage
+    assert (
+        state.params["D"].vector.size > D.vector.size
+        and state.moments["D"]["step"] == state.moments["G"]["step"] == 0
+    )
     after = state.params["G"].vector.copy()
     training.advance(system, state, feed, 0)
-    assert 0 < np.abs(state.params["G"].vector - after).max() < 2e-4                    # the second stage's rate
+    assert 0 < np.abs(state.params["G"].vector - after).max() < 2e-4  # the second stage's rate
 
 
 def test_a_missing_frozen_is_found_in_any_network():
@@ -324,13 +369,20 @@ def test_a_missing_frozen_is_found_in_a_layer_of_ones_own():
         ng.check_system(replace(system, networks=system.networks | {"E": Halves(system.networks["E"])}))
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda result: replace(result, loss=np.ones(2)), "loss: expected a number"),
-    (lambda result: replace(result, gradients={}), "expected gradients of G"),
-    (lambda result: replace(result, gradients={"G": None}), "gradient of G: expected Parameters"),
-    (lambda result: replace(result, gradients={"G": result.gradients["G"].astype(np.float16)}), "gradient of G: expected float"),
-    (lambda result: replace(result, metrics={"distance": "far"}), "metric 'distance': expected a number"),
-    (lambda result: None, "expected a Result")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda result: replace(result, loss=np.ones(2)), "loss: expected a number"),
+        (lambda result: replace(result, gradients={}), "expected gradients of G"),
+        (lambda result: replace(result, gradients={"G": None}), "gradient of G: expected Parameters"),
+        (
+            lambda result: replace(result, gradients={"G": result.gradients["G"].astype(np.float16)}),
+            "gradient of G: expected float",
+        ),
+        (lambda result: replace(result, metrics={"distance": "far"}), "metric 'distance': expected a number"),
+        (lambda result: None, "expected a Result"),
+    ],
+)
 def test_a_result_that_cannot_be_used_is_refused_before_an_update(change, message):
     class Odd(Translation):
         def distance(self, params, batch, seed):
@@ -347,7 +399,10 @@ def test_a_result_that_cannot_be_used_is_refused_before_an_update(change, messag
         ng.check_system(system)
 
 
-@pytest.mark.parametrize("loss, metric", [(np.float32(2), np.float32(3)), (np.float64(2), np.ones(1)), (np.full((1, 1), 2.0), True), (2, 1)])
+@pytest.mark.parametrize(
+    "loss, metric",
+    [(np.float32(2), np.float32(3)), (np.float64(2), np.ones(1)), (np.full((1, 1), 2.0), True), (2, 1)],
+)
 def test_numbers_of_every_kind_are_taken(loss, metric):
     class Odd(Translation):
         def distance(self, params, batch, seed):
@@ -355,8 +410,14 @@ def test_numbers_of_every_kind_are_taken(loss, metric):
 
     good = translation()
     system = Odd(**{name: getattr(good, name) for name in good.__dataclass_fields__})
-    result, = training.advance(system, training.State.start(system, 0), paired_set().feed(20, 0), 0).values()
-    assert type(result.loss) is float and result.loss == 2 and all(type(value) is float for value in result.metrics.values())
+    (result,) = training.advance(
+        system, training.State.start(system, 0), paired_set().feed(20, 0), 0
+    ).values()
+    assert (
+        type(result.loss) is float
+        and result.loss == 2
+        and all(type(value) is float for value in result.metrics.values())
+    )
 
 
 def test_the_reduction_stands_between_gradients_and_updates():
@@ -400,7 +461,9 @@ def test_a_missing_partner_is_named():
     with pytest.raises(ValueError, match="row 2 of x has no partner in y"):
         paired("pets", x=Dataset("a", x), y=Dataset("b", x[:2]))
     with pytest.raises(ValueError, match="two rows of one name"):
-        paired("pets", x=one, y=Dataset("b", np.zeros((4, 2), np.float32), names=("cat", "dog", "owl", "owl")))
+        paired(
+            "pets", x=one, y=Dataset("b", np.zeros((4, 2), np.float32), names=("cat", "dog", "owl", "owl"))
+        )
     found = paired("pets", x=one, y=Dataset("b", np.eye(3, 2, dtype=np.float32), names=("owl", "cat", "dog")))
     assert np.array_equal(found.columns["y"], np.eye(3, 2)[[1, 2, 0]])
 
@@ -418,11 +481,17 @@ def test_crops_and_flips_are_functions_of_the_batch_number():
     dataset = data.Augmented(paired("same", x=Dataset("a", x), y=Dataset("b", x)), crop=(6, 5), flip=True)
     assert dataset.sample_shape == (6, 5, 1) and len(dataset) == 6
     one, two = dataset.feed(6, 4), dataset.feed(6, 4)
-    assert np.array_equal(one.batch(3)["x"], two.batch(3)["x"]) and not np.array_equal(one.batch(3)["x"], one.batch(4)["x"])
+    assert np.array_equal(one.batch(3)["x"], two.batch(3)["x"]) and not np.array_equal(
+        one.batch(3)["x"], one.batch(4)["x"]
+    )
     assert np.array_equal(one.batch(3)["x"], one.batch(3)["y"])
     windows = np.lib.stride_tricks.sliding_window_view(x[..., 0], (6, 5), axis=(1, 2)).reshape(-1, 6, 5)
     known = {row.tobytes() for row in np.concatenate([windows, windows[..., ::-1]])}
-    drawn = [np.rint((picture[..., 0] + 1) * 127.5).astype(np.uint8) for k in range(30) for picture in one.batch(k)["x"]]
+    drawn = [
+        np.rint((picture[..., 0] + 1) * 127.5).astype(np.uint8)
+        for k in range(30)
+        for picture in one.batch(k)["x"]
+    ]
     assert all(np.ascontiguousarray(picture).tobytes() in known for picture in drawn)
     assert len({picture.tobytes() for picture in drawn}) > 100
     with pytest.raises(ValueError, match="expected a crop of at most"):

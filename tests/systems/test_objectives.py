@@ -29,18 +29,34 @@ def log_sigmoid(t):
 
 
 #                 what D descends on, of a = D(x) and b = D(G(z))                                what G descends on
-NONSATURATING = (lambda a, b: -log_sigmoid(a).mean() - log_sigmoid(-b).mean(), lambda a, b: -log_sigmoid(b).mean())
+NONSATURATING = (
+    lambda a, b: -log_sigmoid(a).mean() - log_sigmoid(-b).mean(),
+    lambda a, b: -log_sigmoid(b).mean(),
+)
 MINIMAX = (NONSATURATING[0], lambda a, b: log_sigmoid(-b).mean())
-LEAST_SQUARES = (lambda a, b: ((a - 1) ** 2).mean() / 2 + (b**2).mean() / 2, lambda a, b: ((b - 1) ** 2).mean() / 2)
+LEAST_SQUARES = (
+    lambda a, b: ((a - 1) ** 2).mean() / 2 + (b**2).mean() / 2,
+    lambda a, b: ((b - 1) ** 2).mean() / 2,
+)
 HINGE = (lambda a, b: np.maximum(0, 1 - a).mean() + np.maximum(0, 1 + b).mean(), lambda a, b: -b.mean())
 WASSERSTEIN = (lambda a, b: b.mean() - a.mean(), lambda a, b: -b.mean())
 PAIRED = (lambda a, b: -log_sigmoid(a - b).mean(), lambda a, b: -log_sigmoid(b - a).mean())
 
-GAMES = {"gan": NONSATURATING, "lsgan": LEAST_SQUARES, "wgan": WASSERSTEIN, "wgan_gp": WASSERSTEIN,
-         "hinge": HINGE, "dragan": NONSATURATING,
-         "r1": NONSATURATING, "roth": NONSATURATING, "consensus": NONSATURATING, "pacgan": NONSATURATING,
-         "r3gan": PAIRED,
-         "dcgan": NONSATURATING, "conditional": NONSATURATING}
+GAMES = {
+    "gan": NONSATURATING,
+    "lsgan": LEAST_SQUARES,
+    "wgan": WASSERSTEIN,
+    "wgan_gp": WASSERSTEIN,
+    "hinge": HINGE,
+    "dragan": NONSATURATING,
+    "r1": NONSATURATING,
+    "roth": NONSATURATING,
+    "consensus": NONSATURATING,
+    "pacgan": NONSATURATING,
+    "r3gan": PAIRED,
+    "dcgan": NONSATURATING,
+    "conditional": NONSATURATING,
+}
 ADVERSARIAL = [(name, preset) for name in GAMES for preset in SYSTEMS[name].PRESETS]
 
 
@@ -53,11 +69,17 @@ class Table:
         if step is not None:
             self.point.system = self.point.system.at(step)
         self.system, self.params, self.seed = self.point.system, self.point.params, self.point.seed
-        self.x, self.labels, number = self.point.batch["x"], self.point.batch.get("labels"), self.point.batch.fakes
+        self.x, self.labels, number = (
+            self.point.batch["x"],
+            self.point.batch.get("labels"),
+            self.point.batch.fakes,
+        )
         z = self.system.latent.draw(stream(self.seed, "latent"), number, np.float64)
         self.asked = None if self.labels is None else np.resize(self.labels, number)
         inputs = z if self.asked is None else (z, self.asked)
-        self.fake = self.system.networks["G"].forward(self.params["G"], inputs, Pass(derive(self.seed, "G")))[0]
+        self.fake = self.system.networks["G"].forward(self.params["G"], inputs, Pass(derive(self.seed, "G")))[
+            0
+        ]
 
     def judge(self, x, labels, name):
         """(D(x), its cache), with the randomness of that name."""
@@ -98,13 +120,20 @@ def r1(table):
     """Mescheder et al. 2018, eq. 9, every so often and then as many times."""
     if table.system.now % table.system.every:
         return 0.0
-    return table.system.every * table.system.gamma / 2 * np.mean(table.slopes(table.x, table.labels, "D on real") ** 2)
+    return (
+        table.system.every
+        * table.system.gamma
+        / 2
+        * np.mean(table.slopes(table.x, table.labels, "D on real") ** 2)
+    )
 
 
 def r1_and_r2(table):
     if table.system.now % table.system.every:
         return 0.0
-    return r1(table) + table.system.every * table.system.gamma / 2 * np.mean(table.slopes(table.fake, table.asked, "D on fake") ** 2)
+    return r1(table) + table.system.every * table.system.gamma / 2 * np.mean(
+        table.slopes(table.fake, table.asked, "D on fake") ** 2
+    )
 
 
 def roth(table):
@@ -123,13 +152,22 @@ def agreement(table):
     b, c_fake = table.judge(table.fake, None, "D on fake")
     z = table.system.latent.draw(stream(table.seed, "latent"), len(b), np.float64)
     _, c_gen = G.forward(theta, z, Pass(derive(table.seed, "G")))
-    dphi = D.backward(-sigmoid(-a) / len(a), c_real)[1].vector + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
+    dphi = (
+        D.backward(-sigmoid(-a) / len(a), c_real)[1].vector
+        + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
+    )
     dtheta = G.backward(D.backward(-sigmoid(-b) / len(b), c_fake)[0], c_gen)[1].vector
     return table.system.gamma / 2 * (dphi @ dphi + dtheta @ dtheta)
 
 
-ADDED = {"wgan_gp": gradient_penalty, "dragan": around_real, "r1": r1, "r3gan": r1_and_r2, "roth": roth,
-         "consensus": agreement}
+ADDED = {
+    "wgan_gp": gradient_penalty,
+    "dragan": around_real,
+    "r1": r1,
+    "r3gan": r1_and_r2,
+    "roth": roth,
+    "consensus": agreement,
+}
 
 
 def expected_metrics(name, table, loss, penalty):
@@ -166,7 +204,7 @@ def test_d_descends_on_the_papers_loss(name, preset):
 def test_g_descends_on_the_papers_loss(name, preset):
     table = Table(name, preset)
     game = MINIMAX if preset == "saturating" else GAMES[name]
-    shared = agreement(table) if name == "consensus" else 0.0                       # the one term that G's loss has besides
+    shared = agreement(table) if name == "consensus" else 0.0  # the one term that G's loss has besides
     assert_same(table.point.run("G"), game[1](table.a, table.b) + shared, {})
 
 
@@ -202,14 +240,26 @@ def test_unrolled_g_meets_d_as_it_will_be(preset):
     table = Table("unrolled", preset, **({} if preset == "plain" else {"unroll": 3}))
     system, D = table.system, table.system.networks["D"]
     f = lambda: NONSATURATING[0](table.a, table.b)
-    assert_same(table.point.run("D"), f(), {"D(x)": sigmoid(table.a).mean(), "D(G(z))": sigmoid(table.b).mean()})
+    assert_same(
+        table.point.run("D"), f(), {"D(x)": sigmoid(table.a).mean(), "D(G(z))": sigmoid(table.b).mean()}
+    )
     phi = table.params["D"].copy()
-    optimizer, state = (system.inner, system.inner.start(phi.vector)) if system.inner else (system.optimizers["D"], system.standing)
+    optimizer, state = (
+        (system.inner, system.inner.start(phi.vector))
+        if system.inner
+        else (system.optimizers["D"], system.standing)
+    )
     assert system.inner or state["step"] == 3
     for _ in range(system.unroll):
         table.params = table.params | {"D": phi}
-        (a, c_real), (b, c_fake) = table.judge(table.x, None, "D on real"), table.judge(table.fake, None, "D on fake")
-        dphi = D.backward(-sigmoid(-a) / len(a), c_real)[1].vector + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
+        (a, c_real), (b, c_fake) = (
+            table.judge(table.x, None, "D on real"),
+            table.judge(table.fake, None, "D on fake"),
+        )
+        dphi = (
+            D.backward(-sigmoid(-a) / len(a), c_real)[1].vector
+            + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
+        )
         vector, state, _ = optimizer.step(phi.vector, dphi, state)
         phi = phi.like(vector)
     table.params = table.params | {"D": phi}
@@ -222,13 +272,15 @@ def test_hacks_play_by_the_switches(preset):
     table = Table("hacks", preset, step=1000)
     system, shape = table.system, table.x.shape
     std = system.noise * (1 - 1000 / system.steps)
-    noise = {where: std * stream(table.seed, "noise on", where).standard_normal((n, *shape[1:]))
-             for where, n in (("real", len(table.x)), ("fake", len(table.fake)))}
+    noise = {
+        where: std * stream(table.seed, "noise on", where).standard_normal((n, *shape[1:]))
+        for where, n in (("real", len(table.x)), ("fake", len(table.fake)))
+    }
     table.x, table.fake = table.x + noise["real"], table.fake + noise["fake"]
     a, b, smooth = table.a, table.b, 0.9
     if preset == "none":
         both = table.judge(np.concatenate([table.x, table.fake]), None, "D on both")[0]
-        a, b, smooth = both[:len(table.x)], both[len(table.x):], 1.0
+        a, b, smooth = both[: len(table.x)], both[len(table.x) :], 1.0
         assert system.noise == 0
     loss = -(smooth * log_sigmoid(a) + (1 - smooth) * log_sigmoid(-a)).mean() - log_sigmoid(-b).mean()
     assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(a).mean(), "D(G(z))": sigmoid(b).mean()})
@@ -246,44 +298,79 @@ def test_hacks_with_every_switch():
     table.point = SystemPoint(system, real=9, fake=7)
     table.point.system = system.at(500).with_state(None, {})
     table.system, table.params, table.seed = table.point.system, table.point.params, table.point.seed
-    real, labels, fakes = table.point.batch["x"], table.point.batch["labels"], table.system.generate(table.params, table.point.batch, table.seed)
+    real, labels, fakes = (
+        table.point.batch["x"],
+        table.point.batch["labels"],
+        table.system.generate(table.params, table.point.batch, table.seed),
+    )
     assert np.array_equal(fakes.inputs[1], np.resize(labels, 7))
     std = 0.5 * (1 - 500 / 2000)
-    said = {where: table.judge(x + std * stream(table.seed, "noise on", where).standard_normal(x.shape), None,
-                               f"D on {where}")[0]
-            for where, x in (("real", real), ("fake", fakes.x))}
+    said = {
+        where: table.judge(
+            x + std * stream(table.seed, "noise on", where).standard_normal(x.shape), None, f"D on {where}"
+        )[0]
+        for where, x in (("real", real), ("fake", fakes.x))
+    }
     loss = 0.0
     for where, classes, ends in (("real", labels, (0.7, 1.2)), ("fake", fakes.inputs[1], (0.0, 0.3))):
         y, rng = said[where][:, :1], stream(table.seed, "labels of", where)
         flipped = rng.random(y.shape) < 0.3
-        low, high = np.where(flipped, 0.7 if where == "fake" else 0.0, ends[0]), np.where(flipped, 1.2 if where == "fake" else 0.3, ends[1])
+        low, high = (
+            np.where(flipped, 0.7 if where == "fake" else 0.0, ends[0]),
+            np.where(flipped, 1.2 if where == "fake" else 0.3, ends[1]),
+        )
         t = (low + (high - low) * rng.random(y.shape)).astype(np.float64)
-        loss += np.mean(-t * log_sigmoid(y) - (1 - t) * log_sigmoid(-y)) + cross_entropy(said[where][:, 1:], classes)
-    assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(said["real"][:, 0]).mean(),
-                                             "D(G(z))": sigmoid(said["fake"][:, 0]).mean()})
-    assert_same(table.point.run("G"), NONSATURATING[1](None, said["fake"][:, :1]) + cross_entropy(said["fake"][:, 1:], fakes.inputs[1]), {})
+        loss += np.mean(-t * log_sigmoid(y) - (1 - t) * log_sigmoid(-y)) + cross_entropy(
+            said[where][:, 1:], classes
+        )
+    assert_same(
+        table.point.run("D"),
+        loss,
+        {"D(x)": sigmoid(said["real"][:, 0]).mean(), "D(G(z))": sigmoid(said["fake"][:, 0]).mean()},
+    )
+    assert_same(
+        table.point.run("G"),
+        NONSATURATING[1](None, said["fake"][:, :1]) + cross_entropy(said["fake"][:, 1:], fakes.inputs[1]),
+        {},
+    )
 
 
-@pytest.mark.parametrize("below", [{}, {"minibatch": 3}, {"deviation": True}, {"minibatch": 3, "deviation": True}])
+@pytest.mark.parametrize(
+    "below", [{}, {"minibatch": 3}, {"deviation": True}, {"minibatch": 3, "deviation": True}]
+)
 def test_feature_matching_compares_what_the_last_layer_is_given(below):
     """Salimans et al. 2016, section 3.1: |mean f(x) - mean f(G(z))|^2, f below all that mixes the batch."""
     table = Table("hacks", "points")
     system = table.system.setting(matching=True, noise=0.0, **below)
     table.point = SystemPoint(system, real=6, fake=4)
     D, params = system.networks["D"], table.point.params
-    cut = next(i for i, layer in enumerate(D.children.values()) if i and type(layer).__name__ in ("MinibatchStd", "MinibatchDiscrimination")) \
-        if below else len(D.children) - 1
+    cut = (
+        next(
+            i
+            for i, layer in enumerate(D.children.values())
+            if i and type(layer).__name__ in ("MinibatchStd", "MinibatchDiscrimination")
+        )
+        if below
+        else len(D.children) - 1
+    )
     fake = system.generate(params, table.point.batch, table.point.seed).x
-    f = {where: D[:cut].forward(params["D"], x, Pass())[0].mean(axis=0) for where, x in (("real", table.point.batch["x"]), ("fake", fake))}
+    f = {
+        where: D[:cut].forward(params["D"], x, Pass())[0].mean(axis=0)
+        for where, x in (("real", table.point.batch["x"]), ("fake", fake))
+    }
     assert_same(table.point.run("G"), np.sum((f["fake"] - f["real"]) ** 2), {})
 
 
 @pytest.mark.parametrize("preset", SYSTEMS["classifier"].PRESETS)
 def test_the_classifier_pays_for_what_it_thinks_unlikely(preset):
     point = SystemPoint(replace(build("classifier", preset, 0.1), shift=0), real=9)
-    logits = point.system.networks["C"].forward(point.params["C"], point.batch["x"], Pass(derive(point.seed, "C")))[0]
+    logits = point.system.networks["C"].forward(
+        point.params["C"], point.batch["x"], Pass(derive(point.seed, "C"))
+    )[0]
     labels = point.batch["labels"]
-    assert_same(point.run("C"), cross_entropy(logits, labels), {"accuracy": np.mean(logits.argmax(axis=1) == labels)})
+    assert_same(
+        point.run("C"), cross_entropy(logits, labels), {"accuracy": np.mean(logits.argmax(axis=1) == labels)}
+    )
 
 
 def test_every_system_is_recomputed_here():
@@ -292,8 +379,10 @@ def test_every_system_is_recomputed_here():
 
 # ---------------------------------------------------------------------------------------------------- what nobody wants is not computed
 
+
 def listening(net, heard):
     """The same network; every backward pass through it says what it was asked for."""
+
     class Listening(type(net)):
         def backward(self, dy, cache, frozen=False, need_dx=True):
             heard.append((frozen, need_dx))
@@ -304,15 +393,26 @@ def listening(net, heard):
     return made
 
 
-@pytest.mark.parametrize("name, preset", [*ADVERSARIAL, ("hacks", "digits"), ("hacks", "none"),
-                                          ("unrolled", "plain"), ("unrolled", "points")])
+@pytest.mark.parametrize(
+    "name, preset",
+    [*ADVERSARIAL, ("hacks", "digits"), ("hacks", "none"), ("unrolled", "plain"), ("unrolled", "points")],
+)
 def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
     """The noise that G is given has no gradient, nor has a real sample in D's turn; in G's turn D is frozen, unless G looks at its training."""
     system, heard = build(name, preset, 0.02), {"D": [], "G": []}
-    point = SystemPoint(replace(system, networks={player: listening(net, heard[player]) for player, net in system.networks.items()}))
+    point = SystemPoint(
+        replace(
+            system,
+            networks={player: listening(net, heard[player]) for player, net in system.networks.items()},
+        )
+    )
     heard["D"].clear(), heard["G"].clear()
     point.run("D")
-    assert set(heard["D"]) <= {(False, False)} and (heard["D"] or name == "r3gan") and set(heard["G"]) <= {(False, False)}
+    assert (
+        set(heard["D"]) <= {(False, False)}
+        and (heard["D"] or name == "r3gan")
+        and set(heard["G"]) <= {(False, False)}
+    )
     assert not heard["G"] or name == "consensus"
     heard["D"].clear()
     point.run("G")
@@ -325,12 +425,14 @@ def test_nobody_computes_a_gradient_that_nobody_owes(name, preset):
 
 # ---------------------------------------------------------------------------------------------------- what is drawn
 
+
 def test_a_uniform_latent_fills_the_cube_around_zero():
     z = Latent(5, "uniform", 2.0).draw(np.random.default_rng(0), 2000, np.float64)
     assert -2 <= z.min() < -1.99 and 1.99 < z.max() <= 2 and np.all(np.abs(z.mean(axis=0)) < 0.1)
     assert np.allclose(z.var(axis=0), 4 / 3, rtol=0.1)
-    assert np.allclose(Latent(5, scale=3.0).draw(np.random.default_rng(0), 2000, np.float64).std(axis=0), 3.0,
-                       rtol=0.1)
+    assert np.allclose(
+        Latent(5, scale=3.0).draw(np.random.default_rng(0), 2000, np.float64).std(axis=0), 3.0, rtol=0.1
+    )
 
 
 def _watched(name, **settings):
@@ -345,7 +447,9 @@ def _watched(name, **settings):
                     fakes = fakes or self.generate(params, batch, seed)
                     seen[-1].append((fakes.inputs, batch["x"]))
                     return objective(params, batch, seed, fakes)
+
                 return call
+
             return {name: watch(objective) for name, objective in super().objectives().items()}
 
     names = system.__dataclass_fields__
@@ -357,13 +461,18 @@ def _watched(name, **settings):
     return seen
 
 
-@pytest.mark.parametrize("name, settings", [("gan", {"k": 3}), ("wgan", {"n_critic": 3}), ("lsgan", {"k": 3})])
+@pytest.mark.parametrize(
+    "name, settings", [("gan", {"k": 3}), ("wgan", {"n_critic": 3}), ("lsgan", {"k": 3})]
+)
 def test_every_draw_is_fresh(name, settings):
     """Algorithm 1: each of the k turns of D, and then G, draws noise and real samples of its own."""
     steps = _watched(name, **settings)
     turns = [turn for step in steps for turn in step]
     assert [len(step) for step in steps] == [4, 4]
-    assert len({row.tobytes() for z, _ in turns for row in z}) == 8 * 16 and len({real.tobytes() for _, real in turns}) == 8
+    assert (
+        len({row.tobytes() for z, _ in turns for row in z}) == 8 * 16
+        and len({real.tobytes() for _, real in turns}) == 8
+    )
 
 
 def test_players_that_share_fakes_see_one_draw():
@@ -375,28 +484,37 @@ def test_players_that_share_fakes_see_one_draw():
 
 # ---------------------------------------------------------------------------------------------------- settings, from either side of their limits
 
-@pytest.mark.parametrize("preset, taken, refused, words", [
-    ("digits", {"flip": 1.0}, {"flip": 1.01}, "shares flip"),
-    ("digits", {"replay": 1.0}, {"replay": 1.01}, "shares flip"),
-    ("digits", {"past": 1.0}, {"past": 1.01}, "shares flip"),
-    ("digits", {"smooth": 1.0}, {"smooth": 1.01}, "a smooth above 0"),
-    ("digits", {"smooth": 0.001}, {"smooth": 0.0}, "a smooth above 0"),
-    ("digits", {"pack": 1}, {"pack": 0}, "of at least 1"),
-    ("digits", {"pool": 1}, {"pool": 0}, "of at least 1"), ("digits", {"age": 1}, {"age": 0}, "of at least 1"),
-    ("digits", {"classify": True, "pack": 1}, {"classify": True, "pack": 2}, "a pack has no class"),
-    ("digits", {"pack": 2}, {"classify": True, "pack": 3}, "a pack has no class"),
-    ("digits", {"balance": 0.5}, {"balance": 0.5, "matching": True}, "balance watches"),
-    ("digits", {"matching": True}, {"flip": 2.0}, "shares"),
-    ("points", {"flip": 0.5}, {"convolutional": True}, "no pixels and no labels"),
-    ("points", {"normalize": True}, {"normalize": False}, "no pixels"),
-    ("points", {"classify": False}, {"classify": True}, "no pixels"),
-    ("points", {"conditional": False}, {"conditional": True}, "no pixels"),
-    ("digits", {"k": 0}, {"k": -1}, "a whole number"), ("digits", {"noise": 0}, {"noise": -0.1}, "a finite number"),
-    ("digits", {"noise": 2}, {"noise": np.inf}, "a finite number"),
-    ("digits", {"noise": 0.5}, {"noise": True}, "a finite number"),
-    ("digits", {"soft": True}, {"soft": 1}, "true or false"), ("digits", {"k": 2}, {"k": 2.0}, "a whole number"),
-    ("digits", {"k": 3}, {"k": True}, "a whole number"), ("digits", {"k": 3}, {"now": 3}, "has no setting 'now'"),
-    ("digits", {"k": 3}, {"steps": 3}, "has no setting 'steps'")])
+
+@pytest.mark.parametrize(
+    "preset, taken, refused, words",
+    [
+        ("digits", {"flip": 1.0}, {"flip": 1.01}, "shares flip"),
+        ("digits", {"replay": 1.0}, {"replay": 1.01}, "shares flip"),
+        ("digits", {"past": 1.0}, {"past": 1.01}, "shares flip"),
+        ("digits", {"smooth": 1.0}, {"smooth": 1.01}, "a smooth above 0"),
+        ("digits", {"smooth": 0.001}, {"smooth": 0.0}, "a smooth above 0"),
+        ("digits", {"pack": 1}, {"pack": 0}, "of at least 1"),
+        ("digits", {"pool": 1}, {"pool": 0}, "of at least 1"),
+        ("digits", {"age": 1}, {"age": 0}, "of at least 1"),
+        ("digits", {"classify": True, "pack": 1}, {"classify": True, "pack": 2}, "a pack has no class"),
+        ("digits", {"pack": 2}, {"classify": True, "pack": 3}, "a pack has no class"),
+        ("digits", {"balance": 0.5}, {"balance": 0.5, "matching": True}, "balance watches"),
+        ("digits", {"matching": True}, {"flip": 2.0}, "shares"),
+        ("points", {"flip": 0.5}, {"convolutional": True}, "no pixels and no labels"),
+        ("points", {"normalize": True}, {"normalize": False}, "no pixels"),
+        ("points", {"classify": False}, {"classify": True}, "no pixels"),
+        ("points", {"conditional": False}, {"conditional": True}, "no pixels"),
+        ("digits", {"k": 0}, {"k": -1}, "a whole number"),
+        ("digits", {"noise": 0}, {"noise": -0.1}, "a finite number"),
+        ("digits", {"noise": 2}, {"noise": np.inf}, "a finite number"),
+        ("digits", {"noise": 0.5}, {"noise": True}, "a finite number"),
+        ("digits", {"soft": True}, {"soft": 1}, "true or false"),
+        ("digits", {"k": 2}, {"k": 2.0}, "a whole number"),
+        ("digits", {"k": 3}, {"k": True}, "a whole number"),
+        ("digits", {"k": 3}, {"now": 3}, "has no setting 'now'"),
+        ("digits", {"k": 3}, {"steps": 3}, "has no setting 'steps'"),
+    ],
+)
 def test_settings_that_are_taken_and_those_that_are_refused(preset, taken, refused, words):
     system = build("hacks", preset, 0.02)
     changed = system.setting(**taken)
@@ -413,30 +531,58 @@ def test_what_the_switches_make():
     assert made().pixels == (-1, 1) and made(normalize=False).pixels == (0, 1)
     assert made().latent.kind == "normal" and made(spherical=False).latent.kind == "uniform"
     assert made().classes == 0 and made(conditional=True).classes == made(classify=True).classes == 10
-    rules = lambda **switches: {name: repr(rule) for name, rule in made(rate=0.01, **switches).optimizers.items()}
+    rules = lambda **switches: {
+        name: repr(rule) for name, rule in made(rate=0.01, **switches).optimizers.items()
+    }
     momentum = "SGD(lr=0.5, momentum=0.5)"
-    assert rules() == {"D": "Adam(lr=0.01)", "G": "Adam(lr=0.01)"} and rules(ttur=3.0)["D"] == "Adam(lr=0.03)" and rules(ttur=3.0)["G"] == "Adam(lr=0.01)"
-    assert rules(sgd=True) == {"D": momentum, "G": "Adam(lr=0.01)"} and rules(adam=False) == {"D": momentum, "G": momentum}
-    assert rules(historical=0.5)["G"].startswith("Historical") and made(historical=0.5).optimizers["D"].weight == 0.5
-    assert not made().keeps_noise and made(dropout=0.1).keeps_noise and made(layer_noise=0.1).keeps_noise and made(pack=4).packed == 4
+    assert (
+        rules() == {"D": "Adam(lr=0.01)", "G": "Adam(lr=0.01)"}
+        and rules(ttur=3.0)["D"] == "Adam(lr=0.03)"
+        and rules(ttur=3.0)["G"] == "Adam(lr=0.01)"
+    )
+    assert rules(sgd=True) == {"D": momentum, "G": "Adam(lr=0.01)"} and rules(adam=False) == {
+        "D": momentum,
+        "G": momentum,
+    }
+    assert (
+        rules(historical=0.5)["G"].startswith("Historical")
+        and made(historical=0.5).optimizers["D"].weight == 0.5
+    )
+    assert (
+        not made().keeps_noise
+        and made(dropout=0.1).keeps_noise
+        and made(layer_noise=0.1).keeps_noise
+        and made(pack=4).packed == 4
+    )
 
 
 def test_what_hacks_remember():
     system = build("hacks", "digits", 0.02)
     assert system.memory() == {}
     kept = system.setting(replay=0.5, pool=7).memory()
-    assert {name: (a.shape, a.dtype) for name, a in kept.items()} == {"pool.count": ((1,), np.int64), "pool.x": ((7, 8, 8, 1), np.float32)}
+    assert {name: (a.shape, a.dtype) for name, a in kept.items()} == {
+        "pool.count": ((1,), np.int64),
+        "pool.x": ((7, 8, 8, 1), np.float32),
+    }
     kept = system.setting(replay=0.5, pool=7, conditional=True).memory(np.float64)
-    assert kept["pool.y"].shape == (7,) and kept["pool.y"].dtype == np.int64 and kept["pool.x"].dtype == np.float64
+    assert (
+        kept["pool.y"].shape == (7,)
+        and kept["pool.y"].dtype == np.int64
+        and kept["pool.x"].dtype == np.float64
+    )
     kept = system.setting(past=0.5).memory()
-    assert {name: a.shape for name, a in kept.items()} == {f"past.{name}": (net.layout.size,) for name, net in system.networks.items()}
+    assert {name: a.shape for name, a in kept.items()} == {
+        f"past.{name}": (net.layout.size,) for name, net in system.networks.items()
+    }
     assert not any(a.any() for a in kept.values())
     balanced = system.setting(balance=0.7)
     assert balanced.memory()["loss"].tolist() == [pytest.approx(1.7)] and balanced.rounds(0) == ("D",)
     for loss, turn in ((0.8, "D"), (0.7, "G"), (0.1, "G")):
         assert balanced.with_state(None, {"loss": np.array([loss])}).rounds(3) == (turn,)
     with pytest.raises(ValueError, match="need what the training loop remembers"):
-        SystemPoint(system.setting(replay=0.5)).system.with_state(None, None).discriminator(*_given(system.setting(replay=0.5)))
+        SystemPoint(system.setting(replay=0.5)).system.with_state(None, None).discriminator(
+            *_given(system.setting(replay=0.5))
+        )
 
 
 def _given(system):

@@ -43,7 +43,9 @@ def path(tmp_path, state):
 
 
 def same(one, two):
-    return one.counters() == two.counters() and all(np.array_equal(a, two.vectors()[name]) for name, a in one.vectors().items())
+    return one.counters() == two.counters() and all(
+        np.array_equal(a, two.vectors()[name]) for name, a in one.vectors().items()
+    )
 
 
 def test_what_is_saved_comes_back(path, state):
@@ -51,7 +53,7 @@ def test_what_is_saved_comes_back(path, state):
     assert same(back, state)
     assert (back.step, back.batches, back.moments["D"]["step"], back.moments["G"]["step"]) == (7, 11, 5, 6)
     assert set(back.vectors()) == {"D.weights", "D.m", "D.v", "G.weights", "G.m", "G.v", "G.average"}
-    back.params["G"].vector[:] = 0                                    # it is writable, and the views are of the vector
+    back.params["G"].vector[:] = 0  # it is writable, and the views are of the vector
     assert not back.params["G"][next(iter(back.params["G"]))].any()
 
 
@@ -94,7 +96,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, state, monkey
 def test_the_bytes_reach_the_disk_before_the_name_and_the_folder_after(tmp_path, monkeypatch):
     done = []
     fsync, rename = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (done.append("folder" if os.path.isdir(f"/proc/self/fd/{fd}") else "file"), fsync(fd)))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda fd: (done.append("folder" if os.path.isdir(f"/proc/self/fd/{fd}") else "file"), fsync(fd)),
+    )
     monkeypatch.setattr(os, "replace", lambda a, b: (done.append("name"), rename(a, b)))
     with checkpoint.replacing(tmp_path / "x") as file:
         file.write(b"1")
@@ -129,7 +135,11 @@ def test_a_flipped_bit_is_refused_or_harmless(path, state):
     """Headers, names, checksums or data: what is accepted is the state that was saved, to the last bit."""
     whole, rng = path.read_bytes(), np.random.default_rng(0)
     directory = whole.rindex(b"PK\x01\x02") - 600
-    places = {*rng.integers(len(whole), size=150), *rng.integers(directory, len(whole), size=100), *range(0, 200, 3)}
+    places = {
+        *rng.integers(len(whole), size=150),
+        *rng.integers(directory, len(whole), size=100),
+        *range(0, 200, 3),
+    }
     refused = 0
     for place in places:
         damaged = bytearray(whole)
@@ -142,7 +152,9 @@ def test_a_flipped_bit_is_refused_or_harmless(path, state):
     assert refused > len(places) / 2
 
 
-@pytest.mark.parametrize("junk", [b"", b"not a zip", b"PK\x05\x06" + bytes(18), b"PK\x03\x04" + b"\xff" * 500, bytes(100_000)])
+@pytest.mark.parametrize(
+    "junk", [b"", b"not a zip", b"PK\x05\x06" + bytes(18), b"PK\x03\x04" + b"\xff" * 500, bytes(100_000)]
+)
 def test_not_a_checkpoint(path, junk):
     path.write_bytes(junk)
     refuse(path, "damaged|not a checkpoint")
@@ -153,7 +165,7 @@ def rewrite(path, change, compression=zipfile.ZIP_STORED):
     with zipfile.ZipFile(path) as archive:
         members = [(info.filename.removesuffix(".npy"), archive.read(info)) for info in archive.infolist()]
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w", compression) as archive:
-        warnings.simplefilter("ignore")                               # zipfile warns of duplicates
+        warnings.simplefilter("ignore")  # zipfile warns of duplicates
         for name, content in members:
             for new_name, new_content in change(name, content):
                 archive.writestr(f"{new_name}.npy", new_content)
@@ -197,11 +209,20 @@ CASES = {
     "missing": (lambda name, old: [] if name == "G.average" else [(name, old)], "G.average"),
     "missing about": (lambda name, old: [] if name == "about" else [(name, old)], "about"),
     "besides": (lambda name, old: [(name, old)] + ([("../evil", old)] if name == "step" else []), "evil"),
-    "one entry short": (swap("D.m", array(np.zeros(SYSTEM.networks["D"].layout.size - 1, np.float32))), "D.m"),
+    "one entry short": (
+        swap("D.m", array(np.zeros(SYSTEM.networks["D"].layout.size - 1, np.float32))),
+        "D.m",
+    ),
     "another type": (swap("D.m", array(np.zeros(SYSTEM.networks["D"].layout.size))), "float64"),
     "another byte order": (swap("D.m", array(np.zeros(SYSTEM.networks["D"].layout.size, ">f4"))), "D.m"),
-    "fewer bytes than its header says": (lambda name, old: [(name, old[:-4] if name == "D.m" else old)], "D.m"),
-    "more bytes than its header says": (lambda name, old: [(name, old + b"1234" if name == "D.m" else old)], "D.m"),
+    "fewer bytes than its header says": (
+        lambda name, old: [(name, old[:-4] if name == "D.m" else old)],
+        "D.m",
+    ),
+    "more bytes than its header says": (
+        lambda name, old: [(name, old + b"1234" if name == "D.m" else old)],
+        "D.m",
+    ),
     "a step before the first": (swap("step", array(np.int64(-1))), "0 or more"),
     "no array": (swap("step", b"\x93NUMPY\x01\x00\x10\x00{'descr': print}"), "whole checkpoint"),
     "deep header": (swap("step", b"\x93NUMPY\x01\x00\xa0\x0f" + b"(" * 4000), "whole checkpoint"),
@@ -221,8 +242,11 @@ def test_bombs_are_not_unpacked(path):
     """Neither a compressed member nor a header that claims a terabyte costs memory."""
     huge = io.BytesIO()
     np.lib.format.write_array_header_1_0(huge, {"descr": "|u1", "fortran_order": False, "shape": (10**12,)})
-    for change, compression in ((swap("D.m", bytes(20_000_000)), zipfile.ZIP_DEFLATED), (swap("D.m", huge.getvalue()), zipfile.ZIP_STORED),
-                                (swap("about", huge.getvalue()), zipfile.ZIP_STORED)):
+    for change, compression in (
+        (swap("D.m", bytes(20_000_000)), zipfile.ZIP_DEFLATED),
+        (swap("D.m", huge.getvalue()), zipfile.ZIP_STORED),
+        (swap("about", huge.getvalue()), zipfile.ZIP_STORED),
+    ):
         before = path.read_bytes()
         rewrite(path, change, compression)
         assert path.stat().st_size < 1_000_000
@@ -235,7 +259,7 @@ def test_bombs_are_not_unpacked(path):
 
 def test_a_file_far_too_large_is_not_read(path):
     with open(path, "ab") as file:
-        file.truncate(1 << 40)                                        # sparse: it takes no room
+        file.truncate(1 << 40)  # sparse: it takes no room
     tracemalloc.start()
     refuse(path, "at most")
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
@@ -308,7 +332,9 @@ def test_a_run_without_a_name_takes_the_first_free_number(tmp_path):
     assert runs.choose(recipe, root) == root / "gan-digits-1"
     (root / "gan-digits-2").mkdir()
     assert runs.choose(recipe, root) == root / "gan-digits-3"
-    assert runs.choose(replace(recipe, preset="points"), root) == root / "gan-points-1" and all(path.is_dir() for path in root.iterdir())
+    assert runs.choose(replace(recipe, preset="points"), root) == root / "gan-points-1" and all(
+        path.is_dir() for path in root.iterdir()
+    )
 
 
 def test_equal_descriptions_make_equal_files(tmp_path):
@@ -324,8 +350,13 @@ def test_an_empty_state_is_all_zero():
     system = systems.build("gan", "points", 0.05)
     state, begun = State.empty(system), State.start(system, 0)
     assert not any(array.any() for array in state.vectors().values()) and not any(state.counters().values())
-    assert {name: array.shape for name, array in state.vectors().items()} == {name: array.shape for name, array in begun.vectors().items()}
-    assert state.sampled == {"D": state.params["D"], "G": state.averages["G"]} and state.sampled["G"] is state.averages["G"]
+    assert {name: array.shape for name, array in state.vectors().items()} == {
+        name: array.shape for name, array in begun.vectors().items()
+    }
+    assert (
+        state.sampled == {"D": state.params["D"], "G": state.averages["G"]}
+        and state.sampled["G"] is state.averages["G"]
+    )
     assert not begun.memory and {array.dtype for array in state.vectors().values()} == {np.dtype(np.float32)}
 
 
@@ -333,7 +364,11 @@ def test_no_more_bytes_are_read_than_a_right_file_can_have(tmp_path):
     """64 KB for the description, and for each array its data and two headers of 4 KB; an archive may begin with other bytes."""
     system, path = systems.build("gan", "points", 0.05), tmp_path / "c.npz"
     state = State.start(system, 0)
-    most = 2**16 + sum(array.nbytes for array in state.vectors().values()) + 2 * 4096 * (2 + len(state.vectors()) + len(state.counters()))
+    most = (
+        2**16
+        + sum(array.nbytes for array in state.vectors().values())
+        + 2 * 4096 * (2 + len(state.vectors()) + len(state.counters()))
+    )
     checkpoint.save(path, state, {})
     whole = path.read_bytes()
     path.write_bytes(bytes(most - len(whole)) + whole)
@@ -347,7 +382,12 @@ def test_all_bytes_reach_the_disk_before_the_name(tmp_path, monkeypatch):
     sizes, path, fsync = [], tmp_path / "file", os.fsync
 
     def seen(number):
-        sizes.append((os.fstat(number).st_size if not stat.S_ISDIR(os.fstat(number).st_mode) else "folder", path.exists()))
+        sizes.append(
+            (
+                os.fstat(number).st_size if not stat.S_ISDIR(os.fstat(number).st_mode) else "folder",
+                path.exists(),
+            )
+        )
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", seen)

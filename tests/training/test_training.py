@@ -28,8 +28,9 @@ from numgan.evaluation import judging
 from numgan.layers import Dense, Pass, ReLU, Sequential
 from numgan.losses import Curve, nonsaturating
 from numgan.systems import Result
-from numgan.training import blame, checkpoint, recipes, runs, sampling, step as one_step
+from numgan.training import blame, checkpoint, recipes, runs, sampling
 from numgan.training import loop as training
+from numgan.training import step as one_step
 from numgan.training.state import State
 
 DIGITS, RING = data.load("digits"), data.load("ring")
@@ -85,10 +86,15 @@ def test_a_step_is_the_objectives_gradient_given_to_the_optimiser():
     for turn, name in enumerate(("D", "G")):
         result = system.objectives()[name](params, batch, derive(5, "step", 0, turn), fakes)
         params[name].vector[:], moments[name], _ = system.optimizers[name].step(
-            params[name].vector, result.gradients[name].vector, system.optimizers[name].start(params[name].vector))
+            params[name].vector,
+            result.gradients[name].vector,
+            system.optimizers[name].start(params[name].vector),
+        )
         assert result.loss == results[name].loss
         assert np.array_equal(state.params[name].vector, params[name].vector)
-        assert np.array_equal(state.moments[name]["m"], moments[name]["m"]) and state.moments[name]["step"] == 1
+        assert (
+            np.array_equal(state.moments[name]["m"], moments[name]["m"]) and state.moments[name]["step"] == 1
+        )
     assert (state.step, state.batches) == (1, 1)
 
 
@@ -104,13 +110,18 @@ class Spy(Dataset):
 
 
 def spy_on(dataset, rows=None):
-    return Spy(dataset.name, dataset.x[:rows], None if dataset.labels is None else dataset.labels[:rows], dataset.classes)
+    return Spy(
+        dataset.name,
+        dataset.x[:rows],
+        None if dataset.labels is None else dataset.labels[:rows],
+        dataset.classes,
+    )
 
 
 def test_every_row_is_visited_once_an_epoch_in_batches_of_one_size():
     spy, system = spy_on(DIGITS, 30), systems.build("dcgan", "digits", 0.05)
     state, feed = State.start(system, 0), spy.feed(8, 0)
-    for _ in range(15):                                                # 15 x 8 = 4 x 30
+    for _ in range(15):  # 15 x 8 = 4 x 30
         training.advance(system, state, feed, 0)
     assert {len(rows) for rows in spy.taken} == {8}
     assert (np.bincount(np.concatenate(spy.taken), minlength=30) == 4).all()
@@ -129,6 +140,7 @@ def test_each_turn_takes_a_fresh_batch_unless_fakes_are_shared():
 
 def test_pixels_are_mapped_to_the_systems_range():
     """What an objective is given, in a step and in a run."""
+
     def given(system, dataset):
         seen = []
 
@@ -146,7 +158,9 @@ def test_pixels_are_mapped_to_the_systems_range():
     assert np.array_equal(given(gan, DIGITS), DIGITS.rows(first)["x"])
     assert np.allclose(given(gan, DIGITS), DIGITS.x[first] / 127.5 - 1, atol=1e-6)
     first = Batches(len(RING), 8, 5).indices(0)
-    assert np.array_equal(given(replace(systems.build("gan", "points", 0.1), pixels=(0, 1)), RING), RING.x[first])
+    assert np.array_equal(
+        given(replace(systems.build("gan", "points", 0.1), pixels=(0, 1)), RING), RING.x[first]
+    )
 
 
 def test_constants_that_change_with_time_are_resolved_at_each_step():
@@ -188,8 +202,8 @@ def test_a_step_tells_the_system_the_moments_and_the_memory():
     state = State.start(system, 5)
     assert list(state.memory["kept"]) == [0, 1, 2]
     step_once(system, DIGITS, state=state)
-    assert list(state.memory["kept"]) == [7, 8, 9]             # what an objective remembers is written there
-    (moments, memory), = told
+    assert list(state.memory["kept"]) == [7, 8, 9]  # what an objective remembers is written there
+    ((moments, memory),) = told
     assert moments is state.moments and moments.keys() == {"D", "G"}
     assert memory.keys() == {"kept"} and np.shares_memory(memory["kept"], state.memory["kept"])
     with pytest.raises(ValueError, match="read-only"):
@@ -205,8 +219,14 @@ def test_the_moving_average_counts_the_first_steps_less():
         decay = min(0.9, step / (step + 9))
         expected = decay * expected + (1 - decay) * state.params["G"].vector
     average = state.averages["G"].vector
-    assert np.allclose(average, expected, atol=1e-5) and not np.allclose(average, state.params["G"].vector, atol=1e-4)
-    assert state.averages.keys() == {"G"} and state.sampled["G"] is state.averages["G"] and state.sampled["D"] is state.params["D"]
+    assert np.allclose(average, expected, atol=1e-5) and not np.allclose(
+        average, state.params["G"].vector, atol=1e-4
+    )
+    assert (
+        state.averages.keys() == {"G"}
+        and state.sampled["G"] is state.averages["G"]
+        and state.sampled["D"] is state.params["D"]
+    )
 
 
 # ---- the same bytes
@@ -221,7 +241,9 @@ def test_resumed_is_uninterrupted(name, tmp_path):
     system, dataset = make(name)
     training.train(system, dataset, parts, steps=6, resume=True, progress=False)
     assert weights(whole) == weights(parts)
-    assert [record for record in metrics(parts) if record["step"] != 3] == metrics(whole)      # 3 was an end, so it was logged
+    assert [record for record in metrics(parts) if record["step"] != 3] == metrics(
+        whole
+    )  # 3 was an end, so it was logged
     for picture in runs.pictures(whole):
         assert picture.read_bytes() == (parts / "samples" / picture.name).read_bytes()
     assert bool(runs.pictures(whole)) == ("G" in system.networks)
@@ -237,10 +259,16 @@ def test_a_resume_without_the_moments_would_be_seen(tmp_path, monkeypatch):
             state = load(*args)
             forget(state)
             return state
+
         return loading
 
-    for i, forget in enumerate([lambda state: state.moments["D"]["m"].fill(0), lambda state: setattr(state, "batches", 0),
-                                lambda state: state.averages["G"].vector.fill(0)]):
+    for i, forget in enumerate(
+        [
+            lambda state: state.moments["D"]["m"].fill(0),
+            lambda state: setattr(state, "batches", 0),
+            lambda state: state.averages["G"].vector.fill(0),
+        ]
+    ):
         out = tmp_path / str(i)
         go("gan", out, steps=3)
         monkeypatch.setattr(checkpoint, "load", forgetful(forget))
@@ -278,7 +306,7 @@ def test_another_seed_is_another_run(tmp_path):
 
 @pytest.mark.skipif(compiled is None, reason="the reference kernels have no threads of their own")
 def test_the_number_of_threads_changes_no_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(compiled.calls, "_SMALL", 0)                          # every product is cut, however small
+    monkeypatch.setattr(compiled.calls, "_SMALL", 0)  # every product is cut, however small
     before = ng.num_threads()
     try:
         for threads in (1, 2, 3):
@@ -295,11 +323,13 @@ def test_blas_runs_on_one_thread_while_training_and_sampling(tmp_path, monkeypat
     blas = lambda: {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
     advance, picture = training.advance, sampling.picture
     monkeypatch.setattr(training, "advance", lambda *args: (seen.append(blas()), advance(*args))[1])
-    monkeypatch.setattr(sampling, "picture", lambda *args, **words: (seen.append(blas()), picture(*args, **words))[1])
+    monkeypatch.setattr(
+        sampling, "picture", lambda *args, **words: (seen.append(blas()), picture(*args, **words))[1]
+    )
     with threadpool_limits(2):
         outside = blas()
         go("gan", tmp_path / "run", steps=2)
-        assert blas() == outside                                        # and it is put back
+        assert blas() == outside  # and it is put back
     assert len(seen) == 4 and all(threads <= {1} for threads in seen)
 
 
@@ -310,7 +340,9 @@ def test_both_backends_train_alike(tmp_path):
     ends = []
     for backend in ("reference", "compiled"):
         with ng.use_backend(backend):
-            state, _ = step_once(systems.build("dcgan", "digits", 0.05).with_optimizers(lambda name, opt: ng.SGD(0.1)), DIGITS)
+            state, _ = step_once(
+                systems.build("dcgan", "digits", 0.05).with_optimizers(lambda name, opt: ng.SGD(0.1)), DIGITS
+            )
         ends.append(state.params["D"].vector)
     assert np.allclose(*ends, atol=1e-5)
 
@@ -321,22 +353,41 @@ def test_both_backends_train_alike(tmp_path):
 def test_the_run_folder(tmp_path):
     trained = go("conditional", tmp_path / "run", steps=5)
     assert {path.name for path in tmp_path.joinpath("run").iterdir() if not path.name.startswith(".")} == {
-        "config.json", "metrics.jsonl", "samples", "samples.png", "training.gif", "curves.png", "checkpoint.npz"}
-    assert [path.name for path in runs.pictures(trained.folder)] == [f"step-{n:06d}.png" for n in (0, 2, 4, 5)]
-    with Image.open(trained.files["samples"]) as grid, Image.open(trained.files["samples over time"]) as animation:
-        assert grid.height < grid.width < grid.height + 30               # ten a class, names at the left
+        "config.json",
+        "metrics.jsonl",
+        "samples",
+        "samples.png",
+        "training.gif",
+        "curves.png",
+        "checkpoint.npz",
+    }
+    assert [path.name for path in runs.pictures(trained.folder)] == [
+        f"step-{n:06d}.png" for n in (0, 2, 4, 5)
+    ]
+    with (
+        Image.open(trained.files["samples"]) as grid,
+        Image.open(trained.files["samples over time"]) as animation,
+    ):
+        assert grid.height < grid.width < grid.height + 30  # ten a class, names at the left
         assert animation.n_frames >= 2 and animation.size == grid.size
     record = json.loads((trained.folder / "metrics.jsonl").read_text().splitlines()[-1])
-    assert record.keys() == {"step", "epoch", "losses", "gradients", "metrics", "seconds"} and record["step"] == trained.steps == 5
+    assert (
+        record.keys() == {"step", "epoch", "losses", "gradients", "metrics", "seconds"}
+        and record["step"] == trained.steps == 5
+    )
     assert record["losses"] == trained.losses and record["epoch"] == pytest.approx(5 * 8 / 1500, abs=1e-4)
     assert record["metrics"].keys() == {"D(x)", "D(G(z))"}
     config = json.loads((trained.folder / "config.json").read_text())
-    assert config["versions"]["numpy"] == np.__version__ and config["versions"]["backend"] == ng.backend() and config["seed"] == 5
+    assert (
+        config["versions"]["numpy"] == np.__version__
+        and config["versions"]["backend"] == ng.backend()
+        and config["seed"] == 5
+    )
     assert trained.steps_per_second > 0 and all(path.exists() for path in trained.files.values())
 
 
 def test_a_classifier_leaves_no_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr(training.plot, "curves", lambda *words: Image.new("L", (2, 2)))      # a second of drawing
+    monkeypatch.setattr(training.plot, "curves", lambda *words: Image.new("L", (2, 2)))  # a second of drawing
     trained = go("classifier", tmp_path / "run", steps=2)
     left = {path.name for path in trained.folder.iterdir() if not path.name.startswith(".")}
     assert left - {"samples"} == {"config.json", "metrics.jsonl", "curves.png", "checkpoint.npz"}
@@ -367,7 +418,7 @@ def test_extending_and_what_cannot_be_changed(tmp_path):
     system, dataset = make("gan")
     again = lambda **words: training.train(system, dataset, out, resume=True, progress=False, **words)
     before = weights(out)
-    assert again().steps == 4 and weights(out) == before                # nothing to do is no harm
+    assert again().steps == 4 and weights(out) == before  # nothing to do is no harm
     with pytest.raises(ValueError, match="has 4 already, got 3"):
         again(steps=3)
     for words in ({"seed": 6}, {"batch_size": 9}):
@@ -376,7 +427,9 @@ def test_extending_and_what_cannot_be_changed(tmp_path):
     assert again(steps=6).steps == 6 and runs.read_config(out)["steps"] == 6
 
 
-@pytest.mark.parametrize("words", [{"steps": 0}, {"batch_size": 0}, {"seed": -1}, {"log_every": 0}, {"picture_every": -2}])
+@pytest.mark.parametrize(
+    "words", [{"steps": 0}, {"batch_size": 0}, {"seed": -1}, {"log_every": 0}, {"picture_every": -2}]
+)
 def test_numbers_out_of_range(tmp_path, words):
     with pytest.raises(ValueError, match=f"{next(iter(words))}: expected at least"):
         go("gan", tmp_path / "run", **words)
@@ -409,9 +462,11 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
 def test_data_that_do_not_fit_the_system(tmp_path):
     bare = Dataset("bare", DIGITS.x)
     many = Dataset("many", DIGITS.x[:12], np.arange(12), tuple("abcdefghijkl"))
-    for system, dataset, match in ((systems.build("conditional", "digits", 0.05), bare, "learns from labels, and bare has none"),
-                                   (systems.build("conditional", "digits", 0.05), many, "10 classes, and many has 12"),
-                                   (systems.build("gan", "points"), DIGITS, r"expected samples \(2,\)")):
+    for system, dataset, match in (
+        (systems.build("conditional", "digits", 0.05), bare, "learns from labels, and bare has none"),
+        (systems.build("conditional", "digits", 0.05), many, "10 classes, and many has 12"),
+        (systems.build("gan", "points"), DIGITS, r"expected samples \(2,\)"),
+    ):
         with pytest.raises(ValueError, match=match):
             training.train(system, dataset, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
@@ -419,9 +474,16 @@ def test_data_that_do_not_fit_the_system(tmp_path):
 
 def test_fewer_classes_than_the_system_has(tmp_path):
     few = Dataset("few", DIGITS.x[DIGITS.labels < 3], DIGITS.labels[DIGITS.labels < 3], ("a", "b", "c"))
-    training.train(systems.build("conditional", "digits", 0.05), few, tmp_path / "run", steps=1, batch_size=8, progress=False)
+    training.train(
+        systems.build("conditional", "digits", 0.05),
+        few,
+        tmp_path / "run",
+        steps=1,
+        batch_size=8,
+        progress=False,
+    )
     with Image.open(tmp_path / "run" / "samples.png") as grid:
-        assert grid.height < grid.width / 3                              # three rows of ten
+        assert grid.height < grid.width / 3  # three rows of ten
 
 
 def test_killed_before_the_configuration_was_written_and_begun_again(tmp_path, monkeypatch):
@@ -430,13 +492,15 @@ def test_killed_before_the_configuration_was_written_and_begun_again(tmp_path, m
         patch.setattr(runs, "write_config", lambda *args: sys.exit())
         go("gan", tmp_path / "run")
     with pytest.raises(FileExistsError, match="not empty and holds no run"):
-        go("gan", tmp_path / "run", seed=6)                              # another run's first checkpoint stays
+        go("gan", tmp_path / "run", seed=6)  # another run's first checkpoint stays
     go("gan", tmp_path / "run")
     go("gan", tmp_path / "whole")
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("name, content", [("checkpoint.npz", b"mine"), ("letter.txt", b"mine"), ("checkpoint.npz", None)])
+@pytest.mark.parametrize(
+    "name, content", [("checkpoint.npz", b"mine"), ("letter.txt", b"mine"), ("checkpoint.npz", None)]
+)
 def test_a_folder_with_something_in_it_is_no_place_for_a_run(name, content, tmp_path):
     """Not even with a checkpoint of the same run that has made steps."""
     go("gan", tmp_path / "run")
@@ -445,7 +509,9 @@ def test_a_folder_with_something_in_it_is_no_place_for_a_run(name, content, tmp_
     (tmp_path / "other" / name).write_bytes(content)
     with pytest.raises(FileExistsError, match="not empty and holds no run"):
         go("gan", tmp_path / "other")
-    assert (tmp_path / "other" / name).read_bytes() == content and len(list((tmp_path / "other").iterdir())) == 1
+    assert (tmp_path / "other" / name).read_bytes() == content and len(
+        list((tmp_path / "other").iterdir())
+    ) == 1
 
 
 GROWTH = """
@@ -465,7 +531,9 @@ training.train(system, data.load("ring"), sys.argv[1], steps=300, batch_size=64,
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_a_run_does_not_grow(tmp_path):
     """Resident memory in a process of its own, over 200 steps and ten pictures: one of G's gradients a step would be 40 MB."""
-    run = subprocess.run([sys.executable, "-c", GROWTH, tmp_path / "run"], capture_output=True, text=True, timeout=120)
+    run = subprocess.run(
+        [sys.executable, "-c", GROWTH, tmp_path / "run"], capture_output=True, text=True, timeout=120
+    )
     early, late = map(int, run.stdout.split())
     assert late - early < 2.5e6, run.stderr
 
@@ -501,7 +569,10 @@ def raising(monkeypatch, at, *numbers):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_finishes_the_step_and_saves(tmp_path, monkeypatch, number):
     out, before = tmp_path / "run", signal.getsignal(number)
-    with monkeypatch.context() as patch, pytest.raises(training.Interrupted, match=f"step 3 of 6.*--resume {out}"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(training.Interrupted, match=f"step 3 of 6.*--resume {out}"),
+    ):
         raising(patch, 3, number)
         go("gan", out)
     assert signal.getsignal(number) is before
@@ -517,7 +588,7 @@ def test_the_second_signal_leaves_at_once(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt) as error:
         go("gan", out, checkpoint_every=1)
     assert not isinstance(error.value, training.Interrupted)
-    assert checkpoint_step(out) == 2                                     # the step under way is not in it
+    assert checkpoint_step(out) == 2  # the step under way is not in it
 
 
 def checkpoint_step(out):
@@ -568,15 +639,19 @@ def test_the_log_is_on_the_disk_before_a_checkpoint_is_written(tmp_path, monkeyp
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(checkpoint, "save", saved)
-    monkeypatch.setattr(training.plot, "curves", lambda *words: Image.new("L", (2, 2)))      # a second of drawing
+    monkeypatch.setattr(training.plot, "curves", lambda *words: Image.new("L", (2, 2)))  # a second of drawing
     go("classifier", out, steps=3, log_every=1, checkpoint_every=1)
     assert [what for what in done if what != "other"] == [
-        ("save", 0), *(what for step in (1, 2, 3) for what in (("metrics.jsonl", step), ("save", step)))]
+        ("save", 0),
+        *(what for step in (1, 2, 3) for what in (("metrics.jsonl", step), ("save", step))),
+    ]
 
 
 def test_checkpoints_by_the_clock(tmp_path, monkeypatch):
     saved, save = [], checkpoint.save
-    monkeypatch.setattr(checkpoint, "save", lambda path, state, about: (saved.append(state.step), save(path, state, about)))
+    monkeypatch.setattr(
+        checkpoint, "save", lambda path, state, about: (saved.append(state.step), save(path, state, about))
+    )
     go("gan", tmp_path / "a", steps=4, checkpoint_seconds=0.0)
     go("gan", tmp_path / "b", steps=4)
     go("gan", tmp_path / "c", steps=5, checkpoint_every=2)
@@ -586,7 +661,9 @@ def test_checkpoints_by_the_clock(tmp_path, monkeypatch):
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_held_vectors_are_renewed_by_an_update_and_nothing_else_moves_them(decay):
     """Weight decay shrinks all that it is given: u and v are put back, then moved on by one power iteration, in the average too."""
-    system = systems.build("hinge", "points", 0.1).with_optimizers(lambda name, opt: ng.SGD(0.01, weight_decay=decay, clip=0.05))
+    system = systems.build("hinge", "points", 0.1).with_optimizers(
+        lambda name, opt: ng.SGD(0.01, weight_decay=decay, clip=0.05)
+    )
     system = replace(system, average=0.5)
     state = State.start(system, 5)
     before = state.params["D"].copy()
@@ -605,7 +682,9 @@ def test_whoever_looks_sees_the_state_after_every_step(tmp_path):
     seen = []
     system = systems.build("gan", "points", 0.1)
     look = lambda state: seen.append((state.step, state.params["G"].vector.copy()))
-    training.train(system, RING, tmp_path / "run", steps=3, batch_size=8, log_every=2, progress=False, look=look)
+    training.train(
+        system, RING, tmp_path / "run", steps=3, batch_size=8, log_every=2, progress=False, look=look
+    )
     state, feed = State.start(system, 0), RING.feed(8, 0)
     for step, weights in seen:
         training.advance(system, state, feed, 0)
@@ -616,9 +695,13 @@ def test_whoever_looks_sees_the_state_after_every_step(tmp_path):
 def test_the_plan_of_a_run_that_says_nothing():
     system = systems.build("r1", "points", 0.1)
     plan = lambda *words: training._plan(system, RING, *words)
-    numbers = lambda config: [config[word] for word in ("steps", "batch_size", "seed", "log_every", "picture_every")]
+    numbers = lambda config: [
+        config[word] for word in ("steps", "batch_size", "seed", "log_every", "picture_every")
+    ]
     assert numbers(plan(*[None] * 6)) == [10000, 256, 0, 10, 500] and numbers(plan(65, *[None] * 5))[-1] == 3
-    assert numbers(plan(7, 8, 9, None, 11, 12)) == [7, 8, 9, 11, 12] and numbers(plan(7, *[None] * 5))[-1] == 1
+    assert (
+        numbers(plan(7, 8, 9, None, 11, 12)) == [7, 8, 9, 11, 12] and numbers(plan(7, *[None] * 5))[-1] == 1
+    )
     for place, least in ((0, 1), (1, 1), (2, 0), (4, 1), (5, 1)):
         words = [5, 5, 5, None, 5, 5]
         for value in (least - 1, True, 2.0, "3"):
@@ -639,13 +722,28 @@ def test_what_train_does_unless_told_otherwise():
 
 def test_what_a_run_leaves_behind_can_be_opened(tmp_path):
     system = systems.build("gan", "points", 0.05)
-    trained = training.train(system, RING, tmp_path / "run", steps=2, batch_size=4, picture_every=1, progress=False)
-    assert set(trained.files) == {"samples", "samples over time", "curves", "metrics", "configuration", "checkpoint"}
+    trained = training.train(
+        system, RING, tmp_path / "run", steps=2, batch_size=4, picture_every=1, progress=False
+    )
+    assert set(trained.files) == {
+        "samples",
+        "samples over time",
+        "curves",
+        "metrics",
+        "configuration",
+        "checkpoint",
+    }
     for what in ("samples", "samples over time", "curves"):
         with Image.open(trained.files[what]) as image:
             assert image.format == ("GIF" if what == "samples over time" else "PNG") and min(image.size) > 50
-    assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == [f"step-00000{k}.png" for k in range(3)]
-    assert len(runs.read_metrics(tmp_path / "run", 2)) == 1 and trained.steps == 2 and set(trained.losses) == {"D", "G"}
+    assert sorted(path.name for path in (tmp_path / "run" / "samples").iterdir()) == [
+        f"step-00000{k}.png" for k in range(3)
+    ]
+    assert (
+        len(runs.read_metrics(tmp_path / "run", 2)) == 1
+        and trained.steps == 2
+        and set(trained.losses) == {"D", "G"}
+    )
     assert json.loads(trained.files["configuration"].read_text())["steps"] == 2
 
 
@@ -659,15 +757,23 @@ def poisoned(network, path, value=np.inf):
     return system, state
 
 
-@pytest.mark.parametrize("network, path, named", [("G", "2.W", "objective D: the output of 2 Dense.*in network G"),
-                                                  ("D", "4.b", "objective D: the output of 4 Dense.*in network D"),
-                                                  ("D", "0.W", "objective D: the output of 0 Dense.*in network D")])
+@pytest.mark.parametrize(
+    "network, path, named",
+    [
+        ("G", "2.W", "objective D: the output of 2 Dense.*in network G"),
+        ("D", "4.b", "objective D: the output of 4 Dense.*in network D"),
+        ("D", "0.W", "objective D: the output of 0 Dense.*in network D"),
+    ],
+)
 def test_the_layer_whose_output_is_not_finite_is_named(network, path, named):
     system, state = poisoned(network, path, np.nan)
     before = {name: p.vector.copy() for name, p in state.params.items()}
     with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=f"step 1, {named}"):
         training.advance(system, state, RING.feed(8, 5), 5)
-    assert all(np.array_equal(before[name], p.vector, equal_nan=True) for name, p in state.params.items()) and state.step == 0
+    assert (
+        all(np.array_equal(before[name], p.vector, equal_nan=True) for name, p in state.params.items())
+        and state.step == 0
+    )
 
 
 @pytest.mark.parametrize("name", ["r1", "wgan_gp", "roth"])
@@ -675,7 +781,10 @@ def test_a_penalty_says_where_too(name):
     system = systems.build(name, "points", 0.1)
     state = State.start(system, 5)
     state.params["D"]["0.W"][...] = np.nan
-    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="step 1, objective D: the output of 0 .*in network D"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(NonFiniteError, match="step 1, objective D: the output of 0 .*in network D"),
+    ):
         training.advance(system, state, RING.feed(8, 5), 5)
 
 
@@ -683,7 +792,12 @@ def test_shared_fakes_are_watched_too():
     system = systems.build("conditional", "digits", 0.05)
     state = State.start(system, 5)
     state.params["G"]["2.layer.0.W"][...] = np.inf
-    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match=r"objective D: the output of 2\.layer\.0 ConvTranspose2d.*in network G"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(
+            NonFiniteError, match=r"objective D: the output of 2\.layer\.0 ConvTranspose2d.*in network G"
+        ),
+    ):
         step_once(system, DIGITS, state=state)
 
 
@@ -698,8 +812,13 @@ def test_a_bad_step_is_repeated_with_the_seeds_that_it_had(name, shared, monkeyp
     state.params["D"].vector[...] = np.nan
     with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="^step 8, objective D: here$"):
         step_once(system, DIGITS, state=state)
-    (now, objective, params, batch, key, again, result), = asked
-    assert objective == "D" and params is state.params and key == derive(5, "step", 7, 0) and np.isnan(result.loss)
+    ((now, objective, params, batch, key, again, result),) = asked
+    assert (
+        objective == "D"
+        and params is state.params
+        and key == derive(5, "step", 7, 0)
+        and np.isnan(result.loss)
+    )
     assert again == (derive(5, "step", 7, "fakes") if shared else key) and len(batch["x"]) == 8
 
 
@@ -716,7 +835,7 @@ def test_the_fakes_of_a_bad_step_are_those_that_it_had(name, shared):
     result = Result(np.inf, {"D": params["D"].zeros()}, {})
     said = blame.locate(system, "D", params, batch, 11, 12, result)
     assert said == "all layers are finite, and the loss is inf" and [seed for seed, _ in told] == [11]
-    (_, fakes), = told
+    ((_, fakes),) = told
     assert fakes is None if not shared else np.array_equal(fakes.x, system.generate(params, batch, 12).x)
 
 
@@ -731,7 +850,10 @@ class Steep(Dense):
 def test_the_gradient_that_is_not_finite_is_named_from_the_output():
     system = systems.build("gan", "points", 0.1)
     D = Sequential(Dense(2, 5), ReLU(), Sequential(Steep(5, 5), ReLU()), Steep(5, 5), Dense(5, 1))
-    with pytest.raises(NonFiniteError, match=r"objective D: all layers are finite.*gradient of D's 3\.W, of Steep\(5, 5\).*first of 2"):
+    with pytest.raises(
+        NonFiniteError,
+        match=r"objective D: all layers are finite.*gradient of D's 3\.W, of Steep\(5, 5\).*first of 2",
+    ):
         step_once(replace(system, networks=system.networks | {"D": D}), RING)
 
 
@@ -758,8 +880,15 @@ def test_the_bar_shows_the_losses_of_the_step(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training, "tqdm", Bar)
     losses = []
-    training.train(systems.build("gan", "points", 0.1), RING, tmp_path / "run", steps=3, batch_size=8,
-                   log_every=1, progress=True)
+    training.train(
+        systems.build("gan", "points", 0.1),
+        RING,
+        tmp_path / "run",
+        steps=3,
+        batch_size=8,
+        log_every=1,
+        progress=True,
+    )
     for record in runs.read_metrics(tmp_path / "run", 3):
         losses.append({f"loss {name}": f"{loss:.3f}" for name, loss in record["losses"].items()})
     assert shown == losses and len(losses) == 3 and advanced == [1, 1, 1]
@@ -768,7 +897,10 @@ def test_the_bar_shows_the_losses_of_the_step(tmp_path, monkeypatch):
 def test_a_loss_that_is_not_finite_is_named():
     bad = Curve(lambda a: a * np.inf, np.ones_like, np.zeros_like)
     system = replace(systems.build("gan", "points", 0.1), loss=replace(nonsaturating, for_generator=bad))
-    with np.errstate(all="ignore"), pytest.raises(NonFiniteError, match="objective G: all layers are finite, and the loss is"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(NonFiniteError, match="objective G: all layers are finite, and the loss is"),
+    ):
         step_once(system, RING)
 
 
@@ -782,15 +914,22 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
     moved = lambda params: (counted.append(0), len(counted) - 1)[1]
     system = Breaks(**vars(systems.build("gan", "points", 0.1)))
     out = tmp_path / "run"
-    with pytest.raises(NonFiniteError, match=f"step 4, objective G: .*{out} keeps the checkpoint of step 3.*--lr"):
+    with pytest.raises(
+        NonFiniteError, match=f"step 4, objective G: .*{out} keeps the checkpoint of step 3.*--lr"
+    ):
         training.train(system, RING, out, steps=9, batch_size=8, checkpoint_every=1, progress=False)
     assert checkpoint_step(out) == 3
     assert json.loads((out / "config.json").read_text())["diverged"].startswith("step 4, objective G: ")
 
 
 def test_weights_that_an_update_made_infinite_are_never_saved(tmp_path):
-    system = systems.build("gan", "points", 0.1).with_optimizers(lambda name, opt: ng.SGD(1e300 if name == "G" else 0.1))
-    with pytest.raises(NonFiniteError, match=r"step 1, update of G: the new weights of 0.W, of Dense\(2, 12\), are not finite.*checkpoint of step 0"):
+    system = systems.build("gan", "points", 0.1).with_optimizers(
+        lambda name, opt: ng.SGD(1e300 if name == "G" else 0.1)
+    )
+    with pytest.raises(
+        NonFiniteError,
+        match=r"step 1, update of G: the new weights of 0.W, of Dense\(2, 12\), are not finite.*checkpoint of step 0",
+    ):
         training.train(system, RING, tmp_path / "run", steps=1, batch_size=8, picture_every=9, progress=False)
     assert checkpoint_step(tmp_path / "run") == 0
 
@@ -846,16 +985,34 @@ def test_copies_are_counted_at_the_datas_own_levels():
     assert judging.copies(np.concatenate([near[:1]] * 3 + [changed]), DIGITS.x) == 3
 
 
-@pytest.mark.parametrize("words", [{"steps": 2.5}, {"batch_size": 2.5}, {"batch_size": "a"}, {"seed": "a"}, {"steps": True}])
+@pytest.mark.parametrize(
+    "words", [{"steps": 2.5}, {"batch_size": 2.5}, {"batch_size": "a"}, {"seed": "a"}, {"steps": True}]
+)
 def test_numbers_that_are_no_integers(tmp_path, words):
     with pytest.raises(ValueError, match=f"{next(iter(words))}: expected at least . .an integer., got"):
-        training.train(systems.build("gan", "digits", 0.05), DIGITS, tmp_path / "run", progress=False, **{"steps": 1} | words)
+        training.train(
+            systems.build("gan", "digits", 0.05),
+            DIGITS,
+            tmp_path / "run",
+            progress=False,
+            **{"steps": 1} | words,
+        )
     assert not (tmp_path / "run").exists()
 
 
 def test_numpy_integers_are_integers(tmp_path):
     out = tmp_path / "run"
-    assert training.train(systems.build("gan", "digits", 0.05), DIGITS, out, steps=np.int64(2), batch_size=np.int32(4), progress=False).steps == 2
+    assert (
+        training.train(
+            systems.build("gan", "digits", 0.05),
+            DIGITS,
+            out,
+            steps=np.int64(2),
+            batch_size=np.int32(4),
+            progress=False,
+        ).steps
+        == 2
+    )
     assert runs.read_config(out)["steps"] == 2
 
 
@@ -864,8 +1021,16 @@ def test_every_constant_of_a_system_is_part_of_a_run(name):
     """A checkpoint continues the run that it is of, and no other that differs in a constant."""
     system = systems.build(name, None, 0.05)
     plain = checkpoint.identity(system, DIGITS, 4, 0)
-    others = {"pixels": (0.0, 1.0), "average": 0.5, "classes": 3, "latent": systems.Latent(32, "uniform", 5.0), "loss": ng.wasserstein,
-              "k": 7, "n_critic": 9, "warm": 8}
+    others = {
+        "pixels": (0.0, 1.0),
+        "average": 0.5,
+        "classes": 3,
+        "latent": systems.Latent(32, "uniform", 5.0),
+        "loss": ng.wasserstein,
+        "k": 7,
+        "n_critic": 9,
+        "warm": 8,
+    }
     for word, value in others.items():
         if hasattr(system, word):
             assert checkpoint.identity(replace(system, **{word: value}), DIGITS, 4, 0) != plain, word
@@ -877,15 +1042,25 @@ def test_systems_can_be_pickled(name):
     for preset in systems.presets(name):
         system = systems.build(name, preset, 0.05)
         again = pickle.loads(pickle.dumps(system))
-        assert repr(again) == repr(system) and again.init(3)[next(iter(again.networks))] == system.init(3)[next(iter(system.networks))]
+        assert (
+            repr(again) == repr(system)
+            and again.init(3)[next(iter(again.networks))] == system.init(3)[next(iter(system.networks))]
+        )
         assert getattr(again, "loss", None) is getattr(system, "loss", None)
     loss = pickle.loads(pickle.dumps(ng.smoothed(ng.minimax, 0.8)))
-    assert loss.name == "smoothed(minimax, 0.8)" and ng.smoothed(copy.deepcopy(ng.nonsaturating)).name == "smoothed(nonsaturating, 0.9)"
+    assert (
+        loss.name == "smoothed(minimax, 0.8)"
+        and ng.smoothed(copy.deepcopy(ng.nonsaturating)).name == "smoothed(nonsaturating, 0.9)"
+    )
 
 
 def test_epochs_in_steps():
     gan, wgan, dcgan = (systems.build(name, "digits", 0.05) for name in ("gan", "wgan", "dcgan"))
-    assert [recipes.steps_of(system, 1500, 64, 2) for system in (gan, wgan, dcgan)] == [24, 8, 47]        # 2, 6 and 1 batches of 64 a step
+    assert [recipes.steps_of(system, 1500, 64, 2) for system in (gan, wgan, dcgan)] == [
+        24,
+        8,
+        47,
+    ]  # 2, 6 and 1 batches of 64 a step
     with pytest.raises(ValueError, match="epochs: expected"):
         recipes.steps_of(gan, 1500, 64, 1e12)
 
@@ -915,7 +1090,11 @@ class Drawer:
     """A sampler that says what it was asked for; each picture is of one grey, its label."""
 
     def __init__(self, name, dataset):
-        self.system, self.dataset, self.asked = systems.build(name, "points" if name == "r1" else "digits", 0.05), dataset, []
+        self.system, self.dataset, self.asked = (
+            systems.build(name, "points" if name == "r1" else "digits", 0.05),
+            dataset,
+            [],
+        )
         self.classes = len(dataset.classes) if self.system.classes else 0
 
     def batch(self, n, seed, labels=None):
@@ -942,9 +1121,14 @@ def laid_out(monkeypatch):
 def test_pictures_lie_in_a_square(laid_out, count, shown, columns):
     drawer = Drawer("gan", DIGITS)
     assert sampling.picture(drawer, 5, count) == "grid"
-    (images, width), = laid_out
-    assert drawer.asked == [(shown, 5, None)] and images.shape == (shown, 8, 8, 1) and images.dtype == np.uint8 and width == columns
-    assert np.all(images == 128)                                              # 0 in -1..1
+    ((images, width),) = laid_out
+    assert (
+        drawer.asked == [(shown, 5, None)]
+        and images.shape == (shown, 8, 8, 1)
+        and images.dtype == np.uint8
+        and width == columns
+    )
+    assert np.all(images == 128)  # 0 in -1..1
 
 
 def test_pictures_by_class_lie_in_rows_filled_up_with_paper(laid_out):
@@ -956,7 +1140,11 @@ def test_pictures_by_class_lie_in_rows_filled_up_with_paper(laid_out):
     sampling.picture(drawer, 7, 5, [3, 1])
     assert drawer.asked == [(40, 5, None), (20, 6, [3, 1, 3]), (5, 7, [3, 1])]
     (images, width, rows), (_, _, two), (five, three, same) = laid_out
-    assert width == 10 and rows == list(names) and [image[0, 0, 0] for image in images] == [0] * 10 + [1] * 10 + [2] * 10 + [3] * 10
+    assert (
+        width == 10
+        and rows == list(names)
+        and [image[0, 0, 0] for image in images] == [0] * 10 + [1] * 10 + [2] * 10 + [3] * 10
+    )
     assert two == same == ["one", "three"] and three == 3
     assert [image[0, 0, 0] for image in five] == [1, 1, sampling.plot.PAPER, 3, 3, 3]
 
@@ -964,14 +1152,20 @@ def test_pictures_by_class_lie_in_rows_filled_up_with_paper(laid_out):
 def test_labels_that_the_system_does_not_have_are_refused():
     system = systems.build("conditional", "digits", 0.05)
     sampler = sampling.Sampler(system, system.init(0), 0, 8, DIGITS)
-    assert sampler(4, 0, [0, 9])[1].tolist() == [0, 9, 0, 9] and sampler(12, 0)[1].tolist() == [*range(10), 0, 1]
+    assert sampler(4, 0, [0, 9])[1].tolist() == [0, 9, 0, 9] and sampler(12, 0)[1].tolist() == [
+        *range(10),
+        0,
+        1,
+    ]
     for labels in ([0, 10], [-1, 3], [10], [3, -1]):
         with pytest.raises(ValueError, match=r"labels: expected numbers from 0 to 9, got \["):
             sampler(4, 0, labels)
     plain = systems.build("gan", "digits", 0.05)
     with pytest.raises(ValueError, match="has no labels to ask for"):
         sampling.Sampler(plain, plain.init(0), 0, 8, DIGITS)(4, 0, [1])
-    assert sampling.Sampler(plain, plain.init(0), 0, 8, DIGITS)(4, 0)[1] is None          # nor does it tell labels, though the data have some
+    assert (
+        sampling.Sampler(plain, plain.init(0), 0, 8, DIGITS)(4, 0)[1] is None
+    )  # nor does it tell labels, though the data have some
 
 
 def test_points_lie_over_the_data(laid_out):
@@ -985,7 +1179,12 @@ def test_points_lie_over_the_data(laid_out):
 def test_pixels_in_the_range_that_the_networks_see():
     x = np.array([0, 51, 255], np.uint8)
     for pixels, expected in (((-1, 1), [-1, -0.6, 1]), ((0.0, 1.0), [0, 0.2, 1]), ((2.0, 6.0), [2, 2.8, 6])):
-        assert np.allclose(to_floats(x, pixels), expected, atol=1e-6) and to_floats(x, pixels).dtype == np.float32
+        assert (
+            np.allclose(to_floats(x, pixels), expected, atol=1e-6)
+            and to_floats(x, pixels).dtype == np.float32
+        )
         assert np.array_equal(to_bytes(to_floats(x, pixels), pixels), x)
-    assert np.array_equal(to_floats(x), to_floats(x, (-1, 1))) and np.array_equal(to_floats(x), x / np.float32(127.5) - 1)
+    assert np.array_equal(to_floats(x), to_floats(x, (-1, 1))) and np.array_equal(
+        to_floats(x), x / np.float32(127.5) - 1
+    )
     assert to_bytes(np.array([2.0, 6.0, 4.0, 1.0, 7.0]), (2.0, 6.0)).tolist() == [0, 255, 128, 0, 255]

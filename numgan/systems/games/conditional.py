@@ -52,14 +52,19 @@ class Conditional(TwoPlayers):
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         _, dphi_real = D.backward(dreal, c_real, need_dx=False)
         _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
-        return Result(loss, {"D": dphi_real + dphi_fake},
-                      {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()})
+        return Result(
+            loss,
+            {"D": dphi_real + dphi_fake},
+            {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()},
+        )
 
     def generator(self, params, batch, seed, fakes=None):
         """-mean log D(G(z | y) | y), and its gradient in G: through the frozen D to the pictures (a label has no gradient), and on into G."""
         fakes = fakes or self.generate(params, batch, seed)
         _, asked = fakes.inputs
-        logit, c_dis = self.networks["D"].forward(params["D"], (fakes.x, asked), Pass(derive(seed, "D on fake")))
+        logit, c_dis = self.networks["D"].forward(
+            params["D"], (fakes.x, asked), Pass(derive(seed, "D on fake"))
+        )
         loss, dlogit = self.loss.generator(logit)
         (dfake, _), _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
         _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
@@ -74,16 +79,28 @@ def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **setti
     def norm(features):
         return BatchNorm(features, init=normal(0.02, mean=1.0))
 
-    up = [Sequential(Dense(latent.size + code, start * start * first, bias=False, init=normal(0.02)), Reshape(start, start, first),
-                     norm(first), ReLU())]
+    up = [
+        Sequential(
+            Dense(latent.size + code, start * start * first, bias=False, init=normal(0.02)),
+            Reshape(start, start, first),
+            norm(first),
+            ReLU(),
+        )
+    ]
     down = [Sequential(Flatten(), Dense(start * start * (first + code), 1, init=normal(0.02)))]
     for a, b in zip(channels, channels[1:]):
         up.append(Sequential(ConvTranspose2d(a + code, b, **window, bias=False), norm(b), ReLU()))
         down.insert(0, Sequential(Conv2d(b + code, a, **window, bias=False), norm(a), LeakyReLU(0.2)))
     up.append(Sequential(ConvTranspose2d(last + code, colours, **window), Tanh()))
     down.insert(0, Sequential(Conv2d(colours + code, last, **window), LeakyReLU(0.2)))
-    return Conditional(latent=latent, classes=classes, sample_shape=(size, size, colours), optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
-                       networks={"G": label_beside(classes, code, up), "D": label_beside(classes, code, down)}, **settings)
+    return Conditional(
+        latent=latent,
+        classes=classes,
+        sample_shape=(size, size, colours),
+        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+        networks={"G": label_beside(classes, code, up), "D": label_beside(classes, code, down)},
+        **settings,
+    )
 
 
 def digits(width=1.0):
@@ -103,14 +120,41 @@ def mirza(width=1.0):
     only (the paper: 0.5 in both) and Adam are this preset's, for a run of minutes.
     """
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
-    G = Sequential(Parallel(Sequential(Dense(100, z, bias=False), BatchNorm(z), ReLU()),
-                            Sequential(Embedding(10, y, init=uniform(0.3)), ReLU())), Concat(),
-                   Dense(z + y, h, bias=False), BatchNorm(h), ReLU(), Dense(h, 784), Tanh(), Reshape(28, 28, 1))
-    D = Sequential(Parallel(Sequential(Flatten(), Dense(784, 5 * d), Maxout(5), Dropout(0.3)),
-                            Sequential(Embedding(10, 5 * e), Maxout(5), Dropout(0.3))), Concat(),
-                   Dense(d + e, 4 * d), Maxout(4), Dropout(0.3), Dense(d, 1))
-    return Conditional(latent=Latent(100, "uniform"), classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=100, steps=9000, average=0.999,
-                       networks={"G": G, "D": D}, optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+    G = Sequential(
+        Parallel(
+            Sequential(Dense(100, z, bias=False), BatchNorm(z), ReLU()),
+            Sequential(Embedding(10, y, init=uniform(0.3)), ReLU()),
+        ),
+        Concat(),
+        Dense(z + y, h, bias=False),
+        BatchNorm(h),
+        ReLU(),
+        Dense(h, 784),
+        Tanh(),
+        Reshape(28, 28, 1),
+    )
+    D = Sequential(
+        Parallel(
+            Sequential(Flatten(), Dense(784, 5 * d), Maxout(5), Dropout(0.3)),
+            Sequential(Embedding(10, 5 * e), Maxout(5), Dropout(0.3)),
+        ),
+        Concat(),
+        Dense(d + e, 4 * d),
+        Maxout(4),
+        Dropout(0.3),
+        Dense(d, 1),
+    )
+    return Conditional(
+        latent=Latent(100, "uniform"),
+        classes=10,
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=100,
+        steps=9000,
+        average=0.999,
+        networks={"G": G, "D": D},
+        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+    )
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "mirza": mirza}

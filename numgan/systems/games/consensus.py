@@ -36,7 +36,9 @@ class ConsensusGAN(TwoPlayers):
         """gamma/2 |v|^2, its gradients, and v."""
         D, G = self.networks["D"], self.networks["G"]
         runs = (Pass(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
-        return Consensus(self.gamma, self.loss)(D, G, params["D"], params["G"], batch["x"], fakes.inputs, *runs)
+        return Consensus(self.gamma, self.loss)(
+            D, G, params["D"], params["G"], batch["x"], fakes.inputs, *runs
+        )
 
     def discriminator(self, params, batch, seed, fakes=None):
         """L_D + gamma/2 |v|^2, and its gradient in D."""
@@ -45,7 +47,9 @@ class ConsensusGAN(TwoPlayers):
         real, _ = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
         fake, _ = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
         value, (dphi, _), (v_phi, _) = self._agreement(params, batch, seed, fakes)
-        return Result(self.loss.discriminator(real, fake)[0] + value, {"D": v_phi + dphi}, {"agreement": value})
+        return Result(
+            self.loss.discriminator(real, fake)[0] + value, {"D": v_phi + dphi}, {"agreement": value}
+        )
 
     def generator(self, params, batch, seed, fakes=None):
         """L_G + gamma/2 |v|^2, and its gradient in G."""
@@ -58,18 +62,33 @@ class ConsensusGAN(TwoPlayers):
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128."""
     h = max(int(128 * width), 4)
-    return ConsensusGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=1.0,
-                        networks={"G": mlp(2, h, h, h, 2, activation=Tanh), "D": mlp(2, h, h, h, 1, activation=Tanh)},
-                        optimizers={name: RMSProp(2e-4) for name in ("D", "G")})
+    return ConsensusGAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        gamma=1.0,
+        networks={"G": mlp(2, h, h, h, 2, activation=Tanh), "D": mlp(2, h, h, h, 1, activation=Tanh)},
+        optimizers={name: RMSProp(2e-4) for name in ("D", "G")},
+    )
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
-    return ConsensusGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=3000, average=0.995, gamma=1.0,
-                        networks={"G": digit_generator(h),
-                                  "D": digit_discriminator(h)},
-                        optimizers={name: RMSProp(2e-4) for name in ("D", "G")})
+    return ConsensusGAN(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=3000,
+        average=0.995,
+        gamma=1.0,
+        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
+        optimizers={name: RMSProp(2e-4) for name in ("D", "G")},
+    )
 
 
 PRESETS = {"points": points, "digits": digits}

@@ -25,35 +25,65 @@ def _system(latent, start, channels, colours, kernel, width, D=None, **settings)
     channels = [max(int(c * width), 2) for c in channels]
     size = start * 2 ** len(channels)
     D = D or dcgan_discriminator(start, channels[::-1], colours, kernel)
-    return DCGAN(latent=latent, sample_shape=(size, size, colours),
-                 networks={"G": dcgan_generator(latent.size, start, channels, colours, kernel), "D": D},
-                 optimizers={"D": Adam(2e-4, beta1=0.5), "G": Adam(2e-4, beta1=0.5)}, **settings)
+    return DCGAN(
+        latent=latent,
+        sample_shape=(size, size, colours),
+        networks={"G": dcgan_generator(latent.size, start, channels, colours, kernel), "D": D},
+        optimizers={"D": Adam(2e-4, beta1=0.5), "G": Adam(2e-4, beta1=0.5)},
+        **settings,
+    )
 
 
 def digits(width=1.0):
     """8x8 pictures: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1."""
-    return _system(Latent(32), 2, (128, 64), 1, 4, width, data="digits", batch_size=64, steps=4000, average=0.995)
+    return _system(
+        Latent(32), 2, (128, 64), 1, 4, width, data="digits", batch_size=64, steps=4000, average=0.995
+    )
 
 
 def mnist(width=1.0):
     """28x28 pictures: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, windows of 4."""
-    return _system(Latent(100), 7, (128, 64), 1, 4, width, data="mnist", batch_size=64, steps=2814, average=0.995)
+    return _system(
+        Latent(100), 7, (128, 64), 1, 4, width, data="mnist", batch_size=64, steps=2814, average=0.995
+    )
 
 
 def paper(width=1.0):
     """64x64 colour, the paper's generator: 100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3, windows of 5, batch 128."""
-    return _system(Latent(100, "uniform"), 4, (1024, 512, 256, 128), 3, 5, width, data="a folder of images", batch_size=128, steps=20000)
+    return _system(
+        Latent(100, "uniform"),
+        4,
+        (1024, 512, 256, 128),
+        3,
+        5,
+        width,
+        data="a folder of images",
+        batch_size=128,
+        steps=20000,
+    )
 
 
 def half(width=1.0):
     """64x64 colour at half the paper's width with windows of 4, as most later code has it: 100 -> 4x4x512 -> ... -> 64x64x3."""
-    return _system(Latent(100), 4, (512, 256, 128, 64), 3, 4, width, data="a folder of images", batch_size=64, steps=20000)
+    return _system(
+        Latent(100),
+        4,
+        (512, 256, 128, 64),
+        3,
+        4,
+        width,
+        data="a folder of images",
+        batch_size=64,
+        steps=20000,
+    )
 
 
 def pooling(width=1.0):
     """28x28 pictures; D is the plain convolutional classifier with max-pooling and dropout that introductions describe."""
     D = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1)
-    return _system(Latent(100), 7, (128, 64), 1, 4, width, D=D, data="mnist", batch_size=64, steps=2814, average=0.995)
+    return _system(
+        Latent(100), 7, (128, 64), 1, 4, width, D=D, data="mnist", batch_size=64, steps=2814, average=0.995
+    )
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "paper": paper, "half": half, "pooling": pooling}

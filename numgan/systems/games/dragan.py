@@ -27,24 +27,43 @@ class DRAGAN(TwoPlayerGAN):
     penalty: GradientPenalty = GradientPenalty(10.0)
 
     def regularizer(self, phi, real, fake, seed):
-        return self.penalty(self.networks["D"], phi, perturbed(real, stream(seed, "perturbed")), Pass(derive(seed, "D around real")))
+        return self.penalty(
+            self.networks["D"],
+            phi,
+            perturbed(real, stream(seed, "perturbed")),
+            Pass(derive(seed, "D around real")),
+        )
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
-    return DRAGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
-                  networks={"G": digit_generator(h),
-                            "D": digit_discriminator(h)},
-                  optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+    return DRAGAN(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=6000,
+        average=0.995,
+        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
+        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+    )
 
 
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128, a smaller lambda."""
     h = max(int(128 * width), 4)
-    return DRAGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, penalty=GradientPenalty(0.1),
-                  networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-                  optimizers={"D": Adam(1e-3), "G": Adam(1e-3)})
+    return DRAGAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        penalty=GradientPenalty(0.1),
+        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+        optimizers={"D": Adam(1e-3), "G": Adam(1e-3)},
+    )
 
 
 PRESETS = {"digits": digits, "points": points}

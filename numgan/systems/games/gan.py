@@ -52,8 +52,11 @@ class GAN(TwoPlayers):
         loss, dreal, dfake = self.loss.discriminator(real, fake)
         _, dphi_real = D.backward(dreal, c_real, need_dx=False)
         _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
-        return Result(loss, {"D": dphi_real + dphi_fake},
-                      {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()})
+        return Result(
+            loss,
+            {"D": dphi_real + dphi_fake},
+            {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()},
+        )
 
     def generator(self, params, batch, seed, fakes=None):
         """mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient in G, through D, which does not change."""
@@ -61,18 +64,24 @@ class GAN(TwoPlayers):
         fakes = fakes or self.generate(params, batch, seed)
         logit, c_dis = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
-        dfake, _ = D.backward(dlogit, c_dis, frozen=True)                # through D, which does not change
-        _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)         # and into G
+        dfake, _ = D.backward(dlogit, c_dis, frozen=True)  # through D, which does not change
+        _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)  # and into G
         return Result(loss, {"G": dtheta}, {})
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D, Adam."""
     h = max(int(256 * width), 4)
-    return GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
-               networks={"G": digit_generator(h),
-                         "D": digit_discriminator(h)},
-               optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+    return GAN(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=6000,
+        average=0.995,
+        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
+        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+    )
 
 
 def mnist(width=1.0):
@@ -80,9 +89,19 @@ def mnist(width=1.0):
     h = max(int(1200 * width), 4)
     up = [layer for inputs in (100, h) for layer in (Dense(inputs, h, bias=False), BatchNorm(h), ReLU())]
     down = [layer for inputs in (784, h) for layer in (Dense(inputs, h), LeakyReLU(0.2), Dropout(0.3))]
-    return GAN(latent=Latent(100), sample_shape=(28, 28, 1), data="mnist", batch_size=128, steps=9400, average=0.999,
-               networks={"G": Sequential(*up, Dense(h, 784), Tanh(), Reshape(28, 28, 1)), "D": Sequential(Flatten(), *down, Dense(h, 1))},
-               optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+    return GAN(
+        latent=Latent(100),
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=128,
+        steps=9400,
+        average=0.999,
+        networks={
+            "G": Sequential(*up, Dense(h, 784), Tanh(), Reshape(28, 28, 1)),
+            "D": Sequential(Flatten(), *down, Dense(h, 1)),
+        },
+        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+    )
 
 
 def paper(width=1.0):
@@ -92,14 +111,40 @@ def paper(width=1.0):
     over: the first bias of G's last layer from the pixels' means, and the split of 50,000 rows (all 60,000 are used).
     """
     g, d = max(int(1200 * width), 4), max(int(240 * width), 2)
-    G = Sequential(Dense(100, g, init=uniform(0.05)), ReLU(), Dense(g, g, init=uniform(0.05)), ReLU(),
-                   Dense(g, 784, init=uniform(0.05)), Sigmoid(), Reshape(28, 28, 1))
-    D = Sequential(Flatten(), Dropout(0.2), Dense(784, 5 * d, init=uniform(0.005)), Maxout(5),
-                   Dropout(0.5), Dense(d, 5 * d, init=uniform(0.005)), Maxout(5), Dropout(0.5), Dense(d, 1, init=uniform(0.005)))
+    G = Sequential(
+        Dense(100, g, init=uniform(0.05)),
+        ReLU(),
+        Dense(g, g, init=uniform(0.05)),
+        ReLU(),
+        Dense(g, 784, init=uniform(0.05)),
+        Sigmoid(),
+        Reshape(28, 28, 1),
+    )
+    D = Sequential(
+        Flatten(),
+        Dropout(0.2),
+        Dense(784, 5 * d, init=uniform(0.005)),
+        Maxout(5),
+        Dropout(0.5),
+        Dense(d, 5 * d, init=uniform(0.005)),
+        Maxout(5),
+        Dropout(0.5),
+        Dense(d, 1, init=uniform(0.005)),
+    )
     momentum = Linear(0.5, 0.7, steps=250 * 500)
-    return GAN(latent=Latent(100, "uniform", 3**0.5), sample_shape=(28, 28, 1), pixels=(0.0, 1.0), data="mnist",
-               batch_size=100, steps=50 * 500, networks={"G": G, "D": D},
-               optimizers={"D": SGD(Exponential(0.05, 1 / 1.000004, 1e-6), momentum), "G": SGD(Exponential(0.1, 1 / 1.000004, 1e-6), momentum)})
+    return GAN(
+        latent=Latent(100, "uniform", 3**0.5),
+        sample_shape=(28, 28, 1),
+        pixels=(0.0, 1.0),
+        data="mnist",
+        batch_size=100,
+        steps=50 * 500,
+        networks={"G": G, "D": D},
+        optimizers={
+            "D": SGD(Exponential(0.05, 1 / 1.000004, 1e-6), momentum),
+            "G": SGD(Exponential(0.1, 1 / 1.000004, 1e-6), momentum),
+        },
+    )
 
 
 def saturating(width=1.0):
@@ -110,9 +155,16 @@ def saturating(width=1.0):
 def points(width=1.0):
     """Points in the plane (ring, grid, swiss-roll): G and D of 128-128, Adam."""
     h = max(int(128 * width), 4)
-    return GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999,
-               networks={"G": plane_generator(h), "D": plane_discriminator(h)},
-               optimizers={"D": Adam(1e-3), "G": Adam(1e-3)})
+    return GAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        networks={"G": plane_generator(h), "D": plane_discriminator(h)},
+        optimizers={"D": Adam(1e-3), "G": Adam(1e-3)},
+    )
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "paper": paper, "saturating": saturating, "points": points}

@@ -40,7 +40,7 @@ from ..system import Latent, Result
 from .switched import switched_discriminator, switched_generator
 from .two_player import TwoPlayerGAN
 
-CLASSES = 10              # of the digits
+CLASSES = 10  # of the digits
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -109,7 +109,9 @@ class Hacks(TwoPlayerGAN):
     def memory(self, dtype=np.float32):
         kept = {}
         if self.replay:
-            kept |= Pool(self.pool, self.replay).empty(x=(self.sample_shape, dtype), **({"y": ((), np.int64)} if self.classes else {}))
+            kept |= Pool(self.pool, self.replay).empty(
+                x=(self.sample_shape, dtype), **({"y": ((), np.int64)} if self.classes else {})
+            )
         if self.past:
             kept |= {f"past.{name}": np.zeros(net.layout.size, dtype) for name, net in self.networks.items()}
         return kept | ({"loss": np.full(1, 1 + self.balance, dtype)} if self.balance else {})
@@ -130,7 +132,9 @@ class Hacks(TwoPlayerGAN):
 
     def _kept(self):
         if self.kept is None:
-            raise ValueError("hacks: replay, past and balance need what the training loop remembers; give it with with_state(moments, memory)")
+            raise ValueError(
+                "hacks: replay, past and balance need what the training loop remembers; give it with with_state(moments, memory)"
+            )
         return self.kept
 
     def _watched(self, said):
@@ -144,16 +148,26 @@ class Hacks(TwoPlayerGAN):
 
     def _seen(self, where, x, y, seed):
         """What D is given for samples x with labels y: noise of their own is added, and the labels if it is told them."""
-        x = noisy(x, Linear(self.noise, 0.0, self.anneal or self.steps)(self.now), stream(seed, "noise on", where))
+        x = noisy(
+            x, Linear(self.noise, 0.0, self.anneal or self.steps)(self.now), stream(seed, "noise on", where)
+        )
         return (x, y) if self.classes and not self.classify else x
 
     def _pass(self, net, phi, seen, seed):
         """({"real": y, "fake": y}, caches) of what `net`, D or its first layers, says of {"real": x, "fake": x}: in two passes, or in one."""
         if self.separate:
-            passes = {where: net.forward(phi, x, Pass(derive(seed, f"D on {where}"))) for where, x in seen.items()}
-            return {where: y for where, (y, _) in passes.items()}, {where: cache for where, (_, cache) in passes.items()}
+            passes = {
+                where: net.forward(phi, x, Pass(derive(seed, f"D on {where}"))) for where, x in seen.items()
+            }
+            return {where: y for where, (y, _) in passes.items()}, {
+                where: cache for where, (_, cache) in passes.items()
+            }
         real, fake = seen["real"], seen["fake"]
-        both = tuple(map(np.concatenate, zip(real, fake))) if isinstance(real, tuple) else np.concatenate([real, fake])
+        both = (
+            tuple(map(np.concatenate, zip(real, fake)))
+            if isinstance(real, tuple)
+            else np.concatenate([real, fake])
+        )
         y, cache = net.forward(phi, both, Pass(derive(seed, "D on both")))
         n = len(real[0] if isinstance(real, tuple) else real) // self.pack
         return {"real": y[:n], "fake": y[n:]}, {"both": cache}
@@ -165,9 +179,19 @@ class Hacks(TwoPlayerGAN):
 
     def _by_labels(self, where, seed):
         """What D pays for logits of real or of fake samples by the labels that it is told."""
+
         def pay(logit):
-            t = drawn_labels(where == "real", logit.shape, stream(seed, "labels of", where), self.smooth, self.soft, self.flip, logit.dtype)
+            t = drawn_labels(
+                where == "real",
+                logit.shape,
+                stream(seed, "labels of", where),
+                self.smooth,
+                self.soft,
+                self.flip,
+                logit.dtype,
+            )
             return Labelled(self.loss)(logit, t)
+
         return pay
 
     def _paid(self, y, pay, labels):
@@ -190,15 +214,28 @@ class Hacks(TwoPlayerGAN):
         if self.replay:
             shown, new = Pool(self.pool, self.replay).mix(self._kept(), shown, stream(seed, "replay"))
         y = {"real": batch.get("labels"), "fake": shown.get("y")}
-        seen = {where: self._seen(where, x, y[where], seed) for where, x in (("real", batch["x"]), ("fake", shown["x"]))}
+        seen = {
+            where: self._seen(where, x, y[where], seed)
+            for where, x in (("real", batch["x"]), ("fake", shown["x"]))
+        }
         said, caches = self._pass(D, phi, seen, seed)
         paid = {where: self._paid(said[where], self._by_labels(where, seed), y[where]) for where in said}
         loss = sum(value for value, _ in paid.values())
-        dphi = reduce(add, (d for _, d in self._back(D, {where: dy for where, (_, dy) in paid.items()}, caches, need_dx=False)))
+        dphi = reduce(
+            add,
+            (
+                d
+                for _, d in self._back(
+                    D, {where: dy for where, (_, dy) in paid.items()}, caches, need_dx=False
+                )
+            ),
+        )
         if self.past and self.now % self.age == 0:
             new |= {f"past.{name}": p.vector.copy() for name, p in params.items()}
         means = {where: float(sigmoid(logit[:, :1]).mean()) for where, logit in said.items()}
-        return Result(loss, {"D": dphi}, {"D(x)": means["real"], "D(G(z))": means["fake"]}, new | self._watched(said))
+        return Result(
+            loss, {"D": dphi}, {"D(x)": means["real"], "D(G(z))": means["fake"]}, new | self._watched(said)
+        )
 
     def generator(self, params, batch, seed, fakes=None):
         """What G pays for its fakes, or for the features that they lack, and its gradient in G, through a D that does not change."""
@@ -208,12 +245,20 @@ class Hacks(TwoPlayerGAN):
         seen = {"fake": self._seen("fake", fakes.x, asked, seed)}
         if self.matching or self.balance or not self.separate:
             seen["real"] = self._seen("real", batch["x"], batch.get("labels"), seed)
-        net = self.networks["D"][:-1 - self.deviation - (self.minibatch > 0)] if self.matching else self.networks["D"]
+        net = (
+            self.networks["D"][: -1 - self.deviation - (self.minibatch > 0)]
+            if self.matching
+            else self.networks["D"]
+        )
         said, caches = self._pass(net, phi, seen, seed)
-        loss, dfake = feature_matching(said["fake"], said["real"]) if self.matching else self._paid(said["fake"], self.loss.generator, asked)
+        loss, dfake = (
+            feature_matching(said["fake"], said["real"])
+            if self.matching
+            else self._paid(said["fake"], self.loss.generator, asked)
+        )
         others = {} if self.separate else {"real": np.zeros_like(said["real"])}
         dx, _ = self._back(net, others | {"fake": dfake}, caches, frozen=True)[0]
-        dx = (dx[0] if isinstance(dx, tuple) else dx)[-len(fakes.x):]
+        dx = (dx[0] if isinstance(dx, tuple) else dx)[-len(fakes.x) :]
         _, dtheta = self.networks["G"].backward(dx, fakes.cache, need_dx=False)
         return Result(loss, {"G": dtheta}, {}, self._watched(said))
 
@@ -226,48 +271,125 @@ def from_switches(system):
     s = replace(system, classes=CLASSES if system.classify or system.conditional else 0)
     _check(s)
     channels = s.channels if s.convolutional else None
-    networks = {"G": switched_generator(s.latent.size, s.sample_shape, s.hidden, channels, classes=s.classes, leaky=s.leaky, tanh=s.normalize,
-                                        noise=s.layer_noise, dropout=s.dropout),
-                "D": switched_discriminator(s.sample_shape, s.hidden, channels, told=0 if s.classify else s.classes, leaky=s.leaky, pack=s.pack,
-                                            names=s.classes if s.classify else 0, deviation=s.deviation, minibatch=s.minibatch)}
+    networks = {
+        "G": switched_generator(
+            s.latent.size,
+            s.sample_shape,
+            s.hidden,
+            channels,
+            classes=s.classes,
+            leaky=s.leaky,
+            tanh=s.normalize,
+            noise=s.layer_noise,
+            dropout=s.dropout,
+        ),
+        "D": switched_discriminator(
+            s.sample_shape,
+            s.hidden,
+            channels,
+            told=0 if s.classify else s.classes,
+            leaky=s.leaky,
+            pack=s.pack,
+            names=s.classes if s.classify else 0,
+            deviation=s.deviation,
+            minibatch=s.minibatch,
+        ),
+    }
     rates, plain = {"D": s.rate * s.ttur, "G": s.rate}, {"D": s.sgd or not s.adam, "G": not s.adam}
-    rules = {name: SGD(50 * rate, momentum=0.5) if plain[name] else Adam(rate) for name, rate in rates.items()}
+    rules = {
+        name: SGD(50 * rate, momentum=0.5) if plain[name] else Adam(rate) for name, rate in rates.items()
+    }
     return replace(
-        s, loss=nonsaturating if s.modified else minimax, pixels=(-1.0, 1.0) if s.normalize else (0.0, 1.0),
-        latent=replace(s.latent, kind="normal" if s.spherical else "uniform"), networks=networks,
-        optimizers={name: Historical(rule, s.historical) if s.historical else rule for name, rule in rules.items()})
+        s,
+        loss=nonsaturating if s.modified else minimax,
+        pixels=(-1.0, 1.0) if s.normalize else (0.0, 1.0),
+        latent=replace(s.latent, kind="normal" if s.spherical else "uniform"),
+        networks=networks,
+        optimizers={
+            name: Historical(rule, s.historical) if s.historical else rule for name, rule in rules.items()
+        },
+    )
 
 
 def _check(s):
     points = len(s.sample_shape) == 1
     for wrong, message in (
-            (max(s.flip, s.replay, s.past) > 1, f"expected shares flip, replay and past of at most 1, got {s.flip}, {s.replay} and {s.past}"),
-            (not 0 < s.smooth <= 1, f"expected a smooth above 0 and at most 1, got {s.smooth}"),
-            (min(s.pack, s.pool, s.age) < 1, f"expected pack, pool and age of at least 1, got {s.pack}, {s.pool} and {s.age}"),
-            (points and (s.convolutional or s.classes or not s.normalize), "points have no pixels and no labels here; leave convolutional, "
-             "conditional and classify off and normalize on"),
-            (s.classify and s.pack > 1, "a pack has no class; leave classify off or pack=1"),
-            (s.balance and s.matching, "balance watches D's loss, of which matching knows nothing; leave one of them off")):
+        (
+            max(s.flip, s.replay, s.past) > 1,
+            f"expected shares flip, replay and past of at most 1, got {s.flip}, {s.replay} and {s.past}",
+        ),
+        (not 0 < s.smooth <= 1, f"expected a smooth above 0 and at most 1, got {s.smooth}"),
+        (
+            min(s.pack, s.pool, s.age) < 1,
+            f"expected pack, pool and age of at least 1, got {s.pack}, {s.pool} and {s.age}",
+        ),
+        (
+            points and (s.convolutional or s.classes or not s.normalize),
+            "points have no pixels and no labels here; leave convolutional, "
+            "conditional and classify off and normalize on",
+        ),
+        (s.classify and s.pack > 1, "a pack has no class; leave classify off or pack=1"),
+        (
+            s.balance and s.matching,
+            "balance watches D's loss, of which matching knows nothing; leave one of them off",
+        ),
+    ):
         if wrong:
             raise ValueError(f"hacks: {message}")
 
 
 def digits(width=1.0, **switches):
     """8x8 pictures, every switch as the table has it."""
-    return from_switches(Hacks(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=4000, **{"average": 0.995} | switches,
-                       networks={}, optimizers={}, hidden=max(int(256 * width), 4), channels=tuple(max(int(c * width), 2) for c in (128, 64))))
+    return from_switches(
+        Hacks(
+            latent=Latent(32),
+            sample_shape=(8, 8, 1),
+            data="digits",
+            batch_size=64,
+            steps=4000,
+            **{"average": 0.995} | switches,
+            networks={},
+            optimizers={},
+            hidden=max(int(256 * width), 4),
+            channels=tuple(max(int(c * width), 2) for c in (128, 64)),
+        )
+    )
 
 
 def none(width=1.0):
     """`digits` without any: dense nets of rectified units, pixels in 0..1, one mixed batch, the minimax loss, momentum; the control."""
-    return digits(width, normalize=False, modified=False, spherical=False, separate=False, leaky=False, smooth=1.0, convolutional=False, adam=False,
-                  noise=0.0, average=0.0)
+    return digits(
+        width,
+        normalize=False,
+        modified=False,
+        spherical=False,
+        separate=False,
+        leaky=False,
+        smooth=1.0,
+        convolutional=False,
+        adam=False,
+        noise=0.0,
+        average=0.0,
+    )
 
 
 def everything(width=1.0):
     """`digits` with all that the list asks for, the doubtful too: soft and flipped labels, replay, SGD for D, classes, noise, dropout."""
-    return digits(width, smooth=1.0, soft=True, flip=0.05, replay=0.25, past=0.05, sgd=True, classify=True, conditional=True, layer_noise=0.1, k=2,
-                  minibatch=16, dropout=0.5)
+    return digits(
+        width,
+        smooth=1.0,
+        soft=True,
+        flip=0.05,
+        replay=0.25,
+        past=0.05,
+        sgd=True,
+        classify=True,
+        conditional=True,
+        layer_noise=0.1,
+        k=2,
+        minibatch=16,
+        dropout=0.5,
+    )
 
 
 def conditional(width=1.0):
@@ -277,8 +399,22 @@ def conditional(width=1.0):
 
 def points(width=1.0, **switches):
     """Points in the plane: G and D of 128-128."""
-    return from_switches(Hacks(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, networks={}, optimizers={},
-                       hidden=max(int(128 * width), 4), rate=1e-3, convolutional=False, **switches))
+    return from_switches(
+        Hacks(
+            latent=Latent(2),
+            sample_shape=(2,),
+            data="ring",
+            batch_size=256,
+            steps=10000,
+            average=0.999,
+            networks={},
+            optimizers={},
+            hidden=max(int(128 * width), 4),
+            rate=1e-3,
+            convolutional=False,
+            **switches,
+        )
+    )
 
 
 PRESETS = {"digits": digits, "none": none, "all": everything, "conditional": conditional, "points": points}

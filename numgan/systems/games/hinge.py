@@ -25,7 +25,7 @@ from ...optimizers import Adam
 from ..system import Latent
 from .two_player import TwoPlayerGAN
 
-SLOPE = 0.1               # of all leaky units in D (Table 3)
+SLOPE = 0.1  # of all leaky units in D (Table 3)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -37,33 +37,59 @@ class HingeGAN(TwoPlayerGAN):
 
 def spectral(net):
     """The same Sequential, every product with a weight normalised."""
-    return Sequential(*(Spectral(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values()))
+    return Sequential(
+        *(Spectral(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
+    )
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
     D = digit_discriminator(h, partial(LeakyReLU, SLOPE))
-    return HingeGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
-                networks={"G": digit_generator(h), "D": spectral(D)},
-                optimizers={name: Adam(2e-4, beta1=0.5) for name in ("D", "G")})
+    return HingeGAN(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=6000,
+        average=0.995,
+        networks={"G": digit_generator(h), "D": spectral(D)},
+        optimizers={name: Adam(2e-4, beta1=0.5) for name in ("D", "G")},
+    )
 
 
 def mnist(width=1.0):
     """28x28 pictures: DCGAN's nets, D without BatchNorm, z of 128 and the paper's setting C, Adam(2e-4, beta1 = 0.5) and one update of D each."""
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     D = dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False, slope=SLOPE)
-    return HingeGAN(latent=Latent(128), sample_shape=(28, 28, 1), data="mnist", batch_size=64, steps=4690, average=0.999,
-                networks={"G": dcgan_generator(128, 7, (a, b), 1, kernel=4), "D": spectral(D)},
-                optimizers={name: Adam(2e-4, beta1=0.5) for name in ("D", "G")})
+    return HingeGAN(
+        latent=Latent(128),
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=64,
+        steps=4690,
+        average=0.999,
+        networks={"G": dcgan_generator(128, 7, (a, b), 1, kernel=4), "D": spectral(D)},
+        optimizers={name: Adam(2e-4, beta1=0.5) for name in ("D", "G")},
+    )
 
 
 def points(width=1.0):
     """Points in the plane: G and D of 128-128."""
     h = max(int(128 * width), 4)
-    return HingeGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999,
-                networks={"G": plane_generator(h), "D": spectral(plane_discriminator(h, activation=partial(LeakyReLU, SLOPE)))},
-                optimizers={name: Adam(1e-3, beta1=0.5) for name in ("D", "G")})
+    return HingeGAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        networks={
+            "G": plane_generator(h),
+            "D": spectral(plane_discriminator(h, activation=partial(LeakyReLU, SLOPE))),
+        },
+        optimizers={name: Adam(1e-3, beta1=0.5) for name in ("D", "G")},
+    )
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "points": points}

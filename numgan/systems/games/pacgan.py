@@ -28,20 +28,40 @@ class PacGAN(TwoPlayerGAN):
 def points(width=1.0, m=2):
     """Points in the plane, section 4.1: G of four layers of 400 with BatchNorm, D of three of 200 maxout units of 5 pieces, Adam(1e-4, 0.8)."""
     h, d, init = max(int(400 * width), 4), max(int(200 * width), 2), normal(0.02)
-    hidden = [layer for inputs in (2, h, h, h) for layer in (Dense(inputs, h, init=init), BatchNorm(h), ReLU())]
+    hidden = [
+        layer for inputs in (2, h, h, h) for layer in (Dense(inputs, h, init=init), BatchNorm(h), ReLU())
+    ]
     pieces = [layer for inputs in (2 * m, d, d) for layer in (Dense(inputs, 5 * d, init=init), Maxout(5))]
-    return PacGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=100 * m, steps=40000,
-                  networks={"G": Sequential(*hidden, Dense(h, 2, init=init)), "D": Sequential(Pack(m), *pieces, Dense(d, 1, init=init))},
-                  optimizers={name: Adam(1e-4, beta1=0.8) for name in ("D", "G")})
+    return PacGAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=100 * m,
+        steps=40000,
+        networks={
+            "G": Sequential(*hidden, Dense(h, 2, init=init)),
+            "D": Sequential(Pack(m), *pieces, Dense(d, 1, init=init)),
+        },
+        optimizers={name: Adam(1e-4, beta1=0.8) for name in ("D", "G")},
+    )
 
 
 def digits(width=1.0):
     """8x8 pictures in pairs: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
-    return PacGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=128, steps=6000, average=0.995,
-                  networks={"G": digit_generator(h),
-                            "D": Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU))},
-                  optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+    return PacGAN(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=128,
+        steps=6000,
+        average=0.995,
+        networks={
+            "G": digit_generator(h),
+            "D": Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU)),
+        },
+        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+    )
 
 
 def pac4(width=1.0):

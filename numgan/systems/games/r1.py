@@ -33,24 +33,42 @@ class R1GAN(TwoPlayerGAN):
         positive(self.every, "every")
 
     def regularizer(self, phi, real, fake, seed):
-        return Lazy(R1(self.gamma), self.every)(self.now, self.networks["D"], phi, real, Pass(derive(seed, "D on real")))
+        return Lazy(R1(self.gamma), self.every)(
+            self.now, self.networks["D"], phi, real, Pass(derive(seed, "D on real"))
+        )
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D, a smaller gamma; RMSProp, as in the paper."""
     h = max(int(256 * width), 4)
-    return R1GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995, gamma=1.0,
-                 networks={"G": digit_generator(h),
-                           "D": digit_discriminator(h)},
-                 optimizers={name: RMSProp(2e-4) for name in ("D", "G")})
+    return R1GAN(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=6000,
+        average=0.995,
+        gamma=1.0,
+        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
+        optimizers={name: RMSProp(2e-4) for name in ("D", "G")},
+    )
 
 
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128, gamma for their scale, evaluated at every eighth step."""
     h = max(int(128 * width), 4)
-    return R1GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01, every=8,
-                 networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-                 optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")})
+    return R1GAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        gamma=0.01,
+        every=8,
+        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+        optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")},
+    )
 
 
 PRESETS = {"digits": digits, "points": points}

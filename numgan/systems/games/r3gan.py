@@ -86,7 +86,11 @@ class R3GAN(TwoPlayers):
             r1, dphi_r1 = Lazy(R1(self.gamma), self.every)(self.now, D, phi, batch["x"], real_context)
             r2, dphi_r2 = Lazy(R2(self.gamma), self.every)(self.now, D, phi, fakes.x, fake_context)
             penalty, dphi = r1 + r2, dphi + dphi_r1 + dphi_r2
-        return Result(loss + penalty, {"D": dphi}, {"D(x) above D(G(z))": sigmoid(real - fake).mean(), "penalty": penalty})
+        return Result(
+            loss + penalty,
+            {"D": dphi},
+            {"D(x) above D(G(z))": sigmoid(real - fake).mean(), "penalty": penalty},
+        )
 
     def generator(self, params, batch, seed, fakes=None):
         """mean softplus(-(D(x~) - D(x))), and its gradient in G, through the frozen D."""
@@ -103,32 +107,71 @@ class R3GAN(TwoPlayers):
 def points(width=1.0):
     """Points in the plane: G and D of three hidden layers of 128, Adam(1e-3, beta1 = 0, beta2 = 0.99), and a penalty for their scale."""
     h = max(int(128 * width), 4)
-    return R3GAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999, gamma=0.01,
-                 networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-                 optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")})
+    return R3GAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        gamma=0.01,
+        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+        optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")},
+    )
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
-    return R3GAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995, gamma=1.0,
-                 networks={"G": digit_generator(h),
-                           "D": digit_discriminator(h)},
-                 optimizers={name: Adam(5e-4, beta1=0.0, beta2=0.99) for name in ("D", "G")})
+    return R3GAN(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=6000,
+        average=0.995,
+        gamma=1.0,
+        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
+        optimizers={name: Adam(5e-4, beta1=0.0, beta2=0.99) for name in ("D", "G")},
+    )
 
 
 def mnist(width=1.0):
     """28x28 pictures by class: 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1, and back in D; the label beside the dense layers, rates down to 0."""
     a, b, h = (max(int(n * width), 2) for n in (64, 32, 512))
     code, steps, window = 16, 4000, {"kernel": 4, "stride": 2, "padding": 1}
-    up = [Sequential(Dense(32 + code, h, bias=False), BatchNorm(h), ReLU()),
-          Sequential(Dense(h + code, 7 * 7 * a, bias=False), Reshape(7, 7, a), BatchNorm(a), ReLU(),
-                     ConvTranspose2d(a, b, **window, bias=False), BatchNorm(b), ReLU(), ConvTranspose2d(b, 1, **window), Tanh())]
-    seen = Sequential(Conv2d(1, b, **window), LeakyReLU(0.2), Conv2d(b, a, **window), LeakyReLU(0.2), Flatten())
+    up = [
+        Sequential(Dense(32 + code, h, bias=False), BatchNorm(h), ReLU()),
+        Sequential(
+            Dense(h + code, 7 * 7 * a, bias=False),
+            Reshape(7, 7, a),
+            BatchNorm(a),
+            ReLU(),
+            ConvTranspose2d(a, b, **window, bias=False),
+            BatchNorm(b),
+            ReLU(),
+            ConvTranspose2d(b, 1, **window),
+            Tanh(),
+        ),
+    ]
+    seen = Sequential(
+        Conv2d(1, b, **window), LeakyReLU(0.2), Conv2d(b, a, **window), LeakyReLU(0.2), Flatten()
+    )
     down = [Sequential(Dense(7 * 7 * a + code, h), LeakyReLU(0.2)), Dense(h + code, 1)]
-    return R3GAN(latent=Latent(32), classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=100, steps=steps, average=0.999,
-                 gamma=1.0, every=8, shares_fakes=True, networks={"G": label_beside(10, code, up), "D": label_beside(10, code, down, first=seen)},
-                 optimizers={name: Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99) for name in ("D", "G")})
+    return R3GAN(
+        latent=Latent(32),
+        classes=10,
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=100,
+        steps=steps,
+        average=0.999,
+        gamma=1.0,
+        every=8,
+        shares_fakes=True,
+        networks={"G": label_beside(10, code, up), "D": label_beside(10, code, down, first=seen)},
+        optimizers={name: Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99) for name in ("D", "G")},
+    )
 
 
 PRESETS = {"points": points, "digits": digits, "mnist": mnist}

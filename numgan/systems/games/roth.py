@@ -29,26 +29,46 @@ class RothGAN(TwoPlayerGAN):
 
     def regularizer(self, phi, real, fake, seed):
         penalty = Roth(value_at(self.gamma, self.now))
-        return penalty(self.networks["D"], phi, real, fake, Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake")))
+        return penalty(
+            self.networks["D"],
+            phi,
+            real,
+            fake,
+            Pass(derive(seed, "D on real")),
+            Pass(derive(seed, "D on fake")),
+        )
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D; gamma from 2 down to 0.01."""
     h = max(int(256 * width), 4)
-    return RothGAN(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=6000, average=0.995,
-                   gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01),
-                   networks={"G": digit_generator(h),
-                             "D": digit_discriminator(h)},
-                   optimizers={"D": Adam(2e-4), "G": Adam(2e-4)})
+    return RothGAN(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=6000,
+        average=0.995,
+        gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01),
+        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
+        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+    )
 
 
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128; gamma from 0.1 down to 0.0001, for the modes are thin."""
     h = max(int(128 * width), 4)
-    return RothGAN(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=10000, average=0.999,
-                   gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4),
-                   networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-                   optimizers={"D": Adam(1e-3), "G": Adam(1e-3)})
+    return RothGAN(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4),
+        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+        optimizers={"D": Adam(1e-3), "G": Adam(1e-3)},
+    )
 
 
 PRESETS = {"digits": digits, "points": points}

@@ -25,10 +25,12 @@ from ...layers import (
 from ...networks.dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator
 from ...networks.mlp import mlp
 
-CODE, COLUMNS = 3, 5                # numbers that a label becomes; columns of minibatch discrimination
+CODE, COLUMNS = 3, 5  # numbers that a label becomes; columns of minibatch discrimination
 
 
-def switched_generator(latent, sample_shape, hidden, channels=None, *, classes=0, leaky=True, tanh=True, noise=0.0, dropout=0.0):
+def switched_generator(
+    latent, sample_shape, hidden, channels=None, *, classes=0, leaky=True, tanh=True, noise=0.0, dropout=0.0
+):
     """z (N, latent), or (z, y) with `classes` labels, -> sample; dense layers of `hidden` units, or a DCGAN of `channels` for pictures
 
     leaky           leaky units or rectified ones         tanh      a picture ends in Tanh or in Sigmoid
@@ -38,17 +40,26 @@ def switched_generator(latent, sample_shape, hidden, channels=None, *, classes=0
     if channels:
         plain = dcgan_generator(given, sample_shape[0] >> len(channels), channels, sample_shape[-1], kernel=4)
     else:
-        plain = [*mlp(given, hidden, hidden, prod(sample_shape), last=Tanh if len(sample_shape) > 1 else None), Reshape(*sample_shape)]
+        plain = [
+            *mlp(given, hidden, hidden, prod(sample_shape), last=Tanh if len(sample_shape) > 1 else None),
+            Reshape(*sample_shape),
+        ]
     layers = [Parallel(Sequential(), Embedding(classes, CODE)), Concat()] if classes else []
     for layer in plain:
         if isinstance(layer, ReLU):
-            layers += [LeakyReLU(0.2) if leaky else layer] + ([Noise(noise)] if noise else []) + ([Dropout(dropout)] if dropout else [])
+            layers += (
+                [LeakyReLU(0.2) if leaky else layer]
+                + ([Noise(noise)] if noise else [])
+                + ([Dropout(dropout)] if dropout else [])
+            )
         else:
             layers.append(Sigmoid() if isinstance(layer, Tanh) and not tanh else layer)
     return Sequential(*layers)
 
 
-def switched_discriminator(sample_shape, hidden, channels=None, *, told=0, names=0, leaky=True, pack=1, deviation=False, minibatch=0):
+def switched_discriminator(
+    sample_shape, hidden, channels=None, *, told=0, names=0, leaky=True, pack=1, deviation=False, minibatch=0
+):
     """sample, or (sample, y) of `told` classes, -> (N / pack, 1 + names): the logit, and those of the classes that it names
 
     leaky      leaky units and strides, or rectified ones and max-pooling         pack       samples that it judges at once
@@ -61,9 +72,14 @@ def switched_discriminator(sample_shape, hidden, channels=None, *, told=0, names
     elif channels:
         plain = pooling_discriminator(sides[0], channels[::-1], hidden, colours, dropout=0.0)
     else:
-        plain = [Flatten(), *mlp(prod(sides) * colours, hidden, hidden, 1, activation=LeakyReLU if leaky else ReLU)]
+        plain = [
+            Flatten(),
+            *mlp(prod(sides) * colours, hidden, hidden, 1, activation=LeakyReLU if leaky else ReLU),
+        ]
     *layers, last = plain
-    before = [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Pick(0)] if told else []       # labels as channels
+    before = (
+        [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Pick(0)] if told else []
+    )  # labels as channels
     before += [Pack(pack)] if pack > 1 else []
     after, width = [], last.inputs
     if deviation:

@@ -47,7 +47,11 @@ class UnrolledGAN(TwoPlayerGAN):
 
     def generator(self, params, batch, seed, fakes=None):
         """-f(theta, phi_K), and its gradient in G: through D at phi_K, and through the K updates that led there."""
-        D, real_context, fake_context = self.networks["D"], Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
+        D, real_context, fake_context = (
+            self.networks["D"],
+            Pass(derive(seed, "D on real")),
+            Pass(derive(seed, "D on fake")),
+        )
         fakes = fakes or self.generate(params, batch, seed)
         optimizer, state = (self.inner, None) if self.inner else (self.optimizers["D"], self.standing)
         ahead = Unrolling(D, self.loss, optimizer, self.unroll, state, real_context, fake_context)
@@ -58,7 +62,9 @@ class UnrolledGAN(TwoPlayerGAN):
         if not tape:
             dfake, _ = D.backward(-dlogit, c_fake, frozen=True)
         else:
-            _, dphi_real = D.backward(-dreal, c_real, need_dx=False)                       # phi_K depends on theta, so f's first term does
+            _, dphi_real = D.backward(
+                -dreal, c_real, need_dx=False
+            )  # phi_K depends on theta, so f's first term does
             dfake, dphi_fake = D.backward(-dlogit, c_fake)
             dfake = dfake + ahead.backward(dphi_real + dphi_fake, tape)[1]
         _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
@@ -68,9 +74,16 @@ class UnrolledGAN(TwoPlayerGAN):
 def points(width=1.0):
     """The toy mixture: z of 256, G of 128-128 and D of 128 rectified units, orthogonal weights, Adam(1e-4, beta1 = 0.5), 10 steps ahead."""
     h, z, init = max(int(128 * width), 4), max(int(256 * width), 2), orthogonal(0.8)
-    return UnrolledGAN(latent=Latent(z), sample_shape=(2,), data="ring", batch_size=512, steps=25000, unroll=10,
-                       networks={"G": mlp(z, h, h, 2, init=init), "D": mlp(2, h, 1, init=init)},
-                       optimizers={"D": Adam(1e-4, beta1=0.5), "G": Adam(1e-4, beta1=0.5)})
+    return UnrolledGAN(
+        latent=Latent(z),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=512,
+        steps=25000,
+        unroll=10,
+        networks={"G": mlp(z, h, h, 2, init=init), "D": mlp(2, h, 1, init=init)},
+        optimizers={"D": Adam(1e-4, beta1=0.5), "G": Adam(1e-4, beta1=0.5)},
+    )
 
 
 def plain(width=1.0):

@@ -56,7 +56,9 @@ class WGANGP(TwoPlayers):
         _, dw_fake = f.backward(dfake, c_fake, need_dx=False)
         x_hat = between(batch["x"], fakes.x, stream(seed, "between"))
         penalty, dw_penalty = self.penalty(f, w, x_hat, Pass(derive(seed, "D between")))
-        return Result(loss + penalty, {"D": dw_real + dw_fake + dw_penalty}, {"distance": -loss, "penalty": penalty})
+        return Result(
+            loss + penalty, {"D": dw_real + dw_fake + dw_penalty}, {"distance": -loss, "penalty": penalty}
+        )
 
     def generator(self, params, batch, seed, fakes=None):
         """-mean f(g(z)), and its gradient in g, through the frozen critic."""
@@ -77,26 +79,49 @@ def _adam(lr=1e-4):
 def digits(width=1.0):
     """8x8 pictures: dense nets, a larger step than the paper's for such small ones."""
     h = max(int(256 * width), 4)
-    return WGANGP(latent=Latent(32), sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=3000, average=0.99,
-                  networks={"G": digit_generator(h),
-                            "D": digit_discriminator(h)},
-                  optimizers=_adam(lr=5e-4))
+    return WGANGP(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=3000,
+        average=0.99,
+        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
+        optimizers=_adam(lr=5e-4),
+    )
 
 
 def mnist(width=1.0):
     """28x28 pictures: DCGAN nets, no BatchNorm in the critic, the constants of Algorithm 1."""
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
-    return WGANGP(latent=Latent(100), sample_shape=(28, 28, 1), data="mnist", batch_size=64, steps=5000,
-                  networks={"G": dcgan_generator(100, 7, (a, b), 1, kernel=4), "D": dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False)},
-                  optimizers=_adam())
+    return WGANGP(
+        latent=Latent(100),
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=64,
+        steps=5000,
+        networks={
+            "G": dcgan_generator(100, 7, (a, b), 1, kernel=4),
+            "D": dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False),
+        },
+        optimizers=_adam(),
+    )
 
 
 def points(width=1.0):
     """Points in the plane: three hidden layers of 128, a smaller lambda, and a larger step than the paper's."""
     h = max(int(128 * width), 4)
-    return WGANGP(latent=Latent(2), sample_shape=(2,), data="ring", batch_size=256, steps=4000, average=0.999,
-                  networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-                  optimizers=_adam(lr=1e-3), penalty=GradientPenalty(0.1))
+    return WGANGP(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=4000,
+        average=0.999,
+        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
+        optimizers=_adam(lr=1e-3),
+        penalty=GradientPenalty(0.1),
+    )
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "points": points}

@@ -1,6 +1,6 @@
 """The classifier: the discriminative half. It learns p(class | picture) from labelled data, and then judges what generators draw.
 
-    C descends on -mean log softmax(C(x))[c]
+C descends on -mean log softmax(C(x))[c]
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,9 @@ class Classifier(System):
 
 
 def _in_pieces(net, psi, x, statistics):
-    return np.concatenate([net.forward(psi, x[i:i + 500], Pass(None, statistics))[0] for i in range(0, len(x), 500)])
+    return np.concatenate(
+        [net.forward(psi, x[i : i + 500], Pass(None, statistics))[0] for i in range(0, len(x), 500)]
+    )
 
 
 def shifted(x, most, rng, fill):
@@ -57,28 +59,56 @@ def shifted(x, most, rng, fill):
     n, h, w, _ = x.shape
     wide = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), constant_values=fill)
     top, left = rng.integers(0, 2 * most + 1, (n, 2)).T[..., None]
-    return wide[np.arange(n)[:, None, None], (top + np.arange(h))[:, :, None], (left + np.arange(w))[:, None, :]]
+    return wide[
+        np.arange(n)[:, None, None], (top + np.arange(h))[:, :, None], (left + np.arange(w))[:, None, :]
+    ]
 
 
 def digits(width=1.0):
     """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
-    net = pooling_discriminator(8, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10)
-    return Classifier(classes=10, sample_shape=(8, 8, 1), data="digits", batch_size=64, steps=1500,
-                      networks={"C": net}, optimizers={"C": Adam(Cosine(1e-3, 1500), beta1=0.9)})
+    net = pooling_discriminator(
+        8, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10
+    )
+    return Classifier(
+        classes=10,
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=1500,
+        networks={"C": net},
+        optimizers={"C": Adam(Cosine(1e-3, 1500), beta1=0.9)},
+    )
 
 
 def mnist(width=1.0):
     """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout; ten epochs of pictures moved by up to a pixel."""
-    net = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10)
-    return Classifier(classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=128, steps=4690, shift=1,
-                      networks={"C": net}, optimizers={"C": Adam(Cosine(2e-3, 4690), beta1=0.9)})
+    net = pooling_discriminator(
+        28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10
+    )
+    return Classifier(
+        classes=10,
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=128,
+        steps=4690,
+        shift=1,
+        networks={"C": net},
+        optimizers={"C": Adam(Cosine(2e-3, 4690), beta1=0.9)},
+    )
 
 
 def dense(width=1.0):
     """28x28 pictures: 784-256-256-10."""
     h = max(int(256 * width), 4)
-    return Classifier(classes=10, sample_shape=(28, 28, 1), data="mnist", batch_size=128, steps=1876,
-                      networks={"C": Sequential(Flatten(), *mlp(784, h, h, 10, activation=ReLU))}, optimizers={"C": Adam(1e-3, beta1=0.9)})
+    return Classifier(
+        classes=10,
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=128,
+        steps=1876,
+        networks={"C": Sequential(Flatten(), *mlp(784, h, h, 10, activation=ReLU))},
+        optimizers={"C": Adam(1e-3, beta1=0.9)},
+    )
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "dense": dense}

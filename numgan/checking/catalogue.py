@@ -6,9 +6,10 @@ from functools import partial
 from ..core.errors import GradientError
 from ..core.underflow import may_underflow
 from ..systems import SYSTEMS, build, presets
-from .cases import CRITICS, GAMES, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
+from .cases import GAMES, LOSSES, OPTIMIZERS, PENALTIES, UNROLLED
 from .consensus import consensus_outcome
 from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, outcome, parameters, tangent_backward, tangent_forward
+from .layer_cases import CRITICS, LAYERS, NETWORKS
 from .loss import check_loss
 from .optimizer import check_optimizer
 from .penalty import CHECKS as PENALTY_CHECKS

@@ -10,7 +10,8 @@ import numgan as ng
 from numgan import losses, metrics, optimizers, systems
 from numgan._kernels import compiled
 from numgan.checking.arrays import leaves, mapped, real
-from numgan.checking.cases import CRITICS, GAMES, LAYERS, LOSSES, NETWORKS, OPTIMIZERS, PENALTIES, UNROLLED
+from numgan.checking.cases import GAMES, LOSSES, OPTIMIZERS, PENALTIES, UNROLLED
+from numgan.checking.layer_cases import CRITICS, LAYERS, NETWORKS
 from numgan.checking.system import SystemPoint
 from numgan.data.pixels import to_bytes, to_floats
 from numgan.remedies import penalties

@@ -11,11 +11,12 @@ import pytest
 import numgan.checking
 from numgan import build, check_layer, check_loss, check_optimizer, check_system, gradcheck
 from numgan.checking import Report, entries
-from numgan.checking.cases import CRITICS, GAMES, LAYERS, LOSSES, OPTIMIZERS, PENALTIES, Case
+from numgan.checking.cases import GAMES, LOSSES, OPTIMIZERS, PENALTIES
 from numgan.checking.catalogue import Entry, _items
 from numgan.checking.differences import compare_outputs, slopes, watched
 from numgan.checking.explain import pattern
 from numgan.checking.layer import dot_test, parameters
+from numgan.checking.layer_cases import CRITICS, LAYERS, Case
 from numgan.checking.points import Point
 from numgan.checking.report import AllZero, OnKink
 from numgan.core.errors import GradientError

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from numgan import Consensus, build, check_consensus, kernel_calls, losses
-from numgan.checking.cases import CRITICS, GAMES
+from numgan.checking.cases import GAMES
 from numgan.checking.consensus import GamePoint
+from numgan.checking.layer_cases import CRITICS
 from numgan.core.errors import GradientError, NonFiniteError
 from numgan.core.parameters import Parameters
 from numgan.core.randomness import derive

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from numgan import build, check_penalty, gradcheck, kernel_calls
-from numgan.checking.cases import CRITICS, PENALTIES
+from numgan.checking.cases import PENALTIES
+from numgan.checking.layer_cases import CRITICS
 from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
 from numgan.checking.system import SystemPoint, check_objective
 from numgan.core.errors import GradientError

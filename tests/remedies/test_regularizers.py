@@ -8,7 +8,7 @@ import pytest
 
 import numgan as ng
 from numgan import R1, R2, GradientPenalty, Lazy, Roth, check_penalty, kernel_calls
-from numgan.checking.cases import CRITICS
+from numgan.checking.layer_cases import CRITICS
 from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
 from numgan.core.errors import GradientError, NonFiniteError
 from numgan.core.parameters import Parameters

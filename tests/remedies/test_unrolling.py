@@ -7,7 +7,7 @@ import pytest
 
 import numgan as ng
 from numgan import SGD, Adam, RMSProp, Unrolling, check_system, check_unrolling, minimax, wasserstein
-from numgan.checking.cases import CRITICS
+from numgan.checking.layer_cases import CRITICS
 from numgan.checking.optimizer import warm
 from numgan.core.errors import GradientError, NonFiniteError
 from numgan.layers import Dense, LeakyReLU, Pass, Sequential, Tanh

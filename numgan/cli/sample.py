@@ -1,0 +1,106 @@
+"""numgan sample: draw from a run, and let a classifier judge the samples."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..core.files import replacing
+from ..data import is_pictures
+from ..data.pixels import to_bytes
+from ..evaluation import judging
+from ..training import runs, sampling
+from .common import add_command, labels, natural, positive, print_json
+
+SAMPLE_EXAMPLES = """\
+examples:
+  numgan sample runs/conditional-digits-1
+  numgan sample runs/conditional-digits-1 --labels 3,7 --count 20 --seed 5 --out threes-and-sevens.png
+  numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz            arrays x (uint8) and labels
+  numgan sample runs/conditional-digits-1 --count 1000 --judge runs/classifier-digits-1 --json"""
+
+
+def add(commands):
+    """Add the command to the parser's commands."""
+    sub = add_command(
+        commands,
+        "sample",
+        sample_command,
+        "draw samples from a run, and let a classifier judge them",
+        epilog=SAMPLE_EXAMPLES,
+    )
+    sub.add_argument("folder", metavar="RUN", help="a run folder")
+    sub.add_argument(
+        "--count",
+        type=positive,
+        metavar="N",
+        help="how many (default: ten a class, or 64; 1000 with --judge)",
+    )
+    sub.add_argument(
+        "--labels", type=labels, metavar="3,7", help="the classes asked for in turn, of a conditional system"
+    )
+    sub.add_argument("--seed", type=natural, default=0, metavar="S", help="of the latent points (default 0)")
+    sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
+    sub.add_argument(
+        "--judge",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="agreement, confidence, share of each class, copies, by a run of "
+        "`numgan train classifier` (by the judge in the cache, `numgan judge`, if no run is named)",
+    )
+
+
+def sample_command(args):
+    run = runs.open_run(args.folder)
+    run.expect_samples()
+    result = {"run": args.folder, "seed": args.seed}
+    if args.out or args.judge is None:
+        result |= {"file": _draw(args, run), "labels": args.labels}
+    if args.judge is not None:
+        judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
+        if judge is None:
+            raise ValueError(
+                f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of `numgan train classifier`"
+            )
+        result |= {"judge": str(judge.folder)} | judging.judge(
+            run, judge, args.count or 1000, args.labels, args.seed
+        )
+    if args.json:
+        print_json(result)
+        return 0
+    if "file" in result:
+        print(f"drawn: {result['file']}")
+    if args.judge is not None:
+        _print_judgement(result)
+    return 0
+
+
+def _draw(args, run):
+    out = Path(args.out or run.folder / "drawn.png")
+    if out.suffix not in (".png", ".npz"):
+        raise ValueError(f"--out: expected a file that ends in .png or .npz, got {out}")
+    sampler = run.sampler()
+    with replacing(out) as file:
+        if out.suffix == ".png":
+            sampling.picture(sampler, args.seed, args.count, args.labels).save(file, format="PNG")
+        else:
+            x, labels = sampler(args.count or 64, args.seed, args.labels)
+            x = to_bytes(x, run.system.pixels) if is_pictures(run.dataset.columns[run.system.target]) else x
+            np.savez(file, x=x, **({} if labels is None else {"labels": labels}))
+    return out
+
+
+def _print_judgement(result):
+    real = result["held_out"]
+    print(f"{'':<22}{result['samples']:>9,} samples" + (f"{real['rows']:>9,} held-out real" if real else ""))
+    agreement = "        -" if result["agreement"] is None else f"{result['agreement']:>9.2%}"
+    print(f"{'agrees with the label':<22}{agreement}        " + (f"{real['accuracy']:>9.2%}" if real else ""))
+    print(
+        f"{'mean confidence':<22}{result['confidence']:>9.3f}        "
+        + (f"{real['confidence']:>9.3f}" if real else "")
+    )
+    print(f"{'copies of training rows':<22}{result['copies']:>8,} ({result['copies_share']:.2%})")
+    print(
+        "share of each class   "
+        + "  ".join(f"{name} {share:.1%}" for name, share in result["shares"].items())
+    )

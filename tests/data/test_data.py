@@ -434,3 +434,8 @@ def test_names_are_what_load_takes(tmp_path):
 def test_load_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         load(**arguments)
+
+
+@pytest.mark.parametrize("draw", [ring, grid, swiss_roll])
+def test_a_single_point_can_be_drawn(draw):
+    assert draw(1, np.random.default_rng(0))[0].shape == (1, 2)

@@ -58,6 +58,7 @@ from numgan.layers import (
     Spectral,
     Tanh,
     Upsample,
+    VirtualBatchNorm,
     measure,
     record_kinks,
 )
@@ -976,3 +977,53 @@ def test_a_dense_layer_names_the_flatten_that_is_missing():
 def test_upsampling_needs_a_factor_of_one_at_least(factor):
     with pytest.raises(ValueError, match="Upsample"):
         Upsample(factor)
+
+
+def test_parameters_without_initial_values_are_zero():
+    class Shifted(Layer):
+        def parameter_shapes(self):
+            return {"shift": (3,), "scale": (2, 2)}
+
+    p = Shifted().init(0)
+    assert p["shift"].shape == (3,) and p["scale"].shape == (2, 2) and not p.vector.any()
+
+
+@pytest.mark.parametrize(
+    "layer, x",
+    [
+        (Tanh(), np.ones((2, 3), int)),
+        (VirtualBatchNorm(3), np.ones((4, 3), int)),
+        (BatchNorm(3), np.ones((4, 3), int)),
+    ],
+)
+def test_integers_are_refused_by_the_layers_name(layer, x):
+    with pytest.raises(
+        TypeError, match=rf"^{type(layer).__name__}\(.*: expected x as a float32 or float64 array"
+    ):
+        layer.forward(layer.init(0), x, Pass(reference=1))
+
+
+@pytest.mark.parametrize("layer", [Pad(1), Crop(1)], ids=repr)
+def test_borders_belong_to_pictures(layer):
+    with pytest.raises(ValueError, match=r"expected x \(N, H, W, C\)"):
+        layer.forward({}, np.ones((4, 5, 6)))
+
+
+def test_a_network_of_branches_names_itself():
+    net = Parallel(Tanh(), Tanh())
+    with pytest.raises(ValueError, match=r"^Parallel\("):
+        net.forward(net.init(0), (np.ones((2, 3)),))
+
+
+def test_an_embedding_of_no_labels_is_empty():
+    layer = Embedding(5, 3)
+    assert layer.forward(layer.init(0), np.zeros(0, np.int64))[0].shape == (0, 3)
+
+
+def test_copy_from_takes_the_common_paths():
+    one, two = Sequential(Dense(2, 3), Tanh(), Dense(3, 1)), Sequential(Dense(2, 3), Tanh())
+    p, q = one.init(0), two.init(1)
+    before = p.copy()
+    p.copy_from(q)
+    assert np.array_equal(p["0.W"], q["0.W"]) and np.array_equal(p["2.W"], before["2.W"])
+    assert not np.array_equal(p["0.W"], before["0.W"])

@@ -13,6 +13,8 @@ from numgan.layers import record_kinks
 from numgan.losses import (
     ADVERSARIAL,
     RELATIVISTIC,
+    AdversarialLoss,
+    Curve,
     Labelled,
     feature_matching,
     hinge,
@@ -389,3 +391,25 @@ def test_the_derivatives_of_the_hinge_on_either_side_of_its_margins(logit, real,
     assert np.array_equal(2 * dreal, np.full((2, 1), real)) and np.array_equal(
         2 * dfake, np.full((2, 1), fake)
     )
+
+
+def test_the_tangent_of_a_labelled_loss_has_the_labels_curve():
+    rng = np.random.default_rng(4)
+    y, ty, t = rng.standard_normal((3, 5, 1))
+    t = 1 / (1 + np.exp(-t))
+    loss, h = Labelled(least_squares), 1e-6
+    numeric = (loss(y + h * ty, t)[1] - loss(y - h * ty, t)[1]) / (2 * h)
+    assert np.allclose(loss.tangent(y, ty, t), numeric, rtol=1e-6)
+    crossed = Labelled(nonsaturating)
+    numeric = (crossed(y + h * ty, t)[1] - crossed(y - h * ty, t)[1]) / (2 * h)
+    assert np.allclose(crossed.tangent(y, ty, t), numeric, rtol=1e-6)
+    bent = Labelled(
+        AdversarialLoss(
+            "bent",
+            Curve(np.sin, np.cos, lambda a: -np.sin(a)),
+            Curve(np.square, lambda b: 2 * b, lambda b: 2 + 0 * b),
+            None,
+        )
+    )
+    numeric = (bent(y + h * ty, t)[1] - bent(y - h * ty, t)[1]) / (2 * h)
+    assert np.allclose(bent.tangent(y, ty, t), numeric, rtol=1e-6)

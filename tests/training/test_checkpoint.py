@@ -394,3 +394,10 @@ def test_all_bytes_reach_the_disk_before_the_name(tmp_path, monkeypatch):
     with checkpoint.replacing(path) as file:
         file.write(b"12345")
     assert sizes == [(5, False), ("folder", True)] and path.read_bytes() == b"12345"
+
+
+def test_the_identity_of_a_run_names_its_system_and_its_seed():
+    system, dataset = systems.build("wgan", "points", 0.1), data.load("ring")
+    found = checkpoint.identity(system, dataset, 32, 7)
+    assert found["system"] == "WGAN" and found["batch_size"] == 32 and found["seed"] == 7
+    assert found["data"][:2] == ["ring", 100_000] and found["n_critic"] == "5"

@@ -1,4 +1,4 @@
-"""numgan: generative adversarial networks in NumPy, with every backward pass by hand and every gradient checked.
+"""numgan: generative adversarial networks in NumPy. Every backward pass is by hand, every gradient checked.
 
     import numgan as ng
 
@@ -11,8 +11,8 @@
     system = ng.build("dcgan", "digits")                                # a paper's system: numgan.systems
     ng.train(system, ng.data.load("digits"), "run")                     # the training loop: numgan.training
 
-The tree is a book. Reading order: layers, losses, optimizers, networks, remedies, systems, checking, data, training,
-metrics, evaluation, and below them core and _kernels.
+The tree is a book. Reading order: layers, losses, optimizers, networks, remedies, systems, checking, data,
+training, metrics, evaluation, and below them core and _kernels.
 """
 
 from . import data, layers, losses, metrics, networks, optimizers, systems

@@ -25,6 +25,7 @@ from ._kernels import (
     instruction_set,
     kernel_calls,
     num_threads,
+    register_backend,
     release_memory,
     set_num_threads,
     use_backend,

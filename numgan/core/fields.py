@@ -226,8 +226,8 @@ def read_lines(path, kind, upto, advice):
 
     A killed process can leave an incomplete last line, and a power cut arbitrary bytes at the end. Such lines
     are ignored, and the records end before them. A complete record after such a line is an error.
-    FileFormatError, with line and field, for this, for a record of another kind, and for more than LIMIT bytes
-    that are no records.
+    FileFormatError, with line and field, for this, for a record of another kind, and for more than LIMIT
+    bytes that are no records.
     """
     records, torn, lost = [], None, 0
     if not os.path.lexists(path):

@@ -75,7 +75,10 @@ def expect_own(path, kind="a file"):
 
 
 def expect_writable(path):
-    """Raise FileNotFoundError if the folder of the path does not exist, and what `expect_own(path)` raises."""
+    """Raise FileNotFoundError if the path's folder does not exist.
+
+    Else the same errors as `expect_own(path)`.
+    """
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {Path(path).parent}; make it first")
     expect_own(path)

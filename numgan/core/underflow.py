@@ -1,4 +1,5 @@
-"""Underflow: a result too small for its type becomes 0 or loses digits. numgan's formulas allow for it.
+"""Underflow: a result too small for its type becomes 0 or loses digits. numgan's formulas are written for
+this.
 
 Users set np.seterr(all="raise") to find the origin of a nan. NumPy then raises for exp(-1000) too, which is
 harmless. A function or class that is decorated with `may_underflow` ignores underflow. NumPy reports

@@ -78,7 +78,7 @@ class AvgPool2d(_Pool):
     """
 
     def _taps(self, padded, size):
-        """Yield, for each entry of the window, a view of the padded input (N, HP, WP, C) with the output's shape."""
+        """Yield, for each entry of the window, a view of the padded input with the output's shape."""
         (s, t), (h, w) = self.stride, size
         for i in range(self.kernel[0]):
             for j in range(self.kernel[1]):

@@ -190,7 +190,7 @@ class Referenced(Network):
                 "Referenced: expected reference as an array (R, ...) of finite floats, "
                 f"got {reference.dtype} {reference.shape}"
                 + ("" if wrong else f" with {(~np.isfinite(reference)).sum()} that are nan or inf")
-                + "; leave samples that are not finite out"
+                + "; give one row of finite floats for each sample"
             )
         self._set({"net": net})
         self.reference = reference.astype(np.float64)

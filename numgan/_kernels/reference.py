@@ -43,7 +43,7 @@ def _rows(x):
 
 
 def _finish(c, bias, slope, gate):
-    """What every product may do to its result c at the end: c + bias, then a leaky unit, or with a gate the derivative of one.
+    """What every product may do to its result c at the end: c + bias, then a LeakyReLU, or with a gate the derivative of one.
 
     c = c if c > 0 else slope c          c = c if gate > 0 else slope c          slope 1: no unit
     """
@@ -204,19 +204,19 @@ def channel_moments(x):
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
-    """y = (x - mean) scale + bias, then a leaky unit          x, y (P, C)   mean, scale, bias (C,)   slope 1: no unit"""
+    """y = (x - mean) scale + bias, then a LeakyReLU          x, y (P, C)   mean, scale, bias (C,)   slope 1: no unit"""
     return _finish((x - mean) * scale, bias, slope, None)
 
 
 def _through(dy, x, mean, scale, bias, slope):
-    """dy of normalize's result if dy is that of the leaky unit after it, whose sign is computed anew."""
+    """dy of normalize's result if dy is that of the LeakyReLU after it, whose sign is computed anew."""
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    d is dy, or with scale, bias (C,) and a slope what comes of dy below the leaky unit of normalize
+    d is dy, or with scale, bias (C,) and a slope what comes of dy below the LeakyReLU of normalize
     """
     dy = _through(dy, x, mean, scale, bias, slope)
     return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)

@@ -31,7 +31,7 @@ def arrangements(net, shape):
     """
     found, picture = {}, None
     for i, (name, layer, inner) in enumerate(net.parts(shape)):
-        shapes = layer.shapes()
+        shapes = layer.parameter_shapes()
         if isinstance(layer, Flatten) and len(inner) == 3:
             picture = inner
         elif isinstance(layer, Dense):

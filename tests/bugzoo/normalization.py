@@ -59,8 +59,8 @@ class StaleStatistics(BatchNorm):
 
     running = 0.0
 
-    def _statistics(self, x, run):
-        mean, variance, measured = super()._statistics(x, run)
+    def _moments(self, x, run):
+        mean, variance, measured = super()._moments(x, run)
         self.running = 0.9 * self.running + 0.1 * mean
         return mean + 0.01 * self.running, variance, measured
 

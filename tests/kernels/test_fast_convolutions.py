@@ -82,7 +82,7 @@ def in_header(name):
     """The table as the C source has it, nested lists of fractions."""
     text = "".join(
         header.read_text()
-        for header in sorted((Path(__file__).parents[2] / "numgan" / "_kernels").glob("*.h"))
+        for header in sorted((Path(__file__).parents[2] / "numgan" / "_kernels" / "c").glob("*.h"))
     )
     text = re.sub(r"/\*.*?\*/", "", re.search(rf"NG\({name}_table\)[^=]*= ({{.*?}});", text, re.S)[1])
     text = re.sub(r"(-?[\d.]+)(?: / (\d+))?", lambda number: f"F('{number[1]}') / {number[2] or 1}", text)

@@ -439,7 +439,7 @@ def test_every_instruction_set(isa):
 @pytest.mark.parametrize("isa", compiled._core.isas() if compiled else ["baseline"])
 def test_random_shapes(isa):
     """A sample of what `python benchmarks/accuracy.py` checks; a failure's last column is the command that repeats it."""
-    script = HERE.parent / "benchmarks" / "accuracy.py"
+    script = HERE.parents[1] / "benchmarks" / "accuracy.py"
     run = subprocess.run(
         [sys.executable, script, "--isa", isa, "--shapes", "300"],
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},

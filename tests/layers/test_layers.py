@@ -336,16 +336,16 @@ def test_numpy_numbers_make_no_float64(kind):
 
 def test_dropout_keeps_the_mean_and_follows_the_seed():
     x = np.ones((400, 50))
-    y = _run(Dropout(0.3), x, context=Pass(seed=4))
+    y = _run(Dropout(0.3), x, run=Pass(seed=4))
     assert set(np.unique(y)) == {0.0, 1 / 0.7} and abs(y.mean() - 1) < 0.03
-    assert np.array_equal(y, _run(Dropout(0.3), x, context=Pass(seed=4))) and not np.array_equal(
-        y, _run(Dropout(0.3), x, context=Pass(seed=5))
+    assert np.array_equal(y, _run(Dropout(0.3), x, run=Pass(seed=4))) and not np.array_equal(
+        y, _run(Dropout(0.3), x, run=Pass(seed=5))
     )
     assert np.array_equal(_run(Dropout(0.3), x), x)
     twice = Sequential(
         *[Dropout(0.5)] * 2
     )  # one object placed twice draws two masks: a quarter survives, not a half
-    assert abs((_run(twice, x, context=Pass(seed=4)) > 0).mean() - 0.25) < 0.02
+    assert abs((_run(twice, x, run=Pass(seed=4)) > 0).mean() - 0.25) < 0.02
 
 
 def test_embedding_is_a_one_hot_dense():

@@ -24,6 +24,7 @@ from numgan.optimizers import SGD, Adam, RMSProp
 from numgan.remedies.unrolling import Unrolling
 from numgan.training import checkpoint
 from numgan.training import loop as training
+from numgan.training import step as one_step
 from numgan.training.state import State
 
 LAYERS = {
@@ -270,7 +271,7 @@ def test_the_average_of_weights_has_singular_vectors_of_its_own():
 def test_networks_without_held_entries_do_not_pay(monkeypatch):
     system = systems.build("gan", "points", 0.1)
     assert all(net.layout.held == () for net in system.networks.values())
-    monkeypatch.setattr(training, "refreshed", lambda net, p: pytest.fail("visited"))
+    monkeypatch.setattr(one_step, "refreshed", lambda net, p: pytest.fail("visited"))
     step(system, State.start(system, 5))
 
 

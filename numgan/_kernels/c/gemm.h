@@ -1,4 +1,4 @@
-/* C = A B, finished          A (M, K)   B (K, N)   C (M, N)          finished: + bias, a leaky unit or its derivative, see `finish`
+/* C = A B, finished          A (M, K)   B (K, N)   C (M, N)          finished: + bias, a LeakyReLU or its derivative, see `finish`
  *
  * Three nested ideas, outermost first.
  *
@@ -142,7 +142,7 @@ NG_INLINE void NG(put)(T *to, NG(vector) v, ptrdiff_t count)
     memcpy(to, &v, (count >= V ? V : count) * sizeof(T));
 }
 
-/* What is done to C before it is stored for good: c + bias, then a leaky unit, or the derivative of the one that a gradient passes next:
+/* What is done to C before it is stored for good: c + bias, then a LeakyReLU, or the derivative of the one that a gradient passes next:
  *
  *     c = c > 0 ? c : slope c            or, with a gate of C's layout,           c = gate > 0 ? c : slope c
  */

@@ -9,7 +9,7 @@
  *     pool.h         max pooling
  *     update.h       the optimisers' rules, the moving average, and the search for inf and nan
  *     normalize.h    BatchNorm's passes over rows of channels, and sums of columns
- *     pointwise.h    the leaky unit and its derivative; a sum
+ *     pointwise.h    the LeakyReLU and its derivative; a sum
  *     peak.h         how fast this processor can multiply at all
  *     body.h         all of the above, once for float32 and once for float64, and their table
  *     isa_*.c        body.h once per instruction set

@@ -109,7 +109,7 @@ static int NG(column_sum)(const ng_call *call, ng_share share)
     return 0;
 }
 
-/* What normalize gives before its leaky unit, and dy below that unit: the two passes of a gradient compute the sign anew, by the same
+/* What normalize gives before its LeakyReLU, and dy below that unit: the two passes of a gradient compute the sign anew, by the same
  * line, which is cheaper than to read what it was. */
 NG_INLINE T NG(normalized)(T x, T mean, T scale, T bias)
 {
@@ -122,7 +122,7 @@ NG_INLINE T NG(below_unit)(T dy, T slope, T x, T mean, T scale, T bias)
     return NG(normalized)(x, mean, scale, bias) > 0 ? dy : below;
 }
 
-/* y = (x - mean) scale + bias, then a leaky unit unless its slope is 1. Arrays: x, mean, scale, bias, y. Scalar: slope. */
+/* y = (x - mean) scale + bias, then a LeakyReLU unless its slope is 1. Arrays: x, mean, scale, bias, y. Scalar: slope. */
 static int NG(normalize)(const ng_call *call, ng_share share)
 {
     const T *restrict mean = call->array[1].data, *restrict scale = call->array[2].data, *restrict bias = call->array[3].data;

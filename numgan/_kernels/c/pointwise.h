@@ -1,4 +1,4 @@
-/* The leaky unit and its derivative, one pass each; ReLU is the one with slope 0. And the sum of two gradients. Definitions: reference.py.
+/* The LeakyReLU and its derivative, one pass each; ReLU is the one with slope 0. And the sum of two gradients. Definitions: reference.py.
  * x, y, dy, dx (size,) are contiguous. */
 
 /* y = x > 0 ? x : slope x; nan stays nan, and with slope 0 -inf becomes 0. Arrays: x, y. Scalar: slope. */

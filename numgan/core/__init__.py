@@ -1,4 +1,4 @@
 """The base of all other folders.
 
-Errors, argument checks, parameters, random streams, observers of passes, files.
+It holds errors, argument checks, parameters, random streams, observers of passes, and files.
 """

@@ -20,10 +20,9 @@ def is_number(value, low=0, high=np.inf):
 
 
 def plain(value):
-    """Convert a NumPy number to a Python number, so that it cannot change the dtype of arrays that it is
-    combined with.
+    """Convert a NumPy number to a Python number; anything else is returned unchanged.
 
-    Anything else is returned unchanged.
+    A NumPy number could change the dtype of an array in a product with it. A Python number cannot.
     """
     if isinstance(value, (np.number, np.ndarray)) and value.ndim == 0 and value.dtype.kind in "iuf":
         return float(value) if value.dtype.kind == "f" else int(value)
@@ -44,8 +43,8 @@ def expect_samples(where, **named):
     for name, x in named.items():
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             raise TypeError(
-                f"{where}: expected {name} as one float array (N, ...), got "
-                f"{getattr(x, 'dtype', type(x).__name__)}; "
+                f"{where}: expected {name} as one float array (N, ...), "
+                f"got {getattr(x, 'dtype', type(x).__name__)}; "
                 f"convert it with np.asarray({name}, np.float32)"
             )
         if not x.ndim or not x.size:

@@ -77,7 +77,7 @@ def expect_own(path, kind="a file"):
 def expect_writable(path):
     """Raise FileNotFoundError if the path's folder does not exist.
 
-    Else the same errors as `expect_own(path)`.
+    Otherwise raise the same errors as `expect_own(path)`.
     """
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {Path(path).parent}; make it first")

@@ -1,5 +1,4 @@
-"""One vector per network: one contiguous array holds all parameters of a network, and each name is a view
-into it.
+"""One vector per network: a contiguous array holds all parameters, and each name is a view into it.
 
 An optimiser step, a gradient norm, weight clipping, a moving average and a checkpoint are then each one
 operation on one array. The gradient of a network has the same form as its parameters.
@@ -16,8 +15,7 @@ from .. import _kernels as kernels
 class Layout:
     """The place of each named parameter of a network in its vector.
 
-    slots     path -> (offset, shape), in order. A layer with two places in the network has two paths to one
-              slot
+    slots     path -> (offset, shape), in order. A layer with two places has two paths to one slot
     names     the paths, with only the first one of each slot
     children  name -> Layout of that sub-network, with offsets into the same vector
     size      number of entries of the vector
@@ -177,9 +175,9 @@ class Parameters(Mapping):
         return mask
 
     def copy_from(self, other, paths=None):
-        """Copy entries by path from `other` (any Parameters) in place: all common paths, or {path here: path
-        there}.
+        """Copy entries from `other` (any Parameters) in place.
 
+        paths    {path here: path in other}; None: all common paths
         Raises ValueError if a shape differs.
         """
         pairs = {path: path for path in self if path in other.layout.slots} if paths is None else paths
@@ -187,7 +185,7 @@ class Parameters(Mapping):
             if self[here].shape != other[there].shape:
                 raise ValueError(
                     f"copy_from: {here} has shape {self[here].shape}, "
-                    f"the source's {there} has {other[there].shape}"
+                    f"the source's {there} has {other[there].shape}; choose entries of one shape"
                 )
             self[here][...] = other[there]
         return self
@@ -269,8 +267,8 @@ def _sum(one, two, out):
 def gather(layout, parts, dtype, own=None):
     """One Gradient from the gradients of its parts; None is exactly zero.
 
-    parts   [(child name, mapping of the child's gradients or None)]. The gradients of a layer with two places
-            are added
+    parts   [(child name, mapping of the child's gradients or None)]; those of a layer with two
+            places are added
     own     {name: array} of the network's own parameters
     """
     arrays = {layout.slots[name]: array for name, array in (own or {}).items() if array is not None}

@@ -54,8 +54,7 @@ def observable(method):
 def observe(around, unfused=True):
     """In this block every pass of every layer goes through `around`.
 
-    unfused   True: no layers are fused, so that the observer gets the output of every layer. False: fused as
-              usual
+    unfused   True: no layers are fused, so the observer gets the output of every layer
     """
     token = _observer.set(Observer(around, unfused))
     try:
@@ -90,10 +89,10 @@ def watch_finite():
 
 @contextmanager
 def record_kinks():
-    """Collect, in a list, the side of its kink of every piecewise-linear function during the passes in this
-    block.
+    """Collect, in a list, the sides of all kinks during the passes in this block.
 
-    A finite difference across a kink is meaningless, so the gradient checks compare these lists.
+    The side of a kink is, for example, x > 0 for each entry of a ReLU. A finite difference across a kink is
+    meaningless, so the gradient checks compare these lists.
     """
     pieces = []
     token = _kinks.set(pieces)

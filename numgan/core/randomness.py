@@ -1,5 +1,4 @@
-"""Named random streams: every stream is a function of (seed, path), so a step can be repeated without saved
-state.
+"""Named random streams: every stream is a function of (seed, path), so a step can be repeated.
 
 A generator that is passed from function to function has a state, and a resumed run must restore it. A stream
 that is *named* by the seed, the step and the purpose is made again from its name. A resumed run needs one

@@ -48,8 +48,8 @@ def stop_requests():
         if stop.count > 1:
             raise KeyboardInterrupt
 
-    # Python calls `handle` once for all signals during one long kernel. The wakeup descriptor gets a byte for
-    # each.
+    # Python calls `handle` once for all signals during one long kernel; the wakeup descriptor gets a byte
+    # each
     wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, handle) for number in watched}
     try:

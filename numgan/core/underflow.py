@@ -1,9 +1,8 @@
-"""Underflow: a result too small for its type becomes 0 or loses digits. numgan's formulas are written for
-this.
+"""Underflow: a result too small for its type becomes 0 or loses digits.
 
-Users set np.seterr(all="raise") to find the origin of a nan. NumPy then raises for exp(-1000) too, which is
-harmless. A function or class that is decorated with `may_underflow` ignores underflow. NumPy reports
-overflow, division by zero and invalid operations as the caller has set.
+numgan's formulas stay correct then. Users set np.seterr(all="raise") to find the origin of a nan. NumPy then
+raises for exp(-1000) too, which is harmless. A function or class that is decorated with `may_underflow`
+ignores underflow. NumPy reports overflow, division by zero and invalid operations as the caller has set.
 """
 
 from contextvars import ContextVar

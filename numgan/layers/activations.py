@@ -51,8 +51,7 @@ class Elementwise(Layer):
 class LeakyReLU(Elementwise):
     """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 4)
 
-    y has the sign of x. The cache is therefore y, which the next layer's cache holds too, so it costs no
-    memory.
+    y has the sign of x, so the cache is y. The next layer's cache holds it too, and no memory is added.
     Raises ValueError if slope < 0.
     """
 
@@ -146,7 +145,7 @@ class Softplus(Elementwise):
     def __init__(self, sharpness=1.0, shift=0.0):
         if not (is_number(sharpness) and sharpness > 0 and is_number(shift, np.finfo(float).min)):
             raise ValueError(
-                f"Softplus: expected a finite sharpness > 0 and a finite shift, got "
+                "Softplus: expected a finite sharpness > 0 and a finite shift, got "
                 f"{sharpness!r} and {shift!r}; the defaults are 1 and 0"
             )
         self.sharpness, self.shift = plain(sharpness), plain(shift)

@@ -29,8 +29,7 @@ class Pass:
     seed         the seed of the pass's random numbers; None: dropout is off
     measured     measured normalisation statistics (see `measure`); None: BatchNorm uses those of the batch
     path         the layer's place in the network; a layer with two places draws different numbers at each
-    reference    number of the first rows that are the reference batch of VirtualBatchNorm; set by
-                 `Referenced`
+    reference    number of rows of the reference batch, which come first; `Referenced` sets it
     """
 
     seed: int | None = None
@@ -61,8 +60,7 @@ class Layer:
     """The base class of every layer and network.
 
     A new layer defines `forward` and `backward`, and `parameter_shapes` if it has parameters. With
-    `tangent_forward` and `tangent_backward` it works in gradient penalties too. `check_layer` checks all its
-    passes.
+    `tangent_forward` and `tangent_backward` it works in gradient penalties too. `check_layer` checks them.
 
     held    names of the entries in `parameter_shapes()` that are stored with the weights but not trained,
             such as u and v of Spectral. They are constants in every pass: their gradient is None or exactly
@@ -115,8 +113,8 @@ class Layer:
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """dx, dp from dy.
 
-        dp is None if frozen: no weight-gradient kernel runs. dx is None if need_dx is False or x holds
-        integers.
+        dp is None if frozen: no weight-gradient kernel runs.
+        dx is None if need_dx is False or x holds integers.
         """
         raise TypeError(
             f"{self!r} has no backward pass; "
@@ -140,8 +138,7 @@ class Layer:
     def backward_keeping(self, dy, cache):
         """dx of a frozen backward pass, and the dy to give to tangent_backward.
 
-        The dy of a Sequential also holds the dy of every layer, so tangent_backward computes none of them
-        again.
+        In a Sequential the second result also holds the dy of every layer, which tangent_backward then uses.
         """
         return self.backward(dy, cache, frozen=True)[0], dy
 
@@ -213,8 +210,8 @@ class LinearMap(Layer):
     """A fixed linear map: y = A x, so dx = A' dy, ty = A tx and tdx = A' tdy.
 
     A subclass defines `apply(x, context) -> (y, cache)` and `transpose(dy, cache) -> dx`. If A depends on the
-    cache, it also defines `apply_to_tangent(tx, cache) -> ty`. Raises TypeError if x is not an array of
-    floats.
+    cache, it also defines `apply_to_tangent(tx, cache) -> ty`.
+    Raises TypeError if x is not an array of floats.
     """
 
     def apply(self, x, context):
@@ -251,8 +248,8 @@ def expect_floats(layer, x):
     """
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         raise TypeError(
-            f"{layer!r}: expected x as a float32 or float64 array, got "
-            f"{getattr(x, 'dtype', type(x).__name__)}; "
+            f"{layer!r}: expected x as a float32 or float64 array, "
+            f"got {getattr(x, 'dtype', type(x).__name__)}; "
             "convert it with np.asarray(x, np.float32)"
         )
 

@@ -23,14 +23,11 @@ from .initializers import fans, he
 
 
 class Bilinear(Layer):
-    """y = x * W + b. A subclass defines `weight_shape`, the product and its two transposes:
+    """y = x * W + b. A subclass defines `weight_shape`, the product and its two transposes, and a check of x:
 
-    product(x, W, b)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)
+        product(x, W, b)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)   check(x)
 
-    It also defines check(x), which raises ValueError for an x of the wrong shape.
-
-    Raises TypeError if x is not an array of floats of W's dtype, ValueError if W has another shape than the
-    layer's.
+    Raises TypeError if x is not an array of floats of W's dtype, ValueError for a wrong shape of x or W.
     """
 
     transposed = False
@@ -172,8 +169,8 @@ class _Window(Bilinear):
         )
         if min(self.kernel) < 1 or min(self.stride) < 1 or min(self.padding) < 0:
             raise ValueError(
-                f"{name}: expected kernel and stride >= 1 and padding >= 0, got {kernel}, {stride}, "
-                f"{padding}; "
+                f"{name}: expected kernel and stride >= 1 and padding >= 0, "
+                f"got {kernel}, {stride}, {padding}; "
                 "give an integer or a pair (vertical, horizontal) for each"
             )
 
@@ -233,10 +230,9 @@ class ConvTranspose2d(_Window):
     x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
 
     Its forward pass is the input gradient of the Conv2d (O -> I) with the same W (no flip), plus b.
-    A stride-s convolution maps s input sizes to one output size; output_padding (less than s) chooses one of
-    them.
-    Raises ValueError if x does not have I channels or is too small for the padding, or output_padding >=
-    stride.
+    A stride-s convolution maps s input sizes to one output size; output_padding (less than s) chooses one.
+    Raises ValueError if x does not have I channels or is too small for the padding, or unless
+    0 <= output_padding < stride.
     """
 
     transposed = True

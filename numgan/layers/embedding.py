@@ -14,8 +14,7 @@ class Embedding(Layer):
     """y = W[c]          c (N,) integers in 0..K-1   W (K, E)   y (N, E); K = classes, E = features
 
     dx is None: integers have no derivative. Raises ValueError if c is not an array of integers or out of
-    range. Without this check, a label of -1 would use the last row of W, and training would go on without an
-    error.
+    range. Without this check a label of -1 would use the last row of W without an error.
     """
 
     def __init__(self, classes, features, init=normal(1.0)):

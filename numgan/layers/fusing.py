@@ -2,13 +2,10 @@
 
 A product is a Dense, Conv2d or ConvTranspose2d. A fused LeakyReLU costs no extra pass over memory.
 
-    layers                          pass       kernel that computes the LeakyReLU     call
-    product or BatchNorm, LeakyReLU forward    that of the layer before it            layer.forward(...,
-                                               slope=)
-    BatchNorm, LeakyReLU            backward   that of BatchNorm                      layer.backward(...,
-                                               slope=)
-    product, LeakyReLU, product     backward   that of the second product             layer.backward(...,
-                                               slope=, gate=)
+    layers                             pass       fused into the kernel of    call
+    product or BatchNorm, LeakyReLU    forward    the layer before it         forward(..., slope=)
+    BatchNorm, LeakyReLU               backward   BatchNorm                   backward(..., slope=)
+    product, LeakyReLU, product        backward   the second product          backward(..., slope=, gate=)
 
 The plan depends on the layers alone and is made once. Every cache is the same as without fusing.
 """
@@ -28,9 +25,7 @@ class Fused:
 
     forward: dict  # additional arguments of the layer's forward
     slope: float | None = None  # slope of the LeakyReLU whose derivative the layer's backward computes
-    gated: bool = (
-        False  # this derivative needs the LeakyReLU's output, which is in the cache of the layer before
-    )
+    gated: bool = False  # this derivative needs the LeakyReLU's output, from the cache of the layer before
     before: bool = False  # the layer is a LeakyReLU that the layer before it computes
     after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 

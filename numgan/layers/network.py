@@ -1,8 +1,8 @@
 """Networks: Sequential, Residual, Skip, Parallel and Condition are layers made of layers.
 
 A pass of a network runs the same pass of its children, in order or in reverse order. The gradients of the
-children are gathered into one vector in the form of the parameters. `p.child(name)` holds the parameters of
-one child.
+children are gathered into one vector in the form of the parameters. `p.child(name)` has the parameters of one
+child.
 """
 
 import numpy as np
@@ -171,9 +171,9 @@ class Sequential(Network):
 
 
 class KeptBackward(tuple):
-    """The derivatives of one backward pass of a Sequential.
+    """All dy of one backward pass of a Sequential.
 
-    (dx of layer 0, dx of layer 1, ..., dy of the last).
+    (dx of layer 0, dx of layer 1, ..., dy of the last layer).
     """
 
 
@@ -236,8 +236,9 @@ class Residual(Network):
 class Skip(Network):
     """y = concat(x, f(x)) along channels; nested Skips make a U-Net (Ronneberger et al. 2015, figure 1)
 
-    x (..., C)   f(x) (..., F)   y (..., C + F). Raises ValueError if x and f(x) differ in an axis but the
-                                 last.
+    x (..., C)   f(x) (..., F)   y (..., C + F)
+
+    Raises ValueError if x and f(x) differ in an axis other than the last.
     """
 
     def __init__(self, body):
@@ -287,8 +288,7 @@ class Skip(Network):
 
 
 class Parallel(Network):
-    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array of a tuple, such as an image and
-    its label
+    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, such as an image and its label
 
     Raises ValueError unless x is a tuple of k arrays.
     """
@@ -392,7 +392,7 @@ class Condition(Network):
     def _part(dx, dc, shape):
         """dh and dc from dx of the concatenation.
 
-        Dc is summed over positions and added to the dc of later layers.
+        dc is the sum over positions, plus the dc of later layers.
         """
         if dx is None:
             return None, dc

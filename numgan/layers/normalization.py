@@ -6,8 +6,7 @@ The derivative of xhat is the operator P(d) = r (d - mean d - xhat mean(d xhat))
 the backward pass and the tangent pass both use it:
 
     forward            y     = gain xhat + bias
-    backward           dx    = P(dxhat)           dxhat = gain dy         dgain = sum dy xhat      dbias = sum
-                                                                          dy
+    backward           dx    = P(dxhat)      dxhat = gain dy      dgain = sum dy xhat      dbias = sum dy
     tangent_forward    ty    = gain txhat + tgain xhat + tbias            txhat = P(tx)
     tangent_backward   tdx   = P(tdxhat) + (tP)(dxhat), the product rule; the code writes tP out
 """
@@ -237,10 +236,7 @@ class BatchNorm(Normalization):
         return kernels.normalize_gradient(rows, xhat, none, r, mean_d, along).reshape(d.shape)
 
     def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0):
-        """slope is that of a LeakyReLU that forward computed too (see Sequential).
-
-        Then dy belongs to its output.
-        """
+        """slope is that of a LeakyReLU that forward computed too; dy then belongs to its output."""
         x, mean, r, gain, bias, _, measured = cache
         dx, scale = None, r * gain
         dy, rows = self._rows(dy), self._rows(x)

@@ -27,8 +27,8 @@ class _Pool(LinearMap):
             or any(not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel))
         ):
             raise ValueError(
-                f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, got {kernel}, "
-                f"{stride}, {padding}"
+                f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, "
+                f"got {kernel}, {stride}, {padding}; give an integer or a pair for each"
             )
 
     def output_shape(self, shape):

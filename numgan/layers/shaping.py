@@ -63,8 +63,8 @@ class _Border(LinearMap):
         border = (border,) * 4 if isinstance(border, (int, np.integer)) else tuple(border)
         if len(border) != 4 or any(not isinstance(b, (int, np.integer)) or b < 0 for b in border):
             raise ValueError(
-                f"{type(self).__name__}: expected one integer or (top, bottom, left, right), all >= 0, got "
-                f"{border!r}"
+                f"{type(self).__name__}: expected one integer or (top, bottom, left, right), all >= 0, "
+                f"got {border!r}; give the border's widths in pixels"
             )
         self.border = tuple(map(int, border))
 

@@ -20,8 +20,7 @@ class Spectral(Layer):
     largest singular value. u and v are held entries, constants in every pass; `power_step` improves them
     after each update. Then tsigma = u' tW v, and with G = d loss / d (W / sigma)
 
-        dW  = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, for the
-            transpose of W)
+        dW  = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)
         tdW = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma    (the product rule)
 
     Only the matrix has norm 1. A convolution can have a larger norm, because its windows overlap. If W is

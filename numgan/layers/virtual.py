@@ -1,9 +1,8 @@
-"""VirtualBatchNorm: each sample is normalised together with a fixed reference batch, and not with its
-neighbours.
+"""VirtualBatchNorm: BatchNorm of each sample with a fixed reference batch, and not with the other samples.
 
 The reference batch, R samples with mean m0 and variance v0, is normalised by m0 and v0. Every other sample
-has a mean m and a variance v. It is normalised by the moments of the reference and itself together, with w =
-1 / (R + 1):
+has a mean m and a variance v. It is normalised by the moments of the reference and itself together. Its share
+is w = 1 / (R + 1):
 
     mean     = (1 - w) m0 + w m
     variance = (1 - w) v0 + w v + w (1 - w) (m - m0)^2          r = 1 / sqrt(variance + eps)
@@ -156,10 +155,7 @@ def _group_tangent(tx, xhat, at, tm0=0, tv0=0):
 
 
 def _group_tangent_backward(d, td, xhat, txhat, at, tangents, dvars, tdmoments=(0, 0)):
-    """tdx, and the tangents of the gradients of m0 and v0.
-
-    The product rule on every line of `_group_backward`.
-    """
+    """tdx, and the tangents of the gradients of m0 and v0, by the product rule on `_group_backward`."""
     (w, centred, gap, r), (dvar, dv) = at, dvars
     tcentred, tgap, tr = map(np.zeros_like, (centred, gap, r)) if tangents is None else tangents[2:]
     tdmean = -tr * _sum(d) - r * _sum(td)

@@ -4,15 +4,14 @@ Each is three curves of D's logit: D's loss on real samples, D's loss on fakes, 
 
     loss            D on real a        D on fake b         G on fake b         source
     minimax         softplus(-a)       softplus(b)         -softplus(b)        Goodfellow et al. 2014, eq. 1
-    nonsaturating   softplus(-a)       softplus(b)         softplus(-b)        the same, section 3, last
-                                                                               paragraph
-    least_squares   (a - 1)^2 / 2      b^2 / 2             (b - 1)^2 / 2       Mao et al. 2017, eq. 2 with eq.
-                                                                               9's labels
-    hinge           max(0, 1 - a)      max(0, 1 + b)       -b                  Lim and Ye 2017; Miyato et al.
-                                                                               2018, eq. 16, 17
+    nonsaturating   softplus(-a)       softplus(b)         softplus(-b)        the same, section 3, end
+    least_squares   (a - 1)^2 / 2      b^2 / 2             (b - 1)^2 / 2       Mao et al. 2017, eq. 2 and 9
+    hinge           max(0, 1 - a)      max(0, 1 + b)       -b                  Lim and Ye 2017
     wasserstein     -a                 b                   -b                  Arjovsky et al. 2017, Algorithm
                                                                                1
 
+nonsaturating is in the last paragraph of section 3 of Goodfellow et al. least_squares is eq. 2 of Mao et al.
+with the labels of eq. 9. hinge is also in Miyato et al. 2018, eq. 16 and 17.
 softplus(-a) = -log sigmoid(a) and softplus(b) = -log(1 - sigmoid(b)), so the first two rows are the
 logarithms of the paper.
 """
@@ -54,9 +53,8 @@ class AdversarialLoss:
     for_generator: Curve
     made_by: tuple = ()
 
-    def __reduce__(
-        self,
-    ):  # pickle stores the name or the call that made the loss, because it cannot store lambdas
+    def __reduce__(self):
+        """The name, or the call that made the loss: pickle cannot store the functions of its curves."""
         return self.made_by or self.name
 
     def discriminator(self, real, fake):
@@ -90,8 +88,7 @@ wasserstein   = AdversarialLoss("wasserstein",   MINUS,             IDENTITY,   
 
 
 def smoothed(loss=nonsaturating, target=0.9):
-    """One-sided label smoothing: the label of real samples is `target`, not 1 (Salimans et al. 2016, section
-    3.4)
+    """One-sided label smoothing: the label of real samples is `target` (Salimans et al. 2016, section 3.4)
 
         on real:  -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
 

@@ -1,12 +1,12 @@
 """Relativistic losses: means of f(t) = softplus(-t) over differences t of real and fake logits.
 
-G's loss is D's loss with real and fake logits exchanged. It needs the real logits too: `generator(real,
-fake)`.
+G's loss is D's loss with real and fake logits exchanged, so it needs both: `generator(real, fake)`.
 
     loss                    D on real a, fake b                             source
-    relativistic_paired     mean f(a_n - b_n)                               Jolicoeur-Martineau 2018: RSGAN;
-                                                                            Huang et al. 2024
-    relativistic_average    mean f(a - mean b) + mean f(mean a - b)         Jolicoeur-Martineau 2018: RaSGAN
+    relativistic_paired     mean f(a_n - b_n)                               RSGAN; Huang et al. 2024
+    relativistic_average    mean f(a - mean b) + mean f(mean a - b)         RaSGAN
+
+RSGAN and RaSGAN are losses of Jolicoeur-Martineau 2018.
 """
 
 from dataclasses import dataclass
@@ -58,10 +58,7 @@ class RelativisticLoss:
         )
 
     def generator_tangent(self, real, fake, treal, tfake):
-        """The tangent of dfake when the logits move along treal, tfake.
-
-        Treal is not zero when D's weights move.
-        """
+        """The tangent of dfake when the logits move along treal, tfake. D's weights move both."""
         return self.discriminator_tangent(fake, real, tfake, treal)[0]
 
     def __repr__(self):
@@ -78,9 +75,8 @@ class RelativisticPaired(RelativisticLoss):
     def compare(self, a, b):
         if a.shape != b.shape:
             raise ValueError(
-                f"{self.name}: expected as many real as fake logits, in one shape, got {a.shape} and "
-                f"{b.shape}; "
-                "draw batches of one size, or use relativistic_average"
+                f"{self.name}: expected as many real as fake logits, in one shape, "
+                f"got {a.shape} and {b.shape}; draw batches of one size, or use relativistic_average"
             )
         return (a - b,)
 

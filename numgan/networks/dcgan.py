@@ -1,5 +1,4 @@
-"""The convolutional generator and discriminator of Radford et al. 2016 (DCGAN), and an older convolutional
-classifier.
+"""The generator and discriminator of DCGAN (Radford et al. 2016), and an older convolutional classifier.
 
 The paper's guidelines (section 3): strided convolutions instead of pooling; BatchNorm in both networks, but
 not at the output of G and the input of D; no hidden dense layers; ReLU in G, with Tanh as the last layer;

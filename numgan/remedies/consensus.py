@@ -1,15 +1,15 @@
 """Consensus optimisation (Mescheder et al. 2017, "The numerics of GANs", section 4, Algorithm 2).
 
     v = (d L_D / d phi, d L_G / d theta)          the gradients of both players, the vector field of the game
-    R = weight/2 |v|^2                            phi -= h (v_phi + d R / d phi),  theta -= h (v_theta + d R /
-                                                  d theta)
+    R = weight/2 |v|^2
 
-At an equilibrium v = 0. Simultaneous gradient descent circles around it; the gradient of R points towards it.
-With v as a constant and the derivatives exchanged, the gradient in all of (phi, theta) is
+    phi -= h (v_phi + d R / d phi)                theta -= h (v_theta + d R / d theta)
+
+At an equilibrium v = 0. Simultaneous gradient descent circles around such a point; descent on R leads towards
+it. With v as a constant and the derivatives exchanged, the gradient in all of (phi, theta) is
 
     grad |v|^2 / 2  =  grad <d L_D / d phi, v_phi> + grad <d L_G / d theta, v_theta>
-                    =  d/dt grad L_D(phi + t v_phi, theta) + d/dt grad L_G(phi, theta + t v_theta)          at
-                       t = 0
+                    =  d/dt grad L_D(phi + t v_phi, theta) + d/dt grad L_G(phi, theta + t v_theta)   at t = 0
 
 These are two Hessian-vector products. The first is the tangent of all gradients of L_D, in phi and through
 the fakes in theta, when phi moves along v_phi. The second is that of all gradients of L_G when theta moves
@@ -52,8 +52,8 @@ class Consensus:
             )
         if not isinstance(self.loss, AdversarialLoss):
             raise TypeError(
-                "Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, got "
-                f"{self.loss!r}"
+                "Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, "
+                f"got {self.loss!r}"
             )
         plain_fields(self)
 
@@ -62,8 +62,8 @@ class Consensus:
     ):
         """(value, its gradients in phi and theta, v) at real samples (M, ...) and latents z (N, Z).
 
-        M and N may differ. v is the gradient of both players without the penalty, so the caller need not
-        compute it.
+        M and N may differ. v holds the gradients of both players without the penalty, for the caller's
+        update.
         """
         for kind, given in ((Layer, dict(D=D, G=G)), (Parameters, dict(phi=phi, theta=theta))):
             for name, value in given.items():

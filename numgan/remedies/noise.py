@@ -11,9 +11,9 @@ SOFT = (0.0, 0.3), (0.7, 1.2)
 
 @may_underflow
 def noisy(x, std, rng):
-    """x + std e, e ~ N(0, 1) for each entry: instance noise (Sonderby et al. 2017; Arjovsky and Bottou 2017,
-    section 3)
+    """Instance noise: x + std e, e ~ N(0, 1) for each entry          x, result (N, ...)
 
+    Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3.
     D separates two distributions on low-dimensional sets without error, and G's gradient vanishes. With noise
     the two distributions overlap, and G has a useful gradient. The derivative in x is the identity. Use
     different random streams for real samples, for fakes and for each step.
@@ -28,8 +28,7 @@ def noisy(x, std, rng):
 
 @may_underflow
 def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.float32):
-    """Labels t of the given shape for samples that are all real or all fake: smoothed or soft, some of them
-    flipped.
+    """Labels t of the given shape for samples that are all real or all fake; smoothed, soft or flipped.
 
     real      whether the samples are real (label 1) or fake (label 0)
     smooth    the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)

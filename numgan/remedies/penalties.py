@@ -4,14 +4,13 @@
 
     penalty                         at points             source
     weight mean (|g| - 1)^2         between, perturbed    Gulrajani et al. 2017, eq. 3; Kodali et al. 2017
-                                                          (DRAGAN)
     weight mean max(0, |g| - 1)^2   between               Gulrajani et al. 2017, section 4, one-sided form
     weight/2 mean |g|^2             real: R1, fake: R2    Mescheder et al. 2018, section 4.1, eq. 9 and 10
     weight/2 mean w(y) |g|^2        real and fake         Roth et al. 2017, Algorithm 1
 
-DRAGAN takes points around real samples (`perturbed`). The one-sided form does not penalise gradients below 1
-(in the paper under "Two-sided penalty"). Roth's w(y) is (1 - sigmoid(y))^2 on real samples and sigmoid(y)^2
-on fakes.
+Kodali et al. (DRAGAN) take points around real samples (`perturbed`). The one-sided form does not penalise
+gradients below 1; it is in the paper's paragraph "Two-sided penalty". Roth's w(y) is (1 - sigmoid(y))^2 on
+real samples and sigmoid(y)^2 on fakes.
 
 The penalty's gradient in the weights phi is a second derivative of D. Let v = d penalty / dg be a constant.
 The chain rule and an exchange of the two derivatives give
@@ -81,9 +80,7 @@ def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
     g, dys = D.backward_keeping(one, cache)
     value, v, u = penalty(g, y)
     _, tcache = D.tangent_forward(v, cache)  # x moves along v
-    _, tdphi = D.tangent_backward(
-        dys, u, cache, tcache, need_dx=False
-    )  # dy moves along u; tdphi is the gradient
+    _, tdphi = D.tangent_backward(dys, u, cache, tcache, need_dx=False)  # dy moves along u
     return value, whole_gradient(tdphi, phi)
 
 
@@ -223,16 +220,15 @@ class Lazy:
         positive(self.every, "Lazy every")
         if not callable(self.penalty):
             raise TypeError(
-                "Lazy: expected penalty as a penalty such as R1(10.0), called with (D, phi, ...), got "
-                f"{self.penalty!r}"
+                "Lazy: expected penalty as a penalty such as R1(10.0), called with (D, phi, ...), "
+                f"got {self.penalty!r}"
             )
         plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
-        """(every value, every dphi) of penalty(D, phi, ...) if step is a multiple of every, else (0.0,
-        zeros).
+        """every times (value, dphi) of penalty(D, phi, ...), or (0.0, zeros) without a pass of D.
 
-        In the second case no pass of D is made.
+        The first if step is a multiple of every, the second otherwise.
         """
         if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
             raise ValueError(
@@ -247,9 +243,8 @@ class Lazy:
 def _expect_weight(penalty, paper):
     if not is_number(penalty.weight):
         raise ValueError(
-            f"{type(penalty).__name__}: expected weight as a finite number of at least 0, got "
-            f"{penalty.weight!r}; "
-            f"the paper's is {paper}"
+            f"{type(penalty).__name__}: expected weight as a finite number of at least 0, "
+            f"got {penalty.weight!r}; the paper's is {paper}"
         )
     plain_fields(penalty)
 
@@ -272,9 +267,8 @@ def between(real, fake, rng):
     expect_rng("between", rng)
     if real.shape[1:] != fake.shape[1:]:
         raise ValueError(
-            f"between: expected real and fake samples of one shape, got {real.shape[1:]} and "
-            f"{fake.shape[1:]}; "
-            "reshape one of them"
+            f"between: expected real and fake samples of one shape, "
+            f"got {real.shape[1:]} and {fake.shape[1:]}; reshape one of them"
         )
     n = min(len(real), len(fake))
     e = rng.uniform(size=(n, *(1,) * (real.ndim - 1))).astype(real.dtype)
@@ -288,8 +282,8 @@ def perturbed(real, rng, scale=0.5):
         penalty, dphi = GradientPenalty(10.0)(D, phi, perturbed(real, rng), context)
 
     real (N, ...) -> (N, ...). std is over all entries of the batch. This is the authors' code; the paper's
-    text has normal noise (Kodali et al. 2017). Later code takes points between: between(real, perturbed(real,
-    rng), rng).
+    text has normal noise (Kodali et al. 2017). Later code takes points on the segment:
+    between(real, perturbed(real, rng), rng).
     Raises TypeError for an array that is not of floats, ValueError for a scale that is negative or not
     finite. Entries of real that are not finite raise an error in the penalty.
     """

@@ -1,5 +1,4 @@
-"""Experience replay: D is trained on old fakes too, so that it does not forget them and G cannot return to
-them.
+"""Experience replay: D is trained on old fakes too, so that G cannot return to fakes that D has forgotten.
 
 Shrivastava et al. 2017, section 2.3: a share of D's fakes is drawn from a pool of old fakes. New fakes
 replace them in the pool.
@@ -16,8 +15,8 @@ from ..core.underflow import may_underflow
 @may_underflow
 @dataclass(frozen=True)
 class Pool:
-    """A pool of at most `size` old samples. A sample is one row of each of one or more arrays (an image and
-    its label).
+    """A pool of at most `size` old samples. A sample is a row of one or more arrays, as an image and its
+    label.
 
     With probability `share`, D gets an old sample instead of a new one, and the new one takes its place in
     the pool. Other new samples fill free places. No old sample is used twice in a batch. The content of the

@@ -10,8 +10,8 @@ The backward pass goes from step K - 1 to step 0:
     dphi_k += H dg_k                           H    = d^2 L / d phi d phi
     dx~    += M dg_k                           M    = d^2 L / d x~ d phi, transposed
 
-One pair of tangent passes, with D's weights moving along dg_k, gives both products: H dg_k = tdphi, M dg_k =
-tdx.
+One pair of tangent passes, with D's weights moving along dg_k, gives both products: tdphi = H dg_k and
+tdx = M dg_k.
 """
 
 from dataclasses import dataclass
@@ -40,8 +40,7 @@ class Unrolling:
     optimizer    any optimiser. Adam's first update is about lr sign(g), whose derivative is nearly 0
     steps        K. With 0, phi_K is phi, dphi is dphi_K and dfake is None, which means zero
     state        the optimiser's state before the first of the K updates; None: a new state
-    real_context, fake_context    the contexts of D's passes on real samples and on fakes, the same in all
-                                  steps
+    real_context, fake_context    the contexts of D's passes on real samples and on fakes in all steps
 
     Raises TypeError for another D, loss or optimizer; ValueError unless steps is an integer of at least 0 and
     state belongs to the optimizer; NonFiniteError for logits that are inf or nan.

@@ -1,7 +1,7 @@
 """MinibatchStd and MinibatchDiscrimination: features that compare the samples of a batch.
 
-With them D detects fakes that are too similar.
-Both append features to x: y = (x, s). A tangent that is zero adds nothing to the sums.
+With them D detects fakes that are too similar. Both append features to x: y = (x, s). A tangent that is zero
+adds nothing to the sums.
 """
 
 import numpy as np

@@ -171,10 +171,7 @@ class Sequential(Network):
 
 
 class KeptBackward(tuple):
-    """All dy of one backward pass of a Sequential.
-
-    (dx of layer 0, dx of layer 1, ..., dy of the last layer).
-    """
+    """All dy of a backward pass through a Sequential: (dx of layer 0, dx of layer 1, ..., dy of the last)."""
 
 
 def _first(arrays):

@@ -173,9 +173,9 @@ def refreshed(net, p):
 
 @may_underflow
 def power_step(net, p):
-    """Copy p, and make one power iteration from u with the W in p for every Spectral.
+    """A copy of p after one power iteration of every Spectral, from its u and with its W.
 
-    All other entries are equal.
+    All other entries are equal to those of p.
     """
     out = p.copy()
     for path, value in refreshed(net, p).items():

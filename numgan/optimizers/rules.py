@@ -54,8 +54,8 @@ class Optimizer:
         self.lr, self.weight_decay, self.clip = plain(lr), plain(weight_decay), plain(clip)
 
     @property
-    def _decay_and_clip(self):
-        """Weight decay and the bound on the weights, as arguments of the kernels."""
+    def _options(self):
+        """Weight decay and the bound of clipping, the last arguments of the kernels."""
         return self.weight_decay, math.inf if self.clip is None else self.clip
 
     def start(self, p):
@@ -123,10 +123,9 @@ class Optimizer:
 class SGD(Optimizer):
     """p1 = p - lr g                                                  momentum = 0
     m1 = momentum m + g,  p1 = p - lr m1                              heavy ball (Polyak 1964)
-    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True (Sutskever et al. 2013,
-                                                                      section 2, in the form with g evaluated
-                                                                      at p)
+    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True
 
+    nesterov is Sutskever et al. 2013, section 2, in the form with g evaluated at p.
     momentum is a number or a schedule. Raises ValueError unless 0 <= momentum < 1, and above 0 with nesterov.
     """
 
@@ -146,13 +145,7 @@ class SGD(Optimizer):
     def _rule(self, p, g, *rest):
         m, step = rest if self.momentum else (None, *rest)
         return kernels.sgd(
-            p,
-            g,
-            m,
-            value_at(self.lr, step),
-            value_at(self.momentum, step),
-            self.nesterov,
-            *self._decay_and_clip,
+            p, g, m, value_at(self.lr, step), value_at(self.momentum, step), self.nesterov, *self._options
         )
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
@@ -180,7 +173,7 @@ class RMSProp(Optimizer):
         self.decay, self.eps = plain(decay), plain(eps)
 
     def _rule(self, p, g, v, step):
-        return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._decay_and_clip)
+        return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         root = np.sqrt(self.decay * moments[0] + (1 - self.decay) * np.square(g))
@@ -190,11 +183,9 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """m1 = beta1 m + (1 - beta1) g,  v1 = beta2 v + (1 - beta2) g^2
-
-    (Kingma and Ba 2015, Algorithm 1)
-    p1 = p - lr mhat / (sqrt(vhat) + eps),  mhat = m1 / (1 - beta1^t),  vhat = v1 / (1 - beta2^t),  t = step +
-                                                                        1
+    """m1 = beta1 m + (1 - beta1) g                   v1 = beta2 v + (1 - beta2) g^2
+    mhat = m1 / (1 - beta1^t)                      vhat = v1 / (1 - beta2^t)                      t = step + 1
+    p1 = p - lr mhat / (sqrt(vhat) + eps)          (Kingma and Ba 2015, Algorithm 1)
 
     beta1 = 0.5 is DCGAN's (Radford et al. 2016, section 4). The derivative at m1 = v1 = 0 is defined as 0.
     Raises ValueError unless 0 <= beta1, beta2 < 1 and eps >= 0.
@@ -212,16 +203,7 @@ class Adam(Optimizer):
 
     def _rule(self, p, g, m, v, step):
         return kernels.adam(
-            p,
-            g,
-            m,
-            v,
-            value_at(self.lr, step),
-            self.beta1,
-            self.beta2,
-            self.eps,
-            step + 1,
-            *self._decay_and_clip,
+            p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._options
         )
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
@@ -239,8 +221,8 @@ class Historical(Optimizer):
 
         g1 = g + 2 weight (p - a)          a1 = a + (p - a) / (step + 1)
 
-    a (P,) is the mean of the weights before each past update. It counts as a constant; at the first update a
-    = p and the term is 0. 2 weight (p - a) is the gradient of weight |p - a|^2, which is not part of any
+    a (P,) is the mean of the weights before each past update. It counts as a constant. At the first update
+    a = p, and the term is 0. 2 weight (p - a) is the gradient of weight |p - a|^2, which is not part of any
     reported loss. Learning rate, weight decay and clipping are those of the rule.
     Raises ValueError for a weight below 0, or a rule that is not an optimiser or is a Historical.
     """
@@ -296,10 +278,10 @@ def _half_inverse(root):
 
 @may_underflow
 def moving_average(average, p, decay):
-    """average = decay average + (1 - decay) p, in place; samples are drawn with the average (Yazici et al.
-    2019).
+    """average = decay average + (1 - decay) p, in place.
 
-    average, p (P,). Raises ValueError if they differ in length.
+    average, p (P,). Samples are drawn with the average (Yazici et al. 2019).
+    Raises ValueError if average and p differ in length.
     """
     if average.shape != p.shape:
         raise ValueError(
@@ -311,8 +293,7 @@ def moving_average(average, p, decay):
 
 @contextmanager
 def _interrupts_deferred():
-    """In this block Ctrl-C takes effect at the end, so that p, its moments and the count of updates change
-    together.
+    """In this block Ctrl-C takes effect at the end, so that p and its state change together.
 
     Python runs signal handlers in the main thread only, so nothing is done in other threads.
     """

@@ -55,9 +55,9 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine from `start` to `end` over `steps` updates, then `end` (Loshchilov and Hutter 2017, eq.
+    """Half a cosine from `start` to `end` over `steps` updates, then `end`.
 
-    5).
+    (Loshchilov and Hutter 2017, eq. 5)
     """
 
     start: float

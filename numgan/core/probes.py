@@ -37,7 +37,7 @@ class Observer:
 
 
 def observable(method):
-    """Decorator for a pass of a layer: observers see it, and NumPy ignores underflow in it."""
+    """Decorator for a pass of a layer: it goes through the observer, and NumPy ignores underflow in it."""
     method = may_underflow(method)
 
     @wraps(method)

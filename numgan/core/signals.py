@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class StopRequests:
-    """Counts the signals that asked to stop."""
+    """Counts the signals to stop. `asked` is True after the first one."""
 
     count = 0
 

@@ -47,7 +47,7 @@ class Bilinear(Layer):
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
         return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
 
-    def forward(self, p, x, context=Pass(), **unit):
+    def forward(self, p, x, context=Pass(), **fused):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
@@ -62,11 +62,11 @@ class Bilinear(Layer):
                 f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; "
                 "convert x, or the parameters with p.astype"
             )
-        return self.product(x, W, p["b"] if self.bias else None, **unit), (x, W)
+        return self.product(x, W, p["b"] if self.bias else None, **fused), (x, W)
 
-    def backward(self, dy, cache, frozen=False, need_dx=True, **unit):
+    def backward(self, dy, cache, frozen=False, need_dx=True, **fused):
         x, W = cache
-        dx = self.input_gradient(dy, W, x.shape, **unit) if need_dx else None
+        dx = self.input_gradient(dy, W, x.shape, **fused) if need_dx else None
         return dx, None if frozen else self._gradients(self.weight_gradient(x, dy), dy)
 
     def tangent_forward(self, tx, cache, tp=None):

@@ -27,10 +27,10 @@ class Network(Layer):
                 )
         self.children = children
 
-    def _enter(self, name, p, x, context, **unit):
+    def _enter(self, name, p, x, context, **fused):
         """The forward pass of the child `name`."""
         context = context.child(name)
-        return self.children[name].forward(p.child(name), x, context, **unit)
+        return self.children[name].forward(p.child(name), x, context, **fused)
 
     def parts(self, shape):
         """Yield (name, child, input shape of the child) in order, for an input of `shape`.

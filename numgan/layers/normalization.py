@@ -80,13 +80,13 @@ class Normalization(Layer):
         mean = x.mean(axis=self.axes(x), keepdims=True) if self.centred else x.dtype.type(0)
         return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), False
 
-    def forward(self, p, x, context=Pass(), **unit):
+    def forward(self, p, x, context=Pass(), **fused):
         expect_floats(self, x)
         self._check(x)
         mean, variance, measured = self._moments(x, context)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
         gain, bias = (p["gain"], p["bias"]) if self.affine else (None, None)
-        return self._normalize(x, mean, r, gain, bias, **unit), Cache(
+        return self._normalize(x, mean, r, gain, bias, **fused), Cache(
             x, mean, r, gain, bias, variance, measured
         )
 

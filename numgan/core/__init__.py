@@ -1,1 +1,4 @@
-"""What every chapter needs: errors, argument checks, parameters, random streams, observers of passes, files."""
+"""The base of all other folders.
+
+It holds errors, argument checks, parameters, random streams, observers of passes, and files.
+"""

@@ -1,4 +1,7 @@
-"""Argument checks that many modules share. Each message names the argument, what was expected and what was got."""
+"""Argument checks that many modules share.
+
+Each message names the argument, the expected and the given value.
+"""
 
 from dataclasses import fields
 
@@ -8,15 +11,18 @@ from .errors import NonFiniteError
 
 
 def is_number(value, low=0, high=np.inf):
-    """Whether an argument is one real number with low <= value < high: no nan, text, None, truth value or array."""
+    """Whether an argument is one real number with low <= value < high.
+
+    nan, text, None, bools and arrays are not.
+    """
     a = np.asarray(value)
     return a.ndim == 0 and a.dtype.kind in "iuf" and bool(low <= a < high)
 
 
 def plain(value):
-    """Convert a NumPy number to a Python number, so that it cannot change the dtype of arrays that it is combined with.
+    """Convert a NumPy number to a Python number; anything else is returned unchanged.
 
-    Anything else is returned unchanged.
+    A NumPy number could change the dtype of an array in a product with it. A Python number cannot.
     """
     if isinstance(value, (np.number, np.ndarray)) and value.ndim == 0 and value.dtype.kind in "iuf":
         return float(value) if value.dtype.kind == "f" else int(value)
@@ -24,17 +30,21 @@ def plain(value):
 
 
 def plain_fields(record):
-    """Convert every NumPy number among the fields of a frozen dataclass, as `plain` does; for the end of __post_init__."""
+    """Convert every NumPy number in the fields of a frozen dataclass with `plain`.
+
+    Call it at the end of __post_init__.
+    """
     for field in fields(record):
         object.__setattr__(record, field.name, plain(getattr(record, field.name)))
 
 
 def expect_samples(where, **named):
-    """TypeError for samples that are not one array of floats, ValueError if there are none."""
+    """Raise TypeError if samples are not one array of floats, ValueError if the array is empty."""
     for name, x in named.items():
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             raise TypeError(
-                f"{where}: expected {name} as one float array (N, ...), got {getattr(x, 'dtype', type(x).__name__)}; "
+                f"{where}: expected {name} as one float array (N, ...), "
+                f"got {getattr(x, 'dtype', type(x).__name__)}; "
                 f"convert it with np.asarray({name}, np.float32)"
             )
         if not x.ndim or not x.size:
@@ -44,18 +54,20 @@ def expect_samples(where, **named):
 
 
 def expect_finite(where, *logits):
-    """NonFiniteError for logits that are inf or nan."""
+    """Raise NonFiniteError if a logit is inf or nan."""
     if not all(np.isfinite(y).all() for y in logits):
         raise NonFiniteError(
-            f"{where}: expected finite logits D(x), got inf or nan; look for samples or weights that are not finite"
+            f"{where}: expected finite logits D(x), got inf or nan; "
+            "look for samples or weights that are not finite"
         )
 
 
 def expect_rng(where, rng):
-    """ValueError for a source of randomness that is no numpy Generator."""
+    """Raise ValueError if rng is not a numpy Generator."""
     if not hasattr(rng, "uniform"):
         raise ValueError(
-            f"{where}: expected rng as a numpy Generator, got {rng!r}; make one with np.random.default_rng(seed)"
+            f"{where}: expected rng as a numpy Generator, got {rng!r}; "
+            "make one with np.random.default_rng(seed)"
         )
 
 
@@ -77,12 +89,12 @@ def positive(value, name):
 
 
 def not_negative(value, name):
-    """The value, a NumPy number as Python's own; raises ValueError unless it is a finite number of at least 0."""
+    """The value as a Python number; raises ValueError unless it is a finite number of at least 0."""
     if not is_number(value):
         raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
     return plain(value)
 
 
 def brief(pair):
-    """A pair as its repr shows it: one number where both agree."""
+    """A pair as text for a repr: one number if both are equal."""
     return str(pair[0] if pair[0] == pair[1] else pair)

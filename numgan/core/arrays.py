@@ -24,7 +24,7 @@ NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
 
 
 def damaged(path, expected, got, advice="the file is damaged: restore it from a copy, or make it again"):
-    """A FileFormatError with the file, what was expected, what was found, and advice."""
+    """A FileFormatError that names the file, the expected and the found content, and an advice."""
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 

@@ -1,12 +1,21 @@
-"""The package's own exceptions, which a program may want to catch by name. Wrong arguments raise ValueError or TypeError."""
+"""The package's own exceptions, for programs that catch them by name.
+
+Wrong arguments raise ValueError or TypeError.
+"""
 
 
 class FileFormatError(ValueError):
-    """A data file or checkpoint is not what it should be; the message names the file, what was expected and what was found."""
+    """A data file or checkpoint is damaged or of another kind.
+
+    The message names the file, the expected and the found content.
+    """
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss, an activation or a gradient became inf or nan; the message names the layer. `layer` is its object, or None."""
+    """A loss, an activation or a gradient became inf or nan; the message names the layer.
+
+    `layer` is its object, or None.
+    """
 
     def __init__(self, message, layer=None):
         super().__init__(message)
@@ -14,8 +23,11 @@ class NonFiniteError(ArithmeticError):
 
 
 class TrialError(RuntimeError):
-    """A trial of a study failed; the message has its own words."""
+    """A trial of a study failed. The message is that of the trial's error."""
 
 
 class GradientError(AssertionError):
-    """An analytic gradient disagrees with a numeric one; the message says where, by how much, and in which pattern."""
+    """An analytic gradient disagrees with a numeric one.
+
+    The message names the place, the difference and its pattern.
+    """

@@ -21,7 +21,7 @@ FINITE = 1.7976931348623157e308
 
 
 class Kind:
-    """A kind of value. `what` describes it in words; `fits(value)` says whether a value is of this kind."""
+    """A kind of value. `what` describes it in words; `fits(value)` is True for a value of this kind."""
 
     def expect(self, value, where):
         """Raise ValueError unless the value is of this kind. `where` is the name of its field."""
@@ -212,7 +212,7 @@ def parse(text, kind):
 def read_json(path, kind, advice):
     """The value in a JSON file. FileFormatError, with file and field, if it is of another kind; OSError.
 
-    advice   ends the message: what the user should do
+    advice   the end of the message, with the action for the user
     """
     text = read(path, LIMIT)
     try:
@@ -226,8 +226,8 @@ def read_lines(path, kind, upto, advice):
 
     A killed process can leave an incomplete last line, and a power cut arbitrary bytes at the end. Such lines
     are ignored, and the records end before them. A complete record after such a line is an error.
-    FileFormatError, with line and field, for this, for a record of another kind, and for more than LIMIT bytes
-    that are no records.
+    FileFormatError, with line and field, for this, for a record of another kind, and for more than LIMIT
+    bytes that are no records.
     """
     records, torn, lost = [], None, 0
     if not os.path.lexists(path):

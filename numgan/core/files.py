@@ -7,9 +7,8 @@
     opened(path); read(path, most)        open a file to read; read its bytes
     text_of(path); path_of(text)          a path as text for a JSON file, and back
 
-A run's folder may come from an untrusted source. A name that numgan wants to write may then belong to a
-symbolic link, a pipe or a folder. numgan neither writes through it nor removes it, but raises a
-FileExistsError with its name.
+A run's folder may come from an untrusted source. A file name in it may then belong to a symbolic link, a pipe
+or a folder. numgan neither writes to it nor removes it, but raises a FileExistsError with its name.
 """
 
 import os
@@ -75,7 +74,10 @@ def expect_own(path, kind="a file"):
 
 
 def expect_writable(path):
-    """Raise FileNotFoundError if the folder of the path does not exist, and what `expect_own(path)` raises."""
+    """Raise FileNotFoundError if the path's folder does not exist.
+
+    Otherwise raise the same errors as `expect_own(path)`.
+    """
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {Path(path).parent}; make it first")
     expect_own(path)
@@ -129,7 +131,7 @@ def replacing(path):
         if isinstance(error, OSError) and error.errno:  # name `path`, not the temporary file
             if not error.filename or TEMPORARY.fullmatch(Path(error.filename).name):
                 error.filename = str(path)
-                del error.filename2  # None would be told as a second name
+                del error.filename2  # the message would show None as a second name
         raise
     if hasattr(os, "O_DIRECTORY"):  # the folder holds the new name, so synchronise it too
         with suppress(PermissionError):  # of a folder that can be written to and not be listed

@@ -1,7 +1,7 @@
-"""One vector per network: all parameters of a network lie in one contiguous array, and names are views into it.
+"""One vector per network: a contiguous array holds all parameters, and each name is a view into it.
 
-Then an optimiser, a gradient norm, weight clipping, a moving average and a checkpoint are each one operation on one array.
-A gradient has the same form as the parameters that it belongs to.
+An optimiser step, a gradient norm, weight clipping, a moving average and a checkpoint are then each one
+operation on one array. The gradient of a network has the same form as its parameters.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,13 @@ from .. import _kernels as kernels
 
 
 class Layout:
-    """Where each named parameter of a network lives in its vector.
+    """The place of each named parameter of a network in its vector.
 
-    slots     path -> (offset, shape), in order; a path may stand for a slice that an earlier path owns (a layer placed twice)
+    slots     path -> (offset, shape), in order. A layer with two places has two paths to one slot
+    names     the paths, with only the first one of each slot
     children  name -> Layout of that sub-network, with offsets into the same vector
     size      number of entries of the vector
-    held      paths whose entries are constants, not trained (see `numgan.layers.Layer`)
+    held      paths of the held entries, which are not trained (see `numgan.layers.Layer`)
     """
 
     def __init__(self, slots, children, size, held=()):
@@ -31,7 +32,7 @@ class Layout:
 
     @classmethod
     def of(cls, layer):
-        """The layout of a layer and everything in it; a layer object placed twice owns one slice."""
+        """The layout of a layer and all its children; a layer object with two places has one slot."""
         placed, size = {}, 0
 
         def visit(layer):
@@ -68,9 +69,9 @@ class Parameters(Mapping):
 
         p = net.init(rng)
         p.vector                 every entry, one contiguous array (P,)
-        p["0.W"]                 a view, shaped as the layer wants it
-        p.child("0")["W"]        the same view, as the sub-network "0" sees it
-        p.mask("*.W")            (P,) bool, True where a weight lies
+        p["0.W"]                 a view with the shape of that parameter
+        p.child("0")["W"]        the same view, by its name in the sub-network "0"
+        p.mask("*.W")            (P,) bool, True for the entries of every W
 
     Raises ValueError if the vector does not fit the layout.
     """
@@ -78,7 +79,7 @@ class Parameters(Mapping):
     __slots__ = ("_vector", "layout", "_whole")
 
     def __init__(self, vector, layout, _whole=True):
-        if _whole:  # a child's has been looked at
+        if _whole:  # the vector of a child has been checked already
             vector = np.asarray(vector)
             if vector.shape != (layout.size,):
                 raise ValueError(f"Parameters: expected vector ({layout.size},), got {vector.shape}")
@@ -86,10 +87,14 @@ class Parameters(Mapping):
 
     @property
     def vector(self):
-        """The whole vector (P,); a sub-network's parameters have none of their own, they are views into the network's."""
+        """The whole vector (P,).
+
+        Raises ValueError for the parameters of a sub-network, which are views into the vector of the network.
+        """
         if not self._whole:
             raise ValueError(
-                "Parameters.vector: these are a sub-network's views; take .vector of the whole network's parameters"
+                "Parameters.vector: expected the parameters of a whole network, got a sub-network's views; "
+                "take .vector of the whole network's parameters"
             )
         return self._vector
 
@@ -116,21 +121,24 @@ class Parameters(Mapping):
         return len(self.layout.names)
 
     def child(self, name):
-        """The parameters of the sub-network `name`, over the same vector."""
+        """The parameters of the sub-network `name`, views into the same vector.
+
+        Raises ValueError for another name.
+        """
         try:
             return Parameters(self._vector, self.layout.children[name], _whole=False)
         except KeyError:
             raise ValueError(
-                f"Parameters.child: expected one of the parts {', '.join(self.layout.children) or 'none'}, got {name!r}; "
-                "if a network asked, these parameters belong to another one: give it what its own init made"
+                f"Parameters.child: expected one of the parts {', '.join(self.layout.children) or 'none'}, "
+                f"got {name!r}; parameters for a pass of a network must come from this network's own init"
             ) from None
 
     def like(self, vector):
-        """Parameters of the same layout over another vector (P,)."""
+        """Parameters of the same layout with another vector (P,)."""
         return Parameters(vector, self.layout)
 
     def __eq__(self, other):
-        """Same layout, same numbers."""
+        """Whether both have the same layout and equal numbers."""
         return (
             isinstance(other, Parameters)
             and self.layout == other.layout
@@ -167,15 +175,17 @@ class Parameters(Mapping):
         return mask
 
     def copy_from(self, other, paths=None):
-        """Copy entries by path from `other` (any Parameters) in place: all common paths, or {path here: path there}.
+        """Copy entries from `other` (any Parameters) in place.
 
+        paths    {path here: path in other}; None: all common paths
         Raises ValueError if a shape differs.
         """
         pairs = {path: path for path in self if path in other.layout.slots} if paths is None else paths
         for here, there in pairs.items():
             if self[here].shape != other[there].shape:
                 raise ValueError(
-                    f"copy_from: {here} has shape {self[here].shape}, the source's {there} has {other[there].shape}"
+                    f"copy_from: {here} has shape {self[here].shape}, "
+                    f"the source's {there} has {other[there].shape}; choose entries of one shape"
                 )
             self[here][...] = other[there]
         return self
@@ -187,9 +197,10 @@ class Parameters(Mapping):
 
 
 class Gradient(Parameters):
-    """The gradient of a network, as the arrays that its layers gave; they are copied into one vector when somebody asks for it.
+    """The gradient of a network, kept as the arrays that its layers returned.
 
-    Nobody asks for the vectors of two gradients that are only added: their sum is made from the arrays, in one pass over memory.
+    The arrays are copied into one vector only when `.vector` is read. The sum of two such gradients is
+    computed directly from the arrays, in one pass over memory.
     """
 
     __slots__ = ("_arrays", "_dtype", "_made")
@@ -220,7 +231,7 @@ class Gradient(Parameters):
         return self._dtype
 
     def part(self, path):
-        """The gradient at `path`, wherever it lies; None: zero."""
+        """The gradient at `path`, from the array or from the vector. None means zero."""
         return self._arrays.get(self.layout.slots[path]) if self._made is None else self[path]
 
     def __add__(self, other):
@@ -233,7 +244,10 @@ class Gradient(Parameters):
 
 
 def whole_gradient(dp, p):
-    """The gradient dp of parameters p as a network gives it; a single layer gives a dict {name: array or None}, which cannot be added."""
+    """The gradient dp of parameters p as a Gradient.
+
+    A layer returns a dict {name: array or None}, which is converted.
+    """
     return (
         dp
         if isinstance(dp, Parameters)
@@ -242,7 +256,7 @@ def whole_gradient(dp, p):
 
 
 def _sum(one, two, out):
-    """out = one + two; None is zero."""
+    """out = one + two; None means zero."""
     one, *more = [np.asarray(part, out.dtype) for part in (one, two) if part is not None] or [None]
     if one is None:
         out[...] = 0
@@ -251,9 +265,10 @@ def _sum(one, two, out):
 
 
 def gather(layout, parts, dtype, own=None):
-    """One gradient from its parts; None is exactly zero.
+    """One Gradient from the gradients of its parts; None is exactly zero.
 
-    parts   [(child name, mapping of that child's gradients or None)]; a layer placed twice has two parts for one slice, and they add up
+    parts   [(child name, mapping of the child's gradients or None)]; those of a layer with two
+            places are added
     own     {name: array} of the network's own parameters
     """
     arrays = {layout.slots[name]: array for name, array in (own or {}).items() if array is not None}

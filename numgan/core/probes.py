@@ -1,9 +1,10 @@
-"""Observing passes: the one way for checks, profiles and error messages to see what every layer does.
+"""Observers of passes, for checks, profiles and error messages.
 
     with observe(around): ...      around(layer, name, arguments, words, call) is called in place of each pass
 
-`name` is the method: forward, backward, tangent_forward, tangent_backward or trail. `around` returns call(), the pass's own result,
-and may look at the clock or at the result. Without an observer a pass costs one look at a variable.
+`name` is the method: forward, backward, tangent_forward, tangent_backward or backward_keeping. `around` must
+return call(), the result of the pass. It may measure time or check the result. Without an observer a pass
+reads one variable.
 """
 
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ _kinks = ContextVar("kinks", default=None)
 
 
 class Observer:
-    """Calls `around` once for each pass of each layer; a pass that calls its base class's pass counts once."""
+    """Calls `around` once for each pass of each layer, also if the pass calls that of its base class."""
 
     def __init__(self, around, unfused):
         self.around, self.unfused, self.within = around, unfused, []
@@ -36,7 +37,7 @@ class Observer:
 
 
 def observable(method):
-    """Decorator for a pass of a layer: observers see it, and NumPy ignores underflow in it."""
+    """Decorator for a pass of a layer: it goes through the observer, and NumPy ignores underflow in it."""
     method = may_underflow(method)
 
     @wraps(method)
@@ -53,7 +54,7 @@ def observable(method):
 def observe(around, unfused=True):
     """In this block every pass of every layer goes through `around`.
 
-    unfused   networks compute each layer by itself, so that the output of every layer is seen; False: as without an observer
+    unfused   True: no layers are fused, so the observer gets the output of every layer
     """
     token = _observer.set(Observer(around, unfused))
     try:
@@ -63,14 +64,14 @@ def observe(around, unfused=True):
 
 
 def unfused():
-    """Whether an observer wants to see the output of every layer."""
+    """Whether an observer needs the output of every layer, so that no layers may be fused."""
     observer = _observer.get()
     return observer is not None and observer.unfused
 
 
 @contextmanager
 def watch_finite():
-    """In this block the first layer whose output holds inf or nan raises a NonFiniteError with its name and place."""
+    """In this block an output with inf or nan raises NonFiniteError, which names the layer and its place."""
 
     def around(layer, name, arguments, words, call):
         result = call()
@@ -88,9 +89,10 @@ def watch_finite():
 
 @contextmanager
 def record_kinks():
-    """Collect, in a list, which piece every piecewise-linear unit is on during the passes in this block.
+    """Collect, in a list, the sides of all kinks during the passes in this block.
 
-    A finite difference across a kink is meaningless, so the checks compare these lists.
+    The side of a kink is, for example, x > 0 for each entry of a ReLU. A finite difference across a kink is
+    meaningless, so the gradient checks compare these lists.
     """
     pieces = []
     token = _kinks.set(pieces)
@@ -101,7 +103,10 @@ def record_kinks():
 
 
 def kink(piece):
-    """Record which piece each unit is on. `piece` is a function that returns an array of booleans or indices; it runs only in `record_kinks`."""
+    """Record the side of the kink for every entry of a layer.
+
+    piece    a function that returns an array of booleans or indices; it is called only in `record_kinks`
+    """
     pieces = _kinks.get()
     if pieces is not None:
         pieces.append(hash(np.ascontiguousarray(piece()).tobytes()))

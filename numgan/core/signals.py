@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class StopRequests:
-    """Counts the signals that asked to stop."""
+    """Counts the signals to stop. `asked` is True after the first one."""
 
     count = 0
 
@@ -32,7 +32,7 @@ def stop_requests():
             number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN
         ),
     )
-    if threading.current_thread() is not threading.main_thread():  # only this one can handle signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield stop
         return
     here, there = socket.socketpair()
@@ -48,7 +48,8 @@ def stop_requests():
         if stop.count > 1:
             raise KeyboardInterrupt
 
-    # Python calls `handle` once for all signals that come during one long kernel; the wakeup descriptor gets a byte for each
+    # Python calls `handle` once for all signals during one long kernel; the wakeup descriptor gets a byte
+    # each
     wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, handle) for number in watched}
     try:

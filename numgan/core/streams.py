@@ -57,7 +57,7 @@ class Stream:
             raise self.failed
 
     def _try(self, act):
-        """act(stream), with its failures handled as the class says."""
+        """act(stream), with failures handled as the class describes."""
         stream = self.find()
         if stream is None:
             return

@@ -1,4 +1,4 @@
-"""Elementwise activations: one law, and a table of (f, f', f'').
+"""Elementwise activations: four passes for all, and f, f', f'' for each. Maxout takes maxima of neighbours.
 
 forward            y   = f(x)
 backward           dx  = dy f'(x)
@@ -16,7 +16,11 @@ from .base import Layer, LinearMap, Pass, expect, expect_floats, total
 
 
 class Elementwise(Layer):
-    """y = f(x), elementwise; x, y of any shape. A subclass gives f(x), d(x, y) = f'(x) and dd(x, y) = f''(x), or dd = None if f'' = 0."""
+    """y = f(x), elementwise; x and y have any shape.
+
+    A subclass defines f(x), d(x, y) = f'(x) and dd(x, y) = f''(x); dd = None means f'' = 0.
+    Raises TypeError if x is not an array of floats.
+    """
 
     dd = None
 
@@ -39,20 +43,23 @@ class Elementwise(Layer):
         tdp, tx = None if frozen else {}, tcache
         if not need_dx:
             return None, tdp
-        through = None if tdy is None else self.times(tdy, *cache)
-        bend = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
-        return total(through, bend), tdp
+        first = None if tdy is None else self.times(tdy, *cache)
+        second = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
+        return total(first, second), tdp
 
 
 class LeakyReLU(Elementwise):
     """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 4)
 
-    y has the sign of x, so the cache is y, which the next layer keeps anyway. Raises ValueError if slope < 0.
+    y has the sign of x, so the cache is y. The next layer's cache holds it too, and no memory is added.
+    Raises ValueError if slope < 0.
     """
 
     def __init__(self, slope=0.2):
         if not is_number(slope):
-            raise ValueError(f"LeakyReLU: expected slope as a finite number >= 0, got {slope!r}")
+            raise ValueError(
+                f"LeakyReLU: expected slope as a finite number >= 0, got {slope!r}; DCGAN uses 0.2"
+            )
         self.slope = plain(slope)
 
     def forward(self, p, x, context=Pass()):
@@ -79,7 +86,10 @@ class ReLU(LeakyReLU):
 
 
 class ELU(Elementwise):
-    """y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15); ValueError if alpha < 0"""
+    """y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15)
+
+    Raises ValueError if alpha < 0.
+    """
 
     def __init__(self, alpha=1.0):
         self.alpha = not_negative(alpha, "ELU alpha")
@@ -112,7 +122,7 @@ class Tanh(Elementwise):
 
 
 class Sigmoid(Elementwise):
-    """y = 1 / (1 + exp(-x)), in a form that does not overflow"""
+    """y = 1 / (1 + exp(-x)), computed without overflow"""
 
     def f(self, x):
         return sigmoid(x)
@@ -125,16 +135,18 @@ class Sigmoid(Elementwise):
 
 
 class Softplus(Elementwise):
-    """y = log(1 + exp(b (x + s))) / b - s, in a form that does not overflow          sharpness b = 1, shift s = 0
+    """y = log(1 + exp(b (x + s))) / b - s, computed without overflow          sharpness b = 1, shift s = 0
 
-    A smooth max(x, -s), the sharper the larger b. Softplus(2, 1) is softplus(2x + 2) / 2 - 1 of Gulrajani et al. 2017, section 5.1: its mean stays
-    near 0. Raises ValueError unless sharpness > 0 and both are finite.
+    A smooth form of max(x, -s); a larger b gives a sharper bend. Softplus(2, 1) is softplus(2x + 2) / 2 - 1
+    (Gulrajani et al. 2017, section 5.1), whose mean stays near 0.
+    Raises ValueError unless sharpness > 0 and both are finite.
     """
 
     def __init__(self, sharpness=1.0, shift=0.0):
         if not (is_number(sharpness) and sharpness > 0 and is_number(shift, np.finfo(float).min)):
             raise ValueError(
-                f"Softplus: expected a finite sharpness > 0 and a finite shift, got {sharpness!r} and {shift!r}"
+                "Softplus: expected a finite sharpness > 0 and a finite shift, got "
+                f"{sharpness!r} and {shift!r}; the defaults are 1 and 0"
             )
         self.sharpness, self.shift = plain(sharpness), plain(shift)
 
@@ -154,7 +166,7 @@ class Softplus(Elementwise):
 
 @may_underflow
 def sigmoid(x):
-    """1 / (1 + exp(-x)); exp is only ever taken of negative numbers."""
+    """1 / (1 + exp(-x)); the argument of every exp is at most 0, so nothing overflows."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
@@ -167,8 +179,10 @@ def softplus(x):
 class Maxout(LinearMap):
     """y_o = max over j of x_{o, j}: the largest of `pieces` neighbours (Goodfellow et al. 2013, section 2)
 
-    x (..., O pieces), made by Dense(I, O pieces)   y (..., O); the first of equal pieces wins. Once the winners are
-    known it is a selection, hence linear. Raises ValueError if the last axis of x is not a multiple of `pieces`.
+    x (..., O pieces), made by Dense(I, O pieces)   y (..., O)
+
+    Of equal pieces the first one is the maximum. For given places of the maxima the map is a selection, which
+    is linear. Raises ValueError if the last axis of x is not a multiple of `pieces`.
     """
 
     def __init__(self, pieces):

@@ -1,4 +1,4 @@
-"""What a layer is: two passes, and two more for those who want second order.
+"""The contract of a layer: a forward and a backward pass, and two tangent passes for second-order objectives.
 
     y,  cache    = layer.forward(p, x, context)
     dx, dp       = layer.backward(dy, cache, frozen=False, need_dx=True)
@@ -6,7 +6,7 @@
     tdx, tdp     = layer.tangent_backward(dy, tdy, cache, tcache, frozen=False, need_dx=True)
 
 `d` is read "derivative of the loss with respect to", `t` is read "tangent of", so `tdW` is the tangent of dW.
-A tangent of None is exactly zero and runs no kernel. No pass writes to its arguments, and nothing is kept on the layer.
+A tangent of None is exactly zero and runs no kernel. No pass writes to its arguments or to the layer.
 """
 
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "backwar
 
 @dataclass(frozen=True)
 class Pass:
-    """What a forward pass may depend on besides parameters and input; a value, so equal contexts repeat bit for bit.
+    """The context of a forward pass: its inputs besides parameters and x. Equal contexts give equal bits.
 
-    seed         of this pass's randomness; None: dropout is off
-    measured     measured normalisation statistics (see `measure`); None: BatchNorm uses the batch
-    reference    how many of the first rows are a reference batch, for VirtualBatchNorm; `Referenced` says it
-    path         where in the network the layer is; a layer placed twice draws twice
+    seed         the seed of the pass's random numbers; None: dropout is off
+    measured     measured normalisation statistics (see `measure`); None: BatchNorm uses those of the batch
+    path         the layer's place in the network; a layer with two places draws different numbers at each
+    reference    number of rows of the reference batch, which come first; `Referenced` sets it
     """
 
     seed: int | None = None
@@ -38,7 +38,7 @@ class Pass:
     reference: int = 0
 
     def child(self, name):
-        """The context as the sub-network `name` sees it."""
+        """The context for the child layer `name`."""
         return Pass(
             self.seed,
             None if self.measured is None else self.measured.get(name, {}),
@@ -47,19 +47,25 @@ class Pass:
         )
 
     def rng(self):
-        """This place's own random stream, a numpy Generator. Raises ValueError if the context has no seed."""
+        """The random stream of this place, a numpy Generator.
+
+        Raises ValueError if the context has no seed.
+        """
         if self.seed is None:
-            raise ValueError("Pass.rng: this context has no seed, so it draws nothing; use Pass(seed=...)")
+            raise ValueError("Pass.rng: expected a context with a seed, got seed=None; use Pass(seed=...)")
         return stream(self.seed, *self.path)
 
 
 class Layer:
-    """The base of every layer and network. A layer of your own needs `forward` and `backward`, and `parameter_shapes` if it has parameters;
-    with `tangent_forward` and `tangent_backward` it works in gradient penalties too. `check_layer` tells whether they are right.
+    """The base class of every layer and network.
 
-    held    names among its `parameter_shapes()` that are constants of every pass, and not trained, such as spectral normalisation's u and v: their
-            gradient is None or exactly zero, and a tangent along them is zero whatever tp says. The training loop puts `refreshed` in their
-            place after each update, in a checkpoint they lie with the weights.
+    A new layer defines `forward` and `backward`, and `parameter_shapes` if it has parameters. With
+    `tangent_forward` and `tangent_backward` it works in gradient penalties too. `check_layer` checks them.
+
+    held    names of the entries in `parameter_shapes()` that are stored with the weights but not trained,
+            such as u and v of Spectral. They are constants in every pass: their gradient is None or exactly
+            zero, and tp has no effect on them. After each update the training loop replaces them with the
+            values from `refreshed`. A checkpoint stores them with the weights.
     """
 
     children = {}
@@ -73,63 +79,85 @@ class Layer:
             setattr(cls, name, may_underflow(vars(cls)[name]))
 
     def parameter_shapes(self):
-        """Its own parameters, {name: shape}; a network has its children's instead."""
+        """The layer's own parameters, {name: shape}.
+
+        The parameters of a network are those of its children.
+        """
         return {}
 
     def initial_values(self, rng):
-        """Their initial values, {name: array}, drawn from the numpy Generator `rng`; zeros unless a layer says otherwise."""
+        """Initial values of the parameters, {name: array}, drawn from the numpy Generator `rng`.
+
+        Zeros by default.
+        """
         return {name: np.zeros(shape) for name, shape in self.parameter_shapes().items()}
 
     def refreshed(self, p):
-        """Its held entries as they are to be after an update that led to p, {name: array}; those left out stay what they were."""
+        """New values of the held entries after an update to p, {name: array}.
+
+        Other entries keep their values.
+        """
         return {}
 
     def output_shape(self, shape):
-        """The shape that comes out of `shape`, both without the batch axis; tuples of shapes for tuples of arrays."""
+        """The output shape for an input of `shape`, both without the batch axis.
+
+        A tuple of arrays has a tuple of shapes.
+        """
         return shape
 
     def forward(self, p, x, context=Pass()):
-        """y, cache: the value, and what backward needs of it."""
+        """y, cache: the output, and the values that the backward pass needs."""
         raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, context) -> (y, cache)")
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """dx, dp from dy; dp is None if frozen (no weight-gradient kernel runs), dx is None if not needed or x is integer."""
+        """dx, dp from dy.
+
+        dp is None if frozen: no weight-gradient kernel runs.
+        dx is None if need_dx is False or x holds integers.
+        """
         raise TypeError(
-            f"{self!r} has no backward pass; define backward(self, dy, cache, frozen=False, need_dx=True) -> (dx, dp)"
+            f"{self!r} has no backward pass; "
+            "define backward(self, dy, cache, frozen=False, need_dx=True) -> (dx, dp)"
         )
 
     def tangent_forward(self, tx, cache, tp=None):
-        """ty, tcache: how y moves when x moves along tx and the parameters along tp."""
+        """ty, tcache: the derivative of y when x moves along tx and the parameters along tp."""
         raise TypeError(
-            f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_forward"
+            f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
+            "define tangent_forward"
         )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        """tdx, tdp: how the results of backward move along the same direction."""
+        """tdx, tdp: the derivative of backward's results along the direction of tangent_forward."""
         raise TypeError(
-            f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; define tangent_backward"
+            f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
+            "define tangent_backward"
         )
 
     def backward_keeping(self, dy, cache):
-        """dx of a frozen backward pass, and a dy for tangent_backward: of a Sequential, one that knows the dy of every layer below."""
+        """dx of a frozen backward pass, and the dy to give to tangent_backward.
+
+        In a Sequential the second result also holds the dy of every layer, which tangent_backward then uses.
+        """
         return self.backward(dy, cache, frozen=True)[0], dy
 
     def batch_statistics(self, cache):
-        """Batch statistics of one forward pass, read from its cache: {name: ...}; empty for all but BatchNorm."""
+        """Batch statistics of one forward pass, read from its cache: {name: ...}; only BatchNorm has any."""
         return {}
 
     def flops(self, shape):
-        """Floating-point operations of one forward pass of one sample (a multiply-add counts two)."""
+        """Floating-point operations of one forward pass for one sample; a multiply-add counts as two."""
         return sum(int(np.prod(s)) for s in _arrays(self.output_shape(shape)))
 
     @cached_property
     def layout(self):
-        """Where the parameters lie in the one vector; it follows from the structure and never changes."""
+        """The places of the parameters in the vector; they follow from the structure and never change."""
         return Layout.of(self)
 
     @property
     def has_tangents(self):
-        """Whether the tangent passes are given, here and in every part."""
+        """Whether this layer and all its children define the tangent passes."""
         own = all(
             getattr(type(self), name) is not getattr(Layer, name)
             for name in ("tangent_forward", "tangent_backward")
@@ -137,18 +165,24 @@ class Layer:
         return own and all(child.has_tangents for child in self.children.values())
 
     def init(self, rng=0, dtype=np.float32):
-        """Fresh Parameters; `rng` is a numpy Generator or a seed. The draws are made in float64, so both dtypes start at one point."""
+        """New Parameters; `rng` is a numpy Generator or a seed.
+
+        The values are drawn in float64 and then rounded, so float32 and float64 start at the same point.
+        Raises TypeError if dtype is not a floating-point type.
+        """
         if np.dtype(dtype).kind != "f":
-            raise TypeError(f"init: expected dtype float32 or float64, got {np.dtype(dtype)}")
+            raise TypeError(
+                f"init: expected dtype float32 or float64, got {np.dtype(dtype)}; use one of them"
+            )
         rng = np.random.default_rng(rng)
         p = Parameters(np.zeros(self.layout.size, dtype), self.layout)
-        done = set()
+        visited = set()
 
         def visit(layer, p):
             for name, child in layer.children.items():
                 visit(child, p.child(name))
-            if id(layer) not in done:
-                done.add(id(layer))
+            if id(layer) not in visited:
+                visited.add(id(layer))
                 for name, value in layer.initial_values(rng).items():
                     p[name][...] = value
 
@@ -156,23 +190,28 @@ class Layer:
         return p
 
     def arguments(self):
-        """What stands between the parentheses of its repr."""
+        """The arguments shown in the repr, as text."""
         return ""
 
     def __repr__(self):
         return f"{type(self).__name__}({self.arguments()})"
 
     def summary(self, shape, batch=1, dtype=np.float32):
-        """A table of layers, output shapes, parameters, bytes and flops for an input of `shape` (without batch); print it."""
+        """A table of layers, output shapes, parameters, bytes and flops, made for printing.
+
+        shape    the shape of one input, without the batch axis
+        """
         from .summary import Summary
 
         return Summary(self, shape, batch, dtype)
 
 
 class LinearMap(Layer):
-    """A fixed linear map: y = A x, so dx = A' dy, and both tangents pass through the same two maps.
+    """A fixed linear map: y = A x, so dx = A' dy, ty = A tx and tdx = A' tdy.
 
-    A subclass gives `apply(x) -> y, cache` and `transpose(dy, cache) -> dx`; `apply_to_tangent(tx, cache) -> ty` where A depends on the cache.
+    A subclass defines `apply(x, context) -> (y, cache)` and `transpose(dy, cache) -> dx`. If A depends on the
+    cache, it also defines `apply_to_tangent(tx, cache) -> ty`.
+    Raises TypeError if x is not an array of floats.
     """
 
     def apply(self, x, context):
@@ -203,10 +242,14 @@ def total(*terms):
 
 
 def expect_floats(layer, x):
-    """Raise TypeError unless x is an array of floating-point numbers: integers would round every constant of a layer to 0 or 1."""
+    """Raise TypeError unless x is an array of floats.
+
+    With integers, every constant of a layer would be rounded.
+    """
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         raise TypeError(
-            f"{layer!r}: expected x as a float32 or float64 array, got {getattr(x, 'dtype', type(x).__name__)}; "
+            f"{layer!r}: expected x as a float32 or float64 array, "
+            f"got {getattr(x, 'dtype', type(x).__name__)}; "
             "convert it with np.asarray(x, np.float32)"
         )
 

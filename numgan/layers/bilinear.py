@@ -1,16 +1,17 @@
-"""Dense, Conv2d and ConvTranspose2d: one law, y = x * W + b, linear in x and linear in W, over three kernels each.
+"""Dense, Conv2d and ConvTranspose2d: y = x * W + b, which is linear in x and linear in W.
 
-`*` is the layer's product, `dy *' W` its transpose in x and `x' * dy` its transpose in W:
+`*` is the layer's product, `dy *' W` its transpose in x and `x' * dy` its transpose in W. Each is one kernel:
 
     forward            y   = x * W + b
     backward           dx  = dy *' W                    dW  = x' * dy                   db  = sum dy
     tangent_forward    ty  = tx * W + x * tW + tb
     tangent_backward   tdx = tdy *' W + dy *' tW        tdW = tx' * dy + x' * tdy       tdb = sum tdy
 
-The kernels can apply a leaky unit, or the derivative of one, to what they are about to store. Sequential asks for it (see there):
+The kernels can apply a LeakyReLU f, or its derivative, to a result before they store it. Sequential uses this
+to fuse layers (see fusing.py):
 
-    forward(..., slope=)             y  = unit(x * W + b)
-    backward(..., slope=, gate=)     dx = unit'(gate) dx            gate: y of the unit that made x
+    forward(..., slope=)             y  = f(x * W + b)
+    backward(..., slope=, gate=)     dx = f'(gate) dx            gate: the output of the LeakyReLU that made x
 """
 
 import numpy as np
@@ -22,7 +23,12 @@ from .initializers import fans, he
 
 
 class Bilinear(Layer):
-    """y = x * W + b. A subclass gives the product and its two transposes, and the shape of W."""
+    """y = x * W + b. A subclass defines `weight_shape`, the product and its two transposes, and a check of x:
+
+        product(x, W, b)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)   check(x)
+
+    Raises TypeError if x is not an array of floats of W's dtype, ValueError for a wrong shape of x or W.
+    """
 
     transposed = False
 
@@ -41,24 +47,26 @@ class Bilinear(Layer):
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
         return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
 
-    def forward(self, p, x, context=Pass(), **unit):
+    def forward(self, p, x, context=Pass(), **fused):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
         if W.shape != self.weight_shape:
             raise ValueError(
-                f"{self!r}: expected W {self.weight_shape}, got {W.shape}; these parameters belong to another network: "
-                "give it what its own init made"
+                f"{self!r}: expected W {self.weight_shape}, got {W.shape}; "
+                "these parameters belong to another network; "
+                "use the parameters that this network's init returned"
             )
         if x.dtype != W.dtype:
             raise TypeError(
-                f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; convert x, or the parameters with p.astype"
+                f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; "
+                "convert x, or the parameters with p.astype"
             )
-        return self.product(x, W, p["b"] if self.bias else None, **unit), (x, W)
+        return self.product(x, W, p["b"] if self.bias else None, **fused), (x, W)
 
-    def backward(self, dy, cache, frozen=False, need_dx=True, **unit):
+    def backward(self, dy, cache, frozen=False, need_dx=True, **fused):
         x, W = cache
-        dx = self.input_gradient(dy, W, x.shape, **unit) if need_dx else None
+        dx = self.input_gradient(dy, W, x.shape, **fused) if need_dx else None
         return dx, None if frozen else self._gradients(self.weight_gradient(x, dy), dy)
 
     def tangent_forward(self, tx, cache, tp=None):
@@ -149,7 +157,7 @@ class Dense(Bilinear):
 
 
 class _Window(Bilinear):
-    """What the two convolutions share: channels, kernel, stride and padding, and their checks."""
+    """The common part of the two convolutions: channels, kernel, stride and padding, and their checks."""
 
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, bias=True, init=he):
         self._setup(inputs, outputs, bias, init)
@@ -161,7 +169,9 @@ class _Window(Bilinear):
         )
         if min(self.kernel) < 1 or min(self.stride) < 1 or min(self.padding) < 0:
             raise ValueError(
-                f"{name}: expected kernel and stride >= 1 and padding >= 0, got {kernel}, {stride}, {padding}"
+                f"{name}: expected kernel and stride >= 1 and padding >= 0, "
+                f"got {kernel}, {stride}, {padding}; "
+                "give an integer or a pair (vertical, horizontal) for each"
             )
 
     def check(self, x):
@@ -187,7 +197,7 @@ class Conv2d(_Window):
     x (N, H, W, I)   W (KH, KW, I, O)   b (O,)   y (N, HO, WO, O)   HO = (H + 2 p - KH) // s + 1
 
     kernel, stride s and padding p are integers or pairs (vertical, horizontal).
-    Raises ValueError if x has other channels or the window does not fit.
+    Raises ValueError if x does not have I channels or the window does not fit.
     """
 
     @property
@@ -215,12 +225,14 @@ class Conv2d(_Window):
 
 
 class ConvTranspose2d(_Window):
-    """The transpose of the convolution whose weight it holds: its forward is that one's input gradient, no flip (Dumoulin and Visin 2016, ch. 4).
+    """The transpose of a convolution (Dumoulin and Visin 2016, ch. 4)
 
     x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
 
-    A stride-s convolution maps s input sizes to one output size; output_padding (less than s) says which one is meant.
-    Raises ValueError if x has other channels or is too small for the padding, or output_padding >= stride.
+    Its forward pass is the input gradient of the Conv2d (O -> I) with the same W (no flip), plus b.
+    A stride-s convolution maps s input sizes to one output size; output_padding (less than s) chooses one.
+    Raises ValueError if x does not have I channels or is too small for the padding, or unless
+    0 <= output_padding < stride.
     """
 
     transposed = True
@@ -230,7 +242,8 @@ class ConvTranspose2d(_Window):
         self.output_padding = pair(output_padding, "ConvTranspose2d output_padding")
         if any(not 0 <= o < s for o, s in zip(self.output_padding, self.stride)):
             raise ValueError(
-                f"ConvTranspose2d: expected 0 <= output_padding < stride, got {output_padding} at stride {stride}"
+                f"ConvTranspose2d: expected 0 <= output_padding < stride, got {output_padding} "
+                f"at stride {stride}; lower output_padding"
             )
 
     @property

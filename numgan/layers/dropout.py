@@ -1,4 +1,7 @@
-"""Dropout and Noise: a random mask, or a random number added, which belongs to the pass and not to the layer."""
+"""Dropout and Noise: multiply by a random mask, add random numbers.
+
+Both are drawn from the seed of the pass.
+"""
 
 import numpy as np
 
@@ -7,15 +10,20 @@ from .base import LinearMap
 
 
 class Dropout(LinearMap):
-    """y = x m / (1 - rate), m = 0 with probability `rate`, else 1 (Srivastava et al. 2014, section 4; scaled while training)
+    """y = x m / (1 - rate), m = 0 with probability `rate`, else 1          x, y of any shape
 
-    The mask is drawn from the seed of the pass (`Pass(seed=...)`): equal seeds, equal masks; no seed, no dropout.
+    (Srivastava et al. 2014, section 4, but scaled during training and not during testing.)
+    The mask is drawn from the seed of the pass, `Pass(seed=...)`. Equal seeds give equal masks; without a
+    seed y = x.
     Raises ValueError unless 0 <= rate < 1.
     """
 
     def __init__(self, rate=0.5):
         if not is_number(rate, 0, 1):
-            raise ValueError(f"Dropout: expected 0 <= rate < 1 (the share that is dropped), got {rate!r}")
+            raise ValueError(
+                f"Dropout: expected 0 <= rate < 1 (the share that is dropped), got {rate!r}; "
+                "the default is 0.5"
+            )
         self.rate = plain(rate)
 
     def apply(self, x, context):
@@ -35,14 +43,15 @@ class Dropout(LinearMap):
 
 
 class Noise(LinearMap):
-    """y = x + std e, e ~ N(0, 1) for each entry; every derivative is that of the identity (on layers of G: Chintala et al. 2016, point 13)
+    """y = x + std e, e ~ N(0, 1) for each entry          x, y of any shape
 
-    e is drawn from the seed of the pass; no seed, no noise. Raises ValueError unless std >= 0.
+    In layers of G: Chintala et al. 2016, point 13. Every derivative is that of the identity. e is drawn from
+    the seed of the pass; without a seed y = x. Raises ValueError unless std is a finite number >= 0.
     """
 
     def __init__(self, std):
         if not is_number(std):
-            raise ValueError(f"Noise: expected a finite std >= 0, got {std!r}")
+            raise ValueError(f"Noise: expected a finite std >= 0, got {std!r}; 0 means no noise")
         self.std = plain(std)
 
     def apply(self, x, context):

@@ -1,4 +1,7 @@
-"""Embedding: a table of vectors, one for each class; the same as a one-hot input to a Dense layer without bias."""
+"""Embedding: a table of vectors, one for each class.
+
+It equals a Dense layer without bias on one-hot vectors.
+"""
 
 import numpy as np
 
@@ -8,9 +11,10 @@ from .initializers import normal
 
 
 class Embedding(Layer):
-    """y = W[c]          c (N,) integers in 0..K-1   W (K, E)   y (N, E); dx is None, integers have no derivative
+    """y = W[c]          c (N,) integers in 0..K-1   W (K, E)   y (N, E); K = classes, E = features
 
-    Raises ValueError if c is not integer or out of range (an off-by-one label would otherwise train without a word).
+    dx is None: integers have no derivative. Raises ValueError if c is not an array of integers or out of
+    range. Without this check a label of -1 would use the last row of W without an error.
     """
 
     def __init__(self, classes, features, init=normal(1.0)):

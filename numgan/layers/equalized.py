@@ -1,4 +1,7 @@
-"""Equalized: the learning rate of every weight made equal, by scaling weights while they are used and not when they are drawn."""
+"""Equalized: equal learning rates for all weights.
+
+Weights are scaled in every pass, and not when they are drawn.
+"""
 
 import numpy as np
 
@@ -8,16 +11,21 @@ from .initializers import fans
 
 
 class Equalized(Layer):
-    """y = layer with W in place of c W          c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
+    """y = layer with W in place of c W
 
-    layer is a Dense, Conv2d or ConvTranspose2d. An optimiser that normalises gradients, such as Adam, moves all weights W by steps of one
-    size; kept as N(0, 1), they have one dynamic range too. Then dW = c d(c W), and likewise for tangents; the bias is as it was.
+    c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
+
+    layer is a Dense, Conv2d or ConvTranspose2d. An optimiser that normalises gradients, such as Adam, changes
+    all weights by steps of one size. Because all W start as N(0, 1), these steps have the same relative size
+    in every layer. dW = c d(c W), and likewise for tangents; the bias is not scaled.
     Raises TypeError for another kind of layer.
     """
 
     def __init__(self, layer, gain=2**0.5):
         if not isinstance(layer, Bilinear):
-            raise TypeError(f"Equalized: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}")
+            raise TypeError(
+                f"Equalized: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}; wrap these only"
+            )
         self.layer, self.gain = layer, gain
         self.scale = gain / np.sqrt(fans(layer.weight_shape, layer.transposed)[0])
 

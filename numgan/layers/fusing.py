@@ -1,10 +1,13 @@
-"""Which leaky units are computed along with a neighbour, so that they cost no pass over memory of their own.
+"""The plan that fuses each ReLU or LeakyReLU of a Sequential into the kernel of a neighbouring layer.
 
-    product or BatchNorm, unit                 forward:   the layer before computes the unit too             layer.forward(..., slope=)
-    BatchNorm, unit                            backward:  BatchNorm computes the unit's derivative too       layer.backward(..., slope=)
-    product, unit, product                     backward:  the product above does, gated by the unit's y      layer.backward(..., slope=, gate=)
+A product is a Dense, Conv2d or ConvTranspose2d. A fused LeakyReLU costs no extra pass over memory.
 
-The plan depends on the layers alone, so it is made once. Every cache is what it would be without it.
+    layers                             pass       fused into the kernel of    call
+    product or BatchNorm, LeakyReLU    forward    the layer before it         forward(..., slope=)
+    BatchNorm, LeakyReLU               backward   BatchNorm                   backward(..., slope=)
+    product, LeakyReLU, product        backward   the second product          backward(..., slope=, gate=)
+
+The plan depends on the layers alone and is made once. Every cache is the same as without fusing.
 """
 
 from dataclasses import dataclass
@@ -18,16 +21,16 @@ PRODUCTS = Dense, Conv2d, ConvTranspose2d
 
 @dataclass(frozen=True)
 class Fused:
-    """One layer's place in the plan; a subclass of these layers is never fused, for its passes may differ."""
+    """The plan of one layer. A subclass of the layers above is never fused, because its passes may differ."""
 
-    forward: dict  # what the layer's forward is told
-    slope: float | None = None  # of the unit whose derivative the layer's backward computes
-    gated: bool = False  # by that unit's y, which lies in the cache below
-    before: bool = False  # the layer is a unit that the layer before it has computed
-    after: bool = False  # ... and whose derivative a neighbour computes
+    forward: dict  # additional arguments of the layer's forward
+    slope: float | None = None  # slope of the LeakyReLU whose derivative the layer's backward computes
+    gated: bool = False  # this derivative needs the LeakyReLU's output, from the cache of the layer before
+    before: bool = False  # the layer is a LeakyReLU that the layer before it computes
+    after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 
     def backward(self, below):
-        """What the layer's backward is told; below is the cache of the layer before it."""
+        """Additional arguments of the layer's backward; `below` is the cache of the layer before it."""
         return (
             {}
             if self.slope is None
@@ -38,13 +41,13 @@ class Fused:
 
 
 def plan(layers):
-    """[Fused] of a list of layers."""
+    """The plan [Fused] of a list of layers."""
     kinds = [type(layer) for layer in layers]
 
-    def fused(i):  # whether layer i is a unit that layer i - 1 computes
+    def fused(i):  # whether layer i is a LeakyReLU that layer i - 1 computes
         return 0 < i < len(kinds) and kinds[i] in (LeakyReLU, ReLU) and kinds[i - 1] in (*PRODUCTS, BatchNorm)
 
-    def gates(i):  # whether layer i computes the derivative of unit i - 1
+    def gates(i):  # whether layer i computes the derivative of the LeakyReLU i - 1
         return kinds[i] in PRODUCTS and fused(i - 1) and kinds[i - 2] in PRODUCTS
 
     steps = []

@@ -1,4 +1,4 @@
-"""Given: a network of a pair (x, y) as a network of x alone, y held."""
+"""Given: a network of a pair (x, y) as a network of x alone, with constant y."""
 
 import numpy as np
 
@@ -6,17 +6,20 @@ from .base import Layer, Pass, expect
 
 
 class Given(Layer):
-    """x -> layer((x, y)) over the layer's own parameters: D(. | y), for what looks at grad_x D(x | y), such as penalties
+    """x -> layer((x, y)) with the layer's own parameters: D(. | y), for penalties on grad_x D(x | y)
 
         value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
 
-    layer of a pair    y (N,) labels, one for each x; ValueError for another number of them, or for y that is no array
+    layer    a layer of a pair (x, y)
+    y        (N,) labels, one for each sample of x
+    Raises ValueError if layer is not a layer, y is not an array, or x and y differ in length.
     """
 
     def __init__(self, layer, y):
         if not isinstance(layer, Layer) or not isinstance(y, np.ndarray) or not y.ndim:
             raise ValueError(
-                f"Given: expected a layer and an array y (N, ...), got {layer!r} and {y!r}; hold the labels of this batch"
+                f"Given: expected a layer and an array y (N, ...), got {layer!r} and {y!r}; "
+                "hold the labels of this batch"
             )
         self.layer, self.y, self.children = layer, y, layer.children
 

@@ -1,6 +1,7 @@
 """Initialisers: init(rng, shape, fan_in, fan_out) -> float64 array. `rng` is a numpy Generator.
 
-`he` and `glorot` are such functions; `normal(0.02)`, `uniform(0.05)`, `constant(1.0)` and `orthogonal()` make one.
+`he` and `glorot` are such functions. `normal(0.02)`, `uniform(0.05)`, `constant(1.0)` and `orthogonal()`
+return one.
 """
 
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ import numpy as np
 
 
 def fans(shape, transposed=False):
-    """(fan_in, fan_out) of a weight (I, O) or (KH, KW, I, O): how many inputs feed one output, and the reverse.
+    """(fan_in, fan_out) of a weight (I, O) or (KH, KW, I, O).
 
-    transposed: the weight (KH, KW, O, I) of a transposed convolution, which holds its outputs first.
+    fan_in       number of inputs of one output: KH KW I
+    fan_out      number of outputs of one input: KH KW O
+    transposed   the weight has the form (KH, KW, O, I), as in a transposed convolution
     """
     taps = int(np.prod(shape[:-2]))
     fan_in, fan_out = taps * shape[-2], taps * shape[-1]
@@ -50,7 +53,7 @@ class constant:
 
 
 def he(rng, shape, fan_in, fan_out):
-    """N(0, 2 / fan_in): keeps the variance through ReLU (He et al. 2015, eq. 10)."""
+    """N(0, 2 / fan_in): keeps the variance of activations through ReLU layers (He et al. 2015, eq. 10)."""
     return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
 
 
@@ -62,7 +65,10 @@ def glorot(rng, shape, fan_in, fan_out):
 
 @dataclass(frozen=True)
 class orthogonal:
-    """gain times a matrix with orthonormal rows or columns, over (all axes but the last) x (last axis) (Saxe et al. 2014)."""
+    """gain times a matrix with orthonormal rows or columns (Saxe et al. 2014).
+
+    The rows of the matrix are all axes of the weight but the last; its columns are the last axis.
+    """
 
     gain: float = 1.0
 

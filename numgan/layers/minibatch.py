@@ -1,6 +1,7 @@
-"""MinibatchStd and MinibatchDiscrimination: features of D that compare samples, so that a generator of equal samples is found out.
+"""MinibatchStd and MinibatchDiscrimination: features that compare the samples of a batch.
 
-Both append features to x: y = (x, s). Where a tangent is zero, so is its part of the sums.
+With them D detects fakes that are too similar. Both append features to x: y = (x, s). A tangent that is zero
+adds nothing to the sums.
 """
 
 import numpy as np
@@ -13,10 +14,11 @@ from .initializers import normal
 
 
 class MinibatchStd(Layer):
-    """y = (x, s)          s = mean over features j of sqrt(var_j + eps), var_j over the samples of a group          (Karras et al. 2018, section 3)
+    """y = (x, s)          s = mean over features j of sqrt(var_j + eps), var_j over the samples of a group
 
-    x (N, ..., C)   y (N, ..., C + 1): one number for each group, repeated. Groups are `group` samples each that follow one another, as the
-    authors' code has it with 4; None: the whole batch. Raises ValueError if the batch is no multiple of the group.
+    x (N, ..., C)   y (N, ..., C + 1): one number s for each group, repeated (Karras et al. 2018, section 3).
+    A group is `group` consecutive samples (4 in the authors' code); None: the whole batch.
+    Raises ValueError if the batch size is not a multiple of the group size.
     """
 
     def __init__(self, group=None, eps=1e-8):
@@ -29,16 +31,16 @@ class MinibatchStd(Layer):
         return *shape[:-1], shape[-1] + 1
 
     def _groups(self, x):
-        """(groups, samples of one, features)"""
+        """x as (groups, samples of a group, features)."""
         return x.reshape(-1, self.group or max(len(x), 1), int(np.prod(x.shape[1:])))
 
     def _appended(self, x, s):
-        """(x, s) for a number s of each group (groups,)."""
+        """(x, s) from x and s (groups,), one number for each group."""
         column = np.repeat(s, len(x) // max(len(s), 1)).reshape(-1, *(1,) * (x.ndim - 1))
         return np.concatenate([x, np.broadcast_to(column, (*x.shape[:-1], 1))], axis=-1)
 
     def _sums(self, d):
-        """The derivative of what was repeated: d (N, ..., C + 1) -> (groups, 1, 1)."""
+        """The derivative in s, summed over its copies: d (N, ..., C + 1) -> (groups, 1, 1)."""
         return self._groups(d[..., -1:]).sum(axis=(1, 2), keepdims=True)
 
     def forward(self, p, x, context=Pass()):
@@ -48,60 +50,63 @@ class MinibatchStd(Layer):
             x.ndim >= 2 and len(x) % (self.group or 1) == 0,
             f"(N, ..., C) with N a multiple of {self.group or 1}",
             x,
-            "choose the batch size so, or group=None",
+            "choose such a batch size, or group=None",
         )
         g = self._groups(x)
-        away = g - g.mean(axis=1, keepdims=True)
-        std = np.sqrt(np.square(away).mean(axis=1, keepdims=True) + x.dtype.type(self.eps))
-        return self._appended(x, std.mean(axis=(1, 2))), (away, std, x.shape)
+        centred = g - g.mean(axis=1, keepdims=True)
+        std = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + x.dtype.type(self.eps))
+        return self._appended(x, std.mean(axis=(1, 2))), (centred, std, x.shape)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        away, std, shape = cache
+        centred, std, shape = cache
         if not need_dx:
             return None, None if frozen else {}
-        slope = away / (std * away.dtype.type(away[0].size if len(away) else 1))  # d s / d x, in each group
+        size = centred[0].size if len(centred) else 1
+        slope = centred / (std * centred.dtype.type(size))  # ds / dx in each group
         return dy[..., :-1] + (self._sums(dy) * slope).reshape(shape), None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
-        away, std, _ = cache
+        centred, std, _ = cache
         if tx is None:
             return None, None
-        taway = self._groups(tx) - self._groups(tx).mean(axis=1, keepdims=True)
-        tstd = (away * taway).mean(axis=1, keepdims=True) / std
-        return self._appended(tx, tstd.mean(axis=(1, 2))), (taway, tstd)
+        tcentred = self._groups(tx) - self._groups(tx).mean(axis=1, keepdims=True)
+        tstd = (centred * tcentred).mean(axis=1, keepdims=True) / std
+        return self._appended(tx, tstd.mean(axis=(1, 2))), (tcentred, tstd)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        away, std, shape = cache
+        centred, std, shape = cache
         tdp = None if frozen else {}
         if not need_dx:
             return None, tdp
         tdx = None if tdy is None else self.backward(tdy, cache, frozen=True)[0]
-        if tcache is not None:  # the quotient away / std moves
-            taway, tstd = tcache
-            tslope = (taway - away * tstd / std) / (std * away.dtype.type(away[0].size if len(away) else 1))
-            bend = (self._sums(dy) * tslope).reshape(shape)
-            tdx = total(tdx, bend)
+        if tcache is not None:  # the tangent of the quotient centred / std
+            tcentred, tstd = tcache
+            size = centred[0].size if len(centred) else 1
+            tslope = (tcentred - centred * tstd / std) / (std * centred.dtype.type(size))
+            tdx = total(tdx, (self._sums(dy) * tslope).reshape(shape))
         return tdx, tdp
 
     def arguments(self):
         return "" if self.group is None else str(self.group)
 
 
-def _apart(column):
-    """M_n - M_m (N, N) of one column (N,)"""
+def _differences(column):
+    """M_n - M_m (N, N) of one column (N,)."""
     return column[:, None] - column
 
 
 def _both(do):
-    """do_nb + do_mb (B, N, N) from (N, B): near_nm counts in o_n and in o_m"""
+    """do_nb + do_mb (B, N, N) from do (N, B): near_nm is a term of o_n and of o_m."""
     return do.T[:, :, None] + do.T[:, None]
 
 
 class MinibatchDiscrimination(Layer):
-    """y = (x, o)          M = x T          o_nb = sum over m != n of exp(-sum_c |M_nbc - M_mbc|)          (Salimans et al. 2016, section 3.2)
+    """y = (x, o)          M = x T          o_nb = sum over m != n of exp(-sum_c |M_nbc - M_mbc|)
 
-    x (N, A)   T (A, B C), seen as B matrices of C columns   o (N, B)   y (N, A + B): how close sample n is to the others, in B ways.
-    Raises ValueError if x is not (N, A).
+    x (N, A)   T (A, B C), seen as B matrices of C columns   o (N, B)   y (N, A + B)
+
+    o_nb measures how close sample n is to the other samples of the batch in feature b (Salimans et al. 2016,
+    section 3.2). Raises ValueError if x is not (N, A).
     """
 
     def __init__(self, inputs, features, columns, init=normal(0.05)):
@@ -129,14 +134,14 @@ class MinibatchDiscrimination(Layer):
         return 2 * self.inputs * self.features * self.columns
 
     def _columns(self, M):
-        """(N, B C) -> (B, C, N): the pairs of one column are a square that stays in a core's cache."""
+        """(N, B C) -> (B, C, N), so that the N x N pairs of one column fit into the cache of a CPU core."""
         return np.ascontiguousarray(M.T).reshape(self.features, self.columns, len(M))
 
     def _gather(self, Q, M):
-        """dM (N, B C) from Q (B, N, N): each pair pulls its two samples together, along the sign of each difference."""
+        """dM (N, B C) from Q (B, N, N): dM_nbc = -sum_m Q_bnm sign(M_nbc - M_mbc)."""
         dM = np.empty_like(M)
         for b, c in np.ndindex(self.features, self.columns):
-            dM[b, c] = -np.einsum("nm,nm->n", Q[b], np.sign(_apart(M[b, c])))
+            dM[b, c] = -np.einsum("nm,nm->n", Q[b], np.sign(_differences(M[b, c])))
         return np.ascontiguousarray(dM.reshape(self.features * self.columns, M.shape[2]).T)
 
     def forward(self, p, x, context=Pass()):
@@ -153,8 +158,8 @@ class MinibatchDiscrimination(Layer):
         kink(lambda: M[..., :, None] > M[..., None, :])
         near = np.empty((self.features, len(x), len(x)), M.dtype)
         for b in range(self.features):
-            near[b] = np.exp(-sum(np.abs(_apart(column)) for column in M[b]))
-            np.fill_diagonal(near[b], 0)  # m != n, exactly: far ones are below the rounding of 1
+            near[b] = np.exp(-sum(np.abs(_differences(column)) for column in M[b]))
+            np.fill_diagonal(near[b], 0)  # m != n; subtracting 1 instead would round away small terms
         return np.concatenate([x, near.sum(axis=2).T], axis=1), (x, T, M, near)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
@@ -174,7 +179,8 @@ class MinibatchDiscrimination(Layer):
         tM, tnear = self._columns(tM), np.empty_like(near)
         for b in range(self.features):
             tnear[b] = -near[b] * sum(
-                np.sign(_apart(column)) * _apart(tcolumn) for column, tcolumn in zip(M[b], tM[b], strict=True)
+                np.sign(_differences(column)) * _differences(tcolumn)
+                for column, tcolumn in zip(M[b], tM[b], strict=True)
             )
         return np.concatenate([np.zeros_like(x) if tx is None else tx, tnear.sum(axis=2).T], axis=1), (
             tx,

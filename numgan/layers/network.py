@@ -1,7 +1,8 @@
-"""A network is a layer: Sequential, Residual, Skip, Parallel and Condition put layers together and are layers again.
+"""Networks: Sequential, Residual, Skip, Parallel and Condition are layers made of layers.
 
-Every pass of a network is its children's passes in order, forwards or backwards. Gradients of the parts are gathered into
-one vector in the form of the parameters. `p.child(name)` is the part of the parameters that a child sees.
+A pass of a network runs the same pass of its children, in order or in reverse order. The gradients of the
+children are gathered into one vector in the form of the parameters. `p.child(name)` has the parameters of one
+child.
 """
 
 import numpy as np
@@ -13,21 +14,29 @@ from .fusing import UNFUSED, plan
 
 
 class Network(Layer):
-    """A layer made of layers, `children` {name: layer}; the common part of everything in this file. TypeError for a child that is no layer."""
+    """A layer made of layers, `children` {name: layer}: the base class of all networks.
+
+    Raises TypeError if a child is not a layer.
+    """
 
     def _set(self, children):
         for name, child in children.items():
             if not isinstance(child, Layer):
-                raise TypeError(f"{type(self).__name__}: expected layers, got {child!r} at {name}")
+                raise TypeError(
+                    f"{type(self).__name__}: expected layers, got {child!r} at {name}; give layers only"
+                )
         self.children = children
 
-    def _enter(self, name, p, x, context, **unit):
+    def _enter(self, name, p, x, context, **fused):
         """The forward pass of the child `name`."""
         context = context.child(name)
-        return self.children[name].forward(p.child(name), x, context, **unit)
+        return self.children[name].forward(p.child(name), x, context, **fused)
 
     def parts(self, shape):
-        """(name, child, the shape that the child is given) for an input of `shape`, in order; shapes are without the batch axis."""
+        """Yield (name, child, input shape of the child) in order, for an input of `shape`.
+
+        Shapes are without the batch axis.
+        """
         for name, child in self.children.items():
             yield name, child, shape
 
@@ -35,7 +44,11 @@ class Network(Layer):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
     def _gather(self, parts, like, own=None):
-        """The gradient from those of the children, [(name, gradient)], and of parameters of its own, {name: array}."""
+        """The gradient of this network.
+
+        parts    the gradients of its children, [(name, gradient)]
+        own      the gradients of its own parameters, {name: array}, or None
+        """
         return gather(self.layout, parts, like.dtype, own)
 
     def batch_statistics(self, cache):
@@ -54,12 +67,14 @@ def _child(p, name):
 
 
 class Sequential(Network):
-    """y = f_k(... f_1(x))          x, y of whatever shapes its layers take and give
+    """y = f_k(... f_1(x))          x has the input shape of f_1, y the output shape of f_k
 
-    `net[:k]` and `net[k:]` are networks over the same parameters, `net[i]` is a layer; Sequential() is the identity.
+    `net[:k]` and `net[k:]` are networks over the same parameters, `net[i]` is a layer. Sequential() is the
+    identity.
 
-    A leaky unit that follows a product or a BatchNorm is computed along with it, while its numbers are in registers: forward, and
-    backward by whichever kernel makes its dy or needs its dx. Every cache, and so the tangent passes, are as if each stood alone.
+    A ReLU or LeakyReLU after Dense, a convolution or BatchNorm is fused into that layer's kernel and costs no
+    extra pass over memory. In the backward pass its derivative is fused into the kernel of a neighbouring
+    layer. Caches and tangent passes are the same as without fusing.
     """
 
     def __init__(self, *layers):
@@ -68,9 +83,8 @@ class Sequential(Network):
     def _set(self, children):
         super()._set(children)
         trained = [i for i, child in enumerate(children.values()) if child.layout.size]
-        self._first = (
-            trained[0] if trained else len(children)
-        )  # nobody below this layer needs a dx to train it
+        # The first layer with parameters: training needs no dx of this layer or of any layer before it.
+        self._first = trained[0] if trained else len(children)
         self._plan = plan(list(children.values()))
 
     def __len__(self):
@@ -99,7 +113,7 @@ class Sequential(Network):
             step = UNFUSED if unfused() else step
             if step.before:
                 kink(lambda: x > 0)
-                cache = (x,)  # a unit: x is its y already
+                cache = (x,)  # a fused LeakyReLU: x is already its output
             else:
                 x, cache = self._enter(name, p, x, context, **step.forward)
             caches.append(cache)
@@ -110,7 +124,7 @@ class Sequential(Network):
         for i, (name, child) in reversed(list(enumerate(self.children.items()))):
             if i < self._first and not need_dx:
                 break
-            if self._plan[i].after:  # a unit: dy has gone through it, or will with the next
+            if self._plan[i].after:  # a LeakyReLU whose derivative a neighbour's kernel computes
                 continue
             need = need_dx or i > self._first
             dy, dp = child.backward(
@@ -131,15 +145,18 @@ class Sequential(Network):
         return tx, tuple(tcaches)
 
     def backward_keeping(self, dy, cache):
-        """dx of a frozen backward pass, and the dy of every layer: with that as dy, tangent_backward computes none of them again."""
+        """dx of a frozen backward pass, and a KeptBackward with the dy of every layer.
+
+        Give it to tangent_backward as dy, and tangent_backward computes none of them again.
+        """
         dys = [dy]
         for child, part in reversed(list(zip(self.children.values(), cache))):
             dys.append(child.backward(dys[-1], part, frozen=True)[0])
         return dys[-1], KeptBackward(reversed(dys))
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        trail = dy if isinstance(dy, KeptBackward) else None
-        dy = dy if trail is None else trail[-1]
+        kept = dy if isinstance(dy, KeptBackward) else None
+        dy = dy if kept is None else kept[-1]
         parts, like = [], dy
         for i, (name, child) in reversed(list(enumerate(self.children.items()))):
             if i < self._first and not need_dx:
@@ -148,17 +165,17 @@ class Sequential(Network):
             need = need_dx or i > self._first
             tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, need)
             if i and need:
-                dy = trail[i] if trail else child.backward(dy, cache[i], frozen=True)[0]
+                dy = kept[i] if kept else child.backward(dy, cache[i], frozen=True)[0]
             parts.append((name, tdp))
         return tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))
 
 
 class KeptBackward(tuple):
-    """What a backward pass through a Sequential met: (dx of layer 0, dx of layer 1, ..., dy of the last)"""
+    """All dy of a backward pass through a Sequential: (dx of layer 0, dx of layer 1, ..., dy of the last)."""
 
 
 def _first(arrays):
-    """The first array of a tuple of (tuples of) arrays and None: it knows the dtype."""
+    """The first array in a tuple of arrays, tuples and None; its dtype is that of the gradient."""
     return (
         next((found for found in map(_first, arrays) if found is not None), None)
         if isinstance(arrays, tuple)
@@ -167,9 +184,9 @@ def _first(arrays):
 
 
 class Residual(Network):
-    """y = f(x) + s(x); the shortcut s is the identity unless given (He et al. 2016, eq. 1)          x, f(x), s(x) of any shape, f(x) and s(x) of one
+    """y = f(x) + s(x); the shortcut s is the identity by default (He et al. 2016, eq. 1)
 
-    Raises ValueError if they differ in shape.
+    x has any shape; f(x), s(x) and y have one shape. Raises ValueError if f(x) and s(x) differ in shape.
     """
 
     def __init__(self, body, shortcut=None):
@@ -214,9 +231,11 @@ class Residual(Network):
 
 
 class Skip(Network):
-    """y = concat(x, f(x)) along channels; nested, it is a U-Net (Ronneberger et al. 2015, figure 1)
+    """y = concat(x, f(x)) along channels; nested Skips make a U-Net (Ronneberger et al. 2015, figure 1)
 
     x (..., C)   f(x) (..., F)   y (..., C + F)
+
+    Raises ValueError if x and f(x) differ in an axis other than the last.
     """
 
     def __init__(self, body):
@@ -266,9 +285,9 @@ class Skip(Network):
 
 
 class Parallel(Network):
-    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array of a tuple, such as an image and its label
+    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, such as an image and its label
 
-    Raises ValueError unless there are k arrays.
+    Raises ValueError unless x is a tuple of k arrays.
     """
 
     def __init__(self, *layers):
@@ -291,7 +310,7 @@ class Parallel(Network):
         return tuple(zip(*(self._enter(name, p, part, context) for name, part in zip(self.children, x))))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """An output that nobody used has dy None: its part of the network does nothing."""
+        """dy is None for an output that the loss does not use; its child then runs no backward pass."""
         dxs, dps = zip(
             *(
                 (None, None) if d is None else child.backward(d, part, frozen, need_dx)
@@ -326,10 +345,12 @@ class Parallel(Network):
 
 
 class Condition(Network):
-    """(h, c) -> (f(concat(h, c)), c): a layer that sees the condition c beside its input, and hands c on to the next
+    """(h, c) -> (f(concat(h, c)), c): the layer f has the condition c as additional input, and c is passed on
 
-    h (N, ..., H)   c (N, C), repeated over the axes between   f((N, ..., H + C)); the gradients of c add up along the way.
-    Raises ValueError unless it is given such a pair.
+    h (N, ..., H)   c (N, C), repeated over the axes between   concat(h, c) (N, ..., H + C)
+
+    The next layer gets the same c, so the gradients of c from all layers are added.
+    Raises ValueError unless x is such a pair.
     """
 
     def __init__(self, layer):
@@ -366,7 +387,10 @@ class Condition(Network):
 
     @staticmethod
     def _part(dx, dc, shape):
-        """The gradient of the concatenation, parted into dh and the sum over places, plus the dc that came from above."""
+        """dh and dc from dx of the concatenation.
+
+        dc is the sum over positions, plus the dc of later layers.
+        """
         if dx is None:
             return None, dc
         dh, places = dx[..., : shape[-1]], dx[..., shape[-1] :]

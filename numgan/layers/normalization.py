@@ -1,13 +1,14 @@
-"""BatchNorm, InstanceNorm, LayerNorm, PixelNorm: one law, over different axes.
+"""BatchNorm, InstanceNorm, LayerNorm, PixelNorm: the same formulas, with means over different axes.
 
     xhat = (x - mean x) r        r = 1 / sqrt(mean (x - mean x)^2 + eps)        y = gain xhat + bias
 
-Its derivative is one operator, P(d) = r (d - mean d - xhat mean(d xhat)), which is its own transpose, so it serves twice:
+The derivative of xhat is the operator P(d) = r (d - mean d - xhat mean(d xhat)). P is its own transpose, so
+the backward pass and the tangent pass both use it:
 
     forward            y     = gain xhat + bias
-    backward           dx    = P(dxhat)           dxhat = gain dy         dgain = sum dy xhat      dbias = sum dy
+    backward           dx    = P(dxhat)      dxhat = gain dy      dgain = sum dy xhat      dbias = sum dy
     tangent_forward    ty    = gain txhat + tgain xhat + tbias            txhat = P(tx)
-    tangent_backward   tdx   = P(tdxhat) + (tP)(dxhat): the product rule; tP is written out below
+    tangent_backward   tdx   = P(tdxhat) + (tP)(dxhat), the product rule; the code writes tP out
 """
 
 from typing import NamedTuple
@@ -22,7 +23,10 @@ from .initializers import constant
 
 
 class Cache(NamedTuple):
-    """What a forward pass keeps. r = 1 / sqrt(variance + eps); `measured`: mean and variance are constants, and not those of x."""
+    """The cache of a forward pass. r = 1 / sqrt(variance + eps).
+
+    If `measured` is True, mean and variance are measured constants and not those of x.
+    """
 
     x: np.ndarray
     mean: np.ndarray
@@ -34,9 +38,11 @@ class Cache(NamedTuple):
 
 
 class Normalization(Layer):
-    """The law above. A subclass gives the axes of the mean; gain and bias (C,) belong to the last axis.
+    """y = gain xhat + bias          x, y (N, ..., C)   gain, bias (C,)
 
-    PixelNorm has no mean subtracted and no gain; BatchNorm can use measured statistics, which are constants.
+    A subclass defines the axes of the mean. PixelNorm subtracts no mean and has no gain; BatchNorm can use
+    measured statistics, which are constants. Raises TypeError if x is not an array of floats, ValueError for
+    a wrong shape.
     """
 
     affine = centred = True
@@ -70,35 +76,41 @@ class Normalization(Layer):
         return 8 * int(np.prod(shape))
 
     def _moments(self, x, context):
-        """mean, variance, and whether they are measured ones, which do not depend on x."""
+        """mean, variance, and whether they are measured statistics, which do not depend on x."""
         mean = x.mean(axis=self.axes(x), keepdims=True) if self.centred else x.dtype.type(0)
         return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), False
 
-    def forward(self, p, x, context=Pass(), **unit):
+    def forward(self, p, x, context=Pass(), **fused):
         expect_floats(self, x)
         self._check(x)
         mean, variance, measured = self._moments(x, context)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
         gain, bias = (p["gain"], p["bias"]) if self.affine else (None, None)
-        return self._normalize(x, mean, r, gain, bias, **unit), Cache(
+        return self._normalize(x, mean, r, gain, bias, **fused), Cache(
             x, mean, r, gain, bias, variance, measured
         )
 
     def _normalize(self, x, mean, r, gain=None, bias=None):
-        """gain xhat + bias, and xhat itself without gain: the cache holds x, which is there anyway."""
+        """gain xhat + bias, or xhat if gain is None.
+
+        xhat is computed again from x, so that the cache need not hold it.
+        """
         xhat = (x - mean) * r
         return xhat if gain is None else xhat * gain + bias
 
     def _mean(self, one, two):
-        """mean of one * two, over the law's axes"""
+        """The mean of one * two over the axes."""
         return (one * two).mean(axis=self.axes(one), keepdims=True)
 
     def _times(self, x, factor, plus=None):
-        """x * factor + plus. `factor` and `plus` have one entry for each channel, or for each mean; plus=None is 0."""
+        """x * factor + plus.
+
+        `factor` and `plus` have one entry for each channel, or for each mean; None means 0.
+        """
         return x * factor if plus is None else x * factor + plus
 
     def _operator(self, d, xhat, r, measured):
-        """P(d). Only BatchNorm has measured statistics, and it has an operator of its own."""
+        """P(d). BatchNorm, which alone can have measured statistics, overrides this method."""
         centre = d.mean(axis=self.axes(xhat), keepdims=True) if self.centred else 0
         return (d - centre - xhat * self._mean(d, xhat)) * r
 
@@ -143,9 +155,8 @@ class Normalization(Layer):
             None if tgain is None else self._times(dy, tgain),
         )
         tdx = None if td is None else self._operator(td, xhat, r, cache.measured)
-        if (
-            txhat is not None and not cache.measured
-        ):  # the product rule on P(d) = r (d - mean d - xhat mean(d xhat)) = dx
+        # The product rule on dx = P(d) = r (d - mean d - xhat mean(d xhat)):
+        if txhat is not None and not cache.measured:
             dx = self.backward(dy, cache, frozen=True)[0]
             tr_over_r = -r * self._mean(xhat, tx)
             along, talong = self._mean(d, xhat), self._mean(d, txhat)
@@ -162,9 +173,12 @@ class Normalization(Layer):
 
 
 class BatchNorm(Normalization):
-    """The law over all axes but the last          x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
+    """Means over all axes but the last
 
-    With measured statistics in `context` (see `measure`) mean and variance are constants, as for sampling; forward never updates them.
+    x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
+
+    If `context` holds measured statistics (see `measure`), mean and variance are constants, as for sampling.
+    A forward pass never updates them.
     Raises ValueError if a channel has fewer than two values and no measured statistics are given.
     """
 
@@ -178,8 +192,9 @@ class BatchNorm(Normalization):
             )
             if not known:
                 raise ValueError(
-                    f"{self!r} at {'.'.join(context.path)}: expected its measured mean and variance ({self.channels},) in context.measured, "
-                    f"got {sorted(context.measured) or 'none'}; use what measure(...) returns for this network"
+                    f"{self!r} at {'.'.join(context.path)}: expected its measured mean and variance "
+                    f"({self.channels},) in context.measured, got {sorted(context.measured) or 'none'}; "
+                    "use what measure(...) returns for this network"
                 )
             return (
                 context.measured["mean"].astype(x.dtype),
@@ -221,7 +236,7 @@ class BatchNorm(Normalization):
         return kernels.normalize_gradient(rows, xhat, none, r, mean_d, along).reshape(d.shape)
 
     def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0):
-        """With a slope, dy is that of the leaky unit which forward was asked to compute along (see Sequential)."""
+        """slope is that of a LeakyReLU that forward computed too; dy then belongs to its output."""
         x, mean, r, gain, bias, _, measured = cache
         dx, scale = None, r * gain
         dy, rows = self._rows(dy), self._rows(x)
@@ -242,9 +257,11 @@ class BatchNorm(Normalization):
 
 
 class InstanceNorm(Normalization):
-    """The law over each picture's own pixels          x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, section 2)
+    """Means over the pixels of each image
 
-    Raises ValueError if x has other channels, or a single pixel, which is its own mean.
+    x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, section 2)
+
+    Raises ValueError if x does not have C channels, or has a single pixel, which equals its mean.
     """
 
     def _check(self, x):
@@ -260,9 +277,11 @@ class InstanceNorm(Normalization):
 
 
 class LayerNorm(Normalization):
-    """The law over each sample's own entries          x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
+    """Means over all entries of each sample
 
-    Raises ValueError if x has other channels.
+    x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
+
+    Raises ValueError if x does not have C channels.
     """
 
     def axes(self, x):
@@ -270,7 +289,9 @@ class LayerNorm(Normalization):
 
 
 class PixelNorm(Normalization):
-    """y = x / sqrt(mean over channels of x^2 + eps)          x (N, ..., C); no parameters   (Karras et al. 2018, section 4.2)
+    """y = x / sqrt(mean over channels of x^2 + eps)
+
+    x (N, ..., C); no parameters   (Karras et al. 2018, section 4.2)
 
     Raises ValueError if x has no batch axis.
     """
@@ -293,16 +314,17 @@ class PixelNorm(Normalization):
 
 @may_underflow
 def measure(net, p, inputs, seed=None):
-    """Statistics of every BatchNorm of `net` over a list of input batches, for `Pass(measured=...)`: {layer name: {...}} by nesting.
+    """Measured statistics of every BatchNorm of `net` over a list of input batches, for `Pass(measured=...)`.
 
-    The batches are pooled: mean = mean of means, variance = mean of (variance + mean^2) - mean^2 (batches of one size).
-    Sampling with them makes a sample independent of its neighbours in the batch. Returns {} if there is no BatchNorm.
+    Returns {layer name: {...}}, nested as the network is; {} if it has no BatchNorm. All batches have one
+    size: mean = mean of means, variance = mean of (variance + mean^2) - mean^2. With measured statistics a
+    sample does not depend on the other samples of its batch.
     """
     return pooled([net.batch_statistics(net.forward(p, x, Pass(seed))[1]) for x in inputs])
 
 
 def pooled(trees):
-    """The statistics of several batches, as `Layer.batch_statistics` gives them, pooled to one."""
+    """One set of statistics from those of several batches; each is a result of `Layer.batch_statistics`."""
     if not trees or "variance" not in trees[0]:
         return {name: pooled([tree[name] for tree in trees]) for name in trees[0]} if trees else {}
     mean = np.mean([tree["mean"] for tree in trees], axis=0)

@@ -1,4 +1,4 @@
-"""Pack: several samples to each decision of D, so that a generator of few modes is found out by its lack of variety."""
+"""Pack: D judges several samples together, so it can detect that a generator draws few modes."""
 
 import numpy as np
 
@@ -7,11 +7,12 @@ from .base import LinearMap, expect
 
 
 class Pack(LinearMap):
-    """x (m N, ..., C) -> y (N, ..., m C): samples m i to m i + m - 1 become one, side by side in the last axis          (Lin et al. 2018, section 3)
+    """x (m N, ..., C) -> y (N, ..., m C): samples m i to m i + m - 1 are concatenated along the last axis
 
-    The first layer of a D that judges m samples at once, D(x_1, ..., x_m): only the layer after it grows. Total variation of P^m and Q^m is never
-    below that of P and Q, and for a Q that lacks modes of P it grows faster with m than for one that is merely off. Pack(1) changes nothing.
-    Raises ValueError if the number of samples is no multiple of m.
+    (Lin et al. 2018, section 3.) It is the first layer of a D that judges m samples at once, D(x_1, ...,
+    x_m). Only the layer after it has more weights. The total variation distance between P^m and Q^m is never
+    below that between P and Q. For a Q that lacks modes of P it grows faster with m than for a Q without mode
+    collapse. Pack(1) is the identity. Raises ValueError if the number of samples is not a multiple of m.
     """
 
     def __init__(self, m):
@@ -34,8 +35,8 @@ class Pack(LinearMap):
         ), None
 
     def transpose(self, dy, cache):
-        apart = dy.reshape(*dy.shape[:-1], self.m, dy.shape[-1] // self.m)
-        return np.ascontiguousarray(np.moveaxis(apart, -2, 1)).reshape(
+        packs = dy.reshape(*dy.shape[:-1], self.m, dy.shape[-1] // self.m)
+        return np.ascontiguousarray(np.moveaxis(packs, -2, 1)).reshape(
             self.m * len(dy), *dy.shape[1:-1], dy.shape[-1] // self.m
         )
 

@@ -1,4 +1,4 @@
-"""Pooling: averages are a fixed linear map; maxima are one too, once it is known who won."""
+"""Pooling: an average is a fixed linear map; a maximum is one too for given places of the maxima."""
 
 import math
 
@@ -11,7 +11,10 @@ from .base import LinearMap, expect
 
 
 class _Pool(LinearMap):
-    """Windows of `kernel`, every `stride` (the kernel's size by default), over an input padded by `padding`."""
+    """Windows of size `kernel` at steps of `stride` in an input padded by `padding`.
+
+    stride is the kernel's size by default. Each of the three is an integer or a pair (vertical, horizontal).
+    """
 
     def __init__(self, kernel, stride=None, padding=0):
         name = type(self).__name__
@@ -24,7 +27,8 @@ class _Pool(LinearMap):
             or any(not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel))
         ):
             raise ValueError(
-                f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, got {kernel}, {stride}, {padding}"
+                f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, "
+                f"got {kernel}, {stride}, {padding}; give an integer or a pair for each"
             )
 
     def output_shape(self, shape):
@@ -47,7 +51,8 @@ class _Pool(LinearMap):
 class MaxPool2d(_Pool):
     """y = max over the window          x (N, H, W, C)   y (N, HO, WO, C)   HO = (H + 2 p - KH) // s + 1
 
-    The first of equal entries wins; padding never does. Raises ValueError if x is no picture or the window does not fit.
+    Of equal entries the first one is the maximum; padding is never the maximum.
+    Raises ValueError if x is not an image batch or the window does not fit.
     """
 
     def apply(self, x, context):
@@ -67,13 +72,13 @@ class MaxPool2d(_Pool):
 
 
 class AvgPool2d(_Pool):
-    """y = mean over the window, zeros of the padding included          x (N, H, W, C)   y (N, HO, WO, C)
+    """y = mean over the window, including zeros of the padding          x (N, H, W, C)   y (N, HO, WO, C)
 
-    Raises ValueError if x is no picture or the window does not fit.
+    Raises ValueError if x is not an image batch or the window does not fit.
     """
 
     def _taps(self, padded, size):
-        """The padded input (N, HP, WP, C) as each kernel tap sees it."""
+        """Yield, for each entry of the window, a view of the padded input with the output's shape."""
         (s, t), (h, w) = self.stride, size
         for i in range(self.kernel[0]):
             for j in range(self.kernel[1]):

@@ -1,4 +1,4 @@
-"""Upsample and PixelShuffle: ways to a larger picture that need no weights."""
+"""Upsample and PixelShuffle: layers without weights that enlarge an image."""
 
 import numpy as np
 
@@ -7,12 +7,13 @@ from .base import LinearMap, expect
 
 
 class Upsample(LinearMap):
-    """A picture `factor` times larger          x (N, H, W, C)   y (N, H f, W f, C)
+    """An image `factor` times larger          x (N, H, W, C)   y (N, H f, W f, C)
 
     mode "nearest"   each pixel is repeated
-    mode "bilinear"  y[i] = (1 - t) x[k] + t x[k + 1] along each axis, k + t = (i + 1/2) / f - 1/2, held inside the picture
-                     (pixel centres keep their places, as in align_corners=False elsewhere)
-    Raises ValueError if x is no picture.
+    mode "bilinear"  y[i] = (1 - t) x[k] + t x[k + 1] along each axis, k + t = (i + 1/2) / f - 1/2, clipped to
+                     the image (pixel centres keep their places, as with align_corners=False in other
+                     libraries)
+    Raises ValueError if x is not an image batch.
     """
 
     def __init__(self, factor=2, mode="nearest"):
@@ -39,7 +40,7 @@ class Upsample(LinearMap):
         return self._squeeze(self._squeeze(dy, 2), 1)
 
     def _weights(self, axis, size, dtype):
-        """Lower and upper neighbour of every output row, and t, shaped to multiply along `axis`."""
+        """Indices of both neighbours of every output row, and t, shaped to multiply along `axis`."""
         place = (np.arange(size * self.factor[axis - 1]) + 0.5) / self.factor[axis - 1] - 0.5
         place = place.clip(0, size - 1)
         low = np.floor(place).astype(int)
@@ -65,9 +66,11 @@ class Upsample(LinearMap):
 
 
 class PixelShuffle(LinearMap):
-    """Channels become pixels          x (N, H, W, C f f)   y (N, H f, W f, C)   (Shi et al. 2016, section 3.2)
+    """Channels become pixels
 
-    y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j], the order of channels that other libraries have come to use.
+    x (N, H, W, C f f)   y (N, H f, W f, C)   (Shi et al. 2016, section 3.2)
+
+    y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j], the order of channels in other libraries.
     Raises ValueError if the channels are not a multiple of f f.
     """
 

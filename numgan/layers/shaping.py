@@ -1,4 +1,4 @@
-"""Flatten, Reshape, Pad, Crop, Concat, Pick: they move numbers and do no arithmetic."""
+"""Flatten, Reshape, Pad, Crop, Concat, Pick: layers that move numbers and do no arithmetic."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from .base import LinearMap, expect
 
 
 class Reshape(LinearMap):
-    """x (N, ...) -> y (N, *shape), same entries in the same order; one entry of shape may be -1
+    """x (N, ...) -> y (N, *shape), the same entries in the same order; one number in shape may be -1
 
     Raises ValueError if the number of entries does not fit.
     """
@@ -43,7 +43,11 @@ class Reshape(LinearMap):
 
 
 class Flatten(Reshape):
-    """x (N, ...) -> y (N, F); of a picture the order is H, W, C (elsewhere it may be C, H, W: Dense rows after it differ)"""
+    """x (N, ...) -> y (N, F)
+
+    Images are flattened in the order H, W, C. Libraries that store C, H, W order the rows of the next Dense
+    differently.
+    """
 
     def __init__(self):
         super().__init__(-1)
@@ -59,7 +63,8 @@ class _Border(LinearMap):
         border = (border,) * 4 if isinstance(border, (int, np.integer)) else tuple(border)
         if len(border) != 4 or any(not isinstance(b, (int, np.integer)) or b < 0 for b in border):
             raise ValueError(
-                f"{type(self).__name__}: expected one integer or (top, bottom, left, right), all >= 0, got {border!r}"
+                f"{type(self).__name__}: expected one integer or (top, bottom, left, right), all >= 0, "
+                f"got {border!r}; give the border's widths in pixels"
             )
         self.border = tuple(map(int, border))
 
@@ -84,9 +89,11 @@ class _Border(LinearMap):
 
 
 class Pad(_Border):
-    """A border around the picture: zeros, or the picture mirrored at its edge (mode "reflect", the edge itself not repeated)
+    """A border around the image          x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C)
 
-    x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C). Raises ValueError if a reflected border is as large as the picture.
+    mode "zero"      zeros
+    mode "reflect"   the image mirrored at its edge, without a second copy of the edge itself
+    Raises ValueError if a reflected border is as large as the image.
     """
 
     def __init__(self, border, mode="zero"):
@@ -119,7 +126,7 @@ class Pad(_Border):
 
     @staticmethod
     def _fold(dy, axis, before, after):
-        """Add both mirrored borders along `axis` back onto the rows that they came from."""
+        """Add the gradients of both mirrored borders along `axis` to the rows that they are copies of."""
         dy = np.moveaxis(dy, axis, 0)
         dx = dy[before : len(dy) - after].copy()
         dx[1 : before + 1] += dy[:before][::-1]
@@ -131,9 +138,9 @@ class Pad(_Border):
 
 
 class Crop(_Border):
-    """The picture without a border          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
+    """The image without a border          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
 
-    Raises ValueError if nothing would be left.
+    Raises ValueError if the image is not larger than the border.
     """
 
     def output_shape(self, shape):
@@ -151,7 +158,9 @@ class Crop(_Border):
 
 
 class Concat(LinearMap):
-    """(a, b, ...) -> one array, side by side along the last axis          a (..., A)   b (..., B)   y (..., A + B + ...)
+    """(a, b, ...) -> one array, concatenated along the last axis
+
+    a (..., A)   b (..., B)   y (..., A + B + ...)
 
     Raises ValueError unless the arrays differ in the last axis only.
     """
@@ -193,9 +202,10 @@ class Concat(LinearMap):
 
 
 class Pick(LinearMap):
-    """(a, b, ...) -> the array at `place`, of any shape: how a network whose layers hand a condition on drops it at the end
+    """(a, b, ...) -> the array at `place`, of any shape
 
-    Raises ValueError if there are not so many arrays. The gradient of the others is None: nobody used them.
+    It removes the condition at the end of a network of Condition layers. The gradient of the other arrays is
+    None, because they are not used. Raises ValueError if x is not a tuple of more than `place` arrays.
     """
 
     def __init__(self, place=0):

@@ -1,4 +1,4 @@
-"""Spectral: the weight of a layer divided by its largest singular value, so that the layer stretches nothing; and the power iteration for it."""
+"""Spectral: a layer whose weight is divided by its largest singular value, found by power iteration."""
 
 import numpy as np
 
@@ -7,28 +7,34 @@ from ..core.underflow import may_underflow
 from .base import Layer, Pass, total
 from .bilinear import Bilinear
 
-START = 30  # power iterations before the first step; after that one for each update keeps pace with W
+START = 30  # power iterations before the first step; afterwards one for each update is enough
 
 
 class Spectral(Layer):
-    """y = layer with W / sigma in place of W          sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
+    """y = layer with W / sigma in place of W
 
-    layer is a Dense, Conv2d or ConvTranspose2d; W is seen as a matrix (fan-in, outputs), u (fan-in,), v (outputs,). u and v are the first singular
-    vectors, and sigma the largest singular value, as far as power iteration has come: they are held, constants of every pass, and
-    `power_step` moves them on after each update. Then tsigma = u' tW v, and with G = d loss / d (W / sigma)
+    sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
 
-        dW  = (G - <G, W / sigma> u v') / sigma                                          (the same, eq. 12, where W is the transpose)
-        tdW = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma      its product rule
+    layer is a Dense, Conv2d or ConvTranspose2d. W is seen as a matrix (fan-in, outputs), u (fan-in,), v
+    (outputs,). u, v and sigma are estimates, by power iteration, of the first singular vectors and the
+    largest singular value. u and v are held entries, constants in every pass; `power_step` improves them
+    after each update. Then tsigma = u' tW v, and with G = d loss / d (W / sigma)
 
-    The bound is that of the matrix: a convolution's windows overlap, and it can stretch more. A W of zeros has no such vectors: y is not finite.
-    Raises TypeError for another kind of layer, ValueError if it draws a W of zeros.
+        dW  = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)
+        tdW = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma    (the product rule)
+
+    Only the matrix has norm 1. A convolution can have a larger norm, because its windows overlap. If W is
+    zero, there are no singular vectors, and y is not finite.
+    Raises TypeError for another kind of layer, ValueError if the layer's initial W is zero.
     """
 
     held = "u", "v"
 
     def __init__(self, layer):
         if not isinstance(layer, Bilinear):
-            raise TypeError(f"Spectral: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}")
+            raise TypeError(
+                f"Spectral: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}; wrap these only"
+            )
         self.layer = layer
 
     def parameter_shapes(self):
@@ -41,14 +47,18 @@ class Spectral(Layer):
         }
         if not p["W"].any():
             raise ValueError(
-                f"{self!r}: expected a W that is not zero, which has no largest direction; choose another init"
+                f"{self!r}: expected a W that is not zero, got zeros, which have no singular vectors; "
+                "choose another init"
             )
         for _ in range(START):
             p |= self.refreshed(p)
         return p
 
     def refreshed(self, p):
-        """v = W'u / |W'u|, u = W v / |W v|: one power iteration (eq. 18); where a product is zero, the vector stays."""
+        """One power iteration (eq. 18): v = W'u / |W'u|, u = W v / |W v|.
+
+        If a product is zero, the vector stays the same.
+        """
         W, u, v = self._matrix(p["W"]), p["u"], p["v"]
         v = _unit(kernels.matmul(u[None], W)[0], v)
         return {"u": _unit(self._along(W, v), u), "v": v}
@@ -81,7 +91,7 @@ class Spectral(Layer):
         )
 
     def _own(self, W, dp):
-        """A gradient: that of the layer with W's, and none for u and v."""
+        """The gradient dp of the layer, with W as its weight gradient and None for u and v."""
         return {**dp, "W": W} | dict.fromkeys(self.held)
 
     def forward(self, p, x, context=Pass()):
@@ -94,7 +104,7 @@ class Spectral(Layer):
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
-        """dW from G"""
+        """dW from G, by eq. 12."""
         return (G - self._outer((G * unit).sum(), u, v)) / sigma
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
@@ -131,7 +141,10 @@ class Spectral(Layer):
 
 
 def _unit(x, old):
-    """x / |x|, or `old` if x is zero; x is scaled first, since squares of large or small numbers leave float32."""
+    """x / |x|, or `old` if x is zero.
+
+    x is scaled first, because squares of its entries could overflow or underflow.
+    """
     top = np.abs(x).max(initial=0)
     if top == 0:
         return old
@@ -141,14 +154,17 @@ def _unit(x, old):
 
 @may_underflow
 def refreshed(net, p):
-    """{path: array} of all held entries of a network as they are to be after an update that led to p; a layer placed twice has them once."""
-    found, done = {}, set()
+    """New values of all held entries of a network after an update to p, {path: array}.
+
+    A layer with two places in the network has one set of entries, under the path of its first place.
+    """
+    found, visited = {}, set()
 
     def visit(layer, p, path):
         for name, child in layer.children.items():
             visit(child, p.child(name), (*path, name))
-        if layer.held and id(layer) not in done:
-            done.add(id(layer))
+        if layer.held and id(layer) not in visited:
+            visited.add(id(layer))
             found.update({".".join((*path, name)): value for name, value in layer.refreshed(p).items()})
 
     visit(net, p, ())
@@ -157,7 +173,10 @@ def refreshed(net, p):
 
 @may_underflow
 def power_step(net, p):
-    """New parameters of a network: every Spectral made one power iteration with the W in p, from its u; all else is the same."""
+    """A copy of p after one power iteration of every Spectral, from its u and with its W.
+
+    All other entries are equal to those of p.
+    """
     out = p.copy()
     for path, value in refreshed(net, p).items():
         out[path][...] = value

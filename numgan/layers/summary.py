@@ -1,4 +1,4 @@
-"""A network as a table: what each layer makes of its input, and what it costs."""
+"""A network as a table: output shape, parameters, bytes and flops of each layer."""
 
 import math
 
@@ -8,8 +8,10 @@ import numpy as np
 class Summary:
     """A table of a network, printed as text.
 
-    rows         (name, layer, output shape, parameters, bytes of parameters and of the output for the batch, flops forward)
-    parameters, bytes, flops    the totals; a layer placed twice has its parameters once
+    rows                        (name, layer, output shape, parameters, bytes, flops) for each layer. Bytes
+                                are those of the parameters and of the output for the batch, flops those of
+                                the forward pass
+    parameters, bytes, flops    the totals; the parameters of a layer with two places count once
     """
 
     def __init__(self, net, shape, batch=1, dtype=np.float32):

@@ -1,14 +1,15 @@
-"""VirtualBatchNorm and Referenced: BatchNorm whose samples do not see each other, but one reference batch, the same for ever.
+"""VirtualBatchNorm: BatchNorm of each sample with a fixed reference batch, and not with the other samples.
 
-The reference, R samples with mean m0 and variance v0, is normalised by these. Every other sample, with mean m and variance v of its own, is
-normalised by the moments of the reference and itself together, of which it is w = 1 / (R + 1):
+The reference batch, R samples with mean m0 and variance v0, is normalised by m0 and v0. Every other sample
+has a mean m and a variance v. It is normalised by the moments of the reference and itself together. Its share
+is w = 1 / (R + 1):
 
     mean     = (1 - w) m0 + w m
     variance = (1 - w) v0 + w v + w (1 - w) (m - m0)^2          r = 1 / sqrt(variance + eps)
     xhat     = (x - mean) r
 
-With w = 1 these are the reference's own lines, so one law serves both. Its derivative is the chain rule from the last line up; what all samples
-owe m0 and v0 adds up, and goes down into the reference.
+With w = 1 these formulas hold for the reference too. The backward pass is the chain rule from the last line
+to the first. The gradients of m0 and v0 are summed over all samples and then go back into the reference.
 """
 
 import hashlib
@@ -22,10 +23,13 @@ from .normalization import Normalization
 
 
 class VirtualBatchNorm(Normalization):
-    """y = gain xhat + bias, xhat by the law above          x (R + N, ..., C)   gain, bias (C,)          (Salimans et al. 2016, section 3.5)
+    """y = gain xhat + bias, xhat as above
 
-    The first R = context.reference rows are the reference, as `Referenced` says. Of pictures every position counts, those of a sample as much as
-    those of a sample of the reference. Raises ValueError without a reference, or if that has fewer than two values per channel.
+    x (R + N, ..., C)   gain, bias (C,)          (Salimans et al. 2016, section 3.5)
+
+    The first R = context.reference rows are the reference; `Referenced` sets them. For images the moments are
+    over samples and positions, and every position has the same weight. Raises ValueError without a reference,
+    or if the reference has fewer than two values per channel.
     """
 
     def forward(self, p, x, context=Pass()):
@@ -44,14 +48,12 @@ class VirtualBatchNorm(Normalization):
             x[:R].size >= 2 * self.channels,
             "with at least two values per channel in its reference",
             x[:R],
-            "take a larger one",
+            "use a larger reference",
         )
         reference, samples = self._parts(x, R)
         m0, v0 = _moments(reference)
-        (xhat0, *at0), (xhat, *at) = (
-            _law(reference, 1.0, m0, v0, self.eps),
-            _law(samples, 1 / (R + 1), m0, v0, self.eps),
-        )
+        xhat0, *at0 = _normalised(reference, 1.0, m0, v0, self.eps)
+        xhat, *at = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)
         xhat = self._whole(xhat0, xhat, x)
         return xhat * p["gain"] + p["bias"], (xhat, at0, at, p["gain"], R)
 
@@ -70,26 +72,26 @@ class VirtualBatchNorm(Normalization):
         dx = None
         if need_dx:
             (d0, d), (xhat0, xhat1) = self._parts(dy * gain, R), self._parts(xhat, R)
-            dx, owed, _ = _down(d, xhat1, at)
-            dx = self._whole(_down(d0, xhat0, at0, owed)[0], dx, dy)
+            dx, dmoments0, _ = _group_backward(d, xhat1, at)
+            dx = self._whole(_group_backward(d0, xhat0, at0, dmoments0)[0], dx, dy)
         return dx, None if frozen else self._gradients(dy * xhat, dy)
 
     def tangent_forward(self, tx, cache, tp=None):
         xhat, at0, at, gain, R = cache
         tgain = None if tp is None else tp["gain"]
-        txhat, moves, ty = None, (None, None), None
+        txhat, tangents, ty = None, (None, None), None
         if tx is not None:
             (tx0, tx1), (xhat0, xhat1) = self._parts(tx, R), self._parts(xhat, R)
-            txhat0, *move0 = _moved(tx0, xhat0, at0)
-            txhat1, *move = _moved(tx1, xhat1, at, *move0[:2])
-            txhat, moves = self._whole(txhat0, txhat1, tx), (move0, move)
+            txhat0, *t0 = _group_tangent(tx0, xhat0, at0)
+            txhat1, *t1 = _group_tangent(tx1, xhat1, at, *t0[:2])
+            txhat, tangents = self._whole(txhat0, txhat1, tx), (t0, t1)
             ty = txhat * gain
         if tgain is not None:
             ty = total(ty, xhat * tgain + tp["bias"])
-        return ty, (txhat, moves, tgain)
+        return ty, (txhat, tangents, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (xhat, at0, at, gain, R), (txhat, (move0, move), tgain) = cache, tcache
+        (xhat, at0, at, gain, R), (txhat, (t0, t1), tgain) = cache, tcache
         tdp = None
         if not frozen:
             tdp = self._gradients(
@@ -98,21 +100,21 @@ class VirtualBatchNorm(Normalization):
         if not need_dx:
             return None, tdp
         (d0, d), (xhat0, xhat1) = self._parts(dy * gain, R), self._parts(xhat, R)
-        _, owed, slopes = _down(d, xhat1, at)
-        _, _, slopes0 = _down(d0, xhat0, at0, owed)
+        _, dmoments0, dvars = _group_backward(d, xhat1, at)
+        _, _, dvars0 = _group_backward(d0, xhat0, at0, dmoments0)
         td = total(None if tdy is None else tdy * gain, None if tgain is None else dy * tgain)
         if td is None and txhat is None:
             return None, tdp
         (td0, td), (txhat0, txhat1) = (
             self._parts(np.zeros_like(dy) if t is None else t, R) for t in (td, txhat)
         )
-        tdx, towed = _down_moved(d, td, xhat1, txhat1, at, move, slopes)
-        tdx0, _ = _down_moved(d0, td0, xhat0, txhat0, at0, move0, slopes0, towed)
+        tdx, tdmoments0 = _group_tangent_backward(d, td, xhat1, txhat1, at, t1, dvars)
+        tdx0, _ = _group_tangent_backward(d0, td0, xhat0, txhat0, at0, t0, dvars0, tdmoments0)
         return self._whole(tdx0, tdx, dy), tdp
 
 
 def _moments(x):
-    """Mean and variance over the positions of each sample          x (N, P, C) -> (N, 1, C) both"""
+    """Mean and variance over the positions of each sample: x (N, P, C) -> (N, 1, C), (N, 1, C)."""
     m = x.mean(axis=1, keepdims=True)
     return m, np.square(x - m).mean(axis=1, keepdims=True)
 
@@ -121,52 +123,59 @@ def _sum(x):
     return x.sum(axis=1, keepdims=True)
 
 
-def _law(x, w, m0, v0, eps):
-    """xhat, and what its derivative needs."""
+def _normalised(x, w, m0, v0, eps):
+    """xhat, followed by the values that its derivative needs: w, x - m, m - m0, r."""
     m, v = _moments(x)
-    apart = m - m0
-    r = 1 / np.sqrt((1 - w) * v0 + w * v + w * (1 - w) * np.square(apart) + x.dtype.type(eps))
-    return (x - ((1 - w) * m0 + w * m)) * r, w, x - m, apart, r
+    gap = m - m0
+    r = 1 / np.sqrt((1 - w) * v0 + w * v + w * (1 - w) * np.square(gap) + x.dtype.type(eps))
+    return (x - ((1 - w) * m0 + w * m)) * r, w, x - m, gap, r
 
 
-def _down(d, xhat, at, owed=(0, 0)):
-    """dx from d = dxhat, and from what others owe this group's mean and variance; what it owes m0 and v0 itself; slopes for `_down_moved`."""
-    w, away, apart, r = at
+def _group_backward(d, xhat, at, dmoments=(0, 0)):
+    """The backward pass of one group, the reference or the samples, from d = dxhat.
+
+    dmoments    gradients of the group's mean and variance from the other group
+    Returns dx, the gradients of m0 and v0, and (dvar, dv) for `_group_tangent_backward`.
+    """
+    w, centred, gap, r = at
     dmean, dvar = -r * _sum(d), -(r**2) / 2 * _sum(d * xhat)  # xhat = (x - mean) / sqrt(variance + eps)
-    bend = 2 * w * (1 - w) * dvar * apart
-    dm, dv = w * dmean + bend + owed[0], w * dvar + owed[1]
-    dx = d * r + (dm + 2 * dv * away) / d.shape[1]
-    return dx, (((1 - w) * dmean - bend).sum(axis=0), (1 - w) * dvar.sum(axis=0)), (dvar, dv)
+    dgap = 2 * w * (1 - w) * dvar * gap
+    dm, dv = w * dmean + dgap + dmoments[0], w * dvar + dmoments[1]
+    dx = d * r + (dm + 2 * dv * centred) / d.shape[1]
+    return dx, (((1 - w) * dmean - dgap).sum(axis=0), (1 - w) * dvar.sum(axis=0)), (dvar, dv)
 
 
-def _moved(tx, xhat, at, tm0=0, tv0=0):
-    """txhat, and how mean, variance and what else the law computes move."""
-    w, away, apart, r = at
+def _group_tangent(tx, xhat, at, tm0=0, tv0=0):
+    """The tangents of xhat, m, v, x - m, m - m0 and r of one group."""
+    w, centred, gap, r = at
     tm = tx.mean(axis=1, keepdims=True)
-    taway, tapart, tv = tx - tm, tm - tm0, 2 * (away * (tx - tm)).mean(axis=1, keepdims=True)
-    tr = -(r**3) / 2 * ((1 - w) * tv0 + w * tv + 2 * w * (1 - w) * apart * tapart)
-    return (tx - ((1 - w) * tm0 + w * tm)) * r + xhat * tr / r, tm, tv, taway, tapart, tr
+    tcentred, tgap, tv = tx - tm, tm - tm0, 2 * (centred * (tx - tm)).mean(axis=1, keepdims=True)
+    tr = -(r**3) / 2 * ((1 - w) * tv0 + w * tv + 2 * w * (1 - w) * gap * tgap)
+    return (tx - ((1 - w) * tm0 + w * tm)) * r + xhat * tr / r, tm, tv, tcentred, tgap, tr
 
 
-def _down_moved(d, td, xhat, txhat, at, move, slopes, towed=(0, 0)):
-    """tdx, and how what it owes m0 and v0 moves: the product rule on every line of `_down`."""
-    (w, away, apart, r), (dvar, dv) = at, slopes
-    taway, tapart, tr = (np.zeros_like(part) for part in (away, apart, r)) if move is None else move[2:]
+def _group_tangent_backward(d, td, xhat, txhat, at, tangents, dvars, tdmoments=(0, 0)):
+    """tdx, and the tangents of the gradients of m0 and v0, by the product rule on `_group_backward`."""
+    (w, centred, gap, r), (dvar, dv) = at, dvars
+    tcentred, tgap, tr = map(np.zeros_like, (centred, gap, r)) if tangents is None else tangents[2:]
     tdmean = -tr * _sum(d) - r * _sum(td)
     tdvar = -r * tr * _sum(d * xhat) - r**2 / 2 * _sum(td * xhat + d * txhat)
-    tbend = 2 * w * (1 - w) * (tdvar * apart + dvar * tapart)
-    tdm, tdv = w * tdmean + tbend + towed[0], w * tdvar + towed[1]
-    tdx = td * r + d * tr + (tdm + 2 * (tdv * away + dv * taway)) / d.shape[1]
-    return tdx, (((1 - w) * tdmean - tbend).sum(axis=0), (1 - w) * tdvar.sum(axis=0))
+    tdgap = 2 * w * (1 - w) * (tdvar * gap + dvar * tgap)
+    tdm, tdv = w * tdmean + tdgap + tdmoments[0], w * tdvar + tdmoments[1]
+    tdx = td * r + d * tr + (tdm + 2 * (tdv * centred + dv * tcentred)) / d.shape[1]
+    return tdx, (((1 - w) * tdmean - tdgap).sum(axis=0), (1 - w) * tdvar.sum(axis=0))
 
 
 class Referenced(Network):
-    """x (N, ...) -> what net makes of (reference, x), without the reference's rows          reference (R, ...), a constant
+    """x (N, ...) -> the rows of net((reference, x)) that belong to x          reference (R, ...), a constant
 
-        G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), Latent(100).draw(stream(0, "reference"), 64))
+        reference = Latent(100).draw(stream(0, "reference"), 64)
+        G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)
 
-    The reference goes through the network beside every batch, at that cost, and gradients go back through it into the weights. It is part of the
-    repr by its hash, and so of what a checkpoint must agree with. Raises ValueError unless it is an array of finite floats shaped as samples are.
+    Every forward pass computes the R rows of the reference too, and the weight gradients contain their part.
+    The repr holds a hash of the reference, so that a checkpoint belongs to one reference.
+    Raises ValueError unless reference is an array of finite floats in which each row has the shape of a
+    sample.
     """
 
     def __init__(self, net, reference):
@@ -174,12 +183,10 @@ class Referenced(Network):
         wrong = reference.dtype.kind != "f" or reference.ndim < 2 or not len(reference)
         if wrong or not np.isfinite(reference).all():
             raise ValueError(
-                f"Referenced: expected reference as an array (R, ...) of finite floats, got {reference.dtype} {reference.shape}"
-                + (
-                    ""
-                    if wrong
-                    else f" with {(~np.isfinite(reference)).sum()} that are nan or inf; leave these samples out"
-                )
+                "Referenced: expected reference as an array (R, ...) of finite floats, "
+                f"got {reference.dtype} {reference.shape}"
+                + ("" if wrong else f" with {(~np.isfinite(reference)).sum()} that are nan or inf")
+                + "; give one row of finite floats for each sample"
             )
         self._set({"net": net})
         self.reference = reference.astype(np.float64)
@@ -204,7 +211,7 @@ class Referenced(Network):
         return y[len(self.reference) :], (cache,)
 
     def _beside(self, d):
-        """A gradient or tangent of the samples, beside zeros for the reference; None stays None."""
+        """A gradient or tangent of the samples, after zeros for the reference; None stays None."""
         return (
             None if d is None else np.concatenate([np.zeros((len(self.reference), *d.shape[1:]), d.dtype), d])
         )

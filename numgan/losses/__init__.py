@@ -1,4 +1,7 @@
-"""Losses: each is a table of (f, f', f''), with the mean over the batch inside. Reading order: curves, adversarial, relativistic, pairs."""
+"""Losses. Each is a mean over the batch of functions f, given with f' and f''.
+
+Reading order: curves, adversarial, relativistic, pairs.
+"""
 
 from ..layers.activations import sigmoid, softplus
 from .adversarial import (

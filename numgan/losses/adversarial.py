@@ -1,15 +1,19 @@
-"""Adversarial losses: what D and G pay for D's logits.
+"""Adversarial losses: the losses of D and of G as functions of D's logits.
 
-A GAN loss is three curves of D's logit: what D pays on real samples, what D pays on fakes, and what G pays on fakes.
+Each is three curves of D's logit: D's loss on real samples, D's loss on fakes, and G's loss on fakes.
 
     loss            D on real a        D on fake b         G on fake b         source
     minimax         softplus(-a)       softplus(b)         -softplus(b)        Goodfellow et al. 2014, eq. 1
-    nonsaturating   softplus(-a)       softplus(b)         softplus(-b)        the same, section 3, last paragraph
-    least_squares   (a - 1)^2 / 2      b^2 / 2             (b - 1)^2 / 2       Mao et al. 2017, eq. 2 with eq. 9's labels
-    hinge           max(0, 1 - a)      max(0, 1 + b)       -b                  Lim and Ye 2017; Miyato et al. 2018, eq. 16, 17
-    wasserstein     -a                 b                   -b                  Arjovsky et al. 2017, Algorithm 1
+    nonsaturating   softplus(-a)       softplus(b)         softplus(-b)        the same, section 3, end
+    least_squares   (a - 1)^2 / 2      b^2 / 2             (b - 1)^2 / 2       Mao et al. 2017, eq. 2 and 9
+    hinge           max(0, 1 - a)      max(0, 1 + b)       -b                  Lim and Ye 2017
+    wasserstein     -a                 b                   -b                  Arjovsky et al. 2017, Algorithm
+                                                                               1
 
-softplus(-a) = -log sigmoid(a) and softplus(b) = -log(1 - sigmoid(b)), so the first two lines are the paper's logarithms.
+nonsaturating is in the last paragraph of section 3 of Goodfellow et al. least_squares is eq. 2 of Mao et al.
+with the labels of eq. 9. hinge is also in Miyato et al. 2018, eq. 16 and 17.
+softplus(-a) = -log sigmoid(a) and softplus(b) = -log(1 - sigmoid(b)), so the first two rows are the
+logarithms of the paper.
 """
 
 from dataclasses import dataclass, replace
@@ -18,15 +22,15 @@ from ..core.arguments import is_number, plain
 from ..core.underflow import may_underflow
 from ..layers.activations import sigmoid, softplus
 from .curves import (
-    ABOVE_ONE,
-    BELOW_MINUS,
-    DOWN,
-    GAIN_IF_HIGH,
+    HINGE_MINUS_ONE,
+    HINGE_ONE,
+    IDENTITY,
+    MINUS,
+    MINUS_SOFTPLUS,
     NEAR_ONE,
     NEAR_ZERO,
-    PAY_IF_HIGH,
-    PAY_IF_LOW,
-    UP,
+    SOFTPLUS,
+    SOFTPLUS_OF_MINUS,
     Curve,
     bump,
 )
@@ -35,10 +39,11 @@ from .curves import (
 @may_underflow
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """A GAN's two losses over logits a = D(real), b = D(fake), of any shapes; means over all entries, so the two may differ in number.
+    """The losses of D and of G as functions of the logits a = D(real) and b = D(fake).
 
-        D pays  mean on_real(a) + mean on_fake(b),    G pays  mean for_generator(b)
+        L_D = mean on_real(a) + mean on_fake(b)          L_G = mean for_generator(b)
 
+    a and b have any shapes and may differ in size: each mean is over all entries of one of them.
     A derivative has the shape of its logits.
     """
 
@@ -48,7 +53,8 @@ class AdversarialLoss:
     for_generator: Curve
     made_by: tuple = ()
 
-    def __reduce__(self):  # pickled by name, or by what made it: curves are functions
+    def __reduce__(self):
+        """The name, or the call that made the loss: pickle cannot store the functions of its curves."""
         return self.made_by or self.name
 
     def discriminator(self, real, fake):
@@ -61,11 +67,11 @@ class AdversarialLoss:
         return self.for_generator.mean(fake)
 
     def discriminator_tangent(self, real, fake, treal, tfake):
-        """How (dreal, dfake) move when the logits move along treal, tfake."""
+        """The tangents of (dreal, dfake) when the logits move along treal, tfake."""
         return self.on_real.tangent(real, treal), self.on_fake.tangent(fake, tfake)
 
     def generator_tangent(self, fake, tfake):
-        """How dfake moves when the logits move along tfake."""
+        """The tangent of dfake when the logits move along tfake."""
         return self.for_generator.tangent(fake, tfake)
 
     def __repr__(self):
@@ -73,26 +79,26 @@ class AdversarialLoss:
 
 
 # fmt: off
-minimax       = AdversarialLoss("minimax",       PAY_IF_LOW, PAY_IF_HIGH, GAIN_IF_HIGH)
-# fmt: on
-nonsaturating = AdversarialLoss("nonsaturating", PAY_IF_LOW, PAY_IF_HIGH, PAY_IF_LOW)
-least_squares = AdversarialLoss("least_squares", NEAR_ONE, NEAR_ZERO, NEAR_ONE)
-# fmt: off
-hinge         = AdversarialLoss("hinge",         ABOVE_ONE,  BELOW_MINUS, DOWN)
-wasserstein   = AdversarialLoss("wasserstein",   DOWN,       UP,          DOWN)
+minimax       = AdversarialLoss("minimax",       SOFTPLUS_OF_MINUS, SOFTPLUS,           MINUS_SOFTPLUS)
+nonsaturating = AdversarialLoss("nonsaturating", SOFTPLUS_OF_MINUS, SOFTPLUS,           SOFTPLUS_OF_MINUS)
+least_squares = AdversarialLoss("least_squares", NEAR_ONE,          NEAR_ZERO,          NEAR_ONE)
+hinge         = AdversarialLoss("hinge",         HINGE_ONE,         HINGE_MINUS_ONE,    MINUS)
+wasserstein   = AdversarialLoss("wasserstein",   MINUS,             IDENTITY,           MINUS)
 # fmt: on
 
 
 def smoothed(loss=nonsaturating, target=0.9):
-    """One-sided label smoothing: D's target on real samples is `target` instead of 1 (Salimans et al. 2016, section 3.4)
+    """One-sided label smoothing: the label of real samples is `target` (Salimans et al. 2016, section 3.4)
 
         on real:  -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
 
-    Fakes keep target 0: smoothing them too would reinforce G's present mistakes. Raises ValueError for a loss without log-sigmoids.
+    The label of fakes stays 0: with a smoothed label too, D would reinforce the present errors of G.
+    Raises ValueError for a loss other than minimax or nonsaturating, or a target outside 0 < target <= 1.
     """
-    if getattr(loss, "on_real", None) is not PAY_IF_LOW or not (is_number(target) and 0 < target <= 1):
+    if getattr(loss, "on_real", None) is not SOFTPLUS_OF_MINUS or not (is_number(target) and 0 < target <= 1):
         raise ValueError(
-            f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target!r}"
+            f"smoothed: expected minimax or nonsaturating and 0 < target <= 1, got {loss!r} and {target!r}; "
+            "the paper's target is 0.9"
         )
     target = plain(target)
     curve = Curve(lambda a: softplus(-a) + (1 - target) * a, lambda a: sigmoid(a) - target, bump)
@@ -104,28 +110,37 @@ def smoothed(loss=nonsaturating, target=0.9):
 @may_underflow
 @dataclass(frozen=True)
 class Labelled:
-    """mean t on_real(y) + (1 - t) on_fake(y)          y (N, 1) logits, t (N, 1) their labels: 1 real, 0 fake, or any number
+    """mean (t on_real(y) + (1 - t) on_fake(y))
 
-    What D pays for labels that are soft, noisy or flipped; with log-sigmoids it is the cross-entropy, softplus(y) - t y (Salimans et al. 2016,
-    section 3.4; on real samples alone and at a constant t it is `smoothed`). ValueError if the shapes differ.
+    y (N, 1) logits, t (N, 1) labels: 1 real, 0 fake, or any number
+
+    D's loss for labels that are soft, noisy or flipped (Salimans et al. 2016, section 3.4). With minimax or
+    nonsaturating it is the cross-entropy softplus(y) - t y. On real samples with a constant t it is
+    `smoothed`.
+    Raises ValueError if y and t differ in shape.
     """
 
     loss: AdversarialLoss
 
     def _curve(self, t):
-        """The curve of each entry."""
-        one, two = self.loss.on_real, self.loss.on_fake
-        between = lambda f, g: lambda y: t * f(y) + (1 - t) * g(y)
-        return Curve(between(one.f, two.f), between(one.d, two.d), between(one.dd, two.dd))
+        """The curve of each entry: t on_real + (1 - t) on_fake, with its derivatives."""
+        real, fake = self.loss.on_real, self.loss.on_fake
+
+        def mixed(f, g):
+            return lambda y: t * f(y) + (1 - t) * g(y)
+
+        return Curve(mixed(real.f, fake.f), mixed(real.d, fake.d), mixed(real.dd, fake.dd))
 
     def __call__(self, y, t):
         """loss, d loss / dy"""
         if y.shape != t.shape:
-            raise ValueError(f"{self!r}: expected labels of shape {y.shape}, got {t.shape}")
+            raise ValueError(
+                f"{self!r}: expected labels of shape {y.shape}, got {t.shape}; give one label for each logit"
+            )
         return self._curve(t).mean(y)
 
     def tangent(self, y, ty, t):
-        """tdy: how dy moves when y moves along ty; all of one shape."""
+        """tdy: the tangent of dy when y moves along ty; all have one shape."""
         return self._curve(t).tangent(y, ty)
 
 

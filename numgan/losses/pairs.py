@@ -1,4 +1,4 @@
-"""Losses of an output and a target: distances of pictures and of features, and the cross-entropy of classes."""
+"""Losses of an output and a target: distances of images and of features, and the cross-entropy of classes."""
 
 from dataclasses import dataclass
 
@@ -11,28 +11,31 @@ from .curves import ABSOLUTE, SQUARE, Curve, mean_of
 @may_underflow
 @dataclass(frozen=True)
 class FeatureMatching:
-    """|mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) of real samples          (Salimans et al. 2016, section 3.1)
+    """|mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) features of real samples
 
-    The two means over the batch are compared, not pair by pair; M and N may differ. ValueError if the features do.
+    (Salimans et al. 2016, section 3.1.) It compares the means of two batches and not pairs of samples, so M
+    and N may differ. Raises ValueError if f and r differ in any other axis.
     """
 
     name: str = "feature_matching"
 
     def __call__(self, fake, real):
-        """loss, d loss / d fake; real samples do not depend on G."""
+        """loss, d loss / d fake. There is no derivative in real: real samples do not depend on G."""
         if fake.shape[1:] != real.shape[1:]:
             raise ValueError(
-                f"{self.name}: expected as many features of real samples as of fakes, {fake.shape[1:]}, got {real.shape[1:]}"
+                f"{self.name}: expected as many features of real samples as of fakes, {fake.shape[1:]}, "
+                f"got {real.shape[1:]}; take both from the same layer"
             )
-        apart = mean_of(fake, 0) - mean_of(real, 0)
-        return float(np.square(apart).sum()), self._to_each(apart, fake)
+        difference = mean_of(fake, 0) - mean_of(real, 0)
+        return float(np.square(difference).sum()), self._to_each(difference, fake)
 
     def tangent(self, fake, tfake, real):
-        """How dfake moves when the fakes' features move along tfake."""
+        """The tangent of dfake when the features of fakes move along tfake."""
         return self._to_each(tfake.mean(axis=0), fake)
 
-    def _to_each(self, apart, fake):
-        return np.repeat(2 / fake.dtype.type(len(fake)) * apart[None], len(fake), axis=0)
+    def _to_each(self, difference, fake):
+        """The derivative for each fake: 2 difference / M, the same for all."""
+        return np.repeat(2 / fake.dtype.type(len(fake)) * difference[None], len(fake), axis=0)
 
     def __repr__(self):
         return self.name
@@ -44,7 +47,7 @@ feature_matching = FeatureMatching()
 @may_underflow
 @dataclass(frozen=True)
 class PairLoss:
-    """mean f(y - target) over all entries; y, target of one shape."""
+    """mean f(y - target) over all entries; y and target have one shape."""
 
     name: str
     curve: Curve
@@ -55,11 +58,13 @@ class PairLoss:
     def __call__(self, y, target):
         """loss, d loss / dy; raises ValueError if the shapes differ."""
         if y.shape != target.shape:
-            raise ValueError(f"{self.name}: expected target of shape {y.shape}, got {target.shape}")
+            raise ValueError(
+                f"{self.name}: expected target of shape {y.shape}, got {target.shape}; reshape one of them"
+            )
         return self.curve.mean(y - target)
 
     def tangent(self, y, ty, target):
-        """tdy = f''(y - target) ty / size: how dy moves when y moves along ty; all of one shape."""
+        """tdy = f''(y - target) ty / size: the tangent of dy when y moves along ty; all have one shape."""
         return self.curve.tangent(y - target, ty)
 
     def __repr__(self):
@@ -74,7 +79,8 @@ l2 = PairLoss("l2", SQUARE)
 class SoftmaxCrossEntropy:
     """loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
 
-    Its derivative is (softmax(y) - onehot(c)) / N; the Jacobian of softmax is diag(p) - p p', not its diagonal alone.
+    The derivative is (softmax(y) - onehot(c)) / N. The Jacobian of softmax is diag(p) - p p', and not its
+    diagonal alone.
     Raises ValueError for a label out of range, TypeError for labels that are not integers.
     """
 
@@ -83,7 +89,9 @@ class SoftmaxCrossEntropy:
     def __call__(self, y, labels):
         """loss, d loss / dy"""
         if not np.issubdtype(labels.dtype, np.integer):
-            raise TypeError(f"softmax_cross_entropy: expected integer labels, got {labels.dtype}")
+            raise TypeError(
+                f"softmax_cross_entropy: expected integer labels, got {labels.dtype}; convert them"
+            )
         if labels.shape != y.shape[:1] or labels.size and not 0 <= labels.min() <= labels.max() < y.shape[1]:
             raise ValueError(
                 f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} "
@@ -96,7 +104,7 @@ class SoftmaxCrossEntropy:
         return loss, p / y.dtype.type(len(y))
 
     def tangent(self, y, ty, labels):
-        """How dy moves when y moves along ty."""
+        """The tangent of dy when y moves along ty."""
         p = softmax(y)
         return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / y.dtype.type(len(y))
 

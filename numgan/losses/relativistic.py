@@ -1,26 +1,30 @@
-"""A relativistic loss judges real against fake: one curve f(t) = softplus(-t), of differences of logits. G pays what D pays with the roles
-exchanged, so G's loss needs the real logits too: `generator(real, fake)`.
+"""Relativistic losses: means of f(t) = softplus(-t) over differences t of real and fake logits.
+
+G's loss is D's loss with real and fake logits exchanged, so it needs both: `generator(real, fake)`.
 
     loss                    D on real a, fake b                             source
-    relativistic_paired     mean f(a_n - b_n)                               Jolicoeur-Martineau 2018: RSGAN; Huang et al. 2024
-    relativistic_average    mean f(a - mean b) + mean f(mean a - b)         the first: RaSGAN
+    relativistic_paired     mean f(a_n - b_n)                               RSGAN; Huang et al. 2024
+    relativistic_average    mean f(a - mean b) + mean f(mean a - b)         RaSGAN
+
+RSGAN and RaSGAN are losses of Jolicoeur-Martineau 2018.
 """
 
 from dataclasses import dataclass
 
 from ..core.underflow import may_underflow
-from .curves import PAY_IF_LOW, Curve, mean_of
+from .curves import SOFTPLUS_OF_MINUS, Curve, mean_of
 
 
 @may_underflow
 @dataclass(frozen=True)
 class RelativisticLoss:
-    """mean f(t), summed over the arrays t that `compare` makes of the logits a = D(real), b = D(fake); linearly, so a subclass gives it and
-    its `transpose` only.
+    """L(a, b) = sum over the arrays t in compare(a, b) of mean f(t)          a = D(real), b = D(fake)
 
-        D pays  L(a, b),    G pays  L(b, a)
+        L_D = L(a, b)          L_G = L(b, a)
 
-    Adding one number to all logits changes nothing: D cannot win by raising both. A derivative has the shape of its logits.
+    A subclass defines `compare`, which is linear, and its `transpose`. A constant that is added to all logits
+    does not change the loss, so D gains nothing by raising all of them. A derivative has the shape of its
+    logits.
     """
 
     name: str
@@ -34,7 +38,7 @@ class RelativisticLoss:
         raise TypeError(f"{self.name}: define compare(self, a, b) -> (t, ...)")
 
     def transpose(self, dts, a, b):
-        """da, db from the derivatives dts of what compare(a, b) gave."""
+        """da, db from the derivatives dts in the arrays that compare(a, b) returned."""
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
     def discriminator(self, real, fake):
@@ -43,18 +47,18 @@ class RelativisticLoss:
         return sum(values), *self.transpose(dts, real, fake)
 
     def generator(self, real, fake):
-        """loss, d loss / d fake; that in the real logits nobody needs: they do not depend on G."""
+        """loss, d loss / d fake. The real logits do not depend on G, so their derivative is not returned."""
         loss, dfake, _ = self.discriminator(fake, real)
         return loss, dfake
 
     def discriminator_tangent(self, real, fake, treal, tfake):
-        """How (dreal, dfake) move when the logits move along treal, tfake."""
+        """The tangents of (dreal, dfake) when the logits move along treal, tfake."""
         return self.transpose(
             tuple(map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))), real, fake
         )
 
     def generator_tangent(self, real, fake, treal, tfake):
-        """How dfake moves when the logits move along treal, tfake: real ones move with D's weights."""
+        """The tangent of dfake when the logits move along treal, tfake. D's weights move both."""
         return self.discriminator_tangent(fake, real, tfake, treal)[0]
 
     def __repr__(self):
@@ -63,13 +67,16 @@ class RelativisticLoss:
 
 @may_underflow
 class RelativisticPaired(RelativisticLoss):
-    """t_n = a_n - b_n, one pair of logits each          a, b of one shape, which is that of t; ValueError otherwise."""
+    """t_n = a_n - b_n, one for each pair of logits          a, b, t have one shape
+
+    Raises ValueError if a and b differ in shape.
+    """
 
     def compare(self, a, b):
         if a.shape != b.shape:
             raise ValueError(
-                f"{self.name}: expected as many real as fake logits, in one shape, got {a.shape} and {b.shape}; "
-                "draw batches of one size, or take relativistic_average"
+                f"{self.name}: expected as many real as fake logits, in one shape, "
+                f"got {a.shape} and {b.shape}; draw batches of one size, or use relativistic_average"
             )
         return (a - b,)
 
@@ -80,9 +87,9 @@ class RelativisticPaired(RelativisticLoss):
 
 @may_underflow
 class RelativisticAverage(RelativisticLoss):
-    """t = a - mean b,  s = mean a - b          a, t of one shape; b, s of another, or the same.
+    """t = a - mean b,  s = mean a - b          a and t have one shape, b and s another or the same
 
-    Each mean moves with every logit in it:  da = dt + sum(ds) / |a|,  db = -ds - sum(dt) / |b|.
+    Each mean depends on all its logits:  da = dt + sum(ds) / size of a,  db = -ds - sum(dt) / size of b.
     """
 
     def compare(self, a, b):
@@ -93,9 +100,7 @@ class RelativisticAverage(RelativisticLoss):
         return dt + ds.sum() / a.dtype.type(a.size), -ds - dt.sum() / b.dtype.type(b.size)
 
 
-# fmt: off
-relativistic_paired  = RelativisticPaired("relativistic_paired", PAY_IF_LOW)
-# fmt: on
-relativistic_average = RelativisticAverage("relativistic_average", PAY_IF_LOW)
+relativistic_paired = RelativisticPaired("relativistic_paired", SOFTPLUS_OF_MINUS)
+relativistic_average = RelativisticAverage("relativistic_average", SOFTPLUS_OF_MINUS)
 
 RELATIVISTIC = {loss.name: loss for loss in (relativistic_paired, relativistic_average)}

@@ -1,7 +1,8 @@
-"""The convolutional generator and discriminator of Radford et al. 2016 (DCGAN), and the plain classifier that came before them.
+"""The generator and discriminator of DCGAN (Radford et al. 2016), and an older convolutional classifier.
 
-The paper's guidelines (section 3): strided convolutions instead of pooling, BatchNorm in both (not at G's output nor D's
-input), no hidden dense layers, ReLU in G with Tanh at its end, LeakyReLU in D; weights N(0, 0.02^2) (section 4).
+The paper's guidelines (section 3): strided convolutions instead of pooling; BatchNorm in both networks, but
+not at the output of G and the input of D; no hidden dense layers; ReLU in G, with Tanh as the last layer;
+LeakyReLU in D. Initial weights are N(0, 0.02^2) (section 4).
 """
 
 from ..layers import (
@@ -22,15 +23,15 @@ from ..layers.initializers import he, normal
 
 
 def _doubling(kernel):
-    """Padding and output padding with which a stride-2 window of `kernel` taps exactly halves (or doubles) a picture."""
+    """Arguments of Conv2d and ConvTranspose2d with which a stride of 2 exactly halves or doubles an image."""
     return {"kernel": kernel, "stride": 2, "padding": (kernel - 1) // 2}, {"output_padding": kernel % 2}
 
 
 def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02)):
-    """z (N, latent) -> picture (N, S, S, colours) in -1..1,  S = start 2^len(channels)
+    """z (N, latent) -> images (N, S, S, colours) in -1..1,  S = start 2^len(channels)
 
-    Project and reshape to start x start x channels[0], then a stride-2 transposed convolution to each next number of
-    channels and at last to the colours. kernel 5 is the paper's, 4 that of later code.
+    A Dense layer and a Reshape to start x start x channels[0]; then one stride-2 transposed convolution for
+    each further number of channels, and one for the colours. The paper's kernel is 5; later code has 4.
     """
     window, extra = _doubling(kernel)
     gain = normal(0.02, mean=1.0)
@@ -50,10 +51,10 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
 
 
 def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
-    """picture (N, S, S, colours) -> logit (N, 1),  S = end 2^len(channels)
+    """images (N, S, S, colours) -> logits (N, 1),  S = end 2^len(channels)
 
-    A stride-2 convolution to each number of channels, BatchNorm from the second on (none with norm=False, as critics want),
-    then one dense unit over the end x end x channels[-1] picture.
+    One stride-2 convolution for each number of channels, with BatchNorm from the second one on; then a Dense
+    layer from end x end x channels[-1] to one logit. norm=False leaves BatchNorm out, as critics need it.
     """
     window, _ = _doubling(kernel)
     layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(slope)]
@@ -65,9 +66,10 @@ def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), nor
 
 
 def pooling_discriminator(size, channels, hidden, colours, outputs=1, dropout=0.5, init=he):
-    """picture (N, size, size, colours) -> logits (N, outputs): the plain convolutional classifier
+    """images (N, size, size, colours) -> logits (N, outputs): a convolutional classifier
 
-    Convolutions 3 x 3 with ReLU and max-pooling, then a dense layer with dropout: what introductions take for D.
+    3 x 3 convolutions with ReLU and max pooling, then a hidden Dense layer with Dropout. Introductions to
+    GANs often use it as D.
     """
     layers = []
     for inputs, features in zip((colours, *channels), channels):

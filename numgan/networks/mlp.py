@@ -1,16 +1,18 @@
-"""The multilayer perceptron: Dense layers with an activation between them."""
+"""The multilayer perceptron: Dense layers with activations between them."""
 
 from ..layers import Dense, ReLU, Sequential
 from ..layers.initializers import he
 
 
 def mlp(*sizes, activation=ReLU, last=None, init=he):
-    """Dense(sizes[0], sizes[1]), activation, Dense(sizes[1], sizes[2]), ..., then `last()` instead of the activation, if given
+    """Dense(sizes[0], sizes[1]), activation(), Dense(sizes[1], sizes[2]), ..., and last(), if given
 
-    mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128
+        mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128 units
+
+    No activation follows the last Dense. Raises ValueError for fewer than two sizes.
     """
     if len(sizes) < 2:
-        raise ValueError(f"mlp: expected at least two sizes, input and output, got {sizes}")
+        raise ValueError(f"mlp: expected at least two sizes, got {sizes}; give those of input and output")
     layers = []
     for inputs, outputs in zip(sizes, sizes[1:]):
         layers += [Dense(inputs, outputs, init=init), activation()]

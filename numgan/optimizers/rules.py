@@ -1,12 +1,14 @@
-"""Optimisers: each is one operation on one vector, pure with an adjoint, or in place.
+"""Optimisers: an update is one operation on one vector, either pure with an adjoint or in place.
 
-    p1, state1, cache = opt.step(p, g, state)               pure: p, g, state unchanged
-    dp, dg, dstate    = opt.adjoint(dp1, dstate1, cache)    its transpose, for those who differentiate through an update (unrolling)
-    opt.update(p, g, state)                                 in place, for the training loop; bit-equal to `step`, which is a copy and an update
+    p1, state1, cache = opt.step(p, g, state)               pure: p, g and state stay unchanged
+    dp, dg, dstate    = opt.adjoint(dp1, dstate1, cache)    the backward pass of `step`, for unrolling
+    opt.update(p, g, state)                                 in place, for the training loop; equal bits
 
-p, g (P,) are vectors; a state is {"step": updates made, one vector (P,) a moment}, made by `opt.start(p)`. The learning
-rate is a number or a schedule. Around the rule itself every optimiser can add an L2 penalty to the gradient (weight_decay:
-g + weight_decay p, the gradient of weight_decay |p|^2 / 2) and hold the weights in [-clip, clip] after the update (WGAN).
+p and g are vectors (P,). `opt.start(p)` makes the state: {"step": number of updates made, and a vector (P,)
+for each moment}. The learning rate lr is a number or a schedule.
+
+    weight_decay   adds weight_decay p to g before the rule, the gradient of weight_decay |p|^2 / 2
+    clip           clips the weights to [-clip, clip] after the rule (WGAN)
 """
 
 import inspect
@@ -25,9 +27,11 @@ from .schedules import value_at
 
 @may_underflow
 class Optimizer:
-    """The common part: schedules, weight decay before the rule, clipping after it. A subclass gives `moments`, `_rule` and `_rule_adjoint`.
+    """The base class: schedules, weight decay before the rule, clipping after it.
 
-    `_rule(p, g, *moments, step)` moves p and the moments in place, weight decay and clipping included, and returns whether all are finite.
+    A subclass defines `moments`, `_rule` and `_rule_adjoint`. `_rule(p, g, *moments, step)` updates p and the
+    moments in place, with weight decay and clipping, and returns whether all new values are finite.
+    Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
     """
 
     moments = ()
@@ -44,13 +48,14 @@ class Optimizer:
             or not (clip is None or is_number(clip) and clip > 0)
         ):
             raise ValueError(
-                f"{name}: expected finite lr >= 0, weight_decay >= 0 and clip > 0 or None, got {lr!r}, {weight_decay!r}, {clip!r}"
+                f"{name}: expected finite lr >= 0, weight_decay >= 0 and clip > 0 or None, "
+                f"got {lr!r}, {weight_decay!r}, {clip!r}; lr may be a schedule"
             )
         self.lr, self.weight_decay, self.clip = plain(lr), plain(weight_decay), plain(clip)
 
     @property
-    def _around(self):
-        """Weight decay and the bound on the weights, as the kernels take them."""
+    def _options(self):
+        """Weight decay and the bound of clipping, the last arguments of the kernels."""
         return self.weight_decay, math.inf if self.clip is None else self.clip
 
     def start(self, p):
@@ -58,27 +63,31 @@ class Optimizer:
         return {"step": 0} | {name: np.zeros_like(p) for name in self.moments}
 
     def update(self, p, g, state):
-        """Move p and state in place, wholly or not at all; g is only read. Returns whether all that was written is finite."""
+        """Update p and state in place. Returns whether all new values are finite; g stays unchanged.
+
+        Ctrl-C takes effect after the update. Raises ValueError if g differs from p in shape, or for a state
+        of another optimiser.
+        """
         name, parts = type(self).__name__, {"step", *self.moments}
         if g is None or np.shape(p) != np.shape(g):
             got = None if g is None else np.shape(g)
-            raise ValueError(f"{name}.update: expected g of shape {np.shape(p)}, got {got}")
+            raise ValueError(
+                f"{name}.update: expected g of shape {np.shape(p)}, got {got}; g is the gradient in p"
+            )
         if not isinstance(state, dict) or state.keys() != parts:
             raise ValueError(
                 f"{name}.update: expected a state with {sorted(parts)}, got "
                 f"{sorted(state) if isinstance(state, dict) else state!r}; make it with start(p)"
             )
-        with _undisturbed():
+        with _interrupts_deferred():
             finite = self._rule(p, g, *(state[name] for name in self.moments), state["step"])
             state["step"] += 1
         return finite
 
     def step(self, p, g, state):
-        """p1, state1, cache; nothing that is passed in changes."""
-        p1, state1 = (
-            p.copy(),
-            {name: value if name == "step" else value.copy() for name, value in state.items()},
-        )
+        """p1, state1, cache; p, g and state stay unchanged."""
+        p1 = p.copy()
+        state1 = {name: value if name == "step" else value.copy() for name, value in state.items()}
         self.update(p1, g, state1)
         return p1, state1, (p, g, state, p1)
 
@@ -90,9 +99,9 @@ class Optimizer:
             np.zeros_like(p) if dstate1 is None or dstate1.get(name) is None else dstate1[name]
             for name in self.moments
         ]
-        slope = g + self.weight_decay * p if self.weight_decay else g
+        decayed = g + self.weight_decay * p if self.weight_decay else g
         dg, dmoments = self._rule_adjoint(
-            dp1, dmoments, slope, [state[name] for name in self.moments], state["step"]
+            dp1, dmoments, decayed, [state[name] for name in self.moments], state["step"]
         )
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
@@ -114,16 +123,19 @@ class Optimizer:
 class SGD(Optimizer):
     """p1 = p - lr g                                                  momentum = 0
     m1 = momentum m + g,  p1 = p - lr m1                              heavy ball (Polyak 1964)
-    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True (Sutskever et al. 2013, section 2,
-                                                                      in the form that is evaluated at p itself)
+    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True
 
-    momentum is a number or a schedule.
+    nesterov is Sutskever et al. 2013, section 2, in the form with g evaluated at p.
+    momentum is a number or a schedule. Raises ValueError unless 0 <= momentum < 1, and above 0 with nesterov.
     """
 
     def __init__(self, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=None):
         super().__init__(lr, weight_decay, clip)
         if not (callable(momentum) or is_number(momentum, 0, 1)) or nesterov and not momentum:
-            raise ValueError(f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum!r}")
+            raise ValueError(
+                f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum!r}; "
+                "set nesterov=False for momentum 0"
+            )
         self.momentum, self.nesterov = plain(momentum), nesterov
 
     @property
@@ -133,7 +145,7 @@ class SGD(Optimizer):
     def _rule(self, p, g, *rest):
         m, step = rest if self.momentum else (None, *rest)
         return kernels.sgd(
-            p, g, m, value_at(self.lr, step), value_at(self.momentum, step), self.nesterov, *self._around
+            p, g, m, value_at(self.lr, step), value_at(self.momentum, step), self.nesterov, *self._options
         )
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
@@ -145,9 +157,11 @@ class SGD(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """v1 = decay v + (1 - decay) g^2,  p1 = p - lr g / (sqrt(v1) + eps)          (Tieleman and Hinton 2012, lecture 6.5)
+    """v1 = decay v + (1 - decay) g^2,  p1 = p - lr g / (sqrt(v1) + eps)
 
-    The derivative of sqrt at v1 = 0 is defined as 0.
+    (Tieleman and Hinton 2012, lecture 6.5)
+
+    The derivative of sqrt at v1 = 0 is defined as 0. Raises ValueError unless 0 <= decay < 1 and eps >= 0.
     """
 
     moments = ("v",)
@@ -159,7 +173,7 @@ class RMSProp(Optimizer):
         self.decay, self.eps = plain(decay), plain(eps)
 
     def _rule(self, p, g, v, step):
-        return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._around)
+        return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
         root = np.sqrt(self.decay * moments[0] + (1 - self.decay) * np.square(g))
@@ -169,10 +183,12 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """m1 = beta1 m + (1 - beta1) g,  v1 = beta2 v + (1 - beta2) g^2                (Kingma and Ba 2015, Algorithm 1)
-    p1 = p - lr mhat / (sqrt(vhat) + eps),  mhat = m1 / (1 - beta1^t),  vhat = v1 / (1 - beta2^t),  t = step + 1
+    """m1 = beta1 m + (1 - beta1) g                   v1 = beta2 v + (1 - beta2) g^2
+    mhat = m1 / (1 - beta1^t)                      vhat = v1 / (1 - beta2^t)                      t = step + 1
+    p1 = p - lr mhat / (sqrt(vhat) + eps)          (Kingma and Ba 2015, Algorithm 1)
 
     beta1 = 0.5 is DCGAN's (Radford et al. 2016, section 4). The derivative at m1 = v1 = 0 is defined as 0.
+    Raises ValueError unless 0 <= beta1, beta2 < 1 and eps >= 0.
     """
 
     moments = ("m", "v")
@@ -187,7 +203,7 @@ class Adam(Optimizer):
 
     def _rule(self, p, g, m, v, step):
         return kernels.adam(
-            p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._around
+            p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._options
         )
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
@@ -195,25 +211,27 @@ class Adam(Optimizer):
         mhat = (self.beta1 * m + (1 - self.beta1) * g) / bias1
         root = np.sqrt((self.beta2 * v + (1 - self.beta2) * np.square(g)) / bias2)
         dratio = -value_at(self.lr, step) * dp1
-        alive = root > 0
-        dm1 = dmoments[0] + np.where(alive, dratio / (root + self.eps) / bias1, 0)
+        dm1 = dmoments[0] + np.where(root > 0, dratio / (root + self.eps) / bias1, 0)
         dv1 = dmoments[1] - dratio * mhat / (root + self.eps) ** 2 * _half_inverse(root) / bias2
         return (1 - self.beta1) * dm1 + 2 * (1 - self.beta2) * g * dv1, [self.beta1 * dm1, self.beta2 * dv1]
 
 
 class Historical(Optimizer):
-    """g1 = g + 2 weight (p - a)  is what `rule` is given,  a1 = a + (p - a) / (step + 1)          (Salimans et al. 2016, section 3.3)
+    """Historical averaging (Salimans et al. 2016, section 3.3): `rule` gets g1 in place of g
 
-    a (P,) is the mean of the weights before each of the past updates, taken for a constant; before the first there is none, and the term is 0.
-    It is the gradient of weight |p - a|^2, whose value no objective's loss shows. Learning rate, weight decay and clipping are the rule's.
-    Raises ValueError for a weight below 0 or a rule that is no optimiser, or Historical itself.
+        g1 = g + 2 weight (p - a)          a1 = a + (p - a) / (step + 1)
+
+    a (P,) is the mean of the weights before each past update. It counts as a constant. At the first update
+    a = p, and the term is 0. 2 weight (p - a) is the gradient of weight |p - a|^2, which is not part of any
+    reported loss. Learning rate, weight decay and clipping are those of the rule.
+    Raises ValueError for a weight below 0, or a rule that is not an optimiser or is a Historical.
     """
 
     def __init__(self, rule, weight):
         if not isinstance(rule, Optimizer) or isinstance(rule, Historical) or not is_number(weight):
             raise ValueError(
-                "Historical: expected a rule such as Adam(), an optimiser that is not Historical, and a finite weight >= 0, "
-                f"got {rule!r} and {weight!r}"
+                "Historical: expected a rule such as Adam(), an optimiser that is not Historical, "
+                f"and a finite weight >= 0, got {rule!r} and {weight!r}"
             )
         self.rule, self.weight = rule, plain(weight)
 
@@ -236,6 +254,7 @@ class Historical(Optimizer):
         return Historical(self.rule.changed(**constants), self.weight)
 
     def _pulled(self, p, g, past):
+        """g1 of the class: g and the gradient of weight |p - past|^2."""
         return g + 2 * self.weight * (p - past)
 
     def _rule(self, p, g, *rest):
@@ -259,31 +278,34 @@ def _half_inverse(root):
 
 @may_underflow
 def moving_average(average, p, decay):
-    """average = decay average + (1 - decay) p, in place: the weights that samples are drawn with (Yazici et al. 2019).
+    """average = decay average + (1 - decay) p, in place.
 
-    average, p (P,); raises ValueError if they differ in length.
+    average, p (P,). Samples are drawn with the average (Yazici et al. 2019).
+    Raises ValueError if average and p differ in length.
     """
     if average.shape != p.shape:
-        raise ValueError(f"moving_average: expected p of shape {average.shape}, got {p.shape}")
-    with _undisturbed():
+        raise ValueError(
+            f"moving_average: expected p of shape {average.shape}, got {p.shape}; use p of that network"
+        )
+    with _interrupts_deferred():
         kernels.moving_average(average, p, decay)
 
 
 @contextmanager
-def _undisturbed():
-    """In this block Ctrl-C waits for the end: an update is p, its moments and the count of updates, all of them or none.
+def _interrupts_deferred():
+    """In this block Ctrl-C takes effect at the end, so that p and its state change together.
 
-    Python runs signal handlers in the main thread only, so in other threads there is nothing to do.
+    Python runs signal handlers in the main thread only, so nothing is done in other threads.
     """
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
-    asked = []
-    signal.signal(signal.SIGINT, lambda *arguments: asked.append(arguments))
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda *arguments: interrupts.append(arguments))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if asked:
-            handler(*asked[-1])
+        if interrupts:
+            handler(*interrupts[-1])

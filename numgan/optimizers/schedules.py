@@ -1,4 +1,7 @@
-"""Schedules: a constant that changes with the number of updates made, schedule(step) -> value; step counts from 0."""
+"""Schedules: constants that change with the number of updates made.
+
+schedule(step) -> value; step counts from 0.
+"""
 
 import math
 from dataclasses import dataclass
@@ -12,17 +15,22 @@ def value_at(value, step):
 
 
 class Schedule:
-    """The common part: NumPy's numbers become Python's. Raises ValueError for fewer than one step."""
+    """The base class: it converts NumPy numbers to Python numbers.
+
+    Raises ValueError for fewer than one step.
+    """
 
     def __post_init__(self):
         if not is_number(getattr(self, "steps", 1), 1):
-            raise ValueError(f"{type(self).__name__}: expected steps of at least 1, got {self.steps!r}")
+            raise ValueError(
+                f"{type(self).__name__}: expected steps of at least 1, got {self.steps!r}; count updates"
+            )
         plain_fields(self)
 
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """From `start` to `end` in a straight line over `steps` updates, after `wait` updates at `start`; then `end`."""
+    """`start` for `wait` updates, then linear from `start` to `end` over `steps` updates, then `end`."""
 
     start: float
     end: float
@@ -35,7 +43,7 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """start * factor^step, not below `floor` (the paper of Goodfellow et al. 2014 divides by 1.000004 at every update)."""
+    """max(start factor^step, floor). Goodfellow et al. 2014 divide by 1.000004 at every update."""
 
     start: float
     factor: float
@@ -47,7 +55,10 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """From `start` to `end` along half a cosine over `steps` updates; then `end` (Loshchilov and Hutter 2017, eq. 5)."""
+    """Half a cosine from `start` to `end` over `steps` updates, then `end`.
+
+    (Loshchilov and Hutter 2017, eq. 5)
+    """
 
     start: float
     steps: int
@@ -59,7 +70,10 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """`then`, a constant or a schedule, multiplied by a straight line from 1 / steps to 1 over the first `steps` updates."""
+    """`then` times a factor that rises linearly from 1 / steps to 1 over the first `steps` updates.
+
+    then    a constant or a schedule
+    """
 
     then: object
     steps: int

@@ -1,1 +1,1 @@
-"""What papers add to the game so that it trains: penalties, consensus, unrolling, noise, replay of old fakes."""
+"""Methods that make GAN training more stable: penalties, consensus, unrolling, noise, replay of old fakes."""

@@ -1,6 +1,7 @@
-"""Experience replay: old fakes that D sees again, so that G cannot win by returning to what D has forgotten.
+"""Experience replay: D is trained on old fakes too, so that G cannot return to fakes that D has forgotten.
 
-Shrivastava et al. 2017, section 2.3: a share of D's fakes is drawn from a pool of earlier ones, and new fakes take their places there.
+Shrivastava et al. 2017, section 2.3: a share of D's fakes is drawn from a pool of old fakes. New fakes
+replace them in the pool.
 """
 
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from ..core.underflow import may_underflow
 @may_underflow
 @dataclass(frozen=True)
 class Pool:
-    """Room for `size` old samples, each a row of one or more arrays (a picture and its label).
+    """A pool of at most `size` old samples. A sample is a row of one or more arrays, as an image and its
+    label.
 
-    Each new sample is, with probability `share`, shown as an old one, another for each, and takes its place; the rest fill what room is left.
-    What the pool holds is a value, {"pool.count": ..., "pool.NAME": (size, ...)}: `mix` reads it and returns another.
-    ValueError unless size is an integer of at least 1 and 0 <= share <= 1.
+    With probability `share`, D gets an old sample instead of a new one, and the new one takes its place in
+    the pool. Other new samples fill free places. No old sample is used twice in a batch. The content of the
+    pool is a value, {"pool.count": ..., "pool.NAME": (size, ...)}: `mix` takes one and returns another.
+    Raises ValueError unless size is an integer of at least 1 and 0 <= share <= 1.
     """
 
     size: int
@@ -31,35 +34,39 @@ class Pool:
         plain_fields(self)
 
     def empty(self, **rows):
-        """What an empty pool holds; rows: {name: (shape of one row, dtype)}."""
+        """The content of an empty pool; rows: {name: (shape of one row, dtype)}."""
         return {"pool.count": np.zeros(1, np.int64)} | {
             f"pool.{name}": np.zeros((self.size, *shape), dtype) for name, (shape, dtype) in rows.items()
         }
 
     def mix(self, held, fresh, rng):
-        """What is shown for `fresh` {name: (n, ...)}, in the same form, and what the pool holds afterwards; new arrays all.
+        """(the samples for D, the new content of the pool), both as new arrays.
 
-        ValueError unless fresh is of as many rows under each name, and held what `empty` makes for such rows.
+        held     the content of the pool
+        fresh    the new samples, {name: (n, ...)}; the samples for D have the same form
+        Raises ValueError if the arrays of fresh differ in length, or held is not the content of a pool for
+        such rows.
         """
         self._check(held, fresh)
         count, n = int(held["pool.count"][0]), len(next(iter(fresh.values())))
-        old = np.flatnonzero(rng.random(n) < self.share)[:count]  # these are shown an old sample ...
-        places = rng.permutation(count)[: len(old)]  # ... from a place of their own, and go there
+        old = np.flatnonzero(rng.random(n) < self.share)[:count]  # these rows are replaced by old samples,
+        places = rng.permutation(count)[: len(old)]  # which are at these places of the pool
         rest = np.setdiff1d(np.arange(n), old)[: self.size - count]
-        shown, after = {}, {"pool.count": held["pool.count"] + len(rest)}
+        mixed, content = {}, {"pool.count": held["pool.count"] + len(rest)}
         for name, rows in fresh.items():
             before = held[f"pool.{name}"]
-            shown[name], kept = rows.copy(), before.copy()
-            shown[name][old] = before[places]
-            kept[places], kept[count : count + len(rest)] = rows[old], rows[rest]
-            after[f"pool.{name}"] = kept
-        return shown, after
+            mixed[name], after = rows.copy(), before.copy()
+            mixed[name][old] = before[places]
+            after[places], after[count : count + len(rest)] = rows[old], rows[rest]
+            content[f"pool.{name}"] = after
+        return mixed, content
 
     def _check(self, held, fresh):
         shapes = {name: np.shape(rows) for name, rows in fresh.items()}
         if len({shape[:1] for shape in shapes.values()}) != 1 or () in shapes.values():
             raise ValueError(
-                f"Pool.mix: expected fresh as arrays with one row for each sample, as many in each, got {shapes or 'none'}"
+                "Pool.mix: expected fresh as arrays with one row for each sample, as many in each, "
+                f"got {shapes or 'none'}"
             )
         wanted = {"pool.count": (1,)} | {
             f"pool.{name}": (self.size, *shape[1:]) for name, shape in shapes.items()
@@ -67,5 +74,6 @@ class Pool:
         got = {name: np.shape(array) for name, array in held.items() if name.startswith("pool.")}
         if got != wanted:
             raise ValueError(
-                f"Pool.mix: expected held with {wanted} for these samples, got {got}; {self!r}.empty(...) makes it"
+                f"Pool.mix: expected held with {wanted} for these samples, got {got}; "
+                f"make it with {self!r}.empty(...)"
             )

@@ -1,15 +1,17 @@
-"""Differentiating through updates of D: what the unrolled GAN's generator sees (Metz et al. 2017).
+"""Differentiation through updates of D, for the generator of the unrolled GAN (Metz et al. 2017).
 
     phi_0 = phi          phi_{k+1} = step(phi_k, g_k)          g_k = d L(phi_k, x, x~) / d phi          k < K
 
-L is the discriminator's loss on one batch of real samples x and fakes x~ = G(z), and step any optimiser's. phi_K depends on the
-fakes through every g_k. Let a loss at phi_K have the derivative dphi_K. Backwards, each step hands over to its adjoint:
+L is the discriminator's loss on one batch of real samples x and fakes x~ = G(z), and step is the update of
+any optimiser. phi_K depends on the fakes through every g_k. Let dphi_K be the derivative of a loss in phi_K.
+The backward pass goes from step K - 1 to step 0:
 
-    (dphi_k, dg_k) from dphi_{k+1}             optimiser.adjoint: also through momentum and Adam
+    (dphi_k, dg_k) from dphi_{k+1}             optimiser.adjoint, also for momentum and Adam
     dphi_k += H dg_k                           H    = d^2 L / d phi d phi
     dx~    += M dg_k                           M    = d^2 L / d x~ d phi, transposed
 
-With D's weights moving along dg_k, one pair of tangent passes gives both products: tdphi is the first, tdx the second.
+One pair of tangent passes, with D's weights moving along dg_k, gives both products: tdphi = H dg_k and
+tdx = M dg_k.
 """
 
 from dataclasses import dataclass
@@ -28,20 +30,20 @@ from ..optimizers import Optimizer
 @may_underflow
 @dataclass(frozen=True)
 class Unrolling:
-    """K updates of D on one batch, and the way back through them.
+    """K updates of D on one batch, and the backward pass through them.
 
         phi_K, tape = unrolling.forward(phi, real, fake)
         dphi, dfake = unrolling.backward(dphi_K, tape)
 
     D            a network whose layers have tangent passes, x (N, ...) -> logits (N, 1)
-    loss         what D descends on; real and fake batches may differ in size
-    optimizer    any; its state is where the first of the updates finds it, None: as before its first update. At Adam's very first one, which
-                 is about lr sign(g), nearly nothing passes back
-    steps        K; with 0 phi_K is phi, dphi is dphi_K, and dfake None, which is zero
-    real_context, fake_context    the randomness of D's passes, one draw for all steps
+    loss         the loss of D; for most losses real and fake batches may differ in size
+    optimizer    any optimiser. Adam's first update is about lr sign(g), whose derivative is nearly 0
+    steps        K. With 0, phi_K is phi, dphi is dphi_K and dfake is None, which means zero
+    state        the optimiser's state before the first of the K updates; None: a new state
+    real_context, fake_context    the contexts of D's passes on real samples and on fakes in all steps
 
-    TypeError for another D, loss or optimizer, ValueError unless steps is an integer of at least 0 and the state one of the optimizer's;
-    NonFiniteError for logits that are inf or nan.
+    Raises TypeError for another D, loss or optimizer; ValueError unless steps is an integer of at least 0 and
+    state belongs to the optimizer; NonFiniteError for logits that are inf or nan.
     """
 
     D: object
@@ -65,20 +67,21 @@ class Unrolling:
             raise ValueError(f"Unrolling: expected steps as an integer of at least 0, got {self.steps!r}")
 
     def forward(self, phi, real, fake):
-        """phi_K (Parameters) and the tape: what each step leaves for its adjoint. phi is only read."""
+        """phi_K (Parameters) and the tape, a list of each step's values for the backward pass.
+
+        phi stays unchanged.
+        """
         _expect_parameters("forward", phi=phi)
         expect_samples("Unrolling.forward", real=real, fake=fake)
-        state, tape = self._standing(phi.vector), []
-        held = {path: path for path in phi.layout.held}  # the same constants in all steps
+        state, tape = self._first_state(phi.vector), []
+        held = {path: path for path in phi.layout.held}  # held entries stay the same in all steps
         for _ in range(self.steps):
             a, c_real = self.D.forward(phi, real, self.real_context)
             b, c_fake = self.D.forward(phi, fake, self.fake_context)
             expect_finite("Unrolling.forward", a, b)
             _, da, db = self.loss.discriminator(a, b)
-            g_real, g_fake = (
-                self.D.backward(da, c_real, need_dx=False)[1],
-                self.D.backward(db, c_fake, need_dx=False)[1],
-            )
+            _, g_real = self.D.backward(da, c_real, need_dx=False)
+            _, g_fake = self.D.backward(db, c_fake, need_dx=False)
             g = whole_gradient(g_real, phi) + whole_gradient(g_fake, phi)
             vector, state, update = self.optimizer.step(phi.vector, g.vector, state)
             tape.append((a, da, c_real, b, db, c_fake, update))
@@ -86,7 +89,10 @@ class Unrolling:
         return phi, tape
 
     def backward(self, dphi, tape):
-        """dphi, dfake: how a loss with the derivative dphi (Parameters) at phi_K moves with phi and with the fakes, by way of the updates."""
+        """(dphi, dfake), the derivatives of a loss in phi and in the fakes through all updates.
+
+        dphi    the derivative of the loss in phi_K (Parameters)
+        """
         _expect_parameters("backward", dphi=dphi)
         dp, dstate, dfake = dphi.vector, None, None
         for a, da, c_real, b, db, c_fake, update in reversed(tape):
@@ -101,15 +107,16 @@ class Unrolling:
             dfake = total(dfake, M_fake)
         return dphi.like(dp), dfake
 
-    def _standing(self, p):
-        """The optimiser's state before the first of the updates of p (P,)."""
+    def _first_state(self, p):
+        """The optimiser's state before the first update of p (P,)."""
         if self.state is None:
             return self.optimizer.start(p)
         wanted = {"step": ()} | dict.fromkeys(self.optimizer.moments, p.shape)
         got = {name: np.shape(value) for name, value in dict(self.state).items()}
         if got != wanted:
             raise ValueError(
-                f"Unrolling: expected a state of {self.optimizer!r} with {wanted}, got {got}; its start(phi.vector) makes one"
+                f"Unrolling: expected a state of {self.optimizer!r} with {wanted}, got {got}; "
+                "make it with optimizer.start(phi.vector)"
             )
         return self.state
 
@@ -119,5 +126,5 @@ def _expect_parameters(where, **named):
         if not isinstance(p, Parameters):
             raise TypeError(
                 f"Unrolling.{where}: expected {name} as D's Parameters, got {type(p).__name__}; "
-                "D.init(seed) makes them, and phi.like(vector) makes them of a vector"
+                "make them with D.init(seed), or from a vector with phi.like(vector)"
             )

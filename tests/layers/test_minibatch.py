@@ -134,7 +134,7 @@ def test_penalties_go_through_them():
         (
             lambda: MinibatchStd(3).forward(None, np.ones((4, 2)), Pass()),
             ValueError,
-            "N a multiple of 3, got .*choose the batch size so",
+            "N a multiple of 3, got .*choose such a batch size",
         ),
         (
             lambda: MinibatchDiscrimination(3, 0, 2),

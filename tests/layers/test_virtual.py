@@ -188,7 +188,7 @@ def test_summary_and_output_shape():
         ),
         (
             lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 3)), Pass(reference=1)),
-            "two values per channel in its reference.*take a larger one",
+            "two values per channel in its reference.*use a larger reference",
         ),
         (lambda: VirtualBatchNorm(3).forward(None, np.ones((2, 4)), Pass(reference=1)), r"\(N, ..., 3\)"),
         (

@@ -304,7 +304,7 @@ def test_what_is_refused():
     for call in (R1(), R2(), GradientPenalty(), lambda *at: Roth()(*at, np.zeros((4, 3)))):
         with pytest.raises(
             ValueError,
-            match=r"expected D\(x\) as one logit a row \(N, 1\), got \(4, 2\); let D end in one unit",
+            match=r"expected D\(x\) as one logit a row \(N, 1\), got \(4, 2\); give D a last layer with one output",
         ):
             call(two, two.init(0, np.float64), np.zeros((4, 3)))
     with pytest.raises(

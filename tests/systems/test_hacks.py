@@ -582,7 +582,7 @@ def test_a_pool_of_wrong_size_or_share(words, message):
             r"fresh as arrays with one row for each sample, as many in each, got {'x': \(3, 2\), 'y': \(4,\)}",
         ),
         ({}, {"x": 1.0}, "fresh as arrays with one row for each sample"),
-        ({"pool.y": None}, {}, r"expected held with .*; Pool\(size=5.*empty"),
+        ({"pool.y": None}, {}, r"expected held with .*; make it with Pool\(size=5.*empty"),
         ({"pool.count": None}, {}, "expected held with"),
         ({"pool.x": np.zeros((6, 2))}, {}, "expected held with"),
         ({}, {"x": np.zeros((3, 1))}, "expected held with"),

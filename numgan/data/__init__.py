@@ -39,9 +39,12 @@ __all__ = [
 ]
 
 KNOWN = {
-    "digits": "1,797 handwritten digits, 8 x 8 grey, 10 classes (train 1,500, test 297); inside the package, UCI, CC BY 4.0",
-    "mnist": "70,000 handwritten digits, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 11 MB download, CC BY-SA 3.0",
-    "fashion-mnist": "70,000 pieces of clothing, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 30 MB download, MIT",
+    "digits": "1,797 handwritten digits, 8 x 8 grey, 10 classes (train 1,500, test 297); inside the package, "
+    "UCI, CC BY 4.0",
+    "mnist": "70,000 handwritten digits, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 11 MB "
+    "download, CC BY-SA 3.0",
+    "fashion-mnist": "70,000 pieces of clothing, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 30 MB "
+    "download, MIT",
     "ring": "100,000 points of 8 Gaussians, std 0.02, on a circle of radius 2; drawn from a fixed seed",
     "grid": "100,000 points of 5 x 5 Gaussians, std 0.05, spacing 2; drawn from a fixed seed",
     "swiss-roll": "100,000 points near a spiral of one and a half turns; drawn from a fixed seed",
@@ -104,7 +107,8 @@ def load(name, split="train", folder=None, size=None, channels=None):
         )
     if split != "train":
         raise ValueError(
-            f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that holds that part"
+            f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that "
+            "holds that part"
         )
     x, labels, classes = load_folder(name, size, channels)
     return Dataset(

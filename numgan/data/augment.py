@@ -26,7 +26,8 @@ class Augmented:
         for name, column in self._pictures().items():
             if self.crop and (column.shape[1] < self.crop[0] or column.shape[2] < self.crop[1]):
                 raise ValueError(
-                    f"Augmented: expected a crop of at most {column.shape[1:3]}, the size of {name}, got {self.crop}"
+                    f"Augmented: expected a crop of at most {column.shape[1:3]}, the size of {name}, got "
+                    f"{self.crop}"
                 )
 
     def _pictures(self):

@@ -46,7 +46,8 @@ def read_table(path):
         ) from error
     if rows.shape != (ROWS, 65) or rows.min() < 0 or rows[:, :64].max() > 16 or rows[:, 64].max() > 9:
         raise FileFormatError(
-            f"{path}: expected {ROWS} rows of 64 values in 0..16 and a digit, got a table {rows.shape} of values in "
+            f"{path}: expected {ROWS} rows of 64 values in 0..16 and a digit, got a table {rows.shape} of "
+            "values in "
             f"{rows.min(initial=0)}..{rows.max(initial=0)}; install numgan again"
         )
     return rows

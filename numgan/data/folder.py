@@ -72,7 +72,8 @@ def _pictures(folder, formats):
         others += len(names) - len(found)
     if not files:
         raise FileNotFoundError(
-            f"{folder}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), found none among {others:,} "
+            f"{folder}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), found "
+            f"none among {others:,} "
             f"files; name the folder that holds them, and see that the files have their suffixes"
         )
     return sorted(files, key=lambda path: path.relative_to(folder).parts)

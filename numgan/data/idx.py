@@ -32,7 +32,8 @@ SOURCES = {
 CLASSES = {
     "mnist": tuple("0123456789"),
     "fashion-mnist": (
-        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+        "Ankle boot",
     ),
 }  # fmt: skip
 MIRRORS = {
@@ -72,7 +73,8 @@ def load_idx(name, split, folder=None):
     images, labels = read_idx(image_path, axes=3), read_idx(label_path, axes=1)
     if len(images) != len(labels):
         raise FileFormatError(
-            f"{label_path}: expected {len(images):,} labels, one for each image of {image_path.name}, got {len(labels):,}; "
+            f"{label_path}: expected {len(images):,} labels, one for each image of {image_path.name}, got "
+            f"{len(labels):,}; "
             f"take both files from one source"
         )
     if labels.max() > 9:

@@ -71,7 +71,8 @@ def flatten(image):
 def _from_16_bits(values, transparent):
     if values.min() < 0 or values.max() > 65535:
         raise ValueError(
-            f"grey values from {values.min()} to {values.max()}, outside 0..65535; save the picture with 8 or 16 bits"
+            f"grey values from {values.min()} to {values.max()}, outside 0..65535; save the picture with 8 "
+            "or 16 bits"
         )
     if isinstance(transparent, int):  # PNG may name one grey that is transparent
         values = np.where(values == transparent, 65535, values)

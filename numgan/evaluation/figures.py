@@ -256,11 +256,13 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     count = min(PICTURES if images else POINTS, most) if count is None else count
     if min(len(test_x), most) < LEAST:
         raise ValueError(
-            f"evaluate: expected at least {LEAST} rows on either side, got {min(len(test_x), most)}; take more pictures"
+            f"evaluate: expected at least {LEAST} rows on either side, got {min(len(test_x), most)}; take "
+            "more pictures"
         )
     if not LEAST <= count <= most:
         raise ValueError(
-            f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; as many training rows are measured beside the samples"
+            f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; as many training rows are "
+            "measured beside the samples"
         )
     compared = min(
         len(test_x), max(PICTURES, count) if images else count, NUMBERS // int(np.prod(train_x.shape[1:]))

@@ -43,7 +43,8 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
     """
     if name not in JUDGED:
         raise ValueError(
-            f"open_judge: expected one of {', '.join(JUDGED)}, got {name!r}; `numgan train classifier` makes a judge of other data"
+            f"open_judge: expected one of {', '.join(JUDGED)}, got {name!r}; `numgan train classifier` makes "
+            "a judge of other data"
         )
     preset = systems.preset_for("classifier", shape or data.load(name, folder=folder).sample_shape)
     recipe = Recipe("classifier", preset, name, folder).resolve()
@@ -63,7 +64,8 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
                 judge = _finished(home, system, dataset) or _train(home, recipe, system, dataset, progress)
     except FileFormatError as error:
         raise FileFormatError(
-            f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again ({error})"
+            f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again "
+            f"({error})"
         ) from error
     return replace(
         judge, config=judge.config | {"recipe": recipes.as_dict(recipe)}
@@ -129,11 +131,13 @@ def _checked(where, judge, x):
     ):
         raise ValueError(
             f"{where}: expected pictures (N, {', '.join(map(str, shape))}) float32 and at least one, got "
-            f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) makes them of uint8 ones"
+            f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) "
+            "makes them of uint8 ones"
         )
     if not (x.min() >= low - 0.01 and x.max() <= high + 0.01):
         raise ValueError(
-            f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, got {x.min():g} to {x.max():g}; "
+            f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, got {x.min():g} to "
+            f"{x.max():g}; "
             "as_seen(judge, images) makes them of uint8 ones"
         )
     return x
@@ -142,7 +146,8 @@ def _checked(where, judge, x):
 def _expect_classifier(judge):
     if not hasattr(judge.system, "probabilities"):
         raise ValueError(
-            f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train classifier`"
+            f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train "
+            "classifier`"
         )
 
 
@@ -151,7 +156,8 @@ def expect_judge(judge, run):
     _expect_classifier(judge)
     if judge.system.sample_shape != run.system.sample_shape:
         raise ValueError(
-            f"{judge.folder} judges samples {judge.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}"
+            f"{judge.folder} judges samples {judge.system.sample_shape}, and {run.folder} draws "
+            f"{run.system.sample_shape}"
         )
     names, asked = judge.config["classes"], run.config["classes"]
     if asked and asked != names:

@@ -157,7 +157,8 @@ def _k_means(x, k, rng):
     while len(centres) < k:
         if not least.any():
             raise ValueError(
-                f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, or draw more samples"
+                f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, "
+                "or draw more samples"
             )
         chosen = x[[rng.choice(len(x), p=least / least.sum())]]  # far from all centres so far
         centres = np.concatenate([centres, chosen])

@@ -115,7 +115,8 @@ def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, da
     halvings = (min(height, width) // SMALLEST).bit_length() - 1
     if height % 2**halvings or width % 2**halvings:
         raise ValueError(
-            f"{where}: expected pictures whose sides can be halved {halvings} times, got {height} x {width}; crop or resize them"
+            f"{where}: expected pictures whose sides can be halved {halvings} times, got {height} x {width}; "
+            "crop or resize them"
         )
     out = {}
     for level, (a, b) in enumerate(zip(_pyramid(x, halvings), _pyramid(y, halvings))):
@@ -130,7 +131,8 @@ def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, da
 def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference")):
     if not is_number(data_range) or not data_range:
         raise ValueError(
-            f"{where}: expected data_range a finite number above 0, got {data_range!r}; it is 1 for pictures in 0..1"
+            f"{where}: expected data_range a finite number above 0, got {data_range!r}; it is 1 for pictures "
+            "in 0..1"
         )
     read = []
     for name, pictures in zip(names, (x, y)):
@@ -142,7 +144,8 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
             )
         if a.min() < 0 or a.max() > data_range:
             raise ValueError(
-                f"{where}: expected {name} in 0..{data_range:g}, the data range, got {a.min():g} to {a.max():g}; "
+                f"{where}: expected {name} in 0..{data_range:g}, the data range, got {a.min():g} to "
+                f"{a.max():g}; "
                 f"pictures in [-1, 1] are (x + 1) / 2, and uint8 ones have data_range=255"
             )
         read.append(a)

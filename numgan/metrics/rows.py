@@ -34,8 +34,10 @@ def real_array(where, name, x, shape):
     if not top < LARGEST:  # a nan is not below anything
         bad = int((~np.isfinite(a)).sum())
         raise ValueError(
-            f"{where}: expected {name} of finite numbers below {LARGEST:g} in size, got {bad or 'larger ones, up to'} "
-            f"{'that are nan or inf' if bad else f'{top:g}'}; look for a run that diverged, or leave out these samples"
+            f"{where}: expected {name} of finite numbers below {LARGEST:g} in size, got "
+            f"{bad or 'larger ones, up to'} "
+            f"{'that are nan or inf' if bad else f'{top:g}'}; look for a run that diverged, or leave out "
+            "these samples"
         )
     return a
 
@@ -75,7 +77,8 @@ def labels(where, name, x, count=None, classes=None):
         )
     if count is not None and len(a) != count:
         raise ValueError(
-            f"{where}: expected {name} ({count},), one for each sample, got {a.shape}; give samples and labels of the same draw"
+            f"{where}: expected {name} ({count},), one for each sample, got {a.shape}; give samples and "
+            "labels of the same draw"
         )
     if a.min() < 0 or (classes is not None and a.max() >= classes):
         raise ValueError(
@@ -105,7 +108,8 @@ def whole(where, name, value, least, most=None):
     ):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(
-            f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more samples"
+            f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more "
+            "samples"
         )
     return int(value)
 

@@ -82,5 +82,6 @@ def preset_for(name, sample_shape):
             return preset
     listing = ", ".join(f"{preset} {shape}" for preset, shape in shapes.items())
     raise ValueError(
-        f"{name}: no preset takes samples of shape {tuple(sample_shape)}; there are {listing}. Resize the data, or name a preset"
+        f"{name}: no preset takes samples of shape {tuple(sample_shape)}; there are {listing}. Resize the "
+        "data, or name a preset"
     )

@@ -78,7 +78,8 @@ def checked(result, params, trained, where):
         raise TypeError(f"{where}: expected a Result(loss, gradients, metrics), got {type(result).__name__}")
     if set(result.gradients) != set(trained):
         raise ValueError(
-            f"{where}: expected gradients of {', '.join(trained)}, which it trains, got {', '.join(result.gradients) or 'none'}; "
+            f"{where}: expected gradients of {', '.join(trained)}, which it trains, got "
+            f"{', '.join(result.gradients) or 'none'}; "
             "define `trains` if the objective trains other networks"
         )
     gradients = {
@@ -92,7 +93,8 @@ def checked(result, params, trained, where):
 def _number(value, where):
     if np.size(value) != 1 or np.asarray(value).dtype.kind not in "fiub":
         raise TypeError(
-            f"{where}: expected a number, got {type(value).__name__} {getattr(value, 'shape', '')}; take its mean"
+            f"{where}: expected a number, got {type(value).__name__} {getattr(value, 'shape', '')}; take its "
+            "mean"
         )
     return float(np.asarray(value).reshape(()))
 
@@ -116,7 +118,8 @@ def _gradient(gradient, p, where):
         )
     if gradient.dtype != p.dtype:
         raise TypeError(
-            f"{where}: expected {p.dtype} like the parameters, got {gradient.dtype}; some array in the objective has another type"
+            f"{where}: expected {p.dtype} like the parameters, got {gradient.dtype}; some array in the "
+            "objective has another type"
         )
     return gradient
 
@@ -136,7 +139,8 @@ def remember(memory, new):
                 ", ".join(f"{word} {kept.shape} {kept.dtype}" for word, kept in memory.items()) or "nothing"
             )
             raise ValueError(
-                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} {array.dtype}"
+                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} "
+                f"{array.dtype}"
             )
         memory[name][...] = array
 

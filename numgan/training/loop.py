@@ -198,7 +198,8 @@ class _Session:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step {self.saved:,} is "
+                f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step "
+                f"{self.saved:,} is "
                 f"intact. Mend that, then `numgan train --resume {self.out}`",
                 error.filename or str(self.out),
             ) from error
@@ -257,7 +258,8 @@ class _Session:
             runs.write_config(self.out, self.config | {"diverged": str(error)})
             raise NonFiniteError(
                 f"{error}. Stopped; {self.out} keeps the checkpoint of step {self.saved}. "
-                "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it happened"
+                "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it "
+                "happened"
             ) from None
 
     def _log(self, results):

@@ -61,7 +61,8 @@ class Recipe:
         if recipe.data not in data.names():
             if not os.path.isdir(path_of(recipe.data)):
                 raise ValueError(
-                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got {recipe.data!r}; "
+                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got "
+                    f"{recipe.data!r}; "
                     f"say which with --data"
                     + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
                 )
@@ -89,7 +90,8 @@ class Recipe:
                 raise ValueError(f"average: expected a decay from 0 (none) to below 1, got {self.average}")
             if not system.drawers:
                 raise ValueError(
-                    f"{self.system} draws no samples, so there are no weights to average for them; leave out --average"
+                    f"{self.system} draws no samples, so there are no weights to average for them; leave out "
+                    "--average"
                 )
             system = system.with_average(self.average)
         return system.with_optimizers(
@@ -114,8 +116,10 @@ class Recipe:
         pictures = len(shape) == 3
         if pictures == (self.data in POINTS):
             raise ValueError(
-                f"{self.system} {self.preset} takes {f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
-                f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan systems` lists them)"
+                f"{self.system} {self.preset} takes "
+                f"{f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
+                f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan "
+                "systems` lists them)"
             )
         size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
         return self._data(split, **size)
@@ -133,21 +137,25 @@ def check(system, dataset):
     """Raise ValueError unless the system can be trained on the data."""
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(
-            f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} from {dataset.name}"
+            f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} "
+            f"from {dataset.name}"
         )
     if system.classes and dataset.labels is None:
         raise ValueError(
-            f"{type(system).__name__} learns from labels, and {dataset.name} has none; put its pictures into one sub-folder a class, "
+            f"{type(system).__name__} learns from labels, and {dataset.name} has none; put its pictures into "
+            "one sub-folder a class, "
             "or train a system without labels, such as dcgan"
         )
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(
-            f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has {dataset.labels.max() + 1}"
+            f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has "
+            f"{dataset.labels.max() + 1}"
         )
     missing = [name for name in system.made_from if name not in dataset.columns]
     if missing:
         raise ValueError(
-            f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got {', '.join(dataset.columns)} from {dataset.name}"
+            f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got "
+            f"{', '.join(dataset.columns)} from {dataset.name}"
         )
 
 
@@ -156,7 +164,8 @@ def check_batch(system, size):
     BATCH.expect(size, "batch_size")
     if size % system.packed:
         raise ValueError(
-            f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, got {size}"
+            f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, got "
+            f"{size}"
         )
 
 

@@ -99,7 +99,8 @@ def claim(folder, is_first):
     folder.mkdir(parents=True, exist_ok=True)
     if files.kind_at(folder / "config.json"):
         raise FileExistsError(
-            f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out"
+            f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose "
+            "another --out"
         )
     first = folder / "checkpoint.npz"
     if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
@@ -154,7 +155,8 @@ def read_config(folder):
     path = Path(folder, "config.json")
     if not path.exists():
         raise FileNotFoundError(
-            f"{folder} is not a run: it has no config.json; `numgan train SYSTEM` makes a run and says where it is"
+            f"{folder} is not a run: it has no config.json; `numgan train SYSTEM` makes a run and says where "
+            "it is"
         )
     return read_json(path, CONFIG, "it is no run's configuration: restore the file from a copy")
 
@@ -163,7 +165,8 @@ def recipe_of(config, folder):
     """The Recipe of a run. ValueError if its system was made in Python code: such a run has no recipe."""
     if config["recipe"] is None:
         raise ValueError(
-            f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, dataset)"
+            f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, "
+            "dataset)"
         )
     return Recipe(**config["recipe"])
 
@@ -191,7 +194,8 @@ def read_state(folder, config, system, dataset, about):
     state = checkpoint.load(path, system, about)
     if state.step > config["steps"]:
         raise FileFormatError(
-            f"{path}: step: expected at most the {config['steps']:,} of config.json, got {state.step:,}; restore both from a copy"
+            f"{path}: step: expected at most the {config['steps']:,} of config.json, got {state.step:,}; "
+            "restore both from a copy"
         )
     wanted = {
         "classes": list(dataset.classes),
@@ -203,7 +207,8 @@ def read_state(folder, config, system, dataset, about):
         if got != names:
             expected, there = (", ".join(words)[:200] or "none" for words in (names, got))
             raise FileFormatError(
-                f"{Path(folder, 'config.json')}: {word}: expected {expected}, as the system and its data have them, "
+                f"{Path(folder, 'config.json')}: {word}: expected {expected}, as the system and its data "
+                "have them, "
                 f"got {there}; restore the file from a copy"
             )
     return state
@@ -291,7 +296,8 @@ class OpenRun:
         """ValueError for a system that draws no samples."""
         if not self.system.drawers:
             raise ValueError(
-                f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it {self.system.purpose}"
+                f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it "
+                f"{self.system.purpose}"
             )
 
     @threadpool_limits.wrap(limits=1)

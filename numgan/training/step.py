@@ -64,7 +64,8 @@ def advance(system, state, feed, seed, reduce=alone):
         if not finite:
             again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
             raise NonFiniteError(
-                f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}"
+                f"step {step + 1}, objective {name}: "
+                f"{locate(now, name, state.params, batch, key, again, result)}"
             )
         for owner, gradient in gradients.items():
             with holding(now.networks[owner], state.params[owner]):

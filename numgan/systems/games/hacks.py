@@ -133,7 +133,8 @@ class Hacks(TwoPlayerGAN):
     def _kept(self):
         if self.kept is None:
             raise ValueError(
-                "hacks: replay, past and balance need what the training loop remembers; give it with with_state(moments, memory)"
+                "hacks: replay, past and balance need what the training loop remembers; give it with "
+                "with_state(moments, memory)"
             )
         return self.kept
 

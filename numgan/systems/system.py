@@ -2,10 +2,10 @@
 
     objective(params, batch, seed) -> Result(loss, gradients, metrics, memory)
 
-The training loop, the whole-step gradient check, the sampler and the benchmarks use this interface only, so one
-version of each serves every system. They do not use the names of networks. They ask the system for networks by
-role: the networks that an objective trains, the networks that draw a sample. An objective is a pure function:
-equal arguments give equal bits.
+The training loop, the whole-step gradient check, the sampler and the benchmarks use this interface only, so
+one version of each serves every system. They do not use the names of networks. They ask the system for
+networks by role: the networks that an objective trains, the networks that draw a sample. An objective is a
+pure function: equal arguments give equal bits.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -184,7 +184,7 @@ class Latent:
 @may_underflow
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """The common part of every system. A subclass adds the settings of its paper and one method per objective.
+    """The common part of every system. A subclass adds its paper's settings and one method per objective.
 
     networks       {name: network}; parameters have the same names
     optimizers     {name: optimiser} of the trained networks; a network without an optimiser never changes
@@ -234,7 +234,7 @@ class System:
 
     @property
     def trains(self):
-        """{objective: names of the networks that it trains}. Here, an objective trains the network of its name."""
+        """{objective: names of the networks that it trains}. Here: the network with the objective's name."""
         return {name: (name,) for name in self.objectives()}
 
     @property
@@ -244,7 +244,7 @@ class System:
 
     @property
     def compares_pairs(self):
-        """Whether objectives compare each fake with one real sample; a batch then has as many fakes as reals."""
+        """Whether objectives compare each fake with one real sample, so that both have equal numbers."""
         return False
 
     @property
@@ -283,7 +283,7 @@ class System:
     # ---- samples
 
     def inputs(self, batch, seed):
-        """The generator's inputs for batch.fakes samples: an array (N, ...) or a tuple of arrays. Here: noise.
+        """The generator's inputs for batch.fakes samples: an array (N, ...) or a tuple of them. Here: noise.
 
         The seed and the batch determine them. Raises TypeError for a system without a latent prior.
         """
@@ -319,7 +319,7 @@ class System:
     # ---- time
 
     def rounds(self, step):
-        """Names of the objectives of a step, in order. Each objective gets a new batch, unless fakes are shared."""
+        """Names of the objectives of a step, in order. Each gets a new batch, unless fakes are shared."""
         return tuple(self.objectives())
 
     def at(self, step):
@@ -328,7 +328,7 @@ class System:
 
     @property
     def stages(self):
-        """((first step, system), ...). Only `Staged`, whose networks or optimisers change, has more than one."""
+        """((first step, system), ...). Only `Staged` has more than one: its networks or optimisers change."""
         return ((0, self),)
 
     def inherit(self, params, old):
@@ -349,8 +349,8 @@ class System:
     def memory(self, dtype=np.float32):
         """Initial values of any extra state, {name: array}, for example a pool of old fakes.
 
-        Checkpoints contain it. Objectives get it through `with_state`. They never write to it: they return new
-        arrays in Result.memory.
+        Checkpoints contain it. Objectives get it through `with_state`. They never write to it: they return
+        new arrays in Result.memory.
         """
         return {}
 

@@ -7,8 +7,8 @@
                 optimizer.update(params[network], result.gradients[network])       in place
 
 All random numbers come from streams that are named by the run's seed, the step and the turn, and batch k is a
-function of k. So a step depends only on the state before it: a run that was killed and resumed ends with the same
-bits as a run without interruption.
+function of k. So a step depends only on the state before it: a run that was killed and resumed ends with the
+same bits as a run without interruption.
 """
 
 import os
@@ -39,7 +39,7 @@ SESSIONS = 1000  # largest number of earlier resumes in config.json
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM stopped the run after a finished, saved step. The message has the command to resume it."""
+    """Ctrl-C or SIGTERM stopped the run after a saved step. The message has the command that resumes it."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +80,25 @@ def train(
 ):
     """Train a system on a dataset; the files of the run are in the folder `out`. Returns Trained.
 
-    steps, batch_size, seed     None: the system's defaults and seed 0. With resume=True: the values of the run;
-                                a larger `steps` extends the run
+    steps, batch_size, seed     None: the system's defaults and seed 0. With resume=True: the values of the
+                                run; a larger `steps` extends the run
     resume                      True: continue the run in `out`
     recipe                      a `recipes.Recipe`, with which the run can be opened by its folder alone
-    weights                     initial {network: Parameters}, such as another run's `state.params`; None: random
-    log_every, picture_every    steps between lines of metrics.jsonl, and between sample pictures; no effect on
-                                training
-    checkpoint_every            steps between checkpoints. A checkpoint is also written every checkpoint_seconds
-                                and at the end
-    progress                    True: a progress bar on stderr, or two lines if stderr is no terminal; False: none
-    look                        a function that is called with the State after every step; it must not change the
-                                State. After a kill, the steps since the last checkpoint are repeated, and so are
-                                their calls
+    weights                     initial {network: Parameters}, such as another run's `state.params`; None:
+                                random
+    log_every, picture_every    steps between lines of metrics.jsonl, and between sample pictures; no effect
+                                on training
+    checkpoint_every            steps between checkpoints. A checkpoint is also written every
+                                checkpoint_seconds and at the end
+    progress                    True: a progress bar on stderr, or two lines if stderr is no terminal; False:
+                                none
+    look                        a function that is called with the State after every step; it must not change
+                                the State. After a kill, the steps since the last checkpoint are repeated, and
+                                so are their calls
 
     Raises FileExistsError for a folder in use, NonFiniteError with the layer's name, Interrupted (a
-    KeyboardInterrupt) after Ctrl-C or SIGTERM, when all is saved, and OSError if the folder cannot be written; the
-    last checkpoint is then intact.
+    KeyboardInterrupt) after Ctrl-C or SIGTERM, when all is saved, and OSError if the folder cannot be
+    written; the last checkpoint is then intact.
     """
     out = Path(out)
     recipes.check(system, dataset)
@@ -343,7 +345,7 @@ def _number(value):
 
 
 def _pixels(path, size):
-    """The picture in a file. None if it is damaged or has another size: the animation then has no such frame."""
+    """The picture in a file; None if it is damaged or has another size. The animation omits such frames."""
     try:
         with opened(path, ["PNG"]) as image:
             return image.copy() if image.size == size else None

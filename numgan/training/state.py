@@ -3,11 +3,12 @@
     state.step, state.batches          steps done, batches drawn
     state.params[name]                 weights, one vector for each network
     state.moments[name]                the optimiser's {"step": number of updates, "m": ..., "v": ...}
-    state.averages[name]               the moving average of the weights, for the networks in `system.averaged`
+    state.averages[name]               the moving average of the weights, for the networks in
+                                       `system.averaged`
     state.memory                       extra arrays of the system, {name: array} (`System.memory`)
 
-Nothing else must be saved: every random draw has a stream named by (seed, step, purpose), and batch k is a function
-of k.
+Nothing else must be saved: every random draw has a stream named by (seed, step, purpose), and batch k is a
+function of k.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from ..core.randomness import derive
 
 @dataclass
 class State:
-    """Everything that training changes. Configuration and State together determine all later steps, bit for bit."""
+    """Everything that training changes. Configuration and State determine all later steps, bit for bit."""
 
     params: dict
     moments: dict
@@ -51,7 +52,8 @@ class State:
     def start(cls, system, seed, dtype=np.float32, weights=None):
         """The state before the first step.
 
-        weights   {network: Parameters} of another run, which replace the random ones; entries are matched by path
+        weights   {network: Parameters} of another run, which replace the random ones; entries are matched by
+                  path
         """
         params = system.init(seed, dtype)
         for name, p in (weights or {}).items():
@@ -59,7 +61,7 @@ class State:
         return cls.of(system.at(0), params)
 
     def enter(self, system, seed):
-        """Begin the next stage, in place. Networks keep entries of equal path and shape; optimisers start anew.
+        """Begin the next stage, in place. Networks keep entries of equal path and shape; optimisers restart.
 
         system   the system at the stage's first step
         """

@@ -21,7 +21,7 @@ from .blame import locate, locate_update
 
 
 def alone(gradient):
-    """The gradient (P,) over all processes of a run. Here there is one process: the gradient is returned as it is."""
+    """The gradient (P,) over all processes of a run; with one process it is the gradient itself."""
     return gradient
 
 
@@ -33,8 +33,8 @@ def advance(system, state, feed, seed, reduce=alone):
     reduce   a function: gradient (P,) of one network -> the vector (P,) that its optimiser gets
 
     If the system shares fakes, all objectives of the step use one batch, because the fakes have its labels.
-    Raises NonFiniteError, with the layer's name, before an update with inf or nan, and TypeError or ValueError for
-    an invalid Result, before its updates.
+    Raises NonFiniteError, with the layer's name, before an update with inf or nan, and TypeError or
+    ValueError for an invalid Result, before its updates.
     """
     step = state.step
     memory = {name: _read_only(array) for name, array in state.memory.items()}
@@ -56,14 +56,12 @@ def advance(system, state, feed, seed, reduce=alone):
             )
             gradients = {owner: reduce(gradient.vector) for owner, gradient in result.gradients.items()}
             finite = np.isfinite(result.loss) and all(map(kernels.all_finite, gradients.values()))
-        except NonFiniteError:  # of a penalty, which does not know where
+        except NonFiniteError:  # a penalty raised it; it does not know the layer
             result, finite = None, False
         if not finite:
-            again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
-            raise NonFiniteError(
-                f"step {step + 1}, objective {name}: "
-                f"{locate(now, name, state.params, batch, key, again, result)}"
-            )
+            fakes_key = derive(seed, "step", step, "fakes") if now.shares_fakes else key
+            where = locate(now, name, state.params, batch, key, fakes_key, result)
+            raise NonFiniteError(f"step {step + 1}, objective {name}: {where}")
         for owner, gradient in gradients.items():
             with holding(now.networks[owner], state.params[owner]):
                 if not now.optimizers[owner].update(

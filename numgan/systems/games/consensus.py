@@ -1,9 +1,11 @@
 """The numerics of GANs (Mescheder et al. 2017), Algorithm 2: consensus optimisation.
 
-    v = (d L_D / d phi, d L_G / d theta)           D descends on  L_D + gamma/2 |v|^2,    G on  L_G + gamma/2 |v|^2
+    v = (d L_D / d phi, d L_G / d theta)           D descends on  L_D + gamma/2 |v|^2,    G on  L_G + gamma/2
+    |v|^2
 
-Simultaneous descent circles around an equilibrium, where v = 0; both players agree to make v small, which pulls the circles in. The gradient
-of |v|^2 is two Hessian-vector products (`numgan.remedies.consensus`). D's and G's turn look at one batch and one draw of fakes.
+Simultaneous descent circles around an equilibrium, where v = 0; both players agree to make v small, which
+pulls the circles in. The gradient of |v|^2 is two Hessian-vector products (`numgan.remedies.consensus`). D's
+and G's turn look at one batch and one draw of fakes.
 """
 
 from dataclasses import dataclass

@@ -113,11 +113,11 @@ def mnist(width=1.0):
 
 
 def paper(width=1.0):
-    """The paper's MNIST recipe: maxout and dropout in D, uniform latent, sigmoid pixels in 0..1, SGD with momentum.
+    """The paper's MNIST recipe: maxout and dropout in D, uniform latent, pixels in 0..1, SGD with momentum.
 
-    Sizes, ranges, rates and schedules are those of the authors' mnist.yaml. It halves D's loss; here D's learning
-    rate is halved. Two details differ: the initial bias of G's last layer is not set from the pixels' means, and
-    all 60,000 rows are used, not 50,000.
+    Sizes, ranges, rates and schedules are those of the authors' mnist.yaml. It halves D's loss; here D's
+    learning rate is halved. Two details differ: the initial bias of G's last layer is not set from the
+    pixels' means, and all 60,000 rows are used, not 50,000.
     """
     g, d = max(int(1200 * width), 4), max(int(240 * width), 2)
     G = Sequential(

@@ -1,13 +1,16 @@
 """R3GAN: a modern GAN baseline of relativistic pairing and both zero-centred penalties (Huang et al. 2024).
 
-    D descends on   mean softplus(-(D(x_n) - D(x~_n)))  +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
+    D descends on   mean softplus(-(D(x_n) - D(x~_n)))  +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad
+                    D(x~)|^2
     G descends on   mean softplus(-(D(x~_n) - D(x_n)))
 
-Each fake is judged against one real sample (Jolicoeur-Martineau 2018), so a generator that leaves out a mode loses against the samples of
-that mode: the landscape keeps no bad local minimum of the kind in which fakes gather at one side of a boundary. R1 and R2 (Mescheder et al.
-2018) on real and on fake samples make the game converge near its equilibrium. No other trick is used.
+Each fake is judged against one real sample (Jolicoeur-Martineau 2018), so a generator that leaves out a mode
+loses against the samples of that mode: the landscape keeps no bad local minimum of the kind in which fakes
+gather at one side of a boundary. R1 and R2 (Mescheder et al. 2018) on real and on fake samples make the game
+converge near its equilibrium. No other trick is used.
 
-With classes both players see a label y, and a fake is asked for with the label of the real sample that it is compared with.
+With classes both players see a label y, and a fake is asked for with the label of the real sample that it is
+compared with.
 """
 
 from dataclasses import dataclass, replace
@@ -49,7 +52,8 @@ class R3GAN(TwoPlayers):
     With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit.
 
     gamma   weight of both penalties; 0 leaves them out
-    every   steps from one evaluation of the penalties to the next, which then count `every` times (`Lazy`); the paper's is 1
+    every   steps from one evaluation of the penalties to the next, which then count `every` times (`Lazy`);
+            the paper's is 1
     now     the step, which the training loop tells (`at`)
     """
 
@@ -69,7 +73,10 @@ class R3GAN(TwoPlayers):
         return True
 
     def conditioned(self, batch):
-        """D as a network of x alone: with classes, D(. | y) for the labels of the batch, which real and fake samples share."""
+        """D as a network of x alone: with classes, D(.
+
+        | y) for the labels of the batch, which real and fake samples share.
+        """
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
     def discriminator(self, params, batch, seed, fakes=None):

@@ -62,8 +62,10 @@ def switched_discriminator(
 ):
     """sample, or (sample, y) of `told` classes, -> (N / pack, 1 + names): the logit, and those of the classes that it names
 
-    leaky      leaky units and strides, or rectified ones and max-pooling         pack       samples that it judges at once
-    deviation  MinibatchStd below the last layer                                  minibatch  features of minibatch discrimination there
+    leaky      leaky units and strides, or rectified ones and max-pooling         pack       samples that it
+               judges at once
+    deviation  MinibatchStd below the last layer                                  minibatch  features of
+    minibatch discrimination there
     """
     *sides, colours = sample_shape
     colours = (colours + (CODE if told else 0)) * pack

@@ -1,13 +1,16 @@
 """Unrolled generative adversarial networks (Metz et al. 2017).
 
-D plays as always. G does not play against D as it is, but against D as it will be after K updates on the same samples:
+D plays as always. G does not play against D as it is, but against D as it will be after K updates on the same
+samples:
 
-    f_K(theta, phi) = f(theta, phi_K(theta, phi))          f = -mean log D(x) - mean log(1 - D(G(z)))          phi_0 = phi
+    f_K(theta, phi) = f(theta, phi_K(theta, phi))          f = -mean log D(x) - mean log(1 - D(G(z)))
+    phi_0 = phi
     D descends on f(theta, phi),    G ascends on f_K
 
-and the gradient of f_K goes two ways: into G as through any frozen discriminator, and through the K updates, which tell how D
-would answer a change of G. The second way is exact (`numgan.remedies.unrolling`), by D's tangent passes and the optimiser's adjoint. A generator
-that puts all its mass on one mode then sees D turning against that mode, and spreads. K = 0 is the game of 2014.
+and the gradient of f_K goes two ways: into G as through any frozen discriminator, and through the K updates,
+which tell how D would answer a change of G. The second way is exact (`numgan.remedies.unrolling`), by D's
+tangent passes and the optimiser's adjoint. A generator that puts all its mass on one mode then sees D turning
+against that mode, and spreads. K = 0 is the game of 2014.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +32,8 @@ class UnrolledGAN(TwoPlayerGAN):
 
     unroll     K, updates of D that G looks ahead
     inner      the optimiser of these updates, from its first step on; None: that of D, from where it stands
-    standing   D's optimiser's state, which the training loop tells (`with_state`); None: as before its first update
+    standing   D's optimiser's state, which the training loop tells (`with_state`); None: as before its first
+               update
     loss       f, of which G's loss is the negative (the paper's game is zero-sum)
     """
 

@@ -269,7 +269,7 @@ class System:
         raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
 
     def example(self, n, rng):
-        """A random batch {column: array (n, ...)} for checks and benchmarks: x, and labels if there are classes.
+        """A random batch {column: array (n, ...)} for checks: x, and labels if there are classes.
 
         rng   a function: rng(name) -> numpy Generator
         """
@@ -283,7 +283,7 @@ class System:
     # ---- samples
 
     def inputs(self, batch, seed):
-        """The generator's inputs for batch.fakes samples: an array (N, ...) or a tuple of them. Here: noise.
+        """Inputs of the generator for batch.fakes samples: an array (N, ...) or several. Here: noise.
 
         The seed and the batch determine them. Raises TypeError for a system without a latent prior.
         """
@@ -328,7 +328,7 @@ class System:
 
     @property
     def stages(self):
-        """((first step, system), ...). Only `Staged` has more than one: its networks or optimisers change."""
+        """((first step, system), ...): one entry, except for a `Staged` run, whose systems change."""
         return ((0, self),)
 
     def inherit(self, params, old):

@@ -1,4 +1,6 @@
-"""Spectral normalization for generative adversarial networks (Miyato et al. 2018), with the hinge loss (eq. 16 and 17).
+"""Spectral normalization for generative adversarial networks (Miyato et al. 2018).
+
+The adversarial loss is the hinge loss (eq. 16 and 17):
 
     D descends on  mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))),    G on  -mean D(G(z))
 

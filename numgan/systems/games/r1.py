@@ -60,7 +60,7 @@ def digits(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; small gamma, and the penalty at every eighth step."""
+    """Points in the plane: G and D of three layers of 128; small gamma, the penalty in every eighth step."""
     h = max(int(128 * width), 4)
     return R1GAN(
         latent=Latent(2),

@@ -1,4 +1,4 @@
-"""Stabilizing training of generative adversarial networks through regularization (Roth et al. 2017), Algorithm 1.
+"""Stabilizing training of GANs through regularization (Roth et al. 2017), Algorithm 1.
 
     D descends on  -mean log D(x) - mean log(1 - D(G(z)))
                    + gamma/2 [ mean (1 - D(x))^2 |grad y(x)|^2 + mean D(G(z))^2 |grad y(G(z))|^2 ]
@@ -58,7 +58,7 @@ def digits(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 (the modes are thin)."""
+    """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 for thin modes."""
     h = max(int(128 * width), 4)
     return RothGAN(
         latent=Latent(2),

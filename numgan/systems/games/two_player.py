@@ -3,9 +3,9 @@
     k times:  D descends on  loss.discriminator(D(x), D(G(z))) + regularizer(x, G(z))
     once:     G descends on  loss.generator(D(G(z))), through the frozen D
 
-`gan.py` is Algorithm 1 to the letter and does not use this class. A file that builds on TwoPlayerGAN has only
-the additions of its paper: networks (dcgan), a loss (lsgan, hinge), a layer of D (pacgan, hinge) or a penalty
-(dragan, r1, roth).
+`gan.py` is Algorithm 1 to the letter and does not use TwoPlayerGAN. A file that builds on TwoPlayerGAN has
+only the additions of its paper: networks (dcgan), a loss (lsgan, hinge), a layer of D (pacgan, hinge) or a
+penalty (dragan, r1, roth).
 """
 
 from dataclasses import dataclass, replace

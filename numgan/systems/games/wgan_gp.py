@@ -110,7 +110,7 @@ def mnist(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: three hidden layers of 128; smaller lambda and larger learning rate than the paper's."""
+    """Points in the plane: three hidden layers of 128; smaller lambda and larger rate than the paper's."""
     h = max(int(128 * width), 4)
     return WGANGP(
         latent=Latent(2),

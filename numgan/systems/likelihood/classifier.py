@@ -55,7 +55,7 @@ def _in_pieces(net, psi, x, statistics):
 
 
 def shifted(x, most, rng, fill):
-    """x (N, H, W, C), each picture moved by -most to most pixels along both axes; new border pixels are `fill`."""
+    """x (N, H, W, C), each picture moved by -most to most pixels along both axes; new pixels are `fill`."""
     n, h, w, _ = x.shape
     wide = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), constant_values=fill)
     top, left = rng.integers(0, 2 * most + 1, (n, 2)).T[..., None]

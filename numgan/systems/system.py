@@ -269,7 +269,7 @@ class System:
         raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
 
     def example(self, n, rng):
-        """A random batch {column: array (n, ...)} for checks: x, and labels if there are classes.
+        """A random batch {column: array (n, ...)} for tests and benchmarks: x, and labels with classes.
 
         rng   a function: rng(name) -> numpy Generator
         """

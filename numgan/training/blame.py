@@ -7,7 +7,7 @@ from ..core.probes import watch_finite
 
 
 def locate_update(system, name, state):
-    """The entry in which an update with a finite gradient made inf or nan (a square can overflow), as text."""
+    """The entry in which an update by a finite gradient made inf or nan (a square can overflow), as text."""
     for what, vector in {"weights": state.params[name].vector, **state.moments[name]}.items():
         if what != "step" and not np.isfinite(vector).all():
             p = state.params[name].like(vector)

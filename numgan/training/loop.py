@@ -298,7 +298,7 @@ class _Session:
         self.log.flush()
 
     def _save(self):
-        os.fsync(self.log.fileno())  # what a checkpoint is cut back to must be there
+        os.fsync(self.log.fileno())  # a resume needs all lines up to the step of the checkpoint
         checkpoint.save(self.out / "checkpoint.npz", self.state, self.about)
         self.saved = self.state.step
 

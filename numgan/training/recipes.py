@@ -1,4 +1,4 @@
-"""Recipes: which system on which data, in the words of the command line, and how both are built from them."""
+"""Recipes: a system and its data, named as on the command line, and the functions that build both."""
 
 import math
 import os
@@ -33,9 +33,10 @@ RECIPE = Record(
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which system on which data, in the words of the command line; enough to build both again.
+    """A system and its data, with the options of the command line; both can be built from it again.
 
-    None stands for what the system's preset says. ValueError, when it is used, for names that do not exist or do not fit together.
+    None means the preset's value. The methods raise ValueError for unknown names, or names that do not fit
+    together.
     """
 
     system: str
@@ -51,7 +52,7 @@ class Recipe:
     settings: dict | None = None
 
     def resolve(self):
-        """The same recipe with preset and data named, and paths that hold from anywhere."""
+        """The same recipe with the names of preset and data filled in, and with absolute paths."""
         recipe = self
         if recipe.preset is None:
             known = systems.presets(recipe.system)
@@ -75,7 +76,7 @@ class Recipe:
         settings, smooth = dict(self.settings or {}), self.smooth
         if smooth is not None and "smooth" in system.settings:
             settings, smooth = settings | {"smooth": smooth}, None
-        if self.lr is not None and "rate" in system.settings:  # two rates keep their ratio
+        if self.lr is not None and "rate" in system.settings:  # the two learning rates keep their ratio
             settings["rate"] = self.lr
         system = system.setting(**settings)
         if self.loss is not None or smooth is not None:
@@ -111,7 +112,7 @@ class Recipe:
         )
 
     def load(self, split="train"):
-        """The data, pictures at the size that the system takes."""
+        """The Dataset. Pictures are resized to the system's size."""
         shape = systems.build(self.system, self.preset, 0.05).sample_shape
         pictures = len(shape) == 3
         if pictures == (self.data in POINTS):
@@ -129,7 +130,7 @@ class Recipe:
 
 
 def _from_anywhere(path):
-    """The absolute path as text."""
+    """The absolute path, as text."""
     return text_of(os.path.abspath(path_of(path)))
 
 
@@ -160,7 +161,7 @@ def check(system, dataset):
 
 
 def check_batch(system, size):
-    """Raise ValueError unless a batch holds whole packs, and not too many."""
+    """Raise ValueError unless the batch size is in range and a multiple of the pack size."""
     BATCH.expect(size, "batch_size")
     if size % system.packed:
         raise ValueError(
@@ -170,7 +171,10 @@ def check_batch(system, size):
 
 
 def steps_of(system, rows, batch_size, epochs):
-    """How many steps visit every one of `rows` rows `epochs` times; a step takes a batch for each turn, or one if fakes are shared."""
+    """The number of steps in which each of `rows` rows is used `epochs` times.
+
+    A step takes one batch for each objective, or a single batch if fakes are shared.
+    """
     if not 0 < epochs <= 100_000:
         raise ValueError(f"epochs: expected above 0 and at most 100,000, got {epochs}")
     batches, step = math.ceil(epochs * rows / batch_size), 0

@@ -86,7 +86,7 @@ def half(width=1.0):
 
 
 def pooling(width=1.0):
-    """28x28 pictures; D is a plain convolutional network with max-pooling and dropout, as in introductions."""
+    """28x28 pictures; D is a plain convolutional net with max-pooling and dropout, as in introductions."""
     D = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1)
     return _system(
         Latent(100), 7, (128, 64), 1, 4, width, D=D, data="mnist", batch_size=64, steps=2814, average=0.995

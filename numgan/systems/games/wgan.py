@@ -87,7 +87,7 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN networks, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic 5."""
+    """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5."""
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     return WGAN(
         latent=Latent(100),

@@ -1,11 +1,11 @@
-"""Data: named columns of samples, held as they are, scaled when a batch is taken.
+"""Data: named columns of samples. They are stored unchanged and scaled when a batch is made.
 
     data = load("digits")
     feed = data.feed(64, seed=1)
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
 Reading order: this file, dataset, pixels, batches, augment, points, digits, idx (MNIST), pictures, folder.
-Nothing is unpickled, nothing is executed, and a damaged file is a FileFormatError that names it.
+No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
 
 import difflib
@@ -52,7 +52,7 @@ KNOWN = {
 
 
 def names():
-    """The known sets: a dict from the name that load() takes to one line on what it holds."""
+    """The known data sets: {name for load(): description in one line}."""
     return dict(KNOWN)
 
 
@@ -60,17 +60,17 @@ def load(name, split="train", folder=None, size=None, channels=None):
     """A Dataset by name, or from a folder of pictures.
 
     name       one of names(), or the path of a folder (write ./mnist for a folder that has the name of a set)
-    split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. The sets of points: two independent
-               draws from the fixed seed points.SEED. A folder of pictures has no split: it is "train", whole
-    folder     mnist and fashion-mnist only: where the four original files are; see idx.load_idx for what None does
-    size       images only: an int or (height, width). The largest centred part with these proportions is resized, antialiased
+    split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. Sets of points:
+               two independent draws from the fixed seed points.SEED. A folder of pictures has no split: all
+               of it is "train"
+    folder     mnist and fashion-mnist only: the folder of the four original files; None: see idx.load_idx
+    size       images only: an int or (height, width). The largest centred part with these proportions is
+               resized, with antialiasing
     channels   images only: 1 (grey) or 3 (colour)
-    ValueError for arguments that do not fit together, FileNotFoundError or ConnectionError if the data are not to be had,
-    FileFormatError if they are damaged.
+    Raises ValueError for arguments that do not fit together, FileNotFoundError or ConnectionError if the data
+    are not available, FileFormatError if they are damaged.
     """
-    os.fspath(
-        name
-    )  # TypeError for what cannot be a path: os.path.isdir would take an integer for an open file
+    os.fspath(name)  # TypeError if it cannot be a path: os.path.isdir accepts an integer as an open file
     if split not in ("train", "test"):
         raise ValueError(f"load({name!r}): expected split 'train' or 'test', got {split!r}")
     if channels not in (None, 1, 3):

@@ -23,7 +23,7 @@ COUNT = 10**15  # largest number of steps, batches or updates
 
 
 def identity(system, dataset, batch_size, seed):
-    """The identity of a run: a dict of strings and numbers. A checkpoint continues only a run of equal identity.
+    """The identity of a run: a dict of strings and numbers. A checkpoint fits only a run of equal identity.
 
     It has the system's constants, networks and optimisers, the batch size, the seed and a digest of the data.
     """

@@ -48,10 +48,9 @@ class Dataset:
             or not (is_pictures(x) or x.dtype == np.float32 and not _in_shape_of_pictures(x))
         ):
             raise ValueError(
-                f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, ...) float32 of "
-                "another shape, and not empty, "
-                f"got {x.shape} {x.dtype}; grey images need a last axis of 1, and images in [-1, 1] are "
-                "np.rint((x + 1) * 127.5)"
+                f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, "
+                f"...) float32 of another shape, and not empty, got {x.shape} {x.dtype}; "
+                "grey images need a last axis of 1, and images in [-1, 1] are np.rint((x + 1) * 127.5)"
             )
         if labels is not None:
             if labels.dtype != np.int64 or labels.shape != x.shape[:1]:
@@ -61,16 +60,14 @@ class Dataset:
                 )
             if labels.min() < 0 or labels.max() >= (len(self.classes) or np.inf):
                 raise ValueError(
-                    f"Dataset({self.name!r}): expected labels from 0 and below {len(self.classes)}, the "
-                    "number of classes, "
-                    f"got {labels.min()} to {labels.max()}"
+                    f"Dataset({self.name!r}): expected labels from 0 and below {len(self.classes)}, "
+                    f"the number of classes, got {labels.min()} to {labels.max()}"
                 )
         for name, column in self.others.items():
             if name in ("x", "labels") or len(column) != len(x):
                 raise ValueError(
-                    f"Dataset({self.name!r}): expected other columns than x and labels, of {len(x)} rows "
-                    "each, "
-                    f"got {name} {column.shape}"
+                    f"Dataset({self.name!r}): expected other columns than x and labels, "
+                    f"of {len(x)} rows each, got {name} {column.shape}"
                 )
         if self.names is not None and len(self.names) != len(x):
             raise ValueError(

@@ -142,9 +142,8 @@ def _checked(where, judge, x):
         )
     if not (x.min() >= low - 0.01 and x.max() <= high + 0.01):
         raise ValueError(
-            f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, got {x.min():g} to "
-            f"{x.max():g}; "
-            "as_seen(judge, images) makes them of uint8 ones"
+            f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, "
+            f"got {x.min():g} to {x.max():g}; as_seen(judge, images) makes them of uint8 ones"
         )
     return x
 

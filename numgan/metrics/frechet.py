@@ -106,10 +106,9 @@ def inception_score(probabilities, splits=1):
     parts = whole("inception_score", "splits", splits, 1, len(p))
     if p.min() < 0 or np.abs(p.sum(axis=1) - 1).max() > 1e-3:
         raise ValueError(
-            "inception_score: expected probabilities not below 0 with rows that sum to 1, got numbers from "
-            f"{p.min():.4g} and "
-            f"sums from {p.sum(axis=1).min():.4g} to {p.sum(axis=1).max():.4g}; give logits to a softmax "
-            "first"
+            "inception_score: expected probabilities not below 0 with rows that sum to 1, "
+            f"got numbers from {p.min():.4g} and sums from {p.sum(axis=1).min():.4g} to "
+            f"{p.sum(axis=1).max():.4g}; give logits to a softmax first"
         )
     scores = [np.exp(_mutual_information(part)) for part in np.array_split(p, parts)]
     return float(np.mean(scores)), float(np.std(scores))

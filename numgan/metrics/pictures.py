@@ -165,9 +165,9 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
             )
         if a.min() < 0 or a.max() > data_range:
             raise ValueError(
-                f"{where}: expected {name} in 0..{data_range:g}, the data range, got {a.min():g} to "
-                f"{a.max():g}; "
-                f"pictures in [-1, 1] are (x + 1) / 2, and uint8 ones have data_range=255"
+                f"{where}: expected {name} in 0..{data_range:g}, the data range, "
+                f"got {a.min():g} to {a.max():g}; pictures in [-1, 1] are (x + 1) / 2, "
+                "and uint8 ones have data_range=255"
             )
         read.append(a)
     if read[0].shape != read[1].shape:

@@ -37,10 +37,9 @@ def real_array(where, name, x, shape):
     if not top < LARGEST:  # also true for nan
         bad = int((~np.isfinite(a)).sum())
         raise ValueError(
-            f"{where}: expected {name} of finite numbers below {LARGEST:g} in size, got "
-            f"{bad or 'larger ones, up to'} "
-            f"{'that are nan or inf' if bad else f'{top:g}'}; look for a run that diverged, or leave out "
-            "these samples"
+            f"{where}: expected {name} of finite numbers below {LARGEST:g} in size, "
+            f"got {bad or 'larger ones, up to'} {'that are nan or inf' if bad else f'{top:g}'}; "
+            "look for a run that diverged, or leave out these samples"
         )
     return a
 

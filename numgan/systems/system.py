@@ -85,9 +85,9 @@ def checked(result, params, trained, where):
         raise TypeError(f"{where}: expected a Result(loss, gradients, metrics), got {type(result).__name__}")
     if set(result.gradients) != set(trained):
         raise ValueError(
-            f"{where}: expected gradients of {', '.join(trained)}, which it trains, got "
-            f"{', '.join(result.gradients) or 'none'}; "
-            "define `trains` if the objective trains other networks"
+            f"{where}: expected gradients of {', '.join(trained)}, which it trains, "
+            f"got {', '.join(result.gradients) or 'none'}; define `trains` if the objective trains other "
+            "networks"
         )
     gradients = {
         name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}")

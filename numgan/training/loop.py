@@ -214,9 +214,9 @@ class _Session:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step "
-                f"{self.saved:,} is "
-                f"intact. Mend that, then `numgan train --resume {self.out}`",
+                f"{error.strerror or error}: stopped at step {state.step:,}; "
+                f"the checkpoint of step {self.saved:,} is intact. Mend that, "
+                f"then `numgan train --resume {self.out}`",
                 error.filename or str(self.out),
             ) from error
         rate = (state.step - self.first) / seconds

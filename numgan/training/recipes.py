@@ -62,9 +62,8 @@ class Recipe:
         if recipe.data not in data.names():
             if not os.path.isdir(path_of(recipe.data)):
                 raise ValueError(
-                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got "
-                    f"{recipe.data!r}; "
-                    f"say which with --data"
+                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, "
+                    f"got {recipe.data!r}; say which with --data"
                     + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
@@ -118,9 +117,9 @@ class Recipe:
         if pictures == (self.data in POINTS):
             raise ValueError(
                 f"{self.system} {self.preset} takes "
-                f"{f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
-                f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan "
-                "systems` lists them)"
+                f"{f'pictures {shape}' if pictures else 'points in the plane'}, "
+                f"and {self.data} holds {'points' if pictures else 'pictures'}; "
+                "choose another preset or other data (`numgan systems` lists them)"
             )
         size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
         return self._data(split, **size)
@@ -143,9 +142,8 @@ def check(system, dataset):
         )
     if system.classes and dataset.labels is None:
         raise ValueError(
-            f"{type(system).__name__} learns from labels, and {dataset.name} has none; put its pictures into "
-            "one sub-folder a class, "
-            "or train a system without labels, such as dcgan"
+            f"{type(system).__name__} learns from labels, and {dataset.name} has none; "
+            "put its pictures into one sub-folder a class, or train a system without labels, such as dcgan"
         )
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(

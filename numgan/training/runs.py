@@ -216,9 +216,8 @@ def read_state(folder, config, system, dataset, about):
         if got != names:
             expected, there = (", ".join(words)[:200] or "none" for words in (names, got))
             raise FileFormatError(
-                f"{Path(folder, 'config.json')}: {word}: expected {expected}, as the system and its data "
-                "have them, "
-                f"got {there}; restore the file from a copy"
+                f"{Path(folder, 'config.json')}: {word}: expected {expected}, "
+                f"as the system and its data have them, got {there}; restore the file from a copy"
             )
     return state
 

@@ -77,7 +77,8 @@ def load(name, split="train", folder=None, size=None, channels=None):
         raise ValueError(f"load({name!r}): expected channels 1 (grey) or 3 (colour), got {channels!r}")
     if folder is not None and name not in SOURCES:
         raise ValueError(
-            f"load({name!r}): folder= is for {' and '.join(SOURCES)}, whose files it holds; leave it out"
+            f"load({name!r}): folder= is for {' and '.join(SOURCES)}, as the folder of their files; leave it "
+            "out"
         )
     size = None if size is None else pair(size)
 
@@ -98,7 +99,8 @@ def load(name, split="train", folder=None, size=None, channels=None):
     if not os.path.isdir(name):
         near = difflib.get_close_matches(str(name), KNOWN, n=1)
         raise ValueError(
-            f"load({str(name)!r}): expected one of {', '.join(KNOWN)}, or a folder of pictures, got neither"
+            f"load({str(name)!r}): expected one of {', '.join(KNOWN)}, or a folder of pictures, got neither "
+            "of them"
             + (
                 f"; did you mean {near[0]!r}?"
                 if near

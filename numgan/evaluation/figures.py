@@ -135,7 +135,7 @@ def _distance(side, by):
 
 def _neighbours(side, by):
     if side.labels is None or by.test.labels is None:
-        return "it needs labels: of a conditional system, or a judge's that knows the classes of the data"
+        return "it needs labels: use a conditional system, or a judge for the classes of the data"
     return {
         "nearest_neighbour_error": metrics.nearest_neighbour_error(
             side.x, side.labels, by.test.x, by.test.labels
@@ -278,8 +278,8 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
         )
     if not LEAST <= count <= most:
         raise ValueError(
-            f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; as many training rows are "
-            "measured beside the samples"
+            f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; "
+            "the same number of training rows is measured beside the samples"
         )
     compared = min(
         len(test_x), max(PICTURES, count) if images else count, NUMBERS // int(np.prod(train_x.shape[1:]))

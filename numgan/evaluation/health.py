@@ -150,7 +150,7 @@ def _unfinished(run):
             done / planned,
             "look below 1",
             f"{done:,} of {planned:,} steps are done: the run was stopped",
-            f"`numgan train --resume {run.folder}` goes on",
+            f"`numgan train --resume {run.folder}` continues it",
         )
 
 
@@ -240,7 +240,7 @@ def _discriminator(run, records):
             "ok",
             None,
             "needs one",
-            f"{type(run.system).__name__} has none: what it would tell does not apply",
+            f"{type(run.system).__name__} has none, so this check does not apply",
         )
     elif None in late.values():
         yield Verdict(

@@ -171,7 +171,7 @@ def _extended(config, steps, batch_size, seed):
     for word, value in {"batch_size": batch_size, "seed": seed}.items():
         if value not in (None, config[word]):
             raise ValueError(
-                f"{word}: a run continues with what it began with, {config[word]}, got {value}; leave it out"
+                f"{word}: expected {config[word]}, with which the run began, got {value}; leave it out"
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
     return config | ({} if steps is None else {"steps": steps})
@@ -215,8 +215,8 @@ class _Session:
             raise OSError(
                 error.errno,
                 f"{error.strerror or error}: stopped at step {state.step:,}; "
-                f"the checkpoint of step {self.saved:,} is intact. Mend that, "
-                f"then `numgan train --resume {self.out}`",
+                f"the checkpoint of step {self.saved:,} is intact. Remove the cause, "
+                f"then run `numgan train --resume {self.out}`",
                 error.filename or str(self.out),
             ) from error
         rate = (state.step - self.first) / seconds

@@ -63,7 +63,7 @@ class Recipe:
             if not os.path.isdir(path_of(recipe.data)):
                 raise ValueError(
                     f"data: expected one of {', '.join(data.names())}, or a folder of pictures, "
-                    f"got {recipe.data!r}; say which with --data"
+                    f"got {recipe.data!r}; name one with --data"
                     + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
@@ -80,7 +80,9 @@ class Recipe:
         system = system.setting(**settings)
         if self.loss is not None or smooth is not None:
             if not hasattr(system, "loss"):
-                raise ValueError(f"{self.system} has one loss, its own; leave out --loss and --smooth")
+                raise ValueError(
+                    f"{self.system} has its own loss, which cannot be replaced; leave out --loss and --smooth"
+                )
             if self.loss is not None and self.loss not in ADVERSARIAL:
                 raise ValueError(f"loss: expected one of {', '.join(ADVERSARIAL)}, got {self.loss!r}")
             loss = system.loss if self.loss is None else ADVERSARIAL[self.loss]
@@ -143,7 +145,8 @@ def check(system, dataset):
     if system.classes and dataset.labels is None:
         raise ValueError(
             f"{type(system).__name__} learns from labels, and {dataset.name} has none; "
-            "put its pictures into one sub-folder a class, or train a system without labels, such as dcgan"
+            "put its pictures into a sub-folder for each class, or train a system without labels, such as "
+            "dcgan"
         )
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(

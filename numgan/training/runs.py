@@ -242,7 +242,7 @@ def read_metrics(folder, upto):
 
     Raises FileFormatError, with line and field, for a damaged record.
     """
-    advice = "restore the file from a copy, or delete it: the run goes on without its curves so far"
+    advice = "restore the file from a copy, or delete it: the run then continues without its old curves"
     return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, advice)
 
 

@@ -162,7 +162,7 @@ def test_a_batch_is_whole_packs(tmp_path):
         ("digits", {"smooth": 0.0}, "a smooth above 0"),
         ("digits", {"pack": 0}, "pack, pool and age of at least 1"),
         ("digits", {"classify": True, "pack": 2}, "a pack has no class"),
-        ("digits", {"balance": 1.0, "matching": True}, "of which matching knows nothing"),
+        ("digits", {"balance": 1.0, "matching": True}, "which matching does not compute"),
         ("points", {"conditional": True}, "points have no pixels"),
         ("points", {"normalize": False}, "points have no pixels"),
         ("digits", {"dropout": 1.0}, "Dropout: expected"),

@@ -178,7 +178,7 @@ class Hacks(TwoPlayerGAN):
     # ---- D's inputs, passes and losses
 
     def _inputs_of_D(self, where, x, y, seed):
-        """D's input for samples x with labels y: x with noise, or (x, y) if D gets labels."""
+        """D's input for samples x with labels y: noisy x, or (noisy x, y) if D gets labels."""
         std = Linear(self.noise, 0.0, self.anneal or self.steps)(self.now)
         x = noisy(x, std, stream(seed, "noise on", where))
         return (x, y) if self.classes and not self.classify else x
@@ -351,7 +351,7 @@ def _check(s):
         (s.classify and s.pack > 1, "a pack has no class; leave classify off or pack=1"),
         (
             s.balance and s.matching,
-            "balance watches D's loss, of which matching knows nothing; leave one of them off",
+            "balance needs D's loss, which matching does not compute; leave one of them off",
         ),
     ):
         if wrong:

@@ -122,9 +122,8 @@ def train(
                 runs.claim(out, is_first)  # again, now that the folder is locked
                 state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
-            runs.write_config(
-                out, config
-            )  # after the checkpoint: a folder with a configuration can be resumed
+            # after the checkpoint, because a folder with a configuration can be resumed
+            runs.write_config(out, config)
             return _Session(out, config, about, system, dataset, state, progress, look).run(
                 checkpoint_every, checkpoint_seconds
             )
@@ -257,11 +256,8 @@ class _Session:
 
     def _name(self):
         recipe = self.config["recipe"]
-        return (
-            f"{recipe['system']} {recipe['preset']} on {self.dataset.name}"
-            if recipe
-            else f"{type(self.system).__name__} on {self.dataset.name}"
-        )
+        system = f"{recipe['system']} {recipe['preset']}" if recipe else type(self.system).__name__
+        return f"{system} on {self.dataset.name}"
 
     def _say(self, line):
         if self.progress and not STDERR.isatty():

@@ -103,14 +103,10 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     """
     system, classes = sampler.system, sampler.dataset.classes
     like = sampler.dataset.columns[system.target]
-    default = (
-        10 * len(set(labels) if labels else range(sampler.classes))
-        if sampler.classes
-        else 64
-        if is_pictures(like)
-        else 2000
-    )
-    count = count or default
+    if not count and sampler.classes:
+        count = 10 * len(set(labels) if labels else range(sampler.classes))
+    elif not count:
+        count = 64 if is_pictures(like) else 2000
     batch = sampler.batch(count, seed, labels)
     x, asked = sampler(count, seed, labels, batch)
     if not is_pictures(like):

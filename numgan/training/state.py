@@ -71,12 +71,8 @@ class State:
         system.inherit(fresh.params, self.params)
         fresh.averages |= {name: fresh.params[name].copy() for name in fresh.averages}
         system.inherit(fresh.averages, self.averages)
-        self.params, self.moments, self.averages, self.memory = (
-            fresh.params,
-            fresh.moments,
-            fresh.averages,
-            fresh.memory,
-        )
+        self.params, self.moments = fresh.params, fresh.moments
+        self.averages, self.memory = fresh.averages, fresh.memory
 
     @property
     def sampled(self):

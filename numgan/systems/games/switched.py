@@ -88,10 +88,11 @@ def switched_discriminator(
             *mlp(prod(sides) * colours, hidden, hidden, 1, activation=LeakyReLU if leaky else ReLU),
         ]
     *layers, last = plain
-    before = (
-        [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Pick(0)] if told else []
-    )  # labels as channels
-    before += [Pack(pack)] if pack > 1 else []
+    before = []
+    if told:  # labels as channels
+        before += [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Pick(0)]
+    if pack > 1:
+        before += [Pack(pack)]
     after, width = [], last.inputs
     if deviation:
         after, width = [MinibatchStd()], width + 1

@@ -33,9 +33,7 @@ from . import judging
 PICTURES = 10_000  # default number of pictures: Goodfellow et al. 2014
 POINTS = 2_500  # default number of points: Lin et al. 2018 (PacGAN), section 4.1
 NUMBERS = 2**25  # largest number of values of all samples together: large pictures are fewer
-VALIDATION = (
-    1000  # first rows of the last sixth of the training rows, for the Parzen window's sigma, as in 2014
-)
+VALIDATION = 1000  # rows for sigma of the Parzen window: the first of the last sixth, as in 2014
 PATCHES, DIRECTIONS = 16, 128  # for the sliced Wasserstein distance
 LEAST = 12  # smallest number of rows for the measures
 SPLITS = 10  # for the classifier score: Salimans et al. 2016, section 4

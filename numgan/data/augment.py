@@ -15,7 +15,7 @@ from .dataset import Feed
 class Augmented:
     """A data set whose batches are cropped and mirrored at random, all pictures of one row alike.
 
-    dataset   a Dataset or an Unpaired set
+    dataset   a Dataset, or an Unpaired set, whose sides are augmented separately
     crop      (height, width) of a random window of every picture; None: whole pictures
     flip      mirror left and right with probability 1/2
     Raises ValueError if a picture is smaller than the window.

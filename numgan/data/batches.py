@@ -2,11 +2,11 @@
 
 The permutations of all epochs form one sequence, which is cut into batches of constant size:
 
-    permutation(0)           permutation(1)           ...      of range(n), from the stream (seed,
-                             "permutation", epoch)
+    permutation(0)           permutation(1)           ...
     [ batch 0 ][ batch 1 ][ batch 2 ][ batch 3 ][ batch 4 ]    batch 2 spans two epochs
 
-Every row occurs exactly once in an epoch, and all batches have the same size.
+Each is a permutation of range(n), from the stream (seed, "permutation", epoch). Every row occurs exactly once
+in an epoch, and all batches have the same size.
 """
 
 from operator import index

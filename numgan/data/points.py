@@ -1,10 +1,11 @@
 """Distributions in the plane whose modes can be counted and plotted, so a GAN's failures are visible.
 
-    ring        8 Gaussians, std 0.02, on a circle of radius 2      Metz et al. 2017 (unrolled GANs), the toy
-                mixture
-    grid        5 x 5 Gaussians, std 0.05, at -4, -2, 0, 2, 4       Lin et al. 2018 (PacGAN), 2D-grid
-    swiss-roll  one curve, no modes                                 the toy figures of Gulrajani et al. 2017
-    (WGAN-GP)
+    ring        8 Gaussians, std 0.02, on a circle of radius 2
+                Metz et al. 2017 (unrolled GANs), the toy mixture
+    grid        5 x 5 Gaussians, std 0.05, at -4, -2, 0, 2, 4
+                Lin et al. 2018 (PacGAN), 2D-grid
+    swiss-roll  one curve, no modes
+                the toy figures of Gulrajani et al. 2017 (WGAN-GP)
 
 Each function draws n points with a numpy Generator. It returns x (n, 2) float32, and the mode number of each
 point, (n,) int64, or None.

@@ -1,7 +1,7 @@
 """R3GAN: a modern GAN baseline of relativistic pairing and both zero-centred penalties (Huang et al. 2024).
 
-    D descends on   mean softplus(-(D(x_n) - D(x~_n)))  +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad
-                    D(x~)|^2
+    D descends on   mean softplus(-(D(x_n) - D(x~_n)))
+                    +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
     G descends on   mean softplus(-(D(x~_n) - D(x_n)))
 
 Each fake is compared with one real sample (Jolicoeur-Martineau 2018), so a generator that drops a mode has a
@@ -74,10 +74,7 @@ class R3GAN(TwoPlayers):
         return True
 
     def conditioned(self, batch):
-        """D as a network of x alone: with classes, D(.
-
-        | y) for the labels of the batch, which real and fake samples share.
-        """
+        """D as a function of x alone: with classes, D(x | y) with the batch's labels for real and fakes."""
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
     def discriminator(self, params, batch, seed, fakes=None):

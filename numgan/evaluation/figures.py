@@ -96,6 +96,7 @@ class Setting:
 
     test         the Side of test rows
     data         the name of the data set
+    seed         the seed of the measures with random choices
     validation   pictures for the Parzen window's sigma
     sigma        the width of the Gaussian kernel
     """

@@ -270,8 +270,7 @@ class _Session:
             runs.write_config(self.out, self.config | {"diverged": str(error)})
             raise NonFiniteError(
                 f"{error}. Stopped; {self.out} keeps the checkpoint of step {self.saved}. "
-                "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it "
-                "happened"
+                "Try a smaller learning rate (--lr), another loss, or BatchNorm or clipping in that place"
             ) from None
 
     def _log(self, results):

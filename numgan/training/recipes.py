@@ -35,6 +35,15 @@ RECIPE = Record(
 class Recipe:
     """A system and its data, with the options of the command line; both can be built from it again.
 
+    system, preset   the names of a system and of its preset
+    data, folder     the name of a data set or the path of a folder of pictures; the folder of MNIST's files
+    width            factor of all hidden widths
+    lr               learning rate of every optimiser
+    loss, smooth     the name of the adversarial loss; D's label of a real sample
+    weight_decay     for the networks that draw no samples
+    average          decay of the moving average
+    settings         {name: value} for `System.setting`
+
     None means the preset's value. The methods raise ValueError for unknown names, or names that do not fit
     together.
     """
@@ -70,7 +79,7 @@ class Recipe:
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
-        """The system."""
+        """The system with these options. Raises ValueError for an option that it does not have."""
         system = systems.build(self.system, self.preset, self.width)
         settings, smooth = dict(self.settings or {}), self.smooth
         if smooth is not None and "smooth" in system.settings:

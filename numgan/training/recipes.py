@@ -38,7 +38,7 @@ class Recipe:
     system, preset   the names of a system and of its preset
     data, folder     the name of a data set or the path of a folder of pictures; the folder of MNIST's files
     width            factor of all hidden widths
-    lr               learning rate of every optimiser
+    lr               learning rate of every optimiser, or the setting `rate` if the system has one
     loss, smooth     the name of the adversarial loss; D's label of a real sample
     weight_decay     for the networks that draw no samples
     average          decay of the moving average

@@ -37,7 +37,7 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Conditional(TwoPlayers):
-    """networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
+    """Networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
 
     loss: AdversarialLoss = nonsaturating
     shares_fakes: bool = True

@@ -22,7 +22,7 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ConsensusGAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); their layers have tangent passes.
 
     gamma   weight of |v|^2 / 2; 0: no such term
     """

@@ -16,7 +16,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DCGAN(TwoPlayerGAN):
-    """networks G: z (N, Z) -> picture in -1..1, D: picture -> logit (N, 1)"""
+    """Networks G: z (N, Z) -> picture in -1..1, D: picture -> logit (N, 1)"""
 
     shares_fakes: bool = True
 

@@ -21,7 +21,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DRAGAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN; D has no BatchNorm, because the norm belongs to one sample.
+    """Networks as in TwoPlayerGAN; D has no BatchNorm, because the norm belongs to one sample.
 
     penalty   lambda (|grad D| - 1)^2; the authors' lambda is 10
     """

@@ -65,7 +65,7 @@ CLASSES = 10  # of the digits
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Hacks(TwoPlayerGAN):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels, (z, y) -> x and (x, y) -> logit.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels, (z, y) -> x and (x, y) -> logit.
 
     `from_switches` makes networks and optimisers from the switches.
 

@@ -33,7 +33,7 @@ SLOPE = 0.1  # of every LeakyReLU in D (Table 3)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HingeGAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN; every dense or convolutional layer of D is wrapped in Spectral."""
+    """Networks as in TwoPlayerGAN; every dense or convolutional layer of D is wrapped in Spectral."""
 
     loss: AdversarialLoss = hinge
 

@@ -25,7 +25,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LSGAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN."""
+    """Networks as in TwoPlayerGAN."""
 
     loss: AdversarialLoss = least_squares
 

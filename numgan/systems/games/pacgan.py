@@ -20,7 +20,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PacGAN(TwoPlayerGAN):
-    """networks G: z (N, Z) -> x, D: m samples x -> logit (N / m, 1); D's first layer is Pack(m)."""
+    """Networks G: z (N, Z) -> x, D: m samples x -> logit (N / m, 1); D's first layer is Pack(m)."""
 
     @property
     def packed(self):

@@ -25,7 +25,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R1GAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN.
+    """Networks as in TwoPlayerGAN.
 
     gamma   weight of the penalty; the paper's is 10, for pictures
     every   the penalty is computed in every such step only, and then multiplied by `every` (`Lazy`)

@@ -47,7 +47,7 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R3GAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1); D's layers have tangent passes.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); D's layers have tangent passes.
 
     With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit. A batch has equal numbers of fakes and real
     samples.

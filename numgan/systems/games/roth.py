@@ -22,7 +22,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RothGAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN.
+    """Networks as in TwoPlayerGAN.
 
     gamma   weight of the penalty: a number, or a schedule (annealing)
     """

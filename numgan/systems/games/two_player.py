@@ -42,7 +42,7 @@ class TwoPlayers(System):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayerGAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), or one logit for each pack of samples.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1), or one logit for each pack of samples.
 
     loss   the adversarial loss of both players
     k      discriminator steps before each generator step

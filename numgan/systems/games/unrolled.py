@@ -28,7 +28,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class UnrolledGAN(TwoPlayerGAN):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1); D's layers have tangent passes.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); D's layers have tangent passes.
 
     unroll     K, the number of updates of D in G's loss
     inner      the optimiser of these updates, from its initial state; None: D's optimiser in its current

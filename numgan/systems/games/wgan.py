@@ -28,7 +28,7 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WGAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded. D's optimiser clips after each update.
+    """Networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded. D's optimiser clips after each update.
 
     n_critic   critic steps before each generator step (the paper's 5)
     warm       number of first generator steps that have 100 critic steps each (the authors' code: 25); if it

@@ -31,7 +31,7 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WGANGP(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded.
+    """Networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded.
 
     n_critic   critic steps before each generator step
     penalty    lambda (|grad f| - 1)^2; GradientPenalty(10, one_sided=True) is the one-sided one of section 4

@@ -18,7 +18,7 @@ from ..system import Result, System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Classifier(System):
-    """network C: picture -> logits (N, K)
+    """Network C: picture -> logits (N, K)
 
     shift   in training, every picture is moved by up to this number of pixels along both axes
     """

@@ -13,7 +13,7 @@ from numgan import build, check_layer, check_loss, check_optimizer, check_system
 from numgan.checking import Report, entries
 from numgan.checking.cases import GAMES, LOSSES, OPTIMIZERS, PENALTIES
 from numgan.checking.catalogue import Entry, _items
-from numgan.checking.differences import compare_outputs, slopes, watched
+from numgan.checking.differences import compare_outputs, difference_quotients, watched
 from numgan.checking.explain import pattern
 from numgan.checking.layer import dot_test, parameters
 from numgan.checking.layer_cases import CRITICS, LAYERS, Case
@@ -301,7 +301,7 @@ def test_near_a_kink_the_step_shrinks():
 def test_slopes_cross_no_kink_that_was_reported():
     relu = lambda t: ReLU().forward({}, np.array([[4e-7 + t]]), None)[0]
     here = watched(relu, 0.0)[1]
-    assert [float(slope[0, 0]) for slope in slopes(relu, here, "ReLU")] == pytest.approx(
+    assert [float(slope[0, 0]) for slope in difference_quotients(relu, here, "ReLU")] == pytest.approx(
         [1.0, 1.0], rel=1e-7
     )  # two steps are short enough
 

@@ -67,10 +67,9 @@ class Column:
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The text of the column for the values of all seeds: mean ± standard error, or the value if there is only one.
+        """The text for the values of all seeds: mean ± standard error, or the value if there is only one.
 
-        If some values are None, the text gives the number of the others. For style "words", it is each different
-        text once.
+        If some values are None, it gives the number of the others. Style "words": each different text once.
         """
         present = [value for value in values if value is not None]
         if not present:
@@ -89,11 +88,11 @@ class Column:
 class Study:
     """The protocol of a published table.
 
-    title, source, differs   its topic, the publication of its protocol, and our differences from that protocol
+    title, source, differs   its topic, the publication of its protocol, and our differences from it
     arms                     {name of a method: heading of its row}, in the order of the table
     columns                  the Columns of the table
-    trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list}; tell(fraction)
-                             moves the progress bar
+    trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list};
+                             tell(fraction) moves the progress bar
     seeds                    the default number of seeds; 1 for a study without randomness
     published                {row: {column key: text}}, the published table
     draw                     draw(results, out) -> {file name: picture}; results {arm: [result of each seed]}
@@ -209,7 +208,8 @@ class _Crew:
             dynamic_ncols=True,
             disable=None if self.progress else True,
             file=STDERR,
-            bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}",
+            bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials "
+            "[{elapsed}<{remaining}]{postfix}",
         ) as bar:
             try:
                 finished = len(done)
@@ -246,13 +246,13 @@ class _Crew:
             else:  # the file is empty if the disk was full
                 reason = f"its process ended with code {process.exitcode}"
             raise TrialError(
-                f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {reason}; the others are kept, "
-                "and the same command goes on"
+                f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {reason}; "
+                "the others are kept, and the same command goes on"
             )
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial, in its own process. share.value is the completed fraction, for the progress bar of the parent."""
+    """Run one trial, in its own process. share.value tells the parent process the completed fraction."""
     from . import STUDIES
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # after Ctrl-C the parent sends SIGTERM
@@ -323,8 +323,8 @@ def _claim(out, asked):
             )
         if held["setting"] != asked["setting"]:
             raise ValueError(
-                f"{out} holds trials of {held['study']} in another setting than today's, as its study.json says; "
-                f"choose another --out, or, if nothing but words changed, {same}"
+                f"{out} holds trials of {held['study']} in another setting than today's, as its study.json "
+                f"says; choose another --out, or, if nothing but words changed, {same}"
             )
         return
     if not is_empty(out):
@@ -419,8 +419,8 @@ def _naming_damage(out):
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(
-            f"{out / 'trials'}: expected the figures of every trial in its result.json and in the files beside it, "
-            f"got {type(error).__name__}: {error}; delete the result.json of the trial, and it is made again"
+            f"{out / 'trials'}: expected the figures of every trial in its result.json and the files beside "
+            f"it, got {type(error).__name__}: {error}; delete the result.json of the trial, and it is made again"
         ) from error
 
 
@@ -443,11 +443,12 @@ def table(study, results):
 
 def _protocol(name, study, quick, results, seconds):
     count = len(next(iter(results.values())))
-    figure = (
+    seeds = (
         f"Mean ± standard error over seeds 0 to {count - 1}, last iterate" if count > 1 else "One run an arm"
     )
     quick = " With --quick: too short to mean anything." if quick else ""
     return (
-        f"`numgan study {name}`: {study.title} {study.source}. {figure}; {seconds / 60:.1f} minutes of one thread "
-        f"in all.{quick}" + (f"\n{study.differs}" if study.differs else "")
+        f"`numgan study {name}`: {study.title} {study.source}. {seeds}; "
+        f"{seconds / 60:.1f} minutes of one thread in all.{quick}"
+        + (f"\n{study.differs}" if study.differs else "")
     )

@@ -33,8 +33,8 @@ Time the whole training steps of `numgan train`, on one batch in memory. The wor
 
 PyTorch runs in a process of its own, with the same networks, batch and updates, in several variants: careful
 (D is frozen in the generator step, fused Adam), cl (channels_last), compile and compilecl (torch.compile),
-and on request naive. "numpy" is the same step with the reference kernels. Gradients of both sides are computed
-from the same weights, batch and latents. The command fails (exit code 1) if a gradient does not agree.
+and on request naive. "numpy" is the same step with the reference kernels. Gradients of both sides are
+computed from the same weights, batch and latents. The command fails (exit code 1) if a gradient does not agree.
 
 With --json:
   {{"results": [{{"workload", "numgan_ms", "torch_ms": {{variant: ms}}, "ratio_vs_best", ...}}]}}"""

@@ -420,7 +420,8 @@ def _naming_damage(out):
             raise
         raise FileFormatError(
             f"{out / 'trials'}: expected the figures of every trial in its result.json and the files beside "
-            f"it, got {type(error).__name__}: {error}; delete the result.json of the trial, and it is made again"
+            f"it, got {type(error).__name__}: {error}; "
+            "delete the result.json of the trial, and it is made again"
         ) from error
 
 

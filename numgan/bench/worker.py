@@ -31,8 +31,7 @@ def require_torch():
     if find_spec("torch") is None:
         raise ImportError(
             "--against torch: PyTorch is not installed here; get it with `pip install 'numgan[bench]'`, or "
-            "leave "
-            "torch out"
+            "leave torch out"
         )
 
 
@@ -63,8 +62,7 @@ class Worker:
         except (EOFError, BrokenPipeError) as error:
             raise RuntimeError(
                 f"bench: the process of the other side ended with code {self._process.wait()} during "
-                f"{function!r}; "
-                "see its messages above"
+                f"{function!r}; see its messages above"
             ) from error
         if not good:
             raise Refused(answer)

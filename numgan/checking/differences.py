@@ -57,9 +57,8 @@ def difference_quotients(f, here, where):
                 yield total
     if not valid:
         raise OnKink(
-            f"{where} cannot be checked here: the point sits on a kink, every step down to 1e-8 crosses "
-            "it; give an x "
-            "away from the kink"
+            f"{where} cannot be checked here: the point sits on a kink, every step down to 1e-8 crosses it; "
+            "give an x away from the kink"
         )
 
 
@@ -233,10 +232,8 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
         elif dead or cancelled and not error <= RTOL:
             raise AllZero(
                 f"{subject}: {block.name} cannot be checked here: it is zero at this point, and so are the "
-                "difference "
-                "quotients, although the function depends on the array (units are dead, or terms cancel); "
-                "nothing was "
-                "compared. Give an x where the gradient is not zero\n"
+                "difference quotients, although the function depends on the array (units are dead, or terms "
+                "cancel); nothing was compared. Give an x where the gradient is not zero\n"
                 f"  reproduce:  {reproduce}"
             )
         if not error <= RTOL:
@@ -249,9 +246,8 @@ def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number
 
 def _on_kink(where, reproduce):
     return (
-        f"{where} cannot be checked here: the point sits on a kink (the one-sided slopes differ); give an "
-        "x away from "
-        "the kink\n"
+        f"{where} cannot be checked here: the point sits on a kink (the one-sided slopes differ); give an x "
+        "away from the kink\n"
         f"  reproduce:  {reproduce}"
     )
 

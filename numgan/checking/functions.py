@@ -30,10 +30,9 @@ def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
     for array in inputs.values():
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             raise TypeError(
-                "gradcheck: expected x as float64 arrays, "
-                f"got {getattr(array, 'dtype', type(array).__name__)}; convert x to float64, because a "
-                "difference "
-                "quotient in float32 has two correct digits"
+                "gradcheck: expected x as float64 arrays, got "
+                f"{getattr(array, 'dtype', type(array).__name__)}; convert x to float64, because a "
+                "difference quotient in float32 has two correct digits"
             )
     y = np.asarray(f(x), np.float64)
     if y.ndim and not callable(df):

@@ -26,8 +26,7 @@ from .report import AllZero, Report, failure, tidy
 def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed=0, tangents="if given"):
     """Check every pass of a layer or network and return a Report.
 
-        numgan.check_layer(MyLayer(4, 3))                    the shape of x is guessed from the sizes of the
-        layer
+        numgan.check_layer(MyLayer(4, 3))                    the shape of x is guessed from MyLayer
         numgan.check_layer(MyLayer(), x=(8, 8, 3))           x has this shape, plus the batch axis
         numgan.check_layer(MyLayer(), x=labels)              x is this array, for example integers
 
@@ -36,8 +35,7 @@ def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed
     context    the Pass; None: one with a seed, so that dropout is on
     batch      the number of samples, if x is not an array
     slow       compare every entry with a difference quotient; False: a few random projections
-    tangents   "if given": check the tangent passes if the layer has them; True: require them; False: skip
-               them
+    tangents   "if given": check the tangent passes if they exist; True: require them; False: skip them
 
     Raises GradientError, which names the wrong pass and the wrong array; TypeError if layer is no Layer;
     ValueError if x cannot be guessed.
@@ -118,8 +116,7 @@ def repeatable(point):
     if not same(copied(point.forward()[0]), copied(point.forward()[0])):
         raise failure(
             f"{point.subject}: forward twice with equal arguments gives two results; draw random numbers "
-            "from "
-            "context.rng(), and keep no value on the layer"
+            "from context.rng(), and keep no value on the layer"
         )
 
 
@@ -134,8 +131,7 @@ def two_live_caches(point):
     if not same(copied(point.layer.backward(point.dy, first)), expected):
         raise failure(
             f"{point.subject}: backward of a first pass changes when a second forward pass was made in "
-            "between; return "
-            "every array that backward needs in the cache, and keep no array on the layer"
+            "between; return every array that backward needs in the cache, and keep no array on the layer"
         )
 
 
@@ -247,8 +243,7 @@ def keeps_float32(point):
             if real(array) and array.dtype != np.float32:
                 raise failure(
                     f"{point.subject}: expected {label}{path} as float32 for float32 inputs, got "
-                    f"{array.dtype}; use "
-                    "constants of the dtype of x"
+                    f"{array.dtype}; use constants of the dtype of x"
                 )
 
 
@@ -272,16 +267,14 @@ def dot_test(point):
     if scale == 0 and _depends_on_directions(point):
         raise AllZero(
             f"{point.subject}: the dot test shows nothing here: y does not change along any direction at "
-            "this point, "
-            "although it depends on x or p (units are dead); give another x\n"
+            "this point, although it depends on x or p (units are dead); give another x\n"
             f"  reproduce:  {point.reproduce}"
         )
     error = abs(forwards.sum() - backwards.sum()) / (scale or 1.0)
     if not error <= 1e-12:
         raise failure(
-            f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, "
-            f"<dx, tx> + <dp, tp> = {backwards.sum():.9g}; "
-            "tangent_forward and backward are not transposes of each other\n"
+            f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = "
+            f"{backwards.sum():.9g}; tangent_forward and backward are not transposes of each other\n"
             f"  reproduce:  {point.reproduce}",
             error,
         )
@@ -403,9 +396,8 @@ def pure_tangents(point):
     _other(point, tangents=True)
     if not same(first, copied(point.layer.tangent_backward(point.dy, point.tdy, cache, tcache))):
         raise failure(
-            f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives "
-            "two results; "
-            "keep no value on the layer"
+            f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives two "
+            "results; keep no value on the layer"
         )
 
 

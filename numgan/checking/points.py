@@ -166,9 +166,8 @@ class Point:
             except (ValueError, IndexError, TypeError):
                 continue
         raise ValueError(
-            f"check_layer: cannot guess an input of {self.subject}; give x, an array or a shape such as "
-            "(8, 8, 3) "
-            "without the batch"
+            f"check_layer: cannot guess an input of {self.subject}; give x, an array or a shape such as (8, "
+            "8, 3) without the batch"
         )
 
     @property

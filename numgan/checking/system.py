@@ -168,9 +168,8 @@ def objectives_are_pure(point):
         one = point.run(objective)
         if not same(before, given()):
             raise failure(
-                f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an "
-                "objective must only "
-                "read them"
+                f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective "
+                "must only read them"
             )
         two = point.run(objective)
         if not same(returned(one), returned(two)):
@@ -250,8 +249,7 @@ def _frozen_only(layers, subject, name):
             ):
                 raise failure(
                     f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does "
-                    "not train "
-                    f"{name}; pass frozen=True to the backward pass through {name}"
+                    f"not train {name}; pass frozen=True to the backward pass through {name}"
                 )
         return result
 
@@ -286,8 +284,7 @@ def the_generator_learns_from_the_discriminator(point):
                 which = " and ".join(judges)
                 raise failure(
                     f"{point.subject}.{objective}: the gradient of {name} does not change with the weights "
-                    f"of {which}; "
-                    f"it must pass through {which}"
+                    f"of {which}; it must pass through {which}"
                 )
     return "" if looked_at else "no generator that learns from a discriminator"
 

@@ -34,7 +34,7 @@ Time the whole training steps of `numgan train`, on one batch in memory. The wor
 PyTorch runs in a process of its own, with the same networks, batch and updates, in several variants: careful
 (D is frozen in the generator step, fused Adam), cl (channels_last), compile and compilecl (torch.compile),
 and on request naive. "numpy" is the same step with the reference kernels. Gradients of both sides are
-computed from the same weights, batch and latents. The command fails (exit code 1) if a gradient does not agree.
+computed from the same weights, batch and latents. The command fails (exit code 1) if one does not agree.
 
 With --json:
   {{"results": [{{"workload", "numgan_ms", "torch_ms": {{variant: ms}}, "ratio_vs_best", ...}}]}}"""
@@ -262,10 +262,9 @@ def _print_step(result):
         largest, nearest = result["largest_gradient_difference"], result["nearest_its_limit"]
         verdict = "agree" if result["gradients_agree"] else "DO NOT AGREE"
         print(
-            f"  best of torch / numgan {result['ratio_vs_best']:.2f}; the gradients {verdict}: "
-            f"largest difference {largest['difference']:.1e} at {largest['parameter']}, nearest its limit "
-            f"{nearest['difference']:.1e} "
-            f"of {nearest['limit']:.0e} at {nearest['parameter']}"
+            f"  best of torch / numgan {result['ratio_vs_best']:.2f}; the gradients {verdict}: largest "
+            f"difference {largest['difference']:.1e} at {largest['parameter']}, nearest its limit "
+            f"{nearest['difference']:.1e} of {nearest['limit']:.0e} at {nearest['parameter']}"
         )
         _print_gradients(result["gradients"])
     _warn_if_busy(result["others_busy"])
@@ -318,7 +317,7 @@ def kernels_command(args):
 def _print_kernels(found, against):
     peaks = (
         ", ".join(f"{name} {peak:.0f} GFLOP/s" for name, peak in found["peak_gflops"].items() if peak)
-        or "not measured with the reference kernels"
+        or "not known with the reference kernels"
     )
     print(f"{_headline(found['machine'])}; peak: {peaks}; memory {found['bandwidth_gbs']:.0f} GB/s")
     print(
@@ -335,8 +334,7 @@ def _print_kernels(found, against):
         )
         print(
             f"{row['kernel']:<38}{row['dtype']:<9}{row['form']:<8}{row['ms']:8.3f}  "
-            f"{f'[{low:.3f}-{high:.3f}]':<17}"
-            f"{row['gflops']:8.1f}{share:>7}{row['error']:9.1e}{others}"
+            f"{f'[{low:.3f}-{high:.3f}]':<17}{row['gflops']:8.1f}{share:>7}{row['error']:9.1e}{others}"
         )
     _warn_if_busy(found["others_busy"])
 
@@ -379,8 +377,7 @@ def profile_command(args):
     passes = [which for which in profile.PASSES if any(row["pass"] == which for row in found["rows"])]
     print(
         f"{_headline(found['machine'])}; batch {found['batch']}, {found['steps']} steps of "
-        f"{found['step_ms']:.2f} ms; "
-        "ms per step and share of the step"
+        f"{found['step_ms']:.2f} ms; ms per step and share of the step"
     )
     print(f"{'layer':<46}" + "".join(f"{which:>17}" for which in passes) + f"{'all':>17}")
     table = {}

@@ -138,8 +138,7 @@ def evaluate_command(args):
         print(
             f"\nby the judge, a classifier{accuracy}: {judge['run']}\n"
             "Its features are not those of Inception: no figure below is an FID, an Inception score or a "
-            "KID of the "
-            "literature."
+            "KID of the literature."
         )
         _table(figures, judged)
     print(

@@ -5,11 +5,9 @@ They measure the code that users run, beside the strongest competitor, and alway
     timing        times both sides in turn, in bursts, with a pause before each burst: medians and quartiles
     machine       the description of the machine that is printed with every figure, and its memory bandwidth
     workloads     four training steps, made of the systems of the package
-    steps         training steps beside NumPy and PyTorch; every gradient of both sides is compared in the
-                  same run
+    steps         training steps beside NumPy and PyTorch, with a comparison of all gradients
     kernels       matrix products, convolutions and pointwise passes, with their share of the measured peak
-    rungs         the rungs of the ladder, from the naive loop to the fast kernel (the compiled ones are in
-                  _ladder.pyx)
+    rungs         the rungs of the ladder, from the naive loop to the fast kernel (compiled: _ladder.pyx)
     trial         the list of registered kernels, and the check of a kernel before it may be timed
     ladder        runs and times the rungs
     growth        time per image against batch, width, resolution, depth and threads

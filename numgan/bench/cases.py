@@ -7,8 +7,7 @@ preparation (a forward pass, the state of an optimiser) is not timed.
     case.ours(*arrays)       a function without arguments, computed by the kernels in use
     case.numpy(*arrays)      the same with NumPy: BLAS, im2col, or the reference kernels
     case.flops               floating-point operations of the definition (the direct form)
-    case.traffic             the smallest number of array entries that must be read or written: each array
-                             once
+    case.traffic             the smallest number of array entries that must be read or written
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
-"""`numgan bench growth`: how the time per image of a DCGAN step grows with batch, width, resolution, depth
-and threads.
+"""`numgan bench growth`: the time per image of a DCGAN step against batch, width, resolution, depth, threads.
 
 One of them changes at a time. The others keep the values of the base: batch 64, 128 and 64 channels, 32 x 32
 pixels, two stride-2 layers. The resolution does not depend on the depth: a deeper network starts from a

@@ -1,10 +1,7 @@
-"""`numgan bench kernels`: speed, share of the measured peak and error of every kernel, beside NumPy and
-PyTorch.
+"""`numgan bench kernels`: speed, share of the peak and error of every kernel, beside NumPy and PyTorch.
 
-    GFLOP/s     operations of the definition per time; a fast algorithm needs fewer operations, and is marked
-                "fast"
-    share       GFLOP/s divided by the FMA peak of this processor, number of threads and type, measured in the
-                same run
+    GFLOP/s     operations of the definition per time; an algorithm with fewer operations is marked "fast"
+    share       GFLOP/s divided by the FMA peak for this number of threads and type, measured in the same run
     error       max |result - float64 definition| / max |float64 definition|, on the arrays that are timed
 
 A direct kernel cannot be faster than the peak: if one seems to be, the measurement is wrong, and `impossible`

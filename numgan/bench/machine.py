@@ -1,5 +1,4 @@
-"""The description of the machine that is printed with every figure, and the measurement of its memory
-bandwidth.
+"""The description of the machine for the output of every benchmark, and its memory bandwidth.
 
 The peak of multiply-adds is measured by the kernels (`measured_peak`).
 """

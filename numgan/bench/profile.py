@@ -119,8 +119,7 @@ def watched(system):
 
 
 def profile(system, steps=10, batch_size=None):
-    """{machine, steps, batch, step_ms, elsewhere_ms, rows, kernel_calls} of training steps on a random batch
-    in memory.
+    """{machine, steps, batch, step_ms, elsewhere_ms, rows, kernel_calls} of training steps on a random batch.
 
     step_ms        the mean time of a step, in milliseconds
     rows           [{network, path, layer, pass, ms, share, calls}], means over the steps; ms of all rows and

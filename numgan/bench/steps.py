@@ -124,9 +124,7 @@ def _compare(work, against, variants, rounds, seconds, memory):
 
 
 def _side(session, backend, blas):
-    """The function side(calls) for `interleave`: a step of numgan with the kernels `backend` and `blas` BLAS
-    threads.
-    """
+    """side(calls) for `interleave`: steps of numgan with the kernels `backend` and `blas` BLAS threads."""
 
     def side(calls):
         with _kernels.use_backend(backend), threadpool_limits(blas):
@@ -190,8 +188,7 @@ def draws(session):
 
 
 def gradients(session, z, dtype=np.float32):
-    """{player: Parameters}, the gradients of all objectives for the weights and batch of the session and the
-    latents z.
+    """{player: Parameters}, the gradients of all objectives for the session's weights and batch, and latents z.
 
     No weight is updated.
     """

@@ -64,9 +64,7 @@ class Rest:
 
     @property
     def busy(self):
-        """The share of the processors that other programs used during the pauses; None if the system has no
-        figures.
-        """
+        """The share of the processors that other programs used in the pauses; None if it is unknown."""
         return self._used / self._all if self._all else None
 
 

@@ -70,9 +70,7 @@ PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}
 
 
 def _pass(case, layout, x, dy):
-    """A pass of a layer. x and dy (N, H, W, C) are viewed as (N, C, H, W) in channels_last, without a
-    copy.
-    """
+    """A pass of a layer. x and dy (N, H, W, C) are viewed as (N, C, H, W) in channels_last."""
     name = type(case.layer).__name__
     x, dy = x.permute(0, 3, 1, 2), dy.permute(0, 3, 1, 2)
     gain, bias = (

@@ -1,5 +1,4 @@
-"""The PyTorch side of `numgan bench steps`: the same networks, losses, batch and updates, in several
-variants.
+"""The PyTorch side of `numgan bench steps`: the same networks, losses, batch and updates.
 
     naive       as in most tutorials: the generator step computes the weight gradients of D and discards them;
                 Adam with its default loop

@@ -1,9 +1,7 @@
-"""A separate process for one side of a comparison, so that the two libraries share no allocator, threads or
-memory.
+"""A separate process for one side of a comparison: the libraries share no allocator, threads or memory.
 
     with Worker("torch_steps", threads=2) as worker:
-        worker("build", "mlp", "careful", real)      calls build() of numgan/bench/torch_steps.py in that
-                                                     process
+        worker("build", "mlp", "careful", real)      calls build() of torch_steps.py in that process
         worker("run", "careful", 10)
 
 In the process of PyTorch, the mmap threshold of glibc is raised, as an experienced user would set it.

@@ -3,11 +3,9 @@
 They use the systems of the package, and the step of `numgan train` is timed.
 
     mlp        784-1200-1200 networks, batch 128         the game of Goodfellow et al. 2014, with Adam
-    dcgan28    100 -> 7x7x128 -> 14x14x64 -> 28x28x1     networks of Radford et al. 2016 at the size of MNIST,
-               batch 64
+    dcgan28    100 -> 7x7x128 -> 14x14x64 -> 28x28x1     networks of Radford et al. 2016 for MNIST, batch 64
     dcgan64    100 -> 4x4x512 -> ... -> 64x64x3          the same for 64 x 64 colour pictures, batch 64
-    wgangp28   the critic of dcgan28, without BatchNorm  a critic update of Gulrajani et al. 2017, Algorithm
-               1, batch 64
+    wgangp28   the critic of dcgan28, without BatchNorm  Gulrajani et al. 2017, Algorithm 1, batch 64
 
 In the first three, a step is one update of D (on real samples and fakes) and one update of G. On every side
 of a comparison, both players use the same fakes. In the last one, a step is one update of the critic only,
@@ -94,9 +92,7 @@ def _dcgan28():
 
 
 def _dcgan64():
-    """As in the widely used code of the 64 x 64 DCGAN: no biases, and the last layer of D is a
-    convolution.
-    """
+    """As in the widely used code of the 64 x 64 DCGAN: no biases, and D ends in a convolution."""
     window = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
     G = [Dense(100, 4 * 4 * 512, bias=False), Reshape(4, 4, 512), BatchNorm(512), ReLU()]
     D = [Conv2d(3, 64, **window), LeakyReLU(0.2)]

@@ -1,5 +1,4 @@
-"""Gradient checks: they compare the gradients of the library, and of your own classes, with difference
-quotients.
+"""Gradient checks: compare the gradients of the library, and your own, with difference quotients.
 
     gradcheck          any function
     check_layer        a layer or network, also one of your own: all passes, and the rules they must keep

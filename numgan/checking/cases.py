@@ -58,9 +58,7 @@ PENALTIES = {
 
 @dataclass(frozen=True)
 class Game:
-    """Consensus optimisation of a discriminator and a generator. z is the shape of one latent, without the
-    batch.
-    """
+    """Consensus optimisation of D and G. z is the shape of one latent, without the batch."""
 
     consensus: Consensus
     D: Layer

@@ -43,9 +43,7 @@ def consensus_outcome(consensus, D, G, z, slow=True, real=5, fake=4, seed=0, sub
 
 
 class GamePoint:
-    """Two networks with random parameters, real samples, latents and contexts, all from one seed and all
-    float64.
-    """
+    """Two networks, random parameters, real samples, latents and contexts, from one seed and in float64."""
 
     def __init__(self, D, G, z, real=5, fake=4, seed=0, attempt=0):
         rng = partial(stream, seed, "check consensus", attempt)
@@ -63,9 +61,7 @@ class GamePoint:
         return value, dict(zip(params, gradients))
 
     def upstream(self, params):
-        """A linear loss of both outputs, <dy, D(x)> + <dx, G(z)>, and its gradients. dy and dx are random and
-        constant.
-        """
+        """A linear loss of both outputs, <dy, D(x)> + <dx, G(z)>, and its gradients; dy and dx are random."""
         loss, gradients = 0.0, {}
         for owner, x, context in zip(self.networks, self.at, self.runs[::2]):
             y, cache = self.networks[owner].forward(params[owner], x, context)

@@ -81,8 +81,7 @@ def is_zero(analytic, numeric, whole):
 
 
 def has_kink(f):
-    """Whether f has a kink at t = 0 that no layer reports, as may happen with a layer from outside the
-    library.
+    """Whether f has a kink at t = 0 that no layer reports, as may happen with a layer of your own.
 
     At a kink, the difference of the two one-sided slopes does not vanish for small steps. A central quotient
     alone would accept the mean of the two slopes.

@@ -12,8 +12,7 @@ def explain(where, analytic, numeric, wrong, batch, reproduce):
 
     where              the layer and the parameter, such as "Dense(4, 3): gradient of W"
     analytic, numeric  arrays of one shape; `wrong` marks the entries that disagree
-    batch              the number of samples, to recognise a mean in place of a sum, and a sum in place of a
-                       mean
+    batch              the number of samples, to recognise a mean in place of a sum and the reverse
     reproduce          one line of code that repeats the check
     """
     gap = np.abs(analytic - numeric)

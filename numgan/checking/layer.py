@@ -110,9 +110,7 @@ def _pure_pass(point, name, *arguments):
 
 
 def repeatable(point):
-    """Equal arguments give equal bits: random numbers come from `context`, and no value is kept between
-    calls.
-    """
+    """Equal arguments give equal bits: random numbers come from `context`, no value is kept between calls."""
     if not same(copied(point.forward()[0]), copied(point.forward()[0])):
         raise failure(
             f"{point.subject}: forward twice with equal arguments gives two results; draw random numbers "
@@ -221,9 +219,7 @@ def need_dx(point):
 
 
 def keeps_float32(point):
-    """Every pass returns float32 for float32: one float64 constant would double the memory of a whole
-    network.
-    """
+    """Every pass returns float32 for float32: a float64 constant would double the memory of a network."""
     down = lambda tree: mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
     layer, p, x, dy = point.layer, point.p.astype(np.float32), down(point.x), down(point.dy)
     y, cache = layer.forward(p, x, point.context)

@@ -19,8 +19,7 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
 
     The adjoint is compared with difference quotients of
 
-        f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 = optimizer.step(p, g,
-        moments)
+        f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 of optimizer.step
 
     where dp1 and dmoments1 are random and constant.
 

@@ -1,8 +1,7 @@
-"""check_penalty: a penalty on the input gradient g of a critic D, its derivative in g, and its gradient in
-D's weights.
+"""check_penalty: a penalty on the input gradient g of a critic D, to second order.
 
-The gradient in the weights is of second order, because g is a gradient itself. There are two kinds of
-penalties:
+Its derivative in g is checked, and its gradient in the weights of D, which is of second order because g is a
+gradient itself. There are two kinds of penalties:
 
     penalty(D, phi, x, context)                        with the method of(g) -> (value, v)
     penalty(D, phi, real, fake, context, context)      with the methods on_real(g, y) and on_fake(g, y) ->

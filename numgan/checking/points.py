@@ -68,9 +68,7 @@ def is_shape(x):
 
 
 def is_random(x):
-    """Whether the argument x leaves any array to be drawn at random: it is None, a shape, or a tuple that
-    contains such.
-    """
+    """Whether x leaves an array to be drawn at random: it is None, a shape, or a tuple that contains such."""
     return x is None or is_shape(x) or isinstance(x, tuple) and any(map(is_random, x))
 
 
@@ -93,11 +91,9 @@ def at_points(make, check):
 
 
 class Point:
-    """A layer with parameters, an input, upstream gradients and directions, all from one seed and all
-    float64.
+    """A layer, its parameters, an input, upstream gradients and directions, from one seed and in float64.
 
-    x         an array, a shape without the batch axis, or a tuple of such; None: guessed from the layer's
-              sizes
+    x         an array, a shape without the batch axis, or a tuple of such; None: guessed from the layer
     p         the parameters; None: random ones
     context   the Pass; None: one with this seed, so that dropout is on and has the same mask in every pass
     """
@@ -197,9 +193,7 @@ class Point:
         return self.layer.backward(copied(self.dy), self._untouched()[1])
 
     def _untouched(self):
-        """A forward pass with copies of p and x, so that a layer that writes to its arguments cannot change
-        the point.
-        """
+        """A forward pass with copies of p and x: a layer that writes to them cannot change the point."""
         return self.layer.forward(self.p.copy(), copied(self.x), self.context)
 
     def vector(self, dp, which="backward"):

@@ -17,8 +17,7 @@ class OnKink(BadPoint):
 
 
 class AllZero(BadPoint):
-    """The true gradient and the computed gradient are zero at this point, although the function depends on
-    the array.
+    """The true and the computed gradient are zero here, although the function depends on the array.
 
     Units are dead, so the check has compared nothing.
     """

@@ -1,5 +1,4 @@
-"""check_system: every objective of a system against difference quotients of its loss, and the rules of a
-system.
+"""check_system: every objective against difference quotients of its loss, and the rules of a system.
 
 The gradient of G passes through the frozen D. The numbers of real and fake samples differ on purpose: with
 equal numbers, a sign error in one of two terms can be cancelled by an exchange of the two halves, and passes
@@ -30,8 +29,7 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 
         numgan.check_system(systems.build("dcgan", "paper", width=0.01), slow=True)
 
-    slow         compare every entry of every parameter, for narrow systems; False: a few random projections
-                 of each
+    slow         compare every entry of every parameter, for narrow systems; False: random projections
     whole        use projections of the whole parameter vector only, for systems at full width, where one
                  evaluation of the loss takes a second
     real, fake   numbers of samples
@@ -203,9 +201,7 @@ def given_fakes_change_nothing(point):
 
 
 def frozen_networks_compute_no_weight_gradient(point):
-    """Every backward pass through a network that the objective does not train has frozen=True, in every
-    layer.
-    """
+    """Backward passes through a network that the objective does not train have frozen=True in every layer."""
     system, looked_at = point.system, False
     if system.looks_ahead:
         return (

@@ -21,8 +21,7 @@ def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3,
 
         numgan.check_unrolling(D, numgan.minimax, numgan.Adam(0.1), 5, x=(2,))
 
-    x      a shape without the batch, or the real samples; the fakes are random, and there are two more of
-           them
+    x      a shape without the batch, or the real samples; the fakes are random, two more than these
     slow   compare every entry; False: a few random projections
     """
     report = Report(f"{steps} steps of {optimizer!r} on {Point(D, x, None, context, batch, seed).subject}")

@@ -28,11 +28,9 @@ from . import bench, evaluate, sample, study, train
 from .common import above_zero, add_command, labels, natural, positive, print_json, setting
 
 DESCRIPTION = """\
-GANs written by hand in NumPy: the backward pass of every layer, every loss and every training step, to read
-and to run.
+GANs written by hand in NumPy: every backward pass, every loss and every training step, to read and to run.
 
-  numgan train conditional             train a class-conditional DCGAN on the digits of the package (about a
-  minute)
+  numgan train conditional             train a conditional DCGAN on the digits of the package (a minute)
   numgan train dcgan --data mnist      the same game without labels, on MNIST
   numgan sample runs/RUN --labels 3,7  draw samples from a run
   numgan evaluate runs/RUN             measure the samples, with the same measures of real data

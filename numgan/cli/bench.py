@@ -19,13 +19,11 @@ Measure speed. Every time is printed with the numerical error, and beside the st
 
   numgan bench steps --against torch       whole training steps; every gradient of both sides is compared too
   numgan bench kernels --against numpy     GFLOP/s, share of the measured peak and error of every kernel
-  numgan bench ladder matmul               from the naive loop to the fast kernel, rung by rung, with your own
-  kernel
+  numgan bench ladder matmul               from the naive loop to the fast kernel, and your own kernel
   numgan bench growth --plot growth.png    time per image against batch, width, resolution, depth and threads
 
 All sides run in turn, in bursts, with a pause before each burst. The output has medians and quartiles, never
-the best
-time. Stop all other programs before a measurement."""
+the best time. Stop all other programs before a measurement."""
 
 STEPS = f"""\
 Time the whole training steps of `numgan train`, on one batch in memory. The workloads are
@@ -54,16 +52,13 @@ Time matrix products, convolutions in their three passes, normalisation, activat
 A line contains milliseconds (median and quartiles), GFLOP/s of the definition, their share of the FMA peak
 measured in the same run, the largest error against the float64 definition, and the time of each other side as
 a multiple. A "fast" form needs fewer products than the definition and may exceed the peak. A direct form
-cannot: if it seems to, the measurement is
-wrong, and the command fails (exit code 1)."""
+cannot: if it seems to, the measurement is wrong, and the command fails (exit code 1)."""
 
 KERNELS_EXAMPLES = """\
 examples:
-  numgan bench kernels --quick                                  a few small shapes
+  numgan bench kernels --quick                               a few small shapes
   numgan bench kernels --against numpy,torch --threads 2
-  numgan bench kernels --against numpy --plot roofline.png      speed over arithmetic intensity, with both
-  limits
-                   """
+  numgan bench kernels --against numpy --plot roofline.png   speed over arithmetic intensity, with both limits"""
 
 LADDER = """\
 A matrix product and a convolution, from the naive loop to the kernels of numgan. Each rung adds one idea:

@@ -15,16 +15,14 @@ EVALUATE = """\
 Measure the samples of a run against data that were not used for its training. The second column has the same
 figures of as many real training rows.
 
-Points:                modes, share of good samples, evenness and width of the modes
-Pictures, in pixels:   error of a nearest-neighbour classifier whose training set is the samples, Parzen
-window, MMD,
-                       bins, sliced Wasserstein distance, similarity of pairs
-Pictures, in features: Frechet distance, score, KID, precision, recall, density and coverage, in the features
-of a judge
+  points                  modes, share of good samples, evenness and width of the modes
+  pictures, in pixels     error of a nearest-neighbour classifier whose training set is the samples,
+                          Parzen window, MMD, bins, sliced Wasserstein distance, similarity of pairs
+  pictures, in features   Frechet distance, score, KID, precision, recall, density and coverage,
+                          in the features of a judge
 
 The judge is a classifier that numgan trains itself (`numgan judge`). It is not Inception: its figures compare
-with each
-other and with those of real rows, never with a published FID or Inception score."""
+with each other and with those of real rows, never with a published FID or Inception score."""
 
 EVALUATE_EXAMPLES = """\
 examples:
@@ -36,8 +34,7 @@ JUDGE = """\
 Print the folder of the judge of a data set, and its accuracy on held-out pictures. A judge that is not in the
 cache is trained first.
 
-The cache is the folder in the environment variable NUMGAN_CACHE, by default the cache folder of the operating
-system.
+The cache is the folder in the environment variable NUMGAN_CACHE, by default the cache folder of the system.
 `numgan evaluate` and `numgan sample --judge` use this judge unless another run is named."""
 
 HEALTH = """\

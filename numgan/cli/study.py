@@ -8,8 +8,7 @@ Run the protocol of a published table over several seeds, in parallel processes.
 The result is a table with the published figures beside the measured ones, and pictures.
 
 Ctrl-C saves; the same command continues. A figure is the mean over all seeds at the last iterate, with its
-standard
-error. Without NAME: the list of studies."""
+standard error. Without NAME: the list of studies."""
 
 EXAMPLES = """\
 examples:

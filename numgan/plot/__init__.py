@@ -1,5 +1,4 @@
-"""Pictures: sample grids, scatter plots, curves and animations of a run, and figures of studies and
-benchmarks.
+"""Pictures: sample grids, points, curves and animations of a run, figures of studies and benchmarks.
 
 Every function returns a Pillow image or writes a GIF. matplotlib is imported inside the functions that draw
 axes, and its global state is not used: no window, no current figure, none of the user's settings.

@@ -60,8 +60,7 @@ def over_steps(panels, columns=1, title=""):
 
 @drawn
 def pairs(x, y, enough, shares, names, label):
-    """Compare two methods on the same N networks: a scatter plot of their figures, and bars for groups of
-    networks.
+    """Compare two methods on the same N networks: a scatter plot, and bars for groups of networks.
 
     x, y     (N,), the figure of each network with the first and with the second method
     enough   a network works if its figure is at least this value, drawn as two lines

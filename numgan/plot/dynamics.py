@@ -1,6 +1,4 @@
-"""Pictures of the dynamics of training: flows of small games, gradients against steps of D, samples over
-time.
-"""
+"""Pictures of the dynamics of training: flows of games, gradients against steps of D, samples over time."""
 
 import numpy as np
 

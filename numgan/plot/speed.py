@@ -77,9 +77,7 @@ def roofline(found, title=""):
 
 @drawn
 def growth(rows, title=""):
-    """Draw the result of `bench growth`: milliseconds per image, with quartiles, one panel for each varied
-    size.
-    """
+    """Draw the result of `bench growth`: milliseconds per image, with quartiles, a panel for each size."""
     panels = list(dict.fromkeys(row["panel"] for row in rows))
     figure, all_axes = figure_of(len(panels), (6, 2.1 * len(panels)))
     for axes, panel in zip(all_axes, panels, strict=True):

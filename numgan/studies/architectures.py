@@ -47,9 +47,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """A random architecture: dense layers, units, activation and BatchNorm of G and D, and their learning
-    rate.
-    """
+    """A random architecture: dense layers, units, activation and BatchNorm of G and D; learning rate."""
 
     depth_g: int
     depth_d: int
@@ -152,9 +150,7 @@ def summary(results):
 
 
 def draw(results, out):
-    """Draw the quality of both methods on every architecture, and how often each works in groups of
-    architectures.
-    """
+    """Draw the quality of both methods on every architecture, and the shares that work, by groups."""
     quality, works = (
         {arm: np.array([result[key] for result in results[arm]], float) for arm in results}
         for key in ("high_quality", "success")

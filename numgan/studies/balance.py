@@ -56,9 +56,7 @@ class Rare(GAN):
 
 
 def system(arm):
-    """The system of an arm: a preset for 8x8 digits with the change of the arm, without the moving average of
-    G.
-    """
+    """The system of an arm: a preset for 8x8 digits with the arm's change, without the moving average."""
     if arm.startswith("critic"):
         return replace(wgan_gp.digits(), average=0.0)
     even = gan.digits()

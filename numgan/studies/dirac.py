@@ -3,8 +3,7 @@
 Source: Mescheder et al. 2018, sections 2 to 4.
 
     data at 0        the only sample of G is theta        D(x) = psi x        the equilibrium is (0, 0)
-    v(theta, psi) = -(d L_G / d theta, d L_D / d psi)                         the field that gradient descent
-    follows
+    v(theta, psi) = -(d L_G / d theta, d L_D / d psi)    the field of gradient descent
 
 Near the equilibrium, v is given by its Jacobian J there: v(z) = J z, up to terms of higher order. The flow
 converges at a linear rate if every eigenvalue of J has a negative real part. A descent step of size h
@@ -96,9 +95,7 @@ def with_noise(loss, sigma):
 
 
 def consensus(loss, weight):
-    """The field of both players with weight / 2 |v|^2 added to their losses (Mescheder et al. 2017, section
-    4).
-    """
+    """The field with weight / 2 |v|^2 added to both losses (Mescheder et al. 2017, section 4)."""
     penalty = Consensus(weight, loss)
 
     def field(z):
@@ -112,9 +109,7 @@ def consensus(loss, weight):
 
 
 def unrolled(loss, steps, rate):
-    """The field in which G plays against D after `steps` further steps of gradient descent (Metz et al.
-    2017).
-    """
+    """The field in which G plays against D after `steps` more descent steps (Metz et al. 2017)."""
     system = UnrolledGAN(
         networks=NETWORKS,
         optimizers={},
@@ -173,8 +168,7 @@ class Method:
     """A method and its expected results.
 
     field               its field v
-    eigenvalue          an eigenvalue of the Jacobian of v at 0, from a formula; None if v has no Jacobian
-                        there
+    eigenvalue          an eigenvalue of the Jacobian of v at 0, from a formula; None if there is no Jacobian
     together, in_turn   the expected radii of simultaneous and alternating descent, as text
     """
 

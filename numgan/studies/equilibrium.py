@@ -1,5 +1,4 @@
-"""`past-equilibrium`: the quality of a GAN whose training continues after the accuracy of D has fallen to
-0.5.
+"""`past-equilibrium`: the quality of a GAN that trains on after the accuracy of D has fallen to 0.5.
 
 Introductions to GANs give this warning: the better G is, the less the outputs of D mean. If training
 continues after D is right half of the time, G learns from junk feedback, and its quality may collapse. This
@@ -210,9 +209,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def _compared(looks, even, size):
-    """Every figure at equilibrium (the mean over the stretch), afterwards (mean and worst), and at the last
-    look.
-    """
+    """Every figure at equilibrium (mean over the stretch), afterwards (mean, worst) and at the last look."""
     found = {}
     for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:
         found[f"{what}_end"] = looks[what][-1]
@@ -253,9 +250,7 @@ DETAILS = (
 
 
 def summary(results):
-    """A table of the other figures of quality: at equilibrium, at the last look, and their worst value
-    afterwards.
-    """
+    """A table of the other figures of quality: at equilibrium, at the last look, and the worst afterwards."""
 
     def cell(column, found):
         then, last, worst = (

@@ -21,8 +21,11 @@ TRAINING = 1500  # training rows of the digits; the other 297 are held out
 
 
 class Looks:
-    """look = Looks(path, every, measure)           train(..., look=look)           look.steps (L,),
-    look["accuracy"] (L,)
+    """Figures of a training at regular steps.
+
+        look = Looks(path, every, measure)
+        train(..., look=look)
+        look.steps, look["accuracy"]          both (L,)
 
     measure(state) -> {name: number} is called at every `every`-th step. A killed run repeats the steps after
     its last checkpoint, with equal bits. So a look that is already in the file is not measured again.
@@ -99,9 +102,7 @@ def logits(system, state, x):
 
 
 def accuracy(real, fake):
-    """The accuracy of D, from logits: the mean of its accuracy on real samples and on fakes. 0.5: D
-    guesses.
-    """
+    """The accuracy of D, from logits: the mean of those on real samples and on fakes. 0.5: D guesses."""
     return (np.mean(real > 0) + np.mean(fake < 0)) / 2
 
 

@@ -1,5 +1,4 @@
-"""`ring` and `grid`: mixtures of Gaussians in the plane, with the protocol of Lin et al. 2018 (PacGAN),
-section 4.1.
+"""`ring` and `grid`: Gaussians in the plane, with the protocol of Lin et al. 2018 (PacGAN), section 4.1.
 
     ring   8 modes on a circle of radius 1, sigma 0.01
     grid   25 modes, both coordinates from -4, -2, 0, 2, 4, sigma 0.05

@@ -3,8 +3,7 @@
 Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data are 8 Gaussians, sigma 0.02, on a
 circle of radius 2. Every 200 steps there is a look: 2,500 samples from the same latents. The figures:
 
-    rotation     sum over modes of |share now - share before| / 2: the mass that changes its mode between two
-                 looks
+    rotation     sum over modes of |share now - share before| / 2: the mass that changes its mode
     dominating   a mode that is nearest to more than half of the samples: the share of looks with such a mode,
                  and the number of times that it changes
     at the end   captured modes, and shares of samples within 3 sigma (as in `ring`) and within 10 sigma of a
@@ -78,9 +77,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def figures(snapshots):
-    """Figures of rotation from the samples (SAMPLES, 2) of all looks, and figures of quality from the last
-    look.
-    """
+    """Figures of rotation from the samples (SAMPLES, 2) of all looks, and of quality from the last look."""
     centres, std = modes("ring")
     distances = [np.square(x[:, None] - centres).sum(axis=2) for x in snapshots]
     counts = [np.bincount(d.argmin(axis=1), minlength=len(centres)) for d in distances]
@@ -101,9 +98,7 @@ def figures(snapshots):
 
 
 def played(run, every):
-    """The mean outputs of D at every `every`-th step of the second half of a run, and the minutes of the
-    run.
-    """
+    """The mean outputs of D at every `every`-th step of the second half of a run, and its minutes."""
     records = runs.read_metrics(run.folder, run.state.step)
     late = [
         record for record in records if record["step"] % every == 0 and 2 * record["step"] >= run.state.step

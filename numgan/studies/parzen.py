@@ -1,7 +1,6 @@
-"""`parzen`: the log-likelihood of MNIST under a Parzen window, the figure of the first GAN paper, and its
-weaknesses.
+"""`parzen`: the log-likelihood of MNIST under a Parzen window, and its weaknesses.
 
-The window is built from 10,000 samples, with pixels in 0..1. Training rows 50,000 to 50,999 choose sigma from
+It is the figure of the first GAN paper. The window is built from 10,000 samples, with pixels in 0..1. Training rows 50,000 to 50,999 choose sigma from
 a grid of ten values. The figure is the mean over the 10,000 test rows. Systems learn from the first 50,000
 rows.
 

@@ -180,9 +180,7 @@ def judged(draw, name, count):
 
 
 def _judge():
-    """The function images (N, 28, 28, 1) uint8 -> p (N, 10) of the judge of MNIST, which all studies
-    share.
-    """
+    """The function images (N, 28, 28, 1) uint8 -> p (N, 10) of numgan's judge of MNIST."""
     judge = open_judge("mnist", progress=False)
     return lambda images: probabilities(judge, as_seen(judge, images))
 

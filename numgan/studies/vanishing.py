@@ -2,8 +2,9 @@
 
 Source: Arjovsky and Bottou 2017, section 2.
 
-    g = d L_G / d theta on one batch of latents, after k = 0, 1, 3, 10, ... steps of a new D against a G of
-    200 steps
+    g = d L_G / d theta on one batch of latents
+
+after k = 0, 1, 3, 10, ... steps of a new D. G is constant, after 200 steps of training.
 
 Let b = D(G(z)) be a logit. With the minimax loss, the gradient contains dD/dx times sigmoid(b), which goes to
 0 if D becomes certain. With the non-saturating loss it contains dD/dx times sigmoid(-b), which goes to 1
@@ -103,9 +104,7 @@ def look(system, params, batch, held, seed, number=BATCHES):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train G for WARM steps, then train a new D against this constant G, and measure the gradient of G at
-    the looks.
-    """
+    """Train G for WARM steps, then a new D against this constant G; measure G's gradient at the looks."""
     name, short = arm.split("-", 1)
     system, dataset = game(name, LOSSES[short][1]), data.load(name)
     warm, looks, number = (QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES) if quick else (WARM, LOOKS, BATCHES)

@@ -7,7 +7,7 @@ preparation (a forward pass, the state of an optimiser) is not timed.
     case.ours(*arrays)       a function without arguments, computed by the kernels in use
     case.numpy(*arrays)      the same with NumPy: BLAS, im2col, or the reference kernels
     case.flops               floating-point operations of the definition (the direct form)
-    case.traffic             the smallest number of array entries that must be read or written
+    case.traffic             array entries that must at least be read or written: each array once
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ PASSES = "forward", "input gradient", "weight gradient"
 class Case:
     """Base class of the cases.
 
-    By default, NumPy's side is the same call on the reference kernels, and there is no fast form.
+    By default, NumPy's side is the same call on the reference kernels. Only convolutions may have a fast form.
     """
 
     may_be_fast = False

@@ -12,8 +12,7 @@ from ..core.randomness import stream
 from ..data.idx import FILES, SOURCES, cache_folder
 from ..training.runs import environment
 
-# The largest allowed errors. The sums have at most 150 products, so their error is about ten roundings of the
-# type.
+# The largest allowed errors: about ten roundings of each type, for sums of at most 150 products.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
 

@@ -81,8 +81,7 @@ def plan(quick, threads):
 def measure(quick=False, rounds=5, seconds=0.1):
     """{machine, others_busy, results [{panel, value, setting, ms_per_image, quartiles_ms, calls}]}
 
-    The settings of a panel are timed in turn. rounds is the number of bursts, and seconds the length of a
-    burst.
+    The settings of a panel are timed in turn, in `rounds` bursts of `seconds`.
     """
     rows, rest = [], Rest()
     for panel, settings in tqdm(

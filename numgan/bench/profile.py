@@ -80,11 +80,9 @@ def _backward_name(arguments, words):
 
 @contextmanager
 def watched(system):
-    """In this block, passes, updates and the drawing of latents are timed.
+    """A context manager that times passes, updates and the drawing of latents in its block.
 
-    The value of the block is the Clock.
-
-    Its keys are (network, path, pass).
+    The block receives the Clock. Its keys are (network, path, pass).
     """
     clock, covered = Clock(), []
     where = {

@@ -35,9 +35,9 @@ SIDES = "numpy", "torch"
 VARIANTS = "naive", "careful", "cl", "compile", "compilecl"
 DEFAULT = VARIANTS[1:]
 SMOOTH, BELOW_KINK = 1e-5, 3e-2
-HALF = (
-    0.5  # scale of D's last bias: its gradient is mean(D(x) - 1) + mean(D(G(z))), -1/2 and 1/2 at the start
-)
+# The gradient of D's last bias is mean(D(x) - 1) + mean(D(G(z))). At the start, these two halves cancel, so the
+# scale for this gradient is one half.
+HALF = 0.5
 MEMORY_STEPS = 4
 SEED = 1
 
@@ -180,7 +180,7 @@ def take_over(session, weights):
 def draws(session):
     """The random numbers of a step, for both sides: latents z (N, Z), and e (N, 1, 1, 1) of WGAN-GP.
 
-    e is computed as the random point between arrays of ones and zeros.
+    The penalty uses random points between real samples and fakes. Between ones and zeros, this point is e itself.
     """
     n = len(session.batch["x"])
     unit = np.ones((n, 1, 1, 1), np.float32)
@@ -188,7 +188,7 @@ def draws(session):
 
 
 def gradients(session, z, dtype=np.float32):
-    """{player: Parameters}, the gradients of all objectives for the session's weights and batch, and latents z.
+    """{player: Parameters}, the gradients of all objectives for the session's weights, batch and latents z.
 
     No weight is updated.
     """

@@ -268,9 +268,7 @@ def _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, ba
             weights, here, list(block.directions(True, None)), subject, refine=False
         )
     scale = np.abs(numeric).max() or 1.0
-    wrong = ~(
-        np.abs(analytic - numeric) <= 10 * RTOL * scale
-    )  # 10 RTOL, because these quotients are not refined
+    wrong = ~(np.abs(analytic - numeric) <= 10 * RTOL * scale)  # 10 RTOL: the quotients are not refined
     if not wrong.any():
         wrong = np.abs(analytic - numeric) >= np.abs(analytic - numeric).max()
     for i in np.flatnonzero(wrong)[:3]:

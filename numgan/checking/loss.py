@@ -1,7 +1,6 @@
 """check_loss: the derivatives of a loss and their tangents.
 
-Adversarial and relativistic losses are functions of real and fake logits. Other losses are functions of (y,
-target).
+Adversarial and relativistic losses are functions of real and fake logits, other losses of (y, target).
 """
 
 from functools import partial

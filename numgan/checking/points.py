@@ -1,4 +1,4 @@
-"""Random points for the checks. At these points no parameter is zero, and almost every unit is active."""
+"""Random points for the checks: layers in general position, where no bias is zero and no gradient is hidden."""
 
 from functools import cached_property
 
@@ -14,7 +14,9 @@ TRIES = 8  # the number of random points before the check fails
 
 
 def randomised(net, p, rng):
-    """Write a well-conditioned random point to p, in place, and return p.
+    """Write a well-conditioned random point near the initial one to p, in place, and return p.
+
+    Gradients have ordinary size there, no unit is dead, and no entry is zero.
 
     Weights become N(0, 1 / fan_in), for every initialiser. Vectors (biases, gains) change by 0.3 N(0, 1), so
     that no unit stays on the kink of ReLU. Held entries are refreshed for the new weights, and then change by
@@ -227,8 +229,8 @@ class Point:
         if isinstance(self.x, tuple) and not isinstance(dx, tuple):
             if dx is not None:
                 raise failure(
-                    f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so dx must be a tuple "
-                    "too"
+                    f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so its gradient "
+                    "must be a tuple too"
                 )
             dx = (None,) * len(self.x)
         for (path, array), (_, d) in zip(leaves(self.x), leaves(dx)):

@@ -58,7 +58,7 @@ def check_contract(report, system, seed=0, real=5, fake=3, where=""):
 class SystemPoint:
     """A system with random parameters and a random batch, all float64.
 
-    Schedules have their values of the middle of training.
+    Schedules have their values in the middle of training.
     """
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
@@ -145,8 +145,7 @@ def _blocks(point, objective, owner, gradient, whole):
     ]
 
 
-# ---- the rules of a system besides correct gradients; each check is a function of a SystemPoint, raises
-# GradientError
+# ---- the rules of a system; each check is a function of a SystemPoint and raises GradientError
 
 
 def objectives_are_pure(point):
@@ -227,11 +226,9 @@ def _with_weights(net):
 
 
 def _frozen_only(layers, subject, name):
-    """A context manager.
+    """A context manager that raises GradientError for a weight gradient of one of these layers.
 
-    In its block, a backward pass of one of these layers must be frozen and return dp = None.
-
-    Otherwise it raises GradientError.
+    In its block, every backward pass of these layers must have frozen=True and return dp = None.
     """
     known = set(map(id, layers))
 

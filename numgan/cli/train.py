@@ -13,8 +13,8 @@ Train a system. The run folder then contains samples.png, training.gif, curves.p
 and checkpoint.npz. The last lines of the output are those of `numgan health RUN`.
 
 Without options: the first preset of the system, on the data of this preset. With --data and without --preset:
-the first preset for samples of this shape. With --preset: pictures are cropped and resized to the shape of the
-preset."""
+the first preset for samples of this shape. With --preset: pictures are cropped and resized to the shape of
+the preset."""
 
 TRAIN_EXAMPLES = """\
 examples:

@@ -1,8 +1,8 @@
 """`parzen`: the log-likelihood of MNIST under a Parzen window, and its weaknesses.
 
-It is the figure of the first GAN paper. The window is built from 10,000 samples, with pixels in 0..1. Training rows 50,000 to 50,999 choose sigma from
-a grid of ten values. The figure is the mean over the 10,000 test rows. Systems learn from the first 50,000
-rows.
+It is the figure of the first GAN paper. The window is built from 10,000 samples, with pixels in 0..1.
+Training rows 50,000 to 50,999 choose sigma from a grid of ten values. The figure is the mean over the 10,000
+test rows. Systems learn from the first 50,000 rows.
 
 The window rewards all samples near test pictures. Centroids of k-means score far above true pictures, and a
 Gaussian for each class scores near a good GAN (Theis et al. 2016, section 3.3). So the table has rows for

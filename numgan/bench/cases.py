@@ -47,7 +47,8 @@ PASSES = "forward", "input gradient", "weight gradient"
 class Case:
     """Base class of the cases.
 
-    By default, NumPy's side is the same call on the reference kernels. Only convolutions may have a fast form.
+    NumPy's side is the same call on the reference kernels, unless a case overrides it. Only convolutions may
+    have a fast form.
     """
 
     may_be_fast = False

@@ -35,8 +35,8 @@ SIDES = "numpy", "torch"
 VARIANTS = "naive", "careful", "cl", "compile", "compilecl"
 DEFAULT = VARIANTS[1:]
 SMOOTH, BELOW_KINK = 1e-5, 3e-2
-# The gradient of D's last bias is mean(D(x) - 1) + mean(D(G(z))). At the start, these two halves cancel, so the
-# scale for this gradient is one half.
+# The gradient of D's last bias is mean(D(x) - 1) + mean(D(G(z))). At the start, these two halves cancel. So the
+# scale of this gradient is one half.
 HALF = 0.5
 MEMORY_STEPS = 4
 SEED = 1
@@ -180,7 +180,7 @@ def take_over(session, weights):
 def draws(session):
     """The random numbers of a step, for both sides: latents z (N, Z), and e (N, 1, 1, 1) of WGAN-GP.
 
-    The penalty uses random points between real samples and fakes. Between ones and zeros, this point is e itself.
+    e mixes real samples and fakes. It is computed as the mixture of ones and zeros, which is e itself.
     """
     n = len(session.batch["x"])
     unit = np.ones((n, 1, 1, 1), np.float32)

@@ -1,4 +1,4 @@
-"""Random points for the checks: layers in general position, where no bias is zero and no gradient is hidden."""
+"""Random points for the checks: general positions, where no bias is zero and no gradient is hidden."""
 
 from functools import cached_property
 

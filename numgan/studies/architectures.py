@@ -3,8 +3,8 @@
 The protocol is that of Gulrajani et al. 2017, section 5.1. A seed is an architecture, drawn before the first
 training. The GAN and WGAN-GP have the same networks and the same learning rate, each with the betas of its
 own paper. The critic has no BatchNorm, because its penalty is defined for single samples. An architecture
-works if the last iterate has at least 7 of 8 modes, and half of its samples lie within 3 sigma of a mode. A
-run that ends in inf or nan does not work.
+works if the last iterate has at least 7 of 8 modes, and at least half of its samples lie within 3 sigma of a
+mode. A run that ends in inf or nan does not work.
 """
 
 from dataclasses import asdict, dataclass
@@ -26,8 +26,7 @@ from ..systems.games.wgan_gp import WGANGP
 from .protocol import Column, Study, seconds_of, train
 
 ARMS = {"gan": "GAN, non-saturating", "wgan-gp": "WGAN-GP"}
-# Steps of G. Both take about the same time: a step of WGAN-GP contains 5 critic steps with a second-order
-# gradient.
+# Steps of G, in about the same time: a step of WGAN-GP has 5 critic steps with a second-order gradient.
 STEPS = {"gan": 12_000, "wgan-gp": 3_000}
 QUICK = 6
 BATCH, DRAWN, SAMPLES = 128, 100_000, 2500

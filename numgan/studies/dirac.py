@@ -243,9 +243,7 @@ def trial(arm, seed, quick, folder, tell):
     method, steps = METHODS[arm], QUICK if quick else STEPS
     found = np.linalg.eigvals(jacobian(method.field))
     order = np.lexsort((found.imag, np.round(found.real, 6)))
-    top = found[order][
-        -1
-    ]  # the eigenvalue with the largest real part, and of a pair the one above the real axis
+    top = found[order][-1]  # the largest real part; of a pair, the eigenvalue above the real axis
     paths = {"together": path(method.field, "together", steps), "in_turn": path(method.field, "GD", steps)}
     with replacing(folder / "paths.npz") as file:
         np.savez(file, **paths)

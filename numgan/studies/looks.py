@@ -109,9 +109,7 @@ def accuracy(real, fake):
 def ranked(real, fake):
     """The share of pairs in which the output of D is higher for the real sample than for the fake.
 
-    A tie counts half.
-
-    It needs no threshold, so it exists for critics too.
+    A tie counts half. The figure needs no threshold, so it exists for critics too.
     """
     order = np.sort(fake)
     return (np.searchsorted(order, real, "left") + np.searchsorted(order, real, "right")).mean() / (

@@ -3,11 +3,10 @@
 Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data are 8 Gaussians, sigma 0.02, on a
 circle of radius 2. Every 200 steps there is a look: 2,500 samples from the same latents. The figures:
 
-    rotation     sum over modes of |share now - share before| / 2: the mass that changes its mode
+    rotation     sum over modes of |share now - share before| / 2: mass that changes its mode between looks
     dominating   a mode that is nearest to more than half of the samples: the share of looks with such a mode,
                  and the number of times that it changes
-    at the end   captured modes, and shares of samples within 3 sigma (as in `ring`) and within 10 sigma of a
-                 mode
+    at the end   captured modes, shares of samples within 3 sigma (as in `ring`) and 10 sigma of a mode
 """
 
 import numpy as np

@@ -66,9 +66,7 @@ def from_torch(array, view, axes):
 def read(net, shape, p, arrays):
     """Write arrays from PyTorch, in the order of its parameters(), into p (Parameters, or a gradient).
 
-    Return p.
-
-    Raises ValueError if the number of arrays or a shape does not fit.
+    Returns p. Raises ValueError if the number of arrays or a shape does not fit.
     """
     for (path, (view, axes)), array in zip(arrangements(net, shape).items(), arrays, strict=True):
         p[path][...] = from_torch(np.asarray(array), view, axes).reshape(p[path].shape)

@@ -35,8 +35,8 @@ SIDES = "numpy", "torch"
 VARIANTS = "naive", "careful", "cl", "compile", "compilecl"
 DEFAULT = VARIANTS[1:]
 SMOOTH, BELOW_KINK = 1e-5, 3e-2
-# The gradient of D's last bias is mean(D(x) - 1) + mean(D(G(z))). At the start, these two halves cancel. So the
-# scale of this gradient is one half.
+# The gradient of D's last bias is mean(D(x) - 1) + mean(D(G(z))). At the start, these two halves cancel, so
+# one half is the scale of this gradient.
 HALF = 0.5
 MEMORY_STEPS = 4
 SEED = 1

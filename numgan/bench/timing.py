@@ -49,8 +49,7 @@ def burst(function, calls):
 class Rest:
     """A pause: each call sleeps for `seconds`.
 
-    During a pause this program does nothing. So the load of the processors is that of other programs, see
-    `busy`.
+    During a pause this program does nothing, so `busy` is the load of other programs.
     """
 
     def __init__(self, seconds=PAUSE):

@@ -20,8 +20,7 @@ VARIANTS = ("naive", "careful", "cl", "compile", "compilecl")
 LATENT = 100
 
 
-# ---- the networks; weights: PyTorch's defaults for Linear, N(0, 0.02^2) for convolutions, N(1, 0.02^2) for
-# gains
+# ---- the networks; weights: PyTorch's for Linear, N(0, 0.02^2) for convolutions, N(1, 0.02^2) for gains
 
 
 def _dense_nets():

@@ -109,9 +109,7 @@ def load(module, threads):
 
 def serve(module, threads):
     """Answer requests until stdin is closed. The output of the module goes to stderr."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is handled by the parent process, which then ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then ends this process
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     functions = vars(load(module, threads)) | {"peak_memory": peak_memory}

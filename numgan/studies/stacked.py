@@ -59,7 +59,7 @@ REMEDIES = {
     "r3pac2": "R3GAN, pairs",
 }
 STEPS, PACKED_STEPS = 2000, 3000  # a packed step takes a fraction of the time of an unrolled one
-RATE, PACKED_RATE = 1e-3, 2e-3  # of D; with 2e-3, unrolling 5 and 10 steps gave equal results
+RATE, PACKED_RATE = 1e-3, 2e-3  # of D; with 2e-3, unrolling 5 and 10 steps gave similar results
 ARMS = {"real": "digits"} | {
     f"{size}-{remedy}": f"{SIZES[size]}, {words}" for size in SIZES for remedy, words in REMEDIES.items()
 }
@@ -77,9 +77,9 @@ COLUMNS = (
 class Triples(Dataset):
     """A million pictures (28, 28, 3), each of three random digits.
 
-    x (N, 28, 28, 1) are the digits, and labels (N,) are their labels. Row k of `triples` (TRIPLES, 3) has the
-    indices of the three digits of picture k. The labels in a result of `rows` are those of the pictures, 100
-    a + 10 b + c.
+    x         (N, 28, 28, 1), the digits
+    labels    (N,), the labels of the digits; `rows` returns those of the pictures, 100 a + 10 b + c
+    triples   (TRIPLES, 3), row k has the indices of the three digits of picture k
     """
 
     triples: np.ndarray = None
@@ -148,31 +148,31 @@ def system(arm):
 def trial(arm, seed, quick, folder, tell):
     """Train one GAN and count its modes. The arm `real` counts the modes of the data."""
     digits = load("mnist")
-    data, name, count = (
+    data, classify, count = (
         triples(digits),
         _nearest_mean(digits) if quick else _judge(),
         SAMPLES // 64 if quick else SAMPLES,
     )
     if arm == "real":
         rows = stream(seed, "real").integers(0, TRIPLES, count)
-        return judged(lambda n, part: data.rows(rows[part * n : (part + 1) * n])["x"], name, count)
+        return judged(lambda n, part: data.rows(rows[part * n : (part + 1) * n])["x"], classify, count)
     gan, steps = system(arm), QUICK if quick else PACKED_STEPS if arm.endswith("pac2") else STEPS
     run = train(gan, data, folder / "run", seed, tell, steps)
     sampler = run.sampler()
     save_array(folder / "samples.npy", to_bytes(sampler(SHOWN, derive(seed, "shown"))[0], gan.pixels))
-    found = judged(lambda n, part: sampler(n, derive(seed, "judged", part))[0], name, count)
+    found = judged(lambda n, part: sampler(n, derive(seed, "judged", part))[0], classify, count)
     return found | {"steps": steps, "minutes": seconds_of(run) / 60}
 
 
-def judged(draw, name, count):
+def judged(draw, classify, count):
     """Modes, KL and mean confidence of `count` pictures.
 
-    draw(n, part) returns n pictures, and name(images) returns the class probabilities of one colour.
+    draw(n, part) returns n pictures. classify(images) -> (n, 10) returns the probabilities for one colour.
     """
     labels, confidence = [], []
     for part in range(PARTS):
         images = to_bytes(draw(count // PARTS, part), (-1.0, 1.0))
-        p = np.stack([name(images[..., colour : colour + 1]) for colour in range(3)])  # (3, n, 10)
+        p = np.stack([classify(images[..., colour : colour + 1]) for colour in range(3)])  # (3, n, 10)
         labels.append(p.argmax(axis=2).T @ np.array([100, 10, 1]))
         confidence.append(p.max(axis=2).mean())
     found = label_coverage(np.concatenate(labels), CLASSES)
@@ -180,7 +180,7 @@ def judged(draw, name, count):
 
 
 def _judge():
-    """The function images (N, 28, 28, 1) uint8 -> p (N, 10) of numgan's judge of MNIST."""
+    """images (N, 28, 28, 1) uint8 -> p (N, 10), by numgan's judge of MNIST, which all studies share."""
     judge = open_judge("mnist", progress=False)
     return lambda images: probabilities(judge, as_seen(judge, images))
 

@@ -29,10 +29,8 @@ from ..training import advance
 from ..training.state import State
 from .protocol import Column, Study
 
-PRESETS = {
-    "digits": "digits",
-    "ring": "points",
-}  # data: the preset of gan (networks) and of wgan_gp (penalty)
+# {data: the preset of gan, for the networks, and of wgan_gp, for the penalty}
+PRESETS = {"digits": "digits", "ring": "points"}
 LOSSES = {
     "minimax": ("minimax", minimax),
     "ns": ("non-saturating", nonsaturating),

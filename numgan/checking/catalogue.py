@@ -19,11 +19,9 @@ from .system import check_contract, check_objective
 from .unrolling import CHECKS as UNROLLING_CHECKS
 from .unrolling import outcome as unrolling_outcome
 
-# The widths of the systems. NARROW: projections of every parameter; NARROWEST (slow): every entry of every
-# parameter.
-# At both widths the constructors still build a few units in each layer.
-NARROW = 0.01
-NARROWEST = 0.001
+# The widths of the systems. At both, the constructors still build a few units in each layer.
+NARROW = 0.01  # random projections of every parameter are checked
+NARROWEST = 0.001  # with slow, every entry of every parameter is checked
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The message about two arrays that should be equal and are not.
 
-It states the number of wrong entries, the worst entry, the pattern of the error, and the patterns that do not
-fit.
+It states the number of wrong entries, the worst entry, the pattern of the error, and the excluded patterns.
 """
 
 import numpy as np

@@ -58,7 +58,7 @@ KERNELS_EXAMPLES = """\
 examples:
   numgan bench kernels --quick                               a few small shapes
   numgan bench kernels --against numpy,torch --threads 2
-  numgan bench kernels --against numpy --plot roofline.png   speed over arithmetic intensity"""
+  numgan bench kernels --against numpy --plot roofline.png   speed over arithmetic intensity, limits"""
 
 LADDER = """\
 A matrix product and a convolution, from the naive loop to the kernels of numgan. Each rung adds one idea:

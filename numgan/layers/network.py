@@ -85,7 +85,14 @@ class Sequential(Network):
         trained = [i for i, child in enumerate(children.values()) if child.layout.size]
         # The first layer with parameters: training needs no dx of this layer or of any layer before it.
         self._first = trained[0] if trained else len(children)
-        self._plan = plan(list(children.values()))
+        self._planned = None, None
+
+    def _plan(self):
+        """The plan of fusing for the children. It is made anew if a child was replaced."""
+        layers, known = list(self.children.values()), self._planned
+        if layers != known[0]:
+            self._planned = known = layers, plan(layers)
+        return known[1]
 
     def __len__(self):
         return len(self.children)
@@ -109,7 +116,7 @@ class Sequential(Network):
 
     def forward(self, p, x, context=Pass()):
         caches = []
-        for name, step in zip(self.children, self._plan):
+        for name, step in zip(self.children, self._plan()):
             step = UNFUSED if unfused() else step
             if step.before:
                 kink(lambda: x > 0)
@@ -120,11 +127,11 @@ class Sequential(Network):
         return x, tuple(caches)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        parts, like = [], dy
+        parts, like, steps = [], dy, self._plan()
         for i, (name, child) in reversed(list(enumerate(self.children.items()))):
             if i < self._first and not need_dx:
                 break
-            if self._plan[i].after:  # a LeakyReLU whose derivative a neighbour's kernel computes
+            if steps[i].after:  # a LeakyReLU whose derivative a neighbour's kernel computes
                 continue
             need = need_dx or i > self._first
             dy, dp = child.backward(
@@ -132,7 +139,7 @@ class Sequential(Network):
                 cache[i],
                 frozen,
                 need,
-                **self._plan[i].backward(cache[i - 1]) if need or not self._plan[i].gated else {},
+                **steps[i].backward(cache[i - 1]) if need or not steps[i].gated else {},
             )
             parts.append((name, dp))
         return dy if need_dx else None, None if frozen else self._gather(parts, _first(like))

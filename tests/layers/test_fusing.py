@@ -339,3 +339,15 @@ def test_layers_of_ones_own_stand_alone():
         assert np.array_equal(
             net.forward(p, x, Pass())[0], one_by_one(net, p, x, Pass(), np.ones((2, 4), np.float32))[0]
         )
+
+
+def test_the_plan_follows_a_child_that_was_replaced():
+    net, rng = Sequential(Dense(3, 4), ReLU(), Dense(4, 2)), np.random.default_rng(6)
+    p, x, dy = net.init(0, np.float64), rng.standard_normal((5, 3)), rng.standard_normal((5, 2))
+    net.forward(p, x)
+    net.children["1"] = Tanh()
+    new = Sequential(net[0], Tanh(), net[2])
+    (y, cache), (other, others) = net.forward(p, x), new.forward(p, x)
+    assert np.array_equal(y, other)
+    (dx, dp), (dother, dothers) = net.backward(dy, cache), new.backward(dy, others)
+    assert np.array_equal(dx, dother) and np.array_equal(dp.vector, dothers.vector)

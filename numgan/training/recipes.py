@@ -90,7 +90,8 @@ class Recipe:
         if self.loss is not None or smooth is not None:
             if not hasattr(system, "loss"):
                 raise ValueError(
-                    f"{self.system} has its own loss, which cannot be replaced; leave out --loss and --smooth"
+                    f"{self.system} has one loss of its own, which cannot be replaced; leave out --loss and "
+                    "--smooth"
                 )
             if self.loss is not None and self.loss not in ADVERSARIAL:
                 raise ValueError(f"loss: expected one of {', '.join(ADVERSARIAL)}, got {self.loss!r}")

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.randomness import stream
-from .dataset import Feed
+from .dataset import Feed, Unpaired
 
 
 @dataclass(frozen=True, eq=False)
 class Augmented:
     """A data set whose batches are cropped and mirrored at random, all pictures of one row alike.
 
-    dataset   a Dataset, or an Unpaired set, whose sides are augmented separately
+    dataset   a Dataset. Augment each side of an Unpaired set by itself: Unpaired(name, x=Augmented(...), y=...)
     crop      (height, width) of a random window of every picture; None: whole pictures
     flip      mirror left and right with probability 1/2
-    Raises ValueError if a picture is smaller than the window.
+    Raises TypeError for an Unpaired set, ValueError if a picture is smaller than the window.
     """
 
     dataset: object
@@ -26,6 +26,8 @@ class Augmented:
     flip: bool = False
 
     def __post_init__(self):
+        if isinstance(self.dataset, Unpaired):
+            raise TypeError("Augmented: expected a Dataset, got an Unpaired set; augment each of its sides by itself")
         for name, column in self._pictures().items():
             if self.crop and (column.shape[1] < self.crop[0] or column.shape[2] < self.crop[1]):
                 raise ValueError(

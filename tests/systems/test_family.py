@@ -496,3 +496,8 @@ def test_crops_and_flips_are_functions_of_the_batch_number():
     assert len({picture.tobytes() for picture in drawn}) > 100
     with pytest.raises(ValueError, match="expected a crop of at most"):
         data.Augmented(Dataset("a", x), crop=(10, 5))
+    with pytest.raises(TypeError, match="augment each of its sides by itself"):
+        data.Augmented(Unpaired("two", x=Dataset("a", x), y=Dataset("b", x)), flip=True)
+    both = Unpaired("two", x=data.Augmented(Dataset("a", x), flip=True), y=data.Augmented(Dataset("b", x), flip=True))
+    rows = [both.feed(6, 4).batch(k) for k in range(5)]
+    assert any(not np.array_equal(np.sort(row["x"], axis=0), np.sort(row["y"], axis=0)) for row in rows)

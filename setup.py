@@ -1,4 +1,4 @@
-"""The extension modules: numgan._kernels._core, and the ladder's rungs; everything else about the package is in pyproject.toml.
+"""The extension modules: numgan._kernels._core and _readable, and the ladder's rungs; everything else about the package is in pyproject.toml.
 
 NUMGAN_PURE=1 builds nothing: the package then runs on NumPy alone.
 """
@@ -69,14 +69,13 @@ def extensions():
         extra_compile_args=FLAGS,
         extra_link_args=[] if os.name == "nt" else ["-pthread"],
     )
-    ladder = Extension(
-        "numgan.bench._ladder",
-        sources=[str(BENCH / "_ladder.pyx")],
-        depends=[str(BENCH / "tile.h")],
-        include_dirs=[str(BENCH)],
-        extra_compile_args=FLAGS,
+    readable = Extension(
+        "numgan._kernels._readable", sources=[str(KERNELS / "_readable.pyx")], extra_compile_args=FLAGS
     )
-    return cythonize([core], compiler_directives=DIRECTIVES) + cythonize([ladder], compiler_directives=LOOPS)
+    ladder = Extension("numgan.bench._ladder", sources=[str(BENCH / "_ladder.pyx")], extra_compile_args=FLAGS)
+    return cythonize([core], compiler_directives=DIRECTIVES) + cythonize(
+        [readable, ladder], compiler_directives=LOOPS
+    )
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWithHelp})

@@ -3,6 +3,7 @@
     python benchmarks/fuzz_kernels.py                      100,000 calls
     python benchmarks/fuzz_kernels.py --calls 2000 --seed 3
     python benchmarks/fuzz_kernels.py --only 4711          one call again, with its arguments
+    python benchmarks/fuzz_kernels.py --backend cython     the products and convolutions of the backend "cython" instead, of as many calls
     bash .ci/sanitize                                      the same under the address and undefined-behaviour sanitizers
 
 Each call starts with valid arguments. Then up to three of them are spoilt: replaced by None, a masked array
@@ -487,10 +488,10 @@ def arguments(seed, k):
     return call.__name__, words, spoilt, make
 
 
-def failure(name, words, spoilt, make):
+def failure(name, backend, words, spoilt, make):
     """(message about a failure or None, whether the call was refused)."""
     before = copied(words)
-    got = outcome(name, "compiled", words)
+    got = outcome(name, backend, words)
     refused = isinstance(got, REFUSED)
     if refused and not spoilt:
         return f"a valid call was refused: {got}", True
@@ -501,7 +502,7 @@ def failure(name, words, spoilt, make):
         if isinstance(want, bool) and name != "all_finite" and not (got and want):
             return None, False  # an update overflowed; which numbers are inf depends on rounding
         if not alike(got, want):
-            return f"compiled: {got!r}, reference: {want!r}", False
+            return f"{backend}: {got!r}, reference: {want!r}", False
     for key, x in words.items():
         if type(x) is np.ndarray and x.size < 1 << 24 and not alike(x, before[key]):
             return f"{key} is wrong after the call", refused
@@ -524,6 +525,7 @@ def main():
     )
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", choices=["compiled", "cython"], default="compiled")
     parser.add_argument("--only", type=int, help="make only the call with this number")
     parser.add_argument("--limit", type=int, default=20, help="seconds that a call may take")
     args = parser.parse_args()
@@ -538,9 +540,11 @@ def main():
     kernels.set_num_threads(3)
     for k in range(args.calls) if args.only is None else [args.only]:
         name, words, spoilt, make = arguments(args.seed, k)
+        if args.backend == "cython" and not hasattr(kernels.readable, name):
+            continue  # the reference itself: NumPy, which is not on trial here
         signal.alarm(args.limit) if hasattr(signal, "alarm") else None
         try:
-            wrong, refused = failure(name, words, spoilt, make)
+            wrong, refused = failure(name, args.backend, words, spoilt, make)
         except Exception as error:
             wrong, refused = f"{type(error).__name__}: {error}", True
         counts["refused" if refused else "done"] += 1

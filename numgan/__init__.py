@@ -1,17 +1,18 @@
-"""numgan: generative adversarial networks in NumPy, every backward pass by hand, every gradient checked, on compiled kernels.
+"""numgan: generative adversarial networks in NumPy. Every backward pass is by hand, every gradient checked.
 
     import numgan as ng
 
-    net = ng.Sequential(ng.Dense(2, 64), ng.ReLU(), ng.Dense(64, 1))      # layers and networks: numgan.layers
-    p = net.init(0)                                                       # all parameters in one vector
-    y, cache = net.forward(p, x, ng.Pass())                                # a cache is a value
-    dx, dp = net.backward(dy, cache)                                      # gradients have the form of the parameters
+    net = ng.Sequential(ng.Dense(2, 64), ng.ReLU(), ng.Dense(64, 1))    # layers and networks: numgan.layers
+    p = net.init(0)                                                     # all parameters, in one vector
+    y, cache = net.forward(p, x)                                        # a cache is a value
+    dx, dp = net.backward(dy, cache)                                    # gradients have the parameters' form
 
-    ng.check_layer(net)                                                   # against finite differences: numgan.checking
-    ng.train(ng.build("dcgan", "digits"), ng.data.load("digits"), "run")  # a paper's system: numgan.systems, numgan.training
+    ng.check_layer(net)                                                 # finite differences: numgan.checking
+    system = ng.build("dcgan", "digits")                                # a paper's system: numgan.systems
+    ng.train(system, ng.data.load("digits"), "run")                     # the training loop: numgan.training
 
-The tree is a book. In order: layers, initializers, losses, optimizers, networks, penalties, consensus, unrolling, systems, checking, data,
-training, metrics, judging, evaluation, health, _kernels.
+The tree is a book. Reading order: layers, losses, optimizers, networks, remedies, systems, checking, data,
+training, metrics, evaluation, and below them core and _kernels.
 """
 
 from . import data, layers, losses, metrics, networks, optimizers, systems
@@ -24,6 +25,7 @@ from ._kernels import (
     instruction_set,
     kernel_calls,
     num_threads,
+    register_backend,
     release_memory,
     set_num_threads,
     use_backend,

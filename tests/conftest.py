@@ -1,4 +1,4 @@
-"""Fixtures, and the option `pytest --backend reference`: all tests with the NumPy reference kernels."""
+"""Fixtures, and the option `pytest --backend NAME`: all tests with the kernels "reference" or "cython"."""
 
 import os
 import signal
@@ -10,7 +10,9 @@ pytest.register_assert_rewrite("bugzoo")  # detailed messages, as in a test
 
 
 def pytest_addoption(parser):
-    parser.addoption("--backend", choices=["compiled", "reference"], help="the kernels to test with")
+    parser.addoption(
+        "--backend", choices=["compiled", "cython", "reference"], help="the kernels to test with"
+    )
 
 
 def pytest_configure(config):

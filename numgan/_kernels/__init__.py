@@ -1,4 +1,4 @@
-"""The kernels: one definition (reference.py), one fast implementation (compiled.py), chosen once and switchable.
+"""The kernels: a definition (reference.py), one to read and change (readable.py), a fast one (compiled.py); chosen once and switchable.
 
 Every function here checks its arguments once, names what is wrong, counts the call and hands over to the chosen backend.
 Layers call these functions and nothing else; below this line there are no shape checks.
@@ -7,8 +7,10 @@ Layers call these functions and nothing else; below this line there are no shape
 import math
 import os
 from collections import Counter
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
@@ -19,34 +21,78 @@ if find_spec("._core", __package__):
     from . import compiled  # a build that is there but does not load is an error, not a reason to be slow
 else:
     compiled = None
+if find_spec("._readable", __package__):
+    from . import readable
+else:
+    readable = None
 
 _BUILD = "build them with `pip install .` in a fresh copy of the sources (a C compiler is needed), or set NUMGAN_PURE=1 for the NumPy-only version"
+
+KERNELS = (
+    "matmul",
+    "conv2d",
+    "conv2d_input_gradient",
+    "conv2d_weight_gradient",
+    "max_pool2d",
+    "max_pool2d_gradient",
+    "adam",
+    "rmsprop",
+    "sgd",
+    "moving_average",
+    "add",
+    "all_finite",
+    "channel_moments",
+    "normalize",
+    "channel_products",
+    "normalize_gradient",
+    "column_sum",
+    "leaky_relu",
+    "leaky_relu_gradient",
+)
+
+
+def _completed(own):
+    """The kernels {name: function} of a backend, and for each name that is not there the reference's."""
+    return SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in KERNELS})
+
+
+_modules = {"reference": reference, "cython": readable and _completed(vars(readable)), "compiled": compiled}
+BUILT_IN = tuple(_modules)
 
 
 def _choose():
     """The backend at import: compiled if it is there; a source tree or a CI run without kernels must not pass for one with them."""
-    asked = os.environ.get("NUMGAN_PURE") or "0"
-    if asked not in ("0", "1"):
+    pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
+    if pure not in ("0", "1"):
         raise ValueError(
-            f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; set it to one or unset it"
+            f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {pure!r}; set it to one or unset it"
+        )
+    if asked and asked not in _modules:
+        raise ValueError(
+            f"NUMGAN_BACKEND: expected one of {', '.join(_modules)}, got {asked!r}; set it to one or unset it"
+        )
+    if asked and pure == "1" and asked != "reference":
+        raise ValueError(
+            f"NUMGAN_BACKEND: {asked} contradicts NUMGAN_PURE=1, which means reference; unset one of them"
         )
     if compiled is None and os.environ.get("NUMGAN_REQUIRE_KERNELS") == "1":
         raise ImportError(f"numgan: NUMGAN_REQUIRE_KERNELS=1, but the compiled kernels are missing; {_BUILD}")
-    if compiled is None and asked == "0" and Path(__file__).with_name("_core.pyx").exists():
+    if asked and _modules[asked] is None:
+        raise ImportError(f"numgan: NUMGAN_BACKEND={asked}, but the {asked} kernels are missing; {_BUILD}")
+    if compiled is None and pure == "0" and not asked and Path(__file__).with_name("_core.pyx").exists():
         raise ImportError(
             f"numgan was imported from its source tree ({Path(__file__).parents[1]}), where the compiled kernels are not built. Leave this folder to "
             "use the installed package, or build in place with `pip install -e .`, or set NUMGAN_PURE=1 to run on the NumPy reference kernels."
         )
-    return "reference" if asked == "1" or compiled is None else "compiled"
+    return asked or ("reference" if pure == "1" or compiled is None else "compiled")
 
 
 _chosen = _choose()
-_modules = {"reference": reference, "compiled": compiled}
 _counters = []
 
 
 def backend():
-    """The name of the kernels in use: "compiled" or "reference"."""
+    """The name of the kernels in use: "compiled", "cython", "reference", or one that you registered."""
     return _chosen
 
 
@@ -81,7 +127,8 @@ def measured_peak(itemsize=4):
 class use_backend:
     """Switch the kernels: `use_backend("reference")` from now on, or `with use_backend("reference"):` for a block.
 
-    Raises ValueError for an unknown name and ImportError if the compiled kernels were not built.
+    "reference" is NumPy, "cython" a product and the convolutions to read and change, "compiled" the fast ones in C; `register_backend`
+    adds yours. Raises ValueError for an unknown name and ImportError if the kernels of that name were not built.
     """
 
     def __init__(self, name):
@@ -89,7 +136,7 @@ class use_backend:
         if name not in _modules:
             raise ValueError(f"use_backend: expected one of {', '.join(_modules)}, got {name!r}")
         if _modules[name] is None:
-            raise ImportError(f"use_backend: the compiled kernels are missing; {_BUILD}")
+            raise ImportError(f"use_backend: the {name} kernels are missing; {_BUILD}")
         self._before, _chosen = _chosen, name
 
     def __enter__(self):
@@ -101,6 +148,37 @@ class use_backend:
 
     def __repr__(self):
         return f"use_backend({_chosen!r})"
+
+
+def register_backend(name, kernels):
+    """Make kernels of your own a backend: `register_backend("mine", {"matmul": mine})`, then `with use_backend("mine"):`.
+
+    kernels     {name: function}, or a module, of which the functions that have the name of a kernel are taken. What is not there is the
+                reference's. Each is called as the function of its name in numgan/_kernels/reference.py is, with checked arguments by
+                position, and returns what that returns: for `matmul(a, b, bias, slope, gate)` a new array, finished (reference.finish).
+
+    A name that you have registered may be registered again. ValueError for the name of a built-in backend, an unknown kernel, or no kernel
+    at all; TypeError for what is not a function.
+    """
+    if not isinstance(name, str) or not name or name in BUILT_IN:
+        raise ValueError(f"register_backend: expected a name other than {', '.join(BUILT_IN)}, got {name!r}")
+    if isinstance(kernels, ModuleType):
+        kernels = {kernel: getattr(kernels, kernel) for kernel in KERNELS if hasattr(kernels, kernel)}
+    if not isinstance(kernels, Mapping):
+        raise TypeError(
+            f"register_backend: expected kernels as a dict or a module, got {type(kernels).__name__}"
+        )
+    unknown = [kernel for kernel in kernels if kernel not in KERNELS]
+    if unknown or not kernels:
+        raise ValueError(
+            f"register_backend: expected kernels named as {', '.join(KERNELS)}, got {unknown[0] if unknown else 'none'!r}"
+        )
+    for kernel, function in kernels.items():
+        if not callable(function):
+            raise TypeError(
+                f"register_backend: expected {kernel} as a function, got {type(function).__name__}"
+            )
+    _modules[name] = _completed(kernels)
 
 
 class use_fast_convolutions:

@@ -147,7 +147,7 @@ def slope(kernel, value):
 def finish(kernel, shape, bias, gate, leak):
     """The slope as a float. ValueError unless bias and gate, if any, fit a result of this shape.
 
-    reference._finish defines what bias, slope and gate do.
+    reference.finish defines what bias, slope and gate do.
     """
     if bias is not None:
         agree(kernel, "bias of length", shape[-1], bias.shape[0])

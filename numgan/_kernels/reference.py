@@ -42,8 +42,8 @@ def _rows(x):
     return x.reshape(math.prod(x.shape[:3]), x.shape[3])
 
 
-def _finish(c, bias, slope, gate):
-    """What every product may do to its result c at the end: c + bias, then a LeakyReLU, or with a gate the derivative of one.
+def finish(c, bias, slope, gate):
+    """The last operations of every product on its result c: + bias, then LeakyReLU, or its derivative with a gate.
 
     c = c if c > 0 else slope c          c = c if gate > 0 else slope c          slope 1: no unit
     """
@@ -57,7 +57,7 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
     """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N)"""
     with np.errstate(all="ignore"):  # BLAS also computes on unused parts of its registers, and reports them
         c = np.matmul(a, b)
-    return _finish(c, bias, slope, gate)
+    return finish(c, bias, slope, gate)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
@@ -71,7 +71,7 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
     y = np.zeros((x.shape[0], *size, o), x.dtype)
     for i, j in _taps((kh, kw), x, w):
         y += matmul(_rows(_tap(padded, i, j, stride, size)), w[i, j]).reshape(y.shape)
-    return _finish(y, bias, slope, gate)
+    return finish(y, bias, slope, gate)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
@@ -86,7 +86,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     for i, j in _taps((kh, kw), dy, w):
         tap = _tap(padded, i, j, stride, dy.shape[1:3])
         tap += matmul(rows, w[i, j].T).reshape(tap.shape)
-    return _finish(np.ascontiguousarray(padded[:, p : p + h, q : q + v]), bias, slope, gate)
+    return finish(np.ascontiguousarray(padded[:, p : p + h, q : q + v]), bias, slope, gate)
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
@@ -205,7 +205,7 @@ def channel_moments(x):
 
 def normalize(x, mean, scale, bias, slope=1.0):
     """y = (x - mean) scale + bias, then a LeakyReLU          x, y (P, C)   mean, scale, bias (C,)   slope 1: no unit"""
-    return _finish((x - mean) * scale, bias, slope, None)
+    return finish((x - mean) * scale, bias, slope, None)
 
 
 def _through(dy, x, mean, scale, bias, slope):

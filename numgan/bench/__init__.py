@@ -1,16 +1,19 @@
-"""The benchmarks: what is measured is what users run, beside the strongest comparator, and never without its error.
+"""The benchmarks.
 
-    timing        sides in turn, in bursts, with a pause before each: medians and quartiles
-    machine       what every figure is printed with: processor, instruction set, threads, kernels
-    workloads     four training steps, made of the package's own systems
-    steps         ... against NumPy and PyTorch, every gradient of both sides compared in the same run
+They measure the code that users run, beside the strongest competitor, and always with its error.
+
+    timing        times both sides in turn, in bursts, with a pause before each burst: medians and quartiles
+    machine       the description of the machine that is printed with every figure, and its memory bandwidth
+    workloads     four training steps, made of the systems of the package
+    steps         training steps beside NumPy and PyTorch, with a comparison of all gradients
     kernels       matrix products, convolutions and pointwise passes, with their share of the measured peak
-    rungs         the ladder from the naive loop to the fast kernel (its compiled ones in _ladder.pyx)
-    trial         the register of kernels, a learner's too, and the check that comes before a place on the ladder
-    ladder        ... climbed and timed
+    rungs         the rungs of the ladder, from the naive loop to the fast kernel (compiled: _ladder.pyx)
+    trial         the list of registered kernels, and the check of a kernel before it may be timed
+    ladder        runs and times the rungs
     growth        time per image against batch, width, resolution, depth and threads
-    profile       where a step's time goes, layer by layer and pass by pass
+    profile       the time of a step, for each layer and each pass
 
-The comparators are part of the package, so that an installed numgan has them too: `im2col` (NumPy), and `torch_steps` and
-`torch_kernels`, which only a process of PyTorch's own imports (`worker`); numgan itself never imports torch.
+The competitors are part of the package, so an installed numgan has them too: `im2col` (NumPy), `torch_steps`
+and `torch_kernels` (PyTorch). The last two are imported only in a separate process for PyTorch (`worker`).
+numgan itself never imports torch.
 """

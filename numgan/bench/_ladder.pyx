@@ -1,41 +1,20 @@
 """The lower rungs of the ladder, compiled: one matrix product and one convolution, each time with one idea more.
 
-Read from the top; what separates two neighbours is the lesson, and `numgan bench ladder` measures it. A kernel adds its result to an
-output of zeros. Products take a (M, K), b (K, N), c (M, N); convolutions x (N, H, W, C) with its padding already around it,
-w (KH, KW, C, O), y (N, HO, WO, O) and the stride (s, t). One body serves float32 and float64, and every loop runs without the GIL.
-All of it is compiled for the instructions that every processor of the architecture has. `for i from 0 <= i < n by step` is Cython's
-range with a step, in C.
+Read from the top; what separates two neighbours is the lesson, and `numgan bench ladder` measures it. The next ideas, a tile in registers
+and windows that are never stored, are the backend "cython": numgan/_kernels/_readable.pyx. A kernel adds its result to an output of
+zeros. Products take a (M, K), b (K, N), c (M, N); convolutions x (N, H, W, C) with its padding already around it, w (KH, KW, C, O),
+y (N, HO, WO, O) and the stride (s, t). One body serves float32 and float64, and every loop runs without the GIL. All of it is compiled
+for the instructions that every processor of the architecture has. `for i from 0 <= i < n by step` is Cython's range with a step, in C.
 """
 
 import numpy as np
 
 from cython cimport floating
-from libc.stddef cimport ptrdiff_t
-
-
-cdef extern from *:
-    """
-    #define T float
-    #include "tile.h"
-    #undef T
-    #define T double
-    #include "tile.h"
-    #undef T
-    """
-    int LADDER_BYTES
-    void tile_float(ptrdiff_t k, const float *a, const float *b, float *out) noexcept nogil
-    void tile_double(ptrdiff_t k, const double *a, const double *b, double *out) noexcept nogil
 
 
 cdef enum:
     K_NEAR = 64      # a block of B for the nearest cache: 24 KB in float32
     N_NEAR = 96
-    K_BLOCK = 192    # blocks of B (192 KB) and of A for the caches behind it
-    N_BLOCK = 256
-    M_BLOCK = 96
-    ROWS = 6         # of a tile: LADDER_ROWS
-
-vector_bytes = LADDER_BYTES
 
 
 # --- matmul ----------------------------------------------------------------------------------------------------------
@@ -102,18 +81,6 @@ def blocking(const floating[:, ::1] a, const floating[:, ::1] b, floating[:, ::1
                     add_rows(k, n, &a[i, k0], &b[k0, n0], b.shape[1], &c[i, n0])
 
 
-cdef void pack(const floating[:, :] m, Py_ssize_t k0, Py_ssize_t k, Py_ssize_t n0, Py_ssize_t n, Py_ssize_t width, floating *to) noexcept nogil:
-    """Rows k0..k0+k, columns n0..n0+n of m as panels (k, width), one after the other; zeros complete the last one."""
-    cdef Py_ssize_t start, p, q
-    for start from 0 <= start < n by width:
-        for p in range(k):
-            for q in range(min(width, n - start)):
-                to[q] = m[k0 + p, n0 + start + q]
-            for q in range(n - start, width):
-                to[q] = 0
-            to += width
-
-
 def packing(const floating[:, ::1] a, const floating[:, :] b, floating[:, ::1] c):
     """The loops of `blocking` on a copy of the block, laid out in the order in which it is read.
 
@@ -121,51 +88,18 @@ def packing(const floating[:, ::1] a, const floating[:, :] b, floating[:, ::1] c
     places of the cache, where they drive each other out. The copy is one piece of memory; it costs one pass over B and serves all
     rows of C. And it does not care how B is stored: a transposed matrix is only packed differently.
     """
-    cdef Py_ssize_t i, k0, n0, k, n
+    cdef Py_ssize_t i, k0, n0, k, n, p, q
     cdef floating[::1] block = np.empty(K_NEAR * N_NEAR, np.asarray(c).dtype)
     with nogil:
         for n0 from 0 <= n0 < c.shape[1] by N_NEAR:
             n = min(c.shape[1] - n0, N_NEAR)
             for k0 from 0 <= k0 < a.shape[1] by K_NEAR:
                 k = min(a.shape[1] - k0, K_NEAR)
-                pack(b, k0, k, n0, n, n, &block[0])
+                for p in range(k):
+                    for q in range(n):
+                        block[p * n + q] = b[k0 + p, n0 + q]
                 for i in range(c.shape[0]):
                     add_rows(k, n, &a[i, k0], &block[0], n, &c[i, n0])
-
-
-cdef void tile(Py_ssize_t k, const floating *a, const floating *b, floating *out) noexcept nogil:
-    if floating is float:
-        tile_float(k, a, b, out)
-    else:
-        tile_double(k, a, b, out)
-
-
-def registers(const floating[:, :] a, const floating[:, :] b, floating[:, ::1] c):
-    """A tile of C stays in registers while k runs: tile.h.
-
-    Every rung so far loads and stores a number of C for each multiply-add. A tile of 6 rows and two vectors is loaded and stored
-    once in K_BLOCK steps, and each number fetched from A or B meets a whole row or column of it. For that both are packed: B in panels
-    as wide as the tile, A, by way of its transpose, in slivers as high, edges filled up with zeros.
-    """
-    cdef Py_ssize_t columns = 2 * LADDER_BYTES // sizeof(floating), i, j, k0, m0, n0, m, n, k, r, q
-    cdef const floating[:, :] at = a.T
-    dtype = np.asarray(c).dtype
-    cdef floating[::1] left = np.empty(M_BLOCK * K_BLOCK, dtype), right = np.empty(K_BLOCK * N_BLOCK, dtype), out = np.empty(ROWS * columns, dtype)
-    with nogil:
-        for n0 from 0 <= n0 < c.shape[1] by N_BLOCK:
-            n = min(c.shape[1] - n0, N_BLOCK)
-            for k0 from 0 <= k0 < a.shape[1] by K_BLOCK:
-                k = min(a.shape[1] - k0, K_BLOCK)
-                pack(b, k0, k, n0, n, columns, &right[0])
-                for m0 from 0 <= m0 < c.shape[0] by M_BLOCK:
-                    m = min(c.shape[0] - m0, M_BLOCK)
-                    pack(at, k0, k, m0, m, ROWS, &left[0])
-                    for j from 0 <= j < n by columns:
-                        for i from 0 <= i < m by ROWS:
-                            tile(k, &left[i * k], &right[j * k], &out[0])
-                            for r in range(min(ROWS, m - i)):
-                                for q in range(min(columns, n - j)):
-                                    c[m0 + i + r, n0 + j + q] += out[r * columns + q]
 
 
 # --- convolution -----------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
-"""What `numgan bench kernels` measures: matrix products, convolutions in three passes, and the pointwise passes of layers and optimisers.
+"""The cases of `numgan bench kernels`: matrix products, convolutions in three passes, and pointwise passes.
 
-A case draws its arrays, and from them makes functions to be timed; what is prepared before (a forward pass, a state) is not timed.
+A case draws random arrays and makes functions of them. Only the calls of these functions are timed. Their
+preparation (a forward pass, the state of an optimiser) is not timed.
 
-    case.arrays(dtype)                 equal draws each time
-    case.ours(*arrays)                 a function of no arguments: on the kernels in use
-    case.numpy(*arrays)                the NumPy yardstick: BLAS, im2col, or the reference kernels
-    flops, traffic                     of the definition ("direct"), and numbers that must move at least: each array once
+    case.arrays(dtype)       random arrays, equal in every call
+    case.ours(*arrays)       a function without arguments, computed by the kernels in use
+    case.numpy(*arrays)      the same with NumPy: BLAS, im2col, or the reference kernels
+    case.flops               floating-point operations of the definition (the direct form)
+    case.traffic             array entries that must at least be read or written: each array once
 """
 
 from dataclasses import dataclass
@@ -43,7 +45,11 @@ PASSES = "forward", "input gradient", "weight gradient"
 
 
 class Case:
-    """The common part: the yardstick is the same call on the reference kernels, and only convolutions may have a fast form."""
+    """Base class of the cases.
+
+    NumPy's side is the same call on the reference kernels, unless a case overrides it. Only convolutions may
+    have a fast form.
+    """
 
     may_be_fast = False
 
@@ -94,7 +100,7 @@ class Convolution(Case):
 
     @cached_property
     def settings(self):
-        """size (H, W), channels C and O, kernel, stride and padding, each a pair"""
+        """(size (H, W), C, O, kernel, stride, padding); the last three are pairs."""
         (h, v, c, o), kernel, stride, padding = WINDOWS[self.window]
         return (h, v), c, o, (kernel, kernel), (stride, stride), (padding, padding)
 
@@ -104,7 +110,7 @@ class Convolution(Case):
 
     @property
     def shapes(self):
-        """of x, w and dy"""
+        """The shapes of x, w and dy."""
         size, c, o, kernel, stride, padding = self.settings
         return (
             (self.batch, *size, c),
@@ -143,7 +149,10 @@ class Convolution(Case):
 
 @dataclass(frozen=True)
 class LayerPass(Case):
-    """The forward or backward pass of a layer over (N, H, W, C), parameters included; flops as the layer itself counts a forward pass."""
+    """The forward or backward pass of a layer for x (N, H, W, C), with its parameters.
+
+    flops are those of a forward pass, as the layer counts them.
+    """
 
     layer: object
     which: str
@@ -174,7 +183,10 @@ class LayerPass(Case):
 
 @dataclass(frozen=True)
 class Update(Case):
-    """An update of Adam over P weights, in place: it reads weight, gradient and two moments, and writes three of them."""
+    """An update of Adam for `size` weights, in place.
+
+    For each weight it reads the weight, the gradient and two moments, and writes the weight and the moments.
+    """
 
     size: int
 
@@ -205,7 +217,7 @@ class Update(Case):
 
 
 def cases(quick=False):
-    """[(case, dtype)] in the order of printing; quick: a few of each kind, small."""
+    """[(case, dtype)] in the order of the output. quick: a few small cases of each kind."""
     batch = 8 if quick else 64
     products = [Product(*shape) for shape in (SHAPES[2:4] if quick else SHAPES)]
     windows = list(WINDOWS)[1:2] + list(WINDOWS)[-2:] if quick else WINDOWS

@@ -1,4 +1,4 @@
-"""What `numgan doctor` and `numgan data` look at: this machine, the kernels on it, and which data sets are here."""
+"""The results of `numgan doctor` and `numgan data`: this machine, its kernels, and the data sets on it."""
 
 import os
 import platform
@@ -12,15 +12,17 @@ from ..core.randomness import stream
 from ..data.idx import FILES, SOURCES, cache_folder
 from ..training.runs import environment
 
-TOLERANCE = {
-    "float32": 1e-5,
-    "float64": 1e-13,
-}  # sums of at most 150 products: some ten roundings of each type
+# The largest allowed errors: about ten roundings of each type, for sums of at most 150 products.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
 
 def examine():
-    """A dict for people and programs: versions, backend, instruction sets, threads, the measured peak in GFLOP/s (float32, all threads),
-    BLAS, processor, data folder, kernel errors, and whether all passed."""
+    """Return a dictionary that describes the installation.
+
+    It contains versions, backend, instruction sets, threads, the measured peak in GFLOP/s (float32, all
+    threads), BLAS, processor, data folder, the errors of the kernels, and "passed": whether all errors are
+    below TOLERANCE.
+    """
     errors = {dtype: self_check(dtype) for dtype in TOLERANCE}
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     blas = [
@@ -43,7 +45,7 @@ def examine():
 
 
 def processor():
-    """The name of the processor, as the system tells it."""
+    """The name of the processor, from the operating system."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -55,7 +57,10 @@ def processor():
 
 
 def self_check(dtype):
-    """The largest error of the kernels in use, max|C - C64| / max|C64|, against their definition in float64; small unfriendly shapes."""
+    """The largest error max|C - C64| / max|C64| of the kernels in use.
+
+    C64 is the result of the reference kernels in float64. The shapes are small and ugly on purpose.
+    """
     rng = stream(0, "doctor")
     a, b, x, w = (
         rng.standard_normal(shape).astype(dtype)
@@ -78,7 +83,11 @@ def self_check(dtype):
 
 
 def data_sets():
-    """[{name, description, where, present}] of the known sets: where each would be looked for now, and whether all its files are there."""
+    """[{name, description, where, present}] of the known data sets.
+
+    where     the folder of the files
+    present   whether all files are in this folder
+    """
     return [
         {"name": name, "description": description} | _place(name)
         for name, description in data.names().items()

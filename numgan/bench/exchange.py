@@ -1,4 +1,4 @@
-"""Between PyTorch's arrays and numgan's: the same numbers in another order.
+"""Conversion between the arrays of PyTorch and numgan: the same numbers in another order.
 
     layer                           PyTorch              numgan
     Linear, Dense                   (O, I)               (I, O)
@@ -8,7 +8,7 @@
     ... of one pixel, to (H, W, O)  (I, O, H, W)         Dense(I, H W O) and Reshape(H, W, O): (I, H W O)
     biases, gains                   (C,)                 (C,)
 
-Pictures are (N, C, H, W) there and (N, H, W, C) here. A gradient is arranged as the parameter it belongs to.
+Pictures are (N, C, H, W) in PyTorch and (N, H, W, C) in numgan. A gradient has the order of its parameter.
 """
 
 import numpy as np
@@ -19,15 +19,23 @@ KINKS = LeakyReLU, ReLU, Maxout
 
 
 def projects(net, i):
-    """Whether layer i of a Sequential is a Dense that makes a picture of a latent point: a ConvTranspose2d of one pixel."""
+    """Whether layer i of a Sequential is a Dense that maps a latent to a picture.
+
+    In PyTorch it is a ConvTranspose2d whose input is one pixel.
+    """
     after = net[i + 1] if i + 1 < len(net) else None
     return isinstance(net[i], Dense) and isinstance(after, Reshape) and len(after.shape) == 3
 
 
 def arrangements(net, shape):
-    """{path: (view, axes)}, in PyTorch's order of parameters: array.reshape(view).transpose(axes) has the entries in PyTorch's order.
+    """{path: (view, axes)} of the parameters, in PyTorch's order of parameters.
 
-    net is a Sequential, shape that of its input without the batch. TypeError for a layer with parameters that is not in the table.
+    array.reshape(view).transpose(axes) has the entries in the order of PyTorch.
+
+    net     a Sequential
+    shape   the shape of its input, without the batch
+
+    Raises TypeError if a layer with parameters is not in the table.
     """
     found, picture = {}, None
     for i, (name, layer, inner) in enumerate(net.parts(shape)):
@@ -51,24 +59,30 @@ def arrangements(net, shape):
 
 
 def from_torch(array, view, axes):
-    """PyTorch's array as numgan's, in the sizes of `view`."""
+    """Convert an array from PyTorch to the order of numgan. The result has the shape `view`."""
     return array.reshape([view[axis] for axis in axes]).transpose(np.argsort(axes))
 
 
 def read(net, shape, p, arrays):
-    """Write PyTorch's arrays, in the order of its parameters(), into p (Parameters, or a gradient). ValueError if they do not fit."""
+    """Write arrays from PyTorch, in the order of its parameters(), into p (Parameters, or a gradient).
+
+    Returns p. Raises ValueError if the number of arrays or a shape does not fit.
+    """
     for (path, (view, axes)), array in zip(arrangements(net, shape).items(), arrays, strict=True):
         p[path][...] = from_torch(np.asarray(array), view, axes).reshape(p[path].shape)
     return p
 
 
 def pictures(x):
-    """numgan's pictures (N, H, W, C) as PyTorch's (N, C, H, W); anything else as it is."""
+    """Pictures (N, H, W, C) as (N, C, H, W) for PyTorch. Other arrays are returned unchanged."""
     return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
 
 
 def above_kinks(net):
-    """Paths of the parameters whose gradient of a plain loss passes no kink: those after the last piecewise-linear layer."""
+    """The paths of the parameters after the last piecewise-linear layer.
+
+    If the loss is smooth, their gradients pass through no kink.
+    """
     names = list(net.children)
     last = max((i for i, name in enumerate(names) if isinstance(net.children[name], KINKS)), default=-1)
     return {path for path in net.layout.names if names.index(path.split(".")[0]) > last}

@@ -1,7 +1,8 @@
-"""`numgan bench growth`: how the time per image of a DCGAN step grows with batch, width, resolution, depth and threads.
+"""`numgan bench growth`: the time per image of a DCGAN step against batch, width, resolution, depth, threads.
 
-One of them changes at a time; the others stay at the base: batch 64, 128 and 64 channels, 32 x 32 pixels, two stride-2 layers.
-Depth keeps the resolution: a deeper net starts from a smaller picture, with twice the channels.
+One of them changes at a time. The others keep the values of the base: batch 64, 128 and 64 channels, 32 x 32
+pixels, two stride-2 layers. The resolution does not depend on the depth: a deeper network starts from a
+smaller picture with twice the channels.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +23,14 @@ from .workloads import Session
 
 @dataclass(frozen=True)
 class Setting:
-    """A DCGAN: batch, factor of all channel numbers, pixels a side, stride-2 layers, and the threads it runs on (None: as they are)."""
+    """The settings of a DCGAN.
+
+    batch        the number of samples
+    width        a factor for all numbers of channels
+    resolution   pixels on each side of the picture
+    depth        the number of stride-2 layers
+    threads      the number of threads; None: as they are set
+    """
 
     batch: int = 64
     width: float = 1.0
@@ -31,11 +39,12 @@ class Setting:
     threads: int | None = None
 
     def system(self):
-        """ValueError if the depth does not halve the resolution evenly."""
+        """The DCGAN. Raises ValueError if the resolution is not divisible by 2 to the power of depth."""
         start, rest = divmod(self.resolution, 2**self.depth)
         if rest or start < 1:
             raise ValueError(
-                f"growth: expected a resolution that {self.depth} halvings leave whole, got {self.resolution}"
+                f"growth: expected a resolution divisible by {2**self.depth} ({self.depth} halvings), "
+                f"got {self.resolution}"
             )
         channels = [max(int(64 * self.width * 2**i), 2) for i in range(self.depth)]
         return DCGAN(
@@ -51,12 +60,12 @@ class Setting:
 
 
 def base(quick=False):
-    """What does not change stays so; quick is a small net."""
+    """The Setting from which one value is changed at a time. quick: a small network."""
     return Setting(batch=16, width=0.25, resolution=16) if quick else Setting()
 
 
 def plan(quick, threads):
-    """{what changes: (settings, in order)}"""
+    """{the name of the changed value: [the Settings, in order]}"""
     values = {
         "batch": (4, 16) if quick else (8, 16, 32, 64, 128),
         "width": (0.125, 0.25) if quick else (0.25, 0.5, 1.0, 2.0),
@@ -70,7 +79,10 @@ def plan(quick, threads):
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
-    """{machine, others_busy, results [{panel, value, setting, ms_per_image, quartiles_ms, calls}]}; the settings of a panel are timed in turn."""
+    """{machine, others_busy, results [{panel, value, setting, ms_per_image, quartiles_ms, calls}]}
+
+    The settings of a panel are timed in turn, in `rounds` bursts of `seconds`.
+    """
     rows, rest = [], Rest()
     for panel, settings in tqdm(
         plan(quick, _kernels.num_threads()).items(), unit="panel", disable=None, leave=False, file=STDERR

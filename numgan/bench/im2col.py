@@ -1,8 +1,10 @@
-"""The NumPy yardstick of convolution: a matrix of patches in memory, and one product by NumPy's BLAS, as most NumPy code has it.
+"""Convolution in NumPy, for comparison: a matrix of patches in memory, and one product by BLAS.
+
+Most NumPy code computes convolutions like this.
 
 forward            y  = P(x) W                P(x) (N HO WO, KH KW C), the windows as rows
 weight gradient    dW = P(x)' dy
-input gradient     dx = P'(dy W')             P' adds overlapping windows up
+input gradient     dx = P'(dy W')             P' adds the overlapping windows
 """
 
 import numpy as np

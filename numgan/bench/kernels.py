@@ -1,10 +1,11 @@
-"""`numgan bench kernels`: speed, share of the measured peak and error of every kernel, beside NumPy's and PyTorch's.
+"""`numgan bench kernels`: speed, share of the peak and error of every kernel, beside NumPy and PyTorch.
 
-    GFLOP/s     of the definition: a fast algorithm that needs fewer products is credited with all of them, and is marked "fast"
-    share       of the FMA peak of this processor, these threads and this type, as the kernels themselves measure it in the run
+    GFLOP/s     operations of the definition per time; an algorithm with fewer operations is marked "fast"
+    share       GFLOP/s divided by the FMA peak for this number of threads and type, measured in the same run
     error       max |result - float64 definition| / max |float64 definition|, on the arrays that are timed
 
-A direct kernel cannot be faster than the peak: if one seems to be, the measurement is wrong, and `impossible` names it.
+A direct kernel cannot be faster than the peak: if one seems to be, the measurement is wrong, and `impossible`
+names it.
 """
 
 from contextlib import ExitStack
@@ -21,13 +22,17 @@ from .timing import Rest, burst, interleave
 from .worker import Worker, require_torch
 
 SIDES = "numpy", "torch"
-PEAKS = 3  # measurements of the peak before each kernel; the highest of the whole run counts
+PEAKS = 3  # measurements of the peak before each kernel; the peak is the highest of the whole run
 
 
 def measure(against=(), quick=False, rounds=5, seconds=0.05):
-    """{machine, others_busy, peak_gflops {dtype: ...}, bandwidth_gbs, results [one dict a line]}
+    """{machine, others_busy, peak_gflops {dtype: ...}, bandwidth_gbs, results [a dictionary for each line]}
 
-    ValueError for an unknown side, ImportError if torch is asked for and missing.
+    against           the other sides, from "numpy" and "torch"
+    quick             a few small cases
+    rounds, seconds   the number of bursts of each side, and the length of a burst
+
+    Raises ValueError for an unknown side, and ImportError if torch is in `against` and not installed.
     """
     for side in against:
         if side not in SIDES:
@@ -44,9 +49,8 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
                 _kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS)
             )
             rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds, rest)
-    peaks = {
-        name: None if None in found else max(found) for name, found in peaks.items()
-    }  # the reference kernels have none
+    # the reference kernels measure no peak
+    peaks = {name: None if None in found else max(found) for name, found in peaks.items()}
     for row in rows:
         peak = peaks[row["dtype"]]
         row["share"] = None if peak is None else row["gflops"] / peak
@@ -60,19 +64,22 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
 
 
 def impossible(rows):
-    """The rows of direct kernels that are above the peak."""
+    """The rows of direct kernels whose speed is above the peak."""
     return [row for row in rows if row["form"] == "direct" and (row["share"] or 0) > 1]
 
 
 def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
-    """The rows of one case: its direct form and, if there is one, its fast form, timed in turn with all other sides."""
+    """Yield the rows of one case: its direct form and, if it exists, its fast form.
+
+    All forms and all other sides are timed in turn.
+    """
     arrays = case.arrays(dtype)
     with _kernels.use_backend("reference"):
         exact = case.ours(*(array.astype(np.float64) for array in arrays))()
     forms = _forms(case, arrays)
     errors = {name: _error(result, exact) for name, result in forms.items()}
     sides = {name: _side(case.ours(*arrays), _kernels.backend(), 1, name == "fast") for name in forms}
-    others = {}  # sides by library; a library may come in several layouts
+    others = {}  # {library: names of its sides}; a library may have several layouts
     if numpy:
         others["numpy"] = ["numpy"]
         sides["numpy"] = _side(case.numpy(*arrays), "reference", _kernels.num_threads())
@@ -112,7 +119,10 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
 
 
 def _forms(case, arrays):
-    """{"direct": its result, "fast": its result}, the second only if it differs: then there is a fast algorithm for this case."""
+    """{"direct": result, "fast": result}
+
+    "fast" is missing if both results are equal bit for bit: then there is no fast algorithm for this case.
+    """
     if not case.may_be_fast:
         return {"direct": case.ours(*arrays)()}
     found = {}

@@ -1,4 +1,7 @@
-"""What a figure must be printed with, and the two roofs it is held against: the FMA peak is the kernels' own measurement, the other is here."""
+"""The description of the machine for the output of every benchmark, and its memory bandwidth.
+
+The peak of multiply-adds is measured by the kernels (`measured_peak`).
+"""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +12,11 @@ import numpy as np
 from .. import _kernels
 from . import doctor
 
-COPIED = 1 << 27  # bytes in all: well beyond the last-level cache
+COPIED = 1 << 27  # copied bytes in total: much more than the last-level cache
 
 
 def describe():
-    """{processor, instruction_set, threads, backend} as they are now."""
+    """{processor, instruction_set, threads, backend} at this moment."""
     return {
         "processor": doctor.processor(),
         "instruction_set": _kernels.instruction_set(),
@@ -24,7 +27,10 @@ def describe():
 
 @contextmanager
 def threads(n):
-    """In this block the kernels run on n threads; None leaves them as they are. ValueError unless n >= 1."""
+    """In this block the kernels use n threads.
+
+    None does not change the number. Raises ValueError if n < 1.
+    """
     before = _kernels.num_threads()
     if n is not None:
         _kernels.set_num_threads(n)
@@ -35,9 +41,12 @@ def threads(n):
 
 
 def bandwidth(n, repeats=5):
-    """GB/s between memory and n threads that copy, bytes read and written both counted; the best of `repeats`."""
+    """The memory bandwidth in GB/s of n threads that copy: the best of `repeats` measurements.
+
+    Bytes read and bytes written are both counted.
+    """
     source = np.ones((n, COPIED // (8 * n)))
-    target = np.zeros_like(source)  # written once before: a page's first touch is not a copy
+    target = np.zeros_like(source)  # written once before the measurement, so that its pages exist
     target[:] = 1
     best = np.inf
     with ThreadPoolExecutor(n) as pool:

@@ -1,9 +1,10 @@
-"""`numgan profile`: where the time of a training step goes, layer by layer and pass by pass.
+"""`numgan profile`: the time of a training step, for each layer and each pass.
 
-In a block of `watched` an observer (`numgan.core.probes`) times every pass of every layer. Every optimiser's update and the drawing of
-latents are covered by a function that looks at the clock, and uncovered when the block ends. A network's time is without its layers', so
-nothing counts twice, and the shares of all rows together with "elsewhere" are the step. A LeakyReLU that is fused into another layer's
-kernel has no row: its time is in that layer's row.
+In a block of `watched`, an observer (`numgan.core.probes`) times every pass of every layer. The updates of
+the optimisers and the drawing of latents are replaced by timed functions, and restored at the end of the
+block. The time of a network does not contain the time of its layers, so no time counts twice. The times of
+all rows and "elsewhere" sum to the time of the step. A LeakyReLU that is fused into the kernel of another
+layer has no row: its time is in the row of that layer.
 """
 
 import time
@@ -24,17 +25,20 @@ NAMES = {
     "tangent_forward": "tangent forward",
     "tangent_backward": "tangent backward",
 }
-WARM = 2  # steps before the clock runs
+WARM = 2  # steps before the measurement
 
 
 class Clock:
-    """Seconds and calls by key, each without what was timed inside it."""
+    """Seconds and calls for each key.
+
+    The time of a function does not contain the timed functions that it calls.
+    """
 
     def __init__(self):
         self.seconds, self.calls, self._inside = defaultdict(float), defaultdict(int), [0.0]
 
     def timed(self, function, key):
-        """The function, its time added under key(arguments, words)."""
+        """The function with a timer. Its time is added to the key that key(arguments, words) returns."""
 
         def covered(*arguments, **words):
             self._inside.append(0.0)
@@ -52,7 +56,10 @@ class Clock:
 
 
 def places(net, path=()):
-    """(path, layer) of a network and everything in it; a layer placed twice comes once, where it is met first."""
+    """Yield (path, layer) for a network and all layers in it.
+
+    A layer that occurs twice is listed once, at its first place.
+    """
     seen = set()
 
     def visit(layer, path):
@@ -66,14 +73,17 @@ def places(net, path=()):
 
 
 def _backward_name(arguments, words):
-    """backward(dy, cache, frozen=False, need_dx=True)"""
+    """The name of the pass, from the arguments of backward(dy, cache, frozen=False, need_dx=True)."""
     frozen = words.get("frozen", arguments[2] if len(arguments) > 2 else False)
     return "frozen backward" if frozen else "backward"
 
 
 @contextmanager
 def watched(system):
-    """In this block the system's passes, updates and draws are timed on the Clock that it gives; keys are (network, path, pass)."""
+    """A context manager that times passes, updates and the drawing of latents in its block.
+
+    The block receives the Clock. Its keys are (network, path, pass).
+    """
     clock, covered = Clock(), []
     where = {
         id(layer): (name, path)
@@ -107,10 +117,12 @@ def watched(system):
 
 
 def profile(system, steps=10, batch_size=None):
-    """{machine, steps, batch, step_ms, elsewhere_ms, rows, kernel_calls}: where the mean step's time goes, on a synthetic batch in memory.
+    """{machine, steps, batch, step_ms, elsewhere_ms, rows, kernel_calls} of training steps on a random batch.
 
-    rows           [{network, path, layer, pass, ms, share, calls}], a step's mean each; with elsewhere_ms they sum to step_ms
-    kernel_calls   {kernel: calls a step}
+    step_ms        the mean time of a step, in milliseconds
+    rows           [{network, path, layer, pass, ms, share, calls}], means over the steps; ms of all rows and
+                   elsewhere_ms sum to step_ms
+    kernel_calls   {kernel: calls in a step}
     """
     session = Session(system, batch_size)
     layers = {

@@ -1,7 +1,8 @@
 """The ladder's own rungs, from the ground up. The kernels of the lower ones are in _ladder.pyx, to be read beside this list.
 
-Two places more than a kernel are held here: how each is called, and what it is compared with (`after`). At the top stands what users
-run, numgan itself, and beside it the yardstick: NumPy with its BLAS.
+Two things more than a kernel are held here: how each is called, and what it is compared with (`after`). From the rung `registers` and the
+rung `packed windows` on they are numgan's own: first the backend "cython", to read and change, then the fast one in C. Beside them stands
+the yardstick: NumPy with its BLAS.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,12 @@ from .. import _kernels
 from . import im2col
 from .trial import rung
 
-if find_spec("._ladder", __package__) and _kernels.backend() == "compiled":
+if (
+    find_spec("._ladder", __package__)
+    and _kernels.readable
+    and _kernels.compiled
+    and _kernels.backend() != "reference"
+):
     from . import _ladder
 else:
     _ladder = None  # the NumPy-only version has the Python loops and the yardsticks
@@ -35,30 +41,48 @@ def python_matmul(a, b):
     return c
 
 
-def product(kernel, order=np.ascontiguousarray):
+def product(kernel):
     """A kernel of _ladder, which adds to zeros, as a function c = f(a, b) of matrices in any layout."""
 
     def f(a, b):
         c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
-        kernel(order(a), order(b), c)
+        kernel(np.ascontiguousarray(a), np.ascontiguousarray(b), c)
         return c
 
     f.__doc__ = kernel.__doc__
     return f
 
 
+def registers(a, b):
+    """The backend "cython": A is packed too, and a tile of C stays in registers while k runs (numgan/_kernels/_readable.pyx).
+
+    Every rung so far loads and stores a number of C for each multiply-add. A tile of 2 x 8 is loaded and stored once in 256 terms, and
+    each number fetched from A or B meets a whole row or column of it.
+    """
+    return _kernels.readable.matmul(a, b)
+
+
 def threaded(a, b):
     """`registers` on as many threads as numgan has, each for its share of the rows of C: the kernel lets go of the GIL, so they run at once."""
-    c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
     n = _kernels.num_threads()
     with ThreadPoolExecutor(n) as pool:
-        shares = [slice(len(c) * i // n, len(c) * (i + 1) // n) for i in range(n)]
-        list(pool.map(lambda rows: _ladder.registers(a[rows], b, c[rows]), shares))
-    return c
+        shares = [slice(len(a) * i // n, len(a) * (i + 1) // n) for i in range(n)]
+        return np.concatenate(list(pool.map(lambda rows: registers(a[rows], b), shares)))
+
+
+def compiled(kernel):
+    """A kernel of numgan, checks included, in C."""
+
+    def f(*arguments):
+        with _kernels.use_backend("compiled"):
+            return kernel(*arguments)
+
+    f.__doc__ = kernel.__doc__
+    return f
 
 
 if _ladder:
-    baseline, best = f"{_ladder.vector_bytes}-byte vectors", _kernels.instruction_set()
+    baseline, best = "baseline vectors", _kernels.compiled._core.isa()
     rung("matmul", "naive", after="Python loop", dtypes=BOTH, threads=1)(product(_ladder.naive))
     rung("matmul", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.order))
     rung("matmul", "blocking", after="order", dtypes=BOTH, threads=1, note=baseline)(
@@ -67,12 +91,14 @@ if _ladder:
     rung("matmul", "packing", after="blocking", dtypes=BOTH, threads=1, note=baseline)(
         product(_ladder.packing)
     )
-    rung("matmul", "registers", after="packing", dtypes=BOTH, threads=1, note=baseline)(
-        product(_ladder.registers, order=np.asarray)
-    )
+    rung(
+        "matmul", "registers", after="packing", dtypes=BOTH, threads=1, note=f"the backend cython, {baseline}"
+    )(registers)
     rung("matmul", "threads", after="registers", dtypes=BOTH, note=baseline)(threaded)
-    rung("matmul", "numgan, 1 thread", after="registers", dtypes=BOTH, threads=1, note=best)(_kernels.matmul)
-    rung("matmul", "numgan", after="numgan, 1 thread", dtypes=BOTH, note=best)(_kernels.matmul)
+    rung("matmul", "numgan, 1 thread", after="registers", dtypes=BOTH, threads=1, note=best)(
+        compiled(_kernels.matmul)
+    )
+    rung("matmul", "numgan", after="numgan, 1 thread", dtypes=BOTH, note=best)(compiled(_kernels.matmul))
 
 rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", dtypes=BOTH, note="yardstick")(
     np.matmul
@@ -118,20 +144,22 @@ def by_patches(x, w, stride, padding):
     rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)
     _ladder.patches(np.ascontiguousarray(x), rows, *stride)
     depth, pixels = w[..., 0].size, y[..., 0].size
-    _ladder.registers(
-        rows.reshape(pixels, depth),
-        np.ascontiguousarray(w).reshape(depth, w.shape[3]),
-        y.reshape(pixels, w.shape[3]),
-    )
-    return y
+    return registers(rows.reshape(pixels, depth), w.reshape(depth, w.shape[3])).reshape(y.shape)
 
 
+def packed_windows(x, w, stride, padding):
+    """The backend "cython": patches are found by addresses when they are packed, block by block, and never stored."""
+    return _kernels.readable.conv2d(x, w, stride, padding)
+
+
+@compiled
 def direct(x, w, stride, padding):
-    """numgan's implicit GEMM: patches are gathered block by block, straight into the packing, and never stored."""
+    """numgan's implicit GEMM in C: patches are gathered run by run."""
     with _kernels.use_fast_convolutions(False):
         return _kernels.conv2d(x, w, stride, padding)
 
 
+@compiled
 def fast(x, w, stride, padding):
     """numgan as users run it: where a layer has a fast algorithm, fewer multiplications do the same work."""
     with _kernels.use_fast_convolutions(True):
@@ -153,7 +181,17 @@ if _ladder:
         convolution(_ladder.conv_order)
     )
     rung("conv", "im2col", after="order", dtypes=BOTH, threads=1, note=baseline)(by_patches)
-    rung("conv", "implicit GEMM", after="im2col", dtypes=BOTH, threads=1, note=f"numgan, {best}")(direct)
+    rung(
+        "conv",
+        "packed windows",
+        after="im2col",
+        dtypes=BOTH,
+        threads=1,
+        note=f"the backend cython, {baseline}",
+    )(packed_windows)
+    rung("conv", "implicit GEMM", after="packed windows", dtypes=BOTH, threads=1, note=f"numgan, {best}")(
+        direct
+    )
     rung("conv", "threads", after="implicit GEMM", dtypes=BOTH, note=f"numgan, {best}")(direct)
     rung("conv", "fast", after="threads", dtypes=BOTH, fast=True, note=f"numgan, {best}")(fast)
 

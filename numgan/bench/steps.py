@@ -1,12 +1,16 @@
-"""`numgan bench steps`: whole training steps, beside NumPy and PyTorch, with every gradient of both sides compared in the same run.
+"""`numgan bench steps`: whole training steps beside NumPy and PyTorch.
 
-The sides take turns (`timing`): numgan here, on the kernels in use; "numpy" is the same step on the reference kernels, BLAS on as
-many threads; "torch" is a process of its own. From the same weights, batch and latents every gradient of each PyTorch variant is
-compared with numgan's, and both with numgan's in float64, which is the truth.
+Every gradient of both sides is compared too.
 
-    difference     rms(a - b) / rms(truth), one parameter at a time
-    limit          1e-5 for parameters whose gradient passes no kink; 3e-2 below one, where a unit that is within rounding of
-                   its kink falls on either side, and PyTorch in another layout differs from itself as much
+The sides are timed in turn (`timing`). numgan runs in this process, with the kernels in use. "numpy" is the
+same step with the reference kernels, and BLAS has the same number of threads. "torch" runs in a process of
+its own. For the same weights, batch and latents, every gradient of each PyTorch variant is compared with that
+of numgan. Both are compared with the gradient of numgan in float64, which counts as exact.
+
+    difference     rms(a - b) / rms(exact), for each parameter
+    limit          1e-5 for parameters whose gradient passes through no kink, 3e-2 for all others: a unit
+                   within rounding of its kink may fall on either side, and PyTorch in another layout differs
+                   from itself as much
 """
 
 from dataclasses import asdict, dataclass
@@ -31,14 +35,21 @@ SIDES = "numpy", "torch"
 VARIANTS = "naive", "careful", "cl", "compile", "compilecl"
 DEFAULT = VARIANTS[1:]
 SMOOTH, BELOW_KINK = 1e-5, 3e-2
-HALF = 0.5  # D's last bias has the gradient mean(D(x) - 1) + mean(D(G(z))): halves that cancel at the start, so one is its scale
+# The gradient of D's last bias is mean(D(x) - 1) + mean(D(G(z))). At the start, these two halves cancel, so
+# one half is the scale of this gradient.
+HALF = 0.5
 MEMORY_STEPS = 4
 SEED = 1
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two sides are apart in one parameter's gradient: relative rms, with numgan's and the other's error from float64."""
+    """The comparison of the gradients of both sides in one parameter. All numbers are relative rms.
+
+    difference                  between numgan and PyTorch
+    numgan_error, torch_error   the errors of both sides against float64
+    limit                       the largest allowed difference
+    """
 
     parameter: str
     difference: float
@@ -52,10 +63,14 @@ class Agreement:
 
 
 def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, memory=False):
-    """Results of the workloads `names` (None: all), one dict each, as they come.
+    """Yield the results of the workloads `names` (None: all), a dictionary for each.
 
-    against    sides beside numgan's own, of "numpy" and "torch"; variants are PyTorch's; memory asks for peak MB too
-    ValueError for an unknown name, ImportError if torch is asked for and missing.
+    against           the other sides, from "numpy" and "torch"
+    variants          the variants of PyTorch, from VARIANTS
+    rounds, seconds   the number of bursts of each side, and the length of a burst
+    memory            measure the peak memory in MB too
+
+    Raises ValueError for an unknown name, and ImportError if torch is in `against` and not installed.
     """
     works = chosen(names)
     for word, known, given in (("against", SIDES, against), ("variant", VARIANTS, variants)):
@@ -71,13 +86,13 @@ def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, mem
 def _compare(work, against, variants, rounds, seconds, memory):
     session, threads = Session.of(work), _kernels.num_threads()
     variants = list(variants) if "torch" in against else []
-    sides = {"numgan": _side(session, _kernels.backend(), 1)}  # `numgan train` keeps BLAS on one thread
+    sides = {"numgan": _side(session, _kernels.backend(), 1)}  # BLAS on one thread, as in `numgan train`
     if "numpy" in against:
         sides["numpy"] = _side(Session.of(work), "reference", threads)
     agreements, refused, rest = {}, {}, Rest()
     if variants:
         with Worker("torch_steps", threads) as worker:
-            agreements, refused = _meet(worker, session, work, variants)
+            agreements, refused = _compare_gradients(worker, session, work, variants)
             sides |= {variant: _remote(worker, variant) for variant in agreements}
             times = interleave(sides, rounds, seconds, rest)
     else:
@@ -109,7 +124,7 @@ def _compare(work, against, variants, rounds, seconds, memory):
 
 
 def _side(session, backend, blas):
-    """Bursts of this package's own step on the kernels `backend`, BLAS on so many threads."""
+    """side(calls) for `interleave`: steps of numgan with the kernels `backend` and `blas` BLAS threads."""
 
     def side(calls):
         with _kernels.use_backend(backend), threadpool_limits(blas):
@@ -125,13 +140,16 @@ def _remote(worker, variant):
 # ---- gradients
 
 
-def _meet(worker, session, work, variants):
-    """Build PyTorch's variants, take over their first weights, and compare: ({variant: [Agreement]}, {variant: why it is not possible})."""
+def _compare_gradients(worker, session, work, variants):
+    """Build the variants of PyTorch, copy their first weights to the session, and compare all gradients.
+
+    Returns ({variant: [Agreement]}, {variant: the reason why it is not possible}).
+    """
     agreements, refused, exact = {}, {}, None
     real, (z, mix) = exchange.pictures(session.batch["x"]), draws(session)
     for variant in variants:
         if work.name == "mlp" and variant.endswith("cl"):
-            refused[variant] = "no pictures here, so no layout of them to choose"
+            refused[variant] = "the workload has no pictures, so there is no layout to choose"
             continue
         try:
             weights = worker("build", work.name, variant, real)
@@ -147,12 +165,12 @@ def _meet(worker, session, work, variants):
 
 
 def shapes(system):
-    """{network: shape of its input}, without the batch."""
+    """{network: the shape of its input, without the batch}"""
     return {"G": (system.latent.size,), "D": system.sample_shape}
 
 
 def take_over(session, weights):
-    """PyTorch's weights {network: [arrays]} into the session's state."""
+    """Copy the weights of PyTorch, {network: [arrays]}, to the state of the session."""
     for name, arrays in weights.items():
         exchange.read(
             session.system.networks[name], shapes(session.system)[name], session.state.params[name], arrays
@@ -160,14 +178,20 @@ def take_over(session, weights):
 
 
 def draws(session):
-    """What a step draws, for both sides: latents z (N, Z), and WGAN-GP's e (N, 1, 1, 1), which mixes ones and zeros to itself."""
+    """The random numbers of a step, for both sides: latents z (N, Z), and e (N, 1, 1, 1) of WGAN-GP.
+
+    e mixes real samples and fakes. It is computed as the mixture of ones and zeros, which is e itself.
+    """
     n = len(session.batch["x"])
     unit = np.ones((n, 1, 1, 1), np.float32)
     return session.system.inputs(Batch({}, number=n), SEED), between(unit, 0 * unit, stream(SEED, "between"))
 
 
 def gradients(session, z, dtype=np.float32):
-    """{player: Parameters}: the gradient of every objective at the session's weights, of its batch and the latents z; nothing is updated."""
+    """{player: Parameters}, the gradients of all objectives for the session's weights, batch and latents z.
+
+    No weight is updated.
+    """
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
     batch = Batch({"x": session.batch["x"].astype(dtype)})
     fakes = Fakes(*system.networks["G"].forward(params["G"], z.astype(dtype), Pass(SEED)), z)
@@ -178,7 +202,11 @@ def gradients(session, z, dtype=np.float32):
 
 
 def agree(system, own, theirs, exact):
-    """Yield the Agreement of each parameter: own and exact are {player: Parameters}, theirs {player: [arrays in PyTorch's order]}."""
+    """Yield the Agreement of each parameter.
+
+    own, exact   {player: Parameters}, the gradients of numgan in float32 and in float64
+    theirs       {player: [arrays in the order of PyTorch]}
+    """
     for player, truth in exact.items():
         net = system.networks[player]
         other = exchange.read(net, shapes(system)[player], truth.zeros(), theirs[player])
@@ -203,7 +231,7 @@ def _rms(x):
 
 
 def _memory(name, variants, threads):
-    """{side: peak resident MB of a process that runs that side alone for a few steps}"""
+    """{side: the peak resident memory, in MB, of a process that runs only this side for a few steps}"""
     with Worker("steps", threads, tuned=False) as worker:
         worker("own_steps", name, MEMORY_STEPS)
         peaks = {"numgan": worker("peak_memory")}
@@ -216,7 +244,7 @@ def _memory(name, variants, threads):
 
 
 def own_steps(name, steps):
-    """Run some steps of a workload; what the memory worker is asked for."""
+    """Run some steps of a workload, in the process whose memory is measured."""
     session = Session.of(*chosen([name]))
     with threadpool_limits(1):
         for _ in range(steps):

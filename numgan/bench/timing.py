@@ -1,7 +1,8 @@
-"""Timing that is fair to both sides: they run in turn, A B A B, in bursts.
+"""Fair timing of several sides: they run in turn, A B A B, in bursts.
 
-A pause before each burst lets the other library's spinning threads die down, and the first call of a burst, which finds cold
-caches and sleeping threads, does not count. What is told of the rest is the median and the quartiles, never the best.
+There is a pause before each burst, until the spinning threads of the other library sleep. The first call of a
+burst does not count, because caches are cold and threads sleep. The result is the median and the quartiles of
+all other calls, never the best call.
 """
 
 import time
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PAUSE = 0.06  # seconds; OpenMP's threads spin for some ten milliseconds after their last work
+PAUSE = 0.06  # seconds; the threads of OpenMP spin for some ten milliseconds after their last work
 
 
 @dataclass(frozen=True)
@@ -23,19 +24,19 @@ class Timing:
 
     @classmethod
     def of(cls, times):
-        """From a list of milliseconds; ValueError if it is empty."""
+        """The Timing of a list of milliseconds. Raises ValueError if it is empty."""
         if not times:
             raise ValueError("Timing: expected at least one measurement, got none")
         low, median, high = np.percentile(times, [25, 50, 75])
         return cls(float(median), float(low), float(high), len(times))
 
     def scaled(self, factor):
-        """The same calls in another unit, such as milliseconds per image."""
+        """The Timing with all times multiplied by a factor, for example for milliseconds per image."""
         return Timing(self.median * factor, self.low * factor, self.high * factor, self.calls)
 
 
 def burst(function, calls):
-    """Milliseconds of each of `calls` calls of function(), after one that does not count."""
+    """The milliseconds of each of `calls` calls of function(), after a first call that does not count."""
     function()
     times = []
     for _ in range(calls):
@@ -46,7 +47,10 @@ def burst(function, calls):
 
 
 class Rest:
-    """A pause, when called. What the processors do meanwhile is not ours: `busy` is the share of them that other programs took."""
+    """A pause: each call sleeps for `seconds`.
+
+    During a pause this program does nothing, so `busy` is the load of other programs.
+    """
 
     def __init__(self, seconds=PAUSE):
         self.seconds, self._used, self._all = seconds, 0, 0
@@ -59,12 +63,12 @@ class Rest:
 
     @property
     def busy(self):
-        """None where the system does not tell."""
+        """The share of the processors that other programs used in the pauses; None if it is unknown."""
         return self._used / self._all if self._all else None
 
 
 def _ticks():
-    """(time used, time in all) of all processors since the start, as Linux counts them; (0, 0) elsewhere."""
+    """(used time, total time) of all processors since the start of the system, on Linux; (0, 0) elsewhere."""
     try:
         with open("/proc/stat", encoding="utf-8") as file:
             user, nice, system, idle, waiting, *rest = map(int, file.readline().split()[1:9])
@@ -75,11 +79,14 @@ def _ticks():
 
 
 def interleave(sides, rounds=7, seconds=0.3, rest=None):
-    """{name: Timing} of sides {name: side}, where side(calls) -> [ms] runs one burst, such as `lambda calls: burst(step, calls)`.
+    """Time several sides in turn and return {name: Timing}.
 
-    rounds    bursts of each side; all sides have their k-th before any has its next
-    seconds   about how long a burst lasts; at least one call counts, however long it takes
-    rest      what is called before each burst, a Rest
+    sides     {name: side}; side(calls) -> [ms] runs one burst, for example `lambda calls: burst(step, calls)`
+    rounds    the number of bursts of each side; burst k of all sides comes before burst k + 1 of any side
+    seconds   the approximate length of a burst; at least one call counts, even if it takes longer
+    rest      the Rest that is called before each burst
+
+    Raises ValueError if rounds < 1.
     """
     rest = rest or Rest()
     if rounds < 1:

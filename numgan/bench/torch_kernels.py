@@ -1,21 +1,22 @@
-"""PyTorch's side of `numgan bench kernels`: the cases of `cases`, drawn again here from the same streams.
+"""The PyTorch side of `numgan bench kernels`: the cases of `cases`, with the same random arrays.
 
-A convolution is tried in both layouts, and the better one is what numgan is compared with. Only a process of PyTorch's own imports this file.
+A convolution is timed in both layouts, and numgan is compared with the faster one. Only the separate process
+for PyTorch imports this file.
 """
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .cases import Convolution, Pass, Product, Update
+from .cases import Convolution, LayerPass, Product, Update
 from .timing import burst
 
 _functions = {}
 
 
 def build(case, dtype):
-    """Make the case ready; {layout: its result, as numgan has it}, the layouts being what `run` may be asked for."""
-    _functions.clear()  # one case at a time lies in memory
+    """Prepare a case and return {layout: its result in the order of numgan}. `run` accepts these layouts."""
+    _functions.clear()  # only one case is in memory
     found = {}
     for layout in ("NCHW", "channels_last") if isinstance(case, Convolution) else ("",):
         _functions[layout] = _make(
@@ -29,17 +30,20 @@ def build(case, dtype):
 
 
 def run(layout, calls):
-    """Milliseconds of `calls` calls, after one that does not count."""
+    """The milliseconds of `calls` calls, after a first call that does not count."""
     return burst(_functions[layout], calls)
 
 
 def _back(case):
-    """From PyTorch's axes to numgan's: (O, C, KH, KW) to (KH, KW, C, O) for weights, (N, C, H, W) to (N, H, W, C) for pictures."""
+    """The permutation of axes from PyTorch to numgan.
+
+    It is (O, C, KH, KW) to (KH, KW, C, O) for weights, and (N, C, H, W) to (N, H, W, C) for pictures.
+    """
     return (2, 3, 1, 0) if case.which == "weight gradient" else (0, 2, 3, 1)
 
 
 def _make(case, layout, *arrays):
-    return {Product: _product, Convolution: _convolution, Pass: _pass, Update: _update}[type(case)](
+    return {Product: _product, Convolution: _convolution, LayerPass: _pass, Update: _update}[type(case)](
         case, layout, *arrays
     )
 
@@ -66,7 +70,7 @@ PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}
 
 
 def _pass(case, layout, x, dy):
-    """x and dy (N, H, W, C) are seen as (N, C, H, W) in channels_last, and so are the results: numgan's order in memory."""
+    """A pass of a layer. x and dy (N, H, W, C) are viewed as (N, C, H, W) in channels_last."""
     name = type(case.layer).__name__
     x, dy = x.permute(0, 3, 1, 2), dy.permute(0, 3, 1, 2)
     gain, bias = (

@@ -1,12 +1,13 @@
-"""PyTorch's side of `numgan bench steps`: the same nets, losses, batch and updates, as a careful user of PyTorch writes them.
+"""The PyTorch side of `numgan bench steps`: the same networks, losses, batch and updates.
 
-    naive       as most tutorials have it: D's weight gradients are computed in G's turn and thrown away; Adam's default loop
-    careful     D frozen in G's turn, gradients set to None, Adam(fused=True)
+    naive       as in most tutorials: the generator step computes the weight gradients of D and discards them;
+                Adam with its default loop
+    careful     D frozen in the generator step, gradients set to None, Adam(fused=True)
     cl          careful, in channels_last
-    compile     careful, through torch.compile
-    compilecl   both
+    compile     careful, with torch.compile
+    compilecl   careful, in channels_last and with torch.compile
 
-Only a process of PyTorch's own imports this file (see `worker`).
+Only the separate process for PyTorch imports this file (see `worker`).
 """
 
 import torch
@@ -19,7 +20,7 @@ VARIANTS = ("naive", "careful", "cl", "compile", "compilecl")
 LATENT = 100
 
 
-# ---- the nets; weights are PyTorch's defaults for Linear, N(0, 0.02^2) for convolutions and N(1, 0.02^2) for gains
+# ---- the networks; weights: PyTorch's for Linear, N(0, 0.02^2) for convolutions, N(1, 0.02^2) for gains
 
 
 def _dense_nets():
@@ -64,7 +65,7 @@ def _discriminator(colours, channels, last, bias, norm=True):
 
 
 def nets(workload):
-    """(G, D) of a workload, before their weights are drawn."""
+    """(G, D) of a workload, before the initial weights are drawn."""
     if workload == "mlp":
         return _dense_nets()
     if workload == "dcgan64":
@@ -89,7 +90,9 @@ def _draw_weights(module):
 
 
 class Game:
-    """One D update, on real and fake, and one G update through D; both players see the fakes of one draw.
+    """A training step: one update of D on real samples and fakes, and one update of G.
+
+    Both use the same fakes.
 
     real   (N, C, H, W) or (N, 784), a NumPy array: the batch of every step
     """
@@ -117,11 +120,7 @@ class Game:
         }
         self.real = self._laid(torch.from_numpy(real))
         self.ones, self.zeros = torch.ones(len(real)), torch.zeros(len(real))
-        self.latent_shape = (
-            len(real),
-            LATENT,
-            *(1,) * (real.ndim - 2),
-        )  # a latent point is a picture of one pixel
+        self.latent_shape = (len(real), LATENT, *(1,) * (real.ndim - 2))  # a latent is a picture of one pixel
 
     def _laid(self, x):
         return x.contiguous(memory_format=self.layout) if x.ndim == 4 else x
@@ -136,20 +135,23 @@ class Game:
         self.optimizers["G"].step()
 
     def discriminate(self, fake):
-        """D's gradient of -log D(x) - log(1 - D(G(z))), means over the batch, into D's .grad."""
+        """Write the gradient of -log D(x) - log(1 - D(G(z))), means over the batch, to .grad of D."""
         self.optimizers["D"].zero_grad(set_to_none=True)
         F.binary_cross_entropy_with_logits(self.D(self.real).flatten(), self.ones).backward()
         F.binary_cross_entropy_with_logits(self.D(fake.detach()).flatten(), self.zeros).backward()
 
     def generate(self, fake):
-        """G's gradient of -log D(G(z)) into G's .grad."""
+        """Write the gradient of -log D(G(z)), the mean over the batch, to .grad of G."""
         self.optimizers["G"].zero_grad(set_to_none=True)
         self.plain["D"].requires_grad_(not self.careful)
         F.binary_cross_entropy_with_logits(self.D(fake).flatten(), self.ones).backward()
         self.plain["D"].requires_grad_(True)
 
     def gradients(self, z, mix=None):
-        """{player: its gradients, in the order of parameters()} at the present weights, from latents z (N, 100); nothing is updated."""
+        """{player: its gradients, in the order of parameters()} for latents z (N, 100).
+
+        No weight is updated.
+        """
         fake = self.G(torch.from_numpy(z).reshape(self.latent_shape))
         self.discriminate(fake)
         found = {"D": self._taken("D")}
@@ -160,14 +162,17 @@ class Game:
         return [p.grad.numpy(force=True).copy() for p in self.plain[name].parameters()]
 
     def weights(self):
-        """{network: its weights, in the order of parameters()}, as NumPy arrays."""
+        """{network: its weights as NumPy arrays, in the order of parameters()}"""
         return {
             name: [p.numpy(force=True).copy() for p in net.parameters()] for name, net in self.plain.items()
         }
 
 
 class Critic(Game):
-    """One update of WGAN-GP's critic: fakes without gradient, and the penalty (|grad_x D(x^)| - 1)^2 differentiated twice."""
+    """One update of the critic of WGAN-GP.
+
+    The fakes need no gradient. The penalty (|grad_x D(x^)| - 1)^2 is differentiated a second time.
+    """
 
     lr, betas = 1e-4, (0.0, 0.9)
 
@@ -178,7 +183,10 @@ class Critic(Game):
         self.optimizers["D"].step()
 
     def criticise(self, fake, mix):
-        """D's gradient of mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2 into D's .grad; x^ = mix x + (1 - mix) G(z)."""
+        """Write the gradient of mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2 to .grad of D.
+
+        x^ = mix x + (1 - mix) G(z)
+        """
         self.optimizers["D"].zero_grad(set_to_none=True)
         between = self._laid(fake + mix * (self.real - fake)).requires_grad_(True)
         (slope,) = torch.autograd.grad(self.D(between).sum(), between, create_graph=True)
@@ -192,21 +200,25 @@ class Critic(Game):
         return {"D": self._taken("D")}
 
 
-# ---- what the worker is asked for
+# ---- the functions that the worker calls
 
 _games = {}
 
 
 def build(workload, variant, real, seed=0):
-    """Make a variant and return its first weights; torch.compile compiles when `gradients` first runs it, and may fail there."""
+    """Build a variant and return its first weights.
+
+    torch.compile compiles it in the first call of `gradients`, and may fail there.
+    """
     _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real, seed)
     return _games[variant].weights()
 
 
 def gradients(variant, z, mix):
+    """The gradients of a variant, see `Game.gradients`."""
     return _games[variant].gradients(z, mix)
 
 
 def run(variant, calls):
-    """Milliseconds of `calls` steps, after one that does not count."""
+    """The milliseconds of `calls` steps, after a first step that does not count."""
     return burst(_games[variant].step, calls)

@@ -1,11 +1,12 @@
-"""A process of its own for one side of a comparison, so that neither library's allocator, threads or memory are the other's.
+"""A separate process for one side of a comparison: the libraries share no allocator, threads or memory.
 
     with Worker("torch_steps", threads=2) as worker:
-        worker("build", "mlp", "careful", real)      calls that function of numgan/bench/torch_steps.py over there
+        worker("build", "mlp", "careful", real)      calls build() of torch_steps.py in that process
         worker("run", "careful", 10)
 
-PyTorch's process has glibc's threshold for mmap raised, or each large temporary of each step would be given back to the system
-and faulted in again: a tuned user's setting. Requests and answers are pickles through the process's own pipes.
+In the process of PyTorch, the mmap threshold of glibc is raised, as an experienced user would set it.
+Otherwise each large temporary array of each step would be returned to the system and mapped again. Requests
+and answers are pickles, sent through the pipes of the process.
 """
 
 import contextlib
@@ -24,19 +25,23 @@ TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1
 
 
 def require_torch():
-    """ImportError that says how to get PyTorch, if it is not there."""
+    """Raise ImportError, with advice, if PyTorch is not installed."""
     if find_spec("torch") is None:
         raise ImportError(
-            "--against torch: PyTorch is not installed here; get it with `pip install 'numgan[bench]'`, or leave torch out"
+            "--against torch: PyTorch is not installed here; get it with `pip install 'numgan[bench]'`, or "
+            "leave torch out"
         )
 
 
 class Refused(RuntimeError):
-    """The other process could not do what it was asked; the message is its error."""
+    """A call failed in the other process. The message is its error."""
 
 
 class Worker:
-    """A process that has imported one of MODULES and calls its functions. Refused if a call fails, RuntimeError if the process ends."""
+    """A process that imports one of MODULES and calls its functions.
+
+    A call raises Refused if the function fails, and RuntimeError if the process ends.
+    """
 
     def __init__(self, module, threads, tuned=True):
         counts = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS", "NUMGAN")}
@@ -54,8 +59,8 @@ class Worker:
             good, answer = pickle.load(self._process.stdout)
         except (EOFError, BrokenPipeError) as error:
             raise RuntimeError(
-                f"bench: the comparator's process ended with code {self._process.wait()} during {function!r}; "
-                "its own words are above"
+                f"bench: the process of the other side ended with code {self._process.wait()} during "
+                f"{function!r}; see its messages above"
             ) from error
         if not good:
             raise Refused(answer)
@@ -72,13 +77,13 @@ class Worker:
         self._process.stdout.close()
 
 
-# ---- the other side
+# ---- the code of the other process
 
 
 def peak_memory():
-    """The largest resident size of this process so far, in MB; None where the system does not tell.
+    """The largest resident memory of this process until now, in MB; None if the system has no figure.
 
-    VmHWM belongs to this program alone; getrusage's maximum is inherited from the process that started it.
+    VmHWM belongs to this process only. The maximum of getrusage is inherited from the parent process.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -95,7 +100,7 @@ def load(module, threads):
         import torch
 
         torch.set_num_threads(threads)
-    if module == "torch_steps":  # without numgan itself, whose memory is not PyTorch's
+    if module == "torch_steps":  # do not import numgan itself, so that its memory is not counted for PyTorch
         for name, path in (("numgan", folder.parent), ("numgan.bench", folder)):
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].__path__ = [str(path)]
@@ -103,8 +108,8 @@ def load(module, threads):
 
 
 def serve(module, threads):
-    """Answer requests until nobody asks any more. What the module prints goes to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the asking process's, which then ends this one
+    """Answer requests until stdin is closed. The output of the module goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then ends this process
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     functions = vars(load(module, threads)) | {"peak_memory": peak_memory}

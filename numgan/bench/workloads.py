@@ -1,13 +1,15 @@
-"""The four training steps of the benchmark, made of the package's own systems: what is timed is what `numgan train` does.
+"""The four training steps of the benchmark.
 
-    mlp        784-1200-1200 nets, batch 128             Goodfellow et al. 2014's game with Adam
-    dcgan28    100 -> 7x7x128 -> 14x14x64 -> 28x28x1     Radford et al. 2016's nets at MNIST's size, batch 64
-    dcgan64    100 -> 4x4x512 -> ... -> 64x64x3          ... at 64 x 64 colour, batch 64
-    wgangp28   the critic of dcgan28, without BatchNorm  one critic update of Gulrajani et al. 2017, Algorithm 1, batch 64
+They use the systems of the package, and the step of `numgan train` is timed.
 
-A step of the first three is one update of D (real and fake) and one of G through D, whose fakes are one draw, shared by both
-players, on every side of a comparison. A step of the last is one update of the critic alone, on fakes that no gradient enters,
-with the exact gradient penalty.
+    mlp        784-1200-1200 networks, batch 128         the game of Goodfellow et al. 2014, with Adam
+    dcgan28    100 -> 7x7x128 -> 14x14x64 -> 28x28x1     networks of Radford et al. 2016 for MNIST, batch 64
+    dcgan64    100 -> 4x4x512 -> ... -> 64x64x3          the same for 64 x 64 colour pictures, batch 64
+    wgangp28   the critic of dcgan28, without BatchNorm  Gulrajani et al. 2017, Algorithm 1, batch 64
+
+In the first three, a step is one update of D (on real samples and fakes) and one update of G. On every side
+of a comparison, both players use the same fakes. In the last one, a step is one update of the critic only,
+with the exact gradient penalty. No gradient flows into its fakes.
 """
 
 from dataclasses import dataclass
@@ -46,7 +48,12 @@ ALONE = "one critic update, fakes drawn without gradient, exact penalty"
 
 @dataclass(frozen=True)
 class Workload:
-    """name, what its step is, and the function that builds its system, whose batch_size is the workload's batch."""
+    """A training step that is timed.
+
+    name    its name
+    note    a description of the step
+    build   build() -> its system, with the batch_size of the workload
+    """
 
     name: str
     note: str
@@ -85,7 +92,7 @@ def _dcgan28():
 
 
 def _dcgan64():
-    """As the widely read 64 x 64 DCGAN code has it: no biases at all, and D ends in a convolution."""
+    """As in the widely used code of the 64 x 64 DCGAN: no biases, and D ends in a convolution."""
     window = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
     G = [Dense(100, 4 * 4 * 512, bias=False), Reshape(4, 4, 512), BatchNorm(512), ReLU()]
     D = [Conv2d(3, 64, **window), LeakyReLU(0.2)]
@@ -106,7 +113,7 @@ def _dcgan64():
 
 
 class _Critic(WGANGP):
-    """WGAN-GP whose step is the critic's alone."""
+    """WGAN-GP whose step contains only the update of the critic."""
 
     def rounds(self, step):
         return ("D",)
@@ -137,7 +144,7 @@ WORKLOADS = {
 
 
 def chosen(names):
-    """The workloads of these names, all of them for None; ValueError for an unknown one."""
+    """The workloads with these names; None: all. Raises ValueError for an unknown name."""
     for name in names or ():
         if name not in WORKLOADS:
             raise ValueError(f"workload: expected some of {', '.join(WORKLOADS)}, got {name!r}")
@@ -145,9 +152,10 @@ def chosen(names):
 
 
 def initialise(net, p, rng):
-    """The comparator's first weights, in place: PyTorch's own for Linear and biases, DCGAN's N(0, 0.02^2) and N(1, 0.02^2) elsewhere.
+    """Write the same kind of first weights as on the PyTorch side to p, in place.
 
-    PyTorch draws a Linear's weight and every bias from U(-a, a), a = 1 / sqrt(fan in).
+    Linear layers and biases have the defaults of PyTorch, U(-a, a) with a = 1 / sqrt(fan in). The other
+    weights are those of DCGAN: N(0, 0.02^2) for convolutions and N(1, 0.02^2) for gains.
     """
     for i, (name, layer) in enumerate(net.children.items()):
         here = p.child(name)
@@ -166,9 +174,11 @@ def initialise(net, p, rng):
 
 
 class Session:
-    """A system under way on one batch: `step()` is `training.advance`, `batch` what it is given, `state` where it is.
+    """A system in training on one batch.
 
-    The batch is `system.example`: random numbers in the range of the pixels.
+    step()   one training step, by `training.advance`
+    batch    the batch of every step, from `system.example`: random numbers in the range of the pixels
+    state    the State of the training
     """
 
     def __init__(self, system, batch_size=None, seed=0):
@@ -182,13 +192,13 @@ class Session:
 
     @classmethod
     def of(cls, workload, seed=0):
-        """A session of one of the workloads, with the comparator's first weights."""
+        """A session of a workload, with first weights as on the PyTorch side."""
         session = cls(workload.build(), seed=seed)
         for name, net in session.system.networks.items():
             initialise(net, session.state.params[name], stream(seed, "first weights", name))
         return session
 
     def step(self):
-        """One training step; {objective: Result}."""
+        """Make one training step and return {objective: Result}."""
         with np.errstate(all="ignore"):
             return training.advance(self.system, self.state, self.feed, 0)

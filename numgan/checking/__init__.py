@@ -1,16 +1,16 @@
-"""The checks: every gradient of the library against difference quotients, and of yours.
+"""Gradient checks: compare the gradients of the library, and your own, with difference quotients.
 
     gradcheck          any function
-    check_layer        a layer or network, also one of your own: all passes, and what they may not do
+    check_layer        a layer or network, also one of your own: all passes, and the rules they must keep
     check_loss, check_optimizer
     check_penalty      a penalty on the input gradient of a critic, to second order
     check_consensus    a penalty on the joint gradient of both players
-    check_unrolling    updates of a discriminator that are differentiated through
+    check_unrolling    the derivative through K updates of a discriminator
     check_system       the objectives of a GAN, through the frozen discriminator
-    entries            the catalogue behind `numgan gradcheck`
+    entries            the catalogue that `numgan gradcheck` runs
 
-Reading order: differences (when may a quotient be trusted), explain, points, functions, layer, loss, optimizer, penalty, consensus, unrolling,
-system, cases, catalogue.
+Reading order: differences (when a quotient may be trusted), explain, points, functions, layer, loss,
+optimizer, penalty, consensus, unrolling, system, cases, catalogue.
 """
 
 from .catalogue import Entry, entries

@@ -1,7 +1,8 @@
-"""What the checks run over. A new layer is one line in LAYERS; systems are found through numgan.systems.SYSTEMS.
+"""The losses, optimisers, penalties and games that the catalogue checks.
 
-Sizes are ugly on purpose: prime and unequal, windows that are not square, strides larger than kernels. Every bug of a fast
-kernel that was found in public code hid behind friendly shapes.
+Layers and networks are listed in layer_cases.py. Systems come from numgan.systems.SYSTEMS.
+Sizes are ugly on purpose: prime and unequal, windows that are not square, strides larger than kernels. Every
+bug of a fast kernel that was found in public code was invisible with friendly shapes.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,10 @@ from .layer_cases import CRITICS
 
 @dataclass(frozen=True)
 class DRAGAN:
-    """The gradient penalty as Kodali et al. use it: around the samples it is given, always at the same points."""
+    """The gradient penalty of Kodali et al., at points around the samples x.
+
+    The noise is the same in every call.
+    """
 
     penalty: GradientPenalty = GradientPenalty(10.0)
 
@@ -54,7 +58,7 @@ PENALTIES = {
 
 @dataclass(frozen=True)
 class Game:
-    """Consensus optimisation of a discriminator and a generator, z its latent shape."""
+    """Consensus optimisation of D and G. z is the shape of one latent, without the batch."""
 
     consensus: Consensus
     D: Layer

@@ -1,4 +1,4 @@
-"""The catalogue: every derivative of the library, one entry each; what `numgan gradcheck` runs."""
+"""The catalogue that `numgan gradcheck` runs: one entry for every derivative of the library."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +19,9 @@ from .system import check_contract, check_objective
 from .unrolling import CHECKS as UNROLLING_CHECKS
 from .unrolling import outcome as unrolling_outcome
 
-NARROW, NARROWEST = (
-    0.01,
-    0.001,
-)  # widths at which every parameter, and every entry of it, is checked; the constructors keep a few units a layer
+# The widths of the systems. At both, the constructors still build a few units in each layer.
+NARROW = 0.01  # random projections of every parameter are checked
+NARROWEST = 0.001  # with slow, every entry of every parameter is checked
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,11 @@ class Entry:
 
     name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
     kind        layer, network, loss, optimizer, penalty, unrolling or objective
-    order       1: a gradient; 2: how a gradient moves. A name ending in .contract has no number: what a pass may not do (write to its
-                arguments, forget, run a frozen kernel)
+    order       1: a gradient; 2: the derivative of a gradient. A name that ends in .contract has no number:
+                it stands for the rules of a pass (do not write to arguments, do not keep values between
+                calls, do not compute a weight gradient if frozen)
     max_error   relative, see `numgan.checking.differences.compare`
-    detail      the error's text, or what was found on the way
+    detail      the text of the error, or notes on the check
     """
 
     name: str
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """What is checked together: title, kind, the plain names that select it, and run(slow) -> entries."""
+    """Entries that are checked together: title, kind, names that select them, run(slow) -> entries."""
 
     title: str
     kind: str
@@ -56,10 +56,13 @@ class Item:
 
 
 def entries(names=None, slow=False):
-    """The catalogue's entries, one by one, as they are checked; all of them unless names select some.
+    """Run the checks of the catalogue and yield one Entry after another.
 
-    names        what is called so (a class of layers or optimisers, a loss, a system, a preset "dcgan/paper"), or else what contains it
-    slow         every entry of every parameter of the systems and of consensus optimisation too, at the smallest width
+    names   select checks: a class of layers or optimisers, a loss, a system, or a preset such as
+            "dcgan/paper". A name that fits none exactly selects all titles that contain it. None selects all
+            checks.
+    slow    check every entry of every parameter also for the systems, at the smallest width, and for
+            consensus optimisation and unrolling
 
     Raises ValueError if a name selects nothing.
     """
@@ -121,7 +124,7 @@ def _items():
 
 @may_underflow
 def _entry(name, kind, order, check):
-    """The entry of a check that returns what `tidy` takes or raises GradientError."""
+    """Run a check and return its Entry. check() returns a value for `tidy`, or raises GradientError."""
     try:
         error, note = tidy(check())
         return Entry(name, kind, order, float(error or 0), True, note)
@@ -152,7 +155,7 @@ def _layer(case, kind, slow):
 
 
 def _report(kind, subject, check, slow):
-    """The entries of a check that makes a report of a few rows; a failure is one entry."""
+    """The entries of a check that returns a Report: one for each row. A failure is one entry."""
     try:
         for label, error, note in check(subject).rows:
             order = 2 if "tangent" in label else 1

@@ -1,4 +1,7 @@
-"""check_consensus: the gradient of weight/2 |v|^2 in all parameters of both players, v against the losses' own gradients being a system's check."""
+"""check_consensus: the gradient of weight/2 |v|^2 in all parameters of both players.
+
+v holds the gradients of the two losses. `check_system` checks v itself.
+"""
 
 from functools import partial
 
@@ -15,11 +18,14 @@ from .report import AllZero, Report
 
 @may_underflow
 def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
-    """Check consensus optimisation of two networks, z the shape of one latent, and return a Report; raises GradientError.
+    """Check consensus optimisation of two networks and return a Report.
+
+    Raises GradientError if a gradient is wrong.
 
         numgan.check_consensus(Consensus(10.0), mlp(3, 5, 1), mlp(2, 4, 3), (2,))
 
-    slow         every entry of every parameter; else a few random projections of each
+    z            the shape of one latent, without the batch
+    slow         compare every entry of every parameter; False: a few random projections of each parameter
     real, fake   numbers of samples
     """
     report = Report(repr(consensus))
@@ -30,14 +36,14 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
 
 
 def consensus_outcome(consensus, D, G, z, slow=True, real=5, fake=4, seed=0, subject="consensus"):
-    """(max_error, note) at the first random point that will do."""
+    """(max_error, note) at the first random point where the gradient can be checked."""
     return at_points(
         partial(GamePoint, D, G, z, real, fake, seed), partial(gradient_in_weights, consensus, slow, subject)
     )
 
 
 class GamePoint:
-    """Two networks with random parameters, real samples, latents and runs, all drawn from a seed, all float64."""
+    """Two networks, random parameters, real samples, latents and contexts, from one seed and in float64."""
 
     def __init__(self, D, G, z, real=5, fake=4, seed=0, attempt=0):
         rng = partial(stream, seed, "check consensus", attempt)
@@ -55,7 +61,7 @@ class GamePoint:
         return value, dict(zip(params, gradients))
 
     def upstream(self, params):
-        """An ordinary loss of both players' outputs, <dy, D(x)> + <dx, G(z)>, and its gradients."""
+        """A linear loss of both outputs, <dy, D(x)> + <dx, G(z)>, and its gradients; dy and dx are random."""
         loss, gradients = 0.0, {}
         for owner, x, context in zip(self.networks, self.at, self.runs[::2]):
             y, cache = self.networks[owner].forward(params[owner], x, context)
@@ -66,8 +72,11 @@ class GamePoint:
 
 
 def gradient_in_weights(consensus, slow, subject, point):
-    """d (penalty + ordinary loss) / d (phi, theta), for the reason that check_penalty has: by |v|^2 alone, the last bias of D has gradient zero
-    if the loss is piecewise linear, and nothing would be compared."""
+    """d (penalty + linear loss) / d (phi, theta).
+
+    The linear loss is added for the same reason as in check_penalty: if the adversarial loss is piecewise
+    linear, the gradient of |v|^2 in the last bias of D is zero, and nothing would be compared.
+    """
     _, gradients = point.run(consensus, point.params)
     if not all(gradient.vector.any() for gradient in gradients.values()):
         raise AllZero(f"{subject}: the gradient is zero at this point; nothing was compared")

@@ -1,4 +1,7 @@
-"""From two arrays that should be equal to a sentence that helps: how many entries, which is worst, what pattern, and what it is not."""
+"""The message about two arrays that should be equal and are not.
+
+It states the number of wrong entries, the worst entry, the pattern of the error, and the excluded patterns.
+"""
 
 import numpy as np
 
@@ -8,8 +11,8 @@ def explain(where, analytic, numeric, wrong, batch, reproduce):
 
     where              the layer and the parameter, such as "Dense(4, 3): gradient of W"
     analytic, numeric  arrays of one shape; `wrong` marks the entries that disagree
-    batch              the number of samples, to recognise a mean taken for a sum
-    reproduce          one line of code
+    batch              the number of samples, to recognise a mean in place of a sum and the reverse
+    reproduce          one line of code that repeats the check
     """
     gap = np.abs(analytic - numeric)
     worst = (
@@ -27,7 +30,7 @@ def explain(where, analytic, numeric, wrong, batch, reproduce):
 
 
 def pattern(analytic, numeric, wrong, batch):
-    """(what the disagreement looks like, the patterns that were excluded before)"""
+    """(a description of the first pattern that fits, the names of the patterns tried before it)"""
     excluded = []
     for test, name in PATTERNS:
         found = test(analytic, numeric, wrong, batch)
@@ -49,7 +52,7 @@ def _broken(a, n, wrong, batch):
     if not np.isfinite(n).all():
         return "the forward pass gives inf or nan"
     if not a.any():
-        return "the analytic gradient is zero everywhere: it never arrives, or was cleared"
+        return "the analytic gradient is zero everywhere: it never arrives, or it was cleared"
     return ""
 
 
@@ -62,17 +65,17 @@ def _factor(a, n, wrong, batch):
     if close(-1):
         return "the sign: analytic = -numeric"
     if batch > 1 and close(batch):
-        return f"analytic = {batch} x numeric, the batch size: a sum where the mean is meant"
+        return f"analytic = {batch} x numeric, the batch size: a sum where the mean is needed"
     if batch > 1 and close(1 / batch):
-        return f"analytic = numeric / {batch}, the batch size: a mean where the sum is meant"
+        return f"analytic = numeric / {batch}, the batch size: a mean where the sum is needed"
     return f"a missing factor: analytic = {ratio:.6g} x numeric everywhere"
 
 
-def _turned(a, n, wrong, batch):
+def _transposed_or_flipped(a, n, wrong, batch):
     if a.ndim < 2 or a.size < 2:
         return ""
-    turned, target = np.swapaxes(a, -1, -2), np.swapaxes(n, -1, -2)
-    if _close(turned.reshape(a.shape), n) or _close(a.reshape(target.shape), target):
+    transposed, target = np.swapaxes(a, -1, -2), np.swapaxes(n, -1, -2)
+    if _close(transposed.reshape(a.shape), n) or _close(a.reshape(target.shape), target):
         return "transposed: the last two axes are exchanged"
     for axes, name in (
         ((0, 1), "the first two axes (the kernel's)"),
@@ -123,7 +126,7 @@ def _place(a, n, wrong, batch):
 PATTERNS = [
     (_broken, "zero or not finite"),
     (_factor, "a sign or a constant factor"),
-    (_turned, "transposed or flipped"),
+    (_transposed_or_flipped, "transposed or flipped"),
     (_border, "a border"),
     (_offset, "a missing mean"),
     (_order, "a permutation"),

@@ -1,4 +1,4 @@
-"""gradcheck: the gradient of any plain function against difference quotients."""
+"""gradcheck: compare the gradient of a plain function with difference quotients."""
 
 import numpy as np
 
@@ -12,27 +12,33 @@ from .report import Report, failure
 
 @may_underflow
 def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
-    """Check that df is the gradient of f at x and return a Report; raises GradientError if it is not.
+    """Check that df is the gradient of f at x and return a Report. Raises GradientError if it is not.
 
-        gradcheck(lambda x: (x**2).sum(), x, 2 * x)                            f gives a number: df is its gradient, in the form of x
-        gradcheck(lambda x: x @ W, x, lambda dy: dy @ W.T)                     f gives an array: df(dy) is its backward pass
+        gradcheck(lambda x: (x**2).sum(), x, 2 * x)
+        gradcheck(lambda x: x @ W, x, lambda dy: dy @ W.T)
         gradcheck(lambda ab: ab[0] @ ab[1], (a, b), lambda dy: (dy @ b.T, a.T @ dy))
 
     x      an array or a tuple of arrays, float64
-    slow   every entry; False: a few random projections, for large x
+    df     if f returns a number: its gradient, in the form of x; if f returns an array: its backward pass,
+           df(dy) -> gradient in the form of x
+    slow   compare every entry; False: a few random projections, for large x
+
+    Raises TypeError if x is not float64, and ValueError if f returns an array and df is not a function.
     """
     subject = name or getattr(f, "__name__", "f").replace("<lambda>", "f")
     rng, inputs = stream(seed, "gradcheck"), dict(leaves(x))
     for array in inputs.values():
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
             raise TypeError(
-                f"gradcheck: expected x as float64 arrays, got {getattr(array, 'dtype', type(array).__name__)}; "
-                "a difference quotient in float32 has two digits"
+                "gradcheck: expected x as float64 arrays, got "
+                f"{getattr(array, 'dtype', type(array).__name__)}; convert x to float64, because a "
+                "difference quotient in float32 has two correct digits"
             )
     y = np.asarray(f(x), np.float64)
     if y.ndim and not callable(df):
         raise ValueError(
-            f"gradcheck: {subject} returns an array of shape {y.shape}; give df as a backward pass, df(dy) -> gradient"
+            f"gradcheck: {subject} returns an array of shape {y.shape}; give df as a backward pass, "
+            "df(dy) -> gradient"
         )
     weights = rng.standard_normal(y.shape) if callable(df) else np.ones(())
     gradient = df(weights) if callable(df) else df

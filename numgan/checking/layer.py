@@ -1,9 +1,11 @@
-"""check_layer: one list of checks that every layer must pass, the library's own and yours.
+"""check_layer: the list of checks that every layer must pass, in the library and outside it.
 
-A check is a function of a `Point`; it returns the largest relative error (None if it compares bits) or raises GradientError.
+A check is a function of a `Point`. It returns the largest relative error, or None if it compares bits. It
+raises GradientError if the layer fails.
 
-    FIRST_ORDER     what forward and backward owe
-    SECOND_ORDER    what tangent_forward and tangent_backward owe; a layer without them is told "tangent passes: not given"
+    FIRST_ORDER     the checks of forward and backward
+    SECOND_ORDER    the checks of tangent_forward and tangent_backward; if a layer has no tangent passes, the
+                    report contains the row "tangent passes: not given"
 """
 
 import itertools
@@ -22,22 +24,28 @@ from .report import AllZero, Report, failure, tidy
 
 @may_underflow
 def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed=0, tangents="if given"):
-    """Check every pass of a layer or network and return a Report; raises GradientError that says what is wrong where.
+    """Check every pass of a layer or network and return a Report.
 
-        numgan.check_layer(MyLayer(4, 3))                    x is guessed from the layer's sizes
-        numgan.check_layer(MyLayer(), x=(8, 8, 3))           a shape without the batch; a tuple of shapes for a tuple of arrays
-        numgan.check_layer(MyLayer(), x=labels)              or the input itself: integers, special values
+        numgan.check_layer(MyLayer(4, 3))                    the shape of x is guessed from MyLayer
+        numgan.check_layer(MyLayer(), x=(8, 8, 3))           x has this shape, plus the batch axis
+        numgan.check_layer(MyLayer(), x=labels)              x is this array, for example integers
 
-    p, run     parameters and Run; random ones unless given (dropout is on)
+    x          a shape without the batch, an array, or a tuple of such if the layer takes a tuple of arrays
+    p          the parameters; None: random ones
+    context    the Pass; None: one with a seed, so that dropout is on
+    batch      the number of samples, if x is not an array
     slow       compare every entry with a difference quotient; False: a few random projections
-    tangents   "if given", or True to demand the tangent passes, or False to leave them out
+    tangents   "if given": check the tangent passes if they exist; True: require them; False: skip them
+
+    Raises GradientError, which names the wrong pass and the wrong array; TypeError if layer is no Layer;
+    ValueError if x cannot be guessed.
     """
     make = lambda attempt: Point(layer, x, p, context, batch, seed, attempt)
     return at_points(make, lambda point: _check(point, slow, tangents))
 
 
 def outcome(make, check, **settings):
-    """(max_error or None, note) of one check, at the first point that will do."""
+    """(max_error or None, note) of one check, at the first point where it can be carried out."""
     return tidy(at_points(make, partial(check, **settings)))
 
 
@@ -54,7 +62,7 @@ def _check(point, slow, tangents):
 
 
 def title(check):
-    """A check's name as reports and tests show it."""
+    """The name of a check in reports and tests."""
     return check.__name__.replace("_", " ")
 
 
@@ -62,7 +70,7 @@ def title(check):
 
 
 def shapes(point):
-    """output_shape says what forward gives, and gradients have the shapes of what they belong to."""
+    """output_shape gives the shape that forward returns, and each gradient has the shape of its array."""
     layer = point.layer
     dx, dp = point.gradients
     point.input_gradient(dx)
@@ -70,12 +78,12 @@ def shapes(point):
     undefined = type(layer).output_shape is Layer.output_shape and not layer.children
     if undefined and [a.shape for _, a in leaves(point.y)] != [a.shape for _, a in leaves(point.x)]:
         return None, "output_shape: not given"
-    said, got = (
-        layer.output_shape(mapped(lambda a: a.shape[1:], point.x)),
-        mapped(lambda a: a.shape[1:], point.y),
-    )
-    if said != got:
-        raise failure(f"{point.subject}: output_shape says {said} per sample, forward gives {got}")
+    expected = mapped(lambda a: a.shape[1:], point.y)
+    got = layer.output_shape(mapped(lambda a: a.shape[1:], point.x))
+    if expected != got:
+        raise failure(
+            f"{point.subject}: expected output_shape {expected} per sample, as forward returns it, got {got}"
+        )
 
 
 def pure(point):
@@ -85,7 +93,8 @@ def pure(point):
     first = _pure_pass(point, "backward", point.dy, cache)
     if not same(first, point.layer.backward(point.dy, cache)):
         raise failure(
-            f"{point.subject}: backward called twice on one cache gives two results; it must neither change nor use up the cache"
+            f"{point.subject}: backward called twice on one cache gives two results; it must not change "
+            "the cache"
         )
 
 
@@ -101,27 +110,31 @@ def _pure_pass(point, name, *arguments):
 
 
 def repeatable(point):
-    """Equal arguments, equal bits: randomness comes from `run`, and nothing is kept between calls."""
+    """Equal arguments give equal bits: random numbers come from `context`, no value is kept between calls."""
     if not same(copied(point.forward()[0]), copied(point.forward()[0])):
         raise failure(
-            f"{point.subject}: forward twice with equal arguments gives two results; draw from run.rng(), and keep nothing on the layer"
+            f"{point.subject}: forward twice with equal arguments gives two results; draw random numbers "
+            "from context.rng(), and keep no value on the layer"
         )
 
 
 def two_live_caches(point):
-    """D scores real and fake before either is backpropagated: the cache of the first pass must survive the second."""
+    """A second forward pass leaves the first cache intact.
+
+    D scores real and fake samples before either backward pass.
+    """
     expected = copied(point.layer.backward(point.dy, point.forward()[1]))
     _, first = point.forward()
     _other(point)
     if not same(copied(point.layer.backward(point.dy, first)), expected):
         raise failure(
-            f"{point.subject}: backward of a first pass changes when a second forward pass was made in between; the cache is a value "
-            "that forward returns, not something to keep on the layer"
+            f"{point.subject}: backward of a first pass changes when a second forward pass was made in "
+            "between; return every array that backward needs in the cache, and keep no array on the layer"
         )
 
 
 def _other(point, tangents=False):
-    """Another forward and backward pass over other numbers, and with `tangents` those too."""
+    """A forward and a backward pass with other arrays. `tangents` adds the two tangent passes."""
     rng = point.rng("other")
     y, cache = point.forward(mapped(lambda a, d: a if d is None else a + d, point.x, normal(rng, point.x)))
     point.layer.backward(normal(rng, y), cache)
@@ -131,7 +144,7 @@ def _other(point, tangents=False):
 
 
 def dx(point, slow=True):
-    """The gradient of the input against difference quotients."""
+    """The gradient in the input agrees with difference quotients."""
     blocks = []
     for (path, array), (_, d) in zip(leaves(point.x), leaves(filled(point.gradients[0], point.x))):
         if real(array):
@@ -150,7 +163,7 @@ def dx(point, slow=True):
 
 
 def parameters(point, slow=True):
-    """The gradient of every parameter, each under its own scale, against difference quotients."""
+    """The gradient in every parameter agrees with difference quotients, relative to its own scale."""
     p, gradient = point.p, point.vector(point.gradients[1])
 
     def block(name):
@@ -169,7 +182,7 @@ def parameters(point, slow=True):
 
 
 def frozen_same_dx(point):
-    """Freezing leaves dx as it is, bit for bit, and returns no dp."""
+    """A frozen backward pass returns the same dx, bit for bit, and dp = None."""
     dx, dp = point.layer.backward(point.dy, point.cache, frozen=True)
     if dp is not None:
         raise failure(
@@ -177,7 +190,7 @@ def frozen_same_dx(point):
         )
     if not same(copied(dx), copied(point.gradients[0])):
         raise failure(
-            f"{point.subject}: backward(frozen=True) gives another dx; the gradient must pass through a frozen layer unchanged"
+            f"{point.subject}: backward(frozen=True) gives another dx; dx must not depend on `frozen`"
         )
 
 
@@ -197,7 +210,7 @@ def _no_weight_gradient(point, name, *arguments):
 
 
 def need_dx(point):
-    """need_dx=False returns dx = None and the same dp."""
+    """A backward pass with need_dx=False returns dx = None and the same dp."""
     dx, dp = point.layer.backward(point.dy, point.cache, need_dx=False)
     if any(d is not None for _, d in leaves(dx)):
         raise failure(f"{point.subject}: backward(need_dx=False) must return dx = None")
@@ -206,7 +219,7 @@ def need_dx(point):
 
 
 def keeps_float32(point):
-    """float32 in, float32 out, in every pass: one float64 constant would double the memory of a whole network."""
+    """Every pass returns float32 for float32: a float64 constant would double the memory of a network."""
     down = lambda tree: mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
     layer, p, x, dy = point.layer, point.p.astype(np.float32), down(point.x), down(point.dy)
     y, cache = layer.forward(p, x, point.context)
@@ -225,7 +238,8 @@ def keeps_float32(point):
         for path, array in leaves(result):
             if real(array) and array.dtype != np.float32:
                 raise failure(
-                    f"{point.subject}: {label}{path} is {array.dtype} for float32 inputs; use constants of x's dtype"
+                    f"{point.subject}: expected {label}{path} as float32 for float32 inputs, got "
+                    f"{array.dtype}; use constants of the dtype of x"
                 )
 
 
@@ -233,32 +247,38 @@ def keeps_float32(point):
 
 
 def dot_test(point):
-    """<dy, tangent_forward(tx, tp)> = <dx, tx> + <dp, tp>: two hand-written passes against each other, no step size, no rounding to speak of."""
+    """<dy, ty> = <dx, tx> + <dp, tp>, with ty = tangent_forward(tx, tp).
+
+    The dot test compares two hand-written passes with each other. It needs no step size and has almost no
+    rounding error: the limit is 1e-12.
+    """
     dx, dp = point.gradients
     ty, _ = point.layer.tangent_forward(point.tx, point.cache, point.tp)
-    _formed(point, ty)
+    _require_form_of_y(point, ty)
     forwards = flat(point.dy) * flat(ty, like=point.y)
     backwards = np.concatenate(
         [flat(dx, like=point.x) * flat(point.tx), point.vector(dp).vector * point.tp.vector]
     )
     scale = max(np.abs(forwards).sum(), np.abs(backwards).sum())
-    if scale == 0 and _moves(point):
+    if scale == 0 and _depends_on_directions(point):
         raise AllZero(
-            f"{point.subject}: the dot test shows nothing here: y does not move along any direction at this point, though it depends on "
-            f"them (units are dead); give another x\n  reproduce:  {point.reproduce}"
+            f"{point.subject}: the dot test shows nothing here: y does not change along any direction at "
+            "this point, although it depends on x or p (units are dead); give another x\n"
+            f"  reproduce:  {point.reproduce}"
         )
     error = abs(forwards.sum() - backwards.sum()) / (scale or 1.0)
     if not error <= 1e-12:
         raise failure(
-            f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = {backwards.sum():.9g}; "
-            f"tangent_forward and backward are not transposes of each other\n  reproduce:  {point.reproduce}",
+            f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = "
+            f"{backwards.sum():.9g}; tangent_forward and backward are not transposes of each other\n"
+            f"  reproduce:  {point.reproduce}",
             error,
         )
     return error
 
 
-def _moves(point):
-    """Whether y changes anywhere along the directions of this point."""
+def _depends_on_directions(point):
+    """Whether y changes at t = -10, -1, 1 or 10 along the directions of this point."""
     far = [
         point.at(t, tx, tp)[0] for t in (-10, -1, 1, 10) for tx, tp in ((point.tx, None), (None, point.tp))
     ]
@@ -266,22 +286,22 @@ def _moves(point):
 
 
 def _directions(point):
-    """Every combination of directions for input and parameters, None included: {label: (tx, tp)}"""
+    """Yield (label, tx, tp) for every combination of directions of input and parameters, including None."""
     moving = [("tx", point.tx)] if flat(point.x).size else []
     moving += [("tp", point.tp)] if point.p.vector.size else []
     for chosen in itertools.product((True, False), repeat=len(moving)):
-        kept = {label: value for (label, value), on in zip(moving, chosen) if on}
-        yield " and ".join(kept) or "nothing", kept.get("tx"), kept.get("tp")
+        tangents = {label: value for (label, value), on in zip(moving, chosen) if on}
+        yield " and ".join(tangents) or "nothing", tangents.get("tx"), tangents.get("tp")
 
 
 def tangent_forward(point):
-    """ty against difference quotients of forward, for every combination of tangents."""
+    """ty agrees with difference quotients of forward, for every combination of tangents."""
     worst = 0.0
     for label, tx, tp in _directions(point):
         ty, _ = point.layer.tangent_forward(tx, point.cache, tp)
         if label == "nothing":
             continue
-        _formed(point, ty)
+        _require_form_of_y(point, ty)
         named = {f"ty{path} along {label}": t for path, t in leaves(filled(ty, point.y)) if real(t)}
         worst = max(
             worst,
@@ -292,24 +312,25 @@ def tangent_forward(point):
     return worst
 
 
-def _formed(point, ty):
-    """ty has the shapes of y, or is None."""
+def _require_form_of_y(point, ty):
+    """Raise GradientError unless ty has the shapes of y. None is allowed for every array."""
     for (path, array), (_, t) in zip(
         leaves(point.y), leaves(ty if ty is not None else mapped(lambda a: None, point.y))
     ):
         if t is not None and np.shape(t) != array.shape:
             raise failure(
-                f"{point.subject}: tangent_forward: expected ty{path} with shape {array.shape}, got {np.shape(t)}"
+                f"{point.subject}: tangent_forward: expected ty{path} with shape {array.shape}, "
+                f"got {np.shape(t)}"
             )
 
 
 def _y_along(point, tx, tp, t):
-    """Forward's result as a function of t."""
+    """The output y as a function of t."""
     return flat(point.at(t, tx, tp)[0])
 
 
 def tangent_backward(point):
-    """tdx and tdp against difference quotients of backward, for every combination of tangents."""
+    """tdx and tdp agree with difference quotients of backward, for every combination of tangents."""
     layer, worst = point.layer, 0.0
 
     for (label, tx, tp), tdy in itertools.product(_directions(point), (point.tdy, None)):
@@ -338,14 +359,14 @@ def tangent_backward(point):
 
 
 def _gradients_along(point, tx, tp, tdy, t):
-    """Backward's results, dx and dp in one vector, as a function of t."""
+    """dx and dp, in one vector, as a function of t."""
     _, cache = point.at(t, tx, tp)
     dx, dp = point.layer.backward(point.dy if tdy is None else moved(point.dy, tdy, t), cache)
     return np.concatenate([flat(dx, like=point.x), point.vector(dp).vector])
 
 
 def no_tangent_is_zero(point):
-    """Tangents of None move nothing, and neither do tangents of held entries alone: every result is None or exactly zero."""
+    """Every result is None or zero if all tangents are None, or if only held entries have a tangent."""
     held = point.p.zeros().copy_from(point.p, {name: name for name in point.p.layout.held})
     for tp, words in (
         ((None, "None"), (held, "held entries alone")) if point.p.layout.held else ((None, "None"),)
@@ -363,7 +384,7 @@ def no_tangent_is_zero(point):
 
 
 def pure_tangents(point):
-    """The tangent passes write to none of their arguments either, and repeat bit for bit."""
+    """The tangent passes do not write to their arguments, and a second call gives the same bits."""
     _, cache = point.forward()
     _pure_pass(point, "tangent_forward", point.tx, cache, point.tp)
     _, tcache = point.layer.tangent_forward(point.tx, cache, point.tp)
@@ -371,13 +392,16 @@ def pure_tangents(point):
     _other(point, tangents=True)
     if not same(first, copied(point.layer.tangent_backward(point.dy, point.tdy, cache, tcache))):
         raise failure(
-            f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives two results; keep nothing "
-            "on the layer"
+            f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives two "
+            "results; keep no value on the layer"
         )
 
 
 def frozen_tangents(point):
-    """Frozen, the tangent pass gives the same tdx, no tdp, and runs no weight-gradient kernel; need_dx=False gives no tdx and the same tdp."""
+    """frozen=True gives the same tdx and tdp = None, and runs no weight-gradient kernel.
+
+    need_dx=False gives tdx = None and the same tdp.
+    """
     _, tcache = point.layer.tangent_forward(point.tx, point.cache, point.tp)
     arguments = point.dy, point.tdy, point.cache, tcache
     tdx, tdp = point.layer.tangent_backward(*arguments)

@@ -1,4 +1,4 @@
-"""The layers and networks that the checks run over. A new layer is one line in LAYERS."""
+"""The layers, networks and critics that the catalogue checks. A new layer needs one line in LAYERS."""
 
 from dataclasses import dataclass
 
@@ -66,7 +66,7 @@ from .points import Point
 
 @dataclass(frozen=True)
 class Case:
-    """A layer and an input for it: a shape without the batch, an array, or a tuple of them."""
+    """A layer and an input x for it: a shape without the batch, an array, or a tuple of such."""
 
     layer: Layer
     x: object = None
@@ -83,7 +83,7 @@ class Case:
 
 
 def _twice():
-    """One layer placed twice: its gradients add."""
+    """A network that contains one layer twice. Its two gradients must be added."""
     shared = Dense(3, 3)
     return Sequential(shared, Tanh(), shared, Sigmoid(), Dense(3, 2))
 

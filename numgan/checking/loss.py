@@ -1,4 +1,7 @@
-"""check_loss: a loss's derivative and its tangent, for adversarial and relativistic losses (two logits) and for losses over a pair (y, target)."""
+"""check_loss: the derivatives of a loss and their tangents.
+
+Adversarial and relativistic losses are functions of real and fake logits, other losses of (y, target).
+"""
 
 from functools import partial
 
@@ -14,19 +17,23 @@ from .report import Report
 
 @may_underflow
 def check_loss(loss, target=None, *, slow=True, seed=0):
-    """Check every derivative of a loss, and how it moves, and return a Report; raises GradientError.
+    """Check every derivative of a loss and its tangent, and return a Report.
 
-    An AdversarialLoss or RelativisticLoss is given real and fake logits, of unequal number unless it pairs them; any other loss is
-    called as loss(y, target) -> (value, dy), where target is drawn unless given. Tangents are checked if the loss has them.
+    Raises GradientError if one is wrong.
+
+    An AdversarialLoss or RelativisticLoss is called with real and fake logits, each of shape (n, 1). The two
+    numbers n differ, except for a loss that compares real and fake samples in pairs. Any other loss is called
+    as loss(y, target) -> (value, dy). Without `target`, a random one is drawn. The tangents of such a loss
+    are checked if it has a method `tangent`.
     """
     report = Report(repr(loss))
-    for label, draw, derivative, tangent, held in _curves(loss, target):
+    for label, draw, derivative, tangent, skipped in _curves(loss, target):
         logits = lambda attempt: draw(stream(seed, "check loss", label, "logits", attempt))
         rng = partial(stream, seed, "check loss", label)
         report.add(
             f"{label}derivative",
             *at_points(
-                logits, lambda at: _derivative(loss, at, derivative, held, rng("directions"), slow, seed)
+                logits, lambda at: _derivative(loss, at, derivative, skipped, rng("directions"), slow, seed)
             ),
         )
         if tangent:
@@ -40,9 +47,13 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
 
 
 def _curves(loss, target):
-    """(label, draw(rng) -> tuple of logits, derivative(*logits) -> (value, *derivatives), tangent(logits, directions) -> tuple, held)
+    """A list of (label, draw, derivative, tangent, skipped), one tuple for each function of the loss.
 
-    held   how many logits, the first ones, the derivatives leave out: a relativistic generator's loss has none in the real ones
+    draw(rng)                      -> tuple of logits
+    derivative(*logits)            -> (value, *derivatives)
+    tangent(logits, directions)    -> tuple of tangents, or tangent is None
+    skipped                        the number of leading logits without a derivative: 1 for the generator of a
+                                   relativistic loss, which has no derivative in the real logits
     """
     if isinstance(loss, (AdversarialLoss, RelativisticLoss)):
         logits = lambda rng, n: 2 * rng.standard_normal((n, 1))
@@ -75,7 +86,7 @@ def _curves(loss, target):
     return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent, 0)]
 
 
-def _derivative(loss, at, derivative, held, rng, slow, seed):
+def _derivative(loss, at, derivative, skipped, rng, slow, seed):
     _, *gradients = derivative(*at)
     blocks = [
         Block(
@@ -85,7 +96,7 @@ def _derivative(loss, at, derivative, held, rng, slow, seed):
                 [derivative(*(a + offset if i == j else a for j, a in enumerate(at)))[0]]
             ),
         )
-        for i, gradient in enumerate(gradients, held)
+        for i, gradient in enumerate(gradients, skipped)
     ]
     error, notes = compare(
         blocks, np.ones(1), repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", rng, slow, len(at[0])

@@ -1,4 +1,6 @@
-"""check_optimizer: `adjoint` is the transpose of `step`, and `update` is `step` bit for bit."""
+"""check_optimizer: `adjoint` is the transpose of the derivative of `step`, and `update` agrees with `step`
+bit for bit.
+"""
 
 import numpy as np
 
@@ -8,14 +10,24 @@ from .arrays import copied, same
 from .differences import Block, compare
 from .report import Report, failure
 
-_MANY = (1 << 17) + 7  # entries: enough for threads to share
+_MANY = (1 << 17) + 7  # a number of entries that several threads share
 
 
 @may_underflow
 def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
-    """Check an optimiser in general position (moments that are not zero, step > 0) and return a Report; raises GradientError.
+    """Check an optimiser in the middle of training (moments not zero, step > 0) and return a Report.
 
-    f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 of optimizer.step
+    The adjoint is compared with difference quotients of
+
+        f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 of optimizer.step
+
+    where dp1 and dmoments1 are random and constant.
+
+    slow   compare every entry; False: a few random projections
+    size   the number of parameters
+    step   the number of steps before this one
+
+    Raises GradientError if a check fails.
     """
     rng, subject, report = stream(seed, "check optimizer"), repr(optimizer), Report(repr(optimizer))
     report.add("update is step", _bits(optimizer, rng, subject, step))
@@ -56,7 +68,7 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
 
 
 def _draw(optimizer, rng, size, step):
-    """p, g and a state of ordinary size; second moments are positive, and some weights lie beyond the clipping bound."""
+    """Random p, g and state. Second moments are positive, and some weights lie beyond the clipping bound."""
     return (
         rng.standard_normal(size) * (optimizer.clip or 1.0),
         rng.standard_normal(size),
@@ -65,7 +77,7 @@ def _draw(optimizer, rng, size, step):
 
 
 def warm(optimizer, rng, size, step=3):
-    """A state as in the middle of training: no moment is zero, and second moments are positive."""
+    """A random state as in the middle of training: no moment is zero, and second moments are positive."""
     return {"step": step} | {
         name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size)
         for name in optimizer.moments
@@ -73,7 +85,7 @@ def warm(optimizer, rng, size, step=3):
 
 
 def _bits(optimizer, rng, subject, step):
-    """update in place and the pure step agree in both dtypes, whatever the number of threads, and step leaves its arguments alone."""
+    """`update` and `step` agree bit for bit in both dtypes, and `step` does not write to its arguments."""
     for dtype in (np.float64, np.float32):
         p, g, state = _draw(optimizer, rng, _MANY, step)
         p, g, state = (
@@ -92,5 +104,6 @@ def _bits(optimizer, rng, subject, step):
             raise failure(f"{subject}: update and step give different bits in {np.dtype(dtype)}")
         if p1.dtype != dtype or state1["step"] != step + 1:
             raise failure(
-                f"{subject}: step must keep {np.dtype(dtype)} and count to {step + 1}, got {p1.dtype} and {state1['step']}"
+                f"{subject}: step must keep {np.dtype(dtype)} and count to {step + 1}, "
+                f"got {p1.dtype} and {state1['step']}"
             )

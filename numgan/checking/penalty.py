@@ -1,7 +1,13 @@
-"""check_penalty: a penalty on the critic's input gradient, its derivative there, and its second-order gradient in the critic's weights.
+"""check_penalty: a penalty on the input gradient g of a critic D, to second order.
 
-A penalty is called as penalty(D, phi, x, context) and gives `of(g) -> (value, v)`; one that takes real and fake samples is called as
-penalty(D, phi, real, fake, context, context) and gives `on_real(g, y)` and `on_fake(g, y) -> (value, v, u)` of the logits y, too.
+Its derivative in g is checked, and its gradient in the weights of D, which is of second order because g is a
+gradient itself. There are two kinds of penalties:
+
+    penalty(D, phi, x, context)                        with the method of(g) -> (value, v)
+    penalty(D, phi, real, fake, context, context)      with the methods on_real(g, y) and on_fake(g, y) ->
+                                                       (value, v, u)
+
+y are the logits, v = d value / dg and u = d value / dy.
 """
 
 from functools import partial
@@ -18,11 +24,12 @@ from .report import AllZero, Report, tidy
 
 @may_underflow
 def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=0):
-    """Check a penalty on a critic D and return a Report; raises GradientError.
+    """Check a penalty on a critic D and return a Report. Raises GradientError if a derivative is wrong.
 
-        numgan.check_penalty(GradientPenalty(10.0), D, x=(28, 28, 1), slow=False)          a shape without the batch, or the points themselves
+        numgan.check_penalty(GradientPenalty(10.0), D, x=(28, 28, 1), slow=False)
 
-    slow   every entry of every parameter; else a few random projections of each
+    x      a shape without the batch, or the samples themselves
+    slow   compare every entry of every parameter; False: a few random projections of each parameter
     """
     report = Report(f"{penalty!r} on {Point(D, x, None, context, batch, seed).subject}")
     for check in CHECKS:
@@ -34,12 +41,12 @@ def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=
 
 
 def outcome(check, penalty, make, slow=True):
-    """(max_error, note) of one check at the first of the points make(attempt) that will do."""
+    """(max_error, note) of one check, at the first point make(attempt) where it can be carried out."""
     return tidy(at_points(make, partial(check, penalty, slow)))
 
 
 def derivative_in_g(penalty, slow, point):
-    """v = d penalty / dg at a random g, and u = d penalty / dy at random logits, the critic left aside."""
+    """v = d penalty / dg at a random g, and u = d penalty / dy at random logits y. The critic is not used."""
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
     functions = (
         {"on real": penalty.on_real, "on fake": penalty.on_fake}
@@ -62,11 +69,14 @@ def _takes_fakes(penalty):
 
 
 def gradient_in_weights(penalty, slow, point):
-    """d (penalty + <dy, D(x)>) / d phi. The second term is any ordinary loss: by the penalty alone, the biases of a piecewise-linear
-    critic have gradient zero, and nothing would be compared."""
+    """d (penalty + <dy, D(x)>) / d phi.
+
+    The second term is a linear loss. Without it, the gradient in the biases of a piecewise-linear critic
+    would be zero, and nothing would be compared.
+    """
     D, p, x, context, dy = point.layer, point.p, point.x, point.context, point.dy
     at = (x, context)
-    if _takes_fakes(penalty):  # more of them than real ones: an exchange of the two shows
+    if _takes_fakes(penalty):  # more fake than real samples, so that an exchange of the two is detected
         at = (x, point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:])), context, context)
     _, gradient = penalty(D, p, *at)
     if not gradient.vector.any():

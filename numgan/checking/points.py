@@ -1,4 +1,4 @@
-"""Points to check at: every layer somewhere in general position, where no bias is zero and no gradient is hidden."""
+"""Random points for the checks: general positions, where no bias is zero and no gradient is hidden."""
 
 from functools import cached_property
 
@@ -10,14 +10,17 @@ from ..layers.spectral import refreshed
 from .arrays import copied, flat, leaves, moved, normal, real
 from .report import BadPoint, failure
 
-TRIES = 8  # points drawn before that is called a failure
+TRIES = 8  # the number of random points before the check fails
 
 
 def randomised(net, p, rng):
-    """A well-conditioned random point near the initial one, in place: gradients of ordinary size, no unit dead, no zero anywhere.
+    """Write a well-conditioned random point near the initial one to p, in place, and return p.
 
-    Weights are N(0, 1 / fan_in), whatever their initialiser; vectors (biases, gains) move by 0.3 N(0, 1), so that none stays on ReLU's kink.
-    Held entries follow the weights, and stay 0.3 of their size away from where they would end, for the passes must be right there too.
+    Gradients have ordinary size there, no unit is dead, and no entry is zero.
+
+    Weights become N(0, 1 / fan_in), for every initialiser. Vectors (biases, gains) change by 0.3 N(0, 1), so
+    that no unit stays on the kink of ReLU. Held entries are refreshed for the new weights, and then change by
+    0.3 N(0, 1) times their scale: the passes must also be right before the held entries have converged.
     """
     for name in trained_names(p):
         array = p[name]
@@ -31,20 +34,23 @@ def randomised(net, p, rng):
 
 
 def trained_names(p):
-    """The names of what is trained: all but the held entries."""
+    """The names of the trained entries: all except the held entries."""
     return [name for name in p if name not in p.layout.held]
 
 
 def direction(p, rng):
     """A standard normal draw in the form of p, zero in the held entries."""
-    drawn = p.like(rng.standard_normal(p.vector.shape))
+    result = p.like(rng.standard_normal(p.vector.shape))
     for name in p.layout.held:
-        drawn[name][...] = 0
-    return drawn
+        result[name][...] = 0
+    return result
 
 
 def names_of(gradient, where):
-    """The names that a gradient has to be right in; GradientError if that of a held entry, which is a constant, is not exactly zero."""
+    """The names of the trained entries of a gradient.
+
+    A held entry is a constant of the pass. Raises GradientError if its gradient is not exactly zero.
+    """
     for name in gradient.layout.held:
         if np.any(gradient[name]):
             raise failure(
@@ -54,22 +60,26 @@ def names_of(gradient, where):
 
 
 def scale_of(array):
-    """An array's own scale: its root mean square."""
+    """The scale of an array: its root mean square, or 1 if that is zero."""
     return float(np.sqrt(np.mean(np.square(array)))) or 1.0 if array.size else 1.0
 
 
 def is_shape(x):
+    """Whether x is a tuple of integers."""
     return isinstance(x, tuple) and all(isinstance(n, (int, np.integer)) for n in x)
 
 
-def drawn(x):
-    """Whether any part of what was given for x is left to be drawn: a shape, or nothing at all."""
-    return x is None or is_shape(x) or isinstance(x, tuple) and any(map(drawn, x))
+def is_random(x):
+    """Whether x leaves an array to be drawn at random: it is None, a shape, or a tuple that contains such."""
+    return x is None or is_shape(x) or isinstance(x, tuple) and any(map(is_random, x))
 
 
 def at_points(make, check):
-    """check(point) at the first of the points make(0), make(1), ... where there is something to see (no kink, nothing dead); BadPoint if
-    none of TRIES is such a point, or if this one was given (its `fresh` is False) and not drawn.
+    """The result of check(point) at the first suitable point among make(0), make(1), ...
+
+    A point is suitable if no unit is dead and no value lies on a kink. Raises BadPoint if none of TRIES
+    points is suitable, or if the input was given as an array (`fresh` is False), so that no other point can
+    be drawn.
     """
     for attempt in range(TRIES):
         point = make(attempt)
@@ -83,16 +93,17 @@ def at_points(make, check):
 
 
 class Point:
-    """A layer with parameters, an input, upstream gradients and directions, all drawn from a seed, all float64.
+    """A layer, its parameters, an input, upstream gradients and directions, from one seed and in float64.
 
-    x       an array, a shape without the batch axis, or a tuple of such; None: guessed from the layer's sizes
-    p, run  drawn unless given; the run has a seed, so dropout is on, with one mask
+    x         an array, a shape without the batch axis, or a tuple of such; None: guessed from the layer
+    p         the parameters; None: random ones
+    context   the Pass; None: one with this seed, so that dropout is on and has the same mask in every pass
     """
 
     def __init__(self, layer, x=None, p=None, context=None, batch=3, seed=0, attempt=0, shown=None):
         if not isinstance(layer, Layer):
             raise TypeError(
-                f"check_layer: expected a numgan.layers.Layer, got {layer!r}; derive your class from it"
+                f"check_layer: expected a numgan.layers.Layer, got {layer!r}; derive your class from Layer"
             )
         self.layer, self.seed, self.batch, self._attempt = layer, seed, batch, attempt
         self.given = x
@@ -107,7 +118,8 @@ class Point:
         self.y, self.cache = self._untouched()
         if any(array is None or not isinstance(array, np.ndarray) for _, array in leaves(self.y)):
             raise failure(
-                f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, got y = {self.y!r}"
+                f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, "
+                f"got y = {self.y!r}"
             )
         self.batch = len(leaves(self.x)[0][1])
         self.dy, self.tdy, self.tx = (
@@ -129,7 +141,10 @@ class Point:
         return x.astype(np.float64) if real(np.asarray(x)) else np.asarray(x)
 
     def _guess(self):
-        """An input that the layer takes: from the first size that it or its first part is made of."""
+        """A random input that the layer accepts.
+
+        Its size comes from `inputs`, `channels` or `classes` of the first layer.
+        """
         first = self.layer
         while first.children and not any(hasattr(first, name) for name in ("inputs", "channels", "classes")):
             first = next(iter(first.children.values()))
@@ -149,13 +164,14 @@ class Point:
             except (ValueError, IndexError, TypeError):
                 continue
         raise ValueError(
-            f"check_layer: cannot guess an input of {self.subject}; give x, an array or a shape such as (8, 8, 3) without the batch"
+            f"check_layer: cannot guess an input of {self.subject}; give x, an array or a shape such as (8, "
+            "8, 3) without the batch"
         )
 
     @property
     def fresh(self):
-        """Whether another x may be drawn when this one will not do."""
-        return drawn(self.given)
+        """Whether another x may be drawn if this one is not suitable."""
+        return is_random(self.given)
 
     @property
     def reproduce(self):
@@ -167,7 +183,7 @@ class Point:
         return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
 
     def at(self, t, tx, tp):
-        """y and cache with x moved by t tx and the parameters by t tp; None: not moved."""
+        """(y, cache) at x + t tx and p + t tp. A direction None stands for zero."""
         return self.forward(
             self.x if tx is None else moved(self.x, tx, t),
             None if tp is None else self.p.like(self.p.vector + t * tp.vector),
@@ -175,47 +191,56 @@ class Point:
 
     @cached_property
     def gradients(self):
-        """dx and dp of the random dy, by the layer's backward pass."""
+        """(dx, dp) from the backward pass of the layer, for the random dy."""
         return self.layer.backward(copied(self.dy), self._untouched()[1])
 
     def _untouched(self):
-        """A forward pass over copies: a layer that writes to its arguments must not spoil the point before that is checked."""
+        """A forward pass with copies of p and x: a layer that writes to them cannot change the point."""
         return self.layer.forward(self.p.copy(), copied(self.x), self.context)
 
     def vector(self, dp, which="backward"):
-        """A gradient, a mapping {name: array or None}, as one vector in the order of the parameters; raises GradientError for a wrong form."""
+        """Convert the gradient {name: array or None} to the form of the parameters; None becomes zeros.
+
+        Raises GradientError if names or shapes differ from those of the parameters.
+        """
         whole = self.p.zeros()
         if dp is None or set(dp) != set(whole):
             raise failure(
                 f"{self.subject}: {which} must return gradients named {', '.join(whole) or 'nothing'}, got "
-                f"{None if dp is None else ', '.join(dp) or 'nothing'}; their names and shapes are those of shapes()"
+                f"{None if dp is None else ', '.join(dp) or 'nothing'}; use the names and shapes of "
+                "parameter_shapes()"
             )
         for name in whole:
             if dp[name] is not None:
                 if np.shape(dp[name]) != whole[name].shape:
                     raise failure(
-                        f"{self.subject}: {which}: expected the gradient of {name} with shape {whole[name].shape}, "
-                        f"got {np.shape(dp[name])}"
+                        f"{self.subject}: {which}: expected the gradient of {name} with shape "
+                        f"{whole[name].shape}, got {np.shape(dp[name])}"
                     )
                 whole[name][...] = dp[name]
         names_of(whole, f"{self.subject}: {which}")
         return whole
 
     def input_gradient(self, dx, which="backward"):
-        """A gradient in the form of x, one vector; raises GradientError for a wrong form."""
+        """Convert dx, in the form of x, to one vector.
+
+        Raises GradientError if its form differs from that of x.
+        """
         if isinstance(self.x, tuple) and not isinstance(dx, tuple):
             if dx is not None:
                 raise failure(
-                    f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so its gradient must be one too"
+                    f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so its gradient "
+                    "must be a tuple too"
                 )
             dx = (None,) * len(self.x)
         for (path, array), (_, d) in zip(leaves(self.x), leaves(dx)):
             if not real(array) and d is not None:
                 raise failure(
-                    f"{self.subject}: {which}: x{path} is {array.dtype}, so its gradient must be None"
+                    f"{self.subject}: {which}: x{path} has dtype {array.dtype}, so its gradient must be None"
                 )
             if d is not None and np.shape(d) != array.shape:
                 raise failure(
-                    f"{self.subject}: {which}: expected the gradient of x{path} with shape {array.shape}, got {np.shape(d)}"
+                    f"{self.subject}: {which}: expected the gradient of x{path} with shape {array.shape}, "
+                    f"got {np.shape(d)}"
                 )
         return flat(dx, like=self.x)

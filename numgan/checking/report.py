@@ -1,4 +1,4 @@
-"""What a check hands back when all is well, and how it fails when it is not."""
+"""The result of a check that passes (Report), and the errors of a check that fails."""
 
 from dataclasses import dataclass, field
 
@@ -6,32 +6,41 @@ from ..core.errors import GradientError
 
 
 class BadPoint(GradientError):
-    """This point shows nothing, right or wrong; the checks draw another, and fail if that does not help either (`points.at_points`)."""
+    """The check cannot decide at this point.
+
+    `points.at_points` draws another one, and fails after several attempts.
+    """
 
 
 class OnKink(BadPoint):
-    """No difference quotient is valid here."""
+    """No difference quotient is valid at this point, because it lies on a kink."""
 
 
 class AllZero(BadPoint):
-    """A gradient is zero here, the true one too, though the function depends on the array: units are dead, and nothing was compared."""
+    """The true and the computed gradient are zero here, although the function depends on the array.
+
+    Units are dead, so the check has compared nothing.
+    """
 
 
 def failure(message, max_error=float("inf")):
-    """A GradientError that knows how large the error was."""
+    """A GradientError with the attribute `max_error`."""
     error = GradientError(message)
     error.max_error = max_error
     return error
 
 
 def tidy(result):
-    """(max_error or None, note) of what a check returns: that, or the first alone."""
+    """Convert the result of a check, (max_error, note) or max_error alone, to (max_error, note)."""
     return result if isinstance(result, tuple) else (result, "")
 
 
 @dataclass
 class Report:
-    """What was checked: rows (check, max_error or None, note). Printed, it is a table; there is one only if everything passed."""
+    """The rows (check, max_error or None, note) of a check that passed. str(report) is a table.
+
+    A check that fails raises GradientError and returns no Report.
+    """
 
     subject: str
     rows: list = field(default_factory=list)
@@ -45,13 +54,13 @@ class Report:
         return max((error for _, error, _ in self.rows if error is not None), default=0.0)
 
     def __getitem__(self, check):
-        """The max_error of one row, by its name."""
+        """The max_error of the row with this name."""
         return {name: error for name, error, _ in self.rows}[check]
 
     def __str__(self):
         width = max((len(check) for check, *_ in self.rows), default=0)
-        lines = [
-            f"  {check:<{width}}  {'ok' if error is None and not note else '' if error is None else f'{error:.1e}':<8}{note}".rstrip()
-            for check, error, note in self.rows
-        ]
+        lines = []
+        for check, error, note in self.rows:
+            value = f"{error:.1e}" if error is not None else "" if note else "ok"
+            lines.append(f"  {check:<{width}}  {value:<8}{note}".rstrip())
         return "\n".join([f"{self.subject}: passed, max error {self.max_error:.1e}", *lines])

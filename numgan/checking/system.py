@@ -1,7 +1,8 @@
-"""check_system: every objective of a system against difference quotients of its loss, through the frozen D, and what a GAN owes besides.
+"""check_system: every objective against difference quotients of its loss, and the rules of a system.
 
-The numbers of real and fake samples are unequal on purpose: a sign error in one of two terms, cancelled by an exchange of the
-two halves, passes every test with equal ones.
+The gradient of G passes through the frozen D. The numbers of real and fake samples differ on purpose: with
+equal numbers, a sign error in one of two terms can be cancelled by an exchange of the two halves, and passes
+every test.
 """
 
 from functools import partial
@@ -22,13 +23,17 @@ from .report import Report, failure
 
 @may_underflow
 def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, name=None):
-    """Check every objective of a system and return a Report; raises GradientError that names objective and parameter.
+    """Check every objective of a system and return a Report.
+
+    Raises GradientError, which names objective and parameter.
 
         numgan.check_system(systems.build("dcgan", "paper", width=0.01), slow=True)
 
-    slow         every entry of every parameter: for narrow systems; else a few random projections of each parameter
-    whole        projections of the whole vector only: for systems at full width, where an evaluation costs a second
+    slow         compare every entry of every parameter, for narrow systems; False: random projections
+    whole        use projections of the whole parameter vector only, for systems at full width, where one
+                 evaluation of the loss takes a second
     real, fake   numbers of samples
+    name         the name of the system in the report
     """
     report = Report(name or type(system).__name__)
     for i, (_, stage) in enumerate(system.stages):
@@ -41,7 +46,7 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 
 
 def check_contract(report, system, seed=0, real=5, fake=3, where=""):
-    """Add to a report all that is not a number."""
+    """Add the rows of the CONTRACT checks to a report. They have no max_error."""
     for check in CONTRACT:
         report.add(
             check.__name__.replace("_", " ") + where,
@@ -51,7 +56,10 @@ def check_contract(report, system, seed=0, real=5, fake=3, where=""):
 
 
 class SystemPoint:
-    """A system with random parameters and a random batch, float64, constants as in the middle of its training."""
+    """A system with random parameters and a random batch, all float64.
+
+    Schedules have their values in the middle of training.
+    """
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
         self.seed, self.attempt, self.subject = seed, attempt, subject
@@ -67,7 +75,7 @@ class SystemPoint:
         real, fake = real * system.packed, fake * system.packed
         self.batch = Batch(system.example(real, rng), number=None if system.compares_pairs else fake)
         self.memory = system.memory(np.float64)
-        if self.memory:  # as a first step leaves it
+        if self.memory:  # run one step, so that the memory is not in its initial state
             first = system.at(0).with_state(moments, self.memory)
             for turn, name in enumerate(first.rounds(0)):
                 remember(
@@ -77,7 +85,7 @@ class SystemPoint:
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
 
     def run(self, objective, params=None, fakes=None):
-        """The checked Result of an objective."""
+        """The Result of an objective, after a check of its form."""
         params = self.params if params is None else params
         given = (params, self.batch, self.seed) + (() if fakes is None else (fakes,))
         result = self.system.objectives()[objective](*given)
@@ -85,7 +93,7 @@ class SystemPoint:
 
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
-    """(max_error, note) of one objective's gradients."""
+    """(max_error, note) of the gradients of one objective."""
     return at_points(
         lambda attempt: SystemPoint(system, seed, real, fake, attempt, subject),
         partial(_objective, objective, slow, whole),
@@ -137,11 +145,11 @@ def _blocks(point, objective, owner, gradient, whole):
     ]
 
 
-# ---- what a system must do besides right gradients; each check is a function of a SystemPoint and raises GradientError
+# ---- the rules of a system; each check is a function of a SystemPoint and raises GradientError
 
 
 def objectives_are_pure(point):
-    """Equal arguments give equal bits, and nothing that is passed in changes: a frozen network is the same after the turn."""
+    """Equal arguments give equal bits, and an objective changes neither parameters nor batch nor memory."""
     for objective in point.system.objectives():
         given = lambda: (
             {name: p.vector for name, p in point.params.items()},
@@ -157,7 +165,8 @@ def objectives_are_pure(point):
         one = point.run(objective)
         if not same(before, given()):
             raise failure(
-                f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective only reads"
+                f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective "
+                "must only read them"
             )
         two = point.run(objective)
         if not same(returned(one), returned(two)):
@@ -167,7 +176,7 @@ def objectives_are_pure(point):
 
 
 def given_fakes_change_nothing(point):
-    """An objective that is called with fakes gives the same bits as one that draws them with the same seed."""
+    """An objective gives the same bits with given fakes as with fakes that it draws from the same seed."""
     taking = [
         name
         for name, objective in point.system.objectives().items()
@@ -191,10 +200,12 @@ def given_fakes_change_nothing(point):
 
 
 def frozen_networks_compute_no_weight_gradient(point):
-    """Every backward pass through a network that an objective does not train has frozen=True, down to its last layer."""
+    """Backward passes through a network that the objective does not train have frozen=True in every layer."""
     system, looked_at = point.system, False
     if system.looks_ahead:
-        return "it follows the training of a network that it does not train"
+        return (
+            "an objective looks ahead: it differentiates through updates of a network that it does not train"
+        )
     for objective, trained in system.trains.items():
         learning = {id(layer) for name in trained for layer in _with_weights(system.networks[name])}
         for name in system.networks.keys() - set(trained):
@@ -209,26 +220,29 @@ def frozen_networks_compute_no_weight_gradient(point):
 
 
 def _with_weights(net):
-    """The layers of a network that own parameters, each once."""
+    """The layers of a network that have parameters of their own, each once."""
     own = [net] if net.parameter_shapes() else []
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
 
 
 def _frozen_only(layers, subject, name):
-    """In a block of this, a backward pass of one of these layers without frozen=True, or with a weight gradient, is a GradientError."""
+    """A context manager that raises GradientError for a weight gradient of one of these layers.
+
+    In its block, every backward pass of these layers must have frozen=True and return dp = None.
+    """
     known = set(map(id, layers))
 
     def around(layer, method, arguments, words, call):
         result = call()
         if method in ("backward", "tangent_backward") and id(layer) in known:
-            at = 2 if method == "backward" else 4  # where `frozen` stands
+            at = 2 if method == "backward" else 4  # the position of `frozen` among the arguments
             if (
                 not words.get("frozen", arguments[at] if len(arguments) > at else False)
                 or result[1] is not None
             ):
                 raise failure(
-                    f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does not train {name}; "
-                    "pass frozen=True to the backward pass through the network that does not learn"
+                    f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does "
+                    f"not train {name}; pass frozen=True to the backward pass through {name}"
                 )
         return result
 
@@ -236,7 +250,7 @@ def _frozen_only(layers, subject, name):
 
 
 def the_generator_learns_from_the_discriminator(point):
-    """A generator's gradient arrives, and changes when the discriminator's weights change: it has passed through it."""
+    """The gradient of G is not zero, and it changes with D's weights, because it passes through D."""
     system, looked_at = point.system, False
     for objective, trained in system.trains.items():
         judges, drawers = (
@@ -256,13 +270,14 @@ def the_generator_learns_from_the_discriminator(point):
             one, two = here[name].vector, there[name].vector
             if not one.any():
                 raise failure(
-                    f"{point.subject}.{objective}: the gradient of {name} is zero everywhere; it never arrives"
+                    f"{point.subject}.{objective}: the gradient of {name} is zero everywhere; it never "
+                    "arrives"
                 )
             if np.abs(one - two).max() <= 1e-6 * np.abs(one).max():
                 which = " and ".join(judges)
                 raise failure(
-                    f"{point.subject}.{objective}: the gradient of {name} does not change with the weights of {which}; "
-                    f"it must pass through {which}"
+                    f"{point.subject}.{objective}: the gradient of {name} does not change with the weights "
+                    f"of {which}; it must pass through {which}"
                 )
     return "" if looked_at else "no generator that learns from a discriminator"
 

@@ -1,4 +1,4 @@
-"""check_unrolling: K updates of D differentiated through, in D's first weights and in the fakes that it learned from."""
+"""check_unrolling: derivatives of D's weights after K updates, in D's first weights and in the fakes."""
 
 from functools import partial
 
@@ -15,11 +15,14 @@ from .report import Report, tidy
 
 @may_underflow
 def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3, slow=True, seed=0):
-    """Check `Unrolling(D, loss, optimizer, steps)` and return a Report; raises GradientError.
+    """Check `Unrolling(D, loss, optimizer, steps)` and return a Report.
+
+    Raises GradientError if a derivative is wrong.
 
         numgan.check_unrolling(D, numgan.minimax, numgan.Adam(0.1), 5, x=(2,))
 
-    x is a shape without the batch, or real samples; the fakes are drawn, and are two more than these.
+    x      a shape without the batch, or the real samples; the fakes are random, two more than these
+    slow   compare every entry; False: a few random projections
     """
     report = Report(f"{steps} steps of {optimizer!r} on {Point(D, x, None, context, batch, seed).subject}")
     for check in CHECKS:
@@ -31,12 +34,12 @@ def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3,
 
 
 def outcome(check, loss, optimizer, steps, make, slow=True):
-    """(max_error, note) of one check at the first of the points make(attempt) that will do."""
+    """(max_error, note) of one check, at the first point make(attempt) where it can be carried out."""
     return tidy(at_points(make, partial(check, loss, optimizer, steps, slow)))
 
 
 def through_the_fakes(loss, optimizer, steps, slow, point):
-    """d <w, phi_K> / d fakes for a random w."""
+    """d <w, phi_K> / d fakes for a random w. phi_K are the weights of D after K updates."""
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     _, dfake = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
 
@@ -47,7 +50,7 @@ def through_the_fakes(loss, optimizer, steps, slow, point):
 
 
 def through_the_weights(loss, optimizer, steps, slow, point):
-    """d <w, phi_K> / d phi"""
+    """d <w, phi_K> / d phi for a random w. phi are the weights of D before the first update."""
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     dphi, _ = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
 
@@ -63,7 +66,7 @@ def through_the_weights(loss, optimizer, steps, slow, point):
 
 
 def _game(loss, optimizer, steps, point):
-    """The unrolling, fakes, and the derivative w of what is done with phi_K."""
+    """(the unrolling, fakes, w). The random w is the upstream gradient in phi_K."""
     rng = point.rng("fakes")
     fake = rng.standard_normal((point.batch + 2, *point.x.shape[1:]))
     state = warm(optimizer, rng, point.p.vector.size)

@@ -1,7 +1,8 @@
-"""The command line (`numgan --help` lists the commands). Only parsing and printing; the work is done below.
+"""The command line (`numgan --help` lists the commands). It only parses arguments and prints results.
 
-Exit codes: 0 done, 1 a check failed, a run could not go on or its result could not be written, 2 the request is wrong, 130 Ctrl-C.
-A reader that has gone (`numgan systems | head`) changes nothing: the work goes on, and the code is that of the work.
+Exit codes: 0 success; 1 a check failed, a run could not continue, or a result could not be written; 2 the
+request is wrong; 130 Ctrl-C. If the reader of stdout ends early (`numgan systems | head`), the command
+continues, and its exit code does not change.
 """
 
 import argparse
@@ -27,18 +28,19 @@ from . import bench, evaluate, sample, study, train
 from .common import above_zero, add_command, labels, natural, positive, print_json, setting
 
 DESCRIPTION = """\
-GANs written out by hand in NumPy: every layer's backward pass, every loss, every training step, to be read and run.
+GANs written by hand in NumPy: every backward pass, every loss and every training step, to read and to run.
 
-  numgan train conditional             train the class-conditional DCGAN on the digits inside the package (about a minute)
+  numgan train conditional             train a conditional DCGAN on the digits of the package (a minute)
   numgan train dcgan --data mnist      the same game without labels, on MNIST
-  numgan sample runs/RUN --labels 3,7  draw from a run
-  numgan evaluate runs/RUN             measure its samples, with real data beside every figure
-  numgan health runs/RUN               say what its curves and samples tell of its state
+  numgan sample runs/RUN --labels 3,7  draw samples from a run
+  numgan evaluate runs/RUN             measure the samples, with the same measures of real data
+  numgan health runs/RUN               look for known problems in the curves and samples
   numgan gradcheck Conv2d BatchNorm    check gradients against finite differences
 
-Exit codes: 0 done, 1 a check failed, a run could not go on or its result could not be written, 2 the request is wrong, 130 Ctrl-C."""
+Exit codes: 0 success; 1 a check failed, a run could not continue, or a result could not be written;
+2 the request is wrong; 130 Ctrl-C."""
 
-NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO  # errors of the disk, not of the request
+NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO  # the disk is the cause, not the request
 
 
 def _parser():
@@ -56,19 +58,18 @@ def _parser():
         "gradcheck", gradcheck_command, "check hand-written gradients against finite differences, in float64"
     )
     sub.add_argument(
-        "names", nargs="*", metavar="NAME", help="layers, losses, optimisers, systems; part of a name will do"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="layers, losses, optimisers or systems; a part of a name is enough",
     )
-    sub.add_argument("--all", action="store_true", help="everything in the catalogue")
+    sub.add_argument("--all", action="store_true", help="check everything in the catalogue")
     sub.add_argument(
-        "--slow", action="store_true", help="every entry of every gradient, instead of random projections"
+        "--slow", action="store_true", help="compare every entry of every gradient, not random projections"
     )
 
     evaluate.add(commands)
-    command(
-        "data",
-        data_command,
-        "list the known data sets, where they are looked for, and whether they are there",
-    )
+    command("data", data_command, "list the known data sets, their folders, and whether their files exist")
     command(
         "doctor",
         doctor_command,
@@ -149,9 +150,10 @@ def gradcheck_command(args):
         return 0 if passed else 1
     for entry in entries:
         error = np.inf if entry["max_error"] is None else entry["max_error"]
-        bar = "#" * int(
-            np.clip(np.log10(max(error, 1e-16)) + 16, 0, 16)
-        )  # one # a decade above 1e-16: ten are 1e-6
+        length = np.clip(
+            np.log10(max(error, 1e-16)) + 16, 0, 16
+        )  # one # per decade above 1e-16; 10 mean 1e-6
+        bar = "#" * int(length)
         verdict = "ok" if entry["passed"] else "FAILED"
         print(f"{entry['kind']:<10} {entry['order']}  {error:8.1e}  {bar:<16}  {verdict:<6}  {entry['name']}")
         if not entry["passed"]:
@@ -171,10 +173,12 @@ def data_command(args):
         return 0
     for row in sets:
         print(
-            f"{row['name']:<14} {'here   ' if row['present'] else 'missing'}  {row['description']}\n{'':<24}{row['where']}"
+            f"{row['name']:<14} {'here   ' if row['present'] else 'missing'}  {row['description']}\n"
+            f"{'':<24}{row['where']}"
         )
     print(
-        "\nmissing sets are downloaded when they are first used; a folder of pictures is a set too: --data FOLDER"
+        "\nA missing set is downloaded at its first use. A folder of pictures is a data set too: --data "
+        "FOLDER"
     )
     return 0
 
@@ -195,7 +199,7 @@ def _plain(value):
     return "none" if value is None else ("no", "yes")[value] if isinstance(value, bool) else value
 
 
-# ---- the door
+# ---- entry point and error messages
 
 
 def main(argv=None):
@@ -213,13 +217,14 @@ def _run(argv):
             code = args.run(args)
         except SystemExit as ended:  # argparse has printed its message
             code = ended.code
-        sys.stdout.flush()  # here an error can still be reported
+        sys.stdout.flush()  # an error can still be reported at this point
         return code
     except KeyboardInterrupt as error:
         return _fail(f"\n{error}" if str(error) else "\nstopped", 130)
     except MemoryError as error:
         return _fail(
-            f"numgan{command}: not enough memory{f': {error}' if str(error) else ''}; a smaller batch, width or count needs less",
+            f"numgan{command}: not enough memory{f': {error}' if str(error) else ''}; "
+            "use a smaller batch, width or count",
             1,
         )
     except (ArithmeticError, TrialError) as error:

@@ -1,4 +1,7 @@
-"""numgan bench steps, kernels, ladder, growth, and numgan profile: parsing and printing; the measuring is done in numgan/bench."""
+"""numgan bench steps, kernels, ladder, growth, and numgan profile: parse the arguments and print the results.
+
+The measurements are in numgan/bench.
+"""
 
 import argparse
 from dataclasses import asdict
@@ -9,26 +12,30 @@ from ..bench.workloads import WORKLOADS
 from ..core.files import replacing
 from .common import add_command, names, positive, print_json
 
-BUSY = 0.15  # of the processors: other programs that take more than this are mentioned
+BUSY = 0.15  # a warning is printed if other programs use more than this share of the processors
 
 BENCH = """\
-Speed, beside the strongest comparator and never without its error.
+Measure speed. Every time is printed with the numerical error, and beside the strongest competitor.
 
-  numgan bench steps --against torch       whole training steps; every gradient of both sides is compared in the same run
+  numgan bench steps --against torch       whole training steps; every gradient of both sides is compared too
   numgan bench kernels --against numpy     GFLOP/s, share of the measured peak and error of every kernel
-  numgan bench ladder matmul               from the naive loop to the fast kernel, rung by rung; yours may climb too
+  numgan bench ladder matmul               from the naive loop to the fast kernel, and your own kernel
   numgan bench growth --plot growth.png    time per image against batch, width, resolution, depth and threads
 
-All sides run in turn, in bursts, with a pause before each; medians and quartiles are told, never the best. Let the machine do nothing else."""
+All sides run in turn, in bursts, with a pause before each burst. The output has medians and quartiles, never
+the best time. Stop all other programs before a measurement."""
 
 STEPS = f"""\
-Time whole training steps: those of `numgan train`, on one batch in memory. The workloads are {", ".join(WORKLOADS)}.
+Time the whole training steps of `numgan train`, on one batch in memory. The workloads are
+{", ".join(WORKLOADS)}.
 
-PyTorch runs in a process of its own, in several variants, the same nets, batch and updates: careful (D frozen in G's turn, fused Adam), cl
-(channels_last), compile and compilecl (torch.compile), and on request naive. "numpy" is the same step on the reference kernels.
-Gradients are compared from the same weights, batch and latents; the command fails (exit code 1) if any does not agree.
+PyTorch runs in a process of its own, with the same networks, batch and updates, in several variants: careful
+(D is frozen in the generator step, fused Adam), cl (channels_last), compile and compilecl (torch.compile),
+and on request naive. "numpy" is the same step with the reference kernels. Gradients of both sides are
+computed from the same weights, batch and latents. The command fails (exit code 1) if one does not agree.
 
-With --json: {{"results": [{{"workload", "numgan_ms", "torch_ms": {{variant: ms}}, "ratio_vs_best", ...}}]}}."""
+With --json:
+  {{"results": [{{"workload", "numgan_ms", "torch_ms": {{variant: ms}}, "ratio_vs_best", ...}}]}}"""
 
 STEPS_EXAMPLES = """\
 examples:
@@ -42,22 +49,25 @@ PyTorch is optional: pip install 'numgan[bench]'"""
 KERNELS = """\
 Time matrix products, convolutions in their three passes, normalisation, activations and Adam.
 
-A line holds: milliseconds (median and quartiles), GFLOP/s of the definition, their share of the FMA peak measured in the same run, the largest
-error from the float64 definition, and how many times longer each other side takes. "fast" forms need fewer products than the definition and may
-exceed the peak; a direct form cannot, and the command fails (exit code 1) if one seems to."""
+A line contains milliseconds (median and quartiles), GFLOP/s of the definition, their share of the FMA peak
+measured in the same run, the largest error against the float64 definition, and the time of each other side as
+a multiple. A "fast" form needs fewer products than the definition and may exceed the peak. A direct form
+cannot: if it seems to, the measurement is wrong, and the command fails (exit code 1)."""
 
 KERNELS_EXAMPLES = """\
 examples:
-  numgan bench kernels --quick                                  a few shapes, small
+  numgan bench kernels --quick                               a few small shapes
   numgan bench kernels --against numpy,torch --threads 2
-  numgan bench kernels --against numpy --plot roofline.png      speed over arithmetic intensity, under the two roofs"""
+  numgan bench kernels --against numpy --plot roofline.png   speed over arithmetic intensity, limits"""
 
 LADDER = """\
-A matrix product and a convolution, from the naive loop to numgan's kernels, one idea a rung: order, blocking, packing, registers, threads, the fast
-algorithm, and BLAS as the yardstick.
+A matrix product and a convolution, from the naive loop to the kernels of numgan. Each rung adds one idea:
+order, blocking, packing, registers, threads, the fast algorithm. BLAS is the comparison.
 
-Every rung is checked against the definition, on shapes that are ugly on purpose, before it is timed. A kernel of your own climbs beside them: put
-@ladder.rung("matmul", "mine") above it (from numgan.bench import ladder) and name its file. A wrong one is told where it was first wrong."""
+Before a rung is timed, it is checked against the definition, on shapes that are ugly on purpose. To add a
+kernel of your own, put @ladder.rung("matmul", "mine") above it (from numgan.bench import ladder) and name its
+file. If the kernel is
+wrong, the message names the first wrong entry."""
 
 LADDER_EXAMPLES = """\
 examples:
@@ -95,23 +105,27 @@ def add(commands):
         STEPS_EXAMPLES,
     )
     sub.add_argument(
-        "--workloads", type=names, metavar="A,B", help=f"of {','.join(WORKLOADS)} (default: all)"
+        "--workloads", type=names, metavar="A,B", help=f"some of {','.join(WORKLOADS)} (default: all)"
     )
     sub.add_argument(
-        "--against", type=names, default=[], metavar="A,B", help="of torch,numpy (default: numgan alone)"
+        "--against",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="torch, numpy or both (default: numgan alone)",
     )
     sub.add_argument(
         "--variants",
         type=names,
         default=steps.DEFAULT,
         metavar="A,B",
-        help=f"PyTorch's, of {','.join(steps.VARIANTS)} (default: {','.join(steps.DEFAULT)})",
+        help=f"variants of PyTorch, from {','.join(steps.VARIANTS)} (default: {','.join(steps.DEFAULT)})",
     )
     sub.add_argument(
-        "--rounds", type=positive, default=7, metavar="R", help="bursts of each side (default 7)"
+        "--rounds", type=positive, default=7, metavar="R", help="number of bursts of each side (default 7)"
     )
     sub.add_argument(
-        "--memory", action="store_true", help="peak memory too, of each side in a process of its own"
+        "--memory", action="store_true", help="measure peak memory too, each side in a process of its own"
     )
 
     sub = _bench(
@@ -123,9 +137,13 @@ def add(commands):
         KERNELS_EXAMPLES,
     )
     sub.add_argument(
-        "--against", type=names, default=[], metavar="A,B", help="of numpy,torch (default: numgan alone)"
+        "--against",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="numpy, torch or both (default: numgan alone)",
     )
-    sub.add_argument("--quick", action="store_true", help="a few shapes, small, in a few seconds")
+    sub.add_argument("--quick", action="store_true", help="a few small shapes, in a few seconds")
 
     sub = add_command(
         benches,
@@ -141,22 +159,25 @@ def add(commands):
     sub = _bench(
         benches, "growth", growth_command, summary, f"Measure {summary}, of a DCGAN step.", GROWTH_EXAMPLES
     )
-    sub.add_argument("--quick", action="store_true", help="small nets, in a few seconds")
+    sub.add_argument("--quick", action="store_true", help="small networks, in a few seconds")
 
     sub = add_command(
         commands,
         "profile",
         profile_command,
-        "where a training step's time goes, layer by layer and pass by pass",
+        "the time of a training step, for each layer and each pass",
         epilog=PROFILE_EXAMPLES,
     )
     sub.add_argument("system", metavar="SYSTEM", help="a name from `numgan systems`")
-    sub.add_argument("--preset", help="which of the system's recipes")
+    sub.add_argument("--preset", help="a preset of the system, see `numgan systems`")
     sub.add_argument(
-        "--steps", type=positive, default=10, metavar="N", help="how many steps to time (default 10)"
+        "--steps", type=positive, default=10, metavar="N", help="number of timed steps (default 10)"
     )
     sub.add_argument(
-        "--batch-size", type=positive, metavar="N", help="samples a batch (default: the preset's)"
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="number of samples in a batch (default: as in the preset)",
     )
     sub.add_argument("--threads", type=positive, metavar="N", help="threads of the compiled kernels")
 
@@ -167,9 +188,9 @@ def _bench(benches, name, run, summary, description, examples):
         "--threads",
         type=positive,
         metavar="N",
-        help="threads of every side (default: as many as numgan would use)",
+        help="threads of every side (default: the number that numgan uses)",
     )
-    sub.add_argument("--plot", metavar="FILE", help="draw the result (.png)")
+    sub.add_argument("--plot", metavar="FILE", help="draw the result to this .png file")
     return sub
 
 
@@ -181,7 +202,8 @@ def _headline(about):
 def _warn_if_busy(busy):
     if busy is not None and busy > BUSY:
         print(
-            f"other programs took {busy:.0%} of the processors between the bursts: these figures are not to be trusted"
+            f"other programs used {busy:.0%} of the processors between the bursts: these times are not "
+            "reliable"
         )
 
 
@@ -235,16 +257,19 @@ def _print_step(result):
         largest, nearest = result["largest_gradient_difference"], result["nearest_its_limit"]
         verdict = "agree" if result["gradients_agree"] else "DO NOT AGREE"
         print(
-            f"  best of torch / numgan {result['ratio_vs_best']:.2f}; the gradients {verdict}: largest difference {largest['difference']:.1e} "
-            f"at {largest['parameter']}, nearest its limit {nearest['difference']:.1e} "
-            f"of {nearest['limit']:.0e} at {nearest['parameter']}"
+            f"  best of torch / numgan {result['ratio_vs_best']:.2f}; the gradients {verdict}: largest "
+            f"difference {largest['difference']:.1e} at {largest['parameter']}, nearest its limit "
+            f"{nearest['difference']:.1e} of {nearest['limit']:.0e} at {nearest['parameter']}"
         )
         _print_gradients(result["gradients"])
     _warn_if_busy(result["others_busy"])
 
 
 def _print_gradients(gradients):
-    """The relative rms differences of every parameter, one column a variant, then both sides' own errors for the first."""
+    """Print the relative rms difference of every gradient, one column for each variant.
+
+    The last columns are the errors of numgan and of the first variant against float64, and the limit.
+    """
     variants = list(gradients)
     print(
         f"  {'gradient':<12}"
@@ -278,7 +303,8 @@ def kernels_command(args):
     if wrong:
         lines = [f"{row['kernel']} {row['dtype']} {row['share']:.0%}" for row in wrong]
         raise ArithmeticError(
-            f"direct kernels above the measured peak, so the measurement is wrong (is the machine busy?): {', '.join(lines)}"
+            "bench kernels: direct kernels above the measured peak, so the measurement is wrong (is the "
+            f"machine busy?): {', '.join(lines)}"
         )
     return 0
 
@@ -286,11 +312,12 @@ def kernels_command(args):
 def _print_kernels(found, against):
     peaks = (
         ", ".join(f"{name} {peak:.0f} GFLOP/s" for name, peak in found["peak_gflops"].items() if peak)
-        or "not known to the reference kernels"
+        or "not known with the reference kernels"
     )
     print(f"{_headline(found['machine'])}; peak: {peaks}; memory {found['bandwidth_gbs']:.0f} GB/s")
     print(
-        f"{'kernel':<38}{'type':<9}{'form':<8}{'ms':>8}  {'quartiles':<17}{'GFLOP/s':>8}{'peak':>7}{'error':>9}"
+        f"{'kernel':<38}{'type':<9}{'form':<8}{'ms':>8}  "
+        f"{'quartiles':<17}{'GFLOP/s':>8}{'peak':>7}{'error':>9}"
         + "".join(f"{f'{library} takes':>14}{'error':>9}" for library in against)
     )
     for row in found["results"]:
@@ -301,8 +328,8 @@ def _print_kernels(found, against):
             for other in (row["against"][library] for library in against)
         )
         print(
-            f"{row['kernel']:<38}{row['dtype']:<9}{row['form']:<8}{row['ms']:8.3f}  {f'[{low:.3f}-{high:.3f}]':<17}{row['gflops']:8.1f}{share:>7}"
-            f"{row['error']:9.1e}{others}"
+            f"{row['kernel']:<38}{row['dtype']:<9}{row['form']:<8}{row['ms']:8.3f}  "
+            f"{f'[{low:.3f}-{high:.3f}]':<17}{row['gflops']:8.1f}{share:>7}{row['error']:9.1e}{others}"
         )
     _warn_if_busy(found["others_busy"])
 
@@ -320,11 +347,12 @@ def growth_command(args):
         base = ", ".join(
             f"{word} {value}" for word, value in asdict(growth.base(args.quick)).items() if value is not None
         )
-        print(f"{_headline(found['machine'])}, float32; a DCGAN step, one thing changed from {base}")
+        print(f"{_headline(found['machine'])}, float32; a DCGAN step, one size changed from {base}")
         for row in found["results"]:
             low, high = row["quartiles_ms"]
             print(
-                f"{row['panel']:<12}{row['value']:<8}{row['ms_per_image']:9.3f} ms an image [{low:.3f}-{high:.3f}]"
+                f"{row['panel']:<12}{row['value']:<8}{row['ms_per_image']:9.3f} ms an image "
+                f"[{low:.3f}-{high:.3f}]"
             )
         _warn_if_busy(found["others_busy"])
     if args.plot:
@@ -343,7 +371,8 @@ def profile_command(args):
         return 0
     passes = [which for which in profile.PASSES if any(row["pass"] == which for row in found["rows"])]
     print(
-        f"{_headline(found['machine'])}; batch {found['batch']}, {found['steps']} steps of {found['step_ms']:.2f} ms; ms a step and its share"
+        f"{_headline(found['machine'])}; batch {found['batch']}, {found['steps']} steps of "
+        f"{found['step_ms']:.2f} ms; ms per step and share of the step"
     )
     print(f"{'layer':<46}" + "".join(f"{which:>17}" for which in passes) + f"{'all':>17}")
     table = {}
@@ -356,7 +385,7 @@ def profile_command(args):
     _print_line(
         "elsewhere: losses, checks, sums", {"elsewhere": found["elsewhere_ms"]}, passes, found["step_ms"]
     )
-    print("a leaky unit that is computed along with the layer before it is in that layer's row")
+    print("A LeakyReLU that is fused with the layer before it is counted in the row of that layer.")
     print(
         "kernel calls a step: "
         + (", ".join(f"{kernel} {count:g}" for kernel, count in found["kernel_calls"].items()) or "none")

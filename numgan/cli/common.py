@@ -1,4 +1,4 @@
-"""What every command of the command line shares: how it is added, how its numbers are read, and how JSON is printed."""
+"""Functions for all commands of the command line: add a command, parse its numbers, and print JSON."""
 
 import argparse
 import json
@@ -7,24 +7,24 @@ import numpy as np
 
 
 def add_command(commands, name, run, summary, **words):
-    """A sub-parser whose `run` is called with the arguments; every command has --json."""
+    """Add a sub-parser. Its default `run` is called with the arguments. Every command has --json."""
     words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
     sub = commands.add_parser(name, help=summary, **words)
     sub.set_defaults(run=run)
     sub.add_argument(
-        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else there"
+        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else"
     )
     return sub
 
 
-def _number(convert, good, what):
+def _number(convert, good, expected):
     def parse(text):
         try:
             value = convert(text)
         except ValueError:
             value = None
         if value is None or not good(value):
-            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
         return value
 
     return parse
@@ -42,7 +42,7 @@ names = _number(lambda text: text.split(","), all, "names such as this,that")
 
 
 def setting(text):
-    """(name, value) from name=value, the value a JSON number, true or false."""
+    """Parse name=value and return (name, value). The value is a JSON number, true or false."""
     name, _, value = text.partition("=")
     try:
         value = json.loads(value)
@@ -56,7 +56,7 @@ def setting(text):
 
 
 def print_json(value):
-    """Print what every reader of JSON can read: inf and nan, which it lacks, are null."""
+    """Print a value as standard JSON. inf and nan become null, because JSON has no such numbers."""
     print(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
 
 

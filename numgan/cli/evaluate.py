@@ -1,4 +1,7 @@
-"""numgan evaluate, judge and health: parsing and printing; the work is done in numgan/evaluation/figures.py, judging.py and health.py."""
+"""numgan evaluate, judge and health: parse the arguments and print the results.
+
+The measurements are in figures.py, judging.py and health.py of numgan/evaluation.
+"""
 
 from dataclasses import asdict
 from functools import partial
@@ -9,12 +12,17 @@ from ..training import runs
 from .common import add_command, natural, positive, print_json
 
 EVALUATE = """\
-Measure a run's samples against data that it never saw; beside every figure stands that of as many real training rows.
+Measure the samples of a run against data that were not used for its training. The second column has the same
+figures of as many real training rows.
 
-Points: modes, share of good samples, evenness and width of the modes. Pictures: in pixels the error of a nearest-neighbour classifier that has the
-samples for its training set, Parzen window, MMD, bins, sliced Wasserstein distance and likeness of pairs; in the features of a judge, a classifier
-that numgan trains itself (`numgan judge`), Frechet distance, score, KID, precision, recall, density and coverage. The judge is not Inception: its
-figures compare with each other and with those of real rows, never with a published FID or Inception score."""
+  points                  modes, share of good samples, evenness and width of the modes
+  pictures, in pixels     error of a nearest-neighbour classifier whose training set is the samples,
+                          Parzen window, MMD, bins, sliced Wasserstein distance, similarity of pairs
+  pictures, in features   Frechet distance, score, KID, precision, recall, density and coverage,
+                          in the features of a judge
+
+The judge is a classifier that numgan trains itself (`numgan judge`). It is not Inception: its figures compare
+with each other and with those of real rows, never with a published FID or Inception score."""
 
 EVALUATE_EXAMPLES = """\
 examples:
@@ -23,21 +31,23 @@ examples:
   numgan evaluate runs/dcgan-half-1 --judge runs/classifier-mnist-1 --json"""
 
 JUDGE = """\
-Say where the judge of a set is and how good it is on held-out pictures; it is trained first if the cache does not hold it.
+Print the folder of the judge of a data set, and its accuracy on held-out pictures. A judge that is not in the
+cache is trained first.
 
-The cache is the folder that the environment variable NUMGAN_CACHE names, or the system's for such files. `numgan evaluate` and
-`numgan sample --judge` use this judge unless another run is named."""
+The cache is the folder in the environment variable NUMGAN_CACHE, by default the cache folder of the system.
+`numgan evaluate` and `numgan sample --judge` use this judge unless another run is named."""
 
 HEALTH = """\
-Read a run's curves and samples for the known illnesses: a discriminator that is always right, a gradient of the generator that fades or grows, losses
-that run away, a generator that draws the same again and again. Every line has a level (ok, look, bad), the number, the threshold and what to try.
+Look for known problems in the curves and samples of a run: a discriminator that is always right, a gradient
+of the generator that vanishes or explodes, losses that diverge, a generator whose samples are all alike.
+Every line has a level (ok, look, bad), the number, the threshold and advice.
 
-Exit code 1 if a line is bad. `numgan train` ends with the same lines."""
+The exit code is 1 if a line is bad. `numgan train` prints the same lines at its end."""
 
 MEANING = {
     "higher": "higher is better",
     "lower": "lower is better",
-    "as real": "best is as on the right",
+    "as real": "the value of real rows is best",
     None: "",
 }
 SHARES = {"high_quality", "nearest_neighbour_error", "precision", "recall", "coverage", "agreement"}
@@ -52,7 +62,7 @@ def add(commands):
     sub = command(
         "evaluate",
         evaluate_command,
-        "measure a run's samples against held-out data",
+        "measure the samples of a run against held-out data",
         description=EVALUATE,
         epilog=EVALUATE_EXAMPLES,
     )
@@ -66,36 +76,43 @@ def add(commands):
         "--count",
         type=positive,
         metavar="N",
-        help="samples (default 10,000 pictures, 2,500 points, or as many as the data allow)",
+        help="number of samples (default 10,000 pictures, 2,500 points, or as many as the data allow)",
     )
     sub.add_argument(
         "--seed",
         type=natural,
         default=0,
         metavar="S",
-        help="of the latent points and of the rows beside them (default 0)",
+        help="seed of the latents and of the choice of real rows (default 0)",
     )
     sub.add_argument(
         "--quick",
         action="store_true",
-        help="leave out what compares all pairs, not the judge; the output says what that was",
+        help="skip the figures that compare all pairs, but not those of the judge; the output lists them",
     )
 
-    sub = command("judge", judge_command, "train the judge of a set, or say where it is", description=JUDGE)
+    sub = command(
+        "judge", judge_command, "train the judge of a data set, or print its folder", description=JUDGE
+    )
     sub.add_argument(
         "--data", default="mnist", metavar="NAME", help=f"{', '.join(judging.JUDGED)} (default mnist)"
     )
-    sub.add_argument("--folder", metavar="DIR", help="where the IDX files of mnist or fashion-mnist are")
+    sub.add_argument(
+        "--folder", metavar="DIR", help="the folder with the IDX files of mnist or fashion-mnist"
+    )
 
     sub = command(
-        "health", health_command, "say what a run's curves and samples tell of its state", description=HEALTH
+        "health",
+        health_command,
+        "look for known problems in the curves and samples of a run",
+        description=HEALTH,
     )
     sub.add_argument("folder", metavar="RUN", help="a run folder")
 
 
 def evaluate_command(args):
     run = runs.open_run(args.folder)
-    run.expect_samples()  # before a judge is trained for nothing
+    run.expect_samples()  # raises an error before a judge is trained without need
     judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
     found = evaluation.evaluate(run, judge, args.count, args.seed, args.quick)
     if args.json:
@@ -103,25 +120,27 @@ def evaluate_command(args):
         return 0
     judge, figures = found["judge"], found["figures"]
     print(
-        f"{found['run']}: {found['samples']:,} samples against {found['against']} of {found['data']}, seed {found['seed']}\n"
+        f"{found['run']}: {found['samples']:,} samples against {found['against']} of {found['data']}, "
+        f"seed {found['seed']}\n"
     )
     print(f"{'':<32}{'samples':>16}{'real rows':>16}")
     judged = [name for name in figures if name.startswith(evaluation.JUDGED)]
     _table(figures, [name for name in figures if name not in judged])
     if judge:
-        how_good = (
+        accuracy = (
             f", accuracy {judge['accuracy']:.2%} on {judge['rows']:,} held-out rows"
             if "accuracy" in judge
             else ""
         )
         print(
-            f"\nby the judge, a classifier{how_good}: {judge['run']}\n"
-            "Its features are not Inception's: no figure below is an FID, an Inception score or a KID of the literature."
+            f"\nby the judge, a classifier{accuracy}: {judge['run']}\n"
+            "Its features are not those of Inception: no figure below is an FID, an Inception score or a "
+            "KID of the literature."
         )
         _table(figures, judged)
     print(
-        f"\nreal rows: the same of {found['beside']} in place of the samples"
-        + ("; the judge has learnt from such rows" if found["judge"] else "")
+        f"\nreal rows: the same figures of {found['beside']} in place of the samples"
+        + ("; the judge was trained on such rows" if found["judge"] else "")
     )
     skipped = found["skipped"]
     for reason in dict.fromkeys(skipped.values()):
@@ -134,7 +153,8 @@ def _table(figures, names):
         if name not in (*BESIDE.values(), "bins"):
             cells = [_cell(figures, name, side) for side in ("samples", "real")]
             print(
-                f"{name.replace('_', ' '):<32}{cells[0]:>16}{cells[1]:>16}   {MEANING[figures[name]['better']]}".rstrip()
+                f"{name.replace('_', ' '):<32}{cells[0]:>16}{cells[1]:>16}   "
+                f"{MEANING[figures[name]['better']]}".rstrip()
             )
 
 
@@ -162,7 +182,8 @@ def judge_command(args):
     else:
         print(
             f"the judge of {args.data}: {about['run']}\n"
-            f"accuracy {about['accuracy']:.2%}, mean confidence {about['confidence']:.3f} on {about['rows']:,} held-out rows"
+            f"accuracy {about['accuracy']:.2%}, mean confidence {about['confidence']:.3f} "
+            f"on {about['rows']:,} held-out rows"
         )
     return 0
 
@@ -183,10 +204,9 @@ def health_command(args):
 
 
 def print_health(verdicts):
-    """A line for each verdict, and one more for what to try."""
+    """Print one line for each verdict, and a second line for its advice."""
     for verdict in verdicts:
         print(f"{verdict.level:<5} {verdict.check}: {verdict.says}")
         if verdict.advice:
-            print(
-                f"      {'' if verdict.value is None else f'{verdict.value:.3g}; '}{verdict.threshold}. Try {verdict.advice}"
-            )
+            value = "" if verdict.value is None else f"{verdict.value:.3g}; "
+            print(f"      {value}{verdict.threshold}. Try {verdict.advice}")

@@ -1,4 +1,4 @@
-"""numgan sample: draw from a run, and let a classifier judge the samples."""
+"""numgan sample: draw samples from a run, and measure them with a classifier."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SAMPLE_EXAMPLES = """\
 examples:
   numgan sample runs/conditional-digits-1
   numgan sample runs/conditional-digits-1 --labels 3,7 --count 20 --seed 5 --out threes-and-sevens.png
-  numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz            arrays x (uint8) and labels
+  numgan sample runs/conditional-digits-1 --count 1000 --out samples.npz     arrays x (uint8) and labels
   numgan sample runs/conditional-digits-1 --count 1000 --judge runs/classifier-digits-1 --json"""
 
 
@@ -25,7 +25,7 @@ def add(commands):
         commands,
         "sample",
         sample_command,
-        "draw samples from a run, and let a classifier judge them",
+        "draw samples from a run, and measure them with a classifier",
         epilog=SAMPLE_EXAMPLES,
     )
     sub.add_argument("folder", metavar="RUN", help="a run folder")
@@ -33,20 +33,23 @@ def add(commands):
         "--count",
         type=positive,
         metavar="N",
-        help="how many (default: ten a class, or 64; 1000 with --judge)",
+        help="number of samples (default: ten per class, or 64; 1000 with --judge)",
     )
     sub.add_argument(
-        "--labels", type=labels, metavar="3,7", help="the classes asked for in turn, of a conditional system"
+        "--labels",
+        type=labels,
+        metavar="3,7",
+        help="the classes of the samples, in turn, for a conditional system",
     )
-    sub.add_argument("--seed", type=natural, default=0, metavar="S", help="of the latent points (default 0)")
+    sub.add_argument("--seed", type=natural, default=0, metavar="S", help="seed of the latents (default 0)")
     sub.add_argument("--out", metavar="FILE", help="a picture (.png) or arrays (.npz); default RUN/drawn.png")
     sub.add_argument(
         "--judge",
         nargs="?",
         const="",
         metavar="RUN",
-        help="agreement, confidence, share of each class, copies, by a run of "
-        "`numgan train classifier` (by the judge in the cache, `numgan judge`, if no run is named)",
+        help="measure agreement with the label, confidence, share of each class and copies with this run of "
+        "`numgan train classifier` (no RUN: with the judge in the cache, see `numgan judge`)",
     )
 
 
@@ -60,7 +63,8 @@ def sample_command(args):
         judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
         if judge is None:
             raise ValueError(
-                f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of `numgan train classifier`"
+                f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of "
+                "`numgan train classifier`"
             )
         result |= {"judge": str(judge.folder)} | judging.judge(
             run, judge, args.count or 1000, args.labels, args.seed

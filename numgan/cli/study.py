@@ -1,20 +1,21 @@
-"""numgan study: parsing and printing; the studies are in numgan/studies."""
+"""numgan study: parse the arguments and print the result. The studies are in numgan/studies."""
 
 from .. import studies
 from .common import add_command, positive, print_json
 
 STUDY = """\
-Run a published table's protocol over seeds, in parallel processes, and write a table beside the published figures, with pictures.
+Run the protocol of a published table over several seeds, in parallel processes.
+The result is a table with the published figures beside the measured ones, and pictures.
 
-Ctrl-C saves; the same command goes on. Figures are the mean over all seeds at the last iterate, with its standard error.
-With no NAME: the list of studies."""
+Ctrl-C saves; the same command continues. A figure is the mean over all seeds at the last iterate, with its
+standard error. Without NAME: the list of studies."""
 
 EXAMPLES = """\
 examples:
-  numgan study                          what there is
-  numgan study ring --quick             see that it works: seconds a trial, figures without meaning
-  numgan study ring --seeds 5           in studies/ring
-  numgan study ring --seeds 10          five more"""
+  numgan study                          list the studies
+  numgan study ring --quick             test the study: a trial takes seconds, and its figures mean nothing
+  numgan study ring --seeds 5           write to studies/ring
+  numgan study ring --seeds 10          add five seeds"""
 
 
 def add(commands):
@@ -23,7 +24,7 @@ def add(commands):
         commands,
         "study",
         study_command,
-        "run a study: a published table's protocol, over seeds",
+        "run a study: the protocol of a published table, over several seeds",
         description=STUDY,
         epilog=EXAMPLES,
     )
@@ -31,15 +32,19 @@ def add(commands):
     sub.add_argument(
         "--quick",
         action="store_true",
-        help="every trial in seconds, one seed unless told: whether it works, not what it shows",
+        help="test the study: every trial takes seconds, one seed by default, and the figures mean nothing",
     )
-    sub.add_argument("--seeds", type=positive, metavar="N", help="seeds 0 to N - 1 (default: the study's)")
-    sub.add_argument("--out", metavar="DIR", help="the folder (default studies/NAME, or studies/NAME-quick)")
+    sub.add_argument(
+        "--seeds", type=positive, metavar="N", help="use seeds 0 to N - 1 (default: the number of the study)"
+    )
+    sub.add_argument(
+        "--out", metavar="DIR", help="the folder of the result (default studies/NAME, or studies/NAME-quick)"
+    )
     sub.add_argument(
         "--processes",
         type=positive,
         metavar="N",
-        help="trials at a time, one thread each (default: the processors)",
+        help="number of trials at a time, one thread each (default: the number of processors)",
     )
 
 
@@ -72,8 +77,8 @@ def study_command(args):
         )
         return 0
     print(done.table)
-    for what, path in done.files.items():
-        print(f"  {what:<18} {path}")
+    for name, path in done.files.items():
+        print(f"  {name:<18} {path}")
     return 0
 
 
@@ -93,6 +98,7 @@ def _list(args):
         return 0
     for row in listing:
         print(
-            f"{row['study']:<22} {row['title']} {row['source']}; {len(row['arms'])} arms, {row['seeds']} seed{'s' * (row['seeds'] > 1)}"
+            f"{row['study']:<22} {row['title']} {row['source']}; "
+            f"{len(row['arms'])} arms, {row['seeds']} seed{'s' * (row['seeds'] > 1)}"
         )
     return 0

@@ -9,23 +9,24 @@ from . import evaluate
 from .common import above_zero, add_command, natural, positive, print_json, setting
 
 TRAIN = """\
-Train a system. The run folder then holds samples.png, training.gif, curves.png, metrics.jsonl, config.json and checkpoint.npz.
-The last lines say what curves and samples tell of the run's state, as `numgan health RUN` does.
+Train a system. The run folder then contains samples.png, training.gif, curves.png, metrics.jsonl, config.json
+and checkpoint.npz. The last lines of the output are those of `numgan health RUN`.
 
-With no options: the system's first preset on that preset's data. With --data and no --preset: the first preset that takes
-samples of the data's shape. With --preset: pictures are cropped and resized to what the preset takes."""
+Without options: the first preset of the system, on the data of this preset. With --data and without --preset:
+the first preset for samples of this shape. With --preset: pictures are cropped and resized to the shape of
+the preset."""
 
 TRAIN_EXAMPLES = """\
 examples:
   numgan train conditional
   numgan train dcgan --data mnist --epochs 3
-  numgan train gan --preset points --data grid        points in the plane: see the modes
-  numgan train dcgan --preset half --data ./photos    64 x 64 colour, from a folder of pictures
+  numgan train gan --preset points --data grid        points in the plane, to see the modes
+  numgan train dcgan --preset half --data ./photos    64 x 64 colour pictures from a folder
   numgan train gan --loss least_squares --seed 2
-  numgan train --resume runs/dcgan-mnist-1            go on after Ctrl-C, bit for bit
-  numgan train --resume runs/dcgan-mnist-1 --steps 9000     ... and further than was planned
+  numgan train --resume runs/dcgan-mnist-1            continue after Ctrl-C, bit for bit
+  numgan train --resume runs/dcgan-mnist-1 --steps 9000     continue up to a new number of steps
 
-Ctrl-C finishes the step, saves and exits; a second Ctrl-C leaves at once, and the last checkpoint stays."""
+Ctrl-C finishes the step, saves and exits. A second Ctrl-C exits at once, and the last checkpoint remains."""
 
 
 def add(commands):
@@ -34,37 +35,42 @@ def add(commands):
         commands,
         "train",
         train_command,
-        "train a system and leave a run folder",
+        "train a system and write a run folder",
         description=TRAIN,
         epilog=TRAIN_EXAMPLES,
     )
     sub.add_argument(
         "system", nargs="?", metavar="SYSTEM", help="a name from `numgan systems`; not with --resume"
     )
-    sub.add_argument("--preset", help="which of the system's recipes")
+    sub.add_argument("--preset", help="a preset of the system, see `numgan systems`")
     sub.add_argument(
         "--data",
         metavar="NAME|FOLDER",
         help="a set from `numgan data`, or a folder of pictures (sub-folders are classes)",
     )
-    sub.add_argument("--folder", metavar="DIR", help="where the IDX files of mnist or fashion-mnist are")
+    sub.add_argument(
+        "--folder", metavar="DIR", help="the folder with the IDX files of mnist or fashion-mnist"
+    )
     length = sub.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=positive, metavar="N", help="how many steps in all")
+    length.add_argument("--steps", type=positive, metavar="N", help="total number of steps")
     length.add_argument(
         "--epochs",
         type=above_zero,
         metavar="E",
-        help="how many times every training row is visited, instead of --steps",
+        help="number of passes through all training rows, instead of --steps",
     )
-    sub.add_argument("--batch-size", type=positive, metavar="N", help="real samples a batch")
+    sub.add_argument("--batch-size", type=positive, metavar="N", help="number of real samples in a batch")
     sub.add_argument(
-        "--seed", type=natural, metavar="S", help="of everything random (default 0): same seed, same bytes"
+        "--seed",
+        type=natural,
+        metavar="S",
+        help="seed of all random numbers (default 0); equal seeds give equal bytes",
     )
     sub.add_argument(
         "--lr",
         type=float,
         metavar="RATE",
-        help="the learning rate of every network, constant (of hacks: its setting `rate`)",
+        help="the constant learning rate of every network (for hacks: its setting `rate`)",
     )
     sub.add_argument(
         "--loss", metavar="NAME", help="minimax, nonsaturating, least_squares, hinge or wasserstein"
@@ -73,45 +79,45 @@ def add(commands):
         "--smooth",
         type=float,
         metavar="T",
-        help="one-sided label smoothing: D's target on real samples, such as 0.9",
+        help="one-sided label smoothing: the target of D on real samples, such as 0.9",
     )
     sub.add_argument(
         "--weight-decay",
         type=float,
         metavar="W",
-        help="L2 penalty on D: W |weights|^2 / 2 is added to its loss",
+        help="L2 penalty on D: W |weights|^2 / 2 is added to the loss of D",
     )
     sub.add_argument(
         "--average",
         type=float,
         metavar="DECAY",
-        help="decay of the moving average of G's weights that samples are drawn with; 0: none",
+        help="decay of the moving average of G's weights, from which samples are drawn; 0: no average",
     )
     sub.add_argument(
         "--width",
         type=above_zero,
         metavar="F",
-        help="multiply the hidden widths by F: 0.25 trains fast and badly",
+        help="multiply the hidden widths by F; 0.25 trains fast and gives bad samples",
     )
     sub.add_argument(
         "--set",
         type=setting,
         action="append",
         metavar="NAME=VALUE",
-        help="one of the system's own settings, such as k=2 or leaky=false; may be given again (a wrong name lists them)",
+        help="a setting of the system, such as k=2 or leaky=false; repeatable (a wrong name prints the list)",
     )
     sub.add_argument(
         "--threads",
         type=positive,
         metavar="N",
-        help="threads of the compiled kernels; the result is the same for any number",
+        help="threads of the compiled kernels; the result is the same for every number",
     )
     sub.add_argument("--out", metavar="DIR", help="the run folder (default runs/SYSTEM-PRESET-1, -2, ...)")
     sub.add_argument("--resume", metavar="RUN", help="continue this run from its checkpoint")
     sub.add_argument(
-        "--checkpoint-every", type=positive, metavar="N", help="save every N steps besides every 30 s"
+        "--checkpoint-every", type=positive, metavar="N", help="save every N steps, in addition to every 30 s"
     )
-    sub.add_argument("--dry-run", action="store_true", help="print what would be trained, and stop")
+    sub.add_argument("--dry-run", action="store_true", help="print the plan of the training, and exit")
 
 
 def train_command(args):
@@ -121,7 +127,8 @@ def train_command(args):
         return _report(args, _resume(args))
     if not args.system:
         raise ValueError(
-            "train: expected a SYSTEM, such as `numgan train conditional` (`numgan systems` lists them), or --resume RUN"
+            "train: expected a SYSTEM, such as `numgan train conditional` (`numgan systems` lists them), or "
+            "--resume RUN"
         )
     words = ("system", "preset", "data", "folder", "lr", "loss", "smooth", "weight_decay", "average")
     recipe = recipes.Recipe(
@@ -177,7 +184,8 @@ def _resume(args):
     ]
     if given or args.system:
         raise ValueError(
-            f"train --resume: {', '.join(given) or args.system} comes from the run; leave it out (--steps and --epochs extend it)"
+            f"train --resume: {', '.join(given) or args.system} comes from the run; leave it out "
+            "(--steps and --epochs extend the run)"
         )
     config = runs.read_config(args.resume)
     recipe = runs.recipe_of(config, args.resume)
@@ -232,11 +240,12 @@ def _report(args, trained):
         )
         return 0
     print(f"{trained.steps:,} steps, {trained.steps_per_second:.1f} steps/s; in {trained.folder}:")
-    for what, path in trained.files.items():
-        print(f"  {what:<18} {path}")
+    for name, path in trained.files.items():
+        print(f"  {name:<18} {path}")
     if judged:
         print(
-            f"held-out: accuracy {judged['accuracy']:.2%}, mean confidence {judged['confidence']:.3f} on {judged['rows']:,} rows"
+            f"held-out: accuracy {judged['accuracy']:.2%}, mean confidence {judged['confidence']:.3f} "
+            f"on {judged['rows']:,} rows"
         )
     evaluate.print_health(verdicts)
     return 0

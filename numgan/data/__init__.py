@@ -1,11 +1,11 @@
-"""Data: named columns of samples, held as they are, scaled when a batch is taken.
+"""Data: named columns of samples. They are stored unchanged and scaled when a batch is made.
 
     data = load("digits")
     feed = data.feed(64, seed=1)
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
 Reading order: this file, dataset, pixels, batches, augment, points, digits, idx (MNIST), pictures, folder.
-Nothing is unpickled, nothing is executed, and a damaged file is a FileFormatError that names it.
+No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
 
 import difflib
@@ -39,9 +39,12 @@ __all__ = [
 ]
 
 KNOWN = {
-    "digits": "1,797 handwritten digits, 8 x 8 grey, 10 classes (train 1,500, test 297); inside the package, UCI, CC BY 4.0",
-    "mnist": "70,000 handwritten digits, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 11 MB download, CC BY-SA 3.0",
-    "fashion-mnist": "70,000 pieces of clothing, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 30 MB download, MIT",
+    "digits": "1,797 handwritten digits, 8 x 8 grey, 10 classes (train 1,500, test 297); inside the package, "
+    "UCI, CC BY 4.0",
+    "mnist": "70,000 handwritten digits, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 11 MB "
+    "download, CC BY-SA 3.0",
+    "fashion-mnist": "70,000 pieces of clothing, 28 x 28 grey, 10 classes (train 60,000, test 10,000); 30 MB "
+    "download, MIT",
     "ring": "100,000 points of 8 Gaussians, std 0.02, on a circle of radius 2; drawn from a fixed seed",
     "grid": "100,000 points of 5 x 5 Gaussians, std 0.05, spacing 2; drawn from a fixed seed",
     "swiss-roll": "100,000 points near a spiral of one and a half turns; drawn from a fixed seed",
@@ -49,7 +52,7 @@ KNOWN = {
 
 
 def names():
-    """The known sets: a dict from the name that load() takes to one line on what it holds."""
+    """The known data sets: {name for load(): description in one line}."""
     return dict(KNOWN)
 
 
@@ -57,24 +60,25 @@ def load(name, split="train", folder=None, size=None, channels=None):
     """A Dataset by name, or from a folder of pictures.
 
     name       one of names(), or the path of a folder (write ./mnist for a folder that has the name of a set)
-    split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. The sets of points: two independent
-               draws from the fixed seed points.SEED. A folder of pictures has no split: it is "train", whole
-    folder     mnist and fashion-mnist only: where the four original files are; see idx.load_idx for what None does
-    size       images only: an int or (height, width). The largest centred part with these proportions is resized, antialiased
+    split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. Sets of points:
+               two independent draws from the fixed seed points.SEED. A folder of pictures has no split: all
+               of it is "train"
+    folder     mnist and fashion-mnist only: the folder of the four original files; None: see idx.load_idx
+    size       images only: an int or (height, width). The largest centred part with these proportions is
+               resized, with antialiasing
     channels   images only: 1 (grey) or 3 (colour)
-    ValueError for arguments that do not fit together, FileNotFoundError or ConnectionError if the data are not to be had,
-    FileFormatError if they are damaged.
+    Raises ValueError for arguments that do not fit together, FileNotFoundError or ConnectionError if the data
+    are not available, FileFormatError if they are damaged.
     """
-    os.fspath(
-        name
-    )  # TypeError for what cannot be a path: os.path.isdir would take an integer for an open file
+    os.fspath(name)  # TypeError if it cannot be a path: os.path.isdir accepts an integer as an open file
     if split not in ("train", "test"):
         raise ValueError(f"load({name!r}): expected split 'train' or 'test', got {split!r}")
     if channels not in (None, 1, 3):
         raise ValueError(f"load({name!r}): expected channels 1 (grey) or 3 (colour), got {channels!r}")
     if folder is not None and name not in SOURCES:
         raise ValueError(
-            f"load({name!r}): folder= is for {' and '.join(SOURCES)}, whose files it holds; leave it out"
+            f"load({name!r}): folder= is for {' and '.join(SOURCES)}, as the folder of their files; leave it "
+            "out"
         )
     size = None if size is None else pair(size)
 
@@ -95,7 +99,8 @@ def load(name, split="train", folder=None, size=None, channels=None):
     if not os.path.isdir(name):
         near = difflib.get_close_matches(str(name), KNOWN, n=1)
         raise ValueError(
-            f"load({str(name)!r}): expected one of {', '.join(KNOWN)}, or a folder of pictures, got neither"
+            f"load({str(name)!r}): expected one of {', '.join(KNOWN)}, or a folder of pictures, got neither "
+            "of them"
             + (
                 f"; did you mean {near[0]!r}?"
                 if near
@@ -104,7 +109,8 @@ def load(name, split="train", folder=None, size=None, channels=None):
         )
     if split != "train":
         raise ValueError(
-            f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that holds that part"
+            f"load({str(name)!r}): a folder of pictures has no split {split!r}; load the sub-folder that "
+            "holds that part"
         )
     x, labels, classes = load_folder(name, size, channels)
     return Dataset(

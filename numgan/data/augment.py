@@ -1,4 +1,7 @@
-"""Random crops and flips: each draw is a named stream of the batch's number, so a resumed run sees the same bytes."""
+"""Random crops and flips.
+
+Each batch number has a random stream of its own, so a resumed run gets the same bytes.
+"""
 
 from dataclasses import dataclass
 
@@ -10,12 +13,12 @@ from .dataset import Feed
 
 @dataclass(frozen=True, eq=False)
 class Augmented:
-    """A data set whose batches are cropped and mirrored at random; the pictures of one row are treated alike.
+    """A data set whose batches are cropped and mirrored at random, all pictures of one row alike.
 
-    dataset   a Dataset; of an Unpaired set, each side is augmented by itself
+    dataset   a Dataset, or an Unpaired set, whose sides are augmented separately
     crop      (height, width) of a random window of every picture; None: whole pictures
     flip      mirror left and right with probability 1/2
-    ValueError if a picture is smaller than the window.
+    Raises ValueError if a picture is smaller than the window.
     """
 
     dataset: object
@@ -26,14 +29,15 @@ class Augmented:
         for name, column in self._pictures().items():
             if self.crop and (column.shape[1] < self.crop[0] or column.shape[2] < self.crop[1]):
                 raise ValueError(
-                    f"Augmented: expected a crop of at most {column.shape[1:3]}, the size of {name}, got {self.crop}"
+                    f"Augmented: expected a crop of at most {column.shape[1:3]}, the size of {name}, got "
+                    f"{self.crop}"
                 )
 
     def _pictures(self):
         return {name: column for name, column in self.dataset.columns.items() if column.ndim == 4}
 
     def __getattr__(self, name):
-        if name == "dataset":  # asked for before it is set, by pickle
+        if name == "dataset":  # pickle reads it before it is set
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -60,7 +64,7 @@ class Augmented:
         return Feed(batch, feed.epoch)
 
     def _changed(self, x, rng):
-        """Pictures (N, H, W, C), each one cropped and mirrored."""
+        """Pictures (N, H, W, C), each cropped and mirrored at random."""
         corner, mirrored = rng.random((len(x), 2)), rng.random(len(x)) < 0.5
         if self.crop:
             h, w = self.crop

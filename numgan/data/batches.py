@@ -1,11 +1,12 @@
-"""Which rows belong to batch k: a pure function of k, so that training resumes at any step with nothing to restore.
+"""The rows of batch k: a pure function of k, so training can resume at any step without a saved position.
 
-The epochs' permutations are laid end to end and cut into batches of constant size:
+The permutations of all epochs form one sequence, which is cut into batches of constant size:
 
-    permutation(0)           permutation(1)           ...      of range(n), from the stream (seed, "permutation", epoch)
+    permutation(0)           permutation(1)           ...
     [ batch 0 ][ batch 1 ][ batch 2 ][ batch 3 ][ batch 4 ]    batch 2 spans two epochs
 
-No row is dropped at the end of an epoch, none is met twice in it, and no batch is smaller than the others.
+Each is a permutation of range(n), from the stream (seed, "permutation", epoch). Every row occurs exactly once
+in an epoch, and all batches have the same size.
 """
 
 from operator import index
@@ -19,15 +20,16 @@ class Batches:
     """An endless stream of shuffled batches over n rows.
 
     n, batch_size   positive integers; batch_size may exceed n
-    seed            a non-negative integer; equal arguments, equal batches, in any order of asking
-    TypeError for a number that is not an integer, ValueError for one out of range.
+    seed            a non-negative integer; equal arguments give equal batches, whatever the order of the
+                    calls
+    Raises TypeError for a number that is not an integer, ValueError for one out of range.
     """
 
     def __init__(self, n, batch_size, seed):
         self.n, self.batch_size, self.seed = index(n), index(batch_size), index(seed)
         if self.n < 1 or self.batch_size < 1 or self.seed < 0:
             raise ValueError(f"{self!r}: expected n and batch_size of at least 1 and a seed of at least 0")
-        self._last = None, None  # the last epoch used and its permutation: saves time, decides nothing
+        self._last = None, None  # the last epoch used and its permutation, only to save time
 
     def __repr__(self):
         return f"Batches(n={self.n}, batch_size={self.batch_size}, seed={self.seed})"
@@ -52,7 +54,7 @@ class Batches:
         return np.concatenate(pieces)
 
     def epoch(self, k):
-        """How many epochs were seen before batch k, as a float: 2.5 is the middle of the third."""
+        """The number of epochs before batch k, as a float: 2.5 is the middle of the third."""
         return self._start(k) / self.n
 
     def _start(self, k):

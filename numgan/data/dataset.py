@@ -1,12 +1,12 @@
 """A data set: named columns with one row for each sample.
 
     Dataset("digits", x, labels)                      columns x and labels
-    Dataset("clips", frames, others={"text": tokens}) any columns that a system asks for
+    Dataset("clips", frames, others={"text": tokens}) any other columns that a system needs
     paired("maps", x=photos, y=drawings)              row i of x belongs to row i of y
     Unpaired("animals", x=horses, y=zebras)           two sets of any sizes; each has its own order
 
-`dataset.feed(batch_size, seed)` gives batch k of an endless stream as a dict {column: array}. It is a function of k
-alone, so that a run resumes at any step with nothing to restore.
+`dataset.feed(batch_size, seed)` gives batch k of an endless stream as a dict {column: array}. It is a
+function of k alone, so a run can resume at any step without a saved position.
 """
 
 from dataclasses import dataclass, field
@@ -20,14 +20,15 @@ from .pixels import to_floats
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Named columns of N rows. Values, not state: the arrays are read-only views.
+    """Named columns of N rows. The arrays are read-only views.
 
-    x         (N, H, W, C) uint8 pictures with C = 1 (grey) or 3 (colour), or (N, ...) float32 of another shape; N at least 1
-    labels    (N,) int64, the number of each row's class, or None
-    classes   the names of the classes, () if there are none
-    source    where the data come from, and their licence
+    x         (N, H, W, C) uint8 pictures with C = 1 (grey) or 3 (colour), or (N, ...) float32 of another
+              shape; N is at least 1
+    labels    (N,) int64, the class number of each row, or None
+    classes   the names of the classes; () if there are none
+    source    the origin of the data, and their licence
     others    {column: array (N, ...)} of any type: a second picture, tokens, more labels
-    names     (N,) the name of each row, such as its file, to pair rows of two sets by; or None
+    names     (N,) the name of each row, such as its file, or None; `paired` uses them to match rows
     Raises ValueError if these do not fit together.
     """
 
@@ -47,8 +48,9 @@ class Dataset:
             or not (is_pictures(x) or x.dtype == np.float32 and not _in_shape_of_pictures(x))
         ):
             raise ValueError(
-                f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, ...) float32 of another shape, and not empty, "
-                f"got {x.shape} {x.dtype}; grey images need a last axis of 1, and images in [-1, 1] are np.rint((x + 1) * 127.5)"
+                f"Dataset({self.name!r}): expected x of (N, H, W, 1 or 3) uint8 or (N, "
+                f"...) float32 of another shape, and not empty, got {x.shape} {x.dtype}; "
+                "grey images need a last axis of 1, and images in [-1, 1] are np.rint((x + 1) * 127.5)"
             )
         if labels is not None:
             if labels.dtype != np.int64 or labels.shape != x.shape[:1]:
@@ -58,14 +60,14 @@ class Dataset:
                 )
             if labels.min() < 0 or labels.max() >= (len(self.classes) or np.inf):
                 raise ValueError(
-                    f"Dataset({self.name!r}): expected labels from 0 and below {len(self.classes)}, the number of classes, "
-                    f"got {labels.min()} to {labels.max()}"
+                    f"Dataset({self.name!r}): expected labels from 0 and below {len(self.classes)}, "
+                    f"the number of classes, got {labels.min()} to {labels.max()}"
                 )
         for name, column in self.others.items():
             if name in ("x", "labels") or len(column) != len(x):
                 raise ValueError(
-                    f"Dataset({self.name!r}): expected other columns than x and labels, of {len(x)} rows each, "
-                    f"got {name} {column.shape}"
+                    f"Dataset({self.name!r}): expected other columns than x and labels, "
+                    f"of {len(x)} rows each, got {name} {column.shape}"
                 )
         if self.names is not None and len(self.names) != len(x):
             raise ValueError(
@@ -91,11 +93,12 @@ class Dataset:
         others = "".join(
             f", {name} {column.shape[1:]} {column.dtype}" for name, column in self.others.items()
         )
-        return f"Dataset({self.name!r}: {len(self):,} {kind} {self.sample_shape} {self.x.dtype}{classes}{others})"
+        size = f"{len(self):,} {kind} {self.sample_shape} {self.x.dtype}"
+        return f"Dataset({self.name!r}: {size}{classes}{others})"
 
     @property
     def columns(self):
-        """{name: array}: x, labels if there are any, and the others."""
+        """{name: array}: x, the labels if there are any, and the other columns."""
         return {"x": self.x} | ({} if self.labels is None else {"labels": self.labels}) | self.others
 
     @property
@@ -111,8 +114,9 @@ class Dataset:
     def rows(self, indices, pixels=(-1.0, 1.0)):
         """{column: new array} of the rows `indices` (K,).
 
-        Pictures are float32 in the range pixels = (lowest, highest); other columns stay as they are.
-        TypeError for indices that are not integers, IndexError for one out of range.
+        Pictures are converted to float32 in the range pixels = (lowest, highest); other columns do not
+        change.
+        Raises TypeError for indices that are not integers, IndexError for one out of range.
         """
         indices = np.asarray(indices)
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
@@ -133,8 +137,8 @@ class Dataset:
 class Feed:
     """An endless stream of batches.
 
-    batch   batch(k) -> {column: array} of batch k = 0, 1, ...; equal k, equal bits
-    epoch   epoch(k) -> how many times the data were seen before batch k, a float
+    batch   batch(k) -> {column: array} of batch k = 0, 1, ...; equal k give equal bits
+    epoch   epoch(k) -> number of epochs before batch k, a float
     """
 
     batch: object
@@ -142,10 +146,10 @@ class Feed:
 
 
 def paired(name, **sides):
-    """A Dataset of pairs: row i of the column `a` and row i of the column `b` of paired(name, a=..., b=...) belong together.
+    """A Dataset of pairs: after paired(name, x=..., y=...), row i of x and row i of y belong together.
 
-    The sides are Datasets, and one is called x. Rows with names are paired by name. Otherwise the order of the rows counts.
-    ValueError, with the row's name or number, if a row has no partner.
+    sides   Datasets, one of them called x. Rows are paired by name if all sides have names, else by order
+    Raises ValueError, with the row's name or number, if a row has no partner.
     """
     if "x" not in sides or len(sides) < 2:
         raise ValueError(
@@ -155,14 +159,14 @@ def paired(name, **sides):
     keys = {word: list(side.names if by_name else range(len(side))) for word, side in sides.items()}
     for word, known in keys.items():
         for other, wanted in keys.items():
-            alone = set(wanted) - set(known)
-            if alone or len(set(known)) < len(known):
-                what = (
-                    f"row {min(alone)} of {other} has no partner in {word}"
-                    if alone
+            unmatched = set(wanted) - set(known)
+            if unmatched or len(set(known)) < len(known):
+                fault = (
+                    f"row {min(unmatched)} of {other} has no partner in {word}"
+                    if unmatched
                     else f"{word} has two rows of one name"
                 )
-                raise ValueError(f"paired({name!r}): {what}; add it, or remove the row")
+                raise ValueError(f"paired({name!r}): {fault}; add it, or remove the row")
     order = (
         {word: [known.index(key) for key in keys["x"]] for word, known in keys.items()} if by_name else None
     )
@@ -180,9 +184,9 @@ def paired(name, **sides):
 
 
 class Unpaired:
-    """Several Datasets, the columns of one batch: each side has an order of its own and its own size.
+    """Several Datasets as the columns of one batch. Each side has its own size and its own random order.
 
-    The sides are Datasets; the first one's size is the length of an epoch. A batch holds the x of every side.
+    sides   Datasets. A batch has the x of every side; the size of the first side is the length of an epoch
     """
 
     labels, classes = None, ()
@@ -213,7 +217,7 @@ class Unpaired:
 
     @property
     def columns(self):
-        """{side: its x}"""
+        """{side: x of this side}"""
         return {word: side.x for word, side in self.sides.items()}
 
     @property
@@ -223,17 +227,17 @@ class Unpaired:
 
     @property
     def is_images(self):
-        """Whether the first side holds pictures."""
+        """Whether the first side has pictures."""
         return self._first.is_images
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
-        """{side: rows} of the same numbers on every side; a side that is shorter starts again."""
+        """{side: rows} with the same indices on every side; a shorter side starts again at its first row."""
         return {
             word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()
         }
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches; every side has a stream of permutations of its own."""
+        """The Feed of shuffled batches; every side has its own permutations."""
         feeds = {
             word: side.feed(batch_size, derive(seed, "side", word), pixels)
             for word, side in self.sides.items()

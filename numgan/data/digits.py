@@ -1,7 +1,7 @@
-"""The set that ships inside the package: 1,797 handwritten digits of 8 x 8 pixels, so every example runs with no download.
+"""The data set in the package: 1,797 handwritten digits of 8 x 8 pixels. Examples with it need no download.
 
-Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository, CC BY 4.0.
-The text of the attribution is beside the file, in digits.LICENSE.txt.
+Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository,
+CC BY 4.0. The text of the attribution is beside the file, in digits.LICENSE.txt.
 """
 
 import gzip
@@ -15,16 +15,16 @@ from ..core.errors import FileFormatError
 
 FILE = "digits.csv.gz"
 ROWS, TEST_ROWS = 1797, 297
-LIMIT = 1 << 20  # bytes of text that are read; the file has 264,712
+LIMIT = 1 << 20  # largest number of bytes of text that are read; the file has 264,712
 SOURCE = "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI; CC BY 4.0"
 
 
 def load_digits(split):
-    """The embedded digits: images (N, 8, 8, 1) uint8, ink 255 on paper 0, and labels (N,) int64 in 0..9.
+    """The digits of the package: images (N, 8, 8, 1) uint8, ink 255 on 0, and labels (N,) int64 in 0..9.
 
     split   "train": the first 1,500 rows of the file; "test": its last 297 rows. The split is fixed.
-    A row is 64 values in 0..16, row by row, then the digit; v becomes round(255 v / 16).
-    FileFormatError if the installed file is damaged.
+    A line of the file has 64 values in 0..16, row by row, and then the digit; v becomes round(255 v / 16).
+    Raises FileFormatError if the installed file is damaged.
     """
     with resources.as_file(resources.files(__package__) / FILE) as path:
         rows = read_table(path)
@@ -34,7 +34,10 @@ def load_digits(split):
 
 
 def read_table(path):
-    """The table of digits in a gzipped CSV file, (1797, 65) int64. FileFormatError for anything else."""
+    """The table of digits in a gzipped CSV file, (1797, 65) int64.
+
+    Raises FileFormatError for other contents.
+    """
     try:
         with files.opened(path) as file, gzip.open(file) as text:
             rows = np.array([line.split(b",") for line in text.read(LIMIT).splitlines()], np.int64)
@@ -46,7 +49,7 @@ def read_table(path):
         ) from error
     if rows.shape != (ROWS, 65) or rows.min() < 0 or rows[:, :64].max() > 16 or rows[:, 64].max() > 9:
         raise FileFormatError(
-            f"{path}: expected {ROWS} rows of 64 values in 0..16 and a digit, got a table {rows.shape} of values in "
-            f"{rows.min(initial=0)}..{rows.max(initial=0)}; install numgan again"
+            f"{path}: expected {ROWS} rows of 64 values in 0..16 and a digit, got a table {rows.shape} "
+            f"of values in {rows.min(initial=0)}..{rows.max(initial=0)}; install numgan again"
         )
     return rows

@@ -1,7 +1,8 @@
-"""A folder of pictures as a data set: whatever people have on disk, in one order, one size and one number of channels.
+"""A folder of pictures as a data set: all pictures get one order, one size and one number of channels.
 
-A file counts as a picture by its suffix; then it must be one. Names that begin with a dot, and other suffixes, are left alone.
-Formats that are programs (EPS, WMF: reading them runs an interpreter) or that Pillow only recognises are not read.
+A file with the suffix of a picture must be a picture. Files with other suffixes, and names that begin with a
+dot, are ignored. Formats that are programs (EPS, WMF: an interpreter would run them) and formats that Pillow
+can only recognise are not read.
 """
 
 import os
@@ -16,31 +17,34 @@ from ..core.streams import STDERR
 from .pictures import fit, flatten, is_grey, opened
 
 NOT_READ = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
-SIZE = 64  # of the square that pictures of several sizes are brought to
-BAR_FROM = 500  # files: above it, a progress bar
+SIZE = 64  # height and width for pictures of several sizes
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
+BAR_FROM = 500  # number of files above which a progress bar is shown
 
 
 def load_folder(folder, size=None, channels=None):
-    """Images (N, H, W, C) uint8, labels (N,) int64 or None, and the names of the classes, from every picture below `folder`.
+    """All pictures below `folder`: images (N, H, W, C) uint8, labels (N,) int64 or None, and class names.
 
-    size       (height, width): the largest centred part with these proportions is cut out and resized. None: the size that
-               the pictures have, if it is one, and 64 x 64 if they differ
+    size       (height, width): the largest centred part with these proportions is cut out and resized. None:
+               the size of the pictures if all have the same, else 64 x 64
     channels   1 or 3; None: 1 if all pictures are grey, else 3
-    Rows are in the order of the paths, compared name by name. If every picture lies in a sub-folder, the first-level
-    sub-folders that hold any are the classes, in order of name; if any picture lies at the top, there are no labels.
-    Transparency is composited on white, EXIF orientation applied; of an animation, the first frame.
-    FileNotFoundError if there is no picture, FileFormatError, with the path, if one cannot be read.
+
+    Rows are in the order of the paths, compared name by name. If every picture is in a sub-folder, the
+    first-level sub-folders with pictures are the classes, in order of name. If any picture is directly in
+    `folder`, there are no labels. Transparent pixels are composited on white and EXIF orientation is applied.
+    Only the first frame of an animation is used.
+    Raises FileNotFoundError if there is no picture, FileFormatError, with the path, if one cannot be read.
     """
     folder = Path(folder)
     formats = _formats()
     files = _pictures(folder, formats)
     if size is None or channels is None:
-        seen = [_look(path, formats, size is None) for path in _watched(files, "looking")]
-        sizes = {upright for upright, _ in seen}
+        kinds = [_size_and_grey(path, formats, size is None) for path in _with_bar(files, "looking")]
+        sizes = {upright for upright, _ in kinds}
         size = size or (sizes.pop() if len(sizes) == 1 else (SIZE, SIZE))
-        channels = channels or (1 if all(grey for _, grey in seen) else 3)
-    pixels = bytearray()  # grows with what was really decoded, not with what headers promise
-    for path in _watched(files, "reading"):
+        channels = channels or (1 if all(grey for _, grey in kinds) else 3)
+    pixels = bytearray()  # grows with the decoded pixels; the sizes in headers may be wrong
+    for path in _with_bar(files, "reading"):
         with opened(path, formats) as image:
             pixels += fit(flatten(image).convert("L" if channels == 1 else "RGB"), size).tobytes()
     x = np.frombuffer(pixels, np.uint8).reshape(len(files), *size, channels)
@@ -58,7 +62,10 @@ def _formats():
 
 
 def _pictures(folder, formats):
-    """Every file below `folder` with a picture's suffix, sorted; links to folders are followed, each folder is entered once."""
+    """All files below `folder` with the suffix of a picture, sorted.
+
+    Links to folders are followed, and each folder is entered once.
+    """
     suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
     files, entered, others = [], set(), 0
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
@@ -72,31 +79,28 @@ def _pictures(folder, formats):
         others += len(names) - len(found)
     if not files:
         raise FileNotFoundError(
-            f"{folder}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), found none among {others:,} "
-            f"files; name the folder that holds them, and see that the files have their suffixes"
+            f"{folder}: expected a folder with pictures in it (.png, .jpg, .webp, .gif, .tif, ...), "
+            f"found none among {others:,} files; name another folder, or check the files' suffixes"
         )
     return sorted(files, key=lambda path: path.relative_to(folder).parts)
 
 
 def _raise(error):
-    raise error  # os.walk would skip a folder that it may not read, and a class would be missing
+    raise error  # without it os.walk skips a folder that it may not read, and a class would be missing
 
 
-def _watched(files, what):
-    # disable=None: only if stderr is a terminal
-    return tqdm(
-        files, desc=what, unit=" pictures", disable=None if len(files) > BAR_FROM else True, file=STDERR
-    )
+def _with_bar(files, title):
+    """The files, with a progress bar if there are many and stderr is a terminal (disable=None)."""
+    hidden = None if len(files) > BAR_FROM else True
+    return tqdm(files, desc=title, unit=" pictures", disable=hidden, file=STDERR)
 
 
-def _look(path, formats, need_size):
-    """(height, width) as seen upright, or None, and whether the picture is grey: from the header where the format allows it."""
+def _size_and_grey(path, formats, need_size):
+    """(height, width) of the upright picture, or None, and whether it is grey.
+
+    Only the header is read if possible.
+    """
     with opened(path, formats) as image:
         width, height = image.size
-        turned = need_size and image.getexif().get(0x0112, 1) in (
-            5,
-            6,
-            7,
-            8,
-        )  # EXIF orientations on their side
+        turned = need_size and image.getexif().get(0x0112, 1) in SIDEWAYS
         return ((width, height) if turned else (height, width)) if need_size else None, is_grey(image)

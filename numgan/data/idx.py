@@ -1,8 +1,9 @@
-"""MNIST and Fashion-MNIST from their original files, and the format of those files, IDX, read as if by an enemy's hand.
+"""MNIST and Fashion-MNIST from their original files in the IDX format.
 
-An IDX file of bytes is 00 00 08 and the number of axes, the length of each axis as a big-endian 32-bit integer, and the values.
-Nothing is allocated because a header says so: the header must first agree with the length of the file (of a gzip file, with
-the length that its trailer claims), and then memory grows only with the bytes that really come.
+An IDX file of bytes has 00 00 08 and the number of axes, then the length of each axis as a big-endian 32-bit
+integer, then the values. A file may be damaged or malicious, so its header is not trusted: it must agree with
+the length of the file (for a gzip file, with the length in its trailer), and memory grows only with the bytes
+that are read.
 
 MNIST: Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0. Fashion-MNIST: Zalando, MIT licence.
 """
@@ -20,9 +21,7 @@ from ..core import files
 from ..core.errors import FileFormatError
 from ..core.streams import STDERR
 
-LIMIT = (
-    1 << 30
-)  # bytes of values in one file, twenty times MNIST: more is a gzip bomb or not a set for this loader
+LIMIT = 1 << 30  # largest number of values in one file, twenty times MNIST, to stop gzip bombs
 CHUNK = 1 << 20
 
 SOURCES = {
@@ -32,7 +31,8 @@ SOURCES = {
 CLASSES = {
     "mnist": tuple("0123456789"),
     "fashion-mnist": (
-        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+        "Ankle boot",
     ),
 }  # fmt: skip
 MIRRORS = {
@@ -60,20 +60,23 @@ SHA256 = {
 
 
 def load_idx(name, split, folder=None):
-    """Images (N, 28, 28, 1) uint8, ink 255 on 0, and labels (N,) int64 in 0..9; N is 60,000 ("train") or 10,000 ("test").
+    """Images (N, 28, 28, 1) uint8, ink 255 on 0, and labels (N,) int64 in 0..9.
+
+    N is 60,000 ("train") or 10,000 ("test"). Files in a folder may have fewer rows, as many images as labels.
 
     name     "mnist" or "fashion-mnist"
-    folder   holds the four original files, gzipped or not. None: the sub-folder `name` of the folder that the environment
-             variable NUMGAN_DATA names, or, if it is not set, a download into cache_folder(), checked by SHA-256
-    FileNotFoundError if a file is not in the folder, ConnectionError if it cannot be downloaded, FileFormatError if it is
-    not what it should be. A folder may hold a part of the set: the count is that of the files, images and labels agreeing.
+    folder   the folder of the four original files, gzipped or not. None: the sub-folder `name` of the folder
+             in the environment variable NUMGAN_DATA; if it is not set, the files are downloaded into
+             cache_folder() and checked by SHA-256
+    Raises FileNotFoundError if a file is not in the folder, ConnectionError if it cannot be downloaded,
+    FileFormatError if its contents are wrong.
     """
     image_path, label_path = (_locate(name, file, folder) for file in FILES[split])
     images, labels = read_idx(image_path, axes=3), read_idx(label_path, axes=1)
     if len(images) != len(labels):
         raise FileFormatError(
-            f"{label_path}: expected {len(images):,} labels, one for each image of {image_path.name}, got {len(labels):,}; "
-            f"take both files from one source"
+            f"{label_path}: expected {len(images):,} labels, one for each image of {image_path.name}, "
+            f"got {len(labels):,}; take both files from one source"
         )
     if labels.max() > 9:
         row = int(np.argmax(labels > 9))
@@ -84,10 +87,10 @@ def load_idx(name, split, folder=None):
 
 
 def read_idx(path, axes):
-    """The uint8 array that an IDX file holds; gzip is told by the first bytes, not by the name.
+    """The uint8 array in an IDX file. A gzip file is recognised by its first bytes, not by its name.
 
     axes   the number of axes that the file must have
-    FileFormatError for anything but one well-formed file from its first byte to its last; OSError if it cannot be opened.
+    Raises FileFormatError unless the whole file is well-formed, OSError if it cannot be opened.
     """
     path = Path(path)
     with files.opened(path) as raw:
@@ -95,7 +98,7 @@ def read_idx(path, axes):
         zipped = raw.read(2) == b"\x1f\x8b"
         if zipped:
             raw.seek(max(size - 4, 0))
-            size = int.from_bytes(raw.read(4), "little")  # the trailer's claim: tested below, byte by byte
+            size = int.from_bytes(raw.read(4), "little")  # from the trailer; checked below, byte by byte
         raw.seek(0)
         try:
             if zipped:
@@ -116,7 +119,7 @@ def _parse(stream, size, measured, axes, path):
     if len(header) < 4 * axes:
         raise _broken(path, f"{axes} lengths of 4 bytes after the first four", f"{len(header)} bytes")
     shape = struct.unpack(f">{axes}I", header)
-    wanted = math.prod(shape)  # of Python integers: it does not overflow
+    wanted = math.prod(shape)  # Python integers do not overflow
     claim = " x ".join(map(str, shape))
     if wanted == 0:
         raise _broken(path, "at least one row", f"a header of {claim}")
@@ -132,7 +135,7 @@ def _parse(stream, size, measured, axes, path):
         if not chunk:
             raise _broken(path, f"{wanted:,} values, as its header says ({claim})", f"only {len(values):,}")
         values += chunk
-    if stream.read(1):  # reads to the end, so gzip also compares its checksum
+    if stream.read(1):  # a read at the end makes gzip compare its checksum
         raise _broken(path, f"the end of the file after {wanted:,} values", "more bytes")
     return np.frombuffer(values, np.uint8).reshape(shape)
 
@@ -160,7 +163,10 @@ def _locate(name, file, folder):
 
 
 def cache_folder():
-    """The folder for what is fetched or trained once: the environment variable NUMGAN_CACHE, or the one that the system has for such files."""
+    """The folder for downloaded data and trained judges.
+
+    It is the environment variable NUMGAN_CACHE, or the cache folder of the operating system.
+    """
     import pooch
 
     return Path(os.environ.get("NUMGAN_CACHE") or pooch.os_cache("numgan"))
@@ -182,7 +188,7 @@ def _download(name, file):
         raise ConnectionError(
             f"load({name!r}): expected to download {url} to {place}, got: {error}; {_by_hand(name)}"
         ) from error
-    except ValueError as error:  # pooch's word for another SHA-256
+    except ValueError as error:  # pooch raises it for another SHA-256
         raise FileFormatError(
             f"{url}: expected a file of SHA-256 {digest}, got another one ({error}); {_by_hand(name)}"
         ) from error

@@ -1,4 +1,4 @@
-"""One picture of any kind into 8-bit grey or colour of a given size: Pillow does the pixels, this file makes the decisions."""
+"""Convert a picture of any kind to 8-bit grey or colour of a given size, with Pillow."""
 
 import warnings
 from contextlib import contextmanager
@@ -10,15 +10,15 @@ from PIL import Image, ImageOps
 from ..core import files
 from ..core.errors import FileFormatError
 
-MOST = 1 << 25  # pixels of one picture: more than any camera's 30 million, and 134 MB in colour
+MOST = 1 << 25  # largest number of pixels of one picture: more than a camera's 30 million; 134 MB in colour
 GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour, besides I;16 and its relatives
 
 
 @contextmanager
 def opened(path, formats):
-    """A Pillow image of one of these formats.
+    """Open a Pillow image of one of these formats.
 
-    Any exception here or in the block becomes a FileFormatError with the path.
+    An exception here or in the block is raised again as FileFormatError with the path.
     """
     with files.opened(path) as file, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -35,12 +35,15 @@ def opened(path, formats):
 
 
 def is_grey(image):
-    """Whether a Pillow image holds no colour by its mode; a palette counts as colour."""
+    """Whether the mode of a Pillow image is grey; a palette counts as colour."""
     return image.mode in GREY or image.mode.startswith("I;")
 
 
 def pair(size):
-    """(height, width) of `size`, an int (a square) or a pair of ints. TypeError or ValueError for anything else."""
+    """(height, width) from an int (a square) or a pair of ints.
+
+    Raises TypeError or ValueError for other sizes.
+    """
     try:
         height, width = (size, size) if np.ndim(size) == 0 else size
     except ValueError:
@@ -51,10 +54,11 @@ def pair(size):
 
 
 def flatten(image):
-    """A Pillow image of any mode as an opaque upright "L" or "RGB" one.
+    """Convert a Pillow image of any mode to an opaque upright "L" or "RGB" image.
 
-    EXIF orientation is applied, transparency is composited on white, 16-bit grey v becomes round(v / 257).
-    ValueError for pixels of no defined range (floating point, integers above 65,535).
+    EXIF orientation is applied, transparent pixels are composited on white, 16-bit grey v becomes round(v /
+    257).
+    Raises ValueError for pixels without a defined range (floating point, integers above 65,535).
     """
     image = ImageOps.exif_transpose(image)
     target = "L" if is_grey(image) else "RGB"
@@ -71,17 +75,20 @@ def flatten(image):
 def _from_16_bits(values, transparent):
     if values.min() < 0 or values.max() > 65535:
         raise ValueError(
-            f"grey values from {values.min()} to {values.max()}, outside 0..65535; save the picture with 8 or 16 bits"
+            f"grey values from {values.min()} to {values.max()}, outside 0..65535; save the picture with 8 "
+            "or 16 bits"
         )
-    if isinstance(transparent, int):  # PNG may name one grey that is transparent
+    if isinstance(transparent, int):  # a PNG file may declare one grey value transparent
         values = np.where(values == transparent, 65535, values)
     return Image.fromarray(np.rint(values / 257).astype(np.uint8))
 
 
 def fit(image, size):
-    """The largest centred part of an "L" or "RGB" image with the proportions of `size` (height, width), resized to it.
+    """The largest centred part of an "L" or "RGB" image with the proportions of `size`, resized to `size`.
 
-    Antialiased bicubic; an image that has the size already is not touched, and a crop is by whole pixels.
+    size   (height, width)
+    The crop is by whole pixels, the resize is bicubic with antialiasing. An image of this size is returned
+    unchanged.
     """
     height, width = size
     if image.size == (width, height):
@@ -94,9 +101,10 @@ def fit(image, size):
 
 
 def convert(x, size=None, channels=None):
-    """Images x (N, H, W, C) uint8 at another size, or with another number of channels; x itself if nothing changes.
+    """Images x (N, H, W, C) uint8 with another size or number of channels; x itself if nothing changes.
 
-    size (height, width) as in `fit`; channels 1 (grey: ITU-R 601-2 luma) or 3 (colour: grey three times).
+    size       (height, width), as in `fit`
+    channels   1 (grey: ITU-R 601-2 luma) or 3 (colour; a grey picture is repeated three times)
     """
     n, height, width, old = x.shape
     size, channels = size or (height, width), channels or old

@@ -1,4 +1,4 @@
-"""Pixels: the one place that converts bytes to the numbers that networks see, and back."""
+"""Pixels: conversion of bytes to the floating-point inputs of networks, and back."""
 
 import numpy as np
 
@@ -7,7 +7,10 @@ from ..core.underflow import may_underflow
 
 @may_underflow
 def to_floats(x, pixels=(-1.0, 1.0)):
-    """Pictures (N, H, W, C) uint8 as float32 in the range pixels = (lowest, highest): byte 0 is lowest, byte 255 is highest."""
+    """Pictures (N, H, W, C) uint8 as float32 in the range pixels = (lowest, highest).
+
+    Byte 0 becomes lowest, byte 255 becomes highest.
+    """
     low, high = pixels
     floats = x / np.float32(127.5)
     floats -= 1

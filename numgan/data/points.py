@@ -1,10 +1,14 @@
-"""Distributions in the plane whose modes can be counted and drawn: where a GAN's failures are seen before they are measured.
+"""Distributions in the plane whose modes can be counted and plotted, so a GAN's failures are visible.
 
-    ring        8 Gaussians, std 0.02, on a circle of radius 2      Metz et al. 2017 (unrolled GANs), the toy mixture
-    grid        5 x 5 Gaussians, std 0.05, at -4, -2, 0, 2, 4       Lin et al. 2018 (PacGAN), 2D-grid
-    swiss-roll  one curve, no modes                                 the toy figures of Gulrajani et al. 2017 (WGAN-GP)
+    ring        8 Gaussians, std 0.02, on a circle of radius 2
+                Metz et al. 2017 (unrolled GANs), the toy mixture
+    grid        5 x 5 Gaussians, std 0.05, at -4, -2, 0, 2, 4
+                Lin et al. 2018 (PacGAN), 2D-grid
+    swiss-roll  one curve, no modes
+                the toy figures of Gulrajani et al. 2017 (WGAN-GP)
 
-Each function draws n points from a numpy Generator: x (n, 2) float32, and the number of the mode of each, (n,) int64, or None.
+Each function draws n points with a numpy Generator. It returns x (n, 2) float32, and the mode number of each
+point, (n,) int64, or None.
 """
 
 from operator import index
@@ -13,27 +17,35 @@ import numpy as np
 
 from ..core.randomness import stream
 
-SEED = 2014  # of the points that load() gives; the stream is (SEED, name, split)
+SEED = 2014  # seed of the points from load(); the stream is (SEED, name, split)
 ROWS = 100_000
 RING = {"modes": 8, "radius": 2.0, "std": 0.02}
 GRID = {"side": 5, "spacing": 2.0, "std": 0.05}
 
 
 def ring(n, rng, modes=RING["modes"], radius=RING["radius"], std=RING["std"]):
-    """n points of a mixture of Gaussians, equal weights, equally spaced on a circle. ValueError for a count below 1."""
+    """n points of a mixture of Gaussians with equal weights and equal distances on a circle.
+
+    Raises ValueError for n or modes below 1.
+    """
     return _mixture(n, rng, _circle(modes, radius), std)
 
 
 def grid(n, rng, side=GRID["side"], spacing=GRID["spacing"], std=GRID["std"]):
-    """n points of a mixture of side x side Gaussians, equal weights, centred on the origin. ValueError for a count below 1."""
+    """n points of a mixture of side x side Gaussians with equal weights, centred on the origin.
+
+    Raises ValueError for n or side below 1.
+    """
     return _mixture(n, rng, _lattice(side, spacing), std)
 
 
 def swiss_roll(n, rng, noise=0.25):
     """n points near a spiral of one and a half turns, scaled to about unit variance.
 
-    x = ((t cos t, t sin t) + noise e) / 7.5     t = 3 pi / 2 (1 + 2 u)     u uniform on [0, 1)     e standard normal (2,)
-    There are no modes: the second value is None. ValueError for a count below 1.
+    x = ((t cos t, t sin t) + noise e) / 7.5     t = 3 pi / 2 (1 + 2 u)
+    u is uniform on [0, 1), e is standard normal (2,)
+
+    There are no modes: the second value is None. Raises ValueError for n below 1.
     """
     t = 1.5 * np.pi * (1 + 2 * rng.random(_count("swiss_roll", "n", n)))
     curve = np.stack([t * np.cos(t), t * np.sin(t)], axis=1)
@@ -41,9 +53,10 @@ def swiss_roll(n, rng, noise=0.25):
 
 
 def modes(name):
-    """Centres (K, 2) float64 and the common standard deviation of "ring" (K = 8) or "grid" (K = 25), in the order of the labels.
+    """The modes of "ring" (K = 8) or "grid" (K = 25), in the order of the labels.
 
-    ValueError for a set that has no modes.
+    Returns their centres (K, 2) float64 and their common standard deviation. Raises ValueError for other
+    sets.
     """
     if name == "ring":
         return _circle(RING["modes"], RING["radius"]), RING["std"]
@@ -53,13 +66,14 @@ def modes(name):
 
 
 def load_points(name, split):
-    """The 100,000 points of load(name, split): always the same ones, "test" independent of "train"."""
+    """The 100,000 points of load(name, split): always the same points; "test" is independent of "train"."""
     draw = {"ring": ring, "grid": grid, "swiss-roll": swiss_roll}[name]
     return draw(ROWS, stream(SEED, name, split))
 
 
 def _circle(k, radius):
-    # k / K, not linspace(0, 2 pi, K): that one repeats the first centre as the last, and leaves K - 1 modes, one of them doubled
+    # not linspace(0, 2 pi, K), which would repeat the first centre as the last: K - 1 modes, one of them with
+    # double weight
     angle = 2 * np.pi * np.arange(_count("ring", "modes", k)) / k
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 

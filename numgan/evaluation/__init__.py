@@ -1,3 +1,3 @@
-"""What a run is worth: figures beside real data, a judge, and the health of its curves and samples."""
+"""Evaluation of a run: figures beside those of real data, a judge, and the health of curves and samples."""
 
 from .figures import evaluate

@@ -1,12 +1,14 @@
-"""Evaluation: a run's samples measured against data that it never saw, and beside every figure that of real training rows in their place.
+"""Evaluation: a run's samples compared with data that it never saw, beside the same figures for real data.
 
     found = evaluate(run, judge=open_judge("mnist"))
     found["figures"]["classifier_frechet_distance"]        {"samples": ..., "real": ..., "better": "lower"}
 
-No figure means anything by itself: it depends on the number of samples, on the range of the pixels, and some on the judge, whose features are
-not those of Inception. "real" is the same measure of as many training rows: about what a generator would get that draws true data. The judge has
-learnt from these rows, so by its features and answers they differ from data that it never saw (8x8 digits: it knows 100 % of them, and 95 % of
-held-out ones). The measures are those of numgan.metrics; this file decides what is compared with what.
+A figure alone has no meaning. It depends on the number of samples and on the range of the pixels; some
+figures depend on the judge, whose features are not those of Inception. "real" is the same figure for as many
+training rows: about the figure of a perfect generator. The judge has learnt from these rows, so its features
+and answers for them differ from those for data that it never saw (8x8 digits: it classifies 100 % of these
+rows correctly, and 95 % of held-out rows). The measures are in numgan.metrics; this file selects the data to
+compare.
 """
 
 import time
@@ -28,17 +30,15 @@ from ..metrics.rows import squared_distances
 from ..training.recipes import Recipe
 from . import judging
 
-PICTURES, POINTS = (
-    10_000,
-    2_500,
-)  # samples, unless told otherwise: Goodfellow et al. 2014; Lin et al. 2018 (PacGAN), section 4.1
-NUMBERS = 2**25  # of all samples together, at most: large pictures are fewer
-VALIDATION = 1000  # rows that choose the Parzen window's sigma: the first of the last sixth of the training rows, as in 2014
-PATCHES, DIRECTIONS = 16, 128  # of the sliced Wasserstein distance
-LEAST = 12  # rows that the measures can work with
-SPLITS = 10  # of the classifier score: Salimans et al. 2016, section 4
+PICTURES = 10_000  # default number of pictures: Goodfellow et al. 2014
+POINTS = 2_500  # default number of points: Lin et al. 2018 (PacGAN), section 4.1
+NUMBERS = 2**25  # largest number of values of all samples together: large pictures are fewer
+VALIDATION = 1000  # rows for sigma of the Parzen window: the first of the last sixth, as in 2014
+PATCHES, DIRECTIONS = 16, 128  # for the sliced Wasserstein distance
+LEAST = 12  # smallest number of rows for the measures
+SPLITS = 10  # for the classifier score: Salimans et al. 2016, section 4
 
-BETTER = {  # what is not here describes another figure
+BETTER = {  # figures that are not in this table only describe another figure
     "modes": "higher",
     "high_quality": "as real",
     "reverse_kl": "lower",
@@ -69,11 +69,14 @@ BETTER = {  # what is not here describes another figure
 
 @dataclass(frozen=True)
 class Side:
-    """What is measured: generated samples or real rows, x (N, ...) points, or pictures with pixels in 0..1.
+    """A set to measure: generated samples or real rows.
 
-    labels                     (N,) asked for, true, or the judge's; None if nobody knows
-    features, probabilities    (N, F), (N, K) the judge's; None without one
-    agreement                  share of the asked or true labels that the judge gives too; None if there are none
+    x                          (N, ...) points, or pictures with pixels in 0..1
+    labels                     (N,) of the samples' classes, true labels, or the judge's answers; None if
+                               unknown
+    features, probabilities    (N, F), (N, K) of the judge; None without a judge
+    agreement                  share of the samples whose label is also the judge's answer; None without given
+                               labels
     """
 
     x: np.ndarray
@@ -89,7 +92,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a side is measured by: the test Side, validation pictures, the width of the Gaussian kernel, the name of the data, the seed."""
+    """The reference for the measures.
+
+    test         the Side of test rows
+    data         the name of the data set
+    seed         the seed of the measures with random choices
+    validation   pictures for the Parzen window's sigma
+    sigma        the width of the Gaussian kernel
+    """
 
     test: Side
     data: str
@@ -98,7 +108,7 @@ class Setting:
     sigma: float = 1.0
 
 
-# ---- the measures: each gives {figure: value} of a side, or says why it has none
+# ---- the measures: each returns {figure: value} of a side, or a text with the reason why it has none
 
 
 def _modes(side, by):
@@ -124,7 +134,7 @@ def _distance(side, by):
 
 def _neighbours(side, by):
     if side.labels is None or by.test.labels is None:
-        return "it needs labels: of a conditional system, or a judge's that knows the classes of the data"
+        return "it needs labels: use a conditional system, or a judge for the classes of the data"
     return {
         "nearest_neighbour_error": metrics.nearest_neighbour_error(
             side.x, side.labels, by.test.x, by.test.labels
@@ -186,12 +196,12 @@ def _score(side, by):
 
 def _answers(side, by):
     found = metrics.label_coverage(side.probabilities.argmax(axis=1), side.probabilities.shape[1])
-    told = {
+    answers = {
         "confidence": side.probabilities.max(axis=1).mean(),
         "classes": found.captured,
         "classes_kl": found.kl,
     }
-    return told if side.agreement is None else {"agreement": side.agreement} | told
+    return answers if side.agreement is None else {"agreement": side.agreement} | answers
 
 
 def _kid(side, by):
@@ -222,33 +232,39 @@ OF_ANSWERS = {
     "classifier KID": _kid,
     "classifier precision, recall, density, coverage": _of_features,
 }
-JUDGED = "classifier"  # the first word of every figure that depends on the judge
+JUDGED = "classifier"  # first word of the name of every measure that needs the judge
 SLOW = {_parzen, _mmd, _bins, _kid, _of_features}
-NO_JUDGE = "it needs a judge, and these data have none of their own: name a run of `numgan train classifier` with --judge"
+NO_JUDGE = (
+    "it needs a judge, and these data have no judge of their own: "
+    "name a run of `numgan train classifier` with --judge"
+)
 
 
-# ---- who is measured, and against what
+# ---- the sides and their comparison
 
 
 @may_underflow
 def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
-    """A dict of what the samples of an open run are like.
+    """Measure the samples of an open run. Returns a dict of figures.
 
-    judge    an open run of a classifier of the same pictures; None: only what needs none
-    count    samples (None: 10,000 pictures, 2,500 points, or as many as there are training rows to set beside them)
-    quick    leave out what compares all pairs of pictures
+    judge    an open run of a classifier of the same pictures; None: no figures that need a judge
+    count    number of samples; None: 10,000 pictures or 2,500 points, at most the number of training rows
+    quick    leave out the measures of all pairs of pictures
+
+    The dict has these entries:
 
     run, data, samples, seed, seconds
-    against    what the samples are compared with;  beside    what "real" is measured on
+    against    the data that the samples are compared with
+    beside     the data that "real" is measured on
     judge      {run, data, rows, accuracy, confidence} of the judge on held-out data, or None
-    figures    {name: {samples, real, better}}; those named classifier_... are of the judge's answers and features;  skipped    {name: why}
-    ValueError for a run without a generator, a judge of other pictures or classes, too few data, or a count that is too large.
+    figures    {name: {samples, real, better}}; figures named classifier_... need the judge's answers or
+               features
+    skipped    {name: reason}
+    Raises ValueError for a run without a generator, a judge of other pictures or classes, too few data, or a
+    count that is too large.
     """
-    began, sampler, images = (
-        time.monotonic(),
-        run.sampler(),
-        is_pictures(run.dataset.columns[run.system.target]),
-    )
+    began, sampler = time.monotonic(), run.sampler()
+    images = is_pictures(run.dataset.columns[run.system.target])
     if judge is not None:
         judging.expect_judge(judge, run)
     (test_x, test_labels), (train_x, train_labels), validation, against = _rows(run, seed)
@@ -256,11 +272,13 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     count = min(PICTURES if images else POINTS, most) if count is None else count
     if min(len(test_x), most) < LEAST:
         raise ValueError(
-            f"evaluate: expected at least {LEAST} rows on either side, got {min(len(test_x), most)}; take more pictures"
+            f"evaluate: expected at least {LEAST} rows on either side, got {min(len(test_x), most)}; take "
+            "more pictures"
         )
     if not LEAST <= count <= most:
         raise ValueError(
-            f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; as many training rows are measured beside the samples"
+            f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; "
+            "the same number of training rows is measured beside the samples"
         )
     compared = min(
         len(test_x), max(PICTURES, count) if images else count, NUMBERS // int(np.prod(train_x.shape[1:]))
@@ -273,9 +291,8 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
         bar.set_description(f"{count:,} samples")
         x, asked = sampler(count, seed)
         fake = _side(to_bytes(x, run.system.pixels) if images else x, asked, judge)
-        real = _side(
-            train_x[:count], None if asked is None else train_labels[:count], judge
-        )  # labelled by whom the samples are
+        # true labels only if the samples have labels: else the judge labels both sides
+        real = _side(train_x[:count], None if asked is None else train_labels[:count], judge)
         test = _side(test_x[:compared], None if test_labels is None else test_labels[:compared], judge)
         by = Setting(
             test,
@@ -314,52 +331,58 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
 
 
 def _rows(run, seed):
-    """Test rows and training rows to set beside the samples, each (x, labels); pictures for validation in 0..1; and what the test rows are."""
+    """(x, labels) of test rows, (x, labels) of training rows, validation pictures, text on the test rows."""
     recipe, target = run.config["recipe"], run.system.target
     like = run.dataset.columns[target]
-    kept = len(like) - (len(like) // 6 if is_pictures(like) else 0)
-    order = stream(seed, "evaluate").permutation(kept)
+    n = len(like) - (len(like) // 6 if is_pictures(like) else 0)  # the last sixth is for validation
+    order = stream(seed, "evaluate").permutation(n)
 
     def of(dataset, chosen):
         return dataset.columns[target][chosen], None if dataset.labels is None else dataset.labels[chosen]
 
-    train, validation = run.dataset, like[kept : kept + VALIDATION] / np.float32(255)
+    train, validation = run.dataset, like[n : n + VALIDATION] / np.float32(255)
     if recipe is not None and recipe["data"] in data.names():
         return of(Recipe(**recipe).load("test"), slice(None)), of(train, order), validation, "test rows"
     return (
-        of(train, order[: kept // 2]),
-        of(train, order[kept // 2 :]),
+        of(train, order[: n // 2]),
+        of(train, order[n // 2 :]),
         validation,
         "training rows (these data have no test part)",
     )
 
 
 def _side(x, labels, judge):
-    """A Side of pictures (N, H, W, C) uint8, or of points; labels that nobody has given are the judge's."""
+    """A Side of pictures (N, H, W, C) uint8, or of points.
+
+    labels=None: the judge's answers, if there is a judge.
+    """
     if x.dtype != np.uint8:
         return Side(x.reshape(len(x), -1))
     if judge is None:
         return Side(x / np.float32(255), labels)
-    seen = judging.as_seen(judge, x)
-    p = judging.probabilities(judge, seen)
+    pictures = judging.as_seen(judge, x)
+    p = judging.probabilities(judge, pictures)
     answers = p.argmax(axis=1)
     return Side(
         x / np.float32(255),
         answers if labels is None else labels,
-        judging.features(judge, seen),
+        judging.features(judge, pictures),
         p,
         None if labels is None else float((answers == labels).mean()),
     )
 
 
 def _median_distance(rows):
-    """The median distance of two of the first rows: the usual width of a Gaussian kernel (Gretton et al. 2012)."""
+    """The median distance between two of the first rows: the usual width of a Gaussian kernel (Gretton et al.
+
+    2012).
+    """
     d = np.concatenate([d for _, d in squared_distances(rows[:VALIDATION], rows[:VALIDATION])])
     return float(np.sqrt(np.median(d[d > 0]))) if d.any() else 1.0
 
 
 def _beside(measure, fake, real):
-    """{figure: {samples, real, better}} from what a measure says of the samples and of real rows."""
+    """{figure: {samples, real, better}} from the results of a measure for the samples and for real rows."""
     prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
     return {
         prefix + name: {
@@ -372,7 +395,7 @@ def _beside(measure, fake, real):
 
 
 def _plain(value):
-    """A number as JSON can hold it: nan is None."""
+    """A number that JSON can store: None for nan and inf."""
     value = value.item() if isinstance(value, np.generic) else value
     return value if np.isfinite(value) else None
 

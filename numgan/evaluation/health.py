@@ -1,11 +1,12 @@
-"""Health: what the curves and the samples of a run say of its state. Every verdict has its number, its threshold, and what to try.
+"""Health: a diagnosis of a run from its curves and samples, as verdicts with number, threshold and advice.
 
     for verdict in examine(run): print(verdict.level, verdict.check, verdict.says)
 
-A GAN has no loss that falls to zero when all is well, so its curves are read for the known illnesses instead: a discriminator that is always
-right and so passes nothing on, a generator's gradient that fades or grows without end, losses that run away, and a generator that draws
-the same again and again. The thresholds stand below, each with its reason; "measured" is said of the runs that `numgan train` makes with its
-presets (the healthy ones), and of the same with learning rates ten to a thousand times too large (the sick ones).
+The loss of a good GAN does not fall to zero, so its curves are checked for known failures: a discriminator
+that is always right and gives G no gradient, a generator's gradient that vanishes or grows without bound,
+losses that grow without bound, and a generator that draws the same sample again and again. The thresholds are
+below, each with its reason. "Measured" means: in runs of `numgan train` with its presets (healthy runs), and
+in the same runs with learning rates ten to a thousand times too large (sick runs).
 """
 
 from dataclasses import dataclass
@@ -22,14 +23,17 @@ from ..metrics.rows import squared_distances
 from ..training import runs
 
 LEVELS = ("ok", "look", "bad")
-RECORDS = 8  # logged steps, at least: fewer show no trend
-FEW = 32  # real rows, at least, to compare samples with
-SAMPLES, POINTS = 256, 2500  # drawn to be looked at; points as in Lin et al. 2018 (PacGAN), section 4.1
+RECORDS = 8  # smallest number of logged steps that can show a trend
+FEW = 32  # smallest number of real rows to compare samples with
+SAMPLES, POINTS = 256, 2500  # number of samples; points as in Lin et al. 2018 (PacGAN), section 4.1
 
 
 @dataclass(frozen=True)
 class Limits:
-    """A number is worth a look beyond `look` and bad beyond `bad`: below them if bad is the smaller, above them otherwise."""
+    """Two thresholds for a number: beyond `look` its level is "look", beyond `bad` it is "bad".
+
+    If bad is above look, "beyond" means above them; otherwise it means below them.
+    """
 
     look: float
     bad: float
@@ -38,43 +42,60 @@ class Limits:
         if np.isnan(value):
             return "bad"
         sign = 1 if self.look < self.bad else -1
-        return LEVELS[int(sign * value > sign * self.look) + int(sign * value > sign * self.bad)]
+        if sign * value > sign * self.bad:
+            return "bad"
+        return "look" if sign * value > sign * self.look else "ok"
 
     def __str__(self):
         side = "above" if self.look < self.bad else "below"
         return f"look {side} {self.look:g}, bad {side} {self.bad:g}"
 
 
-# D(G(z)) is the share of its gradient that the minimax loss passes on to G. Measured: 0.2 to 0.5 in healthy runs, below 0.001 in sick ones.
+# D(G(z)): the minimax loss multiplies G's gradient by it. Measured: 0.2 to 0.5 in healthy runs, below 0.001
+# in sick runs.
 SURE = Limits(0.05, 0.005)
-BEHIND = 0.05  # D(G(z)) above D(x); at the end of a good run the two are equal but for noise
-# D's loss over that of one that guesses, where D's output is no probability.
+BEHIND = 0.05  # D(G(z)) - D(x); at the end of a good run it is about 0
+# D's loss divided by the loss of a D that guesses, for losses without probabilities.
 EASY = Limits(0.05, 0.005)
-GUESSING = {"least_squares": 0.25, "hinge": 2.0}  # D = 1/2 everywhere, and D = 0 everywhere: losses.py
-# The median norm of the last quarter over that of the first tenth. Measured: 0.2 to 12 in healthy runs, 0.04 and less under a sure D.
+GUESSING = {"least_squares": 0.25, "hinge": 2.0}  # the loss of D = 1/2 everywhere, and of D = 0 everywhere
+# The gradient's median norm in the last quarter divided by that in the first tenth. Measured: 0.2 to 12 in
+# healthy runs, at most 0.04 if D is too sure.
 FADED, GROWN = Limits(0.05, 1e-3), Limits(1e2, 1e4)
-# The root mean square of a gradient's entries, against Adam's epsilon: below it an update is no longer of the size of the learning rate.
+# The root mean square of a gradient's entries. Below Adam's epsilon, an update is much smaller than the
+# learning rate.
 TINY = Limits(1e-7, 1e-8)
-# |loss|, last quarter over first tenth, a first one below 1 counting as 1. Measured: below 2 in healthy runs.
+# |loss| in the last quarter divided by that in the first tenth, or by 1 if that is below 1. Measured: below 2
+# in healthy runs.
 AWAY = Limits(1e2, 1e4)
-# D's loss over that of one that guesses: one that is so wrong has steps too long. Measured: up to 1.03 in healthy runs, 1.8, 30 in sick ones.
+# D's loss divided by the loss of a D that guesses. A high value means that the steps are too long. Measured:
+# up to 1.03 in healthy runs, 1.8 and 30 in sick runs.
 WILD = Limits(5.0, 50.0)
 UNSURE = GUESSING | {"minimax": 2 * np.log(2), "nonsaturating": 2 * np.log(2)}  # D = 1/2 as a probability
-# Modes drawn, of those there are; the mean of their relative widths, 0.97 in true data.
+# The share of modes that are drawn, and the mean of their relative widths; the width is 0.97 in true data.
 MODES, WIDTH = Limits(1.0, 0.5), Limits(0.5, 0.1)
-# The median distance from a sample to the nearest other, over that among as many real rows. Measured on 8x8 digits: 0.98 to 1.12 in healthy runs,
-# below 0.02 in sick ones; real rows of one class alone have 0.4 (MNIST's ones) to 1.1.
+# The median distance from a sample to its nearest other sample, divided by the same for as many real rows.
+# Measured on 8x8 digits: 0.98 to 1.12 in healthy runs, below 0.02 in sick runs; 0.4 (MNIST's ones) to 1.1 for
+# real rows of one class.
 DIVERSITY = Limits(0.7, 0.3)
-# The share of samples that lie nearer to another than 99 % of real rows do; 0.01 in true data. Measured: 0 to 0.06, and above 0.98.
+# The share of samples whose nearest other sample is closer than that of 99 % of real rows; 0.01 in true data.
+# Measured: 0 to 0.06 in healthy runs, above 0.98 in sick runs.
 TWINS = Limits(0.2, 0.5)
-# The share of real rows with a sample in their ball (metrics.density_coverage). Measured on real rows: 0.96 of all classes, 0.6 to 0.8 of five of
-# ten, 0.1 to 0.5 of one. Samples of a low density are not near the data at all, and leave out no part of them.
+# The share of real rows with a sample in their ball (metrics.density_coverage). Measured with real rows as
+# samples: 0.96 for all classes, 0.6 to 0.8 for five of ten, 0.1 to 0.5 for one. If the density is below OFF,
+# the samples are not near the data, so a low coverage does not mean missing modes.
 COVERAGE, OFF = Limits(0.6, 0.3), 0.5
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """check: what was looked at; level: ok, look or bad; value and threshold: why; says: what it means; advice: what to try, "" if all is well."""
+    """The result of one check.
+
+    check              the name of the check
+    level              ok, look or bad
+    value, threshold   the number, and the text of its limits
+    says               the meaning of the number
+    advice             a remedy to try; "" if the level is ok
+    """
 
     check: str
     level: str
@@ -85,7 +106,10 @@ class Verdict:
 
 
 def examine(run):
-    """The Verdicts of an open run: of its curves, and of samples drawn from it if it draws any; bad ones are not sorted to the front."""
+    """The Verdicts of an open run: on its curves, and on samples if it draws any.
+
+    They are not sorted by level.
+    """
     records = runs.read_metrics(run.folder, run.state.step)
     found = [*_unfinished(run), *_curves(run, records)]
     if run.system.drawers:
@@ -100,7 +124,7 @@ def worst(verdicts):
 
 
 def _verdict(check, value, limits, says, advice):
-    """A Verdict; the advice is only for what is not ok."""
+    """A Verdict; the advice is left out if the level is ok."""
     level = limits.level(value)
     return Verdict(check, level, float(value), str(limits), says, "" if level == "ok" else advice)
 
@@ -126,7 +150,7 @@ def _unfinished(run):
             done / planned,
             "look below 1",
             f"{done:,} of {planned:,} steps are done: the run was stopped",
-            f"`numgan train --resume {run.folder}` goes on",
+            f"`numgan train --resume {run.folder}` continues it",
         )
 
 
@@ -147,12 +171,15 @@ def _curves(run, records):
 
 
 def _curve(records, kind, name):
-    """The figures of the logged steps that have this one: where a player has no turn, it has no entry."""
+    """The values of one curve.
+
+    Logged steps without this entry are left out: that player had no step there.
+    """
     return [record[kind][name] for record in records if name in record[kind]]
 
 
 def _late(records, kind, name):
-    """The median of the last quarter of a curve; None if it holds a number that JSON cannot, or nothing."""
+    """The median of the last quarter of a curve; None if it is empty or contains inf or nan."""
     values = _curve(records, kind, name)
     return _median(values[-max(1, len(values) // 4) :])
 
@@ -172,12 +199,12 @@ def _named(records, kind):
 
 
 def _losses(run, records):
-    """Whether they grow, and whether a discriminator is much worse than one that guesses."""
+    """Check whether losses grow, and whether a discriminator is much worse than one that guesses."""
     now = {name: _late(records, "losses", name) for name in _named(records, "losses")}
     early = {name: _early(records, "losses", name) for name in now}
     if not now or None in (*now.values(), *early.values()):
         return Verdict(
-            "losses", "bad", None, "bad if not finite", "they hold inf or nan, or nothing", "a smaller --lr"
+            "losses", "bad", None, "bad if not finite", "they are inf, nan or missing", "a smaller --lr"
         )
     growth = max(abs(now[name]) / max(abs(early[name]), 1.0) for name in now)
     figures = ", ".join(f"{name} {value:.3g}" for name, value in now.items())
@@ -186,8 +213,8 @@ def _losses(run, records):
             "losses",
             growth,
             AWAY,
-            f"{figures}: they run away, {growth:.3g} times what they were",
-            "a smaller --lr; a critic without bounds wants clipping or a gradient penalty",
+            f"{figures}: they run away, to {growth:.3g} times their first size",
+            "a smaller --lr; an unbounded critic needs clipping or a gradient penalty",
         )
     for name in _judging(run, now) if _loss(run) in UNSURE else ():
         penalty = _late(records, "metrics", "penalty") if "penalty" in _named(records, "metrics") else 0.0
@@ -197,14 +224,14 @@ def _losses(run, records):
                 "losses",
                 wrong,
                 WILD,
-                f"{figures}: {name}'s is {wrong:.3g} times that of one that guesses",
+                f"{figures}: {name}'s loss is {wrong:.3g} times that of a D that guesses",
                 "a smaller --lr",
             )
     return _verdict("losses", growth, AWAY, f"{figures}: steady", "")
 
 
 def _discriminator(run, records):
-    """What a discriminator's outputs mean, which depends on the loss."""
+    """Check a discriminator's outputs; their meaning depends on the loss."""
     known, loss, judging = _named(records, "metrics"), _loss(run), _judging(run, _named(records, "losses"))
     late = {name: _late(records, "metrics", name) for name in known}
     if not run.system.judges:
@@ -213,7 +240,7 @@ def _discriminator(run, records):
             "ok",
             None,
             "needs one",
-            f"{type(run.system).__name__} has none: what it would tell does not apply",
+            f"{type(run.system).__name__} has none, so this check does not apply",
         )
     elif None in late.values():
         yield Verdict(
@@ -223,13 +250,12 @@ def _discriminator(run, records):
         yield _critic(late["distance"] if "distance" in known else -_late(records, "losses", judging[0]))
     elif "D(x) above D(G(z))" in known:
         above = late["D(x) above D(G(z))"]
-        says = f"a real sample stands above a generated one with probability {above:.3f}: {_even(above, 1 - above)}"
-        yield _verdict(
-            "discriminator", 1 - above, SURE, says, "a larger gamma (R1 and R2), or a smaller --lr"
-        )
+        says = f"D(x) is above D(G(z)) with probability {above:.3f}: {_even(above, 1 - above)}"
+        advice = "a larger gamma (R1 and R2), or a smaller --lr"
+        yield _verdict("discriminator", 1 - above, SURE, says, advice)
     elif loss in GUESSING and judging:
         share = _late(records, "losses", judging[0]) / GUESSING[loss]
-        says = f"its loss is {share:.3g} of that of one that guesses ({loss} reads no probabilities from its outputs)"
+        says = f"its loss is {share:.3g} times that of a D that guesses ({loss} has no probabilities)"
         yield _verdict("discriminator", share, EASY, says, "a penalty on D (r1, roth), or a smaller --lr")
     elif {"D(x)", "D(G(z))"} <= late.keys():
         yield _probabilities(late["D(x)"], late["D(G(z))"], loss)
@@ -275,7 +301,7 @@ def _probabilities(real, fake, loss):
             "look",
             fake - real,
             f"look above {BEHIND}",
-            says + "it takes fakes for real rather than real samples, and what G learns from it is wrong",
+            says + "it rates fakes above real samples, so G learns the wrong direction from it",
             "more updates of D for each of G",
         )
     says += _even(real, fake)
@@ -293,16 +319,21 @@ def _probabilities(real, fake, loss):
 
 def _even(real, fake):
     if SURE.level(fake) != "ok":
-        return "it tells real from fake nearly every time, and where it is sure it is flat, so G learns little from it"
+        return (
+            "it tells real from fake nearly every time; a sure D is flat, so G gets little gradient from it"
+        )
     if real - fake < 0.2:
-        return "it can hardly tell real from fake, be it that G is good or that D learns nothing: the samples say which"
-    return "it is right more often than not, and still tells G the way"
+        return "it can hardly tell real from fake: G is good or D learns nothing; look at the samples"
+    return "it is right more often than not, and still gives G a useful gradient"
 
 
 def _gradient(run, name, records):
-    """Of networks that draw samples always; of the others if it grows: that it fades is how a classifier's training ends, and what D's outputs say."""
+    """Check whether a network's gradient grows, and whether it fades if the network draws samples.
+
+    A fading gradient is normal at the end of a classifier's training; D is checked by its outputs.
+    """
     if not all("gradients" in record for record in records) or name not in _named(records, "gradients"):
-        return  # a run of before they were logged, or a player that had no turn
+        return  # an old run without these curves, or a player that had no step
     check, smaller = f"gradient of {name}", "a smaller --lr; BatchNorm, clipping or a penalty where it grows"
     early, late = _early(records, "gradients", name), _late(records, "gradients", name)
     if early is None or late is None:
@@ -310,7 +341,7 @@ def _gradient(run, name, records):
         return
     entry = late / np.sqrt(run.system.networks[name].layout.size)
     growth = late / early if early else np.inf if late else 1.0
-    says = f"its norm is {late:.3g}, {growth:.3g} times that of the start"
+    says = f"its norm is {late:.3g}, {growth:.3g} times the norm at the start"
     found = [_verdict(check, growth, GROWN, says, smaller)]
     if name in run.system.drawers and run.system.judges:
         more = "a penalty on D, fewer updates of D, a smaller --lr" + (
@@ -322,7 +353,7 @@ def _gradient(run, name, records):
                 check,
                 entry,
                 TINY,
-                f"{says}; an entry has {entry:.2g}, as little as Adam's epsilon, 1e-8",
+                f"{says}; an entry is {entry:.2g}, near or below Adam's epsilon, 1e-8",
                 more,
             ),
         ]
@@ -340,22 +371,14 @@ def _samples(run):
     n = POINTS if with_modes else min(SAMPLES, len(like))
     x, _ = sampler(n, derive(run.config["seed"], "health"))
     if not np.isfinite(x).all():
-        return [
-            Verdict(
-                "samples",
-                "bad",
-                None,
-                "bad if not finite",
-                "the samples hold inf or nan",
-                "a smaller --lr, from an earlier state",
-            )
-        ]
+        says, advice = "the samples contain inf or nan", "a smaller --lr, from an earlier state"
+        return [Verdict("samples", "bad", None, "bad if not finite", says, advice)]
     if with_modes:
         return list(_modes(x, recipe["data"]))
     if n < FEW:
         return [Verdict("samples", "ok", n, f"needs {FEW}", f"{n} real rows are too few to compare with")]
     real = like[stream(run.config["seed"], "health").permutation(len(like))[:n]]
-    if is_pictures(like):  # both at the grey levels of bytes
+    if is_pictures(like):  # both rounded to bytes
         real, x = to_floats(real), to_floats(to_bytes(x, run.system.pixels))
     return list(_likeness(x.reshape(n, -1).astype(np.float64), real.reshape(n, -1).astype(np.float64)))
 
@@ -370,13 +393,13 @@ def _modes(x, name):
         f"{found.high_quality:.1%} of the samples lie within 3 sigma of one (98.9% of true ones)"
     )
     yield _verdict("modes", found.captured / found.modes, MODES, says, VARIETY)
-    if (found.counts > 1).any():  # of one sample there is no width
+    if (found.counts > 1).any():  # one sample has no width
         width = float(np.nanmean(found.relative_std))
         yield _verdict(
             "width of modes",
             width,
             WIDTH,
-            f"samples near a mode spread {width:.2f} times as far as true ones",
+            f"the samples of a mode are {width:.2f} times as wide as true ones",
             VARIETY,
         )
 
@@ -391,22 +414,22 @@ def _likeness(x, real):
         "variety",
         ratio,
         DIVERSITY,
-        f"the next sample is {ratio:.2f} times as far as the next of as many real rows",
+        f"the nearest other sample is {ratio:.2f} times as far as among as many real rows",
         VARIETY,
     )
     yield _verdict(
         "twins",
         twins,
         TWINS,
-        f"{twins:.1%} of the samples have another nearer than 99% of real rows have (1% of true ones)",
-        "what helps variety: " + VARIETY,
+        f"{twins:.1%} of the samples have a closer neighbour than 99% of real rows (1% of true ones)",
+        VARIETY,
     )
     yield _coverage(near, len(real))
 
 
 def _coverage(near, n):
-    says = f"{near.coverage:.1%} of {n} real rows have a sample nearby (about 96% by true ones)"
-    found = _verdict("coverage", near.coverage, COVERAGE, says, "what helps variety")
+    says = f"{near.coverage:.1%} of {n} real rows have a sample nearby (about 96% for true ones)"
+    found = _verdict("coverage", near.coverage, COVERAGE, says, VARIETY)
     if found.level == "ok" or near.density >= OFF:
         return found
     return Verdict(
@@ -415,7 +438,7 @@ def _coverage(near, n):
         near.coverage,
         str(COVERAGE),
         f"{says}: the samples lie off the data, with a density of {near.density:.2f} (1 for true ones)",
-        "longer training, if variety and twins are well",
+        "longer training, if variety and twins are ok",
     )
 
 

@@ -1,12 +1,14 @@
-"""Judgement: what a classifier run, the judge, says of pictures: of the samples of another run, or of anybody's.
+"""The judge: a classifier run that measures pictures, such as the samples of another run.
 
-    judge = open_judge("mnist")          the judge of a known set: trained by numgan when it is first asked for, then kept in the cache
+    judge = open_judge("mnist")          the judge of a known set; it is trained at the first call and kept in
+                                         the cache
     x = as_seen(judge, images)           uint8 pictures as float32 in the judge's pixel range
     probabilities(judge, x)              (N, 10) p(class | x)
-    features(judge, x)                   (N, 128) what its last layer is given, for distances between sets of pictures
+    features(judge, x)                   (N, 128) the input of its last layer, for distances between sets of
+                                         pictures
 
-A figure made of these says nothing without the judge: state its data and its accuracy (`held_out(judge)`), and never compare with
-figures of Inception's features.
+A figure depends on the judge: state the judge's data and accuracy (`held_out(judge)`) with it, and never
+compare it with figures of Inception's features.
 """
 
 import hashlib
@@ -31,19 +33,22 @@ JUDGED = ("mnist", "fashion-mnist", "digits")  # sets with labels and a test par
 
 
 def open_judge(name="mnist", shape=None, folder=None, progress=True):
-    """The judge of a known set, an open run of the system `classifier`; it is trained first if the cache does not hold it.
+    """The judge of a known set, an open run of the system `classifier`; it is trained if the cache has none.
 
     name     mnist, fashion-mnist or digits
-    shape    of the pictures that it is to judge, (28, 28, 1) or (8, 8, 1); None: that of the set
-    folder   where the IDX files are, as for data.load
+    shape    the shape of the pictures to judge, (28, 28, 1) or (8, 8, 1); None: that of the set
+    folder   the folder of the IDX files, as for data.load
 
-    The cache is $NUMGAN_CACHE, or the folder that the system has for such files. The entry's name holds a digest of the recipe and of the
-    data, so another recipe or other data have another judge. One process trains while others wait; one that was killed is taken up again.
-    ValueError for a set without a judge, FileFormatError for a damaged entry, what data.load raises, Interrupted after Ctrl-C.
+    The cache is $NUMGAN_CACHE, or the cache folder of the operating system. The name of an entry has a digest
+    of the recipe and of the data, so another recipe or other data have another judge. One process trains
+    while others wait; a training that was killed is resumed.
+    Raises ValueError for a set without a judge, FileFormatError for a damaged entry, the errors of data.load,
+    and Interrupted after Ctrl-C.
     """
     if name not in JUDGED:
         raise ValueError(
-            f"open_judge: expected one of {', '.join(JUDGED)}, got {name!r}; `numgan train classifier` makes a judge of other data"
+            f"open_judge: expected one of {', '.join(JUDGED)}, got {name!r}; `numgan train classifier` makes "
+            "a judge of other data"
         )
     preset = systems.preset_for("classifier", shape or data.load(name, folder=folder).sample_shape)
     recipe = Recipe("classifier", preset, name, folder).resolve()
@@ -63,15 +68,15 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
                 judge = _finished(home, system, dataset) or _train(home, recipe, system, dataset, progress)
     except FileFormatError as error:
         raise FileFormatError(
-            f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again ({error})"
+            f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again "
+            f"({error})"
         ) from error
-    return replace(
-        judge, config=judge.config | {"recipe": recipes.as_dict(recipe)}
-    )  # the data are where they are now
+    # the data may have moved since the judge was trained: the recipe has their present place
+    return replace(judge, config=judge.config | {"recipe": recipes.as_dict(recipe)})
 
 
 def judge_of(run, progress=True):
-    """The judge in the cache of a run's data and pictures; None for data or pictures that have none."""
+    """The judge for a run's data and pictures, as from `open_judge`; None if there is no judge for them."""
     recipe, shape = run.config["recipe"], run.system.sample_shape
     known = [
         systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")
@@ -82,7 +87,7 @@ def judge_of(run, progress=True):
 
 
 def _finished(home, system, dataset):
-    """The judge in the folder; None if there is none, or if its training is not finished."""
+    """The judge in the folder; None if there is none or its training is not finished."""
     if not (home / "config.json").exists() or not (home / "curves.png").exists():
         return None
     judge = runs.open_run(home, system, dataset)
@@ -96,22 +101,25 @@ def _train(home, recipe, system, dataset, progress):
 
 @may_underflow
 def as_seen(judge, images):
-    """Pictures (N, H, W, C) uint8 as float32 in the range of pixels that the judge was trained with."""
+    """Pictures (N, H, W, C) uint8 as float32 in the judge's pixel range."""
     return to_floats(images, judge.system.pixels)
 
 
 @may_underflow
 def probabilities(judge, x):
-    """p(class | x)          x (N, H, W, C) float32 in the judge's pixel range -> (N, K) float32; ValueError for other arrays, or no judge."""
+    """p(class | x)          x (N, H, W, C) float32 in the judge's pixel range -> (N, K) float32
+
+    Raises ValueError for other arrays, or if `judge` is no classifier run.
+    """
     with threadpool_limits(1):
         return judge.system.probabilities(judge.state.params, _checked("probabilities", judge, x))
 
 
 @may_underflow
 def features(judge, x):
-    """The judge's penultimate activations          x (N, H, W, C) float32 in the judge's pixel range -> (N, F) float32, F = 128 for its presets
+    """The input of the judge's last layer      x (N, H, W, C) float32 in its pixel range -> (N, F) float32
 
-    ValueError for other arrays, or no judge.
+    F is 128 for the presets. Raises ValueError for other arrays, or if `judge` is no classifier run.
     """
     with threadpool_limits(1):
         return judge.system.features(judge.state.params, _checked("features", judge, x))
@@ -129,12 +137,13 @@ def _checked(where, judge, x):
     ):
         raise ValueError(
             f"{where}: expected pictures (N, {', '.join(map(str, shape))}) float32 and at least one, got "
-            f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) makes them of uint8 ones"
+            f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) "
+            "makes them of uint8 ones"
         )
     if not (x.min() >= low - 0.01 and x.max() <= high + 0.01):
         raise ValueError(
-            f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, got {x.min():g} to {x.max():g}; "
-            "as_seen(judge, images) makes them of uint8 ones"
+            f"{where}: expected pixels in {low:g}..{high:g}, the range of this judge, "
+            f"got {x.min():g} to {x.max():g}; as_seen(judge, images) makes them of uint8 ones"
         )
     return x
 
@@ -142,16 +151,18 @@ def _checked(where, judge, x):
 def _expect_classifier(judge):
     if not hasattr(judge.system, "probabilities"):
         raise ValueError(
-            f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train classifier`"
+            f"{judge.folder} is a run of {type(judge.system).__name__}; a judge is a run of `numgan train "
+            "classifier`"
         )
 
 
 def expect_judge(judge, run):
-    """ValueError unless the first run is one of a classifier of pictures of the other's size, and of its classes if it has any."""
+    """Raise ValueError unless `judge` is a classifier run for the pictures of `run`, and for its classes."""
     _expect_classifier(judge)
     if judge.system.sample_shape != run.system.sample_shape:
         raise ValueError(
-            f"{judge.folder} judges samples {judge.system.sample_shape}, and {run.folder} draws {run.system.sample_shape}"
+            f"{judge.folder} judges samples {judge.system.sample_shape}, and {run.folder} draws "
+            f"{run.system.sample_shape}"
         )
     names, asked = judge.config["classes"], run.config["classes"]
     if asked and asked != names:
@@ -163,13 +174,17 @@ def expect_judge(judge, run):
 
 @may_underflow
 def judge(run, classifier, count=1000, labels=None, seed=0):
-    """What a classifier run says of `count` samples of a run, as a dict.
+    """The answers of a classifier run for `count` samples of a run, as a dict.
 
-    agreement   share of samples that it takes for the class asked for (None: no class was asked for)
-    confidence  its mean highest probability;  shares {class: share of samples that it puts there}
-    copies      samples equal to a training row, both at the data's own grey levels;  copies_share of all
-    held_out    {rows, accuracy, confidence} of the same classifier on real data that it never saw (None: the data have no such part)
-    ValueError if the classifier is none, or takes samples of another shape or other classes.
+    agreement      share of samples that are classified as the requested class; None for samples without
+                   classes
+    confidence     mean of the highest probability
+    shares         {class: share of samples that are classified as this class}
+    copies         number of samples equal to a training row, both at the data's own grey levels
+    copies_share   copies divided by the number of samples
+    held_out       {rows, accuracy, confidence} of the classifier on real data that it never saw; None if the
+                   data have no test part
+    Raises ValueError if `classifier` is no classifier run, or has another picture shape or other classes.
     """
     expect_judge(classifier, run)
     names = classifier.config["classes"]
@@ -192,7 +207,10 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
 
 @may_underflow
 def held_out(classifier):
-    """{rows, accuracy, confidence} of a classifier run on the test part of its data; None for data without one, or made in Python."""
+    """{rows, accuracy, confidence} of a classifier run on the test part of its data.
+
+    None for data without a test part, and for a run that was made in Python code.
+    """
     recipe = classifier.config["recipe"]
     if recipe is None or recipe["data"] not in data.names():
         return None
@@ -208,7 +226,10 @@ def held_out(classifier):
 
 @may_underflow
 def copies(images, real):
-    """How many images (M, H, W, C) uint8 equal a row of real (N, H, W, C) uint8, when each pixel moves to the nearest level that real has."""
+    """The number of images (M, H, W, C) uint8 that equal a row of real (N, H, W, C) uint8.
+
+    Each pixel is first rounded to the nearest grey level that occurs in `real`.
+    """
     levels = np.unique(real).astype(np.int64)
     nearest = levels[np.abs(np.arange(256)[:, None] - levels).argmin(axis=1)].astype(np.uint8)
     known = {row.tobytes() for row in real}

@@ -1,26 +1,27 @@
-"""Metrics: what samples say of the generator that drew them. They take arrays of samples or features and never see a network.
+"""Metrics of generated samples. They take arrays of samples or features, and no network.
 
-    mode_coverage            points of a known mixture: modes, share of good samples, evenness, width of each mode
-    label_coverage           labelled samples (stacked MNIST): modes, and how even they are
-    parzen                   log-likelihood of test data under a Parzen window, sigma chosen on validation data (2014)
+    mode_coverage            points of a known mixture: modes, share of good samples, evenness, widths
+    label_coverage           labelled samples (stacked MNIST): modes and their evenness
+    parzen                   log-likelihood of test data under a Parzen window (2014)
     parzen_log_likelihood    the same for one sigma, row by row
     frechet_distance         distance of the Gaussians fitted to two sets of features (FID)
     frechet_gaussians        the same for given means and covariances
-    inception_score          how sure and how varied a classifier's predictions are
+    inception_score          certainty and variety of a classifier's predictions
     kid                      unbiased squared MMD with a cubic kernel
     mmd                      unbiased squared MMD with a Gaussian kernel
-    precision_recall         samples inside the real manifold, and the other way round
-    density_coverage         their robust successors
+    precision_recall         shares of samples near real data, and of real data near samples
+    density_coverage         more robust versions of precision and recall
     nearest_neighbour_error  1-nearest-neighbour classifier trained on labelled samples, tested on real data
-    ndb                      number of statistically different k-means bins
+    ndb                      number of statistically different bins (k-means)
     psnr                     peak signal-to-noise ratio of pairs of pictures, dB
     ssim                     structural similarity of pairs of pictures
     ms_ssim                  the same over five scales
-    sliced_wasserstein       Wasserstein-1 distance of two sets over random directions
-    laplacian_swd            the same of patches, at every level of a Laplacian pyramid
+    sliced_wasserstein       mean Wasserstein-1 distance of two sets over random directions
+    laplacian_swd            the same for patches, at every level of a Laplacian pyramid
 
-Whatever depends on chance (k-means, directions, places of patches) takes a seed: equal arguments, equal figures. All pairs of two sets are
-visited in blocks, so memory stays bounded. Arguments that make no sense are a ValueError that names them.
+Functions with random choices (k-means, directions, places of patches) take a seed: equal arguments give equal
+figures. All pairs of two sets are computed in blocks, so memory is bounded. An invalid argument raises a
+ValueError with its name.
 Reading order: rows, modes, parzen, frechet, neighbours, pictures.
 """
 

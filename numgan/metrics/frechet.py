@@ -1,6 +1,7 @@
-"""Distances between two sets of features, and the Inception score. What network made the features is the caller's business, and must be stated.
+"""Distances between two sets of features, and the Inception score.
 
-Every figure here depends on that network: a Frechet distance of one network's features says nothing about that of another's.
+The caller chooses the network that computes the features, and should name it with every figure. Figures from
+the features of different networks cannot be compared.
 """
 
 import numpy as np
@@ -11,13 +12,15 @@ from .rows import positive, real_array, rows, spans, squared_distances, whole
 
 @may_underflow
 def frechet_distance(real, fake):
-    """The Frechet distance of the Gaussians fitted to two sets of features; with Inception's pool3 features it is the FID.
+    """The Frechet distance of Gaussians fitted to two sets of features; the FID for Inception pool3 features.
 
     d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)    m means, S covariances (divided by N - 1)
 
     real (N, D)    fake (M, D), N and M at least 2    the result is in squared units of the features
-    It is biased upwards by about D / N for small N: compare figures of the same N only. Covariances may be singular (N <= D).
-    ValueError for shapes that do not fit, too few samples, or non-finite input.
+
+    For small N it is biased upwards by about D / N: compare figures of the same N only. Covariances may be
+    singular (N <= D).
+    Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Heusel et al. 2017, section 4; Dowson and Landau 1982.
     """
     x = rows("frechet_distance", "real", real, least=2)
@@ -27,10 +30,11 @@ def frechet_distance(real, fake):
 
 @may_underflow
 def frechet_gaussians(mean1, cov1, mean2, cov2):
-    """The Frechet distance of two Gaussians that are given: the formula of frechet_distance.
+    """The Frechet distance of two given Gaussians, by the formula of frechet_distance.
 
-    mean1, mean2 (D,)    cov1, cov2 (D, D) symmetric, no eigenvalue below 0 (but for rounding)
-    ValueError for other shapes, a matrix that is no covariance, or non-finite input.
+    mean1, mean2 (D,)    cov1, cov2 (D, D) symmetric, with no eigenvalue below 0 (except for rounding)
+
+    Raises ValueError for other shapes, a matrix that is no covariance, or non-finite input.
     Source: Dowson and Landau 1982; Heusel et al. 2017, section 4.
     """
     where = "frechet_gaussians"
@@ -48,7 +52,8 @@ def frechet_gaussians(mean1, cov1, mean2, cov2):
     ):
         if a.shape != shape:
             raise ValueError(
-                f"{where}: expected {name} {shape}, as mean1 has {d} numbers, got {a.shape}; give moments of the same features"
+                f"{where}: expected {name} {shape}, as mean1 has {d} numbers, got {a.shape}; give moments of "
+                "the same features"
             )
     for name, c in zip(("cov1", "cov2"), covs):
         size = np.abs(c).max()
@@ -66,7 +71,8 @@ def _covariance(x):
 
 
 def _frechet(m1, s1, m2, s2):
-    # tr (S1 S2)^1/2 = tr (R S2 R)^1/2 with R = S1^1/2: the product is similar to S1 S2 and symmetric, so its eigenvalues are real
+    # tr (S1 S2)^1/2 = tr (R S2 R)^1/2 with R = S1^1/2: R S2 R is similar to S1 S2 and symmetric, so its
+    # eigenvalues are real
     values, vectors = np.linalg.eigh(s1)
     root = vectors * np.sqrt(_cleared(values))
     product = root.T @ s2 @ root
@@ -75,27 +81,34 @@ def _frechet(m1, s1, m2, s2):
 
 
 def _cleared(eigenvalues):
-    """Eigenvalues that are rounding, of either sign, become 0: the root of 1e-16 is 1e-8, and there may be thousands."""
+    """Set eigenvalues that are rounding errors to 0: the root of 1e-16 is 1e-8, and there may be many."""
     rounding = len(eigenvalues) * np.finfo(np.float64).eps * np.abs(eigenvalues).max()
     return np.where(eigenvalues > rounding, eigenvalues, 0.0)
 
 
 @may_underflow
 def inception_score(probabilities, splits=1):
-    """(mean, standard deviation) over the splits of exp(mean_i KL(p(y|x_i) || p(y))), p(y) the mean of the split; between 1 and K.
+    """The Inception score: (mean, standard deviation) over the splits, between 1 and K.
 
-    probabilities (N, K): a classifier's for each sample, rows that sum to 1    splits: consecutive parts of equal size (but for one)
-    K for sure and evenly spread predictions, 1 if all predictions are equal. A generator of one perfect picture of each class
-    has the best score: report it beside a figure that sees modes. With one split the standard deviation is 0.
-    ValueError for rows that are no probabilities (within 1e-3), more splits than rows, or non-finite or empty input.
+    score of a split = exp(mean_i KL(p(y|x_i) || p(y)))    p(y) the mean of p(y|x_i) in the split
+
+    probabilities (N, K)   of a classifier, for each sample; every row sums to 1
+    splits                 number of consecutive parts of equal size (up to one row)
+
+    The score is K for certain and evenly spread predictions, 1 if all predictions are equal. A generator of
+    one perfect picture for each class has the best score, so report it with a figure that measures modes.
+    With one split the standard deviation is 0.
+    Raises ValueError for rows that are no probabilities (within 1e-3), more splits than rows, or non-finite
+    or empty input.
     Source: Salimans et al. 2016, section 4 (10 splits of 50,000 samples).
     """
     p = rows("inception_score", "probabilities", probabilities)
     parts = whole("inception_score", "splits", splits, 1, len(p))
     if p.min() < 0 or np.abs(p.sum(axis=1) - 1).max() > 1e-3:
         raise ValueError(
-            f"inception_score: expected probabilities not below 0 with rows that sum to 1, got numbers from {p.min():.4g} and "
-            f"sums from {p.sum(axis=1).min():.4g} to {p.sum(axis=1).max():.4g}; give logits to a softmax first"
+            "inception_score: expected probabilities not below 0 with rows that sum to 1, "
+            f"got numbers from {p.min():.4g} and sums from {p.sum(axis=1).min():.4g} to "
+            f"{p.sum(axis=1).max():.4g}; give logits to a softmax first"
         )
     scores = [np.exp(_mutual_information(part)) for part in np.array_split(p, parts)]
     return float(np.mean(scores)), float(np.std(scores))
@@ -111,9 +124,10 @@ def kid(real, fake):
     """The kernel Inception distance: the unbiased MMD^2 with the kernel k(a, b) = (a.b / D + 1)^3.
 
     real (M, D)    fake (N, D), at least 2 of each    the formula is that of mmd()
-    Its mean is 0 for equal distributions at any number of samples, so it is negative half of the time. All pairs are used at once;
-    the paper's averages over subsets have the same mean and more spread.
-    ValueError for shapes that do not fit, too few samples, or non-finite input.
+
+    For equal distributions its mean is 0 at any number of samples, so about half of the values are negative.
+    It uses all pairs at once; the paper's averages over subsets have the same mean and a larger variance.
+    Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Binkowski et al. 2018, section 4.
     """
     x = rows("kid", "real", real, least=2)
@@ -123,12 +137,15 @@ def kid(real, fake):
 
 @may_underflow
 def mmd(real, fake, sigma):
-    """The unbiased squared maximum mean discrepancy with a Gaussian kernel k(a, b) = exp(-|a - b|^2 / (2 sigma^2)).
+    """The unbiased squared maximum mean discrepancy with a Gaussian kernel.
 
+    k(a, b) = exp(-|a - b|^2 / (2 sigma^2))
     MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
 
-    real x (M, D)    fake y (N, D), at least 2 of each    sigma in the units of the features; a usual choice is the median distance of two rows
-    ValueError for shapes that do not fit, too few samples, non-finite input, or sigma not above 0.
+    real x (M, D)    fake y (N, D), at least 2 of each
+    sigma in the units of the features; a usual choice is the median distance of two rows
+
+    Raises ValueError for shapes that do not fit, too few samples, non-finite input, or sigma not above 0.
     Source: Gretton et al. 2012, lemma 6.
     """
     x = rows("mmd", "real", real, least=2)
@@ -147,9 +164,8 @@ def _unbiased_mmd(x, y, kernel):
     def within(a):
         total = 0.0
         for span, k in kernel(a, a):
-            k[np.arange(len(k)), np.arange(span.start, span.stop)] = (
-                0  # a row is no pair with itself: that is what makes it unbiased
-            )
+            # a row forms no pair with itself, which makes the estimate unbiased
+            k[np.arange(len(k)), np.arange(span.start, span.stop)] = 0
             total += k.sum()
         return total / (len(a) * (len(a) - 1))
 

@@ -1,7 +1,8 @@
-"""What nearest neighbours say: is a sample near real ones, and is every real one near a sample.
+"""Metrics by nearest neighbours: are samples near real samples, and are real samples near generated ones?
 
-A Frechet distance is one number for two failures. Precision and density see samples that look like nothing real; recall and coverage see
-real samples that nothing looks like; the nearest-neighbour classifier sees both at once, with labels; the bins say where.
+A Frechet distance is one number for two failures. Precision and density measure the first failure: samples
+unlike any real one. Recall and coverage measure the second: real samples unlike any generated one. The
+nearest-neighbour classifier measures both at once, with labels. The bins locate the differences.
 """
 
 from statistics import NormalDist
@@ -15,25 +16,25 @@ from ..core.underflow import may_underflow
 from .rows import enlarged, rows, squared_distances, whole
 from .rows import labels as read_labels
 
-ROUNDS = 50  # of k-means; it stops before when no row changes its bin
+ROUNDS = 50  # largest number of k-means iterations; it stops earlier if no row changes its bin
 
 
 class PrecisionRecall(NamedTuple):
-    """What precision_recall() says: two shares."""
+    """The result of precision_recall(): two shares."""
 
-    precision: float  # of the generated samples, inside the real manifold
-    recall: float  # of the real samples, inside the generated manifold
+    precision: float  # share of the generated samples inside the real manifold
+    recall: float  # share of the real samples inside the generated manifold
 
 
 class DensityCoverage(NamedTuple):
-    """What density_coverage() says."""
+    """The result of density_coverage()."""
 
-    density: float  # real balls around a generated sample, on average, over k; may be above 1
+    density: float  # mean number of real balls that contain a generated sample / k; may be above 1
     coverage: float  # share of the real balls with a generated sample in them
 
 
 class NDB(NamedTuple):
-    """What ndb() says."""
+    """The result of ndb()."""
 
     different: int  # bins whose shares differ significantly
     bins: int  # K
@@ -44,13 +45,15 @@ class NDB(NamedTuple):
 
 @may_underflow
 def precision_recall(real, fake, k=3):
-    """A PrecisionRecall. A set's manifold is the union of balls around its samples, each as large as the distance to its k-th neighbour.
+    """The PrecisionRecall of two sets. The manifold of a set is a union of balls, one around each sample.
 
-    precision = share of fake y with |y - x_i| <= r_k(x_i) for some real x_i       r_k(x_i) the distance from x_i to the k-th nearest other x
+    precision = share of fake y with |y - x_i| <= r_k(x_i) for some real x_i
     recall    = share of real x with |x - y_j| <= r_k(y_j) for some fake y_j
 
-    real (N, D)    fake (M, D), more than k of each    features, or the samples themselves where distances mean something
-    ValueError for shapes that do not fit, too few samples, or non-finite input.
+    r_k(x_i), the radius of a ball, is the distance from x_i to the k-th nearest other x
+
+    real (N, D)    fake (M, D), more than k of each    features, or samples whose distances are meaningful
+    Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
     """
     x, y = _pair("precision_recall", real, fake, k, k)
@@ -59,13 +62,18 @@ def precision_recall(real, fake, k=3):
 
 @may_underflow
 def density_coverage(real, fake, k=5):
-    """A DensityCoverage: precision and recall made robust, as an outlier among the fakes makes no ball and one among the reals counts once.
+    """The DensityCoverage of two sets: more robust versions of precision and recall.
 
-    density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]      r_k(x_i) the distance from x_i to the k-th nearest other x
+    density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
     coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
 
-    real x (N, D), N above k    fake y (M, D)    for equal distributions the means are 1 and 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k))
-    ValueError for shapes that do not fit, too few samples, or non-finite input.
+    r_k(x_i) is the distance from x_i to the k-th nearest other x
+
+    real x (N, D), N above k    fake y (M, D)
+
+    A fake outlier has no ball, and a real outlier counts once. For equal distributions the means are 1 and
+    1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
+    Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
     """
     x, y = _pair("density_coverage", real, fake, k, 0)
@@ -76,14 +84,17 @@ def density_coverage(real, fake, k=5):
 
 @may_underflow
 def nearest_neighbour_error(train, train_labels, test, test_labels):
-    """Share of the test rows whose nearest training row has another label: a generated labelled set judged by what it teaches.
+    """The error on real test rows of a 1-nearest-neighbour classifier that uses generated, labelled rows.
 
-    error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]    of equally near rows the first counts
+    error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]    among equally near rows the first counts
 
-    train x (N, ...), labels (N,): generated    test t (M, ...), labels (M,): real; integers from 0
-    Real training data give the error to compare with. Two float32 arrays are multiplied in float32: nearly equal distances may change places.
-    ValueError for shapes that do not fit, labels that are no integers, non-finite or empty input.
-    Source: Cover and Hart 1967; the use is that of Ravuri and Vinyals 2019, section 3 (classification accuracy score), with another classifier.
+    train x (N, ...), labels (N,): generated    test t (M, ...), labels (M,): real; labels are integers from 0
+
+    Compare it with the error of real training data. Two float32 arrays are multiplied in float32, so the
+    order of nearly equal distances may change.
+    Raises ValueError for shapes that do not fit, labels that are no integers, non-finite or empty input.
+    Source: Cover and Hart 1967; Ravuri and Vinyals 2019, section 3 (classification accuracy score), use
+    another classifier.
     """
     where = "nearest_neighbour_error"
     x = rows(where, "train", train, single=True)
@@ -96,15 +107,23 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
 
 @may_underflow
 def ndb(real, fake, bins=100, seed=0, significance=0.05):
-    """An NDB: the number of statistically different bins. k-means divides the real samples into bins; each bin is a two-proportion z-test.
+    """The NDB of two sets: the number of statistically different bins.
 
-    z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)    different if |z_k| > Phi^-1(1 - significance / 2)
+    k-means divides the real samples into bins; a two-proportion z-test compares the shares of each bin.
+
+    z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)
+    bin k is different if |z_k| > Phi^-1(1 - significance / 2)
     JS = (KL(p || m) + KL(q || m)) / 2,  m = (p + q) / 2
 
-    real (N, ...), at least `bins` different rows    fake (M, ...)    p, q their shares in the bins; a sample is in the bin of the nearest centre
-    Equal distributions have about `significance` times bins different ones, fewer for N much above M as the bins are those of the reals.
-    ValueError for shapes that do not fit, too few samples, non-finite input, or a significance not between 0 and 1.
-    Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); centres start as in Arthur and Vassilvitskii 2007.
+    real (N, ...), at least `bins` different rows    fake (M, ...)
+    p, q the shares of real and fake samples in the bins; a sample is in the bin of the nearest centre
+
+    For equal distributions about significance * bins bins are different; fewer if N is much above M, because
+    the bins are made from the real samples.
+    Raises ValueError for shapes that do not fit, too few samples, non-finite input, or a significance not
+    between 0 and 1.
+    Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); the initial centres
+    are those of Arthur and Vassilvitskii 2007.
     """
     x = rows("ndb", "real", real, single=True)
     x, y = enlarged(x, rows("ndb", "fake", fake, like=("real", x), single=True))
@@ -129,7 +148,7 @@ def _pair(where, real, fake, k, fake_needs):
 
 
 def _radii(x, k):
-    """(N,): the squared distance from each row to its k-th nearest other row."""
+    """The squared distance from each row to its k-th nearest other row: (N,)."""
     out = np.empty(len(x))
     for span, d in squared_distances(x, x):
         d[np.arange(len(d)), np.arange(span.start, span.stop)] = np.inf  # a row is not its own neighbour
@@ -151,15 +170,19 @@ def _assign(x, centres):
 
 
 def _k_means(x, k, rng):
-    """Centres (K, D) and the bin of each row (N,), by Lloyd's rounds from k-means++; a bin that loses all its rows keeps its centre."""
+    """Centres (K, D) and the bin of each row (N,), by Lloyd's iterations from k-means++.
+
+    An empty bin keeps its centre.
+    """
     centres = x[[rng.integers(len(x))]]
     least = _assign(x, centres)[1]
     while len(centres) < k:
         if not least.any():
             raise ValueError(
-                f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, or draw more samples"
+                f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, "
+                "or draw more samples"
             )
-        chosen = x[[rng.choice(len(x), p=least / least.sum())]]  # far from all centres so far
+        chosen = x[[rng.choice(len(x), p=least / least.sum())]]  # likely far from all present centres
         centres = np.concatenate([centres, chosen])
         least = np.minimum(least, _assign(x, chosen)[1])
     assigned = _assign(x, centres)[0]

@@ -1,7 +1,8 @@
-"""The Gaussian Parzen window: the likelihood of test data under a smoothed set of samples, the figure of the first GAN paper.
+"""The Gaussian Parzen window of the first GAN paper: the likelihood of test data under smoothed samples.
 
-It is kept because its figures are published, not because it is good: 10,000 k-means centroids of MNIST score above the real pictures
-(Theis et al. 2016, section 3.3). A figure above that of real data says "smoother than data". Always state the number of samples.
+It is here because papers report it, although it is a poor measure: 10,000 k-means centroids of MNIST score
+above the real pictures (Theis et al. 2016, section 3.3). A figure above that of real data means "smoother
+than data". Always state the number of samples.
 """
 
 from typing import NamedTuple
@@ -15,24 +16,25 @@ SIGMAS = tuple(np.logspace(-1, 0, 10))  # the grid of the 2014 code; pixels are 
 
 
 class Parzen(NamedTuple):
-    """What parzen() says; all log-likelihoods in nats for one sample."""
+    """The result of parzen(); all log-likelihoods are in nats for one sample."""
 
-    mean: float  # log-likelihood of the test rows
+    mean: float  # mean log-likelihood of the test rows
     standard_error: float  # of that mean: standard deviation over the test rows / sqrt(their number)
-    sigma: float  # the width that was chosen
+    sigma: float  # the selected width
     validation: dict  # {sigma: mean log-likelihood of the validation rows}
 
 
 @may_underflow
 def parzen_log_likelihood(samples, test, sigma):
-    """log p of each test row under a mixture of N Gaussians of width sigma, one on each sample: (M,) float64, nats.
+    """log p of each test row under N equal Gaussians of width sigma around the samples: (M,) float64, nats.
 
     log p(x) = log (1/N sum_i exp(-|x - g_i|^2 / (2 sigma^2))) - D log(sigma sqrt(2 pi))
 
     samples (N, ...)    test (M, ...)    D numbers in each row, sigma in their units
-    Two float32 arrays are multiplied in float32, which moves log p by about 1e-6 (|x|^2 + |g|^2) / sigma^2,
-    x and g seen from the middle of the samples; the sums are float64.
-    ValueError for shapes that do not fit, non-finite or empty input, or sigma not above 0.
+
+    Two float32 arrays are multiplied in float32, which changes log p by about 1e-6 (|x|^2 + |g|^2) / sigma^2,
+    with x and g measured from the middle of the samples. The sums are float64.
+    Raises ValueError for shapes that do not fit, non-finite or empty input, or sigma not above 0.
     Source: Goodfellow et al. 2014, section 5; Breuleux et al. 2011.
     """
     g = rows("parzen_log_likelihood", "samples", samples, single=True)
@@ -42,13 +44,17 @@ def parzen_log_likelihood(samples, test, sigma):
 
 @may_underflow
 def parzen(samples, validation, test, sigmas=SIGMAS):
-    """A Parzen by the protocol of 2014: sigma is the one of `sigmas` under which the validation rows are most likely, and then test is scored.
+    """The Parzen result by the protocol of 2014.
+
+    The sigma with the largest likelihood of the validation rows is selected; then the test rows are scored
+    with it.
 
     samples (N, ...)    validation (V, ...)    test (M, ...), M at least 2    sigmas (S,) above 0
 
-    The paper's MNIST: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows 50,000 to 59,999), the 10,000 test pictures.
-    Its grid is coarse, which costs some nats against a fine one; the figures are comparable on this grid only.
-    ValueError for shapes that do not fit, non-finite or empty input, or a sigma not above 0.
+    The paper's MNIST figures: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
+    50,000 to 59,999), the 10,000 test pictures. Its grid of sigmas is coarse, which lowers the figure by some
+    nats; figures are comparable on this grid only.
+    Raises ValueError for shapes that do not fit, non-finite or empty input, or a sigma not above 0.
     Source: Goodfellow et al. 2014, section 5 and its published code.
     """
     g = rows("parzen", "samples", samples, single=True)
@@ -68,7 +74,10 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
 
 
 def _log_likelihoods(g, x, sigmas):
-    """(S, M): log p of every row of x for every sigma; the distances, which are most of the work, are shared."""
+    """log p of every row of x for every sigma: (S, M).
+
+    The distances are computed once, because they take most time.
+    """
     out = np.empty((len(sigmas), len(x)))
     for span, d in squared_distances(x, g):
         least = d.min(axis=1)

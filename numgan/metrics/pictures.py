@@ -1,7 +1,8 @@
-"""Pictures compared: pixel by pixel, window by window, and as sets of patches at every size.
+"""Comparison of pictures: by pixels, by windows, and as sets of patches at several scales.
 
-Pictures are (N, H, W, C), channels last, in 0..data_range, which is 1 unless it is stated. PSNR and SSIM compare pictures in pairs: they are for
-super-resolution, filling in and translation, where there is a right answer. The sliced Wasserstein distance compares two sets.
+Pictures are (N, H, W, C), channels last, in 0..data_range; the default of data_range is 1. PSNR and SSIM
+compare pairs of pictures: use them for super-resolution, inpainting and translation, where there is a correct
+answer. The sliced Wasserstein distance compares two sets.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from .rows import real_array, rows, spans, whole
 WINDOW, WIDTH, K1, K2 = 11, 1.5, 0.01, 0.03  # Wang et al. 2004, section III-C
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli and Bovik 2003, section 3.2
 PATCH, PATCHES, DIRECTIONS, SMALLEST = 7, 128, 512, 16  # Karras et al. 2018, section 5 and its published code
-MAPS = 16  # arrays of the size of a picture that are in memory at once
+MAPS = 16  # number of arrays of a picture's size that are in memory at once
 
 
 @may_underflow
@@ -24,8 +25,9 @@ def psnr(pictures, reference, data_range=1.0):
     PSNR = 10 log10(R^2 / mean over H, W, C of (x - y)^2)
 
     pictures x, reference y (N, H, W, C) in 0..R    data_range R: 1, or 255 for uint8
-    ValueError for shapes that do not fit, pictures out of range, non-finite or empty input.
-    Source: the definition; Ledig et al. 2017 (SRGAN), section 2.2, use it on the luminance channel with a border cut off: state what you do.
+    Raises ValueError for shapes that do not fit, pictures out of range, non-finite or empty input.
+    Source: the definition. Ledig et al. 2017 (SRGAN), section 2.2, use the luminance channel and cut off a
+    border: state your choice.
     """
     x, y = _picture_pair("psnr", pictures, reference, data_range)
     mse = np.concatenate(
@@ -40,14 +42,19 @@ def psnr(pictures, reference, data_range=1.0):
 
 @may_underflow
 def ssim(pictures, reference, data_range=1.0):
-    """The structural similarity of each picture: (N,) float64, at most 1; the mean over all windows that fit, and over channels.
+    """The structural similarity of each picture: (N,) float64, at most 1.
 
-    SSIM = (2 mx my + C1) (2 sxy + C2) / ((mx^2 + my^2 + C1) (sx^2 + sy^2 + C2))    C1 = (0.01 R)^2, C2 = (0.03 R)^2
-    means m, variances s^2 and covariance sxy weighted by an 11 x 11 Gaussian of width 1.5 pixels, whose sum is 1
+    SSIM = (2 mx my + C1) (2 sxy + C2) / ((mx^2 + my^2 + C1) (sx^2 + sy^2 + C2))
+    C1 = (0.01 R)^2, C2 = (0.03 R)^2
+
+    The means m, variances s^2 and covariance sxy are weighted by an 11 x 11 Gaussian of width 1.5 pixels,
+    whose sum is 1. The result is the mean over all windows that fit, and over channels.
 
     pictures x, reference y (N, H, W, C) in 0..R, H and W at least 11    data_range R
-    ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty input.
-    Source: Wang et al. 2004, equations 13 to 16 and section III-C (without the authors' later halving of large pictures).
+    Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
+    input.
+    Source: Wang et al. 2004, equations 13 to 16 and section III-C (without the authors' later halving of
+    large pictures).
     """
     x, y = _picture_pair("ssim", pictures, reference, data_range, WINDOW)
     return np.concatenate(
@@ -59,12 +66,16 @@ def ssim(pictures, reference, data_range=1.0):
 def ms_ssim(pictures, reference, data_range=1.0):
     """The multi-scale structural similarity of each picture: (N,) float64, from 0 to 1.
 
-    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws    cs = (2 sxy + C2) / (sx^2 + sy^2 + C2), l the other factor of SSIM; w = WEIGHTS
-    Scale s + 1 is scale s averaged over 2 x 2 pixels (a last odd row or column is left out). As is usual, each scale has the mean over windows of
-    cs (of l cs at scale 5), and one below 0 counts as 0: a power of it is not real. The mean is over channels.
+    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws
+    cs = (2 sxy + C2) / (sx^2 + sy^2 + C2), l the other factor of SSIM, w = WEIGHTS
+
+    Scale s + 1 is scale s averaged over 2 x 2 pixels (a last odd row or column is left out). As is usual, cs
+    of a scale is the mean over its windows (at scale 5, the mean of l cs). A mean below 0 is replaced by 0,
+    because its power is not real. The result is the mean over channels.
 
     pictures, reference (N, H, W, C) in 0..data_range, H and W at least 176 = 11 * 2^4
-    ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty input.
+    Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
+    input.
     Source: Wang, Simoncelli and Bovik 2003, section 3.
     """
     x, y = _picture_pair("ms_ssim", pictures, reference, data_range, WINDOW * 2 ** (len(WEIGHTS) - 1))
@@ -73,12 +84,16 @@ def ms_ssim(pictures, reference, data_range=1.0):
 
 @may_underflow
 def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
-    """The sliced Wasserstein-1 distance of two sets of as many rows: the mean over random directions of the distance in one dimension.
+    """The sliced Wasserstein-1 distance of two sets with equal numbers of rows.
 
-    SW = mean_u 1/N sum_i |sort(x u)_i - sort(y u)_i|    u uniform on the unit sphere of D dimensions, `directions` of them
+    It is the mean over random directions of the one-dimensional distance.
 
-    x, y (N, D)    the result is in their units; two sets a step v apart have mean_u |u.v|, in one dimension |v|
-    ValueError for shapes that do not fit, another number of rows, directions below 1, or non-finite or empty input.
+    SW = mean_u 1/N sum_i |sort(x u)_i - sort(y u)_i|
+    `directions` random vectors u, uniform on the unit sphere of D dimensions
+
+    x, y (N, D)    the result is in their units; for y = x + v it is mean_u |u.v|, in one dimension |v|
+    Raises ValueError for shapes that do not fit, another number of rows, directions below 1, or non-finite or
+    empty input.
     Source: Rabin et al. 2011, section 2; Karras et al. 2018, section 5.
     """
     where = "sliced_wasserstein"
@@ -86,7 +101,7 @@ def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
     b = rows(where, "y", y, like=("x", a), single=True)
     if len(a) != len(b):
         raise ValueError(
-            f"{where}: expected y of the {len(a)} rows of x, got {len(b)}; draw as many from each set"
+            f"{where}: expected y with {len(a)} rows, like x, got {len(b)}; draw equal numbers from both sets"
         )
     u = stream(seed, where).standard_normal((whole(where, "directions", directions, 1), a.shape[1]))
     u /= np.linalg.norm(u, axis=1, keepdims=True)
@@ -98,15 +113,21 @@ def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
 
 @may_underflow
 def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, data_range=1.0):
-    """{height: sliced Wasserstein distance of the patches at that level of the Laplacian pyramid}, from full size down to 16 pixels.
+    """{height: sliced Wasserstein distance of patches at this level of the Laplacian pyramid}.
 
-    Each level is the difference from the smoothed, halved and doubled picture, the last one what remains: a band of sizes of detail.
-    `patches` places per picture give 7 x 7 x C numbers each; each channel of a set is brought to mean 0 and variance 1; then sliced_wasserstein.
-    Both sets are cut at the same places, so equal sets have 0 at every level.
+    The levels go from full size down to 16 pixels.
+    A level is the difference between a picture and its smoothed, halved and doubled version, so it contains
+    details of one range of sizes; the last level is the remaining small picture. `patches` places of each
+    picture give 7 x 7 x C numbers each. Each channel of a set is normalised to mean 0 and variance 1; then
+    sliced_wasserstein compares the sets. Both sets are cut at the same places, so equal sets have distance 0
+    at every level.
 
-    real, fake (N, H, W, C) in 0..data_range, as many of each; H and W at least 16, and even as long as the next level has 16 pixels
-    The paper prints 1000 times these figures, of 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
-    ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty input.
+    real, fake (N, H, W, C) in 0..data_range, equal numbers of each; H and W at least 16, and even as long as
+    the next level has 16 pixels
+
+    The paper prints 1000 times these figures, for 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
+    Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
+    input.
     Source: Karras et al. 2018 (progressive growing), section 5; Burt and Adelson 1983 for the pyramid.
     """
     where = "laplacian_swd"
@@ -115,7 +136,8 @@ def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, da
     halvings = (min(height, width) // SMALLEST).bit_length() - 1
     if height % 2**halvings or width % 2**halvings:
         raise ValueError(
-            f"{where}: expected pictures whose sides can be halved {halvings} times, got {height} x {width}; crop or resize them"
+            f"{where}: expected pictures whose sides can be halved {halvings} times, got {height} x {width}; "
+            "crop or resize them"
         )
     out = {}
     for level, (a, b) in enumerate(zip(_pyramid(x, halvings), _pyramid(y, halvings))):
@@ -130,7 +152,8 @@ def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, da
 def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference")):
     if not is_number(data_range) or not data_range:
         raise ValueError(
-            f"{where}: expected data_range a finite number above 0, got {data_range!r}; it is 1 for pictures in 0..1"
+            f"{where}: expected data_range a finite number above 0, got {data_range!r}; it is 1 for pictures "
+            "in 0..1"
         )
     read = []
     for name, pictures in zip(names, (x, y)):
@@ -142,8 +165,9 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
             )
         if a.min() < 0 or a.max() > data_range:
             raise ValueError(
-                f"{where}: expected {name} in 0..{data_range:g}, the data range, got {a.min():g} to {a.max():g}; "
-                f"pictures in [-1, 1] are (x + 1) / 2, and uint8 ones have data_range=255"
+                f"{where}: expected {name} in 0..{data_range:g}, the data range, "
+                f"got {a.min():g} to {a.max():g}; pictures in [-1, 1] are (x + 1) / 2, "
+                "and uint8 ones have data_range=255"
             )
         read.append(a)
     if read[0].shape != read[1].shape:
@@ -155,17 +179,21 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
 
 
 def _filter(x, taps, axis):
-    """Correlation along one axis, where the taps fit."""
+    """Correlation along one axis at all positions where the taps fit."""
     n = x.shape[axis] - len(taps) + 1
-    at = lambda i: (slice(None),) * axis + (slice(i, i + n),)
-    return sum(tap * x[at(i)] for i, tap in enumerate(taps))
+    before = (slice(None),) * axis
+    return sum(tap * x[(*before, slice(i, i + n))] for i, tap in enumerate(taps))
 
 
 def _similarity(x, y, data_range):
     """(N, C) means over windows of l cs, and of cs."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / WIDTH) ** 2)
-    smooth = lambda a: _filter(_filter(a, taps / taps.sum(), 1), taps / taps.sum(), 2)
+    taps /= taps.sum()
+
+    def smooth(a):
+        return _filter(_filter(a, taps, 1), taps, 2)
+
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     mx, my = smooth(x), smooth(y)
     cs = (2 * (smooth(x * y) - mx * my) + c2) / (smooth(x * x) - mx * mx + smooth(y * y) - my * my + c2)
@@ -199,14 +227,14 @@ def _pyramid(x, halvings):
     for _ in range(halvings):
         small = _blur(x)[:, ::2, ::2]
         stretched = np.zeros_like(x)
-        stretched[:, ::2, ::2] = 4 * small  # a quarter of the pixels carry the weight of all
+        stretched[:, ::2, ::2] = 4 * small  # only a quarter of the pixels is not 0
         yield x - _blur(stretched)
         x = small
     yield x
 
 
 def _cut(x, places):
-    """Patches (N P, 7 * 7 * C) of x at places (N, P, 2), each channel brought to mean 0 and variance 1."""
+    """Patches (N P, 7 * 7 * C) of x at places (N, P, 2), each channel normalised to mean 0 and variance 1."""
     steps = np.arange(PATCH)
     picture = np.arange(len(x))[:, None, None, None]
     found = x[

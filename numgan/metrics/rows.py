@@ -1,7 +1,7 @@
-"""How every chapter reads its arguments, and the squared distances between two sets of rows.
+"""Checks of the metrics' arguments, and the squared distances between two sets of rows.
 
-Samples are (N, ...): N rows, whatever they are made of is flattened to D numbers. All pairs of two large sets do not fit
-into memory, so they are visited in blocks of rows.
+Samples are (N, ...): N rows, each flattened to D numbers. All pairs of two large sets do not fit into memory,
+so they are computed in blocks of rows.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy as np
 from ..core.arguments import is_number
 
 BLOCK = 2**20  # numbers in one block of pairs: 8 MB in float64
-LARGEST = 1e50  # the cube of a product of two such numbers is still a float64
-SINGLE = 1e15  # and the square of such a number is a float32 with room for a sum
+LARGEST = 1e50  # the cube of a product of two such numbers fits into a float64
+SINGLE = 1e15  # the square of such a number, and a sum of squares, fit into a float32
 
 
 def _unmasked(where, name, x):
@@ -23,7 +23,10 @@ def _unmasked(where, name, x):
 
 
 def real_array(where, name, x, shape):
-    """x as an array of finite real numbers that is not empty; `shape` is the text that says what was expected."""
+    """x as a non-empty array of finite real numbers.
+
+    `shape` is the expected shape, as text for the message.
+    """
     a = _unmasked(where, name, x)
     if a.dtype.kind not in "fiub" or a.size == 0:
         raise ValueError(
@@ -31,20 +34,23 @@ def real_array(where, name, x, shape):
             f"give an array of floats or integers with at least one sample"
         )
     top = float(np.abs(a).max()) if a.dtype.kind == "f" else 0
-    if not top < LARGEST:  # a nan is not below anything
+    if not top < LARGEST:  # also true for nan
         bad = int((~np.isfinite(a)).sum())
         raise ValueError(
-            f"{where}: expected {name} of finite numbers below {LARGEST:g} in size, got {bad or 'larger ones, up to'} "
-            f"{'that are nan or inf' if bad else f'{top:g}'}; look for a run that diverged, or leave out these samples"
+            f"{where}: expected {name} of finite numbers below {LARGEST:g} in size, "
+            f"got {bad or 'larger ones, up to'} {'that are nan or inf' if bad else f'{top:g}'}; "
+            "look for a run that diverged, or leave out these samples"
         )
     return a
 
 
 def rows(where, name, x, least=1, like=None, single=False):
-    """x (N, ...) as (N, D) float64. ValueError for fewer than `least` rows, non-finite numbers, no column, or a D that is not that of `like`.
+    """x (N, ...) as (N, D) float64.
 
-    like     (name, array): another argument that has been read
-    single   leave float32 as it is: twice as fast, and the chapter says why it is enough
+    least    smallest number of rows
+    like     (name, array): a checked argument, whose number of columns x must have
+    single   do not convert float32, which is twice as fast; only for metrics that tolerate its rounding
+    Raises ValueError for too few rows, non-finite numbers, no column, or another D than that of `like`.
     """
     a = real_array(where, name, x, "(N, D)")
     if a.ndim < 2:
@@ -66,7 +72,11 @@ def rows(where, name, x, least=1, like=None, single=False):
 
 
 def labels(where, name, x, count=None, classes=None):
-    """x (N,) of whole numbers from 0 as int64. ValueError for another shape or type, another N than `count`, or a label not below `classes`."""
+    """x (N,) of integers from 0, as int64.
+
+    Raises ValueError for another shape or type, another N than `count`, or a label that is not below
+    `classes`.
+    """
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
         raise ValueError(
@@ -75,7 +85,8 @@ def labels(where, name, x, count=None, classes=None):
         )
     if count is not None and len(a) != count:
         raise ValueError(
-            f"{where}: expected {name} ({count},), one for each sample, got {a.shape}; give samples and labels of the same draw"
+            f"{where}: expected {name} ({count},), one for each sample, got {a.shape}; give samples and "
+            "labels of the same draw"
         )
     if a.min() < 0 or (classes is not None and a.max() >= classes):
         raise ValueError(
@@ -86,7 +97,10 @@ def labels(where, name, x, count=None, classes=None):
 
 
 def positive(where, name, value):
-    """value as a float. ValueError unless it is between 1e-15 and 1e15: its square then is a float32."""
+    """value as a float.
+
+    Raises ValueError unless it is from 1e-15 to 1e15, so that its square fits into a float32.
+    """
     if not is_number(value, 1 / SINGLE) or value > SINGLE:
         raise ValueError(
             f"{where}: expected {name} a number above 0, from {1 / SINGLE:g} to {SINGLE:g}, got {value!r}; "
@@ -96,7 +110,10 @@ def positive(where, name, value):
 
 
 def whole(where, name, value, least, most=None):
-    """value as an int. ValueError unless it is a whole number of at least `least`, and at most `most` if that is given."""
+    """value as an int.
+
+    Raises ValueError unless it is a whole number from `least` to `most` (None: no upper bound).
+    """
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, np.integer))
@@ -105,22 +122,27 @@ def whole(where, name, value, least, most=None):
     ):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(
-            f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more samples"
+            f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more "
+            "samples"
         )
     return int(value)
 
 
 def spans(n, width):
-    """Slices that cover range(n), each of as many rows of `width` numbers as a block holds."""
+    """Slices that cover range(n); each has as many rows of `width` numbers as fit into a block."""
     size = max(1, BLOCK // width)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def squared_distances(x, y):
-    """Blocks (span, |x_i - y_j|^2 (m, N) of the m rows i in span) of x (M, D) and y (N, D), as |x|^2 + |y|^2 - 2 x.y: products of matrices.
+    """The squared distances of x (M, D) and y (N, D), in blocks.
 
-    Both are seen from the middle of y, which takes one copy of y: far from 0 the squares would leave no digit of the difference.
-    What is below the rounding of that sum, (4 + sqrt D) u (|x|^2 + |y|^2), is 0: equal rows have distance 0 and none is negative.
+    A block is (span, |x_i - y_j|^2 (m, N) for the m rows i in span).
+
+    |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j, so most of the work is a matrix product. The middle of y is
+    subtracted from both, which needs one copy of y: far from 0 the sum of squares would lose the difference
+    to rounding. Distances below the rounding error of the sum, (4 + sqrt D) u (|x|^2 + |y|^2), are set to 0:
+    equal rows have distance 0, and no distance is negative.
     """
     middle = _middle(y).astype(np.result_type(x, y))
     y = y - middle
@@ -137,7 +159,10 @@ def squared_distances(x, y):
 
 
 def _middle(y):
-    """The mean of the rows (D,), each number rounded to a power of two near its spread: whole numbers stay whole, and 0 is near enough for most."""
+    """The mean of the rows (D,), each entry rounded to a multiple of a power of two near the column's spread.
+
+    So integers stay integers after the subtraction, and the middle of most data is 0.
+    """
     mean = y.mean(axis=0, dtype=np.float64)
     spread = np.maximum(y.max(axis=0) - mean, mean - y.min(axis=0))
     unit = np.ldexp(1.0, np.frexp(spread)[1])
@@ -145,6 +170,9 @@ def _middle(y):
 
 
 def enlarged(*sets):
-    """Sets of tiny numbers times the power of two that brings the largest to about 1, as squares of them would be 0; others as they are."""
+    """Sets of tiny numbers, scaled by a power of two so that the largest is about 1; other sets unchanged.
+
+    Without it, the squares of such numbers would underflow to 0.
+    """
     top = max(np.abs(a).max() for a in sets)
     return [np.ldexp(a, -np.frexp(top)[1]) for a in sets] if top < 1 / SINGLE else sets

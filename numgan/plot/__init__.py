@@ -1,7 +1,7 @@
-"""Pictures: sample grids, scatter plots, curves and animations of a run, and the figures of studies and benchmarks.
+"""Pictures: sample grids, points, curves and animations of a run, figures of studies and benchmarks.
 
-Every function returns a Pillow image, or writes a GIF. matplotlib is imported inside the functions that draw axes, and used without its
-global state: no window, no current figure, none of the user's settings.
+Every function returns a Pillow image or writes a GIF. matplotlib is imported inside the functions that draw
+axes, and its global state is not used: no window, no current figure, none of the user's settings.
 """
 
 from .balance import over_steps, pairs

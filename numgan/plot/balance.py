@@ -1,4 +1,4 @@
-"""Pictures of the studies of balance: figures over steps, and two methods compared on the same nets."""
+"""Pictures of the studies of balance: curves over steps, and two methods compared on the same networks."""
 
 import numpy as np
 
@@ -24,10 +24,15 @@ COLOURS = (
 
 @drawn
 def over_steps(panels, columns=1, title=""):
-    """Curves over steps, in rows of `columns` panels; a name has one colour in all of them.
+    """Draw curves over steps, in rows of `columns` panels. A name has the same colour in all panels.
 
-    panels   [{"title", "y": what is shown, "curves": {name: (steps, values)}, and if wanted "marks": {name: step}, "level": where even is,
-             "log": whether the axis is logarithmic}]
+    panels   a list of dictionaries with these entries:
+             "title"    the title of the panel
+             "y"        the label of the vertical axis
+             "curves"   {name: (steps, values)}
+             "marks"    optional: {name: step}, drawn as vertical dashed lines
+             "level"    optional: a value, drawn as a horizontal dotted line
+             "log"      optional: True for a logarithmic vertical axis
     """
     figure, all_axes = figure_of(len(panels), (5 * columns, 2.8 * -(-len(panels) // columns)), columns)
     names = list(dict.fromkeys(name for panel in panels for name in panel["curves"]))
@@ -55,9 +60,13 @@ def over_steps(panels, columns=1, title=""):
 
 @drawn
 def pairs(x, y, enough, shares, names, label):
-    """Two methods on the same nets: a point a net, x (N,) against y (N,), and {group of nets: {method: share that works}} as bars.
+    """Compare two methods on the same N networks: a scatter plot, and bars for groups of networks.
 
-    enough   the figure above which a net works, drawn as two lines;  names, label   of the methods, and of what x and y are
+    x, y     (N,), the figure of each network with the first and with the second method
+    enough   a network works if its figure is at least this value, drawn as two lines
+    shares   {group of networks: {method: share of networks that work}}, drawn as bars
+    names    the names of the two methods
+    label    the name of the figure in x and y
     """
     figure, (points, bars) = figure_of(2, (11, 4.8), columns=2)
     points.scatter(x, y, s=14, c=FAKE, alpha=0.7, linewidths=0)

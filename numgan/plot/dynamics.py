@@ -1,4 +1,4 @@
-"""Pictures of how GANs train: flows of small games, gradients against the discriminator's strength, samples over time."""
+"""Pictures of the dynamics of training: flows of games, gradients against steps of D, samples over time."""
 
 import numpy as np
 
@@ -9,7 +9,14 @@ PATHS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057")
 
 @drawn
 def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
-    """{name: (field, {what: path (T, 2)})} in rows of four: the streamlines of field(z) -> v, and the paths from their first point to a dot."""
+    """Draw vector fields in the plane and paths in them, in rows of four panels.
+
+    panels   {title: (field, {label: path (T, 2)})} with field(z) -> v, both of shape (2,)
+    side     each panel covers -side to side on both axes
+    ticks    the number of grid points on each axis, where the field is computed
+
+    A cross marks the first point of the paths, a dot the last point of each path.
+    """
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     figure, all_axes = figure_of(len(panels), (3.1 * columns, 3.1 * rows + 0.8), columns=columns)
@@ -19,8 +26,8 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
         axes.streamplot(
             axis, axis, v[..., 0], v[..., 1], color="#b0b0b0", density=0.8, linewidth=0.6, arrowsize=0.7
         )
-        for color, (what, path) in zip(PATHS, paths.items()):
-            axes.plot(*path.T, color=color, linewidth=0.8, marker=".", markersize=1.5, label=what)
+        for color, (label, path) in zip(PATHS, paths.items()):
+            axes.plot(*path.T, color=color, linewidth=0.8, marker=".", markersize=1.5, label=label)
             axes.plot(*path[-1], color=color, marker="o", markersize=5)
         axes.plot(*next(iter(paths.values()))[0], color="black", marker="x", markersize=5)
         axes.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xlabel=xlabel, ylabel=ylabel)
@@ -40,14 +47,18 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
 
 @drawn
 def against(rows, xlabel, title="", shares=()):
-    """{row: {label: {what: (x (K,), values (seeds, K))}}}: a row of panels each, logarithmic but for `shares`; the mean, and lowest to highest."""
+    """Draw curves of several seeds against x: the mean, and a band from the lowest to the highest seed.
+
+    rows     {title of a row: {label of a panel: {name: (x (K,), values (seeds, K))}}}
+    shares   the labels of the panels with a linear vertical axis; the others are logarithmic
+    """
     columns = max(map(len, rows.values()))
     figure, all_axes = figure_of(columns * len(rows), (3.9 * columns, 3.2 * len(rows) + 0.6), columns=columns)
     for (row, panels), some in zip(rows.items(), all_axes.reshape(len(rows), columns), strict=True):
         for axes, (label, curves) in zip(some, panels.items(), strict=True):
-            for color, (what, (x, values)) in zip(PATHS, curves.items()):
+            for color, (name, (x, values)) in zip(PATHS, curves.items()):
                 values = np.array(values, float)
-                axes.plot(x, values.mean(axis=0), color=color, linewidth=1.2, marker=".", label=what)
+                axes.plot(x, values.mean(axis=0), color=color, linewidth=1.2, marker=".", label=name)
                 axes.fill_between(
                     x, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0
                 )
@@ -66,7 +77,12 @@ def against(rows, xlabel, title="", shares=()):
 
 @drawn
 def heat_maps(rows, side, title="", bins=96, blur=2.0):
-    """{row: {column title: points (N, 2)}}: their density in the square of half-width `side`, counted in bins and blurred, as a picture each."""
+    """Draw the density of points in the square from -side to side, one picture for each set of points.
+
+    rows   {title of a row: {title of a column: points (N, 2)}}
+    bins   the number of bins on each axis, in which the points are counted
+    blur   the standard deviation, in bins, of the Gaussian that smooths the counts
+    """
     columns = max(map(len, rows.values()))
     figure, all_axes = figure_of(
         columns * len(rows), (1.5 * columns, 1.75 * len(rows) + 0.5), columns=columns

@@ -1,4 +1,4 @@
-"""What all figures share: settings, colours, axes, and the conversion to a picture.
+"""Functions for all figures: settings, colours, axes, and the conversion to a picture.
 
 No window is opened, and pyplot's global state (the current figure, the backend) is not used.
 """

@@ -5,15 +5,18 @@ from PIL import Image, ImageDraw
 
 from .figure import FAKE, REAL, drawn, figure_of, plainly, readable, render
 
-CELL = 48  # pixels that a sample's side is enlarged to, at least half of them
-GAP = 6
-NAMES = 16  # of losses or of metrics, drawn at most
-LARGEST = 1e100  # what is drawn of a larger loss: the space between two such would be inf
-PAPER = 64  # dark grey: a black picture with white strokes ends visibly
+CELL = 48  # a sample is enlarged until its longer side has about this many pixels
+GAP = 6  # pixels between two samples
+NAMES = 16  # the largest number of losses, or of metrics, in a figure
+LARGEST = 1e100  # larger losses are clipped, because the distance between two of them could be inf
+PAPER = 64  # the background, dark grey, so that the edges of black pictures are visible
 
 
 def grid(images, columns, names=()):
-    """Images (N, H, W, 1 or 3) uint8 in rows of `columns`, small ones enlarged by whole pixels; names, if given, one a row, at the left."""
+    """Draw images (N, H, W, 1 or 3) uint8 in rows of `columns`.
+
+    Small images are enlarged by a whole factor. `names` are written at the left, one for each row.
+    """
     n, height, width, channels = images.shape
     names = [readable(name) for name in names]
     scale = max(1, round(CELL / max(height, width)))
@@ -45,7 +48,7 @@ def grid(images, columns, names=()):
 
 @drawn
 def points(real, fake, title=""):
-    """Samples (M, 2) over data (N, 2) in the plane, on axes that the data alone decide."""
+    """Draw samples (M, 2) over data (N, 2) in the plane. The range of the axes depends on the data only."""
     figure, (axes,) = figure_of(1, (5, 5))
     axes.scatter(*real.T, s=3, c=REAL, linewidths=0, label="data")
     axes.scatter(*fake.T, s=3, c=FAKE, linewidths=0, label="samples")
@@ -65,9 +68,11 @@ def points(real, fake, title=""):
 
 @drawn
 def curves(records, title=""):
-    """The lines of a metrics.jsonl as curves over steps: losses together, D's outputs together, others alone.
+    """Draw the records of a metrics.jsonl as curves over steps.
 
-    The first NAMES of each are drawn: a picture has an end, whatever a file says.
+    All losses are in one panel, all outputs of D in another, and every other metric has a panel of its own.
+    Only the first NAMES losses and the first NAMES metrics are drawn, so that the size of the picture is
+    limited.
     """
     steps = [record["step"] for record in records]
     losses, metrics = (
@@ -89,16 +94,18 @@ def curves(records, title=""):
         axes.legend(loc="upper right")
         axes.grid(alpha=0.3)
     if outputs:
-        all_axes[1].axhline(
-            0.5, color="black", linewidth=0.6, linestyle=":"
-        )  # where the two players are even
+        # at 0.5, D cannot tell real samples from fakes
+        all_axes[1].axhline(0.5, color="black", linewidth=0.6, linestyle=":")
         all_axes[1].set_ylim(0, 1)
     all_axes[0].set_title(plainly(title))
     return render(figure)
 
 
 def gif(frames, file, milliseconds=200, hold=2000):
-    """Write frames, Pillow images of one size, to the binary file as an endless GIF; the last frame stays for `hold`."""
+    """Write frames, Pillow images of one size, to a binary file as an endless GIF.
+
+    Each frame is shown for `milliseconds`, the last one for `hold` milliseconds.
+    """
     first, *rest = [frame.convert("RGB").quantize(256) if frame.mode != "L" else frame for frame in frames]
     durations = [milliseconds] * len(rest) + [hold]
     first.save(

@@ -1,4 +1,4 @@
-"""Pictures of the benchmarks: times, roofs, growth and the ladder of kernels."""
+"""Pictures of the benchmarks: step times, roofline, growth and the ladder of kernels."""
 
 import numpy as np
 
@@ -7,7 +7,10 @@ from .figure import FAKE, REAL, drawn, figure_of, plainly, render
 
 @drawn
 def step_times(results, title=""):
-    """`bench steps`: the milliseconds of every side, one panel a workload, quartiles as whiskers, the largest gradient difference beside."""
+    """Draw the result of `bench steps`: milliseconds per step of every side, one panel for each workload.
+
+    The whiskers are quartiles. The title of a panel contains the largest gradient difference.
+    """
     figure, all_axes = figure_of(len(results), (8, 1.2 + 1.6 * len(results)))
     for axes, result in zip(all_axes, results, strict=True):
         numpy = {"numpy": result["numpy_ms"]} if result["numpy_ms"] else {}
@@ -32,7 +35,10 @@ def step_times(results, title=""):
 
 @drawn
 def roofline(found, title=""):
-    """`bench kernels`: GFLOP/s over flops per byte of every float32 kernel, under the measured roofs of memory and of multiply-adds."""
+    """Draw the result of `bench kernels`: GFLOP/s against flops per byte, for every float32 kernel.
+
+    The line is the limit from the measured memory bandwidth and the measured peak of multiply-adds.
+    """
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
     figure, (axes,) = figure_of(1, (8, 5.5))
     reach = np.geomspace(
@@ -71,7 +77,7 @@ def roofline(found, title=""):
 
 @drawn
 def growth(rows, title=""):
-    """`bench growth`: milliseconds per image against each thing that changed, one panel each, with quartiles."""
+    """Draw the result of `bench growth`: milliseconds per image, with quartiles, a panel for each size."""
     panels = list(dict.fromkeys(row["panel"] for row in rows))
     figure, all_axes = figure_of(len(panels), (6, 2.1 * len(panels)))
     for axes, panel in zip(all_axes, panels, strict=True):
@@ -90,7 +96,10 @@ def growth(rows, title=""):
 
 @drawn
 def ladder(reports):
-    """The reports of numgan.bench.ladder as bars of GFLOP/s from the ground up, a panel each; the line is the measured peak."""
+    """Draw the reports of numgan.bench.ladder as bars of GFLOP/s, one panel for each report.
+
+    The dotted line is the measured peak.
+    """
     figure, all_axes = figure_of(
         len(reports), (9, 0.6 + 0.32 * sum(len(found["steps"]) + 4 for found in reports))
     )
@@ -117,6 +126,7 @@ def ladder(reports):
             xscale="log",
             xlim=(slowest / 2, 8 * max(fastest, peak or 0)),
             xlabel="GFLOP/s",
-            title=f"{found['kind']}: {found['problem']}\n{found['processor']}, {found['instruction_set']}, {found['threads']} threads",
+            title=f"{found['kind']}: {found['problem']}\n"
+            f"{found['processor']}, {found['instruction_set']}, {found['threads']} threads",
         )
     return render(figure)

@@ -1,4 +1,4 @@
-"""Pictures of the studies."""
+"""Pictures of the studies of mixtures: samples over the modes in the plane."""
 
 import textwrap
 
@@ -9,18 +9,25 @@ from .figure import FAKE, REAL, drawn, figure_of, render
 
 @drawn
 def mixtures(panels, centres, std, title=""):
-    """{name: samples (N, 2)} over a mixture, two axes each: the plane, and the samples about their nearest mode in units of sigma."""
+    """Draw samples of a mixture, {name: samples (N, 2)}, two axes for each name.
+
+    The left axes show the plane. The right axes show every sample relative to its nearest mode, in units of
+    sigma.
+
+    centres   (K, 2), the modes
+    std       sigma, the standard deviation of each mode
+    """
     figure, all_axes = figure_of(2 * len(panels), (7, 3.4 * len(panels)), columns=2)
     side = 1.15 * np.abs(centres).max() + 3 * std
-    turn = np.linspace(0, 2 * np.pi, 100)
+    angle = np.linspace(0, 2 * np.pi, 100)
     for (name, x), whole, near in zip(panels.items(), all_axes[::2], all_axes[1::2], strict=True):
-        away = x - centres[np.square(x[:, None] - centres).sum(axis=2).argmin(axis=1)]
+        offset = x - centres[np.square(x[:, None] - centres).sum(axis=2).argmin(axis=1)]
         whole.scatter(*centres.T, s=30, c=REAL, linewidths=0)
         whole.scatter(*x.T, s=2, c=FAKE, linewidths=0)
         whole.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", title=name)
-        near.scatter(*(away / std).T, s=2, c=FAKE, linewidths=0)
+        near.scatter(*(offset / std).T, s=2, c=FAKE, linewidths=0)
         for radius in (1, 3):
-            near.plot(radius * np.cos(turn), radius * np.sin(turn), color="black", linewidth=0.7)
+            near.plot(radius * np.cos(angle), radius * np.sin(angle), color="black", linewidth=0.7)
         near.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal")
         near.set_title("about the nearest mode (1, 3 sigma)", fontsize="medium")
     figure.suptitle(title, fontsize="small")
@@ -29,7 +36,7 @@ def mixtures(panels, centres, std, title=""):
 
 @drawn
 def scatters(panels, centres, side, columns=5):
-    """{name: samples (N, 2)} over the centres of the modes, one small plane each, from -side to side."""
+    """Draw samples, {name: samples (N, 2)}, over the centres of the modes, one small panel for each name."""
     figure, all_axes = figure_of(len(panels), (2.2 * columns, 2.4 * -(-len(panels) // columns)), columns)
     for (name, x), axes in zip(panels.items(), all_axes):
         axes.scatter(*centres.T, s=12, c=REAL, linewidths=0)

@@ -1,4 +1,7 @@
-"""Studies: what a paper's table shows, made again by one command, `numgan study NAME`. protocol.py says what a study is."""
+"""Studies: one command, `numgan study NAME`, repeats the experiment of a published table.
+
+protocol.py defines a study and runs it.
+"""
 
 from . import (
     ablation,

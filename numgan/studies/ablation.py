@@ -1,9 +1,13 @@
-"""`ablation`: every stabiliser by itself on one grid of 25 Gaussians: what each mends, and what it costs.
+"""`ablation`: every stabiliser alone on one grid of 25 Gaussians, with its benefit and its cost.
 
-The same data, networks and number of updates of G, batches of as many packs as D otherwise has samples, and learning rates that fall to 0, so that
-the last iterate is no accident of the last few steps. Each arm is the plain GAN with one remedy, and what that brings with it (a critic has its
-paper's optimiser and 5 updates, the unrolled GAN plays the minimax game); the last takes those together that work together. One setting of each was
-chosen beforehand and none was tuned here: a poor row says that it does not help as it stands, not that it cannot.
+All arms have the same data, the same networks and the same number of updates of G. With packing, a batch
+contains as many packs as D otherwise has samples. Learning rates fall to 0, so that the result does not
+depend on the last few steps. Each arm is the plain GAN with one remedy and the settings that belong to it: a
+critic has the optimiser of its paper and 5 updates, and the unrolled GAN plays the minimax game. The last arm
+combines remedies that work together.
+
+One setting of each remedy was fixed beforehand, and none was tuned here. A poor row shows that a remedy does
+not help with this setting, not that it cannot help.
 """
 
 from dataclasses import dataclass, replace
@@ -44,7 +48,11 @@ BETAS = {"beta1": 0.5, "beta2": 0.999}
 
 @dataclass(frozen=True)
 class Remedy:
-    """A row: its name, what it is, and make(common) -> system; `common` are the constants that all systems share."""
+    """A row of the table.
+
+    title   the name of the remedy
+    make    make(common) -> system; `common` are the constants of all systems
+    """
 
     title: str
     make: object
@@ -59,7 +67,7 @@ def _adam(**betas):
 
 
 def _switched(average=0.0, **switches):
-    """The plain GAN with one switch of `systems/hacks.py` turned."""
+    """The plain GAN with some switches of `systems/games/hacks.py` changed."""
 
     def make(common):
         system = points(**{"smooth": 1.0, "noise": 0.0} | switches)
@@ -116,7 +124,10 @@ def _together(common):
 
 
 def _decaying(system, steps):
-    """The system with learning rates that fall to 0 along a cosine, over as many updates as each player makes in `steps`."""
+    """The system with learning rates that fall to 0 along a cosine.
+
+    The cosine of each player ends after the number of its updates in `steps` steps.
+    """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
     }
@@ -168,7 +179,7 @@ REMEDIES = {
 
 
 def trial(arm, seed, quick, folder, tell):
-    """One remedy on the grid, D seeing it at a quarter of its size."""
+    """Train with one remedy on the grid. The points are multiplied by 0.25 before training."""
     mixture, steps = MIXTURES["grid"], QUICK if quick else STEPS
     common = {"latent": Latent(2), "sample_shape": (2,), "batch_size": 256, "steps": steps}
     data = Dataset("grid", (mixture.scale * mixture.draw(stream(seed, "grid"))).astype(np.float32))
@@ -192,7 +203,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """The samples of seed 0 of every remedy."""
+    """Draw the samples of seed 0 for every remedy."""
     panels = {REMEDIES[arm].title: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.scatters(panels, MIXTURES["grid"].centres, 6.0)}
 
@@ -205,8 +216,10 @@ ABLATION = Study(
     trial,
     seeds=3,
     draw=draw,
-    differs=f"{STEPS:,} updates of G; unless said batches of 256, G of 128-128 rectified units, D of 128-128 leaky ones, Adam(1e-3, 0.5, 0.999), "
-    "all rates but one row's falling to 0 along a cosine; points times 0.25. True points have 98.9 % of high quality, a reverse KL of 0.005 "
-    "and a width of 0.974. The steps and the fall were chosen after a first table: with 5,000 steps no arm, one with falling rates among "
-    "them, had more than 14 % of high quality. The units of G were chosen on one seed that is not in the table.",
+    differs=f"{STEPS:,} updates of G; unless said batches of 256, G of 128-128 rectified units, D of "
+    "128-128 leaky ones, Adam(1e-3, 0.5, 0.999), all rates but one row's falling to 0 along a cosine; "
+    "points times 0.25. True points have 98.9 % of high quality, a reverse KL of 0.005 and a width of "
+    "0.974. The steps and the fall were chosen after a first table: with 5,000 steps no arm, one with "
+    "falling rates among them, had more than 14 % of high quality. The units of G were chosen on one seed "
+    "that is not in the table.",
 )

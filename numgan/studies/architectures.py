@@ -1,8 +1,10 @@
-"""`random-architectures`: how often a method works when nobody tunes the nets for it (Gulrajani et al. 2017, section 5.1).
+"""`random-architectures`: how often a method works on networks that were not tuned for it.
 
-A seed is an architecture, drawn before anything is trained. The GAN and WGAN-GP get the same nets and learning rate, each with its own paper's
-betas; the critic has no BatchNorm, which its penalty, one of single samples, does not allow. An architecture works if the last iterate has at
-least 7 of 8 modes and half of its samples within 3 sigma of one; a run that ends in inf or nan does not.
+The protocol is that of Gulrajani et al. 2017, section 5.1. A seed is an architecture, drawn before the first
+training. The GAN and WGAN-GP have the same networks and the same learning rate, each with the betas of its
+own paper. The critic has no BatchNorm, because its penalty is defined for single samples. An architecture
+works if the last iterate has at least 7 of 8 modes, and at least half of its samples lie within 3 sigma of a
+mode. A run that ends in inf or nan does not work.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,15 +26,13 @@ from ..systems.games.wgan_gp import WGANGP
 from .protocol import Column, Study, seconds_of, train
 
 ARMS = {"gan": "GAN, non-saturating", "wgan-gp": "WGAN-GP"}
-STEPS = {
-    "gan": 12_000,
-    "wgan-gp": 3_000,
-}  # of G; about equal time, for WGAN-GP's has 5 critic steps and a second order
+# Steps of G, in about the same time: a step of WGAN-GP has 5 critic steps with a second-order gradient.
+STEPS = {"gan": 12_000, "wgan-gp": 3_000}
 QUICK = 6
 BATCH, DRAWN, SAMPLES = 128, 100_000, 2500
 RADIUS, STD = 2**0.5, 0.05
 CENTRES = RADIUS * np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1)
-MODES, GOOD = 7, 0.5  # that make a success
+MODES, GOOD = 7, 0.5  # the smallest number of modes and share of high quality of an architecture that works
 
 ACTIVATIONS = {"ReLU": ReLU, "LeakyReLU": LeakyReLU, "tanh": Tanh, "softplus": partial(Softplus, 2.0, 1.0)}
 COLUMNS = (
@@ -46,7 +46,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """What is drawn: dense layers, units, activation and BatchNorm of G and of D, and the learning rate of both."""
+    """A random architecture: dense layers, units, activation and BatchNorm of G and D; learning rate."""
 
     depth_g: int
     depth_d: int
@@ -74,7 +74,7 @@ def drawn(seed):
 
 
 def network(outputs, depth, width, activation, norm):
-    """A plain net of `depth` dense layers on two inputs."""
+    """A network of `depth` dense layers with two inputs."""
     layers = []
     for inputs in (2, *[width] * (depth - 2)):
         layers += [
@@ -122,7 +122,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def summary(results):
-    """Who works where: the same architectures, counted by the method that works, for several demands, as in the paper's table."""
+    """A table as in the paper: on how many architectures both methods work, only one of them, or neither.
+
+    Each row demands another share of high quality.
+    """
     rows = [["", "both work", "only the GAN", "only WGAN-GP", "neither", "of"], ["---"] * 6]
     for least in (0.25, GOOD, 0.75):
         gan, wgan = (
@@ -146,7 +149,7 @@ def summary(results):
 
 
 def draw(results, out):
-    """Every architecture by the quality that both methods reach; and how often each works, by what was drawn."""
+    """Draw the quality of both methods on every architecture, and the shares that work, by groups."""
     quality, works = (
         {arm: np.array([result[key] for result in results[arm]], float) for arm in results}
         for key in ("high_quality", "success")
@@ -183,8 +186,10 @@ RANDOM = Study(
     seeds=50,
     draw=draw,
     summary=summary,
-    differs="A seed is an architecture: 2 to 12 dense layers of 32, 64 or 128 units, ReLU, LeakyReLU, tanh or softplus(2x + 2) / 2 - 1, BatchNorm "
-    "or not, each for G and for D, and a learning rate of 5e-4, 1e-3 or 2e-3. Eight Gaussians of sigma 0.05 on a circle of radius 1.414, "
-    f"batch 128, lambda 0.1 (the authors' code for points; the paper's is 10). The GAN makes {STEPS['gan']:,} G steps and WGAN-GP "
-    f"{STEPS['wgan-gp']:,} with 5 critic steps each: about the same time. The ± is of a share over architectures.",
+    differs="A seed is an architecture: 2 to 12 dense layers of 32, 64 or 128 units, ReLU, LeakyReLU, tanh "
+    "or softplus(2x + 2) / 2 - 1, BatchNorm or not, each for G and for D, and a learning rate of 5e-4, 1e-3 "
+    "or 2e-3. Eight Gaussians of sigma 0.05 on a circle of radius 1.414, batch 128, lambda 0.1 (the "
+    f"authors' code for points; the paper's is 10). The GAN makes {STEPS['gan']:,} G steps and WGAN-GP "
+    f"{STEPS['wgan-gp']:,} with 5 critic steps each: about the same time. The ± is of a share over "
+    "architectures.",
 )

@@ -1,13 +1,17 @@
-"""`balance`: a D that is too strong, too weak, or knows its training rows by heart.
+"""`balance`: a D that is too strong, too weak, or overfits its training rows.
 
-    strong, weak     D makes 10 updates to one of G, or one to five of G; has 1,024 units a layer, or 32
-    overfitting      D and the WGAN-GP critic on 1,500, 300 or 100 digits: what D says of training rows drifts away from what it says of
-                     held-out rows of the same kind (the check of Gulrajani et al. 2017, section 5.6, there on 1,000 digits of MNIST)
+    strong, weak     D makes 10 updates for each update of G, or one update for five of G; D has 1,024 units
+                     in a layer, or 32
+    overfitting      D and the WGAN-GP critic learn from 1,500, 300 or 100 digits. Their outputs on training
+                     rows and on held-out rows then differ more and more (the check of Gulrajani et al. 2017,
+                     section 5.6, there on 1,000 digits of MNIST)
 
-With f the logit of D or the critic, and the same fakes in both distances:
+With f the logit of D or the output of the critic, and the same fakes in both distances:
 
-    distance     mean f(training rows) - mean f(fakes)          held-out distance     mean f(held-out rows) - mean f(fakes)
-    gap          (mean f(training rows) - mean f(held-out rows)) / distance      0: D is as sure of rows it never saw;  1: these are fakes to it
+    distance             mean f(training rows) - mean f(fakes)
+    held-out distance    mean f(held-out rows) - mean f(fakes)
+    gap                  (mean f(training rows) - mean f(held-out rows)) / distance
+                         0: D treats held-out rows like training rows; 1: D treats held-out rows like fakes
 """
 
 from dataclasses import dataclass, replace
@@ -37,13 +41,13 @@ ARMS = {
     "critic-300": "WGAN-GP on 300 rows",
     "critic-100": "WGAN-GP on 100 rows",
 }
-STEPS, EVERY, SAMPLES = 6000, 50, 1000  # of G; from look to look; fakes of a look
+STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two looks; fakes in a look
 QUICK = {"steps": 10, "every": 2}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rare(GAN):
-    """A GAN whose D has its turn at one step in `rest`."""
+    """A GAN with one discriminator step in every `rest` steps."""
 
     rest: int = 1
 
@@ -52,7 +56,7 @@ class Rare(GAN):
 
 
 def system(arm):
-    """The presets for 8x8 digits, each with the change of its arm, without the average of G; and the rows to train on."""
+    """The system of an arm: a preset for 8x8 digits with the arm's change, without the moving average."""
     if arm.startswith("critic"):
         return replace(wgan_gp.digits(), average=0.0)
     even = gan.digits()
@@ -71,13 +75,17 @@ def system(arm):
 
 
 def rows_of(arm):
-    """How many rows an arm trains on."""
+    """The number of training rows of an arm."""
     last = arm.rsplit("-", 1)[-1]
     return int(last) if last.isdigit() else TRAINING
 
 
 def view(player, data, held):
-    """measure(state) -> what D says of training rows, held-out rows and fakes, and how good these are."""
+    """The function measure(state) -> {figure: number} of a look.
+
+    The figures compare the outputs of D on training rows, held-out rows and fakes, and measure the quality of
+    the fakes.
+    """
     real, flat = data.rows(np.arange(len(data)))["x"], held.reshape(len(held), -1)
     critic = isinstance(player, wgan_gp.WGANGP)
 
@@ -101,7 +109,7 @@ def view(player, data, held):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """One arm: train, look, and keep the last look."""
+    """Train one arm, with looks, and return the figures of the last look."""
     size, player = QUICK if quick else {"steps": STEPS, "every": EVERY}, system(arm)
     data, held = digits(rows_of(arm))
     looks = Looks(folder / "looks.jsonl", size["every"], view(player, data, held))
@@ -130,7 +138,11 @@ COLUMNS = (
 
 
 def draw(results, out):
-    """Seed 0 of every arm over steps: who is stronger and what that does to G; and the critic on rows it knows and on rows it does not."""
+    """Draw seed 0 of every arm over steps.
+
+    The panels show the accuracy of D, the quality of G, and the distances of each critic on training and
+    held-out rows.
+    """
     records = {arm: read(folder_of(out, arm, 0) / "looks.jsonl") for arm in results}
     strength = [arm for arm in results if rows_of(arm) == TRAINING and not arm.startswith("critic")]
     few = [arm for arm in results if arm.startswith("critic") or arm == "even" or arm.startswith("gan")]
@@ -174,9 +186,10 @@ BALANCE = Study(
     trial,
     seeds=3,
     draw=draw,
-    differs=f"8x8 digits and dense nets of 2 x 256 units, {STEPS:,} G steps an arm, so D makes 10 times as many updates in some arms and a fifth "
-    'in another; where one trains on fewer rows the held-out rows are the same 297. "Rows above fakes": share of pairs that D ranks '
-    "right, 50: none. The distance is the critic's estimate without its penalty. KID and coverage are of pixels of 1,000 samples against "
-    'the held-out rows; for real rows the KID is 0 ± 3. "Lowest KID" is the best look of the run, chosen with hindsight: not a result, '
-    "but it shows whether training on made it worse.",
+    differs=f"8x8 digits and dense nets of 2 x 256 units, {STEPS:,} G steps an arm, so D makes 10 times as "
+    "many updates in some arms and a fifth in another; where one trains on fewer rows the held-out rows are "
+    'the same 297. "Rows above fakes": share of pairs that D ranks right, 50: none. The distance is the '
+    "critic's estimate without its penalty. KID and coverage are of pixels of 1,000 samples against the "
+    'held-out rows; for real rows the KID is 0 ± 3. "Lowest KID" is the best look of the run, chosen with '
+    "hindsight: not a result, but it shows whether training on made it worse.",
 )

@@ -1,13 +1,18 @@
-"""The Dirac-GAN: two numbers play, and what of GAN training circles, leaves or converges can be drawn (Mescheder et al. 2018, sections 2 to 4).
+"""The Dirac-GAN: a GAN with two parameters, whose training circles, diverges or converges in the plane.
 
-    data at 0        G's one sample at theta        D(x) = psi x        the equilibrium is (0, 0)
-    v(theta, psi) = -(d L_G / d theta, d L_D / d psi)                   what gradient descent follows
+Source: Mescheder et al. 2018, sections 2 to 4.
 
-Near the equilibrium v is its Jacobian J there: the flow converges, at a linear rate, if every eigenvalue of J lies left of the imaginary axis.
-Steps of size h multiply by 1 + h lambda, so simultaneous descent leaves where the flow circles.
+    data at 0        the only sample of G is theta        D(x) = psi x        the equilibrium is (0, 0)
+    v(theta, psi) = -(d L_G / d theta, d L_D / d psi)    the field of gradient descent
 
-The losses, penalties, consensus and unrolling are the library's, on networks of one weight, in float64. The paper's D is high on fakes, the
-library's on real samples: its psi is -psi here, and its start (1, 1) is (1, -1).
+Near the equilibrium, v is given by its Jacobian J there: v(z) = J z, up to terms of higher order. The flow
+converges at a linear rate if every eigenvalue of J has a negative real part. A descent step of size h
+multiplies by 1 + h lambda. So simultaneous descent moves away from the equilibrium where the flow circles
+around it.
+
+The losses, penalties, consensus and unrolling are those of the library, on networks of one weight, in
+float64. In the paper D is high on fakes, and in the library it is high on real samples. So psi of the paper
+is -psi here, and its start (1, 1) is (1, -1).
 """
 
 from dataclasses import dataclass
@@ -29,13 +34,12 @@ from .protocol import Column, Study, folder_of
 
 NETWORKS = {"G": Sequential(Dense(1, 1, bias=False)), "D": Sequential(Dense(1, 1, bias=False))}
 DATA, LATENT = np.zeros((1, 1)), np.ones((1, 1))  # G(1) = theta
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(
-    40
-)  # E g(n), n ~ N(0, 1), is WEIGHTS @ g(NODES) / sqrt(2 pi)
+# Quadrature: E g(n) for n ~ N(0, 1) is WEIGHTS @ g(NODES) / sqrt(2 pi).
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 
 START, STEPS, RATE = (1.0, -1.0), 500, 0.2
 QUICK = 50
-CONVERGED = 1e-3  # radius after STEPS
+CONVERGED = 1e-3  # a path has converged if its radius after STEPS is smaller
 
 # ---- the fields, z = (theta, psi) -> v (2,)
 
@@ -48,7 +52,10 @@ def _players(z):
 
 
 def descent(loss, penalty=None):
-    """Both players descend on their loss; penalty(D, phi, real, fake) -> (value, its gradient in phi) is D's."""
+    """The field of gradient descent of both players on their losses.
+
+    penalty(D, phi, real, fake) -> (value, its gradient in phi) is added to the loss of D.
+    """
     G, D = NETWORKS["G"], NETWORKS["D"]
 
     def field(z):
@@ -68,12 +75,15 @@ def descent(loss, penalty=None):
 
 
 def on_data(penalty):
-    """A penalty at the real samples alone."""
+    """A penalty that is computed at the real samples only."""
     return lambda D, phi, real, fake: penalty(D, phi, real)
 
 
 def with_noise(loss, sigma):
-    """The same with noise N(0, sigma^2) on real and fake samples, in expectation: by quadrature over the loss's curves."""
+    """The field of gradient descent with noise N(0, sigma^2) on real and fake samples.
+
+    It is the expectation over the noise, computed by quadrature from the derivatives of the loss.
+    """
 
     def field(z):
         theta, psi = z
@@ -85,7 +95,7 @@ def with_noise(loss, sigma):
 
 
 def consensus(loss, weight):
-    """Both players also descend on weight / 2 |v|^2 (Mescheder et al. 2017, section 4)."""
+    """The field with weight / 2 |v|^2 added to both losses (Mescheder et al. 2017, section 4)."""
     penalty = Consensus(weight, loss)
 
     def field(z):
@@ -99,7 +109,7 @@ def consensus(loss, weight):
 
 
 def unrolled(loss, steps, rate):
-    """G plays against D as it will be after so many steps of gradient descent (Metz et al. 2017)."""
+    """The field in which G plays against D after `steps` more descent steps (Metz et al. 2017)."""
     system = UnrolledGAN(
         networks=NETWORKS,
         optimizers={},
@@ -123,33 +133,44 @@ def unrolled(loss, steps, rate):
 
 
 def jacobian(field, z=np.zeros(2), h=2.0**-12):
-    """(2, 2), by central differences: exact at 0 without noise, for on either axis these fields are linear."""
+    """The Jacobian (2, 2) of a field at z, by central differences.
+
+    Without noise it is exact at 0, because these fields are linear on both axes.
+    """
     return np.stack([(field(z + h * e) - field(z - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
 
 
 def path(field, order="together", steps=STEPS, h=RATE, start=START):
-    """(steps + 1, 2): gradient descent from `start`, both players together, or one after the other in the order "GD" or "DG"."""
-    moves = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
+    """The path (steps + 1, 2) of gradient descent from `start`.
+
+    order   "together": both players are updated at once; "GD" or "DG": one after the other, in this order
+    """
+    masks = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
     z = np.empty((steps + 1, 2))
     z[0] = start
     for step in range(steps):
         z[step + 1] = z[step]
-        for move in moves:
-            z[step + 1] += h * np.array(move) * field(z[step + 1])
+        for mask in masks:
+            z[step + 1] += h * np.array(mask) * field(z[step + 1])
     return z
 
 
 def radius(field, order="together", steps=STEPS):
-    """|(theta, psi)| after so many steps."""
+    """|(theta, psi)| after `steps` steps of gradient descent."""
     return float(np.hypot(*path(field, order, steps)[-1]))
 
 
-# ---- the methods, and what is expected of them
+# ---- the methods, and their expected results
 
 
 @dataclass(frozen=True)
 class Method:
-    """A field; an eigenvalue of its Jacobian at 0 by formula, None if it has no Jacobian there; and what the radii should be, as text."""
+    """A method and its expected results.
+
+    field               its field v
+    eigenvalue          an eigenvalue of the Jacobian of v at 0, from a formula; None if there is no Jacobian
+    together, in_turn   the expected radii of simultaneous and alternating descent, as text
+    """
 
     name: str
     field: object
@@ -158,9 +179,9 @@ class Method:
     in_turn: str = "-"
 
 
-def _damped(damping, turn):
-    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda + b^2: a circle of speed b that is damped by a."""
-    return -damping + np.sqrt(complex(damping**2 - turn**2))
+def _damped(a, b):
+    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda + b^2: a rotation of speed b with damping a."""
+    return -a + np.sqrt(complex(a**2 - b**2))
 
 
 SLOPE, BEND = 0.5, -0.25  # f'(0), f''(0) of f(t) = -log(1 + exp(-t))
@@ -218,12 +239,11 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Eigenvalues of one method at the equilibrium, its paths and where they end."""
+    """The leading eigenvalue of one method at the equilibrium, and the radii at the ends of its two paths."""
     method, steps = METHODS[arm], QUICK if quick else STEPS
     found = np.linalg.eigvals(jacobian(method.field))
-    top = found[np.lexsort((found.imag, np.round(found.real, 6)))][
-        -1
-    ]  # the one that decides, above the real axis
+    order = np.lexsort((found.imag, np.round(found.real, 6)))
+    top = found[order][-1]  # the largest real part; of a pair, the eigenvalue above the real axis
     paths = {"together": path(method.field, "together", steps), "in_turn": path(method.field, "GD", steps)}
     with replacing(folder / "paths.npz") as file:
         np.savez(file, **paths)
@@ -239,7 +259,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """The flow of every method, and its two paths."""
+    """Draw the flow of every method, and its two paths."""
     panels = {}
     for arm in results:
         together, in_turn = load_arrays(folder_of(out, arm, 0) / "paths.npz", "together", "in_turn")
@@ -259,9 +279,12 @@ def _expected(method):
 
 
 DIFFERS = f"""\
-The paper draws the paths. Its eigenvalues stand below as formulas give them ("expected"), and beside them radii that were computed apart
-from this library. Descent with h = {RATE} from {START}, {STEPS} steps, in float64; alternating: G first, then D. It converges if both radii
-end below {CONVERGED:g}; the non-saturating loss draws inwards, but not at a linear rate. The norm that WGAN-GP penalises has no derivative at the
+The paper draws the paths. Its eigenvalues stand below as formulas give them ("expected"), and beside them \
+radii that were computed apart
+from this library. Descent with h = {RATE} from {START}, {STEPS} steps, in float64; alternating: G first, \
+then D. It converges if both radii
+end below {CONVERGED:g}; the non-saturating loss draws inwards, but not at a linear rate. The norm that \
+WGAN-GP penalises has no derivative at the
 equilibrium."""
 
 ARMS = {arm: method.name for arm, method in METHODS.items()}

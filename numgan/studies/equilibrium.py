@@ -1,14 +1,17 @@
-"""`past-equilibrium`: what becomes of a GAN that trains on after D has come down to tossing coins.
+"""`past-equilibrium`: the quality of a GAN that trains on after the accuracy of D has fallen to 0.5.
 
-Introductions warn of it: the better G is, the less D's answers mean, and a G that trains on after D is right half of the time learns from junk
-feedback, so its quality may collapse. Here that is measured.
+Introductions to GANs give this warning: the better G is, the less the outputs of D mean. If training
+continues after D is right half of the time, G learns from junk feedback, and its quality may collapse. This
+study measures the effect.
 
-    equilibrium   the first step at which D's accuracy, averaged over WINDOW steps, has been within 0.05 of 0.5 for STRETCH steps on end
-    after         the rest of the training, several times as long, in which quality is looked at as often as before
+    equilibrium   the first step at which the accuracy of D, averaged over WINDOW steps, has been within 0.05
+                  of 0.5 for STRETCH steps without a break
+    after         the rest of the training, several times as long, with looks as often as before
 
-Accuracy is on rows that D never trained on and on fresh fakes: a D that knows its rows by heart is right on them and guesses elsewhere. One arm
-takes the warning at its word: from the equilibrium on its D stays as it is, and G goes on against it. On the digits D comes down to a coin only
-with R1, so there the other arms have it too, and one shows the GAN without.
+The accuracy is measured on held-out rows and on fresh fakes, because a D that overfits is right on its
+training rows and guesses elsewhere. One arm tests the warning literally: from the equilibrium on, D is not
+trained, and G is trained against this constant D. On the digits, D reaches an accuracy of 0.5 only with R1.
+So the other arms on the digits have R1 too, and one arm shows the GAN without it.
 """
 
 from dataclasses import dataclass, replace
@@ -44,17 +47,12 @@ PLAYED = {
 ARMS = {
     f"{name}-{method}": f"{name}, {METHODS[method]}" for name, methods in PLAYED.items() for method in methods
 }
-STEPS, EVERY = {"ring": 30_000, "digits": 40_000}, 50  # of training; from look to look
-WINDOW, STRETCH, NEAR = 500, 1000, 0.05  # of the rule, in steps and in accuracy
-QUICK = {
-    "steps": 16,
-    "every": 2,
-    "window": 4,
-    "stretch": 4,
-    "near": 0.5,
-}  # any accuracy is even, so that every arm goes past it
+STEPS, EVERY = {"ring": 30_000, "digits": 40_000}, 50  # steps of training; steps between two looks
+WINDOW, STRETCH, NEAR = 500, 1000, 0.05  # the rule for the equilibrium, in steps and in accuracy
+# With near = 0.5 every accuracy counts as even, so that every arm trains past its equilibrium.
+QUICK = {"steps": 16, "every": 2, "window": 4, "stretch": 4, "near": 0.5}
 SAMPLES = {"ring": 2500, "digits": 1000}
-DIRECTIONS = 64  # of the sliced Wasserstein distance in the plane
+DIRECTIONS = 64  # directions of the sliced Wasserstein distance in the plane
 
 WORST = {
     "distance": np.max,
@@ -68,9 +66,9 @@ WORST = {
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Even(R1GAN):
-    """The plain GAN (gamma 0), or with R1, whose D may stop learning.
+    """The GAN with R1, or without it if gamma is 0. D may stop learning.
 
-    freeze   the step from which D learns no more, None: it always learns
+    freeze   from this step on D is not trained; None: D is always trained
     """
 
     freeze: int | None = None
@@ -83,7 +81,10 @@ class Even(R1GAN):
 
 
 def system(name, method, steps):
-    """The GAN of an arm: 3 x 128 units against 2 x 64 on the ring, 3 x 256 against 2 x 128 on the digits."""
+    """The GAN of an arm.
+
+    Units of G and D: 3 x 128 and 2 x 64 on the ring, 3 x 256 and 2 x 128 on the digits.
+    """
     if name == "ring":
         networks, latent, shape, batch, lr = (
             {"G": mlp(2, 128, 128, 128, 2), "D": mlp(2, 64, 64, 1, activation=LeakyReLU)},
@@ -111,14 +112,19 @@ def system(name, method, steps):
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
-    """The step at which the accuracy has been even for a stretch, or None          steps (L,), accuracies (L,), looked at every steps[0] steps"""
-    looks, enough = window // steps[0], stretch // steps[0]
+    """The first step at which the mean accuracy has been even for `stretch` steps, or None.
+
+    steps, accuracies   (L,), the steps of the looks, every steps[0] steps, and the accuracies there
+    window              the accuracy is averaged over this number of steps
+    near                it is even if it differs from 0.5 by at most this
+    """
+    looks, needed = window // steps[0], stretch // steps[0]
     sums = np.cumsum(np.concatenate([[0.0], accuracies]))
-    smooth = (sums[looks:] - sums[:-looks]) / looks  # entry i ends at look i + looks - 1
+    smooth = (sums[looks:] - sums[:-looks]) / looks  # entry i is the mean of looks i to i + looks - 1
     run = 0
     for i, even in enumerate(np.abs(smooth - 0.5) <= near):
         run = run + 1 if even else 0
-        if run == enough:
+        if run == needed:
             return int(steps[i + looks - 1])
     return None
 
@@ -127,7 +133,7 @@ def equilibrium(steps, accuracies, window, stretch, near=NEAR):
 
 
 def _view(name, gan, average):
-    """measure(state) -> the figures of a look."""
+    """The function measure(state) -> {figure: number} of a look."""
     if name == "ring":
         held = load("ring", "test").x[: SAMPLES["ring"]]
     else:
@@ -146,7 +152,7 @@ def _view(name, gan, average):
             "distance": 1e3 * sliced_wasserstein(rows, x, DIRECTIONS),
             "modes": ring.captured,
             "high_quality": ring.high_quality,
-            "reverse_kl": ring.reverse_kl if ring.captured else np.log(8),  # as bad as one mode
+            "reverse_kl": ring.reverse_kl if ring.captured else np.log(8),  # the value of a single mode
             "width": widths.mean() if len(widths) else 0.0,
         }
 
@@ -154,7 +160,7 @@ def _view(name, gan, average):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """One GAN: find its equilibrium, train on, compare."""
+    """Train one GAN, find its equilibrium, and compare the figures there with those afterwards."""
     name, method = arm.split("-", 1)
     size = (
         QUICK
@@ -174,9 +180,8 @@ def trial(arm, seed, quick, folder, tell):
         return equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"])
 
     share = lambda done: done
-    if method.endswith(
-        "frozen"
-    ):  # the plain run until it is even, then again with D frozen from that step on
+    if method.endswith("frozen"):
+        # a run until the equilibrium, then a second run from the start, with D frozen from that step on
         before = looks_of("before")
         for part in (steps // 8, steps // 4, steps // 2, steps):
             if not before.records or before.steps[-1] < part:
@@ -204,7 +209,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def _compared(looks, even, size):
-    """Every figure over the stretch that ended in equilibrium, after it (mean and worst), and at the last look."""
+    """Every figure at equilibrium (mean over the stretch), afterwards (mean, worst) and at the last look."""
     found = {}
     for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:
         found[f"{what}_end"] = looks[what][-1]
@@ -245,7 +250,7 @@ DETAILS = (
 
 
 def summary(results):
-    """What a distance hides: the other figures at equilibrium, at the last look and at their worst after it."""
+    """A table of the other figures of quality: at equilibrium, at the last look, and the worst afterwards."""
 
     def cell(column, found):
         then, last, worst = (
@@ -260,7 +265,10 @@ def summary(results):
 
 
 def draw(results, out):
-    """Seed 0 of every arm: D's accuracy and the figures of quality over steps; dashed lines are the equilibria."""
+    """Draw the accuracy of D and the figures of quality over steps, for seed 0 of every arm.
+
+    The dashed lines mark the equilibria.
+    """
     panels = []
     for what, y in (("accuracy", "D's accuracy on held-out rows"), ("distance", "distance"), (None, None)):
         for name, other, words in (
@@ -269,9 +277,10 @@ def draw(results, out):
         ):
             curves, marks = {}, {}
             for arm in [arm for arm in results if arm.startswith(name)]:
-                records, called = read(folder_of(out, arm, 0) / "run.jsonl"), METHODS[arm.split("-", 1)[1]]
-                curves[called] = list(records), [record[what or other] for record in records.values()]
-                marks |= {called: results[arm][0]["even"]} if results[arm][0]["even"] else {}
+                records = read(folder_of(out, arm, 0) / "run.jsonl")
+                title = METHODS[arm.split("-", 1)[1]]
+                curves[title] = list(records), [record[what or other] for record in records.values()]
+                marks |= {title: results[arm][0]["even"]} if results[arm][0]["even"] else {}
             panel = {
                 "title": name,
                 "y": y or words,
@@ -296,9 +305,11 @@ PAST = Study(
     seeds=3,
     draw=draw,
     summary=summary,
-    differs=f"Even: D's accuracy on held-out rows and fakes, averaged over {WINDOW} steps, is within {NEAR} of 0.5 for {STRETCH} steps on end. "
-    f'Looked at every {EVERY} of {STEPS["ring"]:,} (ring) and {STEPS["digits"]:,} (digits) steps; "then" is the mean over these '
-    f'{STRETCH} steps, "worst" the worst single look after them, "last" the last look. The distance is 1000 times the sliced '
-    "Wasserstein distance of 2,500 samples from data (ring: two sets of data are 24 to 60 apart), or 1000 times the KID of 1,000 samples' "
-    "pixels against 297 held-out rows (digits: 0 ± 3 for data). A seed that is never even has no figures but the last.",
+    differs=f"Even: D's accuracy on held-out rows and fakes, averaged over {WINDOW} steps, is within {NEAR} "
+    f"of 0.5 for {STRETCH} steps on end. Looked at every {EVERY} of {STEPS['ring']:,} (ring) and "
+    f'{STEPS["digits"]:,} (digits) steps; "then" is the mean over these {STRETCH} steps, "worst" the worst '
+    'single look after them, "last" the last look. The distance is 1000 times the sliced Wasserstein '
+    "distance of 2,500 samples from data (ring: two sets of data are 24 to 60 apart), or 1000 times the KID "
+    "of 1,000 samples' pixels against 297 held-out rows (digits: 0 ± 3 for data). A seed that is never even "
+    "has no figures but the last.",
 )

@@ -1,4 +1,7 @@
-"""What is looked at while a GAN trains: figures at fixed steps, kept in a file beside the run, so that a trial that was cut loses none."""
+"""Looks: figures that are measured at fixed steps of a training.
+
+They are stored in a file beside the run, so that an interrupted trial keeps them.
+"""
 
 import json
 import math
@@ -14,20 +17,24 @@ from ..layers import Pass
 from ..systems import Batch
 
 LOOK = Record({"step": Whole()}, others=Maybe(Real()))
-TRAINING = 1500  # rows of the digits to train on; the other 297 are held out
+TRAINING = 1500  # training rows of the digits; the other 297 are held out
 
 
 class Looks:
-    """look = Looks(path, every, measure)           train(..., look=look)           look.steps (L,), look["accuracy"] (L,)
+    """Figures of a training at regular steps.
 
-    measure(state) -> {name: number} at every `every`-th step. A killed run makes the steps after its last checkpoint again, with equal bits, so
-    a look that is there already is not taken again.
+        look = Looks(path, every, measure)
+        train(..., look=look)
+        look.steps, look["accuracy"]          both (L,)
+
+    measure(state) -> {name: number} is called at every `every`-th step. A killed run repeats the steps after
+    its last checkpoint, with equal bits. So a look that is already in the file is not measured again.
     """
 
     def __init__(self, path, every, measure):
         self.path, self.every, self.measure = Path(path), every, measure
         self.records = read(self.path)
-        with replacing(self.path) as file:  # without the torn line that a killed process leaves
+        with replacing(self.path) as file:  # without the incomplete line that a killed process leaves
             file.writelines(_line(record) for record in self.records.values())
 
     def __call__(self, state):
@@ -49,7 +56,7 @@ class Looks:
 def read(path):
     """{step: record} of a file of looks, in the order of the steps; {} if there is no file.
 
-    FileFormatError for a damaged record.
+    Raises FileFormatError for a damaged record.
     """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
     return {
@@ -65,10 +72,11 @@ def _line(record):
 
 
 def digits(rows=TRAINING):
-    """The digits as a Dataset of `rows` training rows, and the 297 that are held out, (297, 8, 8, 1) in -1..1.
+    """(a Dataset of `rows` training digits, the 297 held-out digits (297, 8, 8, 1) in -1..1)
 
-    All 1,797 are shuffled first. The file has them in the order of their writers, and its own parts differ: the KID of rows 1,500 to 1,796
-    from the others is 0.036, of a random part 0.000 with a standard deviation of 0.003.
+    All 1,797 digits are shuffled first. The file has them in the order of their writers, so its parts differ:
+    the KID between rows 1,500 to 1,796 and the other rows is 0.036. For a random part it is 0.000, with a
+    standard deviation of 0.003.
     """
     parts = [load("digits", part) for part in ("train", "test")]
     order = stream(0, "held out").permutation(sum(map(len, parts)))
@@ -78,7 +86,10 @@ def digits(rows=TRAINING):
 
 
 def fakes(system, state, n, average=False):
-    """n samples of G, always of the same latent points; of the moving average of its weights, if asked."""
+    """n samples of G, from the same latents in every call.
+
+    With `average`, from the moving average of G's weights.
+    """
     weights = state.averages["G"] if average else state.params["G"]
     return system.networks["G"].forward(
         weights, system.inputs(Batch({}, number=n), derive(0, "looks")), Pass()
@@ -86,17 +97,20 @@ def fakes(system, state, n, average=False):
 
 
 def logits(system, state, x):
-    """What D says of x: (N,)"""
+    """The output of D for x, (N,)."""
     return system.networks["D"].forward(state.params["D"], x, Pass())[0][:, 0]
 
 
 def accuracy(real, fake):
-    """The share of samples that D takes for what they are, real and fake ones counting half each; of logits. 0.5: no better than a coin."""
+    """The accuracy of D, from logits: the mean of those on real samples and on fakes. 0.5: D guesses."""
     return (np.mean(real > 0) + np.mean(fake < 0)) / 2
 
 
 def ranked(real, fake):
-    """The share of pairs of which D puts the real sample above the fake, ties half: it needs no threshold, so critics have it too."""
+    """The share of pairs in which the output of D is higher for the real sample than for the fake.
+
+    A tie counts half. The figure needs no threshold, so it exists for critics too.
+    """
     order = np.sort(fake)
     return (np.searchsorted(order, real, "left") + np.searchsorted(order, real, "right")).mean() / (
         2 * len(fake)

@@ -1,9 +1,12 @@
-"""`ring` and `grid`: Gaussians in the plane, the protocol of Lin et al. 2018 (PacGAN), section 4.1.
+"""`ring` and `grid`: Gaussians in the plane, with the protocol of Lin et al. 2018 (PacGAN), section 4.1.
 
-    ring   8 modes on a circle of radius 1, sigma 0.01        grid   25 modes at -4, -2, 0, 2, 4 squared, sigma 0.05
+    ring   8 modes on a circle of radius 1, sigma 0.01
+    grid   25 modes, both coordinates from -4, -2, 0, 2, 4, sigma 0.05
 
-2,500 samples of the last iterate: modes captured, share of high quality (within 3 sigma of a mode), reverse KL of these over the modes. A generator
-that draws bare centres gets full marks, so the width of the modes stands beside them: the samples' standard deviation over the data's.
+The figures are computed from 2,500 samples of the last iterate: the number of captured modes, the share of
+samples of high quality (within 3 sigma of a mode), and the reverse KL divergence of the histogram of these
+samples over the modes. A generator that draws only the centres would get perfect figures. So the table also
+has the width of the modes: the standard deviation of the samples divided by that of the data.
 """
 
 from dataclasses import dataclass
@@ -42,7 +45,13 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Mixture:
-    """Where the modes are, how points are drawn, and the penalty that fits their scale: D sees points times `scale`."""
+    """A mixture of Gaussians.
+
+    centres, std   the modes (K, 2), and sigma
+    draw           draw(rng) -> points (DRAWN, 2)
+    scale          the points are multiplied by it before training
+    gamma          the weight of the penalty for R3GAN on 3 x 128 networks, which fits the scale
+    """
 
     centres: np.ndarray
     std: float
@@ -79,7 +88,7 @@ QUICK = 30
 
 
 def system(mixture, arm, steps):
-    """The GAN of an arm, and by what its data are scaled."""
+    """(the GAN of an arm, the factor for its data)"""
     paper = points(m=2 if arm == "pac2" else 1)
     if arm in ("gan", "pac2"):
         return paper, 1.0
@@ -104,7 +113,7 @@ def system(mixture, arm, steps):
 
 
 def trial(name, arm, seed, quick, folder, tell):
-    """One GAN on one mixture: train, draw 2,500 points, count."""
+    """Train one GAN on one mixture, draw 2,500 points, and measure them."""
     mixture, steps = MIXTURES[name], STEPS[arm]
     steps = QUICK if quick else steps
     gan, scale = system(mixture, arm, steps)
@@ -131,7 +140,7 @@ def trial(name, arm, seed, quick, folder, tell):
 
 
 def draw(name, results, out):
-    """The samples of seed 0 of every arm, beside the modes."""
+    """Draw the samples of seed 0 for every arm, with the modes."""
     mixture = MIXTURES[name]
     panels = {ARMS[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {
@@ -145,10 +154,11 @@ def _published(modes, high_quality, reverse_kl):
 
 def _study(name, title, published):
     differs = (
-        f"Of the paper's 400,000 iterations the GAN and PacGAN2 make {STEPS['gan']:,}; R3GAN makes {STEPS['r3gan']:,} on 3 x 128 nets (batch "
-        f"1,024, Adam 1e-3 to 0 along a cosine) and {STEPS['r3gan-nets']:,} on the paper's (batch 512, D's rate halved, ten times the gamma; "
-        "settled on a seed that is not in the table). True points have 98.9 % of high quality, and a width of 0.974: samples beyond 3 sigma "
-        "are not counted. The paper's ± is the standard error of 10 runs."
+        f"Of the paper's 400,000 iterations the GAN and PacGAN2 make {STEPS['gan']:,}; R3GAN makes "
+        f"{STEPS['r3gan']:,} on 3 x 128 nets (batch 1,024, Adam 1e-3 to 0 along a cosine) and "
+        f"{STEPS['r3gan-nets']:,} on the paper's (batch 512, D's rate halved, ten times the gamma; settled "
+        "on a seed that is not in the table). True points have 98.9 % of high quality, and a width of "
+        "0.974: samples beyond 3 sigma are not counted. The paper's ± is the standard error of 10 runs."
     )
     return Study(
         title,

@@ -1,10 +1,12 @@
-"""Mode collapse: samples over time, with and without a G that looks ahead (Metz et al. 2017, section 3.1 and its figure of heat maps).
+"""`mode-collapse`: samples over time, with and without unrolling.
 
-8 Gaussians, sigma 0.02, on a circle of radius 2. 2,500 samples of fixed latents, every 200 steps:
+Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data are 8 Gaussians, sigma 0.02, on a
+circle of radius 2. Every 200 steps there is a look: 2,500 samples from the same latents. The figures:
 
-    rotation     sum over modes of |share now - share before| / 2: how much of the mass changes its mode from look to look
-    dominating   the mode that is nearest to more than half of the samples, if one is; in how many looks, and how often it is another
-    at the end   modes captured and share of the samples within 3 sigma of one, as in `ring`; and within 10 sigma
+    rotation     sum over modes of |share now - share before| / 2: mass that changes its mode between looks
+    dominating   a mode that is nearest to more than half of the samples: the share of looks with such a mode,
+                 and the number of times that it changes
+    at the end   captured modes, shares of samples within 3 sigma (as in `ring`) and 10 sigma of a mode
 """
 
 import numpy as np
@@ -22,8 +24,8 @@ from ..training import runs
 from .protocol import Column, Study, folder_of, train
 
 ARMS = {"plain": "G against D as it is", "points": "G against D 10 steps ahead"}  # presets of `unrolled`
-RATE, STEPS = 1e-3, 10_000  # ten times the preset's rate, which would take as many more steps
-LOOKS, DRAWN, SAMPLES = 50, 6, 2500  # DRAWN of the looks are in the picture, as in the paper's
+RATE, STEPS = 1e-3, 10_000  # ten times the rate of the preset, which would need ten times as many steps
+LOOKS, DRAWN, SAMPLES = 50, 6, 2500  # the picture contains DRAWN of the looks, as in the paper
 NEAR = 10  # sigmas
 QUICK_STEPS, QUICK_LOOKS = 20, 10
 
@@ -41,7 +43,7 @@ COLUMNS = (
 
 
 def snapshot(folder, step):
-    """The file of the samples at a step."""
+    """The path of the file with the samples at a step."""
     return folder / "snapshots" / f"{step:06d}.npy"
 
 
@@ -51,36 +53,38 @@ def game(arm):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train, looking at samples of the same latents at even times; a look is a file of its own, so a run that was cut has lost none."""
+    """Train, and save samples of the same latents at regular steps.
+
+    Each look has a file of its own, so an interrupted run keeps its looks.
+    """
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
     G, z = system.networks["G"], system.inputs(Batch({}, number=SAMPLES), derive(seed, "looks"))
     make_folder(folder / "snapshots")
 
-    def keep(step, theta):
+    def save(step, theta):
         save_array(snapshot(folder, step), G.forward(theta, z, Pass())[0])
 
     def look(state):
         if state.step % (steps // looks) == 0:
-            keep(state.step, state.params["G"])
+            save(state.step, state.params["G"])
 
-    keep(0, system.init(seed)["G"])
+    save(0, system.init(seed)["G"])
     run = train(system, dataset, folder / "run", seed, tell, steps, look)
     samples = [load_array(snapshot(folder, step)) for step in range(0, steps + 1, steps // looks)]
     return figures(samples) | played(run, steps // looks) | {"steps": steps}
 
 
 def figures(snapshots):
-    """What the samples (SAMPLES, 2) at even times say of rotation, and the last of them of quality."""
+    """Figures of rotation from the samples (SAMPLES, 2) of all looks, and of quality from the last look."""
     centres, std = modes("ring")
-    away = [np.square(x[:, None] - centres).sum(axis=2) for x in snapshots]
-    shares = (
-        np.array([np.bincount(d.argmin(axis=1), minlength=len(centres)) for d in away]) / SAMPLES
-    )  # (looks + 1, modes)
+    distances = [np.square(x[:, None] - centres).sum(axis=2) for x in snapshots]
+    counts = [np.bincount(d.argmin(axis=1), minlength=len(centres)) for d in distances]
+    shares = np.array(counts) / SAMPLES  # (looks + 1, modes)
     late = shares[len(shares) // 2 :]
     dominating = [share.argmax() for share in shares if share.max() > 0.5]
     last = mode_coverage(snapshots[-1], centres, std)
-    near = (away[-1].min(axis=1) <= (NEAR * std) ** 2).mean()
+    near = (distances[-1].min(axis=1) <= (NEAR * std) ** 2).mean()
     return {
         "modes": last.captured,
         "high_quality": last.high_quality,
@@ -93,7 +97,7 @@ def figures(snapshots):
 
 
 def played(run, every):
-    """D's mean outputs at every so many steps of the second half of a run."""
+    """The mean outputs of D at every `every`-th step of the second half of a run, and its minutes."""
     records = runs.read_metrics(run.folder, run.state.step)
     late = [
         record for record in records if record["step"] % every == 0 and 2 * record["step"] >= run.state.step
@@ -103,7 +107,7 @@ def played(run, every):
 
 
 def draw(results, out):
-    """Heat maps of seed 0: a row for each arm, at even times, and the data."""
+    """Draw heat maps of seed 0: a row for each arm, at regular steps, and the data."""
     rows = {}
     for arm, (result, *_) in results.items():
         folder, times = folder_of(out, arm, 0), np.linspace(0, result["steps"], DRAWN, dtype=int)
@@ -116,10 +120,14 @@ def draw(results, out):
 
 
 DIFFERS = f"""\
-The paper shows heat maps up to step 25,000 and gives no figures: without the look ahead the samples rotate among the modes, with it they spread
-over all. Here {STEPS:,} steps, each one update of D and one of G on batches of 512, and Adam({RATE}, beta1 = 0.5) for both, ten times the rate of
-the preset. At that rate the plain game need not rotate for ever, so see how many looks were dominated, not only the end. A look every
-{STEPS // LOOKS} steps; rotation, D(x) and D(G(z)) are means over the second half of the run, dominating modes and their changes are counted over
+The paper shows heat maps up to step 25,000 and gives no figures: without the look ahead the samples rotate \
+among the modes, with it they spread
+over all. Here {STEPS:,} steps, each one update of D and one of G on batches of 512, and Adam({RATE}, beta1 \
+= 0.5) for both, ten times the rate of
+the preset. At that rate the plain game need not rotate for ever, so see how many looks were dominated, not \
+only the end. A look every
+{STEPS // LOOKS} steps; rotation, D(x) and D(G(z)) are means over the second half of the run, dominating \
+modes and their changes are counted over
 all of it. Of true points 98.9 % lie within 3 sigma, each mode has 12.5 %, and nothing rotates."""
 
 STUDY = Study(

@@ -1,9 +1,14 @@
-"""`parzen`: the log-likelihood of MNIST under a Parzen window, the figure of the first GAN paper, and what it does not see.
+"""`parzen`: the log-likelihood of MNIST under a Parzen window, and its weaknesses.
 
-10,000 samples, pixels in 0..1; sigma by training rows 50,000 to 50,999 from a grid of ten; the mean over the 10,000 test rows. Systems learn from the
-first 50,000 rows. The window rewards whatever lies near test pictures: centroids of k-means score far above true pictures, and a Gaussian of each
-class near a good GAN (Theis et al. 2016, section 3.3). So these anchors are rows too, and beside every likelihood stands what samples teach: the
-error on test rows of 1-nearest-neighbour with 50,000 of the same generator's samples, with the labels that were asked for, or else the judge's.
+It is the figure of the first GAN paper. The window is built from 10,000 samples, with pixels in 0..1.
+Training rows 50,000 to 50,999 choose sigma from a grid of ten values. The figure is the mean over the 10,000
+test rows. Systems learn from the first 50,000 rows.
+
+The window rewards all samples near test pictures. Centroids of k-means score far above true pictures, and a
+Gaussian for each class scores near a good GAN (Theis et al. 2016, section 3.3). So the table has rows for
+these anchors too. It also has a figure of the value of samples as training data: the error on test rows of a
+1-nearest-neighbour classifier with 50,000 samples of the same generator. Their labels are the requested ones,
+or else those of the judge.
 """
 
 from dataclasses import dataclass
@@ -20,13 +25,19 @@ from ..evaluation import judging
 from ..metrics.rows import squared_distances
 from .protocol import Column, Study, folder_of, seconds_of, train
 
-COMPONENTS, ROUNDS = 50, 3  # of the Gaussians of classes; of k-means
+COMPONENTS, ROUNDS = 50, 3  # components of the Gaussian of a class; rounds of k-means
 SHOWN = 2  # samples of each class in the picture
-QUICK, NARROW = 5, 0.05  # steps, and width of the nets, with --quick
+QUICK, NARROW = 5, 0.05  # steps and width of the networks with --quick
 
 
 class Amounts(NamedTuple):
-    """Rows that are learned from, that choose sigma, and samples for the window and for the neighbours."""
+    """Numbers of rows and samples.
+
+    rows         training rows
+    validation   rows that choose sigma
+    window       samples in the Parzen window
+    neighbours   samples in the nearest-neighbour classifier
+    """
 
     rows: int = 50_000
     validation: int = 1000
@@ -35,7 +46,7 @@ class Amounts(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A row of the table; preset None: an anchor."""
+    """A row of the table: a system, or an anchor if preset is None."""
 
     title: str
     preset: str | None = None
@@ -44,7 +55,7 @@ class Arm(NamedTuple):
 
 @dataclass(frozen=True)
 class Digits:
-    """Pictures (N, 28, 28, 1) uint8 and labels (N,): learned from, for sigma, and of the test."""
+    """Pictures (N, 28, 28, 1) uint8 and labels (N,): training rows, rows that choose sigma, and test rows."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -55,7 +66,7 @@ class Digits:
 
     @classmethod
     def load(cls, quick):
-        """MNIST; with quick the embedded digits enlarged, and little of everything."""
+        """Load MNIST. With quick, load the enlarged digits of the package, with small amounts."""
         name, amounts = ("digits", Amounts(1000, 100, 150, 200)) if quick else ("mnist", Amounts())
         rows, test = (data.load(name, split, size=28) for split in ("train", "test"))
         return cls(
@@ -69,7 +80,7 @@ class Digits:
 
     @property
     def dataset(self):
-        """The rows that systems learn from."""
+        """The Dataset of training rows."""
         return Dataset("mnist", self.x, self.labels, tuple("0123456789"))
 
 
@@ -78,17 +89,21 @@ def unit(x):
     return x.reshape(len(x), -1) / np.float32(255)
 
 
-# ---- the anchors: (x (N, 784) in 0..1, labels (N,) or None), the first ones for the window
+# ---- the anchors: (x (N, 784) in 0..1, labels (N,) or None); the first rows of x are used for the window
 
 
 def real(digits, rng):
-    """Training rows themselves."""
+    """Random training rows."""
     order = rng.permutation(len(digits.x))[: digits.amounts.neighbours]
     return unit(digits.x[order]), digits.labels[order]
 
 
 def centroids(digits, rng):
-    """As many centroids of the training rows as the window takes, by Lloyd's rounds from random rows; one that loses its rows stays."""
+    """k-means centroids of the training rows, as many as the window has samples.
+
+    They start from random rows and make ROUNDS rounds of Lloyd's algorithm. A centroid without rows does not
+    move.
+    """
     x = unit(digits.x)
     found = x[rng.choice(len(x), digits.amounts.window, replace=False)]
     for _ in range(ROUNDS):
@@ -100,7 +115,7 @@ def centroids(digits, rng):
 
 
 def gaussians(digits, rng):
-    """A Gaussian for each class, along its largest components."""
+    """Samples from one Gaussian for each class, along its largest principal components."""
     classes = np.unique(digits.labels)
     labels = np.resize(classes, digits.amounts.neighbours)
     x = np.empty((len(labels), digits.x[0].size), np.float32)
@@ -112,12 +127,15 @@ def gaussians(digits, rng):
 
 
 def gaussian(digits, rng):
-    """One Gaussian for all."""
+    """Samples from one Gaussian for all classes."""
     return _gaussian(unit(digits.x), digits.amounts.neighbours, digits.x[0].size, rng), None
 
 
 def _gaussian(x, count, components, rng):
-    """(count, D) from the Gaussian with the mean of the rows and the largest components of their covariance, clipped to 0..1."""
+    """Samples (count, D) from a Gaussian, clipped to 0..1.
+
+    It has the mean of the rows x, and the largest principal components of their covariance.
+    """
     values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
     root = (vectors * np.sqrt(np.maximum(values, 0)))[:, -components:].astype(np.float32)
     z = rng.standard_normal((count, root.shape[1]), np.float32)
@@ -151,7 +169,7 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train and draw, or draw from the data; then measure."""
+    """Train a system and draw samples, or make the samples of an anchor; then measure them."""
     digits = Digits.load(quick)
     judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
     if arm in ANCHORS:
@@ -166,7 +184,7 @@ def trial(arm, seed, quick, folder, tell):
         x = unit(to_bytes(x, system.pixels))
         trained = {"steps": steps, "seconds": seconds_of(run), "minutes": seconds_of(run) / 60}
     found, answers = measure(digits, judge, x, labels)
-    if arm == "real":  # true labels are no question to a generator: here stands how good the judge is
+    if arm == "real":  # there are no requested labels, so this is the accuracy of the judge on test rows
         found["agreement"] = float(
             (judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean()
         )
@@ -175,7 +193,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def measure(digits, judge, x, labels):
-    """The figures of samples x (N, 784) in 0..1 with the labels that were asked for or None, and the judge's answers (N,)."""
+    """(the figures of samples x, the labels (N,) that the judge gives them)
+
+    x (N, 784) in 0..1; labels (N,) are the requested labels, or None.
+    """
     window, test = x[: digits.amounts.window], unit(digits.test)
     found = metrics.parzen(window, unit(digits.validation), test)
     (p, features), (_, test_features) = judged(judge, x), judged(judge, test)
@@ -201,7 +222,7 @@ def judged(judge, x):
 
 
 def some_of_each(x, labels):
-    """The first samples of every class, (10 SHOWN, 28, 28, 1) uint8; paper where there are none."""
+    """The first samples of every class, (10 SHOWN, 28, 28, 1) uint8; grey if a class has too few."""
     shown = np.full((10, SHOWN, 28, 28, 1), plot.PAPER, np.uint8)
     for label, row in enumerate(shown):
         found = x[labels == label][:SHOWN]
@@ -210,7 +231,7 @@ def some_of_each(x, labels):
 
 
 def _quick_judge(digits, folder):
-    """A judge that has learned nothing much."""
+    """A judge with very little training, for --quick."""
     return train(
         systems.build("classifier", "mnist", NARROW),
         digits.dataset,
@@ -222,19 +243,26 @@ def _quick_judge(digits, folder):
 
 
 def draw(results, out):
-    """Two samples of each class and arm, seed 0."""
+    """Draw two samples of each class for each arm, seed 0."""
     rows = [load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results]
     return {"samples.png": plot.grid(np.concatenate(rows), 10 * SHOWN, [ARMS[arm].title for arm in results])}
 
 
 DIFFERS = f"""\
-All systems learn from the first 50,000 rows; sigma is that of ten, 0.1 to 1, with the best mean over the next 1,000. Steps, fixed beforehand:
-{", ".join(f"{arm.title} {arm.steps:,}" for arm in ARMS.values() if arm.preset)}. The GAN with the paper's nets and SGD
-is far from trained out after 20 epochs. R3GAN's nets are convolutional, with BatchNorm in G; its steps and rates were settled on seed 0. 1-NN: the
-test rows by the nearest of 50,000 samples (centroids: 10,000), which bear the label that was asked for, or else the judge's. Agreement: how many
-samples the judge gives the label that was asked for; for true pictures, how many test rows it knows. Score and Frechet distance are over numgan's
-judge of MNIST, 10,000 samples against the test rows: no Inception figures. The GAN with Adam and the cGAN are not as in a first run, seed 0, in which
-neither learned: both got BatchNorm in G then, the GAN dropout in D, the cGAN smaller label weights and less dropout."""
+All systems learn from the first 50,000 rows; sigma is that of ten, 0.1 to 1, with the best mean over the \
+next 1,000. Steps, fixed beforehand:
+{", ".join(f"{arm.title} {arm.steps:,}" for arm in ARMS.values() if arm.preset)}. The GAN with the paper's \
+nets and SGD
+is far from trained out after 20 epochs. R3GAN's nets are convolutional, with BatchNorm in G; its steps and \
+rates were settled on seed 0. 1-NN: the
+test rows by the nearest of 50,000 samples (centroids: 10,000), which bear the label that was asked for, or \
+else the judge's. Agreement: how many
+samples the judge gives the label that was asked for; for true pictures, how many test rows it knows. Score \
+and Frechet distance are over numgan's
+judge of MNIST, 10,000 samples against the test rows: no Inception figures. The GAN with Adam and the cGAN \
+are not as in a first run, seed 0, in which
+neither learned: both got BatchNorm in G then, the GAN dropout in D, the cGAN smaller label weights and \
+less dropout."""
 
 STUDY = Study(
     "MNIST under a Parzen window, and what samples teach.",

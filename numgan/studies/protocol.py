@@ -48,9 +48,9 @@ SPENT = Record({"before": Real(0)})
 class Column:
     """A column of the table.
 
-    key      the figure's key in a trial's result
-    heading  of the column
-    digits   how many digits are shown: decimals for style "f", significant digits for style "g"
+    key      the key of the figure in the result of a trial
+    heading  the title of the column
+    digits   the number of digits: decimals for style "f", significant digits for style "g"
     scale    a factor for the figure (100: per cent)
     style    "f" or "g" as in Python's formats, or "words" for text
     """
@@ -67,34 +67,36 @@ class Column:
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The column's text for the values of all seeds: mean ± standard error; of one value, the value.
+        """The text for the values of all seeds: mean ± standard error, or the value if there is only one.
 
-        If some values are None, the text says how many are not. For words, each different word once.
+        If some values are None, it gives the number of the others. Style "words": each different text once.
         """
-        there = [value for value in values if value is not None]
-        if not there:
+        present = [value for value in values if value is not None]
+        if not present:
             return "-"
         if self.style == "words":
-            return ", ".join(dict.fromkeys(there))
-        figures = self.scale * np.array(there, float)
+            return ", ".join(dict.fromkeys(present))
+        figures = self.scale * np.array(present, float)
         words = f"{figures.mean():.{self.digits}{self.style}}"
-        if len(there) > 1:
-            words += f" ± {figures.std(ddof=1) / np.sqrt(len(there)):.{self.digits if self.style == 'f' else 2}{self.style}}"
-        return words if len(there) == len(values) else f"{words} ({len(there)} of {len(values)})"
+        if len(present) > 1:
+            error = figures.std(ddof=1) / np.sqrt(len(present))
+            words += f" ± {error:.{self.digits if self.style == 'f' else 2}{self.style}}"
+        return words if len(present) == len(values) else f"{words} ({len(present)} of {len(values)})"
 
 
 @dataclass(frozen=True)
 class Study:
-    """A published table's protocol.
+    """The protocol of a published table.
 
-    title, source, differs   its topic, the publication of its protocol, and how ours differs from that
+    title, source, differs   its topic, the publication of its protocol, and our differences from it
     arms                     {name of a method: heading of its row}, in the order of the table
     columns                  the Columns of the table
-    trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list}; tell(fraction) moves the progress bar
+    trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list};
+                             tell(fraction) moves the progress bar
     seeds                    the default number of seeds; 1 for a study without randomness
     published                {row: {column key: text}}, the published table
     draw                     draw(results, out) -> {file name: picture}; results {arm: [result of each seed]}
-    summary                  summary(results) -> a second table in Markdown, for figures that are no means
+    summary                  summary(results) -> a second table in Markdown, for figures that are not means
     """
 
     title: str
@@ -113,7 +115,7 @@ class Study:
 class Studied:
     """The outcome of a study.
 
-    folder, table, files   its folder, its table as text, and {what: path} of its files
+    folder, table, files   its folder, its table as text, and {name: path} of its files
     results, seconds       {arm: [result of each seed]}, and the sum of all trials' seconds
     """
 
@@ -206,7 +208,8 @@ class _Crew:
             dynamic_ncols=True,
             disable=None if self.progress else True,
             file=STDERR,
-            bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}",
+            bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials "
+            "[{elapsed}<{remaining}]{postfix}",
         ) as bar:
             try:
                 finished = len(done)
@@ -237,22 +240,19 @@ class _Crew:
     def _end(self, trial, process):
         if process.exitcode or not _is_done(self.out, *trial):
             log = folder_of(self.out, *trial) / "error.txt"
-            words = (
-                read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""
-            )  # empty where the disk was full
-            said = (
-                f"{words.splitlines()[-1]} (all of it in {log})"
-                if words
-                else f"its process ended with code {process.exitcode}"
-            )
+            words = read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""
+            if words:
+                reason = f"{words.splitlines()[-1]} (all of it in {log})"
+            else:  # the file is empty if the disk was full
+                reason = f"its process ended with code {process.exitcode}"
             raise TrialError(
-                f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {said}; the others are kept, and the same command "
-                "goes on"
+                f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {reason}; "
+                "the others are kept, and the same command goes on"
             )
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial, in its own process. share.value tells the parent which fraction is done."""
+    """Run one trial, in its own process. share.value tells the parent process the completed fraction."""
     from . import STUDIES
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # after Ctrl-C the parent sends SIGTERM
@@ -318,13 +318,13 @@ def _claim(out, asked):
         held = read_json(path, ASKED, same)
         if (held["study"], held["quick"]) != (asked["study"], asked["quick"]):
             raise ValueError(
-                f"{out} holds study {held['study']}{' --quick' if held['quick'] else ''}, asked for {asked['study']}"
-                f"{' --quick' if asked['quick'] else ''}; choose another --out"
+                f"{out} holds study {held['study']}{' --quick' if held['quick'] else ''}, "
+                f"asked for {asked['study']}{' --quick' if asked['quick'] else ''}; choose another --out"
             )
         if held["setting"] != asked["setting"]:
             raise ValueError(
-                f"{out} holds trials of {held['study']} in another setting than today's, as its study.json says; choose another --out, "
-                f"or, if nothing but words changed, {same}"
+                f"{out} holds trials of {held['study']} in another setting than today's, as its study.json "
+                f"says; choose another --out, or, if nothing but words changed, {same}"
             )
         return
     if not is_empty(out):
@@ -419,8 +419,9 @@ def _naming_damage(out):
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(
-            f"{out / 'trials'}: expected the figures of every trial in its result.json and in the files beside it, got "
-            f"{type(error).__name__}: {error}; delete the result.json of the trial, and it is made again"
+            f"{out / 'trials'}: expected the figures of every trial in its result.json and the files beside "
+            f"it, got {type(error).__name__}: {error}; "
+            "delete the result.json of the trial, and it is made again"
         ) from error
 
 
@@ -443,11 +444,12 @@ def table(study, results):
 
 def _protocol(name, study, quick, results, seconds):
     count = len(next(iter(results.values())))
-    kept = (
-        f"mean ± standard error over seeds 0 to {count - 1}, last iterate" if count > 1 else "one run an arm"
+    seeds = (
+        f"Mean ± standard error over seeds 0 to {count - 1}, last iterate" if count > 1 else "One run an arm"
     )
     quick = " With --quick: too short to mean anything." if quick else ""
     return (
-        f"`numgan study {name}`: {study.title} {study.source}. {kept[0].upper()}{kept[1:]}; {seconds / 60:.1f} minutes of one thread "
-        f"in all.{quick}" + (f"\n{study.differs}" if study.differs else "")
+        f"`numgan study {name}`: {study.title} {study.source}. {seeds}; "
+        f"{seconds / 60:.1f} minutes of one thread in all.{quick}"
+        + (f"\n{study.differs}" if study.differs else "")
     )

@@ -1,10 +1,13 @@
 """`stacked-mnist`: three digits in three colours, 1,000 modes, and a D too small to see them all.
 
-The protocol of Metz et al. 2017 (unrolled GANs), section 3.3.1, with the constants of Lin et al. 2018 (PacGAN), table 3: a picture is three
-digits drawn at random, one a colour; a classifier names the digits a, b, c of 25,600 samples of the last iterate, and the label 100 a + 10 b + c
-counts the modes. KL is that of the labels' histogram from the uniform. G is the same for all; D has 1/4 or 1/2 of its filters.
+The protocol is that of Metz et al. 2017 (unrolled GANs), section 3.3.1, with the constants of Lin et al. 2018
+(PacGAN), table 3. A picture consists of three random digits, one in each colour. A classifier finds the
+digits a, b, c of 25,600 samples of the last iterate, and the label 100 a + 10 b + c is the mode. KL is the
+divergence of the histogram of labels from the uniform one. All arms have the same G; D has 1/4 or 1/2 of its
+filters.
 
-A picture of noise has labels too, so the classifier's confidence stands beside the count.
+The classifier gives a label to a picture of noise too. So the table also has the confidence of the
+classifier.
 """
 
 from dataclasses import dataclass
@@ -40,10 +43,10 @@ from ..systems.games.unrolled import UnrolledGAN
 from .protocol import Column, Study, folder_of, seconds_of, train
 
 CLASSES = 1000
-SAMPLES, PARTS = 25_600, 20  # judged, in so many parts: a part is 12 MB
-TRIPLES = 1_000_000  # training pictures, each composed when it is asked for
+SAMPLES, PARTS = 25_600, 20  # samples for the judge, and the number of parts: a part takes 12 MB
+TRIPLES = 1_000_000  # training pictures; each is composed when a batch needs it
 QUICK = 4
-SHOWN = 14  # samples in the picture of an arm
+SHOWN = 14  # samples of an arm in the picture
 
 FILTERS = {"quarter": 2, "half": 4}
 SIZES = {"quarter": "D 1/4", "half": "D 1/2"}
@@ -56,7 +59,7 @@ REMEDIES = {
     "r3pac2": "R3GAN, pairs",
 }
 STEPS, PACKED_STEPS = 2000, 3000  # a packed step takes a fraction of the time of an unrolled one
-RATE, PACKED_RATE = 1e-3, 2e-3  # of D; with the second, 5 and 10 steps ahead came out alike
+RATE, PACKED_RATE = 1e-3, 2e-3  # of D; with 2e-3, unrolling 5 and 10 steps gave similar results
 ARMS = {"real": "digits"} | {
     f"{size}-{remedy}": f"{SIZES[size]}, {words}" for size in SIZES for remedy, words in REMEDIES.items()
 }
@@ -72,9 +75,11 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Triples(Dataset):
-    """A million pictures (28, 28, 3) of three random digits each; x (N, 28, 28, 1) are the digits, and row k of `triples` (TRIPLES, 3) says which.
+    """A million pictures (28, 28, 3), each of three random digits.
 
-    labels (N,) are the digits' own; `rows` gives those of the triples, 100 a + 10 b + c.
+    x         (N, 28, 28, 1), the digits
+    labels    (N,), the labels of the digits; `rows` returns those of the pictures, 100 a + 10 b + c
+    triples   (TRIPLES, 3), row k has the indices of the three digits of picture k
     """
 
     triples: np.ndarray = None
@@ -93,7 +98,7 @@ class Triples(Dataset):
 
 
 def triples(digits):
-    """The pictures made of a Dataset of digits; always the same ones."""
+    """The Triples of a Dataset of digits. The random indices are the same in every call."""
     rows = stream(2017, "stacked-mnist").integers(0, len(digits), (TRIPLES, 3))
     return Triples(
         "stacked-mnist", digits.x, digits.labels, digits.classes, digits.source, triples=rows.astype(np.int32)
@@ -141,30 +146,33 @@ def system(arm):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one GAN, and count its modes. The arm `real` counts those of the data."""
+    """Train one GAN and count its modes. The arm `real` counts the modes of the data."""
     digits = load("mnist")
-    data, name, count = (
+    data, classify, count = (
         triples(digits),
         _nearest_mean(digits) if quick else _judge(),
         SAMPLES // 64 if quick else SAMPLES,
     )
     if arm == "real":
         rows = stream(seed, "real").integers(0, TRIPLES, count)
-        return judged(lambda n, part: data.rows(rows[part * n : (part + 1) * n])["x"], name, count)
+        return judged(lambda n, part: data.rows(rows[part * n : (part + 1) * n])["x"], classify, count)
     gan, steps = system(arm), QUICK if quick else PACKED_STEPS if arm.endswith("pac2") else STEPS
     run = train(gan, data, folder / "run", seed, tell, steps)
     sampler = run.sampler()
     save_array(folder / "samples.npy", to_bytes(sampler(SHOWN, derive(seed, "shown"))[0], gan.pixels))
-    found = judged(lambda n, part: sampler(n, derive(seed, "judged", part))[0], name, count)
+    found = judged(lambda n, part: sampler(n, derive(seed, "judged", part))[0], classify, count)
     return found | {"steps": steps, "minutes": seconds_of(run) / 60}
 
 
-def judged(draw, name, count):
-    """What the classifier `name` says of `count` pictures that draw(n, part) draws, n at a time: modes, KL, mean confidence."""
+def judged(draw, classify, count):
+    """Modes, KL and mean confidence of `count` pictures.
+
+    draw(n, part) returns n pictures. classify(images) -> (n, 10) returns the probabilities for one colour.
+    """
     labels, confidence = [], []
     for part in range(PARTS):
         images = to_bytes(draw(count // PARTS, part), (-1.0, 1.0))
-        p = np.stack([name(images[..., colour : colour + 1]) for colour in range(3)])  # (3, n, 10)
+        p = np.stack([classify(images[..., colour : colour + 1]) for colour in range(3)])  # (3, n, 10)
         labels.append(p.argmax(axis=2).T @ np.array([100, 10, 1]))
         confidence.append(p.max(axis=2).mean())
     found = label_coverage(np.concatenate(labels), CLASSES)
@@ -172,13 +180,16 @@ def judged(draw, name, count):
 
 
 def _judge():
-    """images (N, 28, 28, 1) uint8 -> p (N, 10), by the judge of MNIST that all studies share."""
+    """images (N, 28, 28, 1) uint8 -> p (N, 10), by numgan's judge of MNIST, which all studies share."""
     judge = open_judge("mnist", progress=False)
     return lambda images: probabilities(judge, as_seen(judge, images))
 
 
 def _nearest_mean(digits):
-    """The same by the nearest of ten mean digits: it is there at once, and right four times of five."""
+    """Like `_judge`, by the nearest of ten mean digits.
+
+    It needs no training and has an accuracy of about 80 %.
+    """
     means = np.stack([digits.x[digits.labels == digit].mean(axis=0).ravel() for digit in range(10)]).astype(
         np.float32
     )
@@ -193,7 +204,7 @@ def _nearest_mean(digits):
 
 
 def draw(results, out):
-    """Samples of seed 0, a row for each arm."""
+    """Draw samples of seed 0, a row for each arm."""
     arms = [arm for arm in results if arm != "real"]
     samples = np.concatenate([load_array(folder_of(out, arm, 0) / "samples.npy") for arm in arms])
     return {"samples.png": plot.grid(samples, SHOWN, [ARMS[arm] for arm in arms])}
@@ -223,9 +234,11 @@ STACKED = Study(
     | _published("D 1/2", "10 steps", "817.4 ± 37.9", "1.43 ± 0.12")
     | _published("D 1/2", "PacDCGAN2", "840.7 ± 15.9", "1.00 ± 0.05")
     | _published("D 1/2", "PacDCGAN3", "866.6 ± 12.1", "0.90 ± 0.04"),
-    differs=f"{STEPS:,} iterations, {PACKED_STEPS:,} of the packed GANs, of the paper's 500,000 at most, so the learning rates are larger: Adam, "
-    f"betas 0.5 and 0.99, 1e-3 for G (the paper: 1e-4), and for D {RATE:g}, packed {PACKED_RATE:g} (2e-4). D has no BatchNorm, and both "
-    "players share a draw of fakes. Unrolled and plain GANs play the minimax game, in which G's loss is D's negated; PacGAN2 the "
-    "non-saturating one. R3GAN: packs of two, R1 and R2 of 0.05 at every 16th step, moving average 0.99, beta1 = 0. Rates and steps were "
-    "settled on seed 0. The classifier is numgan's judge of MNIST. Published: mean ± standard error.",
+    differs=f"{STEPS:,} iterations, {PACKED_STEPS:,} of the packed GANs, of the paper's 500,000 at most, so "
+    "the learning rates are larger: Adam, betas 0.5 and 0.99, 1e-3 for G (the paper: 1e-4), and for D "
+    f"{RATE:g}, packed {PACKED_RATE:g} (2e-4). D has no BatchNorm, and both players share a draw of fakes. "
+    "Unrolled and plain GANs play the minimax game, in which G's loss is D's negated; PacGAN2 the "
+    "non-saturating one. R3GAN: packs of two, R1 and R2 of 0.05 at every 16th step, moving average 0.99, "
+    "beta1 = 0. Rates and steps were settled on seed 0. The classifier is numgan's judge of MNIST. "
+    "Published: mean ± standard error.",
 )

@@ -1,12 +1,19 @@
-"""Vanishing gradients: what reaches G from a D that is trained further and further while G stands still (Arjovsky and Bottou 2017, section 2).
+"""`vanishing`: the gradient of G from a D that is trained more and more, while G is constant.
 
-    g = d L_G / d theta on one batch of latents          after k = 0, 1, 3, 10, ... steps of a fresh D against a G of 200 steps
+Source: Arjovsky and Bottou 2017, section 2.
 
-With b = D(G(z)) a logit, minimax sends dD/dx back times sigmoid(b), which goes to 0 as D gets sure; non-saturating times sigmoid(-b), which goes
-to 1 (Goodfellow et al. 2014, section 3), while dD/dx grows. A critic that is held to slopes of 1 has no such factor. Over 32 latent batches:
+    g = d L_G / d theta on one batch of latents
+
+after k = 0, 1, 3, 10, ... steps of a new D. G is constant, after 200 steps of training.
+
+Let b = D(G(z)) be a logit. With the minimax loss, the gradient contains dD/dx times sigmoid(b), which goes to
+0 if D becomes certain. With the non-saturating loss it contains dD/dx times sigmoid(-b), which goes to 1
+(Goodfellow et al. 2014, section 3), while dD/dx grows. A critic whose slopes are kept at 1 has no such
+factor. Over 32 batches of latents:
 
     norm = mean |g|          spread = sqrt(mean |g - mean g|^2)          noise = spread / |mean g|
-    accuracy: of D on held-out real and fresh fake samples, half of each, at the threshold that is best for it (a critic has no zero)
+    accuracy                 of D on held-out real samples and new fakes, half of each, at the best threshold
+                             (0 has no meaning for a critic)
 """
 
 from dataclasses import replace
@@ -22,7 +29,8 @@ from ..training import advance
 from ..training.state import State
 from .protocol import Column, Study
 
-PRESETS = {"digits": "digits", "ring": "points"}  # data: the nets, of gan, and the penalty, of wgan_gp
+# {data: the preset of gan, for the networks, and of wgan_gp, for the penalty}
+PRESETS = {"digits": "digits", "ring": "points"}
 LOSSES = {
     "minimax": ("minimax", minimax),
     "ns": ("non-saturating", nonsaturating),
@@ -45,7 +53,7 @@ COLUMNS = (
 
 
 def game(name, loss):
-    """The system whose D is trained; the networks are the same for every loss, and so is D's optimiser."""
+    """The system whose D is trained. Networks and optimisers are the same for every loss."""
     gan = systems.build("gan", PRESETS[name])
     return (
         replace(gan, loss=loss)
@@ -57,7 +65,7 @@ def game(name, loss):
 
 
 def gradients(system, params, batch, seed, number):
-    """(number, size of theta): G's gradient on so many batches of latents."""
+    """The gradients of G, (number, size of theta), on `number` batches of latents."""
     one = system.objectives()["G"]
     return np.stack(
         [one(params, batch, derive(seed, "look", i)).gradients["G"].vector for i in range(number)]
@@ -65,18 +73,21 @@ def gradients(system, params, batch, seed, number):
 
 
 def accuracy(real, fake):
-    """The share of right answers, half real and half fake, of the logits real (M,) and fake (N,) at the threshold that makes it largest."""
+    """The accuracy of D at the best threshold, from the logits real (M,) and fake (N,).
+
+    It is the mean of the accuracy on real samples and of that on fakes.
+    """
     cuts = np.concatenate([real, fake, [np.inf]])
-    right = (
+    sum_of_both = (
         1
         - np.searchsorted(np.sort(real), cuts) / len(real)
         + np.searchsorted(np.sort(fake), cuts) / len(fake)
     )
-    return float(right.max() / 2)
+    return float(sum_of_both.max() / 2)
 
 
 def look(system, params, batch, held, seed, number=BATCHES):
-    """{figure: value} of what G is given now, and of how well D tells held-out samples from fakes."""
+    """{figure: value} of the gradients of G, and the accuracy of D on held-out samples and fakes."""
     g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
@@ -91,7 +102,7 @@ def look(system, params, batch, held, seed, number=BATCHES):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train G for a little, hold it, train a fresh D, and look at G's gradient from time to time."""
+    """Train G for WARM steps, then a new D against this constant G; measure G's gradient at the looks."""
     name, short = arm.split("-", 1)
     system, dataset = game(name, LOSSES[short][1]), data.load(name)
     warm, looks, number = (QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES) if quick else (WARM, LOOKS, BATCHES)
@@ -120,7 +131,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Norm, noise and accuracy against k, a row for each data set."""
+    """Draw norm, noise and accuracy against k, a row for each data set."""
     figures = {
         "norm": "norm of G's gradient",
         "noise": "its noise over latents / mean",
@@ -143,9 +154,12 @@ def draw(results, out):
 
 
 DIFFERS = f"""\
-The paper shows curves, not figures: of a DCGAN held after 1, 10 and 25 epochs, minimax's gradient decays by orders of magnitude, and the
-non-saturating one grows and gets noisy. Here G and D are dense nets on 8x8 digits (train and test apart) and on the ring; G is held after {WARM}
-steps of the non-saturating GAN, D starts afresh, and Adam and nets are the same for all losses. Norms of different losses have different units:
+The paper shows curves, not figures: of a DCGAN held after 1, 10 and 25 epochs, minimax's gradient decays \
+by orders of magnitude, and the
+non-saturating one grows and gets noisy. Here G and D are dense nets on 8x8 digits (train and test apart) \
+and on the ring; G is held after {WARM}
+steps of the non-saturating GAN, D starts afresh, and Adam and nets are the same for all losses. Norms of \
+different losses have different units:
 compare each with itself."""
 
 STUDY = Study(

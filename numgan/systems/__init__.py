@@ -1,4 +1,4 @@
-"""The systems: each file is a paper, with its networks' recipe as presets. `build("dcgan", "mnist")` gives one."""
+"""The systems: one file for each paper, with presets. `build("dcgan", "mnist")` makes a system."""
 
 import ast
 import inspect
@@ -46,14 +46,17 @@ WIDTHS = Real(0.0001, 1000)
 
 
 def presets(name):
-    """{preset: the function that builds it} of a system; raises ValueError for an unknown name."""
+    """{preset: function that builds it} of a system. Raises ValueError for an unknown name."""
     if name not in SYSTEMS:
         raise ValueError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
     return SYSTEMS[name].PRESETS
 
 
 def description(described):
-    """The first line of the docstring of a module or preset, from its source under `python -OO`."""
+    """The first line of the docstring of a module or preset.
+
+    Under `python -OO` it is read from the source.
+    """
     text = described.__doc__
     if text is None:
         try:
@@ -65,7 +68,11 @@ def description(described):
 
 
 def build(name, preset=None, width=1.0):
-    """A system by name; its first preset unless another is named. `width` multiplies the hidden widths (checks run narrow ones)."""
+    """A system by name. preset=None: the system's first preset.
+
+    width   factor of all hidden widths; checks use narrow networks
+    Raises ValueError for an unknown system or preset, or a width out of range.
+    """
     WIDTHS.expect(width, "build: width")
     known = presets(name)
     preset = preset or next(iter(known))
@@ -75,12 +82,13 @@ def build(name, preset=None, width=1.0):
 
 
 def preset_for(name, sample_shape):
-    """The first preset of a system that takes samples of this shape; raises ValueError if there is none."""
+    """The first preset of a system for samples of this shape. Raises ValueError if there is none."""
     shapes = {preset: make(0.05).sample_shape for preset, make in presets(name).items()}
     for preset, shape in shapes.items():
         if shape == tuple(sample_shape):
             return preset
     listing = ", ".join(f"{preset} {shape}" for preset, shape in shapes.items())
     raise ValueError(
-        f"{name}: no preset takes samples of shape {tuple(sample_shape)}; there are {listing}. Resize the data, or name a preset"
+        f"{name}: no preset takes samples of shape {tuple(sample_shape)}; there are {listing}. Resize the "
+        "data, or name a preset"
     )

@@ -1,4 +1,7 @@
-"""A run in stages: systems that are trained one after the other, such as pre-training, then the game; or a net that grows."""
+"""A run in stages: systems that are trained one after the other.
+
+Examples are pre-training before the adversarial training, and a network that grows.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,17 +14,21 @@ from .system import System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Staged(System):
-    """The systems of `parts` = ((steps, system), ...) in order, as one run. `Staged.of((500, first), (2000, second))` makes it.
+    """The systems of `parts` = ((steps, system), ...) in order, as one run.
 
-    Each stage has its own networks, optimisers and memory. A network that the stage before had, too, keeps its values (`System.inherit`).
-    Optimisers and memory start anew. As a system of its own, it is its last stage.
+    `Staged.of((500, first), (2000, second))` makes it. Each stage has its own networks, optimisers and
+    memory. A network that the previous stage has too keeps its values (`System.inherit`). Optimisers and
+    memory start anew. The properties of a Staged are those of its last stage.
     """
 
     parts: tuple
 
     @classmethod
     def of(cls, *parts):
-        """ValueError unless there is a stage, and every stage has at least one step."""
+        """A Staged of (steps, system) pairs.
+
+        Raises ValueError without a stage, or for a stage without a step.
+        """
         if not parts or min(steps for steps, _ in parts) < 1:
             raise ValueError(
                 f"Staged: expected stages of at least one step, got {[steps for steps, _ in parts]}"

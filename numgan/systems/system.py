@@ -2,9 +2,10 @@
 
     objective(params, batch, seed) -> Result(loss, gradients, metrics, memory)
 
-The training loop, the whole-step gradient check, the sampler and the benchmarks are written once, over this, and serve
-every system. They ask the system for its networks by role: which ones an objective trains, which ones a sample is drawn
-through. They know no network's name. An objective is a pure function: equal arguments, equal bits.
+The training loop, the whole-step gradient check, the sampler and the benchmarks use this interface only, so
+one version of each serves every system. They do not use the names of networks. They ask the system for
+networks by role: the networks that an objective trains, the networks that draw a sample. An objective is a
+pure function: equal arguments give equal bits.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -18,13 +19,14 @@ from ..core.underflow import may_underflow
 from ..layers import Pass
 from ..optimizers.schedules import SCHEDULES
 
-NUMBERS, COUNTS = Real(0, 1e38), Whole(0, 1_000_000)  # settings: numbers below float32's largest; counts
+NUMBERS = Real(0, 1e38)  # a setting that is a number: below the largest float32
+COUNTS = Whole(0, 1_000_000)  # a setting that is a count
 
 
 class Batch(dict):
-    """What an objective is given: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
+    """The data of one objective: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
 
-    fakes   how many samples an objective draws; N unless `number` is given
+    fakes   the number of samples that the objective draws: `number`, or N if `number` is None
     """
 
     def __init__(self, columns, number=None):
@@ -37,7 +39,7 @@ class Batch(dict):
 
     @property
     def dtype(self):
-        """The type of its floating-point columns; float32 if there are none."""
+        """The dtype of the first floating-point column; float32 if there is none."""
         return next(
             (column.dtype for column in self.values() if column.dtype.kind == "f"), np.dtype(np.float32)
         )
@@ -45,7 +47,12 @@ class Batch(dict):
 
 @dataclass(frozen=True)
 class Fakes:
-    """Generated samples x (M, ...), the cache that sends a gradient back into the generator, and the generator's inputs."""
+    """Generated samples.
+
+    x        (M, ...)
+    cache    the cache of the generator's forward pass, for its backward pass
+    inputs   the generator's inputs
+    """
 
     x: np.ndarray
     cache: tuple
@@ -54,12 +61,12 @@ class Fakes:
 
 @dataclass(frozen=True)
 class Result:
-    """What an objective returns.
+    """The result of an objective.
 
     loss        a number
-    gradients   {network: Parameters}, of the networks that the objective trains
+    gradients   {network: Parameters}, one for each network that the objective trains
     metrics     {name: number} for the curves
-    memory      {name: new array} of what the system remembers (see `System.memory`); other entries keep their values
+    memory      {name: array} new values of entries of `System.memory`; other entries keep their values
     """
 
     loss: float
@@ -69,17 +76,18 @@ class Result:
 
 
 def checked(result, params, trained, where):
-    """The Result of an objective with Python numbers and whole gradients.
+    """Check an objective's Result; return it with Python numbers and whole gradients.
 
     trained   names of the networks that the objective trains
-    TypeError or ValueError, beginning with `where`, for a result that cannot be used.
+    Raises TypeError or ValueError for an invalid result; the message begins with `where`.
     """
     if not isinstance(result, Result):
         raise TypeError(f"{where}: expected a Result(loss, gradients, metrics), got {type(result).__name__}")
     if set(result.gradients) != set(trained):
         raise ValueError(
-            f"{where}: expected gradients of {', '.join(trained)}, which it trains, got {', '.join(result.gradients) or 'none'}; "
-            "define `trains` if the objective trains other networks"
+            f"{where}: expected gradients of {', '.join(trained)}, which it trains, "
+            f"got {', '.join(result.gradients) or 'none'}; define `trains` if the objective trains other "
+            "networks"
         )
     gradients = {
         name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}")
@@ -92,7 +100,8 @@ def checked(result, params, trained, where):
 def _number(value, where):
     if np.size(value) != 1 or np.asarray(value).dtype.kind not in "fiub":
         raise TypeError(
-            f"{where}: expected a number, got {type(value).__name__} {getattr(value, 'shape', '')}; take its mean"
+            f"{where}: expected a number, got {type(value).__name__} {getattr(value, 'shape', '')}; take its "
+            "mean"
         )
     return float(np.asarray(value).reshape(()))
 
@@ -103,7 +112,7 @@ def _gradient(gradient, p, where):
         and isinstance(gradient, dict)
         and set(gradient) <= set(p.layout.slots)
     ):
-        gradient = whole_gradient({**dict.fromkeys(p), **gradient}, p)  # of a network that is a single layer
+        gradient = whole_gradient({**dict.fromkeys(p), **gradient}, p)  # the network is a single layer
     if not isinstance(gradient, Parameters) or gradient.layout != p.layout:
         other = (
             f" of another network, {gradient.vector.size} entries for {p.vector.size}"
@@ -116,27 +125,33 @@ def _gradient(gradient, p, where):
         )
     if gradient.dtype != p.dtype:
         raise TypeError(
-            f"{where}: expected {p.dtype} like the parameters, got {gradient.dtype}; some array in the objective has another type"
+            f"{where}: expected {p.dtype} like the parameters, got {gradient.dtype}; some array in the "
+            "objective has another type"
         )
     return gradient
 
 
 def _fitting(name, old, value):
-    """A value as it takes the place of an old one; ValueError for another kind or sign."""
+    """The new value of a setting, converted to the type of the old one.
+
+    Raises ValueError for a value of another type or sign.
+    """
     kind = Flag() if isinstance(old, bool) else COUNTS if isinstance(old, int) else NUMBERS
     kind.expect(value, name)
     return value if isinstance(old, int) else float(value)
 
 
 def remember(memory, new):
-    """Write new arrays {name: array} (None: none) into the arrays of a memory; ValueError for a name, shape or type that it does not have."""
+    """Copy new arrays {name: array} into the arrays of `memory`, in place. new=None: copy nothing.
+
+    Raises ValueError for a name, shape or dtype that `memory` does not have.
+    """
     for name, array in (new or {}).items():
         if name not in memory or memory[name].shape != array.shape or memory[name].dtype != array.dtype:
-            known = (
-                ", ".join(f"{word} {kept.shape} {kept.dtype}" for word, kept in memory.items()) or "nothing"
-            )
+            known = ", ".join(f"{word} {old.shape} {old.dtype}" for word, old in memory.items()) or "nothing"
             raise ValueError(
-                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} {array.dtype}"
+                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} "
+                f"{array.dtype}"
             )
         memory[name][...] = array
 
@@ -157,7 +172,7 @@ class Latent:
             )
 
     def draw(self, rng, n, dtype=np.float32):
-        """z (n, size); drawn in float64, so that both dtypes see the same point."""
+        """z (n, size). It is drawn in float64 and then converted, so both dtypes get the same numbers."""
         z = (
             rng.standard_normal((n, self.size))
             if self.kind == "normal"
@@ -169,25 +184,25 @@ class Latent:
 @may_underflow
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """The common part of every system. A subclass adds what its paper sets, and one method for each objective.
+    """The common part of every system. A subclass adds its paper's settings and one method per objective.
 
-    networks       {name: network}; parameters carry the same names
-    optimizers     {name: optimiser} of the networks that are trained; a network without one never changes
-    latent         the prior of the noise that a sample is drawn from; None: samples are made from data alone
-    sample_shape   of one row of the column x, such as (H, W, C) or (2,)
-    classes        how many classes the labels have; 0: the system uses no labels
-    pixels         (lowest, highest) value of a pixel as the networks see it
-    shares_fakes   whether one draw of fakes serves all objectives of a step, or each draws its own
-    average        decay of the moving average of the weights that samples are drawn with; 0: none
-    data, batch_size, steps     what `train` takes unless told otherwise
+    networks       {name: network}; parameters have the same names
+    optimizers     {name: optimiser} of the trained networks; a network without an optimiser never changes
+    latent         the prior of the noise that samples are drawn from; None: samples are made from data alone
+    sample_shape   the shape of one row of the column x, such as (H, W, C) or (2,)
+    classes        the number of classes; 0: the system uses no labels
+    pixels         (lowest, highest) value of a pixel in the networks' inputs
+    shares_fakes   True: all objectives of a step use the same fakes; False: each objective draws its own
+    average        decay of the moving average of the weights, with which samples are drawn; 0: no average
+    data, batch_size, steps     the defaults of `train`
 
-    Roles, for whoever knows no network's name (class attributes):
+    Roles, for code that works with any system (class attributes):
 
-    drawers        names of the networks that a sample passes through; (): the system draws no samples
+    drawers        names of the networks that draw a sample; (): the system draws no samples
     judges         names of the networks whose output tells real samples from generated ones
     made_from      columns of the batch that a sample is made from, besides noise
-    target         the column that samples are like
-    purpose        what a trained system does for its user, in words
+    target         the column of real data that samples should be like
+    purpose        the use of a trained system, in words
     """
 
     networks: dict
@@ -214,22 +229,22 @@ class System:
 
     @property
     def averaged(self):
-        """Names of the networks whose moving average is kept: those that samples are drawn through, and that are trained."""
+        """Names of the networks that have a moving average: the trained networks among `drawers`."""
         return tuple(name for name in self.drawers if name in self.optimizers) if self.average else ()
 
     @property
     def trains(self):
-        """{objective: names of the networks that it trains}. An objective with a network's name trains this network."""
+        """{objective: names of the networks that it trains}. Here: the network with the objective's name."""
         return {name: (name,) for name in self.objectives()}
 
     @property
     def packed(self):
-        """How many samples are judged at once; a batch holds a multiple of it."""
+        """The number of samples that D judges together; the batch size is a multiple of it."""
         return 1
 
     @property
     def compares_pairs(self):
-        """Whether its objectives compare each fake with one real sample, so that there are as many fakes as real samples."""
+        """Whether objectives compare each fake with one real sample, so that both have equal numbers."""
         return False
 
     @property
@@ -239,21 +254,24 @@ class System:
 
     @property
     def looks_ahead(self):
-        """Whether an objective follows the training of a network that it does not train, and so needs its weight gradients."""
+        """Whether an objective needs weight gradients of a network that it does not train.
+
+        Examples: unrolling (G's step follows updates of D) and consensus optimisation.
+        """
         return False
 
     def init(self, seed=0, dtype=np.float32):
-        """Fresh parameters, {name: Parameters}."""
+        """Initial parameters, {name: Parameters}."""
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
 
     def objectives(self):
-        """{name: objective}"""
+        """{name: objective}. A subclass defines it."""
         raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
 
     def example(self, n, rng):
-        """A random batch {column: array (n, ...)} for checks and benchmarks: x, and labels if there are classes.
+        """A random batch {column: array (n, ...)} for tests and benchmarks: x, and labels with classes.
 
-        rng   rng(name) -> numpy Generator
+        rng   a function: rng(name) -> numpy Generator
         """
         x = {"x": rng("x").uniform(*self.pixels, (n, *self.sample_shape))}
         return x | (
@@ -265,28 +283,34 @@ class System:
     # ---- samples
 
     def inputs(self, batch, seed):
-        """What batch.fakes samples are drawn from, fixed by the seed: an array (N, ...) or a tuple of them. Here: noise."""
+        """Inputs of the generator for batch.fakes samples: an array (N, ...) or several. Here: noise.
+
+        The seed and the batch determine them. Raises TypeError for a system without a latent prior.
+        """
         if self.latent is None:
             raise TypeError(f"{type(self).__name__} draws no samples from noise")
         return self.latent.draw(stream(seed, "latent"), batch.fakes, batch.dtype)
 
     def asked(self, batch):
-        """The labels (batch.fakes,) of the samples to draw: those of the batch in turn, or every class in turn if it has none."""
+        """The labels (batch.fakes,) of the samples to draw.
+
+        They are the labels of the batch in order, or all classes in turn if the batch has no labels.
+        """
         return np.resize(
             np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes
         )
 
     def draw(self, params, inputs, contexts):
-        """x, {network: cache}: the samples for these inputs. Here: the inputs pass through the one network in `drawers`.
+        """Samples for these inputs: x, {network: cache}. Here: the output of the one network in `drawers`.
 
-        contexts   {network: Run} for the forward passes
+        contexts   {network: Pass} for the forward passes
         """
         (name,) = self.drawers
         x, cache = self.networks[name].forward(params[name], inputs, contexts[name])
         return x, {name: cache}
 
     def generate(self, params, batch, seed):
-        """Fakes for a batch, of a system with one network in `drawers`."""
+        """The Fakes for a batch. The system must have exactly one network in `drawers`."""
         (name,) = self.drawers
         inputs = self.inputs(batch, seed)
         x, caches = self.draw(params, inputs, {name: Pass(derive(seed, name))})
@@ -295,20 +319,23 @@ class System:
     # ---- time
 
     def rounds(self, step):
-        """Names of the objectives of the step-th step, in order. Each takes a fresh batch."""
+        """Names of the objectives of a step, in order. Each gets a new batch, unless fakes are shared."""
         return tuple(self.objectives())
 
     def at(self, step):
-        """The system at a step; constants that change with time have their values of this step."""
+        """The system at a step: constants that change with time have their values of this step."""
         return self
 
     @property
     def stages(self):
-        """((first step, system), ...) of a run whose networks or optimisers change (`Staged`)."""
+        """((first step, system), ...): one entry, except for a `Staged` run, whose systems change."""
         return ((0, self),)
 
     def inherit(self, params, old):
-        """Take over, in place, what fresh params of this stage have in common with those of the stage before: equal names, paths and shapes."""
+        """Copy the entries of `old`, the previous stage's parameters, into `params`, this stage's, in place.
+
+        An entry is copied if network, path and shape are equal in both.
+        """
         for name in params.keys() & old.keys():
             common = [
                 path
@@ -320,27 +347,34 @@ class System:
     # ---- state besides parameters
 
     def memory(self, dtype=np.float32):
-        """The first values of what a run carries besides parameters and moments, {name: array}, such as a pool of old fakes.
+        """Initial values of any extra state, {name: array}, for example a pool of old fakes.
 
-        Checkpoints hold it. Objectives get it through `with_state`, never write to it, and return new arrays in Result.memory.
+        Checkpoints contain it. Objectives get it through `with_state`. They never write to it: they return
+        new arrays in Result.memory.
         """
         return {}
 
     def with_state(self, moments, memory=None):
-        """The system with its optimisers' states {name: state} and its memory {name: array} attached. Most need neither and return self."""
+        """The system with optimiser states {name: state} and memory {name: array} attached.
+
+        Systems that need neither return self.
+        """
         return self
 
     @property
     def settings(self):
-        """{name: value} of its own numbers and switches, which `setting` changes."""
-        apart = {field.name for field in fields(System)} | {"now"}
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in apart}
+        """{name: value} of the subclass's own numbers and switches, which `setting` can change."""
+        common = {field.name for field in fields(System)} | {"now"}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in common}
         return {
             name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))
         }
 
     def setting(self, **values):
-        """The same system with other settings, a schedule's place taken by a number; ValueError for a name, kind or sign that does not fit."""
+        """The same system with other settings; a number may replace a schedule.
+
+        Raises ValueError for an unknown name, or for a value of the wrong type or sign.
+        """
         own = self.settings
         for name in values:
             if name not in own:
@@ -350,7 +384,7 @@ class System:
         return replace(self, **{name: _fitting(name, own[name], value) for name, value in values.items()})
 
     def with_optimizers(self, change):
-        """The same system, each optimiser replaced by change(name, optimiser)."""
+        """The same system with each optimiser replaced by change(name, optimiser)."""
         return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
 
     def with_average(self, decay):

@@ -1,4 +1,4 @@
-"""Where inf or nan came from: the messages of a step that went wrong."""
+"""The source of inf or nan: messages that name the layer in which a step failed."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from ..core.probes import watch_finite
 
 
 def locate_update(system, name, state):
-    """Where an update made inf or nan of a finite gradient (its square can overflow)."""
+    """The entry in which an update by a finite gradient made inf or nan (a square can overflow), as text."""
     for what, vector in {"weights": state.params[name].vector, **state.moments[name]}.items():
         if what != "step" and not np.isfinite(vector).all():
             p = state.params[name].like(vector)
@@ -24,7 +24,10 @@ def layer_at(layer, path):
 
 
 def locate(system, name, params, batch, key, fakes_key, result):
-    """Where inf or nan appeared: objectives are pure, so the passes are repeated with every layer watched."""
+    """The layer in which inf or nan appeared, as text.
+
+    Objectives are pure, so the objective is computed again, and the output of every layer is checked.
+    """
     with watch_finite(), np.errstate(all="ignore"):
         try:
             shared = (system.generate(params, batch, fakes_key),) if system.shares_fakes else ()
@@ -44,5 +47,5 @@ def locate(system, name, params, batch, key, fakes_key, result):
 
 
 def contains(net, layer):
-    """Whether a layer object is the network or lies in it."""
+    """Whether a layer object is the network itself or one of its parts."""
     return net is layer or any(contains(child, layer) for child in net.children.values())

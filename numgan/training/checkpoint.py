@@ -1,7 +1,7 @@
-"""Checkpoints: the state of a run in one file, which is whole or not there at all.
+"""Checkpoints: the state of a run in one file. A checkpoint file is complete or does not exist.
 
-The file is an uncompressed .npz that `numpy.load` reads too. Nothing is pickled. Before any data are read, names, types, shapes and
-sizes are compared with those that the system must have.
+The file is an uncompressed .npz, which `numpy.load` reads too. Nothing is pickled. Names, types, shapes and
+sizes are compared with those of the system before any data are read.
 """
 
 import hashlib
@@ -18,12 +18,15 @@ from ..core.errors import FileFormatError
 from ..core.files import opened, replacing
 from .state import State
 
-ABOUT = 1 << 16  # bytes that the description of the run may take
-COUNT = 10**15  # of steps, batches or updates, at most
+ABOUT = 1 << 16  # largest size of the description of the run, in bytes
+COUNT = 10**15  # largest number of steps, batches or updates
 
 
 def identity(system, dataset, batch_size, seed):
-    """What must agree for a checkpoint to continue a run: a dict of strings and numbers, to be saved beside the weights."""
+    """The identity of a run: a dict of strings and numbers. A checkpoint fits only a run of equal identity.
+
+    It has the system's constants, networks and optimisers, the batch size, the seed and a digest of the data.
+    """
     stages = [_constants(now) | {"first": first} for first, now in system.stages]
     return (
         stages[0]
@@ -42,9 +45,11 @@ def identity(system, dataset, batch_size, seed):
 
 def _constants(system):
     """The constants, networks and optimisers of a system, as text."""
-    apart = ("networks", "optimizers", "data", "batch_size", "steps")  # below, or free to change
+    excluded = ("networks", "optimizers", "data", "batch_size", "steps")  # added below, or may change
     return {
-        field.name: repr(getattr(system, field.name)) for field in fields(system) if field.name not in apart
+        field.name: repr(getattr(system, field.name))
+        for field in fields(system)
+        if field.name not in excluded
     } | {
         "system": type(system).__name__,
         "networks": {
@@ -65,14 +70,13 @@ def _fingerprint(*parts):
 
 
 def save(path, state, about):
-    """Write a State and the description of its run (`identity`); equal states make equal bytes."""
+    """Write a State and the description of its run (`identity`). Equal states give equal bytes."""
     arrays = {"about": np.frombuffer(_encode(about), np.uint8)}
     arrays |= {name: np.int64(value) for name, value in state.counters().items()} | state.vectors()
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
-            with archive.open(
-                zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True
-            ) as member:  # ZipInfo's date is constant
+            entry = zipfile.ZipInfo(f"{name}.npy")  # its date is constant
+            with archive.open(entry, "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), version=(1, 0), allow_pickle=False)
 
 
@@ -84,17 +88,18 @@ def _encode(about):
 
 
 def load(path, system, about):
-    """The State in a checkpoint of `system`, whose run is described by `about`.
+    """The State in a checkpoint of `system`.
 
-    FileFormatError if the file is damaged or is another run's; FileNotFoundError if it is not there. At most the bytes that a
-    right file has are ever read.
+    about   the description of the run, as from `identity`
+    Raises FileFormatError if the file is damaged or belongs to another run, FileNotFoundError if it does not
+    exist. It never reads more bytes than a correct file has.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: restore it from a copy, or begin a new run")
     stages = [now for _, now in system.stages]
     needed = min(sum(4 * net.layout.size for net in now.networks.values()) for now in stages)
-    if not path.is_file() or path.stat().st_size < needed:  # before anything of the system's size is made
+    if not path.is_file() or path.stat().st_size < needed:  # before arrays of the system's size are made
         raise _broken(
             path,
             f"a file of at least {needed:,} bytes",
@@ -106,15 +111,15 @@ def load(path, system, about):
             return _read_state(file, system, about, path)
         except FileFormatError:
             raise
-        except Exception as error:  # zipfile, struct, ast and numpy raise nearly every kind on a damaged file
+        except Exception as error:  # zipfile, struct, ast and numpy raise many types for a damaged file
             raise _broken(path, "a whole checkpoint", f"{type(error).__name__}: {error}") from error
 
 
 def _read_state(file, system, about, path):
-    """The State in an open file; the names and sizes of all arrays are compared before the data are read."""
+    """The State in an open file. The names and sizes of all arrays are checked before the data are read."""
     empty = [State.empty(now) for _, now in system.stages]
     names = [{**state.vectors(), **state.counters()} for state in empty]
-    most = 2 + max(map(len, names))  # with the description, and one to be named as too many
+    most = 2 + max(map(len, names))  # also the description, and one unknown array for the message
     limit = (
         ABOUT
         + max(sum(vector.nbytes for vector in state.vectors().values()) for state in empty)
@@ -160,7 +165,10 @@ def _expect_names(there, names, path):
 
 
 def _read(archive, there, name, dtype, shape):
-    """One array; its header must be what is expected before a byte of data is read. shape None: any row of at most ABOUT bytes."""
+    """One array of the archive. Its header is checked before the data are read.
+
+    shape   None: one row of at most ABOUT entries
+    """
     path = f"{archive.fp.name}, {name}"
     if name not in there:
         raise _broken(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
@@ -175,7 +183,7 @@ def _read(archive, there, name, dtype, shape):
                 "it is a checkpoint of another system or preset, or it is damaged",
             )
         nbytes = int(np.prod(shape, dtype=object)) * found.itemsize
-        data = member.read(nbytes + 1)  # to the end, where zipfile compares the checksum
+        data = member.read(nbytes + 1)  # to the end: there zipfile compares the checksum
         if len(data) != nbytes:
             raise _broken(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
     array = np.frombuffer(data, found).reshape(shape)
@@ -185,7 +193,10 @@ def _read(archive, there, name, dtype, shape):
 
 
 def _compare(raw, about, path):
-    """Compare the description in the file with that of the run: the message names what differs."""
+    """Compare the description in the file with that of the run.
+
+    FileFormatError names the first difference.
+    """
     found, wanted = json.loads(raw.tobytes()), json.loads(_encode(about))
     if not isinstance(found, dict):
         raise _broken(path, "a description of the run", type(found).__name__)

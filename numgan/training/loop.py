@@ -6,8 +6,9 @@
             for each network that the objective trains:
                 optimizer.update(params[network], result.gradients[network])       in place
 
-Everything random is a stream named by the run's seed, the step and the turn, and batch k is a function of k. So a step depends on
-the state before it and on nothing else: a run that was killed and resumed ends with the same bits as one that was not.
+All random numbers come from streams that are named by the run's seed, the step and the turn, and batch k is a
+function of k. So a step depends only on the state before it: a run that was killed and resumed ends with the
+same bits as a run without interruption.
 """
 
 import os
@@ -32,18 +33,23 @@ from . import checkpoint, recipes, runs, sampling
 from .state import State
 from .step import advance
 
-PICTURES = 20  # sample pictures of a run, besides the first
-LOG_EVERY = 10  # steps from line to line of metrics.jsonl
-SESSIONS = 1000  # most earlier resumes that config.json lists
+PICTURES = 20  # number of sample pictures of a run, without the first
+LOG_EVERY = 10  # steps between lines of metrics.jsonl
+SESSIONS = 1000  # largest number of earlier resumes in config.json
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM came; the step was finished and saved, and the message says how to go on."""
+    """Ctrl-C or SIGTERM stopped the run after a saved step. The message has the command that resumes it."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run has come to: its folder, steps done, losses of the last step, seconds and steps per second of this session, files."""
+    """The result of `train`.
+
+    folder, files               the run's folder, and {description: path} of its files
+    steps, losses               steps done, and {objective: loss} of the last step
+    seconds, steps_per_second   time and speed of this session
+    """
 
     folder: Path
     steps: int
@@ -72,17 +78,27 @@ def train(
     progress=True,
     look=None,
 ):
-    """Train a system on a dataset in the folder `out`; a `recipes.Recipe`, if given, lets others open the run by its folder alone.
+    """Train a system on a dataset; the files of the run are in the folder `out`. Returns Trained.
 
-    steps, batch_size, seed     None: the system's, and seed 0. With resume=True: those of the run; other `steps` extend it
-    weights                     {network: Parameters} to begin with, such as another run's `state.params`; None: random ones
-    log_every, picture_every    steps between lines of metrics.jsonl and sample pictures; they change nothing that is trained
-    checkpoint_every            steps between checkpoints, besides one every checkpoint_seconds and one at the end
-    progress                    a bar on stderr, two lines if it is not a terminal; False: silence
-    look                        called with the State after every step, to look at it and change nothing; steps after the last checkpoint of a
-                                killed run are looked at again
-    Returns Trained. FileExistsError for a folder in use; NonFiniteError with the layer's name; Interrupted (a KeyboardInterrupt)
-    after Ctrl-C or SIGTERM, when all is saved; OSError if the folder cannot be written; then the last checkpoint is intact.
+    steps, batch_size, seed     None: the system's defaults and seed 0. With resume=True: the values of the
+                                run; a larger `steps` extends the run
+    resume                      True: continue the run in `out`
+    recipe                      a `recipes.Recipe`, with which the run can be opened by its folder alone
+    weights                     initial {network: Parameters}, such as another run's `state.params`; None:
+                                random
+    log_every, picture_every    steps between lines of metrics.jsonl, and between sample pictures; no effect
+                                on training
+    checkpoint_every            steps between checkpoints. A checkpoint is also written every
+                                checkpoint_seconds and at the end
+    progress                    True: a progress bar on stderr, or two lines if stderr is no terminal; False:
+                                none
+    look                        a function that is called with the State after every step; it must not change
+                                the State. After a kill, the steps since the last checkpoint are repeated, and
+                                so are their calls
+
+    Raises FileExistsError for a folder in use, NonFiniteError with the layer's name, Interrupted (a
+    KeyboardInterrupt) after Ctrl-C or SIGTERM, when all is saved, and OSError if the folder cannot be
+    written; the last checkpoint is then intact.
     """
     out = Path(out)
     recipes.check(system, dataset)
@@ -106,9 +122,8 @@ def train(
                 runs.claim(out, is_first)  # again, now that the folder is locked
                 state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
-            runs.write_config(
-                out, config
-            )  # after the checkpoint: a folder with a configuration can be resumed
+            # after the checkpoint, because a folder with a configuration can be resumed
+            runs.write_config(out, config)
             return _Session(out, config, about, system, dataset, state, progress, look).run(
                 checkpoint_every, checkpoint_seconds
             )
@@ -143,7 +158,7 @@ def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_e
 
 
 def _is_first(system, about, path):
-    """Whether a file is the checkpoint of this run before its first step."""
+    """Whether the file at `path` is a checkpoint of this run, made before its first step."""
     try:
         return checkpoint.load(path, system, about).step == 0
     except FileFormatError:
@@ -151,18 +166,18 @@ def _is_first(system, about, path):
 
 
 def _extended(config, steps, batch_size, seed):
-    """The configuration of a run that goes on, to another number of steps if one is given."""
+    """The configuration of a resumed run. steps=None keeps the number of steps."""
     for word, value in {"batch_size": batch_size, "seed": seed}.items():
         if value not in (None, config[word]):
             raise ValueError(
-                f"{word}: a run continues with what it began with, {config[word]}, got {value}; leave it out"
+                f"{word}: expected {config[word]}, with which the run began, got {value}; leave it out"
             )
-    kept = {word: value for word, value in config.items() if word != "diverged"}
-    return kept | ({} if steps is None else {"steps": steps})
+    config = {word: value for word, value in config.items() if word != "diverged"}
+    return config | ({} if steps is None else {"steps": steps})
 
 
 class _Session:
-    """One session of a run, from its start or its last checkpoint to the end or an interruption."""
+    """One session of a run: from its start or last checkpoint to its end or an interruption."""
 
     def __init__(self, out, config, about, system, dataset, state, progress, look):
         self.out, self.config, self.about, self.system = out, config, about, system
@@ -180,7 +195,7 @@ class _Session:
         )
         self.began = time.monotonic()
         try:
-            # inf and nan are looked for after every objective, so numpy need not warn of them too
+            # every objective's result is checked for inf and nan, so numpy's warnings are not needed
             with (
                 stop_requests() as stop,
                 files.appending(self.out / "metrics.jsonl") as self.log,
@@ -198,8 +213,9 @@ class _Session:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"{error.strerror or error}: stopped at step {state.step:,}; the checkpoint of step {self.saved:,} is "
-                f"intact. Mend that, then `numgan train --resume {self.out}`",
+                f"{error.strerror or error}: stopped at step {state.step:,}; "
+                f"the checkpoint of step {self.saved:,} is intact. Remove the cause, "
+                f"then run `numgan train --resume {self.out}`",
                 error.filename or str(self.out),
             ) from error
         rate = (state.step - self.first) / seconds
@@ -240,11 +256,8 @@ class _Session:
 
     def _name(self):
         recipe = self.config["recipe"]
-        return (
-            f"{recipe['system']} {recipe['preset']} on {self.dataset.name}"
-            if recipe
-            else f"{type(self.system).__name__} on {self.dataset.name}"
-        )
+        system = f"{recipe['system']} {recipe['preset']}" if recipe else type(self.system).__name__
+        return f"{system} on {self.dataset.name}"
 
     def _say(self, line):
         if self.progress and not STDERR.isatty():
@@ -257,7 +270,7 @@ class _Session:
             runs.write_config(self.out, self.config | {"diverged": str(error)})
             raise NonFiniteError(
                 f"{error}. Stopped; {self.out} keeps the checkpoint of step {self.saved}. "
-                "Try a smaller learning rate (--lr), another loss, or a BatchNorm or clipping where it happened"
+                "Try a smaller learning rate (--lr), another loss, or BatchNorm or clipping in that place"
             ) from None
 
     def _log(self, results):
@@ -280,7 +293,7 @@ class _Session:
         self.log.flush()
 
     def _save(self):
-        os.fsync(self.log.fileno())  # what a checkpoint is cut back to must be there
+        os.fsync(self.log.fileno())  # a resume needs all lines up to the step of the checkpoint
         checkpoint.save(self.out / "checkpoint.npz", self.state, self.about)
         self.saved = self.state.step
 
@@ -302,7 +315,7 @@ class _Session:
         return image.size
 
     def _finish(self):
-        """The last pictures; returns {what: path} of all files of the run."""
+        """Write the last pictures. Returns {description: path} of all files of the run."""
         size = self._picture(self.out / "samples.png")
         frames = [frame for path in runs.pictures(self.out) if (frame := _pixels(path, size))]
         if frames:
@@ -322,12 +335,12 @@ class _Session:
 
 
 def _number(value):
-    """The value as JSON can hold it: None for inf and nan."""
+    """The value as a number that JSON can store: None for inf and nan."""
     return float(value) if np.isfinite(value) else None
 
 
 def _pixels(path, size):
-    """The picture in a file, or None if it is damaged or of another size: the animation leaves it out."""
+    """The picture in a file; None if it is damaged or has another size. The animation omits such frames."""
     try:
         with opened(path, ["PNG"]) as image:
             return image.copy() if image.size == size else None

@@ -1,4 +1,4 @@
-"""Recipes: which system on which data, in the words of the command line, and how both are built from them."""
+"""Recipes: a system and its data, named as on the command line, and the functions that build both."""
 
 import math
 import os
@@ -33,9 +33,19 @@ RECIPE = Record(
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which system on which data, in the words of the command line; enough to build both again.
+    """A system and its data, with the options of the command line; both can be built from it again.
 
-    None stands for what the system's preset says. ValueError, when it is used, for names that do not exist or do not fit together.
+    system, preset   the names of a system and of its preset
+    data, folder     the name of a data set or the path of a folder of pictures; the folder of MNIST's files
+    width            factor of all hidden widths
+    lr               learning rate of every optimiser, or the setting `rate` if the system has one
+    loss, smooth     the name of the adversarial loss; D's label of a real sample
+    weight_decay     for the networks that draw no samples
+    average          decay of the moving average
+    settings         {name: value} for `System.setting`
+
+    None means the preset's value. The methods raise ValueError for unknown names, or names that do not fit
+    together.
     """
 
     system: str
@@ -51,7 +61,7 @@ class Recipe:
     settings: dict | None = None
 
     def resolve(self):
-        """The same recipe with preset and data named, and paths that hold from anywhere."""
+        """The same recipe with the names of preset and data filled in, and with absolute paths."""
         recipe = self
         if recipe.preset is None:
             known = systems.presets(recipe.system)
@@ -61,25 +71,27 @@ class Recipe:
         if recipe.data not in data.names():
             if not os.path.isdir(path_of(recipe.data)):
                 raise ValueError(
-                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, got {recipe.data!r}; "
-                    f"say which with --data"
+                    f"data: expected one of {', '.join(data.names())}, or a folder of pictures, "
+                    f"got {recipe.data!r}; name one with --data"
                     + (f" ({recipe.system} {recipe.preset} has none of its own)" if self.data is None else "")
                 )
             recipe = replace(recipe, data=_from_anywhere(recipe.data))
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
-        """The system."""
+        """The system with these options. Raises ValueError for an option that it does not have."""
         system = systems.build(self.system, self.preset, self.width)
         settings, smooth = dict(self.settings or {}), self.smooth
         if smooth is not None and "smooth" in system.settings:
             settings, smooth = settings | {"smooth": smooth}, None
-        if self.lr is not None and "rate" in system.settings:  # two rates keep their ratio
+        if self.lr is not None and "rate" in system.settings:  # the two learning rates keep their ratio
             settings["rate"] = self.lr
         system = system.setting(**settings)
         if self.loss is not None or smooth is not None:
             if not hasattr(system, "loss"):
-                raise ValueError(f"{self.system} has one loss, its own; leave out --loss and --smooth")
+                raise ValueError(
+                    f"{self.system} has its own loss, which cannot be replaced; leave out --loss and --smooth"
+                )
             if self.loss is not None and self.loss not in ADVERSARIAL:
                 raise ValueError(f"loss: expected one of {', '.join(ADVERSARIAL)}, got {self.loss!r}")
             loss = system.loss if self.loss is None else ADVERSARIAL[self.loss]
@@ -89,7 +101,8 @@ class Recipe:
                 raise ValueError(f"average: expected a decay from 0 (none) to below 1, got {self.average}")
             if not system.drawers:
                 raise ValueError(
-                    f"{self.system} draws no samples, so there are no weights to average for them; leave out --average"
+                    f"{self.system} draws no samples, so there are no weights to average for them; leave out "
+                    "--average"
                 )
             system = system.with_average(self.average)
         return system.with_optimizers(
@@ -109,13 +122,15 @@ class Recipe:
         )
 
     def load(self, split="train"):
-        """The data, pictures at the size that the system takes."""
+        """The Dataset. Pictures are resized to the system's size."""
         shape = systems.build(self.system, self.preset, 0.05).sample_shape
         pictures = len(shape) == 3
         if pictures == (self.data in POINTS):
             raise ValueError(
-                f"{self.system} {self.preset} takes {f'pictures {shape}' if pictures else 'points in the plane'}, and {self.data} "
-                f"holds {'points' if pictures else 'pictures'}; choose another preset or other data (`numgan systems` lists them)"
+                f"{self.system} {self.preset} takes "
+                f"{f'pictures {shape}' if pictures else 'points in the plane'}, "
+                f"and {self.data} holds {'points' if pictures else 'pictures'}; "
+                "choose another preset or other data (`numgan systems` lists them)"
             )
         size = {"size": shape[:2], "channels": shape[2]} if pictures else {}
         return self._data(split, **size)
@@ -125,7 +140,7 @@ class Recipe:
 
 
 def _from_anywhere(path):
-    """The absolute path as text."""
+    """The absolute path, as text."""
     return text_of(os.path.abspath(path_of(path)))
 
 
@@ -133,35 +148,43 @@ def check(system, dataset):
     """Raise ValueError unless the system can be trained on the data."""
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(
-            f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} from {dataset.name}"
+            f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} "
+            f"from {dataset.name}"
         )
     if system.classes and dataset.labels is None:
         raise ValueError(
-            f"{type(system).__name__} learns from labels, and {dataset.name} has none; put its pictures into one sub-folder a class, "
-            "or train a system without labels, such as dcgan"
+            f"{type(system).__name__} learns from labels, and {dataset.name} has none; "
+            "put its pictures into a sub-folder for each class, or train a system without labels, such as "
+            "dcgan"
         )
     if system.classes and dataset.labels.max() >= system.classes:
         raise ValueError(
-            f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has {dataset.labels.max() + 1}"
+            f"{type(system).__name__}: built for {system.classes} classes, and {dataset.name} has "
+            f"{dataset.labels.max() + 1}"
         )
     missing = [name for name in system.made_from if name not in dataset.columns]
     if missing:
         raise ValueError(
-            f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got {', '.join(dataset.columns)} from {dataset.name}"
+            f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got "
+            f"{', '.join(dataset.columns)} from {dataset.name}"
         )
 
 
 def check_batch(system, size):
-    """Raise ValueError unless a batch holds whole packs, and not too many."""
+    """Raise ValueError unless the batch size is in range and a multiple of the pack size."""
     BATCH.expect(size, "batch_size")
     if size % system.packed:
         raise ValueError(
-            f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, got {size}"
+            f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, got "
+            f"{size}"
         )
 
 
 def steps_of(system, rows, batch_size, epochs):
-    """How many steps visit every one of `rows` rows `epochs` times; a step takes a batch for each turn, or one if fakes are shared."""
+    """The number of steps in which each of `rows` rows is used `epochs` times.
+
+    A step takes one batch for each objective, or a single batch if fakes are shared.
+    """
     if not 0 < epochs <= 100_000:
         raise ValueError(f"epochs: expected above 0 and at most 100,000, got {epochs}")
     batches, step = math.ceil(epochs * rows / batch_size), 0

@@ -1,10 +1,12 @@
 """A run is a folder. This module reads and writes its files, and rebuilds a run from its configuration.
 
-config.json            the recipe, the resolved settings, and the versions of numgan, NumPy and Python
-metrics.jsonl          a line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
-samples/step-XXXXXX.png, samples.png, training.gif      samples at fixed latent points: by step, last, all
-curves.png             losses and D's mean outputs over steps
-checkpoint.npz         see numgan.training.checkpoint
+config.json               the recipe, the resolved settings, and the versions of numgan, NumPy and Python
+metrics.jsonl             one line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
+samples/step-XXXXXX.png   samples at fixed latent points, one picture for each of several steps
+samples.png               the last of these pictures
+training.gif              all of them as an animation
+curves.png                losses and D's mean outputs over steps
+checkpoint.npz            see numgan.training.checkpoint
 """
 
 import json
@@ -88,10 +90,11 @@ def choose(recipe, root="runs"):
 
 
 def claim(folder, is_first):
-    """Make the folder for a new run, and return its Path. FileExistsError unless it is empty.
+    """Make the folder for a new run, and return its Path. Raises FileExistsError if it is not empty.
 
     is_first   is_first(path) -> whether the file is a checkpoint of this run before its first step. Such a
-               checkpoint may be in the folder: a process killed before it wrote config.json leaves one
+               checkpoint may be in the folder: it remains from a process that was killed before it wrote
+               config.json
     """
     folder = Path(folder)
     if not folder.is_dir() and (kind := files.kind_at(folder)):
@@ -99,7 +102,8 @@ def claim(folder, is_first):
     folder.mkdir(parents=True, exist_ok=True)
     if files.kind_at(folder / "config.json"):
         raise FileExistsError(
-            f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose another --out"
+            f"{folder} holds a run already: continue it with `numgan train --resume {folder}`, or choose "
+            "another --out"
         )
     first = folder / "checkpoint.npz"
     if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
@@ -110,9 +114,9 @@ def claim(folder, is_first):
 
 
 def begun(folder):
-    """Whether numgan's own folder (of a trial or judge) holds a run that can be resumed.
+    """Whether one of numgan's own folders (for a trial or a judge) has a run that can be resumed.
 
-    If not, the checkpoint is removed that a process left which was killed before it wrote config.json.
+    If not, this function removes the checkpoint of a process that was killed before it wrote config.json.
     """
     if files.kind_at(Path(folder, "config.json")):
         return True
@@ -129,10 +133,12 @@ def expect_own(folder):
 
 @contextmanager
 def alone(folder, wait=None):
-    """Lock the folder in this block, so that no other process trains in it. ValueError if it is locked.
+    """Lock the folder in this block, so that no other process trains in it.
 
-    The system releases the lock when the process ends, also if it is killed.
-    wait   if given, wait() is called in place of the ValueError, and then the block waits for the lock
+    Raises ValueError if it is locked. The operating system releases the lock when the process ends or is
+    killed.
+    wait   a function. If the folder is locked, wait() is called and the block waits for the lock: no
+           ValueError
     """
     with files.appending(Path(folder, ".lock")) as file:
         if not files.lock(file):
@@ -150,48 +156,55 @@ def write_config(folder, config):
 
 
 def read_config(folder):
-    """The dict in a run's config.json; FileNotFoundError if the folder is no run, FileFormatError if the file is damaged."""
+    """The dict in a run's config.json.
+
+    Raises FileNotFoundError if the folder is no run, FileFormatError if the file is damaged.
+    """
     path = Path(folder, "config.json")
     if not path.exists():
         raise FileNotFoundError(
-            f"{folder} is not a run: it has no config.json; `numgan train SYSTEM` makes a run and says where it is"
+            f"{folder} is not a run: it has no config.json; `numgan train SYSTEM` makes a run and says where "
+            "it is"
         )
     return read_json(path, CONFIG, "it is no run's configuration: restore the file from a copy")
 
 
 def recipe_of(config, folder):
-    """The Recipe of a run. ValueError if its system was made in Python code: such a run has no recipe."""
+    """The Recipe of a run. Raises ValueError if its system was made in Python code: it then has no recipe."""
     if config["recipe"] is None:
         raise ValueError(
-            f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, dataset)"
+            f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, "
+            "dataset)"
         )
     return Recipe(**config["recipe"])
 
 
 def rebuilt(config, folder):
-    """(system, training data) of a run, from its recipe.
+    """(system, training data) of a run, built from its recipe.
 
-    FileFormatError if they cannot be built from the recipe.
+    Raises FileFormatError if that is impossible.
     """
     recipe = recipe_of(config, folder)
     try:
         return recipe.build(), recipe.load()
-    except FileFormatError:  # names the data's file already
+    except FileFormatError:  # it has the name of the data file already
         raise
     except ValueError as error:
         raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
 
 
 def read_state(folder, config, system, dataset, about):
-    """The State of a run, from its checkpoint. FileFormatError unless it fits config, system and dataset.
+    """The State of a run, from its checkpoint.
 
+    Raises FileFormatError unless it fits config, system and dataset.
     about   the identity of the run, as from checkpoint.identity
     """
     path = Path(folder, "checkpoint.npz")
     state = checkpoint.load(path, system, about)
     if state.step > config["steps"]:
         raise FileFormatError(
-            f"{path}: step: expected at most the {config['steps']:,} of config.json, got {state.step:,}; restore both from a copy"
+            f"{path}: step: expected at most the {config['steps']:,} of config.json, got {state.step:,}; "
+            "restore both from a copy"
         )
     wanted = {
         "classes": list(dataset.classes),
@@ -203,16 +216,16 @@ def read_state(folder, config, system, dataset, about):
         if got != names:
             expected, there = (", ".join(words)[:200] or "none" for words in (names, got))
             raise FileFormatError(
-                f"{Path(folder, 'config.json')}: {word}: expected {expected}, as the system and its data have them, "
-                f"got {there}; restore the file from a copy"
+                f"{Path(folder, 'config.json')}: {word}: expected {expected}, "
+                f"as the system and its data have them, got {there}; restore the file from a copy"
             )
     return state
 
 
 def continued(folder, steps, system, dataset, about):
-    """The State of a run that is resumed and trained up to `steps` steps. Nothing is written.
+    """The State of a run that is resumed and trained up to `steps` steps. It writes nothing.
 
-    All files of the folder are checked. ValueError if the run has more steps already.
+    It checks all files of the folder. Raises ValueError if the run already has more steps.
     """
     expect_own(folder)
     state = read_state(folder, read_config(folder), system, dataset, about)
@@ -227,16 +240,16 @@ def continued(folder, steps, system, dataset, about):
 def read_metrics(folder, upto):
     """The records of metrics.jsonl up to a step.
 
-    FileFormatError, with line and field, for a damaged record.
+    Raises FileFormatError, with line and field, for a damaged record.
     """
-    advice = "restore the file from a copy, or delete it: the run goes on without its curves so far"
+    advice = "restore the file from a copy, or delete it: the run then continues without its old curves"
     return read_lines(Path(folder, "metrics.jsonl"), METRICS, upto, advice)
 
 
 def rewind(folder, step):
-    """Restore a run's folder as it was after `step` steps: remove later metrics and pictures.
+    """Restore a run's folder to its content after `step` steps: remove later metrics and pictures.
 
-    Returns the records of metrics.jsonl that stay.
+    Returns the remaining records of metrics.jsonl.
     """
     folder = Path(folder)
     records = read_metrics(folder, step)
@@ -254,7 +267,7 @@ def line(record):
 
 
 def pictures(folder):
-    """The sample pictures of a run in order of step."""
+    """The paths of the sample pictures of a run, in order of step."""
     found = [
         path
         for path in Path(folder, "samples").glob("step-*.png")
@@ -279,7 +292,7 @@ def environment():
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run read back: its configuration, the system at its step, training data and state."""
+    """A run that was read from its folder: configuration, the system at its step, training data and state."""
 
     folder: Path
     config: dict
@@ -288,15 +301,16 @@ class OpenRun:
     state: checkpoint.State
 
     def expect_samples(self):
-        """ValueError for a system that draws no samples."""
+        """Raise ValueError for a system that draws no samples."""
         if not self.system.drawers:
             raise ValueError(
-                f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it {self.system.purpose}"
+                f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it "
+                f"{self.system.purpose}"
             )
 
     @threadpool_limits.wrap(limits=1)
     def sampler(self):
-        """A Sampler with the run's weights. ValueError for a system that draws no samples."""
+        """A Sampler with the run's weights. Raises ValueError for a system that draws no samples."""
         self.expect_samples()
         return Sampler(
             self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], self.dataset
@@ -304,9 +318,10 @@ class OpenRun:
 
 
 def open_run(folder, system=None, dataset=None):
-    """An OpenRun, read from a run's folder. FileNotFoundError, FileFormatError, ValueError.
+    """Read a run from its folder. Returns an OpenRun.
 
     system, dataset   needed only for a system that was made in Python code: such a run has no recipe
+    Raises FileNotFoundError, FileFormatError or ValueError if the run cannot be read.
     """
     folder, config = Path(folder), read_config(folder)
     if system is None:

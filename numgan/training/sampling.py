@@ -1,4 +1,4 @@
-"""Samples of a trained system: drawn, and laid out as a picture."""
+"""Draw samples of a trained system, and arrange them in a picture."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -12,19 +12,21 @@ from ..layers import Pass
 from ..layers.normalization import pooled
 from ..systems import Batch
 
-CHUNK = 250  # samples of one forward pass
-MEASURED = 20  # batches that BatchNorm statistics are measured over
+CHUNK = 250  # samples in one forward pass
+MEASURED = 20  # batches for the BatchNorm statistics
 
 
 @may_underflow
 class Sampler:
-    """Draws samples. BatchNorm statistics are measured once, so a sample does not depend on its neighbours in the batch.
+    """Draws samples of a trained system.
 
+    BatchNorm statistics are measured once, so a sample does not depend on its neighbours in the batch.
     Dropout is off unless `system.keeps_noise`.
 
     params       {network: Parameters} of all networks
-    batch_size   of the batches that statistics are measured over
-    dataset      the data: their labels, and the rows that a sample is made from if `system.made_from` names a column
+    batch_size   size of the batches for the statistics
+    dataset      the data; it has the class names, and the rows that samples are made from
+                 (`system.made_from`)
     """
 
     def __init__(self, system, params, seed, batch_size, dataset):
@@ -44,7 +46,7 @@ class Sampler:
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
     def batch(self, n, seed, labels=None):
-        """The Batch that n samples are made from: rows of the data chosen by the seed, and labels in turn."""
+        """The Batch that n samples are made from: random rows of the data, and labels (None: all in turn)."""
         rows = [name for name in self.system.made_from if name != "labels"]
         chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n) if rows else None
         columns = (
@@ -61,9 +63,11 @@ class Sampler:
 
     @threadpool_limits.wrap(limits=1)  # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None, batch=None):
-        """x (n, ...) float32 in the system's range, and the labels asked for (n,) or None.
+        """Draw n samples: x (n, ...) float32 in the system's pixel range, and their labels (n,) or None.
 
-        batch   what the samples are made from; None: `self.batch(n, seed, labels)`
+        labels   classes to draw, in turn; None: all
+        batch    the Batch that the samples are made from; None: `self.batch(n, seed, labels)`
+        Raises ValueError for a label out of range, or for labels of a system without classes.
         """
         if labels is not None and not self.classes:
             raise ValueError(f"{type(self.system).__name__} has no labels to ask for; leave --labels out")
@@ -85,27 +89,24 @@ class Sampler:
 
 
 def can_be_drawn(system, dataset):
-    """Whether `picture` can show the samples: pictures, or points in the plane."""
+    """Whether `picture` can show the samples: they must be pictures or points in the plane."""
     like = dataset.columns[system.target]
     return is_pictures(like) or like.shape[1:] == (2,)
 
 
 @may_underflow
 def picture(sampler, seed, count=None, labels=None, title=""):
-    """Samples as one Pillow image: with labels a row for each class, others in a square, points over the data.
+    """Samples as one Pillow image.
 
-    Where a sample is made from a picture, each row shows that picture and the sample.
+    Pictures with labels have one row for each class; pictures without labels form a square. Points are drawn
+    over the data. If a sample is made from a picture, the sample is beside that picture.
     """
     system, classes = sampler.system, sampler.dataset.classes
     like = sampler.dataset.columns[system.target]
-    default = (
-        10 * len(set(labels) if labels else range(sampler.classes))
-        if sampler.classes
-        else 64
-        if is_pictures(like)
-        else 2000
-    )
-    count = count or default
+    if not count and sampler.classes:
+        count = 10 * len(set(labels) if labels else range(sampler.classes))
+    elif not count:
+        count = 64 if is_pictures(like) else 2000
     batch = sampler.batch(count, seed, labels)
     x, asked = sampler(count, seed, labels, batch)
     if not is_pictures(like):

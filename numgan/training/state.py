@@ -1,12 +1,14 @@
 """The state of a run: everything that training changes.
 
     state.step, state.batches          steps done, batches drawn
-    state.params[name]                 weights, one vector a network
-    state.moments[name]                the optimiser's {"step": updates made, "m": ..., "v": ...}
-    state.averages[name]               the moving average of the weights, for the networks in `system.averaged`
-    state.memory                       other arrays that the system remembers, {name: array}
+    state.params[name]                 weights, one vector for each network
+    state.moments[name]                the optimiser's {"step": number of updates, "m": ..., "v": ...}
+    state.averages[name]               the moving average of the weights, for the networks in
+                                       `system.averaged`
+    state.memory                       extra arrays of the system, {name: array} (`System.memory`)
 
-Nothing else has to be kept: every random draw is a stream named by (seed, step, purpose), and batch k is a function of k.
+Nothing else must be saved: every random draw has a stream named by (seed, step, purpose), and batch k is a
+function of k.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from ..core.randomness import derive
 
 @dataclass
 class State:
-    """What training changes; a run's configuration and a State decide everything that follows, bit for bit."""
+    """Everything that training changes. Configuration and State determine all later steps, bit for bit."""
 
     params: dict
     moments: dict
@@ -30,14 +32,14 @@ class State:
 
     @classmethod
     def of(cls, system, params):
-        """The state before the first step of a stage, at these parameters."""
+        """The state before the first step of a stage, with these parameters."""
         moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
         averages = {name: params[name].copy() for name in system.averaged}
         return cls(params, moments, averages, memory=system.memory(next(iter(params.values())).dtype))
 
     @classmethod
     def empty(cls, system, dtype=np.float32):
-        """The state of a system whose parameters are all zero: room for what a file holds."""
+        """A state whose parameters are all zero; `checkpoint.load` fills it."""
         return cls.of(
             system,
             {
@@ -50,7 +52,8 @@ class State:
     def start(cls, system, seed, dtype=np.float32, weights=None):
         """The state before the first step.
 
-        weights   {network: Parameters} of another run, to begin with in place of random ones; entries are taken by path
+        weights   {network: Parameters} of another run, which replace the random ones; entries are matched by
+                  path
         """
         params = system.init(seed, dtype)
         for name, p in (weights or {}).items():
@@ -58,7 +61,7 @@ class State:
         return cls.of(system.at(0), params)
 
     def enter(self, system, seed):
-        """Begin the next stage, in place: networks of the stage's system, which keep the entries that they have; optimisers start anew.
+        """Begin the next stage, in place. Networks keep entries of equal path and shape; optimisers restart.
 
         system   the system at the stage's first step
         """
@@ -68,20 +71,19 @@ class State:
         system.inherit(fresh.params, self.params)
         fresh.averages |= {name: fresh.params[name].copy() for name in fresh.averages}
         system.inherit(fresh.averages, self.averages)
-        self.params, self.moments, self.averages, self.memory = (
-            fresh.params,
-            fresh.moments,
-            fresh.averages,
-            fresh.memory,
-        )
+        self.params, self.moments = fresh.params, fresh.moments
+        self.averages, self.memory = fresh.averages, fresh.memory
 
     @property
     def sampled(self):
-        """{network: the weights that samples are drawn with}: moving averages where they are kept."""
+        """{network: the weights that samples are drawn with}: the moving average if there is one."""
         return self.params | self.averages
 
     def vectors(self):
-        """{name in the file: array}, views: what is written here is written to the state. All are vectors but those of the memory."""
+        """{name in the file: array}. The arrays are views: a write to them changes the state.
+
+        All arrays are vectors, except those of the memory.
+        """
         found = {f"{name}.weights": p.vector for name, p in self.params.items()}
         found |= {
             f"{name}.{moment}": vector
@@ -93,7 +95,7 @@ class State:
         return found | {f"memory.{name}": array for name, array in self.memory.items()}
 
     def counters(self):
-        """{name in the file: integer}"""
+        """{name in the file: integer}: steps, batches and each optimiser's updates."""
         return {"step": self.step, "batches": self.batches} | {
             f"{name}.updates": state["step"] for name, state in self.moments.items()
         }

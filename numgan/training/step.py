@@ -21,27 +21,24 @@ from .blame import locate, locate_update
 
 
 def alone(gradient):
-    """The gradient (P,) of one network over all processes of a run: here there is one, so it is the gradient itself."""
+    """The gradient (P,) over all processes of a run; with one process it is the gradient itself."""
     return gradient
 
 
 @may_underflow
 def advance(system, state, feed, seed, reduce=alone):
-    """One step of the system at `state`, in place. Returns {objective: Result}.
+    """Do one step of the system; changes `state` in place. Returns {objective: Result}.
 
     feed     feed.batch(k) -> {column: array} of batch k
-    reduce   called with each network's gradient (P,) between its computation and its update; returns the vector to update with
+    reduce   a function: gradient (P,) of one network -> the vector (P,) that its optimiser gets
 
-    A system that shares fakes uses one batch for all objectives of a step, because the fakes have the labels of this batch.
-    NonFiniteError, with the layer's name, before an update that would be made with inf or nan. TypeError or ValueError, before any
-    update, for a Result that cannot be used.
+    If the system shares fakes, all objectives of the step use one batch, because the fakes have its labels.
+    Raises NonFiniteError, with the layer's name, before an update with inf or nan, and TypeError or
+    ValueError for an invalid Result, before its updates.
     """
-    step, now = (
-        state.step,
-        system.at(state.step).with_state(
-            state.moments, {name: _read_only(array) for name, array in state.memory.items()}
-        ),
-    )
+    step = state.step
+    memory = {name: _read_only(array) for name, array in state.memory.items()}
+    now = system.at(step).with_state(state.moments, memory)
     objectives, batch, shared, results = now.objectives(), None, (), {}
     for turn, name in enumerate(now.rounds(step)):
         if batch is None or not now.shares_fakes:
@@ -59,13 +56,12 @@ def advance(system, state, feed, seed, reduce=alone):
             )
             gradients = {owner: reduce(gradient.vector) for owner, gradient in result.gradients.items()}
             finite = np.isfinite(result.loss) and all(map(kernels.all_finite, gradients.values()))
-        except NonFiniteError:  # of a penalty, which does not know where
+        except NonFiniteError:  # a penalty raised it; it does not know the layer
             result, finite = None, False
         if not finite:
-            again = derive(seed, "step", step, "fakes") if now.shares_fakes else key
-            raise NonFiniteError(
-                f"step {step + 1}, objective {name}: {locate(now, name, state.params, batch, key, again, result)}"
-            )
+            fakes_key = derive(seed, "step", step, "fakes") if now.shares_fakes else key
+            where = locate(now, name, state.params, batch, key, fakes_key, result)
+            raise NonFiniteError(f"step {step + 1}, objective {name}: {where}")
         for owner, gradient in gradients.items():
             with holding(now.networks[owner], state.params[owner]):
                 if not now.optimizers[owner].update(
@@ -76,16 +72,10 @@ def advance(system, state, feed, seed, reduce=alone):
                     )
         remember(state.memory, result.memory)
     state.step += 1
-    for (
-        name,
-        average,
-    ) in state.averages.items():  # the first steps count less: they would stay visible for long
-        with holding(
-            now.networks[name], average
-        ):  # singular vectors cannot be averaged: the averaged weights keep their own
-            moving_average(
-                average.vector, state.params[name].vector, min(now.average, state.step / (state.step + 9))
-            )
+    decay = min(now.average, state.step / (state.step + 9))  # small at first, to forget the initial weights
+    for name, average in state.averages.items():
+        with holding(now.networks[name], average):  # the averaged weights keep singular vectors of their own
+            moving_average(average.vector, state.params[name].vector, decay)
     if any(first == state.step for first, _ in system.stages[1:]):
         state.enter(system.at(state.step), seed)
     return results
@@ -93,7 +83,10 @@ def advance(system, state, feed, seed, reduce=alone):
 
 @contextmanager
 def holding(net, p):
-    """In this block p is updated, in place; then its held entries are put back, whatever weight decay or clipping did to them, and renewed."""
+    """Protect the held entries of p during an update of p in this block.
+
+    After the block they are restored, because weight decay and clipping change them, and then refreshed.
+    """
     before = {path: p[path].copy() for path in p.layout.held}
     yield
     for path, value in before.items():
@@ -103,7 +96,7 @@ def holding(net, p):
 
 
 def _read_only(array):
-    """A view that follows the array and cannot be written to."""
+    """A read-only view of the array."""
     view = array.view()
     view.flags.writeable = False
     return view

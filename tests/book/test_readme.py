@@ -34,7 +34,14 @@ def test_the_first_two_shell_blocks_are_the_two_commands():
 
 def test_no_placeholder_is_left():
     words = set(re.findall(r"\b[A-Z]+_[A-Z_]+\b", TEXT))
-    assert words <= {"NUMGAN_PURE", "NUMGAN_DATA", "NUMGAN_CACHE", "NUMGAN_ISA", "NUMGAN_NUM_THREADS"}
+    assert words <= {
+        "NUMGAN_PURE",
+        "NUMGAN_BACKEND",
+        "NUMGAN_DATA",
+        "NUMGAN_CACHE",
+        "NUMGAN_ISA",
+        "NUMGAN_NUM_THREADS",
+    }
 
 
 def test_pictures_exist():

@@ -14,7 +14,7 @@ from PIL import EpsImagePlugin, Image
 
 from numgan.core.errors import FileFormatError
 from numgan.data import load, pictures
-from numgan.data.folder import _watched, load_folder
+from numgan.data.folder import _with_bar, load_folder
 
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 
@@ -414,7 +414,7 @@ def test_many_files_have_a_bar_on_a_terminal(files, bar, monkeypatch):
     monkeypatch.setattr(
         "numgan.data.folder.tqdm", lambda files, **how: given.append((len(files), how["disable"])) or files
     )
-    assert list(_watched(list(range(files)), "reading")) == list(range(files)) and given == [(files, bar)]
+    assert list(_with_bar(list(range(files)), "reading")) == list(range(files)) and given == [(files, bar)]
 
 
 def test_the_smallest_pictures_have_one_row_or_one_column():

@@ -208,7 +208,7 @@ def test_a_classifier_has_curves_only(tmp_path):
     run = trained(tmp_path / "run", "classifier", "--width", "0.05", "--steps", "80", "--batch-size", "4")
     assert levels(run) == {"losses": "ok", "discriminator": "ok"}
     (verdict,) = (verdict for verdict in examine(run) if verdict.check == "discriminator")
-    assert verdict.says == "Classifier has none: what it would tell does not apply" and not verdict.advice
+    assert verdict.says == "Classifier has none, so this check does not apply" and not verdict.advice
 
 
 # ---- curves made up: each illness alone, on either side of its threshold

@@ -326,7 +326,9 @@ def test_a_step_longer_than_the_input_is_as_long_as_it():
         assert kernels.max_pool2d(IMAGE, (2, 2), (huge, huge))[0].shape == (2, 1, 1, 3)
 
 
-@pytest.mark.parametrize("backend", ["reference", pytest.param("compiled", marks=needs_compiled)])
+@pytest.mark.parametrize(
+    "backend", ["reference", *(pytest.param(name, marks=needs_compiled) for name in ("compiled", "cython"))]
+)
 def test_an_empty_axis_beside_a_huge_one_takes_no_time(backend):
     huge = 1 << 40
     calls = {
@@ -366,11 +368,12 @@ def test_an_empty_axis_beside_a_huge_one_takes_no_time(backend):
 
 
 @needs_compiled
-def test_random_calls():
+@pytest.mark.parametrize("backend", ["compiled", "cython"])
+def test_random_calls(backend):
     """A sample of what benchmarks/fuzz_kernels.py tries; its message ends with the number of a call that failed."""
     script = Path(__file__).parents[2] / "benchmarks" / "fuzz_kernels.py"
     run = subprocess.run(
-        [sys.executable, script, "--calls", "1500", "--seed", "7"],
+        [sys.executable, script, "--calls", "1500", "--seed", "7", "--backend", backend],
         capture_output=True,
         text=True,
         timeout=300,

@@ -33,8 +33,20 @@ from kernel_cases import (
 from numgan import _kernels as kernels
 from numgan._kernels import compiled, reference
 
+BUILT = {"compiled": compiled, "cython": kernels._modules["cython"]}
 needs_compiled = pytest.mark.skipif(
     compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
+)
+every_backend = pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(
+            module,
+            id=name,
+            marks=pytest.mark.skipif(module is None, reason=f"the {name} kernels are not built"),
+        )
+        for name, module in BUILT.items()
+    ],
 )
 
 
@@ -46,7 +58,7 @@ def direct():
 
 
 def check(name, got, arrays, *rest, bias=None, k=8):
-    """`got` = compiled.<name>(*arrays, *rest) is what reference.py says, within k roundings; a fresh array in C order."""
+    """`got` = backend.<name>(*arrays, *rest) is what reference.py says, within k roundings; a fresh array in C order."""
     kernel, dtype = getattr(reference, name), got.dtype.type
     wide = [a.astype(np.float64) for a in arrays]
     expected = kernel(*wide, *rest)
@@ -59,14 +71,14 @@ def check(name, got, arrays, *rest, bias=None, k=8):
     assert worst <= k, f"{name}: an error of {worst:.3g} roundings, expected at most {k}"
 
 
-def check_convolution(case, dtype, seed=0, draw=normal, k=8):
+def check_convolution(backend, case, dtype, seed=0, draw=normal, k=8):
     x, w, dy, o, c, window = convolution(case, dtype, seed, draw)
     size, kernel = x.shape[1:3], w.shape[:2]
-    check("conv2d", compiled.conv2d(x, w, *window), (x, w), *window, k=k)
-    check("conv2d", compiled.conv2d(x, w, *window, o), (x, w), *window, bias=o, k=k)
+    check("conv2d", backend.conv2d(x, w, *window), (x, w), *window, k=k)
+    check("conv2d", backend.conv2d(x, w, *window, o), (x, w), *window, bias=o, k=k)
     check(
         "conv2d_input_gradient",
-        compiled.conv2d_input_gradient(dy, w, *window, size),
+        backend.conv2d_input_gradient(dy, w, *window, size),
         (dy, w),
         *window,
         size,
@@ -74,7 +86,7 @@ def check_convolution(case, dtype, seed=0, draw=normal, k=8):
     )
     check(
         "conv2d_input_gradient",
-        compiled.conv2d_input_gradient(dy, w, *window, size, c),
+        backend.conv2d_input_gradient(dy, w, *window, size, c),
         (dy, w),
         *window,
         size,
@@ -83,7 +95,7 @@ def check_convolution(case, dtype, seed=0, draw=normal, k=8):
     )
     check(
         "conv2d_weight_gradient",
-        compiled.conv2d_weight_gradient(x, dy, kernel, *window),
+        backend.conv2d_weight_gradient(x, dy, kernel, *window),
         (x, dy),
         kernel,
         *window,
@@ -136,22 +148,22 @@ def test_reference_pool_is_its_formula(kernel, stride, padding):
 # --- values ------------------------------------------------------------------------------------------------------------
 
 
-@needs_compiled
+@every_backend
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m, k, n", PRODUCTS)
-def test_matmul_ugly_shapes(m, k, n, dtype):
+def test_matmul_ugly_shapes(backend, m, k, n, dtype):
     rng = np.random.default_rng(m + k + n)
     a, b, bias = normal(rng, dtype, m, k), normal(rng, dtype, k, n), normal(rng, dtype, n)
     for left in layouts(a).values():
         for right in layouts(b).values():
-            check("matmul", compiled.matmul(left, right), (a, b))
+            check("matmul", backend.matmul(left, right), (a, b))
     for spread in layouts(bias).values():
-        check("matmul", compiled.matmul(a, b, spread), (a, b), bias=bias)
+        check("matmul", backend.matmul(a, b, spread), (a, b), bias=bias)
 
 
-@needs_compiled
+@every_backend
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_matmul_ugly_strides_of_zero_and_itself(dtype):
+def test_matmul_ugly_strides_of_zero_and_itself(backend, dtype):
     rng = np.random.default_rng(2)  # small integers: exact, for the roundings of equal terms do not cancel
     row, square = rng.integers(-9, 9, (1, 37)).astype(dtype), rng.integers(-9, 9, (41, 41)).astype(dtype)
     for a in (
@@ -160,30 +172,30 @@ def test_matmul_ugly_strides_of_zero_and_itself(dtype):
         np.broadcast_to(row[:, :1], (19, 37)),
     ):
         for b in a.T, a.T.copy():
-            np.testing.assert_array_equal(compiled.matmul(a, b), a @ b)
-    np.testing.assert_array_equal(compiled.matmul(square, square), square @ square)
-    np.testing.assert_array_equal(compiled.matmul(square, square.T), square @ square.T)
+            np.testing.assert_array_equal(backend.matmul(a, b), a @ b)
+    np.testing.assert_array_equal(backend.matmul(square, square), square @ square)
+    np.testing.assert_array_equal(backend.matmul(square, square.T), square @ square.T)
 
 
-@needs_compiled
+@every_backend
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
-def test_convolution_ugly_shapes(case, dtype):
-    check_convolution(case, dtype)
+def test_convolution_ugly_shapes(backend, case, dtype):
+    check_convolution(backend, case, dtype)
 
 
-@needs_compiled
+@every_backend
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_convolution_ugly_layouts(layout, dtype):
+def test_convolution_ugly_layouts(backend, layout, dtype):
     for case in CONVOLUTIONS[2], ABREAST[0]:
         x, w, dy, o, c, window = convolution(case, dtype)
         X, W, DY, O, C = (layouts(a)[layout] for a in (x, w, dy, o, c))
         size, kernel = x.shape[1:3], w.shape[:2]
-        check("conv2d", compiled.conv2d(X, W, *window, O), (x, w), *window, bias=o)
+        check("conv2d", backend.conv2d(X, W, *window, O), (x, w), *window, bias=o)
         check(
             "conv2d_input_gradient",
-            compiled.conv2d_input_gradient(DY, W, *window, size, C),
+            backend.conv2d_input_gradient(DY, W, *window, size, C),
             (dy, w),
             *window,
             size,
@@ -191,16 +203,16 @@ def test_convolution_ugly_layouts(layout, dtype):
         )
         check(
             "conv2d_weight_gradient",
-            compiled.conv2d_weight_gradient(X, DY, kernel, *window),
+            backend.conv2d_weight_gradient(X, DY, kernel, *window),
             (x, dy),
             kernel,
             *window,
         )
 
 
-@needs_compiled
+@every_backend
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_positive_numbers_round_worst(dtype):
+def test_positive_numbers_round_worst(backend, dtype):
     def positive(rng, dtype, *shape):
         return rng.random(shape).astype(dtype)
 
@@ -208,15 +220,15 @@ def test_positive_numbers_round_worst(dtype):
         positive(np.random.default_rng(4), dtype, 31, 5003),
         positive(np.random.default_rng(5), dtype, 5003, 47),
     )
-    check("matmul", compiled.matmul(a, b), (a, b), k=32)
-    check_convolution((4, 19, 17, 61, 43, (4, 3), (2, 1), (1, 1)), dtype, draw=positive, k=32)
+    check("matmul", backend.matmul(a, b), (a, b), k=32)
+    check_convolution(backend, (4, 19, 17, 61, 43, (4, 3), (2, 1), (1, 1)), dtype, draw=positive, k=32)
 
 
 SIZES = st.integers(1, 40)
 SMALL = st.integers(1, 5)
 
 
-@needs_compiled
+@every_backend
 @settings(max_examples=200, deadline=None)
 @given(
     m=st.integers(0, 70),
@@ -227,17 +239,17 @@ SMALL = st.integers(1, 5)
     right=st.sampled_from(LAYOUTS),
     seed=st.integers(0, 99),
 )
-def test_matmul_any(m, k, n, dtype, left, right, seed):
+def test_matmul_any(backend, m, k, n, dtype, left, right, seed):
     rng = np.random.default_rng(seed)
     a, b, bias = normal(rng, dtype, m, k), normal(rng, dtype, k, n), normal(rng, dtype, n)
-    check("matmul", compiled.matmul(layouts(a)[left], layouts(b)[right], bias), (a, b), bias=bias)
+    check("matmul", backend.matmul(layouts(a)[left], layouts(b)[right], bias), (a, b), bias=bias)
 
 
 # the extent of an input beyond the smallest that a window fits into; sizes are made valid, not thrown away
 PAIR, EXTRA = st.tuples(SMALL, SMALL), st.tuples(st.integers(0, 12), st.integers(0, 12))
 
 
-@needs_compiled
+@every_backend
 @settings(max_examples=200, deadline=None)
 @given(
     n=st.integers(0, 3),
@@ -249,9 +261,9 @@ PAIR, EXTRA = st.tuples(SMALL, SMALL), st.tuples(st.integers(0, 12), st.integers
     padding=st.tuples(st.integers(0, 6), st.integers(0, 6)),
     dtype=st.sampled_from(DTYPES),
 )
-def test_convolution_any(n, extra, c, o, kernel, stride, padding, dtype):
+def test_convolution_any(backend, n, extra, c, o, kernel, stride, padding, dtype):
     h, v = (max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
-    check_convolution((n, h, v, c, o, kernel, stride, padding), dtype, seed=n + h)
+    check_convolution(backend, (n, h, v, c, o, kernel, stride, padding), dtype, seed=n + h)
 
 
 def repeated(x, axis):
@@ -266,7 +278,7 @@ MEMORY = st.one_of(
 )
 
 
-@needs_compiled
+@every_backend
 @settings(max_examples=200, deadline=None)
 @given(
     n=st.integers(0, 3),
@@ -280,7 +292,7 @@ MEMORY = st.one_of(
     memory=st.tuples(*[MEMORY] * 5),
     seed=st.integers(0, 99),
 )
-def test_convolution_any_layout(n, extra, c, o, kernel, stride, padding, dtype, memory, seed):
+def test_convolution_any_layout(backend, n, extra, c, o, kernel, stride, padding, dtype, memory, seed):
     h, v = (max(k - 2 * p, 1) + e for k, p, e in zip(kernel, padding, extra, strict=True))
     *arrays, window = convolution((n, h, v, c, o, kernel, stride, padding), dtype, seed, draw=small)
     x, w, dy, b, g = (lay(array) for lay, array in zip(memory, arrays, strict=True))
@@ -289,7 +301,7 @@ def test_convolution_any_layout(n, extra, c, o, kernel, stride, padding, dtype, 
         "conv2d_input_gradient": (dy, w, *window, (h, v), g),
         "conv2d_weight_gradient": (x, dy, kernel, *window),
     }.items():
-        got, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
+        got, expected = getattr(backend, name)(*arguments), getattr(reference, name)(*arguments)
         assert got.dtype == dtype and got.flags.c_contiguous
         np.testing.assert_array_equal(got, expected, err_msg=name)
 
@@ -332,26 +344,26 @@ def test_pool_any(n, extra, c, kernel, stride, data, dtype, memory, seed):
     )
 
 
-@needs_compiled
+@every_backend
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_no_channels_means_bias_or_zero(dtype):
+def test_no_channels_means_bias_or_zero(backend, dtype):
     x, w, bias = np.ones((2, 5, 4, 0), dtype), np.ones((3, 2, 0, 7), dtype), np.arange(7, dtype=dtype)
-    assert (compiled.conv2d(x, w, bias=bias) == bias).all()
-    assert compiled.conv2d_weight_gradient(x, np.ones((2, 3, 3, 7), dtype), (3, 2)).shape == w.shape
-    assert compiled.conv2d_input_gradient(np.ones((2, 3, 3, 7), dtype), w, size=(5, 4)).shape == x.shape
-    dx = compiled.conv2d_input_gradient(
+    assert (backend.conv2d(x, w, bias=bias) == bias).all()
+    assert backend.conv2d_weight_gradient(x, np.ones((2, 3, 3, 7), dtype), (3, 2)).shape == w.shape
+    assert backend.conv2d_input_gradient(np.ones((2, 3, 3, 7), dtype), w, size=(5, 4)).shape == x.shape
+    dx = backend.conv2d_input_gradient(
         np.ones((2, 3, 3, 0), dtype), w.transpose(0, 1, 3, 2), size=(5, 4), bias=bias
     )
     assert dx.shape == (2, 5, 4, 7) and (dx == bias).all()
     empty = np.ones((0, 3, 3, 2), dtype)
-    assert not compiled.conv2d_weight_gradient(np.ones((0, 5, 4, 3), dtype), empty, (3, 2)).any()
-    assert compiled.max_pool2d_gradient(empty, np.zeros(empty.shape, np.int64), (6, 6)).shape == (0, 6, 6, 2)
+    assert not backend.conv2d_weight_gradient(np.ones((0, 5, 4, 3), dtype), empty, (3, 2)).any()
+    assert backend.max_pool2d_gradient(empty, np.zeros(empty.shape, np.int64), (6, 6)).shape == (0, 6, 6, 2)
 
 
-@needs_compiled
+@every_backend
 @pytest.mark.parametrize("where", ["x", "w", "dy"])
 @pytest.mark.parametrize("case", CONVOLUTIONS[2:8] + ABREAST, ids=str)
-def test_nan_and_inf_go_where_the_definition_sends_them(case, where):
+def test_nan_and_inf_go_where_the_definition_sends_them(backend, case, where):
     x, w, dy, _, _, window = convolution(case, np.float32)
     array, rng = {"x": x, "w": w, "dy": dy}[where], np.random.default_rng(6)
     for value in np.inf, -np.inf, np.nan:
@@ -363,14 +375,14 @@ def test_nan_and_inf_go_where_the_definition_sends_them(case, where):
             "conv2d_input_gradient": (dy, w, *window, x.shape[1:3]),
             "conv2d_weight_gradient": (x, dy, w.shape[:2], *window),
         }.items():
-            got, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
+            got, expected = getattr(backend, name)(*arguments), getattr(reference, name)(*arguments)
             for kind in np.isnan, np.isposinf, np.isneginf:
                 np.testing.assert_array_equal(kind(got), kind(expected), err_msg=name)
 
 
-@needs_compiled
+@every_backend
 @pytest.mark.parametrize("case", ABREAST, ids=str)
-def test_windows_side_by_side_know_nothing_of_each_other_and_nan(case):
+def test_windows_side_by_side_know_nothing_of_each_other_and_nan(backend, case):
     """One pixel of x, dy or one weight that is not finite, each in turn: in y, dx and dw only what it belongs to is not finite."""
     x, w, dy, o, c, window = convolution(case, np.float32)
     for array in x, w, dy:
@@ -382,7 +394,7 @@ def test_windows_side_by_side_know_nothing_of_each_other_and_nan(case):
                     "conv2d_input_gradient": (dy, w, *window, x.shape[1:3], c, 0.2, x),
                     "conv2d_weight_gradient": (x, dy, w.shape[:2], *window),
                 }.items():
-                    got, expected = getattr(compiled, name)(*arguments), getattr(reference, name)(*arguments)
+                    got, expected = getattr(backend, name)(*arguments), getattr(reference, name)(*arguments)
                     np.testing.assert_array_equal(np.isnan(got), np.isnan(expected), err_msg=name)
                     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-4, err_msg=name)
             array.flat[place] = kept
@@ -425,7 +437,7 @@ def test_every_instruction_set(isa):
             "no:cacheprovider",
             *files,
             "-k",
-            "ugly or worst or nan or bits or no_channels or fast",
+            "(ugly or worst or nan or bits or no_channels or fast) and not cython",
         ],
         env={**os.environ, "NUMGAN_ISA": isa, "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
@@ -453,8 +465,8 @@ def test_random_shapes(isa):
 # --- the interface -----------------------------------------------------------------------------------------------------
 
 
-@needs_compiled
-def test_signatures_are_equal():
+@every_backend
+def test_signatures_are_equal(backend):
     for name in (
         "matmul",
         "conv2d",
@@ -463,12 +475,12 @@ def test_signatures_are_equal():
         "max_pool2d",
         "max_pool2d_gradient",
     ):
-        assert inspect.signature(getattr(compiled, name)) == inspect.signature(getattr(reference, name)), name
+        assert inspect.signature(getattr(backend, name)) == inspect.signature(getattr(reference, name)), name
 
 
-@pytest.mark.parametrize("name", ["reference", pytest.param("compiled", marks=needs_compiled)])
+@pytest.mark.parametrize("name", ["reference", *BUILT])
 def test_arguments_are_not_written_to(name):
-    backend = {"reference": reference, "compiled": compiled}[name]
+    backend = {"reference": reference, **BUILT}[name] or pytest.skip("not built")
     x, w, dy, o, c, window = convolution(CONVOLUTIONS[2], np.float32)
     y, index = backend.max_pool2d(x, (3, 2), (2, 1), (1, 1))
     arrays = [x, w, dy, o, c, y, index]
@@ -490,6 +502,7 @@ grad = np.zeros((2, 3, 5, 7), np.float32)
 where = np.zeros((2, 3, 5, 7), np.int64)
 
 
+@pytest.mark.parametrize("backend", ["reference", *BUILT])
 @pytest.mark.parametrize(
     "name, arguments, error, message",
     [
@@ -581,8 +594,10 @@ where = np.zeros((2, 3, 5, 7), np.int64)
         ),
     ],
 )
-def test_wrong_arguments_are_named(name, arguments, error, message):
-    with pytest.raises(error, match=message):
+def test_wrong_arguments_are_named(name, arguments, error, message, backend):
+    if backend in BUILT and BUILT[backend] is None:
+        pytest.skip(f"the {backend} kernels are not built")
+    with kernels.use_backend(backend), pytest.raises(error, match=message):
         getattr(kernels, name)(*arguments)
 
 
@@ -602,7 +617,7 @@ def test_kernel_calls_are_counted():
 @needs_compiled
 def test_backend_can_be_switched():
     before = kernels.backend()
-    for name in "reference", "compiled":
+    for name in "reference", "compiled", "cython":
         with kernels.use_backend(name):
             assert kernels.backend() == name
     assert kernels.backend() == before

@@ -737,7 +737,7 @@ def test_columns_must_agree(name):
         (lambda: metrics.nearest_neighbour_error(X, LABELS, X, LABELS * 1.0), "test_labels .N,. of integers"),
         (lambda: metrics.nearest_neighbour_error(X, LABELS - 1, X, LABELS), "train_labels from 0"),
         (lambda: metrics.nearest_neighbour_error(X, LABELS, NAN, LABELS), "test of finite numbers"),
-        (lambda: metrics.sliced_wasserstein(X, X[1:]), "y of the 9 rows of x, got 8"),
+        (lambda: metrics.sliced_wasserstein(X, X[1:]), "y with 9 rows, like x, got 8"),
         (lambda: metrics.sliced_wasserstein(X, X, 0), "directions a whole number of at least 1"),
         (
             lambda: metrics.psnr(PICTURES[0], PICTURES),

@@ -162,7 +162,7 @@ def test_a_batch_is_whole_packs(tmp_path):
         ("digits", {"smooth": 0.0}, "a smooth above 0"),
         ("digits", {"pack": 0}, "pack, pool and age of at least 1"),
         ("digits", {"classify": True, "pack": 2}, "a pack has no class"),
-        ("digits", {"balance": 1.0, "matching": True}, "of which matching knows nothing"),
+        ("digits", {"balance": 1.0, "matching": True}, "which matching does not compute"),
         ("points", {"conditional": True}, "points have no pixels"),
         ("points", {"normalize": False}, "points have no pixels"),
         ("digits", {"dropout": 1.0}, "Dropout: expected"),
@@ -249,22 +249,22 @@ def noise_is_fresh_and_annealed(system):
 class OnRealOnly(hacks.Hacks):
     """Noise on the real samples only: D tells them by it."""
 
-    def _seen(self, where, x, y, seed):
-        return super()._seen(where, x, y, seed) if where == "real" else x
+    def _inputs_of_D(self, where, x, y, seed):
+        return super()._inputs_of_D(where, x, y, seed) if where == "real" else x
 
 
 class OneDraw(hacks.Hacks):
     """The same noise on real and on fake samples."""
 
-    def _seen(self, where, x, y, seed):
-        return super()._seen("both", x, y, seed)
+    def _inputs_of_D(self, where, x, y, seed):
+        return super()._inputs_of_D("both", x, y, seed)
 
 
 class EveryTurnAlike(hacks.Hacks):
     """The noise is drawn once and kept."""
 
-    def _seen(self, where, x, y, seed):
-        return super()._seen(where, x, y, 0)
+    def _inputs_of_D(self, where, x, y, seed):
+        return super()._inputs_of_D(where, x, y, 0)
 
 
 class NotAnnealed(hacks.Hacks):
@@ -284,8 +284,8 @@ class NotForG(hacks.Hacks):
 class Summed(hacks.Hacks):
     """Noise that was added once is added to again: the pool keeps noisy samples (here: twice the noise)."""
 
-    def _seen(self, where, x, y, seed):
-        return super()._seen(where, super()._seen(where, x, y, seed), y, seed + 1)
+    def _inputs_of_D(self, where, x, y, seed):
+        return super()._inputs_of_D(where, super()._inputs_of_D(where, x, y, seed), y, seed + 1)
 
 
 @pytest.mark.parametrize(

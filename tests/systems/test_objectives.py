@@ -498,7 +498,7 @@ def test_players_that_share_fakes_see_one_draw():
         ("digits", {"age": 1}, {"age": 0}, "of at least 1"),
         ("digits", {"classify": True, "pack": 1}, {"classify": True, "pack": 2}, "a pack has no class"),
         ("digits", {"pack": 2}, {"classify": True, "pack": 3}, "a pack has no class"),
-        ("digits", {"balance": 0.5}, {"balance": 0.5, "matching": True}, "balance watches"),
+        ("digits", {"balance": 0.5}, {"balance": 0.5, "matching": True}, "balance needs D.s loss"),
         ("digits", {"matching": True}, {"flip": 2.0}, "shares"),
         ("points", {"flip": 0.5}, {"convolutional": True}, "no pixels and no labels"),
         ("points", {"normalize": True}, {"normalize": False}, "no pixels"),

@@ -422,7 +422,7 @@ def test_extending_and_what_cannot_be_changed(tmp_path):
     with pytest.raises(ValueError, match="has 4 already, got 3"):
         again(steps=3)
     for words in ({"seed": 6}, {"batch_size": 9}):
-        with pytest.raises(ValueError, match="what it began with"):
+        with pytest.raises(ValueError, match="with which the run began"):
             again(**words)
     assert again(steps=6).steps == 6 and runs.read_config(out)["steps"] == 6
 

@@ -1,1 +1,1 @@
-"""Games of a generator and a discriminator, a file for each paper."""
+"""Games of a generator and a discriminator, one file for each paper."""

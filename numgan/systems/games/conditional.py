@@ -2,8 +2,8 @@
 
     min_G max_D   E log D(x | y) + E log(1 - D(G(z | y) | y))
 
-The label y enters both players as a second input; fakes are asked for with the labels of the batch. D then also punishes a
-good picture of the wrong class, so the label asked for is the class one gets.
+The label y is a second input of both players, and fakes are drawn for the labels of the batch. D then also
+rejects a good picture of the wrong class, so G learns to draw the class of its label.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Conditional(TwoPlayers):
-    """networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
+    """Networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
 
     loss: AdversarialLoss = nonsaturating
     shares_fakes: bool = True
@@ -59,7 +59,7 @@ class Conditional(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """-mean log D(G(z | y) | y), and its gradient in G: through the frozen D to the pictures (a label has no gradient), and on into G."""
+        """-mean log D(G(z | y) | y), and its gradient in G, through the frozen D. A label has no gradient."""
         fakes = fakes or self.generate(params, batch, seed)
         _, asked = fakes.inputs
         logit, c_dis = self.networks["D"].forward(
@@ -72,7 +72,7 @@ class Conditional(TwoPlayers):
 
 
 def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **settings):
-    """DCGAN nets with windows of 4, each layer conditioned."""
+    """DCGAN networks with windows of 4; every layer gets the label."""
     channels = first, *_, last = [max(int(c * width), 2) for c in channels]
     size, window = start * 2 ** len(channels), {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
 
@@ -104,20 +104,22 @@ def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **setti
 
 
 def digits(width=1.0):
-    """8x8 pictures, DCGAN nets: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1, the label beside every layer's input."""
+    """8x8 pictures, DCGAN networks: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label."""
     return _dcgan(Latent(32), 2, (128, 64), 1, width, data="digits", batch_size=64, steps=2000, average=0.995)
 
 
 def mnist(width=1.0):
-    """28x28 pictures, DCGAN nets: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, the label beside every layer's input."""
+    """28x28 pictures, DCGAN networks: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; every layer gets the label."""
     return _dcgan(Latent(100), 7, (128, 64), 1, width, data="mnist", batch_size=64, steps=2814, average=0.995)
 
 
 def mirza(width=1.0):
-    """The paper's MNIST nets (section 4.1): z to 200 and y to 1000 units, together to 1200; maxout 240x5 and 50x5, together 240x4, in D.
+    """The paper's MNIST networks (section 4.1).
 
-    The sizes are the paper's. BatchNorm in G, where small label weights keep z from being drowned, pixels in -1..1 with Tanh, dropout of 0.3 in D
-    only (the paper: 0.5 in both) and Adam are this preset's, for a run of minutes.
+    G: z to 200 and y to 1000 units, both to 1200. D: maxout of 240x5 for x and 50x5 for y, both to 240x4.
+    These sizes are the paper's. This preset differs so that a run takes minutes: BatchNorm in G, where small
+    initial label weights keep y from dominating z; pixels in -1..1 with Tanh; dropout of 0.3 in D only (the
+    paper: 0.5 in both); Adam.
     """
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
     G = Sequential(

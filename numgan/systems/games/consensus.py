@@ -1,9 +1,11 @@
 """The numerics of GANs (Mescheder et al. 2017), Algorithm 2: consensus optimisation.
 
-    v = (d L_D / d phi, d L_G / d theta)           D descends on  L_D + gamma/2 |v|^2,    G on  L_G + gamma/2 |v|^2
+    v = (d L_D / d phi, d L_G / d theta)
+    D descends on  L_D + gamma/2 |v|^2,    G descends on  L_G + gamma/2 |v|^2
 
-Simultaneous descent circles around an equilibrium, where v = 0; both players agree to make v small, which pulls the circles in. The gradient
-of |v|^2 is two Hessian-vector products (`numgan.remedies.consensus`). D's and G's turn look at one batch and one draw of fakes.
+Simultaneous descent circles around an equilibrium, where v = 0. The common term makes v small for both
+players, so the circles shrink. The gradient of |v|^2 needs two Hessian-vector products
+(`numgan.remedies.consensus`). Each objective computes both gradients from one batch and one draw of fakes.
 """
 
 from dataclasses import dataclass
@@ -20,9 +22,9 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ConsensusGAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); their layers have tangent passes.
 
-    gamma   weight of the agreement; 0 leaves it out
+    gamma   weight of |v|^2 / 2; 0: no such term
     """
 
     loss: AdversarialLoss = nonsaturating

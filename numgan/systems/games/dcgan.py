@@ -1,8 +1,9 @@
 """Unsupervised representation learning with deep convolutional GANs (Radford et al. 2016).
 
-The game is the one of 2014 with the non-saturating loss; the paper's matter is networks that can play it (see
-`numgan.networks.dcgan` for the guidelines) and Adam(2e-4, beta1 = 0.5). Real and fake batches go through D apart, since
-BatchNorm would mix them, and one draw of fakes serves both players of a step, as DCGAN code does.
+The objectives are those of 2014 with the nonsaturating loss. The paper adds convolutional networks that can
+be trained with them (see `numgan.networks.dcgan` for the guidelines) and Adam(2e-4, beta1 = 0.5). Real and
+fake batches pass through D separately, because BatchNorm would mix them. Both players of a step use the same
+fakes, as DCGAN code does.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DCGAN(TwoPlayerGAN):
-    """networks G: z (N, Z) -> picture in -1..1, D: picture -> logit (N, 1)"""
+    """Networks G: z (N, Z) -> picture in -1..1, D: picture -> logit (N, 1)"""
 
     shares_fakes: bool = True
 
@@ -49,7 +50,10 @@ def mnist(width=1.0):
 
 
 def paper(width=1.0):
-    """64x64 colour, the paper's generator: 100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3, windows of 5, batch 128."""
+    """64x64 colour pictures, the paper's generator: windows of 5, batches of 128.
+
+    100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3
+    """
     return _system(
         Latent(100, "uniform"),
         4,
@@ -64,7 +68,10 @@ def paper(width=1.0):
 
 
 def half(width=1.0):
-    """64x64 colour at half the paper's width with windows of 4, as most later code has it: 100 -> 4x4x512 -> ... -> 64x64x3."""
+    """64x64 colour pictures: half the paper's width and windows of 4, as in most later code.
+
+    100 -> 4x4x512 -> ... -> 64x64x3
+    """
     return _system(
         Latent(100),
         4,
@@ -79,7 +86,7 @@ def half(width=1.0):
 
 
 def pooling(width=1.0):
-    """28x28 pictures; D is the plain convolutional classifier with max-pooling and dropout that introductions describe."""
+    """28x28 pictures; D is a plain convolutional net with max-pooling and dropout, as in introductions."""
     D = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1)
     return _system(
         Latent(100), 7, (128, 64), 1, 4, width, D=D, data="mnist", batch_size=64, steps=2814, average=0.995

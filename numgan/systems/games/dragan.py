@@ -1,9 +1,11 @@
 """On convergence and stability of GANs (Kodali et al. 2017): DRAGAN.
 
-    D descends on  -mean log D(x) - mean log(1 - D(G(z))) + lambda mean (|grad D(x + d)| - 1)^2        d = std(x) u / 2,  u ~ U(0, 1)
+    D descends on  -mean log D(x) - mean log(1 - D(G(z))) + lambda mean (|grad D(x + d)| - 1)^2
 
-Mode collapse comes with sharp gradients of D around real samples, so D is asked for gradients of norm 1 there, and nowhere else. The loss
-and its equilibrium stay the GAN's; no fake sample takes part in the penalty.
+    d = std(x) u / 2,  u ~ U(0, 1)
+
+Mode collapse comes with sharp gradients of D around real samples, so the penalty requires gradients of norm 1
+there, and nowhere else. The loss and its equilibrium are those of the GAN; the penalty uses no fake samples.
 """
 
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DRAGAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN, D without BatchNorm: the norm is one sample's own.
+    """Networks as in TwoPlayerGAN; D has no BatchNorm, because the norm belongs to one sample.
 
     penalty   lambda (|grad D| - 1)^2; the authors' lambda is 10
     """

@@ -2,9 +2,10 @@
 
     for each step:
         k times:  draw m noise samples z and m real samples x; D descends on -log D(x) - log(1 - D(G(z)))
-        once:     draw m noise samples z;                      G descends on log(1 - D(G(z))), or better on -log D(G(z))
+        once:     draw m noise samples z;  G descends on log(1 - D(G(z))), or better on -log D(G(z))
 
-Every draw is fresh, as the algorithm says. D stays frozen while G learns: the gradient runs through D to its input, and on into G.
+Each step of the algorithm draws new samples. D is frozen in the generator step: the gradient passes through D
+to D's input, and from there into G.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +36,11 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1). k discriminator steps to each of the generator."""
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1).
+
+    loss   the adversarial loss of both players
+    k      discriminator steps before each generator step
+    """
 
     loss: AdversarialLoss = nonsaturating
     k: int = 1
@@ -59,12 +64,12 @@ class GAN(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient in G, through D, which does not change."""
+        """mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient in G, through the frozen D."""
         G, D = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
         logit, c_dis = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         loss, dlogit = self.loss.generator(logit)
-        dfake, _ = D.backward(dlogit, c_dis, frozen=True)  # through D, which does not change
+        dfake, _ = D.backward(dlogit, c_dis, frozen=True)  # through the frozen D
         _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)  # and into G
         return Result(loss, {"G": dtheta}, {})
 
@@ -85,7 +90,10 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: 100-1200-1200-784 with BatchNorm in G (with bare ReLUs D soon wins), 784-1200-1200-1 with dropout in D, Adam."""
+    """28x28 pictures: G is 100-1200-1200-784 with BatchNorm, D is 784-1200-1200-1 with dropout; Adam.
+
+    Without BatchNorm in G, D soon wins.
+    """
     h = max(int(1200 * width), 4)
     up = [layer for inputs in (100, h) for layer in (Dense(inputs, h, bias=False), BatchNorm(h), ReLU())]
     down = [layer for inputs in (784, h) for layer in (Dense(inputs, h), LeakyReLU(0.2), Dropout(0.3))]
@@ -105,10 +113,11 @@ def mnist(width=1.0):
 
 
 def paper(width=1.0):
-    """The paper's own MNIST recipe: maxout and dropout in D, uniform latent, sigmoid pixels in 0..1, SGD with momentum.
+    """The paper's MNIST recipe: maxout and dropout in D, uniform latent, pixels in 0..1, SGD with momentum.
 
-    Sizes, ranges, rates and schedules of the authors' mnist.yaml; there D's loss is halved, here D's learning rate is. Not taken
-    over: the first bias of G's last layer from the pixels' means, and the split of 50,000 rows (all 60,000 are used).
+    Sizes, ranges, rates and schedules are those of the authors' mnist.yaml. It halves D's loss; here D's
+    learning rate is halved. Two details differ: the initial bias of G's last layer is not set from the
+    pixels' means, and all 60,000 rows are used, not 50,000.
     """
     g, d = max(int(1200 * width), 4), max(int(240 * width), 2)
     G = Sequential(
@@ -148,7 +157,7 @@ def paper(width=1.0):
 
 
 def saturating(width=1.0):
-    """`digits` with the minimax loss of eq. 1 for G, which saturates when D is sure: watch G's gradient vanish."""
+    """`digits` with the minimax loss of eq. 1 for G: its gradient vanishes when D is sure."""
     return replace(digits(width), loss=minimax)
 
 

@@ -1,26 +1,46 @@
-"""How to train a GAN? Tips and tricks to make GANs work (Chintala, Denton, Arjovsky and Mathieu 2016): the seventeen, each a switch.
+"""How to train a GAN? Tips and tricks to make GANs work (Chintala, Denton, Arjovsky and Mathieu 2016).
 
- #  the list says                          the switch, as `digits` has it    does it help?
- 1  inputs in -1..1, Tanh at G's end       normalize=true                    yes: both then cover the same range, around zero
- 2  max log D, not min log(1 - D)          modified=true                     yes: the other vanishes while D is sure (Goodfellow 2014, section 3)
- 3  z from a Gaussian, not a cube          spherical=true                    little: the papers of 2014 and 2016 draw from the cube
- 4  real and fake in batches apart         separate=true                     only where D mixes samples, as BatchNorm does
- 5  LeakyReLU, strides; no ReLU, pooling   leaky=true                        in D: the gradient into G passes every unit (Radford 2016)
- 6  soft and noisy labels                  smooth=0.9 soft=false flip=0      on real samples; soft fakes favour G's mistakes (Salimans 3.4)
- 7  DCGAN, else VAE + GAN                  convolutional=true                yes, for pictures; hybrids are other systems
- 8  replay of old fakes and old players    replay=0 pool=1024 past=0 age=500 against going in circles; later work kept the fakes (CycleGAN)
- 9  Adam for G, SGD for D                  adam=true sgd=false               Adam does; later work gives it to D too
-10  track failures early                   none: metrics.jsonl, curves.png and `numgan health`
-11  no balancing by losses                 balance=0                         no: D's loss does not say whose turn it is
-12  labels, if there are any               classify=false                    D names the class too (Odena 2017); 16 was surer on digits
-13  noise on D's inputs, decaying          noise=0.1 anneal=0 layer_noise=0  where real and fake hardly overlap (Sonderby 2017, Arjovsky 2017)
-14  [not sure] more turns for D            k=1                               with this loss no; the critic of a WGAN wants them
-15  [not sure] batch discrimination        minibatch=0 deviation=false       against collapse, at a price (Salimans 3.2; Karras 2018)
-16  labels embedded, as channels           conditional=false                 yes: G draws the class that one asks for (Mirza 2014)
-17  dropout in G, in training and tests    dropout=0                         where G is given no other noise (Isola 2017)
+Each of the seventeen tips is a switch. The first line of an entry has the tip and the switch with its value
+in `digits`; the second line says whether the tip helps.
 
-Besides the list: feature matching and historical averaging (Salimans et al. 2016, sections 3.1 and 3.3), packing (Lin et al. 2018), two time
-scales (Heusel et al. 2017). G's moving average is every system's. `numgan train hacks --set noise=0.2 --set replay=0.25` sets switches.
+ 1  inputs in -1..1, Tanh as G's last layer          normalize=true
+        yes: both then have the same range, around zero
+ 2  maximise log D, not minimise log(1 - D)          modified=true
+        yes: the other gradient vanishes while D is sure (Goodfellow 2014, section 3)
+ 3  z from a Gaussian, not from a cube               spherical=true
+        little: the papers of 2014 and 2016 draw from the cube
+ 4  separate batches for real and fake samples       separate=true
+        only if D mixes samples, as BatchNorm does
+ 5  LeakyReLU and strides, not ReLU and pooling      leaky=true
+        in D: the gradient into G passes every unit (Radford 2016)
+ 6  soft and noisy labels                            smooth=0.9 soft=false flip=0
+        on real samples; soft labels of fakes favour G's mistakes (Salimans 3.4)
+ 7  DCGAN, or else VAE + GAN                         convolutional=true
+        yes, for pictures; hybrids are other systems
+ 8  replay of old fakes and old players              replay=0 pool=1024 past=0 age=500
+        against training in circles; later work uses old fakes only (CycleGAN)
+ 9  Adam for G, SGD for D                            adam=true sgd=false
+        Adam helps; later work uses it for D too
+10  track failures early                             no switch
+        use metrics.jsonl, curves.png and `numgan health`
+11  no balancing by losses                           balance=0
+        balancing does not help: D's loss does not show which player should train
+12  labels, if there are any                         classify=false
+        D predicts the class too (Odena 2017); tip 16 was more reliable on digits
+13  noise on D's inputs, decaying                    noise=0.1 anneal=0 layer_noise=0
+        if real and fake samples hardly overlap (Sonderby 2017, Arjovsky 2017)
+14  [not sure] more discriminator steps              k=1
+        not with this loss; the critic of a WGAN needs them
+15  [not sure] batch discrimination                  minibatch=0 deviation=false
+        against mode collapse, at a cost (Salimans 3.2; Karras 2018)
+16  labels embedded, as channels                     conditional=false
+        yes: G draws the requested class (Mirza 2014)
+17  dropout in G, in training and tests              dropout=0
+        if G has no other noise (Isola 2017)
+
+More switches than the list: feature matching and historical averaging (Salimans et al. 2016, sections 3.1 and
+3.3), packing (Lin et al. 2018), two time scales (Heusel et al. 2017). Every system can have a moving average
+of G. `numgan train hacks --set noise=0.2 --set replay=0.25` sets switches.
 """
 
 from dataclasses import dataclass, replace
@@ -45,19 +65,26 @@ CLASSES = 10  # of the digits
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Hacks(TwoPlayerGAN):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels (z, y) and (x, y). `from_switches` makes them, and the optimisers, of the switches.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels, (z, y) -> x and (x, y) -> logit.
 
-    flip           share of D's labels that are exchanged; smooth: the label of a real sample; soft: both from ranges
-    replay         share of D's fakes that are old, from a pool of `pool`
-    past           share of turns against the opponent as it was, up to `age` steps ago
-    balance        A > 0: D trains while its loss is above A, G while it is not
-    noise          std of what is added to all that D sees, falling to 0 over `anneal` steps (0: `steps`); layer_noise: to every layer of G
-    minibatch      features of minibatch discrimination below D's last layer; deviation: the batch's standard deviation there
-    matching       G matches the mean features of real samples below these layers, instead of fooling D
+    `from_switches` makes networks and optimisers from the switches.
+
+    smooth, soft   label of a real sample; soft: labels of both kinds are drawn from ranges
+    flip           share of D's labels that are exchanged
+    replay         share of old fakes among D's fakes, from a pool of `pool` fakes
+    past           share of objectives with a past version of the opponent, which is up to `age` steps old
+    balance        A > 0: D trains while its loss is above A, G otherwise
+    noise          standard deviation of the noise on D's inputs; it falls to 0 over `anneal` steps (0:
+                   `steps`)
+    layer_noise    standard deviation of the noise after every layer of G
+    minibatch      features of minibatch discrimination below D's last layer
+    deviation      the batch's standard deviation as a feature below D's last layer
+    matching       G's loss is feature matching below these layers, not D's output
     pack           samples that D judges at once
-    ttur           D's learning rate over G's, which is `rate`
-    historical     weight of |weights - their past mean|^2 for both players; it is in the optimisers, so no loss shows it
-    kept           what the run remembers, which the training loop tells (`with_state`)
+    ttur           D's learning rate divided by G's, which is `rate`
+    historical     weight of |weights - their past mean|^2 for both players; the optimisers add it, so it is
+                   in no loss
+    kept           the system's memory; the training loop sets it (`with_state`)
     """
 
     normalize: bool = True
@@ -104,17 +131,20 @@ class Hacks(TwoPlayerGAN):
     def setting(self, **values):
         return from_switches(super().setting(**values))
 
-    # ---- what is remembered
+    # ---- memory
 
     def memory(self, dtype=np.float32):
-        kept = {}
+        memory = {}
         if self.replay:
-            kept |= Pool(self.pool, self.replay).empty(
-                x=(self.sample_shape, dtype), **({"y": ((), np.int64)} if self.classes else {})
-            )
+            columns = {"x": (self.sample_shape, dtype)} | ({"y": ((), np.int64)} if self.classes else {})
+            memory |= Pool(self.pool, self.replay).empty(**columns)
         if self.past:
-            kept |= {f"past.{name}": np.zeros(net.layout.size, dtype) for name, net in self.networks.items()}
-        return kept | ({"loss": np.full(1, 1 + self.balance, dtype)} if self.balance else {})
+            memory |= {
+                f"past.{name}": np.zeros(net.layout.size, dtype) for name, net in self.networks.items()
+            }
+        if self.balance:
+            memory["loss"] = np.full(1, 1 + self.balance, dtype)  # above balance: D trains first
+        return memory
 
     def with_state(self, moments, memory=None):
         return replace(self, kept=memory)
@@ -125,44 +155,45 @@ class Hacks(TwoPlayerGAN):
         return super().rounds(step)
 
     def _opponent(self, name, params, seed):
-        """The parameters of a player's opponent: of now, or in a share of the turns of some time ago."""
+        """The parameters of the opponent: current ones, or with probability `past` older ones."""
         if self.past and self.now and stream(seed, "past").random() < self.past:
-            return params[name].like(self._kept()[f"past.{name}"])
+            return params[name].like(self._remembered()[f"past.{name}"])
         return params[name]
 
-    def _kept(self):
+    def _remembered(self):
         if self.kept is None:
             raise ValueError(
-                "hacks: replay, past and balance need what the training loop remembers; give it with with_state(moments, memory)"
+                "hacks: replay, past and balance need what the training loop remembers; give it with "
+                "with_state(moments, memory)"
             )
         return self.kept
 
-    def _watched(self, said):
-        """D's loss on hard labels, for `balance`."""
+    def _balance_memory(self, scores):
+        """{"loss": D's loss on hard labels}, for `balance`; {} if it is off."""
         if not self.balance:
             return {}
-        real, fake = (y[:, :1] for y in (said["real"], said["fake"]))
+        real, fake = scores["real"][:, :1], scores["fake"][:, :1]
         return {"loss": np.full(1, self.loss.discriminator(real, fake)[0], real.dtype)}
 
-    # ---- what D sees
+    # ---- D's inputs, passes and losses
 
-    def _seen(self, where, x, y, seed):
-        """What D is given for samples x with labels y: noise of their own is added, and the labels if it is told them."""
-        x = noisy(
-            x, Linear(self.noise, 0.0, self.anneal or self.steps)(self.now), stream(seed, "noise on", where)
-        )
+    def _inputs_of_D(self, where, x, y, seed):
+        """D's input for samples x with labels y: noisy x, or (noisy x, y) if D gets labels."""
+        std = Linear(self.noise, 0.0, self.anneal or self.steps)(self.now)
+        x = noisy(x, std, stream(seed, "noise on", where))
         return (x, y) if self.classes and not self.classify else x
 
-    def _pass(self, net, phi, seen, seed):
-        """({"real": y, "fake": y}, caches) of what `net`, D or its first layers, says of {"real": x, "fake": x}: in two passes, or in one."""
+    def _forward(self, net, phi, inputs, seed):
+        """{"real": y, "fake": y} and caches of `net`, D or its first layers, for {"real": x, "fake": x}.
+
+        One pass for each kind with `separate`, one pass for both without.
+        """
         if self.separate:
-            passes = {
-                where: net.forward(phi, x, Pass(derive(seed, f"D on {where}"))) for where, x in seen.items()
-            }
-            return {where: y for where, (y, _) in passes.items()}, {
-                where: cache for where, (_, cache) in passes.items()
-            }
-        real, fake = seen["real"], seen["fake"]
+            scores, caches = {}, {}
+            for where, x in inputs.items():
+                scores[where], caches[where] = net.forward(phi, x, Pass(derive(seed, f"D on {where}")))
+            return scores, caches
+        real, fake = inputs["real"], inputs["fake"]
         both = (
             tuple(map(np.concatenate, zip(real, fake)))
             if isinstance(real, tuple)
@@ -172,102 +203,91 @@ class Hacks(TwoPlayerGAN):
         n = len(real[0] if isinstance(real, tuple) else real) // self.pack
         return {"real": y[:n], "fake": y[n:]}, {"both": cache}
 
-    def _back(self, net, dys, caches, **how):
-        """What the backward passes that belong to `_pass` return, one or two."""
+    def _backward(self, net, dys, caches, **options):
+        """[(dx, dp), ...] of the backward passes that belong to `_forward`, two or one."""
         dys = dys if self.separate else {"both": np.concatenate([dys["real"], dys["fake"]])}
-        return [net.backward(dy, caches[where], **how) for where, dy in dys.items()]
+        return [net.backward(dy, caches[where], **options) for where, dy in dys.items()]
 
-    def _by_labels(self, where, seed):
-        """What D pays for logits of real or of fake samples by the labels that it is told."""
+    def _labelled_loss(self, where, seed):
+        """The function logit -> (loss, dlogit) for D, with smooth, soft or flipped labels."""
 
-        def pay(logit):
+        def loss(logit):
+            rng = stream(seed, "labels of", where)
             t = drawn_labels(
-                where == "real",
-                logit.shape,
-                stream(seed, "labels of", where),
-                self.smooth,
-                self.soft,
-                self.flip,
-                logit.dtype,
+                where == "real", logit.shape, rng, self.smooth, self.soft, self.flip, logit.dtype
             )
             return Labelled(self.loss)(logit, t)
 
-        return pay
+        return loss
 
-    def _paid(self, y, pay, labels):
-        """loss, dy of D's outputs y: the logit's, and if D names classes, their cross-entropy."""
-        loss, dy = pay(y[:, :1])
+    def _loss(self, y, logit_loss, labels):
+        """loss, dy for D's outputs y: `logit_loss` of the logit, plus with `classify` the cross-entropy."""
+        loss, dy = logit_loss(y[:, :1])
         if not self.classify:
             return loss, dy
-        more, dclass = softmax_cross_entropy(y[:, 1:], labels)
-        return loss + more, np.concatenate([dy, dclass], axis=1)
+        class_loss, dclass = softmax_cross_entropy(y[:, 1:], labels)
+        return loss + class_loss, np.concatenate([dy, dclass], axis=1)
 
     # ---- the two players
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """What D pays for real samples and fakes by the labels that they carry, and its gradient in D."""
-        D, phi, new = self.networks["D"], params["D"], {}
+        """D's loss on real samples and fakes with their labels, and its gradient in D."""
+        D, phi, memory = self.networks["D"], params["D"], {}
         opponent = self._opponent("G", params, seed)
         if fakes is None or opponent is not params["G"]:
             fakes = self.generate({**params, "G": opponent}, batch, seed)
         shown = {"x": fakes.x} | ({"y": fakes.inputs[1]} if self.classes else {})
         if self.replay:
-            shown, new = Pool(self.pool, self.replay).mix(self._kept(), shown, stream(seed, "replay"))
+            shown, memory = Pool(self.pool, self.replay).mix(
+                self._remembered(), shown, stream(seed, "replay")
+            )
+        x = {"real": batch["x"], "fake": shown["x"]}
         y = {"real": batch.get("labels"), "fake": shown.get("y")}
-        seen = {
-            where: self._seen(where, x, y[where], seed)
-            for where, x in (("real", batch["x"]), ("fake", shown["x"]))
-        }
-        said, caches = self._pass(D, phi, seen, seed)
-        paid = {where: self._paid(said[where], self._by_labels(where, seed), y[where]) for where in said}
-        loss = sum(value for value, _ in paid.values())
-        dphi = reduce(
-            add,
-            (
-                d
-                for _, d in self._back(
-                    D, {where: dy for where, (_, dy) in paid.items()}, caches, need_dx=False
-                )
-            ),
-        )
+        inputs = {where: self._inputs_of_D(where, x[where], y[where], seed) for where in x}
+        scores, caches = self._forward(D, phi, inputs, seed)
+        loss, dscores = 0, {}
+        for where in scores:
+            value, dscores[where] = self._loss(scores[where], self._labelled_loss(where, seed), y[where])
+            loss = loss + value
+        gradients = [dphi for _, dphi in self._backward(D, dscores, caches, need_dx=False)]
+        dphi = reduce(add, gradients)
         if self.past and self.now % self.age == 0:
-            new |= {f"past.{name}": p.vector.copy() for name, p in params.items()}
-        means = {where: float(sigmoid(logit[:, :1]).mean()) for where, logit in said.items()}
-        return Result(
-            loss, {"D": dphi}, {"D(x)": means["real"], "D(G(z))": means["fake"]}, new | self._watched(said)
-        )
+            memory |= {f"past.{name}": p.vector.copy() for name, p in params.items()}
+        means = {where: float(sigmoid(logit[:, :1]).mean()) for where, logit in scores.items()}
+        metrics = {"D(x)": means["real"], "D(G(z))": means["fake"]}
+        return Result(loss, {"D": dphi}, metrics, memory | self._balance_memory(scores))
 
     def generator(self, params, batch, seed, fakes=None):
-        """What G pays for its fakes, or for the features that they lack, and its gradient in G, through a D that does not change."""
+        """G's loss, adversarial or feature matching, and its gradient in G, through the frozen D."""
         phi = self._opponent("D", params, seed)
         fakes = fakes or self.generate(params, batch, seed)
         asked = fakes.inputs[1] if self.classes else None
-        seen = {"fake": self._seen("fake", fakes.x, asked, seed)}
+        inputs = {"fake": self._inputs_of_D("fake", fakes.x, asked, seed)}
         if self.matching or self.balance or not self.separate:
-            seen["real"] = self._seen("real", batch["x"], batch.get("labels"), seed)
-        net = (
-            self.networks["D"][: -1 - self.deviation - (self.minibatch > 0)]
-            if self.matching
-            else self.networks["D"]
-        )
-        said, caches = self._pass(net, phi, seen, seed)
-        loss, dfake = (
-            feature_matching(said["fake"], said["real"])
-            if self.matching
-            else self._paid(said["fake"], self.loss.generator, asked)
-        )
-        others = {} if self.separate else {"real": np.zeros_like(said["real"])}
-        dx, _ = self._back(net, others | {"fake": dfake}, caches, frozen=True)[0]
-        dx = (dx[0] if isinstance(dx, tuple) else dx)[-len(fakes.x) :]
+            inputs["real"] = self._inputs_of_D("real", batch["x"], batch.get("labels"), seed)
+        net = self.networks["D"]
+        if self.matching:  # the features below the last layer and the layers that compare samples
+            net = net[: -1 - self.deviation - (self.minibatch > 0)]
+        scores, caches = self._forward(net, phi, inputs, seed)
+        if self.matching:
+            loss, dfake = feature_matching(scores["fake"], scores["real"])
+        else:
+            loss, dfake = self._loss(scores["fake"], self.loss.generator, asked)
+        dreal = {} if self.separate else {"real": np.zeros_like(scores["real"])}
+        dx, _ = self._backward(net, dreal | {"fake": dfake}, caches, frozen=True)[0]
+        dx = (dx[0] if isinstance(dx, tuple) else dx)[-len(fakes.x) :]  # in a common pass, fakes come last
         _, dtheta = self.networks["G"].backward(dx, fakes.cache, need_dx=False)
-        return Result(loss, {"G": dtheta}, {}, self._watched(said))
+        return Result(loss, {"G": dtheta}, {}, self._balance_memory(scores))
 
 
-# ---- what the switches make
+# ---- from switches to networks and optimisers
 
 
 def from_switches(system):
-    """The system with the loss, prior, networks and optimisers that its switches ask for; ValueError where these make no sense together."""
+    """The system with the loss, prior, networks and optimisers of its switches.
+
+    Raises ValueError for switches that contradict each other.
+    """
     s = replace(system, classes=CLASSES if system.classify or system.conditional else 0)
     _check(s)
     channels = s.channels if s.convolutional else None
@@ -331,7 +351,7 @@ def _check(s):
         (s.classify and s.pack > 1, "a pack has no class; leave classify off or pack=1"),
         (
             s.balance and s.matching,
-            "balance watches D's loss, of which matching knows nothing; leave one of them off",
+            "balance needs D's loss, which matching does not compute; leave one of them off",
         ),
     ):
         if wrong:
@@ -339,7 +359,7 @@ def _check(s):
 
 
 def digits(width=1.0, **switches):
-    """8x8 pictures, every switch as the table has it."""
+    """8x8 pictures; every switch has the value of the list above."""
     return from_switches(
         Hacks(
             latent=Latent(32),
@@ -357,7 +377,11 @@ def digits(width=1.0, **switches):
 
 
 def none(width=1.0):
-    """`digits` without any: dense nets of rectified units, pixels in 0..1, one mixed batch, the minimax loss, momentum; the control."""
+    """`digits` with every switch off, for comparison.
+
+    Dense networks with ReLU, pixels in 0..1, real and fake samples in one batch, the minimax loss, SGD with
+    momentum.
+    """
     return digits(
         width,
         normalize=False,
@@ -374,7 +398,10 @@ def none(width=1.0):
 
 
 def everything(width=1.0):
-    """`digits` with all that the list asks for, the doubtful too: soft and flipped labels, replay, SGD for D, classes, noise, dropout."""
+    """`digits` with every tip of the list, also the doubtful ones.
+
+    Among them are soft and flipped labels, replay, SGD for D, classes, noise and dropout.
+    """
     return digits(
         width,
         smooth=1.0,
@@ -393,7 +420,7 @@ def everything(width=1.0):
 
 
 def conditional(width=1.0):
-    """`digits` with labels: G is asked for a class, and D is told it."""
+    """`digits` with labels: both G and D get the class."""
     return digits(width, conditional=True)
 
 

@@ -1,10 +1,13 @@
-"""Spectral normalization for generative adversarial networks (Miyato et al. 2018), with the hinge loss (eq. 16 and 17).
+"""Spectral normalization for generative adversarial networks (Miyato et al. 2018).
+
+The adversarial loss is the hinge loss (eq. 16 and 17):
 
     D descends on  mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))),    G on  -mean D(G(z))
 
-Every weight of D is divided by its largest singular value, so that D cannot be steep, without a penalty and its second pass. The hinge (Lim and
-Ye 2017, Tran et al. 2017) leaves alone what is on the right side by a margin of 1. The vectors u and v that the singular value is measured with
-are not trained: the training loop moves them on after each update of D (Algorithm 1).
+Every weight of D is divided by its largest singular value, so D cannot be steep; no penalty and no second
+pass are needed. The hinge loss (Lim and Ye 2017, Tran et al. 2017) is zero for samples on the right side by a
+margin of 1. The vectors u and v, which estimate the singular value, are not trained: the training loop does
+one power iteration after each update of D (Algorithm 1).
 """
 
 from dataclasses import dataclass
@@ -25,18 +28,18 @@ from ...optimizers import Adam
 from ..system import Latent
 from .two_player import TwoPlayerGAN
 
-SLOPE = 0.1  # of all leaky units in D (Table 3)
+SLOPE = 0.1  # of every LeakyReLU in D (Table 3)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HingeGAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN; every product of D with a weight is wrapped in Spectral."""
+    """Networks as in TwoPlayerGAN; every dense or convolutional layer of D is wrapped in Spectral."""
 
     loss: AdversarialLoss = hinge
 
 
 def spectral(net):
-    """The same Sequential, every product with a weight normalised."""
+    """The same Sequential with every dense or convolutional layer wrapped in Spectral."""
     return Sequential(
         *(Spectral(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
     )
@@ -59,7 +62,10 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN's nets, D without BatchNorm, z of 128 and the paper's setting C, Adam(2e-4, beta1 = 0.5) and one update of D each."""
+    """28x28 pictures: DCGAN networks, D without BatchNorm, z of 128.
+
+    The paper's setting C: Adam(2e-4, beta1 = 0.5) and one discriminator step before each generator step.
+    """
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     D = dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False, slope=SLOPE)
     return HingeGAN(

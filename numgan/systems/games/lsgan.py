@@ -2,8 +2,9 @@
 
     D descends on  mean (D(x) - 1)^2 / 2 + mean D(G(z))^2 / 2,    G on  mean (D(G(z)) - 1)^2 / 2
 
-A sample that D takes for real, but that lies far from the data, has a logit far from 1 and is pulled back; cross-entropy leaves it alone.
-With targets -1, 1 and 0 the optimum is a Pearson chi-square divergence (section 3.2). The networks end in a logit, as elsewhere.
+A fake can lie on the real side of D's boundary and far from the data. Its logit is far from 1, so this loss
+pulls it back; cross-entropy has almost no gradient there. With targets -1, 1 and 0 the optimum is a Pearson
+chi-square divergence (section 3.2). The last layer of D gives a logit, as in the other systems.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LSGAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN."""
+    """Networks as in TwoPlayerGAN."""
 
     loss: AdversarialLoss = least_squares
 
@@ -45,7 +46,7 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN nets."""
+    """28x28 pictures: DCGAN networks."""
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     return LSGAN(
         latent=Latent(100),

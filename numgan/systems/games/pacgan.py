@@ -1,9 +1,11 @@
 """PacGAN: the power of two samples in generative adversarial networks (Lin et al. 2018).
 
-    D judges m samples at once, all real or all fake:   D descends on  -mean log D(x_1, ..., x_m) - mean log(1 - D(G(z_1), ..., G(z_m)))
+    D judges m samples at once, all real or all fake:
+    D descends on  -mean log D(x_1, ..., x_m) - mean log(1 - D(G(z_1), ..., G(z_m)))
 
-A pack of samples of a collapsed generator lacks variety, and D sees it: the only change is a first layer of D that is m times as wide
-(`Pack`). Loss and optimiser are those of the GAN that it mends; a batch holds m times as many samples, so that there are as many packs.
+A pack of samples from a collapsed generator lacks variety, and D can detect this. Only D's first layer
+changes: its input is m times as wide (`Pack`). Loss and optimiser are those of the GAN without packs. A batch
+has m times as many samples, so that the number of packs equals the number of samples without packs.
 """
 
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PacGAN(TwoPlayerGAN):
-    """networks G: z (N, Z) -> x, D: m x -> logit (N / m, 1), whose first layer is Pack(m)."""
+    """Networks G: z (N, Z) -> x, D: m samples x -> logit (N / m, 1); D's first layer is Pack(m)."""
 
     @property
     def packed(self):
@@ -26,7 +28,10 @@ class PacGAN(TwoPlayerGAN):
 
 
 def points(width=1.0, m=2):
-    """Points in the plane, section 4.1: G of four layers of 400 with BatchNorm, D of three of 200 maxout units of 5 pieces, Adam(1e-4, 0.8)."""
+    """Points in the plane, as in section 4.1: Adam(1e-4, 0.8).
+
+    G has four layers of 400 with BatchNorm; D has three layers of 200 maxout units of 5 pieces.
+    """
     h, d, init = max(int(400 * width), 4), max(int(200 * width), 2), normal(0.02)
     hidden = [
         layer for inputs in (2, h, h, h) for layer in (Dense(inputs, h, init=init), BatchNorm(h), ReLU())

@@ -1,9 +1,14 @@
-"""Which training methods for GANs do actually converge? (Mescheder et al. 2018): the zero-centred penalty on real samples, R1.
+"""Which training methods for GANs do actually converge? (Mescheder et al. 2018): R1.
 
-    D descends on  -mean log D(x) - mean log(1 - D(G(z))) + gamma/2 mean |grad y(x)|^2          y the logit, D = sigmoid(y)
+R1 is the zero-centred gradient penalty on real samples.
 
-At an equilibrium the fakes are the data and D is flat there; R1 asks for no more than that, and with it training converges locally, where the
-plain game, clipping and a penalty towards norm 1 may circle (section 3). `numgan study dirac` shows it.
+    D descends on  -mean log D(x) - mean log(1 - D(G(z))) + gamma/2 mean |grad y(x)|^2
+
+    y is the logit, D = sigmoid(y)
+
+At an equilibrium the fakes are distributed like the data and D is flat there. R1 requires only this flatness.
+With R1 training converges locally; without a penalty, with clipping or with a penalty towards norm 1 it may
+circle (section 3). `numgan study dirac` shows it.
 """
 
 from dataclasses import dataclass
@@ -20,10 +25,10 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R1GAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN.
+    """Networks as in TwoPlayerGAN.
 
-    gamma   the paper's is 10, for pictures
-    every   steps from one evaluation of the penalty to the next, which then counts `every` times (`Lazy`)
+    gamma   weight of the penalty; the paper's is 10, for pictures
+    every   the penalty is computed in every such step only, and then multiplied by `every` (`Lazy`)
     """
 
     gamma: float = 10.0
@@ -55,7 +60,7 @@ def digits(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128, gamma for their scale, evaluated at every eighth step."""
+    """Points in the plane: G and D of three layers of 128; small gamma, the penalty in every eighth step."""
     h = max(int(128 * width), 4)
     return R1GAN(
         latent=Latent(2),

@@ -1,13 +1,15 @@
 """R3GAN: a modern GAN baseline of relativistic pairing and both zero-centred penalties (Huang et al. 2024).
 
-    D descends on   mean softplus(-(D(x_n) - D(x~_n)))  +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
+    D descends on   mean softplus(-(D(x_n) - D(x~_n)))
+                    +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
     G descends on   mean softplus(-(D(x~_n) - D(x_n)))
 
-Each fake is judged against one real sample (Jolicoeur-Martineau 2018), so a generator that leaves out a mode loses against the samples of
-that mode: the landscape keeps no bad local minimum of the kind in which fakes gather at one side of a boundary. R1 and R2 (Mescheder et al.
-2018) on real and on fake samples make the game converge near its equilibrium. No other trick is used.
+Each fake is compared with one real sample (Jolicoeur-Martineau 2018), so a generator that drops a mode has a
+high loss for the samples of that mode: the loss has no bad local minimum in which all fakes lie on one side
+of a boundary. R1 on real and R2 on fake samples (Mescheder et al. 2018) make training converge near the
+equilibrium. No other trick is used.
 
-With classes both players see a label y, and a fake is asked for with the label of the real sample that it is compared with.
+With classes both players get a label y, and a fake has the label of the real sample that it is compared with.
 """
 
 from dataclasses import dataclass, replace
@@ -45,12 +47,15 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R3GAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes; as many fakes as real samples.
-    With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); D's layers have tangent passes.
 
-    gamma   weight of both penalties; 0 leaves them out
-    every   steps from one evaluation of the penalties to the next, which then count `every` times (`Lazy`); the paper's is 1
-    now     the step, which the training loop tells (`at`)
+    With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit. A batch has equal numbers of fakes and real
+    samples.
+
+    gamma   weight of both penalties; 0: no penalties
+    every   the penalties are computed in every such step only, and then multiplied by `every` (`Lazy`); the
+            paper's is 1
+    now     the step; the training loop sets it (`at`)
     """
 
     loss: RelativisticLoss = relativistic_paired
@@ -69,7 +74,7 @@ class R3GAN(TwoPlayers):
         return True
 
     def conditioned(self, batch):
-        """D as a network of x alone: with classes, D(. | y) for the labels of the batch, which real and fake samples share."""
+        """D as a function of x alone: with classes, D(x | y) with the batch's labels for real and fakes."""
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
     def discriminator(self, params, batch, seed, fakes=None):
@@ -105,7 +110,10 @@ class R3GAN(TwoPlayers):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three hidden layers of 128, Adam(1e-3, beta1 = 0, beta2 = 0.99), and a penalty for their scale."""
+    """Points in the plane: G and D of three hidden layers of 128, small gamma.
+
+    The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99).
+    """
     h = max(int(128 * width), 4)
     return R3GAN(
         latent=Latent(2),
@@ -137,7 +145,10 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures by class: 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1, and back in D; the label beside the dense layers, rates down to 0."""
+    """28x28 pictures by class; the dense layers get the label, and the learning rates fall to 0.
+
+    G: 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has the same sizes in reverse order.
+    """
     a, b, h = (max(int(n * width), 2) for n in (64, 32, 512))
     code, steps, window = 16, 4000, {"kernel": 4, "stride": 2, "padding": 1}
     up = [
@@ -154,7 +165,7 @@ def mnist(width=1.0):
             Tanh(),
         ),
     ]
-    seen = Sequential(
+    features = Sequential(
         Conv2d(1, b, **window), LeakyReLU(0.2), Conv2d(b, a, **window), LeakyReLU(0.2), Flatten()
     )
     down = [Sequential(Dense(7 * 7 * a + code, h), LeakyReLU(0.2)), Dense(h + code, 1)]
@@ -169,7 +180,7 @@ def mnist(width=1.0):
         gamma=1.0,
         every=8,
         shares_fakes=True,
-        networks={"G": label_beside(10, code, up), "D": label_beside(10, code, down, first=seen)},
+        networks={"G": label_beside(10, code, up), "D": label_beside(10, code, down, first=features)},
         optimizers={name: Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99) for name in ("D", "G")},
     )
 

@@ -1,9 +1,11 @@
-"""Stabilizing training of generative adversarial networks through regularization (Roth et al. 2017), Algorithm 1.
+"""Stabilizing training of GANs through regularization (Roth et al. 2017), Algorithm 1.
 
-    D descends on  -mean log D(x) - mean log(1 - D(G(z))) + gamma/2 [ mean (1 - D(x))^2 |grad y(x)|^2 + mean D(G(z))^2 |grad y(G(z))|^2 ]
+    D descends on  -mean log D(x) - mean log(1 - D(G(z)))
+                   + gamma/2 [ mean (1 - D(x))^2 |grad y(x)|^2 + mean D(G(z))^2 |grad y(G(z))|^2 ]
 
-with y the logit and D = sigmoid(y). It is what noise on all samples does to the loss, worked out for small noise, so it needs no noise: gamma
-is its variance. Where supports do not overlap, noise of some width is what makes the divergence finite; gamma then falls to little.
+with y the logit and D = sigmoid(y). The penalty is the effect of small noise on all samples on the loss,
+computed without noise; gamma is the variance of that noise. If the supports do not overlap, noise of some
+width makes the divergence finite. Gamma decreases to a small value during training.
 """
 
 from dataclasses import dataclass
@@ -20,9 +22,9 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RothGAN(TwoPlayerGAN):
-    """networks as in TwoPlayerGAN.
+    """Networks as in TwoPlayerGAN.
 
-    gamma   of the penalty, a number or a schedule (annealing)
+    gamma   weight of the penalty: a number, or a schedule (annealing)
     """
 
     gamma: object = 2.0
@@ -40,7 +42,7 @@ class RothGAN(TwoPlayerGAN):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D; gamma from 2 down to 0.01."""
+    """8x8 pictures: three dense layers in G and in D; gamma falls from 2 to 0.01."""
     h = max(int(256 * width), 4)
     return RothGAN(
         latent=Latent(32),
@@ -56,7 +58,7 @@ def digits(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; gamma from 0.1 down to 0.0001, for the modes are thin."""
+    """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 for thin modes."""
     h = max(int(128 * width), 4)
     return RothGAN(
         latent=Latent(2),

@@ -1,4 +1,4 @@
-"""The players of `systems/hacks.py`: one generator and one discriminator, and what each switch puts into them or leaves out."""
+"""The two networks of `hacks.py`: a generator and a discriminator whose layers depend on the switches."""
 
 from math import prod
 
@@ -25,16 +25,21 @@ from ...layers import (
 from ...networks.dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator
 from ...networks.mlp import mlp
 
-CODE, COLUMNS = 3, 5  # numbers that a label becomes; columns of minibatch discrimination
+CODE = 3  # length of a label's embedding
+COLUMNS = 5  # columns of minibatch discrimination
 
 
 def switched_generator(
     latent, sample_shape, hidden, channels=None, *, classes=0, leaky=True, tanh=True, noise=0.0, dropout=0.0
 ):
-    """z (N, latent), or (z, y) with `classes` labels, -> sample; dense layers of `hidden` units, or a DCGAN of `channels` for pictures
+    """The generator: z (N, latent), or (z, y (N,)) with classes -> sample.
 
-    leaky           leaky units or rectified ones         tanh      a picture ends in Tanh or in Sigmoid
-    noise, dropout  std and rate, after every unit
+    hidden, channels   dense layers of `hidden` units; for pictures, DCGAN layers of `channels` if they are
+                       given
+    classes            the number of classes; 0: G gets no labels
+    leaky              LeakyReLU; False: ReLU
+    tanh               the last layer of a picture is Tanh; False: Sigmoid
+    noise, dropout     standard deviation of noise and rate of dropout after every activation
     """
     given = latent + (CODE if classes else 0)
     if channels:
@@ -60,10 +65,16 @@ def switched_generator(
 def switched_discriminator(
     sample_shape, hidden, channels=None, *, told=0, names=0, leaky=True, pack=1, deviation=False, minibatch=0
 ):
-    """sample, or (sample, y) of `told` classes, -> (N / pack, 1 + names): the logit, and those of the classes that it names
+    """The discriminator: sample, or (sample, y) -> (N / pack, 1 + names): a logit, and logits of classes.
 
-    leaky      leaky units and strides, or rectified ones and max-pooling         pack       samples that it judges at once
-    deviation  MinibatchStd below the last layer                                  minibatch  features of minibatch discrimination there
+    hidden, channels   dense layers of `hidden` units; for pictures, convolutions of `channels` if they are
+                       given
+    told               the number of classes of its input y; 0: D gets no labels
+    names              the number of classes that D predicts
+    leaky              LeakyReLU and strides; False: ReLU and max-pooling
+    pack               samples that D judges at once
+    deviation          True: MinibatchStd below the last layer
+    minibatch          features of minibatch discrimination below the last layer
     """
     *sides, colours = sample_shape
     colours = (colours + (CODE if told else 0)) * pack
@@ -77,10 +88,11 @@ def switched_discriminator(
             *mlp(prod(sides) * colours, hidden, hidden, 1, activation=LeakyReLU if leaky else ReLU),
         ]
     *layers, last = plain
-    before = (
-        [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Pick(0)] if told else []
-    )  # labels as channels
-    before += [Pack(pack)] if pack > 1 else []
+    before = []
+    if told:  # labels as channels
+        before += [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Pick(0)]
+    if pack > 1:
+        before += [Pack(pack)]
     after, width = [], last.inputs
     if deviation:
         after, width = [MinibatchStd()], width + 1

@@ -3,8 +3,9 @@
     k times:  D descends on  loss.discriminator(D(x), D(G(z))) + regularizer(x, G(z))
     once:     G descends on  loss.generator(D(G(z))), through the frozen D
 
-`gan.py` is Algorithm 1 to the letter, and reads alone. A file that builds on TwoPlayerGAN holds what its paper adds: networks (dcgan), a loss
-(lsgan, hinge), a layer of D (pacgan, hinge) or a penalty (dragan, r1, roth).
+`gan.py` is Algorithm 1 to the letter and does not use TwoPlayerGAN. A file that builds on TwoPlayerGAN has
+only the additions of its paper: networks (dcgan), a loss (lsgan, hinge), a layer of D (pacgan, hinge) or a
+penalty (dragan, r1, roth).
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +18,10 @@ from ..system import Result, System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayers(System):
-    """The roles of a game of two: G draws samples from noise, and from labels if there are classes; D tells them from real ones."""
+    """The roles in a game of two players: G draws samples, D tells them from real samples.
+
+    G draws from noise, and from labels if there are classes.
+    """
 
     drawers = ("G",)
     judges = ("D",)
@@ -38,11 +42,11 @@ class TwoPlayers(System):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayerGAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), or one for each pack of samples.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1), or one logit for each pack of samples.
 
-    loss   of both players
-    k      discriminator steps to each of the generator
-    now    the step, set by the training loop (`at`), for terms that change with time
+    loss   the adversarial loss of both players
+    k      discriminator steps before each generator step
+    now    the step, for terms that change with time; the training loop sets it (`at`)
     """
 
     loss: AdversarialLoss = nonsaturating
@@ -56,11 +60,11 @@ class TwoPlayerGAN(TwoPlayers):
         return ("D",) * self.k + ("G",)
 
     def regularizer(self, phi, real, fake, seed):
-        """The term that a paper adds to D's loss: (value, its gradient in phi), or None."""
+        """The term that a paper adds to D's loss: (value, gradient in phi), or None for no term."""
         return None
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The loss of D on real and fake samples and the regularizer, and their gradient in D."""
+        """The loss of D on real and fake samples plus the regularizer, and the gradient of the sum in D."""
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
         real, c_real = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
@@ -74,7 +78,7 @@ class TwoPlayerGAN(TwoPlayers):
         return Result(loss, {"D": dphi}, metrics)
 
     def generator(self, params, batch, seed, fakes=None):
-        """The loss of G, and its gradient in G, through D, which does not change."""
+        """The loss of G, and its gradient in G, through the frozen D."""
         G, D = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
         logit, c_dis = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))

@@ -1,13 +1,16 @@
 """Unrolled generative adversarial networks (Metz et al. 2017).
 
-D plays as always. G does not play against D as it is, but against D as it will be after K updates on the same samples:
+D's step does not change. G's loss uses D with the parameters that it will have after K updates on the same
+samples:
 
-    f_K(theta, phi) = f(theta, phi_K(theta, phi))          f = -mean log D(x) - mean log(1 - D(G(z)))          phi_0 = phi
+    f = -mean log D(x) - mean log(1 - D(G(z)))
+    f_K(theta, phi) = f(theta, phi_K(theta, phi)),    phi_0 = phi
     D descends on f(theta, phi),    G ascends on f_K
 
-and the gradient of f_K goes two ways: into G as through any frozen discriminator, and through the K updates, which tell how D
-would answer a change of G. The second way is exact (`numgan.remedies.unrolling`), by D's tangent passes and the optimiser's adjoint. A generator
-that puts all its mass on one mode then sees D turning against that mode, and spreads. K = 0 is the game of 2014.
+The gradient of f_K has two parts. One passes through D at phi_K into G, as through any frozen discriminator.
+The other passes through the K updates: it is the response of D to a change of G. The second part is exact
+(`numgan.remedies.unrolling`); it uses D's tangent passes and the optimiser's adjoint. If G puts all its mass
+on one mode, D's updates reject this mode, and the gradient makes G spread. K = 0 is the game of 2014.
 """
 
 from dataclasses import dataclass, replace
@@ -25,12 +28,13 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class UnrolledGAN(TwoPlayerGAN):
-    """networks G: z (N, Z) -> x, D: x -> logit (N, 1), whose layers have tangent passes.
+    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); D's layers have tangent passes.
 
-    unroll     K, updates of D that G looks ahead
-    inner      the optimiser of these updates, from its first step on; None: that of D, from where it stands
-    standing   D's optimiser's state, which the training loop tells (`with_state`); None: as before its first update
-    loss       f, of which G's loss is the negative (the paper's game is zero-sum)
+    unroll     K, the number of updates of D in G's loss
+    inner      the optimiser of these updates, from its initial state; None: D's optimiser in its current
+               state
+    standing   the state of D's optimiser; the training loop sets it (`with_state`); None: the initial state
+    loss       f; G's loss is -f (the paper's game is zero-sum)
     """
 
     loss: AdversarialLoss = minimax
@@ -46,14 +50,12 @@ class UnrolledGAN(TwoPlayerGAN):
         return replace(self, standing=moments["D"])
 
     def generator(self, params, batch, seed, fakes=None):
-        """-f(theta, phi_K), and its gradient in G: through D at phi_K, and through the K updates that led there."""
-        D, real_context, fake_context = (
-            self.networks["D"],
-            Pass(derive(seed, "D on real")),
-            Pass(derive(seed, "D on fake")),
-        )
+        """-f(theta, phi_K), and its gradient in G, through D at phi_K and through the K updates."""
+        D = self.networks["D"]
+        real_context, fake_context = Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
         fakes = fakes or self.generate(params, batch, seed)
-        optimizer, state = (self.inner, None) if self.inner else (self.optimizers["D"], self.standing)
+        optimizer = self.inner or self.optimizers["D"]
+        state = None if self.inner else self.standing
         ahead = Unrolling(D, self.loss, optimizer, self.unroll, state, real_context, fake_context)
         phi_K, tape = ahead.forward(params["D"], batch["x"], fakes.x)
         real, c_real = D.forward(phi_K, batch["x"], real_context)
@@ -62,9 +64,8 @@ class UnrolledGAN(TwoPlayerGAN):
         if not tape:
             dfake, _ = D.backward(-dlogit, c_fake, frozen=True)
         else:
-            _, dphi_real = D.backward(
-                -dreal, c_real, need_dx=False
-            )  # phi_K depends on theta, so f's first term does
+            # phi_K depends on theta, so the term of f on real samples has a gradient too
+            _, dphi_real = D.backward(-dreal, c_real, need_dx=False)
             dfake, dphi_fake = D.backward(-dlogit, c_fake)
             dfake = dfake + ahead.backward(dphi_real + dphi_fake, tape)[1]
         _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
@@ -72,7 +73,10 @@ class UnrolledGAN(TwoPlayerGAN):
 
 
 def points(width=1.0):
-    """The toy mixture: z of 256, G of 128-128 and D of 128 rectified units, orthogonal weights, Adam(1e-4, beta1 = 0.5), 10 steps ahead."""
+    """The toy mixture, with K = 10: z of 256, G of 128-128 and D of 128 units with ReLU.
+
+    The initial weights are orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5).
+    """
     h, z, init = max(int(128 * width), 4), max(int(256 * width), 2), orthogonal(0.8)
     return UnrolledGAN(
         latent=Latent(z),
@@ -87,12 +91,12 @@ def points(width=1.0):
 
 
 def plain(width=1.0):
-    """`points` with K = 0, the control: the same game without the look ahead."""
+    """`points` with K = 0: the same game without unrolling, for comparison."""
     return replace(points(width), unroll=0)
 
 
 def descent(width=1.0):
-    """`points` whose look ahead is plain gradient descent."""
+    """`points` with unrolled updates by plain gradient descent."""
     return replace(points(width), inner=SGD(0.1))
 
 

@@ -1,10 +1,11 @@
 """Wasserstein GAN (Arjovsky et al. 2017), Algorithm 1.
 
     for each step:
-        n_critic times:  f ascends on E f(x) - E f(g(z)); then every weight is clipped to [-c, c], which keeps f Lipschitz
+        n_critic times:  f ascends on E f(x) - E f(g(z)); then every weight is clipped to [-c, c]
         once:            g descends on -E f(g(z))
 
-f is called the critic: it has no sigmoid, and its estimate E f(x) - E f(g(z)) falls as the samples improve.
+Clipping keeps f Lipschitz. f is called the critic: it has no sigmoid, and its estimate E f(x) - E f(g(z))
+falls as the samples improve.
 """
 
 from dataclasses import dataclass
@@ -27,10 +28,11 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WGAN(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded. The clipping after each update is the optimiser's.
+    """Networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded. D's optimiser clips after each update.
 
-    n_critic   critic updates to each of the generator (the paper's 5)
-    warm       generator steps at the start, and one in every 500, that give the critic 100 updates (the authors' code: 25)
+    n_critic   critic steps before each generator step (the paper's 5)
+    warm       number of first generator steps that have 100 critic steps each (the authors' code: 25); if it
+               is not 0, so has every 500th generator step
     """
 
     n_critic: int = 5
@@ -44,7 +46,7 @@ class WGAN(TwoPlayers):
         return ("D",) * (100 if more else self.n_critic) + ("G",)
 
     def critic(self, params, batch, seed, fakes=None):
-        """mean f(g(z)) - mean f(x), which the critic descends on, and its gradient in f."""
+        """The critic's loss mean f(g(z)) - mean f(x), and its gradient in f."""
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
         real, c_real = f.forward(w, batch["x"], Pass(derive(seed, "D on real")))
@@ -70,7 +72,7 @@ def _rmsprop(lr=5e-5, c=0.01):
 
 
 def digits(width=1.0):
-    """8x8 pictures: dense nets, a larger step than the paper's for such small ones."""
+    """8x8 pictures: dense networks, with a learning rate above the paper's because they are small."""
     h = max(int(256 * width), 4)
     return WGAN(
         latent=Latent(32),
@@ -85,7 +87,7 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN nets, no BatchNorm in the critic, the paper's RMSProp(5e-5), c = 0.01, n_critic = 5."""
+    """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5."""
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     return WGAN(
         latent=Latent(100),

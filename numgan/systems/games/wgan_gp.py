@@ -5,8 +5,9 @@
                          f descends on  f(x~) - f(x) + lambda (|grad f(x^)| - 1)^2,  averaged over the batch
         once:            g descends on  -f(g(z))
 
-An optimal critic has gradients of norm 1 on the lines between real and fake samples (Proposition 1), so that is asked of it, where WGAN
-clips weights. The norm is one sample's own, hence no BatchNorm in the critic (section 4).
+An optimal critic has gradients of norm 1 on the lines between real and fake samples (Proposition 1). The
+penalty requires this norm; it replaces WGAN's clipping of weights. The norm belongs to one sample, so the
+critic has no BatchNorm (section 4).
 """
 
 from dataclasses import dataclass
@@ -30,10 +31,10 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WGANGP(TwoPlayers):
-    """networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded.
+    """Networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded.
 
-    n_critic   critic updates to each of the generator
-    penalty    lambda (|grad f| - 1)^2; GradientPenalty(10, one_sided=True) is the other of section 4
+    n_critic   critic steps before each generator step
+    penalty    lambda (|grad f| - 1)^2; GradientPenalty(10, one_sided=True) is the one-sided one of section 4
     """
 
     n_critic: int = 5
@@ -77,7 +78,7 @@ def _adam(lr=1e-4):
 
 
 def digits(width=1.0):
-    """8x8 pictures: dense nets, a larger step than the paper's for such small ones."""
+    """8x8 pictures: dense networks, with a learning rate above the paper's because they are small."""
     h = max(int(256 * width), 4)
     return WGANGP(
         latent=Latent(32),
@@ -92,7 +93,7 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN nets, no BatchNorm in the critic, the constants of Algorithm 1."""
+    """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1."""
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     return WGANGP(
         latent=Latent(100),
@@ -109,7 +110,7 @@ def mnist(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: three hidden layers of 128, a smaller lambda, and a larger step than the paper's."""
+    """Points in the plane: three hidden layers of 128; smaller lambda and larger rate than the paper's."""
     h = max(int(128 * width), 4)
     return WGANGP(
         latent=Latent(2),

@@ -1,1 +1,1 @@
-"""Systems that learn a likelihood: no discriminator."""
+"""Systems that maximise a likelihood; they have no discriminator."""

@@ -1,4 +1,4 @@
-"""The classifier: the discriminative half. It learns p(class | picture) from labelled data, and then judges what generators draw.
+"""The classifier: it learns p(class | picture) from labelled data, and then judges generated samples.
 
 C descends on -mean log softmax(C(x))[c]
 """
@@ -18,9 +18,9 @@ from ..system import Result, System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Classifier(System):
-    """network C: picture -> logits (N, K)
+    """Network C: picture -> logits (N, K)
 
-    shift   pixels, at most, by which every picture is moved up or down and left or right while C learns
+    shift   in training, every picture is moved by up to this number of pixels along both axes
     """
 
     shift: int = 0
@@ -44,7 +44,7 @@ class Classifier(System):
         return softmax(_in_pieces(self.networks["C"], params["C"], x, statistics))
 
     def features(self, params, x, statistics=None):
-        """What the last layer is given          x (N, H, W, C) -> (N, F); dropout is off"""
+        """The input of the last layer          x (N, H, W, C) -> (N, F); dropout is off"""
         return _in_pieces(self.networks["C"][:-1], params["C"], x, statistics)
 
 
@@ -55,7 +55,7 @@ def _in_pieces(net, psi, x, statistics):
 
 
 def shifted(x, most, rng, fill):
-    """x (N, H, W, C), each picture moved by -most to most pixels along either axis; `fill` comes in at the border."""
+    """x (N, H, W, C), each picture moved by -most to most pixels along both axes; new pixels are `fill`."""
     n, h, w, _ = x.shape
     wide = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), constant_values=fill)
     top, left = rng.integers(0, 2 * most + 1, (n, 2)).T[..., None]
@@ -81,7 +81,10 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout; ten epochs of pictures moved by up to a pixel."""
+    """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
+
+    It trains for ten epochs, with pictures moved by up to one pixel.
+    """
     net = pooling_discriminator(
         28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10
     )

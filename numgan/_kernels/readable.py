@@ -1,0 +1,82 @@
+"""The kernels to read and to change, the backend "cython": a product, and the convolutions as that product.
+
+A convolution is a product with the windows of a picture, W (N HO WO, KH KW C): a row for each output pixel, a
+column for each entry (i, j, c) of the kernel. W need not be built. `_readable.add_product` finds each matrix by
+addresses, and those of windows are as regular as those of rows:
+
+    forward            y  += W w           W is read where it is packed
+    weight gradient    dw += W' dy         the same with its two tables exchanged
+    input gradient     dW += dy w'         dW is the windows of dx: they overlap, and what meets there adds up
+
+Definitions and signatures: reference.py, whose are the backend's other kernels, too. One thread does it all.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._readable import add_product
+from .reference import _padded, finish, output_size
+
+
+class Matrix(NamedTuple):
+    """A matrix by addresses: its entry (r, q) is data[rows[r] + columns[q]]."""
+
+    data: np.ndarray  # (P,), contiguous
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @property
+    def T(self):
+        return Matrix(self.data, self.columns, self.rows)
+
+
+def addresses(*axes):
+    """The addresses of an array, in C order; an axis is (length, step from one index to the next)."""
+    found = np.zeros(1, np.intp)
+    for length, step in axes:
+        found = np.add.outer(found, np.arange(length, dtype=np.intp) * step).reshape(-1)
+    return found
+
+
+def lines(x):
+    """An array (..., C) as a matrix with rows of C numbers; of w (KH, KW, C, O) the rows are (i, j, c)."""
+    x = np.require(x, requirements=["C", "A"])
+    *axes, (columns, _) = zip(x.shape, x.strides)
+    return Matrix(x.reshape(-1), addresses(*((n, s // x.itemsize) for n, s in axes)), addresses((columns, 1)))
+
+
+def windows(x, kernel, stride, size):
+    """What an output of this size (HO, WO) sees of x (N, H, W, C), its padding included: (N HO WO, KH KW C)."""
+    n, h, v, c = x.shape
+    x = np.require(x, requirements=["C", "A"])
+    first_entries = addresses((n, h * v * c), (size[0], stride[0] * v * c), (size[1], stride[1] * c))
+    within_window = addresses((kernel[0], v * c), (kernel[1], c), (c, 1))
+    return Matrix(x.reshape(-1), first_entries, within_window)
+
+
+def matmul(a, b, bias=None, slope=1.0, gate=None):
+    c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+    add_product(*lines(a), *lines(b), *lines(c))
+    return finish(c, bias, slope, gate)
+
+
+def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
+    *kernel, _, o = w.shape
+    size = output_size(x.shape[1:3], kernel, stride, padding)
+    y = np.zeros((len(x), *size, o), x.dtype)
+    add_product(*windows(_padded(x, padding), kernel, stride, size), *lines(w), *lines(y))
+    return finish(y, bias, slope, gate)
+
+
+def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
+    (p, q), (h, v), (*kernel, c, _) = padding, size, w.shape
+    dx = np.zeros((len(dy), h + 2 * p, v + 2 * q, c), dy.dtype)
+    add_product(*lines(dy), *lines(w).T, *windows(dx, kernel, stride, dy.shape[1:3]))
+    return finish(np.ascontiguousarray(dx[:, p : p + h, q : q + v]), bias, slope, gate)
+
+
+def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
+    dw = np.zeros((*kernel, x.shape[3], dy.shape[3]), x.dtype)
+    add_product(*windows(_padded(x, padding), kernel, stride, dy.shape[1:3]).T, *lines(dy), *lines(dw))
+    return dw

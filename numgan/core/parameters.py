@@ -206,13 +206,8 @@ class Gradient(Parameters):
     __slots__ = ("_arrays", "_dtype", "_made")
 
     def __init__(self, arrays, layout, dtype):
-        self._arrays, self.layout, self._dtype, self._whole, self._made = (
-            arrays,
-            layout,
-            np.dtype(dtype),
-            True,
-            None,
-        )
+        self._arrays, self.layout, self._dtype = arrays, layout, np.dtype(dtype)
+        self._whole, self._made = True, None
 
     def __reduce__(self):
         return Parameters, (self.vector, self.layout)

@@ -26,12 +26,8 @@ def stop_requests():
 
     A signal that was ignored before stays ignored.
     """
-    stop, watched = (
-        StopRequests(),
-        tuple(
-            number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN
-        ),
-    )
+    stop, numbers = StopRequests(), (signal.SIGINT, signal.SIGTERM)
+    watched = tuple(number for number in numbers if signal.getsignal(number) != signal.SIG_IGN)
     if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield stop
         return

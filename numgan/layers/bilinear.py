@@ -33,10 +33,8 @@ class Bilinear(Layer):
     transposed = False
 
     def _setup(self, inputs, outputs, bias, init):
-        self.inputs, self.features = (
-            positive(n, f"{type(self).__name__} {word}")
-            for n, word in ((inputs, "inputs"), (outputs, "outputs"))
-        )
+        name = type(self).__name__
+        self.inputs, self.features = positive(inputs, f"{name} inputs"), positive(outputs, f"{name} outputs")
         self.bias, self.initializer = bool(bias), init
 
     def parameter_shapes(self):
@@ -162,11 +160,9 @@ class _Window(Bilinear):
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, bias=True, init=he):
         self._setup(inputs, outputs, bias, init)
         name = type(self).__name__
-        self.kernel, self.stride, self.padding = (
-            pair(kernel, f"{name} kernel"),
-            pair(stride, f"{name} stride"),
-            pair(padding, f"{name} padding"),
-        )
+        self.kernel = pair(kernel, f"{name} kernel")
+        self.stride = pair(stride, f"{name} stride")
+        self.padding = pair(padding, f"{name} padding")
         if min(self.kernel) < 1 or min(self.stride) < 1 or min(self.padding) < 0:
             raise ValueError(
                 f"{name}: expected kernel and stride >= 1 and padding >= 0, "

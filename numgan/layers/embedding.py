@@ -18,11 +18,9 @@ class Embedding(Layer):
     """
 
     def __init__(self, classes, features, init=normal(1.0)):
-        self.classes, self.features, self.initializer = (
-            positive(classes, "Embedding classes"),
-            positive(features, "Embedding features"),
-            init,
-        )
+        self.classes = positive(classes, "Embedding classes")
+        self.features = positive(features, "Embedding features")
+        self.initializer = init
 
     def parameter_shapes(self):
         return {"W": (self.classes, self.features)}

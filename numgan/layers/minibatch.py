@@ -22,10 +22,8 @@ class MinibatchStd(Layer):
     """
 
     def __init__(self, group=None, eps=1e-8):
-        self.group, self.eps = (
-            None if group is None else positive(group, "MinibatchStd group"),
-            not_negative(eps, "MinibatchStd eps"),
-        )
+        self.group = None if group is None else positive(group, "MinibatchStd group")
+        self.eps = not_negative(eps, "MinibatchStd eps")
 
     def output_shape(self, shape):
         return *shape[:-1], shape[-1] + 1

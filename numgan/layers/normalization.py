@@ -49,11 +49,9 @@ class Normalization(Layer):
 
     def __init__(self, channels, eps=1e-5, init=constant(1.0)):
         name = type(self).__name__
-        self.channels, self.eps, self.initializer = (
-            positive(channels, f"{name} channels"),
-            not_negative(eps, f"{name} eps"),
-            init,
-        )
+        self.channels = positive(channels, f"{name} channels")
+        self.eps = not_negative(eps, f"{name} eps")
+        self.initializer = init
 
     def parameter_shapes(self):
         return {"gain": (self.channels,), "bias": (self.channels,)} if self.affine else {}

@@ -76,7 +76,7 @@ def watch_finite():
     def around(layer, name, arguments, words, call):
         result = call()
         if name == "forward" and not layer.children:
-            y, context = result[0], arguments[2] if len(arguments) > 2 else words.get("run")
+            y, context = result[0], arguments[2] if len(arguments) > 2 else words.get("context")
             for array in y if isinstance(y, tuple) else (y,):
                 if not np.isfinite(array).all():
                     path = f"{'.'.join(context.path)} " if context else ""

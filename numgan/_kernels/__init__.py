@@ -1,5 +1,5 @@
-"""The kernels. Each has a definition (reference.py) and a fast version (compiled.py); some have one to read and
-change (readable.py). One backend is chosen at import, and `use_backend` switches it.
+"""The kernels. Each has a definition (reference.py) and a fast version (compiled.py). Some have one to read
+and change (readable.py). One backend is chosen at import, and `use_backend` switches it.
 
 Every function here checks its arguments, counts the call and calls the function of the chosen backend. Layers
 call only these functions. The backends check no shapes.
@@ -43,7 +43,7 @@ KERNELS = tuple(
 
 
 def _completed(own):
-    """A backend with every kernel: its own {name: function}, and the reference function for each missing name."""
+    """A backend with every kernel: its own {name: function}, and reference functions for missing names."""
     return SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in KERNELS})
 
 
@@ -52,10 +52,7 @@ BUILT_IN = tuple(_modules)
 
 
 def _choose():
-    """The name of the backend at import: NUMGAN_BACKEND, or compiled if it is built, or reference.
-
-    Raises ImportError in a source tree without compiled kernels, so that a slow run never starts by accident.
-    """
+    """The backend at import: NUMGAN_BACKEND, or compiled if it is built. A source tree without it is an error."""
     pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
     if pure not in ("0", "1"):
         raise ValueError(
@@ -93,20 +90,17 @@ def backend():
 
 
 def instruction_set():
-    """The instruction set of the compiled kernels: "avx512", "avx2" or "baseline". None for other backends."""
+    """The instruction set of the compiled kernels: "avx512", "avx2", "baseline"; None for other backends."""
     return compiled._core.isa() if _chosen == "compiled" else None
 
 
 def instruction_sets():
-    """The instruction sets that this processor supports, the best one last. NUMGAN_ISA chooses one of them.
-
-    Empty without compiled kernels.
-    """
+    """The instruction sets this processor supports, the best last (see NUMGAN_ISA); [] without kernels."""
     return compiled._core.isas() if compiled else []
 
 
 def num_threads():
-    """Number of threads of a large kernel call. For the reference kernels NumPy's BLAS decides (`numgan doctor`)."""
+    """Number of threads of a large kernel call. With reference kernels, NumPy's BLAS decides."""
     return compiled.num_threads() if compiled else 1
 
 
@@ -130,11 +124,10 @@ def measured_peak(itemsize=4):
 
 
 class use_backend:
-    """Switch the kernels: `use_backend("reference")` from now on, or `with use_backend("reference"):` for a block.
+    """Switch the kernels: `use_backend("cython")` from now on, or `with use_backend("cython"):` for a block.
 
-    "reference" is NumPy. "cython" has a matrix product and the convolutions, to read and change. "compiled" has
-    the fast kernels in C. `register_backend` adds a backend of yours.
-
+    "reference" is NumPy. "cython" has a matrix product and the convolutions, to read and change. "compiled"
+    has the fast kernels in C. `register_backend` adds a backend of yours.
     Raises ValueError for an unknown name, and ImportError if the kernels of that name were not built.
     """
 
@@ -158,14 +151,14 @@ class use_backend:
 
 
 def register_backend(name, kernels):
-    """Make your own kernels a backend: `register_backend("mine", {"matmul": mine})`, then `use_backend("mine")`.
+    """Make your own kernels a backend: `register_backend("mine", {"matmul": f})`, then `use_backend("mine")`.
 
     kernels     {name: function}, or a module whose functions have names of kernels. The reference backend
                 supplies the missing kernels.
 
-    Each function has the parameters and the result of its namesake in numgan/_kernels/reference.py. It is called
-    with checked arguments, by position. `matmul(a, b, bias, slope, gate)`, for example, returns a new array,
-    finished (reference.finish).
+    Each function has the parameters and the result of its namesake in numgan/_kernels/reference.py. It is
+    called with checked arguments, by position. `matmul(a, b, bias, slope, gate)`, for example, returns a new
+    array, finished (reference.finish).
 
     You may register your own name again. Raises ValueError for the name of a built-in backend, for an unknown
     kernel, or for no kernel at all. Raises TypeError for a value that is not a function.
@@ -193,7 +186,7 @@ def register_backend(name, kernels):
 
 
 class use_fast_convolutions:
-    """Allow the Toom-Cook algorithm (c/fast.h) for float32 convolutions, or with False use direct kernels only.
+    """Allow the Toom-Cook algorithm (c/fast.h) for float32 convolutions; False: direct kernels only.
 
     `use_fast_convolutions(False)` holds from now on, `with use_fast_convolutions(False):` for a block. The
     default is True. The fast algorithm has slightly larger rounding errors, and an inf or nan spreads to its
@@ -221,7 +214,7 @@ def fast_convolutions():
 
 
 class kernel_calls:
-    """Count kernel calls by name in a block: `with kernel_calls() as calls: ...; calls["conv2d_weight_gradient"]`."""
+    """Count kernel calls by name in a block: `with kernel_calls() as calls: ...`, then `calls["conv2d"]`."""
 
     def __enter__(self):
         self._counter = Counter()
@@ -245,17 +238,14 @@ def _kernel(name, *arrays, counted=None):
 
 
 def empty(shape, dtype):
-    """np.empty for large arrays. It reuses the memory of arrays that were deleted, so it causes no page faults."""
+    """np.empty for large arrays. It reuses memory of deleted arrays, which saves page faults."""
     if _chosen == "compiled":
         return compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
     return np.empty(shape, dtype)
 
 
 def release_memory():
-    """Free the memory that `empty` keeps for reuse, for example between two models. Returns the number of bytes.
-
-    Memory of existing arrays is not freed.
-    """
+    """Free the memory that `empty` keeps for reuse; no array loses its own. Returns the number of bytes."""
     return compiled._core.free_kept() if compiled else 0
 
 
@@ -323,7 +313,7 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
     if any(2 * p > k for k, p in zip(kernel, padding)):
         raise ValueError(f"max_pool2d: expected padding of at most half the kernel {kernel}, got {padding}")
     if min(size) < 1:
-        raise ValueError(f"max_pool2d: expected an image of at least one pixel, got {size[0]}x{size[1]}")
+        raise ValueError(f"max_pool2d: expected a picture of at least one pixel, got {size[0]}x{size[1]}")
     return _kernel("max_pool2d", x)(x, kernel, stride, padding)
 
 
@@ -411,8 +401,8 @@ def normalize(x, mean, scale, bias, slope=1.0):
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    Without a slope d is dy. With a slope, scale and bias (C,), dy is the gradient of the output of `normalize`,
-    and d is the gradient before its LeakyReLU.
+    Without a slope d is dy. With a slope, scale and bias (C,), dy is the gradient of the output of
+    `normalize`, and d is the gradient before its LeakyReLU.
     """
     slope, unit = _unit("channel_products", slope, scale=scale, bias=bias)
     dy, x, mean, *unit = door.channels("channel_products", {"dy": dy, "x": x}, {"mean": mean} | unit)
@@ -433,7 +423,7 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
 
 def _unit(kernel, slope, **channels):
-    """(slope, {name: array} for the sign of the LeakyReLU's input); the dict is empty without LeakyReLU, slope 1."""
+    """(slope, {name: array} for the sign of the LeakyReLU's input); {} for slope 1, no LeakyReLU."""
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
         raise ValueError(

@@ -52,7 +52,7 @@ BUILT_IN = tuple(_modules)
 
 
 def _choose():
-    """The backend at import: NUMGAN_BACKEND, or compiled if it is built. A source tree without it is an error."""
+    """The backend at import: NUMGAN_BACKEND, or compiled if built. A source tree without it is an error."""
     pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
     if pure not in ("0", "1"):
         raise ValueError(

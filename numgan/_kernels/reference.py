@@ -1,4 +1,4 @@
-"""The definition of every kernel, in NumPy, written to be read. Tests compare the fast kernels with this file.
+"""The definition of every kernel, in NumPy, written to be read. Tests compare fast kernels with this file.
 
 Channels are last: activations (N, H, W, C), convolution weights (KH, KW, C_in, C_out). Loops run over kernel
 taps only. `stride` and `padding` are pairs (vertical, horizontal). Padding is symmetric and made of zeros.
@@ -105,7 +105,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """y = max over the window, and its index. The first of equal entries wins; nan always wins; padding never.
+    """y = max over the window, and its index. The first of equal entries wins, padding never, nan always.
 
     x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64, the flat position h W + w in x
     """
@@ -136,7 +136,7 @@ def max_pool2d_gradient(dy, index, size):
     return dx.reshape(n, *size, c)
 
 
-# --- updates: in place; each returns whether every number it wrote is finite ----------------------------------
+# --- updates: in place; each returns whether every number it wrote is finite --------------------------------
 
 
 def _held(p, clip, *moments):
@@ -203,7 +203,7 @@ def all_finite(x):
     return bool(np.isfinite(x).all())
 
 
-# --- rows of channels: x (P, C), one number per channel (C,) --------------------------------------------------
+# --- rows of channels: x (P, C), one number per channel (C,) ------------------------------------------------
 
 
 def channel_moments(x):
@@ -251,7 +251,7 @@ def column_sum(x):
     return x.sum(axis=0)
 
 
-# --- activations: arrays of any shape -------------------------------------------------------------------------
+# --- activations: arrays of any shape -----------------------------------------------------------------------
 
 
 def leaky_relu(x, slope):

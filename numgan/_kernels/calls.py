@@ -1,7 +1,7 @@
-"""How the C code behind _core is called: the number of threads, the shares of the work, and the output memory.
+"""How the C code behind _core is called: the number of threads, the shares of the work, the output memory.
 
-The cut into shares never changes a bit of the result; gemm.h explains why. `set_num_threads(n)` sets the number
-of threads, and `num_threads()` returns it.
+The cut into shares never changes a bit of the result; gemm.h explains why. `set_num_threads(n)` sets the
+number of threads, and `num_threads()` returns it.
 """
 
 import math
@@ -103,7 +103,7 @@ _LARGE = 1 << 16  # bytes; a smaller block is not worth the bookkeeping of reuse
 
 
 def empty(shape, dtype):
-    """np.empty, in the memory of a deleted array if there is one of this size."""
+    """np.empty, in the memory of a deleted array if possible."""
     count = math.prod(shape)
     if count * dtype.itemsize < _LARGE:
         return np.empty(shape, dtype)

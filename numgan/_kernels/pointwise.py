@@ -23,7 +23,7 @@ def _line(x):
 
 
 def _update(kernel, p, *arrays, scalars):
-    """An update in place, which Ctrl-C cannot interrupt halfway. Returns whether every number written is finite."""
+    """An update in place, which Ctrl-C cannot cut in two. Returns whether every number written is finite."""
     shares = _flat(p.size, p.itemsize)
     finite = np.ones(shares[0], p.dtype)
     _run(kernel, (p, *arrays, finite), shares, scalars=scalars, whole=True)
@@ -64,7 +64,7 @@ _BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache
 
 
 def _blocks(x, width, longest=256):
-    """For a reduction over the rows of x: (rows per block, an array for the blocks' results, shares of blocks)."""
+    """For a reduction over rows of x: (rows per block, array for the blocks' results, shares of blocks)."""
     rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
     partial = np.empty((-(-len(x) // rows), width), np.float64)
     return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
@@ -93,10 +93,10 @@ def _folded(fold, rows, channels):
 def channel_moments(x):
     (n, c), (mean, variance), fold = x.shape, np.empty((2, x.shape[1]), x.dtype), _fold(*x.shape)
     (x,) = _folded(fold, (x,), ())
-    # short blocks: squares are all positive, so the rounding errors of a long sum would add up
+    # short blocks: all squares have the same sign, and so have the roundings of their sums
     rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)
     _run("channel_moments", (x, partial), shares, scalars=(rows,))
-    if fold > 1:  # pool the `fold` copies of each channel, as blocks of len(x) rows each
+    if fold > 1:  # pool the `fold` columns of each channel, as blocks of len(x) rows
         apart = np.empty((2, fold * c))
         _run("pool_moments", (*apart, partial), (1, 1), scalars=(rows, len(x)))
         apart[1] *= len(x)

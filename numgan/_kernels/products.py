@@ -89,8 +89,8 @@ def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
 
     One window with few features would leave most of a vector empty. The number is a divisor of columns, at
     most `most`, and the merged window has at most `widest` features. The stride must be 1.
-    Merging pads the weights with zeros. They fill empty parts of the vector, so they cost nothing. But 0 * inf
-    is nan: merge only if the inputs are finite.
+    Merging pads the weights with zeros. They fill empty parts of the vector, so they cost nothing. But
+    0 * inf is nan: merge only if the inputs are finite.
     """
     fits = [n for n in range(2, most + 1) if columns % n == 0 and n * features <= widest]
     return max(fits, default=1) if dtype == np.float32 and stride == 1 else 1
@@ -202,7 +202,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def _input_gradient_of_pixel(dy, w, padding, size, bias):
-    """The input gradient if dy has one pixel. Each tap of w gives one pixel of dx, so one product suffices."""
+    """The input gradient if dy has one pixel. Each tap of w gives one pixel of dx: one matrix product."""
     kh, kw, c, o = w.shape
     n, (p, q), (h, v) = len(dy), padding, size
     padded = np.zeros((n, h + 2 * p, v + 2 * q, c), dy.dtype)

@@ -1,15 +1,14 @@
 """The kernels to read and to change, the backend "cython": a product, and the convolutions as that product.
 
 A convolution is a product with the windows of an image, W (N HO WO, KH KW C): one row per output pixel, one
-column per entry (i, j, c) of the kernel. W is never stored. `_readable.add_product` takes each matrix as tables
-of addresses, and the addresses of windows are as regular as those of rows:
+column per entry (i, j, c) of the kernel. W is never stored. `_readable.add_product` takes each matrix as two
+tables of addresses, and the addresses of windows are as regular as those of rows:
 
     forward            y  += W w           W is read from x while it is packed
     weight gradient    dw += W' dy         the same, with the two tables exchanged
     input gradient     dW += dy w'         dW are the windows of dx; where windows overlap, the terms add up
 
-Definitions and signatures: reference.py. The other kernels of this backend are those of reference.py. There is
-only one thread.
+Definitions and signatures: reference.py, which also supplies this backend's other kernels. There is one thread.
 """
 
 from typing import NamedTuple
@@ -33,7 +32,7 @@ class Matrix(NamedTuple):
 
 
 def addresses(*axes):
-    """The addresses of an array's entries in C order. Each axis is (length, step from one index to the next)."""
+    """Addresses of an array's entries in C order. An axis is (length, step from one index to the next)."""
     found = np.zeros(1, np.intp)
     for length, step in axes:
         found = np.add.outer(found, np.arange(length, dtype=np.intp) * step).reshape(-1)

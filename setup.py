@@ -15,8 +15,8 @@ BENCH = Path("numgan", "bench")
 DIRECTIVES = {"language_level": 3, "binding": False}
 LOOPS = DIRECTIVES | {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
 # -ffp-contract=fast: acc + a * b is one instruction if the processor has it.
-# -fno-math-errno, -fno-trapping-math: no value changes, but a square root sets no errno and raises no flag, so
-# the compiler can vectorise the loops. Never use -ffast-math or -march=native.
+# -fno-math-errno, -fno-trapping-math: no value changes, but a square root sets no errno and raises no flag,
+# so the compiler can vectorise the loops. Never use -ffast-math or -march=native.
 FLAGS = [
     "-O3",
     "-g0",

@@ -8,7 +8,7 @@ tables of addresses, and the addresses of windows are as regular as those of row
     weight gradient    dw += W' dy         the same, with the two tables exchanged
     input gradient     dW += dy w'         dW are the windows of dx; where windows overlap, the terms add up
 
-Definitions and signatures: reference.py, which also supplies this backend's other kernels. There is one thread.
+Definitions and signatures: reference.py, which also has this backend's other kernels. All run on one thread.
 """
 
 from typing import NamedTuple

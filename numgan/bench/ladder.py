@@ -1,4 +1,4 @@
-"""The ladder: matmul and convolution from the naive loop to the fast kernel. Each rung is checked, then timed.
+"""The ladder: matmul and convolution from the naive loop to the fast kernel, each rung checked and timed.
 
     numgan bench ladder matmul                               the speed-up of every idea on this machine
     numgan bench ladder matmul --kernel my_kernels.py        ... and the place of your own kernel
@@ -9,8 +9,8 @@
     def mine(a, b):
         ...
 
-`trial` describes a kernel's arguments and its checks; a wrong kernel gets no place. `rungs` lists the built-in
-kernels.
+`trial` describes a kernel's arguments and its checks; a wrong kernel gets no place. `rungs` lists the
+built-in kernels.
 """
 
 import json
@@ -137,7 +137,7 @@ def _side(candidate, arguments):
 
 
 def _placed(kind, steps):
-    """The built-in rungs in their order. Every other rung stands below the first built-in rung that is faster."""
+    """The built-in rungs in their order. Every other one stands below the first faster rung."""
     ladder = [step for step in steps if step.name in BUILT_IN[kind]]
     for step in sorted(
         (step for step in steps if step.name not in BUILT_IN[kind]), key=lambda step: step.gflops
@@ -216,7 +216,7 @@ def table(found):
         )
     lines += [
         "",
-        "GFLOP/s: counts the definition's multiply-adds. A fast algorithm does fewer, so it may pass the peak.",
+        "GFLOP/s: counts the definition's multiply-adds. A fast algorithm does fewer: it may pass the peak.",
         "ratio: of GFLOP/s, to the rung it improves on. error: max |C - C64| / (|A| |B|); "
         "for a fast algorithm rms(C - C64) / rms(C64).",
     ]
@@ -237,8 +237,8 @@ def table(found):
 def load(path):
     """The Rungs that a Python file registers: {kind: [Rung]}. The registry does not change.
 
-    The file is run as a script, so use only files that you trust. It may import modules from its own folder, for
-    example a compiled one.
+    The file is run as a script, so use only files that you trust. It may import modules from its own folder,
+    for example a compiled one.
     """
     before = {kind: dict(RUNGS[kind]) for kind in KINDS}
     sys.path.insert(0, str(Path(path).resolve().parent))

@@ -1,7 +1,7 @@
 """The built-in rungs of the ladder, from the lowest up. Read this list beside _ladder.pyx.
 
-_ladder.pyx has the kernels of the lower rungs. This file has their calls and, as `after`, the rung that each is
-compared with. From the rungs `registers` and `packed windows` on, the kernels are numgan's own: first the
+_ladder.pyx has the kernels of the lower rungs. This file has their calls and, as `after`, the rung that each
+is compared with. From the rungs `registers` and `packed windows` on, the kernels are numgan's own: first the
 backend "cython", to read and change, then the fast kernels in C. The yardstick is NumPy with its BLAS.
 """
 
@@ -56,9 +56,9 @@ def product(kernel):
 def registers(a, b):
     """The backend "cython": A is packed too, and a tile of C stays in registers while k runs.
 
-    Every lower rung loads and stores a number of C for each multiply-add. A tile of 2 x 8 is loaded and stored
-    once per 256 terms, and each number read from A or B is used for a whole column or row of the tile. The code
-    is in numgan/_kernels/_readable.pyx.
+    Every lower rung loads and stores a number of C for each multiply-add. A tile of 2 x 8 is loaded and
+    stored once per 256 terms, and each number read from A or B is used for a whole row or column of the tile.
+    The code is in numgan/_kernels/_readable.pyx.
     """
     return _kernels.readable.matmul(a, b)
 
@@ -165,7 +165,7 @@ def direct(x, w, stride, padding):
 
 @compiled
 def fast(x, w, stride, padding):
-    """numgan with its default settings: a fast algorithm, if the layer has one, needs fewer multiplications."""
+    """numgan with its default settings: a fast algorithm, if there is one, needs fewer multiplications."""
     with _kernels.use_fast_convolutions(True):
         return _kernels.conv2d(x, w, stride, padding)
 

@@ -1,6 +1,6 @@
-"""The trial of a kernel: it is registered by name and compared with its definition on ugly shapes before timing.
+"""The trial of a kernel: before timing, it is compared with its definition on ugly shapes and layouts.
 
-    @rung("matmul", "mine")
+    @rung("matmul", "mine")          registers a kernel by name
     def mine(a, b): ...
 
 A kernel has these arguments and this result:
@@ -8,8 +8,8 @@ A kernel has these arguments and this result:
     matmul    a (M, K), b (K, N)                                    ->  c (M, N)
     conv      x (N, H, W, C), w (KH, KW, C, O), stride, padding     ->  y (N, HO, WO, O)
 
-Arrays have any layout; stride and padding are pairs. `largest=32` limits a slow kernel to problems of size 32.
-The result C is compared with C64, the definition in float64:
+Arrays have any layout; stride and padding are pairs. `largest=32` limits a slow kernel to problems of size
+32. The result C is compared with C64, the definition in float64:
 
     |C - C64| <= 8 u (|A| |B|)         in every element, with u = 2^-24 in float32;
                                        in float64 16 and 2^-53, because C64 has rounding errors too
@@ -31,7 +31,7 @@ FAST = 1e-5
 
 
 class WrongKernel(ArithmeticError):
-    """A kernel failed its trial. The message gives the first failing case, the error and the allowed error."""
+    """A kernel failed its trial. The message names the first wrong case, the error and the bound."""
 
 
 class Matmul:
@@ -195,7 +195,7 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Compare a rung with its definition, for every case, every layout of each argument and each of its dtypes.
+    """Compare a rung with its definition, for every case, layout of an argument and dtype of the rung.
 
     Raises WrongKernel.
     """
@@ -220,7 +220,7 @@ def truth(kind, arrays, rest):
 
 @may_underflow
 def examine(rung, arrays, rest, exact, layout="contiguous"):
-    """Call the rung once and return its error: the left-hand side of its bound, divided by |A| |B| or rms(C64).
+    """Call the rung once and return its error: the left side of its bound, divided by |A| |B| or rms(C64).
 
     Raises WrongKernel.
     """
@@ -261,7 +261,8 @@ def _compare(got, expected, scale, where, fast, ordinary):
     worst = np.unravel_index(np.argmax(np.nan_to_num(wrong / scale, nan=np.inf)), wrong.shape)
     raise WrongKernel(
         f"{where}: error {error:.2g}, allowed {bound:.1e} ({allowed}); "
-        f"the worst is [{', '.join(map(str, worst))}], expected {expected[worst]:.6g}, got {got[worst]:.6g}; {_pattern(off, error, got.dtype, ordinary)}"
+        f"the worst is [{', '.join(map(str, worst))}], expected {expected[worst]:.6g}, "
+        f"got {got[worst]:.6g}; {_pattern(off, error, got.dtype, ordinary)}"
     )
 
 

@@ -1,6 +1,7 @@
-"""The extension modules: numgan._kernels._core and _readable, and the ladder's rungs; everything else about the package is in pyproject.toml.
+"""The extension modules: numgan._kernels._core, numgan._kernels._readable and numgan.bench._ladder.
 
-NUMGAN_PURE=1 builds nothing: the package then runs on NumPy alone.
+All other settings of the package are in pyproject.toml. NUMGAN_PURE=1 builds no extension module: the package
+then runs on NumPy alone.
 """
 
 import os
@@ -13,8 +14,9 @@ KERNELS = Path("numgan", "_kernels")
 BENCH = Path("numgan", "bench")
 DIRECTIVES = {"language_level": 3, "binding": False}
 LOOPS = DIRECTIVES | {"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}
-# -ffp-contract=fast: acc + a * b is one instruction where the processor has it. -fno-math-errno, -fno-trapping-math: no value changes,
-# but a root sets no errno and raises no flag, so loops become vectors. Never -ffast-math, never -march=native.
+# -ffp-contract=fast: acc + a * b is one instruction if the processor has it.
+# -fno-math-errno, -fno-trapping-math: no value changes, but a square root sets no errno and raises no flag,
+# so the compiler can vectorise the loops. Never use -ffast-math or -march=native.
 FLAGS = [
     "-O3",
     "-g0",
@@ -39,7 +41,7 @@ Or install the NumPy-only version, which is complete but slower:
 
 
 class BuildWithHelp(build_ext):
-    """build_ext whose failure says what to install."""
+    """build_ext with a help text that names the packages to install after a failure."""
 
     def build_extensions(self):
         if self.compiler.compiler_type == "msvc":
@@ -55,7 +57,8 @@ def extensions():
     asked = os.environ.get("NUMGAN_PURE") or "0"
     if asked not in ("0", "1"):
         raise SystemExit(
-            f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; set it to one or unset it"
+            f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {asked!r}; "
+            "set it to one or unset it"
         )
     if asked == "1":
         return []

@@ -1,7 +1,10 @@
-"""The kernels: a definition (reference.py), one to read and change (readable.py), a fast one (compiled.py); chosen once and switchable.
+"""The kernels. Each has a definition (reference.py) and a fast version (compiled.py). Some have one to read
+and change (readable.py). One backend is chosen at import, and `use_backend` switches it.
 
-Every function here checks its arguments once, names what is wrong, counts the call and hands over to the chosen backend.
-Layers call these functions and nothing else; below this line there are no shape checks.
+Every function here checks its arguments, counts the call and calls the function of the chosen backend. Layers
+call only these functions. The backends check no shapes.
+
+"Finished" in a docstring below: the product is followed by `reference.finish`, that is bias, then LeakyReLU.
 """
 
 import math
@@ -18,7 +21,7 @@ from . import door, reference
 from .reference import output_size
 
 if find_spec("._core", __package__):
-    from . import compiled  # a build that is there but does not load is an error, not a reason to be slow
+    from . import compiled  # if the build exists but does not load, this raises: no silent slow run
 else:
     compiled = None
 if find_spec("._readable", __package__):
@@ -26,33 +29,21 @@ if find_spec("._readable", __package__):
 else:
     readable = None
 
-_BUILD = "build them with `pip install .` in a fresh copy of the sources (a C compiler is needed), or set NUMGAN_PURE=1 for the NumPy-only version"
+_BUILD = (
+    "build them with `pip install .` in a fresh copy of the sources (a C compiler is needed), "
+    "or set NUMGAN_PURE=1 for the NumPy-only version"
+)
 
-KERNELS = (
-    "matmul",
-    "conv2d",
-    "conv2d_input_gradient",
-    "conv2d_weight_gradient",
-    "max_pool2d",
-    "max_pool2d_gradient",
-    "adam",
-    "rmsprop",
-    "sgd",
-    "moving_average",
-    "add",
-    "all_finite",
-    "channel_moments",
-    "normalize",
-    "channel_products",
-    "normalize_gradient",
-    "column_sum",
-    "leaky_relu",
-    "leaky_relu_gradient",
+KERNELS = tuple(
+    """matmul conv2d conv2d_input_gradient conv2d_weight_gradient max_pool2d max_pool2d_gradient
+    adam rmsprop sgd moving_average add all_finite
+    channel_moments normalize channel_products normalize_gradient column_sum
+    leaky_relu leaky_relu_gradient""".split()
 )
 
 
 def _completed(own):
-    """The kernels {name: function} of a backend, and for each name that is not there the reference's."""
+    """A backend with every kernel: its own {name: function}, and reference functions for missing names."""
     return SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in KERNELS})
 
 
@@ -61,11 +52,12 @@ BUILT_IN = tuple(_modules)
 
 
 def _choose():
-    """The backend at import: compiled if it is there; a source tree or a CI run without kernels must not pass for one with them."""
+    """The backend at import: NUMGAN_BACKEND, or compiled if built. A source tree without it is an error."""
     pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
     if pure not in ("0", "1"):
         raise ValueError(
-            f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {pure!r}; set it to one or unset it"
+            f"NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got {pure!r}; "
+            "set it to one or unset it"
         )
     if asked and asked not in _modules:
         raise ValueError(
@@ -81,8 +73,9 @@ def _choose():
         raise ImportError(f"numgan: NUMGAN_BACKEND={asked}, but the {asked} kernels are missing; {_BUILD}")
     if compiled is None and pure == "0" and not asked and Path(__file__).with_name("_core.pyx").exists():
         raise ImportError(
-            f"numgan was imported from its source tree ({Path(__file__).parents[1]}), where the compiled kernels are not built. Leave this folder to "
-            "use the installed package, or build in place with `pip install -e .`, or set NUMGAN_PURE=1 to run on the NumPy reference kernels."
+            f"numgan was imported from its source tree ({Path(__file__).parents[1]}), where the compiled "
+            "kernels are not built. Leave this folder to use the installed package, or build in place with "
+            "`pip install -e .`, or set NUMGAN_PURE=1 to run on the NumPy reference kernels."
         )
     return asked or ("reference" if pure == "1" or compiled is None else "compiled")
 
@@ -97,22 +90,25 @@ def backend():
 
 
 def instruction_set():
-    """What the compiled kernels run on: "avx512", "avx2" or "baseline"; None with the reference kernels."""
+    """The instruction set of the compiled kernels: "avx512", "avx2", "baseline"; None for other backends."""
     return compiled._core.isa() if _chosen == "compiled" else None
 
 
 def instruction_sets():
-    """What they could run on here, the best one last: NUMGAN_ISA chooses. Empty without compiled kernels."""
+    """The instruction sets this processor supports, the best last (see NUMGAN_ISA); [] without kernels."""
     return compiled._core.isas() if compiled else []
 
 
 def num_threads():
-    """How many threads a large kernel call uses; the reference kernels leave it to NumPy's BLAS (see `numgan doctor`)."""
+    """Number of threads of a large kernel call. With reference kernels, NumPy's BLAS decides."""
     return compiled.num_threads() if compiled else 1
 
 
 def set_num_threads(n):
-    """Use n threads from the next kernel call on; results do not change by a bit. Raises ValueError unless n is an integer, 1 to 256."""
+    """Use n threads from the next kernel call on. The results stay equal in every bit.
+
+    Raises ValueError unless n is an integer from 1 to 256.
+    """
     if compiled:
         compiled.set_num_threads(n)
     elif not isinstance(n, int) or not 1 <= n <= 256:
@@ -120,15 +116,19 @@ def set_num_threads(n):
 
 
 def measured_peak(itemsize=4):
-    """GFLOP/s of multiply-adds on registers alone, on the present number of threads; itemsize 4 or 8. None with the reference kernels."""
+    """GFLOP/s of multiply-adds on registers alone, with the current number of threads.
+
+    itemsize is 4 or 8, the bytes of a number. None for other backends than "compiled".
+    """
     return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
 
 
 class use_backend:
-    """Switch the kernels: `use_backend("reference")` from now on, or `with use_backend("reference"):` for a block.
+    """Switch the kernels: `use_backend("cython")` from now on, or `with use_backend("cython"):` for a block.
 
-    "reference" is NumPy, "cython" a product and the convolutions to read and change, "compiled" the fast ones in C; `register_backend`
-    adds yours. Raises ValueError for an unknown name and ImportError if the kernels of that name were not built.
+    "reference" is NumPy. "cython" has a matrix product and the convolutions, to read and change. "compiled"
+    has the fast kernels in C. `register_backend` adds a backend of yours.
+    Raises ValueError for an unknown name, and ImportError if the kernels of that name were not built.
     """
 
     def __init__(self, name):
@@ -151,14 +151,17 @@ class use_backend:
 
 
 def register_backend(name, kernels):
-    """Make kernels of your own a backend: `register_backend("mine", {"matmul": mine})`, then `with use_backend("mine"):`.
+    """Make your own kernels a backend: `register_backend("mine", {"matmul": f})`, then `use_backend("mine")`.
 
-    kernels     {name: function}, or a module, of which the functions that have the name of a kernel are taken. What is not there is the
-                reference's. Each is called as the function of its name in numgan/_kernels/reference.py is, with checked arguments by
-                position, and returns what that returns: for `matmul(a, b, bias, slope, gate)` a new array, finished (reference.finish).
+    kernels     {name: function}, or a module whose functions have names of kernels. The reference backend
+                supplies the missing kernels.
 
-    A name that you have registered may be registered again. ValueError for the name of a built-in backend, an unknown kernel, or no kernel
-    at all; TypeError for what is not a function.
+    Each function has the parameters and the result of its namesake in numgan/_kernels/reference.py. It is
+    called with checked arguments, by position. `matmul(a, b, bias, slope, gate)`, for example, returns a new
+    array, finished (reference.finish).
+
+    You may register your own name again. Raises ValueError for the name of a built-in backend, for an unknown
+    kernel, or for no kernel at all. Raises TypeError for a value that is not a function.
     """
     if not isinstance(name, str) or not name or name in BUILT_IN:
         raise ValueError(f"register_backend: expected a name other than {', '.join(BUILT_IN)}, got {name!r}")
@@ -171,7 +174,8 @@ def register_backend(name, kernels):
     unknown = [kernel for kernel in kernels if kernel not in KERNELS]
     if unknown or not kernels:
         raise ValueError(
-            f"register_backend: expected kernels named as {', '.join(KERNELS)}, got {unknown[0] if unknown else 'none'!r}"
+            f"register_backend: expected kernels named as {', '.join(KERNELS)}, "
+            f"got {unknown[0] if unknown else 'none'!r}"
         )
     for kernel, function in kernels.items():
         if not callable(function):
@@ -182,10 +186,11 @@ def register_backend(name, kernels):
 
 
 class use_fast_convolutions:
-    """Let float32 convolutions take the Toom-Cook algorithm (fast.h; on from the start), or with False the direct kernels only.
+    """Allow the Toom-Cook algorithm (c/fast.h) for float32 convolutions; False: direct kernels only.
 
-    From now on, or `with use_fast_convolutions(False):` for a block. The fast ones round a little more, and inf or nan spreads to
-    the whole 4 x 4 tile. float64 and the reference kernels are always direct.
+    `use_fast_convolutions(False)` holds from now on, `with use_fast_convolutions(False):` for a block. The
+    default is True. The fast algorithm has slightly larger rounding errors, and an inf or nan spreads to its
+    whole 4 x 4 tile. float64 and the reference kernels are always direct.
     """
 
     def __init__(self, on=True):
@@ -204,12 +209,12 @@ class use_fast_convolutions:
 
 
 def fast_convolutions():
-    """Whether float32 convolutions may take the Toom-Cook algorithm now."""
+    """Whether float32 convolutions may use the Toom-Cook algorithm now."""
     return _chosen == "compiled" and compiled.products.fast_convolutions
 
 
 class kernel_calls:
-    """Count kernel calls by name in a block: `with kernel_calls() as calls: ...; calls["conv2d_weight_gradient"]`."""
+    """Count kernel calls by name in a block: `with kernel_calls() as calls: ...`, then `calls["conv2d"]`."""
 
     def __enter__(self):
         self._counter = Counter()
@@ -233,16 +238,14 @@ def _kernel(name, *arrays, counted=None):
 
 
 def empty(shape, dtype):
-    """np.empty, for large arrays that come again at every step: memory that nobody holds any more is used again, without page faults."""
-    return (
-        compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
-        if _chosen == "compiled"
-        else np.empty(shape, dtype)
-    )
+    """np.empty for large arrays. It reuses memory of deleted arrays, which saves page faults."""
+    if _chosen == "compiled":
+        return compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
+    return np.empty(shape, dtype)
 
 
 def release_memory():
-    """Free the memory that is kept for coming outputs, between two models, say; no array loses its own. Returns how many bytes that was."""
+    """Free the memory that `empty` keeps for reuse; no array loses its own. Returns the number of bytes."""
     return compiled._core.free_kept() if compiled else 0
 
 
@@ -277,11 +280,11 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
     """dx = transpose of conv2d in x, finished
 
-    dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W) of the convolution's input   gate, dx (N, H, W, C)
+    dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   gate, dx (N, H, W, C)   size (H, W) of the input
     """
     if size is None:
         raise ValueError(
-            "conv2d_input_gradient: expected size (H, W), of the input whose gradient is asked for, got None"
+            "conv2d_input_gradient: expected size (H, W), of the input whose gradient is computed, got None"
         )
     dy, w, bias, gate = door.arrays(
         "conv2d_input_gradient", ("bias", "gate"), dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4)
@@ -304,7 +307,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """y = max over windows, and its flat position h W + w          x (N, H, W, C)   y, index (N, HO, WO, C)"""
+    """y = max over windows, and its flat index h W + w          x (N, H, W, C)   y, index (N, HO, WO, C)"""
     (x,) = door.arrays("max_pool2d", x=(x, 4))
     kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])
     if any(2 * p > k for k, p in zip(kernel, padding)):
@@ -316,16 +319,14 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 def max_pool2d_gradient(dy, index, size):
     """dx[n, index, c] += dy          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
-    (dy,), size = (
-        door.arrays("max_pool2d_gradient", dy=(dy, 4)),
-        door.pair("max_pool2d_gradient", "size", size, 0),
-    )
+    (dy,) = door.arrays("max_pool2d_gradient", dy=(dy, 4))
+    size = door.pair("max_pool2d_gradient", "size", size, 0)
     index = door.pool_index("max_pool2d_gradient", index, dy.shape, size)
     return _kernel("max_pool2d_gradient", dy)(dy, index, size)
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    """Adam's rule, in place; returns whether all that it wrote is finite
+    """Adam's update, in place. Returns whether every number it wrote is finite
 
     p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
     """
@@ -336,16 +337,16 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    """RMSProp's rule, in place; returns whether all that it wrote is finite          p, g, v (P,)"""
+    """RMSProp's update, in place. Returns whether every number it wrote is finite          p, g, v (P,)"""
     p, v, g = door.vectors("rmsprop", {"p": p, "v": v}, {"g": g})
     constants = door.constants("rmsprop", lr=lr, decay=decay, eps=eps, weight_decay=weight_decay, clip=clip)
     return _kernel("rmsprop", p)(p, g, v, *constants)
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
-    """Descent with momentum, in place; m is None where there is none. Returns whether all that it wrote is finite
+    """Gradient descent with momentum, in place. Returns whether every number it wrote is finite
 
-    p, g, m (P,)
+    p, g (P,)   m (P,), or None without momentum
     """
     p, m, g = door.vectors("sgd", {"p": p, "m": m}, {"g": g}, optional=("m",))
     lr, momentum, *around = door.constants(
@@ -365,7 +366,7 @@ def moving_average(average, p, decay):
 
 
 def add(one, two, out):
-    """out = one + two, or one where two is None; out contiguous          one, two, out of one shape"""
+    """out = one + two, or one if two is None          one, two, out of the same shape; out contiguous"""
     one, two, out = door.arrays("add", ("two",), one=(one, None), two=(two, None), out=(out, None))
     read = {"one": one} | ({} if two is None else {"two": two})
     for name, x in read.items():
@@ -375,7 +376,7 @@ def add(one, two, out):
 
 
 def all_finite(x):
-    """Whether no element of x, of any shape, is inf or nan."""
+    """Whether no element of x is inf or nan          x of any shape"""
     (x,) = door.arrays("all_finite", x=(x, None))
     return _kernel("all_finite", x)(x)
 
@@ -389,7 +390,10 @@ def channel_moments(x):
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
-    """y = (x - mean) scale + bias, then a LeakyReLU          x, y (P, C)   mean, scale, bias (C,)   slope 1: none"""
+    """y = (x - mean) scale + bias, then LeakyReLU; slope 1: no LeakyReLU
+
+    x, y (P, C)   mean, scale, bias (C,)
+    """
     x, mean, scale, bias = door.channels("normalize", {"x": x}, {"mean": mean, "scale": scale, "bias": bias})
     return _kernel("normalize", x)(x, mean, scale, bias, door.slope("normalize", slope))
 
@@ -397,7 +401,8 @@ def normalize(x, mean, scale, bias, slope=1.0):
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    d is dy. With a slope, scale and bias (C,), dy is the gradient of the LeakyReLU that ends `normalize`, and d the one before it.
+    Without a slope d is dy. With a slope, scale and bias (C,), dy is the gradient of the output of
+    `normalize`, and d is the gradient before its LeakyReLU.
     """
     slope, unit = _unit("channel_products", slope, scale=scale, bias=bias)
     dy, x, mean, *unit = door.channels("channel_products", {"dy": dy, "x": x}, {"mean": mean} | unit)
@@ -418,11 +423,12 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
 
 def _unit(kernel, slope, **channels):
-    """(slope, {name: array} that give the sign of the LeakyReLU's input; {} for slope 1, no LeakyReLU)."""
+    """(slope, {name: array} for the sign of the LeakyReLU's input); {} for slope 1, no LeakyReLU."""
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
         raise ValueError(
-            f"{kernel}: expected {missing[0]} (C,) with slope {slope}: the sign is that of (x - mean) scale + bias; got None"
+            f"{kernel}: expected {missing[0]} (C,) with slope {slope}: "
+            "the sign is that of (x - mean) scale + bias; got None"
         )
     return slope, {} if slope == 1 else channels
 
@@ -440,7 +446,7 @@ def leaky_relu(x, slope):
 
 
 def leaky_relu_gradient(dy, y, slope):
-    """dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y of leaky_relu, which has the sign of x"""
+    """dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y = leaky_relu(x)"""
     dy, y = door.arrays("leaky_relu_gradient", dy=(dy, None), y=(y, None))
     door.agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
     return _kernel("leaky_relu_gradient", dy)(dy, y, door.slope("leaky_relu_gradient", slope))

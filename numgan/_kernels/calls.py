@@ -1,6 +1,7 @@
-"""How the C code behind _core is called: by how many threads, in which shares, and with what memory for what comes out.
+"""How the C code behind _core is called: the number of threads, the shares of the work, the output memory.
 
-How the work is cut never changes a bit of the result: gemm.h says why. `set_num_threads(n)` changes the number of threads, `num_threads()` tells it.
+The cut into shares never changes a bit of the result; gemm.h explains why. `set_num_threads(n)` sets the
+number of threads, and `num_threads()` returns it.
 """
 
 import math
@@ -15,13 +16,13 @@ import numpy as np
 
 from . import _core
 
-# --- threads -----------------------------------------------------------------------------------------------------------
+# --- threads ------------------------------------------------------------------------------------------------
 
-MOST_THREADS = 256  # as many as threads.c starts
+MOST_THREADS = 256  # the most that threads.c starts
 
 
 def _number(value, who):
-    """value as a number of threads; `who` is what the message blames."""
+    """The value as a number of threads. `who` names the source of the value in the error message."""
     try:
         number = int(value) if isinstance(value, str) else operator.index(value)
     except (TypeError, ValueError):
@@ -43,7 +44,7 @@ def _cgroup_quota():
 
 
 def _default_threads():
-    """NUMGAN_NUM_THREADS, but no more than the processors this process may use."""
+    """NUMGAN_NUM_THREADS, but at most the number of processors that this process may use."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("NUMGAN_NUM_THREADS")
     try:
@@ -62,16 +63,20 @@ def num_threads():
 
 
 def set_num_threads(n):
-    """Use n threads, the caller's included, from the next kernel call on. Raises ValueError unless n is an integer, 1 to 256."""
+    """Use n threads, including the caller's, from the next kernel call on.
+
+    Raises ValueError unless n is an integer from 1 to 256.
+    """
     global _threads
     _threads = _number(n, "set_num_threads")
 
 
-_SMALL = 1e7  # multiply-adds times bytes per element: some ten microseconds, below which threads cost more than they save
+# Multiply-adds times bytes per element, about ten microseconds. Below it, threads cost more than they save.
+_SMALL = 1e7
 
 
 def _shares(rows, columns, depth, itemsize):
-    """(down, across): into how many parts to cut a product with this many rows, columns and terms per element."""
+    """(down, across): the numbers of parts of a product with so many rows, columns and terms per element."""
     return _grid(rows, columns, _threads if rows * columns * depth * itemsize > _SMALL else 1)
 
 
@@ -79,28 +84,26 @@ def _shares(rows, columns, depth, itemsize):
 def _grid(rows, columns, n):
     """The cheapest way to cut rows x columns into n parts."""
 
-    def cost(grid):  # of the largest share: its products, in vectors, and the packing of its rows and columns
+    def cost(grid):  # of the largest share: its products, in vectors, plus packing its rows and columns
         height, width = -(-rows // grid[0]), -(-columns // grid[1])
         return height * max(width, 32) + 16 * (height + width)
 
-    return (
-        (n, 1)
-        if n == 1 or columns == 1
-        else min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
-    )
+    if n == 1 or columns == 1:
+        return n, 1
+    return min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
 
 
 def _run(kernel, arrays, shares, **rest):
     _core.run(kernel, arrays, shares, _threads, **rest)
 
 
-# --- memory ------------------------------------------------------------------------------------------------------------
+# --- memory -------------------------------------------------------------------------------------------------
 
-_LARGE = 1 << 16  # bytes from which a reused block is worth its bookkeeping
+_LARGE = 1 << 16  # bytes; a smaller block is not worth the bookkeeping of reuse
 
 
 def empty(shape, dtype):
-    """np.empty, in memory that an array nobody holds any more has left behind if there is such."""
+    """np.empty, in the memory of a deleted array if possible."""
     count = math.prod(shape)
     if count * dtype.itemsize < _LARGE:
         return np.empty(shape, dtype)
@@ -110,7 +113,10 @@ def empty(shape, dtype):
 
 
 def measured_peak(itemsize=4):
-    """GFLOP/s of multiply-adds on registers alone, with the present number of threads: what no kernel can pass; the best of five."""
+    """GFLOP/s of multiply-adds on registers alone, with the current number of threads; the best of five runs.
+
+    No kernel can be faster than this.
+    """
     dtype = np.float32 if itemsize == 4 else np.float64
     threads, steps, seconds = _threads, 400_000, []
     sums, products = np.zeros(threads, dtype), np.zeros(1, dtype)

@@ -1,7 +1,7 @@
-"""The fast kernels: the functions of reference.py, with the same names and signatures, over the C code behind _core.
+"""The fast kernels: the functions of reference.py, with the same names and signatures, written in C (_core).
 
-Each makes its output, says into how many shares to cut it and has the shares computed by C without the GIL: calls.py says how. Results
-that are sums of products are in products.py; what is one pass over memory, in pointwise.py.
+Each function allocates its output, cuts it into shares and calls C, which computes the shares without the
+GIL; calls.py has the details. Sums of products are in products.py, single passes over memory in pointwise.py.
 """
 
 from . import _core, calls, products

@@ -70,10 +70,10 @@ def agree(kernel, what, expected, got):
 
 
 def real(value):
-    """The value as a float; nan for what is no number, or is too large for a float."""
+    """The value as a float. nan if it is not a number, or too large for a float."""
     try:
         number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
-    except OverflowError:  # of a large integer; a long double becomes inf
+    except OverflowError:  # a large integer; a large long double becomes inf
         return math.nan
     return math.nan if math.isinf(number) and value != number else number
 
@@ -123,7 +123,8 @@ def window(kernel, taps, stride, padding, size):
     padded = [n + 2 * p for n, p in zip(size, padding)]
     if any(k > n for k, n in zip(taps, padded)):
         raise ValueError(
-            f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} padded by {padding}"
+            f"{kernel}: a {taps[0]}x{taps[1]} window does not fit an input of {size[0]}x{size[1]} "
+            f"padded by {padding}"
         )
     if math.prod(padded) > MOST:
         raise ValueError(
@@ -139,7 +140,8 @@ def slope(kernel, value):
     number = real(value)
     if not 0 <= number < math.inf:
         raise ValueError(
-            f"{kernel}: expected slope as a finite number >= 0, so that y has the sign of x, got {value!r:.40}"
+            f"{kernel}: expected slope as a finite number >= 0, so that y has the sign of x, "
+            f"got {value!r:.40}"
         )
     return number
 
@@ -169,7 +171,8 @@ def vectors(kernel, written, read, optional=()):
         agree(kernel, f"{name} of length", length, len(x))
         if not (x.flags.c_contiguous and x.flags.aligned and (x.flags.writeable or name in read)):
             raise ValueError(
-                f"{kernel}: expected {name} contiguous, aligned{'' if name in read else ' and writeable'}; pass a copy"
+                f"{kernel}: expected {name} contiguous, aligned{'' if name in read else ' and writeable'}; "
+                "pass a copy"
             )
     for one, other in combinations(there, 2):
         if np.may_share_memory(there[one], there[other]):
@@ -218,6 +221,7 @@ def pool_index(kernel, index, shape, size):
     agree(kernel, "index of shape", shape, index.shape)
     if index.dtype != np.int64 or index.size and not 0 <= index.min() <= index.max() < pixels:
         raise ValueError(
-            f"{kernel}: expected index as int64 from 0 to {pixels - 1}; pass the index that max_pool2d returned"
+            f"{kernel}: expected index as int64 from 0 to {pixels - 1}; "
+            "pass the index that max_pool2d returned"
         )
     return index

@@ -1,4 +1,7 @@
-"""Passes over memory: updates, rows of channels and activations, over update.h, normalize.h and pointwise.h. Definitions: reference.py."""
+"""Passes over memory: updates, rows of channels and activations, with update.h, normalize.h and pointwise.h.
+
+Definitions: reference.py.
+"""
 
 import math
 
@@ -6,21 +9,21 @@ import numpy as np
 
 from .calls import _contiguous, _run, _shares, empty
 
-_TERMS = 32  # what an element of one pass over memory costs, in multiply-adds of _shares
+_TERMS = 32  # the cost of one element in a pass over memory, in multiply-adds of _shares
 
 
 def _flat(size, itemsize):
-    """Shares of a pass over so many elements."""
+    """The shares of a pass over `size` elements."""
     return _shares(size, 1, _TERMS, itemsize)
 
 
 def _line(x):
-    """All elements of x in a row."""
+    """All elements of x as a vector."""
     return _contiguous(x).reshape(-1)
 
 
 def _update(kernel, p, *arrays, scalars):
-    """An update in place, which Ctrl-C does not cut in two; whether all that was written is finite."""
+    """An update in place, which Ctrl-C cannot cut in two. Returns whether every number written is finite."""
     shares = _flat(p.size, p.itemsize)
     finite = np.ones(shares[0], p.dtype)
     _run(kernel, (p, *arrays, finite), shares, scalars=scalars, whole=True)
@@ -61,19 +64,25 @@ _BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache
 
 
 def _blocks(x, width, longest=256):
-    """For a reduction over the rows of x: the rows of a block, room for the result of each block, and shares of the blocks."""
+    """For a reduction over rows of x: (rows per block, array for the blocks' results, shares of blocks)."""
     rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
     partial = np.empty((-(-len(x) // rows), width), np.float64)
     return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
 
 
 def _fold(n, channels):
-    """How many of n rows to take as one: short rows do not fill the vectors. By the shape, not by threads: equal bits for any number."""
+    """Number of rows, of n, to join into one, because short rows do not fill the vectors.
+
+    The shape decides, not the number of threads: the bits are equal for any number.
+    """
     return math.gcd(n, 1 << (256 // channels).bit_length() - 1) if 0 < channels < 32 else 1
 
 
 def _folded(fold, rows, channels):
-    """The arrays rows (P, C) as (P / fold, fold C), and channels (C,) as many times side by side, all contiguous; None stays None."""
+    """Arrays of `rows` (P, C) as (P / fold, fold C), those of `channels` (C,) repeated `fold` times.
+
+    All are contiguous. None stays None.
+    """
     wide = [_contiguous(x).reshape(len(x) // fold, fold * x.shape[1]) for x in rows]
     return wide + [
         _contiguous(x) if x is None or fold == 1 else x[None].repeat(fold, axis=0).reshape(-1)
@@ -84,11 +93,10 @@ def _folded(fold, rows, channels):
 def channel_moments(x):
     (n, c), (mean, variance), fold = x.shape, np.empty((2, x.shape[1]), x.dtype), _fold(*x.shape)
     (x,) = _folded(fold, (x,), ())
-    rows, partial, shares = _blocks(
-        x, 2 * x.shape[1], longest=64
-    )  # squares are all of one sign, and so are their sums' roundings
+    # short blocks: all squares have the same sign, and so have the roundings of their sums
+    rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)
     _run("channel_moments", (x, partial), shares, scalars=(rows,))
-    if fold > 1:  # pool what lies side by side, each len(x) rows: blocks once more
+    if fold > 1:  # pool the `fold` columns of each channel, as blocks of len(x) rows
         apart = np.empty((2, fold * c))
         _run("pool_moments", (*apart, partial), (1, 1), scalars=(rows, len(x)))
         apart[1] *= len(x)

@@ -1,4 +1,7 @@
-"""Products of matrices, convolutions and pooling, over gemm.h, conv.h, fast.h, thin.h and pool.h. Definitions: reference.py."""
+"""Matrix products, convolutions and pooling, on top of gemm.h, conv.h, fast.h, thin.h and pool.h.
+
+Definitions: reference.py.
+"""
 
 import math
 from functools import lru_cache
@@ -11,7 +14,7 @@ from .reference import output_size
 
 
 def _aligned(x):
-    """x itself, or a copy if an element is not where C expects it."""
+    """x itself, or a copy if its memory is not aligned for C."""
     return x if x.flags.aligned else x.copy()
 
 
@@ -25,26 +28,26 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
         )
         return _through_unit(c, slope, gate)
     arrays = _aligned(a), _aligned(b), _contiguous(bias), c, None, _contiguous(gate)
-    _run(
-        "matmul", arrays, _shares(*c.shape, a.shape[1] + 16, a.itemsize), scalars=(slope,)
-    )  # + 16: c itself is to be written
+    shares = _shares(*c.shape, a.shape[1] + 16, a.itemsize)  # + 16: the cost of writing c
+    _run("matmul", arrays, shares, scalars=(slope,))
     return c
 
 
 def _through_unit(c, slope, gate):
-    """The unit or its derivative, of products that have none of their own."""
-    return (
-        leaky_relu_gradient(c, gate, slope) if gate is not None else c if slope == 1 else leaky_relu(c, slope)
-    )
+    """c after LeakyReLU, or times its derivative, for products whose kernel does not include it."""
+    if gate is not None:
+        return leaky_relu_gradient(c, gate, slope)
+    return c if slope == 1 else leaky_relu(c, slope)
 
 
-fast_convolutions = True  # whether float32 convolutions may take the algorithm of fast.h
+fast_convolutions = True  # whether float32 convolutions may use the algorithm of fast.h
 
 
 def _tiles(dtype, kernel, stride, channels, features, images, size):
-    """The 4 x 4 tiles of an output (images, *size) that fast.h would compute, or 0 if the direct kernel is to do it.
+    """Number of 4 x 4 tiles of an output (images, *size) for fast.h, or 0 for the direct kernel.
 
-    fast.h takes 2 or 3 taps a phase along both axes; it pays if it saves a third of the products, over enough channels and tiles.
+    fast.h needs 2 or 3 taps per phase along both axes. It is faster if it saves a third of the products and
+    there are enough channels and tiles.
     """
     if not fast_convolutions or dtype != np.float32:
         return 0
@@ -64,9 +67,10 @@ def _tiles_of(kernel, stride, channels, features, images, size):
 
 @lru_cache(4096)
 def _tile_shares(tiles, features, threads):
-    """(down, across): blocks of at most 140 tiles (fast.h), and as many shares for every thread.
+    """(down, across): blocks of at most 140 tiles (fast.h), and the same number of shares for every thread.
 
-    Each share transforms its tiles and the weights of its features: the products are the same for any cut, so these decide.
+    Each share transforms its tiles and the weights of its features. The number of products is the same for
+    every cut, so the cost counts only these transforms.
     """
 
     def cost(cut):
@@ -76,23 +80,27 @@ def _tile_shares(tiles, features, threads):
     return min(((d, a) for d in blocks for a in range(1, threads + 1) if d * a % threads == 0), key=cost)
 
 
-THIN = 8  # channels up to which a picture is read in place (thin.h)
+THIN = 8  # images of at most this many channels are read in place (thin.h)
 
 
 @lru_cache(4096)
 def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
-    """How many windows side by side to take as one, of `columns` in a line: with few features most of a vector would be empty.
+    """Number of neighbouring windows to merge into one, of `columns` windows in a row.
 
-    A divisor of columns up to `most`, whose features together are at most `widest`; windows that are read must lie 1 apart. The wide window
-    has zeros where only its neighbours look, which cost nothing in a part of the vector that was empty. But zero times inf is nan, so what
-    they are multiplied with must be finite.
+    One window with few features would leave most of a vector empty. The number is a divisor of columns, at
+    most `most`, and the merged window has at most `widest` features. The stride must be 1.
+    Merging pads the weights with zeros. They fill empty parts of the vector, so they cost nothing. But
+    0 * inf is nan: merge only if the inputs are finite.
     """
     fits = [n for n in range(2, most + 1) if columns % n == 0 and n * features <= widest]
     return max(fits, default=1) if dtype == np.float32 and stride == 1 else 1
 
 
 def _wide(w, stride, count):
-    """`count` windows w (KH, KW, C, O) side by side as one (KH, KW + (count - 1) stride, C, count O), and its stride."""
+    """`count` windows w (KH, KW, C, O) side by side, merged into one, and the stride of that window.
+
+    The merged window has the shape (KH, KW + (count - 1) stride, C, count O).
+    """
     if count == 1:
         return _contiguous(w), stride
     kh, kw, c, o = w.shape
@@ -103,17 +111,17 @@ def _wide(w, stride, count):
 
 
 def _grouped(y, count):
-    """(N, HO, WO, O) as (N, HO, WO / count, count O), which of a contiguous y is a view; None stays None."""
+    """(N, HO, WO, O) as (N, HO, WO / count, count O): a view if y is contiguous. None stays None."""
     return y if y is None else _contiguous(y).reshape(*y.shape[:2], y.shape[2] // count, count * y.shape[3])
 
 
 def _one_window(size, kernel, padding):
-    """Whether a picture is one window: its convolution then is a product of matrices as they lie."""
+    """Whether one window covers the whole image: the convolution is then a matrix product without copies."""
     return tuple(size) == tuple(kernel) and tuple(padding) == (0, 0)
 
 
 def _flat_rows(x):
-    """(N, H, W, C) as (N, H W C), also where a size is 0; None stays None."""
+    """(N, H, W, C) as (N, H W C), also if a size is 0. None stays None."""
     return None if x is None else x.reshape(len(x), math.prod(x.shape[1:]))
 
 
@@ -194,7 +202,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def _input_gradient_of_pixel(dy, w, padding, size, bias):
-    """The input gradient if dy is one pixel: each tap of w meets one pixel of dx, so all of them are one product."""
+    """The input gradient if dy has one pixel. Each tap of w gives one pixel of dx: one matrix product."""
     kh, kw, c, o = w.shape
     n, (p, q), (h, v) = len(dy), padding, size
     padded = np.zeros((n, h + 2 * p, v + 2 * q, c), dy.dtype)
@@ -210,13 +218,11 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     dw = empty((*kernel, c, o), x.dtype)
     arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        parts = (
-            2 if tiles >= 512 and dw.size <= 1 << 18 else 1
-        )  # of the tiles; by the shape, not by threads: equal bits for any number
+        # Parts of the tiles. The shape decides, not the number of threads: the bits are equal for any number.
+        parts = 2 if tiles >= 512 and dw.size <= 1 << 18 else 1
         both = dw if parts == 1 else empty((2 * kernel[0], *dw.shape[1:]), x.dtype)
-        channels = max(
-            min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256)
-        )  # blocks that stay in the cache
+        # the number of blocks of channels; a block of this size stays in the cache
+        channels = max(min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256))
         _run(
             "fast_conv2d_weight_gradient",
             (*arrays[:2], both, np.zeros(max(c, o), x.dtype)),
@@ -226,18 +232,16 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
         )
         if parts == 2:
             np.add(both[: kernel[0]], both[kernel[0] :], out=dw)
-    elif (
-        c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, stride[1])) > 1
-    ):  # no zeros here: what only its neighbours see is left out
+    elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, stride[1])) > 1:
+        # no zeros are needed here: entries outside a window are dropped
         wide = conv2d_weight_gradient(
             x, _grouped(dy, count), (kernel[0], kernel[1] + count - 1), (stride[0], count), padding
         )
         wide = wide.reshape(*wide.shape[:3], count, o)
         np.sum([wide[:, i : i + kernel[1], :, i] for i in range(count)], axis=0, out=dw)
     elif c <= THIN:
-        parts = np.empty(
-            (min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype
-        )  # by the batch, not by threads: equal bits for any number
+        # The batch decides the parts, not the number of threads: the bits are equal for any number.
+        parts = np.empty((min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype)
         _run("conv2d_weight_gradient_thin", (*arrays[:2], parts), (len(parts), 1), window=window)
         parts.sum(axis=0, out=dw.reshape(parts.shape[1:]))
     else:

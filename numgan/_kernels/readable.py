@@ -1,14 +1,14 @@
 """The kernels to read and to change, the backend "cython": a product, and the convolutions as that product.
 
-A convolution is a product with the windows of a picture, W (N HO WO, KH KW C): a row for each output pixel, a
-column for each entry (i, j, c) of the kernel. W need not be built. `_readable.add_product` finds each matrix by
-addresses, and those of windows are as regular as those of rows:
+A convolution is a product with the windows of an image, W (N HO WO, KH KW C): one row per output pixel, one
+column per entry (i, j, c) of the kernel. W is never stored. `_readable.add_product` takes each matrix as two
+tables of addresses, and the addresses of windows are as regular as those of rows:
 
-    forward            y  += W w           W is read where it is packed
-    weight gradient    dw += W' dy         the same with its two tables exchanged
-    input gradient     dW += dy w'         dW is the windows of dx: they overlap, and what meets there adds up
+    forward            y  += W w           W is read from x while it is packed
+    weight gradient    dw += W' dy         the same, with the two tables exchanged
+    input gradient     dW += dy w'         dW are the windows of dx; where windows overlap, the terms add up
 
-Definitions and signatures: reference.py, whose are the backend's other kernels, too. One thread does it all.
+Definitions and signatures: reference.py, which also has this backend's other kernels. All run on one thread.
 """
 
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Matrix(NamedTuple):
 
 
 def addresses(*axes):
-    """The addresses of an array, in C order; an axis is (length, step from one index to the next)."""
+    """Addresses of an array's entries in C order. An axis is (length, step from one index to the next)."""
     found = np.zeros(1, np.intp)
     for length, step in axes:
         found = np.add.outer(found, np.arange(length, dtype=np.intp) * step).reshape(-1)
@@ -40,14 +40,14 @@ def addresses(*axes):
 
 
 def lines(x):
-    """An array (..., C) as a matrix with rows of C numbers; of w (KH, KW, C, O) the rows are (i, j, c)."""
+    """An array (..., C) as a matrix with rows of C numbers. The rows of w (KH, KW, C, O) are (i, j, c)."""
     x = np.require(x, requirements=["C", "A"])
     *axes, (columns, _) = zip(x.shape, x.strides)
     return Matrix(x.reshape(-1), addresses(*((n, s // x.itemsize) for n, s in axes)), addresses((columns, 1)))
 
 
 def windows(x, kernel, stride, size):
-    """What an output of this size (HO, WO) sees of x (N, H, W, C), its padding included: (N HO WO, KH KW C)."""
+    """The windows (N HO WO, KH KW C) of a padded x (N, H, W, C), for an output of this size (HO, WO)."""
     n, h, v, c = x.shape
     x = np.require(x, requirements=["C", "A"])
     first_entries = addresses((n, h * v * c), (size[0], stride[0] * v * c), (size[1], stride[1] * c))

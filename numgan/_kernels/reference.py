@@ -1,9 +1,11 @@
-"""The definition of every kernel, in NumPy, written to be read. The fast kernels are tested against this file.
+"""The definition of every kernel, in NumPy, written to be read. Tests compare fast kernels with this file.
 
-Channels last: activations (N, H, W, C), convolution weights (KH, KW, C_in, C_out). Loops run over kernel taps only.
-`stride` and `padding` are pairs (vertical, horizontal); padding is symmetric and made of zeros.
+Channels are last: activations (N, H, W, C), convolution weights (KH, KW, C_in, C_out). Loops run over kernel
+taps only. `stride` and `padding` are pairs (vertical, horizontal). Padding is symmetric and made of zeros.
 
     output size of a convolution        HO = (H + 2 padding - KH) // stride + 1
+
+"Finished" in a docstring below: the product is followed by `finish`, that is bias, then LeakyReLU.
 """
 
 import math
@@ -19,7 +21,7 @@ def output_size(size, kernel, stride, padding):
 
 
 def _taps(kernel, *arrays):
-    """Every tap (i, j) of a window; none where an array is empty, since every sum is then 0."""
+    """Every tap (i, j) of a window. No taps if an array is empty, because every sum is then 0."""
     return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
 
 
@@ -38,14 +40,15 @@ def _tap(padded, i, j, stride, size):
 
 
 def _rows(x):
-    """(N, H, W, C) as rows (N H W, C), also where a size is 0."""
+    """(N, H, W, C) as rows (N H W, C), also if a size is 0."""
     return x.reshape(math.prod(x.shape[:3]), x.shape[3])
 
 
 def finish(c, bias, slope, gate):
-    """The last operations of every product on its result c: + bias, then LeakyReLU, or its derivative with a gate.
+    """The last operations on the result c of every product: c + bias, then LeakyReLU.
 
-    c = c if c > 0 else slope c          c = c if gate > 0 else slope c          slope 1: no unit
+    c = c if c > 0 else slope c             slope 1: no LeakyReLU
+    c = c if gate > 0 else slope c          with a gate: the derivative of LeakyReLU, in place of LeakyReLU
     """
     c = c if bias is None else c + bias
     if gate is not None:
@@ -55,7 +58,7 @@ def finish(c, bias, slope, gate):
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
     """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N)"""
-    with np.errstate(all="ignore"):  # BLAS also computes on unused parts of its registers, and reports them
+    with np.errstate(all="ignore"):  # BLAS may report errors in unused parts of its registers
         c = np.matmul(a, b)
     return finish(c, bias, slope, gate)
 
@@ -102,7 +105,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """y = max over the window, and where it was found; the first of equal entries wins, padding never does, nan always does.
+    """y = max over the window, and its index. The first of equal entries wins, padding never, nan always.
 
     x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64, the flat position h W + w in x
     """
@@ -122,7 +125,10 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 
 def max_pool2d_gradient(dy, index, size):
-    """dx[n, index[n,h,w,c], c] += dy[n,h,w,c]          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
+    """dx[n, index[n,h,w,c], c] += dy[n,h,w,c]
+
+    dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)
+    """
     n, _, _, c = dy.shape
     dx = np.zeros((n, size[0] * size[1], c), dy.dtype)
     flat = index.reshape(n, math.prod(index.shape[1:3]), c)
@@ -130,11 +136,11 @@ def max_pool2d_gradient(dy, index, size):
     return dx.reshape(n, *size, c)
 
 
-# --- updates: in place; each returns whether all that it wrote is finite --------------------------------------------------
+# --- updates: in place; each returns whether every number it wrote is finite --------------------------------
 
 
 def _held(p, clip, *moments):
-    """Hold p in [-clip, clip]; whether it and the moments are finite."""
+    """Clip p to [-clip, clip]. Returns whether p and the moments are finite."""
     np.clip(p, -clip, clip, out=p)
     return all_finite(p) and all(map(all_finite, moments))
 
@@ -156,7 +162,10 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    """v = decay v + (1 - decay) s^2,  p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p          p, g, v (P,)"""
+    """v = decay v + (1 - decay) s^2,  p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p
+
+    p, g, v (P,)
+    """
     slope = g + weight_decay * p
     v *= decay
     v += (1 - decay) * np.square(slope)
@@ -167,7 +176,7 @@ def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
     """m = momentum m + s,  p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
 
-    p, g (P,)   m (P,), or None where there is no momentum: then p = p - lr s
+    p, g (P,)   m (P,), or None without momentum: then p = p - lr s
     """
     step = slope = g + weight_decay * p
     if m is not None:
@@ -185,7 +194,7 @@ def moving_average(average, p, decay):
 
 
 def add(one, two, out):
-    """out = one + two, or one where two is None          one, two, out of one shape"""
+    """out = one + two, or one if two is None          one, two, out of the same shape"""
     np.add(one, 0 if two is None else two, out=out)
 
 
@@ -194,36 +203,45 @@ def all_finite(x):
     return bool(np.isfinite(x).all())
 
 
-# --- rows of channels: x (P, C), a number for each channel (C,) -----------------------------------------------------------
+# --- rows of channels: x (P, C), one number per channel (C,) ------------------------------------------------
 
 
 def channel_moments(x):
-    """mean = mean over rows of x,  variance = mean over rows of (x - mean)^2          x (P, C), P >= 1   mean, variance (C,)"""
+    """mean = mean over rows of x,  variance = mean over rows of (x - mean)^2
+
+    x (P, C), P >= 1   mean, variance (C,)
+    """
     mean = x.mean(axis=0)
     return mean, np.square(x - mean).mean(axis=0)
 
 
 def normalize(x, mean, scale, bias, slope=1.0):
-    """y = (x - mean) scale + bias, then a LeakyReLU          x, y (P, C)   mean, scale, bias (C,)   slope 1: no unit"""
+    """y = (x - mean) scale + bias, then LeakyReLU; slope 1: no LeakyReLU
+
+    x, y (P, C)   mean, scale, bias (C,)
+    """
     return finish((x - mean) * scale, bias, slope, None)
 
 
 def _through(dy, x, mean, scale, bias, slope):
-    """dy of normalize's result if dy is that of the LeakyReLU after it, whose sign is computed anew."""
+    """The gradient before normalize's LeakyReLU; dy is the one after it. The sign is computed again."""
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    d is dy, or with scale, bias (C,) and a slope what comes of dy below the LeakyReLU of normalize
+    d is dy. With scale, bias (C,) and a slope, d is dy times the derivative of normalize's LeakyReLU
     """
     dy = _through(dy, x, mean, scale, bias, slope)
     return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    """dx = (d - centre - (x - mean) share) scale          dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products"""
+    """dx = (d - centre - (x - mean) share) scale
+
+    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products
+    """
     dy = _through(dy, x, mean, scale, bias, slope)
     return (dy - centre - (x - mean) * share) * scale
 
@@ -233,14 +251,14 @@ def column_sum(x):
     return x.sum(axis=0)
 
 
-# --- activations: arrays of any shape ------------------------------------------------------------------------------------
+# --- activations: arrays of any shape -----------------------------------------------------------------------
 
 
 def leaky_relu(x, slope):
-    """y = x if x > 0 else slope x; slope >= 0, and with slope 0 everything below is 0, -inf too"""
+    """y = x if x > 0 else slope x          slope >= 0; with slope 0 every x <= 0 gives 0, -inf too"""
     return np.where(x <= 0, slope * x if slope else 0 * x.dtype.type(0), x).astype(x.dtype, copy=False)
 
 
 def leaky_relu_gradient(dy, y, slope):
-    """dx = dy if y > 0 else slope dy          y of leaky_relu, which has the sign of x"""
+    """dx = dy if y > 0 else slope dy          y = leaky_relu(x), which has the sign of x"""
     return np.where(y > 0, dy, dy * dy.dtype.type(slope))

@@ -1,7 +1,7 @@
-"""The ladder: matmul and convolution from the naive loop to the fast kernel, each rung checked, then timed beside the others.
+"""The ladder: matmul and convolution from the naive loop to the fast kernel, each rung checked and timed.
 
-    numgan bench ladder matmul                               what every idea is worth on this machine
-    numgan bench ladder matmul --kernel my_kernels.py        ... and where a kernel of one's own stands
+    numgan bench ladder matmul                               the speed-up of every idea on this machine
+    numgan bench ladder matmul --kernel my_kernels.py        ... and the place of your own kernel
 
     from numgan.bench import ladder                          my_kernels.py
 
@@ -9,7 +9,8 @@
     def mine(a, b):
         ...
 
-`trial` says what a kernel is called with and how it is checked; a wrong one gets no place. `rungs` lists what is there.
+`trial` describes a kernel's arguments and its checks; a wrong kernel gets no place. `rungs` lists the
+built-in kernels.
 """
 
 import json
@@ -28,49 +29,49 @@ from .timing import Rest, burst, interleave
 from .trial import KINDS, RUNGS, WrongKernel, case_of, check, draw, examine, truth
 from .trial import rung as rung
 
-BUSY = 0.15  # of the processors: other programs that take more than this are mentioned
+BUSY = 0.15  # share of the processors; the table warns if other programs use more
 BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
 
 @dataclass(frozen=True)
 class Step:
-    """A rung as measured. Of a refused one only the name and the note, which says why, are given."""
+    """A measured rung. A refused rung has only its name and a note with the reason."""
 
     name: str
     ms: float | None = None  # per call: median and quartiles
     q25: float | None = None
     q75: float | None = None
     gflops: float | None = None
-    share_of_peak: float | None = (
-        None  # of all threads of the climb, also where the rung uses one; None without compiled kernels
-    )
-    error: float | None = (
-        None  # see `trial`: max |C - C64| / (|A| |B|), or the relative rms of a fast algorithm
-    )
-    ratio_to_previous: float | None = (
-        None  # in GFLOP/s: to the rung it improves on, to the one below it if it names none
-    )
+    # of the peak of all threads, also if the rung uses one thread; None without compiled kernels
+    share_of_peak: float | None = None
+    # max |C - C64| / (|A| |B|), or the relative rms of a fast algorithm: see `trial`
+    error: float | None = None
+    # of GFLOP/s, to the rung it improves on, or to the one below it if it names none
+    ratio_to_previous: float | None = None
     note: str = ""
 
 
 def climb(kind, size=None, threads=None, extra=()):
-    """Check every rung of a kind, then time them in turn: [Step], from the ground up, kernels of one's own where their speed puts them.
+    """Check every rung of a kind, then time them in turn. Returns [Step], from the lowest rung up.
 
-    size      n: matmul n x n by n x n; conv n to 2 n channels (default 512; 64)
-    threads   of the rungs that use several, and of BLAS (default: numgan's)
+    Your own kernels are placed by their speed.
+
+    size      n: matmul n x n by n x n (default 512); conv with n input and 2 n output channels (default 64)
+    threads   the number of threads of BLAS and of rungs that use several (default: numgan's)
     extra     Rungs of this kind that are not registered
     """
     return _climb(kind, size, threads, list(extra))[0]
 
 
 def _climb(kind, size, threads, extra):
-    """([Step], the measured peak, the share of the processors that other programs took meanwhile)"""
+    """([Step], the measured peak, the share of the processors that other programs used meanwhile)"""
     size = KINDS[kind].size if size is None else size
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]
     if len(set(names)) < len(names) or any(candidate.kind != kind for candidate in candidates):
         raise ValueError(
-            f"climb: expected {kind} kernels in extra, named otherwise than the ladder's rungs, got {[rung.name for rung in extra]}"
+            f"climb: expected {kind} kernels in extra, with other names than the ladder's rungs, "
+            f"got {[rung.name for rung in extra]}"
         )
     sides, errors, refused, rest_between = {}, {}, [], Rest()
 
@@ -80,7 +81,7 @@ def _climb(kind, size, threads, extra):
         return arrays, rest, truth(kind, arrays, rest)
 
     with machine.threads(threads):
-        with threadpool_limits(1):  # float64 is NumPy's here, in small pieces
+        with threadpool_limits(1):  # NumPy computes float64 results here, in small pieces
             for candidate in candidates:
                 arrays, rest, exact = problem(case_of(candidate, size))
                 try:
@@ -94,9 +95,8 @@ def _climb(kind, size, threads, extra):
         with threadpool_limits(_kernels.num_threads()):
             timings = interleave(sides, rounds=5, seconds=0.1, rest=rest_between)
         peaks.append(_kernels.measured_peak())
-    peak = (
-        max(peaks) if None not in peaks else None
-    )  # the larger one: other work on the machine only lowers it
+    # the larger peak, because other work on the machine only lowers it
+    peak = max(peaks) if None not in peaks else None
     steps = []
     for candidate in candidates:
         if candidate.name in timings:
@@ -127,7 +127,7 @@ def _climb(kind, size, threads, extra):
 
 
 def _side(candidate, arguments):
-    """What `interleave` asks for: bursts of calls with the rung's number of threads."""
+    """A function for `interleave`: it times a burst of calls with the rung's number of threads."""
 
     def side(calls):
         with machine.threads(candidate.threads):
@@ -137,7 +137,7 @@ def _side(candidate, arguments):
 
 
 def _placed(kind, steps):
-    """The built-in rungs in their order, each other one below the first of them that is faster."""
+    """The built-in rungs in their order. Every other one stands below the first faster rung."""
     ladder = [step for step in steps if step.name in BUILT_IN[kind]]
     for step in sorted(
         (step for step in steps if step.name not in BUILT_IN[kind]), key=lambda step: step.gflops
@@ -154,7 +154,7 @@ def _placed(kind, steps):
 
 
 def _compared(ladder, after):
-    """The same steps with their ratio to the rung they improve on."""
+    """The same steps, with their ratios to the rungs that they improve on."""
     speed = {step.name: step.gflops for step in ladder}
     below = [None, *(step.name for step in ladder)]
     return [
@@ -165,11 +165,11 @@ def _compared(ladder, after):
     ]
 
 
-# --- for people and programs -----------------------------------------------------------------------------------------
+# --- for people and programs --------------------------------------------------------------------------------
 
 
 def report(kind, size=None, threads=None, extra=()):
-    """A climb and what its figures must be read with, as a dict for JSON."""
+    """The results of a climb, with the problem and the machine, as a dict for JSON."""
     size = KINDS[kind].size if size is None else size
     steps, peak, busy = _climb(kind, size, threads, list(extra))
     with machine.threads(threads):
@@ -201,39 +201,44 @@ def table(found):
     )
     lines = [
         f"{found['kind']}: {found['problem']}, {found['dtype']}",
-        f"{found['processor']}, {found['instruction_set'] or 'NumPy kernels'}, {found['threads']} threads, measured peak {peak}",
+        f"{found['processor']}, {found['instruction_set'] or 'NumPy kernels'}, {found['threads']} threads, "
+        f"measured peak {peak}",
         "",
-        f"{'rung':<18} {'ms':>9} {'quartiles':>17} {'GFLOP/s':>9} {'of peak':>8} {'error':>8} {'ratio':>7}  note",
+        f"{'rung':<18} {'ms':>9} {'quartiles':>17} {'GFLOP/s':>9} {'of peak':>8} {'error':>8} {'ratio':>7}"
+        "  note",
     ]
     for step in found["steps"]:
         share = f"{step['share_of_peak']:8.1%}" if step["share_of_peak"] is not None else f"{'-':>8}"
         ratio = f"{step['ratio_to_previous']:6.1f}x" if step["ratio_to_previous"] is not None else ""
         lines.append(
-            f"{step['name']:<18} {step['ms']:9.2f} {step['q25']:8.2f} {step['q75']:8.2f} {step['gflops']:9.3g} {share} "
-            f"{step['error']:8.1e} {ratio:>7}  {step['note']}".rstrip()
+            f"{step['name']:<18} {step['ms']:9.2f} {step['q25']:8.2f} {step['q75']:8.2f} "
+            f"{step['gflops']:9.3g} {share} {step['error']:8.1e} {ratio:>7}  {step['note']}".rstrip()
         )
     lines += [
         "",
-        "GFLOP/s: of the definition's multiply-adds, so that a fast algorithm, which does fewer, may pass the peak.",
-        "ratio: of GFLOP/s, to the rung it improves on. error: max |C - C64| / (|A| |B|), of a fast algorithm rms(C - C64) / rms(C64).",
+        "GFLOP/s: counts the definition's multiply-adds. A fast algorithm does fewer: it may pass the peak.",
+        "ratio: of GFLOP/s, to the rung it improves on. error: max |C - C64| / (|A| |B|); "
+        "for a fast algorithm rms(C - C64) / rms(C64).",
     ]
     if (found["others_busy"] or 0) > BUSY:
         lines.append(
-            f"Other programs took {found['others_busy']:.0%} of the processors between the bursts: these figures are not to be trusted."
+            f"Other programs took {found['others_busy']:.0%} of the processors between the bursts: "
+            "do not trust these figures."
         )
     if not found["compiled_rungs"]:
         lines.append(
-            "This is the NumPy-only version, which has the Python rungs only; the compiled ones come with `pip install .` "
-            "in a copy of the sources (a C compiler is needed)."
+            "This is the NumPy-only version, which has the Python rungs only; "
+            "the compiled ones come with `pip install .` in a copy of the sources (a C compiler is needed)."
         )
     lines += [f"\nrefused: {wrong['reason']}" for wrong in found["refused"]]
     return "\n".join(lines)
 
 
 def load(path):
-    """The Rungs that a Python file registers: {kind: [Rung]}. The registry is left as it was.
+    """The Rungs that a Python file registers: {kind: [Rung]}. The registry does not change.
 
-    The file is run, as its owner's own code, and like a script it may import what lies beside it: a compiled module, for instance.
+    The file is run as a script, so use only files that you trust. It may import modules from its own folder,
+    for example a compiled one.
     """
     before = {kind: dict(RUNGS[kind]) for kind in KINDS}
     sys.path.insert(0, str(Path(path).resolve().parent))
@@ -254,7 +259,7 @@ def add_arguments(parser):
         "kind",
         nargs="?",
         choices=list(KINDS),
-        help="which ladder (default: both, or those that --kernel has a kernel for)",
+        help="which ladder (default: both, or those for which --kernel has a kernel)",
     )
     parser.add_argument(
         "--size",
@@ -266,13 +271,13 @@ def add_arguments(parser):
         "--kernel", metavar="FILE", help="a Python file that registers kernels with @ladder.rung; it is run"
     )
     parser.add_argument(
-        "--threads", type=int, metavar="N", help="threads of the rungs that use several, and of BLAS"
+        "--threads", type=int, metavar="N", help="number of threads of BLAS and of rungs that use several"
     )
     parser.add_argument("--plot", metavar="FILE", help="draw the ladders as a PNG")
 
 
 def check_plot(file):
-    """Raise an error, before anything is measured, if the option --plot names a file that cannot be written.
+    """Raise an error before the measurement if the file of the option --plot cannot be written.
 
     ValueError unless the name ends in .png; FileNotFoundError or FileExistsError: see `expect_writable`.
     """
@@ -283,17 +288,19 @@ def check_plot(file):
 
 
 def run(arguments):
-    """`numgan bench ladder`: 0, or 1 if a kernel was refused."""
+    """Run `numgan bench ladder`. Returns 0, or 1 if a kernel was refused."""
     if arguments.size is not None and (arguments.size < 1 or not arguments.kind):
         raise ValueError(
-            f"--size: expected 1 or more, and a kind before it, such as `ladder matmul --size 512`, got {arguments.size}"
+            f"--size: expected 1 or more, and a kind before it, such as `ladder matmul --size 512`, "
+            f"got {arguments.size}"
         )
     check_plot(arguments.plot)
     extra = load(arguments.kernel) if arguments.kernel else {kind: [] for kind in KINDS}
     if arguments.kernel and not any(extra[kind] for kind in KINDS if arguments.kind in (None, kind)):
         what = f"kernel of {arguments.kind}" if arguments.kind else "kernel"
         raise ValueError(
-            f'--kernel: {arguments.kernel} registers no {what}; put a line such as @ladder.rung("matmul", "mine") above a function'
+            f"--kernel: {arguments.kernel} registers no {what}; "
+            'put a line such as @ladder.rung("matmul", "mine") above a function'
         )
     kinds = [arguments.kind] if arguments.kind else [kind for kind in KINDS if extra[kind]] or list(KINDS)
     found = [report(kind, arguments.size, arguments.threads, extra[kind]) for kind in kinds]

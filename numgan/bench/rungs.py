@@ -1,8 +1,8 @@
-"""The ladder's own rungs, from the ground up. The kernels of the lower ones are in _ladder.pyx, to be read beside this list.
+"""The built-in rungs of the ladder, from the lowest up. Read this list beside _ladder.pyx.
 
-Two things more than a kernel are held here: how each is called, and what it is compared with (`after`). From the rung `registers` and the
-rung `packed windows` on they are numgan's own: first the backend "cython", to read and change, then the fast one in C. Beside them stands
-the yardstick: NumPy with its BLAS.
+_ladder.pyx has the kernels of the lower rungs. This file has their calls and, as `after`, the rung that each
+is compared with. From the rungs `registers` and `packed windows` on, the kernels are numgan's own: first the
+backend "cython", to read and change, then the fast kernels in C. The yardstick is NumPy with its BLAS.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -22,17 +22,17 @@ if (
 ):
     from . import _ladder
 else:
-    _ladder = None  # the NumPy-only version has the Python loops and the yardsticks
+    _ladder = None  # the NumPy-only version has only the Python loops and the yardsticks
 
 BOTH = ("float32", "float64")
 
 
-# --- matmul ----------------------------------------------------------------------------------------------------------
+# --- matmul -------------------------------------------------------------------------------------------------
 
 
 @rung("matmul", "Python loop", dtypes=BOTH, threads=1, largest=32)
 def python_matmul(a, b):
-    """The formula in Python: every number is an object, every index a method call."""
+    """The formula in Python. Every number is an object, and every index is a method call."""
     c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
     for i in range(c.shape[0]):
         for j in range(c.shape[1]):
@@ -42,7 +42,7 @@ def python_matmul(a, b):
 
 
 def product(kernel):
-    """A kernel of _ladder, which adds to zeros, as a function c = f(a, b) of matrices in any layout."""
+    """A kernel of _ladder as a function c = f(a, b) of matrices in any layout. The kernel adds to zeros."""
 
     def f(a, b):
         c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
@@ -54,16 +54,20 @@ def product(kernel):
 
 
 def registers(a, b):
-    """The backend "cython": A is packed too, and a tile of C stays in registers while k runs (numgan/_kernels/_readable.pyx).
+    """The backend "cython": A is packed too, and a tile of C stays in registers while k runs.
 
-    Every rung so far loads and stores a number of C for each multiply-add. A tile of 2 x 8 is loaded and stored once in 256 terms, and
-    each number fetched from A or B meets a whole row or column of it.
+    Every lower rung loads and stores a number of C for each multiply-add. A tile of 2 x 8 is loaded and
+    stored once per 256 terms, and each number read from A or B is used for a whole row or column of the tile.
+    The code is in numgan/_kernels/_readable.pyx.
     """
     return _kernels.readable.matmul(a, b)
 
 
 def threaded(a, b):
-    """`registers` on as many threads as numgan has, each for its share of the rows of C: the kernel lets go of the GIL, so they run at once."""
+    """`registers` on numgan's number of threads. Each thread computes its share of the rows of C.
+
+    The kernel releases the GIL, so the threads run at the same time.
+    """
     n = _kernels.num_threads()
     with ThreadPoolExecutor(n) as pool:
         shares = [slice(len(a) * i // n, len(a) * (i + 1) // n) for i in range(n)]
@@ -71,7 +75,7 @@ def threaded(a, b):
 
 
 def compiled(kernel):
-    """A kernel of numgan, checks included, in C."""
+    """A kernel of numgan with its argument checks, on the backend "compiled"."""
 
     def f(*arguments):
         with _kernels.use_backend("compiled"):
@@ -105,7 +109,7 @@ rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", dtype
 )
 
 
-# --- convolution -----------------------------------------------------------------------------------------------------
+# --- convolution --------------------------------------------------------------------------------------------
 
 
 @rung("conv", "Python loop", dtypes=BOTH, threads=1, largest=1)
@@ -121,7 +125,7 @@ def python_conv(x, w, stride, padding):
 
 
 def prepared(x, w, stride, padding):
-    """x with its padding around it, and y, zeros."""
+    """(padded x, y filled with zeros)."""
     (p, q), size = padding, _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding)
     return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0))), np.zeros((len(x), *size, w.shape[3]), x.dtype)
 
@@ -139,7 +143,7 @@ def convolution(kernel):
 
 
 def by_patches(x, w, stride, padding):
-    """im2col, then `registers`: the convolution as a product of two matrices, the first one built in memory."""
+    """im2col, then `registers`: the convolution as a product of two matrices. The first one is stored."""
     x, y = prepared(x, w, stride, padding)
     rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)
     _ladder.patches(np.ascontiguousarray(x), rows, *stride)
@@ -148,30 +152,28 @@ def by_patches(x, w, stride, padding):
 
 
 def packed_windows(x, w, stride, padding):
-    """The backend "cython": patches are found by addresses when they are packed, block by block, and never stored."""
+    """The backend "cython": patches are read by address and packed block by block; they are never stored."""
     return _kernels.readable.conv2d(x, w, stride, padding)
 
 
 @compiled
 def direct(x, w, stride, padding):
-    """numgan's implicit GEMM in C: patches are gathered run by run."""
+    """numgan's implicit GEMM in C. It gathers the patches in contiguous pieces."""
     with _kernels.use_fast_convolutions(False):
         return _kernels.conv2d(x, w, stride, padding)
 
 
 @compiled
 def fast(x, w, stride, padding):
-    """numgan as users run it: where a layer has a fast algorithm, fewer multiplications do the same work."""
+    """numgan with its default settings: a fast algorithm, if there is one, needs fewer multiplications."""
     with _kernels.use_fast_convolutions(True):
         return _kernels.conv2d(x, w, stride, padding)
 
 
 def numpy_conv(x, w, stride, padding):
-    """im2col and BLAS: what most NumPy code does."""
-    size, rows = (
-        _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding),
-        im2col.patches(x, w.shape[:2], stride, padding),
-    )
+    """im2col and BLAS, the usual method in NumPy code."""
+    size = _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding)
+    rows = im2col.patches(x, w.shape[:2], stride, padding)
     return (rows @ w.reshape(rows.shape[1], w.shape[3])).reshape(len(x), *size, w.shape[3])
 
 

@@ -1,14 +1,20 @@
-"""A kernel's trial: registered by name, then held to its definition on ugly shapes before anybody times it.
+"""The trial of a kernel: before timing, it is compared with its definition on ugly shapes and layouts.
 
-    @rung("matmul", "mine")                      what a kernel is called with, and returns:
-    def mine(a, b): ...                              matmul    a (M, K), b (K, N)  ->  c (M, N)
-                                                     conv      x (N, H, W, C), w (KH, KW, C, O), stride, padding  ->  y (N, HO, WO, O)
+    @rung("matmul", "mine")          registers a kernel by name
+    def mine(a, b): ...
 
-Arrays come in any layout, stride and padding as pairs; `largest=32` keeps a slow kernel from large problems. The result C is compared
-with C64, the definition in float64:
+A kernel has these arguments and this result:
 
-    |C - C64| <= 8 u (|A| |B|)                   in every element, with u = 2^-24 in float32; 16 and 2^-53 in float64, whose oracle rounds too
-    rms(C - C64) <= 1e-5 rms(C64)                instead, for a fast algorithm in float32: it adds and subtracts before it multiplies
+    matmul    a (M, K), b (K, N)                                    ->  c (M, N)
+    conv      x (N, H, W, C), w (KH, KW, C, O), stride, padding     ->  y (N, HO, WO, O)
+
+Arrays have any layout; stride and padding are pairs. `largest=32` limits a slow kernel to problems of size
+32. The result C is compared with C64, the definition in float64:
+
+    |C - C64| <= 8 u (|A| |B|)         in every element, with u = 2^-24 in float32;
+                                       in float64 16 and 2^-53, because C64 has rounding errors too
+    rms(C - C64) <= 1e-5 rms(C64)      instead, for a fast algorithm in float32, which adds and subtracts
+                                       before it multiplies
 """
 
 import math
@@ -25,11 +31,11 @@ FAST = 1e-5
 
 
 class WrongKernel(ArithmeticError):
-    """A kernel that failed its trial; the message says where first, by how much, and what was allowed."""
+    """A kernel failed its trial. The message names the first wrong case, the error and the bound."""
 
 
 class Matmul:
-    """c = a b; a case is (M, K, N), a size n stands for (n, n, n)"""
+    """c = a b. A case is (M, K, N); size n means (n, n, n)."""
 
     size = 512
     definition = staticmethod(reference.matmul)
@@ -56,7 +62,7 @@ class Matmul:
 
     @staticmethod
     def shapes(case):
-        """Of the arguments that are arrays; and those that are not."""
+        """({name: shape} of the array arguments, the other arguments)."""
         m, k, n = case
         return {"a": (m, k), "b": (k, n)}, ()
 
@@ -66,7 +72,10 @@ class Matmul:
 
 
 class Conv:
-    """y = x * w; a case is (N, H, W, C, O, kernel, stride, padding), a size n stands for n channels of DCGAN's layer, 32 x 32 pixels, batch 8"""
+    """y = x * w. A case is (N, H, W, C, O, kernel, stride, padding).
+
+    Size n means DCGAN's layer with n channels, 32 x 32 pixels and batch 8.
+    """
 
     size = 64
     definition = staticmethod(reference.conv2d)
@@ -75,10 +84,10 @@ class Conv:
         (1, 2, 3, 1, 1, (2, 1), (1, 1), (0, 0)),
         (0, 5, 7, 3, 2, (3, 2), (1, 2), (1, 0)),  # empty batch
         (2, 4, 5, 3, 2, (4, 5), (1, 1), (0, 0)),  # one output pixel
-        (2, 7, 11, 3, 5, (3, 2), (2, 3), (1, 0)),  # nothing equal to anything
-        (3, 13, 5, 2, 7, (2, 3), (5, 4), (0, 1)),  # stride > kernel: pixels no window sees
+        (2, 7, 11, 3, 5, (3, 2), (2, 3), (1, 0)),  # no two sizes are equal
+        (3, 13, 5, 2, 7, (2, 3), (5, 4), (0, 1)),  # stride > kernel: some pixels are in no window
         (1, 6, 9, 5, 3, (4, 4), (2, 2), (1, 1)),  # DCGAN's layer, the last row not covered
-        (2, 3, 4, 11, 13, (5, 3), (1, 1), (4, 5)),  # windows of zeros
+        (2, 3, 4, 11, 13, (5, 3), (1, 1), (4, 5)),  # some windows contain only padding
         (1, 13, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
         (3, 9, 8, 67, 37, (3, 3), (1, 1), (1, 1)),
         (2, 14, 10, 37, 41, (4, 4), (2, 2), (1, 1)),
@@ -104,37 +113,43 @@ KINDS = {"matmul": Matmul, "conv": Conv}
 
 @dataclass(frozen=True)
 class Rung:
-    """A kernel, its name and its claims."""
+    """A kernel, its name and its properties."""
 
     kind: str
     name: str
     function: Callable
-    after: str | None = None  # the rung that it improves on
-    dtypes: tuple = ("float32",)  # element types that it claims to be right in
-    fast: bool = False  # held to the bound of fast algorithms in float32
-    threads: int | None = None  # None: as many as the ladder is climbed with
-    largest: int | None = None  # the size at which it is timed, and tried, if asked for more
+    after: str | None = None  # the rung that this one improves on
+    dtypes: tuple = ("float32",)  # the dtypes in which it is checked
+    fast: bool = False  # checked with the bound of fast algorithms in float32
+    threads: int | None = None  # None: the number of threads of the ladder
+    largest: int | None = None  # the largest size at which it is timed and checked
     note: str = ""
 
 
-RUNGS = {kind: {} for kind in KINDS}  # {kind: {name: Rung}}, from the ground up
+RUNGS = {kind: {} for kind in KINDS}  # {kind: {name: Rung}}, from the lowest rung up
 
 
 def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, largest=None, note=""):
-    """Register the decorated function as a kernel: see Rung. ValueError for an unknown kind, a name that is taken, or an unknown `after`."""
+    """Register the decorated function as a kernel; Rung describes the parameters.
+
+    Raises ValueError for an unknown kind, a name that is taken, an unknown `after`, or other dtypes than
+    ("float32",) and ("float32", "float64").
+    """
     rungs = _of(kind)
     if name in rungs:
         raise ValueError(
             f"rung: the {kind} ladder already has a rung {name!r}; choose another name, "
-            f"or first take that one away: ladder.RUNGS[{kind!r}].pop({name!r})"
+            f"or remove that one first: ladder.RUNGS[{kind!r}].pop({name!r})"
         )
     if after is not None and after not in rungs:
         raise ValueError(
-            f"rung: {name!r} is to stand after {after!r}, but the {kind} ladder has {', '.join(rungs) or 'no rungs yet'}"
+            f"rung: {name!r} is to stand after {after!r}, "
+            f"but the {kind} ladder has {', '.join(rungs) or 'no rungs yet'}"
         )
     if tuple(dtypes) not in (("float32",), ("float32", "float64")):
         raise ValueError(
-            f'rung: expected dtypes ("float32",) or ("float32", "float64") of {name!r}, got {dtypes!r}; ladders are timed in float32'
+            f'rung: expected dtypes ("float32",) or ("float32", "float64") of {name!r}, got {dtypes!r}; '
+            "ladders are timed in float32"
         )
 
     def register(function):
@@ -151,20 +166,23 @@ def _of(kind):
 
 
 def case_of(rung, size):
-    """The problem of this size, or of the largest that the rung is timed at."""
+    """The problem of this size, or of the largest size of the rung if that is smaller."""
     return KINDS[rung.kind].sized(min(size, rung.largest or size))
 
 
 @may_underflow
 def draw(kind, case, dtype, seed=0):
-    """Normal numbers for a case: ({name: array}, the other arguments)."""
+    """Normally distributed arrays for a case: ({name: array}, the other arguments)."""
     rng = np.random.default_rng(seed)
     shapes, rest = KINDS[kind].shapes(case)
     return {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}, rest
 
 
 def layouts(x):
-    """The same values as they may lie in memory, contiguous first: in reverse order of axes, in every second place, backwards."""
+    """{name: array}: the same values in four memory layouts.
+
+    Contiguous, with the axes in reverse order, with gaps between the entries, and backwards.
+    """
     spaced = np.full([2 * n for n in x.shape], np.nan, x.dtype)[tuple(slice(None, None, 2) for _ in x.shape)]
     spaced[...] = x
     return {
@@ -177,7 +195,10 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Hold a rung to its definition: every case, every layout of each argument, every dtype that it claims. Raises WrongKernel."""
+    """Compare a rung with its definition, for every case, layout of an argument and dtype of the rung.
+
+    Raises WrongKernel.
+    """
     kind = KINDS[rung.kind]
     limit = kind.products(kind.sized(rung.largest)) if rung.largest else math.inf
     for dtype in rung.dtypes:
@@ -192,14 +213,17 @@ def check(rung):
 
 @may_underflow
 def truth(kind, arrays, rest):
-    """C64 and |A| |B|: the definition in float64, of the arguments and of their absolute values."""
+    """(C64, |A| |B|): the definition in float64, for the arguments and for their absolute values."""
     wide = [array.astype(np.float64) for array in arrays.values()]
     return KINDS[kind].definition(*wide, *rest), KINDS[kind].definition(*map(np.abs, wide), *rest)
 
 
 @may_underflow
 def examine(rung, arrays, rest, exact, layout="contiguous"):
-    """Call the rung once and return its error, the left-hand side of its bound in units of |A| |B| or rms(C64). Raises WrongKernel."""
+    """Call the rung once and return its error: the left side of its bound, divided by |A| |B| or rms(C64).
+
+    Raises WrongKernel.
+    """
     dtype = next(iter(arrays.values())).dtype
     where = (
         f"{rung.kind} {rung.name!r} at {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}"
@@ -216,42 +240,34 @@ def examine(rung, arrays, rest, exact, layout="contiguous"):
     if not isinstance(got, np.ndarray) or got.shape != exact[0].shape or got.dtype != dtype:
         found = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else type(got).__name__
         raise WrongKernel(f"{where}: expected an array {dtype} {exact[0].shape}, got {found}")
-    return (
-        _compare(got, *exact, where, rung.fast and dtype == np.float32, layout.endswith("contiguous"))
-        if got.size
-        else 0.0
-    )
+    if not got.size:
+        return 0.0
+    return _compare(got, *exact, where, rung.fast and dtype == np.float32, layout.endswith("contiguous"))
 
 
 def _compare(got, expected, scale, where, fast, ordinary):
-    """The error of a result, or WrongKernel."""
+    """The error of a result. Raises WrongKernel if it is above the bound."""
     wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)  # an empty sum has scale 0 and must be 0
     if fast:
         rms = math.sqrt(np.mean(expected**2)) or 1e-300
-        error, bound, allowed, off = (
-            math.sqrt(np.mean(wrong**2)) / rms,
-            FAST,
-            "rms(C - C64) <= 1e-5 rms(C64)",
-            ~(wrong <= 10 * FAST * rms),
-        )
+        error, bound, allowed = math.sqrt(np.mean(wrong**2)) / rms, FAST, "rms(C - C64) <= 1e-5 rms(C64)"
+        off = ~(wrong <= 10 * FAST * rms)
     else:
         bound = ROUNDINGS[got.dtype.name]
-        error, allowed, off = (
-            float(np.max(wrong / scale)),
-            f"|C - C64| <= {bound:.1e} |A| |B|",
-            ~(wrong <= bound * scale),
-        )
+        error, allowed = float(np.max(wrong / scale)), f"|C - C64| <= {bound:.1e} |A| |B|"
+        off = ~(wrong <= bound * scale)
     if error <= bound:
         return error
     worst = np.unravel_index(np.argmax(np.nan_to_num(wrong / scale, nan=np.inf)), wrong.shape)
     raise WrongKernel(
-        f"{where}: error {error:.2g}, allowed {bound:.1e} ({allowed}); the worst is [{', '.join(map(str, worst))}], "
-        f"expected {expected[worst]:.6g}, got {got[worst]:.6g}; {_pattern(off, error, got.dtype, ordinary)}"
+        f"{where}: error {error:.2g}, allowed {bound:.1e} ({allowed}); "
+        f"the worst is [{', '.join(map(str, worst))}], expected {expected[worst]:.6g}, "
+        f"got {got[worst]:.6g}; {_pattern(off, error, got.dtype, ordinary)}"
     )
 
 
 def _pattern(off, error, dtype, ordinary):
-    """In words: which elements are wrong, and what that looks like."""
+    """A text that says which elements are wrong and suggests a cause."""
     hints = [f"{off.sum()} of {off.size} elements are off"]
     for axis, size in enumerate(off.shape):
         lines = np.flatnonzero(off.any(axis=tuple(set(range(off.ndim)) - {axis})))

@@ -15,7 +15,7 @@ from .dataset import Feed, Unpaired
 class Augmented:
     """A data set whose batches are cropped and mirrored at random, all pictures of one row alike.
 
-    dataset   a Dataset. Augment each side of an Unpaired set by itself: Unpaired(name, x=Augmented(...), y=...)
+    dataset   a Dataset. Each side of an Unpaired set is augmented by itself: Unpaired(name, x=Augmented(...))
     crop      (height, width) of a random window of every picture; None: whole pictures
     flip      mirror left and right with probability 1/2
     Raises TypeError for an Unpaired set, ValueError if a picture is smaller than the window.
@@ -27,7 +27,9 @@ class Augmented:
 
     def __post_init__(self):
         if isinstance(self.dataset, Unpaired):
-            raise TypeError("Augmented: expected a Dataset, got an Unpaired set; augment each of its sides by itself")
+            raise TypeError(
+                "Augmented: expected a Dataset, got an Unpaired set; augment each of its sides by itself"
+            )
         for name, column in self._pictures().items():
             if self.crop and (column.shape[1] < self.crop[0] or column.shape[2] < self.crop[1]):
                 raise ValueError(

@@ -276,7 +276,7 @@ def test_the_command(numgan, folder):
     )
     assert (
         "classifier frechet distance" in out
-        and "real rows: the same of 60 training rows" in out
+        and "real rows: the same figures of 60 training rows" in out
         and "lower is better" in out
     )
     assert "frechet distance" not in out.replace("classifier frechet distance", ""), (

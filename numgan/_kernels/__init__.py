@@ -195,7 +195,8 @@ class use_fast_convolutions:
 
     def __init__(self, on=True):
         if compiled:
-            self._before, compiled.products.fast_convolutions = compiled.products.fast_convolutions, bool(on)
+            self._before = compiled.products.fast_convolutions
+            compiled.products.fast_convolutions = bool(on)
 
     def __enter__(self):
         return self
@@ -404,9 +405,9 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     Without a slope d is dy. With a slope, scale and bias (C,), dy is the gradient of the output of
     `normalize`, and d is the gradient before its LeakyReLU.
     """
-    slope, unit = _unit("channel_products", slope, scale=scale, bias=bias)
-    dy, x, mean, *unit = door.channels("channel_products", {"dy": dy, "x": x}, {"mean": mean} | unit)
-    return _kernel("channel_products", x)(dy, x, mean, *(unit or (None, None)), slope)
+    slope, sign = _sign_arrays("channel_products", slope, scale=scale, bias=bias)
+    dy, x, mean, *sign = door.channels("channel_products", {"dy": dy, "x": x}, {"mean": mean} | sign)
+    return _kernel("channel_products", x)(dy, x, mean, *(sign or (None, None)), slope)
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
@@ -414,15 +415,15 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
     dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products
     """
-    slope, unit = _unit("normalize_gradient", slope, bias=bias)
-    per_channel = {"mean": mean, "scale": scale, "centre": centre, "share": share} | unit
-    dy, x, mean, scale, centre, share, *unit = door.channels(
+    slope, sign = _sign_arrays("normalize_gradient", slope, bias=bias)
+    per_channel = {"mean": mean, "scale": scale, "centre": centre, "share": share} | sign
+    dy, x, mean, scale, centre, share, *sign = door.channels(
         "normalize_gradient", {"dy": dy, "x": x}, per_channel
     )
-    return _kernel("normalize_gradient", x)(dy, x, mean, scale, centre, share, *(unit or (None,)), slope)
+    return _kernel("normalize_gradient", x)(dy, x, mean, scale, centre, share, *(sign or (None,)), slope)
 
 
-def _unit(kernel, slope, **channels):
+def _sign_arrays(kernel, slope, **channels):
     """(slope, {name: array} for the sign of the LeakyReLU's input); {} for slope 1, no LeakyReLU."""
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):

@@ -17,7 +17,7 @@ def _flat(size, itemsize):
     return _shares(size, 1, _TERMS, itemsize)
 
 
-def _line(x):
+def _vector(x):
     """All elements of x as a vector."""
     return _contiguous(x).reshape(-1)
 
@@ -50,13 +50,13 @@ def moving_average(average, p, decay):
 
 def add(one, two, out):
     shares = _flat(out.size, out.itemsize)
-    _run("add", (_line(one), None if two is None else _line(two), out.reshape(-1)), shares, whole=True)
+    _run("add", (_vector(one), None if two is None else _vector(two), out.reshape(-1)), shares, whole=True)
 
 
 def all_finite(x):
     shares = _flat(x.size, x.itemsize)
     finite = np.ones(shares[0], x.dtype)
-    _run("all_finite", (_line(x), finite), shares)
+    _run("all_finite", (_vector(x), finite), shares)
     return bool(finite.all())
 
 
@@ -97,10 +97,10 @@ def channel_moments(x):
     rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)
     _run("channel_moments", (x, partial), shares, scalars=(rows,))
     if fold > 1:  # pool the `fold` columns of each channel, as blocks of len(x) rows
-        apart = np.empty((2, fold * c))
-        _run("pool_moments", (*apart, partial), (1, 1), scalars=(rows, len(x)))
-        apart[1] *= len(x)
-        rows, partial = len(x), _contiguous(apart.reshape(2, fold, c).swapaxes(0, 1)).reshape(fold, 2 * c)
+        pooled = np.empty((2, fold * c))
+        _run("pool_moments", (*pooled, partial), (1, 1), scalars=(rows, len(x)))
+        pooled[1] *= len(x)
+        rows, partial = len(x), _contiguous(pooled.reshape(2, fold, c).swapaxes(0, 1)).reshape(fold, 2 * c)
     _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, n))
     return mean, variance
 
@@ -146,7 +146,7 @@ def column_sum(x):
 
 def leaky_relu(x, slope):
     y = empty(x.shape, x.dtype)
-    _run("leaky_relu", (_line(x), y.reshape(-1)), _flat(x.size, x.itemsize), scalars=(slope,))
+    _run("leaky_relu", (_vector(x), y.reshape(-1)), _flat(x.size, x.itemsize), scalars=(slope,))
     return y
 
 
@@ -154,7 +154,7 @@ def leaky_relu_gradient(dy, y, slope):
     dx = empty(dy.shape, dy.dtype)
     _run(
         "leaky_relu_gradient",
-        (_line(dy), _line(y), dx.reshape(-1)),
+        (_vector(dy), _vector(y), dx.reshape(-1)),
         _flat(dy.size, dy.itemsize),
         scalars=(slope,),
     )

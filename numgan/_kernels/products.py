@@ -26,14 +26,14 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
             (_aligned(a), _contiguous(b), _contiguous(bias), c),
             _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize),
         )
-        return _through_unit(c, slope, gate)
+        return _finished(c, slope, gate)
     arrays = _aligned(a), _aligned(b), _contiguous(bias), c, None, _contiguous(gate)
     shares = _shares(*c.shape, a.shape[1] + 16, a.itemsize)  # + 16: the cost of writing c
     _run("matmul", arrays, shares, scalars=(slope,))
     return c
 
 
-def _through_unit(c, slope, gate):
+def _finished(c, slope, gate):
     """c after LeakyReLU, or times its derivative, for products whose kernel does not include it."""
     if gate is not None:
         return leaky_relu_gradient(c, gate, slope)
@@ -96,7 +96,7 @@ def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
     return max(fits, default=1) if dtype == np.float32 and stride == 1 else 1
 
 
-def _wide(w, stride, count):
+def _merged_window(w, stride, count):
     """`count` windows w (KH, KW, C, O) side by side, merged into one, and the stride of that window.
 
     The merged window has the shape (KH, KW + (count - 1) stride, C, count O).
@@ -133,10 +133,8 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
         ).reshape(len(x), 1, 1, o)
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
     x = _contiguous(x)
-    arrays, rest = (
-        (x, _contiguous(w), _contiguous(bias), y),
-        {"window": (kernel, stride, padding), "scalars": (slope,)},
-    )
+    arrays = x, _contiguous(w), _contiguous(bias), y
+    rest = {"window": (kernel, stride, padding), "scalars": (slope,)}
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
         _run(
             "fast_conv2d",
@@ -147,7 +145,7 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
     elif c <= THIN:
         count = _abreast(x.dtype, y.shape[2], o, stride[1])
         count = count if count > 1 and all_finite(x) else 1
-        (w, stride), bias = _wide(w, stride, count), None if bias is None else np.tile(bias, count)
+        (w, stride), bias = _merged_window(w, stride, count), None if bias is None else np.tile(bias, count)
         shares = _shares(len(y) * y.shape[1], 1, y.shape[2] // count * w.size, x.itemsize)
         _run(
             "conv2d_thin",
@@ -169,13 +167,11 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
             _flat_rows(dy), w.reshape(math.prod(w.shape[:3]), o).T, None, slope, _flat_rows(gate)
         ).reshape(len(dy), *size, c)
     if dy.shape[1:3] == (1, 1):
-        return _through_unit(_input_gradient_of_pixel(dy, w, padding, size, bias), slope, gate)
+        return _finished(_input_gradient_of_pixel(dy, w, padding, size, bias), slope, gate)
     dx = empty((len(dy), *size, c), dy.dtype)
     dy = _contiguous(dy)
-    arrays, rest = (
-        (dy, _contiguous(w), _contiguous(bias), dx),
-        {"window": (kernel, stride, padding), "scalars": (slope,)},
-    )
+    arrays = dy, _contiguous(w), _contiguous(bias), dx
+    rest = {"window": (kernel, stride, padding), "scalars": (slope,)}
     if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
         _run(
             "fast_conv2d_input_gradient",
@@ -186,7 +182,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     elif c <= THIN or not np.isfinite(w).all():
         count = _abreast(dy.dtype, dy.shape[2], o, most=7, widest=32) if c <= THIN else 1
         count = count if count > 1 and all_finite(dy) else 1
-        w, stride = _wide(w, stride, count)
+        w, stride = _merged_window(w, stride, count)
         shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) // count * w.size, dy.itemsize)
         _run(
             "conv2d_input_gradient_thin",

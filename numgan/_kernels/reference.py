@@ -139,7 +139,7 @@ def max_pool2d_gradient(dy, index, size):
 # --- updates: in place; each returns whether every number it wrote is finite --------------------------------
 
 
-def _held(p, clip, *moments):
+def _clipped(p, clip, *moments):
     """Clip p to [-clip, clip]. Returns whether p and the moments are finite."""
     np.clip(p, -clip, clip, out=p)
     return all_finite(p) and all(map(all_finite, moments))
@@ -158,7 +158,7 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
     v += (1 - beta2) * np.square(slope)
     mhat, vhat = m / (1 - beta1**step), v / (1 - beta2**step)
     p -= lr * mhat / (np.sqrt(vhat) + eps)
-    return _held(p, clip, m, v)
+    return _clipped(p, clip, m, v)
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
@@ -170,7 +170,7 @@ def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
     v *= decay
     v += (1 - decay) * np.square(slope)
     p -= lr * slope / (np.sqrt(v) + eps)
-    return _held(p, clip, v)
+    return _clipped(p, clip, v)
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
@@ -184,7 +184,7 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
         m += slope
         step = slope + momentum * m if nesterov else m
     p -= lr * step
-    return _held(p, clip) if m is None else _held(p, clip, m)
+    return _clipped(p, clip) if m is None else _clipped(p, clip, m)
 
 
 def moving_average(average, p, decay):
@@ -223,7 +223,7 @@ def normalize(x, mean, scale, bias, slope=1.0):
     return finish((x - mean) * scale, bias, slope, None)
 
 
-def _through(dy, x, mean, scale, bias, slope):
+def _before_leaky_relu(dy, x, mean, scale, bias, slope):
     """The gradient before normalize's LeakyReLU; dy is the one after it. The sign is computed again."""
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 
@@ -233,7 +233,7 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
 
     d is dy. With scale, bias (C,) and a slope, d is dy times the derivative of normalize's LeakyReLU
     """
-    dy = _through(dy, x, mean, scale, bias, slope)
+    dy = _before_leaky_relu(dy, x, mean, scale, bias, slope)
     return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)
 
 
@@ -242,7 +242,7 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
     dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products
     """
-    dy = _through(dy, x, mean, scale, bias, slope)
+    dy = _before_leaky_relu(dy, x, mean, scale, bias, slope)
     return (dy - centre - (x - mean) * share) * scale
 
 

@@ -15,7 +15,7 @@ from numgan import _kernels as kernels
 from numgan import systems
 from numgan._kernels import readable, reference
 from numgan.checking import catalogue
-from numgan.checking.cases import LAYERS
+from numgan.checking.layer_cases import LAYERS
 
 needs_cython = pytest.mark.skipif(
     readable is None, reason="the cython kernels are not built: this is the NumPy-only version"

@@ -88,7 +88,9 @@ def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
     """Number of neighbouring windows to merge into one, of `columns` windows in a row.
 
     One window with few features would leave most of a vector empty. The number is a divisor of columns, at
-    most `most`, and the merged window has at most `widest` features. The stride must be 1.
+    most `most`, and the merged window has at most `widest` features. Only float32 with stride 1 is merged;
+    otherwise the number is 1.
+
     Merging pads the weights with zeros. They fill empty parts of the vector, so they cost nothing. But
     0 * inf is nan: merge only if the inputs are finite.
     """

@@ -64,7 +64,7 @@ def climb(kind, size=None, threads=None, extra=()):
 
 
 def _climb(kind, size, threads, extra):
-    """([Step], the measured peak, the share of the processors that other programs used meanwhile)"""
+    """climb, which returns ([Step], measured peak, share of the processors used by other programs)."""
     size = KINDS[kind].size if size is None else size
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]
@@ -112,14 +112,13 @@ def _climb(kind, size, threads, extra):
             steps.append(
                 Step(
                     candidate.name,
-                    timing.median,
-                    timing.low,
-                    timing.high,
-                    gflops,
-                    gflops / peak if peak else None,
-                    errors[candidate.name],
-                    None,
-                    note,
+                    ms=timing.median,
+                    q25=timing.low,
+                    q75=timing.high,
+                    gflops=gflops,
+                    share_of_peak=gflops / peak if peak else None,
+                    error=errors[candidate.name],
+                    note=note,
                 )
             )
     steps = _compared(_placed(kind, steps), {candidate.name: candidate.after for candidate in candidates})
@@ -139,17 +138,12 @@ def _side(candidate, arguments):
 def _placed(kind, steps):
     """The built-in rungs in their order. Every other one stands below the first faster rung."""
     ladder = [step for step in steps if step.name in BUILT_IN[kind]]
-    for step in sorted(
-        (step for step in steps if step.name not in BUILT_IN[kind]), key=lambda step: step.gflops
-    ):
+    yours = [step for step in steps if step.name not in BUILT_IN[kind]]
+    for step in sorted(yours, key=lambda step: step.gflops):
         place = next((i for i, other in enumerate(ladder) if other.gflops > step.gflops), len(ladder))
         faster = sum(other.gflops > step.gflops for other in steps)
-        ladder.insert(
-            place,
-            replace(
-                step, note=f"yours: place {faster + 1} of {len(steps)}" + f"; {step.note}" * bool(step.note)
-            ),
-        )
+        note = f"yours: place {faster + 1} of {len(steps)}" + (f"; {step.note}" if step.note else "")
+        ladder.insert(place, replace(step, note=note))
     return ladder
 
 

@@ -239,21 +239,31 @@ class Killed(Exception):
 
 
 @every
-@pytest.mark.parametrize("at", [3, 7, 8])
-def test_a_run_that_was_killed_ends_with_the_same_bits(system, dataset, at, tmp_path):
+def test_a_run_that_was_killed_ends_with_the_same_bits(system, dataset, tmp_path):
+    """Killed after steps 3, 7 and 8, resumed each time: 7 is the first step of the second stage."""
     whole = training.train(
-        system, dataset, tmp_path / "whole", steps=20, seed=1, checkpoint_every=1, progress=False
+        system,
+        dataset,
+        tmp_path / "whole",
+        steps=20,
+        seed=1,
+        picture_every=20,
+        checkpoint_every=1,
+        progress=False,
     )
 
-    def kill(state):
-        if state.step == at:
-            raise Killed
+    def train(**words):
+        return training.train(system, dataset, tmp_path / "cut", checkpoint_every=1, progress=False, **words)
 
-    with pytest.raises(Killed):
-        training.train(
-            system, dataset, tmp_path / "cut", steps=20, seed=1, checkpoint_every=1, progress=False, look=kill
-        )
-    training.train(system, dataset, tmp_path / "cut", resume=True, progress=False)
+    for at in (3, 7, 8):
+
+        def kill(state, at=at):
+            if state.step == at:
+                raise Killed
+
+        with pytest.raises(Killed):
+            train(look=kill, **{"steps": 20, "seed": 1, "picture_every": 20} if at == 3 else {"resume": True})
+    train(resume=True)
     one, two = (runs.open_run(folder, system, dataset).state for folder in (whole.folder, tmp_path / "cut"))
     assert one.step == two.step == 20 and one.vectors().keys() == two.vectors().keys()
     assert all(np.array_equal(one.vectors()[name], two.vectors()[name]) for name in one.vectors())
@@ -263,7 +273,16 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(system, dataset, at, tmp_
 def run(request, tmp_path):
     make, get = FAMILY[request.param]
     system, dataset = make(), get()
-    training.train(system, dataset, tmp_path / "run", steps=40, batch_size=20, log_every=1, progress=False)
+    training.train(
+        system,
+        dataset,
+        tmp_path / "run",
+        steps=40,
+        batch_size=20,
+        log_every=1,
+        picture_every=40,
+        progress=False,
+    )
     return runs.open_run(tmp_path / "run", system, dataset)
 
 
@@ -300,7 +319,7 @@ def test_an_objective_trains_both_generators_and_a_gradient_of_two_uses_is_the_s
 def test_a_network_without_an_optimiser_never_changes(tmp_path):
     system, dataset = translation(), paired_set()
     first = training.State.start(system, 0).params["E"].vector
-    training.train(system, dataset, tmp_path / "run", steps=15, progress=False)
+    training.train(system, dataset, tmp_path / "run", steps=15, picture_every=15, progress=False)
     state = runs.open_run(tmp_path / "run", system, dataset).state
     assert np.array_equal(state.params["E"].vector, first) and set(state.moments) == {"G"}
 
@@ -498,6 +517,8 @@ def test_crops_and_flips_are_functions_of_the_batch_number():
         data.Augmented(Dataset("a", x), crop=(10, 5))
     with pytest.raises(TypeError, match="augment each of its sides by itself"):
         data.Augmented(Unpaired("two", x=Dataset("a", x), y=Dataset("b", x)), flip=True)
-    both = Unpaired("two", x=data.Augmented(Dataset("a", x), flip=True), y=data.Augmented(Dataset("b", x), flip=True))
+    both = Unpaired(
+        "two", x=data.Augmented(Dataset("a", x), flip=True), y=data.Augmented(Dataset("b", x), flip=True)
+    )
     rows = [both.feed(6, 4).batch(k) for k in range(5)]
     assert any(not np.array_equal(np.sort(row["x"], axis=0), np.sort(row["y"], axis=0)) for row in rows)

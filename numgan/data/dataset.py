@@ -27,7 +27,7 @@ class Dataset:
     labels    (N,) int64, the class number of each row, or None
     classes   the names of the classes; () if there are none
     source    the origin of the data, and their licence
-    others    {column: array (N, ...)} of any type: a second picture, tokens, more labels
+    others    {column: array (N, ...) of numbers}: a second picture, tokens, more labels
     names     (N,) the name of each row, such as its file, or None; `paired` uses them to match rows
     Raises ValueError if these do not fit together.
     """
@@ -64,10 +64,16 @@ class Dataset:
                     f"the number of classes, got {labels.min()} to {labels.max()}"
                 )
         for name, column in self.others.items():
-            if name in ("x", "labels") or len(column) != len(x):
+            got = f"{getattr(column, 'shape', type(column).__name__)} {getattr(column, 'dtype', '')}"
+            if not isinstance(column, np.ndarray) or column.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"Dataset({self.name!r}): expected the column {name} as an array of numbers, got {got}; "
+                    "words are numbered first, such as tokens"
+                )
+            if name in ("x", "labels") or column.shape[:1] != x.shape[:1]:
                 raise ValueError(
                     f"Dataset({self.name!r}): expected other columns than x and labels, "
-                    f"of {len(x)} rows each, got {name} {column.shape}"
+                    f"of {len(x)} rows each, got {name} {got}"
                 )
         if self.names is not None and len(self.names) != len(x):
             raise ValueError(

@@ -27,13 +27,19 @@ class Staged(System):
     def of(cls, *parts):
         """A Staged of (steps, system) pairs.
 
-        Raises ValueError without a stage, or for a stage without a step.
+        Raises ValueError without a stage, for a stage without a step, or for stages that see different data.
         """
         if not parts or min(steps for steps, _ in parts) < 1:
             raise ValueError(
                 f"Staged: expected stages of at least one step, got {[steps for steps, _ in parts]}"
             )
         last = parts[-1][1]
+        for name in ("sample_shape", "pixels", "classes"):
+            found = [getattr(system, name) for _, system in parts]
+            if any(value != found[0] for value in found):
+                raise ValueError(
+                    f"Staged: expected one {name} for all stages, which see the same data, got {found}"
+                )
         common = {name: getattr(last, name) for name in System.__dataclass_fields__}
         return cls(**common | {"steps": sum(steps for steps, _ in parts)}, parts=parts)
 

@@ -30,7 +30,7 @@ from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.pictures import opened
 from . import checkpoint, recipes, runs, sampling
-from .state import State
+from .state import State, expect_weights
 from .step import advance
 
 PICTURES = 20  # number of sample pictures of a run, without the first
@@ -96,12 +96,16 @@ def train(
                                 the State. After a kill, the steps since the last checkpoint are repeated, and
                                 so are their calls
 
-    Raises FileExistsError for a folder in use, NonFiniteError with the layer's name, Interrupted (a
+    Raises ValueError or TypeError, before anything is written, for arguments that do not fit,
+    FileExistsError for a folder in use, NonFiniteError with the layer's name, Interrupted (a
     KeyboardInterrupt) after Ctrl-C or SIGTERM, when all is saved, and OSError if the folder cannot be
     written; the last checkpoint is then intact.
     """
     out = Path(out)
     recipes.check(system, dataset)
+    if resume and weights is not None:
+        raise ValueError("weights: a run continues with its own weights; leave them out")
+    expect_weights(system, weights or {})
     with threadpool_limits(1):  # OpenBLAS gives other bits with other numbers of threads
         if resume:
             config = _extended(runs.read_config(out), steps, batch_size, seed)

@@ -19,6 +19,36 @@ from ..core.parameters import Parameters
 from ..core.randomness import derive
 
 
+def expect_weights(system, weights):
+    """Raise TypeError or ValueError unless weights {network: Parameters} can replace those of the system.
+
+
+    At least one path must be common, and common paths must agree in shape. Other paths are left alone.
+    """
+    networks = system.at(0).networks
+    for name, p in weights.items():
+        if name not in networks:
+            raise ValueError(f"weights: expected networks among {', '.join(networks)}, got {name!r}")
+        if not isinstance(p, Parameters):
+            raise TypeError(
+                f"weights: expected Parameters for {name}, got {type(p).__name__}; "
+                f"give a run's state.params[{name!r}]"
+            )
+        ours, theirs = networks[name].layout.slots, p.layout.slots
+        common = [path for path in ours if path in theirs]
+        if not common:
+            raise ValueError(
+                f"weights: expected paths of {name} such as {next(iter(ours), 'none')}, "
+                f"got {', '.join(theirs) or 'none'}"
+            )
+        for path in common:
+            if ours[path][1] != theirs[path][1]:
+                raise ValueError(
+                    f"weights: expected {path} of {name} with shape {ours[path][1]}, got {theirs[path][1]}; "
+                    "take the weights of a network of the same sizes"
+                )
+
+
 @dataclass
 class State:
     """Everything that training changes. Configuration and State determine all later steps, bit for bit."""

@@ -522,3 +522,39 @@ def test_crops_and_flips_are_functions_of_the_batch_number():
     )
     rows = [both.feed(6, 4).batch(k) for k in range(5)]
     assert any(not np.array_equal(np.sort(row["x"], axis=0), np.sort(row["y"], axis=0)) for row in rows)
+
+
+@pytest.mark.parametrize(
+    "weights, error, message",
+    [
+        (lambda p: {"X": p}, ValueError, "expected networks among G, E, got 'X'"),
+        (lambda p: {"G": p.vector}, TypeError, "expected Parameters for G, got ndarray"),
+        (lambda p: {"G": mlp(2, 9, 2).init(0)}, ValueError, r"expected 0.W of G with shape \(2, 8\), got"),
+        (lambda p: {"G": ng.Dense(2, 8).init(0)}, ValueError, "expected paths of G such as 0.W, got W, b"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_before_anything_is_written(weights, error, message, tmp_path):
+    system = translation()
+    with pytest.raises(error, match=message):
+        training.train(
+            system, paired_set(), tmp_path / "run", weights=weights(system.init(0)["G"]), progress=False
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_takes_no_weights(tmp_path):
+    with pytest.raises(ValueError, match="continues with its own weights"):
+        training.train(translation(), paired_set(), tmp_path, resume=True, weights={}, progress=False)
+
+
+def test_stages_see_the_same_data():
+    with pytest.raises(ValueError, match="expected one pixels for all stages"):
+        Staged.of((2, ng.build("gan", "mnist", 0.01)), (2, ng.build("gan", "paper", 0.01)))
+
+
+@pytest.mark.parametrize(
+    "column", [[1, 2, 3], np.float32(3), np.array(["a", "b", "c"]), np.array([1, None, 2], object)]
+)
+def test_a_column_is_an_array_of_numbers(column):
+    with pytest.raises(ValueError, match="expected the column t as an array of numbers"):
+        Dataset("a", np.zeros((3, 2), np.float32), others={"t": column})

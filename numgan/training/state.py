@@ -22,7 +22,6 @@ from ..core.randomness import derive
 def expect_weights(system, weights):
     """Raise TypeError or ValueError unless weights {network: Parameters} can replace those of the system.
 
-
     At least one path must be common, and common paths must agree in shape. Other paths are left alone.
     """
     networks = system.at(0).networks

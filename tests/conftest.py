@@ -18,6 +18,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     os.environ.pop("PYTEST_ADDOPTS", None)  # not for runs of pytest that tests start
     os.environ["PYTHONSAFEPATH"] = "1"  # children import the installed package, not this folder
+    if "PYTEST_XDIST_WORKER" in os.environ:  # pytest -n: each process uses one core
+        for variable in ("OPENBLAS_NUM_THREADS", "NUMGAN_NUM_THREADS"):
+            os.environ.setdefault(variable, "1")
     backend = config.getoption("--backend")
     if backend:
         import numgan

@@ -36,8 +36,8 @@ class Optimizer:
 
     moments = ()
 
-    def __init_subclass__(cls, **words):
-        super().__init_subclass__(**words)
+    def __init_subclass__(cls):
+        super().__init_subclass__()
         may_underflow(cls)
 
     def __init__(self, lr, weight_decay=0.0, clip=None):

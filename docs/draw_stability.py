@@ -206,7 +206,7 @@ class Straight(ng.Tanh):
 
 
 def second():
-    """The tangent passes against finite differences, with and without f''; noise against Roth's regulariser."""
+    """The tangent passes and finite differences, with and without f''; noise against Roth's regulariser."""
     figure, (exact, noise) = page(10, 3.6, 1, 2)
     rng, steps = np.random.default_rng(0), 10.0 ** np.arange(-9, 0.5, 0.5)
     x, penalty = rng.standard_normal((16, 2)), ng.GradientPenalty(10.0)
@@ -418,7 +418,7 @@ def packing():
 
 
 def hinge_of_packs(p, q, m):
-    """The total variation estimated by a D of m samples: a logit for each pack, the hinge, all packs at once."""
+    """Total variation, estimated by a D of m samples: a logit for each pack, the hinge, all packs at once."""
     rows = np.array(list(product(range(len(p)), repeat=m)))
     times = lambda counts: np.prod(np.array(counts)[rows], axis=1)
     D = ng.Sequential(

@@ -1,8 +1,9 @@
-"""Draw docs/house.png: the parts of numgan on their storeys, and an arrow for each import that no other arrow implies.
+"""Draw docs/house.png: the parts of numgan on their floors, and their imports as arrows.
 
     python docs/draw_house.py
 
-The storeys are those of tests/book/test_floors.py, which fails if an import goes up. The arrows are read off the sources.
+An arrow that follows from other arrows is left out. The floors are those of tests/book/test_floors.py,
+which fails if an import goes up. The arrows come from the sources.
 """
 
 import sys
@@ -27,7 +28,7 @@ def imports():
 
 
 def reduced(found):
-    """The same without what follows from other arrows."""
+    """The same without the arrows that follow from other arrows."""
 
     def reach(name):
         return set().union(*({below} | reach(below) for below in found[name]))

@@ -1,6 +1,6 @@
 """The two drawings of kernels.md, beside this file.
 
-python docs/draw_kernels.py          needs matplotlib, and of numgan nothing
+python docs/draw_kernels.py          needs matplotlib, but not numgan
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ MUTED = "#f1f1f1"
 
 
 def page(width, height):
-    """A figure with one set of axes, as many units wide and high as given, y downwards."""
+    """A figure with one set of axes, `width` units wide and `height` units high, y downwards."""
     figure = Figure(figsize=(0.34 * width, 0.34 * height), dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -40,7 +40,7 @@ def frame(axes, left, top, rows, columns, colour="black", width=1.8):
 
 
 def packing():
-    """A sliver of A times a panel of B is a tile of C; the numbers say where an element lies in its packed buffer."""
+    """A sliver of A times a panel of B is a tile of C. The numbers are the places in the packed buffer."""
     height, width, depth, mr, nr = 6, 8, 5, 3, 4
     left, top, right = 2, 3, 9
     below = top + depth + 2
@@ -104,7 +104,7 @@ def packing():
 
 
 def phases():
-    """A 4 x 4 tile of outputs of a stride-2 4 x 4 layer sees 10 x 10 pixels, which fall into four phases of 5 x 5."""
+    """A 4 x 4 tile of outputs of a stride-2 4 x 4 layer reads 10 x 10 pixels: four phases of 5 x 5."""
     figure, axes = page(34.2, 16)
     size, left, top = 10, 1, 2.6
 

@@ -60,7 +60,7 @@ def play(D, draw, loss, optimizer, steps, penalty=None, dtype=np.float32):
 
 
 def density(x, *modes):
-    """Of a mixture of (mean, standard deviation, weight)."""
+    """Density of a mixture of (mean, standard deviation, weight)."""
     return sum(
         weight * np.exp(-(((x - mean) / std) ** 2) / 2) / (std * np.sqrt(2 * np.pi))
         for mean, std, weight in modes
@@ -77,7 +77,7 @@ def sample(rng, n, *modes):
 
 
 def game():
-    """D learned against p / (p + q); what the losses hand over at a logit; divergences and gradients of G as the supports part."""
+    """D against p / (p + q); slopes of the losses; divergences and G's gradients over a distance."""
     figure, (learned, slopes, apart, force) = page(10, 6.6, 2, 2)
     p, q = ((-1.6, 0.5, 0.5), (1.2, 0.8, 0.5)), ((0.3, 1.0, 1.0),)
     x = np.linspace(-4, 4, 400)
@@ -177,8 +177,8 @@ def critics():
         )
         rise = f.forward(w, real, Pass())[0].mean() - f.forward(w, fake, Pass())[0].mean()
         print(
-            f"    {name}: slopes {np.median(slope):.2g} (median) to {max(slope.max(), steepest):.3g}, E f(x) - E f(x~) = {rise:.3g}, "
-            f"weights at the bound {(np.abs(w.vector) >= c).mean():.0%}"
+            f"    {name}: slopes {np.median(slope):.2g} (median) to {max(slope.max(), steepest):.3g}, "
+            f"E f(x) - E f(x~) = {rise:.3g}, weights at the bound {(np.abs(w.vector) >= c).mean():.0%}"
         )
         if name in surfaces:
             values = f.forward(w, plane, Pass())[0].reshape(100, 100)
@@ -200,13 +200,13 @@ def slopes(f, w, x):
 
 
 class Straight(ng.Tanh):
-    """tanh whose f'' was forgotten."""
+    """tanh without its f''."""
 
     dd = None
 
 
 def second():
-    """The tangent passes against finite differences, with f'' and without; noise against the regulariser that stands for it."""
+    """The tangent passes and finite differences, with and without f''; noise against Roth's regulariser."""
     figure, (exact, noise) = page(10, 3.6, 1, 2)
     rng, steps = np.random.default_rng(0), 10.0 ** np.arange(-9, 0.5, 0.5)
     x, penalty = rng.standard_normal((16, 2)), ng.GradientPenalty(10.0)
@@ -316,7 +316,7 @@ def eigenvalues(v):
 
 
 def dirac():
-    """The Dirac-GAN under every method: the field, descent at once and in turns, the eigenvalues at the equilibrium."""
+    """The Dirac-GAN with every method: the field, descent at once and in turns, eigenvalues."""
     figure, axes = page(9.2, 7.1, 3, 4)
     ticks = np.linspace(-1.8, 1.8, 9)
     theta, psi = np.meshgrid(ticks, ticks)
@@ -351,7 +351,7 @@ def dirac():
 
 
 def unrolling():
-    """The bilinear game f = theta psi seen K steps ahead: eigenvalues, paths, and how fast they come in."""
+    """The bilinear game f = theta psi, unrolled by K steps: eigenvalues, paths and distances."""
     figure, (roots, paths, decay) = page(10.5, 3.5, 1, 3)
     eta, colours = 0.1, dict(zip((0, 1, 5, 10, 20), (GREY, VIOLET, BLUE, GREEN, ORANGE)))
     along = np.linspace(0, 2.2, 500)
@@ -381,14 +381,14 @@ def binomial(m, p):
 
 
 def packing():
-    """Total variation of packs, exact, and as a D of packs finds it; the spread of a batch by the modes in it."""
+    """Total variation of packs, exact and estimated by a D; the spread of a batch by its number of modes."""
     figure, (packs, spread) = page(10, 3.6, 1, 2)
     even, lost, uneven = np.array([1, 1, 1, 1]), np.array([0, 1, 1, 1]), np.array([1, 1, 3, 3])
     m = np.arange(1, 13)
     packs.plot(m, 1 - 0.75**m, color=ORANGE, label="one of four modes is lost: 1 - (3/4)^m")
     two = [
         np.abs(binomial(n, 1 / 2) - binomial(n, 1 / 4)).sum() / 2 for n in m
-    ]  # how many of a pack fall into the two thin modes says all
+    ]  # the number of samples in the two thin modes is enough
     packs.plot(m, two, color=BLUE, label="four modes, two of them three times as likely")
     for q, colour in ((lost, ORANGE), (uneven, BLUE)):
         found = [hinge_of_packs(even, q, n) for n in (1, 2, 3)]
@@ -418,7 +418,7 @@ def packing():
 
 
 def hinge_of_packs(p, q, m):
-    """The total variation that a D of m samples finds: a free logit for each pack, the hinge, all packs in one batch."""
+    """Total variation, estimated by a D of m samples: a logit for each pack, the hinge, all packs at once."""
     rows = np.array(list(product(range(len(p)), repeat=m)))
     times = lambda counts: np.prod(np.array(counts)[rows], axis=1)
     D = ng.Sequential(
@@ -443,7 +443,7 @@ def hinge_of_packs(p, q, m):
 
 
 def averages():
-    """Three remedies on small examples: averages of weights on a circling game, smoothed labels, power iteration."""
+    """Three remedies: averages of weights in a circling game, smoothed labels, power iteration."""
     figure, (circle, smooth, power) = page(10.5, 3.6, 1, 3)
     v, h = METHODS["minimax"].field, 0.2
     plain = path(v, [(1, 0), (0, 1)], steps=300)
@@ -521,7 +521,7 @@ def averages():
 
 
 def iterated(W, u):
-    """u after one power iteration, and the largest singular value as it sees it."""
+    """u after one power iteration, and the largest singular value by its estimate."""
     v = u @ W
     v /= np.sqrt(v @ v)
     u = W @ v
@@ -605,7 +605,7 @@ def measures():
 
 
 def features_of_digits(steps=400):
-    """x (N, 64) in 0..1 -> features: what the last layer of a classifier sees, after a short training."""
+    """x (N, 64) in 0..1 -> features: the input of the last layer of a classifier, after a short training."""
     system, digits = ng.build("classifier", "digits"), ng.data.load("digits")
     state, feed = State.start(system, 0), digits.feed(64, 0)
     for _ in range(steps):
@@ -620,7 +620,7 @@ PICTURES = {
 
 
 def save(figure, name, limit=60_000):
-    """A PNG of as many colours as fit into the limit, in bytes."""
+    """A PNG with as many colours as the limit, in bytes, allows."""
     figure.canvas.draw()
     picture, file = (
         Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB"),

@@ -38,7 +38,7 @@ def test_links_lead_somewhere(page):
 @pages
 def test_what_holds_it_exists(page):
     text = page.read_text(encoding="utf-8")
-    for file, name in re.findall(r"`(tests/\w+\.py)::(\w+)`", text):
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
         assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
     for names in re.findall(r"`numgan gradcheck ([\w ]+)`", text):
         _selected(names.split())  # ValueError for a name that selects nothing

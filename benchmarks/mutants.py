@@ -40,35 +40,45 @@ from pathlib import Path
 from mistakes import chosen, mutated
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = {
-    path.stem.removeprefix("test_"): str(path.relative_to(ROOT))
-    for path in (ROOT / "tests").rglob("test_*.py")
-}
 JUDGED = Path(__file__).with_name("mutants_equivalent.jsonl")
 SECONDS = 20  # most seconds of tests for one mutant, measured on the unchanged code
 
-CHAPTERS = {  # chapter: (its sources, its tests)
+CHAPTERS = {  # chapter: (its sources in numgan/, its tests in tests/)
     "layers": (
         "layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
-        "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives",
+        "layers/* networks/* checking/test_gradcheck* kernels/test_memory remedies/test_regularizers* "
+        "checking/test_bugzoo* systems/*",
     ),
-    "losses": ("losses/*.py remedies/noise.py remedies/replay.py", "losses networks hacks objectives"),
-    "penalties": ("remedies/penalties.py", "penalties networks regularizers lazy objectives"),
-    "unrolling": ("remedies/unrolling.py", "unrolling objectives"),
-    "consensus": ("remedies/consensus.py", "consensus networks objectives"),
-    "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
-    "data": ("data/*.py", "data family networks idx pictures"),
-    "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
-    "metrics": ("metrics/*.py", "metrics parzen networks"),
+    "losses": (
+        "losses/*.py remedies/noise.py remedies/replay.py",
+        "losses/* networks/* remedies/test_remedy* systems/*",
+    ),
+    "penalties": ("remedies/penalties.py", "remedies/* networks/* systems/test_objectives*"),
+    "unrolling": ("remedies/unrolling.py", "remedies/test_unrolling* systems/test_objectives*"),
+    "consensus": ("remedies/consensus.py", "remedies/test_consensus* networks/* systems/test_objectives*"),
+    "optimisers": ("optimizers/*.py", "optimizers/* networks/* remedies/test_regularizers*"),
+    "data": ("data/*.py", "data/* systems/test_family networks/*"),
+    "checkpoint": ("training/checkpoint.py training/state.py", "training/* systems/test_family"),
+    "metrics": ("metrics/*.py", "metrics/* studies/test_parzen networks/*"),
     "systems": (
         "systems/*.py systems/*/*.py",
-        "objectives systems family networks hacks regularizers consensus unrolling judging",
+        "systems/* networks/* remedies/test_regularizers* remedies/test_consensus* remedies/test_unrolling* "
+        "evaluation/test_judging*",
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",
-        "training family objectives systems",
+        "training/* systems/*",
     ),
 }
+
+
+def tests_of(chapter):
+    """The paths of the chapter's test files, in the order of its patterns."""
+    paths = (
+        path for word in CHAPTERS[chapter][1].split() for path in sorted((ROOT / "tests").glob(f"{word}.py"))
+    )
+    return list(dict.fromkeys(str(path.relative_to(ROOT)) for path in paths if path.name.startswith("test_")))
+
 
 # ---------------------------------------------------------------------------------------------------- tests in forks
 
@@ -228,7 +238,7 @@ def survey(name, report):
                 seconds[report.nodeid] = None  # fails or is skipped on unchanged code
 
     cover.start()
-    pytest.main([*OPTIONS, TESTS[name]], plugins=[Watch()])
+    pytest.main([*OPTIONS, name], plugins=[Watch()])
     cover.stop()
     data, lines = cover.get_data(), {}
     for file in data.measured_files():
@@ -257,7 +267,7 @@ def trial(chapter, tests, report):
 
     report({"killed by": "exit"})
     used = {test.split("::")[0] for test in tests}
-    files = [file for file in (TESTS[name] for name in CHAPTERS[chapter][1].split()) if file in used]
+    files = [file for file in tests_of(chapter) if file in used]
     for some in (files[:1], files[1:]):
         code = pytest.main([*OPTIONS, "-x", *some], plugins=[Order()]) if some else 0
         if code and code != 5:  # 5: the mutant changed the tests' names
@@ -273,13 +283,13 @@ def surveyed(slots, names, folder):
     """
     folder.mkdir(exist_ok=True)
     patterns = [f"numgan/{pattern}" for sources, _ in CHAPTERS.values() for pattern in sources.split()]
-    patterns += ["tests/conftest.py", "tests/*_cases.py", "tests/bugzoo/*.py"]
+    patterns += ["tests/conftest.py", "tests/*/conftest.py", "tests/*_cases.py", "tests/bugzoo/*.py"]
     fixed = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
     package = b"".join(path.read_bytes() for path in fixed)
     known, todo = {}, {}
     for name in names:
-        tests = (ROOT / TESTS[name]).read_bytes()
-        file = folder / f"{name}-{hashlib.sha256(package + tests).hexdigest()[:16]}.json"
+        tests = (ROOT / name).read_bytes()
+        file = folder / f"{Path(name).stem}-{hashlib.sha256(package + tests).hexdigest()[:16]}.json"
         if file.exists():
             known[name] = json.loads(file.read_text())
         else:
@@ -288,11 +298,11 @@ def surveyed(slots, names, folder):
     def done(name, found):
         if "tests" not in found:
             said = "".join((slot.root.parent / "output.txt").read_text()[-2000:] for slot in slots)
-            sys.exit(f"{TESTS[name]} cannot be run: {found}\n{said}")
+            sys.exit(f"{name} cannot be run: {found}\n{said}")
         todo[name].write_text(json.dumps(found))
         known[name] = found
         print(
-            f"mutants: test_{name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s",
+            f"mutants: {name}: {len(found['tests'])} tests, {sum(found['tests'].values()):.0f} s",
             file=sys.stderr,
             flush=True,
         )
@@ -307,7 +317,7 @@ def covering(mutant, known):
     A test covers a mutant if it executes the changed expression or, if no test does, the statement around it.
     """
     seconds, hits = {}, set()
-    for name in CHAPTERS[mutant["chapter"]][1].split():
+    for name in tests_of(mutant["chapter"]):
         seconds |= known[name]["tests"]
         lines = known[name]["lines"].get(mutant["file"], {})
         for first, last in ((mutant["line"], mutant["last"]), mutant["statement"]):
@@ -372,7 +382,7 @@ def main(words=None):
     todo = [m for m in todo if not (asked.again and (m["file"], m["old"], m["new"]) in judged)]
     with tempfile.TemporaryDirectory() as folder:
         slots = [Slot(Path(folder, str(i))) for i in range(asked.processes)]
-        names = list(dict.fromkeys(name for m in todo for name in CHAPTERS[m["chapter"]][1].split()))
+        names = list(dict.fromkeys(name for m in todo for name in tests_of(m["chapter"])))
         known, jobs = surveyed(slots, names, asked.cache), []
         for mutant in todo:
             tests, seconds, covered = covering(mutant, known)

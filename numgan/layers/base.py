@@ -241,6 +241,11 @@ def total(*terms):
     return sum(terms[1:], terms[0]) if terms else None
 
 
+def term(f, *arguments):
+    """f(*arguments), or None if an argument is None: f is linear in it, and a tangent of None is zero."""
+    return None if any(argument is None for argument in arguments) else f(*arguments)
+
+
 def expect_floats(layer, x):
     """Raise TypeError unless x is an array of floats.
 

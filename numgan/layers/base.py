@@ -246,6 +246,15 @@ def term(f, *arguments):
     return None if any(argument is None for argument in arguments) else f(*arguments)
 
 
+def joined(tangents, shapes):
+    """Tangents of these shapes, concatenated along the last axis; None if all are None."""
+    dtypes = [t.dtype for t in tangents if t is not None]
+    if not dtypes:
+        return None
+    parts = [np.zeros(shape, dtypes[0]) if t is None else t for t, shape in zip(tangents, shapes)]
+    return np.concatenate(parts, axis=-1)
+
+
 def expect_floats(layer, x):
     """Raise TypeError unless x is an array of floats.
 

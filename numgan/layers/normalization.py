@@ -76,6 +76,10 @@ class Normalization(Layer):
             "bias": term(kernels.column_sum, self._rows(dbias)),
         }
 
+    def _gradient_tangents(self, dy, tdy, xhat, txhat):
+        """The tangents of these gradients."""
+        return self._gradients(total(term(np.multiply, tdy, xhat), term(np.multiply, dy, txhat)), tdy)
+
     def arguments(self):
         return str(self.channels)
 
@@ -132,8 +136,7 @@ class SampleNorm(Normalization):
         xhat = (x - mean) * r
         tdx = tdp = None
         if not frozen:
-            tdgain = total(term(np.multiply, tdy, xhat), term(np.multiply, dy, txhat))
-            tdp = self._gradients(tdgain, tdy)
+            tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
         if need_dx:
             tdxhat = total(term(np.multiply, tdy, gain), term(np.multiply, dy, tgain))
             tdx = term(self._operator, tdxhat, xhat, r)
@@ -245,8 +248,7 @@ class BatchNorm(Normalization):
         xhat, dy, tdy = self._xhat(cache), self._rows(dy), self._rows(tdy)
         tdx = tdp = None
         if not frozen:
-            tdgain = total(term(np.multiply, tdy, xhat), term(np.multiply, dy, txhat))
-            tdp = self._gradients(tdgain, tdy)
+            tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
         if need_dx:
             tdxhat = total(term(_scaled, tdy, gain), term(_scaled, dy, tgain))
             tdx = term(self._operator, tdxhat, xhat, cache)

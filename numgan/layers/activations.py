@@ -12,7 +12,7 @@ from .. import _kernels as kernels
 from ..core.arguments import is_number, not_negative, plain, positive
 from ..core.probes import kink
 from ..core.underflow import may_underflow
-from .base import Layer, LinearMap, Pass, expect, expect_floats, total
+from .base import Layer, LinearMap, Pass, expect, expect_floats, term, total
 
 
 class Elementwise(Layer):
@@ -37,15 +37,14 @@ class Elementwise(Layer):
         return self.times(dy, *cache) if need_dx else None, None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
-        return None if tx is None else self.times(tx, *cache), tx
+        return term(self.times, tx, *cache), tx
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        tdp, tx = None if frozen else {}, tcache
-        if not need_dx:
-            return None, tdp
-        first = None if tdy is None else self.times(tdy, *cache)
-        second = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
-        return total(first, second), tdp
+        tdx, tx = None, tcache
+        if need_dx:
+            second = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
+            tdx = total(term(self.times, tdy, *cache), second)
+        return tdx, None if frozen else {}
 
 
 class LeakyReLU(Elementwise):

@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..core.arguments import brief, pair, positive
-from .base import Layer, Pass, expect, expect_floats, total
+from .base import Layer, Pass, expect, expect_floats, term, total
 from .initializers import fans, he
 
 
@@ -34,8 +34,10 @@ class Bilinear(Layer):
 
     def _setup(self, inputs, outputs, bias, init):
         name = type(self).__name__
-        self.inputs, self.features = positive(inputs, f"{name} inputs"), positive(outputs, f"{name} outputs")
-        self.bias, self.initializer = bool(bias), init
+        self.inputs = positive(inputs, f"{name} inputs")
+        self.features = positive(outputs, f"{name} outputs")
+        self.bias = bool(bias)
+        self.initializer = init
 
     def parameter_shapes(self):
         return {"W": self.weight_shape} | ({"b": (self.features,)} if self.bias else {})
@@ -70,39 +72,28 @@ class Bilinear(Layer):
     def tangent_forward(self, tx, cache, tp=None):
         x, W = cache
         tW = None if tp is None else tp["W"]
-        ty = total(
-            None if tx is None else self.product(tx, W, None),
-            None if tW is None else self.product(x, tW, None),
-        )
+        ty = total(term(self.product, tx, W), term(self.product, x, tW))
         if tp is not None and self.bias:
             ty = ty + tp["b"]
         return ty, (tx, tW)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (x, W), (tx, tW) = cache, tcache
+        x, W = cache
+        tx, tW = tcache
         tdx = tdp = None
         if need_dx:
             tdx = total(
-                None if tdy is None else self.input_gradient(tdy, W, x.shape),
-                None if tW is None else self.input_gradient(dy, tW, x.shape),
+                term(self.input_gradient, tdy, W, x.shape), term(self.input_gradient, dy, tW, x.shape)
             )
         if not frozen:
-            tdp = self._gradients(
-                total(
-                    None if tx is None else self.weight_gradient(tx, dy),
-                    None if tdy is None else self.weight_gradient(x, tdy),
-                ),
-                tdy,
-            )
+            tdW = total(term(self.weight_gradient, tx, dy), term(self.weight_gradient, x, tdy))
+            tdp = self._gradients(tdW, tdy)
         return tdx, tdp
 
     def _gradients(self, dW, dy):
-        db = (
-            {"b": None if dy is None else kernels.column_sum(dy.reshape(-1, self.features))}
-            if self.bias
-            else {}
-        )
-        return {"W": dW} | db
+        """The gradients of W and b. db is the sum of dy over all axes but the last."""
+        rows = term(np.reshape, dy, (-1, self.features))
+        return {"W": dW} | ({"b": term(kernels.column_sum, rows)} if self.bias else {})
 
 
 class Dense(Bilinear):
@@ -140,7 +131,7 @@ class Dense(Bilinear):
     def flops(self, shape):
         return int(np.prod(shape[:-1])) * self.features * (2 * self.inputs + self.bias)
 
-    def product(self, x, W, b, slope=1.0):
+    def product(self, x, W, b=None, slope=1.0):
         return kernels.matmul(x.reshape(-1, self.inputs), W, b, slope).reshape(*x.shape[:-1], self.features)
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
@@ -156,6 +147,8 @@ class Dense(Bilinear):
 
 class _Window(Bilinear):
     """The common part of the two convolutions: channels, kernel, stride and padding, and their checks."""
+
+    output_padding = 0, 0
 
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, bias=True, init=he):
         self._setup(inputs, outputs, bias, init)
@@ -174,17 +167,13 @@ class _Window(Bilinear):
         expect(self, x.ndim == 4 and x.shape[3] == self.inputs, f"(N, H, W, {self.inputs})", x)
 
     def arguments(self):
-        rest = [f"kernel={brief(self.kernel)}"]
-        rest += [
-            f"{name}={brief(value)}"
-            for name, value, default in (
-                ("stride", self.stride, (1, 1)),
-                ("padding", self.padding, (0, 0)),
-                ("output_padding", getattr(self, "output_padding", (0, 0)), (0, 0)),
-            )
-            if value != default
+        words = {"kernel": None, "stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0)}
+        shown = [
+            f"{name}={brief(getattr(self, name))}"
+            for name, default in words.items()
+            if getattr(self, name) != default
         ]
-        return ", ".join([f"{self.inputs}, {self.features}", *rest] + ([] if self.bias else ["bias=False"]))
+        return ", ".join([f"{self.inputs}, {self.features}", *shown, *([] if self.bias else ["bias=False"])])
 
 
 class Conv2d(_Window):
@@ -210,7 +199,7 @@ class Conv2d(_Window):
         h, w, o = self.output_shape(shape)
         return h * w * o * (2 * self.kernel[0] * self.kernel[1] * self.inputs + self.bias)
 
-    def product(self, x, W, b, slope=1.0):
+    def product(self, x, W, b=None, slope=1.0):
         return kernels.conv2d(x, W, self.stride, self.padding, b, slope)
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
@@ -269,7 +258,7 @@ class ConvTranspose2d(_Window):
         super().check(x)
         self.output_shape(x.shape[1:])
 
-    def product(self, x, W, b, slope=1.0):
+    def product(self, x, W, b=None, slope=1.0):
         return kernels.conv2d_input_gradient(
             x, W, self.stride, self.padding, self._size(x.shape[1:3]), b, slope
         )
@@ -279,3 +268,31 @@ class ConvTranspose2d(_Window):
 
     def weight_gradient(self, x, dy):
         return kernels.conv2d_weight_gradient(dy, x, self.kernel, self.stride, self.padding)
+
+
+class Reweighted(Layer):
+    """A Dense, Conv2d or ConvTranspose2d that computes with a function of W in place of W.
+
+    A subclass defines the function and its passes. Raises TypeError for another kind of layer.
+    """
+
+    def __init__(self, layer):
+        if not isinstance(layer, Bilinear):
+            raise TypeError(
+                f"{type(self).__name__}: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}; "
+                "wrap these only"
+            )
+        self.layer = layer
+
+    def output_shape(self, shape):
+        return self.layer.output_shape(shape)
+
+    def flops(self, shape):
+        return self.layer.flops(shape)
+
+    def _replaced(self, p, W):
+        """The layer's parameters in p, or their tangents, with W in place of their own W."""
+        return {name: p[name] for name in self.layer.parameter_shapes()} | {"W": W}
+
+    def arguments(self):
+        return repr(self.layer)

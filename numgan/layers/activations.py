@@ -54,6 +54,8 @@ class LeakyReLU(Elementwise):
     Raises ValueError if slope < 0.
     """
 
+    shown = ("slope",)
+
     def __init__(self, slope=0.2):
         if not is_number(slope):
             raise ValueError(
@@ -70,18 +72,14 @@ class LeakyReLU(Elementwise):
     def times(self, d, y):
         return kernels.leaky_relu_gradient(d, y, self.slope)
 
-    def arguments(self):
-        return str(self.slope)
-
 
 class ReLU(LeakyReLU):
     """y = max(x, 0)"""
 
+    shown = ()
+
     def __init__(self):
         super().__init__(0)
-
-    def arguments(self):
-        return ""
 
 
 class ELU(Elementwise):
@@ -89,6 +87,8 @@ class ELU(Elementwise):
 
     Raises ValueError if alpha < 0.
     """
+
+    shown = ("alpha",)
 
     def __init__(self, alpha=1.0):
         self.alpha = not_negative(alpha, "ELU alpha")
@@ -102,9 +102,6 @@ class ELU(Elementwise):
 
     def dd(self, x, y):
         return np.where(x > 0, x.dtype.type(0), y + x.dtype.type(self.alpha))
-
-    def arguments(self):
-        return str(self.alpha)
 
 
 class Tanh(Elementwise):
@@ -184,6 +181,8 @@ class Maxout(LinearMap):
     is linear. Raises ValueError if the last axis of x is not a multiple of `pieces`.
     """
 
+    shown = ("pieces",)
+
     def __init__(self, pieces):
         self.pieces = positive(pieces, "Maxout pieces")
 
@@ -207,6 +206,3 @@ class Maxout(LinearMap):
         dx = np.zeros((*dy.shape, self.pieces), dy.dtype)
         np.put_along_axis(dx, winner, dy[..., None], axis=-1)
         return dx.reshape(*dy.shape[:-1], dy.shape[-1] * self.pieces)
-
-    def arguments(self):
-        return str(self.pieces)

@@ -66,10 +66,12 @@ class Layer:
             such as u and v of Spectral. They are constants in every pass: their gradient is None or exactly
             zero, and tp has no effect on them. After each update the training loop replaces them with the
             values from `refreshed`. A checkpoint stores them with the weights.
+    shown   names of the attributes that the repr shows
     """
 
     children = {}
     held = ()
+    shown = ()
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
@@ -176,22 +178,14 @@ class Layer:
             )
         rng = np.random.default_rng(rng)
         p = Parameters(np.zeros(self.layout.size, dtype), self.layout)
-        visited = set()
-
-        def visit(layer, p):
-            for name, child in layer.children.items():
-                visit(child, p.child(name))
-            if id(layer) not in visited:
-                visited.add(id(layer))
-                for name, value in layer.initial_values(rng).items():
-                    p[name][...] = value
-
-        visit(self, p)
+        for layer, part, _ in each_layer(self, p):
+            for name, value in layer.initial_values(rng).items():
+                part[name][...] = value
         return p
 
     def arguments(self):
         """The arguments shown in the repr, as text."""
-        return ""
+        return ", ".join(str(getattr(self, name)) for name in self.shown)
 
     def __repr__(self):
         return f"{type(self).__name__}({self.arguments()})"
@@ -233,6 +227,19 @@ class LinearMap(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         return self.transpose(tdy, cache) if need_dx and tdy is not None else None, None if frozen else {}
+
+
+def each_layer(layer, p, path=(), visited=None):
+    """Yield (layer, its part of p, its path) for every layer of a network, children first.
+
+    A layer with two places comes once, at its first place.
+    """
+    visited = set() if visited is None else visited
+    for name, child in layer.children.items():
+        yield from each_layer(child, p.child(name), (*path, name), visited)
+    if id(layer) not in visited:
+        visited.add(id(layer))
+        yield layer, p, path
 
 
 def total(*terms):

@@ -14,6 +14,8 @@ to fuse layers (see fusing.py):
     backward(..., slope=, gate=)     dx = f'(gate) dx            gate: the output of the LeakyReLU that made x
 """
 
+import math
+
 import numpy as np
 
 from .. import _kernels as kernels
@@ -46,6 +48,11 @@ class Bilinear(Layer):
         fan_in, fan_out = fans(self.weight_shape, self.transposed)
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
         return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
+
+    def flops(self, shape):
+        out = self.output_shape(shape)
+        places = shape if self.transposed else out  # W is applied once at each of them
+        return 2 * math.prod(self.weight_shape) * math.prod(places[:-1]) + self.bias * math.prod(out)
 
     def forward(self, p, x, context=Pass(), **fused):
         expect_floats(self, x)
@@ -109,27 +116,18 @@ class Dense(Bilinear):
     def weight_shape(self):
         return self.inputs, self.features
 
+    def _advice(self, shape):
+        """What to do with a sample of a wrong shape."""
+        return "add Flatten() before it" if len(shape) > 1 and math.prod(shape) == self.inputs else ""
+
     def check(self, x):
-        expect(
-            self,
-            x.ndim >= 2 and x.shape[-1] == self.inputs,
-            f"(N, {self.inputs})",
-            x,
-            "add Flatten() before it" if x.ndim > 2 and np.prod(x.shape[1:]) == self.inputs else "",
-        )
+        fits = x.ndim >= 2 and x.shape[-1] == self.inputs
+        expect(self, fits, f"(N, {self.inputs})", x, self._advice(x.shape[1:]))
 
     def output_shape(self, shape):
-        expect(
-            self,
-            shape and shape[-1] == self.inputs,
-            f"({self.inputs},) per sample",
-            shape,
-            "add Flatten() before it" if len(shape) > 1 and np.prod(shape) == self.inputs else "",
-        )
+        fits = shape and shape[-1] == self.inputs
+        expect(self, fits, f"({self.inputs},) per sample", shape, self._advice(shape))
         return *shape[:-1], self.features
-
-    def flops(self, shape):
-        return int(np.prod(shape[:-1])) * self.features * (2 * self.inputs + self.bias)
 
     def product(self, x, W, b=None, slope=1.0):
         return kernels.matmul(x.reshape(-1, self.inputs), W, b, slope).reshape(*x.shape[:-1], self.features)
@@ -166,6 +164,10 @@ class _Window(Bilinear):
     def check(self, x):
         expect(self, x.ndim == 4 and x.shape[3] == self.inputs, f"(N, H, W, {self.inputs})", x)
 
+    def output_shape(self, shape):
+        expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
+        return *self._size(shape), self.features
+
     def arguments(self):
         words = {"kernel": None, "stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0)}
         shown = [
@@ -189,15 +191,10 @@ class Conv2d(_Window):
     def weight_shape(self):
         return *self.kernel, self.inputs, self.features
 
-    def output_shape(self, shape):
-        expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
+    def _size(self, shape):
         size = kernels.output_size(shape[:2], self.kernel, self.stride, self.padding)
         expect(self, min(size) > 0, f"at least {self.kernel} after padding", shape)
-        return *size, self.features
-
-    def flops(self, shape):
-        h, w, o = self.output_shape(shape)
-        return h * w * o * (2 * self.kernel[0] * self.kernel[1] * self.inputs + self.bias)
+        return size
 
     def product(self, x, W, b=None, slope=1.0):
         return kernels.conv2d(x, W, self.stride, self.padding, b, slope)
@@ -235,24 +232,13 @@ class ConvTranspose2d(_Window):
     def weight_shape(self):
         return *self.kernel, self.features, self.inputs
 
-    def _size(self, size):
-        return tuple(
+    def _size(self, shape):
+        size = tuple(
             (n - 1) * s - 2 * p + k + o
-            for n, s, p, k, o in zip(size, self.stride, self.padding, self.kernel, self.output_padding)
+            for n, s, p, k, o in zip(shape, self.stride, self.padding, self.kernel, self.output_padding)
         )
-
-    def output_shape(self, shape):
-        expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
-        size = self._size(shape[:2])
         expect(self, min(size) > 0, "large enough for its padding", shape)
-        return *size, self.features
-
-    def flops(self, shape):
-        h, w, o = self.output_shape(shape)
-        return (
-            shape[0] * shape[1] * self.inputs * 2 * self.kernel[0] * self.kernel[1] * o
-            + self.bias * h * w * o
-        )
+        return size
 
     def check(self, x):
         super().check(x)
@@ -260,7 +246,7 @@ class ConvTranspose2d(_Window):
 
     def product(self, x, W, b=None, slope=1.0):
         return kernels.conv2d_input_gradient(
-            x, W, self.stride, self.padding, self._size(x.shape[1:3]), b, slope
+            x, W, self.stride, self.padding, self._size(x.shape[1:]), b, slope
         )
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
@@ -275,6 +261,8 @@ class Reweighted(Layer):
 
     A subclass defines the function and its passes. Raises TypeError for another kind of layer.
     """
+
+    shown = ("layer",)
 
     def __init__(self, layer):
         if not isinstance(layer, Bilinear):
@@ -293,6 +281,3 @@ class Reweighted(Layer):
     def _replaced(self, p, W):
         """The layer's parameters in p, or their tangents, with W in place of their own W."""
         return {name: p[name] for name in self.layer.parameter_shapes()} | {"W": W}
-
-    def arguments(self):
-        return repr(self.layer)

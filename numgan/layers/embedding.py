@@ -17,6 +17,8 @@ class Embedding(Layer):
     range. Without this check a label of -1 would use the last row of W without an error.
     """
 
+    shown = ("classes", "features")
+
     def __init__(self, classes, features, init=normal(1.0)):
         self.classes = positive(classes, "Embedding classes")
         self.features = positive(features, "Embedding features")
@@ -59,6 +61,3 @@ class Embedding(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         return None, None if frozen else {"W": term(self._scatter, tdy, cache)}
-
-    def arguments(self):
-        return f"{self.classes}, {self.features}"

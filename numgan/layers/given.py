@@ -15,6 +15,8 @@ class Given(Layer):
     Raises ValueError if layer is not a layer, y is not an array, or x and y differ in length.
     """
 
+    shown = ("layer",)
+
     def __init__(self, layer, y):
         if not isinstance(layer, Layer) or not isinstance(y, np.ndarray) or not y.ndim:
             raise ValueError(
@@ -62,6 +64,3 @@ class Given(Layer):
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdxs, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
         return tdxs[0] if need_dx and tdxs is not None else None, tdp
-
-    def arguments(self):
-        return repr(self.layer)

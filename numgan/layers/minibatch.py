@@ -105,6 +105,8 @@ class MinibatchDiscrimination(Layer):
     section 3.2). Raises ValueError if x is not (N, A).
     """
 
+    shown = ("inputs", "features", "columns")
+
     def __init__(self, inputs, features, columns, init=normal(0.05)):
         self.inputs = positive(inputs, "MinibatchDiscrimination inputs")
         self.features = positive(features, "MinibatchDiscrimination features")
@@ -197,6 +199,3 @@ class MinibatchDiscrimination(Layer):
             one = term(kernels.dense_weight_gradient, tx, dM)
             tdp = {"T": total(one, term(kernels.dense_weight_gradient, x, tdM))}
         return tdx, tdp
-
-    def arguments(self):
-        return f"{self.inputs}, {self.features}, {self.columns}"

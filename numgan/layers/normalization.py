@@ -39,6 +39,7 @@ class Normalization(Layer):
     Raises TypeError if x is not an array of floats, ValueError for a wrong shape.
     """
 
+    shown = ("channels",)
     affine = True
 
     def __init__(self, channels, eps=1e-5, init=constant(1.0)):
@@ -79,9 +80,6 @@ class Normalization(Layer):
     def _gradient_tangents(self, dy, tdy, xhat, txhat):
         """The tangents of these gradients."""
         return self._gradients(total(term(np.multiply, tdy, xhat), term(np.multiply, dy, txhat)), tdy)
-
-    def arguments(self):
-        return str(self.channels)
 
 
 class SampleNorm(Normalization):
@@ -321,6 +319,7 @@ class PixelNorm(SampleNorm):
 
     affine = centred = False
     channels = None
+    shown = ()
 
     def __init__(self, eps=1e-8):
         self.eps = not_negative(eps, "PixelNorm eps")
@@ -330,9 +329,6 @@ class PixelNorm(SampleNorm):
 
     def axes(self, x):
         return (x.ndim - 1,)
-
-    def arguments(self):
-        return ""
 
 
 @may_underflow

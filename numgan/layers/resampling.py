@@ -74,6 +74,8 @@ class PixelShuffle(LinearMap):
     Raises ValueError if the channels are not a multiple of f f.
     """
 
+    shown = ("factor",)
+
     def __init__(self, factor=2):
         self.factor = positive(factor, "PixelShuffle factor")
 
@@ -98,6 +100,3 @@ class PixelShuffle(LinearMap):
         f, (n, h, w, c) = self.factor, dy.shape
         dx = dy.reshape(n, h // f, f, w // f, f, c).transpose(0, 1, 3, 5, 2, 4)
         return dx.reshape(n, h // f, w // f, c * f * f)
-
-    def arguments(self):
-        return str(self.factor)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..core.underflow import may_underflow
-from .base import Pass, term, total
+from .base import Pass, each_layer, term, total
 from .bilinear import Reweighted
 
 START = 30  # power iterations before the first step; afterwards one for each update is enough
@@ -137,17 +137,12 @@ def refreshed(net, p):
 
     A layer with two places in the network has one set of entries, under the path of its first place.
     """
-    found, visited = {}, set()
-
-    def visit(layer, p, path):
-        for name, child in layer.children.items():
-            visit(child, p.child(name), (*path, name))
-        if layer.held and id(layer) not in visited:
-            visited.add(id(layer))
-            found.update({".".join((*path, name)): value for name, value in layer.refreshed(p).items()})
-
-    visit(net, p, ())
-    return found
+    return {
+        ".".join((*path, name)): value
+        for layer, part, path in each_layer(net, p)
+        if layer.held
+        for name, value in layer.refreshed(part).items()
+    }
 
 
 @may_underflow

@@ -19,6 +19,9 @@ class Network(Layer):
     Raises TypeError if a child is not a layer.
     """
 
+    def __init__(self, *layers):
+        self._set({str(i): layer for i, layer in enumerate(layers)})
+
     def _set(self, children):
         for name, child in children.items():
             if not isinstance(child, Layer):
@@ -51,7 +54,7 @@ class Network(Layer):
 
         parts    the gradients of its children, [(name, gradient)]
         """
-        return None if frozen else gather(self.layout, parts, _first(dy).dtype)
+        return None if frozen else gather(self.layout, parts, _first_array(dy).dtype)
 
     def batch_statistics(self, cache):
         # The cache of a network begins with those of its children.
@@ -76,10 +79,7 @@ class Sequential(Network):
     layer. Caches and tangent passes are the same as without fusing.
     """
 
-    def __init__(self, *layers):
-        self._set({str(i): layer for i, layer in enumerate(layers)})
-
-        self._planned = None, None
+    _planned = None, None
 
     def _plan(self):
         """The plan of fusing for the children. It is made anew if a child was replaced."""
@@ -174,11 +174,11 @@ class KeptBackward(tuple):
     """All dy of a backward pass through a Sequential: (dx of layer 0, dx of layer 1, ..., dy of the last)."""
 
 
-def _first(arrays):
+def _first_array(arrays):
     """The first array in a tuple of arrays, tuples and None; its dtype is that of the gradient."""
     if not isinstance(arrays, tuple):
         return arrays
-    return next((found for found in map(_first, arrays) if found is not None), None)
+    return next((found for found in map(_first_array, arrays) if found is not None), None)
 
 
 class Parallel(Network):
@@ -186,9 +186,6 @@ class Parallel(Network):
 
     Raises ValueError unless x is a tuple of k arrays.
     """
-
-    def __init__(self, *layers):
-        self._set({str(i): layer for i, layer in enumerate(layers)})
 
     def parts(self, shapes):
         expect(self, len(shapes) == len(self.children), f"a tuple of {len(self.children)} shapes", shapes)
@@ -348,8 +345,8 @@ class Condition(Network):
         yield "layer", self.children["layer"], (*h[:-1], h[-1] + c[-1])
 
     def output_shape(self, shapes):
-        ((_, layer, joined),) = self.parts(shapes)
-        return layer.output_shape(joined), shapes[1]
+        ((_, layer, both),) = self.parts(shapes)
+        return layer.output_shape(both), shapes[1]
 
     def forward(self, p, x, context=Pass()):
         expect(

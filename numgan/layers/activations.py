@@ -40,7 +40,8 @@ class Elementwise(Layer):
         return term(self.times, tx, *cache), tx
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        tdx, tx = None, tcache
+        tdx = None
+        tx = tcache
         if need_dx:
             second = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
             tdx = total(term(self.times, tdy, *cache), second)
@@ -144,7 +145,8 @@ class Softplus(Elementwise):
                 "Softplus: expected a finite sharpness > 0 and a finite shift, got "
                 f"{sharpness!r} and {shift!r}; the defaults are 1 and 0"
             )
-        self.sharpness, self.shift = plain(sharpness), plain(shift)
+        self.sharpness = plain(sharpness)
+        self.shift = plain(shift)
 
     def f(self, x):
         return softplus(self.sharpness * (x + self.shift)) / self.sharpness - self.shift

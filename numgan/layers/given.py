@@ -23,7 +23,9 @@ class Given(Layer):
                 f"Given: expected a layer and an array y (N, ...), got {layer!r} and {y!r}; "
                 "hold the labels of this batch"
             )
-        self.layer, self.y, self.children = layer, y, layer.children
+        self.layer = layer
+        self.y = y
+        self.children = layer.children
 
     def parameter_shapes(self):
         return self.layer.parameter_shapes()

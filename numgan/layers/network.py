@@ -134,7 +134,8 @@ class Sequential(Network):
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """The chain rule: the dx of each layer is the dy of the layer before it."""
-        parts, like, steps = [], dy, self._plan()
+        parts, like = [], dy
+        steps = self._plan()
         for i, name, layer, need in self._downwards(need_dx):
             if not steps[i].after:  # otherwise a neighbour's kernel has applied this layer's derivative to dy
                 dy, dp = layer.backward(dy, cache[i], frozen, need, **steps[i].backward(cache[i - 1]))
@@ -313,7 +314,8 @@ class Skip(Network):
         part, shape, _ = cache
         beside, inner = self._split(dy, shape)
         dx, dp = self.children["body"].backward(inner, part, frozen, need_dx)
-        return total(dx, beside) if need_dx else None, self._gradient([("body", dp)], dy, frozen)
+        dx = total(dx, beside) if need_dx else None
+        return dx, self._gradient([("body", dp)], dy, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
         part, *shapes = cache
@@ -325,7 +327,8 @@ class Skip(Network):
         _, inner = self._split(dy, shape)
         tbeside, tinner = (None, None) if tdy is None else self._split(tdy, shape)
         tdx, tdp = self.children["body"].tangent_backward(inner, tinner, part, tcache, frozen, need_dx)
-        return total(tdx, tbeside) if need_dx else None, self._gradient([("body", tdp)], dy, frozen)
+        tdx = total(tdx, tbeside) if need_dx else None
+        return tdx, self._gradient([("body", tdp)], dy, frozen)
 
 
 class Condition(Network):
@@ -374,14 +377,17 @@ class Condition(Network):
         """
         if dx is None:
             return None, dc
-        dh, places = dx[..., : shape[-1]], dx[..., shape[-1] :]
-        return np.ascontiguousarray(dh), total(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
+        features = shape[-1]
+        dh = np.ascontiguousarray(dx[..., :features])
+        places = dx[..., features:]
+        return dh, total(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dy, dc = dy
         part, shape, _ = cache
         dx, dp = self.children["layer"].backward(dy, part, frozen, need_dx)
-        return self._part(dx, dc, shape) if need_dx else None, self._gradient([("layer", dp)], dy, frozen)
+        dx = self._part(dx, dc, shape) if need_dx else None
+        return dx, self._gradient([("layer", dp)], dy, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
         th, tc = (None, None) if tx is None else tx
@@ -395,4 +401,5 @@ class Condition(Network):
         tdy, tdc = (None, None) if tdy is None else tdy
         part, shape, _ = cache
         tdx, tdp = self.children["layer"].tangent_backward(dy, tdy, part, tcache, frozen, need_dx)
-        return self._part(tdx, tdc, shape) if need_dx else None, self._gradient([("layer", tdp)], dy, frozen)
+        tdx = self._part(tdx, tdc, shape) if need_dx else None
+        return tdx, self._gradient([("layer", tdp)], dy, frozen)

@@ -216,7 +216,9 @@ class BatchNorm(Normalization):
 
     def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0):
         x, mean, r, gain, bias, _, measured = cache
-        rows, dy, scale = self._rows(x), self._rows(dy), r * gain
+        rows = self._rows(x)
+        dy = self._rows(dy)
+        scale = r * gain
         dx = None
         mean_d = mean_d_xhat = np.zeros_like(r)
         if not measured or not frozen:
@@ -231,7 +233,8 @@ class BatchNorm(Normalization):
         return dx, None if frozen else {"gain": dgain, "bias": dbias}
 
     def tangent_forward(self, tx, cache, tp=None):
-        xhat, tx = self._xhat(cache), self._rows(tx)
+        xhat = self._xhat(cache)
+        tx = self._rows(tx)
         txhat = term(self._operator, tx, xhat, cache)
         ty = term(_scaled, txhat, cache.gain)
         tgain = None
@@ -241,23 +244,24 @@ class BatchNorm(Normalization):
         return term(np.reshape, ty, cache.x.shape), (tx, txhat, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        r, gain = cache.r, cache.gain
+        r = cache.r
         tx, txhat, tgain = tcache
-        xhat, dy, tdy = self._xhat(cache), self._rows(dy), self._rows(tdy)
+        xhat = self._xhat(cache)
+        dy = self._rows(dy)
+        tdy = self._rows(tdy)
         tdx = tdp = None
         if not frozen:
             tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
         if need_dx:
-            tdxhat = total(term(_scaled, tdy, gain), term(_scaled, dy, tgain))
+            tdxhat = total(term(_scaled, tdy, cache.gain), term(_scaled, dy, tgain))
             tdx = term(self._operator, tdxhat, xhat, cache)
         if need_dx and txhat is not None and not cache.measured:  # (tP)(dxhat)
-            dxhat = _scaled(dy, gain)
+            dxhat = _scaled(dy, cache.gain)
             dx = self._rows(self.backward(dy, cache, frozen=True)[0])
             tr_over_r = -r * _mean_product(xhat, tx)
             share = _mean_product(dxhat, xhat)
             tshare = _mean_product(dxhat, txhat)
-            terms = _scaled(dx, tr_over_r), _scaled(txhat, -r * share), _scaled(xhat, -r * tshare)
-            tdx = total(tdx, *terms)
+            tdx = total(tdx, _scaled(dx, tr_over_r), _scaled(txhat, -r * share), _scaled(xhat, -r * tshare))
         return term(np.reshape, tdx, cache.x.shape), tdp
 
     def batch_statistics(self, cache):

@@ -52,9 +52,9 @@ class Spectral(Reweighted):
 
         If a product is zero, the vector stays the same.
         """
-        W, u, v = self._matrix(p["W"]), p["u"], p["v"]
-        v = _unit(kernels.matmul(u[None], W)[0], v)
-        return {"u": _unit(self._along(W, v), u), "v": v}
+        W = self._matrix(p["W"])
+        v = _unit(kernels.matmul(p["u"][None], W)[0], p["v"])
+        return {"u": _unit(self._along(W, v), p["u"]), "v": v}
 
     def _matrix(self, W):
         """W (..., I, O), or (..., O, I) of a transposed convolution, as (fan-in, outputs)."""
@@ -80,7 +80,9 @@ class Spectral(Reweighted):
         return dp | {"W": W} | dict.fromkeys(self.held)
 
     def forward(self, p, x, context=Pass()):
-        W, u, v = p["W"], p["u"], p["v"]
+        W = p["W"]
+        u = p["u"]
+        v = p["v"]
         sigma = self._sigma(W, u, v)
         unit = W / sigma
         y, cache = self.layer.forward(self._replaced(p, unit), x, context)

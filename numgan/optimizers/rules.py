@@ -70,15 +70,15 @@ class Optimizer:
         Ctrl-C takes effect after the update. Raises ValueError if g differs from p in shape, or for a state
         of another optimiser.
         """
-        name, parts = type(self).__name__, {"step", *self.moments}
+        name = type(self).__name__
         if g is None or np.shape(p) != np.shape(g):
             got = None if g is None else np.shape(g)
             raise ValueError(
                 f"{name}.update: expected g of shape {np.shape(p)}, got {got}; g is the gradient in p"
             )
-        if not isinstance(state, dict) or state.keys() != parts:
+        if not isinstance(state, dict) or state.keys() != {"step", *self.moments}:
             raise ValueError(
-                f"{name}.update: expected a state with {sorted(parts)}, got "
+                f"{name}.update: expected a state with {sorted(['step', *self.moments])}, got "
                 f"{sorted(state) if isinstance(state, dict) else state!r}; make it with start(p)"
             )
         with _interrupts_deferred():
@@ -133,7 +133,8 @@ class SGD(Optimizer):
                 f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum!r}; "
                 "set nesterov=False for momentum 0"
             )
-        self.momentum, self.nesterov = plain(momentum), nesterov
+        self.momentum = plain(momentum)
+        self.nesterov = nesterov
 
     @property
     def moments(self):
@@ -173,7 +174,8 @@ class RMSProp(Optimizer):
         super().__init__(lr, weight_decay, clip)
         if not (is_number(decay, 0, 1) and is_number(eps)):
             raise ValueError(f"RMSProp: expected 0 <= decay < 1 and eps >= 0, got {decay!r}, {eps!r}")
-        self.decay, self.eps = plain(decay), plain(eps)
+        self.decay = plain(decay)
+        self.eps = plain(eps)
 
     def _rule(self, p, g, v, step):
         return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._options)
@@ -204,7 +206,9 @@ class Adam(Optimizer):
             raise ValueError(
                 f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1!r}, {beta2!r}, {eps!r}"
             )
-        self.beta1, self.beta2, self.eps = plain(beta1), plain(beta2), plain(eps)
+        self.beta1 = plain(beta1)
+        self.beta2 = plain(beta2)
+        self.eps = plain(eps)
 
     def _rule(self, p, g, m, v, step):
         lr = value_at(self.lr, step)
@@ -240,7 +244,8 @@ class Historical(Optimizer):
                 "Historical: expected a rule such as Adam(), an optimiser that is not Historical, "
                 f"and a finite weight >= 0, got {rule!r} and {weight!r}"
             )
-        self.rule, self.weight = rule, plain(weight)
+        self.rule = rule
+        self.weight = plain(weight)
 
     @property
     def moments(self):

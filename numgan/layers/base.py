@@ -9,6 +9,7 @@
 A tangent of None is exactly zero and runs no kernel. No pass writes to its arguments or to the layer.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -150,7 +151,7 @@ class Layer:
 
     def flops(self, shape):
         """Floating-point operations of one forward pass for one sample; a multiply-add counts as two."""
-        return sum(int(np.prod(s)) for s in _arrays(self.output_shape(shape)))
+        return entries(self.output_shape(shape))
 
     @cached_property
     def layout(self):
@@ -286,7 +287,12 @@ def expect(layer, condition, expected, got, advice=""):
         raise ValueError(f"{layer!r}: expected x {expected}, got {got}" + (f"; {advice}" if advice else ""))
 
 
-def _arrays(shape):
+def shapes_in(shape):
     """The shapes in a shape or a (nested) tuple of shapes."""
     nested = [part for part in shape if isinstance(part, tuple)]
-    return [s for part in nested for s in _arrays(part)] if nested else [shape]
+    return [s for part in nested for s in shapes_in(part)] if nested else [shape]
+
+
+def entries(shape):
+    """The number of entries of an array of this shape, or of a (nested) tuple of arrays."""
+    return sum(map(math.prod, shapes_in(shape)))

@@ -47,14 +47,14 @@ class Bilinear(Layer):
     def initial_values(self, rng):
         fan_in, fan_out = fans(self.weight_shape, self.transposed)
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
-        return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
+        return super().initial_values(rng) | {"W": W}
 
     def flops(self, shape):
         out = self.output_shape(shape)
         places = shape if self.transposed else out  # W is applied once at each of them
         return 2 * math.prod(self.weight_shape) * math.prod(places[:-1]) + self.bias * math.prod(out)
 
-    def forward(self, p, x, context=Pass(), **fused):
+    def forward(self, p, x, context=Pass(), slope=1.0):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
@@ -69,11 +69,11 @@ class Bilinear(Layer):
                 f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; "
                 "convert x, or the parameters with p.astype"
             )
-        return self.product(x, W, p["b"] if self.bias else None, **fused), (x, W)
+        return self.product(x, W, p["b"] if self.bias else None, slope), (x, W)
 
-    def backward(self, dy, cache, frozen=False, need_dx=True, **fused):
+    def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0, gate=None):
         x, W = cache
-        dx = self.input_gradient(dy, W, x.shape, **fused) if need_dx else None
+        dx = self.input_gradient(dy, W, x.shape, slope, gate) if need_dx else None
         return dx, None if frozen else self._gradients(self.weight_gradient(x, dy), dy)
 
     def tangent_forward(self, tx, cache, tp=None):
@@ -271,6 +271,9 @@ class Reweighted(Layer):
                 "wrap these only"
             )
         self.layer = layer
+
+    def parameter_shapes(self):
+        return self.layer.parameter_shapes()
 
     def output_shape(self, shape):
         return self.layer.output_shape(shape)

@@ -26,13 +26,8 @@ class Equalized(Reweighted):
         self.gain = gain
         self.scale = gain / np.sqrt(fans(layer.weight_shape, layer.transposed)[0])
 
-    def parameter_shapes(self):
-        return self.layer.parameter_shapes()
-
     def initial_values(self, rng):
-        return {"W": rng.standard_normal(self.layer.weight_shape)} | (
-            {"b": np.zeros(self.layer.features)} if self.layer.bias else {}
-        )
+        return super().initial_values(rng) | {"W": rng.standard_normal(self.layer.weight_shape)}
 
     def _scaled(self, W):
         """c W, for a weight, its gradient and its tangent."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.parameters import gather
 from ..core.probes import kink, unfused
-from .base import Layer, Pass, expect, joined, term, total
+from .base import Layer, Pass, entries, expect, joined, term, total
 from .fusing import UNFUSED, plan
 
 
@@ -258,7 +258,7 @@ class Residual(Parallel):
         return one
 
     def flops(self, shape):
-        return super().flops(shape) + int(np.prod(self.output_shape(shape)))
+        return super().flops(shape) + entries(self.output_shape(shape))
 
     def forward(self, p, x, context=Pass()):
         ys, cache = super().forward(p, (x, x), context)

@@ -28,7 +28,7 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import not_negative, positive
 from ..core.underflow import may_underflow
-from .base import Layer, Pass, expect, expect_floats, term, total
+from .base import Layer, Pass, entries, expect, expect_floats, term, total
 from .initializers import constant
 
 
@@ -63,7 +63,7 @@ class Normalization(Layer):
         return shape
 
     def flops(self, shape):
-        return 8 * int(np.prod(shape))
+        return 8 * entries(shape)
 
     def _rows(self, x):
         return None if x is None else x.reshape(-1, self.channels)

@@ -32,7 +32,7 @@ class Spectral(Reweighted):
 
     def parameter_shapes(self):
         rows = int(np.prod(self.layer.weight_shape)) // self.layer.features
-        return self.layer.parameter_shapes() | {"u": (rows,), "v": (self.layer.features,)}
+        return super().parameter_shapes() | {"u": (rows,), "v": (self.layer.features,)}
 
     def initial_values(self, rng):
         p = self.layer.initial_values(rng) | {

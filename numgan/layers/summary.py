@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from .base import entries, shapes_in
+
 
 class Summary:
     """A table of a network, printed as text.
@@ -30,7 +32,7 @@ class Summary:
                 return
             size = 0 if id(layer) in owned else sum(math.prod(s) for s in layer.parameter_shapes().values())
             owned.add(id(layer))
-            stored = item * (size + batch * _entries(out))
+            stored = item * (size + batch * entries(out))
             self.rows.append((name, kind, out, size, stored, batch * layer.flops(shape)))
 
         visit("", net, shape, 0)
@@ -41,7 +43,12 @@ class Summary:
     def __str__(self):
         head = ("", "layer", "output shape", "parameters", "bytes", "flops")
         body = [
-            (name, kind, _show(out), *(f"{n:,}" if n else "" for n in numbers))
+            (
+                name,
+                kind,
+                " + ".join(" x ".join(map(str, shape)) or "scalar" for shape in shapes_in(out)),
+                *(f"{n:,}" if n else "" for n in numbers),
+            )
             for name, kind, out, *numbers in self.rows
         ]
         widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
@@ -59,15 +66,3 @@ class Summary:
         return "\n".join([line(head), rule, *map(line, body), rule, total])
 
     __repr__ = __str__
-
-
-def _entries(shape):
-    return sum(map(_entries, shape)) if any(isinstance(n, tuple) for n in shape) else math.prod(shape)
-
-
-def _show(shape):
-    return (
-        " + ".join(map(_show, shape))
-        if any(isinstance(n, tuple) for n in shape)
-        else " x ".join(map(str, shape)) or "scalar"
-    )

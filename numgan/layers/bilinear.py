@@ -8,7 +8,7 @@
     tangent_backward   tdx = tdy *' W + dy *' tW        tdW = tx' * dy + x' * tdy       tdb = sum tdy
 
 The kernels can apply a LeakyReLU f, or its derivative, to a result before they store it. Sequential uses this
-to fuse layers (see fusing.py):
+to fuse layers (see fusing.py), but never with a subclass, which need not know these arguments:
 
     forward(..., slope=)             y  = f(x * W + b)
     backward(..., slope=, gate=)     dx = f'(gate) dx            gate: the output of the LeakyReLU that made x
@@ -54,7 +54,7 @@ class Bilinear(Layer):
         places = shape if self.transposed else out  # W is applied once at each of them
         return 2 * math.prod(self.weight_shape) * math.prod(places[:-1]) + self.bias * math.prod(out)
 
-    def forward(self, p, x, context=Pass(), slope=1.0):
+    def forward(self, p, x, context=Pass(), **fused):
         expect_floats(self, x)
         self.check(x)
         W = p["W"]
@@ -69,11 +69,11 @@ class Bilinear(Layer):
                 f"{self!r}: its parameters are {W.dtype}, but x is {x.dtype}; "
                 "convert x, or the parameters with p.astype"
             )
-        return self.product(x, W, p["b"] if self.bias else None, slope), (x, W)
+        return self.product(x, W, p["b"] if self.bias else None, **fused), (x, W)
 
-    def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0, gate=None):
+    def backward(self, dy, cache, frozen=False, need_dx=True, **fused):
         x, W = cache
-        dx = self.input_gradient(dy, W, x.shape, slope, gate) if need_dx else None
+        dx = self.input_gradient(dy, W, x.shape, **fused) if need_dx else None
         return dx, None if frozen else self._gradients(self.weight_gradient(x, dy), dy)
 
     def tangent_forward(self, tx, cache, tp=None):

@@ -220,11 +220,11 @@ class BatchNorm(Normalization):
         dy = self._rows(dy)
         scale = r * gain
         dx = None
-        mean_d = mean_d_xhat = np.zeros_like(r)
+        mean_d = mean_d_xhat = np.zeros_like(r)  # measured statistics do not depend on x
         if not measured or not frozen:
             dbias, dgain = kernels.channel_products(dy, rows, mean, scale, bias, slope)
             dgain *= r
-        if not measured:
+        if not measured:  # P(gain dy) = gain P(dy), so the means are those of dy and dy xhat
             mean_d = dbias / len(dy)
             mean_d_xhat = dgain / len(dy)
         if need_dx:
@@ -247,16 +247,16 @@ class BatchNorm(Normalization):
         r = cache.r
         tx, txhat, tgain = tcache
         xhat = self._xhat(cache)
-        dy = self._rows(dy)
-        tdy = self._rows(tdy)
+        d = self._rows(dy)
+        td = self._rows(tdy)
         tdx = tdp = None
         if not frozen:
-            tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
+            tdp = self._gradient_tangents(d, td, xhat, txhat)
         if need_dx:
-            tdxhat = total(term(_scaled, tdy, cache.gain), term(_scaled, dy, tgain))
+            tdxhat = total(term(_scaled, td, cache.gain), term(_scaled, d, tgain))
             tdx = term(self._operator, tdxhat, xhat, cache)
         if need_dx and txhat is not None and not cache.measured:  # (tP)(dxhat)
-            dxhat = _scaled(dy, cache.gain)
+            dxhat = _scaled(d, cache.gain)
             dx = self._rows(self.backward(dy, cache, frozen=True)[0])
             tr_over_r = -r * _mean_product(xhat, tx)
             share = _mean_product(dxhat, xhat)

@@ -27,7 +27,7 @@ from .initializers import fans, he
 class Bilinear(Layer):
     """y = x * W + b. A subclass defines `weight_shape`, the product and its two transposes, and a check of x:
 
-        product(x, W, b)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)   check(x)
+        product(x, W, b=None)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)   check(x)
 
     Raises TypeError if x is not an array of floats of W's dtype, ValueError for a wrong shape of x or W.
     """

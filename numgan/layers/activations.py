@@ -12,7 +12,7 @@ from .. import _kernels as kernels
 from ..core.arguments import is_number, not_negative, plain, positive
 from ..core.probes import kink
 from ..core.underflow import may_underflow
-from .base import Layer, LinearMap, Pass, expect, expect_floats, total
+from .base import Layer, LinearMap, Pass, expect, expect_floats, term, total
 
 
 class Elementwise(Layer):
@@ -37,15 +37,15 @@ class Elementwise(Layer):
         return self.times(dy, *cache) if need_dx else None, None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
-        return None if tx is None else self.times(tx, *cache), tx
+        return term(self.times, tx, *cache), tx
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        tdp, tx = None if frozen else {}, tcache
-        if not need_dx:
-            return None, tdp
-        first = None if tdy is None else self.times(tdy, *cache)
-        second = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
-        return total(first, second), tdp
+        tdx = None
+        tx = tcache
+        if need_dx:
+            second = None if tx is None or self.dd is None else dy * self.dd(*cache) * tx
+            tdx = total(term(self.times, tdy, *cache), second)
+        return tdx, None if frozen else {}
 
 
 class LeakyReLU(Elementwise):
@@ -54,6 +54,8 @@ class LeakyReLU(Elementwise):
     y has the sign of x, so the cache is y. The next layer's cache holds it too, and no memory is added.
     Raises ValueError if slope < 0.
     """
+
+    shown = ("slope",)
 
     def __init__(self, slope=0.2):
         if not is_number(slope):
@@ -71,18 +73,14 @@ class LeakyReLU(Elementwise):
     def times(self, d, y):
         return kernels.leaky_relu_gradient(d, y, self.slope)
 
-    def arguments(self):
-        return str(self.slope)
-
 
 class ReLU(LeakyReLU):
     """y = max(x, 0)"""
 
+    shown = ()
+
     def __init__(self):
         super().__init__(0)
-
-    def arguments(self):
-        return ""
 
 
 class ELU(Elementwise):
@@ -90,6 +88,8 @@ class ELU(Elementwise):
 
     Raises ValueError if alpha < 0.
     """
+
+    shown = ("alpha",)
 
     def __init__(self, alpha=1.0):
         self.alpha = not_negative(alpha, "ELU alpha")
@@ -103,9 +103,6 @@ class ELU(Elementwise):
 
     def dd(self, x, y):
         return np.where(x > 0, x.dtype.type(0), y + x.dtype.type(self.alpha))
-
-    def arguments(self):
-        return str(self.alpha)
 
 
 class Tanh(Elementwise):
@@ -148,7 +145,8 @@ class Softplus(Elementwise):
                 "Softplus: expected a finite sharpness > 0 and a finite shift, got "
                 f"{sharpness!r} and {shift!r}; the defaults are 1 and 0"
             )
-        self.sharpness, self.shift = plain(sharpness), plain(shift)
+        self.sharpness = plain(sharpness)
+        self.shift = plain(shift)
 
     def f(self, x):
         return softplus(self.sharpness * (x + self.shift)) / self.sharpness - self.shift
@@ -185,6 +183,8 @@ class Maxout(LinearMap):
     is linear. Raises ValueError if the last axis of x is not a multiple of `pieces`.
     """
 
+    shown = ("pieces",)
+
     def __init__(self, pieces):
         self.pieces = positive(pieces, "Maxout pieces")
 
@@ -208,6 +208,3 @@ class Maxout(LinearMap):
         dx = np.zeros((*dy.shape, self.pieces), dy.dtype)
         np.put_along_axis(dx, winner, dy[..., None], axis=-1)
         return dx.reshape(*dy.shape[:-1], dy.shape[-1] * self.pieces)
-
-    def arguments(self):
-        return str(self.pieces)

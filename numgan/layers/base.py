@@ -9,6 +9,7 @@
 A tangent of None is exactly zero and runs no kernel. No pass writes to its arguments or to the layer.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,10 +67,12 @@ class Layer:
             such as u and v of Spectral. They are constants in every pass: their gradient is None or exactly
             zero, and tp has no effect on them. After each update the training loop replaces them with the
             values from `refreshed`. A checkpoint stores them with the weights.
+    shown   names of the attributes that the repr shows
     """
 
     children = {}
     held = ()
+    shown = ()
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
@@ -148,7 +151,7 @@ class Layer:
 
     def flops(self, shape):
         """Floating-point operations of one forward pass for one sample; a multiply-add counts as two."""
-        return sum(int(np.prod(s)) for s in _arrays(self.output_shape(shape)))
+        return entries(self.output_shape(shape))
 
     @cached_property
     def layout(self):
@@ -176,22 +179,14 @@ class Layer:
             )
         rng = np.random.default_rng(rng)
         p = Parameters(np.zeros(self.layout.size, dtype), self.layout)
-        visited = set()
-
-        def visit(layer, p):
-            for name, child in layer.children.items():
-                visit(child, p.child(name))
-            if id(layer) not in visited:
-                visited.add(id(layer))
-                for name, value in layer.initial_values(rng).items():
-                    p[name][...] = value
-
-        visit(self, p)
+        for layer, part, _ in each_layer(self, p):
+            for name, value in layer.initial_values(rng).items():
+                part[name][...] = value
         return p
 
     def arguments(self):
         """The arguments shown in the repr, as text."""
-        return ""
+        return ", ".join(str(getattr(self, name)) for name in self.shown)
 
     def __repr__(self):
         return f"{type(self).__name__}({self.arguments()})"
@@ -235,10 +230,37 @@ class LinearMap(Layer):
         return self.transpose(tdy, cache) if need_dx and tdy is not None else None, None if frozen else {}
 
 
+def each_layer(layer, p, path=(), visited=None):
+    """Yield (layer, its part of p, its path) for every layer of a network, children first.
+
+    A layer with two places comes once, at its first place.
+    """
+    visited = set() if visited is None else visited
+    for name, child in layer.children.items():
+        yield from each_layer(child, p.child(name), (*path, name), visited)
+    if id(layer) not in visited:
+        visited.add(id(layer))
+        yield layer, p, path
+
+
 def total(*terms):
     """The sum of the terms that are not None, or None: a tangent of None is exactly zero."""
     terms = [term for term in terms if term is not None]
     return sum(terms[1:], terms[0]) if terms else None
+
+
+def term(f, *arguments):
+    """f(*arguments), or None if an argument is None: f is linear in it, and a tangent of None is zero."""
+    return None if any(argument is None for argument in arguments) else f(*arguments)
+
+
+def joined(tangents, shapes):
+    """Tangents of these shapes, concatenated along the last axis; None if all are None."""
+    dtypes = [t.dtype for t in tangents if t is not None]
+    if not dtypes:
+        return None
+    parts = [np.zeros(shape, dtypes[0]) if t is None else t for t, shape in zip(tangents, shapes)]
+    return np.concatenate(parts, axis=-1)
 
 
 def expect_floats(layer, x):
@@ -265,7 +287,12 @@ def expect(layer, condition, expected, got, advice=""):
         raise ValueError(f"{layer!r}: expected x {expected}, got {got}" + (f"; {advice}" if advice else ""))
 
 
-def _arrays(shape):
+def shapes_in(shape):
     """The shapes in a shape or a (nested) tuple of shapes."""
     nested = [part for part in shape if isinstance(part, tuple)]
-    return [s for part in nested for s in _arrays(part)] if nested else [shape]
+    return [s for part in nested for s in shapes_in(part)] if nested else [shape]
+
+
+def entries(shape):
+    """The number of entries of an array of this shape, or of a (nested) tuple of arrays."""
+    return sum(map(math.prod, shapes_in(shape)))

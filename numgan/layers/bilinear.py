@@ -8,24 +8,26 @@
     tangent_backward   tdx = tdy *' W + dy *' tW        tdW = tx' * dy + x' * tdy       tdb = sum tdy
 
 The kernels can apply a LeakyReLU f, or its derivative, to a result before they store it. Sequential uses this
-to fuse layers (see fusing.py):
+to fuse layers (see fusing.py), but never with a subclass, which need not know these arguments:
 
     forward(..., slope=)             y  = f(x * W + b)
     backward(..., slope=, gate=)     dx = f'(gate) dx            gate: the output of the LeakyReLU that made x
 """
 
+import math
+
 import numpy as np
 
 from .. import _kernels as kernels
 from ..core.arguments import brief, pair, positive
-from .base import Layer, Pass, expect, expect_floats, total
+from .base import Layer, Pass, expect, expect_floats, term, total
 from .initializers import fans, he
 
 
 class Bilinear(Layer):
     """y = x * W + b. A subclass defines `weight_shape`, the product and its two transposes, and a check of x:
 
-        product(x, W, b)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)   check(x)
+        product(x, W, b=None)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)   check(x)
 
     Raises TypeError if x is not an array of floats of W's dtype, ValueError for a wrong shape of x or W.
     """
@@ -34,8 +36,10 @@ class Bilinear(Layer):
 
     def _setup(self, inputs, outputs, bias, init):
         name = type(self).__name__
-        self.inputs, self.features = positive(inputs, f"{name} inputs"), positive(outputs, f"{name} outputs")
-        self.bias, self.initializer = bool(bias), init
+        self.inputs = positive(inputs, f"{name} inputs")
+        self.features = positive(outputs, f"{name} outputs")
+        self.bias = bool(bias)
+        self.initializer = init
 
     def parameter_shapes(self):
         return {"W": self.weight_shape} | ({"b": (self.features,)} if self.bias else {})
@@ -43,7 +47,12 @@ class Bilinear(Layer):
     def initial_values(self, rng):
         fan_in, fan_out = fans(self.weight_shape, self.transposed)
         W = self.initializer(rng, self.weight_shape, fan_in, fan_out)
-        return {"W": W} | ({"b": np.zeros(self.features)} if self.bias else {})
+        return super().initial_values(rng) | {"W": W}
+
+    def flops(self, shape):
+        out = self.output_shape(shape)
+        places = shape if self.transposed else out  # W is applied once at each of them
+        return 2 * math.prod(self.weight_shape) * math.prod(places[:-1]) + self.bias * math.prod(out)
 
     def forward(self, p, x, context=Pass(), **fused):
         expect_floats(self, x)
@@ -70,39 +79,28 @@ class Bilinear(Layer):
     def tangent_forward(self, tx, cache, tp=None):
         x, W = cache
         tW = None if tp is None else tp["W"]
-        ty = total(
-            None if tx is None else self.product(tx, W, None),
-            None if tW is None else self.product(x, tW, None),
-        )
+        ty = total(term(self.product, tx, W), term(self.product, x, tW))
         if tp is not None and self.bias:
             ty = ty + tp["b"]
         return ty, (tx, tW)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (x, W), (tx, tW) = cache, tcache
+        x, W = cache
+        tx, tW = tcache
         tdx = tdp = None
         if need_dx:
             tdx = total(
-                None if tdy is None else self.input_gradient(tdy, W, x.shape),
-                None if tW is None else self.input_gradient(dy, tW, x.shape),
+                term(self.input_gradient, tdy, W, x.shape), term(self.input_gradient, dy, tW, x.shape)
             )
         if not frozen:
-            tdp = self._gradients(
-                total(
-                    None if tx is None else self.weight_gradient(tx, dy),
-                    None if tdy is None else self.weight_gradient(x, tdy),
-                ),
-                tdy,
-            )
+            tdW = total(term(self.weight_gradient, tx, dy), term(self.weight_gradient, x, tdy))
+            tdp = self._gradients(tdW, tdy)
         return tdx, tdp
 
     def _gradients(self, dW, dy):
-        db = (
-            {"b": None if dy is None else kernels.column_sum(dy.reshape(-1, self.features))}
-            if self.bias
-            else {}
-        )
-        return {"W": dW} | db
+        """The gradients of W and b. db is the sum of dy over all axes but the last."""
+        rows = term(np.reshape, dy, (-1, self.features))
+        return {"W": dW} | ({"b": term(kernels.column_sum, rows)} if self.bias else {})
 
 
 class Dense(Bilinear):
@@ -118,29 +116,20 @@ class Dense(Bilinear):
     def weight_shape(self):
         return self.inputs, self.features
 
+    def _advice(self, shape):
+        """What to do with a sample of a wrong shape."""
+        return "add Flatten() before it" if len(shape) > 1 and math.prod(shape) == self.inputs else ""
+
     def check(self, x):
-        expect(
-            self,
-            x.ndim >= 2 and x.shape[-1] == self.inputs,
-            f"(N, {self.inputs})",
-            x,
-            "add Flatten() before it" if x.ndim > 2 and np.prod(x.shape[1:]) == self.inputs else "",
-        )
+        fits = x.ndim >= 2 and x.shape[-1] == self.inputs
+        expect(self, fits, f"(N, {self.inputs})", x, self._advice(x.shape[1:]))
 
     def output_shape(self, shape):
-        expect(
-            self,
-            shape and shape[-1] == self.inputs,
-            f"({self.inputs},) per sample",
-            shape,
-            "add Flatten() before it" if len(shape) > 1 and np.prod(shape) == self.inputs else "",
-        )
+        fits = shape and shape[-1] == self.inputs
+        expect(self, fits, f"({self.inputs},) per sample", shape, self._advice(shape))
         return *shape[:-1], self.features
 
-    def flops(self, shape):
-        return int(np.prod(shape[:-1])) * self.features * (2 * self.inputs + self.bias)
-
-    def product(self, x, W, b, slope=1.0):
+    def product(self, x, W, b=None, slope=1.0):
         return kernels.matmul(x.reshape(-1, self.inputs), W, b, slope).reshape(*x.shape[:-1], self.features)
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
@@ -156,6 +145,8 @@ class Dense(Bilinear):
 
 class _Window(Bilinear):
     """The common part of the two convolutions: channels, kernel, stride and padding, and their checks."""
+
+    output_padding = 0, 0
 
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, bias=True, init=he):
         self._setup(inputs, outputs, bias, init)
@@ -173,18 +164,18 @@ class _Window(Bilinear):
     def check(self, x):
         expect(self, x.ndim == 4 and x.shape[3] == self.inputs, f"(N, H, W, {self.inputs})", x)
 
+    def output_shape(self, shape):
+        expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
+        return *self._size(shape), self.features
+
     def arguments(self):
-        rest = [f"kernel={brief(self.kernel)}"]
-        rest += [
-            f"{name}={brief(value)}"
-            for name, value, default in (
-                ("stride", self.stride, (1, 1)),
-                ("padding", self.padding, (0, 0)),
-                ("output_padding", getattr(self, "output_padding", (0, 0)), (0, 0)),
-            )
-            if value != default
+        words = {"kernel": None, "stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0)}
+        shown = [
+            f"{name}={brief(getattr(self, name))}"
+            for name, default in words.items()
+            if getattr(self, name) != default
         ]
-        return ", ".join([f"{self.inputs}, {self.features}", *rest] + ([] if self.bias else ["bias=False"]))
+        return ", ".join([f"{self.inputs}, {self.features}", *shown, *([] if self.bias else ["bias=False"])])
 
 
 class Conv2d(_Window):
@@ -200,17 +191,12 @@ class Conv2d(_Window):
     def weight_shape(self):
         return *self.kernel, self.inputs, self.features
 
-    def output_shape(self, shape):
-        expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
+    def _size(self, shape):
         size = kernels.output_size(shape[:2], self.kernel, self.stride, self.padding)
         expect(self, min(size) > 0, f"at least {self.kernel} after padding", shape)
-        return *size, self.features
+        return size
 
-    def flops(self, shape):
-        h, w, o = self.output_shape(shape)
-        return h * w * o * (2 * self.kernel[0] * self.kernel[1] * self.inputs + self.bias)
-
-    def product(self, x, W, b, slope=1.0):
+    def product(self, x, W, b=None, slope=1.0):
         return kernels.conv2d(x, W, self.stride, self.padding, b, slope)
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
@@ -246,32 +232,21 @@ class ConvTranspose2d(_Window):
     def weight_shape(self):
         return *self.kernel, self.features, self.inputs
 
-    def _size(self, size):
-        return tuple(
+    def _size(self, shape):
+        size = tuple(
             (n - 1) * s - 2 * p + k + o
-            for n, s, p, k, o in zip(size, self.stride, self.padding, self.kernel, self.output_padding)
+            for n, s, p, k, o in zip(shape, self.stride, self.padding, self.kernel, self.output_padding)
         )
-
-    def output_shape(self, shape):
-        expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
-        size = self._size(shape[:2])
         expect(self, min(size) > 0, "large enough for its padding", shape)
-        return *size, self.features
-
-    def flops(self, shape):
-        h, w, o = self.output_shape(shape)
-        return (
-            shape[0] * shape[1] * self.inputs * 2 * self.kernel[0] * self.kernel[1] * o
-            + self.bias * h * w * o
-        )
+        return size
 
     def check(self, x):
         super().check(x)
         self.output_shape(x.shape[1:])
 
-    def product(self, x, W, b, slope=1.0):
+    def product(self, x, W, b=None, slope=1.0):
         return kernels.conv2d_input_gradient(
-            x, W, self.stride, self.padding, self._size(x.shape[1:3]), b, slope
+            x, W, self.stride, self.padding, self._size(x.shape[1:]), b, slope
         )
 
     def input_gradient(self, dy, W, shape, slope=1.0, gate=None):
@@ -279,3 +254,33 @@ class ConvTranspose2d(_Window):
 
     def weight_gradient(self, x, dy):
         return kernels.conv2d_weight_gradient(dy, x, self.kernel, self.stride, self.padding)
+
+
+class Reweighted(Layer):
+    """A Dense, Conv2d or ConvTranspose2d that computes with a function of W in place of W.
+
+    A subclass defines the function and its passes. Raises TypeError for another kind of layer.
+    """
+
+    shown = ("layer",)
+
+    def __init__(self, layer):
+        if not isinstance(layer, Bilinear):
+            raise TypeError(
+                f"{type(self).__name__}: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}; "
+                "wrap these only"
+            )
+        self.layer = layer
+
+    def parameter_shapes(self):
+        return self.layer.parameter_shapes()
+
+    def output_shape(self, shape):
+        return self.layer.output_shape(shape)
+
+    def flops(self, shape):
+        return self.layer.flops(shape)
+
+    def _replaced(self, p, W):
+        """The layer's parameters in p, or their tangents, with W in place of their own W."""
+        return {name: p[name] for name in self.layer.parameter_shapes()} | {"W": W}

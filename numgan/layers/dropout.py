@@ -18,6 +18,8 @@ class Dropout(LinearMap):
     Raises ValueError unless 0 <= rate < 1.
     """
 
+    shown = ("rate",)
+
     def __init__(self, rate=0.5):
         if not is_number(rate, 0, 1):
             raise ValueError(
@@ -38,9 +40,6 @@ class Dropout(LinearMap):
 
     transpose = apply_to_tangent
 
-    def arguments(self):
-        return str(self.rate)
-
 
 class Noise(LinearMap):
     """y = x + std e, e ~ N(0, 1) for each entry          x, y of any shape
@@ -48,6 +47,8 @@ class Noise(LinearMap):
     In layers of G: Chintala et al. 2016, point 13. Every derivative is that of the identity. e is drawn from
     the seed of the pass; without a seed y = x. Raises ValueError unless std is a finite number >= 0.
     """
+
+    shown = ("std",)
 
     def __init__(self, std):
         if not is_number(std):
@@ -62,8 +63,4 @@ class Noise(LinearMap):
     def apply_to_tangent(self, tx, cache):
         return tx
 
-    def transpose(self, dy, cache):
-        return dy
-
-    def arguments(self):
-        return str(self.std)
+    transpose = apply_to_tangent

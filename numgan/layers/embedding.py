@@ -6,7 +6,7 @@ It equals a Dense layer without bias on one-hot vectors.
 import numpy as np
 
 from ..core.arguments import positive
-from .base import Layer, Pass, expect
+from .base import Layer, Pass, expect, term
 from .initializers import normal
 
 
@@ -17,6 +17,8 @@ class Embedding(Layer):
     range. Without this check a label of -1 would use the last row of W without an error.
     """
 
+    shown = ("classes", "features")
+
     def __init__(self, classes, features, init=normal(1.0)):
         self.classes = positive(classes, "Embedding classes")
         self.features = positive(features, "Embedding features")
@@ -26,7 +28,8 @@ class Embedding(Layer):
         return {"W": (self.classes, self.features)}
 
     def initial_values(self, rng):
-        return {"W": self.initializer(rng, (self.classes, self.features), self.classes, self.features)}
+        shape = self.classes, self.features
+        return {"W": self.initializer(rng, shape, *shape)}
 
     def output_shape(self, shape):
         return *shape, self.features
@@ -57,7 +60,4 @@ class Embedding(Layer):
         return None if tp is None else tp["W"][cache], None
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        return None, None if frozen else {"W": None if tdy is None else self._scatter(tdy, cache)}
-
-    def arguments(self):
-        return f"{self.classes}, {self.features}"
+        return None, None if frozen else {"W": term(self._scatter, tdy, cache)}

@@ -31,13 +31,9 @@ class Fused:
 
     def backward(self, below):
         """Additional arguments of the layer's backward; `below` is the cache of the layer before it."""
-        return (
-            {}
-            if self.slope is None
-            else {"slope": self.slope, "gate": below[0]}
-            if self.gated
-            else {"slope": self.slope}
-        )
+        if self.slope is None:
+            return {}
+        return {"slope": self.slope} | ({"gate": below[0]} if self.gated else {})
 
 
 def plan(layers):

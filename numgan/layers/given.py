@@ -15,13 +15,17 @@ class Given(Layer):
     Raises ValueError if layer is not a layer, y is not an array, or x and y differ in length.
     """
 
+    shown = ("layer",)
+
     def __init__(self, layer, y):
         if not isinstance(layer, Layer) or not isinstance(y, np.ndarray) or not y.ndim:
             raise ValueError(
                 f"Given: expected a layer and an array y (N, ...), got {layer!r} and {y!r}; "
                 "hold the labels of this batch"
             )
-        self.layer, self.y, self.children = layer, y, layer.children
+        self.layer = layer
+        self.y = y
+        self.children = layer.children
 
     def parameter_shapes(self):
         return self.layer.parameter_shapes()
@@ -62,6 +66,3 @@ class Given(Layer):
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdxs, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
         return tdxs[0] if need_dx and tdxs is not None else None, tdp
-
-    def arguments(self):
-        return repr(self.layer)

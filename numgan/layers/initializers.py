@@ -17,7 +17,8 @@ def fans(shape, transposed=False):
     transposed   the weight has the form (KH, KW, O, I), as in a transposed convolution
     """
     taps = int(np.prod(shape[:-2]))
-    fan_in, fan_out = taps * shape[-2], taps * shape[-1]
+    fan_in = taps * shape[-2]
+    fan_out = taps * shape[-1]
     return (fan_out, fan_in) if transposed else (fan_in, fan_out)
 
 
@@ -73,7 +74,8 @@ class orthogonal:
     gain: float = 1.0
 
     def __call__(self, rng, shape, fan_in, fan_out):
-        rows, columns = int(np.prod(shape[:-1])), shape[-1]
+        rows = int(np.prod(shape[:-1]))
+        columns = shape[-1]
         q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
         q *= np.sign(np.diag(r))  # makes the distribution uniform over rotations
         return self.gain * (q if rows >= columns else q.T).reshape(shape)

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import not_negative, positive
 from ..core.probes import kink
-from .base import Layer, Pass, expect, expect_floats, total
+from .base import Layer, Pass, expect, expect_floats, joined, term, total
 from .initializers import normal
 
 
@@ -55,13 +55,18 @@ class MinibatchStd(Layer):
         std = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + x.dtype.type(self.eps))
         return self._appended(x, std.mean(axis=(1, 2))), (centred, std, x.shape)
 
+    @staticmethod
+    def _per_entry(d, std):
+        """d / (n std) with n entries in each group; for d = centred it is ds / dx."""
+        n = d[0].size if len(d) else 1
+        return d / (std * d.dtype.type(n))
+
     def backward(self, dy, cache, frozen=False, need_dx=True):
         centred, std, shape = cache
-        if not need_dx:
-            return None, None if frozen else {}
-        size = centred[0].size if len(centred) else 1
-        slope = centred / (std * centred.dtype.type(size))  # ds / dx in each group
-        return dy[..., :-1] + (self._sums(dy) * slope).reshape(shape), None if frozen else {}
+        dx = None
+        if need_dx:
+            dx = dy[..., :-1] + (self._sums(dy) * self._per_entry(centred, std)).reshape(shape)
+        return dx, None if frozen else {}
 
     def tangent_forward(self, tx, cache, tp=None):
         centred, std, _ = cache
@@ -73,16 +78,14 @@ class MinibatchStd(Layer):
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         centred, std, shape = cache
-        tdp = None if frozen else {}
-        if not need_dx:
-            return None, tdp
-        tdx = None if tdy is None else self.backward(tdy, cache, frozen=True)[0]
-        if tcache is not None:  # the tangent of the quotient centred / std
+        tdx = None
+        if need_dx and tdy is not None:
+            tdx = self.backward(tdy, cache, frozen=True)[0]
+        if need_dx and tcache is not None:  # the tangent of the quotient centred / std
             tcentred, tstd = tcache
-            size = centred[0].size if len(centred) else 1
-            tslope = (tcentred - centred * tstd / std) / (std * centred.dtype.type(size))
+            tslope = self._per_entry(tcentred - centred * tstd / std, std)
             tdx = total(tdx, (self._sums(dy) * tslope).reshape(shape))
-        return tdx, tdp
+        return tdx, None if frozen else {}
 
     def arguments(self):
         return "" if self.group is None else str(self.group)
@@ -91,11 +94,6 @@ class MinibatchStd(Layer):
 def _differences(column):
     """M_n - M_m (N, N) of one column (N,)."""
     return column[:, None] - column
-
-
-def _both(do):
-    """do_nb + do_mb (B, N, N) from do (N, B): near_nm is a term of o_n and of o_m."""
-    return do.T[:, :, None] + do.T[:, None]
 
 
 class MinibatchDiscrimination(Layer):
@@ -107,22 +105,20 @@ class MinibatchDiscrimination(Layer):
     section 3.2). Raises ValueError if x is not (N, A).
     """
 
+    shown = ("inputs", "features", "columns")
+
     def __init__(self, inputs, features, columns, init=normal(0.05)):
-        words = (("inputs", inputs), ("features", features), ("columns", columns))
-        self.inputs, self.features, self.columns = (
-            positive(n, f"MinibatchDiscrimination {word}") for word, n in words
-        )
+        self.inputs = positive(inputs, "MinibatchDiscrimination inputs")
+        self.features = positive(features, "MinibatchDiscrimination features")
+        self.columns = positive(columns, "MinibatchDiscrimination columns")
         self.initializer = init
 
     def parameter_shapes(self):
         return {"T": (self.inputs, self.features * self.columns)}
 
     def initial_values(self, rng):
-        return {
-            "T": self.initializer(
-                rng, (self.inputs, self.features * self.columns), self.inputs, self.features * self.columns
-            )
-        }
+        shape = self.inputs, self.features * self.columns
+        return {"T": self.initializer(rng, shape, *shape)}
 
     def output_shape(self, shape):
         expect(self, shape == (self.inputs,), f"({self.inputs},) per sample", shape)
@@ -134,6 +130,11 @@ class MinibatchDiscrimination(Layer):
     def _columns(self, M):
         """(N, B C) -> (B, C, N), so that the N x N pairs of one column fit into the cache of a CPU core."""
         return np.ascontiguousarray(M.T).reshape(self.features, self.columns, len(M))
+
+    def _weighted(self, near, dy):
+        """Q (B, N, N) = near_nm (do_n + do_m): near_nm is a term of o_n and of o_m."""
+        do = dy[:, self.inputs :].T
+        return near * (do[:, :, None] + do[:, None])
 
     def _gather(self, Q, M):
         """dM (N, B C) from Q (B, N, N): dM_nbc = -sum_m Q_bnm sign(M_nbc - M_mbc)."""
@@ -162,53 +163,39 @@ class MinibatchDiscrimination(Layer):
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         x, T, M, near = cache
-        dM = self._gather(near * _both(dy[:, self.inputs :]), M)
+        dM = self._gather(self._weighted(near, dy), M)
         dx = dy[:, : self.inputs] + kernels.matmul(dM, T.T) if need_dx else None
         return dx, None if frozen else {"T": kernels.dense_weight_gradient(x, dM)}
 
     def tangent_forward(self, tx, cache, tp=None):
         x, T, M, near = cache
         tT = None if tp is None else tp["T"]
-        tM = total(
-            None if tx is None else kernels.matmul(tx, T), None if tT is None else kernels.matmul(x, tT)
-        )
+        tM = total(term(kernels.matmul, tx, T), term(kernels.matmul, x, tT))
         if tM is None:
             return None, (None, None, None)
-        tM, tnear = self._columns(tM), np.empty_like(near)
+        tM = self._columns(tM)
+        tnear = np.empty_like(near)
         for b in range(self.features):
             tnear[b] = -near[b] * sum(
                 np.sign(_differences(column)) * _differences(tcolumn)
                 for column, tcolumn in zip(M[b], tM[b], strict=True)
             )
-        return np.concatenate([np.zeros_like(x) if tx is None else tx, tnear.sum(axis=2).T], axis=1), (
-            tx,
-            tT,
-            tnear,
-        )
+        to = tnear.sum(axis=2).T
+        return joined((tx, to), (x.shape, to.shape)), (tx, tT, tnear)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (x, T, M, near), (tx, tT, tnear) = cache, tcache
-        A, tdx, tdp = self.inputs, None, None
-        dM = self._gather(near * _both(dy[:, A:]), M)
-        tQ = total(
-            None if tdy is None else near * _both(tdy[:, A:]),
-            None if tnear is None else tnear * _both(dy[:, A:]),
-        )
-        tdM = None if tQ is None else self._gather(tQ, M)
+        x, T, M, near = cache
+        tx, tT, tnear = tcache
+        tdx = tdp = None
+        dM = self._gather(self._weighted(near, dy), M)
+        tdM = term(self._gather, total(term(self._weighted, near, tdy), term(self._weighted, tnear, dy)), M)
         if need_dx:
             tdx = total(
-                None if tdy is None else tdy[:, :A],
-                None if tdM is None else kernels.matmul(tdM, T.T),
-                None if tT is None else kernels.matmul(dM, tT.T),
+                None if tdy is None else tdy[:, : self.inputs],
+                term(kernels.matmul, tdM, T.T),
+                term(kernels.matmul, dM, term(np.transpose, tT)),
             )
         if not frozen:
-            tdp = {
-                "T": total(
-                    None if tx is None else kernels.dense_weight_gradient(tx, dM),
-                    None if tdM is None else kernels.dense_weight_gradient(x, tdM),
-                )
-            }
+            one = term(kernels.dense_weight_gradient, tx, dM)
+            tdp = {"T": total(one, term(kernels.dense_weight_gradient, x, tdM))}
         return tdx, tdp
-
-    def arguments(self):
-        return f"{self.inputs}, {self.features}, {self.columns}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.parameters import gather
 from ..core.probes import kink, unfused
-from .base import Layer, Pass, expect, total
+from .base import Layer, Pass, entries, expect, joined, term, total
 from .fusing import UNFUSED, plan
 
 
@@ -18,6 +18,9 @@ class Network(Layer):
 
     Raises TypeError if a child is not a layer.
     """
+
+    def __init__(self, *layers):
+        self._set({str(i): layer for i, layer in enumerate(layers)})
 
     def _set(self, children):
         for name, child in children.items():
@@ -29,8 +32,11 @@ class Network(Layer):
 
     def _enter(self, name, p, x, context, **fused):
         """The forward pass of the child `name`."""
-        context = context.child(name)
-        return self.children[name].forward(p.child(name), x, context, **fused)
+        return self.children[name].forward(p.child(name), x, context.child(name), **fused)
+
+    def _enter_tangent(self, name, tx, cache, tp):
+        """The tangent_forward pass of the child `name`."""
+        return self.children[name].tangent_forward(tx, cache, None if tp is None else tp.child(name))
 
     def parts(self, shape):
         """Yield (name, child, input shape of the child) in order, for an input of `shape`.
@@ -43,15 +49,15 @@ class Network(Layer):
     def flops(self, shape):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
-    def _gather(self, parts, like, own=None):
-        """The gradient of this network.
+    def _gradient(self, parts, dy, frozen):
+        """The gradient of this network, with the dtype of dy; None if frozen.
 
         parts    the gradients of its children, [(name, gradient)]
-        own      the gradients of its own parameters, {name: array}, or None
         """
-        return gather(self.layout, parts, like.dtype, own)
+        return None if frozen else gather(self.layout, parts, _first_array(dy).dtype)
 
     def batch_statistics(self, cache):
+        # The cache of a network begins with those of its children.
         found = {
             name: child.batch_statistics(part) for (name, child), part in zip(self.children.items(), cache)
         }
@@ -60,10 +66,6 @@ class Network(Layer):
     def __repr__(self):
         rows = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.children.items()]
         return f"{type(self).__name__}(" + "".join(f"\n  {row}" for row in rows) + ("\n)" if rows else ")")
-
-
-def _child(p, name):
-    return None if p is None else p.child(name)
 
 
 class Sequential(Network):
@@ -77,22 +79,14 @@ class Sequential(Network):
     layer. Caches and tangent passes are the same as without fusing.
     """
 
-    def __init__(self, *layers):
-        self._set({str(i): layer for i, layer in enumerate(layers)})
-
-    def _set(self, children):
-        super()._set(children)
-        trained = [i for i, child in enumerate(children.values()) if child.layout.size]
-        # The first layer with parameters: training needs no dx of this layer or of any layer before it.
-        self._first = trained[0] if trained else len(children)
-        self._planned = None, None
+    _planned = None, None
 
     def _plan(self):
         """The plan of fusing for the children. It is made anew if a child was replaced."""
-        layers, known = list(self.children.values()), self._planned
-        if layers != known[0]:
-            self._planned = known = layers, plan(layers)
-        return known[1]
+        layers = list(self.children.values())
+        if layers != self._planned[0]:
+            self._planned = layers, plan(layers)
+        return self._planned[1]
 
     def __len__(self):
         return len(self.children)
@@ -116,8 +110,8 @@ class Sequential(Network):
 
     def forward(self, p, x, context=Pass()):
         caches = []
-        for name, step in zip(self.children, self._plan()):
-            step = UNFUSED if unfused() else step
+        steps = [UNFUSED] * len(self) if unfused() else self._plan()
+        for name, step in zip(self.children, steps):
             if step.before:
                 kink(lambda: x > 0)
                 cache = (x,)  # a fused LeakyReLU: x is already its output
@@ -126,28 +120,32 @@ class Sequential(Network):
             caches.append(cache)
         return x, tuple(caches)
 
+    def _downwards(self, need_dx):
+        """Yield (place, name, layer, whether its dx is needed) from the last layer to the first.
+
+        Without need_dx this ends at the first layer with parameters, because nothing needs the dx of that
+        layer.
+        """
+        layers = list(self.children.items())
+        trained = [i for i, (_, layer) in enumerate(layers) if layer.layout.size]
+        first = 0 if need_dx else min(trained, default=len(layers))
+        for i in reversed(range(first, len(layers))):
+            yield i, *layers[i], need_dx or i > first
+
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        parts, like, steps = [], dy, self._plan()
-        for i, (name, child) in reversed(list(enumerate(self.children.items()))):
-            if i < self._first and not need_dx:
-                break
-            if steps[i].after:  # a LeakyReLU whose derivative a neighbour's kernel computes
-                continue
-            need = need_dx or i > self._first
-            dy, dp = child.backward(
-                dy,
-                cache[i],
-                frozen,
-                need,
-                **steps[i].backward(cache[i - 1]) if need or not steps[i].gated else {},
-            )
-            parts.append((name, dp))
-        return dy if need_dx else None, None if frozen else self._gather(parts, _first(like))
+        """The chain rule: the dx of each layer is the dy of the layer before it."""
+        parts, like = [], dy
+        steps = self._plan()
+        for i, name, layer, need in self._downwards(need_dx):
+            if not steps[i].after:  # otherwise a neighbour's kernel has applied this layer's derivative to dy
+                dy, dp = layer.backward(dy, cache[i], frozen, need, **steps[i].backward(cache[i - 1]))
+                parts.append((name, dp))
+        return dy if need_dx else None, self._gradient(parts, like, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
         tcaches = []
-        for (name, child), part in zip(self.children.items(), cache):
-            tx, tcache = child.tangent_forward(tx, part, _child(tp, name))
+        for name, part in zip(self.children, cache):
+            tx, tcache = self._enter_tangent(name, tx, part, tp)
             tcaches.append(tcache)
         return tx, tuple(tcaches)
 
@@ -165,76 +163,119 @@ class Sequential(Network):
         kept = dy if isinstance(dy, KeptBackward) else None
         dy = dy if kept is None else kept[-1]
         parts, like = [], dy
-        for i, (name, child) in reversed(list(enumerate(self.children.items()))):
-            if i < self._first and not need_dx:
-                tdy = None
-                break
-            need = need_dx or i > self._first
-            tdy, tdp = child.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, need)
-            if i and need:
-                dy = kept[i] if kept else child.backward(dy, cache[i], frozen=True)[0]
+        for i, name, layer, need in self._downwards(need_dx):
+            tdy, tdp = layer.tangent_backward(dy, tdy, cache[i], tcache[i], frozen, need)
             parts.append((name, tdp))
-        return tdy if need_dx else None, None if frozen else self._gather(parts, _first(like))
+            if i and need:
+                dy = kept[i] if kept else layer.backward(dy, cache[i], frozen=True)[0]
+        return tdy if need_dx else None, self._gradient(parts, like, frozen)
 
 
 class KeptBackward(tuple):
     """All dy of a backward pass through a Sequential: (dx of layer 0, dx of layer 1, ..., dy of the last)."""
 
 
-def _first(arrays):
+def _first_array(arrays):
     """The first array in a tuple of arrays, tuples and None; its dtype is that of the gradient."""
-    return (
-        next((found for found in map(_first, arrays) if found is not None), None)
-        if isinstance(arrays, tuple)
-        else arrays
-    )
+    if not isinstance(arrays, tuple):
+        return arrays
+    return next((found for found in map(_first_array, arrays) if found is not None), None)
 
 
-class Residual(Network):
+class Parallel(Network):
+    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, such as an image and its label
+
+    Raises ValueError unless x is a tuple of k arrays.
+    """
+
+    def parts(self, shapes):
+        expect(self, len(shapes) == len(self.children), f"a tuple of {len(self.children)} shapes", shapes)
+        return zip(self.children, self.children.values(), shapes)
+
+    def output_shape(self, shapes):
+        return tuple(child.output_shape(shape) for _, child, shape in self.parts(shapes))
+
+    def forward(self, p, x, context=Pass()):
+        expect(
+            self,
+            isinstance(x, tuple) and len(x) == len(self.children),
+            f"a tuple of {len(self.children)} arrays",
+            x,
+        )
+        ys, caches = [], []
+        for name, part in zip(self.children, x):
+            y, cache = self._enter(name, p, part, context)
+            ys.append(y)
+            caches.append(cache)
+        return tuple(ys), tuple(caches)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        """dy is None for an output that the loss does not use; its child then runs no backward pass."""
+        dxs, parts = [], []
+        for (name, child), d, part in zip(self.children.items(), dy, cache):
+            dx, dp = (None, None) if d is None else child.backward(d, part, frozen, need_dx)
+            dxs.append(dx)
+            parts.append((name, dp))
+        return tuple(dxs) if need_dx else None, self._gradient(parts, dy, frozen)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        tx = (None,) * len(self.children) if tx is None else tx
+        tys, tcaches = [], []
+        for name, t, part in zip(self.children, tx, cache):
+            ty, tcache = self._enter_tangent(name, t, part, tp)
+            tys.append(ty)
+            tcaches.append(tcache)
+        return tuple(tys), tuple(tcaches)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        tdy = (None,) * len(self.children) if tdy is None else tdy
+        tdxs, parts = [], []
+        for (name, child), d, td, part, tpart in zip(self.children.items(), dy, tdy, cache, tcache):
+            tdx = tdp = None
+            if d is not None:
+                tdx, tdp = child.tangent_backward(d, td, part, tpart, frozen, need_dx)
+            tdxs.append(tdx)
+            parts.append((name, tdp))
+        return tuple(tdxs) if need_dx else None, self._gradient(parts, dy, frozen)
+
+
+class Residual(Parallel):
     """y = f(x) + s(x); the shortcut s is the identity by default (He et al. 2016, eq. 1)
 
-    x has any shape; f(x), s(x) and y have one shape. Raises ValueError if f(x) and s(x) differ in shape.
+    x has any shape; f(x), s(x) and y have one shape. It is Parallel(f, s) on (x, x), with a sum at its
+    end. Raises ValueError if f(x) and s(x) differ in shape.
     """
 
     def __init__(self, body, shortcut=None):
         self._set({"body": body, "shortcut": Sequential() if shortcut is None else shortcut})
 
+    def parts(self, shape):
+        return super().parts((shape, shape))
+
     def output_shape(self, shape):
-        one, two = (child.output_shape(shape) for child in self.children.values())
+        one, two = super().output_shape(shape)
         expect(self, one == two, "that body and shortcut map to one shape", f"{one} and {two}")
         return one
 
     def flops(self, shape):
-        return super().flops(shape) + int(np.prod(self.output_shape(shape)))
+        return super().flops(shape) + entries(self.output_shape(shape))
 
     def forward(self, p, x, context=Pass()):
-        ys, caches = zip(*(self._enter(name, p, x, context) for name in self.children))
+        ys, cache = super().forward(p, (x, x), context)
         expect(self, ys[0].shape == ys[1].shape, "that body and shortcut map to one shape", ys)
-        return ys[0] + ys[1], caches
+        return ys[0] + ys[1], cache
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        dxs, dps = zip(
-            *(child.backward(dy, part, frozen, need_dx) for child, part in zip(self.children.values(), cache))
-        )
-        return total(*dxs), None if frozen else self._gather(list(zip(self.children, dps)), dy)
+        dxs, dp = super().backward((dy, dy), cache, frozen, need_dx)
+        return total(*dxs) if need_dx else None, dp
 
     def tangent_forward(self, tx, cache, tp=None):
-        tys, tcaches = zip(
-            *(
-                child.tangent_forward(tx, part, _child(tp, name))
-                for (name, child), part in zip(self.children.items(), cache)
-            )
-        )
-        return total(*tys), tcaches
+        tys, tcache = super().tangent_forward((tx, tx), cache, tp)
+        return total(*tys), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        tdxs, tdps = zip(
-            *(
-                child.tangent_backward(dy, tdy, part, tpart, frozen, need_dx)
-                for child, part, tpart in zip(self.children.values(), cache, tcache)
-            )
-        )
-        return total(*tdxs), None if frozen else self._gather(list(zip(self.children, tdps)), dy)
+        tdxs, tdp = super().tangent_backward((dy, dy), (tdy, tdy), cache, tcache, frozen, need_dx)
+        return total(*tdxs) if need_dx else None, tdp
 
 
 class Skip(Network):
@@ -261,94 +302,33 @@ class Skip(Network):
     def forward(self, p, x, context=Pass()):
         y, cache = self._enter("body", p, x, context)
         expect(self, y.shape[:-1] == x.shape[:-1], "that the body keeps all sizes but the last", (x, y))
-        return np.concatenate([x, y], axis=-1), (cache, x.shape)
+        return np.concatenate([x, y], axis=-1), (cache, x.shape, y.shape)
 
-    def batch_statistics(self, cache):
-        return super().batch_statistics(cache[:1])
-
-    def backward(self, dy, cache, frozen=False, need_dx=True):
-        part, (*_, c) = cache
-        dx, dp = self.children["body"].backward(np.ascontiguousarray(dy[..., c:]), part, frozen, need_dx)
-        return total(dx, dy[..., :c]) if need_dx else None, None if frozen else self._gather(
-            [("body", dp)], dy
-        )
-
-    def tangent_forward(self, tx, cache, tp=None):
-        part, shape = cache
-        ty, tcache = self.children["body"].tangent_forward(tx, part, _child(tp, "body"))
-        if tx is None and ty is not None:
-            tx = np.zeros(shape, ty.dtype)
-        return None if ty is None and tx is None else np.concatenate([tx, ty], axis=-1), tcache
-
-    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        part, (*_, c) = cache
-        inner = None if tdy is None else np.ascontiguousarray(tdy[..., c:])
-        tdx, tdp = self.children["body"].tangent_backward(
-            np.ascontiguousarray(dy[..., c:]), inner, part, tcache, frozen, need_dx
-        )
-        if need_dx:
-            tdx = total(tdx, None if tdy is None else tdy[..., :c])
-        return tdx, None if frozen else self._gather([("body", tdp)], dy)
-
-
-class Parallel(Network):
-    """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, such as an image and its label
-
-    Raises ValueError unless x is a tuple of k arrays.
-    """
-
-    def __init__(self, *layers):
-        self._set({str(i): layer for i, layer in enumerate(layers)})
-
-    def parts(self, shapes):
-        expect(self, len(shapes) == len(self.children), f"a tuple of {len(self.children)} shapes", shapes)
-        return zip(self.children, self.children.values(), shapes)
-
-    def output_shape(self, shapes):
-        return tuple(child.output_shape(shape) for _, child, shape in self.parts(shapes))
-
-    def forward(self, p, x, context=Pass()):
-        expect(
-            self,
-            isinstance(x, tuple) and len(x) == len(self.children),
-            f"a tuple of {len(self.children)} arrays",
-            x,
-        )
-        return tuple(zip(*(self._enter(name, p, part, context) for name, part in zip(self.children, x))))
+    @staticmethod
+    def _split(dy, shape):
+        """The parts of dy that belong to x (of this shape) and to f(x)."""
+        channels = shape[-1]
+        return dy[..., :channels], np.ascontiguousarray(dy[..., channels:])
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """dy is None for an output that the loss does not use; its child then runs no backward pass."""
-        dxs, dps = zip(
-            *(
-                (None, None) if d is None else child.backward(d, part, frozen, need_dx)
-                for child, d, part in zip(self.children.values(), dy, cache)
-            )
-        )
-        return dxs if need_dx else None, None if frozen else self._gather(
-            list(zip(self.children, dps)), _first(dy)
-        )
+        part, shape, _ = cache
+        beside, inner = self._split(dy, shape)
+        dx, dp = self.children["body"].backward(inner, part, frozen, need_dx)
+        dx = total(dx, beside) if need_dx else None
+        return dx, self._gradient([("body", dp)], dy, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
-        tx = (None,) * len(self.children) if tx is None else tx
-        return tuple(
-            zip(
-                *(
-                    child.tangent_forward(t, part, _child(tp, name))
-                    for (name, child), t, part in zip(self.children.items(), tx, cache)
-                )
-            )
-        )
+        part, *shapes = cache
+        ty, tcache = self._enter_tangent("body", tx, part, tp)
+        return joined((tx, ty), shapes), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        tdy = (None,) * len(self.children) if tdy is None else tdy
-        tdxs, tdps = zip(
-            *(
-                (None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
-                for child, d, td, part, tpart in zip(self.children.values(), dy, tdy, cache, tcache)
-            )
-        )
-        tdp = None if frozen else self._gather(list(zip(self.children, tdps)), _first(dy))
-        return tdxs if need_dx else None, tdp
+        part, shape, _ = cache
+        _, inner = self._split(dy, shape)
+        tbeside, tinner = (None, None) if tdy is None else self._split(tdy, shape)
+        tdx, tdp = self.children["body"].tangent_backward(inner, tinner, part, tcache, frozen, need_dx)
+        tdx = total(tdx, tbeside) if need_dx else None
+        return tdx, self._gradient([("body", tdp)], dy, frozen)
 
 
 class Condition(Network):
@@ -368,8 +348,8 @@ class Condition(Network):
         yield "layer", self.children["layer"], (*h[:-1], h[-1] + c[-1])
 
     def output_shape(self, shapes):
-        ((_, layer, joined),) = self.parts(shapes)
-        return layer.output_shape(joined), shapes[1]
+        ((_, layer, both),) = self.parts(shapes)
+        return layer.output_shape(both), shapes[1]
 
     def forward(self, p, x, context=Pass()):
         expect(
@@ -379,18 +359,15 @@ class Condition(Network):
             x,
         )
         h, c = x
-        y, cache = self._enter("layer", p, self._join(h, c, h.shape), context)
-        return (y, c), (cache, h.shape, c.shape)
-
-    def batch_statistics(self, cache):
-        return super().batch_statistics(cache[:1])
+        both = np.concatenate([h, self._repeated(c, h.shape)], axis=-1)
+        y, cache = self._enter("layer", p, both, context)
+        return (y, c), (cache, h.shape, c.shape[1])
 
     @staticmethod
-    def _join(h, c, shape):
+    def _repeated(c, shape):
+        """c (N, C) for each position of an h of this shape: (N, ..., C)."""
         n, *between, _ = shape
-        return np.concatenate(
-            [h, np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))], axis=-1
-        )
+        return np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))
 
     @staticmethod
     def _part(dx, dc, shape):
@@ -400,29 +377,29 @@ class Condition(Network):
         """
         if dx is None:
             return None, dc
-        dh, places = dx[..., : shape[-1]], dx[..., shape[-1] :]
-        return np.ascontiguousarray(dh), total(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
+        features = shape[-1]
+        dh = np.ascontiguousarray(dx[..., :features])
+        places = dx[..., features:]
+        return dh, total(dc, places.reshape(shape[0], -1, places.shape[-1]).sum(axis=1))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        (dy, dc), (part, shape, _) = dy, cache
+        dy, dc = dy
+        part, shape, _ = cache
         dx, dp = self.children["layer"].backward(dy, part, frozen, need_dx)
-        return self._part(dx, dc, shape) if need_dx else None, None if frozen else self._gather(
-            [("layer", dp)], dy
-        )
+        dx = self._part(dx, dc, shape) if need_dx else None
+        return dx, self._gradient([("layer", dp)], dy, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
-        (th, tc), (part, *shapes) = (None, None) if tx is None else tx, cache
-        joined = None
-        if th is not None or tc is not None:
-            dtype = (tc if th is None else th).dtype
-            joined = self._join(
-                *(np.zeros(shape, dtype) if t is None else t for t, shape in zip((th, tc), shapes)), shapes[0]
-            )
-        ty, tcache = self.children["layer"].tangent_forward(joined, part, _child(tp, "layer"))
+        th, tc = (None, None) if tx is None else tx
+        part, shape, features = cache
+        tboth = joined((th, term(self._repeated, tc, shape)), (shape, (*shape[:-1], features)))
+        ty, tcache = self._enter_tangent("layer", tboth, part, tp)
         return (ty, tc), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (dy, _), (tdy, tdc), (part, shape, _) = dy, (None, None) if tdy is None else tdy, cache
+        dy, _ = dy
+        tdy, tdc = (None, None) if tdy is None else tdy
+        part, shape, _ = cache
         tdx, tdp = self.children["layer"].tangent_backward(dy, tdy, part, tcache, frozen, need_dx)
-        tdp = None if frozen else self._gather([("layer", tdp)], dy)
-        return self._part(tdx, tdc, shape) if need_dx else None, tdp
+        tdx = self._part(tdx, tdc, shape) if need_dx else None
+        return tdx, self._gradient([("layer", tdp)], dy, frozen)

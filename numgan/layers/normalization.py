@@ -1,14 +1,24 @@
-"""BatchNorm, InstanceNorm, LayerNorm, PixelNorm: the same formulas, with means over different axes.
+"""BatchNorm, InstanceNorm, LayerNorm, PixelNorm: one law, with means over different axes.
 
     xhat = (x - mean x) r        r = 1 / sqrt(mean (x - mean x)^2 + eps)        y = gain xhat + bias
 
 The derivative of xhat is the operator P(d) = r (d - mean d - xhat mean(d xhat)). P is its own transpose, so
 the backward pass and the tangent pass both use it:
 
-    forward            y     = gain xhat + bias
-    backward           dx    = P(dxhat)      dxhat = gain dy      dgain = sum dy xhat      dbias = sum dy
-    tangent_forward    ty    = gain txhat + tgain xhat + tbias            txhat = P(tx)
-    tangent_backward   tdx   = P(tdxhat) + (tP)(dxhat), the product rule; the code writes tP out
+    forward            y      = gain xhat + bias
+    backward           dx     = P(dxhat)                              dxhat  = gain dy
+                       dgain  = sum dy xhat                           dbias  = sum dy
+    tangent_forward    ty     = gain txhat + tgain xhat + tbias       txhat  = P(tx)
+    tangent_backward   tdx    = P(tdxhat) + (tP)(dxhat)               tdxhat = gain tdy + tgain dy
+                       tdgain = sum (tdy xhat + dy txhat)             tdbias = sum tdy
+
+The product rule gives the tangent of P itself, with tr / r = -r mean(xhat tx):
+
+    (tP)(d) = (tr / r) P(d) - r (txhat mean(d xhat) + xhat mean(d txhat))
+
+Below, the law stands twice, and the lines of each pass correspond. SampleNorm is the law in NumPy, with means
+within each sample. BatchNorm is the law on kernels, with means over the rows of a matrix (P, C). Both compute
+xhat again from x, so that the cache need not hold it.
 """
 
 from typing import NamedTuple
@@ -18,34 +28,19 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import not_negative, positive
 from ..core.underflow import may_underflow
-from .base import Layer, Pass, expect, expect_floats, total
+from .base import Layer, Pass, entries, expect, expect_floats, term, total
 from .initializers import constant
 
 
-class Cache(NamedTuple):
-    """The cache of a forward pass. r = 1 / sqrt(variance + eps).
-
-    If `measured` is True, mean and variance are measured constants and not those of x.
-    """
-
-    x: np.ndarray
-    mean: np.ndarray
-    r: np.ndarray
-    gain: np.ndarray | None
-    bias: np.ndarray | None
-    variance: np.ndarray
-    measured: bool
-
-
 class Normalization(Layer):
-    """y = gain xhat + bias          x, y (N, ..., C)   gain, bias (C,)
+    """What all normalisations share: the number of channels C, eps, gain (C,) and bias (C,).
 
-    A subclass defines the axes of the mean. PixelNorm subtracts no mean and has no gain; BatchNorm can use
-    measured statistics, which are constants. Raises TypeError if x is not an array of floats, ValueError for
-    a wrong shape.
+    x and y are (N, ..., C). `affine` is False for a layer without gain and bias.
+    Raises TypeError if x is not an array of floats, ValueError for a wrong shape.
     """
 
-    affine = centred = True
+    shown = ("channels",)
+    affine = True
 
     def __init__(self, channels, eps=1e-5, init=constant(1.0)):
         name = type(self).__name__
@@ -60,9 +55,6 @@ class Normalization(Layer):
         shape = (self.channels,)
         return {"gain": self.initializer(rng, shape, 1, 1), "bias": np.zeros(shape)} if self.affine else {}
 
-    def axes(self, x):
-        raise TypeError(f"{self!r}: define axes(x), the axes that the mean is taken over")
-
     def _check(self, x):
         expect(self, x.ndim >= 2 and x.shape[-1] == self.channels, f"(N, ..., {self.channels})", x)
 
@@ -71,190 +63,223 @@ class Normalization(Layer):
         return shape
 
     def flops(self, shape):
-        return 8 * int(np.prod(shape))
+        return 8 * entries(shape)
+
+    def _rows(self, x):
+        return None if x is None else x.reshape(-1, self.channels)
+
+    def _gradients(self, dgain, dbias):
+        """The gradients of gain and bias: the sums over all axes but the last."""
+        if not self.affine:
+            return {}
+        return {
+            "gain": term(kernels.column_sum, self._rows(dgain)),
+            "bias": term(kernels.column_sum, self._rows(dbias)),
+        }
+
+    def _gradient_tangents(self, dy, tdy, xhat, txhat):
+        """The tangents of these gradients."""
+        return self._gradients(total(term(np.multiply, tdy, xhat), term(np.multiply, dy, txhat)), tdy)
+
+
+class SampleNorm(Normalization):
+    """The law in NumPy. A subclass defines `axes(x)`, the axes of the means, which lie within each sample.
+
+    `centred` is False for a layer that subtracts no mean.
+    """
+
+    centred = True
+
+    def axes(self, x):
+        raise TypeError(f"{self!r}: define axes(x), the axes that the mean is taken over")
+
+    def _mean(self, x):
+        return x.mean(axis=self.axes(x), keepdims=True)
+
+    def _operator(self, d, xhat, r):
+        """P(d)"""
+        centre = self._mean(d) if self.centred else 0
+        return (d - centre - xhat * self._mean(d * xhat)) * r
+
+    def forward(self, p, x, context=Pass()):
+        expect_floats(self, x)
+        self._check(x)
+        mean = self._mean(x) if self.centred else 0
+        variance = self._mean(np.square(x - mean))
+        r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
+        gain, bias = (p["gain"], p["bias"]) if self.affine else (1, 0)
+        y = (x - mean) * r * gain + bias
+        return y, (x, mean, r, gain)
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        x, mean, r, gain = cache
+        xhat = (x - mean) * r
+        dx = self._operator(dy * gain, xhat, r) if need_dx else None
+        return dx, None if frozen else self._gradients(dy * xhat, dy)
+
+    def tangent_forward(self, tx, cache, tp=None):
+        x, mean, r, gain = cache
+        xhat = (x - mean) * r
+        txhat = term(self._operator, tx, xhat, r)
+        ty = term(np.multiply, txhat, gain)
+        tgain = None
+        if tp is not None and self.affine:
+            tgain = tp["gain"]
+            ty = total(ty, xhat * tgain + tp["bias"])
+        return ty, (tx, txhat, tgain)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        x, mean, r, gain = cache
+        tx, txhat, tgain = tcache
+        xhat = (x - mean) * r
+        tdx = tdp = None
+        if not frozen:
+            tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
+        if need_dx:
+            tdxhat = total(term(np.multiply, tdy, gain), term(np.multiply, dy, tgain))
+            tdx = term(self._operator, tdxhat, xhat, r)
+        if need_dx and txhat is not None:  # (tP)(dxhat)
+            dxhat = dy * gain
+            dx = self._operator(dxhat, xhat, r)
+            tr_over_r = -r * self._mean(xhat * tx)
+            share = self._mean(dxhat * xhat)
+            tshare = self._mean(dxhat * txhat)
+            tdx = total(tdx, dx * tr_over_r, txhat * (-r * share), xhat * (-r * tshare))
+        return tdx, tdp
+
+
+class Cache(NamedTuple):
+    """The cache of BatchNorm. r = 1 / sqrt(variance + eps); all arrays but x have the shape (C,).
+
+    If `measured` is True, mean and variance are measured constants and not those of x.
+    """
+
+    x: np.ndarray
+    mean: np.ndarray
+    r: np.ndarray
+    gain: np.ndarray
+    bias: np.ndarray
+    variance: np.ndarray
+    measured: bool
+
+
+class BatchNorm(Normalization):
+    """The law on kernels, with means over all axes but the last
+
+    x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
+
+    If `context` holds measured statistics (see `measure`), mean and variance are constants, as for sampling;
+    then P(d) = r d. A forward pass never updates them.
+    `slope` is that of a LeakyReLU after this layer, which the kernels compute too; dy belongs to its output.
+    Raises ValueError if a channel has fewer than two values and no measured statistics are given.
+    """
 
     def _moments(self, x, context):
         """mean, variance, and whether they are measured statistics, which do not depend on x."""
-        mean = x.mean(axis=self.axes(x), keepdims=True) if self.centred else x.dtype.type(0)
-        return mean, np.square(x - mean).mean(axis=self.axes(x), keepdims=True), False
+        if context.measured is None:
+            expect(
+                self,
+                x.size >= 2 * self.channels,
+                "with at least two values per channel",
+                x,
+                "use a larger batch, or measured statistics",
+            )
+            return *kernels.channel_moments(self._rows(x)), False
+        measured = context.measured
+        if not {"mean", "variance"} <= measured.keys() or measured["mean"].shape != (self.channels,):
+            raise ValueError(
+                f"{self!r} at {'.'.join(context.path)}: expected its measured mean and variance "
+                f"({self.channels},) in context.measured, got {sorted(measured) or 'none'}; "
+                "use what measure(...) returns for this network"
+            )
+        return measured["mean"].astype(x.dtype), measured["variance"].astype(x.dtype), True
 
-    def forward(self, p, x, context=Pass(), **fused):
+    def _operator(self, d, xhat, cache):
+        """P(d)"""
+        if cache.measured:
+            return _scaled(d, cache.r)
+        zero = np.zeros_like(cache.r)
+        sum_d, sum_d_xhat = kernels.channel_products(d, xhat, zero)
+        return kernels.normalize_gradient(d, xhat, zero, cache.r, sum_d / len(d), sum_d_xhat / len(d))
+
+    def _xhat(self, cache):
+        return kernels.normalize(self._rows(cache.x), cache.mean, cache.r, np.zeros_like(cache.r))
+
+    def forward(self, p, x, context=Pass(), slope=1.0):
         expect_floats(self, x)
         self._check(x)
         mean, variance, measured = self._moments(x, context)
         r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
-        gain, bias = (p["gain"], p["bias"]) if self.affine else (None, None)
-        return self._normalize(x, mean, r, gain, bias, **fused), Cache(
-            x, mean, r, gain, bias, variance, measured
-        )
-
-    def _normalize(self, x, mean, r, gain=None, bias=None):
-        """gain xhat + bias, or xhat if gain is None.
-
-        xhat is computed again from x, so that the cache need not hold it.
-        """
-        xhat = (x - mean) * r
-        return xhat if gain is None else xhat * gain + bias
-
-    def _mean(self, one, two):
-        """The mean of one * two over the axes."""
-        return (one * two).mean(axis=self.axes(one), keepdims=True)
-
-    def _times(self, x, factor, plus=None):
-        """x * factor + plus.
-
-        `factor` and `plus` have one entry for each channel, or for each mean; None means 0.
-        """
-        return x * factor if plus is None else x * factor + plus
-
-    def _operator(self, d, xhat, r, measured):
-        """P(d). BatchNorm, which alone can have measured statistics, overrides this method."""
-        centre = d.mean(axis=self.axes(xhat), keepdims=True) if self.centred else 0
-        return (d - centre - xhat * self._mean(d, xhat)) * r
-
-    def backward(self, dy, cache, frozen=False, need_dx=True):
-        xhat = self._normalize(cache.x, cache.mean, cache.r)
-        dxhat = dy if cache.gain is None else dy * cache.gain
-        dx = self._operator(dxhat, xhat, cache.r, cache.measured) if need_dx else None
-        return dx, None if frozen else self._gradients(dy * xhat, dy)
-
-    def _gradients(self, dgain, dbias):
-        if not self.affine:
-            return {}
-        return {
-            name: None if d is None else kernels.column_sum(d.reshape(-1, self.channels))
-            for name, d in (("gain", dgain), ("bias", dbias))
-        }
-
-    def tangent_forward(self, tx, cache, tp=None):
-        gain, xhat = cache.gain, self._normalize(cache.x, cache.mean, cache.r)
-        txhat = None if tx is None else self._operator(tx, xhat, cache.r, cache.measured)
-        tgain = tp["gain"] if self.affine and tp is not None else None
-        if txhat is None and tgain is None:
-            return None, (None, None, None)
-        ty = txhat if gain is None or txhat is None else self._times(txhat, gain)
-        if tgain is not None:
-            ty = total(ty, self._times(xhat, tgain, tp["bias"]))
-        return ty, (tx, txhat, tgain)
-
-    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (tx, txhat, tgain), gain, r = tcache, cache.gain, cache.r
-        xhat = self._normalize(cache.x, cache.mean, r)
-        tdp = None
-        if not frozen:
-            tdp = self._gradients(
-                total(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy
-            )
-        if not need_dx:
-            return None, tdp
-        d = dy if gain is None else self._times(dy, gain)
-        td = total(
-            None if tdy is None else tdy if gain is None else self._times(tdy, gain),
-            None if tgain is None else self._times(dy, tgain),
-        )
-        tdx = None if td is None else self._operator(td, xhat, r, cache.measured)
-        # The product rule on dx = P(d) = r (d - mean d - xhat mean(d xhat)):
-        if txhat is not None and not cache.measured:
-            dx = self.backward(dy, cache, frozen=True)[0]
-            tr_over_r = -r * self._mean(xhat, tx)
-            along, talong = self._mean(d, xhat), self._mean(d, txhat)
-            tdx = total(
-                tdx,
-                self._times(dx, tr_over_r),
-                self._times(txhat, -r * along),
-                self._times(xhat, -r * talong),
-            )
-        return tdx, tdp
-
-    def arguments(self):
-        return str(self.channels)
-
-
-class BatchNorm(Normalization):
-    """Means over all axes but the last
-
-    x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
-
-    If `context` holds measured statistics (see `measure`), mean and variance are constants, as for sampling.
-    A forward pass never updates them.
-    Raises ValueError if a channel has fewer than two values and no measured statistics are given.
-    """
-
-    def axes(self, x):
-        return tuple(range(x.ndim - 1))
-
-    def _moments(self, x, context):
-        if context.measured is not None:
-            known = {"mean", "variance"} <= context.measured.keys() and context.measured["mean"].shape == (
-                self.channels,
-            )
-            if not known:
-                raise ValueError(
-                    f"{self!r} at {'.'.join(context.path)}: expected its measured mean and variance "
-                    f"({self.channels},) in context.measured, got {sorted(context.measured) or 'none'}; "
-                    "use what measure(...) returns for this network"
-                )
-            return (
-                context.measured["mean"].astype(x.dtype),
-                context.measured["variance"].astype(x.dtype),
-                True,
-            )
-        expect(
-            self,
-            x.size >= 2 * self.channels,
-            "with at least two values per channel",
-            x,
-            "use a larger batch, or measured statistics",
-        )
-        return *kernels.channel_moments(self._rows(x)), False
-
-    def _rows(self, x):
-        return x.reshape(-1, self.channels)
-
-    def _normalize(self, x, mean, r, gain=None, bias=None, slope=1.0):
-        bias = np.zeros_like(r) if bias is None else bias
-        return kernels.normalize(self._rows(x), mean, r if gain is None else r * gain, bias, slope).reshape(
-            x.shape
-        )
-
-    def _mean(self, one, two):
-        return kernels.channel_products(self._rows(one), self._rows(two), np.zeros(self.channels, one.dtype))[
-            1
-        ] / (one.size // self.channels)
-
-    def _times(self, x, factor, plus=None):
-        none = np.zeros_like(factor)
-        return kernels.normalize(self._rows(x), none, factor, none if plus is None else plus).reshape(x.shape)
-
-    def _operator(self, d, xhat, r, measured):
-        if measured:
-            return self._times(d, r)
-        rows, xhat, none = self._rows(d), self._rows(xhat), np.zeros_like(r)
-        mean_d, along = (total / len(rows) for total in kernels.channel_products(rows, xhat, none))
-        return kernels.normalize_gradient(rows, xhat, none, r, mean_d, along).reshape(d.shape)
+        gain, bias = p["gain"], p["bias"]
+        y = kernels.normalize(self._rows(x), mean, r * gain, bias, slope).reshape(x.shape)
+        return y, Cache(x, mean, r, gain, bias, variance, measured)
 
     def backward(self, dy, cache, frozen=False, need_dx=True, slope=1.0):
-        """slope is that of a LeakyReLU that forward computed too; dy then belongs to its output."""
         x, mean, r, gain, bias, _, measured = cache
-        dx, scale = None, r * gain
-        dy, rows = self._rows(dy), self._rows(x)
+        rows = self._rows(x)
+        dy = self._rows(dy)
+        scale = r * gain
+        dx = None
+        mean_d = mean_d_xhat = np.zeros_like(r)  # measured statistics do not depend on x
         if not measured or not frozen:
             dbias, dgain = kernels.channel_products(dy, rows, mean, scale, bias, slope)
             dgain *= r
-        if need_dx:  # dx = r (dxhat - mean dxhat - xhat mean(dxhat xhat)), dxhat = gain dy
-            mean_d, along = (
-                np.zeros((2, self.channels), r.dtype) if measured else (dbias / len(dy), dgain / len(dy))
-            )
-            dx = kernels.normalize_gradient(dy, rows, mean, scale, mean_d, along * r, bias, slope).reshape(
-                x.shape
-            )
+        if not measured:  # P(gain dy) = gain P(dy), so the means are those of dy and dy xhat
+            mean_d = dbias / len(dy)
+            mean_d_xhat = dgain / len(dy)
+        if need_dx:
+            dx = kernels.normalize_gradient(dy, rows, mean, scale, mean_d, mean_d_xhat * r, bias, slope)
+            dx = dx.reshape(x.shape)
         return dx, None if frozen else {"gain": dgain, "bias": dbias}
+
+    def tangent_forward(self, tx, cache, tp=None):
+        xhat = self._xhat(cache)
+        tx = self._rows(tx)
+        txhat = term(self._operator, tx, xhat, cache)
+        ty = term(_scaled, txhat, cache.gain)
+        tgain = None
+        if tp is not None:
+            tgain = tp["gain"]
+            ty = total(ty, kernels.normalize(xhat, np.zeros_like(tgain), tgain, tp["bias"]))
+        return term(np.reshape, ty, cache.x.shape), (tx, txhat, tgain)
+
+    def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
+        r = cache.r
+        tx, txhat, tgain = tcache
+        xhat = self._xhat(cache)
+        d = self._rows(dy)
+        td = self._rows(tdy)
+        tdx = tdp = None
+        if not frozen:
+            tdp = self._gradient_tangents(d, td, xhat, txhat)
+        if need_dx:
+            tdxhat = total(term(_scaled, td, cache.gain), term(_scaled, d, tgain))
+            tdx = term(self._operator, tdxhat, xhat, cache)
+        if need_dx and txhat is not None and not cache.measured:  # (tP)(dxhat)
+            dxhat = _scaled(d, cache.gain)
+            dx = self._rows(self.backward(dy, cache, frozen=True)[0])
+            tr_over_r = -r * _mean_product(xhat, tx)
+            share = _mean_product(dxhat, xhat)
+            tshare = _mean_product(dxhat, txhat)
+            tdx = total(tdx, _scaled(dx, tr_over_r), _scaled(txhat, -r * share), _scaled(xhat, -r * tshare))
+        return term(np.reshape, tdx, cache.x.shape), tdp
 
     def batch_statistics(self, cache):
         return {} if cache.measured else {"mean": cache.mean, "variance": cache.variance}
 
 
-class InstanceNorm(Normalization):
+def _scaled(x, factor):
+    """x factor          x (P, C)   factor (C,)"""
+    zero = np.zeros_like(factor)
+    return kernels.normalize(x, zero, factor, zero)
+
+
+def _mean_product(one, two):
+    """The mean over rows of one * two          one, two (P, C)   result (C,)"""
+    return kernels.channel_products(one, two, np.zeros(one.shape[1], one.dtype))[1] / len(one)
+
+
+class InstanceNorm(SampleNorm):
     """Means over the pixels of each image
 
     x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, section 2)
@@ -274,7 +299,7 @@ class InstanceNorm(Normalization):
         return 1, 2
 
 
-class LayerNorm(Normalization):
+class LayerNorm(SampleNorm):
     """Means over all entries of each sample
 
     x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
@@ -286,16 +311,19 @@ class LayerNorm(Normalization):
         return tuple(range(1, x.ndim))
 
 
-class PixelNorm(Normalization):
+class PixelNorm(SampleNorm):
     """y = x / sqrt(mean over channels of x^2 + eps)
 
     x (N, ..., C); no parameters   (Karras et al. 2018, section 4.2)
+
+    It is the law with mean 0, gain 1 and bias 0.
 
     Raises ValueError if x has no batch axis.
     """
 
     affine = centred = False
     channels = None
+    shown = ()
 
     def __init__(self, eps=1e-8):
         self.eps = not_negative(eps, "PixelNorm eps")
@@ -305,9 +333,6 @@ class PixelNorm(Normalization):
 
     def axes(self, x):
         return (x.ndim - 1,)
-
-    def arguments(self):
-        return ""
 
 
 @may_underflow
@@ -323,8 +348,10 @@ def measure(net, p, inputs, seed=None):
 
 def pooled(trees):
     """One set of statistics from those of several batches; each is a result of `Layer.batch_statistics`."""
-    if not trees or "variance" not in trees[0]:
-        return {name: pooled([tree[name] for tree in trees]) for name in trees[0]} if trees else {}
+    if not trees:
+        return {}
+    if "variance" not in trees[0]:
+        return {name: pooled([tree[name] for tree in trees]) for name in trees[0]}
     mean = np.mean([tree["mean"] for tree in trees], axis=0)
     square = np.mean([tree["variance"] + tree["mean"] ** 2 for tree in trees], axis=0)
     return {"mean": mean, "variance": np.maximum(square - mean**2, 0)}

@@ -3,10 +3,11 @@
 import numpy as np
 
 from ..core.arguments import positive
-from .base import LinearMap, expect
+from .base import expect
+from .shaping import Move
 
 
-class Pack(LinearMap):
+class Pack(Move):
     """x (m N, ..., C) -> y (N, ..., m C): samples m i to m i + m - 1 are concatenated along the last axis
 
     (Lin et al. 2018, section 3.) It is the first layer of a D that judges m samples at once, D(x_1, ...,
@@ -14,6 +15,8 @@ class Pack(LinearMap):
     below that between P and Q. For a Q that lacks modes of P it grows faster with m than for a Q without mode
     collapse. Pack(1) is the identity. Raises ValueError if the number of samples is not a multiple of m.
     """
+
+    shown = ("m",)
 
     def __init__(self, m):
         self.m = positive(m, "Pack m")
@@ -39,9 +42,3 @@ class Pack(LinearMap):
         return np.ascontiguousarray(np.moveaxis(packs, -2, 1)).reshape(
             self.m * len(dy), *dy.shape[1:-1], dy.shape[-1] // self.m
         )
-
-    def flops(self, shape):
-        return 0
-
-    def arguments(self):
-        return str(self.m)

@@ -38,14 +38,15 @@ class _Pool(LinearMap):
         return *size, shape[2]
 
     def flops(self, shape):
-        return int(np.prod(self.output_shape(shape))) * self.kernel[0] * self.kernel[1]
+        return math.prod(self.output_shape(shape)) * math.prod(self.kernel)
 
     def arguments(self):
-        return (
-            brief(self.kernel)
-            + (f", stride={brief(self.stride)}" if self.stride != self.kernel else "")
-            + (f", padding={brief(self.padding)}" if self.padding != (0, 0) else "")
-        )
+        shown = [brief(self.kernel)]
+        if self.stride != self.kernel:
+            shown.append(f"stride={brief(self.stride)}")
+        if self.padding != (0, 0):
+            shown.append(f"padding={brief(self.padding)}")
+        return ", ".join(shown)
 
 
 class MaxPool2d(_Pool):
@@ -86,17 +87,15 @@ class AvgPool2d(_Pool):
 
     def apply(self, x, context):
         expect(self, x.ndim == 4, "(N, H, W, C)", x)
-        return self.apply_to_tangent(x, x.shape), x.shape
-
-    def apply_to_tangent(self, tx, shape):
-        (p, q), size = self.padding, self.output_shape(shape[1:])[:2]
-        padded = np.pad(tx, ((0, 0), (p, p), (q, q), (0, 0)))
-        return sum(self._taps(padded, size)) / tx.dtype.type(self.kernel[0] * self.kernel[1])
+        p, q = self.padding
+        padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
+        taps = self._taps(padded, self.output_shape(x.shape[1:])[:2])
+        return sum(taps) / x.dtype.type(math.prod(self.kernel)), x.shape
 
     def transpose(self, dy, shape):
         (n, h, w, c), (p, q) = shape, self.padding
         padded = np.zeros((n, h + 2 * p, w + 2 * q, c), dy.dtype)
-        share = dy / dy.dtype.type(self.kernel[0] * self.kernel[1])
+        share = dy / dy.dtype.type(math.prod(self.kernel))
         for tap in self._taps(padded, dy.shape[1:3]):
             tap += share
         return np.ascontiguousarray(padded[:, p : p + h, q : q + w])

@@ -17,7 +17,8 @@ class Upsample(LinearMap):
     """
 
     def __init__(self, factor=2, mode="nearest"):
-        self.factor, self.mode = pair(factor, "Upsample factor"), mode
+        self.factor = pair(factor, "Upsample factor")
+        self.mode = mode
         if min(self.factor) < 1 or mode not in ("nearest", "bilinear"):
             raise ValueError(
                 f"Upsample: expected factor >= 1 and mode nearest or bilinear, got {factor}, {mode!r}"
@@ -74,6 +75,8 @@ class PixelShuffle(LinearMap):
     Raises ValueError if the channels are not a multiple of f f.
     """
 
+    shown = ("factor",)
+
     def __init__(self, factor=2):
         self.factor = positive(factor, "PixelShuffle factor")
 
@@ -95,9 +98,7 @@ class PixelShuffle(LinearMap):
         return y.reshape(n, h * f, w * f, c // (f * f)), None
 
     def transpose(self, dy, cache):
-        f, (n, h, w, c) = self.factor, dy.shape
+        f = self.factor
+        n, h, w, c = dy.shape
         dx = dy.reshape(n, h // f, f, w // f, f, c).transpose(0, 1, 3, 5, 2, 4)
         return dx.reshape(n, h // f, w // f, c * f * f)
-
-    def arguments(self):
-        return str(self.factor)

@@ -1,42 +1,46 @@
 """Flatten, Reshape, Pad, Crop, Concat, Pick: layers that move numbers and do no arithmetic."""
 
+import math
+
 import numpy as np
 
-from .base import LinearMap, expect
+from .base import LinearMap, expect, joined
 
 
-class Reshape(LinearMap):
+class Move(LinearMap):
+    """A linear map that moves numbers and does no arithmetic."""
+
+    def flops(self, shape):
+        return 0
+
+
+class Reshape(Move):
     """x (N, ...) -> y (N, *shape), the same entries in the same order; one number in shape may be -1
 
     Raises ValueError if the number of entries does not fit.
     """
 
     def __init__(self, *shape):
-        self.shape = tuple(
-            int(n) for n in (shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
-        )
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = shape[0]
+        self.shape = tuple(map(int, shape))
         if sum(n == -1 for n in self.shape) > 1 or any(n < -1 for n in self.shape):
             raise ValueError(f"Reshape: expected sizes >= 0 and at most one -1, got {self.shape}")
 
     def output_shape(self, shape):
-        total, known = int(np.prod(shape)), int(np.prod([n for n in self.shape if n != -1]))
-        fits = total == known if -1 not in self.shape else known and total % known == 0
-        expect(
-            self, fits, f"with {known}{' times some' if -1 in self.shape else ''} entries per sample", shape
-        )
+        total = math.prod(shape)
+        known = math.prod(n for n in self.shape if n != -1)
+        if -1 in self.shape:
+            expect(self, known and total % known == 0, f"with {known} times some entries per sample", shape)
+        else:
+            expect(self, total == known, f"with {known} entries per sample", shape)
         return tuple(total // known if n == -1 else n for n in self.shape)
 
     def apply(self, x, context):
         return x.reshape(x.shape[0], *self.output_shape(x.shape[1:])), x.shape
 
-    def apply_to_tangent(self, tx, shape):
-        return tx.reshape(shape[0], *self.output_shape(shape[1:]))
-
     def transpose(self, dy, shape):
         return dy.reshape(shape)
-
-    def flops(self, shape):
-        return 0
 
     def arguments(self):
         return ", ".join(map(str, self.shape))
@@ -56,7 +60,7 @@ class Flatten(Reshape):
         return ""
 
 
-class _Border(LinearMap):
+class _Border(Move):
     """A border (top, bottom, left, right), or one integer for all four."""
 
     def __init__(self, border):
@@ -80,9 +84,6 @@ class _Border(LinearMap):
         expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
         top, bottom, left, right = self.border
         return shape[0] + sign * (top + bottom), shape[1] + sign * (left + right), shape[2]
-
-    def flops(self, shape):
-        return 0
 
     def arguments(self):
         return str(self.border[0] if len(set(self.border)) == 1 else self.border)
@@ -157,7 +158,7 @@ class Crop(_Border):
         return self._add(dy)
 
 
-class Concat(LinearMap):
+class Concat(Move):
     """(a, b, ...) -> one array, concatenated along the last axis
 
     a (..., A)   b (..., B)   y (..., A + B + ...)
@@ -184,29 +185,21 @@ class Concat(LinearMap):
         return np.concatenate(x, axis=-1), [part.shape for part in x]
 
     def apply_to_tangent(self, tx, shapes):
-        dtype = next(part.dtype for part in tx if part is not None)
-        return np.concatenate(
-            [np.zeros(s, dtype) if part is None else part for part, s in zip(tx, shapes)], axis=-1
-        )
-
-    def tangent_forward(self, tx, cache, tp=None):
-        nothing = tx is None or all(part is None for part in tx)
-        return None if nothing else self.apply_to_tangent(tx, cache), None
+        return joined(tx, shapes)
 
     def transpose(self, dy, shapes):
         ends = np.cumsum([s[-1] for s in shapes])[:-1]
         return tuple(np.ascontiguousarray(part) for part in np.split(dy, ends, axis=-1))
 
-    def flops(self, shape):
-        return 0
 
-
-class Pick(LinearMap):
+class Pick(Move):
     """(a, b, ...) -> the array at `place`, of any shape
 
     It removes the condition at the end of a network of Condition layers. The gradient of the other arrays is
     None, because they are not used. Raises ValueError if x is not a tuple of more than `place` arrays.
     """
+
+    shown = ("place",)
 
     def __init__(self, place=0):
         if not isinstance(place, (int, np.integer)) or place < 0:
@@ -224,9 +217,3 @@ class Pick(LinearMap):
 
     def transpose(self, dy, length):
         return tuple(dy if i == self.place else None for i in range(length))
-
-    def flops(self, shape):
-        return 0
-
-    def arguments(self):
-        return str(self.place)

@@ -4,13 +4,13 @@ import numpy as np
 
 from .. import _kernels as kernels
 from ..core.underflow import may_underflow
-from .base import Layer, Pass, total
-from .bilinear import Bilinear
+from .base import Pass, each_layer, term, total
+from .bilinear import Reweighted
 
 START = 30  # power iterations before the first step; afterwards one for each update is enough
 
 
-class Spectral(Layer):
+class Spectral(Reweighted):
     """y = layer with W / sigma in place of W
 
     sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
@@ -30,16 +30,9 @@ class Spectral(Layer):
 
     held = "u", "v"
 
-    def __init__(self, layer):
-        if not isinstance(layer, Bilinear):
-            raise TypeError(
-                f"Spectral: expected a Dense, Conv2d or ConvTranspose2d, got {layer!r}; wrap these only"
-            )
-        self.layer = layer
-
     def parameter_shapes(self):
         rows = int(np.prod(self.layer.weight_shape)) // self.layer.features
-        return self.layer.parameter_shapes() | {"u": (rows,), "v": (self.layer.features,)}
+        return super().parameter_shapes() | {"u": (rows,), "v": (self.layer.features,)}
 
     def initial_values(self, rng):
         p = self.layer.initial_values(rng) | {
@@ -59,15 +52,9 @@ class Spectral(Layer):
 
         If a product is zero, the vector stays the same.
         """
-        W, u, v = self._matrix(p["W"]), p["u"], p["v"]
-        v = _unit(kernels.matmul(u[None], W)[0], v)
-        return {"u": _unit(self._along(W, v), u), "v": v}
-
-    def output_shape(self, shape):
-        return self.layer.output_shape(shape)
-
-    def flops(self, shape):
-        return self.layer.flops(shape)
+        W = self._matrix(p["W"])
+        v = _unit(kernels.matmul(p["u"][None], W)[0], p["v"])
+        return {"u": _unit(self._along(W, v), p["u"]), "v": v}
 
     def _matrix(self, W):
         """W (..., I, O), or (..., O, I) of a transposed convolution, as (fan-in, outputs)."""
@@ -82,25 +69,23 @@ class Spectral(Layer):
 
     def _outer(self, scale, u, v):
         """scale u v' in the form of W."""
-        *taps, i, o = self.layer.weight_shape
         M = np.multiply.outer(scale * u, v)
-        return (
-            np.swapaxes(M.reshape(*taps, o, i), -1, -2)
-            if self.layer.transposed
-            else M.reshape(self.layer.weight_shape)
-        )
+        if not self.layer.transposed:
+            return M.reshape(self.layer.weight_shape)
+        *taps, o, i = self.layer.weight_shape
+        return np.swapaxes(M.reshape(*taps, i, o), -1, -2)
 
     def _own(self, W, dp):
         """The gradient dp of the layer, with W as its weight gradient and None for u and v."""
-        return {**dp, "W": W} | dict.fromkeys(self.held)
+        return dp | {"W": W} | dict.fromkeys(self.held)
 
     def forward(self, p, x, context=Pass()):
-        W, u, v = p["W"], p["u"], p["v"]
+        W = p["W"]
+        u = p["u"]
+        v = p["v"]
         sigma = self._sigma(W, u, v)
         unit = W / sigma
-        y, cache = self.layer.forward(
-            {"W": unit, "b": p["b"]} if self.layer.bias else {"W": unit}, x, context
-        )
+        y, cache = self.layer.forward(self._replaced(p, unit), x, context)
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
@@ -119,25 +104,21 @@ class Spectral(Layer):
             return ty, (tcache, None, None)
         tsigma = self._sigma(tp["W"], u, v)
         tunit = (tp["W"] - unit * tsigma) / sigma
-        ty, tcache = self.layer.tangent_forward(
-            tx, cache, {"W": tunit, "b": tp["b"]} if self.layer.bias else {"W": tunit}
-        )
+        ty, tcache = self.layer.tangent_forward(tx, cache, self._replaced(tp, tunit))
         return ty, (tcache, tunit, tsigma)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (cache, *at), (tcache, tunit, tsigma) = cache, tcache
+        cache, *at = cache
+        tcache, tunit, tsigma = tcache
         tdx, tdp = self.layer.tangent_backward(dy, tdy, cache, tcache, frozen, need_dx)
         if frozen:
             return tdx, None
-        tdW = None if tdp["W"] is None else self._descend(tdp["W"], *at)
+        tdW = term(self._descend, tdp["W"], *at)
         if tunit is not None:
             _, sigma, u, v = at
             G = self.layer.backward(dy, cache, need_dx=False)[1]["W"]
             tdW = total(tdW, (self._outer(-(G * tunit).sum(), u, v) - self._descend(G, *at) * tsigma) / sigma)
         return tdx, self._own(tdW, tdp)
-
-    def arguments(self):
-        return repr(self.layer)
 
 
 def _unit(x, old):
@@ -158,17 +139,12 @@ def refreshed(net, p):
 
     A layer with two places in the network has one set of entries, under the path of its first place.
     """
-    found, visited = {}, set()
-
-    def visit(layer, p, path):
-        for name, child in layer.children.items():
-            visit(child, p.child(name), (*path, name))
-        if layer.held and id(layer) not in visited:
-            visited.add(id(layer))
-            found.update({".".join((*path, name)): value for name, value in layer.refreshed(p).items()})
-
-    visit(net, p, ())
-    return found
+    return {
+        ".".join((*path, name)): value
+        for layer, part, path in each_layer(net, p)
+        if layer.held
+        for name, value in layer.refreshed(part).items()
+    }
 
 
 @may_underflow

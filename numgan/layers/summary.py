@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from .base import entries, shapes_in
+
 
 class Summary:
     """A table of a network, printed as text.
@@ -15,36 +17,38 @@ class Summary:
     """
 
     def __init__(self, net, shape, batch=1, dtype=np.float32):
-        self.batch, item, self.rows, owned = batch, np.dtype(dtype).itemsize, [], set()
+        self.batch = batch
+        self.rows = []
+        item = np.dtype(dtype).itemsize
+        owned = set()
 
         def visit(name, layer, shape, depth):
-            out, kind = layer.output_shape(shape), repr(layer).splitlines()[0].rstrip("(")
+            out = layer.output_shape(shape)
+            kind = "  " * depth + repr(layer).splitlines()[0].rstrip("(")
             if layer.children:
-                self.rows.append((name, "  " * depth + kind, out, 0, 0, 0))
+                self.rows.append((name, kind, out, 0, 0, 0))
                 for key, child, inner in layer.parts(shape):
                     visit(f"{name}.{key}".lstrip("."), child, inner, depth + 1)
                 return
             size = 0 if id(layer) in owned else sum(math.prod(s) for s in layer.parameter_shapes().values())
             owned.add(id(layer))
-            self.rows.append(
-                (
-                    name,
-                    "  " * depth + kind,
-                    out,
-                    size,
-                    item * (size + batch * _entries(out)),
-                    batch * layer.flops(shape),
-                )
-            )
+            stored = item * (size + batch * entries(out))
+            self.rows.append((name, kind, out, size, stored, batch * layer.flops(shape)))
 
         visit("", net, shape, 0)
-        self.parameters, self.bytes = (sum(row[i] for row in self.rows) for i in (3, 4))
+        self.parameters = sum(row[3] for row in self.rows)
+        self.bytes = sum(row[4] for row in self.rows)
         self.flops = batch * net.flops(shape)
 
     def __str__(self):
         head = ("", "layer", "output shape", "parameters", "bytes", "flops")
         body = [
-            (name, kind, _show(out), *(f"{n:,}" if n else "" for n in numbers))
+            (
+                name,
+                kind,
+                " + ".join(" x ".join(map(str, shape)) or "scalar" for shape in shapes_in(out)),
+                *(f"{n:,}" if n else "" for n in numbers),
+            )
             for name, kind, out, *numbers in self.rows
         ]
         widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
@@ -62,15 +66,3 @@ class Summary:
         return "\n".join([line(head), rule, *map(line, body), rule, total])
 
     __repr__ = __str__
-
-
-def _entries(shape):
-    return sum(map(_entries, shape)) if any(isinstance(n, tuple) for n in shape) else math.prod(shape)
-
-
-def _show(shape):
-    return (
-        " + ".join(map(_show, shape))
-        if any(isinstance(n, tuple) for n in shape)
-        else " x ".join(map(str, shape)) or "scalar"
-    )

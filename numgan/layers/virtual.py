@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .base import Pass, expect, expect_floats, total
+from .base import Pass, expect, expect_floats, term, total
 from .network import Network
 from .normalization import Normalization
 
@@ -53,64 +53,69 @@ class VirtualBatchNorm(Normalization):
         reference, samples = self._parts(x, R)
         m0, v0 = _moments(reference)
         xhat0, *at0 = _normalised(reference, 1.0, m0, v0, self.eps)
-        xhat, *at = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)
-        xhat = self._whole(xhat0, xhat, x)
-        return xhat * p["gain"] + p["bias"], (xhat, at0, at, p["gain"], R)
+        xhat1, *at1 = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)
+        xhat = self._whole(xhat0, xhat1, x)
+        return xhat * p["gain"] + p["bias"], (xhat, at0, at1, p["gain"], R)
 
     def _parts(self, x, R):
         """The reference as one sample (1, R P, C), and the others (N, P, C)."""
-        return x[:R].reshape(1, -1, self.channels), x[R:].reshape(
-            len(x) - R, int(np.prod(x.shape[1:-1])), self.channels
-        )
+        positions = int(np.prod(x.shape[1:-1]))
+        reference = x[:R].reshape(1, R * positions, self.channels)
+        return reference, x[R:].reshape(len(x) - R, positions, self.channels)
 
     @staticmethod
     def _whole(reference, samples, like):
         return np.concatenate([reference.reshape(-1, *like.shape[1:]), samples.reshape(-1, *like.shape[1:])])
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        xhat, at0, at, gain, R = cache
+        xhat, at0, at1, gain, R = cache
         dx = None
         if need_dx:
-            (d0, d), (xhat0, xhat1) = self._parts(dy * gain, R), self._parts(xhat, R)
-            dx, dmoments0, _ = _group_backward(d, xhat1, at)
-            dx = self._whole(_group_backward(d0, xhat0, at0, dmoments0)[0], dx, dy)
+            d0, d1 = self._parts(dy * gain, R)
+            xhat0, xhat1 = self._parts(xhat, R)
+            dx1, dmoments0, _ = _group_backward(d1, xhat1, at1)
+            dx0, _, _ = _group_backward(d0, xhat0, at0, dmoments0)
+            dx = self._whole(dx0, dx1, dy)
         return dx, None if frozen else self._gradients(dy * xhat, dy)
 
     def tangent_forward(self, tx, cache, tp=None):
-        xhat, at0, at, gain, R = cache
-        tgain = None if tp is None else tp["gain"]
-        txhat, tangents, ty = None, (None, None), None
-        if tx is not None:
-            (tx0, tx1), (xhat0, xhat1) = self._parts(tx, R), self._parts(xhat, R)
-            txhat0, *t0 = _group_tangent(tx0, xhat0, at0)
-            txhat1, *t1 = _group_tangent(tx1, xhat1, at, *t0[:2])
-            txhat, tangents = self._whole(txhat0, txhat1, tx), (t0, t1)
-            ty = txhat * gain
-        if tgain is not None:
-            ty = total(ty, xhat * tgain + tp["bias"])
-        return ty, (txhat, tangents, tgain)
+        if tx is None and tp is None:
+            return None, None
+        xhat, at0, at1, gain, R = cache
+        tx0, tx1 = self._parts(np.zeros_like(xhat) if tx is None else tx, R)
+        xhat0, xhat1 = self._parts(xhat, R)
+        txhat0, t0 = _group_tangent(tx0, xhat0, at0)
+        txhat1, t1 = _group_tangent(tx1, xhat1, at1, t0)
+        txhat = self._whole(txhat0, txhat1, xhat)
+        ty = txhat * gain
+        tgain = None
+        if tp is not None:
+            tgain = tp["gain"]
+            ty += xhat * tgain + tp["bias"]
+        return ty, (txhat, t0, t1, tgain)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        (xhat, at0, at, gain, R), (txhat, (t0, t1), tgain) = cache, tcache
-        tdp = None
+        if tcache is None and tdy is None:
+            return None, None if frozen else self._gradients(None, None)
+        if tcache is None:  # only dy moves, and backward is linear in dy
+            return self.backward(tdy, cache, frozen, need_dx)
+        xhat, at0, at1, gain, R = cache
+        txhat, t0, t1, tgain = tcache
+        tdx = tdp = None
         if not frozen:
-            tdp = self._gradients(
-                total(None if tdy is None else tdy * xhat, None if txhat is None else dy * txhat), tdy
-            )
-        if not need_dx:
-            return None, tdp
-        (d0, d), (xhat0, xhat1) = self._parts(dy * gain, R), self._parts(xhat, R)
-        _, dmoments0, dvars = _group_backward(d, xhat1, at)
-        _, _, dvars0 = _group_backward(d0, xhat0, at0, dmoments0)
-        td = total(None if tdy is None else tdy * gain, None if tgain is None else dy * tgain)
-        if td is None and txhat is None:
-            return None, tdp
-        (td0, td), (txhat0, txhat1) = (
-            self._parts(np.zeros_like(dy) if t is None else t, R) for t in (td, txhat)
-        )
-        tdx, tdmoments0 = _group_tangent_backward(d, td, xhat1, txhat1, at, t1, dvars)
-        tdx0, _ = _group_tangent_backward(d0, td0, xhat0, txhat0, at0, t0, dvars0, tdmoments0)
-        return self._whole(tdx0, tdx, dy), tdp
+            tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
+        if need_dx:
+            td = total(term(np.multiply, tdy, gain), term(np.multiply, dy, tgain))
+            td0, td1 = self._parts(np.zeros_like(dy) if td is None else td, R)
+            d0, d1 = self._parts(dy * gain, R)
+            xhat0, xhat1 = self._parts(xhat, R)
+            txhat0, txhat1 = self._parts(txhat, R)
+            _, dmoments0, dvars1 = _group_backward(d1, xhat1, at1)
+            _, _, dvars0 = _group_backward(d0, xhat0, at0, dmoments0)
+            tdx1, tdmoments0 = _group_tangent_backward(d1, td1, xhat1, txhat1, at1, t1, dvars1)
+            tdx0, _ = _group_tangent_backward(d0, td0, xhat0, txhat0, at0, t0, dvars0, tdmoments0)
+            tdx = self._whole(tdx0, tdx1, dy)
+        return tdx, tdp
 
 
 def _moments(x):
@@ -138,30 +143,43 @@ def _group_backward(d, xhat, at, dmoments=(0, 0)):
     Returns dx, the gradients of m0 and v0, and (dvar, dv) for `_group_tangent_backward`.
     """
     w, centred, gap, r = at
-    dmean, dvar = -r * _sum(d), -(r**2) / 2 * _sum(d * xhat)  # xhat = (x - mean) / sqrt(variance + eps)
+    dmean = -r * _sum(d)
+    dvar = -(r**2) / 2 * _sum(d * xhat)  # xhat = (x - mean) / sqrt(variance + eps)
     dgap = 2 * w * (1 - w) * dvar * gap
-    dm, dv = w * dmean + dgap + dmoments[0], w * dvar + dmoments[1]
+    dm = w * dmean + dgap + dmoments[0]
+    dv = w * dvar + dmoments[1]
     dx = d * r + (dm + 2 * dv * centred) / d.shape[1]
-    return dx, (((1 - w) * dmean - dgap).sum(axis=0), (1 - w) * dvar.sum(axis=0)), (dvar, dv)
+    dm0 = ((1 - w) * dmean - dgap).sum(axis=0)
+    dv0 = (1 - w) * dvar.sum(axis=0)
+    return dx, (dm0, dv0), (dvar, dv)
 
 
-def _group_tangent(tx, xhat, at, tm0=0, tv0=0):
-    """The tangents of xhat, m, v, x - m, m - m0 and r of one group."""
+def _group_tangent(tx, xhat, at, reference=(0, 0)):
+    """The tangent of xhat of one group, and those of m, v, x - m, m - m0 and r.
+
+    reference    the second result for the reference, which begins with the tangents of m0 and v0
+    """
     w, centred, gap, r = at
+    tm0, tv0, *_ = reference
     tm = tx.mean(axis=1, keepdims=True)
-    tcentred, tgap, tv = tx - tm, tm - tm0, 2 * (centred * (tx - tm)).mean(axis=1, keepdims=True)
+    tcentred = tx - tm
+    tgap = tm - tm0
+    tv = 2 * (centred * tcentred).mean(axis=1, keepdims=True)
     tr = -(r**3) / 2 * ((1 - w) * tv0 + w * tv + 2 * w * (1 - w) * gap * tgap)
-    return (tx - ((1 - w) * tm0 + w * tm)) * r + xhat * tr / r, tm, tv, tcentred, tgap, tr
+    txhat = (tx - ((1 - w) * tm0 + w * tm)) * r + xhat * tr / r
+    return txhat, (tm, tv, tcentred, tgap, tr)
 
 
 def _group_tangent_backward(d, td, xhat, txhat, at, tangents, dvars, tdmoments=(0, 0)):
     """tdx, and the tangents of the gradients of m0 and v0, by the product rule on `_group_backward`."""
-    (w, centred, gap, r), (dvar, dv) = at, dvars
-    tcentred, tgap, tr = map(np.zeros_like, (centred, gap, r)) if tangents is None else tangents[2:]
+    w, centred, gap, r = at
+    dvar, dv = dvars
+    _, _, tcentred, tgap, tr = tangents
     tdmean = -tr * _sum(d) - r * _sum(td)
     tdvar = -r * tr * _sum(d * xhat) - r**2 / 2 * _sum(td * xhat + d * txhat)
     tdgap = 2 * w * (1 - w) * (tdvar * gap + dvar * tgap)
-    tdm, tdv = w * tdmean + tdgap + tdmoments[0], w * tdvar + tdmoments[1]
+    tdm = w * tdmean + tdgap + tdmoments[0]
+    tdv = w * tdvar + tdmoments[1]
     tdx = td * r + d * tr + (tdm + 2 * (tdv * centred + dv * tcentred)) / d.shape[1]
     return tdx, (((1 - w) * tdmean - tdgap).sum(axis=0), (1 - w) * tdvar.sum(axis=0))
 
@@ -202,44 +220,36 @@ class Referenced(Network):
             f"of samples shaped as the reference's, {self.reference.shape[1:]}",
             x,
         )
-        y, cache = self._enter(
-            "net",
-            p,
-            np.concatenate([self.reference.astype(x.dtype), x]),
-            replace(context, reference=len(self.reference)),
-        )
-        return y[len(self.reference) :], (cache,)
+        rows = np.concatenate([self.reference.astype(x.dtype), x])
+        context = replace(context, reference=len(self.reference))
+        y, cache = self._enter("net", p, rows, context)
+        return self._samples(y), (cache,)
 
     def _beside(self, d):
         """A gradient or tangent of the samples, after zeros for the reference; None stays None."""
-        return (
-            None if d is None else np.concatenate([np.zeros((len(self.reference), *d.shape[1:]), d.dtype), d])
-        )
+        if d is None:
+            return None
+        return np.concatenate([np.zeros((len(self.reference), *d.shape[1:]), d.dtype), d])
 
     def _samples(self, d):
         return None if d is None else d[len(self.reference) :]
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dx, dp = self.children["net"].backward(self._beside(dy), cache[0], frozen, need_dx)
-        return self._samples(dx), None if frozen else self._gather([("net", dp)], dy)
+        return self._samples(dx), self._gradient([("net", dp)], dy, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
-        ty, tcache = self.children["net"].tangent_forward(
-            self._beside(tx), cache[0], None if tp is None else tp.child("net")
-        )
+        ty, tcache = self._enter_tangent("net", self._beside(tx), cache[0], tp)
         return self._samples(ty), tcache
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdx, tdp = self.children["net"].tangent_backward(
             self._beside(dy), self._beside(tdy), cache[0], tcache, frozen, need_dx
         )
-        return self._samples(tdx), None if frozen else self._gather([("net", tdp)], dy)
+        return self._samples(tdx), self._gradient([("net", tdp)], dy, frozen)
 
     def __repr__(self):
-        digest = hashlib.sha256(repr(self.reference.shape).encode() + self.reference.tobytes()).hexdigest()[
-            :16
-        ]
-        return (
-            super().__repr__().removesuffix("\n)")
-            + f"\n  (reference): {' x '.join(map(str, self.reference.shape))}, {digest}\n)"
-        )
+        content = repr(self.reference.shape).encode() + self.reference.tobytes()
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        shape = " x ".join(map(str, self.reference.shape))
+        return super().__repr__().removesuffix("\n)") + f"\n  (reference): {shape}, {digest}\n)"

@@ -59,8 +59,9 @@ class AdversarialLoss:
 
     def discriminator(self, real, fake):
         """loss, d loss / d real, d loss / d fake"""
-        (one, dreal), (two, dfake) = self.on_real.mean(real), self.on_fake.mean(fake)
-        return one + two, dreal, dfake
+        loss_real, dreal = self.on_real.mean(real)
+        loss_fake, dfake = self.on_fake.mean(fake)
+        return loss_real + loss_fake, dreal, dfake
 
     def generator(self, fake):
         """loss, d loss / d fake"""

@@ -97,7 +97,8 @@ class SoftmaxCrossEntropy:
                 f"softmax_cross_entropy: expected {len(y)} labels 0..{y.shape[1] - 1}, got {labels.shape} "
                 + (f"from {labels.min()} to {labels.max()}" if labels.size else "")
             )
-        p, rows = softmax(y), np.arange(len(y))
+        p = softmax(y)
+        rows = np.arange(len(y))
         shifted = y - y.max(axis=1, keepdims=True)
         loss = float(mean_of(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]))
         p[rows, labels] -= 1

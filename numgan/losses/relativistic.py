@@ -43,8 +43,12 @@ class RelativisticLoss:
 
     def discriminator(self, real, fake):
         """loss, d loss / d real, d loss / d fake"""
-        values, dts = zip(*map(self.curve.mean, self.compare(real, fake)))
-        return sum(values), *self.transpose(dts, real, fake)
+        loss, dts = 0, []
+        for t in self.compare(real, fake):
+            value, dt = self.curve.mean(t)
+            loss += value
+            dts.append(dt)
+        return loss, *self.transpose(dts, real, fake)
 
     def generator(self, real, fake):
         """loss, d loss / d fake. The real logits do not depend on G, so their derivative is not returned."""
@@ -53,9 +57,8 @@ class RelativisticLoss:
 
     def discriminator_tangent(self, real, fake, treal, tfake):
         """The tangents of (dreal, dfake) when the logits move along treal, tfake."""
-        return self.transpose(
-            tuple(map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))), real, fake
-        )
+        tdts = map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))
+        return self.transpose(tdts, real, fake)
 
     def generator_tangent(self, real, fake, treal, tfake):
         """The tangent of dfake when the logits move along treal, tfake. D's weights move both."""

@@ -51,7 +51,9 @@ class Optimizer:
                 f"{name}: expected finite lr >= 0, weight_decay >= 0 and clip > 0 or None, "
                 f"got {lr!r}, {weight_decay!r}, {clip!r}; lr may be a schedule"
             )
-        self.lr, self.weight_decay, self.clip = plain(lr), plain(weight_decay), plain(clip)
+        self.lr = plain(lr)
+        self.weight_decay = plain(weight_decay)
+        self.clip = plain(clip)
 
     @property
     def _options(self):
@@ -68,15 +70,15 @@ class Optimizer:
         Ctrl-C takes effect after the update. Raises ValueError if g differs from p in shape, or for a state
         of another optimiser.
         """
-        name, parts = type(self).__name__, {"step", *self.moments}
+        name = type(self).__name__
         if g is None or np.shape(p) != np.shape(g):
             got = None if g is None else np.shape(g)
             raise ValueError(
                 f"{name}.update: expected g of shape {np.shape(p)}, got {got}; g is the gradient in p"
             )
-        if not isinstance(state, dict) or state.keys() != parts:
+        if not isinstance(state, dict) or state.keys() != {"step", *self.moments}:
             raise ValueError(
-                f"{name}.update: expected a state with {sorted(parts)}, got "
+                f"{name}.update: expected a state with {sorted(['step', *self.moments])}, got "
                 f"{sorted(state) if isinstance(state, dict) else state!r}; make it with start(p)"
             )
         with _interrupts_deferred():
@@ -95,14 +97,10 @@ class Optimizer:
         """dp, dg, dstate from dp1 and dstate1 ({moment: vector}, or None for zero)."""
         p, g, state, p1 = cache
         dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
-        dmoments = [
-            np.zeros_like(p) if dstate1 is None or dstate1.get(name) is None else dstate1[name]
-            for name in self.moments
-        ]
+        dmoments = [_derivative(dstate1, name, p) for name in self.moments]
+        moments = [state[name] for name in self.moments]
         decayed = g + self.weight_decay * p if self.weight_decay else g
-        dg, dmoments = self._rule_adjoint(
-            dp1, dmoments, decayed, [state[name] for name in self.moments], state["step"]
-        )
+        dg, dmoments = self._rule_adjoint(dp1, dmoments, decayed, moments, state["step"])
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
     def changed(self, **constants):
@@ -111,13 +109,12 @@ class Optimizer:
         return type(self)(**words | constants)
 
     def __repr__(self):
-        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
-        words = {
-            name: getattr(self, name)
-            for name, default in defaults.items()
-            if name == "lr" or getattr(self, name) != default
-        }
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in words.items())})"
+        words = [
+            f"{name}={getattr(self, name)!r}"
+            for name, parameter in inspect.signature(type(self)).parameters.items()
+            if name == "lr" or getattr(self, name) != parameter.default
+        ]
+        return f"{type(self).__name__}({', '.join(words)})"
 
 
 class SGD(Optimizer):
@@ -136,24 +133,31 @@ class SGD(Optimizer):
                 f"SGD: expected 0 <= momentum < 1, and above 0 with nesterov, got {momentum!r}; "
                 "set nesterov=False for momentum 0"
             )
-        self.momentum, self.nesterov = plain(momentum), nesterov
+        self.momentum = plain(momentum)
+        self.nesterov = nesterov
 
     @property
     def moments(self):
         return ("m",) if self.momentum else ()
 
     def _rule(self, p, g, *rest):
-        m, step = rest if self.momentum else (None, *rest)
-        return kernels.sgd(
-            p, g, m, value_at(self.lr, step), value_at(self.momentum, step), self.nesterov, *self._options
-        )
+        *moments, step = rest
+        m = moments[0] if moments else None
+        lr = value_at(self.lr, step)
+        momentum = value_at(self.momentum, step)
+        return kernels.sgd(p, g, m, lr, momentum, self.nesterov, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
-        lr, mu = value_at(self.lr, step), value_at(self.momentum, step)
+        lr = value_at(self.lr, step)
+        momentum = value_at(self.momentum, step)
         if not dmoments:
             return -lr * dp1, []
-        dm1 = dmoments[0] - lr * (mu if self.nesterov else 1) * dp1
-        return dm1 - (lr * dp1 if self.nesterov else 0), [mu * dm1]
+        (dm1,) = dmoments
+        if self.nesterov:
+            dm1 = dm1 - lr * momentum * dp1
+            return dm1 - lr * dp1, [momentum * dm1]
+        dm1 = dm1 - lr * dp1
+        return dm1, [momentum * dm1]
 
 
 class RMSProp(Optimizer):
@@ -170,15 +174,18 @@ class RMSProp(Optimizer):
         super().__init__(lr, weight_decay, clip)
         if not (is_number(decay, 0, 1) and is_number(eps)):
             raise ValueError(f"RMSProp: expected 0 <= decay < 1 and eps >= 0, got {decay!r}, {eps!r}")
-        self.decay, self.eps = plain(decay), plain(eps)
+        self.decay = plain(decay)
+        self.eps = plain(eps)
 
     def _rule(self, p, g, v, step):
         return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
-        root = np.sqrt(self.decay * moments[0] + (1 - self.decay) * np.square(g))
+        (v,) = moments
+        (dv1,) = dmoments
+        root = np.sqrt(self.decay * v + (1 - self.decay) * np.square(g))
         dratio = -value_at(self.lr, step) * dp1
-        dv1 = dmoments[0] - dratio * g / (root + self.eps) ** 2 * _half_inverse(root)
+        dv1 = dv1 - dratio * g / (root + self.eps) ** 2 * _half_inverse(root)
         return dratio / (root + self.eps) + dv1 * 2 * (1 - self.decay) * g, [self.decay * dv1]
 
 
@@ -199,20 +206,24 @@ class Adam(Optimizer):
             raise ValueError(
                 f"Adam: expected 0 <= beta1, beta2 < 1 and eps >= 0, got {beta1!r}, {beta2!r}, {eps!r}"
             )
-        self.beta1, self.beta2, self.eps = plain(beta1), plain(beta2), plain(eps)
+        self.beta1 = plain(beta1)
+        self.beta2 = plain(beta2)
+        self.eps = plain(eps)
 
     def _rule(self, p, g, m, v, step):
-        return kernels.adam(
-            p, g, m, v, value_at(self.lr, step), self.beta1, self.beta2, self.eps, step + 1, *self._options
-        )
+        lr = value_at(self.lr, step)
+        return kernels.adam(p, g, m, v, lr, self.beta1, self.beta2, self.eps, step + 1, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
-        (m, v), bias1, bias2 = moments, 1 - self.beta1 ** (step + 1), 1 - self.beta2 ** (step + 1)
+        m, v = moments
+        dm1, dv1 = dmoments
+        bias1 = 1 - self.beta1 ** (step + 1)
+        bias2 = 1 - self.beta2 ** (step + 1)
         mhat = (self.beta1 * m + (1 - self.beta1) * g) / bias1
         root = np.sqrt((self.beta2 * v + (1 - self.beta2) * np.square(g)) / bias2)
         dratio = -value_at(self.lr, step) * dp1
-        dm1 = dmoments[0] + np.where(root > 0, dratio / (root + self.eps) / bias1, 0)
-        dv1 = dmoments[1] - dratio * mhat / (root + self.eps) ** 2 * _half_inverse(root) / bias2
+        dm1 = dm1 + np.where(root > 0, dratio / (root + self.eps) / bias1, 0)
+        dv1 = dv1 - dratio * mhat / (root + self.eps) ** 2 * _half_inverse(root) / bias2
         return (1 - self.beta1) * dm1 + 2 * (1 - self.beta2) * g * dv1, [self.beta1 * dm1, self.beta2 * dv1]
 
 
@@ -233,7 +244,8 @@ class Historical(Optimizer):
                 "Historical: expected a rule such as Adam(), an optimiser that is not Historical, "
                 f"and a finite weight >= 0, got {rule!r} and {weight!r}"
             )
-        self.rule, self.weight = rule, plain(weight)
+        self.rule = rule
+        self.weight = plain(weight)
 
     @property
     def moments(self):
@@ -266,9 +278,15 @@ class Historical(Optimizer):
     def adjoint(self, dp1, dstate1, cache):
         p, g, state, p1 = cache
         dp, dg, dstate = self.rule.adjoint(dp1, dstate1, (p, self._pulled(p, g, state["past"]), state, p1))
-        dpast1 = np.zeros_like(p) if dstate1 is None or dstate1.get("past") is None else dstate1["past"]
+        dpast1 = _derivative(dstate1, "past", p)
         share = dpast1 / (state["step"] + 1)
         return dp + 2 * self.weight * dg + share, dg, dstate | {"past": dpast1 - share - 2 * self.weight * dg}
+
+
+def _derivative(dstate, name, p):
+    """The derivative in one moment, or zeros if dstate does not have it."""
+    found = None if dstate is None else dstate.get(name)
+    return np.zeros_like(p) if found is None else found
 
 
 def _half_inverse(root):

@@ -14,37 +14,38 @@ from numgan.layers import (
     Tanh,
     VirtualBatchNorm,
 )
-from numgan.layers.normalization import Normalization
 
 
-class NoMeanTerm(BatchNorm):
+class WrittenOut(BatchNorm):
+    """BatchNorm whose dx comes from `operator`, written in NumPy on rows (P, C)."""
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        _, dp = super().backward(dy, cache, frozen, need_dx=False)
+        d = (dy * cache.gain).reshape(-1, self.channels)
+        xhat = (cache.x.reshape(d.shape) - cache.mean) * cache.r
+        return self.operator(d, xhat, cache.r).reshape(dy.shape) if need_dx else None, dp
+
+
+class NoMeanTerm(WrittenOut):
     """BatchNorm's backward forgets that the mean depends on x."""
 
-    backward = Normalization.backward  # the law as it is written out, by _operator
-
-    def _operator(self, d, xhat, r, measured):
-        share = (d * xhat).mean(axis=self.axes(xhat), keepdims=True)
-        return (d - xhat * share) * r
+    def operator(self, d, xhat, r):
+        return (d - xhat * (d * xhat).mean(axis=0)) * r
 
 
-class NoVarianceTerm(BatchNorm):
+class NoVarianceTerm(WrittenOut):
     """BatchNorm's backward forgets that the variance depends on x."""
 
-    backward = Normalization.backward  # the law as it is written out, by _operator
-
-    def _operator(self, d, xhat, r, measured):
-        return (d - d.mean(axis=self.axes(xhat), keepdims=True)) * r
+    def operator(self, d, xhat, r):
+        return (d - d.mean(axis=0)) * r
 
 
-class OneFewer(BatchNorm):
+class OneFewer(WrittenOut):
     """n - 1 instead of n in the backward pass."""
 
-    backward = Normalization.backward  # the law as it is written out, by _operator
-
-    def _operator(self, d, xhat, r, measured):
-        axes, n = self.axes(xhat), xhat.size // xhat.shape[-1]
-        share = (d * xhat).sum(axis=axes, keepdims=True) / (n - 1)
-        return (d - d.sum(axis=axes, keepdims=True) / (n - 1) - xhat * share) * r
+    def operator(self, d, xhat, r):
+        n = len(d)
+        return (d - d.sum(axis=0) / (n - 1) - xhat * (d * xhat).sum(axis=0) / (n - 1)) * r
 
 
 class NoGain(BatchNorm):
@@ -102,7 +103,7 @@ class UpdatedOnLayer(Spectral):
 
 
 class UpdatedWithin(Spectral):
-    """forward makes a power iteration of its own: v = W'u moves with W, and the gradient takes it for a constant."""
+    """forward makes a power iteration of its own; the gradient takes v = W'u for a constant."""
 
     def forward(self, p, x, run):
         p = {name: p[name] for name in self.parameter_shapes()}

@@ -28,42 +28,64 @@ from numgan.losses import softmax, softmax_cross_entropy  # noqa: E402
 # ---- what is not run: reason -> operators, and reason -> tests of operators that are run
 
 NO_OPERATOR = {
-    "NumPy computes it, and no layer wraps it": "Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Cast CastLike Ceil Clip Compress Constant "
-    "ConstantOfShape Cos Cosh CumProd CumSum Det Div Einsum Equal Exp Expand EyeLike Floor Gather "
-    "GatherElements GatherND Greater GreaterOrEqual Identity IsInf IsNaN Less LessOrEqual Log Max Mean "
-    "Min Mod Mul Neg NonZero Not OneHot Or Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum "
-    "ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Round Scatter "
-    "ScatterElements ScatterND Shape Sign Sin Sinh Size Slice Split Sqrt Squeeze Sub Sum Tan Tile TopK "
-    "Transpose Trilu Unique Unsqueeze Where Xor",
-    "a function that no layer computes": "Celu Erf Gelu HardSigmoid HardSwish Hardmax Mish PRelu Selu Shrink Softsign SwiGLU Swish "
-    "ThresholdedRelu",
-    "a layer that numgan does not have": "AffineGrid CausalConvWithState CenterCropPad Col2Im DeformConv GRU GridSample LRN LSTM "
-    "LpNormalization LpPool RNN RoiAlign",
+    "NumPy computes it, and no layer wraps it": (
+        "Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Cast CastLike Ceil Clip Compress "
+        "Constant ConstantOfShape Cos Cosh CumProd CumSum Det Div Einsum Equal Exp Expand EyeLike Floor "
+        "Gather GatherElements GatherND Greater GreaterOrEqual Identity IsInf IsNaN Less LessOrEqual Log "
+        "Max Mean Min Mod Mul Neg NonZero Not OneHot Or Pow Range Reciprocal ReduceL1 ReduceL2 "
+        "ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare "
+        "Round Scatter ScatterElements ScatterND Shape Sign Sin Sinh Size Slice Split Sqrt Squeeze Sub "
+        "Sum Tan Tile TopK Transpose Trilu Unique Unsqueeze Where Xor"
+    ),
+    "a function that no layer computes": (
+        "Celu Erf Gelu HardSigmoid HardSwish Hardmax Mish PRelu Selu Shrink Softsign SwiGLU Swish "
+        "ThresholdedRelu"
+    ),
+    "a layer that numgan does not have": (
+        "AffineGrid CausalConvWithState CenterCropPad Col2Im DeformConv GRU GridSample LRN LSTM "
+        "LpNormalization LpPool RNN RoiAlign"
+    ),
     "attention and its helpers": "Attention FlexAttention LinearAttention RotaryEmbedding TensorScatter",
-    "numbers of few bits, bits and quantised arithmetic": "BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor ConvInteger DequantizeLinear "
-    "DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear",
+    "numbers of few bits, bits and quantised arithmetic": (
+        "BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor ConvInteger DequantizeLinear "
+        "DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear"
+    ),
     "sound": "BlackmanWindow DFT HammingWindow HannWindow MelWeightMatrix STFT",
-    "control flow, sequences and optional values": "If Loop OptionalGetElement OptionalHasElement ReverseSequence Scan SequenceInsert SequenceMap "
-    "SplitToSequence",
-    "texts, trees, files and boxes": "ArrayFeatureExtractor Binarizer ImageDecoder LabelEncoder NonMaxSuppression RegexFullMatch "
-    "StringConcat StringNormalizer StringSplit TfIdfVectorizer TreeEnsemble",
-    "it takes logarithms of probabilities; numgan's loss takes logits, which is SoftmaxCrossEntropyLoss": "NegativeLogLikelihoodLoss",
+    "control flow, sequences and optional values": (
+        "If Loop OptionalGetElement OptionalHasElement ReverseSequence Scan SequenceInsert SequenceMap "
+        "SplitToSequence"
+    ),
+    "texts, trees, files and boxes": (
+        "ArrayFeatureExtractor Binarizer ImageDecoder LabelEncoder NonMaxSuppression RegexFullMatch "
+        "StringConcat StringNormalizer StringSplit TfIdfVectorizer TreeEnsemble"
+    ),
+    "it takes logarithms of probabilities; numgan's loss takes logits, which is SoftmaxCrossEntropyLoss": (
+        "NegativeLogLikelihoodLoss"
+    ),
     "random numbers of ONNX's own": "Bernoulli",
     "an optimiser that numgan does not have": "Adagrad",
 }
 UNFIT = {
     "an operator written as a graph of others": "*_expanded *_expanded_ver[0-9]*",
     "three axes of pixels": "test_averagepool_3d* test_maxpool_3d* test_convtranspose_3d",
-    "taps that are apart": "test_averagepool_2d_dilations test_maxpool_2d_dilations test_convtranspose_dilations",
+    "taps that are apart": (
+        "test_averagepool_2d_dilations test_maxpool_2d_dilations test_convtranspose_dilations"
+    ),
     "groups of channels": "test_convtranspose_group_2*",
-    "a maximum over a border that differs from side to side, or a window beyond it": "test_maxpool_2d_precomputed_same_upper test_maxpool_2d_same_* test_maxpool_2d_ceil "
-    "test_maxpool_2d_ceil_output_size_reduce_by_one",
+    "a maximum over a border that differs from side to side, or a window beyond it": (
+        "test_maxpool_2d_precomputed_same_upper test_maxpool_2d_same_* test_maxpool_2d_ceil "
+        "test_maxpool_2d_ceil_output_size_reduce_by_one"
+    ),
     "a border of more than half the window, which a pool of numgan refuses": "test_maxpool_2d_pads",
     "pixels as integers, which a layer of numgan refuses": "test_maxpool_2d_uint8 test_matmul_*int*",
     "a border of another kind": "test_edge_pad test_wrap_pad",
-    "a mask of ONNX's own random numbers": "test_training_dropout test_training_dropout_mask test_training_dropout_default*",
-    "a picture that gets smaller, another size than a whole multiple, or another rule between the pixels": "test_resize_downsample_* test_resize_*cubic* test_resize_tf_* test_resize_*align_corners* "
-    "test_resize_*_sizes_* test_resize_*half_pixel_symmetric*",
+    "a mask of ONNX's own random numbers": (
+        "test_training_dropout test_training_dropout_mask test_training_dropout_default*"
+    ),
+    "a picture that gets smaller, another size than a whole multiple, or another rule between the pixels": (
+        "test_resize_downsample_* test_resize_*cubic* test_resize_tf_* test_resize_*align_corners* "
+        "test_resize_*_sizes_* test_resize_*half_pixel_symmetric*"
+    ),
     "half precision": "test_*_float16 test_*_bfloat16",
 }
 
@@ -90,7 +112,7 @@ def out(layer, x, p=None, context=Pass()):
 
 
 def borders(x, a, kernel, stride):
-    """(top, bottom, left, right) of the border that a window asks for, and of what ceil_mode adds below and at the right."""
+    """(top, bottom, left, right) of the border of a window; ceil_mode adds to bottom and right."""
     size, pads = x.shape[2:], a.get("pads", [0] * 2 * len(x.shape[2:]))
     border, more = [], []
     for i, (n, k, s) in enumerate(zip(size, kernel, stride, strict=False)):
@@ -159,7 +181,7 @@ def max_pool(a, x):
 
 
 def max_unpool(a, x, index, shape=None):
-    """The way back of MaxPool2d. A larger shape has zeros below and at the right; indices are those of the smaller one."""
+    """MaxPool2d's way back. A larger shape has zeros at its end; indices are of the smaller one."""
     kernel, stride = window(x, a, None)
     size = [(n - 1) * s + k for n, s, k in zip(x.shape[2:], stride, kernel, strict=True)]
     below, beside = (0, 0) if shape is None else (int(shape[2]) - size[0], int(shape[3]) - size[1])

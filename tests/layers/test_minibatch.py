@@ -1,4 +1,4 @@
-"""Layers that compare samples, and equalised weights: by their formulas written with loops, and what they refuse."""
+"""Layers that compare samples, and equalised weights: their formulas written with loops, and their errors."""
 
 import numpy as np
 import pytest
@@ -117,14 +117,14 @@ def test_equalized_is_its_layer_with_scaled_weights(layer, x, dtype):
 
 def test_penalties_go_through_them():
     D = Sequential(
-        Equalized(Conv2d(1, 3, 3)),
+        Equalized(Conv2d(1, 2, 3)),
         Tanh(),
         MinibatchStd(2),
         Flatten(),
-        MinibatchDiscrimination(36, 2, 3),
-        Equalized(Dense(38, 1)),
+        MinibatchDiscrimination(6, 2, 3),
+        Equalized(Dense(8, 1)),
     )
-    assert check_penalty(GradientPenalty(10.0), D, x=(5, 5, 1), batch=4).max_error <= 1e-6
+    assert check_penalty(GradientPenalty(10.0), D, x=(3, 4, 1), batch=4).max_error <= 1e-6
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Spectral normalisation: against numpy's singular values, through the training loop, and what a held entry may not do."""
+"""Spectral normalisation: numpy's singular values, the training loop, and the rules of held entries."""
 
 from dataclasses import replace
 
@@ -83,7 +83,7 @@ def test_sigma_is_the_largest_singular_value(make, shape):
 
 @over_layers
 def test_the_gradient_is_that_of_the_singular_value(make, shape):
-    """At the first singular vectors u'dW v is the whole derivative of sigma: theirs adds nothing. So quotients through numpy's svd agree."""
+    """At the first singular vectors u'dW v is the derivative of sigma, so quotients by numpy's svd agree."""
     layer = make()
     net, rng = Spectral(layer), np.random.default_rng(2)
     p, x = at_the_singular_vectors(layer), rng.standard_normal((3, *shape))
@@ -148,7 +148,7 @@ def test_weights_are_drawn_as_the_layer_draws_them_and_dtypes_start_at_one_point
     )
 
 
-# ---------------------------------------------------------------------------------------------------- the power step
+# --- the power step -----------------------------------------------------------------------------------------
 
 
 def test_a_power_step_returns_new_parameters_and_moves_u_and_v_only():
@@ -202,7 +202,7 @@ def test_another_kind_of_layer_is_refused():
         Spectral(Tanh())
 
 
-# ---------------------------------------------------------------------------------------------------- in the loop
+# --- in the loop --------------------------------------------------------------------------------------------
 
 
 def step(system, state, times=1):
@@ -218,7 +218,10 @@ def step(system, state, times=1):
     ids=repr,
 )
 def test_whatever_an_optimiser_does_to_u_and_v_is_undone(optimizer):
-    """Each update ends with one power iteration of the new W, from the u that the last one left: sigma is invariant to decay and clipping of u."""
+    """Each update ends with one power iteration of the new W, from the last u.
+
+    sigma is invariant to decay and clipping of u.
+    """
     system = systems.build("hinge", "points", 0.1).with_optimizers(
         lambda name, opt: optimizer if name == "D" else opt
     )
@@ -319,7 +322,7 @@ def test_steps_ahead_are_taken_with_one_u_and_v():
     assert check_unrolling(D, ng.minimax, optimizer, 3, x=(2,)).max_error <= 1e-6
 
 
-# ---------------------------------------------------------------------------------------------------- the contract of a held entry
+# --- the contract of a held entry ---------------------------------------------------------------------------
 
 
 class Scaled(Dense):

@@ -1,4 +1,4 @@
-"""Virtual batch normalisation: its definition sample by sample, independence of the batch, and the gradient through the reference."""
+"""Virtual batch normalisation: its definition sample by sample, and the gradient through the reference."""
 
 from dataclasses import replace
 
@@ -106,7 +106,7 @@ def test_a_sample_is_the_same_in_any_batch(norm, apart):
     assert (np.abs(dx[1:]).max() <= 1e-14) == apart
 
 
-# ---------------------------------------------------------------------------------------------------- gradients
+# --- gradients ----------------------------------------------------------------------------------------------
 
 
 def test_all_passes_of_a_generator():
@@ -124,7 +124,7 @@ def test_second_order_objectives_of_a_discriminator():
 
 
 def test_penalties_see_one_sample_at_a_time():
-    """Where D mixes samples, a sample's gradient norm is not its own; a reference, which is constant, mixes nothing."""
+    """If D mixes samples, a gradient norm belongs to no single sample. A constant reference mixes nothing."""
     D = Referenced(
         Sequential(Flatten(), Dense(4, 5, bias=False), VirtualBatchNorm(5), Tanh(), Dense(5, 1)),
         RNG.standard_normal((4, 2, 2)),
@@ -136,7 +136,7 @@ def test_penalties_see_one_sample_at_a_time():
     )
 
 
-# ---------------------------------------------------------------------------------------------------- in a run
+# --- in a run -----------------------------------------------------------------------------------------------
 
 
 def game(seed=1):

@@ -1,4 +1,4 @@
-"""The losses: closed forms, saturation, the table of signs, unequal batches; derivatives and tangents by check_loss."""
+"""The losses: closed forms, saturation, signs, unequal batches; derivatives and tangents by check_loss."""
 
 import pickle
 
@@ -183,7 +183,7 @@ def test_a_numpy_target_makes_no_float64():
     )
 
 
-# ---------------------------------------------------------------------------------------------------- relativistic losses
+# --- relativistic losses ------------------------------------------------------------------------------------
 
 relativistic = pytest.mark.parametrize("loss", RELATIVISTIC.values(), ids=repr)
 A2 = A[:2]  # as many as B
@@ -268,7 +268,8 @@ def test_unequal_batches():
     for call in (relativistic_paired.discriminator, relativistic_paired.generator):
         with pytest.raises(
             ValueError,
-            match=r"relativistic_paired: expected as many real as fake logits.*\(\d, 1\) and.*batches of one size",
+            match=r"relativistic_paired: expected as many real as fake logits"
+            r".*\(\d, 1\) and.*batches of one size",
         ):
             call(A, B)
     with pytest.raises(ValueError, match="in one shape"):
@@ -281,7 +282,7 @@ def test_losses_are_pickled_by_name():
     )
 
 
-# ---------------------------------------------------------------------------------------------------- losses of a pair
+# --- losses of a pair ---------------------------------------------------------------------------------------
 
 
 def test_pair_losses():

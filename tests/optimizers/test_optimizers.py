@@ -1,4 +1,4 @@
-"""The optimisers: against recurrences written out for one number, their two forms bit for bit, and their adjoints."""
+"""The optimisers: recurrences written out for one number, their two forms bit for bit, and their adjoints."""
 
 import math
 import signal
@@ -24,7 +24,7 @@ def test_adjoint_and_bits(optimizer, seed):
 
 
 def test_bits_that_differ_only_in_long_vectors_are_seen():
-    """Threads share a vector of more than a hundred thousand entries; a shorter one would not show a wrong share."""
+    """Threads share a vector of more than 100,000 entries. A shorter one would not show a wrong share."""
 
     class WrongShare(SGD):
         def step(self, p, g, state):
@@ -161,7 +161,7 @@ def test_gradients_and_states_that_do_not_fit_change_nothing(rule):
 
 
 def test_a_chain_of_steps_is_differentiated_by_a_chain_of_adjoints():
-    """Three updates unrolled: what the unrolled GAN does. The loss is the last weight; the slopes are data."""
+    """Three updates unrolled, as in the unrolled GAN. The loss is the last weight; the slopes are data."""
     optimizer, p, slopes = Adam(0.1, beta1=0.9), np.array([0.7]), np.array([[0.5], [-1.5], [2.0]])
 
     def run(slopes):
@@ -275,7 +275,7 @@ def test_every_constant_is_a_number_of_its_range(kind, constants):
     ],
 )
 def test_numpy_numbers_are_plain_ones(make, kind):
-    """They would make float64 of float32 weights and gradients; and a repr, which a checkpoint holds, does not show them."""
+    """A NumPy number would make float32 weights float64, and the repr in a checkpoint does not show it."""
     given, plain = make(kind), make(float)
     assert repr(given) == repr(plain) or "<lambda>" in repr(given)
     p, g = np.ones(3, np.float32), np.full(3, 0.5, np.float32)

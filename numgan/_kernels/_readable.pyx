@@ -13,12 +13,12 @@ entries of C may have one address: what is added there is a sum.
 
     for each WIDTH columns of C
         for each DEPTH terms k
-            pack the block of B                 (DEPTH, WIDTH) in panels of COLUMNS columns; second-level cache
+            pack the block of B               (DEPTH, WIDTH) in panels of COLUMNS columns; second-level cache
             for each HEIGHT rows of C
-                pack the block of A             (HEIGHT, DEPTH) in slivers of ROWS rows
-                for each panel of B             stays in the first-level cache while the slivers pass by
+                pack the block of A           (HEIGHT, DEPTH) in slivers of ROWS rows
+                for each panel of B           stays in the first-level cache while the slivers pass by
                     for each sliver of A
-                        tile = sliver panel     ROWS x COLUMNS sums, in registers
+                        tile = sliver panel   ROWS x COLUMNS sums, in registers
                         C += tile
 
 Everything is plain C that the compiler turns into the vectors which every processor of the architecture has.

@@ -93,8 +93,9 @@ def _grid(rows, columns, n):
     return min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
 
 
-def _run(kernel, arrays, shares, **rest):
-    _core.run(kernel, arrays, shares, _threads, **rest)
+def _run(kernel, shares, window=None, whole=False, **arguments):
+    """Call a C kernel with its arrays and numbers by the names of arguments.py."""
+    _core.run(kernel, shares, _threads, arguments, window, whole)
 
 
 # --- memory -------------------------------------------------------------------------------------------------
@@ -122,7 +123,7 @@ def measured_peak(itemsize=4):
     sums, products = np.zeros(threads, dtype), np.zeros(1, dtype)
     for _ in range(5):
         start = time.perf_counter()
-        _core.run("peak", (sums, products), (threads, 1), threads, scalars=(steps,))
+        _run("peak", (threads, 1), sums=sums, products=products, steps=steps)
         seconds.append(time.perf_counter() - start)
     return 2 * steps * float(products[0]) * threads / min(seconds) / 1e9
 

@@ -11,6 +11,7 @@ import pytest
 from kernel_cases import DTYPES, digest, every_kernel, normal, python
 
 from numgan._kernels import compiled, num_threads, set_num_threads
+from numgan._kernels.arguments import ARGUMENTS
 from numgan.core.signals import stop_requests
 
 pytestmark = pytest.mark.skipif(
@@ -358,23 +359,27 @@ def test_ctrl_c_is_answered_within_100_ms(n):
 
 @needs_signals
 @pytest.mark.parametrize(
-    "kernel, inputs, width, scalars",
+    "kernel, output, width, scalars",
     [
-        ("leaky_relu", "x", None, (0.2,)),
-        ("leaky_relu_gradient", "xx", None, (0.2,)),
-        ("normalize", "xccc", None, (1,)),
-        ("normalize_gradient", "xxcccc", None, (1,)),
-        ("channel_moments", "x", 128, (128,)),
-        ("channel_products", "xxc", 128, (128, 1)),
-        ("column_sum", "x", 64, (128,)),
+        ("leaky_relu", "y", None, {"slope": 0.2}),
+        ("leaky_relu_gradient", "dx", None, {"slope": 0.2}),
+        ("normalize", "y", None, {"slope": 1}),
+        ("normalize_gradient", "dx", None, {"slope": 1}),
+        ("channel_moments", "partial", 128, {"rows": 128}),
+        ("channel_products", "partial", 128, {"rows": 128, "slope": 1}),
+        ("column_sum", "partial", 64, {"rows": 128}),
     ],
 )
-def test_a_pass_over_memory_stops_on_its_way(kernel, inputs, width, scalars):
-    """Only the last row of x is not 0, and what would come of it is not there: the kernel did not get so far."""
+def test_a_pass_over_memory_stops_on_its_way(kernel, output, width, scalars):
+    """Only the last row of x is not 0, and its result is missing: the kernel stopped before it."""
     rows = 1 << 22 if width is None else 1 << 23  # a block of zeros costs no memory until it is written
-    arrays = {"x": np.zeros((rows, 64), np.float32), "c": np.full(64, 0.5, np.float32)}
-    arrays["x"][-1] = 5
+    x, channel = np.zeros((rows, 64), np.float32), np.full(64, 0.5, np.float32)
+    x[-1] = 5
     out = np.zeros((rows, 64), np.float32) if width is None else np.zeros((rows // 128, width))
+    inputs = {name: channel if array.ndim == 1 else x for name, array in ARGUMENTS[kernel].arrays.items()}
+    arrays = inputs | {output: out}
+    if kernel.startswith("leaky"):
+        arrays = {name: array.reshape(-1) for name, array in arrays.items()}
 
     def interrupt(number, frame):
         raise KeyboardInterrupt
@@ -383,10 +388,7 @@ def test_a_pass_over_memory_stops_on_its_way(kernel, inputs, width, scalars):
     signal.setitimer(signal.ITIMER_REAL, 0.001)
     try:
         with pytest.raises(KeyboardInterrupt):
-            flat = (lambda a: a.reshape(-1)) if kernel.startswith("leaky") else (lambda a: a)
-            compiled._core.run(
-                kernel, [*(flat(arrays[name]) for name in inputs), flat(out)], (1, 1), 1, scalars=scalars
-            )
+            compiled._core.run(kernel, (1, 1), 1, arrays | scalars)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -1,4 +1,5 @@
-/* The pool of threads.h. One call at a time owns it; helpers join the call that is open and leave when no task is left. */
+/* The pool of threads.h. One call at a time owns it. Helpers join the open call and leave when no task is
+ * left. */
 #include "kernels.h"
 
 #include <stdint.h>
@@ -117,7 +118,8 @@ int ng_interrupted(void)
     return j->status != 0;
 }
 
-/* Take tasks until none is left. A job within a job, from a signal handler that calls a kernel, leaves the outer one's scratch alone. */
+/* Take tasks until none is left. A job within a job, from a signal handler that calls a kernel, does not
+ * touch the scratch of the outer job. */
 static void work(job *j, int caller)
 {
     job *before = current;
@@ -143,7 +145,8 @@ static void work(job *j, int caller)
 
 #if NG_POSIX
 
-static const int64_t SPIN_NS = 1000 * 1000; /* how long a helper looks out for the next call before it sleeps */
+/* how long a helper waits actively for the next call before it sleeps */
+static const int64_t SPIN_NS = 1000 * 1000;
 
 static struct {
     pthread_mutex_t lock;
@@ -152,7 +155,8 @@ static struct {
     atomic_uint generation;  /* calls so far */
     job *open;               /* the call that may be joined */
     int helpers, asleep;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER,
+          .left = PTHREAD_COND_INITIALIZER};
 
 static NG_LOCAL job *owned; /* the job for which this thread owns the pool */
 
@@ -224,7 +228,8 @@ static void after_fork(void)
     pool.taken = owned != NULL;
 }
 
-/* With the lock: start helpers until there are `wanted`, or no more can be had. They take no signals meant for the program's threads. */
+/* Start helpers until there are `wanted`, or until no more can start. The caller holds the lock. Helpers
+ * take no signals that are meant for the program's threads. */
 static void start_helpers(int wanted)
 {
     static int registered;
@@ -269,7 +274,8 @@ static void wait_for_helpers(job *j)
     current = before, is_caller = before_caller;
 }
 
-int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads, int (*poll)(void))
+int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads,
+                int (*poll)(void))
 {
     job j = {.body = body, .context = context, .tasks = tasks, .poll = poll, .polled = poll ? now() : 0};
     int none = 0;
@@ -300,7 +306,8 @@ int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdi
 
 #else
 
-int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads, int (*poll)(void))
+int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads,
+                int (*poll)(void))
 {
     job j = {.body = body, .context = context, .tasks = tasks, .poll = poll, .polled = poll ? now() : 0};
     (void)threads;

@@ -25,7 +25,7 @@ Everything is plain C that the compiler turns into the vectors which every proce
 One body serves float32 and float64. `for i from 0 <= i < n by step` is Cython's range with a step, in C.
 
 Try your own ideas here: other sizes, loops in another order, a table that is known to be a run.
-`pip install -e .` builds the file again, `pytest tests/test_kernels.py -k cython` checks it, and
+`pip install -e .` builds the file again, `pytest tests/kernels/test_kernels.py -k cython` checks it, and
 `numgan bench ladder` times it.
 """
 

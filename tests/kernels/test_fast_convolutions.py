@@ -27,8 +27,8 @@ ALL = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
 #     value of s at a point = value of w there . value of u there           V s = (V_R w) o (V_M u)
 #
 # where V has a row (1, p, p^2, ..) for a point p, and (0, .., 0, 1) for infinity, where the value is the
-# leading coefficient. V_R and V_M are the first columns of V, with the 1 of infinity in the last. So u -> s is
-# the matrix V^-1 diag(V_R w) V_M. Its transpose, x -> y, is the filter y[i] = sum_j w[j] x[i + j]:
+# leading coefficient. V_R and V_M are the first columns of V, with the 1 of infinity in the last. So u -> s
+# is the matrix V^-1 diag(V_R w) V_M. Its transpose, x -> y, is the filter y[i] = sum_j w[j] x[i + j]:
 #
 #     y = V_M' [(V_R w) o (V^-T x)]         A' = V_M',   G = V_R,   B' = V^-T
 #

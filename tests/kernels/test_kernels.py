@@ -1,11 +1,12 @@
 """Every kernel against its definition: ugly shapes, layouts, both dtypes, threads and instruction sets.
 
-A float32 result C must fulfil |C - C64| <= k u (|A| |B|), where C64 is the definition in float64, |A| |B| the
-definition on absolute values and u = 2^-24. Each element is a chain of at most 384 multiply-adds per block, and
-one addition per block. Its roundings have either sign and add up like a random walk. Over numbers of either
-sign the partial sums grow as slowly, and the largest k measured was 5.1. Over positive numbers they grow with
-the chain, and k with its square root: rms 0.23 sqrt(384) = 4.5, and 23 was the largest measured. The tests ask
-for 8 and 32. float64 (u = 2^-53) is compared with an oracle that rounds as often; the limit is twice as much.
+A float32 result C must fulfil |C - C64| <= k u (|A| |B|), where C64 is the definition in float64, |A| |B|
+the definition on absolute values and u = 2^-24. Each element is a chain of at most 384 multiply-adds per
+block, and one addition per block. Its roundings have either sign and add up like a random walk. Over
+numbers of either sign the partial sums grow as slowly, and the largest k measured was 5.1. Over positive
+numbers they grow with the chain, and k with its square root: rms 0.23 sqrt(384) = 4.5, and 23 was the
+largest measured. The tests ask for 8 and 32. float64 (u = 2^-53) is compared with an oracle that rounds as
+often; the limit is twice as much.
 """
 
 import os
@@ -58,7 +59,7 @@ def direct():
 
 
 def check(name, got, arrays, *rest, bias=None, k=8):
-    """`got` = backend.<name>(*arrays, *rest) equals reference.py within k roundings, in a new C-ordered array."""
+    """`got` = backend.<name>(*arrays, *rest) equals reference.py within k roundings, as a new array."""
     kernel, dtype = getattr(reference, name), got.dtype.type
     wide = [a.astype(np.float64) for a in arrays]
     expected = kernel(*wide, *rest)
@@ -386,7 +387,7 @@ def test_nan_and_inf_go_where_the_definition_sends_them(backend, case, where):
 @every_backend
 @pytest.mark.parametrize("case", ABREAST, ids=str)
 def test_windows_side_by_side_know_nothing_of_each_other_and_nan(backend, case):
-    """One pixel of x or dy, or one weight, is not finite: only its own entries of y, dx, dw are not finite."""
+    """One pixel of x or dy, or one weight, is not finite: only its entries of y, dx, dw are not finite."""
     x, w, dy, o, c, window = convolution(case, np.float32)
     for array in x, w, dy:
         for place in range(0, array.size, 7):

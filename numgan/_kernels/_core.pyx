@@ -7,7 +7,7 @@ dimensions.
 """
 
 import os
-import threading
+from threading import get_ident, main_thread
 
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport ptrdiff_t
@@ -53,7 +53,11 @@ cdef extern from "kernels.h" nogil:
 # --- which kernels ------------------------------------------------------------------------------------------
 
 cdef dict _numbers = {ng_names[i].decode(): i for i in range(NG_KERNELS)}
-cdef dict _kernels = {name: (number, *ARGUMENTS[name]) for name, number in _numbers.items()}
+# {kernel: (number, names of arrays, names of arrays that may be None, names of scalars)}
+cdef dict _kernels = {
+    name: (number, tuple(arrays), {array for array, (_, optional) in arrays.items() if optional}, scalars)
+    for name, number in _numbers.items() for arrays, scalars in [ARGUMENTS[name]]
+}
 cdef dict _isas = {"baseline": NG_BASELINE, "avx2": NG_AVX2, "avx512": NG_AVX512}
 
 
@@ -109,23 +113,37 @@ cdef int poll() noexcept with gil:
     return PyErr_CheckSignals()
 
 
-def run(str kernel, shares, int threads, dict arguments, window=None, bint whole=False):
-    """Compute every share of a kernel's output, on so many threads.
+cdef int _threads = 1
+
+
+def num_threads():
+    """How many threads a kernel with many shares uses."""
+    return _threads
+
+
+def set_num_threads(int n):
+    """Use n threads, including the caller's, from the next kernel call on."""
+    global _threads
+    _threads = n
+
+
+def run(str kernel, shares, window=None, bint whole=False, **arguments):
+    """Compute every share of a kernel's output.
 
     shares              (rows, columns): the numbers of parts of the output along both axes
-    arguments           {name: array or number}, by the names of arguments.py
     window              ((KH, KW), stride, padding), each a pair
     whole               Ctrl-C waits for the end: for kernels that change their arguments in place
+    arguments           the kernel's arrays and numbers, by the names of arguments.py
     """
     cdef ng_call call
     cdef int number, status, place = 0
-    cdef dict arrays
-    cdef tuple scalars
+    cdef tuple arrays, scalars
+    cdef set optional
     cdef ptrdiff_t rows = shares[0], columns = shares[1]
     cdef bint wide = False
-    cdef bint may_handle = not whole and threading.get_ident() == threading.main_thread().ident
+    cdef bint may_handle = not whole and get_ident() == main_thread().ident
     cdef poller asked = <poller>poll if may_handle else NULL
-    number, arrays, scalars = _kernels[kernel]
+    number, arrays, optional, scalars = _kernels[kernel]
     if len(arguments) != len(arrays) + len(scalars):
         raise TypeError(f"run: {kernel}: expected the arguments {', '.join([*arrays, *scalars])}, "
                         f"got {', '.join(arguments)}")
@@ -135,17 +153,19 @@ def run(str kernel, shares, int threads, dict arguments, window=None, bint whole
         if array is not None:
             eight = describe(array, &call.array[place])
             wide = eight if place == 0 else wide
-        elif not arrays[name].optional:
+        elif name not in optional:
             raise TypeError(f"run: {kernel}: expected {name} as an array, got None")
         place += 1
     if window is not None:
         for axis in range(2):
             call.window.kernel[axis], call.window.stride[axis], call.window.padding[axis] = \
                 [pair[axis] for pair in window]
-    for i, name in enumerate(scalars):
-        call.scalar[i] = arguments[name]
+    place = 0
+    for name in scalars:
+        call.scalar[place] = arguments[name]
+        place += 1
     with nogil:
-        status = ng_run(chosen, wide, number, &call, rows, columns, threads, asked)
+        status = ng_run(chosen, wide, number, &call, rows, columns, _threads, asked)
     if status == NG_NO_MEMORY:
         raise MemoryError("numgan: no memory for the blocks of a kernel")
     if status == NG_INTERRUPTED:

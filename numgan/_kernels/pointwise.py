@@ -22,29 +22,50 @@ def _vector(x):
     return None if x is None else _contiguous(x).reshape(-1)
 
 
-def _update(kernel, p, **arguments):
-    """An update in place, which Ctrl-C cannot cut in two. Returns whether every number written is finite."""
-    shares = _flat(p)
-    finite = np.ones(shares[0], p.dtype)
-    _run(kernel, shares, whole=True, p=p, finite=finite, **arguments)
-    return bool(finite.all())
+def _flags(x):
+    """(shares of a pass over x, one 1 for each). A share that meets inf or nan sets its 1 to 0."""
+    shares = _flat(x)
+    return shares, np.ones(shares[0], x.dtype)
+
+
+# An update is `whole`: Ctrl-C cannot cut it in two.
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    rate, scale = lr / (1 - beta1**step), (1 - beta2**step) ** -0.5
-    constants = {"beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay, "clip": clip}
-    return _update("adam", p, g=g, m=m, v=v, rate=rate, scale=scale, **constants)
+    shares, finite = _flags(p)
+    _run(
+        "adam",
+        shares,
+        whole=True,
+        p=p,
+        g=g,
+        m=m,
+        v=v,
+        finite=finite,
+        rate=lr / (1 - beta1**step),
+        beta1=beta1,
+        beta2=beta2,
+        scale=(1 - beta2**step) ** -0.5,
+        eps=eps,
+        weight_decay=weight_decay,
+        clip=clip,
+    )
+    return bool(finite.all())
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    constants = {"lr": lr, "decay": decay, "eps": eps, "weight_decay": weight_decay, "clip": clip}
-    return _update("rmsprop", p, g=g, v=v, **constants)
+    shares, finite = _flags(p)
+    around = {"weight_decay": weight_decay, "clip": clip}
+    _run("rmsprop", shares, whole=True, p=p, g=g, v=v, finite=finite, lr=lr, decay=decay, eps=eps, **around)
+    return bool(finite.all())
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    shares, finite = _flags(p)
     of_m, of_g = (lr * momentum, lr) if nesterov else (lr, 0.0)
-    constants = {"momentum": momentum, "weight_decay": weight_decay, "clip": clip}
-    return _update("sgd", p, g=g, m=m, of_m=of_m, of_g=of_g, **constants)
+    constants = {"momentum": momentum, "of_m": of_m, "of_g": of_g, "weight_decay": weight_decay, "clip": clip}
+    _run("sgd", shares, whole=True, p=p, g=g, m=m, finite=finite, **constants)
+    return bool(finite.all())
 
 
 def moving_average(average, p, decay):
@@ -56,8 +77,7 @@ def add(one, two, out):
 
 
 def all_finite(x):
-    shares = _flat(x)
-    finite = np.ones(shares[0], x.dtype)
+    shares, finite = _flags(x)
     _run("all_finite", shares, x=_vector(x), finite=finite)
     return bool(finite.all())
 

@@ -74,7 +74,7 @@ def calls():
 )
 def test_a_wrong_argument_never_reaches_c(change, error, message):
     with pytest.raises(error, match=message):
-        compiled._core.run("leaky_relu", (1, 1), 1, calls() | change)
+        compiled._core.run("leaky_relu", (1, 1), **calls() | change)
 
 
 @needs_compiled
@@ -82,6 +82,6 @@ def test_a_wrong_name_never_reaches_c():
     given = calls()
     given["gate"] = given.pop("y")
     with pytest.raises(KeyError, match="y"):
-        compiled._core.run("leaky_relu", (1, 1), 1, given)
+        compiled._core.run("leaky_relu", (1, 1), **given)
     with pytest.raises(TypeError, match="expected the arguments x, y, slope, got x"):
-        compiled._core.run("leaky_relu", (1, 1), 1, {"x": given["x"]})
+        compiled._core.run("leaky_relu", (1, 1), x=given["x"])

@@ -404,7 +404,7 @@ def test_a_pass_over_memory_stops_on_its_way(kernel, output, width, scalars):
     signal.setitimer(signal.ITIMER_REAL, 0.001)
     try:
         with pytest.raises(KeyboardInterrupt):
-            compiled._core.run(kernel, (1, 1), 1, arrays | scalars)
+            compiled._core.run(kernel, (1, 1), **arrays, **scalars)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

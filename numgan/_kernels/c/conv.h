@@ -13,14 +13,14 @@
  * KW C numbers, cut only at the border.
  */
 
-/* P: row (n, u, v) of the grid (., rows[0], rows[1]) is the window of x with the corner (u stride[0] +
- * origin[0], v stride[1] + origin[1]). */
+/* P: row (n, u, v) of the grid (., rows[0], rows[1]) is the window of x whose corner is at
+ * (u stride[0] + origin[0], v stride[1] + origin[1]). */
 typedef struct {
     const T *x;
     ptrdiff_t size[2], channels, kernel[2], stride[2], origin[2], rows[2];
 } NG(patches);
 
-/* The windows that output y of a convolution of x sees. */
+/* The windows of x from which a convolution computes y. */
 static NG(patches) NG(patches_of)(const ng_array *x, const ng_array *y, const ng_window *window)
 {
     const ptrdiff_t *k = window->kernel, *s = window->stride, *p = window->padding;
@@ -29,7 +29,7 @@ static NG(patches) NG(patches_of)(const ng_array *x, const ng_array *y, const ng
     return patches;
 }
 
-/* Where window m lies: image n, and its corner, which is outside the image where there is padding. */
+/* The place of window m: image n, and its corner, which can lie outside the image, in the padding. */
 typedef struct {
     ptrdiff_t n, u, v, top, left;
 } NG(corner);

@@ -17,15 +17,15 @@
  */
 
 #define BLOCK (140 / MR * MR) /* tiles of a block */
-#define PLANE (BLOCK + MR)   /* rows kept for a frequency: the last sliver may reach past the block */
-#define PIECE 128            /* of K for which U is made at a time */
+#define PLANE (BLOCK + MR)   /* rows of a frequency: the last sliver may reach past the block */
+#define PIECE 128            /* rows of K for which U is made at a time */
 
 /* A step of at least n from one frequency's matrix to the next. It is an odd number of cache lines:
  * otherwise the n^2 rows that a transform writes at once would fall into one set of the cache and push
  * each other out. */
 #define APART(n) (NG_CEIL(n, 64 / (ptrdiff_t)sizeof(T)) / 2 * 2 + 1) * (64 / (ptrdiff_t)sizeof(T))
 
-/* An image with its channels, and a row of zeros that stands for every pixel outside it. */
+/* An image with its channels, and a row of zeros in place of every pixel outside the image. */
 typedef struct {
     T *data;
     const T *zeros;
@@ -48,8 +48,8 @@ static void NG(look_up)(const NG(image) *x, const ng_place *place, const ng_axis
         }
 }
 
-/* V of tiles t0..t0+count, channels c0..c1 of some phases. Channel c of phase e goes to f f_step + t
- * t_step + e e_step + c - c0. */
+/* V of tiles t0..t0+count, channels c0..c1 of some phases. Channel c of phase e goes to the address
+ * f f_step + t t_step + e e_step + c - c0. */
 NG_INLINE void NG(input_tiles)(const int R, const NG(image) *x, const ng_tiling *tiling,
                                const ng_phase_pair *phases, int of, ptrdiff_t t0, ptrdiff_t count,
                                ptrdiff_t c0, ptrdiff_t c1, T *to, ptrdiff_t f_step, ptrdiff_t t_step,
@@ -72,7 +72,7 @@ NG_INLINE void NG(input_tiles)(const int R, const NG(image) *x, const ng_tiling 
     }
 }
 
-/* The matrix of w that tap e = (i, j) of a phase is; NULL where the kernel ends before it. */
+/* The matrix of w at tap e = (i, j) of a phase; NULL if the kernel ends before that tap. */
 NG_INLINE const T *NG(tap)(const int R, const ng_array *w, const ng_phase_pair *phase, int e)
 {
     const ng_axis *v = &phase->axis[0], *h = &phase->axis[1];
@@ -124,7 +124,8 @@ NG_INLINE void NG(weight_tiles)(const int R, const ng_array *w, const ng_phase_p
     }
 }
 
-/* Where a tile's outputs go: the first of them, in column n0, and how many rows and columns of them exist. */
+/* The place of a tile's outputs: the address of the first, in column n0, and how many rows and columns
+ * exist. */
 typedef struct {
     T *first;
     int rows, columns;
@@ -169,7 +170,7 @@ NG_INLINE void NG(output_tiles)(const int R, const T *from, ptrdiff_t f_step, co
     }
 }
 
-/* The sum over `count` phases, for a block of tiles and columns n0..n1 of the output that phases[0] names. */
+/* The sum over `count` phases, for a block of tiles and columns n0..n1 of the output of phases[0]. */
 NG_INLINE int NG(fast_sum)(const int R, const NG(image) *x, const ng_array *w, int transposed,
                            const ng_tiling *tiling, const ng_phase_pair *phases, int count,
                            const NG(finish) *finish, const ng_array *y, ptrdiff_t t0, ptrdiff_t tiles,

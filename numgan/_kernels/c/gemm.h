@@ -49,7 +49,7 @@
 #define NC (768 / NR * NR)                   /* a block of B (KC x NC) stays in the second or third cache */
 
 typedef T NG(vector) NG_VECTOR(NG_VECTOR_BYTES);
-typedef NG_ORDER NG(order) NG_VECTOR(NG_VECTOR_BYTES); /* which elements a shuffle takes */
+typedef NG_ORDER NG(order) NG_VECTOR(NG_VECTOR_BYTES); /* the elements that a shuffle takes */
 
 /* A of the product: pack(a, panel, m0, m, k0, k) writes rows m0..m0+m, columns k0..k0+k as slivers. */
 typedef struct NG(left) {
@@ -73,8 +73,8 @@ typedef struct {
     ptrdiff_t first, height, width, s[3];
 } NG(target);
 
-/* MR rows of A, packed or in place: element (r, k) is data[r row_step + k / run * run_step + k % run *
- * k_step]. */
+/* MR rows of A, packed or in place: element (r, k) is
+ * data[r row_step + k / run * run_step + k % run * k_step]. */
 typedef struct {
     const T *data;
     ptrdiff_t row_step, k_step, run, run_step, runs; /* runs of `run` terms each */
@@ -117,7 +117,7 @@ NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t ro
     }
 }
 
-/* out (rows, columns) by the smallest tile that holds it; one of the sliver's steps is 1. */
+/* out (rows, columns) by the smallest tile that holds it. One of the two steps of the sliver is 1. */
 static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, const NG(sliver) *a, const T *b, ptrdiff_t b_step,
                      T *out, int more)
 {
@@ -158,7 +158,7 @@ NG_INLINE void NG(put)(T *to, NG(vector) v, ptrdiff_t count)
  */
 typedef struct {
     const T *bias, *gate; /* or NULL */
-    T slope;              /* 1: no unit */
+    T slope;              /* 1: no LeakyReLU */
 } NG(finish);
 
 /* The finish of a call; bias, gate and slope are the places of its arguments. */
@@ -167,7 +167,7 @@ static inline NG(finish) NG(finish_of)(const ng_call *call, int bias, int gate, 
     return (NG(finish)){call->array[bias].data, call->array[gate].data, (T)call->scalar[slope]};
 }
 
-/* Some of C: column n on, `at` elements from C's beginning. */
+/* Finish a part of C: the columns from n on, `at` elements from the beginning of C. */
 NG_INLINE NG(vector) NG(finished)(NG(vector) v, const NG(finish) *finish, ptrdiff_t n, ptrdiff_t at,
                                   const ptrdiff_t count)
 {
@@ -249,7 +249,7 @@ static void NG(turn)(const T *from, ptrdiff_t column_step, ptrdiff_t rows, ptrdi
                 NG(vector) square[V];
                 NG_UNROLL
                 for (int i = 0; i < V; i++) {
-                    NG_PREFETCH(corner + i * column_step + 6 * V); /* where this column will be read soon */
+                    NG_PREFETCH(corner + i * column_step + 6 * V); /* the next part of this column */
                     memcpy(&square[i], corner + i * column_step, sizeof(square[i]));
                 }
                 NG(transpose)(square);
@@ -337,7 +337,7 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
     return 0;
 }
 
-/* The share of C = A B (+ bias) that falls to one thread; C has M rows and N columns. */
+/* One thread's share of C = A B (+ bias). C has M rows and N columns. */
 static int NG(product)(const NG(left) *a, const NG(right) *b, const NG(target) *c,
                        const NG(finish) *finish, ptrdiff_t M, ptrdiff_t K, ptrdiff_t N, ng_share share)
 {
@@ -347,7 +347,7 @@ static int NG(product)(const NG(left) *a, const NG(right) *b, const NG(target) *
     return NG(gemm)(a, b, c, finish, K, m0, m1, n0, n1);
 }
 
-/* A strided matrix as slivers, stored in the order in which it is contiguous. */
+/* Pack a strided matrix into slivers, in the storage order in which it is contiguous. */
 static void NG(pack_matrix)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0,
                             ptrdiff_t k)
 {

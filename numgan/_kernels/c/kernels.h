@@ -3,7 +3,7 @@
  *     arguments.h    the names of every kernel's arguments
  *     gemm.h         the matrix product, whose header comment is the place to begin
  *     conv.h         three convolution kernels: the same product with other packing functions
- *     thin.h         ... for pictures of few channels, which need no packing
+ *     thin.h         ... for images with few channels, which need no packing
  *     toomcook.h     a tile of outputs with fewer multiplications
  *     fast.h         the same three kernels made of such tiles
  *     phase.h        how a strided convolution falls into phases and an output into tiles
@@ -44,7 +44,7 @@ typedef struct {
     ptrdiff_t kernel[2], stride[2], padding[2]; /* (vertical, horizontal) */
 } ng_window;
 
-/* Part row of rows by part column of columns: the share of the output that one thread computes. */
+/* The share of the output that one thread computes: part `row` of `rows` by part `column` of `columns`. */
 typedef struct {
     ptrdiff_t row, rows, column, columns;
 } ng_share;
@@ -60,7 +60,7 @@ typedef struct {
 /* A kernel computes one share of its output. It returns 0, NG_NO_MEMORY or NG_INTERRUPTED. */
 typedef int (*ng_kernel)(const ng_call *call, ng_share share);
 
-/* Every kernel by name; each exists for both element types and every instruction set. */
+/* The names of all kernels. Each exists for both element types and every instruction set. */
 #define NG_EACH_KERNEL(X)                                                                                   \
     X(matmul) X(matvec) X(conv2d) X(conv2d_input_gradient) X(conv2d_weight_gradient)                        \
     X(conv2d_thin) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient_thin)                             \
@@ -76,7 +76,7 @@ typedef ng_kernel ng_kernels[NG_KERNELS];
 
 enum { NG_BASELINE, NG_AVX2, NG_AVX512, NG_ISAS };
 
-/* [0] float32, [1] float64; NULLs where the machine cannot have the instruction set. */
+/* [0] float32, [1] float64; NULL if the machine cannot have the instruction set. */
 extern const ng_kernels ng_table_baseline[2], ng_table_avx2[2], ng_table_avx512[2];
 
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
@@ -104,7 +104,7 @@ void ng_free_pages(void *memory);
 void *ng_block(size_t bytes);
 void ng_release(void *memory, size_t bytes);
 
-/* Free all that ng_release has kept; how many bytes that was. Python's lock is held. */
+/* Free all memory that ng_release has kept. Returns the number of bytes. The caller holds the GIL. */
 size_t ng_free_kept(void);
 
 /* The elements of a pass over memory between two checks for Ctrl-C; they take about ten microseconds. */

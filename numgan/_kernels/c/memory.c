@@ -23,7 +23,7 @@ static struct {
     size_t bytes;
 } kept[PLACES]; /* the oldest first */
 static int places;
-static size_t spare, in_use, most_in_use; /* bytes kept; handed out, now and at most */
+static size_t spare, in_use, most_in_use; /* bytes kept; bytes in use now, and at most */
 
 void *ng_pages(size_t bytes)
 {
@@ -36,7 +36,7 @@ void *ng_pages(size_t bytes)
 #endif
 #ifdef __linux__
     if (bytes >= LARGE)
-        madvise(memory, bytes / LARGE * LARGE, MADV_HUGEPAGE); /* a wish: fewer, larger pages */
+        madvise(memory, bytes / LARGE * LARGE, MADV_HUGEPAGE); /* a request for fewer, larger pages */
 #endif
     return memory;
 }

@@ -43,7 +43,8 @@ typedef struct {
 
 enum { NG_PHASES = 9 }; /* strides up to 3 x 3 */
 
-/* Phase r of a forward convolution: taps r, r + s, ... of w meet every s-th pixel of x. size: of y. */
+/* Phase r of a forward convolution: taps r, r + s, ... of w meet every s-th pixel of x. size: the size of
+ * y. */
 static inline ng_phase_pair ng_forward_phase(const ng_window *window, int r, const ptrdiff_t *size)
 {
     ng_phase_pair pair;
@@ -55,7 +56,7 @@ static inline ng_phase_pair ng_forward_phase(const ng_window *window, int r, con
     return pair;
 }
 
-/* Phase r of an input gradient: a part of dx, each pixel of which meets the same taps. size: of dx. */
+/* Phase r of an input gradient: the pixels of dx that meet the same taps. size: the size of dx. */
 static inline ng_phase_pair ng_gradient_phase(const ng_window *window, int r, const ptrdiff_t *size)
 {
     ng_phase_pair pair;
@@ -78,7 +79,7 @@ typedef struct {
 } ng_tiling;
 
 typedef struct {
-    ptrdiff_t image, top, left; /* its first output */
+    ptrdiff_t image, top, left; /* of its first output */
     int is_short[2];
 } ng_place;
 

@@ -18,13 +18,14 @@
  * Each share makes one padded copy of each of its images. Packing would make KH KW / stride^2 copies.
  */
 
-/* A picture with its padding around it, large enough for every window and every pixel. */
+/* An image with its padding around it, large enough for every window and every pixel. */
 typedef struct {
     T *data;
-    ptrdiff_t lines, line; /* line: numbers of one, all channels */
+    ptrdiff_t lines, line; /* line: the numbers of one line, all channels */
 } NG(padded);
 
-/* Room for it, and for what slivers look at past its end; zeros. data is NULL if there is no memory. */
+/* Memory for it, filled with zeros, with some elements past its end that slivers read. data is NULL if
+ * there is no memory. */
 static NG(padded) NG(padded_of)(const ng_array *x, const ng_array *y, const ng_window *window)
 {
     NG(padded) p;
@@ -40,7 +41,7 @@ static NG(padded) NG(padded_of)(const ng_array *x, const ng_array *y, const ng_w
     return p;
 }
 
-/* Picture n of x, between its padding. */
+/* Copy image n of x between its padding. */
 static void NG(pad)(const ng_array *x, ptrdiff_t n, const ng_window *window, const NG(padded) *to)
 {
     const ptrdiff_t H = x->size[1], row = x->size[2] * x->size[3];
@@ -161,7 +162,7 @@ NG_INLINE void NG(add_row)(T *to, const T *patches, ptrdiff_t r, ptrdiff_t n, pt
     }
 }
 
-/* `count` numbers of C channels, `at` elements from C's beginning, with a finish. */
+/* Finish `count` numbers of C channels, `at` elements from the beginning of the output. */
 static void NG(finish_line)(T *line, ptrdiff_t count, ptrdiff_t C, const NG(finish) *finish, ptrdiff_t at)
 {
     for (ptrdiff_t j = 0; j < count && finish->bias; j += C)
@@ -202,7 +203,7 @@ static int NG(conv2d_input_gradient_thin)(const ng_call *call, ng_share share)
             const T *a = (const T *)dy->data + (n * pixels + m) * O;
             if (ng_interrupted())
                 return NG_INTERRUPTED;
-            if (rows < MR) /* a tile may look at rows that are not there */
+            if (rows < MR) /* a tile may read rows that do not exist */
                 a = memcpy(last, a, rows * O * sizeof(T));
             const NG(sliver) sliver = {a, O, 1, O, 0, 1};
             for (ptrdiff_t j = 0; j < N; j += NR)

@@ -17,7 +17,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #define NG_POSIX 1
-#else /* one thread works on a job, but several may each have their own */
+#else /* one thread works on each job; several threads may have a job each */
 #define NG_POSIX 0
 #define atomic_int int
 #define atomic_ptrdiff_t ptrdiff_t
@@ -67,7 +67,7 @@ void *ng_scratch(int slot, size_t bytes)
 /* ---- jobs */
 
 enum { MOST_HELPERS = 255 };
-static const int64_t POLL_NS = 20 * 1000 * 1000; /* from one look for Ctrl-C to the next */
+static const int64_t POLL_NS = 20 * 1000 * 1000; /* between two checks for Ctrl-C */
 
 typedef struct {
     int (*body)(const void *, ptrdiff_t);
@@ -83,7 +83,7 @@ typedef struct {
 } job;
 
 static NG_LOCAL job *current;  /* the job that this thread works on */
-static NG_LOCAL int is_caller; /* and whether it is the one that asked for it */
+static NG_LOCAL int is_caller; /* whether this thread started it */
 
 static int64_t now(void)
 {
@@ -107,7 +107,7 @@ int ng_interrupted(void)
     job *j = current;
     if (!j)
         return 0;
-    if (is_caller && j->poll && !j->status) { /* once it has raised, no other handler may run */
+    if (is_caller && j->poll && !j->status) { /* after an exception no other handler may run */
         const int64_t time = now();
         if (time - j->polled > POLL_NS) {
             j->polled = time;
@@ -250,7 +250,7 @@ static void start_helpers(int wanted)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Until the last helper has left; meanwhile Ctrl-C is still answered. */
+/* Wait until the last helper has left. Ctrl-C works meanwhile. */
 static void wait_for_helpers(job *j)
 {
     for (int64_t end = now() + SPIN_NS; j->active && now() < end;)
@@ -266,7 +266,7 @@ static void wait_for_helpers(job *j)
         soon.tv_sec += soon.tv_nsec / 1000000000;
         soon.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&pool.left, &pool.lock, &soon);
-        pthread_mutex_unlock(&pool.lock); /* Python's lock is never asked for while this one is held */
+        pthread_mutex_unlock(&pool.lock); /* never wait for the GIL with this lock held */
         ng_interrupted();
         pthread_mutex_lock(&pool.lock);
     }
@@ -296,7 +296,7 @@ int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdi
     work(&j, 1);
 
     pthread_mutex_lock(&pool.lock);
-    pool.open = NULL; /* nobody joins any more */
+    pool.open = NULL; /* no helper can join from now on */
     pthread_mutex_unlock(&pool.lock);
     wait_for_helpers(&j);
     owned = NULL;

@@ -37,8 +37,8 @@ static const T NG(output_table)[2][2][TILE][POINTS] = { /* A' */
      {{1, 1, 1, 1, 0, 0}, {0, 1, -1, 0.5, 0, 0}, {0, 1, 1, 0.25, 0, 1}}},
 };
 
-/* to[i] = sum over j of table[i][j] from[j], or table[j][i] (see the steps). Zeros of the table cost
- * nothing. */
+/* to[i] = sum over j of table[i][j] from[j], or of table[j][i] from[j]: see the steps. Zeros in the table
+ * are free. */
 NG_INLINE void NG(apply)(const int rows, const int terms, const T *table, const int i_step, const int j_step,
                          const NG(vector) *from, NG(vector) *to, const int to_step)
 {
@@ -135,7 +135,7 @@ NG_INLINE void NG(output_tile)(const int R, const int *is_short, const T *from, 
     const T *full = NG(output_table)[R - 2][0][0], *less = NG(output_table)[R - 2][1][0];
     const T *places[POINTS * POINTS];
     NG(vector) half[TILE * POINTS], line[TILE];
-    for (int f = 0; f < n * n; f++) /* what a short tile leaves out meets zeros of its table */
+    for (int f = 0; f < n * n; f++) /* the frequencies that a short tile leaves out meet zeros of its table */
         places[f] = from + f * f_step;
     is_short[0] ? NG(down)(TILE, n, n, less, POINTS, 1, places, NULL, 0, V, half)
                 : NG(down)(TILE, n, n, full, POINTS, 1, places, NULL, 0, V, half);

@@ -12,7 +12,7 @@
  */
 
 #define LARGEST (sizeof(T) == 4 ? (T)FLT_MAX : (T)DBL_MAX)
-#define FINITE(x) ((x) <= LARGEST && (x) >= -LARGEST) /* of nan every comparison is false */
+#define FINITE(x) ((x) <= LARGEST && (x) >= -LARGEST) /* every comparison with nan is false */
 #define CLIPPED(x, most) ((x) > (most) ? (most) : (x) < -(most) ? -(most) : (x))
 
 NG_INLINE T NG(root)(T x)
@@ -115,7 +115,7 @@ static int NG(moving_average)(const ng_call *call, ng_share share)
     return 0;
 }
 
-/* Checks blocks of 4096 elements, and stops after the first block with inf or nan. */
+/* It checks blocks of 4096 elements, and stops after the first block with inf or nan. */
 static int NG(all_finite)(const ng_call *call, ng_share share)
 {
     const T *x = call->array[FINITE_X].data;

@@ -33,7 +33,9 @@ def test_c_has_the_same_names_in_the_same_order():
     expected = {f"{kernel}_arrays": list(arguments.arrays) for kernel, arguments in table.items()}
     expected |= {f"{kernel}_scalars": list(a.scalars) for kernel, a in table.items() if a.scalars}
     assert enums() == expected
-    sizes = re.findall(r"(?:ng_array array|double scalar)\[(\d)\];", HEADER.with_name("kernels.h").read_text())
+    sizes = re.findall(
+        r"(?:ng_array array|double scalar)\[(\d)\];", HEADER.with_name("kernels.h").read_text()
+    )
     assert len(sizes) == 2 and max(map(len, expected.values())) <= min(map(int, sizes))
 
 

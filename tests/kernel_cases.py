@@ -1,4 +1,7 @@
-"""What the kernels' tests share: ugly shapes, layouts in memory, and the results of every kernel. Imported by processes they start, too."""
+"""The common parts of the kernels' tests: ugly shapes, layouts in memory, and the results of every kernel.
+
+The processes that the tests start import this file too.
+"""
 
 import hashlib
 import math
@@ -141,7 +144,10 @@ def every_kernel(dtype, seed=0):
 
 
 def digest(threads=None):
-    """One number for all bits that the kernels make; with threads, even small work is given to so many. For other processes."""
+    """A hash of the bits of all results. With `threads`, so many threads share even small work.
+
+    Other processes call it.
+    """
     if threads:
         compiled.calls._SMALL = 0
         compiled.set_num_threads(threads)
@@ -153,7 +159,7 @@ def exit_unless(expected):
 
 
 def whatever_fits(dtype, kernel, stride, channels, features, images, size):
-    """products._tiles without asking whether it pays: the kernels of fast.h for any number of channels and tiles, 0 excepted."""
+    """products._tiles without the test for speed: fast.h for any number of channels and tiles but 0."""
     return max(1, images * math.prod(-(-n // 4) for n in size))
 
 

@@ -252,9 +252,7 @@ def release_memory():
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
     """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N); any strides"""
-    a, b, bias, gate = door.arrays(
-        "matmul", ("bias", "gate"), a=(a, 2), b=(b, 2), bias=(bias, 1), gate=(gate, 2)
-    )
+    a, b, bias, gate = door.arrays("matmul", a=a, b=b, bias=bias, gate=gate)
     door.agree("matmul", "b with rows", a.shape[1], b.shape[0])
     slope = door.finish("matmul", (a.shape[0], b.shape[1]), bias, gate, slope)
     return _kernel("matmul", a, b)(a, b, bias, slope, gate)
@@ -262,16 +260,14 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 
 def dense_weight_gradient(x, dy):
     """dW = x' dy          x (N, I)   dy (N, O)   dW (I, O); a matmul, counted under its own name"""
-    x, dy = door.arrays("dense_weight_gradient", x=(x, 2), dy=(dy, 2))
+    x, dy = door.arrays("dense_weight_gradient", x=x, dy=dy)
     door.agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
     return _kernel("matmul", x, dy, counted="dense_weight_gradient")(x.T, dy)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     """y = x * w, finished          x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)"""
-    x, w, bias, gate = door.arrays(
-        "conv2d", ("bias", "gate"), x=(x, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4)
-    )
+    x, w, bias, gate = door.arrays("conv2d", x=x, w=w, bias=bias, gate=gate)
     _, stride, padding, _, out = door.window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
     door.agree("conv2d", "x with channels", w.shape[2], x.shape[3])
     slope = door.finish("conv2d", (len(x), *out, w.shape[3]), bias, gate, slope)
@@ -287,9 +283,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
         raise ValueError(
             "conv2d_input_gradient: expected size (H, W), of the input whose gradient is computed, got None"
         )
-    dy, w, bias, gate = door.arrays(
-        "conv2d_input_gradient", ("bias", "gate"), dy=(dy, 4), w=(w, 4), bias=(bias, 1), gate=(gate, 4)
-    )
+    dy, w, bias, gate = door.arrays("conv2d_input_gradient", dy=dy, w=w, bias=bias, gate=gate)
     _, stride, padding, size, out = door.window("conv2d_input_gradient", w.shape[:2], stride, padding, size)
     door.agree("conv2d_input_gradient", "dy with channels", w.shape[3], dy.shape[3])
     door.agree("conv2d_input_gradient", f"dy of the size that an input of {size} gives:", out, dy.shape[1:3])
@@ -299,7 +293,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     """dw = x' * dy          x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)"""
-    x, dy = door.arrays("conv2d_weight_gradient", x=(x, 4), dy=(dy, 4))
+    x, dy = door.arrays("conv2d_weight_gradient", x=x, dy=dy)
     kernel, stride, padding, _, out = door.window(
         "conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3]
     )
@@ -309,7 +303,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
     """y = max over windows, and its flat index h W + w          x (N, H, W, C)   y, index (N, HO, WO, C)"""
-    (x,) = door.arrays("max_pool2d", x=(x, 4))
+    (x,) = door.arrays("max_pool2d", x=x)
     kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])
     if any(2 * p > k for k, p in zip(kernel, padding)):
         raise ValueError(f"max_pool2d: expected padding of at most half the kernel {kernel}, got {padding}")
@@ -320,7 +314,7 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 def max_pool2d_gradient(dy, index, size):
     """dx[n, index, c] += dy          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
-    (dy,) = door.arrays("max_pool2d_gradient", dy=(dy, 4))
+    (dy,) = door.arrays("max_pool2d_gradient", dy=dy)
     size = door.pair("max_pool2d_gradient", "size", size, 0)
     index = door.pool_index("max_pool2d_gradient", index, dy.shape, size)
     return _kernel("max_pool2d_gradient", dy)(dy, index, size)
@@ -331,7 +325,7 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 
     p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
     """
-    p, m, v, g = door.vectors("adam", {"p": p, "m": m, "v": v}, {"g": g})
+    p, m, v, g = door.vectors("adam", read="g", p=p, m=m, v=v, g=g)
     constants = door.constants("adam", lr=lr, beta1=beta1, beta2=beta2, eps=eps)
     around = door.constants("adam", weight_decay=weight_decay, clip=clip)
     return _kernel("adam", p)(p, g, m, v, *constants, door.count("adam", "step", step), *around)
@@ -339,7 +333,7 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
     """RMSProp's update, in place. Returns whether every number it wrote is finite          p, g, v (P,)"""
-    p, v, g = door.vectors("rmsprop", {"p": p, "v": v}, {"g": g})
+    p, v, g = door.vectors("rmsprop", read="g", p=p, v=v, g=g)
     constants = door.constants("rmsprop", lr=lr, decay=decay, eps=eps, weight_decay=weight_decay, clip=clip)
     return _kernel("rmsprop", p)(p, g, v, *constants)
 
@@ -349,7 +343,7 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
 
     p, g (P,)   m (P,), or None without momentum
     """
-    p, m, g = door.vectors("sgd", {"p": p, "m": m}, {"g": g}, optional=("m",))
+    p, m, g = door.vectors("sgd", read="g", p=p, m=m, g=g)
     lr, momentum, *around = door.constants(
         "sgd", lr=lr, momentum=momentum, weight_decay=weight_decay, clip=clip
     )
@@ -362,29 +356,26 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
 
 def moving_average(average, p, decay):
     """average = decay average + (1 - decay) p, in place          average, p (P,)"""
-    average, p = door.vectors("moving_average", {"average": average}, {"p": p})
+    average, p = door.vectors("moving_average", read="p", average=average, p=p)
     _kernel("moving_average", p)(average, p, *door.constants("moving_average", decay=decay))
 
 
 def add(one, two, out):
     """out = one + two, or one if two is None          one, two, out of the same shape; out contiguous"""
-    one, two, out = door.arrays("add", ("two",), one=(one, None), two=(two, None), out=(out, None))
-    read = {"one": one} | ({} if two is None else {"two": two})
-    for name, x in read.items():
-        door.agree("add", f"{name} of shape", out.shape, x.shape)
-    door.output("add", out, read)
+    one, two, out = door.arrays("add", one=one, two=two, out=out)
+    door.output("add", out, one=one, two=two)
     _kernel("add", out)(one, two, out)
 
 
 def all_finite(x):
     """Whether no element of x is inf or nan          x of any shape"""
-    (x,) = door.arrays("all_finite", x=(x, None))
+    (x,) = door.arrays("all_finite", x=x)
     return _kernel("all_finite", x)(x)
 
 
 def channel_moments(x):
     """Mean and variance over rows          x (P, C), P >= 1   mean, variance (C,)"""
-    (x,) = door.arrays("channel_moments", x=(x, 2))
+    (x,) = door.arrays("channel_moments", x=x)
     if not len(x):
         raise ValueError(f"channel_moments: expected at least one row, got x of shape {x.shape}")
     return _kernel("channel_moments", x)(x)
@@ -395,7 +386,7 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
     x, y (P, C)   mean, scale, bias (C,)
     """
-    x, mean, scale, bias = door.channels("normalize", {"x": x}, {"mean": mean, "scale": scale, "bias": bias})
+    x, mean, scale, bias = door.channels("normalize", x=x, mean=mean, scale=scale, bias=bias)
     return _kernel("normalize", x)(x, mean, scale, bias, door.slope("normalize", slope))
 
 
@@ -406,8 +397,8 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     `normalize`, and d is the gradient before its LeakyReLU.
     """
     slope, sign = _sign_arrays("channel_products", slope, scale=scale, bias=bias)
-    dy, x, mean, *sign = door.channels("channel_products", {"dy": dy, "x": x}, {"mean": mean} | sign)
-    return _kernel("channel_products", x)(dy, x, mean, *(sign or (None, None)), slope)
+    dy, x, mean, scale, bias = door.channels("channel_products", dy=dy, x=x, mean=mean, **sign)
+    return _kernel("channel_products", x)(dy, x, mean, scale, bias, slope)
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
@@ -416,38 +407,37 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
     dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products
     """
     slope, sign = _sign_arrays("normalize_gradient", slope, bias=bias)
-    per_channel = {"mean": mean, "scale": scale, "centre": centre, "share": share} | sign
-    dy, x, mean, scale, centre, share, *sign = door.channels(
-        "normalize_gradient", {"dy": dy, "x": x}, per_channel
+    dy, x, mean, scale, centre, share, bias = door.channels(
+        "normalize_gradient", dy=dy, x=x, mean=mean, scale=scale, centre=centre, share=share, **sign
     )
-    return _kernel("normalize_gradient", x)(dy, x, mean, scale, centre, share, *(sign or (None,)), slope)
+    return _kernel("normalize_gradient", x)(dy, x, mean, scale, centre, share, bias, slope)
 
 
 def _sign_arrays(kernel, slope, **channels):
-    """(slope, {name: array} for the sign of the LeakyReLU's input); {} for slope 1, no LeakyReLU."""
+    """(slope, {name: array} for the sign of the LeakyReLU's input). With slope 1 the arrays become None."""
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
         raise ValueError(
             f"{kernel}: expected {missing[0]} (C,) with slope {slope}: "
             "the sign is that of (x - mean) scale + bias; got None"
         )
-    return slope, {} if slope == 1 else channels
+    return slope, dict.fromkeys(channels) if slope == 1 else channels
 
 
 def column_sum(x):
     """sum over rows of x: the gradient of a bias          x (P, C)   sum (C,)"""
-    (x,) = door.arrays("column_sum", x=(x, 2))
+    (x,) = door.arrays("column_sum", x=x)
     return _kernel("column_sum", x)(x)
 
 
 def leaky_relu(x, slope):
     """y = x if x > 0 else slope x          x, y of any shape; slope >= 0, 0 is ReLU"""
-    (x,) = door.arrays("leaky_relu", x=(x, None))
+    (x,) = door.arrays("leaky_relu", x=x)
     return _kernel("leaky_relu", x)(x, door.slope("leaky_relu", slope))
 
 
 def leaky_relu_gradient(dy, y, slope):
     """dx = dy if y > 0 else slope dy          dy, y, dx of one shape; y = leaky_relu(x)"""
-    dy, y = door.arrays("leaky_relu_gradient", dy=(dy, None), y=(y, None))
+    dy, y = door.arrays("leaky_relu_gradient", dy=dy, y=y)
     door.agree("leaky_relu_gradient", "y of shape", dy.shape, y.shape)
     return _kernel("leaky_relu_gradient", dy)(dy, y, door.slope("leaky_relu_gradient", slope))

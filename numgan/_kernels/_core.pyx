@@ -1,19 +1,23 @@
-"""The bridge from NumPy to the C kernels: pointers, sizes and strides go down, the GIL is let go, and one instruction set is chosen.
+"""The bridge from NumPy to the C kernels: it passes pointers, sizes and strides to C, releases the GIL during
+a kernel, and chooses one instruction set.
 
-products.py and pointwise.py are the front. Here nothing is checked: every array is float32 or float64 (the first one decides), aligned to its
-elements, and of at most four dimensions.
+products.py and pointwise.py call it. It checks only the names of the arguments, and that no array is missing.
+Every array must be float32 or float64 (the first array decides), aligned to its elements, with at most four
+dimensions.
 """
 
 import os
-import threading
+from threading import get_ident, main_thread
 
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
+from .arguments import ARGUMENTS
+
 
 cdef extern from "Python.h":
-    int PyErr_CheckSignals() noexcept        # not `except -1`: the exception stays set while the kernels are unwound
+    int PyErr_CheckSignals() noexcept    # not `except -1`: the exception stays set until the kernel returns
 
 
 ctypedef int (*poller)() noexcept nogil
@@ -39,15 +43,21 @@ cdef extern from "kernels.h" nogil:
     int NG_BASELINE, NG_AVX2, NG_AVX512
     const char *ng_names[]
     bint ng_has(int isa)
-    int ng_run(int isa, bint wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, poller poll)
+    int ng_run(int isa, bint wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns,
+               int threads, poller poll)
     void *ng_block(size_t bytes)
     void ng_release(void *memory, size_t bytes)
     size_t ng_free_kept()
 
 
-# --- which kernels -----------------------------------------------------------------------------------------------------
+# --- which kernels ------------------------------------------------------------------------------------------
 
-cdef dict _kernels = {ng_names[i].decode(): i for i in range(NG_KERNELS)}
+cdef dict _numbers = {ng_names[i].decode(): i for i in range(NG_KERNELS)}
+# {kernel: (number, names of arrays, names of arrays that may be None, names of scalars)}
+cdef dict _kernels = {
+    name: (number, tuple(arrays), {array for array, (_, optional) in arrays.items() if optional}, scalars)
+    for name, number in _numbers.items() for arrays, scalars in [ARGUMENTS[name]]
+}
 cdef dict _isas = {"baseline": NG_BASELINE, "avx2": NG_AVX2, "avx512": NG_AVX512}
 
 
@@ -61,7 +71,8 @@ def _choose():
     names = isas()
     name = os.environ.get("NUMGAN_ISA") or names[-1]
     if name not in names:
-        raise ImportError(f"numgan: NUMGAN_ISA={name!r}, but this processor offers {', '.join(names)}; unset it or choose one of these")
+        raise ImportError(f"numgan: NUMGAN_ISA={name!r}, but this processor offers {', '.join(names)}; "
+                          "unset it or choose one of these")
     return name
 
 
@@ -74,11 +85,14 @@ def isa():
     return _isa
 
 
-# --- calling one -------------------------------------------------------------------------------------------------------
+# --- calling one --------------------------------------------------------------------------------------------
 
 
 cdef bint describe(object array, ng_array *result) except -1:
-    """Pointer, sizes and strides; True if elements have eight bytes. The caller's reference keeps the memory; NumPy does not move it."""
+    """Write pointer, sizes and strides to result. Returns True if an element has eight bytes.
+
+    The caller holds a reference to the array, so its memory stays, and NumPy does not move it.
+    """
     cdef Py_buffer buffer
     PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES)
     result.data = buffer.buf
@@ -91,37 +105,67 @@ cdef bint describe(object array, ng_array *result) except -1:
 
 
 cdef int poll() noexcept with gil:
-    """Run Python's signal handlers; nonzero if one of them raised. For the main thread: others have none, and at the interpreter's exit
-    a thread that asks for the GIL may never come back, while its helpers are at work."""
+    """Run Python's signal handlers; nonzero if one of them raised an exception. Only for the main thread.
+
+    Other threads have no handlers. At the interpreter's exit, a thread that asks for the GIL may never get
+    it, while its helpers are still at work.
+    """
     return PyErr_CheckSignals()
 
 
-def run(str kernel, arrays, shares, int threads, window=None, scalars=(), bint whole=False):
-    """Compute every share of a kernel's output, on so many threads.
+cdef int _threads = 1
 
-    arrays              in the kernel's order, None for one that is left out
-    shares              (rows, columns): how many parts the output is cut into each way
+
+def num_threads():
+    """How many threads a kernel with many shares uses."""
+    return _threads
+
+
+def set_num_threads(int n):
+    """Use n threads, including the caller's, from the next kernel call on."""
+    global _threads
+    _threads = n
+
+
+def run(str kernel, shares, window=None, bint whole=False, **arguments):
+    """Compute every share of a kernel's output.
+
+    shares              (rows, columns): the numbers of parts of the output along both axes
     window              ((KH, KW), stride, padding), each a pair
-    whole               Ctrl-C waits for the end: for what changes its arguments in place
+    whole               Ctrl-C waits for the end: for kernels that change their arguments in place
+    arguments           the kernel's arrays and numbers, by the names of arguments.py
     """
     cdef ng_call call
-    cdef int number = _kernels[kernel], status
+    cdef int number, status, place = 0
+    cdef tuple arrays, scalars
+    cdef set optional
     cdef ptrdiff_t rows = shares[0], columns = shares[1]
     cdef bint wide = False
-    cdef bint may_handle = not whole and threading.get_ident() == threading.main_thread().ident
+    cdef bint may_handle = not whole and get_ident() == main_thread().ident
     cdef poller asked = <poller>poll if may_handle else NULL
+    number, arrays, optional, scalars = _kernels[kernel]
+    if len(arguments) != len(arrays) + len(scalars):
+        raise TypeError(f"run: {kernel}: expected the arguments {', '.join([*arrays, *scalars])}, "
+                        f"got {', '.join(arguments)}")
     memset(&call, 0, sizeof(call))
-    for i, array in enumerate(arrays):
+    for name in arrays:
+        array = arguments[name]
         if array is not None:
-            eight = describe(array, &call.array[i])
-            wide = eight if i == 0 else wide
+            eight = describe(array, &call.array[place])
+            wide = eight if place == 0 else wide
+        elif name not in optional:
+            raise TypeError(f"run: {kernel}: expected {name} as an array, got None")
+        place += 1
     if window is not None:
         for axis in range(2):
-            call.window.kernel[axis], call.window.stride[axis], call.window.padding[axis] = [pair[axis] for pair in window]
-    for i, value in enumerate(scalars):
-        call.scalar[i] = value
+            call.window.kernel[axis], call.window.stride[axis], call.window.padding[axis] = \
+                [pair[axis] for pair in window]
+    place = 0
+    for name in scalars:
+        call.scalar[place] = arguments[name]
+        place += 1
     with nogil:
-        status = ng_run(chosen, wide, number, &call, rows, columns, threads, asked)
+        status = ng_run(chosen, wide, number, &call, rows, columns, _threads, asked)
     if status == NG_NO_MEMORY:
         raise MemoryError("numgan: no memory for the blocks of a kernel")
     if status == NG_INTERRUPTED:
@@ -129,14 +173,17 @@ def run(str kernel, arrays, shares, int threads, window=None, scalars=(), bint w
 
 
 cdef int raise_pending() except -1:
-    """The exception that poll's signal handler has left behind."""
+    """Raise the exception of the signal handler that poll called."""
     return -1
 
 
-# --- memory for outputs ------------------------------------------------------------------------------------------------
+# --- memory for outputs -------------------------------------------------------------------------------------
 
 cdef class Block:
-    """Memory for one array. When the last array over it is gone it is kept for the next one of its size: fresh pages are slow."""
+    """Memory for one array. When its last array is deleted, it is kept for the next array of its size.
+
+    New pages of memory are slow.
+    """
 
     cdef void *memory
     cdef size_t bytes
@@ -156,5 +203,5 @@ cdef class Block:
 
 
 def free_kept():
-    """Free every block that is kept; how many bytes that was."""
+    """Free every kept block. Returns the number of bytes."""
     return ng_free_kept()

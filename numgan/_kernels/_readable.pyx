@@ -13,19 +13,19 @@ entries of C may have one address: what is added there is a sum.
 
     for each WIDTH columns of C
         for each DEPTH terms k
-            pack the block of B                 (DEPTH, WIDTH) in panels of COLUMNS columns; second-level cache
+            pack the block of B               (DEPTH, WIDTH) in panels of COLUMNS columns; second-level cache
             for each HEIGHT rows of C
-                pack the block of A             (HEIGHT, DEPTH) in slivers of ROWS rows
-                for each panel of B             stays in the first-level cache while the slivers pass by
+                pack the block of A           (HEIGHT, DEPTH) in slivers of ROWS rows
+                for each panel of B           stays in the first-level cache while the slivers pass by
                     for each sliver of A
-                        tile = sliver panel     ROWS x COLUMNS sums, in registers
+                        tile = sliver panel   ROWS x COLUMNS sums, in registers
                         C += tile
 
 Everything is plain C that the compiler turns into the vectors which every processor of the architecture has.
 One body serves float32 and float64. `for i from 0 <= i < n by step` is Cython's range with a step, in C.
 
 Try your own ideas here: other sizes, loops in another order, a table that is known to be a run.
-`pip install -e .` builds the file again, `pytest tests/test_kernels.py -k cython` checks it, and
+`pip install -e .` builds the file again, `pytest tests/kernels/test_kernels.py -k cython` checks it, and
 `numgan bench ladder` times it.
 """
 

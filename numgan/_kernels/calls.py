@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from . import _core
+from ._core import num_threads
+from ._core import run as _run
 
 # --- threads ------------------------------------------------------------------------------------------------
 
@@ -54,21 +56,15 @@ def _default_threads():
     return min(most, affinity, _cgroup_quota())
 
 
-_threads = _default_threads()
-
-
-def num_threads():
-    """How many threads a large kernel call uses."""
-    return _threads
-
-
 def set_num_threads(n):
     """Use n threads, including the caller's, from the next kernel call on.
 
     Raises ValueError unless n is an integer from 1 to 256.
     """
-    global _threads
-    _threads = _number(n, "set_num_threads")
+    _core.set_num_threads(_number(n, "set_num_threads"))
+
+
+set_num_threads(_default_threads())
 
 
 # Multiply-adds times bytes per element, about ten microseconds. Below it, threads cost more than they save.
@@ -77,7 +73,7 @@ _SMALL = 1e7
 
 def _shares(rows, columns, depth, itemsize):
     """(down, across): the numbers of parts of a product with so many rows, columns and terms per element."""
-    return _grid(rows, columns, _threads if rows * columns * depth * itemsize > _SMALL else 1)
+    return _grid(rows, columns, num_threads() if rows * columns * depth * itemsize > _SMALL else 1)
 
 
 @lru_cache(4096)
@@ -91,10 +87,6 @@ def _grid(rows, columns, n):
     if n == 1 or columns == 1:
         return n, 1
     return min(((i, n // i) for i in range(1, n + 1) if n % i == 0), key=cost)
-
-
-def _run(kernel, arrays, shares, **rest):
-    _core.run(kernel, arrays, shares, _threads, **rest)
 
 
 # --- memory -------------------------------------------------------------------------------------------------
@@ -118,11 +110,11 @@ def measured_peak(itemsize=4):
     No kernel can be faster than this.
     """
     dtype = np.float32 if itemsize == 4 else np.float64
-    threads, steps, seconds = _threads, 400_000, []
+    threads, steps, seconds = num_threads(), 400_000, []
     sums, products = np.zeros(threads, dtype), np.zeros(1, dtype)
     for _ in range(5):
         start = time.perf_counter()
-        _core.run("peak", (sums, products), (threads, 1), threads, scalars=(steps,))
+        _run("peak", (threads, 1), sums=sums, products=products, steps=steps)
         seconds.append(time.perf_counter() - start)
     return 2 * steps * float(products[0]) * threads / min(seconds) / 1e9
 

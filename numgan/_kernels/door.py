@@ -1,5 +1,7 @@
 """The door of the kernels: checks of the arguments of every kernel. The C code behind it checks nothing.
 
+Each array is passed by its name in the table of arguments.py, which has its number of dimensions.
+
 An array must be exactly an np.ndarray: a subclass can redefine `shape` or `strides`. A size becomes a Python
 int: a NumPy integer can overflow. A constant becomes a Python float. Every function here converts a value to
 that form first, then checks it, and returns it.
@@ -13,6 +15,7 @@ from itertools import combinations
 
 import numpy as np
 
+from .arguments import ARGUMENTS
 from .reference import output_size
 
 FLOATS = np.dtype(np.float32), np.dtype(np.float64)  # in the byte order of the processor
@@ -38,14 +41,15 @@ def plain(kernel, name, x, kind="a float32 or float64 array"):
     raise TypeError(f"{kernel}: expected {name} as {kind}, got {type(x).__name__}{advice}")
 
 
-def arrays(kernel, optional=(), **named):
-    """The arrays of name=(array, number of dimensions) as a list. All must have the same floating dtype.
+def arrays(kernel, **named):
+    """The arrays as a list. All must have the same floating dtype, and the dimensions of the table.
 
-    A number of dimensions that is None is not checked. An array whose name is in `optional` may be None.
+    Only an array that is optional in the table may be None.
     """
-    found, first = [], None
-    for name, (x, ndim) in named.items():
-        if x is None and name in optional:
+    found, first, table = [], None, ARGUMENTS[kernel].arrays
+    for name, x in named.items():
+        ndim, optional = table[name]
+        if x is None and optional:
             found.append(None)
             continue
         x = plain(kernel, name, x)
@@ -158,56 +162,51 @@ def finish(kernel, shape, bias, gate, leak):
     return slope(kernel, leak)
 
 
-def vectors(kernel, written, read, optional=()):
-    """The vectors of an update as a list: first those that it writes, then those that it only reads.
+def vectors(kernel, read, **named):
+    """The vectors (P,) of an update as a list. The one called `read` is only read, all others are written.
 
-    written and read are {name: vector (P,)}. All are contiguous and of one length. No two share memory.
+    All are contiguous and of one length. No two share memory.
     """
-    named = {**written, **read}
-    found = dict(zip(named, arrays(kernel, optional, **{name: (x, 1) for name, x in named.items()})))
-    there = {name: x for name, x in found.items() if x is not None}
+    found = arrays(kernel, **named)
+    there = {name: x for name, x in zip(named, found) if x is not None}
     length = len(next(iter(there.values())))
     for name, x in there.items():
         agree(kernel, f"{name} of length", length, len(x))
-        if not (x.flags.c_contiguous and x.flags.aligned and (x.flags.writeable or name in read)):
+        if not (x.flags.c_contiguous and x.flags.aligned and (x.flags.writeable or name == read)):
             raise ValueError(
-                f"{kernel}: expected {name} contiguous, aligned{'' if name in read else ' and writeable'}; "
+                f"{kernel}: expected {name} contiguous, aligned{'' if name == read else ' and writeable'}; "
                 "pass a copy"
             )
     for one, other in combinations(there, 2):
         if np.may_share_memory(there[one], there[other]):
             raise ValueError(f"{kernel}: {one} and {other} share memory; pass a copy of one")
-    return list(found.values())
+    return found
 
 
-def output(kernel, out, read):
-    """Raise ValueError unless a kernel can write `out` while it reads the arrays {name: array} of `read`.
+def output(kernel, out, **read):
+    """Raise ValueError unless a kernel can write `out` while it reads the arrays of `read`. None is allowed.
 
-    Each of these must either share no memory with `out` or be exactly the same memory.
+    Each must have the shape of `out`, and either share no memory with it or be exactly the same memory.
     """
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
         raise ValueError(f"{kernel}: expected out contiguous, aligned and writeable")
     for name, x in read.items():
+        if x is None:
+            continue
+        agree(kernel, f"{name} of shape", out.shape, x.shape)
         same = x.__array_interface__["data"] == out.__array_interface__["data"] and x.strides == out.strides
         if not same and np.may_share_memory(x, out):
             raise ValueError(f"{kernel}: {name} and out share a part of their memory; pass a copy of {name}")
 
 
-def channels(kernel, rows, per_channel):
-    """The arrays of `rows` {name: (P, C)}, then those of `per_channel` {name: (C,)}, as one list.
-
-    All rows must have the same shape, and every per-channel array their C.
-    """
-    found = arrays(
-        kernel,
-        **{name: (x, 2) for name, x in rows.items()},
-        **{name: (x, 1) for name, x in per_channel.items()},
-    )
+def channels(kernel, **named):
+    """The arrays as a list: rows (P, C), all of the same shape, and per-channel arrays (C,) with their C."""
+    found = arrays(kernel, **named)
     shape = found[0].shape
-    for name, x in zip([*rows, *per_channel], found):
-        if name in rows:
+    for name, x in zip(named, found):
+        if x is not None and x.ndim == 2:
             agree(kernel, f"{name} of shape", shape, x.shape)
-        else:
+        elif x is not None:
             agree(kernel, f"{name} of length", shape[1], len(x))
     return found
 

@@ -12,51 +12,73 @@ from .calls import _contiguous, _run, _shares, empty
 _TERMS = 32  # the cost of one element in a pass over memory, in multiply-adds of _shares
 
 
-def _flat(size, itemsize):
-    """The shares of a pass over `size` elements."""
-    return _shares(size, 1, _TERMS, itemsize)
+def _flat(x):
+    """The shares of a pass over the elements of x."""
+    return _shares(x.size, 1, _TERMS, x.itemsize)
 
 
 def _vector(x):
-    """All elements of x as a vector."""
-    return _contiguous(x).reshape(-1)
+    """All elements of x as a vector. None stays None."""
+    return None if x is None else _contiguous(x).reshape(-1)
 
 
-def _update(kernel, p, *arrays, scalars):
-    """An update in place, which Ctrl-C cannot cut in two. Returns whether every number written is finite."""
-    shares = _flat(p.size, p.itemsize)
-    finite = np.ones(shares[0], p.dtype)
-    _run(kernel, (p, *arrays, finite), shares, scalars=scalars, whole=True)
-    return bool(finite.all())
+def _flags(x):
+    """(shares of a pass over x, one 1 for each). A share that meets inf or nan sets its 1 to 0."""
+    shares = _flat(x)
+    return shares, np.ones(shares[0], x.dtype)
+
+
+# An update is `whole`: Ctrl-C cannot cut it in two.
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    scalars = lr / (1 - beta1**step), beta1, beta2, (1 - beta2**step) ** -0.5, eps, weight_decay, clip
-    return _update("adam", p, g, m, v, scalars=scalars)
+    shares, finite = _flags(p)
+    _run(
+        "adam",
+        shares,
+        whole=True,
+        p=p,
+        g=g,
+        m=m,
+        v=v,
+        finite=finite,
+        rate=lr / (1 - beta1**step),
+        beta1=beta1,
+        beta2=beta2,
+        scale=(1 - beta2**step) ** -0.5,
+        eps=eps,
+        weight_decay=weight_decay,
+        clip=clip,
+    )
+    return bool(finite.all())
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    return _update("rmsprop", p, g, v, scalars=(lr, decay, eps, weight_decay, clip))
+    shares, finite = _flags(p)
+    around = {"weight_decay": weight_decay, "clip": clip}
+    _run("rmsprop", shares, whole=True, p=p, g=g, v=v, finite=finite, lr=lr, decay=decay, eps=eps, **around)
+    return bool(finite.all())
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
+    shares, finite = _flags(p)
     of_m, of_g = (lr * momentum, lr) if nesterov else (lr, 0.0)
-    return _update("sgd", p, g, m, scalars=(momentum, of_m, of_g, weight_decay, clip))
+    constants = {"momentum": momentum, "of_m": of_m, "of_g": of_g, "weight_decay": weight_decay, "clip": clip}
+    _run("sgd", shares, whole=True, p=p, g=g, m=m, finite=finite, **constants)
+    return bool(finite.all())
 
 
 def moving_average(average, p, decay):
-    _run("moving_average", (average, p), _flat(p.size, p.itemsize), scalars=(decay,), whole=True)
+    _run("moving_average", _flat(p), whole=True, average=average, p=p, decay=decay)
 
 
 def add(one, two, out):
-    shares = _flat(out.size, out.itemsize)
-    _run("add", (_vector(one), None if two is None else _vector(two), out.reshape(-1)), shares, whole=True)
+    _run("add", _flat(out), whole=True, one=_vector(one), two=_vector(two), out=out.reshape(-1))
 
 
 def all_finite(x):
-    shares = _flat(x.size, x.itemsize)
-    finite = np.ones(shares[0], x.dtype)
-    _run("all_finite", (_vector(x), finite), shares)
+    shares, finite = _flags(x)
+    _run("all_finite", shares, x=_vector(x), finite=finite)
     return bool(finite.all())
 
 
@@ -67,7 +89,7 @@ def _blocks(x, width, longest=256):
     """For a reduction over rows of x: (rows per block, array for the blocks' results, shares of blocks)."""
     rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
     partial = np.empty((-(-len(x) // rows), width), np.float64)
-    return rows, partial, (min(_flat(x.size, x.itemsize)[0], max(len(partial), 1)), 1)
+    return rows, partial, (min(_flat(x)[0], max(len(partial), 1)), 1)
 
 
 def _fold(n, channels):
@@ -78,84 +100,78 @@ def _fold(n, channels):
     return math.gcd(n, 1 << (256 // channels).bit_length() - 1) if 0 < channels < 32 else 1
 
 
-def _folded(fold, rows, channels):
-    """Arrays of `rows` (P, C) as (P / fold, fold C), those of `channels` (C,) repeated `fold` times.
+def _folded(fold, **arrays):
+    """Each array (P, C) as (P / fold, fold C), each (C,) repeated `fold` times, by name.
 
     All are contiguous. None stays None.
     """
-    wide = [_contiguous(x).reshape(len(x) // fold, fold * x.shape[1]) for x in rows]
-    return wide + [
-        _contiguous(x) if x is None or fold == 1 else x[None].repeat(fold, axis=0).reshape(-1)
-        for x in channels
-    ]
+    folded = {}
+    for name, x in arrays.items():
+        if x is not None and x.ndim == 2:
+            x = _contiguous(x).reshape(len(x) // fold, fold * x.shape[1])
+        elif x is not None and fold > 1:
+            x = x[None].repeat(fold, axis=0).reshape(-1)
+        folded[name] = _contiguous(x)
+    return folded
 
 
 def channel_moments(x):
     (n, c), (mean, variance), fold = x.shape, np.empty((2, x.shape[1]), x.dtype), _fold(*x.shape)
-    (x,) = _folded(fold, (x,), ())
+    (x,) = _folded(fold, x=x).values()
     # short blocks: all squares have the same sign, and so have the roundings of their sums
     rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)
-    _run("channel_moments", (x, partial), shares, scalars=(rows,))
+    _run("channel_moments", shares, x=x, partial=partial, rows=rows)
     if fold > 1:  # pool the `fold` columns of each channel, as blocks of len(x) rows
         pooled = np.empty((2, fold * c))
-        _run("pool_moments", (*pooled, partial), (1, 1), scalars=(rows, len(x)))
+        _pool_moments(*pooled, partial, rows, len(x))
         pooled[1] *= len(x)
         rows, partial = len(x), _contiguous(pooled.reshape(2, fold, c).swapaxes(0, 1)).reshape(fold, 2 * c)
-    _run("pool_moments", (mean, variance, partial), (1, 1), scalars=(rows, n))
+    _pool_moments(mean, variance, partial, rows, n)
     return mean, variance
 
 
+def _pool_moments(mean, variance, partial, rows, total):
+    """Pool the moments of blocks of `rows` rows, `total` rows together, into mean and variance."""
+    _run("pool_moments", (1, 1), mean=mean, variance=variance, partial=partial, rows=rows, total=total)
+
+
 def normalize(x, mean, scale, bias, slope=1.0):
-    y, fold = empty(x.shape, x.dtype), _fold(*x.shape)
-    _run(
-        "normalize",
-        (*_folded(fold, (x,), (mean, scale, bias)), *_folded(fold, (y,), ())),
-        _flat(x.size, x.itemsize),
-        scalars=(slope,),
-    )
+    y = empty(x.shape, x.dtype)
+    arrays = _folded(_fold(*x.shape), x=x, mean=mean, scale=scale, bias=bias, y=y)
+    _run("normalize", _flat(x), slope=slope, **arrays)
     return y
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     c, fold = x.shape[1], _fold(*x.shape)
-    dy, x, mean, scale, bias = _folded(fold, (dy, x), (mean, scale, bias))
-    rows, partial, shares = _blocks(dy, 2 * dy.shape[1])
-    _run("channel_products", (dy, x, mean, partial, scale, bias), shares, scalars=(rows, slope))
+    arrays = _folded(fold, dy=dy, x=x, mean=mean, scale=scale, bias=bias)
+    rows, partial, shares = _blocks(arrays["x"], 2 * fold * c)
+    _run("channel_products", shares, partial=partial, rows=rows, slope=slope, **arrays)
     return tuple(partial.sum(axis=0).reshape(2, fold, c).sum(axis=1).astype(dy.dtype))
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    dx, fold = empty(dy.shape, dy.dtype), _fold(*dy.shape)
-    *arrays, bias = _folded(fold, (dy, x), (mean, scale, centre, share, bias))
-    _run(
-        "normalize_gradient",
-        (*arrays, *_folded(fold, (dx,), ()), bias),
-        _flat(dy.size, dy.itemsize),
-        scalars=(slope,),
-    )
+    dx, per_channel = empty(dy.shape, dy.dtype), {"mean": mean, "scale": scale, "bias": bias}
+    arrays = _folded(_fold(*dy.shape), dy=dy, x=x, centre=centre, share=share, dx=dx, **per_channel)
+    _run("normalize_gradient", _flat(dy), slope=slope, **arrays)
     return dx
 
 
 def column_sum(x):
     c, fold = x.shape[1], _fold(*x.shape)
-    (x,) = _folded(fold, (x,), ())
-    rows, partial, shares = _blocks(x, x.shape[1])
-    _run("column_sum", (x, partial), shares, scalars=(rows,))
+    (x,) = _folded(fold, x=x).values()
+    rows, partial, shares = _blocks(x, fold * c)
+    _run("column_sum", shares, x=x, partial=partial, rows=rows)
     return partial.sum(axis=0).reshape(fold, c).sum(axis=0).astype(x.dtype)
 
 
 def leaky_relu(x, slope):
     y = empty(x.shape, x.dtype)
-    _run("leaky_relu", (_vector(x), y.reshape(-1)), _flat(x.size, x.itemsize), scalars=(slope,))
+    _run("leaky_relu", _flat(x), x=_vector(x), y=y.reshape(-1), slope=slope)
     return y
 
 
 def leaky_relu_gradient(dy, y, slope):
     dx = empty(dy.shape, dy.dtype)
-    _run(
-        "leaky_relu_gradient",
-        (_vector(dy), _vector(y), dx.reshape(-1)),
-        _flat(dy.size, dy.itemsize),
-        scalars=(slope,),
-    )
+    _run("leaky_relu_gradient", _flat(dy), dy=_vector(dy), y=_vector(y), dx=dx.reshape(-1), slope=slope)
     return dx

@@ -20,16 +20,13 @@ def _aligned(x):
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
     c = empty((a.shape[0], b.shape[1]), a.dtype)
+    a, bias = _aligned(a), _contiguous(bias)
     if b.shape[1] == 1 and a.itemsize in a.strides:
-        _run(
-            "matvec",
-            (_aligned(a), _contiguous(b), _contiguous(bias), c),
-            _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize),
-        )
+        shares = _shares(a.shape[0], 1, 8 * a.shape[1], a.itemsize)
+        _run("matvec", shares, a=a, b=_contiguous(b), bias=bias, c=c)
         return _finished(c, slope, gate)
-    arrays = _aligned(a), _aligned(b), _contiguous(bias), c, None, _contiguous(gate)
     shares = _shares(*c.shape, a.shape[1] + 16, a.itemsize)  # + 16: the cost of writing c
-    _run("matmul", arrays, shares, scalars=(slope,))
+    _run("matmul", shares, a=a, b=_aligned(b), bias=bias, c=c, gate=_contiguous(gate), slope=slope)
     return c
 
 
@@ -134,31 +131,19 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
             _flat_rows(x), w.reshape(math.prod(w.shape[:3]), o), bias, slope, _flat_rows(gate)
         ).reshape(len(x), 1, 1, o)
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
-    x = _contiguous(x)
-    arrays = x, _contiguous(w), _contiguous(bias), y
-    rest = {"window": (kernel, stride, padding), "scalars": (slope,)}
+    out = y
+    x, w, bias, gate = map(_contiguous, (x, w, bias, gate))
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
-        _run(
-            "fast_conv2d",
-            (*arrays, np.zeros(c, x.dtype), _contiguous(gate)),
-            _tile_shares(tiles, o, num_threads()),
-            **rest,
-        )
+        name, shares = "fast_conv2d", _tile_shares(tiles, o, num_threads())
     elif c <= THIN:
-        count = _abreast(x.dtype, y.shape[2], o, stride[1])
+        name, count = "conv2d_thin", _abreast(x.dtype, y.shape[2], o, stride[1])
         count = count if count > 1 and all_finite(x) else 1
         (w, stride), bias = _merged_window(w, stride, count), None if bias is None else np.tile(bias, count)
+        out, gate = _grouped(y, count), _grouped(gate, count)
         shares = _shares(len(y) * y.shape[1], 1, y.shape[2] // count * w.size, x.itemsize)
-        _run(
-            "conv2d_thin",
-            (x, w, bias, _grouped(y, count), None, _grouped(gate, count)),
-            shares,
-            window=(w.shape[:2], stride, padding),
-            scalars=(slope,),
-        )
     else:
-        shares = _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize)
-        _run("conv2d", (*arrays, None, _contiguous(gate)), shares, **rest)
+        name, shares = "conv2d", _shares(math.prod(y.shape[:3]), o, math.prod(w.shape[:3]), x.itemsize)
+    _run(name, shares, (w.shape[:2], stride, padding), x=x, w=w, bias=bias, y=out, gate=gate, slope=slope)
     return y
 
 
@@ -171,31 +156,19 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
     if dy.shape[1:3] == (1, 1):
         return _finished(_input_gradient_of_pixel(dy, w, padding, size, bias), slope, gate)
     dx = empty((len(dy), *size, c), dy.dtype)
-    dy = _contiguous(dy)
-    arrays = dy, _contiguous(w), _contiguous(bias), dx
-    rest = {"window": (kernel, stride, padding), "scalars": (slope,)}
+    dy, w, bias, gate = map(_contiguous, (dy, w, bias, gate))
     if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
-        _run(
-            "fast_conv2d_input_gradient",
-            (*arrays, np.zeros(o, dy.dtype), _contiguous(gate)),
-            _tile_shares(tiles, c, num_threads()),
-            **rest,
-        )
+        name, shares = "fast_conv2d_input_gradient", _tile_shares(tiles, c, num_threads())
     elif c <= THIN or not np.isfinite(w).all():
+        name = "conv2d_input_gradient_thin"
         count = _abreast(dy.dtype, dy.shape[2], o, most=7, widest=32) if c <= THIN else 1
         count = count if count > 1 and all_finite(dy) else 1
-        w, stride = _merged_window(w, stride, count)
-        shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) // count * w.size, dy.itemsize)
-        _run(
-            "conv2d_input_gradient_thin",
-            (_grouped(dy, count), w, *arrays[2:], None, _contiguous(gate)),
-            shares,
-            window=(w.shape[:2], stride, padding),
-            scalars=(slope,),
-        )
+        dy, (w, stride) = _grouped(dy, count), _merged_window(w, stride, count)
+        shares = _shares(len(dy), 1, math.prod(dy.shape[1:3]) * w.size, dy.itemsize)
     else:
-        shares = _shares(math.prod(dx.shape[:3]), c, math.prod(kernel) * o // math.prod(stride), dy.itemsize)
-        _run("conv2d_input_gradient", (*arrays, None, _contiguous(gate)), shares, **rest)
+        name, terms = "conv2d_input_gradient", math.prod(kernel) * o // math.prod(stride)
+        shares = _shares(math.prod(dx.shape[:3]), c, terms, dy.itemsize)
+    _run(name, shares, (w.shape[:2], stride, padding), dy=dy, w=w, bias=bias, dx=dx, gate=gate, slope=slope)
     return dx
 
 
@@ -214,20 +187,14 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     if _one_window(x.shape[1:3], kernel, padding):
         return matmul(_flat_rows(x).T, _flat_rows(dy)).reshape(*kernel, c, o)
     dw = empty((*kernel, c, o), x.dtype)
-    arrays, window = (_contiguous(x), _contiguous(dy), dw), (kernel, stride, padding)
+    x, dy, window = _contiguous(x), _contiguous(dy), (kernel, stride, padding)
     if tiles := _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
         # Parts of the tiles. The shape decides, not the number of threads: the bits are equal for any number.
         parts = 2 if tiles >= 512 and dw.size <= 1 << 18 else 1
         both = dw if parts == 1 else empty((2 * kernel[0], *dw.shape[1:]), x.dtype)
         # the number of blocks of channels; a block of this size stays in the cache
         channels = max(min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256))
-        _run(
-            "fast_conv2d_weight_gradient",
-            (*arrays[:2], both, np.zeros(max(c, o), x.dtype)),
-            (parts * channels, -(-o // 256)),
-            window=window,
-            scalars=(parts,),
-        )
+        _run("fast_conv2d_weight_gradient", (parts * channels, -(-o // 256)), window, x=x, dy=dy, dw=both)
         if parts == 2:
             np.add(both[: kernel[0]], both[kernel[0] :], out=dw)
     elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, stride[1])) > 1:
@@ -240,15 +207,11 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     elif c <= THIN:
         # The batch decides the parts, not the number of threads: the bits are equal for any number.
         parts = np.empty((min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype)
-        _run("conv2d_weight_gradient_thin", (*arrays[:2], parts), (len(parts), 1), window=window)
+        _run("conv2d_weight_gradient_thin", (len(parts), 1), window, x=x, dy=dy, dw=parts)
         parts.sum(axis=0, out=dw.reshape(parts.shape[1:]))
     else:
-        _run(
-            "conv2d_weight_gradient",
-            arrays,
-            _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize),
-            window=window,
-        )
+        shares = _shares(math.prod(dw.shape[:3]), o, math.prod(dy.shape[:3]), x.itemsize)
+        _run("conv2d_weight_gradient", shares, window, x=x, dy=dy, dw=dw)
     return dw
 
 
@@ -256,12 +219,12 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), x.shape[3]), x.dtype)
     index = np.empty(y.shape, np.int64)
     shares = _shares(len(y) * y.shape[1], 1, math.prod(y.shape[2:]) * math.prod(kernel), x.itemsize)
-    _run("max_pool2d", (_contiguous(x), y, index), shares, window=(kernel, stride, padding))
+    _run("max_pool2d", shares, (kernel, stride, padding), x=_contiguous(x), y=y, index=index)
     return y, index
 
 
 def max_pool2d_gradient(dy, index, size):
     dx = np.zeros((len(dy), *size, dy.shape[3]), dy.dtype)
     shares = _shares(len(dy), 1, math.prod(dy.shape[1:]), dy.itemsize)
-    _run("max_pool2d_gradient", (_contiguous(dy), _contiguous(index), dx), shares)
+    _run("max_pool2d_gradient", shares, dy=_contiguous(dy), index=_contiguous(index), dx=dx)
     return dx

@@ -1,4 +1,4 @@
-"""The choice of kernels: the backend "cython" under the whole library, NUMGAN_BACKEND, and kernels of one's own.
+"""The choice of kernels: the backend "cython" under the whole library, NUMGAN_BACKEND, and your own kernels.
 
 Values of "cython" are held to the definition in test_kernels.py, with the same tests as the C kernels.
 """
@@ -24,12 +24,12 @@ needs_cython = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch):
-    """The built-in backends alone; afterwards the chosen one, and those that other tests registered, are put back."""
+    """The built-in backends alone. Afterwards the chosen one and those of other tests are restored."""
     monkeypatch.setattr(kernels, "_modules", {name: kernels._modules[name] for name in kernels.BUILT_IN})
     monkeypatch.setattr(kernels, "_chosen", kernels._chosen)
 
 
-# --- the product by addresses --------------------------------------------------------------------------------------------
+# --- the product by addresses -------------------------------------------------------------------------------
 
 
 def tables(x):
@@ -110,7 +110,7 @@ def test_ctrl_c_is_answered_between_blocks():
         signal.signal(signal.SIGALRM, before)
 
 
-# --- the whole library on it -----------------------------------------------------------------------------------------------
+# --- the whole library on it --------------------------------------------------------------------------------
 
 
 @needs_cython
@@ -145,7 +145,7 @@ def test_its_bits_depend_on_nothing():
     assert len(set(results)) == 1
 
 
-# --- the choice ------------------------------------------------------------------------------------------------------------
+# --- the choice ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,8 @@ def test_its_bits_depend_on_nothing():
 )
 def test_the_environment_chooses(name):
     run = python(
-        "import numgan, numgan.bench.doctor as d; r = d.examine(); print(numgan.backend(), r['backend'], r['passed'], r['instruction_set'])",
+        "import numgan, numgan.bench.doctor as d; r = d.examine(); "
+        "print(numgan.backend(), r['backend'], r['passed'], r['instruction_set'])",
         NUMGAN_BACKEND=name,
         NUMGAN_PURE="",
         NUMGAN_NUM_THREADS="1",
@@ -169,17 +170,20 @@ def test_the_environment_chooses(name):
         (
             "fast",
             "",
-            "ValueError: NUMGAN_BACKEND: expected one of reference, cython, compiled, got 'fast'; set it to one or unset it",
+            "ValueError: NUMGAN_BACKEND: expected one of reference, cython, compiled, got 'fast'; "
+            "set it to one or unset it",
         ),
         (
             "compiled",
             "1",
-            "ValueError: NUMGAN_BACKEND: compiled contradicts NUMGAN_PURE=1, which means reference; unset one of them",
+            "ValueError: NUMGAN_BACKEND: compiled contradicts NUMGAN_PURE=1, which means reference; "
+            "unset one of them",
         ),
         (
             "cython",
             "1",
-            "ValueError: NUMGAN_BACKEND: cython contradicts NUMGAN_PURE=1, which means reference; unset one of them",
+            "ValueError: NUMGAN_BACKEND: cython contradicts NUMGAN_PURE=1, which means reference; "
+            "unset one of them",
         ),
     ],
 )
@@ -215,7 +219,7 @@ def test_what_is_not_built_is_named(name, monkeypatch):
         kernels._choose()
 
 
-# --- kernels of one's own --------------------------------------------------------------------------------------------------
+# --- kernels of one's own -----------------------------------------------------------------------------------
 
 
 def twice(a, b, bias=None, slope=1.0, gate=None):
@@ -270,7 +274,8 @@ def test_every_kernel_of_the_definition_can_be_registered():
             "mine",
             {"matmull": twice},
             ValueError,
-            "register_backend: expected kernels named as matmul, conv2d, .*leaky_relu_gradient, got 'matmull'",
+            "register_backend: expected kernels named as matmul, conv2d, .*leaky_relu_gradient, "
+            "got 'matmull'",
         ),
         ("mine", {}, ValueError, "register_backend: expected kernels named as matmul, .* got 'none'"),
         (

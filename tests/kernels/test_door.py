@@ -69,10 +69,8 @@ SUBCLASSES = {
 )
 @pytest.mark.parametrize("kind", SUBCLASSES)
 def test_a_subclass_of_ndarray_is_refused(kind, call):
-    with pytest.raises(
-        TypeError,
-        match=f"got {kind if kind in ('matrix', 'recarray') else 'MaskedArray' if kind == 'masked' else 'Lying'}",
-    ):
+    names = {"masked": "MaskedArray", "lying": "Lying"}
+    with pytest.raises(TypeError, match=f"got {names.get(kind, kind)}"):
         call(SUBCLASSES[kind](ROWS.copy()))
 
 
@@ -316,7 +314,7 @@ def test_a_size_or_constant_out_of_range_is_named(name, arguments, error, messag
 
 
 def test_a_step_longer_than_the_input_is_as_long_as_it():
-    """The product of such a stride with a number of channels would not fit 64 bits; and no loop goes through its 2^124 phases."""
+    """Such a stride times a number of channels would not fit 64 bits, and nothing visits its 2^124 phases."""
     for huge in 11, 1 << 31, (1 << 62) - 1:
         y = kernels.conv2d(IMAGE, WEIGHT, (huge, huge), (1, 2))
         assert np.array_equal(y, kernels.conv2d(IMAGE, WEIGHT, (10, 10), (1, 2)))
@@ -370,7 +368,7 @@ def test_an_empty_axis_beside_a_huge_one_takes_no_time(backend):
 @needs_compiled
 @pytest.mark.parametrize("backend", ["compiled", "cython"])
 def test_random_calls(backend):
-    """A sample of what benchmarks/fuzz_kernels.py tries; its message ends with the number of a call that failed."""
+    """A sample of benchmarks/fuzz_kernels.py. Its message ends with the number of a call that failed."""
     script = Path(__file__).parents[2] / "benchmarks" / "fuzz_kernels.py"
     run = subprocess.run(
         [sys.executable, script, "--calls", "1500", "--seed", "7", "--backend", backend],

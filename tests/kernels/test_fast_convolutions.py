@@ -1,4 +1,6 @@
-"""The Toom-Cook convolutions of fast.h: their tables from first principles, their accuracy, and the rule that chooses them."""
+"""The Toom-Cook convolutions of fast.h: their tables from first principles, their accuracy, and the rule that
+chooses them.
+"""
 
 import re
 from fractions import Fraction
@@ -17,19 +19,21 @@ needs_compiled = pytest.mark.skipif(
 )
 ALL = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
 
-# --- the tables --------------------------------------------------------------------------------------------------------
+# --- the tables ---------------------------------------------------------------------------------------------
 #
-# Two polynomials, w of R coefficients and u of M, have a product of n = M + R - 1 coefficients s. It is fixed by its values at n points:
+# Two polynomials, w of R coefficients and u of M, have a product of n = M + R - 1 coefficients s. Its values
+# at n points determine it:
 #
 #     value of s at a point = value of w there . value of u there           V s = (V_R w) o (V_M u)
 #
-# where V has a row (1, p, p^2, ..) for a point p and (0, .., 0, 1) for infinity, where the value is the leading coefficient; V_R and V_M are its
-# first columns, with the 1 of infinity in the last. So u -> s is the matrix V^-1 diag(V_R w) V_M. Its transpose, x -> y, is the filter
-# y[i] = sum_j w[j] x[i + j]:
+# where V has a row (1, p, p^2, ..) for a point p, and (0, .., 0, 1) for infinity, where the value is the
+# leading coefficient. V_R and V_M are the first columns of V, with the 1 of infinity in the last. So u -> s
+# is the matrix V^-1 diag(V_R w) V_M. Its transpose, x -> y, is the filter y[i] = sum_j w[j] x[i + j]:
 #
 #     y = V_M' [(V_R w) o (V^-T x)]         A' = V_M',   G = V_R,   B' = V^-T
 #
-# and row f of G may be divided by a number that row f of B' is multiplied with: by prod (p_f - p_k), Lagrange's denominator.
+# and row f of G may be divided by a number if row f of B' is multiplied with it: here by prod (p_f - p_k),
+# the denominator of Lagrange.
 
 M = 4
 POINTS = {2: [0, 1, -1, 2], 3: [0, 1, -1, Fraction(1, 2), -2]}  # and infinity
@@ -66,7 +70,10 @@ def times(a, b):
 
 
 def derived(taps, short):
-    """B', G and A'; a short tile has an output less and leaves out the last finite point, whose rows or columns are 0. G is the full tile's."""
+    """B', G and A'. A short tile has one output less and no last finite point: its rows or columns are 0.
+
+    G is the G of the full tile.
+    """
     points, n, used = POINTS[taps], M + taps - 1, POINTS[taps][:-1] if short else POINTS[taps]
     divisors = [np.prod([p - q for q in points if q != p], initial=Fraction(1)) for p in points] + [
         Fraction(1)
@@ -141,7 +148,7 @@ def test_tables_filter_exactly(taps, short):
         )
 
 
-# --- accuracy ----------------------------------------------------------------------------------------------------------
+# --- accuracy -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -212,7 +219,10 @@ def test_any_layout(layout):
     ],
 )
 def test_tiny_shapes(kernel, stride, monkeypatch):
-    """The rule would not choose them; so every number of channels and ragged tiles are seen. The error is compared with what random numbers give."""
+    """Shapes that the rule would not choose: every number of channels, and tiles of every shape.
+
+    The error is compared with the error of random numbers.
+    """
     monkeypatch.setattr(compiled.products, "_tiles", whatever_fits)
     rng = np.random.default_rng(kernel[0] + 10 * stride[0])
     for channels in range(1, 41):
@@ -284,7 +294,7 @@ def test_nan_stays_in_the_tiles_that_see_it():
     )
 
 
-# --- the rule ----------------------------------------------------------------------------------------------------------
+# --- the rule -----------------------------------------------------------------------------------------------
 
 
 @needs_compiled

@@ -1,13 +1,14 @@
-"""Every kernel against its definition: ugly shapes, any layout, both dtypes, any number of threads, every instruction set.
+"""Every kernel against its definition: ugly shapes, layouts, both dtypes, threads and instruction sets.
 
-A float32 result C is held to |C - C64| <= k u (|A| |B|), where C64 is the definition in float64, |A| |B| the definition on absolute
-values and u = 2^-24. Each element is a chain of at most 384 multiply-adds per block and one addition per block. Its roundings have
-either sign and add up like a random walk: over numbers of either sign the partial sums grow as slowly, and the largest k measured
-was 5.1; over positive numbers they grow with the chain, k with its square root: rms 0.23 sqrt(384) = 4.5, and 23 the largest measured.
-The tests ask for 8 and 32. float64 (u = 2^-53) is compared with an oracle that rounds as often, and held to twice as much.
+A float32 result C must fulfil |C - C64| <= k u (|A| |B|), where C64 is the definition in float64, |A| |B|
+the definition on absolute values and u = 2^-24. Each element is a chain of at most 384 multiply-adds per
+block, and one addition per block. Its roundings have either sign and add up like a random walk. Over
+numbers of either sign the partial sums grow as slowly, and the largest k measured was 5.1. Over positive
+numbers they grow with the chain, and k with its square root: rms 0.23 sqrt(384) = 4.5, and 23 was the
+largest measured. The tests ask for 8 and 32. float64 (u = 2^-53) is compared with an oracle that rounds as
+often; the limit is twice as much.
 """
 
-import inspect
 import os
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def direct():
 
 
 def check(name, got, arrays, *rest, bias=None, k=8):
-    """`got` = backend.<name>(*arrays, *rest) is what reference.py says, within k roundings; a fresh array in C order."""
+    """`got` = backend.<name>(*arrays, *rest) equals reference.py within k roundings, as a new array."""
     kernel, dtype = getattr(reference, name), got.dtype.type
     wide = [a.astype(np.float64) for a in arrays]
     expected = kernel(*wide, *rest)
@@ -103,7 +104,7 @@ def check_convolution(backend, case, dtype, seed=0, draw=normal, k=8):
     )
 
 
-# --- the definition itself -----------------------------------------------------------------------------------------------
+# --- the definition itself ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", [c for c in CONVOLUTIONS if c[3] * c[4] < 30], ids=str)
@@ -145,7 +146,7 @@ def test_reference_pool_is_its_formula(kernel, stride, padding):
         np.testing.assert_equal(y[n, h, v, c], x[n, *best, c])
 
 
-# --- values ------------------------------------------------------------------------------------------------------------
+# --- values -------------------------------------------------------------------------------------------------
 
 
 @every_backend
@@ -271,7 +272,7 @@ def repeated(x, axis):
     return np.broadcast_to(x.take([0], axis), x.shape) if x.shape[axis] else x
 
 
-# all an array may look like in memory; a broadcast one has other values, so it is the array to compare with, too
+# all layouts of an array in memory; a broadcast array has other values, so the reference gets it too
 MEMORY = st.one_of(
     st.sampled_from(LAYOUTS).map(lambda name: lambda x: layouts(x)[name]),
     st.integers(-4, -1).map(lambda axis: lambda x: repeated(x, max(axis, -x.ndim))),
@@ -307,7 +308,10 @@ def test_convolution_any_layout(backend, n, extra, c, o, kernel, stride, padding
 
 
 def small(rng, dtype, *shape):
-    """Small integers: sums of their products are exact in both dtypes, so that equal terms of a broadcast array cannot hide an error."""
+    """Small integers: sums of their products are exact in both dtypes.
+
+    So equal terms of a broadcast array cannot hide an error.
+    """
     return rng.integers(-4, 5, shape).astype(dtype)
 
 
@@ -383,7 +387,7 @@ def test_nan_and_inf_go_where_the_definition_sends_them(backend, case, where):
 @every_backend
 @pytest.mark.parametrize("case", ABREAST, ids=str)
 def test_windows_side_by_side_know_nothing_of_each_other_and_nan(backend, case):
-    """One pixel of x, dy or one weight that is not finite, each in turn: in y, dx and dw only what it belongs to is not finite."""
+    """One pixel of x or dy, or one weight, is not finite: only its entries of y, dx, dw are not finite."""
     x, w, dy, o, c, window = convolution(case, np.float32)
     for array in x, w, dy:
         for place in range(0, array.size, 7):
@@ -425,7 +429,7 @@ HERE = Path(__file__).parent
 @needs_compiled
 @pytest.mark.parametrize("isa", others or ["baseline"])
 def test_every_instruction_set(isa):
-    """The tests of shapes, layouts, special values, threads and fast convolutions again, with every other instruction set of this processor."""
+    """Shapes, layouts, special values, threads and fast convolutions, with every other instruction set."""
     files = [HERE / f"test_{name}.py" for name in ("kernels", "fast_convolutions", "threads")]
     run = subprocess.run(
         [
@@ -442,7 +446,7 @@ def test_every_instruction_set(isa):
         env={**os.environ, "NUMGAN_ISA": isa, "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
 
@@ -450,174 +454,13 @@ def test_every_instruction_set(isa):
 @needs_compiled
 @pytest.mark.parametrize("isa", compiled._core.isas() if compiled else ["baseline"])
 def test_random_shapes(isa):
-    """A sample of what `python benchmarks/accuracy.py` checks; a failure's last column is the command that repeats it."""
+    """A sample of `python benchmarks/accuracy.py`. A failure's last column is the command that repeats it."""
     script = HERE.parents[1] / "benchmarks" / "accuracy.py"
     run = subprocess.run(
         [sys.executable, script, "--isa", isa, "--shapes", "300"],
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert run.returncode == 0 and run.stdout.startswith(f"{isa}: 300 shapes"), run.stdout + run.stderr
-
-
-# --- the interface -----------------------------------------------------------------------------------------------------
-
-
-@every_backend
-def test_signatures_are_equal(backend):
-    for name in (
-        "matmul",
-        "conv2d",
-        "conv2d_input_gradient",
-        "conv2d_weight_gradient",
-        "max_pool2d",
-        "max_pool2d_gradient",
-    ):
-        assert inspect.signature(getattr(backend, name)) == inspect.signature(getattr(reference, name)), name
-
-
-@pytest.mark.parametrize("name", ["reference", *BUILT])
-def test_arguments_are_not_written_to(name):
-    backend = {"reference": reference, **BUILT}[name] or pytest.skip("not built")
-    x, w, dy, o, c, window = convolution(CONVOLUTIONS[2], np.float32)
-    y, index = backend.max_pool2d(x, (3, 2), (2, 1), (1, 1))
-    arrays = [x, w, dy, o, c, y, index]
-    before = [a.copy() for a in arrays]
-    for a in arrays:
-        a.flags.writeable = False
-    backend.matmul(x.reshape(-1, 3), w[0, 0], o)
-    backend.conv2d(x, w, *window, o)
-    backend.conv2d_input_gradient(dy, w, *window, (7, 11), c)
-    backend.conv2d_weight_gradient(x, dy, (3, 2), *window)
-    backend.max_pool2d(x, (3, 2), (2, 1), (1, 1))
-    backend.max_pool2d_gradient(y, index, (7, 11))
-    assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
-
-
-f, d = np.zeros((4, 6), np.float32), np.zeros((6, 5), np.float64)
-image, weight = np.zeros((2, 5, 6, 3), np.float32), np.zeros((3, 2, 3, 7), np.float32)
-grad = np.zeros((2, 3, 5, 7), np.float32)
-where = np.zeros((2, 3, 5, 7), np.int64)
-
-
-@pytest.mark.parametrize("backend", ["reference", *BUILT])
-@pytest.mark.parametrize(
-    "name, arguments, error, message",
-    [
-        ("matmul", ([[1.0]], f), TypeError, "matmul: expected a as a float32 or float64 array, got list"),
-        (
-            "matmul",
-            (f.astype(int), f),
-            TypeError,
-            "matmul: expected a as a float32 or float64 array, got int64",
-        ),
-        (
-            "matmul",
-            (f.astype(">f4"), f),
-            TypeError,
-            "matmul: expected a as a float32 or float64 array, got >f4",
-        ),
-        ("matmul", (f, d), TypeError, "matmul: a is float32 but b is float64; convert one of them"),
-        ("matmul", (f, f), ValueError, "matmul: expected b with rows 6, got 4"),
-        ("matmul", (f, f.T, f[0]), ValueError, "matmul: expected bias of length 4, got 6"),
-        ("matmul", (f, f[0]), ValueError, "matmul: expected b with 2 dimensions, got shape .6,."),
-        (
-            "dense_weight_gradient",
-            (f, f[:3]),
-            ValueError,
-            "dense_weight_gradient: expected dy with rows 4, got 3",
-        ),
-        ("conv2d", (image[0], weight), ValueError, "conv2d: expected x with 4 dimensions, got shape"),
-        ("conv2d", (image[..., :2], weight), ValueError, "conv2d: expected x with channels 3, got 2"),
-        ("conv2d", (image, weight, (0, 1)), ValueError, "conv2d: expected stride of at least 1, got .0, 1."),
-        (
-            "conv2d",
-            (image, weight, (1, 1), (0, -1)),
-            ValueError,
-            "conv2d: expected padding of at least 0, got .0, -1.",
-        ),
-        (
-            "conv2d",
-            (image[:, :2], weight),
-            ValueError,
-            "conv2d: a 3x2 window does not fit an input of 2x6 padded by .0, 0.",
-        ),
-        (
-            "conv2d",
-            (image, weight, (1, 1), (0, 0), f[0]),
-            ValueError,
-            "conv2d: expected bias of length 7, got 6",
-        ),
-        (
-            "conv2d_input_gradient",
-            (grad[..., :3], weight, (1, 1), (0, 0), (5, 6)),
-            ValueError,
-            "expected dy with channels 7, got 3",
-        ),
-        (
-            "conv2d_input_gradient",
-            (grad, weight, (1, 1), (0, 0), (6, 6)),
-            ValueError,
-            "dy of the size that an input of .6, 6. gives: .4, 5., got .3, 5.",
-        ),
-        (
-            "conv2d_weight_gradient",
-            (image, grad[:1], (3, 2)),
-            ValueError,
-            "expected dy with batch and size .2, 3, 5., got .1, 3, 5.",
-        ),
-        (
-            "max_pool2d",
-            (image, (2, 2), (2, 2), (2, 1)),
-            ValueError,
-            "max_pool2d: expected padding of at most half the kernel",
-        ),
-        (
-            "max_pool2d_gradient",
-            (grad, where[:1], (5, 6)),
-            ValueError,
-            "max_pool2d_gradient: expected index of shape",
-        ),
-        (
-            "max_pool2d_gradient",
-            (grad, where + 30, (5, 6)),
-            ValueError,
-            "expected index as int64 from 0 to 29; pass the index that max_pool2d returned",
-        ),
-        (
-            "max_pool2d_gradient",
-            (grad, where.astype(np.int32), (5, 6)),
-            ValueError,
-            "expected index as int64 from 0 to 29",
-        ),
-    ],
-)
-def test_wrong_arguments_are_named(name, arguments, error, message, backend):
-    if backend in BUILT and BUILT[backend] is None:
-        pytest.skip(f"the {backend} kernels are not built")
-    with kernels.use_backend(backend), pytest.raises(error, match=message):
-        getattr(kernels, name)(*arguments)
-
-
-def test_kernel_calls_are_counted():
-    with kernels.kernel_calls() as outer:
-        kernels.conv2d(image, weight)
-        with kernels.kernel_calls() as inner:
-            kernels.matmul(f, f.T)
-            kernels.dense_weight_gradient(f, f)
-        kernels.conv2d_weight_gradient(image, grad, (3, 2))
-    kernels.matmul(f, f.T)
-    assert inner == {"matmul": 1, "dense_weight_gradient": 1}
-    assert outer == {"conv2d": 1, "matmul": 1, "dense_weight_gradient": 1, "conv2d_weight_gradient": 1}
-    assert inner["max_pool2d"] == 0
-
-
-@needs_compiled
-def test_backend_can_be_switched():
-    before = kernels.backend()
-    for name in "reference", "compiled", "cython":
-        with kernels.use_backend(name):
-            assert kernels.backend() == name
-    assert kernels.backend() == before

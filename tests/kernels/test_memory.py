@@ -1,4 +1,4 @@
-"""The blocks of memory that outputs live in (memory.c, _core.Block): reused after their last owner, never before."""
+"""The blocks of memory of outputs (memory.c, _core.Block): reused after their last owner, never before."""
 
 import copy
 import gc
@@ -139,7 +139,10 @@ def test_copies_and_pickles_are_ordinary():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_how_much_is_kept_and_that_it_comes_back():
-    """All that was in use at once is kept; blocks of other sizes displace the oldest, up to a quarter and 32 MB above that; then all goes."""
+    """All memory that was in use at once is kept. Blocks of other sizes displace the oldest ones.
+
+    The kept memory is at most a quarter and 32 MB above the memory in use. release_memory frees all of it.
+    """
     run = python("""if True:
         import os, numpy as np, numgan
         from numgan._kernels import compiled
@@ -151,7 +154,7 @@ def test_how_much_is_kept_and_that_it_comes_back():
             array.fill(1)
             return array
         before = resident()
-        some = [use(mb) for mb in range(8, 48, 3)]   # 385 MB in 14 sizes, the least of them a little rounded up
+        some = [use(mb) for mb in range(8, 48, 3)]   # 385 MB in 14 sizes, the smallest a little rounded up
         del some
         kept = resident() - before
         most = 0
@@ -163,7 +166,8 @@ def test_how_much_is_kept_and_that_it_comes_back():
         held = use(10)
         freed = numgan.release_memory() / MB
         left = resident() - before
-        print(380 < kept < 410, most < 1.25 * 400 + 32 + 10, again, 300 < freed < most, left < 20, (held == 1).all(), numgan.release_memory())""")
+        print(380 < kept < 410, most < 1.25 * 400 + 32 + 10, again, 300 < freed < most, left < 20)
+        print((held == 1).all(), numgan.release_memory())""")
     assert run.stdout.split() == ["True"] * 6 + ["0"], run.stdout + run.stderr
 
 

@@ -1,4 +1,4 @@
-"""The kernels among threads, processes and signals: one bit pattern, nothing hangs, Ctrl-C is heard, memory comes back."""
+"""The kernels with threads, processes and signals: equal bits, no deadlock, Ctrl-C, memory."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ import pytest
 from kernel_cases import DTYPES, digest, every_kernel, normal, python
 
 from numgan._kernels import compiled, num_threads, set_num_threads
+from numgan._kernels.arguments import ARGUMENTS
 from numgan.core.signals import stop_requests
 
 pytestmark = pytest.mark.skipif(
@@ -31,7 +32,7 @@ def threads(monkeypatch):
     set_num_threads(before)
 
 
-# --- bits --------------------------------------------------------------------------------------------------------------
+# --- bits ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -44,7 +45,10 @@ def test_bits_do_not_depend_on_threads(threads, dtype):
 
 
 def test_bits_do_not_depend_on_the_split():
-    """Rows and columns cut anywhere, but for a single column, which has a kernel of its own: a part of the product is the product of a part."""
+    """A part of the product is the product of a part, for rows and columns cut anywhere.
+
+    A single column is left out: it has its own kernel.
+    """
     rng = np.random.default_rng(8)
     a, b = normal(rng, np.float32, 61, 911), normal(rng, np.float32, 911, 83)
     whole = compiled.matmul(a, b)
@@ -77,7 +81,7 @@ def test_eight_callers_while_the_number_of_threads_changes(threads):
     assert got == expected
 
 
-# --- processes ---------------------------------------------------------------------------------------------------------
+# --- processes ----------------------------------------------------------------------------------------------
 
 
 def finishes(run, output=""):
@@ -96,7 +100,7 @@ def test_processes_and_threads_started_before_and_after_the_first_kernel(when):
         import numpy as np
         import kernel_cases
         from numgan._kernels import compiled
-        warnings.simplefilter("ignore", DeprecationWarning)      # fork in a process with threads: here on purpose
+        warnings.simplefilter("ignore", DeprecationWarning)   # fork in a process with threads, on purpose
         when, expected = sys.argv[1:]
         compiled.calls._SMALL = 0
         compiled.set_num_threads(3)
@@ -112,7 +116,9 @@ def test_processes_and_threads_started_before_and_after_the_first_kernel(when):
                 print(method, child.exitcode)
                 child.kill()
         same = []
-        callers = [threading.Thread(target=lambda: same.append(kernel_cases.digest() == expected), daemon=True) for _ in range(2)]
+        def compare():
+            same.append(kernel_cases.digest() == expected)
+        callers = [threading.Thread(target=compare, daemon=True) for _ in range(2)]
         for caller in callers:
             caller.start()
         for caller in callers:
@@ -174,7 +180,7 @@ def test_fork_while_other_threads_are_in_kernels():
 @needs_fork
 @needs_signals
 def test_fork_in_a_signal_handler_during_a_kernel():
-    """The child has no helpers, and the product that was under way comes to its end there all the same; so does the parent's."""
+    """The child has no helpers, but the product that was running ends there too, and so does the parent's."""
     finishes(
         python("""if True:
         import os, signal, warnings
@@ -184,8 +190,9 @@ def test_fork_in_a_signal_handler_during_a_kernel():
         compiled.set_num_threads(4)
         a, b = np.random.default_rng(0).standard_normal((2, 700, 700), np.float32)
         image, weight = np.ones((2, 64, 64, 33), np.float32), np.ones((3, 3, 33, 65), np.float32)
-        calls = lambda: compiled.matmul(a, b), lambda: compiled.conv2d(image, weight), lambda: compiled.conv2d_weight_gradient(
-            image, np.ones((2, 62, 62, 65), np.float32), (3, 3))
+        dy = np.ones((2, 62, 62, 65), np.float32)
+        calls = (lambda: compiled.matmul(a, b), lambda: compiled.conv2d(image, weight),
+                 lambda: compiled.conv2d_weight_gradient(image, dy, (3, 3)))
         expected, children, ends = [call() for call in calls], [], []
         signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
         for call, want in zip(calls, expected):
@@ -257,7 +264,7 @@ def test_memory_of_short_lived_threads_comes_back(threads):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS is not heeded everywhere")
 def test_no_memory_for_packing_is_a_memory_error():
-    """Every share fails, in whatever order: never Ctrl-C's status without an exception; and the next call works."""
+    """Every share fails, in any order: Ctrl-C's status always has its exception, and the next call works."""
     finishes(
         python("""if True:
         import resource, numpy as np
@@ -284,14 +291,14 @@ def test_kernels_that_need_no_memory_do_not_miss_it():
     """A thread whose first kernel has no channels asks for scratch of 0 bytes."""
     finishes(
         python(
-            "import numpy as np, numgan._kernels as k; print(k.conv2d_input_gradient(np.ones((2, 3, 3, 2)), np.ones((3, 3, 0, 2)), "
-            "size=(5, 5)).shape)"
+            "import numpy as np, numgan._kernels as k; dy, w = np.ones((2, 3, 3, 2)), np.ones((3, 3, 0, 2)); "
+            "print(k.conv2d_input_gradient(dy, w, size=(5, 5)).shape)"
         ),
         "(2, 5, 5, 0)",
     )
 
 
-# --- signals -----------------------------------------------------------------------------------------------------------
+# --- signals ------------------------------------------------------------------------------------------------
 
 # kernels of some seconds; an array of zeros costs no memory until it is written
 LONG = """if True:
@@ -299,17 +306,24 @@ LONG = """if True:
     import numpy as np
     import kernel_cases
     from numgan._kernels import compiled
-    once, zeros = lambda *shape: np.broadcast_to(np.float32(1), shape), lambda *shape: np.zeros(shape, np.float32)
+    def once(*shape):
+        return np.broadcast_to(np.float32(1), shape)
+    def zeros(*shape):
+        return np.zeros(shape, np.float32)
     x, w, y = zeros(8, 64, 64, 512), zeros(4, 4, 512, 1024), zeros(8, 61, 61, 1024)
-    x3, w3, x5, y5 = zeros(8, 64, 64, 1024), zeros(3, 3, 1024, 1024), zeros(16, 64, 64, 512), zeros(16, 30, 30, 1024)
+    x3, w3 = zeros(8, 64, 64, 1024), zeros(3, 3, 1024, 1024)
+    x5, y5 = zeros(16, 64, 64, 512), zeros(16, 30, 30, 1024)
     long = {
         "matmul": lambda: compiled.matmul(once(2000, 200000), once(200000, 2000)),
         "dense weight gradient": lambda: compiled.matmul(once(200000, 2000).T, once(200000, 2000)),
         "conv2d": lambda: compiled.conv2d(x, zeros(7, 7, 512, 512)),
-        "input gradient": lambda: compiled.conv2d_input_gradient(zeros(8, 58, 58, 512), zeros(7, 7, 512, 512), size=(64, 64)),
+        "input gradient": lambda: compiled.conv2d_input_gradient(
+            zeros(8, 58, 58, 512), zeros(7, 7, 512, 512), size=(64, 64)),
         "thin conv2d": lambda: compiled.conv2d(zeros(64, 256, 256, 8), zeros(9, 9, 8, 256), padding=(4, 4)),
-        "thin weight gradient": lambda: compiled.conv2d_weight_gradient(zeros(16, 256, 256, 8), zeros(16, 248, 248, 256), (9, 9)),
-        "thin input gradient": lambda: compiled.conv2d_input_gradient(zeros(16, 128, 128, 256), zeros(9, 9, 8, 256), padding=(4, 4), size=(128, 128)),
+        "thin weight gradient": lambda: compiled.conv2d_weight_gradient(
+            zeros(16, 256, 256, 8), zeros(16, 248, 248, 256), (9, 9)),
+        "thin input gradient": lambda: compiled.conv2d_input_gradient(
+            zeros(16, 128, 128, 256), zeros(9, 9, 8, 256), padding=(4, 4), size=(128, 128)),
         "weight gradient": lambda: compiled.conv2d_weight_gradient(x, zeros(8, 58, 58, 512), (7, 7)),
         "fast conv2d": lambda: compiled.conv2d(x3, w3, padding=(1, 1)),
         "fast input gradient": lambda: compiled.conv2d_input_gradient(x3, w3, padding=(1, 1), size=(64, 64)),
@@ -322,7 +336,10 @@ LONG = """if True:
 @needs_signals
 @pytest.mark.parametrize("n", [1, 2])
 def test_ctrl_c_is_answered_within_100_ms(n):
-    """During one call of every kind of kernel, also where the main thread only waits for a helper. The next calls are right."""
+    """Ctrl-C during one call of every kind of kernel, also while the main thread only waits for a helper.
+
+    The next calls are right.
+    """
     run = python(
         LONG
         + """
@@ -358,23 +375,27 @@ def test_ctrl_c_is_answered_within_100_ms(n):
 
 @needs_signals
 @pytest.mark.parametrize(
-    "kernel, inputs, width, scalars",
+    "kernel, output, width, scalars",
     [
-        ("leaky_relu", "x", None, (0.2,)),
-        ("leaky_relu_gradient", "xx", None, (0.2,)),
-        ("normalize", "xccc", None, (1,)),
-        ("normalize_gradient", "xxcccc", None, (1,)),
-        ("channel_moments", "x", 128, (128,)),
-        ("channel_products", "xxc", 128, (128, 1)),
-        ("column_sum", "x", 64, (128,)),
+        ("leaky_relu", "y", None, {"slope": 0.2}),
+        ("leaky_relu_gradient", "dx", None, {"slope": 0.2}),
+        ("normalize", "y", None, {"slope": 1}),
+        ("normalize_gradient", "dx", None, {"slope": 1}),
+        ("channel_moments", "partial", 128, {"rows": 128}),
+        ("channel_products", "partial", 128, {"rows": 128, "slope": 1}),
+        ("column_sum", "partial", 64, {"rows": 128}),
     ],
 )
-def test_a_pass_over_memory_stops_on_its_way(kernel, inputs, width, scalars):
-    """Only the last row of x is not 0, and what would come of it is not there: the kernel did not get so far."""
+def test_a_pass_over_memory_stops_on_its_way(kernel, output, width, scalars):
+    """Only the last row of x is not 0, and its result is missing: the kernel stopped before it."""
     rows = 1 << 22 if width is None else 1 << 23  # a block of zeros costs no memory until it is written
-    arrays = {"x": np.zeros((rows, 64), np.float32), "c": np.full(64, 0.5, np.float32)}
-    arrays["x"][-1] = 5
+    x, channel = np.zeros((rows, 64), np.float32), np.full(64, 0.5, np.float32)
+    x[-1] = 5
     out = np.zeros((rows, 64), np.float32) if width is None else np.zeros((rows // 128, width))
+    inputs = {name: channel if array.ndim == 1 else x for name, array in ARGUMENTS[kernel].arrays.items()}
+    arrays = inputs | {output: out}
+    if kernel.startswith("leaky"):
+        arrays = {name: array.reshape(-1) for name, array in arrays.items()}
 
     def interrupt(number, frame):
         raise KeyboardInterrupt
@@ -383,10 +404,7 @@ def test_a_pass_over_memory_stops_on_its_way(kernel, inputs, width, scalars):
     signal.setitimer(signal.ITIMER_REAL, 0.001)
     try:
         with pytest.raises(KeyboardInterrupt):
-            flat = (lambda a: a.reshape(-1)) if kernel.startswith("leaky") else (lambda a: a)
-            compiled._core.run(
-                kernel, [*(flat(arrays[name]) for name in inputs), flat(out)], (1, 1), 1, scalars=scalars
-            )
+            compiled._core.run(kernel, (1, 1), **arrays, **scalars)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -438,7 +456,7 @@ def test_training_finishes_the_kernel_at_the_first_ctrl_c_and_leaves_at_the_seco
 
 @pytest.mark.skipif(not hasattr(signal, "sigwait"), reason="this system has no sigwait")
 def test_helpers_take_no_signals():
-    """A signal that the program's threads have blocked waits for sigwait; a helper without that mask would die of it."""
+    """A signal that all threads of the program block waits for sigwait. It would kill an unmasked helper."""
     finishes(
         python(
             """if True:
@@ -457,7 +475,7 @@ def test_helpers_take_no_signals():
     )
 
 
-# --- how many ----------------------------------------------------------------------------------------------------------
+# --- how many -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [0, -1, 257, 1.5, "two", None, True])
@@ -472,7 +490,8 @@ def test_number_of_threads_is_checked(n):
         (
             "NUMGAN_NUM_THREADS",
             "none",
-            "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got 'none'; set it to one or unset it",
+            "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got 'none'; "
+            "set it to one or unset it",
         ),
         (
             "NUMGAN_NUM_THREADS",
@@ -482,12 +501,14 @@ def test_number_of_threads_is_checked(n):
         (
             "NUMGAN_NUM_THREADS",
             "257",
-            "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '257'; set it to one or unset it",
+            "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '257'; "
+            "set it to one or unset it",
         ),
         (
             "NUMGAN_PURE",
             "yes",
-            "ValueError: NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got 'yes'; set it to one or unset it",
+            "ValueError: NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got 'yes'; "
+            "set it to one or unset it",
         ),
         ("NUMGAN_ISA", "mmx", "ImportError: numgan: NUMGAN_ISA='mmx', but this processor offers baseline"),
     ],

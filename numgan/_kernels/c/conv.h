@@ -1,23 +1,26 @@
 /* Convolutions as products of matrices that are never stored ("implicit GEMM").
  *
- * Write the window of x that output pixel (n, h, w) sees as one row of KH KW C numbers. These rows, one per output pixel, are
- * the matrix of patches P, and with w as a matrix W (KH KW C, O) the three kernels of a convolution are
+ * Write the window of x that output pixel (n, h, w) sees as one row of KH KW C numbers. These rows, one per
+ * output pixel, are the matrix of patches P. With w as a matrix W (KH KW C, O), the three kernels of a
+ * convolution are
  *
- *     forward            y  = P W           patches of x                     rows: pixels of y
- *     weight gradient    dw = P' dy         patches of x, transposed         rows: entries (i, j, c) of the kernel
- *     input gradient     dx = P~ W~         patches of dy, flipped kernel    rows: pixels of dx
+ *     forward            y  = P W      patches of x                    rows: pixels of y
+ *     weight gradient    dw = P' dy    patches of x, transposed        rows: entries (i, j, c) of the kernel
+ *     input gradient     dx = P~ W~    patches of dy, flipped kernel   rows: pixels of dx
  *
- * P is KH KW / (stride^2) times as large as x, so it is not built: pack functions gather MC x KC of it at a time, straight into
- * the slivers of gemm.h. Channels last, so a row of a window is one contiguous run of KW C numbers, cut only at the border.
+ * P is KH KW / (stride^2) times as large as x, so it is not built. Pack functions gather MC x KC of it at a
+ * time, directly into the slivers of gemm.h. Channels are last, so a row of a window is one contiguous run of
+ * KW C numbers, cut only at the border.
  */
 
-/* P: row (n, u, v) of the grid (., rows[0], rows[1]) is the window of x whose corner is (u stride[0] + origin[0], v stride[1] + origin[1]). */
+/* P: row (n, u, v) of the grid (., rows[0], rows[1]) is the window of x whose corner is at
+ * (u stride[0] + origin[0], v stride[1] + origin[1]). */
 typedef struct {
     const T *x;
     ptrdiff_t size[2], channels, kernel[2], stride[2], origin[2], rows[2];
 } NG(patches);
 
-/* The windows that output y of a convolution of x sees. */
+/* The windows of x from which a convolution computes y. */
 static NG(patches) NG(patches_of)(const ng_array *x, const ng_array *y, const ng_window *window)
 {
     const ptrdiff_t *k = window->kernel, *s = window->stride, *p = window->padding;
@@ -26,7 +29,7 @@ static NG(patches) NG(patches_of)(const ng_array *x, const ng_array *y, const ng
     return patches;
 }
 
-/* Where window m lies: image n, and its corner, which is outside the image where there is padding. */
+/* The place of window m: image n, and its corner, which can lie outside the image, in the padding. */
 typedef struct {
     ptrdiff_t n, u, v, top, left;
 } NG(corner);
@@ -34,7 +37,8 @@ typedef struct {
 NG_INLINE NG(corner) NG(corner_of)(const NG(patches) *p, ptrdiff_t m)
 {
     const ptrdiff_t line = m / p->rows[1], u = line % p->rows[0], v = m % p->rows[1];
-    return (NG(corner)){line / p->rows[0], u, v, u * p->stride[0] + p->origin[0], v * p->stride[1] + p->origin[1]};
+    return (NG(corner)){line / p->rows[0], u, v, u * p->stride[0] + p->origin[0],
+                        v * p->stride[1] + p->origin[1]};
 }
 
 /* The corner of the next window, without a division. */
@@ -65,10 +69,10 @@ NG_INLINE void NG(copy_run)(T *to, const T *from, ptrdiff_t count)
             to[j] = from[j];
 }
 
-/* Entries j0..j1 of the row of P whose window is at c; zero outside the image. */
+/* Entries j0..j1 of the row of P whose window is at c; zero outside the image. run: one row of the window. */
 static void NG(patch)(const NG(patches) *p, const NG(corner) *c, ptrdiff_t j0, ptrdiff_t j1, T *to)
 {
-    const ptrdiff_t C = p->channels, H = p->size[0], W = p->size[1], run = p->kernel[1] * C; /* run: one row of the window */
+    const ptrdiff_t C = p->channels, H = p->size[0], W = p->size[1], run = p->kernel[1] * C;
     for (ptrdiff_t i = run ? j0 / run : 0, start = j0 - i * run; j0 < j1; i++, start = 0) {
         const ptrdiff_t h = c->top + i, stop = NG_MIN(run, start + j1 - j0);
         ptrdiff_t in = stop, out = stop; /* start..in and out..stop of this row are outside the image */
@@ -87,7 +91,8 @@ static void NG(patch)(const NG(patches) *p, const NG(corner) *c, ptrdiff_t j0, p
 }
 
 /* Rows of P, for A = P. */
-static void NG(pack_patches)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
+static void NG(pack_patches)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0,
+                             ptrdiff_t k)
 {
     NG(corner) corner = NG(corner_of)(left->source, m0);
     for (ptrdiff_t r = 0; r < m; r++, NG(move_on)(left->source, &corner))
@@ -96,8 +101,10 @@ static void NG(pack_patches)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdi
         memset(panel + r * KC, 0, k * sizeof(T));
 }
 
-/* Columns of P, for A = P': k now counts patches, and MC entries of each patch are dealt out to the slivers. */
-static void NG(pack_patches_transposed)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
+/* Columns of P, for A = P'. Here k counts patches. MC entries of each patch are distributed over the
+ * slivers. */
+static void NG(pack_patches_transposed)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m,
+                                        ptrdiff_t k0, ptrdiff_t k)
 {
     T entries[MC] = {0};
     NG(corner) corner = NG(corner_of)(left->source, k0);
@@ -108,24 +115,26 @@ static void NG(pack_patches_transposed)(const NG(left) *left, T *panel, ptrdiff_
     }
 }
 
-/* y = P W          arrays: x, w, bias or none, y, none, gate or none; scalar: slope */
+/* y = P W, finished */
 static int NG(conv2d)(const ng_call *call, ng_share share)
 {
-    const ng_array *x = &call->array[0], *w = &call->array[1], *y = &call->array[3];
-    const ptrdiff_t M = y->size[0] * y->size[1] * y->size[2], K = w->size[0] * w->size[1] * w->size[2], N = w->size[3];
+    const ng_array *x = &call->array[CONV_X], *w = &call->array[CONV_W], *y = &call->array[CONV_Y];
+    const ptrdiff_t M = y->size[0] * y->size[1] * y->size[2], K = w->size[0] * w->size[1] * w->size[2];
+    const ptrdiff_t N = w->size[3];
     const NG(patches) patches = NG(patches_of)(x, y, &call->window);
     const NG(left) left = {NG(pack_patches), 0, &patches};
     const NG(right) right = {w->data, N, 1, NG_MAX(K, 1), 1, 0, 0};
     const NG(target) target = {y->data, 0, 1, 1, {N, 0, 0}};
-    const NG(finish) finish = NG(finish_of)(call);
+    const NG(finish) finish = NG(finish_of)(call, CONV_BIAS, CONV_GATE, CONV_SLOPE);
     return NG(product)(&left, &right, &target, &finish, M, K, N, share);
 }
 
-/* dw = P' dy          arrays: x, dy, dw */
+/* dw = P' dy */
 static int NG(conv2d_weight_gradient)(const ng_call *call, ng_share share)
 {
-    const ng_array *x = &call->array[0], *dy = &call->array[1], *dw = &call->array[2];
-    const ptrdiff_t M = dw->size[0] * dw->size[1] * dw->size[2], K = dy->size[0] * dy->size[1] * dy->size[2], N = dw->size[3];
+    const ng_array *x = &call->array[CONVDW_X], *dy = &call->array[CONVDW_DY], *dw = &call->array[CONVDW_DW];
+    const ptrdiff_t M = dw->size[0] * dw->size[1] * dw->size[2], K = dy->size[0] * dy->size[1] * dy->size[2];
+    const ptrdiff_t N = dw->size[3];
     const NG(patches) patches = NG(patches_of)(x, dy, &call->window);
     const NG(left) left = {NG(pack_patches_transposed), 1, &patches};
     const NG(right) right = {dy->data, N, 1, NG_MAX(K, 1), 1, 0, 0};
@@ -133,15 +142,15 @@ static int NG(conv2d_weight_gradient)(const ng_call *call, ng_share share)
     return NG(product)(&left, &right, &target, NULL, M, K, N, share);
 }
 
-/* dx = P~ W~, by gathering: the stride^2 phases of phase.h, each a product; one that no tap meets has K = 0, that is, bias or 0.
- * Only phases that contain pixels are visited: phase r begins at row r / across and column r % across of dx.
- * Arrays: dy, w, bias or none, dx, none, gate or none; scalar: slope. */
+/* dx = P~ W~, finished, by gathering: each of the stride^2 phases of phase.h is a product. A phase without
+ * taps has K = 0: its pixels are bias or 0. The loop visits only phases that contain pixels: phase r
+ * begins at row r / across and column r % across of dx. */
 static int NG(conv2d_input_gradient)(const ng_call *call, ng_share share)
 {
-    const ng_array *dy = &call->array[0], *w = &call->array[1], *dx = &call->array[3];
+    const ng_array *dy = &call->array[CONVDX_DY], *w = &call->array[CONVDX_W], *dx = &call->array[CONVDX_DX];
     const ptrdiff_t *s = call->window.stride, *padding = call->window.padding;
     const ptrdiff_t H = dx->size[1], W = dx->size[2], KW = w->size[1], C = w->size[2], O = w->size[3];
-    const NG(finish) finish = NG(finish_of)(call);
+    const NG(finish) finish = NG(finish_of)(call, CONVDX_BIAS, CONVDX_GATE, CONVDX_SLOPE);
     const ptrdiff_t down = NG_MIN(s[0], H), across = NG_MIN(s[1], W); /* phases with pixels */
     for (ptrdiff_t r = 0; r < down * across; r++) {
         const ng_phase v = ng_phase_of((r / across + padding[0]) % s[0], H, w->size[0], s[0], padding[0]);
@@ -151,8 +160,10 @@ static int NG(conv2d_input_gradient)(const ng_call *call, ng_share share)
                                      {1, 1}, {v.origin, h.origin}, {v.pixels, h.pixels}};
         const T *last = K ? (const T *)w->data + (v.last * KW + h.last) * C * O : NULL;
         const NG(left) left = {NG(pack_patches), 0, &patches};
-        const NG(right) right = {last, 1, O, NG_MAX(O, 1), NG_MAX(h.taps, 1), -s[0] * KW * C * O, -s[1] * C * O};
-        const NG(target) target = {dx->data, (v.first * W + h.first) * C, v.pixels, h.pixels, {H * W * C, s[0] * W * C, s[1] * C}};
+        const NG(right) right = {last, 1, O, NG_MAX(O, 1), NG_MAX(h.taps, 1), -s[0] * KW * C * O,
+                                 -s[1] * C * O};
+        const NG(target) target = {dx->data, (v.first * W + h.first) * C, v.pixels, h.pixels,
+                                   {H * W * C, s[0] * W * C, s[1] * C}};
         const int status = NG(product)(&left, &right, &target, &finish, M, K, C, share);
         if (status)
             return status;

@@ -1,4 +1,5 @@
-/* From a kernel's name, element type and instruction set to its function, and from its function to all shares of its output. */
+/* The function of a kernel, by name, element type and instruction set; and the call of all shares of its
+ * output. */
 #include "kernels.h"
 
 #define NAME(name) #name,
@@ -12,8 +13,8 @@ int ng_has(int isa)
     if (isa == NG_AVX2)
         return avx2;
     if (isa == NG_AVX512)
-        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512bw");
+        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 #endif
     return isa == NG_BASELINE;
 }
@@ -31,7 +32,8 @@ static int run_share(const void *context, ptrdiff_t task)
     return s->kernel(s->call, share);
 }
 
-int ng_run(int isa, int wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, int (*poll)(void))
+int ng_run(int isa, int wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads,
+           int (*poll)(void))
 {
     const ng_kernels *const tables[NG_ISAS] = {ng_table_baseline, ng_table_avx2, ng_table_avx512};
     const shared s = {tables[isa][wide][kernel], call, rows, columns};

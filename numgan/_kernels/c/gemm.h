@@ -1,18 +1,20 @@
-/* C = A B, finished          A (M, K)   B (K, N)   C (M, N)          finished: + bias, a LeakyReLU or its derivative, see `finish`
+/* C = A B, finished          A (M, K)   B (K, N)   C (M, N)
  *
- * Three nested ideas, outermost first.
+ * Finished: + bias, then LeakyReLU or its derivative, see `finish`. Three nested ideas, outermost first.
  *
- * 1. Blocks. A processor multiplies far faster than its memory delivers, so every number fetched must be used many times.
- *    C is built from blocks of A (MC x KC) and of B (KC x NC), sized to stay in the caches:
+ * 1. Blocks. A processor multiplies far faster than its memory delivers, so every number that is loaded must
+ *    be used many times. C is built from blocks of A (MC x KC) and of B (KC x NC), which stay in the caches:
  *
  *            KC                    NC
  *          +----+----+         +--------+--
- *       MC | A  |    |      KC |   B    |            for each block of B:
- *          +----+----+         +--------+--              for each block of A beside it: pack it, and B too the first time,
- *          |    |    |         |        |                    C block += A block . B block
+ *       MC | A  |    |      KC |   B    |         for each block of B:
+ *          +----+----+         +--------+--           for each block of A beside it:
+ *          |    |    |         |        |                 pack it, and B too the first time
+ *                                                         C block += A block . B block
  *
- * 2. Packing. Each block is first copied to a buffer in the very order in which it will be read. B becomes panels of NR
- *    columns, A slivers of MR rows, both padded with zeros, so the inner loop knows no strides and no edges:
+ * 2. Packing. Each block is first copied to a buffer, in the order in which it will be read. B becomes panels
+ *    of NR columns, A becomes slivers of MR rows. Zeros complete both, so the inner loop has no strides and
+ *    no edges:
  *
  *                 B panel (NR = 4 drawn)         A sliver (MR = 3 drawn), stored either by rows or by k
  *          k=0     0  1  2  3                              k=0 1 2 ... KC-1
@@ -20,32 +22,34 @@
  *          k=2     8  9 10 11                    row 1      KC ...         or      1 4 7 ...
  *          ...                                   row 2     2KC ...                 2 5 8 ...
  *
- *    Packing is also where operands may differ: a transposed matrix, the patches of an image and a flipped kernel are other
- *    ways to fill the same buffers. An operand is whatever has a pack function. A patch of an image is contiguous along k,
- *    a transposed matrix down its rows: with two storage orders for A, both are filled by copying runs. And what lies well in
- *    memory as it is (thin.h, fast.h) is not packed: the tile reads A through steps.
+ *    Operands also differ only in their packing: a transposed matrix, the patches of an image and a flipped
+ *    kernel are other ways to fill the same buffers. Anything with a pack function is an operand. A patch of
+ *    an image is contiguous along k, a transposed matrix along its rows: with two storage orders for A, both
+ *    are filled by copying runs. An A that lies well in memory (thin.h, fast.h) is not packed: the tile reads
+ *    it through steps.
  *
- * 3. The tile. A sliver times a panel is an MR x NR tile of C, kept in registers over the whole k loop. Each step loads one
- *    row of the panel and MR single numbers of A, for MR * NR multiply-adds:
+ * 3. The tile. A sliver times a panel is an MR x NR tile of C, kept in registers over the whole k loop. Each
+ *    step loads one row of the panel and MR single numbers of A, for MR * NR multiply-adds:
  *
  *                            b[0..NR)               NR = two vectors
  *                   a[0]   | acc acc |
  *                   a[1]   | acc acc |              acc[r] += a[r] * b
  *                   a[2]   | acc acc |
  *
- * Every element of C is the sum, block by block of KC, of chains acc = acc + a_k b_k with k ascending. Neither the tile's
- * place nor the number of threads enters, so the result is the same to the last bit for any split of the work.
+ * Every element of C is the sum, block by block of KC, of chains acc = acc + a_k b_k with ascending k. The
+ * sum depends neither on the tile's place nor on the number of threads, so the result is equal in every bit
+ * for any cut of the work.
  */
 
 #define V (NG_VECTOR_BYTES / (int)sizeof(T)) /* elements of a vector */
 #define MR NG_TILE_ROWS                      /* rows of a tile: as many as the registers hold */
 #define NR (2 * V)                           /* columns of a tile */
-#define KC (1664 / (int)sizeof(T))           /* a panel of B (KC x NR) stays in the first- or second-level cache */
-#define MC (144 / MR * MR)                   /* a block of A (MC x KC) stays in the second-level cache */
-#define NC (768 / NR * NR)                   /* a block of B (KC x NC) stays in the second or third */
+#define KC (1664 / (int)sizeof(T))           /* a panel of B (KC x NR) stays in the first or second cache */
+#define MC (144 / MR * MR)                   /* a block of A (MC x KC) stays in the second cache */
+#define NC (768 / NR * NR)                   /* a block of B (KC x NC) stays in the second or third cache */
 
 typedef T NG(vector) NG_VECTOR(NG_VECTOR_BYTES);
-typedef NG_ORDER NG(order) NG_VECTOR(NG_VECTOR_BYTES); /* which elements a shuffle takes */
+typedef NG_ORDER NG(order) NG_VECTOR(NG_VECTOR_BYTES); /* the elements that a shuffle takes */
 
 /* A of the product: pack(a, panel, m0, m, k0, k) writes rows m0..m0+m, columns k0..k0+k as slivers. */
 typedef struct NG(left) {
@@ -54,28 +58,33 @@ typedef struct NG(left) {
     const void *source;
 } NG(left);
 
-/* B of the product, a matrix whose k axis is cut into groups (the taps of a kernel):
- * element (k, n) is data[g / across * down_step + g % across * across_step + (k % group) * k_stride + n * n_stride], g = k / group. */
+/* B of the product: a matrix whose k axis is cut into groups (the taps of a kernel). With g = k / group,
+ * element (k, n) is data[g / across * down_step + g % across * across_step + k % group * k_stride + n *
+ * n_stride]. */
 typedef struct {
     const T *data;
     ptrdiff_t k_stride, n_stride, group, across, down_step, across_step;
 } NG(right);
 
-/* C of the product: row m = (n, u, v) of a grid (., height, width) is the N contiguous elements from first + n s[0] + u s[1] + v s[2] on. */
+/* C of the product: row m = (n, u, v) of a grid (., height, width) is the N contiguous elements that begin
+ * at first + n s[0] + u s[1] + v s[2]. */
 typedef struct {
     T *data;
     ptrdiff_t first, height, width, s[3];
 } NG(target);
 
-/* MR rows of A as the tile reads them, packed or in place: element (r, k) is data[r row_step + k / run * run_step + k % run * k_step]. */
+/* MR rows of A, packed or in place: element (r, k) is
+ * data[r row_step + k / run * run_step + k % run * k_step]. */
 typedef struct {
     const T *data;
     ptrdiff_t row_step, k_step, run, run_step, runs; /* runs of `run` terms each */
 } NG(sliver);
 
-/* out (rows, NR) = a sliver times a panel, whose rows are b_step apart. With `more`, what out holds is added to. */
-NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t row_step, const ptrdiff_t k_step, const NG(sliver) *sliver,
-                           const T *b, const ptrdiff_t b_step, T *out, const int more)
+/* out (rows, NR) = a sliver times a panel, whose rows are b_step apart. With `more`, the product is added
+ * to out. */
+NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t row_step,
+                           const ptrdiff_t k_step, const NG(sliver) *sliver, const T *b,
+                           const ptrdiff_t b_step, T *out, const int more)
 {
     NG(vector) acc[MR][2];
     NG_UNROLL
@@ -108,18 +117,19 @@ NG_INLINE void NG(tile_of)(const int rows, const int vectors, const ptrdiff_t ro
     }
 }
 
-/* out (rows, columns) by the smallest tile that holds it; one of the sliver's steps is 1. */
-static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, const NG(sliver) *a, const T *b, ptrdiff_t b_step, T *out, int more)
+/* out (rows, columns) by the smallest tile that holds it. One of the two steps of the sliver is 1. */
+static void NG(tile)(ptrdiff_t rows, ptrdiff_t columns, const NG(sliver) *a, const T *b, ptrdiff_t b_step,
+                     T *out, int more)
 {
-#define TILE_IF_FITS(height)                                                                                                     \
-    if ((height) <= MR && rows <= (height)) {                                                                                    \
-        if (a->k_step == 1)                                                                                                      \
-            columns > V ? NG(tile_of)(height, 2, a->row_step, 1, a, b, b_step, out, more)                                        \
-                        : NG(tile_of)(height, 1, a->row_step, 1, a, b, b_step, out, more);                                       \
-        else                                                                                                                     \
-            columns > V ? NG(tile_of)(height, 2, 1, a->k_step, a, b, b_step, out, more)                                          \
-                        : NG(tile_of)(height, 1, 1, a->k_step, a, b, b_step, out, more);                                         \
-        return;                                                                                                                  \
+#define TILE_IF_FITS(height)                                                               \
+    if ((height) <= MR && rows <= (height)) {                                              \
+        if (a->k_step == 1)                                                                \
+            columns > V ? NG(tile_of)(height, 2, a->row_step, 1, a, b, b_step, out, more)  \
+                        : NG(tile_of)(height, 1, a->row_step, 1, a, b, b_step, out, more); \
+        else                                                                               \
+            columns > V ? NG(tile_of)(height, 2, 1, a->k_step, a, b, b_step, out, more)    \
+                        : NG(tile_of)(height, 1, 1, a->k_step, a, b, b_step, out, more);   \
+        return;                                                                            \
     }
     TILE_IF_FITS(2)
     TILE_IF_FITS(4)
@@ -142,23 +152,24 @@ NG_INLINE void NG(put)(T *to, NG(vector) v, ptrdiff_t count)
     memcpy(to, &v, (count >= V ? V : count) * sizeof(T));
 }
 
-/* What is done to C before it is stored for good: c + bias, then a LeakyReLU, or the derivative of the one that a gradient passes next:
+/* The last operations on C: c + bias, then LeakyReLU, or the derivative of the LeakyReLU before this product:
  *
  *     c = c > 0 ? c : slope c            or, with a gate of C's layout,           c = gate > 0 ? c : slope c
  */
 typedef struct {
     const T *bias, *gate; /* or NULL */
-    T slope;              /* 1: no unit */
+    T slope;              /* 1: no LeakyReLU */
 } NG(finish);
 
-/* Of every product the arrays are ., ., bias or none, C, ., gate or none; scalar: slope. */
-static inline NG(finish) NG(finish_of)(const ng_call *call)
+/* The finish of a call; bias, gate and slope are the places of its arguments. */
+static inline NG(finish) NG(finish_of)(const ng_call *call, int bias, int gate, int slope)
 {
-    return (NG(finish)){call->array[2].data, call->array[5].data, (T)call->scalar[0]};
+    return (NG(finish)){call->array[bias].data, call->array[gate].data, (T)call->scalar[slope]};
 }
 
-/* Some of C: column n on, `at` elements from C's beginning. */
-NG_INLINE NG(vector) NG(finished)(NG(vector) v, const NG(finish) *finish, ptrdiff_t n, ptrdiff_t at, const ptrdiff_t count)
+/* Finish a part of C: the columns from n on, `at` elements from the beginning of C. */
+NG_INLINE NG(vector) NG(finished)(NG(vector) v, const NG(finish) *finish, ptrdiff_t n, ptrdiff_t at,
+                                  const ptrdiff_t count)
 {
     if (finish->bias)
         v += NG(get)(finish->bias + n, count);
@@ -171,9 +182,10 @@ NG_INLINE NG(vector) NG(finished)(NG(vector) v, const NG(finish) *finish, ptrdif
     return v;
 }
 
-/* Rows of C, from column n on, = a tile, or += it after the first block of k; they are finished after the last. */
-NG_INLINE void NG(store)(const T *tile, const ptrdiff_t rows, const ptrdiff_t columns, T *c, const ptrdiff_t *offset, ptrdiff_t n, int first,
-                         const NG(finish) *finish)
+/* Rows of C, from column n on: = a tile, or += it after the first block of k. They are finished after the
+ * last. */
+NG_INLINE void NG(store)(const T *tile, const ptrdiff_t rows, const ptrdiff_t columns, T *c,
+                         const ptrdiff_t *offset, ptrdiff_t n, int first, const NG(finish) *finish)
 {
     for (ptrdiff_t r = 0; r < rows; r++, tile += NR)
         NG_UNROLL
@@ -192,10 +204,12 @@ NG_INLINE void NG(store)(const T *tile, const ptrdiff_t rows, const ptrdiff_t co
 static const T *NG(right_row)(const NG(right) *b, ptrdiff_t k)
 {
     ptrdiff_t g = k / b->group;
-    return b->data + g / b->across * b->down_step + g % b->across * b->across_step + k % b->group * b->k_stride;
+    return b->data + g / b->across * b->down_step + g % b->across * b->across_step +
+           k % b->group * b->k_stride;
 }
 
-/* A square of V x V numbers turned over, in log2(V) rounds: round `step` exchanges what differs in that bit of row and column. */
+/* Transpose a square of V x V numbers in log2(V) rounds. Round `step` exchanges the numbers whose row and
+ * column differ in that bit. */
 NG_INLINE void NG(transpose)(NG(vector) *row)
 {
 #ifdef NG_SHUFFLE
@@ -224,7 +238,8 @@ NG_INLINE void NG(transpose)(NG(vector) *row)
 #endif
 }
 
-/* to[q][j] = from[q + j column_step] for q < rows, j < columns, in rows of NR: columns of B that are contiguous, as rows of a panel. */
+/* to[q][j] = from[q + j column_step] for q < rows, j < columns, in rows of NR: contiguous columns of B
+ * become rows of a panel. */
 static void NG(turn)(const T *from, ptrdiff_t column_step, ptrdiff_t rows, ptrdiff_t columns, T *to)
 {
     for (ptrdiff_t q = 0; q < rows; q += V)
@@ -234,7 +249,7 @@ static void NG(turn)(const T *from, ptrdiff_t column_step, ptrdiff_t rows, ptrdi
                 NG(vector) square[V];
                 NG_UNROLL
                 for (int i = 0; i < V; i++) {
-                    NG_PREFETCH(corner + i * column_step + 6 * V); /* where this column will be read soon */
+                    NG_PREFETCH(corner + i * column_step + 6 * V); /* the next part of this column */
                     memcpy(&square[i], corner + i * column_step, sizeof(square[i]));
                 }
                 NG(transpose)(square);
@@ -248,8 +263,9 @@ static void NG(turn)(const T *from, ptrdiff_t column_step, ptrdiff_t rows, ptrdi
         }
 }
 
-/* Columns n0..n0+width, rows k0..k0+k of B as a panel (k, NR). Meanwhile the columns of the next panel are fetched. */
-static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t n0, ptrdiff_t width)
+/* Columns n0..n0+width, rows k0..k0+k of B as a panel (k, NR). Prefetches the columns of the next panel. */
+static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t n0,
+                           ptrdiff_t width)
 {
     if (width < NR)
         memset(panel, 0, (size_t)k * NR * sizeof(T));
@@ -272,8 +288,8 @@ static void NG(pack_right)(const NG(right) *b, T *panel, ptrdiff_t k0, ptrdiff_t
 }
 
 /* Rows m0..m1, columns n0..n1 of C. */
-static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const NG(finish) *finish, ptrdiff_t K, ptrdiff_t m0,
-                    ptrdiff_t m1, ptrdiff_t n0, ptrdiff_t n1)
+static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const NG(finish) *finish,
+                    ptrdiff_t K, ptrdiff_t m0, ptrdiff_t m1, ptrdiff_t n0, ptrdiff_t n1)
 {
     if (m0 >= m1 || n0 >= n1)
         return 0;
@@ -296,7 +312,8 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
                 a->pack(a, left, m, rows, k0, k);
                 for (ptrdiff_t r = 0; r < rows; r++) {
                     ptrdiff_t i = m + r, line = i / c->width;
-                    offset[r] = c->first + line / c->height * c->s[0] + line % c->height * c->s[1] + i % c->width * c->s[2];
+                    offset[r] = c->first + line / c->height * c->s[0] + line % c->height * c->s[1] +
+                                i % c->width * c->s[2];
                 }
                 for (ptrdiff_t j = 0; j < columns; j += NR) {
                     ptrdiff_t width = NG_MIN(columns - j, NR);
@@ -306,7 +323,8 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
                     for (ptrdiff_t r = 0; r < rows; r += MR) {
                         ptrdiff_t height = NG_MIN(rows - r, MR);
                         const NG(finish) *last = k0 + step >= K ? finish : NULL;
-                        const NG(sliver) sliver = {left + r * KC, a->by_k ? 1 : KC, a->by_k ? MR : 1, k, 0, 1};
+                        const NG(sliver) sliver = {left + r * KC, a->by_k ? 1 : KC, a->by_k ? MR : 1,
+                                                   k, 0, 1};
                         NG(tile)(height, width, &sliver, panel, NR, tile, 0);
                         if (width == NR)
                             NG(store)(tile, height, NR, c->data, offset + r, n + j, k0 == 0, last);
@@ -319,9 +337,9 @@ static int NG(gemm)(const NG(left) *a, const NG(right) *b, const NG(target) *c, 
     return 0;
 }
 
-/* The share of C = A B (+ bias) that falls to one thread; C has M rows and N columns. */
-static int NG(product)(const NG(left) *a, const NG(right) *b, const NG(target) *c, const NG(finish) *finish, ptrdiff_t M, ptrdiff_t K, ptrdiff_t N,
-                       ng_share share)
+/* One thread's share of C = A B (+ bias). C has M rows and N columns. */
+static int NG(product)(const NG(left) *a, const NG(right) *b, const NG(target) *c,
+                       const NG(finish) *finish, ptrdiff_t M, ptrdiff_t K, ptrdiff_t N, ng_share share)
 {
     ptrdiff_t m0, m1, n0, n1;
     ng_split(M, MR, share.row, share.rows, &m0, &m1);
@@ -329,8 +347,9 @@ static int NG(product)(const NG(left) *a, const NG(right) *b, const NG(target) *
     return NG(gemm)(a, b, c, finish, K, m0, m1, n0, n1);
 }
 
-/* A strided matrix as slivers, stored in the order in which it is contiguous. */
-static void NG(pack_matrix)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0, ptrdiff_t k)
+/* Pack a strided matrix into slivers, in the storage order in which it is contiguous. */
+static void NG(pack_matrix)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdiff_t m, ptrdiff_t k0,
+                            ptrdiff_t k)
 {
     const ng_array *a = left->source;
     const T *from = (const T *)a->data + m0 * a->stride[0] + k0 * a->stride[1];
@@ -351,11 +370,11 @@ static void NG(pack_matrix)(const NG(left) *left, T *panel, ptrdiff_t m0, ptrdif
     }
 }
 
-/* arrays: a, b, bias or none, c, none, gate or none; scalar: slope */
+/* c = a b, finished */
 static int NG(matmul)(const ng_call *call, ng_share share)
 {
-    const ng_array *a = &call->array[0], *b = &call->array[1], *c = &call->array[3];
-    const NG(finish) finish = NG(finish_of)(call);
+    const ng_array *a = &call->array[MATMUL_A], *b = &call->array[MATMUL_B], *c = &call->array[MATMUL_C];
+    const NG(finish) finish = NG(finish_of)(call, MATMUL_BIAS, MATMUL_GATE, MATMUL_SLOPE);
     const ptrdiff_t M = a->size[0], K = a->size[1], N = b->size[1];
     const NG(left) left = {NG(pack_matrix), llabs(a->stride[0]) < llabs(a->stride[1]), a};
     const NG(right) right = {b->data, b->stride[0], b->stride[1], NG_MAX(K, 1), 1, 0, 0};
@@ -363,13 +382,14 @@ static int NG(matmul)(const ng_call *call, ng_share share)
     return NG(product)(&left, &right, &target, &finish, M, K, N, share);
 }
 
-/* c = A b (+ bias) for one column b, contiguous. arrays: a, b, bias or none (1,), c. Where A's rows are contiguous, an element is their
- * product with b in four chains of vectors; where its columns are, c gathers b_k times column k, as much of c at a time as stays in the cache. */
+/* c = A b (+ bias) for one contiguous column b. If the rows of A are contiguous, an element of c is the
+ * product of a row and b, in four chains of vectors. If the columns of A are contiguous, c is the sum of
+ * b_k times column k; the loop computes as much of c at a time as stays in the cache. */
 static int NG(matvec)(const ng_call *call, ng_share share)
 {
-    const ng_array *a = &call->array[0];
-    const T *b = call->array[1].data, *bias = call->array[2].data;
-    T *c = call->array[3].data;
+    const ng_array *a = &call->array[MATVEC_A];
+    const T *b = call->array[MATVEC_B].data, *bias = call->array[MATVEC_BIAS].data;
+    T *c = call->array[MATVEC_C].data;
     const ptrdiff_t K = a->size[1], some = 4096 / (ptrdiff_t)sizeof(T);
     ptrdiff_t begin, end;
     ng_split(a->size[0], 16, share.row, share.rows, &begin, &end);

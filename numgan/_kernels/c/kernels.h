@@ -1,8 +1,9 @@
-/* What the compiled kernels share: arrays, windows, the table of entry points, and the constants of the blocking.
+/* Declarations that all compiled kernels share: arrays, windows, the table of kernels, and macros.
  *
+ *     arguments.h    the names of every kernel's arguments
  *     gemm.h         the matrix product, whose header comment is the place to begin
  *     conv.h         three convolution kernels: the same product with other packing functions
- *     thin.h         ... for pictures of few channels, which need no packing
+ *     thin.h         ... for images with few channels, which need no packing
  *     toomcook.h     a tile of outputs with fewer multiplications
  *     fast.h         the same three kernels made of such tiles
  *     phase.h        how a strided convolution falls into phases and an output into tiles
@@ -18,7 +19,8 @@
  *     memory.c       blocks for outputs, kept for the next output
  *     _core.pyx      chooses a table at import and hands it NumPy's pointers
  *
- * The headers are templates: T is the element type, NG(name) the name of a function for that type and instruction set.
+ * The headers are templates: T is the element type. NG(name) is the name of a function for that type and
+ * instruction set.
  */
 #ifndef NUMGAN_KERNELS_H
 #define NUMGAN_KERNELS_H
@@ -30,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "threads.h"
 
 typedef struct {
@@ -41,12 +44,13 @@ typedef struct {
     ptrdiff_t kernel[2], stride[2], padding[2]; /* (vertical, horizontal) */
 } ng_window;
 
-/* Part row of rows by part column of columns: the share of the output that one thread computes. */
+/* The share of the output that one thread computes: part `row` of `rows` by part `column` of `columns`. */
 typedef struct {
     ptrdiff_t row, rows, column, columns;
 } ng_share;
 
-/* What a kernel is called with: its arrays, NULL data where an optional one is left out; each kernel's comment says which is which. */
+/* The arguments of a kernel. arguments.h names the places of its arrays and scalars. A missing array has
+ * the data NULL. */
 typedef struct {
     ng_array array[8];
     ng_window window;
@@ -56,14 +60,14 @@ typedef struct {
 /* A kernel computes one share of its output. It returns 0, NG_NO_MEMORY or NG_INTERRUPTED. */
 typedef int (*ng_kernel)(const ng_call *call, ng_share share);
 
-/* Every kernel by name; each exists for both element types and every instruction set. */
-#define NG_EACH_KERNEL(X)                                                                                                        \
-    X(matmul) X(matvec) X(conv2d) X(conv2d_input_gradient) X(conv2d_weight_gradient)                                            \
-    X(conv2d_thin) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient_thin)                                                  \
-    X(fast_conv2d) X(fast_conv2d_input_gradient) X(fast_conv2d_weight_gradient)                                                  \
-    X(max_pool2d) X(max_pool2d_gradient) X(peak)                                                                                 \
-    X(adam) X(rmsprop) X(sgd) X(moving_average) X(all_finite)                                                                    \
-    X(channel_moments) X(pool_moments) X(channel_products) X(column_sum) X(normalize) X(normalize_gradient)                      \
+/* The names of all kernels. Each exists for both element types and every instruction set. */
+#define NG_EACH_KERNEL(X)                                                                                   \
+    X(matmul) X(matvec) X(conv2d) X(conv2d_input_gradient) X(conv2d_weight_gradient)                        \
+    X(conv2d_thin) X(conv2d_input_gradient_thin) X(conv2d_weight_gradient_thin)                             \
+    X(fast_conv2d) X(fast_conv2d_input_gradient) X(fast_conv2d_weight_gradient)                             \
+    X(max_pool2d) X(max_pool2d_gradient) X(peak)                                                            \
+    X(adam) X(rmsprop) X(sgd) X(moving_average) X(all_finite)                                               \
+    X(channel_moments) X(pool_moments) X(channel_products) X(column_sum) X(normalize) X(normalize_gradient) \
     X(leaky_relu) X(leaky_relu_gradient) X(add)
 
 #define NG_ID(name) NG_ID_##name,
@@ -72,7 +76,7 @@ typedef ng_kernel ng_kernels[NG_KERNELS];
 
 enum { NG_BASELINE, NG_AVX2, NG_AVX512, NG_ISAS };
 
-/* [0] float32, [1] float64; NULLs where the machine cannot have the instruction set. */
+/* [0] float32, [1] float64; NULL if the machine cannot have the instruction set. */
 extern const ng_kernels ng_table_baseline[2], ng_table_avx2[2], ng_table_avx512[2];
 
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
@@ -86,21 +90,25 @@ extern const char *const ng_names[NG_KERNELS];
 /* Whether this processor has an instruction set. */
 int ng_has(int isa);
 
-/* Every share of a kernel's output, (0, 0) to (rows - 1, columns - 1), on so many threads; wide: float64. */
-int ng_run(int isa, int wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads, int (*poll)(void));
+/* Compute every share of a kernel's output, (0, 0) to (rows - 1, columns - 1), on so many threads. wide:
+ * float64. */
+int ng_run(int isa, int wide, int kernel, const ng_call *call, ptrdiff_t rows, ptrdiff_t columns, int threads,
+           int (*poll)(void));
 
 /* Memory aligned to 64 bytes at least, in large pages if it is large; NULL if there is none. */
 void *ng_pages(size_t bytes);
 void ng_free_pages(void *memory);
 
-/* Memory for an output, aligned to 64 bytes at least; give it back with the same number of bytes. Python's lock is held. */
+/* Memory for an output, aligned to 64 bytes at least. ng_release takes the same number of bytes. The
+ * caller holds the GIL. */
 void *ng_block(size_t bytes);
 void ng_release(void *memory, size_t bytes);
 
-/* Free all that ng_release has kept; how many bytes that was. Python's lock is held. */
+/* Free all memory that ng_release has kept. Returns the number of bytes. The caller holds the GIL. */
 size_t ng_free_kept(void);
 
-enum { NG_STRETCH = 1 << 16 }; /* elements that a pass over memory does between two looks for Ctrl-C, some ten microseconds */
+/* The elements of a pass over memory between two checks for Ctrl-C; they take about ten microseconds. */
+enum { NG_STRETCH = 1 << 16 };
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define NG_SHUFFLE(a, b, order) __builtin_shuffle(a, b, order)
@@ -122,8 +130,9 @@ enum { NG_STRETCH = 1 << 16 }; /* elements that a pass over memory does between 
 #define NG_VECTOR(bytes) __attribute__((vector_size(bytes), may_alias))
 #define NG_PREFETCH(address) __builtin_prefetch(address)
 #define NG_INLINE static inline __attribute__((always_inline))
-/* Of each element of two vectors the one or the other, by a comparison's result. */
-#define NG_CHOOSE(which, one, other, vector, order) ((vector)(((order)(which) & (order)(one)) | (~(order)(which) & (order)(other))))
+/* Each element of one vector or of the other, by the result of a comparison. */
+#define NG_CHOOSE(which, one, other, vector, order) \
+    ((vector)(((order)(which) & (order)(one)) | (~(order)(which) & (order)(other))))
 #else /* a plain compiler: a "vector" of one element, the same code */
 #define NG_VECTOR(bytes)
 #define NG_PREFETCH(address) ((void)0)
@@ -143,7 +152,8 @@ enum { NG_STRETCH = 1 << 16 }; /* elements that a pass over memory does between 
 #define NG_CEIL(a, b) (((a) + (b) - 1) / (b))
 
 /* [*begin, *end): part `part` of `parts` of 0..total, cut at multiples of `grain`. */
-static inline void ng_split(ptrdiff_t total, ptrdiff_t grain, ptrdiff_t part, ptrdiff_t parts, ptrdiff_t *begin, ptrdiff_t *end)
+static inline void ng_split(ptrdiff_t total, ptrdiff_t grain, ptrdiff_t part, ptrdiff_t parts,
+                            ptrdiff_t *begin, ptrdiff_t *end)
 {
     ptrdiff_t grains = NG_CEIL(total, grain);
     *begin = NG_MIN(grains * part / parts * grain, total);

@@ -1,8 +1,10 @@
-/* Blocks of memory for outputs. A block that is given back is kept for the next request of its size.
+/* Blocks of memory for outputs. A block that is released is kept for the next request of its size.
  *
- * A fresh large block costs a page fault every 4 KB when it is first written, a tenth of a training step. So blocks go on a list
- * when their last owner lets go, and are handed out again. Before a new one is made the oldest kept ones are freed, until those in
- * use and those kept are no more than a quarter above the most that ever were in use at once, and 32 MB. Callers hold Python's lock.
+ * A new large block costs a page fault every 4 KB when it is first written, a tenth of a training step. So a
+ * block goes on a list when its last owner releases it, and the next request takes it from there. Before a
+ * new block is made, the oldest kept blocks are freed, until the blocks in use and the kept ones together are
+ * at most a quarter above the largest number of bytes that ever was in use at once, plus 32 MB. Callers hold
+ * the GIL.
  */
 #include "kernels.h"
 
@@ -21,7 +23,7 @@ static struct {
     size_t bytes;
 } kept[PLACES]; /* the oldest first */
 static int places;
-static size_t spare, in_use, most_in_use; /* bytes kept; handed out, now and at most */
+static size_t spare, in_use, most_in_use; /* bytes kept; bytes in use now, and at most */
 
 void *ng_pages(size_t bytes)
 {
@@ -34,7 +36,7 @@ void *ng_pages(size_t bytes)
 #endif
 #ifdef __linux__
     if (bytes >= LARGE)
-        madvise(memory, bytes / LARGE * LARGE, MADV_HUGEPAGE); /* a wish: fewer, larger pages */
+        madvise(memory, bytes / LARGE * LARGE, MADV_HUGEPAGE); /* a request for fewer, larger pages */
 #endif
     return memory;
 }
@@ -72,7 +74,8 @@ void *ng_block(size_t bytes)
     if (bytes > PTRDIFF_MAX)
         return NULL;
     bytes = rounded(NG_MAX(bytes, 1));
-    for (int place = places - 1; place >= 0 && !memory; place--) /* the last one given back may still be in the cache */
+    /* the block released last may still be in the cache */
+    for (int place = places - 1; place >= 0 && !memory; place--)
         if (kept[place].bytes == bytes)
             memory = take(place);
     if (!memory) {

@@ -1,4 +1,5 @@
-/* The pool of threads.h. One call at a time owns it; helpers join the call that is open and leave when no task is left. */
+/* The pool of threads.h. One call at a time owns it. Helpers join the open call and leave when no task is
+ * left. */
 #include "kernels.h"
 
 #include <stdint.h>
@@ -16,7 +17,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #define NG_POSIX 1
-#else /* one thread works on a job, but several may each have their own */
+#else /* one thread works on each job; several threads may have a job each */
 #define NG_POSIX 0
 #define atomic_int int
 #define atomic_ptrdiff_t ptrdiff_t
@@ -66,7 +67,7 @@ void *ng_scratch(int slot, size_t bytes)
 /* ---- jobs */
 
 enum { MOST_HELPERS = 255 };
-static const int64_t POLL_NS = 20 * 1000 * 1000; /* from one look for Ctrl-C to the next */
+static const int64_t POLL_NS = 20 * 1000 * 1000; /* between two checks for Ctrl-C */
 
 typedef struct {
     int (*body)(const void *, ptrdiff_t);
@@ -82,7 +83,7 @@ typedef struct {
 } job;
 
 static NG_LOCAL job *current;  /* the job that this thread works on */
-static NG_LOCAL int is_caller; /* and whether it is the one that asked for it */
+static NG_LOCAL int is_caller; /* whether this thread started it */
 
 static int64_t now(void)
 {
@@ -106,7 +107,7 @@ int ng_interrupted(void)
     job *j = current;
     if (!j)
         return 0;
-    if (is_caller && j->poll && !j->status) { /* once it has raised, no other handler may run */
+    if (is_caller && j->poll && !j->status) { /* after an exception no other handler may run */
         const int64_t time = now();
         if (time - j->polled > POLL_NS) {
             j->polled = time;
@@ -117,7 +118,8 @@ int ng_interrupted(void)
     return j->status != 0;
 }
 
-/* Take tasks until none is left. A job within a job, from a signal handler that calls a kernel, leaves the outer one's scratch alone. */
+/* Take tasks until none is left. A job within a job, from a signal handler that calls a kernel, does not
+ * touch the scratch of the outer job. */
 static void work(job *j, int caller)
 {
     job *before = current;
@@ -143,7 +145,8 @@ static void work(job *j, int caller)
 
 #if NG_POSIX
 
-static const int64_t SPIN_NS = 1000 * 1000; /* how long a helper looks out for the next call before it sleeps */
+/* how long a helper waits actively for the next call before it sleeps */
+static const int64_t SPIN_NS = 1000 * 1000;
 
 static struct {
     pthread_mutex_t lock;
@@ -152,7 +155,8 @@ static struct {
     atomic_uint generation;  /* calls so far */
     job *open;               /* the call that may be joined */
     int helpers, asleep;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER,
+          .left = PTHREAD_COND_INITIALIZER};
 
 static NG_LOCAL job *owned; /* the job for which this thread owns the pool */
 
@@ -224,7 +228,8 @@ static void after_fork(void)
     pool.taken = owned != NULL;
 }
 
-/* With the lock: start helpers until there are `wanted`, or no more can be had. They take no signals meant for the program's threads. */
+/* Start helpers until there are `wanted`, or until no more can start. The caller holds the lock. Helpers
+ * take no signals that are meant for the program's threads. */
 static void start_helpers(int wanted)
 {
     static int registered;
@@ -245,7 +250,7 @@ static void start_helpers(int wanted)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Until the last helper has left; meanwhile Ctrl-C is still answered. */
+/* Wait until the last helper has left. Ctrl-C works meanwhile. */
 static void wait_for_helpers(job *j)
 {
     for (int64_t end = now() + SPIN_NS; j->active && now() < end;)
@@ -261,7 +266,7 @@ static void wait_for_helpers(job *j)
         soon.tv_sec += soon.tv_nsec / 1000000000;
         soon.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&pool.left, &pool.lock, &soon);
-        pthread_mutex_unlock(&pool.lock); /* Python's lock is never asked for while this one is held */
+        pthread_mutex_unlock(&pool.lock); /* never wait for the GIL with this lock held */
         ng_interrupted();
         pthread_mutex_lock(&pool.lock);
     }
@@ -269,7 +274,8 @@ static void wait_for_helpers(job *j)
     current = before, is_caller = before_caller;
 }
 
-int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads, int (*poll)(void))
+int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads,
+                int (*poll)(void))
 {
     job j = {.body = body, .context = context, .tasks = tasks, .poll = poll, .polled = poll ? now() : 0};
     int none = 0;
@@ -290,7 +296,7 @@ int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdi
     work(&j, 1);
 
     pthread_mutex_lock(&pool.lock);
-    pool.open = NULL; /* nobody joins any more */
+    pool.open = NULL; /* no helper can join from now on */
     pthread_mutex_unlock(&pool.lock);
     wait_for_helpers(&j);
     owned = NULL;
@@ -300,7 +306,8 @@ int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdi
 
 #else
 
-int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads, int (*poll)(void))
+int ng_parallel(int (*body)(const void *, ptrdiff_t), const void *context, ptrdiff_t tasks, int threads,
+                int (*poll)(void))
 {
     job j = {.body = body, .context = context, .tasks = tasks, .poll = poll, .polled = poll ? now() : 0};
     (void)threads;

@@ -39,7 +39,7 @@ cdef extern from "kernels.h" nogil:
         ng_window window
         double scalar[8]
 
-    int NG_KERNELS, NG_ARRAYS, NG_NO_MEMORY, NG_INTERRUPTED
+    int NG_KERNELS, NG_NO_MEMORY, NG_INTERRUPTED
     int NG_BASELINE, NG_AVX2, NG_AVX512
     const char *ng_names[]
     bint ng_has(int isa)

@@ -10,6 +10,7 @@ preparation (a forward pass, the state of an optimiser) is not timed.
     case.traffic             array entries that must at least be read or written: each array once
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,11 +122,11 @@ class Convolution(Case):
     @property
     def flops(self):
         _, w, dy = self.shapes
-        return 2 * int(np.prod(dy[:3]) * np.prod(w))
+        return 2 * math.prod(dy[:3]) * math.prod(w)
 
     @property
     def traffic(self):
-        return sum(int(np.prod(shape)) for shape in self.shapes)
+        return sum(math.prod(shape) for shape in self.shapes)
 
     def arrays(self, dtype):
         return self.draw(dtype, *self.shapes)
@@ -168,7 +169,7 @@ class LayerPass(Case):
 
     @property
     def traffic(self):
-        return (2 if self.which == "forward" else 3) * int(np.prod(self.shape))
+        return (2 if self.which == "forward" else 3) * math.prod(self.shape)
 
     def arrays(self, dtype):
         return self.draw(dtype, self.shape, self.shape)

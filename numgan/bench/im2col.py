@@ -25,7 +25,8 @@ def patches(x, kernel, stride, padding):
 def forward(x, w, stride, padding):
     """y (N, HO, WO, O) of x (N, H, W, C), w (KH, KW, C, O)"""
     size = output_size(x.shape[1:3], w.shape[:2], stride, padding)
-    return (patches(x, w.shape[:2], stride, padding) @ w.reshape(-1, w.shape[3])).reshape(len(x), *size, -1)
+    rows = patches(x, w.shape[:2], stride, padding)
+    return (rows @ w.reshape(-1, w.shape[3])).reshape(len(x), *size, w.shape[3])
 
 
 def weight_gradient(x, dy, kernel, stride, padding):

@@ -16,13 +16,11 @@ from functools import partial
 import numpy as np
 
 from .. import plot
-from ..core.arrays import load_array, save_array
+from ..core.arrays import load_array
 from ..core.randomness import stream
-from ..data import Dataset
-from ..layers import Dense, Equalized, LeakyReLU, Referenced, ReLU, Sequential, VirtualBatchNorm
-from ..losses import hinge, least_squares, relativistic_paired
-from ..metrics import mode_coverage
-from ..networks import mlp
+from ..layers import Dense, Equalized, Referenced, ReLU, Sequential, VirtualBatchNorm
+from ..losses import hinge, least_squares
+from ..networks import plane_discriminator, plane_generator
 from ..optimizers import Adam, RMSProp
 from ..optimizers.schedules import Cosine
 from ..remedies.penalties import GradientPenalty
@@ -38,10 +36,10 @@ from ..systems.games.two_player import TwoPlayerGAN
 from ..systems.games.unrolled import UnrolledGAN
 from ..systems.games.wgan import WGAN
 from ..systems.games.wgan_gp import WGANGP
-from .mixtures import COLUMNS, MIXTURES, SAMPLES
-from .protocol import Study, folder_of, seconds_of, train
+from .mixtures import COLUMNS, MIXTURES, play
+from .protocol import Study, folder_of
 
-STEPS, QUICK = 15_000, 10
+STEPS, QUICK, BATCH = 15_000, 10, 256
 RATE = 1e-3
 BETAS = {"beta1": 0.5, "beta2": 0.999}
 
@@ -59,7 +57,7 @@ class Remedy:
 
 
 def _nets():
-    return {"G": mlp(2, 128, 128, 2), "D": mlp(2, 128, 128, 1, activation=LeakyReLU)}
+    return {"G": plane_generator(128), "D": plane_discriminator(128)}
 
 
 def _adam(**betas):
@@ -83,7 +81,7 @@ def _switched(average=0.0, **switches):
 
 
 def _of(kind, networks=_nets, optimizers=_adam, **constants):
-    return lambda common: kind(networks=networks(), optimizers=optimizers(), **common, **constants)
+    return lambda common: kind(networks=networks(), optimizers=optimizers(), **common | constants)
 
 
 def _with_D(change):
@@ -113,16 +111,6 @@ def _virtual():
     return _nets() | {"G": Referenced(G, reference)}
 
 
-def _together(common):
-    return R3GAN(
-        networks=_nets(),
-        optimizers=_adam(beta1=0.0, beta2=0.99),
-        gamma=MIXTURES["grid"].gamma,
-        every=16,
-        **common | {"average": 0.999, "batch_size": 4 * common["batch_size"]},
-    )
-
-
 def _decaying(system, steps):
     """The system with learning rates that fall to 0 along a cosine.
 
@@ -144,7 +132,7 @@ REMEDIES = {
     "saturating": Remedy("minimax loss", _switched(modified=False)),
     "lsgan": Remedy("least squares", _of(TwoPlayerGAN, loss=least_squares)),
     "hinge": Remedy("hinge", _of(TwoPlayerGAN, loss=hinge)),
-    "relativistic": Remedy("relativistic pairs", _of(R3GAN, loss=relativistic_paired, gamma=0.0)),
+    "relativistic": Remedy("relativistic pairs", _of(R3GAN, gamma=0.0)),
     "wgan": Remedy(
         "WGAN, clipping 0.1, RMSProp 5e-4, 5 critic steps",
         _of(WGAN, optimizers=lambda: {"D": RMSProp(5e-4, clip=0.1), "G": RMSProp(5e-4)}),
@@ -174,32 +162,28 @@ REMEDIES = {
     "ttur": Remedy("two time scales, D four times", _switched(ttur=4.0)),
     "average": Remedy("moving average of G, 0.999", _switched(average=0.999)),
     "constant": Remedy("learning rates that do not fall", _switched()),
-    "together": Remedy("relativistic, R1 and R2, betas 0 and 0.99, average, batches of 1,024", _together),
+    "together": Remedy(
+        "relativistic, R1 and R2, betas 0 and 0.99, average, batches of 1,024",
+        _of(
+            R3GAN,
+            optimizers=partial(_adam, beta1=0.0, beta2=0.99),
+            gamma=MIXTURES["grid"].gamma,
+            every=16,
+            average=0.999,
+            batch_size=4 * BATCH,
+        ),
+    ),
 }
 
 
 def trial(arm, seed, quick, folder, tell):
     """Train with one remedy on the grid. The points are multiplied by 0.25 before training."""
-    mixture, steps = MIXTURES["grid"], QUICK if quick else STEPS
-    common = {"latent": Latent(2), "sample_shape": (2,), "batch_size": 256, "steps": steps}
-    data = Dataset("grid", (mixture.scale * mixture.draw(stream(seed, "grid"))).astype(np.float32))
+    steps = QUICK if quick else STEPS
+    common = {"latent": Latent(2), "sample_shape": (2,), "batch_size": BATCH, "steps": steps}
     system = REMEDIES[arm].make(common)
-    run = train(
-        system if arm == "constant" else _decaying(system, steps), data, folder / "run", seed, tell, steps
-    )
-    x = run.sampler()(SAMPLES, seed)[0] / mixture.scale
-    found = mode_coverage(x, mixture.centres, mixture.std)
-    save_array(folder / "samples.npy", x)
-    widths = found.relative_std[np.isfinite(found.relative_std)]
-    return {
-        "modes": found.captured,
-        "high_quality": found.high_quality,
-        "reverse_kl": found.reverse_kl,
-        "width": widths.mean() if len(widths) else None,
-        "steps": steps,
-        "seconds": seconds_of(run),
-        "minutes": seconds_of(run) / 60,
-    }
+    if arm != "constant":
+        system = _decaying(system, steps)
+    return play(system, "grid", MIXTURES["grid"].scale, seed, folder, tell, steps)
 
 
 def draw(results, out):

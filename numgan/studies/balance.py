@@ -19,14 +19,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import plot
-from ..layers import Flatten, LeakyReLU, Sequential
 from ..losses import minimax
 from ..metrics import density_coverage, kid
-from ..networks import mlp
+from ..networks import digit_discriminator
 from ..systems.games import gan, wgan_gp
 from ..systems.games.gan import GAN
-from .looks import TRAINING, Looks, accuracy, digits, fakes, logits, ranked, read
-from .protocol import Column, Study, folder_of, seconds_of, train
+from .looks import TRAINING, Looks, accuracy, curve, digits, fakes, logits, ranked
+from .protocol import Column, Study, train, trained
 
 ARMS = {
     "even": "GAN, one update of each",
@@ -43,6 +42,7 @@ ARMS = {
 }
 STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two looks; fakes in a look
 QUICK = {"steps": 10, "every": 2}
+LOOKS = "looks.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -59,19 +59,16 @@ def system(arm):
     """The system of an arm: a preset for 8x8 digits with the arm's change, without the moving average."""
     if arm.startswith("critic"):
         return replace(wgan_gp.digits(), average=0.0)
-    even = gan.digits()
-    plain = Rare(
-        **{
-            name: getattr(even, name)
-            for name in ("latent", "sample_shape", "batch_size", "networks", "optimizers")
-        }
-    )
-    of = {"d10": {"k": 10}, "d10-minimax": {"k": 10, "loss": minimax}, "g5": {"rest": 5}}
-    widths = {"wide": 1024, "narrow": 32}
-    if arm in widths:
-        D = Sequential(Flatten(), *mlp(64, widths[arm], widths[arm], 1, activation=LeakyReLU))
-        return replace(plain, networks=plain.networks | {"D": D})
-    return replace(plain, **of.get(arm, {}))
+    even = vars(gan.digits()) | {"average": 0.0}
+    G = even["networks"]["G"]
+    changes = {
+        "d10": {"k": 10},
+        "d10-minimax": {"k": 10, "loss": minimax},
+        "g5": {"rest": 5},
+        "wide": {"networks": {"G": G, "D": digit_discriminator(1024)}},
+        "narrow": {"networks": {"G": G, "D": digit_discriminator(32)}},
+    }
+    return Rare(**even | changes.get(arm, {}))
 
 
 def rows_of(arm):
@@ -112,16 +109,11 @@ def trial(arm, seed, quick, folder, tell):
     """Train one arm, with looks, and return the figures of the last look."""
     size, player = QUICK if quick else {"steps": STEPS, "every": EVERY}, system(arm)
     data, held = digits(rows_of(arm))
-    looks = Looks(folder / "looks.jsonl", size["every"], view(player, data, held))
+    looks = Looks(folder / LOOKS, size["every"], view(player, data, held))
     run = train(player, data, folder / "run", seed, tell, size["steps"], look=looks)
     last = {name: value for name, value in looks.records[size["steps"]].items() if name != "step"}
     best = looks["kid"].argmin()
-    return last | {
-        "best_kid": looks["kid"][best],
-        "best_step": int(looks.steps[best]),
-        "steps": size["steps"],
-        "minutes": seconds_of(run) / 60,
-    }
+    return last | {"best_kid": looks["kid"][best], "best_step": int(looks.steps[best])} | trained(run)
 
 
 COLUMNS = (
@@ -143,14 +135,11 @@ def draw(results, out):
     The panels show the accuracy of D, the quality of G, and the distances of each critic on training and
     held-out rows.
     """
-    records = {arm: read(folder_of(out, arm, 0) / "looks.jsonl") for arm in results}
     strength = [arm for arm in results if rows_of(arm) == TRAINING and not arm.startswith("critic")]
     few = [arm for arm in results if arm.startswith("critic") or arm == "even" or arm.startswith("gan")]
 
-    def curves(arms, key):
-        return {
-            ARMS[arm]: (list(records[arm]), [record[key] for record in records[arm].values()]) for arm in arms
-        }
+    def curves(arms, figure):
+        return {ARMS[arm]: curve(out, arm, LOOKS, figure) for arm in arms}
 
     panels = [
         {
@@ -168,8 +157,8 @@ def draw(results, out):
                 "y": "mean f(real) - mean f(fake)",
                 "level": 0.0,
                 "curves": {
-                    words: (list(records[arm]), [record[key] for record in records[arm].values()])
-                    for key, words in (("distance", "training rows"), ("distance_new", "held-out rows"))
+                    "training rows": curve(out, arm, LOOKS, "distance"),
+                    "held-out rows": curve(out, arm, LOOKS, "distance_new"),
                 },
             }
         )

@@ -21,7 +21,7 @@ from ..metrics import mode_coverage
 from ..optimizers import Adam
 from ..systems import Batch
 from ..training import runs
-from .protocol import Column, Study, folder_of, train
+from .protocol import Column, Study, folder_of, train, trained
 
 ARMS = {"plain": "G against D as it is", "points": "G against D 10 steps ahead"}  # presets of `unrolled`
 RATE, STEPS = 1e-3, 10_000  # ten times the rate of the preset, which would need ten times as many steps
@@ -72,7 +72,7 @@ def trial(arm, seed, quick, folder, tell):
     save(0, system.init(seed)["G"])
     run = train(system, dataset, folder / "run", seed, tell, steps, look)
     samples = [load_array(snapshot(folder, step)) for step in range(0, steps + 1, steps // looks)]
-    return figures(samples) | played(run, steps // looks) | {"steps": steps}
+    return figures(samples) | played(run, steps // looks) | trained(run)
 
 
 def figures(snapshots):
@@ -97,13 +97,12 @@ def figures(snapshots):
 
 
 def played(run, every):
-    """The mean outputs of D at every `every`-th step of the second half of a run, and its minutes."""
+    """The mean outputs of D at every `every`-th step of the second half of a run."""
     records = runs.read_metrics(run.folder, run.state.step)
     late = [
         record for record in records if record["step"] % every == 0 and 2 * record["step"] >= run.state.step
     ]
-    means = {name: np.mean([record["metrics"][name] for record in late]) for name in ("D(x)", "D(G(z))")}
-    return means | {"minutes": records[-1]["seconds"] / 60}
+    return {name: np.mean([record["metrics"][name] for record in late]) for name in ("D(x)", "D(G(z))")}
 
 
 def draw(results, out):

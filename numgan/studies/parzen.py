@@ -23,7 +23,7 @@ from ..data import Dataset
 from ..data.pixels import to_bytes
 from ..evaluation import judging
 from ..metrics.rows import squared_distances
-from .protocol import Column, Study, folder_of, seconds_of, train
+from .protocol import Column, Study, folder_of, train, trained
 
 COMPONENTS, ROUNDS = 50, 3  # components of the Gaussian of a class; rounds of k-means
 SHOWN = 2  # samples of each class in the picture
@@ -173,23 +173,21 @@ def trial(arm, seed, quick, folder, tell):
     digits = Digits.load(quick)
     judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
     if arm in ANCHORS:
-        (x, labels), trained = ANCHORS[arm](digits, stream(seed, "parzen", arm)), {}
+        (x, labels), spent = ANCHORS[arm](digits, stream(seed, "parzen", arm)), {}
     else:
-        system, steps = (
-            systems.build(*ARMS[arm].preset.split("/"), width=NARROW if quick else 1.0),
-            QUICK if quick else ARMS[arm].steps,
-        )
+        system = systems.build(*ARMS[arm].preset.split("/"), width=NARROW if quick else 1.0)
+        steps = QUICK if quick else ARMS[arm].steps
         run = train(system, digits.dataset, folder / "run", seed, tell, steps)
         x, labels = run.sampler()(digits.amounts.neighbours, seed)
         x = unit(to_bytes(x, system.pixels))
-        trained = {"steps": steps, "seconds": seconds_of(run), "minutes": seconds_of(run) / 60}
+        spent = trained(run)
     found, answers = measure(digits, judge, x, labels)
     if arm == "real":  # there are no requested labels, so this is the accuracy of the judge on test rows
         found["agreement"] = float(
             (judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean()
         )
     save_array(folder / "samples.npy", some_of_each(x, answers if labels is None else labels))
-    return found | trained
+    return found | spent
 
 
 def measure(digits, judge, x, labels):

@@ -55,13 +55,10 @@ COLUMNS = (
 def game(name, loss):
     """The system whose D is trained. Networks and optimisers are the same for every loss."""
     gan = systems.build("gan", PRESETS[name])
-    return (
-        replace(gan, loss=loss)
-        if loss
-        else replace(
-            systems.build("wgan_gp", PRESETS[name]), networks=gan.networks, optimizers=gan.optimizers
-        )
-    )
+    if loss:
+        return replace(gan, loss=loss)
+    critic = systems.build("wgan_gp", PRESETS[name])
+    return replace(critic, networks=gan.networks, optimizers=gan.optimizers)
 
 
 def gradients(system, params, batch, seed, number):
@@ -91,13 +88,13 @@ def look(system, params, batch, held, seed, number=BATCHES):
     g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
-    judge = lambda x: system.networks["D"].forward(params["D"], x, Pass())[0].ravel()
     fake = system.generate(params, Batch({"x": held}), derive(seed, "held")).x
+    real, fake = (system.networks["D"].forward(params["D"], x, Pass())[0].ravel() for x in (held, fake))
     return {
         "norm": np.linalg.norm(g, axis=1).mean(),
         "spread": spread,
         "noise": spread / toward,
-        "accuracy": accuracy(judge(held), judge(fake)),
+        "accuracy": accuracy(real, fake),
     }
 
 

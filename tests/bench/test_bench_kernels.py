@@ -1,4 +1,4 @@
-"""`numgan bench kernels` and `growth`: the cases and their yardsticks, fast forms, the peak that no direct kernel can pass."""
+"""`numgan bench kernels` and `growth`: cases, yardsticks, fast forms; no direct kernel passes the peak."""
 
 import json
 from contextlib import contextmanager
@@ -28,8 +28,13 @@ def drawn(path):
 
 @pytest.fixture
 def bare(monkeypatch, brief):
-    """A known peak, and one case of each kind, none of which has a fast form."""
+    """A known peak, short bursts, and one case of each kind, none of which has a fast form."""
     monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 1e6)
+    monkeypatch.setattr(
+        kernels,
+        "interleave",
+        lambda sides, rounds, seconds, rest: timing.interleave(sides, rounds, 0.001, rest),
+    )
     few = [
         (cases.Product(7, 5, 3), np.float64),
         (cases.Convolution("dcgan28 1-64", "input gradient", 2), np.float32),

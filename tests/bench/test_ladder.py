@@ -1,10 +1,11 @@
-"""The ladder: every rung is right on ugly shapes, a wrong kernel gets no place, a right one stands where its speed puts it."""
+"""The ladder: every rung is right on ugly shapes, a wrong kernel gets no place, a right one its place by speed."""
 
 import argparse
 import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,20 @@ def one_blas_thread():
 
 @pytest.fixture
 def hurried(monkeypatch):
-    """Climb in a second: what is timed does not matter."""
+    """Climb in a second: what is timed does not matter, and no rung is checked twice."""
+    monkeypatch.setattr(ladder, "check", checked)
     monkeypatch.setattr(
         ladder,
         "interleave",
         lambda sides, **_: timing.interleave(sides, rounds=1, seconds=1e-4, rest=lambda: None),
     )
     monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 100.0)
+
+
+@cache
+def checked(rung):
+    """Check a rung, once in all tests: a check takes seconds."""
+    trial.check(rung)
 
 
 def mine(function, kind="matmul", name="mine", **claims):
@@ -55,7 +63,7 @@ def refusal(function, kind="matmul", **claims):
 @pytest.mark.parametrize("rung", ALL, ids=lambda rung: f"{rung.kind}: {rung.name}")
 def test_every_rung_passes_its_trial_in_both_types(rung):
     assert rung.dtypes == ("float32", "float64")
-    ladder.check(rung)
+    checked(rung)
 
 
 @needs_rungs

@@ -52,8 +52,8 @@ def test_a_profile_tells_frozen_from_trained():
 
 def test_a_profile_counts_nothing_twice():
     clock = profile.Clock()
-    inner = clock.timed(lambda: time.sleep(0.02), lambda arguments, words: "inner")
-    clock.timed(lambda: (time.sleep(0.01), inner()), lambda arguments, words: "outer")()
+    inner = clock.timed(lambda: time.sleep(0.02), "inner")
+    clock.timed(lambda: (time.sleep(0.01), inner()), "outer")()
     assert (
         0.019 < clock.seconds["inner"] < 0.04
         and 0.009 < clock.seconds["outer"] < 0.019

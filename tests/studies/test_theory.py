@@ -16,7 +16,7 @@ import pytest
 
 import numgan as ng
 from numgan.remedies.penalties import between
-from numgan.studies.dirac import METHODS, NODES, WEIGHTS, descent, jacobian, radius
+from numgan.studies.dirac import METHODS, NODES, WEIGHTS, descent, jacobian, path
 
 # ---------------------------------------------------------------------------------------------------- optimal discriminators
 
@@ -202,7 +202,7 @@ def test_a_translation_costs_its_length():
     assert np.isclose(-ng.wasserstein.discriminator(-x, -(x + 2.5))[0], 2.5, rtol=1e-14)
 
 
-def train_critic(real, fake, optimizer, penalty=None, start=0.5, steps=2000):
+def train_critic(real, fake, optimizer, penalty=None, start=0.5, steps=800):
     """A linear critic f(x) = w x over points (N, d), every weight `start` at first -> w (d,), and what it pays at the end."""
     critic, rng = ng.Sequential(ng.Dense(real.shape[1], 1, bias=False)), np.random.default_rng(0)
     w = critic.init(0, np.float64)
@@ -295,6 +295,11 @@ def test_eigenvalues_of_the_dirac_gan(name):
     expected = np.array([expected, np.conj(expected)])
     assert np.abs(found[np.argsort(found.imag)] - expected[np.argsort(expected.imag)]).max() < 1e-6
     assert (found.real.max() < -1e-3) == (float(together) < 1e-3)
+
+
+def radius(field, order="together"):
+    """|(theta, psi)| after 500 steps of gradient descent."""
+    return np.hypot(*path(field, order)[-1])
 
 
 @pytest.mark.parametrize("name", DIRAC)

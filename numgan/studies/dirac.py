@@ -273,13 +273,11 @@ def _expected(method):
 
 
 DIFFERS = f"""\
-The paper draws the paths. Its eigenvalues stand below as formulas give them ("expected"), and beside them \
-radii that were computed apart
-from this library. Descent with h = {RATE} from {START}, {STEPS} steps, in float64; alternating: G first, \
-then D. It converges if both radii
-end below {CONVERGED:g}; the non-saturating loss draws inwards, but not at a linear rate. The norm that \
-WGAN-GP penalises has no derivative at the
-equilibrium."""
+The paper draws the paths. The rows "expected" contain the eigenvalues from its formulas, and radii that
+were computed without this library. Each path is gradient descent with h = {RATE} from {START}, for {STEPS}
+steps, in float64. In alternating descent G moves first, then D. A method converges if both radii end below
+{CONVERGED:g}. The non-saturating loss moves inwards, but not at a linear rate. The norm in the penalty of
+WGAN-GP has no derivative at the equilibrium."""
 
 ARMS = {arm: method.name for arm, method in METHODS.items()}
 STUDY = Study(

@@ -119,15 +119,13 @@ def draw(results, out):
 
 
 DIFFERS = f"""\
-The paper shows heat maps up to step 25,000 and gives no figures: without the look ahead the samples rotate \
-among the modes, with it they spread
-over all. Here {STEPS:,} steps, each one update of D and one of G on batches of 512, and Adam({RATE}, beta1 \
-= 0.5) for both, ten times the rate of
-the preset. At that rate the plain game need not rotate for ever, so see how many looks were dominated, not \
-only the end. A look every
-{STEPS // LOOKS} steps; rotation, D(x) and D(G(z)) are means over the second half of the run, dominating \
-modes and their changes are counted over
-all of it. Of true points 98.9 % lie within 3 sigma, each mode has 12.5 %, and nothing rotates."""
+The paper shows heat maps up to step 25,000 and no figures: without unrolling the samples rotate among the
+modes, with it they spread over all modes. Here there are {STEPS:,} steps, each with one update of D and one
+of G on batches of 512. Both have Adam({RATE}, beta1 = 0.5), ten times the rate of the preset. With this
+rate the plain game may stop rotating, so look also at the number of dominated looks, not only at the end.
+There is a look every {STEPS // LOOKS} steps. Rotation, D(x) and D(G(z)) are means over the second half of
+the run. Dominating modes and their changes are counted over the whole run. For points of the data, 98.9 %
+lie within 3 sigma, each mode has 12.5 % of them, and nothing rotates."""
 
 STUDY = Study(
     "Samples that rotate among modes, or spread.",

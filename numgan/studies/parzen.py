@@ -247,20 +247,17 @@ def draw(results, out):
 
 
 DIFFERS = f"""\
-All systems learn from the first 50,000 rows; sigma is that of ten, 0.1 to 1, with the best mean over the \
-next 1,000. Steps, fixed beforehand:
-{", ".join(f"{arm.title} {arm.steps:,}" for arm in ARMS.values() if arm.preset)}. The GAN with the paper's \
-nets and SGD
-is far from trained out after 20 epochs. R3GAN's nets are convolutional, with BatchNorm in G; its steps and \
-rates were settled on seed 0. 1-NN: the
-test rows by the nearest of 50,000 samples (centroids: 10,000), which bear the label that was asked for, or \
-else the judge's. Agreement: how many
-samples the judge gives the label that was asked for; for true pictures, how many test rows it knows. Score \
-and Frechet distance are over numgan's
-judge of MNIST, 10,000 samples against the test rows: no Inception figures. The GAN with Adam and the cGAN \
-are not as in a first run, seed 0, in which
-neither learned: both got BatchNorm in G then, the GAN dropout in D, the cGAN smaller label weights and \
-less dropout."""
+All systems learn from the first 50,000 rows. Sigma is the one of ten values from 0.1 to 1 that has the best
+mean log-likelihood over the next 1,000 rows. The numbers of steps, fixed beforehand:
+{"; ".join(f"{arm.title}: {arm.steps:,}" for arm in ARMS.values() if arm.preset)}. The GAN with the paper's
+networks and SGD is far from the end of its training after 20 epochs. R3GAN has convolutional networks, with
+BatchNorm in G; its steps and rates were chosen on seed 0. 1-NN error: the test rows are classified by the
+nearest of 50,000 samples (centroids: 10,000), with the requested label, or else that of the judge. Label
+agreement: the share of samples to which the judge gives the requested label; for true pictures, the judge's
+accuracy on test rows. Score and Frechet distance come from numgan's judge of MNIST, with 10,000 samples and
+the test rows. They are not Inception figures. The GAN with Adam and the cGAN differ from a first run with
+seed 0, in which neither learned: both then got BatchNorm in G, the GAN got dropout in D, and the cGAN got
+smaller label weights and less dropout."""
 
 STUDY = Study(
     "MNIST under a Parzen window, and what samples teach.",

@@ -220,6 +220,15 @@ PUBLISHED = {
     "D 1/2, PacDCGAN3": ("866.6 ± 12.1", "0.90 ± 0.04"),
 }
 
+DIFFERS = f"""\
+The GANs train for {STEPS:,} iterations, the packed ones for {PACKED_STEPS:,}, the paper's for at most
+500,000. So the learning rates are larger: Adam with betas 0.5 and 0.99, a rate of 1e-3 for G (the paper:
+1e-4), and for D {RATE:g}, or {PACKED_RATE:g} if packed (the paper: 2e-4). D has no BatchNorm, and both
+players use the same fakes. The unrolled and plain GANs play the minimax game, in which the loss of G is the
+negative loss of D. PacGAN2 has the non-saturating loss. R3GAN has packs of two, R1 and R2 of 0.05 at every
+16th step, a moving average of 0.99 and beta1 = 0. Rates and steps were chosen on seed 0. The classifier is
+numgan's judge of MNIST. Published figures: mean ± standard error."""
+
 STACKED = Study(
     "1,000 modes of stacked digits: unrolling and packing against a D too small to see them all.",
     "Metz et al. 2017 (unrolled GANs), section 3.3.1; Lin et al. 2018 (PacGAN), table 3",
@@ -229,11 +238,5 @@ STACKED = Study(
     seeds=3,
     draw=draw,
     published={f"{row}, published": {"modes": modes, "kl": kl} for row, (modes, kl) in PUBLISHED.items()},
-    differs=f"{STEPS:,} iterations, {PACKED_STEPS:,} of the packed GANs, of the paper's 500,000 at most, so "
-    "the learning rates are larger: Adam, betas 0.5 and 0.99, 1e-3 for G (the paper: 1e-4), and for D "
-    f"{RATE:g}, packed {PACKED_RATE:g} (2e-4). D has no BatchNorm, and both players share a draw of fakes. "
-    "Unrolled and plain GANs play the minimax game, in which G's loss is D's negated; PacGAN2 the "
-    "non-saturating one. R3GAN: packs of two, R1 and R2 of 0.05 at every 16th step, moving average 0.99, "
-    "beta1 = 0. Rates and steps were settled on seed 0. The classifier is numgan's judge of MNIST. "
-    "Published: mean ± standard error.",
+    differs=DIFFERS,
 )

@@ -151,13 +151,12 @@ def draw(results, out):
 
 
 DIFFERS = f"""\
-The paper shows curves, not figures: of a DCGAN held after 1, 10 and 25 epochs, minimax's gradient decays \
-by orders of magnitude, and the
-non-saturating one grows and gets noisy. Here G and D are dense nets on 8x8 digits (train and test apart) \
-and on the ring; G is held after {WARM}
-steps of the non-saturating GAN, D starts afresh, and Adam and nets are the same for all losses. Norms of \
-different losses have different units:
-compare each with itself."""
+The paper shows curves and no figures. Its DCGAN is held constant after 1, 10 and 25 epochs. Then the
+gradient of minimax falls by orders of magnitude, and that of the non-saturating loss grows and becomes
+noisy. Here G and D are dense networks, on 8x8 digits (training and test rows apart) and on the ring. G is
+held constant after {WARM} steps of the non-saturating GAN, and D starts anew. Adam and the networks are the
+same for all losses. The norms of different losses have different units, so compare each row only with
+itself."""
 
 STUDY = Study(
     "What reaches G from a D that gets better.",

@@ -1,4 +1,7 @@
-"""The benchmarks: fair turns, statistics, the exchange with PyTorch, what is printed, and that a wrong figure is refused. No torch needed."""
+"""The benchmarks: fair turns, statistics, the exchange with PyTorch, the output, refusal of wrong figures.
+
+Torch is not needed.
+"""
 
 import json
 import subprocess
@@ -152,7 +155,10 @@ def test_the_mapping_goes_there_and_back(name):
 
 
 def test_the_mapping_is_pytorchs():
-    """By hand: out[n, o] = sum W[o, c h w] x[n, c, h, w], with the sum over (c, h, w) in this order; and a ConvTranspose2d of one pixel."""
+    """The formulas by hand: out[n, o] = sum W[o, c h w] x[n, c, h, w] over (c, h, w) in this order.
+
+    The second network is a ConvTranspose2d of one pixel.
+    """
     rng = np.random.default_rng(0)
     x, W, b = rng.normal(size=(3, 2, 5, 4)), rng.normal(size=(7, 40)), rng.normal(size=7)
     net = ng.Sequential(ng.Flatten(), ng.Dense(40, 7))

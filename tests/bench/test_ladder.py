@@ -1,4 +1,4 @@
-"""The ladder: every rung is right on ugly shapes, a wrong kernel gets no place, a right one its place by speed."""
+"""The ladder: every rung is right on ugly shapes, and a kernel gets its place by speed if it is right."""
 
 import argparse
 import json
@@ -57,7 +57,7 @@ def refusal(function, kind="matmul", **claims):
     return str(caught.value)
 
 
-# --- the rungs -------------------------------------------------------------------------------------------------------
+# ---- the rungs
 
 
 @pytest.mark.parametrize("rung", ALL, ids=lambda rung: f"{rung.kind}: {rung.name}")
@@ -106,7 +106,7 @@ def test_compiled_products_stay_inside_their_arrays(kernel):
     np.testing.assert_allclose(memory[1:-1], a @ b, atol=1e-4)
 
 
-# --- the trial -------------------------------------------------------------------------------------------------------
+# ---- the trial
 
 
 def test_a_dropped_edge_is_refused():
@@ -173,7 +173,7 @@ def test_wrong_convolutions_are_refused():
     assert "float64" in refusal(nearly, "conv", fast=True, dtypes=("float64",))
 
 
-# --- the registry ----------------------------------------------------------------------------------------------------
+# ---- the registry
 
 
 def test_the_registry_names_what_is_wrong():
@@ -215,7 +215,7 @@ def test_a_file_leaves_the_registry_as_it_was():
     ladder.check(*found["matmul"])
 
 
-# --- the climb -------------------------------------------------------------------------------------------------------
+# ---- the climb
 
 
 def test_a_kernel_stands_where_its_speed_puts_it(monkeypatch):
@@ -265,7 +265,7 @@ def test_threads_are_those_of_the_rung(hurried, monkeypatch):
     assert seen[-1] == 1 and _kernels.num_threads() == before
 
 
-# --- the command -----------------------------------------------------------------------------------------------------
+# ---- the command
 
 
 def run(capsys, *words):
@@ -358,7 +358,8 @@ def test_requests_that_make_no_sense(capsys, tmp_path):
 def test_without_compiled_kernels_the_python_rungs_are_offered():
     code = """if True:
         from numgan.bench import ladder, timing
-        ladder.interleave = lambda sides, **_: timing.interleave(sides, rounds=1, seconds=1e-4, rest=lambda: None)
+        brief = {"rounds": 1, "seconds": 1e-4, "rest": lambda: None}
+        ladder.interleave = lambda sides, **_: timing.interleave(sides, **brief)
         print(ladder.table(ladder.report("matmul", 8)))"""
     out = subprocess.run(
         [sys.executable, "-c", code],

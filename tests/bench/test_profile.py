@@ -1,4 +1,4 @@
-"""`numgan profile`: the shares add up to the step, nothing counts twice, and what was covered is uncovered."""
+"""`numgan profile`: the shares sum to the step, nothing counts twice, and the system is left as it was."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The studies of balance: the rule for equilibrium, looks, a frozen D, a rare D, random architectures, tables."""
+"""The studies of balance: the rule for equilibrium, looks, a frozen D, random architectures, tables."""
 
 import json
 from types import SimpleNamespace

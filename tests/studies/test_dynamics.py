@@ -1,4 +1,4 @@
-"""The studies of dynamics: the Dirac-GAN, G's gradient as D gets better, samples that rotate; their pictures."""
+"""The studies of dynamics: the Dirac-GAN, G's gradient as D gets better, rotating samples; their pictures."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The study of stacked digits: data, nets, count of modes, a quick trial; on the package's digits, enlarged."""
+"""The study of stacked digits, on the package's digits: data, nets, count of modes, a quick trial."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def test_the_nets_are_the_papers(arm):
 
 
 def test_labels_are_read_colour_by_colour():
-    """A classifier that reads the digit off the grey level: 100 a + 10 b + c; all of them once is a KL of 0."""
+    """A classifier reads the digit off the grey level. If all 1,000 labels occur once, the KL is 0."""
     levels = np.arange(10) * 25
 
     def name(images):

@@ -101,7 +101,7 @@ if __name__ == "__main__":
 
 
 def test_a_killed_study_goes_on_where_it_was_cut(start, tmp_path, in_this_process):
-    """kill -9 in the middle of the first trial; the same call then ends with the figures of undisturbed trials."""
+    """kill -9 in the middle of the first trial: the same call then gives the figures of whole trials."""
     script, cut = tmp_path / "script.py", tmp_path / "cut"
     script.write_text(SCRIPT)
     process = start([sys.executable, script, "ring", "gan", "quick", cut])

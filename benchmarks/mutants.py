@@ -70,10 +70,13 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     ),
 }
 
-# ---------------------------------------------------------------------------------------------------- tests in forks
+# ---- tests in forks
 
 
-IMPORTED = "coverage hypothesis.extra.numpy matplotlib.figure numpy.testing PIL.Image pooch pytest threadpoolctl tqdm".split()
+IMPORTED = (
+    "coverage hypothesis.extra.numpy matplotlib.figure numpy.testing "
+    "PIL.Image pooch pytest threadpoolctl tqdm"
+).split()
 
 
 def import_all_but_numgan():
@@ -326,7 +329,7 @@ def covering(mutant, known):
     return tests, spent, len(tests)
 
 
-# ---------------------------------------------------------------------------------------------------- the command
+# ---- the command
 
 
 def _lines(path):

@@ -46,7 +46,7 @@ PASSES = "forward", "input gradient", "weight gradient"
 
 
 class Case:
-    """Base class of the cases.
+    """Base class of the cases. `shapes` has the shapes of the arrays.
 
     NumPy's side is the same call on the reference kernels, unless a case overrides it. Only convolutions may
     have a fast form.
@@ -57,9 +57,9 @@ class Case:
     def numpy(self, *arrays):
         return self.ours(*arrays)
 
-    def draw(self, dtype, *shapes):
+    def arrays(self, dtype):
         rng = stream(0, "bench", self.name)
-        return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+        return [rng.standard_normal(shape).astype(dtype) for shape in self.shapes]
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,16 @@ class Product(Case):
         return f"matmul {self.m}x{self.k}x{self.n}"
 
     @property
+    def shapes(self):
+        return (self.m, self.k), (self.k, self.n)
+
+    @property
     def flops(self):
         return 2 * self.m * self.k * self.n
 
     @property
     def traffic(self):
         return self.m * self.k + self.k * self.n + self.m * self.n
-
-    def arrays(self, dtype):
-        return self.draw(dtype, (self.m, self.k), (self.k, self.n))
 
     def ours(self, a, b):
         return lambda: _kernels.matmul(a, b)
@@ -128,9 +129,6 @@ class Convolution(Case):
     def traffic(self):
         return sum(math.prod(shape) for shape in self.shapes)
 
-    def arrays(self, dtype):
-        return self.draw(dtype, *self.shapes)
-
     def ours(self, x, w, dy):
         size, _, _, kernel, stride, padding = self.settings
         return {
@@ -164,15 +162,16 @@ class LayerPass(Case):
         return f"{type(self.layer).__name__} {self.which}"
 
     @property
+    def shapes(self):
+        return self.shape, self.shape
+
+    @property
     def flops(self):
         return self.shape[0] * self.layer.flops(self.shape[1:])
 
     @property
     def traffic(self):
         return (2 if self.which == "forward" else 3) * math.prod(self.shape)
-
-    def arrays(self, dtype):
-        return self.draw(dtype, self.shape, self.shape)
 
     def ours(self, x, dy):
         p = self.layer.init(0, x.dtype)
@@ -196,15 +195,16 @@ class Update(Case):
         return f"Adam {self.size:,}"
 
     @property
+    def shapes(self):
+        return self.size, self.size
+
+    @property
     def flops(self):
         return 12 * self.size
 
     @property
     def traffic(self):
         return 7 * self.size
-
-    def arrays(self, dtype):
-        return self.draw(dtype, self.size, self.size)
 
     def ours(self, p, g):
         adam, p = Adam(2e-4), p.copy()

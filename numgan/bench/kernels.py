@@ -73,7 +73,7 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
         exact = case.ours(*(array.astype(np.float64) for array in arrays))()
     forms = _forms(case, arrays)
     errors = {name: _error(result, exact) for name, result in forms.items()}
-    sides = {name: machine.side(case.ours(*arrays), _kernels.backend(), 1, name == "fast") for name in forms}
+    sides = {name: machine.side(case.ours(*arrays), fast=name == "fast") for name in forms}
     others = {}  # {library: names of its sides}; a library may have several layouts
     if numpy:
         others["numpy"] = ["numpy"]

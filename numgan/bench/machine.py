@@ -42,15 +42,20 @@ def threads(n):
         _kernels.set_num_threads(before)
 
 
-def side(function, backend, blas, fast=False):
-    """A side for `interleave`: bursts of a function with the kernels `backend` and `blas` BLAS threads.
+def side(function, backend=None, blas=1, fast=None, number=None):
+    """A side for `interleave`: bursts of a function. None: as it is set now.
 
-    fast   whether the kernels may use fast convolutions
+    backend, number   the kernels, and their number of threads
+    blas              the number of threads of BLAS: one, as in `numgan train`
+    fast              whether the kernels may use fast convolutions
     """
+    backend = backend or _kernels.backend()
+    fast = _kernels.fast_convolutions() if fast is None else fast
 
     def run(calls):
-        with _kernels.use_backend(backend), _kernels.use_fast_convolutions(fast), threadpool_limits(blas):
-            return burst(function, calls)
+        with _kernels.use_backend(backend), _kernels.use_fast_convolutions(fast):
+            with threads(number), threadpool_limits(blas):
+                return burst(function, calls)
 
     return run
 

@@ -81,8 +81,7 @@ def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, mem
 def _compare(work, against, variants, rounds, seconds, memory):
     session, threads = Session.of(work), _kernels.num_threads()
     variants = list(variants) if "torch" in against else []
-    # BLAS on one thread, as in `numgan train`
-    sides = {"numgan": machine.side(session.step, _kernels.backend(), 1, _kernels.fast_convolutions())}
+    sides = {"numgan": machine.side(session.step)}
     if "numpy" in against:
         sides["numpy"] = machine.side(Session.of(work).step, "reference", threads)
     agreements, refused, rest = {}, {}, Rest()

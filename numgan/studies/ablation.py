@@ -10,7 +10,7 @@ One setting of each remedy was fixed beforehand, and none was tuned here. A poor
 not help with this setting, not that it cannot help.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -42,18 +42,6 @@ from .protocol import Study, folder_of
 STEPS, QUICK, BATCH = 15_000, 10, 256
 RATE = 1e-3
 BETAS = {"beta1": 0.5, "beta2": 0.999}
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """A row of the table.
-
-    title   the name of the remedy
-    make    make(common) -> system; `common` are the constants of all systems
-    """
-
-    title: str
-    make: object
 
 
 def _nets():
@@ -127,42 +115,43 @@ def _decaying(system, steps):
     )
 
 
+# {arm: (the name of its remedy, make(common) -> system)}; `common` are the constants of all systems
 REMEDIES = {
-    "gan": Remedy("GAN, non-saturating", _switched()),
-    "saturating": Remedy("minimax loss", _switched(modified=False)),
-    "lsgan": Remedy("least squares", _of(TwoPlayerGAN, loss=least_squares)),
-    "hinge": Remedy("hinge", _of(TwoPlayerGAN, loss=hinge)),
-    "relativistic": Remedy("relativistic pairs", _of(R3GAN, gamma=0.0)),
-    "wgan": Remedy(
+    "gan": ("GAN, non-saturating", _switched()),
+    "saturating": ("minimax loss", _switched(modified=False)),
+    "lsgan": ("least squares", _of(TwoPlayerGAN, loss=least_squares)),
+    "hinge": ("hinge", _of(TwoPlayerGAN, loss=hinge)),
+    "relativistic": ("relativistic pairs", _of(R3GAN, gamma=0.0)),
+    "wgan": (
         "WGAN, clipping 0.1, RMSProp 5e-4, 5 critic steps",
         _of(WGAN, optimizers=lambda: {"D": RMSProp(5e-4, clip=0.1), "G": RMSProp(5e-4)}),
     ),
-    "wgan-gp": Remedy(
+    "wgan-gp": (
         "WGAN-GP, lambda 0.1, betas 0 and 0.9, 5 critic steps",
         _of(WGANGP, optimizers=partial(_adam, beta1=0.0, beta2=0.9), penalty=GradientPenalty(0.1)),
     ),
-    "dragan": Remedy("DRAGAN, lambda 0.1", _of(DRAGAN, penalty=GradientPenalty(0.1))),
-    "r1": Remedy("R1, gamma 0.001", _of(R1GAN, gamma=1e-3)),
-    "roth": Remedy("Roth, gamma 0.001", _of(RothGAN, gamma=1e-3)),
-    "consensus": Remedy("consensus, gamma 0.1", _of(ConsensusGAN, gamma=0.1)),
-    "unrolled": Remedy("unrolled, 5 steps, minimax loss", _of(UnrolledGAN, unroll=5)),
-    "spectral": Remedy("spectral norm, hinge", _of(TwoPlayerGAN, _with_D(spectral), loss=hinge)),
-    "equalized": Remedy("equalised learning rate", _of(TwoPlayerGAN, _equalized)),
-    "virtual": Remedy("virtual batch norm in G", _of(TwoPlayerGAN, _virtual)),
-    "minibatch-std": Remedy("minibatch standard deviation", _switched(deviation=True)),
-    "minibatch": Remedy("minibatch discrimination, 16 features", _switched(minibatch=16)),
-    "pack2": Remedy("packing, 2, so batches of 512", _switched(pack=2)),
-    "pack4": Remedy("packing, 4, so batches of 1,024", _switched(pack=4)),
-    "matching": Remedy("feature matching", _switched(matching=True)),
-    "historical": Remedy("historical averaging, 0.1", _switched(historical=0.1)),
-    "noise": Remedy("instance noise 0.1, falling to 0", _switched(noise=0.1)),
-    "smooth": Remedy("one-sided label smoothing, 0.9", _switched(smooth=0.9)),
-    "flip": Remedy("noisy labels, 5 % exchanged", _switched(flip=0.05)),
-    "replay": Remedy("replay, half of the fakes old", _switched(replay=0.5)),
-    "ttur": Remedy("two time scales, D four times", _switched(ttur=4.0)),
-    "average": Remedy("moving average of G, 0.999", _switched(average=0.999)),
-    "constant": Remedy("learning rates that do not fall", _switched()),
-    "together": Remedy(
+    "dragan": ("DRAGAN, lambda 0.1", _of(DRAGAN, penalty=GradientPenalty(0.1))),
+    "r1": ("R1, gamma 0.001", _of(R1GAN, gamma=1e-3)),
+    "roth": ("Roth, gamma 0.001", _of(RothGAN, gamma=1e-3)),
+    "consensus": ("consensus, gamma 0.1", _of(ConsensusGAN, gamma=0.1)),
+    "unrolled": ("unrolled, 5 steps, minimax loss", _of(UnrolledGAN, unroll=5)),
+    "spectral": ("spectral norm, hinge", _of(TwoPlayerGAN, _with_D(spectral), loss=hinge)),
+    "equalized": ("equalised learning rate", _of(TwoPlayerGAN, _equalized)),
+    "virtual": ("virtual batch norm in G", _of(TwoPlayerGAN, _virtual)),
+    "minibatch-std": ("minibatch standard deviation", _switched(deviation=True)),
+    "minibatch": ("minibatch discrimination, 16 features", _switched(minibatch=16)),
+    "pack2": ("packing, 2, so batches of 512", _switched(pack=2)),
+    "pack4": ("packing, 4, so batches of 1,024", _switched(pack=4)),
+    "matching": ("feature matching", _switched(matching=True)),
+    "historical": ("historical averaging, 0.1", _switched(historical=0.1)),
+    "noise": ("instance noise 0.1, falling to 0", _switched(noise=0.1)),
+    "smooth": ("one-sided label smoothing, 0.9", _switched(smooth=0.9)),
+    "flip": ("noisy labels, 5 % exchanged", _switched(flip=0.05)),
+    "replay": ("replay, half of the fakes old", _switched(replay=0.5)),
+    "ttur": ("two time scales, D four times", _switched(ttur=4.0)),
+    "average": ("moving average of G, 0.999", _switched(average=0.999)),
+    "constant": ("learning rates that do not fall", _switched()),
+    "together": (
         "relativistic, R1 and R2, betas 0 and 0.99, average, batches of 1,024",
         _of(
             R3GAN,
@@ -180,7 +169,8 @@ def trial(arm, seed, quick, folder, tell):
     """Train with one remedy on the grid. The points are multiplied by 0.25 before training."""
     steps = QUICK if quick else STEPS
     common = {"latent": Latent(2), "sample_shape": (2,), "batch_size": BATCH, "steps": steps}
-    system = REMEDIES[arm].make(common)
+    _, make = REMEDIES[arm]
+    system = make(common)
     if arm != "constant":
         system = _decaying(system, steps)
     return play(system, "grid", MIXTURES["grid"].scale, seed, folder, tell, steps)
@@ -188,7 +178,7 @@ def trial(arm, seed, quick, folder, tell):
 
 def draw(results, out):
     """Draw the samples of seed 0 for every remedy."""
-    panels = {REMEDIES[arm].title: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
+    panels = {REMEDIES[arm][0]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.scatters(panels, MIXTURES["grid"].centres, 6.0)}
 
 
@@ -204,7 +194,7 @@ that is not in the table."""
 ABLATION = Study(
     "Every stabiliser by itself on one grid.",
     "Numgan's own; the grid is that of Lin et al. 2018, section 4.1",
-    {arm: remedy.title for arm, remedy in REMEDIES.items()},
+    {arm: title for arm, (title, _) in REMEDIES.items()},
     tuple(column for column in COLUMNS if column.key not in ("thinnest", "widest")),
     trial,
     seeds=3,

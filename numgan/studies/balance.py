@@ -41,7 +41,7 @@ ARMS = {
     "critic-100": "WGAN-GP on 100 rows",
 }
 STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two looks; fakes in a look
-QUICK = {"steps": 10, "every": 2}
+QUICK = 10, 2
 LOOKS = "looks.jsonl"
 
 
@@ -107,11 +107,12 @@ def view(player, data, held):
 
 def trial(arm, seed, quick, folder, tell):
     """Train one arm, with looks, and return the figures of the last look."""
-    size, player = QUICK if quick else {"steps": STEPS, "every": EVERY}, system(arm)
+    steps, every = QUICK if quick else (STEPS, EVERY)
+    player = system(arm)
     data, held = digits(rows_of(arm))
-    looks = Looks(folder / LOOKS, size["every"], view(player, data, held))
-    run = train(player, data, folder / "run", seed, tell, size["steps"], look=looks)
-    last = {name: value for name, value in looks.records[size["steps"]].items() if name != "step"}
+    looks = Looks(folder / LOOKS, every, view(player, data, held))
+    run = train(player, data, folder / "run", seed, tell, steps, look=looks)
+    last = {name: value for name, value in looks.records[steps].items() if name != "step"}
     best = looks["kid"].argmin()
     return last | {"best_kid": looks["kid"][best], "best_step": int(looks.steps[best])} | trained(run)
 

@@ -72,8 +72,8 @@ def _of(kind, networks=_nets, optimizers=_adam, **constants):
     return lambda common: kind(networks=networks(), optimizers=optimizers(), **common | constants)
 
 
-def _with_D(change):
-    return lambda: _nets() | {"D": change(_nets()["D"])}
+def _spectral():
+    return _nets() | {"D": spectral(plane_discriminator(128))}
 
 
 def _equalized():
@@ -87,16 +87,8 @@ def _equalized():
 
 def _virtual():
     reference = stream(0, "reference latents").standard_normal((64, 2)).astype(np.float32)
-    G = Sequential(
-        Dense(2, 128),
-        VirtualBatchNorm(128),
-        ReLU(),
-        Dense(128, 128),
-        VirtualBatchNorm(128),
-        ReLU(),
-        Dense(128, 2),
-    )
-    return _nets() | {"G": Referenced(G, reference)}
+    hidden = [layer for inputs in (2, 128) for layer in (Dense(inputs, 128), VirtualBatchNorm(128), ReLU())]
+    return _nets() | {"G": Referenced(Sequential(*hidden, Dense(128, 2)), reference)}
 
 
 def _decaying(system, steps):
@@ -135,7 +127,7 @@ REMEDIES = {
     "roth": ("Roth, gamma 0.001", _of(RothGAN, gamma=1e-3)),
     "consensus": ("consensus, gamma 0.1", _of(ConsensusGAN, gamma=0.1)),
     "unrolled": ("unrolled, 5 steps, minimax loss", _of(UnrolledGAN, unroll=5)),
-    "spectral": ("spectral norm, hinge", _of(TwoPlayerGAN, _with_D(spectral), loss=hinge)),
+    "spectral": ("spectral norm, hinge", _of(TwoPlayerGAN, _spectral, loss=hinge)),
     "equalized": ("equalised learning rate", _of(TwoPlayerGAN, _equalized)),
     "virtual": ("virtual batch norm in G", _of(TwoPlayerGAN, _virtual)),
     "minibatch-std": ("minibatch standard deviation", _switched(deviation=True)),

@@ -129,20 +129,18 @@ class Convolution(Case):
     def traffic(self):
         return sum(math.prod(shape) for shape in self.shapes)
 
-    def ours(self, x, w, dy):
-        size, _, _, kernel, stride, padding = self.settings
-        return {
-            "forward": lambda: _kernels.conv2d(x, w, stride, padding),
-            "input gradient": lambda: _kernels.conv2d_input_gradient(dy, w, stride, padding, size),
-            "weight gradient": lambda: _kernels.conv2d_weight_gradient(x, dy, kernel, stride, padding),
-        }[self.which]
+    def ours(self, *arrays):
+        return self._call(_kernels, *arrays)
 
-    def numpy(self, x, w, dy):
+    def numpy(self, *arrays):
+        return self._call(im2col, *arrays)
+
+    def _call(self, kernels, x, w, dy):
         size, _, _, kernel, stride, padding = self.settings
         return {
-            "forward": lambda: im2col.forward(x, w, stride, padding),
-            "input gradient": lambda: im2col.input_gradient(dy, w, size, stride, padding),
-            "weight gradient": lambda: im2col.weight_gradient(x, dy, kernel, stride, padding),
+            "forward": lambda: kernels.conv2d(x, w, stride, padding),
+            "input gradient": lambda: kernels.conv2d_input_gradient(dy, w, stride, padding, size),
+            "weight gradient": lambda: kernels.conv2d_weight_gradient(x, dy, kernel, stride, padding),
         }[self.which]
 
 

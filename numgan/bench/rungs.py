@@ -172,5 +172,5 @@ if _ladder:
     rung("conv", "fast", after="threads", fast=True, note=f"numgan, {best}")(fast)
 
 rung("conv", "NumPy im2col", after="fast" if _ladder else "Python loop", note="yardstick, with BLAS")(
-    im2col.forward
+    im2col.conv2d
 )

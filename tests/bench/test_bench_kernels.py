@@ -57,13 +57,13 @@ def test_im2col_is_convolution(shape, kernel, stride, padding):
     x, w = rng.normal(size=(2, *shape)), rng.normal(size=(*kernel, shape[2], 4))
     y = reference.conv2d(x, w, stride, padding)
     dy = rng.normal(size=y.shape)
-    assert np.allclose(im2col.forward(x, w, stride, padding), y)
+    assert np.allclose(im2col.conv2d(x, w, stride, padding), y)
     assert np.allclose(
-        im2col.weight_gradient(x, dy, kernel, stride, padding),
+        im2col.conv2d_weight_gradient(x, dy, kernel, stride, padding),
         reference.conv2d_weight_gradient(x, dy, kernel, stride, padding),
     )
     assert np.allclose(
-        im2col.input_gradient(dy, w, shape[:2], stride, padding),
+        im2col.conv2d_input_gradient(dy, w, stride, padding, shape[:2]),
         reference.conv2d_input_gradient(dy, w, stride, padding, shape[:2]),
     )
 

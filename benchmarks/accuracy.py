@@ -1,13 +1,20 @@
-"""Every compiled kernel against float64, over random shapes nobody would choose.
+"""Compare every compiled kernel with float64, on random ugly shapes.
 
-    python benchmarks/accuracy.py                         10,000 shapes for each instruction set of this processor
+    python benchmarks/accuracy.py                         10,000 shapes for each instruction set
     python benchmarks/accuracy.py --isa avx2 --only 4711  one shape again
 
-Direct kernels: |C - C64| <= k u (|A| |B|) for each element, u = 2^-24 in float32 and 2^-52 in float64 (whose oracle rounds as often), k = 8
-over numbers of either sign and 32 over positive ones (tests/kernels/test_kernels.py says why). Fast convolutions: the root mean square error is at
-most 1e-5 of that of the result, 2e-5 for shapes too small to be given to them. Kernels of one pass: a few roundings. Pooling and products
-of small integers: exact. Sizes are prime and unequal, kernels not square, strides above kernels, batches 1 or empty, any strides in memory;
-small work is given to threads, too. Prints the worst error of each kernel and the number of its shape; exit status 1 if one is above its limit.
+    direct kernels           |C - C64| <= k u (|A| |B|) in each element, with u = 2^-24 in float32, and 2^-52
+                             in float64, because C64 has rounding errors too; k = 8 for numbers of both
+                             signs, and 32 for positive ones (see tests/kernels/test_kernels.py)
+    fast convolutions        the root mean square error is at most 1e-5 of that of the result; 2e-5 for shapes
+                             that are too small for the rule that chooses fast kernels
+    kernels of one pass      a few roundings
+    pooling, and products    exact
+    of small integers
+
+Sizes are prime and unequal, kernels are not square, strides are larger than kernels, batches are 1 or empty,
+and arrays have any strides in memory. Small arrays use threads too. Prints the worst error of each kernel and
+the number of its shape; exit code 1 if an error is above its limit.
 """
 
 import argparse
@@ -46,12 +53,15 @@ def positive(rng, *shape):
 
 
 def integers(rng, *shape):
-    """Small: sums of their products are exact, so the equal terms of a broadcast array, whose roundings do not cancel, do no harm."""
+    """Small integers: sums of their products are exact.
+
+    So the equal terms of a broadcast array, whose rounding errors do not cancel, are allowed.
+    """
     return rng.integers(-4, 5, shape)
 
 
 def scattered(rng, x):
-    """The values of x anywhere in memory: axes in any order, steps of either sign or wider than one, an odd address."""
+    """The values of x in a random layout: any order of axes, steps of any sign or size, an odd address."""
     order = rng.permutation(x.ndim)
     steps = rng.choice([1, 1, 2, 3, -1, -2], x.ndim)
     room = [n * abs(s) for n, s in zip((x.shape[i] for i in order), steps)]
@@ -123,7 +133,10 @@ def products(rng, dtype):
 
 
 def convolutions(rng, dtype, fast, as_it_is):
-    """as_it_is: products._tiles, the rule that chooses the fast kernels, which are forced to compute all that they can."""
+    """Convolutions. Fast kernels compute all that they can.
+
+    as_it_is   products._tiles, the rule that usually chooses them
+    """
     n, h, w, c, o, kernel, stride, padding = window_shape(rng, fast)
     y = [(i + 2 * p - k) // s + 1 for i, k, s, p in zip((h, w), kernel, stride, padding)]
     draw, limit = (
@@ -178,7 +191,10 @@ def pools(rng, dtype):
 
 
 def error(got, limit, kernel, arrays, rest, bias):
-    """In roundings of |A| |B|, the largest; or the root mean square, as a part of what it is for a result of random numbers."""
+    """The largest error in roundings of |A| |B|.
+
+    If 0 < limit < 1: the root mean square error, divided by that of a result of random numbers.
+    """
     wide, add = [a.astype(np.float64) for a in arrays], 0 if bias is None else bias.astype(np.float64)
     difference = got - (kernel(*wide, *rest) + add)
     if got.size == 0:
@@ -197,7 +213,10 @@ def roundings(got, expected, scale):
 
 
 def one_pass(rng, dtype, compiled, reference):
-    """(kernel, error, limit) of the kernels of one pass over memory; the limits are those of tests/kernels/test_pointwise.py."""
+    """(kernel, error, limit) of the kernels of one pass over memory.
+
+    The limits are those of tests/kernels/test_pointwise.py.
+    """
     rows, columns = size(rng, 1549) + int(rng.integers(0, 3)), size(rng, 389) - int(rng.random() < 0.1)
     dy, x = (scattered(rng, normal(rng, rows, columns).astype(dtype)) for _ in range(2))
     mean, factor, bias, centre, slope = (normal(rng, columns).astype(dtype) for _ in range(5))
@@ -332,13 +351,15 @@ def main():
             found = (math.inf if math.isnan(value) else value), number, limit
             worst[key] = (*(found if found[0] > before[0] else before[:3]), before[3] + 1)
     print(
-        f"{compiled._core.isa()}: {args.shapes if args.only is None else 1} shapes, seed {args.seed}, {time.perf_counter() - start:.0f} s"
+        f"{compiled._core.isa()}: {args.shapes if args.only is None else 1} shapes, seed {args.seed}, "
+        f"{time.perf_counter() - start:.0f} s"
     )
     print(f"{'kernel':<38} {'dtype':<8} {'calls':>6} {'worst':>9} {'limit':>6}   again with")
     for (label, dtype), (value, number, limit, calls) in sorted(worst.items()):
         mark = "" if value <= limit else "   TOO MUCH"
         print(
-            f"{label:<38} {dtype:<8} {calls:>6} {value:>9.3g} {limit:>6g}   --isa {compiled._core.isa()} --seed {args.seed} --only {number}{mark}"
+            f"{label:<38} {dtype:<8} {calls:>6} {value:>9.3g} {limit:>6g}   "
+            f"--isa {compiled._core.isa()} --seed {args.seed} --only {number}{mark}"
         )
     return int(any(value > limit for value, _, limit, _ in worst.values()))
 

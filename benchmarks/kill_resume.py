@@ -46,7 +46,8 @@ PROGRAM = """if True:
 
     def count(event, args):
         global done
-        named = event in ("open", "os.rename", "os.remove", "os.mkdir") and isinstance(args[0], (str, os.PathLike))
+        touches = event in ("open", "os.rename", "os.remove", "os.mkdir")
+        named = touches and isinstance(args[0], (str, os.PathLike))
         if named and os.path.abspath(args[0]).startswith(here):
             done += 1
             if done == last:

@@ -80,10 +80,13 @@ def tests_of(chapter):
     return list(dict.fromkeys(str(path.relative_to(ROOT)) for path in paths if path.name.startswith("test_")))
 
 
-# ---------------------------------------------------------------------------------------------------- tests in forks
+# ---- tests in forks
 
 
-IMPORTED = "coverage hypothesis.extra.numpy matplotlib.figure numpy.testing PIL.Image pooch pytest threadpoolctl tqdm".split()
+IMPORTED = (
+    "coverage hypothesis.extra.numpy matplotlib.figure numpy.testing "
+    "PIL.Image pooch pytest threadpoolctl tqdm"
+).split()
 
 
 def import_all_but_numgan():
@@ -336,7 +339,7 @@ def covering(mutant, known):
     return tests, spent, len(tests)
 
 
-# ---------------------------------------------------------------------------------------------------- the command
+# ---- the command
 
 
 def _lines(path):

@@ -1,13 +1,17 @@
-"""The anchors of the Parzen window estimate: what stands in for a generator's samples of MNIST, by the protocol of 2014.
+"""The anchors of the Parzen window estimate of MNIST: other pictures in place of a generator's samples.
 
-    NUMGAN_DATA=FOLDER python benchmarks/parzen_anchor.py              10,000 of the first 50,000 training pictures: 242.5 +- 2 nats
-    NUMGAN_DATA=FOLDER python benchmarks/parzen_anchor.py --samples 1000
-    NUMGAN_DATA=FOLDER python benchmarks/parzen_anchor.py --of k-means      centroids of the 50,000: above the real pictures
-    NUMGAN_DATA=FOLDER python benchmarks/parzen_anchor.py --of gaussian     draws of one Gaussian with the pictures' mean and covariance, clipped
-    NUMGAN_DATA=FOLDER python benchmarks/parzen_anchor.py --of mean         the mean picture, alone
+    python benchmarks/parzen_anchor.py                  10,000 of the first 50,000 training pictures:
+                                                        242.5 +- 2 nats
+    python benchmarks/parzen_anchor.py --samples 1000
+    python benchmarks/parzen_anchor.py --of k-means     centroids of the 50,000: above the real pictures
+    python benchmarks/parzen_anchor.py --of gaussian    samples of one Gaussian with the mean and covariance
+                                                        of the pictures, clipped
+    python benchmarks/parzen_anchor.py --of mean        the mean picture only
 
-A generator's figure is read against the first: Theis et al. 2016 report 243 for real data. sigma is chosen on training pictures 50,000 to
-50,999, and the 10,000 test pictures are scored. Exit status 1 if 10,000 real samples miss the anchor: then the estimator is at fault.
+Set NUMGAN_DATA to the folder of the data. The protocol is that of 2014: sigma is chosen on training pictures
+50,000 to 50,999, and the figure is computed from the 10,000 test pictures. Compare a generator's figure with
+the first one; Theis et al. 2016 report 243 for real data. Exit code 1 if 10,000 real samples miss the anchor:
+then the estimator is wrong.
 """
 
 import argparse
@@ -46,7 +50,8 @@ def main():
     samples, _ = STAND_INS[options.of](digits, stream(options.seed, "parzen anchor"))
     found = metrics.parzen(samples, parzen.unit(digits.validation), parzen.unit(digits.test))
     print(
-        f"{options.of}, {len(samples)} samples: sigma {found.sigma:.4f}, test log-likelihood {found.mean:.2f} +- {found.standard_error:.2f} nats, "
+        f"{options.of}, {len(samples)} samples: sigma {found.sigma:.4f}, "
+        f"test log-likelihood {found.mean:.2f} +- {found.standard_error:.2f} nats, "
         f"{time.perf_counter() - start:.1f} s"
     )
     return options.of == "real" and options.samples == 10_000 and abs(found.mean - ANCHOR) > TOLERANCE

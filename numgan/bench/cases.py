@@ -10,6 +10,7 @@ preparation (a forward pass, the state of an optimiser) is not timed.
     case.traffic             array entries that must at least be read or written: each array once
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,7 +46,7 @@ PASSES = "forward", "input gradient", "weight gradient"
 
 
 class Case:
-    """Base class of the cases.
+    """Base class of the cases. `shapes` has the shapes of the arrays.
 
     NumPy's side is the same call on the reference kernels, unless a case overrides it. Only convolutions may
     have a fast form.
@@ -56,9 +57,9 @@ class Case:
     def numpy(self, *arrays):
         return self.ours(*arrays)
 
-    def draw(self, dtype, *shapes):
+    def arrays(self, dtype):
         rng = stream(0, "bench", self.name)
-        return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+        return [rng.standard_normal(shape).astype(dtype) for shape in self.shapes]
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,16 @@ class Product(Case):
         return f"matmul {self.m}x{self.k}x{self.n}"
 
     @property
+    def shapes(self):
+        return (self.m, self.k), (self.k, self.n)
+
+    @property
     def flops(self):
         return 2 * self.m * self.k * self.n
 
     @property
     def traffic(self):
         return self.m * self.k + self.k * self.n + self.m * self.n
-
-    def arrays(self, dtype):
-        return self.draw(dtype, (self.m, self.k), (self.k, self.n))
 
     def ours(self, a, b):
         return lambda: _kernels.matmul(a, b)
@@ -121,29 +123,24 @@ class Convolution(Case):
     @property
     def flops(self):
         _, w, dy = self.shapes
-        return 2 * int(np.prod(dy[:3]) * np.prod(w))
+        return 2 * math.prod(dy[:3]) * math.prod(w)
 
     @property
     def traffic(self):
-        return sum(int(np.prod(shape)) for shape in self.shapes)
+        return sum(math.prod(shape) for shape in self.shapes)
 
-    def arrays(self, dtype):
-        return self.draw(dtype, *self.shapes)
+    def ours(self, *arrays):
+        return self._call(_kernels, *arrays)
 
-    def ours(self, x, w, dy):
+    def numpy(self, *arrays):
+        return self._call(im2col, *arrays)
+
+    def _call(self, kernels, x, w, dy):
         size, _, _, kernel, stride, padding = self.settings
         return {
-            "forward": lambda: _kernels.conv2d(x, w, stride, padding),
-            "input gradient": lambda: _kernels.conv2d_input_gradient(dy, w, stride, padding, size),
-            "weight gradient": lambda: _kernels.conv2d_weight_gradient(x, dy, kernel, stride, padding),
-        }[self.which]
-
-    def numpy(self, x, w, dy):
-        size, _, _, kernel, stride, padding = self.settings
-        return {
-            "forward": lambda: im2col.forward(x, w, stride, padding),
-            "input gradient": lambda: im2col.input_gradient(dy, w, size, stride, padding),
-            "weight gradient": lambda: im2col.weight_gradient(x, dy, kernel, stride, padding),
+            "forward": lambda: kernels.conv2d(x, w, stride, padding),
+            "input gradient": lambda: kernels.conv2d_input_gradient(dy, w, stride, padding, size),
+            "weight gradient": lambda: kernels.conv2d_weight_gradient(x, dy, kernel, stride, padding),
         }[self.which]
 
 
@@ -163,15 +160,16 @@ class LayerPass(Case):
         return f"{type(self.layer).__name__} {self.which}"
 
     @property
+    def shapes(self):
+        return self.shape, self.shape
+
+    @property
     def flops(self):
         return self.shape[0] * self.layer.flops(self.shape[1:])
 
     @property
     def traffic(self):
-        return (2 if self.which == "forward" else 3) * int(np.prod(self.shape))
-
-    def arrays(self, dtype):
-        return self.draw(dtype, self.shape, self.shape)
+        return (2 if self.which == "forward" else 3) * math.prod(self.shape)
 
     def ours(self, x, dy):
         p = self.layer.init(0, x.dtype)
@@ -195,15 +193,16 @@ class Update(Case):
         return f"Adam {self.size:,}"
 
     @property
+    def shapes(self):
+        return self.size, self.size
+
+    @property
     def flops(self):
         return 12 * self.size
 
     @property
     def traffic(self):
         return 7 * self.size
-
-    def arrays(self, dtype):
-        return self.draw(dtype, self.size, self.size)
 
     def ours(self, p, g):
         adam, p = Adam(2e-4), p.copy()

@@ -7,17 +7,14 @@ smaller picture with twice the channels.
 
 from dataclasses import asdict, dataclass, replace
 
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import _kernels
 from ..core.streams import STDERR
 from ..networks import dcgan_discriminator, dcgan_generator
-from ..optimizers import Adam
-from ..systems import Latent
-from ..systems.games.dcgan import DCGAN
+from ..systems.games.dcgan import half
 from . import machine
-from .timing import Rest, burst, interleave
+from .timing import Rest, interleave
 from .workloads import Session
 
 
@@ -47,15 +44,14 @@ class Setting:
                 f"got {self.resolution}"
             )
         channels = [max(int(64 * self.width * 2**i), 2) for i in range(self.depth)]
-        return DCGAN(
-            latent=Latent(100),
+        return replace(
+            half(),
             sample_shape=(self.resolution, self.resolution, 3),
             batch_size=self.batch,
             networks={
                 "G": dcgan_generator(100, start, channels[::-1], 3, kernel=4),
                 "D": dcgan_discriminator(start, channels, 3, kernel=4),
             },
-            optimizers={"D": Adam(2e-4, beta1=0.5), "G": Adam(2e-4, beta1=0.5)},
         )
 
 
@@ -87,7 +83,11 @@ def measure(quick=False, rounds=5, seconds=0.1):
     for panel, settings in tqdm(
         plan(quick, _kernels.num_threads()).items(), unit="panel", disable=None, leave=False, file=STDERR
     ):
-        times = interleave({setting: _side(setting) for setting in settings}, rounds, seconds, rest)
+        sides = {
+            setting: machine.side(Session(setting.system()).step, number=setting.threads)
+            for setting in settings
+        }
+        times = interleave(sides, rounds, seconds, rest)
         for setting, timing in times.items():
             each = timing.scaled(1 / setting.batch)
             rows.append(
@@ -101,13 +101,3 @@ def measure(quick=False, rounds=5, seconds=0.1):
                 }
             )
     return {"machine": machine.describe(), "others_busy": rest.busy, "results": rows}
-
-
-def _side(setting):
-    session = Session(setting.system())
-
-    def side(calls):
-        with machine.threads(setting.threads), threadpool_limits(1):
-            return burst(session.step, calls)
-
-    return side

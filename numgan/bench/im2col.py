@@ -1,6 +1,6 @@
 """Convolution in NumPy, for comparison: a matrix of patches in memory, and one product by BLAS.
 
-Most NumPy code computes convolutions like this.
+Most NumPy code computes convolutions like this. Names and arguments are those of the kernels.
 
 forward            y  = P(x) W                P(x) (N HO WO, KH KW C), the windows as rows
 weight gradient    dW = P(x)' dy
@@ -22,20 +22,21 @@ def patches(x, kernel, stride, padding):
     return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, kernel[0] * kernel[1] * x.shape[3])
 
 
-def forward(x, w, stride, padding):
+def conv2d(x, w, stride, padding):
     """y (N, HO, WO, O) of x (N, H, W, C), w (KH, KW, C, O)"""
     size = output_size(x.shape[1:3], w.shape[:2], stride, padding)
-    return (patches(x, w.shape[:2], stride, padding) @ w.reshape(-1, w.shape[3])).reshape(len(x), *size, -1)
+    rows = patches(x, w.shape[:2], stride, padding)
+    return (rows @ w.reshape(-1, w.shape[3])).reshape(len(x), *size, w.shape[3])
 
 
-def weight_gradient(x, dy, kernel, stride, padding):
+def conv2d_weight_gradient(x, dy, kernel, stride, padding):
     """dw (KH, KW, C, O) of x (N, H, W, C), dy (N, HO, WO, O)"""
     return (patches(x, kernel, stride, padding).T @ dy.reshape(-1, dy.shape[3])).reshape(
         *kernel, x.shape[3], -1
     )
 
 
-def input_gradient(dy, w, size, stride, padding):
+def conv2d_input_gradient(dy, w, stride, padding, size):
     """dx (N, H, W, C) of dy (N, HO, WO, O), w (KH, KW, C, O), size (H, W)"""
     (n, ho, wo, o), (kh, kw, c, _), (p, q) = dy.shape, w.shape, padding
     rows = (dy.reshape(-1, o) @ w.reshape(-1, o).T).reshape(n, ho, wo, kh, kw, c)

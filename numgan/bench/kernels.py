@@ -11,17 +11,15 @@ names it.
 from contextlib import ExitStack
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import _kernels
 from ..core.streams import STDERR
 from . import machine
 from .cases import cases
-from .timing import Rest, burst, interleave
-from .worker import Worker, require_torch
+from .timing import Rest, interleave
+from .worker import Worker, expect_sides
 
-SIDES = "numpy", "torch"
 PEAKS = 3  # measurements of the peak before each kernel; the peak is the highest of the whole run
 
 
@@ -34,14 +32,11 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
 
     Raises ValueError for an unknown side, and ImportError if torch is in `against` and not installed.
     """
-    for side in against:
-        if side not in SIDES:
-            raise ValueError(f"against: expected some of {', '.join(SIDES)}, got {side!r}")
+    expect_sides(against)
     rows, peaks, rest = [], {}, Rest()
     with ExitStack() as stack:
         worker = None
         if "torch" in against:
-            require_torch()
             worker = stack.enter_context(Worker("torch_kernels", _kernels.num_threads()))
         for case, dtype in tqdm(cases(quick), unit="kernel", disable=None, leave=False, file=STDERR):
             name = np.dtype(dtype).name
@@ -78,11 +73,11 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
         exact = case.ours(*(array.astype(np.float64) for array in arrays))()
     forms = _forms(case, arrays)
     errors = {name: _error(result, exact) for name, result in forms.items()}
-    sides = {name: _side(case.ours(*arrays), _kernels.backend(), 1, name == "fast") for name in forms}
+    sides = {name: machine.side(case.ours(*arrays), fast=name == "fast") for name in forms}
     others = {}  # {library: names of its sides}; a library may have several layouts
     if numpy:
         others["numpy"] = ["numpy"]
-        sides["numpy"] = _side(case.numpy(*arrays), "reference", _kernels.num_threads())
+        sides["numpy"] = machine.side(case.numpy(*arrays), "reference", _kernels.num_threads())
         with _kernels.use_backend("reference"):
             errors["numpy"] = _error(case.numpy(*arrays)(), exact)
     if worker:
@@ -91,7 +86,7 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
             for layout, result in worker("build", case, np.dtype(dtype).name).items()
         }
         others["torch"] = list(results)
-        sides |= {name: _remote(worker, layout) for name, (layout, _) in results.items()}
+        sides |= {name: worker.side(layout) for name, (layout, _) in results.items()}
         errors |= {name: _error(result, exact) for name, (_, result) in results.items()}
     times = interleave(sides, rounds, seconds, rest)
     best = {library: min(names, key=lambda name: times[name].median) for library, names in others.items()}
@@ -136,15 +131,3 @@ def _forms(case, arrays):
 
 def _error(got, exact):
     return float(np.abs(got - exact).max() / np.abs(exact).max())
-
-
-def _side(function, backend, blas, fast=False):
-    def side(calls):
-        with _kernels.use_backend(backend), _kernels.use_fast_convolutions(fast), threadpool_limits(blas):
-            return burst(function, calls)
-
-    return side
-
-
-def _remote(worker, layout):
-    return lambda calls: worker("run", layout, calls)

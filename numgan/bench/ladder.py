@@ -60,12 +60,11 @@ def climb(kind, size=None, threads=None, extra=()):
     threads   the number of threads of BLAS and of rungs that use several (default: numgan's)
     extra     Rungs of this kind that are not registered
     """
-    return _climb(kind, size, threads, list(extra))[0]
+    return _climb(kind, size or KINDS[kind].size, threads, extra)[0]
 
 
 def _climb(kind, size, threads, extra):
     """climb, which returns ([Step], measured peak, share of the processors used by other programs)."""
-    size = KINDS[kind].size if size is None else size
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]
     if len(set(names)) < len(names) or any(candidate.kind != kind for candidate in candidates):
@@ -164,8 +163,8 @@ def _compared(ladder, after):
 
 def report(kind, size=None, threads=None, extra=()):
     """The results of a climb, with the problem and the machine, as a dict for JSON."""
-    size = KINDS[kind].size if size is None else size
-    steps, peak, busy = _climb(kind, size, threads, list(extra))
+    size = size or KINDS[kind].size
+    steps, peak, busy = _climb(kind, size, threads, extra)
     with machine.threads(threads):
         found = machine.describe()
     shapes, rest = KINDS[kind].shapes(KINDS[kind].sized(size))

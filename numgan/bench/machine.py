@@ -1,6 +1,6 @@
 """The description of the machine for the output of every benchmark, and its memory bandwidth.
 
-The peak of multiply-adds is measured by the kernels (`measured_peak`).
+The peak of multiply-adds is measured by the kernels (`measured_peak`). `side` makes a side of a comparison.
 """
 
 import time
@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .. import _kernels
 from . import doctor
+from .timing import burst
 
 COPIED = 1 << 27  # copied bytes in total: much more than the last-level cache
 
@@ -38,6 +40,24 @@ def threads(n):
         yield
     finally:
         _kernels.set_num_threads(before)
+
+
+def side(function, backend=None, blas=1, fast=None, number=None):
+    """A side for `interleave`: bursts of a function. None: as it is set now.
+
+    backend, number   the kernels, and their number of threads
+    blas              the number of threads of BLAS: one, as in `numgan train`
+    fast              whether the kernels may use fast convolutions
+    """
+    backend = backend or _kernels.backend()
+    fast = _kernels.fast_convolutions() if fast is None else fast
+
+    def run(calls):
+        with _kernels.use_backend(backend), _kernels.use_fast_convolutions(fast):
+            with threads(number), threadpool_limits(blas):
+                return burst(function, calls)
+
+    return run
 
 
 def bandwidth(n, repeats=5):

@@ -38,7 +38,7 @@ class Clock:
         self.seconds, self.calls, self._inside = defaultdict(float), defaultdict(int), [0.0]
 
     def timed(self, function, key):
-        """The function with a timer. Its time is added to the key that key(arguments, words) returns."""
+        """The function with a timer. Its time is added to the key."""
 
         def covered(*arguments, **words):
             self._inside.append(0.0)
@@ -47,15 +47,14 @@ class Clock:
                 return function(*arguments, **words)
             finally:
                 spent = time.perf_counter() - start
-                here = key(arguments, words)
-                self.seconds[here] += spent - self._inside.pop()
-                self.calls[here] += 1
+                self.seconds[key] += spent - self._inside.pop()
+                self.calls[key] += 1
                 self._inside[-1] += spent
 
         return covered
 
 
-def places(net, path=()):
+def places(net):
     """Yield (path, layer) for a network and all layers in it.
 
     A layer that occurs twice is listed once, at its first place.
@@ -69,7 +68,7 @@ def places(net, path=()):
             for name, child in layer.children.items():
                 yield from visit(child, (*path, name))
 
-    return visit(net, path)
+    return visit(net, ())
 
 
 def _backward_name(arguments, words):
@@ -93,13 +92,13 @@ def watched(system):
 
     def cover(owner, method, *key):
         covered.append((owner, method, vars(owner).get(method)))
-        vars(owner)[method] = clock.timed(getattr(owner, method), lambda arguments, words: key)
+        vars(owner)[method] = clock.timed(getattr(owner, method), key)
 
     def around(layer, method, arguments, words, call):
         if id(layer) not in where:
             return call()
         name = NAMES.get(method) or _backward_name(arguments, words)
-        return clock.timed(call, lambda *_: (*where[id(layer)], name))()
+        return clock.timed(call, (*where[id(layer)], name))()
 
     try:
         for name, optimizer in system.optimizers.items():

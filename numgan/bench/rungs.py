@@ -6,13 +6,13 @@ backend "cython", to read and change, then the fast kernels in C. The yardstick 
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 
 from .. import _kernels
-from . import im2col
-from .trial import rung
+from . import im2col, trial
 
 if (
     find_spec("._ladder", __package__)
@@ -24,13 +24,13 @@ if (
 else:
     _ladder = None  # the NumPy-only version has only the Python loops and the yardsticks
 
-BOTH = ("float32", "float64")
+rung = partial(trial.rung, dtypes=("float32", "float64"))
 
 
 # --- matmul -------------------------------------------------------------------------------------------------
 
 
-@rung("matmul", "Python loop", dtypes=BOTH, threads=1, largest=32)
+@rung("matmul", "Python loop", threads=1, largest=32)
 def python_matmul(a, b):
     """The formula in Python. Every number is an object, and every index is a method call."""
     c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
@@ -87,32 +87,22 @@ def compiled(kernel):
 
 if _ladder:
     baseline, best = "baseline vectors", _kernels.compiled._core.isa()
-    rung("matmul", "naive", after="Python loop", dtypes=BOTH, threads=1)(product(_ladder.naive))
-    rung("matmul", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(product(_ladder.order))
-    rung("matmul", "blocking", after="order", dtypes=BOTH, threads=1, note=baseline)(
-        product(_ladder.blocking)
-    )
-    rung("matmul", "packing", after="blocking", dtypes=BOTH, threads=1, note=baseline)(
-        product(_ladder.packing)
-    )
-    rung(
-        "matmul", "registers", after="packing", dtypes=BOTH, threads=1, note=f"the backend cython, {baseline}"
-    )(registers)
-    rung("matmul", "threads", after="registers", dtypes=BOTH, note=baseline)(threaded)
-    rung("matmul", "numgan, 1 thread", after="registers", dtypes=BOTH, threads=1, note=best)(
-        compiled(_kernels.matmul)
-    )
-    rung("matmul", "numgan", after="numgan, 1 thread", dtypes=BOTH, note=best)(compiled(_kernels.matmul))
+    rung("matmul", "naive", after="Python loop", threads=1)(product(_ladder.naive))
+    rung("matmul", "order", after="naive", threads=1, note=baseline)(product(_ladder.order))
+    rung("matmul", "blocking", after="order", threads=1, note=baseline)(product(_ladder.blocking))
+    rung("matmul", "packing", after="blocking", threads=1, note=baseline)(product(_ladder.packing))
+    rung("matmul", "registers", after="packing", threads=1, note=f"the backend cython, {baseline}")(registers)
+    rung("matmul", "threads", after="registers", note=baseline)(threaded)
+    rung("matmul", "numgan, 1 thread", after="registers", threads=1, note=best)(compiled(_kernels.matmul))
+    rung("matmul", "numgan", after="numgan, 1 thread", note=best)(compiled(_kernels.matmul))
 
-rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", dtypes=BOTH, note="yardstick")(
-    np.matmul
-)
+rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", note="yardstick")(np.matmul)
 
 
 # --- convolution --------------------------------------------------------------------------------------------
 
 
-@rung("conv", "Python loop", dtypes=BOTH, threads=1, largest=1)
+@rung("conv", "Python loop", threads=1, largest=1)
 def python_conv(x, w, stride, padding):
     """The formula in Python: seven loops."""
     x, y = prepared(x, w, stride, padding)
@@ -170,37 +160,17 @@ def fast(x, w, stride, padding):
         return _kernels.conv2d(x, w, stride, padding)
 
 
-def numpy_conv(x, w, stride, padding):
-    """im2col and BLAS, the usual method in NumPy code."""
-    size = _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding)
-    rows = im2col.patches(x, w.shape[:2], stride, padding)
-    return (rows @ w.reshape(rows.shape[1], w.shape[3])).reshape(len(x), *size, w.shape[3])
-
-
 if _ladder:
-    rung("conv", "naive", after="Python loop", dtypes=BOTH, threads=1)(convolution(_ladder.conv_naive))
-    rung("conv", "order", after="naive", dtypes=BOTH, threads=1, note=baseline)(
-        convolution(_ladder.conv_order)
+    rung("conv", "naive", after="Python loop", threads=1)(convolution(_ladder.conv_naive))
+    rung("conv", "order", after="naive", threads=1, note=baseline)(convolution(_ladder.conv_order))
+    rung("conv", "im2col", after="order", threads=1, note=baseline)(by_patches)
+    rung("conv", "packed windows", after="im2col", threads=1, note=f"the backend cython, {baseline}")(
+        packed_windows
     )
-    rung("conv", "im2col", after="order", dtypes=BOTH, threads=1, note=baseline)(by_patches)
-    rung(
-        "conv",
-        "packed windows",
-        after="im2col",
-        dtypes=BOTH,
-        threads=1,
-        note=f"the backend cython, {baseline}",
-    )(packed_windows)
-    rung("conv", "implicit GEMM", after="packed windows", dtypes=BOTH, threads=1, note=f"numgan, {best}")(
-        direct
-    )
-    rung("conv", "threads", after="implicit GEMM", dtypes=BOTH, note=f"numgan, {best}")(direct)
-    rung("conv", "fast", after="threads", dtypes=BOTH, fast=True, note=f"numgan, {best}")(fast)
+    rung("conv", "implicit GEMM", after="packed windows", threads=1, note=f"numgan, {best}")(direct)
+    rung("conv", "threads", after="implicit GEMM", note=f"numgan, {best}")(direct)
+    rung("conv", "fast", after="threads", fast=True, note=f"numgan, {best}")(fast)
 
-rung(
-    "conv",
-    "NumPy im2col",
-    after="fast" if _ladder else "Python loop",
-    dtypes=BOTH,
-    note="yardstick, with BLAS",
-)(numpy_conv)
+rung("conv", "NumPy im2col", after="fast" if _ladder else "Python loop", note="yardstick, with BLAS")(
+    im2col.conv2d
+)

@@ -27,11 +27,10 @@ from ..remedies.penalties import between
 from ..systems import Batch, Fakes
 from ..systems.games.wgan_gp import WGANGP
 from . import exchange, machine
-from .timing import Rest, burst, interleave
-from .worker import Refused, Worker, require_torch
+from .timing import Rest, interleave
+from .worker import Refused, Worker, expect_known, expect_sides
 from .workloads import Session, chosen
 
-SIDES = "numpy", "torch"
 VARIANTS = "naive", "careful", "cl", "compile", "compilecl"
 DEFAULT = VARIANTS[1:]
 SMOOTH, BELOW_KINK = 1e-5, 3e-2
@@ -73,12 +72,8 @@ def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, mem
     Raises ValueError for an unknown name, and ImportError if torch is in `against` and not installed.
     """
     works = chosen(names)
-    for word, known, given in (("against", SIDES, against), ("variant", VARIANTS, variants)):
-        for name in given:
-            if name not in known:
-                raise ValueError(f"{word}: expected some of {', '.join(known)}, got {name!r}")
-    if "torch" in against:
-        require_torch()
+    expect_known("variant", variants, VARIANTS)
+    expect_sides(against)
     for work in tqdm(works, unit="workload", disable=None, leave=False, file=STDERR):
         yield _compare(work, against, variants, rounds, seconds, memory)
 
@@ -86,14 +81,14 @@ def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, mem
 def _compare(work, against, variants, rounds, seconds, memory):
     session, threads = Session.of(work), _kernels.num_threads()
     variants = list(variants) if "torch" in against else []
-    sides = {"numgan": _side(session, _kernels.backend(), 1)}  # BLAS on one thread, as in `numgan train`
+    sides = {"numgan": machine.side(session.step)}
     if "numpy" in against:
-        sides["numpy"] = _side(Session.of(work), "reference", threads)
+        sides["numpy"] = machine.side(Session.of(work).step, "reference", threads)
     agreements, refused, rest = {}, {}, Rest()
     if variants:
         with Worker("torch_steps", threads) as worker:
             agreements, refused = _compare_gradients(worker, session, work, variants)
-            sides |= {variant: _remote(worker, variant) for variant in agreements}
+            sides |= {variant: worker.side(variant) for variant in agreements}
             times = interleave(sides, rounds, seconds, rest)
     else:
         times = interleave(sides, rounds, seconds, rest)
@@ -121,20 +116,6 @@ def _compare(work, against, variants, rounds, seconds, memory):
         "others_busy": rest.busy,
         "peak_mb": _memory(work.name, list(agreements), threads) if memory else None,
     } | machine.describe()
-
-
-def _side(session, backend, blas):
-    """side(calls) for `interleave`: steps of numgan with the kernels `backend` and `blas` BLAS threads."""
-
-    def side(calls):
-        with _kernels.use_backend(backend), threadpool_limits(blas):
-            return burst(session.step, calls)
-
-    return side
-
-
-def _remote(worker, variant):
-    return lambda calls: worker("run", variant, calls)
 
 
 # ---- gradients

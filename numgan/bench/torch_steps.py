@@ -16,7 +16,6 @@ from torch import nn
 
 from .timing import burst
 
-VARIANTS = ("naive", "careful", "cl", "compile", "compilecl")
 LATENT = 100
 
 

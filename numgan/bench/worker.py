@@ -20,13 +20,22 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+SIDES = "numpy", "torch"  # the other sides of a comparison
 MODULES = ("torch_steps", "torch_kernels", "steps")
 TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
 
 
-def require_torch():
-    """Raise ImportError, with advice, if PyTorch is not installed."""
-    if find_spec("torch") is None:
+def expect_known(word, given, known):
+    """Raise ValueError if a name in `given` is not one of `known`. `word` says what the names are."""
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{word}: expected some of {', '.join(known)}, got {name!r}")
+
+
+def expect_sides(against):
+    """Raise ValueError for a name that is not in SIDES, and ImportError if torch is not installed."""
+    expect_known("against", against, SIDES)
+    if "torch" in against and find_spec("torch") is None:
         raise ImportError(
             "--against torch: PyTorch is not installed here; get it with `pip install 'numgan[bench]'`, or "
             "leave torch out"
@@ -65,6 +74,10 @@ class Worker:
         if not good:
             raise Refused(answer)
         return answer
+
+    def side(self, name):
+        """A side for `interleave`: bursts of `run(name, calls)` of the module."""
+        return lambda calls: self("run", name, calls)
 
     def __enter__(self):
         return self

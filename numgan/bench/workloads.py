@@ -12,7 +12,7 @@ of a comparison, both players use the same fakes. In the last one, a step is one
 with the exact gradient penalty. No gradient flows into its fakes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Callable
 
@@ -32,15 +32,15 @@ from ..layers import (
     Sequential,
     Tanh,
 )
-from ..networks import dcgan_discriminator, dcgan_generator, mlp
+from ..networks import mlp
 from ..optimizers import Adam
 from ..systems import Batch, Latent
-from ..systems.games.dcgan import DCGAN
+from ..systems.games import dcgan, wgan_gp
 from ..systems.games.gan import GAN
-from ..systems.games.wgan_gp import WGANGP
 from ..training import loop as training
 from ..training.state import State
 from .exchange import projects
+from .worker import expect_known
 
 SHARED = "fakes of one draw shared by both players"
 ALONE = "one critic update, fakes drawn without gradient, exact penalty"
@@ -60,17 +60,13 @@ class Workload:
     build: Callable
 
 
-def _players():
-    return {name: Adam(2e-4, beta1=0.5, beta2=0.999) for name in ("D", "G")}
-
-
 def _mlp():
     return GAN(
         latent=Latent(100),
         sample_shape=(784,),
         batch_size=128,
         shares_fakes=True,
-        optimizers=_players(),
+        optimizers={name: Adam(2e-4, beta1=0.5, beta2=0.999) for name in ("D", "G")},
         networks={
             "G": mlp(100, 1200, 1200, 784, last=Tanh),
             "D": mlp(784, 1200, 1200, 1, activation=LeakyReLU),
@@ -79,16 +75,7 @@ def _mlp():
 
 
 def _dcgan28():
-    return DCGAN(
-        latent=Latent(100),
-        sample_shape=(28, 28, 1),
-        batch_size=64,
-        optimizers=_players(),
-        networks={
-            "G": dcgan_generator(100, 7, (128, 64), 1, kernel=4),
-            "D": dcgan_discriminator(7, (64, 128), 1, kernel=4),
-        },
-    )
+    return replace(dcgan.mnist(), average=0.0)
 
 
 def _dcgan64():
@@ -100,11 +87,8 @@ def _dcgan64():
         G += [ConvTranspose2d(many, few, **window), BatchNorm(few), ReLU()]
     for few, many in ((64, 128), (128, 256), (256, 512)):
         D += [Conv2d(few, many, **window), BatchNorm(many), LeakyReLU(0.2)]
-    return DCGAN(
-        latent=Latent(100),
-        sample_shape=(64, 64, 3),
-        batch_size=64,
-        optimizers=_players(),
+    return replace(
+        dcgan.half(),
         networks={
             "G": Sequential(*G, ConvTranspose2d(64, 3, **window), Tanh()),
             "D": Sequential(*D, Conv2d(512, 1, kernel=4, bias=False), Flatten()),
@@ -112,7 +96,7 @@ def _dcgan64():
     )
 
 
-class _Critic(WGANGP):
+class _Critic(wgan_gp.WGANGP):
     """WGAN-GP whose step contains only the update of the critic."""
 
     def rounds(self, step):
@@ -120,16 +104,8 @@ class _Critic(WGANGP):
 
 
 def _wgangp28():
-    return _Critic(
-        latent=Latent(100),
-        sample_shape=(28, 28, 1),
-        batch_size=64,
-        optimizers={"D": Adam(1e-4, 0.0, 0.9)},
-        networks={
-            "G": dcgan_generator(100, 7, (128, 64), 1, kernel=4),
-            "D": dcgan_discriminator(7, (64, 128), 1, kernel=4, norm=False),
-        },
-    )
+    preset = wgan_gp.mnist()
+    return _Critic(**vars(preset) | {"optimizers": {"D": preset.optimizers["D"]}})
 
 
 WORKLOADS = {
@@ -145,9 +121,7 @@ WORKLOADS = {
 
 def chosen(names):
     """The workloads with these names; None: all. Raises ValueError for an unknown name."""
-    for name in names or ():
-        if name not in WORKLOADS:
-            raise ValueError(f"workload: expected some of {', '.join(WORKLOADS)}, got {name!r}")
+    expect_known("workload", names or (), WORKLOADS)
     return [WORKLOADS[name] for name in names or WORKLOADS]
 
 

@@ -19,14 +19,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import plot
-from ..layers import Flatten, LeakyReLU, Sequential
 from ..losses import minimax
 from ..metrics import density_coverage, kid
-from ..networks import mlp
+from ..networks import digit_discriminator
 from ..systems.games import gan, wgan_gp
 from ..systems.games.gan import GAN
-from .looks import TRAINING, Looks, accuracy, digits, fakes, logits, ranked, read
-from .protocol import Column, Study, folder_of, seconds_of, train
+from .looks import TRAINING, Looks, accuracy, curve, digits, fakes, logits, ranked
+from .protocol import Column, Study, train, trained
 
 ARMS = {
     "even": "GAN, one update of each",
@@ -42,7 +41,8 @@ ARMS = {
     "critic-100": "WGAN-GP on 100 rows",
 }
 STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two looks; fakes in a look
-QUICK = {"steps": 10, "every": 2}
+QUICK = 10, 2
+LOOKS = "looks.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -59,19 +59,16 @@ def system(arm):
     """The system of an arm: a preset for 8x8 digits with the arm's change, without the moving average."""
     if arm.startswith("critic"):
         return replace(wgan_gp.digits(), average=0.0)
-    even = gan.digits()
-    plain = Rare(
-        **{
-            name: getattr(even, name)
-            for name in ("latent", "sample_shape", "batch_size", "networks", "optimizers")
-        }
-    )
-    of = {"d10": {"k": 10}, "d10-minimax": {"k": 10, "loss": minimax}, "g5": {"rest": 5}}
-    widths = {"wide": 1024, "narrow": 32}
-    if arm in widths:
-        D = Sequential(Flatten(), *mlp(64, widths[arm], widths[arm], 1, activation=LeakyReLU))
-        return replace(plain, networks=plain.networks | {"D": D})
-    return replace(plain, **of.get(arm, {}))
+    even = vars(gan.digits()) | {"average": 0.0}
+    G = even["networks"]["G"]
+    changes = {
+        "d10": {"k": 10},
+        "d10-minimax": {"k": 10, "loss": minimax},
+        "g5": {"rest": 5},
+        "wide": {"networks": {"G": G, "D": digit_discriminator(1024)}},
+        "narrow": {"networks": {"G": G, "D": digit_discriminator(32)}},
+    }
+    return Rare(**even | changes.get(arm, {}))
 
 
 def rows_of(arm):
@@ -110,18 +107,14 @@ def view(player, data, held):
 
 def trial(arm, seed, quick, folder, tell):
     """Train one arm, with looks, and return the figures of the last look."""
-    size, player = QUICK if quick else {"steps": STEPS, "every": EVERY}, system(arm)
+    steps, every = QUICK if quick else (STEPS, EVERY)
+    player = system(arm)
     data, held = digits(rows_of(arm))
-    looks = Looks(folder / "looks.jsonl", size["every"], view(player, data, held))
-    run = train(player, data, folder / "run", seed, tell, size["steps"], look=looks)
-    last = {name: value for name, value in looks.records[size["steps"]].items() if name != "step"}
+    looks = Looks(folder / LOOKS, every, view(player, data, held))
+    run = train(player, data, folder / "run", seed, tell, steps, look=looks)
+    last = {name: value for name, value in looks.records[steps].items() if name != "step"}
     best = looks["kid"].argmin()
-    return last | {
-        "best_kid": looks["kid"][best],
-        "best_step": int(looks.steps[best]),
-        "steps": size["steps"],
-        "minutes": seconds_of(run) / 60,
-    }
+    return last | {"best_kid": looks["kid"][best], "best_step": int(looks.steps[best])} | trained(run)
 
 
 COLUMNS = (
@@ -143,14 +136,11 @@ def draw(results, out):
     The panels show the accuracy of D, the quality of G, and the distances of each critic on training and
     held-out rows.
     """
-    records = {arm: read(folder_of(out, arm, 0) / "looks.jsonl") for arm in results}
     strength = [arm for arm in results if rows_of(arm) == TRAINING and not arm.startswith("critic")]
     few = [arm for arm in results if arm.startswith("critic") or arm == "even" or arm.startswith("gan")]
 
-    def curves(arms, key):
-        return {
-            ARMS[arm]: (list(records[arm]), [record[key] for record in records[arm].values()]) for arm in arms
-        }
+    def curves(arms, figure):
+        return {ARMS[arm]: curve(out, arm, LOOKS, figure) for arm in arms}
 
     panels = [
         {
@@ -168,14 +158,23 @@ def draw(results, out):
                 "y": "mean f(real) - mean f(fake)",
                 "level": 0.0,
                 "curves": {
-                    words: (list(records[arm]), [record[key] for record in records[arm].values()])
-                    for key, words in (("distance", "training rows"), ("distance_new", "held-out rows"))
+                    "training rows": curve(out, arm, LOOKS, "distance"),
+                    "held-out rows": curve(out, arm, LOOKS, "distance_new"),
                 },
             }
         )
     panels.append({"title": "rows to train on", "y": "KID x 1000", "curves": curves(few, "kid"), "log": True})
     return {"balance.png": plot.over_steps(panels, 2, "digits, seed 0")}
 
+
+DIFFERS = f"""\
+The data are 8x8 digits, and the networks have 2 x 256 dense units. Every arm makes {STEPS:,} G steps, so in
+some arms D makes ten times as many updates as in others, and in one arm a fifth. All arms have the same 297
+held-out rows, also those that train on fewer rows. "Rows above fakes" is the share of pairs that D ranks
+correctly; 50 means that D does not tell them apart. The distance is the critic's estimate without its
+penalty. KID and coverage compare the pixels of 1,000 samples with the held-out rows; the KID of real rows
+is 0 ± 3. "Lowest KID" is that of the best look, which was chosen after the run. So it is not a result, but
+it shows whether further training made the samples worse."""
 
 BALANCE = Study(
     "A D that is too strong, too weak, or has learnt its rows by heart.",
@@ -186,10 +185,5 @@ BALANCE = Study(
     trial,
     seeds=3,
     draw=draw,
-    differs=f"8x8 digits and dense nets of 2 x 256 units, {STEPS:,} G steps an arm, so D makes 10 times as "
-    "many updates in some arms and a fifth in another; where one trains on fewer rows the held-out rows are "
-    'the same 297. "Rows above fakes": share of pairs that D ranks right, 50: none. The distance is the '
-    "critic's estimate without its penalty. KID and coverage are of pixels of 1,000 samples against the "
-    'held-out rows; for real rows the KID is 0 ± 3. "Lowest KID" is the best look of the run, chosen with '
-    "hindsight: not a result, but it shows whether training on made it worse.",
+    differs=DIFFERS,
 )

@@ -140,24 +140,19 @@ def jacobian(field, z=np.zeros(2), h=2.0**-12):
     return np.stack([(field(z + h * e) - field(z - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
 
 
-def path(field, order="together", steps=STEPS, h=RATE, start=START):
-    """The path (steps + 1, 2) of gradient descent from `start`.
+def path(field, order="together", steps=STEPS):
+    """The path (steps + 1, 2) of gradient descent from START.
 
     order   "together": both players are updated at once; "GD" or "DG": one after the other, in this order
     """
     masks = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
     z = np.empty((steps + 1, 2))
-    z[0] = start
+    z[0] = START
     for step in range(steps):
         z[step + 1] = z[step]
         for mask in masks:
-            z[step + 1] += h * np.array(mask) * field(z[step + 1])
+            z[step + 1] += RATE * np.array(mask) * field(z[step + 1])
     return z
-
-
-def radius(field, order="together", steps=STEPS):
-    """|(theta, psi)| after `steps` steps of gradient descent."""
-    return float(np.hypot(*path(field, order, steps)[-1]))
 
 
 # ---- the methods, and their expected results
@@ -269,23 +264,20 @@ def draw(results, out):
 
 
 def _expected(method):
-    known = method.eigenvalue is not None
-    return {
-        "real": f"{method.eigenvalue.real:.4f}" if known else "-",
-        "imaginary": f"{abs(method.eigenvalue.imag):.4f}" if known else "-",
-        "together": method.together,
-        "in_turn": method.in_turn,
-    }
+    """The row of a method in the published table."""
+    radii = {"together": method.together, "in_turn": method.in_turn}
+    if method.eigenvalue is None:
+        return radii
+    eigenvalue = method.eigenvalue
+    return radii | {"real": f"{eigenvalue.real:.4f}", "imaginary": f"{abs(eigenvalue.imag):.4f}"}
 
 
 DIFFERS = f"""\
-The paper draws the paths. Its eigenvalues stand below as formulas give them ("expected"), and beside them \
-radii that were computed apart
-from this library. Descent with h = {RATE} from {START}, {STEPS} steps, in float64; alternating: G first, \
-then D. It converges if both radii
-end below {CONVERGED:g}; the non-saturating loss draws inwards, but not at a linear rate. The norm that \
-WGAN-GP penalises has no derivative at the
-equilibrium."""
+The paper draws the paths. The rows "expected" contain the eigenvalues from its formulas, and radii that
+were computed without this library. Each path is gradient descent with h = {RATE} from {START}, for {STEPS}
+steps, in float64. In alternating descent G moves first, then D. A method converges if both radii end below
+{CONVERGED:g}. The non-saturating loss moves inwards, but not at a linear rate. The norm in the penalty of
+WGAN-GP has no derivative at the equilibrium."""
 
 ARMS = {arm: method.name for arm, method in METHODS.items()}
 STUDY = Study(

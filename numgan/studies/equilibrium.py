@@ -20,15 +20,15 @@ import numpy as np
 
 from .. import plot
 from ..data import load, modes
-from ..layers import Flatten, LeakyReLU, Reshape, Sequential, Tanh
+from ..layers import Reshape, Sequential, Tanh
 from ..metrics import density_coverage, kid, mode_coverage, sliced_wasserstein
-from ..networks import mlp
+from ..networks import digit_discriminator, mlp, plane_discriminator, plane_generator
 from ..optimizers import Adam
 from ..optimizers.schedules import Cosine
 from ..systems import Latent
 from ..systems.games.r1 import R1GAN
-from .looks import Looks, accuracy, digits, fakes, logits, read
-from .protocol import Column, Study, folder_of, seconds_of, train
+from .looks import Looks, accuracy, curve, digits, fakes, logits
+from .protocol import Column, Study, markdown, train, trained
 
 METHODS = {
     "gan": "GAN",
@@ -86,19 +86,12 @@ def system(name, method, steps):
     Units of G and D: 3 x 128 and 2 x 64 on the ring, 3 x 256 and 2 x 128 on the digits.
     """
     if name == "ring":
-        networks, latent, shape, batch, lr = (
-            {"G": mlp(2, 128, 128, 128, 2), "D": mlp(2, 64, 64, 1, activation=LeakyReLU)},
-            2,
-            (2,),
-            256,
-            1e-3,
-        )
+        networks = {"G": plane_generator(128, 3), "D": plane_discriminator(64)}
+        latent, shape, batch, lr, gamma = 2, (2,), 256, 1e-3, 0.1
     else:
-        networks = {
-            "G": Sequential(*mlp(32, 256, 256, 256, 64, last=Tanh), Reshape(8, 8, 1)),
-            "D": Sequential(Flatten(), *mlp(64, 128, 128, 1, activation=LeakyReLU)),
-        }
-        latent, shape, batch, lr = 32, (8, 8, 1), 64, 3e-4
+        G = Sequential(*mlp(32, 256, 256, 256, 64, last=Tanh), Reshape(8, 8, 1))
+        networks = {"G": G, "D": digit_discriminator(128)}
+        latent, shape, batch, lr, gamma = 32, (8, 8, 1), 64, 3e-4, 3.0
     rate = Cosine(lr, steps) if method.endswith("decay") else lr
     return Even(
         latent=Latent(latent),
@@ -106,7 +99,7 @@ def system(name, method, steps):
         batch_size=batch,
         networks=networks,
         average=0.999 * method.endswith("average"),
-        gamma={"ring": 0.1, "digits": 3.0}[name] * method.startswith("r1"),
+        gamma=gamma * method.startswith("r1"),
         optimizers={who: Adam(rate) for who in ("D", "G")},
     )
 
@@ -162,16 +155,10 @@ def _view(name, gan, average):
 def trial(arm, seed, quick, folder, tell):
     """Train one GAN, find its equilibrium, and compare the figures there with those afterwards."""
     name, method = arm.split("-", 1)
-    size = (
-        QUICK
-        if quick
-        else {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
-    )
-    steps, gan, data = (
-        size["steps"],
-        system(name, method, size["steps"]),
-        load("ring") if name == "ring" else digits()[0],
-    )
+    size = {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
+    size |= QUICK if quick else {}
+    steps, begun = size["steps"], 0.0
+    gan, data = system(name, method, steps), load("ring") if name == "ring" else digits()[0]
 
     def looks_of(place):
         return Looks(folder / f"{place}.jsonl", size["every"], _view(name, gan, method.endswith("average")))
@@ -179,33 +166,20 @@ def trial(arm, seed, quick, folder, tell):
     def even(looks):
         return equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"])
 
-    share = lambda done: done
     if method.endswith("frozen"):
         # a run until the equilibrium, then a second run from the start, with D frozen from that step on
         before = looks_of("before")
         for part in (steps // 8, steps // 4, steps // 2, steps):
             if not before.records or before.steps[-1] < part:
-                train(
-                    gan,
-                    data,
-                    folder / "before",
-                    seed,
-                    lambda done, part=part: tell(done * part / steps / 2),
-                    part,
-                    look=before,
-                )
+                share = part / steps / 2
+                train(gan, data, folder / "before", seed, lambda done: tell(share * done), part, before)
             if even(before) is not None:
                 break
-        gan, share = replace(gan, freeze=even(before)), lambda done: (1 + done) / 2
+        gan, begun = replace(gan, freeze=even(before)), 0.5
     looks = looks_of("run")
-    run = train(gan, data, folder / "run", seed, lambda done: tell(share(done)), steps, look=looks)
+    run = train(gan, data, folder / "run", seed, lambda done: tell(begun + (1 - begun) * done), steps, looks)
     then = even(looks)
-    return {
-        "even": then,
-        "reached": int(then is not None),
-        "steps": steps,
-        "minutes": seconds_of(run) / 60,
-    } | _compared(looks, then, size)
+    return {"even": then, "reached": int(then is not None)} | trained(run) | _compared(looks, then, size)
 
 
 def _compared(looks, even, size):
@@ -216,10 +190,8 @@ def _compared(looks, even, size):
         if even is not None:
             inside = (looks.steps > even - size["stretch"]) & (looks.steps <= even)
             after = looks[what][looks.steps > even]
-            found[f"{what}_at"], found[f"{what}_after"] = (
-                looks[what][inside].mean(),
-                after.mean() if len(after) else None,
-            )
+            found[f"{what}_at"] = looks[what][inside].mean()
+            found[f"{what}_after"] = after.mean() if len(after) else None
             if WORST.get(what):
                 found[f"{what}_worst"] = WORST[what](after) if len(after) else None
     return found
@@ -259,9 +231,8 @@ def summary(results):
         )
         return "-" if last == "-" else f"{then} → {last}" + (f", worst {worst}" if WORST[column.key] else "")
 
-    rows = [["then → last", *(column.heading for column in DETAILS)], ["---"] * (1 + len(DETAILS))]
-    rows += [[ARMS[arm], *(cell(column, found) for column in DETAILS)] for arm, found in results.items()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    rows = [[ARMS[arm], *(cell(column, found) for column in DETAILS)] for arm, found in results.items()]
+    return markdown(["then → last", *(column.heading for column in DETAILS)], rows)
 
 
 def draw(results, out):
@@ -270,31 +241,37 @@ def draw(results, out):
     The dashed lines mark the equilibria.
     """
     panels = []
-    for what, y in (("accuracy", "D's accuracy on held-out rows"), ("distance", "distance"), (None, None)):
-        for name, other, words in (
-            ("ring", "high_quality", "share of high quality"),
-            ("digits", "coverage", "coverage"),
-        ):
-            curves, marks = {}, {}
-            for arm in [arm for arm in results if arm.startswith(name)]:
-                records = read(folder_of(out, arm, 0) / "run.jsonl")
-                title = METHODS[arm.split("-", 1)[1]]
-                curves[title] = list(records), [record[what or other] for record in records.values()]
-                marks |= {title: results[arm][0]["even"]} if results[arm][0]["even"] else {}
-            panel = {
-                "title": name,
-                "y": y or words,
-                "curves": curves,
-                "marks": marks,
-                "log": what == "distance",
-            }
-            panels.append(panel | ({"level": 0.5} if what == "accuracy" else {}))
+    right, distance = {"y": "D's accuracy on held-out rows", "level": 0.5}, {"y": "distance", "log": True}
+    for name, figure, panel in (
+        ("ring", "accuracy", right),
+        ("digits", "accuracy", right),
+        ("ring", "distance", distance),
+        ("digits", "distance", distance),
+        ("ring", "high_quality", {"y": "share of high quality"}),
+        ("digits", "coverage", {"y": "coverage"}),
+    ):
+        curves, marks = {}, {}
+        for arm in [arm for arm in results if arm.startswith(name)]:
+            title = METHODS[arm.split("-", 1)[1]]
+            curves[title] = curve(out, arm, "run.jsonl", figure)
+            if results[arm][0]["even"]:
+                marks[title] = results[arm][0]["even"]
+        panels.append(panel | {"title": name, "curves": curves, "marks": marks})
     return {
         "past-equilibrium.png": plot.over_steps(
             panels, 2, "trained on past equilibrium, seed 0; dashed: D has been right half of the time"
         )
     }
 
+
+DIFFERS = f"""\
+A seed is even when the accuracy of D on held-out rows and fakes, averaged over {WINDOW} steps, is within
+{NEAR} of 0.5 for {STRETCH} steps without a break. There is a look every {EVERY} steps; training takes
+{STEPS["ring"]:,} steps on the ring and {STEPS["digits"]:,} on the digits. "Then" is the mean over these
+{STRETCH} steps, "worst" is the worst look after them, and "last" is the last look. On the ring, the
+distance is 1000 times the sliced Wasserstein distance between 2,500 samples and data; for two sets of data
+it is 24 to 60. On the digits, it is 1000 times the KID between the pixels of 1,000 samples and 297 held-out
+rows; for data it is 0 ± 3. A seed that is never even has only the last figures."""
 
 PAST = Study(
     "A GAN trained on after D is right half of the time.",
@@ -305,11 +282,5 @@ PAST = Study(
     seeds=3,
     draw=draw,
     summary=summary,
-    differs=f"Even: D's accuracy on held-out rows and fakes, averaged over {WINDOW} steps, is within {NEAR} "
-    f"of 0.5 for {STRETCH} steps on end. Looked at every {EVERY} of {STEPS['ring']:,} (ring) and "
-    f'{STEPS["digits"]:,} (digits) steps; "then" is the mean over these {STRETCH} steps, "worst" the worst '
-    'single look after them, "last" the last look. The distance is 1000 times the sliced Wasserstein '
-    "distance of 2,500 samples from data (ring: two sets of data are 24 to 60 apart), or 1000 times the KID "
-    "of 1,000 samples' pixels against 297 held-out rows (digits: 0 ± 3 for data). A seed that is never even "
-    "has no figures but the last.",
+    differs=DIFFERS,
 )

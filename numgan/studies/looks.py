@@ -15,6 +15,7 @@ from ..core.randomness import derive, stream
 from ..data import Dataset, load
 from ..layers import Pass
 from ..systems import Batch
+from .protocol import folder_of
 
 LOOK = Record({"step": Whole()}, others=Maybe(Real()))
 TRAINING = 1500  # training rows of the digits; the other 297 are held out
@@ -63,6 +64,15 @@ def read(path):
         record["step"]: {name: math.nan if value is None else value for name, value in record.items()}
         for record in records
     }
+
+
+def curve(out, arm, place, figure):
+    """(steps, values) of a figure, from the looks of the trial of an arm with seed 0.
+
+    place   the name of the file of looks
+    """
+    records = read(folder_of(out, arm, 0) / place)
+    return list(records), [record[figure] for record in records.values()]
 
 
 def _line(record):

@@ -23,7 +23,7 @@ from ..data import Dataset
 from ..data.pixels import to_bytes
 from ..evaluation import judging
 from ..metrics.rows import squared_distances
-from .protocol import Column, Study, folder_of, seconds_of, train
+from .protocol import Column, Study, folder_of, train, trained
 
 COMPONENTS, ROUNDS = 50, 3  # components of the Gaussian of a class; rounds of k-means
 SHOWN = 2  # samples of each class in the picture
@@ -173,23 +173,21 @@ def trial(arm, seed, quick, folder, tell):
     digits = Digits.load(quick)
     judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
     if arm in ANCHORS:
-        (x, labels), trained = ANCHORS[arm](digits, stream(seed, "parzen", arm)), {}
+        (x, labels), spent = ANCHORS[arm](digits, stream(seed, "parzen", arm)), {}
     else:
-        system, steps = (
-            systems.build(*ARMS[arm].preset.split("/"), width=NARROW if quick else 1.0),
-            QUICK if quick else ARMS[arm].steps,
-        )
+        system = systems.build(*ARMS[arm].preset.split("/"), width=NARROW if quick else 1.0)
+        steps = QUICK if quick else ARMS[arm].steps
         run = train(system, digits.dataset, folder / "run", seed, tell, steps)
         x, labels = run.sampler()(digits.amounts.neighbours, seed)
         x = unit(to_bytes(x, system.pixels))
-        trained = {"steps": steps, "seconds": seconds_of(run), "minutes": seconds_of(run) / 60}
+        spent = trained(run)
     found, answers = measure(digits, judge, x, labels)
     if arm == "real":  # there are no requested labels, so this is the accuracy of the judge on test rows
         found["agreement"] = float(
             (judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean()
         )
     save_array(folder / "samples.npy", some_of_each(x, answers if labels is None else labels))
-    return found | trained
+    return found | spent
 
 
 def measure(digits, judge, x, labels):
@@ -249,20 +247,17 @@ def draw(results, out):
 
 
 DIFFERS = f"""\
-All systems learn from the first 50,000 rows; sigma is that of ten, 0.1 to 1, with the best mean over the \
-next 1,000. Steps, fixed beforehand:
-{", ".join(f"{arm.title} {arm.steps:,}" for arm in ARMS.values() if arm.preset)}. The GAN with the paper's \
-nets and SGD
-is far from trained out after 20 epochs. R3GAN's nets are convolutional, with BatchNorm in G; its steps and \
-rates were settled on seed 0. 1-NN: the
-test rows by the nearest of 50,000 samples (centroids: 10,000), which bear the label that was asked for, or \
-else the judge's. Agreement: how many
-samples the judge gives the label that was asked for; for true pictures, how many test rows it knows. Score \
-and Frechet distance are over numgan's
-judge of MNIST, 10,000 samples against the test rows: no Inception figures. The GAN with Adam and the cGAN \
-are not as in a first run, seed 0, in which
-neither learned: both got BatchNorm in G then, the GAN dropout in D, the cGAN smaller label weights and \
-less dropout."""
+All systems learn from the first 50,000 rows. Sigma is the one of ten values from 0.1 to 1 that has the best
+mean log-likelihood over the next 1,000 rows. The numbers of steps, fixed beforehand:
+{"; ".join(f"{arm.title}: {arm.steps:,}" for arm in ARMS.values() if arm.preset)}. The GAN with the paper's
+networks and SGD is far from the end of its training after 20 epochs. R3GAN has convolutional networks, with
+BatchNorm in G; its steps and rates were chosen on seed 0. 1-NN error: the test rows are classified by the
+nearest of 50,000 samples (centroids: 10,000), with the requested label, or else that of the judge. Label
+agreement: the share of samples to which the judge gives the requested label; for true pictures, the judge's
+accuracy on test rows. Score and Frechet distance come from numgan's judge of MNIST, with 10,000 samples and
+the test rows. They are not Inception figures. The GAN with Adam and the cGAN differ from a first run with
+seed 0, in which neither learned: both then got BatchNorm in G, the GAN got dropout in D, and the cGAN got
+smaller label weights and less dropout."""
 
 STUDY = Study(
     "MNIST under a Parzen window, and what samples teach.",

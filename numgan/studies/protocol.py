@@ -20,8 +20,8 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +105,7 @@ class Study:
     columns: tuple
     trial: object
     seeds: int = 5
-    published: dict | None = None
+    published: dict = field(default_factory=dict)
     differs: str = ""
     draw: object = None
     summary: object = None
@@ -146,7 +146,7 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     _claim(out, {"study": name, "quick": quick, "setting": study.differs})
     _expect_intact(study, out, trials)
     with runs.alone(out), sigterm_as_interrupt():
-        _Crew(name, trials, quick, out, processes, progress).work()
+        _run_trials(name, trials, quick, out, processes, progress)
         results = {arm: [_read(study, out, arm, seed) for seed in range(seeds)] for arm in study.arms}
         return _finish(name, study, out, quick, results)
 
@@ -181,74 +181,65 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
     return runs.open_run(folder, system, dataset)
 
 
-def seconds_of(run):
-    """The seconds that a run has trained, all resumed sessions included."""
-    return runs.read_metrics(run.folder, run.state.step)[-1]["seconds"]
+def trained(run):
+    """The figures of a finished run: its steps, and its minutes of training in all sessions."""
+    records = runs.read_metrics(run.folder, run.state.step)
+    return {"steps": run.state.step, "minutes": records[-1]["seconds"] / 60}
 
 
 # ---- the trials, in processes
 
 
-class _Crew:
-    """Runs trials in processes, at most `processes` at once, and shows their progress."""
+def _run_trials(name, trials, quick, out, processes, progress):
+    """Run the trials that are not done, at most `processes` at once, and show their progress."""
+    context = multiprocessing.get_context("spawn")
+    waiting = [trial for trial in trials if not _is_done(out, *trial)]
+    finished, running = len(trials) - len(waiting), {}  # running: {trial: (process, completed fraction)}
+    with tqdm(
+        total=len(trials),
+        initial=finished,
+        unit="trial",
+        dynamic_ncols=True,
+        disable=None if progress else True,
+        file=STDERR,
+        bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials [{elapsed}<{remaining}]{postfix}",
+    ) as bar:
+        try:
+            while waiting or running:
+                while waiting and len(running) < processes:
+                    trial, share = waiting.pop(0), context.Value("d", 0.0, lock=False)
+                    process = context.Process(
+                        target=_work, args=(name, *trial, quick, out, share), daemon=True
+                    )
+                    process.start()
+                    running[trial] = process, share
+                time.sleep(POLL)
+                for trial in [trial for trial, (process, _) in running.items() if not process.is_alive()]:
+                    _expect_done(name, out, trial, running.pop(trial)[0].exitcode)
+                    finished += 1
+                bar.n = finished + sum(share.value for _, share in running.values())
+                bar.set_postfix_str(", ".join(f"{arm} {seed}" for arm, seed in running), refresh=False)
+                bar.refresh()
+        finally:
+            for process, _ in running.values():
+                process.terminate()  # training then saves a checkpoint and ends
+            for process, _ in running.values():
+                process.join()
 
-    def __init__(self, name, trials, quick, out, processes, progress):
-        self.name, self.quick, self.out, self.progress = name, quick, out, progress
-        self.trials, self.processes = trials, processes
-        self.context = multiprocessing.get_context("spawn")
 
-    def work(self):
-        done = [(arm, seed) for arm, seed in self.trials if _is_done(self.out, arm, seed)]
-        waiting = [trial for trial in self.trials if trial not in done]
-        running = {}
-        with tqdm(
-            total=len(self.trials),
-            initial=len(done),
-            unit="trial",
-            dynamic_ncols=True,
-            disable=None if self.progress else True,
-            file=STDERR,
-            bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.2f}/{total} trials "
-            "[{elapsed}<{remaining}]{postfix}",
-        ) as bar:
-            try:
-                finished = len(done)
-                while waiting or running:
-                    while waiting and len(running) < self.processes:
-                        self._start(waiting.pop(0), running)
-                    time.sleep(POLL)
-                    for trial in [trial for trial, (process, _) in running.items() if not process.is_alive()]:
-                        self._end(trial, running.pop(trial)[0])
-                        finished += 1
-                    bar.n = finished + sum(share.value for _, share in running.values())
-                    bar.set_postfix_str(", ".join(f"{arm} {seed}" for arm, seed in running), refresh=False)
-                    bar.refresh()
-            finally:
-                for process, _ in running.values():
-                    process.terminate()  # training then saves a checkpoint and ends
-                for process, _ in running.values():
-                    process.join()
-
-    def _start(self, trial, running):
-        share = self.context.Value("d", 0.0, lock=False)
-        process = self.context.Process(
-            target=_work, args=(self.name, *trial, self.quick, self.out, share), daemon=True
+def _expect_done(name, out, trial, exitcode):
+    """Raise TrialError, with the message of the trial, if its process has ended without a result."""
+    if exitcode or not _is_done(out, *trial):
+        log = folder_of(out, *trial) / "error.txt"
+        words = read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""
+        if words:
+            reason = f"{words.splitlines()[-1]} (all of it in {log})"
+        else:  # the file is empty if the disk was full
+            reason = f"its process ended with code {exitcode}"
+        raise TrialError(
+            f"study {name}: trial {trial[0]}, seed {trial[1]}, failed: {reason}; "
+            "the others are kept, and the same command goes on"
         )
-        process.start()
-        running[trial] = process, share
-
-    def _end(self, trial, process):
-        if process.exitcode or not _is_done(self.out, *trial):
-            log = folder_of(self.out, *trial) / "error.txt"
-            words = read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""
-            if words:
-                reason = f"{words.splitlines()[-1]} (all of it in {log})"
-            else:  # the file is empty if the disk was full
-                reason = f"its process ended with code {process.exitcode}"
-            raise TrialError(
-                f"study {self.name}: trial {trial[0]}, seed {trial[1]}, failed: {reason}; "
-                "the others are kept, and the same command goes on"
-            )
 
 
 def _work(name, arm, seed, quick, out, share):
@@ -274,16 +265,20 @@ def _work(name, arm, seed, quick, out, share):
         result = {"arm": arm, "seed": seed, "seconds": round(time.monotonic() - began, 2)} | {
             key: _plain(value) for key, value in found.items()
         }
-        with replacing(folder / "result.json") as file:
-            file.write((json.dumps(result) + "\n").encode())
+        _write(folder / "result.json", json.dumps(result) + "\n")
     except training.Interrupted:
-        with replacing(spent) as file:
-            file.write(json.dumps({"before": time.monotonic() - began}).encode())
+        _write(spent, json.dumps({"before": time.monotonic() - began}))
         sys.exit(130)
     except Exception:
-        with suppress(OSError), replacing(log) as file:
-            file.write(traceback.format_exc().encode(errors="backslashreplace"))
+        with suppress(OSError):
+            _write(log, traceback.format_exc())
         sys.exit(1)
+
+
+def _write(path, text):
+    """Write a text file, atomically."""
+    with replacing(path) as file:
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def _plain(value):
@@ -329,8 +324,7 @@ def _claim(out, asked):
         return
     if not is_empty(out):
         raise ValueError(f"{out} is not empty and holds no study: choose another --out, nothing was changed")
-    with replacing(path) as file:
-        file.write((json.dumps(asked) + "\n").encode())
+    _write(path, json.dumps(asked) + "\n")
 
 
 def _expect_intact(study, out, trials):
@@ -379,14 +373,25 @@ def _read(study, out, arm, seed):
 
 
 def _finish(name, study, out, quick, results):
+    """Write the table, the figures and the pictures. FileFormatError if a trial's files do not fit."""
     seconds = sum(result["seconds"] for row in results.values() for result in row)
-    with _naming_damage(out):
+    try:  # the kinds of single figures are checked before; only `summary` and `draw` know which they need
         below = f"\n{study.summary(results)}" if study.summary else ""
         pictures = study.draw(results, out) if study.draw else {}
+    except FileFormatError:
+        raise
+    except FileNotFoundError as error:
+        raise FileFormatError(
+            f"{error.filename} is missing: delete the result.json beside it, and the trial is made again"
+        ) from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"{out / 'trials'}: expected the figures of every trial in its result.json and the files beside "
+            f"it, got {type(error).__name__}: {error}; "
+            "delete the result.json of the trial, and it is made again"
+        ) from error
     words = table(study, results) + below + f"\n{_protocol(name, study, quick, results, seconds)}\n"
     files = {"table": out / "table.md", "results": out / "results.json"}
-    with replacing(files["table"]) as file:
-        file.write(words.encode())
     everything = {
         "study": name,
         "quick": quick,
@@ -394,8 +399,8 @@ def _finish(name, study, out, quick, results):
         "versions": runs.environment(),
         "results": results,
     }
-    with replacing(files["results"]) as file:
-        file.write((json.dumps(everything, indent=1) + "\n").encode())
+    _write(files["table"], words)
+    _write(files["results"], json.dumps(everything, indent=1) + "\n")
     for picture, image in pictures.items():
         files[picture] = out / picture
         with replacing(files[picture]) as file:
@@ -403,43 +408,25 @@ def _finish(name, study, out, quick, results):
     return Studied(out, words, results, seconds, files)
 
 
-@contextmanager
-def _naming_damage(out):
-    """In this block an error that damaged or missing trial files cause becomes a FileFormatError with advice.
-
-    The kinds of single figures are checked before. Only `summary` and `draw` know which figures they need.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise FileFormatError(
-            f"{error.filename} is missing: delete the result.json beside it, and the trial is made again"
-        ) from error
-    except (LookupError, TypeError, ValueError) as error:
-        if isinstance(error, FileFormatError):
-            raise
-        raise FileFormatError(
-            f"{out / 'trials'}: expected the figures of every trial in its result.json and the files beside "
-            f"it, got {type(error).__name__}: {error}; "
-            "delete the result.json of the trial, and it is made again"
-        ) from error
-
-
 def table(study, results):
     """The table in Markdown: our rows, then the published ones."""
-    rows = [["", *(column.heading for column in study.columns)], ["---"] * (1 + len(study.columns))]
-    rows += [
+    ours = [
         [
             study.arms[arm],
             *(column.text([result.get(column.key) for result in found]) for column in study.columns),
         ]
         for arm, found in results.items()
     ]
-    rows += [
+    theirs = [
         [row, *(figures.get(column.key, "-") for column in study.columns)]
-        for row, figures in (study.published or {}).items()
+        for row, figures in study.published.items()
     ]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown(["", *(column.heading for column in study.columns)], ours + theirs)
+
+
+def markdown(head, rows):
+    """A table in Markdown. The head and each row are lists of texts."""
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
 
 
 def _protocol(name, study, quick, results, seconds):

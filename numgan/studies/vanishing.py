@@ -55,13 +55,10 @@ COLUMNS = (
 def game(name, loss):
     """The system whose D is trained. Networks and optimisers are the same for every loss."""
     gan = systems.build("gan", PRESETS[name])
-    return (
-        replace(gan, loss=loss)
-        if loss
-        else replace(
-            systems.build("wgan_gp", PRESETS[name]), networks=gan.networks, optimizers=gan.optimizers
-        )
-    )
+    if loss:
+        return replace(gan, loss=loss)
+    critic = systems.build("wgan_gp", PRESETS[name])
+    return replace(critic, networks=gan.networks, optimizers=gan.optimizers)
 
 
 def gradients(system, params, batch, seed, number):
@@ -91,13 +88,13 @@ def look(system, params, batch, held, seed, number=BATCHES):
     g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
-    judge = lambda x: system.networks["D"].forward(params["D"], x, Pass())[0].ravel()
     fake = system.generate(params, Batch({"x": held}), derive(seed, "held")).x
+    real, fake = (system.networks["D"].forward(params["D"], x, Pass())[0].ravel() for x in (held, fake))
     return {
         "norm": np.linalg.norm(g, axis=1).mean(),
         "spread": spread,
         "noise": spread / toward,
-        "accuracy": accuracy(judge(held), judge(fake)),
+        "accuracy": accuracy(real, fake),
     }
 
 
@@ -154,13 +151,12 @@ def draw(results, out):
 
 
 DIFFERS = f"""\
-The paper shows curves, not figures: of a DCGAN held after 1, 10 and 25 epochs, minimax's gradient decays \
-by orders of magnitude, and the
-non-saturating one grows and gets noisy. Here G and D are dense nets on 8x8 digits (train and test apart) \
-and on the ring; G is held after {WARM}
-steps of the non-saturating GAN, D starts afresh, and Adam and nets are the same for all losses. Norms of \
-different losses have different units:
-compare each with itself."""
+The paper shows curves and no figures. Its DCGAN is held constant after 1, 10 and 25 epochs. Then the
+gradient of minimax falls by orders of magnitude, and that of the non-saturating loss grows and becomes
+noisy. Here G and D are dense networks, on 8x8 digits (training and test rows apart) and on the ring. G is
+held constant after {WARM} steps of the non-saturating GAN, and D starts anew. Adam and the networks are the
+same for all losses. The norms of different losses have different units, so compare each row only with
+itself."""
 
 STUDY = Study(
     "What reaches G from a D that gets better.",

@@ -1,4 +1,7 @@
-"""The benchmarks: fair turns, statistics, the exchange with PyTorch, what is printed, and that a wrong figure is refused. No torch needed."""
+"""The benchmarks: fair turns, statistics, the exchange with PyTorch, the output, refusal of wrong figures.
+
+Torch is not needed.
+"""
 
 import json
 import subprocess
@@ -152,7 +155,10 @@ def test_the_mapping_goes_there_and_back(name):
 
 
 def test_the_mapping_is_pytorchs():
-    """By hand: out[n, o] = sum W[o, c h w] x[n, c, h, w], with the sum over (c, h, w) in this order; and a ConvTranspose2d of one pixel."""
+    """The formulas by hand: out[n, o] = sum W[o, c h w] x[n, c, h, w] over (c, h, w) in this order.
+
+    The second network is a ConvTranspose2d of one pixel.
+    """
     rng = np.random.default_rng(0)
     x, W, b = rng.normal(size=(3, 2, 5, 4)), rng.normal(size=(7, 40)), rng.normal(size=7)
     net = ng.Sequential(ng.Flatten(), ng.Dense(40, 7))
@@ -231,13 +237,13 @@ class Torch:
         found = as_torch(self.session.system, steps.gradients(self.session, z))
         return found | {"D": [array + self.wrong for array in found["D"]]}
 
-    def run(self, variant, calls):
-        return [7.0] * calls
+    def side(self, variant):
+        return lambda calls: [7.0] * calls
 
 
 @pytest.fixture
 def torch(monkeypatch, small):
-    monkeypatch.setattr(steps, "require_torch", lambda: None)
+    monkeypatch.setattr(steps, "expect_sides", lambda against: None)
     monkeypatch.setattr(steps, "Worker", Torch)
     return Torch
 

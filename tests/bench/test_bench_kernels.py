@@ -1,4 +1,4 @@
-"""`numgan bench kernels` and `growth`: the cases and their yardsticks, fast forms, the peak that no direct kernel can pass."""
+"""`numgan bench kernels` and `growth`: cases, yardsticks, fast forms; no direct kernel passes the peak."""
 
 import json
 from contextlib import contextmanager
@@ -28,8 +28,13 @@ def drawn(path):
 
 @pytest.fixture
 def bare(monkeypatch, brief):
-    """A known peak, and one case of each kind, none of which has a fast form."""
+    """A known peak, short bursts, and one case of each kind, none of which has a fast form."""
     monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 1e6)
+    monkeypatch.setattr(
+        kernels,
+        "interleave",
+        lambda sides, rounds, seconds, rest: timing.interleave(sides, rounds, 0.001, rest),
+    )
     few = [
         (cases.Product(7, 5, 3), np.float64),
         (cases.Convolution("dcgan28 1-64", "input gradient", 2), np.float32),
@@ -52,13 +57,13 @@ def test_im2col_is_convolution(shape, kernel, stride, padding):
     x, w = rng.normal(size=(2, *shape)), rng.normal(size=(*kernel, shape[2], 4))
     y = reference.conv2d(x, w, stride, padding)
     dy = rng.normal(size=y.shape)
-    assert np.allclose(im2col.forward(x, w, stride, padding), y)
+    assert np.allclose(im2col.conv2d(x, w, stride, padding), y)
     assert np.allclose(
-        im2col.weight_gradient(x, dy, kernel, stride, padding),
+        im2col.conv2d_weight_gradient(x, dy, kernel, stride, padding),
         reference.conv2d_weight_gradient(x, dy, kernel, stride, padding),
     )
     assert np.allclose(
-        im2col.input_gradient(dy, w, shape[:2], stride, padding),
+        im2col.conv2d_input_gradient(dy, w, stride, padding, shape[:2]),
         reference.conv2d_input_gradient(dy, w, stride, padding, shape[:2]),
     )
 

@@ -1,10 +1,11 @@
-"""The ladder: every rung is right on ugly shapes, a wrong kernel gets no place, a right one stands where its speed puts it."""
+"""The ladder: every rung is right on ugly shapes, and a kernel gets its place by speed if it is right."""
 
 import argparse
 import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,20 @@ def one_blas_thread():
 
 @pytest.fixture
 def hurried(monkeypatch):
-    """Climb in a second: what is timed does not matter."""
+    """Climb in a second: what is timed does not matter, and no rung is checked twice."""
+    monkeypatch.setattr(ladder, "check", checked)
     monkeypatch.setattr(
         ladder,
         "interleave",
         lambda sides, **_: timing.interleave(sides, rounds=1, seconds=1e-4, rest=lambda: None),
     )
     monkeypatch.setattr(_kernels, "measured_peak", lambda itemsize=4: 100.0)
+
+
+@cache
+def checked(rung):
+    """Check a rung, once in all tests: a check takes seconds."""
+    trial.check(rung)
 
 
 def mine(function, kind="matmul", name="mine", **claims):
@@ -49,13 +57,13 @@ def refusal(function, kind="matmul", **claims):
     return str(caught.value)
 
 
-# --- the rungs -------------------------------------------------------------------------------------------------------
+# ---- the rungs
 
 
 @pytest.mark.parametrize("rung", ALL, ids=lambda rung: f"{rung.kind}: {rung.name}")
 def test_every_rung_passes_its_trial_in_both_types(rung):
     assert rung.dtypes == ("float32", "float64")
-    ladder.check(rung)
+    checked(rung)
 
 
 @needs_rungs
@@ -98,7 +106,7 @@ def test_compiled_products_stay_inside_their_arrays(kernel):
     np.testing.assert_allclose(memory[1:-1], a @ b, atol=1e-4)
 
 
-# --- the trial -------------------------------------------------------------------------------------------------------
+# ---- the trial
 
 
 def test_a_dropped_edge_is_refused():
@@ -165,7 +173,7 @@ def test_wrong_convolutions_are_refused():
     assert "float64" in refusal(nearly, "conv", fast=True, dtypes=("float64",))
 
 
-# --- the registry ----------------------------------------------------------------------------------------------------
+# ---- the registry
 
 
 def test_the_registry_names_what_is_wrong():
@@ -207,7 +215,7 @@ def test_a_file_leaves_the_registry_as_it_was():
     ladder.check(*found["matmul"])
 
 
-# --- the climb -------------------------------------------------------------------------------------------------------
+# ---- the climb
 
 
 def test_a_kernel_stands_where_its_speed_puts_it(monkeypatch):
@@ -257,7 +265,7 @@ def test_threads_are_those_of_the_rung(hurried, monkeypatch):
     assert seen[-1] == 1 and _kernels.num_threads() == before
 
 
-# --- the command -----------------------------------------------------------------------------------------------------
+# ---- the command
 
 
 def run(capsys, *words):
@@ -350,7 +358,8 @@ def test_requests_that_make_no_sense(capsys, tmp_path):
 def test_without_compiled_kernels_the_python_rungs_are_offered():
     code = """if True:
         from numgan.bench import ladder, timing
-        ladder.interleave = lambda sides, **_: timing.interleave(sides, rounds=1, seconds=1e-4, rest=lambda: None)
+        brief = {"rounds": 1, "seconds": 1e-4, "rest": lambda: None}
+        ladder.interleave = lambda sides, **_: timing.interleave(sides, **brief)
         print(ladder.table(ladder.report("matmul", 8)))"""
     out = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,7 +1,7 @@
-"""`numgan profile`: the shares add up to the step, nothing counts twice, and what was covered is uncovered."""
+"""`numgan profile`: the shares sum to the step, nothing counts twice, and the system is left as it was."""
 
 import json
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,15 +50,17 @@ def test_a_profile_tells_frozen_from_trained():
     }
 
 
-def test_a_profile_counts_nothing_twice():
+def test_a_profile_counts_nothing_twice(monkeypatch):
+    now = [100.0]
+
+    def spend(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(profile, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     clock = profile.Clock()
-    inner = clock.timed(lambda: time.sleep(0.02), lambda arguments, words: "inner")
-    clock.timed(lambda: (time.sleep(0.01), inner()), lambda arguments, words: "outer")()
-    assert (
-        0.019 < clock.seconds["inner"] < 0.04
-        and 0.009 < clock.seconds["outer"] < 0.019
-        and clock.calls == {"inner": 1, "outer": 1}
-    )
+    inner = clock.timed(lambda: spend(2), "inner")
+    clock.timed(lambda: (spend(1), inner()), "outer")()
+    assert clock.seconds == {"inner": 2, "outer": 1} and clock.calls == {"inner": 1, "outer": 1}
 
 
 def test_a_profile_uncovers_what_it_covered_after_an_error():

@@ -1,4 +1,4 @@
-"""The studies of balance: the rule for equilibrium, what is looked at, a frozen D, a rare D, drawn architectures, and their tables."""
+"""The studies of balance: the rule for equilibrium, looks, a frozen D, random architectures, tables."""
 
 import json
 from types import SimpleNamespace
@@ -134,7 +134,9 @@ def _quick(study, arms, tmp_path):
     return results
 
 
-def test_quick_past_equilibrium(tmp_path):
+def test_quick_past_equilibrium(tmp_path, monkeypatch):
+    for name in equilibrium.SAMPLES:  # fewer samples to measure
+        monkeypatch.setitem(equilibrium.SAMPLES, name, 200)
     study = STUDIES["past-equilibrium"]
     results = _quick(study, ("ring-gan", "digits-r1", "digits-r1-frozen"), tmp_path)
     (ring,), (plain,), (frozen,) = results.values()
@@ -197,7 +199,8 @@ def test_figures_are_taken_over_the_stretch_and_after_it():
     assert equilibrium._compared(looks, 50, {"stretch": 20})["distance_after"] is None
 
 
-def test_quick_balance(tmp_path):
+def test_quick_balance(tmp_path, monkeypatch):
+    monkeypatch.setattr(balance, "SAMPLES", 200)
     study = STUDIES["balance"]
     results = _quick(study, ("even", "narrow", "critic-100"), tmp_path)
     even, critic = results["even"][0], results["critic-100"][0]
@@ -269,7 +272,7 @@ def test_a_run_that_ends_in_inf_does_not_work(tmp_path, monkeypatch):
     )
 
 
-def test_quick_random_architectures_from_the_command_line(numgan, tmp_path):
+def test_quick_random_architectures_from_the_command_line(numgan, tmp_path, in_this_process):
     code, out, err = numgan("study", "random-architectures", "--quick", "--out", "s")
     assert (
         code == 0

@@ -1,4 +1,4 @@
-"""The studies of dynamics: the Dirac-GAN, G's gradient against D's strength, and samples that rotate among modes; and their pictures."""
+"""The studies of dynamics: the Dirac-GAN, G's gradient as D gets better, rotating samples; their pictures."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from numgan.systems import Batch, build
         ("mode-collapse", ["plain"], "heat-maps.png"),
     ],
 )
-def test_quick_studies_in_processes(name, arms, picture, tmp_path):
+def test_quick_studies(name, arms, picture, tmp_path, in_this_process):
     study = replace(STUDIES[name], arms={arm: STUDIES[name].arms[arm] for arm in arms})
     done = studies.run(name, study, tmp_path / name, quick=True, seeds=1, progress=False)
     assert set(done.results) == set(arms) and done.files[picture].stat().st_size > 5000
@@ -63,7 +63,7 @@ def test_dirac_says_what_converges_in_500_steps(tmp_path):
 
 
 def test_a_sure_discriminator_starves_minimax_only():
-    """Every logit of a fake near -30: minimax hands back sigmoid(-30) of what the others do, which is dD/dx itself."""
+    """Every logit of a fake is near -30: the gradient of minimax is sigmoid(-30) times that of the others."""
     params, x = build("gan", "digits").init(0, np.float64), np.zeros((64, 8, 8, 1))
     params["D"].vector[-1] -= 30  # the bias of D's last layer
     minimax, nonsaturating, wasserstein = (

@@ -1,4 +1,4 @@
-"""The study of likelihoods under a Parzen window: its anchors, its figures, a quick trial; on the package's own digits, enlarged."""
+"""The study of the Parzen window: anchors, figures, a quick trial; on the package's digits, enlarged."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The study of stacked digits: its data, its nets, its count of modes, and a quick trial; on the package's own digits, enlarged."""
+"""The study of stacked digits, on the package's digits: data, nets, count of modes, a quick trial."""
 
 import json
 import os
@@ -55,7 +55,10 @@ def test_triples_are_drawn_evenly(data):
 
 @real
 def test_what_counts_as_perfect():
-    """25,600 real triples by their true labels: all modes; KL 999 / 2N from chance and 0.0043 from digits that are not equally frequent."""
+    """25,600 real triples by their true labels have all modes.
+
+    The KL is 999 / 2N from chance, and 0.0043 from digits that are not equally frequent.
+    """
     data = stacked.triples(load("mnist"))
     found = label_coverage(data.rows(np.arange(stacked.SAMPLES))["labels"], stacked.CLASSES)
     assert found.captured == 1000 and abs(found.kl - 0.0240) < 0.002
@@ -84,7 +87,7 @@ def test_the_nets_are_the_papers(arm):
 
 
 def test_labels_are_read_colour_by_colour():
-    """A classifier that reads the digit off the grey level: 100 a + 10 b + c, and all of them once is a KL of 0."""
+    """A classifier reads the digit off the grey level. If all 1,000 labels occur once, the KL is 0."""
     levels = np.arange(10) * 25
 
     def name(images):
@@ -123,7 +126,7 @@ def test_a_quick_trial(arm, digits, tmp_path, monkeypatch):
     assert pictures.keys() == {"samples.png"}
 
 
-def test_without_mnist_it_says_what_it_needs(tmp_path, monkeypatch):
+def test_without_mnist_it_says_what_it_needs(tmp_path, monkeypatch, in_this_process):
     monkeypatch.setenv("NUMGAN_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(
         TrialError, match="trial real, seed 0, failed: .*mnist.*unset NUMGAN_DATA to download it"

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from processes import until
 
 from numgan import studies
 from numgan.core.errors import FileFormatError, TrialError
-from numgan.studies import STUDIES, Column, protocol
+from numgan.studies import STUDIES, Column, mixtures, protocol
 from numgan.studies.protocol import Study, _plain, table
 
 
@@ -54,20 +53,18 @@ def test_a_study_says_what_it_is(name):
     assert all(figures.keys() <= keys for figures in (study.published or {}).values())
 
 
-def test_quick_ring_from_the_command_line(numgan, tmp_path):
+def test_quick_ring_from_the_command_line(numgan, tmp_path, monkeypatch):
+    """Two arms in processes; `test_a_quick_trial_of_ring` runs the others."""
+    arms = {arm: STUDIES["ring"].arms[arm] for arm in ("gan", "r3gan")}
+    monkeypatch.setitem(STUDIES, "ring", replace(STUDIES["ring"], arms=arms))
     code, out, err = numgan("study", "ring", "--quick", "--seeds", 1, "--out", "ring", "--json")
     found = json.loads(out)
-    assert code == 0 and found["quick"] and found["results"].keys() == STUDIES["ring"].arms.keys()
+    assert code == 0 and found["quick"] and found["results"].keys() == arms.keys()
     for arm, (row,) in found["results"].items():
-        assert (
-            row["arm"] == arm
-            and row["seed"] == 0
-            and 0 <= row["modes"] <= 8
-            and 0 <= row["high_quality"] <= 1
-            and row["steps"] == 30
-        )
+        assert row["arm"] == arm and row["seed"] == 0
+        assert 0 <= row["modes"] <= 8 and 0 <= row["high_quality"] <= 1 and row["steps"] == 30
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "ring" / "trials").rglob("result.json")}
-    assert len(before) == 4 and all(
+    assert len(before) == 2 and all(
         (tmp_path / "ring" / name).exists() for name in ("table.md", "results.json", "samples.png")
     )
 
@@ -85,35 +82,43 @@ def test_quick_ring_from_the_command_line(numgan, tmp_path):
     assert code == 2 and "asked for ring;" in err.replace("ring --quick, ", "")
 
 
-KILLED = """
+@pytest.mark.parametrize("arm", ["pac2", "r3gan-nets"])
+def test_a_quick_trial_of_ring(arm, tmp_path, monkeypatch):
+    monkeypatch.setattr(mixtures, "QUICK", 3)
+    row = STUDIES["ring"].trial(arm, 0, True, tmp_path, lambda done: None)
+    assert 0 <= row["modes"] <= 8 and 0 <= row["high_quality"] <= 1 and row["steps"] == 3
+
+
+SCRIPT = """
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 from numgan import studies
 if __name__ == "__main__":
-    study = replace(studies.STUDIES["ring"], arms={"gan": "GAN"}, draw=None)
-    studies.run("ring", study, sys.argv[1], quick=True, seeds=2, processes=1, progress=False)
+    name, arm, quick, out = sys.argv[1:]
+    study = replace(studies.STUDIES[name], arms={arm: "GAN"}, draw=None)
+    studies.run(name, study, out, quick=quick == "quick", seeds=2, processes=1, progress=False)
 """
 
 
-def test_a_killed_study_goes_on_where_it_was_cut(start, tmp_path):
-    """kill -9 in the middle of the first trial; the same call then ends with the figures of a study that nobody disturbed."""
-    script, whole, cut = tmp_path / "script.py", tmp_path / "whole", tmp_path / "cut"
-    script.write_text(KILLED)
-    subprocess.run([sys.executable, script, whole], check=True)
-    process = start([sys.executable, script, cut])
+def test_a_killed_study_goes_on_where_it_was_cut(start, tmp_path, in_this_process):
+    """kill -9 in the middle of the first trial: the same call then gives the figures of whole trials."""
+    script, cut = tmp_path / "script.py", tmp_path / "cut"
+    script.write_text(SCRIPT)
+    process = start([sys.executable, script, "ring", "gan", "quick", cut])
     until((cut / "trials" / "gan-0" / "run" / "config.json").exists, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     time.sleep(0.2)  # the trial's own process sees that its parent is gone
     assert not (cut / "results.json").exists() and not (cut / "trials" / "gan-1").exists()
-    subprocess.run([sys.executable, script, cut], check=True)
-    one, two = (
-        json.loads((folder / "results.json").read_text())["results"]["gan"] for folder in (whole, cut)
-    )
-    assert len(one) == len(two) == 2
-    for row, other in zip(one, two, strict=True):
-        assert all(row[key] == other[key] for key in row.keys() - {"seconds", "minutes"})
+    study = replace(STUDIES["ring"], arms={"gan": "GAN"}, draw=None)
+    found = studies.run("ring", study, cut, quick=True, seeds=2, processes=1, progress=False)
+    assert len(found.results["gan"]) == 2
+    for row in found.results["gan"]:
+        folder = tmp_path / f"whole-{row['seed']}"
+        folder.mkdir()
+        whole = study.trial("gan", row["seed"], True, folder, lambda done: None)
+        assert row.keys() - whole.keys() == {"arm", "seed", "seconds"}
+        assert all(row[key] == _plain(value) for key, value in whole.items() if key != "minutes")
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -123,11 +128,12 @@ def test_a_killed_study_goes_on_where_it_was_cut(start, tmp_path):
     ids=["Ctrl-C in a terminal", "SIGTERM to the parent"],
 )
 def test_a_study_that_is_asked_to_stop_saves(number, group, start, tmp_path):
-    """A terminal sends Ctrl-C to the trials too: only the parent's word counts there, once, so that they save where they are."""
+    """A terminal sends Ctrl-C to the trials too. There only the parent's SIGTERM counts, and they save."""
     script, out = tmp_path / "script.py", tmp_path / "out"
-    script.write_text(KILLED.replace("quick=True", "quick=False"))
-    process = start([sys.executable, script, out], stderr=subprocess.PIPE, text=True)
-    log = out / "trials" / "gan-0" / "run" / "metrics.jsonl"
+    script.write_text(SCRIPT)
+    words = [sys.executable, script, "mode-collapse", "plain", "full", out]
+    process = start(words, stderr=subprocess.PIPE, text=True)
+    log = out / "trials" / "plain-0" / "run" / "metrics.jsonl"
     until(lambda: log.exists() and log.read_bytes().count(b"\n") > 1, process)
     os.killpg(process.pid, number) if group else process.send_signal(number)
     _, err = process.communicate(timeout=60)
@@ -136,48 +142,36 @@ def test_a_study_that_is_asked_to_stop_saves(number, group, start, tmp_path):
     assert np.load(log.parent / "checkpoint.npz")["step"] >= steps > 0
 
 
-def test_a_trial_that_was_cut_before_its_first_step_begins_again(tmp_path):
-    """kill -9 between the first checkpoint and the run's configuration."""
-    run = tmp_path / "s" / "trials" / "gan-0" / "run"
-    run.mkdir(parents=True)
-    (run / "checkpoint.npz").write_bytes(b"torn")
-    study = replace(STUDIES["ring"], arms={"gan": "GAN"}, draw=None)
-    (tmp_path / "s" / "study.json").write_text(
-        json.dumps({"study": "ring", "quick": True, "setting": study.differs})
-    )
-    assert (
-        studies.run("ring", study, tmp_path / "s", quick=True, seeds=1, progress=False).results["gan"][0][
-            "steps"
-        ]
-        == 30
-    )
-
-
-def test_the_seconds_of_a_trial_count_all_its_stretches(tmp_path):
-    folder = tmp_path / "s" / "trials" / "gan-0"
-    folder.mkdir(parents=True)
-    (folder / "seconds.json").write_text('{"before": 1000.0}')
-    study, name = STUDIES["random-architectures"], "random-architectures"
-    (tmp_path / "s" / "study.json").write_text(
-        json.dumps({"study": name, "quick": True, "setting": study.differs})
-    )
-    study = replace(study, arms={"gan": "GAN"}, draw=None, summary=None)
-    assert studies.run(name, study, tmp_path / "s", quick=True, seeds=1, progress=False).seconds > 1000
+def test_a_trial_that_was_cut_before_its_first_step_begins_again_and_counts_all_its_seconds(
+    tmp_path, in_this_process
+):
+    """kill -9 between the first checkpoint and the run's configuration, after a stretch of 1,000 seconds."""
+    name, trial = "random-architectures", tmp_path / "trials" / "gan-0"
+    (trial / "run").mkdir(parents=True)
+    (trial / "run" / "checkpoint.npz").write_bytes(b"torn")
+    (trial / "seconds.json").write_text('{"before": 1000.0}')
+    asked = {"study": name, "quick": True, "setting": STUDIES[name].differs}
+    (tmp_path / "study.json").write_text(json.dumps(asked))
+    study = replace(STUDIES[name], arms={"gan": "GAN"}, draw=None, summary=None)
+    done = studies.run(name, study, tmp_path, quick=True, seeds=1, progress=False)
+    assert done.results["gan"][0]["steps"] == 6 and done.seconds > 1000
 
 
 def test_a_trial_whose_words_could_not_be_written_ends_with_its_code(tmp_path):
-    crew = protocol._Crew("ring", [], True, tmp_path, 1, False)
     (tmp_path / "trials" / "gan-0").mkdir(parents=True)
     (tmp_path / "trials" / "gan-0" / "error.txt").touch()
     with pytest.raises(TrialError, match="gan, seed 0, failed: its process ended with code 1;"):
-        crew._end(("gan", 0), SimpleNamespace(exitcode=1))
+        protocol._expect_done("ring", tmp_path, ("gan", 0), 1)
+
+
+DIRAC = replace(STUDIES["dirac"], arms={"r1": "R1"})
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The folder of a quick study of the Dirac GAN."""
+    """The folder of a quick study of the Dirac GAN, with one arm."""
     folder = tmp_path_factory.mktemp("dirac")
-    studies.run("dirac", STUDIES["dirac"], folder, quick=True, progress=False)
+    studies.run("dirac", DIRAC, folder, quick=True, progress=False)
     return folder
 
 
@@ -185,7 +179,7 @@ def test_a_missing_file_of_a_trial_is_named(finished, tmp_path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     next(tmp_path.glob("trials/*/paths.npz")).unlink()
     with pytest.raises(FileFormatError, match="paths.npz is missing: delete the result.json"):
-        studies.run("dirac", STUDIES["dirac"], tmp_path, quick=True, progress=False)
+        studies.run("dirac", DIRAC, tmp_path, quick=True, progress=False)
 
 
 @pytest.mark.parametrize("words", [{"processes": -1}, {"processes": 0}, {"seeds": 0}, {"seeds": -1}])
@@ -251,21 +245,15 @@ def test_a_study_whose_setting_changed_does_not_join_its_old_trials(finished, tm
         ValueError,
         match="holds trials of dirac in another setting.*--out, or, if nothing but words changed, write",
     ):
-        studies.run(
-            "dirac",
-            replace(STUDIES["dirac"], differs="Twice the steps."),
-            tmp_path,
-            quick=True,
-            progress=False,
-        )
+        studies.run("dirac", replace(DIRAC, differs="Twice the steps."), tmp_path, quick=True, progress=False)
 
 
 def test_a_trial_that_fails_is_named_and_its_words_are_kept(tmp_path):
     """The arm exists nowhere: its process ends with an error of its own."""
     with pytest.raises(TrialError, match="trial nowhere, seed 0.*KeyError"):
         studies.run(
-            "ring",
-            replace(STUDIES["ring"], arms={"nowhere": "-"}),
+            "dirac",
+            replace(STUDIES["dirac"], arms={"nowhere": "-"}),
             tmp_path / "s",
             quick=True,
             seeds=1,

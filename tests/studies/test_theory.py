@@ -1,11 +1,16 @@
-"""What the theory of GANs says exactly, found again with the library's losses, penalties and optimisers, in float64.
+"""Exact results of the theory of GANs, computed again with the library's losses, penalties and optimisers.
 
-optimal discriminators      Goodfellow et al. 2014, Prop. 1 and Theorem 1; Mao et al. 2017, eq. 8; Lim and Ye 2017
+All of it is in float64.
+
+optimal discriminators      Goodfellow et al. 2014, Prop. 1 and Theorem 1; Mao et al. 2017, eq. 8;
+                            Lim and Ye 2017
 packing                     Lin et al. 2018, section 3: total variation of P^m and Q^m
-optimal transport           Arjovsky et al. 2017, eq. 1 to 3; optimal critics under clipping and under the penalty of Gulrajani et al. 2017
+optimal transport           Arjovsky et al. 2017, eq. 1 to 3; optimal critics under clipping and under the
+                            penalty of Gulrajani et al. 2017
 instance noise              Roth et al. 2017: for small noise it is their regulariser
-the Dirac-GAN               Mescheder et al. 2018: Lemmas 2.2 and 2.3 (no convergence without a penalty), section 3.1 (Wasserstein),
-                            Lemmas 3.2 (instance noise) and 3.3 (zero-centred penalties), section 4.1 (R1)
+the Dirac-GAN               Mescheder et al. 2018: Lemmas 2.2 and 2.3 (no convergence without a penalty),
+                            section 3.1 (Wasserstein), Lemmas 3.2 (instance noise) and 3.3 (zero-centred
+                            penalties), section 4.1 (R1)
 the unrolled bilinear game  Metz et al. 2017, section 2.2, on f = theta psi
 """
 
@@ -16,9 +21,9 @@ import pytest
 
 import numgan as ng
 from numgan.remedies.penalties import between
-from numgan.studies.dirac import METHODS, NODES, WEIGHTS, descent, jacobian, radius
+from numgan.studies.dirac import METHODS, NODES, WEIGHTS, descent, jacobian, path
 
-# ---------------------------------------------------------------------------------------------------- optimal discriminators
+# ---- optimal discriminators
 
 REAL, FAKE = (
     np.array([13, 2, 7, 1, 9, 8]),
@@ -72,11 +77,15 @@ def test_the_value_is_minus_log_4_for_equal_and_0_for_disjoint_distributions():
 
 
 def test_least_squares_at_its_optimum_is_the_pearson_divergence():
-    """Mao et al. 2017, eq. 8: with labels -1, 1 and G's target 0,  2 C(G) = E_(p + q) D*^2 = chi2_Pearson(p + q || 2 q) = sum (p - q)^2 / (p + q).
+    """Mao et al. 2017, eq. 8, with the labels -1, 1 and the target 0 of G:
 
-    The loss has the labels 0, 1, so its D is (paper's D + 1) / 2 and pays, at the optimum,
+        2 C(G) = E_(p + q) D*^2 = chi2_Pearson(p + q || 2 q) = sum (p - q)^2 / (p + q)
 
-        sum p (D - 1)^2 / 2 + q D^2 / 2 = sum p q / (p + q) / 2 = (2 - chi2) / 8          since (p - q)^2 = (p + q)^2 - 4 p q
+    The loss has the labels 0, 1, so its D is (paper's D + 1) / 2. At the optimum its value is
+
+        sum p (D - 1)^2 / 2 + q D^2 / 2 = sum p q / (p + q) / 2 = (2 - chi2) / 8
+
+    because (p - q)^2 = (p + q)^2 - 4 p q.
     """
     logits = descend(ng.least_squares, rate=2.0, steps=200)
     chi2 = np.sum((P + Q - 2 * Q) ** 2 / (P + Q))
@@ -86,7 +95,10 @@ def test_least_squares_at_its_optimum_is_the_pearson_divergence():
 
 
 def test_hinge_at_its_optimum_is_one_minus_the_total_variation():
-    """D* = sign(p - q) pays 2 sum min(p, q) = 2 (1 - TV), TV = sum |p - q| / 2; the loss is convex, and no other D pays less."""
+    """The loss of D* = sign(p - q) is 2 sum min(p, q) = 2 (1 - TV), with TV = sum |p - q| / 2.
+
+    The loss is convex, and no other D has a lower one.
+    """
     best, total_variation = np.sign(P - Q), np.abs(P - Q).sum() / 2
     least = of_logits(ng.hinge, best)[0]
     assert np.isclose(least, 2 * (1 - total_variation), rtol=0, atol=1e-15)
@@ -96,7 +108,7 @@ def test_hinge_at_its_optimum_is_one_minus_the_total_variation():
     assert min(of_logits(ng.hinge, other)[0] for other in others) > least
 
 
-# ---------------------------------------------------------------------------------------------------- packing
+# ---- packing
 
 EVEN, COLLAPSED, UNEVEN = (
     np.array([1, 1, 1, 1]),
@@ -106,7 +118,10 @@ EVEN, COLLAPSED, UNEVEN = (
 
 
 def packs(counts, m):
-    """All packs of m outcomes (K^m, m), in order, and how often each is among the |counts|^m packs of independent draws (K^m,)."""
+    """All packs of m outcomes (K^m, m), in order, and their numbers (K^m,).
+
+    The number says how often a pack is among the |counts|^m packs of independent draws.
+    """
     return np.array(list(product(range(len(counts)), repeat=m))), np.array(
         [np.prod(pack) for pack in product(counts, repeat=m)]
     )
@@ -123,8 +138,11 @@ def total_variation(p, q):
     ids=["a mode is missing", "modes are uneven", "any"],
 )
 def test_packing_never_lowers_the_total_variation(p, q):
-    """TV(P, Q) <= TV(P^2, Q^2) <= ...: a D of m samples may look at m - 1 of them. And TV(P^m, Q^m) <= 1 - (1 - TV)^m: of m pairs, each drawn
-    from the coupling of P and Q that is equal most often, all are equal with probability (1 - TV)^m."""
+    """TV(P, Q) <= TV(P^2, Q^2) <= ..., because a D of m samples may look at m - 1 of them.
+
+    And TV(P^m, Q^m) <= 1 - (1 - TV)^m. Draw m pairs from the coupling of P and Q that is equal most often:
+    all pairs are equal with probability (1 - TV)^m.
+    """
     found = [total_variation(packs(p, m)[1], packs(q, m)[1]) for m in range(1, 5)]
     assert (
         found[0] == total_variation(p, q)
@@ -135,7 +153,10 @@ def test_packing_never_lowers_the_total_variation(p, q):
 
 
 def test_packing_tells_a_generator_that_lacks_a_mode_from_one_that_is_merely_off():
-    """Alone both are 1/4 from P. Packs of the first lack all packs of P with the lost mode, 1 - (3/4)^m: the most that can be."""
+    """For single samples both have a total variation of 1/4 from P.
+
+    Packs of the first lack all packs of P with the lost mode. Their share is 1 - (3/4)^m, the upper bound.
+    """
     for m in (1, 2, 3, 4):
         lacks, off = (total_variation(packs(EVEN, m)[1], packs(q, m)[1]) for q in (COLLAPSED, UNEVEN))
         assert np.isclose(lacks, 1 - 0.75**m, rtol=1e-14)
@@ -144,9 +165,11 @@ def test_packing_tells_a_generator_that_lacks_a_mode_from_one_that_is_merely_off
 
 @pytest.mark.parametrize("m", [1, 2, 3])
 def test_a_discriminator_of_packs_reaches_the_divergences_of_packs(m):
-    """A free logit for each pack, after the layer Pack: the hinge comes to 2 (1 - TV(P^m, Q^m)), minimax to -log 4 + 2 JSD(P^m, Q^m).
+    """D has a free logit for each pack, after the layer Pack.
 
-    Outcomes are unit vectors. After Pack one unit for each pack counts the places where it is met, and is 1 only if all m are: a table.
+    The hinge loss reaches 2 (1 - TV(P^m, Q^m)), and minimax reaches -log 4 + 2 JSD(P^m, Q^m). Outcomes are
+    unit vectors. After Pack there is a unit for each pack: it counts the places that agree with its pack, and
+    its output is 1 only if all m agree. So D is a table.
     """
     real, fake = np.array([2, 1, 1]), np.array([0, 3, 1])
     rows, p = packs(real, m)
@@ -175,14 +198,19 @@ def test_a_discriminator_of_packs_reaches_the_divergences_of_packs(m):
     assert np.isclose(-play(ng.minimax, best), -np.log(4) + 2 * jsd(p, q), rtol=1e-13)
 
 
-# ---------------------------------------------------------------------------------------------------- optimal transport
+# ---- optimal transport
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_sorting_is_the_optimal_transport_on_a_line_and_the_best_critic_knows_its_price(seed):
-    """W1 = min over permutations of mean |x_n - y_s(n)| = mean |sort x - sort y| = max over |f'| <= 1 of mean f(x) - mean f(y).
+    """W1 is each of these three:
 
-    With the distribution functions F the maximum is that of the integral of f' (F_y - F_x), so f' = sign(F_y - F_x).
+        the minimum over permutations s of mean |x_n - y_s(n)|
+        mean |sort x - sort y|
+        the maximum of mean f(x) - mean f(y) over all f with |f'| <= 1
+
+    With the distribution functions F, the maximum is that of the integral of f' (F_y - F_x). So the best
+    critic has f' = sign(F_y - F_x).
     """
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal(6), 1 + 2 * rng.standard_normal(6)
@@ -202,8 +230,11 @@ def test_a_translation_costs_its_length():
     assert np.isclose(-ng.wasserstein.discriminator(-x, -(x + 2.5))[0], 2.5, rtol=1e-14)
 
 
-def train_critic(real, fake, optimizer, penalty=None, start=0.5, steps=2000):
-    """A linear critic f(x) = w x over points (N, d), every weight `start` at first -> w (d,), and what it pays at the end."""
+def train_critic(real, fake, optimizer, penalty=None, start=0.5, steps=800):
+    """Train a linear critic f(x) = w x on points (N, d); return w (d,) and its last loss.
+
+    start   the first value of every weight
+    """
     critic, rng = ng.Sequential(ng.Dense(real.shape[1], 1, bias=False)), np.random.default_rng(0)
     w = critic.init(0, np.float64)
     w.vector[:], state = start, optimizer.start(w.vector)
@@ -229,7 +260,10 @@ points = pytest.mark.parametrize(
 
 @points
 def test_clipping_drives_every_weight_to_its_bound(real, fake):
-    """max of w (x - y) over |w_i| <= c is c |x - y|_1, at w = c sign(x - y): far from the distance |x - y|."""
+    """The maximum of w (x - y) over |w_i| <= c is c |x - y|_1, at w = c sign(x - y).
+
+    It is far from the distance |x - y|.
+    """
     c = 0.01
     w, loss = train_critic(real, fake, ng.SGD(0.1, clip=c), steps=30)
     assert np.array_equal(w, c * np.sign(real - fake)[0]) and np.isclose(
@@ -242,7 +276,10 @@ def test_clipping_drives_every_weight_to_its_bound(real, fake):
 def test_the_gradient_penalty_leaves_the_critic_too_steep_by_half_the_distance_over_its_weight(
     real, fake, weight
 ):
-    """-w v + weight (|w| - 1)^2 with v = x - y is least at w = v / |v| (1 + |v| / (2 weight)), where it is -|v| - |v|^2 / (4 weight)."""
+    """The loss is -w v + weight (|w| - 1)^2 with v = x - y.
+
+    Its minimum is -|v| - |v|^2 / (4 weight), at w = v / |v| (1 + |v| / (2 weight)).
+    """
     v = (real - fake)[0]
     distance = np.sqrt(v @ v)
     w, loss = train_critic(
@@ -253,7 +290,10 @@ def test_the_gradient_penalty_leaves_the_critic_too_steep_by_half_the_distance_o
 
 
 def test_on_a_line_the_penalty_holds_a_critic_that_starts_on_the_wrong_side():
-    """For |v| < 2 weight there is a second minimum at w = -v / |v| (1 - |v| / (2 weight)): |w| near 1 is cheap in either direction."""
+    """For |v| < 2 weight there is a second minimum at w = -v / |v| (1 - |v| / (2 weight)).
+
+    The penalty is small for |w| near 1 in either direction.
+    """
     real, fake, weight = np.array([[0.4]]), np.array([[1.9]]), 10.0
     w, loss = train_critic(real, fake, ng.SGD(0.5 / (2 * weight)), ng.GradientPenalty(weight), start=1.0)
     assert (
@@ -261,7 +301,7 @@ def test_on_a_line_the_penalty_holds_a_critic_that_starts_on_the_wrong_side():
     )  # it takes fakes for real, and stays
 
 
-# ---------------------------------------------------------------------------------------------------- the Dirac-GAN
+# ---- the Dirac-GAN
 
 DAMPED = -0.15 + 0.5j * np.sqrt(0.91)  # -gamma / 2 + sqrt(gamma^2 / 4 - f'(0)^2), f'(0) = 1 / 2
 NOISY = -0.1225 + np.sqrt(
@@ -288,7 +328,10 @@ DIRAC = {
 
 @pytest.mark.parametrize("name", [name for name, (eigenvalue, *_) in DIRAC.items() if eigenvalue is not None])
 def test_eigenvalues_of_the_dirac_gan(name):
-    """A method whose eigenvalues lie left of the imaginary axis converges; those on it do not, or not at a linear rate."""
+    """A method whose eigenvalues lie left of the imaginary axis converges.
+
+    A method with eigenvalues on the axis does not converge, or not at a linear rate.
+    """
     expected, together, *_ = DIRAC[name]
     found = np.linalg.eigvals(jacobian(METHODS[name].field))
     assert np.isclose(METHODS[name].eigenvalue, expected, rtol=1e-14)  # what the study's table says
@@ -297,9 +340,18 @@ def test_eigenvalues_of_the_dirac_gan(name):
     assert (found.real.max() < -1e-3) == (float(together) < 1e-3)
 
 
+def radius(field, order="together"):
+    """|(theta, psi)| after 500 steps of gradient descent."""
+    return np.hypot(*path(field, order)[-1])
+
+
 @pytest.mark.parametrize("name", DIRAC)
 def test_radius_of_the_dirac_gan_after_500_steps(name):
-    """To as many digits as are given: those of the study's table, and what it has none for (hinge, Roth, relativistic, unrolled) was found here."""
+    """The radii agree in all digits that are given.
+
+    They are those of the study's table. For hinge, Roth, relativistic and unrolled the table has none: these
+    were computed here.
+    """
     method, (_, *radii) = METHODS[name], DIRAC[name]
     assert all(
         text == "-" or np.isclose(float(text), float(ours), rtol=0.02)
@@ -326,7 +378,10 @@ def test_the_minimax_flow_circles_for_ever():
 
 
 def test_relativistic_dirac_gans_are_the_nonsaturating_one():
-    """With D(0) = 0, D pays softplus(psi theta) and G softplus(-psi theta); the average, with one sample, pays each twice."""
+    """With D(0) = 0, the loss of D is softplus(psi theta), and that of G is softplus(-psi theta).
+
+    The average form, with one sample, has twice these losses.
+    """
     paired, average = descent(ng.relativistic_paired), descent(ng.relativistic_average)
     for z in np.random.default_rng(1).standard_normal((20, 2)):
         v = METHODS["nonsaturating"].field(z)
@@ -334,7 +389,11 @@ def test_relativistic_dirac_gans_are_the_nonsaturating_one():
 
 
 def test_consensus_and_unrolling_follow_their_definitions():
-    """v - weight J(z)' v by differences; G on f at psi after two steps of 0.5, differentiated through them by differences."""
+    """Both are computed by differences.
+
+    Consensus is v - weight J(z)' v. Unrolling: G minimises f at psi after two steps of 0.5 of D, and its
+    derivative goes through these steps.
+    """
     minimax, f = METHODS["minimax"].field, lambda theta, psi: -np.log1p(np.exp(theta * psi)) - np.log(2)
     for z in np.random.default_rng(2).standard_normal((10, 2)):
         v = minimax(z)
@@ -349,13 +408,13 @@ def test_consensus_and_unrolling_follow_their_definitions():
         assert np.allclose(METHODS["unrolled"].field(z), [-slope, v[1]], rtol=0, atol=1e-8)
 
 
-# ---------------------------------------------------------------------------------------------------- instance noise
+# ---- instance noise
 
 ATOMS = np.array([[-1.3], [-0.4], [0.1], [0.5], [1.1], [1.6]])  # where the six outcomes of P and Q lie
 
 
 def optimal_network():
-    """A network of bent units whose logits at the atoms are those of the optimal discriminator, log(p / q)."""
+    """A network of tanh units whose logits at the atoms are those of the optimal D, log(p / q)."""
     D = ng.mlp(1, 7, 1, activation=ng.Tanh)
     phi = D.init(0, np.float64)
     phi["0.W"][...], phi["0.b"][...] = 2, np.linspace(-3, 3, 7)
@@ -372,9 +431,10 @@ def noisy_loss(D, phi, sigma):
 
 
 def test_small_noise_is_the_regulariser_of_roth():
-    """At the optimal D noise of variance sigma^2 costs what Roth(sigma^2) does, up to sigma^4: halve sigma, and a 16th of the gap is left.
+    """At the optimal D, noise of variance sigma^2 adds as much to the loss as Roth(sigma^2), up to sigma^4.
 
-    Elsewhere they differ in the sigma^2 already, and a quarter is left: the regulariser was simplified with p (1 - D) = q D.
+    If sigma is halved, a 16th of the difference is left. At another D they already differ in the term of
+    sigma^2, and a quarter is left, because the regulariser was simplified with p (1 - D) = q D.
     """
     D, phi = optimal_network()
     assert np.allclose(D.forward(phi, ATOMS, ng.layers.Pass())[0][:, 0], np.log(P / Q), rtol=0, atol=1e-9)
@@ -390,11 +450,14 @@ def test_small_noise_is_the_regulariser_of_roth():
     assert 3.9 < gap(0.01)[0] / gap(0.005)[0] < 4.1
 
 
-# ---------------------------------------------------------------------------------------------------- the unrolled bilinear game
+# ---- the unrolled bilinear game
 
 
 def surrogate(theta, psi, k, eta):
-    """f(theta, psi_k) of f = theta psi after k ascent steps psi <- psi + eta df/dpsi, and its derivative in theta, back through the steps."""
+    """f(theta, psi_k) of f = theta psi, and its derivative in theta through the steps.
+
+    psi_k is psi after k ascent steps psi <- psi + eta df/dpsi.
+    """
     for _ in range(k):
         psi = psi + eta * theta
     dtheta, dpsi = psi, theta
@@ -405,7 +468,10 @@ def surrogate(theta, psi, k, eta):
 
 @pytest.mark.parametrize("k", [0, 1, 5, 10, 20])
 def test_unrolling_turns_the_bilinear_game_into_a_spiral_inwards(k, eta=0.1):
-    """dtheta = psi + 2 k eta theta: eigenvalues -k eta +- sqrt((k eta)^2 - 1), on the imaginary axis for k = 0, critical for k eta = 1."""
+    """dtheta = psi + 2 k eta theta, so the eigenvalues are -k eta +- sqrt((k eta)^2 - 1).
+
+    For k = 0 they are on the imaginary axis; for k eta = 1 the damping is critical.
+    """
     theta, psi, h = 0.7, -1.3, 1e-4
     _, dtheta = surrogate(theta, psi, k, eta)
     assert np.isclose(dtheta, psi + 2 * k * eta * theta, rtol=1e-13)

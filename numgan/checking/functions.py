@@ -7,7 +7,7 @@ from ..core.underflow import may_underflow
 from .arrays import leaves, shifted
 from .differences import Block, compare
 from .points import scale_of
-from .report import Report, failure
+from .report import Report, Subject, failure
 
 
 @may_underflow
@@ -50,22 +50,14 @@ def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
         Block(
             f"gradient of x{path}",
             gradients[path],
-            lambda offset, path=path: np.ravel(f(shifted(x, path, offset))),
+            lambda offset, path=path: weights * f(shifted(x, path, offset)),
             size=scale_of(array),
         )
         for path, array in inputs.items()
         if array.size
     ]
     batch = next((len(array) for array in inputs.values() if array.ndim), 1)
-    error, notes = compare(
-        blocks,
-        np.ravel(weights),
-        subject,
-        f"numgan.gradcheck({subject}, x, df, seed={seed})",
-        rng,
-        slow,
-        batch,
-    )
+    about = Subject(subject, f"numgan.gradcheck({subject}, x, df, seed={seed})", batch)
     report = Report(subject)
-    report.add("gradient", error, "; ".join(notes))
+    report.add("gradient", *compare(blocks, about, rng, slow))
     return report

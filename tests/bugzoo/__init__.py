@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from numgan import check_layer, check_loss, check_optimizer, check_system, gradcheck
-from numgan.checking.layer import CHECKS, outcome, title
-from numgan.checking.points import Point
+from numgan.checking.layer import CHECKS, title
+from numgan.checking.points import Case, outcome
 from numgan.checking.system import CONTRACT, SystemPoint, check_objective
 from numgan.layers import Layer
 from numgan.systems import System
@@ -31,7 +31,7 @@ def caught(bug, thing):
     if bug.value:
         bug.value(thing)
     elif isinstance(thing, Layer):
-        outcome(lambda attempt: Point(thing, bug.x, batch=5, attempt=attempt), by_name[bug.by])
+        outcome(Case(thing, bug.x, batch=5).point, by_name[bug.by])
     elif bug.by.startswith("gradient of "):
         check_objective(thing, bug.by.removeprefix("gradient of "))
     elif bug.by in {check.__name__ for check in CONTRACT}:

@@ -17,8 +17,7 @@ from numgan.checking.differences import compare_outputs, difference_quotients, w
 from numgan.checking.explain import pattern
 from numgan.checking.layer import dot_test, parameters
 from numgan.checking.layer_cases import CRITICS, LAYERS, Case
-from numgan.checking.points import Point
-from numgan.checking.report import AllZero, OnKink
+from numgan.checking.report import AllZero, OnKink, Subject
 from numgan.core.errors import GradientError
 from numgan.core.probes import kink
 from numgan.layers import (
@@ -140,9 +139,7 @@ def test_a_zero_tangent_must_be_proved():
         return compare_outputs(
             {"large": np.ones(2), "small": np.array([small])},
             lambda t: np.array([1 + t, t, slope * t]),
-            "f",
-            "",
-            1,
+            Subject("f", ""),
         )
 
     assert check(1e-17, 0.0) <= 1e-6 and check(0.0, 1e-17) <= 1e-6  # rounding: it stays where it is
@@ -182,12 +179,12 @@ ONES = np.ones((2, 3))  # where, at seed 0, both units of Sequential(Dense(3, 2)
 @pytest.mark.parametrize("slow", [True, False])
 def test_where_all_units_are_dead_nothing_is_called_right(dense, slow):
     net = Sequential(dense, ReLU())
-    assert not net.forward(Point(net, ONES).p, ONES, Pass())[0].any()
+    assert not net.forward(Case(net, ONES).point().p, ONES, Pass())[0].any()
     with pytest.raises(AllZero, match="it is zero at this point.*nothing was compared. Give an x"):
         check_layer(net, ONES, slow=slow)
     for check in (parameters, dot_test):
         with pytest.raises(AllZero):
-            check(Point(net, ONES))
+            check(Case(net, ONES).point())
 
 
 def test_a_dead_point_is_drawn_again():
@@ -195,7 +192,7 @@ def test_a_dead_point_is_drawn_again():
     for seed in range(6):
         dead += (
             not narrow(Dense(3, 1))
-            .forward(Point(narrow(Dense(3, 1)), (3,), batch=1, seed=seed).p, ONES, Pass())[0]
+            .forward(Case(narrow(Dense(3, 1)), (3,), batch=1).point(seed).p, ONES, Pass())[0]
             .any()
         )
         assert check_layer(narrow(Dense(3, 1)), (3,), batch=1, seed=seed).max_error <= 1e-6

@@ -13,8 +13,9 @@ import pytest
 from numgan import build, check_layer, check_loss, check_optimizer
 from numgan.checking import differences
 from numgan.checking.cases import LOSSES, OPTIMIZERS
-from numgan.checking.layer import dx, outcome, parameters, tangent_backward, tangent_forward
+from numgan.checking.layer import dx, parameters, tangent_backward, tangent_forward
 from numgan.checking.layer_cases import LAYERS, Case
+from numgan.checking.points import outcome
 from numgan.checking.system import SystemPoint, check_objective
 from numgan.core.errors import GradientError
 from numgan.core.probes import kink

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import numgan.layers
 from numgan import check_layer, networks
-from numgan.checking.layer import CHECKS, SECOND_ORDER, SLOW, outcome, title
+from numgan.checking.layer import CHECKS, SECOND_ORDER, SLOW, title
 from numgan.checking.layer_cases import LAYERS, NETWORKS
+from numgan.checking.points import outcome
 from numgan.core.errors import NonFiniteError
 from numgan.core.parameters import Parameters
 from numgan.layers import (

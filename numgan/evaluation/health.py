@@ -9,7 +9,8 @@ below, each with its reason. "Measured" means: in runs of `numgan train` with it
 in the same runs with learning rates ten to a thousand times too large (sick runs).
 """
 
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,7 +20,7 @@ from ..core.randomness import derive, stream
 from ..data import is_pictures
 from ..data.pixels import to_bytes, to_floats
 from ..data.points import modes
-from ..metrics.rows import squared_distances
+from ..metrics.neighbours import radii
 from ..training import runs
 
 LEVELS = ("ok", "look", "bad")
@@ -41,10 +42,10 @@ class Limits:
     def level(self, value):
         if np.isnan(value):
             return "bad"
-        sign = 1 if self.look < self.bad else -1
-        if sign * value > sign * self.bad:
+        beyond = operator.gt if self.look < self.bad else operator.lt
+        if beyond(value, self.bad):
             return "bad"
-        return "look" if sign * value > sign * self.look else "ok"
+        return "look" if beyond(value, self.look) else "ok"
 
     def __str__(self):
         side = "above" if self.look < self.bad else "below"
@@ -275,22 +276,12 @@ def _loss(run):
 
 
 def _critic(distance):
-    if distance >= 0:
-        return Verdict(
-            "critic",
-            "ok",
-            distance,
-            "look below 0",
-            f"it puts real samples {distance:.3g} above generated ones, on its own scale",
-        )
-    return Verdict(
-        "critic",
-        "look",
-        distance,
-        "look below 0",
-        f"it puts generated samples {-distance:.3g} above real ones: it is behind G",
-        "more updates of the critic for each of G, or a larger rate",
-    )
+    level, advice = "ok", ""
+    says = f"it puts real samples {distance:.3g} above generated ones, on its own scale"
+    if not distance >= 0:
+        level, advice = "look", "more updates of the critic for each of G, or a larger rate"
+        says = f"it puts generated samples {-distance:.3g} above real ones: it is behind G"
+    return Verdict("critic", level, distance, "look below 0", says, advice)
 
 
 def _probabilities(real, fake, loss):
@@ -305,16 +296,11 @@ def _probabilities(real, fake, loss):
             "more updates of D for each of G",
         )
     says += _even(real, fake)
+    advice = "a penalty on D (r1, roth, wgan_gp), --smooth 0.9, or a smaller --lr"
     if loss == "minimax":
         says += f"; this loss passes {fake:.2%} of its gradient on to G"
-    return _verdict(
-        "discriminator",
-        fake,
-        SURE,
-        says,
-        "a penalty on D (r1, roth, wgan_gp), --smooth 0.9, or a smaller --lr"
-        + (", and --loss nonsaturating" if loss == "minimax" else ""),
-    )
+        advice += ", and --loss nonsaturating"
+    return _verdict("discriminator", fake, SURE, says, advice)
 
 
 def _even(real, fake):
@@ -344,19 +330,12 @@ def _gradient(run, name, records):
     says = f"its norm is {late:.3g}, {growth:.3g} times the norm at the start"
     found = [_verdict(check, growth, GROWN, says, smaller)]
     if name in run.system.drawers and run.system.judges:
-        more = "a penalty on D, fewer updates of D, a smaller --lr" + (
-            ", or --loss nonsaturating" if _loss(run) == "minimax" else ""
-        )
-        found += [
-            _verdict(check, growth, FADED, f"{says}: it fades", more),
-            _verdict(
-                check,
-                entry,
-                TINY,
-                f"{says}; an entry is {entry:.2g}, near or below Adam's epsilon, 1e-8",
-                more,
-            ),
-        ]
+        advice = "a penalty on D, fewer updates of D, a smaller --lr"
+        if _loss(run) == "minimax":
+            advice += ", or --loss nonsaturating"
+        tiny = f"{says}; an entry is {entry:.2g}, near or below Adam's epsilon, 1e-8"
+        found.append(_verdict(check, growth, FADED, f"{says}: it fades", advice))
+        found.append(_verdict(check, entry, TINY, tiny, advice))
     worst_of = max(found, key=lambda verdict: LEVELS.index(verdict.level))
     if name in run.system.drawers or worst_of.level != "ok":
         yield worst_of
@@ -394,37 +373,21 @@ def _modes(x, name):
     )
     yield _verdict("modes", found.captured / found.modes, MODES, says, VARIETY)
     if (found.counts > 1).any():  # one sample has no width
-        width = float(np.nanmean(found.relative_std))
-        yield _verdict(
-            "width of modes",
-            width,
-            WIDTH,
-            f"the samples of a mode are {width:.2f} times as wide as true ones",
-            VARIETY,
-        )
+        width = np.nanmean(found.relative_std)
+        says = f"the samples of a mode are {width:.2f} times as wide as true ones"
+        yield _verdict("width of modes", width, WIDTH, says, VARIETY)
 
 
 def _likeness(x, real):
-    among, usual = _nearest(x), _nearest(real)
+    among, usual = (np.sqrt(radii(rows, 1)) for rows in (x, real))  # distances to the nearest other row
     middle = np.median(usual)
-    ratio = float(np.median(among) / middle) if middle else 1.0
-    twins = float((among < np.quantile(usual, 0.01)).mean())
-    near = metrics.density_coverage(real, x)
-    yield _verdict(
-        "variety",
-        ratio,
-        DIVERSITY,
-        f"the nearest other sample is {ratio:.2f} times as far as among as many real rows",
-        VARIETY,
-    )
-    yield _verdict(
-        "twins",
-        twins,
-        TWINS,
-        f"{twins:.1%} of the samples have a closer neighbour than 99% of real rows (1% of true ones)",
-        VARIETY,
-    )
-    yield _coverage(near, len(real))
+    ratio = np.median(among) / middle if middle else 1.0
+    says = f"the nearest other sample is {ratio:.2f} times as far as among as many real rows"
+    yield _verdict("variety", ratio, DIVERSITY, says, VARIETY)
+    twins = (among < np.quantile(usual, 0.01)).mean()
+    says = f"{twins:.1%} of the samples have a closer neighbour than 99% of real rows (1% of true ones)"
+    yield _verdict("twins", twins, TWINS, says, VARIETY)
+    yield _coverage(metrics.density_coverage(real, x), len(real))
 
 
 def _coverage(near, n):
@@ -432,17 +395,5 @@ def _coverage(near, n):
     found = _verdict("coverage", near.coverage, COVERAGE, says, VARIETY)
     if found.level == "ok" or near.density >= OFF:
         return found
-    return Verdict(
-        "coverage",
-        "look",
-        near.coverage,
-        str(COVERAGE),
-        f"{says}: the samples lie off the data, with a density of {near.density:.2f} (1 for true ones)",
-        "longer training, if variety and twins are ok",
-    )
-
-
-def _nearest(x):
-    d = np.concatenate([d for _, d in squared_distances(x, x)])
-    np.fill_diagonal(d, np.inf)
-    return np.sqrt(d.min(axis=1))
+    says = f"{says}: the samples lie off the data, with a density of {near.density:.2f} (1 for true ones)"
+    return replace(found, level="look", says=says, advice="longer training, if variety and twins are ok")

@@ -15,7 +15,7 @@ from numgan import data, metrics
 from numgan.core.randomness import stream
 from numgan.metrics import pictures
 from numgan.metrics import rows as reading
-from numgan.metrics.neighbours import _k_means, _radii
+from numgan.metrics.neighbours import _k_means, radii
 from numgan.metrics.pictures import _blur, _cut, _halved, _pyramid
 
 REAL = os.environ.get("NUMGAN_DATA")
@@ -580,7 +580,7 @@ def test_radii_are_the_kth_smallest_distances(n, k):
     """With many rows: a partition by another place shows in a few of them."""
     x = normal("x", n, 3)
     d = np.sort(distances(x, x), axis=1)  # the first is that to the row itself
-    np.testing.assert_allclose(_radii(x, k), d[:, k] ** 2, rtol=1e-9)
+    np.testing.assert_allclose(radii(x, k), d[:, k] ** 2, rtol=1e-9)
 
 
 def test_many_patches_are_still_of_variance_one():

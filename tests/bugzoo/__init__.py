@@ -1,5 +1,9 @@
-"""Planted bugs: each was found in public GAN code, or is of its kind. A chapter for each part of the library; test_bugzoo.py tries them all."""
+"""Planted bugs: each was found in public GAN code, or is of its kind.
 
+There is a chapter for each part of the library; test_bugzoo.py tries them all.
+"""
+
+import copy
 from dataclasses import dataclass
 
 from numgan import check_layer, check_loss, check_optimizer, check_system, gradcheck
@@ -14,8 +18,15 @@ by_name = {title(check): check for check in CHECKS}
 
 @dataclass
 class Bug:
-    """row: its number in the catalogue of bugs found, or "own". plant(): the broken thing. healthy(): the same without the bug. by: the check that
-    must catch it; x: the layer's input; value: for bugs that no derivative betrays, a test of a value instead."""
+    """A bug, and the check that must catch it.
+
+    row          its number in the catalogue of bugs found, or "own"
+    plant()      the broken thing
+    healthy()    the same without the bug
+    by           the name of the check that must catch it
+    x            the input of a layer
+    value        for bugs that no derivative shows: a test of a value
+    """
 
     row: object
     text: str
@@ -24,6 +35,17 @@ class Bug:
     by: str
     x: object = None
     value: object = None
+
+
+def patched(thing, method, change):
+    """A copy of a layer or optimiser whose `method` returns change(result, *arguments)."""
+    copied, original = copy.copy(thing), getattr(thing, method)
+
+    def changed(*arguments, **settings):
+        return change(original(*arguments, **settings), *arguments, **settings)
+
+    setattr(copied, method, changed)
+    return copied
 
 
 def caught(bug, thing):

@@ -1,6 +1,7 @@
-"""Planted bugs: each was found in public GAN code, or is of its kind. Switched on, the named check must fail; switched off, all must pass.
+"""Planted bugs: each was found in public GAN code, or is of its kind.
 
-The bugs are in bugzoo/. The systematic menagerie, where every derivative of the library is negated, doubled and dropped, is test_mutations.py.
+With the bug, the named check must fail; without it, all checks must pass. The bugs are in bugzoo/. In
+test_mutations.py every derivative of the library is negated, doubled and dropped.
 """
 
 import pytest

@@ -155,23 +155,33 @@ def parameters(point, slow=True):
 
 def frozen_same_dx(point):
     """A frozen backward pass returns the same dx, bit for bit, and dp = None."""
-    dx, dp = point.layer.backward(point.dy, point.cache, frozen=True)
-    if dp is not None:
-        raise failure(
-            f"{point.subject}: backward(frozen=True) must return dp = None, got {type(dp).__name__}"
-        )
-    if not same(copied(dx), copied(point.gradients[0])):
-        raise failure(
-            f"{point.subject}: backward(frozen=True) gives another dx; dx must not depend on `frozen`"
-        )
+    _frozen_same_dx(point, "backward", point.dy, point.cache)
 
 
 def frozen_no_weight_gradient(point):
     """A frozen pass runs no weight-gradient kernel."""
-    _no_weight_gradient(point, "backward", point.dy, point.cache)
+    _frozen_no_weight_gradient(point, "backward", point.dy, point.cache)
 
 
-def _no_weight_gradient(point, name, *arguments):
+def need_dx(point):
+    """A backward pass with need_dx=False returns dx = None and the same dp."""
+    _need_dx(point, "backward", point.dy, point.cache)
+
+
+def _frozen_same_dx(point, name, *arguments):
+    backward, t = getattr(point.layer, name), "t" if name == "tangent_backward" else ""
+    dx, dp = backward(*arguments, frozen=True)
+    if dp is not None:
+        raise failure(
+            f"{point.subject}: {name}(frozen=True) must return {t}dp = None, got {type(dp).__name__}"
+        )
+    if not same(copied(dx), copied(backward(*arguments)[0])):
+        raise failure(
+            f"{point.subject}: {name}(frozen=True) must return the same {t}dx; it must not depend on `frozen`"
+        )
+
+
+def _frozen_no_weight_gradient(point, name, *arguments):
     with kernels.kernel_calls() as calls:
         getattr(point.layer, name)(*arguments, frozen=True)
     ran = [kernel for kernel in calls if kernel.endswith("weight_gradient")]
@@ -181,13 +191,13 @@ def _no_weight_gradient(point, name, *arguments):
         )
 
 
-def need_dx(point):
-    """A backward pass with need_dx=False returns dx = None and the same dp."""
-    dx, dp = point.layer.backward(point.dy, point.cache, need_dx=False)
+def _need_dx(point, name, *arguments):
+    backward, t = getattr(point.layer, name), "t" if name == "tangent_backward" else ""
+    dx, dp = backward(*arguments, need_dx=False)
     if any(d is not None for _, d in leaves(dx)):
-        raise failure(f"{point.subject}: backward(need_dx=False) must return dx = None")
-    if not same(point.vector(dp).vector, point.vector(point.gradients[1]).vector):
-        raise failure(f"{point.subject}: backward(need_dx=False) gives another dp")
+        raise failure(f"{point.subject}: {name}(need_dx=False) must return {t}dx = None")
+    if not same(point.vector(dp).vector, point.vector(backward(*arguments)[1]).vector):
+        raise failure(f"{point.subject}: {name}(need_dx=False) gives another {t}dp")
 
 
 def keeps_float32(point):
@@ -343,21 +353,8 @@ def frozen_tangents(point):
     need_dx=False gives tdx = None and the same tdp.
     """
     _, tcache = point.layer.tangent_forward(point.tx, point.cache, point.tp)
-    arguments = point.dy, point.tdy, point.cache, tcache
-    tdx, tdp = point.layer.tangent_backward(*arguments)
-    ftdx, ftdp = point.layer.tangent_backward(*arguments, frozen=True)
-    if ftdp is not None or not same(copied(tdx), copied(ftdx)):
-        raise failure(
-            f"{point.subject}: tangent_backward(frozen=True) must return the same tdx, and tdp = None"
-        )
-    _no_weight_gradient(point, "tangent_backward", *arguments)
-    ntdx, ntdp = point.layer.tangent_backward(*arguments, need_dx=False)
-    if any(d is not None for _, d in leaves(ntdx)) or not same(
-        point.vector(ntdp).vector, point.vector(tdp).vector
-    ):
-        raise failure(
-            f"{point.subject}: tangent_backward(need_dx=False) must return tdx = None, and the same tdp"
-        )
+    for check in (_frozen_same_dx, _frozen_no_weight_gradient, _need_dx):
+        check(point, "tangent_backward", point.dy, point.tdy, point.cache, tcache)
 
 
 FIRST_ORDER = [

@@ -171,27 +171,19 @@ def _curves(run, records):
         yield from _gradient(run, name, records)
 
 
-def _curve(records, kind, name):
-    """The values of one curve.
+def _trend(records, kind, name):
+    """(early, late): the medians of the first tenth and of the last quarter of a curve.
 
-    Logged steps without this entry are left out: that player had no step there.
+    None if a part is empty or contains inf or nan. Logged steps without this entry are left out: that player
+    had no step there.
     """
-    return [record[kind][name] for record in records if name in record[kind]]
+    values = [record[kind][name] for record in records if name in record[kind]]
+    parts = values[: max(1, len(values) // 10)], values[-max(1, len(values) // 4) :]
+    return [None if None in part or not part else float(np.median(part)) for part in parts]
 
 
 def _late(records, kind, name):
-    """The median of the last quarter of a curve; None if it is empty or contains inf or nan."""
-    values = _curve(records, kind, name)
-    return _median(values[-max(1, len(values) // 4) :])
-
-
-def _early(records, kind, name):
-    values = _curve(records, kind, name)
-    return _median(values[: max(1, len(values) // 10)])
-
-
-def _median(values):
-    return None if None in values or not values else float(np.median(values))
+    return _trend(records, kind, name)[1]
 
 
 def _named(records, kind):
@@ -201,33 +193,24 @@ def _named(records, kind):
 
 def _losses(run, records):
     """Check whether losses grow, and whether a discriminator is much worse than one that guesses."""
-    now = {name: _late(records, "losses", name) for name in _named(records, "losses")}
-    early = {name: _early(records, "losses", name) for name in now}
-    if not now or None in (*now.values(), *early.values()):
+    trends = {name: _trend(records, "losses", name) for name in _named(records, "losses")}
+    if not trends or any(None in trend for trend in trends.values()):
         return Verdict(
             "losses", "bad", None, "bad if not finite", "they are inf, nan or missing", "a smaller --lr"
         )
-    growth = max(abs(now[name]) / max(abs(early[name]), 1.0) for name in now)
+    growth = max(abs(late) / max(abs(early), 1.0) for early, late in trends.values())
+    now = {name: late for name, (_, late) in trends.items()}
     figures = ", ".join(f"{name} {value:.3g}" for name, value in now.items())
     if AWAY.level(growth) != "ok":
-        return _verdict(
-            "losses",
-            growth,
-            AWAY,
-            f"{figures}: they run away, to {growth:.3g} times their first size",
-            "a smaller --lr; an unbounded critic needs clipping or a gradient penalty",
-        )
+        says = f"{figures}: they run away, to {growth:.3g} times their first size"
+        advice = "a smaller --lr; an unbounded critic needs clipping or a gradient penalty"
+        return _verdict("losses", growth, AWAY, says, advice)
     for name in _judging(run, now) if _loss(run) in UNSURE else ():
-        penalty = _late(records, "metrics", "penalty") if "penalty" in _named(records, "metrics") else 0.0
-        wrong = (now[name] - (penalty or 0.0)) / UNSURE[_loss(run)]
+        penalty = _late(records, "metrics", "penalty") or 0.0
+        wrong = (now[name] - penalty) / UNSURE[_loss(run)]
         if WILD.level(wrong) != "ok":
-            return _verdict(
-                "losses",
-                wrong,
-                WILD,
-                f"{figures}: {name}'s loss is {wrong:.3g} times that of a D that guesses",
-                "a smaller --lr",
-            )
+            says = f"{figures}: {name}'s loss is {wrong:.3g} times that of a D that guesses"
+            return _verdict("losses", wrong, WILD, says, "a smaller --lr")
     return _verdict("losses", growth, AWAY, f"{figures}: steady", "")
 
 
@@ -321,7 +304,7 @@ def _gradient(run, name, records):
     if not all("gradients" in record for record in records) or name not in _named(records, "gradients"):
         return  # an old run without these curves, or a player that had no step
     check, smaller = f"gradient of {name}", "a smaller --lr; BatchNorm, clipping or a penalty where it grows"
-    early, late = _early(records, "gradients", name), _late(records, "gradients", name)
+    early, late = _trend(records, "gradients", name)
     if early is None or late is None:
         yield Verdict(check, "bad", None, "bad if beyond float32", "its norm is beyond float32", smaller)
         return

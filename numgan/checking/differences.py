@@ -21,6 +21,7 @@ from typing import Callable
 import numpy as np
 
 from ..layers import record_kinks
+from .arrays import leaves, real, shifted
 from .explain import explain
 from .points import names_of, scale_of
 from .report import AllZero, OnKink, failure
@@ -178,6 +179,34 @@ class Block:
             if not abs(np.sum(after - before)) <= 1e-11 * max(np.abs(before).sum(), 1e-3):
                 return False
         return True
+
+
+def input_blocks(x, gradients, value):
+    """A Block for each array of x with a derivative: the function is the sum of the entries of value(x).
+
+    x and `gradients` are arrays or tuples of arrays, in the same form.
+    """
+
+    def block(path, array, gradient):
+        def moved(offset):
+            return value(shifted(x, path, offset))
+
+        return Block(f"gradient of x{path}", np.asarray(gradient, np.float64), moved, size=scale_of(array))
+
+    return [
+        block(path, array, gradient)
+        for (path, array), (_, gradient) in zip(leaves(x), leaves(gradients))
+        if real(array) and array.size
+    ]
+
+
+def argument_block(name, gradient, f, arguments, i):
+    """The Block of argument i of f. f(*arguments) returns the value of the function first."""
+
+    def moved(offset):
+        return f(*shifted(arguments, f"[{i}]", offset))[0]
+
+    return Block(name, np.asarray(gradient), moved)
 
 
 def parameter_blocks(p, gradient, value, where, name="gradient of {}"):

@@ -54,7 +54,10 @@ def _factor(a, n, wrong, batch):
     ratio = np.median(a[alive] / n[alive]) if alive.any() and np.abs(n).max() > 0 else 0.0
     if not ratio or not _close(a, ratio * n):
         return ""
-    close = lambda value: abs(ratio - value) < 1e-4 * abs(value)
+
+    def close(value):
+        return abs(ratio - value) < 1e-4 * abs(value)
+
     if close(-1):
         return "the sign: analytic = -numeric"
     if batch > 1 and close(batch):

@@ -16,9 +16,9 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.underflow import may_underflow
 from ..layers import Layer
-from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same, shifted
-from .differences import Block, compare, compare_outputs, parameter_blocks
-from .points import Case, Point, at_points, direction, scale_of
+from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same
+from .differences import compare, compare_outputs, input_blocks, parameter_blocks
+from .points import Case, Point, at_points, direction
 from .report import AllZero, Report, failure, tidy, title
 
 
@@ -135,12 +135,7 @@ def _other(point, tangents=False):
 
 def dx(point, slow=True):
     """The gradient in the input agrees with difference quotients."""
-    blocks = []
-    for (path, array), (_, d) in zip(leaves(point.x), leaves(filled(point.gradients[0], point.x))):
-        if real(array):
-            value = lambda offset, path=path: point.weighted(x=shifted(point.x, path, offset))
-            name = f"gradient of x{path}"
-            blocks.append(Block(name, np.asarray(d, np.float64), value, size=scale_of(array)))
+    blocks = input_blocks(point.x, filled(point.gradients[0], point.x), point.weighted)
     error, notes = compare(blocks, point.about, point.rng("directions"), slow)
     return error, notes if blocks else "x is integer"
 
@@ -148,7 +143,7 @@ def dx(point, slow=True):
 def parameters(point, slow=True):
     """The gradient in every parameter agrees with difference quotients, relative to its own scale."""
     gradient = point.vector(point.gradients[1])
-    blocks = parameter_blocks(point.p, gradient, lambda q: point.weighted(p=q), point.subject)
+    blocks = parameter_blocks(point.p, gradient, lambda p: point.weighted(point.x, p), point.subject)
     error, notes = compare(blocks, point.about, point.rng("directions"), slow)
     return error, notes if len(point.p) else "no parameters"
 
@@ -202,7 +197,10 @@ def _need_dx(point, name, *arguments):
 
 def keeps_float32(point):
     """Every pass returns float32 for float32: a float64 constant would double the memory of a network."""
-    down = lambda tree: mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
+
+    def down(tree):
+        return mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
+
     layer, p, x, dy = point.layer, point.p.astype(np.float32), down(point.x), down(point.dy)
     y, cache = layer.forward(p, x, point.context)
     dx, dp = layer.backward(dy, cache)
@@ -283,9 +281,13 @@ def tangent_forward(point):
         _require_form_of_y(point, ty)
         label = " and ".join(along)
         named = {f"ty{path} along {label}": t for path, t in leaves(filled(ty, point.y)) if real(t)}
-        y_at = lambda t, along=along: flat(point.at(t, **along)[0])
-        worst = max(worst, compare_outputs(named, y_at, point.about))
+        worst = max(worst, compare_outputs(named, partial(_y_at, point, **along), point.about))
     return worst
+
+
+def _y_at(point, t, tx=None, tp=None):
+    """y, in one vector, at the distance t along the directions."""
+    return flat(point.at(t, tx, tp)[0])
 
 
 def _require_form_of_y(point, ty):
@@ -309,8 +311,7 @@ def tangent_backward(point):
         label = " and ".join(along)
         named = {f"tdx{path} along {label}": t for path, t in leaves(filled(tdx, point.x)) if real(t)}
         named |= {f"tangent of the gradient of {name} along {label}": tdp[name] for name in tdp}
-        gradients_at = lambda t, along=along: _gradients_at(point, t, **along)
-        worst = max(worst, compare_outputs(named, gradients_at, point.about))
+        worst = max(worst, compare_outputs(named, partial(_gradients_at, point, **along), point.about))
     return worst
 
 

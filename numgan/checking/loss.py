@@ -10,9 +10,9 @@ import numpy as np
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from ..losses import AdversarialLoss, RelativisticLoss, RelativisticPaired, SoftmaxCrossEntropy
-from .arrays import moved, normal, shifted
-from .differences import Block, compare, compare_outputs
-from .points import at_points
+from .arrays import moved, normal
+from .differences import argument_block, compare, compare_outputs
+from .points import outcome
 from .report import Report, Subject
 
 
@@ -29,14 +29,16 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
     """
     report = Report(repr(loss))
     for label, draw, derivative, tangent, skipped in _functions(loss, target):
-        logits = lambda attempt: draw(stream(seed, "check loss", label, "logits", attempt))
-        rng = partial(stream, seed, "check loss", label, "directions")
-        about = Subject(repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", len(logits(0)[0]))
-        check = lambda at: _derivative(at, derivative, skipped, about, rng(), slow)
-        report.add(f"{label}derivative", *at_points(logits, check))
+        rng = partial(stream, seed, "check loss", label)
+
+        def make(attempt):
+            return draw(rng("logits", attempt))
+
+        about = Subject(repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", len(make(0)[0]))
+        found = outcome(make, _derivative, derivative, skipped, about, rng, slow)
+        report.add(f"{label}derivative", *found)
         if tangent:
-            check = lambda at: _tangent(at, derivative, tangent, about, rng())
-            report.add(f"{label}tangent", at_points(logits, check))
+            report.add(f"{label}tangent", *outcome(make, _tangent, derivative, tangent, about, rng))
     return report
 
 
@@ -64,25 +66,24 @@ def _functions(loss, target):
             else stream(0, "target").standard_normal((5, 3))
         )
     shape = (len(target), 5) if np.issubdtype(target.dtype, np.integer) else target.shape
-    draw = lambda rng: (rng.standard_normal(shape),)
     tangent = (lambda y, ty: loss.tangent(y, ty, target)) if hasattr(loss, "tangent") else None
-    return [("", draw, lambda y: loss(y, target), tangent, 0)]
+    return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent, 0)]
 
 
 def _logits(counts, rng):
     return tuple(2 * rng.standard_normal((n, 1)) for n in counts)
 
 
-def _derivative(at, derivative, skipped, about, rng, slow):
-    blocks = []
-    for i, gradient in enumerate(derivative(*at)[1:], skipped):
-        value = lambda offset, i=i: derivative(*shifted(at, f"[{i}]", offset))[0]
-        blocks.append(Block(f"derivative for input {i}", np.asarray(gradient), value))
-    return compare(blocks, about, rng, slow)
+def _derivative(derivative, skipped, about, rng, slow, at):
+    blocks = [
+        argument_block(f"derivative for input {i}", gradient, derivative, at, i)
+        for i, gradient in enumerate(derivative(*at)[1:], skipped)
+    ]
+    return compare(blocks, about, rng("directions"), slow)
 
 
-def _tangent(at, derivative, tangent, about, rng):
-    directions = normal(rng, at)
+def _tangent(derivative, tangent, about, rng, at):
+    directions = normal(rng("directions"), at)
     tangents = tangent(*at, *directions)
     tangents = tangents if isinstance(tangents, tuple) else (tangents,)
     named = {f"tangent of derivative {i}": np.asarray(t) for i, t in enumerate(tangents)}

@@ -15,8 +15,7 @@ from functools import partial
 from ..core.parameters import whole_gradient
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
-from .arrays import shifted
-from .differences import Block, compare, parameter_blocks
+from .differences import argument_block, compare, parameter_blocks
 from .points import Case, Point, at_points
 from .report import AllZero, Report, Subject, tidy, title
 
@@ -49,11 +48,11 @@ def derivative_in_g(penalty, slow, point):
         at, functions = (g, y), {" on real": penalty.on_real, " on fake": penalty.on_fake}
     else:
         at, functions = (g,), {"": penalty.of}
-    blocks = []
-    for name, f in functions.items():
-        for i, derivative in enumerate(f(*at)[1:]):
-            value = lambda offset, f=f, i=i: f(*shifted(at, f"[{i}]", offset))[0]
-            blocks.append(Block(f"derivative in {'gy'[i]}{name}", derivative, value))
+    blocks = [
+        argument_block(f"derivative in {'gy'[i]}{name}", derivative, f, at, i)
+        for name, f in functions.items()
+        for i, derivative in enumerate(f(*at)[1:])
+    ]
     return _compare(penalty, blocks, slow, point)
 
 
@@ -78,7 +77,9 @@ def gradient_in_weights(penalty, slow, point):
         )
     gradient += whole_gradient(D.backward(point.dy, point.cache)[1], p)
 
-    value = lambda q: penalty(D, q, *at)[0] + point.weighted(p=q).sum()
+    def value(q):
+        return penalty(D, q, *at)[0] + point.weighted(x, q).sum()
+
     return _compare(penalty, parameter_blocks(p, gradient, value, point.subject), slow, point)
 
 

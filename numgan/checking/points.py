@@ -212,7 +212,7 @@ class Point:
     def forward(self, x=None, p=None):
         return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
 
-    def weighted(self, x=None, p=None):
+    def weighted(self, x, p=None):
         """The terms of <dy, y>, in one vector; their sum is the function whose gradients backward returns."""
         return flat(self.dy) * flat(self.forward(x, p)[0])
 

@@ -113,13 +113,19 @@ def _objective(objective, slow, whole, point):
 def _blocks(point, objective, owner, gradient, whole):
     """The objective's loss as a function of each parameter of the network `owner`, or of its whole vector."""
     p, where = point.params[owner], f"{point.subject}.{objective}, {owner}"
-    loss = lambda q: point.run(objective, point.params | {owner: q}).loss
+
+    def loss(q):
+        return point.run(objective, point.params | {owner: q}).loss
+
     if not whole:
         return parameter_blocks(p, gradient, loss, where, f"gradient of {{}} of {owner}")
     units = p.zeros()
     for name in names_of(gradient, where):
         units[name][...] = scale_of(p[name])
-    moved = lambda offset: loss(p.like(p.vector + offset))
+
+    def moved(offset):
+        return loss(p.like(p.vector + offset))
+
     return [Block(f"gradient of {owner}", gradient.vector, moved, units.vector)]
 
 

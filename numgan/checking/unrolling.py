@@ -34,7 +34,9 @@ def through_the_fakes(loss, optimizer, steps, slow, point):
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     _, dfake = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
 
-    value = lambda offset: w.vector @ unrolling.forward(point.p, point.x, fake + offset)[0].vector
+    def value(offset):
+        return w.vector @ unrolling.forward(point.p, point.x, fake + offset)[0].vector
+
     return _compare([Block("derivative in the fakes", dfake, value)], slow, point)
 
 
@@ -43,7 +45,9 @@ def through_the_weights(loss, optimizer, steps, slow, point):
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     dphi, _ = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
 
-    value = lambda q: w.vector @ unrolling.forward(q, point.x, fake)[0].vector
+    def value(q):
+        return w.vector @ unrolling.forward(q, point.x, fake)[0].vector
+
     blocks = parameter_blocks(point.p, dphi, value, point.subject, "derivative in {}")
     return _compare(blocks, slow, point)
 

@@ -154,7 +154,9 @@ def _penalty(title, penalty, case, slow):
 
 
 def _consensus(game, slow):
-    make = partial(GamePoint, game.D, game.G, game.z)
+    def make(attempt):
+        return GamePoint(game.D, game.G, game.z, attempt=attempt)
+
     run = partial(outcome, make, gradient_in_weights, game.consensus, slow, game.name)
     yield _entry(f"{game.name}.gradient_in_weights", "penalty", 2, run)
 

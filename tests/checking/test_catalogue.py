@@ -55,6 +55,18 @@ def test_entries_of_a_layer_a_loss_an_optimiser_and_a_system():
     )  # a name that is somebody's own selects nobody else
 
 
+def test_an_entry_of_each_kind_with_a_critic():
+    critic = "mlp(3, 5, 4, 1, Tanh)"
+    names = {
+        f"gp on {critic}": ["derivative_in_g", "gradient_in_weights"],
+        f"consensus hinge on {critic} and mlp(2, 4, 3, Softplus)": ["gradient_in_weights"],
+        f"unrolled 1 SGD(lr=0.1) on {critic}": ["through_the_fakes", "through_the_weights"],
+    }
+    found = list(entries(names))
+    assert [entry.name for entry in found] == [f"{name}.{part}" for name in names for part in names[name]]
+    assert all(entry.passed and 0 < entry.max_error <= 1e-6 for entry in found)
+
+
 def test_entries_of_the_gradient_penalty(listed):
     found = {entry.name: entry for entry in listed(["gp"])}
     assert len(found) == 2 * 2 * len(CRITICS)

@@ -95,7 +95,8 @@ def _items():
             yield Item(title, kind, (title.split("(")[0],), partial(_report, kind, subject, check))
     for name, penalty in PENALTIES.items():
         for case in CRITICS:
-            title, keys = f"{name} on {case.title}", (name.split()[0], type(penalty).__name__)
+            title = f"{name} on {case.title}"
+            keys = (name.split()[0], type(penalty).__name__)
             yield Item(title, "penalty", keys, partial(_penalty, title, penalty, case))
     for game in GAMES:
         yield Item(game.name, "penalty", ("consensus", "Consensus"), partial(_consensus, game))
@@ -168,9 +169,11 @@ def _unrolling(title, setting, case, slow):
 
 
 def _system(system, preset, slow):
-    name, kind = f"{system}/{preset}", "objective"
+    name = f"{system}/{preset}"
+    kind = "objective"
     narrow = build(system, preset, NARROWEST if slow else NARROW)
-    full, wide = build(system, preset), f"{name} at full width"
+    full = build(system, preset)
+    wide = f"{name} at full width"
     for objective in narrow.objectives():
         run = partial(check_objective, narrow, objective, slow, subject=name)
         yield _entry(f"{name}.{objective}", kind, 1, run)

@@ -80,7 +80,8 @@ def gradient_in_weights(consensus, slow, subject, point):
             params = point.params | {owner: q}
             return point.run(consensus, params)[0] + point.upstream(params)[0]
 
-        gradient, name = gradients[owner] + ordinary, f"gradient of {{}} of {owner}"
+        gradient = gradients[owner] + ordinary
+        name = f"gradient of {{}} of {owner}"
         blocks += parameter_blocks(point.params[owner], gradient, value, f"{subject}, {owner}", name)
     reproduce = f"numgan.check_consensus(consensus, D, G, z, seed={point.seed})"
     about = Subject(subject, reproduce, len(point.at[0]))

@@ -126,7 +126,7 @@ def two_live_caches(point):
 def _other(point, tangents=False):
     """A forward and a backward pass with other arrays. `tangents` adds the two tangent passes."""
     rng = point.rng("other")
-    y, cache = point.forward(mapped(lambda a, d: a if d is None else a + d, point.x, normal(rng, point.x)))
+    y, cache = point.forward(moved(point.x, normal(rng, point.x), 1.0))
     point.layer.backward(normal(rng, y), cache)
     if tangents:
         _, tcache = point.layer.tangent_forward(normal(rng, point.x), cache, direction(point.p, rng))
@@ -164,7 +164,8 @@ def need_dx(point):
 
 
 def _frozen_same_dx(point, name, *arguments):
-    backward, t = getattr(point.layer, name), "t" if name == "tangent_backward" else ""
+    backward = getattr(point.layer, name)
+    t = "t" if name == "tangent_backward" else ""
     dx, dp = backward(*arguments, frozen=True)
     if dp is not None:
         raise failure(
@@ -187,7 +188,8 @@ def _frozen_no_weight_gradient(point, name, *arguments):
 
 
 def _need_dx(point, name, *arguments):
-    backward, t = getattr(point.layer, name), "t" if name == "tangent_backward" else ""
+    backward = getattr(point.layer, name)
+    t = "t" if name == "tangent_backward" else ""
     dx, dp = backward(*arguments, need_dx=False)
     if any(d is not None for _, d in leaves(dx)):
         raise failure(f"{point.subject}: {name}(need_dx=False) must return {t}dx = None")

@@ -45,9 +45,11 @@ def derivative_in_g(penalty, slow, point):
     """v = d penalty / dg at a random g, and u = d penalty / dy at random logits y. The critic is not used."""
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
     if _takes_fakes(penalty):
-        at, functions = (g, y), {" on real": penalty.on_real, " on fake": penalty.on_fake}
+        at = (g, y)
+        functions = {" on real": penalty.on_real, " on fake": penalty.on_fake}
     else:
-        at, functions = (g,), {"": penalty.of}
+        at = (g,)
+        functions = {"": penalty.of}
     blocks = [
         argument_block(f"derivative in {'gy'[i]}{name}", derivative, f, at, i)
         for name, f in functions.items()
@@ -66,10 +68,13 @@ def gradient_in_weights(penalty, slow, point):
     The second term is a linear loss. Without it, the gradient in the biases of a piecewise-linear critic
     would be zero, and nothing would be compared.
     """
-    D, p, x, context = point.layer, point.p, point.x, point.context
-    at = (x, context)
+    D = point.layer
+    p = point.p
+    x = point.x
+    at = (x, point.context)
     if _takes_fakes(penalty):  # more fake than real samples, so that an exchange of the two is detected
-        at = (x, point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:])), context, context)
+        fake = point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:]))
+        at = (x, fake, point.context, point.context)
     _, gradient = penalty(D, p, *at)
     if not gradient.vector.any():
         raise AllZero(

@@ -137,7 +137,9 @@ class Point:
     """A case with its parameters, an input, upstream gradients and directions, from one seed, in float64."""
 
     def __init__(self, case, seed=0, attempt=0):
-        self.case, self.layer, self.subject = case, case.layer, case.title
+        self.case = case
+        self.layer = case.layer
+        self.subject = case.title
         self.batch = case.batch
         self.seed = seed
         self._attempt = attempt

@@ -112,7 +112,8 @@ def _objective(objective, slow, whole, point):
 
 def _blocks(point, objective, owner, gradient, whole):
     """The objective's loss as a function of each parameter of the network `owner`, or of its whole vector."""
-    p, where = point.params[owner], f"{point.subject}.{objective}, {owner}"
+    p = point.params[owner]
+    where = f"{point.subject}.{objective}, {owner}"
 
     def loss(q):
         return point.run(objective, point.params | {owner: q}).loss

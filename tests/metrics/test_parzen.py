@@ -35,7 +35,7 @@ def test_parzen_far_away_does_not_underflow(dtype):
 
 
 def test_parzen_of_gaussian_data():
-    """Samples N(0, 1): the density tends to N(0, 1 + s^2), whose mean log-likelihood under N(0, 1) is known."""
+    """For samples of N(0, 1) the density tends to N(0, 1 + s^2): its mean log-likelihood is known."""
     s, d = 0.5, 2
     v = 1 + s * s
     ll = metrics.parzen_log_likelihood(normal("g", 20_000, d), normal("x", 5_000, d), s)

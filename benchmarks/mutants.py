@@ -50,7 +50,8 @@ SECONDS = 20  # most seconds of tests for one mutant, measured on the unchanged 
 CHAPTERS = {  # chapter: (its sources, its tests)
     "layers": (
         "layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
-        "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives",
+        "layers networks gradcheck messages catalogue minibatch spectral virtual regularizers memory bugzoo "
+        "hacks objectives",
     ),
     "losses": ("losses/*.py remedies/noise.py remedies/replay.py", "losses networks hacks objectives"),
     "penalties": ("remedies/penalties.py", "penalties networks regularizers lazy objectives"),
@@ -59,7 +60,10 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
     "data": ("data/*.py", "data family networks idx pictures"),
     "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
-    "metrics": ("metrics/*.py", "metrics parzen networks"),
+    "metrics": (
+        "metrics/*.py",
+        "rows modes parzen_window frechet neighbours picture_metrics arguments parzen networks",
+    ),
     "systems": (
         "systems/*.py systems/*/*.py",
         "objectives systems family networks hacks regularizers consensus unrolling judging",

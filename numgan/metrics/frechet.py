@@ -37,13 +37,10 @@ def frechet_gaussians(mean1, cov1, mean2, cov2):
     Source: Dowson and Landau 1982; Heusel et al. 2017, section 4.
     """
     where = "frechet_gaussians"
-    given = {"mean1": mean1, "cov1": cov1, "mean2": mean2, "cov2": cov2}
-    moments = {
-        name: real_array(where, name, a, "(D,)" if name in ("mean1", "mean2") else "(D, D)").astype(
-            np.float64
-        )
-        for name, a in given.items()
-    }
+    moments = {}
+    for name, a in {"mean1": mean1, "cov1": cov1, "mean2": mean2, "cov2": cov2}.items():
+        shape = "(D,)" if name.startswith("mean") else "(D, D)"
+        moments[name] = real_array(where, name, a, shape).astype(np.float64)
     d = moments["mean1"].size
     for (name, a), shape in zip(moments.items(), 2 * ((d,), (d, d))):
         if a.shape != shape:

@@ -102,7 +102,7 @@ class UpdatedOnLayer(Spectral):
 
 
 class UpdatedWithin(Spectral):
-    """forward makes its own power iteration: v = W'u moves with W, and the gradient treats it as constant."""
+    """forward makes a power iteration of its own; the gradient takes v = W'u for a constant."""
 
     def forward(self, p, x, run):
         p = {name: p[name] for name in self.parameter_shapes()}

@@ -46,8 +46,8 @@ SECONDS = 20  # most seconds of tests for one mutant, measured on the unchanged 
 CHAPTERS = {  # chapter: (its sources in numgan/, its tests in tests/)
     "layers": (
         "layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
-        "layers/* networks/* checking/test_gradcheck* kernels/test_memory remedies/test_regularizers* "
-        "checking/test_bugzoo* systems/*",
+        "layers/* networks/* checking/test_[!m]* checking/test_messages kernels/test_memory remedies/test_regularizers* "
+        "systems/*",
     ),
     "losses": (
         "losses/*.py remedies/noise.py remedies/replay.py",

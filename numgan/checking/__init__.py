@@ -9,7 +9,7 @@
     check_system       the objectives of a GAN, through the frozen discriminator
     entries            the catalogue that `numgan gradcheck` runs
 
-Reading order: differences (when a quotient may be trusted), explain, points, functions, layer, loss,
+Reading order: points, differences (when a quotient may be trusted), explain, functions, layer, loss,
 optimizer, penalty, consensus, unrolling, system, cases, catalogue.
 """
 

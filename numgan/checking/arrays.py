@@ -76,21 +76,12 @@ def same(a, b):
     They may be arrays, numbers, None, or tuples, lists or mappings of these.
     """
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return (
-            isinstance(a, np.ndarray)
-            and isinstance(b, np.ndarray)
-            and a.shape == b.shape
-            and a.dtype == b.dtype
-            and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-        )
+        both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+        return both and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     if isinstance(a, (tuple, list)):
         return isinstance(b, (tuple, list)) and len(a) == len(b) and all(map(same, a, b))
     if hasattr(a, "keys"):
-        return (
-            hasattr(b, "keys")
-            and list(a.keys()) == list(b.keys())
-            and all(same(a[key], b[key]) for key in a.keys())
-        )
+        return hasattr(b, "keys") and list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     return a is b or type(a) is type(b) and a == b
 
 
@@ -99,7 +90,7 @@ def copied(a):
     if isinstance(a, np.ndarray):
         return a.copy()
     if isinstance(a, (tuple, list)):
-        return type(a)(map(copied, a)) if type(a) in (tuple, list) else tuple(map(copied, a))
+        return tuple(map(copied, a))
     if hasattr(a, "keys"):
-        return {key: copied(a[key]) for key in a.keys()}
+        return {key: copied(a[key]) for key in a}
     return a

@@ -27,7 +27,8 @@ from ..optimizers import SGD, Adam, Historical, RMSProp
 from ..optimizers.schedules import Cosine, Exponential, Linear, Warmup
 from ..remedies.consensus import Consensus
 from ..remedies.penalties import R1, R2, GradientPenalty, Roth, perturbed
-from .layer_cases import CRITICS
+from .layer_cases import CONVOLUTIONAL, GENERATOR, LEAKY, MAXOUT, MIXED, NORMALIZED, SMOOTH, SPECTRAL
+from .points import Case
 
 
 @dataclass(frozen=True)
@@ -67,41 +68,34 @@ class Game:
     name: str
 
 
-_game = lambda loss, case, G, z, name: Game(
-    Consensus(3.0, loss), case.layer, G, z, f"consensus {loss} on {case.title} and {name}"
-)
+def _game(loss, critic, generator):
+    """The game of a critic and a generator, two Cases."""
+    name = f"consensus {loss} on {critic.title} and {generator.title}"
+    return Game(Consensus(3.0, loss), critic.layer, generator.layer, generator.x, name)
+
+
+_softplus = Case(mlp(2, 4, 3, activation=Softplus), (2,), name="mlp(2, 4, 3, Softplus)")
+_pictures = [
+    Case(Sequential(Dense(2, units), Reshape(5, side, 1), Tanh()), (2,), name="Dense, Reshape, Tanh")
+    for units, side in ((20, 4), (30, 6))
+]
 
 GAMES = [
-    *(
-        _game(loss, CRITICS[0], mlp(2, 4, 3, activation=Softplus), (2,), "mlp(2, 4, 3, Softplus)")
-        for loss in ADVERSARIAL.values()
-    ),
-    _game(nonsaturating, CRITICS[1], mlp(2, 4, 3), (2,), "mlp(2, 4, 3)"),
-    _game(minimax, CRITICS[2], mlp(2, 4, 3, activation=Tanh), (2,), "mlp(2, 4, 3, Tanh)"),
+    *(_game(loss, SMOOTH, _softplus) for loss in ADVERSARIAL.values()),
+    _game(nonsaturating, LEAKY, Case(mlp(2, 4, 3), (2,), name="mlp(2, 4, 3)")),
+    _game(minimax, MAXOUT, Case(mlp(2, 4, 3, activation=Tanh), (2,), name="mlp(2, 4, 3, Tanh)")),
+    _game(nonsaturating, SPECTRAL, _pictures[0]),
     _game(
         nonsaturating,
-        CRITICS[8],
-        Sequential(Dense(2, 20), Reshape(5, 4, 1), Tanh()),
-        (2,),
-        "Dense, Reshape, Tanh",
+        CONVOLUTIONAL,
+        Case(
+            dcgan_generator(2, 2, (3, 2), 1, kernel=4),
+            (2,),
+            name="dcgan_generator(2, 2, (3, 2), 1, kernel=4)",
+        ),
     ),
-    _game(
-        nonsaturating,
-        CRITICS[3],
-        dcgan_generator(2, 2, (3, 2), 1, kernel=4),
-        (2,),
-        "dcgan_generator(2, 2, (3, 2), 1, kernel=4)",
-    ),
-    _game(
-        least_squares,
-        CRITICS[4],
-        dcgan_generator(2, 1, (3, 2), 2, kernel=5),
-        (2,),
-        "dcgan_generator(2, 1, (3, 2), 2, kernel=5)",
-    ),
-    _game(
-        minimax, CRITICS[5], Sequential(Dense(2, 30), Reshape(5, 6, 1), Tanh()), (2,), "Dense, Reshape, Tanh"
-    ),
+    _game(least_squares, NORMALIZED, GENERATOR),
+    _game(minimax, MIXED, _pictures[1]),
 ]
 
 LOSSES = [

@@ -7,17 +7,16 @@ from ..core.errors import GradientError
 from ..core.underflow import may_underflow
 from ..systems import SYSTEMS, build, presets
 from .cases import GAMES, LOSSES, OPTIMIZERS, PENALTIES, UNROLLED
-from .consensus import consensus_outcome
-from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, outcome, parameters, tangent_backward, tangent_forward
+from .consensus import GamePoint, gradient_in_weights
+from .layer import FIRST_ORDER, SECOND_ORDER, SLOW, dx, parameters, tangent_backward, tangent_forward
 from .layer_cases import CRITICS, LAYERS, NETWORKS
 from .loss import check_loss
 from .optimizer import check_optimizer
 from .penalty import CHECKS as PENALTY_CHECKS
-from .penalty import outcome as penalty_outcome
+from .points import outcome
 from .report import Report, tidy
 from .system import check_contract, check_objective
 from .unrolling import CHECKS as UNROLLING_CHECKS
-from .unrolling import outcome as unrolling_outcome
 
 # The widths of the systems. At both, the constructors still build a few units in each layer.
 NARROW = 0.01  # random projections of every parameter are checked
@@ -86,37 +85,26 @@ def _selected(names):
 
 
 def _items():
-    for kind, cases in (("layer", LAYERS), ("network", NETWORKS)):
-        for case in cases:
-            keys = (type(case.layer).__name__,) if kind == "layer" else (case.title.split("(")[0],)
-            yield Item(case.title, kind, keys, partial(_layer, case, kind))
-    for loss in LOSSES:
-        yield Item(
-            repr(loss), "loss", (repr(loss).split("(")[0],), partial(_report, "loss", loss, check_loss)
-        )
-    for optimizer in OPTIMIZERS:
-        yield Item(
-            repr(optimizer),
-            "optimizer",
-            (type(optimizer).__name__,),
-            partial(_report, "optimizer", optimizer, check_optimizer),
-        )
-    for title, penalty in PENALTIES.items():
+    for case in LAYERS:
+        yield Item(case.title, "layer", (type(case.layer).__name__,), partial(_layer, case, "layer"))
+    for case in NETWORKS:
+        yield Item(case.title, "network", (case.title.split("(")[0],), partial(_layer, case, "network"))
+    for kind, subjects, check in (("loss", LOSSES, check_loss), ("optimizer", OPTIMIZERS, check_optimizer)):
+        for subject in subjects:
+            title = repr(subject)
+            yield Item(title, kind, (title.split("(")[0],), partial(_report, kind, subject, check))
+    for name, penalty in PENALTIES.items():
         for case in CRITICS:
-            yield Item(
-                f"{title} on {case.title}",
-                "penalty",
-                (title.split()[0], type(penalty).__name__),
-                partial(_penalty, title, penalty, case),
-            )
+            title = f"{name} on {case.title}"
+            keys = (name.split()[0], type(penalty).__name__)
+            yield Item(title, "penalty", keys, partial(_penalty, title, penalty, case))
     for game in GAMES:
         yield Item(game.name, "penalty", ("consensus", "Consensus"), partial(_consensus, game))
-    for loss, optimizer, steps in UNROLLED:
+    for setting in UNROLLED:
+        _, optimizer, steps = setting
         for case in CRITICS:
             title = f"unrolled {steps} {optimizer!r} on {case.title}"
-            yield Item(
-                title, "unrolling", ("unrolled",), partial(_unrolling, title, loss, optimizer, steps, case)
-            )
+            yield Item(title, "unrolling", ("unrolled",), partial(_unrolling, title, setting, case))
     for system in SYSTEMS:
         for preset in presets(system):
             yield Item(f"{system}/{preset}", "objective", (system,), partial(_system, system, preset))
@@ -127,29 +115,25 @@ def _entry(name, kind, order, check):
     """Run a check and return its Entry. check() returns a value for `tidy`, or raises GradientError."""
     try:
         error, note = tidy(check())
-        return Entry(name, kind, order, float(error or 0), True, note)
     except GradientError as error:
-        return Entry(name, kind, order, float(getattr(error, "max_error", float("inf"))), False, str(error))
+        return _failed(name, kind, order, error)
+    return Entry(name, kind, order, float(error or 0), True, note)
+
+
+def _failed(name, kind, order, error):
+    return Entry(name, kind, order, float(getattr(error, "max_error", float("inf"))), False, str(error))
 
 
 def _layer(case, kind, slow):
     tangents = [tangent_forward, tangent_backward] if case.layer.has_tangents else []
     for check in [dx, parameters, *tangents]:
-        yield _entry(
-            f"{case.title}.{check.__name__}",
-            kind,
-            2 if check is tangent_backward else 1,
-            partial(outcome, case.point, check),
-        )
-    rest = [
-        check
-        for check in FIRST_ORDER + (SECOND_ORDER if tangents else [])
-        if check not in SLOW and check not in tangents
-    ]
+        name = f"{case.title}.{check.__name__}"
+        yield _entry(name, kind, 2 if check is tangent_backward else 1, partial(outcome, case.point, check))
 
     def contract():
-        for check in rest:
-            outcome(case.point, check)
+        for check in FIRST_ORDER + (SECOND_ORDER if tangents else []):
+            if check not in SLOW and check not in tangents:
+                outcome(case.point, check)
 
     yield _entry(f"{case.title}.contract", kind, 1, contract)
 
@@ -161,59 +145,38 @@ def _report(kind, subject, check, slow):
             order = 2 if "tangent" in label else 1
             yield Entry(f"{subject!r}.{label.replace(' ', '.')}", kind, order, float(error or 0), True, note)
     except GradientError as error:
-        yield Entry(
-            repr(subject), kind, 1, float(getattr(error, "max_error", float("inf"))), False, str(error)
-        )
+        yield _failed(repr(subject), kind, 1, error)
 
 
 def _penalty(title, penalty, case, slow):
     for order, check in enumerate(PENALTY_CHECKS, 1):
-        yield _entry(
-            f"{title} on {case.title}.{check.__name__}",
-            "penalty",
-            order,
-            partial(penalty_outcome, check, penalty, case.point),
-        )
+        run = partial(outcome, case.point, check, penalty, True)
+        yield _entry(f"{title}.{check.__name__}", "penalty", order, run)
 
 
 def _consensus(game, slow):
-    yield _entry(
-        f"{game.name}.gradient_in_weights",
-        "penalty",
-        2,
-        partial(consensus_outcome, game.consensus, game.D, game.G, game.z, slow, subject=game.name),
-    )
+    def make(attempt):
+        return GamePoint(game.D, game.G, game.z, attempt=attempt)
+
+    run = partial(outcome, make, gradient_in_weights, game.consensus, slow, game.name)
+    yield _entry(f"{game.name}.gradient_in_weights", "penalty", 2, run)
 
 
-def _unrolling(title, loss, optimizer, steps, case, slow):
+def _unrolling(title, setting, case, slow):
     for check in UNROLLING_CHECKS:
-        yield _entry(
-            f"{title}.{check.__name__}",
-            "unrolling",
-            2,
-            partial(unrolling_outcome, check, loss, optimizer, steps, case.point, slow),
-        )
+        run = partial(outcome, case.point, check, *setting, slow)
+        yield _entry(f"{title}.{check.__name__}", "unrolling", 2, run)
 
 
 def _system(system, preset, slow):
-    name, narrow, full = (
-        f"{system}/{preset}",
-        build(system, preset, NARROWEST if slow else NARROW),
-        build(system, preset),
-    )
+    name = f"{system}/{preset}"
+    kind = "objective"
+    narrow = build(system, preset, NARROWEST if slow else NARROW)
+    full = build(system, preset)
+    wide = f"{name} at full width"
     for objective in narrow.objectives():
-        yield _entry(
-            f"{name}.{objective}",
-            "objective",
-            1,
-            partial(check_objective, narrow, objective, slow, subject=name),
-        )
-        yield _entry(
-            f"{name}.{objective} at full width",
-            "objective",
-            1,
-            partial(
-                check_objective, full, objective, real=3, fake=2, whole=True, subject=f"{name} at full width"
-            ),
-        )
-    yield _entry(f"{name}.contract", "objective", 1, partial(check_contract, Report(name), narrow))
+        run = partial(check_objective, narrow, objective, slow, subject=name)
+        yield _entry(f"{name}.{objective}", kind, 1, run)
+        run = partial(check_objective, full, objective, real=3, fake=2, whole=True, subject=wide)
+        yield _entry(f"{name}.{objective} at full width", kind, 1, run)
+    yield _entry(f"{name}.contract", kind, 1, partial(check_contract, Report(name), narrow))

@@ -11,9 +11,9 @@ from ..core.parameters import whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..layers import Pass
-from .differences import Block, compare
-from .points import at_points, names_of, randomised, scale_of
-from .report import AllZero, Report
+from .differences import compare, parameter_blocks
+from .points import outcome, randomised
+from .report import AllZero, Report, Subject
 
 
 @may_underflow
@@ -29,17 +29,10 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
     real, fake   numbers of samples
     """
     report = Report(repr(consensus))
-    report.add(
-        "gradient in weights", *consensus_outcome(consensus, D, G, z, slow, real, fake, seed, repr(consensus))
-    )
+    make = partial(GamePoint, D, G, z, real, fake, seed)
+    found = outcome(make, gradient_in_weights, consensus, slow, report.subject)
+    report.add("gradient in weights", *found)
     return report
-
-
-def consensus_outcome(consensus, D, G, z, slow=True, real=5, fake=4, seed=0, subject="consensus"):
-    """(max_error, note) at the first random point where the gradient can be checked."""
-    return at_points(
-        partial(GamePoint, D, G, z, real, fake, seed), partial(gradient_in_weights, consensus, slow, subject)
-    )
 
 
 class GamePoint:
@@ -80,36 +73,16 @@ def gradient_in_weights(consensus, slow, subject, point):
     _, gradients = point.run(consensus, point.params)
     if not all(gradient.vector.any() for gradient in gradients.values()):
         raise AllZero(f"{subject}: the gradient is zero at this point; nothing was compared")
-    gradients = {
-        owner: gradients[owner] + ordinary for owner, ordinary in point.upstream(point.params)[1].items()
-    }
+    blocks = []
+    for owner, ordinary in point.upstream(point.params)[1].items():
 
-    def block(owner, name):
-        def value(offset):
-            moved = point.params[owner].copy()
-            moved[name][...] += offset
-            params = {**point.params, owner: moved}
-            return np.array([point.run(consensus, params)[0] + point.upstream(params)[0]])
+        def value(q, owner=owner):
+            params = point.params | {owner: q}
+            return point.run(consensus, params)[0] + point.upstream(params)[0]
 
-        return Block(
-            f"gradient of {name} of {owner}",
-            gradients[owner][name],
-            value,
-            scale_of(point.params[owner][name]),
-        )
-
-    blocks = [
-        block(owner, name)
-        for owner, gradient in gradients.items()
-        for name in names_of(gradient, f"{subject}, {owner}")
-    ]
-    error, notes = compare(
-        blocks,
-        np.ones(1),
-        subject,
-        f"numgan.check_consensus(consensus, D, G, z, seed={point.seed})",
-        stream(point.seed, "directions"),
-        slow,
-        len(point.at[0]),
-    )
-    return error, "; ".join(notes)
+        gradient = gradients[owner] + ordinary
+        name = f"gradient of {{}} of {owner}"
+        blocks += parameter_blocks(point.params[owner], gradient, value, f"{subject}, {owner}", name)
+    reproduce = f"numgan.check_consensus(consensus, D, G, z, seed={point.seed})"
+    about = Subject(subject, reproduce, len(point.at[0]))
+    return compare(blocks, about, stream(point.seed, "directions"), slow)

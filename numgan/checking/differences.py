@@ -21,7 +21,9 @@ from typing import Callable
 import numpy as np
 
 from ..layers import record_kinks
+from .arrays import leaves, real, shifted
 from .explain import explain
+from .points import names_of, scale_of
 from .report import AllZero, OnKink, failure
 
 RTOL = 1e-6  # PyTorch's 1e-3 lets half of the planted BatchNorm bugs through
@@ -62,9 +64,14 @@ def difference_quotients(f, here, where):
         )
 
 
+def largest(array):
+    """The largest absolute value of an array; 0 if it is empty."""
+    return np.abs(array).max(initial=0)
+
+
 def relative(analytic, numeric):
     """max|analytic - numeric| / max|numeric|. nan counts as infinite. 0 / 0 is 0."""
-    gap, own = np.abs(analytic - numeric).max(initial=0), np.abs(numeric).max(initial=0)
+    gap, own = largest(analytic - numeric), largest(numeric)
     error = gap / own if own else 0.0 if gap == 0 else np.inf
     return float(error) if error <= np.inf else np.inf
 
@@ -74,10 +81,7 @@ def is_zero(analytic, numeric, whole):
 
     This is no proof that it is exactly zero.
     """
-    return (
-        np.abs(analytic).max(initial=0) <= ROUNDING * whole
-        and np.abs(analytic - numeric).max(initial=0) <= RTOL * whole
-    )
+    return largest(analytic) <= ROUNDING * whole and largest(analytic - numeric) <= RTOL * whole
 
 
 def has_kink(f):
@@ -102,7 +106,8 @@ class Block:
 
     name      such as "gradient of W"
     analytic  the gradient that the code under test computes
-    value     value(offset) -> the flat output of the function after `offset` was added to the array
+    value     value(offset) -> a number or an array, after `offset` was added to the array under test; the
+              function is the sum of its entries
     unit      the steps are multiples of `unit`
     size      the scale of the array, if it may be larger than `unit`
     """
@@ -124,22 +129,19 @@ class Block:
             direction.flat[i] = 1
             yield direction
 
-    def has_kink(self, weights, direction):
-        """Whether the function has a kink along `direction` at this point."""
-        return has_kink(lambda t: np.asarray(weights * self.value(t * direction * self.unit)))
+    def along(self, direction):
+        """The value as a function of t, the length of a step along `direction`."""
+        return lambda t: np.asarray(self.value(t * direction))
 
-    def measure(self, weights, here, directions, where, refine=True):
-        """(analytic, numeric): derivatives of <weights, value> along each direction, in units of `unit`."""
+    def measure(self, here, directions, where, refine=True):
+        """(analytic, numeric): the derivatives along each direction, in units of `unit`."""
         analytic, numeric, estimates = [], [], []
-        for u in directions:
-            u = u * self.unit
-            analytic.append(float((self.analytic * u).sum()))
-            estimates.append(
-                difference_quotients(
-                    lambda t, u=u: np.asarray(weights * self.value(t * u)), here, f"{where}: {self.name}"
-                )
-            )
-            numeric.append(float(next(estimates[-1]).sum()))
+        for direction in directions:
+            step = direction * self.unit
+            quotients = difference_quotients(self.along(step), here, f"{where}: {self.name}")
+            analytic.append((self.analytic * step).sum())
+            numeric.append(next(quotients).sum())
+            estimates.append(quotients)
         analytic, numeric = np.array(analytic), np.array(numeric)
         if refine:
             self._refine(analytic, numeric, estimates)
@@ -151,7 +153,7 @@ class Block:
 
         Stop after three slopes that no estimate confirms: the block is wrong.
         """
-        own, lost = np.abs(numeric).max(initial=0), 0
+        own, lost = largest(numeric), 0
         gaps = np.nan_to_num(np.abs(analytic - numeric), nan=np.inf)
         for i in np.argsort(-gaps, kind="stable"):
             if gaps[i] <= ENOUGH * own or lost == 3:
@@ -163,134 +165,154 @@ class Block:
                     break
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
-    def proved_constant(self, weights, rng):
+    def proved_constant(self, rng):
         """Whether the true gradient is proved to be zero.
 
         The array is moved by one, three and ten times its size. If the function does not depend on it (a bias
         before BatchNorm), its value never changes. If a ReLU is only dead at this point, such a step makes it
         active.
         """
-        before = weights * self.value(np.zeros(self.analytic.shape))
+        before = self.value(np.zeros(self.analytic.shape))
         size = np.maximum(self.unit, self.size)
         for far in (1, 1, 1, 3, 10):
-            change = (
-                weights * self.value(far * size * rng.standard_normal(self.analytic.shape)) - before
-            ).sum()
-            if not abs(change) <= 1e-11 * max(np.abs(before).sum(), 1e-3):
+            after = self.value(far * size * rng.standard_normal(self.analytic.shape))
+            if not abs(np.sum(after - before)) <= 1e-11 * max(np.abs(before).sum(), 1e-3):
                 return False
         return True
 
 
-def compare(blocks, weights, subject, reproduce, rng, slow=True, batch=1, number=DIRECTIONS, reported=False):
+def input_blocks(x, gradients, value):
+    """A Block for each array of x with a derivative: the function is the sum of the entries of value(x).
+
+    x and `gradients` are arrays or tuples of arrays, in the same form.
+    """
+
+    def block(path, array, gradient):
+        def moved(offset):
+            return value(shifted(x, path, offset))
+
+        return Block(f"gradient of x{path}", np.asarray(gradient, np.float64), moved, size=scale_of(array))
+
+    return [
+        block(path, array, gradient)
+        for (path, array), (_, gradient) in zip(leaves(x), leaves(gradients))
+        if real(array) and array.size
+    ]
+
+
+def argument_block(name, gradient, f, arguments, i):
+    """The Block of argument i of f. f(*arguments) returns the value of the function first."""
+
+    def moved(offset):
+        return f(*shifted(arguments, f"[{i}]", offset))[0]
+
+    return Block(name, np.asarray(gradient), moved)
+
+
+def parameter_blocks(p, gradient, value, where, name="gradient of {}"):
+    """A Block for each trained parameter of p: the function is the sum of the entries of value(p).
+
+    name   the name of a block, with {} for the name of its parameter
+
+    Raises GradientError, with `where` in its message, if a held entry has a gradient.
+    """
+
+    def block(parameter):
+        def moved(offset):
+            q = p.copy()
+            q[parameter][...] += offset
+            return value(q)
+
+        return Block(name.format(parameter), gradient[parameter], moved, scale_of(p[parameter]))
+
+    return [block(parameter) for parameter in names_of(gradient, where) if p[parameter].size]
+
+
+def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     """Compare the gradients of all blocks with difference quotients and return (max_error, notes).
 
     The error of a block is relative to its own scale. If its gradient is proved to be zero
     (`Block.proved_constant`), the error is relative to the scale of the whole gradient, and a note is added.
 
-    weights    the upstream gradient: the function is <weights, value>
+    subject    the Subject, for the message
     slow       measure every entry; False: `number` random directions
-    batch      the number of samples, for the message
     reported   all layers report their kinks, so unreported kinks are not searched for
 
     Raises GradientError if a block is wrong, OnKink if no quotient is valid, and AllZero if a block is dead.
     """
     if not blocks:
-        return 0.0, []
+        return 0.0, ""
     for block in blocks:
         broken = ~np.isfinite(block.analytic)
         if broken.any():
-            raise failure(
-                explain(
-                    f"{subject}: {block.name}",
-                    block.analytic,
-                    np.zeros(broken.shape),
-                    broken,
-                    batch,
-                    reproduce,
-                )
-            )
-    zero = np.zeros(blocks[0].analytic.shape)
-    _, here = watched(lambda t: blocks[0].value(zero), 0.0)
+            raise failure(explain(subject, block.name, block.analytic, np.zeros(broken.shape), broken))
+    _, here = watched(blocks[0].value, np.zeros(blocks[0].analytic.shape))
     measured = [
-        (block, *block.measure(weights, here, list(block.directions(slow, rng, number)), subject))
-        for block in blocks
+        (block, *block.measure(here, block.directions(slow, rng, number), subject.text)) for block in blocks
     ]
-    whole = max((np.abs(numeric).max(initial=0) for _, _, numeric in measured), default=0)
+    whole = max(largest(numeric) for _, _, numeric in measured)
     worst, notes = 0.0, []
     for block, analytic, numeric in measured:
         error, dead = relative(analytic, numeric), not (analytic.any() or numeric.any())
-        largest = max(np.abs(analytic).max(initial=0), np.abs(numeric).max(initial=0))
-        cancelled = largest <= ROUNDING * whole  # terms cancel, only rounding errors remain
-        if (
-            (dead or not error <= RTOL)
-            and is_zero(analytic, numeric, whole)
-            and block.proved_constant(weights, rng)
-        ):
+        # if terms cancel, only rounding errors remain
+        cancelled = max(largest(analytic), largest(numeric)) <= ROUNDING * whole
+        suspect = dead or not error <= RTOL
+        if suspect and is_zero(analytic, numeric, whole) and block.proved_constant(rng):
             notes.append(f"{block.name} is zero: the function does not depend on it")
-            error = np.abs(analytic - numeric).max(initial=0) / whole if whole else 0.0
-        elif dead or cancelled and not error <= RTOL:
+            error = largest(analytic - numeric) / whole if whole else 0.0
+        elif suspect and (dead or cancelled):
             raise AllZero(
-                f"{subject}: {block.name} cannot be checked here: it is zero at this point, and so are the "
-                "difference quotients, although the function depends on the array (units are dead, or terms "
-                "cancel); nothing was compared. Give an x where the gradient is not zero\n"
-                f"  reproduce:  {reproduce}"
+                subject.message(
+                    f"{block.name} cannot be checked here: it is zero at this point, and so are the "
+                    "difference quotients, although the function depends on the array (units are dead, or "
+                    "terms cancel); nothing was compared. Give an x where the gradient is not zero"
+                )
             )
         if not error <= RTOL:
-            raise _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error)
-        if not reported and block.has_kink(weights, rng.standard_normal(block.analytic.shape)):
-            raise OnKink(_on_kink(f"{subject}: {block.name}", reproduce))
+            if not slow and block.analytic.size > LOCATE:
+                text = (
+                    f"{block.name} is wrong: along random directions analytic {analytic}, numeric {numeric}"
+                )
+                raise failure(subject.message(text), error)
+            if not slow:
+                every = block.directions(slow=True, rng=None)
+                analytic, numeric = block.measure(here, every, subject.text, refine=False)
+            raise _wrong(block, analytic, numeric, subject, error)
+        if not reported and has_kink(block.along(rng.standard_normal(block.analytic.shape) * block.unit)):
+            raise _on_kink(subject, block.name)
         worst = max(worst, error)
-    return worst, notes
+    return worst, "; ".join(notes)
 
 
-def _on_kink(where, reproduce):
-    return (
-        f"{where} cannot be checked here: the point sits on a kink (the one-sided slopes differ); give an x "
-        "away from the kink\n"
-        f"  reproduce:  {reproduce}"
+def _on_kink(subject, name):
+    return OnKink(
+        subject.message(
+            f"{name} cannot be checked here: the point sits on a kink (the one-sided slopes differ); give an "
+            "x away from the kink"
+        )
     )
 
 
-def _wrong(block, analytic, numeric, weights, here, subject, reproduce, slow, batch, error):
+def _wrong(block, analytic, numeric, subject, error):
     """The GradientError of a wrong block, which names the wrong entries.
 
-    It is OnKink if an unreported kink is found.
+    It is OnKink if an unreported kink is found. analytic, numeric: the derivatives in every entry.
     """
-    where, shape = f"{subject}: {block.name}", block.analytic.shape
-    if not slow and block.analytic.size > LOCATE:
-        return failure(
-            f"{where} is wrong: along random directions analytic {analytic}, numeric {numeric}\n"
-            f"  reproduce:  {reproduce}",
-            error,
-        )
-    if not slow:
-        analytic, numeric = block.measure(
-            weights, here, list(block.directions(True, None)), subject, refine=False
-        )
-    scale = np.abs(numeric).max() or 1.0
-    wrong = ~(np.abs(analytic - numeric) <= 10 * RTOL * scale)  # 10 RTOL: the quotients are not refined
+    shape = block.analytic.shape
+    gap = np.abs(analytic - numeric)
+    wrong = ~(gap <= 10 * RTOL * (largest(numeric) or 1.0))  # 10 RTOL: the quotients are not refined
     if not wrong.any():
-        wrong = np.abs(analytic - numeric) >= np.abs(analytic - numeric).max()
+        wrong = gap >= gap.max()
     for i in np.flatnonzero(wrong)[:3]:
-        u = np.zeros(shape)
-        u.flat[i] = 1
-        if block.has_kink(weights, u):
-            return OnKink(_on_kink(where, reproduce))
-    unit = np.broadcast_to(block.unit, shape)
-    return failure(
-        explain(
-            where,
-            analytic.reshape(shape) / unit,
-            numeric.reshape(shape) / unit,
-            wrong.reshape(shape),
-            batch,
-            reproduce,
-        ),
-        error,
-    )
+        direction = np.zeros(shape)
+        direction.flat[i] = 1
+        if has_kink(block.along(direction * block.unit)):
+            return _on_kink(subject, block.name)
+    analytic, numeric, wrong = (array.reshape(shape) for array in (analytic, numeric, wrong))
+    return failure(explain(subject, block.name, analytic / block.unit, numeric / block.unit, wrong), error)
 
 
-def compare_outputs(named, numeric_along, subject, reproduce, batch):
+def compare_outputs(named, numeric_along, subject):
     """Compare tangents, the derivatives of several outputs along one direction, and return the max_error.
 
     named            {name: analytic tangent}; every entry is compared
@@ -304,43 +326,32 @@ def compare_outputs(named, numeric_along, subject, reproduce, batch):
     if not named:
         return 0.0
     analytic = [np.ravel(array) for array in named.values()]
-    parts = lambda outputs: np.split(outputs, np.cumsum([array.size for array in analytic])[:-1])
+    ends = np.cumsum([array.size for array in analytic])
     _, here = watched(numeric_along, 0.0)
     best = [(np.inf, None)] * len(analytic)
-    for estimate in difference_quotients(numeric_along, here, f"{subject}: {', '.join(named)}"):
-        tried = [(relative(a, n), n) for a, n in zip(analytic, parts(estimate))]
+    for estimate in difference_quotients(numeric_along, here, f"{subject.text}: {', '.join(named)}"):
+        tried = [(relative(a, n), n) for a, n in zip(analytic, np.split(estimate, ends[:-1]))]
         best = [new if old[1] is None or new[0] < old[0] else old for old, new in zip(best, tried)]
         if max(error for error, _ in best) <= ENOUGH:
             break
-    whole, worst = max(np.abs(numeric).max(initial=0) for _, numeric in best), 0.0
-    for i, (name, a, (error, n)) in enumerate(zip(named, analytic, best)):
+    whole, worst = max(largest(numeric) for _, numeric in best), 0.0
+    for name, a, (error, n), end in zip(named, analytic, best, ends):
         gap = np.abs(a - n)
-        if (
-            not error <= RTOL
-            and is_zero(a, n, whole)
-            and _is_constant(lambda t, i=i: parts(numeric_along(t))[i], numeric_along)
-        ):
+        part = slice(end - a.size, end)
+        if not error <= RTOL and is_zero(a, n, whole) and _is_constant(part, numeric_along):
             error = gap.max() / whole
         if not error <= RTOL:
             if has_kink(numeric_along):
-                raise OnKink(_on_kink(f"{subject}: {name}", reproduce))
-            shape, wrong = np.shape(named[name]), ~(gap <= RTOL * np.abs(n).max())
-            raise failure(
-                explain(
-                    f"{subject}: {name}",
-                    a.reshape(shape),
-                    n.reshape(shape),
-                    wrong.reshape(shape),
-                    batch,
-                    reproduce,
-                ),
-                error,
-            )
+                raise _on_kink(subject, name)
+            wrong = ~(gap <= RTOL * np.abs(n).max())
+            a, n, wrong = (array.reshape(np.shape(named[name])) for array in (a, n, wrong))
+            raise failure(explain(subject, name, a, n, wrong), error)
         worst = max(worst, error)
     return float(worst)
 
 
 def _is_constant(part, outputs):
-    """Whether the tangent of one output is proved to be zero: the output is the same at t = -1, 0 and 1."""
-    size = max(np.abs(outputs(t)).max() for t in (-1.0, 0.0, 1.0))
-    return all(np.abs(part(t) - part(0.0)).max() <= 1e-11 * size for t in (-1.0, 1.0))
+    """Whether a part of the outputs, a slice, is proved constant: it is the same at t = -1, 0 and 1."""
+    below, middle, above = (outputs(t) for t in (-1.0, 0.0, 1.0))
+    limit = 1e-11 * max(largest(below), largest(middle), largest(above))
+    return all(largest(end[part] - middle[part]) <= limit for end in (below, above))

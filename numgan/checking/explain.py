@@ -6,26 +6,19 @@ It states the number of wrong entries, the worst entry, the pattern of the error
 import numpy as np
 
 
-def explain(where, analytic, numeric, wrong, batch, reproduce):
-    """The text of a GradientError.
+def explain(subject, name, analytic, numeric, wrong):
+    """The text of a GradientError about an array of a Subject, such as "gradient of W".
 
-    where              the layer and the parameter, such as "Dense(4, 3): gradient of W"
     analytic, numeric  arrays of one shape; `wrong` marks the entries that disagree
-    batch              the number of samples, to recognise a mean in place of a sum and the reverse
-    reproduce          one line of code that repeats the check
     """
     gap = np.abs(analytic - numeric)
-    worst = (
-        np.unravel_index(int(np.where(np.isnan(gap), np.inf, gap).argmax()), gap.shape) if gap.ndim else ()
-    )
-    at = f"[{', '.join(map(str, worst))}]" if worst else ""
-    found, excluded = pattern(analytic, numeric, wrong, batch)
-    return (
-        f"{where} is wrong in {int(wrong.sum())} of {wrong.size} entries; worst at {at or 'the only one'}: "
+    worst = np.unravel_index(np.where(np.isnan(gap), np.inf, gap).argmax(), gap.shape)
+    at = f"[{', '.join(map(str, worst))}]" if worst else "the only one"
+    found, excluded = pattern(analytic, numeric, wrong, subject.batch)
+    return subject.message(
+        f"{name} is wrong in {int(wrong.sum())} of {wrong.size} entries; worst at {at}: "
         f"analytic {float(analytic[worst]):.9g}, numeric {float(numeric[worst]):.9g}\n"
-        f"  looks like: {found}"
-        + (f"\n  it is not: {', '.join(excluded)}" if excluded else "")
-        + f"\n  reproduce:  {reproduce}"
+        f"  looks like: {found}" + (f"\n  it is not: {', '.join(excluded)}" if excluded else "")
     )
 
 
@@ -61,7 +54,10 @@ def _factor(a, n, wrong, batch):
     ratio = np.median(a[alive] / n[alive]) if alive.any() and np.abs(n).max() > 0 else 0.0
     if not ratio or not _close(a, ratio * n):
         return ""
-    close = lambda value: abs(ratio - value) < 1e-4 * abs(value)
+
+    def close(value):
+        return abs(ratio - value) < 1e-4 * abs(value)
+
     if close(-1):
         return "the sign: analytic = -numeric"
     if batch > 1 and close(batch):
@@ -100,19 +96,15 @@ def _offset(a, n, wrong, batch):
         return ""
     gap = a - n
     level = gap.mean(axis=tuple(range(a.ndim - 1)), keepdims=True)
-    return (
-        "a constant for each channel is added: a mean is not subtracted"
-        if _close(np.broadcast_to(level, gap.shape), gap)
-        else ""
-    )
+    if _close(np.broadcast_to(level, gap.shape), gap):
+        return "a constant for each channel is added: a mean is not subtracted"
+    return ""
 
 
 def _order(a, n, wrong, batch):
-    return (
-        "the right numbers in a wrong order"
-        if a.size > 1 and _close(np.sort(a, None), np.sort(n, None))
-        else ""
-    )
+    if a.size > 1 and _close(np.sort(a, None), np.sort(n, None)):
+        return "the right numbers in a wrong order"
+    return ""
 
 
 def _place(a, n, wrong, batch):

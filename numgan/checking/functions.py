@@ -4,10 +4,9 @@ import numpy as np
 
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
-from .arrays import leaves, shifted
-from .differences import Block, compare
-from .points import scale_of
-from .report import Report, failure
+from .arrays import leaves
+from .differences import compare, input_blocks
+from .report import Report, Subject, failure
 
 
 @may_underflow
@@ -42,30 +41,13 @@ def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
         )
     weights = rng.standard_normal(y.shape) if callable(df) else np.ones(())
     gradient = df(weights) if callable(df) else df
-    gradients = {path: np.asarray(array, np.float64) for path, array in leaves(gradient)}
-    expected, got = ({path: array.shape for path, array in arrays.items()} for arrays in (inputs, gradients))
+    expected = {path: array.shape for path, array in inputs.items()}
+    got = {path: np.shape(array) for path, array in leaves(gradient)}
     if expected != got:
         raise failure(f"{subject}: expected gradients of shape {[*expected.values()]}, got {[*got.values()]}")
-    blocks = [
-        Block(
-            f"gradient of x{path}",
-            gradients[path],
-            lambda offset, path=path: np.ravel(f(shifted(x, path, offset))),
-            size=scale_of(array),
-        )
-        for path, array in inputs.items()
-        if array.size
-    ]
+    blocks = input_blocks(x, gradient, lambda x: weights * f(x))
     batch = next((len(array) for array in inputs.values() if array.ndim), 1)
-    error, notes = compare(
-        blocks,
-        np.ravel(weights),
-        subject,
-        f"numgan.gradcheck({subject}, x, df, seed={seed})",
-        rng,
-        slow,
-        batch,
-    )
+    about = Subject(subject, f"numgan.gradcheck({subject}, x, df, seed={seed})", batch)
     report = Report(subject)
-    report.add("gradient", error, "; ".join(notes))
+    report.add("gradient", *compare(blocks, about, rng, slow))
     return report

@@ -16,10 +16,10 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.underflow import may_underflow
 from ..layers import Layer
-from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same, shifted
-from .differences import Block, compare, compare_outputs
-from .points import Point, at_points, direction, scale_of, trained_names
-from .report import AllZero, Report, failure, tidy
+from .arrays import copied, filled, flat, leaves, mapped, moved, normal, real, same
+from .differences import compare, compare_outputs, input_blocks, parameter_blocks
+from .points import Case, Point, at_points, direction
+from .report import AllZero, Report, failure, tidy, title
 
 
 @may_underflow
@@ -40,13 +40,8 @@ def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed
     Raises GradientError, which names the wrong pass and the wrong array; TypeError if layer is no Layer;
     ValueError if x cannot be guessed.
     """
-    make = lambda attempt: Point(layer, x, p, context, batch, seed, attempt)
-    return at_points(make, lambda point: _check(point, slow, tangents))
-
-
-def outcome(make, check, **settings):
-    """(max_error or None, note) of one check, at the first point where it can be carried out."""
-    return tidy(at_points(make, partial(check, **settings)))
+    case = Case(layer, x, context, batch, p=p)
+    return at_points(partial(Point, case, seed), partial(_check, slow=slow, tangents=tangents))
 
 
 def _check(point, slow, tangents):
@@ -59,11 +54,6 @@ def _check(point, slow, tangents):
         for check in SECOND_ORDER:
             report.add(title(check), *tidy(check(point)))
     return report
-
-
-def title(check):
-    """The name of a check in reports and tests."""
-    return check.__name__.replace("_", " ")
 
 
 # ---- first order
@@ -136,7 +126,7 @@ def two_live_caches(point):
 def _other(point, tangents=False):
     """A forward and a backward pass with other arrays. `tangents` adds the two tangent passes."""
     rng = point.rng("other")
-    y, cache = point.forward(mapped(lambda a, d: a if d is None else a + d, point.x, normal(rng, point.x)))
+    y, cache = point.forward(moved(point.x, normal(rng, point.x), 1.0))
     point.layer.backward(normal(rng, y), cache)
     if tangents:
         _, tcache = point.layer.tangent_forward(normal(rng, point.x), cache, direction(point.p, rng))
@@ -145,61 +135,49 @@ def _other(point, tangents=False):
 
 def dx(point, slow=True):
     """The gradient in the input agrees with difference quotients."""
-    blocks = []
-    for (path, array), (_, d) in zip(leaves(point.x), leaves(filled(point.gradients[0], point.x))):
-        if real(array):
-            blocks.append(
-                Block(
-                    f"gradient of x{path}",
-                    np.asarray(d, np.float64),
-                    lambda offset, path=path: flat(point.forward(shifted(point.x, path, offset))[0]),
-                    size=scale_of(array),
-                )
-            )
-    error, notes = compare(
-        blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch
-    )
-    return error, "; ".join(notes) if blocks else "x is integer"
+    blocks = input_blocks(point.x, filled(point.gradients[0], point.x), point.weighted)
+    error, notes = compare(blocks, point.about, point.rng("directions"), slow)
+    return error, notes if blocks else "x is integer"
 
 
 def parameters(point, slow=True):
     """The gradient in every parameter agrees with difference quotients, relative to its own scale."""
-    p, gradient = point.p, point.vector(point.gradients[1])
-
-    def block(name):
-        def value(offset):
-            q = p.copy()
-            q[name][...] += offset
-            return flat(point.forward(p=q)[0])
-
-        return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
-
-    blocks = [block(name) for name in trained_names(p) if p[name].size]
-    error, notes = compare(
-        blocks, flat(point.dy), point.subject, point.reproduce, point.rng("directions"), slow, point.batch
-    )
-    return error, "; ".join(notes) if len(p) else "no parameters"
+    gradient = point.vector(point.gradients[1])
+    blocks = parameter_blocks(point.p, gradient, lambda p: point.weighted(point.x, p), point.subject)
+    error, notes = compare(blocks, point.about, point.rng("directions"), slow)
+    return error, notes if len(point.p) else "no parameters"
 
 
 def frozen_same_dx(point):
     """A frozen backward pass returns the same dx, bit for bit, and dp = None."""
-    dx, dp = point.layer.backward(point.dy, point.cache, frozen=True)
-    if dp is not None:
-        raise failure(
-            f"{point.subject}: backward(frozen=True) must return dp = None, got {type(dp).__name__}"
-        )
-    if not same(copied(dx), copied(point.gradients[0])):
-        raise failure(
-            f"{point.subject}: backward(frozen=True) gives another dx; dx must not depend on `frozen`"
-        )
+    _frozen_same_dx(point, "backward", point.dy, point.cache)
 
 
 def frozen_no_weight_gradient(point):
     """A frozen pass runs no weight-gradient kernel."""
-    _no_weight_gradient(point, "backward", point.dy, point.cache)
+    _frozen_no_weight_gradient(point, "backward", point.dy, point.cache)
 
 
-def _no_weight_gradient(point, name, *arguments):
+def need_dx(point):
+    """A backward pass with need_dx=False returns dx = None and the same dp."""
+    _need_dx(point, "backward", point.dy, point.cache)
+
+
+def _frozen_same_dx(point, name, *arguments):
+    backward = getattr(point.layer, name)
+    t = "t" if name == "tangent_backward" else ""
+    dx, dp = backward(*arguments, frozen=True)
+    if dp is not None:
+        raise failure(
+            f"{point.subject}: {name}(frozen=True) must return {t}dp = None, got {type(dp).__name__}"
+        )
+    if not same(copied(dx), copied(backward(*arguments)[0])):
+        raise failure(
+            f"{point.subject}: {name}(frozen=True) must return the same {t}dx; it must not depend on `frozen`"
+        )
+
+
+def _frozen_no_weight_gradient(point, name, *arguments):
     with kernels.kernel_calls() as calls:
         getattr(point.layer, name)(*arguments, frozen=True)
     ran = [kernel for kernel in calls if kernel.endswith("weight_gradient")]
@@ -209,32 +187,30 @@ def _no_weight_gradient(point, name, *arguments):
         )
 
 
-def need_dx(point):
-    """A backward pass with need_dx=False returns dx = None and the same dp."""
-    dx, dp = point.layer.backward(point.dy, point.cache, need_dx=False)
+def _need_dx(point, name, *arguments):
+    backward = getattr(point.layer, name)
+    t = "t" if name == "tangent_backward" else ""
+    dx, dp = backward(*arguments, need_dx=False)
     if any(d is not None for _, d in leaves(dx)):
-        raise failure(f"{point.subject}: backward(need_dx=False) must return dx = None")
-    if not same(point.vector(dp).vector, point.vector(point.gradients[1]).vector):
-        raise failure(f"{point.subject}: backward(need_dx=False) gives another dp")
+        raise failure(f"{point.subject}: {name}(need_dx=False) must return {t}dx = None")
+    if not same(point.vector(dp).vector, point.vector(backward(*arguments)[1]).vector):
+        raise failure(f"{point.subject}: {name}(need_dx=False) gives another {t}dp")
 
 
 def keeps_float32(point):
     """Every pass returns float32 for float32: a float64 constant would double the memory of a network."""
-    down = lambda tree: mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
+
+    def down(tree):
+        return mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
+
     layer, p, x, dy = point.layer, point.p.astype(np.float32), down(point.x), down(point.dy)
     y, cache = layer.forward(p, x, point.context)
     dx, dp = layer.backward(dy, cache)
-    results = [("y", y), ("dx", dx), *((f"gradient of {name}", dp[name]) for name in dp)]
+    results = {"y": y, "dx": dx} | {f"gradient of {name}": dp[name] for name in dp}
     if layer.has_tangents:
-        tx, tdy, tp = down(point.tx), down(point.tdy), point.tp.astype(np.float32)
-        ty, tcache = layer.tangent_forward(tx, cache, tp)
-        tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
-        results += [
-            ("ty", ty),
-            ("tdx", tdx),
-            *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp),
-        ]
-    for label, result in results:
+        tp = point.tp.astype(np.float32)
+        results |= _tangents(layer, cache, down(point.tx), tp, dy, down(point.tdy))
+    for label, result in results.items():
         for path, array in leaves(result):
             if real(array) and array.dtype != np.float32:
                 raise failure(
@@ -244,6 +220,13 @@ def keeps_float32(point):
 
 
 # ---- second order: the tangent passes
+
+
+def _tangents(layer, cache, tx, tp, dy, tdy):
+    """{name: result} of both tangent passes."""
+    ty, tcache = layer.tangent_forward(tx, cache, tp)
+    tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
+    return {"ty": ty, "tdx": tdx} | {f"tangent of the gradient of {name}": tdp[name] for name in tdp}
 
 
 def dot_test(point):
@@ -262,61 +245,56 @@ def dot_test(point):
     scale = max(np.abs(forwards).sum(), np.abs(backwards).sum())
     if scale == 0 and _depends_on_directions(point):
         raise AllZero(
-            f"{point.subject}: the dot test shows nothing here: y does not change along any direction at "
-            "this point, although it depends on x or p (units are dead); give another x\n"
-            f"  reproduce:  {point.reproduce}"
+            point.about.message(
+                "the dot test shows nothing here: y does not change along any direction at this point, "
+                "although it depends on x or p (units are dead); give another x"
+            )
         )
     error = abs(forwards.sum() - backwards.sum()) / (scale or 1.0)
     if not error <= 1e-12:
-        raise failure(
-            f"{point.subject}: the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = "
-            f"{backwards.sum():.9g}; tangent_forward and backward are not transposes of each other\n"
-            f"  reproduce:  {point.reproduce}",
-            error,
+        text = (
+            f"the dot test fails: <dy, ty> = {forwards.sum():.9g}, <dx, tx> + <dp, tp> = "
+            f"{backwards.sum():.9g}; tangent_forward and backward are not transposes of each other"
         )
+        raise failure(point.about.message(text), error)
     return error
 
 
 def _depends_on_directions(point):
     """Whether y changes at t = -10, -1, 1 or 10 along the directions of this point."""
     far = [
-        point.at(t, tx, tp)[0] for t in (-10, -1, 1, 10) for tx, tp in ((point.tx, None), (None, point.tp))
+        point.at(t, **along)[0] for t in (-10, -1, 1, 10) for along in ({"tx": point.tx}, {"tp": point.tp})
     ]
     return not all(same(flat(point.y), flat(y)) for y in far)
 
 
-def _directions(point):
-    """Yield (label, tx, tp) for every combination of directions of input and parameters, including None."""
-    moving = [("tx", point.tx)] if flat(point.x).size else []
-    moving += [("tp", point.tp)] if point.p.vector.size else []
-    for chosen in itertools.product((True, False), repeat=len(moving)):
-        tangents = {label: value for (label, value), on in zip(moving, chosen) if on}
-        yield " and ".join(tangents) or "nothing", tangents.get("tx"), tangents.get("tp")
+def _combinations(directions):
+    """Yield every part of the mapping {name: direction} that is not empty, the whole mapping first."""
+    for chosen in itertools.product((True, False), repeat=len(directions)):
+        if any(chosen):
+            yield dict(itertools.compress(directions.items(), chosen))
 
 
 def tangent_forward(point):
     """ty agrees with difference quotients of forward, for every combination of tangents."""
     worst = 0.0
-    for label, tx, tp in _directions(point):
-        ty, _ = point.layer.tangent_forward(tx, point.cache, tp)
-        if label == "nothing":
-            continue
+    for along in _combinations(point.directions):
+        ty, _ = point.layer.tangent_forward(along.get("tx"), point.cache, along.get("tp"))
         _require_form_of_y(point, ty)
+        label = " and ".join(along)
         named = {f"ty{path} along {label}": t for path, t in leaves(filled(ty, point.y)) if real(t)}
-        worst = max(
-            worst,
-            compare_outputs(
-                named, partial(_y_along, point, tx, tp), point.subject, point.reproduce, point.batch
-            ),
-        )
+        worst = max(worst, compare_outputs(named, partial(_y_at, point, **along), point.about))
     return worst
+
+
+def _y_at(point, t, tx=None, tp=None):
+    """y, in one vector, at the distance t along the directions."""
+    return flat(point.at(t, tx, tp)[0])
 
 
 def _require_form_of_y(point, ty):
     """Raise GradientError unless ty has the shapes of y. None is allowed for every array."""
-    for (path, array), (_, t) in zip(
-        leaves(point.y), leaves(ty if ty is not None else mapped(lambda a: None, point.y))
-    ):
+    for (path, array), (_, t) in zip(leaves(point.y), leaves(ty)):
         if t is not None and np.shape(t) != array.shape:
             raise failure(
                 f"{point.subject}: tangent_forward: expected ty{path} with shape {array.shape}, "
@@ -324,42 +302,23 @@ def _require_form_of_y(point, ty):
             )
 
 
-def _y_along(point, tx, tp, t):
-    """The output y as a function of t."""
-    return flat(point.at(t, tx, tp)[0])
-
-
 def tangent_backward(point):
     """tdx and tdp agree with difference quotients of backward, for every combination of tangents."""
-    layer, worst = point.layer, 0.0
-
-    for (label, tx, tp), tdy in itertools.product(_directions(point), (point.tdy, None)):
-        if label == "nothing" and tdy is None:
-            continue
-        label = " and ".join(
-            filter(None, [label if label != "nothing" else "", "tdy" if tdy is not None else ""])
-        )
-        _, tcache = layer.tangent_forward(tx, point.cache, tp)
-        tdx, tdp = layer.tangent_backward(point.dy, tdy, point.cache, tcache)
+    worst = 0.0
+    for along in _combinations(point.directions | {"tdy": point.tdy}):
+        _, tcache = point.layer.tangent_forward(along.get("tx"), point.cache, along.get("tp"))
+        tdx, tdp = point.layer.tangent_backward(point.dy, along.get("tdy"), point.cache, tcache)
         point.input_gradient(tdx, "tangent_backward")
         tdp = point.vector(tdp, "tangent_backward")
+        label = " and ".join(along)
         named = {f"tdx{path} along {label}": t for path, t in leaves(filled(tdx, point.x)) if real(t)}
         named |= {f"tangent of the gradient of {name} along {label}": tdp[name] for name in tdp}
-        worst = max(
-            worst,
-            compare_outputs(
-                named,
-                partial(_gradients_along, point, tx, tp, tdy),
-                point.subject,
-                point.reproduce,
-                point.batch,
-            ),
-        )
+        worst = max(worst, compare_outputs(named, partial(_gradients_at, point, **along), point.about))
     return worst
 
 
-def _gradients_along(point, tx, tp, tdy, t):
-    """dx and dp, in one vector, as a function of t."""
+def _gradients_at(point, t, tx=None, tp=None, tdy=None):
+    """dx and dp, in one vector, at the distance t along the directions."""
     _, cache = point.at(t, tx, tp)
     dx, dp = point.layer.backward(point.dy if tdy is None else moved(point.dy, tdy, t), cache)
     return np.concatenate([flat(dx, like=point.x), point.vector(dp).vector])
@@ -367,18 +326,12 @@ def _gradients_along(point, tx, tp, tdy, t):
 
 def no_tangent_is_zero(point):
     """Every result is None or zero if all tangents are None, or if only held entries have a tangent."""
-    held = point.p.zeros().copy_from(point.p, {name: name for name in point.p.layout.held})
-    for tp, words in (
-        ((None, "None"), (held, "held entries alone")) if point.p.layout.held else ((None, "None"),)
-    ):
-        ty, tcache = point.layer.tangent_forward(None, point.cache, tp)
-        tdx, tdp = point.layer.tangent_backward(point.dy, None, point.cache, tcache)
-        moving = [
-            ("ty", ty),
-            ("tdx", tdx),
-            *((f"tangent of the gradient of {name}", tdp[name]) for name in tdp),
-        ]
-        for label, result in moving:
+    tangents = {"None": None}
+    if point.p.layout.held:
+        held = {name: name for name in point.p.layout.held}
+        tangents["held entries alone"] = point.p.zeros().copy_from(point.p, held)
+    for words, tp in tangents.items():
+        for label, result in _tangents(point.layer, point.cache, None, tp, point.dy, None).items():
             if any(array is not None and np.any(array) for _, array in leaves(result)):
                 raise failure(f"{point.subject}: with tangents of {words}, {label} is not zero")
 
@@ -403,21 +356,8 @@ def frozen_tangents(point):
     need_dx=False gives tdx = None and the same tdp.
     """
     _, tcache = point.layer.tangent_forward(point.tx, point.cache, point.tp)
-    arguments = point.dy, point.tdy, point.cache, tcache
-    tdx, tdp = point.layer.tangent_backward(*arguments)
-    ftdx, ftdp = point.layer.tangent_backward(*arguments, frozen=True)
-    if ftdp is not None or not same(copied(tdx), copied(ftdx)):
-        raise failure(
-            f"{point.subject}: tangent_backward(frozen=True) must return the same tdx, and tdp = None"
-        )
-    _no_weight_gradient(point, "tangent_backward", *arguments)
-    ntdx, ntdp = point.layer.tangent_backward(*arguments, need_dx=False)
-    if any(d is not None for _, d in leaves(ntdx)) or not same(
-        point.vector(ntdp).vector, point.vector(tdp).vector
-    ):
-        raise failure(
-            f"{point.subject}: tangent_backward(need_dx=False) must return tdx = None, and the same tdp"
-        )
+    for check in (_frozen_same_dx, _frozen_no_weight_gradient, _need_dx):
+        check(point, "tangent_backward", point.dy, point.tdy, point.cache, tcache)
 
 
 FIRST_ORDER = [

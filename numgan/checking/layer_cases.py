@@ -1,7 +1,5 @@
 """The layers, networks and critics that the catalogue checks. A new layer needs one line in LAYERS."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..layers import (
@@ -20,7 +18,6 @@ from ..layers import (
     Flatten,
     Given,
     InstanceNorm,
-    Layer,
     LayerNorm,
     LeakyReLU,
     Maxout,
@@ -61,25 +58,7 @@ from ..networks import (
     pooling_discriminator,
 )
 from ..systems.games.switched import switched_discriminator, switched_generator
-from .points import Point
-
-
-@dataclass(frozen=True)
-class Case:
-    """A layer and an input x for it: a shape without the batch, an array, or a tuple of such."""
-
-    layer: Layer
-    x: object = None
-    context: Pass | None = None
-    batch: int = 3
-    name: str = ""
-
-    @property
-    def title(self):
-        return self.name or repr(self.layer)
-
-    def point(self, seed=0, attempt=0):
-        return Point(self.layer, self.x, None, self.context, self.batch, seed, attempt, shown=self.title)
+from .points import Case
 
 
 def _twice():
@@ -91,6 +70,64 @@ def _twice():
 _labels = np.array([4, 0, 4, 1, 2])
 _five = np.random.default_rng(5).standard_normal((5, 3))
 _measured = Pass(seed=3, measured={"mean": np.array([0.3, -1.0, 0.2]), "variance": np.array([0.5, 2.0, 1.1])})
+
+_branches = Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh()))
+_reference = Pass(reference=2)
+
+
+def _mixed(last):
+    """A critic with two kinds of normalization; `last` is the class of its last activation."""
+    net = Sequential(
+        Conv2d(1, 3, kernel=3, bias=False),
+        BatchNorm(3),
+        Softplus(),
+        Conv2d(3, 2, kernel=2),
+        LayerNorm(2),
+        last(),
+        Flatten(),
+        Dense(12, 1),
+    )
+    return Case(
+        net, (5, 6, 1), name=f"Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, {last.__name__}, Dense"
+    )
+
+
+# ---- cases that stand in several lists
+
+GENERATOR = Case(
+    dcgan_generator(2, 1, (3, 2), 2, kernel=5),
+    (2,),
+    batch=5,
+    name="dcgan_generator(2, 1, (3, 2), 2, kernel=5)",
+)
+SMOOTH = Case(mlp(3, 5, 4, 1, activation=Tanh), (3,), name="mlp(3, 5, 4, 1, Tanh)")
+LEAKY = Case(mlp(3, 7, 5, 1, activation=LeakyReLU), (3,), name="mlp(3, 7, 5, 1, LeakyReLU)")
+MAXOUT = Case(
+    Sequential(Dense(3, 8), Maxout(2), Dropout(0.3), Dense(4, 1)),
+    (3,),
+    batch=5,
+    name="Dense, Maxout, Dropout, Dense",
+)
+CONVOLUTIONAL = Case(
+    dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False),
+    (8, 8, 1),
+    batch=2,
+    name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)",
+)
+NORMALIZED = Case(
+    dcgan_discriminator(1, (2, 3), 2, kernel=5),
+    (4, 4, 2),
+    batch=5,
+    name="dcgan_discriminator(1, (2, 3), 2, kernel=5)",
+)
+MIXED = _mixed(ELU)
+SPECTRAL = Case(
+    Sequential(Spectral(Conv2d(1, 2, kernel=(3, 2), stride=2)), Softplus(), Flatten(), Spectral(Dense(8, 1))),
+    (5, 4, 1),
+    batch=2,
+    name="Spectral(Conv2d), Softplus, Spectral(Dense)",
+)
+
 
 LAYERS = [
     Case(Dense(4, 3), (4,)),
@@ -144,14 +181,8 @@ LAYERS = [
     Case(Spectral(Conv2d(2, 3, kernel=(3, 2), stride=2, bias=False)), (5, 7, 2)),
     Case(Spectral(ConvTranspose2d(3, 2, kernel=(2, 3), stride=2, padding=1)), (3, 4, 3), batch=2),
     Case(Spectral(Dense(4, 1, bias=False)), (2, 4)),
-    Case(VirtualBatchNorm(3), (3,), context=Pass(reference=2), batch=5),
-    Case(
-        VirtualBatchNorm(3),
-        (2, 5, 3),
-        context=Pass(reference=2),
-        batch=5,
-        name="VirtualBatchNorm(3) on pictures",
-    ),
+    Case(VirtualBatchNorm(3), (3,), context=_reference, batch=5),
+    Case(VirtualBatchNorm(3), (2, 5, 3), context=_reference, batch=5, name="VirtualBatchNorm(3) on pictures"),
     Case(
         VirtualBatchNorm(2),
         (3, 2),
@@ -201,16 +232,8 @@ LAYERS = [
         (3, 5, 2),
         name="Skip(Conv2d, Tanh, Skip(Conv2d))",
     ),
-    Case(
-        Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())),
-        (_five, _labels),
-        name="Parallel(Dense, Embedding)",
-    ),
-    Case(
-        Sequential(Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh())), Pick(0)),
-        (_five, _labels),
-        name="Parallel with an unused branch",
-    ),
+    Case(_branches, (_five, _labels), name="Parallel(Dense, Embedding)"),
+    Case(Sequential(_branches, Pick(0)), (_five, _labels), name="Parallel with an unused branch"),
     Case(
         Referenced(Sequential(Dense(3, 4, bias=False), VirtualBatchNorm(4), Tanh(), Dense(4, 2)), _five),
         (3,),
@@ -228,30 +251,15 @@ LAYERS = [
 
 NETWORKS = [
     Case(mlp(3, 5, 4, 2, activation=Tanh), (3,), name="mlp(3, 5, 4, 2, Tanh)"),
-    Case(mlp(3, 7, 5, 1, activation=LeakyReLU), (3,), name="mlp(3, 7, 5, 1, LeakyReLU)"),
+    LEAKY,
     Case(digit_generator(4), (32,), batch=3, name="digit_generator(4)"),
     Case(digit_discriminator(4, Tanh), (8, 8, 1), batch=3, name="digit_discriminator(4, Tanh)"),
     Case(plane_generator(5), (2,), name="plane_generator(5)"),
     Case(plane_discriminator(5, 3), (2,), name="plane_discriminator(5, 3)"),
     Case(dcgan_generator(3, 2, (3, 2), 1, kernel=4), (3,), name="dcgan_generator(3, 2, (3, 2), 1, kernel=4)"),
-    Case(
-        dcgan_generator(2, 1, (3, 2), 2, kernel=5),
-        (2,),
-        batch=5,
-        name="dcgan_generator(2, 1, (3, 2), 2, kernel=5)",
-    ),
-    Case(
-        dcgan_discriminator(1, (2, 3), 2, kernel=5),
-        (4, 4, 2),
-        batch=5,
-        name="dcgan_discriminator(1, (2, 3), 2, kernel=5)",
-    ),
-    Case(
-        dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False),
-        (8, 8, 1),
-        batch=2,
-        name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)",
-    ),
+    GENERATOR,
+    NORMALIZED,
+    CONVOLUTIONAL,
     Case(
         pooling_discriminator(8, (2, 3), 5, 1),
         (8, 8, 1),
@@ -280,20 +288,7 @@ NETWORKS = [
         batch=6,
         name="switched_discriminator((2,), 5, names=3, leaky=False, pack=2)",
     ),
-    Case(
-        Sequential(
-            Conv2d(1, 3, kernel=3, bias=False),
-            BatchNorm(3),
-            Softplus(),
-            Conv2d(3, 2, kernel=2),
-            LayerNorm(2),
-            Tanh(),
-            Flatten(),
-            Dense(12, 1),
-        ),
-        (5, 6, 1),
-        name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, Tanh, Dense",
-    ),
+    _mixed(Tanh),
     Case(
         Sequential(Conv2d(2, 3, kernel=2), BatchNorm(3), Tanh()),
         (4, 3, 2),
@@ -325,40 +320,12 @@ NETWORKS = [
 ]
 
 CRITICS = [
-    Case(mlp(3, 5, 4, 1, activation=Tanh), (3,), name="mlp(3, 5, 4, 1, Tanh)"),
-    Case(mlp(3, 7, 5, 1, activation=LeakyReLU), (3,), name="mlp(3, 7, 5, 1, LeakyReLU)"),
-    Case(
-        Sequential(Dense(3, 8), Maxout(2), Dropout(0.3), Dense(4, 1)),
-        (3,),
-        batch=5,
-        name="Dense, Maxout, Dropout, Dense",
-    ),
-    Case(
-        dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False),
-        (8, 8, 1),
-        batch=2,
-        name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)",
-    ),
-    Case(
-        dcgan_discriminator(1, (2, 3), 2, kernel=5),
-        (4, 4, 2),
-        batch=5,
-        name="dcgan_discriminator(1, (2, 3), 2, kernel=5)",
-    ),
-    Case(
-        Sequential(
-            Conv2d(1, 3, kernel=3, bias=False),
-            BatchNorm(3),
-            Softplus(),
-            Conv2d(3, 2, kernel=2),
-            LayerNorm(2),
-            ELU(),
-            Flatten(),
-            Dense(12, 1),
-        ),
-        (5, 6, 1),
-        name="Conv2d, BatchNorm, Softplus, Conv2d, LayerNorm, ELU, Dense",
-    ),
+    SMOOTH,
+    LEAKY,
+    MAXOUT,
+    CONVOLUTIONAL,
+    NORMALIZED,
+    MIXED,
     Case(
         Sequential(
             Equalized(Dense(3, 5)), Tanh(), MinibatchStd(), MinibatchDiscrimination(6, 2, 3), Dense(8, 1)
@@ -376,12 +343,5 @@ CRITICS = [
         (3,),
         name="Residual, Skip, Dense",
     ),
-    Case(
-        Sequential(
-            Spectral(Conv2d(1, 2, kernel=(3, 2), stride=2)), Softplus(), Flatten(), Spectral(Dense(8, 1))
-        ),
-        (5, 4, 1),
-        batch=2,
-        name="Spectral(Conv2d), Softplus, Spectral(Dense)",
-    ),
+    SPECTRAL,
 ]

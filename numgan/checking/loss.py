@@ -10,9 +10,10 @@ import numpy as np
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from ..losses import AdversarialLoss, RelativisticLoss, RelativisticPaired, SoftmaxCrossEntropy
-from .differences import Block, compare, compare_outputs
-from .points import at_points
-from .report import Report
+from .arrays import moved, normal
+from .differences import argument_block, compare, compare_outputs
+from .points import outcome
+from .report import Report, Subject
 
 
 @may_underflow
@@ -27,53 +28,36 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
     are checked if it has a method `tangent`.
     """
     report = Report(repr(loss))
-    for label, draw, derivative, tangent, skipped in _curves(loss, target):
-        logits = lambda attempt: draw(stream(seed, "check loss", label, "logits", attempt))
+    for label, draw, derivative, tangent, skipped in _functions(loss, target):
         rng = partial(stream, seed, "check loss", label)
-        report.add(
-            f"{label}derivative",
-            *at_points(
-                logits, lambda at: _derivative(loss, at, derivative, skipped, rng("directions"), slow, seed)
-            ),
-        )
+
+        def make(attempt):
+            return draw(rng("logits", attempt))
+
+        about = Subject(repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", len(make(0)[0]))
+        found = outcome(make, _derivative, derivative, skipped, about, rng, slow)
+        report.add(f"{label}derivative", *found)
         if tangent:
-            report.add(
-                f"{label}tangent",
-                at_points(
-                    logits, lambda at: _tangent(loss, at, derivative, tangent, rng("directions"), seed)
-                ),
-            )
+            report.add(f"{label}tangent", *outcome(make, _tangent, derivative, tangent, about, rng))
     return report
 
 
-def _curves(loss, target):
+def _functions(loss, target):
     """A list of (label, draw, derivative, tangent, skipped), one tuple for each function of the loss.
 
-    draw(rng)                      -> tuple of logits
-    derivative(*logits)            -> (value, *derivatives)
-    tangent(logits, directions)    -> tuple of tangents, or tangent is None
-    skipped                        the number of leading logits without a derivative: 1 for the generator of a
-                                   relativistic loss, which has no derivative in the real logits
+    draw(rng)                         -> tuple of logits
+    derivative(*logits)               -> (value, *derivatives)
+    tangent(*logits, *directions)     -> tuple of tangents, or a single one; tangent may be None
+    skipped                           the number of leading logits without a derivative: 1 for the generator
+                                      of a relativistic loss, which has no derivative in the real logits
     """
     if isinstance(loss, (AdversarialLoss, RelativisticLoss)):
-        logits = lambda rng, n: 2 * rng.standard_normal((n, 1))
-        both = lambda rng: (logits(rng, 5 if isinstance(loss, RelativisticPaired) else 7), logits(rng, 5))
-        relative = isinstance(loss, RelativisticLoss)
+        both = (5 if isinstance(loss, RelativisticPaired) else 7, 5)
+        skipped = int(isinstance(loss, RelativisticLoss))
+        scored = both if skipped else both[1:]
         return [
-            (
-                "discriminator ",
-                both,
-                loss.discriminator,
-                lambda at, t: loss.discriminator_tangent(*at, *t),
-                0,
-            ),
-            (
-                "generator ",
-                both if relative else lambda rng: (logits(rng, 5),),
-                loss.generator,
-                lambda at, t: (loss.generator_tangent(*at, *t),),
-                int(relative),
-            ),
+            ("discriminator ", partial(_logits, both), loss.discriminator, loss.discriminator_tangent, 0),
+            ("generator ", partial(_logits, scored), loss.generator, loss.generator_tangent, skipped),
         ]
     if target is None:
         target = (
@@ -82,35 +66,29 @@ def _curves(loss, target):
             else stream(0, "target").standard_normal((5, 3))
         )
     shape = (len(target), 5) if np.issubdtype(target.dtype, np.integer) else target.shape
-    tangent = (lambda at, t: (loss.tangent(*at, *t, target),)) if hasattr(loss, "tangent") else None
+    tangent = (lambda y, ty: loss.tangent(y, ty, target)) if hasattr(loss, "tangent") else None
     return [("", lambda rng: (rng.standard_normal(shape),), lambda y: loss(y, target), tangent, 0)]
 
 
-def _derivative(loss, at, derivative, skipped, rng, slow, seed):
-    _, *gradients = derivative(*at)
+def _logits(counts, rng):
+    return tuple(2 * rng.standard_normal((n, 1)) for n in counts)
+
+
+def _derivative(derivative, skipped, about, rng, slow, at):
     blocks = [
-        Block(
-            f"derivative for input {i}",
-            np.asarray(gradient),
-            lambda offset, i=i: np.array(
-                [derivative(*(a + offset if i == j else a for j, a in enumerate(at)))[0]]
-            ),
-        )
-        for i, gradient in enumerate(gradients, skipped)
+        argument_block(f"derivative for input {i}", gradient, derivative, at, i)
+        for i, gradient in enumerate(derivative(*at)[1:], skipped)
     ]
-    error, notes = compare(
-        blocks, np.ones(1), repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", rng, slow, len(at[0])
-    )
-    return error, "; ".join(notes)
+    return compare(blocks, about, rng("directions"), slow)
 
 
-def _tangent(loss, at, derivative, tangent, rng, seed):
-    directions = [rng.standard_normal(a.shape) for a in at]
-    named = {f"tangent of derivative {i}": np.asarray(t) for i, t in enumerate(tangent(at, directions))}
+def _tangent(derivative, tangent, about, rng, at):
+    directions = normal(rng("directions"), at)
+    tangents = tangent(*at, *directions)
+    tangents = tangents if isinstance(tangents, tuple) else (tangents,)
+    named = {f"tangent of derivative {i}": np.asarray(t) for i, t in enumerate(tangents)}
 
-    def along(t):
-        return np.concatenate(
-            [np.ravel(d) for d in derivative(*(a + t * u for a, u in zip(at, directions)))[1:]]
-        )
+    def derivatives_at(t):
+        return np.concatenate([np.ravel(d) for d in derivative(*moved(at, directions, t))[1:]])
 
-    return compare_outputs(named, along, repr(loss), f"numgan.check_loss({loss!r}, seed={seed})", len(at[0]))
+    return compare_outputs(named, derivatives_at, about)

@@ -12,14 +12,12 @@ y are the logits, v = d value / dg and u = d value / dy.
 
 from functools import partial
 
-import numpy as np
-
 from ..core.parameters import whole_gradient
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
-from .differences import Block, compare
-from .points import Point, at_points, names_of, scale_of
-from .report import AllZero, Report, tidy
+from .differences import argument_block, compare, parameter_blocks
+from .points import Case, Point, at_points
+from .report import AllZero, Report, Subject, tidy, title
 
 
 @may_underflow
@@ -31,12 +29,10 @@ def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=
     x      a shape without the batch, or the samples themselves
     slow   compare every entry of every parameter; False: a few random projections of each parameter
     """
-    report = Report(f"{penalty!r} on {Point(D, x, None, context, batch, seed).subject}")
+    case = Case(D, x, context, batch)
+    report = Report(f"{penalty!r} on {case.title}")
     for check in CHECKS:
-        report.add(
-            check.__name__.replace("_", " "),
-            *outcome(check, penalty, partial(Point, D, x, None, context, batch, seed), slow),
-        )
+        report.add(title(check), *outcome(check, penalty, partial(Point, case, seed), slow))
     return report
 
 
@@ -48,20 +44,18 @@ def outcome(check, penalty, make, slow=True):
 def derivative_in_g(penalty, slow, point):
     """v = d penalty / dg at a random g, and u = d penalty / dy at random logits y. The critic is not used."""
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
-    functions = (
-        {"on real": penalty.on_real, "on fake": penalty.on_fake}
-        if _takes_fakes(penalty)
-        else {"": penalty.of}
-    )
-    at = (g, y) if _takes_fakes(penalty) else (g,)
-
-    def block(name, f, i):
-        value = lambda offset: np.array([f(*(a + offset if i == j else a for j, a in enumerate(at)))[0]])
-        return Block(f"derivative in {'gy'[i]} {name}".rstrip(), f(*at)[1 + i], value)
-
-    return _compare(
-        penalty, [block(name, f, i) for name, f in functions.items() for i in range(len(at))], slow, point
-    )
+    if _takes_fakes(penalty):
+        at = (g, y)
+        functions = {" on real": penalty.on_real, " on fake": penalty.on_fake}
+    else:
+        at = (g,)
+        functions = {"": penalty.of}
+    blocks = [
+        argument_block(f"derivative in {'gy'[i]}{name}", derivative, f, at, i)
+        for name, f in functions.items()
+        for i, derivative in enumerate(f(*at)[1:])
+    ]
+    return _compare(penalty, blocks, slow, point)
 
 
 def _takes_fakes(penalty):
@@ -74,39 +68,30 @@ def gradient_in_weights(penalty, slow, point):
     The second term is a linear loss. Without it, the gradient in the biases of a piecewise-linear critic
     would be zero, and nothing would be compared.
     """
-    D, p, x, context, dy = point.layer, point.p, point.x, point.context, point.dy
-    at = (x, context)
+    D = point.layer
+    p = point.p
+    x = point.x
+    at = (x, point.context)
     if _takes_fakes(penalty):  # more fake than real samples, so that an exchange of the two is detected
-        at = (x, point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:])), context, context)
+        fake = point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:]))
+        at = (x, fake, point.context, point.context)
     _, gradient = penalty(D, p, *at)
     if not gradient.vector.any():
         raise AllZero(
             f"{point.subject}: the gradient of {penalty!r} is zero at this point; nothing was compared"
         )
-    gradient += whole_gradient(D.backward(dy, point.cache)[1], p)
+    gradient += whole_gradient(D.backward(point.dy, point.cache)[1], p)
 
-    def block(name):
-        def value(offset):
-            q = p.copy()
-            q[name][...] += offset
-            return np.array([penalty(D, q, *at)[0] + (dy * D.forward(q, x, context)[0]).sum()])
+    def value(q):
+        return penalty(D, q, *at)[0] + point.weighted(x, q).sum()
 
-        return Block(f"gradient of {name}", gradient[name], value, scale_of(p[name]))
-
-    return _compare(penalty, [block(name) for name in names_of(gradient, point.subject)], slow, point)
+    return _compare(penalty, parameter_blocks(p, gradient, value, point.subject), slow, point)
 
 
 def _compare(penalty, blocks, slow, point):
-    error, notes = compare(
-        blocks,
-        np.ones(1),
-        f"{penalty!r} on {point.subject}",
-        f"numgan.check_penalty(penalty, D, x, seed={point.seed})",
-        stream(point.seed, "check penalty"),
-        slow,
-        point.batch,
-    )
-    return error, "; ".join(notes)
+    reproduce = f"numgan.check_penalty(penalty, D, x, seed={point.seed})"
+    subject = Subject(f"{penalty!r} on {point.subject}", reproduce, point.batch)
+    return compare(blocks, subject, stream(point.seed, "check penalty"), slow)
 
 
 CHECKS = [derivative_in_g, gradient_in_weights]

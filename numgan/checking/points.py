@@ -1,14 +1,16 @@
 """Random points for the checks: general positions, where no bias is zero and no gradient is hidden."""
 
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 
+from ..core.parameters import Parameters
 from ..core.randomness import stream
 from ..layers import Layer, Pass
 from ..layers.spectral import refreshed
 from .arrays import copied, flat, leaves, moved, normal, real
-from .report import BadPoint, failure
+from .report import BadPoint, Subject, failure, tidy
 
 TRIES = 8  # the number of random points before the check fails
 
@@ -92,29 +94,62 @@ def at_points(make, check):
     raise type(last)(f"none of {TRIES} random points will do: {last}")
 
 
-class Point:
-    """A layer, its parameters, an input, upstream gradients and directions, from one seed and in float64.
+def outcome(make, check, *arguments, **settings):
+    """(max_error or None, note) of check(*arguments, point), at the first suitable point of `at_points`."""
+    return tidy(at_points(make, partial(check, *arguments, **settings)))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer and an input x for it.
 
     x         an array, a shape without the batch axis, or a tuple of such; None: guessed from the layer
+    context   the Pass; None: one with a seed, so that dropout is on and has the same mask in every pass
+    batch     the number of samples, if x is not an array
+    name      the title; "": that of the layer
     p         the parameters; None: random ones
-    context   the Pass; None: one with this seed, so that dropout is on and has the same mask in every pass
     """
 
-    def __init__(self, layer, x=None, p=None, context=None, batch=3, seed=0, attempt=0, shown=None):
-        if not isinstance(layer, Layer):
+    layer: Layer
+    x: object = None
+    context: Pass | None = None
+    batch: int = 3
+    name: str = ""
+    p: Parameters | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.layer, Layer):
             raise TypeError(
-                f"check_layer: expected a numgan.layers.Layer, got {layer!r}; derive your class from Layer"
+                f"check_layer: expected a numgan.layers.Layer, got {self.layer!r}; derive your class from "
+                "Layer"
             )
-        self.layer, self.seed, self.batch, self._attempt = layer, seed, batch, attempt
-        self.given = x
-        text = repr(layer)
-        self.subject = shown or (text if "\n" not in text else type(layer).__name__)
-        self.context = Pass(seed=seed) if context is None else context
-        fresh = (
-            layer.init(stream(seed, "check init", attempt), np.float64) if p is None else p.astype(np.float64)
-        )
-        self.p = randomised(layer, fresh, self.rng("p")) if p is None else fresh
-        self.x = self._input(x) if x is not None else self._guess()
+
+    @property
+    def title(self):
+        text = repr(self.layer)
+        return self.name or (text if "\n" not in text else type(self.layer).__name__)
+
+    def point(self, seed=0):
+        return Point(self, seed)
+
+
+class Point:
+    """A case with its parameters, an input, upstream gradients and directions, from one seed, in float64."""
+
+    def __init__(self, case, seed=0, attempt=0):
+        self.case = case
+        self.layer = case.layer
+        self.subject = case.title
+        self.batch = case.batch
+        self.seed = seed
+        self._attempt = attempt
+        self.context = Pass(seed=seed) if case.context is None else case.context
+        if case.p is None:
+            fresh = self.layer.init(stream(seed, "check init", attempt), np.float64)
+            self.p = randomised(self.layer, fresh, self.rng("p"))
+        else:
+            self.p = case.p.astype(np.float64)
+        self.x = self._guess() if case.x is None else self._input(case.x)
         self.y, self.cache = self._untouched()
         if any(array is None or not isinstance(array, np.ndarray) for _, array in leaves(self.y)):
             raise failure(
@@ -122,11 +157,9 @@ class Point:
                 f"got y = {self.y!r}"
             )
         self.batch = len(leaves(self.x)[0][1])
-        self.dy, self.tdy, self.tx = (
-            normal(self.rng("dy"), self.y),
-            normal(self.rng("tdy"), self.y),
-            normal(self.rng("tx"), self.x),
-        )
+        self.dy = normal(self.rng("dy"), self.y)
+        self.tdy = normal(self.rng("tdy"), self.y)
+        self.tx = normal(self.rng("tx"), self.x)
         self.tp = direction(self.p, self.rng("tp"))
 
     def rng(self, *purpose):
@@ -150,11 +183,8 @@ class Point:
             first = next(iter(first.children.values()))
         if isinstance(getattr(first, "classes", None), int):
             return self.rng("x").integers(0, first.classes, self.batch)
-        sizes = [
-            getattr(first, name)
-            for name in ("inputs", "channels")
-            if isinstance(getattr(first, name, None), int)
-        ] or [12]
+        sizes = [getattr(first, name, None) for name in ("inputs", "channels")]
+        sizes = [size for size in sizes if isinstance(size, int)] or [12]
         for shape in [(n,) for n in sizes] + [(side, side + 2, n) for side in (5, 11, 29) for n in sizes]:
             try:
                 x = self._input(shape)
@@ -171,23 +201,35 @@ class Point:
     @property
     def fresh(self):
         """Whether another x may be drawn if this one is not suitable."""
-        return is_random(self.given)
+        return is_random(self.case.x)
 
     @property
-    def reproduce(self):
-        layer = self.subject if "(" in self.subject else "layer"
-        arguments = [f"x={self.given}"] if is_shape(self.given) else ["x=x"] if self.given is not None else []
-        return f"numgan.check_layer({', '.join([layer, *arguments, f'seed={self.seed}'])})"
+    def about(self):
+        """The Subject of the checks of the layer."""
+        x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
+        given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
+        reproduce = f"numgan.check_layer({layer}, {given}seed={self.seed})"
+        return Subject(self.subject, reproduce, self.batch)
 
     def forward(self, x=None, p=None):
         return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
 
-    def at(self, t, tx, tp):
+    def weighted(self, x, p=None):
+        """The terms of <dy, y>, in one vector; their sum is the function whose gradients backward returns."""
+        return flat(self.dy) * flat(self.forward(x, p)[0])
+
+    def at(self, t, tx=None, tp=None):
         """(y, cache) at x + t tx and p + t tp. A direction None stands for zero."""
         return self.forward(
             self.x if tx is None else moved(self.x, tx, t),
             None if tp is None else self.p.like(self.p.vector + t * tp.vector),
         )
+
+    @property
+    def directions(self):
+        """The directions of input and parameters, {"tx": tx, "tp": tp}, without those that are empty."""
+        moving = {"tx": self.tx} if flat(self.x).size else {}
+        return moving | ({"tp": self.tp} if self.p.vector.size else {})
 
     @cached_property
     def gradients(self):
@@ -226,13 +268,13 @@ class Point:
 
         Raises GradientError if its form differs from that of x.
         """
-        if isinstance(self.x, tuple) and not isinstance(dx, tuple):
-            if dx is not None:
-                raise failure(
-                    f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so its gradient "
-                    "must be a tuple too"
-                )
+        if isinstance(self.x, tuple) and dx is None:
             dx = (None,) * len(self.x)
+        if isinstance(self.x, tuple) and not isinstance(dx, tuple):
+            raise failure(
+                f"{self.subject}: {which}: x is a tuple of {len(self.x)} arrays, so its gradient "
+                "must be a tuple too"
+            )
         for (path, array), (_, d) in zip(leaves(self.x), leaves(dx)):
             if not real(array) and d is not None:
                 raise failure(

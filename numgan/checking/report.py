@@ -30,9 +30,32 @@ def failure(message, max_error=float("inf")):
     return error
 
 
+def title(check):
+    """The name of a check, a function, in reports and tests."""
+    return check.__name__.replace("_", " ")
+
+
 def tidy(result):
     """Convert the result of a check, (max_error, note) or max_error alone, to (max_error, note)."""
     return result if isinstance(result, tuple) else (result, "")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The function that a check compares with difference quotients, for the messages of errors.
+
+    text        such as "Dense(4, 3)"
+    reproduce   one line of code that repeats the check
+    batch       the number of samples, to recognise a mean in place of a sum and the reverse
+    """
+
+    text: str
+    reproduce: str
+    batch: int = 1
+
+    def message(self, text):
+        """The text after the name of the subject, and the line that repeats the check."""
+        return f"{self.text}: {text}\n  reproduce:  {self.reproduce}"
 
 
 @dataclass

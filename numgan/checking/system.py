@@ -15,10 +15,10 @@ from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..systems.system import Batch, checked, remember
 from .arrays import copied, same
-from .differences import Block, compare
+from .differences import Block, compare, parameter_blocks
 from .optimizer import warm
 from .points import at_points, names_of, randomised, scale_of
-from .report import Report, failure
+from .report import Report, Subject, failure, title
 
 
 @may_underflow
@@ -39,8 +39,8 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
     for i, (_, stage) in enumerate(system.stages):
         where = f", stage {i + 1}" if len(system.stages) > 1 else ""
         for objective in stage.objectives():
-            error, note = check_objective(stage, objective, slow, seed, real, fake, whole, report.subject)
-            report.add(f"gradient of {objective}{where}", error, note)
+            found = check_objective(stage, objective, slow, seed, real, fake, whole, report.subject)
+            report.add(f"gradient of {objective}{where}", *found)
         check_contract(report, stage, seed, real, fake, where)
     return report
 
@@ -48,11 +48,8 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 def check_contract(report, system, seed=0, real=5, fake=3, where=""):
     """Add the rows of the CONTRACT checks to a report. They have no max_error."""
     for check in CONTRACT:
-        report.add(
-            check.__name__.replace("_", " ") + where,
-            None,
-            check(SystemPoint(system, seed, real, fake, subject=report.subject)) or "",
-        )
+        point = SystemPoint(system, seed, real, fake, subject=report.subject)
+        report.add(title(check) + where, None, check(point) or "")
 
 
 class SystemPoint:
@@ -69,8 +66,8 @@ class SystemPoint:
             for name, p in system.init(seed, np.float64).items()
         }
         moments = {
-            name: warm(opt, rng(f"moments of {name}"), self.params[name].vector.size)
-            for name, opt in system.optimizers.items()
+            name: warm(optimizer, rng(f"moments of {name}"), self.params[name].vector.size)
+            for name, optimizer in system.optimizers.items()
         }
         real, fake = real * system.packed, fake * system.packed
         self.batch = Batch(system.example(real, rng), number=None if system.compares_pairs else fake)
@@ -78,10 +75,9 @@ class SystemPoint:
         if self.memory:  # run one step, so that the memory is not in its initial state
             first = system.at(0).with_state(moments, self.memory)
             for turn, name in enumerate(first.rounds(0)):
-                remember(
-                    self.memory,
-                    first.objectives()[name](self.params, self.batch, derive(seed, "first", turn)).memory,
-                )
+                objective = first.objectives()[name]
+                found = objective(self.params, self.batch, derive(seed, "first", turn))
+                remember(self.memory, found.memory)
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
 
     def run(self, objective, params=None, fakes=None):
@@ -102,47 +98,36 @@ def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole
 
 def _objective(objective, slow, whole, point):
     worst, notes = 0.0, []
+    reproduce = f"numgan.check_system(system, seed={point.seed})"
+    rows = len(next(iter(point.batch.values())))
+    about = Subject(f"{point.subject}.{objective}", reproduce, rows)
     for owner, gradient in point.run(objective).gradients.items():
         rng = stream(point.seed, "directions", point.attempt, owner)
-        error, found = compare(
-            _blocks(point, objective, owner, gradient, whole),
-            np.ones(1),
-            f"{point.subject}.{objective}",
-            f"numgan.check_system(system, seed={point.seed})",
-            rng,
-            slow,
-            len(next(iter(point.batch.values()))),
-            1 if whole else 2,
-            reported=True,
-        )
-        worst, notes = max(worst, error), notes + found
-    return worst, "; ".join(notes)
+        blocks = _blocks(point, objective, owner, gradient, whole)
+        error, note = compare(blocks, about, rng, slow, 1 if whole else 2, reported=True)
+        worst = max(worst, error)
+        notes.append(note)
+    return worst, "; ".join(filter(None, notes))
 
 
 def _blocks(point, objective, owner, gradient, whole):
     """The objective's loss as a function of each parameter of the network `owner`, or of its whole vector."""
     p = point.params[owner]
+    where = f"{point.subject}.{objective}, {owner}"
 
-    def loss(vector):
-        return np.array([point.run(objective, {**point.params, owner: p.like(vector)}).loss])
+    def loss(q):
+        return point.run(objective, point.params | {owner: q}).loss
 
-    def block(name):
-        def value(offset):
-            q = p.copy()
-            q[name][...] += offset
-            return loss(q.vector)
-
-        return Block(f"gradient of {name} of {owner}", gradient[name], value, scale_of(p[name]))
-
-    names = names_of(gradient, f"{point.subject}.{objective}, {owner}")
     if not whole:
-        return [block(name) for name in names if p[name].size]
+        return parameter_blocks(p, gradient, loss, where, f"gradient of {{}} of {owner}")
     units = p.zeros()
-    for name in names:
+    for name in names_of(gradient, where):
         units[name][...] = scale_of(p[name])
-    return [
-        Block(f"gradient of {owner}", gradient.vector, lambda offset: loss(p.vector + offset), units.vector)
-    ]
+
+    def moved(offset):
+        return loss(p.like(p.vector + offset))
+
+    return [Block(f"gradient of {owner}", gradient.vector, moved, units.vector)]
 
 
 # ---- the rules of a system; each check is a function of a SystemPoint and raises GradientError
@@ -151,25 +136,15 @@ def _blocks(point, objective, owner, gradient, whole):
 def objectives_are_pure(point):
     """Equal arguments give equal bits, and an objective changes neither parameters nor batch nor memory."""
     for objective in point.system.objectives():
-        given = lambda: (
-            {name: p.vector for name, p in point.params.items()},
-            tuple(point.batch.values()),
-            point.memory,
-        )
-        returned = lambda result: (
-            result.loss,
-            {n: g.vector for n, g in result.gradients.items()},
-            result.memory,
-        )
-        before = copied(given())
+        before = copied((point.params, point.batch, point.memory))
         one = point.run(objective)
-        if not same(before, given()):
+        if not same(before, (point.params, point.batch, point.memory)):
             raise failure(
                 f"{point.subject}.{objective}: it changes parameters, the batch or the memory; an objective "
                 "must only read them"
             )
         two = point.run(objective)
-        if not same(returned(one), returned(two)):
+        if not same((one.loss, one.gradients, one.memory), (two.loss, two.gradients, two.memory)):
             raise failure(
                 f"{point.subject}.{objective}: called twice with equal arguments it gives two results"
             )
@@ -191,9 +166,7 @@ def given_fakes_change_nothing(point):
         )
     for objective in taking:
         one, two = point.run(objective), point.run(objective, fakes=fakes)
-        if one.loss != two.loss or any(
-            not same(g.vector, two.gradients[n].vector) for n, g in one.gradients.items()
-        ):
+        if not same((one.loss, one.gradients), (two.loss, two.gradients)):
             raise failure(
                 f"{point.subject}.{objective}: with fakes= it differs from drawing the same fakes itself"
             )
@@ -209,11 +182,8 @@ def frozen_networks_compute_no_weight_gradient(point):
     for objective, trained in system.trains.items():
         learning = {id(layer) for name in trained for layer in _with_weights(system.networks[name])}
         for name in system.networks.keys() - set(trained):
-            with _frozen_only(
-                [layer for layer in _with_weights(system.networks[name]) if id(layer) not in learning],
-                f"{point.subject}.{objective}",
-                name,
-            ):
+            layers = [layer for layer in _with_weights(system.networks[name]) if id(layer) not in learning]
+            with _frozen_only(layers, f"{point.subject}.{objective}", name):
                 point.run(objective)
                 looked_at = True
     return "" if looked_at else "every objective trains every network"
@@ -236,10 +206,8 @@ def _frozen_only(layers, subject, name):
         result = call()
         if method in ("backward", "tangent_backward") and id(layer) in known:
             at = 2 if method == "backward" else 4  # the position of `frozen` among the arguments
-            if (
-                not words.get("frozen", arguments[at] if len(arguments) > at else False)
-                or result[1] is not None
-            ):
+            frozen = arguments[at] if len(arguments) > at else words.get("frozen")
+            if not frozen or result[1] is not None:
                 raise failure(
                     f"{subject}: {layer!r} of {name} computes its weight gradient, and this objective does "
                     f"not train {name}; pass frozen=True to the backward pass through {name}"
@@ -253,18 +221,15 @@ def the_generator_learns_from_the_discriminator(point):
     """The gradient of G is not zero, and it changes with D's weights, because it passes through D."""
     system, looked_at = point.system, False
     for objective, trained in system.trains.items():
-        judges, drawers = (
-            [name for name in system.judges if name not in trained],
-            [name for name in trained if name in system.drawers],
-        )
+        judges = [name for name in system.judges if name not in trained]
+        drawers = [name for name in trained if name in system.drawers]
         if not judges or not drawers:
             continue
         looked_at, moved = True, dict(point.params)
         for name in judges:
-            moved[name] = point.params[name].like(0.5 * point.params[name].vector)
-            moved[name].vector[...] += 0.1 * stream(point.seed, f"another {name}").standard_normal(
-                moved[name].vector.shape
-            )
+            p = point.params[name]
+            noise = stream(point.seed, f"another {name}").standard_normal(p.vector.shape)
+            moved[name] = p.like(0.5 * p.vector + 0.1 * noise)
         here, there = point.run(objective).gradients, point.run(objective, moved).gradients
         for name in drawers:
             one, two = here[name].vector, there[name].vector

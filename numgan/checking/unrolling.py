@@ -2,15 +2,13 @@
 
 from functools import partial
 
-import numpy as np
-
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from ..remedies.unrolling import Unrolling
-from .differences import Block, compare
+from .differences import Block, compare, parameter_blocks
 from .optimizer import warm
-from .points import Point, at_points, direction, names_of, scale_of
-from .report import Report, tidy
+from .points import Case, Point, direction, outcome
+from .report import Report, Subject, title
 
 
 @may_underflow
@@ -24,18 +22,11 @@ def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3,
     x      a shape without the batch, or the real samples; the fakes are random, two more than these
     slow   compare every entry; False: a few random projections
     """
-    report = Report(f"{steps} steps of {optimizer!r} on {Point(D, x, None, context, batch, seed).subject}")
+    case = Case(D, x, context, batch)
+    report = Report(f"{steps} steps of {optimizer!r} on {case.title}")
     for check in CHECKS:
-        report.add(
-            check.__name__.replace("_", " "),
-            *outcome(check, loss, optimizer, steps, partial(Point, D, x, None, context, batch, seed), slow),
-        )
+        report.add(title(check), *outcome(partial(Point, case, seed), check, loss, optimizer, steps, slow))
     return report
-
-
-def outcome(check, loss, optimizer, steps, make, slow=True):
-    """(max_error, note) of one check, at the first point make(attempt) where it can be carried out."""
-    return tidy(at_points(make, partial(check, loss, optimizer, steps, slow)))
 
 
 def through_the_fakes(loss, optimizer, steps, slow, point):
@@ -44,7 +35,7 @@ def through_the_fakes(loss, optimizer, steps, slow, point):
     _, dfake = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
 
     def value(offset):
-        return np.array([w.vector @ unrolling.forward(point.p, point.x, fake + offset)[0].vector])
+        return w.vector @ unrolling.forward(point.p, point.x, fake + offset)[0].vector
 
     return _compare([Block("derivative in the fakes", dfake, value)], slow, point)
 
@@ -54,15 +45,11 @@ def through_the_weights(loss, optimizer, steps, slow, point):
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     dphi, _ = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
 
-    def block(name):
-        def value(offset):
-            q = point.p.copy()
-            q[name][...] += offset
-            return np.array([w.vector @ unrolling.forward(q, point.x, fake)[0].vector])
+    def value(q):
+        return w.vector @ unrolling.forward(q, point.x, fake)[0].vector
 
-        return Block(f"derivative in {name}", dphi[name], value, scale_of(point.p[name]))
-
-    return _compare([block(name) for name in names_of(dphi, point.subject)], slow, point)
+    blocks = parameter_blocks(point.p, dphi, value, point.subject, "derivative in {}")
+    return _compare(blocks, slow, point)
 
 
 def _game(loss, optimizer, steps, point):
@@ -70,24 +57,14 @@ def _game(loss, optimizer, steps, point):
     rng = point.rng("fakes")
     fake = rng.standard_normal((point.batch + 2, *point.x.shape[1:]))
     state = warm(optimizer, rng, point.p.vector.size)
-    return (
-        Unrolling(point.layer, loss, optimizer, steps, state, point.context, point.context),
-        fake,
-        direction(point.p, rng),
-    )
+    unrolling = Unrolling(point.layer, loss, optimizer, steps, state, point.context, point.context)
+    return unrolling, fake, direction(point.p, rng)
 
 
 def _compare(blocks, slow, point):
-    error, notes = compare(
-        blocks,
-        np.ones(1),
-        f"the unrolling of {point.subject}",
-        f"numgan.check_unrolling(..., seed={point.seed})",
-        stream(point.seed, "check unrolling"),
-        slow,
-        point.batch,
-    )
-    return error, "; ".join(notes)
+    reproduce = f"numgan.check_unrolling(..., seed={point.seed})"
+    subject = Subject(f"the unrolling of {point.subject}", reproduce, point.batch)
+    return compare(blocks, subject, stream(point.seed, "check unrolling"), slow)
 
 
 CHECKS = [through_the_fakes, through_the_weights]

@@ -116,14 +116,14 @@ def _modes(side, by):
         return "these data have no modes"
     found = metrics.mode_coverage(side.x, *modes(by.data))
     spread = found.relative_std[np.isfinite(found.relative_std)]
-    least, mean, most = (spread.min(), spread.mean(), spread.max()) if len(spread) else (np.nan,) * 3
+    spread = spread if len(spread) else np.array([np.nan])
     return {
         "modes": found.captured,
         "high_quality": found.high_quality,
         "reverse_kl": found.reverse_kl,
-        "relative_std_least": least,
-        "relative_std_mean": mean,
-        "relative_std_most": most,
+        "relative_std_least": spread.min(),
+        "relative_std_mean": spread.mean(),
+        "relative_std_most": spread.max(),
     }
 
 
@@ -135,11 +135,8 @@ def _distance(side, by):
 def _neighbours(side, by):
     if side.labels is None or by.test.labels is None:
         return "it needs labels: use a conditional system, or a judge for the classes of the data"
-    return {
-        "nearest_neighbour_error": metrics.nearest_neighbour_error(
-            side.x, side.labels, by.test.x, by.test.labels
-        )
-    }
+    error = metrics.nearest_neighbour_error(side.x, side.labels, by.test.x, by.test.labels)
+    return {"nearest_neighbour_error": error}
 
 
 def _patches(side, by):
@@ -154,12 +151,10 @@ def _alike(side, by):
     shortest, half = min(side.x.shape[1:3]), len(side.x) // 2
     if shortest < WINDOW:
         return f"it needs pictures of at least {WINDOW} pixels a side"
-    name, measure = (
-        ("ms_ssim", metrics.ms_ssim)
-        if shortest >= WINDOW * 2 ** (len(WEIGHTS) - 1)
-        else ("ssim", metrics.ssim)
-    )
-    return {f"{name}_of_pairs": measure(side.x[:half], side.x[half : 2 * half]).mean()}
+    one, other = side.x[:half], side.x[half : 2 * half]
+    if shortest < WINDOW * 2 ** (len(WEIGHTS) - 1):
+        return {"ssim_of_pairs": metrics.ssim(one, other).mean()}
+    return {"ms_ssim_of_pairs": metrics.ms_ssim(one, other).mean()}
 
 
 def _parzen(side, by):
@@ -268,7 +263,8 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     if judge is not None:
         judging.expect_judge(judge, run)
     (test_x, test_labels), (train_x, train_labels), validation, against = _rows(run, seed)
-    most = min(len(train_x), NUMBERS // int(np.prod(train_x.shape[1:])))
+    fit = NUMBERS // int(np.prod(train_x.shape[1:]))
+    most = min(len(train_x), fit)
     count = min(PICTURES if images else POINTS, most) if count is None else count
     if min(len(test_x), most) < LEAST:
         raise ValueError(
@@ -280,9 +276,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
             f"evaluate: expected a count from {LEAST} to {most:,}, got {count:,}; "
             "the same number of training rows is measured beside the samples"
         )
-    compared = min(
-        len(test_x), max(PICTURES, count) if images else count, NUMBERS // int(np.prod(train_x.shape[1:]))
-    )
+    compared = min(len(test_x), max(PICTURES, count) if images else count, fit)
     measures = (OF_PICTURES | OF_ANSWERS) if images else OF_POINTS
     with (
         threadpool_limits(1),
@@ -294,13 +288,9 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
         # true labels only if the samples have labels: else the judge labels both sides
         real = _side(train_x[:count], None if asked is None else train_labels[:count], judge)
         test = _side(test_x[:compared], None if test_labels is None else test_labels[:compared], judge)
-        by = Setting(
-            test,
-            run.config["recipe"] and run.config["recipe"]["data"],
-            seed,
-            validation,
-            _median_distance(test.flat),
-        )
+        recipe = run.config["recipe"]
+        name = recipe and recipe["data"]
+        by = Setting(test, name, seed, validation, _median_distance(test.flat))
         bar.update()
         figures, skipped = {}, {}
         for name, measure in measures.items():
@@ -343,12 +333,8 @@ def _rows(run, seed):
     train, validation = run.dataset, like[n : n + VALIDATION] / np.float32(255)
     if recipe is not None and recipe["data"] in data.names():
         return of(Recipe(**recipe).load("test"), slice(None)), of(train, order), validation, "test rows"
-    return (
-        of(train, order[: n // 2]),
-        of(train, order[n // 2 :]),
-        validation,
-        "training rows (these data have no test part)",
-    )
+    against = "training rows (these data have no test part)"
+    return of(train, order[: n // 2]), of(train, order[n // 2 :]), validation, against
 
 
 def _side(x, labels, judge):
@@ -373,11 +359,12 @@ def _side(x, labels, judge):
 
 
 def _median_distance(rows):
-    """The median distance between two of the first rows: the usual width of a Gaussian kernel (Gretton et al.
+    """The median distance between two of the first rows: the usual width of a Gaussian kernel.
 
-    2012).
+    Source: Gretton et al. 2012.
     """
-    d = np.concatenate([d for _, d in squared_distances(rows[:VALIDATION], rows[:VALIDATION])])
+    rows = rows[:VALIDATION]
+    d = np.concatenate([d for _, d in squared_distances(rows, rows)])
     return float(np.sqrt(np.median(d[d > 0]))) if d.any() else 1.0
 
 
@@ -402,6 +389,5 @@ def _plain(value):
 
 def _about(judge):
     recipe = judge.config["recipe"]
-    return {"run": str(judge.folder), "data": recipe["data"] if recipe else None} | (
-        judging.held_out(judge) or {}
-    )
+    about = {"run": str(judge.folder), "data": recipe and recipe["data"]}
+    return about | (judging.held_out(judge) or {})

@@ -9,7 +9,8 @@ below, each with its reason. "Measured" means: in runs of `numgan train` with it
 in the same runs with learning rates ten to a thousand times too large (sick runs).
 """
 
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,7 +20,7 @@ from ..core.randomness import derive, stream
 from ..data import is_pictures
 from ..data.pixels import to_bytes, to_floats
 from ..data.points import modes
-from ..metrics.rows import squared_distances
+from ..metrics.neighbours import radii
 from ..training import runs
 
 LEVELS = ("ok", "look", "bad")
@@ -41,10 +42,10 @@ class Limits:
     def level(self, value):
         if np.isnan(value):
             return "bad"
-        sign = 1 if self.look < self.bad else -1
-        if sign * value > sign * self.bad:
+        beyond = operator.gt if self.look < self.bad else operator.lt
+        if beyond(value, self.bad):
             return "bad"
-        return "look" if sign * value > sign * self.look else "ok"
+        return "look" if beyond(value, self.look) else "ok"
 
     def __str__(self):
         side = "above" if self.look < self.bad else "below"
@@ -170,27 +171,19 @@ def _curves(run, records):
         yield from _gradient(run, name, records)
 
 
-def _curve(records, kind, name):
-    """The values of one curve.
+def _trend(records, kind, name):
+    """(early, late): the medians of the first tenth and of the last quarter of a curve.
 
-    Logged steps without this entry are left out: that player had no step there.
+    None if a part is empty or contains inf or nan. Logged steps without this entry are left out: that player
+    had no step there.
     """
-    return [record[kind][name] for record in records if name in record[kind]]
+    values = [record[kind][name] for record in records if name in record[kind]]
+    parts = values[: max(1, len(values) // 10)], values[-max(1, len(values) // 4) :]
+    return [None if None in part or not part else float(np.median(part)) for part in parts]
 
 
 def _late(records, kind, name):
-    """The median of the last quarter of a curve; None if it is empty or contains inf or nan."""
-    values = _curve(records, kind, name)
-    return _median(values[-max(1, len(values) // 4) :])
-
-
-def _early(records, kind, name):
-    values = _curve(records, kind, name)
-    return _median(values[: max(1, len(values) // 10)])
-
-
-def _median(values):
-    return None if None in values or not values else float(np.median(values))
+    return _trend(records, kind, name)[1]
 
 
 def _named(records, kind):
@@ -200,33 +193,24 @@ def _named(records, kind):
 
 def _losses(run, records):
     """Check whether losses grow, and whether a discriminator is much worse than one that guesses."""
-    now = {name: _late(records, "losses", name) for name in _named(records, "losses")}
-    early = {name: _early(records, "losses", name) for name in now}
-    if not now or None in (*now.values(), *early.values()):
+    trends = {name: _trend(records, "losses", name) for name in _named(records, "losses")}
+    if not trends or any(None in trend for trend in trends.values()):
         return Verdict(
             "losses", "bad", None, "bad if not finite", "they are inf, nan or missing", "a smaller --lr"
         )
-    growth = max(abs(now[name]) / max(abs(early[name]), 1.0) for name in now)
+    growth = max(abs(late) / max(abs(early), 1.0) for early, late in trends.values())
+    now = {name: late for name, (_, late) in trends.items()}
     figures = ", ".join(f"{name} {value:.3g}" for name, value in now.items())
     if AWAY.level(growth) != "ok":
-        return _verdict(
-            "losses",
-            growth,
-            AWAY,
-            f"{figures}: they run away, to {growth:.3g} times their first size",
-            "a smaller --lr; an unbounded critic needs clipping or a gradient penalty",
-        )
+        says = f"{figures}: they run away, to {growth:.3g} times their first size"
+        advice = "a smaller --lr; an unbounded critic needs clipping or a gradient penalty"
+        return _verdict("losses", growth, AWAY, says, advice)
     for name in _judging(run, now) if _loss(run) in UNSURE else ():
-        penalty = _late(records, "metrics", "penalty") if "penalty" in _named(records, "metrics") else 0.0
-        wrong = (now[name] - (penalty or 0.0)) / UNSURE[_loss(run)]
+        penalty = _late(records, "metrics", "penalty") or 0.0
+        wrong = (now[name] - penalty) / UNSURE[_loss(run)]
         if WILD.level(wrong) != "ok":
-            return _verdict(
-                "losses",
-                wrong,
-                WILD,
-                f"{figures}: {name}'s loss is {wrong:.3g} times that of a D that guesses",
-                "a smaller --lr",
-            )
+            says = f"{figures}: {name}'s loss is {wrong:.3g} times that of a D that guesses"
+            return _verdict("losses", wrong, WILD, says, "a smaller --lr")
     return _verdict("losses", growth, AWAY, f"{figures}: steady", "")
 
 
@@ -275,22 +259,12 @@ def _loss(run):
 
 
 def _critic(distance):
-    if distance >= 0:
-        return Verdict(
-            "critic",
-            "ok",
-            distance,
-            "look below 0",
-            f"it puts real samples {distance:.3g} above generated ones, on its own scale",
-        )
-    return Verdict(
-        "critic",
-        "look",
-        distance,
-        "look below 0",
-        f"it puts generated samples {-distance:.3g} above real ones: it is behind G",
-        "more updates of the critic for each of G, or a larger rate",
-    )
+    level, advice = "ok", ""
+    says = f"it puts real samples {distance:.3g} above generated ones, on its own scale"
+    if not distance >= 0:
+        level, advice = "look", "more updates of the critic for each of G, or a larger rate"
+        says = f"it puts generated samples {-distance:.3g} above real ones: it is behind G"
+    return Verdict("critic", level, distance, "look below 0", says, advice)
 
 
 def _probabilities(real, fake, loss):
@@ -305,16 +279,11 @@ def _probabilities(real, fake, loss):
             "more updates of D for each of G",
         )
     says += _even(real, fake)
+    advice = "a penalty on D (r1, roth, wgan_gp), --smooth 0.9, or a smaller --lr"
     if loss == "minimax":
         says += f"; this loss passes {fake:.2%} of its gradient on to G"
-    return _verdict(
-        "discriminator",
-        fake,
-        SURE,
-        says,
-        "a penalty on D (r1, roth, wgan_gp), --smooth 0.9, or a smaller --lr"
-        + (", and --loss nonsaturating" if loss == "minimax" else ""),
-    )
+        advice += ", and --loss nonsaturating"
+    return _verdict("discriminator", fake, SURE, says, advice)
 
 
 def _even(real, fake):
@@ -335,7 +304,7 @@ def _gradient(run, name, records):
     if not all("gradients" in record for record in records) or name not in _named(records, "gradients"):
         return  # an old run without these curves, or a player that had no step
     check, smaller = f"gradient of {name}", "a smaller --lr; BatchNorm, clipping or a penalty where it grows"
-    early, late = _early(records, "gradients", name), _late(records, "gradients", name)
+    early, late = _trend(records, "gradients", name)
     if early is None or late is None:
         yield Verdict(check, "bad", None, "bad if beyond float32", "its norm is beyond float32", smaller)
         return
@@ -344,19 +313,12 @@ def _gradient(run, name, records):
     says = f"its norm is {late:.3g}, {growth:.3g} times the norm at the start"
     found = [_verdict(check, growth, GROWN, says, smaller)]
     if name in run.system.drawers and run.system.judges:
-        more = "a penalty on D, fewer updates of D, a smaller --lr" + (
-            ", or --loss nonsaturating" if _loss(run) == "minimax" else ""
-        )
-        found += [
-            _verdict(check, growth, FADED, f"{says}: it fades", more),
-            _verdict(
-                check,
-                entry,
-                TINY,
-                f"{says}; an entry is {entry:.2g}, near or below Adam's epsilon, 1e-8",
-                more,
-            ),
-        ]
+        advice = "a penalty on D, fewer updates of D, a smaller --lr"
+        if _loss(run) == "minimax":
+            advice += ", or --loss nonsaturating"
+        tiny = f"{says}; an entry is {entry:.2g}, near or below Adam's epsilon, 1e-8"
+        found.append(_verdict(check, growth, FADED, f"{says}: it fades", advice))
+        found.append(_verdict(check, entry, TINY, tiny, advice))
     worst_of = max(found, key=lambda verdict: LEVELS.index(verdict.level))
     if name in run.system.drawers or worst_of.level != "ok":
         yield worst_of
@@ -394,37 +356,21 @@ def _modes(x, name):
     )
     yield _verdict("modes", found.captured / found.modes, MODES, says, VARIETY)
     if (found.counts > 1).any():  # one sample has no width
-        width = float(np.nanmean(found.relative_std))
-        yield _verdict(
-            "width of modes",
-            width,
-            WIDTH,
-            f"the samples of a mode are {width:.2f} times as wide as true ones",
-            VARIETY,
-        )
+        width = np.nanmean(found.relative_std)
+        says = f"the samples of a mode are {width:.2f} times as wide as true ones"
+        yield _verdict("width of modes", width, WIDTH, says, VARIETY)
 
 
 def _likeness(x, real):
-    among, usual = _nearest(x), _nearest(real)
+    among, usual = (np.sqrt(radii(rows, 1)) for rows in (x, real))  # distances to the nearest other row
     middle = np.median(usual)
-    ratio = float(np.median(among) / middle) if middle else 1.0
-    twins = float((among < np.quantile(usual, 0.01)).mean())
-    near = metrics.density_coverage(real, x)
-    yield _verdict(
-        "variety",
-        ratio,
-        DIVERSITY,
-        f"the nearest other sample is {ratio:.2f} times as far as among as many real rows",
-        VARIETY,
-    )
-    yield _verdict(
-        "twins",
-        twins,
-        TWINS,
-        f"{twins:.1%} of the samples have a closer neighbour than 99% of real rows (1% of true ones)",
-        VARIETY,
-    )
-    yield _coverage(near, len(real))
+    ratio = np.median(among) / middle if middle else 1.0
+    says = f"the nearest other sample is {ratio:.2f} times as far as among as many real rows"
+    yield _verdict("variety", ratio, DIVERSITY, says, VARIETY)
+    twins = (among < np.quantile(usual, 0.01)).mean()
+    says = f"{twins:.1%} of the samples have a closer neighbour than 99% of real rows (1% of true ones)"
+    yield _verdict("twins", twins, TWINS, says, VARIETY)
+    yield _coverage(metrics.density_coverage(real, x), len(real))
 
 
 def _coverage(near, n):
@@ -432,17 +378,5 @@ def _coverage(near, n):
     found = _verdict("coverage", near.coverage, COVERAGE, says, VARIETY)
     if found.level == "ok" or near.density >= OFF:
         return found
-    return Verdict(
-        "coverage",
-        "look",
-        near.coverage,
-        str(COVERAGE),
-        f"{says}: the samples lie off the data, with a density of {near.density:.2f} (1 for true ones)",
-        "longer training, if variety and twins are ok",
-    )
-
-
-def _nearest(x):
-    d = np.concatenate([d for _, d in squared_distances(x, x)])
-    np.fill_diagonal(d, np.inf)
-    return np.sqrt(d.min(axis=1))
+    says = f"{says}: the samples lie off the data, with a density of {near.density:.2f} (1 for true ones)"
+    return replace(found, level="look", says=says, advice="longer training, if variety and twins are ok")

@@ -7,7 +7,7 @@ the features of different networks cannot be compared.
 import numpy as np
 
 from ..core.underflow import may_underflow
-from .rows import positive, real_array, rows, spans, squared_distances, whole
+from .rows import pair, positive, real_array, rows, spans, squared_distances, whole
 
 
 @may_underflow
@@ -23,8 +23,7 @@ def frechet_distance(real, fake):
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Heusel et al. 2017, section 4; Dowson and Landau 1982.
     """
-    x = rows("frechet_distance", "real", real, least=2)
-    y = rows("frechet_distance", "fake", fake, least=2, like=("real", x))
+    x, y = pair("frechet_distance", real, fake, least=2)
     return _frechet(x.mean(axis=0), _covariance(x), y.mean(axis=0), _covariance(y))
 
 
@@ -38,31 +37,26 @@ def frechet_gaussians(mean1, cov1, mean2, cov2):
     Source: Dowson and Landau 1982; Heusel et al. 2017, section 4.
     """
     where = "frechet_gaussians"
-    means = [
-        real_array(where, name, m, "(D,)").astype(np.float64)
-        for name, m in (("mean1", mean1), ("mean2", mean2))
-    ]
-    covs = [
-        real_array(where, name, c, "(D, D)").astype(np.float64)
-        for name, c in (("cov1", cov1), ("cov2", cov2))
-    ]
-    d = means[0].size
-    for name, a, shape in zip(
-        ("mean1", "cov1", "mean2", "cov2"), (means[0], covs[0], means[1], covs[1]), 2 * ((d,), (d, d))
-    ):
+    moments = {}
+    for name, a in {"mean1": mean1, "cov1": cov1, "mean2": mean2, "cov2": cov2}.items():
+        shape = "(D,)" if name.startswith("mean") else "(D, D)"
+        moments[name] = real_array(where, name, a, shape).astype(np.float64)
+    d = moments["mean1"].size
+    for (name, a), shape in zip(moments.items(), 2 * ((d,), (d, d))):
         if a.shape != shape:
             raise ValueError(
                 f"{where}: expected {name} {shape}, as mean1 has {d} numbers, got {a.shape}; give moments of "
                 "the same features"
             )
-    for name, c in zip(("cov1", "cov2"), covs):
+    for name in ("cov1", "cov2"):
+        c = moments[name]
         size = np.abs(c).max()
         if np.abs(c - c.T).max() > 1e-6 * size or np.linalg.eigvalsh(c)[0] < -1e-6 * size:
             raise ValueError(
                 f"{where}: expected {name} symmetric without negative eigenvalues, got another matrix; "
                 f"np.cov(features, rowvar=False) makes one"
             )
-    return _frechet(means[0], covs[0], means[1], covs[1])
+    return _frechet(*moments.values())
 
 
 def _covariance(x):
@@ -130,8 +124,7 @@ def kid(real, fake):
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Binkowski et al. 2018, section 4.
     """
-    x = rows("kid", "real", real, least=2)
-    y = rows("kid", "fake", fake, least=2, like=("real", x))
+    x, y = pair("kid", real, fake, least=2)
     return _unbiased_mmd(x, y, _cubic)
 
 
@@ -148,8 +141,7 @@ def mmd(real, fake, sigma):
     Raises ValueError for shapes that do not fit, too few samples, non-finite input, or sigma not above 0.
     Source: Gretton et al. 2012, lemma 6.
     """
-    x = rows("mmd", "real", real, least=2)
-    y = rows("mmd", "fake", fake, least=2, like=("real", x))
+    x, y = pair("mmd", real, fake, least=2)
     rate = -0.5 / positive("mmd", "sigma", sigma) ** 2
     return _unbiased_mmd(x, y, lambda a, b: ((span, np.exp(rate * d)) for span, d in squared_distances(a, b)))
 

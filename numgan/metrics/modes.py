@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.underflow import may_underflow
 from .rows import labels as read_labels
-from .rows import positive, rows, squared_distances, whole
+from .rows import nearest, positive, rows, whole
 
 RADIUS = 3.0  # standard deviations; VEEGAN, section 4.1
 
@@ -59,14 +59,12 @@ def mode_coverage(points, centres, std):
     x = rows(where, "points", points, like=("centres", c))
     sigma = positive(where, "std", std)
     k = len(c)
-    nearest, good = np.empty(len(x), np.int64), np.empty(len(x), bool)
-    for span, d in squared_distances(x, c):
-        nearest[span] = d.argmin(axis=1)
-        good[span] = d.min(axis=1) <= (RADIUS * sigma) ** 2
-    counts = np.bincount(nearest[good], minlength=k)
+    assigned, distance = nearest(x, c)
+    good = distance <= (RADIUS * sigma) ** 2
+    counts = np.bincount(assigned[good], minlength=k)
     spread = np.full(k, np.nan)
     for mode in np.flatnonzero(counts > 1):
-        spread[mode] = np.sqrt(x[good & (nearest == mode)].var(axis=0, ddof=1).mean()) / sigma
+        spread[mode] = np.sqrt(x[good & (assigned == mode)].var(axis=0, ddof=1).mean()) / sigma
     return ModeCoverage(
         int((counts > 0).sum()), k, float(good.mean()), _kl_to_uniform(counts), spread, counts
     )

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.arguments import is_number
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
-from .rows import enlarged, rows, squared_distances, whole
+from .rows import enlarged, nearest, pair, rows, squared_distances, whole
 from .rows import labels as read_labels
 
 ROUNDS = 50  # largest number of k-means iterations; it stops earlier if no row changes its bin
@@ -56,8 +56,9 @@ def precision_recall(real, fake, k=3):
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
     """
-    x, y = _pair("precision_recall", real, fake, k, k)
-    return PrecisionRecall(_share_inside(y, x, _radii(x, k)), _share_inside(x, y, _radii(y, k)))
+    where = "precision_recall"
+    x, y = enlarged(*pair(where, real, fake, whole(where, "k", k, 1) + 1))
+    return PrecisionRecall(_share_inside(y, x, radii(x, k)), _share_inside(x, y, radii(y, k)))
 
 
 @may_underflow
@@ -76,9 +77,10 @@ def density_coverage(real, fake, k=5):
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
     """
-    x, y = _pair("density_coverage", real, fake, k, 0)
-    radii = _radii(x, k)
-    inside = np.concatenate([(d <= radii[span, None]).sum(axis=1) for span, d in squared_distances(x, y)])
+    where = "density_coverage"
+    x, y = enlarged(*pair(where, real, fake, whole(where, "k", k, 1) + 1, fake_least=1))
+    r = radii(x, k)
+    inside = np.concatenate([(d <= r[span, None]).sum(axis=1) for span, d in squared_distances(x, y)])
     return DensityCoverage(float(inside.sum() / (k * len(y))), float((inside > 0).mean()))
 
 
@@ -101,8 +103,7 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
     x, t = enlarged(x, rows(where, "test", test, like=("train", x), single=True))
     known = read_labels(where, "train_labels", train_labels, count=len(x))
     truth = read_labels(where, "test_labels", test_labels, count=len(t))
-    answer = np.concatenate([known[d.argmin(axis=1)] for _, d in squared_distances(t, x)])
-    return float((answer != truth).mean())
+    return float((known[nearest(t, x)[0]] != truth).mean())
 
 
 @may_underflow
@@ -125,15 +126,14 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
     Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); the initial centres
     are those of Arthur and Vassilvitskii 2007.
     """
-    x = rows("ndb", "real", real, single=True)
-    x, y = enlarged(x, rows("ndb", "fake", fake, like=("real", x), single=True))
+    x, y = enlarged(*pair("ndb", real, fake, single=True))
     k = whole("ndb", "bins", bins, 1, len(x))
     if not is_number(significance, 0, 1) or not significance:
         raise ValueError(
             f"ndb: expected significance between 0 and 1, got {significance!r}; the paper has 0.05"
         )
     centres, own = _k_means(x, k, stream(seed, "ndb"))
-    p, q = (np.bincount(assigned, minlength=k) / len(assigned) for assigned in (own, _assign(y, centres)[0]))
+    p, q = (np.bincount(assigned, minlength=k) / len(assigned) for assigned in (own, nearest(y, centres)[0]))
     s = (len(x) * p + len(y) * q) / (len(x) + len(y))
     spread = np.sqrt(s * (1 - s) * (1 / len(x) + 1 / len(y)))
     different = np.abs(p - q) > NormalDist().inv_cdf(1 - significance / 2) * spread
@@ -141,13 +141,7 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
     return NDB(int(different.sum()), k, float((_kl(p, middle) + _kl(q, middle)) / 2), p, q)
 
 
-def _pair(where, real, fake, k, fake_needs):
-    whole(where, "k", k, 1)
-    x = rows(where, "real", real, least=k + 1)
-    return enlarged(x, rows(where, "fake", fake, least=fake_needs + 1, like=("real", x)))
-
-
-def _radii(x, k):
+def radii(x, k):
     """The squared distance from each row to its k-th nearest other row: (N,)."""
     out = np.empty(len(x))
     for span, d in squared_distances(x, x):
@@ -156,17 +150,9 @@ def _radii(x, k):
     return out
 
 
-def _share_inside(points, centres, radii):
-    inside = sum((d <= radii).any(axis=1).sum() for _, d in squared_distances(points, centres))
+def _share_inside(points, centres, squared_radii):
+    inside = sum((d <= squared_radii).any(axis=1).sum() for _, d in squared_distances(points, centres))
     return float(inside / len(points))
-
-
-def _assign(x, centres):
-    """The nearest centre of each row (N,), and the squared distance to it (N,)."""
-    nearest, least = np.empty(len(x), np.int64), np.empty(len(x))
-    for span, d in squared_distances(x, centres):
-        nearest[span], least[span] = d.argmin(axis=1), d.min(axis=1)
-    return nearest, least
 
 
 def _k_means(x, k, rng):
@@ -175,7 +161,7 @@ def _k_means(x, k, rng):
     An empty bin keeps its centre.
     """
     centres = x[[rng.integers(len(x))]]
-    least = _assign(x, centres)[1]
+    least = nearest(x, centres)[1]
     while len(centres) < k:
         if not least.any():
             raise ValueError(
@@ -184,12 +170,12 @@ def _k_means(x, k, rng):
             )
         chosen = x[[rng.choice(len(x), p=least / least.sum())]]  # likely far from all present centres
         centres = np.concatenate([centres, chosen])
-        least = np.minimum(least, _assign(x, chosen)[1])
-    assigned = _assign(x, centres)[0]
+        least = np.minimum(least, nearest(x, chosen)[1])
+    assigned = nearest(x, centres)[0]
     for _ in range(ROUNDS):
         for one in np.unique(assigned):
             centres[one] = x[assigned == one].mean(axis=0, dtype=np.float64)
-        before, assigned = assigned, _assign(x, centres)[0]
+        before, assigned = assigned, nearest(x, centres)[0]
         if np.array_equal(before, assigned):
             break
     return centres, assigned

@@ -30,12 +30,7 @@ def psnr(pictures, reference, data_range=1.0):
     border: state your choice.
     """
     x, y = _picture_pair("psnr", pictures, reference, data_range)
-    mse = np.concatenate(
-        [
-            ((x[s].astype(np.float64) - y[s]) ** 2).mean(axis=(1, 2, 3))
-            for s in spans(len(x), MAPS * x[0].size)
-        ]
-    )
+    mse = _in_blocks(x, y, lambda a, b: ((a.astype(np.float64) - b) ** 2).mean(axis=(1, 2, 3)))
     with np.errstate(divide="ignore"):
         return 10 * np.log10(float(data_range) ** 2 / mse)
 
@@ -57,9 +52,7 @@ def ssim(pictures, reference, data_range=1.0):
     large pictures).
     """
     x, y = _picture_pair("ssim", pictures, reference, data_range, WINDOW)
-    return np.concatenate(
-        [_similarity(x[s], y[s], data_range)[0].mean(axis=1) for s in spans(len(x), MAPS * x[0].size)]
-    )
+    return _in_blocks(x, y, lambda a, b: _similarity(a, b, data_range)[0].mean(axis=1))
 
 
 @may_underflow
@@ -79,7 +72,7 @@ def ms_ssim(pictures, reference, data_range=1.0):
     Source: Wang, Simoncelli and Bovik 2003, section 3.
     """
     x, y = _picture_pair("ms_ssim", pictures, reference, data_range, WINDOW * 2 ** (len(WEIGHTS) - 1))
-    return np.concatenate([_scales(x[s], y[s], data_range) for s in spans(len(x), MAPS * x[0].size)])
+    return _in_blocks(x, y, lambda a, b: _scales(a, b, data_range))
 
 
 @may_underflow
@@ -178,6 +171,11 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
     return read
 
 
+def _in_blocks(x, y, measure):
+    """measure(x, y), one number for each pair of pictures, computed for some pairs at a time."""
+    return np.concatenate([measure(x[s], y[s]) for s in spans(len(x), MAPS * x[0].size)])
+
+
 def _filter(x, taps, axis):
     """Correlation along one axis at all positions where the taps fit."""
     n = x.shape[axis] - len(taps) + 1
@@ -237,13 +235,11 @@ def _cut(x, places):
     """Patches (N P, 7 * 7 * C) of x at places (N, P, 2), each channel normalised to mean 0 and variance 1."""
     steps = np.arange(PATCH)
     picture = np.arange(len(x))[:, None, None, None]
-    found = x[
-        picture, places[..., 0, None, None] + steps[:, None], places[..., 1, None, None] + steps
-    ].reshape(-1, PATCH * PATCH, x.shape[3])
+    down, across = places[..., 0, None, None] + steps[:, None], places[..., 1, None, None] + steps
+    found = x[picture, down, across].reshape(-1, PATCH * PATCH, x.shape[3])
     mean, std = found.mean(axis=(0, 1), dtype=np.float64), found.std(axis=(0, 1), dtype=np.float64)
-    return ((found - mean.astype(np.float32)) / np.where(std > 0, std, 1).astype(np.float32)).reshape(
-        len(found), -1
-    )
+    found = (found - mean.astype(np.float32)) / np.where(std > 0, std, 1).astype(np.float32)
+    return found.reshape(len(found), -1)
 
 
 def _sorted(x, u):

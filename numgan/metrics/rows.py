@@ -71,6 +71,12 @@ def rows(where, name, x, least=1, like=None, single=False):
     return np.ascontiguousarray(a, np.float32 if keep else np.float64)
 
 
+def pair(where, real, fake, least=1, fake_least=None, single=False):
+    """(real, fake) as `rows`, with equal numbers of columns; fake_least=None: `least` rows of both."""
+    x = rows(where, "real", real, least, single=single)
+    return x, rows(where, "fake", fake, fake_least or least, like=("real", x), single=single)
+
+
 def labels(where, name, x, count=None, classes=None):
     """x (N,) of integers from 0, as int64.
 
@@ -156,6 +162,15 @@ def squared_distances(x, y):
         scale *= (4 + np.sqrt(x.shape[1])) * np.finfo(d.dtype).eps
         d *= d > scale
         yield span, d
+
+
+def nearest(x, y):
+    """For each row of x (N,): the index of the nearest row of y, and the squared distance to it."""
+    index, least = np.empty(len(x), np.int64), np.empty(len(x))
+    for span, d in squared_distances(x, y):
+        index[span] = d.argmin(axis=1)
+        least[span] = d.min(axis=1)
+    return index, least
 
 
 def _middle(y):

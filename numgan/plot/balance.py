@@ -34,7 +34,7 @@ def over_steps(panels, columns=1, title=""):
              "level"    optional: a value, drawn as a horizontal dotted line
              "log"      optional: True for a logarithmic vertical axis
     """
-    figure, all_axes = figure_of(len(panels), (5 * columns, 2.8 * -(-len(panels) // columns)), columns)
+    figure, all_axes = figure_of(len(panels), (5, 2.8), columns)
     names = list(dict.fromkeys(name for panel in panels for name in panel["curves"]))
     colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
     for axes, panel in zip(all_axes, panels, strict=False):
@@ -52,10 +52,7 @@ def over_steps(panels, columns=1, title=""):
         )
         axes.legend(loc="best", fontsize="x-small")
         axes.grid(alpha=0.3)
-    for axes in all_axes[len(panels) :]:
-        axes.set_axis_off()
-    figure.suptitle(title, fontsize="small")
-    return render(figure)
+    return render(figure, title)
 
 
 @drawn
@@ -68,10 +65,10 @@ def pairs(x, y, enough, shares, names, label):
     names    the names of the two methods
     label    the name of the figure in x and y
     """
-    figure, (points, bars) = figure_of(2, (11, 4.8), columns=2)
+    figure, (points, bars) = figure_of(2, (5.5, 4.8), columns=2)
     points.scatter(x, y, s=14, c=FAKE, alpha=0.7, linewidths=0)
-    points.axvline(enough, color="black", linewidth=0.6, linestyle=":")
-    points.axhline(enough, color="black", linewidth=0.6, linestyle=":")
+    for line in (points.axvline, points.axhline):
+        line(enough, color="black", linewidth=0.6, linestyle=":")
     points.set(
         xlim=(-0.02, 1.02),
         ylim=(-0.02, 1.02),

@@ -7,6 +7,12 @@ from .figure import drawn, figure_of, render
 PATHS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057")
 
 
+def _legend_below(figure, axes, **settings):
+    """The legend of one panel, below all panels."""
+    known = axes.get_legend_handles_labels()
+    figure.legend(*known, loc="outside lower center", ncols=len(PATHS), fontsize="small", **settings)
+
+
 @drawn
 def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
     """Draw vector fields in the plane and paths in them, in rows of four panels.
@@ -17,9 +23,7 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
 
     A cross marks the first point of the paths, a dot the last point of each path.
     """
-    columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, all_axes = figure_of(len(panels), (3.1 * columns, 3.1 * rows + 0.8), columns=columns)
+    figure, all_axes = figure_of(len(panels), (3.1, 3.1), min(4, len(panels)), margin=0.8)
     axis = np.linspace(-side, side, ticks)
     for axes, (name, (field, paths)) in zip(all_axes, panels.items()):
         v = np.array([[field(np.array([x, y])) for x in axis] for y in axis])
@@ -32,17 +36,8 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
         axes.plot(*next(iter(paths.values()))[0], color="black", marker="x", markersize=5)
         axes.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xlabel=xlabel, ylabel=ylabel)
         axes.set_title(name, fontsize="medium")
-    for axes in all_axes[len(panels) :]:
-        axes.set_axis_off()
-    figure.legend(
-        *all_axes[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=len(PATHS),
-        fontsize="small",
-        markerscale=5,
-    )
-    figure.suptitle(title, fontsize="small")
-    return render(figure)
+    _legend_below(figure, all_axes[0], markerscale=5)
+    return render(figure, title)
 
 
 @drawn
@@ -53,7 +48,7 @@ def against(rows, xlabel, title="", shares=()):
     shares   the labels of the panels with a linear vertical axis; the others are logarithmic
     """
     columns = max(map(len, rows.values()))
-    figure, all_axes = figure_of(columns * len(rows), (3.9 * columns, 3.2 * len(rows) + 0.6), columns=columns)
+    figure, all_axes = figure_of(columns * len(rows), (3.9, 3.2), columns, margin=0.6)
     for (row, panels), some in zip(rows.items(), all_axes.reshape(len(rows), columns), strict=True):
         for axes, (label, curves) in zip(some, panels.items(), strict=True):
             for color, (name, (x, values)) in zip(PATHS, curves.items()):
@@ -65,14 +60,8 @@ def against(rows, xlabel, title="", shares=()):
             axes.set_xscale("symlog", linthresh=1)
             axes.set(yscale="linear" if label in shares else "log", xlabel=xlabel, ylabel=label, title=row)
             axes.grid(alpha=0.3)
-    figure.legend(
-        *all_axes[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=len(PATHS),
-        fontsize="small",
-    )
-    figure.suptitle(title, fontsize="small")
-    return render(figure)
+    _legend_below(figure, all_axes[0])
+    return render(figure, title)
 
 
 @drawn
@@ -84,9 +73,7 @@ def heat_maps(rows, side, title="", bins=96, blur=2.0):
     blur   the standard deviation, in bins, of the Gaussian that smooths the counts
     """
     columns = max(map(len, rows.values()))
-    figure, all_axes = figure_of(
-        columns * len(rows), (1.5 * columns, 1.75 * len(rows) + 0.5), columns=columns
-    )
+    figure, all_axes = figure_of(columns * len(rows), (1.5, 1.75), columns, margin=0.5)
     reach = np.arange(bins)
     kernel = np.exp(-0.5 * ((reach[:, None] - reach) / blur) ** 2)
     for (row, panels), some in zip(rows.items(), all_axes.reshape(len(rows), columns), strict=True):
@@ -98,5 +85,4 @@ def heat_maps(rows, side, title="", bins=96, blur=2.0):
             axes.set(xticks=[], yticks=[])
             axes.set_title(name, fontsize="small")
         some[0].set_ylabel(row, fontsize="small")
-    figure.suptitle(title, fontsize="small")
-    return render(figure)
+    return render(figure, title)

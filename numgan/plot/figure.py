@@ -101,21 +101,31 @@ def _without_settings():
     return matplotlib
 
 
-def figure_of(panels, size, columns=1):
-    """(figure, array of axes): at least `panels` axes in rows of `columns`; size (width, height) in inches.
+def figure_of(panels, size, columns=1, margin=0.0):
+    """(figure, array of axes): at least `panels` axes in rows of `columns`; those beyond `panels` are hidden.
+
+    size     (width, height) of a panel in inches
+    margin   the height for titles and legends outside the panels
 
     Call it in a function with the decorator `drawn`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    rows = -(-panels // columns)
+    width, height = size
+    figure = Figure((width * columns, height * rows + margin), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(-(-panels // columns), columns, squeeze=False).ravel()
+    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in all_axes[panels:]:
+        axes.set_axis_off()
+    return figure, all_axes
 
 
-def render(figure):
-    """The figure as a Pillow image."""
+def render(figure, title=None):
+    """The figure as a Pillow image; `title` stands above all panels."""
+    if title is not None:
+        figure.suptitle(title, fontsize="small")
     figure.canvas.draw()
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
 

@@ -22,14 +22,10 @@ def grid(images, columns, names=()):
     scale = max(1, round(CELL / max(height, width)))
     high, wide, rows = scale * height + GAP, scale * width + GAP, -(-n // columns)
     mode = "L" if channels == 1 else "RGB"
-    margin = GAP + (
-        max(int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(name)) for name in names) + 6
-        if names
-        else 0
-    )
-    canvas = Image.new(
-        mode, (margin + columns * wide, GAP + rows * high), (PAPER,) * channels if channels > 1 else PAPER
-    )
+    measure = ImageDraw.Draw(Image.new("L", (1, 1)))
+    margin = GAP + max((int(measure.textlength(name)) + 6 for name in names), default=0)
+    background = PAPER if channels == 1 else (PAPER,) * channels
+    canvas = Image.new(mode, (margin + columns * wide, GAP + rows * high), background)
     for i, image in enumerate(images):
         cell = Image.fromarray(image[..., 0] if channels == 1 else image).resize(
             (scale * width, scale * height), Image.Resampling.NEAREST
@@ -37,12 +33,7 @@ def grid(images, columns, names=()):
         canvas.paste(cell, (margin + i % columns * wide, GAP + i // columns * high))
     draw = ImageDraw.Draw(canvas)
     for row, name in enumerate(names):
-        draw.text(
-            (4, GAP + row * high + high // 2),
-            name,
-            fill=255 if channels == 1 else (255, 255, 255),
-            anchor="lm",
-        )
+        draw.text((4, GAP + row * high + high // 2), name, fill="white", anchor="lm")
     return canvas
 
 
@@ -83,11 +74,10 @@ def curves(records, title=""):
     panels = [("loss", "losses", losses)]
     panels += [("mean probability of being real", "metrics", outputs)] if outputs else []
     panels += [(name, "metrics", [name]) for name in metrics if name not in outputs]
-    figure, all_axes = figure_of(len(panels), (8, 2.6 * len(panels)))
+    figure, all_axes = figure_of(len(panels), (8, 2.6))
     for axes, (label, kind, names) in zip(all_axes, panels, strict=True):
         for name in names:
-            values = [record[kind].get(name) for record in records]
-            values = [np.nan if value is None else float(value) for value in values]
+            values = np.array([record[kind].get(name) for record in records], float)  # None becomes nan
             values = np.clip(values, -LARGEST, LARGEST)
             axes.plot(steps, values, label=plainly(name), linewidth=0.9)
         axes.set(xlabel="step", ylabel=plainly(label))

@@ -11,14 +11,12 @@ def step_times(results, title=""):
 
     The whiskers are quartiles. The title of a panel contains the largest gradient difference.
     """
-    figure, all_axes = figure_of(len(results), (8, 1.2 + 1.6 * len(results)))
+    figure, all_axes = figure_of(len(results), (8, 1.6), margin=1.2)
     for axes, result in zip(all_axes, results, strict=True):
-        numpy = {"numpy": result["numpy_ms"]} if result["numpy_ms"] else {}
-        sides = (
-            {"numgan": result["numgan_ms"]}
-            | numpy
-            | {f"torch {name}": ms for name, ms in result["torch_ms"].items()}
-        )
+        sides = {"numgan": result["numgan_ms"]}
+        if result["numpy_ms"]:
+            sides["numpy"] = result["numpy_ms"]
+        sides |= {f"torch {name}": ms for name, ms in result["torch_ms"].items()}
         quartiles = [result["quartiles_ms"][name.removeprefix("torch ")] for name in sides]
         around = [
             [max(ms - low, 0) for ms, (low, _) in zip(sides.values(), quartiles)],
@@ -29,8 +27,7 @@ def step_times(results, title=""):
         worst = result["largest_gradient_difference"]
         beside = f", largest gradient difference {worst['difference']:.1e}" if worst else ""
         axes.set(xlabel="ms a step", title=f"{result['workload']}, batch {result['batch']}{beside}")
-    figure.suptitle(title, fontsize="small")
-    return render(figure)
+    return render(figure, title)
 
 
 @drawn
@@ -41,9 +38,8 @@ def roofline(found, title=""):
     """
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
     figure, (axes,) = figure_of(1, (8, 5.5))
-    reach = np.geomspace(
-        0.5 * min(row["intensity"] for row in rows), 2 * max(row["intensity"] for row in rows), 200
-    )
+    intensities = [row["intensity"] for row in rows]
+    reach = np.geomspace(0.5 * min(intensities), 2 * max(intensities), 200)
     peak, slope = found["peak_gflops"]["float32"] or np.inf, found["bandwidth_gbs"]
     axes.plot(
         reach,
@@ -79,7 +75,7 @@ def roofline(found, title=""):
 def growth(rows, title=""):
     """Draw the result of `bench growth`: milliseconds per image, with quartiles, a panel for each size."""
     panels = list(dict.fromkeys(row["panel"] for row in rows))
-    figure, all_axes = figure_of(len(panels), (6, 2.1 * len(panels)))
+    figure, all_axes = figure_of(len(panels), (6, 2.1))
     for axes, panel in zip(all_axes, panels, strict=True):
         here = [row for row in rows if row["panel"] == panel]
         values = [row["value"] for row in here]
@@ -90,8 +86,7 @@ def growth(rows, title=""):
         axes.set(xlabel=panel, ylabel="ms an image", xticks=values, xticklabels=values)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
-    figure.suptitle(title, fontsize="small")
-    return render(figure)
+    return render(figure, title)
 
 
 @drawn
@@ -100,31 +95,25 @@ def ladder(reports):
 
     The dotted line is the measured peak.
     """
-    figure, all_axes = figure_of(
-        len(reports), (9, 0.6 + 0.32 * sum(len(found["steps"]) + 4 for found in reports))
-    )
+    bars = sum(len(found["steps"]) + 4 for found in reports)
+    figure, all_axes = figure_of(len(reports), (9, 0.32 * bars / len(reports)), margin=0.6)
     for axes, found in zip(all_axes, reports, strict=True):
-        steps = found["steps"]
-        slowest = min(step["gflops"] for step in steps)
+        steps, peak = found["steps"], found["peak_gflops"]
+        speeds = [step["gflops"] for step in steps]
         colors = [FAKE if step["note"].startswith("yours") else REAL for step in steps]
-        bars = axes.barh(
-            [plainly(step["name"]) for step in steps], [step["gflops"] for step in steps], color=colors
-        )
         axes.bar_label(
-            bars,
+            axes.barh([plainly(step["name"]) for step in steps], speeds, color=colors),
             [f"{step['gflops']:.3g}, error {step['error']:.0e}" for step in steps],
             padding=3,
             fontsize=8,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
-        peak = found["peak_gflops"]
         if peak:
             axes.axvline(peak, color="black", linewidth=0.8, linestyle=":", label="measured peak")
             axes.legend(loc="lower right")
-        fastest = max(step["gflops"] for step in steps)
         axes.set(
             xscale="log",
-            xlim=(slowest / 2, 8 * max(fastest, peak or 0)),
+            xlim=(min(speeds) / 2, 8 * max(*speeds, peak or 0)),
             xlabel="GFLOP/s",
             title=f"{found['kind']}: {found['problem']}\n"
             f"{found['processor']}, {found['instruction_set']}, {found['threads']} threads",

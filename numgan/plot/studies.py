@@ -17,7 +17,7 @@ def mixtures(panels, centres, std, title=""):
     centres   (K, 2), the modes
     std       sigma, the standard deviation of each mode
     """
-    figure, all_axes = figure_of(2 * len(panels), (7, 3.4 * len(panels)), columns=2)
+    figure, all_axes = figure_of(2 * len(panels), (3.5, 3.4), columns=2)
     side = 1.15 * np.abs(centres).max() + 3 * std
     angle = np.linspace(0, 2 * np.pi, 100)
     for (name, x), whole, near in zip(panels.items(), all_axes[::2], all_axes[1::2], strict=True):
@@ -30,19 +30,16 @@ def mixtures(panels, centres, std, title=""):
             near.plot(radius * np.cos(angle), radius * np.sin(angle), color="black", linewidth=0.7)
         near.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal")
         near.set_title("about the nearest mode (1, 3 sigma)", fontsize="medium")
-    figure.suptitle(title, fontsize="small")
-    return render(figure)
+    return render(figure, title)
 
 
 @drawn
 def scatters(panels, centres, side, columns=5):
     """Draw samples, {name: samples (N, 2)}, over the centres of the modes, one small panel for each name."""
-    figure, all_axes = figure_of(len(panels), (2.2 * columns, 2.4 * -(-len(panels) // columns)), columns)
+    figure, all_axes = figure_of(len(panels), (2.2, 2.4), columns)
     for (name, x), axes in zip(panels.items(), all_axes):
         axes.scatter(*centres.T, s=12, c=REAL, linewidths=0)
         axes.scatter(*x.T, s=1, c=FAKE, linewidths=0)
         axes.set_title(textwrap.fill(name, 34), fontsize="x-small")
         axes.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xticks=[], yticks=[])
-    for axes in all_axes[len(panels) :]:
-        axes.set_axis_off()
     return render(figure)

@@ -162,7 +162,7 @@ class MeanForSum(Dense):
 
 
 class HalfRight(Dense):
-    """dW doubled and dx negated, looked at where every unit is dead: zero equals zero, and nothing was checked."""
+    """dW doubled and dx negated, checked where every unit is dead: zero equals zero, nothing was checked."""
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         dx, dp = super().backward(dy, cache, frozen, need_dx)

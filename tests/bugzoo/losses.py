@@ -66,7 +66,7 @@ class StillReals(RelativisticPaired):
 
 
 class HalfAGenerator(RelativisticAverage):
-    """G's gradient from the fakes' own term alone; the mean that real logits are compared with is forgotten."""
+    """G's gradient from the fakes' own term alone; the mean that real logits are compared with is lost."""
 
     def generator(self, real, fake):
         return super().generator(real, fake)[0], self.curve.d(fake - real.mean()) / fake.size

@@ -34,13 +34,13 @@ def _epsilon_is_small(layer):
 
 
 def _seven(n, rng):
-    """A ring of eight from linspace(0, 2 pi, 8): the end point is the first again, so seven modes, one of them doubled."""
+    """A ring of eight from linspace(0, 2 pi, 8): the last point equals the first, so one is doubled."""
     angle = np.linspace(0, 2 * np.pi, 8)[rng.integers(8, size=n)]
     return 2 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.02 * rng.standard_normal((n, 2)), None
 
 
 def _every_mode_has_its_share(draw):
-    """Count and weight: around each of the eight centres lies an eighth of the points, and none lies elsewhere."""
+    """Count and weight: an eighth of the points lies around each of the eight centres, and none elsewhere."""
     centres, std = modes("ring")
     distance = np.linalg.norm(draw(4000, np.random.default_rng(1))[0][:, None] - centres, axis=2)
     near = distance < 6 * std

@@ -1,4 +1,4 @@
-"""Evaluation: generators whose quality is known by construction, the figures beside them, and what the command says."""
+"""Evaluation: generators whose quality is known by construction, their figures, and the command."""
 
 import json
 from dataclasses import replace

@@ -86,7 +86,7 @@ def test_a_collapsed_generator(healthy):
 
 
 def test_a_discriminator_that_is_always_right(tmp_path):
-    """At this rate D wins with every seed that was tried, and G's gradient fades without vanishing to the last bit."""
+    """At this rate D wins with every seed that was tried; G's gradient fades, but is not zero."""
     run = trained(
         tmp_path / "run",
         "gan",

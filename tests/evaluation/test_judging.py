@@ -24,7 +24,8 @@ from dataclasses import replace
 from numgan.evaluation import judging
 from numgan.systems.likelihood import classifier
 digits = classifier.digits
-classifier.PRESETS["digits"] = lambda width=1.0: replace(digits(min(width, 0.1)), steps={steps}, batch_size={batch})
+settings = {{"steps": {steps}, "batch_size": {batch}}}
+classifier.PRESETS["digits"] = lambda width=1.0: replace(digits(min(width, 0.1)), **settings)
 """
 
 

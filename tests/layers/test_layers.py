@@ -7,8 +7,9 @@ import pytest
 
 import numgan.layers
 from numgan import networks
-from numgan.checking.layer import CHECKS, SECOND_ORDER, SLOW, outcome, title
+from numgan.checking.layer import CHECKS, SECOND_ORDER, SLOW, title
 from numgan.checking.layer_cases import LAYERS, NETWORKS
+from numgan.checking.points import outcome
 from numgan.layers import (
     ELU,
     BatchNorm,

@@ -25,8 +25,9 @@ from ..metrics import density_coverage, kid, mode_coverage, sliced_wasserstein
 from ..networks import mlp
 from ..optimizers import Adam
 from ..optimizers.schedules import Cosine
+from ..remedies.penalties import R1Penalty
 from ..systems import Latent
-from ..systems.games.r1 import R1GAN
+from ..systems.games.two_player import TwoPlayerGAN
 from .looks import Looks, accuracy, digits, fakes, logits, read
 from .protocol import Column, Study, folder_of, seconds_of, train
 
@@ -65,8 +66,8 @@ WORST = {
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Even(R1GAN):
-    """The GAN with R1, or without it if gamma is 0. D may stop learning.
+class Even(TwoPlayerGAN):
+    """The GAN, with R1 or without it. D may stop learning.
 
     freeze   from this step on D is not trained; None: D is always trained
     """
@@ -75,9 +76,6 @@ class Even(R1GAN):
 
     def rounds(self, step):
         return super().rounds(step) if self.freeze is None or step < self.freeze else ("G",)
-
-    def regularizer(self, phi, real, fake, seed):
-        return super().regularizer(phi, real, fake, seed) if self.gamma else None
 
 
 def system(name, method, steps):
@@ -106,7 +104,7 @@ def system(name, method, steps):
         batch_size=batch,
         networks=networks,
         average=0.999 * method.endswith("average"),
-        gamma={"ring": 0.1, "digits": 3.0}[name] * method.startswith("r1"),
+        remedies=(R1Penalty({"ring": 0.1, "digits": 3.0}[name]),) if method.startswith("r1") else (),
         optimizers={who: Adam(rate) for who in ("D", "G")},
     )
 

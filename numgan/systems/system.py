@@ -131,6 +131,14 @@ def _gradient(gradient, p, where):
     return gradient
 
 
+def numbers(record):
+    """{name: value} of the fields of a dataclass that are numbers, switches or schedules."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {
+        name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))
+    }
+
+
 def _fitting(name, old, value):
     """The new value of a setting, converted to the type of the old one.
 
@@ -365,10 +373,7 @@ class System:
     def settings(self):
         """{name: value} of the subclass's own numbers and switches, which `setting` can change."""
         common = {field.name for field in fields(System)} | {"now"}
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in common}
-        return {
-            name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))
-        }
+        return {name: value for name, value in numbers(self).items() if name not in common}
 
     def setting(self, **values):
         """The same system with other settings; a number may replace a schedule.
@@ -381,7 +386,11 @@ class System:
                 raise ValueError(
                     f"{type(self).__name__} has no setting {name!r}; there are {', '.join(own) or 'none'}"
                 )
-        return replace(self, **{name: _fitting(name, own[name], value) for name, value in values.items()})
+        return self._changed({name: _fitting(name, own[name], value) for name, value in values.items()})
+
+    def _changed(self, values):
+        """The same system with other values of settings."""
+        return replace(self, **values)
 
     def with_optimizers(self, change):
         """The same system with each optimiser replaced by change(name, optimiser)."""

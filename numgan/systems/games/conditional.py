@@ -8,7 +8,6 @@ rejects a good picture of the wrong class, so G learns to draw the class of its 
 
 from dataclasses import dataclass
 
-from ...core.randomness import derive
 from ...layers import (
     BatchNorm,
     Concat,
@@ -21,54 +20,23 @@ from ...layers import (
     LeakyReLU,
     Maxout,
     Parallel,
-    Pass,
     ReLU,
     Reshape,
     Sequential,
     Tanh,
 )
 from ...layers.initializers import normal, uniform
-from ...losses import AdversarialLoss, nonsaturating, sigmoid
 from ...networks import label_beside
 from ...optimizers import Adam
-from ..system import Latent, Result
-from .two_player import TwoPlayers
+from ..system import Latent
+from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Conditional(TwoPlayers):
+class Conditional(TwoPlayerGAN):
     """Networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
 
-    loss: AdversarialLoss = nonsaturating
     shares_fakes: bool = True
-
-    def discriminator(self, params, batch, seed, fakes=None):
-        """-mean log D(x | y) - mean log(1 - D(G(z | y) | y)), and its gradient in D."""
-        D, phi = self.networks["D"], params["D"]
-        fakes = fakes or self.generate(params, batch, seed)
-        _, asked = fakes.inputs
-        real, c_real = D.forward(phi, (batch["x"], batch["labels"]), Pass(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, (fakes.x, asked), Pass(derive(seed, "D on fake")))
-        loss, dreal, dfake = self.loss.discriminator(real, fake)
-        _, dphi_real = D.backward(dreal, c_real, need_dx=False)
-        _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
-        return Result(
-            loss,
-            {"D": dphi_real + dphi_fake},
-            {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()},
-        )
-
-    def generator(self, params, batch, seed, fakes=None):
-        """-mean log D(G(z | y) | y), and its gradient in G, through the frozen D. A label has no gradient."""
-        fakes = fakes or self.generate(params, batch, seed)
-        _, asked = fakes.inputs
-        logit, c_dis = self.networks["D"].forward(
-            params["D"], (fakes.x, asked), Pass(derive(seed, "D on fake"))
-        )
-        loss, dlogit = self.loss.generator(logit)
-        (dfake, _), _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
-        _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
-        return Result(loss, {"G": dtheta}, {})
 
 
 def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **settings):

@@ -10,11 +10,9 @@ there, and nowhere else. The loss and its equilibrium are those of the GAN; the 
 
 from dataclasses import dataclass
 
-from ...core.randomness import derive, stream
-from ...layers import Pass
 from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ...optimizers import Adam
-from ...remedies.penalties import GradientPenalty, perturbed
+from ...remedies.penalties import DRAGANPenalty, GradientPenalty
 from ..system import Latent
 from .two_player import TwoPlayerGAN
 
@@ -23,18 +21,10 @@ from .two_player import TwoPlayerGAN
 class DRAGAN(TwoPlayerGAN):
     """Networks as in TwoPlayerGAN; D has no BatchNorm, because the norm belongs to one sample.
 
-    penalty   lambda (|grad D| - 1)^2; the authors' lambda is 10
+    The authors' lambda is 10.
     """
 
-    penalty: GradientPenalty = GradientPenalty(10.0)
-
-    def regularizer(self, phi, real, fake, seed):
-        return self.penalty(
-            self.networks["D"],
-            phi,
-            perturbed(real, stream(seed, "perturbed")),
-            Pass(derive(seed, "D around real")),
-        )
+    remedies: tuple = (DRAGANPenalty(GradientPenalty(10.0)),)
 
 
 def digits(width=1.0):
@@ -62,7 +52,7 @@ def points(width=1.0):
         batch_size=256,
         steps=10000,
         average=0.999,
-        penalty=GradientPenalty(0.1),
+        remedies=(DRAGANPenalty(GradientPenalty(0.1)),),
         networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
         optimizers={"D": Adam(1e-3), "G": Adam(1e-3)},
     )

@@ -47,7 +47,7 @@ class UnrolledGAN(TwoPlayerGAN):
         return self.unroll > 0
 
     def with_state(self, moments, memory=None):
-        return replace(self, standing=moments["D"])
+        return replace(super().with_state(moments, memory), standing=moments["D"])
 
     def generator(self, params, batch, seed, fakes=None):
         """-f(theta, phi_K), and its gradient in G, through D at phi_K and through the K updates."""

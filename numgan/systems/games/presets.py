@@ -1,0 +1,75 @@
+"""What the presets of many games have in common: the data and the sizes of the networks.
+
+A preset names its optimisers and what differs: `on_digits(LSGAN, width, both(Adam(2e-4)))`.
+"""
+
+from ...layers import LeakyReLU
+from ...networks import (
+    dcgan_discriminator,
+    dcgan_generator,
+    digit_discriminator,
+    digit_generator,
+    plane_discriminator,
+    plane_generator,
+)
+from ..system import Latent
+
+
+def both(optimizer):
+    """The same optimiser for D and G."""
+    return {"D": optimizer, "G": optimizer}
+
+
+def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
+    """The game on 8x8 pictures: three dense layers of 256 width units in G and in D.
+
+    activation    of D
+    """
+    h = max(int(256 * width), 4)
+    common = dict(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=6000,
+        average=0.995,
+        networks={"G": digit_generator(h), "D": digit_discriminator(h, activation)},
+    )
+    return game(optimizers=optimizers, **common | changes)
+
+
+def on_points(game, width, optimizers, hidden=2, activation=LeakyReLU, **changes):
+    """The game on points in the plane: `hidden` layers of 128 width units in G and in D.
+
+    activation    of D
+    """
+    h = max(int(128 * width), 4)
+    common = dict(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        networks={"G": plane_generator(h, hidden), "D": plane_discriminator(h, hidden, activation)},
+    )
+    return game(optimizers=optimizers, **common | changes)
+
+
+def on_mnist(game, width, optimizers, latent=100, D=None, **changes):
+    """The game on 28x28 pictures with DCGAN networks of 128 width and 64 width channels.
+
+    D    arguments of `dcgan_discriminator`
+    """
+    a, b = max(int(128 * width), 2), max(int(64 * width), 2)
+    common = dict(
+        latent=Latent(latent),
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=64,
+        networks={
+            "G": dcgan_generator(latent, 7, (a, b), 1, kernel=4),
+            "D": dcgan_discriminator(7, (b, a), 1, kernel=4, **D or {}),
+        },
+    )
+    return game(optimizers=optimizers, **common | changes)

@@ -18,7 +18,7 @@ import numpy as np
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
-from ..system import Result, System, numbers
+from ..system import Result, System
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -63,22 +63,6 @@ class TwoPlayerGAN(TwoPlayers):
     remedies: tuple = ()
     now: int = 0
     kept: dict | None = None
-
-    @property
-    def settings(self):
-        """{name: value} of the settings of the game and of its remedies."""
-        found = super().settings
-        for remedy in self.remedies:
-            found |= numbers(remedy)
-        return found
-
-    def _changed(self, values):
-        remedies = tuple(
-            replace(remedy, **{name: values[name] for name in numbers(remedy).keys() & values})
-            for remedy in self.remedies
-        )
-        own = {name: values[name] for name in super().settings.keys() & values}
-        return replace(self, remedies=remedies, **own)
 
     def at(self, step):
         return replace(self, now=step)
@@ -185,10 +169,8 @@ class TwoPlayerGAN(TwoPlayers):
             value, douts[where] = self._scored(outputs[where], on, y[where])
             loss = loss + value
         dphi = reduce(add, (dp for _, dp in self._backward(D, douts, caches, need_dx=False)))
-        metrics = {
-            name: sigmoid(outputs[where][:, :1]).mean()
-            for name, where in (("D(x)", "real"), ("D(G(z))", "fake"))
-        }
+        real, fake = outputs["real"][:, :1], outputs["fake"][:, :1]
+        metrics = {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()}
         for remedy in self.remedies:
             added = remedy.penalty(D, phi, inputs["real"], inputs["fake"], self, seed)
             if added is not None:

@@ -419,17 +419,23 @@ SAID = [  # the constants of the papers, and of the libraries that readers know
     (partial(gan.GAN, **NETS), {"loss": losses.nonsaturating, "k": 1, "shares_fakes": False}),
     (
         partial(two_player.TwoPlayerGAN, **NETS),
-        {"loss": losses.nonsaturating, "k": 1, "now": 0, "shares_fakes": False},
+        {"loss": losses.nonsaturating, "k": 1, "remedies": (), "now": 0, "shares_fakes": False},
     ),
     (partial(wgan.WGAN, **NETS), {"n_critic": 5, "warm": 0}),
     (
         partial(wgan_gp.WGANGP, **NETS),
         {"n_critic": 5, "penalty": penalties.GradientPenalty(10.0, 1.0, False)},
     ),
-    (partial(dragan.DRAGAN, **NETS), {"penalty": penalties.GradientPenalty(10.0, 1.0, False)}),
-    (partial(r1.R1GAN, **NETS), {"gamma": 10.0, "every": 1}),
+    (
+        partial(dragan.DRAGAN, **NETS),
+        {"remedies": (penalties.DRAGANPenalty(penalties.GradientPenalty(10.0, 1.0, False)),)},
+    ),
+    (penalties.DRAGANPenalty, {"gradient_penalty": penalties.GradientPenalty(10.0, 1.0, False)}),
+    (partial(r1.R1GAN, **NETS), {"remedies": (penalties.R1Penalty(10.0, 1),)}),
+    (penalties.R1Penalty, {"gamma": 10.0, "every": 1}),
     (partial(r3gan.R3GAN, **NETS), {"gamma": 1.0, "every": 1, "now": 0}),
-    (partial(roth.RothGAN, **NETS), {"gamma": 2.0}),
+    (partial(roth.RothGAN, **NETS), {"remedies": (penalties.RothPenalty(2.0),)}),
+    (penalties.RothPenalty, {"gamma": 2.0}),
     (partial(consensus.ConsensusGAN, **NETS), {"gamma": 10.0}),
     (
         partial(unrolled.UnrolledGAN, **NETS),

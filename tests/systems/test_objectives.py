@@ -15,6 +15,7 @@ from numgan.checking.system import SystemPoint
 from numgan.core.randomness import derive, stream
 from numgan.data import load
 from numgan.layers import Pass
+from numgan.remedies.penalties import RothPenalty
 from numgan.systems import SYSTEMS
 from numgan.systems.system import Latent
 from numgan.training import State, advance
@@ -65,7 +66,7 @@ class Table:
 
     def __init__(self, name, preset, step=None, **settings):
         system = build(name, preset, 0.02)
-        self.point = SystemPoint(replace(system, **settings))
+        self.point = SystemPoint(system.setting(**settings))
         if step is not None:
             self.point.system = self.point.system.at(step)
         self.system, self.params, self.seed = self.point.system, self.point.params, self.point.seed
@@ -113,32 +114,34 @@ def around_real(table):
     """Kodali et al. 2017: the authors' points."""
     u = stream(table.seed, "perturbed").uniform(size=table.x.shape)
     points = table.x + 0.5 * table.x.std() * u
-    return table.system.penalty.weight * np.mean((table.slopes(points, None, "D around real") - 1) ** 2)
+    return table.system.remedies[0].gradient_penalty.weight * np.mean(
+        (table.slopes(points, None, "D around real") - 1) ** 2
+    )
 
 
 def r1(table):
     """Mescheder et al. 2018, eq. 9, every so often and then as many times."""
-    if table.system.now % table.system.every:
+    if table.system.now % table.system.settings["every"]:
         return 0.0
     return (
-        table.system.every
-        * table.system.gamma
+        table.system.settings["every"]
+        * table.system.settings["gamma"]
         / 2
         * np.mean(table.slopes(table.x, table.labels, "D on real") ** 2)
     )
 
 
 def r1_and_r2(table):
-    if table.system.now % table.system.every:
+    if table.system.now % table.system.settings["every"]:
         return 0.0
-    return r1(table) + table.system.every * table.system.gamma / 2 * np.mean(
+    return r1(table) + table.system.settings["every"] * table.system.settings["gamma"] / 2 * np.mean(
         table.slopes(table.fake, table.asked, "D on fake") ** 2
     )
 
 
 def roth(table):
     """Roth et al. 2017, Algorithm 1, gamma at its place on the way down."""
-    schedule = table.system.gamma
+    schedule = table.system.settings["gamma"]
     gamma = max(schedule.start * schedule.factor**table.system.now, schedule.floor)
     real = (1 - sigmoid(table.a[:, 0])) ** 2 * table.slopes(table.x, None, "D on real") ** 2
     fake = sigmoid(table.b[:, 0]) ** 2 * table.slopes(table.fake, None, "D on fake") ** 2
@@ -157,7 +160,7 @@ def agreement(table):
         + D.backward(sigmoid(b) / len(b), c_fake)[1].vector
     )
     dtheta = G.backward(D.backward(-sigmoid(-b) / len(b), c_fake)[0], c_gen)[1].vector
-    return table.system.gamma / 2 * (dphi @ dphi + dtheta @ dtheta)
+    return table.system.settings["gamma"] / 2 * (dphi @ dphi + dtheta @ dtheta)
 
 
 ADDED = {
@@ -212,8 +215,8 @@ def test_g_descends_on_the_papers_loss(name, preset):
 @pytest.mark.parametrize("late", [0, 1, 5, 8])
 def test_a_lazy_penalty_counts_eight_times_where_it_is_due_and_is_absent_elsewhere(name, preset, late):
     table = Table(name, preset, step=80 + late)
-    assert table.system.every == 8
-    due = replace(table.system, every=1).at(0)
+    assert table.system.settings["every"] == 8
+    due = table.system.setting(every=1).at(0)
     once = table.point.run("D").loss - GAMES[name][0](table.a, table.b)
     table.system = due
     assert np.isclose(once, 8 * ADDED[name](table) if late % 8 == 0 else 0.0, rtol=1e-7, atol=1e-12)
@@ -230,7 +233,8 @@ def test_without_gamma_there_is_no_penalty(name):
 def test_roths_penalty_falls_with_the_steps(step):
     table = Table("roth", "digits", step=step)
     gamma = {0: 2.0, 1: 2.0 * 0.005 ** (1 / 6000), 3000: 2.0 * 0.005**0.5, 50000: 0.01}[step]
-    table.system = replace(table.system, gamma=replace(table.system.gamma, start=gamma, factor=1.0))
+    schedule = replace(table.system.settings["gamma"], start=gamma, factor=1.0)
+    table.system = replace(table.system, remedies=(RothPenalty(schedule),))
     assert np.isclose(table.point.run("D").metrics["penalty"], roth(table), rtol=1e-9)
 
 
@@ -271,7 +275,7 @@ def test_hacks_play_by_the_switches(preset):
     """Noise that falls to nothing over the run, a label of 0.9 for real samples, and with `none` one mixed batch and the minimax loss."""
     table = Table("hacks", preset, step=1000)
     system, shape = table.system, table.x.shape
-    std = system.noise * (1 - 1000 / system.steps)
+    std = system.settings["noise"] * (1 - 1000 / system.steps)
     noise = {
         where: std * stream(table.seed, "noise on", where).standard_normal((n, *shape[1:]))
         for where, n in (("real", len(table.x)), ("fake", len(table.fake)))
@@ -281,7 +285,7 @@ def test_hacks_play_by_the_switches(preset):
     if preset == "none":
         both = table.judge(np.concatenate([table.x, table.fake]), None, "D on both")[0]
         a, b, smooth = both[: len(table.x)], both[len(table.x) :], 1.0
-        assert system.noise == 0
+        assert system.settings["noise"] == 0
     loss = -(smooth * log_sigmoid(a) + (1 - smooth) * log_sigmoid(-a)).mean() - log_sigmoid(-b).mean()
     assert_same(table.point.run("D"), loss, {"D(x)": sigmoid(a).mean(), "D(G(z))": sigmoid(b).mean()})
     assert_same(table.point.run("G"), (MINIMAX if preset == "none" else NONSATURATING)[1](a, b), {})
@@ -518,8 +522,8 @@ def test_players_that_share_fakes_see_one_draw():
 def test_settings_that_are_taken_and_those_that_are_refused(preset, taken, refused, words):
     system = build("hacks", preset, 0.02)
     changed = system.setting(**taken)
-    assert {name: getattr(changed, name) for name in taken} == taken
-    assert all(type(getattr(changed, name)) is type(getattr(system, name)) for name in taken)
+    assert {name: changed.settings[name] for name in taken} == taken
+    assert all(type(changed.settings[name]) is type(system.settings[name]) for name in taken)
     with pytest.raises(ValueError, match=words):
         system.setting(**refused)
 

@@ -1,4 +1,6 @@
-"""Unrolling: exact through every optimiser, what is known in closed form, and planted bugs that the checks must catch."""
+"""Unrolling: exact through every optimiser, what is known in closed form, and planted bugs that the checks
+must catch.
+"""
 
 from dataclasses import replace
 
@@ -60,13 +62,19 @@ def test_a_critic_may_be_a_single_layer():
 
 @pytest.mark.parametrize("eta, K", [(0.1, 1), (0.1, 5), (0.25, 10)])
 def test_the_bilinear_game(eta, K):
-    """f = theta psi: G at theta, D(x) = psi x, data at 0. K ascent steps give psi + K eta theta, so f_K = theta psi + K eta theta^2 and
-    d f_K / d theta = psi + 2 K eta theta. Descent on that and ascent in psi have the eigenvalues -K eta +- sqrt((K eta)^2 - 1)."""
+    """f = theta psi: G at theta, D(x) = psi x, data at 0.
+
+    K ascent steps give psi + K eta theta, so f_K = theta psi + K eta theta^2 and d f_K / d theta = psi + 2 K
+    eta theta. Descent on that and ascent in psi have the eigenvalues -K eta +- sqrt((K eta)^2 - 1).
+    """
     linear = Sequential(Dense(1, 1, bias=False))
     theta, psi = 0.7, -0.3
 
     def field(theta, psi):
-        """d f_K / d theta and d f / d psi; wasserstein pays D f's negative where the fake is theta and the real sample 0."""
+        """d f_K / d theta and d f / d psi.
+
+        Wasserstein pays D f's negative where the fake is theta and the real sample 0.
+        """
         phi = linear.init(0, np.float64)
         phi.vector[...] = -psi
         fake = np.array([[theta]])
@@ -166,7 +174,8 @@ def test_a_wrong_part_is_named(words, message):
 def test_a_state_of_another_optimiser_is_refused(state):
     with pytest.raises(
         ValueError,
-        match=r"Unrolling: expected a state of SGD\(lr=0.1, momentum=0.9\) with {'step': \(\), 'm': \(21,\)}, got",
+        match=r"Unrolling: expected a state of SGD\(lr=0.1, momentum=0.9\) "
+        r"with {'step': \(\), 'm': \(21,\)}, got",
     ):
         Unrolling(D, minimax, SGD(0.1, momentum=0.9), 1, state).forward(*game())
 
@@ -188,7 +197,7 @@ def test_wrong_arguments_are_named():
         at[1, 0] = 0
 
 
-# --- planted bugs: each is one line of Unrolling or of the system gone wrong ------------------------------------------------
+# ---- planted bugs: each is one line of Unrolling or of the system gone wrong
 
 
 class NoHessian(Unrolling):
@@ -289,7 +298,7 @@ def test_a_system_with_a_planted_bug_is_caught():
             check_system(bug(**fields))
 
 
-# --- the system ------------------------------------------------------------------------------------------------------------
+# ---- the system
 
 
 def test_zero_steps_are_the_game_of_2014():

@@ -34,7 +34,7 @@ def digits(width=1.0):
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128, a smaller lambda."""
     penalty = DRAGANPenalty(GradientPenalty(0.1))
-    return on_points(DRAGAN, width, both(Adam(1e-3)), hidden=3, remedies=(penalty,))
+    return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
 
 
 PRESETS = {"digits": digits, "points": points}

@@ -54,7 +54,7 @@ from ...optimizers import SGD, Adam, Historical
 from ...remedies.balance import Balance
 from ...remedies.noise import InstanceNoise, NoisyLabels
 from ...remedies.replay import PastPlayers, Replay
-from ..system import Latent
+from .presets import on_digits, on_points
 from .switched import switched_discriminator, switched_generator
 from .two_player import TwoPlayerGAN
 
@@ -252,18 +252,16 @@ def _check(s):
 
 def digits(width=1.0, average=0.995, **switches):
     """8x8 pictures; every switch has the value of the list above."""
-    return Hacks(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
+    game = on_digits(
+        Hacks,
+        width,
+        optimizers={},
         steps=4000,
         average=average,
-        networks={},
-        optimizers={},
         hidden=max(int(256 * width), 4),
         channels=tuple(max(int(c * width), 2) for c in (128, 64)),
-    ).setting(**switches)
+    )
+    return game.setting(**switches)
 
 
 def none(width=1.0):
@@ -316,17 +314,10 @@ def conditional(width=1.0):
 
 def points(width=1.0, **switches):
     """Points in the plane: G and D of 128-128."""
-    return Hacks(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=10000,
-        average=0.999,
-        networks={},
-        optimizers={},
-        hidden=max(int(128 * width), 4),
-    ).setting(**{"rate": 1e-3, "convolutional": False} | switches)
+    game = on_points(
+        Hacks, width, optimizers={}, hidden=max(int(128 * width), 4), rate=1e-3, convolutional=False
+    )
+    return game.setting(**switches)
 
 
 PRESETS = {"digits": digits, "none": none, "all": everything, "conditional": conditional, "points": points}

@@ -38,8 +38,8 @@ def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
     return game(optimizers=optimizers, **common | changes)
 
 
-def on_points(game, width, optimizers, hidden=2, activation=LeakyReLU, **changes):
-    """The game on points in the plane: `hidden` layers of 128 width units in G and in D.
+def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes):
+    """The game on points in the plane: `depth` layers of 128 width units in G and in D.
 
     activation    of D
     """
@@ -51,7 +51,7 @@ def on_points(game, width, optimizers, hidden=2, activation=LeakyReLU, **changes
         batch_size=256,
         steps=10000,
         average=0.999,
-        networks={"G": plane_generator(h, hidden), "D": plane_discriminator(h, hidden, activation)},
+        networks={"G": plane_generator(h, depth), "D": plane_discriminator(h, depth, activation)},
     )
     return game(optimizers=optimizers, **common | changes)
 

@@ -35,7 +35,7 @@ def points(width=1.0):
     """Points in the plane: G and D of three layers of 128; small gamma, the penalty in every eighth step."""
     penalty = R1Penalty(gamma=0.01, every=8)
     adam = Adam(1e-3, beta1=0.0, beta2=0.99)
-    return on_points(R1GAN, width, both(adam), hidden=3, remedies=(penalty,))
+    return on_points(R1GAN, width, both(adam), depth=3, remedies=(penalty,))
 
 
 PRESETS = {"digits": digits, "points": points}

@@ -109,7 +109,7 @@ def points(width=1.0):
 
     The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99).
     """
-    return on_points(R3GAN, width, both(Adam(1e-3, beta1=0.0, beta2=0.99)), hidden=3, gamma=0.01)
+    return on_points(R3GAN, width, both(Adam(1e-3, beta1=0.0, beta2=0.99)), depth=3, gamma=0.01)
 
 
 def digits(width=1.0):

@@ -33,7 +33,7 @@ def digits(width=1.0):
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 for thin modes."""
     penalty = RothPenalty(gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4))
-    return on_points(RothGAN, width, both(Adam(1e-3)), hidden=3, remedies=(penalty,))
+    return on_points(RothGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
 
 
 PRESETS = {"digits": digits, "points": points}

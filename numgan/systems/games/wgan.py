@@ -76,7 +76,7 @@ def mnist(width=1.0):
 
 def points(width=1.0):
     """Points in the plane: three hidden layers of 128."""
-    return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), hidden=3, steps=4000, average=0.0)
+    return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), depth=3, steps=4000, average=0.0)
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "points": points}

@@ -82,7 +82,7 @@ def mnist(width=1.0):
 
 def points(width=1.0):
     """Points in the plane: three hidden layers of 128; smaller lambda and larger rate than the paper's."""
-    return on_points(WGANGP, width, _adam(lr=1e-3), hidden=3, steps=4000, penalty=GradientPenalty(0.1))
+    return on_points(WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1))
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "points": points}

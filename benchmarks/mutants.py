@@ -50,19 +50,27 @@ SECONDS = 20  # most seconds of tests for one mutant, measured on the unchanged 
 CHAPTERS = {  # chapter: (its sources, its tests)
     "layers": (
         "layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
-        "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives",
+        "layers networks initializers defaults gradcheck minibatch spectral virtual regularizers memory bugzoo "
+        "hacks objectives",
     ),
-    "losses": ("losses/*.py remedies/noise.py remedies/replay.py", "losses networks hacks objectives"),
-    "penalties": ("remedies/penalties.py", "penalties networks regularizers lazy objectives"),
+    "losses": (
+        "losses/*.py remedies/noise.py remedies/replay.py remedies/balance.py",
+        "losses defaults labels noise replay feature_matching hacks objectives",
+    ),
+    "penalties": (
+        "remedies/penalties.py",
+        "penalties penalty_bugs defaults regularizers regularizer_bugs lazy objectives",
+    ),
     "unrolling": ("remedies/unrolling.py", "unrolling objectives"),
-    "consensus": ("remedies/consensus.py", "consensus networks objectives"),
-    "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
-    "data": ("data/*.py", "data family networks idx pictures"),
+    "consensus": ("remedies/consensus.py", "consensus defaults objectives"),
+    "optimisers": ("optimizers/*.py", "optimizers historical defaults regularizers"),
+    "data": ("data/*.py", "data columns defaults idx pictures"),
     "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
-    "metrics": ("metrics/*.py", "metrics parzen networks"),
+    "metrics": ("metrics/*.py", "metrics parzen defaults"),
     "systems": (
         "systems/*.py systems/*/*.py",
-        "objectives systems family networks hacks regularizers consensus unrolling judging",
+        "objectives systems family networks defaults hacks settings draws game_memory noise replay regularizers "
+        "consensus unrolling judging",
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",

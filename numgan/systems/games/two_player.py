@@ -18,6 +18,7 @@ import numpy as np
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
+from ...remedies.remedy import Remedy
 from ..system import Result, System
 
 
@@ -63,6 +64,14 @@ class TwoPlayerGAN(TwoPlayers):
     remedies: tuple = ()
     now: int = 0
     kept: dict | None = None
+
+    def __post_init__(self):
+        for remedy in self.remedies:
+            if not isinstance(remedy, Remedy):
+                raise TypeError(
+                    f"{type(self).__name__}: expected remedies as a tuple of remedies such as "
+                    f"R1Penalty(10.0), got {remedy!r} among them"
+                )
 
     def at(self, step):
         return replace(self, now=step)

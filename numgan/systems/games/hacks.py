@@ -131,12 +131,12 @@ class Hacks(TwoPlayerGAN):
         )
         y, cache = net.forward(phi, both, Pass(derive(seed, "D on both")))
         n = len(real[0] if self.labels_for_D else real) // self.pack
-        return {"real": y[:n], "fake": y[n:]}, {"both": cache, "real": np.zeros_like(y[:n])}
+        return {"real": y[:n], "fake": y[n:]}, {"both": cache, "zeros": np.zeros_like(y[:n])}
 
     def _backward(self, net, dys, caches, **options):
         if self.separate:
             return super()._backward(net, dys, caches, **options)
-        dreal = dys.get("real", caches["real"])
+        dreal = dys.get("real", caches["zeros"])  # G's loss is no function of D's outputs for real samples
         return [net.backward(np.concatenate([dreal, dys["fake"]]), caches["both"], **options)]
 
     # ---- classify: D also predicts the class
@@ -160,14 +160,14 @@ class Hacks(TwoPlayerGAN):
         return self.matching or not self.separate or super().needs_real
 
     @property
-    def judge(self):
+    def network_for_G(self):
         above = 1 + self.deviation + (self.minibatch > 0)  # the last layer, and those that compare samples
         return self.networks["D"][:-above] if self.matching else self.networks["D"]
 
-    def _answer(self, outputs, labels):
+    def _loss_of_G(self, outputs, labels):
         if self.matching:
             return feature_matching(outputs["fake"], outputs["real"])
-        return super()._answer(outputs, labels)
+        return super()._loss_of_G(outputs, labels)
 
 
 # ---- from switches to networks and optimisers

@@ -110,7 +110,7 @@ class TwoPlayerGAN(TwoPlayers):
     def rounds(self, step):
         return self._through("rounds", ("D",) * self.k + ("G",), self)
 
-    # ---- D's passes; a game may override them
+    # ---- the passes of D, and the losses as functions of its outputs; a game may override them
 
     @property
     def labels_for_D(self):
@@ -139,15 +139,15 @@ class TwoPlayerGAN(TwoPlayers):
         return [net.backward(dy, caches[where], **options) for where, dy in dys.items()]
 
     def _scored(self, y, loss, labels):
-        """loss, dy of a function of logits, for D's outputs y."""
+        """loss, dy for the outputs y of D; `loss` is a function of its logits."""
         return loss(y)
 
     @property
-    def judge(self):
-        """D, or those of its first layers whose output G's loss is a function of."""
+    def network_for_G(self):
+        """The network whose output G's loss is a function of: D, or the first layers of D."""
         return self.networks["D"]
 
-    def _answer(self, outputs, labels):
+    def _loss_of_G(self, outputs, labels):
         """G's loss, and its derivative in the output for the fakes."""
         return self._scored(outputs["fake"], self.loss.generator, labels["fake"])
 
@@ -163,8 +163,10 @@ class TwoPlayerGAN(TwoPlayers):
         theta = self._through("opponent", params["G"], "G", self, seed)
         if fakes is None or theta is not params["G"]:
             fakes = self.generate({**params, "G": theta}, batch, seed)
-        shown = {"x": fakes.x} | ({"y": fakes.inputs[1]} if self.classes else {})
         memory = self._collected("before_update", params, self)
+
+        # the samples x with labels y that D judges, and its outputs
+        shown = {"x": fakes.x} | ({"y": fakes.inputs[1]} if self.classes else {})
         for remedy in self.remedies:
             shown, new = remedy.fakes(shown, self, seed)
             memory |= new
@@ -172,14 +174,18 @@ class TwoPlayerGAN(TwoPlayers):
         y = {"real": batch.get("labels"), "fake": shown.get("y")}
         inputs = self._inputs(x, y, seed)
         outputs, caches = self._forward(D, phi, inputs, seed)
-        loss, douts = 0, {}
+
+        # the adversarial loss on real samples and on fakes
+        loss, doutputs = 0, {}
         for where, curve in (("real", self.loss.on_real), ("fake", self.loss.on_fake)):
-            on = self._through("loss", curve.mean, where, self, seed)
-            value, douts[where] = self._scored(outputs[where], on, y[where])
+            loss_on = self._through("loss", curve.mean, where, self, seed)
+            value, doutputs[where] = self._scored(outputs[where], loss_on, y[where])
             loss = loss + value
-        dphi = reduce(add, (dp for _, dp in self._backward(D, douts, caches, need_dx=False)))
+        dphi = reduce(add, (dp for _, dp in self._backward(D, doutputs, caches, need_dx=False)))
         real, fake = outputs["real"][:, :1], outputs["fake"][:, :1]
         metrics = {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()}
+
+        # the penalties
         for remedy in self.remedies:
             added = remedy.penalty(D, phi, inputs["real"], inputs["fake"], self, seed)
             if added is not None:
@@ -194,9 +200,9 @@ class TwoPlayerGAN(TwoPlayers):
         x, y = {"fake": fakes.x}, {"fake": fakes.inputs[1] if self.classes else None}
         if self.needs_real:
             x, y = {"real": batch["x"], **x}, {"real": batch.get("labels"), **y}
-        net = self.judge
+        net = self.network_for_G
         outputs, caches = self._forward(net, phi, self._inputs(x, y, seed), seed)
-        loss, dfake = self._answer(outputs, y)
+        loss, dfake = self._loss_of_G(outputs, y)
         dx, _ = self._backward(net, {"fake": dfake}, caches, frozen=True)[0]
         dx = dx[0] if self.labels_for_D else dx  # a label has no gradient
         _, dtheta = self.networks["G"].backward(dx[-len(fakes.x) :], fakes.cache, need_dx=False)

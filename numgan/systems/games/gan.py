@@ -98,7 +98,7 @@ def mnist(width=1.0):
             "G": Sequential(*up, Dense(h, 784), Tanh(), Reshape(28, 28, 1)),
             "D": Sequential(Flatten(), *down, Dense(h, 1)),
         },
-        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+        optimizers=both(Adam(2e-4)),
     )
 
 

@@ -48,7 +48,7 @@ def points(width=1.0, m=2):
             "G": Sequential(*hidden, Dense(h, 2, init=init)),
             "D": Sequential(Pack(m), *pieces, Dense(d, 1, init=init)),
         },
-        optimizers={name: Adam(1e-4, beta1=0.8) for name in ("D", "G")},
+        optimizers=both(Adam(1e-4, beta1=0.8)),
     )
 
 

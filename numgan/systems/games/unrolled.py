@@ -23,6 +23,7 @@ from ...networks import mlp
 from ...optimizers import SGD, Adam, Optimizer
 from ...remedies.unrolling import Unrolling
 from ..system import Latent, Result
+from .presets import both
 from .two_player import TwoPlayerGAN
 
 
@@ -86,7 +87,7 @@ def points(width=1.0):
         steps=25000,
         unroll=10,
         networks={"G": mlp(z, h, h, 2, init=init), "D": mlp(2, h, 1, init=init)},
-        optimizers={"D": Adam(1e-4, beta1=0.5), "G": Adam(1e-4, beta1=0.5)},
+        optimizers=both(Adam(1e-4, beta1=0.5)),
     )
 
 

@@ -1,6 +1,7 @@
 """What the presets of many games have in common: the data and the sizes of the networks.
 
-A preset names its optimisers and what differs: `on_digits(LSGAN, width, both(Adam(2e-4)))`.
+A preset names its game, its optimisers and the settings that differ, which are `changes` below:
+`on_digits(WGAN, width, both(RMSProp(5e-4)), steps=3000)`.
 """
 
 from ...layers import LeakyReLU
@@ -21,9 +22,9 @@ def both(optimizer):
 
 
 def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
-    """The game on 8x8 pictures: three dense layers of 256 width units in G and in D.
+    """The game on 8x8 pictures: three dense layers in G and in D, the hidden ones of 256 * width units.
 
-    activation    of D
+    activation    of the hidden layers of D
     """
     h = max(int(256 * width), 4)
     common = dict(
@@ -39,9 +40,9 @@ def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
 
 
 def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes):
-    """The game on points in the plane: `depth` layers of 128 width units in G and in D.
+    """The game on points in the plane: `depth` hidden layers of 128 * width units in G and in D.
 
-    activation    of D
+    activation    of the hidden layers of D
     """
     h = max(int(128 * width), 4)
     common = dict(
@@ -57,7 +58,7 @@ def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes)
 
 
 def on_mnist(game, width, optimizers, latent=100, D=None, **changes):
-    """The game on 28x28 pictures with DCGAN networks of 128 width and 64 width channels.
+    """The game on 28x28 pictures with DCGAN networks of 128 * width and 64 * width channels.
 
     D    arguments of `dcgan_discriminator`
     """
@@ -69,7 +70,7 @@ def on_mnist(game, width, optimizers, latent=100, D=None, **changes):
         batch_size=64,
         networks={
             "G": dcgan_generator(latent, 7, (a, b), 1, kernel=4),
-            "D": dcgan_discriminator(7, (b, a), 1, kernel=4, **D or {}),
+            "D": dcgan_discriminator(7, (b, a), 1, kernel=4, **(D or {})),
         },
     )
     return game(optimizers=optimizers, **common | changes)

@@ -275,7 +275,7 @@ class ZeroSum(losses.AdversarialLoss):
 
 
 _loss = losses.nonsaturating
-_networks = {"D": mlp(3, 5, 4, 1, activation=Tanh), "G": mlp(2, 4, 3, activation=Softplus)}
+_networks = {"D": mlp(3, 4, 1, activation=Tanh), "G": mlp(2, 4, 3, activation=Softplus)}
 exact = lambda consensus, networks=_networks: check_consensus(
     consensus, networks["D"], networks["G"], (2,), slow=False
 )

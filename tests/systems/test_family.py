@@ -245,9 +245,9 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(system, dataset, tmp_path
         system,
         dataset,
         tmp_path / "whole",
-        steps=20,
+        steps=10,
         seed=1,
-        picture_every=20,
+        picture_every=10,
         checkpoint_every=1,
         progress=False,
     )
@@ -262,10 +262,10 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(system, dataset, tmp_path
                 raise Killed
 
         with pytest.raises(Killed):
-            train(look=kill, **{"steps": 20, "seed": 1, "picture_every": 20} if at == 3 else {"resume": True})
+            train(look=kill, **{"steps": 10, "seed": 1, "picture_every": 10} if at == 3 else {"resume": True})
     train(resume=True)
     one, two = (runs.open_run(folder, system, dataset).state for folder in (whole.folder, tmp_path / "cut"))
-    assert one.step == two.step == 20 and one.vectors().keys() == two.vectors().keys()
+    assert one.step == two.step == 10 and one.vectors().keys() == two.vectors().keys()
     assert all(np.array_equal(one.vectors()[name], two.vectors()[name]) for name in one.vectors())
 
 
@@ -326,7 +326,7 @@ def test_a_network_without_an_optimiser_never_changes(tmp_path):
 
 def test_a_run_starts_from_the_weights_of_another(tmp_path):
     system, dataset = translation(), paired_set()
-    training.train(system, dataset, tmp_path / "first", steps=5, progress=False)
+    training.train(system, dataset, tmp_path / "first", steps=5, picture_every=5, progress=False)
     weights = runs.open_run(tmp_path / "first", system, dataset).state.params
     training.train(
         system, dataset, tmp_path / "second", steps=1, seed=9, weights={"E": weights["E"]}, progress=False

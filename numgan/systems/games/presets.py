@@ -17,8 +17,8 @@ from ..system import Latent
 
 
 def both(optimizer):
-    """The same optimiser for D and G."""
-    return {"D": optimizer, "G": optimizer}
+    """Equal optimisers for D and G: two objects, which a profile tells apart."""
+    return {"D": optimizer, "G": optimizer.changed()}
 
 
 def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):

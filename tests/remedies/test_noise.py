@@ -42,7 +42,7 @@ def noise_of(system, objective, seed=3):
 
 
 def noise_is_fresh_and_annealed(system):
-    """On real and on fake samples, in both turns, independent, normal, and of the std that the schedule says."""
+    """On real and on fake samples, in both turns: independent, normal, with the std of the schedule."""
     size = 200 * 64
     for step, share in ((0, 1.0), (25, 0.75), (50, 0.5), (99, 0.01), (100, 0.0), (1000, 0.0)):
         for objective in ("D", "G"):

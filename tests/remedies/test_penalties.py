@@ -243,7 +243,7 @@ def test_the_penalty_runs_the_critic_at_points_that_the_seed_fixes():
 
 
 def test_relu_hides_a_missing_second_derivative():
-    """Why the critics of the checks are smooth, too: with a piecewise-linear one the f'' term is zero anyway."""
+    """Why some critics of the checks are smooth: with a piecewise-linear critic the f'' term is zero."""
     piecewise = mlp(3, 5, 4, 1, activation=LeakyReLU)
     through(piecewise)
     assert LeakyReLU.dd is None

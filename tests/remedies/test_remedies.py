@@ -95,6 +95,11 @@ def test_a_game_with_labels_takes_remedies():
         assert check_objective(system, objective)[0] <= 1e-6
 
 
+def test_the_unrolled_game_takes_no_remedies():
+    with pytest.raises(ValueError, match="UnrolledGAN: expected no remedies, .*Replay.*; use TwoPlayerGAN"):
+        replace(build("unrolled", "plain", 0.05), remedies=(Replay(0.5),))
+
+
 @pytest.mark.parametrize("wrong", [R1(10.0), InstanceNoise, None])
 def test_only_remedies_are_taken(wrong):
     with pytest.raises(TypeError, match="TwoPlayerGAN: expected remedies as a tuple .* got .* among them"):

@@ -43,6 +43,13 @@ class UnrolledGAN(TwoPlayerGAN):
     inner: Optimizer | None = None
     standing: dict | None = None
 
+    def __post_init__(self):
+        if self.remedies:
+            raise ValueError(
+                f"UnrolledGAN: expected no remedies, because its updates of D have none, got {self.remedies}; "
+                "use TwoPlayerGAN"
+            )
+
     @property
     def looks_ahead(self):
         return self.unroll > 0

@@ -46,8 +46,8 @@ class UnrolledGAN(TwoPlayerGAN):
     def __post_init__(self):
         if self.remedies:
             raise ValueError(
-                f"UnrolledGAN: expected no remedies, because its updates of D have none, got {self.remedies}; "
-                "use TwoPlayerGAN"
+                "UnrolledGAN: expected no remedies, because its updates of D have none, "
+                f"got {self.remedies}; use TwoPlayerGAN"
             )
 
     @property

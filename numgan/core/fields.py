@@ -5,12 +5,15 @@
 
 A value of another kind raises a ValueError that names the field:
 `recipe.width: expected a finite number from 0.0001 to 1,000, got 1e+300`.
+
+The fields of a dataclass can be options of a command, declared once with `option`. `Record.of` makes the
+check of a JSON file from them, and numgan.cli makes the arguments of the command.
 """
 
 import json
 import os
 import reprlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from .errors import FileFormatError
 from .files import opened, read
@@ -166,6 +169,11 @@ class Record(Kind):
     others: Kind | None = None
     what = "named fields"
 
+    @classmethod
+    def of(cls, declared):
+        """The Record of a dataclass whose fields are all options."""
+        return cls({field.name: field.metadata["kind"] for field in fields(declared)})
+
     def fits(self, value):
         try:
             self.expect(value, "")
@@ -197,6 +205,19 @@ class Anything(Kind):
 
     def fits(self, value):
         return True
+
+
+def option(kind, help=None, metavar=None, default=None, flag=None):
+    """A field of a dataclass that is an option of a command.
+
+    kind      the kind of its value in a JSON file
+    help      the sentence about it in the help of the command; None: the command does not have this option
+    metavar   the word for its value there; None: the name in capitals
+    default   MISSING: the option has no dashes, it is the command's first word
+    flag      its name on the command line; None: that of the field, such as --batch-size for batch_size
+    """
+    words = {"kind": kind, "help": help, "metavar": metavar, "flag": flag}
+    return field(default=default, metadata=words)
 
 
 def parse(text, kind):

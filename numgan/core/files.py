@@ -43,6 +43,12 @@ def path_of(text):
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
+def expect_path(path, what):
+    """Raise ValueError for an empty path: the system would take it for the current folder."""
+    if not os.fspath(path):
+        raise ValueError(f"{what}: expected a path, got {path!r}; write '.' for the current folder")
+
+
 # ---- kinds of files
 
 

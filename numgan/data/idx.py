@@ -150,6 +150,8 @@ def _locate(name, file, folder):
     shared = os.environ.get("NUMGAN_DATA")
     if folder is None and not shared:
         return _download(name, file)
+    if folder is not None:
+        files.expect_path(folder, f"load({name!r}): folder")
     place = Path(folder) if folder is not None else Path(shared) / name
     for path in (place / f"{file}.gz", place / file):
         if path.is_file():

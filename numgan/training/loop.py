@@ -13,7 +13,7 @@ same bits as a run without interruption.
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -30,11 +30,10 @@ from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.pictures import opened
 from . import checkpoint, recipes, runs, sampling
+from .recipes import Plan
 from .state import State, expect_weights
 from .step import advance
 
-PICTURES = 20  # number of sample pictures of a run, without the first
-LOG_EVERY = 10  # steps between lines of metrics.jsonl
 SESSIONS = 1000  # largest number of earlier resumes in config.json
 
 
@@ -101,6 +100,8 @@ def train(
     KeyboardInterrupt) after Ctrl-C or SIGTERM, when all is saved, and OSError if the folder cannot be
     written; the last checkpoint is then intact.
     """
+    plan = Plan(steps, batch_size, seed, log_every, picture_every)
+    files.expect_path(out, "out")
     out = Path(out)
     recipes.check(system, dataset)
     if resume and weights is not None:
@@ -108,9 +109,9 @@ def train(
     expect_weights(system, weights or {})
     with threadpool_limits(1):  # OpenBLAS gives other bits with other numbers of threads
         if resume:
-            config = _extended(runs.read_config(out), steps, batch_size, seed)
+            config = _extended(runs.read_config(out), plan)
         else:
-            config = _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every)
+            config = _begun(system, dataset, plan, recipe)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
         if resume:
             runs.continued(out, config["steps"], system, dataset, about)  # raises before anything is written
@@ -133,24 +134,11 @@ def train(
             )
 
 
-def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every):
+def _begun(system, dataset, plan, recipe):
     """The configuration of a new run."""
-    steps = system.steps if steps is None else steps
-    plan = {
-        "steps": steps,
-        "batch_size": system.batch_size if batch_size is None else batch_size,
-        "seed": 0 if seed is None else seed,
-        "log_every": LOG_EVERY if log_every is None else log_every,
-        "picture_every": max(1, steps // PICTURES) if picture_every is None else picture_every,
-    }
-    for word, value in plan.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < (word != "seed"):
-            raise ValueError(f"{word}: expected at least {int(word != 'seed')} (an integer), got {value!r}")
-    plan = {word: int(value) for word, value in plan.items()}
-    recipes.check_batch(system, plan["batch_size"])
     config = {
         "recipe": recipes.as_dict(recipe),
-        **plan,
+        **asdict(plan.resolve(system)),
         "classes": list(dataset.classes),
         "source": dataset.source,
         "networks": {name: repr(net) for name, net in system.networks.items()},
@@ -169,15 +157,15 @@ def _is_first(system, about, path):
         return False
 
 
-def _extended(config, steps, batch_size, seed):
-    """The configuration of a resumed run. steps=None keeps the number of steps."""
-    for word, value in {"batch_size": batch_size, "seed": seed}.items():
+def _extended(config, plan):
+    """The configuration of a resumed run, with the steps of the plan if it has some."""
+    for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
         if value not in (None, config[word]):
             raise ValueError(
                 f"{word}: expected {config[word]}, with which the run began, got {value}; leave it out"
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
-    return config | ({} if steps is None else {"steps": steps})
+    return config | ({} if plan.steps is None else {"steps": plan.steps})
 
 
 class _Session:

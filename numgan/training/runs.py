@@ -25,7 +25,7 @@ from ..core.errors import FileFormatError
 from ..core.fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
 from ..core.version import VERSION as __version__
 from . import checkpoint
-from .recipes import BATCH, RECIPE, Recipe
+from .recipes import PLAN, RECIPE, Recipe
 from .sampling import Sampler
 
 VERSIONS = Record(
@@ -45,11 +45,7 @@ VERSIONS = Record(
 CONFIG = Record(
     {
         "recipe": Maybe(RECIPE),
-        "steps": Whole(1),
-        "batch_size": BATCH,
-        "seed": Whole(0, 2**63 - 1),
-        "log_every": Whole(1),
-        "picture_every": Whole(1),
+        **PLAN.fields,
         "classes": Each(Text()),
         "source": Text(LIMIT),
         "networks": Record({}, others=Text(LIMIT)),
@@ -323,6 +319,7 @@ def open_run(folder, system=None, dataset=None):
     system, dataset   needed only for a system that was made in Python code: such a run has no recipe
     Raises FileNotFoundError, FileFormatError or ValueError if the run cannot be read.
     """
+    files.expect_path(folder, "folder")
     folder, config = Path(folder), read_config(folder)
     if system is None:
         system, dataset = rebuilt(config, folder)

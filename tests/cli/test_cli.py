@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import random
-import runpy
 import signal
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from processes import until
 
 import numgan as ng
 from numgan import checking, cli, systems
-from numgan._kernels import compiled
 from numgan.bench import doctor
 from numgan.evaluation import judging
 from numgan.training import recipes, runs
@@ -61,63 +59,6 @@ def refused(result, *parts, code=2):
     assert (got, out) == (code, "") and "Traceback" not in err and len(lines) == 1, err
     for part in parts:
         assert part in err
-
-
-# ---- the environment
-
-
-needs_kernels = pytest.mark.skipif(
-    compiled is None, reason="the compiled kernels are not built: this is the NumPy-only version"
-)
-
-
-@pytest.mark.parametrize(
-    "variable, value, message",
-    [
-        (
-            "NUMGAN_PURE",
-            "yes",
-            "ValueError: NUMGAN_PURE: expected 1 (NumPy alone) or 0 (the compiled kernels), got 'yes'; set it to one or unset it",
-        ),
-        pytest.param(
-            "NUMGAN_NUM_THREADS",
-            "0",
-            "NUMGAN_NUM_THREADS: expected a number of threads, 1 to 256, got '0'",
-            marks=needs_kernels,
-        ),
-        pytest.param(
-            "NUMGAN_ISA", "foo", "NUMGAN_ISA='foo', but this processor offers baseline", marks=needs_kernels
-        ),
-    ],
-)
-def test_an_environment_that_cannot_be_had(variable, value, message):
-    run = subprocess.run(
-        [sys.executable, "-m", "numgan", "systems"],
-        env={**os.environ, variable: value},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.returncode == 1 and message in run.stderr.splitlines()[-1] and not run.stdout
-
-
-def test_the_build_asks_the_same(monkeypatch):
-    script = ROOT / "setup.py"
-    if not script.exists():
-        pytest.skip("the sources are not beside the tests")
-    made = []
-    for name, words in (
-        ("setuptools", {"Extension": None, "setup": lambda **given: made.append(given["ext_modules"])}),
-        ("setuptools.command", {}),
-        ("setuptools.command.build_ext", {"build_ext": object}),
-    ):
-        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**words))
-    monkeypatch.setenv("NUMGAN_PURE", "1")
-    runpy.run_path(str(script))
-    monkeypatch.setenv("NUMGAN_PURE", "yes")
-    with pytest.raises(SystemExit, match="NUMGAN_PURE: expected 1 .* got 'yes'; set it to one or unset it"):
-        runpy.run_path(str(script))
-    assert made == [[]]
 
 
 # ---- help and systems

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -694,22 +694,17 @@ def test_whoever_looks_sees_the_state_after_every_step(tmp_path):
 
 def test_the_plan_of_a_run_that_says_nothing():
     system = systems.build("r1", "points", 0.1)
-    plan = lambda *words: training._plan(system, RING, *words)
-    numbers = lambda config: [
-        config[word] for word in ("steps", "batch_size", "seed", "log_every", "picture_every")
-    ]
-    assert numbers(plan(*[None] * 6)) == [10000, 256, 0, 10, 500] and numbers(plan(65, *[None] * 5))[-1] == 3
-    assert (
-        numbers(plan(7, 8, 9, None, 11, 12)) == [7, 8, 9, 11, 12] and numbers(plan(7, *[None] * 5))[-1] == 1
-    )
-    for place, least in ((0, 1), (1, 1), (2, 0), (4, 1), (5, 1)):
-        words = [5, 5, 5, None, 5, 5]
+    numbers = lambda *words: list(astuple(recipes.Plan(*words).resolve(system)))
+    assert numbers() == [10000, 256, 0, 10, 500] and numbers(65)[-1] == 3
+    assert numbers(7, 8, 9, 11, 12) == [7, 8, 9, 11, 12] and numbers(7)[-1] == 1
+    for place, least in enumerate((1, 1, 0, 1, 1)):
+        words = [5, 5, 5, 5, 5]
         for value in (least - 1, True, 2.0, "3"):
             words[place] = value
             with pytest.raises(ValueError, match=rf"expected at least {least} \(an integer\), got"):
-                plan(*words)
+                numbers(*words)
         words[place] = np.int64(least)
-        assert all(type(number) is int for number in numbers(plan(*words)))
+        assert all(type(number) is int for number in numbers(*words))
 
 
 def test_what_train_does_unless_told_otherwise():

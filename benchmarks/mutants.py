@@ -58,7 +58,7 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     "consensus": ("remedies/consensus.py", "consensus networks objectives"),
     "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
     "data": ("data/*.py", "data family networks idx pictures"),
-    "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
+    "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint resuming nonfinite plans family"),
     "metrics": ("metrics/*.py", "metrics parzen networks"),
     "systems": (
         "systems/*.py systems/*/*.py",
@@ -66,7 +66,7 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",
-        "training family objectives systems",
+        "steps nonfinite resuming runs plans samples family objectives systems",
     ),
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cli_cases import NARROW, refused
 
 from numgan import cli, data
 from numgan._kernels import compiled
@@ -18,16 +19,6 @@ from numgan.core.fields import Maybe, Real, Record, option
 from numgan.training import loop, recipes, runs
 
 ROOT = Path(__file__).parents[2]
-NARROW = ["--width", "0.05", "--batch-size", "8", "--steps", "1"]
-
-
-def refused(result, *parts):
-    """One clear line on stderr besides the usage, nothing on stdout, exit code 2."""
-    code, out, err = result
-    assert (code, out) == (2, "") and "Traceback" not in err, err
-    assert sum(not line.startswith(("usage", " ")) for line in err.splitlines()) == 1, err
-    for part in parts:
-        assert part in err
 
 
 # ---- an option is declared once
@@ -57,7 +48,7 @@ def test_a_new_option_is_one_field_and_its_use(numgan, longer):
     """The parser, config.json and its check, --resume and the Recipe of a run follow from the field."""
     words = " ".join(numgan("train", "--help")[1].split())
     assert "--clip-norm NORM the norm to clip at" in words
-    assert numgan("train", "gan", *NARROW, "--clip-norm", 3, "--out", "run")[0] == 0
+    assert numgan("train", "gan", *NARROW, "--steps", 1, "--clip-norm", 3, "--out", "run")[0] == 0
     path = Path("run", "config.json")
     config = json.loads(path.read_text())
     assert config["recipe"]["clip_norm"] == 3 and runs.open_run("run").system.average == 0.3

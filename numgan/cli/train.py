@@ -106,7 +106,6 @@ def _resume(args):
             "(--steps and --epochs extend the run)"
         )
     config = runs.read_config(args.resume)
-    recipe = runs.recipe_of(config, args.resume)
     system, dataset = runs.rebuilt(config, args.resume)
     steps = args.epochs and recipes.steps_of(system, len(dataset), config["batch_size"], args.epochs)
     return loop.train(
@@ -115,7 +114,6 @@ def _resume(args):
         args.resume,
         steps=args.steps or steps,
         resume=True,
-        recipe=recipe,
         checkpoint_every=args.checkpoint_every,
     )
 

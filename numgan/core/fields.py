@@ -24,7 +24,15 @@ FINITE = 1.7976931348623157e308
 
 
 class Kind:
-    """A kind of value. `what` describes it in words; `fits(value)` is True for a value of this kind."""
+    """A kind of value. `what` describes it in words. A subclass defines `fits` or `expect`."""
+
+    def fits(self, value):
+        """Whether the value is of this kind."""
+        try:
+            self.expect(value, "")
+        except ValueError:
+            return False
+        return True
 
     def expect(self, value, where):
         """Raise ValueError unless the value is of this kind. `where` is the name of its field."""
@@ -132,9 +140,6 @@ class Maybe(Kind):
     def what(self):
         return f"{self.kind.what}, or null"
 
-    def fits(self, value):
-        return value is None or self.kind.fits(value)
-
     def expect(self, value, where):
         if value is not None:
             self.kind.expect(value, where)
@@ -146,9 +151,6 @@ class Each(Kind):
 
     kind: Kind
     what = "a list"
-
-    def fits(self, value):
-        return isinstance(value, list) and all(map(self.kind.fits, value))
 
     def expect(self, value, where):
         if not isinstance(value, list):
@@ -173,13 +175,6 @@ class Record(Kind):
     def of(cls, declared):
         """The Record of a dataclass whose fields are all options."""
         return cls({field.name: field.metadata["kind"] for field in fields(declared)})
-
-    def fits(self, value):
-        try:
-            self.expect(value, "")
-        except ValueError:
-            return False
-        return True
 
     def expect(self, value, where):
         if not isinstance(value, dict):

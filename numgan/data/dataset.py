@@ -79,9 +79,9 @@ class Dataset:
             raise ValueError(
                 f"Dataset({self.name!r}): expected {len(x)} names of rows, got {len(self.names)}"
             )
-        object.__setattr__(self, "x", _read_only(x))
-        object.__setattr__(self, "labels", None if labels is None else _read_only(labels))
-        object.__setattr__(self, "others", {name: _read_only(column) for name, column in self.others.items()})
+        object.__setattr__(self, "x", read_only(x))
+        object.__setattr__(self, "labels", None if labels is None else read_only(labels))
+        object.__setattr__(self, "others", {name: read_only(column) for name, column in self.others.items()})
         object.__setattr__(self, "classes", tuple(self.classes))
 
     def __len__(self):
@@ -193,6 +193,7 @@ class Unpaired:
     """Several Datasets as the columns of one batch. Each side has its own size and its own random order.
 
     sides   Datasets. A batch has the x of every side; the size of the first side is the length of an epoch
+    x, sample_shape, is_images   those of the first side
     """
 
     labels, classes = None, ()
@@ -203,11 +204,12 @@ class Unpaired:
                 f"Unpaired({name!r}): expected two or more sides, got {', '.join(sides) or 'none'}"
             )
         self.name, self.sides = name, sides
-        self._first = next(iter(sides.values()))
+        first = next(iter(sides.values()))
+        self.x, self.sample_shape, self.is_images = first.x, first.sample_shape, first.is_images
         self.source = "; ".join(dict.fromkeys(side.source for side in sides.values()))
 
     def __len__(self):
-        return len(self._first)
+        return len(self.x)
 
     def __repr__(self):
         return (
@@ -217,24 +219,9 @@ class Unpaired:
         )
 
     @property
-    def x(self):
-        """The x of the first side."""
-        return self._first.x
-
-    @property
     def columns(self):
         """{side: x of this side}"""
         return {word: side.x for word, side in self.sides.items()}
-
-    @property
-    def sample_shape(self):
-        """The shape of one row of the first side."""
-        return self._first.sample_shape
-
-    @property
-    def is_images(self):
-        """Whether the first side has pictures."""
-        return self._first.is_images
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
         """{side: rows} with the same indices on every side; a shorter side starts again at its first row."""
@@ -261,7 +248,8 @@ def _in_shape_of_pictures(x):
     return x.ndim == 4 and x.shape[3] in (1, 3)
 
 
-def _read_only(array):
+def read_only(array):
+    """A read-only view of the array."""
     view = array.view()
     view.flags.writeable = False
     return view

@@ -113,18 +113,20 @@ def train(
         else:
             config = _begun(system, dataset, plan, recipe)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
-        if resume:
-            runs.continued(out, config["steps"], system, dataset, about)  # raises before anything is written
-        else:
-            is_first = partial(_is_first, system, about)
-            runs.claim(out, is_first)
-        with runs.alone(out):
+
+        def begin():
+            """The State of the run to resume; None for a new run, whose folder is made."""
             if resume:
-                state = runs.continued(out, config["steps"], system, dataset, about)
+                return runs.continued(out, config["steps"], system, dataset, about)
+            runs.claim(out, partial(_is_first, system, about))
+
+        begin()  # raises its errors before the lock is written
+        with runs.alone(out):
+            state = begin()  # again, now that the folder is locked
+            if resume:
                 session = {"step": state.step, "versions": runs.environment()}
                 config = config | {"resumed": [*config.get("resumed", [])[-SESSIONS:], session]}
             else:
-                runs.claim(out, is_first)  # again, now that the folder is locked
                 state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
             # after the checkpoint, because a folder with a configuration can be resumed
@@ -168,16 +170,25 @@ def _extended(config, plan):
     return config | ({} if plan.steps is None else {"steps": plan.steps})
 
 
+@dataclass
 class _Session:
     """One session of a run: from its start or last checkpoint to its end or an interruption."""
 
-    def __init__(self, out, config, about, system, dataset, state, progress, look):
-        self.out, self.config, self.about, self.system = out, config, about, system
-        self.dataset, self.state, self.progress, self.look = dataset, state, progress, look
-        self.feed = dataset.feed(config["batch_size"], config["seed"], system.pixels)
-        self.records = runs.rewind(out, state.step)
+    out: Path
+    config: dict
+    about: dict
+    system: object
+    dataset: object
+    state: State
+    progress: bool
+    look: object
+
+    def __post_init__(self):
+        self.feed = self.dataset.feed(self.config["batch_size"], self.config["seed"], self.system.pixels)
+        self.records = runs.rewind(self.out, self.state.step)
         self.before = self.records[-1]["seconds"] if self.records else 0.0
-        self.first, self.losses, self.saved = state.step, {}, state.step
+        self.losses = {}
+        self.first = self.saved = self.state.step
 
     def run(self, checkpoint_every, checkpoint_seconds):
         state, steps = self.state, self.config["steps"]

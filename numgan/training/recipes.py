@@ -14,10 +14,10 @@ import numpy as np
 from .. import data, systems
 from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole, option
 from ..core.files import path_of, text_of
+from ..data.points import POINTS
 from ..losses import ADVERSARIAL, smoothed
 from ..systems import NUMBERS, WIDTHS
 
-POINTS = ("ring", "grid", "swiss-roll")
 PATH = Text(4096)
 LOG_EVERY = 10  # default number of steps between lines of metrics.jsonl
 PICTURES = 20  # default number of sample pictures of a run, without the first

@@ -38,28 +38,22 @@ class Sampler:
                 name: Pass(derive(seed, f"measure {name}") if system.keeps_noise else None)
                 for name in system.networks
             }
-            inputs = system.inputs(
-                self.batch(batch_size, derive(seed, "measure", i)), derive(seed, "measure", i)
-            )
+            key = derive(seed, "measure", i)
+            inputs = system.inputs(self.batch(batch_size, key), key)
             for name, cache in system.draw(params, inputs, contexts)[1].items():
                 found[name].append(system.networks[name].batch_statistics(cache))
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
     def batch(self, n, seed, labels=None):
         """The Batch that n samples are made from: random rows of the data, and labels (None: all in turn)."""
-        rows = [name for name in self.system.made_from if name != "labels"]
-        chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n) if rows else None
-        columns = (
-            {
-                name: column
-                for name, column in self.dataset.rows(chosen, self.system.pixels).items()
-                if name in rows
-            }
-            if rows
-            else {}
-        )
-        asked = np.resize(np.arange(self.classes) if labels is None else labels, n)
-        return Batch(columns | ({"labels": asked} if self.classes else {}), number=n)
+        needed, columns = set(self.system.made_from) - {"labels"}, {}
+        if needed:
+            chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n)
+            rows = self.dataset.rows(chosen, self.system.pixels)
+            columns = {name: column for name, column in rows.items() if name in needed}
+        if self.classes:
+            columns["labels"] = np.resize(np.arange(self.classes) if labels is None else labels, n)
+        return Batch(columns, number=n)
 
     @threadpool_limits.wrap(limits=1)  # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None, batch=None):

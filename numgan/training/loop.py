@@ -277,7 +277,6 @@ class _Session:
             ) from None
 
     def _log(self, results):
-        metrics = {name: value for result in results.values() for name, value in result.metrics.items()}
         self.records.append(
             {
                 "step": self.state.step,
@@ -288,7 +287,11 @@ class _Session:
                     for result in results.values()
                     for name, gradient in result.gradients.items()
                 },
-                "metrics": {name: _number(value) for name, value in metrics.items()},
+                "metrics": {
+                    name: _number(value)
+                    for result in results.values()
+                    for name, value in result.metrics.items()
+                },
                 "seconds": round(self.before + time.monotonic() - self.began, 3),
             }
         )

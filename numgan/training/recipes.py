@@ -9,9 +9,8 @@ import os
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import partial
 
-import numpy as np
-
 from .. import data, systems
+from ..core.arguments import is_integer
 from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole, option
 from ..core.files import path_of, text_of
 from ..data.points import POINTS
@@ -177,7 +176,7 @@ class Plan:
             name, value, kind = field.name, getattr(self, field.name), field.metadata["kind"]
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < kind.low:
+            if not is_integer(value, kind.low):
                 raise ValueError(f"{name}: expected at least {kind.low} (an integer), got {value!r}")
             kind.expect(int(value), name)
             object.__setattr__(self, name, int(value))

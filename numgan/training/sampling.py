@@ -118,10 +118,10 @@ def picture(sampler, seed, count=None, labels=None, title=""):
         )
     if asked is None:
         return plot.grid(images, int(np.ceil(len(images) ** 0.5)))
-    rows = [images[asked == label] for label in np.unique(asked)]
+    shown = np.unique(asked)
+    rows = [images[asked == label] for label in shown]
     columns = max(map(len, rows))
-    padded = [
-        np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), plot.PAPER, np.uint8)])
-        for row in rows
-    ]
-    return plot.grid(np.concatenate(padded), columns, [classes[label] for label in np.unique(asked)])
+    table = np.full((len(rows), columns, *images.shape[1:]), plot.PAPER, np.uint8)
+    for line, row in zip(table, rows):
+        line[: len(row)] = row
+    return plot.grid(table.reshape(-1, *images.shape[1:]), columns, [classes[label] for label in shown])

@@ -96,7 +96,7 @@ def systems_command(args):
             )
     if args.json:
         print_json(listing)
-        return 0
+        return
     for name, module in systems.SYSTEMS.items():
         print(f"{name}: {systems.description(module)}")
         for row in listing:
@@ -104,7 +104,6 @@ def systems_command(args):
                 shape = " x ".join(map(str, row["sample_shape"]))
                 print(f"  {row['preset']:<12} {shape:<12} {row['data']:<20} {row['description']}")
     print("\nnumgan train SYSTEM [--preset PRESET]; the first preset is the default")
-    return 0
 
 
 # ---- gradcheck
@@ -125,8 +124,8 @@ def gradcheck_command(args):
                 "name": entry.name,
                 "kind": entry.kind,
                 "order": entry.order,
-                "max_error": float(entry.max_error),
-                "passed": bool(entry.passed),
+                "max_error": entry.max_error,
+                "passed": entry.passed,
             }
             for entry in entries
         ]
@@ -151,7 +150,7 @@ def data_command(args):
     sets = doctor.data_sets()
     if args.json:
         print_json(sets)
-        return 0
+        return
     for row in sets:
         print(
             f"{row['name']:<14} {'here   ' if row['present'] else 'missing'}  {row['description']}\n"
@@ -161,7 +160,6 @@ def data_command(args):
         "\nA missing set is downloaded at its first use. A folder of pictures is a data set too: --data "
         "FOLDER"
     )
-    return 0
 
 
 def doctor_command(args):
@@ -195,7 +193,7 @@ def _run(argv):
         try:
             args = _parser().parse_args(argv)
             command = f" {args.command}"
-            code = args.run(args)
+            code = args.run(args) or 0
         except SystemExit as ended:  # argparse has printed its message
             code = ended.code
         sys.stdout.flush()  # an error can still be reported at this point

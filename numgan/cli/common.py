@@ -6,11 +6,14 @@ from dataclasses import MISSING, fields
 
 import numpy as np
 
-from ..core.fields import Maybe, Real, Record, Whole
+from ..core.fields import Maybe, Real, Record, Whole, for_json
 
 
 def add_command(commands, name, run, summary, **words):
-    """Add a sub-parser. Its default `run` is called with the arguments. Every command has --json."""
+    """Add a sub-parser. Every command has --json.
+
+    run   a function of the arguments that returns the exit code; None means 0
+    """
     words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
     sub = commands.add_parser(name, help=summary, **words)
     sub.register("type", None, not_empty)  # of arguments without a type of their own: names and paths
@@ -103,12 +106,4 @@ def given(args, declared):
 
 def print_json(value):
     """Print a value as standard JSON. inf and nan become null, because JSON has no such numbers."""
-    print(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
-
-
-def _finite(value):
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    print(json.dumps(for_json(value), indent=2, default=str, allow_nan=False))

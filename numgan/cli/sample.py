@@ -71,12 +71,11 @@ def sample_command(args):
         )
     if args.json:
         print_json(result)
-        return 0
+        return
     if "file" in result:
         print(f"drawn: {result['file']}")
     if args.judge is not None:
         _print_judgement(result)
-    return 0
 
 
 def _draw(args, run):

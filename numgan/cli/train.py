@@ -134,7 +134,6 @@ def _dry_run(args, recipe, system, dataset, plan):
         print(f"{system!r}\n{dataset!r}\n{plan.steps:,} steps of {plan.batch_size}, seed {plan.seed}")
         for name, size in about["parameters"].items():
             print(f"  {name}: {size:,} parameters, {about['optimizers'].get(name, 'not trained')}")
-    return 0
 
 
 def _report(args, trained):
@@ -154,7 +153,7 @@ def _report(args, trained):
                 "files": trained.files,
             }
         )
-        return 0
+        return
     print(f"{trained.steps:,} steps, {trained.steps_per_second:.1f} steps/s; in {trained.folder}:")
     for name, path in trained.files.items():
         print(f"  {name:<18} {path}")
@@ -164,4 +163,3 @@ def _report(args, trained):
             f"on {judged['rows']:,} rows"
         )
     evaluate.print_health(verdicts)
-    return 0

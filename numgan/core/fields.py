@@ -11,9 +11,12 @@ check of a JSON file from them, and numgan.cli makes the arguments of the comman
 """
 
 import json
+import math
 import os
 import reprlib
 from dataclasses import dataclass, field, fields
+
+import numpy as np
 
 from .errors import FileFormatError
 from .files import opened, read
@@ -213,6 +216,17 @@ def option(kind, help=None, metavar=None, default=None, flag=None):
     """
     words = {"kind": kind, "help": help, "metavar": metavar, "flag": flag}
     return field(default=default, metadata=words)
+
+
+def for_json(value):
+    """The value as JSON can store it: arrays become lists, NumPy numbers Python's, inf and nan None."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {name: for_json(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [for_json(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse(text, kind):

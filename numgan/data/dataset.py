@@ -162,21 +162,24 @@ def paired(name, **sides):
             f"paired({name!r}): expected two or more sides, one of them x, got {', '.join(sides) or 'none'}"
         )
     first, by_name = sides["x"], all(side.names is not None for side in sides.values())
-    keys = {word: list(side.names if by_name else range(len(side))) for word, side in sides.items()}
-    for word, known in keys.items():
-        for other, wanted in keys.items():
-            unmatched = set(wanted) - set(known)
-            if unmatched or len(set(known)) < len(known):
-                fault = (
-                    f"row {min(unmatched)} of {other} has no partner in {word}"
-                    if unmatched
-                    else f"{word} has two rows of one name"
-                )
-                raise ValueError(f"paired({name!r}): {fault}; add it, or remove the row")
-    order = (
-        {word: [known.index(key) for key in keys["x"]] for word, known in keys.items()} if by_name else None
-    )
-    columns = {word: side.x if order is None else side.x[order[word]] for word, side in sides.items()}
+    places = {  # {side: {key: row}}
+        word: {key: row for row, key in enumerate(side.names if by_name else range(len(side)))}
+        for word, side in sides.items()
+    }
+    for word, known in places.items():
+        faults = [
+            f"row {min(wanted.keys() - known.keys())} of {other} has no partner in {word}"
+            for other, wanted in places.items()
+            if wanted.keys() - known.keys()
+        ]
+        if len(known) < len(sides[word]):
+            faults.append(f"{word} has two rows of one name")
+        if faults:
+            raise ValueError(f"paired({name!r}): {faults[0]}; add it, or remove the row")
+    columns = {
+        word: side.x[[places[word][key] for key in places["x"]]] if by_name else side.x
+        for word, side in sides.items()
+    }
     x = columns.pop("x")
     return Dataset(
         name,

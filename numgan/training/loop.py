@@ -24,6 +24,7 @@ from tqdm import tqdm
 from .. import plot
 from ..core import files
 from ..core.errors import FileFormatError, NonFiniteError
+from ..core.fields import for_json
 from ..core.randomness import derive
 from ..core.signals import stop_requests
 from ..core.streams import STDERR
@@ -277,24 +278,19 @@ class _Session:
             ) from None
 
     def _log(self, results):
-        self.records.append(
-            {
-                "step": self.state.step,
-                "epoch": round(self.feed.epoch(self.state.batches), 4),
-                "losses": self.losses,
-                "gradients": {
-                    name: _number(np.linalg.norm(gradient.vector))
-                    for result in results.values()
-                    for name, gradient in result.gradients.items()
-                },
-                "metrics": {
-                    name: _number(value)
-                    for result in results.values()
-                    for name, value in result.metrics.items()
-                },
-                "seconds": round(self.before + time.monotonic() - self.began, 3),
-            }
-        )
+        record = {
+            "step": self.state.step,
+            "epoch": round(self.feed.epoch(self.state.batches), 4),
+            "losses": self.losses,
+            "gradients": {
+                name: np.linalg.norm(gradient.vector)
+                for result in results.values()
+                for name, gradient in result.gradients.items()
+            },
+            "metrics": {name: value for result in results.values() for name, value in result.metrics.items()},
+            "seconds": round(self.before + time.monotonic() - self.began, 3),
+        }
+        self.records.append(for_json(record))
         self.log.write(runs.line(self.records[-1]))
         self.log.flush()
 
@@ -338,11 +334,6 @@ class _Session:
             "checkpoint": "checkpoint.npz",
         }
         return {what: self.out / name for what, name in names.items() if (self.out / name).exists()}
-
-
-def _number(value):
-    """The value as a number that JSON can store: None for inf and nan."""
-    return float(value) if np.isfinite(value) else None
 
 
 def _pixels(path, size):

@@ -251,7 +251,7 @@ def test_grid_has_twenty_five_equal_modes():
 
 
 def check_mixture(x, labels, centres, std):
-    """Weights within 5 standard errors of 1 / K, offsets of the right mean and size, labels of the nearest mode."""
+    """Weights within 5 standard errors of 1 / K, offsets of the right size, labels of the nearest mode."""
     n, k = len(x), len(centres)
     assert x.dtype == np.float32 and x.shape == (n, 2) and labels.dtype == np.int64
     weights = np.bincount(labels, minlength=k) / n

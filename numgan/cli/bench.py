@@ -9,7 +9,7 @@ from dataclasses import asdict
 from .. import plot, systems
 from ..bench import growth, kernels, ladder, machine, profile, steps
 from ..bench.workloads import WORKLOADS
-from ..core.files import replacing
+from ..core.files import save_picture
 from .common import add_command, names, positive, print_json
 
 BUSY = 0.15  # a warning is printed if other programs use more than this share of the processors
@@ -208,8 +208,7 @@ def _warn_if_busy(busy):
 
 
 def _draw(args, picture):
-    with replacing(args.plot) as file:
-        picture.save(file, format="PNG")
+    save_picture(picture, args.plot)
     if not args.json:
         print(f"drawn: {args.plot}")
 

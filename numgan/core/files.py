@@ -1,6 +1,7 @@
 """Files: numgan's only code that opens, writes and removes files by name.
 
     with replacing(path) as file: ...     write a file atomically: it is the old one or the new one
+    save_picture(image, path)             write a picture
     with appending(path) as file: ...     add lines to a file
     make_folder(path); remove(path)       make a folder; remove a file
     sweep(folder)                         remove the temporary files that killed processes left in a folder
@@ -146,6 +147,12 @@ def replacing(path):
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def save_picture(image, path):
+    """Write a Pillow image to a PNG file."""
+    with replacing(path) as file:
+        image.save(file, format="PNG")
 
 
 def _create(folder):

@@ -312,8 +312,7 @@ class _Session:
         )
         image = sampling.picture(sampler, derive(config["seed"], "grid"), title=f"step {self.state.step}")
         for path in (self.out / "samples" / f"step-{self.state.step:06d}.png", *more):
-            with files.replacing(path) as file:
-                image.save(file, format="PNG")
+            files.save_picture(image, path)
         return image.size
 
     def _finish(self):
@@ -323,8 +322,7 @@ class _Session:
         if frames:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
-        with files.replacing(self.out / "curves.png") as file:
-            plot.curves(self.records, self._name()).save(file, format="PNG")
+        files.save_picture(plot.curves(self.records, self._name()), self.out / "curves.png")
         names = {
             "samples": "samples.png",
             "samples over time": "training.gif",

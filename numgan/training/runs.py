@@ -14,6 +14,7 @@ import platform
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -75,18 +76,17 @@ FILES = (
 def choose(recipe, root="runs"):
     """Make the first folder root/<system>-<preset>-<n> that does not exist yet, and return its Path."""
     Path(root).mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
+    for number in count(1):
         folder = Path(root, f"{recipe.system}-{recipe.preset}-{number}")
         try:
             folder.mkdir()
             return folder
         except FileExistsError:
-            number += 1
+            continue
 
 
 def claim(folder, is_first):
-    """Make the folder for a new run, and return its Path. Raises FileExistsError if it is not empty.
+    """Make the folder for a new run. Raises FileExistsError if it is not empty.
 
     is_first   is_first(path) -> whether the file is a checkpoint of this run before its first step. Such a
                checkpoint may be in the folder: it remains from a process that was killed before it wrote
@@ -106,7 +106,6 @@ def claim(folder, is_first):
         raise FileExistsError(
             f"{folder} is not empty and holds no run: choose another --out, nothing was changed"
         )
-    return folder
 
 
 def begun(folder):

@@ -3,12 +3,14 @@
 import json
 import os
 import tracemalloc
-from dataclasses import replace
+from dataclasses import MISSING, asdict, dataclass, replace
 
+import numpy as np
 import pytest
 from file_cases import DIGITS, RECIPE, SYSTEM, change, resume, seen
 
 from numgan.core import fields
+from numgan.core.arguments import is_integer
 from numgan.core.errors import FileFormatError
 from numgan.training import checkpoint, runs
 from numgan.training import loop as training
@@ -207,3 +209,31 @@ def test_kinds_say_what_they_expect():
         with pytest.raises(ValueError) as caught:
             kind.expect(value, "")
         assert words in str(caught.value)
+
+
+def test_any_value_is_made_fit_for_json():
+    value = {"a": np.float32(0.5), "b": (np.inf, [np.nan, 2]), "c": np.array([1, 2]), "d": np.bool_(True)}
+    assert fields.for_json(value) == {"a": 0.5, "b": [None, [None, 2]], "c": [1, 2], "d": True}
+    assert json.loads(json.dumps(fields.for_json(value))) == fields.for_json(value)
+
+
+@pytest.mark.parametrize(
+    "value, integer",
+    [(0, True), (np.int64(3), True), (True, False), (2.0, False), ("1", False), (None, False), (-1, False)],
+)
+def test_integers_of_at_least_0(value, integer):
+    assert is_integer(value) == integer and not is_integer(value, 4)
+
+
+def test_options_are_fields_with_a_kind():
+    @dataclass
+    class Request:
+        name: str = fields.option(fields.Text(9), default=MISSING)
+        size: int | None = fields.option(fields.Maybe(fields.Whole(1, 9)))
+
+    record = fields.Record.of(Request)
+    assert record == fields.Record({"name": fields.Text(9), "size": fields.Maybe(fields.Whole(1, 9))})
+    assert Request("x") == Request("x", None) and record.fits(asdict(Request("x", 9)))
+    assert not record.fits(asdict(Request("x", 10)))
+    with pytest.raises(TypeError, match="name"):
+        Request()

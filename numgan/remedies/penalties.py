@@ -29,6 +29,7 @@ from ..core.arguments import (
     expect_finite,
     expect_rng,
     expect_samples,
+    is_integer,
     is_number,
     not_negative,
     plain_fields,
@@ -233,7 +234,7 @@ class Lazy:
 
         The first if step is a multiple of every, the second otherwise.
         """
-        if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
+        if not is_integer(step):
             raise ValueError(
                 f"Lazy: expected step as an integer of at least 0, the number of updates made, got {step!r}"
             )

@@ -57,7 +57,7 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     "unrolling": ("remedies/unrolling.py", "unrolling objectives"),
     "consensus": ("remedies/consensus.py", "consensus networks objectives"),
     "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
-    "data": ("data/*.py", "data family networks idx pictures"),
+    "data": ("data/*.py", "data family networks idx pictures sets_and_sides picture_files"),
     "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
     "metrics": ("metrics/*.py", "metrics parzen networks"),
     "systems": (

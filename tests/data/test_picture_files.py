@@ -1,4 +1,4 @@
-"""Exact values of pictures and of files: limits from either side, the way to one size, and where files are looked for."""
+"""Exact values of pictures and files: limits from either side, the way to one size, where files are."""
 
 import struct
 from pathlib import Path

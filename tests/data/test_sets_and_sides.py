@@ -1,4 +1,4 @@
-"""Exact values of sets: their defaults, pairs, unpaired sides, crops, flips and the messages of refused sets."""
+"""Exact values of sets: their defaults, pairs, unpaired sides, crops, flips, and messages."""
 
 import copy
 import pickle

@@ -59,7 +59,7 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
     "data": ("data/*.py", "data family networks idx pictures sets_and_sides picture_files"),
     "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
-    "metrics": ("metrics/*.py", "metrics parzen networks"),
+    "metrics": ("metrics/*.py", "metrics parzen networks metric_values"),
     "systems": (
         "systems/*.py systems/*/*.py",
         "objectives systems family networks hacks regularizers consensus unrolling judging",

@@ -62,7 +62,7 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     "metrics": ("metrics/*.py", "metrics parzen networks metric_values"),
     "systems": (
         "systems/*.py systems/*/*.py",
-        "objectives systems family networks hacks regularizers consensus unrolling judging",
+        "objectives systems family networks hacks regularizers consensus unrolling judging system_values",
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",

@@ -58,7 +58,7 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     "consensus": ("remedies/consensus.py", "consensus networks objectives"),
     "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
     "data": ("data/*.py", "data family networks idx pictures sets_and_sides picture_files"),
-    "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family"),
+    "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family state_values"),
     "metrics": ("metrics/*.py", "metrics parzen networks metric_values"),
     "systems": (
         "systems/*.py systems/*/*.py",
@@ -66,7 +66,7 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",
-        "training family objectives systems",
+        "training family objectives systems state_values session_values",
     ),
 }
 

@@ -97,6 +97,9 @@ def test_the_side_with_the_missing_row_is_named():
         paired("p", x=long, y=short)
     with pytest.raises(ValueError, match="row 9 of y has no partner in x; add it"):
         paired("p", x=short, y=long)
+    twice = Dataset("d", POINTS[:3], names=("a", "b", "a"))
+    with pytest.raises(ValueError, match=r"paired\('p'\): y has two rows of one name; add it"):
+        paired("p", x=Dataset("d", POINTS[:2], names=("a", "b")), y=twice)
 
 
 # ---- unpaired sides

@@ -50,7 +50,8 @@ SECONDS = 20  # most seconds of tests for one mutant, measured on the unchanged 
 CHAPTERS = {  # chapter: (its sources, its tests)
     "layers": (
         "layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
-        "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives",
+        "layers networks gradcheck minibatch spectral virtual regularizers memory bugzoo hacks objectives "
+        "layer_values parameter_values",
     ),
     "losses": ("losses/*.py remedies/noise.py remedies/replay.py", "losses networks hacks objectives"),
     "penalties": ("remedies/penalties.py", "penalties networks regularizers lazy objectives"),

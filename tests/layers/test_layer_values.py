@@ -1,0 +1,59 @@
+"""Exact values of layers at their limits, and the layer's name in the message of a wrong input."""
+
+import numpy as np
+import pytest
+
+import numgan as ng
+from numgan.layers import ELU, BatchNorm, Dense, Embedding, LayerNorm, MinibatchDiscrimination
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    "labels, got", [([-1, 0], "-1..0"), ([2, -3], "-3..2"), ([0, 4], "0..4"), ([-1, 9], "-1..9")]
+)
+def test_labels_out_of_range_are_refused(labels, got):
+    layer = Embedding(4, 3)
+    p = layer.init(0)
+    for x in (np.array([0, 3]), np.array([3]), np.array([], np.int64)):
+        assert np.array_equal(layer.forward(p, x)[0], p["W"][x])
+    with pytest.raises(
+        ValueError, match=rf"^Embedding\(4, 3\): expected x with labels 0..3, got labels {got}"
+    ):
+        layer.forward(p, np.array(labels))
+
+
+@pytest.mark.parametrize("layer", [MinibatchDiscrimination(3, 2, 2), Dense(3, 2), BatchNorm(3), LayerNorm(3)])
+def test_a_layer_names_itself_before_it_refuses_what_is_no_array_of_floats(layer):
+    p = layer.init(0)
+    for x, got in ((np.ones((4, 3), np.int64), "int64"), ([[1.0, 2.0, 3.0]], "list")):
+        with pytest.raises(TypeError) as error:
+            layer.forward(p, x)
+        assert str(error.value).startswith(
+            f"{layer!r}: expected x as a float32 or float64 array, got {got}; "
+        )
+
+
+def test_minibatch_discrimination_takes_rows_of_its_size():
+    layer = MinibatchDiscrimination(3, 2, 2)
+    p = layer.init(0)
+    for shape, advice in (((4, 2), ""), ((4, 3, 3), "add Flatten"), ((3,), "")):
+        with pytest.raises(ValueError) as error:
+            layer.forward(p, np.ones(shape, np.float32))
+        assert str(error.value).startswith(f"{layer!r}: expected x (N, 3), got ")
+        assert ("add Flatten() before it" in str(error.value)) == bool(advice)
+
+
+def test_elu_is_continuous_at_zero():
+    x = np.array([-1e-3, -0.0, 0.0, 1e-3, 2.0, -2.0])
+    expected = np.where(x > 0, x, 0.5 * np.expm1(x))
+    assert np.allclose(ELU(0.5).forward({}, x)[0], expected, rtol=1e-15)
+
+
+def test_a_network_that_is_one_layer_is_a_network():
+    layer = Dense(2, 3)
+    p, x = layer.init(0), RNG.standard_normal((4, 2)).astype(np.float32)
+    y, cache = layer.forward(p, x)
+    dx, dp = layer.backward(y, cache)
+    assert np.allclose(dp["b"], y.sum(axis=0), rtol=1e-5) and np.allclose(dx, y @ p["W"].T, rtol=1e-5)
+    assert np.allclose(ng.Sequential(layer).forward(ng.Sequential(layer).init(0), x)[0].shape, (4, 3))

@@ -63,7 +63,7 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     "metrics": ("metrics/*.py", "metrics parzen networks metric_values"),
     "systems": (
         "systems/*.py systems/*/*.py",
-        "objectives systems family networks hacks regularizers consensus unrolling judging system_values",
+        "objectives systems family networks hacks regularizers consensus unrolling judging system_values game_values",
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",

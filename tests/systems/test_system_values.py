@@ -140,6 +140,13 @@ def test_methods_of_a_subclass_ignore_underflow():
             system.square(np.float32(1e30))
 
 
+def test_a_subclass_takes_no_words():
+    with pytest.raises(TypeError):
+
+        class Worded(System, speed=3):
+            pass
+
+
 # ---- results
 
 

@@ -57,13 +57,14 @@ CHAPTERS = {  # chapter: (its sources, its tests)
     "penalties": ("remedies/penalties.py", "penalties networks regularizers lazy objectives"),
     "unrolling": ("remedies/unrolling.py", "unrolling objectives"),
     "consensus": ("remedies/consensus.py", "consensus networks objectives"),
-    "optimisers": ("optimizers/*.py", "optimizers networks regularizers"),
+    "optimisers": ("optimizers/*.py", "optimizers networks regularizers optimizer_values"),
     "data": ("data/*.py", "data family networks idx pictures sets_and_sides picture_files"),
     "checkpoint": ("training/checkpoint.py training/state.py", "checkpoint training family state_values"),
     "metrics": ("metrics/*.py", "metrics parzen networks metric_values"),
     "systems": (
         "systems/*.py systems/*/*.py",
-        "objectives systems family networks hacks regularizers consensus unrolling judging system_values game_values",
+        "objectives systems family networks hacks regularizers consensus unrolling judging "
+        "system_values game_values",
     ),
     "training": (
         "training/step.py training/blame.py training/loop.py training/sampling.py core/randomness.py",

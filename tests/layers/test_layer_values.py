@@ -44,6 +44,13 @@ def test_minibatch_discrimination_takes_rows_of_its_size():
         assert ("add Flatten() before it" in str(error.value)) == bool(advice)
 
 
+def test_a_subclass_takes_no_words():
+    with pytest.raises(TypeError):
+
+        class Worded(ng.Layer, speed=3):
+            pass
+
+
 def test_elu_is_continuous_at_zero():
     x = np.array([-1e-3, -0.0, 0.0, 1e-3, 2.0, -2.0])
     expected = np.where(x > 0, x, 0.5 * np.expm1(x))

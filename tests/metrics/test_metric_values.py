@@ -129,6 +129,17 @@ def test_distances_below_the_rounding_error_of_their_sum_are_zero():
         assert ((found[:, 0] == 0) == is_zero).all() and np.allclose(found[:, 1], 4)
 
 
+@pytest.mark.parametrize("places", [(1e8, -1e9), (-1e9, 1e8)])
+def test_each_column_is_measured_from_its_own_middle(places):
+    """A common middle would lose the differences, which are whole numbers, to rounding."""
+    whole = stream(2, "whole").integers(0, 9, (30, 2)).astype(np.float64)
+    found = np.concatenate([d for _, d in rows.squared_distances(whole + places, whole + places)])
+    assert np.array_equal(found, ((whole[:, None] - whole) ** 2).sum(axis=-1))
+    column = np.full((5, 1), 1e8 + 0.25)
+    found = np.concatenate([d for _, d in rows.squared_distances(column + 0.5, column)])
+    assert np.array_equal(found, np.full((5, 5), 0.25))
+
+
 def test_a_set_is_enlarged_below_one_part_in_1e15_only():
     for top, enlarged in ((1.5e-15, False), (1.01e-15, False), (0.9e-15, True), (1e-30, True)):
         some, less = np.array([[0.0, top], [0.0, 0.0]]), np.zeros((2, 2))

@@ -18,7 +18,7 @@ from numgan.data import Dataset
 from numgan.systems import Latent, Result
 from numgan.systems.games.two_player import TwoPlayerGAN
 from numgan.systems.staged import Staged
-from numgan.training import loop, recipes, runs, sampling
+from numgan.training import blame, loop, recipes, runs, sampling
 
 RING = data.load("ring")
 FEW = Dataset("few", RING.x[:20], source="a test")
@@ -258,6 +258,23 @@ def test_numpys_warnings_are_off_during_a_run(tmp_path):
 
     with np.errstate(all="raise"):
         assert train(tmp_path / "run", game(Large), steps=1).steps == 1
+
+
+def test_the_search_for_a_bad_layer_has_no_warnings_of_numpy():
+    class Large(TwoPlayerGAN):
+        def generator(self, params, batch, seed, fakes=None):
+            assert np.isinf(np.square(np.full(1, 1e30, np.float32)))  # an overflow
+            return super().generator(params, batch, seed, fakes)
+
+    system, batch = game(Large), systems.Batch(FEW.rows(np.arange(4)))
+    params = system.init(0)
+    result = Result(np.inf, {"G": params["G"].zeros()}, {})
+    with np.errstate(all="raise"):
+        said = blame.locate(system, "G", params, batch, 1, 1, result)
+        assert said == "all layers are finite, and the loss is inf"
+        params["D"]["0.W"][...] = np.nan
+        said = blame.locate(system, "G", params, batch, 1, 1, result)
+    assert said == "the output of 0 Dense(2, 3) is not finite, in network D"
 
 
 def test_a_step_that_diverges_is_told_with_advice(tmp_path):

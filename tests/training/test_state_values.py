@@ -40,7 +40,10 @@ def game(hidden=3, **words):
 def test_seeds_and_draws_are_the_same_in_every_version():
     assert derive(0) == 7896617691693857887 and derive(5, "step", 0, 1) == 7831354951247873146
     assert derive(2**62, "a") == 7149271671305712786
-    assert stream(3, "latent").bit_generator.random_raw(2).tolist() == [6435058261296925214, 1684028307959025577]
+    assert stream(3, "latent").bit_generator.random_raw(2).tolist() == [
+        6435058261296925214,
+        1684028307959025577,
+    ]
     assert derive(np.int64(5), "step", np.int32(0), True) == derive(5, "step", 0, 1)
     assert all(0 <= derive(seed, "x") < 2**63 for seed in range(200))
     assert max(derive(seed, "x") for seed in range(200)) > 2**62
@@ -172,6 +175,39 @@ def test_the_description_of_a_run_must_be_equal(saved):
     refuse(saved, "with a 2, got one with 1", {"a": 2, "b": 4})
 
 
+def rewritten(path, change):
+    """Write the archive again with other members {name: bytes}."""
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in change(members).items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (
+            lambda members: members | {"evil.npy": members["step.npy"]},
+            "expected the arrays of this system, got ['evil'] besides; it is a checkpoint of another system",
+        ),
+        (
+            lambda members: {name: members[name] for name in members if not name.startswith("D.")},
+            "this system, ['D.updates', 'D.weights'] among them, got none of these instead;",
+        ),
+        (
+            lambda members: {name.replace("D.", "C."): members[name] for name in members},
+            "system, ['D.updates', 'D.weights'] among them, got ['C.updates', 'C.weights'] instead;",
+        ),
+    ],
+)
+def test_missing_and_other_arrays_are_listed(saved, change, said):
+    rewritten(saved, change)
+    with pytest.raises(FileFormatError) as error:
+        checkpoint.load(saved, game(average=0.5), ABOUT)
+    assert said in str(error.value) and str(error.value).startswith(f"{saved}: ")
+
+
 def test_the_least_size_of_a_file_is_that_of_the_weights(saved):
     system = game(average=0.5)
     least = 4 * sum(net.layout.size for net in system.networks.values())
@@ -216,11 +252,7 @@ def test_an_array_in_the_order_of_fortran_is_refused(tmp_path):
     assert np.array_equal(back.memory["table"], np.arange(6).reshape(2, 3))
     turned = io.BytesIO()
     np.lib.format.write_array(turned, np.asfortranarray(state.memory["table"]), version=(1, 0))
-    with zipfile.ZipFile(tmp_path / "c.npz") as archive:
-        members = {info.filename: archive.read(info) for info in archive.infolist()}
-    with zipfile.ZipFile(tmp_path / "c.npz", "w") as archive:
-        for name, content in (members | {"memory.table.npy": turned.getvalue()}).items():
-            archive.writestr(name, content)
+    rewritten(tmp_path / "c.npz", lambda members: members | {"memory.table.npy": turned.getvalue()})
     refuse(
         tmp_path / "c.npz", r"memory.table: expected float32 \(2, 3\), got float32 \(2, 3\)", system=system
     )

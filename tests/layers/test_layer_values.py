@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 import numgan as ng
-from numgan.layers import ELU, BatchNorm, Dense, Embedding, LayerNorm, MinibatchDiscrimination
+from numgan.layers import (
+    ELU,
+    BatchNorm,
+    Dense,
+    Embedding,
+    Flatten,
+    LayerNorm,
+    LeakyReLU,
+    MinibatchDiscrimination,
+    MinibatchStd,
+    VirtualBatchNorm,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -23,7 +34,20 @@ def test_labels_out_of_range_are_refused(labels, got):
         layer.forward(p, np.array(labels))
 
 
-@pytest.mark.parametrize("layer", [MinibatchDiscrimination(3, 2, 2), Dense(3, 2), BatchNorm(3), LayerNorm(3)])
+LAYERS = [
+    Dense(3, 2),
+    BatchNorm(3),
+    LayerNorm(3),
+    MinibatchDiscrimination(3, 2, 2),
+    MinibatchStd(),
+    VirtualBatchNorm(3),
+    ELU(),
+    LeakyReLU(0.2),
+    Flatten(),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_a_layer_names_itself_before_it_refuses_what_is_no_array_of_floats(layer):
     p = layer.init(0)
     for x, got in ((np.ones((4, 3), np.int64), "int64"), ([[1.0, 2.0, 3.0]], "list")):

@@ -123,7 +123,7 @@ def test_a_block_has_two_to_the_20_numbers():
 def test_distances_below_the_rounding_error_of_their_sum_are_zero():
     """The bound for one column is 5 roundings of |x|^2 + |y|^2; y is 1 or -1, so its middle is 0."""
     eps, y = np.finfo(np.float64).eps, np.array([[1.0], [-1.0]])
-    for roundings, is_zero in ((8, True), (12, False)):
+    for roundings, is_zero in ((8, True), (10, True), (11, False), (12, False)):
         x = 1 + np.full((7, 1), math.sqrt(roundings * eps))
         found = np.concatenate([d for _, d in rows.squared_distances(x, y)])
         assert ((found[:, 0] == 0) == is_zero).all() and np.allclose(found[:, 1], 4)
@@ -252,6 +252,16 @@ def test_every_different_row_becomes_a_bin_if_there_are_as_many_bins():
         np.testing.assert_allclose(found.real, 1 / 12)
         assert sorted(found.fake) == pytest.approx([0] * 6 + [1 / 6] * 6)
         assert found.bins == 12 and found.js == pytest.approx(0.75 * math.log(4 / 3), rel=1e-9)
+
+
+def test_k_means_stops_after_fifty_rounds(compared):
+    """Before them: a pass for each centre, and one for the first bins. After them: one for the fakes."""
+    x = stream(1, "slow").random((8000, 1))
+    metrics.ndb(x, x[:5], bins=12)
+    assert len(compared) == 12 + 1 + 50 + 1
+    compared.clear()
+    metrics.ndb(x[:20], x[:5], bins=2)
+    assert len(compared) < 2 + 1 + 20 + 1  # no row changes its bin
 
 
 def test_bins_whose_shares_differ_are_counted():

@@ -7,6 +7,7 @@ import numgan as ng
 from numgan.layers import (
     ELU,
     BatchNorm,
+    Concat,
     Dense,
     Embedding,
     Flatten,
@@ -73,6 +74,12 @@ def test_a_subclass_takes_no_words():
 
         class Worded(ng.Layer, speed=3):
             pass
+
+
+def test_one_array_can_be_concatenated():
+    x = RNG.standard_normal((4, 3))
+    assert Concat().output_shape(((5, 3),)) == (5, 3) and Concat().output_shape(((5, 3), (5, 4))) == (5, 7)
+    assert np.array_equal(Concat().forward({}, (x,))[0], x)
 
 
 def test_elu_is_continuous_at_zero():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import numgan as ng
+from numgan.core.randomness import stream
 from numgan.layers import (
     ELU,
     BatchNorm,
@@ -15,6 +16,7 @@ from numgan.layers import (
     LeakyReLU,
     MinibatchDiscrimination,
     MinibatchStd,
+    Pass,
     VirtualBatchNorm,
 )
 
@@ -95,3 +97,54 @@ def test_a_network_that_is_one_layer_is_a_network():
     dx, dp = layer.backward(y, cache)
     assert np.allclose(dp["b"], y.sum(axis=0), rtol=1e-5) and np.allclose(dx, y @ p["W"].T, rtol=1e-5)
     assert np.allclose(ng.Sequential(layer).forward(ng.Sequential(layer).init(0), x)[0].shape, (4, 3))
+
+
+# ---- what every layer has
+
+
+class Doubled(ng.Layer):
+    """y = 2 x, with the two passes only."""
+
+    def forward(self, p, x, context=Pass()):
+        return 2 * x, None
+
+    def backward(self, dy, cache, frozen=False, need_dx=True):
+        return 2 * dy if need_dx else None, None if frozen else {}
+
+
+def test_a_layer_that_says_nothing_else():
+    layer, x = Doubled(), np.ones((2, 3))
+    assert layer.parameter_shapes() == {} and layer.initial_values(RNG) == {} and layer.refreshed({}) == {}
+    assert (
+        layer.output_shape((3, 4)) == (3, 4)
+        and layer.flops((3, 4)) == 12
+        and layer.batch_statistics(None) == {}
+    )
+    assert layer.flops(((3,), (4,))) == 7 and layer.layout.size == 0 and not layer.has_tangents
+    dx, dy = layer.backward_keeping(x, None)
+    assert np.array_equal(dx, 2 * x) and dy is x
+    assert ng.Sequential(Dense(2, 3)).has_tangents and not ng.Sequential(Dense(2, 3), layer).has_tangents
+    for call in (lambda: layer.tangent_forward(x, None), lambda: layer.tangent_backward(x, x, None, None)):
+        with pytest.raises(TypeError, match="has no tangent passes, so it cannot be used in a second-order"):
+            call()
+
+
+def test_initial_parameters_are_drawn_once_in_float64():
+    layer = ng.Sequential(Dense(2, 3), Dense(3, 1))
+    single, double = layer.init(4), layer.init(np.random.default_rng(4), np.float64)
+    assert single.dtype == np.float32 and np.array_equal(single.vector, double.vector.astype(np.float32))
+    assert layer.init() == layer.init(0) and layer.init(1) != layer.init(0)
+    for dtype in (np.int64, np.complex64, bool):
+        with pytest.raises(TypeError, match="init: expected dtype float32 or float64, got "):
+            layer.init(0, dtype)
+
+
+def test_the_context_of_a_pass():
+    plain = Pass()
+    assert (plain.seed, plain.measured, plain.path, plain.reference) == (None, None, (), 0)
+    given = Pass(3, {"a": {"b": 1}}, ("x",), 5)
+    assert given.child("a") == Pass(3, {"b": 1}, ("x", "a"), 5) and given.child("c").measured == {}
+    assert plain.child("a") == Pass(None, None, ("a",), 0)
+    assert given.rng().random() == stream(3, "x").random() != given.child("a").rng().random()
+    with pytest.raises(ValueError, match="Pass.rng: expected a context with a seed, got seed=None; use"):
+        plain.rng()

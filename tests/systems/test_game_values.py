@@ -28,7 +28,7 @@ from numgan.layers import (
     Tanh,
 )
 from numgan.networks.small import digit_discriminator, digit_generator, plane_discriminator, plane_generator
-from numgan.systems import Batch, Latent
+from numgan.systems import SYSTEMS, Batch, Latent
 from numgan.systems.games import hacks
 from numgan.systems.games.switched import switched_discriminator, switched_generator
 
@@ -215,3 +215,67 @@ def test_small_networks_have_their_layers():
     assert ReLU in kinds(plane_discriminator(5, activation=ReLU)) and isinstance(
         plane_generator(5), Sequential
     )
+
+
+# ---- the papers' figures, which a preset may replace
+
+SETTINGS = {
+    "gan": {"loss": "nonsaturating", "k": 1},
+    "lsgan": {"loss": "least_squares", "k": 1, "now": 0},
+    "wgan": {"n_critic": 5, "warm": 0},
+    "wgan_gp": {"n_critic": 5, "penalty": "GradientPenalty(weight=10.0, target=1.0, one_sided=False)"},
+    "hinge": {"loss": "hinge", "k": 1, "now": 0},
+    "dragan": {"penalty": "GradientPenalty(weight=10.0, target=1.0, one_sided=False)"},
+    "r1": {"gamma": 10.0, "every": 1},
+    "roth": {"gamma": 2.0},
+    "consensus": {"loss": "nonsaturating", "gamma": 10.0},
+    "unrolled": {"loss": "minimax", "unroll": 5, "inner": None, "standing": None},
+    "r3gan": {"loss": "relativistic_paired", "gamma": 1.0, "every": 1, "now": 0},
+    "hacks": {
+        "smooth": 0.9,
+        "noise": 0.1,
+        "anneal": 0,
+        "pool": 1024,
+        "age": 500,
+        "pack": 1,
+        "minibatch": 0,
+        "k": 1,
+        **dict.fromkeys(("flip", "replay", "past", "balance", "layer_noise", "dropout", "historical"), 0.0),
+        **dict.fromkeys(("normalize", "modified", "spherical", "separate", "leaky", "adam"), True),
+        **dict.fromkeys(("soft", "sgd", "classify", "conditional", "deviation", "matching"), False),
+    },
+    "conditional": {"loss": "nonsaturating", "shares_fakes": True},
+    "dcgan": {"loss": "nonsaturating", "shares_fakes": True, "k": 1},
+    "classifier": {"shift": 0},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_settings_of_a_system_are_those_of_its_paper(name):
+    fields = type(build(name, None, 0.01)).__dataclass_fields__
+    for field, value in SETTINGS[name].items():
+        default = fields[field].default
+        assert (repr(default) if isinstance(value, str) else default) == value, field
+        assert isinstance(value, str) or type(default) is type(value)
+
+
+def test_who_looks_ahead_compares_pairs_and_shares_fakes():
+    made = {name: build(name, None, 0.01) for name in SYSTEMS}
+    assert {name for name, system in made.items() if system.looks_ahead} == {"consensus", "unrolled"}
+    assert {name for name, system in made.items() if system.compares_pairs} == {"r3gan"}
+    assert {name for name, system in made.items() if system.shares_fakes} == {"conditional", "dcgan"}
+    assert {name: system.packed for name, system in made.items() if system.packed != 1} == {"pacgan": 2}
+    assert not any(system.keeps_noise for system in made.values())
+    assert {name for name, system in made.items() if not system.drawers} == {"classifier"}
+
+
+def test_the_turns_of_a_critic():
+    critic = build("wgan", "digits", 0.01)
+    turns = lambda step, **words: replace(critic, **words).rounds(step)
+    assert turns(0) == turns(500) == ("D",) * 5 + ("G",) and turns(0, n_critic=2) == ("D", "D", "G")
+    for step, number in ((0, 100), (2, 100), (3, 5), (499, 5), (500, 100), (501, 5), (1000, 100)):
+        assert turns(step, warm=3) == ("D",) * number + ("G",)
+    assert replace(build("wgan_gp", "points", 0.01), n_critic=3).rounds(7) == ("D", "D", "D", "G")
+    assert build("r3gan", "points", 0.01).at(9).now == 9 == build("r1", "points", 0.01).at(9).now
+    with pytest.raises(ValueError, match="^every: expected an integer of at least 1, got 0"):
+        replace(build("r3gan", "points", 0.01), every=0)

@@ -118,6 +118,14 @@ def test_each_stage_begins_with_what_is_common_and_with_new_draws():
             assert np.array_equal(state.averages["G"]["0.W"], fresh["G"]["0.W"])
 
 
+def test_a_run_begins_in_its_first_stage():
+    """Also if this stage has one step only."""
+    system = Staged.of((1, game(3)), (3, game(5, average=0.9, optimizers={"G": SGD(0.1)})))
+    state = State.start(system, 3)
+    assert state.averages == {} and set(state.moments) == {"G", "D"}
+    assert state.params == game(3).init(3) and state.step == 0
+
+
 def test_weights_must_fit_the_first_stage():
     system = Staged.of((1, game(3)), (3, game(5)))
     expect_weights(system, game(3).init(1))
@@ -335,6 +343,18 @@ def test_statistics_are_those_of_twenty_named_batches():
     assert np.array_equal(sampler(3, 9, [0, 1, 2])[0], exact) and sampler.classes == 10
     other = system.draw(params, inputs, {"G": Pass(None, pooled(found[:-1]))})[0]
     assert not np.array_equal(exact, other)
+
+
+def test_statistics_are_measured_with_the_noise_that_stays_on():
+    system = systems.build("hacks", "digits", 0.02).setting(layer_noise=0.3)
+    params, found = system.init(2), []
+    for i in range(20):
+        inputs = system.inputs(Batch({}, number=4), derive(5, "measure", i))
+        _, caches = system.draw(params, inputs, {"G": Pass(derive(5, "measure G"))})
+        found.append(system.networks["G"].batch_statistics(caches["G"]))
+    context = Pass(derive(9, "G", 0), pooled(found))
+    exact = system.draw(params, system.inputs(Batch({}, number=3), 9), {"G": context})[0]
+    assert np.array_equal(sampling.Sampler(system, params, 5, 4, DIGITS)(3, 9)[0], exact)
 
 
 def test_noise_that_stays_on_has_a_seed_for_each_250_samples():

@@ -89,6 +89,14 @@ def test_the_seconds_of_a_line_are_counted_from_the_start_of_the_run(tmp_path, c
     assert 7.5 + 2 / 32 < lines(tmp_path / "run")[1]["seconds"] < 8
 
 
+def test_a_resumed_run_counts_on_from_its_last_line(tmp_path, clock):
+    train(tmp_path / "run", steps=3, log_every=1)
+    written = [line | {"seconds": 3.0 * line["step"]} for line in lines(tmp_path / "run")]
+    (tmp_path / "run" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written))
+    train(tmp_path / "run", resume=True, steps=4)
+    assert [line["seconds"] for line in lines(tmp_path / "run")] == [3, 6, 9, round(9 + 2 / 32, 3)]
+
+
 def test_a_line_has_the_epoch_of_its_batches(tmp_path):
     train(tmp_path / "run", game(k=2), Dataset("d", RING.x[:17]), steps=2, log_every=1)
     assert [line["epoch"] for line in lines(tmp_path / "run")] == [round(12 / 17, 4), round(24 / 17, 4)]

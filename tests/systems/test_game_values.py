@@ -141,7 +141,7 @@ def test_a_system_of_switches_that_says_nothing():
 def test_shares_and_counts_beyond_their_limits(switches, message):
     with pytest.raises(ValueError, match=f"^hacks: {message}"):
         narrow(**switches)
-    assert narrow(flip=1, past=1, smooth=1, age=1).smooth == 1
+    assert narrow(flip=1, past=1, smooth=1, age=1).settings["smooth"] == 1
 
 
 @pytest.mark.parametrize("switch", ["convolutional", "conditional", "classify"])
@@ -167,7 +167,7 @@ def test_the_memory_of_the_switches():
         assert {array.dtype for array in memory.values() if array.ndim == 4} == {np.dtype(dtype)}
     assert not any(array.ndim == 4 for array in narrow(past=0.5).memory().values())
     with pytest.raises(
-        ValueError, match="^hacks: replay, past and balance need what the training loop remembers"
+        ValueError, match="^Hacks: its remedies need what the training loop remembers"
     ):
         batch = Batch({"x": np.zeros((4, 8, 8, 1), np.float32), "labels": np.arange(4)})
         system.objectives()["D"](system.init(0), batch, 1)
@@ -225,7 +225,7 @@ SETTINGS = {
     "wgan": {"n_critic": 5, "warm": 0},
     "wgan_gp": {"n_critic": 5, "penalty": "GradientPenalty(weight=10.0, target=1.0, one_sided=False)"},
     "hinge": {"loss": "hinge", "k": 1, "now": 0},
-    "dragan": {"penalty": "GradientPenalty(weight=10.0, target=1.0, one_sided=False)"},
+    "dragan": {"gradient_penalty": "GradientPenalty(weight=10.0, target=1.0, one_sided=False)"},
     "r1": {"gamma": 10.0, "every": 1},
     "roth": {"gamma": 2.0},
     "consensus": {"loss": "nonsaturating", "gamma": 10.0},
@@ -250,11 +250,20 @@ SETTINGS = {
 }
 
 
+def default_of(kind, name):
+    """The default of a field of the system, or of one of its remedies."""
+    fields = kind.__dataclass_fields__
+    if name in fields:
+        return fields[name].default
+    (default,) = (getattr(remedy, name) for remedy in fields["remedies"].default if hasattr(remedy, name))
+    return default
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_settings_of_a_system_are_those_of_its_paper(name):
-    fields = type(build(name, None, 0.01)).__dataclass_fields__
+    kind = type(build(name, None, 0.01))
     for field, value in SETTINGS[name].items():
-        default = fields[field].default
+        default = default_of(kind, field)
         assert (repr(default) if isinstance(value, str) else default) == value, field
         assert isinstance(value, str) or type(default) is type(value)
 

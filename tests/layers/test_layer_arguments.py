@@ -161,7 +161,15 @@ def test_a_transposed_convolution_is_widened_by_less_than_its_stride():
 
 @pytest.mark.parametrize("kind", [MaxPool2d, AvgPool2d])
 def test_the_window_of_a_pool_is_half_padding_at_most(kind):
-    for window in ((0, 1, 0), (2, 0, 0), (3, 1, 2), (3, 1, -1), ((4, 2), 1, 2), ((2, 4), 1, 2), (2, 1, (0, -1))):
+    for window in (
+        (0, 1, 0),
+        (2, 0, 0),
+        (3, 1, 2),
+        (3, 1, -1),
+        ((4, 2), 1, 2),
+        ((2, 4), 1, 2),
+        (2, 1, (0, -1)),
+    ):
         assert refused(lambda window: kind(*window), window) == f"{kind.__name__}: {POOL.format(*window)}"
     for window in ((1, 1, 0), (2, 1, 1), ((4, 2), (1, 2), (2, 1)), (5, 7, 2)):
         assert repr(kind(*window)).startswith(f"{kind.__name__}(")

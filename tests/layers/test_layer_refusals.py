@@ -107,12 +107,7 @@ INPUTS = [  # layer, x, what was expected, what was got and what to do
     (MinibatchDiscrimination(4, 2, 3), ones(3, 5), "(N, 4)", "(3, 5)"),
     (MinibatchDiscrimination(4, 2, 3), ones(4), "(N, 4)", "(4,)"),
     (MinibatchDiscrimination(4, 2, 3), ones(3, 2, 2), "(N, 4)", "(3, 2, 2); add Flatten() before it"),
-    (
-        Residual(Dense(3, 4)),
-        ones(2, 3),
-        "that body and shortcut map to one shape",
-        "((2, 4), (2, 3))",
-    ),
+    (Residual(Dense(3, 4)), ones(2, 3), "that body and shortcut map to one shape", "((2, 4), (2, 3))"),
     (
         Skip(AvgPool2d(2)),
         ones(1, 4, 4, 1),
@@ -121,12 +116,7 @@ INPUTS = [  # layer, x, what was expected, what was got and what to do
     ),
     (Parallel(ReLU(), Tanh()), (ones(2, 3),), "a tuple of 2 arrays", "((2, 3),)"),
     (Parallel(ReLU(), Tanh()), ones(2, 3), "a tuple of 2 arrays", "(2, 3)"),
-    (
-        Condition(Dense(5, 4)),
-        (ones(2, 3), ones(3, 2)),
-        "a tuple h (N, ..., H), c (N, C)",
-        "((2, 3), (3, 2))",
-    ),
+    (Condition(Dense(5, 4)), (ones(2, 3), ones(3, 2)), "a tuple h (N, ..., H), c (N, C)", "((2, 3), (3, 2))"),
     (
         Condition(Dense(5, 4)),
         (ones(2, 3), ones(2, 2), ones(2, 1)),
@@ -147,12 +137,7 @@ INPUTS = [  # layer, x, what was expected, what was got and what to do
     (InstanceNorm(3), ones(2, 2, 3), "(N, H, W, 3), H W >= 2", "(2, 2, 3)"),
     (InstanceNorm(3), ones(2, 2, 2, 4), "(N, H, W, 3), H W >= 2", "(2, 2, 2, 4)"),
     (PixelNorm(), ones(3), "(N, ..., C)", "(3,)"),
-    (
-        Pack(2),
-        ones(3, 2),
-        "of 2 N samples",
-        "(3, 2); choose a batch size that is a multiple of it",
-    ),
+    (Pack(2), ones(3, 2), "of 2 N samples", "(3, 2); choose a batch size that is a multiple of it"),
     (Pack(2), ones(4), "of 2 N samples", "(4,); choose a batch size that is a multiple of it"),
     (MaxPool2d(2), ones(4, 4, 1), "(N, H, W, C)", "(4, 4, 1)"),
     (AvgPool2d(2), ones(4, 4, 1), "(N, H, W, C)", "(4, 4, 1)"),
@@ -181,12 +166,7 @@ INPUTS = [  # layer, x, what was expected, what was got and what to do
         "that begins with the rows of a reference",
         "(4, 3); put the network into Referenced(net, reference)",
     ),
-    (
-        Referenced(Dense(3, 2), ones(4, 3)),
-        ones(2, 2),
-        "of samples shaped as the reference's, (3,)",
-        "(2, 2)",
-    ),
+    (Referenced(Dense(3, 2), ones(4, 3)), ones(2, 2), "of samples shaped as the reference's, (3,)", "(2, 2)"),
 ]
 
 
@@ -263,8 +243,7 @@ def test_a_layer_with_a_reference_refuses_integers_by_its_own_name(layer):
 @pytest.mark.parametrize("layer, x", [(Dense(3, 2), ones(2, 3)), (Conv2d(3, 2, 1), ones(1, 2, 2, 3))])
 def test_an_input_of_another_dtype_than_the_parameters_is_refused_word_for_word(layer, x):
     assert said(TypeError, layer.forward, layer.init(0), x, Pass()) == (
-        f"{layer!r}: its parameters are float32, but x is float64; "
-        "convert x, or the parameters with p.astype"
+        f"{layer!r}: its parameters are float32, but x is float64; convert x, or the parameters with p.astype"
     )
 
 
@@ -317,18 +296,8 @@ SHAPES = [  # layer, the shape of a sample, what was expected, what was got and 
     (ConvTranspose2d(2, 3, 2), (4, 5, 3), "(H, W, 2) per sample", "(4, 5, 3)"),
     (ConvTranspose2d(2, 3, (3, 1), padding=1), (3, 2, 2), "large enough for its padding", "(3, 2, 2)"),
     (MinibatchDiscrimination(4, 2, 3), (5,), "(4,) per sample", "(5,)"),
-    (
-        Residual(Dense(3, 4)),
-        (3,),
-        "that body and shortcut map to one shape",
-        "(4,) and (3,)",
-    ),
-    (
-        Skip(AvgPool2d(2)),
-        (4, 4, 1),
-        "that the body keeps all sizes but the last",
-        "(4, 4, 1) -> (2, 2, 1)",
-    ),
+    (Residual(Dense(3, 4)), (3,), "that body and shortcut map to one shape", "(4,) and (3,)"),
+    (Skip(AvgPool2d(2)), (4, 4, 1), "that the body keeps all sizes but the last", "(4, 4, 1) -> (2, 2, 1)"),
     (Parallel(ReLU(), Tanh()), ((3,),), "a tuple of 2 shapes", "((3,),)"),
     (LayerNorm(3), (2, 4), "(..., 3)", "(2, 4)"),
     (BatchNorm(3), (4,), "(..., 3)", "(4,)"),
@@ -347,12 +316,7 @@ SHAPES = [  # layer, the shape of a sample, what was expected, what was got and 
     (Pad((0, 0, 1, 2), "reflect"), (9, 2, 1), "larger than its reflected border", "(9, 2, 1)"),
     (Crop((0, 0, 2, 2)), (3, 4, 1), "larger than the border cut off", "(3, 4, 1)"),
     (Crop(1), (4, 4), "(H, W, C) per sample", "(4, 4)"),
-    (
-        Concat(),
-        ((2, 3), (5, 3)),
-        "a tuple of shapes that differ in the last axis only",
-        "((2, 3), (5, 3))",
-    ),
+    (Concat(), ((2, 3), (5, 3)), "a tuple of shapes that differ in the last axis only", "((2, 3), (5, 3))"),
 ]
 
 

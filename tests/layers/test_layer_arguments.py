@@ -1,4 +1,4 @@
-"""The arguments of every layer: what is refused, word for word, and what is still taken at each end of a range."""
+"""Arguments of layers: what is refused, word for word, and what is still taken at each end of a range."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Values of layers at the edges of their formulas: types, empty and single entries, constants, random streams."""
+"""Values of layers at the edges of their formulas: types, empty and single entries, random streams."""
 
 import numpy as np
 import pytest

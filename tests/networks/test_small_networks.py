@@ -9,7 +9,6 @@ from numgan.layers import (
     Flatten,
     LeakyReLU,
     Parallel,
-    Pick,
     ReLU,
     Sequential,
     Sigmoid,

@@ -66,6 +66,25 @@ def test_every_pass_keeps_the_type_of_its_input(case, dtype):
     assert dx.shape == x.shape and ty.shape == y.shape and (tdx is None or tdx.shape == x.shape)
 
 
+EMPTY = [
+    case
+    for case in FLOATS
+    if not any(word in case.title for word in ("BatchNorm", "Given(")) and not case.context
+]
+
+
+@pytest.mark.parametrize("case", EMPTY, ids=lambda case: case.title)
+def test_all_four_passes_take_an_empty_batch(case):
+    layer, x = case.layer, np.zeros((0, *case.x))
+    p = layer.init(0, np.float64)
+    y, cache = layer.forward(p, x, Pass(0))
+    ty, tcache = layer.tangent_forward(x, cache, p)
+    dx, dp = layer.backward(y, cache)
+    tdx, tdp = layer.tangent_backward(y, y, cache, tcache)
+    assert y.shape == ty.shape == (0, *layer.output_shape(case.x)) and dx.shape == tdx.shape == x.shape
+    assert not any(np.any(tree[name]) for tree in (dp, tdp) for name in tree)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_embedding_has_the_type_of_its_table(dtype):
     layer = Embedding(3, 2)

@@ -19,6 +19,7 @@ from numgan.layers import (
     Dropout,
     Embedding,
     Equalized,
+    Given,
     InstanceNorm,
     Layer,
     LayerNorm,
@@ -134,6 +135,7 @@ def test_a_constant_has_no_variance_and_never_less():
         (Residual(BatchNorm(3)), ("body",)),
         (Residual(Tanh(), BatchNorm(3)), ("shortcut",)),
         (Sequential(Tanh(), Sequential(BatchNorm(3))), ("1", "0")),
+        (Sequential(Tanh(), Skip(BatchNorm(3)), Pack(2)), ("1", "body")),
     ],
 )
 def test_statistics_are_found_wherever_the_layer_is(net, path):
@@ -155,6 +157,43 @@ def test_noise_is_added_from_the_stream_of_its_place(dtype):
     y, _ = Noise(0.5).forward({}, x, Pass(7, path=("2", "body")))
     noise = (0.5 * stream(7, "2", "body").standard_normal((3, 4))).astype(dtype)
     assert y.dtype == dtype and np.array_equal(y, x + noise)
+
+
+class Told(Noise):
+    """A Noise that tells the seed and the place of every forward pass."""
+
+    seen = []
+
+    def apply(self, x, context):
+        self.seen.append((context.seed, context.path))
+        return super().apply(x, context)
+
+
+X, C = np.ones((3, 4)), np.ones((3, 2))
+
+
+@pytest.mark.parametrize(
+    "net, x, paths",
+    [
+        (Sequential(Tanh(), Told(1)), X, ["1"]),
+        (Sequential(Sequential(Told(1))), X, ["0 0"]),
+        (Residual(Told(1), Told(2)), X, ["body", "shortcut"]),
+        (Skip(Told(1)), X, ["body"]),
+        (Parallel(Told(1), Told(2)), (X, C), ["0", "1"]),
+        (Condition(Told(1)), (X, C), ["layer"]),
+        (Referenced(Told(1), np.zeros((2, 4))), X, ["net"]),
+        (Given(Sequential(Parallel(Told(1), Told(2)), Pick(0)), C), X, ["0 0", "0 1"]),
+    ],
+)
+def test_every_network_hands_the_seed_and_the_place_to_its_layers(net, x, paths):
+    p = net.init(0, np.float64)
+    outs = [net.forward(p, x, Pass(seed))[0] for seed in (None, 6, 6, 7)]
+    still, one, again, other = (out if isinstance(out, tuple) else (out,) for out in outs)
+    assert all(map(np.array_equal, one, again))
+    assert not np.array_equal(one[0], other[0]) and not np.array_equal(one[0], still[0])
+    Told.seen.clear()
+    net.forward(p, x, Pass(6, path=("G",)))
+    assert Told.seen == [(6, ("G", *path.split())) for path in paths]
 
 
 @pytest.mark.parametrize("layer", [Noise(0), Noise(0.5), Dropout(0), Dropout(0.5)], ids=repr)

@@ -77,6 +77,12 @@ def test_equal_layouts_have_equal_places():
     assert one == two != other and one != "layout"
     assert one.slots == {"0.W": (0, (2, 3)), "0.b": (6, (3,)), "2.W": (9, (3, 1)), "2.b": (12, (1,))}
     assert one.size == one.children["0"].size == 13 and one.held == ()
+    assert one.children["0"].slots == Layout.of(Dense(2, 3)).slots and one.children["0"] != Layout.of(
+        Dense(2, 3)
+    )
+    assert Layout.of(Dense(2, 4)) != Layout.of(Dense(3, 3)) and Layout.of(Dense(3, 3)).size == 12
+    zeros = [Parameters(np.zeros(12), Layout.of(net)) for net in (Dense(2, 4), Dense(3, 3), Dense(3, 3))]
+    assert zeros[0] != zeros[1] == zeros[2]
     spectral = Layout.of(Sequential(Dense(2, 3), Spectral(Dense(3, 2))))
     assert spectral.held == ("1.u", "1.v") and spectral.children["1"].held == ("u", "v")
     shared = Dense(2, 2)

@@ -175,6 +175,14 @@ def test_a_softmax_of_one_class_is_certain():
     assert np.allclose(p, [[0.25, 0.75]]) and np.allclose(tangent, [[0.25 * -3, 0.75 * 1]])
 
 
+def test_rows_of_a_softmax_do_not_disturb_each_other():
+    y = np.array([[0.0, np.log(3)], [2000.0, 2000.0], [-2000.0, -2000.0]])
+    assert np.allclose(softmax(y), [[0.25, 0.75], [0.5, 0.5], [0.5, 0.5]])
+    loss, dy = softmax_cross_entropy(y, np.array([0, 1, 0]))
+    assert np.isclose(loss, (np.log(4) + 2 * np.log(2)) / 3)
+    assert np.allclose(3 * dy, [[-0.75, 0.75], [0.5, -0.5], [-0.5, 0.5]])
+
+
 def test_a_curve_is_a_mean_and_a_hessian_vector_product():
     x, tx = np.array([[1.0, -2.0], [0.5, 4.0]]), np.array([[1.0, 2.0], [3.0, -1.0]])
     square = Curve(lambda x: x**2, lambda x: 2 * x, lambda x: 2 + 0 * x)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from numgan import Consensus, Unrolling
+from numgan import Consensus, Unrolling, kernel_calls
 from numgan.core.errors import NonFiniteError
 from numgan.layers import Dense, Dropout, Pack, Pass, Sequential, Spectral, Tanh, record_kinks
 from numgan.losses import hinge, l2, minimax, nonsaturating, relativistic_average, wasserstein
@@ -258,6 +258,16 @@ def test_consensus_of_two_linear_players_by_hand(dtype):
     assert {part.dtype for part in (dphi, dtheta, v_phi, v_theta)} == {np.dtype(dtype)}
 
 
+def test_consensus_runs_no_product_that_nobody_needs():
+    D, G, x = Dense(1, 1, bias=False), Dense(1, 1, bias=False), np.ones((2, 1))
+    phi, theta = D.init(0, np.float64), G.init(0, np.float64)
+    with kernel_calls() as calls:
+        Consensus(1.0, wasserstein)(D, G, phi, theta, x, x)
+    forward, backward, tangents = 3, 1, 2 + 2 + 1 + 1 + 1
+    assert calls["matmul"] == forward + backward + tangents
+    assert calls["dense_weight_gradient"] == 2 + 1 + (1 + 1 + 1) + 2 + 1
+
+
 def test_what_consensus_cannot_take_is_refused_word_for_word():
     for loss in (None, l2, relativistic_average):
         assert said(TypeError, Consensus, 1.0, loss) == (
@@ -311,6 +321,18 @@ def test_real_samples_and_fakes_have_contexts_of_their_own():
     g = D.backward(da, c_real)[1].vector + D.backward(db, c_fake)[1].vector
     one = replace(Unrolling(D, minimax, SGD(0.5), 1), real_context=Pass(1), fake_context=Pass(2))
     assert np.allclose(one.forward(phi, real, fake)[0].vector, phi.vector - 0.5 * g, rtol=1e-12)
+
+
+def test_steps_ahead_run_no_product_that_nobody_needs():
+    (real, fake), D = samples(), Dense(2, 1, bias=False)
+    phi = D.init(0, np.float64)
+    unrolling = Unrolling(D, minimax, SGD(0.5), 3)
+    with kernel_calls() as calls:
+        phi_K, tape = unrolling.forward(phi, real, fake)
+    assert calls == {"matmul": 3 * 2, "dense_weight_gradient": 3 * 2, "add": calls["add"], "sgd": 3}
+    with kernel_calls() as calls:
+        unrolling.backward(phi_K, tape)
+    assert calls["matmul"] == 3 * (2 + 2) and calls["dense_weight_gradient"] == 3 * 2
 
 
 @pytest.mark.parametrize("steps", [1, 2])

@@ -211,7 +211,7 @@ def test_what_a_penalty_cannot_take_is_refused_word_for_word():
         assert said(ValueError, penalty, LINEAR, p, X[:0]) == (
             "on_input_gradient: expected x (N, ...) with at least one sample, got (0, 2); draw a batch"
         )
-        for D, x, shape in ((two, X, (3, 2)), (LINEAR, X[None], (1, 3, 1))):
+        for D, x, shape in ((two, X, (3, 2)), (LINEAR, X[:, None], (3, 1, 1))):
             assert said(ValueError, penalty, D, D.init(0, np.float64), x) == (
                 f"on_input_gradient: expected D(x) as one logit a row (N, 1), got {shape}; "
                 "give D a last layer with one output"

@@ -3,17 +3,7 @@
 import numpy as np
 import pytest
 
-from numgan.layers import (
-    Dense,
-    Embedding,
-    Flatten,
-    LeakyReLU,
-    Parallel,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    Tanh,
-)
+from numgan.layers import Dense, Embedding, Flatten, LeakyReLU, Parallel, ReLU, Sequential, Sigmoid, Tanh
 from numgan.layers.initializers import he, normal
 from numgan.networks import (
     dcgan_discriminator,

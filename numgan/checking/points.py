@@ -10,7 +10,7 @@ from ..core.randomness import stream
 from ..layers import Layer, Pass
 from ..layers.spectral import refreshed
 from .arrays import copied, flat, leaves, moved, normal, real
-from .report import BadPoint, Subject, failure, tidy
+from .report import BadPoint, Report, Subject, failure, tidy, title
 
 TRIES = 8  # the number of random points before the check fails
 
@@ -97,6 +97,14 @@ def at_points(make, check):
 def outcome(make, check, *arguments, **settings):
     """(max_error or None, note) of check(*arguments, point), at the first suitable point of `at_points`."""
     return tidy(at_points(make, partial(check, *arguments, **settings)))
+
+
+def outcomes(subject, make, checks, *arguments):
+    """The Report of several checks: a row with the `outcome` of each."""
+    report = Report(subject)
+    for check in checks:
+        report.add(title(check), *outcome(make, check, *arguments))
+    return report
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pytest
 from numgan import build, check_penalty, gradcheck, kernel_calls
 from numgan.checking.cases import PENALTIES
 from numgan.checking.layer_cases import CRITICS
-from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
+from numgan.checking.penalty import derivative_in_g, gradient_in_weights
+from numgan.checking.points import outcome
 from numgan.checking.system import SystemPoint, check_objective
 from numgan.core.errors import GradientError
 from numgan.core.randomness import stream
@@ -437,10 +438,10 @@ def _mixed(places):
 
 
 _smooth, _leaky, _pictures = CRITICS[0], CRITICS[1], CRITICS[3]
-in_g = lambda penalty: outcome(derivative_in_g, penalty, _pictures.point)
-in_weights = lambda penalty: outcome(gradient_in_weights, penalty, _leaky.point)
+in_g = lambda penalty: outcome(_pictures.point, derivative_in_g, penalty, True)
+in_weights = lambda penalty: outcome(_leaky.point, gradient_in_weights, penalty, True)
 through = lambda D: outcome(
-    gradient_in_weights, GradientPenalty(10.0), replace(_smooth, layer=D, name="D").point
+    replace(_smooth, layer=D, name="D").point, gradient_in_weights, GradientPenalty(10.0), True
 )
 whole_step = lambda kind: check_objective(kind(**vars(build("wgan_gp", "digits", 0.02))), "D")
 

@@ -9,7 +9,8 @@ import pytest
 import numgan as ng
 from numgan import R1, R2, GradientPenalty, Lazy, Roth, check_penalty, kernel_calls
 from numgan.checking.layer_cases import CRITICS
-from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
+from numgan.checking.penalty import derivative_in_g, gradient_in_weights
+from numgan.checking.points import outcome
 from numgan.core.errors import GradientError, NonFiniteError
 from numgan.core.parameters import Parameters
 from numgan.core.randomness import stream
@@ -459,10 +460,10 @@ class FakesAtRealPoints(Roth):
 
 
 _smooth, _leaky, _pictures = CRITICS[0], CRITICS[1], CRITICS[3]
-in_g = lambda penalty: outcome(derivative_in_g, penalty, _pictures.point)
-in_weights = lambda penalty: outcome(gradient_in_weights, penalty, _smooth.point)
-in_leaky_weights = lambda penalty: outcome(gradient_in_weights, penalty, _leaky.point)
-on_pictures = lambda penalty: outcome(gradient_in_weights, penalty, replace(_pictures, batch=3).point)
+in_g = lambda penalty: outcome(_pictures.point, derivative_in_g, penalty, True)
+in_weights = lambda penalty: outcome(_smooth.point, gradient_in_weights, penalty, True)
+in_leaky_weights = lambda penalty: outcome(_leaky.point, gradient_in_weights, penalty, True)
+on_pictures = lambda penalty: outcome(replace(_pictures, batch=3).point, gradient_in_weights, penalty, True)
 
 R1_BUGS = [
     (_of("no factor 1/2", lambda self, g, value, v: (2 * value, 2 * v)), r1_linear),

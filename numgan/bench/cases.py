@@ -228,6 +228,7 @@ def cases(quick=False):
         for which in ("forward", "backward")
     ]
     rest = [*convolutions, *passes, Update(100_000 if quick else 6_000_000)]
-    return [(case, dtype) for dtype in (np.float32, np.float64) for case in products] + [
-        (case, np.float32) for case in rest
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    return [(case, dtype) for dtype in (single, double) for case in products] + [
+        (case, single) for case in rest
     ]

@@ -1,12 +1,12 @@
 """The built-in rungs of the ladder, from the lowest up. Read this list beside _ladder.pyx.
 
-_ladder.pyx has the kernels of the lower rungs. This file has their calls and, as `after`, the rung that each
-is compared with. From the rungs `registers` and `packed windows` on, the kernels are numgan's own: first the
-backend "cython", to read and change, then the fast kernels in C. The yardstick is NumPy with its BLAS.
+_ladder.pyx has the kernels of the lower rungs. This file has their calls. Each rung is compared with the one
+before it, unless `after` names another. From the rungs `registers` and `packed windows` on, the kernels are
+numgan's own: first the backend "cython", to read and change, then the fast kernels in C. The yardstick is
+NumPy with its BLAS.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -24,7 +24,11 @@ if (
 else:
     _ladder = None  # the NumPy-only version has only the Python loops and the yardsticks
 
-rung = partial(trial.rung, dtypes=("float32", "float64"))
+
+def rung(kind, name, after=None, **properties):
+    """Register a rung that improves on the last one, or on `after`, and is checked in both dtypes."""
+    after = after or next(reversed(trial.RUNGS[kind]), None)
+    return trial.rung(kind, name, after, ("float32", "float64"), **properties)
 
 
 # --- matmul -------------------------------------------------------------------------------------------------
@@ -87,16 +91,16 @@ def compiled(kernel):
 
 if _ladder:
     baseline, best = "baseline vectors", _kernels.compiled._core.isa()
-    rung("matmul", "naive", after="Python loop", threads=1)(product(_ladder.naive))
-    rung("matmul", "order", after="naive", threads=1, note=baseline)(product(_ladder.order))
-    rung("matmul", "blocking", after="order", threads=1, note=baseline)(product(_ladder.blocking))
-    rung("matmul", "packing", after="blocking", threads=1, note=baseline)(product(_ladder.packing))
-    rung("matmul", "registers", after="packing", threads=1, note=f"the backend cython, {baseline}")(registers)
-    rung("matmul", "threads", after="registers", note=baseline)(threaded)
+    rung("matmul", "naive", threads=1)(product(_ladder.naive))
+    rung("matmul", "order", threads=1, note=baseline)(product(_ladder.order))
+    rung("matmul", "blocking", threads=1, note=baseline)(product(_ladder.blocking))
+    rung("matmul", "packing", threads=1, note=baseline)(product(_ladder.packing))
+    rung("matmul", "registers", threads=1, note=f"the backend cython, {baseline}")(registers)
+    rung("matmul", "threads", note=baseline)(threaded)
     rung("matmul", "numgan, 1 thread", after="registers", threads=1, note=best)(compiled(_kernels.matmul))
-    rung("matmul", "numgan", after="numgan, 1 thread", note=best)(compiled(_kernels.matmul))
+    rung("matmul", "numgan", note=best)(compiled(_kernels.matmul))
 
-rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", note="yardstick")(np.matmul)
+rung("matmul", "NumPy BLAS", note="yardstick")(np.matmul)
 
 
 # --- convolution --------------------------------------------------------------------------------------------
@@ -161,16 +165,12 @@ def fast(x, w, stride, padding):
 
 
 if _ladder:
-    rung("conv", "naive", after="Python loop", threads=1)(convolution(_ladder.conv_naive))
-    rung("conv", "order", after="naive", threads=1, note=baseline)(convolution(_ladder.conv_order))
-    rung("conv", "im2col", after="order", threads=1, note=baseline)(by_patches)
-    rung("conv", "packed windows", after="im2col", threads=1, note=f"the backend cython, {baseline}")(
-        packed_windows
-    )
-    rung("conv", "implicit GEMM", after="packed windows", threads=1, note=f"numgan, {best}")(direct)
-    rung("conv", "threads", after="implicit GEMM", note=f"numgan, {best}")(direct)
-    rung("conv", "fast", after="threads", fast=True, note=f"numgan, {best}")(fast)
+    rung("conv", "naive", threads=1)(convolution(_ladder.conv_naive))
+    rung("conv", "order", threads=1, note=baseline)(convolution(_ladder.conv_order))
+    rung("conv", "im2col", threads=1, note=baseline)(by_patches)
+    rung("conv", "packed windows", threads=1, note=f"the backend cython, {baseline}")(packed_windows)
+    rung("conv", "implicit GEMM", threads=1, note=f"numgan, {best}")(direct)
+    rung("conv", "threads", note=f"numgan, {best}")(direct)
+    rung("conv", "fast", fast=True, note=f"numgan, {best}")(fast)
 
-rung("conv", "NumPy im2col", after="fast" if _ladder else "Python loop", note="yardstick, with BLAS")(
-    im2col.conv2d
-)
+rung("conv", "NumPy im2col", note="yardstick, with BLAS")(im2col.conv2d)

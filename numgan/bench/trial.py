@@ -135,7 +135,9 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
     Raises ValueError for an unknown kind, a name that is taken, an unknown `after`, or other dtypes than
     ("float32",) and ("float32", "float64").
     """
-    rungs = _of(kind)
+    if kind not in KINDS:
+        raise ValueError(f"ladder: expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
+    rungs = RUNGS[kind]
     if name in rungs:
         raise ValueError(
             f"rung: the {kind} ladder already has a rung {name!r}; choose another name, "
@@ -157,12 +159,6 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
         return function
 
     return register
-
-
-def _of(kind):
-    if kind not in KINDS:
-        raise ValueError(f"ladder: expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
-    return RUNGS[kind]
 
 
 def case_of(rung, size):

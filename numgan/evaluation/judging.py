@@ -128,13 +128,7 @@ def features(judge, x):
 def _checked(where, judge, x):
     _expect_classifier(judge)
     (low, high), shape = judge.system.pixels, judge.system.sample_shape
-    if not (
-        isinstance(x, np.ndarray)
-        and x.dtype == np.float32
-        and x.ndim == 4
-        and len(x)
-        and x.shape[1:] == shape
-    ):
+    if not (isinstance(x, np.ndarray) and x.dtype == np.float32 and len(x) and x.shape[1:] == shape):
         raise ValueError(
             f"{where}: expected pictures (N, {', '.join(map(str, shape))}) float32 and at least one, got "
             f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) "

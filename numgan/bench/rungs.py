@@ -78,11 +78,14 @@ def threaded(a, b):
         return np.concatenate(list(pool.map(lambda rows: registers(a[rows], b), shares)))
 
 
-def compiled(kernel):
-    """A kernel of numgan with its argument checks, on the backend "compiled"."""
+def compiled(kernel, fast=False):
+    """A kernel of numgan with its argument checks, on the backend "compiled".
+
+    fast   whether a convolution may use a fast algorithm, if there is one, with fewer multiplications
+    """
 
     def f(*arguments):
-        with _kernels.use_backend("compiled"):
+        with _kernels.use_backend("compiled"), _kernels.use_fast_convolutions(fast):
             return kernel(*arguments)
 
     f.__doc__ = kernel.__doc__
@@ -150,27 +153,14 @@ def packed_windows(x, w, stride, padding):
     return _kernels.readable.conv2d(x, w, stride, padding)
 
 
-@compiled
-def direct(x, w, stride, padding):
-    """numgan's implicit GEMM in C. It gathers the patches in contiguous pieces."""
-    with _kernels.use_fast_convolutions(False):
-        return _kernels.conv2d(x, w, stride, padding)
-
-
-@compiled
-def fast(x, w, stride, padding):
-    """numgan with its default settings: a fast algorithm, if there is one, needs fewer multiplications."""
-    with _kernels.use_fast_convolutions(True):
-        return _kernels.conv2d(x, w, stride, padding)
-
-
 if _ladder:
     rung("conv", "naive", threads=1)(convolution(_ladder.conv_naive))
     rung("conv", "order", threads=1, note=baseline)(convolution(_ladder.conv_order))
     rung("conv", "im2col", threads=1, note=baseline)(by_patches)
     rung("conv", "packed windows", threads=1, note=f"the backend cython, {baseline}")(packed_windows)
-    rung("conv", "implicit GEMM", threads=1, note=f"numgan, {best}")(direct)
-    rung("conv", "threads", note=f"numgan, {best}")(direct)
-    rung("conv", "fast", fast=True, note=f"numgan, {best}")(fast)
+    # numgan's implicit GEMM in C gathers the patches in contiguous pieces
+    rung("conv", "implicit GEMM", threads=1, note=f"numgan, {best}")(compiled(_kernels.conv2d))
+    rung("conv", "threads", note=f"numgan, {best}")(compiled(_kernels.conv2d))
+    rung("conv", "fast", fast=True, note=f"numgan, {best}")(compiled(_kernels.conv2d, fast=True))
 
 rung("conv", "NumPy im2col", note="yardstick, with BLAS")(im2col.conv2d)

@@ -8,8 +8,8 @@ raises GradientError if the layer fails.
                     report contains the row "tangent passes: not given"
 """
 
-import itertools
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 
@@ -265,9 +265,8 @@ def _depends_on_directions(point):
 
 def _combinations(directions):
     """Yield every part of the mapping {name: direction} that is not empty, the whole mapping first."""
-    for chosen in itertools.product((True, False), repeat=len(directions)):
-        if any(chosen):
-            yield dict(itertools.compress(directions.items(), chosen))
+    for number in range(len(directions), 0, -1):
+        yield from map(dict, combinations(directions.items(), number))
 
 
 def tangent_forward(point):

@@ -92,7 +92,7 @@ def _pure_pass(point, name, *arguments):
     before = copied(arguments)
     result = copied(getattr(point.layer, name)(*arguments))
     for place, (was, now) in enumerate(zip(before, arguments)):
-        if not same(was, copied(now)):
+        if not same(was, now):
             raise failure(
                 f"{point.subject}: {name} writes to its argument {place + 1}; make a new array instead"
             )
@@ -101,7 +101,7 @@ def _pure_pass(point, name, *arguments):
 
 def repeatable(point):
     """Equal arguments give equal bits: random numbers come from `context`, no value is kept between calls."""
-    if not same(copied(point.forward()[0]), copied(point.forward()[0])):
+    if not same(copied(point.forward()[0]), point.forward()[0]):
         raise failure(
             f"{point.subject}: forward twice with equal arguments gives two results; draw random numbers "
             "from context.rng(), and keep no value on the layer"
@@ -116,7 +116,7 @@ def two_live_caches(point):
     expected = copied(point.layer.backward(point.dy, point.forward()[1]))
     _, first = point.forward()
     _other(point)
-    if not same(copied(point.layer.backward(point.dy, first)), expected):
+    if not same(expected, point.layer.backward(point.dy, first)):
         raise failure(
             f"{point.subject}: backward of a first pass changes when a second forward pass was made in "
             "between; return every array that backward needs in the cache, and keep no array on the layer"
@@ -156,7 +156,7 @@ def frozen_same_dx(point, name="backward"):
         raise failure(
             f"{point.subject}: {name}(frozen=True) must return {t}dp = None, got {type(dp).__name__}"
         )
-    if not same(copied(dx), copied(backward()[0])):
+    if not same(copied(dx), backward()[0]):
         raise failure(
             f"{point.subject}: {name}(frozen=True) must return the same {t}dx; it must not depend on `frozen`"
         )
@@ -337,7 +337,7 @@ def pure_tangents(point):
     _, tcache = point.layer.tangent_forward(point.tx, cache, point.tp)
     first = _pure_pass(point, "tangent_backward", point.dy, point.tdy, cache, tcache)
     _other(point, tangents=True)
-    if not same(first, copied(point.layer.tangent_backward(point.dy, point.tdy, cache, tcache))):
+    if not same(first, point.layer.tangent_backward(point.dy, point.tdy, cache, tcache)):
         raise failure(
             f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives two "
             "results; keep no value on the layer"

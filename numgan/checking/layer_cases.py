@@ -61,16 +61,11 @@ from ..systems.games.switched import switched_discriminator, switched_generator
 from .points import Case
 
 
-def _twice():
-    """A network that contains one layer twice. Its two gradients must be added."""
-    shared = Dense(3, 3)
-    return Sequential(shared, Tanh(), shared, Sigmoid(), Dense(3, 2))
-
-
 _labels = np.array([4, 0, 4, 1, 2])
 _five = np.random.default_rng(5).standard_normal((5, 3))
 _measured = Pass(seed=3, measured={"mean": np.array([0.3, -1.0, 0.2]), "variance": np.array([0.5, 2.0, 1.1])})
 
+_shared = Dense(3, 3)  # it stands twice in a network, where its two gradients must be added
 _branches = Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh()))
 _reference = Pass(reference=2)
 
@@ -210,7 +205,11 @@ LAYERS = [
     Case(Sequential(), (3,)),
     Case(Sequential(Dense(4, 5), Tanh(), Dense(5, 2)), (4,), name="Sequential(Dense, Tanh, Dense)"),
     Case(Sequential(Dense(4, 3), Tanh(), Dense(3, 2))[1:], (3,), name="Sequential(Dense, Tanh, Dense)[1:]"),
-    Case(_twice(), (3,), name="Sequential with a shared Dense"),
+    Case(
+        Sequential(_shared, Tanh(), _shared, Sigmoid(), Dense(3, 2)),
+        (3,),
+        name="Sequential with a shared Dense",
+    ),
     Case(Residual(Sequential(Dense(3, 4), Tanh(), Dense(4, 3))), (3,), name="Residual(Dense, Tanh, Dense)"),
     Case(
         Residual(Dense(3, 5), Sequential(Dense(3, 5, bias=False), Sigmoid())),

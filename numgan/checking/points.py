@@ -159,7 +159,7 @@ class Point:
             self.p = case.p.astype(np.float64)
         self.x = self._guess() if case.x is None else self._input(case.x)
         self.y, self.cache = self._untouched()
-        if any(array is None or not isinstance(array, np.ndarray) for _, array in leaves(self.y)):
+        if not all(isinstance(array, np.ndarray) for _, array in leaves(self.y)):
             raise failure(
                 f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, "
                 f"got y = {self.y!r}"

@@ -60,7 +60,6 @@ from ..networks import (
 from ..systems.games.switched import switched_discriminator, switched_generator
 from .points import Case
 
-
 _labels = np.array([4, 0, 4, 1, 2])
 _five = np.random.default_rng(5).standard_normal((5, 3))
 _measured = Pass(seed=3, measured={"mean": np.array([0.3, -1.0, 0.2]), "variance": np.array([0.5, 2.0, 1.1])})

@@ -18,10 +18,18 @@ def add_command(commands, name, run, summary, **words):
     sub = commands.add_parser(name, help=summary, **words)
     sub.register("type", None, not_empty)  # of arguments without a type of their own: names and paths
     sub.set_defaults(run=run)
-    sub.add_argument(
-        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else"
-    )
+    add_flag(sub, "--json", "print the result as JSON on stdout, and nothing else")
     return sub
+
+
+def add_flag(parser, name, help):
+    """Add an option without a value: it is True if it is given, else False."""
+    parser.add_argument(name, action="store_true", help=help)
+
+
+def add_count(parser, name, help, default=None):
+    """Add an option whose value is a whole number of 1 or more."""
+    parser.add_argument(name, type=positive, default=default, metavar="N", help=help)
 
 
 def _parser(convert, good, expected):
@@ -49,18 +57,16 @@ labels = _parser(
 names = _parser(lambda text: text.split(","), all, "names such as this,that")
 
 
-def setting(text):
-    """Parse name=value and return (name, value). The value is a JSON number, true or false."""
+def _name_and_value(text):
     name, _, value = text.partition("=")
-    try:
-        value = json.loads(value)
-    except ValueError:
-        value = None
-    if not name.isidentifier() or not isinstance(value, (bool, int, float)):
-        raise argparse.ArgumentTypeError(
-            f"expected name=value with a number, true or false, such as k=2, got {text!r}"
-        )
-    return name, value
+    return name, json.loads(value)
+
+
+setting = _parser(
+    _name_and_value,
+    lambda pair: pair[0].isidentifier() and isinstance(pair[1], (bool, int, float)),
+    "name=value with a number, true or false, such as k=2",
+)
 
 
 def _parser_of(kind):

@@ -323,15 +323,8 @@ class _Session:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
         files.save_picture(plot.curves(self.records, self._name()), self.out / "curves.png")
-        names = {
-            "samples": "samples.png",
-            "samples over time": "training.gif",
-            "curves": "curves.png",
-            "metrics": "metrics.jsonl",
-            "configuration": "config.json",
-            "checkpoint": "checkpoint.npz",
-        }
-        return {what: self.out / name for what, name in names.items() if (self.out / name).exists()}
+        paths = {what: self.out / name for what, name in runs.FILES.items()}
+        return {what: path for what, path in paths.items() if path.exists()}
 
 
 def _pixels(path, size):

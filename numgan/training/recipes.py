@@ -100,6 +100,8 @@ class Recipe:
     def build(self):
         """The system with these options. Raises ValueError for an option that it does not have."""
         system = systems.build(self.system, self.preset, self.width)
+        for word in ("loss", "lr", "weight_decay"):
+            RECIPE.fields[word].expect(getattr(self, word), word)
         settings, smooth = dict(self.settings or {}), self.smooth
         if smooth is not None and "smooth" in system.settings:
             settings, smooth = settings | {"smooth": smooth}, None
@@ -112,7 +114,6 @@ class Recipe:
                     f"{self.system} has one loss of its own, which cannot be replaced; leave out --loss and "
                     "--smooth"
                 )
-            RECIPE.fields["loss"].expect(self.loss, "loss")
             loss = system.loss if self.loss is None else ADVERSARIAL[self.loss]
             system = replace(system, loss=loss if smooth is None else smoothed(loss, smooth))
         if self.average is not None:
@@ -129,8 +130,6 @@ class Recipe:
         )
 
     def _optimizer(self, drawers, lr, name, optimizer):
-        for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items():
-            RECIPE.fields[word].expect(value, word)
         constants = {"lr": lr, "weight_decay": None if name in drawers else self.weight_decay}
         return optimizer.changed(**{word: value for word, value in constants.items() if value is not None})
 

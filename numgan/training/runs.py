@@ -24,7 +24,7 @@ from .. import _kernels
 from ..core import files
 from ..core.errors import FileFormatError
 from ..core.fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
-from ..core.version import VERSION as __version__
+from ..core.version import VERSION
 from . import checkpoint
 from .recipes import PLAN, RECIPE, Recipe
 from .sampling import Sampler
@@ -62,15 +62,14 @@ METRICS = Record(
     {"gradients": CURVES},
     Anything(),
 )
-FILES = (
-    ".lock",
-    "config.json",
-    "checkpoint.npz",
-    "metrics.jsonl",
-    "samples.png",
-    "training.gif",
-    "curves.png",
-)
+FILES = {
+    "samples": "samples.png",
+    "samples over time": "training.gif",
+    "curves": "curves.png",
+    "metrics": "metrics.jsonl",
+    "configuration": "config.json",
+    "checkpoint": "checkpoint.npz",
+}
 
 
 def choose(recipe, root="runs"):
@@ -121,7 +120,7 @@ def begun(folder):
 
 def expect_own(folder):
     """Raise FileExistsError if a link, a pipe or a folder has the name of one of the run's files."""
-    for path in (*(Path(folder, name) for name in FILES), *pictures(folder)):
+    for path in (*(Path(folder, name) for name in (".lock", *FILES.values())), *pictures(folder)):
         files.expect_own(path)
     files.expect_own(Path(folder, "samples"), "a folder")
 
@@ -274,7 +273,7 @@ def pictures(folder):
 def environment():
     """The versions and settings on which exact results and speed depend, as a dict."""
     return {
-        "numgan": __version__,
+        "numgan": VERSION,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),

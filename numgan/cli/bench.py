@@ -295,8 +295,8 @@ def _print_kernels(found, against):
         low, high = row["quartiles_ms"]
         share = "-" if row["share"] is None else f"{row['share']:.0%}"
         others = "".join(
-            f"{other['ratio']:13.2f}x{other['error']:9.1e}"
-            for other in (row["against"][library] for library in against)
+            f"{row['against'][library]['ratio']:13.2f}x{row['against'][library]['error']:9.1e}"
+            for library in against
         )
         print(
             f"{row['kernel']:<38}{row['dtype']:<9}{row['form']:<8}{row['ms']:8.3f}  "
@@ -346,10 +346,11 @@ def profile_command(args):
     print(f"{'layer':<46}" + "".join(f"{which:>17}" for which in passes) + f"{'all':>17}")
     table = {}
     for row in found["rows"]:
-        table.setdefault((row["network"], row["path"], row["layer"]), {})[row["pass"]] = row["ms"]
+        name = f"{row['network']} {row['path']} {row['layer']}".strip()
+        table.setdefault(name, {})[row["pass"]] = row["ms"]
     total = {which: sum(line.get(which, 0) for line in table.values()) for which in passes}
-    for (network, path, layer), line in table.items():
-        _print_line(f"{network} {path} {layer}".strip(), line, passes, found["step_ms"])
+    for name, line in table.items():
+        _print_line(name, line, passes, found["step_ms"])
     _print_line("all of these", total, passes, found["step_ms"])
     _print_line(
         "elsewhere: losses, checks, sums", {"elsewhere": found["elsewhere_ms"]}, passes, found["step_ms"]

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import suppress
 from dataclasses import MISSING, fields
 
 import numpy as np
@@ -34,13 +35,11 @@ def add_count(parser, name, help, default=None):
 
 def _parser(convert, good, expected):
     def parse(text):
-        try:
+        with suppress(ValueError):
             value = convert(text)
-        except ValueError:
-            value = None
-        if value is None or not good(value):
-            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-        return value
+            if good(value):
+                return value
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
 
     return parse
 

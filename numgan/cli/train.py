@@ -99,9 +99,11 @@ def train_command(args):
 
 
 def _resume(args):
-    declared = [*options(recipes.Plan), *options(recipes.Recipe)]
-    of_run = [option for option in declared if option.name not in ("steps", "system")]
-    refused = [flag_of(option) for option in of_run if getattr(args, option.name) is not None]
+    refused = [
+        flag_of(option)
+        for option in (*options(recipes.Plan), *options(recipes.Recipe))
+        if option.name not in ("steps", "system") and getattr(args, option.name) is not None
+    ]
     refused += [f"--{word.replace('_', '-')}" for word in ("out", "dry_run") if getattr(args, word)]
     if refused or args.system:
         raise ValueError(
@@ -123,7 +125,7 @@ def _resume(args):
 
 def _dry_run(args, recipe, system, dataset, plan):
     about = {
-        "recipe": recipes.as_dict(recipe),
+        "recipe": asdict(recipe),
         "steps": plan.steps,
         "batch_size": plan.batch_size,
         "seed": plan.seed,

@@ -26,8 +26,8 @@ class Layout:
     def __init__(self, slots, children, size, held=()):
         self.slots, self.children, self.size = slots, children, size
         owners = {}
-        for path, (offset, shape) in slots.items():
-            owners.setdefault((offset, shape), path)
+        for path, slot in slots.items():
+            owners.setdefault(slot, path)
         self.names = tuple(owners.values())
         self.held = tuple(path for path in self.names if path in held)
 
@@ -61,8 +61,6 @@ class Layout:
 
     def __eq__(self, other):
         return isinstance(other, Layout) and self.slots == other.slots and self.size == other.size
-
-    __hash__ = None
 
 
 class Parameters(Mapping):
@@ -142,8 +140,6 @@ class Parameters(Mapping):
             and self.layout == other.layout
             and np.array_equal(self._vector, other._vector)
         )
-
-    __hash__ = None
 
     def __add__(self, other):
         """The sum of two gradients of one network."""
@@ -266,9 +262,8 @@ def gather(layout, parts, dtype):
     """
     arrays = {}
     for name, part in parts:
-        given = part.part if isinstance(part, Gradient) else part.get if part else None
         for path in part or ():
-            array = given(path)
+            array = part.part(path) if isinstance(part, Gradient) else part[path]
             if array is not None:
                 slot = layout.slots[f"{name}.{path}"]
                 arrays[slot] = arrays[slot] + array if slot in arrays else array

@@ -94,7 +94,6 @@ def read_idx(path, axes):
     axes   the number of axes that the file must have
     Raises FileFormatError unless the whole file is well-formed, OSError if it cannot be opened.
     """
-    path = Path(path)
     with files.opened(path) as raw:
         size = os.fstat(raw.fileno()).st_size
         zipped = raw.read(2) == b"\x1f\x8b"

@@ -97,8 +97,7 @@ def load(path, system, about):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: restore it from a copy, or begin a new run")
-    stages = [now for _, now in system.stages]
-    needed = min(sum(4 * net.layout.size for net in now.networks.values()) for now in stages)
+    needed = min(sum(4 * net.layout.size for net in now.networks.values()) for _, now in system.stages)
     if path.stat().st_size < needed:  # before arrays of the system's size are made
         raise damaged(
             path,

@@ -98,7 +98,7 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     system, classes = sampler.system, sampler.dataset.classes
     like = sampler.dataset.columns[system.target]
     if not count and sampler.classes:
-        count = 10 * len(set(labels) if labels else range(sampler.classes))
+        count = 10 * len(set(labels or range(sampler.classes)))
     elif not count:
         count = 64 if is_pictures(like) else 2000
     batch = sampler.batch(count, seed, labels)

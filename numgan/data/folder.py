@@ -36,8 +36,7 @@ def load_folder(folder, size=None, channels=None):
     Raises FileNotFoundError if there is no picture, FileFormatError, with the path, if one cannot be read.
     """
     folder = Path(folder)
-    Image.init()
-    formats = tuple(name for name in Image.OPEN if name not in NOT_READ)
+    formats = _formats()
     files = _pictures(folder, formats)
     if size is None or channels is None:
         kinds = [_size_and_grey(path, formats, size is None) for path in _with_bar(files, "looking")]
@@ -55,6 +54,11 @@ def load_folder(folder, size=None, channels=None):
     labels = [text_of(names[0]) for names in parts]
     classes = tuple(sorted(set(labels)))
     return x, np.array([classes.index(label) for label in labels], np.int64), classes
+
+
+def _formats():
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in NOT_READ)
 
 
 def _pictures(folder, formats):

@@ -106,11 +106,7 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     if not is_pictures(like):
         return plot.points(like[:2000], x, title)
     images = to_bytes(x, system.pixels)
-    given = [
-        to_bytes(batch[name], system.pixels)
-        for name in system.made_from
-        if name in batch and batch[name].shape == x.shape
-    ]
+    given = [to_bytes(column, system.pixels) for column in batch.values() if column.shape == x.shape]
     if given:
         return plot.grid(
             np.stack([*given, images], axis=1).reshape(-1, *images.shape[1:]),

@@ -41,12 +41,13 @@ def advance(system, state, feed, seed, reduce=alone):
     memory = {name: read_only(array) for name, array in state.memory.items()}
     now = system.at(step).with_state(state.moments, memory)
     objectives, batch, shared, results = now.objectives(), None, (), {}
+    fakes_key = derive(seed, "step", step, "fakes")
     for turn, name in enumerate(now.rounds(step)):
         if batch is None or not now.shares_fakes:
             batch = Batch(feed.batch(state.batches))
             state.batches += 1
-        if now.shares_fakes and not shared:
-            shared = (now.generate(state.params, batch, derive(seed, "step", step, "fakes")),)
+            if now.shares_fakes:
+                shared = (now.generate(state.params, batch, fakes_key),)
         key = derive(seed, "step", step, turn)
         try:
             result = results[name] = checked(
@@ -60,14 +61,12 @@ def advance(system, state, feed, seed, reduce=alone):
         except NonFiniteError:  # a penalty raised it; it does not know the layer
             result, finite = None, False
         if not finite:
-            fakes_key = derive(seed, "step", step, "fakes") if now.shares_fakes else key
             where = locate(now, name, state.params, batch, key, fakes_key, result)
             raise NonFiniteError(f"step {step + 1}, objective {name}: {where}")
         for owner, gradient in gradients.items():
-            with holding(now.networks[owner], state.params[owner]):
-                if not now.optimizers[owner].update(
-                    state.params[owner].vector, gradient, state.moments[owner]
-                ):
+            p = state.params[owner]
+            with holding(now.networks[owner], p):
+                if not now.optimizers[owner].update(p.vector, gradient, state.moments[owner]):
                     raise NonFiniteError(
                         f"step {step + 1}, update of {owner}: {locate_update(now, owner, state)}"
                     )

@@ -204,14 +204,10 @@ def _run(argv):
             "use a smaller batch, width or count",
             1,
         )
-    except (ArithmeticError, TrialError) as error:
+    except (ArithmeticError, TrialError, OutputError) as error:
         return _fail(f"numgan{command}: {error}", 1)
-    except OSError as error:
-        return _fail(
-            f"numgan{command}: {error}", 1 if isinstance(error, OutputError) or error.errno in NO_ROOM else 2
-        )
-    except (ValueError, ImportError) as error:
-        return _fail(f"numgan{command}: {error}", 2)
+    except (OSError, ValueError, ImportError) as error:
+        return _fail(f"numgan{command}: {error}", 1 if getattr(error, "errno", None) in NO_ROOM else 2)
 
 
 def _fail(message, code):

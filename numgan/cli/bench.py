@@ -243,10 +243,9 @@ def _print_gradients(gradients):
 
     The last columns are the errors of numgan and of the first variant against float64, and the limit.
     """
-    variants = list(gradients)
     print(
         f"  {'gradient':<12}"
-        + "".join(f"{variant:>12}" for variant in variants)
+        + "".join(f"{variant:>12}" for variant in gradients)
         + f"{'numgan-f64':>12}{'torch-f64':>12}{'limit':>9}"
     )
     for rows in zip(*gradients.values()):

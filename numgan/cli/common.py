@@ -101,12 +101,12 @@ def options(declared):
 
 def given(args, declared):
     """{name: value} of those options of a dataclass that the command line gives."""
-    values = {field.name: getattr(args, field.name) for field in options(declared)}
-    return {
-        name: dict(value) if isinstance(value, list) else value
-        for name, value in values.items()
-        if value is not None
-    }
+    found = {}
+    for field in options(declared):
+        value = getattr(args, field.name)
+        if value is not None:
+            found[field.name] = dict(value) if isinstance(value, list) else value
+    return found
 
 
 def print_json(value):

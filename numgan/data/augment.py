@@ -72,10 +72,7 @@ class Augmented:
         """Pictures (N, H, W, C), each cropped and mirrored at random."""
         corner, mirrored = rng.random((len(x), 2)), rng.random(len(x)) < 0.5
         if self.crop:
-            top, left = (
-                np.floor(corner[:, axis] * (x.shape[1 + axis] - size + 1)).astype(int)
-                for axis, size in enumerate(self.crop)
-            )
             windows = sliding_window_view(x, self.crop, axis=(1, 2))  # (N, tops, lefts, C, h, w)
+            top, left = np.floor(corner * windows.shape[1:3]).astype(int).T
             x = np.ascontiguousarray(np.moveaxis(windows[np.arange(len(x)), top, left], 1, -1))
         return np.where(mirrored[:, None, None, None], x[:, :, ::-1], x) if self.flip else x

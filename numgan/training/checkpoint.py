@@ -168,7 +168,7 @@ def _read(archive, there, name, dtype, shape):
     if name not in there:
         raise damaged(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
     with archive.open(there[name]) as member:
-        # read() allocates as many bytes as the directory claims, and those may be more than the file has
+        # the directory may claim more bytes than the file has, and read() would allocate them
         array = array_of(member.read(os.fstat(archive.fp.fileno()).st_size), path)
     fits = array.shape == shape if shape is not None else array.ndim == 1 and array.size <= ABOUT
     if array.dtype != dtype or not fits:

@@ -207,11 +207,8 @@ class Unpaired:
         return len(self.x)
 
     def __repr__(self):
-        return (
-            f"Unpaired({self.name!r}: "
-            + ", ".join(f"{word}={side!r}" for word, side in self.sides.items())
-            + ")"
-        )
+        sides = ", ".join(f"{word}={side!r}" for word, side in self.sides.items())
+        return f"Unpaired({self.name!r}: {sides})"
 
     @property
     def columns(self):

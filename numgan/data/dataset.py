@@ -181,15 +181,7 @@ def paired(name, **sides):
         for word, side in sides.items()
     }
     x = columns.pop("x")
-    return Dataset(
-        name,
-        x,
-        first.labels,
-        first.classes,
-        "; ".join(dict.fromkeys(side.source for side in sides.values())),
-        columns,
-        first.names,
-    )
+    return Dataset(name, x, first.labels, first.classes, _sources(sides), columns, first.names)
 
 
 class Unpaired:
@@ -209,17 +201,14 @@ class Unpaired:
         self.name, self.sides = name, sides
         first = next(iter(sides.values()))
         self.x, self.sample_shape, self.is_images = first.x, first.sample_shape, first.is_images
-        self.source = "; ".join(dict.fromkeys(side.source for side in sides.values()))
+        self.source = _sources(sides)
 
     def __len__(self):
         return len(self.x)
 
     def __repr__(self):
-        return (
-            f"Unpaired({self.name!r}: "
-            + ", ".join(f"{word}={side!r}" for word, side in self.sides.items())
-            + ")"
-        )
+        sides = ", ".join(f"{word}={side!r}" for word, side in self.sides.items())
+        return f"Unpaired({self.name!r}: {sides})"
 
     @property
     def columns(self):
@@ -240,6 +229,10 @@ class Unpaired:
         }
         first = next(iter(feeds.values()))
         return Feed(lambda k: {word: feed.batch(k)["x"] for word, feed in feeds.items()}, first.epoch)
+
+
+def _sources(sides):
+    return "; ".join(dict.fromkeys(side.source for side in sides.values()))
 
 
 def is_pictures(x):

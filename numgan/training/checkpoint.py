@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.arrays import HEADER, expect_directory, header, members
+from ..core.arrays import HEADER, array_of, expect_directory, members
 from ..core.errors import FileFormatError, damaged
 from ..core.files import opened, replacing
 from .state import State
@@ -97,9 +97,8 @@ def load(path, system, about):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: restore it from a copy, or begin a new run")
-    stages = [now for _, now in system.stages]
-    needed = min(sum(4 * net.layout.size for net in now.networks.values()) for now in stages)
-    if not path.is_file() or path.stat().st_size < needed:  # before arrays of the system's size are made
+    needed = min(sum(4 * net.layout.size for net in now.networks.values()) for _, now in system.stages)
+    if path.stat().st_size < needed:  # before arrays of the system's size are made
         raise damaged(
             path,
             f"a file of at least {needed:,} bytes",
@@ -161,7 +160,7 @@ def _expect_names(there, names, path):
 
 
 def _read(archive, there, name, dtype, shape):
-    """One array of the archive. Its header is checked before the data are read.
+    """One array of the archive; it is refused if its type or its shape is another one.
 
     shape   None: one row of at most ABOUT entries
     """
@@ -169,21 +168,17 @@ def _read(archive, there, name, dtype, shape):
     if name not in there:
         raise damaged(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
     with archive.open(there[name]) as member:
-        got, fortran, found = header(member, path)
-        shape = got if shape is None and len(got) == 1 and got[0] <= ABOUT else shape
-        if found != np.dtype(dtype) or got != shape or fortran:
-            raise damaged(
-                path,
-                f"{np.dtype(dtype)} {shape or 'in one row' if shape is None else shape}",
-                f"{found} {got}",
-                "it is a checkpoint of another system or preset, or it is damaged",
-            )
-        nbytes = int(np.prod(shape, dtype=object)) * found.itemsize
-        data = member.read(nbytes + 1)  # to the end: there zipfile compares the checksum
-        if len(data) != nbytes:
-            raise damaged(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
-    array = np.frombuffer(data, found).reshape(shape)
-    if found == np.int64 and not 0 <= array.min() <= array.max() <= COUNT:
+        # the directory may claim more bytes than the file has, and read() would allocate them
+        array = array_of(member.read(os.fstat(archive.fp.fileno()).st_size), path)
+    fits = array.shape == shape if shape is not None else array.ndim == 1 and array.size <= ABOUT
+    if array.dtype != dtype or not fits:
+        raise damaged(
+            path,
+            f"{np.dtype(dtype)} {'in one row' if shape is None else shape}",
+            f"{array.dtype} {array.shape}",
+            "it is a checkpoint of another system or preset, or it is damaged",
+        )
+    if dtype == np.int64 and not 0 <= array.min() <= array.max() <= COUNT:
         raise damaged(path, f"a count of 0 or more, at most {COUNT:,}", f"{array.min():,}")
     return array
 

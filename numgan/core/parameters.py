@@ -259,14 +259,13 @@ def _sum(one, two, out):
         kernels.add(one, more[0] if more else None, out)
 
 
-def gather(layout, parts, dtype, own=None):
+def gather(layout, parts, dtype):
     """One Gradient from the gradients of its parts; None is exactly zero.
 
     parts   [(child name, mapping of the child's gradients or None)]; those of a layer with two
             places are added
-    own     {name: array} of the network's own parameters
     """
-    arrays = {layout.slots[name]: array for name, array in (own or {}).items() if array is not None}
+    arrays = {}
     for name, part in parts:
         given = part.part if isinstance(part, Gradient) else part.get if part else None
         for path in part or ():

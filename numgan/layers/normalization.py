@@ -28,7 +28,7 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import not_negative, positive
 from ..core.underflow import may_underflow
-from .base import Layer, Pass, entries, expect, expect_floats, term, total
+from .base import Layer, Pass, entries, expect, expect_floats, product_rule, term, total
 from .initializers import constant
 
 
@@ -79,7 +79,7 @@ class Normalization(Layer):
 
     def _gradient_tangents(self, dy, tdy, xhat, txhat):
         """The tangents of these gradients."""
-        return self._gradients(total(term(np.multiply, tdy, xhat), term(np.multiply, dy, txhat)), tdy)
+        return self._gradients(product_rule(np.multiply, dy, xhat, tdy, txhat), tdy)
 
 
 class SampleNorm(Normalization):
@@ -136,7 +136,7 @@ class SampleNorm(Normalization):
         if not frozen:
             tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
         if need_dx:
-            tdxhat = total(term(np.multiply, tdy, gain), term(np.multiply, dy, tgain))
+            tdxhat = product_rule(np.multiply, dy, gain, tdy, tgain)
             tdx = term(self._operator, tdxhat, xhat, r)
         if need_dx and txhat is not None:  # (tP)(dxhat)
             dxhat = dy * gain
@@ -253,7 +253,7 @@ class BatchNorm(Normalization):
         if not frozen:
             tdp = self._gradient_tangents(d, td, xhat, txhat)
         if need_dx:
-            tdxhat = total(term(_scaled, td, cache.gain), term(_scaled, d, tgain))
+            tdxhat = product_rule(_scaled, d, cache.gain, td, tgain)
             tdx = term(self._operator, tdxhat, xhat, cache)
         if need_dx and txhat is not None and not cache.measured:  # (tP)(dxhat)
             dxhat = _scaled(d, cache.gain)

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .. import _kernels as kernels
-from ..core.arguments import brief, pair
+from ..core.arguments import pair
 from ..core.probes import kink
 from .base import LinearMap, expect
 
@@ -16,11 +17,14 @@ class _Pool(LinearMap):
     stride is the kernel's size by default. Each of the three is an integer or a pair (vertical, horizontal).
     """
 
+    shown = ("kernel",)
+
     def __init__(self, kernel, stride=None, padding=0):
         name = type(self).__name__
         self.kernel = pair(kernel, f"{name} kernel")
         self.stride = self.kernel if stride is None else pair(stride, f"{name} stride")
         self.padding = pair(padding, f"{name} padding")
+        self.options = {"stride": self.kernel, "padding": (0, 0)}
         if (
             min(self.kernel) < 1
             or min(self.stride) < 1
@@ -39,14 +43,6 @@ class _Pool(LinearMap):
 
     def flops(self, shape):
         return math.prod(self.output_shape(shape)) * math.prod(self.kernel)
-
-    def arguments(self):
-        shown = [brief(self.kernel)]
-        if self.stride != self.kernel:
-            shown.append(f"stride={brief(self.stride)}")
-        if self.padding != (0, 0):
-            shown.append(f"padding={brief(self.padding)}")
-        return ", ".join(shown)
 
 
 class MaxPool2d(_Pool):
@@ -78,24 +74,24 @@ class AvgPool2d(_Pool):
     Raises ValueError if x is not an image batch or the window does not fit.
     """
 
-    def _taps(self, padded, size):
+    def _taps(self, padded):
         """Yield, for each entry of the window, a view of the padded input with the output's shape."""
-        (s, t), (h, w) = self.stride, size
-        for i in range(self.kernel[0]):
-            for j in range(self.kernel[1]):
-                yield padded[:, i : i + s * (h - 1) + 1 : s, j : j + t * (w - 1) + 1 : t]
+        s, t = self.stride
+        windows = sliding_window_view(padded, self.kernel, axis=(1, 2), writeable=True)[:, ::s, ::t]
+        for i, j in np.ndindex(self.kernel):
+            yield windows[..., i, j]
 
     def apply(self, x, context):
         expect(self, x.ndim == 4, "(N, H, W, C)", x)
         p, q = self.padding
+        self.output_shape(x.shape[1:])
         padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
-        taps = self._taps(padded, self.output_shape(x.shape[1:])[:2])
-        return sum(taps) / x.dtype.type(math.prod(self.kernel)), x.shape
+        return sum(self._taps(padded)) / x.dtype.type(math.prod(self.kernel)), x.shape
 
     def transpose(self, dy, shape):
         (n, h, w, c), (p, q) = shape, self.padding
         padded = np.zeros((n, h + 2 * p, w + 2 * q, c), dy.dtype)
         share = dy / dy.dtype.type(math.prod(self.kernel))
-        for tap in self._taps(padded, dy.shape[1:3]):
+        for tap in self._taps(padded):
             tap += share
         return np.ascontiguousarray(padded[:, p : p + h, q : q + w])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.arguments import brief, pair, positive
+from ..core.arguments import pair, positive
 from .base import LinearMap, expect
 
 
@@ -15,6 +15,8 @@ class Upsample(LinearMap):
                      libraries)
     Raises ValueError if x is not an image batch.
     """
+
+    shown = "factor", "mode"
 
     def __init__(self, factor=2, mode="nearest"):
         self.factor = pair(factor, "Upsample factor")
@@ -61,9 +63,6 @@ class Upsample(LinearMap):
         np.add.at(dx, (*at, low), dy * (1 - t))
         np.add.at(dx, (*at, high), dy * t)
         return dx
-
-    def arguments(self):
-        return f"{brief(self.factor)}, {self.mode!r}"
 
 
 class PixelShuffle(LinearMap):

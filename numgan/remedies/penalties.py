@@ -85,8 +85,17 @@ def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
 
 
 @may_underflow
+class InputGradientPenalty:
+    """The base class of penalties on g = grad_x D(x) alone. A subclass defines `of(g)`."""
+
+    def __call__(self, D, phi, x, context=Pass()):
+        """The penalty at the points x (N, ...), and its gradient in the parameters phi of D."""
+        return on_input_gradient(self.of, D, phi, x, context)
+
+
+@may_underflow
 @dataclass(frozen=True)
-class GradientPenalty:
+class GradientPenalty(InputGradientPenalty):
     """weight mean_n (|g_n| - target)^2          g = grad_x D(x) (N, ...)
 
         value, dphi = GradientPenalty(10.0)(D, phi, x, context)
@@ -107,10 +116,6 @@ class GradientPenalty:
             )
         plain_fields(self)
 
-    def __call__(self, D, phi, x, context=Pass()):
-        """The penalty at the points x (N, ...), and its gradient in the parameters phi of D."""
-        return on_input_gradient(self.of, D, phi, x, context)
-
     def of(self, g):
         """The penalty as a function of g (N, ...), and its derivative v (N, ...)."""
         n = norms(g)
@@ -125,7 +130,7 @@ class GradientPenalty:
 
 @may_underflow
 @dataclass(frozen=True)
-class R1:
+class R1(InputGradientPenalty):
     """weight/2 mean_n |g_n|^2          g = grad_x D(x) (N, ...) at real samples x
 
         value, dphi = R1(10.0)(D, phi, real, context)
@@ -138,10 +143,6 @@ class R1:
 
     def __post_init__(self):
         _expect_weight(self, "10")
-
-    def __call__(self, D, phi, x, context=Pass()):
-        """The penalty at the points x (N, ...), and its gradient in the parameters phi of D."""
-        return on_input_gradient(self.of, D, phi, x, context)
 
     def of(self, g):
         """The penalty as a function of g (N, ...), and its derivative v (N, ...)."""

@@ -196,7 +196,7 @@ class Maxout(LinearMap):
         return x.reshape(*x.shape[:-1], x.shape[-1] // self.pieces, self.pieces)
 
     def apply(self, x, context):
-        expect(self, x.ndim and x.shape[-1] % self.pieces == 0, f"(..., a multiple of {self.pieces})", x)
+        self.output_shape(x.shape)
         winner = self._split(x).argmax(axis=-1)[..., None]
         kink(lambda: winner)
         return self.apply_to_tangent(x, winner), winner

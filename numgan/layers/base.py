@@ -299,6 +299,12 @@ def expect(layer, condition, expected, got, advice=""):
         raise ValueError(f"{layer!r}: expected x {expected}, got {got}" + (f"; {advice}" if advice else ""))
 
 
+def expect_images(layer, x):
+    """Raise ValueError unless x (N, H, W, C) is a batch of images of a shape that the layer takes."""
+    expect(layer, x.ndim == 4, "(N, H, W, C)", x)
+    layer.output_shape(x.shape[1:])
+
+
 def shapes_in(shape):
     """The shapes in a shape or a (nested) tuple of shapes."""
     nested = [part for part in shape if isinstance(part, tuple)]

@@ -89,13 +89,10 @@ class Bilinear(Layer):
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         x, W = cache
         tx, tW = tcache
-        tdx = tdp = None
-        if need_dx:
-            tdx = product_rule(self.input_gradient, dy, W, tdy, tW, x.shape)
-        if not frozen:
-            tdW = product_rule(self.weight_gradient, x, dy, tx, tdy)
-            tdp = self._gradients(tdW, tdy)
-        return tdx, tdp
+        tdx = product_rule(self.input_gradient, dy, W, tdy, tW, x.shape) if need_dx else None
+        if frozen:
+            return tdx, None
+        return tdx, self._gradients(product_rule(self.weight_gradient, x, dy, tx, tdy), tdy)
 
     def _gradients(self, dW, dy):
         """The gradients of W and b. db is the sum of dy over all axes but the last."""

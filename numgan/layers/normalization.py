@@ -132,9 +132,8 @@ class SampleNorm(Normalization):
         x, mean, r, gain = cache
         tx, txhat, tgain = tcache
         xhat = (x - mean) * r
-        tdx = tdp = None
-        if not frozen:
-            tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
+        tdx = None
+        tdp = None if frozen else self._gradient_tangents(dy, tdy, xhat, txhat)
         if need_dx:
             tdxhat = product_rule(np.multiply, dy, gain, tdy, tgain)
             tdx = term(self._operator, tdxhat, xhat, r)
@@ -249,9 +248,8 @@ class BatchNorm(Normalization):
         xhat = self._xhat(cache)
         d = self._rows(dy)
         td = self._rows(tdy)
-        tdx = tdp = None
-        if not frozen:
-            tdp = self._gradient_tangents(d, td, xhat, txhat)
+        tdx = None
+        tdp = None if frozen else self._gradient_tangents(d, td, xhat, txhat)
         if need_dx:
             tdxhat = product_rule(_scaled, d, cache.gain, td, tgain)
             tdx = term(self._operator, tdxhat, xhat, cache)

@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .. import _kernels as kernels
 from ..core.arguments import pair
 from ..core.probes import kink
-from .base import LinearMap, expect
+from .base import LinearMap, expect, expect_images
 
 
 class _Pool(LinearMap):
@@ -53,7 +53,7 @@ class MaxPool2d(_Pool):
     """
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        expect_images(self, x)
         y, index = kernels.max_pool2d(x, self.kernel, self.stride, self.padding)
         kink(lambda: index)
         return y, (index, x.shape)
@@ -82,9 +82,8 @@ class AvgPool2d(_Pool):
             yield windows[..., i, j]
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        expect_images(self, x)
         p, q = self.padding
-        self.output_shape(x.shape[1:])
         padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
         return sum(self._taps(padded)) / x.dtype.type(math.prod(self.kernel)), x.shape
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.arguments import pair, positive
-from .base import LinearMap, expect
+from .base import LinearMap, expect, expect_images
 
 
 class Upsample(LinearMap):
@@ -31,7 +31,7 @@ class Upsample(LinearMap):
         return shape[0] * self.factor[0], shape[1] * self.factor[1], shape[2]
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        expect_images(self, x)
         if self.mode == "nearest":
             return x.repeat(self.factor[0], axis=1).repeat(self.factor[1], axis=2), x.shape
         return self._stretch(self._stretch(x, 1), 2), x.shape

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .base import LinearMap, expect, joined
+from .base import LinearMap, expect, expect_images, joined
 
 
 class Move(LinearMap):
@@ -114,8 +114,7 @@ class Pad(_Border):
         return self._resized(shape, 1)
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
-        self.output_shape(x.shape[1:])
+        expect_images(self, x)
         return self._add(x, "constant" if self.mode == "zero" else "reflect"), None
 
     def transpose(self, dy, cache):
@@ -149,8 +148,7 @@ class Crop(_Border):
         return size
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
-        self.output_shape(x.shape[1:])
+        expect_images(self, x)
         return self._cut(x), None
 
     def transpose(self, dy, cache):

@@ -146,7 +146,7 @@ class _Window(Bilinear):
         self.kernel = pair(kernel, f"{name} kernel")
         self.stride = pair(stride, f"{name} stride")
         self.padding = pair(padding, f"{name} padding")
-        if min(self.kernel) < 1 or min(self.stride) < 1 or min(self.padding) < 0:
+        if min(*self.kernel, *self.stride) < 1 or min(self.padding) < 0:
             raise ValueError(
                 f"{name}: expected kernel and stride >= 1 and padding >= 0, "
                 f"got {kernel}, {stride}, {padding}; "

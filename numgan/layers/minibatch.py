@@ -52,14 +52,14 @@ class MinibatchStd(Layer):
         )
         g = self._groups(x)
         centred = g - g.mean(axis=1, keepdims=True)
-        std = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + x.dtype.type(self.eps))
+        std = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + self.eps)
         return self._appended(x, std.mean(axis=(1, 2))), (centred, std, x.shape)
 
     @staticmethod
     def _per_entry(d, std):
         """d / (n std) with n entries in each group; for d = centred it is ds / dx."""
         n = d[0].size if len(d) else 1
-        return d / (std * d.dtype.type(n))
+        return d / (std * n)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         centred, std, shape = cache

@@ -106,7 +106,7 @@ class SampleNorm(Normalization):
         self._check(x)
         mean = self._mean(x) if self.centred else 0
         variance = self._mean(np.square(x - mean))
-        r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
+        r = 1 / np.sqrt(variance + self.eps)
         gain, bias = (p["gain"], p["bias"]) if self.affine else (1, 0)
         y = (x - mean) * r * gain + bias
         return y, (x, mean, r, gain)
@@ -208,7 +208,7 @@ class BatchNorm(Normalization):
         expect_floats(self, x)
         self._check(x)
         mean, variance, measured = self._moments(x, context)
-        r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
+        r = 1 / np.sqrt(variance + self.eps)
         gain, bias = p["gain"], p["bias"]
         y = kernels.normalize(self._rows(x), mean, r * gain, bias, slope).reshape(x.shape)
         return y, Cache(x, mean, r, gain, bias, variance, measured)

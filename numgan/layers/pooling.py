@@ -25,10 +25,8 @@ class _Pool(LinearMap):
         self.stride = self.kernel if stride is None else pair(stride, f"{name} stride")
         self.padding = pair(padding, f"{name} padding")
         self.options = {"stride": self.kernel, "padding": (0, 0)}
-        if (
-            min(self.kernel) < 1
-            or min(self.stride) < 1
-            or any(not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel))
+        if min(*self.kernel, *self.stride) < 1 or any(
+            not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel)
         ):
             raise ValueError(
                 f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, "
@@ -85,12 +83,12 @@ class AvgPool2d(_Pool):
         expect_images(self, x)
         p, q = self.padding
         padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
-        return sum(self._taps(padded)) / x.dtype.type(math.prod(self.kernel)), x.shape
+        return sum(self._taps(padded)) / math.prod(self.kernel), x.shape
 
     def transpose(self, dy, shape):
         (n, h, w, c), (p, q) = shape, self.padding
         padded = np.zeros((n, h + 2 * p, w + 2 * q, c), dy.dtype)
-        share = dy / dy.dtype.type(math.prod(self.kernel))
+        share = dy / math.prod(self.kernel)
         for tap in self._taps(padded):
             tap += share
         return np.ascontiguousarray(padded[:, p : p + h, q : q + w])

@@ -65,7 +65,7 @@ class VirtualBatchNorm(Normalization):
 
     @staticmethod
     def _whole(reference, samples, like):
-        return np.concatenate([reference.reshape(-1, *like.shape[1:]), samples.reshape(-1, *like.shape[1:])])
+        return np.concatenate([part.reshape(-1, *like.shape[1:]) for part in (reference, samples)])
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         xhat, at0, at1, gain, R = cache
@@ -127,7 +127,7 @@ def _normalised(x, w, m0, v0, eps):
     """xhat, followed by the values that its derivative needs: w, x - m, m - m0, r."""
     m, v = _moments(x)
     gap = m - m0
-    r = 1 / np.sqrt((1 - w) * v0 + w * v + w * (1 - w) * np.square(gap) + x.dtype.type(eps))
+    r = 1 / np.sqrt((1 - w) * v0 + w * v + w * (1 - w) * np.square(gap) + eps)
     return (x - ((1 - w) * m0 + w * m)) * r, w, x - m, gap, r
 
 

@@ -16,6 +16,7 @@ import math
 import signal
 import threading
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class Optimizer:
     def step(self, p, g, state):
         """p1, state1, cache; p, g and state stay unchanged."""
         p1 = p.copy()
-        state1 = {name: value if name == "step" else value.copy() for name, value in state.items()}
+        state1 = deepcopy(state)
         self.update(p1, g, state1)
         return p1, state1, (p, g, state, p1)
 
@@ -271,7 +272,7 @@ class Historical(Optimizer):
 
 def _derivative(dstate, name, p):
     """The derivative in one moment, or zeros if dstate does not have it."""
-    found = None if dstate is None else dstate.get(name)
+    found = (dstate or {}).get(name)
     return np.zeros_like(p) if found is None else found
 
 

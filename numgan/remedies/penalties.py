@@ -119,12 +119,12 @@ class GradientPenalty(InputGradientPenalty):
     def of(self, g):
         """The penalty as a function of g (N, ...), and its derivative v (N, ...)."""
         n = norms(g)
-        excess = n - n.dtype.type(self.target)
+        excess = n - self.target
         if self.one_sided:
             kink(lambda: excess > 0)
             excess = np.maximum(excess, 0)
         value = self.weight * float(np.square(excess).mean())
-        v = g.dtype.type(2 * self.weight / len(g)) * (excess / n) * g  # d|g| / dg = g / |g|
+        v = 2 * self.weight / len(g) * (excess / n) * g  # d|g| / dg = g / |g|
         return value, v
 
 
@@ -146,7 +146,7 @@ class R1(InputGradientPenalty):
 
     def of(self, g):
         """The penalty as a function of g (N, ...), and its derivative v (N, ...)."""
-        v = g.dtype.type(self.weight / len(g)) * g
+        v = self.weight / len(g) * g
         return 0.5 * float((v * g).sum()), v
 
 
@@ -195,7 +195,7 @@ class Roth:
                 "D must not judge packs"
             )
         s = sigmoid(y).reshape(-1, *(1,) * (g.ndim - 1))
-        v = g.dtype.type(self.weight / len(g)) * s**2 * g
+        v = self.weight / len(g) * s**2 * g
         each = (v * g).sum(axis=tuple(range(1, g.ndim))).reshape(y.shape)  # twice each sample's part, (N, 1)
         return 0.5 * float(each.sum()), v, each * sigmoid(-y)  # d s^2 / dy = 2 s^2 (1 - s)
 
@@ -253,7 +253,7 @@ def _expect_weight(penalty, paper):
 @may_underflow
 def norms(g):
     """|g_n| = sqrt(sum over all axes but the first of g^2 + eps)          g (N, ...) -> (N, 1, ..., 1)"""
-    return np.sqrt(np.square(g).sum(axis=tuple(range(1, g.ndim)), keepdims=True) + g.dtype.type(EPS))
+    return np.sqrt(np.square(g).sum(axis=tuple(range(1, g.ndim)), keepdims=True) + EPS)
 
 
 @may_underflow
@@ -292,4 +292,4 @@ def perturbed(real, rng, scale=0.5):
     expect_rng("perturbed", rng)
     scale = not_negative(scale, "perturbed scale")
     u = rng.uniform(size=real.shape).astype(real.dtype)
-    return real + real.dtype.type(scale * real.std()) * u
+    return real + scale * real.std() * u

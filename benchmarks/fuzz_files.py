@@ -42,7 +42,7 @@ from numgan.data.idx import read_idx
 from numgan.studies import looks, protocol
 from numgan.training import checkpoint, runs
 from numgan.training import loop as training
-from numgan.training.recipes import Recipe
+from numgan.training.recipes import Plan, Recipe
 
 sys.path.insert(0, str(Path(__file__).parent))
 from file_changes import (  # noqa: E402
@@ -129,7 +129,7 @@ def kinds(root):
     system, dataset = systems.build("gan", "points", 0.05), data.load("ring")
     recipe = Recipe("gan", "points", "ring", width=0.05, settings={"k": 1})
     about = checkpoint.identity(system, dataset, 4, 0)
-    config = training._plan(system, dataset, 40, 4, 0, recipe, None, None)
+    config = training._begun(system, dataset, Plan(40, 4, 0), recipe)
     config |= {"resumed": [{"step": 20, "versions": runs.environment()}], "diverged": "words"}
     record = {
         "epoch": 0.5,

@@ -46,23 +46,23 @@ SECONDS = 20  # most seconds of tests for one mutant, measured on the unchanged 
 CHAPTERS = {  # chapter: (its sources in numgan/, its tests in tests/)
     "layers": (
         "layers/[!s]*.py layers/s[!u]*.py networks/*.py core/parameters.py",
-        "layers/* networks/* checking/test_[!m]* checking/test_messages kernels/test_memory remedies/test_regularizers* "
-        "systems/*",
+        "layers/* networks/* checking/test_[!m]* checking/test_messages kernels/test_memory "
+        "remedies/test_regularizer* systems/*",
     ),
     "losses": (
-        "losses/*.py remedies/noise.py remedies/replay.py",
-        "losses/* networks/* remedies/test_remedy* systems/*",
+        "losses/*.py remedies/[!cpu_]*.py",
+        "losses/* networks/* remedies/test_[lnr]* systems/*",
     ),
     "penalties": ("remedies/penalties.py", "remedies/* networks/* systems/test_objectives*"),
     "unrolling": ("remedies/unrolling.py", "remedies/test_unrolling* systems/test_objectives*"),
     "consensus": ("remedies/consensus.py", "remedies/test_consensus* networks/* systems/test_objectives*"),
-    "optimisers": ("optimizers/*.py", "optimizers/* networks/* remedies/test_regularizers*"),
+    "optimisers": ("optimizers/*.py", "optimizers/* networks/* remedies/test_regularizer*"),
     "data": ("data/*.py", "data/* systems/test_family networks/*"),
     "checkpoint": ("training/checkpoint.py training/state.py", "training/* systems/test_family"),
     "metrics": ("metrics/*.py", "metrics/* studies/test_parzen networks/*"),
     "systems": (
         "systems/*.py systems/*/*.py",
-        "systems/* networks/* remedies/test_regularizers* remedies/test_consensus* remedies/test_unrolling* "
+        "systems/* networks/* remedies/test_regularizer* remedies/test_consensus* remedies/test_unrolling* "
         "evaluation/test_judging*",
     ),
     "training": (

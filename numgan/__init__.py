@@ -15,6 +15,7 @@ The tree is a book. Reading order: layers, losses, optimizers, networks, remedie
 training, metrics, evaluation, and below them core and _kernels.
 """
 
+from .core import environment as _environment  # first: it reports environment variables with wrong values
 from . import data, layers, losses, metrics, networks, optimizers, systems
 from .layers import initializers
 from .remedies import penalties

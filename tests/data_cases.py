@@ -1,5 +1,8 @@
-"""What the data's tests share. The real sets are read from the folder that NUMGAN_DATA names: a missing set then fails; without the variable it
-is skipped."""
+"""What the tests of data share.
+
+The real sets are read from the folder that NUMGAN_DATA names: a missing set then fails. Without the variable
+the tests of real sets are skipped.
+"""
 
 import os
 

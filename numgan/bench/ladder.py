@@ -23,7 +23,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from .. import _kernels
-from ..core.files import expect_writable, replacing
+from ..core.files import expect_writable, save_picture
 from . import machine, rungs
 from .timing import Rest, burst, interleave
 from .trial import KINDS, RUNGS, WrongKernel, case_of, check, draw, examine, truth
@@ -300,7 +300,6 @@ def run(arguments):
     if arguments.plot:
         from .. import plot
 
-        with replacing(arguments.plot) as file:
-            plot.ladder(found).save(file, format="PNG")
+        save_picture(plot.ladder(found), arguments.plot)
     print(json.dumps({"ladders": found}, indent=2) if arguments.json else "\n\n".join(map(table, found)))
     return 1 if any(one["refused"] for one in found) else 0

@@ -8,24 +8,17 @@ continues, and its exit code does not change.
 import argparse
 import errno
 import sys
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from .. import _kernels, checking, systems
+from .. import checking, systems
 from ..bench import doctor
-from ..evaluation import health, judging
-from ..training import recipes, runs, sampling, loop as training
 from ..core.errors import TrialError
-from ..data import is_pictures
-from ..data.pixels import to_bytes
-from ..core.files import replacing
 from ..core.streams import STDERR, OutputError, guarded
 from . import bench, evaluate, sample, study, train
-from .common import above_zero, add_command, labels, natural, positive, print_json, setting
+from .common import add_command, print_json
 
 DESCRIPTION = """\
 GANs written by hand in NumPy: every backward pass, every loss and every training step, to read and to run.
@@ -103,7 +96,7 @@ def systems_command(args):
             )
     if args.json:
         print_json(listing)
-        return 0
+        return
     for name, module in systems.SYSTEMS.items():
         print(f"{name}: {systems.description(module)}")
         for row in listing:
@@ -111,7 +104,6 @@ def systems_command(args):
                 shape = " x ".join(map(str, row["sample_shape"]))
                 print(f"  {row['preset']:<12} {shape:<12} {row['data']:<20} {row['description']}")
     print("\nnumgan train SYSTEM [--preset PRESET]; the first preset is the default")
-    return 0
 
 
 # ---- gradcheck
@@ -122,43 +114,31 @@ def gradcheck_command(args):
         raise ValueError(
             "gradcheck: expected either names, such as `numgan gradcheck Conv2d dcgan`, or --all"
         )
-    entries = []
-    for entry in tqdm(
-        checking.entries(args.names or None, slow=args.slow), unit="check", disable=None, file=STDERR
-    ):
-        error = float(entry.max_error) if np.isfinite(entry.max_error) else None  # JSON has no infinity
-        entries.append(
+    found = checking.entries(args.names or None, slow=args.slow)
+    entries = list(tqdm(found, unit="check", disable=None, file=STDERR))
+    failed = sum(not entry.passed for entry in entries)
+    passed = bool(entries) and not failed
+    if args.json:
+        rows = [
             {
                 "name": entry.name,
                 "kind": entry.kind,
                 "order": entry.order,
-                "max_error": error,
-                "passed": bool(entry.passed),
-                "detail": entry.detail,
+                "max_error": entry.max_error,
+                "passed": entry.passed,
             }
-        )
-    passed = bool(entries) and all(entry["passed"] for entry in entries)
-    if args.json:
-        print_json(
-            {
-                "passed": passed,
-                "entries": [
-                    {word: value for word, value in entry.items() if word != "detail"} for entry in entries
-                ],
-            }
-        )
+            for entry in entries
+        ]
+        print_json({"passed": passed, "entries": rows})
         return 0 if passed else 1
     for entry in entries:
-        error = np.inf if entry["max_error"] is None else entry["max_error"]
-        length = np.clip(
-            np.log10(max(error, 1e-16)) + 16, 0, 16
-        )  # one # per decade above 1e-16; 10 mean 1e-6
-        bar = "#" * int(length)
-        verdict = "ok" if entry["passed"] else "FAILED"
-        print(f"{entry['kind']:<10} {entry['order']}  {error:8.1e}  {bar:<16}  {verdict:<6}  {entry['name']}")
-        if not entry["passed"]:
-            print(f"    {entry['detail']}".replace("\n", "\n    "))
-    failed = sum(not entry["passed"] for entry in entries)
+        error = entry.max_error if np.isfinite(entry.max_error) else np.inf
+        decades = np.log10(max(error, 1e-16)) + 16  # one # per decade above 1e-16; 10 mean 1e-6
+        bar = "#" * int(min(decades, 16))
+        verdict = "ok" if entry.passed else "FAILED"
+        print(f"{entry.kind:<10} {entry.order}  {error:8.1e}  {bar:<16}  {verdict:<6}  {entry.name}")
+        if not entry.passed:
+            print(f"    {entry.detail}".replace("\n", "\n    "))
     print(f"{len(entries) - failed} of {len(entries)} passed" + ("" if passed else f", {failed} failed"))
     return 0 if passed else 1
 
@@ -170,7 +150,7 @@ def data_command(args):
     sets = doctor.data_sets()
     if args.json:
         print_json(sets)
-        return 0
+        return
     for row in sets:
         print(
             f"{row['name']:<14} {'here   ' if row['present'] else 'missing'}  {row['description']}\n"
@@ -180,7 +160,6 @@ def data_command(args):
         "\nA missing set is downloaded at its first use. A folder of pictures is a data set too: --data "
         "FOLDER"
     )
-    return 0
 
 
 def doctor_command(args):
@@ -214,7 +193,7 @@ def _run(argv):
         try:
             args = _parser().parse_args(argv)
             command = f" {args.command}"
-            code = args.run(args)
+            code = args.run(args) or 0
         except SystemExit as ended:  # argparse has printed its message
             code = ended.code
         sys.stdout.flush()  # an error can still be reported at this point

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from .. import plot, systems
 from ..bench import growth, kernels, ladder, machine, profile, steps
 from ..bench.workloads import WORKLOADS
-from ..core.files import replacing
+from ..core.files import save_picture
 from .common import add_command, names, positive, print_json
 
 BUSY = 0.15  # a warning is printed if other programs use more than this share of the processors
@@ -208,8 +208,7 @@ def _warn_if_busy(busy):
 
 
 def _draw(args, picture):
-    with replacing(args.plot) as file:
-        picture.save(file, format="PNG")
+    save_picture(picture, args.plot)
     if not args.json:
         print(f"drawn: {args.plot}")
 
@@ -306,7 +305,6 @@ def kernels_command(args):
             "bench kernels: direct kernels above the measured peak, so the measurement is wrong (is the "
             f"machine busy?): {', '.join(lines)}"
         )
-    return 0
 
 
 def _print_kernels(found, against):
@@ -357,7 +355,6 @@ def growth_command(args):
         _warn_if_busy(found["others_busy"])
     if args.plot:
         _draw(args, plot.growth(found["results"], _headline(found["machine"])))
-    return 0
 
 
 # ---- profile
@@ -368,7 +365,7 @@ def profile_command(args):
         found = profile.profile(systems.build(args.system, args.preset), args.steps, args.batch_size)
     if args.json:
         print_json(found)
-        return 0
+        return
     passes = [which for which in profile.PASSES if any(row["pass"] == which for row in found["rows"])]
     print(
         f"{_headline(found['machine'])}; batch {found['batch']}, {found['steps']} steps of "
@@ -390,7 +387,6 @@ def profile_command(args):
         "kernel calls a step: "
         + (", ".join(f"{kernel} {count:g}" for kernel, count in found["kernel_calls"].items()) or "none")
     )
-    return 0
 
 
 def _print_line(name, line, passes, step):

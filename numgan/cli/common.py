@@ -1,15 +1,22 @@
-"""Functions for all commands of the command line: add a command, parse its numbers, and print JSON."""
+"""Functions for all commands: add a command and its options, parse their values, and print JSON."""
 
 import argparse
 import json
+from dataclasses import MISSING, fields
 
 import numpy as np
 
+from ..core.fields import Maybe, Real, Record, Whole, for_json
+
 
 def add_command(commands, name, run, summary, **words):
-    """Add a sub-parser. Its default `run` is called with the arguments. Every command has --json."""
+    """Add a sub-parser. Every command has --json.
+
+    run   a function of the arguments that returns the exit code; None means 0
+    """
     words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
     sub = commands.add_parser(name, help=summary, **words)
+    sub.register("type", None, not_empty)  # of arguments without a type of their own: names and paths
     sub.set_defaults(run=run)
     sub.add_argument(
         "--json", action="store_true", help="print the result as JSON on stdout, and nothing else"
@@ -17,7 +24,7 @@ def add_command(commands, name, run, summary, **words):
     return sub
 
 
-def _number(convert, good, expected):
+def _parser(convert, good, expected):
     def parse(text):
         try:
             value = convert(text)
@@ -30,15 +37,16 @@ def _number(convert, good, expected):
     return parse
 
 
-positive = _number(int, lambda n: n >= 1, "a whole number of 1 or more")
-natural = _number(int, lambda n: 0 <= n < 1 << 63, "a whole number of 0 or more")
-above_zero = _number(float, lambda x: 0 < x < np.inf, "a number above 0")
-labels = _number(
+not_empty = _parser(str, bool, "a name or a path")
+positive = _parser(int, lambda n: n >= 1, "a whole number of 1 or more")
+natural = _parser(int, lambda n: 0 <= n < 1 << 63, "a whole number of 0 or more")
+above_zero = _parser(float, lambda x: 0 < x < np.inf, "a number above 0")
+labels = _parser(
     lambda text: [int(part) for part in text.split(",")],
     lambda labels: min(labels) >= 0,
     "class numbers such as 3,7",
 )
-names = _number(lambda text: text.split(","), all, "names such as this,that")
+names = _parser(lambda text: text.split(","), all, "names such as this,that")
 
 
 def setting(text):
@@ -55,14 +63,47 @@ def setting(text):
     return name, value
 
 
+def _parser_of(kind):
+    """The function that makes a value of this kind from a word of the command line; None: not_empty."""
+    kind = kind.kind if isinstance(kind, Maybe) else kind
+    if isinstance(kind, Whole):
+        return positive if kind.low else natural
+    if isinstance(kind, Real):
+        return above_zero if kind.low > 0 else float
+    return setting if isinstance(kind, Record) else None
+
+
+def flag_of(field):
+    """The name on the command line of an option of a dataclass (see core.fields.option)."""
+    return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
+
+
+def add_option(parser, field):
+    """Add an option of a dataclass to a parser. Its value there is None unless it is given."""
+    about = field.metadata
+    words = {"help": about["help"], "metavar": about["metavar"], "type": _parser_of(about["kind"])}
+    if field.default is MISSING:
+        parser.add_argument(field.name, nargs="?", **words)
+    else:
+        action = "append" if words["type"] is setting else "store"
+        parser.add_argument(flag_of(field), dest=field.name, action=action, **words)
+
+
+def options(declared):
+    """The fields of a dataclass that are options of the command line."""
+    return [field for field in fields(declared) if field.metadata["help"]]
+
+
+def given(args, declared):
+    """{name: value} of those options of a dataclass that the command line gives."""
+    values = {field.name: getattr(args, field.name) for field in options(declared)}
+    return {
+        name: dict(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
 def print_json(value):
     """Print a value as standard JSON. inf and nan become null, because JSON has no such numbers."""
-    print(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
-
-
-def _finite(value):
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    print(json.dumps(for_json(value), indent=2, default=str, allow_nan=False))

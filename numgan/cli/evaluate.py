@@ -117,7 +117,7 @@ def evaluate_command(args):
     found = evaluation.evaluate(run, judge, args.count, args.seed, args.quick)
     if args.json:
         print_json(found)
-        return 0
+        return
     judge, figures = found["judge"], found["figures"]
     print(
         f"{found['run']}: {found['samples']:,} samples against {found['against']} of {found['data']}, "
@@ -145,7 +145,6 @@ def evaluate_command(args):
     skipped = found["skipped"]
     for reason in dict.fromkeys(skipped.values()):
         print(f"not measured ({reason}): {'; '.join(name for name in skipped if skipped[name] == reason)}")
-    return 0
 
 
 def _table(figures, names):
@@ -185,7 +184,6 @@ def judge_command(args):
             f"accuracy {about['accuracy']:.2%}, mean confidence {about['confidence']:.3f} "
             f"on {about['rows']:,} held-out rows"
         )
-    return 0
 
 
 def health_command(args):

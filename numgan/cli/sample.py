@@ -46,7 +46,7 @@ def add(commands):
     sub.add_argument(
         "--judge",
         nargs="?",
-        const="",
+        const=True,
         metavar="RUN",
         help="measure agreement with the label, confidence, share of each class and copies with this run of "
         "`numgan train classifier` (no RUN: with the judge in the cache, see `numgan judge`)",
@@ -60,7 +60,7 @@ def sample_command(args):
     if args.out or args.judge is None:
         result |= {"file": _draw(args, run), "labels": args.labels}
     if args.judge is not None:
-        judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
+        judge = judging.judge_of(run) if args.judge is True else runs.open_run(args.judge)
         if judge is None:
             raise ValueError(
                 f"--judge: {run.folder} has data or pictures without a judge of their own; name a run of "
@@ -71,12 +71,11 @@ def sample_command(args):
         )
     if args.json:
         print_json(result)
-        return 0
+        return
     if "file" in result:
         print(f"drawn: {result['file']}")
     if args.judge is not None:
         _print_judgement(result)
-    return 0
 
 
 def _draw(args, run):

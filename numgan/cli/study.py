@@ -75,11 +75,10 @@ def study_command(args):
                 "files": done.files,
             }
         )
-        return 0
+        return
     print(done.table)
     for name, path in done.files.items():
         print(f"  {name:<18} {path}")
-    return 0
 
 
 def _list(args):
@@ -95,10 +94,9 @@ def _list(args):
     ]
     if args.json:
         print_json(listing)
-        return 0
+        return
     for row in listing:
         print(
             f"{row['study']:<22} {row['title']} {row['source']}; "
             f"{len(row['arms'])} arms, {row['seeds']} seed{'s' * (row['seeds'] > 1)}"
         )
-    return 0

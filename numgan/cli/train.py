@@ -1,12 +1,12 @@
 """numgan train: start or resume a run."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from .. import _kernels
 from ..evaluation import health, judging
 from ..training import loop, recipes, runs
 from . import evaluate
-from .common import above_zero, add_command, natural, positive, print_json, setting
+from .common import above_zero, add_command, add_option, flag_of, given, options, positive, print_json
 
 TRAIN = """\
 Train a system. The run folder then contains samples.png, training.gif, curves.png, metrics.jsonl, config.json
@@ -39,73 +39,19 @@ def add(commands):
         description=TRAIN,
         epilog=TRAIN_EXAMPLES,
     )
-    sub.add_argument(
-        "system", nargs="?", metavar="SYSTEM", help="a name from `numgan systems`; not with --resume"
-    )
-    sub.add_argument("--preset", help="a preset of the system, see `numgan systems`")
-    sub.add_argument(
-        "--data",
-        metavar="NAME|FOLDER",
-        help="a set from `numgan data`, or a folder of pictures (sub-folders are classes)",
-    )
-    sub.add_argument(
-        "--folder", metavar="DIR", help="the folder with the IDX files of mnist or fashion-mnist"
-    )
+    for option in options(recipes.Recipe):
+        add_option(sub, option)
+    steps, *others = options(recipes.Plan)
     length = sub.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=positive, metavar="N", help="total number of steps")
+    add_option(length, steps)
     length.add_argument(
         "--epochs",
         type=above_zero,
         metavar="E",
         help="number of passes through all training rows, instead of --steps",
     )
-    sub.add_argument("--batch-size", type=positive, metavar="N", help="number of real samples in a batch")
-    sub.add_argument(
-        "--seed",
-        type=natural,
-        metavar="S",
-        help="seed of all random numbers (default 0); equal seeds give equal bytes",
-    )
-    sub.add_argument(
-        "--lr",
-        type=float,
-        metavar="RATE",
-        help="the constant learning rate of every network (for hacks: its setting `rate`)",
-    )
-    sub.add_argument(
-        "--loss", metavar="NAME", help="minimax, nonsaturating, least_squares, hinge or wasserstein"
-    )
-    sub.add_argument(
-        "--smooth",
-        type=float,
-        metavar="T",
-        help="one-sided label smoothing: the target of D on real samples, such as 0.9",
-    )
-    sub.add_argument(
-        "--weight-decay",
-        type=float,
-        metavar="W",
-        help="L2 penalty on D: W |weights|^2 / 2 is added to the loss of D",
-    )
-    sub.add_argument(
-        "--average",
-        type=float,
-        metavar="DECAY",
-        help="decay of the moving average of G's weights, from which samples are drawn; 0: no average",
-    )
-    sub.add_argument(
-        "--width",
-        type=above_zero,
-        metavar="F",
-        help="multiply the hidden widths by F; 0.25 trains fast and gives bad samples",
-    )
-    sub.add_argument(
-        "--set",
-        type=setting,
-        action="append",
-        metavar="NAME=VALUE",
-        help="a setting of the system, such as k=2 or leaky=false; repeatable (a wrong name prints the list)",
-    )
+    for option in others:
+        add_option(sub, option)
     sub.add_argument(
         "--threads",
         type=positive,
@@ -130,65 +76,36 @@ def train_command(args):
             "train: expected a SYSTEM, such as `numgan train conditional` (`numgan systems` lists them), or "
             "--resume RUN"
         )
-    words = ("system", "preset", "data", "folder", "lr", "loss", "smooth", "weight_decay", "average")
-    recipe = recipes.Recipe(
-        **{word: getattr(args, word) for word in words},
-        width=args.width or 1.0,
-        settings=dict(args.set) if args.set else None,
-    ).resolve()
+    recipe = recipes.Recipe(**given(args, recipes.Recipe)).resolve()
     system, dataset = recipe.build(), recipe.load()
-    batch_size = args.batch_size or system.batch_size
     recipes.check(system, dataset)
-    recipes.check_batch(system, batch_size)
-    steps = args.steps or (
-        recipes.steps_of(system, len(dataset), batch_size, args.epochs) if args.epochs else system.steps
-    )
+    asked = recipes.Plan(**given(args, recipes.Plan))
+    plan = asked.resolve(system)
+    if args.epochs:
+        steps = recipes.steps_of(system, len(dataset), plan.batch_size, args.epochs)
+        plan = replace(asked, steps=steps).resolve(system)
     if args.dry_run:
-        return _dry_run(args, recipe, system, dataset, steps, batch_size)
+        return _dry_run(args, recipe, system, dataset, plan)
     out = args.out or runs.choose(recipe)
     return _report(
         args,
         loop.train(
-            system,
-            dataset,
-            out,
-            steps=steps,
-            batch_size=batch_size,
-            seed=args.seed,
-            recipe=recipe,
-            checkpoint_every=args.checkpoint_every,
+            system, dataset, out, **asdict(plan), recipe=recipe, checkpoint_every=args.checkpoint_every
         ),
     )
 
 
 def _resume(args):
-    given = [
-        f"--{word.replace('_', '-')}"
-        for word in (
-            "preset",
-            "data",
-            "folder",
-            "batch_size",
-            "seed",
-            "lr",
-            "loss",
-            "smooth",
-            "weight_decay",
-            "average",
-            "width",
-            "set",
-            "out",
-            "dry_run",
-        )
-        if getattr(args, word) not in (None, False)
-    ]
-    if given or args.system:
+    declared = [*options(recipes.Plan), *options(recipes.Recipe)]
+    of_run = [option for option in declared if option.name not in ("steps", "system")]
+    refused = [flag_of(option) for option in of_run if getattr(args, option.name) is not None]
+    refused += [f"--{word.replace('_', '-')}" for word in ("out", "dry_run") if getattr(args, word)]
+    if refused or args.system:
         raise ValueError(
-            f"train --resume: {', '.join(given) or args.system} comes from the run; leave it out "
+            f"train --resume: {', '.join(refused) or args.system} comes from the run; leave it out "
             "(--steps and --epochs extend the run)"
         )
     config = runs.read_config(args.resume)
-    recipe = runs.recipe_of(config, args.resume)
     system, dataset = runs.rebuilt(config, args.resume)
     steps = args.epochs and recipes.steps_of(system, len(dataset), config["batch_size"], args.epochs)
     return loop.train(
@@ -197,28 +114,26 @@ def _resume(args):
         args.resume,
         steps=args.steps or steps,
         resume=True,
-        recipe=recipe,
         checkpoint_every=args.checkpoint_every,
     )
 
 
-def _dry_run(args, recipe, system, dataset, steps, batch_size):
-    plan = {
+def _dry_run(args, recipe, system, dataset, plan):
+    about = {
         "recipe": recipes.as_dict(recipe),
-        "steps": steps,
-        "batch_size": batch_size,
-        "seed": args.seed or 0,
+        "steps": plan.steps,
+        "batch_size": plan.batch_size,
+        "seed": plan.seed,
         "samples": len(dataset),
         "optimizers": {name: repr(opt) for name, opt in system.optimizers.items()},
         "parameters": {name: net.layout.size for name, net in system.networks.items()},
     }
     if args.json:
-        print_json(plan)
+        print_json(about)
     else:
-        print(f"{system!r}\n{dataset!r}\n{steps:,} steps of {batch_size}, seed {plan['seed']}")
-        for name, size in plan["parameters"].items():
-            print(f"  {name}: {size:,} parameters, {plan['optimizers'].get(name, 'not trained')}")
-    return 0
+        print(f"{system!r}\n{dataset!r}\n{plan.steps:,} steps of {plan.batch_size}, seed {plan.seed}")
+        for name, size in about["parameters"].items():
+            print(f"  {name}: {size:,} parameters, {about['optimizers'].get(name, 'not trained')}")
 
 
 def _report(args, trained):
@@ -238,7 +153,7 @@ def _report(args, trained):
                 "files": trained.files,
             }
         )
-        return 0
+        return
     print(f"{trained.steps:,} steps, {trained.steps_per_second:.1f} steps/s; in {trained.folder}:")
     for name, path in trained.files.items():
         print(f"  {name:<18} {path}")
@@ -248,4 +163,3 @@ def _report(args, trained):
             f"on {judged['rows']:,} rows"
         )
     evaluate.print_health(verdicts)
-    return 0

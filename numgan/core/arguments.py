@@ -19,6 +19,11 @@ def is_number(value, low=0, high=np.inf):
     return a.ndim == 0 and a.dtype.kind in "iuf" and bool(low <= a < high)
 
 
+def is_integer(value, low=0):
+    """Whether an argument is an integer, of Python or NumPy, of at least `low`. Bools are not."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
+
+
 def plain(value):
     """Convert a NumPy number to a Python number; anything else is returned unchanged.
 
@@ -83,7 +88,7 @@ def pair(value, name):
 
 def positive(value, name):
     """The value as an int; raises ValueError unless it is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+    if not is_integer(value, 1):
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return int(value)
 

@@ -14,18 +14,13 @@ import zipfile
 
 import numpy as np
 
-from .errors import FileFormatError
+from .errors import FileFormatError, damaged
 from .files import read, replacing
 
 HEADER = 4096  # most bytes of one array's header; numpy writes 128
 MOST = 1 << 28  # most bytes of one file
 END, LOCATOR = 22, 20  # bytes of a zip file's last record; of the ZIP64 locator before it
 NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
-
-
-def damaged(path, expected, got, advice="the file is damaged: restore it from a copy, or make it again"):
-    """A FileFormatError that names the file, the expected and the found content, and an advice."""
-    return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 
 def save_array(path, x):

@@ -11,6 +11,11 @@ class FileFormatError(ValueError):
     """
 
 
+def damaged(path, expected, got, advice="the file is damaged: restore it from a copy, or make it again"):
+    """A FileFormatError that names the file, the expected and the found content, and an advice."""
+    return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
+
+
 class NonFiniteError(ArithmeticError):
     """A loss, an activation or a gradient became inf or nan; the message names the layer.
 

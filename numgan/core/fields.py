@@ -5,12 +5,18 @@
 
 A value of another kind raises a ValueError that names the field:
 `recipe.width: expected a finite number from 0.0001 to 1,000, got 1e+300`.
+
+The fields of a dataclass can be options of a command, declared once with `option`. `Record.of` makes the
+check of a JSON file from them, and numgan.cli makes the arguments of the command.
 """
 
 import json
+import math
 import os
 import reprlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+import numpy as np
 
 from .errors import FileFormatError
 from .files import opened, read
@@ -21,7 +27,15 @@ FINITE = 1.7976931348623157e308
 
 
 class Kind:
-    """A kind of value. `what` describes it in words; `fits(value)` is True for a value of this kind."""
+    """A kind of value. `what` describes it in words. A subclass defines `fits` or `expect`."""
+
+    def fits(self, value):
+        """Whether the value is of this kind."""
+        try:
+            self.expect(value, "")
+        except ValueError:
+            return False
+        return True
 
     def expect(self, value, where):
         """Raise ValueError unless the value is of this kind. `where` is the name of its field."""
@@ -129,9 +143,6 @@ class Maybe(Kind):
     def what(self):
         return f"{self.kind.what}, or null"
 
-    def fits(self, value):
-        return value is None or self.kind.fits(value)
-
     def expect(self, value, where):
         if value is not None:
             self.kind.expect(value, where)
@@ -143,9 +154,6 @@ class Each(Kind):
 
     kind: Kind
     what = "a list"
-
-    def fits(self, value):
-        return isinstance(value, list) and all(map(self.kind.fits, value))
 
     def expect(self, value, where):
         if not isinstance(value, list):
@@ -166,12 +174,10 @@ class Record(Kind):
     others: Kind | None = None
     what = "named fields"
 
-    def fits(self, value):
-        try:
-            self.expect(value, "")
-        except ValueError:
-            return False
-        return True
+    @classmethod
+    def of(cls, declared):
+        """The Record of a dataclass whose fields are all options."""
+        return cls({field.name: field.metadata["kind"] for field in fields(declared)})
 
     def expect(self, value, where):
         if not isinstance(value, dict):
@@ -197,6 +203,30 @@ class Anything(Kind):
 
     def fits(self, value):
         return True
+
+
+def option(kind, help=None, metavar=None, default=None, flag=None):
+    """A field of a dataclass that is an option of a command.
+
+    kind      the kind of its value in a JSON file
+    help      the sentence about it in the help of the command; None: the command does not have this option
+    metavar   the word for its value there; None: the name in capitals
+    default   MISSING: the option has no dashes, it is the command's first word
+    flag      its name on the command line; None: that of the field, such as --batch-size for batch_size
+    """
+    words = {"kind": kind, "help": help, "metavar": metavar, "flag": flag}
+    return field(default=default, metadata=words)
+
+
+def for_json(value):
+    """The value as JSON can store it: arrays become lists, NumPy numbers Python's, inf and nan None."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {name: for_json(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [for_json(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse(text, kind):

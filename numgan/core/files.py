@@ -1,6 +1,7 @@
 """Files: numgan's only code that opens, writes and removes files by name.
 
     with replacing(path) as file: ...     write a file atomically: it is the old one or the new one
+    save_picture(image, path)             write a picture
     with appending(path) as file: ...     add lines to a file
     make_folder(path); remove(path)       make a folder; remove a file
     sweep(folder)                         remove the temporary files that killed processes left in a folder
@@ -41,6 +42,12 @@ def text_of(path):
 def path_of(text):
     """The path, in the locale of this process, that a text of `text_of` names."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def expect_path(path, what):
+    """Raise ValueError for an empty path: the system would take it for the current folder."""
+    if not os.fspath(path):
+        raise ValueError(f"{what}: expected a path, got {path!r}; write '.' for the current folder")
 
 
 # ---- kinds of files
@@ -140,6 +147,12 @@ def replacing(path):
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def save_picture(image, path):
+    """Write a Pillow image to a PNG file."""
+    with replacing(path) as file:
+        image.save(file, format="PNG")
 
 
 def _create(folder):

@@ -4,6 +4,7 @@ An optimiser step, a gradient norm, weight clipping, a moving average and a chec
 operation on one array. The gradient of a network has the same form as its parameters.
 """
 
+import math
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
@@ -45,7 +46,7 @@ class Layout:
             for name, shape in layer.parameter_shapes().items():
                 if (id(layer), name) not in placed:
                     placed[id(layer), name] = size, tuple(shape)
-                    size += int(np.prod(shape, dtype=np.int64))
+                    size += int(math.prod(shape))
                 slots[name] = placed[id(layer), name]
             return cls(slots, children, None, held)
 
@@ -109,10 +110,7 @@ class Parameters(Mapping):
             raise KeyError(
                 f"no parameter {path!r}; there are {', '.join(self.layout.slots) or 'none'}"
             ) from None
-        size = 1
-        for n in shape:
-            size *= n
-        return self._vector[offset : offset + size].reshape(shape)
+        return self._vector[offset : offset + math.prod(shape)].reshape(shape)
 
     def __iter__(self):
         return iter(self.layout.names)
@@ -252,11 +250,11 @@ def whole_gradient(dp, p):
 
 def _sum(one, two, out):
     """out = one + two; None means zero."""
-    one, *more = [np.asarray(part, out.dtype) for part in (one, two) if part is not None] or [None]
-    if one is None:
-        out[...] = 0
+    terms = [np.asarray(part, out.dtype) for part in (one, two) if part is not None]
+    if terms:
+        kernels.add(terms[0], terms[1] if len(terms) > 1 else None, out)
     else:
-        kernels.add(one, more[0] if more else None, out)
+        out[...] = 0
 
 
 def gather(layout, parts, dtype):

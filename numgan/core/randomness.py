@@ -9,10 +9,12 @@ import zlib
 
 import numpy as np
 
+from .arguments import is_integer
+
 
 def _words(seed, path):
     """Seed and path as integers for SeedSequence. Integers are unchanged; a name becomes its CRC-32."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+    if not is_integer(seed):
         raise ValueError(
             f"seed: expected an integer of at least 0, got {seed!r}; equal seeds give equal draws"
         )

@@ -20,7 +20,7 @@ from .digits import load_digits
 from .folder import load_folder
 from .idx import CLASSES, SOURCES, load_idx
 from .pictures import convert, pair
-from .points import grid, load_points, modes, ring, swiss_roll
+from .points import POINTS, grid, load_points, modes, ring, swiss_roll
 
 __all__ = [
     "Augmented",
@@ -82,7 +82,7 @@ def load(name, split="train", folder=None, size=None, channels=None):
         )
     size = None if size is None else pair(size)
 
-    if name in ("ring", "grid", "swiss-roll"):
+    if name in POINTS:
         if size or channels:
             raise ValueError(
                 f"load({name!r}): size and channels are for images, and these are points; leave them out"

@@ -79,9 +79,9 @@ class Dataset:
             raise ValueError(
                 f"Dataset({self.name!r}): expected {len(x)} names of rows, got {len(self.names)}"
             )
-        object.__setattr__(self, "x", _read_only(x))
-        object.__setattr__(self, "labels", None if labels is None else _read_only(labels))
-        object.__setattr__(self, "others", {name: _read_only(column) for name, column in self.others.items()})
+        object.__setattr__(self, "x", read_only(x))
+        object.__setattr__(self, "labels", None if labels is None else read_only(labels))
+        object.__setattr__(self, "others", {name: read_only(column) for name, column in self.others.items()})
         object.__setattr__(self, "classes", tuple(self.classes))
 
     def __len__(self):
@@ -162,21 +162,24 @@ def paired(name, **sides):
             f"paired({name!r}): expected two or more sides, one of them x, got {', '.join(sides) or 'none'}"
         )
     first, by_name = sides["x"], all(side.names is not None for side in sides.values())
-    keys = {word: list(side.names if by_name else range(len(side))) for word, side in sides.items()}
-    for word, known in keys.items():
-        for other, wanted in keys.items():
-            unmatched = set(wanted) - set(known)
-            if unmatched or len(set(known)) < len(known):
-                fault = (
-                    f"row {min(unmatched)} of {other} has no partner in {word}"
-                    if unmatched
-                    else f"{word} has two rows of one name"
-                )
-                raise ValueError(f"paired({name!r}): {fault}; add it, or remove the row")
-    order = (
-        {word: [known.index(key) for key in keys["x"]] for word, known in keys.items()} if by_name else None
-    )
-    columns = {word: side.x if order is None else side.x[order[word]] for word, side in sides.items()}
+    places = {  # {side: {key: row}}
+        word: {key: row for row, key in enumerate(side.names if by_name else range(len(side)))}
+        for word, side in sides.items()
+    }
+    for word, known in places.items():
+        faults = [
+            f"row {min(wanted.keys() - known.keys())} of {other} has no partner in {word}"
+            for other, wanted in places.items()
+            if wanted.keys() - known.keys()
+        ]
+        if len(known) < len(sides[word]):
+            faults.append(f"{word} has two rows of one name")
+        if faults:
+            raise ValueError(f"paired({name!r}): {faults[0]}; add it, or remove the row")
+    columns = {
+        word: side.x[[places[word][key] for key in places["x"]]] if by_name else side.x
+        for word, side in sides.items()
+    }
     x = columns.pop("x")
     return Dataset(
         name,
@@ -193,6 +196,7 @@ class Unpaired:
     """Several Datasets as the columns of one batch. Each side has its own size and its own random order.
 
     sides   Datasets. A batch has the x of every side; the size of the first side is the length of an epoch
+    x, sample_shape, is_images   those of the first side
     """
 
     labels, classes = None, ()
@@ -203,11 +207,12 @@ class Unpaired:
                 f"Unpaired({name!r}): expected two or more sides, got {', '.join(sides) or 'none'}"
             )
         self.name, self.sides = name, sides
-        self._first = next(iter(sides.values()))
+        first = next(iter(sides.values()))
+        self.x, self.sample_shape, self.is_images = first.x, first.sample_shape, first.is_images
         self.source = "; ".join(dict.fromkeys(side.source for side in sides.values()))
 
     def __len__(self):
-        return len(self._first)
+        return len(self.x)
 
     def __repr__(self):
         return (
@@ -217,24 +222,9 @@ class Unpaired:
         )
 
     @property
-    def x(self):
-        """The x of the first side."""
-        return self._first.x
-
-    @property
     def columns(self):
         """{side: x of this side}"""
         return {word: side.x for word, side in self.sides.items()}
-
-    @property
-    def sample_shape(self):
-        """The shape of one row of the first side."""
-        return self._first.sample_shape
-
-    @property
-    def is_images(self):
-        """Whether the first side has pictures."""
-        return self._first.is_images
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
         """{side: rows} with the same indices on every side; a shorter side starts again at its first row."""
@@ -261,7 +251,8 @@ def _in_shape_of_pictures(x):
     return x.ndim == 4 and x.shape[3] in (1, 3)
 
 
-def _read_only(array):
+def read_only(array):
+    """A read-only view of the array."""
     view = array.view()
     view.flags.writeable = False
     return view

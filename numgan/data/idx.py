@@ -13,14 +13,16 @@ import math
 import os
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..core import files
-from ..core.errors import FileFormatError
+from ..core.errors import FileFormatError, damaged
 from ..core.streams import STDERR
 
+broken = partial(damaged, advice="the file is damaged or is another one: fetch it again")
 LIMIT = 1 << 30  # largest number of values in one file, twenty times MNIST, to stop gzip bombs
 CHUNK = 1 << 20
 
@@ -100,56 +102,50 @@ def read_idx(path, axes):
             raw.seek(max(size - 4, 0))
             size = int.from_bytes(raw.read(4), "little")  # from the trailer; checked below, byte by byte
         raw.seek(0)
+        stream = gzip.GzipFile(fileobj=raw) if zipped else raw
+        measured = "by the last four bytes of the gzip file" if zipped else "in the file"
         try:
-            if zipped:
-                return _parse(
-                    gzip.GzipFile(fileobj=raw), size, "by the last four bytes of the gzip file", axes, path
-                )
-            return _parse(raw, size, "in the file", axes, path)
+            return _parse(stream, size, measured, axes, path)
         except (EOFError, OSError, zlib.error) as error:
-            raise _broken(path, "one whole gzip file" if zipped else "a readable file", error) from error
+            raise broken(path, "one whole gzip file" if zipped else "a readable file", error) from error
 
 
 def _parse(stream, size, measured, axes, path):
     magic = stream.read(4)
     if magic != bytes([0, 0, 8, axes]):
         wanted = f"the first bytes 00 00 08 {axes:02x} (IDX, unsigned bytes, number of axes {axes})"
-        raise _broken(path, wanted, magic.hex(" ") or "an empty file")
+        raise broken(path, wanted, magic.hex(" ") or "an empty file")
     header = stream.read(4 * axes)
     if len(header) < 4 * axes:
-        raise _broken(path, f"{axes} lengths of 4 bytes after the first four", f"{len(header)} bytes")
+        raise broken(path, f"{axes} lengths of 4 bytes after the first four", f"{len(header)} bytes")
     shape = struct.unpack(f">{axes}I", header)
     wanted = math.prod(shape)  # Python integers do not overflow
     claim = " x ".join(map(str, shape))
     if wanted == 0:
-        raise _broken(path, "at least one row", f"a header of {claim}")
+        raise broken(path, "at least one row", f"a header of {claim}")
     if wanted > LIMIT:
-        raise _broken(path, f"at most {LIMIT:,} values", f"a header of {claim} = {wanted:,}")
+        raise broken(path, f"at most {LIMIT:,} values", f"a header of {claim} = {wanted:,}")
     if 4 + 4 * axes + wanted != size:
-        raise _broken(
+        raise broken(
             path, f"{4 + 4 * axes + wanted:,} bytes, as its header says ({claim})", f"{size:,} {measured}"
         )
     values = bytearray()
     while len(values) < wanted:
         chunk = stream.read(min(CHUNK, wanted - len(values)))
         if not chunk:
-            raise _broken(path, f"{wanted:,} values, as its header says ({claim})", f"only {len(values):,}")
+            raise broken(path, f"{wanted:,} values, as its header says ({claim})", f"only {len(values):,}")
         values += chunk
     if stream.read(1):  # a read at the end makes gzip compare its checksum
-        raise _broken(path, f"the end of the file after {wanted:,} values", "more bytes")
+        raise broken(path, f"the end of the file after {wanted:,} values", "more bytes")
     return np.frombuffer(values, np.uint8).reshape(shape)
-
-
-def _broken(path, expected, got):
-    return FileFormatError(
-        f"{path}: expected {expected}, got {got}; the file is damaged or is another one: fetch it again"
-    )
 
 
 def _locate(name, file, folder):
     shared = os.environ.get("NUMGAN_DATA")
     if folder is None and not shared:
         return _download(name, file)
+    if folder is not None:
+        files.expect_path(folder, f"load({name!r}): folder")
     place = Path(folder) if folder is not None else Path(shared) / name
     for path in (place / f"{file}.gz", place / file):
         if path.is_file():

@@ -52,6 +52,9 @@ def swiss_roll(n, rng, noise=0.25):
     return ((curve + noise * rng.standard_normal(curve.shape)) / 7.5).astype(np.float32), None
 
 
+POINTS = {"ring": ring, "grid": grid, "swiss-roll": swiss_roll}  # the sets that `load` knows
+
+
 def modes(name):
     """The modes of "ring" (K = 8) or "grid" (K = 25), in the order of the labels.
 
@@ -67,8 +70,7 @@ def modes(name):
 
 def load_points(name, split):
     """The 100,000 points of load(name, split): always the same points; "test" is independent of "train"."""
-    draw = {"ring": ring, "grid": grid, "swiss-roll": swiss_roll}[name]
-    return draw(ROWS, stream(SEED, name, split))
+    return POINTS[name](ROWS, stream(SEED, name, split))
 
 
 def _circle(k, radius):

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .. import data, metrics
+from ..core.fields import for_json
 from ..core.randomness import stream
 from ..core.streams import STDERR
 from ..core.underflow import may_underflow
@@ -373,18 +374,12 @@ def _beside(measure, fake, real):
     prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
     return {
         prefix + name: {
-            "samples": _plain(value),
-            "real": _plain(real[name]),
+            "samples": for_json(value),
+            "real": for_json(real[name]),
             "better": BETTER.get(name.rstrip("_0123456789")),
         }
         for name, value in fake.items()
     }
-
-
-def _plain(value):
-    """A number that JSON can store: None for nan and inf."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if np.isfinite(value) else None
 
 
 def _about(judge):

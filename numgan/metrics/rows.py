@@ -6,7 +6,7 @@ so they are computed in blocks of rows.
 
 import numpy as np
 
-from ..core.arguments import is_number
+from ..core.arguments import is_integer, is_number
 
 BLOCK = 2**20  # numbers in one block of pairs: 8 MB in float64
 LARGEST = 1e50  # the cube of a product of two such numbers fits into a float64
@@ -120,12 +120,7 @@ def whole(where, name, value, least, most=None):
 
     Raises ValueError unless it is a whole number from `least` to `most` (None: no upper bound).
     """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, np.integer))
-        or value < least
-        or (most is not None and value > most)
-    ):
+    if not is_integer(value, least) or (most is not None and value > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(
             f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more "

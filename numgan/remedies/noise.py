@@ -1,9 +1,15 @@
 """Noise on the inputs of D (instance noise) and on its labels."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..core.arguments import expect_rng, expect_samples, is_number, not_negative
+from ..core.randomness import stream
 from ..core.underflow import may_underflow
+from ..losses import Labelled
+from ..optimizers.schedules import Linear
+from .remedy import Remedy
 
 # Ranges of soft labels for fakes and for real samples (Chintala et al. 2016, point 6)
 SOFT = (0.0, 0.3), (0.7, 1.2)
@@ -47,3 +53,40 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
     labelled_real = (rng.random(shape) < flip) != real
     low, high = (np.where(labelled_real, one, zero) for zero, one in zip(*ranges))
     return (low + (high - low) * rng.random(shape)).astype(dtype)
+
+
+@may_underflow
+@dataclass(frozen=True)
+class InstanceNoise(Remedy):
+    """Noise on the inputs of D, in both players' steps (`noisy`).
+
+    noise    the standard deviation at the first step
+    anneal   the number of steps after which it has fallen to 0; 0: the steps of the game
+    """
+
+    noise: float = 0.1
+    anneal: int = 0
+
+    def input(self, x, where, game, seed):
+        std = Linear(self.noise, 0.0, self.anneal or game.steps)(game.now)
+        return noisy(x, std, stream(seed, "noise on", where))
+
+
+@may_underflow
+@dataclass(frozen=True)
+class NoisyLabels(Remedy):
+    """Smoothed, soft or flipped labels in D's loss; the arguments are those of `drawn_labels`."""
+
+    smooth: float = 0.9
+    soft: bool = False
+    flip: float = 0.0
+
+    def loss(self, loss, where, game, seed):
+        def labelled(logit):
+            rng = stream(seed, "labels of", where)
+            t = drawn_labels(
+                where == "real", logit.shape, rng, self.smooth, self.soft, self.flip, logit.dtype
+            )
+            return Labelled(game.loss)(logit, t)
+
+        return labelled

@@ -29,6 +29,7 @@ from ..core.arguments import (
     expect_finite,
     expect_rng,
     expect_samples,
+    is_integer,
     is_number,
     not_negative,
     plain_fields,
@@ -36,9 +37,12 @@ from ..core.arguments import (
 )
 from ..core.parameters import Parameters, whole_gradient
 from ..core.probes import kink
+from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..layers import Layer, Pass
 from ..layers.activations import sigmoid
+from ..optimizers.schedules import value_at
+from .remedy import Remedy
 
 EPS = 1e-12  # added under the root of the norm, so that the penalty is differentiable at g = 0, with v = 0
 
@@ -231,7 +235,7 @@ class Lazy:
 
         The first if step is a multiple of every, the second otherwise.
         """
-        if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
+        if not is_integer(step):
             raise ValueError(
                 f"Lazy: expected step as an integer of at least 0, the number of updates made, got {step!r}"
             )
@@ -293,3 +297,45 @@ def perturbed(real, rng, scale=0.5):
     scale = not_negative(scale, "perturbed scale")
     u = rng.uniform(size=real.shape).astype(real.dtype)
     return real + scale * real.std() * u
+
+
+# ---- as remedies of the two-player game
+
+
+@may_underflow
+@dataclass(frozen=True)
+class R1Penalty(Remedy):
+    """R1 at D's real inputs; every > 1: in every such step only, multiplied by `every` (`Lazy`)."""
+
+    gamma: float = 10.0
+    every: int = 1
+
+    def __post_init__(self):
+        positive(self.every, "every")
+
+    def penalty(self, D, phi, real, fake, game, seed):
+        return Lazy(R1(self.gamma), self.every)(game.now, D, phi, real, Pass(derive(seed, "D on real")))
+
+
+@may_underflow
+@dataclass(frozen=True)
+class RothPenalty(Remedy):
+    """Roth's penalty at D's inputs; gamma is its weight: a number, or a schedule (annealing)."""
+
+    gamma: object = 2.0
+
+    def penalty(self, D, phi, real, fake, game, seed):
+        contexts = (Pass(derive(seed, f"D on {where}")) for where in ("real", "fake"))
+        return Roth(value_at(self.gamma, game.now))(D, phi, real, fake, *contexts)
+
+
+@may_underflow
+@dataclass(frozen=True)
+class DRAGANPenalty(Remedy):
+    """A penalty at random points around D's real inputs (`perturbed`)."""
+
+    gradient_penalty: GradientPenalty = GradientPenalty(10.0)
+
+    def penalty(self, D, phi, real, fake, game, seed):
+        points = perturbed(real, stream(seed, "perturbed"))
+        return self.gradient_penalty(D, phi, points, Pass(derive(seed, "D around real")))

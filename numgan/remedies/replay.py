@@ -1,7 +1,7 @@
 """Experience replay: D is trained on old fakes too, so that G cannot return to fakes that D has forgotten.
 
 Shrivastava et al. 2017, section 2.3: a share of D's fakes is drawn from a pool of old fakes. New fakes
-replace them in the pool.
+replace them in the pool. Chintala et al. 2016, point 8, also keep old players as opponents.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.arguments import is_number, plain_fields, positive
+from ..core.randomness import stream
 from ..core.underflow import may_underflow
+from .remedy import Remedy
 
 
 @may_underflow
@@ -77,3 +79,47 @@ class Pool:
                 f"Pool.mix: expected held with {wanted} for these samples, got {got}; "
                 f"make it with {self!r}.empty(...)"
             )
+
+
+@may_underflow
+@dataclass(frozen=True)
+class Replay(Remedy):
+    """A share of D's fakes, `replay`, is drawn from a pool of `pool` old fakes."""
+
+    replay: float = 0.5
+    pool: int = 1024
+
+    def memory(self, game, dtype):
+        if not self.replay:
+            return {}
+        columns = {"x": (game.sample_shape, dtype)} | ({"y": ((), np.int64)} if game.classes else {})
+        return Pool(self.pool, self.replay).empty(**columns)
+
+    def fakes(self, rows, game, seed):
+        if not self.replay:
+            return rows, {}
+        return Pool(self.pool, self.replay).mix(game.remembered, rows, stream(seed, "replay"))
+
+
+@may_underflow
+@dataclass(frozen=True)
+class PastPlayers(Remedy):
+    """With probability `past`, a step plays against an older opponent, which is up to `age` steps old."""
+
+    past: float = 0.05
+    age: int = 500
+
+    def memory(self, game, dtype):
+        if not self.past:
+            return {}
+        return {f"past.{name}": np.zeros(net.layout.size, dtype) for name, net in game.networks.items()}
+
+    def opponent(self, params, name, game, seed):
+        if self.past and game.now and stream(seed, "past").random() < self.past:
+            return params.like(game.remembered[f"past.{name}"])
+        return params
+
+    def before_update(self, params, game):
+        if not self.past or game.now % self.age:
+            return {}
+        return {f"past.{name}": p.vector.copy() for name, p in params.items()}

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.arguments import expect_finite, expect_samples
+from ..core.arguments import expect_finite, expect_samples, is_integer
 from ..core.parameters import Parameters, whole_gradient
 from ..core.underflow import may_underflow
 from ..layers import Layer, Pass
@@ -63,7 +63,7 @@ class Unrolling:
         for name, (kinds, such) in expected.items():
             if not isinstance(getattr(self, name), kinds):
                 raise TypeError(f"Unrolling: expected {name} as {such}, got {getattr(self, name)!r}")
-        if isinstance(self.steps, bool) or not isinstance(self.steps, (int, np.integer)) or self.steps < 0:
+        if not is_integer(self.steps):
             raise ValueError(f"Unrolling: expected steps as an integer of at least 0, got {self.steps!r}")
 
     def forward(self, phi, real, fake):

@@ -23,15 +23,12 @@ from ..losses import hinge, least_squares
 from ..networks import plane_discriminator, plane_generator
 from ..optimizers import Adam, RMSProp
 from ..optimizers.schedules import Cosine
-from ..remedies.penalties import GradientPenalty
+from ..remedies.penalties import DRAGANPenalty, GradientPenalty, R1Penalty, RothPenalty
 from ..systems import Latent
 from ..systems.games.consensus import ConsensusGAN
-from ..systems.games.dragan import DRAGAN
 from ..systems.games.hacks import points
 from ..systems.games.hinge import spectral
-from ..systems.games.r1 import R1GAN
 from ..systems.games.r3gan import R3GAN
-from ..systems.games.roth import RothGAN
 from ..systems.games.two_player import TwoPlayerGAN
 from ..systems.games.unrolled import UnrolledGAN
 from ..systems.games.wgan import WGAN
@@ -122,9 +119,9 @@ REMEDIES = {
         "WGAN-GP, lambda 0.1, betas 0 and 0.9, 5 critic steps",
         _of(WGANGP, optimizers=partial(_adam, beta1=0.0, beta2=0.9), penalty=GradientPenalty(0.1)),
     ),
-    "dragan": ("DRAGAN, lambda 0.1", _of(DRAGAN, penalty=GradientPenalty(0.1))),
-    "r1": ("R1, gamma 0.001", _of(R1GAN, gamma=1e-3)),
-    "roth": ("Roth, gamma 0.001", _of(RothGAN, gamma=1e-3)),
+    "dragan": ("DRAGAN, lambda 0.1", _of(TwoPlayerGAN, remedies=(DRAGANPenalty(GradientPenalty(0.1)),))),
+    "r1": ("R1, gamma 0.001", _of(TwoPlayerGAN, remedies=(R1Penalty(1e-3),))),
+    "roth": ("Roth, gamma 0.001", _of(TwoPlayerGAN, remedies=(RothPenalty(1e-3),))),
     "consensus": ("consensus, gamma 0.1", _of(ConsensusGAN, gamma=0.1)),
     "unrolled": ("unrolled, 5 steps, minimax loss", _of(UnrolledGAN, unroll=5)),
     "spectral": ("spectral norm, hinge", _of(TwoPlayerGAN, _spectral, loss=hinge)),

@@ -25,8 +25,9 @@ from ..metrics import density_coverage, kid, mode_coverage, sliced_wasserstein
 from ..networks import digit_discriminator, mlp, plane_discriminator, plane_generator
 from ..optimizers import Adam
 from ..optimizers.schedules import Cosine
+from ..remedies.penalties import R1Penalty
 from ..systems import Latent
-from ..systems.games.r1 import R1GAN
+from ..systems.games.two_player import TwoPlayerGAN
 from .looks import Looks, accuracy, curve, digits, fakes, logits
 from .protocol import Column, Study, markdown, train, trained
 
@@ -65,8 +66,8 @@ WORST = {
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Even(R1GAN):
-    """The GAN with R1, or without it if gamma is 0. D may stop learning.
+class Even(TwoPlayerGAN):
+    """The GAN, with R1 or without it. D may stop learning.
 
     freeze   from this step on D is not trained; None: D is always trained
     """
@@ -75,9 +76,6 @@ class Even(R1GAN):
 
     def rounds(self, step):
         return super().rounds(step) if self.freeze is None or step < self.freeze else ("G",)
-
-    def regularizer(self, phi, real, fake, seed):
-        return super().regularizer(phi, real, fake, seed) if self.gamma else None
 
 
 def system(name, method, steps):
@@ -99,7 +97,7 @@ def system(name, method, steps):
         batch_size=batch,
         networks=networks,
         average=0.999 * method.endswith("average"),
-        gamma=gamma * method.startswith("r1"),
+        remedies=(R1Penalty(gamma),) if method.startswith("r1") else (),
         optimizers={who: Adam(rate) for who in ("D", "G")},
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.fields import MOST, Maybe, Real, Record, Whole, read_lines
+from ..core.fields import MOST, Maybe, Real, Record, Whole, for_json, read_lines
 from ..core.files import appending, replacing
 from ..core.randomness import derive, stream
 from ..data import Dataset, load
@@ -76,9 +76,7 @@ def curve(out, arm, place, figure):
 
 
 def _line(record):
-    return (
-        json.dumps({name: value if math.isfinite(value) else None for name, value in record.items()}) + "\n"
-    ).encode()
+    return (json.dumps(for_json(record)) + "\n").encode()
 
 
 def digits(rows=TRAINING):

@@ -30,8 +30,8 @@ from tqdm import tqdm
 
 from .. import _kernels
 from ..core.errors import FileFormatError, TrialError
-from ..core.fields import Each, Either, Flag, Maybe, Real, Record, Text, Whole, read_json
-from ..core.files import expect_own, is_empty, kind_at, make_folder, read, remove, replacing
+from ..core.fields import Each, Either, Flag, Maybe, Real, Record, Text, Whole, for_json, read_json
+from ..core.files import expect_own, is_empty, kind_at, make_folder, read, remove, replacing, save_picture
 from ..core.signals import sigterm_as_interrupt
 from ..core.streams import STDERR
 from ..training import loop as training
@@ -263,7 +263,7 @@ def _work(name, arm, seed, quick, out, share):
         with threadpool_limits(1):
             found = STUDIES[name].trial(arm, seed, quick, folder, tell)
         result = {"arm": arm, "seed": seed, "seconds": round(time.monotonic() - began, 2)} | {
-            key: _plain(value) for key, value in found.items()
+            key: for_json(value) for key, value in found.items()
         }
         _write(folder / "result.json", json.dumps(result) + "\n")
     except training.Interrupted:
@@ -279,15 +279,6 @@ def _write(path, text):
     """Write a text file, atomically."""
     with replacing(path) as file:
         file.write(text.encode(errors="backslashreplace"))
-
-
-def _plain(value):
-    """A figure for a JSON file: arrays become lists, inf and nan become None."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _die_with_parent():
@@ -403,8 +394,7 @@ def _finish(name, study, out, quick, results):
     _write(files["results"], json.dumps(everything, indent=1) + "\n")
     for picture, image in pictures.items():
         files[picture] = out / picture
-        with replacing(files[picture]) as file:
-            image.save(file, format="PNG")
+        save_picture(image, files[picture])
     return Studied(out, words, results, seconds, files)
 
 

@@ -22,7 +22,8 @@ from .games import (
     wgan,
     wgan_gp,
 )
-from .system import NUMBERS, Batch, Fakes, Latent, Result, System, checked, remember
+from .settings import NUMBERS
+from .system import Batch, Fakes, Latent, Result, System, checked, remember
 
 SYSTEMS = {
     "gan": gan,

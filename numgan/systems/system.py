@@ -12,15 +12,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ..core.fields import Flag, Real, Whole
 from ..core.parameters import Parameters, whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..layers import Pass
-from ..optimizers.schedules import SCHEDULES
-
-NUMBERS = Real(0, 1e38)  # a setting that is a number: below the largest float32
-COUNTS = Whole(0, 1_000_000)  # a setting that is a count
+from .settings import fitting, numbers, with_numbers
 
 
 class Batch(dict):
@@ -131,16 +127,6 @@ def _gradient(gradient, p, where):
     return gradient
 
 
-def _fitting(name, old, value):
-    """The new value of a setting, converted to the type of the old one.
-
-    Raises ValueError for a value of another type or sign.
-    """
-    kind = Flag() if isinstance(old, bool) else COUNTS if isinstance(old, int) else NUMBERS
-    kind.expect(value, name)
-    return value if isinstance(old, int) else float(value)
-
-
 def remember(memory, new):
     """Copy new arrays {name: array} into the arrays of `memory`, in place. new=None: copy nothing.
 
@@ -203,6 +189,7 @@ class System:
     made_from      columns of the batch that a sample is made from, besides noise
     target         the column of real data that samples should be like
     purpose        the use of a trained system, in words
+    remedies       changes of a two-player game (`Remedy`); their fields are settings of the system
     """
 
     networks: dict
@@ -222,6 +209,7 @@ class System:
     made_from = ()
     target = "x"
     purpose = "learns"
+    remedies = ()
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
@@ -363,12 +351,12 @@ class System:
 
     @property
     def settings(self):
-        """{name: value} of the subclass's own numbers and switches, which `setting` can change."""
+        """{name: value} of the numbers and switches of the subclass and its remedies, for `setting`."""
         common = {field.name for field in fields(System)} | {"now"}
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in common}
-        return {
-            name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))
-        }
+        values = {}
+        for record in (self, *self.remedies):
+            values |= numbers(record)
+        return {name: value for name, value in values.items() if name not in common}
 
     def setting(self, **values):
         """The same system with other settings; a number may replace a schedule.
@@ -381,7 +369,11 @@ class System:
                 raise ValueError(
                     f"{type(self).__name__} has no setting {name!r}; there are {', '.join(own) or 'none'}"
                 )
-        return replace(self, **{name: _fitting(name, own[name], value) for name, value in values.items()})
+        values = {name: fitting(name, own[name], value) for name, value in values.items()}
+        changed = with_numbers(self, values)
+        if not self.remedies:
+            return changed
+        return replace(changed, remedies=tuple(with_numbers(remedy, values) for remedy in self.remedies))
 
     def with_optimizers(self, change):
         """The same system with each optimiser replaced by change(name, optimiser)."""

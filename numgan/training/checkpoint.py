@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.arrays import HEADER, expect_directory, header, members
-from ..core.errors import FileFormatError
+from ..core.errors import FileFormatError, damaged
 from ..core.files import opened, replacing
 from .state import State
 
@@ -100,7 +100,7 @@ def load(path, system, about):
     stages = [now for _, now in system.stages]
     needed = min(sum(4 * net.layout.size for net in now.networks.values()) for now in stages)
     if not path.is_file() or path.stat().st_size < needed:  # before arrays of the system's size are made
-        raise _broken(
+        raise damaged(
             path,
             f"a file of at least {needed:,} bytes",
             f"{path.stat().st_size:,}",
@@ -112,7 +112,7 @@ def load(path, system, about):
         except FileFormatError:
             raise
         except Exception as error:  # zipfile, struct, ast and numpy raise many types for a damaged file
-            raise _broken(path, "a whole checkpoint", f"{type(error).__name__}: {error}") from error
+            raise damaged(path, "a whole checkpoint", f"{type(error).__name__}: {error}") from error
 
 
 def _read_state(file, system, about, path):
@@ -127,7 +127,7 @@ def _read_state(file, system, about, path):
     )
     size = os.fstat(file.fileno()).st_size
     if size > limit:
-        raise _broken(
+        raise damaged(
             path,
             f"at most {limit:,} bytes",
             f"{size:,}",
@@ -145,18 +145,14 @@ def _read_state(file, system, about, path):
         for name, vector in state.vectors().items():
             vector[...] = _read(archive, there, name, vector.dtype, vector.shape)
             if not np.isfinite(vector).all():
-                raise _broken(path, f"{name} of finite numbers", "inf or nan")
+                raise damaged(path, f"{name} of finite numbers", "inf or nan")
     return state
-
-
-def _broken(path, expected, got, advice="the file is damaged: restore it from a copy, or train again"):
-    return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 
 def _expect_names(there, names, path):
     if there.keys() != names:
         missing, extra = sorted(names - there.keys()), sorted(there.keys() - names)
-        raise _broken(
+        raise damaged(
             path,
             f"the arrays of this system{f', {missing} among them' if missing else ''}",
             f"{extra or 'none of these'} instead" if missing else f"{extra} besides",
@@ -171,12 +167,12 @@ def _read(archive, there, name, dtype, shape):
     """
     path = f"{archive.fp.name}, {name}"
     if name not in there:
-        raise _broken(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
+        raise damaged(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
     with archive.open(there[name]) as member:
         got, fortran, found = header(member, path)
         shape = got if shape is None and len(got) == 1 and got[0] <= ABOUT else shape
         if found != np.dtype(dtype) or got != shape or fortran:
-            raise _broken(
+            raise damaged(
                 path,
                 f"{np.dtype(dtype)} {shape or 'in one row' if shape is None else shape}",
                 f"{found} {got}",
@@ -185,10 +181,10 @@ def _read(archive, there, name, dtype, shape):
         nbytes = int(np.prod(shape, dtype=object)) * found.itemsize
         data = member.read(nbytes + 1)  # to the end: there zipfile compares the checksum
         if len(data) != nbytes:
-            raise _broken(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
+            raise damaged(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
     array = np.frombuffer(data, found).reshape(shape)
     if found == np.int64 and not 0 <= array.min() <= array.max() <= COUNT:
-        raise _broken(path, f"a count of 0 or more, at most {COUNT:,}", f"{array.min():,}")
+        raise damaged(path, f"a count of 0 or more, at most {COUNT:,}", f"{array.min():,}")
     return array
 
 
@@ -199,10 +195,10 @@ def _compare(raw, about, path):
     """
     found, wanted = json.loads(raw.tobytes()), json.loads(_encode(about))
     if not isinstance(found, dict):
-        raise _broken(path, "a description of the run", type(found).__name__)
+        raise damaged(path, "a description of the run", type(found).__name__)
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key):
-            raise _broken(
+            raise damaged(
                 path,
                 f"a checkpoint of a run with {key} {wanted.get(key)!r}",
                 f"one with {found.get(key)!r}",

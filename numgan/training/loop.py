@@ -13,7 +13,7 @@ same bits as a run without interruption.
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,17 +24,17 @@ from tqdm import tqdm
 from .. import plot
 from ..core import files
 from ..core.errors import FileFormatError, NonFiniteError
+from ..core.fields import for_json
 from ..core.randomness import derive
 from ..core.signals import stop_requests
 from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.pictures import opened
 from . import checkpoint, recipes, runs, sampling
+from .recipes import Plan
 from .state import State, expect_weights
 from .step import advance
 
-PICTURES = 20  # number of sample pictures of a run, without the first
-LOG_EVERY = 10  # steps between lines of metrics.jsonl
 SESSIONS = 1000  # largest number of earlier resumes in config.json
 
 
@@ -101,6 +101,8 @@ def train(
     KeyboardInterrupt) after Ctrl-C or SIGTERM, when all is saved, and OSError if the folder cannot be
     written; the last checkpoint is then intact.
     """
+    plan = Plan(steps, batch_size, seed, log_every, picture_every)
+    files.expect_path(out, "out")
     out = Path(out)
     recipes.check(system, dataset)
     if resume and weights is not None:
@@ -108,22 +110,24 @@ def train(
     expect_weights(system, weights or {})
     with threadpool_limits(1):  # OpenBLAS gives other bits with other numbers of threads
         if resume:
-            config = _extended(runs.read_config(out), steps, batch_size, seed)
+            config = _extended(runs.read_config(out), plan)
         else:
-            config = _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every)
+            config = _begun(system, dataset, plan, recipe)
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
-        if resume:
-            runs.continued(out, config["steps"], system, dataset, about)  # raises before anything is written
-        else:
-            is_first = partial(_is_first, system, about)
-            runs.claim(out, is_first)
-        with runs.alone(out):
+
+        def begin():
+            """The State of the run to resume; None for a new run, whose folder is made."""
             if resume:
-                state = runs.continued(out, config["steps"], system, dataset, about)
+                return runs.continued(out, config["steps"], system, dataset, about)
+            runs.claim(out, partial(_is_first, system, about))
+
+        begin()  # raises its errors before the lock is written
+        with runs.alone(out):
+            state = begin()  # again, now that the folder is locked
+            if resume:
                 session = {"step": state.step, "versions": runs.environment()}
                 config = config | {"resumed": [*config.get("resumed", [])[-SESSIONS:], session]}
             else:
-                runs.claim(out, is_first)  # again, now that the folder is locked
                 state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
             # after the checkpoint, because a folder with a configuration can be resumed
@@ -133,24 +137,11 @@ def train(
             )
 
 
-def _plan(system, dataset, steps, batch_size, seed, recipe, log_every, picture_every):
+def _begun(system, dataset, plan, recipe):
     """The configuration of a new run."""
-    steps = system.steps if steps is None else steps
-    plan = {
-        "steps": steps,
-        "batch_size": system.batch_size if batch_size is None else batch_size,
-        "seed": 0 if seed is None else seed,
-        "log_every": LOG_EVERY if log_every is None else log_every,
-        "picture_every": max(1, steps // PICTURES) if picture_every is None else picture_every,
-    }
-    for word, value in plan.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < (word != "seed"):
-            raise ValueError(f"{word}: expected at least {int(word != 'seed')} (an integer), got {value!r}")
-    plan = {word: int(value) for word, value in plan.items()}
-    recipes.check_batch(system, plan["batch_size"])
     config = {
         "recipe": recipes.as_dict(recipe),
-        **plan,
+        **asdict(plan.resolve(system)),
         "classes": list(dataset.classes),
         "source": dataset.source,
         "networks": {name: repr(net) for name, net in system.networks.items()},
@@ -169,27 +160,36 @@ def _is_first(system, about, path):
         return False
 
 
-def _extended(config, steps, batch_size, seed):
-    """The configuration of a resumed run. steps=None keeps the number of steps."""
-    for word, value in {"batch_size": batch_size, "seed": seed}.items():
+def _extended(config, plan):
+    """The configuration of a resumed run, with the steps of the plan if it has some."""
+    for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
         if value not in (None, config[word]):
             raise ValueError(
                 f"{word}: expected {config[word]}, with which the run began, got {value}; leave it out"
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
-    return config | ({} if steps is None else {"steps": steps})
+    return config | ({} if plan.steps is None else {"steps": plan.steps})
 
 
+@dataclass
 class _Session:
     """One session of a run: from its start or last checkpoint to its end or an interruption."""
 
-    def __init__(self, out, config, about, system, dataset, state, progress, look):
-        self.out, self.config, self.about, self.system = out, config, about, system
-        self.dataset, self.state, self.progress, self.look = dataset, state, progress, look
-        self.feed = dataset.feed(config["batch_size"], config["seed"], system.pixels)
-        self.records = runs.rewind(out, state.step)
+    out: Path
+    config: dict
+    about: dict
+    system: object
+    dataset: object
+    state: State
+    progress: bool
+    look: object
+
+    def __post_init__(self):
+        self.feed = self.dataset.feed(self.config["batch_size"], self.config["seed"], self.system.pixels)
+        self.records = runs.rewind(self.out, self.state.step)
         self.before = self.records[-1]["seconds"] if self.records else 0.0
-        self.first, self.losses, self.saved = state.step, {}, state.step
+        self.losses = {}
+        self.first = self.saved = self.state.step
 
     def run(self, checkpoint_every, checkpoint_seconds):
         state, steps = self.state, self.config["steps"]
@@ -278,21 +278,19 @@ class _Session:
             ) from None
 
     def _log(self, results):
-        metrics = {name: value for result in results.values() for name, value in result.metrics.items()}
-        self.records.append(
-            {
-                "step": self.state.step,
-                "epoch": round(self.feed.epoch(self.state.batches), 4),
-                "losses": self.losses,
-                "gradients": {
-                    name: _number(np.linalg.norm(gradient.vector))
-                    for result in results.values()
-                    for name, gradient in result.gradients.items()
-                },
-                "metrics": {name: _number(value) for name, value in metrics.items()},
-                "seconds": round(self.before + time.monotonic() - self.began, 3),
-            }
-        )
+        record = {
+            "step": self.state.step,
+            "epoch": round(self.feed.epoch(self.state.batches), 4),
+            "losses": self.losses,
+            "gradients": {
+                name: np.linalg.norm(gradient.vector)
+                for result in results.values()
+                for name, gradient in result.gradients.items()
+            },
+            "metrics": {name: value for result in results.values() for name, value in result.metrics.items()},
+            "seconds": round(self.before + time.monotonic() - self.began, 3),
+        }
+        self.records.append(for_json(record))
         self.log.write(runs.line(self.records[-1]))
         self.log.flush()
 
@@ -314,8 +312,7 @@ class _Session:
         )
         image = sampling.picture(sampler, derive(config["seed"], "grid"), title=f"step {self.state.step}")
         for path in (self.out / "samples" / f"step-{self.state.step:06d}.png", *more):
-            with files.replacing(path) as file:
-                image.save(file, format="PNG")
+            files.save_picture(image, path)
         return image.size
 
     def _finish(self):
@@ -325,8 +322,7 @@ class _Session:
         if frames:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
-        with files.replacing(self.out / "curves.png") as file:
-            plot.curves(self.records, self._name()).save(file, format="PNG")
+        files.save_picture(plot.curves(self.records, self._name()), self.out / "curves.png")
         names = {
             "samples": "samples.png",
             "samples over time": "training.gif",
@@ -336,11 +332,6 @@ class _Session:
             "checkpoint": "checkpoint.npz",
         }
         return {what: self.out / name for what, name in names.items() if (self.out / name).exists()}
-
-
-def _number(value):
-    """The value as a number that JSON can store: None for inf and nan."""
-    return float(value) if np.isfinite(value) else None
 
 
 def _pixels(path, size):

@@ -1,34 +1,25 @@
-"""Recipes: a system and its data, named as on the command line, and the functions that build both."""
+"""Recipes and plans: what is trained on which data, and in how many steps, as on the command line.
+
+A Recipe can build its system and load its data. Every option is declared once, as a field of Recipe or Plan:
+config.json, the arguments of `numgan train` and the check of both follow from the field.
+"""
 
 import math
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import partial
 
 from .. import data, systems
-from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole
+from ..core.arguments import is_integer
+from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole, option
 from ..core.files import path_of, text_of
+from ..data.points import POINTS
 from ..losses import ADVERSARIAL, smoothed
 from ..systems import NUMBERS, WIDTHS
 
-POINTS = ("ring", "grid", "swiss-roll")
-BATCH = Whole(1, 1_000_000)
 PATH = Text(4096)
-RECIPE = Record(
-    {  # a resolved Recipe, as config.json holds it
-        "system": Choice(tuple(systems.SYSTEMS)),
-        "preset": Text(),
-        "data": PATH,
-        "folder": Maybe(PATH),
-        "width": WIDTHS,
-        "lr": Maybe(NUMBERS),
-        "loss": Maybe(Choice(tuple(ADVERSARIAL))),
-        "smooth": Maybe(Real(0, 1)),
-        "weight_decay": Maybe(NUMBERS),
-        "average": Maybe(Real(0, 1)),
-        "settings": Maybe(Record({}, others=Either((Flag(), NUMBERS)))),
-    }
-)
+LOG_EVERY = 10  # default number of steps between lines of metrics.jsonl
+PICTURES = 20  # default number of sample pictures of a run, without the first
 
 
 @dataclass(frozen=True)
@@ -48,17 +39,45 @@ class Recipe:
     together.
     """
 
-    system: str
-    preset: str | None = None
-    data: str | None = None
-    folder: str | None = None
-    width: float = 1.0
-    lr: float | None = None
-    loss: str | None = None
-    smooth: float | None = None
-    weight_decay: float | None = None
-    average: float | None = None
-    settings: dict | None = None
+    system: str = option(
+        Choice(tuple(systems.SYSTEMS)),
+        "a name from `numgan systems`; not with --resume",
+        "SYSTEM",
+        default=MISSING,
+    )
+    preset: str | None = option(Text(), "a preset of the system, see `numgan systems`")
+    data: str | None = option(
+        PATH, "a set from `numgan data`, or a folder of pictures (sub-folders are classes)", "NAME|FOLDER"
+    )
+    folder: str | None = option(Maybe(PATH), "the folder with the IDX files of mnist or fashion-mnist", "DIR")
+    width: float = option(
+        WIDTHS, "multiply the hidden widths by F; 0.25 trains fast and gives bad samples", "F", default=1.0
+    )
+    lr: float | None = option(
+        Maybe(NUMBERS), "the constant learning rate of every network (for hacks: its setting `rate`)", "RATE"
+    )
+    loss: str | None = option(
+        Maybe(Choice(tuple(ADVERSARIAL))),
+        "minimax, nonsaturating, least_squares, hinge or wasserstein",
+        "NAME",
+    )
+    smooth: float | None = option(
+        Maybe(Real(0, 1)), "one-sided label smoothing: the target of D on real samples, such as 0.9", "T"
+    )
+    weight_decay: float | None = option(
+        Maybe(NUMBERS), "L2 penalty on D: W |weights|^2 / 2 is added to the loss of D", "W"
+    )
+    average: float | None = option(
+        Maybe(Real(0, 1)),
+        "decay of the moving average of G's weights, from which samples are drawn; 0: no average",
+        "DECAY",
+    )
+    settings: dict | None = option(
+        Maybe(Record({}, others=Either((Flag(), NUMBERS)))),
+        "a setting of the system, such as k=2 or leaky=false; repeatable (a wrong name prints the list)",
+        "NAME=VALUE",
+        flag="--set",
+    )
 
     def resolve(self):
         """The same recipe with the names of preset and data filled in, and with absolute paths."""
@@ -93,8 +112,7 @@ class Recipe:
                     f"{self.system} has one loss of its own, which cannot be replaced; leave out --loss and "
                     "--smooth"
                 )
-            if self.loss is not None and self.loss not in ADVERSARIAL:
-                raise ValueError(f"loss: expected one of {', '.join(ADVERSARIAL)}, got {self.loss!r}")
+            RECIPE.fields["loss"].expect(self.loss, "loss")
             loss = system.loss if self.loss is None else ADVERSARIAL[self.loss]
             system = replace(system, loss=loss if smooth is None else smoothed(loss, smooth))
         if self.average is not None:
@@ -111,16 +129,10 @@ class Recipe:
         )
 
     def _optimizer(self, drawers, lr, name, optimizer):
-        constants = {
-            word: value
-            for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items()
-            if value is not None
-        }
-        for word, value in constants.items():
-            NUMBERS.expect(value, word)
-        return optimizer.changed(
-            **{word: value for word, value in constants.items() if word == "lr" or name not in drawers}
-        )
+        for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items():
+            RECIPE.fields[word].expect(value, word)
+        constants = {"lr": lr, "weight_decay": None if name in drawers else self.weight_decay}
+        return optimizer.changed(**{word: value for word, value in constants.items() if value is not None})
 
     def load(self, split="train"):
         """The Dataset. Pictures are resized to the system's size."""
@@ -138,6 +150,55 @@ class Recipe:
 
     def _data(self, split="train", **size):
         return data.load(path_of(self.data), split, folder=self.folder and path_of(self.folder), **size)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers of a run.
+
+    steps, batch_size   None: those of the system
+    seed                None: 0
+    log_every           steps between lines of metrics.jsonl; None: 10
+    picture_every       steps between sample pictures; None: a twentieth of the steps
+    Raises ValueError for a number that is no integer or out of range.
+    """
+
+    steps: int | None = option(Whole(1), "total number of steps", "N")
+    batch_size: int | None = option(Whole(1, 1_000_000), "number of real samples in a batch", "N")
+    seed: int | None = option(
+        Whole(0, 2**63 - 1), "seed of all random numbers (default 0); equal seeds give equal bytes", "S"
+    )
+    log_every: int | None = option(Whole(1))
+    picture_every: int | None = option(Whole(1))
+
+    def __post_init__(self):
+        for field in fields(self):
+            name, value, kind = field.name, getattr(self, field.name), field.metadata["kind"]
+            if value is None:
+                continue
+            if not is_integer(value, kind.low):
+                raise ValueError(f"{name}: expected at least {kind.low} (an integer), got {value!r}")
+            kind.expect(int(value), name)
+            object.__setattr__(self, name, int(value))
+
+    def resolve(self, system):
+        """The same plan with a number in place of every None.
+
+        Raises ValueError unless the batch size is a multiple of the pack size of the system.
+        """
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        usual = {"steps": system.steps, "batch_size": system.batch_size, "seed": 0, "log_every": LOG_EVERY}
+        plan = usual | given
+        plan.setdefault("picture_every", max(1, plan["steps"] // PICTURES))
+        if plan["batch_size"] % system.packed:
+            raise ValueError(
+                f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, "
+                f"got {plan['batch_size']}"
+            )
+        return Plan(**plan)
+
+
+RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # as config.json holds them, resolved
 
 
 def _from_anywhere(path):
@@ -168,16 +229,6 @@ def check(system, dataset):
         raise ValueError(
             f"{type(system).__name__}: expected a column {missing[0]!r} in the data, got "
             f"{', '.join(dataset.columns)} from {dataset.name}"
-        )
-
-
-def check_batch(system, size):
-    """Raise ValueError unless the batch size is in range and a multiple of the pack size."""
-    BATCH.expect(size, "batch_size")
-    if size % system.packed:
-        raise ValueError(
-            f"batch_size: expected a multiple of the {system.packed} samples that are judged at once, got "
-            f"{size}"
         )
 
 

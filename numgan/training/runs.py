@@ -14,6 +14,7 @@ import platform
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..core.errors import FileFormatError
 from ..core.fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
 from ..core.version import VERSION as __version__
 from . import checkpoint
-from .recipes import BATCH, RECIPE, Recipe
+from .recipes import PLAN, RECIPE, Recipe
 from .sampling import Sampler
 
 VERSIONS = Record(
@@ -45,11 +46,7 @@ VERSIONS = Record(
 CONFIG = Record(
     {
         "recipe": Maybe(RECIPE),
-        "steps": Whole(1),
-        "batch_size": BATCH,
-        "seed": Whole(0, 2**63 - 1),
-        "log_every": Whole(1),
-        "picture_every": Whole(1),
+        **PLAN.fields,
         "classes": Each(Text()),
         "source": Text(LIMIT),
         "networks": Record({}, others=Text(LIMIT)),
@@ -79,18 +76,17 @@ FILES = (
 def choose(recipe, root="runs"):
     """Make the first folder root/<system>-<preset>-<n> that does not exist yet, and return its Path."""
     Path(root).mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
+    for number in count(1):
         folder = Path(root, f"{recipe.system}-{recipe.preset}-{number}")
         try:
             folder.mkdir()
             return folder
         except FileExistsError:
-            number += 1
+            continue
 
 
 def claim(folder, is_first):
-    """Make the folder for a new run, and return its Path. Raises FileExistsError if it is not empty.
+    """Make the folder for a new run. Raises FileExistsError if it is not empty.
 
     is_first   is_first(path) -> whether the file is a checkpoint of this run before its first step. Such a
                checkpoint may be in the folder: it remains from a process that was killed before it wrote
@@ -110,7 +106,6 @@ def claim(folder, is_first):
         raise FileExistsError(
             f"{folder} is not empty and holds no run: choose another --out, nothing was changed"
         )
-    return folder
 
 
 def begun(folder):
@@ -323,6 +318,7 @@ def open_run(folder, system=None, dataset=None):
     system, dataset   needed only for a system that was made in Python code: such a run has no recipe
     Raises FileNotFoundError, FileFormatError or ValueError if the run cannot be read.
     """
+    files.expect_path(folder, "folder")
     folder, config = Path(folder), read_config(folder)
     if system is None:
         system, dataset = rebuilt(config, folder)

@@ -38,28 +38,22 @@ class Sampler:
                 name: Pass(derive(seed, f"measure {name}") if system.keeps_noise else None)
                 for name in system.networks
             }
-            inputs = system.inputs(
-                self.batch(batch_size, derive(seed, "measure", i)), derive(seed, "measure", i)
-            )
+            key = derive(seed, "measure", i)
+            inputs = system.inputs(self.batch(batch_size, key), key)
             for name, cache in system.draw(params, inputs, contexts)[1].items():
                 found[name].append(system.networks[name].batch_statistics(cache))
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
     def batch(self, n, seed, labels=None):
         """The Batch that n samples are made from: random rows of the data, and labels (None: all in turn)."""
-        rows = [name for name in self.system.made_from if name != "labels"]
-        chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n) if rows else None
-        columns = (
-            {
-                name: column
-                for name, column in self.dataset.rows(chosen, self.system.pixels).items()
-                if name in rows
-            }
-            if rows
-            else {}
-        )
-        asked = np.resize(np.arange(self.classes) if labels is None else labels, n)
-        return Batch(columns | ({"labels": asked} if self.classes else {}), number=n)
+        needed, columns = set(self.system.made_from) - {"labels"}, {}
+        if needed:
+            chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n)
+            rows = self.dataset.rows(chosen, self.system.pixels)
+            columns = {name: column for name, column in rows.items() if name in needed}
+        if self.classes:
+            columns["labels"] = np.resize(np.arange(self.classes) if labels is None else labels, n)
+        return Batch(columns, number=n)
 
     @threadpool_limits.wrap(limits=1)  # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None, batch=None):
@@ -124,10 +118,10 @@ def picture(sampler, seed, count=None, labels=None, title=""):
         )
     if asked is None:
         return plot.grid(images, int(np.ceil(len(images) ** 0.5)))
-    rows = [images[asked == label] for label in np.unique(asked)]
+    shown = np.unique(asked)
+    rows = [images[asked == label] for label in shown]
     columns = max(map(len, rows))
-    padded = [
-        np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), plot.PAPER, np.uint8)])
-        for row in rows
-    ]
-    return plot.grid(np.concatenate(padded), columns, [classes[label] for label in np.unique(asked)])
+    table = np.full((len(rows), columns, *images.shape[1:]), plot.PAPER, np.uint8)
+    for line, row in zip(table, rows):
+        line[: len(row)] = row
+    return plot.grid(table.reshape(-1, *images.shape[1:]), columns, [classes[label] for label in shown])

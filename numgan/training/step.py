@@ -14,6 +14,7 @@ from .. import _kernels as kernels
 from ..core.errors import NonFiniteError
 from ..core.randomness import derive
 from ..core.underflow import may_underflow
+from ..data.dataset import read_only
 from ..layers.spectral import refreshed
 from ..optimizers import moving_average
 from ..systems import Batch, checked, remember
@@ -37,7 +38,7 @@ def advance(system, state, feed, seed, reduce=alone):
     ValueError for an invalid Result, before its updates.
     """
     step = state.step
-    memory = {name: _read_only(array) for name, array in state.memory.items()}
+    memory = {name: read_only(array) for name, array in state.memory.items()}
     now = system.at(step).with_state(state.moments, memory)
     objectives, batch, shared, results = now.objectives(), None, (), {}
     for turn, name in enumerate(now.rounds(step)):
@@ -93,10 +94,3 @@ def holding(net, p):
         p[path][...] = value
     for path, value in refreshed(net, p).items() if before else ():
         p[path][...] = value
-
-
-def _read_only(array):
-    """A read-only view of the array."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

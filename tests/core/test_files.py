@@ -1,102 +1,24 @@
-"""Files: numgan keeps files of others, checks what it reads before it writes, and allows two writers."""
+"""Files: numgan keeps files of others, writes atomically, and allows two writers."""
 
 import ast
-import importlib.util
-import json
 import os
-import shutil
-import signal
-import struct
 import subprocess
 import sys
 import time
-import tracemalloc
-import zipfile
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from file_cases import DIGITS, RECIPE, SYSTEM, plant, resume, seen
 from PIL import Image
 
-from numgan import data, studies
-from numgan.core import arrays, fields, files
+from numgan import studies
+from numgan.core import files
 from numgan.core.errors import FileFormatError
-from numgan.data.folder import load_folder
-from numgan.data.idx import read_idx
-from numgan.studies import STUDIES, looks
-from numgan.training import checkpoint, runs
+from numgan.studies import STUDIES
 from numgan.training import loop as training
-from numgan.training.recipes import Recipe
-
-RECIPE = Recipe("gan", "digits", "digits", width=0.05, settings={"k": 1})
-SYSTEM, DIGITS = RECIPE.build(), data.load("digits")
+from numgan.training import runs
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    out = tmp_path_factory.mktemp("files") / "run"
-    training.train(
-        SYSTEM,
-        DIGITS,
-        out,
-        steps=4,
-        batch_size=8,
-        recipe=RECIPE,
-        log_every=1,
-        picture_every=2,
-        progress=False,
-    )
-    return out
-
-
-@pytest.fixture
-def run(trained, tmp_path):
-    """A run of four steps, to be spoilt."""
-    return Path(shutil.copytree(trained, tmp_path / "run"))
-
-
-@pytest.fixture
-def victim(tmp_path):
-    path = tmp_path / "victim"
-    path.write_text("precious")
-    return path
-
-
-def resume(run, steps=6):
-    return training.train(SYSTEM, DIGITS, run, steps=steps, resume=True, progress=False)
-
-
-def seen(folder):
-    """All of a folder, so that a change of any file shows."""
-    return {
-        path: (
-            os.lstat(path).st_mode,
-            os.lstat(path).st_ino,
-            os.lstat(path).st_size,
-            os.lstat(path).st_mtime_ns,
-        )
-        for path in folder.rglob("*")
-    }
-
-
-def plant(path, what, victim):
-    """Something that numgan did not make, under this name."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.unlink(missing_ok=True)
-    {
-        "link": lambda: path.symlink_to(victim),
-        "dangling": lambda: path.symlink_to(victim.with_name("nowhere")),
-        "pipe": lambda: os.mkfifo(path),
-        "folder": path.mkdir,
-        "to a folder": lambda: path.symlink_to(victim.parent),
-        "file": lambda: path.write_text("mine"),
-    }[what]()
-
-
-# ---- what lies under a name that numgan writes
 
 
 @pytest.mark.parametrize("what", ["link", "dangling", "pipe", "folder", "to a folder"])
@@ -168,6 +90,13 @@ def test_pictures_of_other_names_are_not_removed(run):
     )
 
 
+def test_pictures_of_more_than_a_million_steps_are_in_order(tmp_path):
+    (tmp_path / "samples").mkdir()
+    for step in (1_234_567, 999_999, 0):
+        (tmp_path / "samples" / f"step-{step:06d}.png").touch()
+    assert [path.stem for path in runs.pictures(tmp_path)] == ["step-000000", "step-999999", "step-1234567"]
+
+
 def test_a_sample_goes_through_no_link(numgan, run, victim):
     (run / "drawn.png").symlink_to(victim)
     code, _, err = numgan("sample", run)
@@ -184,9 +113,6 @@ def test_runs_in_a_folder_that_is_not_there_are_no_endless_search(tmp_path):
     (tmp_path / "runs").symlink_to(tmp_path / "nowhere")
     with pytest.raises(FileExistsError):
         runs.choose(RECIPE, tmp_path / "runs")
-
-
-# ---- folders for a new run
 
 
 @pytest.mark.parametrize(
@@ -232,9 +158,6 @@ def test_what_numgan_left_is_nothing(tmp_path):
     assert runs.read_config(out)["steps"] == 1 and not left.exists()
 
 
-# ---- temporary files
-
-
 def test_only_numgans_own_temporary_files_are_swept(tmp_path, victim):
     name = ".numgan-{:016x}.tmp"
     stale, link, folder, deep = (
@@ -265,9 +188,15 @@ def test_only_numgans_own_temporary_files_are_swept(tmp_path, victim):
     assert victim.read_text() == "precious"
 
 
-KILLED = """
-import sys, time
+CORE = f"""
+import sys, types
+package = types.ModuleType("numgan")  # without its __init__, which takes a second to import
+package.__path__ = [{str(Path(files.__file__).parents[1])!r}]
+sys.modules["numgan"] = package
 from numgan.core.files import replacing
+"""
+KILLED = """
+import time
 with replacing(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
@@ -280,7 +209,7 @@ with replacing(sys.argv[1]) as file:
 def test_a_temporary_file_lives_as_long_as_its_process(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"old")
-    process = subprocess.Popen([sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", CORE + KILLED, path], stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"here\n"
         files.sweep(tmp_path)
@@ -294,8 +223,6 @@ def test_a_temporary_file_lives_as_long_as_its_process(tmp_path):
 
 
 WRITER = """
-import sys
-from numgan.core.files import replacing
 for _ in range(25):
     with replacing(sys.argv[1]) as file:
         for _ in range(20):
@@ -307,7 +234,7 @@ def test_writers_of_one_file_do_not_meet(tmp_path):
     path, looked = tmp_path / "x", []
     path.write_bytes(b"e" * 100_000)
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, path, letter], stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", CORE + WRITER, path, letter], stderr=subprocess.PIPE)
         for letter in "abcd"
     ]
     while any(process.poll() is None for process in writers):
@@ -377,411 +304,11 @@ def test_a_folder_that_cannot_be_listed_takes_a_file(tmp_path, monkeypatch):
     assert (tmp_path / "wanted").read_bytes() == b"whole"
 
 
-# ---- fields
-
-
-FIELDS = [
-    (("resumed",), None),
-    (("resumed",), [None]),
-    (("resumed",), [{"step": -1, "versions": {}}]),
-    (("resumed",), [{"step": 1}]),
-    (("steps",), 0),
-    (("steps",), 10**13),
-    (("steps",), 4.0),
-    (("steps",), True),
-    (("batch_size",), 10**9),
-    (("seed",), 2**63),
-    (("log_every",), None),
-    (("picture_every",), 10**30),
-    (("classes",), "0123456789"),
-    (("classes",), [1]),
-    (("classes",), ["\0"]),
-    (("classes",), ["a" * 1001]),
-    (("source",), 1),
-    (("networks",), []),
-    (("networks",), {"G": None}),
-    (("optimizers",), {"D": 3}),
-    (("versions",), "1"),
-    (("versions", "threads"), -1),
-    (("versions", "fast_convolutions"), 1),
-    (("versions", "numpy"), None),
-    (("diverged",), 5),
-    (("recipe",), []),
-    (("recipe", "system"), "gone"),
-    (("recipe", "system"), ["gan"]),
-    (("recipe", "preset"), None),
-    (("recipe", "data"), 3),
-    (("recipe", "folder"), False),
-    (("recipe", "loss"), "max"),
-    *(
-        ((("recipe", "width"), value))
-        for value in (1e300, 10**9, 0, -1, float("inf"), float("nan"), "1", None, True)
-    ),
-    *(
-        ((("recipe", word), value))
-        for word in ("lr", "weight_decay")
-        for value in (-1, float("nan"), 1e39, "0.1")
-    ),
-    *(((("recipe", "average"), value)) for value in (2, "nan", -0.1)),
-    (("recipe", "smooth"), 1.5),
-    *(((("recipe", "settings"), {"k": value})) for value in (float("nan"), 1e300, -1, "1", None, [1])),
-    (("recipe", "settings"), [1]),
-]
-
-
-def change(path, where, value):
-    """Set one field of a JSON file."""
-    whole = json.loads(path.read_text())
-    inner = whole
-    for name in where[:-1]:
-        inner = inner[name]
-    inner[where[-1]] = value
-    path.write_text(json.dumps(whole))
-
-
-@pytest.mark.parametrize("where, value", FIELDS, ids=lambda part: repr(part)[:40])
-def test_every_field_of_a_configuration_is_checked(where, value, run):
-    change(run / "config.json", where, value)
-    before = seen(run)
-    with pytest.raises(FileFormatError, match="config.json: " + r"\.".join(where[:2])):
-        resume(run)
-    assert seen(run) == before
-
-
-@pytest.mark.parametrize(
-    "where", [("steps",), ("classes",), ("versions",), ("recipe", "width"), ("recipe", "settings")]
-)
-def test_a_missing_field_is_named(where, run):
-    whole = json.loads((run / "config.json").read_text())
-    del (whole if len(where) == 1 else whole[where[0]])[where[-1]]
-    (run / "config.json").write_text(json.dumps(whole))
-    with pytest.raises(FileFormatError, match=f"config.json: {'.'.join(where)}: .*the field is missing"):
-        runs.read_config(run)
-
-
-@pytest.mark.parametrize(
-    "where, value, match",
-    [
-        (("classes",), list("012345678"), "classes: expected 0, 1"),
-        (("networks",), {"G": "x"}, "networks: expected D, G"),
-        (("optimizers",), {}, "optimizers: expected D, G, .* got none"),
-        (("steps",), 3, "checkpoint.npz: step: expected at most the 3 of config.json, got 4"),
-        (("recipe", "settings"), {"m": 1}, "recipe: GAN has no setting 'm'"),
-        (("recipe", "settings"), {"k": 10**9}, "recipe: k: expected a whole number from 0 to 1,000,000, got"),
-        (("recipe", "preset"), "gone", "recipe: preset"),
-        (("recipe", "average"), 1, "recipe: average"),
-        (("recipe", "data"), "ring", "recipe: gan digits takes pictures"),
-    ],
-)
-def test_fields_that_do_not_fit_each_other(where, value, match, numgan, run):
-    change(run / "config.json", where, value)
-    before = seen(run)
-    code, out, err = numgan("train", "--resume", run)
-    assert code == 2 and out == "" and "Traceback" not in err
-    with pytest.raises(FileFormatError, match=match):
-        runs.open_run(run)
-    assert seen(run) == before
-
-
-@pytest.mark.parametrize("width", [1e-4, 1000])
-def test_a_width_that_is_not_the_checkpoints_costs_no_memory(width, run):
-    change(run / "config.json", ("recipe", "width"), width)
-    tracemalloc.start()
-    with pytest.raises(FileFormatError, match="checkpoint.npz"):
-        runs.open_run(run)
-    assert tracemalloc.get_traced_memory()[1] < 20_000_000
-    tracemalloc.stop()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        {"picture_every": 10**30},
-        {"log_every": 10**13},
-        {"steps": 10**13},
-        {"seed": 2**63},
-        {"batch_size": 10**7},
-        {"recipe": replace(RECIPE, preset=None)},
-    ],
-)
-def test_what_could_not_be_read_is_not_written(words, tmp_path):
-    with pytest.raises(ValueError, match=next(iter(words))):
-        training.train(SYSTEM, DIGITS, tmp_path / "run", **{"steps": 1, "progress": False} | words)
-    assert not (tmp_path / "run").exists()
-
-
-LINES = [
-    ({"step": 0}, "step"),
-    ({"step": None}, "step"),
-    ({"epoch": -1}, "epoch"),
-    ({"losses": {"D": "high"}}, r"losses\.D"),
-    ({"losses": []}, "losses"),
-    ({"metrics": {"D(x)": [1]}}, r"metrics\.D\(x\)"),
-    ({"gradients": 3}, "gradients"),
-    ({"seconds": -1}, "seconds"),
-    ({"seconds": "long"}, "seconds"),
-    ({"seconds": float("nan")}, "seconds"),
-    ({"losses": {"D": 1e999}}, r"losses\.D"),
-    ({"losses": {"D": 10**400}}, r"losses\.D"),
-    ({"step": 3}, "step"),
-]
-
-
-@pytest.mark.parametrize("words, field", LINES, ids=repr)
-def test_every_field_of_a_record_is_checked(words, field, run):
-    lines = (run / "metrics.jsonl").read_text().splitlines()
-    lines[3] = json.dumps(json.loads(lines[3]) | words)
-    (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    before = seen(run)
-    with pytest.raises(FileFormatError, match=f"metrics.jsonl, line 4: {field}: expected"):
-        resume(run)
-    assert seen(run) == before
-
-
-def test_a_torn_end_is_cut_and_a_torn_middle_is_refused(run):
-    path = run / "metrics.jsonl"
-    whole = path.read_bytes()
-    for torn in (b'{"step": 5, "los', bytes(500), b"\xff" * 100, b"\n", b"x" * 200_000 + b"\n" + bytes(9)):
-        path.write_bytes(whole + torn)
-        assert [record["step"] for record in runs.read_metrics(run, 4)] == [1, 2, 3, 4]
-    path.write_bytes(
-        whole + b'{"step": 5, "losses": 0}\n{"step": 2}\n'
-    )  # a later step: what follows is of no account
-    assert len(runs.read_metrics(run, 4)) == 4
-    path.write_bytes(b"torn\n" + whole)
-    with pytest.raises(
-        FileFormatError, match="line 2: expected valid lines before this one, got the invalid line 1"
-    ):
-        runs.read_metrics(run, 4)
-
-
-def test_every_counter_of_a_checkpoint_has_a_range(tmp_path):
-    state, path = checkpoint.State.start(SYSTEM, 0), tmp_path / "checkpoint.npz"
-    for word, value in {"step": 10**16, "batches": 2**63 - 1}.items():
-        checkpoint.save(path, replace(state, **{word: value}), {"a": 1})
-        with pytest.raises(
-            FileFormatError,
-            match=f"checkpoint.npz, {word}: expected a count of 0 or more, at most 1,000,000,000,000,000",
-        ):
-            checkpoint.load(path, SYSTEM, {"a": 1})
-
-
-def test_kinds_say_what_they_expect():
-    kind = fields.Record({"a": fields.Whole(1, 9)}, {"b": fields.Maybe(fields.Each(fields.Text(3)))})
-    kind.expect({"a": 1, "b": ["x"]}, "")
-    kind.expect({"a": 9, "b": None}, "")
-    for value, words in (
-        ({"a": 10}, "a: expected a whole number from 1 to 9, got 10"),
-        ({"a": 1, "b": ["x", "long"]}, "b[1]: expected text of at most 3"),
-        ({"a": 1, "c": 1}, "c: expected one of the fields a, b"),
-        ([], "the JSON text: expected named fields, got []"),
-        ({}, "a: expected a whole number from 1 to 9, got nothing: the field is missing"),
-        ({"a": 1, "\ud800": 1}, "a field's name in the JSON text"),
-    ):
-        with pytest.raises(ValueError) as caught:
-            kind.expect(value, "")
-        assert words in str(caught.value)
-
-
-# ---- studies
-
-
-@pytest.fixture(scope="module")
-def studied(tmp_path_factory):
-    out = tmp_path_factory.mktemp("files") / "study"
-    again(out)
-    return out
-
-
-@pytest.fixture
-def study(studied, tmp_path):
-    return Path(shutil.copytree(studied, tmp_path / "study"))
-
-
-def again(study):
-    return studies.run(
-        "dirac", replace(STUDIES["dirac"], arms={"r1": "R1"}), study, quick=True, progress=False
-    )
-
-
-@pytest.mark.parametrize("what", ["link", "pipe", "folder"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        ".lock",
-        "study.json",
-        "table.md",
-        "results.json",
-        "trials/r1-0/result.json",
-        "trials/r1-0/seconds.json",
-        "trials/r1-0/error.txt",
-        "trials/r1-0/paths.npz",
-        "portraits.png",
-    ],
-)
-def test_a_study_writes_through_nothing(name, what, study, victim):
-    plant(study / name, what, victim)
-    before = seen(study)
-    with pytest.raises((OSError, FileFormatError), match=name.rpartition("/")[2]):
-        again(study)
-    assert seen(study) == before and victim.read_text() == "precious"
-
-
-@pytest.mark.parametrize("what", ["link", "pipe", "to a folder"])
-@pytest.mark.parametrize(
-    "name", ["trials/r1-0/samples.npy", "trials/r1-0/run/checkpoint.npz", "trials/r1-0/snapshots"]
-)
-def test_a_trial_goes_on_through_nothing(name, what, study, victim):
-    (study / "trials" / "r1-0" / "result.json").unlink()
-    (study / name).parent.mkdir(exist_ok=True)
-    plant(study / name, what, victim)
-    before = seen(study)
-    with pytest.raises(FileExistsError, match=f"{name}: expected"):
-        again(study)
-    assert seen(study) == before and victim.read_text() == "precious"
-
-
-@pytest.mark.parametrize("name", ["trials", "trials/r1-0"])
-def test_a_study_makes_no_trial_in_another_folder(name, study, tmp_path):
-    shutil.move(study / name, tmp_path / "elsewhere")
-    (study / name).symlink_to(tmp_path / "elsewhere")
-    before = seen(tmp_path)
-    with pytest.raises(FileExistsError, match=f"{name}: expected a folder of numgan's own, got a link"):
-        again(study)
-    assert seen(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    "name, where, value",
-    [
-        ("study.json", "study", 3),
-        ("study.json", "quick", 1),
-        ("study.json", "setting", None),
-        ("seconds.json", "before", -1),
-        ("seconds.json", "before", float("inf")),
-        ("seconds.json", "before", 10**400),
-        ("result.json", "arm", None),
-        ("result.json", "seed", -1),
-        ("result.json", "seed", True),
-        ("result.json", "seconds", "1"),
-        ("result.json", "real", "x"),
-        ("result.json", "real", [1.0]),
-        ("result.json", "together", 10**400),
-        ("result.json", "converges", 1.0),
-        ("result.json", "steps", {"a": 1}),
-        ("result.json", "more", [[[1]]]),
-    ],
-)
-def test_every_field_of_a_study_is_checked(name, where, value, study):
-    path = study / name if name == "study.json" else next(study.glob("trials/*")) / name
-    if not path.exists():
-        path.write_text("{}")
-    change(path, (where,), value)
-    before = seen(study)
-    with pytest.raises(FileFormatError, match=f"{path}: {where}: expected"):
-        again(study)
-    assert seen(study) == before
-
-
-@pytest.mark.parametrize("words", [b"x", b"", b"PK\5\6" + bytes(18)])
-def test_a_damaged_array_of_a_study_is_named(words, study):
-    next(study.glob("trials/*/paths.npz")).write_bytes(words)
-    with pytest.raises(FileFormatError, match="paths.npz: expected"):
-        again(study)
-
-
-def test_looks_are_checked_and_keep_what_is_not_finite(tmp_path):
-    path = tmp_path / "looks.jsonl"
-    seen_by = looks.Looks(path, 2, lambda state: {"kid": float("nan") if state.step == 4 else 0.5})
-    for step in range(1, 7):
-        seen_by(replace(checkpoint.State.empty(SYSTEM), step=step))
-    assert (
-        "NaN" not in path.read_text()
-        and list(looks.read(path)) == [2, 4, 6]
-        and np.isnan(looks.read(path)[4]["kid"])
-    )
-    path.write_text('{"step": 2, "kid": "low"}\n')
-    with pytest.raises(FileFormatError, match="looks.jsonl, line 1: kid: expected a finite number"):
-        looks.read(path)
-
-
-# ---- other readers
-
-
-def test_a_pipe_is_not_waited_for(tmp_path):
-    for name, read in (
-        ("x.png", lambda path: load_folder(path.parent)),
-        ("x-idx", lambda path: read_idx(path, 1)),
-        ("x.npy", arrays.load_array),
-        ("checkpoint.npz", lambda path: checkpoint.load(path, SYSTEM, {})),
-    ):
-        os.mkfifo(tmp_path / name)
-        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.alarm(10)
-        try:
-            with pytest.raises(FileFormatError, match=name):
-                read(tmp_path / name)
-        finally:
-            signal.alarm(0)
-            signal.signal(signal.SIGALRM, before)
-
-
-def test_a_directory_of_more_members_than_asked_for_is_not_read(tmp_path):
-    """The list of an archive's members can take far more memory than the file."""
-    path = tmp_path / "x.npz"
-    with zipfile.ZipFile(path, "w") as archive:
-        for i in range(20_000):
-            archive.writestr(zipfile.ZipInfo(f"{i}.npy"), b"")
-    tracemalloc.start()
-    with pytest.raises(FileFormatError, match="x.npz: expected at most 2 arrays"):
-        arrays.load_arrays(path, "x", "y")
-    assert tracemalloc.get_traced_memory()[1] < 3 * path.stat().st_size
-    tracemalloc.stop()
-    np.savez(path, x=np.arange(3), y=np.ones(2))
-    x, y = arrays.load_arrays(path, "x", "y")
-    assert x.tolist() == [0, 1, 2] and y.tolist() == [1, 1]
-    whole = bytearray(path.read_bytes())
-    struct.pack_into("<I", whole, len(whole) - 10, 10**6)
-    path.write_bytes(whole)
-    with pytest.raises(FileFormatError, match="a directory of 1,000,000 bytes"):
-        arrays.load_arrays(path, "x", "y")
-
-
-def test_a_picture_of_more_pixels_than_the_limit_is_refused(tmp_path):
-    Image.new("1", (8000, 5000)).save(tmp_path / "x.png")
-    with pytest.raises(
-        FileFormatError, match="x.png: expected a picture that Pillow reads, of at most 33,554,432 pixels"
-    ):
-        load_folder(tmp_path)
-
-
-def test_a_few_thousand_damaged_files(tmp_path):
-    """The short form of `python benchmarks/fuzz_files.py`, which damages a million."""
-    script = Path(__file__).resolve().parents[2] / "benchmarks" / "fuzz_files.py"
-    if not script.exists():
-        pytest.skip("the benchmarks are not beside the tests")
-    spec = importlib.util.spec_from_file_location("fuzz_files", script)
-    fuzz_files = importlib.util.module_from_spec(spec)
-    sys.modules["fuzz_files"] = fuzz_files  # where dataclasses look for it
-    spec.loader.exec_module(fuzz_files)
-    with fuzz_files.prepared() as (root, kinds):
-        for name, kind in kinds.items():
-            found = fuzz_files.fuzz(name, kind, root, round(2500 * kind.share), 20, tmp_path / "kept")
-            assert found["failures"] == 0 and found["inputs"], [
-                found,
-                *(path.name for path in tmp_path.glob("kept/*")),
-            ]
-
-
-def test_pictures_of_more_than_a_million_steps_are_in_order(tmp_path):
-    (tmp_path / "samples").mkdir()
-    for step in (1_234_567, 999_999, 0):
-        (tmp_path / "samples" / f"step-{step:06d}.png").touch()
-    assert [path.stem for path in runs.pictures(tmp_path)] == ["step-000000", "step-999999", "step-1234567"]
-
-
 def _touching(path):
-    """(line, call) of every call in a source file that opens, writes, renames or removes a file by its name, those of the system's own apart."""
+    """(line, call) of every call in a source file that opens, writes, renames or removes a file by its name.
+
+    Calls on files of the operating system (/proc, /sys) do not count.
+    """
     methods = {
         "read_text",
         "read_bytes",
@@ -815,7 +342,7 @@ def _touching(path):
 
 
 def test_one_chapter_opens_and_removes_files():
-    """Whatever touches a file by its name goes through numgan/core/files.py, so that one place decides what is safe."""
+    """All files are opened and removed by numgan/core/files.py, so that one place decides what is safe."""
     root = Path(files.__file__).parents[1]
     found = {
         str(path.relative_to(root)): calls for path in root.rglob("*.py") if (calls := list(_touching(path)))

@@ -35,7 +35,9 @@ def test_a_process_ends_with_its_children(start):
 def test_a_session_that_leaves_a_process_behind_fails(tmp_path):
     """pytest itself, on two tests: one that uses the fixture and fails, and one that does not."""
     tests = Path(__file__).parents[1]
-    (tmp_path / "conftest.py").write_text((tests / "conftest.py").read_text())
+    conftest, waiting = (tests / "conftest.py").read_text(), "processes.left(os.getpid())"
+    assert waiting in conftest
+    (tmp_path / "conftest.py").write_text(conftest.replace(waiting, "processes.left(os.getpid(), 0.5)"))
     (tmp_path / "test_it.py").write_text(
         f"import subprocess\ndef test_one(start):\n    assert not start({SLEEP})\n"
         f"def test_two():\n    subprocess.Popen({SLEEP})\n"

@@ -1,6 +1,6 @@
-"""The data chapter: what a data set is, the order of its batches, known values of points and digits, and what load takes.
+"""Data sets: their columns, the order of their batches, known values of points and digits, and `load`.
 
-Files of others, real and made by an enemy, are in test_data_idx.py and test_data_pictures.py.
+Files from other people, real and hostile, are in test_idx.py and test_pictures.py.
 """
 
 import gzip
@@ -21,7 +21,7 @@ from numgan.data.pixels import to_bytes
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 
 
-# ---------------------------------------------------------------------------------------------------- Dataset
+# ---- Dataset
 
 GREY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=0)
 
@@ -155,7 +155,7 @@ def test_columns_that_do_not_fit_the_rows(words, message):
         Dataset("odd", GREY, **words)
 
 
-# ---------------------------------------------------------------------------------------------------- Batches
+# ---- Batches
 
 
 @quick
@@ -209,8 +209,16 @@ def test_epoch_counts_what_came_before():
     assert repr(batches) == "Batches(n=10, batch_size=25, seed=0)"
 
 
-@pytest.mark.parametrize("arguments, error", [((0, 1, 0), ValueError), ((1, 0, 0), ValueError), ((1, 1, -1), ValueError),
-                                              ((1.5, 1, 0), TypeError), ((1, 2.0, 0), TypeError)])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, error",
+    [
+        ((0, 1, 0), ValueError),
+        ((1, 0, 0), ValueError),
+        ((1, 1, -1), ValueError),
+        ((1.5, 1, 0), TypeError),
+        ((1, 2.0, 0), TypeError),
+    ],
+)
 def test_batches_refuse(arguments, error):
     with pytest.raises(error):
         Batches(*arguments)
@@ -223,7 +231,7 @@ def test_batches_refuse_a_negative_or_broken_number():
         Batches(3, 2, 0).indices(0.5)
 
 
-# ---------------------------------------------------------------------------------------------------- points
+# ---- points
 
 
 def test_ring_has_eight_equal_modes():
@@ -243,7 +251,7 @@ def test_grid_has_twenty_five_equal_modes():
 
 
 def check_mixture(x, labels, centres, std):
-    """Weights within 5 standard errors of 1 / K, offsets of mean 0 and of the right size, labels that are the nearest mode."""
+    """Weights within 5 standard errors of 1 / K, offsets of the right size, labels of the nearest mode."""
     n, k = len(x), len(centres)
     assert x.dtype == np.float32 and x.shape == (n, 2) and labels.dtype == np.int64
     weights = np.bincount(labels, minlength=k) / n
@@ -329,7 +337,7 @@ def test_the_names_of_classes_are_values():
     assert made.classes == ("a", "b") and isinstance(made.classes, tuple)
 
 
-# ---------------------------------------------------------------------------------------------------- digits
+# ---- digits
 
 
 def test_digits_are_the_published_ones():
@@ -403,7 +411,7 @@ def test_one_wrong_value_among_the_digits_is_seen(row, column, value, monkeypatc
         load("digits")
 
 
-# ---------------------------------------------------------------------------------------------------- load
+# ---- load
 
 
 def test_names_are_what_load_takes(tmp_path):

@@ -23,7 +23,7 @@ from numgan.data import idx, load
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 
 
-# ---------------------------------------------------------------------------------------------------- MNIST, the real files
+# ---- MNIST, the real files
 
 
 @real
@@ -75,7 +75,7 @@ def test_real_set_resized_and_unzipped(tmp_path, monkeypatch):
     assert abs(data.x.mean() - other.x.mean()) < 1
 
 
-# ---------------------------------------------------------------------------------------------------- IDX, hostile files
+# ---- IDX, hostile files
 
 
 def idx_bytes(values, shape=None, magic=None):
@@ -224,7 +224,7 @@ def test_labels_must_agree_with_images(small):
         load("mnist", folder=small(labels=idx_bytes([1, 9, 0, 10, 2])))
 
 
-# ---------------------------------------------------------------------------------------------------- where the files are
+# ---- where the files are
 
 
 def test_shared_folder_without_the_set_is_an_error_and_no_download(tmp_path, monkeypatch):
@@ -304,7 +304,10 @@ def test_download_checks_and_caches(mirror, tmp_path, monkeypatch, small):
 
 
 def test_failed_download_says_what_to_do(mirror):
-    message = "expected to download http.*t10k-images-idx3-ubyte.gz.*404.*put train-images-idx3-ubyte.gz.*folder=F.*NUMGAN_DATA names"
+    message = (
+        "expected to download http.*t10k-images-idx3-ubyte.gz.*404.*put train-images-idx3-ubyte.gz.*"
+        "folder=F.*NUMGAN_DATA names"
+    )
     with pytest.raises(ConnectionError, match=message):
         load("mnist", "test")
 

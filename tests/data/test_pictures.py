@@ -19,7 +19,7 @@ from numgan.data.folder import _with_bar, load_folder
 pytestmark = pytest.mark.usefixtures("no_shared_folder")
 
 
-# ---------------------------------------------------------------------------------------------------- pictures of every kind
+# ---- pictures of every kind
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -130,11 +130,19 @@ def test_premultiplied_grey():
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_exif_orientation(tmp_path, orientation, suffix):
-    """The picture is stored as the EXIF standard says for each orientation, and must come out upright: dark corner top left."""
+    """Stored as the EXIF standard says for each orientation, it comes out upright: dark corner top left."""
     upright = np.full((16, 24), 255, np.uint8)
     upright[:8, :8] = 0
-    stored = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.T,
-              6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1)}[orientation]  # fmt: skip
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
+    }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(stored)).save(
@@ -154,7 +162,7 @@ def test_pixels_without_a_range_are_refused(tmp_path):
         load_folder(tmp_path)
 
 
-# ---------------------------------------------------------------------------------------------------- size and channels
+# ---- size and channels
 
 
 def test_crop_is_centred_and_by_whole_pixels():
@@ -212,7 +220,7 @@ def test_size_refused(size, error):
         load("digits", size=size)
 
 
-# ---------------------------------------------------------------------------------------------------- folders
+# ---- folders
 
 
 def save(path, value=0, size=(6, 6), mode="L"):

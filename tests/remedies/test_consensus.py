@@ -1,9 +1,13 @@
-"""Consensus optimisation: the Dirac game in closed form, second order in both players, what it costs, and planted bugs."""
+"""Consensus optimisation.
 
-from dataclasses import dataclass, replace
+The Dirac game in closed form, second order in both players, what it costs, and planted bugs.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from planted_bug import Bug
 
 from numgan import Consensus, build, check_consensus, kernel_calls, losses
 from numgan.checking.cases import GAMES
@@ -22,14 +26,20 @@ def _sigmoid(y):
 
 
 def _dirac(psi, theta, dtype=np.float64):
-    """D(x) = psi x against G(z) = theta z, at z = 1 and the real sample 0 (Mescheder et al. 2018, section 2): what Consensus is called with."""
+    """D(x) = psi x against G(z) = theta z, at z = 1 and the real sample 0: the arguments of Consensus.
+
+    Mescheder et al. 2018, section 2.
+    """
     D, G = Dense(1, 1, bias=False), Dense(1, 1, bias=False)
     params = Parameters(np.array([psi], dtype), D.layout), Parameters(np.array([theta], dtype), G.layout)
     return D, G, *params, np.zeros((1, 1), dtype), np.ones((1, 1), dtype)
 
 
 def dirac(consensus):
-    """With the minimax loss v = s (theta, -psi), s = sigmoid(psi theta): R = weight/2 s^2 r, r = psi^2 + theta^2."""
+    """With the minimax loss v = s (theta, -psi), s = sigmoid(psi theta).
+
+    R = weight/2 s^2 r, r = psi^2 + theta^2.
+    """
     for psi, theta in ((-1.0, 1.0), (0.7, 0.3), (0.2, -1.3)):
         value, (dpsi, dtheta), (v_psi, v_theta) = consensus(*_dirac(psi, theta))
         s, r = _sigmoid(psi * theta), psi**2 + theta**2
@@ -44,7 +54,10 @@ def test_closed_form_of_the_dirac_game():
 
 
 def test_the_dirac_game_converges_with_consensus_only():
-    """500 simultaneous steps of 0.2 from psi = -1, theta = 1: radius 3.097 without and 2.6e-10 with weight 1, by the two scalar equations."""
+    """500 simultaneous steps of 0.2 from psi = -1, theta = 1.
+
+    Radius 3.097 without and 2.6e-10 with weight 1, by the two scalar equations.
+    """
     for weight, radius in ((0.0, 3.097), (1.0, 2.6e-10)):
         D, G, *params, real, z = _dirac(-1.0, 1.0)
         for _ in range(500):
@@ -134,8 +147,10 @@ def test_real_fake_and_generator_have_runs_of_their_own():
 
 
 def test_no_needless_weight_gradient():
-    """k layers of D owe: two for v, a tangent's two on real and on fakes (but the first layer's x stands still), two as G moves; and none when
-    D is frozen. G's: one for v, one for the mixed term, two (but the first layer's) as it moves itself."""
+    """k layers of D owe: two for v, a tangent's two on real and on fakes (but the first layer's x stands
+    still), two as G moves; and none when D is frozen. G's: one for v, one for the mixed term, two (but the
+    first layer's) as it moves itself.
+    """
     D, G = mlp(3, 5, 4, 1, activation=Tanh), mlp(2, 4, 3, activation=Tanh)
     with kernel_calls() as calls:
         Consensus(1.0)(D, G, D.init(0), G.init(0), np.ones((5, 3), np.float32), np.ones((4, 2), np.float32))
@@ -166,7 +181,8 @@ def test_what_is_refused():
     for weight in (-1.0, np.nan, np.inf):
         with pytest.raises(
             ValueError,
-            match=f"Consensus: expected weight as a finite number of at least 0, got {weight}; the paper's is 10",
+            match="Consensus: expected weight as a finite number of at least 0, "
+            f"got {weight}; the paper's is 10",
         ):
             Consensus(weight)
     with pytest.raises(
@@ -199,11 +215,13 @@ def test_what_is_refused():
                 Consensus()(D, G, phi, theta, *at)
 
 
-# ---------------------------------------------------------------------------------------------------- planted bugs
+# ---- planted bugs
 
 
 def _changed(text, change):
-    """A class whose call is what `change` makes of (consensus, right value, right gradients, v, the arguments)."""
+    """A class whose call is what `change` makes of (consensus, right value, right gradients, v, the
+    arguments).
+    """
     return type(
         "Planted",
         (Consensus,),
@@ -257,22 +275,12 @@ class ZeroSum(losses.AdversarialLoss):
 
 
 _loss = losses.nonsaturating
-_networks = {"D": mlp(3, 5, 4, 1, activation=Tanh), "G": mlp(2, 4, 3, activation=Softplus)}
+_networks = {"D": mlp(3, 4, 1, activation=Tanh), "G": mlp(2, 4, 3, activation=Softplus)}
 exact = lambda consensus, networks=_networks: check_consensus(
     consensus, networks["D"], networks["G"], (2,), slow=False
 )
 with_networks = lambda networks: exact(Consensus(3.0, _loss), networks)
 with_loss = lambda loss: exact(Consensus(3.0, loss))
-
-
-@dataclass
-class Bug:
-    """planted and healthy are the same thing with the bug and without; `by` must raise for the first and not for the second."""
-
-    text: str
-    planted: object
-    healthy: object
-    by: object
 
 
 BUGS = [
@@ -359,6 +367,7 @@ def test_without_the_bug_the_same_check_passes(by, healthy):
 def test_the_message_names_player_and_parameter():
     with pytest.raises(
         GradientError,
-        match=r"(?s)Consensus\(weight=3.0, loss=nonsaturating\).*gradient of 0.W of D is wrong.*check_consensus\(",
+        match=r"(?s)Consensus\(weight=3.0, loss=nonsaturating\)"
+        r".*gradient of 0.W of D is wrong.*check_consensus\(",
     ):
         with_networks({**_networks, "D": StillFakes(*_networks["D"])})

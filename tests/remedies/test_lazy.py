@@ -9,7 +9,10 @@ from numgan.networks import mlp
 
 
 def lazily(kind):
-    """At steps 0, 3, 6 thrice the penalty, else nothing; over three steps in a row, the sum of three penalties."""
+    """At steps 0, 3, 6 thrice the penalty, else nothing.
+
+    Over three steps in a row, the sum of three penalties.
+    """
     D = mlp(3, 5, 1, activation=Tanh)
     p, x = D.init(0, np.float64), np.random.default_rng(1).standard_normal((4, 3))
     value, gradient = R1()(D, p, x)

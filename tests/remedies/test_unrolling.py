@@ -1,4 +1,6 @@
-"""Unrolling: exact through every optimiser, what is known in closed form, and planted bugs that the checks must catch."""
+"""Unrolling: exact through every optimiser, what is known in closed form, and planted bugs that the checks
+must catch.
+"""
 
 from dataclasses import replace
 
@@ -60,13 +62,19 @@ def test_a_critic_may_be_a_single_layer():
 
 @pytest.mark.parametrize("eta, K", [(0.1, 1), (0.1, 5), (0.25, 10)])
 def test_the_bilinear_game(eta, K):
-    """f = theta psi: G at theta, D(x) = psi x, data at 0. K ascent steps give psi + K eta theta, so f_K = theta psi + K eta theta^2 and
-    d f_K / d theta = psi + 2 K eta theta. Descent on that and ascent in psi have the eigenvalues -K eta +- sqrt((K eta)^2 - 1)."""
+    """f = theta psi: G at theta, D(x) = psi x, data at 0.
+
+    K ascent steps give psi + K eta theta, so f_K = theta psi + K eta theta^2 and d f_K / d theta = psi + 2 K
+    eta theta. Descent on that and ascent in psi have the eigenvalues -K eta +- sqrt((K eta)^2 - 1).
+    """
     linear = Sequential(Dense(1, 1, bias=False))
     theta, psi = 0.7, -0.3
 
     def field(theta, psi):
-        """d f_K / d theta and d f / d psi; wasserstein pays D f's negative where the fake is theta and the real sample 0."""
+        """d f_K / d theta and d f / d psi.
+
+        Wasserstein pays D f's negative where the fake is theta and the real sample 0.
+        """
         phi = linear.init(0, np.float64)
         phi.vector[...] = -psi
         fake = np.array([[theta]])
@@ -166,7 +174,8 @@ def test_a_wrong_part_is_named(words, message):
 def test_a_state_of_another_optimiser_is_refused(state):
     with pytest.raises(
         ValueError,
-        match=r"Unrolling: expected a state of SGD\(lr=0.1, momentum=0.9\) with {'step': \(\), 'm': \(21,\)}, got",
+        match=r"Unrolling: expected a state of SGD\(lr=0.1, momentum=0.9\) "
+        r"with {'step': \(\), 'm': \(21,\)}, got",
     ):
         Unrolling(D, minimax, SGD(0.1, momentum=0.9), 1, state).forward(*game())
 
@@ -188,7 +197,7 @@ def test_wrong_arguments_are_named():
         at[1, 0] = 0
 
 
-# --- planted bugs: each is one line of Unrolling or of the system gone wrong ------------------------------------------------
+# ---- planted bugs: each is one line of Unrolling or of the system gone wrong
 
 
 class NoHessian(Unrolling):
@@ -281,15 +290,14 @@ class LooksAheadButDoesNotLearnFromIt(Written):
 
 
 def test_a_system_with_a_planted_bug_is_caught():
-    right = build("unrolled", "descent", 0.05)
-    fields = {name: getattr(right, name) for name in right.__dataclass_fields__}
+    fields = vars(build("unrolled", "descent", 0.05).setting(unroll=2))
     check_system(Written(**fields))
     for bug in (RealTermLeftOut, LooksAheadButDoesNotLearnFromIt):
         with pytest.raises(GradientError, match="G: gradient of"):
             check_system(bug(**fields))
 
 
-# --- the system ------------------------------------------------------------------------------------------------------------
+# ---- the system
 
 
 def test_zero_steps_are_the_game_of_2014():
@@ -317,9 +325,10 @@ def test_training_tells_the_moments_and_resumes_bit_for_bit(tmp_path):
     """The look ahead begins where D's optimiser stands; after a resume it stands at the same place."""
     system = replace(build("unrolled", "points", 0.05), unroll=3)
     data = ng.data.load("ring")
-    whole = train(system, data, tmp_path / "whole", steps=12, batch_size=16, progress=False)
-    train(system, data, tmp_path / "cut", steps=7, batch_size=16, progress=False)
-    rest = train(system, data, tmp_path / "cut", steps=12, resume=True, progress=False)
+    words = {"batch_size": 16, "picture_every": 6, "progress": False}
+    whole = train(system, data, tmp_path / "whole", steps=6, **words)
+    train(system, data, tmp_path / "cut", steps=4, **words)
+    rest = train(system, data, tmp_path / "cut", steps=6, resume=True, progress=False)
     assert whole.losses == rest.losses
     seen = []
 
@@ -328,8 +337,8 @@ def test_training_tells_the_moments_and_resumes_bit_for_bit(tmp_path):
             seen.append(moments["D"]["step"])
             return super().with_state(moments, memory)
 
-    watched = Watched(**{name: getattr(system, name) for name in system.__dataclass_fields__})
-    train(watched, data, tmp_path / "seen", steps=3, batch_size=16, progress=False)
+    watched = Watched(**vars(system))
+    train(watched, data, tmp_path / "seen", steps=3, **words)
     assert seen == [0, 1, 2]
 
 

@@ -100,7 +100,7 @@ def test_a_frozen_D_is_the_plain_one_at_that_step_and_G_goes_on():
 
 def test_arms_differ_in_what_they_say():
     gammas = {
-        arm: equilibrium.system(*arm, 9).gamma
+        arm: equilibrium.system(*arm, 9).settings.get("gamma", 0)
         for arm in (("ring", "r1"), ("digits", "r1-decay"), ("ring", "gan"))
     }
     assert list(gammas.values()) == [0.1, 3, 0]

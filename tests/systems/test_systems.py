@@ -1,4 +1,6 @@
-"""The systems: their papers' networks to the letter, their gradients through the frozen D, and what their objectives may not do."""
+"""The systems: their papers' networks to the letter, their gradients through the frozen D, and what their
+objectives may not do.
+"""
 
 from dataclasses import replace
 
@@ -46,7 +48,7 @@ def _leaves(net):
     return [leaf for child in net.children.values() for leaf in _leaves(child)] if net.children else [net]
 
 
-# ---------------------------------------------------------------------------------------------------- every system
+# ---- every system
 
 
 @every
@@ -182,11 +184,14 @@ def _without_dropout(point):
             leaf.rate = rate
 
 
-# ---------------------------------------------------------------------------------------------------- architectures
+# ---- architectures
 
 
 def test_the_dcgan_paper_generator():
-    """Radford et al. 2016, figure 1: 100 z, project and reshape to 4x4x1024, four strided transposed convolutions to 64x64x3."""
+    """Radford et al. 2016, figure 1.
+
+    100 z, project and reshape to 4x4x1024, four strided transposed convolutions to 64x64x3.
+    """
     system = build("dcgan", "paper")
     G, shape, shapes = system.networks["G"], (100,), []
     for layer in G.children.values():
@@ -227,7 +232,9 @@ def test_the_half_width_dcgan():
 
 @pytest.mark.parametrize("preset", ["paper", "half", "mnist", "digits"])
 def test_the_dcgan_guidelines(preset):
-    """Section 3: no pooling, no hidden dense layers, BatchNorm but not at G's output and D's input, ReLU and Tanh in G, LeakyReLU(0.2) in D."""
+    """Section 3: no pooling, no hidden dense layers, BatchNorm but not at G's output and D's input, ReLU and
+    Tanh in G, LeakyReLU(0.2) in D.
+    """
     G, D = (_leaves(build("dcgan", preset, 0.05).networks[name]) for name in "GD")
     assert not any(isinstance(leaf, MaxPool2d) for leaf in G + D)
     assert (
@@ -283,7 +290,7 @@ def test_the_wgan_papers_recipe():
     )
 
 
-# ---------------------------------------------------------------------------------------------------- rules of play
+# ---- rules of play
 
 
 def test_rounds():
@@ -306,7 +313,10 @@ def test_metrics_are_probabilities_of_data_and_of_samples():
 
 
 def test_labels_reach_both_players():
-    """Another label gives another fake and another opinion; fakes are judged by the labels they were asked for."""
+    """Another label gives another fake and another opinion.
+
+    Fakes are judged by the labels they were asked for.
+    """
     system = build("conditional", "digits", 0.05)
     params, x = system.init(0, np.float64), np.zeros((10, 8, 8, 1))
     (z, asked) = system.inputs(Batch({"x": x, "labels": np.array([3, 1])}), 3)
@@ -361,7 +371,9 @@ def test_the_classifier_counts_and_judges():
 
 
 def test_a_classifier_judges_with_the_statistics_that_it_is_given():
-    """A row's verdict then does not depend on its neighbours, nor on the pieces in which many rows are judged."""
+    """A row's verdict then does not depend on its neighbours, nor on the pieces in which many rows are
+    judged.
+    """
     net = Sequential(Flatten(), Dense(64, 6), BatchNorm(6), ReLU(), Dense(6, 10))
     system = replace(build("classifier", "digits", 0.2), networks={"C": net})
     psi, x = net.init(1), np.random.default_rng(0).standard_normal((1001, 8, 8, 1)).astype(np.float32)
@@ -394,7 +406,9 @@ def test_what_is_remembered_is_written_in_place_and_must_fit():
 
 
 def test_pictures_are_moved_while_a_classifier_learns():
-    """Every place within reach is met, nothing is lost but what leaves the frame, and the border has the colour of paper."""
+    """Every place within reach is met, nothing is lost but what leaves the frame, and the border has the
+    colour of paper.
+    """
     x = np.zeros((500, 5, 7, 2), np.float32)
     x[:, 2, 3] = np.arange(1, 1001).reshape(500, 2)
     moved = shifted(x, 2, np.random.default_rng(0), -1.0)

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, equal for equal states, and never believed further than the system's own layout."""
+"""Checkpoints: whole or not there, equal for equal states, and no larger than the layout of the system."""
 
 import io
 import json
@@ -361,7 +361,10 @@ def test_an_empty_state_is_all_zero():
 
 
 def test_no_more_bytes_are_read_than_a_right_file_can_have(tmp_path):
-    """64 KB for the description, and for each array its data and two headers of 4 KB; an archive may begin with other bytes."""
+    """64 KB for the description, and for each array its data and two headers of 4 KB.
+
+    An archive may begin with other bytes.
+    """
     system, path = systems.build("gan", "points", 0.05), tmp_path / "c.npz"
     state = State.start(system, 0)
     most = (

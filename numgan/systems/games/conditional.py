@@ -8,7 +8,6 @@ rejects a good picture of the wrong class, so G learns to draw the class of its 
 
 from dataclasses import dataclass
 
-from ...core.randomness import derive
 from ...layers import (
     BatchNorm,
     Concat,
@@ -21,60 +20,31 @@ from ...layers import (
     LeakyReLU,
     Maxout,
     Parallel,
-    Pass,
     ReLU,
     Reshape,
     Sequential,
     Tanh,
 )
 from ...layers.initializers import normal, uniform
-from ...losses import AdversarialLoss, nonsaturating, sigmoid
 from ...networks import label_beside
 from ...optimizers import Adam
-from ..system import Latent, Result
-from .two_player import TwoPlayers
+from ..system import Latent
+from .presets import both
+from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Conditional(TwoPlayers):
+class Conditional(TwoPlayerGAN):
     """Networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
 
-    loss: AdversarialLoss = nonsaturating
     shares_fakes: bool = True
 
-    def discriminator(self, params, batch, seed, fakes=None):
-        """-mean log D(x | y) - mean log(1 - D(G(z | y) | y)), and its gradient in D."""
-        D, phi = self.networks["D"], params["D"]
-        fakes = fakes or self.generate(params, batch, seed)
-        _, asked = fakes.inputs
-        real, c_real = D.forward(phi, (batch["x"], batch["labels"]), Pass(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, (fakes.x, asked), Pass(derive(seed, "D on fake")))
-        loss, dreal, dfake = self.loss.discriminator(real, fake)
-        _, dphi_real = D.backward(dreal, c_real, need_dx=False)
-        _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
-        return Result(
-            loss,
-            {"D": dphi_real + dphi_fake},
-            {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()},
-        )
 
-    def generator(self, params, batch, seed, fakes=None):
-        """-mean log D(G(z | y) | y), and its gradient in G, through the frozen D. A label has no gradient."""
-        fakes = fakes or self.generate(params, batch, seed)
-        _, asked = fakes.inputs
-        logit, c_dis = self.networks["D"].forward(
-            params["D"], (fakes.x, asked), Pass(derive(seed, "D on fake"))
-        )
-        loss, dlogit = self.loss.generator(logit)
-        (dfake, _), _ = self.networks["D"].backward(dlogit, c_dis, frozen=True)
-        _, dtheta = self.networks["G"].backward(dfake, fakes.cache, need_dx=False)
-        return Result(loss, {"G": dtheta}, {})
-
-
-def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **settings):
-    """DCGAN networks with windows of 4; every layer gets the label."""
-    channels = first, *_, last = [max(int(c * width), 2) for c in channels]
-    size, window = start * 2 ** len(channels), {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
+def _dcgan(latent, start, width, **settings):
+    """DCGAN networks with windows of 4 for pictures of 4 start x 4 start; every layer gets the label."""
+    first, last = (max(int(c * width), 2) for c in (128, 64))
+    code, classes = 10, 10
+    window = {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
 
     def norm(features):
         return BatchNorm(features, init=normal(0.02, mean=1.0))
@@ -85,19 +55,22 @@ def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **setti
             Reshape(start, start, first),
             norm(first),
             ReLU(),
-        )
+        ),
+        Sequential(ConvTranspose2d(first + code, last, **window, bias=False), norm(last), ReLU()),
+        Sequential(ConvTranspose2d(last + code, 1, **window), Tanh()),
     ]
-    down = [Sequential(Flatten(), Dense(start * start * (first + code), 1, init=normal(0.02)))]
-    for a, b in zip(channels, channels[1:]):
-        up.append(Sequential(ConvTranspose2d(a + code, b, **window, bias=False), norm(b), ReLU()))
-        down.insert(0, Sequential(Conv2d(b + code, a, **window, bias=False), norm(a), LeakyReLU(0.2)))
-    up.append(Sequential(ConvTranspose2d(last + code, colours, **window), Tanh()))
-    down.insert(0, Sequential(Conv2d(colours + code, last, **window), LeakyReLU(0.2)))
+    down = [
+        Sequential(Conv2d(1 + code, last, **window), LeakyReLU(0.2)),
+        Sequential(Conv2d(last + code, first, **window, bias=False), norm(first), LeakyReLU(0.2)),
+        Sequential(Flatten(), Dense(start * start * (first + code), 1, init=normal(0.02))),
+    ]
     return Conditional(
         latent=latent,
         classes=classes,
-        sample_shape=(size, size, colours),
-        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+        sample_shape=(4 * start, 4 * start, 1),
+        batch_size=64,
+        average=0.995,
+        optimizers=both(Adam(2e-4)),
         networks={"G": label_beside(classes, code, up), "D": label_beside(classes, code, down)},
         **settings,
     )
@@ -105,12 +78,12 @@ def _dcgan(latent, start, channels, colours, width, code=10, classes=10, **setti
 
 def digits(width=1.0):
     """8x8 pictures, DCGAN networks: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label."""
-    return _dcgan(Latent(32), 2, (128, 64), 1, width, data="digits", batch_size=64, steps=2000, average=0.995)
+    return _dcgan(Latent(32), 2, width, data="digits", steps=2000)
 
 
 def mnist(width=1.0):
     """28x28 pictures, DCGAN networks: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; every layer gets the label."""
-    return _dcgan(Latent(100), 7, (128, 64), 1, width, data="mnist", batch_size=64, steps=2814, average=0.995)
+    return _dcgan(Latent(100), 7, width, data="mnist", steps=2814)
 
 
 def mirza(width=1.0):
@@ -155,7 +128,7 @@ def mirza(width=1.0):
         steps=9000,
         average=0.999,
         networks={"G": G, "D": D},
-        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+        optimizers=both(Adam(2e-4)),
     )
 
 

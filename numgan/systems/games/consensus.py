@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from ...core.randomness import derive
 from ...layers import Pass, Tanh
 from ...losses import AdversarialLoss, nonsaturating
-from ...networks import digit_discriminator, digit_generator, mlp
+from ...networks import mlp
 from ...optimizers import RMSProp
 from ...remedies.consensus import Consensus
-from ..system import Latent, Result
+from ..system import Result
+from .presets import both, on_digits, on_points
 from .two_player import TwoPlayers
 
 
@@ -64,33 +65,13 @@ class ConsensusGAN(TwoPlayers):
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128."""
     h = max(int(128 * width), 4)
-    return ConsensusGAN(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=10000,
-        average=0.999,
-        gamma=1.0,
-        networks={"G": mlp(2, h, h, h, 2, activation=Tanh), "D": mlp(2, h, h, h, 1, activation=Tanh)},
-        optimizers={name: RMSProp(2e-4) for name in ("D", "G")},
-    )
+    networks = {"G": mlp(2, h, h, h, 2, activation=Tanh), "D": mlp(2, h, h, h, 1, activation=Tanh)}
+    return on_points(ConsensusGAN, width, both(RMSProp(2e-4)), gamma=1.0, networks=networks)
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
-    h = max(int(256 * width), 4)
-    return ConsensusGAN(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=3000,
-        average=0.995,
-        gamma=1.0,
-        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
-        optimizers={name: RMSProp(2e-4) for name in ("D", "G")},
-    )
+    return on_digits(ConsensusGAN, width, both(RMSProp(2e-4)), steps=3000, gamma=1.0)
 
 
 PRESETS = {"points": points, "digits": digits}

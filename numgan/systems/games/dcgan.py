@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ...networks import dcgan_discriminator, dcgan_generator, pooling_discriminator
 from ...optimizers import Adam
 from ..system import Latent
+from .presets import both, on_mnist
 from .two_player import TwoPlayerGAN
 
 
@@ -30,7 +31,7 @@ def _system(latent, start, channels, colours, kernel, width, D=None, **settings)
         latent=latent,
         sample_shape=(size, size, colours),
         networks={"G": dcgan_generator(latent.size, start, channels, colours, kernel), "D": D},
-        optimizers={"D": Adam(2e-4, beta1=0.5), "G": Adam(2e-4, beta1=0.5)},
+        optimizers=both(Adam(2e-4, beta1=0.5)),
         **settings,
     )
 
@@ -44,9 +45,7 @@ def digits(width=1.0):
 
 def mnist(width=1.0):
     """28x28 pictures: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, windows of 4."""
-    return _system(
-        Latent(100), 7, (128, 64), 1, 4, width, data="mnist", batch_size=64, steps=2814, average=0.995
-    )
+    return on_mnist(DCGAN, width, both(Adam(2e-4, beta1=0.5)), steps=2814, average=0.995)
 
 
 def paper(width=1.0):

@@ -10,12 +10,9 @@ there, and nowhere else. The loss and its equilibrium are those of the GAN; the 
 
 from dataclasses import dataclass
 
-from ...core.randomness import derive, stream
-from ...layers import Pass
-from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ...optimizers import Adam
-from ...remedies.penalties import GradientPenalty, perturbed
-from ..system import Latent
+from ...remedies.penalties import DRAGANPenalty, GradientPenalty
+from .presets import both, on_digits, on_points
 from .two_player import TwoPlayerGAN
 
 
@@ -23,49 +20,21 @@ from .two_player import TwoPlayerGAN
 class DRAGAN(TwoPlayerGAN):
     """Networks as in TwoPlayerGAN; D has no BatchNorm, because the norm belongs to one sample.
 
-    penalty   lambda (|grad D| - 1)^2; the authors' lambda is 10
+    The authors' lambda is 10.
     """
 
-    penalty: GradientPenalty = GradientPenalty(10.0)
-
-    def regularizer(self, phi, real, fake, seed):
-        return self.penalty(
-            self.networks["D"],
-            phi,
-            perturbed(real, stream(seed, "perturbed")),
-            Pass(derive(seed, "D around real")),
-        )
+    remedies: tuple = (DRAGANPenalty(GradientPenalty(10.0)),)
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
-    h = max(int(256 * width), 4)
-    return DRAGAN(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=6000,
-        average=0.995,
-        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
-        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
-    )
+    return on_digits(DRAGAN, width, both(Adam(2e-4)))
 
 
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128, a smaller lambda."""
-    h = max(int(128 * width), 4)
-    return DRAGAN(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=10000,
-        average=0.999,
-        penalty=GradientPenalty(0.1),
-        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-        optimizers={"D": Adam(1e-3), "G": Adam(1e-3)},
-    )
+    penalty = DRAGANPenalty(GradientPenalty(0.1))
+    return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
 
 
 PRESETS = {"digits": digits, "points": points}

@@ -27,10 +27,10 @@ from ...layers import (
 )
 from ...layers.initializers import uniform
 from ...losses import AdversarialLoss, minimax, nonsaturating, sigmoid
-from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ...optimizers import SGD, Adam
 from ...optimizers.schedules import Exponential, Linear
 from ..system import Latent, Result
+from .presets import both, on_digits, on_points
 from .two_player import TwoPlayers
 
 
@@ -76,17 +76,7 @@ class GAN(TwoPlayers):
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D, Adam."""
-    h = max(int(256 * width), 4)
-    return GAN(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=6000,
-        average=0.995,
-        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
-        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
-    )
+    return on_digits(GAN, width, both(Adam(2e-4)))
 
 
 def mnist(width=1.0):
@@ -108,7 +98,7 @@ def mnist(width=1.0):
             "G": Sequential(*up, Dense(h, 784), Tanh(), Reshape(28, 28, 1)),
             "D": Sequential(Flatten(), *down, Dense(h, 1)),
         },
-        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
+        optimizers=both(Adam(2e-4)),
     )
 
 
@@ -163,17 +153,7 @@ def saturating(width=1.0):
 
 def points(width=1.0):
     """Points in the plane (ring, grid, swiss-roll): G and D of 128-128, Adam."""
-    h = max(int(128 * width), 4)
-    return GAN(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=10000,
-        average=0.999,
-        networks={"G": plane_generator(h), "D": plane_discriminator(h)},
-        optimizers={"D": Adam(1e-3), "G": Adam(1e-3)},
-    )
+    return on_points(GAN, width, both(Adam(1e-3)))
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "paper": paper, "saturating": saturating, "points": points}

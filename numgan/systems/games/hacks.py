@@ -44,19 +44,17 @@ of G. `numgan train hacks --set noise=0.2 --set replay=0.25` sets switches.
 """
 
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 
-from ...core.randomness import derive, stream
+from ...core.randomness import derive
 from ...layers import Pass
-from ...losses import Labelled, feature_matching, minimax, nonsaturating, sigmoid, softmax_cross_entropy
+from ...losses import feature_matching, minimax, nonsaturating, softmax_cross_entropy
 from ...optimizers import SGD, Adam, Historical
-from ...optimizers.schedules import Linear
-from ...remedies.noise import drawn_labels, noisy
-from ...remedies.replay import Pool
-from ..system import Latent, Result
+from ...remedies.balance import Balance
+from ...remedies.noise import InstanceNoise, NoisyLabels
+from ...remedies.replay import PastPlayers, Replay
+from .presets import on_digits, on_points
 from .switched import switched_discriminator, switched_generator
 from .two_player import TwoPlayerGAN
 
@@ -67,15 +65,11 @@ CLASSES = 10  # of the digits
 class Hacks(TwoPlayerGAN):
     """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels, (z, y) -> x and (x, y) -> logit.
 
-    `from_switches` makes networks and optimisers from the switches.
+    The switches are the fields of this class and those of the remedies. `from_switches` makes networks and
+    optimisers from them.
 
-    smooth, soft   label of a real sample; soft: labels of both kinds are drawn from ranges
-    flip           share of D's labels that are exchanged
-    replay         share of old fakes among D's fakes, from a pool of `pool` fakes
-    past           share of objectives with a past version of the opponent, which is up to `age` steps old
-    balance        A > 0: D trains while its loss is above A, G otherwise
-    noise          standard deviation of the noise on D's inputs; it falls to 0 over `anneal` steps (0:
-                   `steps`)
+    separate       False: D judges real samples and fakes in one pass
+    classify       D gets no labels; it also predicts the class
     layer_noise    standard deviation of the noise after every layer of G
     minibatch      features of minibatch discrimination below D's last layer
     deviation      the batch's standard deviation as a feature below D's last layer
@@ -84,28 +78,24 @@ class Hacks(TwoPlayerGAN):
     ttur           D's learning rate divided by G's, which is `rate`
     historical     weight of |weights - their past mean|^2 for both players; the optimisers add it, so it is
                    in no loss
-    kept           the system's memory; the training loop sets it (`with_state`)
     """
 
+    remedies: tuple = (
+        NoisyLabels(smooth=0.9, soft=False, flip=0.0),
+        Replay(replay=0.0, pool=1024),
+        PastPlayers(past=0.0, age=500),
+        Balance(balance=0.0),
+        InstanceNoise(noise=0.1, anneal=0),
+    )
     normalize: bool = True
     modified: bool = True
     spherical: bool = True
     separate: bool = True
     leaky: bool = True
-    smooth: float = 0.9
-    soft: bool = False
-    flip: float = 0.0
     convolutional: bool = True
-    replay: float = 0.0
-    pool: int = 1024
-    past: float = 0.0
-    age: int = 500
     adam: bool = True
     sgd: bool = False
-    balance: float = 0.0
     classify: bool = False
-    noise: float = 0.1
-    anneal: int = 0
     layer_noise: float = 0.0
     minibatch: int = 0
     deviation: bool = False
@@ -118,7 +108,6 @@ class Hacks(TwoPlayerGAN):
     rate: float = 2e-4
     hidden: int = 256
     channels: tuple = (128, 64)
-    kept: dict | None = None
 
     @property
     def packed(self):
@@ -131,153 +120,54 @@ class Hacks(TwoPlayerGAN):
     def setting(self, **values):
         return from_switches(super().setting(**values))
 
-    # ---- memory
-
-    def memory(self, dtype=np.float32):
-        memory = {}
-        if self.replay:
-            columns = {"x": (self.sample_shape, dtype)} | ({"y": ((), np.int64)} if self.classes else {})
-            memory |= Pool(self.pool, self.replay).empty(**columns)
-        if self.past:
-            memory |= {
-                f"past.{name}": np.zeros(net.layout.size, dtype) for name, net in self.networks.items()
-            }
-        if self.balance:
-            memory["loss"] = np.full(1, 1 + self.balance, dtype)  # above balance: D trains first
-        return memory
-
-    def with_state(self, moments, memory=None):
-        return replace(self, kept=memory)
-
-    def rounds(self, step):
-        if self.balance:
-            return ("D",) if self.kept is None or self.kept["loss"][0] > self.balance else ("G",)
-        return super().rounds(step)
-
-    def _opponent(self, name, params, seed):
-        """The parameters of the opponent: current ones, or with probability `past` older ones."""
-        if self.past and self.now and stream(seed, "past").random() < self.past:
-            return params[name].like(self._remembered()[f"past.{name}"])
-        return params[name]
-
-    def _remembered(self):
-        if self.kept is None:
-            raise ValueError(
-                "hacks: replay, past and balance need what the training loop remembers; give it with "
-                "with_state(moments, memory)"
-            )
-        return self.kept
-
-    def _balance_memory(self, scores):
-        """{"loss": D's loss on hard labels}, for `balance`; {} if it is off."""
-        if not self.balance:
-            return {}
-        real, fake = scores["real"][:, :1], scores["fake"][:, :1]
-        return {"loss": np.full(1, self.loss.discriminator(real, fake)[0], real.dtype)}
-
-    # ---- D's inputs, passes and losses
-
-    def _inputs_of_D(self, where, x, y, seed):
-        """D's input for samples x with labels y: noisy x, or (noisy x, y) if D gets labels."""
-        std = Linear(self.noise, 0.0, self.anneal or self.steps)(self.now)
-        x = noisy(x, std, stream(seed, "noise on", where))
-        return (x, y) if self.classes and not self.classify else x
+    # ---- separate=False: one pass of D for real samples and fakes
 
     def _forward(self, net, phi, inputs, seed):
-        """{"real": y, "fake": y} and caches of `net`, D or its first layers, for {"real": x, "fake": x}.
-
-        One pass for each kind with `separate`, one pass for both without.
-        """
         if self.separate:
-            scores, caches = {}, {}
-            for where, x in inputs.items():
-                scores[where], caches[where] = net.forward(phi, x, Pass(derive(seed, f"D on {where}")))
-            return scores, caches
+            return super()._forward(net, phi, inputs, seed)
         real, fake = inputs["real"], inputs["fake"]
         both = (
-            tuple(map(np.concatenate, zip(real, fake)))
-            if isinstance(real, tuple)
-            else np.concatenate([real, fake])
+            tuple(map(np.concatenate, zip(real, fake))) if self.labels_for_D else np.concatenate([real, fake])
         )
         y, cache = net.forward(phi, both, Pass(derive(seed, "D on both")))
-        n = len(real[0] if isinstance(real, tuple) else real) // self.pack
-        return {"real": y[:n], "fake": y[n:]}, {"both": cache}
+        n = len(real[0] if self.labels_for_D else real) // self.pack
+        return {"real": y[:n], "fake": y[n:]}, {"both": cache, "zeros": np.zeros_like(y[:n])}
 
     def _backward(self, net, dys, caches, **options):
-        """[(dx, dp), ...] of the backward passes that belong to `_forward`, two or one."""
-        dys = dys if self.separate else {"both": np.concatenate([dys["real"], dys["fake"]])}
-        return [net.backward(dy, caches[where], **options) for where, dy in dys.items()]
+        if self.separate:
+            return super()._backward(net, dys, caches, **options)
+        dreal = dys.get("real", caches["zeros"])  # G's loss is no function of D's outputs for real samples
+        return [net.backward(np.concatenate([dreal, dys["fake"]]), caches["both"], **options)]
 
-    def _labelled_loss(self, where, seed):
-        """The function logit -> (loss, dlogit) for D, with smooth, soft or flipped labels."""
+    # ---- classify: D also predicts the class
 
-        def loss(logit):
-            rng = stream(seed, "labels of", where)
-            t = drawn_labels(
-                where == "real", logit.shape, rng, self.smooth, self.soft, self.flip, logit.dtype
-            )
-            return Labelled(self.loss)(logit, t)
+    @property
+    def labels_for_D(self):
+        return super().labels_for_D and not self.classify
 
-        return loss
-
-    def _loss(self, y, logit_loss, labels):
-        """loss, dy for D's outputs y: `logit_loss` of the logit, plus with `classify` the cross-entropy."""
-        loss, dy = logit_loss(y[:, :1])
+    def _scored(self, y, loss, labels):
+        """loss, dy: `loss` of the logits plus, with `classify`, the cross-entropy of the class."""
+        value, dy = loss(y[:, :1])
         if not self.classify:
-            return loss, dy
+            return value, dy
         class_loss, dclass = softmax_cross_entropy(y[:, 1:], labels)
-        return loss + class_loss, np.concatenate([dy, dclass], axis=1)
+        return value + class_loss, np.concatenate([dy, dclass], axis=1)
 
-    # ---- the two players
+    # ---- matching: G's loss is feature matching
 
-    def discriminator(self, params, batch, seed, fakes=None):
-        """D's loss on real samples and fakes with their labels, and its gradient in D."""
-        D, phi, memory = self.networks["D"], params["D"], {}
-        opponent = self._opponent("G", params, seed)
-        if fakes is None or opponent is not params["G"]:
-            fakes = self.generate({**params, "G": opponent}, batch, seed)
-        shown = {"x": fakes.x} | ({"y": fakes.inputs[1]} if self.classes else {})
-        if self.replay:
-            shown, memory = Pool(self.pool, self.replay).mix(
-                self._remembered(), shown, stream(seed, "replay")
-            )
-        x = {"real": batch["x"], "fake": shown["x"]}
-        y = {"real": batch.get("labels"), "fake": shown.get("y")}
-        inputs = {where: self._inputs_of_D(where, x[where], y[where], seed) for where in x}
-        scores, caches = self._forward(D, phi, inputs, seed)
-        loss, dscores = 0, {}
-        for where in scores:
-            value, dscores[where] = self._loss(scores[where], self._labelled_loss(where, seed), y[where])
-            loss = loss + value
-        gradients = [dphi for _, dphi in self._backward(D, dscores, caches, need_dx=False)]
-        dphi = reduce(add, gradients)
-        if self.past and self.now % self.age == 0:
-            memory |= {f"past.{name}": p.vector.copy() for name, p in params.items()}
-        means = {where: float(sigmoid(logit[:, :1]).mean()) for where, logit in scores.items()}
-        metrics = {"D(x)": means["real"], "D(G(z))": means["fake"]}
-        return Result(loss, {"D": dphi}, metrics, memory | self._balance_memory(scores))
+    @property
+    def needs_real(self):
+        return self.matching or not self.separate or super().needs_real
 
-    def generator(self, params, batch, seed, fakes=None):
-        """G's loss, adversarial or feature matching, and its gradient in G, through the frozen D."""
-        phi = self._opponent("D", params, seed)
-        fakes = fakes or self.generate(params, batch, seed)
-        asked = fakes.inputs[1] if self.classes else None
-        inputs = {"fake": self._inputs_of_D("fake", fakes.x, asked, seed)}
-        if self.matching or self.balance or not self.separate:
-            inputs["real"] = self._inputs_of_D("real", batch["x"], batch.get("labels"), seed)
-        net = self.networks["D"]
-        if self.matching:  # the features below the last layer and the layers that compare samples
-            net = net[: -1 - self.deviation - (self.minibatch > 0)]
-        scores, caches = self._forward(net, phi, inputs, seed)
+    @property
+    def network_for_G(self):
+        above = 1 + self.deviation + (self.minibatch > 0)  # the last layer, and those that compare samples
+        return self.networks["D"][:-above] if self.matching else self.networks["D"]
+
+    def _loss_of_G(self, outputs, labels):
         if self.matching:
-            loss, dfake = feature_matching(scores["fake"], scores["real"])
-        else:
-            loss, dfake = self._loss(scores["fake"], self.loss.generator, asked)
-        dreal = {} if self.separate else {"real": np.zeros_like(scores["real"])}
-        dx, _ = self._backward(net, dreal | {"fake": dfake}, caches, frozen=True)[0]
-        dx = (dx[0] if isinstance(dx, tuple) else dx)[-len(fakes.x) :]  # in a common pass, fakes come last
-        _, dtheta = self.networks["G"].backward(dx, fakes.cache, need_dx=False)
-        return Result(loss, {"G": dtheta}, {}, self._balance_memory(scores))
+            return feature_matching(outputs["fake"], outputs["real"])
+        return super()._loss_of_G(outputs, labels)
 
 
 # ---- from switches to networks and optimisers
@@ -333,15 +223,17 @@ def from_switches(system):
 
 def _check(s):
     points = len(s.sample_shape) == 1
+    on = s.settings
     for wrong, message in (
         (
-            max(s.flip, s.replay, s.past) > 1,
-            f"expected shares flip, replay and past of at most 1, got {s.flip}, {s.replay} and {s.past}",
+            max(on["flip"], on["replay"], on["past"]) > 1,
+            "expected shares flip, replay and past of at most 1, "
+            f"got {on['flip']}, {on['replay']} and {on['past']}",
         ),
-        (not 0 < s.smooth <= 1, f"expected a smooth above 0 and at most 1, got {s.smooth}"),
+        (not 0 < on["smooth"] <= 1, f"expected a smooth above 0 and at most 1, got {on['smooth']}"),
         (
-            min(s.pack, s.pool, s.age) < 1,
-            f"expected pack, pool and age of at least 1, got {s.pack}, {s.pool} and {s.age}",
+            min(s.pack, on["pool"], on["age"]) < 1,
+            f"expected pack, pool and age of at least 1, got {s.pack}, {on['pool']} and {on['age']}",
         ),
         (
             points and (s.convolutional or s.classes or not s.normalize),
@@ -350,7 +242,7 @@ def _check(s):
         ),
         (s.classify and s.pack > 1, "a pack has no class; leave classify off or pack=1"),
         (
-            s.balance and s.matching,
+            on["balance"] and s.matching,
             "balance needs D's loss, which matching does not compute; leave one of them off",
         ),
     ):
@@ -358,22 +250,18 @@ def _check(s):
             raise ValueError(f"hacks: {message}")
 
 
-def digits(width=1.0, **switches):
+def digits(width=1.0, average=0.995, **switches):
     """8x8 pictures; every switch has the value of the list above."""
-    return from_switches(
-        Hacks(
-            latent=Latent(32),
-            sample_shape=(8, 8, 1),
-            data="digits",
-            batch_size=64,
-            steps=4000,
-            **{"average": 0.995} | switches,
-            networks={},
-            optimizers={},
-            hidden=max(int(256 * width), 4),
-            channels=tuple(max(int(c * width), 2) for c in (128, 64)),
-        )
+    game = on_digits(
+        Hacks,
+        width,
+        optimizers={},
+        steps=4000,
+        average=average,
+        hidden=max(int(256 * width), 4),
+        channels=tuple(max(int(c * width), 2) for c in (128, 64)),
     )
+    return game.setting(**switches)
 
 
 def none(width=1.0):
@@ -426,22 +314,10 @@ def conditional(width=1.0):
 
 def points(width=1.0, **switches):
     """Points in the plane: G and D of 128-128."""
-    return from_switches(
-        Hacks(
-            latent=Latent(2),
-            sample_shape=(2,),
-            data="ring",
-            batch_size=256,
-            steps=10000,
-            average=0.999,
-            networks={},
-            optimizers={},
-            hidden=max(int(128 * width), 4),
-            rate=1e-3,
-            convolutional=False,
-            **switches,
-        )
+    game = on_points(
+        Hacks, width, optimizers={}, hidden=max(int(128 * width), 4), rate=1e-3, convolutional=False
     )
+    return game.setting(**switches)
 
 
 PRESETS = {"digits": digits, "none": none, "all": everything, "conditional": conditional, "points": points}

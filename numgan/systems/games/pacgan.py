@@ -15,6 +15,7 @@ from ...layers.initializers import normal
 from ...networks import digit_generator, mlp
 from ...optimizers import Adam
 from ..system import Latent
+from .presets import both, on_digits
 from .two_player import TwoPlayerGAN
 
 
@@ -47,26 +48,16 @@ def points(width=1.0, m=2):
             "G": Sequential(*hidden, Dense(h, 2, init=init)),
             "D": Sequential(Pack(m), *pieces, Dense(d, 1, init=init)),
         },
-        optimizers={name: Adam(1e-4, beta1=0.8) for name in ("D", "G")},
+        optimizers=both(Adam(1e-4, beta1=0.8)),
     )
 
 
 def digits(width=1.0):
     """8x8 pictures in pairs: three dense layers in G and in D."""
     h = max(int(256 * width), 4)
-    return PacGAN(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=128,
-        steps=6000,
-        average=0.995,
-        networks={
-            "G": digit_generator(h),
-            "D": Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU)),
-        },
-        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
-    )
+    D = Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU))
+    networks = {"G": digit_generator(h), "D": D}
+    return on_digits(PacGAN, width, both(Adam(2e-4)), batch_size=128, networks=networks)
 
 
 def pac4(width=1.0):

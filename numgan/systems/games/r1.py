@@ -13,67 +13,29 @@ circle (section 3). `numgan study dirac` shows it.
 
 from dataclasses import dataclass
 
-from ...core.arguments import positive
-from ...core.randomness import derive
-from ...layers import Pass
-from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ...optimizers import Adam, RMSProp
-from ...remedies.penalties import R1, Lazy
-from ..system import Latent
+from ...remedies.penalties import R1Penalty
+from .presets import both, on_digits, on_points
 from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R1GAN(TwoPlayerGAN):
-    """Networks as in TwoPlayerGAN.
+    """Networks as in TwoPlayerGAN; the penalty is a remedy, with the paper's gamma for pictures."""
 
-    gamma   weight of the penalty; the paper's is 10, for pictures
-    every   the penalty is computed in every such step only, and then multiplied by `every` (`Lazy`)
-    """
-
-    gamma: float = 10.0
-    every: int = 1
-
-    def __post_init__(self):
-        positive(self.every, "every")
-
-    def regularizer(self, phi, real, fake, seed):
-        return Lazy(R1(self.gamma), self.every)(
-            self.now, self.networks["D"], phi, real, Pass(derive(seed, "D on real"))
-        )
+    remedies: tuple = (R1Penalty(gamma=10.0),)
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D, a smaller gamma; RMSProp, as in the paper."""
-    h = max(int(256 * width), 4)
-    return R1GAN(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=6000,
-        average=0.995,
-        gamma=1.0,
-        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
-        optimizers={name: RMSProp(2e-4) for name in ("D", "G")},
-    )
+    return on_digits(R1GAN, width, both(RMSProp(2e-4)), remedies=(R1Penalty(gamma=1.0),))
 
 
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128; small gamma, the penalty in every eighth step."""
-    h = max(int(128 * width), 4)
-    return R1GAN(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=10000,
-        average=0.999,
-        gamma=0.01,
-        every=8,
-        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-        optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")},
-    )
+    penalty = R1Penalty(gamma=0.01, every=8)
+    adam = Adam(1e-3, beta1=0.0, beta2=0.99)
+    return on_points(R1GAN, width, both(adam), depth=3, remedies=(penalty,))
 
 
 PRESETS = {"digits": digits, "points": points}

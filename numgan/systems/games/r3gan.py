@@ -31,17 +31,12 @@ from ...layers import (
     Tanh,
 )
 from ...losses import RelativisticLoss, relativistic_paired, sigmoid
-from ...networks import (
-    digit_discriminator,
-    digit_generator,
-    label_beside,
-    plane_discriminator,
-    plane_generator,
-)
+from ...networks import label_beside
 from ...optimizers import Adam
 from ...optimizers.schedules import Cosine
 from ...remedies.penalties import R1, R2, Lazy
 from ..system import Latent, Result
+from .presets import both, on_digits, on_points
 from .two_player import TwoPlayers
 
 
@@ -114,34 +109,12 @@ def points(width=1.0):
 
     The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99).
     """
-    h = max(int(128 * width), 4)
-    return R3GAN(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=10000,
-        average=0.999,
-        gamma=0.01,
-        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-        optimizers={name: Adam(1e-3, beta1=0.0, beta2=0.99) for name in ("D", "G")},
-    )
+    return on_points(R3GAN, width, both(Adam(1e-3, beta1=0.0, beta2=0.99)), depth=3, gamma=0.01)
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
-    h = max(int(256 * width), 4)
-    return R3GAN(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=6000,
-        average=0.995,
-        gamma=1.0,
-        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
-        optimizers={name: Adam(5e-4, beta1=0.0, beta2=0.99) for name in ("D", "G")},
-    )
+    return on_digits(R3GAN, width, both(Adam(5e-4, beta1=0.0, beta2=0.99)), gamma=1.0)
 
 
 def mnist(width=1.0):
@@ -181,7 +154,7 @@ def mnist(width=1.0):
         every=8,
         shares_fakes=True,
         networks={"G": label_beside(10, code, up), "D": label_beside(10, code, down, first=features)},
-        optimizers={name: Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99) for name in ("D", "G")},
+        optimizers=both(Adam(Cosine(1e-3, steps), beta1=0.0, beta2=0.99)),
     )
 
 

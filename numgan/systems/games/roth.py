@@ -10,67 +10,30 @@ width makes the divergence finite. Gamma decreases to a small value during train
 
 from dataclasses import dataclass
 
-from ...core.randomness import derive
-from ...layers import Pass
-from ...networks import digit_discriminator, digit_generator, plane_discriminator, plane_generator
 from ...optimizers import Adam
-from ...optimizers.schedules import Exponential, value_at
-from ...remedies.penalties import Roth
-from ..system import Latent
+from ...optimizers.schedules import Exponential
+from ...remedies.penalties import RothPenalty
+from .presets import both, on_digits, on_points
 from .two_player import TwoPlayerGAN
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RothGAN(TwoPlayerGAN):
-    """Networks as in TwoPlayerGAN.
+    """Networks as in TwoPlayerGAN; the penalty is a remedy."""
 
-    gamma   weight of the penalty: a number, or a schedule (annealing)
-    """
-
-    gamma: object = 2.0
-
-    def regularizer(self, phi, real, fake, seed):
-        penalty = Roth(value_at(self.gamma, self.now))
-        return penalty(
-            self.networks["D"],
-            phi,
-            real,
-            fake,
-            Pass(derive(seed, "D on real")),
-            Pass(derive(seed, "D on fake")),
-        )
+    remedies: tuple = (RothPenalty(gamma=2.0),)
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D; gamma falls from 2 to 0.01."""
-    h = max(int(256 * width), 4)
-    return RothGAN(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=6000,
-        average=0.995,
-        gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01),
-        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
-        optimizers={"D": Adam(2e-4), "G": Adam(2e-4)},
-    )
+    penalty = RothPenalty(gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01))
+    return on_digits(RothGAN, width, both(Adam(2e-4)), remedies=(penalty,))
 
 
 def points(width=1.0):
     """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 for thin modes."""
-    h = max(int(128 * width), 4)
-    return RothGAN(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=10000,
-        average=0.999,
-        gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4),
-        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-        optimizers={"D": Adam(1e-3), "G": Adam(1e-3)},
-    )
+    penalty = RothPenalty(gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4))
+    return on_points(RothGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
 
 
 PRESETS = {"digits": digits, "points": points}

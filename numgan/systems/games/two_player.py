@@ -1,18 +1,24 @@
 """The two-player game that many papers change by one term.
 
-    k times:  D descends on  loss.discriminator(D(x), D(G(z))) + regularizer(x, G(z))
+    k times:  D descends on  loss.discriminator(D(x), D(G(z))) + penalties
     once:     G descends on  loss.generator(D(G(z))), through the frozen D
 
 `gan.py` is Algorithm 1 to the letter and does not use TwoPlayerGAN. A file that builds on TwoPlayerGAN has
-only the additions of its paper: networks (dcgan), a loss (lsgan, hinge), a layer of D (pacgan, hinge) or a
-penalty (dragan, r1, roth).
+only the additions of its paper: networks (dcgan), labels (conditional), a loss (lsgan, hinge), a layer of D
+(pacgan, hinge) or a remedy (dragan, r1, roth). `remedies/remedy.py` names the points of the game that a
+remedy can change; `hacks.py` has a list of remedies.
 """
 
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+
+import numpy as np
 
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
+from ...remedies.remedy import Remedy
 from ..system import Result, System
 
 
@@ -44,45 +50,160 @@ class TwoPlayers(System):
 class TwoPlayerGAN(TwoPlayers):
     """Networks G: z (N, Z) -> x, D: x -> logit (N, 1), or one logit for each pack of samples.
 
-    loss   the adversarial loss of both players
-    k      discriminator steps before each generator step
-    now    the step, for terms that change with time; the training loop sets it (`at`)
+    With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit.
+
+    loss       the adversarial loss of both players
+    k          discriminator steps before each generator step
+    remedies   changes of the game (`Remedy`), applied in this order
+    now        the step, for terms that change with time; the training loop sets it (`at`)
+    kept       the memory of the remedies; the training loop sets it (`with_state`)
     """
 
     loss: AdversarialLoss = nonsaturating
     k: int = 1
+    remedies: tuple = ()
     now: int = 0
+    kept: dict | None = None
+
+    def __post_init__(self):
+        for remedy in self.remedies:
+            if not isinstance(remedy, Remedy):
+                raise TypeError(
+                    f"{type(self).__name__}: expected remedies as a tuple of remedies such as "
+                    f"R1Penalty(10.0), got {remedy!r} among them"
+                )
 
     def at(self, step):
         return replace(self, now=step)
 
-    def rounds(self, step):
-        return ("D",) * self.k + ("G",)
+    def with_state(self, moments, memory=None):
+        return replace(self, kept=memory)
 
-    def regularizer(self, phi, real, fake, seed):
-        """The term that a paper adds to D's loss: (value, gradient in phi), or None for no term."""
-        return None
+    # ---- the points at which remedies change the game
+
+    def _through(self, point, value, *given):
+        """The value after the changes of all remedies at this point."""
+        for remedy in self.remedies:
+            value = getattr(remedy, point)(value, *given)
+        return value
+
+    def _collected(self, point, *given):
+        """{name: array} of all remedies at this point."""
+        found = {}
+        for remedy in self.remedies:
+            found |= getattr(remedy, point)(*given)
+        return found
+
+    def memory(self, dtype=np.float32):
+        return self._collected("memory", self, dtype)
+
+    @property
+    def remembered(self):
+        """The memory of the remedies. Raises ValueError if there is none."""
+        if self.kept is None:
+            raise ValueError(
+                f"{type(self).__name__}: its remedies need what the training loop remembers; give it with "
+                "with_state(moments, memory)"
+            )
+        return self.kept
+
+    def rounds(self, step):
+        return self._through("rounds", ("D",) * self.k + ("G",), self)
+
+    # ---- the passes of D, and the losses as functions of its outputs; a game may override them
+
+    @property
+    def labels_for_D(self):
+        """Whether D gets the label of each sample."""
+        return self.classes > 0
+
+    @property
+    def needs_real(self):
+        """Whether D judges real samples in G's step too."""
+        return any(remedy.needs_real for remedy in self.remedies)
+
+    def _inputs(self, x, y, seed):
+        """{"real": input of D, "fake": ...} for the samples x and the labels y of both kinds."""
+        seen = {where: self._through("input", x[where], where, self, seed) for where in x}
+        return {where: (seen[where], y[where]) for where in x} if self.labels_for_D else seen
+
+    def _forward(self, net, phi, inputs, seed):
+        """{where: output} and {where: cache} of D, or of its first layers `net`, for the inputs of D."""
+        outputs, caches = {}, {}
+        for where, x in inputs.items():
+            outputs[where], caches[where] = net.forward(phi, x, Pass(derive(seed, f"D on {where}")))
+        return outputs, caches
+
+    def _backward(self, net, dys, caches, **options):
+        """[(dx, dp), ...] of the backward passes that belong to `_forward`."""
+        return [net.backward(dy, caches[where], **options) for where, dy in dys.items()]
+
+    def _scored(self, y, loss, labels):
+        """loss, dy for the outputs y of D; `loss` is a function of its logits."""
+        return loss(y)
+
+    @property
+    def network_for_G(self):
+        """The network whose output G's loss is a function of: D, or the first layers of D."""
+        return self.networks["D"]
+
+    def _loss_of_G(self, outputs, labels):
+        """G's loss, and its derivative in the output for the fakes."""
+        return self._scored(outputs["fake"], self.loss.generator, labels["fake"])
+
+    def _judged(self, outputs):
+        """New memory of the remedies, made from D's logits."""
+        return self._collected("judged", outputs["real"][:, :1], outputs["fake"][:, :1], self)
+
+    # ---- the two players
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The loss of D on real and fake samples plus the regularizer, and the gradient of the sum in D."""
+        """D's loss on real samples and fakes plus the penalties, and the gradient of the sum in D."""
         D, phi = self.networks["D"], params["D"]
-        fakes = fakes or self.generate(params, batch, seed)
-        real, c_real = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
-        fake, c_fake = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
-        loss, dreal, dfake = self.loss.discriminator(real, fake)
-        dphi = D.backward(dreal, c_real, need_dx=False)[1] + D.backward(dfake, c_fake, need_dx=False)[1]
+        theta = self._through("opponent", params["G"], "G", self, seed)
+        if fakes is None or theta is not params["G"]:
+            fakes = self.generate({**params, "G": theta}, batch, seed)
+        memory = self._collected("before_update", params, self)
+
+        # the samples x with labels y that D judges, and its outputs
+        shown = {"x": fakes.x} | ({"y": fakes.inputs[1]} if self.classes else {})
+        for remedy in self.remedies:
+            shown, new = remedy.fakes(shown, self, seed)
+            memory |= new
+        x = {"real": batch["x"], "fake": shown["x"]}
+        y = {"real": batch.get("labels"), "fake": shown.get("y")}
+        inputs = self._inputs(x, y, seed)
+        outputs, caches = self._forward(D, phi, inputs, seed)
+
+        # the adversarial loss on real samples and on fakes
+        loss, doutputs = 0, {}
+        for where, curve in (("real", self.loss.on_real), ("fake", self.loss.on_fake)):
+            loss_on = self._through("loss", curve.mean, where, self, seed)
+            value, doutputs[where] = self._scored(outputs[where], loss_on, y[where])
+            loss = loss + value
+        dphi = reduce(add, (dp for _, dp in self._backward(D, doutputs, caches, need_dx=False)))
+        real, fake = outputs["real"][:, :1], outputs["fake"][:, :1]
         metrics = {"D(x)": sigmoid(real).mean(), "D(G(z))": sigmoid(fake).mean()}
-        added = self.regularizer(phi, batch["x"], fakes.x, seed)
-        if added is not None:
-            loss, dphi, metrics["penalty"] = loss + added[0], dphi + added[1], added[0]
-        return Result(loss, {"D": dphi}, metrics)
+
+        # the penalties
+        for remedy in self.remedies:
+            added = remedy.penalty(D, phi, inputs["real"], inputs["fake"], self, seed)
+            if added is not None:
+                loss, dphi = loss + added[0], dphi + added[1]
+                metrics["penalty"] = metrics.get("penalty", 0) + added[0]
+        return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 
     def generator(self, params, batch, seed, fakes=None):
         """The loss of G, and its gradient in G, through the frozen D."""
-        G, D = self.networks["G"], self.networks["D"]
+        phi = self._through("opponent", params["D"], "D", self, seed)
         fakes = fakes or self.generate(params, batch, seed)
-        logit, c_dis = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
-        loss, dlogit = self.loss.generator(logit)
-        dfake, _ = D.backward(dlogit, c_dis, frozen=True)
-        _, dtheta = G.backward(dfake, fakes.cache, need_dx=False)
-        return Result(loss, {"G": dtheta}, {})
+        x, y = {"fake": fakes.x}, {"fake": fakes.inputs[1] if self.classes else None}
+        if self.needs_real:
+            x, y = {"real": batch["x"], **x}, {"real": batch.get("labels"), **y}
+        net = self.network_for_G
+        outputs, caches = self._forward(net, phi, self._inputs(x, y, seed), seed)
+        loss, dfake = self._loss_of_G(outputs, y)
+        dx, _ = self._backward(net, {"fake": dfake}, caches, frozen=True)[0]
+        dx = dx[0] if self.labels_for_D else dx  # a label has no gradient
+        _, dtheta = self.networks["G"].backward(dx[-len(fakes.x) :], fakes.cache, need_dx=False)
+        return Result(loss, {"G": dtheta}, {}, self._judged(outputs) if self.needs_real else {})

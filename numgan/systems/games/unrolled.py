@@ -23,6 +23,7 @@ from ...networks import mlp
 from ...optimizers import SGD, Adam, Optimizer
 from ...remedies.unrolling import Unrolling
 from ..system import Latent, Result
+from .presets import both
 from .two_player import TwoPlayerGAN
 
 
@@ -42,12 +43,19 @@ class UnrolledGAN(TwoPlayerGAN):
     inner: Optimizer | None = None
     standing: dict | None = None
 
+    def __post_init__(self):
+        if self.remedies:
+            raise ValueError(
+                "UnrolledGAN: expected no remedies, because its updates of D have none, "
+                f"got {self.remedies}; use TwoPlayerGAN"
+            )
+
     @property
     def looks_ahead(self):
         return self.unroll > 0
 
     def with_state(self, moments, memory=None):
-        return replace(self, standing=moments["D"])
+        return replace(super().with_state(moments, memory), standing=moments["D"])
 
     def generator(self, params, batch, seed, fakes=None):
         """-f(theta, phi_K), and its gradient in G, through D at phi_K and through the K updates."""
@@ -86,7 +94,7 @@ def points(width=1.0):
         steps=25000,
         unroll=10,
         networks={"G": mlp(z, h, h, 2, init=init), "D": mlp(2, h, 1, init=init)},
-        optimizers={"D": Adam(1e-4, beta1=0.5), "G": Adam(1e-4, beta1=0.5)},
+        optimizers=both(Adam(1e-4, beta1=0.5)),
     )
 
 

@@ -13,16 +13,9 @@ from dataclasses import dataclass
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import wasserstein
-from ...networks import (
-    dcgan_discriminator,
-    dcgan_generator,
-    digit_discriminator,
-    digit_generator,
-    plane_discriminator,
-    plane_generator,
-)
 from ...optimizers import RMSProp
-from ..system import Latent, Result
+from ..system import Result
+from .presets import on_digits, on_mnist, on_points
 from .two_player import TwoPlayers
 
 
@@ -73,49 +66,17 @@ def _rmsprop(lr=5e-5, c=0.01):
 
 def digits(width=1.0):
     """8x8 pictures: dense networks, with a learning rate above the paper's because they are small."""
-    h = max(int(256 * width), 4)
-    return WGAN(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=3000,
-        average=0.99,
-        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
-        optimizers=_rmsprop(lr=5e-4, c=0.05),
-    )
+    return on_digits(WGAN, width, _rmsprop(lr=5e-4, c=0.05), steps=3000, average=0.99)
 
 
 def mnist(width=1.0):
     """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5."""
-    a, b = max(int(128 * width), 2), max(int(64 * width), 2)
-    return WGAN(
-        latent=Latent(100),
-        sample_shape=(28, 28, 1),
-        data="mnist",
-        batch_size=64,
-        steps=5000,
-        warm=25,
-        networks={
-            "G": dcgan_generator(100, 7, (a, b), 1, kernel=4),
-            "D": dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False),
-        },
-        optimizers=_rmsprop(),
-    )
+    return on_mnist(WGAN, width, _rmsprop(), D={"norm": False}, steps=5000, warm=25)
 
 
 def points(width=1.0):
     """Points in the plane: three hidden layers of 128."""
-    h = max(int(128 * width), 4)
-    return WGAN(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=4000,
-        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-        optimizers=_rmsprop(lr=5e-4, c=0.1),
-    )
+    return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), depth=3, steps=4000, average=0.0)
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "points": points}

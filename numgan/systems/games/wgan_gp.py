@@ -15,17 +15,10 @@ from dataclasses import dataclass
 from ...core.randomness import derive, stream
 from ...layers import Pass
 from ...losses import wasserstein
-from ...networks import (
-    dcgan_discriminator,
-    dcgan_generator,
-    digit_discriminator,
-    digit_generator,
-    plane_discriminator,
-    plane_generator,
-)
 from ...optimizers import Adam
 from ...remedies.penalties import GradientPenalty, between
-from ..system import Latent, Result
+from ..system import Result
+from .presets import both, on_digits, on_mnist, on_points
 from .two_player import TwoPlayers
 
 
@@ -74,55 +67,22 @@ class WGANGP(TwoPlayers):
 
 def _adam(lr=1e-4):
     """Algorithm 1's defaults: alpha = 0.0001, beta1 = 0, beta2 = 0.9."""
-    return {"D": Adam(lr, beta1=0.0, beta2=0.9), "G": Adam(lr, beta1=0.0, beta2=0.9)}
+    return both(Adam(lr, beta1=0.0, beta2=0.9))
 
 
 def digits(width=1.0):
     """8x8 pictures: dense networks, with a learning rate above the paper's because they are small."""
-    h = max(int(256 * width), 4)
-    return WGANGP(
-        latent=Latent(32),
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=3000,
-        average=0.99,
-        networks={"G": digit_generator(h), "D": digit_discriminator(h)},
-        optimizers=_adam(lr=5e-4),
-    )
+    return on_digits(WGANGP, width, _adam(lr=5e-4), steps=3000, average=0.99)
 
 
 def mnist(width=1.0):
     """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1."""
-    a, b = max(int(128 * width), 2), max(int(64 * width), 2)
-    return WGANGP(
-        latent=Latent(100),
-        sample_shape=(28, 28, 1),
-        data="mnist",
-        batch_size=64,
-        steps=5000,
-        networks={
-            "G": dcgan_generator(100, 7, (a, b), 1, kernel=4),
-            "D": dcgan_discriminator(7, (b, a), 1, kernel=4, norm=False),
-        },
-        optimizers=_adam(),
-    )
+    return on_mnist(WGANGP, width, _adam(), D={"norm": False}, steps=5000)
 
 
 def points(width=1.0):
     """Points in the plane: three hidden layers of 128; smaller lambda and larger rate than the paper's."""
-    h = max(int(128 * width), 4)
-    return WGANGP(
-        latent=Latent(2),
-        sample_shape=(2,),
-        data="ring",
-        batch_size=256,
-        steps=4000,
-        average=0.999,
-        networks={"G": plane_generator(h, 3), "D": plane_discriminator(h, 3)},
-        optimizers=_adam(lr=1e-3),
-        penalty=GradientPenalty(0.1),
-    )
+    return on_points(WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1))
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "points": points}

@@ -64,20 +64,17 @@ def shifted(x, most, rng, fill):
     ]
 
 
+def _convolutional(size, width, **settings):
+    """Pictures of size x size: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
+    channels = [max(int(c * width), 2) for c in (32, 64)]
+    C = pooling_discriminator(size, channels, max(int(128 * width), 4), 1, outputs=10)
+    return Classifier(classes=10, sample_shape=(size, size, 1), networks={"C": C}, **settings)
+
+
 def digits(width=1.0):
     """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
-    net = pooling_discriminator(
-        8, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10
-    )
-    return Classifier(
-        classes=10,
-        sample_shape=(8, 8, 1),
-        data="digits",
-        batch_size=64,
-        steps=1500,
-        networks={"C": net},
-        optimizers={"C": Adam(Cosine(1e-3, 1500), beta1=0.9)},
-    )
+    rule = Adam(Cosine(1e-3, 1500), beta1=0.9)
+    return _convolutional(8, width, data="digits", batch_size=64, steps=1500, optimizers={"C": rule})
 
 
 def mnist(width=1.0):
@@ -85,18 +82,9 @@ def mnist(width=1.0):
 
     It trains for ten epochs, with pictures moved by up to one pixel.
     """
-    net = pooling_discriminator(
-        28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1, outputs=10
-    )
-    return Classifier(
-        classes=10,
-        sample_shape=(28, 28, 1),
-        data="mnist",
-        batch_size=128,
-        steps=4690,
-        shift=1,
-        networks={"C": net},
-        optimizers={"C": Adam(Cosine(2e-3, 4690), beta1=0.9)},
+    rule = Adam(Cosine(2e-3, 4690), beta1=0.9)
+    return _convolutional(
+        28, width, data="mnist", batch_size=128, steps=4690, shift=1, optimizers={"C": rule}
     )
 
 

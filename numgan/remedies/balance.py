@@ -1,0 +1,33 @@
+"""Balancing the players: one of them trains in each step, according to D's loss."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.underflow import may_underflow
+from .remedy import Remedy
+
+
+@may_underflow
+@dataclass(frozen=True)
+class Balance(Remedy):
+    """D trains while its loss on hard labels is above `balance`, G otherwise. 0: both train in each step."""
+
+    balance: float = 0.0
+
+    @property
+    def needs_real(self):
+        return self.balance > 0
+
+    def memory(self, game, dtype):
+        return {"loss": np.full(1, 1 + self.balance, dtype)} if self.balance else {}  # D trains first
+
+    def rounds(self, rounds, game):
+        if not self.balance:
+            return rounds
+        return ("D",) if game.kept is None or game.kept["loss"][0] > self.balance else ("G",)
+
+    def judged(self, real, fake, game):
+        if not self.balance:
+            return {}
+        return {"loss": np.full(1, game.loss.discriminator(real, fake)[0], real.dtype)}

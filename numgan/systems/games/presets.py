@@ -1,0 +1,76 @@
+"""What the presets of many games have in common: the data and the sizes of the networks.
+
+A preset names its game, its optimisers and the settings that differ, which are `changes` below:
+`on_digits(WGAN, width, both(RMSProp(5e-4)), steps=3000)`.
+"""
+
+from ...layers import LeakyReLU
+from ...networks import (
+    dcgan_discriminator,
+    dcgan_generator,
+    digit_discriminator,
+    digit_generator,
+    plane_discriminator,
+    plane_generator,
+)
+from ..system import Latent
+
+
+def both(optimizer):
+    """Equal optimisers for D and G: two objects, which a profile tells apart."""
+    return {"D": optimizer, "G": optimizer.changed()}
+
+
+def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
+    """The game on 8x8 pictures: three dense layers in G and in D, the hidden ones of 256 * width units.
+
+    activation    of the hidden layers of D
+    """
+    h = max(int(256 * width), 4)
+    common = dict(
+        latent=Latent(32),
+        sample_shape=(8, 8, 1),
+        data="digits",
+        batch_size=64,
+        steps=6000,
+        average=0.995,
+        networks={"G": digit_generator(h), "D": digit_discriminator(h, activation)},
+    )
+    return game(optimizers=optimizers, **common | changes)
+
+
+def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes):
+    """The game on points in the plane: `depth` hidden layers of 128 * width units in G and in D.
+
+    activation    of the hidden layers of D
+    """
+    h = max(int(128 * width), 4)
+    common = dict(
+        latent=Latent(2),
+        sample_shape=(2,),
+        data="ring",
+        batch_size=256,
+        steps=10000,
+        average=0.999,
+        networks={"G": plane_generator(h, depth), "D": plane_discriminator(h, depth, activation)},
+    )
+    return game(optimizers=optimizers, **common | changes)
+
+
+def on_mnist(game, width, optimizers, latent=100, D=None, **changes):
+    """The game on 28x28 pictures with DCGAN networks of 128 * width and 64 * width channels.
+
+    D    arguments of `dcgan_discriminator`
+    """
+    a, b = max(int(128 * width), 2), max(int(64 * width), 2)
+    common = dict(
+        latent=Latent(latent),
+        sample_shape=(28, 28, 1),
+        data="mnist",
+        batch_size=64,
+        networks={
+            "G": dcgan_generator(latent, 7, (a, b), 1, kernel=4),
+            "D": dcgan_discriminator(7, (b, a), 1, kernel=4, **(D or {})),
+        },
+    )
+    return game(optimizers=optimizers, **common | changes)

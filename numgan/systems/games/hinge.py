@@ -10,7 +10,7 @@ margin of 1. The vectors u and v, which estimate the singular value, are not tra
 one power iteration after each update of D (Algorithm 1).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from ...layers import LeakyReLU, Sequential, Spectral
@@ -40,7 +40,7 @@ def spectral(net):
 
 def _normalized(game):
     """The game with every dense or convolutional layer of D wrapped in Spectral."""
-    return replace(game, networks=game.networks | {"D": spectral(game.networks["D"])})
+    return game.with_networks(D=spectral(game.networks["D"]))
 
 
 def digits(width=1.0):

@@ -42,6 +42,7 @@ ARMS = {
 }
 STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two looks; fakes in a look
 QUICK = 10, 2
+UNITS = {"wide": 1024, "narrow": 32}  # units in each hidden layer of D; in the other arms 256
 LOOKS = "looks.jsonl"
 
 
@@ -59,16 +60,11 @@ def system(arm):
     """The system of an arm: a preset for 8x8 digits with the arm's change, without the moving average."""
     if arm.startswith("critic"):
         return replace(wgan_gp.digits(), average=0.0)
-    even = vars(gan.digits()) | {"average": 0.0}
-    G = even["networks"]["G"]
-    changes = {
-        "d10": {"k": 10},
-        "d10-minimax": {"k": 10, "loss": minimax},
-        "g5": {"rest": 5},
-        "wide": {"networks": {"G": G, "D": digit_discriminator(1024)}},
-        "narrow": {"networks": {"G": G, "D": digit_discriminator(32)}},
-    }
-    return Rare(**even | changes.get(arm, {}))
+    even = Rare(**vars(gan.digits()) | {"average": 0.0})
+    if arm in UNITS:
+        return even.with_networks(D=digit_discriminator(UNITS[arm]))
+    changes = {"d10": {"k": 10}, "d10-minimax": {"k": 10, "loss": minimax}, "g5": {"rest": 5}}
+    return replace(even, **changes.get(arm, {}))
 
 
 def rows_of(arm):

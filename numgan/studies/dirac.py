@@ -26,9 +26,9 @@ from ..core.parameters import Parameters
 from ..layers import Dense, Pass, Sequential
 from ..losses import AdversarialLoss, hinge, minimax, nonsaturating, relativistic_paired, wasserstein
 from ..optimizers import SGD
-from ..remedies.consensus import Consensus
 from ..remedies.penalties import R1, GradientPenalty, Roth
 from ..systems import Batch, Fakes, Latent
+from ..systems.games.consensus import ConsensusGAN
 from ..systems.games.unrolled import UnrolledGAN
 from .protocol import Column, Study, folder_of
 
@@ -94,31 +94,12 @@ def with_noise(loss, sigma):
     return field
 
 
-def consensus(loss, weight):
-    """The field with weight / 2 |v|^2 added to both losses (Mescheder et al. 2017, section 4)."""
-    penalty = Consensus(weight, loss)
+def played(game, **settings):
+    """The field of gradient descent of both players on the objectives of a game of `numgan.systems`.
 
-    def field(z):
-        params = _players(z)
-        _, (dpsi, dtheta), (v_psi, v_theta) = penalty(
-            NETWORKS["D"], NETWORKS["G"], params["D"], params["G"], DATA, LATENT
-        )
-        return -np.concatenate([v_theta.vector + dtheta.vector, v_psi.vector + dpsi.vector])
-
-    return field
-
-
-def unrolled(loss, steps, rate):
-    """The field in which G plays against D after `steps` more descent steps (Metz et al. 2017)."""
-    system = UnrolledGAN(
-        networks=NETWORKS,
-        optimizers={},
-        latent=Latent(1),
-        sample_shape=(1,),
-        loss=loss,
-        unroll=steps,
-        inner=SGD(rate),
-    )
+    Examples: consensus optimisation (Mescheder et al. 2017) and unrolling (Metz et al. 2017).
+    """
+    system = game(networks=NETWORKS, optimizers={}, latent=Latent(1), sample_shape=(1,), **settings)
 
     def field(z):
         params = _players(z)
@@ -215,10 +196,16 @@ METHODS = {
         "relativistic, R1, gamma 0.3", descent(relativistic_paired, on_data(R1(0.3))), _damped(0.15, SLOPE)
     ),
     "consensus": Method(
-        "consensus, gamma 1", consensus(minimax, 1.0), -(SLOPE**2) + SLOPE * 1j, "2.6e-10", "1.7e-11"
+        "consensus, gamma 1",
+        played(ConsensusGAN, loss=minimax, gamma=1.0),
+        -(SLOPE**2) + SLOPE * 1j,
+        "2.6e-10",
+        "1.7e-11",
     ),
     "unrolled": Method(
-        "unrolled, 2 steps of 0.5", unrolled(minimax, 2, 0.5), _damped(2 * 0.5 * SLOPE**2, SLOPE)
+        "unrolled, 2 steps of 0.5",
+        played(UnrolledGAN, loss=minimax, unroll=2, inner=SGD(0.5)),
+        _damped(2 * 0.5 * SLOPE**2, SLOPE),
     ),
 }
 
@@ -236,9 +223,8 @@ COLUMNS = (
 def trial(arm, seed, quick, folder, tell):
     """The leading eigenvalue of one method at the equilibrium, and the radii at the ends of its two paths."""
     method, steps = METHODS[arm], QUICK if quick else STEPS
-    found = np.linalg.eigvals(jacobian(method.field))
-    order = np.lexsort((found.imag, np.round(found.real, 6)))
-    top = found[order][-1]  # the largest real part; of a pair, the eigenvalue above the real axis
+    # the largest real part; of a pair, the eigenvalue above the real axis
+    top = max(np.linalg.eigvals(jacobian(method.field)), key=lambda value: (round(value.real, 6), value.imag))
     paths = {"together": path(method.field, "together", steps), "in_turn": path(method.field, "GD", steps)}
     with replacing(folder / "paths.npz") as file:
         np.savez(file, **paths)

@@ -132,8 +132,9 @@ def draw(results, out):
     The panels show the accuracy of D, the quality of G, and the distances of each critic on training and
     held-out rows.
     """
-    strength = [arm for arm in results if rows_of(arm) == TRAINING and not arm.startswith("critic")]
-    few = [arm for arm in results if arm.startswith("critic") or arm == "even" or arm.startswith("gan")]
+    critics = [arm for arm in results if arm.startswith("critic")]
+    strength = [arm for arm in results if rows_of(arm) == TRAINING and arm not in critics]
+    few = [arm for arm in results if arm == "even" or arm not in strength]
 
     def curves(arms, figure):
         return {ARMS[arm]: curve(out, arm, LOOKS, figure) for arm in arms}
@@ -146,9 +147,7 @@ def draw(results, out):
             "level": 0.5,
         },
         {"title": "strength of D", "y": "KID x 1000", "curves": curves(strength, "kid"), "log": True},
-    ]
-    for arm in [arm for arm in results if arm.startswith("critic")]:
-        panels.append(
+        *(
             {
                 "title": ARMS[arm],
                 "y": "mean f(real) - mean f(fake)",
@@ -158,8 +157,10 @@ def draw(results, out):
                     "held-out rows": curve(out, arm, LOOKS, "distance_new"),
                 },
             }
-        )
-    panels.append({"title": "rows to train on", "y": "KID x 1000", "curves": curves(few, "kid"), "log": True})
+            for arm in critics
+        ),
+        {"title": "rows to train on", "y": "KID x 1000", "curves": curves(few, "kid"), "log": True},
+    ]
     return {"balance.png": plot.over_steps(panels, 2, "digits, seed 0")}
 
 

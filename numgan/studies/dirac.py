@@ -47,19 +47,15 @@ CONVERGED = 1e-3  # a path has converged if its radius after STEPS is smaller
 # ---- the fields, z = (theta, psi) -> v (2,)
 
 
-def _players(z):
-    return {
-        name: Parameters(np.array([weight], float), net.layout)
-        for (name, net), weight in zip(NETWORKS.items(), z, strict=True)
-    }
-
-
 def descent(game, **settings):
     """The field of gradient descent of both players on their objectives in a game of `numgan.systems`."""
     system = game(networks=NETWORKS, optimizers={}, latent=Latent(1), sample_shape=(1,), **settings)
 
     def field(z):
-        params = _players(z)
+        params = {
+            name: Parameters(np.array([weight], float), net.layout)
+            for (name, net), weight in zip(NETWORKS.items(), z, strict=True)
+        }
         fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT, Pass()), LATENT)
         play = {
             name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector

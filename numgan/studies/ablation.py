@@ -69,12 +69,7 @@ def _decaying(system, steps):
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
     }
-    return replace(
-        system,
-        optimizers={
-            name: rule.changed(lr=Cosine(rule.lr, updates[name])) for name, rule in system.optimizers.items()
-        },
-    )
+    return system.with_optimizers(lambda name, rule: rule.changed(lr=Cosine(rule.lr, updates[name])))
 
 
 # {arm: (the name of its remedy, its system)}

@@ -59,7 +59,7 @@ class Rare(GAN):
 def system(arm):
     """The system of an arm: a preset for 8x8 digits with the arm's change, without the moving average."""
     if arm.startswith("critic"):
-        return replace(wgan_gp.digits(), average=0.0)
+        return wgan_gp.digits().with_average(0.0)
     even = Rare(**vars(gan.digits()) | {"average": 0.0})
     if arm in UNITS:
         return even.with_networks(D=digit_discriminator(UNITS[arm]))

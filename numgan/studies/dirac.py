@@ -23,7 +23,7 @@ from .. import plot
 from ..core.arrays import load_arrays
 from ..core.files import replacing
 from ..core.parameters import Parameters
-from ..layers import Dense, Pass, Sequential
+from ..layers import Dense, Sequential
 from ..losses import hinge, minimax, nonsaturating, wasserstein
 from ..optimizers import SGD
 from ..remedies.penalties import GradientPenalty, R1Penalty, RothPenalty
@@ -56,7 +56,7 @@ def descent(game, **settings):
             name: Parameters(np.array([weight], float), net.layout)
             for (name, net), weight in zip(NETWORKS.items(), z, strict=True)
         }
-        fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT, Pass()), LATENT)
+        fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT), LATENT)
         play = {
             name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector
             for name, objective in system.objectives().items()

@@ -31,20 +31,14 @@ from .layer_cases import CONVOLUTIONAL, GENERATOR, LEAKY, MAXOUT, MIXED, NORMALI
 from .points import Case
 
 
-@dataclass(frozen=True)
-class DRAGAN:
+class DRAGAN(GradientPenalty):
     """The gradient penalty of Kodali et al., at points around the samples x.
 
     The noise is the same in every call.
     """
 
-    penalty: GradientPenalty = GradientPenalty(10.0)
-
     def __call__(self, D, phi, x, context=Pass()):
-        return self.penalty(D, phi, perturbed(x, stream(0, "perturbed")), context)
-
-    def of(self, g):
-        return self.penalty.of(g)
+        return super().__call__(D, phi, perturbed(x, stream(0, "perturbed")), context)
 
 
 PENALTIES = {

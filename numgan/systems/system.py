@@ -184,12 +184,17 @@ class System:
 
     Roles, for code that works with any system (class attributes):
 
-    drawers        names of the networks that draw a sample; (): the system draws no samples
-    judges         names of the networks whose output tells real samples from generated ones
-    made_from      columns of the batch that a sample is made from, besides noise
-    target         the column of real data that samples should be like
-    purpose        the use of a trained system, in words
-    remedies       changes of a two-player game (`Remedy`); their fields are settings of the system
+    drawers         names of the networks that draw a sample; (): the system draws no samples
+    judges          names of the networks whose output tells real samples from generated ones
+    made_from       columns of the batch that a sample is made from, besides noise
+    target          the column of real data that samples should be like
+    purpose         the use of a trained system, in words
+    packed          the number of samples that D judges together; the batch size is a multiple of it
+    compares_pairs  whether objectives compare each fake with one real sample, so that both have equal numbers
+    keeps_noise     whether dropout and noise stay on when samples are drawn
+    looks_ahead     whether an objective needs weight gradients of a network that it does not train, as
+                    unrolling (G's step follows updates of D) and consensus optimisation do
+    remedies        changes of a two-player game (`Remedy`); their fields are settings of the system
     """
 
     networks: dict
@@ -209,6 +214,10 @@ class System:
     made_from = ()
     target = "x"
     purpose = "learns"
+    packed = 1
+    compares_pairs = False
+    keeps_noise = False
+    looks_ahead = False
     remedies = ()
 
     def __init_subclass__(cls, **words):
@@ -224,29 +233,6 @@ class System:
     def trains(self):
         """{objective: names of the networks that it trains}. Here: the network with the objective's name."""
         return {name: (name,) for name in self.objectives()}
-
-    @property
-    def packed(self):
-        """The number of samples that D judges together; the batch size is a multiple of it."""
-        return 1
-
-    @property
-    def compares_pairs(self):
-        """Whether objectives compare each fake with one real sample, so that both have equal numbers."""
-        return False
-
-    @property
-    def keeps_noise(self):
-        """Whether dropout and noise stay on when samples are drawn."""
-        return False
-
-    @property
-    def looks_ahead(self):
-        """Whether an objective needs weight gradients of a network that it does not train.
-
-        Examples: unrolling (G's step follows updates of D) and consensus optimisation.
-        """
-        return False
 
     def init(self, seed=0, dtype=np.float32):
         """Initial parameters, {name: Parameters}."""

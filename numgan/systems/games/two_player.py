@@ -45,6 +45,10 @@ class TwoPlayers(System):
         z = super().inputs(batch, seed)
         return (z, self.asked(batch)) if self.classes else z
 
+    def with_networks(self, **networks):
+        """The same game with other networks of these names."""
+        return replace(self, networks=self.networks | networks)
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayerGAN(TwoPlayers):

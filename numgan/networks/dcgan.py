@@ -21,7 +21,6 @@ from ..layers import (
 )
 from ..layers.initializers import he, normal
 
-
 GAIN = normal(0.02, mean=1.0)  # initial gains of BatchNorm
 
 

@@ -79,7 +79,10 @@ def _selected(names):
         found = exact or [item for item in items if name.lower() in item.title.lower()]
         if not found:
             known = sorted({item.keys[0] for item in items})
-            raise ValueError(f"gradcheck: nothing is called {name!r}; there are {', '.join(known)}")
+            raise ValueError(
+                f"gradcheck: nothing is called {name!r}; there are {', '.join(known)}. A layer of your own needs "
+                "a Case in the list LAYERS of numgan/checking/layer_cases.py"
+            )
         chosen += [item for item in found if item not in chosen]
     return chosen
 

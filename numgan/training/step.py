@@ -42,6 +42,11 @@ def advance(system, state, feed, seed, reduce=alone):
     now = system.at(step).with_state(state.moments, memory)
     objectives, batch, shared, results = now.objectives(), None, (), {}
     for turn, name in enumerate(now.rounds(step)):
+        if name not in objectives:
+            raise ValueError(
+                f"{type(now).__name__}.rounds: expected objectives among {', '.join(objectives)}, "
+                f"got {name!r}; correct the name, or add the objective"
+            )
         if batch is None or not now.shares_fakes:
             batch = Batch(feed.batch(state.batches))
             state.batches += 1

@@ -80,8 +80,8 @@ def _selected(names):
         if not found:
             known = sorted({item.keys[0] for item in items})
             raise ValueError(
-                f"gradcheck: nothing is called {name!r}; there are {', '.join(known)}. A layer of your own needs "
-                "a Case in the list LAYERS of numgan/checking/layer_cases.py"
+                f"gradcheck: nothing is called {name!r}; there are {', '.join(known)}. "
+                "A layer of your own needs a Case in the list LAYERS of numgan/checking/layer_cases.py"
             )
         chosen += [item for item in found if item not in chosen]
     return chosen

@@ -255,7 +255,7 @@ class Point:
         """
         whole = self.p.zeros()
         if dp is None or set(dp) != set(whole):
-            names = f"gradients named {', '.join(whole)}" if whole else "the gradient {}, as it has no parameters"
+            names = f"gradients named {', '.join(whole)}" if whole else "{} (there are no parameters)"
             raise failure(
                 f"{self.subject}: {which} must return {names}, got "
                 f"{None if dp is None else ', '.join(dp) or 'nothing'}; use the names and shapes of "

@@ -129,7 +129,7 @@ def gradcheck_command(args):
         ]
         print_json({"passed": passed, "entries": rows})
         return 0 if passed else 1
-    print(f"kind       d  {'error':>8}  {'# per decade':<16}  {'':<6}  check; d: 1 first, 2 second derivatives")
+    print(f"kind       d  {'error':>8}  {'# per decade':<24}  check; d: 1 first, 2 second derivatives")
     for entry in entries:
         error = entry.max_error if np.isfinite(entry.max_error) else np.inf
         decades = np.log10(max(error, 1e-16)) + 16  # one # per decade above 1e-16; 10 mean 1e-6

@@ -42,6 +42,15 @@ class Dataset:
 
     def __post_init__(self):
         x, labels = self.x, self.labels
+        for name, array in {"x": x, "labels": labels}.items():
+            if type(array) not in (np.ndarray, np.memmap) and not (name == "labels" and array is None):
+                how = (
+                    f"{name}.filled(value)" if isinstance(array, np.ma.MaskedArray) else f"np.asarray({name})"
+                )
+                raise ValueError(
+                    f"Dataset({self.name!r}): expected {name} as a plain array, got {type(array).__name__}; "
+                    f"convert it with {how}"
+                )
         if (
             x.size == 0
             or x.ndim < 2
@@ -65,7 +74,7 @@ class Dataset:
                 )
         for name, column in self.others.items():
             got = f"{getattr(column, 'shape', type(column).__name__)} {getattr(column, 'dtype', '')}"
-            if not isinstance(column, np.ndarray) or column.dtype.kind not in "biuf":
+            if type(column) not in (np.ndarray, np.memmap) or column.dtype.kind not in "biuf":
                 raise ValueError(
                     f"Dataset({self.name!r}): expected the column {name} as an array of numbers, got {got}; "
                     "words are numbered first, such as tokens"

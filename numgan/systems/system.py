@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ..core.fields import Text
 from ..core.parameters import Parameters, whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
@@ -79,11 +80,20 @@ def checked(result, params, trained, where):
     """
     if not isinstance(result, Result):
         raise TypeError(f"{where}: expected a Result(loss, gradients, metrics), got {type(result).__name__}")
+    for word, value in {"gradients": result.gradients, "metrics": result.metrics}.items():
+        if not isinstance(value, dict):
+            raise TypeError(f"{where}: expected {word} as a dict {{name: ...}}, got {type(value).__name__}")
+    if not isinstance(result.memory, dict | None):
+        raise TypeError(
+            f"{where}: expected memory as a dict {{name: array}} or None, got {type(result.memory).__name__}"
+        )
+    for name in result.metrics:
+        Text().expect(name, f"{where}: a metric's name")  # metrics.jsonl must be readable again
     if set(result.gradients) != set(trained):
+        got = ", ".join(map(str, result.gradients)) or "none"
         raise ValueError(
-            f"{where}: expected gradients of {', '.join(trained)}, which it trains, "
-            f"got {', '.join(result.gradients) or 'none'}; define `trains` if the objective trains other "
-            "networks"
+            f"{where}: expected gradients of {', '.join(trained)}, which it trains, got {got}; "
+            "define `trains` if the objective trains other networks"
         )
     gradients = {
         name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}")
@@ -133,13 +143,45 @@ def remember(memory, new):
     Raises ValueError for a name, shape or dtype that `memory` does not have.
     """
     for name, array in (new or {}).items():
-        if name not in memory or memory[name].shape != array.shape or memory[name].dtype != array.dtype:
+        kind = str(getattr(array, "dtype", type(array).__name__))
+        held = memory.get(name)
+        if held is None or held.shape != np.shape(array) or str(held.dtype) != kind:
             known = ", ".join(f"{word} {old.shape} {old.dtype}" for word, old in memory.items()) or "nothing"
             raise ValueError(
-                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} "
-                f"{array.dtype}"
+                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} "
+                f"{np.shape(array)} {kind}"
             )
         memory[name][...] = array
+
+
+def expect_roles(system):
+    """Raise ValueError unless every network that a role of the system names exists, and can be trained."""
+    for _, now in system.stages:
+        if now is not system:
+            expect_roles(now)  # a stage
+            continue
+        where, trains = type(system).__name__, system.trains
+        there = ", ".join(system.networks) or "none"
+        names = {"optimizers": tuple(system.optimizers), "drawers": system.drawers, "judges": system.judges}
+        for objective in system.objectives():
+            if objective not in trains:
+                raise ValueError(
+                    f"{where}.trains: expected the networks that the objective {objective} trains, "
+                    f"got those of {', '.join(trains) or 'none'} only; add it"
+                )
+            names[f"trains of {objective}"] = trains[objective]
+        for role, wanted in names.items():
+            for name in wanted:
+                if name not in system.networks:
+                    raise ValueError(
+                        f"{where}: expected {role} among the networks {there}, "
+                        f"got {name!r}; correct the name, or add the network"
+                    )
+                if role.startswith("trains") and name not in system.optimizers:
+                    raise ValueError(
+                        f"{where}: expected an optimiser of {name}, because an objective trains it, got "
+                        f"those of {', '.join(system.optimizers) or 'none'}; add it to optimizers"
+                    )
 
 
 @may_underflow

@@ -26,9 +26,10 @@ def identity(system, dataset, batch_size, seed):
     """The identity of a run: a dict of strings and numbers. A checkpoint fits only a run of equal identity.
 
     It has the system's constants, networks and optimisers, the batch size, the seed and a digest of the data.
+    Raises ValueError if it is too long to be read again.
     """
     stages = [_constants(now) | {"first": first} for first, now in system.stages]
-    return (
+    about = (
         stages[0]
         | ({"stages": stages} if len(stages) > 1 else {})
         | {
@@ -41,6 +42,12 @@ def identity(system, dataset, batch_size, seed):
             ],
         }
     )
+    if (size := len(_encode(about))) > ABOUT:
+        raise ValueError(
+            f"checkpoint: expected a description of the run of at most {ABOUT:,} bytes, got {size:,}; "
+            "use fewer networks or stages, or shorter constants and names"
+        )
+    return about
 
 
 def _constants(system):
@@ -136,14 +143,14 @@ def _read_state(file, system, about, path):
     with zipfile.ZipFile(file) as archive:
         there = members(archive, path)
         _compare(_read(archive, there, "about", np.uint8, None), about, path)
-        step = int(_read(archive, there, "step", np.int64, ()))
+        step = _counter(archive, there, "step")
         stage = sum(first <= step for first, _ in system.stages) - 1
         state = empty[stage]
         _expect_names(there, {"about", *names[stage]}, path)
-        state._count({name: int(_read(archive, there, name, np.int64, ())) for name in state.counters()})
+        state._count({name: _counter(archive, there, name) for name in state.counters()})
         for name, vector in state.vectors().items():
             vector[...] = _read(archive, there, name, vector.dtype, vector.shape)
-            if not np.isfinite(vector).all():
+            if not name.startswith("memory.") and not np.isfinite(vector).all():
                 raise damaged(path, f"{name} of finite numbers", "inf or nan")
     return state
 
@@ -178,9 +185,16 @@ def _read(archive, there, name, dtype, shape):
             f"{array.dtype} {array.shape}",
             "it is a checkpoint of another system or preset, or it is damaged",
         )
-    if dtype == np.int64 and not 0 <= array.min() <= array.max() <= COUNT:
-        raise damaged(path, f"a count of 0 or more, at most {COUNT:,}", f"{array.min():,}")
     return array
+
+
+def _counter(archive, there, name):
+    """One of the counters of a State, as an int."""
+    value = int(_read(archive, there, name, np.int64, ()))
+    if not 0 <= value <= COUNT:
+        path = f"{archive.fp.name}, {name}"
+        raise damaged(path, f"a count of 0 or more, at most {COUNT:,}", f"{value:,}")
+    return value
 
 
 def _compare(raw, about, path):

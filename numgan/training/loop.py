@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from .. import plot
 from ..core import files
+from ..core.arguments import is_number, positive
 from ..core.errors import FileFormatError, NonFiniteError
 from ..core.fields import for_json
 from ..core.randomness import derive
@@ -101,6 +102,15 @@ def train(
     written; the last checkpoint is then intact.
     """
     plan = Plan(steps, batch_size, seed, log_every, picture_every)
+    if checkpoint_every is not None:
+        positive(checkpoint_every, "checkpoint_every")
+    if not is_number(checkpoint_seconds) and checkpoint_seconds != np.inf:
+        raise ValueError(
+            f"checkpoint_seconds: expected a number of at least 0, got {checkpoint_seconds!r}; "
+            "inf saves at no regular times"
+        )
+    if look is not None and not callable(look):
+        raise TypeError(f"look: expected a function of the State, got {look!r}; leave it out for none")
     files.expect_path(out, "out")
     out = Path(out)
     recipes.check(system, dataset)

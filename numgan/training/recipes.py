@@ -14,7 +14,7 @@ from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole
 from ..core.files import path_of, text_of
 from ..data.points import POINTS
 from ..losses import ADVERSARIAL, smoothed
-from ..systems import NUMBERS, WIDTHS
+from ..systems import NUMBERS, WIDTHS, expect_roles
 
 PATH = Text(4096)
 LOG_EVERY = 10  # default number of steps between lines of metrics.jsonl
@@ -210,6 +210,7 @@ def _from_anywhere(path):
 
 def check(system, dataset):
     """Raise ValueError unless the system can be trained on the data."""
+    expect_roles(system)
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(
             f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} "

@@ -43,6 +43,11 @@ def advance(system, state, feed, seed, reduce=alone):
     objectives, batch, shared, results = now.objectives(), None, (), {}
     fakes_key = derive(seed, "step", step, "fakes")
     for turn, name in enumerate(now.rounds(step)):
+        if name not in objectives:
+            raise ValueError(
+                f"{type(now).__name__}.rounds: expected objectives among {', '.join(objectives)}, "
+                f"got {name!r}; correct the name, or add the objective"
+            )
         if batch is None or not now.shares_fakes:
             batch = Batch(feed.batch(state.batches))
             state.batches += 1

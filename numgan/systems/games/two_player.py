@@ -70,6 +70,11 @@ class TwoPlayerGAN(TwoPlayers):
     kept: dict | None = None
 
     def __post_init__(self):
+        if not isinstance(self.remedies, tuple):
+            raise TypeError(
+                f"{type(self).__name__}: expected remedies as a tuple of remedies such as "
+                f"(R1Penalty(10.0),), got {self.remedies!r}"
+            )
         for remedy in self.remedies:
             if not isinstance(remedy, Remedy):
                 raise TypeError(
@@ -99,7 +104,16 @@ class TwoPlayerGAN(TwoPlayers):
         return found
 
     def memory(self, dtype=np.float32):
-        return self._collected("memory", self, dtype)
+        found = {}
+        for remedy in self.remedies:
+            for name, array in remedy.memory(self, dtype).items():
+                if name in found:
+                    raise ValueError(
+                        f"{type(self).__name__}: expected remedies that keep arrays of different names, got "
+                        f"{name!r} twice, from {remedy!r} too; leave out one of them, or rename its array"
+                    )
+                found[name] = array
+        return found
 
     @property
     def remembered(self):

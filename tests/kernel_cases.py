@@ -171,5 +171,5 @@ def python(code, *arguments, **environment):
         env={**os.environ, "PYTHONPATH": path, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )

@@ -112,7 +112,7 @@ def test_processes_and_threads_started_before_and_after_the_first_kernel(when):
             for child in children:
                 child.start()
             for child in children:
-                child.join(60)
+                child.join(180)
                 print(method, child.exitcode)
                 child.kill()
         same = []

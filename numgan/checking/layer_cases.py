@@ -62,7 +62,7 @@ from .points import Case
 
 
 def _twice():
-    """A network that contains one layer twice. Its two gradients must be added."""
+    """A network that contains one Dense layer twice. The gradients of its two uses must be added."""
     shared = Dense(3, 3)
     return Sequential(shared, Tanh(), shared, Sigmoid(), Dense(3, 2))
 
@@ -76,7 +76,7 @@ _reference = Pass(reference=2)
 
 
 def _mixed(last):
-    """A critic with two kinds of normalization; `last` is the class of its last activation."""
+    """A Case of a critic with BatchNorm and LayerNorm. `last` is the class of its last activation."""
     net = Sequential(
         Conv2d(1, 3, kernel=3, bias=False),
         BatchNorm(3),
@@ -92,7 +92,7 @@ def _mixed(last):
     )
 
 
-# ---- cases that stand in several lists
+# ---- cases that are used in more than one list
 
 GENERATOR = Case(
     dcgan_generator(2, 1, (3, 2), 2, kernel=5),

@@ -14,14 +14,16 @@ import numpy as np
 
 
 def output_size(size, kernel, stride, padding):
-    """(HO, WO) of a window operation over (H, W)."""
+    """(HO, WO), the size of the output of a convolution or pooling over an input (H, W)."""
     return tuple(
         (int(n) + 2 * int(p) - int(k)) // int(s) + 1 for n, k, s, p in zip(size, kernel, stride, padding)
     )
 
 
 def _taps(kernel, *arrays):
-    """Every tap (i, j) of a window. No taps if an array is empty, because every sum is then 0."""
+    """All positions (i, j) in a window, to loop over. None if one of `arrays` is empty, because every sum is
+    then 0.
+    """
     return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
 
 
@@ -31,7 +33,10 @@ def _padded(x, padding, value=0):
 
 
 def _tap(padded, i, j, stride, size):
-    """The view of a padded input (N, HP, WP, C) that kernel tap (i, j) sees: (N, HO, WO, C)."""
+    """A view (N, HO, WO, C) of the padded input (N, HP, WP, C): the pixel at (i, j) of every window.
+
+    size is (HO, WO).
+    """
     return padded[
         :,
         i : i + stride[0] * (size[0] - 1) + 1 : stride[0],
@@ -40,15 +45,17 @@ def _tap(padded, i, j, stride, size):
 
 
 def _rows(x):
-    """(N, H, W, C) as rows (N H W, C), also if a size is 0."""
+    """x (N, H, W, C) as rows (N H W, C), also if a size is 0."""
     return x.reshape(math.prod(x.shape[:3]), x.shape[3])
 
 
 def finish(c, bias, slope, gate):
-    """The last operations on the result c of every product: c + bias, then LeakyReLU.
+    """c after the last operations of every product: bias, then LeakyReLU.
 
+    c = c + bias                            if bias is not None
     c = c if c > 0 else slope c             slope 1: no LeakyReLU
-    c = c if gate > 0 else slope c          with a gate: the derivative of LeakyReLU, in place of LeakyReLU
+    c = c if gate > 0 else slope c          with a gate: c times the derivative of LeakyReLU, in place of
+                                            LeakyReLU
     """
     c = c if bias is None else c + bias
     if gate is not None:
@@ -78,8 +85,9 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """The transpose of conv2d in x, which is also the transposed convolution's forward pass, finished
+    """The transpose of conv2d, as a linear map of x, applied to dy; finished
 
+    It is also the forward pass of the transposed convolution.
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)
     """
     kh, kw, c, o = w.shape
@@ -105,8 +113,10 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """y = max over the window, and its index. The first of equal entries wins, padding never, nan always.
+    """(y, index): y = max over each window, and the position of this entry in x
 
+    Among equal entries the first counts. Padding never counts, unless a window has nothing else; nan always
+    counts.
     x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64, the flat position h W + w in x
     """
     n, h, v, c = x.shape
@@ -136,11 +146,11 @@ def max_pool2d_gradient(dy, index, size):
     return dx.reshape(n, *size, c)
 
 
-# --- updates: in place; each returns whether every number it wrote is finite --------------------------------
+# --- updates: in place; each returns whether all written numbers are finite ---------------------------------
 
 
 def _clipped(p, clip, *moments):
-    """Clip p to [-clip, clip]. Returns whether p and the moments are finite."""
+    """Clip p to [-clip, clip], in place. Returns whether all numbers of p and of the moments are finite."""
     np.clip(p, -clip, clip, out=p)
     return all_finite(p) and all(map(all_finite, moments))
 
@@ -224,14 +234,19 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def _before_leaky_relu(dy, x, mean, scale, bias, slope):
-    """The gradient before normalize's LeakyReLU; dy is the one after it. The sign is computed again."""
+    """The gradient with respect to the input of normalize's LeakyReLU, from dy, that with respect to its
+    output.
+
+    The input of the LeakyReLU is computed again, for its sign. With slope 1 the result is dy.
+    """
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
-    """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
+    """sum over rows of d, and sum over rows of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    d is dy. With scale, bias (C,) and a slope, d is dy times the derivative of normalize's LeakyReLU
+    With slope 1, d is dy. With another slope and scale, bias (C,), d is dy times the derivative of
+    normalize's LeakyReLU
     """
     dy = _before_leaky_relu(dy, x, mean, scale, bias, slope)
     return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)

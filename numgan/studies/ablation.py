@@ -1,13 +1,13 @@
 """`ablation`: every stabiliser alone on one grid of 25 Gaussians, with its benefit and its cost.
 
-All arms have the same data, the same networks and the same number of updates of G. With packing, a batch
-contains as many packs as D otherwise has samples. Learning rates fall to 0, so that the result does not
-depend on the last few steps. Each arm is the plain GAN with one remedy and the settings that belong to it: a
-critic has the optimiser of its paper and 5 updates, and the unrolled GAN plays the minimax game. The last arm
-combines remedies that work together.
+An arm is one row of the table. All arms have the same data, the same networks and the same number of updates
+of G. With packing, a batch contains as many packs as a batch of another arm has samples. Learning rates fall
+to 0, so that the result does not depend on the last few steps. Each arm is the plain GAN with one remedy and
+the settings that belong to this remedy: a critic has the optimiser of its paper and 5 updates, and the
+unrolled GAN plays the minimax game. The last arm combines remedies that work together.
 
 One setting of each remedy was fixed beforehand, and none was tuned here. A poor row shows that a remedy does
-not help with this setting, not that it cannot help.
+not help with this setting, not that the remedy cannot help.
 """
 
 from dataclasses import replace
@@ -50,7 +50,12 @@ def _adam(**betas):
 
 
 def _switched(average=0.0, **switches):
-    """The plain GAN with some switches of `systems/games/hacks.py` changed."""
+    """A function make(common) -> the plain GAN of `systems/games/hacks.py` with other values of some
+    switches.
+
+    switches   {name of a field: value}
+    average    the decay of the moving average of G's weights; 0: no average
+    """
 
     def make(common):
         system = points(**{"smooth": 1.0, "noise": 0.0} | switches)
@@ -89,9 +94,9 @@ def _virtual():
 
 
 def _decaying(system, steps):
-    """The system with learning rates that fall to 0 along a cosine.
+    """A copy of the system with learning rates that fall to 0 along a cosine.
 
-    The cosine of each player ends after the number of its updates in `steps` steps.
+    The cosine of D and that of G each end after the number of updates that the network gets in `steps` steps.
     """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
@@ -104,7 +109,7 @@ def _decaying(system, steps):
     )
 
 
-# {arm: (the name of its remedy, make(common) -> system)}; `common` are the constants of all systems
+# {arm: (heading of its row, make(common) -> system)}; `common` has the fields that all systems share
 REMEDIES = {
     "gan": ("GAN, non-saturating", _switched()),
     "saturating": ("minimax loss", _switched(modified=False)),
@@ -155,7 +160,10 @@ REMEDIES = {
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train with one remedy on the grid. The points are multiplied by 0.25 before training."""
+    """Train the system of an arm on the grid and return its figures. Arguments as for `Study.trial`.
+
+    The points are multiplied by 0.25 before training.
+    """
     steps = QUICK if quick else STEPS
     common = {"latent": Latent(2), "sample_shape": (2,), "batch_size": BATCH, "steps": steps}
     _, make = REMEDIES[arm]
@@ -166,7 +174,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw the samples of seed 0 for every remedy."""
+    """Draw the samples of seed 0, one panel for each arm. Returns {file name: picture}."""
     panels = {REMEDIES[arm][0]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.scatters(panels, MIXTURES["grid"].centres, 6.0)}
 

@@ -1,18 +1,17 @@
 """The Dirac-GAN: a GAN with two parameters, whose training circles, diverges or converges in the plane.
-
 Source: Mescheder et al. 2018, sections 2 to 4.
 
     data at 0        the only sample of G is theta        D(x) = psi x        the equilibrium is (0, 0)
     v(theta, psi) = -(d L_G / d theta, d L_D / d psi)    the field of gradient descent
 
-Near the equilibrium, v is given by its Jacobian J there: v(z) = J z, up to terms of higher order. The flow
-converges at a linear rate if every eigenvalue of J has a negative real part. A descent step of size h
-multiplies by 1 + h lambda. So simultaneous descent moves away from the equilibrium where the flow circles
-around it.
+Near the equilibrium, v is given by its Jacobian J there: v(z) = J z, up to terms of higher order. The flow of
+v converges at a linear rate if every eigenvalue of J has a negative real part. One descent step of size h
+multiplies the component along an eigenvector by 1 + h lambda, where lambda is the eigenvalue. So simultaneous
+descent moves away from the equilibrium where the flow circles around the equilibrium.
 
 The losses, penalties, consensus and unrolling are those of the library, on networks of one weight, in
-float64. In the paper D is high on fakes, and in the library it is high on real samples. So psi of the paper
-is -psi here, and its start (1, 1) is (1, -1).
+float64. In the paper D is high on fakes, and in the library D is high on real samples. So psi of the paper
+is -psi here, and the paper's start (1, 1) is (1, -1).
 """
 
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ START, STEPS, RATE = (1.0, -1.0), 500, 0.2
 QUICK = 50
 CONVERGED = 1e-3  # a path has converged if its radius after STEPS is smaller
 
-# ---- the fields, z = (theta, psi) -> v (2,)
+# ---- the fields: functions z = (theta, psi) -> v (2,)
 
 
 def _players(z):
@@ -52,9 +51,10 @@ def _players(z):
 
 
 def descent(loss, penalty=None):
-    """The field of gradient descent of both players on their losses.
+    """The field z -> v of gradient descent of G and D on their losses.
 
-    penalty(D, phi, real, fake) -> (value, its gradient in phi) is added to the loss of D.
+    penalty(D, phi, real, fake) -> (value, gradient with respect to phi, the weights of D) is added to D's
+    loss.
     """
     G, D = NETWORKS["G"], NETWORKS["D"]
 
@@ -75,14 +75,16 @@ def descent(loss, penalty=None):
 
 
 def on_data(penalty):
-    """A penalty that is computed at the real samples only."""
+    """Give a penalty(D, phi, x) the arguments (D, phi, real, fake) that `descent` passes. It uses the real
+    samples.
+    """
     return lambda D, phi, real, fake: penalty(D, phi, real)
 
 
 def with_noise(loss, sigma):
-    """The field of gradient descent with noise N(0, sigma^2) on real and fake samples.
+    """The field z -> v of gradient descent, with noise N(0, sigma^2) added to real samples and fakes.
 
-    It is the expectation over the noise, computed by quadrature from the derivatives of the loss.
+    It is the expectation over the noise. Quadrature computes it from the derivatives of the loss.
     """
 
     def field(z):
@@ -95,7 +97,10 @@ def with_noise(loss, sigma):
 
 
 def consensus(loss, weight):
-    """The field with weight / 2 |v|^2 added to both losses (Mescheder et al. 2017, section 4)."""
+    """The field z -> v of descent on losses with a penalty: weight / 2 |v0|^2 is added to both losses.
+
+    v0 is the field without the penalty (Mescheder et al. 2017, section 4).
+    """
     penalty = Consensus(weight, loss)
 
     def field(z):
@@ -109,7 +114,9 @@ def consensus(loss, weight):
 
 
 def unrolled(loss, steps, rate):
-    """The field in which G plays against D after `steps` more descent steps (Metz et al. 2017)."""
+    """The field z -> v in which G's loss uses D after `steps` more descent steps of size `rate` (Metz et al.
+    2017).
+    """
     system = UnrolledGAN(
         networks=NETWORKS,
         optimizers={},
@@ -133,7 +140,7 @@ def unrolled(loss, steps, rate):
 
 
 def jacobian(field, z=np.zeros(2), h=2.0**-12):
-    """The Jacobian (2, 2) of a field at z, by central differences.
+    """The Jacobian (2, 2) of a field at z, by central differences with the step h.
 
     Without noise it is exact at 0, because these fields are linear on both axes.
     """
@@ -141,9 +148,9 @@ def jacobian(field, z=np.zeros(2), h=2.0**-12):
 
 
 def path(field, order="together", steps=STEPS):
-    """The path (steps + 1, 2) of gradient descent from START.
+    """The points (steps + 1, 2) of gradient descent on a field, from START with the step size RATE.
 
-    order   "together": both players are updated at once; "GD" or "DG": one after the other, in this order
+    order   "together": G and D are updated at once; "GD" or "DG": one after the other, in this order
     """
     masks = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
     z = np.empty((steps + 1, 2))
@@ -162,9 +169,10 @@ def path(field, order="together", steps=STEPS):
 class Method:
     """A method and its expected results.
 
-    field               its field v
+    name                the heading of its row
+    field               its field v, a function z -> (2,)
     eigenvalue          an eigenvalue of the Jacobian of v at 0, from a formula; None if there is no Jacobian
-    together, in_turn   the expected radii of simultaneous and alternating descent, as text
+    together, in_turn   the expected radii at the end of simultaneous and of alternating descent, as text
     """
 
     name: str
@@ -175,7 +183,9 @@ class Method:
 
 
 def _damped(a, b):
-    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda + b^2: a rotation of speed b with damping a."""
+    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda + b^2. It is a rotation of speed b with damping
+    a.
+    """
     return -a + np.sqrt(complex(a**2 - b**2))
 
 
@@ -234,11 +244,15 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """The leading eigenvalue of one method at the equilibrium, and the radii at the ends of its two paths."""
+    """Compute one method's leading eigenvalue at the equilibrium, and the radii at the ends of its two paths.
+
+    The leading eigenvalue has the largest real part. Returns {figure: value} and writes the paths to
+    paths.npz in `folder`. Arguments as for `Study.trial`.
+    """
     method, steps = METHODS[arm], QUICK if quick else STEPS
     found = np.linalg.eigvals(jacobian(method.field))
     order = np.lexsort((found.imag, np.round(found.real, 6)))
-    top = found[order][-1]  # the largest real part; of a pair, the eigenvalue above the real axis
+    top = found[order][-1]  # largest real part; of a conjugate pair, the one with positive imaginary part
     paths = {"together": path(method.field, "together", steps), "in_turn": path(method.field, "GD", steps)}
     with replacing(folder / "paths.npz") as file:
         np.savez(file, **paths)
@@ -254,7 +268,9 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw the flow of every method, and its two paths."""
+    """Draw one panel for each method in `results`: the flow of its field, and its paths of simultaneous and
+    alternating descent. The paths are read from the folder `out`. Returns {file name: picture}.
+    """
     panels = {}
     for arm in results:
         together, in_turn = load_arrays(folder_of(out, arm, 0) / "paths.npz", "together", "in_turn")
@@ -264,7 +280,7 @@ def draw(results, out):
 
 
 def _expected(method):
-    """The row of a method in the published table."""
+    """{column key: text}, a method's expected radii and eigenvalue for the row "expected" of the table."""
     radii = {"together": method.together, "in_turn": method.in_turn}
     if method.eigenvalue is None:
         return radii

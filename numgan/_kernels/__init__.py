@@ -310,7 +310,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """(y, index): max of each window, its flat index h W + w in x          x (N, H, W, C)   both (N, HO, WO, C)
+    """(y, index): max of each window, its flat index h W + w in x         x (N, H, W, C)   y (N, HO, WO, C)
     """
     (x,) = door.arrays("max_pool2d", x=x)
     kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])

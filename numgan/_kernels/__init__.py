@@ -124,7 +124,19 @@ def measured_peak(itemsize=4):
     return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
 
 
-class use_backend:
+class _Switch:
+    """The base class of settings of the kernels. A setting holds from now on or, with `with`, until the block
+    ends.
+    """
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        type(self)(self._before)
+
+
+class use_backend(_Switch):
     """Switch the backend: `use_backend("cython")` from now on, or `with use_backend("cython"):` for a block.
 
     "reference" is NumPy. "cython" has a matrix product and the convolutions, to read and change. "compiled"
@@ -139,13 +151,6 @@ class use_backend:
         if _modules[name] is None:
             raise ImportError(f"use_backend: the {name} kernels are missing; {_BUILD}")
         self._before, _chosen = _chosen, name
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        global _chosen
-        _chosen = self._before
 
     def __repr__(self):
         return f"use_backend({_chosen!r})"
@@ -187,7 +192,7 @@ def register_backend(name, kernels):
     _modules[name] = _completed(kernels)
 
 
-class use_fast_convolutions:
+class use_fast_convolutions(_Switch):
     """Allow the Toom-Cook algorithm (c/fast.h) for float32 convolutions; False: direct kernels only.
 
     `use_fast_convolutions(False)` holds from now on, `with use_fast_convolutions(False):` for a block. The
@@ -196,16 +201,9 @@ class use_fast_convolutions:
     """
 
     def __init__(self, on=True):
+        self._before = compiled and compiled.products.fast_convolutions
         if compiled:
-            self._before = compiled.products.fast_convolutions
             compiled.products.fast_convolutions = bool(on)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if compiled:
-            compiled.products.fast_convolutions = self._before
 
     def __repr__(self):
         return f"use_fast_convolutions({fast_convolutions()})"
@@ -310,8 +308,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """(y, index): max of each window, its flat index h W + w in x         x (N, H, W, C)   y (N, HO, WO, C)
-    """
+    """(y, index): max of each window, its flat index h W + w in x       x (N, H, W, C)   y (N, HO, WO, C)"""
     (x,) = door.arrays("max_pool2d", x=x)
     kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])
     if any(2 * p > k for k, p in zip(kernel, padding)):

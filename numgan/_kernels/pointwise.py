@@ -23,29 +23,29 @@ def _vector(x):
     return None if x is None else _contiguous(x).reshape(-1)
 
 
-def _flags(x):
-    """(shares, flags): the shares of a pass over x, and a vector with a 1 for each share.
+def _run_finite(kernel, size_of, **arguments):
+    """Run a kernel of C over the elements of the array `size_of`. Returns whether it found no inf or nan.
 
-    A share that finds inf or nan sets its 1 to 0.
+    `arguments` are the arguments of the kernel.
     """
-    shares = _flat(x)
-    return shares, np.ones(shares[0], x.dtype)
+    shares = _flat(size_of)
+    finite = np.ones(shares[0], size_of.dtype)  # a share that finds inf or nan sets its 1 to 0
+    _run(kernel, shares, finite=finite, **arguments)
+    return bool(finite.all())
 
 
 # An update is called with whole=True: Ctrl-C cannot interrupt it before its end.
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    shares, finite = _flags(p)
-    _run(
+    return _run_finite(
         "adam",
-        shares,
+        p,
         whole=True,
         p=p,
         g=g,
         m=m,
         v=v,
-        finite=finite,
         rate=lr / (1 - beta1**step),
         beta1=beta1,
         beta2=beta2,
@@ -54,22 +54,17 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
         weight_decay=weight_decay,
         clip=clip,
     )
-    return bool(finite.all())
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    shares, finite = _flags(p)
     around = {"weight_decay": weight_decay, "clip": clip}
-    _run("rmsprop", shares, whole=True, p=p, g=g, v=v, finite=finite, lr=lr, decay=decay, eps=eps, **around)
-    return bool(finite.all())
+    return _run_finite("rmsprop", p, whole=True, p=p, g=g, v=v, lr=lr, decay=decay, eps=eps, **around)
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
-    shares, finite = _flags(p)
     of_m, of_g = (lr * momentum, lr) if nesterov else (lr, 0.0)
     constants = {"momentum": momentum, "of_m": of_m, "of_g": of_g, "weight_decay": weight_decay, "clip": clip}
-    _run("sgd", shares, whole=True, p=p, g=g, m=m, finite=finite, **constants)
-    return bool(finite.all())
+    return _run_finite("sgd", p, whole=True, p=p, g=g, m=m, **constants)
 
 
 def moving_average(average, p, decay):
@@ -81,9 +76,7 @@ def add(one, two, out):
 
 
 def all_finite(x):
-    shares, finite = _flags(x)
-    _run("all_finite", shares, x=_vector(x), finite=finite)
-    return bool(finite.all())
+    return _run_finite("all_finite", x, x=_vector(x))
 
 
 _BLOCK = 8192  # number of elements in a block of rows: so many stay in the first-level cache

@@ -32,10 +32,6 @@ class Timing:
         low, median, high = np.percentile(times, [25, 50, 75])
         return cls(float(median), float(low), float(high), len(times))
 
-    def scaled(self, factor):
-        """The Timing with all times multiplied by a factor, for example to get milliseconds per image."""
-        return Timing(self.median * factor, self.low * factor, self.high * factor, self.calls)
-
 
 def burst(function, calls):
     """Call function() `calls` times and return the milliseconds of each call. One call before them does not
@@ -86,17 +82,16 @@ def _ticks():
     return used, used + idle + waiting
 
 
-def interleave(sides, rounds=7, seconds=0.3, rest=None):
+def interleave(sides, rounds, seconds, rest):
     """Time several sides in turn and return {name: Timing}.
 
     sides     {name: side}; side(calls) -> [ms] runs one burst, for example `lambda calls: burst(step, calls)`
     rounds    the number of bursts of each side; burst k of all sides comes before burst k + 1 of any side
     seconds   the approximate length of a burst; at least one call counts, even if it takes longer
-    rest      the Rest that is called before each burst; None: a new Rest
+    rest      the Rest that is called before each burst
 
     Raises ValueError if rounds < 1.
     """
-    rest = rest or Rest()
     if rounds < 1:
         raise ValueError(f"interleave: expected rounds >= 1, got {rounds}")
     calls = {name: int(np.clip(1e3 * seconds / side(1)[0], 1, 1000)) for name, side in sides.items()}

@@ -22,7 +22,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 SIDES = "numpy", "torch"  # the other sides of a comparison
-MODULES = ("torch_steps", "torch_kernels", "steps")
 TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
 
 
@@ -52,7 +51,8 @@ class Refused(RuntimeError):
 
 
 class Worker:
-    """A process that imports one of MODULES and calls its functions: worker(name of a function, *arguments).
+    """A process that imports a module of this folder and calls its functions: worker(name of a function,
+    *arguments).
 
     tuned   raise the mmap threshold of glibc
 
@@ -117,7 +117,7 @@ def peak_memory():
 
 
 def load(module, threads):
-    """Import one of MODULES and return it. With PyTorch, set its number of threads.
+    """Import a module of this folder and return it. With PyTorch, set its number of threads.
 
     sys.path and, for torch_steps, sys.modules are changed.
     """

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..core.arguments import brief
 from ..core.parameters import Layout, Parameters
 from ..core.probes import observable
 from ..core.randomness import stream
@@ -68,11 +69,13 @@ class Layer:
             zero, and tp has no effect on them. After each update the training loop replaces them with the
             values from `refreshed`. A checkpoint stores them with the weights.
     shown   names of the attributes that the repr shows
+    options {name: default} of further attributes, which the repr shows by name unless they are the default
     """
 
     children = {}
     held = ()
     shown = ()
+    options = {}
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
@@ -186,7 +189,11 @@ class Layer:
 
     def arguments(self):
         """The arguments shown in the repr, as text."""
-        return ", ".join(str(getattr(self, name)) for name in self.shown)
+        shown = [brief(getattr(self, name)) for name in self.shown]
+        for name, default in self.options.items():
+            if getattr(self, name) != default:
+                shown.append(f"{name}={brief(getattr(self, name))}")
+        return ", ".join(shown)
 
     def __repr__(self):
         return f"{type(self).__name__}({self.arguments()})"
@@ -254,6 +261,11 @@ def term(f, *arguments):
     return None if any(argument is None for argument in arguments) else f(*arguments)
 
 
+def product_rule(f, a, b, ta, tb, *rest):
+    """The tangent of f(a, b, *rest), which is linear in a and in b: f(ta, b) + f(a, tb)."""
+    return total(term(f, ta, b, *rest), term(f, a, tb, *rest))
+
+
 def joined(tangents, shapes):
     """Tangents of these shapes, concatenated along the last axis; None if all are None."""
     dtypes = [t.dtype for t in tangents if t is not None]
@@ -285,6 +297,12 @@ def expect(layer, condition, expected, got, advice=""):
             else getattr(got, "shape", got)
         )
         raise ValueError(f"{layer!r}: expected x {expected}, got {got}" + (f"; {advice}" if advice else ""))
+
+
+def expect_images(layer, x):
+    """Raise ValueError unless x (N, H, W, C) is a batch of images of a shape that the layer takes."""
+    expect(layer, x.ndim == 4, "(N, H, W, C)", x)
+    layer.output_shape(x.shape[1:])
 
 
 def shapes_in(shape):

@@ -34,11 +34,11 @@ class Curve:
 
     def mean(self, x):
         """mean f(x), and its derivative f'(x) / size."""
-        return float(mean_of(self.f(x))), self.d(x) / x.dtype.type(x.size)
+        return float(mean_of(self.f(x))), self.d(x) / x.size
 
     def tangent(self, x, tx):
         """The tangent of the derivative when x moves along tx: f''(x) tx / size, a Hessian-vector product."""
-        return self.dd(x) * tx / x.dtype.type(x.size)
+        return self.dd(x) * tx / x.size
 
 
 def _positive(x):

@@ -35,7 +35,7 @@ class FeatureMatching:
 
     def _to_each(self, difference, fake):
         """The derivative for each fake: 2 difference / M, the same for all."""
-        return np.repeat(2 / fake.dtype.type(len(fake)) * difference[None], len(fake), axis=0)
+        return np.repeat(2 / len(fake) * difference[None], len(fake), axis=0)
 
     def __repr__(self):
         return self.name
@@ -102,12 +102,12 @@ class SoftmaxCrossEntropy:
         shifted = y - y.max(axis=1, keepdims=True)
         loss = float(mean_of(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]))
         p[rows, labels] -= 1
-        return loss, p / y.dtype.type(len(y))
+        return loss, p / len(y)
 
     def tangent(self, y, ty, labels):
         """The tangent of dy when y moves along ty."""
         p = softmax(y)
-        return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / y.dtype.type(len(y))
+        return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / len(y)
 
     def __reduce__(self):
         return self.name

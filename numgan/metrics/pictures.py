@@ -30,7 +30,7 @@ def psnr(pictures, reference, data_range=1.0):
     border: state your choice.
     """
     x, y = _picture_pair("psnr", pictures, reference, data_range)
-    mse = _in_blocks(x, y, lambda a, b: ((a.astype(np.float64) - b) ** 2).mean(axis=(1, 2, 3)))
+    mse = _in_blocks(x, y, lambda a, b: ((a - b) ** 2).mean(axis=(1, 2, 3)))
     with np.errstate(divide="ignore"):
         return 10 * np.log10(float(data_range) ** 2 / mse)
 
@@ -176,10 +176,12 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
 
 
 def _in_blocks(x, y, measure):
-    """measure(x, y), one number for each pair of pictures, computed for a few pairs at a time to bound
-    memory.
+    """measure(x, y) of pairs of pictures, converted to float64: one number, or row of numbers, for each pair.
+
+    A few pairs are measured at a time, to bound memory.
     """
-    return np.concatenate([measure(x[s], y[s]) for s in spans(len(x), MAPS * x[0].size)])
+    blocks = spans(len(x), MAPS * x[0].size)
+    return np.concatenate([measure(x[s].astype(np.float64), y[s].astype(np.float64)) for s in blocks])
 
 
 def _filter(x, taps, axis):
@@ -195,7 +197,6 @@ def _similarity(x, y, data_range):
     """(mean of l cs, mean of cs) over all windows, both (N, C). l is the first
     factor of SSIM, cs the second.
     """
-    x, y = x.astype(np.float64), y.astype(np.float64)
     taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / WIDTH) ** 2)
     taps /= taps.sum()
 
@@ -210,7 +211,7 @@ def _similarity(x, y, data_range):
 
 
 def _scales(x, y, data_range):
-    x, y, product = x.astype(np.float64), y.astype(np.float64), 1.0
+    product = 1.0
     for weight in WEIGHTS[:-1]:
         product = product * np.maximum(_similarity(x, y, data_range)[1], 0) ** weight
         x, y = _halved(x), _halved(y)

@@ -131,6 +131,20 @@ def figure_of(panels, size, columns=1, margin=0.0):
     return figure, all_axes
 
 
+def dots(axes, x, size, colour, label=None):
+    """Draw the points x (N, 2) as dots without edges. `size` is their area in square points, `label` their
+    name.
+    """
+    axes.scatter(*x.T, s=size, c=colour, linewidths=0, label=label)
+
+
+def square(axes, low, high, **settings):
+    """Set both axes to the range from low to high, with the same scale. `settings` go to matplotlib's
+    axes.set.
+    """
+    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", **settings)
+
+
 def render(figure, title=None):
     """Convert a matplotlib figure to a Pillow image. `title` is written above all panels."""
     if title is not None:

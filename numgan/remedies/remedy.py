@@ -14,6 +14,12 @@ class Remedy:
     seed    the seed of the objective; a remedy draws from its own named stream
     """
 
+    def __repr__(self):
+        # a checkpoint has this text, so that a run continues only with the remedies that it began with
+        return (
+            f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        )
+
     needs_real = False  # whether D judges real samples in G's step too
 
     def memory(self, game, dtype):

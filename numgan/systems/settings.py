@@ -1,6 +1,6 @@
 """Settings: numbers and switches of a system or a remedy, for `numgan train --set NAME=VALUE`."""
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 
 from ..core.fields import Flag, Real, Whole
 from ..optimizers.schedules import SCHEDULES
@@ -11,6 +11,8 @@ COUNTS = Whole(0, 1_000_000)  # a setting that is a count
 
 def numbers(record):
     """{name: value} of the fields of a dataclass that are numbers, switches or schedules."""
+    if not is_dataclass(record):  # a remedy of one's own without fields
+        return {}
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {
         name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))
@@ -19,7 +21,8 @@ def numbers(record):
 
 def with_numbers(record, values):
     """The same dataclass with those of the values that are its numbers."""
-    return replace(record, **{name: values[name] for name in numbers(record).keys() & values})
+    own = {name: values[name] for name in numbers(record).keys() & values}
+    return replace(record, **own) if own else record
 
 
 def fitting(name, old, value):

@@ -24,7 +24,7 @@ from .. import _kernels
 from ..core import files
 from ..core.errors import FileFormatError
 from ..core.fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
-from ..core.version import VERSION as __version__
+from ..core.version import VERSION
 from . import checkpoint
 from .recipes import PLAN, RECIPE, Recipe
 from .sampling import Sampler
@@ -62,15 +62,14 @@ METRICS = Record(
     {"gradients": CURVES},
     Anything(),
 )
-FILES = (
-    ".lock",
-    "config.json",
-    "checkpoint.npz",
-    "metrics.jsonl",
-    "samples.png",
-    "training.gif",
-    "curves.png",
-)
+FILES = {
+    "samples": "samples.png",
+    "samples over time": "training.gif",
+    "curves": "curves.png",
+    "metrics": "metrics.jsonl",
+    "configuration": "config.json",
+    "checkpoint": "checkpoint.npz",
+}
 
 
 def choose(recipe, root="runs"):
@@ -85,12 +84,11 @@ def choose(recipe, root="runs"):
             continue
 
 
-def claim(folder, is_first):
+def claim(folder, system, about):
     """Make the folder for a new run. Raises FileExistsError if it is not empty.
 
-    is_first   is_first(path) -> whether the file is a checkpoint of this run before its first step. Such a
-               checkpoint may be in the folder: it remains from a process that was killed before it wrote
-               config.json
+    A checkpoint of this run before its first step may be in the folder. It remains from a process that was
+    killed before it wrote config.json.
     """
     folder = Path(folder)
     if not folder.is_dir() and (kind := files.kind_at(folder)):
@@ -102,10 +100,18 @@ def claim(folder, is_first):
             "another --out"
         )
     first = folder / "checkpoint.npz"
-    if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
+    if not files.is_empty(folder, {first.name} if _is_first(first, system, about) else set()):
         raise FileExistsError(
             f"{folder} is not empty and holds no run: choose another --out, nothing was changed"
         )
+
+
+def _is_first(path, system, about):
+    """Whether the file at `path` is a checkpoint of this run, made before its first step."""
+    try:
+        return path.is_file() and checkpoint.load(path, system, about).step == 0
+    except FileFormatError:
+        return False
 
 
 def begun(folder):
@@ -121,7 +127,7 @@ def begun(folder):
 
 def expect_own(folder):
     """Raise FileExistsError if a link, a pipe or a folder has the name of one of the run's files."""
-    for path in (*(Path(folder, name) for name in FILES), *pictures(folder)):
+    for path in (*(Path(folder, name) for name in (".lock", *FILES.values())), *pictures(folder)):
         files.expect_own(path)
     files.expect_own(Path(folder, "samples"), "a folder")
 
@@ -164,22 +170,18 @@ def read_config(folder):
     return read_json(path, CONFIG, "it is no run's configuration: restore the file from a copy")
 
 
-def recipe_of(config, folder):
-    """The Recipe of a run. Raises ValueError if its system was made in Python code: it then has no recipe."""
+def rebuilt(config, folder):
+    """(system, training data) of a run, built from its recipe.
+
+    Raises FileFormatError if that is impossible, ValueError if the system was made in Python code: the run
+    then has no recipe.
+    """
     if config["recipe"] is None:
         raise ValueError(
             f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, "
             "dataset)"
         )
-    return Recipe(**config["recipe"])
-
-
-def rebuilt(config, folder):
-    """(system, training data) of a run, built from its recipe.
-
-    Raises FileFormatError if that is impossible.
-    """
-    recipe = recipe_of(config, folder)
+    recipe = Recipe(**config["recipe"])
     try:
         return recipe.build(), recipe.load()
     except FileFormatError:  # it has the name of the data file already
@@ -274,7 +276,7 @@ def pictures(folder):
 def environment():
     """The versions and settings on which exact results and speed depend, as a dict."""
     return {
-        "numgan": __version__,
+        "numgan": VERSION,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),

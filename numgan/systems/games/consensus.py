@@ -31,9 +31,7 @@ class ConsensusGAN(TwoPlayers):
     loss: AdversarialLoss = nonsaturating
     gamma: float = 10.0
 
-    @property
-    def looks_ahead(self):
-        return True
+    looks_ahead = True
 
     def _agreement(self, params, batch, seed, fakes):
         """gamma/2 |v|^2, its gradients, and v."""

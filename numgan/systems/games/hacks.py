@@ -205,10 +205,6 @@ def from_switches(system):
             minibatch=s.minibatch,
         ),
     }
-    rates, plain = {"D": s.rate * s.ttur, "G": s.rate}, {"D": s.sgd or not s.adam, "G": not s.adam}
-    rules = {
-        name: SGD(50 * rate, momentum=0.5) if plain[name] else Adam(rate) for name, rate in rates.items()
-    }
     return replace(
         s,
         loss=nonsaturating if s.modified else minimax,
@@ -216,9 +212,16 @@ def from_switches(system):
         latent=replace(s.latent, kind="normal" if s.spherical else "uniform"),
         networks=networks,
         optimizers={
-            name: Historical(rule, s.historical) if s.historical else rule for name, rule in rules.items()
+            "D": _optimizer(s, s.rate * s.ttur, s.adam and not s.sgd),
+            "G": _optimizer(s, s.rate, s.adam),
         },
     )
+
+
+def _optimizer(s, rate, adam):
+    """Adam or SGD, with historical averaging if it is on."""
+    rule = Adam(rate) if adam else SGD(50 * rate, momentum=0.5)
+    return Historical(rule, s.historical) if s.historical else rule
 
 
 def _check(s):
@@ -250,14 +253,13 @@ def _check(s):
             raise ValueError(f"hacks: {message}")
 
 
-def digits(width=1.0, average=0.995, **switches):
+def digits(width=1.0, **switches):
     """8x8 pictures; every switch has the value of the list above."""
     game = on_digits(
         Hacks,
         width,
         optimizers={},
         steps=4000,
-        average=average,
         hidden=max(int(256 * width), 4),
         channels=tuple(max(int(c * width), 2) for c in (128, 64)),
     )
@@ -281,8 +283,7 @@ def none(width=1.0):
         convolutional=False,
         adam=False,
         noise=0.0,
-        average=0.0,
-    )
+    ).with_average(0.0)
 
 
 def everything(width=1.0):

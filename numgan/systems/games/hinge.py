@@ -10,7 +10,7 @@ margin of 1. The vectors u and v, which estimate the singular value, are not tra
 one power iteration after each update of D (Algorithm 1).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from ...layers import LeakyReLU, Sequential, Spectral
@@ -31,21 +31,21 @@ class HingeGAN(TwoPlayerGAN):
     loss: AdversarialLoss = hinge
 
 
-def spectral(net):
-    """The same Sequential with every dense or convolutional layer wrapped in Spectral."""
+def wrapped(net, wrapper):
+    """The same Sequential with every dense or convolutional layer in a wrapper, such as Spectral."""
     return Sequential(
-        *(Spectral(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
+        *(wrapper(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
     )
 
 
-def _normalized(game):
+def normalized(game):
     """The game with every dense or convolutional layer of D wrapped in Spectral."""
-    return replace(game, networks=game.networks | {"D": spectral(game.networks["D"])})
+    return game.with_networks(D=wrapped(game.networks["D"], Spectral))
 
 
 def digits(width=1.0):
     """8x8 pictures: three dense layers in G and in D."""
-    return _normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION))
+    return normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION))
 
 
 def mnist(width=1.0):
@@ -55,13 +55,13 @@ def mnist(width=1.0):
     """
     D = {"norm": False, "slope": SLOPE}
     rule = Adam(2e-4, beta1=0.5)
-    return _normalized(on_mnist(HingeGAN, width, both(rule), 128, D, steps=4690, average=0.999))
+    return normalized(on_mnist(HingeGAN, width, both(rule), 128, D, steps=4690, average=0.999))
 
 
 def points(width=1.0):
     """Points in the plane: G and D of 128-128."""
     rule = Adam(1e-3, beta1=0.5)
-    return _normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION))
+    return normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION))
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "points": points}

@@ -64,17 +64,26 @@ def shifted(x, most, rng, fill):
     ]
 
 
-def _convolutional(size, width, **settings):
-    """Pictures of size x size: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
+def _convolutional(size, width, rate, steps, **settings):
+    """Pictures of size x size: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
+
+    The learning rate falls from `rate` to 0 in `steps` steps.
+    """
     channels = [max(int(c * width), 2) for c in (32, 64)]
     C = pooling_discriminator(size, channels, max(int(128 * width), 4), 1, outputs=10)
-    return Classifier(classes=10, sample_shape=(size, size, 1), networks={"C": C}, **settings)
+    return Classifier(
+        classes=10,
+        sample_shape=(size, size, 1),
+        steps=steps,
+        networks={"C": C},
+        optimizers={"C": Adam(Cosine(rate, steps), beta1=0.9)},
+        **settings,
+    )
 
 
 def digits(width=1.0):
     """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
-    rule = Adam(Cosine(1e-3, 1500), beta1=0.9)
-    return _convolutional(8, width, data="digits", batch_size=64, steps=1500, optimizers={"C": rule})
+    return _convolutional(8, width, rate=1e-3, steps=1500, data="digits", batch_size=64)
 
 
 def mnist(width=1.0):
@@ -82,10 +91,7 @@ def mnist(width=1.0):
 
     It trains for ten epochs, with pictures moved by up to one pixel.
     """
-    rule = Adam(Cosine(2e-3, 4690), beta1=0.9)
-    return _convolutional(
-        28, width, data="mnist", batch_size=128, steps=4690, shift=1, optimizers={"C": rule}
-    )
+    return _convolutional(28, width, rate=2e-3, steps=4690, data="mnist", batch_size=128, shift=1)
 
 
 def dense(width=1.0):

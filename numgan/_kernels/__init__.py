@@ -241,7 +241,7 @@ def _kernel(name, *arrays, counted=None):
 
 
 def empty(shape, dtype):
-    """An array like np.empty, whose memory may be that of a deleted large array; this saves page faults."""
+    """An array like np.empty(shape, dtype), which may reuse the memory of a deleted large array."""
     if _chosen == "compiled":
         return compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
     return np.empty(shape, dtype)

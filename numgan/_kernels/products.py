@@ -122,7 +122,10 @@ def _grouped(y, count):
 
 
 def _one_window(size, kernel, padding):
-    """Whether one window covers the whole image. Then the convolution is a matrix product without copies."""
+    """Whether one window (kernel) covers the whole image (size), without padding.
+
+    Then the convolution is a matrix product without copies.
+    """
     return tuple(size) == tuple(kernel) and tuple(padding) == (0, 0)
 
 

@@ -54,8 +54,9 @@ def lines(x):
 
 
 def windows(x, kernel, stride, size):
-    """The windows of a padded x (N, H, W, C) as a Matrix (N HO WO, KH KW C); size (HO, WO) is that of the
-    output.
+    """The windows of a padded x (N, H, W, C) as a Matrix (N HO WO, KH KW C), read from x by addresses.
+
+    kernel (KH, KW) and stride are pairs; size (HO, WO) is that of the output.
     """
     n, h, v, c = x.shape
     x = np.require(x, requirements=["C", "A"])

@@ -14,14 +14,17 @@ import numpy as np
 
 
 def output_size(size, kernel, stride, padding):
-    """(HO, WO), the size of the output of a convolution or pooling over an input (H, W)."""
+    """(HO, WO), the size of the output of a convolution or pooling, from the input's size (H, W).
+
+    kernel, stride and padding are pairs (vertical, horizontal).
+    """
     return tuple(
         (int(n) + 2 * int(p) - int(k)) // int(s) + 1 for n, k, s, p in zip(size, kernel, stride, padding)
     )
 
 
 def _taps(kernel, *arrays):
-    """All positions (i, j) in a window, to loop over. None if one of `arrays` is empty, because every sum is
+    """All positions (i, j) in a window, to loop over. No positions if one of `arrays` is empty: every sum is
     then 0.
     """
     return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
@@ -79,7 +82,7 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o], finished
 
-    x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)
+    x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)   s stride, p padding
     """
     *kernel, _, o = w.shape
     size = output_size(x.shape[1:3], kernel, stride, padding)
@@ -108,7 +111,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     """dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
 
-    x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
+    x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)   s stride, p padding
     """
     padded, rows = _padded(x, padding), _rows(dy)
     dw = np.zeros((*kernel, x.shape[3], dy.shape[3]), x.dtype)
@@ -120,8 +123,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
     """(y, index): y = max over each window, and the position of this entry in x
 
-    Among equal entries the first counts. Padding never counts, unless a window has nothing else; nan always
-    counts.
+    Among equal entries the first counts. Padding is never the maximum. nan always is.
     x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64, the flat position h W + w in x
     """
     n, h, v, c = x.shape
@@ -164,7 +166,8 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
     """m = beta1 m + (1 - beta1) s,  v = beta2 v + (1 - beta2) s^2,  s = g + weight_decay p
     p = p - lr mhat / (sqrt(vhat) + eps),  mhat = m / (1 - beta1^step),  vhat = v / (1 - beta2^step)
 
-    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
+    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included   p is then clipped to [-clip,
+                      clip]
     """
     slope = g + weight_decay * p
     m *= beta1
@@ -179,7 +182,7 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
     """v = decay v + (1 - decay) s^2,  p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p
 
-    p, g, v (P,)
+    p, g, v (P,)   p is then clipped to [-clip, clip]
     """
     slope = g + weight_decay * p
     v *= decay
@@ -191,7 +194,7 @@ def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
     """m = momentum m + s,  p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
 
-    p, g (P,)   m (P,), or None without momentum: then p = p - lr s
+    p, g (P,)   m (P,), or None without momentum: then p = p - lr s   p is then clipped to [-clip, clip]
     """
     step = slope = g + weight_decay * p
     if m is not None:
@@ -239,10 +242,10 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def _before_leaky_relu(dy, x, mean, scale, bias, slope):
-    """The gradient with respect to the input of normalize's LeakyReLU, from dy, that with respect to its
-    output.
+    """The gradient with respect to the input of normalize's LeakyReLU. dy is that with respect to its output.
 
-    The input of the LeakyReLU is computed again, for its sign. With slope 1 the result is dy.
+    The input of the LeakyReLU is computed again from x, mean, scale and bias, for its sign. With slope 1 the
+    result is dy.
     """
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 

@@ -15,6 +15,8 @@ from .._kernels import output_size
 def patches(x, kernel, stride, padding):
     """P(x) (N HO WO, KH KW C), the matrix of all windows of x (N, H, W, C), padded with zeros. A row is one
     window.
+
+    kernel (KH, KW), stride and padding are pairs (vertical, horizontal).
     """
     p, q = padding
     padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
@@ -25,7 +27,9 @@ def patches(x, kernel, stride, padding):
 
 
 def conv2d(x, w, stride, padding):
-    """y (N, HO, WO, O), the convolution of x (N, H, W, C) with w (KH, KW, C, O)."""
+    """y (N, HO, WO, O), the convolution of x (N, H, W, C) with w (KH, KW, C, O). stride and padding are
+    pairs.
+    """
     size = output_size(x.shape[1:3], w.shape[:2], stride, padding)
     rows = patches(x, w.shape[:2], stride, padding)
     return (rows @ w.reshape(-1, w.shape[3])).reshape(len(x), *size, w.shape[3])

@@ -69,8 +69,9 @@ def climb(kind, size=None, threads=None, extra=()):
 
 
 def _climb(kind, size, threads, extra):
-    """Do the work of `climb`. Returns ([Step], measured peak, share of the processors used by other
-    programs).
+    """Do the work of `climb`, with the same arguments; size is not None.
+
+    Returns ([Step], measured peak, share of the processors used by other programs).
     """
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]

@@ -76,7 +76,9 @@ def shifted(x, path, offset, here=""):
 
 
 def normal(rng, x):
-    """Standard normal numbers with the form, shapes and dtypes of x. Arrays of integers become None."""
+    """Standard normal numbers, drawn with rng, in the form, shapes and dtypes of x. Arrays of integers become
+    None.
+    """
     return mapped(lambda a: rng.standard_normal(a.shape).astype(a.dtype) if real(a) else None, x)
 
 

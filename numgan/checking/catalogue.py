@@ -156,7 +156,7 @@ def _layer(case, item, slow):
 
 
 def _report(subject, check, item, slow):
-    """Yield one Entry for each row of the Report that check(subject) returns.
+    """Yield one Entry of an Item for each row of the Report that check(subject) returns.
 
     If it raises GradientError, yield one Entry with passed=False. `slow` is not used.
     """

@@ -69,12 +69,11 @@ class GamePoint:
 
 
 def gradient_in_weights(consensus, slow, subject, point):
-    """Check d (penalty + linear loss) / d (phi, theta), the parameters of D and G. Returns (max_error,
-    notes).
+    """Check d (penalty + linear loss) / d (phi, theta), the parameters of D and G at this GamePoint.
 
-    Why a linear loss is added: if the adversarial loss is piecewise linear, the gradient of |v|^2 with
-    respect to D's last bias is zero, and nothing would be compared. Raises AllZero if a whole gradient is
-    zero.
+    Returns (max_error, notes). slow=False compares random projections. Why a linear loss is added: if the
+    adversarial loss is piecewise linear, the gradient of |v|^2 with respect to D's last bias is zero, and
+    nothing would be compared. Raises AllZero if a whole gradient is zero.
     """
     _, gradients = point.run(consensus, point.params)
     if not all(gradient.vector.any() for gradient in gradients.values()):

@@ -42,7 +42,8 @@ def watched(f, t):
 
 
 def difference_quotients(f, here, where):
-    """Yield estimates of df/dt at t = 0, the quick ones first. An estimate is left out if it crosses a kink.
+    """Yield estimates of df/dt at t = 0 of a function f(t), the quick ones first. Estimates across a kink are
+    left out.
 
     here    the pieces at t = 0, from `watched`
     where   names the function in the message
@@ -81,7 +82,8 @@ def relative(analytic, numeric):
 
 
 def is_zero(analytic, numeric, whole):
-    """Whether a gradient is zero up to rounding errors: a fraction 1e-10 of `whole`, and numeric agrees.
+    """Whether a gradient is zero up to rounding errors: analytic is at most 1e-10 of `whole`, and numeric
+    agrees.
 
     whole is the largest entry of the gradients of all arrays. True is no proof that the gradient is exactly
     zero.

@@ -62,9 +62,11 @@ def _check(point, slow, tangents):
 
 
 def shapes(point):
-    """output_shape gives the shape that forward returns, and each gradient has the shape of its array.
+    """Check that output_shape gives the shape that forward returns, and that each gradient has the shape of
+    its array.
 
-    A layer without output_shape passes with a note if y has another shape than x.
+    A layer without output_shape passes with a note if y has another shape than x. The layer is that of the
+    Point.
     """
     layer = point.layer
     dx, dp = point.gradients
@@ -82,7 +84,9 @@ def shapes(point):
 
 
 def pure(point):
-    """No pass writes to its arguments, and backward called twice with one cache gives the same bits."""
+    """Check that no pass writes to its arguments, and that backward called twice with one cache gives the
+    same bits.
+    """
     _pure_pass(point, "forward", point.p, point.x, point.context)
     y, cache = point.forward()
     first = _pure_pass(point, "backward", point.dy, cache)
@@ -105,7 +109,7 @@ def _pure_pass(point, name, *arguments):
 
 
 def repeatable(point):
-    """forward called twice with equal arguments gives the same bits.
+    """Check that forward called twice with equal arguments gives the same bits.
 
     So its random numbers come from `context`, and the layer keeps no value between calls.
     """
@@ -117,8 +121,8 @@ def repeatable(point):
 
 
 def two_live_caches(point):
-    """A second forward pass does not change the cache of the first one: backward with that cache gives the
-    same bits.
+    """Check that a second forward pass does not change the cache of the first one: backward gives the same
+    bits.
 
     Training needs this, because D scores real and fake samples before the backward pass of either.
     """
@@ -148,17 +152,20 @@ def _other(point, tangents=False):
 
 
 def dx(point, slow=True):
-    """The gradient with respect to the input agrees with difference quotients. Returns (max_error, note)."""
+    """Check the gradient with respect to the input against difference quotients. Returns (max_error, note).
+
+    slow=False compares random projections in place of every entry.
+    """
     blocks = input_blocks(point.x, filled(point.gradients[0], point.x), point.weighted)
     error, notes = compare(blocks, point.about, point.rng("directions"), slow)
     return error, notes if blocks else "x is integer"
 
 
 def parameters(point, slow=True):
-    """The gradient with respect to every parameter agrees with difference quotients. Returns (max_error,
+    """Check the gradient with respect to every parameter against difference quotients. Returns (max_error,
     note).
 
-    The error of each parameter's gradient is relative to the scale of that gradient.
+    The error of each gradient is relative to its own scale. slow=False compares random projections.
     """
     gradient = point.vector(point.gradients[1])
     blocks = parameter_blocks(point.p, gradient, lambda p: point.weighted(point.x, p), point.subject)
@@ -167,7 +174,10 @@ def parameters(point, slow=True):
 
 
 def frozen_same_dx(point, name="backward"):
-    """A frozen backward pass returns the same dx, bit for bit, and dp = None."""
+    """Check that the pass `name` with frozen=True returns the same dx, bit for bit, and dp = None.
+
+    name is "backward" or "tangent_backward"; the latter returns tdx and tdp.
+    """
     backward, t = _backward(point, name)
     dx, dp = backward(frozen=True)
     if dp is not None:
@@ -181,7 +191,9 @@ def frozen_same_dx(point, name="backward"):
 
 
 def frozen_no_weight_gradient(point, name="backward"):
-    """A frozen backward pass calls no kernel that computes a weight gradient."""
+    """Check that the pass `name` ("backward" or "tangent_backward") with frozen=True calls no weight-gradient
+    kernel.
+    """
     backward, _ = _backward(point, name)
     with kernels.kernel_calls() as calls:
         backward(frozen=True)
@@ -193,7 +205,9 @@ def frozen_no_weight_gradient(point, name="backward"):
 
 
 def need_dx(point, name="backward"):
-    """A backward pass with need_dx=False returns dx = None and the same dp."""
+    """Check that the pass `name` ("backward" or "tangent_backward") with need_dx=False returns dx = None and
+    the same dp.
+    """
     backward, t = _backward(point, name)
     dx, dp = backward(need_dx=False)
     if any(d is not None for _, d in leaves(dx)):
@@ -215,8 +229,9 @@ def _backward(point, name):
 
 
 def keeps_float32(point):
-    """Every pass returns float32 arrays for float32 arguments. A float64 constant in a pass would make its
-    results float64, which need twice the memory.
+    """Check that every pass returns float32 arrays for float32 arguments.
+
+    A float64 constant in a pass would make its results float64, which need twice the memory.
     """
 
     def down(tree):
@@ -251,7 +266,8 @@ def _tangents(layer, cache, tx, tp, dy, tdy):
 
 
 def dot_test(point):
-    """<dy, ty> = <dx, tx> + <dp, tp>, with ty = tangent_forward(tx, tp). Returns the relative error.
+    """Check that <dy, ty> = <dx, tx> + <dp, tp>, with ty = tangent_forward(tx, tp). Returns the relative
+    error.
 
     The dot test compares two hand-written passes, backward and tangent_forward, with each other. It needs no
     step size and has almost no rounding error: the limit is 1e-12. Raises AllZero if all terms are zero
@@ -293,15 +309,15 @@ def _depends_on_directions(point):
 
 
 def _combinations(directions):
-    """Yield a dict for every choice of one or more entries of {name: direction}. The choice of all comes
-    first.
+    """Yield a dict for every choice of one or more entries of `directions`, {name: direction}; that of all
+    comes first.
     """
     for number in range(len(directions), 0, -1):
         yield from map(dict, combinations(directions.items(), number))
 
 
 def tangent_forward(point):
-    """ty agrees with difference quotients of forward, for every combination of directions. Returns the
+    """Check ty against difference quotients of forward, for every combination of directions. Returns the
     max_error.
 
     A combination moves x, the parameters or both. The tangent of what is not moved is None.
@@ -332,7 +348,8 @@ def _require_form_of_y(point, ty):
 
 
 def tangent_backward(point):
-    """tdx and tdp agree with difference quotients of backward, for every combination. Returns the max_error.
+    """Check tdx and tdp against difference quotients of backward, for every combination. Returns the
+    max_error.
 
     A combination moves one or more of x, the parameters and dy. The tangent of what is not moved is None.
     """
@@ -359,8 +376,9 @@ def _gradients_at(point, t, tx=None, tp=None, tdy=None):
 
 
 def no_tangent_is_zero(point):
-    """Both tangent passes return only None or zeros if all tangents are None, or if only held entries have a
-    tangent.
+    """Check that both tangent passes return only None or zeros without tangents.
+
+    Two cases: all tangents are None, or only held entries have a tangent.
     """
     tangents = {"None": None}
     if point.p.layout.held:
@@ -373,8 +391,10 @@ def no_tangent_is_zero(point):
 
 
 def pure_tangents(point):
-    """The tangent passes do not write to their arguments. A second tangent_backward with the same cache gives
-    the same bits, also after passes with other arguments.
+    """Check that the tangent passes do not write to their arguments.
+
+    Also check that a second tangent_backward with the same cache gives the same bits, after other passes were
+    run.
     """
     _, cache = point.forward()
     _pure_pass(point, "tangent_forward", point.tx, cache, point.tp)
@@ -389,10 +409,10 @@ def pure_tangents(point):
 
 
 def frozen_tangents(point):
-    """tangent_backward with frozen=True gives the same tdx, and tdp = None. It calls no weight-gradient
+    """Check tangent_backward with frozen=True: the same tdx, tdp = None, and no call of a weight-gradient
     kernel.
 
-    tangent_backward with need_dx=False gives tdx = None and the same tdp.
+    Also check need_dx=False: tdx = None, and the same tdp.
     """
     for check in (frozen_same_dx, frozen_no_weight_gradient, need_dx):
         check(point, "tangent_backward")

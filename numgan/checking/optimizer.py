@@ -70,10 +70,10 @@ def _draw(optimizer, rng, size, step):
 
 
 def warm(optimizer, rng, size, step=3):
-    """A random optimiser state as after `step` steps: {"step": step, name of each moment: vector of `size`
-    entries}.
+    """A random state of an optimiser, {"step": step, name of each moment: vector (size,)}, as after `step`
+    steps.
 
-    No moment is zero. The second moment "v" is positive.
+    No moment is zero. The second moment "v" is positive. rng draws the numbers.
     """
     return {"step": step} | {
         name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size)

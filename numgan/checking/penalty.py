@@ -40,7 +40,7 @@ def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=
 def derivative_in_g(penalty, slow, point):
     """Check v = d penalty / dg at a random g, and u = d penalty / dy at random logits y. D is not used.
 
-    Returns (max_error, notes). Only a penalty with `on_fake` has u.
+    Returns (max_error, notes). Only a penalty with `on_fake` has u. slow=False compares random projections.
     """
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
     if _takes_fakes(penalty):

@@ -25,7 +25,7 @@ class AllZero(BadPoint):
 
 
 def failure(message, max_error=float("inf")):
-    """A GradientError with the attribute `max_error`."""
+    """A GradientError with this message and the attribute `max_error`. The caller raises it."""
     error = GradientError(message)
     error.max_error = max_error
     return error

@@ -152,7 +152,7 @@ def _blocks(point, objective, owner, gradient, whole):
 
 
 def objectives_are_pure(point):
-    """Equal arguments give equal bits, and an objective writes neither to parameters nor to the batch or
+    """Check that equal arguments give equal bits, and that no objective writes to parameters, batch or
     memory.
     """
     for objective in point.system.objectives():
@@ -171,10 +171,9 @@ def objectives_are_pure(point):
 
 
 def given_fakes_change_nothing(point):
-    """An objective gives the same bits with the argument `fakes` as without, if the fakes come from the same
-    seed.
+    """Check that an objective gives the same bits with the argument `fakes` as without, if both use one seed.
 
-    Also checks that `generate` draws batch.fakes samples. Returns a note if no objective takes fakes.
+    Also check that `generate` draws batch.fakes samples. Returns a note if no objective takes fakes.
     """
     taking = [
         name
@@ -197,7 +196,8 @@ def given_fakes_change_nothing(point):
 
 
 def frozen_networks_compute_no_weight_gradient(point):
-    """Each backward pass through a network that the objective does not train has frozen=True, in every layer.
+    """Check that each backward pass through a network that the objective does not train has frozen=True in
+    every layer.
 
     Returns a note if there is no such network, or if an objective differentiates through updates of one.
     """
@@ -246,7 +246,7 @@ def _frozen_only(layers, subject, name):
 
 
 def the_generator_learns_from_the_discriminator(point):
-    """The gradient of G is not zero, and it changes with D's weights. So it passes through D.
+    """Check that the gradient of G is not zero and changes with D's weights. So it passes through D.
 
     Returns a note if no objective trains a generator without its discriminator.
     """

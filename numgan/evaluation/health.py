@@ -127,8 +127,10 @@ def worst(verdicts):
 
 
 def _verdict(check, value, limits, says, advice):
-    """The Verdict of `check`, with the level that the Limits give to `value`. Level
-    ok: `advice` is left out.
+    """The Verdict of `check`, with the level that `limits`, a Limits, gives to `value`. `says` is the meaning
+    of value.
+
+    If the level is ok, `advice` is left out.
     """
     level = limits.level(value)
     return Verdict(check, level, float(value), str(limits), says, "" if level == "ok" else advice)

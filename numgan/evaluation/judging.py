@@ -94,6 +94,8 @@ def judge_of(run):
 def _finished(home, system, dataset):
     """The judge in the folder `home` as an open run; None if there is none or if its training is not
     finished.
+
+    system and dataset are those of the judge.
     """
     if not (home / "config.json").exists() or not (home / "curves.png").exists():
         return None

@@ -194,8 +194,9 @@ def _filter(x, taps, axis):
 
 
 def _similarity(x, y, data_range):
-    """(mean of l cs, mean of cs) over all windows, both (N, C). l is the first
-    factor of SSIM, cs the second.
+    """(mean of l cs, mean of cs) over all windows of each pair of pictures x, y (N, H, W, C): both (N, C).
+
+    l is the first factor of SSIM (means), cs the second (variances and covariance).
     """
     taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / WIDTH) ** 2)
     taps /= taps.sum()
@@ -231,7 +232,9 @@ def _blur(x):
 
 
 def _pyramid(x, halvings):
-    """Yield the levels of the Laplacian pyramid of x, (N, H / 2^l, W / 2^l, C) float32, the largest first."""
+    """Yield the halvings + 1 levels of the Laplacian pyramid of x, (N, H / 2^l, W / 2^l, C) float32, largest
+    first.
+    """
     x = x.astype(np.float32)
     for _ in range(halvings):
         small = _blur(x)[:, ::2, ::2]

@@ -52,9 +52,9 @@ BUILT_IN = tuple(_modules)
 
 
 def _choose():
-    """The name of the backend at import: NUMGAN_BACKEND, or "compiled" if built, otherwise "reference".
-    ValueError for a wrong environment variable; ImportError if the wanted kernels, or those of a source
-    tree, are missing.
+    """The name of the backend at import: NUMGAN_BACKEND, or "compiled" if
+    built, otherwise "reference". ValueError for a wrong environment variable;
+    ImportError if the wanted kernels, or those of a source tree, are missing.
     """
     pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
     if pure not in ("0", "1"):
@@ -125,8 +125,8 @@ def measured_peak(itemsize=4):
 
 
 class _Switch:
-    """The base class of settings of the kernels. A setting holds from now on or, with `with`, until the block
-    ends.
+    """The base class of settings of the kernels. A setting
+    holds from now on or, with `with`, until the block ends.
     """
 
     def __enter__(self):
@@ -166,9 +166,9 @@ def register_backend(name, kernels):
     called with checked arguments, by position. `matmul(a, b, bias, slope, gate)`, for example, returns a new
     array, finished (reference.finish).
 
-    You may register your own name again. Raises ValueError for the name of a built-in backend, an unknown
-    kernel, or no kernel at all. Raises TypeError for other types of `kernels`, or a value that is not a
-    function.
+    You may register your own name again. Raises ValueError for the name of a
+    built-in backend, an unknown kernel, or no kernel at all. Raises TypeError
+    for other types of `kernels`, or a value that is not a function.
     """
     if not isinstance(name, str) or not name or name in BUILT_IN:
         raise ValueError(f"register_backend: expected a name other than {', '.join(BUILT_IN)}, got {name!r}")

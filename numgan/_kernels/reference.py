@@ -24,8 +24,8 @@ def output_size(size, kernel, stride, padding):
 
 
 def _taps(kernel, *arrays):
-    """All positions (i, j) in a window, to loop over. No positions if one of `arrays` is empty: every sum is
-    then 0.
+    """All positions (i, j) in a window, to loop over. No
+    positions if one of `arrays` is empty: every sum is then 0.
     """
     return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
 
@@ -244,8 +244,8 @@ def normalize(x, mean, scale, bias, slope=1.0):
 def _before_leaky_relu(dy, x, mean, scale, bias, slope):
     """The gradient with respect to the input of normalize's LeakyReLU. dy is that with respect to its output.
 
-    The input of the LeakyReLU is computed again from x, mean, scale and bias, for its sign. With slope 1 the
-    result is dy.
+    The input of the LeakyReLU is computed again from x, mean,
+    scale and bias, for its sign. With slope 1 the result is dy.
     """
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 
@@ -253,8 +253,8 @@ def _before_leaky_relu(dy, x, mean, scale, bias, slope):
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
     """sum over rows of d, and sum over rows of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    With slope 1, d is dy. With another slope and scale, bias (C,), d is dy times the derivative of
-    normalize's LeakyReLU
+    With slope 1, d is dy. With another slope and scale, bias
+    (C,), d is dy times the derivative of normalize's LeakyReLU
     """
     dy = _before_leaky_relu(dy, x, mean, scale, bias, slope)
     return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)

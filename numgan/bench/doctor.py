@@ -19,9 +19,9 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 def examine():
     """Return a dictionary that describes the installation.
 
-    It contains versions, backend, instruction sets, threads, the measured peak in GFLOP/s (float32, all
-    threads), BLAS, processor, data folder, the errors of the kernels, and "passed": whether no error is above
-    TOLERANCE.
+    It contains versions, backend, instruction sets, threads, the measured
+    peak in GFLOP/s (float32, all threads), BLAS, processor, data folder, the
+    errors of the kernels, and "passed": whether no error is above TOLERANCE.
     """
     errors = {dtype: self_check(dtype) for dtype in TOLERANCE}
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -59,8 +59,8 @@ def processor():
 def self_check(dtype):
     """The largest error max|C - C64| / max|C64| of the kernels in use, for arrays of this dtype.
 
-    C is a result of the kernels, C64 the result of the reference kernels in float64. The shapes are small and
-    irregular on purpose.
+    C is a result of the kernels, C64 the result of the reference
+    kernels in float64. The shapes are small and irregular on purpose.
     """
     rng = stream(0, "doctor")
     window = {"stride": (2, 1), "padding": (1, 0)}

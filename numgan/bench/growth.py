@@ -36,8 +36,8 @@ class Setting:
     threads: int | None = None
 
     def system(self):
-        """The DCGAN with these settings. Raises ValueError if the resolution is not divisible by 2 to the
-        power of depth.
+        """The DCGAN with these settings. Raises ValueError if the
+        resolution is not divisible by 2 to the power of depth.
         """
         start, rest = divmod(self.resolution, 2**self.depth)
         if rest or start < 1:
@@ -77,8 +77,8 @@ def plan(quick, threads):
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
-    """Measure all Settings and return {machine, others_busy, results}. A panel is all Settings with one
-    changed value.
+    """Measure all Settings and return {machine, others_busy,
+    results}. A panel is all Settings with one changed value.
 
     results is a list of {panel, value, setting, ms_per_image, quartiles_ms, calls}. The Settings of a panel
     are timed in turn, in `rounds` bursts (calls in a row) of `seconds`.

@@ -24,8 +24,8 @@ PEAKS = 3  # number of measurements of the peak before each kernel; the highest 
 
 
 def measure(against=(), quick=False, rounds=5, seconds=0.05):
-    """Measure all kernels: {machine, others_busy, peak_gflops {dtype: ...}, bandwidth_gbs, results [dict of a
-    line]}.
+    """Measure all kernels: {machine, others_busy, peak_gflops
+    {dtype: ...}, bandwidth_gbs, results [dict of a line]}.
 
     against           the other sides, a choice of "numpy" and "torch"
     quick             a few small cases

@@ -1,7 +1,7 @@
 """The description of the machine for the output of every benchmark, and its memory bandwidth.
 
-The peak of multiply-adds is measured by the kernels (`measured_peak`). `side` makes a function that times one
-side of a comparison.
+The peak of multiply-adds is measured by the kernels (`measured_peak`).
+`side` makes a function that times one side of a comparison.
 """
 
 import time

@@ -195,11 +195,11 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Compare a rung with its definition, for every case, every dtype of the rung, and every layout of an
-    argument.
+    """Compare a rung with its definition, for every case, every
+    dtype of the rung, and every layout of an argument.
 
-    Cases with more multiplications than the size `largest` are left out. Raises WrongKernel if a result is
-    wrong.
+    Cases with more multiplications than the size `largest` are
+    left out. Raises WrongKernel if a result is wrong.
     """
     kind = KINDS[rung.kind]
     limit = kind.products(kind.sized(rung.largest)) if rung.largest else math.inf
@@ -280,8 +280,8 @@ def _compare(got, expected, scale, where, fast, ordinary):
 
 
 def _pattern(off, error, dtype, ordinary):
-    """A text for the message: which elements are wrong, and a possible cause. `off` is the mask of wrong
-    elements.
+    """A text for the message: which elements are wrong, and a
+    possible cause. `off` is the mask of wrong elements.
     """
     hints = [f"{off.sum()} of {off.size} elements are off"]
     for axis, size in enumerate(off.shape):

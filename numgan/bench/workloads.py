@@ -126,9 +126,9 @@ def chosen(names):
 def initialise(net, p, rng):
     """Write first weights to the parameters p of a Sequential, in place, drawn as on the PyTorch side.
 
-    Linear layers and biases have the defaults of PyTorch, U(-a, a) with a = 1 / sqrt(fan in). The other
-    weights are those of DCGAN: N(0, 0.02^2) for convolutions and N(1, 0.02^2) for gains. rng draws the
-    numbers.
+    Linear layers and biases have the defaults of PyTorch, U(-a, a) with a
+    = 1 / sqrt(fan in). The other weights are those of DCGAN: N(0, 0.02^2)
+    for convolutions and N(1, 0.02^2) for gains. rng draws the numbers.
     """
     for i, (name, layer) in enumerate(net.children.items()):
         here = p.child(name)

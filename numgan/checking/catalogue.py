@@ -34,9 +34,9 @@ class Entry:
     passed      whether the check passed
     detail      the text of the error, or notes on the check
 
-    A name that ends in .contract belongs to a check of rules, and its max_error is 0 if it passed. The rules:
-    a pass does not write to its arguments, keeps no values between calls, and computes no weight gradient if
-    frozen.
+    A name that ends in .contract belongs to a check of rules, and its max_error
+    is 0 if it passed. The rules: a pass does not write to its arguments, keeps
+    no values between calls, and computes no weight gradient if frozen.
     """
 
     name: str
@@ -123,8 +123,8 @@ def _items():
 
 @may_underflow
 def _entry(item, part, order, check):
-    """Run a check of an Item and return its Entry, called "TITLE.part". check() returns max_error or
-    (max_error, note).
+    """Run a check of an Item and return its Entry, called
+    "TITLE.part". check() returns max_error or (max_error, note).
 
     If check() raises GradientError, the Entry has passed=False.
     """

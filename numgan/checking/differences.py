@@ -42,8 +42,8 @@ def watched(f, t):
 
 
 def difference_quotients(f, here, where):
-    """Yield estimates of df/dt at t = 0 of a function f(t), the quick ones first. Estimates across a kink are
-    left out.
+    """Yield estimates of df/dt at t = 0 of a function f(t), the
+    quick ones first. Estimates across a kink are left out.
 
     here    the pieces at t = 0, from `watched`
     where   names the function in the message
@@ -82,11 +82,11 @@ def relative(analytic, numeric):
 
 
 def is_zero(analytic, numeric, whole):
-    """Whether a gradient is zero up to rounding errors: analytic is at most 1e-10 of `whole`, and numeric
-    agrees.
+    """Whether a gradient is zero up to rounding errors:
+    analytic is at most 1e-10 of `whole`, and numeric agrees.
 
-    whole is the largest entry of the gradients of all arrays. True is no proof that the gradient is exactly
-    zero.
+    whole is the largest entry of the gradients of all arrays.
+    True is no proof that the gradient is exactly zero.
     """
     return largest(analytic) <= ROUNDING * whole and largest(analytic - numeric) <= RTOL * whole
 
@@ -165,8 +165,8 @@ class Block:
 
     @staticmethod
     def _refine(analytic, numeric, estimates):
-        """Replace, in `numeric`, the slopes that disagree with `analytic` by the estimate nearest to
-        `analytic`.
+        """Replace, in `numeric`, the slopes that disagree with
+        `analytic` by the estimate nearest to `analytic`.
 
         estimates[i] yields more careful estimates of slope i. The largest disagreement comes first. Stop
         after three slopes that no estimate confirms: then the gradient is wrong.
@@ -184,8 +184,8 @@ class Block:
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
     def proved_constant(self, rng):
-        """Whether five random moves of the array change the function by rounding errors only. Then its
-        gradient is 0.
+        """Whether five random moves of the array change the
+        function by rounding errors only. Then its gradient is 0.
 
         Three moves have the size of the array, one is 3 times and one 10 times as large. If the function does
         not depend on the array (a bias before BatchNorm), the value stays. If a ReLU is only dead at this
@@ -203,8 +203,8 @@ class Block:
 def input_blocks(x, gradients, value):
     """A Block for each array of x that has a derivative and is not empty.
 
-    x and `gradients` are arrays, or tuples of arrays in the same form. The function is the sum of the entries
-    of value(x).
+    x and `gradients` are arrays, or tuples of arrays in the same
+    form. The function is the sum of the entries of value(x).
     """
 
     def block(path, array, gradient):
@@ -262,9 +262,9 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     slow       measure every entry; False: `number` random directions, drawn from rng
     reported   True: all layers report their kinks, so this function does not search for other kinks
 
-    Raises GradientError if a block is wrong, inf or nan; OnKink if no quotient is valid or an unreported kink
-    is found; AllZero if a gradient is zero, or only rounding errors, although the function depends on the
-    array.
+    Raises GradientError if a block is wrong, inf or nan; OnKink if no
+    quotient is valid or an unreported kink is found; AllZero if a gradient is
+    zero, or only rounding errors, although the function depends on the array.
     """
     if not blocks:
         return 0.0, ""
@@ -322,9 +322,9 @@ def _on_kink(subject, name):
 def _wrong(block, analytic, numeric, subject, error):
     """The GradientError for a wrong block. Its message names the wrong entries, its max_error is `error`.
 
-    analytic and numeric are vectors of the derivatives with respect to every entry, in units of `unit`. If
-    one of the first three wrong entries has an unreported kink, the result is OnKink in place of a
-    GradientError.
+    analytic and numeric are vectors of the derivatives with respect to every
+    entry, in units of `unit`. If one of the first three wrong entries has an
+    unreported kink, the result is OnKink in place of a GradientError.
     """
     shape = block.analytic.shape
     gap = np.abs(analytic - numeric)

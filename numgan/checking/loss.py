@@ -1,7 +1,7 @@
 """check_loss: the derivatives of a loss, and their tangents.
 
-Adversarial and relativistic losses are functions of real and fake logits. Every other loss is a function of
-(y, target).
+Adversarial and relativistic losses are functions of real and
+fake logits. Every other loss is a function of (y, target).
 """
 
 from functools import partial

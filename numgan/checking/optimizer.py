@@ -1,5 +1,5 @@
-"""check_optimizer: `adjoint` is the transpose of the derivative of `step`, and `update` gives the bits of
-`step`.
+"""check_optimizer: `adjoint` is the transpose of the
+derivative of `step`, and `update` gives the bits of `step`.
 """
 
 import numpy as np
@@ -27,8 +27,8 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
     size   the number of parameters
     step   the number of earlier steps
 
-    Raises GradientError if a comparison fails, or if `step`, `update` or `adjoint` writes to an array that it
-    must only read.
+    Raises GradientError if a comparison fails, or if `step`,
+    `update` or `adjoint` writes to an array that it must only read.
     """
     rng, subject, report = stream(seed, "check optimizer"), repr(optimizer), Report(repr(optimizer))
     report.add("update is step", _bits(optimizer, rng, subject, step))
@@ -70,8 +70,8 @@ def _draw(optimizer, rng, size, step):
 
 
 def warm(optimizer, rng, size, step=3):
-    """A random state of an optimiser, {"step": step, name of each moment: vector (size,)}, as after `step`
-    steps.
+    """A random state of an optimiser, {"step": step, name of
+    each moment: vector (size,)}, as after `step` steps.
 
     No moment is zero. The second moment "v" is positive. rng draws the numbers.
     """
@@ -84,8 +84,8 @@ def warm(optimizer, rng, size, step=3):
 def _bits(optimizer, rng, subject, step):
     """Raise GradientError unless `update` and `step` agree bit for bit, in float64 and float32.
 
-    `step` must not write to its arguments, must keep the dtype and must count to step + 1. `update` must not
-    write to g.
+    `step` must not write to its arguments, must keep the dtype
+    and must count to step + 1. `update` must not write to g.
     """
     for dtype in (np.float64, np.float32):
         p, g, state = _draw(optimizer, rng, _MANY, step)

@@ -64,9 +64,9 @@ def _takes_fakes(penalty):
 def gradient_in_weights(penalty, slow, point):
     """Check d (penalty + <dy, D(x)>) / d phi, where phi are the weights of D. Returns (max_error, notes).
 
-    The second term is a linear loss. Without it, the gradient with respect to the biases of a
-    piecewise-linear critic would be zero, and nothing would be compared. Raises AllZero if the gradient of
-    the penalty is zero.
+    The second term is a linear loss. Without it, the gradient with respect
+    to the biases of a piecewise-linear critic would be zero, and nothing
+    would be compared. Raises AllZero if the gradient of the penalty is zero.
     """
     D = point.layer
     p = point.p

@@ -69,9 +69,9 @@ def load(name, split="train", folder=None, size=None, channels=None):
                resized, with antialiasing
     channels   images only: 1 (grey) or 3 (colour)
 
-    Raises ValueError for an unknown name or arguments that do not fit together, TypeError if name is no text
-    or path, FileNotFoundError or ConnectionError if the data are not available, FileFormatError if they are
-    damaged.
+    Raises ValueError for an unknown name or arguments that do not fit together,
+    TypeError if name is no text or path, FileNotFoundError or ConnectionError
+    if the data are not available, FileFormatError if they are damaged.
     """
     # fspath raises TypeError if name is no path. os.path.isdir would accept an integer, as an open file.
     os.fspath(name)

@@ -5,8 +5,8 @@ The permutations of all epochs form one sequence, which is cut into batches of c
     permutation(0)           permutation(1)           ...
     [ batch 0 ][ batch 1 ][ batch 2 ][ batch 3 ][ batch 4 ]    batch 2 spans two epochs
 
-Each is a permutation of range(n), from the stream (seed, "permutation", epoch). Every row occurs exactly once
-in an epoch.
+Each is a permutation of range(n), from the stream (seed,
+"permutation", epoch). Every row occurs exactly once in an epoch.
 """
 
 from operator import index

@@ -66,8 +66,8 @@ def _formats():
 def _pictures(folder, formats):
     """All files below `folder` with the suffix of a picture in one of `formats`, sorted by path.
 
-    Links to folders are followed, and each folder is entered once. Raises FileNotFoundError if there is no
-    such file.
+    Links to folders are followed, and each folder is entered
+    once. Raises FileNotFoundError if there is no such file.
     """
     suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
     files, entered, others = [], set(), 0
@@ -99,8 +99,8 @@ def _with_bar(files, title):
 
 
 def _size_and_grey(path, formats, need_size):
-    """((height, width) of the picture after rotation by its EXIF tag, or None without need_size; whether it
-    is grey).
+    """((height, width) of the picture after rotation by its
+    EXIF tag, or None without need_size; whether it is grey).
 
     Reads only the header of the file if possible.
     """

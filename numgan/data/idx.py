@@ -1,9 +1,9 @@
 """MNIST and Fashion-MNIST from their original files in the IDX format.
 
-An IDX file of bytes has 00 00 08 and the number of axes, then the length of each axis as a big-endian 32-bit
-integer, then the values. A file may be damaged or malicious, so its header is not trusted: it must agree with
-the length of the file (for a gzip file, with the length in its trailer), and memory grows only with the bytes
-that are read.
+An IDX file of bytes has 00 00 08 and the number of axes, then the length of each axis
+as a big-endian 32-bit integer, then the values. A file may be damaged or malicious, so
+its header is not trusted: it must agree with the length of the file (for a gzip file,
+with the length in its trailer), and memory grows only with the bytes that are read.
 
 MNIST: Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0. Fashion-MNIST: Zalando, MIT licence.
 """

@@ -26,15 +26,15 @@ GRID = {"side": 5, "spacing": 2.0, "std": 0.05}
 def ring(n, rng, modes=RING["modes"], radius=RING["radius"], std=RING["std"]):
     """(x (n, 2), mode numbers (n,)): points of Gaussians with equal weights and equal distances on a circle.
 
-    rng is a numpy Generator, std the standard deviation of each Gaussian. Raises ValueError for n or modes
-    below 1.
+    rng is a numpy Generator, std the standard deviation of each
+    Gaussian. Raises ValueError for n or modes below 1.
     """
     return _mixture(n, rng, _circle(modes, radius), std)
 
 
 def grid(n, rng, side=GRID["side"], spacing=GRID["spacing"], std=GRID["std"]):
-    """(x (n, 2), mode numbers (n,)): points of side x side Gaussians with equal weights, centred on the
-    origin.
+    """(x (n, 2), mode numbers (n,)): points of side x side
+    Gaussians with equal weights, centred on the origin.
 
     rng is a numpy Generator, spacing the distance of neighbouring modes, std the standard deviation of each
     Gaussian. Raises ValueError for n or side below 1.
@@ -59,8 +59,8 @@ POINTS = {"ring": ring, "grid": grid, "swiss-roll": swiss_roll}  # the sets of p
 
 
 def modes(name):
-    """(centres (K, 2) float64, std): the modes of "ring" (K = 8) or "grid" (K = 25), in the order of the
-    labels.
+    """(centres (K, 2) float64, std): the modes of "ring" (K =
+    8) or "grid" (K = 25), in the order of the labels.
 
     std is the standard deviation of every mode. Raises ValueError for other sets.
     """

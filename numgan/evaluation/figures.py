@@ -1,15 +1,15 @@
-"""Evaluation: a run's samples compared with data that the run never saw, beside the same figures for real
-data.
+"""Evaluation: a run's samples compared with data that the
+run never saw, beside the same figures for real data.
 
     found = evaluate(run, judge=open_judge("mnist"))
     found["figures"]["classifier_frechet_distance"]        {"samples": ..., "real": ..., "better": "lower"}
 
-A figure alone has no meaning. It depends on the number of samples and on the range of the pixels; some
-figures depend on the judge, whose features are not those of Inception. "real" is the same figure for as many
-training rows: about the figure of a perfect generator. The judge has learnt from these rows. So its features
-and answers for these rows differ from those for data that the judge never saw (8x8 digits: it classifies 100
-% of these rows correctly, and 95 % of held-out rows). The measures are in numgan.metrics; this file selects
-the data to compare.
+A figure alone has no meaning. It depends on the number of samples and on the range of the
+pixels; some figures depend on the judge, whose features are not those of Inception. "real" is
+the same figure for as many training rows: about the figure of a perfect generator. The judge
+has learnt from these rows. So its features and answers for these rows differ from those for
+data that the judge never saw (8x8 digits: it classifies 100 % of these rows correctly, and 95
+% of held-out rows). The measures are in numgan.metrics; this file selects the data to compare.
 """
 
 import time
@@ -322,8 +322,8 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
 
 
 def _rows(run, seed):
-    """((x, labels) of test rows, (x, labels) of training rows, validation pictures, a text about the test
-    rows).
+    """((x, labels) of test rows, (x, labels) of training rows,
+    validation pictures, a text about the test rows).
 
     labels is None for data without labels. If the data have no test part, half of the training rows are test
     rows. The seed gives the order of the rows.
@@ -365,8 +365,8 @@ def _side(x, labels, judge):
 
 
 def _median_distance(rows):
-    """The median distance between two of the first 1,000 rows; 1 if all are equal. It is a usual kernel
-    width.
+    """The median distance between two of the first 1,000 rows;
+    1 if all are equal. It is a usual kernel width.
 
     Source: Gretton et al. 2012.
     """
@@ -376,8 +376,8 @@ def _median_distance(rows):
 
 
 def _beside(measure, fake, real):
-    """{figure: {samples, real, better}} of one measure. `fake` is its result for samples, `real` for real
-    rows.
+    """{figure: {samples, real, better}} of one measure. `fake`
+    is its result for samples, `real` for real rows.
 
     Figures of the judge get the prefix classifier_.
     """

@@ -30,8 +30,8 @@ def frechet_distance(real, fake):
 
 @may_underflow
 def frechet_gaussians(mean1, cov1, mean2, cov2):
-    """The Frechet distance of two Gaussians with given means and covariances, by the formula of
-    frechet_distance.
+    """The Frechet distance of two Gaussians with given means
+    and covariances, by the formula of frechet_distance.
 
     mean1, mean2 (D,)    cov1, cov2 (D, D) symmetric, with no eigenvalue below 0 (except for rounding)
 
@@ -125,9 +125,9 @@ def kid(real, fake):
 
     real (M, D)    fake (N, D), at least 2 of each    the formula is that of mmd()
 
-    For equal distributions its mean is 0 at any number of samples, so about half of the values are negative.
-    This function uses all pairs at once. The paper averages over subsets: the mean is the same, the variance
-    larger.
+    For equal distributions its mean is 0 at any number of samples, so about
+    half of the values are negative. This function uses all pairs at once. The
+    paper averages over subsets: the mean is the same, the variance larger.
 
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Binkowski et al. 2018, section 4.

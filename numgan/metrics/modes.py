@@ -39,8 +39,8 @@ class LabelCoverage(NamedTuple):
 
 @may_underflow
 def mode_coverage(points, centres, std):
-    """The ModeCoverage of samples, for a mixture of Gaussians that are round, with equal sigma and equal
-    weight.
+    """The ModeCoverage of samples, for a mixture of Gaussians
+    that are round, with equal sigma and equal weight.
 
     points (N, D)    centres (K, D)    std: sigma of every mode along each axis, in the units of the points
 
@@ -48,11 +48,11 @@ def mode_coverage(points, centres, std):
     reverse KL = sum_k q_k log(K q_k)              q the shares of the modes among samples of high quality
     relative std_k = sqrt(mean over axes of the variance of the samples of high quality in mode k) / sigma
 
-    Without a sample of high quality the reverse KL is nan; with fewer than two in mode k, relative std_k is
-    nan. True data in the plane have high quality 1 - exp(-9/2) = 0.98889, reverse KL about (K - 1) / (2 N),
-    and relative std sqrt(1 - 4.5 / (exp(4.5) - 1)) = 0.9744; this is below 1 because the tail beyond 3 sigma
-    is cut off. The papers draw 2,500 samples. Rings and grids differ between papers, so name the mixture
-    beside the figure.
+    Without a sample of high quality the reverse KL is nan; with fewer than two in mode k,
+    relative std_k is nan. True data in the plane have high quality 1 - exp(-9/2) = 0.98889,
+    reverse KL about (K - 1) / (2 N), and relative std sqrt(1 - 4.5 / (exp(4.5) - 1)) =
+    0.9744; this is below 1 because the tail beyond 3 sigma is cut off. The papers draw 2,500
+    samples. Rings and grids differ between papers, so name the mixture beside the figure.
 
     Raises ValueError for shapes that do not fit, non-finite or empty samples, or std not above 0.
     Source: Srivastava et al. 2017 (VEEGAN), section 4.1; Lin et al. 2018 (PacGAN), section 4.1.

@@ -23,8 +23,8 @@ def _unmasked(where, name, x):
 
 
 def real_array(where, name, x, shape):
-    """x as an array. Raises ValueError unless it is not empty, has real numbers below 1e50 in size, and has
-    no mask.
+    """x as an array. Raises ValueError unless it is not empty,
+    has real numbers below 1e50 in size, and has no mask.
 
     where   the name of the metric, for the message; name: that of the argument; shape: the expected shape, as
             text
@@ -146,8 +146,8 @@ def spans(n, width):
 
 
 def squared_distances(x, y):
-    """Yield the squared distances between the rows of x (M, D) and y (N, D), as (span, d), a few rows of x at
-    a time.
+    """Yield the squared distances between the rows of x (M, D)
+    and y (N, D), as (span, d), a few rows of x at a time.
 
     span is a slice of m rows of x. d (m, N) holds |x_i - y_j|^2 for i in span and all j. |x_i - y_j|^2 =
     |x_i|^2 + |y_j|^2 - 2 x_i.y_j, so most of the work is a matrix product. First the middle of y is
@@ -170,8 +170,8 @@ def squared_distances(x, y):
 
 
 def nearest(x, y):
-    """(index, distance): for each row of x, the number of the nearest row of y, and the squared distance to
-    it.
+    """(index, distance): for each row of x, the number of the
+    nearest row of y, and the squared distance to it.
 
     Both are (rows of x,). Among equally near rows, the first one counts.
     """

@@ -11,8 +11,8 @@ from .figure import FAKE, REAL, dots, drawn, figure_of, render, square
 def mixtures(panels, centres, std, title=""):
     """Draw samples of a mixture of Gaussians, with two panels for each name. Returns a Pillow image.
 
-    The left panel shows the plane. The right panel shows every sample relative to its nearest mode, in units
-    of sigma.
+    The left panel shows the plane. The right panel shows every
+    sample relative to its nearest mode, in units of sigma.
 
     panels    {name: samples (N, 2)}
     centres   (K, 2), the modes
@@ -36,8 +36,8 @@ def mixtures(panels, centres, std, title=""):
 
 @drawn
 def scatters(panels, centres, side, columns=5):
-    """Draw samples over the centres (K, 2) of the modes, one small panel for each name. Returns a Pillow
-    image.
+    """Draw samples over the centres (K, 2) of the modes, one
+    small panel for each name. Returns a Pillow image.
 
     panels is {name: samples (N, 2)}. Each panel covers -side to side on both axes.
     """

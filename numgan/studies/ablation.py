@@ -40,8 +40,8 @@ ADAM = Adam(1e-3, beta1=0.5, beta2=0.999)
 
 
 def _game(kind, optimizers=both(ADAM), **changes):
-    """The system of class `kind` on points, with the networks of the study. `changes` are values of its
-    fields.
+    """The system of class `kind` on points, with the networks
+    of the study. `changes` are values of its fields.
 
     Without a value in `changes`, G has no moving average and the batch size is BATCH.
     """

@@ -126,8 +126,8 @@ def trial(arm, seed, quick, folder, tell):
 def summary(results):
     """A Markdown table as in the paper: on how many architectures both methods work, only one, or neither.
 
-    In each of our rows, a method must have another share of samples of high quality to work. Two rows are the
-    published ones.
+    In each of our rows, a method must have another share of samples
+    of high quality to work. Two rows are the published ones.
     """
     rows = []
     for least in (0.25, GOOD, 0.75):
@@ -152,11 +152,11 @@ def summary(results):
 
 
 def draw(results, out):
-    """Draw the quality of both methods on every architecture, and the shares of architectures on which they
-    work.
+    """Draw the quality of both methods on every architecture,
+    and the shares of architectures on which they work.
 
-    The shares are drawn for groups of architectures, such as those with BatchNorm in G. Returns {file name:
-    picture}.
+    The shares are drawn for groups of architectures, such as
+    those with BatchNorm in G. Returns {file name: picture}.
     """
     quality, works = (
         {arm: np.array([result[key] for result in results[arm]], float) for arm in results}

@@ -59,8 +59,8 @@ class Rare(GAN):
 def system(arm):
     """The system of an arm (a row of the table), without a moving average.
 
-    It is a preset for 8x8 digits (`gan` or, for critics, `wgan_gp`) with the change that the arm is named
-    after.
+    It is a preset for 8x8 digits (`gan` or, for critics,
+    `wgan_gp`) with the change that the arm is named after.
     """
     if arm.startswith("critic"):
         return wgan_gp.digits().with_average(0.0)
@@ -138,8 +138,8 @@ COLUMNS = (
 def draw(results, out):
     """Draw curves over steps, seed 0 of every arm. Returns {file name: picture}.
 
-    The panels show the accuracy of D, the quality of G, and the two distances of each critic (training rows
-    and held-out rows).
+    The panels show the accuracy of D, the quality of G, and the
+    two distances of each critic (training rows and held-out rows).
     """
     critics = [arm for arm in results if arm.startswith("critic")]
     strength = [arm for arm in results if rows_of(arm) == TRAINING and arm not in critics]

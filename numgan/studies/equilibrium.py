@@ -1,5 +1,5 @@
-"""`past-equilibrium`: the quality of a GAN whose training continues after the accuracy of D has fallen to
-0.5.
+"""`past-equilibrium`: the quality of a GAN whose training
+continues after the accuracy of D has fallen to 0.5.
 
 Introductions to GANs give this warning: the better G is, the less the outputs of D mean. If training
 continues after D is right half of the time, G learns from junk feedback, and its quality may collapse. This
@@ -9,11 +9,11 @@ study measures the effect. At regular steps, called looks, it measures accuracy 
                   of 0.5 for STRETCH steps without a break
     after         the rest of the training, several times as long, with looks as often as before
 
-The accuracy is measured on held-out rows and on fresh fakes, because a D that overfits is right on its
-training rows and guesses elsewhere. One arm of each data set tests the warning literally: from the
-equilibrium on, D is not trained, and G is trained against this constant D. On the digits, D reaches an
-accuracy of 0.5 only with R1. So four of the five arms on the digits have R1, and one arm shows the GAN
-without R1.
+The accuracy is measured on held-out rows and on fresh fakes, because a D that overfits
+is right on its training rows and guesses elsewhere. One arm of each data set tests the
+warning literally: from the equilibrium on, D is not trained, and G is trained against
+this constant D. On the digits, D reaches an accuracy of 0.5 only with R1. So four of
+the five arms on the digits have R1, and one arm shows the GAN without R1.
 """
 
 from dataclasses import dataclass, replace
@@ -104,8 +104,8 @@ def system(name, method, steps):
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
-    """The first step at which the averaged accuracy of D has been near 0.5 for `stretch` steps; None if
-    never.
+    """The first step at which the averaged accuracy of D has
+    been near 0.5 for `stretch` steps; None if never.
 
     steps, accuracies   (L,): the steps at which D was measured, every steps[0] steps, and the accuracies
     window              the accuracy is averaged over this number of steps
@@ -194,8 +194,8 @@ def _compared(looks, even, size):
     """{"FIGURE_at": mean over the stretch before the step `even`, "FIGURE_after": mean afterwards,
     "FIGURE_worst", "FIGURE_end": the last value}, for every FIGURE of the Looks.
 
-    even is the step of the equilibrium, or None; without it only "FIGURE_end" exists. size["stretch"] is a
-    number of steps.
+    even is the step of the equilibrium, or None; without it only
+    "FIGURE_end" exists. size["stretch"] is a number of steps.
     """
     found = {}
     for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:

@@ -27,10 +27,10 @@ class Looks:
         train(..., look=look)
         look.steps, look["accuracy"]          both (L,)
 
-    measure(state) -> {name: number} is called at every `every`-th step. A killed run repeats the steps after
-    its last checkpoint, with equal bits. So a step that is already in the file is not measured again. The
-    constructor reads the file and writes its complete lines again. Raises FileFormatError if a record is
-    damaged.
+    measure(state) -> {name: number} is called at every `every`-th step. A killed
+    run repeats the steps after its last checkpoint, with equal bits. So a step that
+    is already in the file is not measured again. The constructor reads the file and
+    writes its complete lines again. Raises FileFormatError if a record is damaged.
     """
 
     def __init__(self, path, every, measure):
@@ -58,8 +58,8 @@ class Looks:
 def read(path):
     """{step: {name: number}} of a file that `Looks` wrote, in the order of the steps; {} if there is no file.
 
-    Each record also has the key "step". null in the file becomes nan. Raises FileFormatError for a damaged
-    record.
+    Each record also has the key "step". null in the file
+    becomes nan. Raises FileFormatError for a damaged record.
     """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
     return {

@@ -95,8 +95,8 @@ def system(mixture, arm, steps):
 
 
 def trial(name, arm, seed, quick, folder, tell):
-    """Train the GAN of one arm on the mixture `name` and return its figures. Other arguments as for
-    `Study.trial`.
+    """Train the GAN of one arm on the mixture `name` and return
+    its figures. Other arguments as for `Study.trial`.
     """
     steps = QUICK if quick else STEPS[arm]
     gan, scale = system(MIXTURES[name], arm, steps)

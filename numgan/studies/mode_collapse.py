@@ -1,8 +1,8 @@
 """`mode-collapse`: samples over time, with and without unrolling.
 
-Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data are 8 Gaussians, sigma 0.02, on a
-circle of radius 2. Every 200 steps there is a look: 2,500 samples from the same latents are saved. The
-figures:
+Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data
+are 8 Gaussians, sigma 0.02, on a circle of radius 2. Every 200 steps there
+is a look: 2,500 samples from the same latents are saved. The figures:
 
     rotation     sum over modes of |share now - share before| / 2: the share of samples that change their mode
                  from one look to the next
@@ -56,8 +56,8 @@ def game(arm):
 def trial(arm, seed, quick, folder, tell):
     """Train, save samples of the same latents at regular steps, and return {figure: value}.
 
-    The samples of each of these steps have their own file, so an interrupted trial keeps them. Arguments as
-    for `Study.trial`.
+    The samples of each of these steps have their own file, so an
+    interrupted trial keeps them. Arguments as for `Study.trial`.
     """
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
@@ -111,8 +111,8 @@ def played(run, every):
 
 
 def draw(results, out):
-    """Draw heat maps of the samples of seed 0 at six steps: one row for each arm, and the data in the last
-    column.
+    """Draw heat maps of the samples of seed 0 at six steps: one
+    row for each arm, and the data in the last column.
 
     Returns {file name: picture}.
     """

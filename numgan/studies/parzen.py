@@ -129,8 +129,8 @@ def centroids(digits, rng):
 
 
 def gaussians(digits, rng):
-    """(x, labels): samples from one Gaussian for each class, along its COMPONENTS largest principal
-    components.
+    """(x, labels): samples from one Gaussian for each class,
+    along its COMPONENTS largest principal components.
     """
     classes = np.unique(digits.labels)
     labels = np.resize(classes, digits.amounts.neighbours)
@@ -148,8 +148,8 @@ def gaussian(digits, rng):
 
 
 def _gaussian(x, count, components, rng):
-    """Samples (count, D) from a Gaussian, clipped to 0..1. x (N, D) are the rows to which the Gaussian is
-    fitted.
+    """Samples (count, D) from a Gaussian, clipped to 0..1. x
+    (N, D) are the rows to which the Gaussian is fitted.
 
     It has the mean of x, and the `components` largest principal components of the covariance of x.
     """
@@ -186,8 +186,8 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train a system and draw samples, or make the samples of an anchor. Measure them and return {figure:
-    value}.
+    """Train a system and draw samples, or make the samples of
+    an anchor. Measure them and return {figure: value}.
 
     Writes some samples of each class to samples.npy in `folder`. Arguments as for `Study.trial`.
     """
@@ -241,8 +241,8 @@ def judged(judge, x):
 
 
 def some_of_each(x, labels):
-    """The first SHOWN samples of each class, (10 SHOWN, 28, 28, 1) uint8, from rows x (N, 784) and labels
-    (N,).
+    """The first SHOWN samples of each class, (10 SHOWN, 28, 28,
+    1) uint8, from rows x (N, 784) and labels (N,).
 
     If a class has too few samples, grey pictures stand for the missing ones.
     """

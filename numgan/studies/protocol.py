@@ -69,8 +69,8 @@ class Column:
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The text of one cell, from the values of all seeds. None values are left out; if all are None it is
-        "-".
+        """The text of one cell, from the values of all seeds. None
+        values are left out; if all are None it is "-".
 
         Styles "f" and "g": mean ± standard error, or only the value if one is left; then "(n of N)" if some
         were None. Style "words": each different text once.
@@ -258,9 +258,9 @@ def _expect_done(name, out, trial, exitcode):
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial, in its own process, and write its result.json. share.value receives the completed
-    fraction. Interrupted: writes its seconds so far, exits with 130. Failed: writes error.txt, exits with
-    1.
+    """Run one trial, in its own process, and write its result.json.
+    share.value receives the completed fraction. Interrupted: writes its
+    seconds so far, exits with 130. Failed: writes error.txt, exits with 1.
     """
     from . import STUDIES
 

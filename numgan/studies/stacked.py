@@ -6,8 +6,8 @@ digits a, b, c of 25,600 samples of the last iterate, and the label 100 a + 10 b
 divergence of the histogram of labels from the uniform one. All arms have the same G. The paper's D has 1/4 or
 1/2 of its filters, and so has D here.
 
-The classifier gives a label to a picture of noise too. So the table also has the confidence of the
-classifier.
+The classifier gives a label to a picture of noise too. So
+the table also has the confidence of the classifier.
 """
 
 from dataclasses import dataclass
@@ -117,8 +117,8 @@ def generator():
 
 
 def discriminator(filters, m=1):
-    """The network D: packs of m pictures (28, 28, 3) -> 14x14 -> 7x7 -> 4x4x(4 filters) -> one logit for each
-    pack.
+    """The network D: packs of m pictures (28, 28, 3) -> 14x14
+    -> 7x7 -> 4x4x(4 filters) -> one logit for each pack.
 
     filters is the number of channels after the first convolution.
     """
@@ -151,8 +151,8 @@ def system(arm):
 def trial(arm, seed, quick, folder, tell):
     """Train the GAN of one arm and count its modes. The arm `real` counts the modes of the data.
 
-    Returns {figure: value} and writes a few samples to samples.npy in `folder`. Arguments as for
-    `Study.trial`.
+    Returns {figure: value} and writes a few samples to
+    samples.npy in `folder`. Arguments as for `Study.trial`.
     """
     digits = load("mnist")
     data = triples(digits)
@@ -195,11 +195,11 @@ def _judge():
 
 
 def _nearest_mean(digits):
-    """A function classify(images) -> p (N, 10) like that of `_judge`, but p is 1 for the nearest of ten mean
-    digits.
+    """A function classify(images) -> p (N, 10) like that of
+    `_judge`, but p is 1 for the nearest of ten mean digits.
 
-    digits is the Dataset that gives the means. This function needs no training and has an accuracy of about
-    80 %.
+    digits is the Dataset that gives the means. This function
+    needs no training and has an accuracy of about 80 %.
     """
     means = np.stack([digits.x[digits.labels == digit].mean(axis=0).ravel() for digit in range(10)])
     means = means.astype(np.float32)

@@ -64,8 +64,8 @@ def game(name, loss):
 
 
 def gradients(system, params, batch, seed, number):
-    """The gradients of G's loss with respect to theta, (number, size of theta), one for each of `number`
-    batches.
+    """The gradients of G's loss with respect to theta, (number,
+    size of theta), one for each of `number` batches.
 
     Each batch has other latents.
     """
@@ -141,8 +141,8 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw norm, noise and accuracy as functions of k, one row for each data set. Returns {file name:
-    picture}.
+    """Draw norm, noise and accuracy as functions of k, one row
+    for each data set. Returns {file name: picture}.
     """
     figures = {
         "norm": "norm of G's gradient",

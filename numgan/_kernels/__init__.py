@@ -52,9 +52,8 @@ BUILT_IN = tuple(_modules)
 
 
 def _choose():
-    """The name of the backend at import: NUMGAN_BACKEND, or "compiled" if
-    built, otherwise "reference". ValueError for a wrong environment variable;
-    ImportError if the wanted kernels, or those of a source tree, are missing.
+    """The name of the backend at import: NUMGAN_BACKEND, or "compiled" if built, otherwise "reference".
+    ValueError for a wrong environment variable; ImportError if kernels that are required were not built.
     """
     pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
     if pure not in ("0", "1"):
@@ -296,7 +295,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    """The weight gradient dw of conv2d
+    """The weight gradient dw of conv2d, from x and the derivative dy with respect to y
     x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
     """
     x, dy = door.arrays("conv2d_weight_gradient", x=x, dy=dy)

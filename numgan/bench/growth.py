@@ -77,11 +77,11 @@ def plan(quick, threads):
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
-    """Measure all Settings and return {machine, others_busy,
-    results}. A panel is all Settings with one changed value.
+    """Time all Settings and return {machine, others_busy, results}.
 
-    results is a list of {panel, value, setting, ms_per_image, quartiles_ms, calls}. The Settings of a panel
-    are timed in turn, in `rounds` bursts (calls in a row) of `seconds`.
+    results is a list of {panel, value, setting, ms_per_image, quartiles_ms, calls}. A panel is all Settings
+    with one changed value. The Settings of a panel are timed in turn, in `rounds` bursts (calls in a row) of
+    `seconds`.
     """
     rows, rest = [], Rest()
     for panel, settings in tqdm(

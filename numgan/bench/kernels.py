@@ -24,8 +24,11 @@ PEAKS = 3  # number of measurements of the peak before each kernel; the highest 
 
 
 def measure(against=(), quick=False, rounds=5, seconds=0.05):
-    """Measure all kernels: {machine, others_busy, peak_gflops
-    {dtype: ...}, bandwidth_gbs, results [dict of a line]}.
+    """Measure the time, speed and error of all kernels. Returns a dict with the results.
+
+    machine, others_busy, bandwidth_gbs   the machine, the load of other programs, the memory bandwidth
+    peak_gflops                           {dtype: measured peak or None}
+    results                               a list of dicts, one for each line of the output
 
     against           the other sides, a choice of "numpy" and "torch"
     quick             a few small cases
@@ -66,9 +69,11 @@ def impossible(rows):
 def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
     """Yield the result rows of one case: one for its direct form and, if it exists, one for its fast form.
 
-    Both forms and all other sides are timed in turn. numpy   whether NumPy is timed too; worker   the Worker
-                                                              of PyTorch
-    or None; rest   the Rest between bursts.
+    Both forms and all other sides are timed in turn.
+
+    numpy    whether NumPy is timed too
+    worker   the Worker of PyTorch, or None
+    rest     the Rest between bursts
     """
     arrays = case.arrays(dtype)
     with _kernels.use_backend("reference"):

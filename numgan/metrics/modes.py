@@ -29,7 +29,7 @@ class ModeCoverage(NamedTuple):
 
 
 class LabelCoverage(NamedTuple):
-    """The result of label_coverage()."""
+    """The result of label_coverage(): which of K classes the samples have, and how evenly."""
 
     captured: int  # classes with at least one sample
     modes: int  # K

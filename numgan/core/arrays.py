@@ -72,7 +72,7 @@ def array_of(data, path):
         raise damaged(path, "an array of .npy version 1.0", "another version")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER)
     needed, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
-    if dtype.kind not in "fiu" or needed != there:
+    if dtype.kind not in "bfiu" or needed != there:
         raise damaged(path, f"an array of numbers in {there:,} bytes", f"{dtype} {shape}")
     return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
 

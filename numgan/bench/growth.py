@@ -63,7 +63,11 @@ def base(quick=False):
 
 
 def plan(quick, threads):
-    """{name of the changed setting: [the Settings, in order]}. `threads` is the largest number of threads."""
+    """{name of the changed setting: [the Settings, in order]}.
+    The number of threads goes from 1 to `threads`.
+
+    quick=True: few values and small networks.
+    """
     values = {
         "batch": (4, 16) if quick else (8, 16, 32, 64, 128),
         "width": (0.125, 0.25) if quick else (0.25, 0.5, 1.0, 2.0),
@@ -79,9 +83,9 @@ def plan(quick, threads):
 def measure(quick=False, rounds=5, seconds=0.1):
     """Time all Settings and return {machine, others_busy, results}.
 
-    results is a list of {panel, value, setting, ms_per_image, quartiles_ms, calls}. A panel is all Settings
-    with one changed value. The Settings of a panel are timed in turn, in `rounds` bursts (calls in a row) of
-    `seconds`.
+    results is a list of {panel, value, setting, ms_per_image, quartiles_ms,
+    calls}. A panel is all Settings with one changed value. The Settings of a
+    panel are timed in turn, in `rounds` bursts (calls in a row) of `seconds`.
     """
     rows, rest = [], Rest()
     for panel, settings in tqdm(

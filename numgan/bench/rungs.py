@@ -143,7 +143,8 @@ def prepared(x, w, stride, padding):
 def convolution(kernel):
     """Make a function y = f(x, w, stride, padding) of a compiled kernel of _ladder.pyx.
 
-    x and w may have any memory layout: f pads x and copies to C order if needed. The kernel adds to y, zeros.
+    x and w may have any memory layout: f pads x and copies to C order if needed. f makes y, filled with
+    zeros, and the kernel adds the convolution to y.
     """
 
     def f(x, w, stride, padding):
@@ -156,8 +157,10 @@ def convolution(kernel):
 
 
 def by_patches(x, w, stride, padding):
-    """The convolution y by im2col and `registers`: the matrix
-    of all patches of x, stored, times the matrix w.
+    """The convolution y of x with w by im2col: the matrix of
+    all patches of x, which is stored, times the matrix w.
+
+    The product is computed by `registers`. stride and padding are pairs.
     """
     x, y = prepared(x, w, stride, padding)
     rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)

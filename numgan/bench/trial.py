@@ -172,7 +172,9 @@ def case_of(rung, size):
 
 @may_underflow
 def draw(kind, case, dtype):
-    """({name: array}, the other arguments) of a case: arrays of normal random numbers."""
+    """({name: array}, the other arguments) of a case of this
+    kind: arrays of normal random numbers in `dtype`.
+    """
     rng = np.random.default_rng(0)
     shapes, rest = KINDS[kind].shapes(case)
     return {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}, rest
@@ -280,8 +282,10 @@ def _compare(got, expected, scale, where, fast, ordinary):
 
 
 def _pattern(off, error, dtype, ordinary):
-    """A text for the message: which elements are wrong, and a
-    possible cause. `off` is the mask of wrong elements.
+    """A text for the message: which elements are wrong, and a possible cause.
+
+    off is the mask of wrong elements, error the error of the result, dtype its dtype. ordinary says whether
+    the arrays are contiguous.
     """
     hints = [f"{off.sum()} of {off.size} elements are off"]
     for axis, size in enumerate(off.shape):

@@ -260,7 +260,7 @@ def _sources(sides):
 
 
 def is_pictures(x):
-    """Whether a column holds pictures: (N, H, W, 1 or 3) uint8."""
+    """Whether the column x holds pictures: uint8 of shape (N, H, W, 1 or 3)."""
     return x.dtype == np.uint8 and _in_shape_of_pictures(x)
 
 

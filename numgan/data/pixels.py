@@ -7,7 +7,7 @@ from ..core.underflow import may_underflow
 
 @may_underflow
 def to_floats(x, pixels=(-1.0, 1.0)):
-    """Pictures (N, H, W, C) uint8 as float32 in the range pixels = (lowest, highest).
+    """Convert pictures x (N, H, W, C) uint8 to float32 in the range pixels = (lowest, highest).
 
     Byte 0 becomes lowest, byte 255 becomes highest.
     """
@@ -19,7 +19,7 @@ def to_floats(x, pixels=(-1.0, 1.0)):
 
 @may_underflow
 def to_bytes(x, pixels=(-1.0, 1.0)):
-    """Pictures in the range pixels = (lowest, highest) as uint8: the inverse of `to_floats`.
+    """Convert pictures x in the range pixels = (lowest, highest) to uint8: the inverse of `to_floats`.
 
     Values outside the range are clipped. Other values are rounded to the nearest byte.
     """

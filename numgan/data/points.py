@@ -26,8 +26,8 @@ GRID = {"side": 5, "spacing": 2.0, "std": 0.05}
 def ring(n, rng, modes=RING["modes"], radius=RING["radius"], std=RING["std"]):
     """(x (n, 2), mode numbers (n,)): points of Gaussians with equal weights and equal distances on a circle.
 
-    rng is a numpy Generator, std the standard deviation of each
-    Gaussian. Raises ValueError for n or modes below 1.
+    modes is the number of Gaussians, radius that of the circle, std the standard deviation of each Gaussian.
+    rng is a numpy Generator. Raises ValueError for n or modes below 1.
     """
     return _mixture(n, rng, _circle(modes, radius), std)
 

@@ -148,15 +148,15 @@ def spans(n, width):
 def squared_distances(x, y):
     """Yield the squared distances between the rows of x (M, D) and y (N, D), a few rows of x at a time.
 
-    Each item is (span, d): span is a slice of m rows of x, d (m, N) holds |x_i - y_j|^2 for i in span and all
-    j.
+    Each item is (span, d): span is a slice of m rows of x, d
+    (m, N) holds |x_i - y_j|^2 for i in span and all j.
 
         |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j
 
-    So most of the work is a matrix product. First the middle of y is subtracted from x and y (this needs one
-    copy of y), because far from 0 rounding would hide the difference. Distances below the rounding error of
-    the sum, (4 + sqrt D) u (|x|^2 + |y|^2), are set to 0: equal rows have distance 0, and no distance is
-    negative.
+    So most of the work is a matrix product. First the middle of y is subtracted from
+    x and y (this needs one copy of y), because far from 0 rounding would hide the
+    difference. Distances below the rounding error of the sum, (4 + sqrt D) u (|x|^2
+    + |y|^2), are set to 0: equal rows have distance 0, and no distance is negative.
     """
     middle = _middle(y).astype(np.result_type(x, y))
     y = y - middle

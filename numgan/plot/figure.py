@@ -132,8 +132,9 @@ def figure_of(panels, size, columns=1, margin=0.0):
 
 
 def dots(axes, x, size, colour, label=None):
-    """Draw the points x (N, 2) as dots without edges. `size` is
-    their area in square points, `label` their name.
+    """Draw the points x (N, 2) on the axes as dots without edges.
+
+    size is their area in square points, colour their colour, label their name in the legend (None: no name).
     """
     axes.scatter(*x.T, s=size, c=colour, linewidths=0, label=label)
 

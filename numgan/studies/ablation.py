@@ -43,6 +43,8 @@ def _game(kind, optimizers=both(ADAM), **changes):
     """The system of class `kind` on points, with the networks
     of the study. `changes` are values of its fields.
 
+    optimizers   {network: optimiser} of D and G
+
     Without a value in `changes`, G has no moving average and the batch size is BATCH.
     """
     return on_points(kind, 1.0, optimizers, **{"average": 0.0, "batch_size": BATCH} | changes)

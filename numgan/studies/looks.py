@@ -98,7 +98,7 @@ def digits(rows=TRAINING):
 
 
 def fakes(system, state, n, average=False):
-    """n samples of G at this state of the training, from the same latents in every call.
+    """n samples of the system's G at this state of the training, from the same latents in every call.
 
     average   use the moving average of G's weights
     """
@@ -108,7 +108,7 @@ def fakes(system, state, n, average=False):
 
 
 def logits(system, state, x):
-    """The outputs (N,) of D for the samples x, with D's weights in `state`."""
+    """The outputs (N,) of the system's D for the samples x, with D's weights in `state`."""
     return system.networks["D"].forward(state.params["D"], x)[0][:, 0]
 
 

@@ -104,7 +104,7 @@ def trial(name, arm, seed, quick, folder, tell):
 
 
 def play(gan, name, scale, seed, folder, tell, steps):
-    """Train a GAN on the mixture `name`, draw 2,500 samples, and return {figure: value}.
+    """Train the system `gan` on the mixture `name`, draw 2,500 samples, and return {figure: value}.
 
     scale   the data are multiplied by it for training, and the samples are divided by it
 

@@ -78,7 +78,8 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def figures(snapshots):
-    """{figure: value} from the list of all saved samples, each (SAMPLES, 2), in the order of the steps.
+    """{figure: value} of the list `snapshots`: all saved
+    samples, each (SAMPLES, 2), in the order of the steps.
 
     Rotation is the mean over the second half of the list. Quality is measured on the last samples.
     """

@@ -107,13 +107,13 @@ def unit(x):
 
 
 def real(digits, rng):
-    """(x, labels) of random training rows, (N, 784) in 0..1 and (N,)."""
+    """(x (N, 784) in 0..1, labels (N,)) of random training rows of `digits`, the Digits of the study."""
     order = rng.permutation(len(digits.x))[: digits.amounts.neighbours]
     return unit(digits.x[order]), digits.labels[order]
 
 
 def centroids(digits, rng):
-    """(x, None): k-means centroids of the training rows, as many as the window has samples.
+    """(x, None): k-means centroids of the training rows of `digits`, as many as the window has samples.
 
     They start from random rows and are improved by ROUNDS rounds of Lloyd's algorithm. In a round, each
     centroid moves to the mean of the rows that are nearest to it. A centroid without such rows does not move.
@@ -129,8 +129,9 @@ def centroids(digits, rng):
 
 
 def gaussians(digits, rng):
-    """(x, labels): samples from one Gaussian for each class,
-    along its COMPONENTS largest principal components.
+    """(x, labels): samples from one Gaussian for each class of `digits`.
+
+    Each Gaussian lies along the COMPONENTS largest principal components of its class.
     """
     classes = np.unique(digits.labels)
     labels = np.resize(classes, digits.amounts.neighbours)
@@ -143,7 +144,7 @@ def gaussians(digits, rng):
 
 
 def gaussian(digits, rng):
-    """(x, None): samples from one Gaussian that fits the training rows of all classes."""
+    """(x, None): samples from one Gaussian that fits the training rows of all classes of `digits`."""
     return _gaussian(unit(digits.x), digits.amounts.neighbours, digits.x[0].size, rng), None
 
 
@@ -214,7 +215,8 @@ def trial(arm, seed, quick, folder, tell):
 def measure(digits, judge, x, labels):
     """({figure: value} of the samples x, the labels (N,) that the judge gives them)
 
-    x (N, 784) in 0..1. labels (N,) are the labels that were requested from the generator, or None.
+    x (N, 784) in 0..1. labels (N,) are the labels that were requested from the generator, or None. `digits`
+    has the rows that choose sigma and the test rows.
     """
     window, test = x[: digits.amounts.window], unit(digits.test)
     found = metrics.parzen(window, unit(digits.validation), test)

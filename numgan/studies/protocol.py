@@ -419,7 +419,7 @@ def _finish(name, study, out, quick, results):
 
 
 def table(study, results):
-    """The table in Markdown: our rows, then the published rows. results is {arm: [result of each seed]}."""
+    """The table in Markdown: the rows of `results`, {arm: [result of each seed]}, then the published rows."""
     ours = [
         [
             study.arms[arm],

@@ -64,10 +64,10 @@ def game(name, loss):
 
 
 def gradients(system, params, batch, seed, number):
-    """The gradients of G's loss with respect to theta, (number,
-    size of theta), one for each of `number` batches.
+    """The gradients of G's loss with respect to theta, (number, size of theta), one for each draw of latents.
 
-    Each batch has other latents.
+    params, batch   the parameters of G and D, and a batch of real samples
+    seed            the seed of the latents
     """
     one = system.objectives()["G"]
     return np.stack(
@@ -93,7 +93,9 @@ def look(system, params, batch, held, seed, number=BATCHES):
     """{"norm", "spread", "noise", "accuracy": value}: statistics of G's gradient, and D's accuracy.
 
     held     held-out real samples, for the accuracy
-    number   the number of batches of latents for the gradients of G
+    number   the number of draws of latents for the gradients of G
+
+    Other arguments as for `gradients`.
     """
     g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)

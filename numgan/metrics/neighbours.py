@@ -100,9 +100,9 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
     Compare this error with that of real training data. Two float32 arrays are multiplied in float32, so the
     order of nearly equal distances may change.
 
-    Raises ValueError for shapes that do not fit, labels that are no integers,
-    non-finite or empty input. Source: Cover and Hart 1967; Ravuri and Vinyals
-    2019, section 3 (classification accuracy score), use another classifier.
+    Raises ValueError for shapes that do not fit, labels that are no integers, non-finite or empty input.
+    Source: Cover and Hart 1967; Ravuri and Vinyals 2019, section 3 (classification accuracy score), use
+    another classifier.
     """
     where = "nearest_neighbour_error"
     x = rows(where, "train", train, single=True)

@@ -1,9 +1,9 @@
-"""The kernels. Each has a definition (reference.py) and a fast version (compiled.py). Some have one to read
-and change (readable.py). One backend is chosen at import, and `use_backend` switches it.
+"""The kernels. Each has a definition in NumPy (reference.py) and a fast version in C (compiled.py). Some have
+a third version, to read and change (readable.py). A set of kernels is a backend. One backend is chosen at
+import, and `use_backend` switches to another.
 
 Every function here checks its arguments, counts the call and calls the function of the chosen backend. Layers
 call only these functions. The backends check no shapes.
-
 "Finished" in a docstring below: the product is followed by `reference.finish`, that is bias, then LeakyReLU.
 """
 
@@ -21,7 +21,7 @@ from . import door, reference
 from .reference import output_size
 
 if find_spec("._core", __package__):
-    from . import compiled  # if the build exists but does not load, this raises: no silent slow run
+    from . import compiled  # raises an error if the build exists but does not load: no silent slow run
 else:
     compiled = None
 if find_spec("._readable", __package__):
@@ -43,7 +43,7 @@ KERNELS = tuple(
 
 
 def _completed(own):
-    """A backend with every kernel: its own {name: function}, and reference functions for missing names."""
+    """A backend with every kernel: own {name: function}, and reference kernels for the missing names."""
     return SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in KERNELS})
 
 
@@ -52,7 +52,9 @@ BUILT_IN = tuple(_modules)
 
 
 def _choose():
-    """The backend at import: NUMGAN_BACKEND, or compiled if built. A source tree without it is an error."""
+    """The name of the backend at import: NUMGAN_BACKEND, or "compiled" if built, otherwise "reference".
+    ValueError for a wrong environment variable; ImportError if kernels that are required were not built.
+    """
     pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
     if pure not in ("0", "1"):
         raise ValueError(
@@ -85,29 +87,28 @@ _counters = []
 
 
 def backend():
-    """The name of the kernels in use: "compiled", "cython", "reference", or one that you registered."""
+    """The name of the backend in use: "compiled", "cython", "reference", or one that you registered."""
     return _chosen
 
 
 def instruction_set():
-    """The instruction set of the compiled kernels: "avx512", "avx2", "baseline"; None for other backends."""
+    """The instruction set in use: "avx512", "avx2" or "baseline"; None for other backends than "compiled"."""
     return compiled._core.isa() if _chosen == "compiled" else None
 
 
 def instruction_sets():
-    """The instruction sets this processor supports, the best last (see NUMGAN_ISA); [] without kernels."""
+    """The instruction sets of this processor, the best last (see NUMGAN_ISA); [] without compiled kernels."""
     return compiled._core.isas() if compiled else []
 
 
 def num_threads():
-    """Number of threads of a large kernel call. With reference kernels, NumPy's BLAS decides."""
+    """The number of threads of a large kernel call; 1 without compiled kernels, where BLAS decides."""
     return compiled.num_threads() if compiled else 1
 
 
 def set_num_threads(n):
     """Use n threads from the next kernel call on. The results stay equal in every bit.
-
-    Raises ValueError unless n is an integer from 1 to 256.
+    Raises ValueError unless n is an integer from 1 to 256. Without compiled kernels nothing changes.
     """
     if compiled:
         compiled.set_num_threads(n)
@@ -116,15 +117,16 @@ def set_num_threads(n):
 
 
 def measured_peak(itemsize=4):
-    """GFLOP/s of multiply-adds on registers alone, with the current number of threads.
-
-    itemsize is 4 or 8, the bytes of a number. None for other backends than "compiled".
+    """Measure the peak: GFLOP/s of multiply-adds on registers alone, with the current number of threads.
+    itemsize is 4 or 8, the bytes of a number. Returns None for other backends than "compiled".
     """
     return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
 
 
 class _Switch:
-    """A setting of the kernels that holds from now on, or for a `with` block."""
+    """The base class of settings of the kernels. A setting
+    holds from now on or, with `with`, until the block ends.
+    """
 
     def __enter__(self):
         return self
@@ -134,7 +136,7 @@ class _Switch:
 
 
 class use_backend(_Switch):
-    """Switch the kernels: `use_backend("cython")` from now on, or `with use_backend("cython"):` for a block.
+    """Switch the backend: `use_backend("cython")` from now on, or `with use_backend("cython"):` for a block.
 
     "reference" is NumPy. "cython" has a matrix product and the convolutions, to read and change. "compiled"
     has the fast kernels in C. `register_backend` adds a backend of yours.
@@ -159,12 +161,13 @@ def register_backend(name, kernels):
     kernels     {name: function}, or a module whose functions have names of kernels. The reference backend
                 supplies the missing kernels.
 
-    Each function has the parameters and the result of its namesake in numgan/_kernels/reference.py. It is
+    Each function has the parameters and the result of the function with the same name in reference.py. It is
     called with checked arguments, by position. `matmul(a, b, bias, slope, gate)`, for example, returns a new
     array, finished (reference.finish).
 
-    You may register your own name again. Raises ValueError for the name of a built-in backend, for an unknown
-    kernel, or for no kernel at all. Raises TypeError for a value that is not a function.
+    You may register your own name again. Raises ValueError for the name of a
+    built-in backend, an unknown kernel, or no kernel at all. Raises TypeError
+    for other types of `kernels`, or a value that is not a function.
     """
     if not isinstance(name, str) or not name or name in BUILT_IN:
         raise ValueError(f"register_backend: expected a name other than {', '.join(BUILT_IN)}, got {name!r}")
@@ -192,8 +195,8 @@ class use_fast_convolutions(_Switch):
     """Allow the Toom-Cook algorithm (c/fast.h) for float32 convolutions; False: direct kernels only.
 
     `use_fast_convolutions(False)` holds from now on, `with use_fast_convolutions(False):` for a block. The
-    default is True. The fast algorithm has slightly larger rounding errors, and an inf or nan spreads to its
-    whole 4 x 4 tile. float64 and the reference kernels are always direct.
+    default is True. The fast algorithm has slightly larger rounding errors, and an inf or nan spreads to a
+    whole 4 x 4 tile of the output. float64 and the other backends are always direct.
     """
 
     def __init__(self, on=True):
@@ -206,7 +209,9 @@ class use_fast_convolutions(_Switch):
 
 
 def fast_convolutions():
-    """Whether float32 convolutions may use the Toom-Cook algorithm now."""
+    """Whether float32 convolutions may use the Toom-Cook algorithm now; False
+    without the backend "compiled".
+    """
     return _chosen == "compiled" and compiled.products.fast_convolutions
 
 
@@ -225,8 +230,8 @@ class kernel_calls:
 def _kernel(name, *arrays, counted=None):
     """The chosen backend's function `name`. The call is counted under `counted`, or `name` if that is None.
 
-    If an array is empty, the reference backend's function is used: a compiled kernel could loop for very long
-    over another, huge axis, only to add nothing.
+    If an array is empty, it is the reference backend's function: a compiled kernel could loop for very long
+    over a huge axis of another array, and add nothing.
     """
     for counter in _counters:
         counter[counted or name] += 1
@@ -235,14 +240,16 @@ def _kernel(name, *arrays, counted=None):
 
 
 def empty(shape, dtype):
-    """np.empty for large arrays. It reuses memory of deleted arrays, which saves page faults."""
+    """An array like np.empty(shape, dtype), which may reuse the memory of a deleted large array."""
     if _chosen == "compiled":
         return compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
     return np.empty(shape, dtype)
 
 
 def release_memory():
-    """Free the memory that `empty` keeps for reuse; no array loses its own. Returns the number of bytes."""
+    """Free the memory that `empty` keeps for reuse; existing arrays keep theirs.
+    Returns the number of bytes.
+    """
     return compiled._core.free_kept() if compiled else 0
 
 
@@ -255,7 +262,7 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 
 
 def dense_weight_gradient(x, dy):
-    """dW = x' dy          x (N, I)   dy (N, O)   dW (I, O); a matmul, counted under its own name"""
+    """dW = x' dy, ' the transpose          x (N, I)   dy (N, O)   dW (I, O); counted under its own name"""
     x, dy = door.arrays("dense_weight_gradient", x=x, dy=dy)
     door.agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
     return _kernel("matmul", x, dy, counted="dense_weight_gradient")(x.T, dy)
@@ -271,7 +278,7 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """dx = transpose of conv2d in x, finished
+    """dx = the transpose of conv2d, as a linear map of x, applied to dy; finished
 
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   gate, dx (N, H, W, C)   size (H, W) of the input
     """
@@ -288,7 +295,9 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    """dw = x' * dy          x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)"""
+    """The weight gradient dw of conv2d, from x and the derivative dy with respect to y
+    x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
+    """
     x, dy = door.arrays("conv2d_weight_gradient", x=x, dy=dy)
     kernel, stride, padding, _, out = door.window(
         "conv2d_weight_gradient", kernel, stride, padding, x.shape[1:3]
@@ -298,7 +307,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """y = max over windows, and its flat index h W + w          x (N, H, W, C)   y, index (N, HO, WO, C)"""
+    """(y, index): max of each window, its flat index h W + w in x       x (N, H, W, C)   y (N, HO, WO, C)"""
     (x,) = door.arrays("max_pool2d", x=x)
     kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])
     if any(2 * p > k for k, p in zip(kernel, padding)):
@@ -317,8 +326,7 @@ def max_pool2d_gradient(dy, index, size):
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    """Adam's update, in place. Returns whether every number it wrote is finite
-
+    """Adam's update of p, m and v with gradient g, in place. Returns whether all written numbers are finite
     p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
     """
     p, m, v, g = door.vectors("adam", read="g", p=p, m=m, v=v, g=g)
@@ -328,16 +336,15 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    """RMSProp's update, in place. Returns whether every number it wrote is finite          p, g, v (P,)"""
+    """RMSProp's update of p and v (P,) with gradient g, in place. Returns whether the new p, v are finite"""
     p, v, g = door.vectors("rmsprop", read="g", p=p, v=v, g=g)
     constants = door.constants("rmsprop", lr=lr, decay=decay, eps=eps, weight_decay=weight_decay, clip=clip)
     return _kernel("rmsprop", p)(p, g, v, *constants)
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
-    """Gradient descent with momentum, in place. Returns whether every number it wrote is finite
-
-    p, g (P,)   m (P,), or None without momentum
+    """Gradient descent with momentum: updates p and m in place. Returns whether the new p, m are finite
+    p, g (P,)   g is the gradient   m (P,), or None without momentum
     """
     p, m, g = door.vectors("sgd", read="g", p=p, m=m, g=g)
     lr, momentum, *around = door.constants(
@@ -387,10 +394,10 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
-    """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
+    """sum over rows of d, and sum over rows of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    Without a slope d is dy. With a slope, scale and bias (C,), dy is the gradient of the output of
-    `normalize`, and d is the gradient before its LeakyReLU.
+    With slope 1, d is dy. Otherwise dy is the gradient with respect to the output of `normalize`, d that with
+    respect to the input of its LeakyReLU, and scale and bias (C,) are needed.
     """
     slope, sign = _sign_arrays("channel_products", slope, scale=scale, bias=bias)
     dy, x, mean, scale, bias = door.channels("channel_products", dy=dy, x=x, mean=mean, **sign)
@@ -399,8 +406,7 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
     """dx = (d - centre - (x - mean) share) scale
-
-    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products
+    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d and bias as in channel_products
     """
     slope, sign = _sign_arrays("normalize_gradient", slope, bias=bias)
     dy, x, mean, scale, centre, share, bias = door.channels(
@@ -410,7 +416,9 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
 
 def _sign_arrays(kernel, slope, **channels):
-    """(slope, {name: array} for the sign of the LeakyReLU's input). With slope 1 the arrays become None."""
+    """(slope, {name: array} for the sign of the LeakyReLU's input). With slope 1 the arrays become None.
+    Raises ValueError if the slope is not 1 and an array is None.
+    """
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
         raise ValueError(
@@ -421,7 +429,7 @@ def _sign_arrays(kernel, slope, **channels):
 
 
 def column_sum(x):
-    """sum over rows of x: the gradient of a bias          x (P, C)   sum (C,)"""
+    """sum over rows of x, which is the gradient with respect to a bias          x (P, C)   sum (C,)"""
     (x,) = door.arrays("column_sum", x=x)
     return _kernel("column_sum", x)(x)
 

@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 
 class Array(NamedTuple):
-    """An array of a kernel: its number of dimensions, None for any number, and whether it may be None."""
+    """An array argument of a kernel: its number of dimensions (None: any number),
+    and whether it may be None.
+    """
 
     ndim: int | None
     optional: bool
 
 
 class Arguments(NamedTuple):
-    """The arguments of a kernel: {name: Array}, and the names of its numbers."""
+    """The arguments of a kernel: arrays {name: Array}, and scalars, the names of its numbers."""
 
     arrays: dict
     scalars: tuple
@@ -49,7 +51,7 @@ peak                   | sums(1) products(1)                                    
 
 
 def _arguments(arrays, scalars):
-    """The Arguments of a line of the table."""
+    """The Arguments of one line of the table, from its texts for arrays and numbers."""
     named = {}
     for word in arrays.split():
         name, dimensions = word.rstrip("?)").split("(")
@@ -59,5 +61,5 @@ def _arguments(arrays, scalars):
 
 _lines = [line.split("|") for line in _TABLE.strip().split("\n")]
 ARGUMENTS = {kernel.strip(): _arguments(arrays, scalars) for kernel, arrays, scalars in _lines}
-for kernel in "conv2d", "conv2d_input_gradient", "conv2d_weight_gradient":  # other forms, the same arguments
+for kernel in "conv2d", "conv2d_input_gradient", "conv2d_weight_gradient":  # the other forms, same arguments
     ARGUMENTS[f"{kernel}_thin"] = ARGUMENTS[f"fast_{kernel}"] = ARGUMENTS[kernel]

@@ -1,7 +1,7 @@
 """How the C code behind _core is called: the number of threads, the shares of the work, the output memory.
 
-The cut into shares never changes a bit of the result; gemm.h explains why. `set_num_threads(n)` sets the
-number of threads, and `num_threads()` returns it.
+The work of a call is cut into shares, one or more for each thread. The cut never changes a bit of the result;
+gemm.h explains why. `set_num_threads(n)` sets the number of threads, and `num_threads()` returns it.
 """
 
 import math
@@ -20,11 +20,14 @@ from ._core import run as _run
 
 # --- threads ------------------------------------------------------------------------------------------------
 
-MOST_THREADS = 256  # the most that threads.c starts
+MOST_THREADS = 256  # the largest number of threads that threads.c starts
 
 
 def _number(value, who):
-    """The value as a number of threads. `who` names the source of the value in the error message."""
+    """value as a number of threads. `who` names the source of the value in the message.
+
+    Raises ValueError unless value is an integer, or the text of one, from 1 to 256.
+    """
     try:
         number = int(value) if isinstance(value, str) else operator.index(value)
     except (TypeError, ValueError):
@@ -35,7 +38,9 @@ def _number(value, who):
 
 
 def _cgroup_quota():
-    """Processors granted by the container (cgroup v2, then v1), rounded up; infinite if there is no limit."""
+    """The number of processors that the container grants
+    (cgroup v2, then v1), rounded up; inf if there is no limit.
+    """
     for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
         try:
             quota, period = " ".join(Path("/sys/fs/cgroup", name).read_text() for name in names).split()
@@ -46,7 +51,11 @@ def _cgroup_quota():
 
 
 def _default_threads():
-    """NUMGAN_NUM_THREADS, but at most the number of processors that this process may use."""
+    """The number of threads at import: NUMGAN_NUM_THREADS, but
+    at most the processors that this process may use.
+
+    Raises ValueError if the variable is not an integer from 1 to 256.
+    """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("NUMGAN_NUM_THREADS")
     try:
@@ -57,7 +66,7 @@ def _default_threads():
 
 
 def set_num_threads(n):
-    """Use n threads, including the caller's, from the next kernel call on.
+    """Use n threads, including the thread of the caller, from the next kernel call on.
 
     Raises ValueError unless n is an integer from 1 to 256.
     """
@@ -67,20 +76,25 @@ def set_num_threads(n):
 set_num_threads(_default_threads())
 
 
-# Multiply-adds times bytes per element, about ten microseconds. Below it, threads cost more than they save.
+# A limit for multiply-adds times bytes per element: about ten microseconds of work. Below this limit,
+# threads cost more time than they save.
 _SMALL = 1e7
 
 
 def _shares(rows, columns, depth, itemsize):
-    """(down, across): the numbers of parts of a product with so many rows, columns and terms per element."""
+    """(down, across): into how many parts the rows and the
+    columns of a product are cut. Small products are not cut.
+
+    depth is the number of terms for each element of the result, itemsize the bytes of an element.
+    """
     return _grid(rows, columns, num_threads() if rows * columns * depth * itemsize > _SMALL else 1)
 
 
 @lru_cache(4096)
 def _grid(rows, columns, n):
-    """The cheapest way to cut rows x columns into n parts."""
+    """(down, across) with down * across = n: the cheapest way to cut a matrix rows x columns into n parts."""
 
-    def cost(grid):  # of the largest share: its products, in vectors, plus packing its rows and columns
+    def cost(grid):  # the cost of the largest share: its products, plus the packing of its rows and columns
         height, width = -(-rows // grid[0]), -(-columns // grid[1])
         return height * max(width, 32) + 16 * (height + width)
 
@@ -91,11 +105,13 @@ def _grid(rows, columns, n):
 
 # --- memory -------------------------------------------------------------------------------------------------
 
-_LARGE = 1 << 16  # bytes; a smaller block is not worth the bookkeeping of reuse
+_LARGE = 1 << 16  # bytes; for a smaller array, reuse of memory costs more than it saves
 
 
 def empty(shape, dtype):
-    """np.empty, in the memory of a deleted array if possible."""
+    """An array like np.empty, in the memory of a deleted array
+    if possible. Raises MemoryError if it is too large.
+    """
     count = math.prod(shape)
     if count * dtype.itemsize < _LARGE:
         return np.empty(shape, dtype)
@@ -107,7 +123,7 @@ def empty(shape, dtype):
 def measured_peak(itemsize=4):
     """GFLOP/s of multiply-adds on registers alone, with the current number of threads; the best of five runs.
 
-    No kernel can be faster than this.
+    itemsize is 4 or 8, the bytes of a number. No direct kernel can be faster than this.
     """
     dtype = np.float32 if itemsize == 4 else np.float64
     threads, steps, seconds = num_threads(), 400_000, []

@@ -1,7 +1,8 @@
 """The fast kernels: the functions of reference.py, with the same names and signatures, written in C (_core).
 
-Each function allocates its output, cuts it into shares and calls C, which computes the shares without the
-GIL; calls.py has the details. Sums of products are in products.py, single passes over memory in pointwise.py.
+Each function allocates its output, cuts it into shares and calls C, which computes the shares without the GIL
+(Python's lock); calls.py has the details. Matrix products and convolutions are in products.py, single passes
+over memory in pointwise.py.
 """
 
 from . import _core, calls, products

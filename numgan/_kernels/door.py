@@ -1,10 +1,9 @@
 """The door of the kernels: checks of the arguments of every kernel. The C code behind it checks nothing.
 
-Each array is passed by its name in the table of arguments.py, which has its number of dimensions.
-
-An array must be exactly an np.ndarray: a subclass can redefine `shape` or `strides`. A size becomes a Python
-int: a NumPy integer can overflow. A constant becomes a Python float. Every function here converts a value to
-that form first, then checks it, and returns it.
+Each array is passed by its name in the table of arguments.py, which has its number of dimensions. An array
+must be exactly an np.ndarray: a subclass can redefine `shape` or `strides`. A size becomes a Python int: a
+NumPy integer can overflow. A constant becomes a Python float. Most functions here convert a value first, then
+check it, and return it. The argument `kernel` is the name of the kernel for messages.
 
     TypeError     an argument of a wrong type: a list, None, a masked array, integers, two different dtypes
     ValueError    a wrong shape, a number out of range, or memory that is shared, not contiguous or read-only
@@ -27,11 +26,15 @@ RANGES = {
     "momentum": (0, 1),
     "clip": (0, math.inf),
 }
-MOST = 1 << 40  # pixels of a padded input: offsets fit 64 bits
+MOST = 1 << 40  # largest number of pixels of a padded input, so that offsets in memory fit into 64 bits
 
 
 def plain(kernel, name, x, kind="a float32 or float64 array"):
-    """x as an exact np.ndarray. An np.memmap becomes a view; TypeError for every other type."""
+    """x as an exact np.ndarray. An np.memmap becomes a view of
+    its memory. Raises TypeError for every other type.
+
+    kernel, name and kind (the expected type) are texts for the message.
+    """
     if type(x) is np.ndarray:
         return x
     if type(x) is np.memmap:
@@ -42,9 +45,11 @@ def plain(kernel, name, x, kind="a float32 or float64 array"):
 
 
 def arrays(kernel, **named):
-    """The arrays as a list. All must have the same floating dtype, and the dimensions of the table.
+    """The arrays, given by name, as a list of exact
+    np.ndarrays. None stays None if the table calls it optional.
 
-    Only an array that is optional in the table may be None.
+    Raises TypeError unless all arrays have the same dtype, float32 or float64. Raises ValueError if a number
+    of dimensions differs from the table.
     """
     found, first, table = [], None, ARGUMENTS[kernel].arrays
     for name, x in named.items():
@@ -68,22 +73,28 @@ def arrays(kernel, **named):
 
 
 def agree(kernel, what, expected, got):
-    """Raise ValueError unless two sizes or shapes are equal; `what` describes them in the message."""
+    """Raise ValueError unless `got` equals `expected`, a size or a shape; `what`
+    describes it in the message.
+    """
     if expected != got:
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
 
 
 def real(value):
-    """The value as a float. nan if it is not a number, or too large for a float."""
+    """value as a float; nan if value is not a number, or too large for a float."""
     try:
         number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
-    except OverflowError:  # a large integer; a large long double becomes inf
+    except OverflowError:  # value is a large integer; a large long double becomes inf, see the next line
         return math.nan
     return math.nan if math.isinf(number) and value != number else number
 
 
 def constants(kernel, **named):
-    """The constants of an update as a list of floats. ValueError for one outside its range in RANGES."""
+    """The constants of an update, given by name, as a list of floats.
+
+    Raises ValueError for a number outside its range in RANGES
+    (default: any number), for nan, and for other types.
+    """
     found = []
     for name, value in named.items():
         low, high = RANGES.get(name, ANY)
@@ -97,7 +108,7 @@ def constants(kernel, **named):
 
 
 def count(kernel, name, value):
-    """A number of updates as an int. ValueError unless it is an integer from 1 to 2^63."""
+    """value, a number of updates, as an int. Raises ValueError unless it is an integer from 1 to 2^63."""
     number = int(value) if isinstance(value, (int, np.integer)) else 0
     if not 1 <= number <= 1 << 63:
         raise ValueError(f"{kernel}: expected {name} as an integer of at least 1, got {value!r}")
@@ -105,7 +116,10 @@ def count(kernel, name, value):
 
 
 def pair(kernel, name, value, low):
-    """(vertical, horizontal) as ints. TypeError if one is no integer, ValueError if one is below `low`."""
+    """value, a pair (vertical, horizontal), as two Python ints.
+
+    Raises TypeError unless it is a pair of integers, ValueError if one of them is below `low`.
+    """
     entries = list(value) if isinstance(value, (tuple, list)) else []
     if not (len(entries) == 2 and all(isinstance(n, (int, np.integer)) for n in entries)):
         raise TypeError(
@@ -118,9 +132,11 @@ def pair(kernel, name, value, low):
 
 
 def window(kernel, taps, stride, padding, size):
-    """(taps, stride, padding, size, size of the output), each a pair of ints.
+    """(taps, stride, padding, size, size of the output) of a convolution or pooling, each a pair of ints.
 
-    taps is the kernel's size and size the input's. ValueError if the window is larger than the padded input.
+    taps is the size (KH, KW) of the window, size that of the input (H, W).
+    Raises ValueError if the window is larger than the padded input, or if that
+    has more than 2^40 pixels. A stride is cut to the size of the padded input.
     """
     taps, stride = pair(kernel, "kernel", taps, 1), pair(kernel, "stride", stride, 1)
     padding, size = pair(kernel, "padding", padding, 0), pair(kernel, "size", size, 0)
@@ -140,7 +156,10 @@ def window(kernel, taps, stride, padding, size):
 
 
 def slope(kernel, value):
-    """The slope of a LeakyReLU as a float: finite and at least 0, so that y has the sign of x."""
+    """value, the slope of a LeakyReLU, as a float. Raises ValueError unless it is finite and at least 0.
+
+    With such a slope, y has the sign of x.
+    """
     number = real(value)
     if not 0 <= number < math.inf:
         raise ValueError(
@@ -151,9 +170,10 @@ def slope(kernel, value):
 
 
 def finish(kernel, shape, bias, gate, leak):
-    """The slope as a float. ValueError unless bias and gate, if any, fit a result of this shape.
+    """leak, the slope of a LeakyReLU, as a float, after checks of the other arguments of `reference.finish`.
 
-    reference.finish defines what bias, slope and gate do.
+    Raises ValueError unless bias and gate (None is allowed) fit
+    a result of this shape, and leak is finite and >= 0.
     """
     if bias is not None:
         agree(kernel, "bias of length", shape[-1], bias.shape[0])
@@ -163,9 +183,11 @@ def finish(kernel, shape, bias, gate, leak):
 
 
 def vectors(kernel, read, **named):
-    """The vectors (P,) of an update as a list. The one called `read` is only read, all others are written.
+    """The vectors (P,) of an update, given by name, as a list.
+    The one called `read` is only read, all others are written.
 
-    All are contiguous and of one length. No two share memory.
+    Raises ValueError unless all have one length, are contiguous and aligned, are writeable (except `read`),
+    and share no memory with each other.
     """
     found = arrays(kernel, **named)
     there = {name: x for name, x in zip(named, found) if x is not None}
@@ -184,9 +206,11 @@ def vectors(kernel, read, **named):
 
 
 def output(kernel, out, **read):
-    """Raise ValueError unless a kernel can write `out` while it reads the arrays of `read`. None is allowed.
+    """Raise ValueError unless a kernel can write `out` while it
+    reads the arrays of `read`. None is allowed in `read`.
 
-    Each must have the shape of `out`, and either share no memory with it or be exactly the same memory.
+    out must be contiguous, aligned and writeable. Each array must have the shape of `out`, and either share
+    no memory with `out` or be exactly the same memory.
     """
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
         raise ValueError(f"{kernel}: expected out contiguous, aligned and writeable")
@@ -200,7 +224,11 @@ def output(kernel, out, **read):
 
 
 def channels(kernel, **named):
-    """The arrays as a list: rows (P, C), all of the same shape, and per-channel arrays (C,) with their C."""
+    """The arrays, given by name, as a list: matrices (P, C) of
+    one shape, and vectors (C,) with one number per channel.
+
+    Raises ValueError if a shape does not fit that of the first array. None stays None if the table allows it.
+    """
     found = arrays(kernel, **named)
     shape = found[0].shape
     for name, x in zip(named, found):
@@ -212,9 +240,11 @@ def channels(kernel, **named):
 
 
 def pool_index(kernel, index, shape, size):
-    """The index that max_pool2d returned: int64 of this shape, each entry the number of a pixel of the input.
+    """index as an exact np.ndarray: the numbers of the input
+    pixels that max_pool2d selected, int64 of this shape.
 
-    size (H, W) of that input; its pixels have the numbers 0 to H W - 1.
+    size is (H, W) of the input, whose pixels have the numbers 0 to H W - 1. Raises ValueError for another
+    dtype or shape, or a number out of range.
     """
     index, pixels = plain(kernel, "index", index, "an int64 array"), size[0] * size[1]
     agree(kernel, "index of shape", shape, index.shape)

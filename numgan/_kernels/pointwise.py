@@ -1,6 +1,7 @@
-"""Passes over memory: updates, rows of channels and activations, with update.h, normalize.h and pointwise.h.
+"""Kernels that pass over memory once: updates, rows of channels and activations.
 
-Definitions: reference.py.
+The C code is in update.h, normalize.h and pointwise.h. Definitions and signatures: reference.py. A pass is
+cut into shares, parts that threads compute.
 """
 
 import math
@@ -13,7 +14,7 @@ _TERMS = 32  # the cost of one element in a pass over memory, in multiply-adds o
 
 
 def _flat(x):
-    """The shares of a pass over the elements of x."""
+    """The shares of a pass over the elements of x, as from `_shares`."""
     return _shares(x.size, 1, _TERMS, x.itemsize)
 
 
@@ -23,14 +24,17 @@ def _vector(x):
 
 
 def _run_finite(kernel, size_of, **arguments):
-    """Run a kernel over the elements of `size_of`. Returns whether it met no inf or nan."""
+    """Run a kernel of C over the elements of the array `size_of`. Returns whether it found no inf or nan.
+
+    `arguments` are the arguments of the kernel.
+    """
     shares = _flat(size_of)
-    finite = np.ones(shares[0], size_of.dtype)  # a share that meets inf or nan sets its 1 to 0
+    finite = np.ones(shares[0], size_of.dtype)  # a share that finds inf or nan sets its 1 to 0
     _run(kernel, shares, finite=finite, **arguments)
     return bool(finite.all())
 
 
-# An update is `whole`: Ctrl-C cannot cut it in two.
+# An update is called with whole=True: Ctrl-C cannot interrupt it before its end.
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
@@ -75,28 +79,33 @@ def all_finite(x):
     return _run_finite("all_finite", x, x=_vector(x))
 
 
-_BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache
+_BLOCK = 8192  # number of elements in a block of rows: so many stay in the first-level cache
 
 
 def _blocks(x, width, longest=256):
-    """For a reduction over rows of x: (rows per block, array for the blocks' results, shares of blocks)."""
+    """(rows per block, array (blocks, width) for the results of
+    the blocks, shares): the plan of a sum over rows of x.
+
+    x (P, C) is cut into blocks of at most `longest` rows.
+    """
     rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
     partial = np.empty((-(-len(x) // rows), width), np.float64)
     return rows, partial, (min(_flat(x)[0], max(len(partial), 1)), 1)
 
 
 def _fold(n, channels):
-    """Number of rows, of n, to join into one, because short rows do not fill the vectors.
+    """How many rows, of n rows with this number of channels, to
+    join into one: short rows would not fill the vectors.
 
-    The shape decides, not the number of threads: the bits are equal for any number.
+    The shape decides, not the number of threads. So the bits are equal for any number of threads.
     """
     return math.gcd(n, 1 << (256 // channels).bit_length() - 1) if 0 < channels < 32 else 1
 
 
 def _folded(fold, **arrays):
-    """Each array (P, C) as (P / fold, fold C), each (C,) repeated `fold` times, by name.
+    """{name: array} for joined rows: (P, C) becomes (P / fold, fold C), and (C,) is repeated `fold` times.
 
-    All are contiguous. None stays None.
+    All results are contiguous. None stays None.
     """
     folded = {}
     for name, x in arrays.items():
@@ -111,10 +120,10 @@ def _folded(fold, **arrays):
 def channel_moments(x):
     (n, c), (mean, variance), fold = x.shape, np.empty((2, x.shape[1]), x.dtype), _fold(*x.shape)
     (x,) = _folded(fold, x=x).values()
-    # short blocks: all squares have the same sign, and so have the roundings of their sums
+    # short blocks, because squares have one sign, so the rounding errors of a long sum would add up
     rows, partial, shares = _blocks(x, 2 * x.shape[1], longest=64)
     _run("channel_moments", shares, x=x, partial=partial, rows=rows)
-    if fold > 1:  # pool the `fold` columns of each channel, as blocks of len(x) rows
+    if fold > 1:  # pool the `fold` columns of each channel, as if they were blocks of len(x) rows
         pooled = np.empty((2, fold * c))
         _pool_moments(*pooled, partial, rows, len(x))
         pooled[1] *= len(x)
@@ -124,7 +133,10 @@ def channel_moments(x):
 
 
 def _pool_moments(mean, variance, partial, rows, total):
-    """Pool the moments of blocks of `rows` rows, `total` rows together, into mean and variance."""
+    """Compute mean and variance, in place, from the moments of blocks.
+
+    partial has the moments of each block. A block has `rows` rows, all blocks together have `total` rows.
+    """
     _run("pool_moments", (1, 1), mean=mean, variance=variance, partial=partial, rows=rows, total=total)
 
 

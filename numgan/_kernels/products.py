@@ -1,6 +1,6 @@
-"""Matrix products, convolutions and pooling, on top of gemm.h, conv.h, fast.h, thin.h and pool.h.
+"""Matrix products, convolutions and pooling. The C code is in gemm.h, conv.h, fast.h, thin.h and pool.h.
 
-Definitions: reference.py.
+Definitions and signatures: reference.py. A product is cut into shares, parts that threads compute.
 """
 
 import math
@@ -31,7 +31,10 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 
 
 def _finished(c, slope, gate):
-    """c after LeakyReLU, or times its derivative, for products whose kernel does not include it."""
+    """c after LeakyReLU or, with a gate, c times the derivative of LeakyReLU, as in `reference.finish`.
+
+    It is for products whose C code does not include this step. The bias was added before.
+    """
     if gate is not None:
         return leaky_relu_gradient(c, gate, slope)
     return c if slope == 1 else leaky_relu(c, slope)
@@ -41,10 +44,10 @@ fast_convolutions = True  # whether float32 convolutions may use the algorithm o
 
 
 def _tiles(y, kernel, stride, channels):
-    """Number of 4 x 4 tiles of the output y (N, HO, WO, O) for fast.h, or 0 for the direct kernel.
+    """The number of 4 x 4 tiles of the output y (N, HO, WO, O) for fast.h, or 0 to use the direct kernel.
 
-    fast.h needs 2 or 3 taps per phase along both axes. It is faster if it saves a third of the products and
-    there are enough channels and tiles.
+    fast.h needs 2 or 3 taps per phase along both axes; a phase is the taps with the same remainder modulo the
+    stride. It is used if it saves a third of the products and there are enough channels and tiles.
     """
     if not fast_convolutions or y.dtype != np.float32:
         return 0
@@ -65,10 +68,11 @@ def _tiles_of(kernel, stride, channels, shape):
 
 @lru_cache(4096)
 def _tile_shares(tiles, features, threads):
-    """(down, across): blocks of at most 140 tiles (fast.h), and the same number of shares for every thread.
+    """(down, across): into how many parts the tiles and the features are cut for fast.h.
 
-    Each share transforms its tiles and the weights of its features. The number of products is the same for
-    every cut, so the cost counts only these transforms.
+    A part has at most 140 tiles, and all threads get the same number of parts.
+    Each part transforms its tiles and the weights of its features. The number of
+    products is the same for every cut, so the cost counts only these transforms.
     """
 
     def cost(cut):
@@ -83,23 +87,25 @@ THIN = 8  # images of at most this many channels are read in place (thin.h)
 
 @lru_cache(4096)
 def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
-    """Number of neighbouring windows to merge into one, of `columns` windows in a row.
+    """The number of neighbouring windows to merge into one
+    window, of `columns` windows in a row; 1: do not merge.
 
     One window with few features would leave most of a vector empty. The number is a divisor of columns, at
-    most `most`, and the merged window has at most `widest` features. Only float32 with stride 1 is merged;
-    otherwise the number is 1.
+    most `most`, and the merged window has at most `widest` features. Only float32 with stride 1 is merged.
 
-    Merging pads the weights with zeros. They fill empty parts of the vector, so they cost nothing. But
-    0 * inf is nan: merge only if the inputs are finite.
+    Merging pads the weights with zeros. These fill empty parts of the vector, so they cost nothing. But 0 *
+    inf is nan: merge only if the inputs are finite.
     """
     fits = [n for n in range(2, most + 1) if columns % n == 0 and n * features <= widest]
     return max(fits, default=1) if dtype == np.float32 and stride == 1 else 1
 
 
 def _merged_window(w, stride, count):
-    """`count` windows w (KH, KW, C, O) side by side, merged into one, and the stride of that window.
+    """(merged window, its stride): `count` copies of the window
+    w (KH, KW, C, O) side by side, merged into one.
 
-    The merged window has the shape (KH, KW + (count - 1) stride, C, count O).
+    The merged window has the shape (KH, KW + (count - 1)
+    stride, C, count O), with zeros where a copy has no weight.
     """
     if count == 1:
         return _contiguous(w), stride
@@ -116,12 +122,15 @@ def _grouped(y, count):
 
 
 def _one_window(size, kernel, padding):
-    """Whether one window covers the whole image: the convolution is then a matrix product without copies."""
+    """Whether one window (kernel) covers the whole image (size), without padding.
+
+    Then the convolution is a matrix product without copies.
+    """
     return tuple(size) == tuple(kernel) and tuple(padding) == (0, 0)
 
 
 def _flat_rows(x):
-    """(N, H, W, C) as (N, H W C), also if a size is 0. None stays None."""
+    """x (N, H, W, C) as rows (N, H W C), also if a size is 0. None stays None."""
     return None if x is None else x.reshape(len(x), math.prod(x.shape[1:]))
 
 
@@ -170,7 +179,11 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def _input_gradient_of_pixel(dy, w, padding, size, bias):
-    """The input gradient if dy has one pixel. Each tap of w gives one pixel of dx: one matrix product."""
+    """The input gradient (N, H, W, C) if dy has one pixel. Each
+    tap of w gives one pixel of dx: one matrix product.
+
+    The bias is added; None means no bias.
+    """
     kh, kw, c, _ = w.shape
     padded = _padded(np.zeros((len(dy), *size, c), dy.dtype), padding)
     padded[:, :kh, :kw] = matmul(_rows(dy), _rows(w).T).reshape(len(dy), kh, kw, c)
@@ -185,23 +198,24 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     dw = empty((*kernel, c, o), x.dtype)
     x, dy, window = _contiguous(x), _contiguous(dy), (kernel, stride, padding)
     if tiles := _tiles(dy, kernel, stride, c):
-        # Parts of the tiles. The shape decides, not the number of threads: the bits are equal for any number.
+        # The tiles are summed in `parts` parts. The shape decides this number, not the number of threads: so
+        # the bits are equal for any number of threads.
         parts = 2 if tiles >= 512 and dw.size <= 1 << 18 else 1
         both = dw if parts == 1 else empty((2 * kernel[0], *dw.shape[1:]), x.dtype)
-        # the number of blocks of channels; a block of this size stays in the cache
+        # `channels` is the number of blocks of channels, so large that a block stays in the cache
         channels = max(min(num_threads() // parts, -(-c // 16)), -(-c * math.prod(stride) // 256))
         _run("fast_conv2d_weight_gradient", (parts * channels, -(-o // 256)), window, x=x, dy=dy, dw=both)
         if parts == 2:
             np.add(both[: kernel[0]], both[kernel[0] :], out=dw)
     elif c <= THIN and (count := _abreast(x.dtype, dy.shape[2], o, stride[1])) > 1:
-        # no zeros are needed here: entries outside a window are dropped
+        # here the inputs need not be finite: no weights are padded, and entries outside a window are dropped
         wide = conv2d_weight_gradient(
             x, _grouped(dy, count), (kernel[0], kernel[1] + count - 1), (stride[0], count), padding
         )
         wide = wide.reshape(*wide.shape[:3], count, o)
         np.sum([wide[:, i : i + kernel[1], :, i] for i in range(count)], axis=0, out=dw)
     elif c <= THIN:
-        # The batch decides the parts, not the number of threads: the bits are equal for any number.
+        # The batch decides the number of parts, not the number of threads: so the bits are always equal.
         parts = np.empty((min(max(len(x), 1), 16), dw.size // max(o, 1), o), x.dtype)
         _run("conv2d_weight_gradient_thin", (len(parts), 1), window, x=x, dy=dy, dw=parts)
         parts.sum(axis=0, out=dw.reshape(parts.shape[1:]))

@@ -5,10 +5,11 @@ column per entry (i, j, c) of the kernel. W is never stored. `_readable.add_prod
 tables of addresses, and the addresses of windows are as regular as those of rows:
 
     forward            y  += W w           W is read from x while it is packed
-    weight gradient    dw += W' dy         the same, with the two tables exchanged
+    weight gradient    dw += W' dy         W' is W with the two tables exchanged
     input gradient     dW += dy w'         dW are the windows of dx; where windows overlap, the terms add up
 
-Definitions and signatures: reference.py, which also has this backend's other kernels. All run on one thread.
+' is the transpose. Definitions and signatures: reference.py, which also has the other kernels of this
+backend. All kernels here run on one thread.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,9 @@ from .reference import _cropped, _padded, finish, output_size
 
 
 class Matrix(NamedTuple):
-    """A matrix by addresses: its entry (r, q) is data[rows[r] + columns[q]]."""
+    """A matrix by addresses: its entry (r, q) is data[rows[r] +
+    columns[q]]. T is its transpose, without a copy.
+    """
 
     data: np.ndarray  # (P,), contiguous
     rows: np.ndarray
@@ -32,7 +35,10 @@ class Matrix(NamedTuple):
 
 
 def addresses(*axes):
-    """Addresses of an array's entries in C order. An axis is (length, step from one index to the next)."""
+    """The addresses, as offsets in memory, of an array's entries in C order: a vector of integers.
+
+    Each axis is given as (length, step from one index to the next).
+    """
     found = np.zeros(1, np.intp)
     for length, step in axes:
         found = np.add.outer(found, np.arange(length, dtype=np.intp) * step).reshape(-1)
@@ -40,14 +46,20 @@ def addresses(*axes):
 
 
 def lines(x):
-    """An array (..., C) as a matrix with rows of C numbers. The rows of w (KH, KW, C, O) are (i, j, c)."""
+    """x (..., C) as a Matrix with rows of C numbers, one for each index of the other axes, in C order.
+
+    The rows of w (KH, KW, C, O), for example, are (i, j, c).
+    """
     x = np.require(x, requirements=["C", "A"])
     *axes, (columns, _) = zip(x.shape, x.strides)
     return Matrix(x.reshape(-1), addresses(*((n, s // x.itemsize) for n, s in axes)), addresses((columns, 1)))
 
 
 def windows(x, kernel, stride, size):
-    """The windows (N HO WO, KH KW C) of a padded x (N, H, W, C), for an output of this size (HO, WO)."""
+    """The windows of a padded x (N, H, W, C) as a Matrix (N HO WO, KH KW C), read from x by addresses.
+
+    kernel (KH, KW) and stride are pairs; size (HO, WO) is that of the output.
+    """
     n, h, v, c = x.shape
     x = np.require(x, requirements=["C", "A"])
     first_entries = addresses((n, h * v * c), (size[0], stride[0] * v * c), (size[1], stride[1] * c))

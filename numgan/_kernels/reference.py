@@ -14,14 +14,19 @@ import numpy as np
 
 
 def output_size(size, kernel, stride, padding):
-    """(HO, WO) of a window operation over (H, W)."""
+    """(HO, WO), the size of the output of a convolution or pooling, from the input's size (H, W).
+
+    kernel, stride and padding are pairs (vertical, horizontal).
+    """
     return tuple(
         (int(n) + 2 * int(p) - int(k)) // int(s) + 1 for n, k, s, p in zip(size, kernel, stride, padding)
     )
 
 
 def _taps(kernel, *arrays):
-    """Every tap (i, j) of a window. No taps if an array is empty, because every sum is then 0."""
+    """All positions (i, j) in a window, to loop over. No
+    positions if one of `arrays` is empty: every sum is then 0.
+    """
     return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
 
 
@@ -31,13 +36,16 @@ def _padded(x, padding, value=0):
 
 
 def _cropped(padded, padding):
-    """The inverse of `_padded`: the array without its padding."""
+    """padded (N, HP, WP, C) without its padding, in a contiguous array: the inverse of `_padded`."""
     p, q = padding
     return np.ascontiguousarray(padded[:, p : padded.shape[1] - p, q : padded.shape[2] - q])
 
 
 def _tap(padded, i, j, stride, size):
-    """The view of a padded input (N, HP, WP, C) that kernel tap (i, j) sees: (N, HO, WO, C)."""
+    """A view (N, HO, WO, C) of the padded input (N, HP, WP, C): the pixel at (i, j) of every window.
+
+    size is (HO, WO).
+    """
     return padded[
         :,
         i : i + stride[0] * (size[0] - 1) + 1 : stride[0],
@@ -46,15 +54,17 @@ def _tap(padded, i, j, stride, size):
 
 
 def _rows(x):
-    """(N, H, W, C) as rows (N H W, C), also if a size is 0."""
+    """x (N, H, W, C) as rows (N H W, C), also if a size is 0."""
     return x.reshape(math.prod(x.shape[:3]), x.shape[3])
 
 
 def finish(c, bias, slope, gate):
-    """The last operations on the result c of every product: c + bias, then LeakyReLU.
+    """c after the last operations of every product: bias, then LeakyReLU.
 
+    c = c + bias                            if bias is not None
     c = c if c > 0 else slope c             slope 1: no LeakyReLU
-    c = c if gate > 0 else slope c          with a gate: the derivative of LeakyReLU, in place of LeakyReLU
+    c = c if gate > 0 else slope c          with a gate: c times the derivative of LeakyReLU, in place of
+                                            LeakyReLU
     """
     c = c if bias is None else c + bias
     if gate is not None:
@@ -72,7 +82,7 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o], finished
 
-    x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)
+    x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)   s stride, p padding
     """
     *kernel, _, o = w.shape
     size = output_size(x.shape[1:3], kernel, stride, padding)
@@ -84,8 +94,9 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """The transpose of conv2d in x, which is also the transposed convolution's forward pass, finished
+    """The transpose of conv2d, as a linear map of x, applied to dy; finished
 
+    It is also the forward pass of the transposed convolution.
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)
     """
     *kernel, c, _ = w.shape
@@ -100,7 +111,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
     """dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
 
-    x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
+    x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)   s stride, p padding
     """
     padded, rows = _padded(x, padding), _rows(dy)
     dw = np.zeros((*kernel, x.shape[3], dy.shape[3]), x.dtype)
@@ -110,8 +121,9 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """y = max over the window, and its index. The first of equal entries wins, padding never, nan always.
+    """(y, index): y = max over each window, and the position of this entry in x
 
+    Among equal entries the first counts. Padding is never the maximum. nan always is.
     x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64, the flat position h W + w in x
     """
     n, h, v, c = x.shape
@@ -141,11 +153,11 @@ def max_pool2d_gradient(dy, index, size):
     return dx.reshape(n, *size, c)
 
 
-# --- updates: in place; each returns whether every number it wrote is finite --------------------------------
+# --- updates: in place; each returns whether all written numbers are finite ---------------------------------
 
 
 def _clipped(p, clip, *moments):
-    """Clip p to [-clip, clip]. Returns whether p and the moments are finite."""
+    """Clip p to [-clip, clip], in place. Returns whether all numbers of p and of the moments are finite."""
     np.clip(p, -clip, clip, out=p)
     return all_finite(p) and all(map(all_finite, moments))
 
@@ -154,7 +166,8 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
     """m = beta1 m + (1 - beta1) s,  v = beta2 v + (1 - beta2) s^2,  s = g + weight_decay p
     p = p - lr mhat / (sqrt(vhat) + eps),  mhat = m / (1 - beta1^step),  vhat = v / (1 - beta2^step)
 
-    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
+    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included   p is then clipped to [-clip,
+                      clip]
     """
     slope = g + weight_decay * p
     m *= beta1
@@ -169,7 +182,7 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
     """v = decay v + (1 - decay) s^2,  p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p
 
-    p, g, v (P,)
+    p, g, v (P,)   p is then clipped to [-clip, clip]
     """
     slope = g + weight_decay * p
     v *= decay
@@ -181,7 +194,7 @@ def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
     """m = momentum m + s,  p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
 
-    p, g (P,)   m (P,), or None without momentum: then p = p - lr s
+    p, g (P,)   m (P,), or None without momentum: then p = p - lr s   p is then clipped to [-clip, clip]
     """
     step = slope = g + weight_decay * p
     if m is not None:
@@ -229,14 +242,19 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def _before_leaky_relu(dy, x, mean, scale, bias, slope):
-    """The gradient before normalize's LeakyReLU; dy is the one after it. The sign is computed again."""
+    """The gradient with respect to the input of normalize's LeakyReLU. dy is that with respect to its output.
+
+    The input of the LeakyReLU is computed again from x, mean,
+    scale and bias, for its sign. With slope 1 the result is dy.
+    """
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
-    """sum over rows of d, and of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
+    """sum over rows of d, and sum over rows of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
 
-    d is dy. With scale, bias (C,) and a slope, d is dy times the derivative of normalize's LeakyReLU
+    With slope 1, d is dy. With another slope and scale, bias
+    (C,), d is dy times the derivative of normalize's LeakyReLU
     """
     dy = _before_leaky_relu(dy, x, mean, scale, bias, slope)
     return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)

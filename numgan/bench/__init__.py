@@ -1,15 +1,14 @@
-"""The benchmarks.
+"""The benchmarks. They measure the code that users run,
+beside its strongest competitor, and its numerical error.
 
-They measure the code that users run, beside the strongest competitor, and always with its error.
-
-    timing        times both sides in turn, in bursts, with a pause before each burst: medians and quartiles
+    timing        times several sides (numgan, NumPy, PyTorch) in turn: medians and quartiles
     machine       the description of the machine that is printed with every figure, and its memory bandwidth
     workloads     four training steps, made of the systems of the package
     steps         training steps beside NumPy and PyTorch, with a comparison of all gradients
     kernels       matrix products, convolutions and pointwise passes, with their share of the measured peak
-    rungs         the rungs of the ladder, from the naive loop to the fast kernel (compiled: _ladder.pyx)
+    rungs         the kernels of the ladder, from the naive loop to the fast kernel (compiled: _ladder.pyx)
     trial         the list of registered kernels, and the check of a kernel before it may be timed
-    ladder        runs and times the rungs
+    ladder        checks, times and compares the kernels of `rungs`, which are called rungs
     growth        time per image against batch, width, resolution, depth and threads
     profile       the time of a step, for each layer and each pass
 

@@ -4,8 +4,8 @@ A case draws random arrays and makes functions of them. Only the calls of these 
 preparation (a forward pass, the state of an optimiser) is not timed.
 
     case.arrays(dtype)       random arrays, equal in every call
-    case.ours(*arrays)       a function without arguments, computed by the kernels in use
-    case.numpy(*arrays)      the same with NumPy: BLAS, im2col, or the reference kernels
+    case.ours(*arrays)       a function without arguments that calls the kernels in use
+    case.numpy(*arrays)      a function without arguments that uses NumPy: BLAS, im2col, or reference kernels
     case.flops               floating-point operations of the definition (the direct form)
     case.traffic             array entries that must at least be read or written: each array once
 """
@@ -46,10 +46,10 @@ PASSES = "forward", "input gradient", "weight gradient"
 
 
 class Case:
-    """Base class of the cases. `shapes` has the shapes of the arrays.
+    """Base class of the cases. `name` is its name, `shapes` has the shapes of the arrays.
 
-    NumPy's side is the same call on the reference kernels, unless a case overrides it. Only convolutions may
-    have a fast form.
+    `numpy` makes the same call as `ours`, to be timed with the reference kernels; a case may override it.
+    Only convolutions may have a fast form, which needs fewer multiplications.
     """
 
     may_be_fast = False
@@ -64,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Product(Case):
-    """C = A B          A (m, k)   B (k, n)"""
+    """The case of a matrix product C = A B          A (m, k)   B (k, n)"""
 
     m: int
     k: int
@@ -92,7 +92,12 @@ class Product(Case):
 
 @dataclass(frozen=True)
 class Convolution(Case):
-    """One pass of a convolution of (H, W, C) pictures to O channels, by its name in WINDOWS."""
+    """The case of one pass of a convolution.
+
+    window   a name in WINDOWS, which has the sizes (H, W, C, O)
+    which    a name in PASSES
+    batch    the number of pictures
+    """
 
     window: str
     which: str
@@ -102,7 +107,7 @@ class Convolution(Case):
 
     @cached_property
     def settings(self):
-        """(size (H, W), C, O, kernel, stride, padding); the last three are pairs."""
+        """((H, W), C, O, kernel, stride, padding); the last three are pairs (vertical, horizontal)."""
         (h, v, c, o), kernel, stride, padding = WINDOWS[self.window]
         return (h, v), c, o, (kernel, kernel), (stride, stride), (padding, padding)
 
@@ -112,7 +117,7 @@ class Convolution(Case):
 
     @property
     def shapes(self):
-        """The shapes of x, w and dy."""
+        """The shapes of x (N, H, W, C), w (KH, KW, C, O) and dy (N, HO, WO, O)."""
         size, c, o, kernel, stride, padding = self.settings
         return (
             (self.batch, *size, c),
@@ -143,7 +148,10 @@ class Convolution(Case):
 
 @dataclass(frozen=True)
 class LayerPass(Case):
-    """The forward or backward pass of a layer for x (N, H, W, C), with its parameters.
+    """The case of one pass of a layer for x (N, H, W, C), with its parameters.
+
+    which   "forward" or "backward"
+    shape   the shape of x
 
     flops are those of a forward pass, as the layer counts them.
     """
@@ -178,7 +186,7 @@ class LayerPass(Case):
 
 @dataclass(frozen=True)
 class Update(Case):
-    """An update of Adam for `size` weights, in place.
+    """The case of an update of Adam for `size` weights, in place.
 
     For each weight it reads the weight, the gradient and two moments, and writes the weight and the moments.
     """
@@ -213,7 +221,7 @@ class Update(Case):
 
 
 def cases(quick=False):
-    """[(case, dtype)] in the order of the output. quick: a few small cases of each kind."""
+    """[(case, dtype)] in the order of the output. quick=True: a few small cases of each kind."""
     batch = 8 if quick else 64
     products = [Product(*shape) for shape in (SHAPES[2:4] if quick else SHAPES)]
     windows = list(WINDOWS)[1:2] + list(WINDOWS)[-2:] if quick else WINDOWS

@@ -19,9 +19,9 @@ KINKS = LeakyReLU, ReLU, Maxout
 
 
 def projects(net, i):
-    """Whether layer i of a Sequential is a Dense that maps a latent to a picture.
+    """Whether layer i of the Sequential `net` is a Dense that maps a latent to a picture.
 
-    In PyTorch it is a ConvTranspose2d whose input is one pixel.
+    In PyTorch this layer is a ConvTranspose2d whose input is one pixel.
     """
     after = net[i + 1] if i + 1 < len(net) else None
     return isinstance(net[i], Dense) and isinstance(after, Reshape) and len(after.shape) == 3
@@ -30,12 +30,12 @@ def projects(net, i):
 def arrangements(net, shape):
     """{path: (view, axes)} of the parameters, in PyTorch's order of parameters.
 
-    array.reshape(view).transpose(axes) has the entries in the order of PyTorch.
+    array.reshape(view).transpose(axes) has the entries of a numgan array in the order of PyTorch.
 
     net     a Sequential
-    shape   the shape of its input, without the batch
+    shape   the shape of its input, without the batch axis
 
-    Raises TypeError if a layer with parameters is not in the table.
+    Raises TypeError if a layer with parameters is not in the table above.
     """
     found, picture = {}, None
     for i, (name, layer, inner) in enumerate(net.parts(shape)):
@@ -59,14 +59,18 @@ def arrangements(net, shape):
 
 
 def from_torch(array, view, axes):
-    """Convert an array from PyTorch to the order of numgan. The result has the shape `view`."""
+    """Convert an array from PyTorch to the order of numgan. The result has the shape `view`.
+
+    view, axes   those that `arrangements` gives for the parameter
+    """
     return array.reshape([view[axis] for axis in axes]).transpose(np.argsort(axes))
 
 
 def read(net, shape, p, arrays):
-    """Write arrays from PyTorch, in the order of its parameters(), into p (Parameters, or a gradient).
+    """Write arrays from PyTorch, in the order of its
+    parameters(), into p (Parameters, or a gradient). Returns p.
 
-    Returns p. Raises ValueError if the number of arrays or a shape does not fit.
+    net and shape as in `arrangements`. Raises ValueError if the number of arrays or a shape does not fit.
     """
     for (path, (view, axes)), array in zip(arrangements(net, shape).items(), arrays, strict=True):
         p[path][...] = from_torch(np.asarray(array), view, axes).reshape(p[path].shape)
@@ -74,14 +78,17 @@ def read(net, shape, p, arrays):
 
 
 def pictures(x):
-    """Pictures (N, H, W, C) as (N, C, H, W) for PyTorch. Other arrays are returned unchanged."""
+    """Convert pictures (N, H, W, C) to (N, C, H, W) for
+    PyTorch. An array without four axes is returned unchanged.
+    """
     return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
 
 
 def above_kinks(net):
-    """The paths of the parameters after the last piecewise-linear layer.
+    """The paths of the parameters after the last piecewise-linear
+    layer of a Sequential. A path is a name like "4.W".
 
-    If the loss is smooth, their gradients pass through no kink.
+    If the loss is smooth, the gradients of these parameters pass through no kink.
     """
     names = list(net.children)
     last = max((i for i, name in enumerate(names) if isinstance(net.children[name], KINKS)), default=-1)

@@ -1,8 +1,8 @@
 """`numgan bench growth`: the time per image of a DCGAN step against batch, width, resolution, depth, threads.
 
-One of them changes at a time. The others keep the values of the base: batch 64, 128 and 64 channels, 32 x 32
-pixels, two stride-2 layers. The resolution does not depend on the depth: a deeper network starts from a
-smaller picture with twice the channels.
+One of these settings changes at a time. The other settings keep their base values: batch 64, 128 and 64
+channels, 32 x 32 pixels, two stride-2 layers. The resolution does not depend on the depth: a deeper network
+starts from a smaller picture with twice the channels.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -36,7 +36,9 @@ class Setting:
     threads: int | None = None
 
     def system(self):
-        """The DCGAN. Raises ValueError if the resolution is not divisible by 2 to the power of depth."""
+        """The DCGAN with these settings. Raises ValueError if the
+        resolution is not divisible by 2 to the power of depth.
+        """
         start, rest = divmod(self.resolution, 2**self.depth)
         if rest or start < 1:
             raise ValueError(
@@ -56,12 +58,16 @@ class Setting:
 
 
 def base(quick=False):
-    """The Setting from which one value is changed at a time. quick: a small network."""
+    """The Setting from which one value is changed at a time. quick=True: a small network."""
     return Setting(batch=16, width=0.25, resolution=16) if quick else Setting()
 
 
 def plan(quick, threads):
-    """{the name of the changed value: [the Settings, in order]}"""
+    """{name of the changed setting: [the Settings, in order]}.
+    The number of threads goes from 1 to `threads`.
+
+    quick=True: few values and small networks.
+    """
     values = {
         "batch": (4, 16) if quick else (8, 16, 32, 64, 128),
         "width": (0.125, 0.25) if quick else (0.25, 0.5, 1.0, 2.0),
@@ -75,9 +81,11 @@ def plan(quick, threads):
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
-    """{machine, others_busy, results [{panel, value, setting, ms_per_image, quartiles_ms, calls}]}
+    """Time all Settings and return {machine, others_busy, results}.
 
-    The settings of a panel are timed in turn, in `rounds` bursts of `seconds`.
+    results is a list of {panel, value, setting, ms_per_image, quartiles_ms,
+    calls}. A panel is all Settings with one changed value. The Settings of a
+    panel are timed in turn, in `rounds` bursts (calls in a row) of `seconds`.
     """
     rows, rest = [], Rest()
     for panel, settings in tqdm(

@@ -3,8 +3,8 @@
 Most NumPy code computes convolutions like this. Names and arguments are those of the kernels.
 
 forward            y  = P(x) W                P(x) (N HO WO, KH KW C), the windows as rows
-weight gradient    dW = P(x)' dy
-input gradient     dx = P'(dy W')             P' adds the overlapping windows
+weight gradient    dW = P(x)' dy              ' is the transpose
+input gradient     dx = P'(dy W')             P' is the transpose of P: it adds the overlapping windows
 """
 
 import numpy as np
@@ -13,7 +13,11 @@ from .._kernels import output_size
 
 
 def patches(x, kernel, stride, padding):
-    """x (N, H, W, C) -> P(x) (N HO WO, KH KW C)"""
+    """P(x) (N HO WO, KH KW C), the matrix of all windows of x
+    (N, H, W, C), padded with zeros. A row is one window.
+
+    kernel (KH, KW), stride and padding are pairs (vertical, horizontal).
+    """
     p, q = padding
     padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))[
@@ -23,21 +27,25 @@ def patches(x, kernel, stride, padding):
 
 
 def conv2d(x, w, stride, padding):
-    """y (N, HO, WO, O) of x (N, H, W, C), w (KH, KW, C, O)"""
+    """y (N, HO, WO, O), the convolution of x (N, H, W, C) with
+    w (KH, KW, C, O). stride and padding are pairs.
+    """
     size = output_size(x.shape[1:3], w.shape[:2], stride, padding)
     rows = patches(x, w.shape[:2], stride, padding)
     return (rows @ w.reshape(-1, w.shape[3])).reshape(len(x), *size, w.shape[3])
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride, padding):
-    """dw (KH, KW, C, O) of x (N, H, W, C), dy (N, HO, WO, O)"""
+    """dw (KH, KW, C, O), the weight gradient of conv2d, from x (N, H, W, C) and dy (N, HO, WO, O)."""
     return (patches(x, kernel, stride, padding).T @ dy.reshape(-1, dy.shape[3])).reshape(
         *kernel, x.shape[3], -1
     )
 
 
 def conv2d_input_gradient(dy, w, stride, padding, size):
-    """dx (N, H, W, C) of dy (N, HO, WO, O), w (KH, KW, C, O), size (H, W)"""
+    """dx (N, H, W, C), the input gradient of conv2d, from dy
+    (N, HO, WO, O), w (KH, KW, C, O) and size (H, W).
+    """
     (n, ho, wo, o), (kh, kw, c, _), (p, q) = dy.shape, w.shape, padding
     rows = (dy.reshape(-1, o) @ w.reshape(-1, o).T).reshape(n, ho, wo, kh, kw, c)
     padded = np.zeros((n, size[0] + 2 * p, size[1] + 2 * q, c), dy.dtype)

@@ -4,8 +4,8 @@
     share       GFLOP/s divided by the FMA peak for this number of threads and type, measured in the same run
     error       max |result - float64 definition| / max |float64 definition|, on the arrays that are timed
 
-A direct kernel cannot be faster than the peak: if one seems to be, the measurement is wrong, and `impossible`
-names it.
+The FMA peak is the largest speed of multiply-adds on registers. A direct kernel cannot be faster. If one
+seems to be faster, the measurement is wrong, and `impossible` returns the row of this kernel.
 """
 
 from contextlib import ExitStack
@@ -20,15 +20,19 @@ from .cases import cases
 from .timing import Rest, interleave
 from .worker import Worker, expect_sides
 
-PEAKS = 3  # measurements of the peak before each kernel; the peak is the highest of the whole run
+PEAKS = 3  # number of measurements of the peak before each kernel; the highest of the run is used
 
 
 def measure(against=(), quick=False, rounds=5, seconds=0.05):
-    """{machine, others_busy, peak_gflops {dtype: ...}, bandwidth_gbs, results [a dictionary for each line]}
+    """Measure the time, speed and error of all kernels. Returns a dict with the results.
 
-    against           the other sides, from "numpy" and "torch"
+    machine, others_busy, bandwidth_gbs   the machine, the load of other programs, the memory bandwidth
+    peak_gflops                           {dtype: measured peak or None}
+    results                               a list of dicts, one for each line of the output
+
+    against           the other sides, a choice of "numpy" and "torch"
     quick             a few small cases
-    rounds, seconds   the number of bursts of each side, and the length of a burst
+    rounds, seconds   the number of bursts (calls in a row) of each side, and the length of a burst
 
     Raises ValueError for an unknown side, and ImportError if torch is in `against` and not installed.
     """
@@ -43,7 +47,7 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
                 _kernels.measured_peak(dtype.itemsize) for _ in range(PEAKS)
             )
             rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds, rest)
-    # the reference kernels measure no peak
+    # measured_peak returns None for other kernels than the compiled ones
     peaks = {name: None if None in found else max(found) for name, found in peaks.items()}
     for row in rows:
         peak = peaks[row["dtype"]]
@@ -58,14 +62,18 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
 
 
 def impossible(rows):
-    """The rows of direct kernels whose speed is above the peak."""
+    """Those rows of `measure` that have a direct kernel with a speed above the peak."""
     return [row for row in rows if row["form"] == "direct" and (row["share"] or 0) > 1]
 
 
 def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
-    """Yield the rows of one case: its direct form and, if it exists, its fast form.
+    """Yield the result rows of one case: one for its direct form and, if it exists, one for its fast form.
 
-    All forms and all other sides are timed in turn.
+    Both forms and all other sides are timed in turn.
+
+    numpy    whether NumPy is timed too
+    worker   the Worker of PyTorch, or None
+    rest     the Rest between bursts
     """
     arrays = case.arrays(dtype)
     with _kernels.use_backend("reference"):
@@ -73,7 +81,7 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
     forms = _forms(case, arrays)
     errors = {name: _error(result, exact) for name, result in forms.items()}
     sides = {name: machine.side(case.ours(*arrays), fast=name == "fast") for name in forms}
-    others = {}  # {library: names of its sides}; a library may have several layouts
+    others = {}  # {library: names of its sides}; PyTorch has one side for each memory layout
     if numpy:
         others["numpy"] = ["numpy"]
         sides["numpy"] = machine.side(case.numpy(*arrays), "reference", _kernels.num_threads())
@@ -113,7 +121,7 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
 
 
 def _forms(case, arrays):
-    """{"direct": result, "fast": result}
+    """{"direct": result, "fast": result}: the results of a case with the direct and with the fast algorithm.
 
     "fast" is missing if both results are equal bit for bit: then there is no fast algorithm for this case.
     """

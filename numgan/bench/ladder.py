@@ -1,16 +1,16 @@
-"""The ladder: matmul and convolution from the naive loop to the fast kernel, each rung checked and timed.
+"""The ladder: matmul and convolution from the naive loop to
+the fast kernel. Each kernel, a rung, adds one idea.
 
     numgan bench ladder matmul                               the speed-up of every idea on this machine
-    numgan bench ladder matmul --kernel my_kernels.py        ... and the place of your own kernel
+    numgan bench ladder matmul --kernel my_kernels.py        ... and your own kernel among the rungs
 
     from numgan.bench import ladder                          my_kernels.py
-
     @ladder.rung("matmul", "mine")
     def mine(a, b):
         ...
 
-`trial` describes a kernel's arguments and its checks; a wrong kernel gets no place. `rungs` lists the
-built-in kernels.
+Each rung is checked before it is timed. `trial` describes a kernel's arguments and its checks. A wrong kernel
+is not timed. `rungs` lists the built-in kernels.
 """
 
 import json
@@ -35,36 +35,44 @@ BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
 @dataclass(frozen=True)
 class Step:
-    """A measured rung. A refused rung has only its name and a note with the reason."""
+    """A measured rung of the ladder. A rung that failed its
+    check has only its name and a note with the reason.
+    """
 
     name: str
     ms: float | None = None  # per call: median and quartiles
     q25: float | None = None
     q75: float | None = None
     gflops: float | None = None
-    # of the peak of all threads, also if the rung uses one thread; None without compiled kernels
+    # gflops / peak of all threads, also if the rung uses one thread; None without compiled kernels
     share_of_peak: float | None = None
-    # max |C - C64| / (|A| |B|), or the relative rms of a fast algorithm: see `trial`
+    # max |C - C64| / (|A| |B|), or rms(C - C64) / rms(C64) for a fast algorithm: see `trial`
     error: float | None = None
-    # of GFLOP/s, to the rung it improves on, or to the one below it if it names none
+    # gflops / gflops of the rung that this rung improves on, or of the rung below if it names none
     ratio_to_previous: float | None = None
     note: str = ""
 
 
 def climb(kind, size=None, threads=None, extra=()):
-    """Check every rung of a kind, then time them in turn. Returns [Step], from the lowest rung up.
+    """Check every rung of a kind, then time the rungs in turn. Returns [Step], from the lowest rung up.
 
-    Your own kernels are placed by their speed.
+    Your own kernels are sorted in by their speed. Rungs that fail their check come last.
 
+    kind      "matmul" or "conv"
     size      n: matmul n x n by n x n (default 512); conv with n input and 2 n output channels (default 64)
     threads   the number of threads of BLAS and of rungs that use several (default: numgan's)
     extra     Rungs of this kind that are not registered
+
+    Raises ValueError if a Rung in `extra` has another kind or the name of another rung.
     """
     return _climb(kind, size or KINDS[kind].size, threads, extra)[0]
 
 
 def _climb(kind, size, threads, extra):
-    """climb, which returns ([Step], measured peak, share of the processors used by other programs)."""
+    """Do the work of `climb`, with the same arguments; size is not None.
+
+    Returns ([Step], measured peak, share of the processors used by other programs).
+    """
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]
     if len(set(names)) < len(names) or any(candidate.kind != kind for candidate in candidates):
@@ -80,7 +88,7 @@ def _climb(kind, size, threads, extra):
         return arrays, rest, truth(kind, arrays, rest)
 
     with machine.threads(threads):
-        with threadpool_limits(1):  # NumPy computes float64 results here, in small pieces
+        with threadpool_limits(1):  # here NumPy computes many small float64 products: one thread is enough
             for candidate in candidates:
                 arrays, rest, exact = problem(case_of(candidate, size))
                 try:
@@ -95,7 +103,7 @@ def _climb(kind, size, threads, extra):
         peaks = [_kernels.measured_peak()]
         timings = interleave(sides, rounds=5, seconds=0.1, rest=rest_between)
         peaks.append(_kernels.measured_peak())
-    # the larger peak, because other work on the machine only lowers it
+    # the larger peak counts, because other work on the machine can only lower a peak
     peak = max(peaks) if None not in peaks else None
     steps = []
     for candidate in candidates:
@@ -126,7 +134,11 @@ def _climb(kind, size, threads, extra):
 
 
 def _placed(kind, steps):
-    """The built-in rungs in their order. Every other one stands below the first faster rung."""
+    """The Steps of the built-in rungs in their order, with
+    those of your kernels put below the first faster rung.
+
+    The note of your kernel gets its rank among all kernels.
+    """
     ladder = [step for step in steps if step.name in BUILT_IN[kind]]
     yours = [step for step in steps if step.name not in BUILT_IN[kind]]
     for step in sorted(yours, key=lambda step: step.gflops):
@@ -138,7 +150,11 @@ def _placed(kind, steps):
 
 
 def _compared(ladder, after):
-    """The same steps, with their ratios to the rungs that they improve on."""
+    """A copy of the Steps with `ratio_to_previous`: the ratio
+    of GFLOP/s to the rung that each one improves on.
+
+    after is {name: name of this rung or None}; None means the rung below.
+    """
     speed = {step.name: step.gflops for step in ladder}
     below = [None, *(step.name for step in ladder)]
     return [
@@ -149,11 +165,13 @@ def _compared(ladder, after):
     ]
 
 
-# --- for people and programs --------------------------------------------------------------------------------
+# --- the output: a dict for programs, a text for people -----------------------------------------------------
 
 
 def report(kind, size=None, threads=None, extra=()):
-    """The results of a climb, with the problem and the machine, as a dict for JSON."""
+    """Run a climb and return its results, with the problem and
+    the machine, as a dict for JSON. Arguments as in `climb`.
+    """
     size = size or KINDS[kind].size
     steps, peak, busy = _climb(kind, size, threads, extra)
     with machine.threads(threads):
@@ -177,7 +195,9 @@ def report(kind, size=None, threads=None, extra=()):
 
 
 def table(found):
-    """A report as text."""
+    """The text of a report: a table with one line for each
+    rung, and notes. `found` is the dict from `report`.
+    """
     peak = (
         f"{found['peak_gflops']:.0f} GFLOP/s"
         if found["peak_gflops"]
@@ -219,7 +239,8 @@ def table(found):
 
 
 def load(path):
-    """The Rungs that a Python file registers: {kind: [Rung]}. The registry does not change.
+    """{kind: [Rung]} of the kernels that a Python file
+    registers. The list of registered kernels does not change.
 
     The file is run as a script, so use only files that you trust. It may import modules from its own folder,
     for example a compiled one.
@@ -238,7 +259,7 @@ def load(path):
 
 
 def add_arguments(parser):
-    """The options of `numgan bench ladder`, except --json, which every command has."""
+    """Add the options of `numgan bench ladder` to a parser, except --json, which every command has."""
     parser.add_argument(
         "kind",
         nargs="?",
@@ -261,7 +282,8 @@ def add_arguments(parser):
 
 
 def check_plot(file):
-    """Raise an error before the measurement if the file of the option --plot cannot be written.
+    """Raise an error before the measurement if `file`, the
+    value of --plot, cannot be written. None is allowed.
 
     ValueError unless the name ends in .png; FileNotFoundError or FileExistsError: see `expect_writable`.
     """
@@ -272,7 +294,11 @@ def check_plot(file):
 
 
 def run(arguments):
-    """Run `numgan bench ladder`. Returns 0, or 1 if a kernel was refused."""
+    """Run `numgan bench ladder` with the parsed arguments and
+    print the result. Returns 0, or 1 if a kernel was wrong.
+
+    Raises ValueError if --size is below 1 or has no kind before it, or if --kernel registers no kernel.
+    """
     if arguments.size is not None and (arguments.size < 1 or not arguments.kind):
         raise ValueError(
             f"--size: expected 1 or more, and a kind before it, such as `ladder matmul --size 512`, "

@@ -1,6 +1,7 @@
 """The description of the machine for the output of every benchmark, and its memory bandwidth.
 
-The peak of multiply-adds is measured by the kernels (`measured_peak`). `side` makes a side of a comparison.
+The peak of multiply-adds is measured by the kernels (`measured_peak`).
+`side` makes a function that times one side of a comparison.
 """
 
 import time
@@ -18,7 +19,7 @@ COPIED = 1 << 27  # copied bytes in total: much more than the last-level cache
 
 
 def describe():
-    """{processor, instruction_set, threads, backend} at this moment."""
+    """{processor, instruction_set, threads, backend}: the machine and the kernels in use now."""
     return {
         "processor": doctor.processor(),
         "instruction_set": _kernels.instruction_set(),
@@ -29,9 +30,9 @@ def describe():
 
 @contextmanager
 def threads(n):
-    """In this block the kernels use n threads.
+    """A context manager: within its block the kernels use n threads. None does not change the number.
 
-    None does not change the number. Raises ValueError if n < 1.
+    Raises ValueError unless n is from 1 to 256.
     """
     before = _kernels.num_threads()
     if n is not None:
@@ -43,11 +44,13 @@ def threads(n):
 
 
 def side(function, backend=None, blas=1, fast=None, number=None):
-    """A side for `interleave`: bursts of a function. None: as it is set now.
+    """A function side(calls) -> [ms] for `interleave`: it times calls of `function` with these settings.
 
     backend, number   the kernels, and their number of threads
     blas              the number of threads of BLAS: one, as in `numgan train`
     fast              whether the kernels may use fast convolutions
+
+    None means for backend and fast: as set now; for number: as set at the call.
     """
     backend = backend or _kernels.backend()
     fast = _kernels.fast_convolutions() if fast is None else fast
@@ -66,7 +69,7 @@ def bandwidth(n, repeats=5):
     Bytes read and bytes written are both counted.
     """
     source = np.ones((n, COPIED // (8 * n)))
-    target = np.zeros_like(source)  # written once before the measurement, so that its pages exist
+    target = np.zeros_like(source)  # written once before the measurement, so that its memory pages exist
     target[:] = 1
     best = np.inf
     with ThreadPoolExecutor(n) as pool:

@@ -1,10 +1,10 @@
 """`numgan profile`: the time of a training step, for each layer and each pass.
 
-In a block of `watched`, an observer (`numgan.core.probes`) times every pass of every layer. The updates of
-the optimisers and the drawing of latents are replaced by timed functions, and restored at the end of the
-block. The time of a network does not contain the time of its layers, so no time counts twice. The times of
-all rows and "elsewhere" sum to the time of the step. A LeakyReLU that is fused into the kernel of another
-layer has no row: its time is in the row of that layer.
+Within a block of `watched`, an observer (`numgan.core.probes`) times every pass of every layer. The updates
+of the optimisers and the drawing of latents are replaced by timed functions. At the end of the block the
+original functions are restored. The time of a network does not contain the time of its layers, so no time
+counts twice. The times of all rows and "elsewhere" sum to the time of the step. A LeakyReLU that is fused
+into the kernel of another layer has no row: its time is in the row of that layer.
 """
 
 import time
@@ -25,20 +25,22 @@ NAMES = {
     "tangent_forward": "tangent forward",
     "tangent_backward": "tangent backward",
 }
-WARM = 2  # steps before the measurement
+WARM = 2  # number of steps before the measurement
 
 
 class Clock:
-    """Seconds and calls for each key.
+    """Seconds and calls for each key. `timed` makes the functions that it measures.
 
-    The time of a function does not contain the timed functions that it calls.
+    The time of a function does not contain the time of timed functions that it calls.
     """
 
     def __init__(self):
         self.seconds, self.calls, self._inside = defaultdict(float), defaultdict(int), [0.0]
 
     def timed(self, function, key):
-        """The function with a timer. Its time is added to the key."""
+        """A function that calls `function` with the same arguments and adds the time
+        and one call to `key`.
+        """
 
         def covered(*arguments, **words):
             self._inside.append(0.0)
@@ -55,9 +57,10 @@ class Clock:
 
 
 def places(net):
-    """Yield (path, layer) for a network and all layers in it.
+    """Yield (path, layer) for a network and all layers in it. A
+    path is the names from the network down, such as "0.1".
 
-    A layer that occurs twice is listed once, at its first place.
+    The path of the network is "". A layer that is used twice is listed once, with its first path.
     """
     seen = set()
 
@@ -72,16 +75,19 @@ def places(net):
 
 
 def _backward_name(arguments, words):
-    """The name of the pass, from the arguments of backward(dy, cache, frozen=False, need_dx=True)."""
+    """The name "frozen backward" or "backward" of a pass, from its arguments.
+
+    They are those of backward(dy, cache, frozen=False, need_dx=True).
+    """
     frozen = words.get("frozen", arguments[2] if len(arguments) > 2 else False)
     return "frozen backward" if frozen else "backward"
 
 
 @contextmanager
 def watched(system):
-    """A context manager that times passes, updates and the drawing of latents in its block.
+    """A context manager that times passes, updates and the drawing of latents within its block.
 
-    The block receives the Clock. Its keys are (network, path, pass).
+    It gives the Clock to the block. The keys of the Clock are (network, path, pass).
     """
     clock, covered = Clock(), []
     where = {
@@ -116,12 +122,15 @@ def watched(system):
 
 
 def profile(system, steps=10, batch_size=None):
-    """{machine, steps, batch, step_ms, elsewhere_ms, rows, kernel_calls} of training steps on a random batch.
+    """Time `steps` training steps on a random batch: {machine,
+    steps, batch, step_ms, elsewhere_ms, rows, kernel_calls}.
 
     step_ms        the mean time of a step, in milliseconds
     rows           [{network, path, layer, pass, ms, share, calls}], means over the steps; ms of all rows and
                    elsewhere_ms sum to step_ms
     kernel_calls   {kernel: calls in a step}
+
+    batch_size None means that of the system. The system is trained.
     """
     session = Session(system, batch_size)
     layers = {

@@ -1,9 +1,9 @@
-"""The built-in rungs of the ladder, from the lowest up. Read this list beside _ladder.pyx.
+"""The built-in rungs (kernels) of the ladder, from the lowest up. Read this list beside _ladder.pyx.
 
-_ladder.pyx has the kernels of the lower rungs. This file has their calls. Each rung is compared with the one
-before it, unless `after` names another. From the rungs `registers` and `packed windows` on, the kernels are
-numgan's own: first the backend "cython", to read and change, then the fast kernels in C. The yardstick is
-NumPy with its BLAS.
+_ladder.pyx has the kernels of the lower rungs. This file has the functions that call them. Each rung is
+compared with the rung before it, unless `after` names another. From the rungs `registers` and `packed
+windows` on, the kernels are numgan's own: first the backend "cython", to read and change, then the fast
+kernels in C. NumPy with its BLAS is the yardstick: it is timed too, for comparison.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +22,15 @@ if (
 ):
     from . import _ladder
 else:
-    _ladder = None  # the NumPy-only version has only the Python loops and the yardsticks
+    _ladder = None  # the NumPy-only version has only the Python loops and NumPy itself
 
 
 def rung(kind, name, after=None, **properties):
-    """Register a rung that improves on the last one, or on `after`, and is checked in both dtypes."""
+    """A decorator that registers a kernel as a rung, checked in
+    float32 and float64. `properties` are fields of Rung.
+
+    after   the name of the rung that it improves on; None: the one that was registered before it
+    """
     after = after or next(reversed(trial.RUNGS[kind]), None)
     return trial.rung(kind, name, after, ("float32", "float64"), **properties)
 
@@ -36,7 +40,9 @@ def rung(kind, name, after=None, **properties):
 
 @rung("matmul", "Python loop", threads=1, largest=32)
 def python_matmul(a, b):
-    """The formula in Python. Every number is an object, and every index is a method call."""
+    """c (M, N) = a (M, K) b (K, N) in Python: three loops.
+    Every number is an object, every index a method call.
+    """
     c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
     for i in range(c.shape[0]):
         for j in range(c.shape[1]):
@@ -46,7 +52,11 @@ def python_matmul(a, b):
 
 
 def product(kernel):
-    """A kernel of _ladder as a function c = f(a, b) of matrices in any layout. The kernel adds to zeros."""
+    """Make a function c = f(a, b) of a compiled kernel(a, b, c) of _ladder.pyx.
+
+    a and b may have any memory layout: f copies them to C order if needed. f makes c, filled with zeros, and
+    the kernel adds the product to c.
+    """
 
     def f(a, b):
         c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
@@ -58,7 +68,7 @@ def product(kernel):
 
 
 def registers(a, b):
-    """The backend "cython": A is packed too, and a tile of C stays in registers while k runs.
+    """c = a b by the backend "cython": A is packed too, and a tile of C stays in registers while k runs.
 
     Every lower rung loads and stores a number of C for each multiply-add. A tile of 2 x 8 is loaded and
     stored once per 256 terms, and each number read from A or B is used for a whole row or column of the tile.
@@ -68,9 +78,9 @@ def registers(a, b):
 
 
 def threaded(a, b):
-    """`registers` on numgan's number of threads. Each thread computes its share of the rows of C.
+    """c = a b by `registers` on numgan's number of threads. Each thread computes its share of the rows of C.
 
-    The kernel releases the GIL, so the threads run at the same time.
+    The kernel releases the GIL (Python's lock), so the threads run at the same time.
     """
     n = _kernels.num_threads()
     with ThreadPoolExecutor(n) as pool:
@@ -79,7 +89,7 @@ def threaded(a, b):
 
 
 def compiled(kernel, fast=False):
-    """A kernel of numgan with its argument checks, on the backend "compiled".
+    """Make a function that calls `kernel`, a function of numgan._kernels, with the backend "compiled".
 
     fast   whether a convolution may use a fast algorithm, if there is one, with fewer multiplications
     """
@@ -111,7 +121,7 @@ rung("matmul", "NumPy BLAS", note="yardstick")(np.matmul)
 
 @rung("conv", "Python loop", threads=1, largest=1)
 def python_conv(x, w, stride, padding):
-    """The formula in Python: seven loops."""
+    """The convolution y of x with w in Python: seven loops. `stride` and `padding` are pairs."""
     x, y = prepared(x, w, stride, padding)
     for n, h, v, o in np.ndindex(y.shape):
         for c in range(x.shape[3]):
@@ -122,13 +132,20 @@ def python_conv(x, w, stride, padding):
 
 
 def prepared(x, w, stride, padding):
-    """(padded x, y filled with zeros)."""
+    """(x padded with zeros, y filled with zeros): the input and the output array of a convolution.
+
+    x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)
+    """
     (p, q), size = padding, _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding)
     return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0))), np.zeros((len(x), *size, w.shape[3]), x.dtype)
 
 
 def convolution(kernel):
-    """A kernel of _ladder as a function y = f(x, w, stride, padding)."""
+    """Make a function y = f(x, w, stride, padding) of a compiled kernel of _ladder.pyx.
+
+    x and w may have any memory layout: f pads x and copies to C order if needed. f makes y, filled with
+    zeros, and the kernel adds the convolution to y.
+    """
 
     def f(x, w, stride, padding):
         x, y = prepared(x, w, stride, padding)
@@ -140,7 +157,11 @@ def convolution(kernel):
 
 
 def by_patches(x, w, stride, padding):
-    """im2col, then `registers`: the convolution as a product of two matrices. The first one is stored."""
+    """The convolution y of x with w by im2col: the matrix of
+    all patches of x, which is stored, times the matrix w.
+
+    The product is computed by `registers`. stride and padding are pairs.
+    """
     x, y = prepared(x, w, stride, padding)
     rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)
     _ladder.patches(np.ascontiguousarray(x), rows, *stride)
@@ -149,7 +170,11 @@ def by_patches(x, w, stride, padding):
 
 
 def packed_windows(x, w, stride, padding):
-    """The backend "cython": patches are read by address and packed block by block; they are never stored."""
+    """The convolution y of x (N, H, W, C) with w (KH, KW, C, O), by the backend "cython".
+
+    It multiplies patches of x by w, like im2col. It reads each patch straight from x and packs a block at a
+    time, so the matrix of all patches is never stored.
+    """
     return _kernels.readable.conv2d(x, w, stride, padding)
 
 

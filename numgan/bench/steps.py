@@ -1,16 +1,15 @@
-"""`numgan bench steps`: whole training steps beside NumPy and PyTorch.
+"""`numgan bench steps`: whole training steps beside NumPy and PyTorch, with a comparison of every gradient.
 
-Every gradient of both sides is compared too.
-
-The sides are timed in turn (`timing`). numgan runs in this process, with the kernels in use. "numpy" is the
+The sides are timed in turn (`timing`). "numgan" runs in this process, with the kernels in use. "numpy" is the
 same step with the reference kernels, and BLAS has the same number of threads. "torch" runs in a process of
-its own. For the same weights, batch and latents, every gradient of each PyTorch variant is compared with that
-of numgan. Both are compared with the gradient of numgan in float64, which counts as exact.
+its own. For the same weights, batch and latents, every gradient of each PyTorch variant is compared with the
+gradient of numgan. Both gradients are compared with that of numgan in float64, which counts as exact.
 
     difference     rms(a - b) / rms(exact), for each parameter
-    limit          1e-5 for parameters whose gradient passes through no kink, 3e-2 for all others: a unit
-                   within rounding of its kink may fall on either side, and PyTorch in another layout differs
-                   from itself as much
+    limit          1e-5 for parameters whose gradient passes through no kink, 3e-2 for all others
+
+The second limit is large for this reason: rounding may move a unit near its kink to either side of the kink.
+PyTorch with another memory layout differs from itself as much.
 """
 
 from dataclasses import asdict, dataclass
@@ -43,11 +42,14 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Agreement:
-    """The comparison of the gradients of both sides in one parameter. All numbers are relative rms.
+    """The comparison of two gradients, of numgan and of
+    PyTorch, for one parameter. All numbers are relative rms.
 
     difference                  between numgan and PyTorch
-    numgan_error, torch_error   the errors of both sides against float64
+    numgan_error, torch_error   the errors of both gradients against float64
     limit                       the largest allowed difference
+
+    `holds` says whether the difference is within the limit.
     """
 
     parameter: str
@@ -62,11 +64,11 @@ class Agreement:
 
 
 def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, memory=False):
-    """Yield the results of the workloads `names` (None: all), a dictionary for each.
+    """Measure the workloads `names` (None: all), and yield a dictionary of results for each.
 
-    against           the other sides, from "numpy" and "torch"
+    against           the other sides, a choice of "numpy" and "torch"
     variants          the variants of PyTorch, from VARIANTS
-    rounds, seconds   the number of bursts of each side, and the length of a burst
+    rounds, seconds   the number of bursts (steps in a row) of each side, and the length of a burst
     memory            measure the peak memory in MB too
 
     Raises ValueError for an unknown name, and ImportError if torch is in `against` and not installed.
@@ -122,7 +124,8 @@ def _compare(work, against, variants, rounds, seconds, memory):
 
 
 def _compare_gradients(worker, session, work, variants):
-    """Build the variants of PyTorch, copy their first weights to the session, and compare all gradients.
+    """Build the variants of PyTorch in the worker, copy their
+    first weights to the session, and compare all gradients.
 
     Returns ({variant: [Agreement]}, {variant: the reason why it is not possible}).
     """
@@ -146,12 +149,14 @@ def _compare_gradients(worker, session, work, variants):
 
 
 def shapes(system):
-    """{network: the shape of its input, without the batch}"""
+    """{network: the shape of its input, without the batch axis} of G and D."""
     return {"G": (system.latent.size,), "D": system.sample_shape}
 
 
 def take_over(session, weights):
-    """Copy the weights of PyTorch, {network: [arrays]}, to the state of the session."""
+    """Copy the weights of PyTorch, {network: [arrays]}, to the state of the session,
+    in the order of numgan.
+    """
     for name, arrays in weights.items():
         exchange.read(
             session.system.networks[name], shapes(session.system)[name], session.state.params[name], arrays
@@ -159,9 +164,9 @@ def take_over(session, weights):
 
 
 def draws(session):
-    """The random numbers of a step, for both sides: latents z (N, Z), and e (N, 1, 1, 1) of WGAN-GP.
+    """(z, e): the random numbers of a step, used by numgan and PyTorch. Latents z (N, Z), and e (N, 1, 1, 1).
 
-    e mixes real samples and fakes. It is computed as the mixture of ones and zeros, which is e itself.
+    e mixes real samples and fakes in WGAN-GP. The code gets e as the mixture of ones and zeros, which is e.
     """
     n = len(session.batch["x"])
     unit = np.ones((n, 1, 1, 1), np.float32)
@@ -169,9 +174,10 @@ def draws(session):
 
 
 def gradients(session, z, dtype=np.float32):
-    """{player: Parameters}, the gradients of all objectives for the session's weights, batch and latents z.
+    """{name of each updated network: its gradient} for the
+    session's weights and batch, and the latents z (N, Z).
 
-    No weight is updated.
+    The computation is done in `dtype`. No weight is updated.
     """
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
     batch = Batch({"x": session.batch["x"].astype(dtype)})
@@ -185,8 +191,8 @@ def gradients(session, z, dtype=np.float32):
 def agree(system, own, theirs, exact):
     """Yield the Agreement of each parameter.
 
-    own, exact   {player: Parameters}, the gradients of numgan in float32 and in float64
-    theirs       {player: [arrays in the order of PyTorch]}
+    own, exact   {network: Parameters}, the gradients of numgan in float32 and in float64
+    theirs       {network: [arrays in the order of PyTorch]}
     """
     for player, truth in exact.items():
         net = system.networks[player]
@@ -212,7 +218,11 @@ def _rms(x):
 
 
 def _memory(name, variants, threads):
-    """{side: the peak resident memory, in MB, of a process that runs only this side for a few steps}"""
+    """{side: the peak resident memory in MB}, each of a process
+    that runs only this side for MEMORY_STEPS steps.
+
+    variants are those of PyTorch; threads is the number of threads.
+    """
     with Worker("steps", threads, tuned=False) as worker:
         worker("own_steps", name, MEMORY_STEPS)
         peaks = {"numgan": worker("peak_memory")}
@@ -225,7 +235,9 @@ def _memory(name, variants, threads):
 
 
 def own_steps(name, steps):
-    """Run some steps of a workload, in the process whose memory is measured."""
+    """Run `steps` training steps of the workload `name`. The
+    process whose memory is measured calls this function.
+    """
     session = Session.of(*chosen([name]))
     with threadpool_limits(1):
         for _ in range(steps):

@@ -1,8 +1,8 @@
-"""Fair timing of several sides: they run in turn, A B A B, in bursts.
+"""Fair timing of several sides (programs that are compared): they run in turn, A B A B, in bursts.
 
-There is a pause before each burst, until the spinning threads of the other library sleep. The first call of a
-burst does not count, because caches are cold and threads sleep. The result is the median and the quartiles of
-all other calls, never the best call.
+A burst is several calls in a row. There is a pause before each burst, until the spinning threads of the other
+library sleep. The first call of a burst does not count, because caches are cold and threads sleep. The result
+is the median and the quartiles of all other calls, never the best call.
 """
 
 import time
@@ -15,7 +15,7 @@ PAUSE = 0.06  # seconds; the threads of OpenMP spin for some ten milliseconds af
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds per call: median, lower and upper quartile, over `calls` calls."""
+    """Milliseconds per call: median, lower quartile (low) and upper quartile (high), over `calls` calls."""
 
     median: float
     low: float
@@ -24,7 +24,9 @@ class Timing:
 
     @classmethod
     def of(cls, times):
-        """The Timing of a list of milliseconds. Raises ValueError if it is empty."""
+        """The Timing of a list of milliseconds, one number for each
+        call. Raises ValueError if the list is empty.
+        """
         if not times:
             raise ValueError("Timing: expected at least one measurement, got none")
         low, median, high = np.percentile(times, [25, 50, 75])
@@ -32,7 +34,9 @@ class Timing:
 
 
 def burst(function, calls):
-    """The milliseconds of each of `calls` calls of function(), after a first call that does not count."""
+    """Call function() `calls` times and return the milliseconds
+    of each call. One call before them does not count.
+    """
     function()
     times = []
     for _ in range(calls):
@@ -43,9 +47,9 @@ def burst(function, calls):
 
 
 class Rest:
-    """A pause: each call sleeps for `seconds`.
+    """A pause: each call of this object sleeps for `seconds`.
 
-    During a pause this program does nothing, so `busy` is the load of other programs.
+    During a pause this program does nothing, so the load of the processors is that of other programs.
     """
 
     def __init__(self, seconds=PAUSE):
@@ -59,12 +63,16 @@ class Rest:
 
     @property
     def busy(self):
-        """The share of the processors that other programs used in the pauses; None if it is unknown."""
+        """The share of the processors that other programs used
+        during the pauses; None if the system does not tell.
+        """
         return self._used / self._all if self._all else None
 
 
 def _ticks():
-    """(used time, total time) of all processors since the start of the system, on Linux; (0, 0) elsewhere."""
+    """(used time, total time) of all processors since the start
+    of the system, on Linux; (0, 0) on other systems.
+    """
     try:
         with open("/proc/stat", encoding="utf-8") as file:
             user, nice, system, idle, waiting, *rest = map(int, file.readline().split()[1:9])

@@ -1,7 +1,7 @@
-"""The PyTorch side of `numgan bench kernels`: the cases of `cases`, with the same random arrays.
+"""PyTorch's part of `numgan bench kernels`: the cases of `cases.py`, with the same random arrays.
 
-A convolution is timed in both layouts, and numgan is compared with the faster one. Only the separate process
-for PyTorch imports this file.
+A convolution is timed in both memory layouts, and numgan is compared with the faster one. Only the separate
+process for PyTorch imports this file.
 """
 
 import numpy as np
@@ -15,8 +15,11 @@ _functions = {}
 
 
 def build(case, dtype):
-    """Prepare a case and return {layout: its result in the order of numgan}. `run` accepts these layouts."""
-    _functions.clear()  # only one case is in memory
+    """Prepare a case for timing and return {layout: its result in the order of numgan}.
+
+    `run` accepts these layouts. The case that was prepared before is dropped.
+    """
+    _functions.clear()  # keep only one case in memory
     found = {}
     for layout in ("NCHW", "channels_last") if isinstance(case, Convolution) else ("",):
         arrays = map(torch.from_numpy, case.arrays(np.dtype(dtype)))
@@ -29,14 +32,16 @@ def build(case, dtype):
 
 
 def run(layout, calls):
-    """The milliseconds of `calls` calls, after a first call that does not count."""
+    """Call the prepared case `calls` times and return the
+    milliseconds of each call. A first call does not count.
+    """
     return burst(_functions[layout], calls)
 
 
 def _back(case):
-    """The permutation of axes from PyTorch to numgan.
+    """The permutation of axes from PyTorch's result to numgan's.
 
-    It is (O, C, KH, KW) to (KH, KW, C, O) for weights, and (N, C, H, W) to (N, H, W, C) for pictures.
+    (O, C, KH, KW) becomes (KH, KW, C, O) for weights, and (N, C, H, W) becomes (N, H, W, C) for pictures.
     """
     return (2, 3, 1, 0) if case.which == "weight gradient" else (0, 2, 3, 1)
 
@@ -63,7 +68,10 @@ PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}
 
 
 def _pass(case, layout, x, dy):
-    """A pass of a layer. x and dy (N, H, W, C) are viewed as (N, C, H, W) in channels_last."""
+    """A function that runs a pass of the case's layer in PyTorch and returns its result (N, H, W, C).
+
+    x and dy (N, H, W, C) are viewed as (N, C, H, W) in channels_last.
+    """
     name = type(case.layer).__name__
     x, dy = x.permute(0, 3, 1, 2), dy.permute(0, 3, 1, 2)
     gain, bias = (

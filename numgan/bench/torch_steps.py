@@ -1,11 +1,11 @@
-"""The PyTorch side of `numgan bench steps`: the same networks, losses, batch and updates.
+"""PyTorch's part of `numgan bench steps`: the same networks, losses, batch and updates, in five variants.
 
     naive       as in most tutorials: the generator step computes the weight gradients of D and discards them;
                 Adam with its default loop
-    careful     D frozen in the generator step, gradients set to None, Adam(fused=True)
-    cl          careful, in channels_last
+    careful     D is frozen in the generator step, gradients are set to None, Adam(fused=True)
+    cl          careful, with the memory layout channels_last
     compile     careful, with torch.compile
-    compilecl   careful, in channels_last and with torch.compile
+    compilecl   careful, with channels_last and torch.compile
 
 Only the separate process for PyTorch imports this file (see `worker`).
 """
@@ -19,7 +19,7 @@ from .timing import burst
 LATENT = 100
 
 
-# ---- the networks; weights: PyTorch's for Linear, N(0, 0.02^2) for convolutions, N(1, 0.02^2) for gains
+# ---- the networks; first weights: PyTorch's for Linear, N(0, 0.02^2) in convolutions, N(1, 0.02^2) for gains
 
 
 def _dense_nets():
@@ -64,7 +64,7 @@ def _discriminator(colours, channels, last, bias, norm=True):
 
 
 def nets(workload):
-    """(G, D) of a workload, before the initial weights are drawn."""
+    """(G, D) of a workload, with PyTorch's default weights. `Game` draws the initial weights."""
     if workload == "mlp":
         return _dense_nets()
     if workload == "dcgan64":
@@ -89,11 +89,12 @@ def _draw_weights(module):
 
 
 class Game:
-    """A training step: one update of D on real samples and fakes, and one update of G.
+    """A GAN in PyTorch. A step is one update of D on real
+    samples and fakes, and one update of G on the same fakes.
 
-    Both use the same fakes.
-
-    real   (N, C, H, W) or (N, 784), a NumPy array: the batch of every step
+    workload   a name in WORKLOADS
+    variant    one of the five variants above
+    real       (N, C, H, W) or (N, 784), a NumPy array: the batch of every step
     """
 
     lr, betas = 2e-4, (0.5, 0.999)
@@ -131,22 +132,26 @@ class Game:
         self.optimizers["G"].step()
 
     def discriminate(self, fake):
-        """Write the gradient of -log D(x) - log(1 - D(G(z))), means over the batch, to .grad of D."""
+        """Write the gradient of D's loss to .grad of D. The loss is
+        the batch mean of -log D(x) - log(1 - D(G(z))).
+
+        `fake` is G(z). D(x) and D(G(z)) are probabilities here.
+        """
         self.optimizers["D"].zero_grad(set_to_none=True)
         F.binary_cross_entropy_with_logits(self.D(self.real).flatten(), self.ones).backward()
         F.binary_cross_entropy_with_logits(self.D(fake.detach()).flatten(), self.zeros).backward()
 
     def generate(self, fake):
-        """Write the gradient of -log D(G(z)), the mean over the batch, to .grad of G."""
+        """Write the gradient of G's loss, the batch mean of -log D(G(z)), to .grad of G. `fake` is G(z)."""
         self.optimizers["G"].zero_grad(set_to_none=True)
         self.plain["D"].requires_grad_(not self.careful)
         F.binary_cross_entropy_with_logits(self.D(fake).flatten(), self.ones).backward()
         self.plain["D"].requires_grad_(True)
 
     def gradients(self, z, mix):
-        """{player: its gradients, in the order of parameters()} for latents z (N, 100).
+        """{network: its gradients, in the order of parameters()} for latents z (N, 100).
 
-        No weight is updated.
+        No weight is updated. `mix` is used by Critic only.
         """
         fake = self.G(torch.from_numpy(z).reshape(self.latent_shape))
         self.discriminate(fake)
@@ -165,7 +170,7 @@ class Game:
 
 
 class Critic(Game):
-    """One update of the critic of WGAN-GP.
+    """WGAN-GP in PyTorch. A step is one update of the critic; G does not change.
 
     The fakes need no gradient. The penalty (|grad_x D(x^)| - 1)^2 is differentiated a second time.
     """
@@ -181,7 +186,7 @@ class Critic(Game):
     def criticise(self, fake, mix):
         """Write the gradient of mean D(G(z)) - mean D(x) + 10 mean (|grad D(x^)| - 1)^2 to .grad of D.
 
-        x^ = mix x + (1 - mix) G(z)
+        x^ = mix x + (1 - mix) G(z)          `fake` is G(z), mix (N, 1, 1, 1)
         """
         self.optimizers["D"].zero_grad(set_to_none=True)
         between = self._laid(fake + mix * (self.real - fake)).requires_grad_(True)
@@ -202,19 +207,21 @@ _games = {}
 
 
 def build(workload, variant, real):
-    """Build a variant and return its first weights.
+    """Build a variant of a workload for the batch `real` and return its first weights.
 
-    torch.compile compiles it in the first call of `gradients`, and may fail there.
+    torch.compile compiles the networks in the first call of `gradients`, and may fail there.
     """
     _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real)
     return _games[variant].weights()
 
 
 def gradients(variant, z, mix):
-    """The gradients of a variant, see `Game.gradients`."""
+    """The gradients of a variant that was built before, see `Game.gradients`."""
     return _games[variant].gradients(z, mix)
 
 
 def run(variant, calls):
-    """The milliseconds of `calls` steps, after a first step that does not count."""
+    """Make `calls` steps of a variant and return the milliseconds of each step. A
+    first step does not count.
+    """
     return burst(_games[variant].step, calls)

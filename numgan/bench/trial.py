@@ -1,4 +1,4 @@
-"""The trial of a kernel: before timing, it is compared with its definition on ugly shapes and layouts.
+"""The trial of a kernel: before timing, it is compared with its definition on irregular shapes and layouts.
 
     @rung("matmul", "mine")          registers a kernel by name
     def mine(a, b): ...
@@ -8,11 +8,12 @@ A kernel has these arguments and this result:
     matmul    a (M, K), b (K, N)                                    ->  c (M, N)
     conv      x (N, H, W, C), w (KH, KW, C, O), stride, padding     ->  y (N, HO, WO, O)
 
-Arrays have any layout; stride and padding are pairs. `largest=32` limits a slow kernel to problems of size
-32. The result C is compared with C64, the definition in float64:
+Arrays may have any memory layout; stride and padding are pairs. `largest=32` limits a slow kernel to problems
+of size 32. The result C is compared with C64, the definition in float64:
 
     |C - C64| <= 8 u (|A| |B|)         in every element, with u = 2^-24 in float32;
-                                       in float64 16 and 2^-53, because C64 has rounding errors too
+                                       in float64 the factor is 16 and u = 2^-53, because C64 has rounding
+                                       errors too
     rms(C - C64) <= 1e-5 rms(C64)      instead, for a fast algorithm in float32, which adds and subtracts
                                        before it multiplies
 """
@@ -31,11 +32,14 @@ FAST = 1e-5
 
 
 class WrongKernel(ArithmeticError):
-    """A kernel failed its trial. The message names the first wrong case, the error and the bound."""
+    """A kernel failed its trial. The message names the first wrong case and says what is wrong."""
 
 
 class Matmul:
-    """c = a b. A case is (M, K, N); size n means (n, n, n)."""
+    """The kind "matmul": c = a b. A case is (M, K, N); size n means (n, n, n).
+
+    sized(n) -> the case of size n; shapes(case) -> array shapes; products(case) -> number of multiplications.
+    """
 
     size = 512
     definition = staticmethod(reference.matmul)
@@ -62,7 +66,7 @@ class Matmul:
 
     @staticmethod
     def shapes(case):
-        """({name: shape} of the array arguments, the other arguments)."""
+        """({name: shape} of the array arguments, the tuple of other arguments) of a case."""
         m, k, n = case
         return {"a": (m, k), "b": (k, n)}, ()
 
@@ -72,9 +76,9 @@ class Matmul:
 
 
 class Conv:
-    """y = x * w. A case is (N, H, W, C, O, kernel, stride, padding).
+    """The kind "conv": y = x * w. A case is (N, H, W, C, O, kernel, stride, padding).
 
-    Size n means DCGAN's layer with n channels, 32 x 32 pixels and batch 8.
+    Size n means DCGAN's layer with n channels, 32 x 32 pixels and batch 8. Methods as in Matmul.
     """
 
     size = 64
@@ -86,7 +90,7 @@ class Conv:
         (2, 4, 5, 3, 2, (4, 5), (1, 1), (0, 0)),  # one output pixel
         (2, 7, 11, 3, 5, (3, 2), (2, 3), (1, 0)),  # no two sizes are equal
         (3, 13, 5, 2, 7, (2, 3), (5, 4), (0, 1)),  # stride > kernel: some pixels are in no window
-        (1, 6, 9, 5, 3, (4, 4), (2, 2), (1, 1)),  # DCGAN's layer, the last row not covered
+        (1, 6, 9, 5, 3, (4, 4), (2, 2), (1, 1)),  # DCGAN's layer; no window covers the last padded column
         (2, 3, 4, 11, 13, (5, 3), (1, 1), (4, 5)),  # some windows contain only padding
         (1, 13, 2, 9, 67, (3, 1), (2, 1), (1, 0)),
         (3, 9, 8, 67, 37, (3, 3), (1, 1), (1, 1)),
@@ -113,7 +117,7 @@ KINDS = {"matmul": Matmul, "conv": Conv}
 
 @dataclass(frozen=True)
 class Rung:
-    """A kernel, its name and its properties."""
+    """A kernel of the ladder, its name and its properties."""
 
     kind: str
     name: str
@@ -122,7 +126,7 @@ class Rung:
     dtypes: tuple = ("float32",)  # the dtypes in which it is checked
     fast: bool = False  # checked with the bound of fast algorithms in float32
     threads: int | None = None  # None: the number of threads of the ladder
-    largest: int | None = None  # the largest size at which it is timed and checked
+    largest: int | None = None  # the largest size at which it is timed and checked; None: any size
     note: str = ""
 
 
@@ -130,7 +134,7 @@ RUNGS = {kind: {} for kind in KINDS}  # {kind: {name: Rung}}, from the lowest ru
 
 
 def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, largest=None, note=""):
-    """Register the decorated function as a kernel; Rung describes the parameters.
+    """A decorator that registers a function as a kernel; Rung describes the arguments.
 
     Raises ValueError for an unknown kind, a name that is taken, an unknown `after`, or other dtypes than
     ("float32",) and ("float32", "float64").
@@ -162,20 +166,22 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
 
 
 def case_of(rung, size):
-    """The problem of this size, or of the largest size of the rung if that is smaller."""
+    """The case of this size for a rung, or of the rung's `largest` size if that is smaller."""
     return KINDS[rung.kind].sized(min(size, rung.largest or size))
 
 
 @may_underflow
 def draw(kind, case, dtype):
-    """Normally distributed arrays for a case: ({name: array}, the other arguments)."""
+    """({name: array}, the other arguments) of a case of this
+    kind: arrays of normal random numbers in `dtype`.
+    """
     rng = np.random.default_rng(0)
     shapes, rest = KINDS[kind].shapes(case)
     return {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}, rest
 
 
 def layouts(x):
-    """{name: array}: the same values in four memory layouts.
+    """{name: array}: the values of x in four memory layouts.
 
     Contiguous, with the axes in reverse order, with gaps between the entries, and backwards.
     """
@@ -191,9 +197,11 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Compare a rung with its definition, for every case, layout of an argument and dtype of the rung.
+    """Compare a rung with its definition, for every case, every
+    dtype of the rung, and every layout of an argument.
 
-    Raises WrongKernel.
+    Cases with more multiplications than the size `largest` are
+    left out. Raises WrongKernel if a result is wrong.
     """
     kind = KINDS[rung.kind]
     limit = kind.products(kind.sized(rung.largest)) if rung.largest else math.inf
@@ -209,7 +217,10 @@ def check(rung):
 
 @may_underflow
 def truth(kind, arrays, rest):
-    """(C64, |A| |B|): the definition in float64, for the arguments and for their absolute values."""
+    """(C64, |A| |B|): the definition in float64, for the arguments and for their absolute values.
+
+    arrays are the array arguments of a kernel of this kind, rest the other arguments.
+    """
     wide = [array.astype(np.float64) for array in arrays.values()]
     return KINDS[kind].definition(*wide, *rest), KINDS[kind].definition(*map(np.abs, wide), *rest)
 
@@ -218,7 +229,9 @@ def truth(kind, arrays, rest):
 def examine(rung, arrays, rest, exact, layout="contiguous"):
     """Call the rung once and return its error: the left side of its bound, divided by |A| |B| or rms(C64).
 
-    Raises WrongKernel.
+    arrays and rest are the arguments, exact is their `truth`, layout names the memory layout in the message.
+    Raises WrongKernel if the error is above the bound, or if the kernel raises an error, changes an argument,
+    or returns another type or shape.
     """
     dtype = next(iter(arrays.values())).dtype
     where = (
@@ -242,7 +255,13 @@ def examine(rung, arrays, rest, exact, layout="contiguous"):
 
 
 def _compare(got, expected, scale, where, fast, ordinary):
-    """The error of a result. Raises WrongKernel if it is above the bound."""
+    """The error of the result `got`. Raises WrongKernel if the error is above the bound.
+
+    expected, scale   C64 and |A| |B|
+    where             the start of the message
+    fast              whether the bound is that of fast algorithms
+    ordinary          whether the arrays are contiguous
+    """
     wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)  # an empty sum has scale 0 and must be 0
     if fast:
         rms = math.sqrt(np.mean(expected**2)) or 1e-300
@@ -263,7 +282,11 @@ def _compare(got, expected, scale, where, fast, ordinary):
 
 
 def _pattern(off, error, dtype, ordinary):
-    """A text that says which elements are wrong and suggests a cause."""
+    """A text for the message: which elements are wrong, and a possible cause.
+
+    off is the mask of wrong elements, error the error of the result, dtype its dtype. ordinary says whether
+    the arrays are contiguous.
+    """
     hints = [f"{off.sum()} of {off.size} elements are off"]
     for axis, size in enumerate(off.shape):
         lines = np.flatnonzero(off.any(axis=tuple(set(range(off.ndim)) - {axis})))

@@ -1,4 +1,5 @@
-"""A separate process for one side of a comparison: the libraries share no allocator, threads or memory.
+"""A separate process for one side of a comparison. So
+numgan and PyTorch share no allocator, threads or memory.
 
     with Worker("torch_steps", threads=2) as worker:
         worker("build", "mlp", "careful", real)      calls build() of torch_steps.py in that process
@@ -25,14 +26,18 @@ TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1
 
 
 def expect_known(word, given, known):
-    """Raise ValueError if a name in `given` is not one of `known`. `word` says what the names are."""
+    """Raise ValueError if a name in `given` is not one of
+    `known`. `word` says in the message what the names are.
+    """
     for name in given:
         if name not in known:
             raise ValueError(f"{word}: expected some of {', '.join(known)}, got {name!r}")
 
 
 def expect_sides(against):
-    """Raise ValueError for a name that is not in SIDES, and ImportError if torch is not installed."""
+    """Raise ValueError for a name in `against` that is not in
+    SIDES, and ImportError if torch is named but not installed.
+    """
     expect_known("against", against, SIDES)
     if "torch" in against and find_spec("torch") is None:
         raise ImportError(
@@ -42,13 +47,17 @@ def expect_sides(against):
 
 
 class Refused(RuntimeError):
-    """A call failed in the other process. The message is its error."""
+    """A function failed in the worker's process. The message is the error of that function."""
 
 
 class Worker:
-    """A process that imports a module of this folder and calls its functions.
+    """A process that imports a module of this folder and calls
+    its functions: worker(name of a function, *arguments).
 
-    A call raises Refused if the function fails, and RuntimeError if the process ends.
+    tuned   raise the mmap threshold of glibc
+
+    A call returns the result. It raises Refused if the function fails, and RuntimeError if the process ends.
+    The process is killed at the end of a `with` block.
     """
 
     def __init__(self, module, threads, tuned=True):
@@ -75,7 +84,9 @@ class Worker:
         return answer
 
     def side(self, name):
-        """A side for `interleave`: bursts of `run(name, calls)` of the module."""
+        """A function side(calls) -> [ms] for `interleave`: it calls
+        run(name, calls) of the module in the process.
+        """
         return lambda calls: self("run", name, calls)
 
     def __enter__(self):
@@ -93,9 +104,10 @@ class Worker:
 
 
 def peak_memory():
-    """The largest resident memory of this process until now, in MB; None if the system has no figure.
+    """The largest resident memory of this process until now, in MB; None if the system does not report it.
 
-    VmHWM belongs to this process only. The maximum of getrusage is inherited from the parent process.
+    VmHWM of Linux belongs to this process only. The maximum of
+    getrusage is inherited from the parent process.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -105,14 +117,17 @@ def peak_memory():
 
 
 def load(module, threads):
-    """Import a module from the folder of this file."""
+    """Import a module of this folder and return it. With PyTorch, set its number of threads.
+
+    sys.path and, for torch_steps, sys.modules are changed.
+    """
     folder = Path(__file__).parent
     sys.path.insert(0, str(folder.parents[1]))
     if module.startswith("torch"):
         import torch
 
         torch.set_num_threads(threads)
-    if module == "torch_steps":  # do not import numgan itself, so that its memory is not counted for PyTorch
+    if module == "torch_steps":  # numgan itself is not imported: its memory must not count for PyTorch
         for name, path in (("numgan", folder.parent), ("numgan.bench", folder)):
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].__path__ = [str(path)]
@@ -120,7 +135,10 @@ def load(module, threads):
 
 
 def serve(module, threads):
-    """Answer requests until stdin is closed. The output of the module goes to stderr."""
+    """Answer requests from stdin until stdin is closed. What the module prints goes to stderr.
+
+    A request is (function name, arguments). An answer is (True, result) or (False, error message).
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then ends this process
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -1,15 +1,13 @@
-"""The four training steps of the benchmark.
-
-They use the systems of the package, and the step of `numgan train` is timed.
+"""The four training steps of the benchmark. They use the systems of the package.
 
     mlp        784-1200-1200 networks, batch 128         the game of Goodfellow et al. 2014, with Adam
     dcgan28    100 -> 7x7x128 -> 14x14x64 -> 28x28x1     networks of Radford et al. 2016 for MNIST, batch 64
     dcgan64    100 -> 4x4x512 -> ... -> 64x64x3          the same for 64 x 64 colour pictures, batch 64
     wgangp28   the critic of dcgan28, without BatchNorm  Gulrajani et al. 2017, Algorithm 1, batch 64
 
-In the first three, a step is one update of D (on real samples and fakes) and one update of G. On every side
-of a comparison, both players use the same fakes. In the last one, a step is one update of the critic only,
-with the exact gradient penalty. No gradient flows into its fakes.
+The step of `numgan train` is timed. In the first three, a step is one update of D (on real samples and fakes)
+and one update of G. In numgan and in PyTorch, D and G use the same fakes. In the last one, a step is one
+update of the critic only, with the exact gradient penalty. No gradient flows into its fakes.
 """
 
 from dataclasses import dataclass, replace
@@ -50,9 +48,9 @@ ALONE = "one critic update, fakes drawn without gradient, exact penalty"
 class Workload:
     """A training step that is timed.
 
-    name    its name
+    name    the name of the workload
     note    a description of the step
-    build   build() -> its system, with the batch_size of the workload
+    build   build() -> the system, with the batch_size of the workload
     """
 
     name: str
@@ -79,7 +77,7 @@ def _dcgan28():
 
 
 def _dcgan64():
-    """As in the widely used code of the 64 x 64 DCGAN: no biases, and D ends in a convolution."""
+    """The system of the workload dcgan64. As in widely used code: no biases, and D ends in a convolution."""
     window = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
     G = [Dense(100, 4 * 4 * 512, bias=False), Reshape(4, 4, 512), BatchNorm(512), ReLU()]
     D = [Conv2d(3, 64, **window), LeakyReLU(0.2)]
@@ -97,7 +95,7 @@ def _dcgan64():
 
 
 class _Critic(wgan_gp.WGANGP):
-    """WGAN-GP whose step contains only the update of the critic."""
+    """WGAN-GP in which a step contains only one update of the critic."""
 
     def rounds(self, step):
         return ("D",)
@@ -120,16 +118,17 @@ WORKLOADS = {
 
 
 def chosen(names):
-    """The workloads with these names; None: all. Raises ValueError for an unknown name."""
+    """A list of the workloads with these names; None: all. Raises ValueError for an unknown name."""
     expect_known("workload", names or (), WORKLOADS)
     return [WORKLOADS[name] for name in names or WORKLOADS]
 
 
 def initialise(net, p, rng):
-    """Write the same kind of first weights as on the PyTorch side to p, in place.
+    """Write first weights to the parameters p of a Sequential, in place, drawn as on the PyTorch side.
 
-    Linear layers and biases have the defaults of PyTorch, U(-a, a) with a = 1 / sqrt(fan in). The other
-    weights are those of DCGAN: N(0, 0.02^2) for convolutions and N(1, 0.02^2) for gains.
+    Linear layers and biases have the defaults of PyTorch, U(-a, a) with a
+    = 1 / sqrt(fan in). The other weights are those of DCGAN: N(0, 0.02^2)
+    for convolutions and N(1, 0.02^2) for gains. rng draws the numbers.
     """
     for i, (name, layer) in enumerate(net.children.items()):
         here = p.child(name)
@@ -148,11 +147,13 @@ def initialise(net, p, rng):
 
 
 class Session:
-    """A system in training on one batch.
+    """A system in training on one batch that never changes.
 
-    step()   one training step, by `training.advance`
+    step()   makes one training step, by `training.advance`
     batch    the batch of every step, from `system.example`: random numbers in the range of the pixels
     state    the State of the training
+
+    batch_size None means that of the system.
     """
 
     def __init__(self, system, batch_size=None, seed=0):
@@ -166,13 +167,13 @@ class Session:
 
     @classmethod
     def of(cls, workload):
-        """A session of a workload, with first weights as on the PyTorch side."""
+        """A Session of a Workload, with first weights as on the PyTorch side."""
         session = cls(workload.build())
         for name, net in session.system.networks.items():
             initialise(net, session.state.params[name], stream(0, "first weights", name))
         return session
 
     def step(self):
-        """Make one training step and return {objective: Result}."""
+        """Make one training step, which changes the state, and return {objective: Result}."""
         with np.errstate(all="ignore"):
             return training.advance(self.system, self.state, self.feed, 0)

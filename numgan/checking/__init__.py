@@ -1,13 +1,15 @@
-"""Gradient checks: compare the gradients of the library, and your own, with difference quotients.
+"""Gradient checks: compare analytic gradients, of the library or your own, with difference quotients.
 
-    gradcheck          any function
-    check_layer        a layer or network, also one of your own: all passes, and the rules they must keep
-    check_loss, check_optimizer
-    check_penalty      a penalty on the input gradient of a critic, to second order
-    check_consensus    a penalty on the joint gradient of both players
-    check_unrolling    the derivative through K updates of a discriminator
-    check_system       the objectives of a GAN, through the frozen discriminator
-    entries            the catalogue that `numgan gradcheck` runs
+    gradcheck          checks the gradient of any function
+    check_layer        checks all passes of a layer or network (yours too), and the rules that passes must
+                       keep
+    check_loss         checks the derivatives of a loss
+    check_optimizer    checks an optimiser's `adjoint`, and `update` against `step`
+    check_penalty      checks a penalty on the input gradient of a critic, to second order
+    check_consensus    checks a penalty on the joint gradient of G and D
+    check_unrolling    checks the derivative through K updates of a discriminator
+    check_system       checks the objectives of a GAN; G's gradient passes through the frozen discriminator
+    entries            runs the catalogue of checks behind `numgan gradcheck`
 
 Reading order: points, differences (when a quotient may be trusted), explain, functions, layer, loss,
 optimizer, penalty, consensus, unrolling, system, cases, catalogue.

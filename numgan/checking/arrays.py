@@ -1,15 +1,16 @@
 """Functions on arrays and on (nested) tuples of arrays. The input and the output of a layer may be either.
 
-None stands for an array of zeros. An array of integers has no derivative.
+In such a tuple, None stands for an array of zeros. An array of integers has no derivative.
 """
 
 import numpy as np
 
 
 def leaves(x, path=""):
-    """[(path, array or None)] of a (nested) tuple of arrays, in order.
+    """[(path, array or None)] for every array of x, in order. x
+    is an array, None, or a (nested) tuple of these.
 
-    The path of x itself is "". The paths of its parts are "[0]", "[1][0]" and so on.
+    A path says where an array is in x: "" is x itself, "[0]" is x[0], "[1][0]" is x[1][0].
     """
     if isinstance(x, tuple):
         return [leaf for i, part in enumerate(x) for leaf in leaves(part, f"{path}[{i}]")]
@@ -17,9 +18,10 @@ def leaves(x, path=""):
 
 
 def mapped(f, x, *others):
-    """Apply f to every array of x, with the arrays at the same places of `others` as further arguments.
+    """Apply f to every array of x and return the results in the form of x, an array or a (nested) tuple.
 
-    The result has the form of x. If one of `others` is not a tuple where x is one, f receives None for it.
+    `others` have the form of x too. f(array of x, array of each other at the same path) is called for each
+    path. If one of `others` is not a tuple where x is a tuple, f receives None for it.
     """
     if isinstance(x, tuple):
         return tuple(
@@ -32,21 +34,25 @@ def mapped(f, x, *others):
 
 
 def real(array):
-    """Whether an array has a derivative: it is neither None nor an array of integers."""
+    """Whether an array has a derivative: True for floats, False for None and for integers."""
     return array is not None and np.issubdtype(array.dtype, np.floating)
 
 
 def filled(x, like):
-    """x in the form of `like`, with zeros in place of None. Where `like` has integers, None stays None."""
+    """x in the form of `like`, with an array of zeros in place of each None.
+
+    Where `like` has an array of integers, None stays None. If x is None, all arrays become zeros.
+    """
     return mapped(
         lambda known, given: np.zeros_like(known) if given is None and real(known) else given, like, x
     )
 
 
 def flat(x, like=None):
-    """All real entries of x in one vector.
+    """One vector with all entries of the float arrays of x. Arrays of integers are left out.
 
-    With `like`, None stands for zeros of the shape that `like` has there.
+    With `like`, an array or tuple in the form of x, each None in x becomes zeros with the shape found in
+    `like`. Without `like`, None is left out.
     """
     pairs, known = leaves(x if like is None else filled(x, like)), leaves(x if like is None else like)
     vectors = [np.ravel(array) for (_, array), (_, template) in zip(pairs, known) if real(template)]
@@ -54,26 +60,33 @@ def flat(x, like=None):
 
 
 def moved(x, direction, t):
-    """x + t direction. Arrays of integers, and arrays whose direction is None, are returned unchanged."""
+    """x + t * direction, array by array. Arrays of integers, and arrays with
+    direction None, stay unchanged.
+    """
     return mapped(lambda a, d: a if d is None or not real(a) else a + t * d, x, direction)
 
 
 def shifted(x, path, offset, here=""):
-    """x with `offset` added to the array at `path`, in the notation of `leaves`."""
+    """A copy of x in which `offset` is added to the array at
+    `path` (see `leaves`). `here` is the path of x itself.
+    """
     if isinstance(x, tuple):
         return tuple(shifted(part, path, offset, f"{here}[{i}]") for i, part in enumerate(x))
     return x + offset if here == path else x
 
 
 def normal(rng, x):
-    """A standard normal draw in the form and dtype of x; None for integers."""
+    """Standard normal numbers, drawn with rng, in the form,
+    shapes and dtypes of x. Arrays of integers become None.
+    """
     return mapped(lambda a: rng.standard_normal(a.shape).astype(a.dtype) if real(a) else None, x)
 
 
 def same(a, b):
-    """Whether two results are equal bit for bit.
+    """Whether a and b are equal bit for bit, in structure,
+    dtypes and values. nan equals nan in arrays of floats.
 
-    They may be arrays, numbers, None, or tuples, lists or mappings of these.
+    a and b may be arrays, numbers, None, or tuples, lists or mappings of these.
     """
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
@@ -86,7 +99,10 @@ def same(a, b):
 
 
 def copied(a):
-    """A deep copy of a value that `same` can compare."""
+    """A deep copy of an array, number or None, or of a tuple, list or mapping of these.
+
+    Lists become tuples, and mappings become dicts.
+    """
     if isinstance(a, np.ndarray):
         return a.copy()
     if isinstance(a, (tuple, list)):

@@ -1,8 +1,8 @@
 """The losses, optimisers, penalties and games that the catalogue checks.
 
 Layers and networks are listed in layer_cases.py. Systems come from numgan.systems.SYSTEMS.
-Sizes are ugly on purpose: prime and unequal, windows that are not square, strides larger than kernels. Every
-bug of a fast kernel that was found in public code was invisible with friendly shapes.
+Sizes are irregular on purpose: prime and unequal sizes, windows that are not square, strides larger than
+kernels. In public code, every known bug of a fast kernel was invisible with regular sizes.
 """
 
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ from .points import Case
 
 
 class DRAGAN(GradientPenalty):
-    """The gradient penalty of Kodali et al., at points around the samples x.
+    """The gradient penalty of Kodali et al., on points near the samples x.
 
-    The noise is the same in every call.
+    A call returns (value, gradient) of the penalty. Each call adds the same noise to x.
     """
 
     def __call__(self, D, phi, x, context=Pass()):
@@ -53,7 +53,10 @@ PENALTIES = {
 
 @dataclass(frozen=True)
 class Game:
-    """Consensus optimisation of D and G. z is the shape of one latent, without the batch."""
+    """The arguments of `check_consensus`: consensus optimisation of the networks D and G.
+
+    z is the shape of one latent, without the batch axis. name is the title in the catalogue.
+    """
 
     consensus: Consensus
     D: Layer
@@ -63,7 +66,9 @@ class Game:
 
 
 def _game(loss, critic, generator):
-    """The game of a critic and a generator, two Cases."""
+    """The Game of consensus optimisation of this loss with
+    weight 3. `critic` and `generator` are the Cases of D and G.
+    """
     name = f"consensus {loss} on {critic.title} and {generator.title}"
     return Game(Consensus(3.0, loss), critic.layer, generator.layer, generator.x, name)
 

@@ -1,4 +1,4 @@
-"""The catalogue that `numgan gradcheck` runs: one entry for every derivative of the library."""
+"""The catalogue behind `numgan gradcheck`: it checks every derivative of the library."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -18,22 +18,25 @@ from .report import Report, tidy
 from .system import check_contract, check_objective
 from .unrolling import CHECKS as UNROLLING_CHECKS
 
-# The widths of the systems. At both, the constructors still build a few units in each layer.
+# Width factors of the systems. With each of the two factors, every layer still has a few units.
 NARROW = 0.01  # random projections of every parameter are checked
 NARROWEST = 0.001  # with slow, every entry of every parameter is checked
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the catalogue.
+    """The result of one check, as one line of the catalogue.
 
     name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
     kind        layer, network, loss, optimizer, penalty, unrolling or objective
-    order       1: a gradient; 2: the derivative of a gradient. A name that ends in .contract has no number:
-                it stands for the rules of a pass (do not write to arguments, do not keep values between
-                calls, do not compute a weight gradient if frozen)
-    max_error   relative, see `numgan.checking.differences.compare`
+    order       1: the check of a gradient; 2: the check of a derivative of a gradient
+    max_error   the relative error, see `numgan.checking.differences.compare`
+    passed      whether the check passed
     detail      the text of the error, or notes on the check
+
+    A name that ends in .contract belongs to a check of rules, and its max_error
+    is 0 if it passed. The rules: a pass does not write to its arguments, keeps
+    no values between calls, and computes no weight gradient if frozen.
     """
 
     name: str
@@ -46,7 +49,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """Entries that are checked together: title, kind, names that select them, run(item, slow) -> entries."""
+    """Checks that are selected and run together.
+
+    title    the text with which a part of a name is compared
+    kind     see Entry
+    keys     the names that select the item
+    run      run(item, slow) -> the entries
+    """
 
     title: str
     kind: str
@@ -58,10 +67,10 @@ def entries(names=None, slow=False):
     """Run the checks of the catalogue and yield one Entry after another.
 
     names   select checks: a class of layers or optimisers, a loss, a system, or a preset such as
-            "dcgan/paper". A name that fits none exactly selects all titles that contain it. None selects all
-            checks.
-    slow    check every entry of every parameter also for the systems, at the smallest width, and for
-            consensus optimisation and unrolling
+            "dcgan/paper". A name that equals none of these selects all titles that contain it. None selects
+            all checks.
+    slow    compare every entry of every parameter also for consensus optimisation, unrolling and systems
+            (these at the smallest width); False: random projections for these
 
     Raises ValueError if a name selects nothing.
     """
@@ -114,7 +123,11 @@ def _items():
 
 @may_underflow
 def _entry(item, part, order, check):
-    """Run a check and return its Entry. check() returns a value for `tidy`, or raises GradientError."""
+    """Run a check of an Item and return its Entry, called
+    "TITLE.part". check() returns max_error or (max_error, note).
+
+    If check() raises GradientError, the Entry has passed=False.
+    """
     name = f"{item.title}.{part}"
     try:
         error, note = tidy(check())
@@ -143,7 +156,10 @@ def _layer(case, item, slow):
 
 
 def _report(subject, check, item, slow):
-    """The entries of a check that returns a Report: one for each row. A failure is one entry."""
+    """Yield one Entry of an Item for each row of the Report that check(subject) returns.
+
+    If it raises GradientError, yield one Entry with passed=False. `slow` is not used.
+    """
     try:
         for label, error, note in check(subject).rows:
             name, order = f"{item.title}.{label.replace(' ', '.')}", 2 if "tangent" in label else 1

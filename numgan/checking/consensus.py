@@ -1,6 +1,6 @@
-"""check_consensus: the gradient of weight/2 |v|^2 in all parameters of both players.
+"""check_consensus: the gradient of weight/2 |v|^2 with respect to all parameters of D and G.
 
-v holds the gradients of the two losses. `check_system` checks v itself.
+v is the joint gradient: the gradients of D's loss and of G's loss. `check_system` checks v.
 """
 
 from functools import partial
@@ -18,15 +18,16 @@ from .report import AllZero, Subject
 
 @may_underflow
 def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
-    """Check consensus optimisation of two networks and return a Report.
-
-    Raises GradientError if a gradient is wrong.
+    """Check consensus optimisation of the networks D and G and return a Report.
 
         numgan.check_consensus(Consensus(10.0), mlp(3, 5, 1), mlp(2, 4, 3), (2,))
 
-    z            the shape of one latent, without the batch
+    consensus    the `Consensus` under test
+    z            the shape of one latent, without the batch axis
     slow         compare every entry of every parameter; False: a few random projections of each parameter
     real, fake   numbers of samples
+
+    Raises GradientError if a gradient is wrong.
     """
     title = repr(consensus)
     make = partial(GamePoint, D, G, z, real, fake, seed)
@@ -34,7 +35,10 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
 
 
 class GamePoint:
-    """Two networks, random parameters, real samples, latents and contexts, from one seed and in float64."""
+    """D and G with random parameters, real samples, latents and contexts, all from one seed and in float64.
+
+    z, real and fake as in `check_consensus`. Another `attempt` gives other random numbers.
+    """
 
     def __init__(self, D, G, z, real=5, fake=4, seed=0, attempt=0):
         rng = partial(stream, seed, "check consensus", attempt)
@@ -47,12 +51,14 @@ class GamePoint:
         self.runs = [Pass(derive(seed, purpose)) for purpose in ("real", "fake", "generator")]
 
     def run(self, consensus, params):
-        """(value, {network: its gradient})"""
+        """(value, {network name: gradient}) of the consensus penalty with the parameters `params`."""
         value, gradients, _ = consensus(*self.networks.values(), *params.values(), *self.at, *self.runs)
         return value, dict(zip(params, gradients))
 
     def upstream(self, params):
-        """A linear loss of both outputs, <dy, D(x)> + <dx, G(z)>, and its gradients; dy and dx are random."""
+        """(loss, {network name: gradient}) of a linear loss, <dy,
+        D(x)> + <dx, G(z)>. dy and dx are random constants.
+        """
         loss, gradients = 0.0, {}
         for owner, x, context in zip(self.networks, self.at, self.runs[::2]):
             y, cache = self.networks[owner].forward(params[owner], x, context)
@@ -63,10 +69,11 @@ class GamePoint:
 
 
 def gradient_in_weights(consensus, slow, subject, point):
-    """d (penalty + linear loss) / d (phi, theta).
+    """Check d (penalty + linear loss) / d (phi, theta), the parameters of D and G at this GamePoint.
 
-    The linear loss is added for the same reason as in check_penalty: if the adversarial loss is piecewise
-    linear, the gradient of |v|^2 in the last bias of D is zero, and nothing would be compared.
+    Returns (max_error, notes). slow=False compares random projections. Why a linear loss is added: if the
+    adversarial loss is piecewise linear, the gradient of |v|^2 with respect to D's last bias is zero, and
+    nothing would be compared. Raises AllZero if a whole gradient is zero.
     """
     _, gradients = point.run(consensus, point.params)
     if not all(gradient.vector.any() for gradient in gradients.values()):

@@ -3,16 +3,17 @@
     df/dt at 0  =  (f(h) - f(-h)) / 2h  +  O(h^2)                                        quick
                 =  (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h  +  O(h^4)                careful, for larger h
 
-A quotient across a kink of ReLU, MaxPool or the hinge loss is not the derivative, however small h is. So all
-points of one quotient must lie on one smooth piece. The layers report the piece of every unit
-(`numgan.layers.record_kinks`). Smaller steps cross fewer kinks and lose more digits. Both formulas are tried
-with several h, the cheapest first. A gradient counts as wrong only if no valid quotient agrees with it. (An
-accidental agreement would need a quotient within one millionth of the wrong gradient.)
+A function with ReLU, MaxPool or the hinge loss is smooth in pieces, and two pieces meet at a kink. A quotient
+across a kink is not the derivative, however small h is. So all points of one quotient must lie on one piece.
+The layers report the piece of every unit (`numgan.layers.record_kinks`). A smaller step crosses fewer kinks,
+but its rounding error is larger. So both formulas are tried with several h, the cheapest first. A gradient is
+wrong only if no valid quotient agrees with it. (A wrong gradient passes only if a quotient agrees with it up
+to one millionth by accident.)
 
 The error of an array is relative to its own scale: max|analytic - numeric| / max|numeric|. If both are zero,
 or consist of rounding errors only, a comparison shows nothing. Then there are two cases. If the function is
-proved not to depend on the array (a bias before BatchNorm), the check passes. If it does depend on it (all
-units of a ReLU are dead), the point is rejected.
+proved not to depend on the array (a bias before BatchNorm), the check passes. If the function depends on the
+array (all units of a ReLU are dead), the point is rejected.
 """
 
 from dataclasses import dataclass
@@ -27,23 +28,27 @@ from .points import names_of, scale_of
 from .report import AllZero, OnKink, failure
 
 RTOL = 1e-6  # PyTorch's 1e-3 lets half of the planted BatchNorm bugs through
-ENOUGH = RTOL / 20  # a quotient that agrees up to this relative error is not refined
+ENOUGH = RTOL / 20  # if a quotient agrees up to this relative error, no other quotient is tried
 QUICK, CAREFUL = (1e-5, 1e-6, 1e-7, 1e-8), (3e-3, 3e-4, 3e-5)
 DIRECTIONS = 3  # random projections of a block in fast mode
 ROUNDING = 1e-10  # an array counts as zero up to this fraction of the whole gradient
-LOCATE = 1000  # for the message, a wrong block of at most 1000 entries is measured entry by entry
+LOCATE = 1000  # in a wrong block of at most 1000 entries, every entry is measured for the message
 
 
 def watched(f, t):
-    """(f(t), the smooth piece on which each unit was during the call)"""
+    """(f(t), pieces). `pieces` records the smooth piece of every unit during the call, see `record_kinks`."""
     with record_kinks() as pieces:
         return f(t), pieces
 
 
 def difference_quotients(f, here, where):
-    """Yield estimates of df/dt at t = 0, from quick to careful, each on one smooth piece.
+    """Yield estimates of df/dt at t = 0 of a function f(t), the
+    quick ones first. Estimates across a kink are left out.
 
-    `here` holds the pieces at t = 0. Raises OnKink if there is no valid estimate.
+    here    the pieces at t = 0, from `watched`
+    where   names the function in the message
+
+    Raises OnKink at the end if every estimate was left out.
     """
     valid = 0
     for steps, weights in ((QUICK, ((1, 1 / 2),)), (CAREFUL, ((1, 8 / 12), (2, -1 / 12)))):
@@ -70,46 +75,49 @@ def largest(array):
 
 
 def relative(analytic, numeric):
-    """max|analytic - numeric| / max|numeric|. nan counts as infinite. 0 / 0 is 0."""
+    """The relative error max|analytic - numeric| / max|numeric|; inf if it is nan; 0 if both are zero."""
     gap, own = largest(analytic - numeric), largest(numeric)
     error = gap / own if own else 0.0 if gap == 0 else np.inf
     return float(error) if error <= np.inf else np.inf
 
 
 def is_zero(analytic, numeric, whole):
-    """Whether a gradient is zero up to rounding errors of the whole gradient.
+    """Whether a gradient is zero up to rounding errors:
+    analytic is at most 1e-10 of `whole`, and numeric agrees.
 
-    This is no proof that it is exactly zero.
+    whole is the largest entry of the gradients of all arrays.
+    True is no proof that the gradient is exactly zero.
     """
     return largest(analytic) <= ROUNDING * whole and largest(analytic - numeric) <= RTOL * whole
 
 
 def has_kink(f):
-    """Whether f has a kink at t = 0 that no layer reports, as may happen with a layer of your own.
+    """Whether f has a kink at t = 0 that no layer reports. This may happen with a layer of your own.
 
-    At a kink, the difference of the two one-sided slopes does not vanish for small steps. A central quotient
-    alone would accept the mean of the two slopes.
+    At a kink, the two one-sided slopes differ, however small the steps are. A central quotient alone would
+    give the mean of the two slopes. Returns False if a layer reports a kink within a step.
     """
     middle, here = watched(f, 0.0)
     jumps = []
     for h in (1e-5, 1e-6):
         (up, above), (down, below) = watched(f, h), watched(f, -h)
         if above != here or below != here:
-            return False  # a layer reports this kink, and `difference_quotients` avoids it
+            return False  # a layer reports a kink here, and `difference_quotients` avoids reported kinks
         jumps.append(np.abs(up - 2 * middle + down).max() / h)
     return jumps[1] > max(0.5 * jumps[0], 1e-5 * np.abs(up - down).max() / 2e-6, 1e-7)
 
 
 @dataclass
 class Block:
-    """One array that a function depends on, and the gradient to be checked.
+    """One array on which a function depends, and the gradient of the function with respect to this array.
 
     name      such as "gradient of W"
     analytic  the gradient that the code under test computes
-    value     value(offset) -> a number or an array, after `offset` was added to the array under test; the
-              function is the sum of its entries
-    unit      the steps are multiples of `unit`
-    size      the scale of the array, if it may be larger than `unit`
+    value     value(offset) -> a number or an array, after `offset` was added to the array. The function is
+              the sum of the entries of value(offset).
+    unit      a difference quotient moves the array by t * unit * direction
+    size      the scale (root mean square) of the array; 0 if `unit` already has that scale. `proved_constant`
+              moves the array by multiples of the larger of `unit` and `size`.
     """
 
     name: str
@@ -119,7 +127,10 @@ class Block:
     size: float = 0.0
 
     def directions(self, slow, rng, number=DIRECTIONS):
-        """The unit vectors of all entries (slow), or a few random directions."""
+        """Yield directions with the shape of the array: one unit vector for each entry if `slow`.
+
+        Otherwise `number` random directions, drawn from the generator rng.
+        """
         if not slow:
             for _ in range(number):
                 yield rng.standard_normal(self.analytic.shape)
@@ -130,11 +141,16 @@ class Block:
             yield direction
 
     def along(self, direction):
-        """The value as a function of t, the length of a step along `direction`."""
+        """A function of t: the value of the block after the array moved by t * direction."""
         return lambda t: np.asarray(self.value(t * direction))
 
     def measure(self, here, directions, where, refine=True):
-        """(analytic, numeric): the derivatives along each direction, in units of `unit`."""
+        """(analytic, numeric): two vectors with the derivative of the function along each of `directions`.
+
+        analytic comes from the gradient, numeric from quotients on the pieces `here`. Each direction is
+        multiplied by `unit` first. If `refine`, a numeric value that disagrees is replaced by a better
+        estimate. `where` names the function in messages. Raises OnKink if a direction has no valid quotient.
+        """
         analytic, numeric, estimates = [], [], []
         for direction in directions:
             step = direction * self.unit
@@ -149,9 +165,11 @@ class Block:
 
     @staticmethod
     def _refine(analytic, numeric, estimates):
-        """Replace numeric slopes that disagree by more careful estimates, in place.
+        """Replace, in `numeric`, the slopes that disagree with
+        `analytic` by the estimate nearest to `analytic`.
 
-        Stop after three slopes that no estimate confirms: the block is wrong.
+        estimates[i] yields more careful estimates of slope i. The largest disagreement comes first. Stop
+        after three slopes that no estimate confirms: then the gradient is wrong.
         """
         own, lost = largest(numeric), 0
         gaps = np.nan_to_num(np.abs(analytic - numeric), nan=np.inf)
@@ -166,11 +184,12 @@ class Block:
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
     def proved_constant(self, rng):
-        """Whether the true gradient is proved to be zero.
+        """Whether five random moves of the array change the
+        function by rounding errors only. Then its gradient is 0.
 
-        The array is moved by one, three and ten times its size. If the function does not depend on it (a bias
-        before BatchNorm), its value never changes. If a ReLU is only dead at this point, such a step makes it
-        active.
+        Three moves have the size of the array, one is 3 times and one 10 times as large. If the function does
+        not depend on the array (a bias before BatchNorm), the value stays. If a ReLU is only dead at this
+        point, such a large move makes it active, and the value changes.
         """
         before = self.value(np.zeros(self.analytic.shape))
         size = np.maximum(self.unit, self.size)
@@ -182,9 +201,10 @@ class Block:
 
 
 def input_blocks(x, gradients, value):
-    """A Block for each array of x with a derivative: the function is the sum of the entries of value(x).
+    """A Block for each array of x that has a derivative and is not empty.
 
-    x and `gradients` are arrays or tuples of arrays, in the same form.
+    x and `gradients` are arrays, or tuples of arrays in the same
+    form. The function is the sum of the entries of value(x).
     """
 
     def block(path, array, gradient):
@@ -201,7 +221,10 @@ def input_blocks(x, gradients, value):
 
 
 def argument_block(name, gradient, f, arguments, i):
-    """The Block of argument i of f. f(*arguments) returns the value of the function first."""
+    """The Block called `name` for argument number i of f: the array arguments[i] and its gradient.
+
+    f(*arguments) returns a tuple. The function is the sum of the entries of the first element.
+    """
 
     def moved(offset):
         return f(*shifted(arguments, f"[{i}]", offset))[0]
@@ -210,11 +233,12 @@ def argument_block(name, gradient, f, arguments, i):
 
 
 def parameter_blocks(p, gradient, value, where, name="gradient of {}"):
-    """A Block for each trained parameter of p: the function is the sum of the entries of value(p).
+    """A Block for each trained parameter of p that is not empty. `gradient` has the form of p.
 
-    name   the name of a block, with {} for the name of its parameter
+    value   the function is the sum of the entries of value(p)
+    name    the name of a block, with {} for the name of its parameter
 
-    Raises GradientError, with `where` in its message, if a held entry has a gradient.
+    Raises GradientError, with `where` in its message, if a held entry has a gradient that is not zero.
     """
 
     def block(parameter):
@@ -232,13 +256,15 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     """Compare the gradients of all blocks with difference quotients and return (max_error, notes).
 
     The error of a block is relative to its own scale. If its gradient is proved to be zero
-    (`Block.proved_constant`), the error is relative to the scale of the whole gradient, and a note is added.
+    (`Block.proved_constant`), the error is relative to the scale of all gradients, and a note is added.
 
     subject    the Subject, for the message
-    slow       measure every entry; False: `number` random directions
-    reported   all layers report their kinks, so unreported kinks are not searched for
+    slow       measure every entry; False: `number` random directions, drawn from rng
+    reported   True: all layers report their kinks, so this function does not search for other kinks
 
-    Raises GradientError if a block is wrong, OnKink if no quotient is valid, and AllZero if a block is dead.
+    Raises GradientError if a block is wrong, inf or nan; OnKink if no
+    quotient is valid or an unreported kink is found; AllZero if a gradient is
+    zero, or only rounding errors, although the function depends on the array.
     """
     if not blocks:
         return 0.0, ""
@@ -254,7 +280,7 @@ def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     worst, notes = 0.0, []
     for block, analytic, numeric in measured:
         error, dead = relative(analytic, numeric), not (analytic.any() or numeric.any())
-        # if terms cancel, only rounding errors remain
+        # True if both derivatives are so small that they are rounding errors of terms that cancel
         cancelled = max(largest(analytic), largest(numeric)) <= ROUNDING * whole
         suspect = dead or not error <= RTOL
         if suspect and is_zero(analytic, numeric, whole) and block.proved_constant(rng):
@@ -294,9 +320,11 @@ def _on_kink(subject, name):
 
 
 def _wrong(block, analytic, numeric, subject, error):
-    """The GradientError of a wrong block, which names the wrong entries.
+    """The GradientError for a wrong block. Its message names the wrong entries, its max_error is `error`.
 
-    It is OnKink if an unreported kink is found. analytic, numeric: the derivatives in every entry.
+    analytic and numeric are vectors of the derivatives with respect to every
+    entry, in units of `unit`. If one of the first three wrong entries has an
+    unreported kink, the result is OnKink in place of a GradientError.
     """
     shape = block.analytic.shape
     gap = np.abs(analytic - numeric)
@@ -313,15 +341,16 @@ def _wrong(block, analytic, numeric, subject, error):
 
 
 def compare_outputs(named, numeric_along, subject):
-    """Compare tangents, the derivatives of several outputs along one direction, and return the max_error.
+    """Compare tangents with difference quotients and return the max_error. A tangent is the derivative of one
+    output of a function along one direction.
 
     named            {name: analytic tangent}; every entry is compared
     numeric_along    f(t) -> all outputs at t as one vector, in the order of `named`
 
-    The error of an output is relative to its own scale. If the output is proved constant (`_is_constant`), it
-    is relative to the scale of all outputs. Two zeros count as agreement, because f'' of ReLU is 0. The
-    first-order checks make sure that the units are alive. Raises GradientError if a tangent is wrong, and
-    OnKink if no quotient is valid.
+    The error of an output is relative to its own scale. If the output is proved constant (`_is_constant`),
+    the error is relative to the scale of all outputs. Two zeros count as agreement, because f'' of ReLU is 0:
+    the first-order checks make sure that units are not dead. Raises GradientError if a tangent is wrong, and
+    OnKink if no quotient is valid or if a wrong tangent lies on an unreported kink.
     """
     if not named:
         return 0.0
@@ -351,7 +380,10 @@ def compare_outputs(named, numeric_along, subject):
 
 
 def _is_constant(part, outputs):
-    """Whether a part of the outputs, a slice, is proved constant: it is the same at t = -1, 0 and 1."""
+    """Whether the outputs in the slice `part` are the same at t = -1, 0 and 1, up to rounding errors.
+
+    outputs(t) returns all outputs as one vector.
+    """
     below, middle, above = (outputs(t) for t in (-1.0, 0.0, 1.0))
     limit = 1e-11 * max(largest(below), largest(middle), largest(above))
     return all(largest(end[part] - middle[part]) <= limit for end in (below, above))

@@ -1,15 +1,17 @@
-"""The message about two arrays that should be equal and are not.
+"""The error message for two arrays that should be equal but differ.
 
-It states the number of wrong entries, the worst entry, the pattern of the error, and the excluded patterns.
+The message gives the number of wrong entries, the worst entry and the pattern of the error (such as a wrong
+sign), and lists the patterns that were tested and do not fit.
 """
 
 import numpy as np
 
 
 def explain(subject, name, analytic, numeric, wrong):
-    """The text of a GradientError about an array of a Subject, such as "gradient of W".
+    """The text of a GradientError about the array `name`, such as "gradient of W", of a Subject.
 
-    analytic, numeric  arrays of one shape; `wrong` marks the entries that disagree
+    analytic, numeric  arrays of one shape
+    wrong              a mask of that shape: True where the two arrays disagree
     """
     gap = np.abs(analytic - numeric)
     worst = np.unravel_index(np.where(np.isnan(gap), np.inf, gap).argmax(), gap.shape)
@@ -23,7 +25,10 @@ def explain(subject, name, analytic, numeric, wrong):
 
 
 def pattern(analytic, numeric, wrong, batch):
-    """(a description of the first pattern that fits, the names of the patterns tried before it)"""
+    """(description, excluded): the first pattern of PATTERNS that fits, and the names of those tried before.
+
+    If none fits, the description says so. Arguments as in `explain`; batch is the number of samples.
+    """
     excluded = []
     for test, name in PATTERNS:
         found = test(analytic, numeric, wrong, batch)

@@ -1,7 +1,7 @@
 """check_layer: the list of checks that every layer must pass, in the library and outside it.
 
-A check is a function of a `Point`. It returns the largest relative error, or None if it compares bits. It
-raises GradientError if the layer fails.
+A check is a function of a `Point`, a layer with random arguments. It returns None, the largest relative
+error, or (error or None, note). It raises GradientError if the layer fails. The lists of checks:
 
     FIRST_ORDER     the checks of forward and backward
     SECOND_ORDER    the checks of tangent_forward and tangent_backward; if a layer has no tangent passes, the
@@ -30,15 +30,17 @@ def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed
         numgan.check_layer(MyLayer(), x=(8, 8, 3))           x has this shape, plus the batch axis
         numgan.check_layer(MyLayer(), x=labels)              x is this array, for example integers
 
-    x          a shape without the batch, an array, or a tuple of such if the layer takes a tuple of arrays
+    x          a shape without the batch axis, an array, or a tuple of such if the layer takes a tuple of
+               arrays
     p          the parameters; None: random ones
-    context    the Pass; None: one with a seed, so that dropout is on
+    context    the Pass; None: a Pass with a seed, so that dropout is on
     batch      the number of samples, if x is not an array
     slow       compare every entry with a difference quotient; False: a few random projections
-    tangents   "if given": check the tangent passes if they exist; True: require them; False: skip them
+    tangents   "if given": check the tangent passes if the layer has them; True: require them; False: skip
+               them
 
     Raises GradientError, which names the wrong pass and the wrong array; TypeError if layer is no Layer;
-    ValueError if x cannot be guessed.
+    ValueError if x is None and cannot be guessed.
     """
     case = Case(layer, x, context, batch, p=p)
     return at_points(partial(Point, case, seed), partial(_check, slow=slow, tangents=tangents))
@@ -60,7 +62,12 @@ def _check(point, slow, tangents):
 
 
 def shapes(point):
-    """output_shape gives the shape that forward returns, and each gradient has the shape of its array."""
+    """Check that output_shape gives the shape that forward
+    returns, and that each gradient has the shape of its array.
+
+    A layer without output_shape passes with a note if y has
+    another shape than x. The layer is that of the Point.
+    """
     layer = point.layer
     dx, dp = point.gradients
     point.input_gradient(dx)
@@ -77,7 +84,9 @@ def shapes(point):
 
 
 def pure(point):
-    """No pass writes to its arguments, and a second backward on one cache is bit-equal."""
+    """Check that no pass writes to its arguments, and that
+    backward called twice with one cache gives the same bits.
+    """
     _pure_pass(point, "forward", point.p, point.x, point.context)
     y, cache = point.forward()
     first = _pure_pass(point, "backward", point.dy, cache)
@@ -100,7 +109,10 @@ def _pure_pass(point, name, *arguments):
 
 
 def repeatable(point):
-    """Equal arguments give equal bits: random numbers come from `context`, no value is kept between calls."""
+    """Check that forward called twice with equal arguments gives the same bits.
+
+    So its random numbers come from `context`, and the layer keeps no value between calls.
+    """
     if not same(copied(point.forward()[0]), point.forward()[0]):
         raise failure(
             f"{point.subject}: forward twice with equal arguments gives two results; draw random numbers "
@@ -109,9 +121,10 @@ def repeatable(point):
 
 
 def two_live_caches(point):
-    """A second forward pass leaves the first cache intact.
+    """Check that a second forward pass does not change the
+    cache of the first one: backward gives the same bits.
 
-    D scores real and fake samples before either backward pass.
+    Training needs this, because D scores real and fake samples before the backward pass of either.
     """
     expected = copied(point.layer.backward(point.dy, point.forward()[1]))
     _, first = point.forward()
@@ -124,7 +137,12 @@ def two_live_caches(point):
 
 
 def _other(point, tangents=False):
-    """A forward and a backward pass with other arrays. `tangents` adds the two tangent passes."""
+    """Run a forward and a backward pass with another x and dy,
+    and drop the results. Parameters and context stay.
+
+    A test runs it between two passes to see whether they
+    change. With `tangents`, run the two tangent passes too.
+    """
     rng = point.rng("other")
     y, cache = point.forward(moved(point.x, normal(rng, point.x), 1.0))
     point.layer.backward(normal(rng, y), cache)
@@ -134,14 +152,21 @@ def _other(point, tangents=False):
 
 
 def dx(point, slow=True):
-    """The gradient in the input agrees with difference quotients."""
+    """Check the gradient with respect to the input against difference quotients. Returns (max_error, note).
+
+    slow=False compares random projections in place of every entry.
+    """
     blocks = input_blocks(point.x, filled(point.gradients[0], point.x), point.weighted)
     error, notes = compare(blocks, point.about, point.rng("directions"), slow)
     return error, notes if blocks else "x is integer"
 
 
 def parameters(point, slow=True):
-    """The gradient in every parameter agrees with difference quotients, relative to its own scale."""
+    """Check the gradient with respect to every parameter
+    against difference quotients. Returns (max_error, note).
+
+    The error of each gradient is relative to its own scale. slow=False compares random projections.
+    """
     gradient = point.vector(point.gradients[1])
     blocks = parameter_blocks(point.p, gradient, lambda p: point.weighted(point.x, p), point.subject)
     error, notes = compare(blocks, point.about, point.rng("directions"), slow)
@@ -149,7 +174,10 @@ def parameters(point, slow=True):
 
 
 def frozen_same_dx(point, name="backward"):
-    """A frozen backward pass returns the same dx, bit for bit, and dp = None."""
+    """Check that the pass `name` with frozen=True returns the same dx, bit for bit, and dp = None.
+
+    name is "backward" or "tangent_backward"; the latter returns tdx and tdp.
+    """
     backward, t = _backward(point, name)
     dx, dp = backward(frozen=True)
     if dp is not None:
@@ -163,7 +191,9 @@ def frozen_same_dx(point, name="backward"):
 
 
 def frozen_no_weight_gradient(point, name="backward"):
-    """A frozen pass runs no weight-gradient kernel."""
+    """Check that the pass `name` ("backward" or "tangent_backward")
+    with frozen=True calls no weight-gradient kernel.
+    """
     backward, _ = _backward(point, name)
     with kernels.kernel_calls() as calls:
         backward(frozen=True)
@@ -175,7 +205,9 @@ def frozen_no_weight_gradient(point, name="backward"):
 
 
 def need_dx(point, name="backward"):
-    """A backward pass with need_dx=False returns dx = None and the same dp."""
+    """Check that the pass `name` ("backward" or "tangent_backward")
+    with need_dx=False returns dx = None and the same dp.
+    """
     backward, t = _backward(point, name)
     dx, dp = backward(need_dx=False)
     if any(d is not None for _, d in leaves(dx)):
@@ -185,7 +217,11 @@ def need_dx(point, name="backward"):
 
 
 def _backward(point, name):
-    """(the pass backward or tangent_backward with its arrays, the letter before the names of its results)"""
+    """(the bound pass called `name` with its arrays as
+    arguments, "t" or ""): "t" stands before names of tangents.
+
+    name is "backward" or "tangent_backward".
+    """
     if name == "backward":
         return partial(point.layer.backward, point.dy, point.cache), ""
     _, tcache = point.layer.tangent_forward(point.tx, point.cache, point.tp)
@@ -193,7 +229,10 @@ def _backward(point, name):
 
 
 def keeps_float32(point):
-    """Every pass returns float32 for float32: a float64 constant would double the memory of a network."""
+    """Check that every pass returns float32 arrays for float32 arguments.
+
+    A float64 constant in a pass would make its results float64, which need twice the memory.
+    """
 
     def down(tree):
         return mapped(lambda a: a.astype(np.float32) if real(a) else a, tree)
@@ -218,17 +257,21 @@ def keeps_float32(point):
 
 
 def _tangents(layer, cache, tx, tp, dy, tdy):
-    """{name: result} of both tangent passes."""
+    """{name: result} of both tangent passes. tx, tp, tdy are
+    the directions of x, parameters and dy; None is zero.
+    """
     ty, tcache = layer.tangent_forward(tx, cache, tp)
     tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
     return {"ty": ty, "tdx": tdx} | {f"tangent of the gradient of {name}": tdp[name] for name in tdp}
 
 
 def dot_test(point):
-    """<dy, ty> = <dx, tx> + <dp, tp>, with ty = tangent_forward(tx, tp).
+    """Check that <dy, ty> = <dx, tx> + <dp, tp>, with ty =
+    tangent_forward(tx, tp). Returns the relative error.
 
-    The dot test compares two hand-written passes with each other. It needs no step size and has almost no
-    rounding error: the limit is 1e-12.
+    The dot test compares two hand-written passes, backward and tangent_forward, with each other. It needs no
+    step size and has almost no rounding error: the limit is 1e-12. Raises AllZero if all terms are zero
+    although y depends on x or p.
     """
     dx, dp = point.gradients
     ty, _ = point.layer.tangent_forward(point.tx, point.cache, point.tp)
@@ -256,7 +299,9 @@ def dot_test(point):
 
 
 def _depends_on_directions(point):
-    """Whether y changes at t = -10, -1, 1 or 10 along the directions of this point."""
+    """Whether y at t = -10, -1, 1 and 10 is not the same for
+    all, along the directions tx and tp of this point.
+    """
     far = [
         point.at(t, **along)[0] for t in (-10, -1, 1, 10) for along in ({"tx": point.tx}, {"tp": point.tp})
     ]
@@ -264,13 +309,19 @@ def _depends_on_directions(point):
 
 
 def _combinations(directions):
-    """Yield every part of the mapping {name: direction} that is not empty, the whole mapping first."""
+    """Yield a dict for every choice of one or more entries of
+    `directions`, {name: direction}; that of all comes first.
+    """
     for number in range(len(directions), 0, -1):
         yield from map(dict, combinations(directions.items(), number))
 
 
 def tangent_forward(point):
-    """ty agrees with difference quotients of forward, for every combination of tangents."""
+    """Check ty against difference quotients of forward, for
+    every combination of directions. Returns the max_error.
+
+    A combination moves x, the parameters or both. The tangent of what is not moved is None.
+    """
     worst = 0.0
     for along in _combinations(point.directions):
         ty, _ = point.layer.tangent_forward(along.get("tx"), point.cache, along.get("tp"))
@@ -282,12 +333,12 @@ def tangent_forward(point):
 
 
 def _y_at(point, t, tx=None, tp=None):
-    """y, in one vector, at the distance t along the directions."""
+    """y, as one vector, at x + t tx and p + t tp. A direction None does not move its array."""
     return flat(point.at(t, tx, tp)[0])
 
 
 def _require_form_of_y(point, ty):
-    """Raise GradientError unless ty has the shapes of y. None is allowed for every array."""
+    """Raise GradientError unless each array of ty is None or has the shape of its array in y."""
     for (path, array), (_, t) in zip(leaves(point.y), leaves(ty)):
         if t is not None and np.shape(t) != array.shape:
             raise failure(
@@ -297,7 +348,11 @@ def _require_form_of_y(point, ty):
 
 
 def tangent_backward(point):
-    """tdx and tdp agree with difference quotients of backward, for every combination of tangents."""
+    """Check tdx and tdp against difference quotients of
+    backward, for every combination. Returns the max_error.
+
+    A combination moves one or more of x, the parameters and dy. The tangent of what is not moved is None.
+    """
     worst = 0.0
     for along in _combinations(point.directions | {"tdy": point.tdy}):
         _, tcache = point.layer.tangent_forward(along.get("tx"), point.cache, along.get("tp"))
@@ -312,14 +367,19 @@ def tangent_backward(point):
 
 
 def _gradients_at(point, t, tx=None, tp=None, tdy=None):
-    """dx and dp, in one vector, at the distance t along the directions."""
+    """dx and dp, in one vector, at x + t tx, p + t tp and dy +
+    t tdy. A direction None does not move its array.
+    """
     _, cache = point.at(t, tx, tp)
     dx, dp = point.layer.backward(point.dy if tdy is None else moved(point.dy, tdy, t), cache)
     return np.concatenate([flat(dx, like=point.x), point.vector(dp).vector])
 
 
 def no_tangent_is_zero(point):
-    """Every result is None or zero if all tangents are None, or if only held entries have a tangent."""
+    """Check that both tangent passes return only None or zeros without tangents.
+
+    Two cases: all tangents are None, or only held entries have a tangent.
+    """
     tangents = {"None": None}
     if point.p.layout.held:
         held = {name: name for name in point.p.layout.held}
@@ -331,7 +391,11 @@ def no_tangent_is_zero(point):
 
 
 def pure_tangents(point):
-    """The tangent passes do not write to their arguments, and a second call gives the same bits."""
+    """Check that the tangent passes do not write to their arguments.
+
+    Also check that a second tangent_backward with the same
+    cache gives the same bits, after other passes were run.
+    """
     _, cache = point.forward()
     _pure_pass(point, "tangent_forward", point.tx, cache, point.tp)
     _, tcache = point.layer.tangent_forward(point.tx, cache, point.tp)
@@ -345,9 +409,10 @@ def pure_tangents(point):
 
 
 def frozen_tangents(point):
-    """frozen=True gives the same tdx and tdp = None, and runs no weight-gradient kernel.
+    """Check tangent_backward with frozen=True: the same tdx,
+    tdp = None, and no call of a weight-gradient kernel.
 
-    need_dx=False gives tdx = None and the same tdp.
+    Also check need_dx=False: tdx = None, and the same tdp.
     """
     for check in (frozen_same_dx, frozen_no_weight_gradient, need_dx):
         check(point, "tangent_backward")

@@ -70,9 +70,10 @@ _reference = Pass(reference=2)
 
 
 def built(x, make, *arguments, batch=3, **settings):
-    """The Case of the network make(*arguments, **settings). Its name is this call.
+    """The Case of the network make(*arguments, **settings) with
+    the input x. The name of the Case is the text of this call.
 
-    In the name, a class stands without its keyword.
+    In the text, a class in `settings` is written without its keyword.
     """
     words = [getattr(value, "__name__", repr(value)) for value in arguments]
     words += [getattr(value, "__name__", f"{word}={value!r}") for word, value in settings.items()]
@@ -80,7 +81,7 @@ def built(x, make, *arguments, batch=3, **settings):
 
 
 def _mixed(last):
-    """A critic with two kinds of normalization; `last` is the class of its last activation."""
+    """A Case of a critic with BatchNorm and LayerNorm. `last` is the class of its last activation."""
     net = Sequential(
         Conv2d(1, 3, kernel=3, bias=False),
         BatchNorm(3),
@@ -96,7 +97,7 @@ def _mixed(last):
     )
 
 
-# ---- cases that stand in several lists
+# ---- cases that are used in more than one list
 
 GENERATOR = built((2,), dcgan_generator, 2, 1, (3, 2), 2, kernel=5, batch=5)
 SMOOTH = built((3,), mlp, 3, 5, 4, 1, activation=Tanh)

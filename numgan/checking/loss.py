@@ -1,6 +1,7 @@
-"""check_loss: the derivatives of a loss and their tangents.
+"""check_loss: the derivatives of a loss, and their tangents.
 
-Adversarial and relativistic losses are functions of real and fake logits, other losses of (y, target).
+Adversarial and relativistic losses are functions of real and
+fake logits. Every other loss is a function of (y, target).
 """
 
 from functools import partial
@@ -18,14 +19,15 @@ from .report import Report, Subject
 
 @may_underflow
 def check_loss(loss, target=None, *, slow=True, seed=0):
-    """Check every derivative of a loss and its tangent, and return a Report.
-
-    Raises GradientError if one is wrong.
+    """Check every derivative of a loss, and the tangent of every derivative. Returns a Report.
 
     An AdversarialLoss or RelativisticLoss is called with real and fake logits, each of shape (n, 1). The two
     numbers n differ, except for a loss that compares real and fake samples in pairs. Any other loss is called
-    as loss(y, target) -> (value, dy). Without `target`, a random one is drawn. The tangents of such a loss
-    are checked if it has a method `tangent`.
+    as loss(y, target) -> (value, dy). If `target` is None, a constant one is made: labels (5,) for
+    SoftmaxCrossEntropy, otherwise normal numbers (5, 3). Tangents of such a loss are checked if it has a
+    method `tangent`. slow=False compares a few random projections in place of every entry.
+
+    Raises GradientError if a derivative or a tangent is wrong.
     """
     report = Report(repr(loss))
     for label, draw, derivative, tangent, skipped in _functions(loss, target):
@@ -49,7 +51,8 @@ def _functions(loss, target):
     derivative(*logits)               -> (value, *derivatives)
     tangent(*logits, *directions)     -> tuple of tangents, or a single one; tangent may be None
     skipped                           the number of leading logits without a derivative: 1 for the generator
-                                      of a relativistic loss, which has no derivative in the real logits
+                                      of a relativistic loss, which gives no derivative with respect to the
+                                      real logits
     """
     if isinstance(loss, (AdversarialLoss, RelativisticLoss)):
         both = (5 if isinstance(loss, RelativisticPaired) else 7, 5)

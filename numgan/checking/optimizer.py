@@ -1,5 +1,5 @@
-"""check_optimizer: `adjoint` is the transpose of the derivative of `step`, and `update` agrees with `step`
-bit for bit.
+"""check_optimizer: `adjoint` is the transpose of the
+derivative of `step`, and `update` gives the bits of `step`.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from .arrays import copied, same
 from .differences import Block, compare
 from .report import Report, Subject, failure
 
-_MANY = (1 << 17) + 7  # a number of entries that several threads share
+_MANY = (1 << 17) + 7  # so many entries that a kernel divides them among several threads
 
 
 @may_underflow
@@ -21,13 +21,14 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
 
         f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 of optimizer.step
 
-    where dp1 and dmoments1 are random and constant.
+    where dp1 and dmoments1 are random and constant. `update` is compared with `step` bit for bit.
 
     slow   compare every entry; False: a few random projections
     size   the number of parameters
-    step   the number of steps before this one
+    step   the number of earlier steps
 
-    Raises GradientError if a check fails.
+    Raises GradientError if a comparison fails, or if `step`,
+    `update` or `adjoint` writes to an array that it must only read.
     """
     rng, subject, report = stream(seed, "check optimizer"), repr(optimizer), Report(repr(optimizer))
     report.add("update is step", _bits(optimizer, rng, subject, step))
@@ -57,7 +58,10 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
 
 
 def _draw(optimizer, rng, size, step):
-    """Random p, g and state. Second moments are positive, and some weights lie beyond the clipping bound."""
+    """(p, g, state): `size` random parameters, their gradient, and a state after `step` steps (see `warm`).
+
+    If the optimiser clips weights, some entries of p lie beyond the bound.
+    """
     return (
         rng.standard_normal(size) * (optimizer.clip or 1.0),
         rng.standard_normal(size),
@@ -66,7 +70,11 @@ def _draw(optimizer, rng, size, step):
 
 
 def warm(optimizer, rng, size, step=3):
-    """A random state as in the middle of training: no moment is zero, and second moments are positive."""
+    """A random state of an optimiser, {"step": step, name of
+    each moment: vector (size,)}, as after `step` steps.
+
+    No moment is zero. The second moment "v" is positive. rng draws the numbers.
+    """
     return {"step": step} | {
         name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size)
         for name in optimizer.moments
@@ -74,7 +82,11 @@ def warm(optimizer, rng, size, step=3):
 
 
 def _bits(optimizer, rng, subject, step):
-    """`update` and `step` agree bit for bit in both dtypes, and `step` does not write to its arguments."""
+    """Raise GradientError unless `update` and `step` agree bit for bit, in float64 and float32.
+
+    `step` must not write to its arguments, must keep the dtype
+    and must count to step + 1. `update` must not write to g.
+    """
     for dtype in (np.float64, np.float32):
         p, g, state = _draw(optimizer, rng, _MANY, step)
         p, g, state = (

@@ -1,13 +1,13 @@
 """check_penalty: a penalty on the input gradient g of a critic D, to second order.
 
-Its derivative in g is checked, and its gradient in the weights of D, which is of second order because g is a
-gradient itself. There are two kinds of penalties:
+Two derivatives are checked: that with respect to g, and that with respect to the weights of D. The second one
+is of second order, because g itself is a gradient. There are two kinds of penalties:
 
     penalty(D, phi, x, context)                        with the method of(g) -> (value, v)
     penalty(D, phi, real, fake, context, context)      with the methods on_real(g, y) and on_fake(g, y) ->
                                                        (value, v, u)
 
-y are the logits, v = d value / dg and u = d value / dy.
+y are the logits, v = d value / dg and u = d value / dy. phi are the weights of D.
 """
 
 from functools import partial
@@ -22,19 +22,26 @@ from .report import AllZero, Subject
 
 @may_underflow
 def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=0):
-    """Check a penalty on a critic D and return a Report. Raises GradientError if a derivative is wrong.
+    """Check a penalty on a critic D and return a Report.
 
         numgan.check_penalty(GradientPenalty(10.0), D, x=(28, 28, 1), slow=False)
 
-    x      a shape without the batch, or the samples themselves
-    slow   compare every entry of every parameter; False: a few random projections of each parameter
+    x        a shape without the batch axis, or the samples themselves; None: guessed from D
+    context  the Pass; None: a Pass with a seed
+    batch    the number of samples, if x is not an array
+    slow     compare every entry of every parameter; False: a few random projections of each parameter
+
+    Raises GradientError if a derivative is wrong.
     """
     case = Case(D, x, context, batch)
     return outcomes(f"{penalty!r} on {case.title}", partial(Point, case, seed), CHECKS, penalty, slow)
 
 
 def derivative_in_g(penalty, slow, point):
-    """v = d penalty / dg at a random g, and u = d penalty / dy at random logits y. The critic is not used."""
+    """Check v = d penalty / dg at a random g, and u = d penalty / dy at random logits y. D is not used.
+
+    Returns (max_error, notes). Only a penalty with `on_fake` has u. slow=False compares random projections.
+    """
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
     if _takes_fakes(penalty):
         at = (g, y)
@@ -55,16 +62,17 @@ def _takes_fakes(penalty):
 
 
 def gradient_in_weights(penalty, slow, point):
-    """d (penalty + <dy, D(x)>) / d phi.
+    """Check d (penalty + <dy, D(x)>) / d phi, where phi are the weights of D. Returns (max_error, notes).
 
-    The second term is a linear loss. Without it, the gradient in the biases of a piecewise-linear critic
-    would be zero, and nothing would be compared.
+    The second term is a linear loss. Without it, the gradient with respect
+    to the biases of a piecewise-linear critic would be zero, and nothing
+    would be compared. Raises AllZero if the gradient of the penalty is zero.
     """
     D = point.layer
     p = point.p
     x = point.x
     at = (x, point.context)
-    if _takes_fakes(penalty):  # more fake than real samples, so that an exchange of the two is detected
+    if _takes_fakes(penalty):  # two more fakes than real samples: an exchange of the two is then detected
         fake = point.rng("fake").standard_normal((len(x) + 2, *x.shape[1:]))
         at = (x, fake, point.context, point.context)
     _, gradient = penalty(D, p, *at)

@@ -1,4 +1,7 @@
-"""Random points for the checks: general positions, where no bias is zero and no gradient is hidden."""
+"""Random points for the checks. A point is a layer with parameters and an input, none of them special.
+
+At such a point no bias is zero and no gradient vanishes by accident.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,13 +19,12 @@ TRIES = 8  # the number of random points before the check fails
 
 
 def randomised(net, p, rng):
-    """Write a well-conditioned random point near the initial one to p, in place, and return p.
+    """Write random values to the parameters p of the layer `net`, in place, and return p.
 
-    Gradients have ordinary size there, no unit is dead, and no entry is zero.
-
-    Weights become N(0, 1 / fan_in), for every initialiser. Vectors (biases, gains) change by 0.3 N(0, 1), so
-    that no unit stays on the kink of ReLU. Held entries are refreshed for the new weights, and then change by
-    0.3 N(0, 1) times their scale: the passes must also be right before the held entries have converged.
+    Gradients have ordinary size there, no unit is dead, and no entry is zero. Arrays of two axes or more
+    become N(0, 1 / fan_in), for every initialiser. Vectors (biases, gains) change by 0.3 N(0, 1), so that no
+    unit stays on the kink of ReLU. Held entries are refreshed for the new weights, and then change by 0.3
+    N(0, 1) times their scale: the passes must also be right before the held entries have converged.
     """
     for name in trained_names(p):
         array = p[name]
@@ -36,12 +38,12 @@ def randomised(net, p, rng):
 
 
 def trained_names(p):
-    """The names of the trained entries: all except the held entries."""
+    """The names of the trained entries of p: all except the held entries."""
     return [name for name in p if name not in p.layout.held]
 
 
 def direction(p, rng):
-    """A standard normal draw in the form of p, zero in the held entries."""
+    """Standard normal numbers in the form of the parameters p, with zeros in the held entries."""
     result = p.like(rng.standard_normal(p.vector.shape))
     for name in p.layout.held:
         result[name][...] = 0
@@ -49,7 +51,8 @@ def direction(p, rng):
 
 
 def names_of(gradient, where):
-    """The names of the trained entries of a gradient.
+    """The names of the trained entries of `gradient`, the
+    Parameters of a gradient. `where` begins the message.
 
     A held entry is a constant of the pass. Raises GradientError if its gradient is not exactly zero.
     """
@@ -62,7 +65,7 @@ def names_of(gradient, where):
 
 
 def scale_of(array):
-    """The scale of an array: its root mean square, or 1 if that is zero."""
+    """The scale of an array: its root mean square; 1 if that is zero or the array is empty."""
     return float(np.sqrt(np.mean(np.square(array)))) or 1.0 if array.size else 1.0
 
 
@@ -72,16 +75,19 @@ def is_shape(x):
 
 
 def is_random(x):
-    """Whether x leaves an array to be drawn at random: it is None, a shape, or a tuple that contains such."""
+    """Whether at least one array of x must be drawn at random:
+    x is None, a shape, or a tuple that contains these.
+    """
     return x is None or is_shape(x) or isinstance(x, tuple) and any(map(is_random, x))
 
 
 def at_points(make, check):
-    """The result of check(point) at the first suitable point among make(0), make(1), ...
+    """Return check(point) at the first suitable point among
+    make(0), make(1), ... make(attempt) draws a point.
 
-    A point is suitable if no unit is dead and no value lies on a kink. Raises BadPoint if none of TRIES
-    points is suitable, or if the input was given as an array (`fresh` is False), so that no other point can
-    be drawn.
+    A point is not suitable if check raises BadPoint: it lies on a kink, or units are dead. Raises BadPoint if
+    none of TRIES points is suitable. Raises it at once if the user gave the input as an array (`fresh` is
+    False), since no other point can be drawn.
     """
     for attempt in range(TRIES):
         point = make(attempt)
@@ -95,12 +101,18 @@ def at_points(make, check):
 
 
 def outcome(make, check, *arguments, **settings):
-    """(max_error or None, note) of check(*arguments, point), at the first suitable point of `at_points`."""
+    """(max_error or None, note) of check(*arguments, point,
+    **settings), at the first suitable point of `at_points`.
+    """
     return tidy(at_points(make, partial(check, *arguments, **settings)))
 
 
 def outcomes(subject, make, checks, *arguments):
-    """The Report of several checks: a row with the `outcome` of each."""
+    """The Report called `subject`, with one row for each check: its name and its `outcome`. Raises
+    GradientError if a check fails.
+
+    make and arguments as in `outcome`.
+    """
     report = Report(subject)
     for check in checks:
         report.add(title(check), *outcome(make, check, *arguments))
@@ -109,12 +121,12 @@ def outcomes(subject, make, checks, *arguments):
 
 @dataclass(frozen=True)
 class Case:
-    """A layer and an input x for it.
+    """A layer and an input x for it. Raises TypeError if the layer is no Layer.
 
     x         an array, a shape without the batch axis, or a tuple of such; None: guessed from the layer
-    context   the Pass; None: one with a seed, so that dropout is on and has the same mask in every pass
+    context   the Pass; None: a Pass with a seed, so that dropout is on and has the same mask in every pass
     batch     the number of samples, if x is not an array
-    name      the title; "": that of the layer
+    name      the title; "": the repr of the layer, or the name of its class if the repr has several lines
     p         the parameters; None: random ones
     """
 
@@ -142,7 +154,11 @@ class Case:
 
 
 class Point:
-    """A case with its parameters, an input, upstream gradients and directions, from one seed, in float64."""
+    """A Case with arrays in float64: parameters p, input x, output y, dy, and the directions tx, tp and tdy.
+
+    All random arrays come from one seed; another `attempt` gives other arrays. Raises GradientError if
+    forward does not return arrays, and ValueError if x is None and cannot be guessed.
+    """
 
     def __init__(self, case, seed=0, attempt=0):
         self.case = case
@@ -182,9 +198,10 @@ class Point:
         return x.astype(np.float64) if real(np.asarray(x)) else np.asarray(x)
 
     def _guess(self):
-        """A random input that the layer accepts.
+        """A random input that the layer accepts; raises ValueError if none of the tried shapes is accepted.
 
-        Its size comes from `inputs`, `channels` or `classes` of the first layer.
+        The size comes from `inputs`, `channels` or `classes` of the
+        first layer. With `classes`, the input is labels.
         """
         first = self.layer
         while first.children and not any(hasattr(first, name) for name in ("inputs", "channels", "classes")):
@@ -208,12 +225,16 @@ class Point:
 
     @property
     def fresh(self):
-        """Whether another x may be drawn if this one is not suitable."""
+        """Whether another x may be drawn if this one is not suitable. False if the
+        Case has x as arrays only.
+        """
         return is_random(self.case.x)
 
     @property
     def about(self):
-        """The Subject of the checks of the layer."""
+        """The Subject of the checks of this layer: its title, the
+        line that repeats the check, the number of samples.
+        """
         x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
         given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
         reproduce = f"numgan.check_layer({layer}, {given}seed={self.seed})"
@@ -223,11 +244,15 @@ class Point:
         return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
 
     def weighted(self, x, p=None):
-        """The terms of <dy, y>, in one vector; their sum is the function whose gradients backward returns."""
+        """The products of the entries of dy and y, as one vector. y
+        is the output at x and p (None: those of the point).
+
+        The sum of the vector is the function <dy, y>. backward returns the gradients of this function.
+        """
         return flat(self.dy) * flat(self.forward(x, p)[0])
 
     def at(self, t, tx=None, tp=None):
-        """(y, cache) at x + t tx and p + t tp. A direction None stands for zero."""
+        """(y, cache) of a forward pass at x + t tx and p + t tp. A direction None stands for zero."""
         return self.forward(
             self.x if tx is None else moved(self.x, tx, t),
             None if tp is None else self.p.like(self.p.vector + t * tp.vector),
@@ -235,23 +260,27 @@ class Point:
 
     @property
     def directions(self):
-        """The directions of input and parameters, {"tx": tx, "tp": tp}, without those that are empty."""
+        """{"tx": tx, "tp": tp}, the directions of input and parameters. An empty one is left out."""
         moving = {"tx": self.tx} if flat(self.x).size else {}
         return moving | ({"tp": self.tp} if self.p.vector.size else {})
 
     @cached_property
     def gradients(self):
-        """(dx, dp) from the backward pass of the layer, for the random dy."""
+        """(dx, dp) of the layer's backward pass, for the random dy."""
         return self.layer.backward(copied(self.dy), self._untouched()[1])
 
     def _untouched(self):
-        """A forward pass with copies of p and x: a layer that writes to them cannot change the point."""
+        """(y, cache) of a forward pass with copies of p and x. If
+        the layer writes to its arguments, the point stays.
+        """
         return self.layer.forward(self.p.copy(), copied(self.x), self.context)
 
     def vector(self, dp, which="backward"):
-        """Convert the gradient {name: array or None} to the form of the parameters; None becomes zeros.
+        """Convert the gradient dp {name: array or None} to Parameters
+        with the names and shapes of p. None becomes zeros.
 
-        Raises GradientError if names or shapes differ from those of the parameters.
+        `which` names the pass in messages. Raises GradientError if dp is None, if its names or shapes differ
+        from those of p, or if a held entry has a gradient that is not zero.
         """
         whole = self.p.zeros()
         if dp is None or set(dp) != set(whole):
@@ -273,9 +302,10 @@ class Point:
         return whole
 
     def input_gradient(self, dx, which="backward"):
-        """Convert dx, in the form of x, to one vector.
+        """Convert dx, the gradient with respect to x, to one vector. None becomes zeros.
 
-        Raises GradientError if its form differs from that of x.
+        `which` names the pass in messages. Raises GradientError if dx is not a tuple where x is one, if a
+        shape differs from that of x, or if an array of integers has a gradient that is not None.
         """
         if isinstance(self.x, tuple) and dx is None:
             dx = (None,) * len(self.x)

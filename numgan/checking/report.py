@@ -6,9 +6,10 @@ from ..core.errors import GradientError
 
 
 class BadPoint(GradientError):
-    """The check cannot decide at this point.
+    """A check cannot decide at this point, because it lies on a
+    kink or because nothing can be compared there.
 
-    `points.at_points` draws another one, and fails after several attempts.
+    `points.at_points` draws another point, and raises this error after several attempts.
     """
 
 
@@ -17,36 +18,37 @@ class OnKink(BadPoint):
 
 
 class AllZero(BadPoint):
-    """The true and the computed gradient are zero here, although the function depends on the array.
+    """The analytic gradient and the quotients are zero here, although the function depends on the array.
 
-    Units are dead, so the check has compared nothing.
+    Units are dead or terms cancel, so the check has compared nothing.
     """
 
 
 def failure(message, max_error=float("inf")):
-    """A GradientError with the attribute `max_error`."""
+    """A GradientError with this message and the attribute `max_error`. The caller raises it."""
     error = GradientError(message)
     error.max_error = max_error
     return error
 
 
 def title(check):
-    """The name of a check, a function, in reports and tests."""
+    """The name of a check in reports and tests: the name of the function, with spaces for underscores."""
     return check.__name__.replace("_", " ")
 
 
 def tidy(result):
-    """Convert the result of a check, (max_error, note) or max_error alone, to (max_error, note)."""
+    """Convert the result of a check to (max_error, note). A result without a note gets the note ""."""
     return result if isinstance(result, tuple) else (result, "")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The function that a check compares with difference quotients, for the messages of errors.
+    """What an error message says about the function under test.
 
     text        such as "Dense(4, 3)"
     reproduce   one line of code that repeats the check
-    batch       the number of samples, to recognise a mean in place of a sum and the reverse
+    batch       the number of samples. If an error is a factor of this size, the message says that a sum and a
+                mean were confused.
     """
 
     text: str
@@ -54,7 +56,9 @@ class Subject:
     batch: int = 1
 
     def message(self, text):
-        """The text after the name of the subject, and the line that repeats the check."""
+        """The message of an error: the name of the subject, `text`,
+        and the line of code that repeats the check.
+        """
         return f"{self.text}: {text}\n  reproduce:  {self.reproduce}"
 
 
@@ -62,7 +66,7 @@ class Subject:
 class Report:
     """The rows (check, max_error or None, note) of a check that passed. str(report) is a table.
 
-    A check that fails raises GradientError and returns no Report.
+    subject is the name of what was checked. A check that fails raises GradientError and returns no Report.
     """
 
     subject: str
@@ -73,11 +77,11 @@ class Report:
 
     @property
     def max_error(self):
-        """The largest relative error of all rows."""
+        """The largest max_error of all rows; 0 if no row has one."""
         return max((error for _, error, _ in self.rows if error is not None), default=0.0)
 
     def __getitem__(self, check):
-        """The max_error of the row with this name."""
+        """The max_error of the row called `check`. Raises KeyError if no row has this name."""
         return {name: error for name, error, _ in self.rows}[check]
 
     def __str__(self):

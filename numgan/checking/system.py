@@ -1,8 +1,9 @@
-"""check_system: every objective against difference quotients of its loss, and the rules of a system.
+"""check_system: compare the gradients of every objective
+with difference quotients, and check a system's rules.
 
-The gradient of G passes through the frozen D. The numbers of real and fake samples differ on purpose: with
-equal numbers, a sign error in one of two terms can be cancelled by an exchange of the two halves, and passes
-every test.
+The gradient of G passes through the frozen D. The numbers of real and fake samples differ on purpose. With
+equal numbers, two mistakes can cancel: a wrong sign in one of two terms, and an exchange of real and fake
+samples. No test would then fail.
 """
 
 from functools import partial
@@ -23,9 +24,7 @@ from .report import Report, Subject, failure, title
 
 @may_underflow
 def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, name=None):
-    """Check every objective of a system and return a Report.
-
-    Raises GradientError, which names objective and parameter.
+    """Check every objective of a system, in every stage of a staged run, and return a Report.
 
         numgan.check_system(systems.build("dcgan", "paper", width=0.01), slow=True)
 
@@ -34,6 +33,8 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
                  evaluation of the loss takes a second
     real, fake   numbers of samples
     name         the name of the system in the report
+
+    Raises GradientError, which names the objective and the parameter or rule.
     """
     report = Report(name or type(system).__name__)
     for i, (_, stage) in enumerate(system.stages):
@@ -46,16 +47,22 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 
 
 def check_contract(report, system, seed=0, real=5, fake=3, where=""):
-    """Add the rows of the CONTRACT checks to a report. They have no max_error."""
+    """Run the checks of CONTRACT on a system and add a row for
+    each to the report. The rows have no max_error.
+
+    `where` is added to the name of each row. Raises GradientError if a check fails.
+    """
     for check in CONTRACT:
         point = SystemPoint(system, seed, real, fake, subject=report.subject)
         report.add(title(check) + where, None, check(point) or "")
 
 
 class SystemPoint:
-    """A system with random parameters and a random batch, all float64.
+    """A system with random parameters and a random batch, in float64.
 
-    Schedules have their values in the middle of training.
+    Schedules have their values in the middle of training, and moments are not zero. If the system has a
+    memory, one step is made first, so that the memory is not in its initial state. Arguments as in
+    `check_system`; another `attempt` gives other random numbers.
     """
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
@@ -72,7 +79,7 @@ class SystemPoint:
         real, fake = real * system.packed, fake * system.packed
         self.batch = Batch(system.example(real, rng), number=None if system.compares_pairs else fake)
         self.memory = system.memory(np.float64)
-        if self.memory:  # run one step, so that the memory is not in its initial state
+        if self.memory:  # make one step, so that the memory is not in its initial state
             first = system.at(0).with_state(moments, self.memory)
             for turn, name in enumerate(first.rounds(0)):
                 objective = first.objectives()[name]
@@ -81,7 +88,12 @@ class SystemPoint:
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
 
     def run(self, objective, params=None, fakes=None):
-        """The Result of an objective, after a check of its form."""
+        """Run an objective and return its Result. Raises an error
+        if the form of the Result is wrong (see `checked`).
+
+        params   the parameters; None: those of the point
+        fakes    the fakes that the objective gets; None: the objective draws them itself
+        """
         params = self.params if params is None else params
         given = (params, self.batch, self.seed) + (() if fakes is None else (fakes,))
         result = self.system.objectives()[objective](*given)
@@ -89,7 +101,10 @@ class SystemPoint:
 
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
-    """(max_error, note) of the gradients of one objective."""
+    """(max_error, note) of the gradients of one objective of a system. Arguments as in `check_system`.
+
+    Raises GradientError if a gradient is wrong.
+    """
     return at_points(
         lambda attempt: SystemPoint(system, seed, real, fake, attempt, subject),
         partial(_objective, objective, slow, whole),
@@ -111,7 +126,10 @@ def _objective(objective, slow, whole, point):
 
 
 def _blocks(point, objective, owner, gradient, whole):
-    """The objective's loss as a function of each parameter of the network `owner`, or of its whole vector."""
+    """Blocks of the objective's loss as a function of the parameters of the network `owner`.
+
+    `gradient` is the gradient with respect to these. One Block for each parameter; if `whole`, one for all.
+    """
     p = point.params[owner]
     where = f"{point.subject}.{objective}, {owner}"
 
@@ -134,7 +152,9 @@ def _blocks(point, objective, owner, gradient, whole):
 
 
 def objectives_are_pure(point):
-    """Equal arguments give equal bits, and an objective changes neither parameters nor batch nor memory."""
+    """Check that equal arguments give equal bits, and that no
+    objective writes to parameters, batch or memory.
+    """
     for objective in point.system.objectives():
         before = copied((point.params, point.batch, point.memory))
         one = point.run(objective)
@@ -151,7 +171,10 @@ def objectives_are_pure(point):
 
 
 def given_fakes_change_nothing(point):
-    """An objective gives the same bits with given fakes as with fakes that it draws from the same seed."""
+    """Check that an objective gives the same bits with the argument `fakes` as without, if both use one seed.
+
+    Also check that `generate` draws batch.fakes samples. Returns a note if no objective takes fakes.
+    """
     taking = [
         name
         for name, objective in point.system.objectives().items()
@@ -173,7 +196,11 @@ def given_fakes_change_nothing(point):
 
 
 def frozen_networks_compute_no_weight_gradient(point):
-    """Backward passes through a network that the objective does not train have frozen=True in every layer."""
+    """Check that each backward pass through a network that the
+    objective does not train has frozen=True in every layer.
+
+    Returns a note if there is no such network, or if an objective differentiates through updates of one.
+    """
     system, looked_at = point.system, False
     if system.looks_ahead:
         return (
@@ -190,15 +217,16 @@ def frozen_networks_compute_no_weight_gradient(point):
 
 
 def _with_weights(net):
-    """The layers of a network that have parameters of their own, each once."""
+    """The layers of a network that have parameters of their own. A layer used twice may occur twice."""
     own = [net] if net.parameter_shapes() else []
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
 
 
 def _frozen_only(layers, subject, name):
-    """A context manager that raises GradientError for a weight gradient of one of these layers.
+    """A context manager that watches the backward passes of `layers`, which belong to the network `name`.
 
-    In its block, every backward pass of these layers must have frozen=True and return dp = None.
+    Within its block, every backward pass of these layers must have frozen=True and return dp = None.
+    Otherwise it raises GradientError. `subject` begins the message.
     """
     known = set(map(id, layers))
 
@@ -218,7 +246,10 @@ def _frozen_only(layers, subject, name):
 
 
 def the_generator_learns_from_the_discriminator(point):
-    """The gradient of G is not zero, and it changes with D's weights, because it passes through D."""
+    """Check that the gradient of G is not zero and changes with D's weights. So it passes through D.
+
+    Returns a note if no objective trains a generator without its discriminator.
+    """
     system, looked_at = point.system, False
     for objective, trained in system.trains.items():
         judges = [name for name in system.judges if name not in trained]

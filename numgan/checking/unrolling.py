@@ -1,4 +1,6 @@
-"""check_unrolling: derivatives of D's weights after K updates, in D's first weights and in the fakes."""
+"""check_unrolling: derivatives of D's weights after K
+updates, with respect to D's first weights and the fakes.
+"""
 
 from functools import partial
 
@@ -15,12 +17,15 @@ from .report import Subject
 def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3, slow=True, seed=0):
     """Check `Unrolling(D, loss, optimizer, steps)` and return a Report.
 
-    Raises GradientError if a derivative is wrong.
-
         numgan.check_unrolling(D, numgan.minimax, numgan.Adam(0.1), 5, x=(2,))
 
-    x      a shape without the batch, or the real samples; the fakes are random, two more than these
-    slow   compare every entry; False: a few random projections
+    x        a shape without the batch axis, or the real samples; None: guessed from D. The fakes are random,
+             and there are two more fakes than real samples.
+    context  the Pass; None: a Pass with a seed
+    batch    the number of real samples, if x is not an array
+    slow     compare every entry; False: a few random projections
+
+    Raises GradientError if a derivative is wrong.
     """
     case = Case(D, x, context, batch)
     title = f"{steps} steps of {optimizer!r} on {case.title}"
@@ -28,7 +33,11 @@ def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3,
 
 
 def through_the_fakes(loss, optimizer, steps, slow, point):
-    """d <w, phi_K> / d fakes for a random w. phi_K are the weights of D after K updates."""
+    """Check d <w, phi_K> / d fakes for a random w. phi_K are the weights of D after K = `steps` updates.
+
+    loss and optimizer are those of the updates. Returns
+    (max_error, notes); slow=False compares random projections.
+    """
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     _, dfake = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
 
@@ -39,7 +48,11 @@ def through_the_fakes(loss, optimizer, steps, slow, point):
 
 
 def through_the_weights(loss, optimizer, steps, slow, point):
-    """d <w, phi_K> / d phi for a random w. phi are the weights of D before the first update."""
+    """Check d <w, phi_K> / d phi for a random w. phi are D's
+    weights before the first update, phi_K after K updates.
+
+    Arguments and result as for `through_the_fakes`.
+    """
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     dphi, _ = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
 
@@ -51,7 +64,7 @@ def through_the_weights(loss, optimizer, steps, slow, point):
 
 
 def _game(loss, optimizer, steps, point):
-    """(the unrolling, fakes, w). The random w is the upstream gradient in phi_K."""
+    """(the Unrolling, fakes, w). w is random and stands for the gradient of a loss with respect to phi_K."""
     rng = point.rng("fakes")
     fake = rng.standard_normal((point.batch + 2, *point.x.shape[1:]))
     state = warm(optimizer, rng, point.p.vector.size)

@@ -1,8 +1,8 @@
 """The command line (`numgan --help` lists the commands). It only parses arguments and prints results.
 
 Exit codes: 0 success; 1 a check failed, a run could not continue, or a result could not be written; 2 the
-request is wrong; 130 Ctrl-C. If the reader of stdout ends early (`numgan systems | head`), the command
-continues, and its exit code does not change.
+request is wrong; 130 Ctrl-C. If another program reads stdout and ends early (`numgan systems | head`), the
+command continues, and its exit code does not change.
 """
 
 import argparse
@@ -33,7 +33,7 @@ GANs written by hand in NumPy: every backward pass, every loss and every trainin
 Exit codes: 0 success; 1 a check failed, a run could not continue, or a result could not be written;
 2 the request is wrong; 130 Ctrl-C."""
 
-NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO  # the disk is the cause, not the request
+NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO  # errors of the disk, not of the request
 
 
 def _parser():
@@ -132,7 +132,7 @@ def gradcheck_command(args):
     print(f"kind       d  {'error':>8}  {'# per decade':<24}  check; d: 1 first, 2 second derivatives")
     for entry in entries:
         error = entry.max_error if np.isfinite(entry.max_error) else np.inf
-        decades = np.log10(max(error, 1e-16)) + 16  # one # per decade above 1e-16; 10 mean 1e-6
+        decades = np.log10(max(error, 1e-16)) + 16  # one # for each factor of 10 above 1e-16; 10 # mean 1e-6
         bar = "#" * int(min(decades, 16))
         verdict = "ok" if entry.passed else "FAILED"
         print(f"{entry.kind:<10} {entry.order}  {error:8.1e}  {bar:<16}  {verdict:<6}  {entry.name}")
@@ -181,7 +181,10 @@ def _plain(value):
 
 
 def main(argv=None):
-    """Run a command and return its exit code."""
+    """Run the command in argv (None: that of the command line), print its output, and return its exit code.
+
+    Errors that a user can cause are printed as a message on stderr.
+    """
     with guarded():
         return _run(argv)
 

@@ -87,7 +87,7 @@ examples:
 
 
 def add(commands):
-    """Add `bench` and `profile` to the command line."""
+    """Add the commands `bench` and `profile`, with their options, to the parser's commands."""
     group = commands.add_parser(
         "bench",
         help="time steps and kernels beside NumPy and PyTorch, with their errors",
@@ -181,7 +181,9 @@ def _warn_if_busy(busy):
 
 
 def _draw(args, picture, *about):
-    """Draw the result with the function `picture` to the file of --plot, if there is one."""
+    """Write the picture that picture(*about) returns to the
+    file of --plot, and print its name. Without --plot: nothing.
+    """
     if args.plot:
         save_picture(picture(*about), args.plot)
         if not args.json:
@@ -239,9 +241,11 @@ def _print_step(result):
 
 
 def _print_gradients(gradients):
-    """Print the relative rms difference of every gradient, one column for each variant.
+    """Print the relative rms difference of every gradient from
+    numgan's, one column for each variant of PyTorch.
 
-    The last columns are the errors of numgan and of the first variant against float64, and the limit.
+    gradients is {variant: [a dict for each parameter]}. The last columns are the errors of numgan and of the
+    first variant against float64, and the largest allowed difference.
     """
     print(
         f"  {'gradient':<12}"

@@ -11,25 +11,31 @@ from ..core.fields import Maybe, Real, Record, Whole, for_json
 
 
 def add_command(commands, name, run, summary, **words):
-    """Add a sub-parser. Every command has --json.
+    """Add a sub-parser called `name` to `commands` and return it. Every command gets the option --json.
 
-    run   a function of the arguments that returns the exit code; None means 0
+    run       a function of the parsed arguments that returns the exit code; None means 0
+    summary   the help text in the list of commands
+    words     further arguments of argparse's add_parser
     """
     words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
     sub = commands.add_parser(name, help=summary, **words)
-    sub.register("type", None, not_empty)  # of arguments without a type of their own: names and paths
+    sub.register("type", None, not_empty)  # for arguments without a type, which are names and paths
     sub.set_defaults(run=run)
     add_flag(sub, "--json", "print the result as JSON on stdout, and nothing else")
     return sub
 
 
 def add_flag(parser, name, help):
-    """Add an option without a value: it is True if it is given, else False."""
+    """Add an option without a value to a parser. Its parsed
+    value is True if the user wrote it, otherwise False.
+    """
     parser.add_argument(name, action="store_true", help=help)
 
 
 def add_count(parser, name, help, default=None):
-    """Add an option whose value is a whole number of 1 or more."""
+    """Add an option whose value is a whole number of 1 or more
+    to a parser. `default` is its value if it is left out.
+    """
     parser.add_argument(name, type=positive, default=default, metavar="N", help=help)
 
 
@@ -69,7 +75,11 @@ setting = _parser(
 
 
 def _parser_of(kind):
-    """The function that makes a value of this kind from a word of the command line; None: not_empty."""
+    """The function that converts a word of the command line to
+    a value of this kind of field (see core.fields).
+
+    None means `not_empty`, the default of every parser.
+    """
     kind = kind.kind if isinstance(kind, Maybe) else kind
     if isinstance(kind, Whole):
         return positive if kind.low else natural
@@ -79,12 +89,18 @@ def _parser_of(kind):
 
 
 def flag_of(field):
-    """The name on the command line of an option of a dataclass (see core.fields.option)."""
+    """The name on the command line of an option, a field of a
+    dataclass (see core.fields.option), such as --batch-size.
+    """
     return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
 
 
 def add_option(parser, field):
-    """Add an option of a dataclass to a parser. Its value there is None unless it is given."""
+    """Add an option, a field of a dataclass, to a parser. If
+    the user leaves it out, its parsed value is None.
+
+    A field without a default becomes an argument without a flag.
+    """
     about = field.metadata
     words = {"help": about["help"], "metavar": about["metavar"], "type": _parser_of(about["kind"])}
     if field.default is MISSING:
@@ -95,12 +111,16 @@ def add_option(parser, field):
 
 
 def options(declared):
-    """The fields of a dataclass that are options of the command line."""
+    """The fields of the dataclass `declared` that are options of the command line: those with a help text."""
     return [field for field in fields(declared) if field.metadata["help"]]
 
 
 def given(args, declared):
-    """{name: value} of those options of a dataclass that the command line gives."""
+    """{name: value} of the options that the user wrote on the command line. Other options are left out.
+
+    args is the parsed command line. declared is the dataclass whose fields are the options. A list of
+    settings (name, value) becomes a dict.
+    """
     found = {}
     for field in options(declared):
         value = getattr(args, field.name)

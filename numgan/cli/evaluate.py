@@ -54,7 +54,7 @@ SHARES = {"high_quality", "nearest_neighbour_error", "precision", "recall", "cov
 BESIDE = {
     "parzen_log_likelihood": "parzen_standard_error",
     "classifier_score": "classifier_score_std",
-}  # printed after +-
+}  # {figure: the figure that is printed after it, behind +-}
 
 
 def add(commands):
@@ -111,7 +111,7 @@ def add(commands):
 
 def evaluate_command(args):
     run = runs.open_run(args.folder)
-    run.expect_samples()  # raises an error before a judge is trained without need
+    run.expect_samples()  # raises an error for a run without a generator, before a judge is trained
     judge = runs.open_run(args.judge) if args.judge else judging.judge_of(run)
     found = evaluation.evaluate(run, judge, args.count, args.seed, args.quick)
     if args.json:
@@ -201,7 +201,10 @@ def health_command(args):
 
 
 def print_health(verdicts):
-    """Print one line for each verdict, and a second line for its advice."""
+    """Print one line for each Verdict (the result of one check): level, check and meaning.
+
+    If it has advice, print a second line: value, threshold, advice.
+    """
     for verdict in verdicts:
         print(f"{verdict.level:<5} {verdict.check}: {verdict.says}")
         if verdict.advice:

@@ -20,7 +20,7 @@ examples:
 
 
 def add(commands):
-    """Add the command to the parser's commands."""
+    """Add the command `sample`, with its options, to the parser's commands."""
     sub = add_command(
         commands,
         "sample",

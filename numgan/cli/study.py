@@ -19,7 +19,7 @@ examples:
 
 
 def add(commands):
-    """Add the command."""
+    """Add the command `study`, with its options, to the parser's commands."""
     sub = add_command(
         commands,
         "study",

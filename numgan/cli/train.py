@@ -40,7 +40,7 @@ Ctrl-C finishes the step, saves and exits. A second Ctrl-C exits at once, and th
 
 
 def add(commands):
-    """Add the command to the parser's commands."""
+    """Add the command `train`, with its options, to the parser's commands."""
     sub = add_command(
         commands,
         "train",

@@ -1,10 +1,11 @@
-"""Data: named columns of samples. They are stored unchanged and scaled when a batch is made.
+"""Data: named columns of samples. They are stored unchanged. Pixels are converted when a batch is made.
 
     data = load("digits")
     feed = data.feed(64, seed=1)
     batch = feed.batch(0)              # {"x": (64, 8, 8, 1) float32 in [-1, 1], "labels": (64,) int64}
 
 Reading order: this file, dataset, pixels, batches, augment, points, digits, idx (MNIST), pictures, folder.
+
 No file is unpickled or executed. A damaged file raises FileFormatError with the file's name.
 """
 
@@ -52,7 +53,7 @@ KNOWN = {
 
 
 def names():
-    """The known data sets: {name for load(): description in one line}."""
+    """{name for load(): description in one line} of the known data sets."""
     return dict(KNOWN)
 
 
@@ -67,10 +68,13 @@ def load(name, split="train", folder=None, size=None, channels=None):
     size       images only: an int or (height, width). The largest centred part with these proportions is
                resized, with antialiasing
     channels   images only: 1 (grey) or 3 (colour)
-    Raises ValueError for arguments that do not fit together, FileNotFoundError or ConnectionError if the data
-    are not available, FileFormatError if they are damaged.
+
+    Raises ValueError for an unknown name or arguments that do not fit together,
+    TypeError if name is no text or path, FileNotFoundError or ConnectionError
+    if the data are not available, FileFormatError if they are damaged.
     """
-    os.fspath(name)  # TypeError if it cannot be a path: os.path.isdir accepts an integer as an open file
+    # fspath raises TypeError if name is no path. os.path.isdir would accept an integer, as an open file.
+    os.fspath(name)
     if split not in ("train", "test"):
         raise ValueError(f"load({name!r}): expected split 'train' or 'test', got {split!r}")
     if channels not in (None, 1, 3):

@@ -1,6 +1,6 @@
-"""Random crops and flips.
+"""Random crops and flips of pictures.
 
-Each batch number has a random stream of its own, so a resumed run gets the same bytes.
+The random numbers of batch k come from the stream of (seed, k), so a resumed run gets the same bytes.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,13 @@ from .dataset import Feed, Unpaired
 
 @dataclass(frozen=True, eq=False)
 class Augmented:
-    """A data set whose batches are cropped and mirrored at random, all pictures of one row alike.
+    """A data set whose batches are cropped and mirrored at
+    random. All pictures of one row are changed in the same way.
 
-    dataset   a Dataset. Each side of an Unpaired set is augmented by itself: Unpaired(name, x=Augmented(...))
+    dataset   a Dataset. For an Unpaired set, augment each of its data sets: Unpaired(name, x=Augmented(...))
     crop      (height, width) of a random window of every picture; None: whole pictures
     flip      mirror left and right with probability 1/2
+
     Raises TypeError for an Unpaired set, ValueError if a picture is smaller than the window.
     """
 
@@ -42,7 +44,7 @@ class Augmented:
         return {name: column for name, column in self.dataset.columns.items() if column.ndim == 4}
 
     def __getattr__(self, name):
-        if name == "dataset":  # pickle reads it before it is set
+        if name == "dataset":  # pickle reads the attribute before it exists
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -56,7 +58,11 @@ class Augmented:
         return (*self.crop, *shape[2:]) if self.crop and len(shape) == 3 else shape
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled, augmented batches."""
+        """The Feed of shuffled batches of `batch_size` rows,
+        cropped and mirrored. Equal seeds give equal batches.
+
+        Pictures are float32 in the range pixels = (lowest, highest).
+        """
         feed, pictures = self.dataset.feed(batch_size, seed, pixels), self._pictures().keys()
 
         def batch(k):
@@ -69,7 +75,7 @@ class Augmented:
         return Feed(batch, feed.epoch)
 
     def _changed(self, x, rng):
-        """Pictures (N, H, W, C), each cropped and mirrored at random."""
+        """Crop and mirror each of the pictures x (N, H, W, C) at random, with the generator rng."""
         corner, mirrored = rng.random((len(x), 2)), rng.random(len(x)) < 0.5
         if self.crop:
             windows = sliding_window_view(x, self.crop, axis=(1, 2))  # (N, tops, lefts, C, h, w)

@@ -5,8 +5,8 @@ The permutations of all epochs form one sequence, which is cut into batches of c
     permutation(0)           permutation(1)           ...
     [ batch 0 ][ batch 1 ][ batch 2 ][ batch 3 ][ batch 4 ]    batch 2 spans two epochs
 
-Each is a permutation of range(n), from the stream (seed, "permutation", epoch). Every row occurs exactly once
-in an epoch, and all batches have the same size.
+Each is a permutation of range(n), from the stream (seed,
+"permutation", epoch). Every row occurs exactly once in an epoch.
 """
 
 from operator import index
@@ -29,7 +29,7 @@ class Batches:
         self.n, self.batch_size, self.seed = index(n), index(batch_size), index(seed)
         if self.n < 1 or self.batch_size < 1 or self.seed < 0:
             raise ValueError(f"{self!r}: expected n and batch_size of at least 1 and a seed of at least 0")
-        self._last = None, None  # the last epoch used and its permutation, only to save time
+        self._last = None, None  # the number of the last used epoch, and its permutation: saves time
 
     def __repr__(self):
         return f"Batches(n={self.n}, batch_size={self.batch_size}, seed={self.seed})"
@@ -54,7 +54,7 @@ class Batches:
         return np.concatenate(pieces)
 
     def epoch(self, k):
-        """The number of epochs before batch k, as a float: 2.5 is the middle of the third."""
+        """The number of epochs before batch k, as a float: 2.5 is the middle of the third epoch."""
         return self._start(k) / self.n
 
     def _start(self, k):

@@ -5,8 +5,8 @@
     paired("maps", x=photos, y=drawings)              row i of x belongs to row i of y
     Unpaired("animals", x=horses, y=zebras)           two sets of any sizes; each has its own order
 
-`dataset.feed(batch_size, seed)` gives batch k of an endless stream as a dict {column: array}. It is a
-function of k alone, so a run can resume at any step without a saved position.
+`dataset.feed(batch_size, seed)` gives batch k of an endless stream as a dict {column: array}. Batch k
+depends on k alone, so a run can resume at any step without a saved position.
 """
 
 from dataclasses import dataclass, field
@@ -20,16 +20,18 @@ from .pixels import to_floats
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Named columns of N rows. The arrays are read-only views.
+    """Named columns of N rows. The arrays are stored as read-only views.
 
+    name      the name of the data set, for messages
     x         (N, H, W, C) uint8 pictures with C = 1 (grey) or 3 (colour), or (N, ...) float32 of another
               shape; N is at least 1
     labels    (N,) int64, the class number of each row, or None
     classes   the names of the classes; () if there are none
     source    the origin of the data, and their licence
     others    {column: array (N, ...) of numbers}: a second picture, tokens, more labels
-    names     (N,) the name of each row, such as its file, or None; `paired` uses them to match rows
-    Raises ValueError if these do not fit together.
+    names     the N names of the rows, such as their files, or None; `paired` uses them to match rows
+
+    Raises ValueError if one of these has another form or another number of rows than x, or is no plain array.
     """
 
     name: str
@@ -113,7 +115,7 @@ class Dataset:
 
     @property
     def columns(self):
-        """{name: array}: x, the labels if there are any, and the other columns."""
+        """{name: array} of all columns: x, the labels if there are any, and `others`."""
         return {"x": self.x} | ({} if self.labels is None else {"labels": self.labels}) | self.others
 
     @property
@@ -123,15 +125,15 @@ class Dataset:
 
     @property
     def is_images(self):
-        """Whether x holds pictures."""
+        """Whether x holds pictures: uint8 of shape (N, H, W, 1 or 3)."""
         return is_pictures(self.x)
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
         """{column: new array} of the rows `indices` (K,).
 
-        Pictures are converted to float32 in the range pixels = (lowest, highest); other columns do not
-        change.
-        Raises TypeError for indices that are not integers, IndexError for one out of range.
+        Pictures are converted to float32 in the range pixels = (lowest,
+        highest). Other columns keep their values and dtype. Raises TypeError
+        for indices that are not integers, IndexError for an index out of range.
         """
         indices = np.asarray(indices)
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
@@ -143,7 +145,9 @@ class Dataset:
         return {name: to_floats(rows, pixels) if is_pictures(rows) else rows for name, rows in taken.items()}
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches."""
+        """The Feed of shuffled batches of `batch_size` rows. Equal
+        seeds give equal batches; `pixels` as for `rows`.
+        """
         batches = Batches(len(self), batch_size, seed)
         return Feed(lambda k: self.rows(batches.indices(k), pixels), batches.epoch)
 
@@ -163,8 +167,12 @@ class Feed:
 def paired(name, **sides):
     """A Dataset of pairs: after paired(name, x=..., y=...), row i of x and row i of y belong together.
 
-    sides   Datasets, one of them called x. Rows are paired by name if all sides have names, else by order
-    Raises ValueError, with the row's name or number, if a row has no partner.
+    sides   Datasets, one of them called x. Rows are paired by name if all of them have names, otherwise by
+            order
+
+    The columns are the x of each Dataset; labels, classes and names are those of the first argument x. Raises
+    ValueError if a row has no partner (with its name or number), if two rows have one name, or if there are
+    fewer than two Datasets or none is x.
     """
     if "x" not in sides or len(sides) < 2:
         raise ValueError(
@@ -194,10 +202,13 @@ def paired(name, **sides):
 
 
 class Unpaired:
-    """Several Datasets as the columns of one batch. Each side has its own size and its own random order.
+    """Several Datasets as the columns of one batch. Each Dataset has its own size and its own random order.
 
-    sides   Datasets. A batch has the x of every side; the size of the first side is the length of an epoch
-    x, sample_shape, is_images   those of the first side
+    sides   Datasets by name. A batch has the x of every Dataset. The size of the first one is the length of
+            an epoch
+
+    x, sample_shape and is_images are those of the first
+    Dataset. Raises ValueError for fewer than two Datasets.
     """
 
     labels, classes = None, ()
@@ -221,17 +232,21 @@ class Unpaired:
 
     @property
     def columns(self):
-        """{side: x of this side}"""
+        """{name of each Dataset: its x}"""
         return {word: side.x for word, side in self.sides.items()}
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
-        """{side: rows} with the same indices on every side; a shorter side starts again at its first row."""
+        """{name of each Dataset: its rows of x} at the same
+        indices. A shorter Dataset starts again at its first row.
+        """
         return {
             word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()
         }
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches; every side has its own permutations."""
+        """The Feed of shuffled batches. Every Dataset has its own
+        permutations; arguments as for `Dataset.feed`.
+        """
         feeds = {
             word: side.feed(batch_size, derive(seed, "side", word), pixels)
             for word, side in self.sides.items()
@@ -245,7 +260,7 @@ def _sources(sides):
 
 
 def is_pictures(x):
-    """Whether a column holds pictures: (N, H, W, 1 or 3) uint8."""
+    """Whether the column x holds pictures: uint8 of shape (N, H, W, 1 or 3)."""
     return x.dtype == np.uint8 and _in_shape_of_pictures(x)
 
 

@@ -1,7 +1,7 @@
 """The data set in the package: 1,797 handwritten digits of 8 x 8 pixels. Examples with it need no download.
 
 Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository,
-CC BY 4.0. The text of the attribution is beside the file, in digits.LICENSE.txt.
+CC BY 4.0. The text of the attribution is in the same folder, in digits.LICENSE.txt.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from ..core.errors import FileFormatError
 
 FILE = "digits.csv.gz"
 ROWS, TEST_ROWS = 1797, 297
-LIMIT = 1 << 20  # largest number of bytes of text that are read; the file has 264,712
+LIMIT = 1 << 20  # largest number of bytes of text that are read; the file has 264,712 bytes of text
 SOURCE = "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (1998), UCI; CC BY 4.0"
 
 
@@ -34,7 +34,8 @@ def load_digits(split):
 
 
 def read_table(path):
-    """The table of digits in a gzipped CSV file, (1797, 65) int64.
+    """The table of digits in the gzipped CSV file `path`,
+    (1797, 65) int64: 64 pixels in 0..16, then the digit.
 
     Raises FileFormatError for other contents.
     """

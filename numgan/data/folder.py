@@ -1,8 +1,8 @@
-"""A folder of pictures as a data set: all pictures get one order, one size and one number of channels.
+"""A folder of pictures as a data set: all pictures get one orientation, one size and one number of channels.
 
 A file with the suffix of a picture must be a picture. Files with other suffixes, and names that begin with a
-dot, are ignored. Formats that are programs (EPS, WMF: an interpreter would run them) and formats that Pillow
-can only recognise are not read.
+dot, are ignored. Two kinds of formats are not read: formats that are programs (EPS, WMF: an interpreter would
+run them), and formats that Pillow recognises but cannot decode.
 """
 
 import os
@@ -19,21 +19,23 @@ from .pictures import fit, flatten, is_grey, opened
 NOT_READ = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 SIZE = 64  # height and width for pictures of several sizes
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
-BAR_FROM = 500  # number of files above which a progress bar is shown
+BAR_FROM = 500  # a progress bar is shown for more files than this
 
 
 def load_folder(folder, size=None, channels=None):
-    """All pictures below `folder`: images (N, H, W, C) uint8, labels (N,) int64 or None, and class names.
+    """Images (N, H, W, C) uint8, labels (N,) int64 or None, and class names, of all pictures below `folder`.
 
     size       (height, width): the largest centred part with these proportions is cut out and resized. None:
-               the size of the pictures if all have the same, else 64 x 64
-    channels   1 or 3; None: 1 if all pictures are grey, else 3
+               the size of the pictures if all have the same, otherwise 64 x 64
+    channels   1 or 3; None: 1 if all pictures are grey, otherwise 3
 
     Rows are in the order of the paths, compared name by name. If every picture is in a sub-folder, the
     first-level sub-folders with pictures are the classes, in order of name. If any picture is directly in
-    `folder`, there are no labels. Transparent pixels are composited on white and EXIF orientation is applied.
+    `folder`, there are no labels. Transparent pixels are shown on white, and the EXIF orientation is applied.
     Only the first frame of an animation is used.
-    Raises FileNotFoundError if there is no picture, FileFormatError, with the path, if one cannot be read.
+
+    Raises FileNotFoundError if there is no picture, FileFormatError, with the path, if a picture cannot be
+    read, OSError if a sub-folder cannot be read.
     """
     folder = Path(folder)
     formats = _formats()
@@ -43,7 +45,7 @@ def load_folder(folder, size=None, channels=None):
         sizes = {upright for upright, _ in kinds}
         size = size or (sizes.pop() if len(sizes) == 1 else (SIZE, SIZE))
         channels = channels or (1 if all(grey for _, grey in kinds) else 3)
-    pixels = bytearray()  # grows with the decoded pixels; the sizes in headers may be wrong
+    pixels = bytearray()  # grows with the decoded pixels, because the sizes in headers may be wrong
     for path in _with_bar(files, "reading"):
         with opened(path, formats) as image:
             pixels += fit(flatten(image).convert("L" if channels == 1 else "RGB"), size).tobytes()
@@ -62,9 +64,10 @@ def _formats():
 
 
 def _pictures(folder, formats):
-    """All files below `folder` with the suffix of a picture, sorted.
+    """All files below `folder` with the suffix of a picture in one of `formats`, sorted by path.
 
-    Links to folders are followed, and each folder is entered once.
+    Links to folders are followed, and each folder is entered
+    once. Raises FileNotFoundError if there is no such file.
     """
     suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
     files, entered, others = [], set(), 0
@@ -86,19 +89,20 @@ def _pictures(folder, formats):
 
 
 def _raise(error):
-    raise error  # without it os.walk skips a folder that it may not read, and a class would be missing
+    raise error  # otherwise os.walk skips a folder that it may not read, and a class would be missing
 
 
 def _with_bar(files, title):
-    """The files, with a progress bar if there are many and stderr is a terminal (disable=None)."""
+    """The files, with a progress bar called `title` if there are many files and stderr is a terminal."""
     hidden = None if len(files) > BAR_FROM else True
     return tqdm(files, desc=title, unit=" pictures", disable=hidden, file=STDERR)
 
 
 def _size_and_grey(path, formats, need_size):
-    """(height, width) of the upright picture, or None, and whether it is grey.
+    """((height, width) of the picture after rotation by its
+    EXIF tag, or None without need_size; whether it is grey).
 
-    Only the header is read if possible.
+    Reads only the header of the file if possible.
     """
     with opened(path, formats) as image:
         width, height = image.size

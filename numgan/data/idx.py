@@ -1,9 +1,9 @@
 """MNIST and Fashion-MNIST from their original files in the IDX format.
 
-An IDX file of bytes has 00 00 08 and the number of axes, then the length of each axis as a big-endian 32-bit
-integer, then the values. A file may be damaged or malicious, so its header is not trusted: it must agree with
-the length of the file (for a gzip file, with the length in its trailer), and memory grows only with the bytes
-that are read.
+An IDX file of bytes has 00 00 08 and the number of axes, then the length of each axis
+as a big-endian 32-bit integer, then the values. A file may be damaged or malicious, so
+its header is not trusted: it must agree with the length of the file (for a gzip file,
+with the length in its trailer), and memory grows only with the bytes that are read.
 
 MNIST: Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0. Fashion-MNIST: Zalando, MIT licence.
 """
@@ -62,14 +62,16 @@ SHA256 = {
 
 
 def load_idx(name, split, folder=None):
-    """Images (N, 28, 28, 1) uint8, ink 255 on 0, and labels (N,) int64 in 0..9.
+    """Images (N, 28, 28, 1) uint8, with ink 255 on background 0, and labels (N,) int64 in 0..9.
 
     N is 60,000 ("train") or 10,000 ("test"). Files in a folder may have fewer rows, as many images as labels.
 
     name     "mnist" or "fashion-mnist"
+    split    "train" or "test"
     folder   the folder of the four original files, gzipped or not. None: the sub-folder `name` of the folder
-             in the environment variable NUMGAN_DATA; if it is not set, the files are downloaded into
-             cache_folder() and checked by SHA-256
+             in the environment variable NUMGAN_DATA; if this variable is not set, the files are downloaded
+             into cache_folder() and checked by SHA-256
+
     Raises FileNotFoundError if a file is not in the folder, ConnectionError if it cannot be downloaded,
     FileFormatError if its contents are wrong.
     """
@@ -89,9 +91,10 @@ def load_idx(name, split, folder=None):
 
 
 def read_idx(path, axes):
-    """The uint8 array in an IDX file. A gzip file is recognised by its first bytes, not by its name.
+    """The uint8 array in the IDX file `path`. A gzip file is recognised by its first bytes, not by its name.
 
-    axes   the number of axes that the file must have
+    axes   the number of axes that the array must have
+
     Raises FileFormatError unless the whole file is well-formed, OSError if it cannot be opened.
     """
     with files.opened(path) as raw:
@@ -99,7 +102,7 @@ def read_idx(path, axes):
         zipped = raw.read(2) == b"\x1f\x8b"
         if zipped:
             raw.seek(max(size - 4, 0))
-            size = int.from_bytes(raw.read(4), "little")  # from the trailer; checked below, byte by byte
+            size = int.from_bytes(raw.read(4), "little")  # as the trailer says; `_parse` counts the bytes
         raw.seek(0)
         stream = gzip.GzipFile(fileobj=raw) if zipped else raw
         measured = "by the last four bytes of the gzip file" if zipped else "in the file"
@@ -169,7 +172,7 @@ def cache_folder():
 
 
 def _download(name, file):
-    import pooch  # here, because only a download needs it, and it is slow to import
+    import pooch  # not at the top of the file: only a download needs pooch, and its import is slow
 
     url, place = MIRRORS[name] + file + ".gz", cache_folder() / name
     digest = SHA256[name][file]
@@ -184,7 +187,7 @@ def _download(name, file):
         raise ConnectionError(
             f"load({name!r}): expected to download {url} to {place}, got: {error}; {_by_hand(name)}"
         ) from error
-    except ValueError as error:  # pooch raises it for another SHA-256
+    except ValueError as error:  # pooch raises ValueError if the SHA-256 differs
         raise FileFormatError(
             f"{url}: expected a file of SHA-256 {digest}, got another one ({error}); {_by_hand(name)}"
         ) from error

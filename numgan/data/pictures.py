@@ -11,14 +11,15 @@ from ..core import files
 from ..core.errors import FileFormatError
 
 MOST = 1 << 25  # largest number of pixels of one picture: more than a camera's 30 million; 134 MB in colour
-GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour, besides I;16 and its relatives
+GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour; modes like I;16 are grey too
 
 
 @contextmanager
 def opened(path, formats):
-    """Open a Pillow image of one of these formats.
+    """A context manager that opens the file `path` as a Pillow image of one of the `formats`.
 
-    An exception here or in the block is raised again as FileFormatError with the path.
+    An exception at opening or within the block is raised again as FileFormatError with the path. A picture of
+    more than MOST pixels is such an exception.
     """
     with files.opened(path) as file, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -35,7 +36,7 @@ def opened(path, formats):
 
 
 def is_grey(image):
-    """Whether the mode of a Pillow image is grey; a palette counts as colour."""
+    """Whether the mode of a Pillow image is grey. A palette image counts as colour."""
     return image.mode in GREY or image.mode.startswith("I;")
 
 
@@ -54,11 +55,10 @@ def pair(size):
 
 
 def flatten(image):
-    """Convert a Pillow image of any mode to an opaque upright "L" or "RGB" image.
+    """Convert a Pillow image of any mode to an opaque upright image of mode "L" (grey) or "RGB".
 
-    EXIF orientation is applied, transparent pixels are composited on white, 16-bit grey v becomes round(v /
-    257).
-    Raises ValueError for pixels without a defined range (floating point, integers above 65,535).
+    The EXIF orientation is applied, transparent pixels are shown on white, and 16-bit grey v becomes round(v
+    / 257). Raises ValueError for pixels without a defined range (floating point, integers outside 0..65535).
     """
     image = ImageOps.exif_transpose(image)
     target = "L" if is_grey(image) else "RGB"
@@ -84,11 +84,13 @@ def _from_16_bits(values, transparent):
 
 
 def fit(image, size):
-    """The largest centred part of an "L" or "RGB" image with the proportions of `size`, resized to `size`.
+    """Cut out the largest centred part of an "L" or "RGB" image
+    with the proportions of `size`. Resize it to `size`.
 
     size   (height, width)
-    The crop is by whole pixels, the resize is bicubic with antialiasing. An image of this size is returned
-    unchanged.
+
+    The part has whole pixels. The resize is bicubic with
+    antialiasing. An image that has this size is returned unchanged.
     """
     height, width = size
     if image.size == (width, height):
@@ -101,10 +103,11 @@ def fit(image, size):
 
 
 def convert(x, size=None, channels=None):
-    """Images x (N, H, W, C) uint8 with another size or number of channels; x itself if nothing changes.
+    """Images x (N, H, W, C) uint8 with another size or number
+    of channels. If nothing changes, x itself is returned.
 
-    size       (height, width), as in `fit`
-    channels   1 (grey: ITU-R 601-2 luma) or 3 (colour; a grey picture is repeated three times)
+    size       (height, width), as in `fit`; None: that of x
+    channels   1 (grey: ITU-R 601-2 luma) or 3 (colour; a grey picture is repeated three times); None: C
     """
     n, height, width, old = x.shape
     size, channels = size or (height, width), channels or old

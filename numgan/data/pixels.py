@@ -1,4 +1,4 @@
-"""Pixels: conversion of bytes to the floating-point inputs of networks, and back."""
+"""Pixels: conversion of bytes to the floating-point inputs of networks, and the inverse."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from ..core.underflow import may_underflow
 
 @may_underflow
 def to_floats(x, pixels=(-1.0, 1.0)):
-    """Pictures (N, H, W, C) uint8 as float32 in the range pixels = (lowest, highest).
+    """Convert pictures x (N, H, W, C) uint8 to float32 in the range pixels = (lowest, highest).
 
     Byte 0 becomes lowest, byte 255 becomes highest.
     """
@@ -19,6 +19,9 @@ def to_floats(x, pixels=(-1.0, 1.0)):
 
 @may_underflow
 def to_bytes(x, pixels=(-1.0, 1.0)):
-    """The inverse: pictures in the range `pixels` as uint8. Values outside the range are clipped."""
+    """Convert pictures x in the range pixels = (lowest, highest) to uint8: the inverse of `to_floats`.
+
+    Values outside the range are clipped. Other values are rounded to the nearest byte.
+    """
     low, high = pixels
     return np.rint(np.clip((x - low) / (high - low), 0, 1) * 255).astype(np.uint8)

@@ -8,7 +8,7 @@
                 the toy figures of Gulrajani et al. 2017 (WGAN-GP)
 
 Each function draws n points with a numpy Generator. It returns x (n, 2) float32, and the mode number of each
-point, (n,) int64, or None.
+point, (n,) int64. swiss_roll returns None in place of mode numbers.
 """
 
 from operator import index
@@ -17,49 +17,52 @@ import numpy as np
 
 from ..core.randomness import stream
 
-SEED = 2014  # seed of the points from load(); the stream is (SEED, name, split)
+SEED = 2014  # seed of the points from load(); their random generator is stream(SEED, name, split)
 ROWS = 100_000
 RING = {"modes": 8, "radius": 2.0, "std": 0.02}
 GRID = {"side": 5, "spacing": 2.0, "std": 0.05}
 
 
 def ring(n, rng, modes=RING["modes"], radius=RING["radius"], std=RING["std"]):
-    """n points of a mixture of Gaussians with equal weights and equal distances on a circle.
+    """(x (n, 2), mode numbers (n,)): points of Gaussians with equal weights and equal distances on a circle.
 
-    Raises ValueError for n or modes below 1.
+    modes is the number of Gaussians, radius that of the circle, std the standard deviation of each Gaussian.
+    rng is a numpy Generator. Raises ValueError for n or modes below 1.
     """
     return _mixture(n, rng, _circle(modes, radius), std)
 
 
 def grid(n, rng, side=GRID["side"], spacing=GRID["spacing"], std=GRID["std"]):
-    """n points of a mixture of side x side Gaussians with equal weights, centred on the origin.
+    """(x (n, 2), mode numbers (n,)): points of side x side
+    Gaussians with equal weights, centred on the origin.
 
-    Raises ValueError for n or side below 1.
+    rng is a numpy Generator, spacing the distance of neighbouring modes, std the standard deviation of each
+    Gaussian. Raises ValueError for n or side below 1.
     """
     return _mixture(n, rng, _lattice(side, spacing), std)
 
 
 def swiss_roll(n, rng, noise=0.25):
-    """n points near a spiral of one and a half turns, scaled to about unit variance.
+    """(x (n, 2), None): points near a spiral of one and a half turns, scaled to about unit variance.
 
     x = ((t cos t, t sin t) + noise e) / 7.5     t = 3 pi / 2 (1 + 2 u)
-    u is uniform on [0, 1), e is standard normal (2,)
 
-    There are no modes: the second value is None. Raises ValueError for n below 1.
+    u is uniform on [0, 1), e is standard normal (2,), both drawn with rng. There are no modes, so the second
+    value is None. Raises ValueError for n below 1.
     """
     t = 1.5 * np.pi * (1 + 2 * rng.random(_count("swiss_roll", "n", n)))
     curve = np.stack([t * np.cos(t), t * np.sin(t)], axis=1)
     return ((curve + noise * rng.standard_normal(curve.shape)) / 7.5).astype(np.float32), None
 
 
-POINTS = {"ring": ring, "grid": grid, "swiss-roll": swiss_roll}  # the sets that `load` knows
+POINTS = {"ring": ring, "grid": grid, "swiss-roll": swiss_roll}  # the sets of points that `load` knows
 
 
 def modes(name):
-    """The modes of "ring" (K = 8) or "grid" (K = 25), in the order of the labels.
+    """(centres (K, 2) float64, std): the modes of "ring" (K =
+    8) or "grid" (K = 25), in the order of the labels.
 
-    Returns their centres (K, 2) float64 and their common standard deviation. Raises ValueError for other
-    sets.
+    std is the standard deviation of every mode. Raises ValueError for other sets.
     """
     if name == "ring":
         return _circle(RING["modes"], RING["radius"]), RING["std"]
@@ -69,13 +72,16 @@ def modes(name):
 
 
 def load_points(name, split):
-    """The 100,000 points of load(name, split): always the same points; "test" is independent of "train"."""
+    """The 100,000 points of load(name, split) and their mode numbers (or None). They are always the same.
+
+    The points of "test" are independent of those of "train".
+    """
     return POINTS[name](ROWS, stream(SEED, name, split))
 
 
 def _circle(k, radius):
-    # not linspace(0, 2 pi, K), which would repeat the first centre as the last: K - 1 modes, one of them with
-    # double weight
+    # linspace(0, 2 pi, K) would be wrong: its last centre equals the first, so there would be K - 1 modes,
+    # one of them with double weight
     angle = 2 * np.pi * np.arange(_count("ring", "modes", k)) / k
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 

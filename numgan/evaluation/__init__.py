@@ -1,3 +1,5 @@
-"""Evaluation of a run: figures beside those of real data, a judge, and the health of curves and samples."""
+"""Evaluation of a run: figures of samples and of real data,
+a judge, and checks of curves and samples (health).
+"""
 
 from .figures import evaluate

@@ -1,14 +1,15 @@
-"""Evaluation: a run's samples compared with data that it never saw, beside the same figures for real data.
+"""Evaluation: a run's samples compared with data that the
+run never saw, beside the same figures for real data.
 
     found = evaluate(run, judge=open_judge("mnist"))
     found["figures"]["classifier_frechet_distance"]        {"samples": ..., "real": ..., "better": "lower"}
 
-A figure alone has no meaning. It depends on the number of samples and on the range of the pixels; some
-figures depend on the judge, whose features are not those of Inception. "real" is the same figure for as many
-training rows: about the figure of a perfect generator. The judge has learnt from these rows, so its features
-and answers for them differ from those for data that it never saw (8x8 digits: it classifies 100 % of these
-rows correctly, and 95 % of held-out rows). The measures are in numgan.metrics; this file selects the data to
-compare.
+A figure alone has no meaning. It depends on the number of samples and on the range of the
+pixels; some figures depend on the judge, whose features are not those of Inception. "real" is
+the same figure for as many training rows: about the figure of a perfect generator. The judge
+has learnt from these rows. So its features and answers for these rows differ from those for
+data that the judge never saw (8x8 digits: it classifies 100 % of these rows correctly, and 95
+% of held-out rows). The measures are in numgan.metrics; this file selects the data to compare.
 """
 
 import time
@@ -33,11 +34,11 @@ from . import judging
 
 PICTURES = 10_000  # default number of pictures: Goodfellow et al. 2014
 POINTS = 2_500  # default number of points: Lin et al. 2018 (PacGAN), section 4.1
-NUMBERS = 2**25  # largest number of values of all samples together: large pictures are fewer
-VALIDATION = 1000  # rows for sigma of the Parzen window: the first of the last sixth, as in 2014
-PATCHES, DIRECTIONS = 16, 128  # for the sliced Wasserstein distance
+NUMBERS = 2**25  # largest number of values of all samples together: of large pictures, fewer are drawn
+VALIDATION = 1000  # rows that choose the Parzen window's sigma: the first rows of the last sixth, as in 2014
+PATCHES, DIRECTIONS = 16, 128  # numbers of patches and directions for the sliced Wasserstein distance
 LEAST = 12  # smallest number of rows for the measures
-SPLITS = 10  # for the classifier score: Salimans et al. 2016, section 4
+SPLITS = 10  # number of parts for the classifier score: Salimans et al. 2016, section 4
 
 _BETTER = {  # {word: the figures for which this is better}; other figures only describe another figure
     "higher": ("modes", "precision", "recall", "density", "coverage", "score", "agreement", "classes"),
@@ -68,14 +69,13 @@ BETTER = {figure: word for word, figures in _BETTER.items() for figure in figure
 
 @dataclass(frozen=True)
 class Side:
-    """A set to measure: generated samples or real rows.
+    """One of the compared sets: generated samples, training rows or test rows.
 
     x                          (N, ...) points, or pictures with pixels in 0..1
-    labels                     (N,) of the samples' classes, true labels, or the judge's answers; None if
-                               unknown
+    labels                     (N,) requested classes, true labels, or the judge's answers; None if unknown
     features, probabilities    (N, F), (N, K) of the judge; None without a judge
-    agreement                  share of the samples whose label is also the judge's answer; None without given
-                               labels
+    agreement                  share of the rows whose given label is also the judge's answer; None without
+                               given labels
     """
 
     x: np.ndarray
@@ -91,13 +91,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Setting:
-    """The reference for the measures.
+    """What a Side is measured against.
 
     test         the Side of test rows
     data         the name of the data set
     seed         the seed of the measures with random choices
-    validation   pictures for the Parzen window's sigma
-    sigma        the width of the Gaussian kernel
+    validation   pictures that choose the Parzen window's sigma
+    sigma        the width of the Gaussian kernel of the MMD
     """
 
     test: Side
@@ -107,7 +107,7 @@ class Setting:
     sigma: float = 1.0
 
 
-# ---- the measures: each returns {figure: value} of a side, or a text with the reason why it has none
+# ---- the measures: each returns {figure: value} of a Side, or a text with the reason why there is no figure
 
 
 def _modes(side, by):
@@ -140,7 +140,7 @@ def _neighbours(side, by):
 
 def _patches(side, by):
     if min(side.x.shape[1:3]) < SMALLEST:
-        return _distance(side, by)  # too small for patches: whole pictures
+        return _distance(side, by)  # the pictures are too small for patches: compare whole pictures
     n = min(len(side.x), len(by.test.x))
     found = metrics.laplacian_swd(by.test.x[:n], side.x[:n], PATCHES, DIRECTIONS, by.seed)
     return {f"sliced_wasserstein_{size}": distance for size, distance in found.items()}
@@ -234,7 +234,7 @@ NO_JUDGE = (
 )
 
 
-# ---- the sides and their comparison
+# ---- the Sides and their comparison
 
 
 @may_underflow
@@ -243,7 +243,8 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
 
     judge    an open run of a classifier of the same pictures; None: no figures that need a judge
     count    number of samples; None: 10,000 pictures or 2,500 points, at most the number of training rows
-    quick    leave out the measures of all pairs of pictures
+    quick    leave out the slow measures: Parzen window, MMD, bins, KID, and precision, recall, density and
+             coverage of features
 
     The dict has these entries:
 
@@ -253,9 +254,10 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     judge      {run, data, rows, accuracy, confidence} of the judge on held-out data, or None
     figures    {name: {samples, real, better}}; figures named classifier_... need the judge's answers or
                features
-    skipped    {name: reason}
+    skipped    {name: reason}: the measures that were left out
+
     Raises ValueError for a run without a generator, a judge of other pictures or classes, too few data, or a
-    count that is too large.
+    count that is too small or too large.
     """
     began, sampler = time.monotonic(), run.sampler()
     images = is_pictures(run.dataset.columns[run.system.target])
@@ -284,7 +286,7 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
         bar.set_description(f"{count:,} samples")
         x, asked = sampler(count, seed)
         fake = _side(to_bytes(x, run.system.pixels) if images else x, asked, judge)
-        # true labels only if the samples have labels: else the judge labels both sides
+        # real rows get true labels only if the samples have labels; otherwise the judge labels both sets
         real = _side(train_x[:count], None if asked is None else train_labels[:count], judge)
         test = _side(test_x[:compared], None if test_labels is None else test_labels[:compared], judge)
         recipe = run.config["recipe"]
@@ -320,7 +322,12 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
 
 
 def _rows(run, seed):
-    """(x, labels) of test rows, (x, labels) of training rows, validation pictures, text on the test rows."""
+    """((x, labels) of test rows, (x, labels) of training rows,
+    validation pictures, a text about the test rows).
+
+    labels is None for data without labels. If the data have no test part, half of the training rows are test
+    rows. The seed gives the order of the rows.
+    """
     recipe, target = run.config["recipe"], run.system.target
     like = run.dataset.columns[target]
     n = len(like) - (len(like) // 6 if is_pictures(like) else 0)  # the last sixth is for validation
@@ -337,9 +344,9 @@ def _rows(run, seed):
 
 
 def _side(x, labels, judge):
-    """A Side of pictures (N, H, W, C) uint8, or of points.
+    """The Side of pictures (N, H, W, C) uint8, or of points. Points get no labels and no answers of a judge.
 
-    labels=None: the judge's answers, if there is a judge.
+    labels   (N,) or None: the judge's answers, if there is a judge
     """
     if x.dtype != np.uint8:
         return Side(x.reshape(len(x), -1))
@@ -358,7 +365,8 @@ def _side(x, labels, judge):
 
 
 def _median_distance(rows):
-    """The median distance between two of the first rows: the usual width of a Gaussian kernel.
+    """The median distance between two of the first 1,000 rows;
+    1 if all are equal. It is a usual kernel width.
 
     Source: Gretton et al. 2012.
     """
@@ -368,7 +376,11 @@ def _median_distance(rows):
 
 
 def _beside(measure, fake, real):
-    """{figure: {samples, real, better}} from the results of a measure for the samples and for real rows."""
+    """{figure: {samples, real, better}} of one measure. `fake`
+    is its result for samples, `real` for real rows.
+
+    Figures of the judge get the prefix classifier_.
+    """
     prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
     return {
         prefix + name: {

@@ -1,4 +1,5 @@
-"""Health: a diagnosis of a run from its curves and samples, as verdicts with number, threshold and advice.
+"""Health: a diagnosis of a run from its curves and samples.
+It is a list of Verdicts, the results of single checks.
 
     for verdict in examine(run): print(verdict.level, verdict.check, verdict.says)
 
@@ -31,9 +32,10 @@ SAMPLES, POINTS = 256, 2500  # number of samples; points as in Lin et al. 2018 (
 
 @dataclass(frozen=True)
 class Limits:
-    """Two thresholds for a number: beyond `look` its level is "look", beyond `bad` it is "bad".
+    """Two thresholds for a number: beyond `look` its level is "look", beyond `bad` its level is "bad".
 
-    If bad is above look, "beyond" means above them; otherwise it means below them.
+    If bad is above look, "beyond" means above the threshold;
+    otherwise it means below. The level of nan is "bad".
     """
 
     look: float
@@ -52,10 +54,10 @@ class Limits:
         return f"look {side} {self.look:g}, bad {side} {self.bad:g}"
 
 
-# D(G(z)): the minimax loss multiplies G's gradient by it. Measured: 0.2 to 0.5 in healthy runs, below 0.001
-# in sick runs.
+# D(G(z)): the minimax loss multiplies G's gradient by this number. Measured: 0.2 to 0.5 in healthy runs,
+# below 0.001 in sick runs.
 SURE = Limits(0.05, 0.005)
-BEHIND = 0.05  # D(G(z)) - D(x); at the end of a good run it is about 0
+BEHIND = 0.05  # threshold for D(G(z)) - D(x); at the end of a good run this is about 0
 # D's loss divided by the loss of a D that guesses, for losses without probabilities.
 EASY = Limits(0.05, 0.005)
 GUESSING = {"least_squares": 0.25, "hinge": 2.0}  # the loss of D = 1/2 everywhere, and of D = 0 everywhere
@@ -65,8 +67,8 @@ FADED, GROWN = Limits(0.05, 1e-3), Limits(1e2, 1e4)
 # The root mean square of a gradient's entries. Below Adam's epsilon, an update is much smaller than the
 # learning rate.
 TINY = Limits(1e-7, 1e-8)
-# |loss| in the last quarter divided by that in the first tenth, or by 1 if that is below 1. Measured: below 2
-# in healthy runs.
+# |loss| in the last quarter divided by |loss| in the first tenth, or by 1 if the latter is below 1. Measured:
+# below 2 in healthy runs.
 AWAY = Limits(1e2, 1e4)
 # D's loss divided by the loss of a D that guesses. A high value means that the steps are too long. Measured:
 # up to 1.03 in healthy runs, 1.8 and 30 in sick runs.
@@ -74,7 +76,7 @@ WILD = Limits(5.0, 50.0)
 UNSURE = GUESSING | {"minimax": 2 * np.log(2), "nonsaturating": 2 * np.log(2)}  # D = 1/2 as a probability
 # The share of modes that are drawn, and the mean of their relative widths; the width is 0.97 in true data.
 MODES, WIDTH = Limits(1.0, 0.5), Limits(0.5, 0.1)
-# The median distance from a sample to its nearest other sample, divided by the same for as many real rows.
+# The median distance from a sample to its nearest other sample, divided by this median for as many real rows.
 # Measured on 8x8 digits: 0.98 to 1.12 in healthy runs, below 0.02 in sick runs; 0.4 (MNIST's ones) to 1.1 for
 # real rows of one class.
 DIVERSITY = Limits(0.7, 0.3)
@@ -92,8 +94,8 @@ class Verdict:
     """The result of one check.
 
     check              the name of the check
-    level              ok, look or bad
-    value, threshold   the number, and the text of its limits
+    level              "ok", "look" (look at it) or "bad"
+    value, threshold   the number that was checked, and the text of its limits
     says               the meaning of the number
     advice             a remedy to try; "" if the level is ok
     """
@@ -107,9 +109,9 @@ class Verdict:
 
 
 def examine(run):
-    """The Verdicts of an open run: on its curves, and on samples if it draws any.
+    """The Verdicts of an open run: on its curves, and on samples if the system has a generator.
 
-    They are not sorted by level.
+    They come in the order of the checks, not of the levels. The samples are drawn here.
     """
     records = runs.read_metrics(run.folder, run.state.step)
     found = [*_unfinished(run), *_curves(run, records)]
@@ -120,12 +122,16 @@ def examine(run):
 
 
 def worst(verdicts):
-    """The worst level among verdicts."""
+    """The worst level of a list of Verdicts: "ok", "look" or "bad"; "ok" if the list is empty."""
     return max((verdict.level for verdict in verdicts), key=LEVELS.index, default="ok")
 
 
 def _verdict(check, value, limits, says, advice):
-    """A Verdict; the advice is left out if the level is ok."""
+    """The Verdict of `check`, with the level that `limits`, a
+    Limits, gives to `value`. `says` is the meaning of value.
+
+    If the level is ok, `advice` is left out.
+    """
     level = limits.level(value)
     return Verdict(check, level, float(value), str(limits), says, "" if level == "ok" else advice)
 
@@ -172,10 +178,10 @@ def _curves(run, records):
 
 
 def _trend(records, kind, name):
-    """(early, late): the medians of the first tenth and of the last quarter of a curve.
+    """[early, late]: the medians of the first tenth and of the last quarter of the curve record[kind][name].
 
-    None if a part is empty or contains inf or nan. Logged steps without this entry are left out: that player
-    had no step there.
+    An entry is None if its part is empty or contains inf or nan. Logged steps without this curve are left
+    out: the network had no update there.
     """
     values = [record[kind][name] for record in records if name in record[kind]]
     parts = values[: max(1, len(values) // 10)], values[-max(1, len(values) // 4) :]
@@ -187,12 +193,14 @@ def _late(records, kind, name):
 
 
 def _named(records, kind):
-    """The names of the curves of this kind."""
+    """The names of the curves of one kind ("losses", "metrics" or "gradients") in the records, each once."""
     return list(dict.fromkeys(name for record in records for name in record[kind]))
 
 
 def _losses(run, records):
-    """Check whether losses grow, and whether a discriminator is much worse than one that guesses."""
+    """The Verdict on the losses: whether they grow without bound, and whether D's loss is far above that of a
+    D that guesses. `records` are the logged steps.
+    """
     trends = {name: _trend(records, "losses", name) for name in _named(records, "losses")}
     if not trends or any(None in trend for trend in trends.values()):
         return Verdict(
@@ -215,7 +223,9 @@ def _losses(run, records):
 
 
 def _discriminator(run, records):
-    """Check a discriminator's outputs; their meaning depends on the loss."""
+    """Yield the Verdict on a discriminator's outputs. What is
+    checked depends on the loss; for some losses nothing.
+    """
     known, loss, judging = _named(records, "metrics"), _loss(run), _judging(run, _named(records, "losses"))
     late = {name: _late(records, "metrics", name) for name in known}
     if not run.system.judges:
@@ -246,7 +256,7 @@ def _discriminator(run, records):
 
 
 def _judging(run, losses):
-    """Names among `losses` of the objectives that train a discriminator."""
+    """Those names among `losses` whose objectives train a discriminator."""
     return [
         name
         for name, owners in run.system.trains.items()
@@ -297,12 +307,14 @@ def _even(real, fake):
 
 
 def _gradient(run, name, records):
-    """Check whether a network's gradient grows, and whether it fades if the network draws samples.
+    """Yield the worst Verdict on the gradient of the network
+    `name`: whether it grows and, for a G, whether it vanishes.
 
-    A fading gradient is normal at the end of a classifier's training; D is checked by its outputs.
+    A vanishing gradient is normal at the end of a classifier's training; D is checked by its outputs. Yields
+    nothing without curves of gradients, or if the network is no G and the level is ok.
     """
     if not all("gradients" in record for record in records) or name not in _named(records, "gradients"):
-        return  # an old run without these curves, or a player that had no step
+        return  # an old run without these curves, or a network that had no update
     check, smaller = f"gradient of {name}", "a smaller --lr; BatchNorm, clipping or a penalty where it grows"
     early, late = _trend(records, "gradients", name)
     if early is None or late is None:
@@ -340,7 +352,7 @@ def _samples(run):
     if n < FEW:
         return [Verdict("samples", "ok", n, f"needs {FEW}", f"{n} real rows are too few to compare with")]
     real = like[stream(run.config["seed"], "health").permutation(len(like))[:n]]
-    if is_pictures(like):  # both rounded to bytes
+    if is_pictures(like):  # real rows and samples are both rounded to bytes
         real, x = to_floats(real), to_floats(to_bytes(x, run.system.pixels))
     return _likeness(*(rows.reshape(n, -1).astype(np.float64) for rows in (x, real)))
 
@@ -355,7 +367,7 @@ def _modes(x, name):
         f"{found.high_quality:.1%} of the samples lie within 3 sigma of one (98.9% of true ones)"
     )
     yield _verdict("modes", found.captured / found.modes, MODES, says, VARIETY)
-    if (found.counts > 1).any():  # one sample has no width
+    if (found.counts > 1).any():  # a mode with one sample has no width
         width = np.nanmean(found.relative_std)
         says = f"the samples of a mode are {width:.2f} times as wide as true ones"
         yield _verdict("width of modes", width, WIDTH, says, VARIETY)

@@ -7,8 +7,8 @@
     features(judge, x)                   (N, 128) the input of its last layer, for distances between sets of
                                          pictures
 
-A figure depends on the judge: state the judge's data and accuracy (`held_out(judge)`) with it, and never
-compare it with figures of Inception's features.
+A figure depends on the judge. So state the judge's data and accuracy (`held_out(judge)`) with the figure, and
+never compare the figure with one from Inception's features.
 """
 
 import hashlib
@@ -33,17 +33,18 @@ JUDGED = ("mnist", "fashion-mnist", "digits")  # sets with labels and a test par
 
 
 def open_judge(name="mnist", shape=None, folder=None, progress=True):
-    """The judge of a known set, an open run of the system `classifier`; it is trained if the cache has none.
+    """The judge of a known set, an open run of the system `classifier`. It is trained if the cache has none.
 
     name     mnist, fashion-mnist or digits
     shape    the shape of the pictures to judge, (28, 28, 1) or (8, 8, 1); None: that of the set
     folder   the folder of the IDX files, as for data.load
 
-    The cache is $NUMGAN_CACHE, or the cache folder of the operating system. The name of an entry has a digest
-    of the recipe and of the data, so another recipe or other data have another judge. One process trains
-    while others wait; a training that was killed is resumed.
-    Raises ValueError for a set without a judge, FileFormatError for a damaged entry, the errors of data.load,
-    and Interrupted after Ctrl-C.
+    The cache is $NUMGAN_CACHE, or the cache folder of the operating system. The folder of a judge is named by
+    a digest of the recipe and of the data, so another recipe or other data have another judge. Only one
+    process at a time trains a judge of a set; other processes wait. A training that was killed is resumed.
+
+    Raises ValueError for a set without a judge, FileFormatError for a damaged judge in the cache, the errors
+    of data.load, and Interrupted after Ctrl-C.
     """
     if name not in JUDGED:
         raise ValueError(
@@ -71,12 +72,16 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
             f"{home}: the judge in this folder is damaged; delete the folder, and it is trained again "
             f"({error})"
         ) from error
-    # the data may have moved since the judge was trained: the recipe has their present place
+    # the data files may have moved since the judge was trained: put their present folder into its recipe
     return replace(judge, config=judge.config | {"recipe": asdict(recipe)})
 
 
 def judge_of(run):
-    """The judge for a run's data and pictures, as from `open_judge`; None if there is no judge for them."""
+    """The judge for the data and the picture shape of a run, as
+    from `open_judge`; None if there is no such judge.
+
+    The judge is trained if the cache has none.
+    """
     recipe, shape = run.config["recipe"], run.system.sample_shape
     known = [
         systems.build("classifier", preset, 0.05).sample_shape for preset in systems.presets("classifier")
@@ -87,7 +92,11 @@ def judge_of(run):
 
 
 def _finished(home, system, dataset):
-    """The judge in the folder; None if there is none or its training is not finished."""
+    """The judge in the folder `home` as an open run; None if
+    there is none or if its training is not finished.
+
+    system and dataset are those of the judge.
+    """
     if not (home / "config.json").exists() or not (home / "curves.png").exists():
         return None
     judge = runs.open_run(home, system, dataset)
@@ -101,7 +110,7 @@ def _train(home, recipe, system, dataset, progress):
 
 @may_underflow
 def as_seen(judge, images):
-    """Pictures (N, H, W, C) uint8 as float32 in the judge's pixel range."""
+    """Convert pictures (N, H, W, C) uint8 to float32 in the judge's pixel range."""
     return to_floats(images, judge.system.pixels)
 
 
@@ -119,7 +128,8 @@ def probabilities(judge, x):
 def features(judge, x):
     """The input of the judge's last layer      x (N, H, W, C) float32 in its pixel range -> (N, F) float32
 
-    F is 128 for the presets. Raises ValueError for other arrays, or if `judge` is no classifier run.
+    F is 128 for the presets. Raises ValueError for other arrays
+    or shapes, or if `judge` is no classifier run.
     """
     with threadpool_limits(1):
         return judge.system.features(judge.state.params, _checked("features", judge, x))
@@ -151,7 +161,11 @@ def _expect_classifier(judge):
 
 
 def expect_judge(judge, run):
-    """Raise ValueError unless `judge` is a classifier run for the pictures of `run`, and for its classes."""
+    """Raise ValueError unless `judge` is a classifier run that
+    fits the samples of `run`: same shape, same classes.
+
+    If the data of `run` have no classes, every classifier of this shape fits.
+    """
     _expect_classifier(judge)
     if judge.system.sample_shape != run.system.sample_shape:
         raise ValueError(
@@ -168,8 +182,9 @@ def expect_judge(judge, run):
 
 @may_underflow
 def judge(run, classifier, count=1000, labels=None, seed=0):
-    """The answers of a classifier run for `count` samples of a run, as a dict.
+    """Draw `count` samples of a run, classify them with a classifier run, and return the answers as a dict.
 
+    samples        the number of samples
     agreement      share of samples that are classified as the requested class; None for samples without
                    classes
     confidence     mean of the highest probability
@@ -178,7 +193,9 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
     copies_share   copies divided by the number of samples
     held_out       {rows, accuracy, confidence} of the classifier on real data that it never saw; None if the
                    data have no test part
-    Raises ValueError if `classifier` is no classifier run, or has another picture shape or other classes.
+
+    labels are the requested classes, None: those of the sampler. Raises ValueError if `classifier` is no
+    classifier run, or has another picture shape or other classes.
     """
     expect_judge(classifier, run)
     names = classifier.config["classes"]
@@ -201,9 +218,10 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
 
 @may_underflow
 def held_out(classifier):
-    """{rows, accuracy, confidence} of a classifier run on the test part of its data.
+    """{rows, accuracy, confidence} of a classifier run on the
+    test part of its data. rows is the number of test rows.
 
-    None for data without a test part, and for a run that was made in Python code.
+    None if the data have no test part, or if the run was started from Python code without a recipe.
     """
     recipe = classifier.config["recipe"]
     if recipe is None or recipe["data"] not in data.names():
@@ -220,9 +238,10 @@ def held_out(classifier):
 
 @may_underflow
 def copies(images, real):
-    """The number of images (M, H, W, C) uint8 that equal a row of real (N, H, W, C) uint8.
+    """The number of pictures in `images` (M, H, W, C) uint8
+    that equal a picture in `real` (N, H, W, C) uint8.
 
-    Each pixel is first rounded to the nearest grey level that occurs in `real`.
+    Each pixel of `images` is first rounded to the nearest grey level that occurs in `real`.
     """
     levels = np.unique(real).astype(np.int64)
     nearest = levels[np.abs(np.arange(256)[:, None] - levels).argmin(axis=1)].astype(np.uint8)

@@ -3,9 +3,9 @@
     mode_coverage            points of a known mixture: modes, share of good samples, evenness, widths
     label_coverage           labelled samples (stacked MNIST): modes and their evenness
     parzen                   log-likelihood of test data under a Parzen window (2014)
-    parzen_log_likelihood    the same for one sigma, row by row
+    parzen_log_likelihood    the log-likelihood of each test row for one given sigma
     frechet_distance         distance of the Gaussians fitted to two sets of features (FID)
-    frechet_gaussians        the same for given means and covariances
+    frechet_gaussians        the Frechet distance of Gaussians with given means and covariances
     inception_score          certainty and variety of a classifier's predictions
     kid                      unbiased squared MMD with a cubic kernel
     mmd                      unbiased squared MMD with a Gaussian kernel
@@ -15,13 +15,14 @@
     ndb                      number of statistically different bins (k-means)
     psnr                     peak signal-to-noise ratio of pairs of pictures, dB
     ssim                     structural similarity of pairs of pictures
-    ms_ssim                  the same over five scales
+    ms_ssim                  structural similarity over five scales
     sliced_wasserstein       mean Wasserstein-1 distance of two sets over random directions
-    laplacian_swd            the same for patches, at every level of a Laplacian pyramid
+    laplacian_swd            sliced Wasserstein distance of patches, at every level of a Laplacian pyramid
 
-Functions with random choices (k-means, directions, places of patches) take a seed: equal arguments give equal
-figures. All pairs of two sets are computed in blocks, so memory is bounded. An invalid argument raises a
-ValueError with its name.
+Functions with random choices (k-means, directions, positions of patches) take a seed: equal arguments give
+equal figures. Distances between all pairs of rows are computed in blocks of rows, so memory is bounded. An
+invalid argument raises a ValueError that names the argument.
+
 Reading order: rows, modes, parzen, frechet, neighbours, pictures.
 """
 

@@ -1,6 +1,6 @@
 """Distances between two sets of features, and the Inception score.
 
-The caller chooses the network that computes the features, and should name it with every figure. Figures from
+The caller computes the features with a network. Name this network with every figure, because figures from
 the features of different networks cannot be compared.
 """
 
@@ -16,10 +16,11 @@ def frechet_distance(real, fake):
 
     d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)    m means, S covariances (divided by N - 1)
 
-    real (N, D)    fake (M, D), N and M at least 2    the result is in squared units of the features
+    real (N, D)    fake (M, D), N and M at least 2    returns d^2, in squared units of the features
 
-    For small N it is biased upwards by about D / N: compare figures of the same N only. Covariances may be
-    singular (N <= D).
+    For small N the figure is biased upwards by about D / N: compare only figures of the same N. Covariances
+    may be singular (N <= D).
+
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Heusel et al. 2017, section 4; Dowson and Landau 1982.
     """
@@ -29,7 +30,8 @@ def frechet_distance(real, fake):
 
 @may_underflow
 def frechet_gaussians(mean1, cov1, mean2, cov2):
-    """The Frechet distance of two given Gaussians, by the formula of frechet_distance.
+    """The Frechet distance of two Gaussians with given means
+    and covariances, by the formula of frechet_distance.
 
     mean1, mean2 (D,)    cov1, cov2 (D, D) symmetric, with no eigenvalue below 0 (except for rounding)
 
@@ -75,23 +77,27 @@ def _frechet(m1, s1, m2, s2):
 
 
 def _cleared(eigenvalues):
-    """Set eigenvalues that are rounding errors to 0: the root of 1e-16 is 1e-8, and there may be many."""
+    """A copy of the eigenvalues in which negative ones and rounding errors are 0.
+
+    The square root would enlarge a rounding error: the root of 1e-16 is 1e-8, and there may be many.
+    """
     rounding = len(eigenvalues) * np.finfo(np.float64).eps * np.abs(eigenvalues).max()
     return np.where(eigenvalues > rounding, eigenvalues, 0.0)
 
 
 @may_underflow
 def inception_score(probabilities, splits=1):
-    """The Inception score: (mean, standard deviation) over the splits, between 1 and K.
+    """The Inception score, between 1 and K: (mean, standard deviation) of the scores of all splits.
 
     score of a split = exp(mean_i KL(p(y|x_i) || p(y)))    p(y) the mean of p(y|x_i) in the split
 
     probabilities (N, K)   of a classifier, for each sample; every row sums to 1
-    splits                 number of consecutive parts of equal size (up to one row)
+    splits                 number of consecutive parts of equal size (sizes differ by at most one row)
 
     The score is K for certain and evenly spread predictions, 1 if all predictions are equal. A generator of
-    one perfect picture for each class has the best score, so report it with a figure that measures modes.
-    With one split the standard deviation is 0.
+    one perfect picture for each class has the best score, so report the score with a figure that measures
+    modes. With one split the standard deviation is 0.
+
     Raises ValueError for rows that are no probabilities (within 1e-3), more splits than rows, or non-finite
     or empty input.
     Source: Salimans et al. 2016, section 4 (10 splits of 50,000 samples).
@@ -119,8 +125,10 @@ def kid(real, fake):
 
     real (M, D)    fake (N, D), at least 2 of each    the formula is that of mmd()
 
-    For equal distributions its mean is 0 at any number of samples, so about half of the values are negative.
-    It uses all pairs at once; the paper's averages over subsets have the same mean and a larger variance.
+    For equal distributions its mean is 0 at any number of samples, so about
+    half of the values are negative. This function uses all pairs at once. The
+    paper averages over subsets: the mean is the same, the variance larger.
+
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Binkowski et al. 2018, section 4.
     """

@@ -1,9 +1,9 @@
 """Modes: the number of known modes that a generator draws, their evenness, and the quality of their samples.
 
-A collapsed GAN draws few modes; a GAN that does not converge draws samples between them; a third kind draws
-each mode too narrow. The usual figures measure the first two failures (Srivastava et al. 2017, VEEGAN,
-section 4.1; Lin et al. 2018, PacGAN, section 4.1). A generator that draws only the centres of the modes has
-perfect figures there, so the width is measured too.
+There are three failures. A collapsed GAN draws few modes. A GAN that does not converge draws samples between
+the modes. A third GAN draws each mode too narrow. The usual figures measure the first two failures
+(Srivastava et al. 2017, VEEGAN, section 4.1; Lin et al. 2018, PacGAN, section 4.1). A generator that draws
+only the centres of the modes has perfect figures there, so the width of the modes is measured too.
 """
 
 from typing import NamedTuple
@@ -18,18 +18,18 @@ RADIUS = 3.0  # standard deviations; VEEGAN, section 4.1
 
 
 class ModeCoverage(NamedTuple):
-    """The result of mode_coverage()."""
+    """The result of mode_coverage(). A sample of high quality lies within 3 sigma of its nearest mode."""
 
     captured: int  # modes that are the nearest of at least one sample of high quality
     modes: int  # K
-    high_quality: float  # share of the samples within 3 sigma of their nearest mode
-    reverse_kl: float  # KL(histogram of these samples over the modes || uniform), nats; nan if there are none
-    relative_std: np.ndarray  # (K,) their standard deviation in each mode / sigma; nan for fewer than two
-    counts: np.ndarray  # (K,) number of these samples in each mode
+    high_quality: float  # share of the samples that are of high quality
+    reverse_kl: float  # KL(histogram of the samples of high quality over the modes || uniform), nats; or nan
+    relative_std: np.ndarray  # (K,) standard deviation of each mode's samples of high quality / sigma, or nan
+    counts: np.ndarray  # (K,) number of samples of high quality in each mode
 
 
 class LabelCoverage(NamedTuple):
-    """The result of label_coverage()."""
+    """The result of label_coverage(): which of K classes the samples have, and how evenly."""
 
     captured: int  # classes with at least one sample
     modes: int  # K
@@ -39,7 +39,8 @@ class LabelCoverage(NamedTuple):
 
 @may_underflow
 def mode_coverage(points, centres, std):
-    """The ModeCoverage of samples, for a mixture of equal round Gaussians.
+    """The ModeCoverage of samples, for a mixture of Gaussians
+    that are round, with equal sigma and equal weight.
 
     points (N, D)    centres (K, D)    std: sigma of every mode along each axis, in the units of the points
 
@@ -47,10 +48,12 @@ def mode_coverage(points, centres, std):
     reverse KL = sum_k q_k log(K q_k)              q the shares of the modes among samples of high quality
     relative std_k = sqrt(mean over axes of the variance of the samples of high quality in mode k) / sigma
 
-    True data in the plane have high quality 1 - exp(-9/2) = 0.98889, reverse KL about (K - 1) / (2 N), and
-    relative std sqrt(1 - 4.5 / (exp(4.5) - 1)) = 0.9744; this is below 1 because the tail beyond 3 sigma is
-    cut off. The papers draw 2,500 samples. Rings and grids differ between papers, so name the mixture beside
-    the figure.
+    Without a sample of high quality the reverse KL is nan; with fewer than two in mode k,
+    relative std_k is nan. True data in the plane have high quality 1 - exp(-9/2) = 0.98889,
+    reverse KL about (K - 1) / (2 N), and relative std sqrt(1 - 4.5 / (exp(4.5) - 1)) =
+    0.9744; this is below 1 because the tail beyond 3 sigma is cut off. The papers draw 2,500
+    samples. Rings and grids differ between papers, so name the mixture beside the figure.
+
     Raises ValueError for shapes that do not fit, non-finite or empty samples, or std not above 0.
     Source: Srivastava et al. 2017 (VEEGAN), section 4.1; Lin et al. 2018 (PacGAN), section 4.1.
     """

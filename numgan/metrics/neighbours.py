@@ -1,8 +1,9 @@
 """Metrics by nearest neighbours: are samples near real samples, and are real samples near generated ones?
 
 A Frechet distance is one number for two failures. Precision and density measure the first failure: samples
-unlike any real one. Recall and coverage measure the second: real samples unlike any generated one. The
-nearest-neighbour classifier measures both at once, with labels. The bins locate the differences.
+that are unlike every real one. Recall and coverage measure the second: real samples that are unlike every
+generated one. The nearest-neighbour classifier measures both at once, with labels. The bins of `ndb` show
+where the two sets differ.
 """
 
 from statistics import NormalDist
@@ -16,25 +17,29 @@ from ..core.underflow import may_underflow
 from .rows import enlarged, nearest, pair, rows, squared_distances, whole
 from .rows import labels as read_labels
 
-ROUNDS = 50  # largest number of k-means iterations; it stops earlier if no row changes its bin
+ROUNDS = 50  # largest number of k-means iterations; k-means stops earlier if no row changes its bin
 
 
 class PrecisionRecall(NamedTuple):
-    """The result of precision_recall(): two shares."""
+    """The result of precision_recall(): two shares. The
+    manifold of a set is a union of balls around its samples.
+    """
 
     precision: float  # share of the generated samples inside the real manifold
     recall: float  # share of the real samples inside the generated manifold
 
 
 class DensityCoverage(NamedTuple):
-    """The result of density_coverage()."""
+    """The result of density_coverage(). Each real sample has a
+    ball; its radius is the distance to the k-th neighbour.
+    """
 
     density: float  # mean number of real balls that contain a generated sample / k; may be above 1
     coverage: float  # share of the real balls with a generated sample in them
 
 
 class NDB(NamedTuple):
-    """The result of ndb()."""
+    """The result of ndb(), the comparison of two sets by their shares in K bins."""
 
     different: int  # bins whose shares differ significantly
     bins: int  # K
@@ -49,11 +54,11 @@ def precision_recall(real, fake, k=3):
 
     precision = share of fake y with |y - x_i| <= r_k(x_i) for some real x_i
     recall    = share of real x with |x - y_j| <= r_k(y_j) for some fake y_j
-
-    r_k(x_i), the radius of a ball, is the distance from x_i to the k-th nearest other x
+    r_k(x_i), the radius of a ball, is the distance from x_i to the k-th nearest other x; r_k(y_j) likewise
 
     real (N, D)    fake (M, D), more than k of each    features, or samples whose distances are meaningful
-    Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
+
+    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
     Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
     """
     where = "precision_recall"
@@ -67,14 +72,14 @@ def density_coverage(real, fake, k=5):
 
     density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
     coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
-
     r_k(x_i) is the distance from x_i to the k-th nearest other x
 
     real x (N, D), N above k    fake y (M, D)
 
-    A fake outlier has no ball, and a real outlier counts once. For equal distributions the means are 1 and
-    1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
-    Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
+    Outliers matter less: a fake outlier has no ball, and a real outlier counts once. For equal distributions
+    the means are 1 and 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
+
+    Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
     Source: Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
     """
     where = "density_coverage"
@@ -92,8 +97,9 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
 
     train x (N, ...), labels (N,): generated    test t (M, ...), labels (M,): real; labels are integers from 0
 
-    Compare it with the error of real training data. Two float32 arrays are multiplied in float32, so the
+    Compare this error with that of real training data. Two float32 arrays are multiplied in float32, so the
     order of nearly equal distances may change.
+
     Raises ValueError for shapes that do not fit, labels that are no integers, non-finite or empty input.
     Source: Cover and Hart 1967; Ravuri and Vinyals 2019, section 3 (classification accuracy score), use
     another classifier.
@@ -108,9 +114,10 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
 
 @may_underflow
 def ndb(real, fake, bins=100, seed=0, significance=0.05):
-    """The NDB of two sets: the number of statistically different bins.
+    """The NDB of two sets: the number of statistically
+    different bins, and the shares of both sets in the bins.
 
-    k-means divides the real samples into bins; a two-proportion z-test compares the shares of each bin.
+    k-means divides the real samples into bins. A two-proportion z-test compares the two shares of each bin.
 
     z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)
     bin k is different if |z_k| > Phi^-1(1 - significance / 2)
@@ -121,6 +128,7 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
 
     For equal distributions about significance * bins bins are different; fewer if N is much above M, because
     the bins are made from the real samples.
+
     Raises ValueError for shapes that do not fit, too few samples, non-finite input, or a significance not
     between 0 and 1.
     Source: Richardson and Weiss 2018, section 3 (pixels, K-means of the training set); the initial centres
@@ -142,7 +150,7 @@ def ndb(real, fake, bins=100, seed=0, significance=0.05):
 
 
 def radii(x, k):
-    """The squared distance from each row to its k-th nearest other row: (N,)."""
+    """The squared distance from each row of x (N, D) to the k-th nearest other row of x: (N,) float64."""
     out = np.empty(len(x))
     for span, d in squared_distances(x, x):
         np.fill_diagonal(d[:, span], np.inf)  # a row is not its own neighbour
@@ -156,9 +164,10 @@ def _share_inside(points, centres, squared_radii):
 
 
 def _k_means(x, k, rng):
-    """Centres (K, D) and the bin of each row (N,), by Lloyd's iterations from k-means++.
+    """(centres (K, D), bin number of each row (N,)) of the rows
+    x (N, D), by Lloyd's algorithm from k-means++.
 
-    An empty bin keeps its centre.
+    An empty bin keeps its centre. Raises ValueError if x has fewer than k different rows.
     """
     centres = x[[rng.integers(len(x))]]
     least = nearest(x, centres)[1]
@@ -168,7 +177,7 @@ def _k_means(x, k, rng):
                 f"ndb: expected real with at least {k} different rows, got {len(centres)}; take fewer bins, "
                 "or draw more samples"
             )
-        chosen = x[[rng.choice(len(x), p=least / least.sum())]]  # likely far from all present centres
+        chosen = x[[rng.choice(len(x), p=least / least.sum())]]  # a row far from all centres is more likely
         centres = np.concatenate([centres, chosen])
         least = np.minimum(least, nearest(x, chosen)[1])
     assigned = nearest(x, centres)[0]

@@ -1,8 +1,8 @@
 """The Gaussian Parzen window of the first GAN paper: the likelihood of test data under smoothed samples.
 
-It is here because papers report it, although it is a poor measure: 10,000 k-means centroids of MNIST score
-above the real pictures (Theis et al. 2016, section 3.3). A figure above that of real data means "smoother
-than data". Always state the number of samples.
+The window is here because papers report it, although it is a poor measure: 10,000 k-means centroids of MNIST
+score above the real pictures (Theis et al. 2016, section 3.3). A figure above that of real data means
+"smoother than data". Always state the number of samples.
 """
 
 from typing import NamedTuple
@@ -19,21 +19,23 @@ class Parzen(NamedTuple):
     """The result of parzen(); all log-likelihoods are in nats for one sample."""
 
     mean: float  # mean log-likelihood of the test rows
-    standard_error: float  # of that mean: standard deviation over the test rows / sqrt(their number)
+    standard_error: float  # of `mean`: standard deviation over the M test rows / sqrt(M)
     sigma: float  # the selected width
     validation: dict  # {sigma: mean log-likelihood of the validation rows}
 
 
 @may_underflow
 def parzen_log_likelihood(samples, test, sigma):
-    """log p of each test row under N equal Gaussians of width sigma around the samples: (M,) float64, nats.
+    """log p of each test row (M,) float64, nats. p is the mean
+    of N Gaussians of width sigma around the samples.
 
     log p(x) = log (1/N sum_i exp(-|x - g_i|^2 / (2 sigma^2))) - D log(sigma sqrt(2 pi))
 
-    samples (N, ...)    test (M, ...)    D numbers in each row, sigma in their units
+    samples g (N, ...)    test x (M, ...)    D numbers in each row, sigma in the units of these numbers
 
     Two float32 arrays are multiplied in float32, which changes log p by about 1e-6 (|x|^2 + |g|^2) / sigma^2,
     with x and g measured from the middle of the samples. The sums are float64.
+
     Raises ValueError for shapes that do not fit, non-finite or empty input, or sigma not above 0.
     Source: Goodfellow et al. 2014, section 5; Breuleux et al. 2011.
     """
@@ -44,16 +46,17 @@ def parzen_log_likelihood(samples, test, sigma):
 
 @may_underflow
 def parzen(samples, validation, test, sigmas=SIGMAS):
-    """The Parzen result by the protocol of 2014.
+    """The Parzen result by the protocol of 2014: select sigma
+    on the validation rows, then score the test rows.
 
-    The sigma with the largest likelihood of the validation rows is selected; then the test rows are scored
-    with it.
+    The selected sigma has the largest mean log-likelihood of the validation rows.
 
     samples (N, ...)    validation (V, ...)    test (M, ...), M at least 2    sigmas (S,) above 0
 
     The paper's MNIST figures: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
-    50,000 to 59,999), the 10,000 test pictures. Its grid of sigmas is coarse, which lowers the figure by some
-    nats; figures are comparable on this grid only.
+    50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the figure
+    by some nats; figures are comparable on this grid only.
+
     Raises ValueError for shapes that do not fit, non-finite or empty input, or a sigma not above 0.
     Source: Goodfellow et al. 2014, section 5 and its published code.
     """
@@ -74,14 +77,14 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
 
 
 def _log_likelihoods(g, x, sigmas):
-    """log p of every row of x for every sigma: (S, M).
+    """log p of every row of x (M, D) for every sigma, (S, M), under Gaussians around the rows of g (N, D).
 
-    The distances are computed once, because they take most time.
+    The distances are computed once for all sigmas, because they take most of the time.
     """
     out = np.empty((len(sigmas), len(x)))
     for span, d in squared_distances(x, g):
         least = d.min(axis=1)
-        d -= least[:, None]  # the largest exponent is 0: no overflow, and the sum is at least 1
+        d -= least[:, None]  # the largest exponent is then 0: no overflow, and the weights sum to 1 or more
         for row, sigma in zip(out, sigmas):
             weight = np.exp(d * d.dtype.type(-0.5 / sigma**2))
             row[span] = np.log(weight.sum(axis=1, dtype=np.float64)) - least / (2 * sigma**2)

@@ -1,8 +1,8 @@
 """Comparison of pictures: by pixels, by windows, and as sets of patches at several scales.
 
 Pictures are (N, H, W, C), channels last, in 0..data_range; the default of data_range is 1. PSNR and SSIM
-compare pairs of pictures: use them for super-resolution, inpainting and translation, where there is a correct
-answer. The sliced Wasserstein distance compares two sets.
+compare pairs of pictures. Use them for tasks with a correct answer: super-resolution, inpainting and
+translation. The sliced Wasserstein distance compares two sets.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from .rows import real_array, rows, spans, whole
 WINDOW, WIDTH, K1, K2 = 11, 1.5, 0.01, 0.03  # Wang et al. 2004, section III-C
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli and Bovik 2003, section 3.2
 PATCH, PATCHES, DIRECTIONS, SMALLEST = 7, 128, 512, 16  # Karras et al. 2018, section 5 and its published code
-MAPS = 16  # number of arrays of a picture's size that are in memory at once
+MAPS = 16  # about so many arrays of a picture's size are in memory at once for each pair of pictures
 
 
 @may_underflow
@@ -37,15 +37,16 @@ def psnr(pictures, reference, data_range=1.0):
 
 @may_underflow
 def ssim(pictures, reference, data_range=1.0):
-    """The structural similarity of each picture: (N,) float64, at most 1.
+    """The structural similarity of each picture and its reference: (N,) float64, at most 1.
 
     SSIM = (2 mx my + C1) (2 sxy + C2) / ((mx^2 + my^2 + C1) (sx^2 + sy^2 + C2))
     C1 = (0.01 R)^2, C2 = (0.03 R)^2
 
     The means m, variances s^2 and covariance sxy are weighted by an 11 x 11 Gaussian of width 1.5 pixels,
-    whose sum is 1. The result is the mean over all windows that fit, and over channels.
+    whose weights sum to 1. The result is the mean over all windows that fit, and over channels.
 
     pictures x, reference y (N, H, W, C) in 0..R, H and W at least 11    data_range R
+
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
     Source: Wang et al. 2004, equations 13 to 16 and section III-C (without the authors' later halving of
@@ -57,16 +58,17 @@ def ssim(pictures, reference, data_range=1.0):
 
 @may_underflow
 def ms_ssim(pictures, reference, data_range=1.0):
-    """The multi-scale structural similarity of each picture: (N,) float64, from 0 to 1.
+    """The multi-scale structural similarity of each picture and its reference: (N,) float64, from 0 to 1.
 
     MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws
     cs = (2 sxy + C2) / (sx^2 + sy^2 + C2), l the other factor of SSIM, w = WEIGHTS
 
     Scale s + 1 is scale s averaged over 2 x 2 pixels (a last odd row or column is left out). As is usual, cs
     of a scale is the mean over its windows (at scale 5, the mean of l cs). A mean below 0 is replaced by 0,
-    because its power is not real. The result is the mean over channels.
+    because its power is not a real number. The result is the mean over channels.
 
     pictures, reference (N, H, W, C) in 0..data_range, H and W at least 176 = 11 * 2^4
+
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
     Source: Wang, Simoncelli and Bovik 2003, section 3.
@@ -79,12 +81,13 @@ def ms_ssim(pictures, reference, data_range=1.0):
 def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
     """The sliced Wasserstein-1 distance of two sets with equal numbers of rows.
 
-    It is the mean over random directions of the one-dimensional distance.
+    It is the mean, over random directions u, of the one-dimensional distance of the two projected sets.
 
     SW = mean_u 1/N sum_i |sort(x u)_i - sort(y u)_i|
-    `directions` random vectors u, uniform on the unit sphere of D dimensions
 
-    x, y (N, D)    the result is in their units; for y = x + v it is mean_u |u.v|, in one dimension |v|
+    directions   the number of random vectors u, uniform on the unit sphere of D dimensions
+    x, y         (N, D); SW is in their units. For y = x + v it is mean_u |u.v|, in one dimension |v|
+
     Raises ValueError for shapes that do not fit, another number of rows, directions below 1, or non-finite or
     empty input.
     Source: Rabin et al. 2011, section 2; Karras et al. 2018, section 5.
@@ -106,19 +109,20 @@ def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
 
 @may_underflow
 def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, data_range=1.0):
-    """{height: sliced Wasserstein distance of patches at this level of the Laplacian pyramid}.
+    """{height: sliced Wasserstein distance of patches at the level of this height} of a Laplacian pyramid.
 
-    The levels go from full size down to 16 pixels.
-    A level is the difference between a picture and its smoothed, halved and doubled version, so it contains
-    details of one range of sizes; the last level is the remaining small picture. `patches` places of each
-    picture give 7 x 7 x C numbers each. Each channel of a set is normalised to mean 0 and variance 1; then
-    sliced_wasserstein compares the sets. Both sets are cut at the same places, so equal sets have distance 0
-    at every level.
+    The levels go from full size down to 16 pixels. A level is the difference between a picture and a smooth
+    version of the picture, which was halved and doubled in size. So it contains details of one range of
+    sizes. The last level is the remaining small picture. From each picture, patches of 7 x 7 x C numbers are
+    cut at `patches` random positions. Each channel of a set is normalised to mean 0 and variance 1; then
+    sliced_wasserstein compares the two sets of patches. Both sets are cut at the same positions, so equal
+    sets have distance 0 at every level.
 
-    real, fake (N, H, W, C) in 0..data_range, equal numbers of each; H and W at least 16, and even as long as
-    the next level has 16 pixels
+    real, fake (N, H, W, C) in 0..data_range, equal numbers of each; H and W at least 16. The sides must be
+    even at every level but the last
 
     The paper prints 1000 times these figures, for 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
+
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
     Source: Karras et al. 2018 (progressive growing), section 5; Burt and Adelson 1983 for the pyramid.
@@ -172,20 +176,28 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
 
 
 def _in_blocks(x, y, measure):
-    """measure(x, y) in float64, one number for each pair of pictures, computed for some pairs at a time."""
+    """measure(x, y) of pairs of pictures, converted to float64: one number, or row of numbers, for each pair.
+
+    A few pairs are measured at a time, to bound memory.
+    """
     blocks = spans(len(x), MAPS * x[0].size)
     return np.concatenate([measure(x[s].astype(np.float64), y[s].astype(np.float64)) for s in blocks])
 
 
 def _filter(x, taps, axis):
-    """Correlation along one axis at all positions where the taps fit."""
+    """The correlation of x (N, H, W, C) with the vector `taps`
+    along one axis, at all positions where the taps fit.
+    """
     n = x.shape[axis] - len(taps) + 1
     before = (slice(None),) * axis
     return sum(tap * x[(*before, slice(i, i + n))] for i, tap in enumerate(taps))
 
 
 def _similarity(x, y, data_range):
-    """(N, C) means over windows of l cs, and of cs."""
+    """(mean of l cs, mean of cs) over all windows of each pair of pictures x, y (N, H, W, C): both (N, C).
+
+    l is the first factor of SSIM (means), cs the second (variances and covariance).
+    """
     taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / WIDTH) ** 2)
     taps /= taps.sum()
 
@@ -220,19 +232,24 @@ def _blur(x):
 
 
 def _pyramid(x, halvings):
-    """The levels (N, H / 2^l, W / 2^l, C) float32, largest first."""
+    """Yield the halvings + 1 levels of the Laplacian pyramid of
+    x, (N, H / 2^l, W / 2^l, C) float32, largest first.
+    """
     x = x.astype(np.float32)
     for _ in range(halvings):
         small = _blur(x)[:, ::2, ::2]
         stretched = np.zeros_like(x)
-        stretched[:, ::2, ::2] = 4 * small  # only a quarter of the pixels is not 0
+        stretched[:, ::2, ::2] = 4 * small  # factor 4, because three quarters of the pixels are 0
         yield x - _blur(stretched)
         x = small
     yield x
 
 
 def _cut(x, places):
-    """Patches (N P, 7 * 7 * C) of x at places (N, P, 2), each channel normalised to mean 0 and variance 1."""
+    """Patches (N P, 7 * 7 * C) of x (N, H, W, C), with every channel normalised to mean 0 and variance 1.
+
+    places (N, P, 2) holds the row and column of the first pixel of each patch.
+    """
     steps = np.arange(PATCH)
     picture = np.arange(len(x))[:, None, None, None]
     down, across = places[..., 0, None, None] + steps[:, None], places[..., 1, None, None] + steps

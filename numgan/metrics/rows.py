@@ -1,14 +1,14 @@
 """Checks of the metrics' arguments, and the squared distances between two sets of rows.
 
-Samples are (N, ...): N rows, each flattened to D numbers. All pairs of two large sets do not fit into memory,
-so they are computed in blocks of rows.
+Samples are (N, ...): N rows, each flattened to D numbers. The distances of all pairs of two large sets do not
+fit into memory, so they are computed in blocks of rows.
 """
 
 import numpy as np
 
 from ..core.arguments import is_integer, is_number
 
-BLOCK = 2**20  # numbers in one block of pairs: 8 MB in float64
+BLOCK = 2**20  # largest number of distances that are computed at once: 8 MB in float64
 LARGEST = 1e50  # the cube of a product of two such numbers fits into a float64
 SINGLE = 1e15  # the square of such a number, and a sum of squares, fit into a float32
 
@@ -23,9 +23,11 @@ def _unmasked(where, name, x):
 
 
 def real_array(where, name, x, shape):
-    """x as a non-empty array of finite real numbers.
+    """x as an array. Raises ValueError unless it is not empty,
+    has real numbers below 1e50 in size, and has no mask.
 
-    `shape` is the expected shape, as text for the message.
+    where   the name of the metric, for the message; name: that of the argument; shape: the expected shape, as
+            text
     """
     a = _unmasked(where, name, x)
     if a.dtype.kind not in "fiub" or a.size == 0:
@@ -45,11 +47,13 @@ def real_array(where, name, x, shape):
 
 
 def rows(where, name, x, least=1, like=None, single=False):
-    """x (N, ...) as (N, D) float64.
+    """x (N, ...) as rows (N, D), float64.
 
+    where    the name of the metric, for the message; name: that of the argument
     least    smallest number of rows
-    like     (name, array): a checked argument, whose number of columns x must have
-    single   do not convert float32, which is twice as fast; only for metrics that tolerate its rounding
+    like     (name, array): an argument that was checked before; x must have the same number of columns
+    single   keep float32 as float32, which is twice as fast; only for metrics that tolerate its rounding
+
     Raises ValueError for too few rows, non-finite numbers, no column, or another D than that of `like`.
     """
     a = real_array(where, name, x, "(N, D)")
@@ -72,16 +76,22 @@ def rows(where, name, x, least=1, like=None, single=False):
 
 
 def pair(where, real, fake, least=1, fake_least=None, single=False):
-    """(real, fake) as `rows`, with equal numbers of columns; fake_least=None: `least` rows of both."""
+    """(real, fake), both converted by `rows`, with equal numbers of columns D.
+
+    least        smallest number of rows of both sets
+    fake_least   smallest number of rows of fake; None: `least`
+
+    Raises ValueError as `rows` does.
+    """
     x = rows(where, "real", real, least, single=single)
     return x, rows(where, "fake", fake, fake_least or least, like=("real", x), single=single)
 
 
 def labels(where, name, x, count=None, classes=None):
-    """x (N,) of integers from 0, as int64.
+    """x (N,), integers from 0, converted to int64.
 
     Raises ValueError for another shape or type, another N than `count`, or a label that is not below
-    `classes`.
+    `classes`. None for `count` or `classes` means no such check.
     """
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
@@ -103,9 +113,9 @@ def labels(where, name, x, count=None, classes=None):
 
 
 def positive(where, name, value):
-    """value as a float.
+    """value as a float. `where` and `name`, the metric and the argument, are for the message.
 
-    Raises ValueError unless it is from 1e-15 to 1e15, so that its square fits into a float32.
+    Raises ValueError unless value is from 1e-15 to 1e15, so that its square fits into a float32.
     """
     if not is_number(value, 1 / SINGLE) or value > SINGLE:
         raise ValueError(
@@ -116,9 +126,9 @@ def positive(where, name, value):
 
 
 def whole(where, name, value, least, most=np.inf):
-    """value as an int.
+    """value as an int. `where` and `name`, the metric and the argument, are for the message.
 
-    Raises ValueError unless it is a whole number from `least` to `most`.
+    Raises ValueError unless value is a whole number from `least` to `most`.
     """
     if not is_integer(value, least) or value > most:
         bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
@@ -130,20 +140,23 @@ def whole(where, name, value, least, most=np.inf):
 
 
 def spans(n, width):
-    """Slices that cover range(n); each has as many rows of `width` numbers as fit into a block."""
+    """Slices that together cover range(n). Each is as long as BLOCK allows for `width` numbers in a row."""
     size = max(1, BLOCK // width)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def squared_distances(x, y):
-    """The squared distances of x (M, D) and y (N, D), in blocks.
+    """Yield the squared distances between the rows of x (M, D) and y (N, D), a few rows of x at a time.
 
-    A block is (span, |x_i - y_j|^2 (m, N) for the m rows i in span).
+    Each item is (span, d): span is a slice of m rows of x, d
+    (m, N) holds |x_i - y_j|^2 for i in span and all j.
 
-    |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j, so most of the work is a matrix product. The middle of y is
-    subtracted from both, which needs one copy of y: far from 0 the sum of squares would lose the difference
-    to rounding. Distances below the rounding error of the sum, (4 + sqrt D) u (|x|^2 + |y|^2), are set to 0:
-    equal rows have distance 0, and no distance is negative.
+        |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j
+
+    So most of the work is a matrix product. First the middle of y is subtracted from
+    x and y (this needs one copy of y), because far from 0 rounding would hide the
+    difference. Distances below the rounding error of the sum, (4 + sqrt D) u (|x|^2
+    + |y|^2), are set to 0: equal rows have distance 0, and no distance is negative.
     """
     middle = _middle(y).astype(np.result_type(x, y))
     y = y - middle
@@ -160,7 +173,11 @@ def squared_distances(x, y):
 
 
 def nearest(x, y):
-    """For each row of x (N,): the index of the nearest row of y, and the squared distance to it."""
+    """(index, distance): for each row of x, the number of the
+    nearest row of y, and the squared distance to it.
+
+    Both are (rows of x,). Among equally near rows, the first one counts.
+    """
     index, least = np.empty(len(x), np.int64), np.empty(len(x))
     for span, d in squared_distances(x, y):
         index[span] = d.argmin(axis=1)
@@ -169,9 +186,10 @@ def nearest(x, y):
 
 
 def _middle(y):
-    """The mean of the rows (D,), each entry rounded to a multiple of a power of two near the column's spread.
+    """The mean of the rows y, (D,), in which each entry is rounded to a multiple of a power of two.
 
-    So integers stay integers after the subtraction, and the middle of most data is 0.
+    The power is near the spread of the column. So integers stay integers after the subtraction of the middle,
+    and the middle of most data is 0.
     """
     mean = y.mean(axis=0, dtype=np.float64)
     spread = np.maximum(y.max(axis=0) - mean, mean - y.min(axis=0))
@@ -180,9 +198,9 @@ def _middle(y):
 
 
 def enlarged(*sets):
-    """Sets of tiny numbers, scaled by a power of two so that the largest is about 1; other sets unchanged.
+    """The arrays `sets`. If all numbers are tiny, below 1e-15, all arrays are multiplied by one power of two.
 
-    Without it, the squares of such numbers would underflow to 0.
+    The largest number is then about 1. Without this, the squares of such numbers would underflow to 0.
     """
     top = max(np.abs(a).max() for a in sets)
     return [np.ldexp(a, -np.frexp(top)[1]) for a in sets] if top < 1 / SINGLE else sets

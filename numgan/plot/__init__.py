@@ -1,7 +1,8 @@
 """Pictures: sample grids, points, curves and animations of a run, figures of studies and benchmarks.
 
-Every function returns a Pillow image or writes a GIF. matplotlib is imported inside the functions that draw
-axes, and its global state is not used: no window, no current figure, none of the user's settings.
+Every function returns a Pillow image, except `gif`, which writes a file. matplotlib is imported inside the
+functions that draw axes. Its global state is not used: no window opens, no current figure is set, and the
+user's settings have no effect.
 """
 
 from .balance import over_steps, pairs

@@ -1,4 +1,6 @@
-"""Pictures of the studies of balance: curves over steps, and two methods compared on the same networks."""
+"""Pictures of the studies of balance between D and G:
+curves over steps, and two methods on the same networks.
+"""
 
 import numpy as np
 
@@ -33,6 +35,8 @@ def over_steps(panels, columns=1, title=""):
              "marks"    optional: {name: step}, drawn as vertical dashed lines
              "level"    optional: a value, drawn as a horizontal dotted line
              "log"      optional: True for a logarithmic vertical axis
+
+    Returns a Pillow image.
     """
     figure, all_axes = figure_of(len(panels), (5, 2.8), columns)
     names = list(dict.fromkeys(name for panel in panels for name in panel["curves"]))
@@ -60,10 +64,12 @@ def pairs(x, y, enough, shares, names, label):
     """Compare two methods on the same N networks: a scatter plot, and bars for groups of networks.
 
     x, y     (N,), the figure of each network with the first and with the second method
-    enough   a network works if its figure is at least this value, drawn as two lines
-    shares   {group of networks: {method: share of networks that work}}, drawn as bars
+    enough   the method works on a network if the figure is at least this value; drawn as two lines
+    shares   {group of networks: {method: share of networks on which it works}}, drawn as bars
     names    the names of the two methods
     label    the name of the figure in x and y
+
+    Returns a Pillow image.
     """
     figure, (points, bars) = figure_of(2, (5.5, 4.8), columns=2)
     points.scatter(x, y, s=14, c=FAKE, alpha=0.7, linewidths=0)

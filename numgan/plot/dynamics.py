@@ -8,20 +8,22 @@ PATHS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057")
 
 
 def _legend_below(figure, axes, **settings):
-    """The legend of one panel, below all panels."""
+    """Draw the legend of the panel `axes` below all panels of
+    the figure. `settings` go to matplotlib's legend.
+    """
     known = axes.get_legend_handles_labels()
     figure.legend(*known, loc="outside lower center", ncols=len(PATHS), fontsize="small", **settings)
 
 
 @drawn
 def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
-    """Draw vector fields in the plane and paths in them, in rows of four panels.
+    """Draw vector fields in the plane and paths in them, in rows of four panels. Returns a Pillow image.
 
     panels   {title: (field, {label: path (T, 2)})} with field(z) -> v, both of shape (2,)
     side     each panel covers -side to side on both axes
     ticks    the number of grid points on each axis, where the field is computed
 
-    A cross marks the first point of the paths, a dot the last point of each path.
+    A cross marks the first point of the first path, a dot the last point of each path.
     """
     figure, all_axes = figure_of(len(panels), (3.1, 3.1), min(4, len(panels)), margin=0.8)
     axis = np.linspace(-side, side, ticks)
@@ -42,10 +44,13 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
 
 @drawn
 def against(rows, xlabel, title="", shares=()):
-    """Draw curves of several seeds against x: the mean, and a band from the lowest to the highest seed.
+    """Draw curves against x, each from several seeds: the mean,
+    and a band from the lowest to the highest value.
 
     rows     {title of a row: {label of a panel: {name: (x (K,), values (seeds, K))}}}
-    shares   the labels of the panels with a linear vertical axis; the others are logarithmic
+    shares   the labels of the panels with a linear vertical axis; the other panels have a logarithmic one
+
+    Returns a Pillow image.
     """
     columns = max(map(len, rows.values()))
     figure, all_axes = figure_of(columns * len(rows), (3.9, 3.2), columns, margin=0.6)
@@ -66,11 +71,13 @@ def against(rows, xlabel, title="", shares=()):
 
 @drawn
 def heat_maps(rows, side, title="", bins=96, blur=2.0):
-    """Draw the density of points in the square from -side to side, one picture for each set of points.
+    """Draw the density of points in the square from -side to side, one panel for each set of points.
 
     rows   {title of a row: {title of a column: points (N, 2)}}
     bins   the number of bins on each axis, in which the points are counted
     blur   the standard deviation, in bins, of the Gaussian that smooths the counts
+
+    Returns a Pillow image.
     """
     columns = max(map(len, rows.values()))
     figure, all_axes = figure_of(columns * len(rows), (1.5, 1.75), columns, margin=0.5)

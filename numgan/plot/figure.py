@@ -1,6 +1,6 @@
 """Functions for all figures: settings, colours, axes, and the conversion to a picture.
 
-No window is opened, and pyplot's global state (the current figure, the backend) is not used.
+No window is opened. pyplot's global state (the current figure, the backend) is not used.
 """
 
 import gc
@@ -20,17 +20,18 @@ _settings_lock = threading.RLock()  # all threads share matplotlib's settings
 
 
 def drawn(function):
-    """Decorator for a function that draws a figure.
+    """Decorator for a function that draws a figure. It makes the function independent of the user's settings.
 
-    It draws with matplotlib's default settings, not the user's. Afterwards the memory of the figure is freed.
+    The function draws with matplotlib's default settings. Only one thread draws at a time. Warnings are
+    hidden. At the end the memory of the figure is freed.
     """
 
     @wraps(function)
     def draw(*arguments, **words):
         with _settings_lock, warnings.catch_warnings(), np.errstate(all="ignore"), _freeing():
-            warnings.simplefilter("ignore")  # for example of a character that the font lacks
+            warnings.simplefilter("ignore")  # for example the warning that the font lacks a character
             matplotlib = _matplotlib()
-            # without the backend: to read rcParams["backend"] chooses one for the whole program
+            # without "backend", because reading rcParams["backend"] chooses one for the whole program
             own = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
             with matplotlib.rc_context(own):
                 return function(*arguments, **words)
@@ -40,10 +41,10 @@ def drawn(function):
 
 @contextmanager
 def _freeing():
-    """Free the memory of a figure that is drawn in this block.
+    """A context manager that frees the memory of a figure that is drawn in its block.
 
-    The objects of a figure refer to each other, so only the garbage collector can free them. It is disabled
-    while the figure is drawn. So all these objects are still young at the end, and one collection takes a
+    The objects of a figure refer to each other, so only the garbage collector can free them. The collector is
+    off while the figure is drawn. So all these objects are still young at the end, and one collection takes a
     millisecond. Without this, about ten figures of 2 MB each would stay in memory.
     """
     was_on = gc.isenabled()
@@ -57,10 +58,11 @@ def _freeing():
 
 
 def _matplotlib():
-    """The module matplotlib. If the user's settings make its import fail, it is imported without them.
+    """The module matplotlib. If the user's settings make its
+    import fail, it is imported without these settings.
 
     Examples: MPLBACKEND, set by a notebook, names a backend that is not installed; matplotlibrc is a pipe, or
-    is not a text file.
+    is not a text file. Raises ImportError if matplotlib is not installed.
     """
     if "matplotlib" not in sys.modules and any(map(_may_block, _settings())):
         return _without_settings()
@@ -74,20 +76,27 @@ def _matplotlib():
 
 
 def _settings():
-    """The paths where matplotlib looks for its settings: in the current folder, then at MATPLOTLIBRC."""
+    """Three paths where matplotlib may look for its settings: in the current folder, at MATPLOTLIBRC, and in
+    the folder MATPLOTLIBRC.
+    """
     named = os.environ.get("MATPLOTLIBRC", "")
     return "matplotlibrc", named, os.path.join(named, "matplotlibrc")
 
 
 def _may_block(path):
-    """Whether the path is neither a file nor a folder. To open a pipe, for example, may take for ever."""
+    """Whether `path` exists but is neither a file nor a folder.
+    Opening a pipe, for example, may wait for ever.
+    """
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _without_settings():
-    """Import matplotlib where it finds none of the user's settings."""
+    """Import matplotlib from a folder and an environment without settings, and return the module.
+
+    The current folder and the environment are restored.
+    """
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
-        del sys.modules[name]  # the incomplete modules
+        del sys.modules[name]  # modules whose import failed before its end
     hidden = {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
     os.environ["MATPLOTLIBRC"] = os.devnull
     here = os.getcwd()
@@ -102,12 +111,12 @@ def _without_settings():
 
 
 def figure_of(panels, size, columns=1, margin=0.0):
-    """(figure, array of axes): at least `panels` axes in rows of `columns`; those beyond `panels` are hidden.
+    """(figure, array of axes): at least `panels` axes in rows of `columns`. Axes beyond `panels` are hidden.
 
     size     (width, height) of a panel in inches
-    margin   the height for titles and legends outside the panels
+    margin   the height in inches for titles and legends outside the panels
 
-    Call it in a function with the decorator `drawn`.
+    Only a function with the decorator `drawn` may call it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -123,17 +132,22 @@ def figure_of(panels, size, columns=1, margin=0.0):
 
 
 def dots(axes, x, size, colour, label=None):
-    """Draw points x (N, 2) in the plane, without edges."""
+    """Draw the points x (N, 2) on the axes as dots without edges.
+
+    size is their area in square points, colour their colour, label their name in the legend (None: no name).
+    """
     axes.scatter(*x.T, s=size, c=colour, linewidths=0, label=label)
 
 
 def square(axes, low, high, **settings):
-    """Both axes reach from low to high, with the same scale. `settings` are those of axes.set."""
+    """Set both axes to the range from low to high, with the
+    same scale. `settings` go to matplotlib's axes.set.
+    """
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", **settings)
 
 
 def render(figure, title=None):
-    """The figure as a Pillow image; `title` stands above all panels."""
+    """Convert a matplotlib figure to a Pillow image. `title` is written above all panels."""
     if title is not None:
         figure.suptitle(title, fontsize="small")
     figure.canvas.draw()
@@ -143,8 +157,8 @@ def render(figure, title=None):
 def readable(name):
     """The name of a file or class as one line of printable text.
 
-    Python represents bytes that it cannot decode as surrogates. They are decoded as UTF-8.
-    Other surrogates become "?", and unprintable characters become spaces.
+    Python represents bytes that it cannot decode as surrogates (special characters). These bytes are decoded
+    as UTF-8. Other surrogates become "?", and unprintable characters become spaces.
     """
     name = (
         re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", name)
@@ -155,5 +169,5 @@ def readable(name):
 
 
 def plainly(name):
-    """`readable(name)` with dollar signs escaped: matplotlib reads text between two of them as a formula."""
+    """`readable(name)` with "$" escaped: otherwise matplotlib reads the text between two "$" as a formula."""
     return readable(name).replace("$", r"\$")

@@ -7,13 +7,13 @@ from .figure import FAKE, REAL, dots, drawn, figure_of, plainly, readable, rende
 
 CELL = 48  # a sample is enlarged until its longer side has about this many pixels
 GAP = 6  # pixels between two samples
-NAMES = 16  # the largest number of losses, or of metrics, in a figure
+NAMES = 16  # the largest number of losses in a figure, and the largest number of metrics
 LARGEST = 1e100  # larger losses are clipped, because the distance between two of them could be inf
 PAPER = 64  # the background, dark grey, so that the edges of black pictures are visible
 
 
 def grid(images, columns, names=()):
-    """Draw images (N, H, W, 1 or 3) uint8 in rows of `columns`.
+    """Draw images (N, H, W, 1 or 3) uint8 in rows of `columns`. Returns a Pillow image.
 
     Small images are enlarged by a whole factor. `names` are written at the left, one for each row.
     """
@@ -39,7 +39,10 @@ def grid(images, columns, names=()):
 
 @drawn
 def points(real, fake, title=""):
-    """Draw samples (M, 2) over data (N, 2) in the plane. The range of the axes depends on the data only."""
+    """Draw samples fake (M, 2) over data real (N, 2) in the plane. Returns a Pillow image.
+
+    The range of the axes depends on the data only, so that pictures of several steps have equal axes.
+    """
     figure, (axes,) = figure_of(1, (5, 5))
     dots(axes, real, 3, REAL, "data")
     dots(axes, fake, 3, FAKE, "samples")
@@ -59,11 +62,11 @@ def points(real, fake, title=""):
 
 @drawn
 def curves(records, title=""):
-    """Draw the records of a metrics.jsonl as curves over steps.
+    """Draw the records of a metrics.jsonl, one dict for each logged step, as curves over steps.
 
-    All losses are in one panel, all outputs of D in another, and every other metric has a panel of its own.
-    Only the first NAMES losses and the first NAMES metrics are drawn, so that the size of the picture is
-    limited.
+    All losses are in one panel, all outputs of D in another, and every other metric has its own panel. Only
+    the first NAMES losses and the first NAMES metrics are drawn, so that the size of the picture is limited.
+    Returns a Pillow image.
     """
     steps = [record["step"] for record in records]
     losses, metrics = (

@@ -7,9 +7,10 @@ from .figure import FAKE, REAL, drawn, figure_of, plainly, render
 
 @drawn
 def step_times(results, title=""):
-    """Draw the result of `bench steps`: milliseconds per step of every side, one panel for each workload.
+    """Draw the result of `bench steps`: milliseconds per step of numgan, NumPy and each PyTorch variant.
 
-    The whiskers are quartiles. The title of a panel contains the largest gradient difference.
+    There is one panel for each workload. The whiskers are quartiles. The title of a panel contains the
+    largest gradient difference. Returns a Pillow image.
     """
     figure, all_axes = figure_of(len(results), (8, 1.6), margin=1.2)
     for axes, result in zip(all_axes, results, strict=True):
@@ -30,9 +31,10 @@ def step_times(results, title=""):
 
 @drawn
 def roofline(found, title=""):
-    """Draw the result of `bench kernels`: GFLOP/s against flops per byte, for every float32 kernel.
+    """Draw the result of `bench kernels`: GFLOP/s against flops per byte, one mark for each float32 kernel.
 
-    The line is the limit from the measured memory bandwidth and the measured peak of multiply-adds.
+    The line is the upper limit of the speed: the smaller of the measured peak of multiply-adds and flops per
+    byte times the measured memory bandwidth. Returns a Pillow image.
     """
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
     figure, (axes,) = figure_of(1, (8, 5.5))
@@ -71,7 +73,11 @@ def roofline(found, title=""):
 
 @drawn
 def growth(rows, title=""):
-    """Draw the result of `bench growth`: milliseconds per image, with quartiles, a panel for each size."""
+    """Draw the rows of `bench growth`: milliseconds per image,
+    with quartiles, one panel for each changed setting.
+
+    Returns a Pillow image.
+    """
     panels = list(dict.fromkeys(row["panel"] for row in rows))
     figure, all_axes = figure_of(len(panels), (6, 2.1))
     for axes, panel in zip(all_axes, panels, strict=True):
@@ -91,7 +97,7 @@ def growth(rows, title=""):
 def ladder(reports):
     """Draw the reports of numgan.bench.ladder as bars of GFLOP/s, one panel for each report.
 
-    The dotted line is the measured peak.
+    A bar is one kernel, called a rung. The dotted line is the measured peak. Returns a Pillow image.
     """
     bars = sum(len(found["steps"]) + 4 for found in reports)
     figure, all_axes = figure_of(len(reports), (9, 0.32 * bars / len(reports)), margin=0.6)

@@ -9,11 +9,12 @@ from .figure import FAKE, REAL, dots, drawn, figure_of, render, square
 
 @drawn
 def mixtures(panels, centres, std, title=""):
-    """Draw samples of a mixture, {name: samples (N, 2)}, two axes for each name.
+    """Draw samples of a mixture of Gaussians, with two panels for each name. Returns a Pillow image.
 
-    The left axes show the plane. The right axes show every sample relative to its nearest mode, in units of
-    sigma.
+    The left panel shows the plane. The right panel shows every
+    sample relative to its nearest mode, in units of sigma.
 
+    panels    {name: samples (N, 2)}
     centres   (K, 2), the modes
     std       sigma, the standard deviation of each mode
     """
@@ -35,7 +36,11 @@ def mixtures(panels, centres, std, title=""):
 
 @drawn
 def scatters(panels, centres, side, columns=5):
-    """Draw samples, {name: samples (N, 2)}, over the centres of the modes, one small panel for each name."""
+    """Draw samples over the centres (K, 2) of the modes, in
+    rows of `columns` small panels. Returns a Pillow image.
+
+    panels is {name: samples (N, 2)}. Each panel covers -side to side on both axes.
+    """
     figure, all_axes = figure_of(len(panels), (2.2, 2.4), columns)
     for (name, x), axes in zip(panels.items(), all_axes):
         dots(axes, centres, 12, REAL)

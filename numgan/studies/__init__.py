@@ -1,6 +1,6 @@
 """Studies: one command, `numgan study NAME`, repeats the experiment of a published table.
 
-protocol.py defines a study and runs it.
+STUDIES maps each name to its Study. protocol.py defines the class Study, and the code that runs a study.
 """
 
 from . import (

@@ -1,13 +1,13 @@
 """`ablation`: every stabiliser alone on one grid of 25 Gaussians, with its benefit and its cost.
 
-All arms have the same data, the same networks and the same number of updates of G. With packing, a batch
-contains as many packs as D otherwise has samples. Learning rates fall to 0, so that the result does not
-depend on the last few steps. Each arm is the plain GAN with one remedy and the settings that belong to it: a
-critic has the optimiser of its paper and 5 updates, and the unrolled GAN plays the minimax game. The last arm
-combines remedies that work together.
+An arm is one row of the table. All arms have the same data, the same networks and the same number of updates
+of G. With packing, a batch contains as many packs as a batch of another arm has samples. Learning rates fall
+to 0, so that the result does not depend on the last few steps. Each arm is the plain GAN with one remedy and
+the settings that belong to this remedy: a critic has the optimiser of its paper and 5 updates, and the
+unrolled GAN plays the minimax game. The last arm combines remedies that work together.
 
 One setting of each remedy was fixed beforehand, and none was tuned here. A poor row shows that a remedy does
-not help with this setting, not that it cannot help.
+not help with this setting, not that the remedy cannot help.
 """
 
 from dataclasses import replace
@@ -40,12 +40,22 @@ ADAM = Adam(1e-3, beta1=0.5, beta2=0.999)
 
 
 def _game(kind, optimizers=both(ADAM), **changes):
-    """A game on points; no moving average of G, if `changes` do not say otherwise."""
+    """The system of class `kind` on points, with the networks
+    of the study. `changes` are values of its fields.
+
+    optimizers   {network: optimiser} of D and G
+
+    Without a value in `changes`, G has no moving average and the batch size is BATCH.
+    """
     return on_points(kind, 1.0, optimizers, **{"average": 0.0, "batch_size": BATCH} | changes)
 
 
 def _switched(average=0.0, **switches):
-    """The plain GAN with some switches of `systems/games/hacks.py` changed."""
+    """The plain GAN of `systems/games/hacks.py` on points, with other values of some switches.
+
+    switches   {name of a field: value}
+    average    the decay of the moving average of G's weights; 0: no average
+    """
     system = points(**{"smooth": 1.0, "noise": 0.0} | switches).with_networks(G=plane_generator(128))
     return replace(system, average=average, batch_size=BATCH * system.packed)
 
@@ -55,16 +65,18 @@ def _equalized(game):
 
 
 def _virtual():
-    """G with virtual batch normalization."""
+    """A network G: latents (N, 2) -> points (N, 2), with virtual batch normalization
+    after each hidden layer.
+    """
     reference = stream(0, "reference latents").standard_normal((64, 2)).astype(np.float32)
     hidden = [layer for inputs in (2, 128) for layer in (Dense(inputs, 128), VirtualBatchNorm(128), ReLU())]
     return Referenced(Sequential(*hidden, Dense(128, 2)), reference)
 
 
 def _decaying(system, steps):
-    """The system with learning rates that fall to 0 along a cosine.
+    """A copy of the system with learning rates that fall to 0 along a cosine.
 
-    The cosine of each player ends after the number of its updates in `steps` steps.
+    The cosine of D and that of G each end after the number of updates that the network gets in `steps` steps.
     """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
@@ -72,7 +84,7 @@ def _decaying(system, steps):
     return system.with_optimizers(lambda name, rule: rule.changed(lr=Cosine(rule.lr, updates[name])))
 
 
-# {arm: (the name of its remedy, its system)}
+# {arm: (heading of its row, its system)}
 REMEDIES = {
     "gan": ("GAN, non-saturating", _switched()),
     "saturating": ("minimax loss", _switched(modified=False)),
@@ -123,7 +135,10 @@ REMEDIES = {
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train with one remedy on the grid. The points are multiplied by 0.25 before training."""
+    """Train the system of an arm on the grid and return its figures. Arguments as for `Study.trial`.
+
+    The points are multiplied by 0.25 before training.
+    """
     steps = QUICK if quick else STEPS
     system = replace(REMEDIES[arm][1], steps=steps)
     if arm != "constant":
@@ -132,7 +147,7 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw the samples of seed 0 for every remedy."""
+    """Draw the samples of seed 0, one panel for each arm. Returns {file name: picture}."""
     panels = {REMEDIES[arm][0]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.scatters(panels, MIXTURES["grid"].centres, 6.0)}
 

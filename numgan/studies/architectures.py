@@ -1,10 +1,10 @@
 """`random-architectures`: how often a method works on networks that were not tuned for it.
 
-The protocol is that of Gulrajani et al. 2017, section 5.1. A seed is an architecture, drawn before the first
+The protocol is that of Gulrajani et al. 2017, section 5.1. Each seed draws one architecture, before the first
 training. The GAN and WGAN-GP have the same networks and the same learning rate, each with the betas of its
-own paper. The critic has no BatchNorm, because its penalty is defined for single samples. An architecture
-works if the last iterate has at least 7 of 8 modes, and at least half of its samples lie within 3 sigma of a
-mode. A run that ends in inf or nan does not work.
+own paper. The critic has no BatchNorm, because its penalty is defined for single samples. A method works on
+an architecture if the last iterate has at least 7 of 8 modes, and at least half of its samples lie within 3
+sigma of a mode. A run that ends in inf or nan does not work.
 """
 
 from dataclasses import asdict, dataclass
@@ -27,13 +27,13 @@ from ..systems.games.wgan_gp import WGANGP
 from .protocol import Column, Study, markdown, train, trained
 
 ARMS = {"gan": "GAN, non-saturating", "wgan-gp": "WGAN-GP"}
-# Steps of G, in about the same time: a step of WGAN-GP has 5 critic steps with a second-order gradient.
+# Steps of G. Both take about the same time: a step of WGAN-GP has 5 critic steps with second-order gradients.
 STEPS = {"gan": 12_000, "wgan-gp": 3_000}
 QUICK = 6
 BATCH, DRAWN, SAMPLES = 128, 100_000, 2500
 RADIUS, STD = 2**0.5, 0.05
 CENTRES = RADIUS / 2 * modes("ring")[0]  # the radius of the data set "ring" is 2
-MODES, GOOD = 7, 0.5  # the smallest number of modes and share of high quality of an architecture that works
+MODES, GOOD = 7, 0.5  # a method works with at least so many modes and this share of high quality
 
 ACTIVATIONS = {"ReLU": ReLU, "LeakyReLU": LeakyReLU, "tanh": Tanh, "softplus": partial(Softplus, 2.0, 1.0)}
 COLUMNS = (
@@ -47,7 +47,9 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """A random architecture: dense layers, units, activation and BatchNorm of G and D; learning rate."""
+    """A random architecture: numbers of dense layers (depth) and units (width), activation and BatchNorm
+    (norm), for G and for D, and a learning rate lr.
+    """
 
     depth_g: int
     depth_d: int
@@ -61,7 +63,7 @@ class Architecture:
 
 
 def drawn(seed):
-    """The architecture of a seed."""
+    """The random Architecture of a seed. Equal seeds give equal architectures."""
     rng = stream(seed, "architecture")
     return Architecture(
         *rng.integers(2, 13, 2).tolist(),
@@ -73,7 +75,11 @@ def drawn(seed):
 
 
 def network(outputs, depth, width, activation, norm):
-    """A network of `depth` dense layers with two inputs."""
+    """A network (N, 2) -> (N, outputs) of `depth` dense layers. Each but the last has `width` units.
+
+    activation   a key of ACTIVATIONS
+    norm         whether a BatchNorm follows each dense layer except the last
+    """
     layers = []
     for inputs in (2, *[width] * (depth - 2)):
         layers += [
@@ -85,7 +91,7 @@ def network(outputs, depth, width, activation, norm):
 
 
 def system(arm, of):
-    """The GAN or the WGAN-GP of an architecture."""
+    """The GAN (arm "gan") or the WGAN-GP (arm "wgan-gp") with the networks of the Architecture `of`."""
     G = network(2, of.depth_g, of.width_g, of.activation_g, of.norm_g)
     D = network(1, of.depth_d, of.width_d, of.activation_d, of.norm_d and arm == "gan")
     common = {"latent": Latent(2), "sample_shape": (2,), "networks": {"G": G, "D": D}, "batch_size": BATCH}
@@ -96,7 +102,10 @@ def system(arm, of):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """One method on one architecture."""
+    """Train one method on the architecture of a seed and return its figures. Arguments as for `Study.trial`.
+
+    A run that ends in inf or nan gives zeros, and the figure "broken" is 1.
+    """
     of, steps = drawn(seed), QUICK if quick else STEPS[arm]
     data = Dataset("ring", ring(DRAWN, stream(seed, "ring"), radius=RADIUS, std=STD)[0])
     broken = {"success": 0, "modes": 0, "high_quality": 0.0, "broken": 1}
@@ -115,9 +124,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def summary(results):
-    """A table as in the paper: on how many architectures both methods work, only one of them, or neither.
+    """A Markdown table as in the paper: on how many architectures both methods work, only one, or neither.
 
-    Each row demands another share of high quality.
+    In each of our rows, a method must have another share of samples
+    of high quality to work. Two rows are the published ones.
     """
     rows = []
     for least in (0.25, GOOD, 0.75):
@@ -142,7 +152,12 @@ def summary(results):
 
 
 def draw(results, out):
-    """Draw the quality of both methods on every architecture, and the shares that work, by groups."""
+    """Draw the quality of both methods on every architecture,
+    and the shares of architectures on which they work.
+
+    The shares are drawn for groups of architectures, such as
+    those with BatchNorm in G. Returns {file name: picture}.
+    """
     quality, works = (
         {arm: np.array([result[key] for result in results[arm]], float) for arm in results}
         for key in ("high_quality", "success")

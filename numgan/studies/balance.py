@@ -6,7 +6,7 @@
                      rows and on held-out rows then differ more and more (the check of Gulrajani et al. 2017,
                      section 5.6, there on 1,000 digits of MNIST)
 
-With f the logit of D or the output of the critic, and the same fakes in both distances:
+f is the logit of D, or the output of the critic. Both distances use the same fakes:
 
     distance             mean f(training rows) - mean f(fakes)
     held-out distance    mean f(held-out rows) - mean f(fakes)
@@ -40,7 +40,7 @@ ARMS = {
     "critic-300": "WGAN-GP on 300 rows",
     "critic-100": "WGAN-GP on 100 rows",
 }
-STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two looks; fakes in a look
+STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two measurements; fakes in each
 QUICK = 10, 2
 UNITS = {"wide": 1024, "narrow": 32}  # units in each hidden layer of D; in the other arms 256
 LOOKS = "looks.jsonl"
@@ -48,7 +48,7 @@ LOOKS = "looks.jsonl"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rare(GAN):
-    """A GAN with one discriminator step in every `rest` steps."""
+    """A GAN with one discriminator step in every `rest` steps. G is updated in every step."""
 
     rest: int = 1
 
@@ -57,7 +57,11 @@ class Rare(GAN):
 
 
 def system(arm):
-    """The system of an arm: a preset for 8x8 digits with the arm's change, without the moving average."""
+    """The system of an arm (a row of the table), without a moving average.
+
+    It is a preset for 8x8 digits (`gan` or, for critics,
+    `wgan_gp`) with the change that the arm is named after.
+    """
     if arm.startswith("critic"):
         return wgan_gp.digits().with_average(0.0)
     even = Rare(**vars(gan.digits()) | {"average": 0.0})
@@ -68,16 +72,18 @@ def system(arm):
 
 
 def rows_of(arm):
-    """The number of training rows of an arm."""
+    """The number of training rows of an arm: the number at the end of its name, or
+    TRAINING if there is none.
+    """
     last = arm.rsplit("-", 1)[-1]
     return int(last) if last.isdigit() else TRAINING
 
 
 def view(player, data, held):
-    """The function measure(state) -> {figure: number} of a look.
+    """A function measure(state) -> {figure: number}, which `Looks` calls at regular steps.
 
-    The figures compare the outputs of D on training rows, held-out rows and fakes, and measure the quality of
-    the fakes.
+    player is the GAN, data its training rows, held the held-out rows. The figures compare the outputs of D on
+    training rows, held-out rows and fakes, and measure the quality of the fakes.
     """
     real, flat = data.rows(np.arange(len(data)))["x"], held.reshape(len(held), -1)
     critic = isinstance(player, wgan_gp.WGANGP)
@@ -86,7 +92,7 @@ def view(player, data, held):
         x = fakes(player, state, SAMPLES)
         known, new, fake = (logits(player, state, rows).astype(np.float64) for rows in (real, held, x))
         distance = known.mean() - fake.mean()
-        found = {} if critic else {"accuracy": accuracy(new, fake)}  # a critic has no threshold
+        found = {} if critic else {"accuracy": accuracy(new, fake)}  # 0 is no threshold for a critic's output
         x = x.reshape(SAMPLES, -1)
         return found | {
             "ranks": ranked(known, fake),
@@ -102,7 +108,10 @@ def view(player, data, held):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one arm, with looks, and return the figures of the last look."""
+    """Train one arm, measure at regular steps, and return the figures of the last measurement.
+
+    The result also has the lowest KID and its step. Arguments as for `Study.trial`.
+    """
     steps, every = QUICK if quick else (STEPS, EVERY)
     player = system(arm)
     data, held = digits(rows_of(arm))
@@ -127,10 +136,10 @@ COLUMNS = (
 
 
 def draw(results, out):
-    """Draw seed 0 of every arm over steps.
+    """Draw curves over steps, seed 0 of every arm. Returns {file name: picture}.
 
-    The panels show the accuracy of D, the quality of G, and the distances of each critic on training and
-    held-out rows.
+    The panels show the accuracy of D, the quality of G, and the
+    two distances of each critic (training rows and held-out rows).
     """
     critics = [arm for arm in results if arm.startswith("critic")]
     strength = [arm for arm in results if rows_of(arm) == TRAINING and arm not in critics]

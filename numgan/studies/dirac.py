@@ -1,18 +1,17 @@
 """The Dirac-GAN: a GAN with two parameters, whose training circles, diverges or converges in the plane.
-
 Source: Mescheder et al. 2018, sections 2 to 4.
 
     data at 0        the only sample of G is theta        D(x) = psi x        the equilibrium is (0, 0)
     v(theta, psi) = -(d L_G / d theta, d L_D / d psi)    the field of gradient descent
 
-Near the equilibrium, v is given by its Jacobian J there: v(z) = J z, up to terms of higher order. The flow
-converges at a linear rate if every eigenvalue of J has a negative real part. A descent step of size h
-multiplies by 1 + h lambda. So simultaneous descent moves away from the equilibrium where the flow circles
-around it.
+Near the equilibrium, v is given by its Jacobian J there: v(z) = J z, up to terms of higher order. The flow of
+v converges at a linear rate if every eigenvalue of J has a negative real part. One descent step of size h
+multiplies the component along an eigenvector by 1 + h lambda, where lambda is the eigenvalue. So simultaneous
+descent moves away from the equilibrium where the flow circles around the equilibrium.
 
 The games, with their losses and penalties, are those of the library, on networks of one weight, in float64.
-In the paper D is high on fakes, and in the library it is high on real samples. So psi of the paper is -psi
-here, and its start (1, 1) is (1, -1).
+In the paper D is high on fakes, and in the library D is high on real samples. So psi of the paper is -psi
+here, and the paper's start (1, 1) is (1, -1).
 """
 
 from dataclasses import dataclass
@@ -44,11 +43,15 @@ START, STEPS, RATE = (1.0, -1.0), 500, 0.2
 QUICK = 50
 CONVERGED = 1e-3  # a path has converged if its radius after STEPS is smaller
 
-# ---- the fields, z = (theta, psi) -> v (2,)
+# ---- the fields: functions z = (theta, psi) -> v (2,)
 
 
 def descent(game, **settings):
-    """The field of gradient descent of both players on their objectives in a game of `numgan.systems`."""
+    """The field z -> v of gradient descent of G and D on their objectives in a game of `numgan.systems`.
+
+    game       the class of the system
+    settings   values of its fields
+    """
     system = game(networks=NETWORKS, optimizers={}, latent=Latent(1), sample_shape=(1,), **settings)
 
     def field(z):
@@ -67,19 +70,21 @@ def descent(game, **settings):
 
 
 def two_player(loss, *remedies):
-    """The field of the two-player game with this loss and these remedies."""
+    """The field z -> v of gradient descent in the `TwoPlayerGAN` with this loss and these remedies."""
     return descent(TwoPlayerGAN, loss=loss, remedies=remedies)
 
 
 def with_r1(field, gamma):
-    """The field with R1 in the loss of D. The gradient of R1 is gamma psi, because D is linear."""
+    """The field z -> v that results from `field` if R1 is added
+    to D's loss. R1's gradient is gamma psi: D is linear.
+    """
     return lambda z: field(z) - [0.0, gamma * z[1]]
 
 
 def with_noise(loss, sigma):
-    """The field of gradient descent with noise N(0, sigma^2) on real and fake samples.
+    """The field z -> v of gradient descent, with noise N(0, sigma^2) added to real samples and fakes.
 
-    It is the expectation over the noise, computed by quadrature from the derivatives of the loss.
+    It is the expectation over the noise. Quadrature computes it from the derivatives of the loss.
     """
 
     def field(z):
@@ -92,7 +97,7 @@ def with_noise(loss, sigma):
 
 
 def jacobian(field, z=np.zeros(2), h=2.0**-12):
-    """The Jacobian (2, 2) of a field at z, by central differences.
+    """The Jacobian (2, 2) of a field at z, by central differences with the step h.
 
     Without noise it is exact at 0, because these fields are linear on both axes.
     """
@@ -100,9 +105,9 @@ def jacobian(field, z=np.zeros(2), h=2.0**-12):
 
 
 def path(field, order="together", steps=STEPS):
-    """The path (steps + 1, 2) of gradient descent from START.
+    """The points (steps + 1, 2) of gradient descent on a field, from START with the step size RATE.
 
-    order   "together": both players are updated at once; "GD" or "DG": one after the other, in this order
+    order   "together": G and D are updated at once; "GD" or "DG": one after the other, in this order
     """
     masks = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
     z = np.empty((steps + 1, 2))
@@ -121,9 +126,10 @@ def path(field, order="together", steps=STEPS):
 class Method:
     """A method and its expected results.
 
-    field               its field v
+    name                the heading of its row
+    field               its field v, a function z -> (2,)
     eigenvalue          an eigenvalue of the Jacobian of v at 0, from a formula; None if there is no Jacobian
-    together, in_turn   the expected radii of simultaneous and alternating descent, as text
+    together, in_turn   the expected radii at the end of simultaneous and of alternating descent, as text
     """
 
     name: str
@@ -134,7 +140,9 @@ class Method:
 
 
 def _damped(a, b):
-    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda + b^2: a rotation of speed b with damping a."""
+    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda +
+    b^2. It is a rotation of speed b with damping a.
+    """
     return -a + np.sqrt(complex(a**2 - b**2))
 
 
@@ -204,7 +212,11 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """The leading eigenvalue of one method at the equilibrium, and the radii at the ends of its two paths."""
+    """Compute one method's leading eigenvalue at the equilibrium, and the radii at the ends of its two paths.
+
+    The leading eigenvalue has the largest real part. Returns {figure: value} and writes the paths to
+    paths.npz in `folder`. Arguments as for `Study.trial`.
+    """
     method, steps = METHODS[arm], QUICK if quick else STEPS
     # the largest real part; of a pair, the eigenvalue above the real axis
     top = max(np.linalg.eigvals(jacobian(method.field)), key=lambda value: (round(value.real, 6), value.imag))
@@ -223,7 +235,9 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw the flow of every method, and its two paths."""
+    """Draw one panel for each method in `results`: the flow of its field, and its paths of simultaneous and
+    alternating descent. The paths are read from the folder `out`. Returns {file name: picture}.
+    """
     panels = {}
     for arm in results:
         together, in_turn = load_arrays(folder_of(out, arm, 0) / "paths.npz", "together", "in_turn")
@@ -233,7 +247,7 @@ def draw(results, out):
 
 
 def _expected(method):
-    """The row of a method in the published table."""
+    """{column key: text}, a method's expected radii and eigenvalue for the row "expected" of the table."""
     radii = {"together": method.together, "in_turn": method.in_turn}
     if method.eigenvalue is None:
         return radii

@@ -1,17 +1,19 @@
-"""`past-equilibrium`: the quality of a GAN that trains on after the accuracy of D has fallen to 0.5.
+"""`past-equilibrium`: the quality of a GAN whose training
+continues after the accuracy of D has fallen to 0.5.
 
 Introductions to GANs give this warning: the better G is, the less the outputs of D mean. If training
 continues after D is right half of the time, G learns from junk feedback, and its quality may collapse. This
-study measures the effect.
+study measures the effect. At regular steps, called looks, it measures accuracy and quality.
 
     equilibrium   the first step at which the accuracy of D, averaged over WINDOW steps, has been within 0.05
                   of 0.5 for STRETCH steps without a break
     after         the rest of the training, several times as long, with looks as often as before
 
-The accuracy is measured on held-out rows and on fresh fakes, because a D that overfits is right on its
-training rows and guesses elsewhere. One arm tests the warning literally: from the equilibrium on, D is not
-trained, and G is trained against this constant D. On the digits, D reaches an accuracy of 0.5 only with R1.
-So the other arms on the digits have R1 too, and one arm shows the GAN without it.
+The accuracy is measured on held-out rows and on fresh fakes, because a D that overfits
+is right on its training rows and guesses elsewhere. One arm of each data set tests the
+warning literally: from the equilibrium on, D is not trained, and G is trained against
+this constant D. On the digits, D reaches an accuracy of 0.5 only with R1. So four of
+the five arms on the digits have R1, and one arm shows the GAN without R1.
 """
 
 from dataclasses import dataclass, replace
@@ -50,7 +52,7 @@ ARMS = {
 }
 STEPS, EVERY = {"ring": 30_000, "digits": 40_000}, 50  # steps of training; steps between two looks
 WINDOW, STRETCH, NEAR = 500, 1000, 0.05  # the rule for the equilibrium, in steps and in accuracy
-# With near = 0.5 every accuracy counts as even, so that every arm trains past its equilibrium.
+# With near = 0.5 every accuracy is near 0.5, so that every arm trains past its equilibrium.
 QUICK = {"steps": 16, "every": 2, "window": 4, "stretch": 4, "near": 0.5}
 SAMPLES = {"ring": 2500, "digits": 1000}
 DIRECTIONS = 64  # directions of the sliced Wasserstein distance in the plane
@@ -67,7 +69,7 @@ WORST = {
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Even(TwoPlayerGAN):
-    """The GAN, with R1 or without it. D may stop learning.
+    """The GAN, with R1 or without R1, in which D may stop learning.
 
     freeze   from this step on D is not trained; None: D is always trained
     """
@@ -79,9 +81,10 @@ class Even(TwoPlayerGAN):
 
 
 def system(name, method, steps):
-    """The GAN of an arm.
+    """The GAN of an arm: `name` is the data set ("ring" or "digits"), `method` a key of METHODS.
 
-    Units of G and D: 3 x 128 and 2 x 64 on the ring, 3 x 256 and 2 x 128 on the digits.
+    Units of G and D: 3 x 128 and 2 x 64 on the ring, 3 x 256 and 2 x 128 on the digits. `steps` is the length
+    of the training, after which a decaying rate is 0.
     """
     if name == "ring":
         preset, lr, gamma = on_points, 1e-3, 0.1
@@ -101,15 +104,16 @@ def system(name, method, steps):
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
-    """The first step at which the mean accuracy has been even for `stretch` steps, or None.
+    """The first step at which the averaged accuracy of D has
+    been near 0.5 for `stretch` steps; None if never.
 
-    steps, accuracies   (L,), the steps of the looks, every steps[0] steps, and the accuracies there
+    steps, accuracies   (L,): the steps at which D was measured, every steps[0] steps, and the accuracies
     window              the accuracy is averaged over this number of steps
-    near                it is even if it differs from 0.5 by at most this
+    near                the average must differ from 0.5 by at most this
     """
     looks, needed = window // steps[0], stretch // steps[0]
     sums = np.cumsum(np.concatenate([[0.0], accuracies]))
-    smooth = (sums[looks:] - sums[:-looks]) / looks  # entry i is the mean of looks i to i + looks - 1
+    smooth = (sums[looks:] - sums[:-looks]) / looks  # smooth[i] is the mean of accuracies[i : i + looks]
     run = 0
     for i, even in enumerate(np.abs(smooth - 0.5) <= near):
         run = run + 1 if even else 0
@@ -122,7 +126,12 @@ def equilibrium(steps, accuracies, window, stretch, near=NEAR):
 
 
 def _view(name, gan, average):
-    """The function measure(state) -> {figure: number} of a look."""
+    """A function measure(state) -> {figure: number}, which `Looks` calls at regular steps.
+
+    name      the data set, "ring" or "digits"
+    gan       the system that is trained
+    average   whether the quality is measured on samples of the averaged G
+    """
     if name == "ring":
         held = load("ring", "test").x[: SAMPLES["ring"]]
     else:
@@ -141,7 +150,7 @@ def _view(name, gan, average):
             "distance": 1e3 * sliced_wasserstein(rows, x, DIRECTIONS),
             "modes": ring.captured,
             "high_quality": ring.high_quality,
-            "reverse_kl": ring.reverse_kl if ring.captured else np.log(8),  # the value of a single mode
+            "reverse_kl": ring.reverse_kl if ring.captured else np.log(8),  # log 8 is the value of one mode
             "width": widths.mean() if len(widths) else 0.0,
         }
 
@@ -149,7 +158,10 @@ def _view(name, gan, average):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one GAN, find its equilibrium, and compare the figures there with those afterwards."""
+    """Train one GAN, find its equilibrium, and compare the figures there with the figures afterwards.
+
+    Returns {figure: value}. Arguments as for `Study.trial`.
+    """
     name, method = arm.split("-", 1)
     size = {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
     size |= QUICK if quick else {}
@@ -163,7 +175,7 @@ def trial(arm, seed, quick, folder, tell):
         return equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"])
 
     if method.endswith("frozen"):
-        # a run until the equilibrium, then a second run from the start, with D frozen from that step on
+        # The first run ends soon after its equilibrium. A second run starts anew and freezes D at that step.
         before = looks_of("before")
         for part in (steps // 8, steps // 4, steps // 2, steps):
             if not before.records or before.steps[-1] < part:
@@ -179,7 +191,12 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def _compared(looks, even, size):
-    """Every figure at equilibrium (mean over the stretch), afterwards (mean, worst) and at the last look."""
+    """{"FIGURE_at": mean over the stretch before the step `even`, "FIGURE_after": mean afterwards,
+    "FIGURE_worst", "FIGURE_end": the last value}, for every FIGURE of the Looks.
+
+    even is the step of the equilibrium, or None; without it only
+    "FIGURE_end" exists. size["stretch"] is a number of steps.
+    """
     found = {}
     for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:
         found[f"{what}_end"] = looks[what][-1]
@@ -218,7 +235,9 @@ DETAILS = (
 
 
 def summary(results):
-    """A table of the other figures of quality: at equilibrium, at the last look, and the worst afterwards."""
+    """A Markdown table of the figures in DETAILS: at the equilibrium, at the last look, and the worst after
+    the equilibrium. A look is a measurement at one step.
+    """
 
     def cell(column, found):
         then, last, worst = (
@@ -234,7 +253,7 @@ def summary(results):
 def draw(results, out):
     """Draw the accuracy of D and the figures of quality over steps, for seed 0 of every arm.
 
-    The dashed lines mark the equilibria.
+    A dashed line marks the equilibrium of each arm. Returns {file name: picture}.
     """
     panels = []
     right, distance = {"y": "D's accuracy on held-out rows", "level": 0.5}, {"y": "distance", "log": True}

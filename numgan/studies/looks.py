@@ -1,4 +1,4 @@
-"""Looks: figures that are measured at fixed steps of a training.
+"""Looks: figures that are measured at regular steps of a training.
 
 They are stored in a file beside the run, so that an interrupted trial keeps them.
 """
@@ -21,20 +21,22 @@ TRAINING = 1500  # training rows of the digits; the other 297 are held out
 
 
 class Looks:
-    """Figures of a training at regular steps.
+    """Figures of a training, measured at every `every`-th step and stored in the file `path`.
 
         look = Looks(path, every, measure)
         train(..., look=look)
         look.steps, look["accuracy"]          both (L,)
 
-    measure(state) -> {name: number} is called at every `every`-th step. A killed run repeats the steps after
-    its last checkpoint, with equal bits. So a look that is already in the file is not measured again.
+    measure(state) -> {name: number} is called at every `every`-th step. A killed
+    run repeats the steps after its last checkpoint, with equal bits. So a step that
+    is already in the file is not measured again. The constructor reads the file and
+    writes its complete lines again. Raises FileFormatError if a record is damaged.
     """
 
     def __init__(self, path, every, measure):
         self.path, self.every, self.measure = Path(path), every, measure
         self.records = read(self.path)
-        with replacing(self.path) as file:  # without the incomplete line that a killed process leaves
+        with replacing(self.path) as file:  # a killed process may leave an incomplete line: leave it out
             file.writelines(_line(record) for record in self.records.values())
 
     def __call__(self, state):
@@ -54,9 +56,10 @@ class Looks:
 
 
 def read(path):
-    """{step: record} of a file of looks, in the order of the steps; {} if there is no file.
+    """{step: {name: number}} of a file that `Looks` wrote, in the order of the steps; {} if there is no file.
 
-    Raises FileFormatError for a damaged record.
+    Each record also has the key "step". null in the file
+    becomes nan. Raises FileFormatError for a damaged record.
     """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
     return {
@@ -66,9 +69,11 @@ def read(path):
 
 
 def curve(out, arm, place, figure):
-    """(steps, values) of a figure, from the looks of the trial of an arm with seed 0.
+    """(steps, values), two lists: one figure of the trial of an arm with seed 0, read from its file of looks.
 
-    place   the name of the file of looks
+    out      the folder of the study
+    place    the name of the file of looks in the trial's folder
+    figure   the name of the figure
     """
     records = read(folder_of(out, arm, 0) / place)
     return list(records), [record[figure] for record in records.values()]
@@ -81,9 +86,9 @@ def _line(record):
 def digits(rows=TRAINING):
     """(a Dataset of `rows` training digits, the 297 held-out digits (297, 8, 8, 1) in -1..1)
 
-    All 1,797 digits are shuffled first. The file has them in the order of their writers, so its parts differ:
-    the KID between rows 1,500 to 1,796 and the other rows is 0.036. For a random part it is 0.000, with a
-    standard deviation of 0.003.
+    All 1,797 digits are shuffled first, always in the same order. The file has them in the order of their
+    writers, so its parts differ: the KID between rows 1,500 to 1,796 and the other rows is 0.036. For a
+    random part it is 0.000, with a standard deviation of 0.003.
     """
     parts = [load("digits", part) for part in ("train", "test")]
     order = stream(0, "held out").permutation(sum(map(len, parts)))
@@ -93,9 +98,9 @@ def digits(rows=TRAINING):
 
 
 def fakes(system, state, n, average=False):
-    """n samples of G, from the same latents in every call.
+    """n samples of the system's G at this state of the training, from the same latents in every call.
 
-    With `average`, from the moving average of G's weights.
+    average   use the moving average of G's weights
     """
     weights = state.averages["G"] if average else state.params["G"]
     latents = system.inputs(Batch({}, number=n), derive(0, "looks"))
@@ -103,19 +108,23 @@ def fakes(system, state, n, average=False):
 
 
 def logits(system, state, x):
-    """The output of D for x, (N,)."""
+    """The outputs (N,) of the system's D for the samples x, with D's weights in `state`."""
     return system.networks["D"].forward(state.params["D"], x)[0][:, 0]
 
 
 def accuracy(real, fake):
-    """The accuracy of D, from logits: the mean of those on real samples and on fakes. 0.5: D guesses."""
+    """The accuracy of D, from its logits `real` (M,) on real samples and `fake` (N,) on fakes.
+
+    It is the mean of the accuracy on real samples and that on fakes. 0.5: D guesses. The threshold is 0.
+    """
     return (np.mean(real > 0) + np.mean(fake < 0)) / 2
 
 
 def ranked(real, fake):
-    """The share of pairs in which the output of D is higher for the real sample than for the fake.
+    """The share of pairs (real sample, fake) in which D's output is higher for the real sample.
 
-    A tie counts half. The figure needs no threshold, so it exists for critics too.
+    real (M,) and fake (N,) are outputs of D; all M N pairs count. A tie counts half. The figure needs no
+    threshold, so it exists for critics too.
     """
     order = np.sort(fake)
     return (np.searchsorted(order, real, "left") + np.searchsorted(order, real, "right")).mean() / (

@@ -4,9 +4,9 @@
     grid   25 modes, both coordinates from -4, -2, 0, 2, 4, sigma 0.05
 
 The figures are computed from 2,500 samples of the last iterate: the number of captured modes, the share of
-samples of high quality (within 3 sigma of a mode), and the reverse KL divergence of the histogram of these
-samples over the modes. A generator that draws only the centres would get perfect figures. So the table also
-has the width of the modes: the standard deviation of the samples divided by that of the data.
+samples of high quality (within 3 sigma of a mode), and the reverse KL divergence of the histogram of the
+samples of high quality over the modes. A generator that makes only the centres would get perfect figures. So
+the table also has the width of the modes: the standard deviation of the samples divided by that of the data.
 """
 
 from dataclasses import dataclass
@@ -43,12 +43,12 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of Gaussians.
+    """A mixture of Gaussians in the plane, and two settings for training on it.
 
     centres, std   the modes (K, 2), and sigma
     draw           draw(rng) -> points (DRAWN, 2)
-    scale          the points are multiplied by it before training
-    gamma          the weight of the penalty for R3GAN on 3 x 128 networks, which fits the scale
+    scale          a factor for the points before training R3GAN
+    gamma          the weight of the penalty for R3GAN on 3 x 128 networks, chosen for this scale
     """
 
     centres: np.ndarray
@@ -76,7 +76,10 @@ QUICK = 30
 
 
 def system(mixture, arm, steps):
-    """(the GAN of an arm, the factor for its data)"""
+    """(system, factor): the GAN of an arm, and the factor by which its data are multiplied before training.
+
+    steps is the length of the training. The learning rate of an R3GAN is 0 after this number of steps.
+    """
     paper = points(m=2 if arm == "pac2" else 1)
     if arm in ("gan", "pac2"):
         return paper, 1.0
@@ -92,14 +95,21 @@ def system(mixture, arm, steps):
 
 
 def trial(name, arm, seed, quick, folder, tell):
-    """Train one GAN on one mixture, and measure it."""
+    """Train the GAN of one arm on the mixture `name` and return
+    its figures. Other arguments as for `Study.trial`.
+    """
     steps = QUICK if quick else STEPS[arm]
     gan, scale = system(MIXTURES[name], arm, steps)
     return play(gan, name, scale, seed, folder, tell, steps)
 
 
 def play(gan, name, scale, seed, folder, tell, steps):
-    """Train a GAN on a mixture, draw 2,500 points, and measure them. `scale` is a factor for the data."""
+    """Train the system `gan` on the mixture `name`, draw 2,500 samples, and return {figure: value}.
+
+    scale   the data are multiplied by it for training, and the samples are divided by it
+
+    Writes the samples (2500, 2) to samples.npy in `folder`. Other arguments as for `protocol.train`.
+    """
     mixture = MIXTURES[name]
     data = Dataset(name, (scale * mixture.draw(stream(seed, name))).astype(np.float32))
     run = train(gan, data, folder / "run", seed, tell, steps)
@@ -121,7 +131,9 @@ def play(gan, name, scale, seed, folder, tell, steps):
 
 
 def draw(name, results, out):
-    """Draw the samples of seed 0 for every arm, with the modes."""
+    """Draw the samples of seed 0, one panel for each arm, and mark the modes.
+    Returns {file name: picture}.
+    """
     mixture = MIXTURES[name]
     panels = {ARMS[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {

@@ -1,11 +1,13 @@
 """`mode-collapse`: samples over time, with and without unrolling.
 
-Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data are 8 Gaussians, sigma 0.02, on a
-circle of radius 2. Every 200 steps there is a look: 2,500 samples from the same latents. The figures:
+Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data
+are 8 Gaussians, sigma 0.02, on a circle of radius 2. Every 200 steps there
+is a look: 2,500 samples from the same latents are saved. The figures:
 
-    rotation     sum over modes of |share now - share before| / 2: mass that changes its mode between looks
-    dominating   a mode that is nearest to more than half of the samples: the share of looks with such a mode,
-                 and the number of times that it changes
+    rotation     sum over modes of |share now - share before| / 2: the share of samples that change their mode
+                 from one look to the next
+    dominating   a mode is dominating if it is nearest to more than half of the samples: the share of looks
+                 with such a mode, and the number of times that another mode becomes dominating
     at the end   captured modes, shares of samples within 3 sigma (as in `ring`) and 10 sigma of a mode
 """
 
@@ -42,19 +44,20 @@ COLUMNS = (
 
 
 def snapshot(folder, step):
-    """The path of the file with the samples at a step."""
+    """The path of the file with the samples that were saved at a step, in the folder of a trial."""
     return folder / "snapshots" / f"{step:06d}.npy"
 
 
 def game(arm):
-    """The system of an arm."""
+    """The system of an arm: the preset `unrolled/ARM` with Adam at the rate RATE."""
     return systems.build("unrolled", arm).with_optimizers(lambda name, adam: Adam(RATE, adam.beta1))
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train, and save samples of the same latents at regular steps.
+    """Train, save samples of the same latents at regular steps, and return {figure: value}.
 
-    Each look has a file of its own, so an interrupted run keeps its looks.
+    The samples of each of these steps have their own file, so an
+    interrupted trial keeps them. Arguments as for `Study.trial`.
     """
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
@@ -75,7 +78,11 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def figures(snapshots):
-    """Figures of rotation from the samples (SAMPLES, 2) of all looks, and of quality from the last look."""
+    """{figure: value} of the list `snapshots`: all saved
+    samples, each (SAMPLES, 2), in the order of the steps.
+
+    Rotation is the mean over the second half of the list. Quality is measured on the last samples.
+    """
     centres, std = modes("ring")
     distances = [np.square(x[:, None] - centres).sum(axis=2) for x in snapshots]
     counts = [np.bincount(d.argmin(axis=1), minlength=len(centres)) for d in distances]
@@ -96,7 +103,7 @@ def figures(snapshots):
 
 
 def played(run, every):
-    """The mean outputs of D at every `every`-th step of the second half of a run."""
+    """{"D(x)": mean, "D(G(z))": mean} over every `every`-th step in the second half of a finished run."""
     records = runs.read_metrics(run.folder, run.state.step)
     late = [
         record for record in records if record["step"] % every == 0 and 2 * record["step"] >= run.state.step
@@ -105,7 +112,11 @@ def played(run, every):
 
 
 def draw(results, out):
-    """Draw heat maps of seed 0: a row for each arm, at regular steps, and the data."""
+    """Draw heat maps of the samples of seed 0 at six steps: one
+    row for each arm, and the data in the last column.
+
+    Returns {file name: picture}.
+    """
     rows = {}
     for arm, (result, *_) in results.items():
         folder, times = folder_of(out, arm, 0), np.linspace(0, result["steps"], DRAWN, dtype=int)

@@ -1,14 +1,14 @@
 """`parzen`: the log-likelihood of MNIST under a Parzen window, and its weaknesses.
 
-It is the figure of the first GAN paper. The window is built from 10,000 samples, with pixels in 0..1.
-Training rows 50,000 to 50,999 choose sigma from a grid of ten values. The figure is the mean over the 10,000
-test rows. Systems learn from the first 50,000 rows.
+The first GAN paper reports this figure. A Parzen window is a density with a Gaussian of width sigma at each
+of 10,000 samples, with pixels in 0..1. Training rows 50,000 to 50,999 choose sigma from a grid of ten values.
+The figure is the mean over the 10,000 test rows. Systems learn from the first 50,000 rows.
 
 The window rewards all samples near test pictures. Centroids of k-means score far above true pictures, and a
 Gaussian for each class scores near a good GAN (Theis et al. 2016, section 3.3). So the table has rows for
-these anchors too. It also has a figure of the value of samples as training data: the error on test rows of a
-1-nearest-neighbour classifier with 50,000 samples of the same generator. Their labels are the requested ones,
-or else those of the judge.
+such samples too, called anchors. Another figure measures the value of samples as training data: the error on
+test rows of a 1-nearest-neighbour classifier with 50,000 samples of the same generator. The labels of the
+samples are the requested ones. Without requested labels, the judge gives the labels.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,12 @@ class Amounts(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A row of the table: a system, or an anchor if preset is None."""
+    """A row of the table: a system that is trained, or an anchor (samples made without a GAN).
+
+    title    the heading of the row
+    preset   "SYSTEM/PRESET"; None for an anchor
+    steps    the number of training steps
+    """
 
     title: str
     preset: str | None = None
@@ -55,7 +60,13 @@ class Arm(NamedTuple):
 
 @dataclass(frozen=True)
 class Digits:
-    """Pictures (N, 28, 28, 1) uint8 and labels (N,): training rows, rows that choose sigma, and test rows."""
+    """Pictures (N, 28, 28, 1) uint8 and labels (N,).
+
+    x, labels           training rows
+    validation          rows that choose sigma
+    test, test_labels   test rows
+    amounts             the numbers of rows and samples
+    """
 
     x: np.ndarray
     labels: np.ndarray
@@ -66,7 +77,9 @@ class Digits:
 
     @classmethod
     def load(cls, quick):
-        """Load MNIST. With quick, load the enlarged digits of the package, with small amounts."""
+        """Load MNIST. With `quick`, load the 8x8 digits of the package, enlarged to
+        28x28, in small numbers.
+        """
         name, amounts = ("digits", Amounts(1000, 100, 150, 200)) if quick else ("mnist", Amounts())
         rows, test = (data.load(name, split, size=28) for split in ("train", "test"))
         return cls(
@@ -80,29 +93,30 @@ class Digits:
 
     @property
     def dataset(self):
-        """The Dataset of training rows."""
+        """The training rows as a Dataset."""
         return Dataset("mnist", self.x, self.labels, tuple("0123456789"))
 
 
 def unit(x):
-    """uint8 pictures as rows (N, 784) float32 in 0..1."""
+    """Convert pictures (N, 28, 28, 1) uint8 to rows (N, 784) float32 in 0..1."""
     return x.reshape(len(x), -1) / np.float32(255)
 
 
-# ---- the anchors: (x (N, 784) in 0..1, labels (N,) or None); the first rows of x are used for the window
+# ---- the anchors: functions that return (x (N, 784) in 0..1, labels (N,) or None), samples made without a
+# GAN; the first rows of x are used for the window
 
 
 def real(digits, rng):
-    """Random training rows."""
+    """(x (N, 784) in 0..1, labels (N,)) of random training rows of `digits`, the Digits of the study."""
     order = rng.permutation(len(digits.x))[: digits.amounts.neighbours]
     return unit(digits.x[order]), digits.labels[order]
 
 
 def centroids(digits, rng):
-    """k-means centroids of the training rows, as many as the window has samples.
+    """(x, None): k-means centroids of the training rows of `digits`, as many as the window has samples.
 
-    They start from random rows and make ROUNDS rounds of Lloyd's algorithm. A centroid without rows does not
-    move.
+    They start from random rows and are improved by ROUNDS rounds of Lloyd's algorithm. In a round, each
+    centroid moves to the mean of the rows that are nearest to it. A centroid without such rows does not move.
     """
     x = unit(digits.x)
     found = x[rng.choice(len(x), digits.amounts.window, replace=False)]
@@ -115,7 +129,10 @@ def centroids(digits, rng):
 
 
 def gaussians(digits, rng):
-    """Samples from one Gaussian for each class, along its largest principal components."""
+    """(x, labels): samples from one Gaussian for each class of `digits`.
+
+    Each Gaussian lies along the COMPONENTS largest principal components of its class.
+    """
     classes = np.unique(digits.labels)
     labels = np.resize(classes, digits.amounts.neighbours)
     x = np.empty((len(labels), digits.x[0].size), np.float32)
@@ -127,14 +144,15 @@ def gaussians(digits, rng):
 
 
 def gaussian(digits, rng):
-    """Samples from one Gaussian for all classes."""
+    """(x, None): samples from one Gaussian that fits the training rows of all classes of `digits`."""
     return _gaussian(unit(digits.x), digits.amounts.neighbours, digits.x[0].size, rng), None
 
 
 def _gaussian(x, count, components, rng):
-    """Samples (count, D) from a Gaussian, clipped to 0..1.
+    """Samples (count, D) from a Gaussian, clipped to 0..1. x
+    (N, D) are the rows to which the Gaussian is fitted.
 
-    It has the mean of the rows x, and the largest principal components of their covariance.
+    It has the mean of x, and the `components` largest principal components of the covariance of x.
     """
     values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
     root = (vectors * np.sqrt(np.maximum(values, 0)))[:, -components:].astype(np.float32)
@@ -169,7 +187,11 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train a system and draw samples, or make the samples of an anchor; then measure them."""
+    """Train a system and draw samples, or make the samples of
+    an anchor. Measure them and return {figure: value}.
+
+    Writes some samples of each class to samples.npy in `folder`. Arguments as for `Study.trial`.
+    """
     digits = Digits.load(quick)
     judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
     if arm in ANCHORS:
@@ -182,7 +204,7 @@ def trial(arm, seed, quick, folder, tell):
         x = unit(to_bytes(x, system.pixels))
         spent = trained(run)
     found, answers = measure(digits, judge, x, labels)
-    if arm == "real":  # there are no requested labels, so this is the accuracy of the judge on test rows
+    if arm == "real":  # true pictures have no requested labels: use the judge's accuracy on test rows
         found["agreement"] = float(
             (judged(judge, unit(digits.test))[0].argmax(axis=1) == digits.test_labels).mean()
         )
@@ -191,9 +213,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def measure(digits, judge, x, labels):
-    """(the figures of samples x, the labels (N,) that the judge gives them)
+    """({figure: value} of the samples x, the labels (N,) that the judge gives them)
 
-    x (N, 784) in 0..1; labels (N,) are the requested labels, or None.
+    x (N, 784) in 0..1. labels (N,) are the labels that were requested from the generator, or None. `digits`
+    has the rows that choose sigma and the test rows.
     """
     window, test = x[: digits.amounts.window], unit(digits.test)
     found = metrics.parzen(window, unit(digits.validation), test)
@@ -214,13 +237,17 @@ def measure(digits, judge, x, labels):
 
 
 def judged(judge, x):
-    """Probabilities (N, 10) and features (N, F) of rows x (N, 784) in 0..1."""
+    """(probabilities (N, 10), features (N, F)) that the judge computes for rows x (N, 784) in 0..1."""
     seen = judging.as_seen(judge, to_bytes(x, (0, 1)).reshape(-1, 28, 28, 1))
     return judging.probabilities(judge, seen), judging.features(judge, seen)
 
 
 def some_of_each(x, labels):
-    """The first samples of every class, (10 SHOWN, 28, 28, 1) uint8; grey if a class has too few."""
+    """The first SHOWN samples of each class, (10 SHOWN, 28, 28,
+    1) uint8, from rows x (N, 784) and labels (N,).
+
+    If a class has too few samples, grey pictures stand for the missing ones.
+    """
     shown = np.full((10, SHOWN, 28, 28, 1), plot.PAPER, np.uint8)
     for label, row in enumerate(shown):
         found = x[labels == label][:SHOWN]
@@ -229,7 +256,7 @@ def some_of_each(x, labels):
 
 
 def _quick_judge(digits, folder):
-    """A judge with very little training, for --quick."""
+    """A judge trained for QUICK steps only, for --quick. Its run is in folder / "judge"."""
     return train(
         systems.build("classifier", "mnist", NARROW),
         digits.dataset,
@@ -241,7 +268,7 @@ def _quick_judge(digits, folder):
 
 
 def draw(results, out):
-    """Draw two samples of each class for each arm, seed 0."""
+    """Draw SHOWN samples of each class, seed 0, one row for each arm. Returns {file name: picture}."""
     rows = [load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results]
     return {"samples.png": plot.grid(np.concatenate(rows), 10 * SHOWN, [ARMS[arm].title for arm in results])}
 

@@ -1,4 +1,4 @@
-"""Studies: the class Study, and the code that runs one. A trial is one arm (method) with one seed.
+"""Studies: the class Study, and the code that runs one. A trial is one arm (a method) with one seed.
 
 Each trial runs in its own process and can be resumed. All trials together give one table.
 
@@ -7,9 +7,9 @@ Each trial runs in its own process and can be resumed. All trials together give 
     OUT/trials/ARM-SEED/run             the trial's run folder, if it trains; there it can be resumed
     OUT/results.json, table.md, *.png   all figures; the table beside the published one; pictures
 
-A figure is the mean over all seeds, with its standard error, at the last iterate, never at the best one. If a
-figure does not exist for some seeds (there is no width without samples), the table says how many seeds have
-one. Training, number of steps and seeds are fixed before the first trial runs.
+A figure in the table is the mean over all seeds, with its standard error. It is measured at the last iterate,
+never at the best one. If a figure does not exist for some seeds (there is no width without samples), the
+table says how many seeds have one. Method, number of steps and seeds are fixed before the first trial runs.
 """
 
 import json
@@ -63,13 +63,17 @@ class Column:
 
     @property
     def kind(self):
-        """The kind of value that a trial's result may have in this column."""
+        """The kind of field (see `numgan.core.fields`) that a value of this column
+        must have in result.json.
+        """
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The text for the values of all seeds: mean ± standard error, or the value if there is only one.
+        """The text of one cell, from the values of all seeds. None
+        values are left out; if all are None it is "-".
 
-        If some values are None, it gives the number of the others. Style "words": each different text once.
+        Styles "f" and "g": mean ± standard error, or only the value if one is left; then "(n of N)" if some
+        were None. Style "words": each different text once.
         """
         present = [value for value in values if value is not None]
         if not present:
@@ -91,8 +95,9 @@ class Study:
     title, source, differs   its topic, the publication of its protocol, and our differences from it
     arms                     {name of a method: heading of its row}, in the order of the table
     columns                  the Columns of the table
-    trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list};
-                             tell(fraction) moves the progress bar
+    trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list}: one
+                             arm with one seed and its files in `folder`; tell(fraction) moves the progress
+                             bar
     seeds                    the default number of seeds; 1 for a study without randomness
     published                {row: {column key: text}}, the published table
     draw                     draw(results, out) -> {file name: picture}; results {arm: [result of each seed]}
@@ -115,8 +120,8 @@ class Study:
 class Studied:
     """The outcome of a study.
 
-    folder, table, files   its folder, its table as text, and {name: path} of its files
-    results, seconds       {arm: [result of each seed]}, and the sum of all trials' seconds
+    folder, table, files   the folder, the table as text, and {name: path} of the files that were written
+    results, seconds       {arm: [result of each seed]}, and the sum of the seconds of all trials
     """
 
     folder: Path
@@ -130,9 +135,11 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
     """Run a study, or resume it, in the folder `out`. Returns a Studied.
 
     quick        every trial takes only seconds: a test of the code, not of the method
-    seeds        the number of seeds, 0 to seeds - 1 (default: the study's; 1 if quick); more extend a study
-    processes    the number of trials that run at once (default: the number of processors), each on one thread
-    ValueError if the folder holds another study, or if seeds or processes is below 1.
+    seeds        the number of seeds, 0 to seeds - 1 (None: the study's; 1 if quick); more extend a study
+    processes    the number of trials that run at once (None: the number of processors), each on one thread
+
+    ValueError if the folder holds another study or other files, or if seeds or processes is below 1.
+    FileFormatError or FileExistsError if a file of the study is damaged or is not numgan's own.
     TrialError, with the trial's message, if a trial failed.
     KeyboardInterrupt after Ctrl-C or SIGTERM, when all trials have saved. The same call resumes the study.
     """
@@ -152,12 +159,14 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
 
 
 def folder_of(out, arm, seed):
-    """The folder of a trial."""
+    """The folder of the trial of an arm with a seed, in the study's folder `out`."""
     return out / "trials" / f"{arm}-{seed}"
 
 
 def train(system, dataset, folder, seed, tell, steps, look=None):
-    """Train, or resume training, in `folder`, and return the OpenRun. look(state) runs after each step."""
+    """Train a system for `steps` steps in `folder`, or resume its training there. Returns the OpenRun.
+    tell(fraction) is called every 20 steps, look(state) after each step.
+    """
     folder = make_folder(folder)
 
     def watch(state):
@@ -182,7 +191,9 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
 
 
 def trained(run):
-    """The figures of a finished run: its steps, and its minutes of training in all sessions."""
+    """{"steps": number, "minutes": number} of a finished run. The minutes count all
+    its sessions of training.
+    """
     records = runs.read_metrics(run.folder, run.state.step)
     return {"steps": run.state.step, "minutes": records[-1]["seconds"] / 60}
 
@@ -191,7 +202,9 @@ def trained(run):
 
 
 def _run_trials(name, trials, quick, out, processes, progress):
-    """Run the trials that are not done, at most `processes` at once, and show their progress."""
+    """Run the trials, (arm, seed), that are not done, at most `processes` at once, and show their progress.
+    If one fails or the call is interrupted, all running trials save and end.
+    """
     context = multiprocessing.get_context("spawn")
     waiting = [trial for trial in trials if not _is_done(out, *trial)]
     finished, running = len(trials) - len(waiting), {}  # running: {trial: (process, completed fraction)}
@@ -222,19 +235,21 @@ def _run_trials(name, trials, quick, out, processes, progress):
                 bar.refresh()
         finally:
             for process, _ in running.values():
-                process.terminate()  # training then saves a checkpoint and ends
+                process.terminate()  # on this signal, training saves a checkpoint and ends
             for process, _ in running.values():
                 process.join()
 
 
 def _expect_done(name, out, trial, exitcode):
-    """Raise TrialError, with the message of the trial, if its process has ended without a result."""
+    """Raise TrialError if the process of a trial, (arm, seed), ended with an exit code or without a result.
+    The message has the last line of the trial's error.txt, or the exit code if there is no such text.
+    """
     if exitcode or not _is_done(out, *trial):
         log = folder_of(out, *trial) / "error.txt"
         words = read(log, 1 << 20).decode(errors="replace").strip() if log.exists() else ""
         if words:
             reason = f"{words.splitlines()[-1]} (all of it in {log})"
-        else:  # the file is empty if the disk was full
+        else:  # error.txt is empty if the disk was full
             reason = f"its process ended with code {exitcode}"
         raise TrialError(
             f"study {name}: trial {trial[0]}, seed {trial[1]}, failed: {reason}; "
@@ -243,7 +258,10 @@ def _expect_done(name, out, trial, exitcode):
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial, in its own process. share.value tells the parent process the completed fraction."""
+    """Run one trial, in its own process, and write its result.json.
+    share.value receives the completed fraction. Interrupted: writes its
+    seconds so far, exits with 130. Failed: writes error.txt, exits with 1.
+    """
     from . import STUDIES
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # after Ctrl-C the parent sends SIGTERM
@@ -276,15 +294,14 @@ def _work(name, arm, seed, quick, out, share):
 
 
 def _write(path, text):
-    """Write a text file, atomically."""
+    """Write `text` to a file, atomically: the file has either its old content or all of `text`."""
     with replacing(path) as file:
         file.write(text.encode(errors="backslashreplace"))
 
 
 def _die_with_parent():
-    """End this process when its parent has ended.
-
-    The user may then run the command again at once: no trial must have two processes.
+    """Wait until the parent process has ended, then end this process at once. A thread of each trial runs
+    this. Without it, a user who repeats the command could have two processes for one trial.
     """
     multiprocessing.parent_process().join()
     os._exit(1)
@@ -294,7 +311,9 @@ def _die_with_parent():
 
 
 def _claim(out, asked):
-    """Make the folder of a study. If it exists, ValueError unless it is empty or holds the same study."""
+    """Make the folder of a study, and its study.json with `asked`: the study's name, quick and setting.
+    If the folder exists, ValueError unless it is empty or its study.json has the same values.
+    """
     if not out.is_dir() and (kind := kind_at(out)):
         raise ValueError(f"--out: expected a folder, got {kind}: {out}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
@@ -319,8 +338,7 @@ def _claim(out, asked):
 
 
 def _expect_intact(study, out, trials):
-    """Raise an error, before anything is written, if a file of the study is damaged or is not numgan's own.
-
+    """Raise an error, before any trial runs, if a file of the study is damaged or is not numgan's own.
     FileExistsError for a link, pipe or folder with the name of a study's file; FileFormatError for damage.
     """
     for name in (".lock", "results.json", "table.md"):
@@ -341,7 +359,7 @@ def _expect_intact(study, out, trials):
 
 
 def _seconds_before(path):
-    """The seconds that an interrupted trial has taken, from its seconds.json; 0 if there is none."""
+    """The seconds that an interrupted trial took, from its seconds.json at `path`; 0 without this file."""
     return read_json(path, SPENT, "delete the file")["before"] if path.exists() else 0.0
 
 
@@ -350,7 +368,7 @@ def _is_done(out, arm, seed):
 
 
 def _read(study, out, arm, seed):
-    """The result of a finished trial. FileFormatError if its file is damaged."""
+    """{figure: value} of a finished trial, from its result.json. FileFormatError if the file is damaged."""
     path, again = folder_of(out, arm, seed) / "result.json", "delete the file, and the trial is made again"
     kinds = {column.key: column.kind for column in study.columns}
     got = read_json(path, Record({"arm": Text(), "seed": Whole(), "seconds": Real(0)}, kinds, FIGURES), again)
@@ -364,9 +382,11 @@ def _read(study, out, arm, seed):
 
 
 def _finish(name, study, out, quick, results):
-    """Write the table, the figures and the pictures. FileFormatError if a trial's files do not fit."""
+    """Write the table, the figures and the pictures of a study, and return its Studied.
+    Raises FileFormatError if the files of the trials lack what `summary` or `draw` needs.
+    """
     seconds = sum(result["seconds"] for row in results.values() for result in row)
-    try:  # the kinds of single figures are checked before; only `summary` and `draw` know which they need
+    try:  # each figure was checked when it was read; only `summary` and `draw` know which ones they need
         below = f"\n{study.summary(results)}" if study.summary else ""
         pictures = study.draw(results, out) if study.draw else {}
     except FileFormatError:
@@ -399,7 +419,7 @@ def _finish(name, study, out, quick, results):
 
 
 def table(study, results):
-    """The table in Markdown: our rows, then the published ones."""
+    """The table in Markdown: the rows of `results`, {arm: [result of each seed]}, then the published rows."""
     ours = [
         [
             study.arms[arm],
@@ -415,7 +435,7 @@ def table(study, results):
 
 
 def markdown(head, rows):
-    """A table in Markdown. The head and each row are lists of texts."""
+    """A table in Markdown. `head` is a list of texts, `rows` is a list of such lists."""
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
 
 

@@ -1,13 +1,13 @@
-"""`stacked-mnist`: three digits in three colours, 1,000 modes, and a D too small to see them all.
+"""`stacked-mnist`: pictures of three digits in three colours, 1,000 modes, and a D too small to see them all.
 
 The protocol is that of Metz et al. 2017 (unrolled GANs), section 3.3.1, with the constants of Lin et al. 2018
 (PacGAN), table 3. A picture consists of three random digits, one in each colour. A classifier finds the
 digits a, b, c of 25,600 samples of the last iterate, and the label 100 a + 10 b + c is the mode. KL is the
-divergence of the histogram of labels from the uniform one. All arms have the same G; D has 1/4 or 1/2 of its
-filters.
+divergence of the histogram of labels from the uniform one. All arms have the same G. The paper's D has 1/4 or
+1/2 of its filters, and so has D here.
 
-The classifier gives a label to a picture of noise too. So the table also has the confidence of the
-classifier.
+The classifier gives a label to a picture of noise too. So
+the table also has the confidence of the classifier.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ from ..systems.games.unrolled import UnrolledGAN
 from .protocol import Column, Study, folder_of, train, trained
 
 CLASSES = 1000
-SAMPLES, PARTS = 25_600, 20  # samples for the judge, and the number of parts: a part takes 12 MB
-TRIPLES = 1_000_000  # training pictures; each is composed when a batch needs it
+SAMPLES, PARTS = 25_600, 20  # samples for the judge, drawn in 20 parts: a part takes 12 MB
+TRIPLES = 1_000_000  # training pictures; each is put together when a batch needs it
 QUICK = 4
 SHOWN = 14  # samples of an arm in the picture
 
@@ -57,7 +57,7 @@ REMEDIES = {
     "pac2": "PacGAN2",
     "r3pac2": "R3GAN, pairs",
 }
-STEPS, PACKED_STEPS = 2000, 3000  # a packed step takes a fraction of the time of an unrolled one
+STEPS, PACKED_STEPS = 2000, 3000  # a step with packing takes a fraction of the time of an unrolled step
 RATE, PACKED_RATE = 1e-3, 2e-3  # of D; with 2e-3, unrolling 5 and 10 steps gave similar results
 ARMS = {"real": "digits"} | {
     f"{size}-{remedy}": f"{SIZES[size]}, {words}" for size in SIZES for remedy, words in REMEDIES.items()
@@ -74,10 +74,10 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Triples(Dataset):
-    """A million pictures (28, 28, 3), each of three random digits.
+    """A data set of a million pictures (28, 28, 3), each of three random digits.
 
     x         (N, 28, 28, 1), the digits
-    labels    (N,), the labels of the digits; `rows` returns those of the pictures, 100 a + 10 b + c
+    labels    (N,), the labels of the digits; `rows` returns the labels of the pictures, 100 a + 10 b + c
     triples   (TRIPLES, 3), row k has the indices of the three digits of picture k
     """
 
@@ -97,7 +97,7 @@ class Triples(Dataset):
 
 
 def triples(digits):
-    """The Triples of a Dataset of digits. The random indices are the same in every call."""
+    """The Triples made from a Dataset of digits. The random indices are the same in every call."""
     rows = stream(2017, "stacked-mnist").integers(0, len(digits), (TRIPLES, 3))
     return Triples(
         "stacked-mnist", digits.x, digits.labels, digits.classes, digits.source, triples=rows.astype(np.int32)
@@ -105,7 +105,7 @@ def triples(digits):
 
 
 def generator():
-    """z (N, 256) -> 4x4x64 -> 7x7x32 -> 14x14x16 -> 28x28x8 -> picture (N, 28, 28, 3)"""
+    """The network G: z (N, 256) -> 4x4x64 -> 7x7x32 -> 14x14x16 -> 28x28x8 -> pictures (N, 28, 28, 3)."""
     layers = [Dense(256, 4 * 4 * 64, bias=False), Reshape(4, 4, 64), BatchNorm(64), ReLU()]
     for inputs, outputs, even in ((64, 32, 0), (32, 16, 1), (16, 8, 1)):
         layers += [
@@ -117,7 +117,11 @@ def generator():
 
 
 def discriminator(filters, m=1):
-    """m pictures (28, 28, 3) -> 14x14 -> 7x7 -> 4x4x(4 filters) -> logit"""
+    """The network D: packs of m pictures (28, 28, 3) -> 14x14
+    -> 7x7 -> 4x4x(4 filters) -> one logit for each pack.
+
+    filters is the number of channels after the first convolution.
+    """
     layers = [Pack(m)] if m > 1 else []
     for inputs, outputs in ((3 * m, filters), (filters, 2 * filters), (2 * filters, 4 * filters)):
         layers += [Conv2d(inputs, outputs, kernel=3, stride=2, padding=1), LeakyReLU(0.3)]
@@ -125,7 +129,7 @@ def discriminator(filters, m=1):
 
 
 def system(arm):
-    """The GAN of an arm."""
+    """The GAN of an arm named "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
     size, remedy = arm.split("-")
     m = 2 if remedy.endswith("pac2") else 1
     beta1, rate = 0.0 if remedy == "r3pac2" else 0.5, PACKED_RATE if m == 2 else RATE
@@ -145,7 +149,11 @@ def system(arm):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one GAN and count its modes. The arm `real` counts the modes of the data."""
+    """Train the GAN of one arm and count its modes. The arm `real` counts the modes of the data.
+
+    Returns {figure: value} and writes a few samples to
+    samples.npy in `folder`. Arguments as for `Study.trial`.
+    """
     digits = load("mnist")
     data = triples(digits)
     classify = _nearest_mean(digits) if quick else _judge()
@@ -162,9 +170,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def judged(draw, classify, count):
-    """Modes, KL and mean confidence of `count` pictures.
+    """{"modes": number of captured modes, "kl": KL, "confidence": mean confidence} of `count` pictures.
 
-    draw(n, part) returns n pictures. classify(images) -> (n, 10) returns the probabilities for one colour.
+    draw(n, part) returns n pictures in -1..1. classify(images) -> (n, 10) returns the probabilities of the
+    digits in one colour. The pictures are drawn and classified in PARTS parts.
     """
     labels, confidence = [], []
     for part in range(PARTS):
@@ -177,15 +186,20 @@ def judged(draw, classify, count):
 
 
 def _judge():
-    """images (N, 28, 28, 1) uint8 -> p (N, 10), by numgan's judge of MNIST, which all studies share."""
+    """A function classify(images (N, 28, 28, 1) uint8) -> p (N, 10), by numgan's judge of MNIST.
+
+    All studies share this judge.
+    """
     judge = open_judge("mnist", progress=False)
     return lambda images: probabilities(judge, as_seen(judge, images))
 
 
 def _nearest_mean(digits):
-    """Like `_judge`, by the nearest of ten mean digits.
+    """A function classify(images) -> p (N, 10) like that of
+    `_judge`, but p is 1 for the nearest of ten mean digits.
 
-    It needs no training and has an accuracy of about 80 %.
+    digits is the Dataset that gives the means. This function
+    needs no training and has an accuracy of about 80 %.
     """
     means = np.stack([digits.x[digits.labels == digit].mean(axis=0).ravel() for digit in range(10)])
     means = means.astype(np.float32)
@@ -199,7 +213,7 @@ def _nearest_mean(digits):
 
 
 def draw(results, out):
-    """Draw samples of seed 0, a row for each arm."""
+    """Draw samples of seed 0, one row for each arm except the data. Returns {file name: picture}."""
     arms = [arm for arm in results if arm != "real"]
     samples = np.concatenate([load_array(folder_of(out, arm, 0) / "samples.npy") for arm in arms])
     return {"samples.png": plot.grid(samples, SHOWN, [ARMS[arm] for arm in arms])}

@@ -4,16 +4,16 @@ Source: Arjovsky and Bottou 2017, section 2.
 
     g = d L_G / d theta on one batch of latents
 
-after k = 0, 1, 3, 10, ... steps of a new D. G is constant, after 200 steps of training.
+is measured after k = 0, 1, 3, 10, ... steps of a new D. G is constant, after 200 steps of training.
 
 Let b = D(G(z)) be a logit. With the minimax loss, the gradient contains dD/dx times sigmoid(b), which goes to
 0 if D becomes certain. With the non-saturating loss it contains dD/dx times sigmoid(-b), which goes to 1
 (Goodfellow et al. 2014, section 3), while dD/dx grows. A critic whose slopes are kept at 1 has no such
-factor. Over 32 batches of latents:
+factor. The figures are means over 32 batches of latents:
 
     norm = mean |g|          spread = sqrt(mean |g - mean g|^2)          noise = spread / |mean g|
     accuracy                 of D on held-out real samples and new fakes, half of each, at the best threshold
-                             (0 has no meaning for a critic)
+                             (the threshold 0 has no meaning for a critic)
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ from ..training import advance
 from ..training.state import State
 from .protocol import Column, Study
 
-# {data: the preset of gan, for the networks, and of wgan_gp, for the penalty}
+# {data set: name of a preset}. The networks come from this preset of gan, the penalty from that of wgan_gp.
 PRESETS = {"digits": "digits", "ring": "points"}
 LOSSES = {
     "minimax": ("minimax", minimax),
@@ -52,7 +52,10 @@ COLUMNS = (
 
 
 def game(name, loss):
-    """The system whose D is trained. Networks and optimisers are the same for every loss."""
+    """The system whose D is trained on the data set `name`. loss is an adversarial loss; None means WGAN-GP.
+
+    Networks and optimisers are the same for every loss.
+    """
     gan = systems.build("gan", PRESETS[name])
     if loss:
         return replace(gan, loss=loss)
@@ -61,7 +64,11 @@ def game(name, loss):
 
 
 def gradients(system, params, batch, seed, number):
-    """The gradients of G, (number, size of theta), on `number` batches of latents."""
+    """The gradients of G's loss with respect to theta, (number, size of theta), one for each draw of latents.
+
+    params, batch   the parameters of G and D, and a batch of real samples
+    seed            the seed of the latents
+    """
     one = system.objectives()["G"]
     return np.stack(
         [one(params, batch, derive(seed, "look", i)).gradients["G"].vector for i in range(number)]
@@ -71,7 +78,7 @@ def gradients(system, params, batch, seed, number):
 def accuracy(real, fake):
     """The accuracy of D at the best threshold, from the logits real (M,) and fake (N,).
 
-    It is the mean of the accuracy on real samples and of that on fakes.
+    It is the mean of the accuracy on real samples and the accuracy on fakes.
     """
     cuts = np.concatenate([real, fake, [np.inf]])
     sum_of_both = (
@@ -83,7 +90,13 @@ def accuracy(real, fake):
 
 
 def look(system, params, batch, held, seed, number=BATCHES):
-    """{figure: value} of the gradients of G, and the accuracy of D on held-out samples and fakes."""
+    """{"norm", "spread", "noise", "accuracy": value}: statistics of G's gradient, and D's accuracy.
+
+    held     held-out real samples, for the accuracy
+    number   the number of draws of latents for the gradients of G
+
+    Other arguments as for `gradients`.
+    """
     g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
@@ -98,7 +111,10 @@ def look(system, params, batch, held, seed, number=BATCHES):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train G for WARM steps, then a new D against this constant G; measure G's gradient at the looks."""
+    """Train G for WARM steps, then a new D against this constant G. Measure G's gradient after k steps of D.
+
+    k takes the values LOOKS. Returns {"FIGURE K": value}. Arguments as for `Study.trial`.
+    """
     name, short = arm.split("-", 1)
     system, dataset = game(name, LOSSES[short][1]), data.load(name)
     warm, looks, number = (QUICK_WARM, QUICK_LOOKS, QUICK_BATCHES) if quick else (WARM, LOOKS, BATCHES)
@@ -127,7 +143,9 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw norm, noise and accuracy against k, a row for each data set."""
+    """Draw norm, noise and accuracy as functions of k, one row
+    for each data set. Returns {file name: picture}.
+    """
     figures = {
         "norm": "norm of G's gradient",
         "noise": "its noise over latents / mean",

@@ -143,12 +143,6 @@ def test_the_gradients_of_all_places_of_a_layer_are_added():
         assert np.allclose(dp.vector, numeric, rtol=1e-6)
 
 
-def test_a_networks_own_parameters_are_gathered_with_those_of_its_parts():
-    layout = NET.init(0).layout
-    own = gather(layout, [("2", {"b": np.ones(1)})], np.float64, {"0.b": np.full(3, 2.0), "0.W": None})
-    assert own.vector.tolist() == [0] * 6 + [2] * 3 + [0] * 3 + [1]
-
-
 def test_networks_in_networks_share_one_vector():
     net = Sequential(Parallel(Dense(2, 3), Sequential(BatchNorm(2), Dense(2, 1))))
     p = net.init(0)

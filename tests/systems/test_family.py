@@ -14,6 +14,7 @@ from paired_cases import paired_set, unpaired_set
 import numgan as ng
 from numgan import data, systems
 from numgan.bench.profile import profile
+from numgan.core.parameters import gather
 from numgan.core.randomness import derive
 from numgan.evaluation import evaluate, health
 from numgan.layers import LeakyReLU, Pass
@@ -381,7 +382,7 @@ def test_a_missing_frozen_is_found_in_a_layer_of_ones_own():
 
         def backward(self, dy, cache, frozen=False, need_dx=True):
             dx, dp = self.children["part"].backward(dy, cache)
-            return dx, None if frozen else ng.parameters.gather(self.layout, [("part", dp)], dy.dtype)
+            return dx, None if frozen else gather(self.layout, [("part", dp)], dy.dtype)
 
     system = translation()
     with pytest.raises(ng.GradientError, match="of E computes its weight gradient"):

@@ -1,6 +1,7 @@
-"""The layers, each with its four passes written by hand. Reading order: base, activations, bilinear, pooling,
-resampling, shaping, normalization, dropout, embedding, minibatch, packing, equalized, spectral, network,
-given, virtual.
+"""The layers. Each has four passes, written by hand.
+
+Reading order: base, activations, bilinear, pooling, resampling, shaping, normalization, dropout, embedding,
+minibatch, packing, equalized, spectral, network, given, virtual.
 """
 
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh

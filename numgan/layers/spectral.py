@@ -76,7 +76,7 @@ class Spectral(Reweighted):
         return np.swapaxes(M.reshape(*taps, i, o), -1, -2)
 
     def _own(self, W, dp):
-        """The gradient of this layer: dp of the inner layer, with W as its weight gradient, and None for u and v."""
+        """The gradient of this layer from dp, that of the inner layer: "W" is W, and u and v get None."""
         return dp | {"W": W} | dict.fromkeys(self.held)
 
     def forward(self, p, x, context=Pass()):

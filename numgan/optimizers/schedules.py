@@ -1,4 +1,4 @@
-"""Schedules: constants that change with the number of updates made.
+"""Schedules: constants of an optimiser or a system that change with the number of updates made.
 
 schedule(step) -> value; step counts from 0.
 """
@@ -10,14 +10,14 @@ from ..core.arguments import is_number, plain, plain_fields
 
 
 def value_at(value, step):
-    """The value of a constant or of a schedule at `step`."""
+    """The value at `step` of a schedule. A `value` that is not a schedule is returned unchanged."""
     return plain(value(step)) if callable(value) else value
 
 
 class Schedule:
-    """The base class: it converts NumPy numbers to Python numbers.
+    """The base class. It checks `steps`, and converts NumPy numbers in its fields to Python numbers.
 
-    Raises ValueError for fewer than one step.
+    Raises ValueError if `steps` is below 1.
     """
 
     def __post_init__(self):

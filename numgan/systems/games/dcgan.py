@@ -1,9 +1,9 @@
 """Unsupervised representation learning with deep convolutional GANs (Radford et al. 2016).
 
-The objectives are those of 2014 with the nonsaturating loss. The paper adds convolutional networks that can
-be trained with them (see `numgan.networks.dcgan` for the guidelines) and Adam(2e-4, beta1 = 0.5). Real and
-fake batches pass through D separately, because BatchNorm would mix them. Both players of a step use the same
-fakes, as DCGAN code does.
+The objectives are those of the GAN of 2014 with the nonsaturating loss. The paper adds convolutional networks
+that can be trained with these objectives (see `numgan.networks.dcgan` for the guidelines) and
+Adam(2e-4, beta1 = 0.5). Real and fake batches pass through D separately, because BatchNorm would mix them.
+Both players of a step use the same fakes, as DCGAN code does.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,22 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DCGAN(TwoPlayerGAN):
-    """Networks G: z (N, Z) -> picture in -1..1, D: picture -> logit (N, 1)"""
+    """A game of two networks. G: z (N, Z) -> picture in -1..1. D: picture -> logit (N, 1)"""
 
     shares_fakes: bool = True
 
 
 def _system(latent, start, channels, colours, kernel, width, D=None, **settings):
-    """A DCGAN whose D mirrors G, all channel numbers times `width`."""
+    """A DCGAN whose D has the channels of G in reverse order.
+
+    latent      the prior of z
+    start       height and width of G's first picture; each number of `channels` doubles them
+    channels    numbers of channels of G, from first to last; `width` is a factor of all of them
+    colours     channels of a picture
+    kernel      size of the windows
+    D           another discriminator; None: the one above
+    settings    further fields of the DCGAN
+    """
     channels = [max(int(c * width), 2) for c in channels]
     size = start * 2 ** len(channels)
     D = D or dcgan_discriminator(start, channels[::-1], colours, kernel)

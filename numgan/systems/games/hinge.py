@@ -4,10 +4,10 @@ The adversarial loss is the hinge loss (eq. 16 and 17):
 
     D descends on  mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))),    G on  -mean D(G(z))
 
-Every weight of D is divided by its largest singular value, so D cannot be steep; no penalty and no second
-pass are needed. The hinge loss (Lim and Ye 2017, Tran et al. 2017) is zero for samples on the right side by a
-margin of 1. The vectors u and v, which estimate the singular value, are not trained: the training loop does
-one power iteration after each update of D (Algorithm 1).
+Every weight of D is divided by its largest singular value, so D cannot be steep. No penalty and no second
+pass are needed. The hinge loss (Lim and Ye 2017, Tran et al. 2017) is zero for samples that D classifies
+correctly by a margin of 1. The vectors u and v, which estimate the singular value, are not trained: the
+training loop does one power iteration after each update of D (Algorithm 1).
 """
 
 from dataclasses import dataclass, replace
@@ -26,13 +26,13 @@ ACTIVATION = partial(LeakyReLU, SLOPE)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HingeGAN(TwoPlayerGAN):
-    """Networks as in TwoPlayerGAN; every dense or convolutional layer of D is wrapped in Spectral."""
+    """A TwoPlayerGAN with the hinge loss; every dense or convolutional layer of D is wrapped in Spectral."""
 
     loss: AdversarialLoss = hinge
 
 
 def spectral(net):
-    """The same Sequential with every dense or convolutional layer wrapped in Spectral."""
+    """A Sequential with the layers of `net`; every dense or convolutional layer is wrapped in Spectral."""
     return Sequential(
         *(Spectral(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
     )

@@ -3,9 +3,10 @@
     D descends on  -mean log D(x) - mean log(1 - D(G(z)))
                    + gamma/2 [ mean (1 - D(x))^2 |grad y(x)|^2 + mean D(G(z))^2 |grad y(G(z))|^2 ]
 
-with y the logit and D = sigmoid(y). The penalty is the effect of small noise on all samples on the loss,
-computed without noise; gamma is the variance of that noise. If the supports do not overlap, noise of some
-width makes the divergence finite. Gamma decreases to a small value during training.
+with y the logit and D = sigmoid(y). Small noise on all samples would change the loss by about this penalty,
+which is computed without noise; gamma is the variance of that noise. If the supports of the two distributions
+do not overlap, noise of some width makes their divergence finite. Gamma decreases to a small value during
+training.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RothGAN(TwoPlayerGAN):
-    """Networks as in TwoPlayerGAN; the penalty is a remedy."""
+    """A TwoPlayerGAN with the remedy RothPenalty."""
 
     remedies: tuple = (RothPenalty(gamma=2.0),)
 

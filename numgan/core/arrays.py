@@ -24,23 +24,24 @@ NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
 
 
 def save_array(path, x):
-    """Write one array."""
+    """Write the array x to a .npy file, in place of an older file."""
     with replacing(path) as file:
         np.save(file, x, allow_pickle=False)
 
 
 def load_array(path):
-    """The array of numbers in a .npy file.
+    """Read the array of numbers in a .npy file.
 
-    FileFormatError for another file; OSError if it cannot be opened.
+    Raises FileFormatError for a file of another kind, OSError if it cannot be opened.
     """
     return _parse_file(path, _array)
 
 
 def load_arrays(path, *names):
-    """The arrays of these names in an uncompressed .npz file.
+    """Read the arrays `names` of an uncompressed .npz file. Returns them in a list, in this order.
 
-    FileFormatError for another file, or if an array is missing or unexpected. OSError if it cannot be opened.
+    Raises FileFormatError for a file of another kind, or if an array is missing or unexpected. Raises OSError
+    if the file cannot be opened.
     """
 
     def unpack(data, path):
@@ -55,7 +56,7 @@ def load_arrays(path, *names):
 
 
 def _parse_file(path, parse):
-    """parse(bytes of the file, path); its exceptions become FileFormatErrors."""
+    """parse(bytes of the file, path). Every exception of `parse` becomes a FileFormatError."""
     data = read(path, MOST)
     try:
         return parse(data, path)
@@ -66,7 +67,10 @@ def _parse_file(path, parse):
 
 
 def _array(data, path):
-    """The array in the bytes of a .npy file."""
+    """The array in `data`, the bytes of a .npy file. `path` is for messages.
+
+    Raises FileFormatError if the bytes do not hold exactly one array of numbers.
+    """
     shape, fortran, dtype = header(stream := io.BytesIO(data), path)
     needed, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
     if dtype.kind not in "fiu" or needed != there:
@@ -75,14 +79,21 @@ def _array(data, path):
 
 
 def header(stream, path):
-    """(shape, whether in Fortran order, dtype) from the header of a .npy file, at the stream's position."""
+    """(shape, whether in Fortran order, dtype): read the header of a .npy file at the stream's position.
+
+    Raises FileFormatError for a version other than 1.0.
+    """
     if np.lib.format.read_magic(stream) != (1, 0):
         raise damaged(path, "an array of .npy version 1.0", "another version")
     return np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER)
 
 
 def expect_directory(file, most, path):
-    """Raise FileFormatError for a zip file of more than `most` members: zipfile makes an object of each."""
+    """Raise FileFormatError if the open zip file `file` has more than `most` members.
+
+    It also does so if the file does not end with its directory, the list of members. The check comes before
+    `zipfile` reads this list, because zipfile makes an object of each member.
+    """
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END - LOCATOR))
     tail = file.read()
@@ -97,9 +108,9 @@ def expect_directory(file, most, path):
 
 
 def members(archive, path):
-    """The members of an open zip file as {name: ZipInfo}.
+    """The members of an open zip file as {name: ZipInfo}, with names without ".npy".
 
-    FileFormatError unless all are uncompressed .npy files with different names.
+    Raises FileFormatError unless all are .npy files with different names, neither compressed nor encrypted.
     """
     found = {}
     for info in archive.infolist():

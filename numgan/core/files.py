@@ -8,8 +8,9 @@
     opened(path); read(path, most)        open a file to read; read its bytes
     text_of(path); path_of(text)          a path as text for a JSON file, and back
 
-A run's folder may come from an untrusted source. A file name in it may then belong to a symbolic link, a pipe
-or a folder. numgan neither writes to it nor removes it, but raises a FileExistsError with its name.
+A run's folder may come from an untrusted source. A file name in this folder may then belong to a symbolic
+link, a pipe or a folder. numgan neither writes to such a file nor removes it, but raises a FileExistsError
+with its name.
 """
 
 import os
@@ -35,17 +36,23 @@ LEFTOVERS = {".lock"}  # files, besides temporary ones, that a process killed be
 
 
 def text_of(path):
-    """A path as text that is the same in every locale: its bytes read as UTF-8. `path_of` is the inverse."""
+    """A path as text that is the same in every locale: the bytes of the path, read as UTF-8.
+
+    `path_of` is the inverse.
+    """
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def path_of(text):
-    """The path, in the locale of this process, that a text of `text_of` names."""
+    """The path, in the locale of this process, whose text is `text`. The inverse of `text_of`."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 def expect_path(path, what):
-    """Raise ValueError for an empty path: the system would take it for the current folder."""
+    """Raise ValueError for an empty path: the system would take it for the current folder.
+
+    `what` is the name of the argument, for the message.
+    """
     if not os.fspath(path):
         raise ValueError(f"{what}: expected a path, got {path!r}; write '.' for the current folder")
 
@@ -54,9 +61,9 @@ def expect_path(path, what):
 
 
 def kind_at(path):
-    """The kind of file that has this name, as words (see KINDS); None if there is none.
+    """The kind of file that has the name `path`, as words (see KINDS). None if there is no such file.
 
-    No link is followed.
+    No link is followed: a link is a kind of its own.
     """
     try:
         return _kind(os.lstat(path).st_mode)
@@ -69,9 +76,9 @@ def _kind(mode):
 
 
 def expect_own(path, kind="a file"):
-    """Raise FileExistsError if a file of another kind has this name: see KINDS.
+    """Raise FileExistsError if `path` is the name of a file of another kind than `kind` (see KINDS).
 
-    A link is a kind of its own.
+    A link is a kind of its own. If there is no such file, nothing is raised.
     """
     got = kind_at(path)
     if got not in (None, kind):
@@ -81,7 +88,7 @@ def expect_own(path, kind="a file"):
 
 
 def expect_writable(path):
-    """Raise FileNotFoundError if the path's folder does not exist.
+    """Raise FileNotFoundError if the folder of `path` does not exist.
 
     Otherwise raise the same errors as `expect_own(path)`.
     """
@@ -91,7 +98,10 @@ def expect_writable(path):
 
 
 def is_empty(folder, besides=()):
-    """Whether a folder is empty, apart from files in `besides`, an empty lock and temporary files."""
+    """Whether a folder is empty.
+
+    Temporary files, an empty lock file and the names in `besides` do not count.
+    """
     entries = [entry for entry in os.scandir(folder) if not _temporary(entry) and entry.name not in besides]
     return all(
         entry.name in LEFTOVERS and entry.is_file(follow_symlinks=False) and not entry.stat().st_size
@@ -112,12 +122,13 @@ def _opener(path, flags):
 
 @contextmanager
 def replacing(path):
-    """A binary file that becomes `path` when the block ends. Readers see the old file or the new one.
+    """A context with a binary file that becomes `path` when the block ends.
 
-    The bytes are written to a temporary file in the same folder and synchronised with the disk. Then the file
-    gets its name. So a power cut also leaves the old file or the new one. Every temporary file has a random
-    name, so two processes that write the same file do not disturb each other. OSError if a step fails: the
-    old file stays.
+    Readers see the old or the new file. The bytes are written to a temporary file in the same folder and
+    synchronised with the disk. Then the file gets its name. So a power cut also leaves the old file or the
+    new one. Every temporary file has a random name, so two processes that write the same file do not disturb
+    each other. If the block or a write fails, the old file stays, and the error is raised. Raises
+    FileNotFoundError or FileExistsError like `expect_writable`.
     """
     path = Path(path)
     expect_writable(path)
@@ -150,15 +161,15 @@ def replacing(path):
 
 
 def save_picture(image, path):
-    """Write a Pillow image to a PNG file."""
+    """Write a Pillow image to a PNG file, in place of an older file."""
     with replacing(path) as file:
         image.save(file, format="PNG")
 
 
 def _create(folder):
-    """(path, open file) of a new temporary file.
+    """Make a new temporary file in the folder. Returns (path, open file).
 
-    It is locked, so `sweep` keeps it while its process lives.
+    The file is locked, so `sweep` of another process keeps it while this process lives.
     """
     while True:
         path = folder / f".numgan-{secrets.token_hex(8)}.tmp"
@@ -171,7 +182,10 @@ def _create(folder):
 
 
 def sweep(folder):
-    """Remove the temporary files of killed processes from a folder. Those of living processes stay."""
+    """Remove the temporary files of killed processes from a folder.
+
+    Those of living processes are locked and stay.
+    """
     with suppress(OSError):  # a folder may be writeable but not readable
         for entry in list(os.scandir(folder)):
             if _temporary(entry):
@@ -181,7 +195,7 @@ def sweep(folder):
 
 
 def lock(file, wait=False):
-    """Lock an open file until it is closed or its process ends. Returns whether the lock was free.
+    """Lock an open file until it is closed or its process ends. Returns whether it is now locked.
 
     With `wait`, wait until another process has released the lock, and return True.
     On Windows nothing is locked, and the result is True.
@@ -195,7 +209,10 @@ def lock(file, wait=False):
 
 
 def appending(path):
-    """Open a binary file to append to it; the file is made if it does not exist."""
+    """Open a binary file to append to it; the file is made if it does not exist.
+
+    Raises FileExistsError if a link, a pipe or a folder has the name.
+    """
     expect_own(path)
     return open(path, "ab", opener=_opener)
 
@@ -203,7 +220,7 @@ def appending(path):
 def make_folder(path):
     """Make a folder if it does not exist, and return its Path.
 
-    FileExistsError if a link or a file has the name.
+    Raises FileExistsError if a link or a file has the name.
     """
     expect_own(path, "a folder")
     Path(path).mkdir(exist_ok=True)
@@ -211,7 +228,7 @@ def make_folder(path):
 
 
 def remove(path):
-    """Remove a file if it exists. FileExistsError if a link, a pipe or a folder has the name."""
+    """Remove a file if it exists. Raises FileExistsError if a link, a pipe or a folder has the name."""
     expect_own(path)
     Path(path).unlink(missing_ok=True)
 
@@ -220,9 +237,10 @@ def remove(path):
 
 
 def opened(path):
-    """Open a binary file to read it; links are followed. OSError if that fails.
+    """Open a binary file to read it; links are followed. Raises OSError if that fails.
 
-    FileFormatError if the name is that of a folder, a pipe or a device: to read a pipe could block forever.
+    Raises FileFormatError if the name is that of a folder, a pipe or a device: to read a pipe could block
+    forever.
     """
     try:
         file = open(
@@ -239,7 +257,10 @@ def opened(path):
 
 
 def read(path, most):
-    """The bytes of a file. FileFormatError if there are more than `most`; other errors as in `opened`."""
+    """Read the bytes of a file.
+
+    Raises FileFormatError if there are more than `most`, and the errors of `opened`.
+    """
     with opened(path) as file:
         data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)  # read() allocates as many
     if len(data) > most:

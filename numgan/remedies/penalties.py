@@ -250,7 +250,7 @@ class Lazy:
         plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
-        """(every value, every dphi) if step is a multiple of every, with (value, dphi) = penalty(D, phi, ...).
+        """every times (value, dphi) of penalty(D, phi, ...), if step is a multiple of every.
 
         At all other steps (0.0, zeros), without a pass of D.
         """

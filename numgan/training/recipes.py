@@ -1,7 +1,8 @@
 """Recipes and plans: what is trained on which data, and in how many steps, as on the command line.
 
-A Recipe can build its system and load its data. Every option is declared once, as a field of Recipe or Plan:
-config.json, the arguments of `numgan train` and the check of both follow from the field.
+A Recipe can build its system and load its data. A Plan has the numbers of a run. Every option is declared
+once, as a field of Recipe or Plan. config.json, the arguments of `numgan train` and the checks of both are
+made from this field.
 """
 
 import math
@@ -80,7 +81,10 @@ class Recipe:
     )
 
     def resolve(self):
-        """The same recipe with the names of preset and data filled in, and with absolute paths."""
+        """A copy of the recipe with the names of preset and data filled in, and with absolute paths.
+
+        Raises ValueError for data that are neither a known name nor a folder.
+        """
         recipe = self
         if recipe.preset is None:
             known = systems.presets(recipe.system)
@@ -98,7 +102,10 @@ class Recipe:
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
-        """The system with these options. Raises ValueError for an option that it does not have."""
+        """Make the system with these options.
+
+        Raises ValueError for an option that the system does not have.
+        """
         system = systems.build(self.system, self.preset, self.width)
         settings, smooth = dict(self.settings or {}), self.smooth
         if smooth is not None and "smooth" in system.settings:
@@ -135,7 +142,10 @@ class Recipe:
         return optimizer.changed(**{word: value for word, value in constants.items() if value is not None})
 
     def load(self, split="train"):
-        """The Dataset. Pictures are resized to the system's size."""
+        """Load the Dataset. Pictures are resized to the system's size. `split` is "train" or "test".
+
+        Raises ValueError if the system takes pictures and the data are points, or the reverse.
+        """
         shape = systems.build(self.system, self.preset, 0.05).sample_shape
         pictures = len(shape) == 3
         if pictures == (self.data in POINTS):
@@ -182,9 +192,9 @@ class Plan:
             object.__setattr__(self, name, int(value))
 
     def resolve(self, system):
-        """The same plan with a number in place of every None.
+        """A copy of the plan with a number in place of every None.
 
-        Raises ValueError unless the batch size is a multiple of the pack size of the system.
+        Raises ValueError unless the batch size is a multiple of `system.packed`, the samples judged at once.
         """
         given = {name: value for name, value in asdict(self).items() if value is not None}
         usual = {"steps": system.steps, "batch_size": system.batch_size, "seed": 0, "log_every": LOG_EVERY}
@@ -202,12 +212,15 @@ RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # as config.json holds them, 
 
 
 def _from_anywhere(path):
-    """The absolute path, as text."""
+    """The absolute path, as text for config.json. It means the same file from any current folder."""
     return text_of(os.path.abspath(path_of(path)))
 
 
 def check(system, dataset):
-    """Raise ValueError unless the system can be trained on the data."""
+    """Raise ValueError unless the system can be trained on the data.
+
+    Sample shapes must agree, and the data must have the labels, classes and columns that the system needs.
+    """
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(
             f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} "
@@ -235,7 +248,8 @@ def check(system, dataset):
 def steps_of(system, rows, batch_size, epochs):
     """The number of steps in which each of `rows` rows is used `epochs` times.
 
-    A step takes one batch for each objective, or a single batch if fakes are shared.
+    A step takes one batch for each objective, or a single batch if fakes are shared. Raises ValueError unless
+    0 < epochs <= 100,000.
     """
     if not 0 < epochs <= 100_000:
         raise ValueError(f"epochs: expected above 0 and at most 100,000, got {epochs}")
@@ -249,5 +263,5 @@ def steps_of(system, rows, batch_size, epochs):
 
 
 def as_dict(recipe):
-    """A Recipe, or None, as config.json holds it."""
+    """The Recipe as a dict, as config.json holds it. None stays None."""
     return None if recipe is None else asdict(recipe)

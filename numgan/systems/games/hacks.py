@@ -66,11 +66,11 @@ class Hacks(TwoPlayerGAN):
     """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels, (z, y) -> x and (x, y) -> logit.
 
     The switches are the fields of this class and those of the remedies. `from_switches` makes networks and
-    optimisers from the switches. Those of the list above are explained there. The others are:
+    optimisers from the switches. The list above explains most of them. More about some:
 
     separate       False: real samples and fakes are one batch in one pass of D
     classify       D gets no labels; D also predicts the class
-    layer_noise    standard deviation of the noise after every activation of G
+    layer_noise    standard deviation of the noise after every hidden activation of G
     minibatch      number of features of minibatch discrimination before D's last layer; 0: none
     deviation      the batch's standard deviation as a feature before D's last layer
     matching       G's loss is feature matching of the features before these layers, not of D's output
@@ -259,7 +259,7 @@ def _check(s):
 def digits(width=1.0, average=0.995, **switches):
     """8x8 pictures; every switch has the value of the list above.
 
-    `switches` are {name: value} that differ from these values.
+    average is the decay of the moving average. `switches` are {name: value} that differ from the list.
     """
     game = on_digits(
         Hacks,
@@ -295,7 +295,7 @@ def none(width=1.0):
 
 
 def everything(width=1.0):
-    """`digits` with nearly every tip of the list, also the doubtful ones.
+    """`digits` with every tip of the list, also the doubtful ones.
 
     Among them are soft and flipped labels, replay, SGD for D, classes, noise and dropout.
     """

@@ -264,7 +264,7 @@ def read_json(path, kind, advice):
 
 
 def read_lines(path, kind, upto, advice):
-    """Read the records of a JSON-lines file up to step `upto`, one record in each line. [] if there is no file.
+    """Read the records of a JSON-lines file up to step `upto`, one in each line. [] if there is no file.
 
     A record is a dict with a "step", which rises from line to line. A killed process can leave an incomplete
     last line, and a power cut arbitrary bytes at the end. Such lines are ignored. A complete record after

@@ -48,8 +48,8 @@ class Sampler:
     def batch(self, n, seed, labels=None):
         """The Batch that n samples are made from: random rows of the data, and labels.
 
-        labels   classes, repeated in this order until there are n; None: all classes. The Batch has labels only
-                 if the system has classes
+        labels   classes, repeated in this order until there are n; None: all classes. The Batch has labels
+                 only if the system has classes
         """
         needed, columns = set(self.system.made_from) - {"labels"}, {}
         if needed:

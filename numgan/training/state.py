@@ -86,8 +86,8 @@ class State:
     def start(cls, system, seed, dtype=np.float32, weights=None):
         """The State before the first step of a run.
 
-        weights   {network: Parameters} of another run. Its entries replace the random ones where network and path
-                  are equal. None: all entries are random
+        weights   {network: Parameters} of another run. Its entries replace the random ones where network
+                  and path are equal. None: all entries are random
         """
         params = system.init(seed, dtype)
         for name, p in (weights or {}).items():
@@ -131,7 +131,7 @@ class State:
         return found | {f"memory.{name}": array for name, array in self.memory.items()}
 
     def counters(self):
-        """{name in the checkpoint: integer}: the numbers of steps, of batches and of each optimiser's updates."""
+        """{name in the checkpoint: integer}: numbers of steps, batches and each optimiser's updates."""
         return {"step": self.step, "batches": self.batches} | {
             f"{name}.updates": state["step"] for name, state in self.moments.items()
         }

@@ -81,12 +81,18 @@ def _dcgan(latent, start, width, **settings):
 
 
 def digits(width=1.0):
-    """8x8 pictures, DCGAN networks: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label."""
+    """8x8 pictures, DCGAN networks: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label.
+
+    Returns a Conditional. `width` is a factor of the hidden widths.
+    """
     return _dcgan(Latent(32), 2, width, data="digits", steps=2000)
 
 
 def mnist(width=1.0):
-    """28x28 pictures, DCGAN networks: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; every layer gets the label."""
+    """28x28 pictures, DCGAN networks: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; every layer gets the label.
+
+    Returns a Conditional. `width` is a factor of the hidden widths.
+    """
     return _dcgan(Latent(100), 7, width, data="mnist", steps=2814)
 
 
@@ -97,6 +103,7 @@ def mirza(width=1.0):
     These sizes are the paper's. Other details differ from the paper, so that a run takes minutes: BatchNorm
     in G, where small initial label weights keep y from dominating z; pixels in -1..1 with Tanh; dropout of
     0.3 in D only (the paper: 0.5 in both); Adam.
+    Returns a Conditional. `width` is a factor of the hidden widths.
     """
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
     G = Sequential(

@@ -71,14 +71,20 @@ class ConsensusGAN(TwoPlayers):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128."""
+    """Points in the plane: G and D of three layers of 128.
+
+    Returns a ConsensusGAN. `width` is a factor of the hidden widths.
+    """
     h = max(int(128 * width), 4)
     networks = {"G": mlp(2, h, h, h, 2, activation=Tanh), "D": mlp(2, h, h, h, 1, activation=Tanh)}
     return on_points(ConsensusGAN, width, both(RMSProp(2e-4)), gamma=1.0, networks=networks)
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns a ConsensusGAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(ConsensusGAN, width, both(RMSProp(2e-4)), steps=3000, gamma=1.0)
 
 

@@ -46,14 +46,20 @@ def _system(latent, start, channels, colours, kernel, width, D=None, **settings)
 
 
 def digits(width=1.0):
-    """8x8 pictures: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1."""
+    """8x8 pictures: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1.
+
+    Returns a DCGAN. `width` is a factor of the hidden widths.
+    """
     return _system(
         Latent(32), 2, (128, 64), 1, 4, width, data="digits", batch_size=64, steps=4000, average=0.995
     )
 
 
 def mnist(width=1.0):
-    """28x28 pictures: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, windows of 4."""
+    """28x28 pictures: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, windows of 4.
+
+    Returns a DCGAN. `width` is a factor of the hidden widths.
+    """
     return on_mnist(DCGAN, width, both(Adam(2e-4, beta1=0.5)), steps=2814, average=0.995)
 
 
@@ -61,6 +67,7 @@ def paper(width=1.0):
     """64x64 colour pictures, the paper's generator: windows of 5, batches of 128.
 
     100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3
+    Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return _system(
         Latent(100, "uniform"),
@@ -79,6 +86,7 @@ def half(width=1.0):
     """64x64 colour pictures: half the paper's width and windows of 4, as in most later code.
 
     100 -> 4x4x512 -> ... -> 64x64x3
+    Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return _system(
         Latent(100),
@@ -94,7 +102,10 @@ def half(width=1.0):
 
 
 def pooling(width=1.0):
-    """28x28 pictures; D is a plain convolutional net with max-pooling and dropout, as in introductions."""
+    """28x28 pictures; D is a plain convolutional net with max-pooling and dropout, as in introductions.
+
+    Returns a DCGAN. `width` is a factor of the hidden widths.
+    """
     D = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1)
     return _system(
         Latent(100), 7, (128, 64), 1, 4, width, D=D, data="mnist", batch_size=64, steps=2814, average=0.995

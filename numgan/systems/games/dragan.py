@@ -28,12 +28,18 @@ class DRAGAN(TwoPlayerGAN):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns a DRAGAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(DRAGAN, width, both(Adam(2e-4)))
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; lambda is 0.1."""
+    """Points in the plane: G and D of three layers of 128; lambda is 0.1.
+
+    Returns a DRAGAN. `width` is a factor of the hidden widths.
+    """
     penalty = DRAGANPenalty(GradientPenalty(0.1))
     return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
 

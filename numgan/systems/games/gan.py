@@ -82,7 +82,10 @@ class GAN(TwoPlayers):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D, Adam."""
+    """8x8 pictures: three dense layers in G and in D, Adam.
+
+    Returns a GAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(GAN, width, both(Adam(2e-4)))
 
 
@@ -90,6 +93,7 @@ def mnist(width=1.0):
     """28x28 pictures: G is 100-1200-1200-784 with BatchNorm, D is 784-1200-1200-1 with dropout; Adam.
 
     Without BatchNorm in G, D soon wins.
+    Returns a GAN. `width` is a factor of the hidden widths.
     """
     h = max(int(1200 * width), 4)
     up = [layer for inputs in (100, h) for layer in (Dense(inputs, h, bias=False), BatchNorm(h), ReLU())]
@@ -115,6 +119,7 @@ def paper(width=1.0):
     Sizes, ranges, rates and schedules are those of the authors' file mnist.yaml. That file halves D's loss;
     here D's learning rate is halved instead. Two details differ: the initial bias of G's last layer is not
     set from the pixels' means, and all 60,000 rows are used, not 50,000.
+    Returns a GAN. `width` is a factor of the hidden widths.
     """
     g, d = max(int(1200 * width), 4), max(int(240 * width), 2)
     G = Sequential(
@@ -154,12 +159,18 @@ def paper(width=1.0):
 
 
 def saturating(width=1.0):
-    """`digits` with the minimax loss of eq. 1 for G: its gradient vanishes when D is sure."""
+    """`digits` with the minimax loss of eq. 1 for G: its gradient vanishes when D is sure.
+
+    Returns a GAN. `width` is a factor of the hidden widths.
+    """
     return replace(digits(width), loss=minimax)
 
 
 def points(width=1.0):
-    """Points in the plane (ring, grid, swiss-roll): G and D of 128-128, Adam."""
+    """Points in the plane (ring, grid, swiss-roll): G and D of 128-128, Adam.
+
+    Returns a GAN. `width` is a factor of the hidden widths.
+    """
     return on_points(GAN, width, both(Adam(1e-3)))
 
 

@@ -260,6 +260,7 @@ def digits(width=1.0, average=0.995, **switches):
     """8x8 pictures; every switch has the value of the list above.
 
     average is the decay of the moving average. `switches` are {name: value} that differ from the list.
+    Returns a Hacks. `width` is a factor of the hidden widths.
     """
     game = on_digits(
         Hacks,
@@ -278,6 +279,7 @@ def none(width=1.0):
 
     Dense networks with ReLU, pixels in 0..1, real and fake samples in one batch, the minimax loss, SGD with
     momentum.
+    Returns a Hacks. `width` is a factor of the hidden widths.
     """
     return digits(
         width,
@@ -298,6 +300,7 @@ def everything(width=1.0):
     """`digits` with every tip of the list, also the doubtful ones.
 
     Among them are soft and flipped labels, replay, SGD for D, classes, noise and dropout.
+    Returns a Hacks. `width` is a factor of the hidden widths.
     """
     return digits(
         width,
@@ -317,7 +320,10 @@ def everything(width=1.0):
 
 
 def conditional(width=1.0):
-    """`digits` with labels: both G and D get the class."""
+    """`digits` with labels: both G and D get the class.
+
+    Returns a Hacks. `width` is a factor of the hidden widths.
+    """
     return digits(width, conditional=True)
 
 
@@ -325,6 +331,7 @@ def points(width=1.0, **switches):
     """Points in the plane: G and D of 128-128.
 
     `switches` are {name: value} that differ from the class's.
+    Returns a Hacks. `width` is a factor of the hidden widths.
     """
     game = on_points(
         Hacks, width, optimizers={}, hidden=max(int(128 * width), 4), rate=1e-3, convolutional=False

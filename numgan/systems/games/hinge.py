@@ -44,7 +44,10 @@ def _normalized(game):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    """
     return _normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION))
 
 
@@ -52,6 +55,7 @@ def mnist(width=1.0):
     """28x28 pictures: DCGAN networks, D without BatchNorm, z of 128.
 
     The paper's setting C: Adam(2e-4, beta1 = 0.5) and one discriminator step before each generator step.
+    Returns a HingeGAN. `width` is a factor of the hidden widths.
     """
     D = {"norm": False, "slope": SLOPE}
     rule = Adam(2e-4, beta1=0.5)
@@ -59,7 +63,10 @@ def mnist(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of 128-128."""
+    """Points in the plane: G and D of 128-128.
+
+    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    """
     rule = Adam(1e-3, beta1=0.5)
     return _normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION))
 

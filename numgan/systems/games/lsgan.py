@@ -24,17 +24,26 @@ class LSGAN(TwoPlayerGAN):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns an LSGAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(LSGAN, width, both(Adam(2e-4)))
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN networks."""
+    """28x28 pictures: DCGAN networks.
+
+    Returns an LSGAN. `width` is a factor of the hidden widths.
+    """
     return on_mnist(LSGAN, width, both(Adam(2e-4, beta1=0.5)), steps=4690, average=0.999)
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of 128-128."""
+    """Points in the plane: G and D of 128-128.
+
+    Returns an LSGAN. `width` is a factor of the hidden widths.
+    """
     return on_points(LSGAN, width, both(Adam(1e-3)))
 
 

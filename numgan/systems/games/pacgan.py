@@ -37,6 +37,7 @@ def points(width=1.0, m=2):
 
     G has four layers of 400 with BatchNorm; D has three layers of 200 maxout units of 5 pieces. m is the
     number of samples in a pack.
+    Returns a PacGAN. `width` is a factor of the hidden widths.
     """
     h, d, init = max(int(400 * width), 4), max(int(200 * width), 2), normal(0.02)
     hidden = [
@@ -58,7 +59,10 @@ def points(width=1.0, m=2):
 
 
 def digits(width=1.0):
-    """8x8 pictures in pairs: three dense layers in G and in D."""
+    """8x8 pictures in pairs: three dense layers in G and in D.
+
+    Returns a PacGAN. `width` is a factor of the hidden widths.
+    """
     h = max(int(256 * width), 4)
     D = Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU))
     networks = {"G": digit_generator(h), "D": D}
@@ -66,7 +70,10 @@ def digits(width=1.0):
 
 
 def pac4(width=1.0):
-    """`points` with packs of four."""
+    """`points` with packs of four.
+
+    Returns a PacGAN. `width` is a factor of the hidden widths.
+    """
     return points(width, m=4)
 
 

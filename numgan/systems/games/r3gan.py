@@ -120,12 +120,16 @@ def points(width=1.0):
     """Points in the plane: G and D of three hidden layers of 128; gamma is 0.01.
 
     The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99).
+    Returns an R3GAN. `width` is a factor of the hidden widths.
     """
     return on_points(R3GAN, width, both(Adam(1e-3, beta1=0.0, beta2=0.99)), depth=3, gamma=0.01)
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns an R3GAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(R3GAN, width, both(Adam(5e-4, beta1=0.0, beta2=0.99)), gamma=1.0)
 
 
@@ -133,6 +137,7 @@ def mnist(width=1.0):
     """28x28 pictures by class; the dense layers get the label, and the learning rates fall to 0.
 
     G: 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has the same sizes in reverse order.
+    Returns an R3GAN. `width` is a factor of the hidden widths.
     """
     a, b, h = (max(int(n * width), 2) for n in (64, 32, 512))
     code, steps, window = 16, 4000, {"kernel": 4, "stride": 2, "padding": 1}

@@ -26,13 +26,19 @@ class RothGAN(TwoPlayerGAN):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D; gamma falls from 2 to 0.01."""
+    """8x8 pictures: three dense layers in G and in D; gamma falls from 2 to 0.01.
+
+    Returns a RothGAN. `width` is a factor of the hidden widths.
+    """
     penalty = RothPenalty(gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01))
     return on_digits(RothGAN, width, both(Adam(2e-4)), remedies=(penalty,))
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 for thin modes."""
+    """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 for thin modes.
+
+    Returns a RothGAN. `width` is a factor of the hidden widths.
+    """
     penalty = RothPenalty(gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4))
     return on_points(RothGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
 

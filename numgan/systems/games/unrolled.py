@@ -91,6 +91,7 @@ def points(width=1.0):
     """The toy mixture, with K = 10: z of 256, G of 128-128 and D of 128 units with ReLU.
 
     The initial weights are orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5).
+    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
     """
     h, z, init = max(int(128 * width), 4), max(int(256 * width), 2), orthogonal(0.8)
     return UnrolledGAN(
@@ -106,12 +107,18 @@ def points(width=1.0):
 
 
 def plain(width=1.0):
-    """`points` with K = 0: the same game without unrolling, for comparison."""
+    """`points` with K = 0: the same game without unrolling, for comparison.
+
+    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
+    """
     return replace(points(width), unroll=0)
 
 
 def descent(width=1.0):
-    """`points` with unrolled updates by plain gradient descent."""
+    """`points` with unrolled updates by plain gradient descent.
+
+    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
+    """
     return replace(points(width), inner=SGD(0.1))
 
 

@@ -71,17 +71,26 @@ def _rmsprop(lr=5e-5, c=0.01):
 
 
 def digits(width=1.0):
-    """8x8 pictures: dense networks; they are small, so the learning rate is above the paper's."""
+    """8x8 pictures: dense networks; they are small, so the learning rate is above the paper's.
+
+    Returns a WGAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(WGAN, width, _rmsprop(lr=5e-4, c=0.05), steps=3000, average=0.99)
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5."""
+    """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5.
+
+    Returns a WGAN. `width` is a factor of the hidden widths.
+    """
     return on_mnist(WGAN, width, _rmsprop(), D={"norm": False}, steps=5000, warm=25)
 
 
 def points(width=1.0):
-    """Points in the plane: three hidden layers of 128."""
+    """Points in the plane: three hidden layers of 128.
+
+    Returns a WGAN. `width` is a factor of the hidden widths.
+    """
     return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), depth=3, steps=4000, average=0.0)
 
 

@@ -78,17 +78,26 @@ def _adam(lr=1e-4):
 
 
 def digits(width=1.0):
-    """8x8 pictures: dense networks; they are small, so the learning rate is above the paper's."""
+    """8x8 pictures: dense networks; they are small, so the learning rate is above the paper's.
+
+    Returns a WGANGP. `width` is a factor of the hidden widths.
+    """
     return on_digits(WGANGP, width, _adam(lr=5e-4), steps=3000, average=0.99)
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1."""
+    """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1.
+
+    Returns a WGANGP. `width` is a factor of the hidden widths.
+    """
     return on_mnist(WGANGP, width, _adam(), D={"norm": False}, steps=5000)
 
 
 def points(width=1.0):
-    """Points in the plane: three hidden layers of 128; lambda is 0.1, and the rate is above the paper's."""
+    """Points in the plane: three hidden layers of 128; lambda is 0.1, and the rate is above the paper's.
+
+    Returns a WGANGP. `width` is a factor of the hidden widths.
+    """
     return on_points(WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1))
 
 

@@ -86,7 +86,10 @@ def _convolutional(size, width, **settings):
 
 
 def digits(width=1.0):
-    """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
+    """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
+
+    Returns a Classifier. `width` is a factor of the hidden widths.
+    """
     rule = Adam(Cosine(1e-3, 1500), beta1=0.9)
     return _convolutional(8, width, data="digits", batch_size=64, steps=1500, optimizers={"C": rule})
 
@@ -95,6 +98,7 @@ def mnist(width=1.0):
     """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
     Training takes ten epochs. Every picture is moved by up to one pixel.
+    Returns a Classifier. `width` is a factor of the hidden widths.
     """
     rule = Adam(Cosine(2e-3, 4690), beta1=0.9)
     return _convolutional(
@@ -103,7 +107,10 @@ def mnist(width=1.0):
 
 
 def dense(width=1.0):
-    """28x28 pictures: 784-256-256-10."""
+    """28x28 pictures: 784-256-256-10.
+
+    Returns a Classifier. `width` is a factor of the hidden widths.
+    """
     h = max(int(256 * width), 4)
     return Classifier(
         classes=10,

@@ -19,7 +19,7 @@ from .files import read, replacing
 
 HEADER = 4096  # most bytes of one array's header; numpy writes 128
 MOST = 1 << 28  # most bytes of one file
-END, LOCATOR = 22, 20  # bytes of a zip file's last record; of the ZIP64 locator before it
+END, LOCATOR = 22, 20  # bytes of the last record of a zip file, and of the ZIP64 locator before this record
 NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
 
 

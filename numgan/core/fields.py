@@ -21,7 +21,8 @@ import numpy as np
 from .errors import FileFormatError
 from .files import opened, read
 
-LIMIT, LINE = 4 << 20, 1 << 16  # most bytes of a file, of a line; parsed, they take up to 25 times as many
+# most bytes of a JSON file, and of a line; the parsed values take up to 25 times as much memory
+LIMIT, LINE = 4 << 20, 1 << 16
 MOST = 10**12  # the default maximum of a count, such as steps or rows
 FINITE = 1.7976931348623157e308
 
@@ -110,7 +111,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of several words."""
+    """A text that is one of `words`."""
 
     words: tuple
 

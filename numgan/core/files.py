@@ -142,7 +142,7 @@ def replacing(path):
             os.fsync(file.fileno())
             if not fcntl:
                 file.close()  # Windows renames no open file
-            os.replace(temporary, path)  # still locked, so that no other process sweeps it
+            os.replace(temporary, path)  # the file is still locked, so that no other process removes it
     except BaseException as error:
         if temporary:
             temporary.unlink(missing_ok=True)
@@ -152,7 +152,7 @@ def replacing(path):
                 del error.filename2  # the message would show None as a second name
         raise
     if hasattr(os, "O_DIRECTORY"):  # the folder holds the new name, so synchronise it too
-        with suppress(PermissionError):  # of a folder that can be written to and not be listed
+        with suppress(PermissionError):  # a folder may be writable but not readable
             folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(folder)
@@ -174,9 +174,9 @@ def _create(folder):
     while True:
         path = folder / f".numgan-{secrets.token_hex(8)}.tmp"
         file = open(path, "xb", opener=_opener)
-        with suppress(OSError):  # on a file system without locks, `sweep` cannot lock it either
+        with suppress(OSError):  # a file system may have no locks; then `sweep` cannot lock the file either
             lock(file, wait=True)
-        if path.exists():  # else another process swept it before the lock
+        if path.exists():  # otherwise another process removed the file before it was locked
             return path, file
         file.close()
 
@@ -262,7 +262,8 @@ def read(path, most):
     Raises FileFormatError if there are more than `most`, and the errors of `opened`.
     """
     with opened(path) as file:
-        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)  # read() allocates as many
+        # read(n) allocates n bytes, so n is not larger than the file needs
+        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     if len(data) > most:
         raise FileFormatError(
             f"{path}: expected at most {most:,} bytes, got more; the file is damaged, or it is another file"

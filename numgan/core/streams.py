@@ -36,7 +36,7 @@ class Stream:
 
     def isatty(self):
         """Whether the stream is a terminal; False for a missing or closed stream."""
-        with suppress(AttributeError, OSError, ValueError):  # missing, or closed
+        with suppress(AttributeError, OSError, ValueError):  # the stream is missing or closed
             return self.find().isatty()
         return False
 
@@ -66,7 +66,7 @@ class Stream:
             return
         try:
             act(stream)
-        except ValueError:  # it is closed
+        except ValueError:  # the stream is closed
             return
         except OSError as error:
             _discard(stream)

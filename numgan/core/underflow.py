@@ -11,7 +11,7 @@ from inspect import isfunction
 
 import numpy as np
 
-_allowed = ContextVar("allowed", default=False)  # np.errstate takes 2 us: only the outer call sets it
+_allowed = ContextVar("allowed", default=False)  # np.errstate takes 2 us, so only the outermost call sets it
 
 
 def may_underflow(target):

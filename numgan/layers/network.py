@@ -53,16 +53,14 @@ class Network(Layer):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
     def _gradient(self, parts, dy, frozen):
-        """The gradient of this network, in the form of its parameters and with the dtype of dy.
-
-        None if frozen.
+        """The gradient of this network, in the form of its parameters and with the dtype of dy; None if frozen.
 
         parts    [(name, gradient)], the gradients of the children
         """
         return None if frozen else gather(self.layout, parts, _first_array(dy).dtype)
 
     def batch_statistics(self, cache):
-        # The cache of a network begins with those of its children.
+        # The cache of a network begins with the caches of its children.
         found = {
             name: child.batch_statistics(part) for (name, child), part in zip(self.children.items(), cache)
         }

@@ -234,7 +234,7 @@ class BatchNorm(Normalization):
         dy = self._rows(dy)
         scale = r * gain
         dx = None
-        mean_d = mean_d_xhat = np.zeros_like(r)  # measured statistics do not depend on x
+        mean_d = mean_d_xhat = np.zeros_like(r)  # measured statistics do not depend on x: no mean terms
         if not measured or not frozen:
             dbias, dgain = kernels.channel_products(dy, rows, mean, scale, bias, slope)
             dgain *= r

@@ -11,7 +11,7 @@ from ..losses import Labelled
 from ..optimizers.schedules import Linear
 from .remedy import Remedy
 
-# Ranges of soft labels for fakes and for real samples (Chintala et al. 2016, point 6)
+# Ranges of soft labels: for fakes, then for real samples (Chintala et al. 2016, point 6)
 SOFT = (0.0, 0.3), (0.7, 1.2)
 
 

@@ -45,7 +45,7 @@ from ..layers.activations import sigmoid
 from ..optimizers.schedules import value_at
 from .remedy import Remedy
 
-EPS = 1e-12  # added under the root of the norm, so that the penalty is differentiable at g = 0, with v = 0
+EPS = 1e-12  # added under the root of the norm: so the penalty has a derivative at g = 0, which is v = 0
 
 
 @may_underflow

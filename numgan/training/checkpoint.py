@@ -48,7 +48,8 @@ def _constants(system):
 
     A network is a hash of its layers and layout.
     """
-    excluded = ("networks", "optimizers", "data", "batch_size", "steps")  # added below, or may change
+    # networks and optimizers are added below, batch_size by `identity`; data's name and steps may change
+    excluded = ("networks", "optimizers", "data", "batch_size", "steps")
     return {
         field.name: repr(getattr(system, field.name))
         for field in fields(system)
@@ -129,7 +130,7 @@ def _read_state(file, system, about, path):
     """
     empty = [State.empty(now) for _, now in system.stages]
     names = [{**state.vectors(), **state.counters()} for state in empty]
-    most = 2 + max(map(len, names))  # also the description, and one unknown array for the message
+    most = 2 + max(map(len, names))  # + 2: the description, and one unknown array for the error message
     limit = (
         ABOUT
         + max(sum(vector.nbytes for vector in state.vectors().values()) for state in empty)
@@ -192,7 +193,7 @@ def _read(archive, there, name, dtype, shape):
                 "it is a checkpoint of another system or preset, or it is damaged",
             )
         nbytes = int(np.prod(shape, dtype=object)) * found.itemsize
-        data = member.read(nbytes + 1)  # to the end: there zipfile compares the checksum
+        data = member.read(nbytes + 1)  # + 1: at the end of the data zipfile compares the checksum
         if len(data) != nbytes:
             raise damaged(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
     array = np.frombuffer(data, found).reshape(shape)

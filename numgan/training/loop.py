@@ -125,7 +125,7 @@ def train(
                 return runs.continued(out, config["steps"], system, dataset, about)
             runs.claim(out, partial(_is_first, system, about))
 
-        begin()  # raises its errors before the lock is written
+        begin()  # it raises its errors here, before the lock file is written
         with runs.alone(out):
             state = begin()  # again, now that the folder is locked
             if resume:
@@ -134,7 +134,7 @@ def train(
             else:
                 state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
-            # after the checkpoint, because a folder with a configuration can be resumed
+            # config.json comes after the checkpoint: a folder with config.json must have a state to resume
             runs.write_config(out, config)
             return _Session(out, config, about, system, dataset, state, progress, look).run(
                 checkpoint_every, checkpoint_seconds

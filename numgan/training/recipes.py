@@ -208,7 +208,7 @@ class Plan:
         return Plan(**plan)
 
 
-RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # as config.json holds them, resolved
+RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # the kinds of a resolved recipe and plan in config.json
 
 
 def _from_anywhere(path):

@@ -191,7 +191,7 @@ def rebuilt(config, folder):
     recipe = recipe_of(config, folder)
     try:
         return recipe.build(), recipe.load()
-    except FileFormatError:  # it has the name of the data file already
+    except FileFormatError:  # this error already names the data file
         raise
     except ValueError as error:
         raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error

@@ -62,7 +62,7 @@ def advance(system, state, feed, seed, reduce=alone):
             )
             gradients = {owner: reduce(gradient.vector) for owner, gradient in result.gradients.items()}
             finite = np.isfinite(result.loss) and all(map(kernels.all_finite, gradients.values()))
-        except NonFiniteError:  # a penalty raised it; it does not know the layer
+        except NonFiniteError:  # a penalty raised this error; a penalty does not know the layer
             result, finite = None, False
         if not finite:
             fakes_key = derive(seed, "step", step, "fakes") if now.shares_fakes else key
@@ -78,7 +78,7 @@ def advance(system, state, feed, seed, reduce=alone):
                     )
         remember(state.memory, result.memory)
     state.step += 1
-    decay = min(now.average, state.step / (state.step + 9))  # small at first, to forget the initial weights
+    decay = min(now.average, state.step / (state.step + 9))  # small at first: the initial weights are forgotten
     for name, average in state.averages.items():
         with holding(now.networks[name], average):  # the averaged weights have singular vectors of their own
             moving_average(average.vector, state.params[name].vector, decay)

@@ -26,7 +26,7 @@ from ...networks.dcgan import dcgan_discriminator, dcgan_generator, pooling_disc
 from ...networks.mlp import mlp
 
 CODE = 3  # length of a label's embedding
-COLUMNS = 5  # columns of minibatch discrimination
+COLUMNS = 5  # argument `columns` of MinibatchDiscrimination
 
 
 def switched_generator(

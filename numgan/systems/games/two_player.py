@@ -122,7 +122,7 @@ class TwoPlayerGAN(TwoPlayers):
     def rounds(self, step):
         return self._through("rounds", ("D",) * self.k + ("G",), self)
 
-    # ---- the passes of D, and the losses as functions of its outputs; a game may override them
+    # ---- the passes of D, and the losses as functions of D's outputs; a subclass may override these methods
 
     @property
     def labels_for_D(self):

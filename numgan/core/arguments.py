@@ -95,7 +95,7 @@ def pair(value, name):
 def positive(value, name):
     """`value` as an int. Raises ValueError unless it is an integer of at least 1.
 
-    `name` is for the message.
+    `name` is the argument's name, for the message.
     """
     if not is_integer(value, 1):
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")

@@ -56,7 +56,10 @@ def load_arrays(path, *names):
 
 
 def _parse_file(path, parse):
-    """parse(bytes of the file, path). Every exception of `parse` becomes a FileFormatError."""
+    """Read the file and return parse(bytes of the file, path).
+
+    Every exception of `parse` becomes a FileFormatError.
+    """
     data = read(path, MOST)
     try:
         return parse(data, path)

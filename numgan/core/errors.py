@@ -31,7 +31,7 @@ class NonFiniteError(ArithmeticError):
 
 
 class TrialError(RuntimeError):
-    """A trial of a study failed. The message is that of the trial's error."""
+    """A trial of a study (one method with one seed) failed. The message is that of the trial's error."""
 
 
 class GradientError(AssertionError):

@@ -28,10 +28,13 @@ FINITE = 1.7976931348623157e308
 
 
 class Kind:
-    """A kind of value. `what` describes the kind in words. A subclass defines `fits` or `expect`."""
+    """The base class for kinds of values in a JSON file, such as whole numbers from 1 to 10.
+
+    `what` describes the kind in words. A subclass defines `fits` or `expect`.
+    """
 
     def fits(self, value):
-        """Whether the value is of this kind."""
+        """Whether the value is of this kind, True or False."""
         try:
             self.expect(value, "")
         except ValueError:
@@ -46,7 +49,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Whole(Kind):
-    """A whole number from low to high."""
+    """The kind of the whole numbers from low to high."""
 
     low: int = 0
     high: int = MOST
@@ -61,7 +64,7 @@ class Whole(Kind):
 
 @dataclass(frozen=True)
 class Real(Kind):
-    """A number from low to high, an int or a float; by default any finite number."""
+    """The kind of the numbers from low to high, ints and floats. By default all finite numbers."""
 
     low: float = -FINITE
     high: float = FINITE
@@ -77,7 +80,7 @@ class Real(Kind):
 
 @dataclass(frozen=True)
 class Flag(Kind):
-    """True or false."""
+    """The kind of the two values true and false."""
 
     what = "true or false"
 
@@ -87,9 +90,9 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Text that can be a path, of at most `most` characters.
+    """The kind of texts that can be a path, of at most `most` characters.
 
-    It has no NUL character and no surrogate that the file system cannot encode.
+    Such a text has no NUL character and no surrogate that the file system cannot encode.
     """
 
     most: int = 1000
@@ -111,7 +114,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """A text that is one of `words`."""
+    """The kind of the texts in `words`."""
 
     words: tuple
 
@@ -125,7 +128,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """A value that fits at least one of `kinds`."""
+    """The kind of values that are of at least one of `kinds`."""
 
     kinds: tuple
 
@@ -139,7 +142,7 @@ class Either(Kind):
 
 @dataclass(frozen=True)
 class Maybe(Kind):
-    """A value of the kind `kind`, or None (null in JSON)."""
+    """The kind of values that are of the kind `kind` or None (null in JSON)."""
 
     kind: Kind
 
@@ -154,7 +157,7 @@ class Maybe(Kind):
 
 @dataclass(frozen=True)
 class Each(Kind):
-    """A list whose entries are all of the kind `kind`."""
+    """The kind of lists whose entries are all of the kind `kind`."""
 
     kind: Kind
     what = "a list"
@@ -168,7 +171,7 @@ class Each(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """A JSON object, which is a dict in Python.
+    """The kind of JSON objects (dicts in Python) with these fields:
 
     fields     {name: kind} of the fields that must be there
     optional   {name: kind} of the fields that may be there
@@ -203,7 +206,7 @@ class Record(Kind):
 
 @dataclass(frozen=True)
 class Anything(Kind):
-    """Any value. numgan keeps such a value and does not use it."""
+    """The kind of all values. numgan keeps such a value and does not use it."""
 
     what = "anything"
 

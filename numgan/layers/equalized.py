@@ -30,7 +30,7 @@ class Equalized(Reweighted):
         return super().initial_values(rng) | {"W": rng.standard_normal(self.layer.weight_shape)}
 
     def _scaled(self, W):
-        """c W. W is a weight, a gradient or a tangent."""
+        """c W, the scaled weight. W may also be a gradient or a tangent."""
         return W * W.dtype.type(self.scale)
 
     def _gradient(self, dp):

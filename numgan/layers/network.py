@@ -53,7 +53,7 @@ class Network(Layer):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
     def _gradient(self, parts, dy, frozen):
-        """The gradient of this network, in the form of its parameters and with the dtype of dy; None if frozen.
+        """The gradient of this network, in the form of its parameters, with the dtype of dy; None if frozen.
 
         parts    [(name, gradient)], the gradients of the children
         """

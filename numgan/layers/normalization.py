@@ -361,9 +361,9 @@ def measure(net, p, inputs, seed=None):
 
 
 def pooled(trees):
-    """One tree of statistics from the trees of several batches.
+    """Pool the statistics of several batches: one tree {layer name: {name: array}} from a list of such trees.
 
-    Each is a result of `Layer.batch_statistics`.
+    Each tree is a result of `Layer.batch_statistics`. An empty list gives {}.
     """
     if not trees:
         return {}

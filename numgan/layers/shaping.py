@@ -8,7 +8,7 @@ from .base import LinearMap, expect, joined
 
 
 class Move(LinearMap):
-    """A linear map that moves numbers and does no arithmetic."""
+    """The base class of layers that move numbers and do no arithmetic. Such a layer is a linear map."""
 
     def flops(self, shape):
         return 0

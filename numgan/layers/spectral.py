@@ -64,7 +64,7 @@ class Spectral(Reweighted):
         return kernels.matmul(v[None], W.T)[0]
 
     def _sigma(self, W, u, v):
-        """u' W v, a number."""
+        """u' W v, a number: the estimate of the largest singular value of W."""
         return (u * self._along(self._matrix(W), v)).sum()
 
     def _outer(self, scale, u, v):

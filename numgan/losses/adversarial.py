@@ -79,9 +79,9 @@ class AdversarialLoss:
         return self.for_generator.mean(fake)
 
     def discriminator_tangent(self, real, fake, treal, tfake):
-        """(tdreal, tdfake): the tangents of dreal and dfake of D's loss.
+        """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
 
-        The logits move along treal and tfake.
+        dreal and dfake are the derivatives that `discriminator` returns.
         """
         return self.on_real.tangent(real, treal), self.on_fake.tangent(fake, tfake)
 
@@ -155,7 +155,10 @@ class Labelled:
         return self._curve(t).mean(y)
 
     def tangent(self, y, ty, t):
-        """tdy: the tangent of dy when y moves along ty. y, ty, t and tdy have one shape."""
+        """tdy: the tangent of dy, the derivative of the loss, when y moves along ty.
+
+        y, ty, t and tdy have one shape. t are the labels.
+        """
         return self._curve(t).tangent(y, ty)
 
 

@@ -34,7 +34,10 @@ class FeatureMatching:
         return float(np.square(difference).sum()), self._to_each(difference, fake)
 
     def tangent(self, fake, tfake, real):
-        """The tangent of dfake when the features of the fakes move along tfake."""
+        """The tangent of dfake when the features of the fakes move along tfake.
+
+        dfake is the derivative of the loss with respect to these features.
+        """
         return self._to_each(tfake.mean(axis=0), fake)
 
     def _to_each(self, difference, fake):
@@ -54,7 +57,7 @@ feature_matching = FeatureMatching()
 @may_underflow
 @dataclass(frozen=True)
 class PairLoss:
-    """mean f(y - target) over all entries, where f is `curve`; y and target have one shape."""
+    """The loss mean f(y - target) over all entries, where f is `curve`; y and target have one shape."""
 
     name: str
     curve: Curve
@@ -118,7 +121,7 @@ class SoftmaxCrossEntropy:
         return loss, p / y.dtype.type(len(y))
 
     def tangent(self, y, ty, labels):
-        """The tangent of dy when y moves along ty."""
+        """The tangent of dy, the derivative of the loss, when the logits y move along ty."""
         p = softmax(y)
         return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / y.dtype.type(len(y))
 
@@ -134,6 +137,6 @@ softmax_cross_entropy = SoftmaxCrossEntropy()
 
 @may_underflow
 def softmax(y):
-    """p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)"""
+    """The probabilities p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)"""
     e = np.exp(y - y.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)

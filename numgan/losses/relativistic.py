@@ -66,9 +66,9 @@ class RelativisticLoss:
         return loss, dfake
 
     def discriminator_tangent(self, real, fake, treal, tfake):
-        """(tdreal, tdfake): the tangents of dreal and dfake of D's loss.
+        """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
 
-        The logits move along treal and tfake.
+        dreal and dfake are the derivatives that `discriminator` returns.
         """
         tdts = map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))
         return self.transpose(tdts, real, fake)

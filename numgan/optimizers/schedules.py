@@ -30,7 +30,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """`start` for `wait` updates, then linear from `start` to `end` over `steps` updates, then `end`."""
+    """Schedule: `start` for `wait` updates, then linear to `end` over `steps` updates, then `end`."""
 
     start: float
     end: float
@@ -43,7 +43,10 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """max(start factor^step, floor). Goodfellow et al. 2014 divide by 1.000004 at every update."""
+    """Schedule: max(start factor^step, floor).
+
+    Goodfellow et al. 2014 divide by 1.000004 at every update: factor = 1 / 1.000004.
+    """
 
     start: float
     factor: float
@@ -55,7 +58,7 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine from `start` to `end` over `steps` updates, then `end`.
+    """Schedule: half a cosine from `start` to `end` over `steps` updates, then `end`.
 
     (Loshchilov and Hutter 2017, eq. 5)
     """
@@ -70,7 +73,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """`then` times a factor that rises linearly from 1 / steps to 1 over the first `steps` updates.
+    """Schedule: `then` times a factor that rises linearly from 1 / steps to 1 over the first `steps` updates.
 
     then    a constant or a schedule
     """

@@ -30,9 +30,9 @@ class Remedy:
         return rounds
 
     def opponent(self, params, name, game, seed):
-        """The parameters of a player's opponent, the network `name`.
+        """The parameters of a player's opponent, the network `name`. `params` are those without this remedy.
 
-        `params` are those without this remedy.
+        The opponent of D is G, and that of G is D.
         """
         return params
 
@@ -44,13 +44,13 @@ class Remedy:
         return rows, {}
 
     def input(self, x, where, game, seed):
-        """The samples that D gets in place of x (N, ...), in the steps of both players."""
+        """The samples that D gets in place of the samples x (N, ...), in the steps of both players."""
         return x
 
     def loss(self, loss, where, game, seed):
         """D's loss on the samples `where`, as a function: logits -> (loss, dlogits).
 
-        `loss` is the one to change.
+        The argument `loss` is this function without this remedy.
         """
         return loss
 

@@ -84,9 +84,9 @@ class Pool:
 @may_underflow
 @dataclass(frozen=True)
 class Replay(Remedy):
-    """Remedy: each of D's fakes is, with probability `replay`, one of a pool of `pool` old fakes.
+    """Remedy: with probability `replay`, D gets an old fake from a pool of `pool` old fakes, not a new one.
 
-    replay = 0: no pool.
+    This is decided for each fake of D. replay = 0: no pool. See `Pool`.
     """
 
     replay: float = 0.5

@@ -120,7 +120,7 @@ def train(
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
 
         def begin():
-            """The State of the run to resume; None for a new run, whose folder is made."""
+            """The State of the run to resume. For a new run this makes the folder, and returns None."""
             if resume:
                 return runs.continued(out, config["steps"], system, dataset, about)
             runs.claim(out, partial(_is_first, system, about))

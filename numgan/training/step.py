@@ -78,7 +78,7 @@ def advance(system, state, feed, seed, reduce=alone):
                     )
         remember(state.memory, result.memory)
     state.step += 1
-    decay = min(now.average, state.step / (state.step + 9))  # small at first: the initial weights are forgotten
+    decay = min(now.average, state.step / (state.step + 9))  # small at first: it forgets the initial weights
     for name, average in state.averages.items():
         with holding(now.networks[name], average):  # the averaged weights have singular vectors of their own
             moving_average(average.vector, state.params[name].vector, decay)

@@ -38,7 +38,10 @@ class ConsensusGAN(TwoPlayers):
         return True
 
     def _agreement(self, params, batch, seed, fakes):
-        """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the term, its gradients for D and G, and v."""
+        """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the common term, its gradients, and v.
+
+        dphi and v_phi belong to D, dtheta and v_theta to G.
+        """
         D, G = self.networks["D"], self.networks["G"]
         runs = (Pass(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
         return Consensus(self.gamma, self.loss)(

@@ -167,7 +167,7 @@ class Hacks(TwoPlayerGAN):
 
     @property
     def network_for_G(self):
-        above = 1 + self.deviation + (self.minibatch > 0)  # the last layer, and the layers that compare samples
+        above = 1 + self.deviation + (self.minibatch > 0)  # the last layer, and layers that compare samples
         return self.networks["D"][:-above] if self.matching else self.networks["D"]
 
     def _loss_of_G(self, outputs, labels):

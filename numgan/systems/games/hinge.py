@@ -39,7 +39,7 @@ def spectral(net):
 
 
 def _normalized(game):
-    """The game with every dense or convolutional layer of D wrapped in Spectral."""
+    """A copy of the game in which every dense or convolutional layer of D is wrapped in Spectral."""
     return replace(game, networks=game.networks | {"D": spectral(game.networks["D"])})
 
 

@@ -72,9 +72,9 @@ class R3GAN(TwoPlayers):
         return True
 
     def conditioned(self, batch):
-        """D as a network of x alone.
+        """D as a network of x alone. Without classes this is D.
 
-        With classes it is D(x | y) with the labels of the batch, for real and fakes.
+        With classes it is D(x | y), where y are the labels of the batch, for real samples and for fakes.
         """
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 

@@ -231,9 +231,9 @@ class TwoPlayerGAN(TwoPlayers):
         return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 
     def generator(self, params, batch, seed, fakes=None):
-        """The Result of G's step: the loss of G, and its gradient for G, which comes through the frozen D.
+        """The Result of G's step: the loss of G, and its gradient for G.
 
-        If fakes is None, new fakes are drawn.
+        The gradient passes through the frozen D. If fakes is None, new fakes are drawn.
         """
         phi = self._through("opponent", params["D"], "D", self, seed)
         fakes = fakes or self.generate(params, batch, seed)

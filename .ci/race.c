@@ -1,4 +1,5 @@
-/* The pool of threads.c under the thread sanitizer: several callers, jobs within jobs, failing and interrupted jobs, short-lived callers.
+/* The pool of threads.c under the thread sanitizer: several callers, jobs within jobs, failing and interrupted
+   jobs, short-lived callers.
  * With the argument "race" the bodies also write to one shared number, which has to be found.
  */
 #include "kernels.h"

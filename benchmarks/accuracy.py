@@ -155,7 +155,7 @@ def convolutions(rng, dtype, fast, as_it_is):
         x, weights, dy = (scattered(rng, array) for array in (x, weights, dy))
     with_bias = draw is not integers and rng.random() < 0.5
     b, d = (draw(rng, length).astype(dtype) if with_bias else None for length in (o, c))
-    chosen = fast and as_it_is(dtype, kernel, stride, c, o, n, y)
+    chosen = fast and as_it_is(dy, kernel, stride, c)
     limit = limit if chosen or not fast else 2 * limit
     kind = (
         ("fast" if chosen else "fast, if forced to")
@@ -314,11 +314,12 @@ def of_shape(number, seed, compiled, reference, rule):
         yield label, dtype, error(got, limit, getattr(reference, name), arrays, rest, bias), limit
 
 
-def whatever_fits(dtype, kernel, stride, channels, features, images, size):
+def whatever_fits(y, kernel, stride, channels):
     """products._tiles without "it pays": the fast kernels for all that they can compute at all."""
     from numgan._kernels import compiled
 
-    return max(1, images * math.prod(-(-n // 4) for n in size)) if compiled.products.fast_convolutions else 0
+    tiles = max(1, len(y) * math.prod(-(-n // 4) for n in y.shape[1:3]))
+    return tiles if compiled.products.fast_convolutions else 0
 
 
 def main():

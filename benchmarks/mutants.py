@@ -49,10 +49,7 @@ CHAPTERS = {  # chapter: (its sources in numgan/, its tests in tests/)
         "layers/* networks/* checking/test_[!m]* checking/test_messages kernels/test_memory "
         "remedies/test_regularizer* systems/*",
     ),
-    "losses": (
-        "losses/*.py remedies/[!cpu_]*.py",
-        "losses/* networks/* remedies/test_[lnr]* systems/*",
-    ),
+    "losses": ("losses/*.py remedies/[!cpu_]*.py", "losses/* networks/* remedies/test_[lnr]* systems/*"),
     "penalties": ("remedies/penalties.py", "remedies/* networks/* systems/test_objectives*"),
     "unrolling": ("remedies/unrolling.py", "remedies/test_unrolling* systems/test_objectives*"),
     "consensus": ("remedies/consensus.py", "remedies/test_consensus* networks/* systems/test_objectives*"),

@@ -21,7 +21,8 @@ from numgan import metrics
 from numgan.data import points
 from numgan.layers import Pass
 from numgan.remedies.penalties import between
-from numgan.studies.dirac import METHODS, jacobian, unrolled
+from numgan.studies.dirac import METHODS, descent, jacobian
+from numgan.systems.games.unrolled import UnrolledGAN
 from numgan.training import advance
 from numgan.training.state import State
 
@@ -359,7 +360,7 @@ def unrolling():
         curve = -along + sign * np.sqrt(along**2 - 1 + 0j)
         roots.plot(curve.real, curve.imag, color="#cccccc", linewidth=3)
     for K, colour in colours.items():
-        v = unrolled(ng.wasserstein, K, eta)
+        v = descent(UnrolledGAN, loss=ng.wasserstein, unroll=K, inner=ng.SGD(eta))
         found = eigenvalues(v)
         roots.plot(found.real, found.imag, "o", color=colour, label=f"K = {K}")
         z = path(v, [(1, 1)], steps=600, h=0.05)

@@ -96,7 +96,7 @@ def listed(monkeypatch):
     monkeypatch.setattr(
         catalogue,
         "_entry",
-        lambda name, kind, order, check: catalogue.Entry(name, kind, order, 0.0, True, ""),
+        lambda item, part, order, check: catalogue.Entry(f"{item.title}.{part}", item.kind, order, 0.0, True),
     )
     return catalogue.entries
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from numgan.checking.layer_cases import CRITICS
-from numgan.checking.penalty import gradient_in_weights, outcome
+from numgan.checking.penalty import gradient_in_weights
+from numgan.checking.points import outcome
 from numgan.layers import Dense, Flatten, Sequential
 from numgan.remedies.penalties import GradientPenalty
 from numgan.systems.games import wgan_gp
@@ -77,5 +78,5 @@ SMOOTH, LEAKY, PICTURES = CRITICS[0], CRITICS[1], CRITICS[3]
 
 
 through = lambda D: outcome(
-    gradient_in_weights, GradientPenalty(10.0), replace(SMOOTH, layer=D, name="D").point
+    replace(SMOOTH, layer=D, name="D").point, gradient_in_weights, GradientPenalty(10.0), True
 )

@@ -68,8 +68,7 @@ def sigmoid(y):
 
 
 def roth_linear(penalty):
-    """g = w everywhere: weight/2 |w|^2 (mean_real (1 - s)^2 + mean_fake s^2), and its derivatives in w and b.
-    """
+    """g = w everywhere: weight/2 |w|^2 (mean_real (1 - s)^2 + mean_fake s^2), and its derivatives."""
     for shape, m, n in (((3,), 7, 4), ((2, 3, 2), 3, 5)):
         D, p = linear(shape)
         real, fake = samples(m, shape), samples(n, shape, 2) + 0.5

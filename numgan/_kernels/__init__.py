@@ -123,7 +123,17 @@ def measured_peak(itemsize=4):
     return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
 
 
-class use_backend:
+class _Switch:
+    """A setting of the kernels that holds from now on, or for a `with` block."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        type(self)(self._before)
+
+
+class use_backend(_Switch):
     """Switch the kernels: `use_backend("cython")` from now on, or `with use_backend("cython"):` for a block.
 
     "reference" is NumPy. "cython" has a matrix product and the convolutions, to read and change. "compiled"
@@ -138,13 +148,6 @@ class use_backend:
         if _modules[name] is None:
             raise ImportError(f"use_backend: the {name} kernels are missing; {_BUILD}")
         self._before, _chosen = _chosen, name
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        global _chosen
-        _chosen = self._before
 
     def __repr__(self):
         return f"use_backend({_chosen!r})"
@@ -185,7 +188,7 @@ def register_backend(name, kernels):
     _modules[name] = _completed(kernels)
 
 
-class use_fast_convolutions:
+class use_fast_convolutions(_Switch):
     """Allow the Toom-Cook algorithm (c/fast.h) for float32 convolutions; False: direct kernels only.
 
     `use_fast_convolutions(False)` holds from now on, `with use_fast_convolutions(False):` for a block. The
@@ -194,16 +197,9 @@ class use_fast_convolutions:
     """
 
     def __init__(self, on=True):
+        self._before = compiled and compiled.products.fast_convolutions
         if compiled:
-            self._before = compiled.products.fast_convolutions
             compiled.products.fast_convolutions = bool(on)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if compiled:
-            compiled.products.fast_convolutions = self._before
 
     def __repr__(self):
         return f"use_fast_convolutions({fast_convolutions()})"

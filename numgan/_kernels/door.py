@@ -169,7 +169,7 @@ def vectors(kernel, read, **named):
     """
     found = arrays(kernel, **named)
     there = {name: x for name, x in zip(named, found) if x is not None}
-    length = len(next(iter(there.values())))
+    length = len(found[0])
     for name, x in there.items():
         agree(kernel, f"{name} of length", length, len(x))
         if not (x.flags.c_contiguous and x.flags.aligned and (x.flags.writeable or name == read)):

@@ -22,26 +22,26 @@ def _vector(x):
     return None if x is None else _contiguous(x).reshape(-1)
 
 
-def _flags(x):
-    """(shares of a pass over x, one 1 for each). A share that meets inf or nan sets its 1 to 0."""
-    shares = _flat(x)
-    return shares, np.ones(shares[0], x.dtype)
+def _run_finite(kernel, size_of, **arguments):
+    """Run a kernel over the elements of `size_of`. Returns whether it met no inf or nan."""
+    shares = _flat(size_of)
+    finite = np.ones(shares[0], size_of.dtype)  # a share that meets inf or nan sets its 1 to 0
+    _run(kernel, shares, finite=finite, **arguments)
+    return bool(finite.all())
 
 
 # An update is `whole`: Ctrl-C cannot cut it in two.
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    shares, finite = _flags(p)
-    _run(
+    return _run_finite(
         "adam",
-        shares,
+        p,
         whole=True,
         p=p,
         g=g,
         m=m,
         v=v,
-        finite=finite,
         rate=lr / (1 - beta1**step),
         beta1=beta1,
         beta2=beta2,
@@ -50,22 +50,17 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
         weight_decay=weight_decay,
         clip=clip,
     )
-    return bool(finite.all())
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    shares, finite = _flags(p)
     around = {"weight_decay": weight_decay, "clip": clip}
-    _run("rmsprop", shares, whole=True, p=p, g=g, v=v, finite=finite, lr=lr, decay=decay, eps=eps, **around)
-    return bool(finite.all())
+    return _run_finite("rmsprop", p, whole=True, p=p, g=g, v=v, lr=lr, decay=decay, eps=eps, **around)
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
-    shares, finite = _flags(p)
     of_m, of_g = (lr * momentum, lr) if nesterov else (lr, 0.0)
     constants = {"momentum": momentum, "of_m": of_m, "of_g": of_g, "weight_decay": weight_decay, "clip": clip}
-    _run("sgd", shares, whole=True, p=p, g=g, m=m, finite=finite, **constants)
-    return bool(finite.all())
+    return _run_finite("sgd", p, whole=True, p=p, g=g, m=m, **constants)
 
 
 def moving_average(average, p, decay):
@@ -77,9 +72,7 @@ def add(one, two, out):
 
 
 def all_finite(x):
-    shares, finite = _flags(x)
-    _run("all_finite", shares, x=_vector(x), finite=finite)
-    return bool(finite.all())
+    return _run_finite("all_finite", x, x=_vector(x))
 
 
 _BLOCK = 8192  # elements of a block of rows: they stay in the first-level cache

@@ -10,7 +10,7 @@ import numpy as np
 
 from .calls import _contiguous, _run, _shares, empty, num_threads
 from .pointwise import all_finite, leaky_relu, leaky_relu_gradient
-from .reference import output_size
+from .reference import _cropped, _padded, _rows, output_size
 
 
 def _aligned(x):
@@ -40,19 +40,20 @@ def _finished(c, slope, gate):
 fast_convolutions = True  # whether float32 convolutions may use the algorithm of fast.h
 
 
-def _tiles(dtype, kernel, stride, channels, features, images, size):
-    """Number of 4 x 4 tiles of an output (images, *size) for fast.h, or 0 for the direct kernel.
+def _tiles(y, kernel, stride, channels):
+    """Number of 4 x 4 tiles of the output y (N, HO, WO, O) for fast.h, or 0 for the direct kernel.
 
     fast.h needs 2 or 3 taps per phase along both axes. It is faster if it saves a third of the products and
     there are enough channels and tiles.
     """
-    if not fast_convolutions or dtype != np.float32:
+    if not fast_convolutions or y.dtype != np.float32:
         return 0
-    return _tiles_of(tuple(kernel), tuple(stride), channels, features, images, tuple(size))
+    return _tiles_of(tuple(kernel), tuple(stride), channels, y.shape)
 
 
 @lru_cache(4096)
-def _tiles_of(kernel, stride, channels, features, images, size):
+def _tiles_of(kernel, stride, channels, shape):
+    images, *size, features = shape
     taps = {-(-k // s) for k, s in zip(kernel, stride)}
     if taps not in ({2}, {3}) or max(stride) > 3 or min(channels, features) < 32:
         return 0
@@ -127,13 +128,11 @@ def _flat_rows(x):
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
     *kernel, c, o = w.shape
     if _one_window(x.shape[1:3], kernel, padding):
-        return matmul(
-            _flat_rows(x), w.reshape(math.prod(w.shape[:3]), o), bias, slope, _flat_rows(gate)
-        ).reshape(len(x), 1, 1, o)
+        return matmul(_flat_rows(x), _rows(w), bias, slope, _flat_rows(gate)).reshape(len(x), 1, 1, o)
     y = empty((len(x), *output_size(x.shape[1:3], kernel, stride, padding), o), x.dtype)
     out = y
     x, w, bias, gate = map(_contiguous, (x, w, bias, gate))
-    if tiles := _tiles(x.dtype, kernel, stride, c, o, len(y), y.shape[1:3]):
+    if tiles := _tiles(y, kernel, stride, c):
         name, shares = "fast_conv2d", _tile_shares(tiles, o, num_threads())
     elif c <= THIN:
         name, count = "conv2d_thin", _abreast(x.dtype, y.shape[2], o, stride[1])
@@ -150,14 +149,12 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
     *kernel, c, o = w.shape
     if bias is None and _one_window(size, kernel, padding):
-        return matmul(
-            _flat_rows(dy), w.reshape(math.prod(w.shape[:3]), o).T, None, slope, _flat_rows(gate)
-        ).reshape(len(dy), *size, c)
+        return matmul(_flat_rows(dy), _rows(w).T, None, slope, _flat_rows(gate)).reshape(len(dy), *size, c)
     if dy.shape[1:3] == (1, 1):
         return _finished(_input_gradient_of_pixel(dy, w, padding, size, bias), slope, gate)
     dx = empty((len(dy), *size, c), dy.dtype)
     dy, w, bias, gate = map(_contiguous, (dy, w, bias, gate))
-    if tiles := _tiles(dy.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+    if tiles := _tiles(dy, kernel, stride, c):
         name, shares = "fast_conv2d_input_gradient", _tile_shares(tiles, c, num_threads())
     elif c <= THIN or not np.isfinite(w).all():
         name = "conv2d_input_gradient_thin"
@@ -174,11 +171,10 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 def _input_gradient_of_pixel(dy, w, padding, size, bias):
     """The input gradient if dy has one pixel. Each tap of w gives one pixel of dx: one matrix product."""
-    kh, kw, c, o = w.shape
-    n, (p, q), (h, v) = len(dy), padding, size
-    padded = np.zeros((n, h + 2 * p, v + 2 * q, c), dy.dtype)
-    padded[:, :kh, :kw] = matmul(dy.reshape(n, o), w.reshape(kh * kw * c, o).T).reshape(n, kh, kw, c)
-    dx = np.ascontiguousarray(padded[:, p : p + h, q : q + v])
+    kh, kw, c, _ = w.shape
+    padded = _padded(np.zeros((len(dy), *size, c), dy.dtype), padding)
+    padded[:, :kh, :kw] = matmul(_rows(dy), _rows(w).T).reshape(len(dy), kh, kw, c)
+    dx = _cropped(padded, padding)
     return dx if bias is None else np.add(dx, bias, out=dx)
 
 
@@ -188,7 +184,7 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
         return matmul(_flat_rows(x).T, _flat_rows(dy)).reshape(*kernel, c, o)
     dw = empty((*kernel, c, o), x.dtype)
     x, dy, window = _contiguous(x), _contiguous(dy), (kernel, stride, padding)
-    if tiles := _tiles(x.dtype, kernel, stride, c, o, len(dy), dy.shape[1:3]):
+    if tiles := _tiles(dy, kernel, stride, c):
         # Parts of the tiles. The shape decides, not the number of threads: the bits are equal for any number.
         parts = 2 if tiles >= 512 and dw.size <= 1 << 18 else 1
         both = dw if parts == 1 else empty((2 * kernel[0], *dw.shape[1:]), x.dtype)

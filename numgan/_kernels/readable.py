@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._readable import add_product
-from .reference import _padded, finish, output_size
+from .reference import _cropped, _padded, finish, output_size
 
 
 class Matrix(NamedTuple):
@@ -70,10 +70,10 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    (p, q), (h, v), (*kernel, c, _) = padding, size, w.shape
-    dx = np.zeros((len(dy), h + 2 * p, v + 2 * q, c), dy.dtype)
+    *kernel, c, _ = w.shape
+    dx = _padded(np.zeros((len(dy), *size, c), dy.dtype), padding)
     add_product(*lines(dy), *lines(w).T, *windows(dx, kernel, stride, dy.shape[1:3]))
-    return finish(np.ascontiguousarray(dx[:, p : p + h, q : q + v]), bias, slope, gate)
+    return finish(_cropped(dx, padding), bias, slope, gate)
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):

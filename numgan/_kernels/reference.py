@@ -26,8 +26,14 @@ def _taps(kernel, *arrays):
 
 
 def _padded(x, padding, value=0):
-    (p, q) = padding
+    p, q = padding
     return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)), constant_values=value) if p or q else x
+
+
+def _cropped(padded, padding):
+    """The inverse of `_padded`: the array without its padding."""
+    p, q = padding
+    return np.ascontiguousarray(padded[:, p : padded.shape[1] - p, q : padded.shape[2] - q])
 
 
 def _tap(padded, i, j, stride, size):
@@ -68,11 +74,11 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
     x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)
     """
-    kh, kw, c, o = w.shape
-    size = output_size(x.shape[1:3], (kh, kw), stride, padding)
+    *kernel, _, o = w.shape
+    size = output_size(x.shape[1:3], kernel, stride, padding)
     padded = _padded(x, padding)
-    y = np.zeros((x.shape[0], *size, o), x.dtype)
-    for i, j in _taps((kh, kw), x, w):
+    y = np.zeros((len(x), *size, o), x.dtype)
+    for i, j in _taps(kernel, x, w):
         y += matmul(_rows(_tap(padded, i, j, stride, size)), w[i, j]).reshape(y.shape)
     return finish(y, bias, slope, gate)
 
@@ -82,14 +88,13 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)
     """
-    kh, kw, c, o = w.shape
-    (p, q), (h, v) = padding, size
-    padded = np.zeros((dy.shape[0], h + 2 * p, v + 2 * q, c), dy.dtype)
+    *kernel, c, _ = w.shape
+    padded = _padded(np.zeros((len(dy), *size, c), dy.dtype), padding)
     rows = _rows(dy)
-    for i, j in _taps((kh, kw), dy, w):
+    for i, j in _taps(kernel, dy, w):
         tap = _tap(padded, i, j, stride, dy.shape[1:3])
         tap += matmul(rows, w[i, j].T).reshape(tap.shape)
-    return finish(np.ascontiguousarray(padded[:, p : p + h, q : q + v]), bias, slope, gate)
+    return finish(_cropped(padded, padding), bias, slope, gate)
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
@@ -261,4 +266,4 @@ def leaky_relu(x, slope):
 
 def leaky_relu_gradient(dy, y, slope):
     """dx = dy if y > 0 else slope dy          y = leaky_relu(x), which has the sign of x"""
-    return np.where(y > 0, dy, dy * dy.dtype.type(slope))
+    return np.where(y > 0, dy, dy * slope)

@@ -129,13 +129,10 @@ class Convolution(Case):
     def traffic(self):
         return sum(math.prod(shape) for shape in self.shapes)
 
-    def ours(self, *arrays):
-        return self._call(_kernels, *arrays)
-
     def numpy(self, *arrays):
-        return self._call(im2col, *arrays)
+        return self.ours(*arrays, im2col)
 
-    def _call(self, kernels, x, w, dy):
+    def ours(self, x, w, dy, kernels=_kernels):
         size, _, _, kernel, stride, padding = self.settings
         return {
             "forward": lambda: kernels.conv2d(x, w, stride, padding),
@@ -228,6 +225,7 @@ def cases(quick=False):
         for which in ("forward", "backward")
     ]
     rest = [*convolutions, *passes, Update(100_000 if quick else 6_000_000)]
-    return [(case, dtype) for dtype in (np.float32, np.float64) for case in products] + [
-        (case, np.float32) for case in rest
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    return [(case, dtype) for dtype in (single, double) for case in products] + [
+        (case, single) for case in rest
     ]

@@ -62,24 +62,23 @@ def self_check(dtype):
     C64 is the result of the reference kernels in float64. The shapes are small and ugly on purpose.
     """
     rng = stream(0, "doctor")
-    a, b, x, w = (
-        rng.standard_normal(shape).astype(dtype)
-        for shape in ((7, 149), (149, 11), (3, 7, 5, 13), (3, 2, 13, 5))
-    )
     window = {"stride": (2, 1), "padding": (1, 0)}
-    dy = rng.standard_normal((3, *_kernels.output_size((7, 5), (3, 2), (2, 1), (1, 0)), 5)).astype(dtype)
-    calls = [
-        lambda kernels, cast: kernels.matmul(cast(a), cast(b)),
-        lambda kernels, cast: kernels.conv2d(cast(x), cast(w), **window),
-        lambda kernels, cast: kernels.conv2d_input_gradient(cast(dy), cast(w), **window, size=(7, 5)),
-        lambda kernels, cast: kernels.conv2d_weight_gradient(cast(x), cast(dy), (3, 2), **window),
-        lambda kernels, cast: kernels.max_pool2d(cast(x), (3, 2), **window)[0],
-    ]
-    worst = 0.0
-    for call in calls:
-        exact, got = call(_kernels.reference, np.float64), call(_kernels, np.asarray)
-        worst = max(worst, float(np.abs(got - exact).max() / np.abs(exact).max()))
-    return worst
+    dy_shape = (3, *_kernels.output_size((7, 5), (3, 2), **window), 5)
+    shapes = (7, 149), (149, 11), (3, 7, 5, 13), (3, 2, 13, 5), dy_shape
+    arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+    def results(kernels, dtype):
+        a, b, x, w, dy = (array.astype(dtype) for array in arrays)
+        return [
+            kernels.matmul(a, b),
+            kernels.conv2d(x, w, **window),
+            kernels.conv2d_input_gradient(dy, w, **window, size=(7, 5)),
+            kernels.conv2d_weight_gradient(x, dy, (3, 2), **window),
+            kernels.max_pool2d(x, (3, 2), **window)[0],
+        ]
+
+    pairs = zip(results(_kernels, dtype), results(_kernels.reference, np.float64))
+    return float(max(np.abs(got - exact).max() / np.abs(exact).max() for got, exact in pairs))
 
 
 def data_sets():

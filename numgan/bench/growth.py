@@ -89,14 +89,13 @@ def measure(quick=False, rounds=5, seconds=0.1):
         }
         times = interleave(sides, rounds, seconds, rest)
         for setting, timing in times.items():
-            each = timing.scaled(1 / setting.batch)
             rows.append(
                 {
                     "panel": panel,
                     "value": getattr(setting, panel),
-                    "ms_per_image": each.median,
-                    "quartiles_ms": [each.low, each.high],
-                    "calls": each.calls,
+                    "ms_per_image": timing.median / setting.batch,
+                    "quartiles_ms": [timing.low / setting.batch, timing.high / setting.batch],
+                    "calls": timing.calls,
                     "setting": asdict(setting),
                 }
             )

@@ -39,9 +39,8 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
         if "torch" in against:
             worker = stack.enter_context(Worker("torch_kernels", _kernels.num_threads()))
         for case, dtype in tqdm(cases(quick), unit="kernel", disable=None, leave=False, file=STDERR):
-            name = np.dtype(dtype).name
-            peaks.setdefault(name, []).extend(
-                _kernels.measured_peak(np.dtype(dtype).itemsize) for _ in range(PEAKS)
+            peaks.setdefault(dtype.name, []).extend(
+                _kernels.measured_peak(dtype.itemsize) for _ in range(PEAKS)
             )
             rows += _measure(case, dtype, "numpy" in against, worker, rounds, seconds, rest)
     # the reference kernels measure no peak
@@ -83,7 +82,7 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
     if worker:
         results = {
             f"torch {layout}".strip(): (layout, result)
-            for layout, result in worker("build", case, np.dtype(dtype).name).items()
+            for layout, result in worker("build", case, dtype.name).items()
         }
         others["torch"] = list(results)
         sides |= {name: worker.side(layout) for name, (layout, _) in results.items()}
@@ -94,13 +93,13 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
         own = times[form]
         yield {
             "kernel": case.name,
-            "dtype": np.dtype(dtype).name,
+            "dtype": dtype.name,
             "form": form,
             "ms": own.median,
             "quartiles_ms": [own.low, own.high],
             "gflops": case.flops / own.median / 1e6,
             "error": errors[form],
-            "intensity": case.flops / (case.traffic * np.dtype(dtype).itemsize),
+            "intensity": case.flops / (case.traffic * dtype.itemsize),
             "against": {
                 library: {
                     "side": name,

@@ -17,7 +17,7 @@ import json
 import runpy
 import sys
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from .. import _kernels
 from ..core.files import expect_writable, save_picture
 from . import machine, rungs
-from .timing import Rest, burst, interleave
+from .timing import Rest, interleave
 from .trial import KINDS, RUNGS, WrongKernel, case_of, check, draw, examine, truth
 from .trial import rung as rung
 
@@ -89,10 +89,11 @@ def _climb(kind, size, threads, extra):
                 except WrongKernel as error:
                     refused.append(Step(candidate.name, note=str(error)))
                 else:
-                    sides[candidate.name] = _side(candidate, (*arrays.values(), *rest))
+                    call = partial(candidate.function, *arrays.values(), *rest)
+                    blas = _kernels.num_threads()
+                    sides[candidate.name] = machine.side(call, blas=blas, number=candidate.threads)
         peaks = [_kernels.measured_peak()]
-        with threadpool_limits(_kernels.num_threads()):
-            timings = interleave(sides, rounds=5, seconds=0.1, rest=rest_between)
+        timings = interleave(sides, rounds=5, seconds=0.1, rest=rest_between)
         peaks.append(_kernels.measured_peak())
     # the larger peak, because other work on the machine only lowers it
     peak = max(peaks) if None not in peaks else None
@@ -122,16 +123,6 @@ def _climb(kind, size, threads, extra):
             )
     steps = _compared(_placed(kind, steps), {candidate.name: candidate.after for candidate in candidates})
     return steps + refused, peak, rest_between.busy
-
-
-def _side(candidate, arguments):
-    """A function for `interleave`: it times a burst of calls with the rung's number of threads."""
-
-    def side(calls):
-        with machine.threads(candidate.threads):
-            return burst(lambda: candidate.function(*arguments), calls)
-
-    return side
 
 
 def _placed(kind, steps):

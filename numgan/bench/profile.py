@@ -130,6 +130,7 @@ def profile(system, steps=10, batch_size=None):
         for path, layer in places(net)
     }
     layers |= {(name, "optimizer"): repr(optimizer) for name, optimizer in system.optimizers.items()}
+    layers["", "latents"] = "latents"
     with threadpool_limits(1):
         for _ in range(WARM):
             session.step()
@@ -142,18 +143,16 @@ def profile(system, steps=10, batch_size=None):
         {
             "network": name,
             "path": path,
-            "layer": layers.get((name, path), path),
+            "layer": layer,
             "pass": which,
-            "ms": 1e3 * seconds / steps,
-            "share": seconds / whole,
+            "ms": 1e3 * clock.seconds[name, path, which] / steps,
+            "share": clock.seconds[name, path, which] / whole,
             "calls": clock.calls[name, path, which] / steps,
         }
-        for (name, path, which), seconds in clock.seconds.items()
+        for (name, path), layer in layers.items()
+        for which in PASSES
+        if (name, path, which) in clock.seconds
     ]
-    order = {place: i for i, place in enumerate(layers)}
-    rows.sort(
-        key=lambda row: (order.get((row["network"], row["path"]), len(order)), PASSES.index(row["pass"]))
-    )
     return {
         "machine": machine.describe(),
         "steps": steps,

@@ -1,12 +1,12 @@
 """The built-in rungs of the ladder, from the lowest up. Read this list beside _ladder.pyx.
 
-_ladder.pyx has the kernels of the lower rungs. This file has their calls and, as `after`, the rung that each
-is compared with. From the rungs `registers` and `packed windows` on, the kernels are numgan's own: first the
-backend "cython", to read and change, then the fast kernels in C. The yardstick is NumPy with its BLAS.
+_ladder.pyx has the kernels of the lower rungs. This file has their calls. Each rung is compared with the one
+before it, unless `after` names another. From the rungs `registers` and `packed windows` on, the kernels are
+numgan's own: first the backend "cython", to read and change, then the fast kernels in C. The yardstick is
+NumPy with its BLAS.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -24,7 +24,11 @@ if (
 else:
     _ladder = None  # the NumPy-only version has only the Python loops and the yardsticks
 
-rung = partial(trial.rung, dtypes=("float32", "float64"))
+
+def rung(kind, name, after=None, **properties):
+    """Register a rung that improves on the last one, or on `after`, and is checked in both dtypes."""
+    after = after or next(reversed(trial.RUNGS[kind]), None)
+    return trial.rung(kind, name, after, ("float32", "float64"), **properties)
 
 
 # --- matmul -------------------------------------------------------------------------------------------------
@@ -74,11 +78,14 @@ def threaded(a, b):
         return np.concatenate(list(pool.map(lambda rows: registers(a[rows], b), shares)))
 
 
-def compiled(kernel):
-    """A kernel of numgan with its argument checks, on the backend "compiled"."""
+def compiled(kernel, fast=False):
+    """A kernel of numgan with its argument checks, on the backend "compiled".
+
+    fast   whether a convolution may use a fast algorithm, if there is one, with fewer multiplications
+    """
 
     def f(*arguments):
-        with _kernels.use_backend("compiled"):
+        with _kernels.use_backend("compiled"), _kernels.use_fast_convolutions(fast):
             return kernel(*arguments)
 
     f.__doc__ = kernel.__doc__
@@ -87,16 +94,16 @@ def compiled(kernel):
 
 if _ladder:
     baseline, best = "baseline vectors", _kernels.compiled._core.isa()
-    rung("matmul", "naive", after="Python loop", threads=1)(product(_ladder.naive))
-    rung("matmul", "order", after="naive", threads=1, note=baseline)(product(_ladder.order))
-    rung("matmul", "blocking", after="order", threads=1, note=baseline)(product(_ladder.blocking))
-    rung("matmul", "packing", after="blocking", threads=1, note=baseline)(product(_ladder.packing))
-    rung("matmul", "registers", after="packing", threads=1, note=f"the backend cython, {baseline}")(registers)
-    rung("matmul", "threads", after="registers", note=baseline)(threaded)
+    rung("matmul", "naive", threads=1)(product(_ladder.naive))
+    rung("matmul", "order", threads=1, note=baseline)(product(_ladder.order))
+    rung("matmul", "blocking", threads=1, note=baseline)(product(_ladder.blocking))
+    rung("matmul", "packing", threads=1, note=baseline)(product(_ladder.packing))
+    rung("matmul", "registers", threads=1, note=f"the backend cython, {baseline}")(registers)
+    rung("matmul", "threads", note=baseline)(threaded)
     rung("matmul", "numgan, 1 thread", after="registers", threads=1, note=best)(compiled(_kernels.matmul))
-    rung("matmul", "numgan", after="numgan, 1 thread", note=best)(compiled(_kernels.matmul))
+    rung("matmul", "numgan", note=best)(compiled(_kernels.matmul))
 
-rung("matmul", "NumPy BLAS", after="numgan" if _ladder else "Python loop", note="yardstick")(np.matmul)
+rung("matmul", "NumPy BLAS", note="yardstick")(np.matmul)
 
 
 # --- convolution --------------------------------------------------------------------------------------------
@@ -146,31 +153,14 @@ def packed_windows(x, w, stride, padding):
     return _kernels.readable.conv2d(x, w, stride, padding)
 
 
-@compiled
-def direct(x, w, stride, padding):
-    """numgan's implicit GEMM in C. It gathers the patches in contiguous pieces."""
-    with _kernels.use_fast_convolutions(False):
-        return _kernels.conv2d(x, w, stride, padding)
-
-
-@compiled
-def fast(x, w, stride, padding):
-    """numgan with its default settings: a fast algorithm, if there is one, needs fewer multiplications."""
-    with _kernels.use_fast_convolutions(True):
-        return _kernels.conv2d(x, w, stride, padding)
-
-
 if _ladder:
-    rung("conv", "naive", after="Python loop", threads=1)(convolution(_ladder.conv_naive))
-    rung("conv", "order", after="naive", threads=1, note=baseline)(convolution(_ladder.conv_order))
-    rung("conv", "im2col", after="order", threads=1, note=baseline)(by_patches)
-    rung("conv", "packed windows", after="im2col", threads=1, note=f"the backend cython, {baseline}")(
-        packed_windows
-    )
-    rung("conv", "implicit GEMM", after="packed windows", threads=1, note=f"numgan, {best}")(direct)
-    rung("conv", "threads", after="implicit GEMM", note=f"numgan, {best}")(direct)
-    rung("conv", "fast", after="threads", fast=True, note=f"numgan, {best}")(fast)
+    rung("conv", "naive", threads=1)(convolution(_ladder.conv_naive))
+    rung("conv", "order", threads=1, note=baseline)(convolution(_ladder.conv_order))
+    rung("conv", "im2col", threads=1, note=baseline)(by_patches)
+    rung("conv", "packed windows", threads=1, note=f"the backend cython, {baseline}")(packed_windows)
+    # numgan's implicit GEMM in C gathers the patches in contiguous pieces
+    rung("conv", "implicit GEMM", threads=1, note=f"numgan, {best}")(compiled(_kernels.conv2d))
+    rung("conv", "threads", note=f"numgan, {best}")(compiled(_kernels.conv2d))
+    rung("conv", "fast", fast=True, note=f"numgan, {best}")(compiled(_kernels.conv2d, fast=True))
 
-rung("conv", "NumPy im2col", after="fast" if _ladder else "Python loop", note="yardstick, with BLAS")(
-    im2col.conv2d
-)
+rung("conv", "NumPy im2col", note="yardstick, with BLAS")(im2col.conv2d)

@@ -80,7 +80,7 @@ def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, mem
 
 def _compare(work, against, variants, rounds, seconds, memory):
     session, threads = Session.of(work), _kernels.num_threads()
-    variants = list(variants) if "torch" in against else []
+    variants = variants if "torch" in against else ()
     sides = {"numgan": machine.side(session.step)}
     if "numpy" in against:
         sides["numpy"] = machine.side(Session.of(work).step, "reference", threads)
@@ -114,7 +114,7 @@ def _compare(work, against, variants, rounds, seconds, memory):
         "batch": len(session.batch["x"]),
         "note": work.note,
         "others_busy": rest.busy,
-        "peak_mb": _memory(work.name, list(agreements), threads) if memory else None,
+        "peak_mb": _memory(work.name, agreements, threads) if memory else None,
     } | machine.describe()
 
 

@@ -30,10 +30,6 @@ class Timing:
         low, median, high = np.percentile(times, [25, 50, 75])
         return cls(float(median), float(low), float(high), len(times))
 
-    def scaled(self, factor):
-        """The Timing with all times multiplied by a factor, for example for milliseconds per image."""
-        return Timing(self.median * factor, self.low * factor, self.high * factor, self.calls)
-
 
 def burst(function, calls):
     """The milliseconds of each of `calls` calls of function(), after a first call that does not count."""
@@ -78,7 +74,7 @@ def _ticks():
     return used, used + idle + waiting
 
 
-def interleave(sides, rounds=7, seconds=0.3, rest=None):
+def interleave(sides, rounds, seconds, rest):
     """Time several sides in turn and return {name: Timing}.
 
     sides     {name: side}; side(calls) -> [ms] runs one burst, for example `lambda calls: burst(step, calls)`
@@ -88,7 +84,6 @@ def interleave(sides, rounds=7, seconds=0.3, rest=None):
 
     Raises ValueError if rounds < 1.
     """
-    rest = rest or Rest()
     if rounds < 1:
         raise ValueError(f"interleave: expected rounds >= 1, got {rounds}")
     calls = {name: int(np.clip(1e3 * seconds / side(1)[0], 1, 1000)) for name, side in sides.items()}

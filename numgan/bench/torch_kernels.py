@@ -19,9 +19,8 @@ def build(case, dtype):
     _functions.clear()  # only one case is in memory
     found = {}
     for layout in ("NCHW", "channels_last") if isinstance(case, Convolution) else ("",):
-        _functions[layout] = _make(
-            case, layout, *(torch.from_numpy(array) for array in case.arrays(np.dtype(dtype)))
-        )
+        arrays = map(torch.from_numpy, case.arrays(np.dtype(dtype)))
+        _functions[layout] = MAKERS[type(case)](case, layout, *arrays)
         result = _functions[layout]().detach()
         found[layout] = (
             (result.permute(*_back(case)) if isinstance(case, Convolution) else result).numpy().copy()
@@ -40,12 +39,6 @@ def _back(case):
     It is (O, C, KH, KW) to (KH, KW, C, O) for weights, and (N, C, H, W) to (N, H, W, C) for pictures.
     """
     return (2, 3, 1, 0) if case.which == "weight gradient" else (0, 2, 3, 1)
-
-
-def _make(case, layout, *arrays):
-    return {Product: _product, Convolution: _convolution, LayerPass: _pass, Update: _update}[type(case)](
-        case, layout, *arrays
-    )
 
 
 def _product(case, layout, a, b):
@@ -105,3 +98,6 @@ def _update(case, layout, p, g):
         return p
 
     return update
+
+
+MAKERS = {Product: _product, Convolution: _convolution, LayerPass: _pass, Update: _update}

@@ -98,23 +98,20 @@ class Game:
 
     lr, betas = 2e-4, (0.5, 0.999)
 
-    def __init__(self, workload, variant, real, seed=0):
-        torch.manual_seed(seed)
-        self.workload, self.careful = workload, variant != "naive"
-        plain = [net.apply(_draw_weights) for net in nets(workload)]
+    def __init__(self, workload, variant, real):
+        torch.manual_seed(0)
+        self.careful = variant != "naive"
         self.layout = (
             torch.channels_last
             if variant in ("cl", "compilecl") and real.ndim == 4
             else torch.contiguous_format
         )
-        plain = [net.to(memory_format=self.layout) for net in plain]
+        plain = [net.apply(_draw_weights).to(memory_format=self.layout) for net in nets(workload)]
         self.plain = dict(zip("GD", plain))
         compiled = variant.startswith("compile")
         self.G, self.D = (torch.compile(net, dynamic=False) if compiled else net for net in plain)
         self.optimizers = {
-            name: torch.optim.Adam(
-                net.parameters(), self.lr, self.betas, **({"fused": True} if self.careful else {})
-            )
+            name: torch.optim.Adam(net.parameters(), self.lr, self.betas, fused=self.careful or None)
             for name, net in self.plain.items()
         }
         self.real = self._laid(torch.from_numpy(real))
@@ -146,7 +143,7 @@ class Game:
         F.binary_cross_entropy_with_logits(self.D(fake).flatten(), self.ones).backward()
         self.plain["D"].requires_grad_(True)
 
-    def gradients(self, z, mix=None):
+    def gradients(self, z, mix):
         """{player: its gradients, in the order of parameters()} for latents z (N, 100).
 
         No weight is updated.
@@ -192,7 +189,7 @@ class Critic(Game):
         penalty = (slope.flatten(1).norm(2, 1) - 1).square().mean()
         (self.D(fake).mean() - self.D(self.real).mean() + 10 * penalty).backward()
 
-    def gradients(self, z, mix=None):
+    def gradients(self, z, mix):
         with torch.no_grad():
             fake = self._laid(self.G(torch.from_numpy(z).reshape(self.latent_shape)))
         self.criticise(fake, torch.from_numpy(mix))
@@ -204,12 +201,12 @@ class Critic(Game):
 _games = {}
 
 
-def build(workload, variant, real, seed=0):
+def build(workload, variant, real):
     """Build a variant and return its first weights.
 
     torch.compile compiles it in the first call of `gradients`, and may fail there.
     """
-    _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real, seed)
+    _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real)
     return _games[variant].weights()
 
 

@@ -135,7 +135,9 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
     Raises ValueError for an unknown kind, a name that is taken, an unknown `after`, or other dtypes than
     ("float32",) and ("float32", "float64").
     """
-    rungs = _of(kind)
+    if kind not in KINDS:
+        raise ValueError(f"ladder: expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
+    rungs = RUNGS[kind]
     if name in rungs:
         raise ValueError(
             f"rung: the {kind} ladder already has a rung {name!r}; choose another name, "
@@ -159,21 +161,15 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
     return register
 
 
-def _of(kind):
-    if kind not in KINDS:
-        raise ValueError(f"ladder: expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
-    return RUNGS[kind]
-
-
 def case_of(rung, size):
     """The problem of this size, or of the largest size of the rung if that is smaller."""
     return KINDS[rung.kind].sized(min(size, rung.largest or size))
 
 
 @may_underflow
-def draw(kind, case, dtype, seed=0):
+def draw(kind, case, dtype):
     """Normally distributed arrays for a case: ({name: array}, the other arguments)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     shapes, rest = KINDS[kind].shapes(case)
     return {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}, rest
 
@@ -183,7 +179,7 @@ def layouts(x):
 
     Contiguous, with the axes in reverse order, with gaps between the entries, and backwards.
     """
-    spaced = np.full([2 * n for n in x.shape], np.nan, x.dtype)[tuple(slice(None, None, 2) for _ in x.shape)]
+    spaced = np.full([2 * n for n in x.shape], np.nan, x.dtype)[(slice(None, None, 2),) * x.ndim]
     spaced[...] = x
     return {
         "contiguous": x,

@@ -21,7 +21,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 SIDES = "numpy", "torch"  # the other sides of a comparison
-MODULES = ("torch_steps", "torch_kernels", "steps")
 TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
 
 
@@ -47,7 +46,7 @@ class Refused(RuntimeError):
 
 
 class Worker:
-    """A process that imports one of MODULES and calls its functions.
+    """A process that imports a module of this folder and calls its functions.
 
     A call raises Refused if the function fails, and RuntimeError if the process ends.
     """
@@ -106,7 +105,7 @@ def peak_memory():
 
 
 def load(module, threads):
-    """Import one of MODULES from the folder of this file."""
+    """Import a module from the folder of this file."""
     folder = Path(__file__).parent
     sys.path.insert(0, str(folder.parents[1]))
     if module.startswith("torch"):

@@ -83,10 +83,10 @@ def _dcgan64():
     window = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
     G = [Dense(100, 4 * 4 * 512, bias=False), Reshape(4, 4, 512), BatchNorm(512), ReLU()]
     D = [Conv2d(3, 64, **window), LeakyReLU(0.2)]
-    for few, many in ((256, 512), (128, 256), (64, 128)):
-        G += [ConvTranspose2d(many, few, **window), BatchNorm(few), ReLU()]
-    for few, many in ((64, 128), (128, 256), (256, 512)):
-        D += [Conv2d(few, many, **window), BatchNorm(many), LeakyReLU(0.2)]
+    for channels in (256, 128, 64):
+        G += [ConvTranspose2d(2 * channels, channels, **window), BatchNorm(channels), ReLU()]
+    for channels in (128, 256, 512):
+        D += [Conv2d(channels // 2, channels, **window), BatchNorm(channels), LeakyReLU(0.2)]
     return replace(
         dcgan.half(),
         networks={
@@ -165,11 +165,11 @@ class Session:
         self.feed = Feed(lambda k: self.batch, float)
 
     @classmethod
-    def of(cls, workload, seed=0):
+    def of(cls, workload):
         """A session of a workload, with first weights as on the PyTorch side."""
-        session = cls(workload.build(), seed=seed)
+        session = cls(workload.build())
         for name, net in session.system.networks.items():
-            initialise(net, session.state.params[name], stream(seed, "first weights", name))
+            initialise(net, session.state.params[name], stream(0, "first weights", name))
         return session
 
     def step(self):

@@ -23,17 +23,3 @@ from .penalty import check_penalty
 from .report import Report
 from .system import check_system
 from .unrolling import check_unrolling
-
-__all__ = [
-    "gradcheck",
-    "check_layer",
-    "check_loss",
-    "check_optimizer",
-    "check_penalty",
-    "check_consensus",
-    "check_unrolling",
-    "check_system",
-    "entries",
-    "Entry",
-    "Report",
-]

@@ -27,24 +27,18 @@ from ..optimizers import SGD, Adam, Historical, RMSProp
 from ..optimizers.schedules import Cosine, Exponential, Linear, Warmup
 from ..remedies.consensus import Consensus
 from ..remedies.penalties import R1, R2, GradientPenalty, Roth, perturbed
-from .layer_cases import CONVOLUTIONAL, GENERATOR, LEAKY, MAXOUT, MIXED, NORMALIZED, SMOOTH, SPECTRAL
+from .layer_cases import CONVOLUTIONAL, GENERATOR, LEAKY, MAXOUT, MIXED, NORMALIZED, SMOOTH, SPECTRAL, built
 from .points import Case
 
 
-@dataclass(frozen=True)
-class DRAGAN:
+class DRAGAN(GradientPenalty):
     """The gradient penalty of Kodali et al., at points around the samples x.
 
     The noise is the same in every call.
     """
 
-    penalty: GradientPenalty = GradientPenalty(10.0)
-
     def __call__(self, D, phi, x, context=Pass()):
-        return self.penalty(D, phi, perturbed(x, stream(0, "perturbed")), context)
-
-    def of(self, g):
-        return self.penalty.of(g)
+        return super().__call__(D, phi, perturbed(x, stream(0, "perturbed")), context)
 
 
 PENALTIES = {
@@ -74,7 +68,7 @@ def _game(loss, critic, generator):
     return Game(Consensus(3.0, loss), critic.layer, generator.layer, generator.x, name)
 
 
-_softplus = Case(mlp(2, 4, 3, activation=Softplus), (2,), name="mlp(2, 4, 3, Softplus)")
+_softplus = built((2,), mlp, 2, 4, 3, activation=Softplus)
 _pictures = [
     Case(Sequential(Dense(2, units), Reshape(5, side, 1), Tanh()), (2,), name="Dense, Reshape, Tanh")
     for units, side in ((20, 4), (30, 6))
@@ -82,18 +76,10 @@ _pictures = [
 
 GAMES = [
     *(_game(loss, SMOOTH, _softplus) for loss in ADVERSARIAL.values()),
-    _game(nonsaturating, LEAKY, Case(mlp(2, 4, 3), (2,), name="mlp(2, 4, 3)")),
-    _game(minimax, MAXOUT, Case(mlp(2, 4, 3, activation=Tanh), (2,), name="mlp(2, 4, 3, Tanh)")),
+    _game(nonsaturating, LEAKY, built((2,), mlp, 2, 4, 3)),
+    _game(minimax, MAXOUT, built((2,), mlp, 2, 4, 3, activation=Tanh)),
     _game(nonsaturating, SPECTRAL, _pictures[0]),
-    _game(
-        nonsaturating,
-        CONVOLUTIONAL,
-        Case(
-            dcgan_generator(2, 2, (3, 2), 1, kernel=4),
-            (2,),
-            name="dcgan_generator(2, 2, (3, 2), 1, kernel=4)",
-        ),
-    ),
+    _game(nonsaturating, CONVOLUTIONAL, built((2,), dcgan_generator, 2, 2, (3, 2), 1, kernel=4)),
     _game(least_squares, NORMALIZED, GENERATOR),
     _game(minimax, MIXED, _pictures[1]),
 ]

@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """Entries that are checked together: title, kind, names that select them, run(slow) -> entries."""
+    """Entries that are checked together: title, kind, names that select them, run(item, slow) -> entries."""
 
     title: str
     kind: str
@@ -66,7 +66,7 @@ def entries(names=None, slow=False):
     Raises ValueError if a name selects nothing.
     """
     for item in _selected(names):
-        yield from item.run(slow)
+        yield from item.run(item, slow)
 
 
 def _selected(names):
@@ -79,104 +79,105 @@ def _selected(names):
         found = exact or [item for item in items if name.lower() in item.title.lower()]
         if not found:
             known = sorted({item.keys[0] for item in items})
-            raise ValueError(f"gradcheck: nothing is called {name!r}; there are {', '.join(known)}")
+            raise ValueError(
+                f"gradcheck: nothing is called {name!r}; there are {', '.join(known)}. "
+                "A layer of your own needs a Case in the list LAYERS of numgan/checking/layer_cases.py"
+            )
         chosen += [item for item in found if item not in chosen]
     return chosen
 
 
 def _items():
     for case in LAYERS:
-        yield Item(case.title, "layer", (type(case.layer).__name__,), partial(_layer, case, "layer"))
+        yield Item(case.title, "layer", (type(case.layer).__name__,), partial(_layer, case))
     for case in NETWORKS:
-        yield Item(case.title, "network", (case.title.split("(")[0],), partial(_layer, case, "network"))
+        yield Item(case.title, "network", (case.title.split("(")[0],), partial(_layer, case))
     for kind, subjects, check in (("loss", LOSSES, check_loss), ("optimizer", OPTIMIZERS, check_optimizer)):
         for subject in subjects:
             title = repr(subject)
-            yield Item(title, kind, (title.split("(")[0],), partial(_report, kind, subject, check))
+            yield Item(title, kind, (title.split("(")[0],), partial(_report, subject, check))
     for name, penalty in PENALTIES.items():
         for case in CRITICS:
-            title = f"{name} on {case.title}"
             keys = (name.split()[0], type(penalty).__name__)
-            yield Item(title, "penalty", keys, partial(_penalty, title, penalty, case))
+            yield Item(f"{name} on {case.title}", "penalty", keys, partial(_penalty, penalty, case))
     for game in GAMES:
         yield Item(game.name, "penalty", ("consensus", "Consensus"), partial(_consensus, game))
     for setting in UNROLLED:
         _, optimizer, steps = setting
         for case in CRITICS:
             title = f"unrolled {steps} {optimizer!r} on {case.title}"
-            yield Item(title, "unrolling", ("unrolled",), partial(_unrolling, title, setting, case))
+            yield Item(title, "unrolling", ("unrolled",), partial(_unrolling, setting, case))
     for system in SYSTEMS:
         for preset in presets(system):
             yield Item(f"{system}/{preset}", "objective", (system,), partial(_system, system, preset))
 
 
 @may_underflow
-def _entry(name, kind, order, check):
+def _entry(item, part, order, check):
     """Run a check and return its Entry. check() returns a value for `tidy`, or raises GradientError."""
+    name = f"{item.title}.{part}"
     try:
         error, note = tidy(check())
     except GradientError as error:
-        return _failed(name, kind, order, error)
-    return Entry(name, kind, order, float(error or 0), True, note)
+        return _failed(item, name, order, error)
+    return Entry(name, item.kind, order, float(error or 0), True, note)
 
 
-def _failed(name, kind, order, error):
-    return Entry(name, kind, order, float(getattr(error, "max_error", float("inf"))), False, str(error))
+def _failed(item, name, order, error):
+    max_error = float(getattr(error, "max_error", float("inf")))
+    return Entry(name, item.kind, order, max_error, False, str(error))
 
 
-def _layer(case, kind, slow):
+def _layer(case, item, slow):
     tangents = [tangent_forward, tangent_backward] if case.layer.has_tangents else []
     for check in [dx, parameters, *tangents]:
-        name = f"{case.title}.{check.__name__}"
-        yield _entry(name, kind, 2 if check is tangent_backward else 1, partial(outcome, case.point, check))
+        order = 2 if check is tangent_backward else 1
+        yield _entry(item, check.__name__, order, partial(outcome, case.point, check))
 
     def contract():
         for check in FIRST_ORDER + (SECOND_ORDER if tangents else []):
             if check not in SLOW and check not in tangents:
                 outcome(case.point, check)
 
-    yield _entry(f"{case.title}.contract", kind, 1, contract)
+    yield _entry(item, "contract", 1, contract)
 
 
-def _report(kind, subject, check, slow):
+def _report(subject, check, item, slow):
     """The entries of a check that returns a Report: one for each row. A failure is one entry."""
     try:
         for label, error, note in check(subject).rows:
-            order = 2 if "tangent" in label else 1
-            yield Entry(f"{subject!r}.{label.replace(' ', '.')}", kind, order, float(error or 0), True, note)
+            name, order = f"{item.title}.{label.replace(' ', '.')}", 2 if "tangent" in label else 1
+            yield Entry(name, item.kind, order, float(error or 0), True, note)
     except GradientError as error:
-        yield _failed(repr(subject), kind, 1, error)
+        yield _failed(item, item.title, 1, error)
 
 
-def _penalty(title, penalty, case, slow):
+def _penalty(penalty, case, item, slow):
     for order, check in enumerate(PENALTY_CHECKS, 1):
-        run = partial(outcome, case.point, check, penalty, True)
-        yield _entry(f"{title}.{check.__name__}", "penalty", order, run)
+        yield _entry(item, check.__name__, order, partial(outcome, case.point, check, penalty, True))
 
 
-def _consensus(game, slow):
+def _consensus(game, item, slow):
     def make(attempt):
         return GamePoint(game.D, game.G, game.z, attempt=attempt)
 
     run = partial(outcome, make, gradient_in_weights, game.consensus, slow, game.name)
-    yield _entry(f"{game.name}.gradient_in_weights", "penalty", 2, run)
+    yield _entry(item, "gradient_in_weights", 2, run)
 
 
-def _unrolling(title, setting, case, slow):
+def _unrolling(setting, case, item, slow):
     for check in UNROLLING_CHECKS:
-        run = partial(outcome, case.point, check, *setting, slow)
-        yield _entry(f"{title}.{check.__name__}", "unrolling", 2, run)
+        yield _entry(item, check.__name__, 2, partial(outcome, case.point, check, *setting, slow))
 
 
-def _system(system, preset, slow):
-    name = f"{system}/{preset}"
-    kind = "objective"
+def _system(system, preset, item, slow):
     narrow = build(system, preset, NARROWEST if slow else NARROW)
     full = build(system, preset)
+    name = item.title
     wide = f"{name} at full width"
     for objective in narrow.objectives():
         run = partial(check_objective, narrow, objective, slow, subject=name)
-        yield _entry(f"{name}.{objective}", kind, 1, run)
+        yield _entry(item, objective, 1, run)
         run = partial(check_objective, full, objective, real=3, fake=2, whole=True, subject=wide)
-        yield _entry(f"{name}.{objective} at full width", kind, 1, run)
-    yield _entry(f"{name}.contract", kind, 1, partial(check_contract, Report(name), narrow))
+        yield _entry(item, f"{objective} at full width", 1, run)
+    yield _entry(item, "contract", 1, partial(check_contract, Report(name), narrow))

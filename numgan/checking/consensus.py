@@ -12,8 +12,8 @@ from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
 from ..layers import Pass
 from .differences import compare, parameter_blocks
-from .points import outcome, randomised
-from .report import AllZero, Report, Subject
+from .points import outcomes, randomised
+from .report import AllZero, Subject
 
 
 @may_underflow
@@ -28,11 +28,9 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
     slow         compare every entry of every parameter; False: a few random projections of each parameter
     real, fake   numbers of samples
     """
-    report = Report(repr(consensus))
+    title = repr(consensus)
     make = partial(GamePoint, D, G, z, real, fake, seed)
-    found = outcome(make, gradient_in_weights, consensus, slow, report.subject)
-    report.add("gradient in weights", *found)
-    return report
+    return outcomes(title, make, [gradient_in_weights], consensus, slow, title)
 
 
 class GamePoint:

@@ -328,10 +328,10 @@ def compare_outputs(named, numeric_along, subject):
     analytic = [np.ravel(array) for array in named.values()]
     ends = np.cumsum([array.size for array in analytic])
     _, here = watched(numeric_along, 0.0)
-    best = [(np.inf, None)] * len(analytic)
+    best = []
     for estimate in difference_quotients(numeric_along, here, f"{subject.text}: {', '.join(named)}"):
         tried = [(relative(a, n), n) for a, n in zip(analytic, np.split(estimate, ends[:-1]))]
-        best = [new if old[1] is None or new[0] < old[0] else old for old, new in zip(best, tried)]
+        best = [min(both, key=lambda one: one[0]) for both in zip(best, tried)] if best else tried
         if max(error for error, _ in best) <= ENOUGH:
             break
     whole, worst = max(largest(numeric) for _, numeric in best), 0.0

@@ -8,8 +8,8 @@ raises GradientError if the layer fails.
                     report contains the row "tangent passes: not given"
 """
 
-import itertools
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 
@@ -92,7 +92,7 @@ def _pure_pass(point, name, *arguments):
     before = copied(arguments)
     result = copied(getattr(point.layer, name)(*arguments))
     for place, (was, now) in enumerate(zip(before, arguments)):
-        if not same(was, copied(now)):
+        if not same(was, now):
             raise failure(
                 f"{point.subject}: {name} writes to its argument {place + 1}; make a new array instead"
             )
@@ -101,7 +101,7 @@ def _pure_pass(point, name, *arguments):
 
 def repeatable(point):
     """Equal arguments give equal bits: random numbers come from `context`, no value is kept between calls."""
-    if not same(copied(point.forward()[0]), copied(point.forward()[0])):
+    if not same(copied(point.forward()[0]), point.forward()[0]):
         raise failure(
             f"{point.subject}: forward twice with equal arguments gives two results; draw random numbers "
             "from context.rng(), and keep no value on the layer"
@@ -116,7 +116,7 @@ def two_live_caches(point):
     expected = copied(point.layer.backward(point.dy, point.forward()[1]))
     _, first = point.forward()
     _other(point)
-    if not same(copied(point.layer.backward(point.dy, first)), expected):
+    if not same(expected, point.layer.backward(point.dy, first)):
         raise failure(
             f"{point.subject}: backward of a first pass changes when a second forward pass was made in "
             "between; return every array that backward needs in the cache, and keep no array on the layer"
@@ -148,38 +148,25 @@ def parameters(point, slow=True):
     return error, notes if len(point.p) else "no parameters"
 
 
-def frozen_same_dx(point):
+def frozen_same_dx(point, name="backward"):
     """A frozen backward pass returns the same dx, bit for bit, and dp = None."""
-    _frozen_same_dx(point, "backward", point.dy, point.cache)
-
-
-def frozen_no_weight_gradient(point):
-    """A frozen pass runs no weight-gradient kernel."""
-    _frozen_no_weight_gradient(point, "backward", point.dy, point.cache)
-
-
-def need_dx(point):
-    """A backward pass with need_dx=False returns dx = None and the same dp."""
-    _need_dx(point, "backward", point.dy, point.cache)
-
-
-def _frozen_same_dx(point, name, *arguments):
-    backward = getattr(point.layer, name)
-    t = "t" if name == "tangent_backward" else ""
-    dx, dp = backward(*arguments, frozen=True)
+    backward, t = _backward(point, name)
+    dx, dp = backward(frozen=True)
     if dp is not None:
         raise failure(
             f"{point.subject}: {name}(frozen=True) must return {t}dp = None, got {type(dp).__name__}"
         )
-    if not same(copied(dx), copied(backward(*arguments)[0])):
+    if not same(copied(dx), backward()[0]):
         raise failure(
             f"{point.subject}: {name}(frozen=True) must return the same {t}dx; it must not depend on `frozen`"
         )
 
 
-def _frozen_no_weight_gradient(point, name, *arguments):
+def frozen_no_weight_gradient(point, name="backward"):
+    """A frozen pass runs no weight-gradient kernel."""
+    backward, _ = _backward(point, name)
     with kernels.kernel_calls() as calls:
-        getattr(point.layer, name)(*arguments, frozen=True)
+        backward(frozen=True)
     ran = [kernel for kernel in calls if kernel.endswith("weight_gradient")]
     if ran:
         raise failure(
@@ -187,14 +174,22 @@ def _frozen_no_weight_gradient(point, name, *arguments):
         )
 
 
-def _need_dx(point, name, *arguments):
-    backward = getattr(point.layer, name)
-    t = "t" if name == "tangent_backward" else ""
-    dx, dp = backward(*arguments, need_dx=False)
+def need_dx(point, name="backward"):
+    """A backward pass with need_dx=False returns dx = None and the same dp."""
+    backward, t = _backward(point, name)
+    dx, dp = backward(need_dx=False)
     if any(d is not None for _, d in leaves(dx)):
         raise failure(f"{point.subject}: {name}(need_dx=False) must return {t}dx = None")
-    if not same(point.vector(dp).vector, point.vector(backward(*arguments)[1]).vector):
+    if not same(point.vector(dp).vector, point.vector(backward()[1]).vector):
         raise failure(f"{point.subject}: {name}(need_dx=False) gives another {t}dp")
+
+
+def _backward(point, name):
+    """(the pass backward or tangent_backward with its arrays, the letter before the names of its results)"""
+    if name == "backward":
+        return partial(point.layer.backward, point.dy, point.cache), ""
+    _, tcache = point.layer.tangent_forward(point.tx, point.cache, point.tp)
+    return partial(point.layer.tangent_backward, point.dy, point.tdy, point.cache, tcache), "t"
 
 
 def keeps_float32(point):
@@ -270,9 +265,8 @@ def _depends_on_directions(point):
 
 def _combinations(directions):
     """Yield every part of the mapping {name: direction} that is not empty, the whole mapping first."""
-    for chosen in itertools.product((True, False), repeat=len(directions)):
-        if any(chosen):
-            yield dict(itertools.compress(directions.items(), chosen))
+    for number in range(len(directions), 0, -1):
+        yield from map(dict, combinations(directions.items(), number))
 
 
 def tangent_forward(point):
@@ -343,7 +337,7 @@ def pure_tangents(point):
     _, tcache = point.layer.tangent_forward(point.tx, cache, point.tp)
     first = _pure_pass(point, "tangent_backward", point.dy, point.tdy, cache, tcache)
     _other(point, tangents=True)
-    if not same(first, copied(point.layer.tangent_backward(point.dy, point.tdy, cache, tcache))):
+    if not same(first, point.layer.tangent_backward(point.dy, point.tdy, cache, tcache)):
         raise failure(
             f"{point.subject}: tangent_backward twice on one cache, with other passes in between, gives two "
             "results; keep no value on the layer"
@@ -355,9 +349,8 @@ def frozen_tangents(point):
 
     need_dx=False gives tdx = None and the same tdp.
     """
-    _, tcache = point.layer.tangent_forward(point.tx, point.cache, point.tp)
-    for check in (_frozen_same_dx, _frozen_no_weight_gradient, _need_dx):
-        check(point, "tangent_backward", point.dy, point.tdy, point.cache, tcache)
+    for check in (frozen_same_dx, frozen_no_weight_gradient, need_dx):
+        check(point, "tangent_backward")
 
 
 FIRST_ORDER = [

@@ -60,19 +60,23 @@ from ..networks import (
 from ..systems.games.switched import switched_discriminator, switched_generator
 from .points import Case
 
-
-def _twice():
-    """A network that contains one layer twice. Its two gradients must be added."""
-    shared = Dense(3, 3)
-    return Sequential(shared, Tanh(), shared, Sigmoid(), Dense(3, 2))
-
-
 _labels = np.array([4, 0, 4, 1, 2])
 _five = np.random.default_rng(5).standard_normal((5, 3))
 _measured = Pass(seed=3, measured={"mean": np.array([0.3, -1.0, 0.2]), "variance": np.array([0.5, 2.0, 1.1])})
 
+_shared = Dense(3, 3)  # it stands twice in a network, where its two gradients must be added
 _branches = Parallel(Dense(3, 2), Sequential(Embedding(5, 4), Tanh()))
 _reference = Pass(reference=2)
+
+
+def built(x, make, *arguments, batch=3, **settings):
+    """The Case of the network make(*arguments, **settings). Its name is this call.
+
+    In the name, a class stands without its keyword.
+    """
+    words = [getattr(value, "__name__", repr(value)) for value in arguments]
+    words += [getattr(value, "__name__", f"{word}={value!r}") for word, value in settings.items()]
+    return Case(make(*arguments, **settings), x, batch=batch, name=f"{make.__name__}({', '.join(words)})")
 
 
 def _mixed(last):
@@ -94,32 +98,17 @@ def _mixed(last):
 
 # ---- cases that stand in several lists
 
-GENERATOR = Case(
-    dcgan_generator(2, 1, (3, 2), 2, kernel=5),
-    (2,),
-    batch=5,
-    name="dcgan_generator(2, 1, (3, 2), 2, kernel=5)",
-)
-SMOOTH = Case(mlp(3, 5, 4, 1, activation=Tanh), (3,), name="mlp(3, 5, 4, 1, Tanh)")
-LEAKY = Case(mlp(3, 7, 5, 1, activation=LeakyReLU), (3,), name="mlp(3, 7, 5, 1, LeakyReLU)")
+GENERATOR = built((2,), dcgan_generator, 2, 1, (3, 2), 2, kernel=5, batch=5)
+SMOOTH = built((3,), mlp, 3, 5, 4, 1, activation=Tanh)
+LEAKY = built((3,), mlp, 3, 7, 5, 1, activation=LeakyReLU)
 MAXOUT = Case(
     Sequential(Dense(3, 8), Maxout(2), Dropout(0.3), Dense(4, 1)),
     (3,),
     batch=5,
     name="Dense, Maxout, Dropout, Dense",
 )
-CONVOLUTIONAL = Case(
-    dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False),
-    (8, 8, 1),
-    batch=2,
-    name="dcgan_discriminator(2, (2, 3), 1, kernel=4, norm=False)",
-)
-NORMALIZED = Case(
-    dcgan_discriminator(1, (2, 3), 2, kernel=5),
-    (4, 4, 2),
-    batch=5,
-    name="dcgan_discriminator(1, (2, 3), 2, kernel=5)",
-)
+CONVOLUTIONAL = built((8, 8, 1), dcgan_discriminator, 2, (2, 3), 1, kernel=4, norm=False, batch=2)
+NORMALIZED = built((4, 4, 2), dcgan_discriminator, 1, (2, 3), 2, kernel=5, batch=5)
 MIXED = _mixed(ELU)
 SPECTRAL = Case(
     Sequential(Spectral(Conv2d(1, 2, kernel=(3, 2), stride=2)), Softplus(), Flatten(), Spectral(Dense(8, 1))),
@@ -149,13 +138,8 @@ LAYERS = [
     Case(ConvTranspose2d(3, 2, kernel=5, stride=2, padding=2, output_padding=1), (3, 2, 3), batch=2),
     Case(ConvTranspose2d(2, 3, kernel=4, stride=2, padding=1), (3, 4, 2), batch=2),
     Case(Embedding(5, 3), _labels),
-    Case(ReLU(), (7,)),
+    *(Case(f, (7,)) for f in (ReLU(), ELU(0.7), Tanh(), Sigmoid(), Softplus(), Softplus(2.0, 1.0))),
     Case(LeakyReLU(0.2), (3, 2, 5)),
-    Case(ELU(0.7), (7,)),
-    Case(Tanh(), (7,)),
-    Case(Sigmoid(), (7,)),
-    Case(Softplus(), (7,)),
-    Case(Softplus(2.0, 1.0), (7,)),
     Case(Maxout(3), (6,)),
     Case(Maxout(2), (3, 2, 4)),
     Case(BatchNorm(3), (3,), batch=5),
@@ -220,7 +204,11 @@ LAYERS = [
     Case(Sequential(), (3,)),
     Case(Sequential(Dense(4, 5), Tanh(), Dense(5, 2)), (4,), name="Sequential(Dense, Tanh, Dense)"),
     Case(Sequential(Dense(4, 3), Tanh(), Dense(3, 2))[1:], (3,), name="Sequential(Dense, Tanh, Dense)[1:]"),
-    Case(_twice(), (3,), name="Sequential with a shared Dense"),
+    Case(
+        Sequential(_shared, Tanh(), _shared, Sigmoid(), Dense(3, 2)),
+        (3,),
+        name="Sequential with a shared Dense",
+    ),
     Case(Residual(Sequential(Dense(3, 4), Tanh(), Dense(4, 3))), (3,), name="Residual(Dense, Tanh, Dense)"),
     Case(
         Residual(Dense(3, 5), Sequential(Dense(3, 5, bias=False), Sigmoid())),
@@ -250,44 +238,46 @@ LAYERS = [
 ]
 
 NETWORKS = [
-    Case(mlp(3, 5, 4, 2, activation=Tanh), (3,), name="mlp(3, 5, 4, 2, Tanh)"),
+    built((3,), mlp, 3, 5, 4, 2, activation=Tanh),
     LEAKY,
-    Case(digit_generator(4), (32,), batch=3, name="digit_generator(4)"),
-    Case(digit_discriminator(4, Tanh), (8, 8, 1), batch=3, name="digit_discriminator(4, Tanh)"),
-    Case(plane_generator(5), (2,), name="plane_generator(5)"),
-    Case(plane_discriminator(5, 3), (2,), name="plane_discriminator(5, 3)"),
-    Case(dcgan_generator(3, 2, (3, 2), 1, kernel=4), (3,), name="dcgan_generator(3, 2, (3, 2), 1, kernel=4)"),
+    built((32,), digit_generator, 4),
+    built((8, 8, 1), digit_discriminator, 4, Tanh),
+    built((2,), plane_generator, 5),
+    built((2,), plane_discriminator, 5, 3),
+    built((3,), dcgan_generator, 3, 2, (3, 2), 1, kernel=4),
     GENERATOR,
     NORMALIZED,
     CONVOLUTIONAL,
-    Case(
-        pooling_discriminator(8, (2, 3), 5, 1),
-        (8, 8, 1),
-        batch=2,
-        name="pooling_discriminator(8, (2, 3), 5, 1)",
-    ),
+    built((8, 8, 1), pooling_discriminator, 8, (2, 3), 5, 1, batch=2),
     Case(
         label_beside(5, 2, [Sequential(Dense(5, 4), Tanh()), Dense(6, 2)]),
         (_five, _labels),
         name="label_beside(5, 2, [Dense, Tanh], Dense)",
     ),
-    Case(
-        switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2),
+    built(
         (_five, _labels),
-        name="switched_generator(3, (8, 8, 1), 5, (3, 2), classes=5, tanh=False, noise=0.1, dropout=0.2)",
+        switched_generator,
+        3,
+        (8, 8, 1),
+        5,
+        (3, 2),
+        classes=5,
+        tanh=False,
+        noise=0.1,
+        dropout=0.2,
     ),
-    Case(
-        switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2),
+    built(
         ((8, 8, 1), _labels),
+        switched_discriminator,
+        (8, 8, 1),
+        5,
+        (3, 2),
+        told=5,
+        deviation=True,
+        minibatch=2,
         batch=5,
-        name="switched_discriminator((8, 8, 1), 5, (3, 2), told=5, deviation=True, minibatch=2)",
     ),
-    Case(
-        switched_discriminator((2,), 5, names=3, leaky=False, pack=2),
-        (2,),
-        batch=6,
-        name="switched_discriminator((2,), 5, names=3, leaky=False, pack=2)",
-    ),
+    built((2,), switched_discriminator, (2,), 5, names=3, leaky=False, pack=2, batch=6),
     _mixed(Tanh),
     Case(
         Sequential(Conv2d(2, 3, kernel=2), BatchNorm(3), Tanh()),

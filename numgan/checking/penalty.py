@@ -16,8 +16,8 @@ from ..core.parameters import whole_gradient
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from .differences import argument_block, compare, parameter_blocks
-from .points import Case, Point, at_points
-from .report import AllZero, Report, Subject, tidy, title
+from .points import Case, Point, outcomes
+from .report import AllZero, Subject
 
 
 @may_underflow
@@ -30,15 +30,7 @@ def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=
     slow   compare every entry of every parameter; False: a few random projections of each parameter
     """
     case = Case(D, x, context, batch)
-    report = Report(f"{penalty!r} on {case.title}")
-    for check in CHECKS:
-        report.add(title(check), *outcome(check, penalty, partial(Point, case, seed), slow))
-    return report
-
-
-def outcome(check, penalty, make, slow=True):
-    """(max_error, note) of one check, at the first point make(attempt) where it can be carried out."""
-    return tidy(at_points(make, partial(check, penalty, slow)))
+    return outcomes(f"{penalty!r} on {case.title}", partial(Point, case, seed), CHECKS, penalty, slow)
 
 
 def derivative_in_g(penalty, slow, point):

@@ -10,7 +10,7 @@ from ..core.randomness import stream
 from ..layers import Layer, Pass
 from ..layers.spectral import refreshed
 from .arrays import copied, flat, leaves, moved, normal, real
-from .report import BadPoint, Subject, failure, tidy
+from .report import BadPoint, Report, Subject, failure, tidy, title
 
 TRIES = 8  # the number of random points before the check fails
 
@@ -99,6 +99,14 @@ def outcome(make, check, *arguments, **settings):
     return tidy(at_points(make, partial(check, *arguments, **settings)))
 
 
+def outcomes(subject, make, checks, *arguments):
+    """The Report of several checks: a row with the `outcome` of each."""
+    report = Report(subject)
+    for check in checks:
+        report.add(title(check), *outcome(make, check, *arguments))
+    return report
+
+
 @dataclass(frozen=True)
 class Case:
     """A layer and an input x for it.
@@ -151,7 +159,7 @@ class Point:
             self.p = case.p.astype(np.float64)
         self.x = self._guess() if case.x is None else self._input(case.x)
         self.y, self.cache = self._untouched()
-        if any(array is None or not isinstance(array, np.ndarray) for _, array in leaves(self.y)):
+        if not all(isinstance(array, np.ndarray) for _, array in leaves(self.y)):
             raise failure(
                 f"{self.subject}: forward must return (y, cache) with y an array or a tuple of arrays, "
                 f"got y = {self.y!r}"
@@ -247,8 +255,9 @@ class Point:
         """
         whole = self.p.zeros()
         if dp is None or set(dp) != set(whole):
+            names = f"gradients named {', '.join(whole)}" if whole else "{} (there are no parameters)"
             raise failure(
-                f"{self.subject}: {which} must return gradients named {', '.join(whole) or 'nothing'}, got "
+                f"{self.subject}: {which} must return {names}, got "
                 f"{None if dp is None else ', '.join(dp) or 'nothing'}; use the names and shapes of "
                 "parameter_shapes()"
             )

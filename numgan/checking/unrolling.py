@@ -7,8 +7,8 @@ from ..core.underflow import may_underflow
 from ..remedies.unrolling import Unrolling
 from .differences import Block, compare, parameter_blocks
 from .optimizer import warm
-from .points import Case, Point, direction, outcome
-from .report import Report, Subject, title
+from .points import Case, Point, direction, outcomes
+from .report import Subject
 
 
 @may_underflow
@@ -23,10 +23,8 @@ def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3,
     slow   compare every entry; False: a few random projections
     """
     case = Case(D, x, context, batch)
-    report = Report(f"{steps} steps of {optimizer!r} on {case.title}")
-    for check in CHECKS:
-        report.add(title(check), *outcome(partial(Point, case, seed), check, loss, optimizer, steps, slow))
-    return report
+    title = f"{steps} steps of {optimizer!r} on {case.title}"
+    return outcomes(title, partial(Point, case, seed), CHECKS, loss, optimizer, steps, slow)
 
 
 def through_the_fakes(loss, optimizer, steps, slow, point):

@@ -18,7 +18,7 @@ from ..bench import doctor
 from ..core.errors import TrialError
 from ..core.streams import STDERR, OutputError, guarded
 from . import bench, evaluate, sample, study, train
-from .common import add_command, print_json
+from .common import add_command, add_flag, print_json
 
 DESCRIPTION = """\
 GANs written by hand in NumPy: every backward pass, every loss and every training step, to read and to run.
@@ -56,10 +56,8 @@ def _parser():
         metavar="NAME",
         help="layers, losses, optimisers or systems; a part of a name is enough",
     )
-    sub.add_argument("--all", action="store_true", help="check everything in the catalogue")
-    sub.add_argument(
-        "--slow", action="store_true", help="compare every entry of every gradient, not random projections"
-    )
+    add_flag(sub, "--all", "check everything in the catalogue")
+    add_flag(sub, "--slow", "compare every entry of every gradient, not random projections")
 
     evaluate.add(commands)
     command("data", data_command, "list the known data sets, their folders, and whether their files exist")
@@ -131,6 +129,7 @@ def gradcheck_command(args):
         ]
         print_json({"passed": passed, "entries": rows})
         return 0 if passed else 1
+    print(f"kind       d  {'error':>8}  {'# per decade':<24}  check; d: 1 first, 2 second derivatives")
     for entry in entries:
         error = entry.max_error if np.isfinite(entry.max_error) else np.inf
         decades = np.log10(max(error, 1e-16)) + 16  # one # per decade above 1e-16; 10 mean 1e-6
@@ -206,14 +205,10 @@ def _run(argv):
             "use a smaller batch, width or count",
             1,
         )
-    except (ArithmeticError, TrialError) as error:
+    except (ArithmeticError, TrialError, OutputError) as error:
         return _fail(f"numgan{command}: {error}", 1)
-    except OSError as error:
-        return _fail(
-            f"numgan{command}: {error}", 1 if isinstance(error, OutputError) or error.errno in NO_ROOM else 2
-        )
-    except (ValueError, ImportError) as error:
-        return _fail(f"numgan{command}: {error}", 2)
+    except (OSError, ValueError, ImportError) as error:
+        return _fail(f"numgan{command}: {error}", 1 if getattr(error, "errno", None) in NO_ROOM else 2)
 
 
 def _fail(message, code):

@@ -10,7 +10,7 @@ from .. import plot, systems
 from ..bench import growth, kernels, ladder, machine, profile, steps
 from ..bench.workloads import WORKLOADS
 from ..core.files import save_picture
-from .common import add_command, names, positive, print_json
+from .common import add_command, add_count, add_flag, names, print_json
 
 BUSY = 0.15  # a warning is printed if other programs use more than this share of the processors
 
@@ -104,29 +104,16 @@ def add(commands):
         STEPS,
         STEPS_EXAMPLES,
     )
-    sub.add_argument(
-        "--workloads", type=names, metavar="A,B", help=f"some of {','.join(WORKLOADS)} (default: all)"
-    )
-    sub.add_argument(
-        "--against",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="torch, numpy or both (default: numgan alone)",
-    )
-    sub.add_argument(
+    _add_names(sub, "--workloads", f"some of {','.join(WORKLOADS)} (default: all)")
+    _add_names(sub, "--against", "torch, numpy or both (default: numgan alone)", default=[])
+    _add_names(
+        sub,
         "--variants",
-        type=names,
+        f"variants of PyTorch, from {','.join(steps.VARIANTS)} (default: {','.join(steps.DEFAULT)})",
         default=steps.DEFAULT,
-        metavar="A,B",
-        help=f"variants of PyTorch, from {','.join(steps.VARIANTS)} (default: {','.join(steps.DEFAULT)})",
     )
-    sub.add_argument(
-        "--rounds", type=positive, default=7, metavar="R", help="number of bursts of each side (default 7)"
-    )
-    sub.add_argument(
-        "--memory", action="store_true", help="measure peak memory too, each side in a process of its own"
-    )
+    add_count(sub, "--rounds", "number of bursts of each side (default 7)", default=7)
+    add_flag(sub, "--memory", "measure peak memory too, each side in a process of its own")
 
     sub = _bench(
         benches,
@@ -136,14 +123,8 @@ def add(commands):
         KERNELS,
         KERNELS_EXAMPLES,
     )
-    sub.add_argument(
-        "--against",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="numpy, torch or both (default: numgan alone)",
-    )
-    sub.add_argument("--quick", action="store_true", help="a few small shapes, in a few seconds")
+    _add_names(sub, "--against", "numpy, torch or both (default: numgan alone)", default=[])
+    add_flag(sub, "--quick", "a few small shapes, in a few seconds")
 
     sub = add_command(
         benches,
@@ -159,7 +140,7 @@ def add(commands):
     sub = _bench(
         benches, "growth", growth_command, summary, f"Measure {summary}, of a DCGAN step.", GROWTH_EXAMPLES
     )
-    sub.add_argument("--quick", action="store_true", help="small networks, in a few seconds")
+    add_flag(sub, "--quick", "small networks, in a few seconds")
 
     sub = add_command(
         commands,
@@ -170,26 +151,18 @@ def add(commands):
     )
     sub.add_argument("system", metavar="SYSTEM", help="a name from `numgan systems`")
     sub.add_argument("--preset", help="a preset of the system, see `numgan systems`")
-    sub.add_argument(
-        "--steps", type=positive, default=10, metavar="N", help="number of timed steps (default 10)"
-    )
-    sub.add_argument(
-        "--batch-size",
-        type=positive,
-        metavar="N",
-        help="number of samples in a batch (default: as in the preset)",
-    )
-    sub.add_argument("--threads", type=positive, metavar="N", help="threads of the compiled kernels")
+    add_count(sub, "--steps", "number of timed steps (default 10)", default=10)
+    add_count(sub, "--batch-size", "number of samples in a batch (default: as in the preset)")
+    add_count(sub, "--threads", "threads of the compiled kernels")
+
+
+def _add_names(parser, name, help, default=None):
+    parser.add_argument(name, type=names, default=default, metavar="A,B", help=help)
 
 
 def _bench(benches, name, run, summary, description, examples):
     sub = add_command(benches, name, run, summary, description=description, epilog=examples)
-    sub.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="threads of every side (default: the number that numgan uses)",
-    )
+    add_count(sub, "--threads", "threads of every side (default: the number that numgan uses)")
     sub.add_argument("--plot", metavar="FILE", help="draw the result to this .png file")
     return sub
 
@@ -207,10 +180,12 @@ def _warn_if_busy(busy):
         )
 
 
-def _draw(args, picture):
-    save_picture(picture, args.plot)
-    if not args.json:
-        print(f"drawn: {args.plot}")
+def _draw(args, picture, *about):
+    """Draw the result with the function `picture` to the file of --plot, if there is one."""
+    if args.plot:
+        save_picture(picture(*about), args.plot)
+        if not args.json:
+            print(f"drawn: {args.plot}")
 
 
 # ---- steps
@@ -230,8 +205,7 @@ def steps_command(args):
                 _print_step(result)
     if args.json:
         print_json({"results": results})
-    if args.plot:
-        _draw(args, plot.step_times(results, _headline(results[0])))
+    _draw(args, plot.step_times, results, _headline(results[0]))
     return 1 if any(result["gradients_agree"] is False for result in results) else 0
 
 
@@ -269,10 +243,9 @@ def _print_gradients(gradients):
 
     The last columns are the errors of numgan and of the first variant against float64, and the limit.
     """
-    variants = list(gradients)
     print(
         f"  {'gradient':<12}"
-        + "".join(f"{variant:>12}" for variant in variants)
+        + "".join(f"{variant:>12}" for variant in gradients)
         + f"{'numgan-f64':>12}{'torch-f64':>12}{'limit':>9}"
     )
     for rows in zip(*gradients.values()):
@@ -297,8 +270,7 @@ def kernels_command(args):
         print_json(found)
     else:
         _print_kernels(found, args.against)
-    if args.plot:
-        _draw(args, plot.roofline(found, _headline(found["machine"])))
+    _draw(args, plot.roofline, found, _headline(found["machine"]))
     if wrong:
         lines = [f"{row['kernel']} {row['dtype']} {row['share']:.0%}" for row in wrong]
         raise ArithmeticError(
@@ -322,8 +294,8 @@ def _print_kernels(found, against):
         low, high = row["quartiles_ms"]
         share = "-" if row["share"] is None else f"{row['share']:.0%}"
         others = "".join(
-            f"{other['ratio']:13.2f}x{other['error']:9.1e}"
-            for other in (row["against"][library] for library in against)
+            f"{row['against'][library]['ratio']:13.2f}x{row['against'][library]['error']:9.1e}"
+            for library in against
         )
         print(
             f"{row['kernel']:<38}{row['dtype']:<9}{row['form']:<8}{row['ms']:8.3f}  "
@@ -353,8 +325,7 @@ def growth_command(args):
                 f"[{low:.3f}-{high:.3f}]"
             )
         _warn_if_busy(found["others_busy"])
-    if args.plot:
-        _draw(args, plot.growth(found["results"], _headline(found["machine"])))
+    _draw(args, plot.growth, found["results"], _headline(found["machine"]))
 
 
 # ---- profile
@@ -374,10 +345,11 @@ def profile_command(args):
     print(f"{'layer':<46}" + "".join(f"{which:>17}" for which in passes) + f"{'all':>17}")
     table = {}
     for row in found["rows"]:
-        table.setdefault((row["network"], row["path"], row["layer"]), {})[row["pass"]] = row["ms"]
+        name = f"{row['network']} {row['path']} {row['layer']}".strip()
+        table.setdefault(name, {})[row["pass"]] = row["ms"]
     total = {which: sum(line.get(which, 0) for line in table.values()) for which in passes}
-    for (network, path, layer), line in table.items():
-        _print_line(f"{network} {path} {layer}".strip(), line, passes, found["step_ms"])
+    for name, line in table.items():
+        _print_line(name, line, passes, found["step_ms"])
     _print_line("all of these", total, passes, found["step_ms"])
     _print_line(
         "elsewhere: losses, checks, sums", {"elsewhere": found["elsewhere_ms"]}, passes, found["step_ms"]

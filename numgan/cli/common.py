@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import suppress
 from dataclasses import MISSING, fields
 
 import numpy as np
@@ -18,21 +19,27 @@ def add_command(commands, name, run, summary, **words):
     sub = commands.add_parser(name, help=summary, **words)
     sub.register("type", None, not_empty)  # of arguments without a type of their own: names and paths
     sub.set_defaults(run=run)
-    sub.add_argument(
-        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else"
-    )
+    add_flag(sub, "--json", "print the result as JSON on stdout, and nothing else")
     return sub
+
+
+def add_flag(parser, name, help):
+    """Add an option without a value: it is True if it is given, else False."""
+    parser.add_argument(name, action="store_true", help=help)
+
+
+def add_count(parser, name, help, default=None):
+    """Add an option whose value is a whole number of 1 or more."""
+    parser.add_argument(name, type=positive, default=default, metavar="N", help=help)
 
 
 def _parser(convert, good, expected):
     def parse(text):
-        try:
+        with suppress(ValueError):
             value = convert(text)
-        except ValueError:
-            value = None
-        if value is None or not good(value):
-            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-        return value
+            if good(value):
+                return value
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
 
     return parse
 
@@ -49,18 +56,16 @@ labels = _parser(
 names = _parser(lambda text: text.split(","), all, "names such as this,that")
 
 
-def setting(text):
-    """Parse name=value and return (name, value). The value is a JSON number, true or false."""
+def _name_and_value(text):
     name, _, value = text.partition("=")
-    try:
-        value = json.loads(value)
-    except ValueError:
-        value = None
-    if not name.isidentifier() or not isinstance(value, (bool, int, float)):
-        raise argparse.ArgumentTypeError(
-            f"expected name=value with a number, true or false, such as k=2, got {text!r}"
-        )
-    return name, value
+    return name, json.loads(value)
+
+
+setting = _parser(
+    _name_and_value,
+    lambda pair: pair[0].isidentifier() and isinstance(pair[1], (bool, int, float)),
+    "name=value with a number, true or false, such as k=2",
+)
 
 
 def _parser_of(kind):
@@ -96,12 +101,12 @@ def options(declared):
 
 def given(args, declared):
     """{name: value} of those options of a dataclass that the command line gives."""
-    values = {field.name: getattr(args, field.name) for field in options(declared)}
-    return {
-        name: dict(value) if isinstance(value, list) else value
-        for name, value in values.items()
-        if value is not None
-    }
+    found = {}
+    for field in options(declared):
+        value = getattr(args, field.name)
+        if value is not None:
+            found[field.name] = dict(value) if isinstance(value, list) else value
+    return found
 
 
 def print_json(value):

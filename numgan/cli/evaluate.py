@@ -9,7 +9,7 @@ from functools import partial
 from ..evaluation import figures as evaluation
 from ..evaluation import health, judging
 from ..training import runs
-from .common import add_command, natural, positive, print_json
+from .common import add_command, add_count, add_flag, natural, print_json
 
 EVALUATE = """\
 Measure the samples of a run against data that were not used for its training. The second column has the same
@@ -72,11 +72,10 @@ def add(commands):
         metavar="RUN",
         help="a run of `numgan train classifier` (default: the judge in the cache, see `numgan judge`)",
     )
-    sub.add_argument(
+    add_count(
+        sub,
         "--count",
-        type=positive,
-        metavar="N",
-        help="number of samples (default 10,000 pictures, 2,500 points, or as many as the data allow)",
+        "number of samples (default 10,000 pictures, 2,500 points, or as many as the data allow)",
     )
     sub.add_argument(
         "--seed",
@@ -85,10 +84,10 @@ def add(commands):
         metavar="S",
         help="seed of the latents and of the choice of real rows (default 0)",
     )
-    sub.add_argument(
+    add_flag(
+        sub,
         "--quick",
-        action="store_true",
-        help="skip the figures that compare all pairs, but not those of the judge; the output lists them",
+        "skip the figures that compare all pairs, but not those of the judge; the output lists them",
     )
 
     sub = command(

@@ -9,7 +9,7 @@ from ..data import is_pictures
 from ..data.pixels import to_bytes
 from ..evaluation import judging
 from ..training import runs, sampling
-from .common import add_command, labels, natural, positive, print_json
+from .common import add_command, add_count, labels, natural, print_json
 
 SAMPLE_EXAMPLES = """\
 examples:
@@ -29,12 +29,7 @@ def add(commands):
         epilog=SAMPLE_EXAMPLES,
     )
     sub.add_argument("folder", metavar="RUN", help="a run folder")
-    sub.add_argument(
-        "--count",
-        type=positive,
-        metavar="N",
-        help="number of samples (default: ten per class, or 64; 1000 with --judge)",
-    )
+    add_count(sub, "--count", "number of samples (default: ten per class, or 64; 1000 with --judge)")
     sub.add_argument(
         "--labels",
         type=labels,

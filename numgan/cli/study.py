@@ -1,7 +1,7 @@
 """numgan study: parse the arguments and print the result. The studies are in numgan/studies."""
 
 from .. import studies
-from .common import add_command, positive, print_json
+from .common import add_command, add_count, add_flag, print_json
 
 STUDY = """\
 Run the protocol of a published table over several seeds, in parallel processes.
@@ -29,22 +29,17 @@ def add(commands):
         epilog=EXAMPLES,
     )
     sub.add_argument("name", nargs="?", metavar="NAME", help=f"{', '.join(studies.STUDIES)}")
-    sub.add_argument(
+    add_flag(
+        sub,
         "--quick",
-        action="store_true",
-        help="test the study: every trial takes seconds, one seed by default, and the figures mean nothing",
+        "test the study: every trial takes seconds, one seed by default, and the figures mean nothing",
     )
-    sub.add_argument(
-        "--seeds", type=positive, metavar="N", help="use seeds 0 to N - 1 (default: the number of the study)"
-    )
+    add_count(sub, "--seeds", "use seeds 0 to N - 1 (default: the number of the study)")
     sub.add_argument(
         "--out", metavar="DIR", help="the folder of the result (default studies/NAME, or studies/NAME-quick)"
     )
-    sub.add_argument(
-        "--processes",
-        type=positive,
-        metavar="N",
-        help="number of trials at a time, one thread each (default: the number of processors)",
+    add_count(
+        sub, "--processes", "number of trials at a time, one thread each (default: the number of processors)"
     )
 
 

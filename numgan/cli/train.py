@@ -6,7 +6,17 @@ from .. import _kernels
 from ..evaluation import health, judging
 from ..training import loop, recipes, runs
 from . import evaluate
-from .common import above_zero, add_command, add_option, flag_of, given, options, positive, print_json
+from .common import (
+    above_zero,
+    add_command,
+    add_count,
+    add_flag,
+    add_option,
+    flag_of,
+    given,
+    options,
+    print_json,
+)
 
 TRAIN = """\
 Train a system. The run folder then contains samples.png, training.gif, curves.png, metrics.jsonl, config.json
@@ -52,18 +62,11 @@ def add(commands):
     )
     for option in others:
         add_option(sub, option)
-    sub.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="threads of the compiled kernels; the result is the same for every number",
-    )
+    add_count(sub, "--threads", "threads of the compiled kernels; the result is the same for every number")
     sub.add_argument("--out", metavar="DIR", help="the run folder (default runs/SYSTEM-PRESET-1, -2, ...)")
     sub.add_argument("--resume", metavar="RUN", help="continue this run from its checkpoint")
-    sub.add_argument(
-        "--checkpoint-every", type=positive, metavar="N", help="save every N steps, in addition to every 30 s"
-    )
-    sub.add_argument("--dry-run", action="store_true", help="print the plan of the training, and exit")
+    add_count(sub, "--checkpoint-every", "save every N steps, in addition to every 30 s")
+    add_flag(sub, "--dry-run", "print the plan of the training, and exit")
 
 
 def train_command(args):
@@ -96,9 +99,11 @@ def train_command(args):
 
 
 def _resume(args):
-    declared = [*options(recipes.Plan), *options(recipes.Recipe)]
-    of_run = [option for option in declared if option.name not in ("steps", "system")]
-    refused = [flag_of(option) for option in of_run if getattr(args, option.name) is not None]
+    refused = [
+        flag_of(option)
+        for option in (*options(recipes.Plan), *options(recipes.Recipe))
+        if option.name not in ("steps", "system") and getattr(args, option.name) is not None
+    ]
     refused += [f"--{word.replace('_', '-')}" for word in ("out", "dry_run") if getattr(args, word)]
     if refused or args.system:
         raise ValueError(
@@ -120,7 +125,7 @@ def _resume(args):
 
 def _dry_run(args, recipe, system, dataset, plan):
     about = {
-        "recipe": recipes.as_dict(recipe),
+        "recipe": asdict(recipe),
         "steps": plan.steps,
         "batch_size": plan.batch_size,
         "seed": plan.seed,

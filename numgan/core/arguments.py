@@ -112,6 +112,7 @@ def not_negative(value, name):
     return plain(value)
 
 
-def brief(pair):
-    """A pair as text for a repr: one number if both numbers are equal."""
-    return str(pair[0] if pair[0] == pair[1] else pair)
+def brief(value):
+    """A value as text for a repr. A tuple of equal numbers is shown as one number."""
+    alike = isinstance(value, tuple) and len(set(value)) == 1
+    return repr(plain(value[0] if alike else value))

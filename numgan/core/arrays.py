@@ -34,7 +34,7 @@ def load_array(path):
 
     Raises FileFormatError for a file of another kind, OSError if it cannot be opened.
     """
-    return _parse_file(path, _array)
+    return _parse_file(path, array_of)
 
 
 def load_arrays(path, *names):
@@ -50,7 +50,7 @@ def load_arrays(path, *names):
             there = members(archive, path)
             if set(there) != set(names):
                 raise damaged(path, f"the arrays {', '.join(names)}", ", ".join(there) or "none")
-            return [_array(archive.read(there[name]), path) for name in names]
+            return [array_of(archive.read(there[name]), path) for name in names]
 
     return _parse_file(path, unpack)
 
@@ -69,26 +69,20 @@ def _parse_file(path, parse):
         raise damaged(path, "whole arrays", f"{type(error).__name__}: {error}") from error
 
 
-def _array(data, path):
-    """The array in `data`, the bytes of a .npy file. `path` is for messages.
+def array_of(data, path):
+    """The array of numbers in `data`, the bytes of a .npy file. `path` is for messages.
 
-    Raises FileFormatError if the bytes do not hold exactly one array of numbers.
+    Raises FileFormatError for a version other than 1.0, or if the bytes do not hold exactly one array of
+    numbers.
     """
-    shape, fortran, dtype = header(stream := io.BytesIO(data), path)
-    needed, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
-    if dtype.kind not in "fiu" or needed != there:
-        raise damaged(path, f"an array of numbers in {there:,} bytes", f"{dtype} {shape}")
-    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
-
-
-def header(stream, path):
-    """(shape, whether in Fortran order, dtype): read the header of a .npy file at the stream's position.
-
-    Raises FileFormatError for a version other than 1.0.
-    """
+    stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise damaged(path, "an array of .npy version 1.0", "another version")
-    return np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER)
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER)
+    needed, there = math.prod(shape) * dtype.itemsize, len(data) - stream.tell()
+    if dtype.kind not in "bfiu" or needed != there:
+        raise damaged(path, f"an array of numbers in {there:,} bytes", f"{dtype} {shape}")
+    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
 
 
 def expect_directory(file, most, path):

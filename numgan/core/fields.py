@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from .arguments import is_integer
 from .errors import FileFormatError
 from .files import opened, read
 
@@ -59,7 +60,7 @@ class Whole(Kind):
         return f"a whole number from {self.low:,} to {self.high:,}"
 
     def fits(self, value):
-        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+        return is_integer(value, self.low) and value <= self.high
 
 
 @dataclass(frozen=True)

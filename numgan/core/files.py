@@ -29,7 +29,6 @@ except ImportError:  # Windows has no flock: there the user must not run two pro
 
 KINDS = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe"}
 TEMPORARY = re.compile(r"\.numgan-[0-9a-f]{16}\.tmp")
-LEFTOVERS = {".lock"}  # files, besides temporary ones, that a process killed before its run began may leave
 
 
 # ---- names
@@ -98,13 +97,13 @@ def expect_writable(path):
 
 
 def is_empty(folder, besides=()):
-    """Whether a folder is empty.
+    """Whether a folder is empty. Temporary files, an empty lock file and the names in `besides` do not count.
 
-    Temporary files, an empty lock file and the names in `besides` do not count.
+    A process that was killed before its run began may leave the lock file and temporary files.
     """
     entries = [entry for entry in os.scandir(folder) if not _temporary(entry) and entry.name not in besides]
     return all(
-        entry.name in LEFTOVERS and entry.is_file(follow_symlinks=False) and not entry.stat().st_size
+        entry.name == ".lock" and entry.is_file(follow_symlinks=False) and not entry.stat().st_size
         for entry in entries
     )
 

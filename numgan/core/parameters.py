@@ -27,8 +27,8 @@ class Layout:
     def __init__(self, slots, children, size, held=()):
         self.slots, self.children, self.size = slots, children, size
         owners = {}
-        for path, (offset, shape) in slots.items():
-            owners.setdefault((offset, shape), path)
+        for path, slot in slots.items():
+            owners.setdefault(slot, path)
         self.names = tuple(owners.values())
         self.held = tuple(path for path in self.names if path in held)
 
@@ -62,8 +62,6 @@ class Layout:
 
     def __eq__(self, other):
         return isinstance(other, Layout) and self.slots == other.slots and self.size == other.size
-
-    __hash__ = None
 
 
 class Parameters(Mapping):
@@ -144,8 +142,6 @@ class Parameters(Mapping):
             and np.array_equal(self._vector, other._vector)
         )
 
-    __hash__ = None
-
     def __add__(self, other):
         """The sum of two gradients of one network, as new Parameters."""
         out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
@@ -215,10 +211,7 @@ class Gradient(Parameters):
     @property
     def _vector(self):
         if self._made is None:
-            made = Parameters(kernels.empty((self.layout.size,), self._dtype), self.layout)
-            for path in made:
-                _sum(self.part(path), None, made[path])
-            self._made, self._arrays = made.vector, None
+            self._made, self._arrays = self._plus(None, self._dtype).vector, None
         return self._made
 
     @property
@@ -232,9 +225,16 @@ class Gradient(Parameters):
     def __add__(self, other):
         if not isinstance(other, Gradient):
             return super().__add__(other)
-        whole = self.like(kernels.empty((self.layout.size,), np.result_type(self.dtype, other.dtype)))
+        return self._plus(other, np.result_type(self.dtype, other.dtype))
+
+    def _plus(self, other, dtype):
+        """The sum of this Gradient and `other`, as new Parameters of type dtype.
+
+        other is a Gradient, or None, which means zero.
+        """
+        whole = self.like(kernels.empty((self.layout.size,), dtype))
         for path in whole:
-            _sum(self.part(path), other.part(path), whole[path])
+            _sum(self.part(path), None if other is None else other.part(path), whole[path])
         return whole
 
 
@@ -260,18 +260,16 @@ def _sum(one, two, out):
         out[...] = 0
 
 
-def gather(layout, parts, dtype, own=None):
+def gather(layout, parts, dtype):
     """One Gradient of a network from the gradients of its children. None is exactly zero.
 
     parts   [(child name, mapping of the child's gradients or None)]. If a layer object is used twice, its
             gradients are added
-    own     {name: array} of the network's own parameters
     """
-    arrays = {layout.slots[name]: array for name, array in (own or {}).items() if array is not None}
+    arrays = {}
     for name, part in parts:
-        given = part.part if isinstance(part, Gradient) else part.get if part else None
         for path in part or ():
-            array = given(path)
+            array = part.part(path) if isinstance(part, Gradient) else part[path]
             if array is not None:
                 slot = layout.slots[f"{name}.{path}"]
                 arrays[slot] = arrays[slot] + array if slot in arrays else array

@@ -6,6 +6,7 @@ Each batch number has a random stream of its own, so a resumed run gets the same
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..core.randomness import stream
 from .dataset import Feed, Unpaired
@@ -71,14 +72,7 @@ class Augmented:
         """Pictures (N, H, W, C), each cropped and mirrored at random."""
         corner, mirrored = rng.random((len(x), 2)), rng.random(len(x)) < 0.5
         if self.crop:
-            h, w = self.crop
-            top, left = (
-                np.floor(corner[:, axis] * (x.shape[1 + axis] - size + 1)).astype(int)
-                for axis, size in enumerate(self.crop)
-            )
-            x = x[
-                np.arange(len(x))[:, None, None],
-                (top[:, None] + np.arange(h))[:, :, None],
-                (left[:, None] + np.arange(w))[:, None, :],
-            ]
+            windows = sliding_window_view(x, self.crop, axis=(1, 2))  # (N, tops, lefts, C, h, w)
+            top, left = np.floor(corner * windows.shape[1:3]).astype(int).T
+            x = np.ascontiguousarray(np.moveaxis(windows[np.arange(len(x)), top, left], 1, -1))
         return np.where(mirrored[:, None, None, None], x[:, :, ::-1], x) if self.flip else x

@@ -42,6 +42,15 @@ class Dataset:
 
     def __post_init__(self):
         x, labels = self.x, self.labels
+        for name, array in {"x": x, "labels": labels}.items():
+            if type(array) not in (np.ndarray, np.memmap) and not (name == "labels" and array is None):
+                how = (
+                    f"{name}.filled(value)" if isinstance(array, np.ma.MaskedArray) else f"np.asarray({name})"
+                )
+                raise ValueError(
+                    f"Dataset({self.name!r}): expected {name} as a plain array, got {type(array).__name__}; "
+                    f"convert it with {how}"
+                )
         if (
             x.size == 0
             or x.ndim < 2
@@ -65,7 +74,7 @@ class Dataset:
                 )
         for name, column in self.others.items():
             got = f"{getattr(column, 'shape', type(column).__name__)} {getattr(column, 'dtype', '')}"
-            if not isinstance(column, np.ndarray) or column.dtype.kind not in "biuf":
+            if type(column) not in (np.ndarray, np.memmap) or column.dtype.kind not in "biuf":
                 raise ValueError(
                     f"Dataset({self.name!r}): expected the column {name} as an array of numbers, got {got}; "
                     "words are numbered first, such as tokens"
@@ -181,15 +190,7 @@ def paired(name, **sides):
         for word, side in sides.items()
     }
     x = columns.pop("x")
-    return Dataset(
-        name,
-        x,
-        first.labels,
-        first.classes,
-        "; ".join(dict.fromkeys(side.source for side in sides.values())),
-        columns,
-        first.names,
-    )
+    return Dataset(name, x, first.labels, first.classes, _sources(sides), columns, first.names)
 
 
 class Unpaired:
@@ -209,17 +210,14 @@ class Unpaired:
         self.name, self.sides = name, sides
         first = next(iter(sides.values()))
         self.x, self.sample_shape, self.is_images = first.x, first.sample_shape, first.is_images
-        self.source = "; ".join(dict.fromkeys(side.source for side in sides.values()))
+        self.source = _sources(sides)
 
     def __len__(self):
         return len(self.x)
 
     def __repr__(self):
-        return (
-            f"Unpaired({self.name!r}: "
-            + ", ".join(f"{word}={side!r}" for word, side in self.sides.items())
-            + ")"
-        )
+        sides = ", ".join(f"{word}={side!r}" for word, side in self.sides.items())
+        return f"Unpaired({self.name!r}: {sides})"
 
     @property
     def columns(self):
@@ -240,6 +238,10 @@ class Unpaired:
         }
         first = next(iter(feeds.values()))
         return Feed(lambda k: {word: feed.batch(k)["x"] for word, feed in feeds.items()}, first.epoch)
+
+
+def _sources(sides):
+    return "; ".join(dict.fromkeys(side.source for side in sides.values()))
 
 
 def is_pictures(x):

@@ -94,7 +94,6 @@ def read_idx(path, axes):
     axes   the number of axes that the file must have
     Raises FileFormatError unless the whole file is well-formed, OSError if it cannot be opened.
     """
-    path = Path(path)
     with files.opened(path) as raw:
         size = os.fstat(raw.fileno()).st_size
         zipped = raw.read(2) == b"\x1f\x8b"
@@ -142,19 +141,20 @@ def _parse(stream, size, measured, axes, path):
 
 def _locate(name, file, folder):
     shared = os.environ.get("NUMGAN_DATA")
-    if folder is None and not shared:
-        return _download(name, file)
     if folder is not None:
         files.expect_path(folder, f"load({name!r}): folder")
-    place = Path(folder) if folder is not None else Path(shared) / name
+        place, why, otherwise = Path(folder), "folder=", ""
+    elif shared:
+        place, why = Path(shared, name), f"the environment variable NUMGAN_DATA is set, to {shared}"
+        otherwise = ", or unset NUMGAN_DATA to download it"
+    else:
+        return _download(name, file)
     for path in (place / f"{file}.gz", place / file):
         if path.is_file():
             return path
-    why = "folder=" if folder is not None else f"the environment variable NUMGAN_DATA is set, to {shared}"
     raise FileNotFoundError(
         f"load({name!r}): expected {file}.gz or {file} in {place} ({why}), "
-        f"got {'neither' if place.is_dir() else 'no such folder'}; {_by_hand(name)}"
-        + ("" if folder is not None else ", or unset NUMGAN_DATA to download it")
+        f"got {'neither' if place.is_dir() else 'no such folder'}; {_by_hand(name)}{otherwise}"
     )
 
 

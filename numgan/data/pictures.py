@@ -116,6 +116,5 @@ def convert(x, size=None, channels=None):
     mode = "L" if channels == 1 else "RGB"
     for row, pixels in enumerate(x):
         image = Image.fromarray(pixels[..., 0] if old == 1 else pixels)
-        image = fit(image.convert("L") if channels == 1 else image, size).convert(mode)
-        out[row] = np.asarray(image).reshape(*size, channels)
+        out[row] = np.asarray(fit(image.convert(mode), size)).reshape(*size, channels)
     return out

@@ -39,33 +39,31 @@ PATCHES, DIRECTIONS = 16, 128  # for the sliced Wasserstein distance
 LEAST = 12  # smallest number of rows for the measures
 SPLITS = 10  # for the classifier score: Salimans et al. 2016, section 4
 
-BETTER = {  # figures that are not in this table only describe another figure
-    "modes": "higher",
-    "high_quality": "as real",
-    "reverse_kl": "lower",
-    "relative_std_least": "as real",
-    "relative_std_mean": "as real",
-    "relative_std_most": "as real",
-    "nearest_neighbour_error": "lower",
-    "parzen_log_likelihood": "as real",
-    "mmd": "lower",
-    "different_bins": "lower",
-    "bins_js": "lower",
-    "ssim_of_pairs": "as real",
-    "ms_ssim_of_pairs": "as real",
-    "sliced_wasserstein": "lower",
-    "precision": "higher",
-    "recall": "higher",
-    "density": "higher",
-    "coverage": "higher",
-    "frechet_distance": "lower",
-    "score": "higher",
-    "agreement": "higher",
-    "confidence": "as real",
-    "classes": "higher",
-    "classes_kl": "lower",
-    "kid": "lower",
+_BETTER = {  # {word: the figures for which this is better}; other figures only describe another figure
+    "higher": ("modes", "precision", "recall", "density", "coverage", "score", "agreement", "classes"),
+    "as real": (
+        "high_quality",
+        "relative_std_least",
+        "relative_std_mean",
+        "relative_std_most",
+        "parzen_log_likelihood",
+        "ssim_of_pairs",
+        "ms_ssim_of_pairs",
+        "confidence",
+    ),
+    "lower": (
+        "reverse_kl",
+        "nearest_neighbour_error",
+        "mmd",
+        "different_bins",
+        "bins_js",
+        "sliced_wasserstein",
+        "frechet_distance",
+        "classes_kl",
+        "kid",
+    ),
 }
+BETTER = {figure: word for word, figures in _BETTER.items() for figure in figures}
 
 
 @dataclass(frozen=True)

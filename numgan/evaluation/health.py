@@ -336,13 +336,13 @@ def _samples(run):
         says, advice = "the samples contain inf or nan", "a smaller --lr, from an earlier state"
         return [Verdict("samples", "bad", None, "bad if not finite", says, advice)]
     if with_modes:
-        return list(_modes(x, recipe["data"]))
+        return _modes(x, recipe["data"])
     if n < FEW:
         return [Verdict("samples", "ok", n, f"needs {FEW}", f"{n} real rows are too few to compare with")]
     real = like[stream(run.config["seed"], "health").permutation(len(like))[:n]]
     if is_pictures(like):  # both rounded to bytes
         real, x = to_floats(real), to_floats(to_bytes(x, run.system.pixels))
-    return list(_likeness(x.reshape(n, -1).astype(np.float64), real.reshape(n, -1).astype(np.float64)))
+    return _likeness(*(rows.reshape(n, -1).astype(np.float64) for rows in (x, real)))
 
 
 VARIETY = "packing (pacgan), a layer that compares samples (MinibatchStd), a penalty on D, or a smaller --lr"

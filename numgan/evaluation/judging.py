@@ -13,7 +13,7 @@ compare it with figures of Inception's features.
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,7 +25,7 @@ from ..core.streams import STDERR
 from ..core.underflow import may_underflow
 from ..data.idx import cache_folder
 from ..data.pixels import to_bytes, to_floats
-from ..training import checkpoint, recipes, runs
+from ..training import checkpoint, runs
 from ..training import loop as training
 from ..training.recipes import Recipe
 
@@ -55,7 +55,7 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
     system, dataset = recipe.build(), recipe.load()
     about = checkpoint.identity(system, dataset, system.batch_size, 0) | {
         "steps": system.steps,
-        "words": list(recipes.as_dict(recipe)),
+        "words": list(asdict(recipe)),
     }
     place = cache_folder() / "judges" / name
     home = place / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
@@ -72,10 +72,10 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
             f"({error})"
         ) from error
     # the data may have moved since the judge was trained: the recipe has their present place
-    return replace(judge, config=judge.config | {"recipe": recipes.as_dict(recipe)})
+    return replace(judge, config=judge.config | {"recipe": asdict(recipe)})
 
 
-def judge_of(run, progress=True):
+def judge_of(run):
     """The judge for a run's data and pictures, as from `open_judge`; None if there is no judge for them."""
     recipe, shape = run.config["recipe"], run.system.sample_shape
     known = [
@@ -83,7 +83,7 @@ def judge_of(run, progress=True):
     ]
     if recipe is None or recipe["data"] not in JUDGED or shape not in known:
         return None
-    return open_judge(recipe["data"], shape, recipe["folder"] and path_of(recipe["folder"]), progress)
+    return open_judge(recipe["data"], shape, recipe["folder"] and path_of(recipe["folder"]))
 
 
 def _finished(home, system, dataset):
@@ -128,13 +128,7 @@ def features(judge, x):
 def _checked(where, judge, x):
     _expect_classifier(judge)
     (low, high), shape = judge.system.pixels, judge.system.sample_shape
-    if not (
-        isinstance(x, np.ndarray)
-        and x.dtype == np.float32
-        and x.ndim == 4
-        and len(x)
-        and x.shape[1:] == shape
-    ):
+    if not (isinstance(x, np.ndarray) and x.dtype == np.float32 and len(x) and x.shape[1:] == shape):
         raise ValueError(
             f"{where}: expected pictures (N, {', '.join(map(str, shape))}) float32 and at least one, got "
             f"{getattr(x, 'shape', type(x).__name__)} {getattr(x, 'dtype', '')}; as_seen(judge, images) "

@@ -4,6 +4,8 @@ Reading order: base, activations, bilinear, pooling, resampling, shaping, normal
 minibatch, packing, equalized, spectral, network, given, virtual.
 """
 
+import types
+
 from .activations import ELU, Elementwise, LeakyReLU, Maxout, ReLU, Sigmoid, Softplus, Tanh
 from ..core.probes import record_kinks, watch_finite
 from .base import Layer, LinearMap, Pass
@@ -22,54 +24,7 @@ from .shaping import Concat, Crop, Flatten, Pad, Reshape, Pick
 from .spectral import Spectral, power_step
 from .virtual import Referenced, VirtualBatchNorm
 
+# Every name that is imported above, except modules.
 __all__ = [
-    "Layer",
-    "LinearMap",
-    "Elementwise",
-    "Network",
-    "Pass",
-    "measure",
-    "power_step",
-    "record_kinks",
-    "watch_finite",
-    "Dense",
-    "Conv2d",
-    "ConvTranspose2d",
-    "Equalized",
-    "Spectral",
-    "Embedding",
-    "ReLU",
-    "LeakyReLU",
-    "ELU",
-    "Tanh",
-    "Sigmoid",
-    "Softplus",
-    "Maxout",
-    "BatchNorm",
-    "InstanceNorm",
-    "LayerNorm",
-    "PixelNorm",
-    "VirtualBatchNorm",
-    "Dropout",
-    "Noise",
-    "MinibatchStd",
-    "MinibatchDiscrimination",
-    "Pack",
-    "MaxPool2d",
-    "AvgPool2d",
-    "Upsample",
-    "PixelShuffle",
-    "Flatten",
-    "Reshape",
-    "Pad",
-    "Crop",
-    "Concat",
-    "Pick",
-    "Sequential",
-    "Residual",
-    "Skip",
-    "Parallel",
-    "Condition",
-    "Given",
-    "Referenced",
+    name for name, value in globals().items() if not (name[0] == "_" or isinstance(value, types.ModuleType))
 ]

@@ -99,13 +99,13 @@ class ELU(Elementwise):
 
     def f(self, x):
         kink(lambda: x > 0)
-        return np.where(x > 0, x, x.dtype.type(self.alpha) * np.expm1(np.minimum(x, 0)))
+        return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
 
     def d(self, x, y):
-        return np.where(x > 0, x.dtype.type(1), y + x.dtype.type(self.alpha))
+        return np.where(x > 0, x.dtype.type(1), y + self.alpha)
 
     def dd(self, x, y):
-        return np.where(x > 0, x.dtype.type(0), y + x.dtype.type(self.alpha))
+        return np.where(x > 0, x.dtype.type(0), y + self.alpha)
 
 
 class Tanh(Elementwise):
@@ -200,7 +200,7 @@ class Maxout(LinearMap):
         return x.reshape(*x.shape[:-1], x.shape[-1] // self.pieces, self.pieces)
 
     def apply(self, x, context):
-        expect(self, x.ndim and x.shape[-1] % self.pieces == 0, f"(..., a multiple of {self.pieces})", x)
+        self.output_shape(x.shape)
         winner = self._split(x).argmax(axis=-1)[..., None]
         kink(lambda: winner)
         return self.apply_to_tangent(x, winner), winner

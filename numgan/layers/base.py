@@ -17,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..core.arguments import brief
 from ..core.parameters import Layout, Parameters
 from ..core.probes import observable
 from ..core.randomness import stream
@@ -74,11 +75,13 @@ class Layer:
             zero, and their tangents in tp have no effect. After each update the training loop replaces these
             entries with the values from `refreshed`. A checkpoint stores them with the weights.
     shown   names of the attributes that the repr shows
+    options {name: default} of further attributes; the repr shows each as name=value if it is not the default
     """
 
     children = {}
     held = ()
     shown = ()
+    options = {}
 
     def __init_subclass__(cls, **words):
         super().__init_subclass__(**words)
@@ -210,8 +213,12 @@ class Layer:
         return p
 
     def arguments(self):
-        """The text between the brackets of the repr: the attributes that `shown` names."""
-        return ", ".join(str(getattr(self, name)) for name in self.shown)
+        """The text between the brackets of the repr: the attributes that `shown` and `options` name."""
+        shown = [brief(getattr(self, name)) for name in self.shown]
+        for name, default in self.options.items():
+            if getattr(self, name) != default:
+                shown.append(f"{name}={brief(getattr(self, name))}")
+        return ", ".join(shown)
 
     def __repr__(self):
         return f"{type(self).__name__}({self.arguments()})"
@@ -286,6 +293,14 @@ def term(f, *arguments):
     return None if any(argument is None for argument in arguments) else f(*arguments)
 
 
+def product_rule(f, a, b, ta, tb, *rest):
+    """The tangent of f(a, b, *rest), which is linear in a and in b: f(ta, b, *rest) + f(a, tb, *rest).
+
+    ta and tb are the tangents of a and b. None means zero.
+    """
+    return total(term(f, ta, b, *rest), term(f, a, tb, *rest))
+
+
 def joined(tangents, shapes):
     """The tangents, concatenated along the last axis. None becomes zeros of the matching shape in `shapes`.
 
@@ -323,6 +338,12 @@ def expect(layer, condition, expected, got, advice=""):
             else getattr(got, "shape", got)
         )
         raise ValueError(f"{layer!r}: expected x {expected}, got {got}" + (f"; {advice}" if advice else ""))
+
+
+def expect_images(layer, x):
+    """Raise ValueError unless x is a batch of images (N, H, W, C) of a shape that the layer takes."""
+    expect(layer, x.ndim == 4, "(N, H, W, C)", x)
+    layer.output_shape(x.shape[1:])
 
 
 def shapes_in(shape):

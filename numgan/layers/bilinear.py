@@ -21,8 +21,8 @@ import math
 import numpy as np
 
 from .. import _kernels as kernels
-from ..core.arguments import brief, pair, positive
-from .base import Layer, Pass, expect, expect_floats, term, total
+from ..core.arguments import pair, positive
+from .base import Layer, Pass, expect, expect_floats, product_rule, term
 from .initializers import fans, he
 
 
@@ -36,9 +36,11 @@ class Bilinear(Layer):
     or W.
     """
 
+    shown = ("inputs", "features")
+    options = {"bias": True}
     transposed = False
 
-    def _setup(self, inputs, outputs, bias, init):
+    def __init__(self, inputs, outputs, bias=True, init=he):
         name = type(self).__name__
         self.inputs = positive(inputs, f"{name} inputs")
         self.features = positive(outputs, f"{name} outputs")
@@ -83,7 +85,7 @@ class Bilinear(Layer):
     def tangent_forward(self, tx, cache, tp=None):
         x, W = cache
         tW = None if tp is None else tp["W"]
-        ty = total(term(self.product, tx, W), term(self.product, x, tW))
+        ty = product_rule(self.product, x, W, tx, tW)
         if tp is not None and self.bias:
             ty = ty + tp["b"]
         return ty, (tx, tW)
@@ -91,15 +93,10 @@ class Bilinear(Layer):
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         x, W = cache
         tx, tW = tcache
-        tdx = tdp = None
-        if need_dx:
-            tdx = total(
-                term(self.input_gradient, tdy, W, x.shape), term(self.input_gradient, dy, tW, x.shape)
-            )
-        if not frozen:
-            tdW = total(term(self.weight_gradient, tx, dy), term(self.weight_gradient, x, tdy))
-            tdp = self._gradients(tdW, tdy)
-        return tdx, tdp
+        tdx = product_rule(self.input_gradient, dy, W, tdy, tW, x.shape) if need_dx else None
+        if frozen:
+            return tdx, None
+        return tdx, self._gradients(product_rule(self.weight_gradient, x, dy, tx, tdy), tdy)
 
     def _gradients(self, dW, dy):
         """{"W": dW, "b": db}, without "b" if the layer has no bias.
@@ -116,9 +113,6 @@ class Dense(Bilinear):
 
     Raises ValueError unless x has two axes or more and the last one is I.
     """
-
-    def __init__(self, inputs, outputs, bias=True, init=he):
-        self._setup(inputs, outputs, bias, init)
 
     @property
     def weight_shape(self):
@@ -147,9 +141,6 @@ class Dense(Bilinear):
     def weight_gradient(self, x, dy):
         return kernels.dense_weight_gradient(x.reshape(-1, self.inputs), dy.reshape(-1, self.features))
 
-    def arguments(self):
-        return f"{self.inputs}, {self.features}" + ("" if self.bias else ", bias=False")
-
 
 class _Window(Bilinear):
     """The common part of the two convolutions: kernel, stride and padding, with their checks.
@@ -158,15 +149,16 @@ class _Window(Bilinear):
     stride are at least 1 and padding at least 0.
     """
 
+    options = {"kernel": None, "stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0), "bias": True}
     output_padding = 0, 0
 
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, bias=True, init=he):
-        self._setup(inputs, outputs, bias, init)
+        super().__init__(inputs, outputs, bias, init)
         name = type(self).__name__
         self.kernel = pair(kernel, f"{name} kernel")
         self.stride = pair(stride, f"{name} stride")
         self.padding = pair(padding, f"{name} padding")
-        if min(self.kernel) < 1 or min(self.stride) < 1 or min(self.padding) < 0:
+        if min(*self.kernel, *self.stride) < 1 or min(self.padding) < 0:
             raise ValueError(
                 f"{name}: expected kernel and stride >= 1 and padding >= 0, "
                 f"got {kernel}, {stride}, {padding}; "
@@ -179,15 +171,6 @@ class _Window(Bilinear):
     def output_shape(self, shape):
         expect(self, len(shape) == 3 and shape[2] == self.inputs, f"(H, W, {self.inputs}) per sample", shape)
         return *self._size(shape), self.features
-
-    def arguments(self):
-        words = {"kernel": None, "stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0)}
-        shown = [
-            f"{name}={brief(getattr(self, name))}"
-            for name, default in words.items()
-            if getattr(self, name) != default
-        ]
-        return ", ".join([f"{self.inputs}, {self.features}", *shown, *([] if self.bias else ["bias=False"])])
 
 
 class Conv2d(_Window):

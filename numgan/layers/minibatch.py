@@ -9,7 +9,7 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import not_negative, positive
 from ..core.probes import kink
-from .base import Layer, Pass, expect, expect_floats, joined, term, total
+from .base import Layer, Pass, expect, expect_floats, joined, product_rule, term, total
 from .initializers import normal
 
 
@@ -59,7 +59,7 @@ class MinibatchStd(Layer):
         )
         g = self._groups(x)
         centred = g - g.mean(axis=1, keepdims=True)
-        std = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + x.dtype.type(self.eps))
+        std = np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + self.eps)
         return self._appended(x, std.mean(axis=(1, 2))), (centred, std, x.shape)
 
     @staticmethod
@@ -69,7 +69,7 @@ class MinibatchStd(Layer):
         With d = centred (x - mean) the result is ds / dx.
         """
         n = d[0].size if len(d) else 1
-        return d / (std * d.dtype.type(n))
+        return d / (std * n)
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         centred, std, shape = cache
@@ -190,7 +190,7 @@ class MinibatchDiscrimination(Layer):
     def tangent_forward(self, tx, cache, tp=None):
         x, T, M, near = cache
         tT = None if tp is None else tp["T"]
-        tM = total(term(kernels.matmul, tx, T), term(kernels.matmul, x, tT))
+        tM = product_rule(kernels.matmul, x, T, tx, tT)
         if tM is None:
             return None, (None, None, None)
         tM = self._columns(tM)
@@ -208,7 +208,7 @@ class MinibatchDiscrimination(Layer):
         tx, tT, tnear = tcache
         tdx = tdp = None
         dM = self._gather(self._weighted(near, dy), M)
-        tdM = term(self._gather, total(term(self._weighted, near, tdy), term(self._weighted, tnear, dy)), M)
+        tdM = term(self._gather, product_rule(self._weighted, near, dy, tnear, tdy), M)
         if need_dx:
             tdx = total(
                 None if tdy is None else tdy[:, : self.inputs],
@@ -216,6 +216,5 @@ class MinibatchDiscrimination(Layer):
                 term(kernels.matmul, dM, term(np.transpose, tT)),
             )
         if not frozen:
-            one = term(kernels.dense_weight_gradient, tx, dM)
-            tdp = {"T": total(one, term(kernels.dense_weight_gradient, x, tdM))}
+            tdp = {"T": product_rule(kernels.dense_weight_gradient, x, dM, tx, tdM)}
         return tdx, tdp

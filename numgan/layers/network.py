@@ -194,6 +194,12 @@ def _first_array(arrays):
     return next((found for found in map(_first_array, arrays) if found is not None), None)
 
 
+def _unzipped(pairs):
+    """Two tuples (a_1, a_2, ...) and (b_1, b_2, ...) from pairs (a_1, b_1), (a_2, b_2), ..."""
+    pairs = list(pairs)
+    return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
+
+
 class Parallel(Network):
     """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, such as an image and its label
 
@@ -214,12 +220,7 @@ class Parallel(Network):
             f"a tuple of {len(self.children)} arrays",
             x,
         )
-        ys, caches = [], []
-        for name, part in zip(self.children, x):
-            y, cache = self._enter(name, p, part, context)
-            ys.append(y)
-            caches.append(cache)
-        return tuple(ys), tuple(caches)
+        return _unzipped(self._enter(name, p, part, context) for name, part in zip(self.children, x))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """(dxs, dp): the tuple of the derivatives with respect to x_1, ..., x_k, and the gradient.
@@ -227,32 +228,25 @@ class Parallel(Network):
         dy is a tuple. An entry is None if the loss does not use that output. Then the child runs no backward
         pass, and its dx is None.
         """
-        dxs, parts = [], []
-        for (name, child), d, part in zip(self.children.items(), dy, cache):
-            dx, dp = (None, None) if d is None else child.backward(d, part, frozen, need_dx)
-            dxs.append(dx)
-            parts.append((name, dp))
-        return tuple(dxs) if need_dx else None, self._gradient(parts, dy, frozen)
+        dxs, dps = _unzipped(
+            (None, None) if d is None else child.backward(d, part, frozen, need_dx)
+            for child, d, part in zip(self.children.values(), dy, cache)
+        )
+        return dxs if need_dx else None, self._gradient(zip(self.children, dps), dy, frozen)
 
     def tangent_forward(self, tx, cache, tp=None):
         tx = (None,) * len(self.children) if tx is None else tx
-        tys, tcaches = [], []
-        for name, t, part in zip(self.children, tx, cache):
-            ty, tcache = self._enter_tangent(name, t, part, tp)
-            tys.append(ty)
-            tcaches.append(tcache)
-        return tuple(tys), tuple(tcaches)
+        return _unzipped(
+            self._enter_tangent(name, t, part, tp) for name, t, part in zip(self.children, tx, cache)
+        )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         tdy = (None,) * len(self.children) if tdy is None else tdy
-        tdxs, parts = [], []
-        for (name, child), d, td, part, tpart in zip(self.children.items(), dy, tdy, cache, tcache):
-            tdx = tdp = None
-            if d is not None:
-                tdx, tdp = child.tangent_backward(d, td, part, tpart, frozen, need_dx)
-            tdxs.append(tdx)
-            parts.append((name, tdp))
-        return tuple(tdxs) if need_dx else None, self._gradient(parts, dy, frozen)
+        tdxs, tdps = _unzipped(
+            (None, None) if d is None else child.tangent_backward(d, td, part, tpart, frozen, need_dx)
+            for child, d, td, part, tpart in zip(self.children.values(), dy, tdy, cache, tcache)
+        )
+        return tdxs if need_dx else None, self._gradient(zip(self.children, tdps), dy, frozen)
 
 
 class Residual(Parallel):

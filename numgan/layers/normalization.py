@@ -28,7 +28,7 @@ import numpy as np
 from .. import _kernels as kernels
 from ..core.arguments import not_negative, positive
 from ..core.underflow import may_underflow
-from .base import Layer, Pass, entries, expect, expect_floats, term, total
+from .base import Layer, Pass, entries, expect, expect_floats, product_rule, term, total
 from .initializers import constant
 
 
@@ -85,7 +85,7 @@ class Normalization(Layer):
 
         tdy and txhat may be None, which means zero.
         """
-        return self._gradients(total(term(np.multiply, tdy, xhat), term(np.multiply, dy, txhat)), tdy)
+        return self._gradients(product_rule(np.multiply, dy, xhat, tdy, txhat), tdy)
 
 
 class SampleNorm(Normalization):
@@ -113,7 +113,7 @@ class SampleNorm(Normalization):
         self._check(x)
         mean = self._mean(x) if self.centred else 0
         variance = self._mean(np.square(x - mean))
-        r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
+        r = 1 / np.sqrt(variance + self.eps)
         gain, bias = (p["gain"], p["bias"]) if self.affine else (1, 0)
         y = (x - mean) * r * gain + bias
         return y, (x, mean, r, gain)
@@ -139,11 +139,10 @@ class SampleNorm(Normalization):
         x, mean, r, gain = cache
         tx, txhat, tgain = tcache
         xhat = (x - mean) * r
-        tdx = tdp = None
-        if not frozen:
-            tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
+        tdx = None
+        tdp = None if frozen else self._gradient_tangents(dy, tdy, xhat, txhat)
         if need_dx:
-            tdxhat = total(term(np.multiply, tdy, gain), term(np.multiply, dy, tgain))
+            tdxhat = product_rule(np.multiply, dy, gain, tdy, tgain)
             tdx = term(self._operator, tdxhat, xhat, r)
         if need_dx and txhat is not None:  # (tP)(dxhat)
             dxhat = dy * gain
@@ -223,7 +222,7 @@ class BatchNorm(Normalization):
         expect_floats(self, x)
         self._check(x)
         mean, variance, measured = self._moments(x, context)
-        r = 1 / np.sqrt(variance + x.dtype.type(self.eps))
+        r = 1 / np.sqrt(variance + self.eps)
         gain, bias = p["gain"], p["bias"]
         y = kernels.normalize(self._rows(x), mean, r * gain, bias, slope).reshape(x.shape)
         return y, Cache(x, mean, r, gain, bias, variance, measured)
@@ -263,11 +262,10 @@ class BatchNorm(Normalization):
         xhat = self._xhat(cache)
         d = self._rows(dy)
         td = self._rows(tdy)
-        tdx = tdp = None
-        if not frozen:
-            tdp = self._gradient_tangents(d, td, xhat, txhat)
+        tdx = None
+        tdp = None if frozen else self._gradient_tangents(d, td, xhat, txhat)
         if need_dx:
-            tdxhat = total(term(_scaled, td, cache.gain), term(_scaled, d, tgain))
+            tdxhat = product_rule(_scaled, d, cache.gain, td, tgain)
             tdx = term(self._operator, tdxhat, xhat, cache)
         if need_dx and txhat is not None and not cache.measured:  # (tP)(dxhat)
             dxhat = _scaled(d, cache.gain)

@@ -6,11 +6,12 @@ The average is a fixed linear map. The maximum is one too, once it is known whic
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .. import _kernels as kernels
-from ..core.arguments import brief, pair
+from ..core.arguments import pair
 from ..core.probes import kink
-from .base import LinearMap, expect
+from .base import LinearMap, expect, expect_images
 
 
 class _Pool(LinearMap):
@@ -21,15 +22,16 @@ class _Pool(LinearMap):
     padding <= kernel / 2.
     """
 
+    shown = ("kernel",)
+
     def __init__(self, kernel, stride=None, padding=0):
         name = type(self).__name__
         self.kernel = pair(kernel, f"{name} kernel")
         self.stride = self.kernel if stride is None else pair(stride, f"{name} stride")
         self.padding = pair(padding, f"{name} padding")
-        if (
-            min(self.kernel) < 1
-            or min(self.stride) < 1
-            or any(not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel))
+        self.options = {"stride": self.kernel, "padding": (0, 0)}
+        if min(*self.kernel, *self.stride) < 1 or any(
+            not 0 <= 2 * p <= k for p, k in zip(self.padding, self.kernel)
         ):
             raise ValueError(
                 f"{name}: expected kernel and stride >= 1 and 0 <= padding <= kernel / 2, "
@@ -45,14 +47,6 @@ class _Pool(LinearMap):
     def flops(self, shape):
         return math.prod(self.output_shape(shape)) * math.prod(self.kernel)
 
-    def arguments(self):
-        shown = [brief(self.kernel)]
-        if self.stride != self.kernel:
-            shown.append(f"stride={brief(self.stride)}")
-        if self.padding != (0, 0):
-            shown.append(f"padding={brief(self.padding)}")
-        return ", ".join(shown)
-
 
 class MaxPool2d(_Pool):
     """y = max over the window          x (N, H, W, C)   y (N, HO, WO, C)   HO = (H + 2 p - KH) // s + 1
@@ -63,7 +57,7 @@ class MaxPool2d(_Pool):
     """
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        expect_images(self, x)
         y, index = kernels.max_pool2d(x, self.kernel, self.stride, self.padding)
         kink(lambda: index)
         return y, (index, x.shape)
@@ -85,27 +79,26 @@ class AvgPool2d(_Pool):
     larger than the padded image.
     """
 
-    def _taps(self, padded, size):
+    def _taps(self, padded):
         """Yield, for each entry of the window, a view of `padded`: the values of this entry in all windows.
 
-        Each view has the output's height and width, which are `size`.
+        Each view has the shape of the output.
         """
-        (s, t), (h, w) = self.stride, size
-        for i in range(self.kernel[0]):
-            for j in range(self.kernel[1]):
-                yield padded[:, i : i + s * (h - 1) + 1 : s, j : j + t * (w - 1) + 1 : t]
+        s, t = self.stride
+        windows = sliding_window_view(padded, self.kernel, axis=(1, 2), writeable=True)[:, ::s, ::t]
+        for i, j in np.ndindex(self.kernel):
+            yield windows[..., i, j]
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        expect_images(self, x)
         p, q = self.padding
         padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
-        taps = self._taps(padded, self.output_shape(x.shape[1:])[:2])
-        return sum(taps) / x.dtype.type(math.prod(self.kernel)), x.shape
+        return sum(self._taps(padded)) / math.prod(self.kernel), x.shape
 
     def transpose(self, dy, shape):
         (n, h, w, c), (p, q) = shape, self.padding
         padded = np.zeros((n, h + 2 * p, w + 2 * q, c), dy.dtype)
-        share = dy / dy.dtype.type(math.prod(self.kernel))
-        for tap in self._taps(padded, dy.shape[1:3]):
+        share = dy / math.prod(self.kernel)
+        for tap in self._taps(padded):
             tap += share
         return np.ascontiguousarray(padded[:, p : p + h, q : q + w])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..core.arguments import brief, pair, positive
-from .base import LinearMap, expect
+from ..core.arguments import pair, positive
+from .base import LinearMap, expect, expect_images
 
 
 class Upsample(LinearMap):
@@ -16,6 +16,8 @@ class Upsample(LinearMap):
                      libraries)
     Raises ValueError if x is not (N, H, W, C), if factor is below 1, or for another mode.
     """
+
+    shown = "factor", "mode"
 
     def __init__(self, factor=2, mode="nearest"):
         self.factor = pair(factor, "Upsample factor")
@@ -30,7 +32,7 @@ class Upsample(LinearMap):
         return shape[0] * self.factor[0], shape[1] * self.factor[1], shape[2]
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
+        expect_images(self, x)
         if self.mode == "nearest":
             return x.repeat(self.factor[0], axis=1).repeat(self.factor[1], axis=2), x.shape
         return self._stretch(self._stretch(x, 1), 2), x.shape
@@ -66,9 +68,6 @@ class Upsample(LinearMap):
         np.add.at(dx, (*at, low), dy * (1 - t))
         np.add.at(dx, (*at, high), dy * t)
         return dx
-
-    def arguments(self):
-        return f"{brief(self.factor)}, {self.mode!r}"
 
 
 class PixelShuffle(LinearMap):

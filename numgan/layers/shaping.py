@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .base import LinearMap, expect, joined
+from .base import LinearMap, expect, expect_images, joined
 
 
 class Move(LinearMap):
@@ -67,6 +67,8 @@ class _Border(Move):
     One integer means all four. Raises ValueError unless these are integers >= 0.
     """
 
+    shown = ("border",)
+
     def __init__(self, border):
         border = (border,) * 4 if isinstance(border, (int, np.integer)) else tuple(border)
         if len(border) != 4 or any(not isinstance(b, (int, np.integer)) or b < 0 for b in border):
@@ -88,9 +90,6 @@ class _Border(Move):
         expect(self, len(shape) == 3, "(H, W, C) per sample", shape)
         top, bottom, left, right = self.border
         return shape[0] + sign * (top + bottom), shape[1] + sign * (left + right), shape[2]
-
-    def arguments(self):
-        return str(self.border[0] if len(set(self.border)) == 1 else self.border)
 
 
 class Pad(_Border):
@@ -120,8 +119,7 @@ class Pad(_Border):
         return self._resized(shape, 1)
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
-        self.output_shape(x.shape[1:])
+        expect_images(self, x)
         return self._add(x, "constant" if self.mode == "zero" else "reflect"), None
 
     def transpose(self, dy, cache):
@@ -159,8 +157,7 @@ class Crop(_Border):
         return size
 
     def apply(self, x, context):
-        expect(self, x.ndim == 4, "(N, H, W, C)", x)
-        self.output_shape(x.shape[1:])
+        expect_images(self, x)
         return self._cut(x), None
 
     def transpose(self, dy, cache):

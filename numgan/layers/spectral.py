@@ -99,12 +99,12 @@ class Spectral(Reweighted):
 
     def tangent_forward(self, tx, cache, tp=None):
         cache, unit, sigma, u, v = cache
-        if tp is None:
-            ty, tcache = self.layer.tangent_forward(tx, cache)
-            return ty, (tcache, None, None)
-        tsigma = self._sigma(tp["W"], u, v)
-        tunit = (tp["W"] - unit * tsigma) / sigma
-        ty, tcache = self.layer.tangent_forward(tx, cache, self._replaced(tp, tunit))
+        tsigma = tunit = None
+        if tp is not None:
+            tsigma = self._sigma(tp["W"], u, v)
+            tunit = (tp["W"] - unit * tsigma) / sigma
+            tp = self._replaced(tp, tunit)
+        ty, tcache = self.layer.tangent_forward(tx, cache, tp)
         return ty, (tcache, tunit, tsigma)
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):

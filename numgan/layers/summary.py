@@ -58,7 +58,7 @@ class Summary:
                 cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))
             ).rstrip()
 
-        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        rule = "-" * len(line(head))
         total = (
             f"{self.parameters:,} parameters, {self.bytes:,} bytes of parameters and activations, "
             f"{self.flops:,} flops forward, batch {self.batch}"

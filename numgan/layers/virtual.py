@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .base import Pass, expect, expect_floats, term, total
+from .base import Pass, expect, expect_floats, product_rule
 from .network import Network
 from .normalization import Normalization
 
@@ -53,9 +53,9 @@ class VirtualBatchNorm(Normalization):
         )
         reference, samples = self._parts(x, R)
         m0, v0 = _moments(reference)
-        xhat0, *at0 = _normalised(reference, 1.0, m0, v0, self.eps)
-        xhat1, *at1 = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)
-        xhat = self._whole(xhat0, xhat1, x)
+        at0 = _normalised(reference, 1.0, m0, v0, self.eps)
+        at1 = _normalised(samples, 1 / (R + 1), m0, v0, self.eps)
+        xhat = self._whole(at0[0], at1[0], x)
         return xhat * p["gain"] + p["bias"], (xhat, at0, at1, p["gain"], R)
 
     def _parts(self, x, R):
@@ -69,16 +69,15 @@ class VirtualBatchNorm(Normalization):
 
     @staticmethod
     def _whole(reference, samples, like):
-        return np.concatenate([reference.reshape(-1, *like.shape[1:]), samples.reshape(-1, *like.shape[1:])])
+        return np.concatenate([part.reshape(-1, *like.shape[1:]) for part in (reference, samples)])
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
         xhat, at0, at1, gain, R = cache
         dx = None
         if need_dx:
             d0, d1 = self._parts(dy * gain, R)
-            xhat0, xhat1 = self._parts(xhat, R)
-            dx1, dmoments0, _ = _group_backward(d1, xhat1, at1)
-            dx0, _, _ = _group_backward(d0, xhat0, at0, dmoments0)
+            dx1, dmoments0, _ = _group_backward(d1, at1)
+            dx0, _, _ = _group_backward(d0, at0, dmoments0)
             dx = self._whole(dx0, dx1, dy)
         return dx, None if frozen else self._gradients(dy * xhat, dy)
 
@@ -87,10 +86,9 @@ class VirtualBatchNorm(Normalization):
             return None, None
         xhat, at0, at1, gain, R = cache
         tx0, tx1 = self._parts(np.zeros_like(xhat) if tx is None else tx, R)
-        xhat0, xhat1 = self._parts(xhat, R)
-        txhat0, t0 = _group_tangent(tx0, xhat0, at0)
-        txhat1, t1 = _group_tangent(tx1, xhat1, at1, t0)
-        txhat = self._whole(txhat0, txhat1, xhat)
+        t0 = _group_tangent(tx0, at0)
+        t1 = _group_tangent(tx1, at1, t0)
+        txhat = self._whole(t0[0], t1[0], xhat)
         ty = txhat * gain
         tgain = None
         if tp is not None:
@@ -105,19 +103,16 @@ class VirtualBatchNorm(Normalization):
             return self.backward(tdy, cache, frozen, need_dx)
         xhat, at0, at1, gain, R = cache
         txhat, t0, t1, tgain = tcache
-        tdx = tdp = None
-        if not frozen:
-            tdp = self._gradient_tangents(dy, tdy, xhat, txhat)
+        tdx = None
+        tdp = None if frozen else self._gradient_tangents(dy, tdy, xhat, txhat)
         if need_dx:
-            td = total(term(np.multiply, tdy, gain), term(np.multiply, dy, tgain))
+            td = product_rule(np.multiply, dy, gain, tdy, tgain)
             td0, td1 = self._parts(np.zeros_like(dy) if td is None else td, R)
             d0, d1 = self._parts(dy * gain, R)
-            xhat0, xhat1 = self._parts(xhat, R)
-            txhat0, txhat1 = self._parts(txhat, R)
-            _, dmoments0, dvars1 = _group_backward(d1, xhat1, at1)
-            _, _, dvars0 = _group_backward(d0, xhat0, at0, dmoments0)
-            tdx1, tdmoments0 = _group_tangent_backward(d1, td1, xhat1, txhat1, at1, t1, dvars1)
-            tdx0, _ = _group_tangent_backward(d0, td0, xhat0, txhat0, at0, t0, dvars0, tdmoments0)
+            _, dmoments0, dvars1 = _group_backward(d1, at1)
+            _, _, dvars0 = _group_backward(d0, at0, dmoments0)
+            tdx1, tdmoments0 = _group_tangent_backward(d1, td1, at1, t1, dvars1)
+            tdx0, _ = _group_tangent_backward(d0, td0, at0, t0, dvars0, tdmoments0)
             tdx = self._whole(tdx0, tdx1, dy)
         return tdx, tdp
 
@@ -139,18 +134,18 @@ def _normalised(x, w, m0, v0, eps):
     """
     m, v = _moments(x)
     gap = m - m0
-    r = 1 / np.sqrt((1 - w) * v0 + w * v + w * (1 - w) * np.square(gap) + x.dtype.type(eps))
+    r = 1 / np.sqrt((1 - w) * v0 + w * v + w * (1 - w) * np.square(gap) + eps)
     return (x - ((1 - w) * m0 + w * m)) * r, w, x - m, gap, r
 
 
-def _group_backward(d, xhat, at, dmoments=(0, 0)):
+def _group_backward(d, at, dmoments=(0, 0)):
     """Run the backward pass of one group, the reference or the samples, from d = dxhat.
 
-    at          the values that `_normalised` returned after xhat
+    at          the values that `_normalised` returned
     dmoments    the derivatives with respect to the group's mean and variance that come from the other group
     Returns dx, the derivatives with respect to m0 and v0, and (dvar, dv) for `_group_tangent_backward`.
     """
-    w, centred, gap, r = at
+    xhat, w, centred, gap, r = at
     dmean = -r * _sum(d)
     dvar = -(r**2) / 2 * _sum(d * xhat)  # xhat = (x - mean) / sqrt(variance + eps)
     dgap = 2 * w * (1 - w) * dvar * gap
@@ -162,32 +157,33 @@ def _group_backward(d, xhat, at, dmoments=(0, 0)):
     return dx, (dm0, dv0), (dvar, dv)
 
 
-def _group_tangent(tx, xhat, at, reference=(0, 0)):
-    """(txhat, (tm, tv, t(x - m), t(m - m0), tr)): the tangents of one group when x moves along tx.
+def _group_tangent(tx, at, reference=(None, 0, 0)):
+    """(txhat, tm, tv, t(x - m), t(m - m0), tr): the tangents of one group when x moves along tx.
 
-    at           the values that `_normalised` returned after xhat
-    reference    the second result of this function for the reference, which begins with tm0 and tv0
+    at           the values that `_normalised` returned
+    reference    the result of this function for the reference, whose tm and tv are tm0 and tv0
     """
-    w, centred, gap, r = at
-    tm0, tv0, *_ = reference
+    xhat, w, centred, gap, r = at
+    _, tm0, tv0, *_ = reference
     tm = tx.mean(axis=1, keepdims=True)
     tcentred = tx - tm
     tgap = tm - tm0
     tv = 2 * (centred * tcentred).mean(axis=1, keepdims=True)
     tr = -(r**3) / 2 * ((1 - w) * tv0 + w * tv + 2 * w * (1 - w) * gap * tgap)
     txhat = (tx - ((1 - w) * tm0 + w * tm)) * r + xhat * tr / r
-    return txhat, (tm, tv, tcentred, tgap, tr)
+    return txhat, tm, tv, tcentred, tgap, tr
 
 
-def _group_tangent_backward(d, td, xhat, txhat, at, tangents, dvars, tdmoments=(0, 0)):
+def _group_tangent_backward(d, td, at, tangents, dvars, tdmoments=(0, 0)):
     """(tdx, (tdm0, tdv0)) of one group: the tangents of dx and of the derivatives for m0 and v0.
 
-    They follow from the product rule on `_group_backward`. at is as there, tangents is the second result of
-    `_group_tangent`, dvars the third of `_group_backward`, tdmoments the tangents of its dmoments.
+    They follow from the product rule on `_group_backward`. d and td are dxhat and its tangent, at is as in
+    `_group_backward`. tangents is the result of `_group_tangent`, dvars the third result of
+    `_group_backward`, tdmoments the tangents of its dmoments.
     """
-    w, centred, gap, r = at
+    xhat, w, centred, gap, r = at
     dvar, dv = dvars
-    _, _, tcentred, tgap, tr = tangents
+    txhat, _, _, tcentred, tgap, tr = tangents
     tdmean = -tr * _sum(d) - r * _sum(td)
     tdvar = -r * tr * _sum(d * xhat) - r**2 / 2 * _sum(td * xhat + d * txhat)
     tdgap = 2 * w * (1 - w) * (tdvar * gap + dvar * tgap)

@@ -40,14 +40,14 @@ class Curve:
 
         size is the number of entries of x. Raises ValueError if x is empty.
         """
-        return float(mean_of(self.f(x))), self.d(x) / x.dtype.type(x.size)
+        return float(mean_of(self.f(x))), self.d(x) / x.size
 
     def tangent(self, x, tx):
         """The tangent of the derivative f'(x) / size when x moves along tx: f''(x) tx / size.
 
         This is a Hessian-vector product of the mean of f.
         """
-        return self.dd(x) * tx / x.dtype.type(x.size)
+        return self.dd(x) * tx / x.size
 
 
 def _positive(x):

@@ -45,7 +45,7 @@ class FeatureMatching:
 
         This is the derivative of the loss with respect to the features of one fake; all fakes have the same.
         """
-        return np.repeat(2 / fake.dtype.type(len(fake)) * difference[None], len(fake), axis=0)
+        return np.repeat(2 / len(fake) * difference[None], len(fake), axis=0)
 
     def __repr__(self):
         return self.name
@@ -118,12 +118,12 @@ class SoftmaxCrossEntropy:
         shifted = y - y.max(axis=1, keepdims=True)
         loss = float(mean_of(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]))
         p[rows, labels] -= 1
-        return loss, p / y.dtype.type(len(y))
+        return loss, p / len(y)
 
     def tangent(self, y, ty, labels):
         """The tangent of dy, the derivative of the loss, when the logits y move along ty."""
         p = softmax(y)
-        return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / y.dtype.type(len(y))
+        return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / len(y)
 
     def __reduce__(self):
         return self.name

@@ -117,7 +117,7 @@ class RelativisticAverage(RelativisticLoss):
 
     def transpose(self, dts, a, b):
         dt, ds = dts
-        return dt + ds.sum() / a.dtype.type(a.size), -ds - dt.sum() / b.dtype.type(b.size)
+        return dt + ds.sum() / a.size, -ds - dt.sum() / b.size
 
 
 relativistic_paired = RelativisticPaired("relativistic_paired", SOFTPLUS_OF_MINUS)

@@ -38,30 +38,3 @@ from .neighbours import (
 )
 from .parzen import Parzen, parzen, parzen_log_likelihood
 from .pictures import laplacian_swd, ms_ssim, psnr, sliced_wasserstein, ssim
-
-__all__ = [
-    "DensityCoverage",
-    "LabelCoverage",
-    "ModeCoverage",
-    "NDB",
-    "Parzen",
-    "PrecisionRecall",
-    "density_coverage",
-    "frechet_distance",
-    "frechet_gaussians",
-    "inception_score",
-    "kid",
-    "label_coverage",
-    "laplacian_swd",
-    "mmd",
-    "mode_coverage",
-    "ms_ssim",
-    "ndb",
-    "nearest_neighbour_error",
-    "parzen",
-    "parzen_log_likelihood",
-    "precision_recall",
-    "psnr",
-    "sliced_wasserstein",
-    "ssim",
-]

@@ -145,7 +145,7 @@ def radii(x, k):
     """The squared distance from each row to its k-th nearest other row: (N,)."""
     out = np.empty(len(x))
     for span, d in squared_distances(x, x):
-        d[np.arange(len(d)), np.arange(span.start, span.stop)] = np.inf  # a row is not its own neighbour
+        np.fill_diagonal(d[:, span], np.inf)  # a row is not its own neighbour
         out[span] = np.partition(d, k - 1, axis=1)[:, k - 1]
     return out
 

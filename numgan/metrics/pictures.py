@@ -30,7 +30,7 @@ def psnr(pictures, reference, data_range=1.0):
     border: state your choice.
     """
     x, y = _picture_pair("psnr", pictures, reference, data_range)
-    mse = _in_blocks(x, y, lambda a, b: ((a.astype(np.float64) - b) ** 2).mean(axis=(1, 2, 3)))
+    mse = _in_blocks(x, y, lambda a, b: ((a - b) ** 2).mean(axis=(1, 2, 3)))
     with np.errstate(divide="ignore"):
         return 10 * np.log10(float(data_range) ** 2 / mse)
 
@@ -172,8 +172,9 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
 
 
 def _in_blocks(x, y, measure):
-    """measure(x, y), one number for each pair of pictures, computed for some pairs at a time."""
-    return np.concatenate([measure(x[s], y[s]) for s in spans(len(x), MAPS * x[0].size)])
+    """measure(x, y) in float64, one number for each pair of pictures, computed for some pairs at a time."""
+    blocks = spans(len(x), MAPS * x[0].size)
+    return np.concatenate([measure(x[s].astype(np.float64), y[s].astype(np.float64)) for s in blocks])
 
 
 def _filter(x, taps, axis):
@@ -185,7 +186,6 @@ def _filter(x, taps, axis):
 
 def _similarity(x, y, data_range):
     """(N, C) means over windows of l cs, and of cs."""
-    x, y = x.astype(np.float64), y.astype(np.float64)
     taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / WIDTH) ** 2)
     taps /= taps.sum()
 
@@ -200,7 +200,7 @@ def _similarity(x, y, data_range):
 
 
 def _scales(x, y, data_range):
-    x, y, product = x.astype(np.float64), y.astype(np.float64), 1.0
+    product = 1.0
     for weight in WEIGHTS[:-1]:
         product = product * np.maximum(_similarity(x, y, data_range)[1], 0) ** weight
         x, y = _halved(x), _halved(y)

@@ -115,13 +115,13 @@ def positive(where, name, value):
     return float(value)
 
 
-def whole(where, name, value, least, most=None):
+def whole(where, name, value, least, most=np.inf):
     """value as an int.
 
-    Raises ValueError unless it is a whole number from `least` to `most` (None: no upper bound).
+    Raises ValueError unless it is a whole number from `least` to `most`.
     """
-    if not is_integer(value, least) or (most is not None and value > most):
-        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+    if not is_integer(value, least) or value > most:
+        bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
         raise ValueError(
             f"{where}: expected {name} a whole number {bounds}, got {value!r}; change {name}, or draw more "
             "samples"

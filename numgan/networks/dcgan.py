@@ -23,6 +23,8 @@ from ..layers import (
 )
 from ..layers.initializers import he, normal
 
+GAIN = normal(0.02, mean=1.0)  # the initialiser of BatchNorm's gain
+
 
 def _doubling(kernel):
     """Arguments with which a Conv2d exactly halves an image, and a ConvTranspose2d exactly doubles it.
@@ -41,17 +43,16 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
     is 5; later code has 4.
     """
     window, extra = _doubling(kernel)
-    gain = normal(0.02, mean=1.0)
     layers = [
         Dense(latent, start * start * channels[0], bias=False, init=init),
         Reshape(start, start, channels[0]),
-        BatchNorm(channels[0], init=gain),
+        BatchNorm(channels[0], init=GAIN),
         ReLU(),
     ]
     for inputs, outputs in zip(channels, channels[1:]):
         layers += [
             ConvTranspose2d(inputs, outputs, **window, **extra, bias=False, init=init),
-            BatchNorm(outputs, init=gain),
+            BatchNorm(outputs, init=GAIN),
             ReLU(),
         ]
     return Sequential(*layers, ConvTranspose2d(channels[-1], colours, **window, **extra, init=init), Tanh())
@@ -68,7 +69,7 @@ def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), nor
     layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(slope)]
     for inputs, outputs in zip(channels, channels[1:]):
         layers += [Conv2d(inputs, outputs, **window, bias=not norm, init=init)]
-        layers += [BatchNorm(outputs, init=normal(0.02, mean=1.0))] if norm else []
+        layers += [BatchNorm(outputs, init=GAIN)] if norm else []
         layers += [LeakyReLU(slope)]
     return Sequential(*layers, Flatten(), Dense(end * end * channels[-1], 1, init=init))
 

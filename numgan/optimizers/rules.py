@@ -16,6 +16,7 @@ import math
 import signal
 import threading
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 
@@ -29,11 +30,10 @@ from .schedules import value_at
 class Optimizer:
     """The base class: schedules, weight decay before the rule, clipping after the rule.
 
-    A subclass defines `moments`, `_rule` and `_rule_adjoint`. `_rule(p, g, *moments, step)` updates p and the
+    A subclass defines `moments`, `_rule` and `_rule_adjoint`. `_rule(step, p, g, *moments)` updates p and the
     moments in place, with weight decay and clipping. It returns whether all new values are finite.
-    `_rule_adjoint(dp1, dmoments, g, moments, step)` returns (dg, dmoments), the derivatives with respect to g
-    and to the moments before the update. Raises ValueError for a negative or non-finite lr or weight_decay,
-    or a clip that is not above 0.
+    `_rule_adjoint` returns (dg, dmoments), the derivatives with respect to g and to the moments before the
+    update. Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
     """
 
     moments = ()
@@ -84,7 +84,7 @@ class Optimizer:
                 f"{sorted(state) if isinstance(state, dict) else state!r}; make it with start(p)"
             )
         with _interrupts_deferred():
-            finite = self._rule(p, g, *(state[name] for name in self.moments), state["step"])
+            finite = self._rule(state["step"], p, g, *(state[name] for name in self.moments))
             state["step"] += 1
         return finite
 
@@ -94,7 +94,7 @@ class Optimizer:
         p, g and state stay unchanged. Raises ValueError like `update`.
         """
         p1 = p.copy()
-        state1 = {name: value if name == "step" else value.copy() for name, value in state.items()}
+        state1 = deepcopy(state)
         self.update(p1, g, state1)
         return p1, state1, (p, g, state, p1)
 
@@ -145,14 +145,9 @@ class SGD(Optimizer):
             )
         self.momentum = plain(momentum)
         self.nesterov = nesterov
+        self.moments = ("m",) if self.momentum else ()
 
-    @property
-    def moments(self):
-        return ("m",) if self.momentum else ()
-
-    def _rule(self, p, g, *rest):
-        *moments, step = rest
-        m = moments[0] if moments else None
+    def _rule(self, step, p, g, m=None):
         lr = value_at(self.lr, step)
         momentum = value_at(self.momentum, step)
         return kernels.sgd(p, g, m, lr, momentum, self.nesterov, *self._options)
@@ -187,7 +182,7 @@ class RMSProp(Optimizer):
         self.decay = plain(decay)
         self.eps = plain(eps)
 
-    def _rule(self, p, g, v, step):
+    def _rule(self, step, p, g, v):
         return kernels.rmsprop(p, g, v, value_at(self.lr, step), self.decay, self.eps, *self._options)
 
     def _rule_adjoint(self, dp1, dmoments, g, moments, step):
@@ -220,7 +215,7 @@ class Adam(Optimizer):
         self.beta2 = plain(beta2)
         self.eps = plain(eps)
 
-    def _rule(self, p, g, m, v, step):
+    def _rule(self, step, p, g, m, v):
         lr = value_at(self.lr, step)
         return kernels.adam(p, g, m, v, lr, self.beta1, self.beta2, self.eps, step + 1, *self._options)
 
@@ -256,18 +251,9 @@ class Historical(Optimizer):
             )
         self.rule = rule
         self.weight = plain(weight)
-
-    @property
-    def moments(self):
-        return (*self.rule.moments, "past")
-
-    @property
-    def lr(self):
-        return self.rule.lr
-
-    @property
-    def clip(self):
-        return self.rule.clip
+        self.moments = (*rule.moments, "past")
+        self.lr = rule.lr
+        self.clip = rule.clip
 
     def start(self, p):
         return self.rule.start(p) | {"past": p.copy()}
@@ -279,11 +265,11 @@ class Historical(Optimizer):
         """g1 of the class: g plus the gradient of weight |p - past|^2. past is the mean a."""
         return g + 2 * self.weight * (p - past)
 
-    def _rule(self, p, g, *rest):
-        *moments, past, step = rest
+    def _rule(self, step, p, g, *moments):
+        *moments, past = moments
         pulled = self._pulled(p, g, past)
         past += (p - past) / (step + 1)
-        return self.rule._rule(p, pulled, *moments, step)
+        return self.rule._rule(step, p, pulled, *moments)
 
     def adjoint(self, dp1, dstate1, cache):
         p, g, state, p1 = cache
@@ -298,7 +284,7 @@ def _derivative(dstate, name, p):
 
     Zeros in the shape of p if dstate is None, lacks this moment or holds None for it.
     """
-    found = None if dstate is None else dstate.get(name)
+    found = (dstate or {}).get(name)
     return np.zeros_like(p) if found is None else found
 
 

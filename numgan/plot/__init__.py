@@ -9,22 +9,3 @@ from .dynamics import against, heat_maps, portraits
 from .samples import PAPER, curves, gif, grid, points
 from .speed import growth, ladder, roofline, step_times
 from .studies import mixtures, scatters
-
-__all__ = [
-    "PAPER",
-    "against",
-    "curves",
-    "gif",
-    "grid",
-    "growth",
-    "heat_maps",
-    "ladder",
-    "mixtures",
-    "over_steps",
-    "pairs",
-    "points",
-    "portraits",
-    "roofline",
-    "scatters",
-    "step_times",
-]

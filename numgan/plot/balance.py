@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .figure import FAKE, REAL, drawn, figure_of, render
+from .figure import FAKE, REAL, drawn, figure_of, render, square
 
 COLOURS = (
     "#d1495b",
@@ -69,10 +69,10 @@ def pairs(x, y, enough, shares, names, label):
     points.scatter(x, y, s=14, c=FAKE, alpha=0.7, linewidths=0)
     for line in (points.axvline, points.axhline):
         line(enough, color="black", linewidth=0.6, linestyle=":")
-    points.set(
-        xlim=(-0.02, 1.02),
-        ylim=(-0.02, 1.02),
-        aspect="equal",
+    square(
+        points,
+        -0.02,
+        1.02,
         xlabel=f"{names[0]}, {label}",
         ylabel=f"{names[1]}, {label}",
         title=f"{len(x)} architectures",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .figure import drawn, figure_of, render
+from .figure import drawn, figure_of, render, square
 
 PATHS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057")
 
@@ -34,7 +34,7 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
             axes.plot(*path.T, color=color, linewidth=0.8, marker=".", markersize=1.5, label=label)
             axes.plot(*path[-1], color=color, marker="o", markersize=5)
         axes.plot(*next(iter(paths.values()))[0], color="black", marker="x", markersize=5)
-        axes.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xlabel=xlabel, ylabel=ylabel)
+        square(axes, -side, side, xlabel=xlabel, ylabel=ylabel)
         axes.set_title(name, fontsize="medium")
     _legend_below(figure, all_axes[0], markerscale=5)
     return render(figure, title)

@@ -122,6 +122,16 @@ def figure_of(panels, size, columns=1, margin=0.0):
     return figure, all_axes
 
 
+def dots(axes, x, size, colour, label=None):
+    """Draw points x (N, 2) in the plane, without edges."""
+    axes.scatter(*x.T, s=size, c=colour, linewidths=0, label=label)
+
+
+def square(axes, low, high, **settings):
+    """Both axes reach from low to high, with the same scale. `settings` are those of axes.set."""
+    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", **settings)
+
+
 def render(figure, title=None):
     """The figure as a Pillow image; `title` stands above all panels."""
     if title is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .figure import FAKE, REAL, drawn, figure_of, plainly, readable, render
+from .figure import FAKE, REAL, dots, drawn, figure_of, plainly, readable, render
 
 CELL = 48  # a sample is enlarged until its longer side has about this many pixels
 GAP = 6  # pixels between two samples
@@ -41,8 +41,8 @@ def grid(images, columns, names=()):
 def points(real, fake, title=""):
     """Draw samples (M, 2) over data (N, 2) in the plane. The range of the axes depends on the data only."""
     figure, (axes,) = figure_of(1, (5, 5))
-    axes.scatter(*real.T, s=3, c=REAL, linewidths=0, label="data")
-    axes.scatter(*fake.T, s=3, c=FAKE, linewidths=0, label="samples")
+    dots(axes, real, 3, REAL, "data")
+    dots(axes, fake, 3, FAKE, "samples")
     (left, bottom), (right, top) = real.min(axis=0), real.max(axis=0)
     side = 0.1 * max(right - left, top - bottom, 1e-6)
     axes.set(

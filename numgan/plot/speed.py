@@ -17,12 +17,10 @@ def step_times(results, title=""):
         if result["numpy_ms"]:
             sides["numpy"] = result["numpy_ms"]
         sides |= {f"torch {name}": ms for name, ms in result["torch_ms"].items()}
-        quartiles = [result["quartiles_ms"][name.removeprefix("torch ")] for name in sides]
-        around = [
-            [max(ms - low, 0) for ms, (low, _) in zip(sides.values(), quartiles)],
-            [max(high - ms, 0) for ms, (_, high) in zip(sides.values(), quartiles)],
-        ]
-        axes.barh(list(sides), list(sides.values()), xerr=around, color=[FAKE] + [REAL] * (len(sides) - 1))
+        ms = np.array(list(sides.values()))
+        low, high = np.transpose([result["quartiles_ms"][name.removeprefix("torch ")] for name in sides])
+        around = np.maximum([ms - low, high - ms], 0)
+        axes.barh(list(sides), ms, xerr=around, color=[FAKE] + [REAL] * (len(sides) - 1))
         axes.invert_yaxis()
         worst = result["largest_gradient_difference"]
         beside = f", largest gradient difference {worst['difference']:.1e}" if worst else ""

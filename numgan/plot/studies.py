@@ -4,7 +4,7 @@ import textwrap
 
 import numpy as np
 
-from .figure import FAKE, REAL, drawn, figure_of, render
+from .figure import FAKE, REAL, dots, drawn, figure_of, render, square
 
 
 @drawn
@@ -22,13 +22,13 @@ def mixtures(panels, centres, std, title=""):
     angle = np.linspace(0, 2 * np.pi, 100)
     for (name, x), whole, near in zip(panels.items(), all_axes[::2], all_axes[1::2], strict=True):
         offset = x - centres[np.square(x[:, None] - centres).sum(axis=2).argmin(axis=1)]
-        whole.scatter(*centres.T, s=30, c=REAL, linewidths=0)
-        whole.scatter(*x.T, s=2, c=FAKE, linewidths=0)
-        whole.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", title=name)
-        near.scatter(*(offset / std).T, s=2, c=FAKE, linewidths=0)
+        dots(whole, centres, 30, REAL)
+        dots(whole, x, 2, FAKE)
+        square(whole, -side, side, title=name)
+        dots(near, offset / std, 2, FAKE)
         for radius in (1, 3):
             near.plot(radius * np.cos(angle), radius * np.sin(angle), color="black", linewidth=0.7)
-        near.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal")
+        square(near, -5, 5)
         near.set_title("about the nearest mode (1, 3 sigma)", fontsize="medium")
     return render(figure, title)
 
@@ -38,8 +38,8 @@ def scatters(panels, centres, side, columns=5):
     """Draw samples, {name: samples (N, 2)}, over the centres of the modes, one small panel for each name."""
     figure, all_axes = figure_of(len(panels), (2.2, 2.4), columns)
     for (name, x), axes in zip(panels.items(), all_axes):
-        axes.scatter(*centres.T, s=12, c=REAL, linewidths=0)
-        axes.scatter(*x.T, s=1, c=FAKE, linewidths=0)
+        dots(axes, centres, 12, REAL)
+        dots(axes, x, 1, FAKE)
         axes.set_title(textwrap.fill(name, 34), fontsize="x-small")
-        axes.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xticks=[], yticks=[])
+        square(axes, -side, side, xticks=[], yticks=[])
     return render(figure)

@@ -90,8 +90,24 @@ def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
 
 
 @may_underflow
+class InputGradientPenalty:
+    """The base class of penalties that depend on g = grad_x D(x) alone. A subclass defines `of(g)`.
+
+    of(g) -> (value, v): the value of the penalty, and v = d value / dg. Raises the errors of
+    `on_input_gradient`.
+    """
+
+    def __call__(self, D, phi, x, context=Pass()):
+        """(value, dphi): the penalty at the points x (N, ...), and its gradient with respect to phi.
+
+        phi are D's parameters.
+        """
+        return on_input_gradient(self.of, D, phi, x, context)
+
+
+@may_underflow
 @dataclass(frozen=True)
-class GradientPenalty:
+class GradientPenalty(InputGradientPenalty):
     """weight mean_n (|g_n| - target)^2          g = grad_x D(x) (N, ...)
 
         value, dphi = GradientPenalty(10.0)(D, phi, x, context)
@@ -112,28 +128,21 @@ class GradientPenalty:
             )
         plain_fields(self)
 
-    def __call__(self, D, phi, x, context=Pass()):
-        """(value, dphi): the penalty at the points x (N, ...), and its gradient with respect to phi.
-
-        phi are D's parameters.
-        """
-        return on_input_gradient(self.of, D, phi, x, context)
-
     def of(self, g):
         """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
         n = norms(g)
-        excess = n - n.dtype.type(self.target)
+        excess = n - self.target
         if self.one_sided:
             kink(lambda: excess > 0)
             excess = np.maximum(excess, 0)
         value = self.weight * float(np.square(excess).mean())
-        v = g.dtype.type(2 * self.weight / len(g)) * (excess / n) * g  # d|g| / dg = g / |g|
+        v = 2 * self.weight / len(g) * (excess / n) * g  # d|g| / dg = g / |g|
         return value, v
 
 
 @may_underflow
 @dataclass(frozen=True)
-class R1:
+class R1(InputGradientPenalty):
     """weight/2 mean_n |g_n|^2          g = grad_x D(x) (N, ...) at real samples x
 
         value, dphi = R1(10.0)(D, phi, real, context)
@@ -147,16 +156,9 @@ class R1:
     def __post_init__(self):
         _expect_weight(self, "10")
 
-    def __call__(self, D, phi, x, context=Pass()):
-        """(value, dphi): the penalty at the points x (N, ...), and its gradient with respect to phi.
-
-        phi are D's parameters.
-        """
-        return on_input_gradient(self.of, D, phi, x, context)
-
     def of(self, g):
         """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
-        v = g.dtype.type(self.weight / len(g)) * g
+        v = self.weight / len(g) * g
         return 0.5 * float((v * g).sum()), v
 
 
@@ -218,7 +220,7 @@ class Roth:
                 "D must not judge packs"
             )
         s = sigmoid(y).reshape(-1, *(1,) * (g.ndim - 1))
-        v = g.dtype.type(self.weight / len(g)) * s**2 * g
+        v = self.weight / len(g) * s**2 * g
         each = (v * g).sum(axis=tuple(range(1, g.ndim))).reshape(y.shape)  # twice each sample's part, (N, 1)
         return 0.5 * float(each.sum()), v, each * sigmoid(-y)  # d s^2 / dy = 2 s^2 (1 - s)
 
@@ -276,7 +278,7 @@ def _expect_weight(penalty, paper):
 @may_underflow
 def norms(g):
     """|g_n| = sqrt(sum over all axes but the first of g^2 + EPS)          g (N, ...) -> (N, 1, ..., 1)"""
-    return np.sqrt(np.square(g).sum(axis=tuple(range(1, g.ndim)), keepdims=True) + g.dtype.type(EPS))
+    return np.sqrt(np.square(g).sum(axis=tuple(range(1, g.ndim)), keepdims=True) + EPS)
 
 
 @may_underflow
@@ -315,7 +317,7 @@ def perturbed(real, rng, scale=0.5):
     expect_rng("perturbed", rng)
     scale = not_negative(scale, "perturbed scale")
     u = rng.uniform(size=real.shape).astype(real.dtype)
-    return real + real.dtype.type(scale * real.std()) * u
+    return real + scale * real.std() * u
 
 
 # ---- as remedies of the two-player game

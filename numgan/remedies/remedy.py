@@ -16,6 +16,12 @@ class Remedy:
     memory  {name: array} that a remedy keeps between steps. A method returns new values of some entries
     """
 
+    def __repr__(self):
+        # a checkpoint has this text: so a run continues only with the remedies that it began with
+        return (
+            f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        )
+
     needs_real = False  # whether D gets real samples in G's step too
 
     def memory(self, game, dtype):

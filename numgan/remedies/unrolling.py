@@ -74,7 +74,7 @@ class Unrolling:
         arrays of floats; ValueError for an empty batch or a wrong state; NonFiniteError for logits that are
         inf or nan.
         """
-        _expect_parameters("forward", phi=phi)
+        _expect_parameters("forward", "phi", phi)
         expect_samples("Unrolling.forward", real=real, fake=fake)
         state, tape = self._first_state(phi.vector), []
         held = {path: path for path in phi.layout.held}  # held entries stay the same in all steps
@@ -97,7 +97,7 @@ class Unrolling:
         dphi    the derivative of the loss with respect to phi_K (Parameters)
         tape    the second result of `forward`. With 0 steps dfake is None, which means zero
         """
-        _expect_parameters("backward", dphi=dphi)
+        _expect_parameters("backward", "dphi", dphi)
         dp, dstate, dfake = dphi.vector, None, None
         for a, da, c_real, b, db, c_fake, update in reversed(tape):
             dp, dg, dstate = self.optimizer.adjoint(dp, dstate, update)
@@ -128,10 +128,9 @@ class Unrolling:
         return self.state
 
 
-def _expect_parameters(where, **named):
-    for name, p in named.items():
-        if not isinstance(p, Parameters):
-            raise TypeError(
-                f"Unrolling.{where}: expected {name} as D's Parameters, got {type(p).__name__}; "
-                "make them with D.init(seed), or from a vector with phi.like(vector)"
-            )
+def _expect_parameters(where, name, p):
+    if not isinstance(p, Parameters):
+        raise TypeError(
+            f"Unrolling.{where}: expected {name} as D's Parameters, got {type(p).__name__}; "
+            "make them with D.init(seed), or from a vector with phi.like(vector)"
+        )

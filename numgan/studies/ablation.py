@@ -11,7 +11,6 @@ not help with this setting, not that it cannot help.
 """
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -20,14 +19,14 @@ from ..core.arrays import load_array
 from ..core.randomness import stream
 from ..layers import Dense, Equalized, Referenced, ReLU, Sequential, VirtualBatchNorm
 from ..losses import hinge, least_squares
-from ..networks import plane_discriminator, plane_generator
+from ..networks import plane_generator
 from ..optimizers import Adam, RMSProp
 from ..optimizers.schedules import Cosine
 from ..remedies.penalties import DRAGANPenalty, GradientPenalty, R1Penalty, RothPenalty
-from ..systems import Latent
 from ..systems.games.consensus import ConsensusGAN
 from ..systems.games.hacks import points
-from ..systems.games.hinge import spectral
+from ..systems.games.hinge import normalized, wrapped
+from ..systems.games.presets import both, on_points
 from ..systems.games.r3gan import R3GAN
 from ..systems.games.two_player import TwoPlayerGAN
 from ..systems.games.unrolled import UnrolledGAN
@@ -37,55 +36,29 @@ from .mixtures import COLUMNS, MIXTURES, play
 from .protocol import Study, folder_of
 
 STEPS, QUICK, BATCH = 15_000, 10, 256
-RATE = 1e-3
-BETAS = {"beta1": 0.5, "beta2": 0.999}
+ADAM = Adam(1e-3, beta1=0.5, beta2=0.999)
 
 
-def _nets():
-    return {"G": plane_generator(128), "D": plane_discriminator(128)}
-
-
-def _adam(**betas):
-    return {name: Adam(RATE, **BETAS | betas) for name in ("D", "G")}
+def _game(kind, optimizers=both(ADAM), **changes):
+    """A game on points; no moving average of G, if `changes` do not say otherwise."""
+    return on_points(kind, 1.0, optimizers, **{"average": 0.0, "batch_size": BATCH} | changes)
 
 
 def _switched(average=0.0, **switches):
     """The plain GAN with some switches of `systems/games/hacks.py` changed."""
-
-    def make(common):
-        system = points(**{"smooth": 1.0, "noise": 0.0} | switches)
-        return replace(
-            system,
-            networks=system.networks | {"G": _nets()["G"]},
-            average=average,
-            steps=common["steps"],
-            batch_size=common["batch_size"] * system.packed,
-        )
-
-    return make
+    system = points(**{"smooth": 1.0, "noise": 0.0} | switches).with_networks(G=plane_generator(128))
+    return replace(system, average=average, batch_size=BATCH * system.packed)
 
 
-def _of(kind, networks=_nets, optimizers=_adam, **constants):
-    return lambda common: kind(networks=networks(), optimizers=optimizers(), **common | constants)
-
-
-def _spectral():
-    return _nets() | {"D": spectral(plane_discriminator(128))}
-
-
-def _equalized():
-    return {
-        name: Sequential(
-            *(Equalized(layer) if isinstance(layer, Dense) else layer for layer in net.children.values())
-        )
-        for name, net in _nets().items()
-    }
+def _equalized(game):
+    return game.with_networks(**{name: wrapped(net, Equalized) for name, net in game.networks.items()})
 
 
 def _virtual():
+    """G with virtual batch normalization."""
     reference = stream(0, "reference latents").standard_normal((64, 2)).astype(np.float32)
     hidden = [layer for inputs in (2, 128) for layer in (Dense(inputs, 128), VirtualBatchNorm(128), ReLU())]
-    return _nets() | {"G": Referenced(Sequential(*hidden, Dense(128, 2)), reference)}
+    return Referenced(Sequential(*hidden, Dense(128, 2)), reference)
 
 
 def _decaying(system, steps):
@@ -96,37 +69,32 @@ def _decaying(system, steps):
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
     }
-    return replace(
-        system,
-        optimizers={
-            name: rule.changed(lr=Cosine(rule.lr, updates[name])) for name, rule in system.optimizers.items()
-        },
-    )
+    return system.with_optimizers(lambda name, rule: rule.changed(lr=Cosine(rule.lr, updates[name])))
 
 
-# {arm: (the name of its remedy, make(common) -> system)}; `common` are the constants of all systems
+# {arm: (the name of its remedy, its system)}
 REMEDIES = {
     "gan": ("GAN, non-saturating", _switched()),
     "saturating": ("minimax loss", _switched(modified=False)),
-    "lsgan": ("least squares", _of(TwoPlayerGAN, loss=least_squares)),
-    "hinge": ("hinge", _of(TwoPlayerGAN, loss=hinge)),
-    "relativistic": ("relativistic pairs", _of(R3GAN, gamma=0.0)),
+    "lsgan": ("least squares", _game(TwoPlayerGAN, loss=least_squares)),
+    "hinge": ("hinge", _game(TwoPlayerGAN, loss=hinge)),
+    "relativistic": ("relativistic pairs", _game(R3GAN, gamma=0.0)),
     "wgan": (
         "WGAN, clipping 0.1, RMSProp 5e-4, 5 critic steps",
-        _of(WGAN, optimizers=lambda: {"D": RMSProp(5e-4, clip=0.1), "G": RMSProp(5e-4)}),
+        _game(WGAN, {"D": RMSProp(5e-4, clip=0.1), "G": RMSProp(5e-4)}),
     ),
     "wgan-gp": (
         "WGAN-GP, lambda 0.1, betas 0 and 0.9, 5 critic steps",
-        _of(WGANGP, optimizers=partial(_adam, beta1=0.0, beta2=0.9), penalty=GradientPenalty(0.1)),
+        _game(WGANGP, both(ADAM.changed(beta1=0.0, beta2=0.9)), penalty=GradientPenalty(0.1)),
     ),
-    "dragan": ("DRAGAN, lambda 0.1", _of(TwoPlayerGAN, remedies=(DRAGANPenalty(GradientPenalty(0.1)),))),
-    "r1": ("R1, gamma 0.001", _of(TwoPlayerGAN, remedies=(R1Penalty(1e-3),))),
-    "roth": ("Roth, gamma 0.001", _of(TwoPlayerGAN, remedies=(RothPenalty(1e-3),))),
-    "consensus": ("consensus, gamma 0.1", _of(ConsensusGAN, gamma=0.1)),
-    "unrolled": ("unrolled, 5 steps, minimax loss", _of(UnrolledGAN, unroll=5)),
-    "spectral": ("spectral norm, hinge", _of(TwoPlayerGAN, _spectral, loss=hinge)),
-    "equalized": ("equalised learning rate", _of(TwoPlayerGAN, _equalized)),
-    "virtual": ("virtual batch norm in G", _of(TwoPlayerGAN, _virtual)),
+    "dragan": ("DRAGAN, lambda 0.1", _game(TwoPlayerGAN, remedies=(DRAGANPenalty(GradientPenalty(0.1)),))),
+    "r1": ("R1, gamma 0.001", _game(TwoPlayerGAN, remedies=(R1Penalty(1e-3),))),
+    "roth": ("Roth, gamma 0.001", _game(TwoPlayerGAN, remedies=(RothPenalty(1e-3),))),
+    "consensus": ("consensus, gamma 0.1", _game(ConsensusGAN, gamma=0.1)),
+    "unrolled": ("unrolled, 5 steps, minimax loss", _game(UnrolledGAN, unroll=5)),
+    "spectral": ("spectral norm, hinge", normalized(_game(TwoPlayerGAN, loss=hinge))),
+    "equalized": ("equalised learning rate", _equalized(_game(TwoPlayerGAN))),
+    "virtual": ("virtual batch norm in G", _game(TwoPlayerGAN).with_networks(G=_virtual())),
     "minibatch-std": ("minibatch standard deviation", _switched(deviation=True)),
     "minibatch": ("minibatch discrimination, 16 features", _switched(minibatch=16)),
     "pack2": ("packing, 2, so batches of 512", _switched(pack=2)),
@@ -142,9 +110,9 @@ REMEDIES = {
     "constant": ("learning rates that do not fall", _switched()),
     "together": (
         "relativistic, R1 and R2, betas 0 and 0.99, average, batches of 1,024",
-        _of(
+        _game(
             R3GAN,
-            optimizers=partial(_adam, beta1=0.0, beta2=0.99),
+            both(ADAM.changed(beta1=0.0, beta2=0.99)),
             gamma=MIXTURES["grid"].gamma,
             every=16,
             average=0.999,
@@ -157,9 +125,7 @@ REMEDIES = {
 def trial(arm, seed, quick, folder, tell):
     """Train with one remedy on the grid. The points are multiplied by 0.25 before training."""
     steps = QUICK if quick else STEPS
-    common = {"latent": Latent(2), "sample_shape": (2,), "batch_size": BATCH, "steps": steps}
-    _, make = REMEDIES[arm]
-    system = make(common)
+    system = replace(REMEDIES[arm][1], steps=steps)
     if arm != "constant":
         system = _decaying(system, steps)
     return play(system, "grid", MIXTURES["grid"].scale, seed, folder, tell, steps)

@@ -22,6 +22,7 @@ from ..optimizers import Adam
 from ..remedies.penalties import GradientPenalty
 from ..systems import Latent
 from ..systems.games.gan import GAN
+from ..systems.games.presets import both
 from ..systems.games.wgan_gp import WGANGP
 from .protocol import Column, Study, markdown, train, trained
 
@@ -89,12 +90,9 @@ def system(arm, of):
     D = network(1, of.depth_d, of.width_d, of.activation_d, of.norm_d and arm == "gan")
     common = {"latent": Latent(2), "sample_shape": (2,), "networks": {"G": G, "D": D}, "batch_size": BATCH}
     if arm == "gan":
-        return GAN(**common, optimizers={name: Adam(of.lr, beta1=0.5) for name in ("D", "G")})
-    return WGANGP(
-        **common,
-        penalty=GradientPenalty(0.1),
-        optimizers={name: Adam(of.lr, beta1=0.0, beta2=0.9) for name in ("D", "G")},
-    )
+        return GAN(**common, optimizers=both(Adam(of.lr, beta1=0.5)))
+    optimizers = both(Adam(of.lr, beta1=0.0, beta2=0.9))
+    return WGANGP(**common, penalty=GradientPenalty(0.1), optimizers=optimizers)
 
 
 def trial(arm, seed, quick, folder, tell):

@@ -42,6 +42,7 @@ ARMS = {
 }
 STEPS, EVERY, SAMPLES = 6000, 50, 1000  # steps of G; steps between two looks; fakes in a look
 QUICK = 10, 2
+UNITS = {"wide": 1024, "narrow": 32}  # units in each hidden layer of D; in the other arms 256
 LOOKS = "looks.jsonl"
 
 
@@ -58,17 +59,12 @@ class Rare(GAN):
 def system(arm):
     """The system of an arm: a preset for 8x8 digits with the arm's change, without the moving average."""
     if arm.startswith("critic"):
-        return replace(wgan_gp.digits(), average=0.0)
-    even = vars(gan.digits()) | {"average": 0.0}
-    G = even["networks"]["G"]
-    changes = {
-        "d10": {"k": 10},
-        "d10-minimax": {"k": 10, "loss": minimax},
-        "g5": {"rest": 5},
-        "wide": {"networks": {"G": G, "D": digit_discriminator(1024)}},
-        "narrow": {"networks": {"G": G, "D": digit_discriminator(32)}},
-    }
-    return Rare(**even | changes.get(arm, {}))
+        return wgan_gp.digits().with_average(0.0)
+    even = Rare(**vars(gan.digits()) | {"average": 0.0})
+    if arm in UNITS:
+        return even.with_networks(D=digit_discriminator(UNITS[arm]))
+    changes = {"d10": {"k": 10}, "d10-minimax": {"k": 10, "loss": minimax}, "g5": {"rest": 5}}
+    return replace(even, **changes.get(arm, {}))
 
 
 def rows_of(arm):
@@ -136,8 +132,9 @@ def draw(results, out):
     The panels show the accuracy of D, the quality of G, and the distances of each critic on training and
     held-out rows.
     """
-    strength = [arm for arm in results if rows_of(arm) == TRAINING and not arm.startswith("critic")]
-    few = [arm for arm in results if arm.startswith("critic") or arm == "even" or arm.startswith("gan")]
+    critics = [arm for arm in results if arm.startswith("critic")]
+    strength = [arm for arm in results if rows_of(arm) == TRAINING and arm not in critics]
+    few = [arm for arm in results if arm == "even" or arm not in strength]
 
     def curves(arms, figure):
         return {ARMS[arm]: curve(out, arm, LOOKS, figure) for arm in arms}
@@ -150,9 +147,7 @@ def draw(results, out):
             "level": 0.5,
         },
         {"title": "strength of D", "y": "KID x 1000", "curves": curves(strength, "kid"), "log": True},
-    ]
-    for arm in [arm for arm in results if arm.startswith("critic")]:
-        panels.append(
+        *(
             {
                 "title": ARMS[arm],
                 "y": "mean f(real) - mean f(fake)",
@@ -162,8 +157,10 @@ def draw(results, out):
                     "held-out rows": curve(out, arm, LOOKS, "distance_new"),
                 },
             }
-        )
-    panels.append({"title": "rows to train on", "y": "KID x 1000", "curves": curves(few, "kid"), "log": True})
+            for arm in critics
+        ),
+        {"title": "rows to train on", "y": "KID x 1000", "curves": curves(few, "kid"), "log": True},
+    ]
     return {"balance.png": plot.over_steps(panels, 2, "digits, seed 0")}
 
 

@@ -10,9 +10,9 @@ converges at a linear rate if every eigenvalue of J has a negative real part. A 
 multiplies by 1 + h lambda. So simultaneous descent moves away from the equilibrium where the flow circles
 around it.
 
-The losses, penalties, consensus and unrolling are those of the library, on networks of one weight, in
-float64. In the paper D is high on fakes, and in the library it is high on real samples. So psi of the paper
-is -psi here, and its start (1, 1) is (1, -1).
+The games, with their losses and penalties, are those of the library, on networks of one weight, in float64.
+In the paper D is high on fakes, and in the library it is high on real samples. So psi of the paper is -psi
+here, and its start (1, 1) is (1, -1).
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,16 @@ from .. import plot
 from ..core.arrays import load_arrays
 from ..core.files import replacing
 from ..core.parameters import Parameters
-from ..layers import Dense, Pass, Sequential
-from ..losses import AdversarialLoss, hinge, minimax, nonsaturating, relativistic_paired, wasserstein
+from ..layers import Dense, Sequential
+from ..losses import hinge, minimax, nonsaturating, wasserstein
 from ..optimizers import SGD
-from ..remedies.consensus import Consensus
-from ..remedies.penalties import R1, GradientPenalty, Roth
+from ..remedies.penalties import GradientPenalty, R1Penalty, RothPenalty
 from ..systems import Batch, Fakes, Latent
+from ..systems.games.consensus import ConsensusGAN
+from ..systems.games.r3gan import R3GAN
+from ..systems.games.two_player import TwoPlayerGAN
 from ..systems.games.unrolled import UnrolledGAN
+from ..systems.games.wgan_gp import WGANGP
 from .protocol import Column, Study, folder_of
 
 NETWORKS = {"G": Sequential(Dense(1, 1, bias=False)), "D": Sequential(Dense(1, 1, bias=False))}
@@ -44,39 +47,33 @@ CONVERGED = 1e-3  # a path has converged if its radius after STEPS is smaller
 # ---- the fields, z = (theta, psi) -> v (2,)
 
 
-def _players(z):
-    return {
-        name: Parameters(np.array([weight], float), net.layout)
-        for (name, net), weight in zip(NETWORKS.items(), z, strict=True)
-    }
-
-
-def descent(loss, penalty=None):
-    """The field of gradient descent of both players on their losses.
-
-    penalty(D, phi, real, fake) -> (value, its gradient in phi) is added to the loss of D.
-    """
-    G, D = NETWORKS["G"], NETWORKS["D"]
+def descent(game, **settings):
+    """The field of gradient descent of both players on their objectives in a game of `numgan.systems`."""
+    system = game(networks=NETWORKS, optimizers={}, latent=Latent(1), sample_shape=(1,), **settings)
 
     def field(z):
-        params = _players(z)
-        fake, c_gen = G.forward(params["G"], LATENT, Pass())
-        a, c_real = D.forward(params["D"], DATA, Pass())
-        b, c_fake = D.forward(params["D"], fake, Pass())
-        _, da, db = loss.discriminator(a, b)
-        dpsi = D.backward(da, c_real)[1].vector + D.backward(db, c_fake)[1].vector
-        if penalty:
-            dpsi = dpsi + penalty(D, params["D"], DATA, fake)[1].vector
-        _, dlogit = loss.generator(b) if isinstance(loss, AdversarialLoss) else loss.generator(a, b)
-        dtheta = G.backward(D.backward(dlogit, c_fake, frozen=True)[0], c_gen)[1].vector
-        return -np.concatenate([dtheta, dpsi])
+        params = {
+            name: Parameters(np.array([weight], float), net.layout)
+            for (name, net), weight in zip(NETWORKS.items(), z, strict=True)
+        }
+        fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT), LATENT)
+        play = {
+            name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector
+            for name, objective in system.objectives().items()
+        }
+        return -np.concatenate([play[name] for name in NETWORKS])
 
     return field
 
 
-def on_data(penalty):
-    """A penalty that is computed at the real samples only."""
-    return lambda D, phi, real, fake: penalty(D, phi, real)
+def two_player(loss, *remedies):
+    """The field of the two-player game with this loss and these remedies."""
+    return descent(TwoPlayerGAN, loss=loss, remedies=remedies)
+
+
+def with_r1(field, gamma):
+    """The field with R1 in the loss of D. The gradient of R1 is gamma psi, because D is linear."""
+    return lambda z: field(z) - [0.0, gamma * z[1]]
 
 
 def with_noise(loss, sigma):
@@ -90,44 +87,6 @@ def with_noise(loss, sigma):
         x, y, mean = sigma * NODES, theta + sigma * NODES, WEIGHTS / np.sqrt(2 * np.pi)
         dtheta = mean @ loss.for_generator.d(psi * y) * psi
         return -np.array([dtheta, mean @ (loss.on_real.d(psi * x) * x + loss.on_fake.d(psi * y) * y)])
-
-    return field
-
-
-def consensus(loss, weight):
-    """The field with weight / 2 |v|^2 added to both losses (Mescheder et al. 2017, section 4)."""
-    penalty = Consensus(weight, loss)
-
-    def field(z):
-        params = _players(z)
-        _, (dpsi, dtheta), (v_psi, v_theta) = penalty(
-            NETWORKS["D"], NETWORKS["G"], params["D"], params["G"], DATA, LATENT
-        )
-        return -np.concatenate([v_theta.vector + dtheta.vector, v_psi.vector + dpsi.vector])
-
-    return field
-
-
-def unrolled(loss, steps, rate):
-    """The field in which G plays against D after `steps` more descent steps (Metz et al. 2017)."""
-    system = UnrolledGAN(
-        networks=NETWORKS,
-        optimizers={},
-        latent=Latent(1),
-        sample_shape=(1,),
-        loss=loss,
-        unroll=steps,
-        inner=SGD(rate),
-    )
-
-    def field(z):
-        params = _players(z)
-        fakes = Fakes(*NETWORKS["G"].forward(params["G"], LATENT, Pass()), LATENT)
-        play = {
-            name: objective(params, Batch({"x": DATA}), 0, fakes).gradients[name].vector
-            for name, objective in system.objectives().items()
-        }
-        return -np.concatenate([play[name] for name in NETWORKS])
 
     return field
 
@@ -180,15 +139,18 @@ def _damped(a, b):
 
 
 SLOPE, BEND = 0.5, -0.25  # f'(0), f''(0) of f(t) = -log(1 + exp(-t))
-NORMED = on_data(GradientPenalty(0.5, target=0.3))
 
 METHODS = {
-    "minimax": Method("minimax", descent(minimax), SLOPE * 1j, "3.097", "1.421"),
-    "nonsaturating": Method("non-saturating", descent(nonsaturating), SLOPE * 1j, "0.640", "0.284"),
-    "wasserstein": Method("Wasserstein", descent(wasserstein), 1j, "2.564e4", "1.398"),
-    "hinge": Method("hinge", descent(hinge), 1j),
+    "minimax": Method("minimax", two_player(minimax), SLOPE * 1j, "3.097", "1.421"),
+    "nonsaturating": Method("non-saturating", two_player(nonsaturating), SLOPE * 1j, "0.640", "0.284"),
+    "wasserstein": Method("Wasserstein", two_player(wasserstein), 1j, "2.564e4", "1.398"),
+    "hinge": Method("hinge", two_player(hinge), 1j),
     "wgan-gp": Method(
-        "WGAN-GP, weight 0.5, target 0.3", descent(wasserstein, NORMED), None, "0.425", "0.425"
+        "WGAN-GP, weight 0.5, target 0.3",
+        descent(WGANGP, penalty=GradientPenalty(0.5, target=0.3)),
+        None,
+        "0.425",
+        "0.425",
     ),
     "noise": Method(
         "instance noise, sigma 0.7",
@@ -197,28 +159,36 @@ METHODS = {
         "5.7e-5",
         "4.0e-6",
     ),
-    "roth": Method("Roth, gamma 0.49", descent(minimax, Roth(0.7**2)), _damped(-BEND * 0.7**2, SLOPE)),
+    "roth": Method(
+        "Roth, gamma 0.49", two_player(minimax, RothPenalty(0.7**2)), _damped(-BEND * 0.7**2, SLOPE)
+    ),
     "r1": Method(
-        "R1, gamma 0.3", descent(minimax, on_data(R1(0.3))), _damped(0.15, SLOPE), "2.6e-6", "2.3e-7"
+        "R1, gamma 0.3", two_player(minimax, R1Penalty(0.3)), _damped(0.15, SLOPE), "2.6e-6", "2.3e-7"
     ),
     "r1-critical": Method(
-        "R1, gamma 1", descent(minimax, on_data(R1(1.0))), _damped(0.5, SLOPE), "9.5e-22", "7.5e-17"
+        "R1, gamma 1", two_player(minimax, R1Penalty(1.0)), _damped(0.5, SLOPE), "9.5e-22", "7.5e-17"
     ),
     "ns-r1": Method(
         "non-saturating, R1, gamma 0.3",
-        descent(nonsaturating, on_data(R1(0.3))),
+        two_player(nonsaturating, R1Penalty(0.3)),
         _damped(0.15, SLOPE),
         "2.2e-6",
         "1.5e-7",
     ),
     "paired-r1": Method(
-        "relativistic, R1, gamma 0.3", descent(relativistic_paired, on_data(R1(0.3))), _damped(0.15, SLOPE)
+        "relativistic, R1, gamma 0.3", with_r1(descent(R3GAN, gamma=0.0), 0.3), _damped(0.15, SLOPE)
     ),
     "consensus": Method(
-        "consensus, gamma 1", consensus(minimax, 1.0), -(SLOPE**2) + SLOPE * 1j, "2.6e-10", "1.7e-11"
+        "consensus, gamma 1",
+        descent(ConsensusGAN, loss=minimax, gamma=1.0),
+        -(SLOPE**2) + SLOPE * 1j,
+        "2.6e-10",
+        "1.7e-11",
     ),
     "unrolled": Method(
-        "unrolled, 2 steps of 0.5", unrolled(minimax, 2, 0.5), _damped(2 * 0.5 * SLOPE**2, SLOPE)
+        "unrolled, 2 steps of 0.5",
+        descent(UnrolledGAN, loss=minimax, unroll=2, inner=SGD(0.5)),
+        _damped(2 * 0.5 * SLOPE**2, SLOPE),
     ),
 }
 
@@ -236,9 +206,8 @@ COLUMNS = (
 def trial(arm, seed, quick, folder, tell):
     """The leading eigenvalue of one method at the equilibrium, and the radii at the ends of its two paths."""
     method, steps = METHODS[arm], QUICK if quick else STEPS
-    found = np.linalg.eigvals(jacobian(method.field))
-    order = np.lexsort((found.imag, np.round(found.real, 6)))
-    top = found[order][-1]  # the largest real part; of a pair, the eigenvalue above the real axis
+    # the largest real part; of a pair, the eigenvalue above the real axis
+    top = max(np.linalg.eigvals(jacobian(method.field)), key=lambda value: (round(value.real, 6), value.imag))
     paths = {"together": path(method.field, "together", steps), "in_turn": path(method.field, "GD", steps)}
     with replacing(folder / "paths.npz") as file:
         np.savez(file, **paths)

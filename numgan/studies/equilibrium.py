@@ -26,7 +26,7 @@ from ..networks import digit_discriminator, mlp, plane_discriminator, plane_gene
 from ..optimizers import Adam
 from ..optimizers.schedules import Cosine
 from ..remedies.penalties import R1Penalty
-from ..systems import Latent
+from ..systems.games.presets import both, on_digits, on_points
 from ..systems.games.two_player import TwoPlayerGAN
 from .looks import Looks, accuracy, curve, digits, fakes, logits
 from .protocol import Column, Study, markdown, train, trained
@@ -84,21 +84,19 @@ def system(name, method, steps):
     Units of G and D: 3 x 128 and 2 x 64 on the ring, 3 x 256 and 2 x 128 on the digits.
     """
     if name == "ring":
+        preset, lr, gamma = on_points, 1e-3, 0.1
         networks = {"G": plane_generator(128, 3), "D": plane_discriminator(64)}
-        latent, shape, batch, lr, gamma = 2, (2,), 256, 1e-3, 0.1
     else:
+        preset, lr, gamma = on_digits, 3e-4, 3.0
         G = Sequential(*mlp(32, 256, 256, 256, 64, last=Tanh), Reshape(8, 8, 1))
         networks = {"G": G, "D": digit_discriminator(128)}
-        latent, shape, batch, lr, gamma = 32, (8, 8, 1), 64, 3e-4, 3.0
-    rate = Cosine(lr, steps) if method.endswith("decay") else lr
-    return Even(
-        latent=Latent(latent),
-        sample_shape=shape,
-        batch_size=batch,
+    return preset(
+        Even,
+        1.0,
+        both(Adam(Cosine(lr, steps) if method.endswith("decay") else lr)),
         networks=networks,
         average=0.999 * method.endswith("average"),
         remedies=(R1Penalty(gamma),) if method.startswith("r1") else (),
-        optimizers={who: Adam(rate) for who in ("D", "G")},
     )
 
 

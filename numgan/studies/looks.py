@@ -13,7 +13,6 @@ from ..core.fields import MOST, Maybe, Real, Record, Whole, for_json, read_lines
 from ..core.files import appending, replacing
 from ..core.randomness import derive, stream
 from ..data import Dataset, load
-from ..layers import Pass
 from ..systems import Batch
 from .protocol import folder_of
 
@@ -99,14 +98,13 @@ def fakes(system, state, n, average=False):
     With `average`, from the moving average of G's weights.
     """
     weights = state.averages["G"] if average else state.params["G"]
-    return system.networks["G"].forward(
-        weights, system.inputs(Batch({}, number=n), derive(0, "looks")), Pass()
-    )[0]
+    latents = system.inputs(Batch({}, number=n), derive(0, "looks"))
+    return system.networks["G"].forward(weights, latents)[0]
 
 
 def logits(system, state, x):
     """The output of D for x, (N,)."""
-    return system.networks["D"].forward(state.params["D"], x, Pass())[0][:, 0]
+    return system.networks["D"].forward(state.params["D"], x)[0][:, 0]
 
 
 def accuracy(real, fake):

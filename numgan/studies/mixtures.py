@@ -20,11 +20,10 @@ from ..core.randomness import stream
 from ..data import Dataset, grid, modes, ring
 from ..layers import Sequential
 from ..metrics import mode_coverage
-from ..networks import plane_discriminator, plane_generator
 from ..optimizers import Adam
 from ..optimizers.schedules import Cosine
-from ..systems import Latent
 from ..systems.games.pacgan import points
+from ..systems.games.presets import on_points
 from ..systems.games.r3gan import R3GAN
 from .protocol import Column, Study, folder_of, train, trained
 
@@ -81,23 +80,15 @@ def system(mixture, arm, steps):
     paper = points(m=2 if arm == "pac2" else 1)
     if arm in ("gan", "pac2"):
         return paper, 1.0
-    if arm == "r3gan":
-        networks = {"G": plane_generator(128, 3), "D": plane_discriminator(128, 3)}
-        batch, gamma, rates = 1024, mixture.gamma, {"D": 1e-3, "G": 1e-3}
-    else:
-        networks = {"G": paper.networks["G"], "D": Sequential(*paper.networks["D"][1:].children.values())}
+    batch, gamma, rates = 1024, mixture.gamma, {"D": 1e-3, "G": 1e-3}
+    if arm == "r3gan-nets":
         batch, gamma, rates = 512, 10 * mixture.gamma, {"D": 5e-4, "G": 1e-3}
     decaying = {name: Adam(Cosine(rate, steps), beta1=0.0, beta2=0.99) for name, rate in rates.items()}
-    return R3GAN(
-        latent=Latent(2),
-        sample_shape=(2,),
-        gamma=gamma,
-        every=16,
-        average=0.999,
-        batch_size=batch,
-        networks=networks,
-        optimizers=decaying,
-    ), mixture.scale
+    r3gan = on_points(R3GAN, 1.0, decaying, depth=3, batch_size=batch, gamma=gamma, every=16)
+    if arm == "r3gan-nets":
+        D = Sequential(*paper.networks["D"][1:].children.values())
+        r3gan = r3gan.with_networks(G=paper.networks["G"], D=D)
+    return r3gan, mixture.scale
 
 
 def trial(name, arm, seed, quick, folder, tell):

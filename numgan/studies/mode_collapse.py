@@ -16,7 +16,6 @@ from ..core.arrays import load_array, save_array
 from ..core.files import make_folder
 from ..core.randomness import derive
 from ..data import modes
-from ..layers import Pass
 from ..metrics import mode_coverage
 from ..optimizers import Adam
 from ..systems import Batch
@@ -63,7 +62,7 @@ def trial(arm, seed, quick, folder, tell):
     make_folder(folder / "snapshots")
 
     def save(step, theta):
-        save_array(snapshot(folder, step), G.forward(theta, z, Pass())[0])
+        save_array(snapshot(folder, step), G.forward(theta, z)[0])
 
     def look(state):
         if state.step % (steps // looks) == 0:

@@ -22,7 +22,6 @@ import numpy as np
 
 from .. import data, plot, systems
 from ..core.randomness import derive
-from ..layers import Pass
 from ..losses import hinge, least_squares, minimax, nonsaturating
 from ..systems import Batch
 from ..training import advance
@@ -89,7 +88,7 @@ def look(system, params, batch, held, seed, number=BATCHES):
     mean = g.mean(axis=0)
     spread, toward = np.sqrt(np.square(g - mean).sum(axis=1).mean()), np.linalg.norm(mean)
     fake = system.generate(params, Batch({"x": held}), derive(seed, "held")).x
-    real, fake = (system.networks["D"].forward(params["D"], x, Pass())[0].ravel() for x in (held, fake))
+    real, fake = (system.networks["D"].forward(params["D"], x)[0].ravel() for x in (held, fake))
     return {
         "norm": np.linalg.norm(g, axis=1).mean(),
         "spread": spread,

@@ -26,7 +26,7 @@ from .games import (
     wgan_gp,
 )
 from .settings import NUMBERS
-from .system import Batch, Fakes, Latent, Result, System, checked, remember
+from .system import Batch, Fakes, Latent, Result, System, checked, expect_roles, remember
 
 SYSTEMS = {
     "gan": gan,

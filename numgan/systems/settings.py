@@ -1,6 +1,6 @@
 """Settings: numbers and switches of a system or a remedy, for `numgan train --set NAME=VALUE`."""
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 
 from ..core.fields import Flag, Real, Whole
 from ..optimizers.schedules import SCHEDULES
@@ -12,8 +12,10 @@ COUNTS = Whole(0, 1_000_000)  # a setting that is a count
 def numbers(record):
     """{name: value} of the fields of a dataclass `record` that hold numbers, switches or schedules.
 
-    A switch is a bool.
+    A switch is a bool. {} if `record` is no dataclass.
     """
+    if not is_dataclass(record):  # a user's own remedy may be a class without fields
+        return {}
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {
         name: value for name, value in values.items() if isinstance(value, (bool, int, float, *SCHEDULES))
@@ -25,7 +27,8 @@ def with_numbers(record, values):
 
     values is {name: value}. Names that `numbers(record)` does not have are left out.
     """
-    return replace(record, **{name: values[name] for name in numbers(record).keys() & values})
+    own = {name: values[name] for name in numbers(record).keys() & values}
+    return replace(record, **own) if own else record
 
 
 def fitting(name, old, value):

@@ -45,6 +45,11 @@ class Staged(System):
         return cls(**common | {"steps": sum(steps for steps, _ in parts)}, parts=parts)
 
     @property
+    def last(self):
+        """The system of the last stage."""
+        return self.parts[-1][1]
+
+    @property
     def stages(self):
         firsts = accumulate((steps for steps, _ in self.parts), initial=0)
         return tuple((first, system) for first, (_, system) in zip(firsts, self.parts))
@@ -54,16 +59,16 @@ class Staged(System):
         return system.at(step - first)
 
     def example(self, n, rng):
-        return self.parts[-1][1].example(n, rng)
+        return self.last.example(n, rng)
 
     def objectives(self):
-        return self.parts[-1][1].objectives()
+        return self.last.objectives()
 
-    drawers = property(lambda self: self.parts[-1][1].drawers)
-    judges = property(lambda self: self.parts[-1][1].judges)
-    made_from = property(lambda self: self.parts[-1][1].made_from)
-    target = property(lambda self: self.parts[-1][1].target)
-    purpose = property(lambda self: self.parts[-1][1].purpose)
+    drawers = property(lambda self: self.last.drawers)
+    judges = property(lambda self: self.last.judges)
+    made_from = property(lambda self: self.last.made_from)
+    target = property(lambda self: self.last.target)
+    purpose = property(lambda self: self.last.purpose)
     packed = property(lambda self: math.lcm(*(system.packed for _, system in self.parts)))
 
     def init(self, seed=0, dtype=np.float32):

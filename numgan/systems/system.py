@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ..core.fields import Text
 from ..core.parameters import Parameters, whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
@@ -82,11 +83,20 @@ def checked(result, params, trained, where):
     """
     if not isinstance(result, Result):
         raise TypeError(f"{where}: expected a Result(loss, gradients, metrics), got {type(result).__name__}")
+    for word, value in {"gradients": result.gradients, "metrics": result.metrics}.items():
+        if not isinstance(value, dict):
+            raise TypeError(f"{where}: expected {word} as a dict {{name: ...}}, got {type(value).__name__}")
+    if not isinstance(result.memory, dict | None):
+        raise TypeError(
+            f"{where}: expected memory as a dict {{name: array}} or None, got {type(result.memory).__name__}"
+        )
+    for name in result.metrics:
+        Text().expect(name, f"{where}: a metric's name")  # metrics.jsonl must be readable again
     if set(result.gradients) != set(trained):
+        got = ", ".join(map(str, result.gradients)) or "none"
         raise ValueError(
-            f"{where}: expected gradients of {', '.join(trained)}, which it trains, "
-            f"got {', '.join(result.gradients) or 'none'}; define `trains` if the objective trains other "
-            "networks"
+            f"{where}: expected gradients of {', '.join(trained)}, which it trains, got {got}; "
+            "define `trains` if the objective trains other networks"
         )
     gradients = {
         name: _gradient(result.gradients[name], params[name], f"{where}: gradient of {name}")
@@ -136,13 +146,49 @@ def remember(memory, new):
     Raises ValueError for a name, shape or dtype that `memory` does not have.
     """
     for name, array in (new or {}).items():
-        if name not in memory or memory[name].shape != array.shape or memory[name].dtype != array.dtype:
+        kind = str(getattr(array, "dtype", type(array).__name__))
+        held = memory.get(name)
+        if held is None or held.shape != np.shape(array) or str(held.dtype) != kind:
             known = ", ".join(f"{word} {old.shape} {old.dtype}" for word, old in memory.items()) or "nothing"
             raise ValueError(
-                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} {array.shape} "
-                f"{array.dtype}"
+                f"Result.memory: expected arrays of {known}, as memory() made them, got {name} "
+                f"{np.shape(array)} {kind}"
             )
         memory[name][...] = array
+
+
+def expect_roles(system):
+    """Raise ValueError unless every network that the system names exists and can be trained where it must be.
+
+    The names are those in `optimizers`, `drawers`, `judges` and `trains`. `trains` must have every objective,
+    and each network in it must have an optimiser. The systems of all stages are checked.
+    """
+    for _, now in system.stages:
+        if now is not system:
+            expect_roles(now)  # the system of a stage
+            continue
+        where, trains = type(system).__name__, system.trains
+        there = ", ".join(system.networks) or "none"
+        names = {"optimizers": tuple(system.optimizers), "drawers": system.drawers, "judges": system.judges}
+        for objective in system.objectives():
+            if objective not in trains:
+                raise ValueError(
+                    f"{where}.trains: expected the networks that the objective {objective} trains, "
+                    f"got those of {', '.join(trains) or 'none'} only; add it"
+                )
+            names[f"trains of {objective}"] = trains[objective]
+        for role, wanted in names.items():
+            for name in wanted:
+                if name not in system.networks:
+                    raise ValueError(
+                        f"{where}: expected {role} among the networks {there}, "
+                        f"got {name!r}; correct the name, or add the network"
+                    )
+                if role.startswith("trains") and name not in system.optimizers:
+                    raise ValueError(
+                        f"{where}: expected an optimiser of {name}, because an objective trains it, got "
+                        f"those of {', '.join(system.optimizers) or 'none'}; add it to optimizers"
+                    )
 
 
 @may_underflow
@@ -194,12 +240,18 @@ class System:
 
     Roles, for code that works with any system (class attributes):
 
-    drawers        names of the networks that draw a sample; (): the system draws no samples
-    judges         names of the networks whose output distinguishes real samples from generated ones
-    made_from      columns of the batch that a sample is made from, besides noise
-    target         the column of real data that samples should be like
-    purpose        the use of a trained system, in words
-    remedies       changes of a two-player game (`Remedy`); their fields are settings of the system
+    drawers         names of the networks that draw a sample; (): the system draws no samples
+    judges          names of the networks whose output distinguishes real samples from generated ones
+    made_from       columns of the batch that a sample is made from, besides noise
+    target          the column of real data that samples should be like
+    purpose         the use of a trained system, in words
+    packed          the number of samples that D judges together; the batch size must be a multiple of it
+    compares_pairs  whether objectives compare each fake with one real sample; a batch then has as many
+                    fakes as real samples
+    keeps_noise     whether dropout and noise stay on when samples are drawn
+    looks_ahead     whether an objective needs weight gradients of a network that it does not train, as
+                    unrolling (G's step follows updates of D) and consensus optimisation do
+    remedies        changes of a two-player game (`Remedy`); their fields are settings of the system
     """
 
     networks: dict
@@ -219,6 +271,10 @@ class System:
     made_from = ()
     target = "x"
     purpose = "learns"
+    packed = 1
+    compares_pairs = False
+    keeps_noise = False
+    looks_ahead = False
     remedies = ()
 
     def __init_subclass__(cls, **words):
@@ -237,32 +293,6 @@ class System:
         By default: the network with the objective's name.
         """
         return {name: (name,) for name in self.objectives()}
-
-    @property
-    def packed(self):
-        """The number of samples that D judges together; the batch size must be a multiple of this number."""
-        return 1
-
-    @property
-    def compares_pairs(self):
-        """Whether objectives compare each fake with one real sample.
-
-        Then a batch has as many fakes as real samples.
-        """
-        return False
-
-    @property
-    def keeps_noise(self):
-        """Whether dropout and noise stay on when samples are drawn."""
-        return False
-
-    @property
-    def looks_ahead(self):
-        """Whether an objective needs weight gradients of a network that it does not train.
-
-        Examples: unrolling (G's step follows updates of D) and consensus optimisation.
-        """
-        return False
 
     def init(self, seed=0, dtype=np.float32):
         """New random parameters, {name: Parameters}, one for each network."""

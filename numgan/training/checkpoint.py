@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.arrays import HEADER, expect_directory, header, members
+from ..core.arrays import HEADER, array_of, expect_directory, members
 from ..core.errors import FileFormatError, damaged
 from ..core.files import opened, replacing
 from .state import State
@@ -26,9 +26,10 @@ def identity(system, dataset, batch_size, seed):
     """The identity of a run: a dict of text and numbers. A checkpoint fits only a run of equal identity.
 
     It has the system's constants, networks and optimisers, the batch size, the seed and a hash of the data.
+    Raises ValueError if the identity is too long to be read again.
     """
     stages = [_constants(now) | {"first": first} for first, now in system.stages]
-    return (
+    about = (
         stages[0]
         | ({"stages": stages} if len(stages) > 1 else {})
         | {
@@ -41,6 +42,12 @@ def identity(system, dataset, batch_size, seed):
             ],
         }
     )
+    if (size := len(_encode(about))) > ABOUT:
+        raise ValueError(
+            f"checkpoint: expected a description of the run of at most {ABOUT:,} bytes, got {size:,}; "
+            "use fewer networks or stages, or shorter constants and names"
+        )
+    return about
 
 
 def _constants(system):
@@ -104,9 +111,8 @@ def load(path, system, about):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: restore it from a copy, or begin a new run")
-    stages = [now for _, now in system.stages]
-    needed = min(sum(4 * net.layout.size for net in now.networks.values()) for now in stages)
-    if not path.is_file() or path.stat().st_size < needed:  # before arrays of the system's size are made
+    needed = min(sum(4 * net.layout.size for net in now.networks.values()) for _, now in system.stages)
+    if path.stat().st_size < needed:  # before arrays of the system's size are made
         raise damaged(
             path,
             f"a file of at least {needed:,} bytes",
@@ -148,14 +154,14 @@ def _read_state(file, system, about, path):
     with zipfile.ZipFile(file) as archive:
         there = members(archive, path)
         _compare(_read(archive, there, "about", np.uint8, None), about, path)
-        step = int(_read(archive, there, "step", np.int64, ()))
+        step = _counter(archive, there, "step")
         stage = sum(first <= step for first, _ in system.stages) - 1
         state = empty[stage]
         _expect_names(there, {"about", *names[stage]}, path)
-        state._count({name: int(_read(archive, there, name, np.int64, ())) for name in state.counters()})
+        state._count({name: _counter(archive, there, name) for name in state.counters()})
         for name, vector in state.vectors().items():
             vector[...] = _read(archive, there, name, vector.dtype, vector.shape)
-            if not np.isfinite(vector).all():
+            if not name.startswith("memory.") and not np.isfinite(vector).all():
                 raise damaged(path, f"{name} of finite numbers", "inf or nan")
     return state
 
@@ -172,34 +178,36 @@ def _expect_names(there, names, path):
 
 
 def _read(archive, there, name, dtype, shape):
-    """Read one array of the archive. Its header is checked before the data are read.
+    """Read one array of the archive.
 
     there   the members of the archive, {name: ZipInfo}
     shape   the expected shape; None: one row of at most ABOUT entries
-    Raises FileFormatError if the array is missing, damaged or of another dtype or shape, or if an int64 array
-    is not from 0 to COUNT.
+    Raises FileFormatError if the array is missing, damaged or of another dtype or shape.
     """
     path = f"{archive.fp.name}, {name}"
     if name not in there:
         raise damaged(archive.fp.name, f"an array {name!r}", "none", "the file is not a checkpoint of numgan")
     with archive.open(there[name]) as member:
-        got, fortran, found = header(member, path)
-        shape = got if shape is None and len(got) == 1 and got[0] <= ABOUT else shape
-        if found != np.dtype(dtype) or got != shape or fortran:
-            raise damaged(
-                path,
-                f"{np.dtype(dtype)} {shape or 'in one row' if shape is None else shape}",
-                f"{found} {got}",
-                "it is a checkpoint of another system or preset, or it is damaged",
-            )
-        nbytes = int(np.prod(shape, dtype=object)) * found.itemsize
-        data = member.read(nbytes + 1)  # + 1: at the end of the data zipfile compares the checksum
-        if len(data) != nbytes:
-            raise damaged(path, f"{nbytes:,} bytes of data", f"{len(data):,}")
-    array = np.frombuffer(data, found).reshape(shape)
-    if found == np.int64 and not 0 <= array.min() <= array.max() <= COUNT:
-        raise damaged(path, f"a count of 0 or more, at most {COUNT:,}", f"{array.min():,}")
+        # the directory may claim more bytes than the file has, and read() would allocate them
+        array = array_of(member.read(os.fstat(archive.fp.fileno()).st_size), path)
+    fits = array.shape == shape if shape is not None else array.ndim == 1 and array.size <= ABOUT
+    if array.dtype != dtype or not fits:
+        raise damaged(
+            path,
+            f"{np.dtype(dtype)} {'in one row' if shape is None else shape}",
+            f"{array.dtype} {array.shape}",
+            "it is a checkpoint of another system or preset, or it is damaged",
+        )
     return array
+
+
+def _counter(archive, there, name):
+    """Read one of the counters of a State, as an int. Raises FileFormatError unless it is from 0 to COUNT."""
+    value = int(_read(archive, there, name, np.int64, ()))
+    if not 0 <= value <= COUNT:
+        path = f"{archive.fp.name}, {name}"
+        raise damaged(path, f"a count of 0 or more, at most {COUNT:,}", f"{value:,}")
+    return value
 
 
 def _compare(raw, about, path):

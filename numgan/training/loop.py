@@ -14,7 +14,6 @@ resumed ends with the same bits as a run without interruption.
 import os
 import time
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from .. import plot
 from ..core import files
+from ..core.arguments import is_number, positive
 from ..core.errors import FileFormatError, NonFiniteError
 from ..core.fields import for_json
 from ..core.randomness import derive
@@ -106,6 +106,15 @@ def train(
     written; the last checkpoint is then intact.
     """
     plan = Plan(steps, batch_size, seed, log_every, picture_every)
+    if checkpoint_every is not None:
+        positive(checkpoint_every, "checkpoint_every")
+    if not is_number(checkpoint_seconds) and checkpoint_seconds != np.inf:
+        raise ValueError(
+            f"checkpoint_seconds: expected a number of at least 0, got {checkpoint_seconds!r}; "
+            "inf saves at no regular times"
+        )
+    if look is not None and not callable(look):
+        raise TypeError(f"look: expected a function of the State, got {look!r}; leave it out for none")
     files.expect_path(out, "out")
     out = Path(out)
     recipes.check(system, dataset)
@@ -123,7 +132,7 @@ def train(
             """The State of the run to resume. For a new run this makes the folder, and returns None."""
             if resume:
                 return runs.continued(out, config["steps"], system, dataset, about)
-            runs.claim(out, partial(_is_first, system, about))
+            runs.claim(out, system, about)
 
         begin()  # it raises its errors here, before the lock file is written
         with runs.alone(out):
@@ -147,7 +156,7 @@ def _begun(system, dataset, plan, recipe):
     Raises ValueError if numgan could not read this configuration again.
     """
     config = {
-        "recipe": recipes.as_dict(recipe),
+        "recipe": recipe and asdict(recipe),
         **asdict(plan.resolve(system)),
         "classes": list(dataset.classes),
         "source": dataset.source,
@@ -157,17 +166,6 @@ def _begun(system, dataset, plan, recipe):
     }
     runs.CONFIG.expect(config, "")  # numgan must be able to read what it writes
     return config
-
-
-def _is_first(system, about, path):
-    """Whether the file at `path` is a checkpoint of this run, made before its first step.
-
-    about is the run's identity. A damaged file, or one of another run, gives False.
-    """
-    try:
-        return checkpoint.load(path, system, about).step == 0
-    except FileFormatError:
-        return False
 
 
 def _extended(config, plan):
@@ -182,7 +180,7 @@ def _extended(config, plan):
                 f"{word}: expected {config[word]}, with which the run began, got {value}; leave it out"
             )
     config = {word: value for word, value in config.items() if word != "diverged"}
-    return config | ({} if plan.steps is None else {"steps": plan.steps})
+    return config | {"steps": plan.steps or config["steps"]}
 
 
 @dataclass
@@ -341,15 +339,8 @@ class _Session:
             with files.replacing(self.out / "training.gif") as file:
                 plot.gif(frames, file)
         files.save_picture(plot.curves(self.records, self._name()), self.out / "curves.png")
-        names = {
-            "samples": "samples.png",
-            "samples over time": "training.gif",
-            "curves": "curves.png",
-            "metrics": "metrics.jsonl",
-            "configuration": "config.json",
-            "checkpoint": "checkpoint.npz",
-        }
-        return {what: self.out / name for what, name in names.items() if (self.out / name).exists()}
+        paths = {what: self.out / name for what, name in runs.FILES.items()}
+        return {what: path for what, path in paths.items() if path.exists()}
 
 
 def _pixels(path, size):

@@ -8,7 +8,6 @@ made from this field.
 import math
 import os
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from functools import partial
 
 from .. import data, systems
 from ..core.arguments import is_integer
@@ -16,7 +15,7 @@ from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole
 from ..core.files import path_of, text_of
 from ..data.points import POINTS
 from ..losses import ADVERSARIAL, smoothed
-from ..systems import NUMBERS, WIDTHS
+from ..systems import NUMBERS, WIDTHS, expect_roles
 
 PATH = Text(4096)
 LOG_EVERY = 10  # default number of steps between lines of metrics.jsonl
@@ -107,9 +106,11 @@ class Recipe:
         Raises ValueError for an option that the system does not have.
         """
         system = systems.build(self.system, self.preset, self.width)
+        for word in ("loss", "lr", "weight_decay"):
+            RECIPE.fields[word].expect(getattr(self, word), word)
         settings, smooth = dict(self.settings or {}), self.smooth
         if smooth is not None and "smooth" in system.settings:
-            settings, smooth = settings | {"smooth": smooth}, None
+            settings["smooth"], smooth = smooth, None
         if self.lr is not None and "rate" in system.settings:  # the two learning rates keep their ratio
             settings["rate"] = self.lr
         system = system.setting(**settings)
@@ -119,7 +120,6 @@ class Recipe:
                     f"{self.system} has one loss of its own, which cannot be replaced; leave out --loss and "
                     "--smooth"
                 )
-            RECIPE.fields["loss"].expect(self.loss, "loss")
             loss = system.loss if self.loss is None else ADVERSARIAL[self.loss]
             system = replace(system, loss=loss if smooth is None else smoothed(loss, smooth))
         if self.average is not None:
@@ -131,15 +131,17 @@ class Recipe:
                     "--average"
                 )
             system = system.with_average(self.average)
-        return system.with_optimizers(
-            partial(self._optimizer, system.drawers, None if "rate" in system.settings else self.lr)
-        )
 
-    def _optimizer(self, drawers, lr, name, optimizer):
-        for word, value in {"lr": lr, "weight_decay": self.weight_decay}.items():
-            RECIPE.fields[word].expect(value, word)
-        constants = {"lr": lr, "weight_decay": None if name in drawers else self.weight_decay}
-        return optimizer.changed(**{word: value for word, value in constants.items() if value is not None})
+        def changed(name, optimizer):
+            constants = {
+                "lr": None if "rate" in system.settings else self.lr,
+                "weight_decay": None if name in system.drawers else self.weight_decay,
+            }
+            return optimizer.changed(
+                **{word: value for word, value in constants.items() if value is not None}
+            )
+
+        return system.with_optimizers(changed)
 
     def load(self, split="train"):
         """Load the Dataset. Pictures are resized to the system's size. `split` is "train" or "test".
@@ -219,8 +221,10 @@ def _from_anywhere(path):
 def check(system, dataset):
     """Raise ValueError unless the system can be trained on the data.
 
-    Sample shapes must agree, and the data must have the labels, classes and columns that the system needs.
+    The roles of the system must be correct (`expect_roles`). Sample shapes must agree, and the data must have
+    the labels, classes and columns that the system needs.
     """
+    expect_roles(system)
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(
             f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} "
@@ -260,8 +264,3 @@ def steps_of(system, rows, batch_size, epochs):
         batches -= len(system.at(step).rounds(step))
         step += 1
     return step
-
-
-def as_dict(recipe):
-    """The Recipe as a dict, as config.json holds it. None stays None."""
-    return None if recipe is None else asdict(recipe)

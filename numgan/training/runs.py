@@ -25,7 +25,7 @@ from .. import _kernels
 from ..core import files
 from ..core.errors import FileFormatError
 from ..core.fields import LIMIT, Anything, Each, Flag, Maybe, Real, Record, Text, Whole, read_json, read_lines
-from ..core.version import VERSION as __version__
+from ..core.version import VERSION
 from . import checkpoint
 from .recipes import PLAN, RECIPE, Recipe
 from .sampling import Sampler
@@ -63,15 +63,14 @@ METRICS = Record(
     {"gradients": CURVES},
     Anything(),
 )
-FILES = (
-    ".lock",
-    "config.json",
-    "checkpoint.npz",
-    "metrics.jsonl",
-    "samples.png",
-    "training.gif",
-    "curves.png",
-)
+FILES = {
+    "samples": "samples.png",
+    "samples over time": "training.gif",
+    "curves": "curves.png",
+    "metrics": "metrics.jsonl",
+    "configuration": "config.json",
+    "checkpoint": "checkpoint.npz",
+}
 
 
 def choose(recipe, root="runs"):
@@ -89,11 +88,12 @@ def choose(recipe, root="runs"):
             continue
 
 
-def claim(folder, is_first):
+def claim(folder, system, about):
     """Make the folder for a new run. Raises FileExistsError if a file has its name or if it is not empty.
 
-    is_first   is_first(path) -> whether the file is a checkpoint of this run before its first step. Such a
-               checkpoint may be in the folder: a process left it that was killed before it wrote config.json
+    A checkpoint of this run before its first step may be in the folder: a process left it that was killed
+    before it wrote config.json. system and about, the run's identity, are needed to recognise this
+    checkpoint.
     """
     folder = Path(folder)
     if not folder.is_dir() and (kind := files.kind_at(folder)):
@@ -105,10 +105,21 @@ def claim(folder, is_first):
             "another --out"
         )
     first = folder / "checkpoint.npz"
-    if not files.is_empty(folder, {first.name} if first.is_file() and is_first(first) else set()):
+    if not files.is_empty(folder, {first.name} if _is_first(first, system, about) else set()):
         raise FileExistsError(
             f"{folder} is not empty and holds no run: choose another --out, nothing was changed"
         )
+
+
+def _is_first(path, system, about):
+    """Whether the file at `path` is a checkpoint of this run, made before its first step.
+
+    about is the run's identity. No file, a damaged file or a file of another run gives False.
+    """
+    try:
+        return path.is_file() and checkpoint.load(path, system, about).step == 0
+    except FileFormatError:
+        return False
 
 
 def begun(folder):
@@ -127,7 +138,7 @@ def expect_own(folder):
 
     Other kinds are a link, a pipe or a folder. The name samples/ must belong to a folder.
     """
-    for path in (*(Path(folder, name) for name in FILES), *pictures(folder)):
+    for path in (*(Path(folder, name) for name in (".lock", *FILES.values())), *pictures(folder)):
         files.expect_own(path)
     files.expect_own(Path(folder, "samples"), "a folder")
 
@@ -170,25 +181,18 @@ def read_config(folder):
     return read_json(path, CONFIG, "it is no run's configuration: restore the file from a copy")
 
 
-def recipe_of(config, folder):
-    """The Recipe of a run, from its configuration.
+def rebuilt(config, folder):
+    """(system, training data) of a run, built from the recipe in its configuration.
 
-    Raises ValueError if the run's system was made in Python code: such a run has no recipe.
+    Raises FileFormatError if the recipe or its data cannot be used. Raises ValueError if the system was made
+    in Python code: such a run has no recipe.
     """
     if config["recipe"] is None:
         raise ValueError(
             f"{folder} is a run of a system made in Python; open it there: runs.open_run(folder, system, "
             "dataset)"
         )
-    return Recipe(**config["recipe"])
-
-
-def rebuilt(config, folder):
-    """(system, training data) of a run, built from the recipe in its configuration.
-
-    Raises FileFormatError if the recipe or its data cannot be used, ValueError if there is no recipe.
-    """
-    recipe = recipe_of(config, folder)
+    recipe = Recipe(**config["recipe"])
     try:
         return recipe.build(), recipe.load()
     except FileFormatError:  # this error already names the data file
@@ -285,7 +289,7 @@ def pictures(folder):
 def environment():
     """The versions and settings on which exact results and speed depend, as a dict."""
     return {
-        "numgan": __version__,
+        "numgan": VERSION,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -108,7 +108,7 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     system, classes = sampler.system, sampler.dataset.classes
     like = sampler.dataset.columns[system.target]
     if not count and sampler.classes:
-        count = 10 * len(set(labels) if labels else range(sampler.classes))
+        count = 10 * len(set(labels or range(sampler.classes)))
     elif not count:
         count = 64 if is_pictures(like) else 2000
     batch = sampler.batch(count, seed, labels)
@@ -116,11 +116,7 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     if not is_pictures(like):
         return plot.points(like[:2000], x, title)
     images = to_bytes(x, system.pixels)
-    given = [
-        to_bytes(batch[name], system.pixels)
-        for name in system.made_from
-        if name in batch and batch[name].shape == x.shape
-    ]
+    given = [to_bytes(column, system.pixels) for column in batch.values() if column.shape == x.shape]
     if given:
         return plot.grid(
             np.stack([*given, images], axis=1).reshape(-1, *images.shape[1:]),

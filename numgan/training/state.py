@@ -49,6 +49,21 @@ def expect_weights(system, weights):
                 )
 
 
+def _initial_memory(system, dtype):
+    """System.memory as new arrays, in C order: a checkpoint holds them in this order.
+
+    Raises TypeError if one of them is not an array of numbers.
+    """
+    memory = system.memory(dtype)
+    for name, array in memory.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"{type(system).__name__}.memory: expected {name} as an array of numbers, "
+                f"got {getattr(array, 'dtype', type(array).__name__)}; make it with np.zeros or np.full"
+            )
+    return {name: np.array(array, order="C") for name, array in memory.items()}
+
+
 @dataclass
 class State:
     """Everything that training changes. Configuration and State determine all later steps, bit for bit."""
@@ -69,7 +84,8 @@ class State:
         """
         moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
         averages = {name: params[name].copy() for name in system.averaged}
-        return cls(params, moments, averages, memory=system.memory(next(iter(params.values())).dtype))
+        memory = _initial_memory(system, next(iter(params.values())).dtype)
+        return cls(params, moments, averages, memory=memory)
 
     @classmethod
     def empty(cls, system, dtype=np.float32):

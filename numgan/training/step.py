@@ -40,39 +40,40 @@ def advance(system, state, feed, seed, reduce=alone):
     If the system shares fakes, all objectives of the step use one batch, because the fakes have its labels.
     Raises NonFiniteError, with the layer's name: for a loss or gradient with inf or nan, before the update,
     or for an update that made inf or nan. Raises TypeError or ValueError for an invalid Result, before its
-    updates.
+    updates, and ValueError if `rounds` names an objective that does not exist.
     """
-    step = state.step
+    step, params = state.step, state.params
     memory = {name: read_only(array) for name, array in state.memory.items()}
     now = system.at(step).with_state(state.moments, memory)
     objectives, batch, shared, results = now.objectives(), None, (), {}
+    fakes_key = derive(seed, "step", step, "fakes")
     for turn, name in enumerate(now.rounds(step)):
+        if name not in objectives:
+            raise ValueError(
+                f"{type(now).__name__}.rounds: expected objectives among {', '.join(objectives)}, "
+                f"got {name!r}; correct the name, or add the objective"
+            )
         if batch is None or not now.shares_fakes:
             batch = Batch(feed.batch(state.batches))
             state.batches += 1
-        if now.shares_fakes and not shared:
-            shared = (now.generate(state.params, batch, derive(seed, "step", step, "fakes")),)
+            if now.shares_fakes:
+                shared = (now.generate(params, batch, fakes_key),)
         key = derive(seed, "step", step, turn)
         try:
             result = results[name] = checked(
-                objectives[name](state.params, batch, key, *shared),
-                state.params,
-                now.trains[name],
-                f"objective {name}",
+                objectives[name](params, batch, key, *shared), params, now.trains[name], f"objective {name}"
             )
             gradients = {owner: reduce(gradient.vector) for owner, gradient in result.gradients.items()}
             finite = np.isfinite(result.loss) and all(map(kernels.all_finite, gradients.values()))
         except NonFiniteError:  # a penalty raised this error; a penalty does not know the layer
             result, finite = None, False
         if not finite:
-            fakes_key = derive(seed, "step", step, "fakes") if now.shares_fakes else key
-            where = locate(now, name, state.params, batch, key, fakes_key, result)
+            where = locate(now, name, params, batch, key, fakes_key, result)
             raise NonFiniteError(f"step {step + 1}, objective {name}: {where}")
         for owner, gradient in gradients.items():
-            with holding(now.networks[owner], state.params[owner]):
-                if not now.optimizers[owner].update(
-                    state.params[owner].vector, gradient, state.moments[owner]
-                ):
+            p = params[owner]
+            with holding(now.networks[owner], p):
+                if not now.optimizers[owner].update(p.vector, gradient, state.moments[owner]):
                     raise NonFiniteError(
                         f"step {step + 1}, update of {owner}: {locate_update(now, owner, state)}"
                     )
@@ -81,7 +82,7 @@ def advance(system, state, feed, seed, reduce=alone):
     decay = min(now.average, state.step / (state.step + 9))  # small at first: it forgets the initial weights
     for name, average in state.averages.items():
         with holding(now.networks[name], average):  # the averaged weights have singular vectors of their own
-            moving_average(average.vector, state.params[name].vector, decay)
+            moving_average(average.vector, params[name].vector, decay)
     if any(first == state.step for first, _ in system.stages[1:]):
         state.enter(system.at(state.step), seed)
     return results

@@ -41,7 +41,7 @@ def bare(monkeypatch, brief):
         (cases.LayerPass(ng.BatchNorm(5), "backward", (4, 3, 2, 5)), np.float32),
         (cases.Update(100), np.float32),
     ]
-    monkeypatch.setattr(kernels, "cases", lambda quick: few)
+    monkeypatch.setattr(kernels, "cases", lambda quick: [(case, np.dtype(dtype)) for case, dtype in few])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The pages of docs/ are run: their Python blocks as they stand, and every file, picture, test and check that they name is there."""
+"""The pages of docs/: their Python blocks run, and every file, picture, test and check they name exists."""
 
 import re
 from pathlib import Path

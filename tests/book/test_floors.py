@@ -1,4 +1,4 @@
-"""The architecture: imports go down the floors only, systems never import each other, and the core stays light."""
+"""The architecture: imports go down the floors only, systems never import each other, the core is light."""
 
 import ast
 import subprocess

@@ -387,6 +387,7 @@ def test_damaged_digits(content, monkeypatch, tmp_path):
     "row, column, value",
     [
         (0, 0, -1),
+        (0, 1, 17),
         (0, 64, 10),
         (1796, 63, 17),
         (1796, 64, 10),

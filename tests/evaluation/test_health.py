@@ -12,6 +12,7 @@ from numgan.evaluation import health
 from numgan.evaluation.health import Limits, examine, worst
 from numgan.training import loop as training
 from numgan.training import runs
+from numgan.training.recipes import Plan
 from numgan.training.state import State
 
 
@@ -190,9 +191,7 @@ def test_a_run_that_diverged_says_so_until_it_goes_on(numgan, tmp_path):
         and "it diverged, and 0 of 20 steps are kept: step" in first.says
     )
     assert numgan("health", "run")[0] == 1
-    assert "diverged" not in training._extended(
-        run.config, None, None, None
-    )  # what a run that goes on is written with
+    assert "diverged" not in training._extended(run.config, Plan())  # what a run that goes on is written with
 
 
 def test_modes_of_one_sample_each_have_no_width():

@@ -304,3 +304,10 @@ def test_directions_are_the_named_draw_on_the_unit_sphere():
     u /= np.sqrt((u**2).sum(axis=1, keepdims=True))
     expected = np.abs(np.sort(u @ x.T, axis=1) - np.sort(u @ y.T, axis=1)).mean()
     assert metrics.sliced_wasserstein(x, y, 5, 3) == pytest.approx(expected, rel=1e-12)
+
+
+def test_sets_without_rows_are_refused():
+    x = normal("x", 20, 3)
+    for real, fake, name in ((x[:0], x, "real"), (x, x[:0], "fake")):
+        with pytest.raises(ValueError, match=f"ndb: expected {name} .* not empty, got .0, 3."):
+            metrics.ndb(real, fake, 2)

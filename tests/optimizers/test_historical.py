@@ -64,10 +64,10 @@ def test_unrolling_goes_through_historical_averaging():
 class WithThePresent(Historical):
     """The mean that pulls counts the present weights too: half the pull at the second update."""
 
-    def _rule(self, p, g, *rest):
-        *moments, past, step = rest
+    def _rule(self, step, p, g, *moments):
+        *moments, past = moments
         past += (p - past) / (step + 1)
-        return self.rule._rule(p, self._pulled(p, g, past), *moments, step)
+        return self.rule._rule(step, p, self._pulled(p, g, past), *moments)
 
 
 class NoPullBack(Historical):

@@ -316,10 +316,10 @@ def test_ctrl_c_within_an_update_waits_for_its_end(times):
     """Weights, moments and the count of updates are all moved, or none; then the interrupt is raised."""
 
     class Interrupted(SGD):
-        def _rule(self, p, g, *rest):
+        def _rule(self, *rest):
             for _ in range(times):
                 signal.raise_signal(signal.SIGINT)
-            return super()._rule(p, g, *rest)
+            return super()._rule(*rest)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -279,9 +279,9 @@ def test_a_moving_average_by_its_formula(dtype):
 class Interrupted(SGD):
     """An SGD during whose update Ctrl-C is pressed."""
 
-    def _rule(self, p, g, *rest):
+    def _rule(self, *rest):
         signal.raise_signal(signal.SIGINT)
-        return super()._rule(p, g, *rest)
+        return super()._rule(*rest)
 
 
 def test_an_ignored_interrupt_stays_ignored():

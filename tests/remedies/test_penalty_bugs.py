@@ -17,7 +17,8 @@ from penalty_cases import (
 from planted_bug import Bug
 
 from numgan import build, check_penalty
-from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
+from numgan.checking.penalty import derivative_in_g, gradient_in_weights
+from numgan.checking.points import outcome
 from numgan.checking.system import check_objective
 from numgan.core.errors import GradientError
 from numgan.layers import Pass, Tanh
@@ -163,10 +164,10 @@ def _mixed(places):
     )
 
 
-in_g = lambda penalty: outcome(derivative_in_g, penalty, PICTURES.point)
+in_g = lambda penalty: outcome(PICTURES.point, derivative_in_g, penalty, True)
 
 
-in_weights = lambda penalty: outcome(gradient_in_weights, penalty, LEAKY.point)
+in_weights = lambda penalty: outcome(LEAKY.point, gradient_in_weights, penalty, True)
 
 
 whole_step = lambda kind: check_objective(kind(**vars(build("wgan_gp", "digits", 0.02))), "D")

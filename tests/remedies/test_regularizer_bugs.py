@@ -9,7 +9,8 @@ from regularizer_cases import around, each_sample_alone, r1_linear, r1_quadratic
 
 from numgan import R1, GradientPenalty, Roth, check_penalty
 from numgan.checking.layer_cases import CRITICS
-from numgan.checking.penalty import derivative_in_g, gradient_in_weights, outcome
+from numgan.checking.penalty import derivative_in_g, gradient_in_weights
+from numgan.checking.points import outcome
 from numgan.core.errors import GradientError
 from numgan.core.parameters import Parameters
 from numgan.layers import LeakyReLU, Pass, Sequential, Sigmoid, Softplus, Tanh
@@ -106,16 +107,16 @@ class FakesAtRealPoints(Roth):
 _smooth, _leaky, _pictures = CRITICS[0], CRITICS[1], CRITICS[3]
 
 
-in_g = lambda penalty: outcome(derivative_in_g, penalty, _pictures.point)
+in_g = lambda penalty: outcome(_pictures.point, derivative_in_g, penalty, True)
 
 
-in_weights = lambda penalty: outcome(gradient_in_weights, penalty, _smooth.point)
+in_weights = lambda penalty: outcome(_smooth.point, gradient_in_weights, penalty, True)
 
 
-in_leaky_weights = lambda penalty: outcome(gradient_in_weights, penalty, _leaky.point)
+in_leaky_weights = lambda penalty: outcome(_leaky.point, gradient_in_weights, penalty, True)
 
 
-on_pictures = lambda penalty: outcome(gradient_in_weights, penalty, replace(_pictures, batch=3).point)
+on_pictures = lambda penalty: outcome(replace(_pictures, batch=3).point, gradient_in_weights, penalty, True)
 
 
 R1_BUGS = [

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from numgan import plot, studies
+from numgan import plot
+from numgan.core.fields import for_json
 from numgan.core.randomness import stream
 from numgan.data.pixels import to_bytes
 from numgan.studies import STUDIES, parzen
@@ -83,7 +84,7 @@ def test_a_quick_trial(arm, tmp_path):
     assert (found["agreement"] is not None) == asked and ("steps" in found) == (arm not in parzen.ANCHORS)
     shown = np.load(tmp_path / "samples.npy")
     assert shown.shape == (10 * parzen.SHOWN, 28, 28, 1) and shown.dtype == np.uint8
-    json.dumps({key: studies.protocol._plain(value) for key, value in found.items()})
+    json.dumps({key: for_json(value) for key, value in found.items()})
 
 
 def test_true_pictures_teach_and_noise_does_not(digits, tmp_path):

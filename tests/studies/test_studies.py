@@ -15,8 +15,9 @@ from processes import until
 
 from numgan import studies
 from numgan.core.errors import FileFormatError, TrialError
+from numgan.core.fields import for_json
 from numgan.studies import STUDIES, Column, mixtures, protocol
-from numgan.studies.protocol import Study, _plain, table
+from numgan.studies.protocol import Study, table
 
 
 def test_a_column_is_the_mean_and_its_standard_error_over_all_seeds():
@@ -42,7 +43,7 @@ def test_the_table_has_our_rows_before_the_published_ones():
 
 def test_figures_are_plain_numbers_without_inf():
     values = [np.float32(1), np.int64(2), np.array([np.nan, 3.0]), float("inf"), "x", True]
-    assert json.dumps(_plain(values)) == '[1.0, 2, [null, 3.0], null, "x", true]'
+    assert json.dumps(for_json(values)) == '[1.0, 2, [null, 3.0], null, "x", true]'
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -118,7 +119,7 @@ def test_a_killed_study_goes_on_where_it_was_cut(start, tmp_path, in_this_proces
         folder.mkdir()
         whole = study.trial("gan", row["seed"], True, folder, lambda done: None)
         assert row.keys() - whole.keys() == {"arm", "seed", "seconds"}
-        assert all(row[key] == _plain(value) for key, value in whole.items() if key != "minutes")
+        assert all(row[key] == for_json(value) for key, value in whole.items() if key != "minutes")
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")

@@ -22,6 +22,7 @@ import pytest
 import numgan as ng
 from numgan.remedies.penalties import between
 from numgan.studies.dirac import METHODS, NODES, WEIGHTS, descent, jacobian, path
+from numgan.systems.games.r3gan import R3GAN
 
 # ---- optimal discriminators
 
@@ -382,7 +383,9 @@ def test_relativistic_dirac_gans_are_the_nonsaturating_one():
 
     The average form, with one sample, has twice these losses.
     """
-    paired, average = descent(ng.relativistic_paired), descent(ng.relativistic_average)
+    paired, average = (
+        descent(R3GAN, loss=loss, gamma=0.0) for loss in (ng.relativistic_paired, ng.relativistic_average)
+    )
     for z in np.random.default_rng(1).standard_normal((20, 2)):
         v = METHODS["nonsaturating"].field(z)
         assert np.allclose(paired(z), v, rtol=1e-14) and np.allclose(average(z), 2 * v, rtol=1e-14)

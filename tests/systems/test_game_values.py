@@ -166,9 +166,7 @@ def test_the_memory_of_the_switches():
         assert {array.shape for array in memory.values()} >= {(7, 8, 8, 1), (7,)}
         assert {array.dtype for array in memory.values() if array.ndim == 4} == {np.dtype(dtype)}
     assert not any(array.ndim == 4 for array in narrow(past=0.5).memory().values())
-    with pytest.raises(
-        ValueError, match="^Hacks: its remedies need what the training loop remembers"
-    ):
+    with pytest.raises(ValueError, match="^Hacks: its remedies need what the training loop remembers"):
         batch = Batch({"x": np.zeros((4, 8, 8, 1), np.float32), "labels": np.arange(4)})
         system.objectives()["D"](system.init(0), batch, 1)
 

@@ -356,3 +356,11 @@ def test_every_stage_is_entered_at_its_step():
         ng.training.advance(run, state, feed, 0)
         batches.append((state.batches - before, state.moments["G"] is kept, state.moments["G"]["step"]))
     assert batches == [(2, False, 0), (3, True, 1), (3, False, 0), (4, True, 1), (4, True, 2)]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_without_a_name_is_refused(resume, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="^out: expected a path, got ''; write '.' for the current folder"):
+        train("", resume=resume, steps=1)
+    assert not list(tmp_path.iterdir())

@@ -33,9 +33,7 @@ class ConsensusGAN(TwoPlayers):
     loss: AdversarialLoss = nonsaturating
     gamma: float = 10.0
 
-    @property
-    def looks_ahead(self):
-        return True
+    looks_ahead = True
 
     def _agreement(self, params, batch, seed, fakes):
         """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the common term, its gradients, and v.

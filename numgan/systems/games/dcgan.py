@@ -22,7 +22,7 @@ class DCGAN(TwoPlayerGAN):
     shares_fakes: bool = True
 
 
-def _system(latent, start, channels, colours, kernel, width, D=None, **settings):
+def _system(latent, start, channels, colours, kernel, width, **settings):
     """A DCGAN whose D has the channels of G in reverse order.
 
     latent      the prior of z
@@ -30,16 +30,17 @@ def _system(latent, start, channels, colours, kernel, width, D=None, **settings)
     channels    numbers of channels of G, from first to last; `width` is a factor of all of them
     colours     channels of a picture
     kernel      size of the windows
-    D           another discriminator; None: the one above
     settings    further fields of the DCGAN
     """
     channels = [max(int(c * width), 2) for c in channels]
     size = start * 2 ** len(channels)
-    D = D or dcgan_discriminator(start, channels[::-1], colours, kernel)
     return DCGAN(
         latent=latent,
         sample_shape=(size, size, colours),
-        networks={"G": dcgan_generator(latent.size, start, channels, colours, kernel), "D": D},
+        networks={
+            "G": dcgan_generator(latent.size, start, channels, colours, kernel),
+            "D": dcgan_discriminator(start, channels[::-1], colours, kernel),
+        },
         optimizers=both(Adam(2e-4, beta1=0.5)),
         **settings,
     )
@@ -107,9 +108,7 @@ def pooling(width=1.0):
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     D = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1)
-    return _system(
-        Latent(100), 7, (128, 64), 1, 4, width, D=D, data="mnist", batch_size=64, steps=2814, average=0.995
-    )
+    return mnist(width).with_networks(D=D)
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "paper": paper, "half": half, "pooling": pooling}

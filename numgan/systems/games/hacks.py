@@ -211,10 +211,6 @@ def from_switches(system):
             minibatch=s.minibatch,
         ),
     }
-    rates, plain = {"D": s.rate * s.ttur, "G": s.rate}, {"D": s.sgd or not s.adam, "G": not s.adam}
-    rules = {
-        name: SGD(50 * rate, momentum=0.5) if plain[name] else Adam(rate) for name, rate in rates.items()
-    }
     return replace(
         s,
         loss=nonsaturating if s.modified else minimax,
@@ -222,9 +218,20 @@ def from_switches(system):
         latent=replace(s.latent, kind="normal" if s.spherical else "uniform"),
         networks=networks,
         optimizers={
-            name: Historical(rule, s.historical) if s.historical else rule for name, rule in rules.items()
+            "D": _optimizer(s, s.rate * s.ttur, s.adam and not s.sgd),
+            "G": _optimizer(s, s.rate, s.adam),
         },
     )
+
+
+def _optimizer(s, rate, adam):
+    """The optimiser of a player: Adam if adam is True, otherwise SGD.
+
+    Historical averaging is added if it is on. s is the system with the switches, rate the learning rate of
+    Adam; that of SGD is 50 times as large.
+    """
+    rule = Adam(rate) if adam else SGD(50 * rate, momentum=0.5)
+    return Historical(rule, s.historical) if s.historical else rule
 
 
 def _check(s):
@@ -256,10 +263,10 @@ def _check(s):
             raise ValueError(f"hacks: {message}")
 
 
-def digits(width=1.0, average=0.995, **switches):
+def digits(width=1.0, **switches):
     """8x8 pictures; every switch has the value of the list above.
 
-    average is the decay of the moving average. `switches` are {name: value} that differ from the list.
+    `switches` are {name: value} that differ from the list.
     Returns a Hacks. `width` is a factor of the hidden widths.
     """
     game = on_digits(
@@ -267,7 +274,6 @@ def digits(width=1.0, average=0.995, **switches):
         width,
         optimizers={},
         steps=4000,
-        average=average,
         hidden=max(int(256 * width), 4),
         channels=tuple(max(int(c * width), 2) for c in (128, 64)),
     )
@@ -292,8 +298,7 @@ def none(width=1.0):
         convolutional=False,
         adam=False,
         noise=0.0,
-        average=0.0,
-    )
+    ).with_average(0.0)
 
 
 def everything(width=1.0):

@@ -10,7 +10,7 @@ correctly by a margin of 1. The vectors u and v, which estimate the singular val
 training loop does one power iteration after each update of D (Algorithm 1).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from ...layers import LeakyReLU, Sequential, Spectral
@@ -31,16 +31,19 @@ class HingeGAN(TwoPlayerGAN):
     loss: AdversarialLoss = hinge
 
 
-def spectral(net):
-    """A Sequential with the layers of `net`; every dense or convolutional layer is wrapped in Spectral."""
+def wrapped(net, wrapper):
+    """A Sequential with the layers of `net`; every dense or convolutional layer is in a wrapper.
+
+    `wrapper` is a function of a layer that returns the layer in its place, such as Spectral.
+    """
     return Sequential(
-        *(Spectral(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
+        *(wrapper(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
     )
 
 
-def _normalized(game):
+def normalized(game):
     """A copy of the game in which every dense or convolutional layer of D is wrapped in Spectral."""
-    return replace(game, networks=game.networks | {"D": spectral(game.networks["D"])})
+    return game.with_networks(D=wrapped(game.networks["D"], Spectral))
 
 
 def digits(width=1.0):
@@ -48,7 +51,7 @@ def digits(width=1.0):
 
     Returns a HingeGAN. `width` is a factor of the hidden widths.
     """
-    return _normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION))
+    return normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION))
 
 
 def mnist(width=1.0):
@@ -59,7 +62,7 @@ def mnist(width=1.0):
     """
     D = {"norm": False, "slope": SLOPE}
     rule = Adam(2e-4, beta1=0.5)
-    return _normalized(on_mnist(HingeGAN, width, both(rule), 128, D, steps=4690, average=0.999))
+    return normalized(on_mnist(HingeGAN, width, both(rule), 128, D, steps=4690, average=0.999))
 
 
 def points(width=1.0):
@@ -68,7 +71,7 @@ def points(width=1.0):
     Returns a HingeGAN. `width` is a factor of the hidden widths.
     """
     rule = Adam(1e-3, beta1=0.5)
-    return _normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION))
+    return normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION))
 
 
 PRESETS = {"digits": digits, "mnist": mnist, "points": points}

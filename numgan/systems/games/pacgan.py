@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ...layers import BatchNorm, Dense, Flatten, LeakyReLU, Maxout, Pack, ReLU, Sequential
 from ...layers.initializers import normal
-from ...networks import digit_generator, mlp
+from ...networks import mlp
 from ...optimizers import Adam
 from ..system import Latent
 from .presets import both, on_digits
@@ -65,8 +65,7 @@ def digits(width=1.0):
     """
     h = max(int(256 * width), 4)
     D = Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU))
-    networks = {"G": digit_generator(h), "D": D}
-    return on_digits(PacGAN, width, both(Adam(2e-4)), batch_size=128, networks=networks)
+    return on_digits(PacGAN, width, both(Adam(2e-4)), batch_size=128).with_networks(D=D)
 
 
 def pac4(width=1.0):

@@ -61,15 +61,13 @@ class R3GAN(TwoPlayers):
     every: int = 1
     now: int = 0
 
+    compares_pairs = True
+
     def __post_init__(self):
         positive(self.every, "every")
 
     def at(self, step):
         return replace(self, now=step)
-
-    @property
-    def compares_pairs(self):
-        return True
 
     def conditioned(self, batch):
         """D as a network of x alone. Without classes this is D.

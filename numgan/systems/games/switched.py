@@ -93,9 +93,11 @@ def switched_discriminator(
         before += [Parallel(Sequential(), Embedding(told, CODE)), Condition(Sequential()), Pick(0)]
     if pack > 1:
         before += [Pack(pack)]
-    after, width = [], last.inputs
+    width = last.inputs
     if deviation:
-        after, width = [MinibatchStd()], width + 1
+        layers.append(MinibatchStd())
+        width += 1
     if minibatch:
-        after, width = [*after, MinibatchDiscrimination(width, minibatch, COLUMNS)], width + minibatch
-    return Sequential(*before, *layers, *after, Dense(width, 1 + names, init=last.initializer))
+        layers.append(MinibatchDiscrimination(width, minibatch, COLUMNS))
+        width += minibatch
+    return Sequential(*before, *layers, Dense(width, 1 + names, init=last.initializer))

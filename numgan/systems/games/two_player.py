@@ -45,6 +45,10 @@ class TwoPlayers(System):
         z = super().inputs(batch, seed)
         return (z, self.asked(batch)) if self.classes else z
 
+    def with_networks(self, **networks):
+        """A copy of the game in which the given networks replace those of the same names."""
+        return replace(self, networks=self.networks | networks)
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayerGAN(TwoPlayers):
@@ -58,7 +62,7 @@ class TwoPlayerGAN(TwoPlayers):
     now        the step, for terms that change with time; the training loop sets it (`at`)
     kept       the memory of the remedies, {name: array}; the training loop sets it (`with_state`)
 
-    Raises TypeError if one of `remedies` is not a Remedy.
+    Raises TypeError if `remedies` is not a tuple of Remedy objects.
     """
 
     loss: AdversarialLoss = nonsaturating
@@ -68,6 +72,11 @@ class TwoPlayerGAN(TwoPlayers):
     kept: dict | None = None
 
     def __post_init__(self):
+        if not isinstance(self.remedies, tuple):
+            raise TypeError(
+                f"{type(self).__name__}: expected remedies as a tuple of remedies such as "
+                f"(R1Penalty(10.0),), got {self.remedies!r}"
+            )
         for remedy in self.remedies:
             if not isinstance(remedy, Remedy):
                 raise TypeError(
@@ -96,7 +105,7 @@ class TwoPlayerGAN(TwoPlayers):
     def _collected(self, point, *given):
         """The union of the dicts {name: array} that the method `point` of all remedies returns.
 
-        `given`: its arguments.
+        `given` are the arguments of the method.
         """
         found = {}
         for remedy in self.remedies:
@@ -104,7 +113,16 @@ class TwoPlayerGAN(TwoPlayers):
         return found
 
     def memory(self, dtype=np.float32):
-        return self._collected("memory", self, dtype)
+        found = {}
+        for remedy in self.remedies:
+            for name, array in remedy.memory(self, dtype).items():
+                if name in found:
+                    raise ValueError(
+                        f"{type(self).__name__}: expected remedies that keep arrays of different names, got "
+                        f"{name!r} twice, from {remedy!r} too; leave out one of them, or rename its array"
+                    )
+                found[name] = array
+        return found
 
     @property
     def remembered(self):

@@ -75,14 +75,22 @@ def shifted(x, most, rng, fill):
     ]
 
 
-def _convolutional(size, width, **settings):
+def _convolutional(size, width, rate, steps, **settings):
     """A Classifier of pictures of size x size: convolutions 32 and 64 with max-pooling, a dense layer of 128.
 
-    Dropout follows the dense layer. `width` is a factor of these numbers. `settings` are further fields.
+    Dropout follows the dense layer. `width` is a factor of these numbers. The learning rate falls from `rate`
+    to 0 in `steps` steps. `settings` are further fields.
     """
     channels = [max(int(c * width), 2) for c in (32, 64)]
     C = pooling_discriminator(size, channels, max(int(128 * width), 4), 1, outputs=10)
-    return Classifier(classes=10, sample_shape=(size, size, 1), networks={"C": C}, **settings)
+    return Classifier(
+        classes=10,
+        sample_shape=(size, size, 1),
+        steps=steps,
+        networks={"C": C},
+        optimizers={"C": Adam(Cosine(rate, steps), beta1=0.9)},
+        **settings,
+    )
 
 
 def digits(width=1.0):
@@ -90,8 +98,7 @@ def digits(width=1.0):
 
     Returns a Classifier. `width` is a factor of the hidden widths.
     """
-    rule = Adam(Cosine(1e-3, 1500), beta1=0.9)
-    return _convolutional(8, width, data="digits", batch_size=64, steps=1500, optimizers={"C": rule})
+    return _convolutional(8, width, rate=1e-3, steps=1500, data="digits", batch_size=64)
 
 
 def mnist(width=1.0):
@@ -100,10 +107,7 @@ def mnist(width=1.0):
     Training takes ten epochs. Every picture is moved by up to one pixel.
     Returns a Classifier. `width` is a factor of the hidden widths.
     """
-    rule = Adam(Cosine(2e-3, 4690), beta1=0.9)
-    return _convolutional(
-        28, width, data="mnist", batch_size=128, steps=4690, shift=1, optimizers={"C": rule}
-    )
+    return _convolutional(28, width, rate=2e-3, steps=4690, data="mnist", batch_size=128, shift=1)
 
 
 def dense(width=1.0):

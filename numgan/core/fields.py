@@ -43,7 +43,10 @@ class Kind:
         return True
 
     def expect(self, value, where):
-        """Raise ValueError unless the value is of this kind. `where` is the name of its field."""
+        """Raise ValueError unless the value is of this kind.
+
+        `where` is the name of its field, for the message.
+        """
         if not self.fits(value):
             raise ValueError(f"{where}: expected {self.what}, got {reprlib.repr(value)}")
 

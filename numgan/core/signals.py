@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class StopRequests:
-    """Counts the signals to stop. `asked` is True after the first one."""
+    """Counts the signals that ask a loop to stop. `asked` is True after the first signal."""
 
     count = 0
 

@@ -287,7 +287,7 @@ def _scaled(x, factor):
 
 
 def _mean_product(one, two):
-    """The mean over rows of one * two          one, two (P, C)   result (C,)"""
+    """The mean over the rows of the product one * two          one, two (P, C)   result (C,)"""
     return kernels.channel_products(one, two, np.zeros(one.shape[1], one.dtype))[1] / len(one)
 
 

@@ -57,7 +57,7 @@ def _positive(x):
 
 
 def bump(x):
-    """The derivative of sigmoid: sigmoid(x) (1 - sigmoid(x))."""
+    """The derivative of sigmoid, elementwise: sigmoid(x) (1 - sigmoid(x))."""
     return sigmoid(x) * sigmoid(-x)
 
 

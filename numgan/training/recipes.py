@@ -27,11 +27,13 @@ class Recipe:
     """A system and its data, with the options of the command line; both can be built from it again.
 
     system, preset   the names of a system and of its preset
-    data, folder     the name of a data set or the path of a folder of pictures; the folder of MNIST's files
+    data             the name of a data set, or the path of a folder of pictures
+    folder           the path of the folder with MNIST's files
     width            factor of all hidden widths
     lr               learning rate of every optimiser, or the setting `rate` if the system has one
-    loss, smooth     the name of the adversarial loss; D's label of a real sample
-    weight_decay     for the networks that draw no samples
+    loss             the name of the adversarial loss
+    smooth           D's label of a real sample (one-sided label smoothing)
+    weight_decay     for the networks that draw no samples, such as D
     average          decay of the moving average
     settings         {name: value} for `System.setting`
 

@@ -36,7 +36,7 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GAN(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1).
+    """A game of two networks. G: z (N, Z) -> x. D: x -> logit (N, 1).
 
     loss   the adversarial loss of both players
     k      discriminator steps before each generator step

@@ -21,7 +21,9 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WGAN(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded. D's optimiser clips after each update.
+    """A game of two networks. G: z (N, Z) -> x. D: x -> criticism (N, 1), an unbounded number.
+
+    D is the critic. Its optimiser clips the weights after each update.
 
     n_critic   critic steps before each generator step (the paper's 5)
     warm       the number of generator steps at the beginning that have 100 critic steps each (the authors'

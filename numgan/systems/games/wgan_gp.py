@@ -24,7 +24,9 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WGANGP(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded.
+    """A game of two networks. G: z (N, Z) -> x. D: x -> criticism (N, 1), an unbounded number.
+
+    D is the critic.
 
     n_critic   critic steps before each generator step
     penalty    lambda (|grad f| - 1)^2; GradientPenalty(10, one_sided=True) is section 4's one-sided penalty

@@ -1,6 +1,6 @@
 """Argument checks that many modules share.
 
-Each message names the argument, the expected and the given value.
+Each message names the argument, what was expected and what was given.
 """
 
 from dataclasses import fields
@@ -11,23 +11,23 @@ from .errors import NonFiniteError
 
 
 def is_number(value, low=0, high=np.inf):
-    """Whether an argument is one real number with low <= value < high.
+    """Whether `value` is one real number with low <= value < high.
 
-    nan, text, None, bools and arrays are not.
+    nan, text, None, bools and arrays give False.
     """
     a = np.asarray(value)
     return a.ndim == 0 and a.dtype.kind in "iuf" and bool(low <= a < high)
 
 
 def is_integer(value, low=0):
-    """Whether an argument is an integer, of Python or NumPy, of at least `low`. Bools are not."""
+    """Whether `value` is an integer, of Python or NumPy, of at least `low`. Bools give False."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
 
 
 def plain(value):
-    """Convert a NumPy number to a Python number; anything else is returned unchanged.
+    """Convert a NumPy number to a Python number. Any other value is returned unchanged.
 
-    A NumPy number could change the dtype of an array in a product with it. A Python number cannot.
+    A product with a NumPy number could change the dtype of an array. A Python number cannot do this.
     """
     if isinstance(value, (np.number, np.ndarray)) and value.ndim == 0 and value.dtype.kind in "iuf":
         return float(value) if value.dtype.kind == "f" else int(value)
@@ -35,7 +35,7 @@ def plain(value):
 
 
 def plain_fields(record):
-    """Convert every NumPy number in the fields of a frozen dataclass with `plain`.
+    """Convert every NumPy number in the fields of a frozen dataclass `record` with `plain`, in place.
 
     Call it at the end of __post_init__.
     """
@@ -44,7 +44,10 @@ def plain_fields(record):
 
 
 def expect_samples(where, **named):
-    """Raise TypeError if samples are not one array of floats, ValueError if the array is empty."""
+    """Raise TypeError if one of the arguments is not an array of floats, ValueError if it is empty.
+
+    `where` is the name of the caller, for the message. named is {argument's name: value}.
+    """
     for name, x in named.items():
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             raise TypeError(
@@ -59,7 +62,7 @@ def expect_samples(where, **named):
 
 
 def expect_finite(where, *logits):
-    """Raise NonFiniteError if a logit is inf or nan."""
+    """Raise NonFiniteError if one of the logits is inf or nan. `where` is the name of the caller."""
     if not all(np.isfinite(y).all() for y in logits):
         raise NonFiniteError(
             f"{where}: expected finite logits D(x), got inf or nan; "
@@ -68,7 +71,7 @@ def expect_finite(where, *logits):
 
 
 def expect_rng(where, rng):
-    """Raise ValueError if rng is not a numpy Generator."""
+    """Raise ValueError if rng is not a numpy Generator. `where` is the name of the caller."""
     if not hasattr(rng, "uniform"):
         raise ValueError(
             f"{where}: expected rng as a numpy Generator, got {rng!r}; "
@@ -77,7 +80,10 @@ def expect_rng(where, rng):
 
 
 def pair(value, name):
-    """(vertical, horizontal) from an integer or a pair of integers; raises ValueError otherwise."""
+    """(vertical, horizontal) from an integer or a pair of integers. Raises ValueError for another value.
+
+    `name` is the argument's name, for the message.
+    """
     values = value if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
         raise ValueError(
@@ -87,20 +93,26 @@ def pair(value, name):
 
 
 def positive(value, name):
-    """The value as an int; raises ValueError unless it is an integer of at least 1."""
+    """`value` as an int. Raises ValueError unless it is an integer of at least 1.
+
+    `name` is the argument's name, for the message.
+    """
     if not is_integer(value, 1):
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return int(value)
 
 
 def not_negative(value, name):
-    """The value as a Python number; raises ValueError unless it is a finite number of at least 0."""
+    """`value` as a Python number. Raises ValueError unless it is a finite number of at least 0.
+
+    `name` is the argument's name, for the message.
+    """
     if not is_number(value):
         raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
     return plain(value)
 
 
 def brief(value):
-    """A value as text for a repr: a tuple of equal numbers as one number."""
+    """A value as text for a repr. A tuple of equal numbers is shown as one number."""
     alike = isinstance(value, tuple) and len(set(value)) == 1
     return repr(plain(value[0] if alike else value))

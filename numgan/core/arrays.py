@@ -19,28 +19,29 @@ from .files import read, replacing
 
 HEADER = 4096  # most bytes of one array's header; numpy writes 128
 MOST = 1 << 28  # most bytes of one file
-END, LOCATOR = 22, 20  # bytes of a zip file's last record; of the ZIP64 locator before it
+END, LOCATOR = 22, 20  # bytes of the last record of a zip file, and of the ZIP64 locator before this record
 NAMED = 1 << 10  # most bytes of one member's entry in a zip file's directory
 
 
 def save_array(path, x):
-    """Write one array."""
+    """Write the array x to a .npy file, in place of an older file."""
     with replacing(path) as file:
         np.save(file, x, allow_pickle=False)
 
 
 def load_array(path):
-    """The array of numbers in a .npy file.
+    """Read the array of numbers in a .npy file.
 
-    FileFormatError for another file; OSError if it cannot be opened.
+    Raises FileFormatError for a file of another kind, OSError if it cannot be opened.
     """
     return _parse_file(path, array_of)
 
 
 def load_arrays(path, *names):
-    """The arrays of these names in an uncompressed .npz file.
+    """Read the arrays `names` of an uncompressed .npz file. Returns them in a list, in this order.
 
-    FileFormatError for another file, or if an array is missing or unexpected. OSError if it cannot be opened.
+    Raises FileFormatError for a file of another kind, or if an array is missing or unexpected. Raises OSError
+    if the file cannot be opened.
     """
 
     def unpack(data, path):
@@ -55,7 +56,10 @@ def load_arrays(path, *names):
 
 
 def _parse_file(path, parse):
-    """parse(bytes of the file, path); its exceptions become FileFormatErrors."""
+    """Read the file and return parse(bytes of the file, path).
+
+    Every exception of `parse` becomes a FileFormatError.
+    """
     data = read(path, MOST)
     try:
         return parse(data, path)
@@ -66,7 +70,11 @@ def _parse_file(path, parse):
 
 
 def array_of(data, path):
-    """The array of numbers in the bytes of a .npy file; `path` is named in the message of an error."""
+    """The array of numbers in `data`, the bytes of a .npy file. `path` is for messages.
+
+    Raises FileFormatError for a version other than 1.0, or if the bytes do not hold exactly one array of
+    numbers.
+    """
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise damaged(path, "an array of .npy version 1.0", "another version")
@@ -78,7 +86,11 @@ def array_of(data, path):
 
 
 def expect_directory(file, most, path):
-    """Raise FileFormatError for a zip file of more than `most` members: zipfile makes an object of each."""
+    """Raise FileFormatError if the open zip file `file` has more than `most` members.
+
+    It also does so if the file does not end with its directory, the list of members. The check comes before
+    `zipfile` reads this list, because zipfile makes an object of each member.
+    """
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END - LOCATOR))
     tail = file.read()
@@ -93,9 +105,9 @@ def expect_directory(file, most, path):
 
 
 def members(archive, path):
-    """The members of an open zip file as {name: ZipInfo}.
+    """The members of an open zip file as {name: ZipInfo}, with names without ".npy".
 
-    FileFormatError unless all are uncompressed .npy files with different names.
+    Raises FileFormatError unless all are .npy files with different names, neither compressed nor encrypted.
     """
     found = {}
     for info in archive.infolist():

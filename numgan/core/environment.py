@@ -1,6 +1,6 @@
 """The environment variables that the kernels read when they are imported, such as NUMGAN_BACKEND.
 
-A value that is not possible raises ValueError or ImportError, with the name of the variable, its value and an
+An impossible value raises ValueError or ImportError. The message has the variable's name, its value and an
 advice. The command `numgan` prints this error as one line and ends with exit code 2.
 """
 
@@ -9,7 +9,10 @@ from pathlib import Path
 
 
 def _is_command():
-    """Whether this process is `numgan` or `python -m numgan`: then argv[0] is -m during the import."""
+    """Whether this process is the command `numgan` or `python -m numgan`.
+
+    During the import of `python -m numgan` argv[0] is "-m", so the second case is read from sys.orig_argv.
+    """
     program = Path((sys.argv or [""])[0]).stem
     return program == "numgan" or (program == "-m" and "numgan" in sys.orig_argv)
 

@@ -7,19 +7,22 @@ Wrong arguments raise ValueError or TypeError.
 class FileFormatError(ValueError):
     """A data file or checkpoint is damaged or of another kind.
 
-    The message names the file, the expected and the found content.
+    The message names the file, the expected content and the found content.
     """
 
 
 def damaged(path, expected, got, advice="the file is damaged: restore it from a copy, or make it again"):
-    """A FileFormatError that names the file, the expected and the found content, and an advice."""
+    """Make a FileFormatError, for the caller to raise.
+
+    The message names the file `path`, the expected content, the found content and an advice.
+    """
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss, an activation or a gradient became inf or nan; the message names the layer.
+    """A loss, an activation, a gradient or an update became inf or nan.
 
-    `layer` is its object, or None.
+    The message says where, if this is known. `layer` is the layer object in which it appeared, or None.
     """
 
     def __init__(self, message, layer=None):
@@ -28,11 +31,11 @@ class NonFiniteError(ArithmeticError):
 
 
 class TrialError(RuntimeError):
-    """A trial of a study failed. The message is that of the trial's error."""
+    """A trial of a study (one method with one seed) failed. The message is that of the trial's error."""
 
 
 class GradientError(AssertionError):
     """An analytic gradient disagrees with a numeric one.
 
-    The message names the place, the difference and its pattern.
+    The message names the entry that differs, the difference and its pattern.
     """

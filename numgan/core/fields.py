@@ -7,7 +7,7 @@ A value of another kind raises a ValueError that names the field:
 `recipe.width: expected a finite number from 0.0001 to 1,000, got 1e+300`.
 
 The fields of a dataclass can be options of a command, declared once with `option`. `Record.of` makes the
-check of a JSON file from them, and numgan.cli makes the arguments of the command.
+check of a JSON file from these fields, and numgan.cli makes the arguments of the command from them.
 """
 
 import json
@@ -22,16 +22,20 @@ from .arguments import is_integer
 from .errors import FileFormatError
 from .files import opened, read
 
-LIMIT, LINE = 4 << 20, 1 << 16  # most bytes of a file, of a line; parsed, they take up to 25 times as many
+# most bytes of a JSON file, and of a line; the parsed values take up to 25 times as much memory
+LIMIT, LINE = 4 << 20, 1 << 16
 MOST = 10**12  # the default maximum of a count, such as steps or rows
 FINITE = 1.7976931348623157e308
 
 
 class Kind:
-    """A kind of value. `what` describes it in words. A subclass defines `fits` or `expect`."""
+    """The base class for kinds of values in a JSON file, such as whole numbers from 1 to 10.
+
+    `what` describes the kind in words. A subclass defines `fits` or `expect`.
+    """
 
     def fits(self, value):
-        """Whether the value is of this kind."""
+        """Whether the value is of this kind, True or False."""
         try:
             self.expect(value, "")
         except ValueError:
@@ -39,14 +43,17 @@ class Kind:
         return True
 
     def expect(self, value, where):
-        """Raise ValueError unless the value is of this kind. `where` is the name of its field."""
+        """Raise ValueError unless the value is of this kind.
+
+        `where` is the name of its field, for the message.
+        """
         if not self.fits(value):
             raise ValueError(f"{where}: expected {self.what}, got {reprlib.repr(value)}")
 
 
 @dataclass(frozen=True)
 class Whole(Kind):
-    """A whole number from low to high."""
+    """The kind of the whole numbers from low to high."""
 
     low: int = 0
     high: int = MOST
@@ -61,7 +68,7 @@ class Whole(Kind):
 
 @dataclass(frozen=True)
 class Real(Kind):
-    """A number from low to high, by default any finite one."""
+    """The kind of the numbers from low to high, ints and floats. By default all finite numbers."""
 
     low: float = -FINITE
     high: float = FINITE
@@ -77,7 +84,7 @@ class Real(Kind):
 
 @dataclass(frozen=True)
 class Flag(Kind):
-    """True or false."""
+    """The kind of the two values true and false."""
 
     what = "true or false"
 
@@ -87,7 +94,10 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Text that can be a path: no NUL character, no surrogate that the file system cannot encode."""
+    """The kind of texts that can be a path, of at most `most` characters.
+
+    Such a text has no NUL character and no surrogate that the file system cannot encode.
+    """
 
     most: int = 1000
 
@@ -108,7 +118,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of several words."""
+    """The kind of the texts in `words`."""
 
     words: tuple
 
@@ -122,7 +132,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """A value of one of several kinds."""
+    """The kind of values that are of at least one of `kinds`."""
 
     kinds: tuple
 
@@ -136,7 +146,7 @@ class Either(Kind):
 
 @dataclass(frozen=True)
 class Maybe(Kind):
-    """A value of a kind, or None (null in JSON)."""
+    """The kind of values that are of the kind `kind` or None (null in JSON)."""
 
     kind: Kind
 
@@ -151,7 +161,7 @@ class Maybe(Kind):
 
 @dataclass(frozen=True)
 class Each(Kind):
-    """A list. All its entries are of one kind."""
+    """The kind of lists whose entries are all of the kind `kind`."""
 
     kind: Kind
     what = "a list"
@@ -165,9 +175,11 @@ class Each(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """A JSON object: required fields {name: kind}, optional ones {name: kind}, the kind of all other fields.
+    """The kind of JSON objects (dicts in Python) with these fields:
 
-    If `others` is None, other fields are an error.
+    fields     {name: kind} of the fields that must be there
+    optional   {name: kind} of the fields that may be there
+    others     the kind of all fields with another name; None: such a field is an error
     """
 
     fields: dict
@@ -177,7 +189,7 @@ class Record(Kind):
 
     @classmethod
     def of(cls, declared):
-        """The Record of a dataclass whose fields are all options."""
+        """The Record of the dataclass `declared`, whose fields are all made with `option`."""
         return cls({field.name: field.metadata["kind"] for field in fields(declared)})
 
     def expect(self, value, where):
@@ -198,7 +210,7 @@ class Record(Kind):
 
 @dataclass(frozen=True)
 class Anything(Kind):
-    """Any value: numgan keeps it and does not use it."""
+    """The kind of all values. numgan keeps such a value and does not use it."""
 
     what = "anything"
 
@@ -207,20 +219,23 @@ class Anything(Kind):
 
 
 def option(kind, help=None, metavar=None, default=None, flag=None):
-    """A field of a dataclass that is an option of a command.
+    """Make a field of a dataclass that is an option of a command.
 
-    kind      the kind of its value in a JSON file
-    help      the sentence about it in the help of the command; None: the command does not have this option
-    metavar   the word for its value there; None: the name in capitals
+    kind      the kind of the option's value in a JSON file
+    help      the sentence about the option in the help of the command; None: the command does not have it
+    metavar   the word for the value in this help; None: the field's name in capitals
     default   MISSING: the option has no dashes, it is the command's first word
-    flag      its name on the command line; None: that of the field, such as --batch-size for batch_size
+    flag      the name on the command line; None: that of the field, such as --batch-size for batch_size
     """
     words = {"kind": kind, "help": help, "metavar": metavar, "flag": flag}
     return field(default=default, metadata=words)
 
 
 def for_json(value):
-    """The value as JSON can store it: arrays become lists, NumPy numbers Python's, inf and nan None."""
+    """The value as JSON can store it: arrays become lists, NumPy numbers Python's, inf and nan None.
+
+    Dicts, lists and tuples are converted entry by entry; tuples become lists.
+    """
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     if isinstance(value, dict):
@@ -231,7 +246,10 @@ def for_json(value):
 
 
 def parse(text, kind):
-    """The value of a JSON text (bytes). ValueError, with the name of the field, if it is of another kind."""
+    """The value of a JSON text (bytes). Raises ValueError, with the field's name, if it is not of `kind`.
+
+    It also raises ValueError for text that is not JSON.
+    """
     try:
         value = json.loads(text)
     except RecursionError:
@@ -241,9 +259,10 @@ def parse(text, kind):
 
 
 def read_json(path, kind, advice):
-    """The value in a JSON file. FileFormatError, with file and field, if it is of another kind; OSError.
+    """Read the value in a JSON file. Raises FileFormatError, with file and field, if it is not of `kind`.
 
-    advice   the end of the message, with the action for the user
+    advice   the end of the message: what the user should do
+    Raises OSError if the file cannot be opened.
     """
     text = read(path, LIMIT)
     try:
@@ -253,12 +272,13 @@ def read_json(path, kind, advice):
 
 
 def read_lines(path, kind, upto, advice):
-    """The records of a JSON-lines file up to step `upto`, one line a step; [] if there is no file.
+    """Read the records of a JSON-lines file up to step `upto`, one in each line. [] if there is no file.
 
-    A killed process can leave an incomplete last line, and a power cut arbitrary bytes at the end. Such lines
-    are ignored, and the records end before them. A complete record after such a line is an error.
-    FileFormatError, with line and field, for this, for a record of another kind, and for more than LIMIT
-    bytes that are no records.
+    A record is a dict with a "step", which rises from line to line. A killed process can leave an incomplete
+    last line, and a power cut arbitrary bytes at the end. Such lines are ignored. A complete record after
+    such a line is an error. Raises FileFormatError, with line and field, for this error, for steps that do
+    not rise, for a record that is not of `kind`, and for more than LIMIT bytes that are no records. `advice`
+    is the end of the message.
     """
     records, torn, lost = [], None, 0
     if not os.path.lexists(path):

@@ -8,8 +8,9 @@
     opened(path); read(path, most)        open a file to read; read its bytes
     text_of(path); path_of(text)          a path as text for a JSON file, and back
 
-A run's folder may come from an untrusted source. A file name in it may then belong to a symbolic link, a pipe
-or a folder. numgan neither writes to it nor removes it, but raises a FileExistsError with its name.
+A run's folder may come from an untrusted source. A file name in this folder may then belong to a symbolic
+link, a pipe or a folder. numgan neither writes to such a file nor removes it, but raises a FileExistsError
+with its name.
 """
 
 import os
@@ -34,17 +35,23 @@ TEMPORARY = re.compile(r"\.numgan-[0-9a-f]{16}\.tmp")
 
 
 def text_of(path):
-    """A path as text that is the same in every locale: its bytes read as UTF-8. `path_of` is the inverse."""
+    """A path as text that is the same in every locale: the bytes of the path, read as UTF-8.
+
+    `path_of` is the inverse.
+    """
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def path_of(text):
-    """The path, in the locale of this process, that a text of `text_of` names."""
+    """The path, in the locale of this process, whose text is `text`. The inverse of `text_of`."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 def expect_path(path, what):
-    """Raise ValueError for an empty path: the system would take it for the current folder."""
+    """Raise ValueError for an empty path: the system would take it for the current folder.
+
+    `what` is the name of the argument, for the message.
+    """
     if not os.fspath(path):
         raise ValueError(f"{what}: expected a path, got {path!r}; write '.' for the current folder")
 
@@ -53,9 +60,9 @@ def expect_path(path, what):
 
 
 def kind_at(path):
-    """The kind of file that has this name, as words (see KINDS); None if there is none.
+    """The kind of file that has the name `path`, as words (see KINDS). None if there is no such file.
 
-    No link is followed.
+    No link is followed: a link is a kind of its own.
     """
     try:
         return _kind(os.lstat(path).st_mode)
@@ -68,9 +75,9 @@ def _kind(mode):
 
 
 def expect_own(path, kind="a file"):
-    """Raise FileExistsError if a file of another kind has this name: see KINDS.
+    """Raise FileExistsError if `path` is the name of a file of another kind than `kind` (see KINDS).
 
-    A link is a kind of its own.
+    A link is a kind of its own. If there is no such file, nothing is raised.
     """
     got = kind_at(path)
     if got not in (None, kind):
@@ -80,7 +87,7 @@ def expect_own(path, kind="a file"):
 
 
 def expect_writable(path):
-    """Raise FileNotFoundError if the path's folder does not exist.
+    """Raise FileNotFoundError if the folder of `path` does not exist.
 
     Otherwise raise the same errors as `expect_own(path)`.
     """
@@ -90,9 +97,9 @@ def expect_writable(path):
 
 
 def is_empty(folder, besides=()):
-    """Whether a folder is empty, apart from files in `besides`, an empty lock and temporary files.
+    """Whether a folder is empty. Temporary files, an empty lock file and the names in `besides` do not count.
 
-    A process that was killed before its run began may leave the lock and temporary files.
+    A process that was killed before its run began may leave the lock file and temporary files.
     """
     entries = [entry for entry in os.scandir(folder) if not _temporary(entry) and entry.name not in besides]
     return all(
@@ -114,12 +121,13 @@ def _opener(path, flags):
 
 @contextmanager
 def replacing(path):
-    """A binary file that becomes `path` when the block ends. Readers see the old file or the new one.
+    """A context with a binary file that becomes `path` when the block ends.
 
-    The bytes are written to a temporary file in the same folder and synchronised with the disk. Then the file
-    gets its name. So a power cut also leaves the old file or the new one. Every temporary file has a random
-    name, so two processes that write the same file do not disturb each other. OSError if a step fails: the
-    old file stays.
+    Readers see the old or the new file. The bytes are written to a temporary file in the same folder and
+    synchronised with the disk. Then the file gets its name. So a power cut also leaves the old file or the
+    new one. Every temporary file has a random name, so two processes that write the same file do not disturb
+    each other. If the block or a write fails, the old file stays, and the error is raised. Raises
+    FileNotFoundError or FileExistsError like `expect_writable`.
     """
     path = Path(path)
     expect_writable(path)
@@ -133,7 +141,7 @@ def replacing(path):
             os.fsync(file.fileno())
             if not fcntl:
                 file.close()  # Windows renames no open file
-            os.replace(temporary, path)  # still locked, so that no other process sweeps it
+            os.replace(temporary, path)  # the file is still locked, so that no other process removes it
     except BaseException as error:
         if temporary:
             temporary.unlink(missing_ok=True)
@@ -143,7 +151,7 @@ def replacing(path):
                 del error.filename2  # the message would show None as a second name
         raise
     if hasattr(os, "O_DIRECTORY"):  # the folder holds the new name, so synchronise it too
-        with suppress(PermissionError):  # of a folder that can be written to and not be listed
+        with suppress(PermissionError):  # a folder may be writable but not readable
             folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(folder)
@@ -152,28 +160,31 @@ def replacing(path):
 
 
 def save_picture(image, path):
-    """Write a Pillow image to a PNG file."""
+    """Write a Pillow image to a PNG file, in place of an older file."""
     with replacing(path) as file:
         image.save(file, format="PNG")
 
 
 def _create(folder):
-    """(path, open file) of a new temporary file.
+    """Make a new temporary file in the folder. Returns (path, open file).
 
-    It is locked, so `sweep` keeps it while its process lives.
+    The file is locked, so `sweep` of another process keeps it while this process lives.
     """
     while True:
         path = folder / f".numgan-{secrets.token_hex(8)}.tmp"
         file = open(path, "xb", opener=_opener)
-        with suppress(OSError):  # on a file system without locks, `sweep` cannot lock it either
+        with suppress(OSError):  # a file system may have no locks; then `sweep` cannot lock the file either
             lock(file, wait=True)
-        if path.exists():  # else another process swept it before the lock
+        if path.exists():  # otherwise another process removed the file before it was locked
             return path, file
         file.close()
 
 
 def sweep(folder):
-    """Remove the temporary files of killed processes from a folder. Those of living processes stay."""
+    """Remove the temporary files of killed processes from a folder.
+
+    Those of living processes are locked and stay.
+    """
     with suppress(OSError):  # a folder may be writeable but not readable
         for entry in list(os.scandir(folder)):
             if _temporary(entry):
@@ -183,7 +194,7 @@ def sweep(folder):
 
 
 def lock(file, wait=False):
-    """Lock an open file until it is closed or its process ends. Returns whether the lock was free.
+    """Lock an open file until it is closed or its process ends. Returns whether it is now locked.
 
     With `wait`, wait until another process has released the lock, and return True.
     On Windows nothing is locked, and the result is True.
@@ -197,7 +208,10 @@ def lock(file, wait=False):
 
 
 def appending(path):
-    """Open a binary file to append to it; the file is made if it does not exist."""
+    """Open a binary file to append to it; the file is made if it does not exist.
+
+    Raises FileExistsError if a link, a pipe or a folder has the name.
+    """
     expect_own(path)
     return open(path, "ab", opener=_opener)
 
@@ -205,7 +219,7 @@ def appending(path):
 def make_folder(path):
     """Make a folder if it does not exist, and return its Path.
 
-    FileExistsError if a link or a file has the name.
+    Raises FileExistsError if a link or a file has the name.
     """
     expect_own(path, "a folder")
     Path(path).mkdir(exist_ok=True)
@@ -213,7 +227,7 @@ def make_folder(path):
 
 
 def remove(path):
-    """Remove a file if it exists. FileExistsError if a link, a pipe or a folder has the name."""
+    """Remove a file if it exists. Raises FileExistsError if a link, a pipe or a folder has the name."""
     expect_own(path)
     Path(path).unlink(missing_ok=True)
 
@@ -222,9 +236,10 @@ def remove(path):
 
 
 def opened(path):
-    """Open a binary file to read it; links are followed. OSError if that fails.
+    """Open a binary file to read it; links are followed. Raises OSError if that fails.
 
-    FileFormatError if the name is that of a folder, a pipe or a device: to read a pipe could block forever.
+    Raises FileFormatError if the name is that of a folder, a pipe or a device: to read a pipe could block
+    forever.
     """
     try:
         file = open(
@@ -241,9 +256,13 @@ def opened(path):
 
 
 def read(path, most):
-    """The bytes of a file. FileFormatError if there are more than `most`; other errors as in `opened`."""
+    """Read the bytes of a file.
+
+    Raises FileFormatError if there are more than `most`, and the errors of `opened`.
+    """
     with opened(path) as file:
-        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)  # read() allocates as many
+        # read(n) allocates n bytes, so n is not larger than the file needs
+        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     if len(data) > most:
         raise FileFormatError(
             f"{path}: expected at most {most:,} bytes, got more; the file is damaged, or it is another file"

@@ -1,4 +1,4 @@
-"""One vector per network: a contiguous array holds all parameters, and each name is a view into it.
+"""One vector for each network: one array holds all parameters, and each parameter is a view into this array.
 
 An optimiser step, a gradient norm, weight clipping, a moving average and a checkpoint are then each one
 operation on one array. The gradient of a network has the same form as its parameters.
@@ -14,11 +14,12 @@ from .. import _kernels as kernels
 
 
 class Layout:
-    """The place of each named parameter of a network in its vector.
+    """Where each named parameter of a network lies in the network's vector.
 
-    slots     path -> (offset, shape), in order. A layer with two places has two paths to one slot
-    names     the paths, with only the first one of each slot
-    children  name -> Layout of that sub-network, with offsets into the same vector
+    slots     {path: (offset, shape)}, in order; a path is a name such as "0.W". A layer object that is used
+              twice in a network has two paths with one slot
+    names     one path for each slot, the first
+    children  {name: Layout of that sub-network}, with offsets into the same vector
     size      number of entries of the vector
     held      paths of the held entries, which are not trained (see `numgan.layers.Layer`)
     """
@@ -33,7 +34,7 @@ class Layout:
 
     @classmethod
     def of(cls, layer):
-        """The layout of a layer and all its children; a layer object with two places has one slot."""
+        """The Layout of a layer and all its children. A layer object that is used twice gets one slot."""
         placed, size = {}, 0
 
         def visit(layer):
@@ -86,7 +87,7 @@ class Parameters(Mapping):
 
     @property
     def vector(self):
-        """The whole vector (P,).
+        """The whole vector (P,), not a copy.
 
         Raises ValueError for the parameters of a sub-network, which are views into the vector of the network.
         """
@@ -117,9 +118,9 @@ class Parameters(Mapping):
         return len(self.layout.names)
 
     def child(self, name):
-        """The parameters of the sub-network `name`, views into the same vector.
+        """The parameters of the sub-network `name`, as views into the same vector.
 
-        Raises ValueError for another name.
+        Raises ValueError if there is no such sub-network.
         """
         try:
             return Parameters(self._vector, self.layout.children[name], _whole=False)
@@ -130,11 +131,11 @@ class Parameters(Mapping):
             ) from None
 
     def like(self, vector):
-        """Parameters of the same layout with another vector (P,)."""
+        """Parameters of the same layout with another vector (P,), which is not copied."""
         return Parameters(vector, self.layout)
 
     def __eq__(self, other):
-        """Whether both have the same layout and equal numbers."""
+        """Whether both are Parameters with equal layouts and equal numbers."""
         return (
             isinstance(other, Parameters)
             and self.layout == other.layout
@@ -142,7 +143,7 @@ class Parameters(Mapping):
         )
 
     def __add__(self, other):
-        """The sum of two gradients of one network."""
+        """The sum of two gradients of one network, as new Parameters."""
         out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
         return self.like(np.add(self.vector, other.vector, out=out))
 
@@ -158,7 +159,7 @@ class Parameters(Mapping):
     def mask(self, pattern):
         """(P,) bool: True for the entries of every path that matches the shell pattern, such as "*.W".
 
-        Raises ValueError if nothing matches.
+        Raises ValueError if no path matches.
         """
         mask = np.zeros(self.layout.size, bool)
         matched = [path for path in self.layout.slots if fnmatchcase(path, pattern)]
@@ -169,9 +170,9 @@ class Parameters(Mapping):
         return mask
 
     def copy_from(self, other, paths=None):
-        """Copy entries from `other` (any Parameters) in place.
+        """Copy entries from `other` (any Parameters) into these, in place. Returns self.
 
-        paths    {path here: path in other}; None: all common paths
+        paths    {path here: path in other}; None: all paths that both have
         Raises ValueError if a shape differs.
         """
         pairs = {path: path for path in self if path in other.layout.slots} if paths is None else paths
@@ -193,8 +194,9 @@ class Parameters(Mapping):
 class Gradient(Parameters):
     """The gradient of a network, kept as the arrays that its layers returned.
 
-    The arrays are copied into one vector only when `.vector` is read. The sum of two such gradients is
-    computed directly from the arrays, in one pass over memory.
+    arrays is {slot: array} (see `Layout`); a slot that it does not have has a gradient of zero. The arrays
+    are copied into one vector only when `.vector` is read. The sum of two Gradients is computed directly from
+    the arrays, in one pass over memory.
     """
 
     __slots__ = ("_arrays", "_dtype", "_made")
@@ -217,7 +219,7 @@ class Gradient(Parameters):
         return self._dtype
 
     def part(self, path):
-        """The gradient at `path`, from the array or from the vector. None means zero."""
+        """The gradient with respect to the parameter at `path`, an array. None means zero."""
         return self._arrays.get(self.layout.slots[path]) if self._made is None else self[path]
 
     def __add__(self, other):
@@ -226,7 +228,10 @@ class Gradient(Parameters):
         return self._plus(other, np.result_type(self.dtype, other.dtype))
 
     def _plus(self, other, dtype):
-        """The sum with another Gradient, or with None, as Parameters."""
+        """The sum of this Gradient and `other`, as new Parameters of type dtype.
+
+        other is a Gradient, or None, which means zero.
+        """
         whole = self.like(kernels.empty((self.layout.size,), dtype))
         for path in whole:
             _sum(self.part(path), None if other is None else other.part(path), whole[path])
@@ -234,9 +239,10 @@ class Gradient(Parameters):
 
 
 def whole_gradient(dp, p):
-    """The gradient dp of parameters p as a Gradient.
+    """The gradient dp of the parameters p, as Parameters.
 
-    A layer returns a dict {name: array or None}, which is converted.
+    dp is what a backward pass returns: Parameters stay as they are; a single layer's dict {name: array or
+    None} becomes a Gradient.
     """
     return (
         dp
@@ -246,7 +252,7 @@ def whole_gradient(dp, p):
 
 
 def _sum(one, two, out):
-    """out = one + two; None means zero."""
+    """Write one + two into the array `out`. One or both may be None, which means zero."""
     terms = [np.asarray(part, out.dtype) for part in (one, two) if part is not None]
     if terms:
         kernels.add(terms[0], terms[1] if len(terms) > 1 else None, out)
@@ -255,10 +261,10 @@ def _sum(one, two, out):
 
 
 def gather(layout, parts, dtype):
-    """One Gradient from the gradients of its parts; None is exactly zero.
+    """One Gradient of a network from the gradients of its children. None is exactly zero.
 
-    parts   [(child name, mapping of the child's gradients or None)]; those of a layer with two
-            places are added
+    parts   [(child name, mapping of the child's gradients or None)]. If a layer object is used twice, its
+            gradients are added
     """
     arrays = {}
     for name, part in parts:

@@ -2,9 +2,9 @@
 
     with observe(around): ...      around(layer, name, arguments, words, call) is called in place of each pass
 
-`name` is the method: forward, backward, tangent_forward, tangent_backward or backward_keeping. `around` must
-return call(), the result of the pass. It may measure time or check the result. Without an observer a pass
-reads one variable.
+`name` is the method: forward, backward, tangent_forward, tangent_backward or backward_keeping. arguments and
+words are its arguments. `around` must return call(), the result of the pass. It may measure the time or check
+the result. Without an observer a pass reads one variable more, and that is all.
 """
 
 from contextlib import contextmanager
@@ -21,7 +21,11 @@ _kinks = ContextVar("kinks", default=None)
 
 
 class Observer:
-    """Calls `around` once for each pass of each layer, also if the pass calls that of its base class."""
+    """Calls `around` once for each pass of each layer, in place of the pass.
+
+    If a pass calls the same pass of its base class, this inner call does not count. unfused is that of
+    `observe`.
+    """
 
     def __init__(self, around, unfused):
         self.around, self.unfused, self.within = around, unfused, []
@@ -37,7 +41,10 @@ class Observer:
 
 
 def observable(method):
-    """Decorator for a pass of a layer: it goes through the observer, and NumPy ignores underflow in it."""
+    """Decorator for a pass of a layer: each call goes through the observer, if there is one.
+
+    NumPy ignores underflow in the pass.
+    """
     method = may_underflow(method)
 
     @wraps(method)
@@ -52,7 +59,7 @@ def observable(method):
 
 @contextmanager
 def observe(around, unfused=True):
-    """In this block every pass of every layer goes through `around`.
+    """A context in which every pass of every layer goes through `around`.
 
     unfused   True: no layers are fused, so the observer gets the output of every layer
     """
@@ -71,7 +78,10 @@ def unfused():
 
 @contextmanager
 def watch_finite():
-    """In this block an output with inf or nan raises NonFiniteError, which names the layer and its place."""
+    """A context in which a forward pass with inf or nan in its output raises NonFiniteError.
+
+    The message names the layer and its path. Layers made of other layers are not checked themselves.
+    """
 
     def around(layer, name, arguments, words, call):
         result = call()
@@ -89,9 +99,9 @@ def watch_finite():
 
 @contextmanager
 def record_kinks():
-    """Collect, in a list, the sides of all kinks during the passes in this block.
+    """A context that gives a list. Each kink adds to it a hash of the side on which every entry lies.
 
-    The side of a kink is, for example, x > 0 for each entry of a ReLU. A finite difference across a kink is
+    A side is, for example, x > 0 for each entry of a ReLU. A difference quotient across a kink is
     meaningless, so the gradient checks compare these lists.
     """
     pieces = []
@@ -103,7 +113,7 @@ def record_kinks():
 
 
 def kink(piece):
-    """Record the side of the kink for every entry of a layer.
+    """Report on which side of a kink every entry of a layer lies. Does nothing outside of `record_kinks`.
 
     piece    a function that returns an array of booleans or indices; it is called only in `record_kinks`
     """

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class StopRequests:
-    """Counts the signals to stop. `asked` is True after the first one."""
+    """Counts the signals that ask a loop to stop. `asked` is True after the first signal."""
 
     count = 0
 
@@ -22,9 +22,10 @@ class StopRequests:
 
 @contextmanager
 def stop_requests():
-    """In this block the first SIGINT or SIGTERM sets `asked`; the second one raises KeyboardInterrupt.
+    """A context in which the first SIGINT or SIGTERM only sets `asked`. The second raises KeyboardInterrupt.
 
-    A signal that was ignored before stays ignored.
+    It gives a StopRequests. A signal that was ignored before stays ignored. In a thread other than the main
+    one, nothing changes, because only the main thread can handle signals.
     """
     stop, numbers = StopRequests(), (signal.SIGINT, signal.SIGTERM)
     watched = tuple(number for number in numbers if signal.getsignal(number) != signal.SIG_IGN)
@@ -44,8 +45,8 @@ def stop_requests():
         if stop.count > 1:
             raise KeyboardInterrupt
 
-    # Python calls `handle` once for all signals during one long kernel; the wakeup descriptor gets a byte
-    # each
+    # Python calls `handle` once for all signals that came during one long kernel; the wakeup descriptor gets
+    # one byte for each signal
     wakeup = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, handle) for number in watched}
     try:
@@ -60,7 +61,10 @@ def stop_requests():
 
 @contextmanager
 def sigterm_as_interrupt():
-    """In this block SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
+    """A context in which SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
+
+    It does nothing in other threads.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Safe versions of stdout and stderr: a write that fails does not stop the program.
+r"""Safe versions of stdout and stderr: a write that fails does not stop the program.
 
     print(line, file=STDERR, flush=True)        print a message; tqdm(..., file=STDERR) shows a progress bar
     with guarded(): ...                         replace sys.stdout and sys.stderr by safe streams in the block
@@ -21,10 +21,10 @@ class OutputError(OSError):
 
 
 class Stream:
-    """A safe text stream. It writes to the stream that `find()` returns at each call; that may be None.
+    """A safe text stream. At each call it writes to the stream that `find()` returns, which may be None.
 
-    must_arrive   whether a failed write raises OutputError, then and at each later flush; else it is ignored.
-                  A missing stream, a closed one and a reader that has ended are always ignored
+    must_arrive   True: a failed write raises OutputError, and so does each later flush. False: a failed write
+                  is ignored. A missing or closed stream, or one whose reader has ended, is always ignored
     """
 
     def __init__(self, find, must_arrive=False):
@@ -36,18 +36,18 @@ class Stream:
 
     def isatty(self):
         """Whether the stream is a terminal; False for a missing or closed stream."""
-        with suppress(AttributeError, OSError, ValueError):  # missing, or closed
+        with suppress(AttributeError, OSError, ValueError):  # the stream is missing or closed
             return self.find().isatty()
         return False
 
     def fileno(self):
-        """The stream's file descriptor; OSError if there is none."""
+        """The stream's file descriptor. Raises OSError if there is none."""
         with suppress(AttributeError, ValueError):
             return self.find().fileno()
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def write(self, text):
-        """Write the text, and return its length, also if it was discarded."""
+        """Write the text. Returns its length, also if the text was discarded."""
         self._try(lambda stream: _write(stream, text))
         return len(text)
 
@@ -57,13 +57,16 @@ class Stream:
             raise self.failed
 
     def _try(self, act):
-        """act(stream), with failures handled as the class describes."""
+        """Call act(stream) with the stream that `find()` returns.
+
+        Failures are handled as the class describes.
+        """
         stream = self.find()
         if stream is None:
             return
         try:
             act(stream)
-        except ValueError:  # it is closed
+        except ValueError:  # the stream is closed
             return
         except OSError as error:
             _discard(stream)
@@ -82,9 +85,9 @@ def _write(stream, text):
 
 
 def _discard(stream):
-    """Discard the text in the stream's buffer.
+    """Discard the text that waits in the stream's buffer.
 
-    Otherwise Python would write it again at exit, fail, and exit with code 120.
+    Otherwise Python would try to write this text again at exit, fail, and end with exit code 120.
     """
     with suppress(OSError, ValueError, AttributeError):
         descriptor = stream.fileno()
@@ -103,9 +106,10 @@ STDERR = Stream(lambda: sys.stderr)
 
 @contextmanager
 def guarded():
-    """Replace sys.stdout and sys.stderr by safe streams in this block.
+    """A context in which sys.stdout and sys.stderr are safe streams.
 
-    The file descriptors 0, 1 and 2 are then open, if only to os.devnull.
+    A failed write to stdout raises OutputError. The file descriptors 0, 1 and 2 are then open. One that was
+    closed is opened to os.devnull and stays open.
     """
     for descriptor in range(3):  # else a file opened later could be number 2, stderr
         try:

@@ -2,7 +2,7 @@
 
 numgan's formulas stay correct then. Users set np.seterr(all="raise") to find the origin of a nan. NumPy then
 raises for exp(-1000) too, which is harmless. A function or class that is decorated with `may_underflow`
-ignores underflow. NumPy reports overflow, division by zero and invalid operations as the caller has set.
+ignores underflow. For overflow, division by zero and invalid operations NumPy does what the caller has set.
 """
 
 from contextvars import ContextVar
@@ -11,11 +11,14 @@ from inspect import isfunction
 
 import numpy as np
 
-_allowed = ContextVar("allowed", default=False)  # np.errstate takes 2 us: only the outer call sets it
+_allowed = ContextVar("allowed", default=False)  # np.errstate takes 2 us, so only the outermost call sets it
 
 
 def may_underflow(target):
-    """Decorator: NumPy ignores underflow in the function, or in all public methods of the class."""
+    """Decorator: NumPy ignores underflow in the function, or in all public methods of the class.
+
+    The public methods are those without a leading underscore, and __call__.
+    """
     if isinstance(target, type):
         for name, method in list(vars(target).items()):
             if isfunction(method) and (name == "__call__" or not name.startswith("_")):

@@ -1,6 +1,7 @@
-"""The layers, each with its four passes written by hand. Reading order: base, activations, bilinear, pooling,
-resampling, shaping, normalization, dropout, embedding, minibatch, packing, equalized, spectral, network,
-given, virtual.
+"""The layers. Each has four passes, written by hand.
+
+Reading order: base, activations, bilinear, pooling, resampling, shaping, normalization, dropout, embedding,
+minibatch, packing, equalized, spectral, network, given, virtual.
 """
 
 import types
@@ -23,7 +24,7 @@ from .shaping import Concat, Crop, Flatten, Pad, Reshape, Pick
 from .spectral import Spectral, power_step
 from .virtual import Referenced, VirtualBatchNorm
 
-# Every name above, without the modules.
+# Every name that is imported above, except modules.
 __all__ = [
     name for name, value in globals().items() if not (name[0] == "_" or isinstance(value, types.ModuleType))
 ]

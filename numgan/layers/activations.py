@@ -1,9 +1,11 @@
-"""Elementwise activations: four passes for all, and f, f', f'' for each. Maxout takes maxima of neighbours.
+"""Activations. An elementwise activation is a function f, given with f' and f''; all share these four passes:
 
 forward            y   = f(x)
 backward           dx  = dy f'(x)
 tangent_forward    ty  = f'(x) tx
 tangent_backward   tdx = tdy f'(x) + dy f''(x) tx
+
+Maxout is not elementwise: it takes the maximum of neighbouring entries.
 """
 
 import numpy as np
@@ -18,14 +20,14 @@ from .base import Layer, LinearMap, Pass, expect, expect_floats, term, total
 class Elementwise(Layer):
     """y = f(x), elementwise; x and y have any shape.
 
-    A subclass defines f(x), d(x, y) = f'(x) and dd(x, y) = f''(x); dd = None means f'' = 0.
+    A subclass defines f(x), d(x, y) = f'(x) and dd(x, y) = f''(x), where y = f(x). dd = None means f'' = 0.
     Raises TypeError if x is not an array of floats.
     """
 
     dd = None
 
     def times(self, d, x, y):
-        """d f'(x)"""
+        """d f'(x), elementwise. d is dy, or a tangent tx or tdy."""
         return d * self.d(x, y)
 
     def forward(self, p, x, context=Pass()):
@@ -51,8 +53,9 @@ class Elementwise(Layer):
 class LeakyReLU(Elementwise):
     """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 4)
 
-    y has the sign of x, so the cache is y. The next layer's cache holds it too, and no memory is added.
-    Raises ValueError if slope < 0.
+    y > 0 exactly where x > 0, so the backward pass needs only y, and the cache is y. The cache of the next
+    layer holds y too, so this cache adds no memory. Raises TypeError if x is not an array of floats;
+    ValueError unless slope is a finite number >= 0.
     """
 
     shown = ("slope",)
@@ -86,7 +89,7 @@ class ReLU(LeakyReLU):
 class ELU(Elementwise):
     """y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15)
 
-    Raises ValueError if alpha < 0.
+    Raises ValueError unless alpha is a finite number >= 0.
     """
 
     shown = ("alpha",)
@@ -119,7 +122,7 @@ class Tanh(Elementwise):
 
 
 class Sigmoid(Elementwise):
-    """y = 1 / (1 + exp(-x)), computed without overflow"""
+    """y = 1 / (1 + exp(-x)), computed without overflow."""
 
     def f(self, x):
         return sigmoid(x)
@@ -134,7 +137,7 @@ class Sigmoid(Elementwise):
 class Softplus(Elementwise):
     """y = log(1 + exp(b (x + s))) / b - s, computed without overflow          sharpness b = 1, shift s = 0
 
-    A smooth form of max(x, -s); a larger b gives a sharper bend. Softplus(2, 1) is softplus(2x + 2) / 2 - 1
+    A smooth form of max(x, -s). A larger b gives a sharper bend. Softplus(2, 1) is softplus(2x + 2) / 2 - 1
     (Gulrajani et al. 2017, section 5.1), whose mean stays near 0.
     Raises ValueError unless sharpness > 0 and both are finite.
     """
@@ -164,13 +167,13 @@ class Softplus(Elementwise):
 
 @may_underflow
 def sigmoid(x):
-    """1 / (1 + exp(-x)); the argument of every exp is at most 0, so nothing overflows."""
+    """1 / (1 + exp(-x)), elementwise. The argument of every exp is at most 0, so nothing overflows."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 @may_underflow
 def softplus(x):
-    """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|))"""
+    """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), elementwise. The second form does not overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -179,8 +182,9 @@ class Maxout(LinearMap):
 
     x (..., O pieces), made by Dense(I, O pieces)   y (..., O)
 
-    Of equal pieces the first one is the maximum. For given places of the maxima the map is a selection, which
-    is linear. Raises ValueError if the last axis of x is not a multiple of `pieces`.
+    If several pieces are equally large, the first one is the maximum. Once it is known which pieces are the
+    maxima, the map only selects them, and a selection is linear. Raises TypeError if x is not an array of
+    floats; ValueError if its last axis is not a multiple of `pieces`, or if `pieces` is not an integer >= 1.
     """
 
     shown = ("pieces",)

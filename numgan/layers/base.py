@@ -5,8 +5,10 @@
     ty, tcache   = layer.tangent_forward(tx, cache, tp=None)
     tdx, tdp     = layer.tangent_backward(dy, tdy, cache, tcache, frozen=False, need_dx=True)
 
-`d` is read "derivative of the loss with respect to", `t` is read "tangent of", so `tdW` is the tangent of dW.
-A tangent of None is exactly zero and runs no kernel. No pass writes to its arguments or to the layer.
+p holds the layer's parameters, x is the input and y the output. A cache holds what a later pass needs.
+`d` is read "derivative of the loss with respect to": dx is the derivative of the loss with respect to x.
+`t` is read "tangent of": tdW is the tangent of dW, the change of dW along a direction.
+A tangent of None means exactly zero. No kernel runs for it. No pass writes to its arguments or to the layer.
 """
 
 import math
@@ -26,12 +28,15 @@ PASSES = {"forward", "backward", "tangent_forward", "tangent_backward", "backwar
 
 @dataclass(frozen=True)
 class Pass:
-    """The context of a forward pass: its inputs besides parameters and x. Equal contexts give equal bits.
+    """The context of a forward pass: what the pass uses besides the parameters and x.
 
-    seed         the seed of the pass's random numbers; None: dropout is off
-    measured     measured normalisation statistics (see `measure`); None: BatchNorm uses those of the batch
-    path         the layer's place in the network; a layer with two places draws different numbers at each
-    reference    number of rows of the reference batch, which come first; `Referenced` sets it
+    Equal contexts give equal bits.
+
+    seed         the seed of the pass's random numbers; None: no random numbers; Dropout and Noise are off
+    measured     {layer name: ...}: measured statistics (see `measure`); None: BatchNorm uses the batch's
+    path         the names of the layers from the whole network down to this layer. A layer object that is
+                 used twice has two paths, and draws different random numbers at each path
+    reference    number of rows of the reference batch, the first rows of x; `Referenced` sets it
     """
 
     seed: int | None = None
@@ -40,7 +45,7 @@ class Pass:
     reference: int = 0
 
     def child(self, name):
-        """The context for the child layer `name`."""
+        """The context for the child layer `name`: with its part of `measured`, and `name` added to `path`."""
         return Pass(
             self.seed,
             None if self.measured is None else self.measured.get(name, {}),
@@ -49,7 +54,7 @@ class Pass:
         )
 
     def rng(self):
-        """The random stream of this place, a numpy Generator.
+        """A numpy Generator that depends on the seed and the path only.
 
         Raises ValueError if the context has no seed.
         """
@@ -61,15 +66,16 @@ class Pass:
 class Layer:
     """The base class of every layer and network.
 
-    A new layer defines `forward` and `backward`, and `parameter_shapes` if it has parameters. With
-    `tangent_forward` and `tangent_backward` it works in gradient penalties too. `check_layer` checks them.
+    A new layer defines `forward` and `backward`, and `parameter_shapes` if it has parameters. If it also
+    defines `tangent_forward` and `tangent_backward`, it works in gradient penalties too. `check_layer` checks
+    all four.
 
     held    names of the entries in `parameter_shapes()` that are stored with the weights but not trained,
             such as u and v of Spectral. They are constants in every pass: their gradient is None or exactly
-            zero, and tp has no effect on them. After each update the training loop replaces them with the
-            values from `refreshed`. A checkpoint stores them with the weights.
+            zero, and their tangents in tp have no effect. After each update the training loop replaces these
+            entries with the values from `refreshed`. A checkpoint stores them with the weights.
     shown   names of the attributes that the repr shows
-    options {name: default} of further attributes, which the repr shows by name unless they are the default
+    options {name: default} of further attributes; the repr shows each as name=value if it is not the default
     """
 
     children = {}
@@ -85,42 +91,46 @@ class Layer:
             setattr(cls, name, may_underflow(vars(cls)[name]))
 
     def parameter_shapes(self):
-        """The layer's own parameters, {name: shape}.
+        """{name: shape} of the layer's own parameters; {} by default.
 
-        The parameters of a network are those of its children.
+        A network made only of children keeps {}: `Layout` collects the shapes of the children.
         """
         return {}
 
     def initial_values(self, rng):
-        """Initial values of the parameters, {name: array}, drawn from the numpy Generator `rng`.
+        """{name: array}: initial values of the parameters, drawn from the numpy Generator `rng`.
 
-        Zeros by default.
+        By default every array is zeros.
         """
         return {name: np.zeros(shape) for name, shape in self.parameter_shapes().items()}
 
     def refreshed(self, p):
-        """New values of the held entries after an update to p, {name: array}.
+        """{name: array}: new values of the held entries, after an update has changed the parameters p.
 
-        Other entries keep their values.
+        Held entries that are not in the result keep their values. By default the result is {}.
         """
         return {}
 
     def output_shape(self, shape):
-        """The output shape for an input of `shape`, both without the batch axis.
+        """The shape of the output for an input of `shape`. Both shapes are without the batch axis.
 
-        A tuple of arrays has a tuple of shapes.
+        If an input or output is a tuple of arrays, its shape is a tuple of shapes. By default the shape is
+        the same.
         """
         return shape
 
     def forward(self, p, x, context=Pass()):
-        """y, cache: the output, and the values that the backward pass needs."""
+        """(y, cache): the output for the input x, and the values that the backward pass needs.
+
+        p holds the layer's parameters. Raises TypeError if the class does not define this pass.
+        """
         raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, context) -> (y, cache)")
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """dx, dp from dy.
+        """(dx, dp): the derivatives of the loss with respect to x and p, from dy, the one with respect to y.
 
-        dp is None if frozen: no weight-gradient kernel runs.
-        dx is None if need_dx is False or x holds integers.
+        If frozen, dp is None and no weight-gradient kernel runs. dx is None if need_dx is False or x holds
+        integers. Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
             f"{self!r} has no backward pass; "
@@ -128,37 +138,52 @@ class Layer:
         )
 
     def tangent_forward(self, tx, cache, tp=None):
-        """ty, tcache: the derivative of y when x moves along tx and the parameters along tp."""
+        """(ty, tcache): the tangent of y when x moves along tx and the parameters along tp.
+
+        tcache holds what `tangent_backward` needs. tx, tp or ty may be None, which means zero.
+        Raises TypeError if the class does not define this pass.
+        """
         raise TypeError(
             f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
             "define tangent_forward"
         )
 
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
-        """tdx, tdp: the derivative of backward's results along the direction of tangent_forward."""
+        """(tdx, tdp): the tangents of dx and dp when x and p move along tx and tp, and dy along tdy.
+
+        tcache is the second result of `tangent_forward` for tx and tp. tdy = None means zero. If frozen, tdp
+        is None. tdx is None if need_dx is False. Raises TypeError if the class does not define this pass.
+        """
         raise TypeError(
             f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
             "define tangent_backward"
         )
 
     def backward_keeping(self, dy, cache):
-        """dx of a frozen backward pass, and the dy to give to tangent_backward.
+        """(dx, kept): dx of a frozen backward pass, and what to give to `tangent_backward` as its dy.
 
-        In a Sequential the second result also holds the dy of every layer, which tangent_backward then uses.
+        Here kept is dy. A Sequential returns the dy of every layer, so that `tangent_backward` does not
+        compute them again.
         """
         return self.backward(dy, cache, frozen=True)[0], dy
 
     def batch_statistics(self, cache):
-        """Batch statistics of one forward pass, read from its cache: {name: ...}; only BatchNorm has any."""
+        """{name: array}: the batch statistics of one forward pass, read from the cache of that pass.
+
+        Only BatchNorm has any. A network returns a nested dict: {layer name: {name: array}}. By default {}.
+        """
         return {}
 
     def flops(self, shape):
-        """Floating-point operations of one forward pass for one sample; a multiply-add counts as two."""
+        """The number of floating-point operations of one forward pass for one sample of `shape`.
+
+        A multiply-add counts as two. By default it is one operation for each entry of the output.
+        """
         return entries(self.output_shape(shape))
 
     @cached_property
     def layout(self):
-        """The places of the parameters in the vector; they follow from the structure and never change."""
+        """The Layout of the parameters: where each parameter lies in the vector."""
         return Layout.of(self)
 
     @property
@@ -171,10 +196,10 @@ class Layer:
         return own and all(child.has_tangents for child in self.children.values())
 
     def init(self, rng=0, dtype=np.float32):
-        """New Parameters; `rng` is a numpy Generator or a seed.
+        """New Parameters with initial values. `rng` is a numpy Generator or a seed.
 
-        The values are drawn in float64 and then rounded, so float32 and float64 start at the same point.
-        Raises TypeError if dtype is not a floating-point type.
+        The values are drawn in float64 and then rounded to dtype. So float32 and float64 start with the same
+        values, up to rounding. Raises TypeError if dtype is not a floating-point type.
         """
         if np.dtype(dtype).kind != "f":
             raise TypeError(
@@ -188,7 +213,7 @@ class Layer:
         return p
 
     def arguments(self):
-        """The arguments shown in the repr, as text."""
+        """The text between the brackets of the repr: the attributes that `shown` and `options` name."""
         shown = [brief(getattr(self, name)) for name in self.shown]
         for name, default in self.options.items():
             if getattr(self, name) != default:
@@ -199,9 +224,11 @@ class Layer:
         return f"{type(self).__name__}({self.arguments()})"
 
     def summary(self, shape, batch=1, dtype=np.float32):
-        """A table of layers, output shapes, parameters, bytes and flops, made for printing.
+        """A Summary: a table of layers, output shapes, parameters, bytes and flops, made for printing.
 
         shape    the shape of one input, without the batch axis
+        batch    the number of samples for which bytes and flops are counted
+        dtype    the number format of the parameters and the activations
         """
         from .summary import Summary
 
@@ -209,11 +236,11 @@ class Layer:
 
 
 class LinearMap(Layer):
-    """A fixed linear map: y = A x, so dx = A' dy, ty = A tx and tdx = A' tdy.
+    """A fixed linear map: y = A x, so dx = A' dy, ty = A tx and tdx = A' tdy. It has no parameters.
 
     A subclass defines `apply(x, context) -> (y, cache)` and `transpose(dy, cache) -> dx`. If A depends on the
-    cache, it also defines `apply_to_tangent(tx, cache) -> ty`.
-    Raises TypeError if x is not an array of floats.
+    cache, a subclass also defines `apply_to_tangent(tx, cache) -> ty`.
+    Raises TypeError if x is neither an array of floats nor a tuple.
     """
 
     def apply(self, x, context):
@@ -240,7 +267,8 @@ class LinearMap(Layer):
 def each_layer(layer, p, path=(), visited=None):
     """Yield (layer, its part of p, its path) for every layer of a network, children first.
 
-    A layer with two places comes once, at its first place.
+    A layer object that is used twice is yielded once, with its first path. path and visited are for the
+    recursive calls: the path of `layer`, and the ids of the layers that were already yielded.
     """
     visited = set() if visited is None else visited
     for name, child in layer.children.items():
@@ -251,23 +279,33 @@ def each_layer(layer, p, path=(), visited=None):
 
 
 def total(*terms):
-    """The sum of the terms that are not None, or None: a tangent of None is exactly zero."""
+    """The sum of the terms that are not None; None if all are None. A tangent of None means exactly zero."""
     terms = [term for term in terms if term is not None]
     return sum(terms[1:], terms[0]) if terms else None
 
 
 def term(f, *arguments):
-    """f(*arguments), or None if an argument is None: f is linear in it, and a tangent of None is zero."""
+    """f(*arguments), or None if an argument is None.
+
+    An argument of None is a tangent that is zero. f is linear in this argument, so the result is zero too:
+    None.
+    """
     return None if any(argument is None for argument in arguments) else f(*arguments)
 
 
 def product_rule(f, a, b, ta, tb, *rest):
-    """The tangent of f(a, b, *rest), which is linear in a and in b: f(ta, b) + f(a, tb)."""
+    """The tangent of f(a, b, *rest), which is linear in a and in b: f(ta, b, *rest) + f(a, tb, *rest).
+
+    ta and tb are the tangents of a and b. None means zero.
+    """
     return total(term(f, ta, b, *rest), term(f, a, tb, *rest))
 
 
 def joined(tangents, shapes):
-    """Tangents of these shapes, concatenated along the last axis; None if all are None."""
+    """The tangents, concatenated along the last axis. None becomes zeros of the matching shape in `shapes`.
+
+    If all tangents are None, the result is None.
+    """
     dtypes = [t.dtype for t in tangents if t is not None]
     if not dtypes:
         return None
@@ -278,7 +316,7 @@ def joined(tangents, shapes):
 def expect_floats(layer, x):
     """Raise TypeError unless x is an array of floats.
 
-    With integers, every constant of a layer would be rounded.
+    With an array of integers, every constant of a layer would be rounded to an integer.
     """
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         raise TypeError(
@@ -289,7 +327,10 @@ def expect_floats(layer, x):
 
 
 def expect(layer, condition, expected, got, advice=""):
-    """Raise ValueError `layer: expected x ..., got ...; advice` unless the condition holds."""
+    """Raise ValueError "layer: expected x ..., got ...; advice" unless the condition holds.
+
+    got is an array or a tuple of arrays, of which the message shows the shapes, or any other value.
+    """
     if not condition:
         got = (
             tuple(g.shape for g in got)
@@ -300,17 +341,17 @@ def expect(layer, condition, expected, got, advice=""):
 
 
 def expect_images(layer, x):
-    """Raise ValueError unless x (N, H, W, C) is a batch of images of a shape that the layer takes."""
+    """Raise ValueError unless x is a batch of images (N, H, W, C) of a shape that the layer takes."""
     expect(layer, x.ndim == 4, "(N, H, W, C)", x)
     layer.output_shape(x.shape[1:])
 
 
 def shapes_in(shape):
-    """The shapes in a shape or a (nested) tuple of shapes."""
+    """All shapes in `shape`, as a flat list. `shape` is one shape or a (nested) tuple of shapes."""
     nested = [part for part in shape if isinstance(part, tuple)]
     return [s for part in nested for s in shapes_in(part)] if nested else [shape]
 
 
 def entries(shape):
-    """The number of entries of an array of this shape, or of a (nested) tuple of arrays."""
+    """The number of entries of an array of `shape`, or of all arrays of a (nested) tuple of shapes."""
     return sum(map(math.prod, shapes_in(shape)))

@@ -1,6 +1,7 @@
 """Dense, Conv2d and ConvTranspose2d: y = x * W + b, which is linear in x and linear in W.
 
-`*` is the layer's product, `dy *' W` its transpose in x and `x' * dy` its transpose in W. Each is one kernel:
+`*` is the layer's product. dy *' W is its transpose with respect to x, and x' * dy its transpose with respect
+to W. Each of the three is one kernel:
 
     forward            y   = x * W + b
     backward           dx  = dy *' W                    dW  = x' * dy                   db  = sum dy
@@ -8,7 +9,8 @@
     tangent_backward   tdx = tdy *' W + dy *' tW        tdW = tx' * dy + x' * tdy       tdb = sum tdy
 
 The kernels can apply a LeakyReLU f, or its derivative, to a result before they store it. Sequential uses this
-to fuse layers (see fusing.py), but never with a subclass, which need not know these arguments:
+to fuse layers (see fusing.py). It never does so with a subclass of these layers, because a subclass need not
+accept these arguments:
 
     forward(..., slope=)             y  = f(x * W + b)
     backward(..., slope=, gate=)     dx = f'(gate) dx            gate: the output of the LeakyReLU that made x
@@ -29,7 +31,9 @@ class Bilinear(Layer):
 
         product(x, W, b=None)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)   check(x)
 
-    Raises TypeError if x is not an array of floats of W's dtype, ValueError for a wrong shape of x or W.
+    `check` raises ValueError if x has a wrong shape. `transposed` is True if the last axis of W is the
+    input's. Raises TypeError if x is not an array of floats of W's dtype, ValueError for a wrong shape of x
+    or W.
     """
 
     shown = ("inputs", "features")
@@ -53,7 +57,7 @@ class Bilinear(Layer):
 
     def flops(self, shape):
         out = self.output_shape(shape)
-        places = shape if self.transposed else out  # W is applied once at each of them
+        places = shape if self.transposed else out  # W is applied once at each position of this image
         return 2 * math.prod(self.weight_shape) * math.prod(places[:-1]) + self.bias * math.prod(out)
 
     def forward(self, p, x, context=Pass(), **fused):
@@ -95,7 +99,11 @@ class Bilinear(Layer):
         return tdx, self._gradients(product_rule(self.weight_gradient, x, dy, tx, tdy), tdy)
 
     def _gradients(self, dW, dy):
-        """The gradients of W and b. db is the sum of dy over all axes but the last."""
+        """{"W": dW, "b": db}, without "b" if the layer has no bias.
+
+        db is the sum of dy over all axes but the last. dW and dy may be None, as tangents that are zero; then
+        the entry is None too.
+        """
         rows = term(np.reshape, dy, (-1, self.features))
         return {"W": dW} | ({"b": term(kernels.column_sum, rows)} if self.bias else {})
 
@@ -103,7 +111,7 @@ class Bilinear(Layer):
 class Dense(Bilinear):
     """y = x W + b          x (..., I)   W (I, O)   b (O,)   y (..., O)
 
-    Raises ValueError if the last axis of x is not I.
+    Raises ValueError unless x has two axes or more and the last one is I.
     """
 
     @property
@@ -111,7 +119,7 @@ class Dense(Bilinear):
         return self.inputs, self.features
 
     def _advice(self, shape):
-        """What to do with a sample of a wrong shape."""
+        """The end of the error message for a sample of a wrong `shape`: "add Flatten() before it", or ""."""
         return "add Flatten() before it" if len(shape) > 1 and math.prod(shape) == self.inputs else ""
 
     def check(self, x):
@@ -135,7 +143,11 @@ class Dense(Bilinear):
 
 
 class _Window(Bilinear):
-    """The common part of the two convolutions: channels, kernel, stride and padding, and their checks."""
+    """The common part of the two convolutions: kernel, stride and padding, with their checks.
+
+    Each of the three is an integer or a pair (vertical, horizontal). Raises ValueError unless kernel and
+    stride are at least 1 and padding at least 0.
+    """
 
     options = {"kernel": None, "stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0), "bias": True}
     output_padding = 0, 0
@@ -166,8 +178,8 @@ class Conv2d(_Window):
 
     x (N, H, W, I)   W (KH, KW, I, O)   b (O,)   y (N, HO, WO, O)   HO = (H + 2 p - KH) // s + 1
 
-    kernel, stride s and padding p are integers or pairs (vertical, horizontal).
-    Raises ValueError if x does not have I channels or the window does not fit.
+    Kernel, stride s and padding p are integers or pairs (vertical, horizontal). x is zero outside the image.
+    Raises ValueError if x does not have I channels, or if the window is larger than the padded image.
     """
 
     @property
@@ -194,10 +206,10 @@ class ConvTranspose2d(_Window):
 
     x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
 
-    Its forward pass is the input gradient of the Conv2d (O -> I) with the same W (no flip), plus b.
-    A stride-s convolution maps s input sizes to one output size; output_padding (less than s) chooses one.
-    Raises ValueError if x does not have I channels or is too small for the padding, or unless
-    0 <= output_padding < stride.
+    The forward pass is the input gradient of the Conv2d from O to I channels with the same W (no flip), plus
+    b. A convolution of stride s maps s input sizes to one output size. output_padding (less than s) says
+    which of these s sizes y has. Raises ValueError if x does not have I channels or is too small for the
+    padding, or unless 0 <= output_padding < stride.
     """
 
     transposed = True
@@ -242,7 +254,7 @@ class ConvTranspose2d(_Window):
 class Reweighted(Layer):
     """A Dense, Conv2d or ConvTranspose2d that computes with a function of W in place of W.
 
-    A subclass defines the function and its passes. Raises TypeError for another kind of layer.
+    A subclass defines the function and the passes. Raises TypeError if `layer` is of another class.
     """
 
     shown = ("layer",)
@@ -265,5 +277,8 @@ class Reweighted(Layer):
         return self.layer.flops(shape)
 
     def _replaced(self, p, W):
-        """The layer's parameters in p, or their tangents, with W in place of their own W."""
+        """The entries of p that belong to `layer`, with W in place of "W".
+
+        p and W are parameters or tangents.
+        """
         return {name: p[name] for name in self.layer.parameter_shapes()} | {"W": W}

@@ -1,6 +1,6 @@
-"""Dropout and Noise: multiply by a random mask, add random numbers.
+"""Dropout multiplies by a random mask. Noise adds random numbers.
 
-Both are drawn from the seed of the pass.
+Both draw from the seed of the pass, `Pass(seed=...)`.
 """
 
 import numpy as np
@@ -12,10 +12,10 @@ from .base import LinearMap
 class Dropout(LinearMap):
     """y = x m / (1 - rate), m = 0 with probability `rate`, else 1          x, y of any shape
 
-    (Srivastava et al. 2014, section 4, but scaled during training and not during testing.)
-    The mask is drawn from the seed of the pass, `Pass(seed=...)`. Equal seeds give equal masks; without a
-    seed y = x.
-    Raises ValueError unless 0 <= rate < 1.
+    The factor is in the training passes and not in the passes without a seed. Srivastava et al. 2014, section
+    4, scale at test time instead. The mask m is drawn from the seed of the pass, `Pass(seed=...)`. Equal
+    seeds give equal masks. Without a seed y = x. Raises TypeError if x is not an array of floats; ValueError
+    unless 0 <= rate < 1.
     """
 
     shown = ("rate",)
@@ -44,8 +44,9 @@ class Dropout(LinearMap):
 class Noise(LinearMap):
     """y = x + std e, e ~ N(0, 1) for each entry          x, y of any shape
 
-    In layers of G: Chintala et al. 2016, point 13. Every derivative is that of the identity. e is drawn from
-    the seed of the pass; without a seed y = x. Raises ValueError unless std is a finite number >= 0.
+    Chintala et al. 2016, point 13, put such noise into layers of G. The passes for derivatives and tangents
+    are those of the identity. e is drawn from the seed of the pass. Without a seed y = x. Raises TypeError if
+    x is not an array of floats; ValueError unless std is a finite number >= 0.
     """
 
     shown = ("std",)

@@ -1,6 +1,6 @@
 """Embedding: a table of vectors, one for each class.
 
-It equals a Dense layer without bias on one-hot vectors.
+An Embedding equals a Dense layer without bias whose input is a one-hot vector of the class.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ from .initializers import normal
 class Embedding(Layer):
     """y = W[c]          c (N,) integers in 0..K-1   W (K, E)   y (N, E); K = classes, E = features
 
-    dx is None: integers have no derivative. Raises ValueError if c is not an array of integers or out of
-    range. Without this check a label of -1 would use the last row of W without an error.
+    dx is None: integers have no derivative. Raises ValueError if c is not an array of integers, or if a label
+    is not in 0..K-1. Without this check a label of -1 would use the last row of W without an error.
     """
 
     shown = ("classes", "features")

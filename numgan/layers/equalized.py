@@ -1,6 +1,6 @@
-"""Equalized: equal learning rates for all weights.
+"""Equalized: an equal learning rate for all weights.
 
-Weights are scaled in every pass, and not when they are drawn.
+The scale of the usual initial weights is a factor in every pass. The initial weights are drawn without it.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from .initializers import fans
 
 
 class Equalized(Reweighted):
-    """y = layer with W in place of c W
+    """y = layer with c W in place of W
 
     c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
 
-    layer is a Dense, Conv2d or ConvTranspose2d. An optimiser that normalises gradients, such as Adam, changes
-    all weights by steps of one size. Because all W start as N(0, 1), these steps have the same relative size
-    in every layer. dW = c d(c W), and likewise for tangents; the bias is not scaled.
-    Raises TypeError for another kind of layer.
+    `layer` is a Dense, Conv2d or ConvTranspose2d. An optimiser that normalises gradients, such as Adam,
+    changes all weights by steps of one size. Because all W start as N(0, 1), these steps have the same
+    relative size in every layer. dW is c times the derivative with respect to c W, and tangents have the same
+    factor. The bias is not scaled. Raises TypeError if `layer` is of another class.
     """
 
     def __init__(self, layer, gain=2**0.5):
@@ -30,11 +30,14 @@ class Equalized(Reweighted):
         return super().initial_values(rng) | {"W": rng.standard_normal(self.layer.weight_shape)}
 
     def _scaled(self, W):
-        """c W, for a weight, its gradient and its tangent."""
+        """c W, the scaled weight. W may also be a gradient or a tangent."""
         return W * W.dtype.type(self.scale)
 
     def _gradient(self, dp):
-        """The gradient dp of the layer, with dW = c d(c W)."""
+        """The gradient dp, with its entry "W" multiplied by c. None stays None.
+
+        dp comes from the inner layer, so its entry "W" is the derivative with respect to c W.
+        """
         return None if dp is None else dp | {"W": term(self._scaled, dp["W"])}
 
     def forward(self, p, x, context=Pass()):

@@ -21,7 +21,11 @@ PRODUCTS = Dense, Conv2d, ConvTranspose2d
 
 @dataclass(frozen=True)
 class Fused:
-    """The plan of one layer. A subclass of the layers above is never fused, because its passes may differ."""
+    """The plan of one layer: which additional work the kernel does.
+
+    The rules hold for the classes PRODUCTS, BatchNorm, LeakyReLU and ReLU only. A layer of a subclass is
+    never fused, because the passes of a subclass may differ.
+    """
 
     forward: dict  # additional arguments of the layer's forward
     slope: float | None = None  # slope of the LeakyReLU whose derivative the layer's backward computes
@@ -30,14 +34,17 @@ class Fused:
     after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 
     def backward(self, below):
-        """Additional arguments of the layer's backward; `below` is the cache of the layer before it."""
+        """Additional arguments of the layer's backward pass.
+
+        `below` is the cache of the layer before this layer.
+        """
         if self.slope is None:
             return {}
         return {"slope": self.slope} | ({"gate": below[0]} if self.gated else {})
 
 
 def plan(layers):
-    """The plan [Fused] of a list of layers."""
+    """A list with the plan (a Fused) of each layer in the list `layers`."""
     kinds = [type(layer) for layer in layers]
 
     def fused(i):  # whether layer i is a LeakyReLU that layer i - 1 computes

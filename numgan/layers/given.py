@@ -1,4 +1,4 @@
-"""Given: a network of a pair (x, y) as a network of x alone, with constant y."""
+"""Given: a network of pairs (x, y) becomes a network of x alone; y is a constant."""
 
 import numpy as np
 
@@ -6,13 +6,14 @@ from .base import Layer, Pass, expect
 
 
 class Given(Layer):
-    """x -> layer((x, y)) with the layer's own parameters: D(. | y), for penalties on grad_x D(x | y)
+    """x -> layer((x, y)) with the parameters of `layer`: D(. | y), for penalties on grad_x D(x | y)
 
         value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
 
-    layer    a layer of a pair (x, y)
+    layer    a layer whose input is a pair (x, y)
     y        (N,) labels, one for each sample of x
-    Raises ValueError if layer is not a layer, y is not an array, or x and y differ in length.
+    Raises ValueError if layer is not a layer, if y is not an array with a batch axis, or if x and y differ in
+    length.
     """
 
     shown = ("layer",)

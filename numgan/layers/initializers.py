@@ -1,7 +1,7 @@
-"""Initialisers: init(rng, shape, fan_in, fan_out) -> float64 array. `rng` is a numpy Generator.
+"""Initialisers: functions init(rng, shape, fan_in, fan_out) -> float64 array. `rng` is a numpy Generator.
 
-`he` and `glorot` are such functions. `normal(0.02)`, `uniform(0.05)`, `constant(1.0)` and `orthogonal()`
-return one.
+`he` and `glorot` are initialisers. `normal(0.02)`, `uniform(0.05)`, `constant(1.0)` and `orthogonal()` each
+return an initialiser.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import numpy as np
 
 
 def fans(shape, transposed=False):
-    """(fan_in, fan_out) of a weight (I, O) or (KH, KW, I, O).
+    """(fan_in, fan_out) of a weight with the shape (I, O) or (KH, KW, I, O).
 
     fan_in       number of inputs of one output: KH KW I
     fan_out      number of outputs of one input: KH KW O
-    transposed   the weight has the form (KH, KW, O, I), as in a transposed convolution
+    transposed   the weight has the shape (KH, KW, O, I), as in a transposed convolution
     """
     taps = int(np.prod(shape[:-2]))
     fan_in = taps * shape[-2]
@@ -24,7 +24,7 @@ def fans(shape, transposed=False):
 
 @dataclass(frozen=True)
 class normal:
-    """N(mean, std^2); N(0, 0.02^2) is DCGAN's (Radford et al. 2016, section 4)."""
+    """Initialiser: N(mean, std^2). DCGAN uses N(0, 0.02^2) (Radford et al. 2016, section 4)."""
 
     std: float = 0.02
     mean: float = 0.0
@@ -35,7 +35,7 @@ class normal:
 
 @dataclass(frozen=True)
 class uniform:
-    """U(-limit, limit)"""
+    """Initialiser: U(-limit, limit)."""
 
     limit: float
 
@@ -45,7 +45,7 @@ class uniform:
 
 @dataclass(frozen=True)
 class constant:
-    """The same value everywhere."""
+    """Initialiser: the same `value` in every entry."""
 
     value: float
 
@@ -54,21 +54,22 @@ class constant:
 
 
 def he(rng, shape, fan_in, fan_out):
-    """N(0, 2 / fan_in): keeps the variance of activations through ReLU layers (He et al. 2015, eq. 10)."""
+    """Draw from N(0, 2 / fan_in), which keeps the variance through ReLU layers (He et al. 2015, eq. 10)."""
     return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
 
 
 def glorot(rng, shape, fan_in, fan_out):
-    """U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
+    """Draw from U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
     limit = np.sqrt(6 / max(fan_in + fan_out, 1))
     return rng.uniform(-limit, limit, shape)
 
 
 @dataclass(frozen=True)
 class orthogonal:
-    """gain times a matrix with orthonormal rows or columns (Saxe et al. 2014).
+    """Initialiser: `gain` times a matrix with orthonormal rows or columns (Saxe et al. 2014).
 
-    The rows of the matrix are all axes of the weight but the last; its columns are the last axis.
+    The columns of the matrix are the last axis of the weight. All other axes of the weight form its rows.
+    If it has more columns than rows, its rows are orthonormal; otherwise its columns are.
     """
 
     gain: float = 1.0

@@ -1,7 +1,7 @@
 """MinibatchStd and MinibatchDiscrimination: features that compare the samples of a batch.
 
-With them D detects fakes that are too similar. Both append features to x: y = (x, s). A tangent that is zero
-adds nothing to the sums.
+With them D detects fakes that are too similar. Both layers append features s to x: y = (x, s).
+In the sums of the tangent passes, a tangent of None means zero and is left out.
 """
 
 import numpy as np
@@ -16,9 +16,10 @@ from .initializers import normal
 class MinibatchStd(Layer):
     """y = (x, s)          s = mean over features j of sqrt(var_j + eps), var_j over the samples of a group
 
-    x (N, ..., C)   y (N, ..., C + 1): one number s for each group, repeated (Karras et al. 2018, section 3).
-    A group is `group` consecutive samples (4 in the authors' code); None: the whole batch.
-    Raises ValueError if the batch size is not a multiple of the group size.
+    x (N, ..., C)   y (N, ..., C + 1)   (Karras et al. 2018, section 3)
+    Each group has one number s. All samples and positions of the group get it as their last channel. A group
+    is `group` consecutive samples (4 in the authors' code); None: the whole batch. Raises TypeError if x is
+    not an array of floats; ValueError if the batch size is not a multiple of `group`.
     """
 
     def __init__(self, group=None, eps=1e-8):
@@ -29,16 +30,22 @@ class MinibatchStd(Layer):
         return *shape[:-1], shape[-1] + 1
 
     def _groups(self, x):
-        """x as (groups, samples of a group, features)."""
+        """x in the shape (groups, samples of a group, features)."""
         return x.reshape(-1, self.group or max(len(x), 1), int(np.prod(x.shape[1:])))
 
     def _appended(self, x, s):
-        """(x, s) from x and s (groups,), one number for each group."""
+        """y = (x, s) from x (N, ..., C) and s (groups,).
+
+        Every sample of a group gets its number as one more channel.
+        """
         column = np.repeat(s, len(x) // max(len(s), 1)).reshape(-1, *(1,) * (x.ndim - 1))
         return np.concatenate([x, np.broadcast_to(column, (*x.shape[:-1], 1))], axis=-1)
 
     def _sums(self, d):
-        """The derivative in s, summed over its copies: d (N, ..., C + 1) -> (groups, 1, 1)."""
+        """The derivative with respect to s, (groups, 1, 1), from d = dy (N, ..., C + 1).
+
+        It is the sum of d over all copies of s in y.
+        """
         return self._groups(d[..., -1:]).sum(axis=(1, 2), keepdims=True)
 
     def forward(self, p, x, context=Pass()):
@@ -57,7 +64,10 @@ class MinibatchStd(Layer):
 
     @staticmethod
     def _per_entry(d, std):
-        """d / (n std) with n entries in each group; for d = centred it is ds / dx."""
+        """d / (n std). n is the number of entries in each group.
+
+        With d = centred (x - mean) the result is ds / dx.
+        """
         n = d[0].size if len(d) else 1
         return d / (std * n)
 
@@ -92,7 +102,7 @@ class MinibatchStd(Layer):
 
 
 def _differences(column):
-    """M_n - M_m (N, N) of one column (N,)."""
+    """The differences M_n - M_m as a matrix (N, N), from one column M (N,)."""
     return column[:, None] - column
 
 
@@ -102,7 +112,8 @@ class MinibatchDiscrimination(Layer):
     x (N, A)   T (A, B C), seen as B matrices of C columns   o (N, B)   y (N, A + B)
 
     o_nb measures how close sample n is to the other samples of the batch in feature b (Salimans et al. 2016,
-    section 3.2). Raises ValueError if x is not (N, A).
+    section 3.2). A = inputs, B = features, C = columns.
+    Raises TypeError if x is not an array of floats; ValueError if x is not (N, A).
     """
 
     shown = ("inputs", "features", "columns")
@@ -128,16 +139,25 @@ class MinibatchDiscrimination(Layer):
         return 2 * self.inputs * self.features * self.columns
 
     def _columns(self, M):
-        """(N, B C) -> (B, C, N), so that the N x N pairs of one column fit into the cache of a CPU core."""
+        """M (N, B C) in the shape (B, C, N).
+
+        So the N x N differences of one column fit into the cache of a CPU core.
+        """
         return np.ascontiguousarray(M.T).reshape(self.features, self.columns, len(M))
 
     def _weighted(self, near, dy):
-        """Q (B, N, N) = near_nm (do_n + do_m): near_nm is a term of o_n and of o_m."""
+        """Q (B, N, N): Q_bnm = near_bnm (do_nb + do_mb), where do is the part of dy that belongs to o.
+
+        near_bnm = exp(-sum_c |M_nbc - M_mbc|) is a term of o_nb and of o_mb, so both derivatives are added.
+        """
         do = dy[:, self.inputs :].T
         return near * (do[:, :, None] + do[:, None])
 
     def _gather(self, Q, M):
-        """dM (N, B C) from Q (B, N, N): dM_nbc = -sum_m Q_bnm sign(M_nbc - M_mbc)."""
+        """dM (N, B C) from Q (B, N, N) and M (B, C, N): dM_nbc = -sum_m Q_bnm sign(M_nbc - M_mbc).
+
+        Q comes from `_weighted`, M from `_columns`.
+        """
         dM = np.empty_like(M)
         for b, c in np.ndindex(self.features, self.columns):
             dM[b, c] = -np.einsum("nm,nm->n", Q[b], np.sign(_differences(M[b, c])))

@@ -14,7 +14,7 @@ from .fusing import UNFUSED, plan
 
 
 class Network(Layer):
-    """A layer made of layers, `children` {name: layer}: the base class of all networks.
+    """A layer made of other layers, `children` {name: layer}: the base class of all networks.
 
     Raises TypeError if a child is not a layer.
     """
@@ -31,17 +31,20 @@ class Network(Layer):
         self.children = children
 
     def _enter(self, name, p, x, context, **fused):
-        """The forward pass of the child `name`."""
+        """Run the forward pass of the child `name`, with its part of p and of the context.
+
+        Returns (y, cache). `fused` are additional arguments of the pass (see fusing.py).
+        """
         return self.children[name].forward(p.child(name), x, context.child(name), **fused)
 
     def _enter_tangent(self, name, tx, cache, tp):
-        """The tangent_forward pass of the child `name`."""
+        """Run the tangent_forward pass of the child `name`, with its part of tp. Returns (ty, tcache)."""
         return self.children[name].tangent_forward(tx, cache, None if tp is None else tp.child(name))
 
     def parts(self, shape):
-        """Yield (name, child, input shape of the child) in order, for an input of `shape`.
+        """Yield (name, child, input shape of the child) for each child, if the network's input has `shape`.
 
-        Shapes are without the batch axis.
+        All shapes are without the batch axis.
         """
         for name, child in self.children.items():
             yield name, child, shape
@@ -50,14 +53,14 @@ class Network(Layer):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
     def _gradient(self, parts, dy, frozen):
-        """The gradient of this network, with the dtype of dy; None if frozen.
+        """The gradient of this network, in the form of its parameters, with the dtype of dy; None if frozen.
 
-        parts    the gradients of its children, [(name, gradient)]
+        parts    [(name, gradient)], the gradients of the children
         """
         return None if frozen else gather(self.layout, parts, _first_array(dy).dtype)
 
     def batch_statistics(self, cache):
-        # The cache of a network begins with those of its children.
+        # The cache of a network begins with the caches of its children.
         found = {
             name: child.batch_statistics(part) for (name, child), part in zip(self.children.items(), cache)
         }
@@ -76,13 +79,16 @@ class Sequential(Network):
 
     A ReLU or LeakyReLU after Dense, a convolution or BatchNorm is fused into that layer's kernel and costs no
     extra pass over memory. In the backward pass its derivative is fused into the kernel of a neighbouring
-    layer. Caches and tangent passes are the same as without fusing.
+    layer, where fusing.py allows it. Caches and tangent passes are the same as without fusing.
     """
 
     _planned = None, None
 
     def _plan(self):
-        """The plan of fusing for the children. It is made anew if a child was replaced."""
+        """The plan of fusing, [Fused], one for each child.
+
+        It is kept, and made again if a child was replaced.
+        """
         layers = list(self.children.values())
         if layers != self._planned[0]:
             self._planned = layers, plan(layers)
@@ -121,10 +127,9 @@ class Sequential(Network):
         return x, tuple(caches)
 
     def _downwards(self, need_dx):
-        """Yield (place, name, layer, whether its dx is needed) from the last layer to the first.
+        """Yield (index, name, layer, whether its dx is needed) from the last layer to the first.
 
-        Without need_dx this ends at the first layer with parameters, because nothing needs the dx of that
-        layer.
+        If need_dx is False, this ends at the first layer with parameters: the dx of that layer is not needed.
         """
         layers = list(self.children.items())
         trained = [i for i, (_, layer) in enumerate(layers) if layer.layout.size]
@@ -133,7 +138,7 @@ class Sequential(Network):
             yield i, *layers[i], need_dx or i > first
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """The chain rule: the dx of each layer is the dy of the layer before it."""
+        """(dx, dp) by the chain rule: the dx of each layer is the dy of the layer before it."""
         parts, like = [], dy
         steps = self._plan()
         for i, name, layer, need in self._downwards(need_dx):
@@ -150,9 +155,9 @@ class Sequential(Network):
         return tx, tuple(tcaches)
 
     def backward_keeping(self, dy, cache):
-        """dx of a frozen backward pass, and a KeptBackward with the dy of every layer.
+        """(dx, kept): dx of a frozen backward pass, and a KeptBackward with the dy of every layer.
 
-        Give it to tangent_backward as dy, and tangent_backward computes none of them again.
+        Give kept to `tangent_backward` as its dy. Then that pass does not compute these dy again.
         """
         dys = [dy]
         for child, part in reversed(list(zip(self.children.values(), cache))):
@@ -172,18 +177,25 @@ class Sequential(Network):
 
 
 class KeptBackward(tuple):
-    """All dy of a backward pass through a Sequential: (dx of layer 0, dx of layer 1, ..., dy of the last)."""
+    """All derivatives of a backward pass through a Sequential.
+
+    The first is dx of layer 0, which is the dx of the network. The second is dx of layer 1, and so on.
+    The last is the dy of the network.
+    """
 
 
 def _first_array(arrays):
-    """The first array in a tuple of arrays, tuples and None; its dtype is that of the gradient."""
+    """The first array in `arrays`, which is an array, None or a (nested) tuple of these.
+
+    None if there is no array. The gradient of a network gets the dtype of the first array in dy.
+    """
     if not isinstance(arrays, tuple):
         return arrays
     return next((found for found in map(_first_array, arrays) if found is not None), None)
 
 
 def _unzipped(pairs):
-    """(a_1, b_1), (a_2, b_2), ... -> (a_1, a_2, ...), (b_1, b_2, ...)"""
+    """Two tuples (a_1, a_2, ...) and (b_1, b_2, ...) from pairs (a_1, b_1), (a_2, b_2), ..."""
     pairs = list(pairs)
     return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
 
@@ -211,7 +223,11 @@ class Parallel(Network):
         return _unzipped(self._enter(name, p, part, context) for name, part in zip(self.children, x))
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """dy is None for an output that the loss does not use; its child then runs no backward pass."""
+        """(dxs, dp): the tuple of the derivatives with respect to x_1, ..., x_k, and the gradient.
+
+        dy is a tuple. An entry is None if the loss does not use that output. Then the child runs no backward
+        pass, and its dx is None.
+        """
         dxs, dps = _unzipped(
             (None, None) if d is None else child.backward(d, part, frozen, need_dx)
             for child, d, part in zip(self.children.values(), dy, cache)
@@ -236,8 +252,8 @@ class Parallel(Network):
 class Residual(Parallel):
     """y = f(x) + s(x); the shortcut s is the identity by default (He et al. 2016, eq. 1)
 
-    x has any shape; f(x), s(x) and y have one shape. It is Parallel(f, s) on (x, x), with a sum at its
-    end. Raises ValueError if f(x) and s(x) differ in shape.
+    x has any shape. f(x), s(x) and y have one shape. The passes are those of Parallel(f, s) on (x, x),
+    followed by a sum. Raises ValueError if f(x) and s(x) differ in shape.
     """
 
     def __init__(self, body, shortcut=None):
@@ -300,7 +316,7 @@ class Skip(Network):
 
     @staticmethod
     def _split(dy, shape):
-        """The parts of dy that belong to x (of this shape) and to f(x)."""
+        """Split dy along channels: the part of x, which has this shape, and the part of f(x)."""
         channels = shape[-1]
         return dy[..., :channels], np.ascontiguousarray(dy[..., channels:])
 
@@ -326,12 +342,12 @@ class Skip(Network):
 
 
 class Condition(Network):
-    """(h, c) -> (f(concat(h, c)), c): the layer f has the condition c as additional input, and c is passed on
+    """(h, c) -> (f(concat(h, c)), c): the layer f gets the condition c as an additional input
 
-    h (N, ..., H)   c (N, C), repeated over the axes between   concat(h, c) (N, ..., H + C)
+    h (N, ..., H)   c (N, C)   concat(h, c) (N, ..., H + C): every position of h gets the same c
 
-    The next layer gets the same c, so the gradients of c from all layers are added.
-    Raises ValueError unless x is such a pair.
+    c is passed on: the next layer gets the same c, so the gradients with respect to c of all layers are
+    added. Raises ValueError unless x is such a pair.
     """
 
     def __init__(self, layer):
@@ -359,15 +375,16 @@ class Condition(Network):
 
     @staticmethod
     def _repeated(c, shape):
-        """c (N, C) for each position of an h of this shape: (N, ..., C)."""
+        """c (N, C), repeated for each position of an h of this shape: (N, ..., C)."""
         n, *between, _ = shape
         return np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))
 
     @staticmethod
     def _part(dx, dc, shape):
-        """dh and dc from dx of the concatenation.
+        """(dh, dc) from dx, the derivative with respect to concat(h, c). `shape` is that of h.
 
-        dc is the sum over positions, plus the dc of later layers.
+        The second result is the sum of dx over all positions, plus the argument dc, which comes from later
+        layers. None means zero.
         """
         if dx is None:
             return None, dc

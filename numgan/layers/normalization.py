@@ -12,13 +12,13 @@ the backward pass and the tangent pass both use it:
     tangent_backward   tdx    = P(tdxhat) + (tP)(dxhat)               tdxhat = gain tdy + tgain dy
                        tdgain = sum (tdy xhat + dy txhat)             tdbias = sum tdy
 
-The product rule gives the tangent of P itself, with tr / r = -r mean(xhat tx):
+The product rule gives tP, the tangent of the operator P, with tr / r = -r mean(xhat tx):
 
     (tP)(d) = (tr / r) P(d) - r (txhat mean(d xhat) + xhat mean(d txhat))
 
-Below, the law stands twice, and the lines of each pass correspond. SampleNorm is the law in NumPy, with means
-within each sample. BatchNorm is the law on kernels, with means over the rows of a matrix (P, C). Both compute
-xhat again from x, so that the cache need not hold it.
+Below, these formulas are written twice, and the lines of each pass correspond. SampleNorm computes them in
+NumPy, with means within each sample. BatchNorm computes them with kernels, with means over the rows of a
+matrix (P, C). Both compute xhat again from x, so that the cache need not hold xhat.
 """
 
 from typing import NamedTuple
@@ -33,7 +33,7 @@ from .initializers import constant
 
 
 class Normalization(Layer):
-    """What all normalisations share: the number of channels C, eps, gain (C,) and bias (C,).
+    """The common part of all normalisations: the number of channels C, eps, gain (C,) and bias (C,).
 
     x and y are (N, ..., C). `affine` is False for a layer without gain and bias.
     Raises TypeError if x is not an array of floats, ValueError for a wrong shape.
@@ -69,7 +69,10 @@ class Normalization(Layer):
         return None if x is None else x.reshape(-1, self.channels)
 
     def _gradients(self, dgain, dbias):
-        """The gradients of gain and bias: the sums over all axes but the last."""
+        """{"gain", "bias"}: dgain and dbias, summed over all axes but the last. None stays None.
+
+        {} if not `affine`.
+        """
         if not self.affine:
             return {}
         return {
@@ -78,14 +81,18 @@ class Normalization(Layer):
         }
 
     def _gradient_tangents(self, dy, tdy, xhat, txhat):
-        """The tangents of these gradients."""
+        """{"gain", "bias"}: the tangents of the gradients of gain and bias.
+
+        tdy and txhat may be None, which means zero.
+        """
         return self._gradients(product_rule(np.multiply, dy, xhat, tdy, txhat), tdy)
 
 
 class SampleNorm(Normalization):
-    """The law in NumPy. A subclass defines `axes(x)`, the axes of the means, which lie within each sample.
+    """The formulas of the module in NumPy, with means within each sample.
 
-    `centred` is False for a layer that subtracts no mean.
+    A subclass defines `axes(x)`, the axes of the means. `centred` is False for a layer that subtracts no
+    mean.
     """
 
     centred = True
@@ -97,7 +104,7 @@ class SampleNorm(Normalization):
         return x.mean(axis=self.axes(x), keepdims=True)
 
     def _operator(self, d, xhat, r):
-        """P(d)"""
+        """P(d), the operator of the module. If `centred` is False, the term mean d is left out."""
         centre = self._mean(d) if self.centred else 0
         return (d - centre - xhat * self._mean(d * xhat)) * r
 
@@ -163,18 +170,25 @@ class Cache(NamedTuple):
 
 
 class BatchNorm(Normalization):
-    """The law on kernels, with means over all axes but the last
+    """The normalisation of the module, with means over all axes but the last. It runs on kernels.
 
     x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
 
     If `context` holds measured statistics (see `measure`), mean and variance are constants, as for sampling;
-    then P(d) = r d. A forward pass never updates them.
-    `slope` is that of a LeakyReLU after this layer, which the kernels compute too; dy belongs to its output.
-    Raises ValueError if a channel has fewer than two values and no measured statistics are given.
+    then P(d) = r d. A forward pass never updates measured statistics. `slope` is that of a LeakyReLU after
+    this layer. The kernels then compute this LeakyReLU too, and dy is the derivative with respect to its
+    output. Raises TypeError if x is not an array of floats. Raises ValueError if x does not have C channels,
+    if a channel has fewer than two values and there are no measured statistics, or if the measured ones do
+    not fit.
     """
 
     def _moments(self, x, context):
-        """mean, variance, and whether they are measured statistics, which do not depend on x."""
+        """(mean (C,), variance (C,), measured).
+
+        If measured is True, both are the context's measured statistics. Otherwise both are those of x. Raises
+        ValueError for fewer than two values per channel, or for measured statistics that do not fit this
+        layer.
+        """
         if context.measured is None:
             expect(
                 self,
@@ -194,7 +208,7 @@ class BatchNorm(Normalization):
         return measured["mean"].astype(x.dtype), measured["variance"].astype(x.dtype), True
 
     def _operator(self, d, xhat, cache):
-        """P(d)"""
+        """P(d), the operator of the module, for d and xhat (P, C)."""
         if cache.measured:
             return _scaled(d, cache.r)
         zero = np.zeros_like(cache.r)
@@ -219,7 +233,7 @@ class BatchNorm(Normalization):
         dy = self._rows(dy)
         scale = r * gain
         dx = None
-        mean_d = mean_d_xhat = np.zeros_like(r)  # measured statistics do not depend on x
+        mean_d = mean_d_xhat = np.zeros_like(r)  # measured statistics do not depend on x: no mean terms
         if not measured or not frozen:
             dbias, dgain = kernels.channel_products(dy, rows, mean, scale, bias, slope)
             dgain *= r
@@ -267,22 +281,22 @@ class BatchNorm(Normalization):
 
 
 def _scaled(x, factor):
-    """x factor          x (P, C)   factor (C,)"""
+    """x times factor, channel by channel          x (P, C)   factor (C,)"""
     zero = np.zeros_like(factor)
     return kernels.normalize(x, zero, factor, zero)
 
 
 def _mean_product(one, two):
-    """The mean over rows of one * two          one, two (P, C)   result (C,)"""
+    """The mean over the rows of the product one * two          one, two (P, C)   result (C,)"""
     return kernels.channel_products(one, two, np.zeros(one.shape[1], one.dtype))[1] / len(one)
 
 
 class InstanceNorm(SampleNorm):
-    """Means over the pixels of each image
+    """The normalisation of the module, with means over the pixels of each image
 
     x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, section 2)
 
-    Raises ValueError if x does not have C channels, or has a single pixel, which equals its mean.
+    Raises ValueError unless x is (N, H, W, C) with H W >= 2: a single pixel equals its mean.
     """
 
     def _check(self, x):
@@ -298,11 +312,11 @@ class InstanceNorm(SampleNorm):
 
 
 class LayerNorm(SampleNorm):
-    """Means over all entries of each sample
+    """The normalisation of the module, with means over all entries of each sample
 
     x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
 
-    Raises ValueError if x does not have C channels.
+    Raises ValueError unless x has two axes or more and the last one is C.
     """
 
     def axes(self, x):
@@ -314,9 +328,8 @@ class PixelNorm(SampleNorm):
 
     x (N, ..., C); no parameters   (Karras et al. 2018, section 4.2)
 
-    It is the law with mean 0, gain 1 and bias 0.
-
-    Raises ValueError if x has no batch axis.
+    This is the normalisation of the module with mean 0, gain 1 and bias 0.
+    Raises ValueError if x has fewer than two axes.
     """
 
     affine = centred = False
@@ -335,17 +348,21 @@ class PixelNorm(SampleNorm):
 
 @may_underflow
 def measure(net, p, inputs, seed=None):
-    """Measured statistics of every BatchNorm of `net` over a list of input batches, for `Pass(measured=...)`.
+    """The measured statistics of every BatchNorm of `net` over a list of batches, for `Pass(measured=...)`.
 
-    Returns {layer name: {...}}, nested as the network is; {} if it has no BatchNorm. All batches have one
-    size: mean = mean of means, variance = mean of (variance + mean^2) - mean^2. With measured statistics a
-    sample does not depend on the other samples of its batch.
+    Returns {layer name: {...}}, nested as the network is; {} if `net` has no BatchNorm or `inputs` is empty.
+    `seed` is the seed of the forward passes. All batches must have one size. The mean is the mean of the
+    batch means. The variance is the mean of (variance + mean^2) over the batches, minus the square of that
+    mean. With measured statistics a sample does not depend on the other samples of its batch.
     """
     return pooled([net.batch_statistics(net.forward(p, x, Pass(seed))[1]) for x in inputs])
 
 
 def pooled(trees):
-    """One set of statistics from those of several batches; each is a result of `Layer.batch_statistics`."""
+    """Pool the statistics of several batches: one tree {layer name: {name: array}} from a list of such trees.
+
+    Each tree is a result of `Layer.batch_statistics`. An empty list gives {}.
+    """
     if not trees:
         return {}
     if "variance" not in trees[0]:

@@ -1,4 +1,4 @@
-"""Pack: D judges several samples together, so it can detect that a generator draws few modes."""
+"""Pack: D gets several samples together, so D can detect that a generator draws few modes."""
 
 import numpy as np
 
@@ -10,10 +10,11 @@ from .shaping import Move
 class Pack(Move):
     """x (m N, ..., C) -> y (N, ..., m C): samples m i to m i + m - 1 are concatenated along the last axis
 
-    (Lin et al. 2018, section 3.) It is the first layer of a D that judges m samples at once, D(x_1, ...,
-    x_m). Only the layer after it has more weights. The total variation distance between P^m and Q^m is never
-    below that between P and Q. For a Q that lacks modes of P it grows faster with m than for a Q without mode
-    collapse. Pack(1) is the identity. Raises ValueError if the number of samples is not a multiple of m.
+    (Lin et al. 2018, section 3.) Pack is the first layer of a D that judges m samples at once: D(x_1, ...,
+    x_m). Only the layer after Pack has more weights. Let P be the distribution of the data and Q that of G;
+    P^m and Q^m are those of m samples. The total variation distance between P^m and Q^m is never below that
+    between P and Q. For a Q that lacks modes of P it grows faster with m than for a Q without mode collapse.
+    Pack(1) is the identity. Raises ValueError if the number of samples is not a multiple of m.
     """
 
     shown = ("m",)

@@ -1,4 +1,7 @@
-"""Pooling: an average is a fixed linear map; a maximum is one too for given places of the maxima."""
+"""Pooling: the average or the maximum of each window of an image.
+
+The average is a fixed linear map. The maximum is one too, once it is known which entries are the maxima.
+"""
 
 import math
 
@@ -12,9 +15,11 @@ from .base import LinearMap, expect, expect_images
 
 
 class _Pool(LinearMap):
-    """Windows of size `kernel` at steps of `stride` in an input padded by `padding`.
+    """The common part of both poolings: windows of size `kernel`, at steps of `stride`.
 
-    stride is the kernel's size by default. Each of the three is an integer or a pair (vertical, horizontal).
+    The input is padded by `padding`. stride = None means the kernel's size. Each of the three is an integer
+    or a pair (vertical, horizontal). Raises ValueError unless kernel and stride are at least 1 and 0 <=
+    padding <= kernel / 2.
     """
 
     shown = ("kernel",)
@@ -46,8 +51,9 @@ class _Pool(LinearMap):
 class MaxPool2d(_Pool):
     """y = max over the window          x (N, H, W, C)   y (N, HO, WO, C)   HO = (H + 2 p - KH) // s + 1
 
-    Of equal entries the first one is the maximum; padding is never the maximum.
-    Raises ValueError if x is not an image batch or the window does not fit.
+    KH is the height of the window, s the stride, p the padding. If several entries are equally large, the
+    first one is the maximum. The padding is never the maximum. Raises TypeError if x is not an array of
+    floats; ValueError if x is not (N, H, W, C) or the window is larger than the padded image.
     """
 
     def apply(self, x, context):
@@ -69,11 +75,15 @@ class MaxPool2d(_Pool):
 class AvgPool2d(_Pool):
     """y = mean over the window, including zeros of the padding          x (N, H, W, C)   y (N, HO, WO, C)
 
-    Raises ValueError if x is not an image batch or the window does not fit.
+    Raises TypeError if x is not an array of floats; ValueError if x is not (N, H, W, C) or the window is
+    larger than the padded image.
     """
 
     def _taps(self, padded):
-        """Yield, for each entry of the window, a view of the padded input with the output's shape."""
+        """Yield, for each entry of the window, a view of `padded`: the values of this entry in all windows.
+
+        Each view has the shape of the output.
+        """
         s, t = self.stride
         windows = sliding_window_view(padded, self.kernel, axis=(1, 2), writeable=True)[:, ::s, ::t]
         for i, j in np.ndindex(self.kernel):

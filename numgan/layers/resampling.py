@@ -7,13 +7,14 @@ from .base import LinearMap, expect, expect_images
 
 
 class Upsample(LinearMap):
-    """An image `factor` times larger          x (N, H, W, C)   y (N, H f, W f, C)
+    """An image that is `factor` f times larger          x (N, H, W, C)   y (N, H f, W f, C)
 
+    factor is an integer or a pair (vertical, horizontal).
     mode "nearest"   each pixel is repeated
     mode "bilinear"  y[i] = (1 - t) x[k] + t x[k + 1] along each axis, k + t = (i + 1/2) / f - 1/2, clipped to
-                     the image (pixel centres keep their places, as with align_corners=False in other
+                     the image (pixel centres keep their positions, as with align_corners=False in other
                      libraries)
-    Raises ValueError if x is not an image batch.
+    Raises ValueError if x is not (N, H, W, C), if factor is below 1, or for another mode.
     """
 
     shown = "factor", "mode"
@@ -43,7 +44,11 @@ class Upsample(LinearMap):
         return self._squeeze(self._squeeze(dy, 2), 1)
 
     def _weights(self, axis, size, dtype):
-        """Indices of both neighbours of every output row, and t, shaped to multiply along `axis`."""
+        """(low, high, t) for the bilinear mode: y = (1 - t) x[low] + t x[high] along `axis`.
+
+        low and high are the indices of the two neighbours of every output row, for an input of `size` rows. t
+        is shaped to multiply along `axis`.
+        """
         place = (np.arange(size * self.factor[axis - 1]) + 0.5) / self.factor[axis - 1] - 0.5
         place = place.clip(0, size - 1)
         low = np.floor(place).astype(int)
@@ -66,12 +71,12 @@ class Upsample(LinearMap):
 
 
 class PixelShuffle(LinearMap):
-    """Channels become pixels
+    """Move channels to pixels: the image becomes f times larger and has f f times fewer channels.
 
     x (N, H, W, C f f)   y (N, H f, W f, C)   (Shi et al. 2016, section 3.2)
 
     y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j], the order of channels in other libraries.
-    Raises ValueError if the channels are not a multiple of f f.
+    Raises ValueError unless x is (N, H, W, a multiple of f f).
     """
 
     shown = ("factor",)

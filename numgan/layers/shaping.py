@@ -8,7 +8,7 @@ from .base import LinearMap, expect, expect_images, joined
 
 
 class Move(LinearMap):
-    """A linear map that moves numbers and does no arithmetic."""
+    """The base class of layers that move numbers and do no arithmetic. Such a layer is a linear map."""
 
     def flops(self, shape):
         return 0
@@ -17,7 +17,8 @@ class Move(LinearMap):
 class Reshape(Move):
     """x (N, ...) -> y (N, *shape), the same entries in the same order; one number in shape may be -1
 
-    Raises ValueError if the number of entries does not fit.
+    The size -1 is computed from the other sizes. Raises ValueError if the number of entries does not fit, for
+    more than one -1, or for a size below -1.
     """
 
     def __init__(self, *shape):
@@ -47,10 +48,10 @@ class Reshape(Move):
 
 
 class Flatten(Reshape):
-    """x (N, ...) -> y (N, F)
+    """x (N, ...) -> y (N, F): all entries of a sample in one row
 
-    Images are flattened in the order H, W, C. Libraries that store C, H, W order the rows of the next Dense
-    differently.
+    Images are flattened in the order H, W, C. A library that stores C, H, W has the rows of the W of the next
+    Dense in another order.
     """
 
     def __init__(self):
@@ -61,7 +62,10 @@ class Flatten(Reshape):
 
 
 class _Border(Move):
-    """A border (top, bottom, left, right), or one integer for all four."""
+    """The common part of Pad and Crop: a border (top, bottom, left, right) in pixels.
+
+    One integer means all four. Raises ValueError unless these are integers >= 0.
+    """
 
     shown = ("border",)
 
@@ -92,8 +96,9 @@ class Pad(_Border):
     """A border around the image          x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C)
 
     mode "zero"      zeros
-    mode "reflect"   the image mirrored at its edge, without a second copy of the edge itself
-    Raises ValueError if a reflected border is as large as the image.
+    mode "reflect"   the image mirrored at its edge; the edge itself is not repeated
+    Raises ValueError if a reflected border is not smaller than the image, for another mode, or if x is not
+    (N, H, W, C).
     """
 
     def __init__(self, border, mode="zero"):
@@ -125,7 +130,11 @@ class Pad(_Border):
 
     @staticmethod
     def _fold(dy, axis, before, after):
-        """Add the gradients of both mirrored borders along `axis` to the rows that they are copies of."""
+        """The derivative with respect to the image before mirroring along `axis`, from dy.
+
+        `before` and `after` are the border widths. The derivative of each mirrored row is added to that of
+        its source.
+        """
         dy = np.moveaxis(dy, axis, 0)
         dx = dy[before : len(dy) - after].copy()
         dx[1 : before + 1] += dy[:before][::-1]
@@ -139,7 +148,7 @@ class Pad(_Border):
 class Crop(_Border):
     """The image without a border          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
 
-    Raises ValueError if the image is not larger than the border.
+    Raises ValueError if the image is not larger than the border, or if x is not (N, H, W, C).
     """
 
     def output_shape(self, shape):
@@ -160,7 +169,7 @@ class Concat(Move):
 
     a (..., A)   b (..., B)   y (..., A + B + ...)
 
-    Raises ValueError unless the arrays differ in the last axis only.
+    Raises ValueError unless x is a tuple of arrays that differ in the last axis only.
     """
 
     def output_shape(self, shapes):
@@ -190,10 +199,11 @@ class Concat(Move):
 
 
 class Pick(Move):
-    """(a, b, ...) -> the array at `place`, of any shape
+    """(a, b, ...) -> the array at index `place` of the tuple, of any shape
 
-    It removes the condition at the end of a network of Condition layers. The gradient of the other arrays is
-    None, because they are not used. Raises ValueError if x is not a tuple of more than `place` arrays.
+    At the end of a network of Condition layers, Pick(0) removes the condition. The gradient of the arrays
+    that are not picked is None. Raises ValueError if x is not a tuple of more than `place` arrays, or if
+    `place` is not an integer >= 0.
     """
 
     shown = ("place",)

@@ -15,9 +15,9 @@ class Spectral(Reweighted):
 
     sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
 
-    layer is a Dense, Conv2d or ConvTranspose2d. W is seen as a matrix (fan-in, outputs), u (fan-in,), v
+    `layer` is a Dense, Conv2d or ConvTranspose2d. W is seen as a matrix (fan-in, outputs), u (fan-in,), v
     (outputs,). u, v and sigma are estimates, by power iteration, of the first singular vectors and the
-    largest singular value. u and v are held entries, constants in every pass; `power_step` improves them
+    largest singular value. u and v are held entries, constants in every pass. `power_step` improves them
     after each update. Then tsigma = u' tW v, and with G = d loss / d (W / sigma)
 
         dW  = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)
@@ -25,7 +25,7 @@ class Spectral(Reweighted):
 
     Only the matrix has norm 1. A convolution can have a larger norm, because its windows overlap. If W is
     zero, there are no singular vectors, and y is not finite.
-    Raises TypeError for another kind of layer, ValueError if the layer's initial W is zero.
+    Raises TypeError if `layer` is of another class, ValueError if the layer's initial W is zero.
     """
 
     held = "u", "v"
@@ -48,27 +48,27 @@ class Spectral(Reweighted):
         return p
 
     def refreshed(self, p):
-        """One power iteration (eq. 18): v = W'u / |W'u|, u = W v / |W v|.
+        """{"u", "v"} after one power iteration (eq. 18): v = W'u / |W'u|, u = W v / |W v|.
 
-        If a product is zero, the vector stays the same.
+        If a product is zero, the vector keeps its old value.
         """
         W = self._matrix(p["W"])
         v = _unit(kernels.matmul(p["u"][None], W)[0], p["v"])
         return {"u": _unit(self._along(W, v), p["u"]), "v": v}
 
     def _matrix(self, W):
-        """W (..., I, O), or (..., O, I) of a transposed convolution, as (fan-in, outputs)."""
+        """W as a matrix (fan-in, outputs). W is (..., I, O), or (..., O, I) in a transposed convolution."""
         return (np.swapaxes(W, -1, -2) if self.layer.transposed else W).reshape(-1, self.layer.features)
 
     def _along(self, W, v):
         return kernels.matmul(v[None], W.T)[0]
 
     def _sigma(self, W, u, v):
-        """u' W v"""
+        """u' W v, a number: the estimate of the largest singular value of W."""
         return (u * self._along(self._matrix(W), v)).sum()
 
     def _outer(self, scale, u, v):
-        """scale u v' in the form of W."""
+        """scale u v', in the shape of the weight W. scale is a number."""
         M = np.multiply.outer(scale * u, v)
         if not self.layer.transposed:
             return M.reshape(self.layer.weight_shape)
@@ -76,7 +76,7 @@ class Spectral(Reweighted):
         return np.swapaxes(M.reshape(*taps, i, o), -1, -2)
 
     def _own(self, W, dp):
-        """The gradient dp of the layer, with W as its weight gradient and None for u and v."""
+        """The gradient of this layer from dp, that of the inner layer: "W" is W, and u and v get None."""
         return dp | {"W": W} | dict.fromkeys(self.held)
 
     def forward(self, p, x, context=Pass()):
@@ -89,7 +89,7 @@ class Spectral(Reweighted):
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
-        """dW from G, by eq. 12."""
+        """dW from G = d loss / d (W / sigma), by eq. 12. unit is W / sigma."""
         return (G - self._outer((G * unit).sum(), u, v)) / sigma
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
@@ -122,9 +122,9 @@ class Spectral(Reweighted):
 
 
 def _unit(x, old):
-    """x / |x|, or `old` if x is zero.
+    """x / |x|, or the vector `old` if x is zero.
 
-    x is scaled first, because squares of its entries could overflow or underflow.
+    x is first divided by its largest entry, because the squares of its entries could overflow or underflow.
     """
     top = np.abs(x).max(initial=0)
     if top == 0:
@@ -135,9 +135,10 @@ def _unit(x, old):
 
 @may_underflow
 def refreshed(net, p):
-    """New values of all held entries of a network after an update to p, {path: array}.
+    """{path: array}: new values of all held entries of a network, after an update of its parameters p.
 
-    A layer with two places in the network has one set of entries, under the path of its first place.
+    A path is a name such as "0.u". A layer object that is used twice has one set of entries, under its first
+    path.
     """
     return {
         ".".join((*path, name)): value
@@ -149,9 +150,10 @@ def refreshed(net, p):
 
 @may_underflow
 def power_step(net, p):
-    """A copy of p after one power iteration of every Spectral, from its u and with its W.
+    """A copy of p in which every Spectral has made one power iteration, from its u and with its W.
 
-    All other entries are equal to those of p.
+    Layers of other classes with held entries are refreshed too. Entries that are not held are equal to those
+    of p.
     """
     out = p.copy()
     for path, value in refreshed(net, p).items():

@@ -11,9 +11,9 @@ class Summary:
     """A table of a network, printed as text.
 
     rows                        (name, layer, output shape, parameters, bytes, flops) for each layer. Bytes
-                                are those of the parameters and of the output for the batch, flops those of
-                                the forward pass
-    parameters, bytes, flops    the totals; the parameters of a layer with two places count once
+                                are those of its parameters and of its output for the batch. Flops are those
+                                of its forward pass for the batch
+    parameters, bytes, flops    the totals. A layer object that is used twice counts its parameters once
     """
 
     def __init__(self, net, shape, batch=1, dtype=np.float32):

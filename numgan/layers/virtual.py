@@ -1,15 +1,16 @@
 """VirtualBatchNorm: BatchNorm of each sample with a fixed reference batch, and not with the other samples.
 
-The reference batch, R samples with mean m0 and variance v0, is normalised by m0 and v0. Every other sample
-has a mean m and a variance v. It is normalised by the moments of the reference and itself together. Its share
-is w = 1 / (R + 1):
+The reference is a batch of R samples with mean m0 and variance v0. It is normalised by m0 and v0. Every other
+sample has a mean m and a variance v of its own. It is normalised by the mean and variance of the reference
+and this sample together. The weight of the sample in them is w = 1 / (R + 1):
 
     mean     = (1 - w) m0 + w m
     variance = (1 - w) v0 + w v + w (1 - w) (m - m0)^2          r = 1 / sqrt(variance + eps)
     xhat     = (x - mean) r
 
 With w = 1 these formulas hold for the reference too. The backward pass is the chain rule from the last line
-to the first. The gradients of m0 and v0 are summed over all samples and then go back into the reference.
+to the first. The gradients with respect to m0 and v0 are summed over all samples. Then they go back into the
+reference.
 """
 
 import hashlib
@@ -23,11 +24,11 @@ from .normalization import Normalization
 
 
 class VirtualBatchNorm(Normalization):
-    """y = gain xhat + bias, xhat as above
+    """y = gain xhat + bias, with xhat as in the module's formulas
 
     x (R + N, ..., C)   gain, bias (C,)          (Salimans et al. 2016, section 3.5)
 
-    The first R = context.reference rows are the reference; `Referenced` sets them. For images the moments are
+    The first R = context.reference rows are the reference; `Referenced` sets R. For images the moments are
     over samples and positions, and every position has the same weight. Raises ValueError without a reference,
     or if the reference has fewer than two values per channel.
     """
@@ -58,7 +59,10 @@ class VirtualBatchNorm(Normalization):
         return xhat * p["gain"] + p["bias"], (xhat, at0, at1, p["gain"], R)
 
     def _parts(self, x, R):
-        """The reference as one sample (1, R P, C), and the others (N, P, C)."""
+        """(reference, samples): the two parts of x. The reference is seen as one sample (1, R P, C).
+
+        The samples are (N, P, C). P is the number of positions of a sample.
+        """
         positions = int(np.prod(x.shape[1:-1]))
         reference = x[:R].reshape(1, R * positions, self.channels)
         return reference, x[R:].reshape(len(x) - R, positions, self.channels)
@@ -114,7 +118,7 @@ class VirtualBatchNorm(Normalization):
 
 
 def _moments(x):
-    """Mean and variance over the positions of each sample: x (N, P, C) -> (N, 1, C), (N, 1, C)."""
+    """(mean, variance) of each sample, over its positions: x (N, P, C) -> (N, 1, C), (N, 1, C)."""
     m = x.mean(axis=1, keepdims=True)
     return m, np.square(x - m).mean(axis=1, keepdims=True)
 
@@ -124,7 +128,10 @@ def _sum(x):
 
 
 def _normalised(x, w, m0, v0, eps):
-    """xhat, followed by the values that its derivative needs: w, x - m, m - m0, r."""
+    """(xhat, w, x - m, m - m0, r): xhat by the module's formulas, and the values that its derivative needs.
+
+    x (N, P, C) is the reference as one sample, with w = 1, or the samples, with w = 1 / (R + 1).
+    """
     m, v = _moments(x)
     gap = m - m0
     r = 1 / np.sqrt((1 - w) * v0 + w * v + w * (1 - w) * np.square(gap) + eps)
@@ -132,10 +139,11 @@ def _normalised(x, w, m0, v0, eps):
 
 
 def _group_backward(d, at, dmoments=(0, 0)):
-    """The backward pass of one group, the reference or the samples, from d = dxhat.
+    """Run the backward pass of one group, the reference or the samples, from d = dxhat.
 
-    dmoments    gradients of the group's mean and variance from the other group
-    Returns dx, the gradients of m0 and v0, and (dvar, dv) for `_group_tangent_backward`.
+    at          the values that `_normalised` returned
+    dmoments    the derivatives with respect to the group's mean and variance that come from the other group
+    Returns dx, the derivatives with respect to m0 and v0, and (dvar, dv) for `_group_tangent_backward`.
     """
     xhat, w, centred, gap, r = at
     dmean = -r * _sum(d)
@@ -150,9 +158,10 @@ def _group_backward(d, at, dmoments=(0, 0)):
 
 
 def _group_tangent(tx, at, reference=(None, 0, 0)):
-    """The tangents of xhat, m, v, x - m, m - m0 and r of one group.
+    """(txhat, tm, tv, t(x - m), t(m - m0), tr): the tangents of one group when x moves along tx.
 
-    reference    those of the reference, whose m and v are m0 and v0
+    at           the values that `_normalised` returned
+    reference    the result of this function for the reference, whose tm and tv are tm0 and tv0
     """
     xhat, w, centred, gap, r = at
     _, tm0, tv0, *_ = reference
@@ -166,7 +175,12 @@ def _group_tangent(tx, at, reference=(None, 0, 0)):
 
 
 def _group_tangent_backward(d, td, at, tangents, dvars, tdmoments=(0, 0)):
-    """tdx, and the tangents of the gradients of m0 and v0, by the product rule on `_group_backward`."""
+    """(tdx, (tdm0, tdv0)) of one group: the tangents of dx and of the derivatives for m0 and v0.
+
+    They follow from the product rule on `_group_backward`. d and td are dxhat and its tangent, at is as in
+    `_group_backward`. tangents is the result of `_group_tangent`, dvars the third result of
+    `_group_backward`, tdmoments the tangents of its dmoments.
+    """
     xhat, w, centred, gap, r = at
     dvar, dv = dvars
     txhat, _, _, tcentred, tgap, tr = tangents
@@ -185,10 +199,10 @@ class Referenced(Network):
         reference = Latent(100).draw(stream(0, "reference"), 64)
         G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)
 
-    Every forward pass computes the R rows of the reference too, and the weight gradients contain their part.
+    Every forward pass also computes the R rows of the reference, and the weight gradients contain their part.
     The repr holds a hash of the reference, so that a checkpoint belongs to one reference.
-    Raises ValueError unless reference is an array of finite floats in which each row has the shape of a
-    sample.
+    Raises TypeError if x is not an array of floats. Raises ValueError unless reference is an array of finite
+    floats, and each of its rows has the shape of a sample of x.
     """
 
     def __init__(self, net, reference):
@@ -221,7 +235,10 @@ class Referenced(Network):
         return self._samples(y), (cache,)
 
     def _beside(self, d):
-        """A gradient or tangent of the samples, after zeros for the reference; None stays None."""
+        """d (N, ...), a gradient or tangent of the samples, with R rows of zeros for the reference before it.
+
+        None stays None.
+        """
         if d is None:
             return None
         return np.concatenate([np.zeros((len(self.reference), *d.shape[1:]), d.dtype), d])

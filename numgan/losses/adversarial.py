@@ -1,6 +1,7 @@
 """Adversarial losses: the losses of D and of G as functions of D's logits.
 
-Each is three curves of D's logit: D's loss on real samples, D's loss on fakes, and G's loss on fakes.
+Each loss is made of three curves, functions of D's logit: D's loss on real samples, D's loss on fakes, and
+G's loss on fakes.
 
     loss            D on real a        D on fake b         G on fake b         source
     minimax         softplus(-a)       softplus(b)         -softplus(b)        Goodfellow et al. 2014, eq. 1
@@ -12,8 +13,8 @@ Each is three curves of D's logit: D's loss on real samples, D's loss on fakes, 
 
 nonsaturating is in the last paragraph of section 3 of Goodfellow et al. least_squares is eq. 2 of Mao et al.
 with the labels of eq. 9. hinge is also in Miyato et al. 2018, eq. 16 and 17.
-softplus(-a) = -log sigmoid(a) and softplus(b) = -log(1 - sigmoid(b)), so the first two rows are the
-logarithms of the paper.
+softplus(-a) = -log sigmoid(a) and softplus(b) = -log(1 - sigmoid(b)), so the curves of minimax and
+nonsaturating are the logarithms of the paper.
 """
 
 from dataclasses import dataclass, replace
@@ -43,8 +44,9 @@ class AdversarialLoss:
 
         L_D = mean on_real(a) + mean on_fake(b)          L_G = mean for_generator(b)
 
-    a and b have any shapes and may differ in size: each mean is over all entries of one of them.
+    a and b have any shapes and may differ in size, because a and b have a mean each.
     A derivative has the shape of its logits.
+    made_by is (function, arguments) if a function made the loss, as `smoothed` does; () otherwise.
     """
 
     name: str
@@ -54,25 +56,37 @@ class AdversarialLoss:
     made_by: tuple = ()
 
     def __reduce__(self):
-        """The name, or the call that made the loss: pickle cannot store the functions of its curves."""
+        """For pickle: the loss's name, or the call that made the loss.
+
+        Pickle cannot store the functions of the curves.
+        """
         return self.made_by or self.name
 
     def discriminator(self, real, fake):
-        """loss, d loss / d real, d loss / d fake"""
+        """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
+
+        Raises ValueError if one of the two is empty.
+        """
         loss_real, dreal = self.on_real.mean(real)
         loss_fake, dfake = self.on_fake.mean(fake)
         return loss_real + loss_fake, dreal, dfake
 
     def generator(self, fake):
-        """loss, d loss / d fake"""
+        """(loss, dfake): G's loss, and its derivative with respect to the logits `fake`.
+
+        Raises ValueError if `fake` is empty.
+        """
         return self.for_generator.mean(fake)
 
     def discriminator_tangent(self, real, fake, treal, tfake):
-        """The tangents of (dreal, dfake) when the logits move along treal, tfake."""
+        """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
+
+        dreal and dfake are the derivatives that `discriminator` returns.
+        """
         return self.on_real.tangent(real, treal), self.on_fake.tangent(fake, tfake)
 
     def generator_tangent(self, fake, tfake):
-        """The tangent of dfake when the logits move along tfake."""
+        """The tangent of dfake, the derivative of G's loss, when the logits move along tfake."""
         return self.for_generator.tangent(fake, tfake)
 
     def __repr__(self):
@@ -93,8 +107,9 @@ def smoothed(loss=nonsaturating, target=0.9):
 
         on real:  -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
 
-    The label of fakes stays 0: with a smoothed label too, D would reinforce the present errors of G.
-    Raises ValueError for a loss other than minimax or nonsaturating, or a target outside 0 < target <= 1.
+    Returns the loss with this curve for real samples. The label of fakes stays 0. If it were smoothed too, D
+    would reinforce the present errors of G. Raises ValueError for a loss other than minimax or nonsaturating,
+    or a target outside 0 < target <= 1.
     """
     if getattr(loss, "on_real", None) is not SOFTPLUS_OF_MINUS or not (is_number(target) and 0 < target <= 1):
         raise ValueError(
@@ -111,20 +126,19 @@ def smoothed(loss=nonsaturating, target=0.9):
 @may_underflow
 @dataclass(frozen=True)
 class Labelled:
-    """mean (t on_real(y) + (1 - t) on_fake(y))
+    """mean (t on_real(y) + (1 - t) on_fake(y)): D's loss for labels that are soft, noisy or flipped
 
-    y (N, 1) logits, t (N, 1) labels: 1 real, 0 fake, or any number
+    y (N, 1) logits, t (N, 1) labels: 1 real, 0 fake, or any number   (Salimans et al. 2016, section 3.4)
 
-    D's loss for labels that are soft, noisy or flipped (Salimans et al. 2016, section 3.4). With minimax or
-    nonsaturating it is the cross-entropy softplus(y) - t y. On real samples with a constant t it is
-    `smoothed`.
+    on_real and on_fake are the curves of `loss`. With minimax or nonsaturating this is the cross-entropy
+    softplus(y) - t y. On real samples with a constant t it equals `smoothed`.
     Raises ValueError if y and t differ in shape.
     """
 
     loss: AdversarialLoss
 
     def _curve(self, t):
-        """The curve of each entry: t on_real + (1 - t) on_fake, with its derivatives."""
+        """The Curve y -> t on_real(y) + (1 - t) on_fake(y), elementwise, with its first two derivatives."""
         real, fake = self.loss.on_real, self.loss.on_fake
 
         def mixed(f, g):
@@ -133,7 +147,7 @@ class Labelled:
         return Curve(mixed(real.f, fake.f), mixed(real.d, fake.d), mixed(real.dd, fake.dd))
 
     def __call__(self, y, t):
-        """loss, d loss / dy"""
+        """(loss, dy): the loss, and its derivative with respect to the logits y. t are the labels."""
         if y.shape != t.shape:
             raise ValueError(
                 f"{self!r}: expected labels of shape {y.shape}, got {t.shape}; give one label for each logit"
@@ -141,7 +155,10 @@ class Labelled:
         return self._curve(t).mean(y)
 
     def tangent(self, y, ty, t):
-        """tdy: the tangent of dy when y moves along ty; all have one shape."""
+        """tdy: the tangent of dy, the derivative of the loss, when y moves along ty.
+
+        y, ty, t and tdy have one shape. t are the labels.
+        """
         return self._curve(t).tangent(y, ty)
 
 

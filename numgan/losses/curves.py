@@ -1,6 +1,6 @@
 """The curves that losses are made of: scalar functions with their first two derivatives.
 
-All are computed in forms that do not overflow at |logit| = 1000.
+The formulas of all curves are chosen so that nothing overflows at |logit| = 1000.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from ..layers.activations import sigmoid, softplus
 
 
 def mean_of(x, axis=None):
-    """The mean over all entries, or over an axis.
+    """The mean of x over all entries, or over `axis`.
 
-    Raises ValueError for an empty batch, whose mean would be nan.
+    Raises ValueError if x is empty, because its mean would be nan.
     """
     if not x.size:
         raise ValueError(f"loss: expected at least one sample, got {x.shape}; draw a batch")
@@ -26,29 +26,38 @@ def mean_of(x, axis=None):
 @may_underflow
 @dataclass(frozen=True)
 class Curve:
-    """A scalar function f with its derivatives d = f' and dd = f'', each elementwise on an array."""
+    """A scalar function f with its derivatives d = f' and dd = f''.
+
+    Each is applied to an array elementwise.
+    """
 
     f: Callable
     d: Callable
     dd: Callable
 
     def mean(self, x):
-        """mean f(x), and its derivative f'(x) / size."""
+        """(mean of f(x), f'(x) / size): the mean over all entries of x, and its derivative with respect to x.
+
+        size is the number of entries of x. Raises ValueError if x is empty.
+        """
         return float(mean_of(self.f(x))), self.d(x) / x.size
 
     def tangent(self, x, tx):
-        """The tangent of the derivative when x moves along tx: f''(x) tx / size, a Hessian-vector product."""
+        """The tangent of the derivative f'(x) / size when x moves along tx: f''(x) tx / size.
+
+        This is a Hessian-vector product of the mean of f.
+        """
         return self.dd(x) * tx / x.size
 
 
 def _positive(x):
-    """max(0, x). It records the side of the kink for the gradient checks."""
+    """max(0, x). Reports to the gradient checks (`kink`) which entries of x are above 0."""
     kink(lambda: x > 0)
     return np.maximum(x, 0)
 
 
 def bump(x):
-    """The derivative of sigmoid: sigmoid(x) (1 - sigmoid(x))."""
+    """The derivative of sigmoid, elementwise: sigmoid(x) (1 - sigmoid(x))."""
     return sigmoid(x) * sigmoid(-x)
 
 

@@ -1,4 +1,4 @@
-"""Losses of an output and a target: distances of images and of features, and the cross-entropy of classes."""
+"""Losses that compare an output with a target, an image, features of images or a class."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,18 @@ from .curves import ABSOLUTE, SQUARE, Curve, mean_of
 class FeatureMatching:
     """|mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) features of real samples
 
-    (Salimans et al. 2016, section 3.1.) It compares the means of two batches and not pairs of samples, so M
-    and N may differ. Raises ValueError if f and r differ in any other axis.
+    (Salimans et al. 2016, section 3.1.) The loss compares the means of two batches and not pairs of samples,
+    so M and N may differ. Raises ValueError if f and r differ in an axis after the first, or if one of them
+    is empty.
     """
 
     name: str = "feature_matching"
 
     def __call__(self, fake, real):
-        """loss, d loss / d fake. There is no derivative in real: real samples do not depend on G."""
+        """(loss, dfake): the loss, and its derivative with respect to the features of the fakes.
+
+        There is no derivative with respect to `real`: real samples do not depend on G.
+        """
         if fake.shape[1:] != real.shape[1:]:
             raise ValueError(
                 f"{self.name}: expected as many features of real samples as of fakes, {fake.shape[1:]}, "
@@ -30,11 +34,17 @@ class FeatureMatching:
         return float(np.square(difference).sum()), self._to_each(difference, fake)
 
     def tangent(self, fake, tfake, real):
-        """The tangent of dfake when the features of fakes move along tfake."""
+        """The tangent of dfake when the features of the fakes move along tfake.
+
+        dfake is the derivative of the loss with respect to these features.
+        """
         return self._to_each(tfake.mean(axis=0), fake)
 
     def _to_each(self, difference, fake):
-        """The derivative for each fake: 2 difference / M, the same for all."""
+        """2 difference / M for each of the M fakes, (M, ...). difference is the difference of the two means.
+
+        This is the derivative of the loss with respect to the features of one fake; all fakes have the same.
+        """
         return np.repeat(2 / len(fake) * difference[None], len(fake), axis=0)
 
     def __repr__(self):
@@ -47,7 +57,7 @@ feature_matching = FeatureMatching()
 @may_underflow
 @dataclass(frozen=True)
 class PairLoss:
-    """mean f(y - target) over all entries; y and target have one shape."""
+    """The loss mean f(y - target) over all entries, where f is `curve`; y and target have one shape."""
 
     name: str
     curve: Curve
@@ -56,7 +66,10 @@ class PairLoss:
         return self.name
 
     def __call__(self, y, target):
-        """loss, d loss / dy; raises ValueError if the shapes differ."""
+        """(loss, dy): the loss, and its derivative with respect to y.
+
+        Raises ValueError if y and target differ in shape, or are empty.
+        """
         if y.shape != target.shape:
             raise ValueError(
                 f"{self.name}: expected target of shape {y.shape}, got {target.shape}; reshape one of them"
@@ -64,7 +77,10 @@ class PairLoss:
         return self.curve.mean(y - target)
 
     def tangent(self, y, ty, target):
-        """tdy = f''(y - target) ty / size: the tangent of dy when y moves along ty; all have one shape."""
+        """tdy = f''(y - target) ty / size: the tangent of dy when y moves along ty.
+
+        y, ty, target and tdy have one shape. size is their number of entries.
+        """
         return self.curve.tangent(y - target, ty)
 
     def __repr__(self):
@@ -79,15 +95,15 @@ l2 = PairLoss("l2", SQUARE)
 class SoftmaxCrossEntropy:
     """loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
 
-    The derivative is (softmax(y) - onehot(c)) / N. The Jacobian of softmax is diag(p) - p p', and not its
-    diagonal alone.
-    Raises ValueError for a label out of range, TypeError for labels that are not integers.
+    The derivative with respect to y is (softmax(y) - onehot(c)) / N. The Jacobian of softmax is the whole
+    matrix diag(p) - p p', and not only its diagonal. Raises ValueError for a label out of range, another
+    number of labels than N, or an empty batch; TypeError for labels that are not integers.
     """
 
     name = "softmax_cross_entropy"
 
     def __call__(self, y, labels):
-        """loss, d loss / dy"""
+        """(loss, dy): the loss, and its derivative with respect to the logits y."""
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(
                 f"softmax_cross_entropy: expected integer labels, got {labels.dtype}; convert them"
@@ -105,7 +121,7 @@ class SoftmaxCrossEntropy:
         return loss, p / len(y)
 
     def tangent(self, y, ty, labels):
-        """The tangent of dy when y moves along ty."""
+        """The tangent of dy, the derivative of the loss, when the logits y move along ty."""
         p = softmax(y)
         return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / len(y)
 
@@ -121,6 +137,6 @@ softmax_cross_entropy = SoftmaxCrossEntropy()
 
 @may_underflow
 def softmax(y):
-    """p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)"""
+    """The probabilities p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)"""
     e = np.exp(y - y.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)

@@ -1,6 +1,6 @@
 """Relativistic losses: means of f(t) = softplus(-t) over differences t of real and fake logits.
 
-G's loss is D's loss with real and fake logits exchanged, so it needs both: `generator(real, fake)`.
+G's loss is D's loss with real and fake logits exchanged. So G's loss needs both: `generator(real, fake)`.
 
     loss                    D on real a, fake b                             source
     relativistic_paired     mean f(a_n - b_n)                               RSGAN; Huang et al. 2024
@@ -22,9 +22,9 @@ class RelativisticLoss:
 
         L_D = L(a, b)          L_G = L(b, a)
 
-    A subclass defines `compare`, which is linear, and its `transpose`. A constant that is added to all logits
-    does not change the loss, so D gains nothing by raising all of them. A derivative has the shape of its
-    logits.
+    f is `curve`. A subclass defines `compare`, which is linear, and its `transpose`. A constant that is added
+    to all logits does not change the loss, so D gains nothing by raising all logits. A derivative has the
+    shape of its logits.
     """
 
     name: str
@@ -34,15 +34,22 @@ class RelativisticLoss:
         return self.name
 
     def compare(self, a, b):
-        """A tuple of differences, linear in the logits a and b."""
+        """A tuple of arrays: differences of the logits a and b. The map is linear. A subclass defines it."""
         raise TypeError(f"{self.name}: define compare(self, a, b) -> (t, ...)")
 
     def transpose(self, dts, a, b):
-        """da, db from the derivatives dts in the arrays that compare(a, b) returned."""
+        """(da, db): the derivatives of the loss with respect to a and b.
+
+        dts are the derivatives of the loss with respect to the arrays of compare(a, b). A subclass defines
+        this as the transpose of the linear map `compare`.
+        """
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
     def discriminator(self, real, fake):
-        """loss, d loss / d real, d loss / d fake"""
+        """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
+
+        Raises ValueError if the logits are empty.
+        """
         loss, dts = 0, []
         for t in self.compare(real, fake):
             value, dt = self.curve.mean(t)
@@ -51,17 +58,26 @@ class RelativisticLoss:
         return loss, *self.transpose(dts, real, fake)
 
     def generator(self, real, fake):
-        """loss, d loss / d fake. The real logits do not depend on G, so their derivative is not returned."""
+        """(loss, dfake): G's loss, and its derivative with respect to the logits `fake`.
+
+        The real logits do not depend on G, so the derivative with respect to them is not returned.
+        """
         loss, dfake, _ = self.discriminator(fake, real)
         return loss, dfake
 
     def discriminator_tangent(self, real, fake, treal, tfake):
-        """The tangents of (dreal, dfake) when the logits move along treal, tfake."""
+        """(tdreal, tdfake): the tangents of dreal and dfake when the logits move along treal and tfake.
+
+        dreal and dfake are the derivatives that `discriminator` returns.
+        """
         tdts = map(self.curve.tangent, self.compare(real, fake), self.compare(treal, tfake))
         return self.transpose(tdts, real, fake)
 
     def generator_tangent(self, real, fake, treal, tfake):
-        """The tangent of dfake when the logits move along treal, tfake. D's weights move both."""
+        """The tangent of dfake, the derivative of G's loss, when the logits move along treal and tfake.
+
+        treal is an argument because a change of D's weights moves the real logits too.
+        """
         return self.discriminator_tangent(fake, real, tfake, treal)[0]
 
     def __repr__(self):
@@ -70,7 +86,7 @@ class RelativisticLoss:
 
 @may_underflow
 class RelativisticPaired(RelativisticLoss):
-    """t_n = a_n - b_n, one for each pair of logits          a, b, t have one shape
+    """The loss with t_n = a_n - b_n, one difference for each pair of logits          a, b, t have one shape
 
     Raises ValueError if a and b differ in shape.
     """
@@ -90,9 +106,10 @@ class RelativisticPaired(RelativisticLoss):
 
 @may_underflow
 class RelativisticAverage(RelativisticLoss):
-    """t = a - mean b,  s = mean a - b          a and t have one shape, b and s another or the same
+    """The loss with t = a - mean b and s = mean a - b          t has the shape of a, s the shape of b
 
-    Each mean depends on all its logits:  da = dt + sum(ds) / size of a,  db = -ds - sum(dt) / size of b.
+    a and b may differ in size. Each mean depends on all its logits, so with dt and ds for t and s:
+    da = dt + sum(ds) / size of a, and db = -ds - sum(dt) / size of b.
     """
 
     def compare(self, a, b):

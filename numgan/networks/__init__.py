@@ -1,4 +1,4 @@
-"""Networks that several systems share. Each is a function of its sizes that returns a Sequential."""
+"""Networks that several systems share. Each is a function of sizes that returns a Sequential."""
 
 from .beside import label_beside
 from .dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator

@@ -1,8 +1,10 @@
 """The generator and discriminator of DCGAN (Radford et al. 2016), and an older convolutional classifier.
 
-The paper's guidelines (section 3): strided convolutions instead of pooling; BatchNorm in both networks, but
-not at the output of G and the input of D; no hidden dense layers; ReLU in G, with Tanh as the last layer;
-LeakyReLU in D. Initial weights are N(0, 0.02^2) (section 4).
+The paper's guidelines (section 3):
+    strided convolutions instead of pooling, and no hidden Dense layers
+    BatchNorm in both networks, but not at the output of G and not at the input of D
+    ReLU in G, with Tanh as the last layer; LeakyReLU in D
+Initial weights are N(0, 0.02^2) (section 4).
 """
 
 from ..layers import (
@@ -21,19 +23,24 @@ from ..layers import (
 )
 from ..layers.initializers import he, normal
 
-GAIN = normal(0.02, mean=1.0)  # initial gains of BatchNorm
+GAIN = normal(0.02, mean=1.0)  # the initialiser of BatchNorm's gain
 
 
 def _doubling(kernel):
-    """Arguments of Conv2d and ConvTranspose2d with which a stride of 2 exactly halves or doubles an image."""
+    """Arguments with which a Conv2d exactly halves an image, and a ConvTranspose2d exactly doubles it.
+
+    Returns two dicts: the arguments of both layers (kernel, stride 2, padding), and those that only
+    ConvTranspose2d gets.
+    """
     return {"kernel": kernel, "stride": 2, "padding": (kernel - 1) // 2}, {"output_padding": kernel % 2}
 
 
 def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02)):
-    """z (N, latent) -> images (N, S, S, colours) in -1..1,  S = start 2^len(channels)
+    """A generator z (N, latent) -> images (N, S, S, colours) in -1..1,  S = start 2^len(channels)
 
-    A Dense layer and a Reshape to start x start x channels[0]; then one stride-2 transposed convolution for
-    each further number of channels, and one for the colours. The paper's kernel is 5; later code has 4.
+    It begins with a Dense layer and a Reshape to start x start x channels[0]. Then there is one transposed
+    convolution of stride 2 for each further number in `channels`, and one for the colours. The paper's kernel
+    is 5; later code has 4.
     """
     window, extra = _doubling(kernel)
     layers = [
@@ -52,10 +59,11 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
 
 
 def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
-    """images (N, S, S, colours) -> logits (N, 1),  S = end 2^len(channels)
+    """A discriminator: images (N, S, S, colours) -> logits (N, 1),  S = end 2^len(channels)
 
-    One stride-2 convolution for each number of channels, with BatchNorm from the second one on; then a Dense
-    layer from end x end x channels[-1] to one logit. norm=False leaves BatchNorm out, as critics need it.
+    It has one convolution of stride 2 for each number in `channels`, with BatchNorm from the second one on.
+    Then a Dense layer maps end x end x channels[-1] entries to one logit. norm=False leaves BatchNorm out, as
+    critics need it. slope is that of the LeakyReLUs.
     """
     window, _ = _doubling(kernel)
     layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(slope)]
@@ -67,10 +75,10 @@ def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), nor
 
 
 def pooling_discriminator(size, channels, hidden, colours, outputs=1, dropout=0.5, init=he):
-    """images (N, size, size, colours) -> logits (N, outputs): a convolutional classifier
+    """A convolutional classifier: images (N, size, size, colours) -> logits (N, outputs)
 
-    3 x 3 convolutions with ReLU and max pooling, then a hidden Dense layer with Dropout. Introductions to
-    GANs often use it as D.
+    It has 3 x 3 convolutions with ReLU and max pooling, one for each number in `channels`, then a hidden
+    Dense layer of `hidden` units with Dropout. Introductions to GANs often use this network as D.
     """
     layers = []
     for inputs, features in zip((colours, *channels), channels):

@@ -5,11 +5,12 @@ from ..layers.initializers import he
 
 
 def mlp(*sizes, activation=ReLU, last=None, init=he):
-    """Dense(sizes[0], sizes[1]), activation(), Dense(sizes[1], sizes[2]), ..., and last(), if given
+    """A Sequential: Dense(sizes[0], sizes[1]), activation(), Dense(sizes[1], sizes[2]), ..., last()
 
         mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128 units
 
-    No activation follows the last Dense. Raises ValueError for fewer than two sizes.
+    There is an activation between two Dense layers, and none after the last Dense. last=None leaves last()
+    out. Raises ValueError for fewer than two sizes.
     """
     if len(sizes) < 2:
         raise ValueError(f"mlp: expected at least two sizes, got {sizes}; give those of input and output")

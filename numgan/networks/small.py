@@ -1,4 +1,4 @@
-"""Small networks of many presets, for 8 x 8 images and for points in the plane.
+"""Small networks that many presets use, for 8 x 8 images and for points in the plane.
 
 Hidden layers have h units.
 """
@@ -8,20 +8,20 @@ from .mlp import mlp
 
 
 def digit_generator(h):
-    """z (N, 32) -> images (N, 8, 8, 1) in -1..1; the Dense layers have sizes 32-h-h-64."""
+    """A generator z (N, 32) -> images (N, 8, 8, 1) in -1..1; its Dense layers have the sizes 32-h-h-64."""
     return Sequential(*mlp(32, h, h, 64, last=Tanh), Reshape(8, 8, 1))
 
 
 def digit_discriminator(h, activation=LeakyReLU):
-    """images (N, 8, 8, 1) -> logits (N, 1); the Dense layers have sizes 64-h-h-1."""
+    """A discriminator: images (N, 8, 8, 1) -> logits (N, 1); its Dense layers have the sizes 64-h-h-1."""
     return Sequential(Flatten(), *mlp(64, h, h, 1, activation=activation))
 
 
 def plane_generator(h, hidden=2):
-    """z (N, 2) -> points (N, 2); `hidden` is the number of hidden layers."""
+    """A generator z (N, 2) -> points (N, 2); `hidden` is the number of hidden layers."""
     return mlp(2, *[h] * hidden, 2)
 
 
 def plane_discriminator(h, hidden=2, activation=LeakyReLU):
-    """points (N, 2) -> logits (N, 1); `hidden` is the number of hidden layers."""
+    """A discriminator: points (N, 2) -> logits (N, 1); `hidden` is the number of hidden layers."""
     return mlp(2, *[h] * hidden, 1, activation=activation)

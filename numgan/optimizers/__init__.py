@@ -1,3 +1,3 @@
-"""Optimisers: the rules of update, and schedules for their constants."""
+"""Optimisers: rules that update parameters, and schedules for the constants of the rules."""
 
 from .rules import Adam, Historical, Optimizer, RMSProp, SGD, moving_average

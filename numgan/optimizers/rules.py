@@ -4,8 +4,8 @@
     dp, dg, dstate    = opt.adjoint(dp1, dstate1, cache)    the backward pass of `step`, for unrolling
     opt.update(p, g, state)                                 in place, for the training loop; equal bits
 
-p and g are vectors (P,). `opt.start(p)` makes the state: {"step": number of updates made, and a vector (P,)
-for each moment}. The learning rate lr is a number or a schedule.
+p are the parameters and g the gradient, vectors (P,). `opt.start(p)` makes the state: {"step": number of
+updates made, and a vector (P,) for each moment}. The learning rate lr is a number or a schedule.
 
     weight_decay   adds weight_decay p to g before the rule, the gradient of weight_decay |p|^2 / 2
     clip           clips the weights to [-clip, clip] after the rule (WGAN)
@@ -28,11 +28,12 @@ from .schedules import value_at
 
 @may_underflow
 class Optimizer:
-    """The base class: schedules, weight decay before the rule, clipping after it.
+    """The base class: schedules, weight decay before the rule, clipping after the rule.
 
     A subclass defines `moments`, `_rule` and `_rule_adjoint`. `_rule(step, p, g, *moments)` updates p and the
-    moments in place, with weight decay and clipping, and returns whether all new values are finite.
-    Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
+    moments in place, with weight decay and clipping. It returns whether all new values are finite.
+    `_rule_adjoint` returns (dg, dmoments), the derivatives with respect to g and to the moments before the
+    update. Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
     """
 
     moments = ()
@@ -58,18 +59,18 @@ class Optimizer:
 
     @property
     def _options(self):
-        """Weight decay and the bound of clipping, the last arguments of the kernels."""
+        """(weight_decay, clip), the last arguments of the kernels. clip = None becomes infinity."""
         return self.weight_decay, math.inf if self.clip is None else self.clip
 
     def start(self, p):
-        """The state before the first update."""
+        """The state before the first update of p: step 0, and zeros for each moment."""
         return {"step": 0} | {name: np.zeros_like(p) for name in self.moments}
 
     def update(self, p, g, state):
-        """Update p and state in place. Returns whether all new values are finite; g stays unchanged.
+        """Update p and state in place. Returns whether all new values are finite. g stays unchanged.
 
-        Ctrl-C takes effect after the update. Raises ValueError if g differs from p in shape, or for a state
-        of another optimiser.
+        Ctrl-C takes effect only after the update. Raises ValueError if g is None or differs from p in shape,
+        or if state does not belong to this optimiser.
         """
         name = type(self).__name__
         if g is None or np.shape(p) != np.shape(g):
@@ -88,14 +89,21 @@ class Optimizer:
         return finite
 
     def step(self, p, g, state):
-        """p1, state1, cache; p, g and state stay unchanged."""
+        """(p1, state1, cache): the parameters and the state after one update, and what `adjoint` needs.
+
+        p, g and state stay unchanged. Raises ValueError like `update`.
+        """
         p1 = p.copy()
         state1 = deepcopy(state)
         self.update(p1, g, state1)
         return p1, state1, (p, g, state, p1)
 
     def adjoint(self, dp1, dstate1, cache):
-        """dp, dg, dstate from dp1 and dstate1 ({moment: vector}, or None for zero)."""
+        """(dp, dg, dstate): the derivatives of a loss with respect to the arguments p, g and state of `step`.
+
+        dp1 and dstate1 are its derivatives with respect to the results p1 and state1 of `step`. dstate1 and
+        dstate are {moment: vector}. dstate1 = None, or a moment that it does not have, means zero.
+        """
         p, g, state, p1 = cache
         dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
         dmoments = [_derivative(dstate1, name, p) for name in self.moments]
@@ -105,7 +113,7 @@ class Optimizer:
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
     def changed(self, **constants):
-        """The same optimiser with other constants."""
+        """A new optimiser of the same class, with the given constants changed."""
         words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         return type(self)(**words | constants)
 
@@ -123,8 +131,9 @@ class SGD(Optimizer):
     m1 = momentum m + g,  p1 = p - lr m1                              heavy ball (Polyak 1964)
     m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True
 
-    nesterov is Sutskever et al. 2013, section 2, in the form with g evaluated at p.
-    momentum is a number or a schedule. Raises ValueError unless 0 <= momentum < 1, and above 0 with nesterov.
+    The Nesterov form is that of Sutskever et al. 2013, section 2, rewritten so that g is evaluated at p.
+    momentum is a number or a schedule. Raises ValueError unless 0 <= momentum < 1, or if nesterov is True and
+    momentum is 0.
     """
 
     def __init__(self, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=None):
@@ -224,14 +233,14 @@ class Adam(Optimizer):
 
 
 class Historical(Optimizer):
-    """Historical averaging (Salimans et al. 2016, section 3.3): `rule` gets g1 in place of g
+    """Historical averaging (Salimans et al. 2016, section 3.3): the optimiser `rule` gets g1 in place of g
 
         g1 = g + 2 weight (p - a)          a1 = a + (p - a) / (step + 1)
 
-    a (P,) is the mean of the weights before each past update. It counts as a constant. At the first update
-    a = p, and the term is 0. 2 weight (p - a) is the gradient of weight |p - a|^2, which is not part of any
-    reported loss. Learning rate, weight decay and clipping are those of the rule.
-    Raises ValueError for a weight below 0, or a rule that is not an optimiser or is a Historical.
+    a (P,) is the mean of the weights before each past update. It counts as a constant. At the first update a
+    = p, and the added term is 0. The term 2 weight (p - a) is the gradient of weight |p - a|^2, which is not
+    part of any reported loss. Learning rate, weight decay and clipping are those of `rule`. Raises ValueError
+    for a weight below 0 or not finite, or a rule that is not an optimiser or is a Historical.
     """
 
     def __init__(self, rule, weight):
@@ -253,7 +262,7 @@ class Historical(Optimizer):
         return Historical(self.rule.changed(**constants), self.weight)
 
     def _pulled(self, p, g, past):
-        """g1 of the class: g and the gradient of weight |p - past|^2."""
+        """g1 of the class: g plus the gradient of weight |p - past|^2. past is the mean a."""
         return g + 2 * self.weight * (p - past)
 
     def _rule(self, step, p, g, *moments):
@@ -271,21 +280,27 @@ class Historical(Optimizer):
 
 
 def _derivative(dstate, name, p):
-    """The derivative in one moment, or zeros if dstate does not have it."""
+    """dstate[name], the derivative with respect to the moment `name`.
+
+    Zeros in the shape of p if dstate is None, lacks this moment or holds None for it.
+    """
     found = (dstate or {}).get(name)
     return np.zeros_like(p) if found is None else found
 
 
 def _half_inverse(root):
-    """d sqrt(v) / dv = 1 / (2 sqrt(v)), and 0 where v = 0."""
+    """1 / (2 root), the derivative of sqrt(v) with respect to v, where root = sqrt(v).
+
+    It is 0 where v = 0.
+    """
     return np.divide(0.5, root, out=np.zeros_like(root), where=root > 0)
 
 
 @may_underflow
 def moving_average(average, p, decay):
-    """average = decay average + (1 - decay) p, in place.
+    """Replace `average` by decay average + (1 - decay) p, in place.
 
-    average, p (P,). Samples are drawn with the average (Yazici et al. 2019).
+    average and p are vectors (P,). Samples are drawn with the average (Yazici et al. 2019).
     Raises ValueError if average and p differ in length.
     """
     if average.shape != p.shape:
@@ -298,9 +313,9 @@ def moving_average(average, p, decay):
 
 @contextmanager
 def _interrupts_deferred():
-    """In this block Ctrl-C takes effect at the end, so that p and its state change together.
+    """A context in which Ctrl-C takes effect only at the end, so that p and its state change together.
 
-    Python runs signal handlers in the main thread only, so nothing is done in other threads.
+    Python runs signal handlers in the main thread only, so in another thread this does nothing.
     """
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):

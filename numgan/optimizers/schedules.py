@@ -1,4 +1,4 @@
-"""Schedules: constants that change with the number of updates made.
+"""Schedules: constants of an optimiser or a system that change with the number of updates made.
 
 schedule(step) -> value; step counts from 0.
 """
@@ -10,14 +10,14 @@ from ..core.arguments import is_number, plain, plain_fields
 
 
 def value_at(value, step):
-    """The value of a constant or of a schedule at `step`."""
+    """The value at `step` of a schedule. A `value` that is not a schedule is returned unchanged."""
     return plain(value(step)) if callable(value) else value
 
 
 class Schedule:
-    """The base class: it converts NumPy numbers to Python numbers.
+    """The base class. It checks `steps`, and converts NumPy numbers in its fields to Python numbers.
 
-    Raises ValueError for fewer than one step.
+    Raises ValueError if `steps` is below 1.
     """
 
     def __post_init__(self):
@@ -30,7 +30,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """`start` for `wait` updates, then linear from `start` to `end` over `steps` updates, then `end`."""
+    """Schedule: `start` for `wait` updates, then linear to `end` over `steps` updates, then `end`."""
 
     start: float
     end: float
@@ -43,7 +43,10 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """max(start factor^step, floor). Goodfellow et al. 2014 divide by 1.000004 at every update."""
+    """Schedule: max(start factor^step, floor).
+
+    Goodfellow et al. 2014 divide by 1.000004 at every update: factor = 1 / 1.000004.
+    """
 
     start: float
     factor: float
@@ -55,7 +58,7 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine from `start` to `end` over `steps` updates, then `end`.
+    """Schedule: half a cosine from `start` to `end` over `steps` updates, then `end`.
 
     (Loshchilov and Hutter 2017, eq. 5)
     """
@@ -70,7 +73,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """`then` times a factor that rises linearly from 1 / steps to 1 over the first `steps` updates.
+    """Schedule: `then` times a factor that rises linearly from 1 / steps to 1 over the first `steps` updates.
 
     then    a constant or a schedule
     """

@@ -1,4 +1,4 @@
-"""Balancing the players: one of them trains in each step, according to D's loss."""
+"""Balance between the players: only one of them trains in each step. D's last loss decides which one."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,11 @@ from .remedy import Remedy
 @may_underflow
 @dataclass(frozen=True)
 class Balance(Remedy):
-    """D trains while its loss on hard labels is above `balance`, G otherwise. 0: both train in each step."""
+    """Remedy: D trains while its loss is above `balance`; otherwise G trains. 0: both train in each step.
+
+    The loss is the one of the last step, with the labels 1 for real samples and 0 for fakes, without
+    penalties. In the first step D trains.
+    """
 
     balance: float = 0.0
 

@@ -6,14 +6,15 @@
     phi -= h (v_phi + d R / d phi)                theta -= h (v_theta + d R / d theta)
 
 At an equilibrium v = 0. Simultaneous gradient descent circles around such a point; descent on R leads towards
-it. With v as a constant and the derivatives exchanged, the gradient in all of (phi, theta) is
+this point. Let v be a constant, and exchange the order of the derivatives. Then the gradient with respect to
+all of (phi, theta) is
 
     grad |v|^2 / 2  =  grad <d L_D / d phi, v_phi> + grad <d L_G / d theta, v_theta>
                     =  d/dt grad L_D(phi + t v_phi, theta) + d/dt grad L_G(phi, theta + t v_theta)   at t = 0
 
-These are two Hessian-vector products. The first is the tangent of all gradients of L_D, in phi and through
-the fakes in theta, when phi moves along v_phi. The second is that of all gradients of L_G when theta moves
-along v_theta.
+These are two Hessian-vector products. The first is the tangent of all gradients of L_D when phi moves along
+v_phi: the gradient with respect to phi, and that with respect to theta, which goes through the fakes. The
+second is the tangent of all gradients of L_G when theta moves along v_theta.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from ..losses import AdversarialLoss, nonsaturating
 @may_underflow
 @dataclass(frozen=True)
 class Consensus:
-    """weight/2 |v|^2
+    """The penalty weight/2 |v|^2
 
     v = (d L_D / d phi, d L_G / d theta) for networks D and G and an adversarial loss
 
@@ -60,10 +61,13 @@ class Consensus:
     def __call__(
         self, D, G, phi, theta, real, z, real_context=Pass(), fake_context=Pass(), gen_context=Pass()
     ):
-        """(value, its gradients in phi and theta, v) at real samples (M, ...) and latents z (N, Z).
+        """(value, (dphi, dtheta), (v_phi, v_theta)): the penalty, its gradients, and v.
 
-        M and N may differ. v holds the gradients of both players without the penalty, for the caller's
-        update.
+        real      (M, ...) real samples
+        z         (N, Z) latents; M and N may differ
+        contexts  of D on real samples, of D on fakes, and of G dphi and dtheta are the gradients of the
+        penalty with respect to phi and theta. v_phi and v_theta are the gradients of the players' own losses,
+        without the penalty. The caller adds them for the update.
         """
         for kind, given in ((Layer, dict(D=D, G=G)), (Parameters, dict(phi=phi, theta=theta))):
             for name, value in given.items():
@@ -107,7 +111,10 @@ class Consensus:
         )
 
     def _sum(self, p, *gradients):
-        """weight times the sum of several gradients in the parameters p."""
+        """weight times the sum of `gradients`, as Parameters like p.
+
+        Each is the gradient of a backward pass.
+        """
         return p.like(
             p.dtype.type(self.weight) * sum(whole_gradient(gradient, p).vector for gradient in gradients)
         )

@@ -11,7 +11,7 @@ from ..losses import Labelled
 from ..optimizers.schedules import Linear
 from .remedy import Remedy
 
-# Ranges of soft labels for fakes and for real samples (Chintala et al. 2016, point 6)
+# Ranges of soft labels: for fakes, then for real samples (Chintala et al. 2016, point 6)
 SOFT = (0.0, 0.3), (0.7, 1.2)
 
 
@@ -19,12 +19,12 @@ SOFT = (0.0, 0.3), (0.7, 1.2)
 def noisy(x, std, rng):
     """Instance noise: x + std e, e ~ N(0, 1) for each entry          x, result (N, ...)
 
-    Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3.
-    D separates two distributions on low-dimensional sets without error, and G's gradient vanishes. With noise
-    the two distributions overlap, and G has a useful gradient. The derivative in x is the identity. Use
-    different random streams for real samples, for fakes and for each step.
-    Raises TypeError for an x that is not an array of floats, ValueError for an empty x, or a std that is
-    negative or not finite.
+    Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3. D separates two distributions on
+    low-dimensional sets without error, and G's gradient vanishes. With noise the two distributions overlap,
+    and G has a useful gradient. The derivative with respect to x is the identity. Use different random
+    streams for real samples, for fakes and for each step. Raises TypeError for an x that is not an array of
+    floats. Raises ValueError for an empty x, an rng that is not a numpy Generator, or a std that is negative
+    or not finite.
     """
     expect_samples("noisy", x=x)
     expect_rng("noisy", rng)
@@ -38,10 +38,10 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
 
     real      whether the samples are real (label 1) or fake (label 0)
     smooth    the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
-    soft      if True, t is uniform in the ranges of SOFT instead
+    soft      if True, t is drawn uniformly from the ranges of SOFT, and `smooth` has no effect
     flip      the probability that a real sample gets the label of a fake, and a fake that of a real sample
 
-    Raises ValueError unless smooth and flip are from 0 to 1.
+    Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator.
     """
     expect_rng("drawn_labels", rng)
     if not (is_number(smooth) and smooth <= 1 and is_number(flip) and flip <= 1):
@@ -58,10 +58,10 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
 @may_underflow
 @dataclass(frozen=True)
 class InstanceNoise(Remedy):
-    """Noise on the inputs of D, in both players' steps (`noisy`).
+    """Remedy: noise on the inputs of D, in the steps of both players (see `noisy`).
 
-    noise    the standard deviation at the first step
-    anneal   the number of steps after which it has fallen to 0; 0: the steps of the game
+    noise    the standard deviation at the first step; it falls linearly to 0
+    anneal   the number of steps after which it is 0; anneal = 0 means the steps of the game
     """
 
     noise: float = 0.1
@@ -75,7 +75,7 @@ class InstanceNoise(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class NoisyLabels(Remedy):
-    """Smoothed, soft or flipped labels in D's loss; the arguments are those of `drawn_labels`."""
+    """Remedy: smoothed, soft or flipped labels in D's loss; the fields are arguments of `drawn_labels`."""
 
     smooth: float = 0.9
     soft: bool = False

@@ -1,24 +1,25 @@
-"""Penalties on the gradient of D in its input, and their exact gradient in D's weights.
+"""Penalties on the gradient of D with respect to its input, and the exact gradient of the penalties.
 
     g = grad_x D(x)          (N, ...), the gradient of D's logit y = D(x) (N, 1) for each sample
 
-    penalty                         at points             source
+    penalty                         at samples            source
     weight mean (|g| - 1)^2         between, perturbed    Gulrajani et al. 2017, eq. 3; Kodali et al. 2017
     weight mean max(0, |g| - 1)^2   between               Gulrajani et al. 2017, section 4, one-sided form
     weight/2 mean |g|^2             real: R1, fake: R2    Mescheder et al. 2018, section 4.1, eq. 9 and 10
     weight/2 mean w(y) |g|^2        real and fake         Roth et al. 2017, Algorithm 1
 
-Kodali et al. (DRAGAN) take points around real samples (`perturbed`). The one-sided form does not penalise
-gradients below 1; it is in the paper's paragraph "Two-sided penalty". Roth's w(y) is (1 - sigmoid(y))^2 on
-real samples and sigmoid(y)^2 on fakes.
+`between` and `perturbed` are functions below. Kodali et al. (DRAGAN) take points around real samples
+(`perturbed`). The one-sided form does not penalise gradients below 1. It is in the paragraph "Two-sided
+penalty" of Gulrajani et al. Roth's w(y) is (1 - sigmoid(y))^2 on real samples and sigmoid(y)^2 on fakes.
 
-The penalty's gradient in the weights phi is a second derivative of D. Let v = d penalty / dg be a constant.
-The chain rule and an exchange of the two derivatives give
+The penalty's gradient with respect to D's weights phi is a second derivative of D. Let v = d penalty / dg be
+a constant. The chain rule and an exchange of the two derivatives give
 
     d penalty / d phi  =  d/d phi <v, grad_x D(x)>  =  d/dt grad_phi D(x + t v)  at t = 0
 
-This is the tangent of D's weight gradient when x moves along v; the tangent passes compute it. A penalty that
-depends on y too adds <u, d y / d phi>, u = d penalty / dy: in the same pass dy moves from 1 along u.
+This is the tangent of D's weight gradient when x moves along v; the tangent passes compute it. If a penalty
+depends on y too, <u, d y / d phi> is added, with u = d penalty / dy: in the same pass dy moves from 1 along
+u.
 """
 
 from dataclasses import dataclass
@@ -44,27 +45,27 @@ from ..layers.activations import sigmoid
 from ..optimizers.schedules import value_at
 from .remedy import Remedy
 
-EPS = 1e-12  # added under the root of the norm, so that the penalty is differentiable at g = 0, with v = 0
+EPS = 1e-12  # added under the root of the norm: so the penalty has a derivative at g = 0, which is v = 0
 
 
 @may_underflow
 def on_input_gradient(penalty, D, phi, x, context=Pass()):
-    """(value, its gradient in phi) of any penalty(g) -> (value, v), v = d value / dg, on g = grad_x sum D(x).
+    """(value, dphi) of a penalty on g = grad_x sum D(x): its value, and its gradient with respect to phi.
 
-    x (N, ...), D(x) (N, 1), or one logit for each pack. The layers of D need tangent passes. If D mixes
-    samples (BatchNorm, Pack), g is still the gradient of the sum over the batch.
-    Raises ValueError unless D is a layer and phi its Parameters, for an empty batch or for another shape of
-    the logits; NonFiniteError for logits that are inf or nan, because the derivative of a ReLU could hide
-    them.
+    penalty(g) -> (value, v), v = d value / dg. x (N, ...), D(x) (N, 1), or one logit for each pack. The
+    layers of D need tangent passes. If D mixes samples (BatchNorm, Pack), g is still the gradient of the sum
+    over the batch. Raises ValueError unless D is a layer and phi its Parameters, for an empty batch or for
+    another shape of the logits; TypeError unless x is an array of floats; NonFiniteError for logits that are
+    inf or nan, because the derivative of a ReLU could hide them.
     """
     return on_input_gradient_and_logit(lambda g, y: (*penalty(g), None), D, phi, x, context)
 
 
 @may_underflow
 def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
-    """The same for a penalty that depends on the logits y = D(x) too: penalty(g, y) -> (value, v, u).
+    """Like `on_input_gradient`, for a penalty that depends on the logits y = D(x) too.
 
-    v = d value / dg, and u = d value / dy or None, which means zero.
+    penalty(g, y) -> (value, v, u), v = d value / dg, and u = d value / dy or None, which means zero.
     """
     if not isinstance(D, Layer) or not isinstance(phi, Parameters):
         raise ValueError(
@@ -90,10 +91,17 @@ def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
 
 @may_underflow
 class InputGradientPenalty:
-    """The base class of penalties on g = grad_x D(x) alone. A subclass defines `of(g)`."""
+    """The base class of penalties that depend on g = grad_x D(x) alone. A subclass defines `of(g)`.
+
+    of(g) -> (value, v): the value of the penalty, and v = d value / dg. Raises the errors of
+    `on_input_gradient`.
+    """
 
     def __call__(self, D, phi, x, context=Pass()):
-        """The penalty at the points x (N, ...), and its gradient in the parameters phi of D."""
+        """(value, dphi): the penalty at the points x (N, ...), and its gradient with respect to phi.
+
+        phi are D's parameters.
+        """
         return on_input_gradient(self.of, D, phi, x, context)
 
 
@@ -121,7 +129,7 @@ class GradientPenalty(InputGradientPenalty):
         plain_fields(self)
 
     def of(self, g):
-        """The penalty as a function of g (N, ...), and its derivative v (N, ...)."""
+        """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
         n = norms(g)
         excess = n - self.target
         if self.one_sided:
@@ -149,13 +157,13 @@ class R1(InputGradientPenalty):
         _expect_weight(self, "10")
 
     def of(self, g):
-        """The penalty as a function of g (N, ...), and its derivative v (N, ...)."""
+        """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
         v = self.weight / len(g) * g
         return 0.5 * float((v * g).sum()), v
 
 
 class R2(R1):
-    """R1's formula at fake samples: R2(10.0)(D, phi, fake, context) (Mescheder et al. 2018, eq. 10)."""
+    """The formula of R1 at fake samples: R2(10.0)(D, phi, fake, context) (Mescheder et al. 2018, eq. 10)."""
 
 
 @may_underflow
@@ -166,7 +174,7 @@ class Roth:
         value, dphi = Roth(2.0)(D, phi, real, fake, real_context, fake_context)
 
     y = D(x) (N, 1) logits, s = sigmoid(y), g = grad_x y (N, ...). Roth et al. 2017, Algorithm 1; weight is
-    the paper's gamma, and a schedule can anneal it: Roth(schedule(step)). The factors (1 - s)^2 and s^2
+    the paper's gamma. A schedule can anneal the weight: Roth(schedule(step)). The factors (1 - s)^2 and s^2
     depend on phi, and their derivatives are included. Real and fake batches may differ in size, because each
     has its own mean.
     Raises ValueError for a weight that is negative or not finite, or for a D that judges packs of samples.
@@ -178,18 +186,31 @@ class Roth:
         _expect_weight(self, "2.0, annealed")
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
-        """The penalty at real (M, ...) and fake (N, ...), and its gradient in the parameters phi of D."""
+        """(value, dphi): the penalty at real (M, ...) and fake (N, ...), with its gradient for phi.
+
+        phi are D's parameters.
+        """
         on_real, dphi_real = on_input_gradient_and_logit(self.on_real, D, phi, real, real_context)
         on_fake, dphi_fake = on_input_gradient_and_logit(self.on_fake, D, phi, fake, fake_context)
         return on_real + on_fake, dphi_real + dphi_fake
 
     def on_real(self, g, y):
-        """weight/2 mean sigmoid(-y)^2 |g|^2, and its derivatives v in g (M, ...) and u in y (M, 1)."""
+        """(value, v, u) of the penalty on real samples: value = weight/2 mean sigmoid(-y)^2 |g|^2.
+
+        y (M, 1) are D's logits, g (M, ...) their gradients with respect to the samples. v and u are the
+        derivatives of value with respect to g and y. Raises ValueError unless there is one logit for each
+        sample.
+        """
         value, v, u = self._where_high(g, -y)
         return value, v, -u
 
     def on_fake(self, g, y):
-        """weight/2 mean sigmoid(y)^2 |g|^2, and its derivatives v in g (N, ...) and u in y (N, 1)."""
+        """(value, v, u) of the penalty on fakes: value = weight/2 mean sigmoid(y)^2 |g|^2.
+
+        y (N, 1) are D's logits, g (N, ...) their gradients with respect to the fakes. v and u are the
+        derivatives of value with respect to g and y. Raises ValueError unless there is one logit for each
+        sample.
+        """
         return self._where_high(g, y)
 
     def _where_high(self, g, y):
@@ -211,11 +232,11 @@ class Lazy:
 
         value, dphi = Lazy(R1(10.0), every=16)(step, D, phi, real, context)
 
-    Lazy regularization (Karras et al. 2020, appendix B). The mean over `every` steps equals the penalty, but
-    it is computed only once. Here its gradient is added to that of the loss, and the number of updates stays
-    the same. The paper makes an additional update for each penalty and adapts Adam's constants.
-    Raises ValueError unless every >= 1 and step >= 0 are integers; TypeError for a penalty that cannot be
-    called.
+    Lazy regularization (Karras et al. 2020, appendix B). Its mean over `every` steps equals the penalty, but
+    the penalty is computed only once in them. Here its gradient is added to that of the loss, and the number
+    of updates stays the same. The paper makes an additional update for each penalty and adapts Adam's
+    constants. Raises ValueError unless every >= 1 and step >= 0 are integers; TypeError for a penalty that
+    cannot be called.
     """
 
     penalty: object
@@ -231,9 +252,9 @@ class Lazy:
         plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
-        """every times (value, dphi) of penalty(D, phi, ...), or (0.0, zeros) without a pass of D.
+        """every times (value, dphi) of penalty(D, phi, ...), if step is a multiple of every.
 
-        The first if step is a multiple of every, the second otherwise.
+        At all other steps (0.0, zeros), without a pass of D.
         """
         if not is_integer(step):
             raise ValueError(
@@ -256,7 +277,7 @@ def _expect_weight(penalty, paper):
 
 @may_underflow
 def norms(g):
-    """|g_n| = sqrt(sum over all axes but the first of g^2 + eps)          g (N, ...) -> (N, 1, ..., 1)"""
+    """|g_n| = sqrt(sum over all axes but the first of g^2 + EPS)          g (N, ...) -> (N, 1, ..., 1)"""
     return np.sqrt(np.square(g).sum(axis=tuple(range(1, g.ndim)), keepdims=True) + EPS)
 
 
@@ -264,9 +285,9 @@ def norms(g):
 def between(real, fake, rng):
     """Random points between real and fake samples: e real_n + (1 - e) fake_n, e ~ U(0, 1) for each pair
 
-    real (M, ...), fake (N, ...) -> (min(M, N), ...): the first samples of both, in pairs (Gulrajani et al.
-    2017, Algorithm 1, line 6). Raises TypeError for arrays that are not of floats, ValueError if the samples
-    differ in shape.
+    real (M, ...), fake (N, ...) -> (min(M, N), ...): sample n of real and sample n of fake are a pair
+    (Gulrajani et al. 2017, Algorithm 1, line 6). Raises TypeError for arrays that are not of floats;
+    ValueError if the samples differ in shape, if a batch is empty, or unless rng is a numpy Generator.
     """
     expect_samples("between", real=real, fake=fake)
     expect_rng("between", rng)
@@ -287,10 +308,10 @@ def perturbed(real, rng, scale=0.5):
         penalty, dphi = GradientPenalty(10.0)(D, phi, perturbed(real, rng), context)
 
     real (N, ...) -> (N, ...). std is over all entries of the batch. This is the authors' code; the paper's
-    text has normal noise (Kodali et al. 2017). Later code takes points on the segment:
-    between(real, perturbed(real, rng), rng).
-    Raises TypeError for an array that is not of floats, ValueError for a scale that is negative or not
-    finite. Entries of real that are not finite raise an error in the penalty.
+    text has normal noise (Kodali et al. 2017). Later code takes points on the segment: between(real,
+    perturbed(real, rng), rng). Raises TypeError for an array that is not of floats; ValueError for an empty
+    batch, a scale that is negative or not finite, or unless rng is a numpy Generator. If entries of real are
+    not finite, the penalty raises an error.
     """
     expect_samples("perturbed", real=real)
     expect_rng("perturbed", rng)
@@ -305,7 +326,11 @@ def perturbed(real, rng, scale=0.5):
 @may_underflow
 @dataclass(frozen=True)
 class R1Penalty(Remedy):
-    """R1 at D's real inputs; every > 1: in every such step only, multiplied by `every` (`Lazy`)."""
+    """Remedy: R1 at D's real inputs.
+
+    every > 1: only at every such step, and multiplied by `every` (see `Lazy`). gamma is the weight of R1.
+    Raises ValueError unless every is an integer of at least 1.
+    """
 
     gamma: float = 10.0
     every: int = 1
@@ -320,7 +345,7 @@ class R1Penalty(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class RothPenalty(Remedy):
-    """Roth's penalty at D's inputs; gamma is its weight: a number, or a schedule (annealing)."""
+    """Remedy: Roth's penalty at D's inputs. gamma is its weight: a number, or a schedule (annealing)."""
 
     gamma: object = 2.0
 
@@ -332,7 +357,7 @@ class RothPenalty(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class DRAGANPenalty(Remedy):
-    """A penalty at random points around D's real inputs (`perturbed`)."""
+    """Remedy: a gradient penalty at random points around D's real inputs (see `perturbed`)."""
 
     gradient_penalty: GradientPenalty = GradientPenalty(10.0)
 

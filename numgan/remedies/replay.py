@@ -1,7 +1,7 @@
 """Experience replay: D is trained on old fakes too, so that G cannot return to fakes that D has forgotten.
 
 Shrivastava et al. 2017, section 2.3: a share of D's fakes is drawn from a pool of old fakes. New fakes
-replace them in the pool. Chintala et al. 2016, point 8, also keep old players as opponents.
+replace the drawn ones in the pool. Chintala et al. 2016, point 8, also keep old players as opponents.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from .remedy import Remedy
 @may_underflow
 @dataclass(frozen=True)
 class Pool:
-    """A pool of at most `size` old samples. A sample is a row of one or more arrays, as an image and its
-    label.
+    """A pool of at most `size` old samples.
 
-    With probability `share`, D gets an old sample instead of a new one, and the new one takes its place in
-    the pool. Other new samples fill free places. No old sample is used twice in a batch. The content of the
-    pool is a value, {"pool.count": ..., "pool.NAME": (size, ...)}: `mix` takes one and returns another.
-    Raises ValueError unless size is an integer of at least 1 and 0 <= share <= 1.
+    A sample is one row of each of several arrays, as an image and its label. With probability `share`, D gets
+    an old sample instead of a new one, and the new one replaces the old one in the pool. New samples that D
+    gets fill the free rows of the pool. No old sample is used twice in a batch. The content of the pool is a
+    value, {"pool.count": ..., "pool.NAME": (size, ...)}: `mix` takes one content and returns another. Raises
+    ValueError unless size is an integer of at least 1 and 0 <= share <= 1.
     """
 
     size: int
@@ -36,7 +36,7 @@ class Pool:
         plain_fields(self)
 
     def empty(self, **rows):
-        """The content of an empty pool; rows: {name: (shape of one row, dtype)}."""
+        """The content of an empty pool. rows: {name: (shape of one row, dtype)}."""
         return {"pool.count": np.zeros(1, np.int64)} | {
             f"pool.{name}": np.zeros((self.size, *shape), dtype) for name, (shape, dtype) in rows.items()
         }
@@ -46,13 +46,13 @@ class Pool:
 
         held     the content of the pool
         fresh    the new samples, {name: (n, ...)}; the samples for D have the same form
-        Raises ValueError if the arrays of fresh differ in length, or held is not the content of a pool for
-        such rows.
+        Raises ValueError if the arrays of fresh differ in length, or if held is not the content of a pool for
+        samples of these shapes.
         """
         self._check(held, fresh)
         count, n = int(held["pool.count"][0]), len(next(iter(fresh.values())))
-        old = np.flatnonzero(rng.random(n) < self.share)[:count]  # these rows are replaced by old samples,
-        places = rng.permutation(count)[: len(old)]  # which are at these places of the pool
+        old = np.flatnonzero(rng.random(n) < self.share)[:count]  # old samples replace these rows of fresh
+        places = rng.permutation(count)[: len(old)]  # the rows of the pool that hold these old samples
         rest = np.setdiff1d(np.arange(n), old)[: self.size - count]
         mixed, content = {}, {"pool.count": held["pool.count"] + len(rest)}
         for name, rows in fresh.items():
@@ -84,7 +84,10 @@ class Pool:
 @may_underflow
 @dataclass(frozen=True)
 class Replay(Remedy):
-    """A share of D's fakes, `replay`, is drawn from a pool of `pool` old fakes."""
+    """Remedy: with probability `replay`, D gets an old fake from a pool of `pool` old fakes, not a new one.
+
+    This is decided for each fake of D. replay = 0: no pool. See `Pool`.
+    """
 
     replay: float = 0.5
     pool: int = 1024
@@ -104,7 +107,10 @@ class Replay(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class PastPlayers(Remedy):
-    """With probability `past`, a step plays against an older opponent, which is up to `age` steps old."""
+    """Remedy: with probability `past`, a player trains against an opponent with older parameters.
+
+    The parameters are stored every `age` steps, so they are up to `age` steps old. past = 0: never.
+    """
 
     past: float = 0.05
     age: int = 500

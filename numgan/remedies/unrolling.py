@@ -3,8 +3,8 @@
     phi_0 = phi          phi_{k+1} = step(phi_k, g_k)          g_k = d L(phi_k, x, x~) / d phi          k < K
 
 L is the discriminator's loss on one batch of real samples x and fakes x~ = G(z), and step is the update of
-any optimiser. phi_K depends on the fakes through every g_k. Let dphi_K be the derivative of a loss in phi_K.
-The backward pass goes from step K - 1 to step 0:
+any optimiser. phi_K depends on the fakes through every g_k. Let dphi_K be the derivative of a loss with
+respect to phi_K. The backward pass goes from step K - 1 to step 0:
 
     (dphi_k, dg_k) from dphi_{k+1}             optimiser.adjoint, also for momentum and Adam
     dphi_k += H dg_k                           H    = d^2 L / d phi d phi
@@ -30,7 +30,7 @@ from ..optimizers import Optimizer
 @may_underflow
 @dataclass(frozen=True)
 class Unrolling:
-    """K updates of D on one batch, and the backward pass through them.
+    """K updates of D on one batch, and the backward pass through these updates.
 
         phi_K, tape = unrolling.forward(phi, real, fake)
         dphi, dfake = unrolling.backward(dphi_K, tape)
@@ -42,8 +42,9 @@ class Unrolling:
     state        the optimiser's state before the first of the K updates; None: a new state
     real_context, fake_context    the contexts of D's passes on real samples and on fakes in all steps
 
-    Raises TypeError for another D, loss or optimizer; ValueError unless steps is an integer of at least 0 and
-    state belongs to the optimizer; NonFiniteError for logits that are inf or nan.
+    Raises TypeError for a D that is not a layer, or a loss or optimizer of another class. Raises ValueError
+    unless steps is an integer of at least 0 and state belongs to the optimizer. Raises NonFiniteError for
+    logits that are inf or nan.
     """
 
     D: object
@@ -67,9 +68,11 @@ class Unrolling:
             raise ValueError(f"Unrolling: expected steps as an integer of at least 0, got {self.steps!r}")
 
     def forward(self, phi, real, fake):
-        """phi_K (Parameters) and the tape, a list of each step's values for the backward pass.
+        """(phi_K, tape): D's Parameters after K updates, and the values of each step that `backward` needs.
 
-        phi stays unchanged.
+        tape is a list. phi stays unchanged. Raises TypeError unless phi is a Parameters and real and fake are
+        arrays of floats; ValueError for an empty batch or a wrong state; NonFiniteError for logits that are
+        inf or nan.
         """
         _expect_parameters("forward", "phi", phi)
         expect_samples("Unrolling.forward", real=real, fake=fake)
@@ -89,9 +92,10 @@ class Unrolling:
         return phi, tape
 
     def backward(self, dphi, tape):
-        """(dphi, dfake), the derivatives of a loss in phi and in the fakes through all updates.
+        """(dphi, dfake): the derivatives of a loss with respect to phi and to the fakes, through all updates.
 
-        dphi    the derivative of the loss in phi_K (Parameters)
+        dphi    the derivative of the loss with respect to phi_K (Parameters)
+        tape    the second result of `forward`. With 0 steps dfake is None, which means zero
         """
         _expect_parameters("backward", "dphi", dphi)
         dp, dstate, dfake = dphi.vector, None, None
@@ -108,7 +112,10 @@ class Unrolling:
         return dphi.like(dp), dfake
 
     def _first_state(self, p):
-        """The optimiser's state before the first update of p (P,)."""
+        """The optimiser's state before the first update of p (P,): `state`, or a new one if `state` is None.
+
+        Raises ValueError if `state` does not have the moments of the optimiser, or not the shape of p.
+        """
         if self.state is None:
             return self.optimizer.start(p)
         wanted = {"step": ()} | dict.fromkeys(self.optimizer.moments, p.shape)

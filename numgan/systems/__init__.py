@@ -1,4 +1,7 @@
-"""The systems: one file for each paper, with presets. `build("dcgan", "mnist")` makes a system."""
+"""The systems: one file for each paper, with presets. `build("dcgan", "mnist")` makes a system.
+
+A preset is a paper's system with all sizes and rates filled in.
+"""
 
 import ast
 import inspect
@@ -47,16 +50,17 @@ WIDTHS = Real(0.0001, 1000)
 
 
 def presets(name):
-    """{preset: function that builds it} of a system. Raises ValueError for an unknown name."""
+    """{preset: function that makes it} of the system `name`. Raises ValueError for an unknown name."""
     if name not in SYSTEMS:
         raise ValueError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
     return SYSTEMS[name].PRESETS
 
 
 def description(described):
-    """The first line of the docstring of a module or preset.
+    """The first line of the docstring of `described`, a module or the function of a preset.
 
-    Under `python -OO` it is read from the source.
+    Under `python -OO` there are no docstrings; then the line is read from the source. A frozen program has no
+    sources: then the result is the module's or function's name.
     """
     text = described.__doc__
     if text is None:
@@ -69,7 +73,7 @@ def description(described):
 
 
 def build(name, preset=None, width=1.0):
-    """A system by name. preset=None: the system's first preset.
+    """Make the system `name` with one of its presets. preset=None means the system's first preset.
 
     width   factor of all hidden widths; checks use narrow networks
     Raises ValueError for an unknown system or preset, or a width out of range.
@@ -83,7 +87,10 @@ def build(name, preset=None, width=1.0):
 
 
 def preset_for(name, sample_shape):
-    """The first preset of a system for samples of this shape. Raises ValueError if there is none."""
+    """The name of the first preset of the system `name` for samples of shape `sample_shape`.
+
+    Raises ValueError if there is no such preset.
+    """
     shapes = {preset: make(0.05).sample_shape for preset, make in presets(name).items()}
     for preset, shape in shapes.items():
         if shape == tuple(sample_shape):

@@ -1,4 +1,4 @@
-"""A run in stages: systems that are trained one after the other.
+"""A run in stages. A stage is a system that is trained for a number of steps; the stages follow each other.
 
 Examples are pre-training before the adversarial training, and a network that grows.
 """
@@ -14,20 +14,21 @@ from .system import System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Staged(System):
-    """The systems of `parts` = ((steps, system), ...) in order, as one run.
+    """The systems of `parts` = ((steps, system), ...) in order, trained in one run.
 
     `Staged.of((500, first), (2000, second))` makes it. Each stage has its own networks, optimisers and
     memory. A network that the previous stage has too keeps its values (`System.inherit`). Optimisers and
-    memory start anew. The properties of a Staged are those of its last stage.
+    memory start anew in each stage. The properties of a Staged are those of its last stage.
     """
 
     parts: tuple
 
     @classmethod
     def of(cls, *parts):
-        """A Staged of (steps, system) pairs.
+        """A Staged with the stages `parts`, which are pairs (steps, system).
 
-        Raises ValueError without a stage, for a stage without a step, or for stages that see different data.
+        Raises ValueError without a stage, for a stage without a step, or for stages with different
+        sample_shape, pixels or classes.
         """
         if not parts or min(steps for steps, _ in parts) < 1:
             raise ValueError(

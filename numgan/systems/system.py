@@ -3,9 +3,9 @@
     objective(params, batch, seed) -> Result(loss, gradients, metrics, memory)
 
 The training loop, the whole-step gradient check, the sampler and the benchmarks use this interface only, so
-one version of each serves every system. They do not use the names of networks. They ask the system for
-networks by role: the networks that an objective trains, the networks that draw a sample. An objective is a
-pure function: equal arguments give equal bits.
+one version of each works for every system. They do not use the names of networks. They ask the system for
+networks by role: the networks that an objective trains, and the networks that draw a sample. An objective is
+a pure function: equal arguments give equal bits.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -23,7 +23,8 @@ from .settings import fitting, numbers, with_numbers
 class Batch(dict):
     """The data of one objective: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
 
-    fakes   the number of samples that the objective draws: `number`, or N if `number` is None
+    number   the number of samples that the objective draws; None: N
+    fakes    the same number, never None
     """
 
     def __init__(self, columns, number=None):
@@ -36,7 +37,7 @@ class Batch(dict):
 
     @property
     def dtype(self):
-        """The dtype of the first floating-point column; float32 if there is none."""
+        """The dtype of the first floating-point column; float32 if there is no such column."""
         return next(
             (column.dtype for column in self.values() if column.dtype.kind == "f"), np.dtype(np.float32)
         )
@@ -46,9 +47,9 @@ class Batch(dict):
 class Fakes:
     """Generated samples.
 
-    x        (M, ...)
+    x        the samples (M, ...)
     cache    the cache of the generator's forward pass, for its backward pass
-    inputs   the generator's inputs
+    inputs   the generator's inputs from which x was made
     """
 
     x: np.ndarray
@@ -63,7 +64,8 @@ class Result:
     loss        a number
     gradients   {network: Parameters}, one for each network that the objective trains
     metrics     {name: number} for the curves
-    memory      {name: array} new values of entries of `System.memory`; other entries keep their values
+    memory      {name: array}: new values of entries of `System.memory`; entries that are not in it keep their
+                values. None: no new values
     """
 
     loss: float
@@ -73,8 +75,9 @@ class Result:
 
 
 def checked(result, params, trained, where):
-    """Check an objective's Result; return it with Python numbers and whole gradients.
+    """A copy of an objective's Result, with Python numbers and with gradients in the form of the parameters.
 
+    params    {network: Parameters}
     trained   names of the networks that the objective trains
     Raises TypeError or ValueError for an invalid result; the message begins with `where`.
     """
@@ -138,7 +141,7 @@ def _gradient(gradient, p, where):
 
 
 def remember(memory, new):
-    """Copy new arrays {name: array} into the arrays of `memory`, in place. new=None: copy nothing.
+    """Copy the arrays `new`, {name: array}, into the arrays of `memory`, in place. new=None: copy nothing.
 
     Raises ValueError for a name, shape or dtype that `memory` does not have.
     """
@@ -155,10 +158,14 @@ def remember(memory, new):
 
 
 def expect_roles(system):
-    """Raise ValueError unless every network that a role of the system names exists, and can be trained."""
+    """Raise ValueError unless every network that the system names exists and can be trained where it must be.
+
+    The names are those in `optimizers`, `drawers`, `judges` and `trains`. `trains` must have every objective,
+    and each network in it must have an optimiser. The systems of all stages are checked.
+    """
     for _, now in system.stages:
         if now is not system:
-            expect_roles(now)  # a stage
+            expect_roles(now)  # the system of a stage
             continue
         where, trains = type(system).__name__, system.trains
         there = ", ".join(system.networks) or "none"
@@ -187,7 +194,10 @@ def expect_roles(system):
 @may_underflow
 @dataclass(frozen=True)
 class Latent:
-    """The latent prior: z (N, size), from N(0, scale^2) or from U(-scale, scale)."""
+    """The latent prior: the distribution of the noise z (N, size), N(0, scale^2) or U(-scale, scale).
+
+    kind is "normal" or "uniform". Raises ValueError for another kind or a size below 1.
+    """
 
     size: int
     kind: str = "normal"
@@ -200,7 +210,11 @@ class Latent:
             )
 
     def draw(self, rng, n, dtype=np.float32):
-        """z (n, size). It is drawn in float64 and then converted, so both dtypes get the same numbers."""
+        """Draw z (n, size) from the numpy Generator `rng`.
+
+        z is drawn in float64 and then converted to dtype, so both dtypes get the same numbers, up to
+        rounding.
+        """
         z = (
             rng.standard_normal((n, self.size))
             if self.kind == "normal"
@@ -227,12 +241,13 @@ class System:
     Roles, for code that works with any system (class attributes):
 
     drawers         names of the networks that draw a sample; (): the system draws no samples
-    judges          names of the networks whose output tells real samples from generated ones
+    judges          names of the networks whose output distinguishes real samples from generated ones
     made_from       columns of the batch that a sample is made from, besides noise
     target          the column of real data that samples should be like
     purpose         the use of a trained system, in words
-    packed          the number of samples that D judges together; the batch size is a multiple of it
-    compares_pairs  whether objectives compare each fake with one real sample, so that both have equal numbers
+    packed          the number of samples that D judges together; the batch size must be a multiple of it
+    compares_pairs  whether objectives compare each fake with one real sample; a batch then has as many
+                    fakes as real samples
     keeps_noise     whether dropout and noise stay on when samples are drawn
     looks_ahead     whether an objective needs weight gradients of a network that it does not train, as
                     unrolling (G's step follows updates of D) and consensus optimisation do
@@ -273,20 +288,27 @@ class System:
 
     @property
     def trains(self):
-        """{objective: names of the networks that it trains}. Here: the network with the objective's name."""
+        """{objective: names of the networks that it trains}.
+
+        By default: the network with the objective's name.
+        """
         return {name: (name,) for name in self.objectives()}
 
     def init(self, seed=0, dtype=np.float32):
-        """Initial parameters, {name: Parameters}."""
+        """New random parameters, {name: Parameters}, one for each network."""
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
 
     def objectives(self):
-        """{name: objective}. A subclass defines it."""
+        """{name: objective}, a function for each objective.
+
+        A subclass must define this; here it raises TypeError.
+        """
         raise TypeError(f"{type(self).__name__}: define objectives() -> {{name: objective}}")
 
     def example(self, n, rng):
-        """A random batch {column: array (n, ...)} for tests and benchmarks: x, and labels with classes.
+        """A random batch {column: array (n, ...)} for tests and benchmarks.
 
+        It has the column x, and labels if there are classes.
         rng   a function: rng(name) -> numpy Generator
         """
         x = {"x": rng("x").uniform(*self.pixels, (n, *self.sample_shape))}
@@ -299,9 +321,10 @@ class System:
     # ---- samples
 
     def inputs(self, batch, seed):
-        """Inputs of the generator for batch.fakes samples: an array (N, ...) or several. Here: noise.
+        """Inputs of the generator for batch.fakes samples: an array (N, ...) or a tuple of arrays.
 
-        The seed and the batch determine them. Raises TypeError for a system without a latent prior.
+        Here: noise. They depend on the seed and the batch only. Raises TypeError for a system without a
+        latent prior.
         """
         if self.latent is None:
             raise TypeError(f"{type(self).__name__} draws no samples from noise")
@@ -310,14 +333,17 @@ class System:
     def asked(self, batch):
         """The labels (batch.fakes,) of the samples to draw.
 
-        They are the labels of the batch in order, or all classes in turn if the batch has no labels.
+        They are the labels of the batch in order. If the batch has no labels, they are 0, 1, ... up to the
+        last class, again and again.
         """
         return np.resize(
             np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes
         )
 
     def draw(self, params, inputs, contexts):
-        """Samples for these inputs: x, {network: cache}. Here: the output of the one network in `drawers`.
+        """(x, {network: cache}): samples x for these inputs.
+
+        Here: the output of the one network in `drawers`.
 
         contexts   {network: Pass} for the forward passes
         """
@@ -326,7 +352,7 @@ class System:
         return x, {name: cache}
 
     def generate(self, params, batch, seed):
-        """The Fakes for a batch. The system must have exactly one network in `drawers`."""
+        """The Fakes for a batch, drawn with params. The system must have exactly one network in `drawers`."""
         (name,) = self.drawers
         inputs = self.inputs(batch, seed)
         x, caches = self.draw(params, inputs, {name: Pass(derive(seed, name))})
@@ -335,22 +361,28 @@ class System:
     # ---- time
 
     def rounds(self, step):
-        """Names of the objectives of a step, in order. Each gets a new batch, unless fakes are shared."""
+        """Names of the objectives of a step, in order.
+
+        Each objective gets a new batch, unless fakes are shared.
+        """
         return tuple(self.objectives())
 
     def at(self, step):
-        """The system at a step: constants that change with time have their values of this step."""
+        """The system at a step: constants that change with time have their values of this step.
+
+        Here: self.
+        """
         return self
 
     @property
     def stages(self):
-        """((first step, system), ...): one entry, except for a `Staged` run, whose systems change."""
+        """((first step, system), ...): one pair for each stage. All systems but a `Staged` have one pair."""
         return ((0, self),)
 
     def inherit(self, params, old):
-        """Copy the entries of `old`, the previous stage's parameters, into `params`, this stage's, in place.
+        """Copy entries of `old`, the previous stage's parameters, into `params`, this stage's, in place.
 
-        An entry is copied if network, path and shape are equal in both.
+        Both are {network: Parameters}. An entry is copied if network, path and shape are equal in both.
         """
         for name in params.keys() & old.keys():
             common = [
@@ -363,23 +395,26 @@ class System:
     # ---- state besides parameters
 
     def memory(self, dtype=np.float32):
-        """Initial values of any extra state, {name: array}, for example a pool of old fakes.
+        """{name: array}: initial values of any state besides parameters and moments.
 
-        Checkpoints contain it. Objectives get it through `with_state`. They never write to it: they return
-        new arrays in Result.memory.
+        An example is a pool of old fakes. Checkpoints contain this memory. Objectives get it through
+        `with_state`. They never write to it: they return new arrays in Result.memory.
         """
         return {}
 
     def with_state(self, moments, memory=None):
         """The system with optimiser states {name: state} and memory {name: array} attached.
 
-        Systems that need neither return self.
+        A system that needs neither of them returns itself.
         """
         return self
 
     @property
     def settings(self):
-        """{name: value} of the numbers and switches of the subclass and its remedies, for `setting`."""
+        """{name: value} of the settings that `setting` can change.
+
+        They are the numbers, switches and schedules of the subclass and of its remedies.
+        """
         common = {field.name for field in fields(System)} | {"now"}
         values = {}
         for record in (self, *self.remedies):
@@ -387,9 +422,9 @@ class System:
         return {name: value for name, value in values.items() if name not in common}
 
     def setting(self, **values):
-        """The same system with other settings; a number may replace a schedule.
+        """A copy of the system with new values of settings; a number may replace a schedule.
 
-        Raises ValueError for an unknown name, or for a value of the wrong type or sign.
+        Raises ValueError for an unknown name, or for a value of the wrong type or out of range.
         """
         own = self.settings
         for name in values:
@@ -404,11 +439,11 @@ class System:
         return replace(changed, remedies=tuple(with_numbers(remedy, values) for remedy in self.remedies))
 
     def with_optimizers(self, change):
-        """The same system with each optimiser replaced by change(name, optimiser)."""
+        """A copy of the system in which each optimiser is replaced by change(name, optimiser)."""
         return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
 
     def with_average(self, decay):
-        """The same system with another decay of the moving average."""
+        """A copy of the system with `decay` as the decay of the moving average."""
         return replace(self, average=decay)
 
     def __repr__(self):

@@ -1,4 +1,4 @@
-"""The source of inf or nan: messages that name the layer in which a step failed."""
+"""Finds where inf or nan came from, for messages that name the layer in which a step failed."""
 
 import numpy as np
 
@@ -7,7 +7,11 @@ from ..core.probes import watch_finite
 
 
 def locate_update(system, name, state):
-    """The entry in which an update by a finite gradient made inf or nan (a square can overflow), as text."""
+    """Text that names the entry of network `name` in which an update made inf or nan.
+
+    The gradient was finite, but a square of an entry, for example, can overflow. None if all entries are
+    finite.
+    """
     for what, vector in {"weights": state.params[name].vector, **state.moments[name]}.items():
         if what != "step" and not np.isfinite(vector).all():
             p = state.params[name].like(vector)
@@ -17,16 +21,18 @@ def locate_update(system, name, state):
 
 
 def layer_at(layer, path):
-    """The layer that owns the parameter at `path`."""
+    """The layer that owns the parameter at `path`, a name such as "0.W" in the network `layer`."""
     for part in path.split(".")[:-1]:
         layer = layer.children[part]
     return layer
 
 
 def locate(system, name, params, batch, key, fakes_key, result):
-    """The layer in which inf or nan appeared, as text.
+    """Text that names the layer in which inf or nan appeared.
 
-    Objectives are pure, so the objective is computed again, and the output of every layer is checked.
+    Objectives are pure, so this computes the objective `name` again and checks the output of every layer. If
+    all are finite, the text names the entry of the gradients in `result` that is not, or else the loss. key
+    and fakes_key are the seeds of the objective and of the shared fakes.
     """
     with watch_finite(), np.errstate(all="ignore"):
         try:
@@ -47,5 +53,5 @@ def locate(system, name, params, batch, key, fakes_key, result):
 
 
 def contains(net, layer):
-    """Whether a layer object is the network itself or one of its parts."""
+    """Whether the layer object `layer` is the network `net` itself or one of its parts."""
     return net is layer or any(contains(child, layer) for child in net.children.values())

@@ -1,7 +1,7 @@
 """Checkpoints: the state of a run in one file. A checkpoint file is complete or does not exist.
 
-The file is an uncompressed .npz, which `numpy.load` reads too. Nothing is pickled. Names, types, shapes and
-sizes are compared with those of the system before any data are read.
+The file is an uncompressed .npz, which `numpy.load` reads too. Nothing is pickled. When the file is read, all
+names, types, shapes and sizes are compared with those of the system before the data are read.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ COUNT = 10**15  # largest number of steps, batches or updates
 
 
 def identity(system, dataset, batch_size, seed):
-    """The identity of a run: a dict of strings and numbers. A checkpoint fits only a run of equal identity.
+    """The identity of a run: a dict of text and numbers. A checkpoint fits only a run of equal identity.
 
-    It has the system's constants, networks and optimisers, the batch size, the seed and a digest of the data.
-    Raises ValueError if it is too long to be read again.
+    It has the system's constants, networks and optimisers, the batch size, the seed and a hash of the data.
+    Raises ValueError if the identity is too long to be read again.
     """
     stages = [_constants(now) | {"first": first} for first, now in system.stages]
     about = (
@@ -51,8 +51,12 @@ def identity(system, dataset, batch_size, seed):
 
 
 def _constants(system):
-    """The constants, networks and optimisers of a system, as text."""
-    excluded = ("networks", "optimizers", "data", "batch_size", "steps")  # added below, or may change
+    """{name: text}: the constants, networks and optimisers of a system.
+
+    A network is a hash of its layers and layout.
+    """
+    # networks and optimizers are added below, batch_size by `identity`; data's name and steps may change
+    excluded = ("networks", "optimizers", "data", "batch_size", "steps")
     return {
         field.name: repr(getattr(system, field.name))
         for field in fields(system)
@@ -77,7 +81,10 @@ def _fingerprint(*parts):
 
 
 def save(path, state, about):
-    """Write a State and the description of its run (`identity`). Equal states give equal bytes."""
+    """Write a State and `about`, the description of its run (see `identity`), to the file `path`.
+
+    Equal states give equal bytes. An existing file is replaced at once, never in part.
+    """
     arrays = {"about": np.frombuffer(_encode(about), np.uint8)}
     arrays |= {name: np.int64(value) for name, value in state.counters().items()} | state.vectors()
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -95,11 +102,11 @@ def _encode(about):
 
 
 def load(path, system, about):
-    """The State in a checkpoint of `system`.
+    """Read the State in a checkpoint of `system`.
 
     about   the description of the run, as from `identity`
     Raises FileFormatError if the file is damaged or belongs to another run, FileNotFoundError if it does not
-    exist. It never reads more bytes than a correct file has.
+    exist. Never reads more bytes than a correct file has.
     """
     path = Path(path)
     if not path.exists():
@@ -122,10 +129,14 @@ def load(path, system, about):
 
 
 def _read_state(file, system, about, path):
-    """The State in an open file. The names and sizes of all arrays are checked before the data are read."""
+    """Read the State in an open file.
+
+    Sizes and names are checked before any data, each header before its data. Raises FileFormatError if they
+    do not fit the system, or if `about` differs from the description in the file.
+    """
     empty = [State.empty(now) for _, now in system.stages]
     names = [{**state.vectors(), **state.counters()} for state in empty]
-    most = 2 + max(map(len, names))  # also the description, and one unknown array for the message
+    most = 2 + max(map(len, names))  # + 2: the description, and one unknown array for the error message
     limit = (
         ABOUT
         + max(sum(vector.nbytes for vector in state.vectors().values()) for state in empty)
@@ -167,9 +178,11 @@ def _expect_names(there, names, path):
 
 
 def _read(archive, there, name, dtype, shape):
-    """One array of the archive; it is refused if its type or its shape is another one.
+    """Read one array of the archive.
 
-    shape   None: one row of at most ABOUT entries
+    there   the members of the archive, {name: ZipInfo}
+    shape   the expected shape; None: one row of at most ABOUT entries
+    Raises FileFormatError if the array is missing, damaged or of another dtype or shape.
     """
     path = f"{archive.fp.name}, {name}"
     if name not in there:
@@ -189,7 +202,7 @@ def _read(archive, there, name, dtype, shape):
 
 
 def _counter(archive, there, name):
-    """One of the counters of a State, as an int."""
+    """Read one of the counters of a State, as an int. Raises FileFormatError unless it is from 0 to COUNT."""
     value = int(_read(archive, there, name, np.int64, ()))
     if not 0 <= value <= COUNT:
         path = f"{archive.fp.name}, {name}"
@@ -198,9 +211,9 @@ def _counter(archive, there, name):
 
 
 def _compare(raw, about, path):
-    """Compare the description in the file with that of the run.
+    """Compare `raw`, the description in the file as bytes of JSON, with `about`, that of the run.
 
-    FileFormatError names the first difference.
+    Raises FileFormatError, which names the first difference.
     """
     found, wanted = json.loads(raw.tobytes()), json.loads(_encode(about))
     if not isinstance(found, dict):

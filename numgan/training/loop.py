@@ -6,9 +6,9 @@
             for each network that the objective trains:
                 optimizer.update(params[network], result.gradients[network])       in place
 
-All random numbers come from streams that are named by the run's seed, the step and the turn, and batch k is a
-function of k. So a step depends only on the state before it: a run that was killed and resumed ends with the
-same bits as a run without interruption.
+All random numbers come from streams that are named by the run's seed, the step and the objective's number in
+the step. Batch k is a function of k. So a step depends only on the state before it: a run that was killed and
+resumed ends with the same bits as a run without interruption.
 """
 
 import os
@@ -39,7 +39,10 @@ SESSIONS = 1000  # largest number of earlier resumes in config.json
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM stopped the run after a saved step. The message has the command that resumes it."""
+    """Raised when Ctrl-C or SIGTERM has stopped the run after a saved step.
+
+    The message says how to resume it.
+    """
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,9 @@ class Trained:
     """The result of `train`.
 
     folder, files               the run's folder, and {description: path} of its files
-    steps, losses               steps done, and {objective: loss} of the last step
-    seconds, steps_per_second   time and speed of this session
+    steps, losses               number of steps done, and {objective: loss} of the last step
+    seconds, steps_per_second   time and speed since this call of `train` began; a resumed run's earlier time
+                                is not counted
     """
 
     folder: Path
@@ -94,7 +98,7 @@ def train(
                                 none
     look                        a function that is called with the State after every step; it must not change
                                 the State. After a kill, the steps since the last checkpoint are repeated, and
-                                so are their calls
+                                `look` is called for them again
 
     Raises ValueError or TypeError, before anything is written, for arguments that do not fit,
     FileExistsError for a folder in use, NonFiniteError with the layer's name, Interrupted (a
@@ -125,12 +129,12 @@ def train(
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
 
         def begin():
-            """The State of the run to resume; None for a new run, whose folder is made."""
+            """The State of the run to resume. For a new run this makes the folder, and returns None."""
             if resume:
                 return runs.continued(out, config["steps"], system, dataset, about)
             runs.claim(out, system, about)
 
-        begin()  # raises its errors before the lock is written
+        begin()  # it raises its errors here, before the lock file is written
         with runs.alone(out):
             state = begin()  # again, now that the folder is locked
             if resume:
@@ -139,7 +143,7 @@ def train(
             else:
                 state = State.start(system, config["seed"], weights=weights)
                 checkpoint.save(out / "checkpoint.npz", state, about)
-            # after the checkpoint, because a folder with a configuration can be resumed
+            # config.json comes after the checkpoint: a folder with config.json must have a state to resume
             runs.write_config(out, config)
             return _Session(out, config, about, system, dataset, state, progress, look).run(
                 checkpoint_every, checkpoint_seconds
@@ -147,7 +151,10 @@ def train(
 
 
 def _begun(system, dataset, plan, recipe):
-    """The configuration of a new run."""
+    """The configuration of a new run: a dict, as config.json will hold it.
+
+    Raises ValueError if numgan could not read this configuration again.
+    """
     config = {
         "recipe": recipe and asdict(recipe),
         **asdict(plan.resolve(system)),
@@ -162,7 +169,11 @@ def _begun(system, dataset, plan, recipe):
 
 
 def _extended(config, plan):
-    """The configuration of a resumed run, with the steps of the plan if it has some."""
+    """The configuration of a resumed run: `config`, with the steps of the plan if the plan has them.
+
+    The note of an earlier failure is removed. Raises ValueError if batch_size or seed of the plan differ from
+    those of the run.
+    """
     for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
         if value not in (None, config[word]):
             raise ValueError(
@@ -174,7 +185,11 @@ def _extended(config, plan):
 
 @dataclass
 class _Session:
-    """One session of a run: from its start or last checkpoint to its end or an interruption."""
+    """One session of a run: from its start or last checkpoint to its end or an interruption.
+
+    about is the run's identity, `look` the function of `train`. When it is made, it removes metrics and
+    pictures that are later than the state.
+    """
 
     out: Path
     config: dict
@@ -301,9 +316,9 @@ class _Session:
         self.saved = self.state.step
 
     def _picture(self, *more):
-        """Write a picture of the samples at the fixed latent points to samples/ and to the files `more`.
+        """Write a picture of the samples at the fixed latents to the folder samples/ and to the files `more`.
 
-        Returns its size.
+        Returns the picture's size, or None if the system's samples cannot be drawn; then nothing is written.
         """
         config, system = self.config, self.system.at(self.state.step)
         if not system.drawers or not sampling.can_be_drawn(system, self.dataset):
@@ -317,7 +332,7 @@ class _Session:
         return image.size
 
     def _finish(self):
-        """Write the last pictures. Returns {description: path} of all files of the run."""
+        """Write the last pictures and the animation. Returns {description: path} of all files of the run."""
         size = self._picture(self.out / "samples.png")
         frames = [frame for path in runs.pictures(self.out) if (frame := _pixels(path, size))]
         if frames:
@@ -329,7 +344,10 @@ class _Session:
 
 
 def _pixels(path, size):
-    """The picture in a file; None if it is damaged or has another size. The animation omits such frames."""
+    """Read the picture in a PNG file.
+
+    None if it is damaged or has another size; the animation leaves it out.
+    """
     try:
         with opened(path, ["PNG"]) as image:
             return image.copy() if image.size == size else None

@@ -1,7 +1,8 @@
 """Recipes and plans: what is trained on which data, and in how many steps, as on the command line.
 
-A Recipe can build its system and load its data. Every option is declared once, as a field of Recipe or Plan:
-config.json, the arguments of `numgan train` and the check of both follow from the field.
+A Recipe can build its system and load its data. A Plan has the numbers of a run. Every option is declared
+once, as a field of Recipe or Plan. config.json, the arguments of `numgan train` and the checks of both are
+made from this field.
 """
 
 import math
@@ -26,11 +27,13 @@ class Recipe:
     """A system and its data, with the options of the command line; both can be built from it again.
 
     system, preset   the names of a system and of its preset
-    data, folder     the name of a data set or the path of a folder of pictures; the folder of MNIST's files
+    data             the name of a data set, or the path of a folder of pictures
+    folder           the path of the folder with MNIST's files
     width            factor of all hidden widths
     lr               learning rate of every optimiser, or the setting `rate` if the system has one
-    loss, smooth     the name of the adversarial loss; D's label of a real sample
-    weight_decay     for the networks that draw no samples
+    loss             the name of the adversarial loss
+    smooth           D's label of a real sample (one-sided label smoothing)
+    weight_decay     for the networks that draw no samples, such as D
     average          decay of the moving average
     settings         {name: value} for `System.setting`
 
@@ -79,7 +82,10 @@ class Recipe:
     )
 
     def resolve(self):
-        """The same recipe with the names of preset and data filled in, and with absolute paths."""
+        """A copy of the recipe with the names of preset and data filled in, and with absolute paths.
+
+        Raises ValueError for data that are neither a known name nor a folder.
+        """
         recipe = self
         if recipe.preset is None:
             known = systems.presets(recipe.system)
@@ -97,7 +103,10 @@ class Recipe:
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
-        """The system with these options. Raises ValueError for an option that it does not have."""
+        """Make the system with these options.
+
+        Raises ValueError for an option that the system does not have.
+        """
         system = systems.build(self.system, self.preset, self.width)
         for word in ("loss", "lr", "weight_decay"):
             RECIPE.fields[word].expect(getattr(self, word), word)
@@ -137,7 +146,10 @@ class Recipe:
         return system.with_optimizers(changed)
 
     def load(self, split="train"):
-        """The Dataset. Pictures are resized to the system's size."""
+        """Load the Dataset. Pictures are resized to the system's size. `split` is "train" or "test".
+
+        Raises ValueError if the system takes pictures and the data are points, or the reverse.
+        """
         shape = systems.build(self.system, self.preset, 0.05).sample_shape
         pictures = len(shape) == 3
         if pictures == (self.data in POINTS):
@@ -184,9 +196,9 @@ class Plan:
             object.__setattr__(self, name, int(value))
 
     def resolve(self, system):
-        """The same plan with a number in place of every None.
+        """A copy of the plan with a number in place of every None.
 
-        Raises ValueError unless the batch size is a multiple of the pack size of the system.
+        Raises ValueError unless the batch size is a multiple of `system.packed`, the samples judged at once.
         """
         given = {name: value for name, value in asdict(self).items() if value is not None}
         usual = {"steps": system.steps, "batch_size": system.batch_size, "seed": 0, "log_every": LOG_EVERY}
@@ -200,16 +212,20 @@ class Plan:
         return Plan(**plan)
 
 
-RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # as config.json holds them, resolved
+RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # the kinds of a resolved recipe and plan in config.json
 
 
 def _from_anywhere(path):
-    """The absolute path, as text."""
+    """The absolute path, as text for config.json. It means the same file from any current folder."""
     return text_of(os.path.abspath(path_of(path)))
 
 
 def check(system, dataset):
-    """Raise ValueError unless the system can be trained on the data."""
+    """Raise ValueError unless the system can be trained on the data.
+
+    The roles of the system must be correct (`expect_roles`). Sample shapes must agree, and the data must have
+    the labels, classes and columns that the system needs.
+    """
     expect_roles(system)
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(
@@ -238,7 +254,8 @@ def check(system, dataset):
 def steps_of(system, rows, batch_size, epochs):
     """The number of steps in which each of `rows` rows is used `epochs` times.
 
-    A step takes one batch for each objective, or a single batch if fakes are shared.
+    A step takes one batch for each objective, or a single batch if fakes are shared. Raises ValueError unless
+    0 < epochs <= 100,000.
     """
     if not 0 < epochs <= 100_000:
         raise ValueError(f"epochs: expected above 0 and at most 100,000, got {epochs}")

@@ -2,11 +2,12 @@
 
 config.json               the recipe, the resolved settings, and the versions of numgan, NumPy and Python
 metrics.jsonl             one line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
-samples/step-XXXXXX.png   samples at fixed latent points, one picture for each of several steps
+samples/step-XXXXXX.png   samples at fixed latents, one picture for each of several steps
 samples.png               the last of these pictures
 training.gif              all of them as an animation
 curves.png                losses and D's mean outputs over steps
 checkpoint.npz            see numgan.training.checkpoint
+.lock                     a file that is locked while a process trains in the folder
 """
 
 import json
@@ -73,7 +74,10 @@ FILES = {
 
 
 def choose(recipe, root="runs"):
-    """Make the first folder root/<system>-<preset>-<n> that does not exist yet, and return its Path."""
+    """Make the first folder root/<system>-<preset>-<n> that does not exist yet, and return its Path.
+
+    The names are those of `recipe`, and n counts from 1.
+    """
     Path(root).mkdir(parents=True, exist_ok=True)
     for number in count(1):
         folder = Path(root, f"{recipe.system}-{recipe.preset}-{number}")
@@ -85,10 +89,11 @@ def choose(recipe, root="runs"):
 
 
 def claim(folder, system, about):
-    """Make the folder for a new run. Raises FileExistsError if it is not empty.
+    """Make the folder for a new run. Raises FileExistsError if a file has its name or if it is not empty.
 
-    A checkpoint of this run before its first step may be in the folder. It remains from a process that was
-    killed before it wrote config.json.
+    A checkpoint of this run before its first step may be in the folder: a process left it that was killed
+    before it wrote config.json. system and about, the run's identity, are needed to recognise this
+    checkpoint.
     """
     folder = Path(folder)
     if not folder.is_dir() and (kind := files.kind_at(folder)):
@@ -107,7 +112,10 @@ def claim(folder, system, about):
 
 
 def _is_first(path, system, about):
-    """Whether the file at `path` is a checkpoint of this run, made before its first step."""
+    """Whether the file at `path` is a checkpoint of this run, made before its first step.
+
+    about is the run's identity. No file, a damaged file or a file of another run gives False.
+    """
     try:
         return path.is_file() and checkpoint.load(path, system, about).step == 0
     except FileFormatError:
@@ -115,9 +123,9 @@ def _is_first(path, system, about):
 
 
 def begun(folder):
-    """Whether one of numgan's own folders (for a trial or a judge) has a run that can be resumed.
+    """Whether `folder`, one of numgan's own for a trial or a judge, has a run that can be resumed.
 
-    If not, this function removes the checkpoint of a process that was killed before it wrote config.json.
+    If not, this removes the checkpoint of a process that was killed before it wrote config.json.
     """
     if files.kind_at(Path(folder, "config.json")):
         return True
@@ -126,7 +134,10 @@ def begun(folder):
 
 
 def expect_own(folder):
-    """Raise FileExistsError if a link, a pipe or a folder has the name of one of the run's files."""
+    """Raise FileExistsError if the name of one of the run's files belongs to another kind of file.
+
+    Other kinds are a link, a pipe or a folder. The name samples/ must belong to a folder.
+    """
     for path in (*(Path(folder, name) for name in (".lock", *FILES.values())), *pictures(folder)):
         files.expect_own(path)
     files.expect_own(Path(folder, "samples"), "a folder")
@@ -134,12 +145,12 @@ def expect_own(folder):
 
 @contextmanager
 def alone(folder, wait=None):
-    """Lock the folder in this block, so that no other process trains in it.
+    """A context that locks the folder, so that no other process trains in it.
 
-    Raises ValueError if it is locked. The operating system releases the lock when the process ends or is
-    killed.
-    wait   a function. If the folder is locked, wait() is called and the block waits for the lock: no
-           ValueError
+    Raises ValueError if the folder is locked. The operating system releases the lock when the process ends or
+    is killed.
+    wait   a function. If the folder is locked, wait() is called, and then this waits until the lock is free;
+           no ValueError
     """
     with files.appending(Path(folder, ".lock")) as file:
         if not files.lock(file):
@@ -151,13 +162,13 @@ def alone(folder, wait=None):
 
 
 def write_config(folder, config):
-    """Write config.json."""
+    """Write the dict `config` to the run's config.json, in place of an older one."""
     with files.replacing(Path(folder, "config.json")) as file:
         file.write((json.dumps(config, indent=2) + "\n").encode())
 
 
 def read_config(folder):
-    """The dict in a run's config.json.
+    """Read the dict in a run's config.json.
 
     Raises FileNotFoundError if the folder is no run, FileFormatError if the file is damaged.
     """
@@ -171,10 +182,10 @@ def read_config(folder):
 
 
 def rebuilt(config, folder):
-    """(system, training data) of a run, built from its recipe.
+    """(system, training data) of a run, built from the recipe in its configuration.
 
-    Raises FileFormatError if that is impossible, ValueError if the system was made in Python code: the run
-    then has no recipe.
+    Raises FileFormatError if the recipe or its data cannot be used. Raises ValueError if the system was made
+    in Python code: such a run has no recipe.
     """
     if config["recipe"] is None:
         raise ValueError(
@@ -184,17 +195,18 @@ def rebuilt(config, folder):
     recipe = Recipe(**config["recipe"])
     try:
         return recipe.build(), recipe.load()
-    except FileFormatError:  # it has the name of the data file already
+    except FileFormatError:  # this error already names the data file
         raise
     except ValueError as error:
         raise FileFormatError(f"{Path(folder, 'config.json')}: recipe: {error}") from error
 
 
 def read_state(folder, config, system, dataset, about):
-    """The State of a run, from its checkpoint.
+    """Read the State of a run from its checkpoint.
 
-    Raises FileFormatError unless it fits config, system and dataset.
     about   the identity of the run, as from checkpoint.identity
+    Raises FileFormatError unless the checkpoint fits config, system and dataset; FileNotFoundError if there
+    is none.
     """
     path = Path(folder, "checkpoint.npz")
     state = checkpoint.load(path, system, about)
@@ -220,9 +232,10 @@ def read_state(folder, config, system, dataset, about):
 
 
 def continued(folder, steps, system, dataset, about):
-    """The State of a run that is resumed and trained up to `steps` steps. It writes nothing.
+    """Read the State of a run that will be resumed and trained up to `steps` steps. This writes nothing.
 
-    It checks all files of the folder. Raises ValueError if the run already has more steps.
+    It also checks the configuration, the metrics and the names of all files of the folder, and raises their
+    errors. Raises ValueError if the run already has more than `steps` steps.
     """
     expect_own(folder)
     state = read_state(folder, read_config(folder), system, dataset, about)
@@ -235,7 +248,7 @@ def continued(folder, steps, system, dataset, about):
 
 
 def read_metrics(folder, upto):
-    """The records of metrics.jsonl up to a step.
+    """Read the records of metrics.jsonl up to the step `upto`. [] if there is no such file.
 
     Raises FileFormatError, with line and field, for a damaged record.
     """
@@ -246,7 +259,7 @@ def read_metrics(folder, upto):
 def rewind(folder, step):
     """Restore a run's folder to its content after `step` steps: remove later metrics and pictures.
 
-    Returns the remaining records of metrics.jsonl.
+    Returns the remaining records of metrics.jsonl, a list of dicts.
     """
     folder = Path(folder)
     records = read_metrics(folder, step)
@@ -259,12 +272,12 @@ def rewind(folder, step):
 
 
 def line(record):
-    """A record of metrics.jsonl as bytes."""
+    """The record, a dict, as one line of metrics.jsonl, in bytes."""
     return (json.dumps(record) + "\n").encode()
 
 
 def pictures(folder):
-    """The paths of the sample pictures of a run, in order of step."""
+    """The paths of a run's sample pictures, samples/step-XXXXXX.png, in order of the step."""
     found = [
         path
         for path in Path(folder, "samples").glob("step-*.png")
@@ -298,7 +311,7 @@ class OpenRun:
     state: checkpoint.State
 
     def expect_samples(self):
-        """Raise ValueError for a system that draws no samples."""
+        """Raise ValueError if the run's system draws no samples."""
         if not self.system.drawers:
             raise ValueError(
                 f"{self.folder} is a run of {type(self.system).__name__}, which draws no samples: it "
@@ -307,7 +320,10 @@ class OpenRun:
 
     @threadpool_limits.wrap(limits=1)
     def sampler(self):
-        """A Sampler with the run's weights. Raises ValueError for a system that draws no samples."""
+        """Make a Sampler with the run's weights. Raises ValueError for a system that draws no samples.
+
+        The weights are the moving averages where there are any. Statistics of BatchNorm are measured at once.
+        """
         self.expect_samples()
         return Sampler(
             self.system, self.state.sampled, self.config["seed"], self.config["batch_size"], self.dataset

@@ -20,11 +20,12 @@ MEASURED = 20  # batches for the BatchNorm statistics
 class Sampler:
     """Draws samples of a trained system.
 
-    BatchNorm statistics are measured once, so a sample does not depend on its neighbours in the batch.
-    Dropout is off unless `system.keeps_noise`.
+    BatchNorm statistics are measured once, so a sample does not depend on the other samples of its batch.
+    Dropout and noise in layers are off unless `system.keeps_noise`.
 
     params       {network: Parameters} of all networks
-    batch_size   size of the batches for the statistics
+    seed         of the batches on which the statistics are measured
+    batch_size   size of these batches
     dataset      the data; it has the class names, and the rows that samples are made from
                  (`system.made_from`)
     """
@@ -45,7 +46,11 @@ class Sampler:
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
     def batch(self, n, seed, labels=None):
-        """The Batch that n samples are made from: random rows of the data, and labels (None: all in turn)."""
+        """The Batch that n samples are made from: random rows of the data, and labels.
+
+        labels   classes, repeated in this order until there are n; None: all classes. The Batch has labels
+                 only if the system has classes
+        """
         needed, columns = set(self.system.made_from) - {"labels"}, {}
         if needed:
             chosen = np.resize(stream(seed, "rows").permutation(len(self.dataset)), n)
@@ -59,7 +64,7 @@ class Sampler:
     def __call__(self, n, seed, labels=None, batch=None):
         """Draw n samples: x (n, ...) float32 in the system's pixel range, and their labels (n,) or None.
 
-        labels   classes to draw, in turn; None: all
+        labels   classes to draw, repeated in this order; None: all classes
         batch    the Batch that the samples are made from; None: `self.batch(n, seed, labels)`
         Raises ValueError for a label out of range, or for labels of a system without classes.
         """
@@ -83,15 +88,20 @@ class Sampler:
 
 
 def can_be_drawn(system, dataset):
-    """Whether `picture` can show the samples: they must be pictures or points in the plane."""
+    """Whether `picture` can show samples of the system: they must be pictures or points in the plane."""
     like = dataset.columns[system.target]
     return is_pictures(like) or like.shape[1:] == (2,)
 
 
 @may_underflow
 def picture(sampler, seed, count=None, labels=None, title=""):
-    """Samples as one Pillow image.
+    """Draw `count` samples and return them as one Pillow image.
 
+    sampler   a Sampler
+    seed      of the samples
+    count     None: 10 for each class; without classes 64 pictures or 2000 points
+    labels    the classes to draw; None: all
+    title     text above points
     Pictures with labels have one row for each class; pictures without labels form a square. Points are drawn
     over the data. If a sample is made from a picture, the sample is beside that picture.
     """

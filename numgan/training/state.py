@@ -1,14 +1,14 @@
 """The state of a run: everything that training changes.
 
-    state.step, state.batches          steps done, batches drawn
+    state.step, state.batches          number of steps done, number of batches drawn
     state.params[name]                 weights, one vector for each network
     state.moments[name]                the optimiser's {"step": number of updates, "m": ..., "v": ...}
     state.averages[name]               the moving average of the weights, for the networks in
                                        `system.averaged`
     state.memory                       extra arrays of the system, {name: array} (`System.memory`)
 
-Nothing else must be saved: every random draw has a stream named by (seed, step, purpose), and batch k is a
-function of k.
+A checkpoint needs nothing else: every random draw has a stream named by (seed, step, purpose), and batch k is
+a function of k.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,8 @@ from ..core.randomness import derive
 def expect_weights(system, weights):
     """Raise TypeError or ValueError unless weights {network: Parameters} can replace those of the system.
 
-    At least one path must be common, and common paths must agree in shape. Other paths are left alone.
+    At least one path must be common to both, and common paths must agree in shape. All other paths are left
+    as they are.
     """
     networks = system.at(0).networks
     for name, p in weights.items():
@@ -49,9 +50,9 @@ def expect_weights(system, weights):
 
 
 def _initial_memory(system, dtype):
-    """System.memory as arrays of the state's own, in the order of C, as a checkpoint holds them.
+    """System.memory as new arrays, in C order: a checkpoint holds them in this order.
 
-    Raises TypeError for anything but arrays of numbers.
+    Raises TypeError if one of them is not an array of numbers.
     """
     memory = system.memory(dtype)
     for name, array in memory.items():
@@ -76,7 +77,11 @@ class State:
 
     @classmethod
     def of(cls, system, params):
-        """The state before the first step of a stage, with these parameters."""
+        """The State before the first step of a stage, a system of a `Staged` run (else the whole run).
+
+        The moments are fresh. The averages are copies of params. The memory is that of the system. step and
+        batches are 0.
+        """
         moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
         averages = {name: params[name].copy() for name in system.averaged}
         memory = _initial_memory(system, next(iter(params.values())).dtype)
@@ -84,7 +89,7 @@ class State:
 
     @classmethod
     def empty(cls, system, dtype=np.float32):
-        """A state whose parameters are all zero; `checkpoint.load` fills it."""
+        """A State of the right sizes whose parameters are all zero; `checkpoint.load` fills it."""
         return cls.of(
             system,
             {
@@ -95,10 +100,10 @@ class State:
 
     @classmethod
     def start(cls, system, seed, dtype=np.float32, weights=None):
-        """The state before the first step.
+        """The State before the first step of a run.
 
-        weights   {network: Parameters} of another run, which replace the random ones; entries are matched by
-                  path
+        weights   {network: Parameters} of another run. Its entries replace the random ones where network
+                  and path are equal. None: all entries are random
         """
         params = system.init(seed, dtype)
         for name, p in (weights or {}).items():
@@ -106,8 +111,10 @@ class State:
         return cls.of(system.at(0), params)
 
     def enter(self, system, seed):
-        """Begin the next stage, in place. Networks keep entries of equal path and shape; optimisers restart.
+        """Begin the next stage of a `Staged` run: replace params, moments, averages and memory, in place.
 
+        Parameters and averages keep the entries whose network, path and shape are the same as before. All
+        else is new: the moments are fresh, and the memory is that of the system. step and batches stay.
         system   the system at the stage's first step
         """
         fresh = State.of(
@@ -121,11 +128,11 @@ class State:
 
     @property
     def sampled(self):
-        """{network: the weights that samples are drawn with}: the moving average if there is one."""
+        """{network: Parameters that samples are drawn with}: the moving average where there is one."""
         return self.params | self.averages
 
     def vectors(self):
-        """{name in the file: array}. The arrays are views: a write to them changes the state.
+        """{name in the checkpoint: array}. The arrays are views: a write to them changes the state.
 
         All arrays are vectors, except those of the memory.
         """
@@ -140,7 +147,7 @@ class State:
         return found | {f"memory.{name}": array for name, array in self.memory.items()}
 
     def counters(self):
-        """{name in the file: integer}: steps, batches and each optimiser's updates."""
+        """{name in the checkpoint: integer}: numbers of steps, batches and each optimiser's updates."""
         return {"step": self.step, "batches": self.batches} | {
             f"{name}.updates": state["step"] for name, state in self.moments.items()
         }

@@ -22,7 +22,10 @@ from .blame import locate, locate_update
 
 
 def alone(gradient):
-    """The gradient (P,) over all processes of a run; with one process it is the gradient itself."""
+    """The default of `reduce` in `advance`: the gradient (P,) itself, unchanged.
+
+    A run of several processes would add their gradients here.
+    """
     return gradient
 
 
@@ -31,11 +34,13 @@ def advance(system, state, feed, seed, reduce=alone):
     """Do one step of the system; changes `state` in place. Returns {objective: Result}.
 
     feed     feed.batch(k) -> {column: array} of batch k
+    seed     the run's seed
     reduce   a function: gradient (P,) of one network -> the vector (P,) that its optimiser gets
 
     If the system shares fakes, all objectives of the step use one batch, because the fakes have its labels.
-    Raises NonFiniteError, with the layer's name, before an update with inf or nan, and TypeError or
-    ValueError for an invalid Result, before its updates.
+    Raises NonFiniteError, with the layer's name: for a loss or gradient with inf or nan, before the update,
+    or for an update that made inf or nan. Raises TypeError or ValueError for an invalid Result, before its
+    updates, and ValueError if `rounds` names an objective that does not exist.
     """
     step, params = state.step, state.params
     memory = {name: read_only(array) for name, array in state.memory.items()}
@@ -60,7 +65,7 @@ def advance(system, state, feed, seed, reduce=alone):
             )
             gradients = {owner: reduce(gradient.vector) for owner, gradient in result.gradients.items()}
             finite = np.isfinite(result.loss) and all(map(kernels.all_finite, gradients.values()))
-        except NonFiniteError:  # a penalty raised it; it does not know the layer
+        except NonFiniteError:  # a penalty raised this error; a penalty does not know the layer
             result, finite = None, False
         if not finite:
             where = locate(now, name, params, batch, key, fakes_key, result)
@@ -74,9 +79,9 @@ def advance(system, state, feed, seed, reduce=alone):
                     )
         remember(state.memory, result.memory)
     state.step += 1
-    decay = min(now.average, state.step / (state.step + 9))  # small at first, to forget the initial weights
+    decay = min(now.average, state.step / (state.step + 9))  # small at first: it forgets the initial weights
     for name, average in state.averages.items():
-        with holding(now.networks[name], average):  # the averaged weights keep singular vectors of their own
+        with holding(now.networks[name], average):  # the averaged weights have singular vectors of their own
             moving_average(average.vector, params[name].vector, decay)
     if any(first == state.step for first, _ in system.stages[1:]):
         state.enter(system.at(state.step), seed)
@@ -85,9 +90,10 @@ def advance(system, state, feed, seed, reduce=alone):
 
 @contextmanager
 def holding(net, p):
-    """Protect the held entries of p during an update of p in this block.
+    """A context for an update of p, the Parameters of `net`, that protects the held entries of p.
 
-    After the block they are restored, because weight decay and clipping change them, and then refreshed.
+    Weight decay and clipping would change these entries. After the block they get back their old values, and
+    then the values from `refreshed`.
     """
     before = {path: p[path].copy() for path in p.layout.held}
     yield

@@ -1,1 +1,1 @@
-"""Games of a generator and a discriminator, one file for each paper."""
+"""Games of a generator and a discriminator. There is one file for each paper."""

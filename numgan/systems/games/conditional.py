@@ -35,13 +35,17 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Conditional(TwoPlayerGAN):
-    """Networks G: (z (N, Z), y (N,)) -> x, D: (x, y) -> logit (N, 1)"""
+    """A game of two networks with labels. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1)"""
 
     shares_fakes: bool = True
 
 
 def _dcgan(latent, start, width, **settings):
-    """DCGAN networks with windows of 4 for pictures of 4 start x 4 start; every layer gets the label."""
+    """A Conditional with DCGAN networks for pictures of 4 start x 4 start pixels. Every layer gets the label.
+
+    latent is the prior of z. `width` is a factor of all channel numbers. `settings` are further fields. The
+    convolutions have windows of 4.
+    """
     first, last = (max(int(c * width), 2) for c in (128, 64))
     code, classes = 10, 10
     window = {"kernel": 4, "stride": 2, "padding": 1, "init": normal(0.02)}
@@ -77,12 +81,18 @@ def _dcgan(latent, start, width, **settings):
 
 
 def digits(width=1.0):
-    """8x8 pictures, DCGAN networks: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label."""
+    """8x8 pictures, DCGAN networks: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label.
+
+    Returns a Conditional. `width` is a factor of the hidden widths.
+    """
     return _dcgan(Latent(32), 2, width, data="digits", steps=2000)
 
 
 def mnist(width=1.0):
-    """28x28 pictures, DCGAN networks: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; every layer gets the label."""
+    """28x28 pictures, DCGAN networks: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; every layer gets the label.
+
+    Returns a Conditional. `width` is a factor of the hidden widths.
+    """
     return _dcgan(Latent(100), 7, width, data="mnist", steps=2814)
 
 
@@ -90,9 +100,10 @@ def mirza(width=1.0):
     """The paper's MNIST networks (section 4.1).
 
     G: z to 200 and y to 1000 units, both to 1200. D: maxout of 240x5 for x and 50x5 for y, both to 240x4.
-    These sizes are the paper's. This preset differs so that a run takes minutes: BatchNorm in G, where small
-    initial label weights keep y from dominating z; pixels in -1..1 with Tanh; dropout of 0.3 in D only (the
-    paper: 0.5 in both); Adam.
+    These sizes are the paper's. Other details differ from the paper, so that a run takes minutes: BatchNorm
+    in G, where small initial label weights keep y from dominating z; pixels in -1..1 with Tanh; dropout of
+    0.3 in D only (the paper: 0.5 in both); Adam.
+    Returns a Conditional. `width` is a factor of the hidden widths.
     """
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))
     G = Sequential(

@@ -3,9 +3,10 @@
     v = (d L_D / d phi, d L_G / d theta)
     D descends on  L_D + gamma/2 |v|^2,    G descends on  L_G + gamma/2 |v|^2
 
-Simultaneous descent circles around an equilibrium, where v = 0. The common term makes v small for both
-players, so the circles shrink. The gradient of |v|^2 needs two Hessian-vector products
-(`numgan.remedies.consensus`). Each objective computes both gradients from one batch and one draw of fakes.
+phi are D's parameters, theta are G's. Simultaneous descent circles around an equilibrium, where v = 0. The
+common term makes v small for both players, so the circles shrink. The gradient of |v|^2 needs two
+Hessian-vector products (`numgan.remedies.consensus`). Each objective computes both gradients from one batch
+and one draw of fakes.
 """
 
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ConsensusGAN(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); their layers have tangent passes.
+    """A game of two networks whose layers have tangent passes. G: z (N, Z) -> x. D: x -> logit (N, 1)
 
+    loss    the adversarial loss of both players
     gamma   weight of |v|^2 / 2; 0: no such term
     """
 
@@ -34,7 +36,10 @@ class ConsensusGAN(TwoPlayers):
     looks_ahead = True
 
     def _agreement(self, params, batch, seed, fakes):
-        """gamma/2 |v|^2, its gradients, and v."""
+        """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the common term, its gradients, and v.
+
+        dphi and v_phi belong to D, dtheta and v_theta to G.
+        """
         D, G = self.networks["D"], self.networks["G"]
         runs = (Pass(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
         return Consensus(self.gamma, self.loss)(
@@ -42,7 +47,10 @@ class ConsensusGAN(TwoPlayers):
         )
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """L_D + gamma/2 |v|^2, and its gradient in D."""
+        """The Result of D's step: L_D + gamma/2 |v|^2, and its gradient with respect to D's weights.
+
+        If fakes is None, new fakes are drawn.
+        """
         fakes = fakes or self.generate(params, batch, seed)
         D, phi = self.networks["D"], params["D"]
         real, _ = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
@@ -53,7 +61,10 @@ class ConsensusGAN(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """L_G + gamma/2 |v|^2, and its gradient in G."""
+        """The Result of G's step: L_G + gamma/2 |v|^2, and its gradient with respect to G's weights.
+
+        If fakes is None, new fakes are drawn.
+        """
         fakes = fakes or self.generate(params, batch, seed)
         fake, _ = self.networks["D"].forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
         value, (_, dtheta), (_, v_theta) = self._agreement(params, batch, seed, fakes)
@@ -61,14 +72,20 @@ class ConsensusGAN(TwoPlayers):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128."""
+    """Points in the plane: G and D of three layers of 128.
+
+    Returns a ConsensusGAN. `width` is a factor of the hidden widths.
+    """
     h = max(int(128 * width), 4)
     networks = {"G": mlp(2, h, h, h, 2, activation=Tanh), "D": mlp(2, h, h, h, 1, activation=Tanh)}
     return on_points(ConsensusGAN, width, both(RMSProp(2e-4)), gamma=1.0, networks=networks)
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns a ConsensusGAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(ConsensusGAN, width, both(RMSProp(2e-4)), steps=3000, gamma=1.0)
 
 

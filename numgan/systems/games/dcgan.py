@@ -1,9 +1,9 @@
 """Unsupervised representation learning with deep convolutional GANs (Radford et al. 2016).
 
-The objectives are those of 2014 with the nonsaturating loss. The paper adds convolutional networks that can
-be trained with them (see `numgan.networks.dcgan` for the guidelines) and Adam(2e-4, beta1 = 0.5). Real and
-fake batches pass through D separately, because BatchNorm would mix them. Both players of a step use the same
-fakes, as DCGAN code does.
+The objectives are those of the GAN of 2014 with the nonsaturating loss. The paper adds convolutional networks
+that can be trained with these objectives (see `numgan.networks.dcgan` for the guidelines) and
+Adam(2e-4, beta1 = 0.5). Real and fake batches pass through D separately, because BatchNorm would mix them.
+Both players of a step use the same fakes, as DCGAN code does.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,21 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DCGAN(TwoPlayerGAN):
-    """Networks G: z (N, Z) -> picture in -1..1, D: picture -> logit (N, 1)"""
+    """A game of two networks. G: z (N, Z) -> picture in -1..1. D: picture -> logit (N, 1)"""
 
     shares_fakes: bool = True
 
 
 def _system(latent, start, channels, colours, kernel, width, **settings):
-    """A DCGAN whose D mirrors G, all channel numbers times `width`."""
+    """A DCGAN whose D has the channels of G in reverse order.
+
+    latent      the prior of z
+    start       height and width of G's first picture; each number of `channels` doubles them
+    channels    numbers of channels of G, from first to last; `width` is a factor of all of them
+    colours     channels of a picture
+    kernel      size of the windows
+    settings    further fields of the DCGAN
+    """
     channels = [max(int(c * width), 2) for c in channels]
     size = start * 2 ** len(channels)
     return DCGAN(
@@ -39,14 +47,20 @@ def _system(latent, start, channels, colours, kernel, width, **settings):
 
 
 def digits(width=1.0):
-    """8x8 pictures: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1."""
+    """8x8 pictures: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1.
+
+    Returns a DCGAN. `width` is a factor of the hidden widths.
+    """
     return _system(
         Latent(32), 2, (128, 64), 1, 4, width, data="digits", batch_size=64, steps=4000, average=0.995
     )
 
 
 def mnist(width=1.0):
-    """28x28 pictures: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, windows of 4."""
+    """28x28 pictures: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, windows of 4.
+
+    Returns a DCGAN. `width` is a factor of the hidden widths.
+    """
     return on_mnist(DCGAN, width, both(Adam(2e-4, beta1=0.5)), steps=2814, average=0.995)
 
 
@@ -54,6 +68,7 @@ def paper(width=1.0):
     """64x64 colour pictures, the paper's generator: windows of 5, batches of 128.
 
     100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3
+    Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return _system(
         Latent(100, "uniform"),
@@ -72,6 +87,7 @@ def half(width=1.0):
     """64x64 colour pictures: half the paper's width and windows of 4, as in most later code.
 
     100 -> 4x4x512 -> ... -> 64x64x3
+    Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return _system(
         Latent(100),
@@ -87,7 +103,10 @@ def half(width=1.0):
 
 
 def pooling(width=1.0):
-    """28x28 pictures; D is a plain convolutional net with max-pooling and dropout, as in introductions."""
+    """28x28 pictures; D is a plain convolutional net with max-pooling and dropout, as in introductions.
+
+    Returns a DCGAN. `width` is a factor of the hidden widths.
+    """
     D = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1)
     return mnist(width).with_networks(D=D)
 

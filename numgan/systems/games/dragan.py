@@ -4,8 +4,9 @@
 
     d = std(x) u / 2,  u ~ U(0, 1)
 
-Mode collapse comes with sharp gradients of D around real samples, so the penalty requires gradients of norm 1
-there, and nowhere else. The loss and its equilibrium are those of the GAN; the penalty uses no fake samples.
+Mode collapse comes with sharp gradients of D around real samples. So the penalty requires gradients of norm 1
+around real samples, and nowhere else. The loss and its equilibrium are those of the GAN; the penalty uses no
+fake samples.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DRAGAN(TwoPlayerGAN):
-    """Networks as in TwoPlayerGAN; D has no BatchNorm, because the norm belongs to one sample.
+    """A TwoPlayerGAN with the DRAGAN penalty. D has no BatchNorm, because the norm belongs to one sample.
 
     The authors' lambda is 10.
     """
@@ -27,12 +28,18 @@ class DRAGAN(TwoPlayerGAN):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns a DRAGAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(DRAGAN, width, both(Adam(2e-4)))
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128, a smaller lambda."""
+    """Points in the plane: G and D of three layers of 128; lambda is 0.1.
+
+    Returns a DRAGAN. `width` is a factor of the hidden widths.
+    """
     penalty = DRAGANPenalty(GradientPenalty(0.1))
     return on_points(DRAGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
 

@@ -4,7 +4,7 @@
         k times:  draw m noise samples z and m real samples x; D descends on -log D(x) - log(1 - D(G(z)))
         once:     draw m noise samples z;  G descends on log(1 - D(G(z))), or better on -log D(G(z))
 
-Each step of the algorithm draws new samples. D is frozen in the generator step: the gradient passes through D
+Each of the k + 1 updates draws new samples. D is frozen in the generator step: the gradient passes through D
 to D's input, and from there into G.
 """
 
@@ -36,7 +36,7 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class GAN(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1).
+    """A game of two networks. G: z (N, Z) -> x. D: x -> logit (N, 1).
 
     loss   the adversarial loss of both players
     k      discriminator steps before each generator step
@@ -49,7 +49,10 @@ class GAN(TwoPlayers):
         return ("D",) * self.k + ("G",)
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """-mean log D(x) - mean log(1 - D(G(z))), and its gradient in D."""
+        """The Result of D's step: -mean log D(x) - mean log(1 - D(G(z))), and its gradient for D.
+
+        This is the formula of the minimax and nonsaturating losses. If fakes is None, new fakes are drawn.
+        """
         D, phi = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
         real, c_real = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
@@ -64,7 +67,11 @@ class GAN(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient in G, through the frozen D."""
+        """The Result of G's step: mean log(1 - D(G(z))) or -mean log D(G(z)), and its gradient for G.
+
+        The first is the minimax loss, the second the nonsaturating one. The gradient passes through the
+        frozen D. If fakes is None, new fakes are drawn.
+        """
         G, D = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
         logit, c_dis = D.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
@@ -75,7 +82,10 @@ class GAN(TwoPlayers):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D, Adam."""
+    """8x8 pictures: three dense layers in G and in D, Adam.
+
+    Returns a GAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(GAN, width, both(Adam(2e-4)))
 
 
@@ -83,6 +93,7 @@ def mnist(width=1.0):
     """28x28 pictures: G is 100-1200-1200-784 with BatchNorm, D is 784-1200-1200-1 with dropout; Adam.
 
     Without BatchNorm in G, D soon wins.
+    Returns a GAN. `width` is a factor of the hidden widths.
     """
     h = max(int(1200 * width), 4)
     up = [layer for inputs in (100, h) for layer in (Dense(inputs, h, bias=False), BatchNorm(h), ReLU())]
@@ -105,9 +116,10 @@ def mnist(width=1.0):
 def paper(width=1.0):
     """The paper's MNIST recipe: maxout and dropout in D, uniform latent, pixels in 0..1, SGD with momentum.
 
-    Sizes, ranges, rates and schedules are those of the authors' mnist.yaml. It halves D's loss; here D's
-    learning rate is halved. Two details differ: the initial bias of G's last layer is not set from the
-    pixels' means, and all 60,000 rows are used, not 50,000.
+    Sizes, ranges, rates and schedules are those of the authors' file mnist.yaml. That file halves D's loss;
+    here D's learning rate is halved instead. Two details differ: the initial bias of G's last layer is not
+    set from the pixels' means, and all 60,000 rows are used, not 50,000.
+    Returns a GAN. `width` is a factor of the hidden widths.
     """
     g, d = max(int(1200 * width), 4), max(int(240 * width), 2)
     G = Sequential(
@@ -147,12 +159,18 @@ def paper(width=1.0):
 
 
 def saturating(width=1.0):
-    """`digits` with the minimax loss of eq. 1 for G: its gradient vanishes when D is sure."""
+    """`digits` with the minimax loss of eq. 1 for G: its gradient vanishes when D is sure.
+
+    Returns a GAN. `width` is a factor of the hidden widths.
+    """
     return replace(digits(width), loss=minimax)
 
 
 def points(width=1.0):
-    """Points in the plane (ring, grid, swiss-roll): G and D of 128-128, Adam."""
+    """Points in the plane (ring, grid, swiss-roll): G and D of 128-128, Adam.
+
+    Returns a GAN. `width` is a factor of the hidden widths.
+    """
     return on_points(GAN, width, both(Adam(1e-3)))
 
 

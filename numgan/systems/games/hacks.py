@@ -66,18 +66,20 @@ class Hacks(TwoPlayerGAN):
     """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels, (z, y) -> x and (x, y) -> logit.
 
     The switches are the fields of this class and those of the remedies. `from_switches` makes networks and
-    optimisers from them.
+    optimisers from the switches. The list above explains most of them. More about some:
 
-    separate       False: D judges real samples and fakes in one pass
-    classify       D gets no labels; it also predicts the class
-    layer_noise    standard deviation of the noise after every layer of G
-    minibatch      features of minibatch discrimination below D's last layer
-    deviation      the batch's standard deviation as a feature below D's last layer
-    matching       G's loss is feature matching below these layers, not D's output
-    pack           samples that D judges at once
+    separate       False: real samples and fakes are one batch in one pass of D
+    classify       D gets no labels; D also predicts the class
+    layer_noise    standard deviation of the noise after every hidden activation of G
+    minibatch      number of features of minibatch discrimination before D's last layer; 0: none
+    deviation      the batch's standard deviation as a feature before D's last layer
+    matching       G's loss is feature matching of the features before these layers, not of D's output
+    pack           number of samples that D judges at once
     ttur           D's learning rate divided by G's, which is `rate`
     historical     weight of |weights - their past mean|^2 for both players; the optimisers add it, so it is
                    in no loss
+    hidden         units of a hidden dense layer
+    channels       channels of the convolutions of G, and in reverse order of D
     """
 
     remedies: tuple = (
@@ -136,7 +138,7 @@ class Hacks(TwoPlayerGAN):
     def _backward(self, net, dys, caches, **options):
         if self.separate:
             return super()._backward(net, dys, caches, **options)
-        dreal = dys.get("real", caches["zeros"])  # G's loss is no function of D's outputs for real samples
+        dreal = dys.get("real", caches["zeros"])  # G's loss does not depend on D's outputs for real samples
         return [net.backward(np.concatenate([dreal, dys["fake"]]), caches["both"], **options)]
 
     # ---- classify: D also predicts the class
@@ -146,7 +148,11 @@ class Hacks(TwoPlayerGAN):
         return super().labels_for_D and not self.classify
 
     def _scored(self, y, loss, labels):
-        """loss, dy: `loss` of the logits plus, with `classify`, the cross-entropy of the class."""
+        """(value, dy): loss(logits), plus the cross-entropy of the class with `classify`, and its derivative.
+
+        y are D's outputs (N, 1 + classes): the logit, then the logits of the classes. dy has the shape of y.
+        `loss` is a function of the logits that returns its value and derivative. `labels` are the classes.
+        """
         value, dy = loss(y[:, :1])
         if not self.classify:
             return value, dy
@@ -161,7 +167,7 @@ class Hacks(TwoPlayerGAN):
 
     @property
     def network_for_G(self):
-        above = 1 + self.deviation + (self.minibatch > 0)  # the last layer, and those that compare samples
+        above = 1 + self.deviation + (self.minibatch > 0)  # the last layer, and layers that compare samples
         return self.networks["D"][:-above] if self.matching else self.networks["D"]
 
     def _loss_of_G(self, outputs, labels):
@@ -174,9 +180,9 @@ class Hacks(TwoPlayerGAN):
 
 
 def from_switches(system):
-    """The system with the loss, prior, networks and optimisers of its switches.
+    """The system with the loss, prior, networks and optimisers that its switches ask for.
 
-    Raises ValueError for switches that contradict each other.
+    Raises ValueError for switches that contradict each other or are out of range.
     """
     s = replace(system, classes=CLASSES if system.classify or system.conditional else 0)
     _check(s)
@@ -219,7 +225,11 @@ def from_switches(system):
 
 
 def _optimizer(s, rate, adam):
-    """Adam or SGD, with historical averaging if it is on."""
+    """The optimiser of a player: Adam if adam is True, otherwise SGD.
+
+    Historical averaging is added if it is on. s is the system with the switches, rate the learning rate of
+    Adam; that of SGD is 50 times as large.
+    """
     rule = Adam(rate) if adam else SGD(50 * rate, momentum=0.5)
     return Historical(rule, s.historical) if s.historical else rule
 
@@ -254,7 +264,11 @@ def _check(s):
 
 
 def digits(width=1.0, **switches):
-    """8x8 pictures; every switch has the value of the list above."""
+    """8x8 pictures; every switch has the value of the list above.
+
+    `switches` are {name: value} that differ from the list.
+    Returns a Hacks. `width` is a factor of the hidden widths.
+    """
     game = on_digits(
         Hacks,
         width,
@@ -271,6 +285,7 @@ def none(width=1.0):
 
     Dense networks with ReLU, pixels in 0..1, real and fake samples in one batch, the minimax loss, SGD with
     momentum.
+    Returns a Hacks. `width` is a factor of the hidden widths.
     """
     return digits(
         width,
@@ -290,6 +305,7 @@ def everything(width=1.0):
     """`digits` with every tip of the list, also the doubtful ones.
 
     Among them are soft and flipped labels, replay, SGD for D, classes, noise and dropout.
+    Returns a Hacks. `width` is a factor of the hidden widths.
     """
     return digits(
         width,
@@ -309,12 +325,19 @@ def everything(width=1.0):
 
 
 def conditional(width=1.0):
-    """`digits` with labels: both G and D get the class."""
+    """`digits` with labels: both G and D get the class.
+
+    Returns a Hacks. `width` is a factor of the hidden widths.
+    """
     return digits(width, conditional=True)
 
 
 def points(width=1.0, **switches):
-    """Points in the plane: G and D of 128-128."""
+    """Points in the plane: G and D of 128-128.
+
+    `switches` are {name: value} that differ from the class's.
+    Returns a Hacks. `width` is a factor of the hidden widths.
+    """
     game = on_points(
         Hacks, width, optimizers={}, hidden=max(int(128 * width), 4), rate=1e-3, convolutional=False
     )

@@ -4,10 +4,10 @@ The adversarial loss is the hinge loss (eq. 16 and 17):
 
     D descends on  mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))),    G on  -mean D(G(z))
 
-Every weight of D is divided by its largest singular value, so D cannot be steep; no penalty and no second
-pass are needed. The hinge loss (Lim and Ye 2017, Tran et al. 2017) is zero for samples on the right side by a
-margin of 1. The vectors u and v, which estimate the singular value, are not trained: the training loop does
-one power iteration after each update of D (Algorithm 1).
+Every weight of D is divided by its largest singular value, so D cannot be steep. No penalty and no second
+pass are needed. The hinge loss (Lim and Ye 2017, Tran et al. 2017) is zero for samples that D classifies
+correctly by a margin of 1. The vectors u and v, which estimate the singular value, are not trained: the
+training loop does one power iteration after each update of D (Algorithm 1).
 """
 
 from dataclasses import dataclass
@@ -26,25 +26,31 @@ ACTIVATION = partial(LeakyReLU, SLOPE)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HingeGAN(TwoPlayerGAN):
-    """Networks as in TwoPlayerGAN; every dense or convolutional layer of D is wrapped in Spectral."""
+    """A TwoPlayerGAN with the hinge loss; every dense or convolutional layer of D is wrapped in Spectral."""
 
     loss: AdversarialLoss = hinge
 
 
 def wrapped(net, wrapper):
-    """The same Sequential with every dense or convolutional layer in a wrapper, such as Spectral."""
+    """A Sequential with the layers of `net`; every dense or convolutional layer is in a wrapper.
+
+    `wrapper` is a function of a layer that returns the layer in its place, such as Spectral.
+    """
     return Sequential(
         *(wrapper(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
     )
 
 
 def normalized(game):
-    """The game with every dense or convolutional layer of D wrapped in Spectral."""
+    """A copy of the game in which every dense or convolutional layer of D is wrapped in Spectral."""
     return game.with_networks(D=wrapped(game.networks["D"], Spectral))
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    """
     return normalized(on_digits(HingeGAN, width, both(Adam(2e-4, beta1=0.5)), ACTIVATION))
 
 
@@ -52,6 +58,7 @@ def mnist(width=1.0):
     """28x28 pictures: DCGAN networks, D without BatchNorm, z of 128.
 
     The paper's setting C: Adam(2e-4, beta1 = 0.5) and one discriminator step before each generator step.
+    Returns a HingeGAN. `width` is a factor of the hidden widths.
     """
     D = {"norm": False, "slope": SLOPE}
     rule = Adam(2e-4, beta1=0.5)
@@ -59,7 +66,10 @@ def mnist(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of 128-128."""
+    """Points in the plane: G and D of 128-128.
+
+    Returns a HingeGAN. `width` is a factor of the hidden widths.
+    """
     rule = Adam(1e-3, beta1=0.5)
     return normalized(on_points(HingeGAN, width, both(rule), activation=ACTIVATION))
 

@@ -3,9 +3,10 @@
     D judges m samples at once, all real or all fake:
     D descends on  -mean log D(x_1, ..., x_m) - mean log(1 - D(G(z_1), ..., G(z_m)))
 
-A pack of samples from a collapsed generator lacks variety, and D can detect this. Only D's first layer
-changes: its input is m times as wide (`Pack`). Loss and optimiser are those of the GAN without packs. A batch
-has m times as many samples, so that the number of packs equals the number of samples without packs.
+Such a group of m samples is a pack. A pack from a collapsed generator lacks variety, and D can detect this.
+Only D's first layer changes: its input is m times as wide (`Pack`). Loss and optimiser are those of the GAN
+without packs. A batch has m times as many samples, so that the number of packs equals the number of samples
+without packs.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PacGAN(TwoPlayerGAN):
-    """Networks G: z (N, Z) -> x, D: m samples x -> logit (N / m, 1); D's first layer is Pack(m)."""
+    """A TwoPlayerGAN whose D judges packs. G: z (N, Z) -> x. D's first layer is Pack(m).
+
+    D: x (N, ...) -> logit (N / m, 1), one logit for each pack of m samples.
+    """
 
     @property
     def packed(self):
@@ -31,7 +35,9 @@ class PacGAN(TwoPlayerGAN):
 def points(width=1.0, m=2):
     """Points in the plane, as in section 4.1: Adam(1e-4, 0.8).
 
-    G has four layers of 400 with BatchNorm; D has three layers of 200 maxout units of 5 pieces.
+    G has four layers of 400 with BatchNorm; D has three layers of 200 maxout units of 5 pieces. m is the
+    number of samples in a pack.
+    Returns a PacGAN. `width` is a factor of the hidden widths.
     """
     h, d, init = max(int(400 * width), 4), max(int(200 * width), 2), normal(0.02)
     hidden = [
@@ -53,14 +59,20 @@ def points(width=1.0, m=2):
 
 
 def digits(width=1.0):
-    """8x8 pictures in pairs: three dense layers in G and in D."""
+    """8x8 pictures in pairs: three dense layers in G and in D.
+
+    Returns a PacGAN. `width` is a factor of the hidden widths.
+    """
     h = max(int(256 * width), 4)
     D = Sequential(Pack(2), Flatten(), *mlp(128, h, h, 1, activation=LeakyReLU))
     return on_digits(PacGAN, width, both(Adam(2e-4)), batch_size=128).with_networks(D=D)
 
 
 def pac4(width=1.0):
-    """`points` with packs of four."""
+    """`points` with packs of four.
+
+    Returns a PacGAN. `width` is a factor of the hidden widths.
+    """
     return points(width, m=4)
 
 

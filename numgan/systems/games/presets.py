@@ -1,7 +1,7 @@
 """What the presets of many games have in common: the data and the sizes of the networks.
 
-A preset names its game, its optimisers and the settings that differ, which are `changes` below:
-`on_digits(WGAN, width, both(RMSProp(5e-4)), steps=3000)`.
+A preset names its game (the class), its optimisers and the settings that differ, which are `changes` below:
+`on_digits(WGAN, width, both(RMSProp(5e-4)), steps=3000)`. `width` is a factor of the hidden widths.
 """
 
 from ...layers import LeakyReLU
@@ -17,14 +17,18 @@ from ..system import Latent
 
 
 def both(optimizer):
-    """Equal optimisers for D and G: two objects, which a profile tells apart."""
+    """{"D", "G"}: equal optimisers for D and G.
+
+    They are two objects, so that a profile can distinguish them.
+    """
     return {"D": optimizer, "G": optimizer.changed()}
 
 
 def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
-    """The game on 8x8 pictures: three dense layers in G and in D, the hidden ones of 256 * width units.
+    """A `game` on 8x8 pictures: three dense layers in G and in D, with hidden layers of 256 * width units.
 
     activation    of the hidden layers of D
+    changes       fields of the game that differ from the common ones
     """
     h = max(int(256 * width), 4)
     common = dict(
@@ -40,9 +44,10 @@ def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
 
 
 def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes):
-    """The game on points in the plane: `depth` hidden layers of 128 * width units in G and in D.
+    """A `game` on points in the plane: `depth` hidden layers of 128 * width units in G and in D.
 
     activation    of the hidden layers of D
+    changes       fields of the game that differ from the common ones
     """
     h = max(int(128 * width), 4)
     common = dict(
@@ -58,9 +63,11 @@ def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes)
 
 
 def on_mnist(game, width, optimizers, latent=100, D=None, **changes):
-    """The game on 28x28 pictures with DCGAN networks of 128 * width and 64 * width channels.
+    """A `game` on 28x28 pictures with DCGAN networks of 128 * width and 64 * width channels.
 
-    D    arguments of `dcgan_discriminator`
+    latent     the number of entries of z
+    D          {name: value}, further arguments of `dcgan_discriminator`
+    changes    fields of the game that differ from the common ones
     """
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     common = dict(

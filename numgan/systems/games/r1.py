@@ -6,9 +6,9 @@ R1 is the zero-centred gradient penalty on real samples.
 
     y is the logit, D = sigmoid(y)
 
-At an equilibrium the fakes are distributed like the data and D is flat there. R1 requires only this flatness.
-With R1 training converges locally; without a penalty, with clipping or with a penalty towards norm 1 it may
-circle (section 3). `numgan study dirac` shows it.
+At an equilibrium the fakes are distributed like the data, and D is flat at the data. R1 requires only this
+flatness. With R1 training converges locally. Without a penalty, with clipping or with a penalty towards norm
+1 it may circle (section 3). `numgan study dirac` shows this.
 """
 
 from dataclasses import dataclass
@@ -21,18 +21,24 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R1GAN(TwoPlayerGAN):
-    """Networks as in TwoPlayerGAN; the penalty is a remedy, with the paper's gamma for pictures."""
+    """A TwoPlayerGAN with the remedy R1Penalty and the paper's gamma for pictures, 10."""
 
     remedies: tuple = (R1Penalty(gamma=10.0),)
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D, a smaller gamma; RMSProp, as in the paper."""
+    """8x8 pictures: three dense layers in G and in D; gamma is 1; RMSProp, as in the paper.
+
+    Returns an R1GAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(R1GAN, width, both(RMSProp(2e-4)), remedies=(R1Penalty(gamma=1.0),))
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; small gamma, the penalty in every eighth step."""
+    """Points in the plane: G and D of three layers of 128; gamma 0.01, the penalty in every eighth step.
+
+    Returns an R1GAN. `width` is a factor of the hidden widths.
+    """
     penalty = R1Penalty(gamma=0.01, every=8)
     adam = Adam(1e-3, beta1=0.0, beta2=0.99)
     return on_points(R1GAN, width, both(adam), depth=3, remedies=(penalty,))

@@ -4,10 +4,10 @@
                     +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
     G descends on   mean softplus(-(D(x~_n) - D(x_n)))
 
-Each fake is compared with one real sample (Jolicoeur-Martineau 2018), so a generator that drops a mode has a
-high loss for the samples of that mode: the loss has no bad local minimum in which all fakes lie on one side
-of a boundary. R1 on real and R2 on fake samples (Mescheder et al. 2018) make training converge near the
-equilibrium. No other trick is used.
+x are real samples and x~ fakes. Each fake is compared with one real sample (Jolicoeur-Martineau 2018), so a
+generator that drops a mode has a high loss for the samples of that mode. The loss has no bad local minimum in
+which one boundary separates all fakes from the data. R1 on real and R2 on fake samples (Mescheder et al.
+2018) make training converge near the equilibrium. The paper uses no other trick.
 
 With classes both players get a label y, and a fake has the label of the real sample that it is compared with.
 """
@@ -42,15 +42,18 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class R3GAN(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); D's layers have tangent passes.
+    """A game of two networks. G: z (N, Z) -> x. D: x -> logit (N, 1); D's layers have tangent passes.
 
     With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit. A batch has equal numbers of fakes and real
     samples.
 
+    loss    the relativistic loss of both players
     gamma   weight of both penalties; 0: no penalties
-    every   the penalties are computed in every such step only, and then multiplied by `every` (`Lazy`); the
+    every   the penalties are computed only at every such step, and then multiplied by `every` (`Lazy`); the
             paper's is 1
     now     the step; the training loop sets it (`at`)
+
+    Raises ValueError unless every is an integer of at least 1.
     """
 
     loss: RelativisticLoss = relativistic_paired
@@ -67,11 +70,17 @@ class R3GAN(TwoPlayers):
         return replace(self, now=step)
 
     def conditioned(self, batch):
-        """D as a function of x alone: with classes, D(x | y) with the batch's labels for real and fakes."""
+        """D as a network of x alone. Without classes this is D.
+
+        With classes it is D(x | y), where y are the labels of the batch, for real samples and for fakes.
+        """
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient in D."""
+        """The Result of D's step: mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient for D.
+
+        If fakes is None, new fakes are drawn.
+        """
         D, phi = self.conditioned(batch), params["D"]
         fakes = fakes or self.generate(params, batch, seed)
         real_context, fake_context = Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
@@ -91,7 +100,10 @@ class R3GAN(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """mean softplus(-(D(x~) - D(x))), and its gradient in G, through the frozen D."""
+        """The Result of G's step: mean softplus(-(D(x~) - D(x))), and its gradient for G.
+
+        The gradient passes through the frozen D. If fakes is None, new fakes are drawn.
+        """
         D, G = self.conditioned(batch), self.networks["G"]
         fakes = fakes or self.generate(params, batch, seed)
         real, _ = D.forward(params["D"], batch["x"], Pass(derive(seed, "D on real")))
@@ -103,15 +115,19 @@ class R3GAN(TwoPlayers):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three hidden layers of 128, small gamma.
+    """Points in the plane: G and D of three hidden layers of 128; gamma is 0.01.
 
     The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99).
+    Returns an R3GAN. `width` is a factor of the hidden widths.
     """
     return on_points(R3GAN, width, both(Adam(1e-3, beta1=0.0, beta2=0.99)), depth=3, gamma=0.01)
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D."""
+    """8x8 pictures: three dense layers in G and in D.
+
+    Returns an R3GAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(R3GAN, width, both(Adam(5e-4, beta1=0.0, beta2=0.99)), gamma=1.0)
 
 
@@ -119,6 +135,7 @@ def mnist(width=1.0):
     """28x28 pictures by class; the dense layers get the label, and the learning rates fall to 0.
 
     G: 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has the same sizes in reverse order.
+    Returns an R3GAN. `width` is a factor of the hidden widths.
     """
     a, b, h = (max(int(n * width), 2) for n in (64, 32, 512))
     code, steps, window = 16, 4000, {"kernel": 4, "stride": 2, "padding": 1}

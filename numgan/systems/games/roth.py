@@ -3,9 +3,10 @@
     D descends on  -mean log D(x) - mean log(1 - D(G(z)))
                    + gamma/2 [ mean (1 - D(x))^2 |grad y(x)|^2 + mean D(G(z))^2 |grad y(G(z))|^2 ]
 
-with y the logit and D = sigmoid(y). The penalty is the effect of small noise on all samples on the loss,
-computed without noise; gamma is the variance of that noise. If the supports do not overlap, noise of some
-width makes the divergence finite. Gamma decreases to a small value during training.
+with y the logit and D = sigmoid(y). Small noise on all samples would change the loss by about this penalty,
+which is computed without noise; gamma is the variance of that noise. If the supports of the two distributions
+do not overlap, noise of some width makes their divergence finite. Gamma decreases to a small value during
+training.
 """
 
 from dataclasses import dataclass
@@ -19,19 +20,25 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RothGAN(TwoPlayerGAN):
-    """Networks as in TwoPlayerGAN; the penalty is a remedy."""
+    """A TwoPlayerGAN with the remedy RothPenalty."""
 
     remedies: tuple = (RothPenalty(gamma=2.0),)
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D; gamma falls from 2 to 0.01."""
+    """8x8 pictures: three dense layers in G and in D; gamma falls from 2 to 0.01.
+
+    Returns a RothGAN. `width` is a factor of the hidden widths.
+    """
     penalty = RothPenalty(gamma=Exponential(2.0, 0.005 ** (1 / 6000), 0.01))
     return on_digits(RothGAN, width, both(Adam(2e-4)), remedies=(penalty,))
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 for thin modes."""
+    """Points in the plane: G and D of three layers of 128; gamma falls from 0.1 to 0.0001 for thin modes.
+
+    Returns a RothGAN. `width` is a factor of the hidden widths.
+    """
     penalty = RothPenalty(gamma=Exponential(0.1, 0.001 ** (1 / 10000), 1e-4))
     return on_points(RothGAN, width, both(Adam(1e-3)), depth=3, remedies=(penalty,))
 

@@ -26,20 +26,20 @@ from ...networks.dcgan import dcgan_discriminator, dcgan_generator, pooling_disc
 from ...networks.mlp import mlp
 
 CODE = 3  # length of a label's embedding
-COLUMNS = 5  # columns of minibatch discrimination
+COLUMNS = 5  # argument `columns` of MinibatchDiscrimination
 
 
 def switched_generator(
     latent, sample_shape, hidden, channels=None, *, classes=0, leaky=True, tanh=True, noise=0.0, dropout=0.0
 ):
-    """The generator: z (N, latent), or (z, y (N,)) with classes -> sample.
+    """A generator: z (N, latent) -> sample, or (z, y (N,)) -> sample with classes.
 
-    hidden, channels   dense layers of `hidden` units; for pictures, DCGAN layers of `channels` if they are
-                       given
+    hidden, channels   if `channels` is given, DCGAN layers with these channels, for pictures; otherwise two
+                       dense layers of `hidden` units
     classes            the number of classes; 0: G gets no labels
     leaky              LeakyReLU; False: ReLU
     tanh               the last layer of a picture is Tanh; False: Sigmoid
-    noise, dropout     standard deviation of noise and rate of dropout after every activation
+    noise, dropout     standard deviation of noise and rate of dropout after every hidden activation
     """
     given = latent + (CODE if classes else 0)
     if channels:
@@ -65,16 +65,16 @@ def switched_generator(
 def switched_discriminator(
     sample_shape, hidden, channels=None, *, told=0, names=0, leaky=True, pack=1, deviation=False, minibatch=0
 ):
-    """The discriminator: sample, or (sample, y) -> (N / pack, 1 + names): a logit, and logits of classes.
+    """A discriminator: sample or (sample, y) -> (N / pack, 1 + names), one logit and then logits of classes.
 
-    hidden, channels   dense layers of `hidden` units; for pictures, convolutions of `channels` if they are
-                       given
-    told               the number of classes of its input y; 0: D gets no labels
+    hidden, channels   if `channels` is given, convolutions with these channels in reverse order (pictures);
+                       otherwise two dense layers of `hidden` units
+    told               the number of classes of the input y; 0: D gets no labels
     names              the number of classes that D predicts
     leaky              LeakyReLU and strides; False: ReLU and max-pooling
-    pack               samples that D judges at once
-    deviation          True: MinibatchStd below the last layer
-    minibatch          features of minibatch discrimination below the last layer
+    pack               number of samples that D judges at once
+    deviation          True: MinibatchStd before the last layer
+    minibatch          features of minibatch discrimination before the last layer; 0: none
     """
     *sides, colours = sample_shape
     colours = (colours + (CODE if told else 0)) * pack

@@ -5,8 +5,8 @@
 
 `gan.py` is Algorithm 1 to the letter and does not use TwoPlayerGAN. A file that builds on TwoPlayerGAN has
 only the additions of its paper: networks (dcgan), labels (conditional), a loss (lsgan, hinge), a layer of D
-(pacgan, hinge) or a remedy (dragan, r1, roth). `remedies/remedy.py` names the points of the game that a
-remedy can change; `hacks.py` has a list of remedies.
+(pacgan, hinge) or a remedy (dragan, r1, roth). A remedy changes the game by its methods
+(`remedies/remedy.py`). `hacks.py` has a list of remedies.
 """
 
 from dataclasses import dataclass, replace
@@ -24,9 +24,9 @@ from ..system import Result, System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayers(System):
-    """The roles in a game of two players: G draws samples, D tells them from real samples.
+    """The roles in a game of two players: G draws samples, D distinguishes them from real samples.
 
-    G draws from noise, and from labels if there are classes.
+    G draws from noise, and also from labels if there are classes.
     """
 
     drawers = ("G",)
@@ -41,18 +41,18 @@ class TwoPlayers(System):
         return {"D": self.discriminator, "G": self.generator}
 
     def inputs(self, batch, seed):
-        """z (N, Z); with classes (z, labels (N,))."""
+        """The inputs of G for batch.fakes samples: z (N, Z), or (z, labels (N,)) with classes."""
         z = super().inputs(batch, seed)
         return (z, self.asked(batch)) if self.classes else z
 
     def with_networks(self, **networks):
-        """The same game with other networks of these names."""
+        """A copy of the game in which the given networks replace those of the same names."""
         return replace(self, networks=self.networks | networks)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayerGAN(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1), or one logit for each pack of samples.
+    """A game of two networks. G: z (N, Z) -> x. D: x -> logit (N, 1), or one logit for each pack of samples.
 
     With classes, G: (z, y (N,)) -> x and D: (x, y) -> logit.
 
@@ -60,7 +60,9 @@ class TwoPlayerGAN(TwoPlayers):
     k          discriminator steps before each generator step
     remedies   changes of the game (`Remedy`), applied in this order
     now        the step, for terms that change with time; the training loop sets it (`at`)
-    kept       the memory of the remedies; the training loop sets it (`with_state`)
+    kept       the memory of the remedies, {name: array}; the training loop sets it (`with_state`)
+
+    Raises TypeError if `remedies` is not a tuple of Remedy objects.
     """
 
     loss: AdversarialLoss = nonsaturating
@@ -88,16 +90,23 @@ class TwoPlayerGAN(TwoPlayers):
     def with_state(self, moments, memory=None):
         return replace(self, kept=memory)
 
-    # ---- the points at which remedies change the game
+    # ---- how remedies change the game
 
     def _through(self, point, value, *given):
-        """The value after the changes of all remedies at this point."""
+        """Call the method `point` of every remedy, each on the result for the one before.
+
+        Returns the last result. `value` is the first argument of the first call, `given` are further
+        arguments of all calls.
+        """
         for remedy in self.remedies:
             value = getattr(remedy, point)(value, *given)
         return value
 
     def _collected(self, point, *given):
-        """{name: array} of all remedies at this point."""
+        """The union of the dicts {name: array} that the method `point` of all remedies returns.
+
+        `given` are the arguments of the method.
+        """
         found = {}
         for remedy in self.remedies:
             found |= getattr(remedy, point)(*given)
@@ -117,7 +126,10 @@ class TwoPlayerGAN(TwoPlayers):
 
     @property
     def remembered(self):
-        """The memory of the remedies. Raises ValueError if there is none."""
+        """The memory of the remedies, {name: array}.
+
+        Raises ValueError if the training loop has not set it.
+        """
         if self.kept is None:
             raise ValueError(
                 f"{type(self).__name__}: its remedies need what the training loop remembers; give it with "
@@ -128,62 +140,87 @@ class TwoPlayerGAN(TwoPlayers):
     def rounds(self, step):
         return self._through("rounds", ("D",) * self.k + ("G",), self)
 
-    # ---- the passes of D, and the losses as functions of its outputs; a game may override them
+    # ---- the passes of D, and the losses as functions of D's outputs; a subclass may override these methods
 
     @property
     def labels_for_D(self):
-        """Whether D gets the label of each sample."""
+        """Whether D gets the label of each sample as an input."""
         return self.classes > 0
 
     @property
     def needs_real(self):
-        """Whether D judges real samples in G's step too."""
+        """Whether D gets real samples in G's step too."""
         return any(remedy.needs_real for remedy in self.remedies)
 
     def _inputs(self, x, y, seed):
-        """{"real": input of D, "fake": ...} for the samples x and the labels y of both kinds."""
+        """{where: input of D} for each key of x ("real", "fake").
+
+        The remedies may change the samples first, such as by noise. If D gets labels, an input is the pair
+        (samples, labels); otherwise it is the samples.
+        """
         seen = {where: self._through("input", x[where], where, self, seed) for where in x}
         return {where: (seen[where], y[where]) for where in x} if self.labels_for_D else seen
 
     def _forward(self, net, phi, inputs, seed):
-        """{where: output} and {where: cache} of D, or of its first layers `net`, for the inputs of D."""
+        """({where: output}, {where: cache}): run one forward pass of `net` for each of the inputs {where: x}.
+
+        net is D or its first layers, phi are its parameters.
+        """
         outputs, caches = {}, {}
         for where, x in inputs.items():
             outputs[where], caches[where] = net.forward(phi, x, Pass(derive(seed, f"D on {where}")))
         return outputs, caches
 
     def _backward(self, net, dys, caches, **options):
-        """[(dx, dp), ...] of the backward passes that belong to `_forward`."""
+        """[(dx, dp), ...]: the results of the backward passes of `net`, one for each of dys {where: dy}.
+
+        caches are those that `_forward` returned. options are further arguments of the passes.
+        """
         return [net.backward(dy, caches[where], **options) for where, dy in dys.items()]
 
     def _scored(self, y, loss, labels):
-        """loss, dy for the outputs y of D; `loss` is a function of its logits."""
+        """(value, dy): loss(y) for the outputs y of D, and its derivative with respect to y.
+
+        `loss` is a function of D's logits that returns both. Here y are the logits; `labels` is for
+        subclasses.
+        """
         return loss(y)
 
     @property
     def network_for_G(self):
-        """The network whose output G's loss is a function of: D, or the first layers of D."""
+        """The network that G's loss depends on: D, or the first layers of D."""
         return self.networks["D"]
 
     def _loss_of_G(self, outputs, labels):
-        """G's loss, and its derivative in the output for the fakes."""
+        """(loss, dy): G's loss, and its derivative with respect to outputs["fake"].
+
+        `outputs` are those of `network_for_G`, {"real" and/or "fake": array}. `labels` has the classes of the
+        samples.
+        """
         return self._scored(outputs["fake"], self.loss.generator, labels["fake"])
 
     def _judged(self, outputs):
-        """New memory of the remedies, made from D's logits."""
+        """New memory of the remedies, made from D's logits for real samples and fakes.
+
+        The logits are the first column of each of `outputs`.
+        """
         return self._collected("judged", outputs["real"][:, :1], outputs["fake"][:, :1], self)
 
     # ---- the two players
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """D's loss on real samples and fakes plus the penalties, and the gradient of the sum in D."""
+        """The Result of D's step: D's loss plus the penalties, and its gradient for D.
+
+        The loss is that on real samples and fakes. If fakes is None, or a remedy replaces G by an older one,
+        new fakes are drawn.
+        """
         D, phi = self.networks["D"], params["D"]
         theta = self._through("opponent", params["G"], "G", self, seed)
         if fakes is None or theta is not params["G"]:
             fakes = self.generate({**params, "G": theta}, batch, seed)
         memory = self._collected("before_update", params, self)
 
-        # the samples x with labels y that D judges, and its outputs
+        # the samples x with labels y that D gets, and the outputs of D
         shown = {"x": fakes.x} | ({"y": fakes.inputs[1]} if self.classes else {})
         for remedy in self.remedies:
             shown, new = remedy.fakes(shown, self, seed)
@@ -212,7 +249,10 @@ class TwoPlayerGAN(TwoPlayers):
         return Result(loss, {"D": dphi}, metrics, memory | self._judged(outputs))
 
     def generator(self, params, batch, seed, fakes=None):
-        """The loss of G, and its gradient in G, through the frozen D."""
+        """The Result of G's step: the loss of G, and its gradient for G.
+
+        The gradient passes through the frozen D. If fakes is None, new fakes are drawn.
+        """
         phi = self._through("opponent", params["D"], "D", self, seed)
         fakes = fakes or self.generate(params, batch, seed)
         x, y = {"fake": fakes.x}, {"fake": fakes.inputs[1] if self.classes else None}

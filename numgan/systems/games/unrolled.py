@@ -1,16 +1,17 @@
 """Unrolled generative adversarial networks (Metz et al. 2017).
 
-D's step does not change. G's loss uses D with the parameters that it will have after K updates on the same
+D's step does not change. G's loss uses D with the parameters that D will have after K updates on the same
 samples:
 
     f = -mean log D(x) - mean log(1 - D(G(z)))
     f_K(theta, phi) = f(theta, phi_K(theta, phi)),    phi_0 = phi
     D descends on f(theta, phi),    G ascends on f_K
 
-The gradient of f_K has two parts. One passes through D at phi_K into G, as through any frozen discriminator.
-The other passes through the K updates: it is the response of D to a change of G. The second part is exact
-(`numgan.remedies.unrolling`); it uses D's tangent passes and the optimiser's adjoint. If G puts all its mass
-on one mode, D's updates reject this mode, and the gradient makes G spread. K = 0 is the game of 2014.
+phi are D's parameters, theta are G's. The gradient of f_K has two parts. One passes through D at phi_K into
+G, as through any frozen discriminator. The other passes through the K updates: it is the response of D to a
+change of G. The second part is exact (`numgan.remedies.unrolling`). Its computation uses D's tangent passes
+and the optimiser's adjoint. If all fakes of G lie in one mode, D's updates reject this mode, and the gradient
+makes G spread. K = 0 is the game of 2014.
 """
 
 from dataclasses import dataclass, replace
@@ -29,13 +30,15 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class UnrolledGAN(TwoPlayerGAN):
-    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); D's layers have tangent passes.
+    """A game of two networks. G: z (N, Z) -> x. D: x -> logit (N, 1); D's layers have tangent passes.
 
     unroll     K, the number of updates of D in G's loss
     inner      the optimiser of these updates, from its initial state; None: D's optimiser in its current
                state
     standing   the state of D's optimiser; the training loop sets it (`with_state`); None: the initial state
     loss       f; G's loss is -f (the paper's game is zero-sum)
+
+    Raises ValueError if there are remedies.
     """
 
     loss: AdversarialLoss = minimax
@@ -58,7 +61,11 @@ class UnrolledGAN(TwoPlayerGAN):
         return replace(super().with_state(moments, memory), standing=moments["D"])
 
     def generator(self, params, batch, seed, fakes=None):
-        """-f(theta, phi_K), and its gradient in G, through D at phi_K and through the K updates."""
+        """The Result of G's step: -f(theta, phi_K), and its gradient for G.
+
+        The gradient passes through D at phi_K and through the K updates. If fakes is None, new fakes are
+        drawn.
+        """
         D = self.networks["D"]
         real_context, fake_context = Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
         fakes = fakes or self.generate(params, batch, seed)
@@ -84,6 +91,7 @@ def points(width=1.0):
     """The toy mixture, with K = 10: z of 256, G of 128-128 and D of 128 units with ReLU.
 
     The initial weights are orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5).
+    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
     """
     h, z, init = max(int(128 * width), 4), max(int(256 * width), 2), orthogonal(0.8)
     return UnrolledGAN(
@@ -99,12 +107,18 @@ def points(width=1.0):
 
 
 def plain(width=1.0):
-    """`points` with K = 0: the same game without unrolling, for comparison."""
+    """`points` with K = 0: the same game without unrolling, for comparison.
+
+    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
+    """
     return replace(points(width), unroll=0)
 
 
 def descent(width=1.0):
-    """`points` with unrolled updates by plain gradient descent."""
+    """`points` with unrolled updates by plain gradient descent.
+
+    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
+    """
     return replace(points(width), inner=SGD(0.1))
 
 

@@ -4,8 +4,8 @@
         n_critic times:  f ascends on E f(x) - E f(g(z)); then every weight is clipped to [-c, c]
         once:            g descends on -E f(g(z))
 
-Clipping keeps f Lipschitz. f is called the critic: it has no sigmoid, and its estimate E f(x) - E f(g(z))
-falls as the samples improve.
+Clipping keeps f Lipschitz. f is called the critic: f has no sigmoid. E f(x) - E f(g(z)) is an estimate of the
+distance between data and samples; it falls as the samples improve.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WGAN(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded. D's optimiser clips after each update.
+    """A game of two networks. G: z (N, Z) -> x. D: x -> criticism (N, 1), an unbounded number.
+
+    D is the critic. Its optimiser clips the weights after each update.
 
     n_critic   critic steps before each generator step (the paper's 5)
-    warm       number of first generator steps that have 100 critic steps each (the authors' code: 25); if it
-               is not 0, so has every 500th generator step
+    warm       the number of generator steps at the beginning that have 100 critic steps each (the authors'
+               code: 25). If it is not 0, every 500th generator step has 100 critic steps too
     """
 
     n_critic: int = 5
@@ -39,7 +41,10 @@ class WGAN(TwoPlayers):
         return ("D",) * (100 if more else self.n_critic) + ("G",)
 
     def critic(self, params, batch, seed, fakes=None):
-        """The critic's loss mean f(g(z)) - mean f(x), and its gradient in f."""
+        """The Result of the critic's step: its loss mean f(g(z)) - mean f(x), and the gradient for f.
+
+        If fakes is None, new fakes are drawn.
+        """
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
         real, c_real = f.forward(w, batch["x"], Pass(derive(seed, "D on real")))
@@ -50,7 +55,10 @@ class WGAN(TwoPlayers):
         return Result(loss, {"D": dw_real + dw_fake}, {"distance": -loss})
 
     def generator(self, params, batch, seed, fakes=None):
-        """-mean f(g(z)), and its gradient in g, through the frozen critic."""
+        """The Result of G's step: -mean f(g(z)), and its gradient for g, through the frozen critic.
+
+        If fakes is None, new fakes are drawn.
+        """
         g, f = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
         criticism, c_cri = f.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
@@ -65,17 +73,26 @@ def _rmsprop(lr=5e-5, c=0.01):
 
 
 def digits(width=1.0):
-    """8x8 pictures: dense networks, with a learning rate above the paper's because they are small."""
+    """8x8 pictures: dense networks; they are small, so the learning rate is above the paper's.
+
+    Returns a WGAN. `width` is a factor of the hidden widths.
+    """
     return on_digits(WGAN, width, _rmsprop(lr=5e-4, c=0.05), steps=3000, average=0.99)
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5."""
+    """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5.
+
+    Returns a WGAN. `width` is a factor of the hidden widths.
+    """
     return on_mnist(WGAN, width, _rmsprop(), D={"norm": False}, steps=5000, warm=25)
 
 
 def points(width=1.0):
-    """Points in the plane: three hidden layers of 128."""
+    """Points in the plane: three hidden layers of 128.
+
+    Returns a WGAN. `width` is a factor of the hidden widths.
+    """
     return on_points(WGAN, width, _rmsprop(lr=5e-4, c=0.1), depth=3, steps=4000, average=0.0)
 
 

@@ -6,8 +6,8 @@
         once:            g descends on  -f(g(z))
 
 An optimal critic has gradients of norm 1 on the lines between real and fake samples (Proposition 1). The
-penalty requires this norm; it replaces WGAN's clipping of weights. The norm belongs to one sample, so the
-critic has no BatchNorm (section 4).
+penalty requires this norm. The penalty replaces WGAN's clipping of weights. The norm belongs to one sample,
+so the critic has no BatchNorm (section 4).
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,12 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WGANGP(TwoPlayers):
-    """Networks G: z (N, Z) -> x, D: x -> criticism (N, 1), unbounded.
+    """A game of two networks. G: z (N, Z) -> x. D: x -> criticism (N, 1), an unbounded number.
+
+    D is the critic.
 
     n_critic   critic steps before each generator step
-    penalty    lambda (|grad f| - 1)^2; GradientPenalty(10, one_sided=True) is the one-sided one of section 4
+    penalty    lambda (|grad f| - 1)^2; GradientPenalty(10, one_sided=True) is section 4's one-sided penalty
     """
 
     n_critic: int = 5
@@ -40,7 +42,11 @@ class WGANGP(TwoPlayers):
         return ("D",) * self.n_critic + ("G",)
 
     def critic(self, params, batch, seed, fakes=None):
-        """mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2, and its gradient in f."""
+        """The Result of the critic's step: its loss with the penalty, and the gradient with respect to f.
+
+        The loss is mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2. If fakes is None, new fakes
+        are drawn.
+        """
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
         real, c_real = f.forward(w, batch["x"], Pass(derive(seed, "D on real")))
@@ -55,7 +61,10 @@ class WGANGP(TwoPlayers):
         )
 
     def generator(self, params, batch, seed, fakes=None):
-        """-mean f(g(z)), and its gradient in g, through the frozen critic."""
+        """The Result of G's step: -mean f(g(z)), and its gradient for g, through the frozen critic.
+
+        If fakes is None, new fakes are drawn.
+        """
         g, f = self.networks["G"], self.networks["D"]
         fakes = fakes or self.generate(params, batch, seed)
         criticism, c_cri = f.forward(params["D"], fakes.x, Pass(derive(seed, "D on fake")))
@@ -66,22 +75,31 @@ class WGANGP(TwoPlayers):
 
 
 def _adam(lr=1e-4):
-    """Algorithm 1's defaults: alpha = 0.0001, beta1 = 0, beta2 = 0.9."""
+    """Adam for both players, with the defaults of Algorithm 1: alpha = 0.0001, beta1 = 0, beta2 = 0.9."""
     return both(Adam(lr, beta1=0.0, beta2=0.9))
 
 
 def digits(width=1.0):
-    """8x8 pictures: dense networks, with a learning rate above the paper's because they are small."""
+    """8x8 pictures: dense networks; they are small, so the learning rate is above the paper's.
+
+    Returns a WGANGP. `width` is a factor of the hidden widths.
+    """
     return on_digits(WGANGP, width, _adam(lr=5e-4), steps=3000, average=0.99)
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1."""
+    """28x28 pictures: DCGAN networks, no BatchNorm in the critic, the constants of Algorithm 1.
+
+    Returns a WGANGP. `width` is a factor of the hidden widths.
+    """
     return on_mnist(WGANGP, width, _adam(), D={"norm": False}, steps=5000)
 
 
 def points(width=1.0):
-    """Points in the plane: three hidden layers of 128; smaller lambda and larger rate than the paper's."""
+    """Points in the plane: three hidden layers of 128; lambda is 0.1, and the rate is above the paper's.
+
+    Returns a WGANGP. `width` is a factor of the hidden widths.
+    """
     return on_points(WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1))
 
 

@@ -1,1 +1,1 @@
-"""Systems that maximise a likelihood; they have no discriminator."""
+"""Systems that maximise a likelihood. They have no discriminator."""

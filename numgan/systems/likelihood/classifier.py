@@ -1,6 +1,6 @@
 """The classifier: it learns p(class | picture) from labelled data, and then judges generated samples.
 
-C descends on -mean log softmax(C(x))[c]
+C descends on -mean log softmax(C(x))[c]. c is the class of x.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ..system import Result, System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Classifier(System):
-    """Network C: picture -> logits (N, K)
+    """A system with one network, C: picture -> logits (N, K), one for each class
 
     shift   in training, every picture is moved by up to this number of pixels along both axes
     """
@@ -31,7 +31,7 @@ class Classifier(System):
         return {"C": self.cross_entropy}
 
     def cross_entropy(self, params, batch, seed):
-        """-mean log p(c | x), and its gradient in C."""
+        """The Result of a step: -mean log p(c | x) for the labels c, and its gradient for C."""
         C = self.networks["C"]
         x = shifted(batch["x"], self.shift, stream(seed, "shift"), self.pixels[0])
         logits, cache = C.forward(params["C"], x, Pass(derive(seed, "C")))
@@ -40,11 +40,19 @@ class Classifier(System):
         return Result(loss, {"C": dpsi}, {"accuracy": (logits.argmax(axis=1) == batch["labels"]).mean()})
 
     def probabilities(self, params, x, statistics=None):
-        """p(class | x)          x (N, H, W, C) -> (N, K); dropout is off"""
+        """p(class | x) for each picture          x (N, H, W, C) -> (N, K); dropout is off
+
+        params are {"C": Parameters}. `statistics` are measured statistics for BatchNorm (see `measure`), or
+        None.
+        """
         return softmax(_in_pieces(self.networks["C"], params["C"], x, statistics))
 
     def features(self, params, x, statistics=None):
-        """The input of the last layer          x (N, H, W, C) -> (N, F); dropout is off"""
+        """The features of each picture: the input of C's last layer          x (N, H, W, C) -> (N, F)
+
+        Dropout is off. params are {"C": Parameters}. `statistics` are measured statistics for BatchNorm (see
+        `measure`), or None.
+        """
         return _in_pieces(self.networks["C"][:-1], params["C"], x, statistics)
 
 
@@ -55,7 +63,10 @@ def _in_pieces(net, psi, x, statistics):
 
 
 def shifted(x, most, rng, fill):
-    """x (N, H, W, C), each picture moved by -most to most pixels along both axes; new pixels are `fill`."""
+    """A copy of x (N, H, W, C), in which each picture is moved by -most to most pixels along both axes.
+
+    The distances are drawn from `rng`, a numpy Generator. New pixels get the value `fill`.
+    """
     n, h, w, _ = x.shape
     wide = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)), constant_values=fill)
     top, left = rng.integers(0, 2 * most + 1, (n, 2)).T[..., None]
@@ -65,9 +76,10 @@ def shifted(x, most, rng, fill):
 
 
 def _convolutional(size, width, rate, steps, **settings):
-    """Pictures of size x size: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
+    """A Classifier of pictures of size x size: convolutions 32 and 64 with max-pooling, a dense layer of 128.
 
-    The learning rate falls from `rate` to 0 in `steps` steps.
+    Dropout follows the dense layer. `width` is a factor of these numbers. The learning rate falls from `rate`
+    to 0 in `steps` steps. `settings` are further fields.
     """
     channels = [max(int(c * width), 2) for c in (32, 64)]
     C = pooling_discriminator(size, channels, max(int(128 * width), 4), 1, outputs=10)
@@ -82,20 +94,27 @@ def _convolutional(size, width, rate, steps, **settings):
 
 
 def digits(width=1.0):
-    """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout."""
+    """8x8 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
+
+    Returns a Classifier. `width` is a factor of the hidden widths.
+    """
     return _convolutional(8, width, rate=1e-3, steps=1500, data="digits", batch_size=64)
 
 
 def mnist(width=1.0):
     """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
-    It trains for ten epochs, with pictures moved by up to one pixel.
+    Training takes ten epochs. Every picture is moved by up to one pixel.
+    Returns a Classifier. `width` is a factor of the hidden widths.
     """
     return _convolutional(28, width, rate=2e-3, steps=4690, data="mnist", batch_size=128, shift=1)
 
 
 def dense(width=1.0):
-    """28x28 pictures: 784-256-256-10."""
+    """28x28 pictures: 784-256-256-10.
+
+    Returns a Classifier. `width` is a factor of the hidden widths.
+    """
     h = max(int(256 * width), 4)
     return Classifier(
         classes=10,

@@ -12,18 +12,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "book"))
 
-from test_floors import FLOORS, MODULES, STOREYS, imported, part  # noqa: E402
+from test_floors import FLOORS, HEIGHT, MODULES, imported, part  # noqa: E402
 
 from numgan.plot.figure import drawn, figure_of, render  # noqa: E402
 
 
 def imports():
     """{part: the parts that it imports}"""
-    found = {name: set() for name in FLOORS}
+    found = {name: set() for name in HEIGHT}
     for path in MODULES:
         if part(path) in found:
             names = {name.split(".")[1] for name in imported(path) if name.startswith("numgan.")}
-            found[part(path)] |= names & set(FLOORS) - {part(path)}
+            found[part(path)] |= names & set(HEIGHT) - {part(path)}
     return found
 
 
@@ -42,7 +42,7 @@ def reduced(found):
 def draw():
     figure, (axes,) = figure_of(1, (8, 9))
     place = {
-        name: (i - (len(names) - 1) / 2, FLOORS[name]) for names in STOREYS for i, name in enumerate(names)
+        name: (i - (len(names) - 1) / 2, HEIGHT[name]) for names in FLOORS for i, name in enumerate(names)
     }
     for name, others in reduced(imports()).items():
         for other in others:
@@ -64,7 +64,7 @@ def draw():
             bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "0.3"},
         )
     axes.set_xlim(-2.3, 2.3)
-    axes.set_ylim(-0.6, len(STOREYS) - 0.4)
+    axes.set_ylim(-0.6, len(FLOORS) - 0.4)
     axes.axis("off")
     return render(figure)
 

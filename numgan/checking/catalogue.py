@@ -1,5 +1,6 @@
 """The catalogue behind `numgan gradcheck`: it checks every derivative of the library."""
 
+import traceback
 from dataclasses import dataclass
 from functools import partial
 
@@ -126,13 +127,17 @@ def _entry(item, part, order, check):
     """Run a check of an Item and return its Entry, called
     "TITLE.part". check() returns max_error or (max_error, note).
 
-    If check() raises GradientError, the Entry has passed=False.
+    If check() raises an error, the Entry has passed=False and its text.
     """
     name = f"{item.title}.{part}"
     try:
         error, note = tidy(check())
     except GradientError as error:
         return _failed(item, name, order, error)
+    except Exception as error:  # a mistake in a pass must not hide the other entries
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {error} (line {place.lineno} of {place.filename})"
+        return _failed(item, name, order, text)
     return Entry(name, item.kind, order, float(error or 0), True, note)
 
 

@@ -87,7 +87,7 @@ def add(commands):
     add_flag(
         sub,
         "--quick",
-        "skip the figures that compare all pairs, but not those of the judge; the output lists them",
+        "skip the slow figures: Parzen, MMD, bins, KID and those of features; the output lists them",
     )
 
     sub = command(

@@ -129,8 +129,9 @@ class Layer:
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """(dx, dp): the derivatives of the loss with respect to x and p, from dy, the one with respect to y.
 
-        If frozen, dp is None and no weight-gradient kernel runs. dx is None if need_dx is False or x holds
-        integers. Raises TypeError if the class does not define this pass.
+        dp is {name: array}, and {} for a layer without parameters. If frozen, dp is None and no
+        weight-gradient kernel runs. dx is None if need_dx is False or x holds integers.
+        Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
             f"{self!r} has no backward pass; "
@@ -140,7 +141,8 @@ class Layer:
     def tangent_forward(self, tx, cache, tp=None):
         """(ty, tcache): the tangent of y when x moves along tx and the parameters along tp.
 
-        tcache holds what `tangent_backward` needs. tx, tp or ty may be None, which means zero.
+        tcache holds what `tangent_backward` needs. tx, tp or ty may be None, which means zero; `term` and
+        `total` below compute with None.
         Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
@@ -151,8 +153,9 @@ class Layer:
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         """(tdx, tdp): the tangents of dx and dp when x and p move along tx and tp, and dy along tdy.
 
-        tcache is the second result of `tangent_forward` for tx and tp. tdy = None means zero. If frozen, tdp
-        is None. tdx is None if need_dx is False. Raises TypeError if the class does not define this pass.
+        tcache is the second result of `tangent_forward` for tx and tp. tdy or a tangent in tcache may be
+        None, which means zero; so may tdx. frozen and need_dx mean the same as in `backward`.
+        Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
             f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(find_spec("numgan").origin).parent
 
-STOREYS = [  # from the ground up; a part imports from lower storeys only
+FLOORS = [  # from the ground up; a part imports from lower floors only
     ("_kernels",),  # NumPy only
     ("core",),
     ("layers",),
@@ -24,7 +24,7 @@ STOREYS = [  # from the ground up; a part imports from lower storeys only
     ("cli",),
     ("__main__",),
 ]
-FLOORS = {name: height for height, names in enumerate(STOREYS) for name in names}
+HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
@@ -47,7 +47,7 @@ def imported(path):
 
 
 def test_every_part_has_a_floor():
-    assert {part(path) for path in MODULES} - {"__init__"} == set(FLOORS)
+    assert {part(path) for path in MODULES} - {"__init__"} == set(HEIGHT)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_every_part_has_a_floor():
 def test_imports_go_down(path):
     for name in imported(path):
         words = name.split(".")
-        if words[0] == "numgan" and len(words) > 1 and words[1] in FLOORS and words[1] != part(path):
-            assert FLOORS[words[1]] < FLOORS[part(path)], f"{path.name} imports {name}, which is not below it"
+        if words[0] == "numgan" and len(words) > 1 and words[1] in HEIGHT and words[1] != part(path):
+            assert HEIGHT[words[1]] < HEIGHT[part(path)], f"{path.name} imports {name}, which is not below it"
 
 
 def test_the_floor_test_sees_imports():

@@ -4,6 +4,8 @@
         k times:  draw m noise samples z and m real samples x; D descends on -log D(x) - log(1 - D(G(z)))
         once:     draw m noise samples z;  G descends on log(1 - D(G(z))), or better on -log D(G(z))
 
+In these formulas D(x) is a probability: the sigmoid of the logit that the network D returns.
+
 Each of the k + 1 updates draws new samples. D is frozen in the generator step: the gradient passes through D
 to D's input, and from there into G.
 """
@@ -58,7 +60,7 @@ class GAN(TwoPlayers):
         real, c_real = D.forward(phi, batch["x"], Pass(derive(seed, "D on real")))
         fake, c_fake = D.forward(phi, fakes.x, Pass(derive(seed, "D on fake")))
         loss, dreal, dfake = self.loss.discriminator(real, fake)
-        _, dphi_real = D.backward(dreal, c_real, need_dx=False)
+        _, dphi_real = D.backward(dreal, c_real, need_dx=False)  # it ends at D's input: G does not change
         _, dphi_fake = D.backward(dfake, c_fake, need_dx=False)
         return Result(
             loss,

@@ -29,7 +29,7 @@ class Balance(Remedy):
     def rounds(self, rounds, game):
         if not self.balance:
             return rounds
-        return ("D",) if game.kept is None or game.kept["loss"][0] > self.balance else ("G",)
+        return game.judges if game.kept is None or game.kept["loss"][0] > self.balance else game.drawers
 
     def judged(self, real, fake, game):
         if not self.balance:

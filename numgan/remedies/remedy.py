@@ -54,7 +54,7 @@ class Remedy:
         return x
 
     def loss(self, loss, where, game, seed):
-        """D's loss on the samples `where`, as a function: logits -> (loss, dlogits).
+        """The loss of D on the samples `where`, as a function: logits -> (loss, dlogits).
 
         The argument `loss` is this function without this remedy.
         """

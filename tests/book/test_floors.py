@@ -110,3 +110,13 @@ def test_matplotlib_is_imported_only_when_a_plot_is_drawn():
 def test_files_are_chapters():
     for path in MODULES:
         assert len(path.read_text().splitlines()) <= 455, f"{path.name} is too long for one chapter"
+
+
+def test_only_systems_and_what_compares_them_name_networks():
+    """Training, checks, evaluation and the rest ask the system for its networks' roles."""
+    for path in MODULES:
+        if part(path) not in ("systems", "bench", "studies"):
+            names = {
+                node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
+            }
+            assert not names & {"G", "D"}, path

@@ -107,8 +107,8 @@ def num_threads():
 
 
 def set_num_threads(n):
-    """Use n threads from the next kernel call on. The results stay equal in every bit.
-    Raises ValueError unless n is an integer from 1 to 256. Without compiled kernels nothing changes.
+    """Use n threads from the next kernel call on. The results stay equal in every bit. Raises ValueError
+    unless n is an integer from 1 to 256. Without compiled kernels nothing changes.
     """
     if compiled:
         compiled.set_num_threads(n)
@@ -124,8 +124,8 @@ def measured_peak(itemsize=4):
 
 
 class _Switch:
-    """The base class of settings of the kernels. A setting
-    holds from now on or, with `with`, until the block ends.
+    """The base class of settings of the kernels. A setting holds from now on or, with `with`, until the block
+    ends.
     """
 
     def __enter__(self):
@@ -209,9 +209,7 @@ class use_fast_convolutions(_Switch):
 
 
 def fast_convolutions():
-    """Whether float32 convolutions may use the Toom-Cook algorithm now; False
-    without the backend "compiled".
-    """
+    """Whether float32 convolutions may use the Toom-Cook algorithm; False on backends but "compiled"."""
     return _chosen == "compiled" and compiled.products.fast_convolutions
 
 
@@ -247,9 +245,7 @@ def empty(shape, dtype):
 
 
 def release_memory():
-    """Free the memory that `empty` keeps for reuse; existing arrays keep theirs.
-    Returns the number of bytes.
-    """
+    """Free the memory that `empty` keeps for reuse, not that of existing arrays. Returns its bytes."""
     return compiled._core.free_kept() if compiled else 0
 
 

@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 
 class Array(NamedTuple):
-    """An array argument of a kernel: its number of dimensions (None: any number),
-    and whether it may be None.
-    """
+    """An array argument: its number of dimensions (None: any number), and whether it may be None."""
 
     ndim: int | None
     optional: bool

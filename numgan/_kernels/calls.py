@@ -38,8 +38,8 @@ def _number(value, who):
 
 
 def _cgroup_quota():
-    """The number of processors that the container grants
-    (cgroup v2, then v1), rounded up; inf if there is no limit.
+    """The number of processors that the container grants (cgroup v2, then v1), rounded up; inf if there is no
+    limit.
     """
     for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
         try:
@@ -51,8 +51,8 @@ def _cgroup_quota():
 
 
 def _default_threads():
-    """The number of threads at import: NUMGAN_NUM_THREADS, but
-    at most the processors that this process may use.
+    """The number of threads at import: NUMGAN_NUM_THREADS, but at most the processors that this process may
+    use.
 
     Raises ValueError if the variable is not an integer from 1 to 256.
     """
@@ -82,8 +82,8 @@ _SMALL = 1e7
 
 
 def _shares(rows, columns, depth, itemsize):
-    """(down, across): into how many parts the rows and the
-    columns of a product are cut. Small products are not cut.
+    """(down, across): into how many parts the rows and the columns of a product are cut. Small products are
+    not cut.
 
     depth is the number of terms for each element of the result, itemsize the bytes of an element.
     """
@@ -109,8 +109,8 @@ _LARGE = 1 << 16  # bytes; for a smaller array, reuse of memory costs more than 
 
 
 def empty(shape, dtype):
-    """An array like np.empty, in the memory of a deleted array
-    if possible. Raises MemoryError if it is too large.
+    """An array like np.empty, in the memory of a deleted array if possible. Raises MemoryError if it is too
+    large.
     """
     count = math.prod(shape)
     if count * dtype.itemsize < _LARGE:

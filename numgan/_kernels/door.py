@@ -30,8 +30,8 @@ MOST = 1 << 40  # largest number of pixels of a padded input, so that offsets in
 
 
 def plain(kernel, name, x, kind="a float32 or float64 array"):
-    """x as an exact np.ndarray. An np.memmap becomes a view of
-    its memory. Raises TypeError for every other type.
+    """x as an exact np.ndarray. An np.memmap becomes a view of its memory. Raises TypeError for every other
+    type.
 
     kernel, name and kind (the expected type) are texts for the message.
     """
@@ -45,8 +45,8 @@ def plain(kernel, name, x, kind="a float32 or float64 array"):
 
 
 def arrays(kernel, **named):
-    """The arrays, given by name, as a list of exact
-    np.ndarrays. None stays None if the table calls it optional.
+    """The arrays, given by name, as a list of exact np.ndarrays. None stays None if the table calls it
+    optional.
 
     Raises TypeError unless all arrays have the same dtype, float32 or float64. Raises ValueError if a number
     of dimensions differs from the table.
@@ -73,9 +73,7 @@ def arrays(kernel, **named):
 
 
 def agree(kernel, what, expected, got):
-    """Raise ValueError unless `got` equals `expected`, a size or a shape; `what`
-    describes it in the message.
-    """
+    """Raise ValueError unless `got` equals `expected`, a size or a shape; the message calls it `what`."""
     if expected != got:
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
 
@@ -183,8 +181,8 @@ def finish(kernel, shape, bias, gate, leak):
 
 
 def vectors(kernel, read, **named):
-    """The vectors (P,) of an update, given by name, as a list.
-    The one called `read` is only read, all others are written.
+    """The vectors (P,) of an update, given by name, as a list. The one called `read` is only read, all others
+    are written.
 
     Raises ValueError unless all have one length, are contiguous and aligned, are writeable (except `read`),
     and share no memory with each other.
@@ -206,8 +204,8 @@ def vectors(kernel, read, **named):
 
 
 def output(kernel, out, **read):
-    """Raise ValueError unless a kernel can write `out` while it
-    reads the arrays of `read`. None is allowed in `read`.
+    """Raise ValueError unless a kernel can write `out` while it reads the arrays of `read`. None is allowed
+    in `read`.
 
     out must be contiguous, aligned and writeable. Each array must have the shape of `out`, and either share
     no memory with `out` or be exactly the same memory.
@@ -224,8 +222,8 @@ def output(kernel, out, **read):
 
 
 def channels(kernel, **named):
-    """The arrays, given by name, as a list: matrices (P, C) of
-    one shape, and vectors (C,) with one number per channel.
+    """The arrays, given by name, as a list: matrices (P, C) of one shape, and vectors (C,) with one number
+    per channel.
 
     Raises ValueError if a shape does not fit that of the first array. None stays None if the table allows it.
     """
@@ -240,8 +238,8 @@ def channels(kernel, **named):
 
 
 def pool_index(kernel, index, shape, size):
-    """index as an exact np.ndarray: the numbers of the input
-    pixels that max_pool2d selected, int64 of this shape.
+    """index as an exact np.ndarray: the numbers of the input pixels that max_pool2d selected, int64 of this
+    shape.
 
     size is (H, W) of the input, whose pixels have the numbers 0 to H W - 1. Raises ValueError for another
     dtype or shape, or a number out of range.

@@ -83,8 +83,8 @@ _BLOCK = 8192  # number of elements in a block of rows: so many stay in the firs
 
 
 def _blocks(x, width, longest=256):
-    """(rows per block, array (blocks, width) for the results of
-    the blocks, shares): the plan of a sum over rows of x.
+    """(rows per block, array (blocks, width) for the results of the blocks, shares): the plan of a sum over
+    rows of x.
 
     x (P, C) is cut into blocks of at most `longest` rows.
     """
@@ -94,8 +94,8 @@ def _blocks(x, width, longest=256):
 
 
 def _fold(n, channels):
-    """How many rows, of n rows with this number of channels, to
-    join into one: short rows would not fill the vectors.
+    """How many rows, of n rows with this number of channels, to join into one: short rows would not fill the
+    vectors.
 
     The shape decides, not the number of threads. So the bits are equal for any number of threads.
     """

@@ -87,8 +87,8 @@ THIN = 8  # images of at most this many channels are read in place (thin.h)
 
 @lru_cache(4096)
 def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
-    """The number of neighbouring windows to merge into one
-    window, of `columns` windows in a row; 1: do not merge.
+    """The number of neighbouring windows to merge into one window, of `columns` windows in a row; 1: do not
+    merge.
 
     One window with few features would leave most of a vector empty. The number is a divisor of columns, at
     most `most`, and the merged window has at most `widest` features. Only float32 with stride 1 is merged.
@@ -101,8 +101,8 @@ def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
 
 
 def _merged_window(w, stride, count):
-    """(merged window, its stride): `count` copies of the window
-    w (KH, KW, C, O) side by side, merged into one.
+    """(merged window, its stride): `count` copies of the window w (KH, KW, C, O) side by side, merged into
+    one.
 
     The merged window has the shape (KH, KW + (count - 1)
     stride, C, count O), with zeros where a copy has no weight.
@@ -179,8 +179,8 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def _input_gradient_of_pixel(dy, w, padding, size, bias):
-    """The input gradient (N, H, W, C) if dy has one pixel. Each
-    tap of w gives one pixel of dx: one matrix product.
+    """The input gradient (N, H, W, C) if dy has one pixel. Each tap of w gives one pixel of dx: one matrix
+    product.
 
     The bias is added; None means no bias.
     """

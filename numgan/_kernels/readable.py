@@ -21,8 +21,8 @@ from .reference import _cropped, _padded, finish, output_size
 
 
 class Matrix(NamedTuple):
-    """A matrix by addresses: its entry (r, q) is data[rows[r] +
-    columns[q]]. T is its transpose, without a copy.
+    """A matrix by addresses: its entry (r, q) is data[rows[r] + columns[q]]. T is its transpose, without a
+    copy.
     """
 
     data: np.ndarray  # (P,), contiguous

@@ -24,8 +24,8 @@ def output_size(size, kernel, stride, padding):
 
 
 def _taps(kernel, *arrays):
-    """All positions (i, j) in a window, to loop over. No
-    positions if one of `arrays` is empty: every sum is then 0.
+    """All positions (i, j) in a window, to loop over. No positions if one of `arrays` is empty: every sum is
+    then 0.
     """
     return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
 

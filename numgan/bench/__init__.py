@@ -1,5 +1,5 @@
-"""The benchmarks. They measure the code that users run,
-beside its strongest competitor, and its numerical error.
+"""The benchmarks. They measure the code that users run, beside its strongest competitor, and its numerical
+error.
 
     timing        times several sides (numgan, NumPy, PyTorch) in turn: medians and quartiles
     machine       the description of the machine that is printed with every figure, and its memory bandwidth

@@ -67,8 +67,8 @@ def from_torch(array, view, axes):
 
 
 def read(net, shape, p, arrays):
-    """Write arrays from PyTorch, in the order of its
-    parameters(), into p (Parameters, or a gradient). Returns p.
+    """Write arrays from PyTorch, in the order of its parameters(), into p (Parameters, or a gradient).
+    Returns p.
 
     net and shape as in `arrangements`. Raises ValueError if the number of arrays or a shape does not fit.
     """
@@ -78,15 +78,15 @@ def read(net, shape, p, arrays):
 
 
 def pictures(x):
-    """Convert pictures (N, H, W, C) to (N, C, H, W) for
-    PyTorch. An array without four axes is returned unchanged.
+    """Convert pictures (N, H, W, C) to (N, C, H, W) for PyTorch. An array without four axes is returned
+    unchanged.
     """
     return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
 
 
 def above_kinks(net):
-    """The paths of the parameters after the last piecewise-linear
-    layer of a Sequential. A path is a name like "4.W".
+    """The paths of the parameters after the last piecewise-linear layer of a Sequential. A path is a name
+    like "4.W".
 
     If the loss is smooth, the gradients of these parameters pass through no kink.
     """

@@ -36,8 +36,8 @@ class Setting:
     threads: int | None = None
 
     def system(self):
-        """The DCGAN with these settings. Raises ValueError if the
-        resolution is not divisible by 2 to the power of depth.
+        """The DCGAN with these settings. Raises ValueError if the resolution is not divisible by 2 to the
+        power of depth.
         """
         start, rest = divmod(self.resolution, 2**self.depth)
         if rest or start < 1:
@@ -63,8 +63,8 @@ def base(quick=False):
 
 
 def plan(quick, threads):
-    """{name of the changed setting: [the Settings, in order]}.
-    The number of threads goes from 1 to `threads`.
+    """{name of the changed setting: [the Settings, in order]}. The number of threads goes from 1 to
+    `threads`.
 
     quick=True: few values and small networks.
     """

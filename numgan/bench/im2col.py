@@ -13,8 +13,8 @@ from .._kernels import output_size
 
 
 def patches(x, kernel, stride, padding):
-    """P(x) (N HO WO, KH KW C), the matrix of all windows of x
-    (N, H, W, C), padded with zeros. A row is one window.
+    """P(x) (N HO WO, KH KW C), the matrix of all windows of x (N, H, W, C), padded with zeros. A row is one
+    window.
 
     kernel (KH, KW), stride and padding are pairs (vertical, horizontal).
     """
@@ -27,8 +27,8 @@ def patches(x, kernel, stride, padding):
 
 
 def conv2d(x, w, stride, padding):
-    """y (N, HO, WO, O), the convolution of x (N, H, W, C) with
-    w (KH, KW, C, O). stride and padding are pairs.
+    """y (N, HO, WO, O), the convolution of x (N, H, W, C) with w (KH, KW, C, O). stride and padding are
+    pairs.
     """
     size = output_size(x.shape[1:3], w.shape[:2], stride, padding)
     rows = patches(x, w.shape[:2], stride, padding)
@@ -43,8 +43,8 @@ def conv2d_weight_gradient(x, dy, kernel, stride, padding):
 
 
 def conv2d_input_gradient(dy, w, stride, padding, size):
-    """dx (N, H, W, C), the input gradient of conv2d, from dy
-    (N, HO, WO, O), w (KH, KW, C, O) and size (H, W).
+    """dx (N, H, W, C), the input gradient of conv2d, from dy (N, HO, WO, O), w (KH, KW, C, O) and size (H,
+    W).
     """
     (n, ho, wo, o), (kh, kw, c, _), (p, q) = dy.shape, w.shape, padding
     rows = (dy.reshape(-1, o) @ w.reshape(-1, o).T).reshape(n, ho, wo, kh, kw, c)

@@ -1,5 +1,5 @@
-"""The ladder: matmul and convolution from the naive loop to
-the fast kernel. Each kernel, a rung, adds one idea.
+"""The ladder: matmul and convolution from the naive loop to the fast kernel. Each kernel, a rung, adds one
+idea.
 
     numgan bench ladder matmul                               the speed-up of every idea on this machine
     numgan bench ladder matmul --kernel my_kernels.py        ... and your own kernel among the rungs
@@ -35,8 +35,8 @@ BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
 @dataclass(frozen=True)
 class Step:
-    """A measured rung of the ladder. A rung that failed its
-    check has only its name and a note with the reason.
+    """A measured rung of the ladder. A rung that failed its check has only its name and a note with the
+    reason.
     """
 
     name: str
@@ -134,8 +134,8 @@ def _climb(kind, size, threads, extra):
 
 
 def _placed(kind, steps):
-    """The Steps of the built-in rungs in their order, with
-    those of your kernels put below the first faster rung.
+    """The Steps of the built-in rungs in their order, with those of your kernels put below the first faster
+    rung.
 
     The note of your kernel gets its rank among all kernels.
     """
@@ -150,8 +150,8 @@ def _placed(kind, steps):
 
 
 def _compared(ladder, after):
-    """A copy of the Steps with `ratio_to_previous`: the ratio
-    of GFLOP/s to the rung that each one improves on.
+    """A copy of the Steps with `ratio_to_previous`: the ratio of GFLOP/s to the rung that each one improves
+    on.
 
     after is {name: name of this rung or None}; None means the rung below.
     """
@@ -169,8 +169,8 @@ def _compared(ladder, after):
 
 
 def report(kind, size=None, threads=None, extra=()):
-    """Run a climb and return its results, with the problem and
-    the machine, as a dict for JSON. Arguments as in `climb`.
+    """Run a climb and return its results, with the problem and the machine, as a dict for JSON. Arguments as
+    in `climb`.
     """
     size = size or KINDS[kind].size
     steps, peak, busy = _climb(kind, size, threads, extra)
@@ -195,8 +195,8 @@ def report(kind, size=None, threads=None, extra=()):
 
 
 def table(found):
-    """The text of a report: a table with one line for each
-    rung, and notes. `found` is the dict from `report`.
+    """The text of a report: a table with one line for each rung, and notes. `found` is the dict from
+    `report`.
     """
     peak = (
         f"{found['peak_gflops']:.0f} GFLOP/s"
@@ -239,8 +239,8 @@ def table(found):
 
 
 def load(path):
-    """{kind: [Rung]} of the kernels that a Python file
-    registers. The list of registered kernels does not change.
+    """{kind: [Rung]} of the kernels that a Python file registers. The list of registered kernels does not
+    change.
 
     The file is run as a script, so use only files that you trust. It may import modules from its own folder,
     for example a compiled one.
@@ -282,8 +282,8 @@ def add_arguments(parser):
 
 
 def check_plot(file):
-    """Raise an error before the measurement if `file`, the
-    value of --plot, cannot be written. None is allowed.
+    """Raise an error before the measurement if `file`, the value of --plot, cannot be written. None is
+    allowed.
 
     ValueError unless the name ends in .png; FileNotFoundError or FileExistsError: see `expect_writable`.
     """
@@ -294,8 +294,8 @@ def check_plot(file):
 
 
 def run(arguments):
-    """Run `numgan bench ladder` with the parsed arguments and
-    print the result. Returns 0, or 1 if a kernel was wrong.
+    """Run `numgan bench ladder` with the parsed arguments and print the result. Returns 0, or 1 if a kernel
+    was wrong.
 
     Raises ValueError if --size is below 1 or has no kind before it, or if --kernel registers no kernel.
     """

@@ -38,9 +38,7 @@ class Clock:
         self.seconds, self.calls, self._inside = defaultdict(float), defaultdict(int), [0.0]
 
     def timed(self, function, key):
-        """A function that calls `function` with the same arguments and adds the time
-        and one call to `key`.
-        """
+        """A function that calls `function` with its arguments and adds the time and one call to `key`."""
 
         def covered(*arguments, **words):
             self._inside.append(0.0)
@@ -57,8 +55,8 @@ class Clock:
 
 
 def places(net):
-    """Yield (path, layer) for a network and all layers in it. A
-    path is the names from the network down, such as "0.1".
+    """Yield (path, layer) for a network and all layers in it. A path is the names from the network down, such
+    as "0.1".
 
     The path of the network is "". A layer that is used twice is listed once, with its first path.
     """
@@ -122,8 +120,8 @@ def watched(system):
 
 
 def profile(system, steps=10, batch_size=None):
-    """Time `steps` training steps on a random batch: {machine,
-    steps, batch, step_ms, elsewhere_ms, rows, kernel_calls}.
+    """Time `steps` training steps on a random batch: {machine, steps, batch, step_ms, elsewhere_ms, rows,
+    kernel_calls}.
 
     step_ms        the mean time of a step, in milliseconds
     rows           [{network, path, layer, pass, ms, share, calls}], means over the steps; ms of all rows and

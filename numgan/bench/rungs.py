@@ -26,8 +26,8 @@ else:
 
 
 def rung(kind, name, after=None, **properties):
-    """A decorator that registers a kernel as a rung, checked in
-    float32 and float64. `properties` are fields of Rung.
+    """A decorator that registers a kernel as a rung, checked in float32 and float64. `properties` are fields
+    of Rung.
 
     after   the name of the rung that it improves on; None: the one that was registered before it
     """
@@ -40,8 +40,8 @@ def rung(kind, name, after=None, **properties):
 
 @rung("matmul", "Python loop", threads=1, largest=32)
 def python_matmul(a, b):
-    """c (M, N) = a (M, K) b (K, N) in Python: three loops.
-    Every number is an object, every index a method call.
+    """c (M, N) = a (M, K) b (K, N) in Python: three loops. Every number is an object, every index a method
+    call.
     """
     c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
     for i in range(c.shape[0]):
@@ -157,8 +157,8 @@ def convolution(kernel):
 
 
 def by_patches(x, w, stride, padding):
-    """The convolution y of x with w by im2col: the matrix of
-    all patches of x, which is stored, times the matrix w.
+    """The convolution y of x with w by im2col: the matrix of all patches of x, which is stored, times the
+    matrix w.
 
     The product is computed by `registers`. stride and padding are pairs.
     """

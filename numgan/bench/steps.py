@@ -42,8 +42,8 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Agreement:
-    """The comparison of two gradients, of numgan and of
-    PyTorch, for one parameter. All numbers are relative rms.
+    """The comparison of two gradients, of numgan and of PyTorch, for one parameter. All numbers are relative
+    rms.
 
     difference                  between numgan and PyTorch
     numgan_error, torch_error   the errors of both gradients against float64
@@ -124,8 +124,8 @@ def _compare(work, against, variants, rounds, seconds, memory):
 
 
 def _compare_gradients(worker, session, work, variants):
-    """Build the variants of PyTorch in the worker, copy their
-    first weights to the session, and compare all gradients.
+    """Build the variants of PyTorch in the worker, copy their first weights to the session, and compare all
+    gradients.
 
     Returns ({variant: [Agreement]}, {variant: the reason why it is not possible}).
     """
@@ -154,9 +154,7 @@ def shapes(system):
 
 
 def take_over(session, weights):
-    """Copy the weights of PyTorch, {network: [arrays]}, to the state of the session,
-    in the order of numgan.
-    """
+    """Copy the weights of PyTorch, {network: [arrays]}, to the state of the session, in numgan's order."""
     for name, arrays in weights.items():
         exchange.read(
             session.system.networks[name], shapes(session.system)[name], session.state.params[name], arrays
@@ -174,8 +172,8 @@ def draws(session):
 
 
 def gradients(session, z, dtype=np.float32):
-    """{name of each updated network: its gradient} for the
-    session's weights and batch, and the latents z (N, Z).
+    """{name of each updated network: its gradient} for the session's weights and batch, and the latents z (N,
+    Z).
 
     The computation is done in `dtype`. No weight is updated.
     """
@@ -218,8 +216,8 @@ def _rms(x):
 
 
 def _memory(name, variants, threads):
-    """{side: the peak resident memory in MB}, each of a process
-    that runs only this side for MEMORY_STEPS steps.
+    """{side: the peak resident memory in MB}, each of a process that runs only this side for MEMORY_STEPS
+    steps.
 
     variants are those of PyTorch; threads is the number of threads.
     """
@@ -235,8 +233,8 @@ def _memory(name, variants, threads):
 
 
 def own_steps(name, steps):
-    """Run `steps` training steps of the workload `name`. The
-    process whose memory is measured calls this function.
+    """Run `steps` training steps of the workload `name`. The process whose memory is measured calls this
+    function.
     """
     session = Session.of(*chosen([name]))
     with threadpool_limits(1):

@@ -24,8 +24,8 @@ class Timing:
 
     @classmethod
     def of(cls, times):
-        """The Timing of a list of milliseconds, one number for each
-        call. Raises ValueError if the list is empty.
+        """The Timing of a list of milliseconds, one number for each call. Raises ValueError if the list is
+        empty.
         """
         if not times:
             raise ValueError("Timing: expected at least one measurement, got none")
@@ -34,8 +34,8 @@ class Timing:
 
 
 def burst(function, calls):
-    """Call function() `calls` times and return the milliseconds
-    of each call. One call before them does not count.
+    """Call function() `calls` times and return the milliseconds of each call. One call before them does not
+    count.
     """
     function()
     times = []
@@ -63,15 +63,15 @@ class Rest:
 
     @property
     def busy(self):
-        """The share of the processors that other programs used
-        during the pauses; None if the system does not tell.
+        """The share of the processors that other programs used during the pauses; None if the system does not
+        tell.
         """
         return self._used / self._all if self._all else None
 
 
 def _ticks():
-    """(used time, total time) of all processors since the start
-    of the system, on Linux; (0, 0) on other systems.
+    """(used time, total time) of all processors since the start of the system, on Linux; (0, 0) on other
+    systems.
     """
     try:
         with open("/proc/stat", encoding="utf-8") as file:

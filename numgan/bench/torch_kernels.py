@@ -32,8 +32,8 @@ def build(case, dtype):
 
 
 def run(layout, calls):
-    """Call the prepared case `calls` times and return the
-    milliseconds of each call. A first call does not count.
+    """Call the prepared case `calls` times and return the milliseconds of each call. A first call does not
+    count.
     """
     return burst(_functions[layout], calls)
 

@@ -89,8 +89,8 @@ def _draw_weights(module):
 
 
 class Game:
-    """A GAN in PyTorch. A step is one update of D on real
-    samples and fakes, and one update of G on the same fakes.
+    """A GAN in PyTorch. A step is one update of D on real samples and fakes, and one update of G on the same
+    fakes.
 
     workload   a name in WORKLOADS
     variant    one of the five variants above
@@ -132,8 +132,8 @@ class Game:
         self.optimizers["G"].step()
 
     def discriminate(self, fake):
-        """Write the gradient of D's loss to .grad of D. The loss is
-        the batch mean of -log D(x) - log(1 - D(G(z))).
+        """Write the gradient of D's loss to .grad of D. The loss is the batch mean of -log D(x) - log(1 -
+        D(G(z))).
 
         `fake` is G(z). D(x) and D(G(z)) are probabilities here.
         """
@@ -221,7 +221,5 @@ def gradients(variant, z, mix):
 
 
 def run(variant, calls):
-    """Make `calls` steps of a variant and return the milliseconds of each step. A
-    first step does not count.
-    """
+    """Make `calls` steps of a variant, after a first one that does not count. Returns each one's ms."""
     return burst(_games[variant].step, calls)

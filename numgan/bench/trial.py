@@ -172,8 +172,8 @@ def case_of(rung, size):
 
 @may_underflow
 def draw(kind, case, dtype):
-    """({name: array}, the other arguments) of a case of this
-    kind: arrays of normal random numbers in `dtype`.
+    """({name: array}, the other arguments) of a case of this kind: arrays of normal random numbers in
+    `dtype`.
     """
     rng = np.random.default_rng(0)
     shapes, rest = KINDS[kind].shapes(case)
@@ -197,8 +197,8 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Compare a rung with its definition, for every case, every
-    dtype of the rung, and every layout of an argument.
+    """Compare a rung with its definition, for every case, every dtype of the rung, and every layout of an
+    argument.
 
     Cases with more multiplications than the size `largest` are
     left out. Raises WrongKernel if a result is wrong.

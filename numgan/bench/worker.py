@@ -1,5 +1,5 @@
-"""A separate process for one side of a comparison. So
-numgan and PyTorch share no allocator, threads or memory.
+"""A separate process for one side of a comparison. So numgan and PyTorch share no allocator, threads or
+memory.
 
     with Worker("torch_steps", threads=2) as worker:
         worker("build", "mlp", "careful", real)      calls build() of torch_steps.py in that process
@@ -26,8 +26,8 @@ TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1
 
 
 def expect_known(word, given, known):
-    """Raise ValueError if a name in `given` is not one of
-    `known`. `word` says in the message what the names are.
+    """Raise ValueError if a name in `given` is not one of `known`. `word` says in the message what the names
+    are.
     """
     for name in given:
         if name not in known:
@@ -35,8 +35,8 @@ def expect_known(word, given, known):
 
 
 def expect_sides(against):
-    """Raise ValueError for a name in `against` that is not in
-    SIDES, and ImportError if torch is named but not installed.
+    """Raise ValueError for a name in `against` that is not in SIDES, and ImportError if torch is named but
+    not installed.
     """
     expect_known("against", against, SIDES)
     if "torch" in against and find_spec("torch") is None:
@@ -51,8 +51,8 @@ class Refused(RuntimeError):
 
 
 class Worker:
-    """A process that imports a module of this folder and calls
-    its functions: worker(name of a function, *arguments).
+    """A process that imports a module of this folder and calls its functions: worker(name of a function,
+    *arguments).
 
     tuned   raise the mmap threshold of glibc
 
@@ -84,8 +84,8 @@ class Worker:
         return answer
 
     def side(self, name):
-        """A function side(calls) -> [ms] for `interleave`: it calls
-        run(name, calls) of the module in the process.
+        """A function side(calls) -> [ms] for `interleave`: it calls run(name, calls) of the module in the
+        process.
         """
         return lambda calls: self("run", name, calls)
 

@@ -7,8 +7,8 @@ import numpy as np
 
 
 def leaves(x, path=""):
-    """[(path, array or None)] for every array of x, in order. x
-    is an array, None, or a (nested) tuple of these.
+    """[(path, array or None)] for every array of x, in order. x is an array, None, or a (nested) tuple of
+    these.
 
     A path says where an array is in x: "" is x itself, "[0]" is x[0], "[1][0]" is x[1][0].
     """
@@ -60,15 +60,13 @@ def flat(x, like=None):
 
 
 def moved(x, direction, t):
-    """x + t * direction, array by array. Arrays of integers, and arrays with
-    direction None, stay unchanged.
-    """
+    """x + t * direction, array by array. Integers, and arrays with direction None, stay unchanged."""
     return mapped(lambda a, d: a if d is None or not real(a) else a + t * d, x, direction)
 
 
 def shifted(x, path, offset, here=""):
-    """A copy of x in which `offset` is added to the array at
-    `path` (see `leaves`). `here` is the path of x itself.
+    """A copy of x in which `offset` is added to the array at `path` (see `leaves`). `here` is the path of x
+    itself.
     """
     if isinstance(x, tuple):
         return tuple(shifted(part, path, offset, f"{here}[{i}]") for i, part in enumerate(x))
@@ -76,15 +74,15 @@ def shifted(x, path, offset, here=""):
 
 
 def normal(rng, x):
-    """Standard normal numbers, drawn with rng, in the form,
-    shapes and dtypes of x. Arrays of integers become None.
+    """Standard normal numbers, drawn with rng, in the form, shapes and dtypes of x. Arrays of integers become
+    None.
     """
     return mapped(lambda a: rng.standard_normal(a.shape).astype(a.dtype) if real(a) else None, x)
 
 
 def same(a, b):
-    """Whether a and b are equal bit for bit, in structure,
-    dtypes and values. nan equals nan in arrays of floats.
+    """Whether a and b are equal bit for bit, in structure, dtypes and values. nan equals nan in arrays of
+    floats.
 
     a and b may be arrays, numbers, None, or tuples, lists or mappings of these.
     """

@@ -66,8 +66,8 @@ class Game:
 
 
 def _game(loss, critic, generator):
-    """The Game of consensus optimisation of this loss with
-    weight 3. `critic` and `generator` are the Cases of D and G.
+    """The Game of consensus optimisation of this loss with weight 3. `critic` and `generator` are the Cases
+    of D and G.
     """
     name = f"consensus {loss} on {critic.title} and {generator.title}"
     return Game(Consensus(3.0, loss), critic.layer, generator.layer, generator.x, name)

@@ -124,8 +124,8 @@ def _items():
 
 @may_underflow
 def _entry(item, part, order, check):
-    """Run a check of an Item and return its Entry, called
-    "TITLE.part". check() returns max_error or (max_error, note).
+    """Run a check of an Item and return its Entry, called "TITLE.part". check() returns max_error or
+    (max_error, note).
 
     If check() raises an error, the Entry has passed=False and its text.
     """

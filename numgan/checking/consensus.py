@@ -56,8 +56,8 @@ class GamePoint:
         return value, dict(zip(params, gradients))
 
     def upstream(self, params):
-        """(loss, {network name: gradient}) of a linear loss, <dy,
-        D(x)> + <dx, G(z)>. dy and dx are random constants.
+        """(loss, {network name: gradient}) of a linear loss, <dy, D(x)> + <dx, G(z)>. dy and dx are random
+        constants.
         """
         loss, gradients = 0.0, {}
         for owner, x, context in zip(self.networks, self.at, self.runs[::2]):

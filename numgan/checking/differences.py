@@ -42,8 +42,8 @@ def watched(f, t):
 
 
 def difference_quotients(f, here, where):
-    """Yield estimates of df/dt at t = 0 of a function f(t), the
-    quick ones first. Estimates across a kink are left out.
+    """Yield estimates of df/dt at t = 0 of a function f(t), the quick ones first. Estimates across a kink are
+    left out.
 
     here    the pieces at t = 0, from `watched`
     where   names the function in the message
@@ -82,8 +82,8 @@ def relative(analytic, numeric):
 
 
 def is_zero(analytic, numeric, whole):
-    """Whether a gradient is zero up to rounding errors:
-    analytic is at most 1e-10 of `whole`, and numeric agrees.
+    """Whether a gradient is zero up to rounding errors: analytic is at most 1e-10 of `whole`, and numeric
+    agrees.
 
     whole is the largest entry of the gradients of all arrays.
     True is no proof that the gradient is exactly zero.
@@ -165,8 +165,8 @@ class Block:
 
     @staticmethod
     def _refine(analytic, numeric, estimates):
-        """Replace, in `numeric`, the slopes that disagree with
-        `analytic` by the estimate nearest to `analytic`.
+        """Replace, in `numeric`, the slopes that disagree with `analytic` by the estimate nearest to
+        `analytic`.
 
         estimates[i] yields more careful estimates of slope i. The largest disagreement comes first. Stop
         after three slopes that no estimate confirms: then the gradient is wrong.
@@ -184,8 +184,8 @@ class Block:
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
     def proved_constant(self, rng):
-        """Whether five random moves of the array change the
-        function by rounding errors only. Then its gradient is 0.
+        """Whether five random moves of the array change the function by rounding errors only. Then its
+        gradient is 0.
 
         Three moves have the size of the array, one is 3 times and one 10 times as large. If the function does
         not depend on the array (a bias before BatchNorm), the value stays. If a ReLU is only dead at this

@@ -62,8 +62,8 @@ def _check(point, slow, tangents):
 
 
 def shapes(point):
-    """Check that output_shape gives the shape that forward
-    returns, and that each gradient has the shape of its array.
+    """Check that output_shape gives the shape that forward returns, and that each gradient has the shape of
+    its array.
 
     A layer without output_shape passes with a note if y has
     another shape than x. The layer is that of the Point.
@@ -84,8 +84,8 @@ def shapes(point):
 
 
 def pure(point):
-    """Check that no pass writes to its arguments, and that
-    backward called twice with one cache gives the same bits.
+    """Check that no pass writes to its arguments, and that backward called twice with one cache gives the
+    same bits.
     """
     _pure_pass(point, "forward", point.p, point.x, point.context)
     y, cache = point.forward()
@@ -111,7 +111,7 @@ def _pure_pass(point, name, *arguments):
 def repeatable(point):
     """Check that forward called twice with equal arguments gives the same bits.
 
-    So its random numbers come from `context`, and the layer keeps no value between calls.
+    It does if its random numbers come from `context` only and the layer keeps no value between calls.
     """
     if not same(copied(point.forward()[0]), point.forward()[0]):
         raise failure(
@@ -121,8 +121,8 @@ def repeatable(point):
 
 
 def two_live_caches(point):
-    """Check that a second forward pass does not change the
-    cache of the first one: backward gives the same bits.
+    """Check that a second forward pass does not change the cache of the first one: backward gives the same
+    bits.
 
     Training needs this, because D scores real and fake samples before the backward pass of either.
     """
@@ -137,8 +137,8 @@ def two_live_caches(point):
 
 
 def _other(point, tangents=False):
-    """Run a forward and a backward pass with another x and dy,
-    and drop the results. Parameters and context stay.
+    """Run a forward and a backward pass with another x and dy, and drop the results. Parameters and context
+    stay.
 
     A test runs it between two passes to see whether they
     change. With `tangents`, run the two tangent passes too.
@@ -162,10 +162,10 @@ def dx(point, slow=True):
 
 
 def parameters(point, slow=True):
-    """Check the gradient with respect to every parameter
-    against difference quotients. Returns (max_error, note).
+    """Check the gradient with respect to every parameter against difference quotients.
 
-    The error of each gradient is relative to its own scale. slow=False compares random projections.
+    The error of each gradient is relative to its own scale. slow=False compares derivatives along a few
+    random directions instead of every entry. Returns (max_error, a note for the report or "").
     """
     gradient = point.vector(point.gradients[1])
     blocks = parameter_blocks(point.p, gradient, lambda p: point.weighted(point.x, p), point.subject)
@@ -191,8 +191,8 @@ def frozen_same_dx(point, name="backward"):
 
 
 def frozen_no_weight_gradient(point, name="backward"):
-    """Check that the pass `name` ("backward" or "tangent_backward")
-    with frozen=True calls no weight-gradient kernel.
+    """Check that the pass `name` ("backward" or "tangent_backward") with frozen=True calls no weight-gradient
+    kernel.
     """
     backward, _ = _backward(point, name)
     with kernels.kernel_calls() as calls:
@@ -205,8 +205,8 @@ def frozen_no_weight_gradient(point, name="backward"):
 
 
 def need_dx(point, name="backward"):
-    """Check that the pass `name` ("backward" or "tangent_backward")
-    with need_dx=False returns dx = None and the same dp.
+    """Check that the pass `name` ("backward" or "tangent_backward") with need_dx=False returns dx = None and
+    the same dp.
     """
     backward, t = _backward(point, name)
     dx, dp = backward(need_dx=False)
@@ -217,8 +217,8 @@ def need_dx(point, name="backward"):
 
 
 def _backward(point, name):
-    """(the bound pass called `name` with its arrays as
-    arguments, "t" or ""): "t" stands before names of tangents.
+    """(the bound pass called `name` with its arrays as arguments, "t" or ""): "t" stands before names of
+    tangents.
 
     name is "backward" or "tangent_backward".
     """
@@ -257,8 +257,8 @@ def keeps_float32(point):
 
 
 def _tangents(layer, cache, tx, tp, dy, tdy):
-    """{name: result} of both tangent passes. tx, tp, tdy are
-    the directions of x, parameters and dy; None is zero.
+    """{name: result} of both tangent passes. tx, tp, tdy are the directions of x, parameters and dy; None is
+    zero.
     """
     ty, tcache = layer.tangent_forward(tx, cache, tp)
     tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
@@ -266,8 +266,8 @@ def _tangents(layer, cache, tx, tp, dy, tdy):
 
 
 def dot_test(point):
-    """Check that <dy, ty> = <dx, tx> + <dp, tp>, with ty =
-    tangent_forward(tx, tp). Returns the relative error.
+    """Check that <dy, ty> = <dx, tx> + <dp, tp>, with ty = tangent_forward(tx, tp). Returns the relative
+    error.
 
     The dot test compares two hand-written passes, backward and tangent_forward, with each other. It needs no
     step size and has almost no rounding error: the limit is 1e-12. Raises AllZero if all terms are zero
@@ -299,9 +299,7 @@ def dot_test(point):
 
 
 def _depends_on_directions(point):
-    """Whether y at t = -10, -1, 1 and 10 is not the same for
-    all, along the directions tx and tp of this point.
-    """
+    """Whether y changes when x moves by t tx, or the parameters by t tp, for any t in -10, -1, 1, 10."""
     far = [
         point.at(t, **along)[0] for t in (-10, -1, 1, 10) for along in ({"tx": point.tx}, {"tp": point.tp})
     ]
@@ -309,16 +307,16 @@ def _depends_on_directions(point):
 
 
 def _combinations(directions):
-    """Yield a dict for every choice of one or more entries of
-    `directions`, {name: direction}; that of all comes first.
+    """Yield a dict for every choice of one or more entries of `directions`, {name: direction}; that of all
+    comes first.
     """
     for number in range(len(directions), 0, -1):
         yield from map(dict, combinations(directions.items(), number))
 
 
 def tangent_forward(point):
-    """Check ty against difference quotients of forward, for
-    every combination of directions. Returns the max_error.
+    """Check ty against difference quotients of forward, for every combination of directions. Returns the
+    max_error.
 
     A combination moves x, the parameters or both. The tangent of what is not moved is None.
     """
@@ -348,8 +346,8 @@ def _require_form_of_y(point, ty):
 
 
 def tangent_backward(point):
-    """Check tdx and tdp against difference quotients of
-    backward, for every combination. Returns the max_error.
+    """Check tdx and tdp against difference quotients of backward, for every combination. Returns the
+    max_error.
 
     A combination moves one or more of x, the parameters and dy. The tangent of what is not moved is None.
     """
@@ -367,8 +365,8 @@ def tangent_backward(point):
 
 
 def _gradients_at(point, t, tx=None, tp=None, tdy=None):
-    """dx and dp, in one vector, at x + t tx, p + t tp and dy +
-    t tdy. A direction None does not move its array.
+    """dx and dp, in one vector, at x + t tx, p + t tp and dy + t tdy. A direction None does not move its
+    array.
     """
     _, cache = point.at(t, tx, tp)
     dx, dp = point.layer.backward(point.dy if tdy is None else moved(point.dy, tdy, t), cache)
@@ -409,8 +407,8 @@ def pure_tangents(point):
 
 
 def frozen_tangents(point):
-    """Check tangent_backward with frozen=True: the same tdx,
-    tdp = None, and no call of a weight-gradient kernel.
+    """Check tangent_backward with frozen=True: the same tdx, tdp = None, and no call of a weight-gradient
+    kernel.
 
     Also check need_dx=False: tdx = None, and the same tdp.
     """

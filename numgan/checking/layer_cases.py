@@ -70,8 +70,8 @@ _reference = Pass(reference=2)
 
 
 def built(x, make, *arguments, batch=3, **settings):
-    """The Case of the network make(*arguments, **settings) with
-    the input x. The name of the Case is the text of this call.
+    """The Case of the network make(*arguments, **settings) with the input x. The name of the Case is the text
+    of this call.
 
     In the text, a class in `settings` is written without its keyword.
     """

@@ -1,5 +1,5 @@
-"""check_optimizer: `adjoint` is the transpose of the
-derivative of `step`, and `update` gives the bits of `step`.
+"""check_optimizer: `adjoint` is the transpose of the derivative of `step`, and `update` gives the bits of
+`step`.
 """
 
 import numpy as np
@@ -70,8 +70,8 @@ def _draw(optimizer, rng, size, step):
 
 
 def warm(optimizer, rng, size, step=3):
-    """A random state of an optimiser, {"step": step, name of
-    each moment: vector (size,)}, as after `step` steps.
+    """A random state of an optimiser, {"step": step, name of each moment: vector (size,)}, as after `step`
+    steps.
 
     No moment is zero. The second moment "v" is positive. rng draws the numbers.
     """

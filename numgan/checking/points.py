@@ -51,8 +51,8 @@ def direction(p, rng):
 
 
 def names_of(gradient, where):
-    """The names of the trained entries of `gradient`, the
-    Parameters of a gradient. `where` begins the message.
+    """The names of the trained entries of `gradient`, the Parameters of a gradient. `where` begins the
+    message.
 
     A held entry is a constant of the pass. Raises GradientError if its gradient is not exactly zero.
     """
@@ -75,15 +75,15 @@ def is_shape(x):
 
 
 def is_random(x):
-    """Whether at least one array of x must be drawn at random:
-    x is None, a shape, or a tuple that contains these.
+    """Whether at least one array of x must be drawn at random: x is None, a shape, or a tuple that contains
+    these.
     """
     return x is None or is_shape(x) or isinstance(x, tuple) and any(map(is_random, x))
 
 
 def at_points(make, check):
-    """Return check(point) at the first suitable point among
-    make(0), make(1), ... make(attempt) draws a point.
+    """Return check(point) at the first suitable point among make(0), make(1), ... make(attempt) draws a
+    point.
 
     A point is not suitable if check raises BadPoint: it lies on a kink, or units are dead. Raises BadPoint if
     none of TRIES points is suitable. Raises it at once if the user gave the input as an array (`fresh` is
@@ -101,8 +101,8 @@ def at_points(make, check):
 
 
 def outcome(make, check, *arguments, **settings):
-    """(max_error or None, note) of check(*arguments, point,
-    **settings), at the first suitable point of `at_points`.
+    """(max_error or None, note) of check(*arguments, point, **settings), at the first suitable point of
+    `at_points`.
     """
     return tidy(at_points(make, partial(check, *arguments, **settings)))
 
@@ -225,15 +225,13 @@ class Point:
 
     @property
     def fresh(self):
-        """Whether another x may be drawn if this one is not suitable. False if the
-        Case has x as arrays only.
-        """
+        """Whether another x may be drawn if this one is not suitable: not if the Case has x as arrays."""
         return is_random(self.case.x)
 
     @property
     def about(self):
-        """The Subject of the checks of this layer: its title, the
-        line that repeats the check, the number of samples.
+        """The Subject of the checks of this layer: its title, the line that repeats the check, the number of
+        samples.
         """
         x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
         given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
@@ -244,8 +242,8 @@ class Point:
         return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
 
     def weighted(self, x, p=None):
-        """The products of the entries of dy and y, as one vector. y
-        is the output at x and p (None: those of the point).
+        """The products of the entries of dy and y, as one vector. y is the output at x and p (None: those of
+        the point).
 
         The sum of the vector is the function <dy, y>. backward returns the gradients of this function.
         """
@@ -270,14 +268,14 @@ class Point:
         return self.layer.backward(copied(self.dy), self._untouched()[1])
 
     def _untouched(self):
-        """(y, cache) of a forward pass with copies of p and x. If
-        the layer writes to its arguments, the point stays.
+        """(y, cache) of a forward pass with copies of p and x. If the layer writes to its arguments, the
+        point stays.
         """
         return self.layer.forward(self.p.copy(), copied(self.x), self.context)
 
     def vector(self, dp, which="backward"):
-        """Convert the gradient dp {name: array or None} to Parameters
-        with the names and shapes of p. None becomes zeros.
+        """Convert the gradient dp {name: array or None} to Parameters with the names and shapes of p. None
+        becomes zeros.
 
         `which` names the pass in messages. Raises GradientError if dp is None, if its names or shapes differ
         from those of p, or if a held entry has a gradient that is not zero.

@@ -6,8 +6,8 @@ from ..core.errors import GradientError
 
 
 class BadPoint(GradientError):
-    """A check cannot decide at this point, because it lies on a
-    kink or because nothing can be compared there.
+    """A check cannot decide at this point, because it lies on a kink or because nothing can be compared
+    there.
 
     `points.at_points` draws another point, and raises this error after several attempts.
     """
@@ -56,8 +56,8 @@ class Subject:
     batch: int = 1
 
     def message(self, text):
-        """The message of an error: the name of the subject, `text`,
-        and the line of code that repeats the check.
+        """The message of an error: the name of the subject, `text`, and the line of code that repeats the
+        check.
         """
         return f"{self.text}: {text}\n  reproduce:  {self.reproduce}"
 

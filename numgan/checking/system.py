@@ -1,5 +1,5 @@
-"""check_system: compare the gradients of every objective
-with difference quotients, and check a system's rules.
+"""check_system: compare the gradients of every objective with difference quotients, and check a system's
+rules.
 
 The gradient of G passes through the frozen D. The numbers of real and fake samples differ on purpose. With
 equal numbers, two mistakes can cancel: a wrong sign in one of two terms, and an exchange of real and fake
@@ -47,8 +47,8 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 
 
 def check_contract(report, system, seed=0, real=5, fake=3, where=""):
-    """Run the checks of CONTRACT on a system and add a row for
-    each to the report. The rows have no max_error.
+    """Run the checks of CONTRACT on a system and add a row for each to the report. The rows have no
+    max_error.
 
     `where` is added to the name of each row. Raises GradientError if a check fails.
     """
@@ -88,8 +88,8 @@ class SystemPoint:
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
 
     def run(self, objective, params=None, fakes=None):
-        """Run an objective and return its Result. Raises an error
-        if the form of the Result is wrong (see `checked`).
+        """Run an objective and return its Result. Raises an error if the form of the Result is wrong (see
+        `checked`).
 
         params   the parameters; None: those of the point
         fakes    the fakes that the objective gets; None: the objective draws them itself
@@ -152,8 +152,8 @@ def _blocks(point, objective, owner, gradient, whole):
 
 
 def objectives_are_pure(point):
-    """Check that equal arguments give equal bits, and that no
-    objective writes to parameters, batch or memory.
+    """Check that equal arguments give equal bits, and that no objective writes to parameters, batch or
+    memory.
     """
     for objective in point.system.objectives():
         before = copied((point.params, point.batch, point.memory))
@@ -196,8 +196,8 @@ def given_fakes_change_nothing(point):
 
 
 def frozen_networks_compute_no_weight_gradient(point):
-    """Check that each backward pass through a network that the
-    objective does not train has frozen=True in every layer.
+    """Check that each backward pass through a network that the objective does not train has frozen=True in
+    every layer.
 
     Returns a note if there is no such network, or if an objective differentiates through updates of one.
     """

@@ -1,5 +1,5 @@
-"""check_unrolling: derivatives of D's weights after K
-updates, with respect to D's first weights and the fakes.
+"""check_unrolling: derivatives of D's weights after K updates, with respect to D's first weights and the
+fakes.
 """
 
 from functools import partial
@@ -48,8 +48,8 @@ def through_the_fakes(loss, optimizer, steps, slow, point):
 
 
 def through_the_weights(loss, optimizer, steps, slow, point):
-    """Check d <w, phi_K> / d phi for a random w. phi are D's
-    weights before the first update, phi_K after K updates.
+    """Check d <w, phi_K> / d phi for a random w. phi are D's weights before the first update, phi_K after K
+    updates.
 
     Arguments and result as for `through_the_fakes`.
     """

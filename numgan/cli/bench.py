@@ -181,8 +181,8 @@ def _warn_if_busy(busy):
 
 
 def _draw(args, picture, *about):
-    """Write the picture that picture(*about) returns to the
-    file of --plot, and print its name. Without --plot: nothing.
+    """Write the picture that picture(*about) returns to the file of --plot, and print its name. Without
+    --plot: nothing.
     """
     if args.plot:
         save_picture(picture(*about), args.plot)
@@ -241,8 +241,8 @@ def _print_step(result):
 
 
 def _print_gradients(gradients):
-    """Print the relative rms difference of every gradient from
-    numgan's, one column for each variant of PyTorch.
+    """Print the relative rms difference of every gradient from numgan's, one column for each variant of
+    PyTorch.
 
     gradients is {variant: [a dict for each parameter]}. The last columns are the errors of numgan and of the
     first variant against float64, and the largest allowed difference.

@@ -26,15 +26,15 @@ def add_command(commands, name, run, summary, **words):
 
 
 def add_flag(parser, name, help):
-    """Add an option without a value to a parser. Its parsed
-    value is True if the user wrote it, otherwise False.
+    """Add an option without a value to a parser. Its parsed value is True if the user wrote it, otherwise
+    False.
     """
     parser.add_argument(name, action="store_true", help=help)
 
 
 def add_count(parser, name, help, default=None):
-    """Add an option whose value is a whole number of 1 or more
-    to a parser. `default` is its value if it is left out.
+    """Add an option whose value is a whole number of 1 or more to a parser. `default` is its value if it is
+    left out.
     """
     parser.add_argument(name, type=positive, default=default, metavar="N", help=help)
 
@@ -75,8 +75,8 @@ setting = _parser(
 
 
 def _parser_of(kind):
-    """The function that converts a word of the command line to
-    a value of this kind of field (see core.fields).
+    """The function that converts a word of the command line to a value of this kind of field (see
+    core.fields).
 
     None means `not_empty`, the default of every parser.
     """
@@ -89,15 +89,15 @@ def _parser_of(kind):
 
 
 def flag_of(field):
-    """The name on the command line of an option, a field of a
-    dataclass (see core.fields.option), such as --batch-size.
+    """The name on the command line of an option, a field of a dataclass (see core.fields.option), such as
+    --batch-size.
     """
     return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
 
 
 def add_option(parser, field):
-    """Add an option, a field of a dataclass, to a parser. If
-    the user leaves it out, its parsed value is None.
+    """Add an option, a field of a dataclass, to a parser. If the user leaves it out, its parsed value is
+    None.
 
     A field without a default becomes an argument without a flag.
     """

@@ -14,8 +14,8 @@ from .dataset import Feed, Unpaired
 
 @dataclass(frozen=True, eq=False)
 class Augmented:
-    """A data set whose batches are cropped and mirrored at
-    random. All pictures of one row are changed in the same way.
+    """A data set whose batches are cropped and mirrored at random. All pictures of one row are changed in the
+    same way.
 
     dataset   a Dataset. For an Unpaired set, augment each of its data sets: Unpaired(name, x=Augmented(...))
     crop      (height, width) of a random window of every picture; None: whole pictures
@@ -58,8 +58,8 @@ class Augmented:
         return (*self.crop, *shape[2:]) if self.crop and len(shape) == 3 else shape
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches of `batch_size` rows,
-        cropped and mirrored. Equal seeds give equal batches.
+        """The Feed of shuffled batches of `batch_size` rows, cropped and mirrored. Equal seeds give equal
+        batches.
 
         Pictures are float32 in the range pixels = (lowest, highest).
         """

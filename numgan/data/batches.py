@@ -17,11 +17,12 @@ from ..core.randomness import stream
 
 
 class Batches:
-    """An endless stream of shuffled batches over n rows.
+    """The row numbers of shuffled batches of n rows, without end.
 
+    `indices(k)` gives the row numbers of batch k = 0, 1, ... They depend on n, batch_size, seed and k only,
+    not on earlier calls. A batch may span two epochs or more.
     n, batch_size   positive integers; batch_size may exceed n
-    seed            a non-negative integer; equal arguments give equal batches, whatever the order of the
-                    calls
+    seed            a non-negative integer
     Raises TypeError for a number that is not an integer, ValueError for one out of range.
     """
 

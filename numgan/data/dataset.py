@@ -145,8 +145,8 @@ class Dataset:
         return {name: to_floats(rows, pixels) if is_pictures(rows) else rows for name, rows in taken.items()}
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches of `batch_size` rows. Equal
-        seeds give equal batches; `pixels` as for `rows`.
+        """The Feed of shuffled batches of `batch_size` rows. Equal seeds give equal batches; `pixels` as for
+        `rows`.
         """
         batches = Batches(len(self), batch_size, seed)
         return Feed(lambda k: self.rows(batches.indices(k), pixels), batches.epoch)
@@ -236,16 +236,16 @@ class Unpaired:
         return {word: side.x for word, side in self.sides.items()}
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
-        """{name of each Dataset: its rows of x} at the same
-        indices. A shorter Dataset starts again at its first row.
+        """{name of each Dataset: its rows of x} at the same indices. A shorter Dataset starts again at its
+        first row.
         """
         return {
             word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()
         }
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches. Every Dataset has its own
-        permutations; arguments as for `Dataset.feed`.
+        """The Feed of shuffled batches. Every Dataset has its own permutations; arguments as for
+        `Dataset.feed`.
         """
         feeds = {
             word: side.feed(batch_size, derive(seed, "side", word), pixels)

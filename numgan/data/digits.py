@@ -34,8 +34,8 @@ def load_digits(split):
 
 
 def read_table(path):
-    """The table of digits in the gzipped CSV file `path`,
-    (1797, 65) int64: 64 pixels in 0..16, then the digit.
+    """The table of digits in the gzipped CSV file `path`, (1797, 65) int64: 64 pixels in 0..16, then the
+    digit.
 
     Raises FileFormatError for other contents.
     """

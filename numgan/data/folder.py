@@ -99,8 +99,8 @@ def _with_bar(files, title):
 
 
 def _size_and_grey(path, formats, need_size):
-    """((height, width) of the picture after rotation by its
-    EXIF tag, or None without need_size; whether it is grey).
+    """((height, width) of the picture after rotation by its EXIF tag, or None without need_size; whether it
+    is grey).
 
     Reads only the header of the file if possible.
     """

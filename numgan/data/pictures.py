@@ -84,8 +84,8 @@ def _from_16_bits(values, transparent):
 
 
 def fit(image, size):
-    """Cut out the largest centred part of an "L" or "RGB" image
-    with the proportions of `size`. Resize it to `size`.
+    """Cut out the largest centred part of an "L" or "RGB" image with the proportions of `size`. Resize it to
+    `size`.
 
     size   (height, width)
 
@@ -103,8 +103,8 @@ def fit(image, size):
 
 
 def convert(x, size=None, channels=None):
-    """Images x (N, H, W, C) uint8 with another size or number
-    of channels. If nothing changes, x itself is returned.
+    """Images x (N, H, W, C) uint8 with another size or number of channels. If nothing changes, x itself is
+    returned.
 
     size       (height, width), as in `fit`; None: that of x
     channels   1 (grey: ITU-R 601-2 luma) or 3 (colour; a grey picture is repeated three times); None: C

@@ -33,8 +33,8 @@ def ring(n, rng, modes=RING["modes"], radius=RING["radius"], std=RING["std"]):
 
 
 def grid(n, rng, side=GRID["side"], spacing=GRID["spacing"], std=GRID["std"]):
-    """(x (n, 2), mode numbers (n,)): points of side x side
-    Gaussians with equal weights, centred on the origin.
+    """(x (n, 2), mode numbers (n,)): points of side x side Gaussians with equal weights, centred on the
+    origin.
 
     rng is a numpy Generator, spacing the distance of neighbouring modes, std the standard deviation of each
     Gaussian. Raises ValueError for n or side below 1.

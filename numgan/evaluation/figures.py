@@ -1,5 +1,5 @@
-"""Evaluation: a run's samples compared with data that the
-run never saw, beside the same figures for real data.
+"""Evaluation: a run's samples compared with data that the run never saw, beside the same figures for real
+data.
 
     found = evaluate(run, judge=open_judge("mnist"))
     found["figures"]["classifier_frechet_distance"]        {"samples": ..., "real": ..., "better": "lower"}
@@ -322,8 +322,8 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
 
 
 def _rows(run, seed):
-    """((x, labels) of test rows, (x, labels) of training rows,
-    validation pictures, a text about the test rows).
+    """((x, labels) of test rows, (x, labels) of training rows, validation pictures, a text about the test
+    rows).
 
     labels is None for data without labels. If the data have no test part, half of the training rows are test
     rows. The seed gives the order of the rows.
@@ -376,8 +376,8 @@ def _median_distance(rows):
 
 
 def _beside(measure, fake, real):
-    """{figure: {samples, real, better}} of one measure. `fake`
-    is its result for samples, `real` for real rows.
+    """{figure: {samples, real, better}} of one measure. `fake` is its result for samples, `real` for real
+    rows.
 
     Figures of the judge get the prefix classifier_.
     """

@@ -1,5 +1,5 @@
-"""Health: a diagnosis of a run from its curves and samples.
-It is a list of Verdicts, the results of single checks.
+"""Health: a diagnosis of a run from its curves and samples. It is a list of Verdicts, the results of single
+checks.
 
     for verdict in examine(run): print(verdict.level, verdict.check, verdict.says)
 
@@ -127,8 +127,8 @@ def worst(verdicts):
 
 
 def _verdict(check, value, limits, says, advice):
-    """The Verdict of `check`, with the level that `limits`, a
-    Limits, gives to `value`. `says` is the meaning of value.
+    """The Verdict of `check`, with the level that `limits`, a Limits, gives to `value`. `says` is the meaning
+    of value.
 
     If the level is ok, `advice` is left out.
     """
@@ -223,8 +223,8 @@ def _losses(run, records):
 
 
 def _discriminator(run, records):
-    """Yield the Verdict on a discriminator's outputs. What is
-    checked depends on the loss; for some losses nothing.
+    """Yield the Verdict on a discriminator's outputs. What is checked depends on the loss; for some losses
+    nothing.
     """
     known, loss, judging = _named(records, "metrics"), _loss(run), _judging(run, _named(records, "losses"))
     late = {name: _late(records, "metrics", name) for name in known}
@@ -307,8 +307,8 @@ def _even(real, fake):
 
 
 def _gradient(run, name, records):
-    """Yield the worst Verdict on the gradient of the network
-    `name`: whether it grows and, for a G, whether it vanishes.
+    """Yield the worst Verdict on the gradient of the network `name`: whether it grows and, for a G, whether
+    it vanishes.
 
     A vanishing gradient is normal at the end of a classifier's training; D is checked by its outputs. Yields
     nothing without curves of gradients, or if the network is no G and the level is ok.

@@ -77,8 +77,8 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
 
 
 def judge_of(run):
-    """The judge for the data and the picture shape of a run, as
-    from `open_judge`; None if there is no such judge.
+    """The judge for the data and the picture shape of a run, as from `open_judge`; None if there is no such
+    judge.
 
     The judge is trained if the cache has none.
     """
@@ -92,8 +92,8 @@ def judge_of(run):
 
 
 def _finished(home, system, dataset):
-    """The judge in the folder `home` as an open run; None if
-    there is none or if its training is not finished.
+    """The judge in the folder `home` as an open run; None if there is none or if its training is not
+    finished.
 
     system and dataset are those of the judge.
     """
@@ -161,8 +161,8 @@ def _expect_classifier(judge):
 
 
 def expect_judge(judge, run):
-    """Raise ValueError unless `judge` is a classifier run that
-    fits the samples of `run`: same shape, same classes.
+    """Raise ValueError unless `judge` is a classifier run that fits the samples of `run`: same shape, same
+    classes.
 
     If the data of `run` have no classes, every classifier of this shape fits.
     """
@@ -218,8 +218,8 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
 
 @may_underflow
 def held_out(classifier):
-    """{rows, accuracy, confidence} of a classifier run on the
-    test part of its data. rows is the number of test rows.
+    """{rows, accuracy, confidence} of a classifier run on the test part of its data. rows is the number of
+    test rows.
 
     None if the data have no test part, or if the run was started from Python code without a recipe.
     """
@@ -238,8 +238,8 @@ def held_out(classifier):
 
 @may_underflow
 def copies(images, real):
-    """The number of pictures in `images` (M, H, W, C) uint8
-    that equal a picture in `real` (N, H, W, C) uint8.
+    """The number of pictures in `images` (M, H, W, C) uint8 that equal a picture in `real` (N, H, W, C)
+    uint8.
 
     Each pixel of `images` is first rounded to the nearest grey level that occurs in `real`.
     """

@@ -239,10 +239,11 @@ class Layer:
 
 
 class LinearMap(Layer):
-    """A fixed linear map: y = A x, so dx = A' dy, ty = A tx and tdx = A' tdy. It has no parameters.
+    """A linear map without parameters: y = A x, so dx = A' dy, ty = A tx and tdx = A' tdy.
 
-    A subclass defines `apply(x, context) -> (y, cache)` and `transpose(dy, cache) -> dx`. If A depends on the
-    cache, a subclass also defines `apply_to_tangent(tx, cache) -> ty`.
+    A' is the transpose of A. A subclass defines `apply(x, context) -> (y, cache)` and
+    `transpose(dy, cache) -> dx`. If `apply` chooses A, as Dropout draws its mask, or adds a constant as Noise
+    does, the subclass also defines `apply_to_tangent(tx, cache) -> ty`.
     Raises TypeError if x is neither an array of floats nor a tuple.
     """
 

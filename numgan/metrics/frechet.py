@@ -30,8 +30,8 @@ def frechet_distance(real, fake):
 
 @may_underflow
 def frechet_gaussians(mean1, cov1, mean2, cov2):
-    """The Frechet distance of two Gaussians with given means
-    and covariances, by the formula of frechet_distance.
+    """The Frechet distance of two Gaussians with given means and covariances, by the formula of
+    frechet_distance.
 
     mean1, mean2 (D,)    cov1, cov2 (D, D) symmetric, with no eigenvalue below 0 (except for rounding)
 

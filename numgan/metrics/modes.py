@@ -39,8 +39,8 @@ class LabelCoverage(NamedTuple):
 
 @may_underflow
 def mode_coverage(points, centres, std):
-    """The ModeCoverage of samples, for a mixture of Gaussians
-    that are round, with equal sigma and equal weight.
+    """The ModeCoverage of samples, for a mixture of Gaussians that are round, with equal sigma and equal
+    weight.
 
     points (N, D)    centres (K, D)    std: sigma of every mode along each axis, in the units of the points
 

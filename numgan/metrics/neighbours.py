@@ -21,8 +21,8 @@ ROUNDS = 50  # largest number of k-means iterations; k-means stops earlier if no
 
 
 class PrecisionRecall(NamedTuple):
-    """The result of precision_recall(): two shares. The
-    manifold of a set is a union of balls around its samples.
+    """The result of precision_recall(): two shares. The manifold of a set is a union of balls around its
+    samples.
     """
 
     precision: float  # share of the generated samples inside the real manifold
@@ -30,8 +30,8 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """The result of density_coverage(). Each real sample has a
-    ball; its radius is the distance to the k-th neighbour.
+    """The result of density_coverage(). Each real sample has a ball; its radius is the distance to the k-th
+    neighbour.
     """
 
     density: float  # mean number of real balls that contain a generated sample / k; may be above 1
@@ -114,8 +114,8 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
 
 @may_underflow
 def ndb(real, fake, bins=100, seed=0, significance=0.05):
-    """The NDB of two sets: the number of statistically
-    different bins, and the shares of both sets in the bins.
+    """The NDB of two sets: the number of statistically different bins, and the shares of both sets in the
+    bins.
 
     k-means divides the real samples into bins. A two-proportion z-test compares the two shares of each bin.
 
@@ -164,8 +164,8 @@ def _share_inside(points, centres, squared_radii):
 
 
 def _k_means(x, k, rng):
-    """(centres (K, D), bin number of each row (N,)) of the rows
-    x (N, D), by Lloyd's algorithm from k-means++.
+    """(centres (K, D), bin number of each row (N,)) of the rows x (N, D), by Lloyd's algorithm from
+    k-means++.
 
     An empty bin keeps its centre. Raises ValueError if x has fewer than k different rows.
     """

@@ -26,8 +26,8 @@ class Parzen(NamedTuple):
 
 @may_underflow
 def parzen_log_likelihood(samples, test, sigma):
-    """log p of each test row (M,) float64, nats. p is the mean
-    of N Gaussians of width sigma around the samples.
+    """log p of each test row (M,) float64, nats. p is the mean of N Gaussians of width sigma around the
+    samples.
 
     log p(x) = log (1/N sum_i exp(-|x - g_i|^2 / (2 sigma^2))) - D log(sigma sqrt(2 pi))
 
@@ -46,8 +46,8 @@ def parzen_log_likelihood(samples, test, sigma):
 
 @may_underflow
 def parzen(samples, validation, test, sigmas=SIGMAS):
-    """The Parzen result by the protocol of 2014: select sigma
-    on the validation rows, then score the test rows.
+    """The Parzen result by the protocol of 2014: select sigma on the validation rows, then score the test
+    rows.
 
     The selected sigma has the largest mean log-likelihood of the validation rows.
 

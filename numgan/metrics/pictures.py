@@ -185,8 +185,8 @@ def _in_blocks(x, y, measure):
 
 
 def _filter(x, taps, axis):
-    """The correlation of x (N, H, W, C) with the vector `taps`
-    along one axis, at all positions where the taps fit.
+    """The correlation of x (N, H, W, C) with the vector `taps` along one axis, at all positions where the
+    taps fit.
     """
     n = x.shape[axis] - len(taps) + 1
     before = (slice(None),) * axis
@@ -232,8 +232,8 @@ def _blur(x):
 
 
 def _pyramid(x, halvings):
-    """Yield the halvings + 1 levels of the Laplacian pyramid of
-    x, (N, H / 2^l, W / 2^l, C) float32, largest first.
+    """Yield the halvings + 1 levels of the Laplacian pyramid of x, (N, H / 2^l, W / 2^l, C) float32, largest
+    first.
     """
     x = x.astype(np.float32)
     for _ in range(halvings):

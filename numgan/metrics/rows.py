@@ -23,8 +23,8 @@ def _unmasked(where, name, x):
 
 
 def real_array(where, name, x, shape):
-    """x as an array. Raises ValueError unless it is not empty,
-    has real numbers below 1e50 in size, and has no mask.
+    """x as an array. Raises ValueError unless it is not empty, has real numbers below 1e50 in size, and has
+    no mask.
 
     where   the name of the metric, for the message; name: that of the argument; shape: the expected shape, as
             text
@@ -173,8 +173,8 @@ def squared_distances(x, y):
 
 
 def nearest(x, y):
-    """(index, distance): for each row of x, the number of the
-    nearest row of y, and the squared distance to it.
+    """(index, distance): for each row of x, the number of the nearest row of y, and the squared distance to
+    it.
 
     Both are (rows of x,). Among equally near rows, the first one counts.
     """

@@ -1,5 +1,5 @@
-"""Pictures of the studies of balance between D and G:
-curves over steps, and two methods on the same networks.
+"""Pictures of the studies of balance between D and G: curves over steps, and two methods on the same
+networks.
 """
 
 import numpy as np

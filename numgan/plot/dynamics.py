@@ -8,8 +8,8 @@ PATHS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057")
 
 
 def _legend_below(figure, axes, **settings):
-    """Draw the legend of the panel `axes` below all panels of
-    the figure. `settings` go to matplotlib's legend.
+    """Draw the legend of the panel `axes` below all panels of the figure. `settings` go to matplotlib's
+    legend.
     """
     known = axes.get_legend_handles_labels()
     figure.legend(*known, loc="outside lower center", ncols=len(PATHS), fontsize="small", **settings)
@@ -44,8 +44,8 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
 
 @drawn
 def against(rows, xlabel, title="", shares=()):
-    """Draw curves against x, each from several seeds: the mean,
-    and a band from the lowest to the highest value.
+    """Draw curves against x, each from several seeds: the mean, and a band from the lowest to the highest
+    value.
 
     rows     {title of a row: {label of a panel: {name: (x (K,), values (seeds, K))}}}
     shares   the labels of the panels with a linear vertical axis; the other panels have a logarithmic one

@@ -58,8 +58,8 @@ def _freeing():
 
 
 def _matplotlib():
-    """The module matplotlib. If the user's settings make its
-    import fail, it is imported without these settings.
+    """The module matplotlib. If the user's settings make its import fail, it is imported without these
+    settings.
 
     Examples: MPLBACKEND, set by a notebook, names a backend that is not installed; matplotlibrc is a pipe, or
     is not a text file. Raises ImportError if matplotlib is not installed.
@@ -84,8 +84,8 @@ def _settings():
 
 
 def _may_block(path):
-    """Whether `path` exists but is neither a file nor a folder.
-    Opening a pipe, for example, may wait for ever.
+    """Whether `path` exists but is neither a file nor a folder. Opening a pipe, for example, may wait for
+    ever.
     """
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
@@ -140,8 +140,8 @@ def dots(axes, x, size, colour, label=None):
 
 
 def square(axes, low, high, **settings):
-    """Set both axes to the range from low to high, with the
-    same scale. `settings` go to matplotlib's axes.set.
+    """Set both axes to the range from low to high, with the same scale. `settings` go to matplotlib's
+    axes.set.
     """
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", **settings)
 

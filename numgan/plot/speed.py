@@ -73,8 +73,8 @@ def roofline(found, title=""):
 
 @drawn
 def growth(rows, title=""):
-    """Draw the rows of `bench growth`: milliseconds per image,
-    with quartiles, one panel for each changed setting.
+    """Draw the rows of `bench growth`: milliseconds per image, with quartiles, one panel for each changed
+    setting.
 
     Returns a Pillow image.
     """

@@ -36,8 +36,8 @@ def mixtures(panels, centres, std, title=""):
 
 @drawn
 def scatters(panels, centres, side, columns=5):
-    """Draw samples over the centres (K, 2) of the modes, in
-    rows of `columns` small panels. Returns a Pillow image.
+    """Draw samples over the centres (K, 2) of the modes, in rows of `columns` small panels. Returns a Pillow
+    image.
 
     panels is {name: samples (N, 2)}. Each panel covers -side to side on both axes.
     """

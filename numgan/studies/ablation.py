@@ -40,8 +40,8 @@ ADAM = Adam(1e-3, beta1=0.5, beta2=0.999)
 
 
 def _game(kind, optimizers=both(ADAM), **changes):
-    """The system of class `kind` on points, with the networks
-    of the study. `changes` are values of its fields.
+    """The system of class `kind` on points, with the networks of the study. `changes` are values of its
+    fields.
 
     optimizers   {network: optimiser} of D and G
 
@@ -65,9 +65,7 @@ def _equalized(game):
 
 
 def _virtual():
-    """A network G: latents (N, 2) -> points (N, 2), with virtual batch normalization
-    after each hidden layer.
-    """
+    """A network G: latents (N, 2) -> points (N, 2), with VirtualBatchNorm after each hidden layer."""
     reference = stream(0, "reference latents").standard_normal((64, 2)).astype(np.float32)
     hidden = [layer for inputs in (2, 128) for layer in (Dense(inputs, 128), VirtualBatchNorm(128), ReLU())]
     return Referenced(Sequential(*hidden, Dense(128, 2)), reference)

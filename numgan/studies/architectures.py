@@ -152,8 +152,8 @@ def summary(results):
 
 
 def draw(results, out):
-    """Draw the quality of both methods on every architecture,
-    and the shares of architectures on which they work.
+    """Draw the quality of both methods on every architecture, and the shares of architectures on which they
+    work.
 
     The shares are drawn for groups of architectures, such as
     those with BatchNorm in G. Returns {file name: picture}.

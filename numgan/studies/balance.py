@@ -72,9 +72,7 @@ def system(arm):
 
 
 def rows_of(arm):
-    """The number of training rows of an arm: the number at the end of its name, or
-    TRAINING if there is none.
-    """
+    """The number of training rows of an arm: the number that ends its name, or TRAINING without one."""
     last = arm.rsplit("-", 1)[-1]
     return int(last) if last.isdigit() else TRAINING
 

@@ -75,8 +75,8 @@ def two_player(loss, *remedies):
 
 
 def with_r1(field, gamma):
-    """The field z -> v that results from `field` if R1 is added
-    to D's loss. R1's gradient is gamma psi: D is linear.
+    """The field z -> v that results from `field` if R1 is added to D's loss. R1's gradient is gamma psi: D is
+    linear.
     """
     return lambda z: field(z) - [0.0, gamma * z[1]]
 
@@ -140,8 +140,8 @@ class Method:
 
 
 def _damped(a, b):
-    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda +
-    b^2. It is a rotation of speed b with damping a.
+    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda + b^2. It is a rotation of speed b with damping
+    a.
     """
     return -a + np.sqrt(complex(a**2 - b**2))
 

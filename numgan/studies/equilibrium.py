@@ -1,5 +1,5 @@
-"""`past-equilibrium`: the quality of a GAN whose training
-continues after the accuracy of D has fallen to 0.5.
+"""`past-equilibrium`: the quality of a GAN whose training continues after the accuracy of D has fallen to
+0.5.
 
 Introductions to GANs give this warning: the better G is, the less the outputs of D mean. If training
 continues after D is right half of the time, G learns from junk feedback, and its quality may collapse. This
@@ -104,8 +104,8 @@ def system(name, method, steps):
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
-    """The first step at which the averaged accuracy of D has
-    been near 0.5 for `stretch` steps; None if never.
+    """The first step at which the averaged accuracy of D has been near 0.5 for `stretch` steps; None if
+    never.
 
     steps, accuracies   (L,): the steps at which D was measured, every steps[0] steps, and the accuracies
     window              the accuracy is averaged over this number of steps

@@ -95,8 +95,8 @@ def system(mixture, arm, steps):
 
 
 def trial(name, arm, seed, quick, folder, tell):
-    """Train the GAN of one arm on the mixture `name` and return
-    its figures. Other arguments as for `Study.trial`.
+    """Train the GAN of one arm on the mixture `name` and return its figures. Other arguments as for
+    `Study.trial`.
     """
     steps = QUICK if quick else STEPS[arm]
     gan, scale = system(MIXTURES[name], arm, steps)
@@ -131,9 +131,7 @@ def play(gan, name, scale, seed, folder, tell, steps):
 
 
 def draw(name, results, out):
-    """Draw the samples of seed 0, one panel for each arm, and mark the modes.
-    Returns {file name: picture}.
-    """
+    """Draw the samples of seed 0, a panel for each arm, and mark the modes. Returns {file name: picture}."""
     mixture = MIXTURES[name]
     panels = {ARMS[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {

@@ -78,8 +78,8 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def figures(snapshots):
-    """{figure: value} of the list `snapshots`: all saved
-    samples, each (SAMPLES, 2), in the order of the steps.
+    """{figure: value} of the list `snapshots`: all saved samples, each (SAMPLES, 2), in the order of the
+    steps.
 
     Rotation is the mean over the second half of the list. Quality is measured on the last samples.
     """
@@ -112,8 +112,8 @@ def played(run, every):
 
 
 def draw(results, out):
-    """Draw heat maps of the samples of seed 0 at six steps: one
-    row for each arm, and the data in the last column.
+    """Draw heat maps of the samples of seed 0 at six steps: one row for each arm, and the data in the last
+    column.
 
     Returns {file name: picture}.
     """

@@ -149,8 +149,8 @@ def gaussian(digits, rng):
 
 
 def _gaussian(x, count, components, rng):
-    """Samples (count, D) from a Gaussian, clipped to 0..1. x
-    (N, D) are the rows to which the Gaussian is fitted.
+    """Samples (count, D) from a Gaussian, clipped to 0..1. x (N, D) are the rows to which the Gaussian is
+    fitted.
 
     It has the mean of x, and the `components` largest principal components of the covariance of x.
     """
@@ -187,8 +187,9 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train a system and draw samples, or make the samples of
-    an anchor. Measure them and return {figure: value}.
+    """Train a system and draw samples, or make the samples of an anchor (samples made without a GAN).
+
+    Returns {name of a figure: number}, the measures of the samples.
 
     Writes some samples of each class to samples.npy in `folder`. Arguments as for `Study.trial`.
     """

@@ -63,14 +63,12 @@ class Column:
 
     @property
     def kind(self):
-        """The kind of field (see `numgan.core.fields`) that a value of this column
-        must have in result.json.
-        """
+        """The kind of field (see `numgan.core.fields`) of a value of this column in result.json."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The text of one cell, from the values of all seeds. None
-        values are left out; if all are None it is "-".
+        """The text of one cell, from the values of all seeds. None values are left out; if all are None it is
+        "-".
 
         Styles "f" and "g": mean ± standard error, or only the value if one is left; then "(n of N)" if some
         were None. Style "words": each different text once.
@@ -191,9 +189,7 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
 
 
 def trained(run):
-    """{"steps": number, "minutes": number} of a finished run. The minutes count all
-    its sessions of training.
-    """
+    """{"steps", "minutes"} of a finished run. The minutes count all its sessions of training."""
     records = runs.read_metrics(run.folder, run.state.step)
     return {"steps": run.state.step, "minutes": records[-1]["seconds"] / 60}
 
@@ -258,9 +254,8 @@ def _expect_done(name, out, trial, exitcode):
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial, in its own process, and write its result.json.
-    share.value receives the completed fraction. Interrupted: writes its
-    seconds so far, exits with 130. Failed: writes error.txt, exits with 1.
+    """Run one trial, in its own process, and write its result.json. share.value receives the completed
+    fraction. Interrupted: writes its seconds so far, exits with 130. Failed: writes error.txt, exits with 1.
     """
     from . import STUDIES
 
@@ -382,8 +377,8 @@ def _read(study, out, arm, seed):
 
 
 def _finish(name, study, out, quick, results):
-    """Write the table, the figures and the pictures of a study, and return its Studied.
-    Raises FileFormatError if the files of the trials lack what `summary` or `draw` needs.
+    """Write the table, the figures and the pictures of a study, and return its Studied. Raises
+    FileFormatError if the files of the trials lack what `summary` or `draw` needs.
     """
     seconds = sum(result["seconds"] for row in results.values() for result in row)
     try:  # each figure was checked when it was read; only `summary` and `draw` know which ones they need

@@ -195,8 +195,8 @@ def _judge():
 
 
 def _nearest_mean(digits):
-    """A function classify(images) -> p (N, 10) like that of
-    `_judge`, but p is 1 for the nearest of ten mean digits.
+    """A function classify(images) -> p (N, 10) like that of `_judge`, but p is 1 for the nearest of ten mean
+    digits.
 
     digits is the Dataset that gives the means. This function
     needs no training and has an accuracy of about 80 %.

@@ -143,8 +143,8 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw norm, noise and accuracy as functions of k, one row
-    for each data set. Returns {file name: picture}.
+    """Draw norm, noise and accuracy as functions of k, one row for each data set. Returns {file name:
+    picture}.
     """
     figures = {
         "norm": "norm of G's gradient",

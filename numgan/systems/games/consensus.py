@@ -72,7 +72,7 @@ class ConsensusGAN(TwoPlayers):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128.
+    """Points in the plane: G and D with three hidden layers of 128 units.
 
     Returns a ConsensusGAN. `width` is a factor of the hidden widths.
     """

@@ -36,7 +36,7 @@ def digits(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; lambda is 0.1.
+    """Points in the plane: G and D with three hidden layers of 128 units. The penalty's weight is 0.1.
 
     Returns a DRAGAN. `width` is a factor of the hidden widths.
     """

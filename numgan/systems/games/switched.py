@@ -68,7 +68,8 @@ def switched_discriminator(
     """A discriminator: sample or (sample, y) -> (N / pack, 1 + names), one logit and then logits of classes.
 
     hidden, channels   if `channels` is given, convolutions with these channels in reverse order (pictures);
-                       otherwise two dense layers of `hidden` units
+                       and, if leaky is False, a dense layer of `hidden` units. Otherwise two dense
+                       layers of `hidden` units
     told               the number of classes of the input y; 0: D gets no labels
     names              the number of classes that D predicts
     leaky              LeakyReLU and strides; False: ReLU and max-pooling

@@ -200,9 +200,9 @@ class TwoPlayerGAN(TwoPlayers):
         return self._scored(outputs["fake"], self.loss.generator, labels["fake"])
 
     def _judged(self, outputs):
-        """New memory of the remedies, made from D's logits for real samples and fakes.
+        """{name: array}: what the remedies keep for the next step, from D's logits on both kinds of samples.
 
-        The logits are the first column of each of `outputs`.
+        outputs   D's outputs {"real", "fake"}; the logits are the first column of each
         """
         return self._collected("judged", outputs["real"][:, :1], outputs["fake"][:, :1], self)
 

@@ -6,9 +6,9 @@
 
 In these formulas D(x) is a probability: the sigmoid of the logit that the network D returns.
 
-The objectives below return gradients only; `training/step.py` makes the updates. `generate` is in
-`system.py`. Each of the k + 1 updates draws new samples. D is frozen in the generator step: the gradient passes through D
-to D's input, and from there into G.
+Each of the k + 1 updates draws new samples. D is frozen in the generator step: the gradient passes through D
+to D's input, and from there into G. The objectives below return gradients only; `training/step.py` makes the
+updates. `generate` is in `system.py`.
 """
 
 from dataclasses import dataclass, replace

@@ -83,14 +83,14 @@ _BLOCK = 8192  # number of elements in a block of rows: so many stay in the firs
 
 
 def _blocks(x, width, longest=256):
-    """(rows per block, array (blocks, width) for the results of the blocks, shares): the plan of a sum over
-    rows of x.
+    """The plan of a sum over the rows of x: (rows per block, partial, shares).
 
-    x (P, C) is cut into blocks of at most `longest` rows.
+    x (P, C) is cut into blocks of at most `longest` rows. partial (blocks, width) is for their results.
     """
     rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
     partial = np.empty((-(-len(x) // rows), width), np.float64)
-    return rows, partial, (min(_flat(x)[0], max(len(partial), 1)), 1)
+    shares = min(_flat(x)[0], max(len(partial), 1))  # at most one for each block
+    return rows, partial, (shares, 1)
 
 
 def _fold(n, channels):

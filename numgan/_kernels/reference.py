@@ -194,7 +194,8 @@ def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
     """m = momentum m + s,  p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
 
-    p, g (P,)   m (P,), or None without momentum: then p = p - lr s   p is then clipped to [-clip, clip]
+    p, g (P,)   m (P,), or None without momentum: then p = p - lr s   p is then clipped to [-clip, clip].
+    Without m, the result is whether all numbers of p and of s are finite.
     """
     step = slope = g + weight_decay * p
     if m is not None:
@@ -202,7 +203,7 @@ def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.i
         m += slope
         step = slope + momentum * m if nesterov else m
     p -= lr * step
-    return _clipped(p, clip) if m is None else _clipped(p, clip, m)
+    return _clipped(p, clip, slope if m is None else m)
 
 
 def moving_average(average, p, decay):

@@ -154,7 +154,10 @@ def shapes(system):
 
 
 def take_over(session, weights):
-    """Copy the weights of PyTorch, {network: [arrays]}, to the state of the session, in numgan's order."""
+    """Copy PyTorch's weights to the state of the session.
+
+    weights   {network: [arrays in the order of parameters()]}; the axes are put in numgan's order
+    """
     for name, arrays in weights.items():
         exchange.read(
             session.system.networks[name], shapes(session.system)[name], session.state.params[name], arrays

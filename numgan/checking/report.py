@@ -14,7 +14,7 @@ class BadPoint(GradientError):
 
 
 class OnKink(BadPoint):
-    """No difference quotient is valid at this point, because it lies on a kink."""
+    """The point lies on a kink: no difference quotient is valid, or the one-sided slopes differ."""
 
 
 class AllZero(BadPoint):

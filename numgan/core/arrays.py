@@ -30,7 +30,7 @@ def save_array(path, x):
 
 
 def load_array(path):
-    """Read the array of numbers in a .npy file.
+    """Read the array of numbers in a .npy file. The array is read-only.
 
     Raises FileFormatError for a file of another kind, OSError if it cannot be opened.
     """

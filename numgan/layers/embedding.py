@@ -40,12 +40,10 @@ class Embedding(Layer):
     def forward(self, p, x, context=Pass()):
         integers = np.issubdtype(getattr(x, "dtype", None), np.integer)
         expect(self, integers, "as an array of integer labels", str(getattr(x, "dtype", type(x).__name__)))
-        expect(
-            self,
-            x.size == 0 or 0 <= x.min() <= x.max() < self.classes,
-            f"with labels 0..{self.classes - 1}",
-            f"labels {x.min() if x.size else ''}..{x.max() if x.size else ''}",
-        )
+        if x.size:
+            low, high = x.min(), x.max()
+            fits = 0 <= low and high < self.classes
+            expect(self, fits, f"with labels 0..{self.classes - 1}", f"labels {low}..{high}")
         return p["W"][x], x
 
     def backward(self, dy, cache, frozen=False, need_dx=True):

@@ -72,11 +72,12 @@ def density_coverage(real, fake, k=5):
 
     density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
     coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
-    r_k(x_i) is the distance from x_i to the k-th nearest other x
+    r_k(x_i) is the distance from x_i to the k-th nearest other x, the radius of the ball of x_i
 
     real x (N, D), N above k    fake y (M, D)
 
-    Outliers matter less: a fake outlier has no ball, and a real outlier counts once. For equal distributions
+    Outliers matter less than in `precision_recall`: fakes have no balls, and the large ball of a real outlier
+    is one of N in the coverage. For equal distributions
     the means are 1 and 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
 
     Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.

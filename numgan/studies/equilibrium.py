@@ -158,14 +158,16 @@ def _view(name, gan, average):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one GAN, find its equilibrium, and compare the figures there with the figures afterwards.
+    """Train the GAN of an arm, find its equilibrium, and compare the figures there with those afterwards.
+
+    An arm "frozen" trains twice: the second run freezes D at the equilibrium of the first.
 
     Returns {figure: value}. Arguments as for `Study.trial`.
     """
     name, method = arm.split("-", 1)
     size = {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
     size |= QUICK if quick else {}
-    steps, begun = size["steps"], 0.0
+    steps, start = size["steps"], 0.0  # start: where the progress bar is when the last run begins
     gan, data = system(name, method, steps), load("ring") if name == "ring" else digits()[0]
 
     def looks_of(place):
@@ -175,17 +177,17 @@ def trial(arm, seed, quick, folder, tell):
         return equilibrium(looks.steps, looks["accuracy"], size["window"], size["stretch"], size["near"])
 
     if method.endswith("frozen"):
-        # The first run ends soon after its equilibrium. A second run starts anew and freezes D at that step.
+        # The first run ends soon after its equilibrium; it is the first half of the progress bar.
         before = looks_of("before")
         for part in (steps // 8, steps // 4, steps // 2, steps):
-            if not before.records or before.steps[-1] < part:
+            if not before.records or before.steps[-1] < part:  # a resumed trial skips finished parts
                 share = part / steps / 2
                 train(gan, data, folder / "before", seed, lambda done: tell(share * done), part, before)
             if even(before) is not None:
                 break
-        gan, begun = replace(gan, freeze=even(before)), 0.5
+        gan, start = replace(gan, freeze=even(before)), 0.5
     looks = looks_of("run")
-    run = train(gan, data, folder / "run", seed, lambda done: tell(begun + (1 - begun) * done), steps, looks)
+    run = train(gan, data, folder / "run", seed, lambda done: tell(start + (1 - start) * done), steps, looks)
     then = even(looks)
     return {"even": then, "reached": int(then is not None)} | trained(run) | _compared(looks, then, size)
 

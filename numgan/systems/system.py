@@ -23,8 +23,8 @@ from .settings import fitting, numbers, with_numbers
 class Batch(dict):
     """The data of one objective: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
 
-    number   the number of samples that the objective draws; None: N
-    fakes    the same number, never None
+    number   the number of samples that the objective draws; None: as many as there are rows, N
+    fakes    this number as an integer: N if `number` is None
     """
 
     def __init__(self, columns, number=None):

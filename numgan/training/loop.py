@@ -100,10 +100,12 @@ def train(
                                 the State. After a kill, the steps since the last checkpoint are repeated, and
                                 `look` is called for them again
 
-    Raises ValueError or TypeError, before anything is written, for arguments that do not fit,
-    FileExistsError for a folder in use, NonFiniteError with the layer's name, Interrupted (a
-    KeyboardInterrupt) after Ctrl-C or SIGTERM, when all is saved, and OSError if the folder cannot be
-    written; the last checkpoint is then intact.
+    ValueError, TypeError                  arguments that do not fit; nothing is written
+    FileExistsError                        the folder is in use; nothing is written
+    FileNotFoundError, FileFormatError     resume=True, and there is no run, or a damaged one
+    NonFiniteError                         inf or nan; the error names the layer
+    Interrupted (a KeyboardInterrupt)      after Ctrl-C or SIGTERM; everything is saved
+    OSError                                a file cannot be written; the last checkpoint is intact
     """
     plan = Plan(steps, batch_size, seed, log_every, picture_every)
     if checkpoint_every is not None:
@@ -111,7 +113,7 @@ def train(
     if not is_number(checkpoint_seconds) and checkpoint_seconds != np.inf:
         raise ValueError(
             f"checkpoint_seconds: expected a number of at least 0, got {checkpoint_seconds!r}; "
-            "inf saves at no regular times"
+            "inf: no checkpoints by time"
         )
     if look is not None and not callable(look):
         raise TypeError(f"look: expected a function of the State, got {look!r}; leave it out for none")

@@ -30,14 +30,15 @@ class Recipe:
     data             the name of a data set, or the path of a folder of pictures
     folder           the path of the folder with MNIST's files
     width            factor of all hidden widths
-    lr               learning rate of every optimiser, or the setting `rate` if the system has one
+    lr               learning rate of every optimiser; in a system with a setting `rate`, its value
     loss             the name of the adversarial loss
     smooth           D's label of a real sample (one-sided label smoothing)
     weight_decay     for the networks that draw no samples, such as D
     average          decay of the moving average
     settings         {name: value} for `System.setting`
 
-    None means the preset's value. The methods raise ValueError for unknown names, or names that do not fit
+    None means the preset's value. For `preset` it means the first one that fits the data, for `folder` the
+    usual folder (see `data.idx`). The methods raise ValueError for unknown names, or names that do not fit
     together.
     """
 

@@ -27,7 +27,7 @@ class ConsensusGAN(TwoPlayers):
     """A game of two networks whose layers have tangent passes. G: z (N, Z) -> x. D: x -> logit (N, 1)
 
     loss    the adversarial loss of both players
-    gamma   weight of |v|^2 / 2; 0: no such term
+    gamma   weight of |v|^2 / 2, v = (d L_D / d phi, d L_G / d theta), both losses' gradients; 0: no such term
     """
 
     loss: AdversarialLoss = nonsaturating

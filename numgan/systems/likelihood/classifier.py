@@ -76,13 +76,14 @@ def shifted(x, most, rng, fill):
 
 
 def _convolutional(size, width, rate, steps, **settings):
-    """A Classifier of pictures of size x size: convolutions 32 and 64 with max-pooling, a dense layer of 128.
+    """A Classifier of pictures of size x size.
 
-    Dropout follows the dense layer. `width` is a factor of these numbers. The learning rate falls from `rate`
+    It has convolutions with 32 and 64 channels, each with max-pooling, and a dense layer of 128 units with
+    dropout. `width` is a factor of these three numbers. The learning rate falls from `rate`
     to 0 in `steps` steps. `settings` are further fields.
     """
     channels = [max(int(c * width), 2) for c in (32, 64)]
-    C = pooling_discriminator(size, channels, max(int(128 * width), 4), 1, outputs=10)
+    C = pooling_discriminator(size, channels, hidden=max(int(128 * width), 4), colours=1, outputs=10)
     return Classifier(
         classes=10,
         sample_shape=(size, size, 1),

@@ -72,9 +72,9 @@ class Layer:
 
     held    names of the entries in `parameter_shapes()` that are stored with the weights but not trained,
             such as u and v of Spectral. They are constants in every pass: their gradient is None or exactly
-            zero, and `tangent_forward` ignores their directions in its argument tp. After each update the training
-            loop replaces these entries with the values from `refreshed`. A checkpoint stores them with the
-            weights.
+            zero, and `tangent_forward` ignores their directions in its argument tp. After each update the
+            training loop replaces these entries with the values from `refreshed`. A checkpoint stores them
+            with the weights.
     shown   names of the attributes that the repr shows
     options {name: default} of further attributes; the repr shows each as name=value if it is not the default
     """

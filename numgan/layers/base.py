@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..core.arguments import brief
+from ..core.arguments import brief, dtype_of
 from ..core.parameters import Layout, Parameters
 from ..core.probes import observable
 from ..core.randomness import stream
@@ -214,7 +214,10 @@ class LinearMap(Layer):
     A subclass defines `apply(x, context) -> (y, cache)` and `transpose(dy, cache) -> dx`. If A depends on the
     cache, it also defines `apply_to_tangent(tx, cache) -> ty`.
     Raises TypeError if x is not an array of floats.
+    several    whether x is a tuple of arrays, which `apply` checks
     """
+
+    several = False
 
     def apply(self, x, context):
         raise TypeError(f"{self!r}: define apply(self, x, context) -> (y, cache)")
@@ -223,7 +226,7 @@ class LinearMap(Layer):
         return self.apply(tx, None)[0]
 
     def forward(self, p, x, context=Pass()):
-        if not isinstance(x, tuple):
+        if not self.several:
             expect_floats(self, x)
         return self.apply(x, context)
 
@@ -276,14 +279,13 @@ def joined(tangents, shapes):
 
 
 def expect_floats(layer, x):
-    """Raise TypeError unless x is an array of floats.
+    """Raise TypeError unless x is a plain array of float32 or float64, as the kernels need it.
 
     With integers, every constant of a layer would be rounded.
     """
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+    if dtype_of(x) not in (np.float32, np.float64):
         raise TypeError(
-            f"{layer!r}: expected x as a float32 or float64 array, "
-            f"got {getattr(x, 'dtype', type(x).__name__)}; "
+            f"{layer!r}: expected x as a float32 or float64 array, got {dtype_of(x)}; "
             "convert it with np.asarray(x, np.float32)"
         )
 

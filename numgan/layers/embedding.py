@@ -5,7 +5,7 @@ It equals a Dense layer without bias on one-hot vectors.
 
 import numpy as np
 
-from ..core.arguments import positive
+from ..core.arguments import dtype_of, positive
 from .base import Layer, Pass, expect, term
 from .initializers import normal
 
@@ -38,8 +38,8 @@ class Embedding(Layer):
         return 0
 
     def forward(self, p, x, context=Pass()):
-        integers = np.issubdtype(getattr(x, "dtype", None), np.integer)
-        expect(self, integers, "as an array of integer labels", str(getattr(x, "dtype", type(x).__name__)))
+        integers = getattr(dtype_of(x), "kind", None) in ("i", "u")
+        expect(self, integers, "as an array of integer labels", str(dtype_of(x)))
         expect(
             self,
             x.size == 0 or 0 <= x.min() <= x.max() < self.classes,

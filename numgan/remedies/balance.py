@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.arguments import not_negative
 from ..core.underflow import may_underflow
 from .remedy import Remedy
 
@@ -14,6 +15,7 @@ class Balance(Remedy):
     """D trains while its loss on hard labels is above `balance`, G otherwise. 0: both train in each step."""
 
     balance: float = 0.0
+    checks = {"balance": not_negative}
 
     @property
     def needs_real(self):

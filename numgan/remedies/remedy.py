@@ -5,6 +5,8 @@ calls each remedy at the points below, in the order of the tuple. A remedy defin
 Its fields are settings of the game: `numgan train hacks --set noise=0.2` sets InstanceNoise.noise.
 """
 
+from ..core.arguments import plain_fields
+
 
 class Remedy:
     """The points of the game. Here every point leaves the game as it is.
@@ -12,7 +14,17 @@ class Remedy:
     game    the system; a remedy reads its step `now` and its memory `remembered`
     where   "real" or "fake", the kind of the samples
     seed    the seed of the objective; a remedy draws from its own named stream
+
+    A remedy's fields are checked when it is made: `checks` is {field: check(value, name)}, and a check raises
+    ValueError or TypeError for a wrong value.
     """
+
+    checks = {}
+
+    def __post_init__(self):
+        for name, check in self.checks.items():
+            check(getattr(self, name), f"{type(self).__name__} {name}")
+        plain_fields(self)
 
     def __repr__(self):
         # a checkpoint has this text, so that a run continues only with the remedies that it began with

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.arguments import dtype_of, expect_type
 from ..core.parameters import Parameters
 from ..core.randomness import derive
 
@@ -24,15 +25,13 @@ def expect_weights(system, weights):
 
     At least one path must be common, and common paths must agree in shape. Other paths are left alone.
     """
+    expect_type("weights", weights, dict, "a dict {network: Parameters}")
     networks = system.at(0).networks
     for name, p in weights.items():
         if name not in networks:
             raise ValueError(f"weights: expected networks among {', '.join(networks)}, got {name!r}")
-        if not isinstance(p, Parameters):
-            raise TypeError(
-                f"weights: expected Parameters for {name}, got {type(p).__name__}; "
-                f"give a run's state.params[{name!r}]"
-            )
+        advice = f"; give a run's state.params[{name!r}]"
+        expect_type("weights", p, Parameters, f"Parameters for {name}", advice)
         ours, theirs = networks[name].layout.slots, p.layout.slots
         common = [path for path in ours if path in theirs]
         if not common:
@@ -58,7 +57,7 @@ def _initial_memory(system, dtype):
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
             raise TypeError(
                 f"{type(system).__name__}.memory: expected {name} as an array of numbers, "
-                f"got {getattr(array, 'dtype', type(array).__name__)}; make it with np.zeros or np.full"
+                f"got {dtype_of(array)}; make it with np.zeros or np.full"
             )
     return {name: np.array(array, order="C") for name, array in memory.items()}
 

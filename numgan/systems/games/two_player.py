@@ -15,6 +15,7 @@ from operator import add
 
 import numpy as np
 
+from ...core.arguments import positive
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
@@ -32,6 +33,10 @@ class TwoPlayers(System):
     drawers = ("G",)
     judges = ("D",)
     purpose = "draws new samples"
+
+    def __post_init__(self):
+        for name in {"k", "n_critic", "every", "pack"} & vars(self).keys():
+            positive(getattr(self, name), name)
 
     @property
     def made_from(self):
@@ -70,6 +75,7 @@ class TwoPlayerGAN(TwoPlayers):
     kept: dict | None = None
 
     def __post_init__(self):
+        super().__post_init__()
         if not isinstance(self.remedies, tuple):
             raise TypeError(
                 f"{type(self).__name__}: expected remedies as a tuple of remedies such as "

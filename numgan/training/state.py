@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..core.arguments import dtype_of, expect_type
+from ..core.arguments import expect_type
 from ..core.parameters import Parameters
 from ..core.randomness import derive
 
@@ -57,7 +57,7 @@ def _initial_memory(system, dtype):
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
             raise TypeError(
                 f"{type(system).__name__}.memory: expected {name} as an array of numbers, "
-                f"got {dtype_of(array)}; make it with np.zeros or np.full"
+                f"got {getattr(array, 'dtype', type(array).__name__)}; make it with np.zeros or np.full"
             )
     return {name: np.array(array, order="C") for name, array in memory.items()}
 

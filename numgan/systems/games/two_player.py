@@ -15,7 +15,7 @@ from operator import add
 
 import numpy as np
 
-from ...core.arguments import positive
+from ...core.arguments import expect_type, positive
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
@@ -76,17 +76,10 @@ class TwoPlayerGAN(TwoPlayers):
 
     def __post_init__(self):
         super().__post_init__()
-        if not isinstance(self.remedies, tuple):
-            raise TypeError(
-                f"{type(self).__name__}: expected remedies as a tuple of remedies such as "
-                f"(R1Penalty(10.0),), got {self.remedies!r}"
-            )
+        where, expected = type(self).__name__, "remedies as a tuple of remedies such as (R1Penalty(10.0),)"
+        expect_type(where, self.remedies, tuple, expected)
         for remedy in self.remedies:
-            if not isinstance(remedy, Remedy):
-                raise TypeError(
-                    f"{type(self).__name__}: expected remedies as a tuple of remedies such as "
-                    f"R1Penalty(10.0), got {remedy!r} among them"
-                )
+            expect_type(where, remedy, Remedy, expected, " among them")
 
     def at(self, step):
         return replace(self, now=step)
@@ -106,13 +99,7 @@ class TwoPlayerGAN(TwoPlayers):
         """{name: array} of all remedies at this point."""
         found = {}
         for remedy in self.remedies:
-            found |= getattr(remedy, point)(*given)
-        return found
-
-    def memory(self, dtype=np.float32):
-        found = {}
-        for remedy in self.remedies:
-            for name, array in remedy.memory(self, dtype).items():
+            for name, array in getattr(remedy, point)(*given).items():
                 if name in found:
                     raise ValueError(
                         f"{type(self).__name__}: expected remedies that keep arrays of different names, got "
@@ -120,6 +107,9 @@ class TwoPlayerGAN(TwoPlayers):
                     )
                 found[name] = array
         return found
+
+    def memory(self, dtype=np.float32):
+        return self._collected("memory", self, dtype)
 
     @property
     def remembered(self):

@@ -125,7 +125,17 @@ def given(args, declared):
     for field in options(declared):
         value = getattr(args, field.name)
         if value is not None:
-            found[field.name] = dict(value) if isinstance(value, list) else value
+            found[field.name] = _once(value) if isinstance(value, list) else value
+    return found
+
+
+def _once(pairs):
+    """{name: value} of pairs. Raises ValueError if a name comes twice."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"--set: expected {name} once, got {found[name]} and {value}; leave one out")
+        found[name] = value
     return found
 
 

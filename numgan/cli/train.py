@@ -107,7 +107,8 @@ def _resume(args):
     refused += [f"--{word.replace('_', '-')}" for word in ("out", "dry_run") if getattr(args, word)]
     if refused or args.system:
         raise ValueError(
-            f"train --resume: {', '.join(refused) or args.system} comes from the run; leave it out "
+            f"train --resume: {', '.join(refused) or args.system} "
+            f"{'come from the run; leave them' if len(refused) > 1 else 'comes from the run; leave it'} out "
             "(--steps and --epochs extend the run)"
         )
     config = runs.read_config(args.resume)

@@ -43,6 +43,17 @@ def plain_fields(record):
         object.__setattr__(record, field.name, plain(getattr(record, field.name)))
 
 
+def expect_type(where, value, kinds, expected, advice=""):
+    """Raise TypeError `where: expected ..., got ...` unless the value is an instance of `kinds`."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{where}: expected {expected}, got {type(value).__name__}{advice}")
+
+
+def dtype_of(x):
+    """The dtype of a plain array; the name of the type of anything else, such as a masked array."""
+    return x.dtype if type(x) in (np.ndarray, np.memmap) else type(x).__name__
+
+
 def expect_samples(where, **named):
     """Raise TypeError if one of the arguments is not an array of floats, ValueError if it is empty.
 
@@ -52,8 +63,7 @@ def expect_samples(where, **named):
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             raise TypeError(
                 f"{where}: expected {name} as one float array (N, ...), "
-                f"got {getattr(x, 'dtype', type(x).__name__)}; "
-                f"convert it with np.asarray({name}, np.float32)"
+                f"got {dtype_of(x)}; convert it with np.asarray({name}, np.float32)"
             )
         if not x.ndim or not x.size:
             raise ValueError(
@@ -100,6 +110,12 @@ def positive(value, name):
     if not is_integer(value, 1):
         raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     return int(value)
+
+
+def share(value, name):
+    """Raise ValueError unless the value is a number from 0 to 1."""
+    if not (is_number(value) and value <= 1):
+        raise ValueError(f"{name}: expected a share from 0 to 1, got {value!r}")
 
 
 def not_negative(value, name):

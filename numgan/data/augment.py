@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..core.randomness import stream
-from .dataset import Feed, Unpaired
+from .dataset import Feed, Unpaired, expect_data
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,7 @@ class Augmented:
             raise TypeError(
                 "Augmented: expected a Dataset, got an Unpaired set; augment each of its sides by itself"
             )
+        expect_data("Augmented", dataset=self.dataset)
         for name, column in self._pictures().items():
             if self.crop and (column.shape[1] < self.crop[0] or column.shape[2] < self.crop[1]):
                 raise ValueError(

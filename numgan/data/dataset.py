@@ -164,6 +164,16 @@ class Feed:
     epoch: object
 
 
+def expect_data(where, /, **sides):
+    """Raise TypeError unless every side is a Dataset, or has a sample_shape as a Dataset has."""
+    for name, side in sides.items():
+        if not hasattr(side, "sample_shape"):
+            raise TypeError(
+                f"{where}: expected {name} as a Dataset, got {type(side).__name__}; "
+                "make it with numgan.data.Dataset(name, array)"
+            )
+
+
 def paired(name, **sides):
     """A Dataset of pairs: after paired(name, x=..., y=...), row i of x and row i of y belong together.
 
@@ -178,6 +188,7 @@ def paired(name, **sides):
         raise ValueError(
             f"paired({name!r}): expected two or more sides, one of them x, got {', '.join(sides) or 'none'}"
         )
+    expect_data(f"paired({name!r})", **sides)
     first, by_name = sides["x"], all(side.names is not None for side in sides.values())
     places = {  # {side: {key: row}}
         word: {key: row for row, key in enumerate(side.names if by_name else range(len(side)))}
@@ -218,6 +229,7 @@ class Unpaired:
             raise ValueError(
                 f"Unpaired({name!r}): expected two or more sides, got {', '.join(sides) or 'none'}"
             )
+        expect_data(f"Unpaired({name!r})", **sides)
         self.name, self.sides = name, sides
         first = next(iter(sides.values()))
         self.x, self.sample_shape, self.is_images = first.x, first.sample_shape, first.is_images

@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..core.arguments import brief
+from ..core.arguments import brief, dtype_of
 from ..core.parameters import Layout, Parameters
 from ..core.probes import observable
 from ..core.randomness import stream
@@ -245,8 +245,11 @@ class LinearMap(Layer):
     A' is the transpose of A. A subclass defines `apply(x, context) -> (y, cache)` and
     `transpose(dy, cache) -> dx`. If `apply` chooses A, as Dropout draws its mask, or adds a constant as Noise
     does, the subclass also defines `apply_to_tangent(tx, cache) -> ty`.
-    Raises TypeError if x is neither an array of floats nor a tuple.
+    Raises TypeError if x is not an array of floats.
+    several    whether x is a tuple of arrays, which `apply` checks
     """
+
+    several = False
 
     def apply(self, x, context):
         raise TypeError(f"{self!r}: define apply(self, x, context) -> (y, cache)")
@@ -255,7 +258,7 @@ class LinearMap(Layer):
         return self.apply(tx, None)[0]
 
     def forward(self, p, x, context=Pass()):
-        if not isinstance(x, tuple):
+        if not self.several:
             expect_floats(self, x)
         return self.apply(x, context)
 
@@ -319,14 +322,13 @@ def joined(tangents, shapes):
 
 
 def expect_floats(layer, x):
-    """Raise TypeError unless x is an array of floats.
+    """Raise TypeError unless x is a plain array of float32 or float64, as the kernels need it.
 
     With an array of integers, every constant of a layer would be rounded to an integer.
     """
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+    if dtype_of(x) not in (np.float32, np.float64):
         raise TypeError(
-            f"{layer!r}: expected x as a float32 or float64 array, "
-            f"got {getattr(x, 'dtype', type(x).__name__)}; "
+            f"{layer!r}: expected x as a float32 or float64 array, got {dtype_of(x)}; "
             "convert it with np.asarray(x, np.float32)"
         )
 

@@ -5,7 +5,7 @@ An Embedding equals a Dense layer without bias whose input is a one-hot vector o
 
 import numpy as np
 
-from ..core.arguments import positive
+from ..core.arguments import dtype_of, positive
 from .base import Layer, Pass, expect, term
 from .initializers import normal
 
@@ -38,8 +38,8 @@ class Embedding(Layer):
         return 0
 
     def forward(self, p, x, context=Pass()):
-        integers = np.issubdtype(getattr(x, "dtype", None), np.integer)
-        expect(self, integers, "as an array of integer labels", str(getattr(x, "dtype", type(x).__name__)))
+        integers = getattr(dtype_of(x), "kind", None) in ("i", "u")
+        expect(self, integers, "as an array of integer labels", str(dtype_of(x)))
         if x.size:
             low, high = x.min(), x.max()
             fits = 0 <= low and high < self.classes

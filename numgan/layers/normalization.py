@@ -111,6 +111,7 @@ class SampleNorm(Normalization):
     def forward(self, p, x, context=Pass()):
         expect_floats(self, x)
         self._check(x)
+        expect(self, all(x.shape[axis] for axis in self.axes(x)), "with at least one value in each mean", x)
         mean = self._mean(x) if self.centred else 0
         variance = self._mean(np.square(x - mean))
         r = 1 / np.sqrt(variance + self.eps)

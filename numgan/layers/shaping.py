@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .base import LinearMap, expect, expect_images, joined
+from .base import LinearMap, expect, expect_floats, expect_images, joined
 
 
 class Move(LinearMap):
@@ -172,6 +172,8 @@ class Concat(Move):
     Raises ValueError unless x is a tuple of arrays that differ in the last axis only.
     """
 
+    several = True
+
     def output_shape(self, shapes):
         expect(
             self,
@@ -188,6 +190,8 @@ class Concat(Move):
             "a tuple of arrays that differ in the last axis only",
             x,
         )
+        for part in x:
+            expect_floats(self, part)
         return np.concatenate(x, axis=-1), [part.shape for part in x]
 
     def apply_to_tangent(self, tx, shapes):
@@ -207,6 +211,7 @@ class Pick(Move):
     """
 
     shown = ("place",)
+    several = True
 
     def __init__(self, place=0):
         if not isinstance(place, (int, np.integer)) or place < 0:

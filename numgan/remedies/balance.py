@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.arguments import not_negative
 from ..core.underflow import may_underflow
 from .remedy import Remedy
 
@@ -18,6 +19,7 @@ class Balance(Remedy):
     """
 
     balance: float = 0.0
+    checks = {"balance": not_negative}
 
     @property
     def needs_real(self):

@@ -21,11 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.arguments import expect_finite, is_number, plain_fields
+from ..core.arguments import expect_finite, expect_type
 from ..core.parameters import Parameters, whole_gradient
 from ..core.underflow import may_underflow
 from ..layers import Layer, Pass
 from ..losses import AdversarialLoss, nonsaturating
+from .penalties import expect_weight
 
 
 @may_underflow
@@ -46,17 +47,12 @@ class Consensus:
     loss: AdversarialLoss = nonsaturating
 
     def __post_init__(self):
-        if not is_number(self.weight):
-            raise ValueError(
-                "Consensus: expected weight as a finite number of at least 0, "
-                f"got {self.weight!r}; the paper's is 10"
-            )
+        expect_weight(self, "10")
         if not isinstance(self.loss, AdversarialLoss):
             raise TypeError(
                 "Consensus: expected loss as an AdversarialLoss such as numgan.nonsaturating, "
                 f"got {self.loss!r}"
             )
-        plain_fields(self)
 
     def __call__(
         self, D, G, phi, theta, real, z, real_context=Pass(), fake_context=Pass(), gen_context=Pass()
@@ -71,10 +67,7 @@ class Consensus:
         """
         for kind, given in ((Layer, dict(D=D, G=G)), (Parameters, dict(phi=phi, theta=theta))):
             for name, value in given.items():
-                if not isinstance(value, kind):
-                    raise TypeError(
-                        f"Consensus: expected {name} as a {kind.__name__}, got {type(value).__name__}"
-                    )
+                expect_type("Consensus", value, kind, f"{name} as a {kind.__name__}")
         fake, c_gen = G.forward(theta, z, gen_context)
         a, c_real = D.forward(phi, real, real_context)
         b, c_fake = D.forward(phi, fake, fake_context)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.arguments import expect_rng, expect_samples, is_number, not_negative
+from ..core.arguments import expect_rng, expect_samples, is_number, not_negative, share
+from ..core.fields import Flag, Whole
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from ..losses import Labelled
@@ -66,6 +67,7 @@ class InstanceNoise(Remedy):
 
     noise: float = 0.1
     anneal: int = 0
+    checks = {"noise": not_negative, "anneal": Whole().expect}
 
     def input(self, x, where, game, seed):
         std = Linear(self.noise, 0.0, self.anneal or game.steps)(game.now)
@@ -80,6 +82,7 @@ class NoisyLabels(Remedy):
     smooth: float = 0.9
     soft: bool = False
     flip: float = 0.0
+    checks = {"smooth": share, "soft": Flag().expect, "flip": share}
 
     def loss(self, loss, where, game, seed):
         def labelled(logit):

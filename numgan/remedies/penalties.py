@@ -154,7 +154,7 @@ class R1(InputGradientPenalty):
     weight: float = 10.0
 
     def __post_init__(self):
-        _expect_weight(self, "10")
+        expect_weight(self, "10")
 
     def of(self, g):
         """(value, v): the penalty as a function of g (N, ...), and its derivative with respect to g."""
@@ -183,7 +183,7 @@ class Roth:
     weight: float = 2.0
 
     def __post_init__(self):
-        _expect_weight(self, "2.0, annealed")
+        expect_weight(self, "2.0, annealed")
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
         """(value, dphi): the penalty at real (M, ...) and fake (N, ...), with its gradient for phi.
@@ -244,11 +244,7 @@ class Lazy:
 
     def __post_init__(self):
         positive(self.every, "Lazy every")
-        if not callable(self.penalty):
-            raise TypeError(
-                "Lazy: expected penalty as a penalty such as R1(10.0), called with (D, phi, ...), "
-                f"got {self.penalty!r}"
-            )
+        _expect_penalty(self, "penalty")
         plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
@@ -266,7 +262,16 @@ class Lazy:
         return self.every * value, dphi.like(self.every * dphi.vector)
 
 
-def _expect_weight(penalty, paper):
+def _expect_penalty(record, name):
+    if not callable(penalty := getattr(record, name)):
+        raise TypeError(
+            f"{type(record).__name__}: expected {name} as a penalty such as R1(10.0), "
+            f"called with (D, phi, ...), got {penalty!r}"
+        )
+
+
+def expect_weight(penalty, paper):
+    """Raise ValueError unless the weight is a finite number of at least 0; `paper` is the usual one."""
     if not is_number(penalty.weight):
         raise ValueError(
             f"{type(penalty).__name__}: expected weight as a finite number of at least 0, "
@@ -334,9 +339,7 @@ class R1Penalty(Remedy):
 
     gamma: float = 10.0
     every: int = 1
-
-    def __post_init__(self):
-        positive(self.every, "every")
+    checks = {"gamma": not_negative, "every": positive}
 
     def penalty(self, D, phi, real, fake, game, seed):
         return Lazy(R1(self.gamma), self.every)(game.now, D, phi, real, Pass(derive(seed, "D on real")))
@@ -348,6 +351,7 @@ class RothPenalty(Remedy):
     """Remedy: Roth's penalty at D's inputs. gamma is its weight: a number, or a schedule (annealing)."""
 
     gamma: object = 2.0
+    checks = {"gamma": lambda gamma, name: callable(gamma) or not_negative(gamma, name)}
 
     def penalty(self, D, phi, real, fake, game, seed):
         contexts = (Pass(derive(seed, f"D on {where}")) for where in ("real", "fake"))
@@ -360,6 +364,9 @@ class DRAGANPenalty(Remedy):
     """Remedy: a gradient penalty at random points around D's real inputs (see `perturbed`)."""
 
     gradient_penalty: GradientPenalty = GradientPenalty(10.0)
+
+    def __post_init__(self):
+        _expect_penalty(self, "gradient_penalty")
 
     def penalty(self, D, phi, real, fake, game, seed):
         points = perturbed(real, stream(seed, "perturbed"))

@@ -6,6 +6,8 @@ methods for what it changes.
 Its fields are settings of the game: `numgan train hacks --set noise=0.2` sets InstanceNoise.noise.
 """
 
+from ..core.arguments import plain_fields
+
 
 class Remedy:
     """The base class of remedies. Each method here leaves the game as it is.
@@ -14,7 +16,17 @@ class Remedy:
     where   "real" or "fake", the kind of the samples
     seed    the seed of the objective; a remedy draws from a stream with its own name
     memory  {name: array} that a remedy keeps between steps. A method returns new values of some entries
+
+    A remedy's fields are checked when it is made: `checks` is {field: check(value, name)}, and a check raises
+    ValueError or TypeError for a wrong value.
     """
+
+    checks = {}
+
+    def __post_init__(self):
+        for name, check in self.checks.items():
+            check(getattr(self, name), f"{type(self).__name__} {name}")
+        plain_fields(self)
 
     def __repr__(self):
         # a checkpoint has this text: so a run continues only with the remedies that it began with

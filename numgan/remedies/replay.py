@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.arguments import is_number, plain_fields, positive
+from ..core.arguments import plain_fields, positive, share
 from ..core.randomness import stream
 from ..core.underflow import may_underflow
 from .remedy import Remedy
@@ -31,8 +31,7 @@ class Pool:
 
     def __post_init__(self):
         positive(self.size, "Pool size")
-        if not (is_number(self.share) and self.share <= 1):
-            raise ValueError(f"Pool: expected a share from 0 to 1, got {self.share!r}")
+        share(self.share, "Pool")
         plain_fields(self)
 
     def empty(self, **rows):
@@ -91,6 +90,7 @@ class Replay(Remedy):
 
     replay: float = 0.5
     pool: int = 1024
+    checks = {"replay": share, "pool": positive}
 
     def memory(self, game, dtype):
         if not self.replay:
@@ -114,6 +114,7 @@ class PastPlayers(Remedy):
 
     past: float = 0.05
     age: int = 500
+    checks = {"past": share, "age": positive}
 
     def memory(self, game, dtype):
         if not self.past:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.arguments import expect_finite, expect_samples, is_integer
+from ..core.arguments import expect_finite, expect_samples, expect_type, is_integer
 from ..core.parameters import Parameters, whole_gradient
 from ..core.underflow import may_underflow
 from ..layers import Layer, Pass
@@ -129,8 +129,5 @@ class Unrolling:
 
 
 def _expect_parameters(where, name, p):
-    if not isinstance(p, Parameters):
-        raise TypeError(
-            f"Unrolling.{where}: expected {name} as D's Parameters, got {type(p).__name__}; "
-            "make them with D.init(seed), or from a vector with phi.like(vector)"
-        )
+    advice = "; make them with D.init(seed), or from a vector with phi.like(vector)"
+    expect_type(f"Unrolling.{where}", p, Parameters, f"{name} as D's Parameters", advice)

@@ -27,9 +27,14 @@ class Staged(System):
     def of(cls, *parts):
         """A Staged with the stages `parts`, which are pairs (steps, system).
 
-        Raises ValueError without a stage, for a stage without a step, or for stages with different
-        sample_shape, pixels or classes.
+        Raises TypeError for anything but such pairs, ValueError without a stage, for a stage without a step,
+        or for stages with different sample_shape, pixels or classes.
         """
+        for part in parts:
+            match part:
+                case [int() | np.integer(), System()]:
+                    continue
+            raise TypeError(f"Staged: expected pairs (steps, system), got {part!r:.100}")
         if not parts or min(steps for steps, _ in parts) < 1:
             raise ValueError(
                 f"Staged: expected stages of at least one step, got {[steps for steps, _ in parts]}"

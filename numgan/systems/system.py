@@ -12,11 +12,13 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ..core.arguments import expect_type
 from ..core.fields import Text
 from ..core.parameters import Parameters, whole_gradient
 from ..core.randomness import derive, stream
 from ..core.underflow import may_underflow
-from ..layers import Pass
+from ..layers import Layer, Pass
+from ..optimizers import Optimizer
 from .settings import fitting, numbers, with_numbers
 
 
@@ -81,15 +83,10 @@ def checked(result, params, trained, where):
     trained   names of the networks that the objective trains
     Raises TypeError or ValueError for an invalid result; the message begins with `where`.
     """
-    if not isinstance(result, Result):
-        raise TypeError(f"{where}: expected a Result(loss, gradients, metrics), got {type(result).__name__}")
-    for word, value in {"gradients": result.gradients, "metrics": result.metrics}.items():
-        if not isinstance(value, dict):
-            raise TypeError(f"{where}: expected {word} as a dict {{name: ...}}, got {type(value).__name__}")
-    if not isinstance(result.memory, dict | None):
-        raise TypeError(
-            f"{where}: expected memory as a dict {{name: array}} or None, got {type(result.memory).__name__}"
-        )
+    expect_type(where, result, Result, "a Result(loss, gradients, metrics)")
+    expect_type(where, result.gradients, dict, "gradients as a dict {name: ...}")
+    expect_type(where, result.metrics, dict, "metrics as a dict {name: ...}")
+    expect_type(where, result.memory, dict | None, "memory as a dict {name: array} or None")
     for name in result.metrics:
         Text().expect(name, f"{where}: a metric's name")  # metrics.jsonl must be readable again
     if set(result.gradients) != set(trained):
@@ -162,12 +159,17 @@ def expect_roles(system):
 
     The names are those in `optimizers`, `drawers`, `judges` and `trains`. `trains` must have every objective,
     and each network in it must have an optimiser. The systems of all stages are checked.
+    Raises TypeError for anything but a System of networks and optimisers.
     """
+    expect_type("system", system, System, "a System, as numgan.build makes it")
     for _, now in system.stages:
         if now is not system:
             expect_roles(now)  # the system of a stage
             continue
         where, trains = type(system).__name__, system.trains
+        for word, kind in {"networks": Layer, "optimizers": Optimizer}.items():
+            for name, value in getattr(system, word).items():
+                expect_type(where, value, kind, f"{word}[{name!r}] of the class {kind.__name__}")
         there = ", ".join(system.networks) or "none"
         names = {"optimizers": tuple(system.optimizers), "drawers": system.drawers, "judges": system.judges}
         for objective in system.objectives():

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from .. import plot
 from ..core import files
-from ..core.arguments import is_number, positive
+from ..core.arguments import expect_type, is_number, positive
 from ..core.errors import FileFormatError, NonFiniteError
 from ..core.fields import for_json
 from ..core.randomness import derive
@@ -120,6 +120,7 @@ def train(
     files.expect_path(out, "out")
     out = Path(out)
     recipes.check(system, dataset)
+    expect_type("recipe", recipe, recipes.Recipe | None, "a Recipe or None")
     if resume and weights is not None:
         raise ValueError("weights: a run continues with its own weights; leave them out")
     expect_weights(system, weights or {})

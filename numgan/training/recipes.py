@@ -13,6 +13,7 @@ from .. import data, systems
 from ..core.arguments import is_integer
 from ..core.fields import Choice, Either, Flag, Maybe, Real, Record, Text, Whole, option
 from ..core.files import path_of, text_of
+from ..data.dataset import expect_data
 from ..data.points import POINTS
 from ..losses import ADVERSARIAL, smoothed
 from ..systems import NUMBERS, WIDTHS, expect_roles
@@ -222,12 +223,13 @@ def _from_anywhere(path):
 
 
 def check(system, dataset):
-    """Raise ValueError unless the system can be trained on the data.
+    """Raise ValueError or TypeError unless the system can be trained on the data.
 
     The roles of the system must be correct (`expect_roles`). Sample shapes must agree, and the data must have
     the labels, classes and columns that the system needs.
     """
     expect_roles(system)
+    expect_data("train", dataset=dataset)
     if tuple(dataset.sample_shape) != tuple(system.sample_shape):
         raise ValueError(
             f"{type(system).__name__}: expected samples {system.sample_shape}, got {dataset.sample_shape} "

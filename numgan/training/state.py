@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.arguments import expect_type
 from ..core.parameters import Parameters
 from ..core.randomness import derive
 
@@ -25,15 +26,13 @@ def expect_weights(system, weights):
     At least one path must be common to both, and common paths must agree in shape. All other paths are left
     as they are.
     """
+    expect_type("weights", weights, dict, "a dict {network: Parameters}")
     networks = system.at(0).networks
     for name, p in weights.items():
         if name not in networks:
             raise ValueError(f"weights: expected networks among {', '.join(networks)}, got {name!r}")
-        if not isinstance(p, Parameters):
-            raise TypeError(
-                f"weights: expected Parameters for {name}, got {type(p).__name__}; "
-                f"give a run's state.params[{name!r}]"
-            )
+        advice = f"; give a run's state.params[{name!r}]"
+        expect_type("weights", p, Parameters, f"Parameters for {name}", advice)
         ours, theirs = networks[name].layout.slots, p.layout.slots
         common = [path for path in ours if path in theirs]
         if not common:

@@ -139,9 +139,9 @@ def test_a_batch_is_whole_packs(tmp_path):
 @pytest.mark.parametrize(
     "preset, switches, message",
     [
-        ("digits", {"flip": 1.5}, "shares flip, replay and past of at most 1"),
+        ("digits", {"flip": 1.5}, "NoisyLabels flip: expected a share from 0 to 1, got 1.5"),
         ("digits", {"smooth": 0.0}, "a smooth above 0"),
-        ("digits", {"pack": 0}, "pack, pool and age of at least 1"),
+        ("digits", {"pack": 0}, "pack: expected an integer of at least 1, got 0"),
         ("digits", {"classify": True, "pack": 2}, "a pack has no class"),
         ("digits", {"balance": 1.0, "matching": True}, "which matching does not compute"),
         ("points", {"conditional": True}, "points have no pixels"),

@@ -14,7 +14,6 @@ With classes both players get a label y, and a fake has the label of the real sa
 
 from dataclasses import dataclass, replace
 
-from ...core.arguments import positive
 from ...core.randomness import derive
 from ...layers import (
     BatchNorm,
@@ -62,9 +61,6 @@ class R3GAN(TwoPlayers):
     now: int = 0
 
     compares_pairs = True
-
-    def __post_init__(self):
-        positive(self.every, "every")
 
     def at(self, step):
         return replace(self, now=step)

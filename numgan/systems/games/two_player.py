@@ -15,6 +15,7 @@ from operator import add
 
 import numpy as np
 
+from ...core.arguments import expect_type, positive
 from ...core.randomness import derive
 from ...layers import Pass
 from ...losses import AdversarialLoss, nonsaturating, sigmoid
@@ -32,6 +33,10 @@ class TwoPlayers(System):
     drawers = ("G",)
     judges = ("D",)
     purpose = "draws new samples"
+
+    def __post_init__(self):
+        for name in {"k", "n_critic", "every", "pack"} & vars(self).keys():
+            positive(getattr(self, name), name)
 
     @property
     def made_from(self):
@@ -72,17 +77,11 @@ class TwoPlayerGAN(TwoPlayers):
     kept: dict | None = None
 
     def __post_init__(self):
-        if not isinstance(self.remedies, tuple):
-            raise TypeError(
-                f"{type(self).__name__}: expected remedies as a tuple of remedies such as "
-                f"(R1Penalty(10.0),), got {self.remedies!r}"
-            )
+        super().__post_init__()
+        where, expected = type(self).__name__, "remedies as a tuple of remedies such as (R1Penalty(10.0),)"
+        expect_type(where, self.remedies, tuple, expected)
         for remedy in self.remedies:
-            if not isinstance(remedy, Remedy):
-                raise TypeError(
-                    f"{type(self).__name__}: expected remedies as a tuple of remedies such as "
-                    f"R1Penalty(10.0), got {remedy!r} among them"
-                )
+            expect_type(where, remedy, Remedy, expected, " among them")
 
     def at(self, step):
         return replace(self, now=step)
@@ -109,13 +108,7 @@ class TwoPlayerGAN(TwoPlayers):
         """
         found = {}
         for remedy in self.remedies:
-            found |= getattr(remedy, point)(*given)
-        return found
-
-    def memory(self, dtype=np.float32):
-        found = {}
-        for remedy in self.remedies:
-            for name, array in remedy.memory(self, dtype).items():
+            for name, array in getattr(remedy, point)(*given).items():
                 if name in found:
                     raise ValueError(
                         f"{type(self).__name__}: expected remedies that keep arrays of different names, got "
@@ -123,6 +116,9 @@ class TwoPlayerGAN(TwoPlayers):
                     )
                 found[name] = array
         return found
+
+    def memory(self, dtype=np.float32):
+        return self._collected("memory", self, dtype)
 
     @property
     def remembered(self):

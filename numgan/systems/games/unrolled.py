@@ -47,6 +47,7 @@ class UnrolledGAN(TwoPlayerGAN):
     standing: dict | None = None
 
     def __post_init__(self):
+        super().__post_init__()
         if self.remedies:
             raise ValueError(
                 "UnrolledGAN: expected no remedies, because its updates of D have none, "

@@ -303,7 +303,7 @@ class LayerNorm(SampleNorm):
 
     x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
 
-    Raises ValueError if x does not have C channels.
+    Raises ValueError if x does not have C channels, or its samples have no entries.
     """
 
     def axes(self, x):

@@ -55,7 +55,10 @@ def test_train_json_and_resume(numgan):
     numgan("train", "gan", *NARROW, "--steps", 5, "--out", "whole")
     assert Path("here", "checkpoint.npz").read_bytes() == Path("whole", "checkpoint.npz").read_bytes()
     refused(numgan("train", "gan", "--out", "here"), "holds a run already", "--resume")
-    refused(numgan("train", "--resume", "here", "--seed", 3, "--lr", 1), "--seed, --lr come from the run; leave them out")
+    refused(
+        numgan("train", "--resume", "here", "--seed", 3, "--lr", 1),
+        "--seed, --lr come from the run; leave them out",
+    )
     refused(numgan("train", "gan", "--resume", "here"), "gan comes from the run")
     refused(numgan("train", "--resume", "here", "--steps", 2), "has 5 already")
 

@@ -317,7 +317,7 @@ class LayerNorm(SampleNorm):
 
     x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
 
-    Raises ValueError unless x has two axes or more and the last one is C.
+    Raises ValueError unless x has two axes or more, the last one is C, and samples have entries.
     """
 
     def axes(self, x):

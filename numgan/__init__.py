@@ -62,7 +62,11 @@ from .losses import (
 from .networks import dcgan_discriminator, dcgan_generator, mlp
 from .optimizers import SGD, Adam, Historical, RMSProp, moving_average
 from .core.parameters import Parameters
-from .remedies.penalties import R1, R2, GradientPenalty, Lazy, Roth
+from .remedies.balance import Balance
+from .remedies.noise import InstanceNoise, NoisyLabels
+from .remedies.penalties import R1, R2, DRAGANPenalty, GradientPenalty, Lazy, R1Penalty, Roth, RothPenalty
+from .remedies.replay import PastPlayers, Replay
 from .systems import Batch, build
+from .systems.games.two_player import TwoPlayerGAN
 from .training import train
 from .remedies.unrolling import Unrolling

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import numgan as ng
 from numgan.checking.system import CONTRACT, SystemPoint, check_objective
 from numgan.core.randomness import stream
 from numgan.layers import Tanh
@@ -104,3 +105,8 @@ def test_the_unrolled_game_takes_no_remedies():
 def test_only_remedies_are_taken(wrong):
     with pytest.raises(TypeError, match="TwoPlayerGAN: expected remedies as a tuple .* got .* among them"):
         game(R1Penalty(1.0), wrong)
+
+
+def test_the_package_exports_the_game_and_its_remedies():
+    for kind in (TwoPlayerGAN, *map(type, ALL)):
+        assert getattr(ng, kind.__name__) is kind

@@ -1,5 +1,7 @@
 """The layers. Each has four passes, written by hand.
 
+The passes are forward, backward, tangent_forward and tangent_backward; base.py defines them.
+
 Reading order: base, activations, bilinear, pooling, resampling, shaping, normalization, dropout, embedding,
 minibatch, packing, equalized, spectral, network, given, virtual.
 """

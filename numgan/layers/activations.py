@@ -1,11 +1,14 @@
-"""Activations. An elementwise activation is a function f, given with f' and f''; all share these four passes:
+"""Activations: layers without parameters that apply a function to the entries of x.
+
+An elementwise activation is a function f of one number, given with its derivatives f' and f''. All
+elementwise activations share these four passes (dx, ty and the like are named as in base.py):
 
 forward            y   = f(x)
 backward           dx  = dy f'(x)
 tangent_forward    ty  = f'(x) tx
 tangent_backward   tdx = tdy f'(x) + dy f''(x) tx
 
-Maxout is not elementwise: it takes the maximum of neighbouring entries.
+Maxout is not elementwise: each entry of y is the maximum of several neighbouring entries of x.
 """
 
 import numpy as np
@@ -18,16 +21,24 @@ from .base import Layer, LinearMap, Pass, expect, expect_floats, term, total
 
 
 class Elementwise(Layer):
-    """y = f(x), elementwise; x and y have any shape.
+    """The base class of elementwise activations: y = f(x), where x and y have any shape.
 
-    A subclass defines f(x), d(x, y) = f'(x) and dd(x, y) = f''(x), where y = f(x). dd = None means f'' = 0.
+    A subclass defines three methods. Each gets arrays, and y = f(x):
+
+    f(x)         the function f
+    d(x, y)      its derivative f'(x)
+    dd(x, y)     its second derivative f''(x); dd = None means f'' = 0
+
     Raises TypeError if x is not an array of floats.
     """
 
     dd = None
 
     def times(self, d, x, y):
-        """d f'(x), elementwise. d is dy, or a tangent tx or tdy."""
+        """The product d f'(x), elementwise.
+
+        d is dy, tx or tdy: the derivative passes multiply each of these arrays by f'(x).
+        """
         return d * self.d(x, y)
 
     def forward(self, p, x, context=Pass()):
@@ -54,8 +65,8 @@ class LeakyReLU(Elementwise):
     """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 4)
 
     y > 0 exactly where x > 0, so the backward pass needs only y, and the cache is y. The cache of the next
-    layer holds y too, so this cache adds no memory. Raises TypeError if x is not an array of floats;
-    ValueError unless slope is a finite number >= 0.
+    layer holds the same array y, so the cache of LeakyReLU adds no memory.
+    Raises TypeError if x is not an array of floats, ValueError unless slope is a finite number >= 0.
     """
 
     shown = ("slope",)
@@ -78,7 +89,7 @@ class LeakyReLU(Elementwise):
 
 
 class ReLU(LeakyReLU):
-    """y = max(x, 0)"""
+    """y = max(x, 0): a LeakyReLU with slope 0."""
 
     shown = ()
 
@@ -137,9 +148,9 @@ class Sigmoid(Elementwise):
 class Softplus(Elementwise):
     """y = log(1 + exp(b (x + s))) / b - s, computed without overflow          sharpness b = 1, shift s = 0
 
-    A smooth form of max(x, -s). A larger b gives a sharper bend. Softplus(2, 1) is softplus(2x + 2) / 2 - 1
-    (Gulrajani et al. 2017, section 5.1), whose mean stays near 0.
-    Raises ValueError unless sharpness > 0 and both are finite.
+    y is a smooth form of max(x, -s). A larger b gives a sharper bend. Softplus(2, 1) is
+    softplus(2x + 2) / 2 - 1 (Gulrajani et al. 2017, section 5.1); the mean of its outputs stays near 0.
+    Raises ValueError unless sharpness and shift are finite and sharpness > 0.
     """
 
     def __init__(self, sharpness=1.0, shift=0.0):
@@ -173,18 +184,20 @@ def sigmoid(x):
 
 @may_underflow
 def softplus(x):
-    """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), elementwise. The second form does not overflow."""
+    """log(1 + exp(x)), elementwise, computed as max(x, 0) + log1p(exp(-|x|)), which does not overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 class Maxout(LinearMap):
-    """y_o = max over j of x_{o, j}: the largest of `pieces` neighbours (Goodfellow et al. 2013, section 2)
+    """y_o = max over j of x_{o, j}: the maximum of each group of entries (Goodfellow et al. 2013, section 2)
 
-    x (..., O pieces), made by Dense(I, O pieces)   y (..., O)
+    x (..., O pieces)   y (..., O)
 
-    If several pieces are equally large, the first one is the maximum. Once it is known which pieces are the
-    maxima, the map only selects them, and a selection is linear. Raises TypeError if x is not an array of
-    floats; ValueError if its last axis is not a multiple of `pieces`, or if `pieces` is not an integer >= 1.
+    `pieces` is the size of a group. A group is `pieces` neighbouring entries of the last axis of x. Usually
+    Dense(I, O pieces) makes x from I inputs. If several entries of a group are equally large, the first one
+    counts as the maximum. Once the maxima are known, the layer only selects entries, which is a linear map.
+    Raises TypeError if x is not an array of floats; ValueError if the last axis of x is not a multiple of
+    `pieces`, or if `pieces` is not an integer >= 1.
     """
 
     shown = ("pieces",)

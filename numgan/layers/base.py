@@ -1,14 +1,16 @@
-"""The contract of a layer: a forward and a backward pass, and two tangent passes for second-order objectives.
+"""The contract of a layer: a forward and a backward pass, and two tangent passes.
 
     y,  cache    = layer.forward(p, x, context)
     dx, dp       = layer.backward(dy, cache, frozen=False, need_dx=True)
     ty, tcache   = layer.tangent_forward(tx, cache, tp=None)
     tdx, tdp     = layer.tangent_backward(dy, tdy, cache, tcache, frozen=False, need_dx=True)
 
-p holds the layer's parameters, x is the input and y the output. A cache holds what a later pass needs.
+x is the input, y the output, and p holds the layer's parameters. A cache holds what a later pass needs.
 `d` is read "derivative of the loss with respect to": dx is the derivative of the loss with respect to x.
-`t` is read "tangent of": tdW is the tangent of dW, the change of dW along a direction.
-A tangent of None means exactly zero. No kernel runs for it. No pass writes to its arguments or to the layer.
+`t` is read "tangent of": ty is the change of y, and tdx the change of dx, when x and p move along a
+direction. The tangent passes are for second-order objectives: losses that contain a gradient, such as
+gradient penalties. A tangent of None means exactly zero, and no kernel runs for it.
+No pass writes to its arguments or to the layer.
 """
 
 import math
@@ -32,11 +34,13 @@ class Pass:
 
     Equal contexts give equal bits.
 
-    seed         the seed of the pass's random numbers; None: no random numbers; Dropout and Noise are off
-    measured     {layer name: ...}: measured statistics (see `measure`); None: BatchNorm uses the batch's
+    seed         the seed of the random numbers; None: no random numbers, so Dropout and Noise are off
+    measured     {layer name: statistics}, nested as the network is: constant means and variances for BatchNorm
+                 (see `measure`); None: BatchNorm uses the mean and variance of the batch
     path         the names of the layers from the whole network down to this layer. A layer object that is
                  used twice has two paths, and draws different random numbers at each path
-    reference    number of rows of the reference batch, the first rows of x; `Referenced` sets it
+    reference    the number of rows of the reference batch, for VirtualBatchNorm: the first rows of x are this
+                 batch. `Referenced` sets the number; 0: no reference batch
     """
 
     seed: int | None = None
@@ -45,7 +49,11 @@ class Pass:
     reference: int = 0
 
     def child(self, name):
-        """The context for the child layer `name`: with its part of `measured`, and `name` added to `path`."""
+        """The context for the child layer `name`: a new Pass with `name` appended to `path`.
+
+        `measured` becomes the statistics of this child: {} if there are none, None if it was None. seed and
+        reference do not change.
+        """
         return Pass(
             self.seed,
             None if self.measured is None else self.measured.get(name, {}),
@@ -68,15 +76,16 @@ class Layer:
 
     A new layer defines `forward` and `backward`, and `parameter_shapes` if it has parameters. If it also
     defines `tangent_forward` and `tangent_backward`, it works in gradient penalties too. `check_layer` checks
-    all four.
+    these four passes. The attributes of the class:
 
-    held    names of the entries in `parameter_shapes()` that are stored with the weights but not trained,
-            such as u and v of Spectral. They are constants in every pass: their gradient is None or exactly
-            zero, and `tangent_forward` ignores their directions in its argument tp. After each update the
-            training loop replaces these entries with the values from `refreshed`. A checkpoint stores them
-            with the weights.
-    shown   names of the attributes that the repr shows
-    options {name: default} of further attributes; the repr shows each as name=value if it is not the default
+    children  {name: layer}, the layers that this layer is made of; {} for a single layer
+    held      names of the entries of `parameter_shapes()` that are stored with the weights but not trained, such
+              as u and v of Spectral. They are constants in every pass: their gradient is None or exactly zero,
+              and `tangent_forward` ignores their directions in its argument tp. After each update the training
+              loop replaces them by the values from `refreshed`. A checkpoint stores them with the weights
+    shown     names of the attributes that the repr shows
+    options   {name: default} of further attributes. The repr shows name=value for each attribute whose value is
+              not the default
     """
 
     children = {}
@@ -99,24 +108,25 @@ class Layer:
         return {}
 
     def initial_values(self, rng):
-        """{name: array}: initial values of the parameters, drawn from the numpy Generator `rng`.
+        """{name: array}: initial values of the layer's own parameters, drawn from the numpy Generator `rng`.
 
         By default every array is zeros.
         """
         return {name: np.zeros(shape) for name, shape in self.parameter_shapes().items()}
 
     def refreshed(self, p):
-        """{name: array}: new values of the held entries, after an update has changed the parameters p.
+        """{name: array}: new values of the held entries, computed from the parameters p after an update of p.
 
-        Held entries that are not in the result keep their values. By default the result is {}.
+        Held entries are stored with the weights and not trained. A held entry that is not in the result keeps its
+        value. By default the result is {}.
         """
         return {}
 
     def output_shape(self, shape):
-        """The shape of the output for an input of `shape`. Both shapes are without the batch axis.
+        """The shape of the output for an input of `shape`. Neither shape has the batch axis.
 
-        If an input or output is a tuple of arrays, its shape is a tuple of shapes. By default the shape is
-        the same.
+        If an input or output is a tuple of arrays, its shape is a tuple of shapes. By default the output has the
+        shape of the input.
         """
         return shape
 
@@ -128,10 +138,15 @@ class Layer:
         raise TypeError(f"{self!r} has no forward pass; define forward(self, p, x, context) -> (y, cache)")
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """(dx, dp): the derivatives of the loss with respect to x and p, from dy, the one with respect to y.
+        """(dx, dp): the derivatives of the loss with respect to x and to the parameters p.
 
-        dp is {name: array}, and {} for a layer without parameters. If frozen, dp is None and no
-        weight-gradient kernel runs. dx is None if need_dx is False or x holds integers.
+        dy       the derivative of the loss with respect to y
+        cache    the second result of `forward`
+        frozen   True: dp is None, and no weight-gradient kernel runs
+        need_dx  False: dx is None
+
+        dp is a mapping {name: array}, which is empty for a layer without parameters. An array of None means zero.
+        dx is also None if x holds integers, such as labels.
         Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
@@ -142,8 +157,8 @@ class Layer:
     def tangent_forward(self, tx, cache, tp=None):
         """(ty, tcache): the tangent of y when x moves along tx and the parameters along tp.
 
-        tcache holds what `tangent_backward` needs. tx, tp or ty may be None, which means zero; `term` and
-        `total` below compute with None.
+        tcache holds what `tangent_backward` needs. tx, tp and ty may be None, which means zero. The functions
+        `term` and `total` compute with such a None.
         Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
@@ -154,8 +169,8 @@ class Layer:
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         """(tdx, tdp): the tangents of dx and dp when x and p move along tx and tp, and dy along tdy.
 
-        tcache is the second result of `tangent_forward` for tx and tp. tdy or a tangent in tcache may be
-        None, which means zero; so may tdx. frozen and need_dx mean the same as in `backward`.
+        tcache is the second result of `tangent_forward` for tx and tp. tdy, tdx and arrays in tdp or tcache may be
+        None, which means zero. As in `backward`, frozen=True makes tdp None, and need_dx=False makes tdx None.
         Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
@@ -164,30 +179,31 @@ class Layer:
         )
 
     def backward_keeping(self, dy, cache):
-        """(dx, kept): dx of a frozen backward pass, and what to give to `tangent_backward` as its dy.
+        """(dx, dys): dx of a frozen backward pass, and an argument for a later `tangent_backward`.
 
-        Here kept is dy. A Sequential returns the dy of every layer, so that `tangent_backward` does not
-        compute them again.
+        Give dys to `tangent_backward` in place of dy. By default dys is dy. For a Sequential, dys also holds the
+        derivatives between its layers, so that `tangent_backward` does not compute them again.
         """
         return self.backward(dy, cache, frozen=True)[0], dy
 
     def batch_statistics(self, cache):
         """{name: array}: the batch statistics of one forward pass, read from the cache of that pass.
 
-        Only BatchNorm has any. A network returns a nested dict: {layer name: {name: array}}. By default {}.
+        BatchNorm returns its mean and variance. A network returns a nested dict {layer name: {name: array}}. All
+        other layers return {}.
         """
         return {}
 
     def flops(self, shape):
         """The number of floating-point operations of one forward pass for one sample of `shape`.
 
-        A multiply-add counts as two. By default it is one operation for each entry of the output.
+        A multiply-add counts as two operations. By default there is one operation for each entry of the output.
         """
         return entries(self.output_shape(shape))
 
     @cached_property
     def layout(self):
-        """The Layout of the parameters: where each parameter lies in the vector."""
+        """The Layout of the parameters: where each parameter lies in the one vector that holds all parameters."""
         return Layout.of(self)
 
     @property
@@ -217,7 +233,10 @@ class Layer:
         return p
 
     def arguments(self):
-        """The text between the brackets of the repr: the attributes that `shown` and `options` name."""
+        """The text between the brackets of the repr: values of the attributes in `shown`, then those in `options`.
+
+        An attribute of `options` is left out if its value is the default.
+        """
         shown = [brief(getattr(self, name)) for name in self.shown]
         for name, default in self.options.items():
             if getattr(self, name) != default:
@@ -228,11 +247,11 @@ class Layer:
         return f"{type(self).__name__}({self.arguments()})"
 
     def summary(self, shape, batch=1, dtype=np.float32):
-        """A Summary: a table of layers, output shapes, parameters, bytes and flops, made for printing.
+        """A Summary: a printable table of the output shape, parameters, bytes and flops of each layer.
 
         shape    the shape of one input, without the batch axis
         batch    the number of samples for which bytes and flops are counted
-        dtype    the number format of the parameters and the activations
+        dtype    the number format of the parameters and of all outputs
         """
         from .summary import Summary
 
@@ -240,13 +259,18 @@ class Layer:
 
 
 class LinearMap(Layer):
-    """A linear map without parameters: y = A x, so dx = A' dy, ty = A tx and tdx = A' tdy.
+    """The base class of linear layers without parameters: y = A x with a matrix A.
 
-    A' is the transpose of A. A subclass defines `apply(x, context) -> (y, cache)` and
-    `transpose(dy, cache) -> dx`. If `apply` chooses A, as Dropout draws its mask, or adds a constant as Noise
-    does, the subclass also defines `apply_to_tangent(tx, cache) -> ty`.
-    Raises TypeError if x is not an array of floats.
-    several    whether x is a tuple of arrays, which `apply` checks
+    So dx = A' dy, ty = A tx and tdx = A' tdy, where A' is the transpose of A. A subclass defines
+
+    apply(x, context) -> (y, cache)
+    transpose(dy, cache) -> dx
+    apply_to_tangent(tx, cache) -> ty     by default the y of apply(tx, None). A subclass needs its own method if
+                                          `apply` makes A anew, as Dropout draws its mask, or adds a constant to
+                                          y, as Noise does
+
+    several is True for a layer whose x is a tuple of arrays; then `apply` checks the arrays. Otherwise the
+    forward pass raises TypeError if x is not an array of floats.
     """
 
     several = False
@@ -273,10 +297,14 @@ class LinearMap(Layer):
 
 
 def each_layer(layer, p, path=(), visited=None):
-    """Yield (layer, its part of p, its path) for every layer of a network, children first.
+    """Yield (layer, its parameters, its path) for every layer of a network, children first.
 
-    A layer object that is used twice is yielded once, with its first path. path and visited are for the
-    recursive calls: the path of `layer`, and the ids of the layers that were already yielded.
+    layer      the network, or one of its layers
+    p          the parameters of `layer`
+    path       the path of `layer`, a tuple of names; () for the whole network
+    visited    ids of the layers that were already yielded, for the recursive calls
+
+    A layer object that is used twice is yielded once, with its first path.
     """
     visited = set() if visited is None else visited
     for name, child in layer.children.items():
@@ -287,32 +315,35 @@ def each_layer(layer, p, path=(), visited=None):
 
 
 def total(*terms):
-    """The sum of the terms that are not None; None if all are None. A tangent of None means exactly zero."""
+    """The sum of the terms that are not None; None if there is no such term.
+
+    A term is a tangent. None means exactly zero.
+    """
     terms = [term for term in terms if term is not None]
     return sum(terms[1:], terms[0]) if terms else None
 
 
 def term(f, *arguments):
-    """f(*arguments), or None if an argument is None.
+    """f(*arguments), or None if an argument is None: one term of a sum of tangents.
 
-    An argument of None is a tangent that is zero. f is linear in this argument, so the result is zero too:
-    None.
+    None stands for a tangent that is exactly zero. f must be linear in such an argument. Then f is zero as well.
     """
     return None if any(argument is None for argument in arguments) else f(*arguments)
 
 
 def product_rule(f, a, b, ta, tb, *rest):
-    """The tangent of f(a, b, *rest), which is linear in a and in b: f(ta, b, *rest) + f(a, tb, *rest).
+    """The tangent of f(a, b, *rest), if f is linear in a and in b: f(ta, b, *rest) + f(a, tb, *rest).
 
-    ta and tb are the tangents of a and b. None means zero.
+    ta and tb are the tangents of a and b; the arguments `rest` are constants. A tangent of None means zero. The
+    result is None if ta and tb are None.
     """
     return total(term(f, ta, b, *rest), term(f, a, tb, *rest))
 
 
 def joined(tangents, shapes):
-    """The tangents, concatenated along the last axis. None becomes zeros of the matching shape in `shapes`.
+    """Concatenate tangents along the last axis. A tangent of None becomes zeros.
 
-    If all tangents are None, the result is None.
+    shapes holds the shape of each tangent, for these zeros. If all tangents are None, the result is None.
     """
     dtypes = [t.dtype for t in tangents if t is not None]
     if not dtypes:
@@ -322,9 +353,10 @@ def joined(tangents, shapes):
 
 
 def expect_floats(layer, x):
-    """Raise TypeError unless x is a plain array of float32 or float64, as the kernels need it.
+    """Raise TypeError unless x is a plain NumPy array of float32 or float64.
 
-    With an array of integers, every constant of a layer would be rounded to an integer.
+    The kernels compute with these two types only. An array of integers would round every constant of a layer to
+    an integer. A masked array is not a plain array. `layer` is named in the message.
     """
     if dtype_of(x) not in (np.float32, np.float64):
         raise TypeError(
@@ -336,7 +368,9 @@ def expect_floats(layer, x):
 def expect(layer, condition, expected, got, advice=""):
     """Raise ValueError "layer: expected x ..., got ...; advice" unless the condition holds.
 
-    got is an array or a tuple of arrays, of which the message shows the shapes, or any other value.
+    expected    the text after "expected x"
+    got         what was given: for an array or a tuple of arrays the message shows the shapes
+    advice      the text after the last semicolon; "": there is no advice
     """
     if not condition:
         got = (
@@ -348,7 +382,7 @@ def expect(layer, condition, expected, got, advice=""):
 
 
 def expect_images(layer, x):
-    """Raise ValueError unless x is a batch of images (N, H, W, C) of a shape that the layer takes."""
+    """Raise ValueError unless x is a batch of images (N, H, W, C) and `layer` accepts images (H, W, C)."""
     expect(layer, x.ndim == 4, "(N, H, W, C)", x)
     layer.output_shape(x.shape[1:])
 
@@ -360,5 +394,5 @@ def shapes_in(shape):
 
 
 def entries(shape):
-    """The number of entries of an array of `shape`, or of all arrays of a (nested) tuple of shapes."""
+    """The number of entries of an array of `shape`, or of all arrays if `shape` is a (nested) tuple of shapes."""
     return sum(map(math.prod, shapes_in(shape)))

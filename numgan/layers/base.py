@@ -35,8 +35,8 @@ class Pass:
     Equal contexts give equal bits.
 
     seed         the seed of the random numbers; None: no random numbers, so Dropout and Noise are off
-    measured     {layer name: statistics}, nested as the network is: constant means and variances for BatchNorm
-                 (see `measure`); None: BatchNorm uses the mean and variance of the batch
+    measured     {layer name: statistics}, nested as the network is: constant means and variances for
+                 BatchNorm (see `measure`); None: BatchNorm uses the mean and variance of the batch
     path         the names of the layers from the whole network down to this layer. A layer object that is
                  used twice has two paths, and draws different random numbers at each path
     reference    the number of rows of the reference batch, for VirtualBatchNorm: the first rows of x are this
@@ -79,13 +79,14 @@ class Layer:
     these four passes. The attributes of the class:
 
     children  {name: layer}, the layers that this layer is made of; {} for a single layer
-    held      names of the entries of `parameter_shapes()` that are stored with the weights but not trained, such
-              as u and v of Spectral. They are constants in every pass: their gradient is None or exactly zero,
-              and `tangent_forward` ignores their directions in its argument tp. After each update the training
-              loop replaces them by the values from `refreshed`. A checkpoint stores them with the weights
+    held      names of the entries of `parameter_shapes()` that are stored with the weights but not trained,
+              such as u and v of Spectral. They are constants in every pass: their gradient is None or exactly
+              zero, and `tangent_forward` ignores their directions in its argument tp. After each update the
+              training loop replaces them by the values from `refreshed`. A checkpoint stores them with the
+              weights
     shown     names of the attributes that the repr shows
-    options   {name: default} of further attributes. The repr shows name=value for each attribute whose value is
-              not the default
+    options   {name: default} of further attributes. The repr shows name=value for each attribute whose value
+              is not the default
     """
 
     children = {}
@@ -117,16 +118,16 @@ class Layer:
     def refreshed(self, p):
         """{name: array}: new values of the held entries, computed from the parameters p after an update of p.
 
-        Held entries are stored with the weights and not trained. A held entry that is not in the result keeps its
-        value. By default the result is {}.
+        Held entries are stored with the weights and not trained. A held entry that is not in the result keeps
+        its value. By default the result is {}.
         """
         return {}
 
     def output_shape(self, shape):
         """The shape of the output for an input of `shape`. Neither shape has the batch axis.
 
-        If an input or output is a tuple of arrays, its shape is a tuple of shapes. By default the output has the
-        shape of the input.
+        If an input or output is a tuple of arrays, its shape is a tuple of shapes. By default the output has
+        the shape of the input.
         """
         return shape
 
@@ -145,9 +146,9 @@ class Layer:
         frozen   True: dp is None, and no weight-gradient kernel runs
         need_dx  False: dx is None
 
-        dp is a mapping {name: array}, which is empty for a layer without parameters. An array of None means zero.
-        dx is also None if x holds integers, such as labels.
-        Raises TypeError if the class does not define this pass.
+        dp is a mapping {name: array}, which is empty for a layer without parameters. An array of None means
+        zero. dx is also None if x holds integers, such as labels. Raises TypeError if the class does not
+        define this pass.
         """
         raise TypeError(
             f"{self!r} has no backward pass; "
@@ -169,9 +170,9 @@ class Layer:
     def tangent_backward(self, dy, tdy, cache, tcache, frozen=False, need_dx=True):
         """(tdx, tdp): the tangents of dx and dp when x and p move along tx and tp, and dy along tdy.
 
-        tcache is the second result of `tangent_forward` for tx and tp. tdy, tdx and arrays in tdp or tcache may be
-        None, which means zero. As in `backward`, frozen=True makes tdp None, and need_dx=False makes tdx None.
-        Raises TypeError if the class does not define this pass.
+        tcache is the second result of `tangent_forward` for tx and tp. tdy, tdx and arrays in tdp or tcache
+        may be None, which means zero. As in `backward`, frozen=True makes tdp None, and need_dx=False makes
+        tdx None. Raises TypeError if the class does not define this pass.
         """
         raise TypeError(
             f"{self!r} has no tangent passes, so it cannot be used in a second-order objective; "
@@ -181,29 +182,30 @@ class Layer:
     def backward_keeping(self, dy, cache):
         """(dx, dys): dx of a frozen backward pass, and an argument for a later `tangent_backward`.
 
-        Give dys to `tangent_backward` in place of dy. By default dys is dy. For a Sequential, dys also holds the
-        derivatives between its layers, so that `tangent_backward` does not compute them again.
+        Give dys to `tangent_backward` in place of dy. By default dys is dy. For a Sequential, dys also holds
+        the derivatives between its layers, so that `tangent_backward` does not compute them again.
         """
         return self.backward(dy, cache, frozen=True)[0], dy
 
     def batch_statistics(self, cache):
         """{name: array}: the batch statistics of one forward pass, read from the cache of that pass.
 
-        BatchNorm returns its mean and variance. A network returns a nested dict {layer name: {name: array}}. All
-        other layers return {}.
+        BatchNorm returns its mean and variance. A network returns a nested dict {layer name: {name: array}}.
+        All other layers return {}.
         """
         return {}
 
     def flops(self, shape):
         """The number of floating-point operations of one forward pass for one sample of `shape`.
 
-        A multiply-add counts as two operations. By default there is one operation for each entry of the output.
+        A multiply-add counts as two operations. By default there is one operation for each entry of the
+        output.
         """
         return entries(self.output_shape(shape))
 
     @cached_property
     def layout(self):
-        """The Layout of the parameters: where each parameter lies in the one vector that holds all parameters."""
+        """The Layout of the parameters: where each one lies in the vector that holds all parameters."""
         return Layout.of(self)
 
     @property
@@ -233,9 +235,9 @@ class Layer:
         return p
 
     def arguments(self):
-        """The text between the brackets of the repr: values of the attributes in `shown`, then those in `options`.
+        """The text between the brackets of the repr: the values of the attributes in `shown` and `options`.
 
-        An attribute of `options` is left out if its value is the default.
+        An attribute in `options` is left out if its value is the default.
         """
         shown = [brief(getattr(self, name)) for name in self.shown]
         for name, default in self.options.items():
@@ -265,9 +267,9 @@ class LinearMap(Layer):
 
     apply(x, context) -> (y, cache)
     transpose(dy, cache) -> dx
-    apply_to_tangent(tx, cache) -> ty     by default the y of apply(tx, None). A subclass needs its own method if
-                                          `apply` makes A anew, as Dropout draws its mask, or adds a constant to
-                                          y, as Noise does
+    apply_to_tangent(tx, cache) -> ty     by default the y of apply(tx, None). A subclass needs its own method
+                                          if `apply` makes A anew, as Dropout draws its mask, or adds a
+                                          constant to y, as Noise does
 
     several is True for a layer whose x is a tuple of arrays; then `apply` checks the arrays. Otherwise the
     forward pass raises TypeError if x is not an array of floats.
@@ -326,7 +328,8 @@ def total(*terms):
 def term(f, *arguments):
     """f(*arguments), or None if an argument is None: one term of a sum of tangents.
 
-    None stands for a tangent that is exactly zero. f must be linear in such an argument. Then f is zero as well.
+    None stands for a tangent that is exactly zero. f must be linear in such an argument. Then f is zero as
+    well.
     """
     return None if any(argument is None for argument in arguments) else f(*arguments)
 
@@ -334,8 +337,8 @@ def term(f, *arguments):
 def product_rule(f, a, b, ta, tb, *rest):
     """The tangent of f(a, b, *rest), if f is linear in a and in b: f(ta, b, *rest) + f(a, tb, *rest).
 
-    ta and tb are the tangents of a and b; the arguments `rest` are constants. A tangent of None means zero. The
-    result is None if ta and tb are None.
+    ta and tb are the tangents of a and b; the arguments `rest` are constants. A tangent of None means zero.
+    The result is None if ta and tb are None.
     """
     return total(term(f, ta, b, *rest), term(f, a, tb, *rest))
 
@@ -355,8 +358,8 @@ def joined(tangents, shapes):
 def expect_floats(layer, x):
     """Raise TypeError unless x is a plain NumPy array of float32 or float64.
 
-    The kernels compute with these two types only. An array of integers would round every constant of a layer to
-    an integer. A masked array is not a plain array. `layer` is named in the message.
+    The kernels compute with these two types only. An array of integers would round every constant of a layer
+    to an integer. A masked array is not a plain array. `layer` is named in the message.
     """
     if dtype_of(x) not in (np.float32, np.float64):
         raise TypeError(
@@ -394,5 +397,5 @@ def shapes_in(shape):
 
 
 def entries(shape):
-    """The number of entries of an array of `shape`, or of all arrays if `shape` is a (nested) tuple of shapes."""
+    """The number of entries of an array of `shape`. For a (nested) tuple of shapes: the sum over its shapes."""
     return sum(map(math.prod, shapes_in(shape)))

@@ -1,19 +1,21 @@
 """Dense, Conv2d and ConvTranspose2d: y = x * W + b, which is linear in x and linear in W.
 
-`*` is the layer's product. dy *' W is its transpose with respect to x, and x' * dy its transpose with respect
-to W. Each of the three is one kernel:
+Here `*` is the product of the layer: a matrix product or a convolution. It has two transposes, dy *' W for
+the derivative with respect to x, and x' * dy for the derivative with respect to W. The product and its
+transposes are one kernel each, and the four passes use them ("sum" is over all axes but the last):
 
     forward            y   = x * W + b
     backward           dx  = dy *' W                    dW  = x' * dy                   db  = sum dy
     tangent_forward    ty  = tx * W + x * tW + tb
     tangent_backward   tdx = tdy *' W + dy *' tW        tdW = tx' * dy + x' * tdy       tdb = sum tdy
 
-The kernels can apply a LeakyReLU f, or its derivative, to a result before they store it. Sequential uses this
-to fuse layers (see fusing.py). It never does so with a subclass of these layers, because a subclass need not
-accept these arguments:
+The kernels can apply a LeakyReLU f, or its derivative f', to a result before they store it. `slope` is the
+slope of f. Sequential uses these additional arguments to fuse layers (see fusing.py):
 
     forward(..., slope=)             y  = f(x * W + b)
     backward(..., slope=, gate=)     dx = f'(gate) dx            gate: the output of the LeakyReLU that made x
+
+Sequential never passes them to a subclass of these layers, because a subclass need not accept them.
 """
 
 import math
@@ -27,13 +29,21 @@ from .initializers import fans, he
 
 
 class Bilinear(Layer):
-    """y = x * W + b. A subclass defines `weight_shape`, the product and its two transposes, and a check of x:
+    """The base class of Dense, Conv2d and ConvTranspose2d: y = x * W + b with a product `*` of the subclass.
 
-        product(x, W, b=None)   input_gradient(dy, W, shape of x)   weight_gradient(x, dy)   check(x)
+    `inputs` is the number of input channels, `outputs` the number of output channels and of entries of b.
+    `init` is the initialiser of W; b starts as zeros. bias=False leaves b out. A subclass defines
 
-    `check` raises ValueError if x has a wrong shape. `transposed` is True if the last axis of W is the
-    input's. Raises TypeError if x is not an array of floats of W's dtype, ValueError for a wrong shape of x
-    or W.
+    weight_shape                      the shape of W
+    product(x, W, b=None)             x * W + b; None: without b
+    input_gradient(dy, W, shape)      dx, in the given shape of x
+    weight_gradient(x, dy)            dW
+    check(x)                          raises ValueError if x has a wrong shape
+    transposed                        True if the last axis of W belongs to the input channels; by default
+                                      False
+
+    Raises TypeError if x is not an array of floats with the dtype of W, ValueError if x or W has a wrong
+    shape.
     """
 
     shown = ("inputs", "features")
@@ -99,19 +109,20 @@ class Bilinear(Layer):
         return tdx, self._gradients(product_rule(self.weight_gradient, x, dy, tx, tdy), tdy)
 
     def _gradients(self, dW, dy):
-        """{"W": dW, "b": db}, without "b" if the layer has no bias.
+        """The gradient of the layer's parameters: {"W": dW, "b": db}, without "b" if the layer has no bias.
 
-        db is the sum of dy over all axes but the last. dW and dy may be None, as tangents that are zero; then
-        the entry is None too.
+        db is the sum of dy over all axes but the last. Tangents are possible too: dW or dy may be None, which
+        means zero. Then the entry "W" or "b" is None.
         """
         rows = term(np.reshape, dy, (-1, self.features))
         return {"W": dW} | ({"b": term(kernels.column_sum, rows)} if self.bias else {})
 
 
 class Dense(Bilinear):
-    """y = x W + b          x (..., I)   W (I, O)   b (O,)   y (..., O)
+    """y = x W + b, a matrix product          x (..., I)   W (I, O)   b (O,)   y (..., O)
 
-    Raises ValueError unless x has two axes or more and the last one is I.
+    I is the number of inputs, O the number of outputs.
+    Raises ValueError unless x has two axes or more and the last one has the size I.
     """
 
     @property
@@ -119,7 +130,10 @@ class Dense(Bilinear):
         return self.inputs, self.features
 
     def _advice(self, shape):
-        """The end of the error message for a sample of a wrong `shape`: "add Flatten() before it", or ""."""
+        """Advice for the error message about a sample of a wrong `shape`.
+
+        It is "add Flatten() before it" if the flattened sample would fit, otherwise "".
+        """
         return "add Flatten() before it" if len(shape) > 1 and math.prod(shape) == self.inputs else ""
 
     def check(self, x):
@@ -143,10 +157,14 @@ class Dense(Bilinear):
 
 
 class _Window(Bilinear):
-    """The common part of the two convolutions: kernel, stride and padding, with their checks.
+    """The base class of Conv2d and ConvTranspose2d: it holds kernel, stride and padding, and checks them.
 
-    Each of the three is an integer or a pair (vertical, horizontal). Raises ValueError unless kernel and
-    stride are at least 1 and padding at least 0.
+    kernel     size of the window
+    stride     number of pixels from one window to the next
+    padding    number of rows or columns of zeros on each border
+
+    Each is an integer or a pair (vertical, horizontal). Raises ValueError unless kernel and stride are at
+    least 1 and padding is at least 0.
     """
 
     options = {"kernel": None, "stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0), "bias": True}
@@ -178,8 +196,9 @@ class Conv2d(_Window):
 
     x (N, H, W, I)   W (KH, KW, I, O)   b (O,)   y (N, HO, WO, O)   HO = (H + 2 p - KH) // s + 1
 
-    Kernel, stride s and padding p are integers or pairs (vertical, horizontal). x is zero outside the image.
-    Raises ValueError if x does not have I channels, or if the window is larger than the padded image.
+    The kernel (KH, KW), the stride s and the padding p are integers or pairs (vertical, horizontal). x counts
+    as zero outside the image. I and O are the numbers of input and output channels. Raises ValueError if x
+    does not have I channels, or if the window is larger than the padded image.
     """
 
     @property
@@ -202,14 +221,15 @@ class Conv2d(_Window):
 
 
 class ConvTranspose2d(_Window):
-    """The transpose of a convolution (Dumoulin and Visin 2016, ch. 4)
+    """The transpose of a convolution, which enlarges an image if s > 1 (Dumoulin and Visin 2016, ch. 4)
 
     x (N, H, W, I)   W (KH, KW, O, I)   b (O,)   y (N, HO, WO, O)   HO = (H - 1) s - 2 p + KH + output_padding
 
-    The forward pass is the input gradient of the Conv2d from O to I channels with the same W (no flip), plus
-    b. A convolution of stride s maps s input sizes to one output size. output_padding (less than s) says
-    which of these s sizes y has. Raises ValueError if x does not have I channels or is too small for the
-    padding, or unless 0 <= output_padding < stride.
+    The kernel (KH, KW), the stride s, the padding p and output_padding are integers or pairs (vertical,
+    horizontal). The forward pass is the input gradient of the Conv2d from O to I channels with the same W
+    (the kernel is not flipped), plus b. This Conv2d maps s input sizes to one output size; output_padding
+    chooses among these s sizes the size of y. Raises ValueError if x does not have I channels or is too small
+    for the padding, or unless 0 <= output_padding < s.
     """
 
     transposed = True
@@ -252,9 +272,10 @@ class ConvTranspose2d(_Window):
 
 
 class Reweighted(Layer):
-    """A Dense, Conv2d or ConvTranspose2d that computes with a function of W in place of W.
+    """The base class of wrappers that run a Dense, Conv2d or ConvTranspose2d with a function of W in place of W.
 
-    A subclass defines the function and the passes. Raises TypeError if `layer` is of another class.
+    A subclass, such as Spectral, defines the function and the four passes. The parameters are those of
+    `layer`, the wrapped layer. Raises TypeError if `layer` is of another class.
     """
 
     shown = ("layer",)
@@ -277,8 +298,8 @@ class Reweighted(Layer):
         return self.layer.flops(shape)
 
     def _replaced(self, p, W):
-        """The entries of p that belong to `layer`, with W in place of "W".
+        """A dict with the entries of p that belong to the wrapped layer, but with W as the entry "W".
 
-        p and W are parameters or tangents.
+        p and W are parameters, or tangents of parameters.
         """
         return {name: p[name] for name in self.layer.parameter_shapes()} | {"W": W}

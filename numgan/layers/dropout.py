@@ -1,6 +1,6 @@
-"""Dropout multiplies by a random mask. Noise adds random numbers.
+"""Dropout multiplies the entries of x by a random mask. Noise adds random numbers to the entries of x.
 
-Both draw from the seed of the pass, `Pass(seed=...)`.
+The random numbers depend on the seed of the pass, `Pass(seed=...)`. Without a seed both layers are off.
 """
 
 import numpy as np
@@ -12,10 +12,11 @@ from .base import LinearMap
 class Dropout(LinearMap):
     """y = x m / (1 - rate), m = 0 with probability `rate`, else 1          x, y of any shape
 
-    The factor is in the training passes and not in the passes without a seed. Srivastava et al. 2014, section
-    4, scale at test time instead. The mask m is drawn from the seed of the pass, `Pass(seed=...)`. Equal
-    seeds give equal masks. Without a seed y = x. Raises TypeError if x is not an array of floats; ValueError
-    unless 0 <= rate < 1.
+    The mask m has one entry for each entry of x. It is drawn from the seed of the pass, `Pass(seed=...)`, and
+    from the layer's path in the network. The same seed gives the same mask. Without a seed, as in sampling,
+    y = x. Training passes divide by 1 - rate; Srivastava et al. 2014, section 4, multiply by it at test time
+    instead.
+    Raises TypeError if x is not an array of floats, ValueError unless 0 <= rate < 1.
     """
 
     shown = ("rate",)
@@ -44,9 +45,9 @@ class Dropout(LinearMap):
 class Noise(LinearMap):
     """y = x + std e, e ~ N(0, 1) for each entry          x, y of any shape
 
-    Chintala et al. 2016, point 13, put such noise into layers of G. The passes for derivatives and tangents
-    are those of the identity. e is drawn from the seed of the pass. Without a seed y = x. Raises TypeError if
-    x is not an array of floats; ValueError unless std is a finite number >= 0.
+    Chintala et al. 2016, point 13, put such noise into layers of G. e is drawn from the seed of the pass,
+    `Pass(seed=...)`. Without a seed y = x. e does not depend on x, so dx = dy, ty = tx and tdx = tdy.
+    Raises TypeError if x is not an array of floats, ValueError unless std is a finite number >= 0.
     """
 
     shown = ("std",)

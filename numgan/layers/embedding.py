@@ -1,4 +1,4 @@
-"""Embedding: a table of vectors, one for each class.
+"""Embedding: a table of vectors with one row for each class.
 
 An Embedding equals a Dense layer without bias whose input is a one-hot vector of the class.
 """
@@ -11,10 +11,11 @@ from .initializers import normal
 
 
 class Embedding(Layer):
-    """y = W[c]          c (N,) integers in 0..K-1   W (K, E)   y (N, E); K = classes, E = features
+    """y = W[c]: row c of the table W for each label c          c (N,)   W (classes, features)   y (N, features)
 
-    dx is None: integers have no derivative. Raises ValueError if c is not an array of integers, or if a label
-    is not in 0..K-1. Without this check a label of -1 would use the last row of W without an error.
+    c holds integers from 0 to classes - 1. dx is None: integers have no derivative. Raises ValueError if c is
+    not an array of integers, or if a label is out of range. Without this check a label of -1 would use the
+    last row of W without an error.
     """
 
     shown = ("classes", "features")

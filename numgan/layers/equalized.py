@@ -1,6 +1,7 @@
-"""Equalized: an equal learning rate for all weights.
+"""Equalized: the same relative learning rate in all layers.
 
-The scale of the usual initial weights is a factor in every pass. The initial weights are drawn without it.
+Usually the initial weights are drawn with a scale that depends on the layer. Equalized draws them from
+N(0, 1) and multiplies the weight by this scale in every pass.
 """
 
 import numpy as np
@@ -11,14 +12,14 @@ from .initializers import fans
 
 
 class Equalized(Reweighted):
-    """y = layer with c W in place of W
+    """The wrapped `layer`, a Dense, Conv2d or ConvTranspose2d, computed with c W in place of W.
 
     c = gain / sqrt(fan_in), W ~ N(0, 1)          (Karras et al. 2018, section 4.1)
 
-    `layer` is a Dense, Conv2d or ConvTranspose2d. An optimiser that normalises gradients, such as Adam,
-    changes all weights by steps of one size. Because all W start as N(0, 1), these steps have the same
-    relative size in every layer. dW is c times the derivative with respect to c W, and tangents have the same
-    factor. The bias is not scaled. Raises TypeError if `layer` is of another class.
+    fan_in is the number of inputs of one output. An optimiser that normalises gradients, such as Adam,
+    changes all weights by steps of one size. All W start as N(0, 1), so these steps have the same relative
+    size in every layer. dW is c times the derivative with respect to c W, and the tangent of c W is c tW. The
+    bias is not scaled. Raises TypeError if `layer` is of another class.
     """
 
     def __init__(self, layer, gain=2**0.5):
@@ -30,13 +31,14 @@ class Equalized(Reweighted):
         return super().initial_values(rng) | {"W": rng.standard_normal(self.layer.weight_shape)}
 
     def _scaled(self, W):
-        """c W, the scaled weight. W may also be a gradient or a tangent."""
+        """c W, the scaled weight, in the dtype of W. W may also be the gradient or the tangent of a weight."""
         return W * W.dtype.type(self.scale)
 
     def _gradient(self, dp):
-        """The gradient dp, with its entry "W" multiplied by c. None stays None.
+        """The gradient with respect to W and b, from dp, the gradient of the wrapped layer.
 
-        dp comes from the inner layer, so its entry "W" is the derivative with respect to c W.
+        The entry "W" of dp is the derivative with respect to c W, so it is multiplied by c. If dp or this
+        entry is None, it stays None.
         """
         return None if dp is None else dp | {"W": term(self._scaled, dp["W"])}
 

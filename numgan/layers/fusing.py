@@ -1,13 +1,15 @@
 """The plan that fuses each ReLU or LeakyReLU of a Sequential into the kernel of a neighbouring layer.
 
-A product is a Dense, Conv2d or ConvTranspose2d. A fused LeakyReLU costs no extra pass over memory.
+The kernel of the neighbour then also applies the LeakyReLU or its derivative, so the LeakyReLU costs no pass
+over memory of its own. Below, LeakyReLU means ReLU too, and a product is a Dense, Conv2d or ConvTranspose2d.
 
-    layers                             pass       fused into the kernel of    call
-    product or BatchNorm, LeakyReLU    forward    the layer before it         forward(..., slope=)
+    consecutive layers                 pass       fused into the kernel of    call
+    product or BatchNorm, LeakyReLU    forward    the product or BatchNorm    forward(..., slope=)
     BatchNorm, LeakyReLU               backward   BatchNorm                   backward(..., slope=)
     product, LeakyReLU, product        backward   the second product          backward(..., slope=, gate=)
 
-The plan depends on the layers alone and is made once. Every cache is the same as without fusing.
+slope is that of the LeakyReLU, gate is its output. The plan depends on the layers alone and is made once.
+Every cache is the same as without fusing.
 """
 
 from dataclasses import dataclass
@@ -21,22 +23,23 @@ PRODUCTS = Dense, Conv2d, ConvTranspose2d
 
 @dataclass(frozen=True)
 class Fused:
-    """The plan of one layer: which additional work the kernel does.
+    """The plan of one layer of a Sequential: what its kernels compute in addition, or whether it is fused.
 
-    The rules hold for the classes PRODUCTS, BatchNorm, LeakyReLU and ReLU only. A layer of a subclass is
-    never fused, because the passes of a subclass may differ.
+    Only layers whose class is exactly one of PRODUCTS, BatchNorm, LeakyReLU and ReLU take part. A layer of a
+    subclass is never fused, because the passes of a subclass may differ.
     """
 
-    forward: dict  # additional arguments of the layer's forward
-    slope: float | None = None  # slope of the LeakyReLU whose derivative the layer's backward computes
-    gated: bool = False  # this derivative needs the LeakyReLU's output, from the cache of the layer before
+    forward: dict  # additional arguments of the layer's forward pass
+    slope: float | None = None  # slope of the LeakyReLU whose derivative this layer's backward computes
+    gated: bool = False  # this derivative needs the LeakyReLU's output, which is in its cache
     before: bool = False  # the layer is a LeakyReLU that the layer before it computes
     after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 
     def backward(self, below):
-        """Additional arguments of the layer's backward pass.
+        """Additional arguments of the layer's backward pass: {}, {"slope": ...}, or {"slope": ..., "gate": ...}.
 
-        `below` is the cache of the layer before this layer.
+        `below` is the cache of the layer before this layer. If that layer is a LeakyReLU, its output, the
+        gate, is in this cache.
         """
         if self.slope is None:
             return {}

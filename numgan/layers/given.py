@@ -1,4 +1,4 @@
-"""Given: a network of pairs (x, y) becomes a network of x alone; y is a constant."""
+"""Given: makes a network of pairs (x, y) a network of x alone; y, such as labels, is a constant."""
 
 import numpy as np
 
@@ -6,14 +6,15 @@ from .base import Layer, Pass, expect
 
 
 class Given(Layer):
-    """x -> layer((x, y)) with the parameters of `layer`: D(. | y), for penalties on grad_x D(x | y)
+    """The network x -> layer((x, y)) with a constant y: D(. | y), for penalties on grad_x D(x | y)
 
-        value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
+            value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
 
-    layer    a layer whose input is a pair (x, y)
-    y        (N,) labels, one for each sample of x
-    Raises ValueError if layer is not a layer, if y is not an array with a batch axis, or if x and y differ in
-    length.
+    layer    a layer whose input is a pair (x, y); Given has the parameters of this layer
+    y        an array (N, ...), such as labels (N,), with one row for each sample of x
+
+    The backward pass returns dx only, and the tangent of y is zero. Raises ValueError if `layer` is not a
+    layer, if y is not an array with a batch axis, or if x and y differ in length.
     """
 
     shown = ("layer",)

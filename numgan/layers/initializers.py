@@ -1,5 +1,7 @@
-"""Initialisers: functions init(rng, shape, fan_in, fan_out) -> float64 array. `rng` is a numpy Generator.
+"""Initialisers: functions init(rng, shape, fan_in, fan_out) that return the initial values of a weight.
 
+The result is a float64 array of `shape`, and rng is a numpy Generator. fan_in is the number of inputs of one
+output of the layer, fan_out the number of outputs of one input (see `fans`).
 `he` and `glorot` are initialisers. `normal(0.02)`, `uniform(0.05)`, `constant(1.0)` and `orthogonal()` each
 return an initialiser.
 """
@@ -10,11 +12,11 @@ import numpy as np
 
 
 def fans(shape, transposed=False):
-    """(fan_in, fan_out) of a weight with the shape (I, O) or (KH, KW, I, O).
+    """(fan_in, fan_out) of a weight of the shape (I, O) or (KH, KW, I, O), from I to O channels.
 
-    fan_in       number of inputs of one output: KH KW I
-    fan_out      number of outputs of one input: KH KW O
-    transposed   the weight has the shape (KH, KW, O, I), as in a transposed convolution
+    fan_in       number of inputs of one output: I, or KH KW I
+    fan_out      number of outputs of one input: O, or KH KW O
+    transposed   True: the weight has the shape (KH, KW, O, I), as in a transposed convolution
     """
     taps = int(np.prod(shape[:-2]))
     fan_in = taps * shape[-2]
@@ -35,7 +37,7 @@ class normal:
 
 @dataclass(frozen=True)
 class uniform:
-    """Initialiser: U(-limit, limit)."""
+    """Initialiser: every entry is drawn uniformly from -limit to limit."""
 
     limit: float
 
@@ -54,22 +56,25 @@ class constant:
 
 
 def he(rng, shape, fan_in, fan_out):
-    """Draw from N(0, 2 / fan_in), which keeps the variance through ReLU layers (He et al. 2015, eq. 10)."""
+    """Initialiser: N(0, 2 / fan_in), which keeps the variance through ReLU layers (He et al. 2015, eq. 10).
+
+    2 / fan_in is the variance.
+    """
     return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
 
 
 def glorot(rng, shape, fan_in, fan_out):
-    """Draw from U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
+    """Initialiser: uniform from -a to a, a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
     limit = np.sqrt(6 / max(fan_in + fan_out, 1))
     return rng.uniform(-limit, limit, shape)
 
 
 @dataclass(frozen=True)
 class orthogonal:
-    """Initialiser: `gain` times a matrix with orthonormal rows or columns (Saxe et al. 2014).
+    """Initialiser: `gain` times a random matrix with orthonormal rows or columns (Saxe et al. 2014).
 
-    The columns of the matrix are the last axis of the weight. All other axes of the weight form its rows.
-    If it has more columns than rows, its rows are orthonormal; otherwise its columns are.
+    For the matrix, the last axis of the weight gives the columns, and all other axes together give the rows.
+    If there are more columns than rows, the rows are orthonormal; otherwise the columns are.
     """
 
     gain: float = 1.0

@@ -1,7 +1,7 @@
 """MinibatchStd and MinibatchDiscrimination: features that compare the samples of a batch.
 
-With them D detects fakes that are too similar. Both layers append features s to x: y = (x, s).
-In the sums of the tangent passes, a tangent of None means zero and is left out.
+With these features D detects fakes that are too similar to each other. Both layers append the features to
+x, along the last axis. In the sums of the tangent passes, a tangent of None means zero and is left out.
 """
 
 import numpy as np
@@ -14,12 +14,15 @@ from .initializers import normal
 
 
 class MinibatchStd(Layer):
-    """y = (x, s)          s = mean over features j of sqrt(var_j + eps), var_j over the samples of a group
+    """y = (x, s): appends a channel with the mean standard deviation s of the samples in a group.
 
-    x (N, ..., C)   y (N, ..., C + 1)   (Karras et al. 2018, section 3)
-    Each group has one number s. All samples and positions of the group get it as their last channel. A group
-    is `group` consecutive samples (4 in the authors' code); None: the whole batch. Raises TypeError if x is
-    not an array of floats; ValueError if the batch size is not a multiple of `group`.
+    s = mean over j of sqrt(var_j + eps)          x (N, ..., C)   y (N, ..., C + 1)
+
+    j runs over all entries of a sample. var_j is the variance of entry j over the samples of the group. So
+    each group has one number s, and all its samples and positions get it as their last channel (Karras et al.
+    2018, section 3). A group is `group` consecutive samples (4 in the authors' code); group=None: the whole
+    batch. Raises TypeError if x is not an array of floats; ValueError if x has fewer than two axes, or if the
+    number of samples is not a multiple of `group`.
     """
 
     def __init__(self, group=None, eps=1e-8):
@@ -30,21 +33,21 @@ class MinibatchStd(Layer):
         return *shape[:-1], shape[-1] + 1
 
     def _groups(self, x):
-        """x in the shape (groups, samples of a group, features)."""
+        """x (N, ...) reshaped to (number of groups, samples in a group, entries of a sample)."""
         return x.reshape(-1, self.group or max(len(x), 1), int(np.prod(x.shape[1:])))
 
     def _appended(self, x, s):
-        """y = (x, s) from x (N, ..., C) and s (groups,).
+        """y = (x, s) from x (N, ..., C) and s (number of groups,).
 
-        Every sample of a group gets its number as one more channel.
+        Every position of a sample gets the number s of the sample's group as one more channel.
         """
         column = np.repeat(s, len(x) // max(len(s), 1)).reshape(-1, *(1,) * (x.ndim - 1))
         return np.concatenate([x, np.broadcast_to(column, (*x.shape[:-1], 1))], axis=-1)
 
     def _sums(self, d):
-        """The derivative with respect to s, (groups, 1, 1), from d = dy (N, ..., C + 1).
+        """The derivative with respect to s, in the shape (number of groups, 1, 1), from d = dy (N, ..., C + 1).
 
-        It is the sum of d over all copies of s in y.
+        For each group it is the sum of d over all copies of s in y.
         """
         return self._groups(d[..., -1:]).sum(axis=(1, 2), keepdims=True)
 
@@ -64,9 +67,10 @@ class MinibatchStd(Layer):
 
     @staticmethod
     def _per_entry(d, std):
-        """d / (n std). n is the number of entries in each group.
+        """d / (n std), where n is the number of entries in a group: samples times entries of a sample.
 
-        With d = centred (x - mean) the result is ds / dx.
+        With d = x - mean, the result is ds / dx. With the tangent of a quotient as d, it is the tangent of ds
+        / dx.
         """
         n = d[0].size if len(d) else 1
         return d / (std * n)
@@ -102,18 +106,20 @@ class MinibatchStd(Layer):
 
 
 def _differences(column):
-    """The differences M_n - M_m as a matrix (N, N), from one column M (N,)."""
+    """The matrix (N, N) of all differences M_n - M_m, from one column M (N,)."""
     return column[:, None] - column
 
 
 class MinibatchDiscrimination(Layer):
-    """y = (x, o)          M = x T          o_nb = sum over m != n of exp(-sum_c |M_nbc - M_mbc|)
+    """y = (x, o): appends B features o_nb that measure how close sample n is to the others of its batch.
 
-    x (N, A)   T (A, B C), seen as B matrices of C columns   o (N, B)   y (N, A + B)
+    M = x T          o_nb = sum over samples m != n of exp(-sum_c |M_nbc - M_mbc|)
 
-    o_nb measures how close sample n is to the other samples of the batch in feature b (Salimans et al. 2016,
-    section 3.2). A = inputs, B = features, C = columns.
-    Raises TypeError if x is not an array of floats; ValueError if x is not (N, A).
+    x (N, A)   T (A, B C)   M (N, B C), seen as B vectors of C numbers for each sample   o (N, B)   y (N, A +
+               B)
+
+    A = inputs, B = features, C = columns (Salimans et al. 2016, section 3.2). T is the parameter; `init` is
+    its initialiser. Raises TypeError if x is not an array of floats, ValueError if x is not (N, A).
     """
 
     shown = ("inputs", "features", "columns")
@@ -141,22 +147,26 @@ class MinibatchDiscrimination(Layer):
     def _columns(self, M):
         """M (N, B C) in the shape (B, C, N).
 
-        So the N x N differences of one column fit into the cache of a CPU core.
+        Then the N x N differences of one column c of one feature b are computed from N neighbouring numbers,
+        and fit into the cache of a CPU core.
         """
         return np.ascontiguousarray(M.T).reshape(self.features, self.columns, len(M))
 
     def _weighted(self, near, dy):
-        """Q (B, N, N): Q_bnm = near_bnm (do_nb + do_mb), where do is the part of dy that belongs to o.
+        """The array Q (B, N, N), Q_bnm = near_bnm (do_nb + do_mb), from near (B, N, N) and dy (N, A + B).
 
-        near_bnm = exp(-sum_c |M_nbc - M_mbc|) is a term of o_nb and of o_mb, so both derivatives are added.
+        do are the last B columns of dy, the derivative with respect to o. near_bnm = exp(-sum_c |M_nbc -
+        M_mbc|) is a term of o_nb and of o_mb, so the derivatives with respect to o_nb and o_mb are added.
         """
         do = dy[:, self.inputs :].T
         return near * (do[:, :, None] + do[:, None])
 
     def _gather(self, Q, M):
-        """dM (N, B C) from Q (B, N, N) and M (B, C, N): dM_nbc = -sum_m Q_bnm sign(M_nbc - M_mbc).
+        """The derivative dM (N, B C) from Q (B, N, N) and M (B, C, N).
 
-        Q comes from `_weighted`, M from `_columns`.
+        dM_nbc = -sum_m Q_bnm sign(M_nbc - M_mbc)
+
+        Q is a result of `_weighted`, M is the result of `_columns`.
         """
         dM = np.empty_like(M)
         for b, c in np.ndindex(self.features, self.columns):

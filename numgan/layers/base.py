@@ -397,5 +397,5 @@ def shapes_in(shape):
 
 
 def entries(shape):
-    """The number of entries of an array of `shape`. For a (nested) tuple of shapes: the sum over its shapes."""
+    """The number of entries of an array of `shape`, summed over all shapes of a (nested) tuple of shapes."""
     return sum(map(math.prod, shapes_in(shape)))

@@ -272,9 +272,9 @@ class ConvTranspose2d(_Window):
 
 
 class Reweighted(Layer):
-    """The base class of wrappers that run a Dense, Conv2d or ConvTranspose2d with a function of W in place of W.
+    """The base class of wrappers of a Dense, Conv2d or ConvTranspose2d: they replace W by a function of W.
 
-    A subclass, such as Spectral, defines the function and the four passes. The parameters are those of
+    A subclass, such as Spectral, defines this function and the four passes. The parameters are those of
     `layer`, the wrapped layer. Raises TypeError if `layer` is of another class.
     """
 

@@ -11,11 +11,11 @@ from .initializers import normal
 
 
 class Embedding(Layer):
-    """y = W[c]: row c of the table W for each label c          c (N,)   W (classes, features)   y (N, features)
+    """y = W[c]: for each label c, the row c of the table W          c (N,)   W (K, E)   y (N, E)
 
-    c holds integers from 0 to classes - 1. dx is None: integers have no derivative. Raises ValueError if c is
-    not an array of integers, or if a label is out of range. Without this check a label of -1 would use the
-    last row of W without an error.
+    K = classes, E = features. c holds integers from 0 to K - 1. dx is None: integers have no derivative.
+    Raises ValueError if c is not an array of integers, or if a label is out of range. Without this check a
+    label of -1 would use the last row of W without an error.
     """
 
     shown = ("classes", "features")

@@ -31,7 +31,7 @@ class Equalized(Reweighted):
         return super().initial_values(rng) | {"W": rng.standard_normal(self.layer.weight_shape)}
 
     def _scaled(self, W):
-        """c W, the scaled weight, in the dtype of W. W may also be the gradient or the tangent of a weight."""
+        """c W, the scaled weight, in the dtype of W. W may also be a gradient or a tangent of W."""
         return W * W.dtype.type(self.scale)
 
     def _gradient(self, dp):

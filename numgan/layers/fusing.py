@@ -36,10 +36,10 @@ class Fused:
     after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 
     def backward(self, below):
-        """Additional arguments of the layer's backward pass: {}, {"slope": ...}, or {"slope": ..., "gate": ...}.
+        """Additional arguments of the layer's backward pass: {} or a dict with "slope", and with "gate" if `gated`.
 
-        `below` is the cache of the layer before this layer. If that layer is a LeakyReLU, its output, the
-        gate, is in this cache.
+        `below` is the cache of the layer before this layer. If `gated`, that layer is a LeakyReLU, and its
+        cache holds its output, the gate.
         """
         if self.slope is None:
             return {}

@@ -13,8 +13,9 @@ class Given(Layer):
     layer    a layer whose input is a pair (x, y); Given has the parameters of this layer
     y        an array (N, ...), such as labels (N,), with one row for each sample of x
 
-    The backward pass returns dx only, and the tangent of y is zero. Raises ValueError if `layer` is not a
-    layer, if y is not an array with a batch axis, or if x and y differ in length.
+    The passes treat x as the only input: dx is the derivative with respect to x, and the tangent of y is
+    zero. Raises ValueError if `layer` is not a layer, if y is not an array with a batch axis, or if x and y
+    differ in length.
     """
 
     shown = ("layer",)

@@ -56,15 +56,12 @@ class constant:
 
 
 def he(rng, shape, fan_in, fan_out):
-    """Initialiser: N(0, 2 / fan_in), which keeps the variance through ReLU layers (He et al. 2015, eq. 10).
-
-    2 / fan_in is the variance.
-    """
+    """Initialiser: N(0, variance 2 / fan_in), which keeps the variance through ReLU layers (He et al. 2015, eq. 10)."""
     return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
 
 
 def glorot(rng, shape, fan_in, fan_out):
-    """Initialiser: uniform from -a to a, a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
+    """Initialiser: uniform on (-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
     limit = np.sqrt(6 / max(fan_in + fan_out, 1))
     return rng.uniform(-limit, limit, shape)
 

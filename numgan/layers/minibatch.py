@@ -45,9 +45,10 @@ class MinibatchStd(Layer):
         return np.concatenate([x, np.broadcast_to(column, (*x.shape[:-1], 1))], axis=-1)
 
     def _sums(self, d):
-        """The derivative with respect to s, in the shape (number of groups, 1, 1), from d = dy (N, ..., C + 1).
+        """The derivative with respect to s, as an array (number of groups, 1, 1).
 
-        For each group it is the sum of d over all copies of s in y.
+        d is dy (N, ..., C + 1) or its tangent. For each group, the result is the sum of d over all copies of
+        s in y.
         """
         return self._groups(d[..., -1:]).sum(axis=(1, 2), keepdims=True)
 

@@ -1,8 +1,8 @@
-"""Networks: Sequential, Residual, Skip, Parallel and Condition are layers made of layers.
+"""Networks: Sequential, Residual, Skip, Parallel and Condition are layers made of other layers, the children.
 
-A pass of a network runs the same pass of its children, in order or in reverse order. The gradients of the
-children are gathered into one vector in the form of the parameters. `p.child(name)` has the parameters of one
-child.
+A pass of a network runs the same pass of its children, in order or in reverse order. `p.child(name)` holds
+the parameters of one child. The gradients of the children are gathered into one gradient, which has the form
+of the network's parameters.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from .fusing import UNFUSED, plan
 
 
 class Network(Layer):
-    """A layer made of other layers, `children` {name: layer}: the base class of all networks.
+    """The base class of all networks: a layer made of other layers, `children` {name: layer}.
 
-    Raises TypeError if a child is not a layer.
+    Network(a, b, ...) names the children "0", "1", ... Raises TypeError if a child is not a layer.
     """
 
     def __init__(self, *layers):
@@ -31,20 +31,24 @@ class Network(Layer):
         self.children = children
 
     def _enter(self, name, p, x, context, **fused):
-        """Run the forward pass of the child `name`, with its part of p and of the context.
+        """(y, cache): run the forward pass of the child `name`, with the parameters and the context of this child.
 
-        Returns (y, cache). `fused` are additional arguments of the pass (see fusing.py).
+        p and context are those of the network. `fused` are additional arguments of the pass (see fusing.py).
         """
         return self.children[name].forward(p.child(name), x, context.child(name), **fused)
 
     def _enter_tangent(self, name, tx, cache, tp):
-        """Run the tangent_forward pass of the child `name`, with its part of tp. Returns (ty, tcache)."""
+        """(ty, tcache): run the tangent_forward pass of the child `name`.
+
+        tx and cache are those of the child. tp is the tangent of the network's parameters; None means zero.
+        """
         return self.children[name].tangent_forward(tx, cache, None if tp is None else tp.child(name))
 
     def parts(self, shape):
-        """Yield (name, child, input shape of the child) for each child, if the network's input has `shape`.
+        """Yield (name, child, input shape of the child) for each child.
 
-        All shapes are without the batch axis.
+        `shape` is the input shape of the network. By default each child gets the network's input. No shape
+        has the batch axis.
         """
         for name, child in self.children.items():
             yield name, child, shape
@@ -53,9 +57,10 @@ class Network(Layer):
         return sum(child.flops(inner) for _, child, inner in self.parts(shape))
 
     def _gradient(self, parts, dy, frozen):
-        """The gradient of this network, in the form of its parameters, with the dtype of dy; None if frozen.
+        """The gradient of this network, in the form of its parameters; None if frozen.
 
-        parts    [(name, gradient)], the gradients of the children
+        parts    pairs (name, gradient) of the children; a gradient of None means zero
+        dy       its first array gives the dtype of the gradient
         """
         return None if frozen else gather(self.layout, parts, _first_array(dy).dtype)
 
@@ -72,22 +77,22 @@ class Network(Layer):
 
 
 class Sequential(Network):
-    """y = f_k(... f_1(x))          x has the input shape of f_1, y the output shape of f_k
+    """y = f_k(... f_1(x)): the layers f_1, ..., f_k, one after another. Sequential() is the identity.
 
-    `net[:k]` and `net[k:]` are networks over the same parameters, `net[i]` is a layer. Sequential() is the
-    identity.
+    `net[i]` is a layer. `net[:i]` and `net[i:]` are networks of some of these layers. Their layers keep the
+    names that they have in `net`, so both use the parameters of `net`.
 
-    A ReLU or LeakyReLU after Dense, a convolution or BatchNorm is fused into that layer's kernel and costs no
-    extra pass over memory. In the backward pass its derivative is fused into the kernel of a neighbouring
-    layer, where fusing.py allows it. Caches and tangent passes are the same as without fusing.
+    A ReLU or LeakyReLU after Dense, a convolution or BatchNorm is fused: the kernel of that layer computes
+    it, without an extra pass over memory. In the backward pass the kernel of a neighbouring layer computes
+    its derivative, where fusing.py allows it. Caches and tangent passes are the same as without fusing.
     """
 
     _planned = None, None
 
     def _plan(self):
-        """The plan of fusing, [Fused], one for each child.
+        """A list with one Fused for each layer: which layers are fused (see fusing.py).
 
-        It is kept, and made again if a child was replaced.
+        The list is stored in this object. It is made again after a layer was replaced.
         """
         layers = list(self.children.values())
         if layers != self._planned[0]:
@@ -129,7 +134,8 @@ class Sequential(Network):
     def _downwards(self, need_dx):
         """Yield (index, name, layer, whether its dx is needed) from the last layer to the first.
 
-        If need_dx is False, this ends at the first layer with parameters: the dx of that layer is not needed.
+        If need_dx is False, the loop ends at the first layer with parameters, and the dx of this layer is not
+        needed.
         """
         layers = list(self.children.items())
         trained = [i for i, (_, layer) in enumerate(layers) if layer.layout.size]
@@ -138,7 +144,10 @@ class Sequential(Network):
             yield i, *layers[i], need_dx or i > first
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
-        """(dx, dp) by the chain rule: the dx of each layer is the dy of the layer before it."""
+        """(dx, dp) by the chain rule: the dx of each layer is the dy of the layer before it.
+
+        frozen=True makes dp None, and need_dx=False makes dx None.
+        """
         parts, like = [], dy
         steps = self._plan()
         for i, name, layer, need in self._downwards(need_dx):
@@ -155,9 +164,10 @@ class Sequential(Network):
         return tx, tuple(tcaches)
 
     def backward_keeping(self, dy, cache):
-        """(dx, kept): dx of a frozen backward pass, and a KeptBackward with the dy of every layer.
+        """(dx, dys): dx of a frozen backward pass, and a KeptBackward with the derivatives between all layers.
 
-        Give kept to `tangent_backward` as its dy. Then that pass does not compute these dy again.
+        Give dys to `tangent_backward` in place of dy. Then that pass does not compute these derivatives
+        again.
         """
         dys = [dy]
         for child, part in reversed(list(zip(self.children.values(), cache))):
@@ -177,17 +187,17 @@ class Sequential(Network):
 
 
 class KeptBackward(tuple):
-    """All derivatives of a backward pass through a Sequential.
+    """A tuple of all derivatives that one backward pass through a Sequential of k layers computes.
 
-    The first is dx of layer 0, which is the dx of the network. The second is dx of layer 1, and so on.
-    The last is the dy of the network.
+    Entry i, for i = 0..k-1, is the dx of layer i, so entry 0 is the dx of the network. Entry k is the dy of
+    the network.
     """
 
 
 def _first_array(arrays):
-    """The first array in `arrays`, which is an array, None or a (nested) tuple of these.
+    """The first array in `arrays`: an array, None, or a (nested) tuple of arrays and None. None if there is none.
 
-    None if there is no array. The gradient of a network gets the dtype of the first array in dy.
+    The gradient of a network gets the dtype of the first array in dy.
     """
     if not isinstance(arrays, tuple):
         return arrays
@@ -195,7 +205,7 @@ def _first_array(arrays):
 
 
 def _unzipped(pairs):
-    """Two tuples (a_1, a_2, ...) and (b_1, b_2, ...) from pairs (a_1, b_1), (a_2, b_2), ..."""
+    """The two tuples (a_1, a_2, ...) and (b_1, b_2, ...), from pairs (a_1, b_1), (a_2, b_2), ..."""
     pairs = list(pairs)
     return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
 
@@ -203,7 +213,8 @@ def _unzipped(pairs):
 class Parallel(Network):
     """(x_1, ..., x_k) -> (f_1(x_1), ..., f_k(x_k)): one layer for each array, such as an image and its label
 
-    Raises ValueError unless x is a tuple of k arrays.
+    The input, the output and their derivatives are tuples of k arrays. Raises ValueError unless x is a tuple
+    of k arrays.
     """
 
     def parts(self, shapes):
@@ -225,8 +236,9 @@ class Parallel(Network):
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """(dxs, dp): the tuple of the derivatives with respect to x_1, ..., x_k, and the gradient.
 
-        dy is a tuple. An entry is None if the loss does not use that output. Then the child runs no backward
-        pass, and its dx is None.
+        dy is a tuple with one derivative for each output. It is None for an output that the loss does not
+        use; then this child runs no backward pass, its dx is None, and its weight gradient is zero.
+        frozen=True makes dp None, and need_dx=False makes dxs None.
         """
         dxs, dps = _unzipped(
             (None, None) if d is None else child.backward(d, part, frozen, need_dx)
@@ -250,10 +262,10 @@ class Parallel(Network):
 
 
 class Residual(Parallel):
-    """y = f(x) + s(x); the shortcut s is the identity by default (He et al. 2016, eq. 1)
+    """y = f(x) + s(x): the layer f is `body`, s is `shortcut` (He et al. 2016, eq. 1)
 
-    x has any shape. f(x), s(x) and y have one shape. The passes are those of Parallel(f, s) on (x, x),
-    followed by a sum. Raises ValueError if f(x) and s(x) differ in shape.
+    shortcut = None means the identity. x has any shape; f(x), s(x) and y have one shape. The passes are those
+    of Parallel(f, s) on (x, x), followed by a sum. Raises ValueError if f(x) and s(x) differ in shape.
     """
 
     def __init__(self, body, shortcut=None):
@@ -291,7 +303,7 @@ class Residual(Parallel):
 class Skip(Network):
     """y = concat(x, f(x)) along channels; nested Skips make a U-Net (Ronneberger et al. 2015, figure 1)
 
-    x (..., C)   f(x) (..., F)   y (..., C + F)
+    x (..., C)   f(x) (..., F)   y (..., C + F)   f is the layer `body`
 
     Raises ValueError if x and f(x) differ in an axis other than the last.
     """
@@ -316,7 +328,10 @@ class Skip(Network):
 
     @staticmethod
     def _split(dy, shape):
-        """Split dy along channels: the part of x, which has this shape, and the part of f(x)."""
+        """(dy for the channels of x, dy for the channels of f(x)): dy split along its last axis.
+
+        `shape` is the shape of x.
+        """
         channels = shape[-1]
         return dy[..., :channels], np.ascontiguousarray(dy[..., channels:])
 
@@ -346,8 +361,8 @@ class Condition(Network):
 
     h (N, ..., H)   c (N, C)   concat(h, c) (N, ..., H + C): every position of h gets the same c
 
-    c is passed on: the next layer gets the same c, so the gradients with respect to c of all layers are
-    added. Raises ValueError unless x is such a pair.
+    c is also an output, so that the next Condition gets the same c. The derivative with respect to c is the
+    sum of the derivatives through all these layers. Raises ValueError unless the input is such a pair.
     """
 
     def __init__(self, layer):
@@ -375,16 +390,17 @@ class Condition(Network):
 
     @staticmethod
     def _repeated(c, shape):
-        """c (N, C), repeated for each position of an h of this shape: (N, ..., C)."""
+        """c (N, C), repeated for each position of an h of the given `shape`: (N, ..., C)."""
         n, *between, _ = shape
         return np.broadcast_to(c.reshape(n, *(1,) * len(between), -1), (n, *between, c.shape[1]))
 
     @staticmethod
     def _part(dx, dc, shape):
-        """(dh, dc) from dx, the derivative with respect to concat(h, c). `shape` is that of h.
+        """(dh, dc_total) from dx, the derivative with respect to concat(h, c). `shape` is that of h.
 
-        The second result is the sum of dx over all positions, plus the argument dc, which comes from later
-        layers. None means zero.
+        dh holds the channels of dx that belong to h. dc_total is the sum of the other channels over all
+        positions, plus the argument dc, the derivative with respect to the output c. None means zero, also as
+        a result.
         """
         if dx is None:
             return None, dc

@@ -1,4 +1,4 @@
-"""Pack: D gets several samples together, so D can detect that a generator draws few modes."""
+"""Pack: D gets several samples together, so D can detect that G draws only a few of the data's modes."""
 
 import numpy as np
 
@@ -8,13 +8,18 @@ from .shaping import Move
 
 
 class Pack(Move):
-    """x (m N, ..., C) -> y (N, ..., m C): samples m i to m i + m - 1 are concatenated along the last axis
+    """x (m N, ..., C) -> y (N, ..., m C): each group of m consecutive samples becomes one sample of y.
 
-    (Lin et al. 2018, section 3.) Pack is the first layer of a D that judges m samples at once: D(x_1, ...,
-    x_m). Only the layer after Pack has more weights. Let P be the distribution of the data and Q that of G;
-    P^m and Q^m are those of m samples. The total variation distance between P^m and Q^m is never below that
-    between P and Q. For a Q that lacks modes of P it grows faster with m than for a Q without mode collapse.
-    Pack(1) is the identity. Raises ValueError if the number of samples is not a multiple of m.
+    The m samples are concatenated along the last axis: row i of y holds the samples m i to m i + m - 1. Pack
+    is the first layer of a D that judges m samples at once (Lin et al. 2018, section 3). Only the layer after
+    Pack has more weights. Pack(1) is the identity.
+
+    Why it helps: let P be the distribution of the data, Q that of G, and P^m and Q^m those of m samples. The
+    total variation distance between P^m and Q^m is never below that between P and Q. It grows faster with m
+    for a Q that lacks modes of P than for a Q without mode collapse.
+
+    Raises TypeError if x is not an array of floats; ValueError if the number of samples is not a multiple of
+    m.
     """
 
     shown = ("m",)

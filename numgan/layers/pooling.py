@@ -1,6 +1,7 @@
 """Pooling: the average or the maximum of each window of an image.
 
-The average is a fixed linear map. The maximum is one too, once it is known which entries are the maxima.
+The average is a linear map of the image. The maximum is linear too, once it is known which entries are the
+maxima.
 """
 
 import math
@@ -15,11 +16,14 @@ from .base import LinearMap, expect, expect_images
 
 
 class _Pool(LinearMap):
-    """The common part of both poolings: windows of size `kernel`, at steps of `stride`.
+    """The base class of MaxPool2d and AvgPool2d: it holds kernel, stride and padding, and checks them.
 
-    The input is padded by `padding`. stride = None means the kernel's size. Each of the three is an integer
-    or a pair (vertical, horizontal). Raises ValueError unless kernel and stride are at least 1 and 0 <=
-    padding <= kernel / 2.
+    kernel     size of the window
+    stride     number of pixels from one window to the next; None: the size of the window
+    padding    number of added rows or columns on each border
+
+    Each is an integer or a pair (vertical, horizontal). Raises ValueError unless kernel and stride are at
+    least 1 and 0 <= padding <= kernel / 2.
     """
 
     shown = ("kernel",)
@@ -49,11 +53,12 @@ class _Pool(LinearMap):
 
 
 class MaxPool2d(_Pool):
-    """y = max over the window          x (N, H, W, C)   y (N, HO, WO, C)   HO = (H + 2 p - KH) // s + 1
+    """y = max over each window, for each channel          x (N, H, W, C)   y (N, HO, WO, C)
 
-    KH is the height of the window, s the stride, p the padding. If several entries are equally large, the
-    first one is the maximum. The padding is never the maximum. Raises TypeError if x is not an array of
-    floats; ValueError if x is not (N, H, W, C) or the window is larger than the padded image.
+    HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO
+    likewise. If several entries of a window are equally large, the first one counts as the maximum. The
+    padding is never the maximum. Raises TypeError if x is not an array of floats; ValueError if x is not (N,
+    H, W, C) or the window is larger than the padded image.
     """
 
     def apply(self, x, context):
@@ -73,16 +78,18 @@ class MaxPool2d(_Pool):
 
 
 class AvgPool2d(_Pool):
-    """y = mean over the window, including zeros of the padding          x (N, H, W, C)   y (N, HO, WO, C)
+    """y = mean over each window, for each channel          x (N, H, W, C)   y (N, HO, WO, C)
 
-    Raises TypeError if x is not an array of floats; ValueError if x is not (N, H, W, C) or the window is
-    larger than the padded image.
+    The padding counts: its zeros are part of the mean. HO and WO are as in MaxPool2d. Raises TypeError if x
+    is not an array of floats; ValueError if x is not (N, H, W, C) or the window is larger than the padded
+    image.
     """
 
     def _taps(self, padded):
-        """Yield, for each entry of the window, a view of `padded`: the values of this entry in all windows.
+        """Yield one view of the image `padded` for each position in the window, with the shape of the output.
 
-        Each view has the shape of the output.
+        The view for position (i, j) holds the pixel (i, j) of every window. Writing to a view writes to
+        `padded`.
         """
         s, t = self.stride
         windows = sliding_window_view(padded, self.kernel, axis=(1, 2), writeable=True)[:, ::s, ::t]

@@ -36,10 +36,11 @@ class Fused:
     after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 
     def backward(self, below):
-        """Additional arguments of the layer's backward pass: {} or a dict with "slope", and with "gate" if `gated`.
+        """A dict with the additional arguments of the layer's backward pass; {} if the layer computes no LeakyReLU.
 
-        `below` is the cache of the layer before this layer. If `gated`, that layer is a LeakyReLU, and its
-        cache holds its output, the gate.
+        Otherwise the dict has "slope", and also "gate" if `gated`. `below` is the cache of the layer before
+        this layer. If `gated`, that layer is a LeakyReLU, and the first entry of its cache is its output, the
+        gate.
         """
         if self.slope is None:
             return {}

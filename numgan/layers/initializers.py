@@ -56,7 +56,10 @@ class constant:
 
 
 def he(rng, shape, fan_in, fan_out):
-    """Initialiser: N(0, variance 2 / fan_in), which keeps the variance through ReLU layers (He et al. 2015, eq. 10)."""
+    """Initialiser: normal with mean 0 and variance 2 / fan_in (He et al. 2015, eq. 10).
+
+    This keeps the variance of the activations through ReLU layers.
+    """
     return rng.normal(0, np.sqrt(2 / max(fan_in, 1)), shape)
 
 

@@ -70,8 +70,8 @@ class MinibatchStd(Layer):
     def _per_entry(d, std):
         """d / (n std), where n is the number of entries in a group: samples times entries of a sample.
 
-        With d = x - mean, the result is ds / dx. With the tangent of a quotient as d, it is the tangent of ds
-        / dx.
+        With d = x - mean, the result is the derivative of s with respect to x. The tangent pass uses the same
+        division.
         """
         n = d[0].size if len(d) else 1
         return d / (std * n)

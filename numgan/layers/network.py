@@ -31,7 +31,7 @@ class Network(Layer):
         self.children = children
 
     def _enter(self, name, p, x, context, **fused):
-        """(y, cache): run the forward pass of the child `name`, with the parameters and the context of this child.
+        """(y, cache): run the forward pass of the child `name`, with this child's parameters and context.
 
         p and context are those of the network. `fused` are additional arguments of the pass (see fusing.py).
         """
@@ -164,7 +164,7 @@ class Sequential(Network):
         return tx, tuple(tcaches)
 
     def backward_keeping(self, dy, cache):
-        """(dx, dys): dx of a frozen backward pass, and a KeptBackward with the derivatives between all layers.
+        """(dx, dys): dx of a frozen backward pass, and a KeptBackward with the derivatives between the layers.
 
         Give dys to `tangent_backward` in place of dy. Then that pass does not compute these derivatives
         again.
@@ -195,9 +195,10 @@ class KeptBackward(tuple):
 
 
 def _first_array(arrays):
-    """The first array in `arrays`: an array, None, or a (nested) tuple of arrays and None. None if there is none.
+    """The first array in `arrays`, which is an array, None, or a (nested) tuple of arrays and None.
 
-    The gradient of a network gets the dtype of the first array in dy.
+    The result is None if there is no array. The gradient of a network gets the dtype of the first array in
+    dy.
     """
     if not isinstance(arrays, tuple):
         return arrays

@@ -1,9 +1,13 @@
-"""BatchNorm, InstanceNorm, LayerNorm, PixelNorm: one law, with means over different axes.
+"""BatchNorm, InstanceNorm, LayerNorm, PixelNorm: one formula, with means over different axes.
 
     xhat = (x - mean x) r        r = 1 / sqrt(mean (x - mean x)^2 + eps)        y = gain xhat + bias
 
-The derivative of xhat is the operator P(d) = r (d - mean d - xhat mean(d xhat)). P is its own transpose, so
-the backward pass and the tangent pass both use it:
+The derivative of xhat with respect to x is a linear operator on an array d:
+
+    P(d) = r (d - mean d - xhat mean(d xhat))
+
+P is its own transpose, so the backward pass and the tangent pass both use it. "sum" is over all axes but the
+last, and dxhat is the derivative of the loss with respect to xhat:
 
     forward            y      = gain xhat + bias
     backward           dx     = P(dxhat)                              dxhat  = gain dy
@@ -16,9 +20,10 @@ The product rule gives tP, the tangent of the operator P, with tr / r = -r mean(
 
     (tP)(d) = (tr / r) P(d) - r (txhat mean(d xhat) + xhat mean(d txhat))
 
-Below, these formulas are written twice, and the lines of each pass correspond. SampleNorm computes them in
-NumPy, with means within each sample. BatchNorm computes them with kernels, with means over the rows of a
-matrix (P, C). Both compute xhat again from x, so that the cache need not hold xhat.
+Below, these formulas are written twice, line by line in the same order. SampleNorm computes them in NumPy,
+with means within each sample. BatchNorm computes them with kernels, with means over the rows of a matrix
+(P, C): P samples and positions, C channels. Both classes compute xhat again from x, so that the cache need
+not hold xhat.
 """
 
 from typing import NamedTuple
@@ -33,10 +38,11 @@ from .initializers import constant
 
 
 class Normalization(Layer):
-    """The common part of all normalisations: the number of channels C, eps, gain (C,) and bias (C,).
+    """The base class of all normalisations: it holds the number of channels C, eps, and gain and bias.
 
-    x and y are (N, ..., C). `affine` is False for a layer without gain and bias.
-    Raises TypeError if x is not an array of floats, ValueError for a wrong shape.
+    x and y are (N, ..., C), gain and bias (C,). eps is added to the variance. `init` is the initialiser of
+    gain; bias starts as zeros. A subclass with affine = False has no gain and no bias. Raises TypeError if x
+    is not an array of floats, ValueError if x has a wrong shape.
     """
 
     shown = ("channels",)
@@ -69,9 +75,9 @@ class Normalization(Layer):
         return None if x is None else x.reshape(-1, self.channels)
 
     def _gradients(self, dgain, dbias):
-        """{"gain", "bias"}: dgain and dbias, summed over all axes but the last. None stays None.
+        """The gradient {"gain": (C,), "bias": (C,)}: the sums of dgain and dbias over all axes but the last.
 
-        {} if not `affine`.
+        dgain and dbias have the shape of x. None means zero and stays None. The result is {} if not `affine`.
         """
         if not self.affine:
             return {}
@@ -81,18 +87,19 @@ class Normalization(Layer):
         }
 
     def _gradient_tangents(self, dy, tdy, xhat, txhat):
-        """{"gain", "bias"}: the tangents of the gradients of gain and bias.
+        """The tangent of the gradient, {"gain": tdgain, "bias": tdbias}, by the module's formulas; {} if not `affine`.
 
-        tdy and txhat may be None, which means zero.
+        dy and xhat are arrays of one shape. Their tangents tdy and txhat may be None, which means zero; then
+        an entry of the result may be None too.
         """
         return self._gradients(product_rule(np.multiply, dy, xhat, tdy, txhat), tdy)
 
 
 class SampleNorm(Normalization):
-    """The formulas of the module in NumPy, with means within each sample.
+    """The base class of normalisations within each sample: the module's formulas in NumPy.
 
-    A subclass defines `axes(x)`, the axes of the means. `centred` is False for a layer that subtracts no
-    mean.
+    A subclass defines `axes(x)`, the axes that the means are taken over. With centred = False, the layer does
+    not subtract the mean. The forward pass raises ValueError if a mean would be taken over no values.
     """
 
     centred = True
@@ -104,7 +111,7 @@ class SampleNorm(Normalization):
         return x.mean(axis=self.axes(x), keepdims=True)
 
     def _operator(self, d, xhat, r):
-        """P(d), the operator of the module. If `centred` is False, the term mean d is left out."""
+        """P(d), the operator of the module, for d and xhat of one shape. If not `centred`, mean d is left out."""
         centre = self._mean(d) if self.centred else 0
         return (d - centre - xhat * self._mean(d * xhat)) * r
 
@@ -156,9 +163,9 @@ class SampleNorm(Normalization):
 
 
 class Cache(NamedTuple):
-    """The cache of BatchNorm. r = 1 / sqrt(variance + eps); all arrays but x have the shape (C,).
+    """The cache of BatchNorm: x (N, ..., C), and the vectors (C,) of its normalisation. r = 1 / sqrt(variance + eps)
 
-    If `measured` is True, mean and variance are measured constants and not those of x.
+    measured    True: mean and variance are measured constants; False: they are the mean and variance of x
     """
 
     x: np.ndarray
@@ -175,20 +182,23 @@ class BatchNorm(Normalization):
 
     x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
 
-    If `context` holds measured statistics (see `measure`), mean and variance are constants, as for sampling;
-    then P(d) = r d. A forward pass never updates measured statistics. `slope` is that of a LeakyReLU after
-    this layer. The kernels then compute this LeakyReLU too, and dy is the derivative with respect to its
-    output. Raises TypeError if x is not an array of floats. Raises ValueError if x does not have C channels,
-    if a channel has fewer than two values and there are no measured statistics, or if the measured ones do
-    not fit.
+    If `context` holds measured statistics (see `measure`), as for sampling, they are used as mean and
+    variance. They are constants, so P(d) = r d. A forward pass never changes measured statistics.
+
+    The passes have one argument more, `slope`: the slope of a LeakyReLU after this layer. Then y is the
+    output of this LeakyReLU, and dy is the derivative with respect to it. slope = 1 means no LeakyReLU.
+
+    Raises TypeError if x is not an array of floats. Raises ValueError if x does not have C channels, if a
+    channel has fewer than two values and there are no measured statistics, or if measured statistics do not
+    fit.
     """
 
     def _moments(self, x, context):
-        """(mean (C,), variance (C,), measured).
+        """(mean (C,), variance (C,), measured): the statistics that the forward pass normalises x with.
 
-        If measured is True, both are the context's measured statistics. Otherwise both are those of x. Raises
-        ValueError for fewer than two values per channel, or for measured statistics that do not fit this
-        layer.
+        measured is True if mean and variance are the measured statistics of the context, False if they are
+        the mean and variance of x. Raises ValueError if the mean and variance of x are needed and a channel
+        has fewer than two values, or if the measured statistics do not fit this layer.
         """
         if context.measured is None:
             expect(
@@ -209,7 +219,7 @@ class BatchNorm(Normalization):
         return measured["mean"].astype(x.dtype), measured["variance"].astype(x.dtype), True
 
     def _operator(self, d, xhat, cache):
-        """P(d), the operator of the module, for d and xhat (P, C)."""
+        """P(d), the operator of the module, for d and xhat (P, C). With measured statistics P(d) = r d."""
         if cache.measured:
             return _scaled(d, cache.r)
         zero = np.zeros_like(cache.r)
@@ -282,18 +292,18 @@ class BatchNorm(Normalization):
 
 
 def _scaled(x, factor):
-    """x times factor, channel by channel          x (P, C)   factor (C,)"""
+    """x with channel c multiplied by factor[c]          x (P, C)   factor (C,)   result (P, C)"""
     zero = np.zeros_like(factor)
     return kernels.normalize(x, zero, factor, zero)
 
 
 def _mean_product(one, two):
-    """The mean over the rows of the product one * two          one, two (P, C)   result (C,)"""
+    """The mean of one * two over the rows, for each channel          one, two (P, C)   result (C,)"""
     return kernels.channel_products(one, two, np.zeros(one.shape[1], one.dtype))[1] / len(one)
 
 
 class InstanceNorm(SampleNorm):
-    """The normalisation of the module, with means over the pixels of each image
+    """The normalisation of the module, with means over the pixels of each channel of each image
 
     x (N, H, W, C)   gain, bias (C,)   (Ulyanov et al. 2016, section 2)
 
@@ -317,7 +327,7 @@ class LayerNorm(SampleNorm):
 
     x (N, ..., C)   gain, bias (C,)   (Ba et al. 2016, eq. 3)
 
-    Raises ValueError unless x has two axes or more, the last one is C, and samples have entries.
+    Raises ValueError unless x has two axes or more, the last one has the size C, and samples have entries.
     """
 
     def axes(self, x):
@@ -325,12 +335,12 @@ class LayerNorm(SampleNorm):
 
 
 class PixelNorm(SampleNorm):
-    """y = x / sqrt(mean over channels of x^2 + eps)
+    """y = x / sqrt(mean over channels of x^2 + eps), at each position of each sample
 
     x (N, ..., C); no parameters   (Karras et al. 2018, section 4.2)
 
-    This is the normalisation of the module with mean 0, gain 1 and bias 0.
-    Raises ValueError if x has fewer than two axes.
+    This is the normalisation of the module with 0 in place of the mean, gain 1 and bias 0.
+    Raises ValueError if x has fewer than two axes, or no channels.
     """
 
     affine = centred = False
@@ -349,20 +359,25 @@ class PixelNorm(SampleNorm):
 
 @may_underflow
 def measure(net, p, inputs, seed=None):
-    """The measured statistics of every BatchNorm of `net` over a list of batches, for `Pass(measured=...)`.
+    """Measure the mean and variance of the input of every BatchNorm of `net`, over a list of batches.
 
-    Returns {layer name: {...}}, nested as the network is; {} if `net` has no BatchNorm or `inputs` is empty.
-    `seed` is the seed of the forward passes. All batches must have one size. The mean is the mean of the
-    batch means. The variance is the mean of (variance + mean^2) over the batches, minus the square of that
-    mean. With measured statistics a sample does not depend on the other samples of its batch.
+    p         the parameters of net
+    inputs    the batches, of one size; net runs a forward pass for each batch
+    seed      the seed of the forward passes; None: without random numbers
+
+    Returns {layer name: {"mean": (C,), "variance": (C,)}}, nested as the network is, for
+    `Pass(measured=...)`; {} if `net` has no BatchNorm or `inputs` is empty. The mean is the mean of the batch
+    means. The variance is the mean of (variance + mean^2) over the batches, minus the square of the result's
+    mean. With measured statistics, the output for a sample does not depend on the other samples of its batch.
     """
     return pooled([net.batch_statistics(net.forward(p, x, Pass(seed))[1]) for x in inputs])
 
 
 def pooled(trees):
-    """Pool the statistics of several batches: one tree {layer name: {name: array}} from a list of such trees.
+    """Pool the statistics of several batches into the statistics of all batches together, by `measure`'s formulas.
 
-    Each tree is a result of `Layer.batch_statistics`. An empty list gives {}.
+    trees is a list with one dict {layer name: {name: array}} for each batch, which `Layer.batch_statistics`
+    returned. The result has the same form. An empty list gives {}.
     """
     if not trees:
         return {}

@@ -7,14 +7,17 @@ from .base import LinearMap, expect, expect_images
 
 
 class Upsample(LinearMap):
-    """An image that is `factor` f times larger          x (N, H, W, C)   y (N, H f, W f, C)
+    """Enlarge an image by the factor f          x (N, H, W, C)   y (N, H f, W f, C)
 
-    factor is an integer or a pair (vertical, horizontal).
-    mode "nearest"   each pixel is repeated
-    mode "bilinear"  y[i] = (1 - t) x[k] + t x[k + 1] along each axis, k + t = (i + 1/2) / f - 1/2, clipped to
-                     the image (pixel centres keep their positions, as with align_corners=False in other
-                     libraries)
-    Raises ValueError if x is not (N, H, W, C), if factor is below 1, or for another mode.
+    f is the argument `factor`, an integer or a pair (vertical, horizontal). The argument `mode` is
+
+    "nearest"     each pixel is repeated
+    "bilinear"    y[i] = (1 - t) x[k] + t x[k + 1] along each axis, with k + t = (i + 1/2) / f - 1/2, where k
+                  is an integer and 0 <= t < 1. k + t is clipped to the image. Pixel centres keep their
+                  positions, as with align_corners=False in other libraries
+
+    Raises TypeError if x is not an array of floats; ValueError if x is not (N, H, W, C), if f is below 1, or
+    for another mode.
     """
 
     shown = "factor", "mode"
@@ -46,8 +49,9 @@ class Upsample(LinearMap):
     def _weights(self, axis, size, dtype):
         """(low, high, t) for the bilinear mode: y = (1 - t) x[low] + t x[high] along `axis`.
 
-        low and high are the indices of the two neighbours of every output row, for an input of `size` rows. t
-        is shaped to multiply along `axis`.
+        low and high are arrays with the indices of the two neighbouring rows of x for each row of y. t is an
+        array of weights that is shaped to multiply along `axis`. size is the number of rows of x along
+        `axis`.
         """
         place = (np.arange(size * self.factor[axis - 1]) + 0.5) / self.factor[axis - 1] - 0.5
         place = place.clip(0, size - 1)
@@ -73,10 +77,10 @@ class Upsample(LinearMap):
 class PixelShuffle(LinearMap):
     """Move channels to pixels: the image becomes f times larger and has f f times fewer channels.
 
-    x (N, H, W, C f f)   y (N, H f, W f, C)   (Shi et al. 2016, section 3.2)
+    x (N, H, W, C f f)   y (N, H f, W f, C)   f = factor   (Shi et al. 2016, section 3.2)
 
     y[n, h f + i, w f + j, c] = x[n, h, w, c f f + i f + j], the order of channels in other libraries.
-    Raises ValueError unless x is (N, H, W, a multiple of f f).
+    Raises TypeError if x is not an array of floats, ValueError unless x is (N, H, W, a multiple of f f).
     """
 
     shown = ("factor",)

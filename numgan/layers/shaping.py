@@ -1,4 +1,4 @@
-"""Flatten, Reshape, Pad, Crop, Concat, Pick: layers that move numbers and do no arithmetic."""
+"""Flatten, Reshape, Pad, Crop, Concat, Pick: layers that move, repeat or drop numbers, without arithmetic."""
 
 import math
 
@@ -8,7 +8,10 @@ from .base import LinearMap, expect, expect_floats, expect_images, joined
 
 
 class Move(LinearMap):
-    """The base class of layers that move numbers and do no arithmetic. Such a layer is a linear map."""
+    """The base class of layers that move numbers and do no arithmetic. Such a layer is a linear map.
+
+    Its forward pass counts as 0 floating-point operations.
+    """
 
     def flops(self, shape):
         return 0
@@ -17,8 +20,9 @@ class Move(LinearMap):
 class Reshape(Move):
     """x (N, ...) -> y (N, *shape), the same entries in the same order; one number in shape may be -1
 
-    The size -1 is computed from the other sizes. Raises ValueError if the number of entries does not fit, for
-    more than one -1, or for a size below -1.
+    The sizes are given as Reshape(8, 8, 1) or Reshape((8, 8, 1)). The size -1 is computed from the other
+    sizes. Raises ValueError if x and y would differ in the number of entries, for more than one -1, or for a
+    size below -1.
     """
 
     def __init__(self, *shape):
@@ -48,10 +52,11 @@ class Reshape(Move):
 
 
 class Flatten(Reshape):
-    """x (N, ...) -> y (N, F): all entries of a sample in one row
+    """x (N, ...) -> y (N, F): all F entries of a sample in one row
 
-    Images are flattened in the order H, W, C. A library that stores C, H, W has the rows of the W of the next
-    Dense in another order.
+    An image (H, W, C) is flattened row by row, with the channels of a pixel next to each other. Libraries
+    that store images as (C, H, W) have another order of entries, so the W of a Dense after Flatten has its
+    rows in another order there.
     """
 
     def __init__(self):
@@ -62,9 +67,9 @@ class Flatten(Reshape):
 
 
 class _Border(Move):
-    """The common part of Pad and Crop: a border (top, bottom, left, right) in pixels.
+    """The base class of Pad and Crop: it holds the border, the widths (top, bottom, left, right) in pixels.
 
-    One integer means all four. Raises ValueError unless these are integers >= 0.
+    One integer means the same width on all four sides. Raises ValueError unless the widths are integers >= 0.
     """
 
     shown = ("border",)
@@ -93,10 +98,13 @@ class _Border(Move):
 
 
 class Pad(_Border):
-    """A border around the image          x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C)
+    """Add a border to an image          x (N, H, W, C)   y (N, H + top + bottom, W + left + right, C)
 
-    mode "zero"      zeros
-    mode "reflect"   the image mirrored at its edge; the edge itself is not repeated
+    border is (top, bottom, left, right) in pixels, or one integer for all four. The argument `mode` is
+
+    "zero"       the border is zeros
+    "reflect"    the border is the image, mirrored at its edge; the edge itself is not repeated
+
     Raises ValueError if a reflected border is not smaller than the image, for another mode, or if x is not
     (N, H, W, C).
     """
@@ -130,10 +138,11 @@ class Pad(_Border):
 
     @staticmethod
     def _fold(dy, axis, before, after):
-        """The derivative with respect to the image before mirroring along `axis`, from dy.
+        """The derivative with respect to the image before it was mirrored along `axis`, from dy.
 
-        `before` and `after` are the border widths. The derivative of each mirrored row is added to that of
-        its source.
+        dy is the derivative with respect to the image with its mirrored rows. There are `before` such rows at
+        its start and `after` at its end. The derivative of each mirrored row is added to that of the row it
+        copies.
         """
         dy = np.moveaxis(dy, axis, 0)
         dx = dy[before : len(dy) - after].copy()
@@ -146,8 +155,9 @@ class Pad(_Border):
 
 
 class Crop(_Border):
-    """The image without a border          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
+    """Cut a border off an image          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
 
+    border is (top, bottom, left, right) in pixels, or one integer for all four.
     Raises ValueError if the image is not larger than the border, or if x is not (N, H, W, C).
     """
 
@@ -165,11 +175,12 @@ class Crop(_Border):
 
 
 class Concat(Move):
-    """(a, b, ...) -> one array, concatenated along the last axis
+    """(a, b, ...) -> y: concatenate a tuple of arrays along the last axis
 
     a (..., A)   b (..., B)   y (..., A + B + ...)
 
-    Raises ValueError unless x is a tuple of arrays that differ in the last axis only.
+    Raises TypeError if an array is not of floats, ValueError unless the input is a tuple of arrays that
+    differ in the last axis only.
     """
 
     several = True
@@ -205,9 +216,9 @@ class Concat(Move):
 class Pick(Move):
     """(a, b, ...) -> the array at index `place` of the tuple, of any shape
 
-    At the end of a network of Condition layers, Pick(0) removes the condition. The gradient of the arrays
-    that are not picked is None. Raises ValueError if x is not a tuple of more than `place` arrays, or if
-    `place` is not an integer >= 0.
+    At the end of a network of Condition layers, whose output is a pair (h, c), Pick(0) removes the condition
+    c. The derivative with respect to each other array of the tuple is None, which means zero. Raises
+    ValueError if the input is not a tuple of more than `place` arrays, or if `place` is not an integer >= 0.
     """
 
     shown = ("place",)

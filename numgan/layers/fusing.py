@@ -36,11 +36,11 @@ class Fused:
     after: bool = False  # the layer is a LeakyReLU whose derivative a neighbour computes
 
     def backward(self, below):
-        """A dict with the additional arguments of the layer's backward pass; {} if the layer computes no LeakyReLU.
+        """A dict with the additional arguments of the layer's backward pass; {} if there are none.
 
-        Otherwise the dict has "slope", and also "gate" if `gated`. `below` is the cache of the layer before
-        this layer. If `gated`, that layer is a LeakyReLU, and the first entry of its cache is its output, the
-        gate.
+        "slope" is in the dict if this layer also computes the derivative of a LeakyReLU, "gate" only if
+        `gated`. `below` is the cache of the layer before this layer. If `gated`, that layer is the LeakyReLU,
+        and the first entry of its cache is its output, the gate.
         """
         if self.slope is None:
             return {}

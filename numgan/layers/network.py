@@ -164,7 +164,7 @@ class Sequential(Network):
         return tx, tuple(tcaches)
 
     def backward_keeping(self, dy, cache):
-        """(dx, dys): dx of a frozen backward pass, and a KeptBackward with the derivatives between the layers.
+        """(dx, dys): dx of a frozen backward pass, and a KeptBackward with the derivatives between layers.
 
         Give dys to `tangent_backward` in place of dy. Then that pass does not compute these derivatives
         again.

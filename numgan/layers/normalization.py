@@ -87,10 +87,10 @@ class Normalization(Layer):
         }
 
     def _gradient_tangents(self, dy, tdy, xhat, txhat):
-        """The tangent of the gradient, {"gain": tdgain, "bias": tdbias}, by the module's formulas; {} if not `affine`.
+        """The tangent of the gradient: {"gain": tdgain, "bias": tdbias}, or {} if not `affine`.
 
-        dy and xhat are arrays of one shape. Their tangents tdy and txhat may be None, which means zero; then
-        an entry of the result may be None too.
+        The formulas are those of the module. dy and xhat are arrays of one shape. Their tangents tdy and
+        txhat may be None, which means zero; then an entry of the result may be None too.
         """
         return self._gradients(product_rule(np.multiply, dy, xhat, tdy, txhat), tdy)
 
@@ -111,7 +111,7 @@ class SampleNorm(Normalization):
         return x.mean(axis=self.axes(x), keepdims=True)
 
     def _operator(self, d, xhat, r):
-        """P(d), the operator of the module, for d and xhat of one shape. If not `centred`, mean d is left out."""
+        """P(d), the operator of the module, for d and xhat of one shape. The term mean d only if `centred`."""
         centre = self._mean(d) if self.centred else 0
         return (d - centre - xhat * self._mean(d * xhat)) * r
 
@@ -163,9 +163,10 @@ class SampleNorm(Normalization):
 
 
 class Cache(NamedTuple):
-    """The cache of BatchNorm: x (N, ..., C), and the vectors (C,) of its normalisation. r = 1 / sqrt(variance + eps)
+    """The cache of BatchNorm: x (N, ..., C), the mean and variance that x was normalised with, and more.
 
-    measured    True: mean and variance are measured constants; False: they are the mean and variance of x
+    The arrays mean, r, gain, bias and variance have the shape (C,). r = 1 / sqrt(variance + eps). measured is
+    True if mean and variance are measured constants, False if they are the mean and variance of x.
     """
 
     x: np.ndarray
@@ -374,7 +375,7 @@ def measure(net, p, inputs, seed=None):
 
 
 def pooled(trees):
-    """Pool the statistics of several batches into the statistics of all batches together, by `measure`'s formulas.
+    """Pool the statistics of several batches into those of all batches together, by the formulas of `measure`.
 
     trees is a list with one dict {layer name: {name: array}} for each batch, which `Layer.batch_statistics`
     returned. The result has the same form. An empty list gives {}.

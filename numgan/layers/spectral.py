@@ -1,4 +1,4 @@
-"""Spectral: a layer whose weight is divided by its largest singular value, found by power iteration."""
+"""Spectral: divides the weight of a layer by its largest singular value, found by power iteration."""
 
 import numpy as np
 
@@ -11,20 +11,21 @@ START = 30  # power iterations before the first step; afterwards one for each up
 
 
 class Spectral(Reweighted):
-    """y = layer with W / sigma in place of W
+    """The wrapped `layer`, a Dense, Conv2d or ConvTranspose2d, computed with W / sigma in place of W.
 
     sigma = u' W v          (Miyato et al. 2018, eq. 8 and 19)
 
-    `layer` is a Dense, Conv2d or ConvTranspose2d. W is seen as a matrix (fan-in, outputs), u (fan-in,), v
-    (outputs,). u, v and sigma are estimates, by power iteration, of the first singular vectors and the
-    largest singular value. u and v are held entries, constants in every pass. `power_step` improves them
-    after each update. Then tsigma = u' tW v, and with G = d loss / d (W / sigma)
+    In these formulas W is a matrix (fan-in, outputs), u is (fan-in,) and v is (outputs,). Power iteration
+    makes u and v estimates of the first singular vectors of W, so sigma estimates the largest singular value.
+    u and v are held entries: stored with the weights and constant in every pass. `power_step` improves them
+    after each update. With G, the derivative of the loss with respect to W / sigma, the passes compute
 
-        dW  = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)
-        tdW = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma    (the product rule)
+            tsigma = u' tW v
+            dW     = (G - <G, W / sigma> u v') / sigma                                     (eq. 12, transposed)
+            tdW    = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma     (the product rule)
 
-    Only the matrix has norm 1. A convolution can have a larger norm, because its windows overlap. If W is
-    zero, there are no singular vectors, and y is not finite.
+    The matrix W / sigma has norm 1, but a convolution with it can have a larger norm, because its windows
+    overlap. If W is zero, there are no singular vectors, and y is not finite.
     Raises TypeError if `layer` is of another class, ValueError if the layer's initial W is zero.
     """
 
@@ -48,16 +49,20 @@ class Spectral(Reweighted):
         return p
 
     def refreshed(self, p):
-        """{"u", "v"} after one power iteration (eq. 18): v = W'u / |W'u|, u = W v / |W v|.
+        """New u and v, {"u": array, "v": array}, by one power iteration with W (eq. 18).
 
-        If a product is zero, the vector keeps its old value.
+        v = W'u / |W'u|, then u = W v / |W v|, with this new v. If a product is zero, that vector keeps its
+        old value.
         """
         W = self._matrix(p["W"])
         v = _unit(kernels.matmul(p["u"][None], W)[0], p["v"])
         return {"u": _unit(self._along(W, v), p["u"]), "v": v}
 
     def _matrix(self, W):
-        """W as a matrix (fan-in, outputs). W is (..., I, O), or (..., O, I) in a transposed convolution."""
+        """W as a matrix (fan-in, outputs). W has the shape of the wrapped layer's weight.
+
+        This shape is (..., I, O), or (..., O, I) in a transposed convolution; I and O count the channels.
+        """
         return (np.swapaxes(W, -1, -2) if self.layer.transposed else W).reshape(-1, self.layer.features)
 
     def _along(self, W, v):
@@ -68,7 +73,7 @@ class Spectral(Reweighted):
         return (u * self._along(self._matrix(W), v)).sum()
 
     def _outer(self, scale, u, v):
-        """scale u v', in the shape of the weight W. scale is a number."""
+        """The matrix scale u v', reshaped to the shape of the weight W. scale is a number."""
         M = np.multiply.outer(scale * u, v)
         if not self.layer.transposed:
             return M.reshape(self.layer.weight_shape)
@@ -76,7 +81,11 @@ class Spectral(Reweighted):
         return np.swapaxes(M.reshape(*taps, i, o), -1, -2)
 
     def _own(self, W, dp):
-        """The gradient of this layer from dp, that of the inner layer: "W" is W, and u and v get None."""
+        """The gradient of this layer: W as the entry "W", and None, which means zero, for u and v.
+
+        dp is the gradient of the wrapped layer, which gives the other entries. W is a gradient of this
+        layer's W.
+        """
         return dp | {"W": W} | dict.fromkeys(self.held)
 
     def forward(self, p, x, context=Pass()):
@@ -89,7 +98,7 @@ class Spectral(Reweighted):
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
-        """dW from G = d loss / d (W / sigma), by eq. 12. unit is W / sigma."""
+        """dW, the derivative with respect to W, from G, that with respect to W / sigma, by eq. 12. unit is W / sigma."""
         return (G - self._outer((G * unit).sum(), u, v)) / sigma
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
@@ -124,7 +133,8 @@ class Spectral(Reweighted):
 def _unit(x, old):
     """x / |x|, or the vector `old` if x is zero.
 
-    x is first divided by its largest entry, because the squares of its entries could overflow or underflow.
+    x is first divided by its largest absolute entry, because the squares of its entries could overflow or
+    underflow.
     """
     top = np.abs(x).max(initial=0)
     if top == 0:
@@ -135,10 +145,10 @@ def _unit(x, old):
 
 @may_underflow
 def refreshed(net, p):
-    """{path: array}: new values of all held entries of a network, after an update of its parameters p.
+    """{path: array}: new values of all held entries of a network, computed from its parameters p after an update.
 
-    A path is a name such as "0.u". A layer object that is used twice has one set of entries, under its first
-    path.
+    A path is a name such as "0.u". A layer object that is used twice in the network has one set of entries,
+    under its first path. p is not changed.
     """
     return {
         ".".join((*path, name)): value
@@ -150,10 +160,9 @@ def refreshed(net, p):
 
 @may_underflow
 def power_step(net, p):
-    """A copy of p in which every Spectral has made one power iteration, from its u and with its W.
+    """A copy of p in which every Spectral of `net` has made one power iteration, from its u and with its W.
 
-    Layers of other classes with held entries are refreshed too. Entries that are not held are equal to those
-    of p.
+    Held entries of other layers get their new values too. All other entries are those of p.
     """
     out = p.copy()
     for path, value in refreshed(net, p).items():

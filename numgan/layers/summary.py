@@ -1,4 +1,4 @@
-"""A network as a table: output shape, parameters, bytes and flops of each layer."""
+"""Summary: a network as a table, with the output shape, parameters, bytes and flops of each layer."""
 
 import math
 
@@ -8,11 +8,14 @@ from .base import entries, shapes_in
 
 
 class Summary:
-    """A table of a network, printed as text.
+    """A table of a network for printing, with one row for each layer, also for layers made of layers.
 
-    rows                        (name, layer, output shape, parameters, bytes, flops) for each layer. Bytes
-                                are those of its parameters and of its output for the batch. Flops are those
-                                of its forward pass for the batch
+    shape                       the shape of one input, without the batch axis
+    batch, dtype                number of samples, and number format, that bytes and flops are computed for
+    rows                        list of (name, layer, output shape, parameters, bytes, flops). Bytes are those
+                                of the layer's parameters and of its output for the batch. Flops are those of
+                                its forward pass for the batch. The three numbers are 0 for a layer made of
+                                layers
     parameters, bytes, flops    the totals. A layer object that is used twice counts its parameters once
     """
 

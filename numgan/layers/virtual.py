@@ -1,16 +1,16 @@
-"""VirtualBatchNorm: BatchNorm of each sample with a fixed reference batch, and not with the other samples.
+"""VirtualBatchNorm: normalises each sample with a fixed reference batch, not with the rest of its own batch.
 
 The reference is a batch of R samples with mean m0 and variance v0. It is normalised by m0 and v0. Every other
-sample has a mean m and a variance v of its own. It is normalised by the mean and variance of the reference
-and this sample together. The weight of the sample in them is w = 1 / (R + 1):
+sample has its own mean m and variance v over its positions. It is normalised by the mean and variance of the
+R reference samples and this sample together, so this sample has the weight w = 1 / (R + 1):
 
     mean     = (1 - w) m0 + w m
     variance = (1 - w) v0 + w v + w (1 - w) (m - m0)^2          r = 1 / sqrt(variance + eps)
     xhat     = (x - mean) r
 
-With w = 1 these formulas hold for the reference too. The backward pass is the chain rule from the last line
-to the first. The gradients with respect to m0 and v0 are summed over all samples. Then they go back into the
-reference.
+With w = 1, m = m0 and v = v0, these formulas hold for the reference too. The backward pass is the chain rule
+from the last line to the first. The gradients with respect to m0 and v0 are summed over all samples. Then
+they are added to the gradient of the reference.
 """
 
 import hashlib
@@ -24,13 +24,14 @@ from .normalization import Normalization
 
 
 class VirtualBatchNorm(Normalization):
-    """y = gain xhat + bias, with xhat as in the module's formulas
+    """y = gain xhat + bias, with xhat by the module's formulas
 
     x (R + N, ..., C)   gain, bias (C,)          (Salimans et al. 2016, section 3.5)
 
-    The first R = context.reference rows are the reference; `Referenced` sets R. For images the moments are
-    over samples and positions, and every position has the same weight. Raises ValueError without a reference,
-    or if the reference has fewer than two values per channel.
+    The first R = context.reference rows of x are the reference; `Referenced` sets R. For images, means and
+    variances are over samples and positions, and every position has the same weight. Raises TypeError if x is
+    not an array of floats; ValueError if x has a wrong shape, if there is no reference, or if the reference
+    has fewer than two values per channel.
     """
 
     def forward(self, p, x, context=Pass()):
@@ -59,9 +60,9 @@ class VirtualBatchNorm(Normalization):
         return xhat * p["gain"] + p["bias"], (xhat, at0, at1, p["gain"], R)
 
     def _parts(self, x, R):
-        """(reference, samples): the two parts of x. The reference is seen as one sample (1, R P, C).
+        """Split x (R + N, ..., C) into (reference (1, R P, C), samples (N, P, C)). P is the number of positions.
 
-        The samples are (N, P, C). P is the number of positions of a sample.
+        The R rows of the reference become one sample with R P positions.
         """
         positions = int(np.prod(x.shape[1:-1]))
         reference = x[:R].reshape(1, R * positions, self.channels)
@@ -118,7 +119,7 @@ class VirtualBatchNorm(Normalization):
 
 
 def _moments(x):
-    """(mean, variance) of each sample, over its positions: x (N, P, C) -> (N, 1, C), (N, 1, C)."""
+    """(mean, variance) of each sample, over its positions, for each channel: x (N, P, C) -> two arrays (N, 1, C)."""
     m = x.mean(axis=1, keepdims=True)
     return m, np.square(x - m).mean(axis=1, keepdims=True)
 
@@ -130,7 +131,8 @@ def _sum(x):
 def _normalised(x, w, m0, v0, eps):
     """(xhat, w, x - m, m - m0, r): xhat by the module's formulas, and the values that its derivative needs.
 
-    x (N, P, C) is the reference as one sample, with w = 1, or the samples, with w = 1 / (R + 1).
+    x (N, P, C) holds one of the two groups: the reference as one sample, with w = 1, or the samples, with
+    w = 1 / (R + 1). m0 and v0 are the mean and variance of the reference.
     """
     m, v = _moments(x)
     gap = m - m0
@@ -139,11 +141,13 @@ def _normalised(x, w, m0, v0, eps):
 
 
 def _group_backward(d, at, dmoments=(0, 0)):
-    """Run the backward pass of one group, the reference or the samples, from d = dxhat.
+    """(dx, (dm0, dv0), (dvar, dv)): the backward pass of one group, the reference or the samples, from d = dxhat.
 
-    at          the values that `_normalised` returned
-    dmoments    the derivatives with respect to the group's mean and variance that come from the other group
-    Returns dx, the derivatives with respect to m0 and v0, and (dvar, dv) for `_group_tangent_backward`.
+    at          the values that `_normalised` returned for this group
+    dmoments    for the reference: the dm0 and dv0 of the samples; for the samples: zeros
+
+    dx is the derivative with respect to x. dm0 and dv0 are the derivatives with respect to m0 and v0, dvar
+    and dv those with respect to `variance` and v. `_group_tangent_backward` needs dvar and dv.
     """
     xhat, w, centred, gap, r = at
     dmean = -r * _sum(d)
@@ -160,8 +164,9 @@ def _group_backward(d, at, dmoments=(0, 0)):
 def _group_tangent(tx, at, reference=(None, 0, 0)):
     """(txhat, tm, tv, t(x - m), t(m - m0), tr): the tangents of one group when x moves along tx.
 
-    at           the values that `_normalised` returned
-    reference    the result of this function for the reference, whose tm and tv are tm0 and tv0
+    at           the values that `_normalised` returned for this group
+    reference    the result of this function for the reference: its tm and tv are tm0 and tv0. Not needed for
+                 the reference itself
     """
     xhat, w, centred, gap, r = at
     _, tm0, tv0, *_ = reference
@@ -175,11 +180,15 @@ def _group_tangent(tx, at, reference=(None, 0, 0)):
 
 
 def _group_tangent_backward(d, td, at, tangents, dvars, tdmoments=(0, 0)):
-    """(tdx, (tdm0, tdv0)) of one group: the tangents of dx and of the derivatives for m0 and v0.
+    """(tdx, (tdm0, tdv0)): the tangents of the dx and of the (dm0, dv0) that `_group_backward` returns.
 
-    They follow from the product rule on `_group_backward`. d and td are dxhat and its tangent, at is as in
-    `_group_backward`. tangents is the result of `_group_tangent`, dvars the third result of
-    `_group_backward`, tdmoments the tangents of its dmoments.
+    d, td        dxhat of this group, and its tangent
+    at           the values that `_normalised` returned for this group
+    tangents     the result of `_group_tangent` for this group
+    dvars        the third result of `_group_backward` for this group
+    tdmoments    the tangents of the dmoments of `_group_backward`
+
+    The product rule on `_group_backward` gives the formulas.
     """
     xhat, w, centred, gap, r = at
     dvar, dv = dvars
@@ -194,15 +203,16 @@ def _group_tangent_backward(d, td, at, tangents, dvars, tdmoments=(0, 0)):
 
 
 class Referenced(Network):
-    """x (N, ...) -> the rows of net((reference, x)) that belong to x          reference (R, ...), a constant
+    """A network that runs `net` on a fixed reference batch and x together: x (N, ...) -> the N outputs for x
 
-        reference = Latent(100).draw(stream(0, "reference"), 64)
-        G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)
+            reference = Latent(100).draw(stream(0, "reference"), 64)
+            G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)
 
-    Every forward pass also computes the R rows of the reference, and the weight gradients contain their part.
-    The repr holds a hash of the reference, so that a checkpoint belongs to one reference.
-    Raises TypeError if x is not an array of floats. Raises ValueError unless reference is an array of finite
-    floats, and each of its rows has the shape of a sample of x.
+    reference is an array (R, ...), stored in float64. Every VirtualBatchNorm in `net` uses it. Every forward
+    pass also computes the R outputs for the reference and drops them. The weight gradient includes the way
+    through the reference. The repr holds a hash of the reference. So a checkpoint, which stores the repr,
+    fits one reference only. Raises TypeError if x is not an array of floats. Raises ValueError unless
+    reference is an array of finite floats, and each of its rows has the shape of a sample of x.
     """
 
     def __init__(self, net, reference):
@@ -235,7 +245,7 @@ class Referenced(Network):
         return self._samples(y), (cache,)
 
     def _beside(self, d):
-        """d (N, ...), a gradient or tangent of the samples, with R rows of zeros for the reference before it.
+        """d (N, ...), a gradient or tangent of the samples, with R rows of zeros for the reference put before it.
 
         None stays None.
         """

@@ -1,4 +1,4 @@
-"""Losses. Each is a mean over the batch of functions f, given with f' and f''.
+"""Losses, each with its derivative and the tangent of its derivative, written by hand.
 
 Reading order: curves, adversarial, relativistic, pairs.
 """

@@ -1,18 +1,18 @@
 """Adversarial losses: the losses of D and of G as functions of D's logits.
 
-Each loss is made of three curves, functions of D's logit: D's loss on real samples, D's loss on fakes, and
-G's loss on fakes.
+Each loss is made of three curves, which are functions of one logit. a is the logit of a real sample, b that
+of a fake.
 
     loss            D on real a        D on fake b         G on fake b         source
     minimax         softplus(-a)       softplus(b)         -softplus(b)        Goodfellow et al. 2014, eq. 1
-    nonsaturating   softplus(-a)       softplus(b)         softplus(-b)        the same, section 3, end
+    nonsaturating   softplus(-a)       softplus(b)         softplus(-b)        Goodfellow et al. 2014
     least_squares   (a - 1)^2 / 2      b^2 / 2             (b - 1)^2 / 2       Mao et al. 2017, eq. 2 and 9
     hinge           max(0, 1 - a)      max(0, 1 + b)       -b                  Lim and Ye 2017
-    wasserstein     -a                 b                   -b                  Arjovsky et al. 2017, Algorithm
-                                                                               1
+    wasserstein     -a                 b                   -b                  Arjovsky et al. 2017
 
 nonsaturating is in the last paragraph of section 3 of Goodfellow et al. least_squares is eq. 2 of Mao et al.
-with the labels of eq. 9. hinge is also in Miyato et al. 2018, eq. 16 and 17.
+with the labels of eq. 9. hinge is also in Miyato et al. 2018, eq. 16 and 17. wasserstein is Algorithm 1 of
+Arjovsky et al.
 softplus(-a) = -log sigmoid(a) and softplus(b) = -log(1 - sigmoid(b)), so the curves of minimax and
 nonsaturating are the logarithms of the paper.
 """
@@ -42,11 +42,11 @@ from .curves import (
 class AdversarialLoss:
     """The losses of D and of G as functions of the logits a = D(real) and b = D(fake).
 
-        L_D = mean on_real(a) + mean on_fake(b)          L_G = mean for_generator(b)
+            L_D = mean on_real(a) + mean on_fake(b)          L_G = mean for_generator(b)
 
-    a and b have any shapes and may differ in size, because a and b have a mean each.
-    A derivative has the shape of its logits.
-    made_by is (function, arguments) if a function made the loss, as `smoothed` does; () otherwise.
+    on_real, on_fake and for_generator are curves (see `Curve`). a and b have any shapes and may differ in
+    size, because each has its own mean. A derivative has the shape of its logits. made_by is (function,
+    arguments) if a function such as `smoothed` made the loss, otherwise ().
     """
 
     name: str
@@ -56,7 +56,7 @@ class AdversarialLoss:
     made_by: tuple = ()
 
     def __reduce__(self):
-        """For pickle: the loss's name, or the call that made the loss.
+        """What pickle stores: the name of the loss, or the function and arguments that made it.
 
         Pickle cannot store the functions of the curves.
         """
@@ -65,7 +65,7 @@ class AdversarialLoss:
     def discriminator(self, real, fake):
         """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
 
-        Raises ValueError if one of the two is empty.
+        Raises ValueError if `real` or `fake` is empty.
         """
         loss_real, dreal = self.on_real.mean(real)
         loss_fake, dfake = self.on_fake.mean(fake)
@@ -86,7 +86,10 @@ class AdversarialLoss:
         return self.on_real.tangent(real, treal), self.on_fake.tangent(fake, tfake)
 
     def generator_tangent(self, fake, tfake):
-        """The tangent of dfake, the derivative of G's loss, when the logits move along tfake."""
+        """The tangent of dfake when the logits `fake` move along tfake.
+
+        dfake is the derivative of G's loss, which `generator` returns.
+        """
         return self.for_generator.tangent(fake, tfake)
 
     def __repr__(self):
@@ -105,11 +108,12 @@ wasserstein   = AdversarialLoss("wasserstein",   MINUS,             IDENTITY,   
 def smoothed(loss=nonsaturating, target=0.9):
     """One-sided label smoothing: the label of real samples is `target` (Salimans et al. 2016, section 3.4)
 
-        on real:  -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
+    Returns a copy of `loss` with this curve for the logits a of real samples:
 
-    Returns the loss with this curve for real samples. The label of fakes stays 0. If it were smoothed too, D
-    would reinforce the present errors of G. Raises ValueError for a loss other than minimax or nonsaturating,
-    or a target outside 0 < target <= 1.
+            -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
+
+    The label of fakes stays 0. With a larger label for fakes, D would reinforce the present errors of G.
+    Raises ValueError for a loss other than minimax or nonsaturating, or unless 0 < target <= 1.
     """
     if getattr(loss, "on_real", None) is not SOFTPLUS_OF_MINUS or not (is_number(target) and 0 < target <= 1):
         raise ValueError(
@@ -126,19 +130,19 @@ def smoothed(loss=nonsaturating, target=0.9):
 @may_underflow
 @dataclass(frozen=True)
 class Labelled:
-    """mean (t on_real(y) + (1 - t) on_fake(y)): D's loss for labels that are soft, noisy or flipped
+    """D's loss for labels that are soft, noisy or flipped: mean (t on_real(y) + (1 - t) on_fake(y))
 
     y (N, 1) logits, t (N, 1) labels: 1 real, 0 fake, or any number   (Salimans et al. 2016, section 3.4)
 
     on_real and on_fake are the curves of `loss`. With minimax or nonsaturating this is the cross-entropy
-    softplus(y) - t y. On real samples with a constant t it equals `smoothed`.
-    Raises ValueError if y and t differ in shape.
+    softplus(y) - t y. Then, on real samples with a constant t, it equals `smoothed` with target t.
+    Raises ValueError if y and t differ in shape, or are empty.
     """
 
     loss: AdversarialLoss
 
     def _curve(self, t):
-        """The Curve y -> t on_real(y) + (1 - t) on_fake(y), elementwise, with its first two derivatives."""
+        """The Curve y -> t on_real(y) + (1 - t) on_fake(y) for the labels t, an array with the shape of y."""
         real, fake = self.loss.on_real, self.loss.on_fake
 
         def mixed(f, g):
@@ -147,7 +151,7 @@ class Labelled:
         return Curve(mixed(real.f, fake.f), mixed(real.d, fake.d), mixed(real.dd, fake.dd))
 
     def __call__(self, y, t):
-        """(loss, dy): the loss, and its derivative with respect to the logits y. t are the labels."""
+        """(loss, dy): D's loss for the logits y and the labels t, and its derivative with respect to y."""
         if y.shape != t.shape:
             raise ValueError(
                 f"{self!r}: expected labels of shape {y.shape}, got {t.shape}; give one label for each logit"
@@ -155,9 +159,9 @@ class Labelled:
         return self._curve(t).mean(y)
 
     def tangent(self, y, ty, t):
-        """tdy: the tangent of dy, the derivative of the loss, when y moves along ty.
+        """The tangent of dy when the logits y move along ty. dy is the derivative that a call returns.
 
-        y, ty, t and tdy have one shape. t are the labels.
+        y, ty, the labels t and the result have one shape.
         """
         return self._curve(t).tangent(y, ty)
 

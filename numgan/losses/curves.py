@@ -1,4 +1,4 @@
-"""The curves that losses are made of: scalar functions with their first two derivatives.
+"""The curves that losses are made of: functions f of one number, each with f' and f''.
 
 The formulas of all curves are chosen so that nothing overflows at |logit| = 1000.
 """
@@ -26,9 +26,9 @@ def mean_of(x, axis=None):
 @may_underflow
 @dataclass(frozen=True)
 class Curve:
-    """A scalar function f with its derivatives d = f' and dd = f''.
+    """A function f of one number, with its derivatives d = f' and dd = f''.
 
-    Each is applied to an array elementwise.
+    Each of the three functions is applied to an array elementwise. A loss is the mean of f over the array.
     """
 
     f: Callable
@@ -36,22 +36,23 @@ class Curve:
     dd: Callable
 
     def mean(self, x):
-        """(mean of f(x), f'(x) / size): the mean over all entries of x, and its derivative with respect to x.
+        """(loss, dx): the mean of f(x) over all entries of x, and its derivative f'(x) / size with respect to x.
 
-        size is the number of entries of x. Raises ValueError if x is empty.
+        size is the number of entries of x, and dx has the shape of x. Raises ValueError if x is empty.
         """
         return float(mean_of(self.f(x))), self.d(x) / x.size
 
     def tangent(self, x, tx):
-        """The tangent of the derivative f'(x) / size when x moves along tx: f''(x) tx / size.
+        """The tangent of f'(x) / size when x moves along tx: f''(x) tx / size, an array with the shape of x.
 
-        This is a Hessian-vector product of the mean of f.
+        f'(x) / size is the derivative that `mean` returns, and size is the number of entries of x. So the
+        result is a Hessian-vector product of the mean of f.
         """
         return self.dd(x) * tx / x.size
 
 
 def _positive(x):
-    """max(0, x). Reports to the gradient checks (`kink`) which entries of x are above 0."""
+    """max(0, x), elementwise. Reports to the gradient checks (see `kink`) which entries of x are above 0."""
     kink(lambda: x > 0)
     return np.maximum(x, 0)
 

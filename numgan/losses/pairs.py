@@ -1,4 +1,4 @@
-"""Losses that compare an output with a target, an image, features of images or a class."""
+"""Losses that compare an output with a target: an image, the features of real samples, or a class."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,17 @@ from .curves import ABSOLUTE, SQUARE, Curve, mean_of
 class FeatureMatching:
     """|mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) features of real samples
 
-    (Salimans et al. 2016, section 3.1.) The loss compares the means of two batches and not pairs of samples,
-    so M and N may differ. Raises ValueError if f and r differ in an axis after the first, or if one of them
-    is empty.
+    The squared distance of the two means (Salimans et al. 2016, section 3.1). No single fake is compared with
+    a single real sample, so M and N may differ. Raises ValueError if f and r differ in an axis after the
+    first, or if f or r is empty.
     """
 
     name: str = "feature_matching"
 
     def __call__(self, fake, real):
-        """(loss, dfake): the loss, and its derivative with respect to the features of the fakes.
+        """(loss, dfake): the loss, and its derivative with respect to the features `fake`, for training G.
 
-        There is no derivative with respect to `real`: real samples do not depend on G.
+        The features `real` do not depend on G, so their derivative is not returned.
         """
         if fake.shape[1:] != real.shape[1:]:
             raise ValueError(
@@ -34,16 +34,18 @@ class FeatureMatching:
         return float(np.square(difference).sum()), self._to_each(difference, fake)
 
     def tangent(self, fake, tfake, real):
-        """The tangent of dfake when the features of the fakes move along tfake.
+        """The tangent of dfake when the features `fake` move along tfake.
 
-        dfake is the derivative of the loss with respect to these features.
+        dfake is the derivative of the loss with respect to `fake`. It changes with the mean of `fake` only,
+        and its tangent does not depend on `real`.
         """
         return self._to_each(tfake.mean(axis=0), fake)
 
     def _to_each(self, difference, fake):
-        """2 difference / M for each of the M fakes, (M, ...). difference is the difference of the two means.
+        """An array (M, ...) with 2 difference / M in each of the M rows of `fake`.
 
-        This is the derivative of the loss with respect to the features of one fake; all fakes have the same.
+        If difference is mean f - mean r, this is the derivative of the loss with respect to `fake`: all fakes
+        have the same derivative. `tangent` gives the mean of tfake as difference.
         """
         return np.repeat(2 / len(fake) * difference[None], len(fake), axis=0)
 
@@ -57,7 +59,10 @@ feature_matching = FeatureMatching()
 @may_underflow
 @dataclass(frozen=True)
 class PairLoss:
-    """The loss mean f(y - target) over all entries, where f is `curve`; y and target have one shape."""
+    """The loss mean f(y - target) over all entries, with the curve f; y and target have one shape.
+
+    l1 has f(e) = |e|, l2 has f(e) = e^2.
+    """
 
     name: str
     curve: Curve
@@ -77,9 +82,10 @@ class PairLoss:
         return self.curve.mean(y - target)
 
     def tangent(self, y, ty, target):
-        """tdy = f''(y - target) ty / size: the tangent of dy when y moves along ty.
+        """The tangent of dy when y moves along ty: f''(y - target) ty / size.
 
-        y, ty, target and tdy have one shape. size is their number of entries.
+        y, ty, target and the result have one shape, and size is the number of entries of y. dy is the
+        derivative of the loss.
         """
         return self.curve.tangent(y - target, ty)
 
@@ -95,9 +101,10 @@ l2 = PairLoss("l2", SQUARE)
 class SoftmaxCrossEntropy:
     """loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
 
-    The derivative with respect to y is (softmax(y) - onehot(c)) / N. The Jacobian of softmax is the whole
-    matrix diag(p) - p p', and not only its diagonal. Raises ValueError for a label out of range, another
-    number of labels than N, or an empty batch; TypeError for labels that are not integers.
+    The derivative with respect to y is (softmax(y) - onehot(c)) / N. Its tangent needs the Jacobian of p =
+    softmax(y): the whole matrix diag(p) - p p' for each sample, not only the diagonal of this matrix.
+    A call raises ValueError for a label out of range, for a number of labels other than N, or for an empty
+    batch; TypeError for labels that are not integers.
     """
 
     name = "softmax_cross_entropy"
@@ -121,7 +128,7 @@ class SoftmaxCrossEntropy:
         return loss, p / len(y)
 
     def tangent(self, y, ty, labels):
-        """The tangent of dy, the derivative of the loss, when the logits y move along ty."""
+        """The tangent of dy when the logits y move along ty. dy is the derivative that a call returns."""
         p = softmax(y)
         return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / len(y)
 
@@ -137,6 +144,9 @@ softmax_cross_entropy = SoftmaxCrossEntropy()
 
 @may_underflow
 def softmax(y):
-    """The probabilities p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)"""
+    """The probabilities of K classes: p[n,k] = exp(y[n,k]) / sum_j exp(y[n,j])          y, p (N, K)
+
+    The maximum of each row of y is subtracted first, so that no exp overflows.
+    """
     e = np.exp(y - y.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)

@@ -1,12 +1,12 @@
 """Relativistic losses: means of f(t) = softplus(-t) over differences t of real and fake logits.
 
-G's loss is D's loss with real and fake logits exchanged. So G's loss needs both: `generator(real, fake)`.
-
-    loss                    D on real a, fake b                             source
+    loss                    D's loss, with a = D(real) and b = D(fake)      source
     relativistic_paired     mean f(a_n - b_n)                               RSGAN; Huang et al. 2024
     relativistic_average    mean f(a - mean b) + mean f(mean a - b)         RaSGAN
 
 RSGAN and RaSGAN are losses of Jolicoeur-Martineau 2018.
+G's loss is D's loss with the real and the fake logits exchanged. So G's loss needs the real logits too:
+`generator(real, fake)`.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,14 @@ from .curves import SOFTPLUS_OF_MINUS, Curve, mean_of
 @may_underflow
 @dataclass(frozen=True)
 class RelativisticLoss:
-    """L(a, b) = sum over the arrays t in compare(a, b) of mean f(t)          a = D(real), b = D(fake)
+    """The base class of relativistic losses, which are means of f over differences of logits.
 
-        L_D = L(a, b)          L_G = L(b, a)
+            L(a, b) = sum over the arrays t in compare(a, b) of mean f(t)          a = D(real), b = D(fake)
+            L_D = L(a, b)          L_G = L(b, a)
 
-    f is `curve`. A subclass defines `compare`, which is linear, and its `transpose`. A constant that is added
-    to all logits does not change the loss, so D gains nothing by raising all logits. A derivative has the
-    shape of its logits.
+    f is `curve`. A subclass defines `compare`, which computes the differences, and `transpose`, its
+    transpose. A constant that is added to all logits does not change the loss, so D gains nothing by raising
+    all logits. A derivative has the shape of its logits.
     """
 
     name: str
@@ -34,21 +35,22 @@ class RelativisticLoss:
         return self.name
 
     def compare(self, a, b):
-        """A tuple of arrays: differences of the logits a and b. The map is linear. A subclass defines it."""
+        """A tuple of arrays t: differences of the logits a and b, linear in a and b. A subclass defines this."""
         raise TypeError(f"{self.name}: define compare(self, a, b) -> (t, ...)")
 
     def transpose(self, dts, a, b):
-        """(da, db): the derivatives of the loss with respect to a and b.
+        """(da, db): the derivatives of the loss with respect to the logits a and b.
 
-        dts are the derivatives of the loss with respect to the arrays of compare(a, b). A subclass defines
-        this as the transpose of the linear map `compare`.
+        dts are the derivatives of the loss with respect to the arrays of compare(a, b), in order. A subclass
+        defines this method as the transpose of the linear map `compare`. Tangents of derivatives are mapped
+        in the same way.
         """
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
     def discriminator(self, real, fake):
         """(loss, dreal, dfake): D's loss, and its derivatives with respect to the logits `real` and `fake`.
 
-        Raises ValueError if the logits are empty.
+        Raises ValueError if `real` or `fake` is empty.
         """
         loss, dts = 0, []
         for t in self.compare(real, fake):
@@ -74,9 +76,10 @@ class RelativisticLoss:
         return self.transpose(tdts, real, fake)
 
     def generator_tangent(self, real, fake, treal, tfake):
-        """The tangent of dfake, the derivative of G's loss, when the logits move along treal and tfake.
+        """The tangent of dfake when the logits `real` and `fake` move along treal and tfake.
 
-        treal is an argument because a change of D's weights moves the real logits too.
+        dfake is the derivative of G's loss with respect to `fake`. treal is an argument because a change of
+        D's weights moves the real logits too.
         """
         return self.discriminator_tangent(fake, real, tfake, treal)[0]
 
@@ -86,9 +89,10 @@ class RelativisticLoss:
 
 @may_underflow
 class RelativisticPaired(RelativisticLoss):
-    """The loss with t_n = a_n - b_n, one difference for each pair of logits          a, b, t have one shape
+    """The relativistic loss with t_n = a_n - b_n: each real logit is compared with one fake logit.
 
-    Raises ValueError if a and b differ in shape.
+    The logits a = D(real) and b = D(fake) and the differences t have one shape. Raises ValueError if a and b
+    differ in shape.
     """
 
     def compare(self, a, b):
@@ -106,10 +110,12 @@ class RelativisticPaired(RelativisticLoss):
 
 @may_underflow
 class RelativisticAverage(RelativisticLoss):
-    """The loss with t = a - mean b and s = mean a - b          t has the shape of a, s the shape of b
+    """The relativistic loss with t = a - mean b and s = mean a - b: each logit is compared with a mean.
 
-    a and b may differ in size. Each mean depends on all its logits, so with dt and ds for t and s:
-    da = dt + sum(ds) / size of a, and db = -ds - sum(dt) / size of b.
+    The logits a = D(real) and b = D(fake) may differ in size. t has the shape of a, s the shape of b. mean a
+    and mean b depend on every entry, so with dt and ds, the derivatives of the loss with respect to t and s:
+
+            da = dt + sum(ds) / size of a          db = -ds - sum(dt) / size of b
     """
 
     def compare(self, a, b):

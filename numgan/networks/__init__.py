@@ -1,4 +1,7 @@
-"""Networks that several systems share. Each is a function of sizes that returns a Sequential."""
+"""Networks that several systems share. Each is a function that returns a Sequential.
+
+label_beside takes layers; all other functions take sizes.
+"""
 
 from .beside import label_beside
 from .dcgan import dcgan_discriminator, dcgan_generator, pooling_discriminator

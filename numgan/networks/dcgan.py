@@ -1,4 +1,4 @@
-"""The generator and discriminator of DCGAN (Radford et al. 2016), and an older convolutional classifier.
+"""The generator and the discriminator of DCGAN (Radford et al. 2016), and an older convolutional classifier.
 
 The paper's guidelines (section 3):
     strided convolutions instead of pooling, and no hidden Dense layers
@@ -27,10 +27,10 @@ GAIN = normal(0.02, mean=1.0)  # the initialiser of BatchNorm's gain
 
 
 def _doubling(kernel):
-    """Arguments with which a Conv2d exactly halves an image, and a ConvTranspose2d exactly doubles it.
+    """Two dicts of arguments, with which a ConvTranspose2d doubles an image and a Conv2d halves it.
 
-    Returns two dicts: the arguments of both layers (kernel, stride 2, padding), and those that only
-    ConvTranspose2d gets.
+    The first dict is for both classes: kernel, stride 2, padding. The second is for ConvTranspose2d only:
+    output_padding. The sizes are exact: 2 S from S, and S from 2 S.
     """
     return {"kernel": kernel, "stride": 2, "padding": (kernel - 1) // 2}, {"output_padding": kernel % 2}
 
@@ -38,9 +38,10 @@ def _doubling(kernel):
 def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02)):
     """A generator z (N, latent) -> images (N, S, S, colours) in -1..1,  S = start 2^len(channels)
 
-    It begins with a Dense layer and a Reshape to start x start x channels[0]. Then there is one transposed
-    convolution of stride 2 for each further number in `channels`, and one for the colours. The paper's kernel
-    is 5; later code has 4.
+    It begins with a Dense layer and a Reshape to images (start, start, channels[0]). Then one transposed
+    convolution of stride 2 for each further number in `channels`, and a last one to `colours` channels,
+    double the size each time. BatchNorm and ReLU follow each of these layers, but after the last one there is
+    only Tanh. The paper's kernel is 5; later code has 4. `init` is the initialiser of the weights.
     """
     window, extra = _doubling(kernel)
     layers = [
@@ -61,9 +62,10 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
 def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
     """A discriminator: images (N, S, S, colours) -> logits (N, 1),  S = end 2^len(channels)
 
-    It has one convolution of stride 2 for each number in `channels`, with BatchNorm from the second one on.
-    Then a Dense layer maps end x end x channels[-1] entries to one logit. norm=False leaves BatchNorm out, as
-    critics need it. slope is that of the LeakyReLUs.
+    It has one convolution of stride 2 for each number in `channels`, the number of output channels, each
+    followed by LeakyReLU(slope). Then a Dense layer maps the (end, end, channels[-1]) entries to one logit.
+    There is a BatchNorm after every convolution but the first; norm=False leaves BatchNorm out, as critics
+    need it. `init` is the initialiser of the weights.
     """
     window, _ = _doubling(kernel)
     layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(slope)]
@@ -77,8 +79,9 @@ def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), nor
 def pooling_discriminator(size, channels, hidden, colours, outputs=1, dropout=0.5, init=he):
     """A convolutional classifier: images (N, size, size, colours) -> logits (N, outputs)
 
-    It has 3 x 3 convolutions with ReLU and max pooling, one for each number in `channels`, then a hidden
-    Dense layer of `hidden` units with Dropout. Introductions to GANs often use this network as D.
+    For each number in `channels` it has a 3 x 3 convolution to this number of channels, ReLU, and max pooling
+    that halves the image. Then come a hidden Dense layer of `hidden` units with ReLU, Dropout at the rate
+    `dropout`, and a Dense layer to the logits. Introductions to GANs often use this network as D.
     """
     layers = []
     for inputs, features in zip((colours, *channels), channels):

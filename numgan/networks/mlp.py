@@ -5,12 +5,15 @@ from ..layers.initializers import he
 
 
 def mlp(*sizes, activation=ReLU, last=None, init=he):
-    """A Sequential: Dense(sizes[0], sizes[1]), activation(), Dense(sizes[1], sizes[2]), ..., last()
+    """A Sequential of Dense layers: Dense(sizes[0], sizes[1]), activation(), Dense(sizes[1], sizes[2]), ..., last()
 
-        mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128 units
+            mlp(2, 128, 128, 1)      x (N, 2) -> y (N, 1), two hidden layers of 128 units
 
-    There is an activation between two Dense layers, and none after the last Dense. last=None leaves last()
-    out. Raises ValueError for fewer than two sizes.
+    activation   a class of layers; one such layer is between two Dense layers, none after the last Dense
+    last         a class of layers for the end, such as Tanh; None: no such layer
+    init         the initialiser of the weights
+
+    Raises ValueError for fewer than two sizes.
     """
     if len(sizes) < 2:
         raise ValueError(f"mlp: expected at least two sizes, got {sizes}; give those of input and output")

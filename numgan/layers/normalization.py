@@ -111,7 +111,10 @@ class SampleNorm(Normalization):
         return x.mean(axis=self.axes(x), keepdims=True)
 
     def _operator(self, d, xhat, r):
-        """P(d), the operator of the module, for d and xhat of one shape. The term mean d only if `centred`."""
+        """P(d), the operator of the module, for d and xhat of one shape.
+
+        If `centred` is False, the term mean d is left out.
+        """
         centre = self._mean(d) if self.centred else 0
         return (d - centre - xhat * self._mean(d * xhat)) * r
 
@@ -375,7 +378,7 @@ def measure(net, p, inputs, seed=None):
 
 
 def pooled(trees):
-    """Pool the statistics of several batches into those of all batches together, by the formulas of `measure`.
+    """Pool the statistics of several batches into one dict, by the formulas of `measure`.
 
     trees is a list with one dict {layer name: {name: array}} for each batch, which `Layer.batch_statistics`
     returned. The result has the same form. An empty list gives {}.

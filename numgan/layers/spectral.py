@@ -20,9 +20,9 @@ class Spectral(Reweighted):
     u and v are held entries: stored with the weights and constant in every pass. `power_step` improves them
     after each update. With G, the derivative of the loss with respect to W / sigma, the passes compute
 
-            tsigma = u' tW v
-            dW     = (G - <G, W / sigma> u v') / sigma                                     (eq. 12, transposed)
-            tdW    = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma     (the product rule)
+        tsigma = u' tW v
+        dW     = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)
+        tdW    = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma    (the product rule)
 
     The matrix W / sigma has norm 1, but a convolution with it can have a larger norm, because its windows
     overlap. If W is zero, there are no singular vectors, and y is not finite.
@@ -98,7 +98,10 @@ class Spectral(Reweighted):
         return y, (cache, unit, sigma, u, v)
 
     def _descend(self, G, unit, sigma, u, v):
-        """dW, the derivative with respect to W, from G, that with respect to W / sigma, by eq. 12. unit is W / sigma."""
+        """dW, the derivative with respect to W, from G, the derivative with respect to W / sigma, by eq. 12.
+
+        unit is W / sigma. G may also be the tangent of this derivative.
+        """
         return (G - self._outer((G * unit).sum(), u, v)) / sigma
 
     def backward(self, dy, cache, frozen=False, need_dx=True):
@@ -145,7 +148,7 @@ def _unit(x, old):
 
 @may_underflow
 def refreshed(net, p):
-    """{path: array}: new values of all held entries of a network, computed from its parameters p after an update.
+    """{path: array}: new values of all held entries of a network, from its parameters p after an update.
 
     A path is a name such as "0.u". A layer object that is used twice in the network has one set of entries,
     under its first path. p is not changed.

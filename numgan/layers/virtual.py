@@ -60,9 +60,10 @@ class VirtualBatchNorm(Normalization):
         return xhat * p["gain"] + p["bias"], (xhat, at0, at1, p["gain"], R)
 
     def _parts(self, x, R):
-        """Split x (R + N, ..., C) into (reference (1, R P, C), samples (N, P, C)). P is the number of positions.
+        """Split x (R + N, ..., C) into (reference, samples): arrays (1, R P, C) and (N, P, C).
 
-        The R rows of the reference become one sample with R P positions.
+        P is the number of positions of a sample. The R rows of the reference become one sample with R P
+        positions.
         """
         positions = int(np.prod(x.shape[1:-1]))
         reference = x[:R].reshape(1, R * positions, self.channels)
@@ -119,7 +120,10 @@ class VirtualBatchNorm(Normalization):
 
 
 def _moments(x):
-    """(mean, variance) of each sample, over its positions, for each channel: x (N, P, C) -> two arrays (N, 1, C)."""
+    """(mean, variance) of each sample, over its positions, for each channel.
+
+    x is (N, P, C), the two results are (N, 1, C).
+    """
     m = x.mean(axis=1, keepdims=True)
     return m, np.square(x - m).mean(axis=1, keepdims=True)
 
@@ -141,8 +145,9 @@ def _normalised(x, w, m0, v0, eps):
 
 
 def _group_backward(d, at, dmoments=(0, 0)):
-    """(dx, (dm0, dv0), (dvar, dv)): the backward pass of one group, the reference or the samples, from d = dxhat.
+    """(dx, (dm0, dv0), (dvar, dv)): the backward pass of one group, the reference or the samples.
 
+    d           the derivative of the loss with respect to xhat of this group
     at          the values that `_normalised` returned for this group
     dmoments    for the reference: the dm0 and dv0 of the samples; for the samples: zeros
 
@@ -205,14 +210,15 @@ def _group_tangent_backward(d, td, at, tangents, dvars, tdmoments=(0, 0)):
 class Referenced(Network):
     """A network that runs `net` on a fixed reference batch and x together: x (N, ...) -> the N outputs for x
 
-            reference = Latent(100).draw(stream(0, "reference"), 64)
-            G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)
+        reference = Latent(100).draw(stream(0, "reference"), 64)
+        G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)
 
     reference is an array (R, ...), stored in float64. Every VirtualBatchNorm in `net` uses it. Every forward
-    pass also computes the R outputs for the reference and drops them. The weight gradient includes the way
-    through the reference. The repr holds a hash of the reference. So a checkpoint, which stores the repr,
-    fits one reference only. Raises TypeError if x is not an array of floats. Raises ValueError unless
-    reference is an array of finite floats, and each of its rows has the shape of a sample of x.
+    pass also computes the R outputs for the reference and drops them. The samples depend on the reference, so
+    the weight gradients include the terms through the reference. The repr holds a hash of the reference, so
+    that a checkpoint fits one reference only. Raises TypeError if x is not an array of floats. Raises
+    ValueError unless reference is an array of finite floats, and each of its rows has the shape of a sample
+    of x.
     """
 
     def __init__(self, net, reference):
@@ -245,9 +251,9 @@ class Referenced(Network):
         return self._samples(y), (cache,)
 
     def _beside(self, d):
-        """d (N, ...), a gradient or tangent of the samples, with R rows of zeros for the reference put before it.
+        """d (N, ...) with R rows of zeros before it, one for each row of the reference. None stays None.
 
-        None stays None.
+        d is a gradient or a tangent of the samples.
         """
         if d is None:
             return None

@@ -42,7 +42,7 @@ from .curves import (
 class AdversarialLoss:
     """The losses of D and of G as functions of the logits a = D(real) and b = D(fake).
 
-            L_D = mean on_real(a) + mean on_fake(b)          L_G = mean for_generator(b)
+        L_D = mean on_real(a) + mean on_fake(b)          L_G = mean for_generator(b)
 
     on_real, on_fake and for_generator are curves (see `Curve`). a and b have any shapes and may differ in
     size, because each has its own mean. A derivative has the shape of its logits. made_by is (function,
@@ -110,7 +110,7 @@ def smoothed(loss=nonsaturating, target=0.9):
 
     Returns a copy of `loss` with this curve for the logits a of real samples:
 
-            -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
+        -target log sigmoid(a) - (1 - target) log(1 - sigmoid(a)) = softplus(-a) + (1 - target) a
 
     The label of fakes stays 0. With a larger label for fakes, D would reinforce the present errors of G.
     Raises ValueError for a loss other than minimax or nonsaturating, or unless 0 < target <= 1.

@@ -36,9 +36,9 @@ class Curve:
     dd: Callable
 
     def mean(self, x):
-        """(loss, dx): the mean of f(x) over all entries of x, and its derivative f'(x) / size with respect to x.
+        """(loss, dx): the mean of f(x) over all entries of x, and its derivative with respect to x.
 
-        size is the number of entries of x, and dx has the shape of x. Raises ValueError if x is empty.
+        dx = f'(x) / size, where size is the number of entries of x. Raises ValueError if x is empty.
         """
         return float(mean_of(self.f(x))), self.d(x) / x.size
 

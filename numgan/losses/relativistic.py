@@ -20,8 +20,8 @@ from .curves import SOFTPLUS_OF_MINUS, Curve, mean_of
 class RelativisticLoss:
     """The base class of relativistic losses, which are means of f over differences of logits.
 
-            L(a, b) = sum over the arrays t in compare(a, b) of mean f(t)          a = D(real), b = D(fake)
-            L_D = L(a, b)          L_G = L(b, a)
+        L(a, b) = sum over the arrays t in compare(a, b) of mean f(t)          a = D(real), b = D(fake)
+        L_D = L(a, b)          L_G = L(b, a)
 
     f is `curve`. A subclass defines `compare`, which computes the differences, and `transpose`, its
     transpose. A constant that is added to all logits does not change the loss, so D gains nothing by raising
@@ -35,15 +35,18 @@ class RelativisticLoss:
         return self.name
 
     def compare(self, a, b):
-        """A tuple of arrays t: differences of the logits a and b, linear in a and b. A subclass defines this."""
+        """A tuple of arrays t: differences of the logits a and b, linear in a and b.
+
+        A subclass defines this method; here it raises TypeError.
+        """
         raise TypeError(f"{self.name}: define compare(self, a, b) -> (t, ...)")
 
     def transpose(self, dts, a, b):
         """(da, db): the derivatives of the loss with respect to the logits a and b.
 
         dts are the derivatives of the loss with respect to the arrays of compare(a, b), in order. A subclass
-        defines this method as the transpose of the linear map `compare`. Tangents of derivatives are mapped
-        in the same way.
+        defines this method as the transpose of the linear map `compare`; here it raises TypeError. It also
+        maps tangents of dts to tangents of da and db.
         """
         raise TypeError(f"{self.name}: define transpose(self, dts, a, b) -> (da, db)")
 
@@ -115,7 +118,7 @@ class RelativisticAverage(RelativisticLoss):
     The logits a = D(real) and b = D(fake) may differ in size. t has the shape of a, s the shape of b. mean a
     and mean b depend on every entry, so with dt and ds, the derivatives of the loss with respect to t and s:
 
-            da = dt + sum(ds) / size of a          db = -ds - sum(dt) / size of b
+        da = dt + sum(ds) / size of a          db = -ds - sum(dt) / size of b
     """
 
     def compare(self, a, b):

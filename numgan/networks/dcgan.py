@@ -62,10 +62,10 @@ def dcgan_generator(latent, start, channels, colours, kernel=5, init=normal(0.02
 def dcgan_discriminator(end, channels, colours, kernel=5, init=normal(0.02), norm=True, slope=0.2):
     """A discriminator: images (N, S, S, colours) -> logits (N, 1),  S = end 2^len(channels)
 
-    It has one convolution of stride 2 for each number in `channels`, the number of output channels, each
-    followed by LeakyReLU(slope). Then a Dense layer maps the (end, end, channels[-1]) entries to one logit.
-    There is a BatchNorm after every convolution but the first; norm=False leaves BatchNorm out, as critics
-    need it. `init` is the initialiser of the weights.
+    For each number in `channels` it has a convolution of stride 2 to this number of channels, BatchNorm and
+    LeakyReLU(slope). The first convolution has no BatchNorm; norm=False leaves out every BatchNorm, as
+    critics need it. Then a Dense layer maps the (end, end, channels[-1]) entries to one logit. `init` is the
+    initialiser of the weights.
     """
     window, _ = _doubling(kernel)
     layers = [Conv2d(colours, channels[0], **window, init=init), LeakyReLU(slope)]

@@ -62,11 +62,11 @@ class Elementwise(Layer):
 
 
 class LeakyReLU(Elementwise):
-    """y = x if x > 0 else slope x          slope 0.2, as in DCGAN (Radford et al. 2016, section 4)
+    """The activation y = x if x > 0 else slope x. slope is 0.2 by default, as in DCGAN.
 
-    y > 0 exactly where x > 0, so the backward pass needs only y, and the cache is y. The cache of the next
-    layer holds the same array y, so the cache of LeakyReLU adds no memory.
-    Raises TypeError if x is not an array of floats, ValueError unless slope is a finite number >= 0.
+    (Radford et al. 2016, section 4.) y > 0 exactly where x > 0, so the backward pass needs only y, and the
+    cache is y. The cache of the next layer usually holds the same array y, so the cache of LeakyReLU adds no
+    memory. Raises TypeError if x is not an array of floats, ValueError unless slope is a finite number >= 0.
     """
 
     shown = ("slope",)
@@ -89,7 +89,7 @@ class LeakyReLU(Elementwise):
 
 
 class ReLU(LeakyReLU):
-    """y = max(x, 0): a LeakyReLU with slope 0."""
+    """The activation y = max(x, 0): a LeakyReLU with slope 0."""
 
     shown = ()
 
@@ -98,9 +98,9 @@ class ReLU(LeakyReLU):
 
 
 class ELU(Elementwise):
-    """y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15)
+    """The activation y = x if x > 0 else alpha (exp(x) - 1)          (Clevert et al. 2016, eq. 15)
 
-    Raises ValueError unless alpha is a finite number >= 0.
+    alpha is 1 by default. Raises ValueError unless alpha is a finite number >= 0.
     """
 
     shown = ("alpha",)
@@ -120,7 +120,7 @@ class ELU(Elementwise):
 
 
 class Tanh(Elementwise):
-    """y = tanh(x)"""
+    """The activation y = tanh(x), elementwise."""
 
     def f(self, x):
         return np.tanh(x)
@@ -133,7 +133,7 @@ class Tanh(Elementwise):
 
 
 class Sigmoid(Elementwise):
-    """y = 1 / (1 + exp(-x)), computed without overflow."""
+    """The activation y = 1 / (1 + exp(-x)), elementwise, computed without overflow."""
 
     def f(self, x):
         return sigmoid(x)

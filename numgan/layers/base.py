@@ -62,9 +62,10 @@ class Pass:
         )
 
     def rng(self):
-        """A numpy Generator that depends on the seed and the path only.
+        """A new numpy Generator for the random numbers of one layer. It depends on the seed and the path only.
 
-        Raises ValueError if the context has no seed.
+        So equal contexts draw equal numbers, and layers with different paths draw different numbers. Raises
+        ValueError if the context has no seed.
         """
         if self.seed is None:
             raise ValueError("Pass.rng: expected a context with a seed, got seed=None; use Pass(seed=...)")
@@ -141,10 +142,10 @@ class Layer:
     def backward(self, dy, cache, frozen=False, need_dx=True):
         """(dx, dp): the derivatives of the loss with respect to x and to the parameters p.
 
-        dy       the derivative of the loss with respect to y
-        cache    the second result of `forward`
-        frozen   True: dp is None, and no weight-gradient kernel runs
-        need_dx  False: dx is None
+        dy         the derivative of the loss with respect to y
+        cache      the second result of `forward`
+        frozen     True: dp is None, and no weight-gradient kernel runs
+        need_dx    False: dx is None
 
         dp is a mapping {name: array}, which is empty for a layer without parameters. An array of None means
         zero. dx is also None if x holds integers, such as labels. Raises TypeError if the class does not
@@ -210,7 +211,7 @@ class Layer:
 
     @property
     def has_tangents(self):
-        """Whether this layer and all its children define the tangent passes."""
+        """Whether this layer and all its children define the tangent passes, which gradient penalties need."""
         own = all(
             getattr(type(self), name) is not getattr(Layer, name)
             for name in ("tangent_forward", "tangent_backward")
@@ -299,7 +300,7 @@ class LinearMap(Layer):
 
 
 def each_layer(layer, p, path=(), visited=None):
-    """Yield (layer, its parameters, its path) for every layer of a network, children first.
+    """Yield (layer, its parameters, its path) for every layer of a network and the network itself, children first.
 
     layer      the network, or one of its layers
     p          the parameters of `layer`
@@ -391,7 +392,7 @@ def expect_images(layer, x):
 
 
 def shapes_in(shape):
-    """All shapes in `shape`, as a flat list. `shape` is one shape or a (nested) tuple of shapes."""
+    """A flat list of all shapes in `shape`, which is one shape or a (nested) tuple of shapes."""
     nested = [part for part in shape if isinstance(part, tuple)]
     return [s for part in nested for s in shapes_in(part)] if nested else [shape]
 

@@ -32,15 +32,14 @@ class Bilinear(Layer):
     """The base class of Dense, Conv2d and ConvTranspose2d: y = x * W + b with a product `*` of the subclass.
 
     `inputs` is the number of input channels, `outputs` the number of output channels and of entries of b.
-    `init` is the initialiser of W; b starts as zeros. bias=False leaves b out. A subclass defines
+    `init` is the initialiser of W; b starts as zeros. bias=False: there is no b. A subclass defines
 
-    weight_shape                      the shape of W
-    product(x, W, b=None)             x * W + b; None: without b
-    input_gradient(dy, W, shape)      dx, in the given shape of x
-    weight_gradient(x, dy)            dW
-    check(x)                          raises ValueError if x has a wrong shape
-    transposed                        True if the last axis of W belongs to the input channels; by default
-                                      False
+    weight_shape                    the shape of W
+    product(x, W, b=None)           x * W + b, or x * W if b is None
+    input_gradient(dy, W, shape)    dx; `shape` is the shape of x
+    weight_gradient(x, dy)          dW
+    check(x)                        raises ValueError if x has a wrong shape
+    transposed                      True if the last axis of W belongs to the input channels; False by default
 
     Raises TypeError if x is not an array of floats with the dtype of W, ValueError if x or W has a wrong
     shape.

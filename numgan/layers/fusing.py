@@ -23,10 +23,11 @@ PRODUCTS = Dense, Conv2d, ConvTranspose2d
 
 @dataclass(frozen=True)
 class Fused:
-    """The plan of one layer of a Sequential: what its kernels compute in addition, or whether it is fused.
+    """The plan of one layer of a Sequential: which LeakyReLU the layer's kernels compute in addition.
 
-    Only layers whose class is exactly one of PRODUCTS, BatchNorm, LeakyReLU and ReLU take part. A layer of a
-    subclass is never fused, because the passes of a subclass may differ.
+    If the layer is a LeakyReLU itself, the plan says whether a neighbour computes it. Only layers whose class
+    is exactly Dense, Conv2d, ConvTranspose2d, BatchNorm, LeakyReLU or ReLU are fused. A layer of a subclass
+    never is, because the passes of a subclass may differ.
     """
 
     forward: dict  # additional arguments of the layer's forward pass
@@ -48,7 +49,7 @@ class Fused:
 
 
 def plan(layers):
-    """A list with the plan (a Fused) of each layer in the list `layers`."""
+    """A list with one Fused for each layer in the list `layers`, which a Sequential runs in this order."""
     kinds = [type(layer) for layer in layers]
 
     def fused(i):  # whether layer i is a LeakyReLU that layer i - 1 computes

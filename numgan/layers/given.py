@@ -8,7 +8,7 @@ from .base import Layer, Pass, expect
 class Given(Layer):
     """The network x -> layer((x, y)) with a constant y: D(. | y), for penalties on grad_x D(x | y)
 
-            value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
+        value, dphi = R1(10.0)(Given(D, labels), phi, real, context)
 
     layer    a layer whose input is a pair (x, y); Given has the parameters of this layer
     y        an array (N, ...), such as labels (N,), with one row for each sample of x

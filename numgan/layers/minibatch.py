@@ -19,10 +19,10 @@ class MinibatchStd(Layer):
     s = mean over j of sqrt(var_j + eps)          x (N, ..., C)   y (N, ..., C + 1)
 
     j runs over all entries of a sample. var_j is the variance of entry j over the samples of the group. So
-    each group has one number s, and all its samples and positions get it as their last channel (Karras et al.
-    2018, section 3). A group is `group` consecutive samples (4 in the authors' code); group=None: the whole
-    batch. Raises TypeError if x is not an array of floats; ValueError if x has fewer than two axes, or if the
-    number of samples is not a multiple of `group`.
+    each group has one number s, and s is the last channel at all positions of all samples of the group
+    (Karras et al. 2018, section 3). A group is `group` consecutive samples (4 in the authors' code);
+    group=None: the whole batch. Raises TypeError if x is not an array of floats; ValueError if x has fewer
+    than two axes, or if the number of samples is not a multiple of `group`.
     """
 
     def __init__(self, group=None, eps=1e-8):
@@ -116,8 +116,7 @@ class MinibatchDiscrimination(Layer):
 
     M = x T          o_nb = sum over samples m != n of exp(-sum_c |M_nbc - M_mbc|)
 
-    x (N, A)   T (A, B C)   M (N, B C), seen as B vectors of C numbers for each sample   o (N, B)   y (N, A +
-               B)
+    x (N, A)   T (A, B C)   M (N, B C), for each sample B vectors of C numbers   o (N, B)   y (N, A + B)
 
     A = inputs, B = features, C = columns (Salimans et al. 2016, section 3.2). T is the parameter; `init` is
     its initialiser. Raises TypeError if x is not an array of floats, ValueError if x is not (N, A).
@@ -146,10 +145,9 @@ class MinibatchDiscrimination(Layer):
         return 2 * self.inputs * self.features * self.columns
 
     def _columns(self, M):
-        """M (N, B C) in the shape (B, C, N).
+        """M (N, B C) as an array (B, C, N), whose last axis holds the numbers of all samples side by side.
 
-        Then the N x N differences of one column c of one feature b are computed from N neighbouring numbers,
-        and fit into the cache of a CPU core.
+        So the N x N differences of one column fit into the cache of a CPU core.
         """
         return np.ascontiguousarray(M.T).reshape(self.features, self.columns, len(M))
 

@@ -134,8 +134,8 @@ class Sequential(Network):
     def _downwards(self, need_dx):
         """Yield (index, name, layer, whether its dx is needed) from the last layer to the first.
 
-        If need_dx is False, the loop ends at the first layer with parameters, and the dx of this layer is not
-        needed.
+        If need_dx is False, the loop ends after the first layer that has parameters: the dx of this layer is
+        not needed. Nothing is yielded if no layer has parameters.
         """
         layers = list(self.children.items())
         trained = [i for i, (_, layer) in enumerate(layers) if layer.layout.size]

@@ -186,11 +186,13 @@ class BatchNorm(Normalization):
 
     x (N, ..., C)   gain, bias (C,)   (Ioffe and Szegedy 2015, Algorithm 1)
 
-    If `context` holds measured statistics (see `measure`), as for sampling, they are used as mean and
-    variance. They are constants, so P(d) = r d. A forward pass never changes measured statistics.
+    By default the mean and variance are those of the batch x. For sampling, `context` can hold measured
+    statistics (see `measure`), which are then used as mean and variance. They are constants, so P(d) = r d. A
+    forward pass never changes measured statistics.
 
-    The passes have one argument more, `slope`: the slope of a LeakyReLU after this layer. Then y is the
-    output of this LeakyReLU, and dy is the derivative with respect to it. slope = 1 means no LeakyReLU.
+    `forward` and `backward` have one argument more, `slope`: the slope of a LeakyReLU after this layer. Then
+    y is the output of this LeakyReLU, and dy is the derivative with respect to this output. slope = 1: no
+    LeakyReLU.
 
     Raises TypeError if x is not an array of floats. Raises ValueError if x does not have C channels, if a
     channel has fewer than two values and there are no measured statistics, or if measured statistics do not
@@ -370,9 +372,10 @@ def measure(net, p, inputs, seed=None):
     seed      the seed of the forward passes; None: without random numbers
 
     Returns {layer name: {"mean": (C,), "variance": (C,)}}, nested as the network is, for
-    `Pass(measured=...)`; {} if `net` has no BatchNorm or `inputs` is empty. The mean is the mean of the batch
-    means. The variance is the mean of (variance + mean^2) over the batches, minus the square of the result's
-    mean. With measured statistics, the output for a sample does not depend on the other samples of its batch.
+    `Pass(measured=...)`. If net is a BatchNorm itself, it returns the inner dict; {} if net has no BatchNorm
+    or inputs is empty. The mean is the mean of the batch means. The variance is the mean of (variance +
+    mean^2) over the batches, minus the square of the result's mean. With measured statistics, the output for
+    a sample does not depend on the other samples of its batch.
     """
     return pooled([net.batch_statistics(net.forward(p, x, Pass(seed))[1]) for x in inputs])
 

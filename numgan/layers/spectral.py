@@ -24,9 +24,10 @@ class Spectral(Reweighted):
         dW     = (G - <G, W / sigma> u v') / sigma                                        (eq. 12, transposed)
         tdW    = (tG - (<tG, W / sigma> + <G, t(W / sigma)>) u v' - dW tsigma) / sigma    (the product rule)
 
-    The matrix W / sigma has norm 1, but a convolution with it can have a larger norm, because its windows
-    overlap. If W is zero, there are no singular vectors, and y is not finite.
-    Raises TypeError if `layer` is of another class, ValueError if the layer's initial W is zero.
+    The largest singular value of the matrix W / sigma is 1, up to the error of the estimate. A convolution
+    with W / sigma can have a larger norm, because its windows overlap. If W is zero, there are no singular
+    vectors, and y is not finite. Raises TypeError if `layer` is of another class, ValueError if the layer's
+    initial W is zero.
     """
 
     held = "u", "v"

@@ -14,7 +14,7 @@ from ..layers.activations import sigmoid, softplus
 
 
 def mean_of(x, axis=None):
-    """The mean of x over all entries, or over `axis`.
+    """The mean of the array x over all entries, or over the given `axis`.
 
     Raises ValueError if x is empty, because its mean would be nan.
     """
@@ -28,7 +28,7 @@ def mean_of(x, axis=None):
 class Curve:
     """A function f of one number, with its derivatives d = f' and dd = f''.
 
-    Each of the three functions is applied to an array elementwise. A loss is the mean of f over the array.
+    Each of the three functions is applied to an array elementwise. `mean` makes a loss of the curve.
     """
 
     f: Callable

@@ -11,11 +11,12 @@ from .curves import ABSOLUTE, SQUARE, Curve, mean_of
 @may_underflow
 @dataclass(frozen=True)
 class FeatureMatching:
-    """|mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) features of real samples
+    """Feature matching: the squared distance of the mean features of fakes and of real samples.
 
-    The squared distance of the two means (Salimans et al. 2016, section 3.1). No single fake is compared with
-    a single real sample, so M and N may differ. Raises ValueError if f and r differ in an axis after the
-    first, or if f or r is empty.
+    |mean_m f_m - mean_n r_n|^2          f (M, ...) features of fakes, r (N, ...) features of real samples
+
+    (Salimans et al. 2016, section 3.1.) No single fake is compared with a single real sample, so M and N may
+    differ. Raises ValueError if f and r differ in an axis after the first, or if f or r is empty.
     """
 
     name: str = "feature_matching"
@@ -59,9 +60,9 @@ feature_matching = FeatureMatching()
 @may_underflow
 @dataclass(frozen=True)
 class PairLoss:
-    """The loss mean f(y - target) over all entries, with the curve f; y and target have one shape.
+    """A loss that compares y with a target of the same shape: mean f(y - target) over all entries.
 
-    l1 has f(e) = |e|, l2 has f(e) = e^2.
+    f is the `curve`. The module has two such losses: l1 with f(e) = |e|, and l2 with f(e) = e^2.
     """
 
     name: str
@@ -99,7 +100,9 @@ l2 = PairLoss("l2", SQUARE)
 
 @may_underflow
 class SoftmaxCrossEntropy:
-    """loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
+    """The cross-entropy of softmax(y), the probabilities of K classes, with the labels c.
+
+    loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
 
     The derivative with respect to y is (softmax(y) - onehot(c)) / N. Its tangent needs the Jacobian of p =
     softmax(y): the whole matrix diag(p) - p p' for each sample, not only the diagonal of this matrix.
@@ -128,7 +131,10 @@ class SoftmaxCrossEntropy:
         return loss, p / len(y)
 
     def tangent(self, y, ty, labels):
-        """The tangent of dy when the logits y move along ty. dy is the derivative that a call returns."""
+        """The tangent of dy when the logits y move along ty; dy is the derivative that a call returns.
+
+        y, ty and the result are (N, K). The tangent does not depend on the labels.
+        """
         p = softmax(y)
         return p * (ty - (p * ty).sum(axis=1, keepdims=True)) / len(y)
 

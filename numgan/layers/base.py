@@ -62,7 +62,7 @@ class Pass:
         )
 
     def rng(self):
-        """A new numpy Generator for the random numbers of one layer. It depends on the seed and the path only.
+        """A new numpy Generator for the random numbers of one layer, made from the seed and the path only.
 
         So equal contexts draw equal numbers, and layers with different paths draw different numbers. Raises
         ValueError if the context has no seed.
@@ -211,7 +211,10 @@ class Layer:
 
     @property
     def has_tangents(self):
-        """Whether this layer and all its children define the tangent passes, which gradient penalties need."""
+        """Whether this layer and all its children define the tangent passes.
+
+        Second-order objectives, such as gradient penalties, need them.
+        """
         own = all(
             getattr(type(self), name) is not getattr(Layer, name)
             for name in ("tangent_forward", "tangent_backward")
@@ -300,14 +303,15 @@ class LinearMap(Layer):
 
 
 def each_layer(layer, p, path=(), visited=None):
-    """Yield (layer, its parameters, its path) for every layer of a network and the network itself, children first.
+    """Yield (layer, its parameters, its path) for all layers inside `layer`, and last for `layer` itself.
 
-    layer      the network, or one of its layers
+    layer      a network, or one layer
     p          the parameters of `layer`
     path       the path of `layer`, a tuple of names; () for the whole network
     visited    ids of the layers that were already yielded, for the recursive calls
 
-    A layer object that is used twice is yielded once, with its first path.
+    A layer object that is used twice is yielded once, with its first path. Children come before the layer
+    that is made of them.
     """
     visited = set() if visited is None else visited
     for name, child in layer.children.items():

@@ -49,9 +49,9 @@ class Upsample(LinearMap):
     def _weights(self, axis, size, dtype):
         """(low, high, t) for the bilinear mode: y = (1 - t) x[low] + t x[high] along `axis`.
 
-        low and high are arrays with the indices of the two neighbouring rows of x for each row of y. t is an
-        array of weights that is shaped to multiply along `axis`. size is the number of rows of x along
-        `axis`.
+        size is the number of positions of x along `axis`. For each position of y, low and high hold the
+        indices of the two neighbouring positions of x, and t holds the weight of high. t is shaped to
+        multiply along `axis`.
         """
         place = (np.arange(size * self.factor[axis - 1]) + 0.5) / self.factor[axis - 1] - 0.5
         place = place.clip(0, size - 1)

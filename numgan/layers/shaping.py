@@ -18,11 +18,11 @@ class Move(LinearMap):
 
 
 class Reshape(Move):
-    """x (N, ...) -> y (N, *shape), the same entries in the same order; one number in shape may be -1
+    """x (N, ...) -> y (N, *shape): the entries of each sample in the same order, in another shape
 
-    The sizes are given as Reshape(8, 8, 1) or Reshape((8, 8, 1)). The size -1 is computed from the other
-    sizes. Raises ValueError if x and y would differ in the number of entries, for more than one -1, or for a
-    size below -1.
+    The shape is given as Reshape(8, 8, 1) or Reshape((8, 8, 1)). One size may be -1: it is computed from the
+    other sizes. Raises ValueError if x and y would differ in the number of entries, for more than one -1, or
+    for a size below -1.
     """
 
     def __init__(self, *shape):
@@ -158,7 +158,7 @@ class Crop(_Border):
     """Cut a border off an image          x (N, H, W, C)   y (N, H - top - bottom, W - left - right, C)
 
     border is (top, bottom, left, right) in pixels, or one integer for all four.
-    Raises ValueError if the image is not larger than the border, or if x is not (N, H, W, C).
+    Raises ValueError if no pixel would be left, or if x is not (N, H, W, C).
     """
 
     def output_shape(self, shape):

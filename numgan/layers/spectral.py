@@ -82,10 +82,10 @@ class Spectral(Reweighted):
         return np.swapaxes(M.reshape(*taps, i, o), -1, -2)
 
     def _own(self, W, dp):
-        """The gradient of this layer: W as the entry "W", and None, which means zero, for u and v.
+        """The gradient of this layer, a dict: dp with W as the entry "W", and with None for u and v.
 
-        dp is the gradient of the wrapped layer, which gives the other entries. W is a gradient of this
-        layer's W.
+        dp is the gradient of the wrapped layer. W is the derivative with respect to this layer's weight, or
+        its tangent. None means zero.
         """
         return dp | {"W": W} | dict.fromkeys(self.held)
 

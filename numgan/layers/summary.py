@@ -10,12 +10,15 @@ from .base import entries, shapes_in
 class Summary:
     """A table of a network for printing, with one row for each layer, also for layers made of layers.
 
-    shape                       the shape of one input, without the batch axis
-    batch, dtype                number of samples, and number format, that bytes and flops are computed for
-    rows                        list of (name, layer, output shape, parameters, bytes, flops). Bytes are those
-                                of the layer's parameters and of its output for the batch. Flops are those of
-                                its forward pass for the batch. The three numbers are 0 for a layer made of
-                                layers
+    shape           the shape of one input, without the batch axis
+    batch, dtype    number of samples, and number format, that bytes and flops are computed for
+
+    The table has these attributes:
+
+    rows                        a list of (name, layer's text, output shape, parameters, bytes, flops). Bytes
+                                are those of the layer's parameters and of its output for the batch, flops
+                                those of its forward pass for the batch. A layer made of layers has 0 for
+                                parameters, bytes and flops
     parameters, bytes, flops    the totals. A layer object that is used twice counts its parameters once
     """
 

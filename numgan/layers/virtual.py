@@ -170,8 +170,8 @@ def _group_tangent(tx, at, reference=(None, 0, 0)):
     """(txhat, tm, tv, t(x - m), t(m - m0), tr): the tangents of one group when x moves along tx.
 
     at           the values that `_normalised` returned for this group
-    reference    the result of this function for the reference: its tm and tv are tm0 and tv0. Not needed for
-                 the reference itself
+    reference    for the samples: the result of this function for the reference, whose tm and tv are the
+                 tangents of m0 and v0; for the reference: the default
     """
     xhat, w, centred, gap, r = at
     _, tm0, tv0, *_ = reference
@@ -214,11 +214,11 @@ class Referenced(Network):
         G = Referenced(Sequential(Dense(100, 256), VirtualBatchNorm(256), ReLU(), Dense(256, 2)), reference)
 
     reference is an array (R, ...), stored in float64. Every VirtualBatchNorm in `net` uses it. Every forward
-    pass also computes the R outputs for the reference and drops them. The samples depend on the reference, so
-    the weight gradients include the terms through the reference. The repr holds a hash of the reference, so
-    that a checkpoint fits one reference only. Raises TypeError if x is not an array of floats. Raises
-    ValueError unless reference is an array of finite floats, and each of its rows has the shape of a sample
-    of x.
+    pass also computes the R outputs for the reference and drops them. The N outputs depend on the reference,
+    which passes through the same weights. The weight gradients include this dependence. The repr holds a hash
+    of the reference, so that a checkpoint fits one reference only. Raises TypeError if x is not an array of
+    floats. Raises ValueError unless reference is an array of finite floats, and each of its rows has the
+    shape of a sample of x.
     """
 
     def __init__(self, net, reference):

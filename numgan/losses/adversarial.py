@@ -56,7 +56,7 @@ class AdversarialLoss:
     made_by: tuple = ()
 
     def __reduce__(self):
-        """What pickle stores: the loss's name in this module, or the function and arguments that made the loss.
+        """What pickle stores: the loss's name in this module, or the function and arguments that made it.
 
         Pickle cannot store the functions of the curves.
         """

@@ -1,5 +1,6 @@
-"""check_optimizer: `adjoint` is the transpose of the derivative of `step`, and `update` gives the bits of
-`step`.
+"""check_optimizer: checks the two other methods of an optimiser against its method `step`.
+
+`adjoint` must be the transpose of the derivative of `step`. `update` must give the same bits as `step`.
 """
 
 import numpy as np
@@ -17,18 +18,19 @@ _MANY = (1 << 17) + 7  # so many entries that a kernel divides them among severa
 def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
     """Check an optimiser in the middle of training (moments not zero, step > 0) and return a Report.
 
-    The adjoint is compared with difference quotients of
+    `adjoint` is compared with difference quotients of
 
-        f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 of optimizer.step
+        f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>
 
-    where dp1 and dmoments1 are random and constant. `update` is compared with `step` bit for bit.
+    where p are parameters, g is their gradient, p1 and moments1 are the results of optimizer.step(p, g,
+    moments), and dp1 and dmoments1 are random and constant. `update` is compared with `step` bit for bit.
 
     slow   compare every entry; False: a few random projections
     size   the number of parameters
     step   the number of earlier steps
 
-    Raises GradientError if a comparison fails, or if `step`,
-    `update` or `adjoint` writes to an array that it must only read.
+    Raises GradientError if a comparison fails, or if `step`, `update` or `adjoint` writes to an array that it
+    must only read.
     """
     rng, subject, report = stream(seed, "check optimizer"), repr(optimizer), Report(repr(optimizer))
     report.add("update is step", _bits(optimizer, rng, subject, step))

@@ -60,9 +60,10 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
 
 
 def _draw(optimizer, rng, size, step):
-    """(p, g, state): `size` random parameters, their gradient, and a state after `step` steps (see `warm`).
+    """(p, g, state): random parameters, a random gradient, and a random state after `step` steps.
 
-    If the optimiser clips weights, some entries of p lie beyond the bound.
+    p and g have `size` numbers; the state comes from `warm`. If the optimiser clips weights, p is scaled with
+    the bound, so that some entries lie beyond the bound.
     """
     return (
         rng.standard_normal(size) * (optimizer.clip or 1.0),
@@ -72,10 +73,10 @@ def _draw(optimizer, rng, size, step):
 
 
 def warm(optimizer, rng, size, step=3):
-    """A random state of an optimiser, {"step": step, name of each moment: vector (size,)}, as after `step`
-    steps.
+    """A random state of an optimiser, as in the middle of training. rng draws the numbers.
 
-    No moment is zero. The second moment "v" is positive. rng draws the numbers.
+    The state is {"step": step, name of each moment: vector (size,)}. No moment is zero. The second moment "v"
+    is positive.
     """
     return {"step": step} | {
         name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size)
@@ -84,10 +85,11 @@ def warm(optimizer, rng, size, step=3):
 
 
 def _bits(optimizer, rng, subject, step):
-    """Raise GradientError unless `update` and `step` agree bit for bit, in float64 and float32.
+    """Raise GradientError unless `update` and `step` agree bit for bit, in float64 and in float32.
 
-    `step` must not write to its arguments, must keep the dtype
-    and must count to step + 1. `update` must not write to g.
+    Rules that are checked too: `step` does not write to its arguments, keeps the dtype, and counts to step +
+    1; `update` does not write to the gradient g. `subject` begins messages. The vectors are long enough for
+    several threads.
     """
     for dtype in (np.float64, np.float32):
         p, g, state = _draw(optimizer, rng, _MANY, step)

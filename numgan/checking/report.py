@@ -6,10 +6,10 @@ from ..core.errors import GradientError
 
 
 class BadPoint(GradientError):
-    """A check cannot decide at this point, because it lies on a kink or because nothing can be compared
-    there.
+    """A check cannot decide with these random arrays: they lie on a kink, or nothing can be compared.
 
-    `points.at_points` draws another point, and raises this error after several attempts.
+    `points.at_points` then repeats the check with other random arrays. It raises this error after several
+    attempts, and at once if the user gave the input.
     """
 
 
@@ -59,9 +59,7 @@ class Subject:
     batch: int = 1
 
     def message(self, text):
-        """The message of an error: the name of the subject, `text`, and the line of code that repeats the
-        check.
-        """
+        """The message of an error: the name of the function, `text`, and the line that repeats the check."""
         return f"{self.text}: {text}\n  reproduce:  {self.reproduce}"
 
 

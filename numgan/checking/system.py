@@ -28,11 +28,12 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 
         numgan.check_system(systems.build("dcgan", "paper", width=0.01), slow=True)
 
-    slow         compare every entry of every parameter, for narrow systems; False: random projections
-    whole        use projections of the whole parameter vector only, for systems at full width, where one
-                 evaluation of the loss takes a second
-    real, fake   numbers of samples
-    name         the name of the system in the report
+    slow         compare every entry of every parameter, for narrow systems; False: random projections of
+                 every parameter
+    whole        True: one random projection of all parameters of a network together, for systems at full
+                 width, where one evaluation of the loss takes a second
+    real, fake   the numbers of real samples and of fakes; `fake` is not used by a system that compares pairs
+    name         the name of the system in the report; None: the name of its class
 
     Raises GradientError, which names the objective and the parameter or rule.
     """
@@ -58,11 +59,15 @@ def check_contract(report, system, seed=0, real=5, fake=3, where=""):
 
 
 class SystemPoint:
-    """A system with random parameters and a random batch, in float64.
+    """A system with random parameters and a random batch, in float64: where a check is made.
 
     Schedules have their values in the middle of training, and moments are not zero. If the system has a
-    memory, one step is made first, so that the memory is not in its initial state. Arguments as in
-    `check_system`; another `attempt` gives other random numbers.
+    memory, its objectives run once, without an update of the parameters, so that the memory is not in its
+    initial state.
+
+    seed, real, fake   the arguments of `check_system`
+    attempt            another number gives other random numbers
+    subject            the name of the system in messages
     """
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
@@ -101,8 +106,9 @@ class SystemPoint:
 
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
-    """(max_error, note) of the gradients of one objective of a system. Arguments as in `check_system`.
+    """(max_error, note) of the gradients of one objective, compared with difference quotients of its loss.
 
+    objective is its name; the last six arguments are those of `check_system`, `subject` being its `name`.
     Raises GradientError if a gradient is wrong.
     """
     return at_points(
@@ -126,9 +132,10 @@ def _objective(objective, slow, whole, point):
 
 
 def _blocks(point, objective, owner, gradient, whole):
-    """Blocks of the objective's loss as a function of the parameters of the network `owner`.
+    """A list of Blocks: the loss of an objective depends on the parameters of the network `owner`.
 
-    `gradient` is the gradient with respect to these. One Block for each parameter; if `whole`, one for all.
+    There is one Block for each parameter or, if `whole`, one for all parameters together. `gradient` is the
+    gradient of the loss with respect to the parameters of this network.
     """
     p = point.params[owner]
     where = f"{point.subject}.{objective}, {owner}"
@@ -152,8 +159,9 @@ def _blocks(point, objective, owner, gradient, whole):
 
 
 def objectives_are_pure(point):
-    """Check that equal arguments give equal bits, and that no objective writes to parameters, batch or
-    memory.
+    """Check that an objective called twice gives the same bits, and writes to no argument.
+
+    It must not write to the parameters, the batch or the memory.
     """
     for objective in point.system.objectives():
         before = copied((point.params, point.batch, point.memory))
@@ -196,10 +204,12 @@ def given_fakes_change_nothing(point):
 
 
 def frozen_networks_compute_no_weight_gradient(point):
-    """Check that each backward pass through a network that the objective does not train has frozen=True in
-    every layer.
+    """Check that an objective computes no weight gradient of a network that it does not train.
 
-    Returns a note if there is no such network, or if an objective differentiates through updates of one.
+    Each backward pass through a layer of such a network must have frozen=True and return dp = None. Layers
+    that the objective trains as part of another network are not checked. Returns "" or, if nothing was
+    checked, a note: every objective trains every network, or an objective differentiates through updates of a
+    network that it does not train.
     """
     system, looked_at = point.system, False
     if system.looks_ahead:

@@ -69,7 +69,12 @@ def through_the_weights(loss, optimizer, steps, slow, point):
 
 
 def _game(loss, optimizer, steps, point):
-    """(the Unrolling, fakes, w). w is random and stands for the gradient of a loss with respect to phi_K."""
+    """(unrolling, fakes, w) for the checks of this file. The fakes and w are random.
+
+    The Unrolling starts from a random state of the optimiser, in the middle of training. There are two more
+    fakes than real samples. w stands for the gradient of a loss with respect to D's weights after the
+    updates.
+    """
     rng = point.rng("fakes")
     fake = rng.standard_normal((point.batch + 2, *point.x.shape[1:]))
     state = warm(optimizer, rng, point.p.vector.size)

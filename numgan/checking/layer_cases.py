@@ -1,4 +1,4 @@
-"""The layers, networks and critics that the catalogue checks. A new layer needs a Case in LAYERS."""
+"""The layers, networks and critics that the catalogue checks. A new layer needs a Case in the list LAYERS."""
 
 import numpy as np
 

@@ -1,9 +1,10 @@
-"""check_system: compare the gradients of every objective with difference quotients, and check a system's
-rules.
+"""check_system: checks the gradients of a system's objectives, and rules that every system must keep.
 
-The gradient of G passes through the frozen D. The numbers of real and fake samples differ on purpose. With
-equal numbers, two mistakes can cancel: a wrong sign in one of two terms, and an exchange of real and fake
-samples. No test would then fail.
+The gradients are compared with difference quotients of the loss. The gradient of G passes through the frozen
+D.
+
+The numbers of real and fake samples differ on purpose. With equal numbers, two mistakes can cancel: a wrong
+sign in one of two terms, and an exchange of real and fake samples. No test would then fail.
 """
 
 from functools import partial
@@ -32,7 +33,9 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
                  every parameter
     whole        True: one random projection of all parameters of a network together, for systems at full
                  width, where one evaluation of the loss takes a second
-    real, fake   the numbers of real samples and of fakes; `fake` is not used by a system that compares pairs
+    real, fake   the numbers of real samples and of fakes. Both are multiplied by the number of samples that D
+                 judges together. A system that compares fakes with real samples in pairs makes as many fakes
+                 as real samples
     name         the name of the system in the report; None: the name of its class
 
     Raises GradientError, which names the objective and the parameter or rule.
@@ -48,10 +51,10 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 
 
 def check_contract(report, system, seed=0, real=5, fake=3, where=""):
-    """Run the checks of CONTRACT on a system and add a row for each to the report. The rows have no
-    max_error.
+    """Check the rules of a system and add a row for each rule to the report.
 
-    `where` is added to the name of each row. Raises GradientError if a check fails.
+    The rules are the checks in the list CONTRACT. The rows have no max_error. `where` is added to the name of
+    each row. Raises GradientError if a check fails.
     """
     for check in CONTRACT:
         point = SystemPoint(system, seed, real, fake, subject=report.subject)
@@ -93,11 +96,12 @@ class SystemPoint:
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
 
     def run(self, objective, params=None, fakes=None):
-        """Run an objective and return its Result. Raises an error if the form of the Result is wrong (see
-        `checked`).
+        """Run the objective of this name and return its Result.
 
-        params   the parameters; None: those of the point
-        fakes    the fakes that the objective gets; None: the objective draws them itself
+        params      the parameters; None: those of this SystemPoint
+        fakes       the fakes that the objective gets; None: the objective draws them itself
+
+        Raises an error if the form of the Result is wrong (see `checked`).
         """
         params = self.params if params is None else params
         given = (params, self.batch, self.seed) + (() if fakes is None else (fakes,))
@@ -179,9 +183,10 @@ def objectives_are_pure(point):
 
 
 def given_fakes_change_nothing(point):
-    """Check that an objective gives the same bits with the argument `fakes` as without, if both use one seed.
+    """Check that an objective gives the same bits with given fakes as when it draws the same fakes itself.
 
-    Also check that `generate` draws batch.fakes samples. Returns a note if no objective takes fakes.
+    Also check that `generate` draws as many fakes as the batch asks for. Returns None, or a note if no
+    objective has the argument `fakes`.
     """
     taking = [
         name
@@ -227,7 +232,10 @@ def frozen_networks_compute_no_weight_gradient(point):
 
 
 def _with_weights(net):
-    """The layers of a network that have parameters of their own. A layer used twice may occur twice."""
+    """The list of all layers of a network, at any depth, that have parameters of their own.
+
+    A layer used twice may occur twice.
+    """
     own = [net] if net.parameter_shapes() else []
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
 
@@ -235,8 +243,8 @@ def _with_weights(net):
 def _frozen_only(layers, subject, name):
     """A context manager that watches the backward passes of `layers`, which belong to the network `name`.
 
-    Within its block, every backward pass of these layers must have frozen=True and return dp = None.
-    Otherwise it raises GradientError. `subject` begins the message.
+    Within the `with` block, every backward or tangent_backward pass of these layers must have frozen=True and
+    return dp = None. Otherwise the pass raises GradientError. `subject` begins the message.
     """
     known = set(map(id, layers))
 
@@ -256,9 +264,10 @@ def _frozen_only(layers, subject, name):
 
 
 def the_generator_learns_from_the_discriminator(point):
-    """Check that the gradient of G is not zero and changes with D's weights. So it passes through D.
+    """Check that the gradient of G is not zero and changes with D's weights.
 
-    Returns a note if no objective trains a generator without its discriminator.
+    If so, the gradient passes through D. Returns "", or a note if no objective trains a generator without its
+    discriminator.
     """
     system, looked_at = point.system, False
     for objective, trained in system.trains.items():

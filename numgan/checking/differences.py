@@ -180,11 +180,11 @@ class Block:
 
     @staticmethod
     def _refine(analytic, numeric, estimates):
-        """Replace, in `numeric`, the slopes that disagree with `analytic` by the estimate nearest to
-        `analytic`.
+        """Replace each number of `numeric` that disagrees with `analytic` by a better estimate.
 
-        estimates[i] yields more careful estimates of slope i. The largest disagreement comes first. Stop
-        after three slopes that no estimate confirms: then the gradient is wrong.
+        estimates[i] yields more careful estimates of numeric[i]; the one nearest to analytic[i] is taken. The
+        largest disagreement comes first. Stop after three numbers for which no estimate agrees: then the
+        gradient is wrong.
         """
         own, lost = largest(numeric), 0
         gaps = np.nan_to_num(np.abs(analytic - numeric), nan=np.inf)

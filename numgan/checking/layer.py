@@ -65,8 +65,8 @@ def _check(point, slow, tangents):
 def shapes(point):
     """Check that output_shape gives the shape that forward returns, and that gradients have the right shapes.
 
-    The gradient of an array must have the shape of this array. A layer without output_shape passes; the
-    result is (None, note) if its output has another shape than its input.
+    The gradient of an array must have the shape of this array. A layer that does not define output_shape
+    passes; if its output has another shape than its input, the result is (None, note).
     """
     layer = point.layer
     dx, dp = point.gradients
@@ -268,12 +268,12 @@ def _tangents(layer, cache, tx, tp, dy, tdy):
 
 
 def dot_test(point):
-    """Check that <dy, ty> = <dx, tx> + <dp, tp>, with ty = tangent_forward(tx, tp). Returns the relative
-    error.
+    """Check that <dy, ty> = <dx, tx> + <dp, tp>, and return the relative error of this equation.
 
-    The dot test compares two hand-written passes, backward and tangent_forward, with each other. It needs no
-    step size and has almost no rounding error: the limit is 1e-12. Raises AllZero if all terms are zero
-    although y depends on x or p.
+    ty = tangent_forward(tx, tp), and (dx, dp) = backward(dy). So the dot test compares two hand-written
+    passes with each other. It needs no step size and has almost no rounding error: the limit is 1e-12.
+
+    Raises GradientError above the limit, and AllZero if all terms are zero although y depends on x or p.
     """
     dx, dp = point.gradients
     ty, _ = point.layer.tangent_forward(point.tx, point.cache, point.tp)
@@ -320,8 +320,8 @@ def _combinations(directions):
 def tangent_forward(point):
     """Check ty of tangent_forward against difference quotients of forward. Returns the max_error.
 
-    Three cases are checked: x moves, the parameters move, and both move. The tangent of what does not move is
-    None.
+    Three cases are checked: x moves, the parameters move, and both move (if x has floats and the layer has
+    parameters). The tangent of what does not move is None.
     """
     worst = 0.0
     for along in _combinations(point.directions):
@@ -334,7 +334,7 @@ def tangent_forward(point):
 
 
 def _y_at(point, t, tx=None, tp=None):
-    """y, as one vector, at x + t tx and p + t tp. A direction None does not move its array."""
+    """The output y, as one vector, at input x + t tx and parameters p + t tp. None stands for no move."""
     return flat(point.at(t, tx, tp)[0])
 
 

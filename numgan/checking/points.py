@@ -205,10 +205,11 @@ class Point:
         return x.astype(np.float64) if real(np.asarray(x)) else np.asarray(x)
 
     def _guess(self):
-        """A random input that the layer accepts; raises ValueError if none of the tried shapes is accepted.
+        """A random input that the layer accepts: the first of several shapes for which no error is raised.
 
-        The size comes from `inputs`, `channels` or `classes` of the
-        first layer. With `classes`, the input is labels.
+        The size of the last axis comes from the attribute `inputs` or `channels` of the first layer that has
+        one, and is 12 without such a layer. If that layer has the number `classes`, the input is random
+        labels. Raises ValueError if no shape is accepted.
         """
         first = self.layer
         while first.children and not any(hasattr(first, name) for name in ("inputs", "channels", "classes")):
@@ -232,7 +233,10 @@ class Point:
 
     @property
     def fresh(self):
-        """Whether another x may be drawn if this one is not suitable: not if the Case has x as arrays."""
+        """Whether another input may be drawn if this one is not suitable.
+
+        False if the user gave all of x as arrays.
+        """
         return is_random(self.case.x)
 
     @property
@@ -285,11 +289,11 @@ class Point:
         return self.layer.forward(self.p.copy(), copied(self.x), self.context)
 
     def vector(self, dp, which="backward"):
-        """Convert the gradient dp {name: array or None} to Parameters with the names and shapes of p. None
-        becomes zeros.
+        """Convert dp, the gradient with respect to the parameters, to Parameters in the form of p.
 
-        `which` names the pass in messages. Raises GradientError if dp is None, if its names or shapes differ
-        from those of p, or if a held entry has a gradient that is not zero.
+        dp is {name: array or None}; None becomes zeros. `which` names the pass in messages. Raises
+        GradientError if dp is None, if its names or shapes differ from those of p, or if a held entry has a
+        gradient that is not zero.
         """
         whole = self.p.zeros()
         if dp is None or set(dp) != set(whole):

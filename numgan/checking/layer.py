@@ -259,8 +259,9 @@ def keeps_float32(point):
 
 
 def _tangents(layer, cache, tx, tp, dy, tdy):
-    """{name: result} of both tangent passes. tx, tp, tdy are the directions of x, parameters and dy; None is
-    zero.
+    """{name: result} of both tangent passes: "ty", "tdx", and the tangent of each parameter's gradient.
+
+    tx, tp and tdy are the directions of x, of the parameters and of dy. A direction None stands for zero.
     """
     ty, tcache = layer.tangent_forward(tx, cache, tp)
     tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)

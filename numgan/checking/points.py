@@ -241,9 +241,7 @@ class Point:
 
     @property
     def about(self):
-        """The Subject of the checks of this layer: its title, the line that repeats the check, the number of
-        samples.
-        """
+        """The Subject for messages: the title of the Case, a line that repeats the check, the batch size."""
         x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
         given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
         reproduce = f"numgan.check_layer({layer}, {given}seed={self.seed})"
@@ -253,10 +251,10 @@ class Point:
         return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
 
     def weighted(self, x, p=None):
-        """The products of the entries of dy and y, as one vector. y is the output at x and p (None: those of
-        the point).
+        """The vector dy * y, entry by entry, for the output y at the input x and the parameters p.
 
-        The sum of the vector is the function <dy, y>. backward returns the gradients of this function.
+        The sum of this vector is the function <dy, y>. Its gradients are what backward returns. p=None stands
+        for the parameters of this Point.
         """
         return flat(self.dy) * flat(self.forward(x, p)[0])
 

@@ -12,14 +12,16 @@ from .rows import pair, positive, real_array, rows, spans, squared_distances, wh
 
 @may_underflow
 def frechet_distance(real, fake):
-    """The Frechet distance of Gaussians fitted to two sets of features; the FID for Inception pool3 features.
+    """The Frechet distance of two Gaussians, each fitted to one set of features: d^2, a float.
+
+    For features of the Inception network (pool3), this is the FID.
 
     d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)    m means, S covariances (divided by N - 1)
 
-    real (N, D)    fake (M, D), N and M at least 2    returns d^2, in squared units of the features
+    real (N, D), fake (M, D)   the features, N and M at least 2; d^2 is in their squared units
 
-    For small N the figure is biased upwards by about D / N: compare only figures of the same N. Covariances
-    may be singular (N <= D).
+    For small N, d^2 is biased upwards by about D / N: compare only values of the same N. Covariances may be
+    singular (N <= D).
 
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Heusel et al. 2017, section 4; Dowson and Landau 1982.
@@ -143,8 +145,8 @@ def kid(real, fake):
 def mmd(real, fake, sigma):
     """The unbiased squared maximum mean discrepancy MMD^2 with a Gaussian kernel, a float.
 
-    k(a, b) = exp(-|a - b|^2 / (2 sigma^2)) MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2
-    mean_{i, j} k(x_i, y_j)
+    k(a, b) = exp(-|a - b|^2 / (2 sigma^2))
+    MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
 
     real x (M, D), fake y (N, D)    samples or features, at least 2 rows of each
     sigma                           the width, in their units; a usual choice is the median distance of two

@@ -1,9 +1,9 @@
 """Metrics by nearest neighbours: are samples near real samples, and are real samples near generated ones?
 
-A Frechet distance is one number for two failures. Precision and density measure the first failure: samples
-that are unlike every real one. Recall and coverage measure the second: real samples that are unlike every
-generated one. The nearest-neighbour classifier measures both at once, with labels. The bins of `ndb` show
-where the two sets differ.
+There are two failures, and a Frechet distance is one number for both. Precision and density measure the first
+failure: generated samples that are unlike every real one. Recall and coverage measure the second: real
+samples that are unlike every generated one. The nearest-neighbour classifier measures both failures at once,
+with labels. `ndb` divides the space into bins, and shows in which bins the two sets differ.
 """
 
 from statistics import NormalDist
@@ -21,8 +21,12 @@ ROUNDS = 50  # largest number of k-means iterations; k-means stops earlier if no
 
 
 class PrecisionRecall(NamedTuple):
-    """The result of precision_recall(): two shares. The manifold of a set is a union of balls around its
-    samples.
+    """The result of precision_recall(): two shares, from 0 to 1.
+
+    precision   the share of the generated samples inside the balls around the real samples
+    recall      the share of the real samples inside the balls around the generated samples
+
+    The radius of a ball is the distance to the k-th nearest sample of the same set.
     """
 
     precision: float  # share of the generated samples inside the real manifold
@@ -30,8 +34,12 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """The result of density_coverage(). Each real sample has a ball; its radius is the distance to the k-th
-    neighbour.
+    """The result of density_coverage(): two numbers about balls around the real samples.
+
+    density    mean number of balls that contain a generated sample / k; may be above 1
+    coverage   the share of the balls with a generated sample in them
+
+    The radius of a ball is the distance from its real sample to the k-th nearest other real sample.
     """
 
     density: float  # mean number of real balls that contain a generated sample / k; may be above 1
@@ -39,7 +47,13 @@ class DensityCoverage(NamedTuple):
 
 
 class NDB(NamedTuple):
-    """The result of ndb(), the comparison of two sets by their shares in K bins."""
+    """The result of ndb(), the comparison of two sets by their shares in K bins.
+
+    different    the number of bins whose two shares differ significantly
+    bins         K
+    js           Jensen-Shannon divergence of the two histograms, nats
+    real, fake   (K,) each: the shares of the real and of the generated samples in the bins
+    """
 
     different: int  # bins whose shares differ significantly
     bins: int  # K
@@ -50,13 +64,15 @@ class NDB(NamedTuple):
 
 @may_underflow
 def precision_recall(real, fake, k=3):
-    """The PrecisionRecall of two sets. The manifold of a set is a union of balls, one around each sample.
+    """The PrecisionRecall of two sets: the share of each set that lies near the other set.
 
     precision = share of fake y with |y - x_i| <= r_k(x_i) for some real x_i
     recall    = share of real x with |x - y_j| <= r_k(y_j) for some fake y_j
-    r_k(x_i), the radius of a ball, is the distance from x_i to the k-th nearest other x; r_k(y_j) likewise
 
-    real (N, D)    fake (M, D), more than k of each    features, or samples whose distances are meaningful
+    r_k(x_i) is the distance from x_i to the k-th nearest other x: the radius of a ball around x_i. r_k(y_j)
+    is the distance from y_j to the k-th nearest other y.
+
+    real x (N, D), fake y (M, D)    features, or samples whose distances are meaningful; more than k of each
 
     Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
     Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
@@ -72,13 +88,14 @@ def density_coverage(real, fake, k=5):
 
     density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
     coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
-    r_k(x_i) is the distance from x_i to the k-th nearest other x, the radius of the ball of x_i
 
-    real x (N, D), N above k    fake y (M, D)
+    r_k(x_i) is the distance from x_i to the k-th nearest other x, the radius of the ball around x_i.
+
+    real x (N, D), fake y (M, D)    features, or samples whose distances are meaningful; N above k
 
     Outliers matter less than in `precision_recall`: fakes have no balls, and the large ball of a real outlier
-    is one of N in the coverage. For equal distributions
-    the means are 1 and 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
+    is one of N in the coverage. For equal distributions the mean of the density is 1, and that of the
+    coverage is 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
 
     Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
     Source: Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
@@ -165,10 +182,10 @@ def _share_inside(points, centres, squared_radii):
 
 
 def _k_means(x, k, rng):
-    """(centres (K, D), bin number of each row (N,)) of the rows x (N, D), by Lloyd's algorithm from
-    k-means++.
+    """(centres (K, D), bin number of each row (N,)) of the rows x (N, D), by Lloyd's algorithm.
 
-    An empty bin keeps its centre. Raises ValueError if x has fewer than k different rows.
+    k is K, the number of bins. The initial centres are those of k-means++, drawn with the generator rng. A
+    bin without rows keeps its centre. Raises ValueError if x has fewer than K different rows.
     """
     centres = x[[rng.integers(len(x))]]
     least = nearest(x, centres)[1]

@@ -1,7 +1,7 @@
 """The Gaussian Parzen window of the first GAN paper: the likelihood of test data under smoothed samples.
 
 The window is here because papers report it, although it is a poor measure: 10,000 k-means centroids of MNIST
-score above the real pictures (Theis et al. 2016, section 3.3). A figure above that of real data means
+score above the real pictures (Theis et al. 2016, section 3.3). A result above that of real data means
 "smoother than data". Always state the number of samples.
 """
 
@@ -16,7 +16,13 @@ SIGMAS = tuple(np.logspace(-1, 0, 10))  # the grid of the 2014 code; pixels are 
 
 
 class Parzen(NamedTuple):
-    """The result of parzen(); all log-likelihoods are in nats for one sample."""
+    """The result of parzen(). All log-likelihoods are in nats for one row.
+
+    mean             mean log-likelihood of the test rows
+    standard_error   the error of `mean`: standard deviation over the M test rows / sqrt(M)
+    sigma            the selected width
+    validation       {sigma: mean log-likelihood of the validation rows}, for every sigma that was tried
+    """
 
     mean: float  # mean log-likelihood of the test rows
     standard_error: float  # of `mean`: standard deviation over the M test rows / sqrt(M)
@@ -26,12 +32,15 @@ class Parzen(NamedTuple):
 
 @may_underflow
 def parzen_log_likelihood(samples, test, sigma):
-    """log p of each test row (M,) float64, nats. p is the mean of N Gaussians of width sigma around the
-    samples.
+    """The log-likelihood log p of each test row, (M,) float64, in nats.
+
+    p is the mean of N Gaussians of width sigma, one around each sample.
 
     log p(x) = log (1/N sum_i exp(-|x - g_i|^2 / (2 sigma^2))) - D log(sigma sqrt(2 pi))
 
-    samples g (N, ...)    test x (M, ...)    D numbers in each row, sigma in the units of these numbers
+    samples g (N, ...)    D numbers in each row
+    test x (M, ...)       rows of the same D numbers
+    sigma                 in the units of these numbers
 
     Two float32 arrays are multiplied in float32, which changes log p by about 1e-6 (|x|^2 + |g|^2) / sigma^2,
     with x and g measured from the middle of the samples. The sums are float64.
@@ -77,9 +86,10 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
 
 
 def _log_likelihoods(g, x, sigmas):
-    """log p of every row of x (M, D) for every sigma, (S, M), under Gaussians around the rows of g (N, D).
+    """The log-likelihood of every row of x for every sigma: (S, M), one row for each of the S sigmas.
 
-    The distances are computed once for all sigmas, because they take most of the time.
+    x (M, D) are the scored rows, g (N, D) the rows around which the Gaussians stand. The distances are
+    computed once for all sigmas, because they take most of the time.
     """
     out = np.empty((len(sigmas), len(x)))
     for span, d in squared_distances(x, g):

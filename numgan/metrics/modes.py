@@ -20,7 +20,7 @@ RADIUS = 3.0  # standard deviations; VEEGAN, section 4.1
 class ModeCoverage(NamedTuple):
     """The result of mode_coverage(). A sample of high quality lies within 3 sigma of its nearest mode.
 
-    captured       modes that are the nearest of at least one sample of high quality
+    captured       the number of modes with at least one sample of high quality
     modes          K, the number of all modes
     high_quality   the share of the samples that are of high quality
     reverse_kl     KL(histogram of the samples of high quality over the modes || uniform), nats; or nan
@@ -28,27 +28,27 @@ class ModeCoverage(NamedTuple):
     counts         (K,) number of samples of high quality in each mode
     """
 
-    captured: int  # modes that are the nearest of at least one sample of high quality
-    modes: int  # K
-    high_quality: float  # share of the samples that are of high quality
-    reverse_kl: float  # KL(histogram of the samples of high quality over the modes || uniform), nats; or nan
-    relative_std: np.ndarray  # (K,) standard deviation of each mode's samples of high quality / sigma, or nan
-    counts: np.ndarray  # (K,) number of samples of high quality in each mode
+    captured: int
+    modes: int
+    high_quality: float
+    reverse_kl: float
+    relative_std: np.ndarray
+    counts: np.ndarray
 
 
 class LabelCoverage(NamedTuple):
-    """The result of label_coverage(): which of K classes the samples have, and how evenly.
+    """The result of label_coverage(): how many of K classes the samples have, and how evenly.
 
-    captured   classes with at least one sample
+    captured   the number of classes with at least one sample
     modes      K, the number of all classes
     kl         KL(histogram of the labels || uniform), nats
     counts     (K,) number of samples of each class
     """
 
-    captured: int  # classes with at least one sample
-    modes: int  # K
-    kl: float  # KL(histogram of the labels || uniform), nats
-    counts: np.ndarray  # (K,) samples of each class
+    captured: int
+    modes: int
+    kl: float
+    counts: np.ndarray
 
 
 @may_underflow

@@ -29,21 +29,21 @@ class PrecisionRecall(NamedTuple):
     The radius of a ball is the distance to the k-th nearest sample of the same set.
     """
 
-    precision: float  # share of the generated samples inside the real manifold
-    recall: float  # share of the real samples inside the generated manifold
+    precision: float
+    recall: float
 
 
 class DensityCoverage(NamedTuple):
     """The result of density_coverage(): two numbers about balls around the real samples.
 
-    density    mean number of balls that contain a generated sample / k; may be above 1
+    density    in how many balls a generated sample lies, on average, divided by k; may be above 1
     coverage   the share of the balls with a generated sample in them
 
     The radius of a ball is the distance from its real sample to the k-th nearest other real sample.
     """
 
-    density: float  # mean number of real balls that contain a generated sample / k; may be above 1
-    coverage: float  # share of the real balls with a generated sample in them
+    density: float
+    coverage: float
 
 
 class NDB(NamedTuple):
@@ -55,11 +55,11 @@ class NDB(NamedTuple):
     real, fake   (K,) each: the shares of the real and of the generated samples in the bins
     """
 
-    different: int  # bins whose shares differ significantly
-    bins: int  # K
-    js: float  # Jensen-Shannon divergence of the two histograms, nats
-    real: np.ndarray  # (K,) shares of the real samples
-    fake: np.ndarray  # (K,) shares of the generated samples
+    different: int
+    bins: int
+    js: float
+    real: np.ndarray
+    fake: np.ndarray
 
 
 @may_underflow
@@ -109,14 +109,18 @@ def density_coverage(real, fake, k=5):
 
 @may_underflow
 def nearest_neighbour_error(train, train_labels, test, test_labels):
-    """The error on real test rows of a 1-nearest-neighbour classifier that uses generated, labelled rows.
+    """The share of real rows that a 1-nearest-neighbour classifier of generated rows classifies wrongly.
 
-    error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]    among equally near rows the first counts
+    Each real row gets the label of the nearest generated row.
 
-    train x (N, ...), labels (N,): generated    test t (M, ...), labels (M,): real; labels are integers from 0
+    error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]
 
-    Compare this error with that of real training data. Two float32 arrays are multiplied in float32, so the
-    order of nearly equal distances may change.
+    train x (N, ...), train_labels (N,)    generated rows and their labels
+    test t (M, ...), test_labels (M,)      real rows and their labels
+
+    Labels are integers from 0. Among equally near rows the first one counts. Compare this error with that of
+    real training data. Two float32 arrays are multiplied in float32, so the order of nearly equal distances
+    may change.
 
     Raises ValueError for shapes that do not fit, labels that are no integers, non-finite or empty input.
     Source: Cover and Hart 1967; Ravuri and Vinyals 2019, section 3 (classification accuracy score), use
@@ -132,17 +136,17 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
 
 @may_underflow
 def ndb(real, fake, bins=100, seed=0, significance=0.05):
-    """The NDB of two sets: the number of statistically different bins, and the shares of both sets in the
-    bins.
+    """The NDB of two sets: how many bins hold clearly different shares of the two sets, and these shares.
 
-    k-means divides the real samples into bins. A two-proportion z-test compares the two shares of each bin.
+    k-means divides the real samples into bins. A sample is in the bin of the nearest centre. A two-proportion
+    z-test compares the shares of the two sets in each bin.
 
     z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)
     bin k is different if |z_k| > Phi^-1(1 - significance / 2)
     JS = (KL(p || m) + KL(q || m)) / 2,  m = (p + q) / 2
 
-    real (N, ...), at least `bins` different rows    fake (M, ...)
-    p, q the shares of real and fake samples in the bins; a sample is in the bin of the nearest centre
+    real (N, ...)    real samples, at least `bins` different rows; p_k is the share of them in bin k
+    fake (M, ...)    generated samples; q_k is the share of them in bin k
 
     For equal distributions about significance * bins bins are different; fewer if N is much above M, because
     the bins are made from the real samples.

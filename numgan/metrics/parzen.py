@@ -24,10 +24,10 @@ class Parzen(NamedTuple):
     validation       {sigma: mean log-likelihood of the validation rows}, for every sigma that was tried
     """
 
-    mean: float  # mean log-likelihood of the test rows
-    standard_error: float  # of `mean`: standard deviation over the M test rows / sqrt(M)
-    sigma: float  # the selected width
-    validation: dict  # {sigma: mean log-likelihood of the validation rows}
+    mean: float
+    standard_error: float
+    sigma: float
+    validation: dict
 
 
 @may_underflow
@@ -55,16 +55,18 @@ def parzen_log_likelihood(samples, test, sigma):
 
 @may_underflow
 def parzen(samples, validation, test, sigmas=SIGMAS):
-    """The Parzen result by the protocol of 2014: select sigma on the validation rows, then score the test
-    rows.
+    """The Parzen result by the protocol of 2014: select sigma on validation rows, then score the test rows.
 
     The selected sigma has the largest mean log-likelihood of the validation rows.
 
-    samples (N, ...)    validation (V, ...)    test (M, ...), M at least 2    sigmas (S,) above 0
+    samples (N, ...)       the generated rows, around which the Gaussians of the window stand
+    validation (V, ...)    rows that select sigma
+    test (M, ...)          rows that are scored, M at least 2
+    sigmas (S,)            the widths that are tried, above 0
 
-    The paper's MNIST figures: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
-    50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the figure
-    by some nats; figures are comparable on this grid only.
+    The paper's results on MNIST: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
+    50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the result
+    by some nats; results are comparable on this grid only.
 
     Raises ValueError for shapes that do not fit, non-finite or empty input, or a sigma not above 0.
     Source: Goodfellow et al. 2014, section 5 and its published code.

@@ -1,7 +1,7 @@
 """Checks of the metrics' arguments, and the squared distances between two sets of rows.
 
 Samples are (N, ...): N rows, each flattened to D numbers. The distances of all pairs of two large sets do not
-fit into memory, so they are computed in blocks of rows.
+fit into memory, so they are computed for a few rows at a time.
 """
 
 import numpy as np
@@ -23,11 +23,14 @@ def _unmasked(where, name, x):
 
 
 def real_array(where, name, x, shape):
-    """x as an array. Raises ValueError unless it is not empty, has real numbers below 1e50 in size, and has
-    no mask.
+    """x as an array, after a check of its numbers.
 
-    where   the name of the metric, for the message; name: that of the argument; shape: the expected shape, as
-            text
+    where   the name of the metric, for the message
+    name    the name of the argument, for the message
+    shape   the expected shape, as text for the message; it is not checked
+
+    Raises ValueError if x is empty, has a mask, or holds anything but real numbers (or bools) below 1e50 in
+    size.
     """
     a = _unmasked(where, name, x)
     if a.dtype.kind not in "fiub" or a.size == 0:
@@ -49,12 +52,15 @@ def real_array(where, name, x, shape):
 def rows(where, name, x, least=1, like=None, single=False):
     """x (N, ...) as rows (N, D), float64.
 
-    where    the name of the metric, for the message; name: that of the argument
-    least    smallest number of rows
-    like     (name, array): an argument that was checked before; x must have the same number of columns
-    single   keep float32 as float32, which is twice as fast; only for metrics that tolerate its rounding
+    where    the name of the metric, for the message
+    name     the name of the argument, for the message
+    least    the smallest allowed number of rows
+    like     (name, array) of an argument that was checked before; x must have the same number of columns
+    single   True: float32 stays float32 if all numbers are below 1e15 in size. This is twice as fast; only
+             for metrics that tolerate its rounding
 
-    Raises ValueError for too few rows, non-finite numbers, no column, or another D than that of `like`.
+    Raises ValueError for too few rows, fewer than two axes, no column, another D than that of `like`, or
+    numbers that `real_array` refuses.
     """
     a = real_array(where, name, x, "(N, D)")
     if a.ndim < 2:
@@ -76,10 +82,10 @@ def rows(where, name, x, least=1, like=None, single=False):
 
 
 def pair(where, real, fake, least=1, fake_least=None, single=False):
-    """(real, fake), both converted by `rows`, with equal numbers of columns D.
+    """The arguments `real` and `fake` of a metric, both converted by `rows`, with equal numbers of columns.
 
-    least        smallest number of rows of both sets
-    fake_least   smallest number of rows of fake; None: `least`
+    least        the smallest allowed number of rows of both
+    fake_least   the smallest allowed number of rows of fake; None: `least`
 
     Raises ValueError as `rows` does.
     """
@@ -88,10 +94,13 @@ def pair(where, real, fake, least=1, fake_least=None, single=False):
 
 
 def labels(where, name, x, count=None, classes=None):
-    """x (N,), integers from 0, converted to int64.
+    """x (N,), labels that are integers from 0, converted to int64.
 
-    Raises ValueError for another shape or type, another N than `count`, or a label that is not below
-    `classes`. None for `count` or `classes` means no such check.
+    count     the required number of labels; None: any
+    classes   every label must be below this number; None: any label from 0
+
+    Raises ValueError for another shape, other numbers than integers, an empty array, a mask, or a label below
+    0. `where` and `name`, the metric and the argument, are for the message.
     """
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
@@ -140,7 +149,10 @@ def whole(where, name, value, least, most=np.inf):
 
 
 def spans(n, width):
-    """Slices that together cover range(n). Each is as long as BLOCK allows for `width` numbers in a row."""
+    """An iterator of slices that together cover range(n), so that n rows are computed a few at a time.
+
+    Each slice has as many rows as fit into BLOCK numbers, with `width` numbers in a row; at least one row.
+    """
     size = max(1, BLOCK // width)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
@@ -148,15 +160,15 @@ def spans(n, width):
 def squared_distances(x, y):
     """Yield the squared distances between the rows of x (M, D) and y (N, D), a few rows of x at a time.
 
-    Each item is (span, d): span is a slice of m rows of x, d
-    (m, N) holds |x_i - y_j|^2 for i in span and all j.
+    Each item is (span, d). span is a slice of m rows of x. d (m, N) holds |x_i - y_j|^2 for i in span and all
+    j.
 
         |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j
 
-    So most of the work is a matrix product. First the middle of y is subtracted from
-    x and y (this needs one copy of y), because far from 0 rounding would hide the
-    difference. Distances below the rounding error of the sum, (4 + sqrt D) u (|x|^2
-    + |y|^2), are set to 0: equal rows have distance 0, and no distance is negative.
+    So most of the work is a matrix product. First the middle of y is subtracted from x and y (this needs one
+    copy of y), because far from 0 rounding would hide the difference. Distances below the rounding error of
+    the sum, (4 + sqrt D) u (|x|^2 + |y|^2) with the machine epsilon u, are set to 0: equal rows have distance
+    0, and no distance is negative.
     """
     middle = _middle(y).astype(np.result_type(x, y))
     y = y - middle
@@ -186,10 +198,11 @@ def nearest(x, y):
 
 
 def _middle(y):
-    """The mean of the rows y, (D,), in which each entry is rounded to a multiple of a power of two.
+    """The mean of the rows y, (D,), with the mean of each column rounded to a multiple of a power of two.
 
-    The power is near the spread of the column. So integers stay integers after the subtraction of the middle,
-    and the middle of most data is 0.
+    The power is near the largest distance of the column's entries from their mean. So integers stay integers
+    after the subtraction of the middle, and the middle of most data is 0. For a constant column, the middle
+    is its mean itself.
     """
     mean = y.mean(axis=0, dtype=np.float64)
     spread = np.maximum(y.max(axis=0) - mean, mean - y.min(axis=0))

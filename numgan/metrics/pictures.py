@@ -115,19 +115,23 @@ def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
 
 @may_underflow
 def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, data_range=1.0):
-    """{height: sliced Wasserstein distance of patches at the level of this height} of a Laplacian pyramid.
+    """{height: distance}: the sliced Wasserstein distance of patches at each level of a Laplacian pyramid.
 
-    The levels go from full size down to 16 pixels. A level is the difference between a picture and a smooth
-    version of the picture, which was halved and doubled in size. So it contains details of one range of
-    sizes. The last level is the remaining small picture. From each picture, patches of 7 x 7 x C numbers are
-    cut at `patches` random positions. Each channel of a set is normalised to mean 0 and variance 1; then
-    sliced_wasserstein compares the two sets of patches. Both sets are cut at the same positions, so equal
-    sets have distance 0 at every level.
+    The height of a level is that of its pictures. Each level has half the size of the one before; the last
+    has a shorter side of 16 to 31 pixels. A level is the difference between a picture and a smooth version of
+    the picture, which was halved and doubled in size. So it contains details of one range of sizes. The last
+    level is the remaining small picture.
 
-    real, fake (N, H, W, C) in 0..data_range, equal numbers of each; H and W at least 16. The sides must be
-    even at every level but the last
+    From each picture of a level, patches of 7 x 7 x C numbers are cut at `patches` random positions. Each
+    channel of a set is normalised to mean 0 and variance 1. Then sliced_wasserstein compares the two sets of
+    patches. Both sets are cut at the same positions, so equal sets have distance 0 at every level.
 
-    The paper prints 1000 times these figures, for 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
+    real, fake (N, H, W, C)    equal numbers of pictures, pixels from 0 to data_range; H and W at least 16,
+                               and even at every level but the last
+    directions                 the number of random directions of sliced_wasserstein
+    seed                       draws the positions and the directions
+
+    The paper prints 1000 times these numbers, for 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
 
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.

@@ -185,10 +185,10 @@ def squared_distances(x, y):
 
 
 def nearest(x, y):
-    """(index, distance): for each row of x, the number of the nearest row of y, and the squared distance to
-    it.
+    """(index, distance) of the nearest row of y, for each row of x. The distance is squared.
 
-    Both are (rows of x,). Among equally near rows, the first one counts.
+    index is the number of the row of y. Both are arrays with one number for each row of x. Among equally near
+    rows, the first one counts.
     """
     index, least = np.empty(len(x), np.int64), np.empty(len(x))
     for span, d in squared_distances(x, y):
@@ -211,9 +211,10 @@ def _middle(y):
 
 
 def enlarged(*sets):
-    """The arrays `sets`. If all numbers are tiny, below 1e-15, all arrays are multiplied by one power of two.
+    """The arrays `sets`; if all their numbers are below 1e-15 in size, multiplied by one power of two.
 
-    The largest number is then about 1. Without this, the squares of such numbers would underflow to 0.
+    The largest number is then about 1. Without this, the squares of such numbers would underflow to 0. If a
+    number is larger, or all are 0, the arrays are returned as they are.
     """
     top = max(np.abs(a).max() for a in sets)
     return [np.ldexp(a, -np.frexp(top)[1]) for a in sets] if top < 1 / SINGLE else sets

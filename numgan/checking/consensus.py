@@ -37,7 +37,7 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
 
 
 class GamePoint:
-    """D and G with random parameters, real samples, latents and contexts, in float64: where a check is made.
+    """D and G with random parameters, real samples, latents and contexts, in float64, for one check.
 
     z, real and fake are the arguments of `check_consensus`. All random numbers come from `seed`; another
     `attempt` gives other numbers.

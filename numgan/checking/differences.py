@@ -3,17 +3,20 @@
     df/dt at 0  =  (f(h) - f(-h)) / 2h  +  O(h^2)                                        quick
                 =  (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h  +  O(h^4)                careful, for larger h
 
-A function with ReLU, MaxPool or the hinge loss is smooth in pieces, and two pieces meet at a kink. A quotient
-across a kink is not the derivative, however small h is. So all points of one quotient must lie on one piece.
-The layers report the piece of every unit (`numgan.layers.record_kinks`). A smaller step crosses fewer kinks,
-but its rounding error is larger. So both formulas are tried with several h, the cheapest first. A gradient is
-wrong only if no valid quotient agrees with it. (A wrong gradient passes only if a quotient agrees with it up
-to one millionth by accident.)
+A function with ReLU, MaxPool or the hinge loss consists of smooth pieces, and two pieces meet at a kink. A
+quotient across a kink is not the derivative, however small h is. So all values of f in one quotient must lie
+on one piece. The layers report on which piece each of their units lies (`numgan.layers.record_kinks`). A
+smaller step h crosses fewer kinks, but its rounding error is larger. So both formulas are tried with several
+h, the cheapest first. A gradient is wrong only if no valid quotient agrees with it. (A wrong gradient passes
+only if a quotient agrees with it up to one millionth by accident.)
 
-The error of an array is relative to its own scale: max|analytic - numeric| / max|numeric|. If both are zero,
-or consist of rounding errors only, a comparison shows nothing. Then there are two cases. If the function is
-proved not to depend on the array (a bias before BatchNorm), the check passes. If the function depends on the
-array (all units of a ReLU are dead), the point is rejected.
+The error of a gradient is relative to its own scale: max|analytic - numeric| / max|numeric|. If the gradient
+and the quotients are zero, or rounding errors only, a comparison shows nothing. Then there are two cases:
+
+the function is proved not to depend on the array (a bias before BatchNorm)    the check passes
+the function depends on the array (all units of a ReLU are dead)               the check raises AllZero, and
+                                                                               is repeated with other random
+                                                                               arrays
 """
 
 from dataclasses import dataclass
@@ -47,7 +50,8 @@ def watched(f, t):
 def difference_quotients(f, here, where):
     """Yield estimates of df/dt at t = 0 of a function f(t), the cheap ones first, with several steps h.
 
-    An estimate is left out if one of its points lies on another smooth piece than t = 0.
+    An estimate has the shape of f(t). It is left out if f was evaluated on another smooth piece than that of
+    t = 0.
 
     here    the pieces at t = 0, from `watched`
     where   names the function in the message
@@ -137,8 +141,8 @@ class Block:
     def directions(self, slow, rng, number=DIRECTIONS):
         """Yield directions along which the function is differentiated, each with the shape of the array.
 
-        slow    True: one unit vector for each entry, so every entry is compared; False: `number` random
-                directions, drawn from the generator rng
+        With slow=True, one unit vector for each entry, so every entry is compared. With slow=False, `number`
+        random directions, drawn from the generator rng.
         """
         if not slow:
             for _ in range(number):
@@ -203,7 +207,7 @@ class Block:
 
         If so, the gradient is zero. Three moves have the size of the array, one is 3 times and one is 10
         times as large. If the function does not depend on the array (a bias before BatchNorm), its value
-        stays. If the units of a ReLU are only dead near this array, a large move makes them active, and the
+        stays. If a unit of ReLU is only dead at the present array, a large move makes it active, and the
         value changes.
         """
         before = self.value(np.zeros(self.analytic.shape))
@@ -273,9 +277,9 @@ def parameter_blocks(p, gradient, value, where, name="gradient of {}"):
 def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     """Compare the gradients of all blocks with difference quotients and return (max_error, notes).
 
-    The error of a block is relative to the largest entry of its own gradient. If `Block.proved_constant`
-    shows that its gradient is zero, the error is relative to the largest entry of all gradients, and a note
-    is added.
+    max_error is the largest relative error of a block, notes is a text for the report, or "". The error of a
+    block is relative to the largest entry of its own gradient. If `Block.proved_constant` has to show that
+    its gradient is zero, the error is relative to the largest entry of all gradients, and a note says so.
 
     blocks     a list of Block; if it is empty, the result is (0.0, "")
     subject    the Subject, for the message
@@ -342,10 +346,10 @@ def _on_kink(subject, name):
 
 
 def _wrong(block, analytic, numeric, subject, error):
-    """The GradientError, not yet raised, for a Block whose gradient is wrong. Its max_error is `error`.
+    """Return the error about a Block whose gradient is wrong; the caller raises it.
 
-    The message names the wrong entries. If one of the first three wrong entries has an unreported kink, the
-    result is OnKink instead.
+    It is a GradientError with the attribute max_error = `error`. Its message names the wrong entries. If one
+    of the first three wrong entries has an unreported kink, it is OnKink instead.
 
     analytic, numeric   vectors with the derivative along every entry of the array, multiplied by `unit`
     """

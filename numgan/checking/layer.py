@@ -206,9 +206,10 @@ def frozen_no_weight_gradient(point, name="backward"):
 
 
 def need_dx(point, name="backward"):
-    """Check that a backward pass with need_dx=False returns dx = None, and the same bits of dp as without.
+    """Check that a backward pass with need_dx=False returns dx = None, and the same dp as with need_dx=True.
 
-    name is "backward", or "tangent_backward", whose results are called tdx and tdp.
+    The bits of dp must be equal. name is "backward", or "tangent_backward", whose results are called tdx and
+    tdp.
     """
     backward, t = _backward(point, name)
     dx, dp = backward(need_dx=False)
@@ -231,7 +232,7 @@ def _backward(point, name):
 
 
 def keeps_float32(point):
-    """Check that every pass returns float32 arrays for float32 arguments.
+    """Check that every pass of the layer returns float32 arrays for float32 arguments.
 
     A float64 constant in a pass would make its results float64, which need twice the memory.
     """
@@ -310,9 +311,9 @@ def _depends_on_directions(point):
 
 
 def _combinations(directions):
-    """Yield a dict for every choice of one or more items of `directions`, which is {name: direction}.
+    """Yield a dict for every choice of one or more items of the dict `directions`.
 
-    The choice of all items comes first.
+    For example {"tx": a, "tp": b} gives {"tx": a, "tp": b}, then {"tx": a}, then {"tp": b}.
     """
     for number in range(len(directions), 0, -1):
         yield from map(dict, combinations(directions.items(), number))
@@ -376,9 +377,10 @@ def _gradients_at(point, t, tx=None, tp=None, tdy=None):
 
 
 def no_tangent_is_zero(point):
-    """Check that both tangent passes return only None or zeros if nothing that they differentiate moves.
+    """Check that both tangent passes return only None or zeros for directions that change nothing.
 
-    Two cases: all tangents are None, or only held entries, which are constants of a pass, have a tangent.
+    Two cases: all directions are None, or only held entries have a direction. Held entries are constants of a
+    pass.
     """
     tangents = {"None": None}
     if point.p.layout.held:

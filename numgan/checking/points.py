@@ -23,8 +23,9 @@ def randomised(net, p, rng):
 
     array of two axes or more   becomes N(0, 1 / fan_in), whatever the initialiser was
     vector (a bias or gain)     changes by 0.3 N(0, 1), so that no unit stays on the kink of ReLU
-    held entries                are refreshed for the new weights, and then change by 0.3 N(0, 1) times their
-                                scale: the passes must also be right before the held entries have converged
+    held entries                such as u and v of spectral normalization: are refreshed for the new weights,
+                                and then change by 0.3 N(0, 1) times their scale, because the passes must also
+                                be right before the held entries have converged
 
     So gradients have ordinary size, no unit is dead, and no entry is zero.
     """
@@ -85,11 +86,12 @@ def is_random(x):
 
 
 def at_points(make, check):
-    """Return check(point) for the first suitable point among make(0), make(1), and so on.
+    """Return check(point) for the first random point at which the check can decide.
 
-    make(attempt) draws a point. A point is not suitable if check raises BadPoint: the point lies on a kink,
-    or units are dead. Raises BadPoint if none of TRIES points is suitable. Raises it at once if the user gave
-    the input as an array (`fresh` is False), since no other point can be drawn.
+    make(attempt) draws a point, an object with random arrays, for attempt = 0, 1, and so on. The check cannot
+    decide if it raises BadPoint: the point lies on a kink, or units are dead. Raises BadPoint if none of
+    TRIES points is suitable. Raises it at once if the user gave the input as arrays (`fresh` is False), since
+    no other point can be drawn.
     """
     for attempt in range(TRIES):
         point = make(attempt)
@@ -105,7 +107,7 @@ def at_points(make, check):
 def outcome(make, check, *arguments, **settings):
     """(max_error or None, note) of check(*arguments, point, **settings), at the first suitable random point.
 
-    make(attempt) draws a point, see `at_points`. The check may also return max_error or None alone.
+    make(attempt) draws a point, see `at_points`. If the check returns no note, the note is "".
     """
     return tidy(at_points(make, partial(check, *arguments, **settings)))
 
@@ -113,8 +115,9 @@ def outcome(make, check, *arguments, **settings):
 def outcomes(subject, make, checks, *arguments):
     """Run several checks and return the Report called `subject`, with one row for each check.
 
-    A row has the name of the check and its `outcome`. make and arguments are those of `outcome`. Raises
-    GradientError if a check fails.
+    A row has the name of the check and its `outcome`: (max_error or None, note). make(attempt) draws a random
+    point, see `at_points`; each check is called as check(*arguments, point). Raises GradientError if a check
+    fails.
     """
     report = Report(subject)
     for check in checks:

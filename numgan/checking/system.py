@@ -62,11 +62,11 @@ def check_contract(report, system, seed=0, real=5, fake=3, where=""):
 
 
 class SystemPoint:
-    """A system with random parameters and a random batch, in float64: where a check is made.
+    """A system with random parameters and a random batch, in float64, at which its objectives are checked.
 
     Schedules have their values in the middle of training, and moments are not zero. If the system has a
-    memory, its objectives run once, without an update of the parameters, so that the memory is not in its
-    initial state.
+    memory, the objectives of one step run first, without an update of the parameters, so that the memory is
+    not in its initial state.
 
     seed, real, fake   the arguments of `check_system`
     attempt            another number gives other random numbers
@@ -112,8 +112,10 @@ class SystemPoint:
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
     """(max_error, note) of the gradients of one objective, compared with difference quotients of its loss.
 
-    objective is its name; the last six arguments are those of `check_system`, `subject` being its `name`.
-    Raises GradientError if a gradient is wrong.
+    objective    the name of the objective
+    subject      the name of the system in messages
+
+    The other arguments are those of `check_system`. Raises GradientError if a gradient is wrong.
     """
     return at_points(
         lambda attempt: SystemPoint(system, seed, real, fake, attempt, subject),
@@ -136,7 +138,7 @@ def _objective(objective, slow, whole, point):
 
 
 def _blocks(point, objective, owner, gradient, whole):
-    """A list of Blocks: the loss of an objective depends on the parameters of the network `owner`.
+    """A list of Blocks: the loss of an objective as a function of the parameters of the network `owner`.
 
     There is one Block for each parameter or, if `whole`, one for all parameters together. `gradient` is the
     gradient of the loss with respect to the parameters of this network.
@@ -212,9 +214,10 @@ def frozen_networks_compute_no_weight_gradient(point):
     """Check that an objective computes no weight gradient of a network that it does not train.
 
     Each backward pass through a layer of such a network must have frozen=True and return dp = None. Layers
-    that the objective trains as part of another network are not checked. Returns "" or, if nothing was
-    checked, a note: every objective trains every network, or an objective differentiates through updates of a
-    network that it does not train.
+    that the objective trains as part of another network are not checked.
+
+    Returns "" if a network was checked. Otherwise a note: every objective trains every network, or the system
+    looks ahead (an objective needs weight gradients of a network that it does not train, as unrolling does).
     """
     system, looked_at = point.system, False
     if system.looks_ahead:

@@ -11,7 +11,7 @@
     check_unrolling    checks the derivative through K updates of a discriminator
     check_system       checks the objectives of a GAN; the gradient of G passes through the frozen
                        discriminator
-    entries            runs the catalogue of checks behind `numgan gradcheck` and yields one Entry a check
+    entries            runs the catalogue of checks behind `numgan gradcheck`, with an Entry for each check
 
 The checks return a Report, or raise GradientError if a gradient is wrong.
 

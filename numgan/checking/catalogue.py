@@ -53,7 +53,7 @@ class Entry:
 class Item:
     """The checks of one object, such as one layer. They are selected and run together.
 
-    title    the name of the object in the catalogue; also selects by a part of it, see `entries`
+    title    the name of the object in the catalogue; a part of it selects the item, see `entries`
     kind     the kind of its entries, see Entry
     keys     names that select the item, such as the class of the layer
     run      run(item, slow) runs the checks and gives one Entry after another
@@ -74,8 +74,8 @@ def entries(names=None, slow=False):
     slow    True: compare every entry of every parameter. False: compare random projections for consensus
             optimisation, unrolling and systems, and every entry for all other objects
 
-    Systems are checked at a small width, with slow at the smallest. Raises ValueError if a name selects
-    nothing.
+    Systems are checked at a small width (with slow, at the smallest) and, with random projections only, at
+    full width. Raises ValueError if a name selects nothing.
     """
     for item in _selected(names):
         yield from item.run(item, slow)
@@ -165,8 +165,8 @@ def _layer(case, item, slow):
 def _report(subject, check, item, slow):
     """Yield one Entry of an Item for each row of the Report that check(subject) returns.
 
-    If check raises GradientError, yield one Entry with passed=False instead. `slow` is not used: all checks
-    with `run` have this argument.
+    If check raises GradientError, yield one Entry with passed=False instead. `slow` is not used; it is there
+    because every `Item.run` gets it.
     """
     try:
         for label, error, note in check(subject).rows:

@@ -1,7 +1,8 @@
-"""check_consensus: the gradient of weight/2 |v|^2 with respect to all parameters of D and G.
+"""check_consensus: checks the gradient of the penalty weight/2 |v|^2 of consensus optimisation.
 
-v is one vector: the gradient of D's loss with respect to D's parameters, and that of G's loss with respect to
-G's parameters. `check_system` checks v itself.
+The gradient is that with respect to all parameters of D and G. v is one vector: the gradient of D's loss with
+respect to D's parameters, and that of G's loss with respect to G's parameters. `check_system` checks v
+itself.
 """
 
 from functools import partial

@@ -174,9 +174,10 @@ def parameters(point, slow=True):
 
 
 def frozen_same_dx(point, name="backward"):
-    """Check that a backward pass with frozen=True returns dp = None, and the same bits of dx as without.
+    """Check that a backward pass with frozen=True returns dp = None, and the same dx as with frozen=False.
 
-    name is "backward", or "tangent_backward", whose results are called tdx and tdp.
+    The bits of dx must be equal. name is "backward", or "tangent_backward", whose results are called tdx and
+    tdp.
     """
     backward, t = _backward(point, name)
     dx, dp = backward(frozen=True)

@@ -21,14 +21,17 @@ from .report import Report, Subject
 def check_loss(loss, target=None, *, slow=True, seed=0):
     """Check every derivative of a loss, and the tangent of every derivative. Returns a Report.
 
-    loss      an AdversarialLoss or RelativisticLoss, a function of real and fake logits (n, 1); or any other
-              loss, a function loss(y, target) -> (value, dy)
-    target    for "any other loss" only. None: labels (5,) for SoftmaxCrossEntropy, normal numbers (5, 3)
-              otherwise
-    slow      compare every entry of a derivative; False: a few random projections
+    There are two kinds of losses:
 
-    The numbers n of real and of fake logits differ, except for a loss that compares real and fake samples in
-    pairs. The tangent of a loss of (y, target) is checked only if the loss has a method `tangent`.
+    an AdversarialLoss or RelativisticLoss   is a function of real and fake logits, each (n, 1). The two
+                                             numbers n differ, unless the loss compares real and fake samples
+                                             in pairs
+    any other loss                           is a function loss(y, target) -> (value, dy). Its tangent is
+                                             checked only if it has a method `tangent`
+
+    target    the constant target of a loss of (y, target). None: labels (5,) for SoftmaxCrossEntropy, normal
+              numbers (5, 3) otherwise
+    slow      compare every entry of a derivative; False: a few random projections
 
     Raises GradientError if a derivative or a tangent is wrong.
     """
@@ -50,7 +53,8 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
 def _functions(loss, target):
     """The functions of a loss: a list of tuples (label, draw, derivative, tangent, skipped).
 
-    label         "discriminator ", "generator ", or "" for a loss of (y, target)
+    label         begins the names of rows in the Report: "discriminator ", "generator ", or "" for a loss of
+                  (y, target)
     draw          draw(rng) -> a tuple of random arguments: logits, or (y,)
     derivative    derivative(*arguments) -> (value, *derivatives)
     tangent       tangent(*arguments, *directions) -> a tuple of tangents, or a single one; None if there is

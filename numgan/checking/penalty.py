@@ -1,7 +1,7 @@
-"""check_penalty: a penalty on the gradient g = dD(x) / dx of a critic D, to second order.
+"""check_penalty: checks a penalty on the gradient g = dD(x) / dx of a critic D, and its derivatives.
 
 Two derivatives are checked: that with respect to g, and that with respect to the weights phi of D. The second
-one is of second order, because g itself is a gradient. There are two kinds of penalties:
+one is of second order, because g itself is a gradient. There are two kinds of penalties, by their arguments:
 
     penalty(D, phi, x, context)                      has the method of(g) -> (value, v)
     penalty(D, phi, real, fake, context, context)    has the methods on_real(g, y) -> (value, v, u) and
@@ -22,10 +22,11 @@ from .report import AllZero, Subject
 
 @may_underflow
 def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=0):
-    """Check a penalty on a critic D and return a Report.
+    """Check the derivatives of a penalty on a critic D and return a Report.
 
         numgan.check_penalty(GradientPenalty(10.0), D, x=(28, 28, 1), slow=False)
 
+    penalty  the object under test
     D        the critic, a layer; its weights are drawn at random
     x        a shape without the batch axis, or the samples themselves; None: guessed from D
     context  the Pass; None: a Pass with a seed

@@ -236,7 +236,7 @@ class Point:
 
     @property
     def fresh(self):
-        """Whether another input may be drawn if this one is not suitable.
+        """True if at least one array of x is random, so that another x may be drawn for another attempt.
 
         False if the user gave all of x as arrays.
         """

@@ -25,7 +25,7 @@ class AllZero(BadPoint):
 
 
 def failure(message, max_error=float("inf")):
-    """A GradientError with this message and the attribute `max_error`. The caller raises it."""
+    """Return a GradientError with this message and the attribute `max_error`. The caller raises it."""
     error = GradientError(message)
     error.max_error = max_error
     return error
@@ -65,12 +65,12 @@ class Subject:
 
 @dataclass
 class Report:
-    """The result of checks that all passed, as a table with one row for each check. str(report) is the table.
+    """The rows of checks that all passed. str(report) is a table with one row for each check.
 
     subject   the name of what was checked
     rows      a list of (name of the check, max_error or None, note)
 
-    A check that fails raises GradientError, so there is no Report.
+    report[name] is the max_error of one row. A check that fails raises GradientError, so there is no Report.
     """
 
     subject: str

@@ -71,7 +71,7 @@ def mode_coverage(points, centres, std):
     is cut off. The papers draw 2,500 samples. Rings and grids differ between papers, so name the mixture
     beside the result.
 
-    Raises ValueError for shapes that do not fit, non-finite or empty samples, or std not above 0.
+    Raises ValueError for shapes that do not fit, non-finite or empty samples, or std not in [1e-15, 1e15].
     Source: Srivastava et al. 2017 (VEEGAN), section 4.1; Lin et al. 2018 (PacGAN), section 4.1.
     """
     where = "mode_coverage"
@@ -94,8 +94,8 @@ def mode_coverage(points, centres, std):
 def label_coverage(labels, classes):
     """The LabelCoverage of N samples: how many of K classes they have, and how evenly.
 
-    labels (N,)   the classes of the samples by a classifier, integers from 0 to K - 1
-    classes       K
+    labels (N,)   the class that a classifier gave to each sample, integers from 0 to K - 1
+    classes       K, the number of classes
 
     KL = sum_k q_k log(K q_k)    q_k the share of label k; 0 log 0 = 0
 

@@ -109,14 +109,14 @@ def density_coverage(real, fake, k=5):
 
 @may_underflow
 def nearest_neighbour_error(train, train_labels, test, test_labels):
-    """The share of real rows that a 1-nearest-neighbour classifier of generated rows classifies wrongly.
+    """The share of real rows that get a wrong label from a 1-nearest-neighbour classifier of generated rows.
 
     Each real row gets the label of the nearest generated row.
 
     error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]
 
     train x (N, ...), train_labels (N,)    generated rows and their labels
-    test t (M, ...), test_labels (M,)      real rows and their labels
+    test t (M, ...), test_labels (M,)      real rows and their true labels
 
     Labels are integers from 0. Among equally near rows the first one counts. Compare this error with that of
     real training data. Two float32 arrays are multiplied in float32, so the order of nearly equal distances

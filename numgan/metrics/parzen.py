@@ -16,7 +16,7 @@ SIGMAS = tuple(np.logspace(-1, 0, 10))  # the grid of the 2014 code; pixels are 
 
 
 class Parzen(NamedTuple):
-    """The result of parzen(). All log-likelihoods are in nats for one row.
+    """The result of parzen(). All log-likelihoods are in nats per row.
 
     mean             mean log-likelihood of the test rows
     standard_error   the error of `mean`: standard deviation over the M test rows / sqrt(M)
@@ -45,7 +45,7 @@ def parzen_log_likelihood(samples, test, sigma):
     Two float32 arrays are multiplied in float32, which changes log p by about 1e-6 (|x|^2 + |g|^2) / sigma^2,
     with x and g measured from the middle of the samples. The sums are float64.
 
-    Raises ValueError for shapes that do not fit, non-finite or empty input, or sigma not above 0.
+    Raises ValueError for shapes that do not fit, non-finite or empty input, or sigma not in [1e-15, 1e15].
     Source: Goodfellow et al. 2014, section 5; Breuleux et al. 2011.
     """
     g = rows("parzen_log_likelihood", "samples", samples, single=True)
@@ -62,13 +62,13 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
     samples (N, ...)       the generated rows, around which the Gaussians of the window stand
     validation (V, ...)    rows that select sigma
     test (M, ...)          rows that are scored, M at least 2
-    sigmas (S,)            the widths that are tried, above 0
+    sigmas (S,)            the widths that are tried, each in [1e-15, 1e15]
 
     The paper's results on MNIST: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
     50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the result
     by some nats; results are comparable on this grid only.
 
-    Raises ValueError for shapes that do not fit, non-finite or empty input, or a sigma not above 0.
+    Raises ValueError for shapes that do not fit, non-finite or empty input, no sigma, or a sigma out of range.
     Source: Goodfellow et al. 2014, section 5 and its published code.
     """
     g = rows("parzen", "samples", samples, single=True)

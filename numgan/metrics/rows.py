@@ -94,13 +94,13 @@ def pair(where, real, fake, least=1, fake_least=None, single=False):
 
 
 def labels(where, name, x, count=None, classes=None):
-    """x (N,), labels that are integers from 0, converted to int64.
+    """The labels x (N,), integers from 0, converted to int64.
 
     count     the required number of labels; None: any
     classes   every label must be below this number; None: any label from 0
 
     Raises ValueError for another shape, other numbers than integers, an empty array, a mask, or a label below
-    0. `where` and `name`, the metric and the argument, are for the message.
+    0. `where` and `name`, the names of the metric and of the argument, are for the message.
     """
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
@@ -135,9 +135,9 @@ def positive(where, name, value):
 
 
 def whole(where, name, value, least, most=np.inf):
-    """value as an int. `where` and `name`, the metric and the argument, are for the message.
+    """value as an int. Raises ValueError unless it is a whole number from `least` to `most`.
 
-    Raises ValueError unless value is a whole number from `least` to `most`.
+    `where` and `name`, the names of the metric and of the argument, are for the message.
     """
     if not is_integer(value, least) or value > most:
         bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
@@ -198,11 +198,11 @@ def nearest(x, y):
 
 
 def _middle(y):
-    """The mean of the rows y, (D,), with the mean of each column rounded to a multiple of a power of two.
+    """A vector (D,) near the mean of the rows y (N, D), to be subtracted from the rows.
 
-    The power is near the largest distance of the column's entries from their mean. So integers stay integers
-    after the subtraction of the middle, and the middle of most data is 0. For a constant column, the middle
-    is its mean itself.
+    It is the mean of each column, rounded to a multiple of a power of two. The power is just above the
+    largest distance of the column's numbers from their mean. So integers stay integers after the subtraction,
+    and the result is 0 for most data. For a constant column, the result is this constant.
     """
     mean = y.mean(axis=0, dtype=np.float64)
     spread = np.maximum(y.max(axis=0) - mean, mean - y.min(axis=0))

@@ -154,7 +154,7 @@ class Block:
             yield direction
 
     def along(self, direction):
-        """A function of t: the value of the function after the array moved by t * direction."""
+        """The function t -> value(t * direction), converted to an array: the array moves along `direction`."""
         return lambda t: np.asarray(self.value(t * direction))
 
     def measure(self, here, directions, where, refine=True):

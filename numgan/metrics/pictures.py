@@ -64,8 +64,9 @@ def ssim(pictures, reference, data_range=1.0):
 def ms_ssim(pictures, reference, data_range=1.0):
     """The multi-scale structural similarity of each picture and its reference: (N,) float64, from 0 to 1.
 
-    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws
-    cs = (2 sxy + C2) / (sx^2 + sy^2 + C2), l the other factor of SSIM, w = WEIGHTS
+    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws    cs_s, l_5: the factors of SSIM at scales s and 5; ws: WEIGHTS
+    cs = (2 sxy + C2) / (sx^2 + sy^2 + C2)    the second factor of SSIM, see ssim
+    l = (2 mx my + C1) / (mx^2 + my^2 + C1)   the first factor
 
     Scale 1 is the picture. Scale s + 1 is scale s averaged over 2 x 2 pixels (a last odd row or column is
     left out). As is usual, cs of a scale is the mean over its windows (at scale 5, the mean of l cs). A mean

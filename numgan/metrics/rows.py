@@ -122,9 +122,10 @@ def labels(where, name, x, count=None, classes=None):
 
 
 def positive(where, name, value):
-    """value as a float. `where` and `name`, the metric and the argument, are for the message.
+    """value as a float. Raises ValueError unless it is from 1e-15 to 1e15.
 
-    Raises ValueError unless value is from 1e-15 to 1e15, so that its square fits into a float32.
+    A number in this range has a square that fits into a float32. `where` and `name`, the names of the metric
+    and of the argument, are for the message.
     """
     if not is_number(value, 1 / SINGLE) or value > SINGLE:
         raise ValueError(

@@ -35,7 +35,7 @@ def mapped(f, x, *others):
 
 
 def real(array):
-    """Whether an array has a derivative: True for an array of floats, False for any other array and for None."""
+    """Whether an array has a derivative: True for an array of floats, False for other arrays and for None."""
     return array is not None and np.issubdtype(array.dtype, np.floating)
 
 

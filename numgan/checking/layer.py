@@ -370,7 +370,10 @@ def tangent_backward(point):
 
 
 def _gradients_at(point, t, tx=None, tp=None, tdy=None):
-    """The gradients dx and dp, in one vector, at x + t tx, p + t tp and dy + t tdy. None stands for no move."""
+    """The gradients dx and dp, as one vector, at moved arrays: x + t tx, p + t tp and dy + t tdy.
+
+    A direction None does not move its array.
+    """
     _, cache = point.at(t, tx, tp)
     dx, dp = point.layer.backward(point.dy if tdy is None else moved(point.dy, tdy, t), cache)
     return np.concatenate([flat(dx, like=point.x), point.vector(dp).vector])

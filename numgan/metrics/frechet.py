@@ -154,7 +154,8 @@ def mmd(real, fake, sigma):
 
     For equal distributions the mean of MMD^2 is 0, so it may be negative.
 
-    Raises ValueError for shapes that do not fit, too few samples, non-finite input, or sigma not in [1e-15, 1e15].
+    Raises ValueError for shapes that do not fit, too few samples, non-finite input, or sigma not in
+    [1e-15, 1e15].
     Source: Gretton et al. 2012, lemma 6.
     """
     x, y = pair("mmd", real, fake, least=2)

@@ -68,7 +68,8 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
     50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the result
     by some nats; results are comparable on this grid only.
 
-    Raises ValueError for shapes that do not fit, non-finite or empty input, no sigma, or a sigma out of range.
+    Raises ValueError for shapes that do not fit, non-finite or empty input, no sigma, or a sigma out of
+    range.
     Source: Goodfellow et al. 2014, section 5 and its published code.
     """
     g = rows("parzen", "samples", samples, single=True)

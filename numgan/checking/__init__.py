@@ -1,15 +1,19 @@
 """Gradient checks: compare analytic gradients, of the library or your own, with difference quotients.
 
     gradcheck          checks the gradient of any function
-    check_layer        checks all passes of a layer or network (yours too), and the rules that passes must
-                       keep
+    check_layer        checks all passes of a layer or network (yours too), and rules such as "a pass does
+                       not write to its arguments"
     check_loss         checks the derivatives of a loss
-    check_optimizer    checks an optimiser's `adjoint`, and `update` against `step`
-    check_penalty      checks a penalty on the input gradient of a critic, to second order
-    check_consensus    checks a penalty on the joint gradient of G and D
+    check_optimizer    checks the `adjoint` of an optimiser, and that its `update` equals its `step`
+    check_penalty      checks a penalty on the gradient of a critic with respect to its input, to second
+                       order
+    check_consensus    checks a penalty on the gradients of the losses of G and D, taken together
     check_unrolling    checks the derivative through K updates of a discriminator
-    check_system       checks the objectives of a GAN; G's gradient passes through the frozen discriminator
-    entries            runs the catalogue of checks behind `numgan gradcheck`
+    check_system       checks the objectives of a GAN; the gradient of G passes through the frozen
+                       discriminator
+    entries            runs the catalogue of checks behind `numgan gradcheck`, with an Entry for each check
+
+The checks return a Report, or raise GradientError if a gradient is wrong.
 
 Reading order: points, differences (when a quotient may be trusted), explain, functions, layer, loss,
 optimizer, penalty, consensus, unrolling, system, cases, catalogue.

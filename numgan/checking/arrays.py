@@ -7,10 +7,10 @@ import numpy as np
 
 
 def leaves(x, path=""):
-    """[(path, array or None)] for every array of x, in order. x is an array, None, or a (nested) tuple of
-    these.
+    """The list [(path, array or None)] of all arrays in x, in order.
 
-    A path says where an array is in x: "" is x itself, "[0]" is x[0], "[1][0]" is x[1][0].
+    x is an array, None, or a (nested) tuple of arrays and None. A path is a text that says where an array is
+    in x: "" is x itself, "[0]" is x[0], "[1][0]" is x[1][0].
     """
     if isinstance(x, tuple):
         return [leaf for i, part in enumerate(x) for leaf in leaves(part, f"{path}[{i}]")]
@@ -20,8 +20,9 @@ def leaves(x, path=""):
 def mapped(f, x, *others):
     """Apply f to every array of x and return the results in the form of x, an array or a (nested) tuple.
 
-    `others` have the form of x too. f(array of x, array of each other at the same path) is called for each
-    path. If one of `others` is not a tuple where x is a tuple, f receives None for it.
+    Each of `others` has the form of x too. For each array of x, f is called with this array and with the
+    array at the same position in each of `others`. Where x is a tuple but one of `others` is not, f receives
+    None in place of the arrays of that one.
     """
     if isinstance(x, tuple):
         return tuple(
@@ -34,14 +35,15 @@ def mapped(f, x, *others):
 
 
 def real(array):
-    """Whether an array has a derivative: True for floats, False for None and for integers."""
+    """Whether an array has a derivative: True for an array of floats, False for other arrays and for None."""
     return array is not None and np.issubdtype(array.dtype, np.floating)
 
 
 def filled(x, like):
     """x in the form of `like`, with an array of zeros in place of each None.
 
-    Where `like` has an array of integers, None stays None. If x is None, all arrays become zeros.
+    Each None becomes zeros with shape and dtype of the array at the same position in `like`. If that array
+    holds integers, None stays None. x=None counts as None at every position.
     """
     return mapped(
         lambda known, given: np.zeros_like(known) if given is None and real(known) else given, like, x
@@ -51,8 +53,11 @@ def filled(x, like):
 def flat(x, like=None):
     """One vector with all entries of the float arrays of x. Arrays of integers are left out.
 
-    With `like`, an array or tuple in the form of x, each None in x becomes zeros with the shape found in
-    `like`. Without `like`, None is left out.
+    x       an array, None, or a (nested) tuple of these
+    like    an array or tuple in the form of x: each None in x counts as zeros of the shape found in `like`.
+            None: each None in x is left out
+
+    The vector is empty if nothing is left.
     """
     pairs, known = leaves(x if like is None else filled(x, like)), leaves(x if like is None else like)
     vectors = [np.ravel(array) for (_, array), (_, template) in zip(pairs, known) if real(template)]
@@ -60,13 +65,18 @@ def flat(x, like=None):
 
 
 def moved(x, direction, t):
-    """x + t * direction, array by array. Integers, and arrays with direction None, stay unchanged."""
+    """x + t * direction, array by array. Arrays of integers, and arrays with direction None, stay unchanged.
+
+    x and direction are arrays or tuples of the same form, t is a number.
+    """
     return mapped(lambda a, d: a if d is None or not real(a) else a + t * d, x, direction)
 
 
 def shifted(x, path, offset, here=""):
-    """A copy of x in which `offset` is added to the array at `path` (see `leaves`). `here` is the path of x
-    itself.
+    """x with `offset` added to the one array at `path`, in a new array. x itself does not change.
+
+    path   a text such as "[0]", as `leaves` gives it
+    here   the path of x itself; the recursion sets it
     """
     if isinstance(x, tuple):
         return tuple(shifted(part, path, offset, f"{here}[{i}]") for i, part in enumerate(x))
@@ -74,17 +84,18 @@ def shifted(x, path, offset, here=""):
 
 
 def normal(rng, x):
-    """Standard normal numbers, drawn with rng, in the form, shapes and dtypes of x. Arrays of integers become
-    None.
+    """Standard normal numbers, drawn with the generator rng, in the form, shapes and dtypes of x.
+
+    x is an array or a (nested) tuple of arrays. An array of integers becomes None.
     """
     return mapped(lambda a: rng.standard_normal(a.shape).astype(a.dtype) if real(a) else None, x)
 
 
 def same(a, b):
-    """Whether a and b are equal bit for bit, in structure, dtypes and values. nan equals nan in arrays of
-    floats.
+    """Whether a and b are equal in structure, shapes, dtypes and values, without any tolerance.
 
-    a and b may be arrays, numbers, None, or tuples, lists or mappings of these.
+    a and b are arrays, numbers, None, or tuples, lists or mappings of these. nan equals nan in arrays of
+    floats. 0.0 equals -0.0. A tuple may equal a list. Two mappings must have their keys in the same order.
     """
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
@@ -99,7 +110,7 @@ def same(a, b):
 def copied(a):
     """A deep copy of an array, number or None, or of a tuple, list or mapping of these.
 
-    Lists become tuples, and mappings become dicts.
+    Lists become tuples. Mappings (also Parameters) become dicts. Any other object is returned itself.
     """
     if isinstance(a, np.ndarray):
         return a.copy()

@@ -1,6 +1,8 @@
 """The losses, optimisers, penalties and games that the catalogue checks.
 
-Layers and networks are listed in layer_cases.py. Systems come from numgan.systems.SYSTEMS.
+A game is a pair of networks D and G with consensus optimisation. Layers and networks are listed in
+layer_cases.py. Systems come from numgan.systems.SYSTEMS.
+
 Sizes are irregular on purpose: prime and unequal sizes, windows that are not square, strides larger than
 kernels. In public code, every known bug of a fast kernel was invisible with regular sizes.
 """
@@ -32,9 +34,10 @@ from .points import Case
 
 
 class DRAGAN(GradientPenalty):
-    """The gradient penalty of Kodali et al., on points near the samples x.
+    """The gradient penalty of Kodali et al., at points near the samples x: x plus random noise.
 
-    A call returns (value, gradient) of the penalty. Each call adds the same noise to x.
+    A call with (D, phi, x, context) returns (value, gradient with respect to the weights phi of D). Every
+    call adds the same noise, so that difference quotients of the penalty compare values at the same points.
     """
 
     def __call__(self, D, phi, x, context=Pass()):
@@ -53,9 +56,12 @@ PENALTIES = {
 
 @dataclass(frozen=True)
 class Game:
-    """The arguments of `check_consensus`: consensus optimisation of the networks D and G.
+    """The arguments of one call of `check_consensus`, and its title.
 
-    z is the shape of one latent, without the batch axis. name is the title in the catalogue.
+    consensus   the Consensus to check
+    D, G        the two networks
+    z           the shape of one latent, without the batch axis
+    name        the title in the catalogue
     """
 
     consensus: Consensus
@@ -66,8 +72,9 @@ class Game:
 
 
 def _game(loss, critic, generator):
-    """The Game of consensus optimisation of this loss with weight 3. `critic` and `generator` are the Cases
-    of D and G.
+    """The Game of consensus optimisation with this adversarial loss and weight 3.
+
+    `critic` and `generator` are the Cases whose layers become D and G.
     """
     name = f"consensus {loss} on {critic.title} and {generator.title}"
     return Game(Consensus(3.0, loss), critic.layer, generator.layer, generator.x, name)

@@ -29,15 +29,16 @@ class Entry:
     """The result of one check, as one line of the catalogue.
 
     name        such as "Conv2d(2, 5, kernel=(3, 2), stride=2).dx" or "dcgan/paper.G"
-    kind        layer, network, loss, optimizer, penalty, unrolling or objective
-    order       1: the check of a gradient; 2: the check of a derivative of a gradient
-    max_error   the relative error, see `numgan.checking.differences.compare`
+    kind        layer, network, loss, optimizer, penalty, unrolling, or objective (of a system)
+    order       2: the check of a derivative of a gradient; 1: any other check
+    max_error   the relative error, see `numgan.checking.differences.compare`. Without a measured error: 0 if
+                the check passed, inf if it failed
     passed      whether the check passed
-    detail      the text of the error, or notes on the check
+    detail      the text of the error, if the check failed; otherwise notes on the check, or ""
 
-    A name that ends in .contract belongs to a check of rules, and its max_error
-    is 0 if it passed. The rules: a pass does not write to its arguments, keeps
-    no values between calls, and computes no weight gradient if frozen.
+    An Entry whose name ends in ".contract" is the result of the checks of rules. The rules are, for example,
+    that a pass does not write to its arguments, keeps no values between calls, and computes no weight
+    gradient if it is frozen.
     """
 
     name: str
@@ -50,12 +51,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Item:
-    """Checks that are selected and run together.
+    """The checks of one object, such as one layer. They are selected and run together.
 
-    title    the text with which a part of a name is compared
-    kind     see Entry
-    keys     the names that select the item
-    run      run(item, slow) -> the entries
+    title    the name of the object in the catalogue; a part of it selects the item, see `entries`
+    kind     the kind of its entries, see Entry
+    keys     names that select the item, such as the class of the layer
+    run      run(item, slow) runs the checks and gives one Entry after another
     """
 
     title: str
@@ -65,15 +66,16 @@ class Item:
 
 
 def entries(names=None, slow=False):
-    """Run the checks of the catalogue and yield one Entry after another.
+    """Run the checks of the catalogue and yield one Entry after another. A failed check raises no error.
 
-    names   select checks: a class of layers or optimisers, a loss, a system, or a preset such as
-            "dcgan/paper". A name that equals none of these selects all titles that contain it. None selects
-            all checks.
-    slow    compare every entry of every parameter also for consensus optimisation, unrolling and systems
-            (these at the smallest width); False: random projections for these
+    names   a list of names, or None for all checks. A name is a class of layers or optimisers, a network, a
+            loss, a penalty, a system such as "dcgan", or a full title such as "dcgan/paper". A name that
+            equals none of these selects all titles that contain it, in upper or lower case
+    slow    True: compare every entry of every parameter. False: compare random projections for consensus
+            optimisation, unrolling and systems, and every entry for all other objects
 
-    Raises ValueError if a name selects nothing.
+    Systems are checked at a small width (with slow, at the smallest) and, with random projections only, at
+    full width. Raises ValueError if a name selects nothing.
     """
     for item in _selected(names):
         yield from item.run(item, slow)
@@ -124,10 +126,10 @@ def _items():
 
 @may_underflow
 def _entry(item, part, order, check):
-    """Run a check of an Item and return its Entry, called "TITLE.part". check() returns max_error or
-    (max_error, note).
+    """Run the function check() and return its Entry, whose name is the title of the Item, a dot, and `part`.
 
-    If check() raises an error, the Entry has passed=False and its text.
+    check() returns max_error or (max_error, note). If check() raises any error, the Entry has passed=False
+    and the text of the error.
     """
     name = f"{item.title}.{part}"
     try:
@@ -163,7 +165,8 @@ def _layer(case, item, slow):
 def _report(subject, check, item, slow):
     """Yield one Entry of an Item for each row of the Report that check(subject) returns.
 
-    If it raises GradientError, yield one Entry with passed=False. `slow` is not used.
+    If check raises GradientError, yield one Entry with passed=False instead. `slow` is not used; it is there
+    because every `Item.run` gets it.
     """
     try:
         for label, error, note in check(subject).rows:

@@ -1,6 +1,8 @@
-"""check_consensus: the gradient of weight/2 |v|^2 with respect to all parameters of D and G.
+"""check_consensus: checks the gradient of the penalty weight/2 |v|^2 of consensus optimisation.
 
-v is the joint gradient: the gradients of D's loss and of G's loss. `check_system` checks v.
+The gradient is that with respect to all parameters of D and G. v is one vector: the gradient of D's loss with
+respect to D's parameters, and that of G's loss with respect to G's parameters. `check_system` checks v
+itself.
 """
 
 from functools import partial
@@ -18,14 +20,15 @@ from .report import AllZero, Subject
 
 @may_underflow
 def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
-    """Check consensus optimisation of the networks D and G and return a Report.
+    """Check the gradient of consensus optimisation of the networks D and G and return a Report.
 
         numgan.check_consensus(Consensus(10.0), mlp(3, 5, 1), mlp(2, 4, 3), (2,))
 
     consensus    the `Consensus` under test
+    D, G         the networks; their parameters are drawn at random
     z            the shape of one latent, without the batch axis
     slow         compare every entry of every parameter; False: a few random projections of each parameter
-    real, fake   numbers of samples
+    real, fake   the numbers of real samples and of latents
 
     Raises GradientError if a gradient is wrong.
     """
@@ -35,9 +38,10 @@ def check_consensus(consensus, D, G, z, *, slow=True, real=5, fake=4, seed=0):
 
 
 class GamePoint:
-    """D and G with random parameters, real samples, latents and contexts, all from one seed and in float64.
+    """D and G with random parameters, real samples, latents and contexts, in float64, for one check.
 
-    z, real and fake as in `check_consensus`. Another `attempt` gives other random numbers.
+    z, real and fake are the arguments of `check_consensus`. All random numbers come from `seed`; another
+    `attempt` gives other numbers.
     """
 
     def __init__(self, D, G, z, real=5, fake=4, seed=0, attempt=0):
@@ -51,13 +55,19 @@ class GamePoint:
         self.runs = [Pass(derive(seed, purpose)) for purpose in ("real", "fake", "generator")]
 
     def run(self, consensus, params):
-        """(value, {network name: gradient}) of the consensus penalty with the parameters `params`."""
+        """(value, gradients) of the consensus penalty. gradients is {"D": gradient, "G": gradient}.
+
+        consensus   the `Consensus`
+        params      {"D": Parameters, "G": Parameters}
+        """
         value, gradients, _ = consensus(*self.networks.values(), *params.values(), *self.at, *self.runs)
         return value, dict(zip(params, gradients))
 
     def upstream(self, params):
-        """(loss, {network name: gradient}) of a linear loss, <dy, D(x)> + <dx, G(z)>. dy and dx are random
-        constants.
+        """(loss, {"D": gradient, "G": gradient}) of the linear loss <dy, D(x)> + <dx, G(z)>.
+
+        x are the real samples, z the latents; dy and dx are random constants. params is {"D": Parameters,
+        "G": Parameters}.
         """
         loss, gradients = 0.0, {}
         for owner, x, context in zip(self.networks, self.at, self.runs[::2]):
@@ -69,11 +79,18 @@ class GamePoint:
 
 
 def gradient_in_weights(consensus, slow, subject, point):
-    """Check d (penalty + linear loss) / d (phi, theta), the parameters of D and G at this GamePoint.
+    """Check the gradient of (consensus penalty + linear loss) with respect to the parameters of D and G.
 
-    Returns (max_error, notes). slow=False compares random projections. Why a linear loss is added: if the
-    adversarial loss is piecewise linear, the gradient of |v|^2 with respect to D's last bias is zero, and
-    nothing would be compared. Raises AllZero if a whole gradient is zero.
+    Returns (max_error, notes). The penalty is weight/2 |v|^2, the linear loss is `GamePoint.upstream`. Why it
+    is added: if the adversarial loss is piecewise linear, the gradient of |v|^2 with respect to D's last bias
+    is zero, and nothing would be compared.
+
+    subject   the text that begins messages
+    point     the GamePoint
+    slow      compare every entry; False: random projections
+
+    Raises AllZero if the penalty's gradient with respect to all parameters of D, or of G, is zero. Raises
+    GradientError if a gradient is wrong.
     """
     _, gradients = point.run(consensus, point.params)
     if not all(gradient.vector.any() for gradient in gradients.values()):

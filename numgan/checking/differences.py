@@ -3,17 +3,20 @@
     df/dt at 0  =  (f(h) - f(-h)) / 2h  +  O(h^2)                                        quick
                 =  (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h  +  O(h^4)                careful, for larger h
 
-A function with ReLU, MaxPool or the hinge loss is smooth in pieces, and two pieces meet at a kink. A quotient
-across a kink is not the derivative, however small h is. So all points of one quotient must lie on one piece.
-The layers report the piece of every unit (`numgan.layers.record_kinks`). A smaller step crosses fewer kinks,
-but its rounding error is larger. So both formulas are tried with several h, the cheapest first. A gradient is
-wrong only if no valid quotient agrees with it. (A wrong gradient passes only if a quotient agrees with it up
-to one millionth by accident.)
+A function with ReLU, MaxPool or the hinge loss consists of smooth pieces, and two pieces meet at a kink. A
+quotient across a kink is not the derivative, however small h is. So all values of f in one quotient must lie
+on one piece. The layers report on which piece each of their units lies (`numgan.layers.record_kinks`). A
+smaller step h crosses fewer kinks, but its rounding error is larger. So both formulas are tried with several
+h, the cheapest first. A gradient is wrong only if no valid quotient agrees with it. (A wrong gradient passes
+only if a quotient agrees with it up to one millionth by accident.)
 
-The error of an array is relative to its own scale: max|analytic - numeric| / max|numeric|. If both are zero,
-or consist of rounding errors only, a comparison shows nothing. Then there are two cases. If the function is
-proved not to depend on the array (a bias before BatchNorm), the check passes. If the function depends on the
-array (all units of a ReLU are dead), the point is rejected.
+The error of a gradient is relative to its own scale: max|analytic - numeric| / max|numeric|. If the gradient
+and the quotients are zero, or rounding errors only, a comparison shows nothing. Then there are two cases:
+
+the function is proved not to depend on the array (a bias before BatchNorm)    the check passes
+the function depends on the array (all units of a ReLU are dead)               the check raises AllZero, and
+                                                                               is repeated with other random
+                                                                               arrays
 """
 
 from dataclasses import dataclass
@@ -36,14 +39,19 @@ LOCATE = 1000  # in a wrong block of at most 1000 entries, every entry is measur
 
 
 def watched(f, t):
-    """(f(t), pieces). `pieces` records the smooth piece of every unit during the call, see `record_kinks`."""
+    """(f(t), pieces): the value, and a list that records on which smooth piece of its layer each unit lies.
+
+    The list comes from `record_kinks`. Two calls whose lists are equal have no reported kink between them.
+    """
     with record_kinks() as pieces:
         return f(t), pieces
 
 
 def difference_quotients(f, here, where):
-    """Yield estimates of df/dt at t = 0 of a function f(t), the quick ones first. Estimates across a kink are
-    left out.
+    """Yield estimates of df/dt at t = 0 of a function f(t), the cheap ones first, with several steps h.
+
+    An estimate has the shape of f(t). It is left out if f was evaluated on another smooth piece than that of
+    t = 0.
 
     here    the pieces at t = 0, from `watched`
     where   names the function in the message
@@ -75,27 +83,31 @@ def largest(array):
 
 
 def relative(analytic, numeric):
-    """The relative error max|analytic - numeric| / max|numeric|; inf if it is nan; 0 if both are zero."""
+    """The relative error max|analytic - numeric| / max|numeric|, a float.
+
+    It is 0 if both arrays are zero, and inf if only numeric is zero or if the error is nan.
+    """
     gap, own = largest(analytic - numeric), largest(numeric)
     error = gap / own if own else 0.0 if gap == 0 else np.inf
     return float(error) if error <= np.inf else np.inf
 
 
 def is_zero(analytic, numeric, whole):
-    """Whether a gradient is zero up to rounding errors: analytic is at most 1e-10 of `whole`, and numeric
-    agrees.
+    """Whether a gradient is zero up to rounding errors, compared with the gradients of all arrays.
 
-    whole is the largest entry of the gradients of all arrays.
-    True is no proof that the gradient is exactly zero.
+    True if max|analytic| is at most 1e-10 of `whole` and max|analytic - numeric| at most 1e-6 of `whole`.
+    `whole` is the largest entry of the gradients of all arrays. True is no proof that the gradient is exactly
+    zero.
     """
     return largest(analytic) <= ROUNDING * whole and largest(analytic - numeric) <= RTOL * whole
 
 
 def has_kink(f):
-    """Whether f has a kink at t = 0 that no layer reports. This may happen with a layer of your own.
+    """Whether f(t) has a kink at t = 0 that no layer reports. This may happen with a layer of your own.
 
-    At a kink, the two one-sided slopes differ, however small the steps are. A central quotient alone would
-    give the mean of the two slopes. Returns False if a layer reports a kink within a step.
+    At a kink, the slopes on the two sides differ, however small the steps are. A central quotient alone would
+    give the mean of the two slopes. Returns False if a layer reports a kink near t = 0:
+    `difference_quotients` avoids reported kinks.
     """
     middle, here = watched(f, 0.0)
     jumps = []
@@ -114,10 +126,10 @@ class Block:
     name      such as "gradient of W"
     analytic  the gradient that the code under test computes
     value     value(offset) -> a number or an array, after `offset` was added to the array. The function is
-              the sum of the entries of value(offset).
-    unit      a difference quotient moves the array by t * unit * direction
-    size      the scale (root mean square) of the array; 0 if `unit` already has that scale. `proved_constant`
-              moves the array by multiples of the larger of `unit` and `size`.
+              the sum of the entries of value(offset)
+    unit      a number or an array: a difference quotient moves the array by t * unit * direction
+    size      the scale (root mean square) of the array; 0 if `unit` already has this scale. `proved_constant`
+              moves the array by multiples of the larger of `unit` and `size`
     """
 
     name: str
@@ -127,9 +139,10 @@ class Block:
     size: float = 0.0
 
     def directions(self, slow, rng, number=DIRECTIONS):
-        """Yield directions with the shape of the array: one unit vector for each entry if `slow`.
+        """Yield directions along which the function is differentiated, each with the shape of the array.
 
-        Otherwise `number` random directions, drawn from the generator rng.
+        With slow=True, one unit vector for each entry, so every entry is compared. With slow=False, `number`
+        random directions, drawn from the generator rng.
         """
         if not slow:
             for _ in range(number):
@@ -141,15 +154,21 @@ class Block:
             yield direction
 
     def along(self, direction):
-        """A function of t: the value of the block after the array moved by t * direction."""
+        """The function t -> value(t * direction), as an array. The array under test moves along `direction`."""
         return lambda t: np.asarray(self.value(t * direction))
 
     def measure(self, here, directions, where, refine=True):
         """(analytic, numeric): two vectors with the derivative of the function along each of `directions`.
 
-        analytic comes from the gradient, numeric from quotients on the pieces `here`. Each direction is
-        multiplied by `unit` first. If `refine`, a numeric value that disagrees is replaced by a better
-        estimate. `where` names the function in messages. Raises OnKink if a direction has no valid quotient.
+        Each direction is multiplied by `unit` first.
+
+        analytic   the derivatives that follow from the gradient
+        numeric    the derivatives from difference quotients
+        here       the smooth pieces at the unmoved array, from `watched`
+        where      names the function in messages
+        refine     True: a numeric value that disagrees is replaced by a better estimate
+
+        Raises OnKink if a direction has no valid quotient.
         """
         analytic, numeric, estimates = [], [], []
         for direction in directions:
@@ -165,11 +184,11 @@ class Block:
 
     @staticmethod
     def _refine(analytic, numeric, estimates):
-        """Replace, in `numeric`, the slopes that disagree with `analytic` by the estimate nearest to
-        `analytic`.
+        """Replace each number of `numeric` that disagrees with `analytic` by a better estimate.
 
-        estimates[i] yields more careful estimates of slope i. The largest disagreement comes first. Stop
-        after three slopes that no estimate confirms: then the gradient is wrong.
+        estimates[i] yields more careful estimates of numeric[i]; the one nearest to analytic[i] is taken. The
+        largest disagreement comes first. Stop after three numbers for which no estimate agrees: then the
+        gradient is wrong.
         """
         own, lost = largest(numeric), 0
         gaps = np.nan_to_num(np.abs(analytic - numeric), nan=np.inf)
@@ -184,12 +203,12 @@ class Block:
             lost += not abs(analytic[i] - numeric[i]) <= RTOL * own
 
     def proved_constant(self, rng):
-        """Whether five random moves of the array change the function by rounding errors only. Then its
-        gradient is 0.
+        """Whether five random moves of the array change the function by rounding errors only.
 
-        Three moves have the size of the array, one is 3 times and one 10 times as large. If the function does
-        not depend on the array (a bias before BatchNorm), the value stays. If a ReLU is only dead at this
-        point, such a large move makes it active, and the value changes.
+        If so, the gradient is zero. Three moves have the size of the array, one is 3 times and one is 10
+        times as large. If the function does not depend on the array (a bias before BatchNorm), its value
+        stays. If a unit of ReLU is only dead at the present array, a large move makes it active, and the
+        value changes.
         """
         before = self.value(np.zeros(self.analytic.shape))
         size = np.maximum(self.unit, self.size)
@@ -201,10 +220,11 @@ class Block:
 
 
 def input_blocks(x, gradients, value):
-    """A Block for each array of x that has a derivative and is not empty.
+    """A list with a Block for each array of the input x that holds floats and is not empty.
 
-    x and `gradients` are arrays, or tuples of arrays in the same
-    form. The function is the sum of the entries of value(x).
+    x           an array, or a tuple of arrays
+    gradients   the gradients with respect to x, in the form of x
+    value       the function under test is the sum of the entries of value(x)
     """
 
     def block(path, array, gradient):
@@ -221,9 +241,9 @@ def input_blocks(x, gradients, value):
 
 
 def argument_block(name, gradient, f, arguments, i):
-    """The Block called `name` for argument number i of f: the array arguments[i] and its gradient.
+    """The Block called `name` for the array arguments[i], with this gradient.
 
-    f(*arguments) returns a tuple. The function is the sum of the entries of the first element.
+    f(*arguments) returns a tuple. The function under test is the sum of the entries of the first element.
     """
 
     def moved(offset):
@@ -233,12 +253,14 @@ def argument_block(name, gradient, f, arguments, i):
 
 
 def parameter_blocks(p, gradient, value, where, name="gradient of {}"):
-    """A Block for each trained parameter of p that is not empty. `gradient` has the form of p.
+    """A list with a Block for each trained parameter of p that is not empty.
 
-    value   the function is the sum of the entries of value(p)
-    name    the name of a block, with {} for the name of its parameter
+    gradient   the Parameters of the gradient, in the form of p
+    value      the function under test is the sum of the entries of value(p)
+    where      begins the message of an error
+    name       the name of a block, with {} for the name of its parameter
 
-    Raises GradientError, with `where` in its message, if a held entry has a gradient that is not zero.
+    Raises GradientError if a held entry has a gradient that is not zero.
     """
 
     def block(parameter):
@@ -255,16 +277,20 @@ def parameter_blocks(p, gradient, value, where, name="gradient of {}"):
 def compare(blocks, subject, rng, slow=True, number=DIRECTIONS, reported=False):
     """Compare the gradients of all blocks with difference quotients and return (max_error, notes).
 
-    The error of a block is relative to its own scale. If its gradient is proved to be zero
-    (`Block.proved_constant`), the error is relative to the scale of all gradients, and a note is added.
+    max_error is the largest relative error of a block, notes is a text for the report, or "". The error of a
+    block is relative to the largest entry of its own gradient. If `Block.proved_constant` has to show that
+    its gradient is zero, the error is relative to the largest entry of all gradients, and a note says so.
 
+    blocks     a list of Block; if it is empty, the result is (0.0, "")
     subject    the Subject, for the message
-    slow       measure every entry; False: `number` random directions, drawn from rng
+    slow       compare every entry; False: `number` random directions, drawn from rng
     reported   True: all layers report their kinks, so this function does not search for other kinks
 
-    Raises GradientError if a block is wrong, inf or nan; OnKink if no
-    quotient is valid or an unreported kink is found; AllZero if a gradient is
-    zero, or only rounding errors, although the function depends on the array.
+    Errors:
+
+    GradientError   a gradient is wrong, inf or nan
+    OnKink          no quotient is valid, or an unreported kink is found
+    AllZero         a gradient is zero, or only rounding errors, although the function depends on the array
     """
     if not blocks:
         return 0.0, ""
@@ -320,11 +346,12 @@ def _on_kink(subject, name):
 
 
 def _wrong(block, analytic, numeric, subject, error):
-    """The GradientError for a wrong block. Its message names the wrong entries, its max_error is `error`.
+    """Return the error about a Block whose gradient is wrong; the caller raises it.
 
-    analytic and numeric are vectors of the derivatives with respect to every
-    entry, in units of `unit`. If one of the first three wrong entries has an
-    unreported kink, the result is OnKink in place of a GradientError.
+    It is a GradientError with the attribute max_error = `error`. Its message names the wrong entries. If one
+    of the first three wrong entries has an unreported kink, it is OnKink instead.
+
+    analytic, numeric   vectors with the derivative along every entry of the array, multiplied by `unit`
     """
     shape = block.analytic.shape
     gap = np.abs(analytic - numeric)
@@ -341,16 +368,20 @@ def _wrong(block, analytic, numeric, subject, error):
 
 
 def compare_outputs(named, numeric_along, subject):
-    """Compare tangents with difference quotients and return the max_error. A tangent is the derivative of one
-    output of a function along one direction.
+    """Compare tangents with difference quotients of a function and return the max_error.
 
-    named            {name: analytic tangent}; every entry is compared
+    A tangent is the derivative of one output of the function along one direction.
+
+    named            {name: analytic tangent}; every entry is compared. If it is empty, the result is 0
     numeric_along    f(t) -> all outputs at t as one vector, in the order of `named`
+    subject          the Subject, for the message
 
-    The error of an output is relative to its own scale. If the output is proved constant (`_is_constant`),
-    the error is relative to the scale of all outputs. Two zeros count as agreement, because f'' of ReLU is 0:
-    the first-order checks make sure that units are not dead. Raises GradientError if a tangent is wrong, and
-    OnKink if no quotient is valid or if a wrong tangent lies on an unreported kink.
+    The error of an output is relative to its largest derivative. If the output is constant (`_is_constant`),
+    the error is relative to the largest derivative of all outputs. Two zeros count as agreement, because f''
+    of ReLU is 0: the first-order checks make sure that units are not dead.
+
+    Raises GradientError if a tangent is wrong, and OnKink if no quotient is valid or if a wrong tangent lies
+    on an unreported kink.
     """
     if not named:
         return 0.0
@@ -380,9 +411,10 @@ def compare_outputs(named, numeric_along, subject):
 
 
 def _is_constant(part, outputs):
-    """Whether the outputs in the slice `part` are the same at t = -1, 0 and 1, up to rounding errors.
+    """Whether some outputs of a function of t are the same at t = -1, 0 and 1, up to rounding errors.
 
-    outputs(t) returns all outputs as one vector.
+    outputs   outputs(t) returns all outputs as one vector
+    part      the slice of this vector that is compared
     """
     below, middle, above = (outputs(t) for t in (-1.0, 0.0, 1.0))
     limit = 1e-11 * max(largest(below), largest(middle), largest(above))

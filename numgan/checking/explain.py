@@ -8,10 +8,12 @@ import numpy as np
 
 
 def explain(subject, name, analytic, numeric, wrong):
-    """The text of a GradientError about the array `name`, such as "gradient of W", of a Subject.
+    """The text of the error message about one wrong array.
 
+    subject            the Subject that the message is about
+    name               the array, such as "gradient of W"
     analytic, numeric  arrays of one shape
-    wrong              a mask of that shape: True where the two arrays disagree
+    wrong              a mask of the same shape: True where analytic and numeric disagree
     """
     gap = np.abs(analytic - numeric)
     worst = np.unravel_index(np.where(np.isnan(gap), np.inf, gap).argmax(), gap.shape)
@@ -25,9 +27,13 @@ def explain(subject, name, analytic, numeric, wrong):
 
 
 def pattern(analytic, numeric, wrong, batch):
-    """(description, excluded): the first pattern of PATTERNS that fits, and the names of those tried before.
+    """(description, excluded): the first known pattern, such as a wrong sign, that fits the error.
 
-    If none fits, the description says so. Arguments as in `explain`; batch is the number of samples.
+    description   a text for the message; if no pattern fits, the text says so
+    excluded      the names of the patterns that were tried before and do not fit
+
+    analytic, numeric and wrong are the arguments of `explain`; batch is the number of samples. The patterns
+    are in the list PATTERNS and are tried in its order.
     """
     excluded = []
     for test, name in PATTERNS:

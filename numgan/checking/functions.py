@@ -17,14 +17,16 @@ def gradcheck(f, x, df, *, slow=True, seed=0, name=None):
         gradcheck(lambda x: x @ W, x, lambda dy: dy @ W.T)
         gradcheck(lambda ab: ab[0] @ ab[1], (a, b), lambda dy: (dy @ b.T, a.T @ dy))
 
+    f      a function of x that returns a number or an array y
     x      an array or a tuple of arrays, float64
     df     if f returns a number: its gradient, in the form of x. If f returns an array y: its backward pass,
-           df(dy) -> gradient in the form of x, where dy is the derivative with respect to y
+           a function df(dy) -> gradient in the form of x, where dy is the derivative with respect to y
     slow   compare every entry; False: a few random projections, for large x
     name   the name of f in messages; None: f.__name__
 
-    Raises GradientError if df is wrong or has other shapes than x, TypeError if x is not float64, and
-    ValueError if f returns an array and df is not a function.
+    Raises GradientError if df is wrong or has other shapes than x, or if x lies on a kink or nothing can be
+    compared there. Raises TypeError if x is not float64, and ValueError if f returns an array and df is not a
+    function.
     """
     subject = name or getattr(f, "__name__", "f").replace("<lambda>", "f")
     rng, inputs = stream(seed, "gradcheck"), dict(leaves(x))

@@ -1,7 +1,8 @@
 """check_layer: the list of checks that every layer must pass, in the library and outside it.
 
-A check is a function of a `Point`, a layer with random arguments. It returns None, the largest relative
-error, or (error or None, note). It raises GradientError if the layer fails. The lists of checks:
+A check is a function of a `Point`: a layer with random parameters, input and other arguments. It returns
+None, the largest relative error, or (error or None, note). It raises GradientError if the layer fails. The
+lists of checks:
 
     FIRST_ORDER     the checks of forward and backward
     SECOND_ORDER    the checks of tangent_forward and tangent_backward; if a layer has no tangent passes, the
@@ -31,7 +32,7 @@ def check_layer(layer, x=None, *, p=None, context=None, batch=3, slow=True, seed
         numgan.check_layer(MyLayer(), x=labels)              x is this array, for example integers
 
     x          a shape without the batch axis, an array, or a tuple of such if the layer takes a tuple of
-               arrays
+               arrays; None: guessed
     p          the parameters; None: random ones
     context    the Pass; None: a Pass with a seed, so that dropout is on
     batch      the number of samples, if x is not an array
@@ -62,11 +63,10 @@ def _check(point, slow, tangents):
 
 
 def shapes(point):
-    """Check that output_shape gives the shape that forward returns, and that each gradient has the shape of
-    its array.
+    """Check that output_shape gives the shape that forward returns, and that gradients have the right shapes.
 
-    A layer without output_shape passes with a note if y has
-    another shape than x. The layer is that of the Point.
+    The gradient of an array must have the shape of this array. A layer that does not define output_shape
+    passes; if its output has another shape than its input, the result is (None, note).
     """
     layer = point.layer
     dx, dp = point.gradients
@@ -84,8 +84,9 @@ def shapes(point):
 
 
 def pure(point):
-    """Check that no pass writes to its arguments, and that backward called twice with one cache gives the
-    same bits.
+    """Check that forward and backward do not write to their arguments.
+
+    Also check that backward called twice with one cache gives the same bits.
     """
     _pure_pass(point, "forward", point.p, point.x, point.context)
     y, cache = point.forward()
@@ -121,8 +122,7 @@ def repeatable(point):
 
 
 def two_live_caches(point):
-    """Check that a second forward pass does not change the cache of the first one: backward gives the same
-    bits.
+    """Check that a second forward pass does not change what backward gives for the cache of the first one.
 
     Training needs this, because D scores real and fake samples before the backward pass of either.
     """
@@ -137,11 +137,10 @@ def two_live_caches(point):
 
 
 def _other(point, tangents=False):
-    """Run a forward and a backward pass with another x and dy, and drop the results. Parameters and context
-    stay.
+    """Run a forward and a backward pass with another x and dy, and drop the results.
 
-    A test runs it between two passes to see whether they
-    change. With `tangents`, run the two tangent passes too.
+    Parameters and context stay. With `tangents`, run the two tangent passes too. A check calls this function
+    between two equal passes: if their results differ, the layer keeps values between calls.
     """
     rng = point.rng("other")
     y, cache = point.forward(moved(point.x, normal(rng, point.x), 1.0))
@@ -154,7 +153,8 @@ def _other(point, tangents=False):
 def dx(point, slow=True):
     """Check the gradient with respect to the input against difference quotients. Returns (max_error, note).
 
-    slow=False compares random projections in place of every entry.
+    slow=False compares random projections in place of every entry. If x holds integers only, nothing is
+    compared and the note says so.
     """
     blocks = input_blocks(point.x, filled(point.gradients[0], point.x), point.weighted)
     error, notes = compare(blocks, point.about, point.rng("directions"), slow)
@@ -164,8 +164,8 @@ def dx(point, slow=True):
 def parameters(point, slow=True):
     """Check the gradient with respect to every parameter against difference quotients.
 
-    The error of each gradient is relative to its own scale. slow=False compares derivatives along a few
-    random directions instead of every entry. Returns (max_error, a note for the report or "").
+    The error of each gradient is relative to its own largest entry. slow=False compares derivatives along a
+    few random directions instead of every entry. Returns (max_error, a note for the report or "").
     """
     gradient = point.vector(point.gradients[1])
     blocks = parameter_blocks(point.p, gradient, lambda p: point.weighted(point.x, p), point.subject)
@@ -174,9 +174,10 @@ def parameters(point, slow=True):
 
 
 def frozen_same_dx(point, name="backward"):
-    """Check that the pass `name` with frozen=True returns the same dx, bit for bit, and dp = None.
+    """Check that a backward pass with frozen=True returns dp = None, and the same dx as with frozen=False.
 
-    name is "backward" or "tangent_backward"; the latter returns tdx and tdp.
+    The bits of dx must be equal. name is "backward", or "tangent_backward", whose results are called tdx and
+    tdp.
     """
     backward, t = _backward(point, name)
     dx, dp = backward(frozen=True)
@@ -191,8 +192,9 @@ def frozen_same_dx(point, name="backward"):
 
 
 def frozen_no_weight_gradient(point, name="backward"):
-    """Check that the pass `name` ("backward" or "tangent_backward") with frozen=True calls no weight-gradient
-    kernel.
+    """Check that a backward pass with frozen=True calls no weight-gradient kernel.
+
+    name is the pass, "backward" or "tangent_backward".
     """
     backward, _ = _backward(point, name)
     with kernels.kernel_calls() as calls:
@@ -205,8 +207,10 @@ def frozen_no_weight_gradient(point, name="backward"):
 
 
 def need_dx(point, name="backward"):
-    """Check that the pass `name` ("backward" or "tangent_backward") with need_dx=False returns dx = None and
-    the same dp.
+    """Check that a backward pass with need_dx=False returns dx = None, and the same dp as with need_dx=True.
+
+    The bits of dp must be equal. name is "backward", or "tangent_backward", whose results are called tdx and
+    tdp.
     """
     backward, t = _backward(point, name)
     dx, dp = backward(need_dx=False)
@@ -217,10 +221,10 @@ def need_dx(point, name="backward"):
 
 
 def _backward(point, name):
-    """(the bound pass called `name` with its arrays as arguments, "t" or ""): "t" stands before names of
-    tangents.
+    """(run, prefix): a function that runs a backward pass of the layer, and the prefix of its results' names.
 
-    name is "backward" or "tangent_backward".
+    run       takes only frozen= and need_dx=; the arrays are those of the Point
+    prefix    "" for the pass "backward", "t" for the pass "tangent_backward"
     """
     if name == "backward":
         return partial(point.layer.backward, point.dy, point.cache), ""
@@ -229,7 +233,7 @@ def _backward(point, name):
 
 
 def keeps_float32(point):
-    """Check that every pass returns float32 arrays for float32 arguments.
+    """Check that every pass of the layer returns float32 arrays for float32 arguments.
 
     A float64 constant in a pass would make its results float64, which need twice the memory.
     """
@@ -257,8 +261,9 @@ def keeps_float32(point):
 
 
 def _tangents(layer, cache, tx, tp, dy, tdy):
-    """{name: result} of both tangent passes. tx, tp, tdy are the directions of x, parameters and dy; None is
-    zero.
+    """{name: result} of both tangent passes: "ty", "tdx", and the tangent of each parameter's gradient.
+
+    tx, tp and tdy are the directions of x, of the parameters and of dy. A direction None stands for zero.
     """
     ty, tcache = layer.tangent_forward(tx, cache, tp)
     tdx, tdp = layer.tangent_backward(dy, tdy, cache, tcache)
@@ -266,12 +271,12 @@ def _tangents(layer, cache, tx, tp, dy, tdy):
 
 
 def dot_test(point):
-    """Check that <dy, ty> = <dx, tx> + <dp, tp>, with ty = tangent_forward(tx, tp). Returns the relative
-    error.
+    """Check that <dy, ty> = <dx, tx> + <dp, tp>, and return the relative error of this equation.
 
-    The dot test compares two hand-written passes, backward and tangent_forward, with each other. It needs no
-    step size and has almost no rounding error: the limit is 1e-12. Raises AllZero if all terms are zero
-    although y depends on x or p.
+    ty = tangent_forward(tx, tp), and (dx, dp) = backward(dy). So the dot test compares two hand-written
+    passes with each other. It needs no step size and has almost no rounding error: the limit is 1e-12.
+
+    Raises GradientError above the limit, and AllZero if all terms are zero although y depends on x or p.
     """
     dx, dp = point.gradients
     ty, _ = point.layer.tangent_forward(point.tx, point.cache, point.tp)
@@ -307,18 +312,19 @@ def _depends_on_directions(point):
 
 
 def _combinations(directions):
-    """Yield a dict for every choice of one or more entries of `directions`, {name: direction}; that of all
-    comes first.
+    """Yield a dict for every choice of one or more items of the dict `directions`.
+
+    For example {"tx": a, "tp": b} gives {"tx": a, "tp": b}, then {"tx": a}, then {"tp": b}.
     """
     for number in range(len(directions), 0, -1):
         yield from map(dict, combinations(directions.items(), number))
 
 
 def tangent_forward(point):
-    """Check ty against difference quotients of forward, for every combination of directions. Returns the
-    max_error.
+    """Check ty of tangent_forward against difference quotients of forward. Returns the max_error.
 
-    A combination moves x, the parameters or both. The tangent of what is not moved is None.
+    Three cases are checked: x moves, the parameters move, and both move (if x has floats and the layer has
+    parameters). The tangent of what does not move is None.
     """
     worst = 0.0
     for along in _combinations(point.directions):
@@ -331,12 +337,12 @@ def tangent_forward(point):
 
 
 def _y_at(point, t, tx=None, tp=None):
-    """y, as one vector, at x + t tx and p + t tp. A direction None does not move its array."""
+    """The output y, as one vector, at input x + t tx and parameters p + t tp. None stands for no move."""
     return flat(point.at(t, tx, tp)[0])
 
 
 def _require_form_of_y(point, ty):
-    """Raise GradientError unless each array of ty is None or has the shape of its array in y."""
+    """Raise GradientError unless each array of the tangent ty is None or has the shape of its array in y."""
     for (path, array), (_, t) in zip(leaves(point.y), leaves(ty)):
         if t is not None and np.shape(t) != array.shape:
             raise failure(
@@ -346,10 +352,9 @@ def _require_form_of_y(point, ty):
 
 
 def tangent_backward(point):
-    """Check tdx and tdp against difference quotients of backward, for every combination. Returns the
-    max_error.
+    """Check tdx and tdp of tangent_backward against difference quotients of backward. Returns the max_error.
 
-    A combination moves one or more of x, the parameters and dy. The tangent of what is not moved is None.
+    Every choice of one or more of x, the parameters and dy moves. The tangent of what does not move is None.
     """
     worst = 0.0
     for along in _combinations(point.directions | {"tdy": point.tdy}):
@@ -365,8 +370,9 @@ def tangent_backward(point):
 
 
 def _gradients_at(point, t, tx=None, tp=None, tdy=None):
-    """dx and dp, in one vector, at x + t tx, p + t tp and dy + t tdy. A direction None does not move its
-    array.
+    """The gradients dx and dp, as one vector, at moved arrays: x + t tx, p + t tp and dy + t tdy.
+
+    A direction None does not move its array.
     """
     _, cache = point.at(t, tx, tp)
     dx, dp = point.layer.backward(point.dy if tdy is None else moved(point.dy, tdy, t), cache)
@@ -374,9 +380,10 @@ def _gradients_at(point, t, tx=None, tp=None, tdy=None):
 
 
 def no_tangent_is_zero(point):
-    """Check that both tangent passes return only None or zeros without tangents.
+    """Check that both tangent passes return only None or zeros for directions that change nothing.
 
-    Two cases: all tangents are None, or only held entries have a tangent.
+    Two cases: all directions are None, or only held entries have a direction. Held entries are constants of a
+    pass.
     """
     tangents = {"None": None}
     if point.p.layout.held:
@@ -391,8 +398,8 @@ def no_tangent_is_zero(point):
 def pure_tangents(point):
     """Check that the tangent passes do not write to their arguments.
 
-    Also check that a second tangent_backward with the same
-    cache gives the same bits, after other passes were run.
+    Also check that a second tangent_backward with the same cache gives the same bits, after other passes were
+    run.
     """
     _, cache = point.forward()
     _pure_pass(point, "tangent_forward", point.tx, cache, point.tp)
@@ -407,10 +414,10 @@ def pure_tangents(point):
 
 
 def frozen_tangents(point):
-    """Check tangent_backward with frozen=True: the same tdx, tdp = None, and no call of a weight-gradient
-    kernel.
+    """Check tangent_backward with frozen=True, and with need_dx=False.
 
-    Also check need_dx=False: tdx = None, and the same tdp.
+    frozen=True      must return the same tdx and tdp = None, and call no weight-gradient kernel
+    need_dx=False    must return tdx = None and the same tdp
     """
     for check in (frozen_same_dx, frozen_no_weight_gradient, need_dx):
         check(point, "tangent_backward")

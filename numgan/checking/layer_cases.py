@@ -1,4 +1,4 @@
-"""The layers, networks and critics that the catalogue checks. A new layer needs a Case in LAYERS."""
+"""The layers, networks and critics that the catalogue checks. A new layer needs a Case in the list LAYERS."""
 
 import numpy as np
 
@@ -70,10 +70,10 @@ _reference = Pass(reference=2)
 
 
 def built(x, make, *arguments, batch=3, **settings):
-    """The Case of the network make(*arguments, **settings) with the input x. The name of the Case is the text
-    of this call.
+    """The Case of the network make(*arguments, **settings) with the input x, named by the text of this call.
 
-    In the text, a class in `settings` is written without its keyword.
+    For example, built((3,), mlp, 3, 2, activation=Tanh) has the name "mlp(3, 2, Tanh)": a class is written
+    without its keyword. batch is the number of samples.
     """
     words = [getattr(value, "__name__", repr(value)) for value in arguments]
     words += [getattr(value, "__name__", f"{word}={value!r}") for word, value in settings.items()]

@@ -1,7 +1,7 @@
 """check_loss: the derivatives of a loss, and their tangents.
 
-Adversarial and relativistic losses are functions of real and
-fake logits. Every other loss is a function of (y, target).
+Adversarial and relativistic losses are functions of real and fake logits. Every other loss is a function of
+(y, target).
 """
 
 from functools import partial
@@ -21,11 +21,17 @@ from .report import Report, Subject
 def check_loss(loss, target=None, *, slow=True, seed=0):
     """Check every derivative of a loss, and the tangent of every derivative. Returns a Report.
 
-    An AdversarialLoss or RelativisticLoss is called with real and fake logits, each of shape (n, 1). The two
-    numbers n differ, except for a loss that compares real and fake samples in pairs. Any other loss is called
-    as loss(y, target) -> (value, dy). If `target` is None, a constant one is made: labels (5,) for
-    SoftmaxCrossEntropy, otherwise normal numbers (5, 3). Tangents of such a loss are checked if it has a
-    method `tangent`. slow=False compares a few random projections in place of every entry.
+    There are two kinds of losses:
+
+    an AdversarialLoss or RelativisticLoss   is a function of real and fake logits, each (n, 1). The two
+                                             numbers n differ, unless the loss compares real and fake samples
+                                             in pairs
+    any other loss                           is a function loss(y, target) -> (value, dy). Its tangent is
+                                             checked only if it has a method `tangent`
+
+    target    the constant target of a loss of (y, target). None: labels (5,) for SoftmaxCrossEntropy, normal
+              numbers (5, 3) otherwise
+    slow      compare every entry of a derivative; False: a few random projections
 
     Raises GradientError if a derivative or a tangent is wrong.
     """
@@ -45,14 +51,16 @@ def check_loss(loss, target=None, *, slow=True, seed=0):
 
 
 def _functions(loss, target):
-    """A list of (label, draw, derivative, tangent, skipped), one tuple for each function of the loss.
+    """The functions of a loss: a list of tuples (label, draw, derivative, tangent, skipped).
 
-    draw(rng)                         -> tuple of logits
-    derivative(*logits)               -> (value, *derivatives)
-    tangent(*logits, *directions)     -> tuple of tangents, or a single one; tangent may be None
-    skipped                           the number of leading logits without a derivative: 1 for the generator
-                                      of a relativistic loss, which gives no derivative with respect to the
-                                      real logits
+    label         begins the names of rows in the Report: "discriminator ", "generator ", or "" for a loss of
+                  (y, target)
+    draw          draw(rng) -> a tuple of random arguments: logits, or (y,)
+    derivative    derivative(*arguments) -> (value, *derivatives)
+    tangent       tangent(*arguments, *directions) -> a tuple of tangents, or a single one; None if there is
+                  none
+    skipped       how many of the first arguments have no derivative: 1 for the generator of a relativistic
+                  loss, which gives no derivative with respect to the real logits; otherwise 0
     """
     if isinstance(loss, (AdversarialLoss, RelativisticLoss)):
         both = (5 if isinstance(loss, RelativisticPaired) else 7, 5)

@@ -1,5 +1,6 @@
-"""check_optimizer: `adjoint` is the transpose of the derivative of `step`, and `update` gives the bits of
-`step`.
+"""check_optimizer: checks the two other methods of an optimiser against its method `step`.
+
+`adjoint` must be the transpose of the derivative of `step`. `update` must give the same bits as `step`.
 """
 
 import numpy as np
@@ -17,18 +18,19 @@ _MANY = (1 << 17) + 7  # so many entries that a kernel divides them among severa
 def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
     """Check an optimiser in the middle of training (moments not zero, step > 0) and return a Report.
 
-    The adjoint is compared with difference quotients of
+    `adjoint` is compared with difference quotients of
 
-        f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>          p1, moments1 of optimizer.step
+        f(p, g, moments) = <dp1, p1> + <dmoments1, moments1>
 
-    where dp1 and dmoments1 are random and constant. `update` is compared with `step` bit for bit.
+    where p are parameters, g is their gradient, p1 and moments1 are the results of optimizer.step(p, g,
+    moments), and dp1 and dmoments1 are random and constant. `update` is compared with `step` bit for bit.
 
     slow   compare every entry; False: a few random projections
     size   the number of parameters
     step   the number of earlier steps
 
-    Raises GradientError if a comparison fails, or if `step`,
-    `update` or `adjoint` writes to an array that it must only read.
+    Raises GradientError if a comparison fails, or if `step`, `update` or `adjoint` writes to an array that it
+    must only read.
     """
     rng, subject, report = stream(seed, "check optimizer"), repr(optimizer), Report(repr(optimizer))
     report.add("update is step", _bits(optimizer, rng, subject, step))
@@ -58,9 +60,10 @@ def check_optimizer(optimizer, *, slow=True, seed=0, size=11, step=3):
 
 
 def _draw(optimizer, rng, size, step):
-    """(p, g, state): `size` random parameters, their gradient, and a state after `step` steps (see `warm`).
+    """(p, g, state): random parameters, a random gradient, and a random state after `step` steps.
 
-    If the optimiser clips weights, some entries of p lie beyond the bound.
+    p and g have `size` numbers; the state comes from `warm`. If the optimiser clips weights, p is scaled with
+    the bound, so that some entries lie beyond the bound.
     """
     return (
         rng.standard_normal(size) * (optimizer.clip or 1.0),
@@ -70,10 +73,10 @@ def _draw(optimizer, rng, size, step):
 
 
 def warm(optimizer, rng, size, step=3):
-    """A random state of an optimiser, {"step": step, name of each moment: vector (size,)}, as after `step`
-    steps.
+    """A random state of an optimiser, as in the middle of training. rng draws the numbers.
 
-    No moment is zero. The second moment "v" is positive. rng draws the numbers.
+    The state is {"step": step, name of each moment: vector (size,)}. No moment is zero. The second moment "v"
+    is positive.
     """
     return {"step": step} | {
         name: rng.random(size) + 0.1 if name == "v" else rng.standard_normal(size)
@@ -82,10 +85,11 @@ def warm(optimizer, rng, size, step=3):
 
 
 def _bits(optimizer, rng, subject, step):
-    """Raise GradientError unless `update` and `step` agree bit for bit, in float64 and float32.
+    """Raise GradientError unless `update` and `step` agree bit for bit, in float64 and in float32.
 
-    `step` must not write to its arguments, must keep the dtype
-    and must count to step + 1. `update` must not write to g.
+    Rules that are checked too: `step` does not write to its arguments, keeps the dtype, and counts to step +
+    1; `update` does not write to the gradient g. `subject` begins messages. The vectors are long enough for
+    several threads.
     """
     for dtype in (np.float64, np.float32):
         p, g, state = _draw(optimizer, rng, _MANY, step)

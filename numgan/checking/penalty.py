@@ -1,13 +1,13 @@
-"""check_penalty: a penalty on the input gradient g of a critic D, to second order.
+"""check_penalty: checks a penalty on the gradient g = dD(x) / dx of a critic D, and its derivatives.
 
-Two derivatives are checked: that with respect to g, and that with respect to the weights of D. The second one
-is of second order, because g itself is a gradient. There are two kinds of penalties:
+Two derivatives are checked: that with respect to g, and that with respect to the weights phi of D. The second
+one is of second order, because g itself is a gradient. There are two kinds of penalties, by their arguments:
 
-    penalty(D, phi, x, context)                        with the method of(g) -> (value, v)
-    penalty(D, phi, real, fake, context, context)      with the methods on_real(g, y) and on_fake(g, y) ->
-                                                       (value, v, u)
+    penalty(D, phi, x, context)                      has the method of(g) -> (value, v)
+    penalty(D, phi, real, fake, context, context)    has the methods on_real(g, y) -> (value, v, u) and
+                                                     on_fake(g, y) -> (value, v, u)
 
-y are the logits, v = d value / dg and u = d value / dy. phi are the weights of D.
+y are the logits D(x), v = d value / dg and u = d value / dy.
 """
 
 from functools import partial
@@ -22,10 +22,12 @@ from .report import AllZero, Subject
 
 @may_underflow
 def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=0):
-    """Check a penalty on a critic D and return a Report.
+    """Check the derivatives of a penalty on a critic D and return a Report.
 
         numgan.check_penalty(GradientPenalty(10.0), D, x=(28, 28, 1), slow=False)
 
+    penalty  the object under test
+    D        the critic, a layer; its weights are drawn at random
     x        a shape without the batch axis, or the samples themselves; None: guessed from D
     context  the Pass; None: a Pass with a seed
     batch    the number of samples, if x is not an array
@@ -38,9 +40,11 @@ def check_penalty(penalty, D, x=None, *, context=None, batch=3, slow=True, seed=
 
 
 def derivative_in_g(penalty, slow, point):
-    """Check v = d penalty / dg at a random g, and u = d penalty / dy at random logits y. D is not used.
+    """Check the derivatives of a penalty with respect to random input gradients g and random logits y.
 
-    Returns (max_error, notes). Only a penalty with `on_fake` has u. slow=False compares random projections.
+    Returns (max_error, notes). The derivatives are v = d penalty / dg, and u = d penalty / dy for a penalty
+    with the methods `on_real` and `on_fake`. D is not used: `point`, a Point, gives the shapes of g and y.
+    slow=False compares random projections.
     """
     g, y = point.rng("g").standard_normal(point.x.shape), point.rng("logits").standard_normal(point.y.shape)
     if _takes_fakes(penalty):
@@ -62,11 +66,13 @@ def _takes_fakes(penalty):
 
 
 def gradient_in_weights(penalty, slow, point):
-    """Check d (penalty + <dy, D(x)>) / d phi, where phi are the weights of D. Returns (max_error, notes).
+    """Check the gradient of penalty + <dy, D(x)> with respect to the weights of the critic D.
 
-    The second term is a linear loss. Without it, the gradient with respect
-    to the biases of a piecewise-linear critic would be zero, and nothing
-    would be compared. Raises AllZero if the gradient of the penalty is zero.
+    Returns (max_error, notes). `point` is a Point with D, its weights, x and a random constant dy. The second
+    term is a linear loss. Without this term, the gradient with respect to the biases of a piecewise-linear
+    critic would be zero, and nothing would be compared. slow=False compares random projections.
+
+    Raises AllZero if the gradient of the penalty is zero, and GradientError if a gradient is wrong.
     """
     D = point.layer
     p = point.p

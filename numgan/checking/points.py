@@ -1,4 +1,4 @@
-"""Random points for the checks. A point is a layer with parameters and an input, none of them special.
+"""Random points for the checks. A point is a layer with random parameters and a random input.
 
 At such a point no bias is zero and no gradient vanishes by accident.
 """
@@ -21,10 +21,13 @@ TRIES = 8  # the number of random points before the check fails
 def randomised(net, p, rng):
     """Write random values to the parameters p of the layer `net`, in place, and return p.
 
-    Gradients have ordinary size there, no unit is dead, and no entry is zero. Arrays of two axes or more
-    become N(0, 1 / fan_in), for every initialiser. Vectors (biases, gains) change by 0.3 N(0, 1), so that no
-    unit stays on the kink of ReLU. Held entries are refreshed for the new weights, and then change by 0.3
-    N(0, 1) times their scale: the passes must also be right before the held entries have converged.
+    array of two axes or more   becomes N(0, 1 / fan_in), whatever the initialiser was
+    vector (a bias or gain)     changes by 0.3 N(0, 1), so that no unit stays on the kink of ReLU
+    held entries                such as u and v of spectral normalization: are refreshed for the new weights,
+                                and then change by 0.3 N(0, 1) times their scale, because the passes must also
+                                be right before the held entries have converged
+
+    So gradients have ordinary size, no unit is dead, and no entry is zero.
     """
     for name in trained_names(p):
         array = p[name]
@@ -38,12 +41,12 @@ def randomised(net, p, rng):
 
 
 def trained_names(p):
-    """The names of the trained entries of p: all except the held entries."""
+    """The list of names of the trained entries of the Parameters p: all except the held entries."""
     return [name for name in p if name not in p.layout.held]
 
 
 def direction(p, rng):
-    """Standard normal numbers in the form of the parameters p, with zeros in the held entries."""
+    """Standard normal numbers in the form of the Parameters p, with zeros in the held entries."""
     result = p.like(rng.standard_normal(p.vector.shape))
     for name in p.layout.held:
         result[name][...] = 0
@@ -51,10 +54,10 @@ def direction(p, rng):
 
 
 def names_of(gradient, where):
-    """The names of the trained entries of `gradient`, the Parameters of a gradient. `where` begins the
-    message.
+    """The names of the trained entries of `gradient`, which is the Parameters of a gradient.
 
-    A held entry is a constant of the pass. Raises GradientError if its gradient is not exactly zero.
+    Raises GradientError if the gradient of a held entry is not exactly zero, because a held entry is a
+    constant of the pass. `where` begins the message.
     """
     for name in gradient.layout.held:
         if np.any(gradient[name]):
@@ -70,24 +73,25 @@ def scale_of(array):
 
 
 def is_shape(x):
-    """Whether x is a tuple of integers."""
+    """Whether x is a tuple of integers, such as (8, 8, 3). The empty tuple is one too."""
     return isinstance(x, tuple) and all(isinstance(n, (int, np.integer)) for n in x)
 
 
 def is_random(x):
-    """Whether at least one array of x must be drawn at random: x is None, a shape, or a tuple that contains
-    these.
+    """Whether at least one array of the input x must be drawn at random.
+
+    It must if x is None, a shape, or a tuple that contains None or a shape.
     """
     return x is None or is_shape(x) or isinstance(x, tuple) and any(map(is_random, x))
 
 
 def at_points(make, check):
-    """Return check(point) at the first suitable point among make(0), make(1), ... make(attempt) draws a
-    point.
+    """Return check(point) for the first random point at which the check can decide.
 
-    A point is not suitable if check raises BadPoint: it lies on a kink, or units are dead. Raises BadPoint if
-    none of TRIES points is suitable. Raises it at once if the user gave the input as an array (`fresh` is
-    False), since no other point can be drawn.
+    make(attempt) draws a point, an object with random arrays, for attempt = 0, 1, and so on. The check cannot
+    decide if it raises BadPoint: the point lies on a kink, or units are dead. Raises BadPoint if none of
+    TRIES points is suitable. Raises it at once if the user gave the input as arrays (`fresh` is False), since
+    no other point can be drawn.
     """
     for attempt in range(TRIES):
         point = make(attempt)
@@ -101,17 +105,19 @@ def at_points(make, check):
 
 
 def outcome(make, check, *arguments, **settings):
-    """(max_error or None, note) of check(*arguments, point, **settings), at the first suitable point of
-    `at_points`.
+    """(max_error or None, note) of check(*arguments, point, **settings), at the first suitable random point.
+
+    make(attempt) draws a point, see `at_points`. If the check returns no note, the note is "".
     """
     return tidy(at_points(make, partial(check, *arguments, **settings)))
 
 
 def outcomes(subject, make, checks, *arguments):
-    """The Report called `subject`, with one row for each check: its name and its `outcome`. Raises
-    GradientError if a check fails.
+    """Run several checks and return the Report called `subject`, with one row for each check.
 
-    make and arguments as in `outcome`.
+    A row has the name of the check and its `outcome`: (max_error or None, note). make(attempt) draws a random
+    point, see `at_points`; each check is called as check(*arguments, point). Raises GradientError if a check
+    fails.
     """
     report = Report(subject)
     for check in checks:
@@ -154,10 +160,14 @@ class Case:
 
 
 class Point:
-    """A Case with arrays in float64: parameters p, input x, output y, dy, and the directions tx, tp and tdy.
+    """A Case with all arrays that its checks need, in float64. Random arrays come from one seed.
 
-    All random arrays come from one seed; another `attempt` gives other arrays. Raises GradientError if
-    forward does not return arrays, and ValueError if x is None and cannot be guessed.
+    p, x, y       the parameters, the input and the output
+    dy            the derivative of a loss with respect to y, random
+    tp, tx, tdy   random directions along which p, x and dy move
+
+    Another `attempt` gives other random arrays. Raises GradientError if forward does not return arrays, and
+    ValueError if x is None and cannot be guessed.
     """
 
     def __init__(self, case, seed=0, attempt=0):
@@ -198,10 +208,11 @@ class Point:
         return x.astype(np.float64) if real(np.asarray(x)) else np.asarray(x)
 
     def _guess(self):
-        """A random input that the layer accepts; raises ValueError if none of the tried shapes is accepted.
+        """A random input that the layer accepts: the first of several shapes for which no error is raised.
 
-        The size comes from `inputs`, `channels` or `classes` of the
-        first layer. With `classes`, the input is labels.
+        The size of the last axis comes from the attribute `inputs` or `channels` of the first layer that has
+        one, and is 12 without such a layer. If that layer has the number `classes`, the input is random
+        labels. Raises ValueError if no shape is accepted.
         """
         first = self.layer
         while first.children and not any(hasattr(first, name) for name in ("inputs", "channels", "classes")):
@@ -225,14 +236,15 @@ class Point:
 
     @property
     def fresh(self):
-        """Whether another x may be drawn if this one is not suitable: not if the Case has x as arrays."""
+        """True if at least one array of x is random, so that another x may be drawn for another attempt.
+
+        False if the user gave all of x as arrays.
+        """
         return is_random(self.case.x)
 
     @property
     def about(self):
-        """The Subject of the checks of this layer: its title, the line that repeats the check, the number of
-        samples.
-        """
+        """The Subject for messages: the title of the Case, a line that repeats the check, the batch size."""
         x, layer = self.case.x, self.subject if "(" in self.subject else "layer"
         given = "" if x is None else f"x={x}, " if is_shape(x) else "x=x, "
         reproduce = f"numgan.check_layer({layer}, {given}seed={self.seed})"
@@ -242,10 +254,10 @@ class Point:
         return self.layer.forward(self.p if p is None else p, self.x if x is None else x, self.context)
 
     def weighted(self, x, p=None):
-        """The products of the entries of dy and y, as one vector. y is the output at x and p (None: those of
-        the point).
+        """The vector dy * y, entry by entry, for the output y at the input x and the parameters p.
 
-        The sum of the vector is the function <dy, y>. backward returns the gradients of this function.
+        The sum of this vector is the function <dy, y>. Its gradients are what backward returns. p=None stands
+        for the parameters of this Point.
         """
         return flat(self.dy) * flat(self.forward(x, p)[0])
 
@@ -258,27 +270,31 @@ class Point:
 
     @property
     def directions(self):
-        """{"tx": tx, "tp": tp}, the directions of input and parameters. An empty one is left out."""
+        """{"tx": tx, "tp": tp}: the random directions of the input and of the parameters.
+
+        "tx" is left out if x has no floats, "tp" if there are no parameters.
+        """
         moving = {"tx": self.tx} if flat(self.x).size else {}
         return moving | ({"tp": self.tp} if self.p.vector.size else {})
 
     @cached_property
     def gradients(self):
-        """(dx, dp) of the layer's backward pass, for the random dy."""
+        """(dx, dp) of the layer's backward pass for the random dy. Computed once and then kept."""
         return self.layer.backward(copied(self.dy), self._untouched()[1])
 
     def _untouched(self):
-        """(y, cache) of a forward pass with copies of p and x. If the layer writes to its arguments, the
-        point stays.
+        """(y, cache) of a forward pass with copies of p and x.
+
+        So the arrays of this Point stay, even if the layer writes to its arguments.
         """
         return self.layer.forward(self.p.copy(), copied(self.x), self.context)
 
     def vector(self, dp, which="backward"):
-        """Convert the gradient dp {name: array or None} to Parameters with the names and shapes of p. None
-        becomes zeros.
+        """Convert dp, the gradient with respect to the parameters, to Parameters in the form of p.
 
-        `which` names the pass in messages. Raises GradientError if dp is None, if its names or shapes differ
-        from those of p, or if a held entry has a gradient that is not zero.
+        dp is {name: array or None}; None becomes zeros. `which` names the pass in messages. Raises
+        GradientError if dp is None, if its names or shapes differ from those of p, or if a held entry has a
+        gradient that is not zero.
         """
         whole = self.p.zeros()
         if dp is None or set(dp) != set(whole):
@@ -302,8 +318,9 @@ class Point:
     def input_gradient(self, dx, which="backward"):
         """Convert dx, the gradient with respect to x, to one vector. None becomes zeros.
 
-        `which` names the pass in messages. Raises GradientError if dx is not a tuple where x is one, if a
-        shape differs from that of x, or if an array of integers has a gradient that is not None.
+        Arrays of integers in x are left out. `which` names the pass in messages. Raises GradientError if dx
+        is not a tuple where x is one, if a shape differs from that of x, or if an array of integers has a
+        gradient that is not None.
         """
         if isinstance(self.x, tuple) and dx is None:
             dx = (None,) * len(self.x)

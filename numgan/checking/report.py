@@ -6,26 +6,26 @@ from ..core.errors import GradientError
 
 
 class BadPoint(GradientError):
-    """A check cannot decide at this point, because it lies on a kink or because nothing can be compared
-    there.
+    """A check cannot decide with these random arrays: they lie on a kink, or nothing can be compared.
 
-    `points.at_points` draws another point, and raises this error after several attempts.
+    `points.at_points` then repeats the check with other random arrays. It raises this error after several
+    attempts, and at once if the user gave the input.
     """
 
 
 class OnKink(BadPoint):
-    """The point lies on a kink: no difference quotient is valid, or the one-sided slopes differ."""
+    """The arrays lie on a kink: no difference quotient is valid, or the slopes on the two sides differ."""
 
 
 class AllZero(BadPoint):
-    """The analytic gradient and the quotients are zero here, although the function depends on the array.
+    """The gradient and the difference quotients are zero here, although the function depends on the array.
 
     Units are dead or terms cancel, so the check has compared nothing.
     """
 
 
 def failure(message, max_error=float("inf")):
-    """A GradientError with this message and the attribute `max_error`. The caller raises it."""
+    """Return a GradientError with this message and the attribute `max_error`. The caller raises it."""
     error = GradientError(message)
     error.max_error = max_error
     return error
@@ -37,18 +37,21 @@ def title(check):
 
 
 def tidy(result):
-    """Convert the result of a check to (max_error, note). A result without a note gets the note ""."""
+    """Convert the result of a check to (max_error or None, note).
+
+    result is max_error, None, or (max_error or None, note). A result without a note gets the note "".
+    """
     return result if isinstance(result, tuple) else (result, "")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What an error message says about the function under test.
+    """The function under test, as an error message describes it.
 
-    text        such as "Dense(4, 3)"
+    text        the name of the function, such as "Dense(4, 3)"
     reproduce   one line of code that repeats the check
-    batch       the number of samples. If an error is a factor of this size, the message says that a sum and a
-                mean were confused.
+    batch       the number of samples. If the gradient is wrong by exactly this factor, the message says that
+                a sum and a mean were confused
     """
 
     text: str
@@ -56,17 +59,18 @@ class Subject:
     batch: int = 1
 
     def message(self, text):
-        """The message of an error: the name of the subject, `text`, and the line of code that repeats the
-        check.
-        """
+        """The message of an error: the name of the function, `text`, and the line that repeats the check."""
         return f"{self.text}: {text}\n  reproduce:  {self.reproduce}"
 
 
 @dataclass
 class Report:
-    """The rows (check, max_error or None, note) of a check that passed. str(report) is a table.
+    """The rows of checks that all passed. str(report) is a table with one row for each check.
 
-    subject is the name of what was checked. A check that fails raises GradientError and returns no Report.
+    subject   the name of what was checked
+    rows      a list of (name of the check, max_error or None, note)
+
+    report[name] is the max_error of one row. A check that fails raises GradientError, so there is no Report.
     """
 
     subject: str

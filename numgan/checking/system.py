@@ -1,9 +1,10 @@
-"""check_system: compare the gradients of every objective with difference quotients, and check a system's
-rules.
+"""check_system: checks the gradients of a system's objectives, and rules that every system must keep.
 
-The gradient of G passes through the frozen D. The numbers of real and fake samples differ on purpose. With
-equal numbers, two mistakes can cancel: a wrong sign in one of two terms, and an exchange of real and fake
-samples. No test would then fail.
+The gradients are compared with difference quotients of the loss. The gradient of G passes through the frozen
+D.
+
+The numbers of real and fake samples differ on purpose. With equal numbers, two mistakes can cancel: a wrong
+sign in one of two terms, and an exchange of real and fake samples. No test would then fail.
 """
 
 from functools import partial
@@ -28,11 +29,14 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 
         numgan.check_system(systems.build("dcgan", "paper", width=0.01), slow=True)
 
-    slow         compare every entry of every parameter, for narrow systems; False: random projections
-    whole        use projections of the whole parameter vector only, for systems at full width, where one
-                 evaluation of the loss takes a second
-    real, fake   numbers of samples
-    name         the name of the system in the report
+    slow         compare every entry of every parameter, for narrow systems; False: random projections of
+                 every parameter
+    whole        True: one random projection of all parameters of a network together, for systems at full
+                 width, where one evaluation of the loss takes a second
+    real, fake   the numbers of real samples and of fakes. Both are multiplied by the number of samples that D
+                 judges together. A system that compares fakes with real samples in pairs makes as many fakes
+                 as real samples
+    name         the name of the system in the report; None: the name of its class
 
     Raises GradientError, which names the objective and the parameter or rule.
     """
@@ -47,10 +51,10 @@ def check_system(system, *, slow=False, seed=0, real=5, fake=3, whole=False, nam
 
 
 def check_contract(report, system, seed=0, real=5, fake=3, where=""):
-    """Run the checks of CONTRACT on a system and add a row for each to the report. The rows have no
-    max_error.
+    """Check the rules of a system and add a row for each rule to the report.
 
-    `where` is added to the name of each row. Raises GradientError if a check fails.
+    The rules are the checks in the list CONTRACT. The rows have no max_error. `where` is added to the name of
+    each row. Raises GradientError if a check fails.
     """
     for check in CONTRACT:
         point = SystemPoint(system, seed, real, fake, subject=report.subject)
@@ -58,11 +62,15 @@ def check_contract(report, system, seed=0, real=5, fake=3, where=""):
 
 
 class SystemPoint:
-    """A system with random parameters and a random batch, in float64.
+    """A system with random parameters and a random batch, in float64, at which its objectives are checked.
 
     Schedules have their values in the middle of training, and moments are not zero. If the system has a
-    memory, one step is made first, so that the memory is not in its initial state. Arguments as in
-    `check_system`; another `attempt` gives other random numbers.
+    memory, the objectives of one step run first, without an update of the parameters, so that the memory is
+    not in its initial state.
+
+    seed, real, fake   the arguments of `check_system`
+    attempt            another number gives other random numbers
+    subject            the name of the system in messages
     """
 
     def __init__(self, system, seed=0, real=5, fake=3, attempt=0, subject="system"):
@@ -88,11 +96,12 @@ class SystemPoint:
         self.system = system.at(system.steps // 2).with_state(moments, self.memory)
 
     def run(self, objective, params=None, fakes=None):
-        """Run an objective and return its Result. Raises an error if the form of the Result is wrong (see
-        `checked`).
+        """Run the objective of this name and return its Result.
 
-        params   the parameters; None: those of the point
-        fakes    the fakes that the objective gets; None: the objective draws them itself
+        params      the parameters; None: those of this SystemPoint
+        fakes       the fakes that the objective gets; None: the objective draws them itself
+
+        Raises an error if the form of the Result is wrong (see `checked`).
         """
         params = self.params if params is None else params
         given = (params, self.batch, self.seed) + (() if fakes is None else (fakes,))
@@ -101,9 +110,12 @@ class SystemPoint:
 
 
 def check_objective(system, objective, slow=False, seed=0, real=5, fake=3, whole=False, subject="system"):
-    """(max_error, note) of the gradients of one objective of a system. Arguments as in `check_system`.
+    """(max_error, note) of the gradients of one objective, compared with difference quotients of its loss.
 
-    Raises GradientError if a gradient is wrong.
+    objective    the name of the objective
+    subject      the name of the system in messages
+
+    The other arguments are those of `check_system`. Raises GradientError if a gradient is wrong.
     """
     return at_points(
         lambda attempt: SystemPoint(system, seed, real, fake, attempt, subject),
@@ -126,9 +138,10 @@ def _objective(objective, slow, whole, point):
 
 
 def _blocks(point, objective, owner, gradient, whole):
-    """Blocks of the objective's loss as a function of the parameters of the network `owner`.
+    """A list of Blocks: the loss of an objective as a function of the parameters of the network `owner`.
 
-    `gradient` is the gradient with respect to these. One Block for each parameter; if `whole`, one for all.
+    There is one Block for each parameter or, if `whole`, one for all parameters together. `gradient` is the
+    gradient of the loss with respect to the parameters of this network.
     """
     p = point.params[owner]
     where = f"{point.subject}.{objective}, {owner}"
@@ -152,8 +165,9 @@ def _blocks(point, objective, owner, gradient, whole):
 
 
 def objectives_are_pure(point):
-    """Check that equal arguments give equal bits, and that no objective writes to parameters, batch or
-    memory.
+    """Check that an objective called twice gives the same bits, and writes to no argument.
+
+    It must not write to the parameters, the batch or the memory.
     """
     for objective in point.system.objectives():
         before = copied((point.params, point.batch, point.memory))
@@ -171,9 +185,10 @@ def objectives_are_pure(point):
 
 
 def given_fakes_change_nothing(point):
-    """Check that an objective gives the same bits with the argument `fakes` as without, if both use one seed.
+    """Check that an objective gives the same bits with given fakes as when it draws the same fakes itself.
 
-    Also check that `generate` draws batch.fakes samples. Returns a note if no objective takes fakes.
+    Also check that `generate` draws as many fakes as the batch asks for. Returns None, or a note if no
+    objective has the argument `fakes`.
     """
     taking = [
         name
@@ -196,10 +211,13 @@ def given_fakes_change_nothing(point):
 
 
 def frozen_networks_compute_no_weight_gradient(point):
-    """Check that each backward pass through a network that the objective does not train has frozen=True in
-    every layer.
+    """Check that an objective computes no weight gradient of a network that it does not train.
 
-    Returns a note if there is no such network, or if an objective differentiates through updates of one.
+    Each backward pass through a layer of such a network must have frozen=True and return dp = None. Layers
+    that the objective trains as part of another network are not checked.
+
+    Returns "" if a network was checked. Otherwise a note: every objective trains every network, or the system
+    looks ahead (an objective needs weight gradients of a network that it does not train, as unrolling does).
     """
     system, looked_at = point.system, False
     if system.looks_ahead:
@@ -217,7 +235,10 @@ def frozen_networks_compute_no_weight_gradient(point):
 
 
 def _with_weights(net):
-    """The layers of a network that have parameters of their own. A layer used twice may occur twice."""
+    """The list of all layers of a network, at any depth, that have parameters of their own.
+
+    A layer used twice may occur twice.
+    """
     own = [net] if net.parameter_shapes() else []
     return own + [layer for child in net.children.values() for layer in _with_weights(child)]
 
@@ -225,8 +246,8 @@ def _with_weights(net):
 def _frozen_only(layers, subject, name):
     """A context manager that watches the backward passes of `layers`, which belong to the network `name`.
 
-    Within its block, every backward pass of these layers must have frozen=True and return dp = None.
-    Otherwise it raises GradientError. `subject` begins the message.
+    Within the `with` block, every backward or tangent_backward pass of these layers must have frozen=True and
+    return dp = None. Otherwise the pass raises GradientError. `subject` begins the message.
     """
     known = set(map(id, layers))
 
@@ -246,9 +267,10 @@ def _frozen_only(layers, subject, name):
 
 
 def the_generator_learns_from_the_discriminator(point):
-    """Check that the gradient of G is not zero and changes with D's weights. So it passes through D.
+    """Check that the gradient of G is not zero and changes with D's weights.
 
-    Returns a note if no objective trains a generator without its discriminator.
+    If so, the gradient passes through D. Returns "", or a note if no objective trains a generator without its
+    discriminator.
     """
     system, looked_at = point.system, False
     for objective, trained in system.trains.items():

@@ -1,5 +1,6 @@
-"""check_unrolling: derivatives of D's weights after K updates, with respect to D's first weights and the
-fakes.
+"""check_unrolling: the derivatives of D's weights after K updates.
+
+They are the derivatives with respect to D's weights before the first update, and with respect to the fakes.
 """
 
 from functools import partial
@@ -15,17 +16,19 @@ from .report import Subject
 
 @may_underflow
 def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3, slow=True, seed=0):
-    """Check `Unrolling(D, loss, optimizer, steps)` and return a Report.
+    """Check the derivatives through `steps` updates of a discriminator D and return a Report.
 
         numgan.check_unrolling(D, numgan.minimax, numgan.Adam(0.1), 5, x=(2,))
 
-    x        a shape without the batch axis, or the real samples; None: guessed from D. The fakes are random,
-             and there are two more fakes than real samples.
+    The object under test is `Unrolling(D, loss, optimizer, steps)`.
+
+    x        a shape without the batch axis, or the real samples; None: guessed from D
     context  the Pass; None: a Pass with a seed
     batch    the number of real samples, if x is not an array
     slow     compare every entry; False: a few random projections
 
-    Raises GradientError if a derivative is wrong.
+    The fakes are random. There are two more fakes than real samples. Raises GradientError if a derivative is
+    wrong.
     """
     case = Case(D, x, context, batch)
     title = f"{steps} steps of {optimizer!r} on {case.title}"
@@ -35,8 +38,11 @@ def check_unrolling(D, loss, optimizer, steps, x=None, *, context=None, batch=3,
 def through_the_fakes(loss, optimizer, steps, slow, point):
     """Check d <w, phi_K> / d fakes for a random w. phi_K are the weights of D after K = `steps` updates.
 
-    loss and optimizer are those of the updates. Returns
-    (max_error, notes); slow=False compares random projections.
+    Returns (max_error, notes).
+
+    loss, optimizer    the loss and the optimiser of the updates
+    point              the Point with D, its first weights and the real samples
+    slow               compare every entry; False: random projections
     """
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     _, dfake = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
@@ -48,10 +54,9 @@ def through_the_fakes(loss, optimizer, steps, slow, point):
 
 
 def through_the_weights(loss, optimizer, steps, slow, point):
-    """Check d <w, phi_K> / d phi for a random w. phi are D's weights before the first update, phi_K after K
-    updates.
+    """Check d <w, phi_K> / d phi for a random w. phi are D's weights before the first update.
 
-    Arguments and result as for `through_the_fakes`.
+    phi_K are D's weights after K = `steps` updates. Arguments and result are those of `through_the_fakes`.
     """
     unrolling, fake, w = _game(loss, optimizer, steps, point)
     dphi, _ = unrolling.backward(w, unrolling.forward(point.p, point.x, fake)[1])
@@ -64,7 +69,12 @@ def through_the_weights(loss, optimizer, steps, slow, point):
 
 
 def _game(loss, optimizer, steps, point):
-    """(the Unrolling, fakes, w). w is random and stands for the gradient of a loss with respect to phi_K."""
+    """(unrolling, fakes, w) for the checks of this file. The fakes and w are random.
+
+    The Unrolling starts from a random state of the optimiser, in the middle of training. There are two more
+    fakes than real samples. w stands for the gradient of a loss with respect to D's weights after the
+    updates.
+    """
     rng = point.rng("fakes")
     fake = rng.standard_normal((point.batch + 2, *point.x.shape[1:]))
     state = warm(optimizer, rng, point.p.vector.size)

@@ -1,17 +1,17 @@
 """Metrics of generated samples. They take arrays of samples or features, and no network.
 
-    mode_coverage            points of a known mixture: modes, share of good samples, evenness, widths
-    label_coverage           labelled samples (stacked MNIST): modes and their evenness
-    parzen                   log-likelihood of test data under a Parzen window (2014)
+    mode_coverage            samples of a known mixture: modes, share of good samples, evenness, widths
+    label_coverage           labelled samples (stacked MNIST): the modes they have, and their evenness
+    parzen                   log-likelihood of test data under a Parzen window (2014), sigma selected
     parzen_log_likelihood    the log-likelihood of each test row for one given sigma
     frechet_distance         distance of the Gaussians fitted to two sets of features (FID)
     frechet_gaussians        the Frechet distance of Gaussians with given means and covariances
     inception_score          certainty and variety of a classifier's predictions
-    kid                      unbiased squared MMD with a cubic kernel
+    kid                      unbiased squared MMD (maximum mean discrepancy) with a cubic kernel
     mmd                      unbiased squared MMD with a Gaussian kernel
     precision_recall         shares of samples near real data, and of real data near samples
     density_coverage         more robust versions of precision and recall
-    nearest_neighbour_error  1-nearest-neighbour classifier trained on labelled samples, tested on real data
+    nearest_neighbour_error  error on real data of a 1-nearest-neighbour classifier of labelled samples
     ndb                      number of statistically different bins (k-means)
     psnr                     peak signal-to-noise ratio of pairs of pictures, dB
     ssim                     structural similarity of pairs of pictures
@@ -20,8 +20,8 @@
     laplacian_swd            sliced Wasserstein distance of patches, at every level of a Laplacian pyramid
 
 Functions with random choices (k-means, directions, positions of patches) take a seed: equal arguments give
-equal figures. Distances between all pairs of rows are computed in blocks of rows, so memory is bounded. An
-invalid argument raises a ValueError that names the argument.
+equal results. Distances between all pairs of rows are computed for a few rows at a time, so memory is
+bounded. An invalid argument raises a ValueError that names the argument.
 
 Reading order: rows, modes, parzen, frechet, neighbours, pictures.
 """

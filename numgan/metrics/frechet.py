@@ -1,7 +1,7 @@
 """Distances between two sets of features, and the Inception score.
 
-The caller computes the features with a network. Name this network with every figure, because figures from
-the features of different networks cannot be compared.
+The caller computes the features with a network. Name this network with every result, because results from the
+features of different networks cannot be compared.
 """
 
 import numpy as np
@@ -12,14 +12,16 @@ from .rows import pair, positive, real_array, rows, spans, squared_distances, wh
 
 @may_underflow
 def frechet_distance(real, fake):
-    """The Frechet distance of Gaussians fitted to two sets of features; the FID for Inception pool3 features.
+    """The Frechet distance of two Gaussians, each fitted to one set of features: d^2, a float.
+
+    For features of the Inception network (pool3), this is the FID.
 
     d^2 = |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)    m means, S covariances (divided by N - 1)
 
-    real (N, D)    fake (M, D), N and M at least 2    returns d^2, in squared units of the features
+    real (N, D), fake (M, D)   the features, N and M at least 2; d^2 is in their squared units
 
-    For small N the figure is biased upwards by about D / N: compare only figures of the same N. Covariances
-    may be singular (N <= D).
+    For small N, d^2 is biased upwards by about D / N: compare only values of the same N. Covariances may be
+    singular (N <= D).
 
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Heusel et al. 2017, section 4; Dowson and Landau 1982.
@@ -30,10 +32,12 @@ def frechet_distance(real, fake):
 
 @may_underflow
 def frechet_gaussians(mean1, cov1, mean2, cov2):
-    """The Frechet distance of two Gaussians with given means and covariances, by the formula of
-    frechet_distance.
+    """The Frechet distance d^2 of two Gaussians with given means and covariances.
 
-    mean1, mean2 (D,)    cov1, cov2 (D, D) symmetric, with no eigenvalue below 0 (except for rounding)
+    The formula is that of frechet_distance.
+
+    mean1, mean2 (D,)      the means
+    cov1, cov2 (D, D)      the covariances: symmetric, with no eigenvalue below 0 (except for rounding)
 
     Raises ValueError for other shapes, a matrix that is no covariance, or non-finite input.
     Source: Dowson and Landau 1982; Heusel et al. 2017, section 4.
@@ -87,16 +91,17 @@ def _cleared(eigenvalues):
 
 @may_underflow
 def inception_score(probabilities, splits=1):
-    """The Inception score, between 1 and K: (mean, standard deviation) of the scores of all splits.
+    """The Inception score: (mean, standard deviation) of the scores of all splits. A score is from 1 to K.
 
     score of a split = exp(mean_i KL(p(y|x_i) || p(y)))    p(y) the mean of p(y|x_i) in the split
 
-    probabilities (N, K)   of a classifier, for each sample; every row sums to 1
-    splits                 number of consecutive parts of equal size (sizes differ by at most one row)
+    probabilities (N, K)   the classifier's probabilities of K classes for each sample; every row sums to 1
+    splits                 into how many consecutive splits the rows are divided; sizes differ by at most one
+                           row
 
     The score is K for certain and evenly spread predictions, 1 if all predictions are equal. A generator of
-    one perfect picture for each class has the best score, so report the score with a figure that measures
-    modes. With one split the standard deviation is 0.
+    one perfect picture for each class has the best score, so report the score with a metric of modes. With
+    one split the standard deviation is 0.
 
     Raises ValueError for rows that are no probabilities (within 1e-3), more splits than rows, or non-finite
     or empty input.
@@ -121,13 +126,13 @@ def _mutual_information(p):
 
 @may_underflow
 def kid(real, fake):
-    """The kernel Inception distance: the unbiased MMD^2 with the kernel k(a, b) = (a.b / D + 1)^3.
+    """The kernel Inception distance: the unbiased MMD^2 with the kernel k(a, b) = (a.b / D + 1)^3, a float.
 
-    real (M, D)    fake (N, D), at least 2 of each    the formula is that of mmd()
+    real (M, D), fake (N, D)    features, at least 2 rows of each
 
-    For equal distributions its mean is 0 at any number of samples, so about
-    half of the values are negative. This function uses all pairs at once. The
-    paper averages over subsets: the mean is the same, the variance larger.
+    The formula of MMD^2 is that of `mmd`. For equal distributions its mean is 0 at any number of samples, so
+    about half of the values are negative. This function uses all pairs at once. The paper averages over
+    subsets: that has the same mean and a larger variance.
 
     Raises ValueError for shapes that do not fit, too few samples, or non-finite input.
     Source: Binkowski et al. 2018, section 4.
@@ -138,15 +143,19 @@ def kid(real, fake):
 
 @may_underflow
 def mmd(real, fake, sigma):
-    """The unbiased squared maximum mean discrepancy with a Gaussian kernel.
+    """The unbiased squared maximum mean discrepancy MMD^2 with a Gaussian kernel, a float.
 
     k(a, b) = exp(-|a - b|^2 / (2 sigma^2))
     MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
 
-    real x (M, D)    fake y (N, D), at least 2 of each
-    sigma in the units of the features; a usual choice is the median distance of two rows
+    real x (M, D), fake y (N, D)    samples or features, at least 2 rows of each
+    sigma                           the width, in their units; a usual choice is the median distance of two
+                                    rows
 
-    Raises ValueError for shapes that do not fit, too few samples, non-finite input, or sigma not above 0.
+    For equal distributions the mean of MMD^2 is 0, so it may be negative.
+
+    Raises ValueError for shapes that do not fit, too few samples, non-finite input, or sigma not in
+    [1e-15, 1e15].
     Source: Gretton et al. 2012, lemma 6.
     """
     x, y = pair("mmd", real, fake, least=2)

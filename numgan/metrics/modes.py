@@ -1,9 +1,9 @@
-"""Modes: the number of known modes that a generator draws, their evenness, and the quality of their samples.
+"""Modes: how many known modes a generator draws, how evenly, and how good the samples of each mode are.
 
 There are three failures. A collapsed GAN draws few modes. A GAN that does not converge draws samples between
-the modes. A third GAN draws each mode too narrow. The usual figures measure the first two failures
+the modes. A third GAN draws each mode too narrow. The usual metrics measure the first two failures
 (Srivastava et al. 2017, VEEGAN, section 4.1; Lin et al. 2018, PacGAN, section 4.1). A generator that draws
-only the centres of the modes has perfect figures there, so the width of the modes is measured too.
+only the centres of the modes is perfect by these metrics, so the width of the modes is measured too.
 """
 
 from typing import NamedTuple
@@ -18,43 +18,60 @@ RADIUS = 3.0  # standard deviations; VEEGAN, section 4.1
 
 
 class ModeCoverage(NamedTuple):
-    """The result of mode_coverage(). A sample of high quality lies within 3 sigma of its nearest mode."""
+    """The result of mode_coverage(). A sample of high quality lies within 3 sigma of its nearest mode.
 
-    captured: int  # modes that are the nearest of at least one sample of high quality
-    modes: int  # K
-    high_quality: float  # share of the samples that are of high quality
-    reverse_kl: float  # KL(histogram of the samples of high quality over the modes || uniform), nats; or nan
-    relative_std: np.ndarray  # (K,) standard deviation of each mode's samples of high quality / sigma, or nan
-    counts: np.ndarray  # (K,) number of samples of high quality in each mode
+    captured       the number of modes with at least one sample of high quality
+    modes          K, the number of all modes
+    high_quality   the share of the samples that are of high quality
+    reverse_kl     KL(histogram of the samples of high quality over the modes || uniform), nats; or nan
+    relative_std   (K,) standard deviation of each mode's samples of high quality / sigma, or nan
+    counts         (K,) number of samples of high quality in each mode
+    """
+
+    captured: int
+    modes: int
+    high_quality: float
+    reverse_kl: float
+    relative_std: np.ndarray
+    counts: np.ndarray
 
 
 class LabelCoverage(NamedTuple):
-    """The result of label_coverage(): which of K classes the samples have, and how evenly."""
+    """The result of label_coverage(): how many of K classes the samples have, and how evenly.
 
-    captured: int  # classes with at least one sample
-    modes: int  # K
-    kl: float  # KL(histogram of the labels || uniform), nats
-    counts: np.ndarray  # (K,) samples of each class
+    captured   the number of classes with at least one sample
+    modes      K, the number of all classes
+    kl         KL(histogram of the labels || uniform), nats
+    counts     (K,) number of samples of each class
+    """
+
+    captured: int
+    modes: int
+    kl: float
+    counts: np.ndarray
 
 
 @may_underflow
 def mode_coverage(points, centres, std):
-    """The ModeCoverage of samples, for a mixture of Gaussians that are round, with equal sigma and equal
-    weight.
+    """The ModeCoverage of samples: which modes of a known mixture of Gaussians they have, and how well.
 
-    points (N, D)    centres (K, D)    std: sigma of every mode along each axis, in the units of the points
+    The Gaussians are round and have equal sigma and equal weight.
+
+    points x (N, D)    the samples
+    centres c (K, D)   the centres of the modes
+    std                sigma of every mode along each axis, in the units of the points
 
     k(i) = argmin_k |x_i - c_k|                    x_i is of high quality if |x_i - c_k(i)| <= 3 sigma
     reverse KL = sum_k q_k log(K q_k)              q the shares of the modes among samples of high quality
     relative std_k = sqrt(mean over axes of the variance of the samples of high quality in mode k) / sigma
 
-    Without a sample of high quality the reverse KL is nan; with fewer than two in mode k,
-    relative std_k is nan. True data in the plane have high quality 1 - exp(-9/2) = 0.98889,
-    reverse KL about (K - 1) / (2 N), and relative std sqrt(1 - 4.5 / (exp(4.5) - 1)) =
-    0.9744; this is below 1 because the tail beyond 3 sigma is cut off. The papers draw 2,500
-    samples. Rings and grids differ between papers, so name the mixture beside the figure.
+    Without a sample of high quality the reverse KL is nan; with fewer than two in mode k, relative std_k is
+    nan. True data in the plane have high quality 1 - exp(-9/2) = 0.98889, reverse KL about (K - 1) / (2 N),
+    and relative std sqrt(1 - 4.5 / (exp(4.5) - 1)) = 0.9744; this is below 1 because the tail beyond 3 sigma
+    is cut off. The papers draw 2,500 samples. Rings and grids differ between papers, so name the mixture
+    beside the result.
 
-    Raises ValueError for shapes that do not fit, non-finite or empty samples, or std not above 0.
+    Raises ValueError for shapes that do not fit, non-finite or empty samples, or std not in [1e-15, 1e15].
     Source: Srivastava et al. 2017 (VEEGAN), section 4.1; Lin et al. 2018 (PacGAN), section 4.1.
     """
     where = "mode_coverage"
@@ -75,13 +92,16 @@ def mode_coverage(points, centres, std):
 
 @may_underflow
 def label_coverage(labels, classes):
-    """The LabelCoverage of N samples with labels from a classifier.
+    """The LabelCoverage of N samples: how many of K classes they have, and how evenly.
 
-    labels (N,) integers from 0 to classes - 1    classes K
+    labels (N,)   the class that a classifier gave to each sample, integers from 0 to K - 1
+    classes       K, the number of classes
+
     KL = sum_k q_k log(K q_k)    q_k the share of label k; 0 log 0 = 0
 
     Stacked MNIST: a picture with digits a, b, c in its three colour channels has label 100 a + 10 b + c, and
     K = 1000. N uniform draws have a KL of about (K - 1) / (2 N), not 0: 0.0192 for the usual N = 26,000.
+
     Raises ValueError for labels that are not integers, out of range or empty, or classes below 1.
     Source: Metz et al. 2017 (unrolled GANs), section 3.3.1; Srivastava et al. 2017 (VEEGAN), section 4.2.
     """

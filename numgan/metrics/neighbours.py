@@ -1,9 +1,9 @@
 """Metrics by nearest neighbours: are samples near real samples, and are real samples near generated ones?
 
-A Frechet distance is one number for two failures. Precision and density measure the first failure: samples
-that are unlike every real one. Recall and coverage measure the second: real samples that are unlike every
-generated one. The nearest-neighbour classifier measures both at once, with labels. The bins of `ndb` show
-where the two sets differ.
+There are two failures, and a Frechet distance is one number for both. Precision and density measure the first
+failure: generated samples that are unlike every real one. Recall and coverage measure the second: real
+samples that are unlike every generated one. The nearest-neighbour classifier measures both failures at once,
+with labels. `ndb` divides the space into bins, and shows in which bins the two sets differ.
 """
 
 from statistics import NormalDist
@@ -21,42 +21,58 @@ ROUNDS = 50  # largest number of k-means iterations; k-means stops earlier if no
 
 
 class PrecisionRecall(NamedTuple):
-    """The result of precision_recall(): two shares. The manifold of a set is a union of balls around its
-    samples.
+    """The result of precision_recall(): two shares, from 0 to 1.
+
+    precision   the share of the generated samples inside the balls around the real samples
+    recall      the share of the real samples inside the balls around the generated samples
+
+    The radius of a ball is the distance to the k-th nearest sample of the same set.
     """
 
-    precision: float  # share of the generated samples inside the real manifold
-    recall: float  # share of the real samples inside the generated manifold
+    precision: float
+    recall: float
 
 
 class DensityCoverage(NamedTuple):
-    """The result of density_coverage(). Each real sample has a ball; its radius is the distance to the k-th
-    neighbour.
+    """The result of density_coverage(): two numbers about balls around the real samples.
+
+    density    in how many balls a generated sample lies, on average, divided by k; may be above 1
+    coverage   the share of the balls with a generated sample in them
+
+    The radius of a ball is the distance from its real sample to the k-th nearest other real sample.
     """
 
-    density: float  # mean number of real balls that contain a generated sample / k; may be above 1
-    coverage: float  # share of the real balls with a generated sample in them
+    density: float
+    coverage: float
 
 
 class NDB(NamedTuple):
-    """The result of ndb(), the comparison of two sets by their shares in K bins."""
+    """The result of ndb(), the comparison of two sets by their shares in K bins.
 
-    different: int  # bins whose shares differ significantly
-    bins: int  # K
-    js: float  # Jensen-Shannon divergence of the two histograms, nats
-    real: np.ndarray  # (K,) shares of the real samples
-    fake: np.ndarray  # (K,) shares of the generated samples
+    different    the number of bins whose two shares differ significantly
+    bins         K
+    js           Jensen-Shannon divergence of the two histograms, nats
+    real, fake   (K,) each: the shares of the real and of the generated samples in the bins
+    """
+
+    different: int
+    bins: int
+    js: float
+    real: np.ndarray
+    fake: np.ndarray
 
 
 @may_underflow
 def precision_recall(real, fake, k=3):
-    """The PrecisionRecall of two sets. The manifold of a set is a union of balls, one around each sample.
+    """The PrecisionRecall of two sets: the share of each set that lies near the other set.
 
     precision = share of fake y with |y - x_i| <= r_k(x_i) for some real x_i
     recall    = share of real x with |x - y_j| <= r_k(y_j) for some fake y_j
-    r_k(x_i), the radius of a ball, is the distance from x_i to the k-th nearest other x; r_k(y_j) likewise
 
-    real (N, D)    fake (M, D), more than k of each    features, or samples whose distances are meaningful
+    r_k(x_i) is the distance from x_i to the k-th nearest other x: the radius of a ball around x_i. r_k(y_j)
+    is the distance from y_j to the k-th nearest other y.
+
+    real x (N, D), fake y (M, D)    features, or samples whose distances are meaningful; more than k of each
 
     Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
     Source: Kynkaanniemi et al. 2019, section 3, equations 1 and 2; k = 3 of section 3.1.
@@ -72,13 +88,14 @@ def density_coverage(real, fake, k=5):
 
     density  = 1 / (k M) sum_j sum_i [|y_j - x_i| <= r_k(x_i)]
     coverage = 1 / N sum_i [|y_j - x_i| <= r_k(x_i) for some j]
-    r_k(x_i) is the distance from x_i to the k-th nearest other x, the radius of the ball of x_i
 
-    real x (N, D), N above k    fake y (M, D)
+    r_k(x_i) is the distance from x_i to the k-th nearest other x, the radius of the ball around x_i.
+
+    real x (N, D), fake y (M, D)    features, or samples whose distances are meaningful; N above k
 
     Outliers matter less than in `precision_recall`: fakes have no balls, and the large ball of a real outlier
-    is one of N in the coverage. For equal distributions
-    the means are 1 and 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
+    is one of N in the coverage. For equal distributions the mean of the density is 1, and that of the
+    coverage is 1 - (N - 1)...(N - k) / ((M + N - 1)...(M + N - k)).
 
     Raises ValueError for shapes that do not fit, too few samples, k below 1, or non-finite input.
     Source: Naeem et al. 2020, section 3.2, equations 3 and 4; k = 5 of section 3.3.
@@ -92,14 +109,18 @@ def density_coverage(real, fake, k=5):
 
 @may_underflow
 def nearest_neighbour_error(train, train_labels, test, test_labels):
-    """The error on real test rows of a 1-nearest-neighbour classifier that uses generated, labelled rows.
+    """The share of real rows that get a wrong label from a 1-nearest-neighbour classifier of generated rows.
 
-    error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]    among equally near rows the first counts
+    Each real row gets the label of the nearest generated row.
 
-    train x (N, ...), labels (N,): generated    test t (M, ...), labels (M,): real; labels are integers from 0
+    error = 1/M sum_j [label(argmin_i |t_j - x_i|) != label(t_j)]
 
-    Compare this error with that of real training data. Two float32 arrays are multiplied in float32, so the
-    order of nearly equal distances may change.
+    train x (N, ...), train_labels (N,)    generated rows and their labels
+    test t (M, ...), test_labels (M,)      real rows and their true labels
+
+    Labels are integers from 0. Among equally near rows the first one counts. Compare this error with that of
+    real training data. Two float32 arrays are multiplied in float32, so the order of nearly equal distances
+    may change.
 
     Raises ValueError for shapes that do not fit, labels that are no integers, non-finite or empty input.
     Source: Cover and Hart 1967; Ravuri and Vinyals 2019, section 3 (classification accuracy score), use
@@ -115,17 +136,17 @@ def nearest_neighbour_error(train, train_labels, test, test_labels):
 
 @may_underflow
 def ndb(real, fake, bins=100, seed=0, significance=0.05):
-    """The NDB of two sets: the number of statistically different bins, and the shares of both sets in the
-    bins.
+    """The NDB of two sets: how many bins hold clearly different shares of the two sets, and these shares.
 
-    k-means divides the real samples into bins. A two-proportion z-test compares the two shares of each bin.
+    k-means divides the real samples into bins. A sample is in the bin of the nearest centre. A two-proportion
+    z-test compares the shares of the two sets in each bin.
 
     z_k = (p_k - q_k) / sqrt(s (1 - s) (1/N + 1/M))    s = (N p_k + M q_k) / (N + M)
     bin k is different if |z_k| > Phi^-1(1 - significance / 2)
     JS = (KL(p || m) + KL(q || m)) / 2,  m = (p + q) / 2
 
-    real (N, ...), at least `bins` different rows    fake (M, ...)
-    p, q the shares of real and fake samples in the bins; a sample is in the bin of the nearest centre
+    real (N, ...)    real samples, at least `bins` different rows; p_k is the share of them in bin k
+    fake (M, ...)    generated samples; q_k is the share of them in bin k
 
     For equal distributions about significance * bins bins are different; fewer if N is much above M, because
     the bins are made from the real samples.
@@ -165,10 +186,10 @@ def _share_inside(points, centres, squared_radii):
 
 
 def _k_means(x, k, rng):
-    """(centres (K, D), bin number of each row (N,)) of the rows x (N, D), by Lloyd's algorithm from
-    k-means++.
+    """(centres (K, D), bin number of each row (N,)) of the rows x (N, D), by Lloyd's algorithm.
 
-    An empty bin keeps its centre. Raises ValueError if x has fewer than k different rows.
+    k is K, the number of bins. The initial centres are those of k-means++, drawn with the generator rng. A
+    bin without rows keeps its centre. Raises ValueError if x has fewer than K different rows.
     """
     centres = x[[rng.integers(len(x))]]
     least = nearest(x, centres)[1]

@@ -1,7 +1,7 @@
 """The Gaussian Parzen window of the first GAN paper: the likelihood of test data under smoothed samples.
 
 The window is here because papers report it, although it is a poor measure: 10,000 k-means centroids of MNIST
-score above the real pictures (Theis et al. 2016, section 3.3). A figure above that of real data means
+score above the real pictures (Theis et al. 2016, section 3.3). A result above that of real data means
 "smoother than data". Always state the number of samples.
 """
 
@@ -16,27 +16,36 @@ SIGMAS = tuple(np.logspace(-1, 0, 10))  # the grid of the 2014 code; pixels are 
 
 
 class Parzen(NamedTuple):
-    """The result of parzen(); all log-likelihoods are in nats for one sample."""
+    """The result of parzen(). All log-likelihoods are in nats per row.
 
-    mean: float  # mean log-likelihood of the test rows
-    standard_error: float  # of `mean`: standard deviation over the M test rows / sqrt(M)
-    sigma: float  # the selected width
-    validation: dict  # {sigma: mean log-likelihood of the validation rows}
+    mean             mean log-likelihood of the test rows
+    standard_error   the error of `mean`: standard deviation over the M test rows / sqrt(M)
+    sigma            the selected width
+    validation       {sigma: mean log-likelihood of the validation rows}, for every sigma that was tried
+    """
+
+    mean: float
+    standard_error: float
+    sigma: float
+    validation: dict
 
 
 @may_underflow
 def parzen_log_likelihood(samples, test, sigma):
-    """log p of each test row (M,) float64, nats. p is the mean of N Gaussians of width sigma around the
-    samples.
+    """The log-likelihood log p of each test row, (M,) float64, in nats.
+
+    p is the mean of N Gaussians of width sigma, one around each sample.
 
     log p(x) = log (1/N sum_i exp(-|x - g_i|^2 / (2 sigma^2))) - D log(sigma sqrt(2 pi))
 
-    samples g (N, ...)    test x (M, ...)    D numbers in each row, sigma in the units of these numbers
+    samples g (N, ...)    D numbers in each row
+    test x (M, ...)       rows of the same D numbers
+    sigma                 in the units of these numbers
 
     Two float32 arrays are multiplied in float32, which changes log p by about 1e-6 (|x|^2 + |g|^2) / sigma^2,
     with x and g measured from the middle of the samples. The sums are float64.
 
-    Raises ValueError for shapes that do not fit, non-finite or empty input, or sigma not above 0.
+    Raises ValueError for shapes that do not fit, non-finite or empty input, or sigma not in [1e-15, 1e15].
     Source: Goodfellow et al. 2014, section 5; Breuleux et al. 2011.
     """
     g = rows("parzen_log_likelihood", "samples", samples, single=True)
@@ -46,18 +55,21 @@ def parzen_log_likelihood(samples, test, sigma):
 
 @may_underflow
 def parzen(samples, validation, test, sigmas=SIGMAS):
-    """The Parzen result by the protocol of 2014: select sigma on the validation rows, then score the test
-    rows.
+    """The Parzen result by the protocol of 2014: select sigma on validation rows, then score the test rows.
 
     The selected sigma has the largest mean log-likelihood of the validation rows.
 
-    samples (N, ...)    validation (V, ...)    test (M, ...), M at least 2    sigmas (S,) above 0
+    samples (N, ...)       the generated rows, around which the Gaussians of the window stand
+    validation (V, ...)    rows that select sigma
+    test (M, ...)          rows that are scored, M at least 2
+    sigmas (S,)            the widths that are tried, each in [1e-15, 1e15]
 
-    The paper's MNIST figures: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
-    50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the figure
-    by some nats; figures are comparable on this grid only.
+    The paper's results on MNIST: 10,000 samples with pixels in [0, 1], V = 1,000 (the first of training rows
+    50,000 to 59,999), the 10,000 test pictures. The paper's grid of sigmas is coarse, which lowers the result
+    by some nats; results are comparable on this grid only.
 
-    Raises ValueError for shapes that do not fit, non-finite or empty input, or a sigma not above 0.
+    Raises ValueError for shapes that do not fit, non-finite or empty input, no sigma, or a sigma out of
+    range.
     Source: Goodfellow et al. 2014, section 5 and its published code.
     """
     g = rows("parzen", "samples", samples, single=True)
@@ -77,9 +89,10 @@ def parzen(samples, validation, test, sigmas=SIGMAS):
 
 
 def _log_likelihoods(g, x, sigmas):
-    """log p of every row of x (M, D) for every sigma, (S, M), under Gaussians around the rows of g (N, D).
+    """The log-likelihood of every row of x for every sigma: (S, M), one row for each of the S sigmas.
 
-    The distances are computed once for all sigmas, because they take most of the time.
+    x (M, D) are the scored rows, g (N, D) the rows around which the Gaussians stand. The distances are
+    computed once for all sigmas, because they take most of the time.
     """
     out = np.empty((len(sigmas), len(x)))
     for span, d in squared_distances(x, g):

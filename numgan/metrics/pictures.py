@@ -1,8 +1,8 @@
 """Comparison of pictures: by pixels, by windows, and as sets of patches at several scales.
 
-Pictures are (N, H, W, C), channels last, in 0..data_range; the default of data_range is 1. PSNR and SSIM
-compare pairs of pictures. Use them for tasks with a correct answer: super-resolution, inpainting and
-translation. The sliced Wasserstein distance compares two sets.
+Pictures are (N, H, W, C), channels last, with pixels from 0 to data_range; the default of data_range is 1.
+PSNR and SSIM compare pairs of pictures. Use them for tasks with a correct answer: super-resolution,
+inpainting and translation. The sliced Wasserstein distance compares two sets.
 """
 
 import numpy as np
@@ -20,11 +20,13 @@ MAPS = 16  # about so many arrays of a picture's size are in memory at once for 
 
 @may_underflow
 def psnr(pictures, reference, data_range=1.0):
-    """The peak signal-to-noise ratio of each picture: (N,) float64, decibels; inf for equal pictures.
+    """The peak signal-to-noise ratio of each picture, in decibels: (N,) float64; inf for equal pictures.
 
     PSNR = 10 log10(R^2 / mean over H, W, C of (x - y)^2)
 
-    pictures x, reference y (N, H, W, C) in 0..R    data_range R: 1, or 255 for uint8
+    pictures x, reference y (N, H, W, C)    pairs of pictures, pixels from 0 to R
+    data_range R                            1, or 255 for uint8
+
     Raises ValueError for shapes that do not fit, pictures out of range, non-finite or empty input.
     Source: the definition. Ledig et al. 2017 (SRGAN), section 2.2, use the luminance channel and cut off a
     border: state your choice.
@@ -42,10 +44,12 @@ def ssim(pictures, reference, data_range=1.0):
     SSIM = (2 mx my + C1) (2 sxy + C2) / ((mx^2 + my^2 + C1) (sx^2 + sy^2 + C2))
     C1 = (0.01 R)^2, C2 = (0.03 R)^2
 
-    The means m, variances s^2 and covariance sxy are weighted by an 11 x 11 Gaussian of width 1.5 pixels,
-    whose weights sum to 1. The result is the mean over all windows that fit, and over channels.
+    The means m, variances s^2 and covariance sxy are those of one window of 11 x 11 pixels. They are weighted
+    by a Gaussian of width 1.5 pixels, whose weights sum to 1. The result is the mean of SSIM over all windows
+    that fit into the picture, and over channels.
 
-    pictures x, reference y (N, H, W, C) in 0..R, H and W at least 11    data_range R
+    pictures x, reference y (N, H, W, C)    pixels from 0 to R; H and W at least 11
+    data_range R                            1, or 255 for uint8
 
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
@@ -60,14 +64,15 @@ def ssim(pictures, reference, data_range=1.0):
 def ms_ssim(pictures, reference, data_range=1.0):
     """The multi-scale structural similarity of each picture and its reference: (N,) float64, from 0 to 1.
 
-    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws
-    cs = (2 sxy + C2) / (sx^2 + sy^2 + C2), l the other factor of SSIM, w = WEIGHTS
+    MS-SSIM = l_5^w5 prod_{s=1..5} cs_s^ws    cs_s, l_5: the factors of SSIM at scales s and 5; ws: WEIGHTS
+    cs = (2 sxy + C2) / (sx^2 + sy^2 + C2)    the second factor of SSIM, see ssim
+    l = (2 mx my + C1) / (mx^2 + my^2 + C1)   the first factor
 
-    Scale s + 1 is scale s averaged over 2 x 2 pixels (a last odd row or column is left out). As is usual, cs
-    of a scale is the mean over its windows (at scale 5, the mean of l cs). A mean below 0 is replaced by 0,
-    because its power is not a real number. The result is the mean over channels.
+    Scale 1 is the picture. Scale s + 1 is scale s averaged over 2 x 2 pixels (a last odd row or column is
+    left out). As is usual, cs of a scale is the mean over its windows (at scale 5, the mean of l cs). A mean
+    below 0 is replaced by 0, because its power is not a real number. The result is the mean over channels.
 
-    pictures, reference (N, H, W, C) in 0..data_range, H and W at least 176 = 11 * 2^4
+    pictures, reference (N, H, W, C)    pixels from 0 to data_range; H and W at least 176 = 11 * 2^4
 
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
@@ -79,14 +84,16 @@ def ms_ssim(pictures, reference, data_range=1.0):
 
 @may_underflow
 def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
-    """The sliced Wasserstein-1 distance of two sets with equal numbers of rows.
+    """The sliced Wasserstein-1 distance SW of two sets with equal numbers of rows, a float.
 
     It is the mean, over random directions u, of the one-dimensional distance of the two projected sets.
 
     SW = mean_u 1/N sum_i |sort(x u)_i - sort(y u)_i|
 
-    directions   the number of random vectors u, uniform on the unit sphere of D dimensions
-    x, y         (N, D); SW is in their units. For y = x + v it is mean_u |u.v|, in one dimension |v|
+    x, y (N, D)     the two sets; SW is in their units
+    directions      the number of random vectors u, uniform on the unit sphere of D dimensions
+
+    For y = x + v, a shift by the vector v, SW is mean_u |u.v|; in one dimension |v|.
 
     Raises ValueError for shapes that do not fit, another number of rows, directions below 1, or non-finite or
     empty input.
@@ -109,19 +116,23 @@ def sliced_wasserstein(x, y, directions=DIRECTIONS, seed=0):
 
 @may_underflow
 def laplacian_swd(real, fake, patches=PATCHES, directions=DIRECTIONS, seed=0, data_range=1.0):
-    """{height: sliced Wasserstein distance of patches at the level of this height} of a Laplacian pyramid.
+    """{height: distance}: the sliced Wasserstein distance of patches at each level of a Laplacian pyramid.
 
-    The levels go from full size down to 16 pixels. A level is the difference between a picture and a smooth
-    version of the picture, which was halved and doubled in size. So it contains details of one range of
-    sizes. The last level is the remaining small picture. From each picture, patches of 7 x 7 x C numbers are
-    cut at `patches` random positions. Each channel of a set is normalised to mean 0 and variance 1; then
-    sliced_wasserstein compares the two sets of patches. Both sets are cut at the same positions, so equal
-    sets have distance 0 at every level.
+    The height of a level is that of its pictures. Each level has half the size of the one before; the last
+    has a shorter side of 16 to 31 pixels. A level is the difference between a picture and a smooth version of
+    the picture, which was halved and doubled in size. So it contains details of one range of sizes. The last
+    level is the remaining small picture.
 
-    real, fake (N, H, W, C) in 0..data_range, equal numbers of each; H and W at least 16. The sides must be
-    even at every level but the last
+    From each picture of a level, patches of 7 x 7 x C numbers are cut at `patches` random positions. Each
+    channel of a set is normalised to mean 0 and variance 1. Then sliced_wasserstein compares the two sets of
+    patches. Both sets are cut at the same positions, so equal sets have distance 0 at every level.
 
-    The paper prints 1000 times these figures, for 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
+    real, fake (N, H, W, C)    equal numbers of pictures, pixels from 0 to data_range; H and W at least 16,
+                               and even at every level but the last
+    directions                 the number of random directions of sliced_wasserstein
+    seed                       draws the positions and the directions
+
+    The paper prints 1000 times these numbers, for 16,384 pictures. Memory: 2 * N * patches * 49 C float32.
 
     Raises ValueError for shapes that do not fit, pictures too small or out of range, non-finite or empty
     input.
@@ -176,17 +187,20 @@ def _picture_pair(where, x, y, data_range, side=1, names=("pictures", "reference
 
 
 def _in_blocks(x, y, measure):
-    """measure(x, y) of pairs of pictures, converted to float64: one number, or row of numbers, for each pair.
+    """measure(x, y) for all pairs of pictures, a few pairs at a time, so that memory is bounded.
 
-    A few pairs are measured at a time, to bound memory.
+    x and y (N, H, W, C) are converted to float64. The result has one number, or one row of numbers, for each
+    pair.
     """
     blocks = spans(len(x), MAPS * x[0].size)
     return np.concatenate([measure(x[s].astype(np.float64), y[s].astype(np.float64)) for s in blocks])
 
 
 def _filter(x, taps, axis):
-    """The correlation of x (N, H, W, C) with the vector `taps` along one axis, at all positions where the
-    taps fit.
+    """The correlation of x (N, H, W, C) with the vector `taps` along one axis.
+
+    It is computed at the positions where all taps lie inside x, so this axis becomes shorter by len(taps) -
+    1.
     """
     n = x.shape[axis] - len(taps) + 1
     before = (slice(None),) * axis
@@ -196,7 +210,8 @@ def _filter(x, taps, axis):
 def _similarity(x, y, data_range):
     """(mean of l cs, mean of cs) over all windows of each pair of pictures x, y (N, H, W, C): both (N, C).
 
-    l is the first factor of SSIM (means), cs the second (variances and covariance).
+    l is the first factor of SSIM, which compares means; cs is the second, which compares variances and
+    covariance.
     """
     taps = np.exp(-0.5 * ((np.arange(WINDOW) - WINDOW // 2) / WIDTH) ** 2)
     taps /= taps.sum()
@@ -232,8 +247,9 @@ def _blur(x):
 
 
 def _pyramid(x, halvings):
-    """Yield the halvings + 1 levels of the Laplacian pyramid of x, (N, H / 2^l, W / 2^l, C) float32, largest
-    first.
+    """Yield the levels of the Laplacian pyramid of the pictures x (N, H, W, C), the largest level first.
+
+    There are halvings + 1 levels. Level l is (N, H / 2^l, W / 2^l, C), float32.
     """
     x = x.astype(np.float32)
     for _ in range(halvings):
@@ -246,8 +262,9 @@ def _pyramid(x, halvings):
 
 
 def _cut(x, places):
-    """Patches (N P, 7 * 7 * C) of x (N, H, W, C), with every channel normalised to mean 0 and variance 1.
+    """P patches of each picture of x (N, H, W, C), as rows (N P, 7 * 7 * C).
 
+    Every channel is normalised to mean 0 and variance 1 over all patches; a constant channel becomes 0.
     places (N, P, 2) holds the row and column of the first pixel of each patch.
     """
     steps = np.arange(PATCH)

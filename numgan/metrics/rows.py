@@ -1,7 +1,7 @@
 """Checks of the metrics' arguments, and the squared distances between two sets of rows.
 
 Samples are (N, ...): N rows, each flattened to D numbers. The distances of all pairs of two large sets do not
-fit into memory, so they are computed in blocks of rows.
+fit into memory, so they are computed for a few rows at a time.
 """
 
 import numpy as np
@@ -23,11 +23,14 @@ def _unmasked(where, name, x):
 
 
 def real_array(where, name, x, shape):
-    """x as an array. Raises ValueError unless it is not empty, has real numbers below 1e50 in size, and has
-    no mask.
+    """x as an array, after a check of its numbers.
 
-    where   the name of the metric, for the message; name: that of the argument; shape: the expected shape, as
-            text
+    where   the name of the metric, for the message
+    name    the name of the argument, for the message
+    shape   the expected shape, as text for the message; it is not checked
+
+    Raises ValueError if x is empty, has a mask, or holds anything but real numbers (or bools) below 1e50 in
+    size.
     """
     a = _unmasked(where, name, x)
     if a.dtype.kind not in "fiub" or a.size == 0:
@@ -49,12 +52,15 @@ def real_array(where, name, x, shape):
 def rows(where, name, x, least=1, like=None, single=False):
     """x (N, ...) as rows (N, D), float64.
 
-    where    the name of the metric, for the message; name: that of the argument
-    least    smallest number of rows
-    like     (name, array): an argument that was checked before; x must have the same number of columns
-    single   keep float32 as float32, which is twice as fast; only for metrics that tolerate its rounding
+    where    the name of the metric, for the message
+    name     the name of the argument, for the message
+    least    the smallest allowed number of rows
+    like     (name, array) of an argument that was checked before; x must have the same number of columns
+    single   True: float32 stays float32 if all numbers are below 1e15 in size. This is twice as fast; only
+             for metrics that tolerate its rounding
 
-    Raises ValueError for too few rows, non-finite numbers, no column, or another D than that of `like`.
+    Raises ValueError for too few rows, fewer than two axes, no column, another D than that of `like`, or
+    numbers that `real_array` refuses.
     """
     a = real_array(where, name, x, "(N, D)")
     if a.ndim < 2:
@@ -76,10 +82,10 @@ def rows(where, name, x, least=1, like=None, single=False):
 
 
 def pair(where, real, fake, least=1, fake_least=None, single=False):
-    """(real, fake), both converted by `rows`, with equal numbers of columns D.
+    """The arguments `real` and `fake` of a metric, both converted by `rows`, with equal numbers of columns.
 
-    least        smallest number of rows of both sets
-    fake_least   smallest number of rows of fake; None: `least`
+    least        the smallest allowed number of rows of both
+    fake_least   the smallest allowed number of rows of fake; None: `least`
 
     Raises ValueError as `rows` does.
     """
@@ -88,10 +94,13 @@ def pair(where, real, fake, least=1, fake_least=None, single=False):
 
 
 def labels(where, name, x, count=None, classes=None):
-    """x (N,), integers from 0, converted to int64.
+    """The labels x (N,), integers from 0, converted to int64.
 
-    Raises ValueError for another shape or type, another N than `count`, or a label that is not below
-    `classes`. None for `count` or `classes` means no such check.
+    count     the required number of labels; None: any
+    classes   every label must be below this number; None: any label from 0
+
+    Raises ValueError for another shape, other numbers than integers, an empty array, a mask, or a label below
+    0. `where` and `name`, the names of the metric and of the argument, are for the message.
     """
     a = _unmasked(where, name, x)
     if a.ndim != 1 or a.size == 0 or a.dtype.kind not in "iu":
@@ -113,9 +122,10 @@ def labels(where, name, x, count=None, classes=None):
 
 
 def positive(where, name, value):
-    """value as a float. `where` and `name`, the metric and the argument, are for the message.
+    """value as a float. Raises ValueError unless it is from 1e-15 to 1e15.
 
-    Raises ValueError unless value is from 1e-15 to 1e15, so that its square fits into a float32.
+    A number in this range has a square that fits into a float32. `where` and `name`, the names of the metric
+    and of the argument, are for the message.
     """
     if not is_number(value, 1 / SINGLE) or value > SINGLE:
         raise ValueError(
@@ -126,9 +136,9 @@ def positive(where, name, value):
 
 
 def whole(where, name, value, least, most=np.inf):
-    """value as an int. `where` and `name`, the metric and the argument, are for the message.
+    """value as an int. Raises ValueError unless it is a whole number from `least` to `most`.
 
-    Raises ValueError unless value is a whole number from `least` to `most`.
+    `where` and `name`, the names of the metric and of the argument, are for the message.
     """
     if not is_integer(value, least) or value > most:
         bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
@@ -140,7 +150,10 @@ def whole(where, name, value, least, most=np.inf):
 
 
 def spans(n, width):
-    """Slices that together cover range(n). Each is as long as BLOCK allows for `width` numbers in a row."""
+    """An iterator of slices that together cover range(n), so that n rows are computed a few at a time.
+
+    Each slice has as many rows as fit into BLOCK numbers, with `width` numbers in a row; at least one row.
+    """
     size = max(1, BLOCK // width)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
@@ -148,15 +161,15 @@ def spans(n, width):
 def squared_distances(x, y):
     """Yield the squared distances between the rows of x (M, D) and y (N, D), a few rows of x at a time.
 
-    Each item is (span, d): span is a slice of m rows of x, d
-    (m, N) holds |x_i - y_j|^2 for i in span and all j.
+    Each item is (span, d). span is a slice of m rows of x. d (m, N) holds |x_i - y_j|^2 for i in span and all
+    j.
 
         |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j
 
-    So most of the work is a matrix product. First the middle of y is subtracted from
-    x and y (this needs one copy of y), because far from 0 rounding would hide the
-    difference. Distances below the rounding error of the sum, (4 + sqrt D) u (|x|^2
-    + |y|^2), are set to 0: equal rows have distance 0, and no distance is negative.
+    So most of the work is a matrix product. First the middle of y is subtracted from x and y (this needs one
+    copy of y), because far from 0 rounding would hide the difference. Distances below the rounding error of
+    the sum, (4 + sqrt D) u (|x|^2 + |y|^2) with the machine epsilon u, are set to 0: equal rows have distance
+    0, and no distance is negative.
     """
     middle = _middle(y).astype(np.result_type(x, y))
     y = y - middle
@@ -173,10 +186,10 @@ def squared_distances(x, y):
 
 
 def nearest(x, y):
-    """(index, distance): for each row of x, the number of the nearest row of y, and the squared distance to
-    it.
+    """(index, distance) of the nearest row of y, for each row of x. The distance is squared.
 
-    Both are (rows of x,). Among equally near rows, the first one counts.
+    index is the number of the row of y. Both are arrays with one number for each row of x. Among equally near
+    rows, the first one counts.
     """
     index, least = np.empty(len(x), np.int64), np.empty(len(x))
     for span, d in squared_distances(x, y):
@@ -186,10 +199,11 @@ def nearest(x, y):
 
 
 def _middle(y):
-    """The mean of the rows y, (D,), in which each entry is rounded to a multiple of a power of two.
+    """A vector (D,) near the mean of the rows y (N, D), to be subtracted from the rows.
 
-    The power is near the spread of the column. So integers stay integers after the subtraction of the middle,
-    and the middle of most data is 0.
+    It is the mean of each column, rounded to a multiple of a power of two. The power is just above the
+    largest distance of the column's numbers from their mean. So integers stay integers after the subtraction,
+    and the result is 0 for most data. For a constant column, the result is this constant.
     """
     mean = y.mean(axis=0, dtype=np.float64)
     spread = np.maximum(y.max(axis=0) - mean, mean - y.min(axis=0))
@@ -198,9 +212,10 @@ def _middle(y):
 
 
 def enlarged(*sets):
-    """The arrays `sets`. If all numbers are tiny, below 1e-15, all arrays are multiplied by one power of two.
+    """The arrays `sets`; if all their numbers are below 1e-15 in size, multiplied by one power of two.
 
-    The largest number is then about 1. Without this, the squares of such numbers would underflow to 0.
+    The largest number is then about 1. Without this, the squares of such numbers would underflow to 0. If a
+    number is larger, or all are 0, the arrays are returned as they are.
     """
     top = max(np.abs(a).max() for a in sets)
     return [np.ldexp(a, -np.frexp(top)[1]) for a in sets] if top < 1 / SINGLE else sets

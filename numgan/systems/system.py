@@ -214,8 +214,8 @@ class Latent:
     def draw(self, rng, n, dtype=np.float32):
         """Draw the noise z (n, size) for n samples from the numpy Generator `rng`.
 
-        z is drawn in float64 and then converted to `dtype`, so float32 and float64 get the same numbers, up to
-        rounding.
+        z is drawn in float64 and then converted to `dtype`, so float32 and float64 get the same numbers, up
+        to rounding.
         """
         z = (
             rng.standard_normal((n, self.size))
@@ -285,7 +285,7 @@ class System:
 
     @property
     def averaged(self):
-        """Names of the networks with a moving average: the trained ones of `drawers`, or none if average = 0."""
+        """Names of the networks with a moving average: the trained ones of `drawers`; () if average is 0."""
         return tuple(name for name in self.drawers if name in self.optimizers) if self.average else ()
 
     @property
@@ -354,7 +354,7 @@ class System:
         return x, {name: cache}
 
     def generate(self, params, batch, seed):
-        """The Fakes for a batch, drawn with `params`. The system must have exactly one network in `drawers`."""
+        """The Fakes for a batch, drawn with params. The system must have exactly one network in `drawers`."""
         (name,) = self.drawers
         inputs = self.inputs(batch, seed)
         x, caches = self.draw(params, inputs, {name: Pass(derive(seed, name))})
@@ -378,7 +378,7 @@ class System:
 
     @property
     def stages(self):
-        """((stage's first step, system), ...): a pair for each stage; ((0, self),) unless it is a `Staged`."""
+        """((first step, system), ...): a pair for each stage. Here, without stages, ((0, self),)."""
         return ((0, self),)
 
     def inherit(self, params, old):

@@ -5,8 +5,8 @@
 
 L_D and L_G are the losses of D and G, phi are D's parameters, theta are G's. Simultaneous descent on L_D and
 L_G alone circles around an equilibrium, where v = 0. The common term |v|^2 makes v small for both players, so
-the circles shrink. The gradient of |v|^2 needs two Hessian-vector products (`numgan.remedies.consensus`). Each
-objective computes both derivatives in v from one batch and one draw of fakes.
+the circles shrink. The gradient of |v|^2 needs two Hessian-vector products (`numgan.remedies.consensus`).
+Each objective computes both derivatives in v from one batch and one draw of fakes.
 """
 
 from dataclasses import dataclass

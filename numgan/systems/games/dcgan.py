@@ -71,9 +71,9 @@ def mnist(width=1.0):
 
 
 def paper(width=1.0):
-    """64x64 colour pictures, the paper's generator: windows of 5, batches of 128.
+    """64x64 colour pictures, the paper's generator: windows of 5x5, batches of 128, uniform z.
 
-    100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3
+    G is 100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3. D has these sizes in reverse order.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return _system(
@@ -90,9 +90,9 @@ def paper(width=1.0):
 
 
 def half(width=1.0):
-    """64x64 colour pictures: half the paper's width and windows of 4, as in most later code.
+    """64x64 colour pictures: half the paper's channels and windows of 4x4, as in most later code.
 
-    100 -> 4x4x512 -> ... -> 64x64x3
+    G is 100 -> 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3. D has these sizes in reverse order.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return _system(

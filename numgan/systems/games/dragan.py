@@ -6,8 +6,8 @@
 
 x are real samples, z is noise, std(x) is the standard deviation over all entries of the batch, and lambda is
 the penalty's weight. Mode collapse comes with sharp gradients of D around real samples. So the penalty
-requires gradients of norm 1 around real samples, and nowhere else. The penalty uses no fakes. The loss without
-the penalty, and its equilibrium, are those of the first GAN.
+requires gradients of norm 1 around real samples, and nowhere else. The penalty uses no fakes. The loss
+without the penalty, and its equilibrium, are those of the first GAN.
 """
 
 from dataclasses import dataclass

@@ -4,12 +4,13 @@
                     +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
     G descends on   mean softplus(-(D(x~_n) - D(x_n)))
 
-x are real samples and x~ fakes. Each fake is compared with one real sample (Jolicoeur-Martineau 2018), so a
-generator that drops a mode has a high loss for the samples of that mode. The loss has no bad local minimum in
-which one boundary separates all fakes from the data. R1 on real and R2 on fake samples (Mescheder et al.
-2018) make training converge near the equilibrium. The paper uses no other trick.
+x_n are real samples and x~_n fakes; D(x) is a logit. Each fake is compared with one real sample
+(Jolicoeur-Martineau 2018), so a generator that drops a mode has a high loss for the samples of that mode. The
+loss has no bad local minimum in which one boundary separates all fakes from the data. The two penalties of
+weight gamma are R1, on real samples, and R2, on fakes (Mescheder et al. 2018). They make training converge
+near the equilibrium. The paper uses no other trick.
 
-With classes both players get a label y, and a fake has the label of the real sample that it is compared with.
+With classes, G and D get a label y, and a fake has the label of the real sample that it is compared with.
 """
 
 from dataclasses import dataclass, replace
@@ -68,16 +69,16 @@ class R3GAN(TwoPlayers):
     def conditioned(self, batch):
         """D as a network of the samples x alone.
 
-        Without classes the result is D. With classes it is D(x | y) with fixed labels y, those of the batch. Real
-        samples and fakes have the same labels.
+        Without classes the result is D. With classes it is D(x | y) with fixed labels y, those of the batch.
+        Real samples and fakes have the same labels.
         """
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
     def discriminator(self, params, batch, seed, fakes=None):
         """The Result of D's step: mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient for D.
 
-        The metrics are "penalty", the value R1 + R2, and "D(x) above D(G(z))", the mean of sigmoid(D(x) - D(x~)).
-        x are real samples and x~ fakes. If fakes is None, new fakes are drawn.
+        The metrics are "penalty", the value R1 + R2, and "D(x) above D(G(z))", the mean of sigmoid(D(x) -
+        D(x~)). x are real samples and x~ fakes. If fakes is None, new fakes are drawn.
         """
         D, phi = self.conditioned(batch), params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -100,8 +101,8 @@ class R3GAN(TwoPlayers):
     def generator(self, params, batch, seed, fakes=None):
         """The Result of G's step: mean softplus(-(D(x~) - D(x))), and its gradient for G.
 
-        x are real samples and x~ fakes. The gradient passes through the frozen D. If fakes is None, new fakes are
-        drawn.
+        x are real samples and x~ fakes. The gradient passes through the frozen D. If fakes is None, new fakes
+        are drawn.
         """
         D, G = self.conditioned(batch), self.networks["G"]
         fakes = fakes or self.generate(params, batch, seed)

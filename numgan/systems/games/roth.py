@@ -3,10 +3,10 @@
     D descends on  -mean log D(x) - mean log(1 - D(G(z)))
                    + gamma/2 [ mean (1 - D(x))^2 |grad y(x)|^2 + mean D(G(z))^2 |grad y(G(z))|^2 ]
 
-y(x) is D's logit and D(x) = sigmoid(y(x)). x are real samples, z is noise, gamma is the penalty's weight. Small
-noise of variance gamma on all samples would change the loss by about this penalty. The penalty itself is
-computed without noise. Such noise makes the divergence of two distributions finite even if their supports do
-not overlap. In the presets gamma decreases to a small value during training.
+y(x) is D's logit and D(x) = sigmoid(y(x)). x are real samples, z is noise, gamma is the penalty's weight.
+Small noise of variance gamma on all samples would change the loss by about this penalty. The penalty itself
+is computed without noise. Such noise makes the divergence of two distributions finite even if their supports
+do not overlap. In the presets gamma decreases to a small value during training.
 """
 
 from dataclasses import dataclass

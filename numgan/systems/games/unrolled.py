@@ -7,12 +7,12 @@ samples:
     f_K(theta, phi) = f(theta, phi_K(theta, phi)),    phi_0 = phi
     D descends on f(theta, phi),    G ascends on f_K
 
-phi are D's parameters, theta are G's, and phi_K are D's parameters after K updates. The gradient of f_K is the
-sum of two terms. One passes through D at phi_K into G, as through any frozen discriminator. The other passes
-through the K updates: it is the response of D to a change of G. The second term is exact, not an
+phi are D's parameters, theta are G's, and phi_K are D's parameters after K updates. The gradient of f_K is
+the sum of two terms. One passes through D at phi_K into G, as through any frozen discriminator. The other
+passes through the K updates: it is the response of D to a change of G. The second term is exact, not an
 approximation (`numgan.remedies.unrolling`). Its computation uses D's tangent passes and the optimiser's
-adjoint. If all fakes of G lie in one mode, D's updates reject this mode, and the gradient makes G spread. With
-K = 0 this is the game of 2014 with the minimax loss.
+adjoint. If all fakes of G lie in one mode, D's updates reject this mode, and the gradient makes G spread.
+With K = 0 this is the game of 2014 with the minimax loss.
 """
 
 from dataclasses import dataclass, replace
@@ -65,9 +65,9 @@ class UnrolledGAN(TwoPlayerGAN):
     def generator(self, params, batch, seed, fakes=None):
         """The Result of G's step: -f(theta, phi_K), and its gradient for G.
 
-        f is D's loss, and phi_K are D's parameters after K more updates on this batch. They are used here only:
-        D's real parameters stay unchanged. The gradient passes through D at phi_K and through the K updates. If
-        fakes is None, new fakes are drawn.
+        f is D's loss, and phi_K are D's parameters after K more updates on this batch. They are used here
+        only: D's real parameters stay unchanged. The gradient passes through D at phi_K and through the K
+        updates. If fakes is None, new fakes are drawn.
         """
         D = self.networks["D"]
         real_context, fake_context = Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))

@@ -34,8 +34,8 @@ class Classifier(System):
     def cross_entropy(self, params, batch, seed):
         """The Result of a step: the loss -mean log p(c | x), its gradient for C, and the accuracy.
 
-        x are the batch's pictures, each moved at random by up to `shift` pixels. c are their labels. The accuracy
-        is the share of the pictures for which the largest logit is that of c.
+        x are the batch's pictures, each moved at random by up to `shift` pixels. c are their labels. The
+        accuracy is the share of the pictures for which the largest logit is that of c.
         """
         C = self.networks["C"]
         x = shifted(batch["x"], self.shift, stream(seed, "shift"), self.pixels[0])

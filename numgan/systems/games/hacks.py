@@ -1,8 +1,8 @@
 """How to train a GAN? Tips and tricks to make GANs work (Chintala, Denton, Arjovsky and Mathieu 2016).
 
-Each of the seventeen tips is one switch or several: fields of the game that turn the tip on and off. The
-first line of a tip has its text and its switches, with their values in the preset `digits`. The second line
-says whether the tip helps.
+Every tip but the tenth has one switch or several: fields of the game that turn the tip on and off. The first
+line of a tip has its text and its switches, with their values in the preset `digits`. The second line says
+whether the tip helps.
 
  1  inputs in -1..1, Tanh as G's last layer          normalize=true
         yes: both then have the same range, around zero
@@ -41,7 +41,8 @@ says whether the tip helps.
 
 There are switches for four methods that are not in the list: feature matching and historical averaging
 (Salimans et al. 2016, sections 3.1 and 3.3), packing (Lin et al. 2018), two time scales (Heusel et al. 2017).
-`numgan train hacks --set noise=0.2 --set replay=0.25` sets switches.
+`numgan train hacks --set noise=0.2 --set replay=0.25` sets switches. Every system can have a moving average
+of G's weights.
 """
 
 from dataclasses import dataclass, replace
@@ -82,8 +83,8 @@ class Hacks(TwoPlayerGAN):
     pack           number of samples that D judges at once
     rate           G's learning rate for Adam; that for SGD is 50 times as large
     ttur           D's learning rate divided by G's
-    historical     weight of |weights - their past mean|^2 for both players. The optimisers add the gradient of
-                   this term, so it is not in the losses
+    historical     weight of |weights - their past mean|^2 for both players. The optimisers add its gradient,
+                   so this term is not in the losses
     hidden         units of a hidden dense layer
     channels       channels of the convolutions of G; D has them in reverse order
     """

@@ -30,7 +30,7 @@ class WGANGP(TwoPlayers):
     D is the critic.
 
     n_critic   critic steps before each generator step
-    penalty    lambda (|grad f| - 1)^2, with the weight lambda = 10. GradientPenalty(10, one_sided=True) is the
+    penalty    lambda (|grad f| - 1)^2, here with lambda = 10. GradientPenalty(10, one_sided=True) is the
                one-sided penalty of section 4
     """
 

@@ -250,7 +250,7 @@ class Adam(Optimizer):
 
 
 class Historical(Optimizer):
-    """Historical averaging (Salimans et al. 2016, section 3.3): weights are drawn to the mean of past weights.
+    """Historical averaging (Salimans et al. 2016, section 3.3): weights are pulled to their past mean.
 
         g1 = g + 2 weight (p - a)          a1 = a + (p - a) / (step + 1)
 

@@ -30,7 +30,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """Schedule: `start` for `wait` steps, then linear from `start` to `end` over `steps` steps, then `end`."""
+    """Schedule: `start` for `wait` steps, then linear to `end` over `steps` steps, then `end`."""
 
     start: float
     end: float

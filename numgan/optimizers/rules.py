@@ -1,14 +1,16 @@
-"""Optimisers: an update is one operation on one vector, either pure with an adjoint or in place.
+"""Optimisers: each updates the parameters of a network from their gradient.
 
     p1, state1, cache = opt.step(p, g, state)               pure: p, g and state stay unchanged
     dp, dg, dstate    = opt.adjoint(dp1, dstate1, cache)    the backward pass of `step`, for unrolling
-    opt.update(p, g, state)                                 in place, for the training loop; equal bits
+    opt.update(p, g, state)                                 in place, for the training loop
 
-p are the parameters and g the gradient, vectors (P,). `opt.start(p)` makes the state: {"step": number of
-updates made, and a vector (P,) for each moment}. The learning rate lr is a number or a schedule.
+`step` and `update` make equal bits. p are the parameters and g the gradient, vectors (P,). `opt.start(p)`
+makes the state, a dict: "step" is the number of updates made, and each moment, such as Adam's "m", has a
+vector (P,). Every optimiser has these arguments:
 
-    weight_decay   adds weight_decay p to g before the rule, the gradient of weight_decay |p|^2 / 2
-    clip           clips the weights to [-clip, clip] after the rule (WGAN)
+    lr             the learning rate, a number or a schedule
+    weight_decay   weight_decay p is added to g before the rule: the gradient of weight_decay |p|^2 / 2
+    clip           the weights are clipped to [-clip, clip] after the rule (WGAN); None: no clipping
 """
 
 import inspect
@@ -28,12 +30,17 @@ from .schedules import value_at
 
 @may_underflow
 class Optimizer:
-    """The base class: schedules, weight decay before the rule, clipping after the rule.
+    """The base class of optimisers: it has everything but the formula of the update, the rule.
 
-    A subclass defines `moments`, `_rule` and `_rule_adjoint`. `_rule(step, p, g, *moments)` updates p and the
-    moments in place, with weight decay and clipping. It returns whether all new values are finite.
-    `_rule_adjoint` returns (dg, dmoments), the derivatives with respect to g and to the moments before the
-    update. Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
+    A subclass defines `moments`, the names of its moments, and two methods:
+
+    _rule(step, p, g, *moments)    updates p and the moments in place, with weight decay and clipping. Returns
+                                   whether all new values are finite
+    _rule_adjoint(dp1, dmoments, g, moments, step)    returns (dg, [derivative for each moment]): the
+                                   derivatives of a loss with respect to g and to the moments before the
+                                   update, from those with respect to p1 and to the moments after the update
+
+    Raises ValueError for a negative or non-finite lr or weight_decay, or a clip that is not above 0.
     """
 
     moments = ()
@@ -59,7 +66,7 @@ class Optimizer:
 
     @property
     def _options(self):
-        """(weight_decay, clip), the last arguments of the kernels. clip = None becomes infinity."""
+        """(weight_decay, clip), the last arguments of the optimisers' kernels; infinity if clip is None."""
         return self.weight_decay, math.inf if self.clip is None else self.clip
 
     def start(self, p):
@@ -70,7 +77,7 @@ class Optimizer:
         """Update p and state in place. Returns whether all new values are finite. g stays unchanged.
 
         Ctrl-C takes effect only after the update. Raises ValueError if g is None or differs from p in shape,
-        or if state does not belong to this optimiser.
+        or if state does not have the step and the moments of this optimiser.
         """
         name = type(self).__name__
         if g is None or np.shape(p) != np.shape(g):
@@ -91,7 +98,7 @@ class Optimizer:
     def step(self, p, g, state):
         """(p1, state1, cache): the parameters and the state after one update, and what `adjoint` needs.
 
-        p, g and state stay unchanged. Raises ValueError like `update`.
+        p, g and state stay unchanged. Raises ValueError in the same cases as `update`.
         """
         p1 = p.copy()
         state1 = deepcopy(state)
@@ -101,8 +108,9 @@ class Optimizer:
     def adjoint(self, dp1, dstate1, cache):
         """(dp, dg, dstate): the derivatives of a loss with respect to the arguments p, g and state of `step`.
 
-        dp1 and dstate1 are its derivatives with respect to the results p1 and state1 of `step`. dstate1 and
-        dstate are {moment: vector}. dstate1 = None, or a moment that it does not have, means zero.
+        dp1 and dstate1 are the derivatives of this loss with respect to the results p1 and state1 of `step`,
+        and cache is the third result. dstate1 and dstate are {moment: vector (P,)}. If dstate1 is None, or
+        does not have a moment, the derivative with respect to the moment is zero.
         """
         p, g, state, p1 = cache
         dp1 = dp1 if self.clip is None else dp1 * (np.abs(p1) < self.clip)
@@ -113,7 +121,7 @@ class Optimizer:
         return dp1 + self.weight_decay * dg, dg, dict(zip(self.moments, dmoments))
 
     def changed(self, **constants):
-        """A new optimiser of the same class, with the given constants changed."""
+        """A new optimiser of the same class, with new values {name: value} of some arguments, such as lr."""
         words = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         return type(self)(**words | constants)
 
@@ -127,13 +135,16 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """p1 = p - lr g                                                  momentum = 0
-    m1 = momentum m + g,  p1 = p - lr m1                              heavy ball (Polyak 1964)
-    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)               nesterov=True
+    """Stochastic gradient descent, with or without momentum.
 
-    The Nesterov form is that of Sutskever et al. 2013, section 2, rewritten so that g is evaluated at p.
-    momentum is a number or a schedule. Raises ValueError unless 0 <= momentum < 1, or if nesterov is True and
-    momentum is 0.
+    p1 = p - lr g                                                  momentum = 0
+    m1 = momentum m + g,  p1 = p - lr m1                           heavy ball (Polyak 1964)
+    m1 = momentum m + g,  p1 = p - lr (g + momentum m1)            nesterov=True
+
+    p are the parameters, g is the gradient at p, and m the moment; p1 and m1 are their values after the
+    update. momentum is a number or a schedule. The Nesterov form is that of Sutskever et al. 2013, section 2,
+    rewritten so that g is evaluated at p. Raises ValueError unless 0 <= momentum < 1, or if nesterov is True
+    and momentum is 0.
     """
 
     def __init__(self, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=None):
@@ -166,11 +177,13 @@ class SGD(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """v1 = decay v + (1 - decay) g^2,  p1 = p - lr g / (sqrt(v1) + eps)
+    """RMSProp (Tieleman and Hinton 2012, lecture 6.5): each step is divided by the size of past gradients.
 
-    (Tieleman and Hinton 2012, lecture 6.5)
+    v1 = decay v + (1 - decay) g^2,  p1 = p - lr g / (sqrt(v1) + eps)
 
-    The derivative of sqrt at v1 = 0 is defined as 0. Raises ValueError unless 0 <= decay < 1 and eps >= 0.
+    p are the parameters, g is the gradient, and the moment v is a mean of past g^2; p1 and v1 are the values
+    after the update. In `adjoint` the derivative of sqrt at v1 = 0 is defined as 0. Raises ValueError unless
+    0 <= decay < 1 and eps >= 0.
     """
 
     moments = ("v",)
@@ -195,12 +208,16 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """m1 = beta1 m + (1 - beta1) g                   v1 = beta2 v + (1 - beta2) g^2
-    mhat = m1 / (1 - beta1^t)                      vhat = v1 / (1 - beta2^t)                      t = step + 1
-    p1 = p - lr mhat / (sqrt(vhat) + eps)          (Kingma and Ba 2015, Algorithm 1)
+    """Adam (Kingma and Ba 2015, Algorithm 1): a mean of past gradients, divided by their size.
 
-    beta1 = 0.5 is DCGAN's (Radford et al. 2016, section 4). The derivative at m1 = v1 = 0 is defined as 0.
-    Raises ValueError unless 0 <= beta1, beta2 < 1 and eps >= 0.
+    m1 = beta1 m + (1 - beta1) g                   v1 = beta2 v + (1 - beta2) g^2
+    mhat = m1 / (1 - beta1^t)                      vhat = v1 / (1 - beta2^t)                      t = step + 1
+    p1 = p - lr mhat / (sqrt(vhat) + eps)
+
+    p are the parameters, g is the gradient, m and v are the moments; p1, m1 and v1 are the values after the
+    update, and step counts from 0. The default beta1 = 0.5 is DCGAN's (Radford et al. 2016, section 4). In
+    `adjoint` the derivative of p1 at m1 = v1 = 0 is defined as 0. Raises ValueError unless 0 <= beta1, beta2
+    < 1 and eps >= 0.
     """
 
     moments = ("m", "v")
@@ -233,14 +250,16 @@ class Adam(Optimizer):
 
 
 class Historical(Optimizer):
-    """Historical averaging (Salimans et al. 2016, section 3.3): the optimiser `rule` gets g1 in place of g
+    """Historical averaging (Salimans et al. 2016, section 3.3): weights are pulled to their past mean.
 
         g1 = g + 2 weight (p - a)          a1 = a + (p - a) / (step + 1)
 
-    a (P,) is the mean of the weights before each past update. It counts as a constant. At the first update a
-    = p, and the added term is 0. The term 2 weight (p - a) is the gradient of weight |p - a|^2, which is not
-    part of any reported loss. Learning rate, weight decay and clipping are those of `rule`. Raises ValueError
-    for a weight below 0 or not finite, or a rule that is not an optimiser or is a Historical.
+    The optimiser `rule` makes the update, with g1 in place of the gradient g. a (P,) is the mean of the
+    parameters p before each past update, and a1 its value after the update. a is the moment "past". At the
+    first update a = p, and the added term is 0. This term is the gradient of weight |p - a|^2 for a constant
+    a. No reported loss contains weight |p - a|^2. Learning rate, weight decay and clipping are those of
+    `rule`. Raises ValueError for a weight below 0 or not finite, or a rule that is not an optimiser or is a
+    Historical.
     """
 
     def __init__(self, rule, weight):
@@ -262,7 +281,7 @@ class Historical(Optimizer):
         return Historical(self.rule.changed(**constants), self.weight)
 
     def _pulled(self, p, g, past):
-        """g1 of the class: g plus the gradient of weight |p - past|^2. past is the mean a."""
+        """The gradient g1 that `rule` gets: g + 2 weight (p - past). past is the mean of past weights."""
         return g + 2 * self.weight * (p - past)
 
     def _rule(self, step, p, g, *moments):
@@ -280,28 +299,26 @@ class Historical(Optimizer):
 
 
 def _derivative(dstate, name, p):
-    """dstate[name], the derivative with respect to the moment `name`.
+    """The derivative with respect to the moment `name`: dstate[name].
 
-    Zeros in the shape of p if dstate is None, lacks this moment or holds None for it.
+    It is zeros in the shape of p if dstate is None, or if dstate does not have this moment or has None for
+    it.
     """
     found = (dstate or {}).get(name)
     return np.zeros_like(p) if found is None else found
 
 
 def _half_inverse(root):
-    """1 / (2 root), the derivative of sqrt(v) with respect to v, where root = sqrt(v).
-
-    It is 0 where v = 0.
-    """
+    """The derivative of sqrt(v) with respect to v: 1 / (2 root), with root = sqrt(v). It is 0 where v = 0."""
     return np.divide(0.5, root, out=np.zeros_like(root), where=root > 0)
 
 
 @may_underflow
 def moving_average(average, p, decay):
-    """Replace `average` by decay average + (1 - decay) p, in place.
+    """Update a moving average of the weights p in place: average = decay average + (1 - decay) p.
 
-    average and p are vectors (P,). Samples are drawn with the average (Yazici et al. 2019).
-    Raises ValueError if average and p differ in length.
+    average and p are vectors (P,). Samples are drawn with the average (Yazici et al. 2019). Ctrl-C takes
+    effect only after the update. Raises ValueError if average and p differ in length.
     """
     if average.shape != p.shape:
         raise ValueError(
@@ -313,9 +330,11 @@ def moving_average(average, p, decay):
 
 @contextmanager
 def _interrupts_deferred():
-    """A context in which Ctrl-C takes effect only at the end, so that p and its state change together.
+    """A context in which Ctrl-C takes effect only at the end: no update is interrupted in the middle.
 
-    Python runs signal handlers in the main thread only, so in another thread this does nothing.
+    So the parameters and the optimiser's state always change together. In a thread other than the main one,
+    or if SIGINT has no handler in Python, the context does nothing: Python runs handlers in the main thread
+    only.
     """
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):

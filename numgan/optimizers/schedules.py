@@ -1,6 +1,6 @@
-"""Schedules: constants of an optimiser or a system that change with the number of updates made.
+"""Schedules: constants of an optimiser or a system, such as the learning rate, that change with the step.
 
-schedule(step) -> value; step counts from 0.
+schedule(step) -> value. step counts from 0. For an optimiser it is the number of updates made.
 """
 
 import math
@@ -10,14 +10,14 @@ from ..core.arguments import is_number, plain, plain_fields
 
 
 def value_at(value, step):
-    """The value at `step` of a schedule. A `value` that is not a schedule is returned unchanged."""
+    """The value of a schedule at `step`, a number. A `value` that is not callable is returned unchanged."""
     return plain(value(step)) if callable(value) else value
 
 
 class Schedule:
-    """The base class. It checks `steps`, and converts NumPy numbers in its fields to Python numbers.
+    """The base class of schedules. It converts NumPy numbers in the fields to Python numbers.
 
-    Raises ValueError if `steps` is below 1.
+    Raises ValueError if there is a field `steps` that is not a number of at least 1.
     """
 
     def __post_init__(self):
@@ -30,7 +30,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """Schedule: `start` for `wait` updates, then linear to `end` over `steps` updates, then `end`."""
+    """Schedule: `start` for `wait` steps, then linear to `end` over `steps` steps, then `end`."""
 
     start: float
     end: float
@@ -43,9 +43,9 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """Schedule: max(start factor^step, floor).
+    """Schedule: start factor^step, but at least `floor`.
 
-    Goodfellow et al. 2014 divide by 1.000004 at every update: factor = 1 / 1.000004.
+    Goodfellow et al. 2014 divide the learning rate by 1.000004 at every update: factor = 1 / 1.000004.
     """
 
     start: float
@@ -58,9 +58,9 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Schedule: half a cosine from `start` to `end` over `steps` updates, then `end`.
+    """Schedule: half a cosine wave from `start` to `end` over `steps` steps, then `end`.
 
-    (Loshchilov and Hutter 2017, eq. 5)
+    It is eq. 5 of Loshchilov and Hutter 2017, without restarts.
     """
 
     start: float
@@ -73,9 +73,11 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """Schedule: `then` times a factor that rises linearly from 1 / steps to 1 over the first `steps` updates.
+    """Schedule: `then` times a factor that rises linearly from 1 / steps to 1 in the first `steps` steps.
 
-    then    a constant or a schedule
+    After these steps the factor stays 1.
+
+    then    a number or a schedule
     """
 
     then: object

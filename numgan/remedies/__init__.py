@@ -1,4 +1,4 @@
 """Methods that make GAN training more stable: penalties, noise, replay of old fakes, unrolling, consensus.
 
-Most of them are also a `Remedy`: a class that makes one change of the two-player game.
+Most of these methods are also a `Remedy`, a class that makes one change of the game of G and D.
 """

@@ -1,4 +1,4 @@
-"""Balance between the players: only one of them trains in each step. D's last loss decides which one."""
+"""Balance between G and D: only one of the two trains in each step. D's loss decides which one."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,11 @@ from .remedy import Remedy
 @may_underflow
 @dataclass(frozen=True)
 class Balance(Remedy):
-    """Remedy: D trains while its loss is above `balance`; otherwise G trains. 0: both train in each step.
+    """Remedy: in each step D trains if its loss is above `balance`, and G trains if not.
 
-    The loss is the one of the last step, with the labels 1 for real samples and 0 for fakes, without
-    penalties. In the first step D trains.
+    The loss is the adversarial loss of D in the step before, without penalties and with the labels 1 for real
+    samples and 0 for fakes. In the first step D trains. With balance = 0 the remedy does nothing: both
+    players train in each step. Raises ValueError unless balance is a finite number of at least 0.
     """
 
     balance: float = 0.0

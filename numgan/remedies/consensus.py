@@ -1,11 +1,12 @@
 """Consensus optimisation (Mescheder et al. 2017, "The numerics of GANs", section 4, Algorithm 2).
 
-    v = (d L_D / d phi, d L_G / d theta)          the gradients of both players, the vector field of the game
+    v = (v_phi, v_theta) = (d L_D / d phi, d L_G / d theta)
     R = weight/2 |v|^2
 
     phi -= h (v_phi + d R / d phi)                theta -= h (v_theta + d R / d theta)
 
-At an equilibrium v = 0. Simultaneous gradient descent circles around such a point; descent on R leads towards
+L_D and L_G are the losses of D and G, phi are D's parameters, theta are G's, and h is the learning rate. At
+an equilibrium v = 0. Simultaneous gradient descent circles around such a point; descent on R leads towards
 this point. Let v be a constant, and exchange the order of the derivatives. Then the gradient with respect to
 all of (phi, theta) is
 
@@ -32,15 +33,17 @@ from .penalties import expect_weight
 @may_underflow
 @dataclass(frozen=True)
 class Consensus:
-    """The penalty weight/2 |v|^2
+    """The penalty weight/2 |v|^2 of consensus optimisation, where v are the gradients of both players' losses.
 
-    v = (d L_D / d phi, d L_G / d theta) for networks D and G and an adversarial loss
+    v = (d L_D / d phi, d L_G / d theta). L_D and L_G are the losses of D and G in `loss`, an adversarial
+    loss; phi are D's parameters and theta G's.
 
         value, (dphi, dtheta), (v_phi, v_theta) = Consensus(10.0, nonsaturating)(D, G, phi, theta, real, z)
 
-    Raises ValueError for a weight that is negative or not finite; TypeError for a loss that is not an
-    AdversarialLoss (second derivatives are needed), a D or G that is not a layer, or a phi or theta that is
-    not a Parameters object; NonFiniteError for logits that are inf or nan.
+    Raises ValueError for a weight that is negative or not finite. Raises TypeError for a loss that is not an
+    AdversarialLoss (second derivatives are needed). The call raises TypeError for a D or G that is not a
+    layer, or a phi or theta that is not a Parameters object, and NonFiniteError for logits that are inf or
+    nan.
     """
 
     weight: float = 10.0
@@ -59,11 +62,15 @@ class Consensus:
     ):
         """(value, (dphi, dtheta), (v_phi, v_theta)): the penalty, its gradients, and v.
 
-        real      (M, ...) real samples
-        z         (N, Z) latents; M and N may differ
-        contexts  of D on real samples, of D on fakes, and of G dphi and dtheta are the gradients of the
-        penalty with respect to phi and theta. v_phi and v_theta are the gradients of the players' own losses,
-        without the penalty. The caller adds them for the update.
+        real            (M, ...) real samples
+        z               (N, Z) noise; M and N may differ
+        real_context    the context of D's passes on real samples
+        fake_context    the context of D's passes on fakes
+        gen_context     the context of G's passes
+
+        dphi and dtheta are the gradients of the penalty with respect to phi and theta. v_phi and v_theta are
+        the gradients of the losses of D and G without the penalty. For an update the caller adds v_phi to
+        dphi and v_theta to dtheta.
         """
         for kind, given in ((Layer, dict(D=D, G=G)), (Parameters, dict(phi=phi, theta=theta))):
             for name, value in given.items():
@@ -104,9 +111,9 @@ class Consensus:
         )
 
     def _sum(self, p, *gradients):
-        """weight times the sum of `gradients`, as Parameters like p.
+        """weight times the sum of `gradients`, as Parameters with the layout of p.
 
-        Each is the gradient of a backward pass.
+        Each of the gradients is one that a backward pass of the network of p returned.
         """
         return p.like(
             p.dtype.type(self.weight) * sum(whole_gradient(gradient, p).vector for gradient in gradients)

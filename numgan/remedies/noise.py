@@ -1,4 +1,4 @@
-"""Noise on the inputs of D (instance noise) and on its labels."""
+"""Noise on the inputs of D (instance noise) and on the labels real and fake in D's loss."""
 
 from dataclasses import dataclass
 
@@ -18,14 +18,14 @@ SOFT = (0.0, 0.3), (0.7, 1.2)
 
 @may_underflow
 def noisy(x, std, rng):
-    """Instance noise: x + std e, e ~ N(0, 1) for each entry          x, result (N, ...)
+    """Instance noise for the inputs of D: x + std e, with e ~ N(0, 1) for each entry of the samples x (N, ...).
 
-    Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3. D separates two distributions on
-    low-dimensional sets without error, and G's gradient vanishes. With noise the two distributions overlap,
-    and G has a useful gradient. The derivative with respect to x is the identity. Use different random
-    streams for real samples, for fakes and for each step. Raises TypeError for an x that is not an array of
-    floats. Raises ValueError for an empty x, an rng that is not a numpy Generator, or a std that is negative
-    or not finite.
+    Source: Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3. Without noise D can separate two
+    distributions on low-dimensional sets without error, and then G's gradient vanishes. With noise the two
+    distributions overlap, and G has a useful gradient. The derivative of the result with respect to x is the
+    identity. Use different random streams for real samples, for fakes and for each step. If std is 0, x
+    itself is returned. Raises TypeError for an x that is not an array of floats. Raises ValueError for an
+    empty x, an rng that is not a numpy Generator, or a std that is negative or not finite.
     """
     expect_samples("noisy", x=x)
     expect_rng("noisy", rng)
@@ -35,12 +35,13 @@ def noisy(x, std, rng):
 
 @may_underflow
 def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.float32):
-    """Labels t of the given shape for samples that are all real or all fake; smoothed, soft or flipped.
+    """Draw labels for D's loss, for samples that are all real or all fake. Returns an array of `shape`.
 
-    real      whether the samples are real (label 1) or fake (label 0)
+    real      True: the samples are real, and their label is `smooth`; False: they are fakes, their label is 0
     smooth    the label of real samples (one-sided smoothing: Salimans et al. 2016, section 3.4)
-    soft      if True, t is drawn uniformly from the ranges of SOFT, and `smooth` has no effect
-    flip      the probability that a real sample gets the label of a fake, and a fake that of a real sample
+    soft      True: a label is uniform in 0..0.3 for fakes and in 0.7..1.2 for real samples, and `smooth` has
+              no effect
+    flip      the probability that a real sample gets the label of a fake, or a fake that of a real sample
 
     Raises ValueError unless smooth and flip are from 0 to 1 and rng is a numpy Generator.
     """
@@ -59,10 +60,10 @@ def drawn_labels(real, shape, rng, smooth=1.0, soft=False, flip=0.0, dtype=np.fl
 @may_underflow
 @dataclass(frozen=True)
 class InstanceNoise(Remedy):
-    """Remedy: noise on the inputs of D, in the steps of both players (see `noisy`).
+    """Remedy: normal noise on the inputs of D, in D's step and in G's step (see `noisy`).
 
     noise    the standard deviation at the first step; it falls linearly to 0
-    anneal   the number of steps after which it is 0; anneal = 0 means the steps of the game
+    anneal   the number of steps after which the standard deviation is 0; anneal = 0 means all steps of the game
     """
 
     noise: float = 0.1
@@ -77,7 +78,7 @@ class InstanceNoise(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class NoisyLabels(Remedy):
-    """Remedy: smoothed, soft or flipped labels in D's loss; the fields are arguments of `drawn_labels`."""
+    """Remedy: smoothed, soft or flipped labels in D's loss; `drawn_labels` explains the three fields."""
 
     smooth: float = 0.9
     soft: bool = False

@@ -1,7 +1,8 @@
 """Experience replay: D is trained on old fakes too, so that G cannot return to fakes that D has forgotten.
 
-Shrivastava et al. 2017, section 2.3: a share of D's fakes is drawn from a pool of old fakes. New fakes
-replace the drawn ones in the pool. Chintala et al. 2016, point 8, also keep old players as opponents.
+Shrivastava et al. 2017, section 2.3, draw some of D's fakes from a pool of old fakes. New fakes replace the
+drawn ones in the pool. Chintala et al. 2016, point 8, also keep old parameters of G and D: a network then
+trains against an older opponent.
 """
 
 from dataclasses import dataclass
@@ -17,13 +18,19 @@ from .remedy import Remedy
 @may_underflow
 @dataclass(frozen=True)
 class Pool:
-    """A pool of at most `size` old samples.
+    """The rule of a pool of at most `size` old samples, some of which D gets in place of new samples.
 
-    A sample is one row of each of several arrays, as an image and its label. With probability `share`, D gets
-    an old sample instead of a new one, and the new one replaces the old one in the pool. New samples that D
-    gets fill the free rows of the pool. No old sample is used twice in a batch. The content of the pool is a
-    value, {"pool.count": ..., "pool.NAME": (size, ...)}: `mix` takes one content and returns another. Raises
-    ValueError unless size is an integer of at least 1 and 0 <= share <= 1.
+    Each new sample is replaced by an old one with probability `share`, and takes its row in the pool. New
+    samples that are not replaced are also copied into the free rows of the pool. No old sample is used twice
+    in a batch, so at most as many are used as the pool holds.
+
+    A sample may have several arrays, such as an image and its label. This object does not store samples. The
+    content of the pool is a dict, which `empty` makes and of which `mix` returns a new one:
+
+    "pool.count"    (1,) the number of samples in the pool
+    "pool.NAME"     (size, ...) the samples' arrays NAME, such as x; rows from count on are free
+
+    Raises ValueError unless size is an integer of at least 1 and 0 <= share <= 1.
     """
 
     size: int
@@ -35,7 +42,7 @@ class Pool:
         plain_fields(self)
 
     def empty(self, **rows):
-        """The content of an empty pool. rows: {name: (shape of one row, dtype)}."""
+        """The content of an empty pool. rows are {array's name: (shape of one sample, dtype)}."""
         return {"pool.count": np.zeros(1, np.int64)} | {
             f"pool.{name}": np.zeros((self.size, *shape), dtype) for name, (shape, dtype) in rows.items()
         }
@@ -44,9 +51,11 @@ class Pool:
         """(the samples for D, the new content of the pool), both as new arrays.
 
         held     the content of the pool
-        fresh    the new samples, {name: (n, ...)}; the samples for D have the same form
-        Raises ValueError if the arrays of fresh differ in length, or if held is not the content of a pool for
-        samples of these shapes.
+        fresh    the new samples, {name: array (n, ...)}; the samples for D have the same form
+        rng      the numpy Generator that draws which new samples are replaced, and by which old ones
+
+        Raises ValueError if the arrays of `fresh` differ in length, or if `held` is not the content of a pool
+        for samples of these shapes.
         """
         self._check(held, fresh)
         count, n = int(held["pool.count"][0]), len(next(iter(fresh.values())))
@@ -83,9 +92,10 @@ class Pool:
 @may_underflow
 @dataclass(frozen=True)
 class Replay(Remedy):
-    """Remedy: with probability `replay`, D gets an old fake from a pool of `pool` old fakes, not a new one.
+    """Remedy: in D's step some new fakes are replaced by old ones from a pool (see `Pool`).
 
-    This is decided for each fake of D. replay = 0: no pool. See `Pool`.
+    replay    the probability that a fake is replaced; 0: there is no pool
+    pool      the largest number of fakes in the pool
     """
 
     replay: float = 0.5
@@ -107,9 +117,10 @@ class Replay(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class PastPlayers(Remedy):
-    """Remedy: with probability `past`, a player trains against an opponent with older parameters.
+    """Remedy: sometimes G or D trains against an opponent with older parameters.
 
-    The parameters are stored every `age` steps, so they are up to `age` steps old. past = 0: never.
+    past    the probability of this in each objective after the first step; 0: never
+    age     the parameters are stored every `age` steps, so they are up to `age` steps old
     """
 
     past: float = 0.05

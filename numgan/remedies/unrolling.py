@@ -2,15 +2,15 @@
 
     phi_0 = phi          phi_{k+1} = step(phi_k, g_k)          g_k = d L(phi_k, x, x~) / d phi          k < K
 
-L is the discriminator's loss on one batch of real samples x and fakes x~ = G(z), and step is the update of
-any optimiser. phi_K depends on the fakes through every g_k. Let dphi_K be the derivative of a loss with
-respect to phi_K. The backward pass goes from step K - 1 to step 0:
+phi are D's parameters, K is the number of updates, L is D's loss on one batch of real samples x and fakes x~
+= G(z), and step is the update of any optimiser. phi_K depends on the fakes through every g_k. Let dphi_K be
+the derivative of a loss with respect to phi_K. The backward pass goes from step K - 1 to step 0:
 
     (dphi_k, dg_k) from dphi_{k+1}             optimiser.adjoint, also for momentum and Adam
     dphi_k += H dg_k                           H    = d^2 L / d phi d phi
     dx~    += M dg_k                           M    = d^2 L / d x~ d phi, transposed
 
-One pair of tangent passes, with D's weights moving along dg_k, gives both products: tdphi = H dg_k and
+One pair of tangent passes of D, with D's weights moving along dg_k, gives both products: tdphi = H dg_k and
 tdx = M dg_k.
 """
 
@@ -35,16 +35,20 @@ class Unrolling:
         phi_K, tape = unrolling.forward(phi, real, fake)
         dphi, dfake = unrolling.backward(dphi_K, tape)
 
+    phi are D's parameters, and phi_K are those after K updates. dphi_K, dphi and dfake are the derivatives of
+    one loss with respect to phi_K, phi and the fakes.
+
     D            a network whose layers have tangent passes, x (N, ...) -> logits (N, 1)
-    loss         the loss of D; for most losses real and fake batches may differ in size
+    loss         the loss of D, adversarial or relativistic. Only with an adversarial loss may the batches of
+                 real samples and of fakes differ in size
     optimizer    any optimiser. Adam's first update is about lr sign(g), whose derivative is nearly 0
-    steps        K. With 0, phi_K is phi, dphi is dphi_K and dfake is None, which means zero
+    steps        K. With K = 0, phi_K is phi, dphi is dphi_K, and dfake is None, which means zero
     state        the optimiser's state before the first of the K updates; None: a new state
-    real_context, fake_context    the contexts of D's passes on real samples and on fakes in all steps
+    real_context, fake_context    the contexts of D's passes on real samples and on fakes in all updates
 
     Raises TypeError for a D that is not a layer, or a loss or optimizer of another class. Raises ValueError
-    unless steps is an integer of at least 0 and state belongs to the optimizer. Raises NonFiniteError for
-    logits that are inf or nan.
+    unless steps is an integer of at least 0. `forward` raises ValueError unless state belongs to the
+    optimizer, and NonFiniteError for logits that are inf or nan.
     """
 
     D: object
@@ -68,11 +72,12 @@ class Unrolling:
             raise ValueError(f"Unrolling: expected steps as an integer of at least 0, got {self.steps!r}")
 
     def forward(self, phi, real, fake):
-        """(phi_K, tape): D's Parameters after K updates, and the values of each step that `backward` needs.
+        """(phi_K, tape): D's Parameters after K updates, and the values of each update that `backward` needs.
 
-        tape is a list. phi stays unchanged. Raises TypeError unless phi is a Parameters and real and fake are
-        arrays of floats; ValueError for an empty batch or a wrong state; NonFiniteError for logits that are
-        inf or nan.
+        phi are D's Parameters, real (M, ...) are real samples and fake (N, ...) fakes. None of them changes.
+        tape is a list with one tuple for each update. Raises TypeError unless phi is a Parameters and real
+        and fake are arrays of floats; ValueError for an empty batch or a wrong state; NonFiniteError for
+        logits that are inf or nan.
         """
         _expect_parameters("forward", "phi", phi)
         expect_samples("Unrolling.forward", real=real, fake=fake)
@@ -94,8 +99,11 @@ class Unrolling:
     def backward(self, dphi, tape):
         """(dphi, dfake): the derivatives of a loss with respect to phi and to the fakes, through all updates.
 
-        dphi    the derivative of the loss with respect to phi_K (Parameters)
-        tape    the second result of `forward`. With 0 steps dfake is None, which means zero
+        dphi    the argument: the derivative of the loss with respect to phi_K (Parameters)
+        tape    the second result of `forward`
+
+        With K = 0 updates the result dfake is None, which means zero. Raises TypeError unless dphi is a
+        Parameters.
         """
         _expect_parameters("backward", "dphi", dphi)
         dp, dstate, dfake = dphi.vector, None, None
@@ -112,9 +120,10 @@ class Unrolling:
         return dphi.like(dp), dfake
 
     def _first_state(self, p):
-        """The optimiser's state before the first update of p (P,): `state`, or a new one if `state` is None.
+        """The optimiser's state before the first update of p (P,): `state`, or a new state if `state` is None.
 
-        Raises ValueError if `state` does not have the moments of the optimiser, or not the shape of p.
+        Raises ValueError if `state` does not have the moments of the optimiser, or if they do not have the
+        shape of p.
         """
         if self.state is None:
             return self.optimizer.start(p)

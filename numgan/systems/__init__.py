@@ -50,7 +50,10 @@ WIDTHS = Real(0.0001, 1000)
 
 
 def presets(name):
-    """{preset: function that makes it} of the system `name`. Raises ValueError for an unknown name."""
+    """{preset's name: function} of the system `name`; function(width) makes the system.
+
+    Raises ValueError for an unknown `name`.
+    """
     if name not in SYSTEMS:
         raise ValueError(f"system: expected one of {', '.join(SYSTEMS)}, got {name!r}")
     return SYSTEMS[name].PRESETS
@@ -59,8 +62,8 @@ def presets(name):
 def description(described):
     """The first line of the docstring of `described`, a module or the function of a preset.
 
-    Under `python -OO` there are no docstrings; then the line is read from the source. A frozen program has no
-    sources: then the result is the module's or function's name.
+    Under `python -OO` there are no docstrings; then the line is read from the source file. If there is no
+    source file, as in a frozen program, the result is the name of the module or function.
     """
     text = described.__doc__
     if text is None:
@@ -73,10 +76,12 @@ def description(described):
 
 
 def build(name, preset=None, width=1.0):
-    """Make the system `name` with one of its presets. preset=None means the system's first preset.
+    """Make the system `name` with the sizes and rates of one of its presets. Returns a System.
 
-    width   factor of all hidden widths; checks use narrow networks
-    Raises ValueError for an unknown system or preset, or a width out of range.
+    preset   the preset's name; None: the system's first preset
+    width    factor of all hidden widths, from 0.0001 to 1000; checks use narrow networks
+
+    Raises ValueError for an unknown system or preset, or a width out of this range.
     """
     WIDTHS.expect(width, "build: width")
     known = presets(name)
@@ -89,7 +94,7 @@ def build(name, preset=None, width=1.0):
 def preset_for(name, sample_shape):
     """The name of the first preset of the system `name` for samples of shape `sample_shape`.
 
-    Raises ValueError if there is no such preset.
+    Raises ValueError if there is no such preset, or no such system.
     """
     shapes = {preset: make(0.05).sample_shape for preset, make in presets(name).items()}
     for preset, shape in shapes.items():

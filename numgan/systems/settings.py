@@ -10,9 +10,10 @@ COUNTS = Whole(0, 1_000_000)  # a setting that is a count
 
 
 def numbers(record):
-    """{name: value} of the fields of a dataclass `record` that hold numbers, switches or schedules.
+    """{field: value} of the fields of the dataclass `record` that are settings.
 
-    A switch is a bool. {} if `record` is no dataclass.
+    A setting is a field whose value is a number, a switch (a bool) or a schedule. {} if `record` is no
+    dataclass.
     """
     if not is_dataclass(record):  # a user's own remedy may be a class without fields
         return {}
@@ -25,17 +26,23 @@ def numbers(record):
 def with_numbers(record, values):
     """A copy of the dataclass `record` with new values of its numbers, switches and schedules.
 
-    values is {name: value}. Names that `numbers(record)` does not have are left out.
+    values is {field: new value}. Names that `numbers(record)` does not have are ignored. If no name is left,
+    `record` itself is returned.
     """
     own = {name: values[name] for name in numbers(record).keys() & values}
     return replace(record, **own) if own else record
 
 
 def fitting(name, old, value):
-    """`value` as the new value of the setting `name`, converted to the type of the old value.
+    """Check `value`, the new value of the setting `name`. Returns it with the type of a setting.
 
-    A bool needs a bool, and an int an int; in all other cases the result is a float. Raises ValueError for a
-    value of another type or out of range.
+    The type of the old value `old` decides what the new one must be:
+
+    bool                 a bool
+    int                  an integer from 0 to 1,000,000
+    float or schedule    a number from 0 to 1e38; it is converted to a float
+
+    Raises ValueError for any other value.
     """
     kind = Flag() if isinstance(old, bool) else COUNTS if isinstance(old, int) else NUMBERS
     kind.expect(value, name)

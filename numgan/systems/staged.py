@@ -14,21 +14,30 @@ from .system import System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Staged(System):
-    """The systems of `parts` = ((steps, system), ...) in order, trained in one run.
+    """A system of several stages: systems that are trained one after the other in one run.
 
-    `Staged.of((500, first), (2000, second))` makes it. Each stage has its own networks, optimisers and
+    parts    ((steps, system), ...), the stages in order and the number of steps of each
+
+    `Staged.of((500, first), (2000, second))` makes a Staged. Each stage has its own networks, optimisers and
     memory. A network that the previous stage has too keeps its values (`System.inherit`). Optimisers and
-    memory start anew in each stage. The properties of a Staged are those of its last stage.
+    memory start anew in each stage.
+
+    Most properties of a Staged are those of its last stage: the fields, the objectives, `drawers`, `judges`,
+    `made_from`, `target` and `purpose`. These three differ:
+
+    steps      the sum of the steps of all stages
+    packed     the least common multiple of that of all stages
+    init       makes the parameters of the first stage
     """
 
     parts: tuple
 
     @classmethod
     def of(cls, *parts):
-        """A Staged with the stages `parts`, which are pairs (steps, system).
+        """A Staged with the stages `parts`: pairs (number of steps, System).
 
-        Raises TypeError for anything but such pairs, ValueError without a stage, for a stage without a step,
-        or for stages with different sample_shape, pixels or classes.
+        Raises TypeError for anything but such pairs. Raises ValueError if there is no pair, if a stage has
+        less than one step, or if the stages differ in sample_shape, pixels or classes.
         """
         for part in parts:
             match part:

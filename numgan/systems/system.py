@@ -2,10 +2,10 @@
 
     objective(params, batch, seed) -> Result(loss, gradients, metrics, memory)
 
-The training loop, the whole-step gradient check, the sampler and the benchmarks use this interface only, so
-one version of each works for every system. They do not use the names of networks. They ask the system for
-networks by role: the networks that an objective trains, and the networks that draw a sample. An objective is
-a pure function: equal arguments give equal bits.
+params are {network: Parameters}. The training loop, the check of a whole step's gradient, the sampler and the
+benchmarks use this interface only, so one version of each works for every system. They do not know the names
+of networks. They ask the system which networks an objective trains, and which networks draw a sample. An
+objective is a pure function: equal arguments give equal bits.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -25,8 +25,8 @@ from .settings import fitting, numbers, with_numbers
 class Batch(dict):
     """The data of one objective: {column: array (N, ...)}, such as batch["x"] and batch["labels"].
 
-    number   the number of samples that the objective draws; None: as many as there are rows, N
-    fakes    this number as an integer: N if `number` is None
+    number   the number of fakes that the objective draws; None: as many as there are rows, N
+    fakes    the same number as an integer, so N if `number` is None
     """
 
     def __init__(self, columns, number=None):
@@ -47,11 +47,11 @@ class Batch(dict):
 
 @dataclass(frozen=True)
 class Fakes:
-    """Generated samples.
+    """Generated samples, with what the generator's backward pass needs.
 
     x        the samples (M, ...)
-    cache    the cache of the generator's forward pass, for its backward pass
-    inputs   the generator's inputs from which x was made
+    cache    the cache of the generator's forward pass
+    inputs   the generator's inputs from which x was made: z, or (z, labels)
     """
 
     x: np.ndarray
@@ -64,9 +64,9 @@ class Result:
     """The result of an objective.
 
     loss        a number
-    gradients   {network: Parameters}, one for each network that the objective trains
+    gradients   {network: gradient of the loss}, one for each network that the objective trains
     metrics     {name: number} for the curves
-    memory      {name: array}: new values of entries of `System.memory`; entries that are not in it keep their
+    memory      {name: array}, new values for some arrays of `System.memory`; the other arrays keep their
                 values. None: no new values
     """
 
@@ -77,11 +77,11 @@ class Result:
 
 
 def checked(result, params, trained, where):
-    """A copy of an objective's Result, with Python numbers and with gradients in the form of the parameters.
+    """Check an objective's Result. Returns a copy with Python numbers, and with gradients as Parameters.
 
-    params    {network: Parameters}
-    trained   names of the networks that the objective trains
-    Raises TypeError or ValueError for an invalid result; the message begins with `where`.
+    params are {network: Parameters}, `trained` names the networks that the objective trains. Raises TypeError
+    for a field of the wrong type, or a gradient of another layout or dtype than the parameters. Raises
+    ValueError if the gradients are not those of `trained`. The message begins with `where`.
     """
     expect_type(where, result, Result, "a Result(loss, gradients, metrics)")
     expect_type(where, result.gradients, dict, "gradients as a dict {name: ...}")
@@ -155,11 +155,11 @@ def remember(memory, new):
 
 
 def expect_roles(system):
-    """Raise ValueError unless every network that the system names exists and can be trained where it must be.
+    """Check that a system is complete. Raises ValueError for a missing network, optimiser or objective.
 
-    The names are those in `optimizers`, `drawers`, `judges` and `trains`. `trains` must have every objective,
-    and each network in it must have an optimiser. The systems of all stages are checked.
-    Raises TypeError for anything but a System of networks and optimisers.
+    Each name in `optimizers`, `drawers`, `judges` and `trains` must be that of a network. `trains` must have
+    every objective, and each network in it must have an optimiser. Of a Staged all stages are checked.
+    Raises TypeError unless `system` is a System, its networks are layers and its optimisers Optimizers.
     """
     expect_type("system", system, System, "a System, as numgan.build makes it")
     for _, now in system.stages:
@@ -196,9 +196,9 @@ def expect_roles(system):
 @may_underflow
 @dataclass(frozen=True)
 class Latent:
-    """The latent prior: the distribution of the noise z (N, size), N(0, scale^2) or U(-scale, scale).
+    """The latent prior: the distribution of each entry of the noise z (N, size).
 
-    kind is "normal" or "uniform". Raises ValueError for another kind or a size below 1.
+    kind "normal": N(0, scale^2); "uniform": U(-scale, scale). Raises ValueError for another kind or size < 1.
     """
 
     size: int
@@ -212,10 +212,10 @@ class Latent:
             )
 
     def draw(self, rng, n, dtype=np.float32):
-        """Draw z (n, size) from the numpy Generator `rng`.
+        """Draw the noise z (n, size) for n samples from the numpy Generator `rng`.
 
-        z is drawn in float64 and then converted to dtype, so both dtypes get the same numbers, up to
-        rounding.
+        z is drawn in float64 and then converted to `dtype`, so float32 and float64 get the same numbers, up
+        to rounding.
         """
         z = (
             rng.standard_normal((n, self.size))
@@ -228,25 +228,25 @@ class Latent:
 @may_underflow
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """The common part of every system. A subclass adds its paper's settings and one method per objective.
+    """The base class of every system. A subclass adds its paper's settings and a method for each objective.
 
-    networks       {name: network}; parameters have the same names
-    optimizers     {name: optimiser} of the trained networks; a network without an optimiser never changes
-    latent         the prior of the noise that samples are drawn from; None: samples are made from data alone
+    networks       {name: network}
+    optimizers     {network's name: optimiser}; a network without an optimiser never changes
+    latent         the prior of the noise that samples are drawn from; None: the system uses no noise
     sample_shape   the shape of one row of the column x, such as (H, W, C) or (2,)
     classes        the number of classes; 0: the system uses no labels
     pixels         (lowest, highest) value of a pixel in the networks' inputs
-    shares_fakes   True: all objectives of a step use the same fakes; False: each objective draws its own
+    shares_fakes   True: all objectives of a step use the same fakes; False: each objective draws new fakes
     average        decay of the moving average of the weights, with which samples are drawn; 0: no average
     data, batch_size, steps     the defaults of `train`
 
-    Roles, for code that works with any system (class attributes):
+    Class attributes, which describe the system to code that works with any system:
 
     drawers         names of the networks that draw a sample; (): the system draws no samples
     judges          names of the networks whose output distinguishes real samples from generated ones
-    made_from       columns of the batch that a sample is made from, besides noise
-    target          the column of real data that samples should be like
-    purpose         the use of a trained system, in words
+    made_from       names of the batch's columns that a sample is made from, besides noise
+    target          the name of the column of real data that samples should be like
+    purpose         what a trained system does, in words
     packed          the number of samples that D judges together; the batch size must be a multiple of it
     compares_pairs  whether objectives compare each fake with one real sample; a batch then has as many
                     fakes as real samples
@@ -285,14 +285,14 @@ class System:
 
     @property
     def averaged(self):
-        """Names of the networks that have a moving average: the trained networks among `drawers`."""
+        """Names of the networks with a moving average: the trained ones of `drawers`; () if average is 0."""
         return tuple(name for name in self.drawers if name in self.optimizers) if self.average else ()
 
     @property
     def trains(self):
-        """{objective: names of the networks that it trains}.
+        """{objective's name: names of the networks that it trains}.
 
-        By default: the network with the objective's name.
+        By default an objective trains the network that has the objective's name.
         """
         return {name: (name,) for name in self.objectives()}
 
@@ -301,7 +301,7 @@ class System:
         return {name: net.init(stream(seed, "init", name), dtype) for name, net in self.networks.items()}
 
     def objectives(self):
-        """{name: objective}, a function for each objective.
+        """{name: objective}, where an objective is a function (params, batch, seed) -> Result.
 
         A subclass must define this; here it raises TypeError.
         """
@@ -310,8 +310,8 @@ class System:
     def example(self, n, rng):
         """A random batch {column: array (n, ...)} for tests and benchmarks.
 
-        It has the column x, and labels if there are classes.
-        rng   a function: rng(name) -> numpy Generator
+        It has the column x, uniform in `pixels`, and the column labels if there are classes.
+        rng   a function: rng(column) -> numpy Generator
         """
         x = {"x": rng("x").uniform(*self.pixels, (n, *self.sample_shape))}
         return x | (
@@ -323,10 +323,10 @@ class System:
     # ---- samples
 
     def inputs(self, batch, seed):
-        """Inputs of the generator for batch.fakes samples: an array (N, ...) or a tuple of arrays.
+        """The generator's inputs for batch.fakes samples: here noise z (batch.fakes, Z).
 
-        Here: noise. They depend on the seed and the batch only. Raises TypeError for a system without a
-        latent prior.
+        They depend on the seed and the batch only. A subclass may return a tuple of arrays. Raises TypeError
+        for a system without a latent prior.
         """
         if self.latent is None:
             raise TypeError(f"{type(self).__name__} draws no samples from noise")
@@ -335,19 +335,19 @@ class System:
     def asked(self, batch):
         """The labels (batch.fakes,) of the samples to draw.
 
-        They are the labels of the batch in order. If the batch has no labels, they are 0, 1, ... up to the
-        last class, again and again.
+        They are the labels of the batch, or 0, 1, ... up to the last class if the batch has none. The list is
+        repeated if it is too short, and cut if it is too long.
         """
         return np.resize(
             np.arange(self.classes) if batch.get("labels") is None else batch["labels"], batch.fakes
         )
 
     def draw(self, params, inputs, contexts):
-        """(x, {network: cache}): samples x for these inputs.
+        """(x, {network: cache}): the samples x that are drawn from `inputs`.
 
-        Here: the output of the one network in `drawers`.
+        Here x is the output of the only network in `drawers`.
 
-        contexts   {network: Pass} for the forward passes
+        contexts   {network: Pass}, the contexts of the forward passes
         """
         (name,) = self.drawers
         x, cache = self.networks[name].forward(params[name], inputs, contexts[name])
@@ -363,28 +363,28 @@ class System:
     # ---- time
 
     def rounds(self, step):
-        """Names of the objectives of a step, in order.
+        """Names of the objectives of a step, in order; a name may occur twice. Here: all objectives once.
 
-        Each objective gets a new batch, unless fakes are shared.
+        The training loop gives each of them a new batch, or one batch to all of them if `shares_fakes`.
         """
         return tuple(self.objectives())
 
     def at(self, step):
-        """The system at a step: constants that change with time have their values of this step.
+        """The system at a step: a copy whose constants that change with time have their values of this step.
 
-        Here: self.
+        Here: self, because there are no such constants.
         """
         return self
 
     @property
     def stages(self):
-        """((first step, system), ...): one pair for each stage. All systems but a `Staged` have one pair."""
+        """((first step, system), ...): a pair for each stage. Here, without stages, ((0, self),)."""
         return ((0, self),)
 
     def inherit(self, params, old):
-        """Copy entries of `old`, the previous stage's parameters, into `params`, this stage's, in place.
+        """Copy the previous stage's parameters `old` into this stage's, `params`, in place.
 
-        Both are {network: Parameters}. An entry is copied if network, path and shape are equal in both.
+        Both are {network: Parameters}. A parameter is copied if network, path and shape are equal in both.
         """
         for name in params.keys() & old.keys():
             common = [
@@ -397,17 +397,17 @@ class System:
     # ---- state besides parameters
 
     def memory(self, dtype=np.float32):
-        """{name: array}: initial values of any state besides parameters and moments.
+        """{name: array}: initial values of the arrays that the system keeps, besides parameters and moments.
 
-        An example is a pool of old fakes. Checkpoints contain this memory. Objectives get it through
+        An example is a pool of old fakes. Here: {}. Checkpoints contain this memory. Objectives get it by
         `with_state`. They never write to it: they return new arrays in Result.memory.
         """
         return {}
 
     def with_state(self, moments, memory=None):
-        """The system with optimiser states {name: state} and memory {name: array} attached.
+        """A copy of the system that contains the optimisers' states and the memory, for its objectives.
 
-        A system that needs neither of them returns itself.
+        moments are {network: state}, memory is {name: array}. Here: self, which needs neither of them.
         """
         return self
 
@@ -415,7 +415,7 @@ class System:
     def settings(self):
         """{name: value} of the settings that `setting` can change.
 
-        They are the numbers, switches and schedules of the subclass and of its remedies.
+        They are the numbers, bools and schedules among the fields of the subclass and of its remedies.
         """
         common = {field.name for field in fields(System)} | {"now"}
         values = {}
@@ -424,9 +424,9 @@ class System:
         return {name: value for name, value in values.items() if name not in common}
 
     def setting(self, **values):
-        """A copy of the system with new values of settings; a number may replace a schedule.
+        """A copy of the system with new values {name: number or bool} of settings.
 
-        Raises ValueError for an unknown name, or for a value of the wrong type or out of range.
+        A number may replace a schedule. Raises ValueError for an unknown name, or a wrong value (`fitting`).
         """
         own = self.settings
         for name in values:
@@ -441,7 +441,7 @@ class System:
         return replace(changed, remedies=tuple(with_numbers(remedy, values) for remedy in self.remedies))
 
     def with_optimizers(self, change):
-        """A copy of the system in which each optimiser is replaced by change(name, optimiser)."""
+        """A copy of the system in which change(network's name, optimiser) replaces each optimiser."""
         return replace(self, optimizers={name: change(name, opt) for name, opt in self.optimizers.items()})
 
     def with_average(self, decay):

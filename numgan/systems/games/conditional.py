@@ -2,8 +2,9 @@
 
     min_G max_D   E log D(x | y) + E log(1 - D(G(z | y) | y))
 
-The label y is a second input of both players, and fakes are drawn for the labels of the batch. D then also
-rejects a good picture of the wrong class, so G learns to draw the class of its label.
+In this formula D(x | y) is a probability, the sigmoid of D's logit. The label y, the number of a class, is a
+second input of G and of D. Fakes are drawn for the labels of the batch. D also rejects a good picture of the
+wrong class, so G learns to draw the class that its label asks for.
 """
 
 from dataclasses import dataclass
@@ -35,16 +36,23 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Conditional(TwoPlayerGAN):
-    """A game of two networks with labels. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1)"""
+    """A game of two networks with labels y. G: (z (N, Z), y (N,)) -> x. D: (x, y) -> logit (N, 1).
+
+    D and G use the same fakes in each step.
+    """
 
     shares_fakes: bool = True
 
 
 def _dcgan(latent, start, width, **settings):
-    """A Conditional with DCGAN networks for pictures of 4 start x 4 start pixels. Every layer gets the label.
+    """A Conditional with DCGAN networks for grey square pictures with 10 classes; each layer gets the label.
 
-    latent is the prior of z. `width` is a factor of all channel numbers. `settings` are further fields. The
-    convolutions have windows of 4.
+    latent      the prior of z
+    start       height and width of G's first feature map; a picture has 4 start x 4 start pixels
+    width       factor of the numbers of channels, 128 and 64
+    settings    further fields of the Conditional
+
+    The convolutions have windows of 4x4.
     """
     first, last = (max(int(c * width), 2) for c in (128, 64))
     code, classes = 10, 10
@@ -81,7 +89,7 @@ def _dcgan(latent, start, width, **settings):
 
 
 def digits(width=1.0):
-    """8x8 pictures, DCGAN networks: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label.
+    """8x8 pictures, DCGAN networks: G is 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; every layer gets the label.
 
     Returns a Conditional. `width` is a factor of the hidden widths.
     """
@@ -89,7 +97,7 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures, DCGAN networks: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; every layer gets the label.
+    """28x28 pictures, DCGAN networks: G is 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; each layer gets the label.
 
     Returns a Conditional. `width` is a factor of the hidden widths.
     """
@@ -99,10 +107,16 @@ def mnist(width=1.0):
 def mirza(width=1.0):
     """The paper's MNIST networks (section 4.1).
 
-    G: z to 200 and y to 1000 units, both to 1200. D: maxout of 240x5 for x and 50x5 for y, both to 240x4.
-    These sizes are the paper's. Other details differ from the paper, so that a run takes minutes: BatchNorm
-    in G, where small initial label weights keep y from dominating z; pixels in -1..1 with Tanh; dropout of
-    0.3 in D only (the paper: 0.5 in both); Adam.
+    In G a layer of 200 units gets the noise z, and a layer of 1000 units gets the label y. A layer of 1200
+    units gets the outputs of these two layers. In D 240 maxout units of 5 pieces get x, and 50 maxout units
+    of 5 pieces get y; 240 maxout units of 4 pieces get the outputs of both. These sizes are the paper's. The
+    following details differ from the paper, so that a run takes minutes:
+
+    BatchNorm in G; small initial weights of the label keep y from dominating z
+    pixels in -1..1, with Tanh as G's last activation
+    dropout of 0.3 in D only; the paper has 0.5 in G and in D
+    Adam
+
     Returns a Conditional. `width` is a factor of the hidden widths.
     """
     z, y, h, d, e = (max(int(n * width), 2) for n in (200, 1000, 1200, 240, 50))

@@ -3,10 +3,10 @@
     v = (d L_D / d phi, d L_G / d theta)
     D descends on  L_D + gamma/2 |v|^2,    G descends on  L_G + gamma/2 |v|^2
 
-phi are D's parameters, theta are G's. Simultaneous descent circles around an equilibrium, where v = 0. The
-common term makes v small for both players, so the circles shrink. The gradient of |v|^2 needs two
-Hessian-vector products (`numgan.remedies.consensus`). Each objective computes both gradients from one batch
-and one draw of fakes.
+L_D and L_G are the losses of D and G, phi are D's parameters, theta are G's. Simultaneous descent on L_D and
+L_G alone circles around an equilibrium, where v = 0. The common term |v|^2 makes v small for both players, so
+the circles shrink. The gradient of |v|^2 needs two Hessian-vector products (`numgan.remedies.consensus`).
+Each objective computes both derivatives in v from one batch and one draw of fakes.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,13 @@ from .two_player import TwoPlayers
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ConsensusGAN(TwoPlayers):
-    """A game of two networks whose layers have tangent passes. G: z (N, Z) -> x. D: x -> logit (N, 1)
+    """A game of two networks whose layers have tangent passes. G: z (N, Z) -> x. D: x -> logit (N, 1).
 
-    loss    the adversarial loss of both players
-    gamma   weight of |v|^2 / 2, v = (d L_D / d phi, d L_G / d theta), both losses' gradients; 0: no such term
+    loss    the adversarial loss of both players, L_D and L_G
+    gamma   weight of the term |v|^2 / 2 in the objectives of both players; 0: no such term
+
+    v = (d L_D / d phi, d L_G / d theta) are the gradients of the losses, with D's parameters phi and G's
+    parameters theta.
     """
 
     loss: AdversarialLoss = nonsaturating
@@ -38,7 +41,8 @@ class ConsensusGAN(TwoPlayers):
     def _agreement(self, params, batch, seed, fakes):
         """(gamma/2 |v|^2, (dphi, dtheta), (v_phi, v_theta)): the common term, its gradients, and v.
 
-        dphi and v_phi belong to D, dtheta and v_theta to G.
+        dphi and dtheta are the term's gradients with respect to D's parameters phi and G's parameters theta.
+        v_phi = d L_D / d phi and v_theta = d L_G / d theta are the gradients of the players' losses.
         """
         D, G = self.networks["D"], self.networks["G"]
         runs = (Pass(derive(seed, name)) for name in ("D on real", "D on fake", "G"))
@@ -49,7 +53,7 @@ class ConsensusGAN(TwoPlayers):
     def discriminator(self, params, batch, seed, fakes=None):
         """The Result of D's step: L_D + gamma/2 |v|^2, and its gradient with respect to D's weights.
 
-        If fakes is None, new fakes are drawn.
+        The metric "agreement" is gamma/2 |v|^2. If fakes is None, new fakes are drawn.
         """
         fakes = fakes or self.generate(params, batch, seed)
         D, phi = self.networks["D"], params["D"]
@@ -72,7 +76,7 @@ class ConsensusGAN(TwoPlayers):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D with three hidden layers of 128 units.
+    """Points in the plane: G and D with three hidden layers of 128 units and Tanh; gamma is 1; RMSProp.
 
     Returns a ConsensusGAN. `width` is a factor of the hidden widths.
     """
@@ -82,7 +86,7 @@ def points(width=1.0):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D.
+    """8x8 pictures: three dense layers in G and in D; gamma is 1; RMSProp.
 
     Returns a ConsensusGAN. `width` is a factor of the hidden widths.
     """

@@ -3,7 +3,7 @@
 The objectives are those of the GAN of 2014 with the nonsaturating loss. The paper adds convolutional networks
 that can be trained with these objectives (see `numgan.networks.dcgan` for the guidelines) and
 Adam(2e-4, beta1 = 0.5). Real and fake batches pass through D separately, because BatchNorm would mix them.
-Both players of a step use the same fakes, as DCGAN code does.
+In each step D and G use the same fakes, as published DCGAN programs do.
 """
 
 from dataclasses import dataclass
@@ -17,19 +17,24 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DCGAN(TwoPlayerGAN):
-    """A game of two networks. G: z (N, Z) -> picture in -1..1. D: picture -> logit (N, 1)"""
+    """A game of two networks. G: z (N, Z) -> pictures with values in -1..1. D: pictures -> logits (N, 1).
+
+    D and G use the same fakes in each step.
+    """
 
     shares_fakes: bool = True
 
 
 def _system(latent, start, channels, colours, kernel, width, **settings):
-    """A DCGAN whose D has the channels of G in reverse order.
+    """A DCGAN for square pictures whose D has the channels of G in reverse order.
 
     latent      the prior of z
-    start       height and width of G's first picture; each number of `channels` doubles them
-    channels    numbers of channels of G, from first to last; `width` is a factor of all of them
-    colours     channels of a picture
-    kernel      size of the windows
+    start       height and width of G's first feature map. The height and width of the pictures are
+                start 2^len(channels)
+    channels    numbers of channels of G's feature maps, from first to last
+    colours     number of channels of a picture
+    kernel      height and width of the convolutions' windows
+    width       factor of all numbers in `channels`
     settings    further fields of the DCGAN
     """
     channels = [max(int(c * width), 2) for c in channels]
@@ -47,7 +52,7 @@ def _system(latent, start, channels, colours, kernel, width, **settings):
 
 
 def digits(width=1.0):
-    """8x8 pictures: 32 -> 2x2x128 -> 4x4x64 -> 8x8x1.
+    """8x8 pictures: G is 32 -> 2x2x128 -> 4x4x64 -> 8x8x1; D has these sizes in reverse order.
 
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
@@ -57,17 +62,18 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: 100 -> 7x7x128 -> 14x14x64 -> 28x28x1, windows of 4.
+    """28x28 pictures: G is 100 -> 7x7x128 -> 14x14x64 -> 28x28x1; windows of 4x4.
 
+    D has these sizes in reverse order.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return on_mnist(DCGAN, width, both(Adam(2e-4, beta1=0.5)), steps=2814, average=0.995)
 
 
 def paper(width=1.0):
-    """64x64 colour pictures, the paper's generator: windows of 5, batches of 128.
+    """64x64 colour pictures, the paper's generator: windows of 5x5, batches of 128, uniform z.
 
-    100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3
+    G is 100 -> 4x4x1024 -> 8x8x512 -> 16x16x256 -> 32x32x128 -> 64x64x3. D has these sizes in reverse order.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return _system(
@@ -84,9 +90,9 @@ def paper(width=1.0):
 
 
 def half(width=1.0):
-    """64x64 colour pictures: half the paper's width and windows of 4, as in most later code.
+    """64x64 colour pictures: half the paper's channels and windows of 4x4, as in most later code.
 
-    100 -> 4x4x512 -> ... -> 64x64x3
+    G is 100 -> 4x4x512 -> 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3. D has these sizes in reverse order.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     return _system(
@@ -103,8 +109,9 @@ def half(width=1.0):
 
 
 def pooling(width=1.0):
-    """28x28 pictures; D is a plain convolutional net with max-pooling and dropout, as in introductions.
+    """28x28 pictures: `mnist` with a plain convolutional D with max-pooling and dropout.
 
+    Introductions to GANs often use such a D.
     Returns a DCGAN. `width` is a factor of the hidden widths.
     """
     D = pooling_discriminator(28, [max(int(c * width), 2) for c in (32, 64)], max(int(128 * width), 4), 1)

@@ -2,11 +2,12 @@
 
     D descends on  -mean log D(x) - mean log(1 - D(G(z))) + lambda mean (|grad D(x + d)| - 1)^2
 
-    d = std(x) u / 2,  u ~ U(0, 1)
+    d = std(x) u / 2,  u ~ U(0, 1) for each entry of x
 
-Mode collapse comes with sharp gradients of D around real samples. So the penalty requires gradients of norm 1
-around real samples, and nowhere else. The loss and its equilibrium are those of the GAN; the penalty uses no
-fake samples.
+x are real samples, z is noise, std(x) is the standard deviation over all entries of the batch, and lambda is
+the penalty's weight. Mode collapse comes with sharp gradients of D around real samples. So the penalty
+requires gradients of norm 1 around real samples, and nowhere else. The penalty uses no fakes. The loss
+without the penalty, and its equilibrium, are those of the first GAN.
 """
 
 from dataclasses import dataclass
@@ -19,16 +20,16 @@ from .two_player import TwoPlayerGAN
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DRAGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the DRAGAN penalty. D has no BatchNorm, because the norm belongs to one sample.
+    """A TwoPlayerGAN with the DRAGAN penalty of weight lambda = 10, as in the authors' code.
 
-    The authors' lambda is 10.
+    D should have no BatchNorm, because the penalty takes the norm of the gradient of one sample.
     """
 
     remedies: tuple = (DRAGANPenalty(GradientPenalty(10.0)),)
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D.
+    """8x8 pictures: three dense layers in G and in D, Adam. The penalty's weight is 10.
 
     Returns a DRAGAN. `width` is a factor of the hidden widths.
     """

@@ -4,7 +4,7 @@
         k times:  draw m noise samples z and m real samples x; D descends on -log D(x) - log(1 - D(G(z)))
         once:     draw m noise samples z;  G descends on log(1 - D(G(z))), or better on -log D(G(z))
 
-In these formulas D(x) is a probability: the sigmoid of the logit that the network D returns.
+In these formulas D(x) is a probability: the sigmoid of the logit that the network D returns. G(z) is a fake.
 
 Each of the k + 1 updates draws new samples. D is frozen in the generator step: the gradient passes through D
 to D's input, and from there into G. The objectives below return gradients only; `training/step.py` makes the
@@ -162,7 +162,7 @@ def paper(width=1.0):
 
 
 def saturating(width=1.0):
-    """`digits` with the minimax loss of eq. 1 for G: its gradient vanishes when D is sure.
+    """`digits` with the minimax loss of eq. 1: G's gradient vanishes when D is sure.
 
     Returns a GAN. `width` is a factor of the hidden widths.
     """
@@ -170,7 +170,7 @@ def saturating(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane (ring, grid, swiss-roll): G and D of 128-128, Adam.
+    """Points in the plane (ring, grid, swiss-roll): G and D with two hidden layers of 128 units, Adam.
 
     Returns a GAN. `width` is a factor of the hidden widths.
     """

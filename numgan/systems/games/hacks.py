@@ -1,7 +1,8 @@
 """How to train a GAN? Tips and tricks to make GANs work (Chintala, Denton, Arjovsky and Mathieu 2016).
 
-Each of the seventeen tips is a switch. The first line of an entry has the tip and the switch with its value
-in `digits`; the second line says whether the tip helps.
+Every tip but the tenth has one switch or several: fields of the game that turn the tip on and off. The first
+line of a tip has its text and its switches, with their values in the preset `digits`. The second line says
+whether the tip helps.
 
  1  inputs in -1..1, Tanh as G's last layer          normalize=true
         yes: both then have the same range, around zero
@@ -18,7 +19,7 @@ in `digits`; the second line says whether the tip helps.
  7  DCGAN, or else VAE + GAN                         convolutional=true
         yes, for pictures; hybrids are other systems
  8  replay of old fakes and old players              replay=0 pool=1024 past=0 age=500
-        against training in circles; later work uses old fakes only (CycleGAN)
+        against players that go in circles; later work uses old fakes only (CycleGAN)
  9  Adam for G, SGD for D                            adam=true sgd=false
         Adam helps; later work uses it for D too
 10  track failures early                             no switch
@@ -38,9 +39,10 @@ in `digits`; the second line says whether the tip helps.
 17  dropout in G, in training and tests              dropout=0
         if G has no other noise (Isola 2017)
 
-More switches than the list: feature matching and historical averaging (Salimans et al. 2016, sections 3.1 and
-3.3), packing (Lin et al. 2018), two time scales (Heusel et al. 2017). Every system can have a moving average
-of G. `numgan train hacks --set noise=0.2 --set replay=0.25` sets switches.
+There are switches for four methods that are not in the list: feature matching and historical averaging
+(Salimans et al. 2016, sections 3.1 and 3.3), packing (Lin et al. 2018), two time scales (Heusel et al. 2017).
+`numgan train hacks --set noise=0.2 --set replay=0.25` sets switches. Every system can have a moving average
+of G's weights.
 """
 
 from dataclasses import dataclass, replace
@@ -63,23 +65,28 @@ CLASSES = 10  # of the digits
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Hacks(TwoPlayerGAN):
-    """Networks G: z (N, Z) -> x, D: x -> logit (N, 1); with labels, (z, y) -> x and (x, y) -> logit.
+    """A two-player game in which each tip of this module's list can be turned on or off by a switch.
 
-    The switches are the fields of this class and those of the remedies. `from_switches` makes networks and
-    optimisers from the switches. The list above explains most of them. More about some:
+    G: z (N, Z) -> x and D: x -> logit (N, 1). With labels y (N,), G: (z, y) -> x and D: (x, y) -> logit.
+
+    The switches are the fields of this class and those of its remedies. `from_switches` makes networks and
+    optimisers from the switches. The list of the module explains most switches. More about some:
 
     separate       False: real samples and fakes are one batch in one pass of D
-    classify       D gets no labels; D also predicts the class
+    conditional    G and D get the label of each sample
+    classify       G gets the label; D does not get it, but predicts it, in 10 further columns of its output
     layer_noise    standard deviation of the noise after every hidden activation of G
     minibatch      number of features of minibatch discrimination before D's last layer; 0: none
     deviation      the batch's standard deviation as a feature before D's last layer
-    matching       G's loss is feature matching of the features before these layers, not of D's output
+    matching       G's loss is feature matching, not a function of D's logits. The features are the input of
+                   D's last layer, without those of `minibatch` and `deviation`
     pack           number of samples that D judges at once
-    ttur           D's learning rate divided by G's, which is `rate`
-    historical     weight of |weights - their past mean|^2 for both players; the optimisers add it, so it is
-                   in no loss
+    rate           G's learning rate for Adam; that for SGD is 50 times as large
+    ttur           D's learning rate divided by G's
+    historical     weight of |weights - their past mean|^2 for both players. The optimisers add its gradient,
+                   so this term is not in the losses
     hidden         units of a hidden dense layer
-    channels       channels of the convolutions of G, and in reverse order of D
+    channels       channels of the convolutions of G; D has them in reverse order
     """
 
     remedies: tuple = (
@@ -148,10 +155,11 @@ class Hacks(TwoPlayerGAN):
         return super().labels_for_D and not self.classify
 
     def _scored(self, y, loss, labels):
-        """(value, dy): loss(logits), plus the cross-entropy of the class with `classify`, and its derivative.
+        """(value, dy): a loss for D's outputs y, and its derivative with respect to y.
 
-        y are D's outputs (N, 1 + classes): the logit, then the logits of the classes. dy has the shape of y.
-        `loss` is a function of the logits that returns its value and derivative. `labels` are the classes.
+        The value is loss(y[:, :1]), the loss for the logits of real or fake. With `classify` the
+        cross-entropy of the class is added: y[:, 1:] are the logits of the classes, `labels` (N,) the true
+        classes. `loss` is a function of logits that returns the loss and its derivative.
         """
         value, dy = loss(y[:, :1])
         if not self.classify:
@@ -180,9 +188,9 @@ class Hacks(TwoPlayerGAN):
 
 
 def from_switches(system):
-    """The system with the loss, prior, networks and optimisers that its switches ask for.
+    """A copy of the game `system` with the loss, prior, networks and optimisers that its switches ask for.
 
-    Raises ValueError for switches that contradict each other or are out of range.
+    Raises ValueError for switches that contradict each other, or for smooth = 0.
     """
     s = replace(system, classes=CLASSES if system.classify or system.conditional else 0)
     _check(s)
@@ -225,10 +233,9 @@ def from_switches(system):
 
 
 def _optimizer(s, rate, adam):
-    """The optimiser of a player: Adam if adam is True, otherwise SGD.
+    """The optimiser of a player: Adam(rate) if `adam` is True, otherwise SGD(50 rate, momentum = 0.5).
 
-    Historical averaging is added if it is on. s is the system with the switches, rate the learning rate of
-    Adam; that of SGD is 50 times as large.
+    If historical averaging is on, the optimiser is wrapped in Historical. s is the game with the switches.
     """
     rule = Adam(rate) if adam else SGD(50 * rate, momentum=0.5)
     return Historical(rule, s.historical) if s.historical else rule
@@ -255,9 +262,9 @@ def _check(s):
 
 
 def digits(width=1.0, **switches):
-    """8x8 pictures; every switch has the value of the list above.
+    """8x8 pictures, DCGAN networks; every switch has its value in the list of tips.
 
-    `switches` are {name: value} that differ from the list.
+    `switches` are {name: value}, the switches that get another value.
     Returns a Hacks. `width` is a factor of the hidden widths.
     """
     game = on_digits(
@@ -274,9 +281,9 @@ def digits(width=1.0, **switches):
 def none(width=1.0):
     """`digits` with every switch off, for comparison.
 
-    Dense networks with ReLU, pixels in 0..1, real and fake samples in one batch, the minimax loss, SGD with
-    momentum.
-    Returns a Hacks. `width` is a factor of the hidden widths.
+    It has dense networks with ReLU, uniform z, pixels in 0..1, real samples and fakes in one batch, the
+    minimax loss, and SGD with momentum. It has no moving average of G. Returns a Hacks. `width` is a factor
+    of the hidden widths.
     """
     return digits(
         width,
@@ -293,9 +300,10 @@ def none(width=1.0):
 
 
 def everything(width=1.0):
-    """`digits` with every tip of the list, also the doubtful ones.
+    """`digits` with the tips of the list turned on, also the doubtful ones.
 
-    Among them are soft and flipped labels, replay, SGD for D, classes, noise and dropout.
+    Among them are soft and flipped labels, replay, SGD for D, classes, noise, dropout, minibatch
+    discrimination and k = 2 discriminator steps.
     Returns a Hacks. `width` is a factor of the hidden widths.
     """
     return digits(
@@ -316,7 +324,7 @@ def everything(width=1.0):
 
 
 def conditional(width=1.0):
-    """`digits` with labels: both G and D get the class.
+    """`digits` with labels: G and D get the class of each sample as an input.
 
     Returns a Hacks. `width` is a factor of the hidden widths.
     """
@@ -324,9 +332,9 @@ def conditional(width=1.0):
 
 
 def points(width=1.0, **switches):
-    """Points in the plane: G and D of 128-128.
+    """Points in the plane: G and D with two hidden layers of 128 units, Adam(1e-3).
 
-    `switches` are {name: value} that differ from the class's.
+    `switches` are {name: value}, the switches that differ from the defaults of the class Hacks.
     Returns a Hacks. `width` is a factor of the hidden widths.
     """
     game = on_points(

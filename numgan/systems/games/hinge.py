@@ -4,10 +4,11 @@ The adversarial loss is the hinge loss (eq. 16 and 17):
 
     D descends on  mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))),    G on  -mean D(G(z))
 
-Every weight of D is divided by its largest singular value, so D cannot be steep. No penalty and no second
-pass are needed. The hinge loss (Lim and Ye 2017, Tran et al. 2017) is zero for samples that D classifies
-correctly by a margin of 1. The vectors u and v, which estimate the singular value, are not trained: the
-training loop does one power iteration after each update of D (Algorithm 1).
+D(x) is the output of D's last layer, without a sigmoid. Every weight matrix of D is divided by its largest
+singular value, so D cannot be steep. No penalty and no second pass are needed. The hinge loss (Lim and Ye
+2017, Tran et al. 2017) is zero for samples that D classifies correctly by a margin of 1. The vectors u and v,
+which estimate the singular value, are not trained: the training loop does one power iteration after each
+update of D (Algorithm 1).
 """
 
 from dataclasses import dataclass
@@ -26,15 +27,19 @@ ACTIVATION = partial(LeakyReLU, SLOPE)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class HingeGAN(TwoPlayerGAN):
-    """A TwoPlayerGAN with the hinge loss; every dense or convolutional layer of D is wrapped in Spectral."""
+    """A TwoPlayerGAN with the hinge loss.
+
+    The presets wrap every dense or convolutional layer of D in Spectral (`normalized`).
+    """
 
     loss: AdversarialLoss = hinge
 
 
 def wrapped(net, wrapper):
-    """A Sequential with the layers of `net`; every dense or convolutional layer is in a wrapper.
+    """A Sequential with the layers of `net`, in which wrapper(layer) replaces some of the layers.
 
-    `wrapper` is a function of a layer that returns the layer in its place, such as Spectral.
+    The replaced layers are the dense and the convolutional ones. `wrapper` is a function of a layer that
+    returns a layer, such as Spectral.
     """
     return Sequential(
         *(wrapper(layer) if isinstance(layer, Bilinear) else layer for layer in net.children.values())
@@ -47,7 +52,7 @@ def normalized(game):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D.
+    """8x8 pictures: three dense layers in G and in D, those of D with spectral normalization.
 
     Returns a HingeGAN. `width` is a factor of the hidden widths.
     """
@@ -66,7 +71,7 @@ def mnist(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of 128-128.
+    """Points in the plane: G and D with two hidden layers of 128 units; D with spectral normalization.
 
     Returns a HingeGAN. `width` is a factor of the hidden widths.
     """

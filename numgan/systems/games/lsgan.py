@@ -2,10 +2,10 @@
 
     D descends on  mean (D(x) - 1)^2 / 2 + mean D(G(z))^2 / 2,    G on  mean (D(G(z)) - 1)^2 / 2
 
-A fake can be far from the data although D classifies it as real. The logit of such a fake is far from 1, so
-this loss moves the fake back; cross-entropy has almost no gradient there. With targets -1, 1 and 0 the
-optimum is a Pearson chi-square divergence (section 3.2). The last layer of D gives a logit, as in the other
-systems.
+x are real samples, z is noise, and D(x) is the output of D's last layer, without a sigmoid. A fake can be far
+from the data although D classifies it as real. The output D(G(z)) for such a fake is far from 1, so this loss
+moves the fake back; cross-entropy has almost no gradient there. If the targets are -1 for fakes and 1 for
+real samples in D's loss, and 0 in G's loss, the optimum is a Pearson chi-square divergence (section 3.2).
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class LSGAN(TwoPlayerGAN):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D.
+    """8x8 pictures: three dense layers in G and in D, Adam.
 
     Returns an LSGAN. `width` is a factor of the hidden widths.
     """
@@ -32,7 +32,7 @@ def digits(width=1.0):
 
 
 def mnist(width=1.0):
-    """28x28 pictures: DCGAN networks.
+    """28x28 pictures: DCGAN networks with 128 and 64 channels, Adam(2e-4, beta1 = 0.5).
 
     Returns an LSGAN. `width` is a factor of the hidden widths.
     """
@@ -40,7 +40,7 @@ def mnist(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of 128-128.
+    """Points in the plane: G and D with two hidden layers of 128 units, Adam.
 
     Returns an LSGAN. `width` is a factor of the hidden widths.
     """

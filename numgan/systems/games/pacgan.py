@@ -4,9 +4,8 @@
     D descends on  -mean log D(x_1, ..., x_m) - mean log(1 - D(G(z_1), ..., G(z_m)))
 
 Such a group of m samples is a pack. A pack from a collapsed generator lacks variety, and D can detect this.
-Only D's first layer changes: its input is m times as wide (`Pack`). Loss and optimiser are those of the GAN
-without packs. A batch has m times as many samples, so that the number of packs equals the number of samples
-without packs.
+Only D's first layer changes: its input is m times as wide (`Pack`). Loss and optimiser are those of a GAN
+without packs. A batch has m times as many samples as without packs, so D returns as many logits.
 """
 
 from dataclasses import dataclass
@@ -33,10 +32,10 @@ class PacGAN(TwoPlayerGAN):
 
 
 def points(width=1.0, m=2):
-    """Points in the plane, as in section 4.1: Adam(1e-4, 0.8).
+    """Points in the plane in packs of m samples, as in section 4.1 of the paper: Adam(1e-4, beta1 = 0.8).
 
-    G has four layers of 400 with BatchNorm; D has three layers of 200 maxout units of 5 pieces. m is the
-    number of samples in a pack.
+    G has four hidden layers of 400 units with BatchNorm; D has three hidden layers of 200 maxout units of 5
+    pieces.
     Returns a PacGAN. `width` is a factor of the hidden widths.
     """
     h, d, init = max(int(400 * width), 4), max(int(200 * width), 2), normal(0.02)
@@ -59,7 +58,7 @@ def points(width=1.0, m=2):
 
 
 def digits(width=1.0):
-    """8x8 pictures in pairs: three dense layers in G and in D.
+    """8x8 pictures in packs of two: three dense layers in G and in D, Adam.
 
     Returns a PacGAN. `width` is a factor of the hidden widths.
     """
@@ -69,7 +68,7 @@ def digits(width=1.0):
 
 
 def pac4(width=1.0):
-    """`points` with packs of four.
+    """`points` with packs of four samples.
 
     Returns a PacGAN. `width` is a factor of the hidden widths.
     """

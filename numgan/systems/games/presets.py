@@ -1,7 +1,12 @@
 """What the presets of many games have in common: the data and the sizes of the networks.
 
-A preset names its game (the class), its optimisers and the settings that differ, which are `changes` below:
-`on_digits(WGAN, width, both(RMSProp(5e-4)), steps=3000)`. `width` is a factor of the hidden widths.
+A preset calls one of these functions with its game (a class), its optimisers and the fields that differ:
+`on_digits(WGAN, width, both(RMSProp(5e-4)), steps=3000)`. In all functions these arguments are the same:
+
+game         a class of games, such as WGAN; the function returns an object of this class
+width        a factor of the hidden widths
+optimizers   {"D": optimiser, "G": optimiser}
+changes      {field: value}, fields of the game that differ from the common ones
 """
 
 from ...layers import LeakyReLU
@@ -17,17 +22,18 @@ from ..system import Latent
 
 
 def both(optimizer):
-    """{"D", "G"}: equal optimisers for D and G.
+    """{"D": optimizer, "G": a copy of it}: equal optimisers for D and G.
 
-    They are two objects, so that a profile can distinguish them.
+    They are two objects, so that a profile can distinguish the two.
     """
     return {"D": optimizer, "G": optimizer.changed()}
 
 
 def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
-    """A `game` on 8x8 pictures: three dense layers in G and in D, with hidden layers of 256 * width units.
+    """A game of the class `game` for 8x8 pictures: G and D with two hidden layers of 256 * width units.
 
-    activation    of the hidden layers of D
+    optimizers    {"D": optimiser, "G": optimiser}
+    activation    the activation of the hidden layers of D
     changes       fields of the game that differ from the common ones
     """
     h = max(int(256 * width), 4)
@@ -44,9 +50,12 @@ def on_digits(game, width, optimizers, activation=LeakyReLU, **changes):
 
 
 def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes):
-    """A `game` on points in the plane: `depth` hidden layers of 128 * width units in G and in D.
+    """A game of the class `game` for points in the plane, with dense networks.
 
-    activation    of the hidden layers of D
+    G and D have `depth` hidden layers of 128 * width units each.
+
+    optimizers    {"D": optimiser, "G": optimiser}
+    activation    the activation of the hidden layers of D
     changes       fields of the game that differ from the common ones
     """
     h = max(int(128 * width), 4)
@@ -63,11 +72,14 @@ def on_points(game, width, optimizers, depth=2, activation=LeakyReLU, **changes)
 
 
 def on_mnist(game, width, optimizers, latent=100, D=None, **changes):
-    """A `game` on 28x28 pictures with DCGAN networks of 128 * width and 64 * width channels.
+    """A game of the class `game` for 28x28 pictures, with DCGAN networks.
 
-    latent     the number of entries of z
-    D          {name: value}, further arguments of `dcgan_discriminator`
-    changes    fields of the game that differ from the common ones
+    The networks have 128 * width and 64 * width channels.
+
+    optimizers  {"D": optimiser, "G": optimiser}
+    latent      the number of entries of z
+    D           {name: value}, further arguments of `dcgan_discriminator`; None: no further arguments
+    changes     fields of the game that differ from the common ones
     """
     a, b = max(int(128 * width), 2), max(int(64 * width), 2)
     common = dict(

@@ -4,11 +4,12 @@ R1 is the zero-centred gradient penalty on real samples.
 
     D descends on  -mean log D(x) - mean log(1 - D(G(z))) + gamma/2 mean |grad y(x)|^2
 
-    y is the logit, D = sigmoid(y)
+    y(x) is D's logit, D(x) = sigmoid(y(x)), and gamma is the penalty's weight
 
-At an equilibrium the fakes are distributed like the data, and D is flat at the data. R1 requires only this
-flatness. With R1 training converges locally. Without a penalty, with clipping or with a penalty towards norm
-1 it may circle (section 3). `numgan study dirac` shows this.
+x are real samples, z is noise. At an equilibrium the fakes are distributed like the data, and D is flat at
+the data. R1 requires only this flatness. With R1 training converges if it starts near the equilibrium.
+Training may circle around the equilibrium without a penalty, with clipping, or with a penalty that requires
+gradients of norm 1 (section 3). `numgan study dirac` shows this.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ def digits(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three layers of 128; gamma 0.01, the penalty in every eighth step.
+    """Points in the plane: three hidden layers of 128 units; gamma 0.01, the penalty in every eighth step.
 
     Returns an R1GAN. `width` is a factor of the hidden widths.
     """

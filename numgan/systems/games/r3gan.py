@@ -4,12 +4,13 @@
                     +  gamma/2 mean |grad D(x)|^2  +  gamma/2 mean |grad D(x~)|^2
     G descends on   mean softplus(-(D(x~_n) - D(x_n)))
 
-x are real samples and x~ fakes. Each fake is compared with one real sample (Jolicoeur-Martineau 2018), so a
-generator that drops a mode has a high loss for the samples of that mode. The loss has no bad local minimum in
-which one boundary separates all fakes from the data. R1 on real and R2 on fake samples (Mescheder et al.
-2018) make training converge near the equilibrium. The paper uses no other trick.
+x_n are real samples and x~_n fakes; D(x) is a logit. Each fake is compared with one real sample
+(Jolicoeur-Martineau 2018), so a generator that drops a mode has a high loss for the samples of that mode. The
+loss has no bad local minimum in which one boundary separates all fakes from the data. The two penalties of
+weight gamma are R1, on real samples, and R2, on fakes (Mescheder et al. 2018). They make training converge
+near the equilibrium. The paper uses no other trick.
 
-With classes both players get a label y, and a fake has the label of the real sample that it is compared with.
+With classes, G and D get a label y, and a fake has the label of the real sample that it is compared with.
 """
 
 from dataclasses import dataclass, replace
@@ -47,9 +48,9 @@ class R3GAN(TwoPlayers):
     samples.
 
     loss    the relativistic loss of both players
-    gamma   weight of both penalties; 0: no penalties
-    every   the penalties are computed only at every such step, and then multiplied by `every` (`Lazy`); the
-            paper's is 1
+    gamma   weight of the penalties R1 and R2; 0: no penalties
+    every   the penalties are computed at the steps 0, every, 2 every, ... only, and multiplied by `every`
+            (`Lazy`); in the paper every is 1
     now     the step; the training loop sets it (`at`)
 
     Raises ValueError unless every is an integer of at least 1.
@@ -66,16 +67,18 @@ class R3GAN(TwoPlayers):
         return replace(self, now=step)
 
     def conditioned(self, batch):
-        """D as a network of x alone. Without classes this is D.
+        """D as a network of the samples x alone.
 
-        With classes it is D(x | y), where y are the labels of the batch, for real samples and for fakes.
+        Without classes the result is D. With classes it is D(x | y) with fixed labels y, those of the batch.
+        Real samples and fakes have the same labels.
         """
         return Given(self.networks["D"], batch["labels"]) if self.classes else self.networks["D"]
 
     def discriminator(self, params, batch, seed, fakes=None):
         """The Result of D's step: mean softplus(-(D(x) - D(x~))) + R1 + R2, and its gradient for D.
 
-        If fakes is None, new fakes are drawn.
+        The metrics are "penalty", the value R1 + R2, and "D(x) above D(G(z))", the mean of sigmoid(D(x) -
+        D(x~)). x are real samples and x~ fakes. If fakes is None, new fakes are drawn.
         """
         D, phi = self.conditioned(batch), params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -98,7 +101,8 @@ class R3GAN(TwoPlayers):
     def generator(self, params, batch, seed, fakes=None):
         """The Result of G's step: mean softplus(-(D(x~) - D(x))), and its gradient for G.
 
-        The gradient passes through the frozen D. If fakes is None, new fakes are drawn.
+        x are real samples and x~ fakes. The gradient passes through the frozen D. If fakes is None, new fakes
+        are drawn.
         """
         D, G = self.conditioned(batch), self.networks["G"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -111,7 +115,7 @@ class R3GAN(TwoPlayers):
 
 
 def points(width=1.0):
-    """Points in the plane: G and D of three hidden layers of 128; gamma is 0.01.
+    """Points in the plane: G and D with three hidden layers of 128 units; gamma is 0.01.
 
     The optimisers are Adam(1e-3, beta1 = 0, beta2 = 0.99).
     Returns an R3GAN. `width` is a factor of the hidden widths.
@@ -120,7 +124,7 @@ def points(width=1.0):
 
 
 def digits(width=1.0):
-    """8x8 pictures: three dense layers in G and in D.
+    """8x8 pictures: three dense layers in G and in D; gamma is 1; Adam(5e-4, beta1 = 0, beta2 = 0.99).
 
     Returns an R3GAN. `width` is a factor of the hidden widths.
     """
@@ -130,7 +134,8 @@ def digits(width=1.0):
 def mnist(width=1.0):
     """28x28 pictures by class; the dense layers get the label, and the learning rates fall to 0.
 
-    G: 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has the same sizes in reverse order.
+    G is 32 -> 512 -> 7x7x64 -> 14x14x32 -> 28x28x1; D has these sizes in reverse order. The penalties are
+    computed in every eighth step.
     Returns an R3GAN. `width` is a factor of the hidden widths.
     """
     a, b, h = (max(int(n * width), 2) for n in (64, 32, 512))

@@ -1,4 +1,4 @@
-"""The two networks of `hacks.py`: a generator and a discriminator whose layers depend on the switches."""
+"""Functions that make the two networks of `hacks.py`, G and D; the layers depend on the game's switches."""
 
 from math import prod
 
@@ -32,14 +32,16 @@ COLUMNS = 5  # argument `columns` of MinibatchDiscrimination
 def switched_generator(
     latent, sample_shape, hidden, channels=None, *, classes=0, leaky=True, tanh=True, noise=0.0, dropout=0.0
 ):
-    """A generator: z (N, latent) -> sample, or (z, y (N,)) -> sample with classes.
+    """A generator: z (N, latent) -> samples, or (z, labels (N,)) -> samples if there are classes.
 
-    hidden, channels   if `channels` is given, DCGAN layers with these channels, for pictures; otherwise two
-                       dense layers of `hidden` units
-    classes            the number of classes; 0: G gets no labels
-    leaky              LeakyReLU; False: ReLU
-    tanh               the last layer of a picture is Tanh; False: Sigmoid
-    noise, dropout     standard deviation of noise and rate of dropout after every hidden activation
+    sample_shape   the shape of one sample: (H, W, C) for pictures, (n,) for points
+    channels       DCGAN layers with these channels, for pictures; None: two hidden dense layers
+    hidden         the number of units of each hidden dense layer
+    classes        the number of classes; 0: G gets no labels
+    leaky          LeakyReLU after hidden layers; False: ReLU
+    tanh           for pictures, Tanh after the last layer; False: Sigmoid
+    noise          the standard deviation of noise after every hidden activation; 0: no noise
+    dropout        the rate of dropout after every hidden activation; 0: no dropout
     """
     given = latent + (CODE if classes else 0)
     if channels:
@@ -65,17 +67,20 @@ def switched_generator(
 def switched_discriminator(
     sample_shape, hidden, channels=None, *, told=0, names=0, leaky=True, pack=1, deviation=False, minibatch=0
 ):
-    """A discriminator: sample or (sample, y) -> (N / pack, 1 + names), one logit and then logits of classes.
+    """A discriminator: samples (N, ...), or (samples, labels (N,)) -> (N / pack, 1 + names).
 
-    hidden, channels   if `channels` is given, convolutions with these channels in reverse order (pictures);
-                       and, if leaky is False, a dense layer of `hidden` units. Otherwise two dense
-                       layers of `hidden` units
-    told               the number of classes of the input y; 0: D gets no labels
-    names              the number of classes that D predicts
-    leaky              LeakyReLU and strides; False: ReLU and max-pooling
-    pack               number of samples that D judges at once
-    deviation          True: MinibatchStd before the last layer
-    minibatch          features of minibatch discrimination before the last layer; 0: none
+    The first column of the output has the logit of real or fake, the other columns have logits of classes.
+
+    channels     convolutions with these channels in reverse order, for pictures; None: two hidden dense
+                 layers
+    hidden       the number of units of each hidden dense layer. With convolutions there is such a layer only
+                 if `leaky` is False
+    told         the number of classes of the labels that D gets; 0: D gets no labels
+    names        the number of classes that D predicts; 0: D predicts no class
+    leaky        LeakyReLU, and strided convolutions; False: ReLU, and convolutions with max-pooling
+    pack         the number of samples that D judges at once
+    deviation    whether there is a MinibatchStd before the last layer
+    minibatch    the number of features of minibatch discrimination before the last layer; 0: none
     """
     *sides, colours = sample_shape
     colours = (colours + (CODE if told else 0)) * pack

@@ -3,10 +3,11 @@
     k times:  D descends on  loss.discriminator(D(x), D(G(z))) + penalties
     once:     G descends on  loss.generator(D(G(z))), through the frozen D
 
-`gan.py` is Algorithm 1 to the letter and does not use TwoPlayerGAN. A file that builds on TwoPlayerGAN has
-only the additions of its paper: networks (dcgan), labels (conditional), a loss (lsgan, hinge), a layer of D
-(pacgan, hinge) or a remedy (dragan, r1, roth). A remedy changes the game by its methods
-(`remedies/remedy.py`). `hacks.py` has a list of remedies.
+x are real samples, z is noise, and G(z) are fakes. A file that builds on TwoPlayerGAN has only the additions
+of its paper: networks (dcgan), labels (conditional), a loss (lsgan, hinge), a layer of D (pacgan, hinge) or a
+remedy (dragan, r1, roth). A remedy changes the game by its methods (`remedies/remedy.py`). The game of
+`hacks.py` has several remedies. `gan.py` is Algorithm 1 of the first paper to the letter and does not use
+TwoPlayerGAN.
 """
 
 from dataclasses import dataclass, replace
@@ -25,9 +26,10 @@ from ..system import Result, System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoPlayers(System):
-    """The roles in a game of two players: G draws samples, D distinguishes them from real samples.
+    """The base class of games of two players: G draws samples, D distinguishes them from real samples.
 
-    G draws from noise, and also from labels if there are classes.
+    G draws from noise, and also from labels if there are classes. Raises ValueError if the subclass has a
+    field k, n_critic, every or pack that is not an integer of at least 1.
     """
 
     drawers = ("G",)
@@ -51,7 +53,7 @@ class TwoPlayers(System):
         return (z, self.asked(batch)) if self.classes else z
 
     def with_networks(self, **networks):
-        """A copy of the game in which the given networks replace those of the same names."""
+        """A copy of the game in which the given networks replace those of the same names, "G" and "D"."""
         return replace(self, networks=self.networks | networks)
 
 
@@ -92,19 +94,19 @@ class TwoPlayerGAN(TwoPlayers):
     # ---- how remedies change the game
 
     def _through(self, point, value, *given):
-        """Call the method `point` of every remedy, each on the result for the one before.
+        """Pass `value` through the method named `point` of every remedy, in order. Returns the last result.
 
-        Returns the last result. `value` is the first argument of the first call, `given` are further
-        arguments of all calls.
+        The first remedy gets `value`, and each next remedy the result of the remedy before it. `given` are
+        further arguments of all calls. Without remedies `value` is returned.
         """
         for remedy in self.remedies:
             value = getattr(remedy, point)(value, *given)
         return value
 
     def _collected(self, point, *given):
-        """The union of the dicts {name: array} that the method `point` of all remedies returns.
+        """One dict {name: array} with all arrays that the remedies' methods named `point` return.
 
-        `given` are the arguments of the method.
+        `given` are the arguments of the method. Raises ValueError if two remedies return the same name.
         """
         found = {}
         for remedy in self.remedies:
@@ -149,18 +151,19 @@ class TwoPlayerGAN(TwoPlayers):
         return any(remedy.needs_real for remedy in self.remedies)
 
     def _inputs(self, x, y, seed):
-        """{where: input of D} for each key of x ("real", "fake").
+        """{where: input of D}, from the samples x and labels y, {where: array}; where is "real" or "fake".
 
-        The remedies may change the samples first, such as by noise. If D gets labels, an input is the pair
-        (samples, labels); otherwise it is the samples.
+        The remedies may change the samples first, for example by noise; `seed` is for this. If D gets labels,
+        an input is the pair (samples, labels); otherwise it is the samples.
         """
         seen = {where: self._through("input", x[where], where, self, seed) for where in x}
         return {where: (seen[where], y[where]) for where in x} if self.labels_for_D else seen
 
     def _forward(self, net, phi, inputs, seed):
-        """({where: output}, {where: cache}): run one forward pass of `net` for each of the inputs {where: x}.
+        """({where: output}, {where: cache}): run one forward pass of `net` for each of the inputs.
 
-        net is D or its first layers, phi are its parameters.
+        inputs are {where: input of D}; where is "real" or "fake". net is D or its first layers, phi are its
+        parameters. Each pass gets a seed that is derived from `seed` and where.
         """
         outputs, caches = {}, {}
         for where, x in inputs.items():
@@ -168,17 +171,18 @@ class TwoPlayerGAN(TwoPlayers):
         return outputs, caches
 
     def _backward(self, net, dys, caches, **options):
-        """[(dx, dp), ...]: the results of the backward passes of `net`, one for each of dys {where: dy}.
+        """[(dx, dp), ...]: run one backward pass of `net` for each of dys, and return the results.
 
-        caches are those that `_forward` returned. options are further arguments of the passes.
+        dys is {where: derivative with respect to the output}. caches are those that `_forward` returned.
+        options are further arguments of the passes.
         """
         return [net.backward(dy, caches[where], **options) for where, dy in dys.items()]
 
     def _scored(self, y, loss, labels):
-        """(value, dy): loss(y) for the outputs y of D, and its derivative with respect to y.
+        """(value, dy): a loss for the outputs y of D, and its derivative with respect to y.
 
-        `loss` is a function of D's logits that returns both. Here y are the logits; `labels` is for
-        subclasses.
+        loss(logits) -> (value, derivative). Here y are the logits, so the result is loss(y). A subclass whose
+        D has more outputs may use `labels`, the classes of the samples.
         """
         return loss(y)
 
@@ -196,19 +200,20 @@ class TwoPlayerGAN(TwoPlayers):
         return self._scored(outputs["fake"], self.loss.generator, labels["fake"])
 
     def _judged(self, outputs):
-        """{name: array}: what the remedies keep for the next step, from D's logits on both kinds of samples.
+        """{name: array}: what the remedies keep for the next step, computed from D's logits.
 
-        outputs   D's outputs {"real", "fake"}; the logits are the first column of each
+        outputs   {"real": array, "fake": array}, D's outputs; the first column of each has the logits
         """
         return self._collected("judged", outputs["real"][:, :1], outputs["fake"][:, :1], self)
 
     # ---- the two players
 
     def discriminator(self, params, batch, seed, fakes=None):
-        """The Result of D's step: D's loss plus the penalties, and its gradient for D.
+        """The Result of D's step: D's loss with the remedies' penalties, and its gradient for D.
 
-        The loss is that on real samples and fakes. If fakes is None, or a remedy replaces G by an older one,
-        new fakes are drawn.
+        The loss is the sum of D's loss on real samples and D's loss on fakes. The metrics are the means of
+        D(x) and D(G(z)), and the value of the penalties if there are any. New fakes are drawn if fakes is
+        None, or if a remedy replaces G's parameters by older ones.
         """
         D, phi = self.networks["D"], params["D"]
         theta = self._through("opponent", params["G"], "G", self, seed)
@@ -247,7 +252,8 @@ class TwoPlayerGAN(TwoPlayers):
     def generator(self, params, batch, seed, fakes=None):
         """The Result of G's step: the loss of G, and its gradient for G.
 
-        The gradient passes through the frozen D. If fakes is None, new fakes are drawn.
+        The gradient passes through the frozen D, whose parameters a remedy may replace by older ones. If
+        fakes is None, new fakes are drawn.
         """
         phi = self._through("opponent", params["D"], "D", self, seed)
         fakes = fakes or self.generate(params, batch, seed)

@@ -7,11 +7,12 @@ samples:
     f_K(theta, phi) = f(theta, phi_K(theta, phi)),    phi_0 = phi
     D descends on f(theta, phi),    G ascends on f_K
 
-phi are D's parameters, theta are G's. The gradient of f_K has two parts. One passes through D at phi_K into
-G, as through any frozen discriminator. The other passes through the K updates: it is the response of D to a
-change of G. The second part is exact (`numgan.remedies.unrolling`). Its computation uses D's tangent passes
-and the optimiser's adjoint. If all fakes of G lie in one mode, D's updates reject this mode, and the gradient
-makes G spread. K = 0 is the game of 2014.
+phi are D's parameters, theta are G's, and phi_K are D's parameters after K updates. The gradient of f_K is
+the sum of two terms. One passes through D at phi_K into G, as through any frozen discriminator. The other
+passes through the K updates: it is the response of D to a change of G. The second term is exact, not an
+approximation (`numgan.remedies.unrolling`). Its computation uses D's tangent passes and the optimiser's
+adjoint. If all fakes of G lie in one mode, D's updates reject this mode, and the gradient makes G spread.
+With K = 0 this is the game of 2014 with the minimax loss.
 """
 
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ class UnrolledGAN(TwoPlayerGAN):
     inner      the optimiser of these updates, from its initial state; None: D's optimiser in its current
                state
     standing   the state of D's optimiser; the training loop sets it (`with_state`); None: the initial state
-    loss       f; G's loss is -f (the paper's game is zero-sum)
+    loss       the loss f of D; G's loss is -f, because the paper's game is zero-sum
 
     Raises ValueError if there are remedies.
     """
@@ -64,8 +65,9 @@ class UnrolledGAN(TwoPlayerGAN):
     def generator(self, params, batch, seed, fakes=None):
         """The Result of G's step: -f(theta, phi_K), and its gradient for G.
 
-        The gradient passes through D at phi_K and through the K updates. If fakes is None, new fakes are
-        drawn.
+        f is D's loss, and phi_K are D's parameters after K more updates on this batch. They are used here
+        only: D's real parameters stay unchanged. The gradient passes through D at phi_K and through the K
+        updates. If fakes is None, new fakes are drawn.
         """
         D = self.networks["D"]
         real_context, fake_context = Pass(derive(seed, "D on real")), Pass(derive(seed, "D on fake"))
@@ -89,10 +91,11 @@ class UnrolledGAN(TwoPlayerGAN):
 
 
 def points(width=1.0):
-    """The toy mixture, with K = 10: z of 256, G of 128-128 and D of 128 units with ReLU.
+    """Points in the plane, the paper's toy mixture of Gaussians, with K = 10 updates of D in G's loss.
 
-    The initial weights are orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5).
-    Returns an UnrolledGAN. `width` is a factor of the hidden widths.
+    z has 256 entries. G has two hidden layers of 128 units and D has one, with ReLU. The initial weights are
+    orthogonal; both optimisers are Adam(1e-4, beta1 = 0.5).
+    Returns an UnrolledGAN. `width` is a factor of the hidden widths and of the size of z.
     """
     h, z, init = max(int(128 * width), 4), max(int(256 * width), 2), orthogonal(0.8)
     return UnrolledGAN(
@@ -116,7 +119,7 @@ def plain(width=1.0):
 
 
 def descent(width=1.0):
-    """`points` with unrolled updates by plain gradient descent.
+    """`points` whose K updates of D in G's loss are plain gradient descent, SGD(0.1), not Adam.
 
     Returns an UnrolledGAN. `width` is a factor of the hidden widths.
     """

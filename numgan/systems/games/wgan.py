@@ -4,8 +4,9 @@
         n_critic times:  f ascends on E f(x) - E f(g(z)); then every weight is clipped to [-c, c]
         once:            g descends on -E f(g(z))
 
-Clipping keeps f Lipschitz. f is called the critic: f has no sigmoid. E f(x) - E f(g(z)) is an estimate of the
-distance between data and samples; it falls as the samples improve.
+f is the discriminator, which is called the critic here because it has no sigmoid. g is the generator, x are
+real samples and z noise; E is the mean. Clipping keeps f Lipschitz. E f(x) - E f(g(z)) is an estimate of the
+distance between data and fakes; it falls as the fakes improve.
 """
 
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ class WGAN(TwoPlayers):
 
     D is the critic. Its optimiser clips the weights after each update.
 
-    n_critic   critic steps before each generator step (the paper's 5)
-    warm       the number of generator steps at the beginning that have 100 critic steps each (the authors'
-               code: 25). If it is not 0, every 500th generator step has 100 critic steps too
+    n_critic   critic steps before each generator step; the paper has 5
+    warm       the number of generator steps at the beginning that have 100 critic steps each; the authors'
+               code has 25. If `warm` is not 0, every 500th generator step has 100 critic steps too
     """
 
     n_critic: int = 5
@@ -43,7 +44,7 @@ class WGAN(TwoPlayers):
     def critic(self, params, batch, seed, fakes=None):
         """The Result of the critic's step: its loss mean f(g(z)) - mean f(x), and the gradient for f.
 
-        If fakes is None, new fakes are drawn.
+        The metric "distance" is the loss times -1. If fakes is None, new fakes are drawn.
         """
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -73,8 +74,9 @@ def _rmsprop(lr=5e-5, c=0.01):
 
 
 def digits(width=1.0):
-    """8x8 pictures: dense networks; they are small, so the learning rate is above the paper's.
+    """8x8 pictures: three dense layers in G and in D; RMSProp with a learning rate above the paper's.
 
+    The rate is 5e-4, because the networks are small; c = 0.05.
     Returns a WGAN. `width` is a factor of the hidden widths.
     """
     return on_digits(WGAN, width, _rmsprop(lr=5e-4, c=0.05), steps=3000, average=0.99)
@@ -83,13 +85,14 @@ def digits(width=1.0):
 def mnist(width=1.0):
     """28x28 pictures: DCGAN nets, D without BatchNorm; the paper's RMSProp(5e-5), c = 0.01, n_critic = 5.
 
+    The first 25 generator steps, and later every 500th, have 100 critic steps.
     Returns a WGAN. `width` is a factor of the hidden widths.
     """
     return on_mnist(WGAN, width, _rmsprop(), D={"norm": False}, steps=5000, warm=25)
 
 
 def points(width=1.0):
-    """Points in the plane: three hidden layers of 128.
+    """Points in the plane: G and D with three hidden layers of 128 units, RMSProp(5e-4), c = 0.1.
 
     Returns a WGAN. `width` is a factor of the hidden widths.
     """

@@ -5,9 +5,10 @@
                          f descends on  f(x~) - f(x) + lambda (|grad f(x^)| - 1)^2,  averaged over the batch
         once:            g descends on  -f(g(z))
 
-An optimal critic has gradients of norm 1 on the lines between real and fake samples (Proposition 1). The
-penalty requires this norm. The penalty replaces WGAN's clipping of weights. The norm belongs to one sample,
-so the critic has no BatchNorm (section 4).
+f is the critic, a discriminator without a sigmoid. g is the generator, z noise, and x~ = g(z). An optimal
+critic has gradients of norm 1 on the lines between real and fake samples (Proposition 1). The penalty, of
+weight lambda, requires this norm. The penalty replaces WGAN's clipping of weights. It takes the norm of the
+gradient of one sample, so the critic has no BatchNorm (section 4).
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ class WGANGP(TwoPlayers):
     D is the critic.
 
     n_critic   critic steps before each generator step
-    penalty    lambda (|grad f| - 1)^2; GradientPenalty(10, one_sided=True) is section 4's one-sided penalty
+    penalty    lambda (|grad f| - 1)^2, here with lambda = 10. GradientPenalty(10, one_sided=True) is the
+               one-sided penalty of section 4
     """
 
     n_critic: int = 5
@@ -42,10 +44,11 @@ class WGANGP(TwoPlayers):
         return ("D",) * self.n_critic + ("G",)
 
     def critic(self, params, batch, seed, fakes=None):
-        """The Result of the critic's step: its loss with the penalty, and the gradient with respect to f.
+        """The Result of the critic's step: its loss with the penalty, and the gradient for f.
 
-        The loss is mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2. If fakes is None, new fakes
-        are drawn.
+        The loss is mean f(g(z)) - mean f(x) + lambda mean (|grad f(x^)| - 1)^2, at random points x^ between
+        real samples x and fakes g(z). The metrics are "penalty", the last term, and "distance", which is
+        mean f(x) - mean f(g(z)). If fakes is None, new fakes are drawn.
         """
         f, w = self.networks["D"], params["D"]
         fakes = fakes or self.generate(params, batch, seed)
@@ -80,8 +83,9 @@ def _adam(lr=1e-4):
 
 
 def digits(width=1.0):
-    """8x8 pictures: dense networks; they are small, so the learning rate is above the paper's.
+    """8x8 pictures: three dense layers in G and in D; Adam with a learning rate above the paper's.
 
+    The rate is 5e-4, because the networks are small.
     Returns a WGANGP. `width` is a factor of the hidden widths.
     """
     return on_digits(WGANGP, width, _adam(lr=5e-4), steps=3000, average=0.99)
@@ -96,8 +100,9 @@ def mnist(width=1.0):
 
 
 def points(width=1.0):
-    """Points in the plane: three hidden layers of 128; lambda is 0.1, and the rate is above the paper's.
+    """Points in the plane: G and D with three hidden layers of 128 units; lambda is 0.1; Adam.
 
+    The learning rate, 1e-3, is above the paper's.
     Returns a WGANGP. `width` is a factor of the hidden widths.
     """
     return on_points(WGANGP, width, _adam(lr=1e-3), depth=3, steps=4000, penalty=GradientPenalty(0.1))

@@ -1,1 +1,1 @@
-"""Systems that maximise a likelihood. They have no discriminator."""
+"""Systems that maximise a likelihood, and so have no discriminator. There is one: the classifier."""

@@ -1,6 +1,7 @@
 """The classifier: it learns p(class | picture) from labelled data, and then judges generated samples.
 
-C descends on -mean log softmax(C(x))[c]. c is the class of x.
+The network C descends on the loss -mean log softmax(C(x))[c], the cross-entropy. x is a picture, c is the
+number of its class, and C(x) are K logits, one for each class.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ..system import Result, System
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Classifier(System):
-    """A system with one network, C: picture -> logits (N, K), one for each class
+    """A system with one network, C: pictures (N, H, W, channels) -> logits (N, K), one for each class.
 
     shift   in training, every picture is moved by up to this number of pixels along both axes
     """
@@ -31,7 +32,11 @@ class Classifier(System):
         return {"C": self.cross_entropy}
 
     def cross_entropy(self, params, batch, seed):
-        """The Result of a step: -mean log p(c | x) for the labels c, and its gradient for C."""
+        """The Result of a step: the loss -mean log p(c | x), its gradient for C, and the accuracy.
+
+        x are the batch's pictures, each moved at random by up to `shift` pixels. c are their labels. The
+        accuracy is the share of the pictures for which the largest logit is that of c.
+        """
         C = self.networks["C"]
         x = shifted(batch["x"], self.shift, stream(seed, "shift"), self.pixels[0])
         logits, cache = C.forward(params["C"], x, Pass(derive(seed, "C")))
@@ -40,18 +45,20 @@ class Classifier(System):
         return Result(loss, {"C": dpsi}, {"accuracy": (logits.argmax(axis=1) == batch["labels"]).mean()})
 
     def probabilities(self, params, x, statistics=None):
-        """p(class | x) for each picture          x (N, H, W, C) -> (N, K); dropout is off
+        """The probabilities p(class | x) (N, K) of the K classes, for pictures x (N, H, W, channels).
 
-        params are {"C": Parameters}. `statistics` are measured statistics for BatchNorm (see `measure`), or
-        None.
+        params       {"C": Parameters}
+        statistics   measured statistics for BatchNorm (see `measure`); None: BatchNorm uses those of each 500
+                     pictures
+
+        Dropout is off. The pictures pass through C in groups of 500.
         """
         return softmax(_in_pieces(self.networks["C"], params["C"], x, statistics))
 
     def features(self, params, x, statistics=None):
-        """The features of each picture: the input of C's last layer          x (N, H, W, C) -> (N, F)
+        """The features (N, F) of pictures x (N, H, W, channels): the input of C's last layer.
 
-        Dropout is off. params are {"C": Parameters}. `statistics` are measured statistics for BatchNorm (see
-        `measure`), or None.
+        F is the number of entries of this input. params, statistics and dropout are as in `probabilities`.
         """
         return _in_pieces(self.networks["C"][:-1], params["C"], x, statistics)
 
@@ -63,7 +70,7 @@ def _in_pieces(net, psi, x, statistics):
 
 
 def shifted(x, most, rng, fill):
-    """A copy of x (N, H, W, C), in which each picture is moved by -most to most pixels along both axes.
+    """A copy of the pictures x (N, H, W, channels), each moved by -most to most pixels along both axes.
 
     The distances are drawn from `rng`, a numpy Generator. New pixels get the value `fill`.
     """
@@ -76,11 +83,11 @@ def shifted(x, most, rng, fill):
 
 
 def _convolutional(size, width, rate, steps, **settings):
-    """A Classifier of pictures of size x size.
+    """A Classifier of grey pictures of `size` x `size` pixels with 10 classes.
 
-    It has convolutions with 32 and 64 channels, each with max-pooling, and a dense layer of 128 units with
-    dropout. `width` is a factor of these three numbers. The learning rate falls from `rate`
-    to 0 in `steps` steps. `settings` are further fields.
+    C has convolutions with 32 and 64 channels, each with max-pooling, then a dense layer of 128 units with
+    dropout, then the layer of the logits. `width` is a factor of the numbers 32, 64 and 128. Adam's learning
+    rate falls from `rate` to 0 in `steps` steps. `settings` are further fields of the Classifier.
     """
     channels = [max(int(c * width), 2) for c in (32, 64)]
     C = pooling_discriminator(size, channels, hidden=max(int(128 * width), 4), colours=1, outputs=10)
@@ -105,14 +112,14 @@ def digits(width=1.0):
 def mnist(width=1.0):
     """28x28 pictures: convolutions 32 and 64 with max-pooling, a dense layer of 128, dropout.
 
-    Training takes ten epochs. Every picture is moved by up to one pixel.
+    Training takes ten epochs. In training every picture is moved by up to one pixel along both axes.
     Returns a Classifier. `width` is a factor of the hidden widths.
     """
     return _convolutional(28, width, rate=2e-3, steps=4690, data="mnist", batch_size=128, shift=1)
 
 
 def dense(width=1.0):
-    """28x28 pictures: 784-256-256-10.
+    """28x28 pictures: dense layers of the sizes 784-256-256-10 with ReLU, Adam.
 
     Returns a Classifier. `width` is a factor of the hidden widths.
     """

@@ -21,10 +21,13 @@ class OutputError(OSError):
 
 
 class Stream:
-    """A safe text stream. At each call it writes to the stream that `find()` returns, which may be None.
+    """A safe text stream: each call writes to the stream that find() returns, such as sys.stderr.
 
-    must_arrive   True: a failed write raises OutputError, and so does each later flush. False: a failed write
-                  is ignored. A missing or closed stream, or one whose reader has ended, is always ignored
+    find           a function without arguments; if it returns None, the text is discarded
+    must_arrive    True: a write that fails raises OutputError, and so does each later flush; False: a write
+                   that fails is ignored
+
+    With both values, text for a closed stream or for a pipe whose reader has ended is discarded.
     """
 
     def __init__(self, find, must_arrive=False):
@@ -108,8 +111,8 @@ STDERR = Stream(lambda: sys.stderr)
 def guarded():
     """A context in which sys.stdout and sys.stderr are safe streams.
 
-    A failed write to stdout raises OutputError. The file descriptors 0, 1 and 2 are then open. One that was
-    closed is opened to os.devnull and stays open.
+    A failed write to stdout raises OutputError, a failed write to stderr is ignored. The file descriptors 0,
+    1 and 2 are then open: a closed one is opened to os.devnull and stays open.
     """
     for descriptor in range(3):  # else a file opened later could be number 2, stderr
         try:

@@ -134,7 +134,7 @@ def train(
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
 
         def begin():
-            """If the run is resumed, read and return its State. If it is new, make its folder and return None.
+            """Read and return the State of a resumed run. For a new run, make its folder and return None.
 
             Raises the errors of `runs.continued` and `runs.claim`.
             """

@@ -139,7 +139,10 @@ class State:
 
     @property
     def sampled(self):
-        """{network: Parameters} to draw samples with: the moving average if there is one, else the weights."""
+        """{network: Parameters} to draw samples with: the moving average of the weights if there is one.
+
+        Networks without a moving average have their weights here.
+        """
         return self.params | self.averages
 
     def vectors(self):

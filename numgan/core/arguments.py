@@ -54,7 +54,7 @@ def expect_type(where, value, kinds, expected, advice=""):
 
 
 def dtype_of(x):
-    """For messages: the dtype of a plain array; for anything else, such as a masked array, its type's name."""
+    """For messages: the dtype of a plain array. Of anything else, such as a masked array, its type's name."""
     return x.dtype if type(x) in (np.ndarray, np.memmap) else type(x).__name__
 
 

@@ -166,10 +166,10 @@ class Feed:
 
 
 def expect_data(where, /, **sides):
-    """Raise TypeError unless each of the arguments `sides` is a Dataset, or has a sample_shape as a Dataset has.
+    """Raise TypeError unless each argument is a Dataset, or has a sample_shape as a Dataset has.
 
     where   the name of the caller, for the message
-    sides   {argument's name: value}
+    sides   the arguments to check, {name: value}
     """
     for name, side in sides.items():
         if not hasattr(side, "sample_shape"):
@@ -254,9 +254,9 @@ class Unpaired:
         return {word: side.x for word, side in self.sides.items()}
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
-        """{name of each Dataset: its rows of x at `indices` (K,)}; pictures are converted as in `Dataset.rows`.
+        """{name of each Dataset: its rows of x at `indices` (K,)}. A shorter Dataset starts again at row 0.
 
-        A shorter Dataset starts again at its first row.
+        Pictures are converted to float32 in the range `pixels`, as in `Dataset.rows`.
         """
         return {
             word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()

@@ -23,7 +23,7 @@ BAR_FROM = 500  # a progress bar is shown for more files than this
 
 
 def load_folder(folder, size=None, channels=None):
-    """Load all pictures below `folder`: (pictures (N, H, W, C) uint8, labels (N,) int64 or None, class names).
+    """Load all pictures below `folder`: pictures (N, H, W, C) uint8, labels (N,) int64, and class names.
 
     size       (height, width): the largest centred part with these proportions is cut out and resized. None:
                the size of the pictures if all have the same size, otherwise 64 x 64
@@ -31,8 +31,8 @@ def load_folder(folder, size=None, channels=None):
 
     Rows are in the order of the paths, compared name by name. If every picture is in a sub-folder, the
     first-level sub-folders with pictures are the classes, in order of name. If any picture is directly in
-    `folder`, the labels are None and the class names (). Transparent pixels are shown on white, and the EXIF
-    orientation is applied. Only the first frame of an animation is used.
+    `folder`, None is returned for the labels and () for the class names. Transparent pixels are shown on
+    white, and the EXIF orientation is applied. Only the first frame of an animation is used.
 
     FileNotFoundError   there is no picture
     FileFormatError     a picture cannot be read; the message has its path
@@ -65,7 +65,7 @@ def _formats():
 
 
 def _pictures(folder, formats):
-    """All files below `folder` with the suffix of a picture in one of `formats`, a list of Paths in sorted order.
+    """A sorted list of the Paths of all files below `folder` with the suffix of one of the `formats`.
 
     Names that begin with a dot are left out. Links to folders are followed, and each folder is entered once.
     Raises FileNotFoundError if there is no such file, OSError if a folder cannot be read.

@@ -1,4 +1,4 @@
-"""Evaluation: numbers that compare a run's samples with data that the run never saw.
+"""Evaluation: numbers that compare a run's samples with the test part of its data.
 
     found = evaluate(run, judge=open_judge("mnist"))
     found["figures"]["classifier_frechet_distance"]        {"samples": ..., "real": ..., "better": "lower"}
@@ -239,7 +239,7 @@ NO_JUDGE = (
 
 @may_underflow
 def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
-    """Compare the samples of an open run with test data. Returns a dict of figures, numbers that measure them.
+    """Compare the samples of an open run with test rows of its data. Returns a dict with the results.
 
     judge    an open run of a classifier of the same pictures; None: no figures that need a judge
     count    number of samples; None: 10,000 pictures or 2,500 points, or fewer for few rows or large pictures
@@ -256,10 +256,14 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     seconds    the time that the evaluation took
     against    a text: the number and kind of rows that samples are compared with
     beside     a text: the number of training rows on which "real" is measured
-    judge      {run, data, rows, accuracy, confidence} of the judge on held-out data; None without a judge
-    figures    {name: {samples, real, better}}: the figure of the samples, that of training rows, and "lower",
-               "higher", "as real" or None; names with classifier_ need the judge
+    judge      {run, data} of the judge, with its {rows, accuracy, confidence} on held-out data if it has such
+               data; None without a judge
+    figures    {name of a figure: {samples, real, better}}: the number for the samples, the number for
+               training rows, and "lower", "higher", "as real" or None; names with classifier_ need the judge
     skipped    {name: reason}: the measures that were left out
+
+    If the data have no test part, half of the training rows are the test rows, and the other half is used for
+    "real".
 
     Raises ValueError for a run without a generator, a judge of other pictures or classes, too few data, or a
     count that is too small or too large.
@@ -372,9 +376,9 @@ def _side(x, labels, judge):
 
 
 def _median_distance(rows):
-    """The median distance between two of the first 1,000 rows, without distances of 0. It is a usual kernel width.
+    """The median of all distances > 0 between two of the first 1,000 rows; 1 if all rows are equal.
 
-    If all rows are equal, it is 1. Source: Gretton et al. 2012.
+    It is a usual width of a kernel. Source: Gretton et al. 2012.
     """
     rows = rows[:VALIDATION]
     d = np.concatenate([d for _, d in squared_distances(rows, rows)])

@@ -198,7 +198,10 @@ def _late(records, kind, name):
 
 
 def _named(records, kind):
-    """The names of all curves of one kind ("losses", "metrics" or "gradients") in the records, each name once."""
+    """The names of all curves of one kind in the records, each name once.
+
+    kind   "losses", "metrics" or "gradients"
+    """
     return list(dict.fromkeys(name for record in records for name in record[kind]))
 
 
@@ -264,7 +267,7 @@ def _discriminator(run, records):
 
 
 def _judging(run, losses):
-    """Those names in `losses`, names of objectives, whose objectives train a discriminator of the run's system."""
+    """A list of names of objectives: those in `losses` whose objectives train a discriminator."""
     return [
         name
         for name, owners in run.system.trains.items()
@@ -318,9 +321,9 @@ def _gradient(run, name, records):
     """Yield the worst Verdict on the gradient of the network `name`, from `records`, the logged steps.
 
     Every gradient is checked for growth. A generator's gradient is also checked for vanishing, if there is a
-    D. (A vanishing gradient is normal at the end of a classifier's training; D is checked by its outputs.) A
-    network without a generator's role yields nothing if its level is ok. Without curves of gradients nothing
-    is yielded.
+    D. (A vanishing gradient is normal at the end of a classifier's training; D is checked by its outputs.)
+    For a network that is no generator, a Verdict is yielded only if its level is not ok. Without curves of
+    gradients nothing is yielded.
     """
     if not all("gradients" in record for record in records) or name not in _named(records, "gradients"):
         return  # an old run without these curves, or a network that had no update

@@ -109,7 +109,7 @@ def _train(home, recipe, system, dataset, progress):
 
 @may_underflow
 def as_seen(judge, images):
-    """Convert pictures (N, H, W, C) uint8 to float32 in the pixel range of the judge, as its network gets them."""
+    """Convert pictures (N, H, W, C) uint8 to float32 in the judge's pixel range, for `probabilities`."""
     return to_floats(images, judge.system.pixels)
 
 
@@ -126,10 +126,10 @@ def probabilities(judge, x):
 
 @may_underflow
 def features(judge, x):
-    """The judge's features of pictures: the input of its last layer, (N, F) float32. F is 128 for the presets.
+    """The judge's features of pictures: the input of the judge's last layer, (N, F) float32.
 
     x   pictures (N, H, W, C) float32 in the judge's pixel range (see `as_seen`)
-    Raises ValueError for another x, or if `judge` is no classifier run.
+    F is 128 for the presets. Raises ValueError for another x, or if `judge` is no classifier run.
     """
     with threadpool_limits(1):
         return judge.system.features(judge.state.params, _checked("features", judge, x))

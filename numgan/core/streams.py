@@ -1,11 +1,11 @@
-r"""Safe versions of stdout and stderr: a write that fails does not stop the program.
+r"""Safe versions of stdout and stderr, which work even if the real stream is missing or closed.
 
     print(line, file=STDERR, flush=True)        print a message; tqdm(..., file=STDERR) shows a progress bar
     with guarded(): ...                         replace sys.stdout and sys.stderr by safe streams in the block
 
 A stream may be missing (sys.stderr is None after `2>&-`), closed, or a pipe whose reader has ended, as with
 `| head`. Then the text is discarded. A character that the stream's encoding lacks is written as an escape
-such as \\xfc. If stdout cannot be written for another reason, such as a full disk, OutputError is raised.
+such as \\xfc. Other failures, such as a full disk, raise OutputError for stdout and are ignored for stderr.
 """
 
 import errno
@@ -109,10 +109,11 @@ STDERR = Stream(lambda: sys.stderr)
 
 @contextmanager
 def guarded():
-    """A context in which sys.stdout and sys.stderr are safe streams.
+    """A context in which sys.stdout and sys.stderr are safe streams, see `Stream`.
 
-    A failed write to stdout raises OutputError, a failed write to stderr is ignored. The file descriptors 0,
-    1 and 2 are then open: a closed one is opened to os.devnull and stays open.
+    If stdout cannot be written, for example because the disk is full, OutputError is raised; for stderr
+    nothing is raised. The file descriptors 0, 1 and 2 are open in the context: a closed one is opened to
+    os.devnull and stays open.
     """
     for descriptor in range(3):  # else a file opened later could be number 2, stderr
         try:

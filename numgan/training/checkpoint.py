@@ -117,8 +117,9 @@ def load(path, system, about):
     """Read the file `path`, a checkpoint of `system`. Returns its State.
 
     about   the identity of the run, as from `identity`
-    Raises FileFormatError if the file is damaged or belongs to another run, FileNotFoundError if it does not
-    exist. A file that is too small or too large for a checkpoint of the system is not read.
+
+    Raises FileNotFoundError if the file does not exist. Raises FileFormatError if it is damaged, belongs to
+    another run, or is too small or too large for this system; its arrays are not read if its size is wrong.
     """
     path = Path(path)
     if not path.exists():

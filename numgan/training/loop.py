@@ -50,10 +50,10 @@ class Trained:
     """The result of `train`.
 
     folder             the run's folder
-    steps              number of steps that the run has done, earlier sessions included
+    steps              number of steps that the run has done, those of earlier calls of `train` included
     losses             {objective: loss} of the last step; {} if this call of `train` did no step
-    seconds            time of this call of `train`, without the last pictures
-    steps_per_second   speed of this call of `train`
+    seconds            training time of this call of `train`
+    steps_per_second   training speed of this call of `train`
     files              {description: path} of the run's files
     """
 
@@ -86,8 +86,9 @@ def train(
 ):
     """Train a system on a dataset; the files of the run are in the folder `out`. Returns Trained.
 
-    steps, batch_size, seed     None: the system's defaults and seed 0. With resume=True: `steps` may be
-                                larger, to extend the run; the other two must be None or the values of the run
+    steps, batch_size, seed     None: the system's defaults and seed 0. With resume=True, None: the values of
+                                the run; only `steps` may be another number, such as a larger one to extend
+                                the run
     resume                      True: continue the run in `out`
     recipe                      a `recipes.Recipe`, with which the run can be opened by its folder alone
     weights                     initial {network: Parameters}, such as another run's `state.params`; None:
@@ -193,14 +194,14 @@ def _extended(config, plan):
 
 @dataclass
 class _Session:
-    """One session of a run: the training from its first step or a checkpoint to the end or an interruption.
+    """One session of a run: the training from the State `state` to the last step or to an interruption.
 
     out              the run's folder
-    config, about    its configuration and its identity (see `checkpoint.identity`)
-    state            the State to begin with; training changes it in place
+    config, about    the run's configuration and identity (see `checkpoint.identity`)
     progress, look   as for `train`
 
-    When a session is made, metrics and pictures of later steps than the state's are removed from the folder.
+    Training changes `state` in place. When a _Session is made, metrics and pictures of later steps than the
+    state's are removed from the folder.
     """
 
     out: Path

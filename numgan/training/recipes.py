@@ -25,7 +25,7 @@ PICTURES = 20  # default number of sample pictures of a run, without the first
 
 @dataclass(frozen=True)
 class Recipe:
-    """A system and its data, with the options of the command line; both can be built from it again.
+    """The choice of a system and its data, with the options of the command line.
 
     system, preset   the names of a system and of its preset
     data             the name of a data set, or the path of a folder of pictures
@@ -39,8 +39,8 @@ class Recipe:
     settings         {name: value} of constants of the system, for `System.setting`
 
     None means the preset's value. For `preset` it means the first one that fits the data, for `folder` the
-    usual folder (see `data.idx`). The methods raise ValueError for unknown names, or names that do not fit
-    together.
+    usual folder (see `data.idx`). `build` makes the system, and `load` loads the data. The methods raise
+    ValueError for unknown names, or names that do not fit together.
     """
 
     system: str = option(

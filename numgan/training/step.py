@@ -95,11 +95,11 @@ def advance(system, state, feed, seed, reduce=alone):
 
 @contextmanager
 def holding(net, p):
-    """A context for an update of p, the Parameters of `net`, which must not change the held entries of p.
+    """A context for an update of p, the Parameters of `net`, that protects the held entries of p.
 
-    Held entries are stored with the weights and not trained, such as u and v of Spectral; weight decay and
-    clipping would change them. After the block they get back their old values. From these and the new
-    weights, `refreshed` then computes their next values, such as one power iteration.
+    Held entries are stored with the weights and not trained, such as u and v of Spectral. The update may
+    change them, for example by weight decay. So after the block they get back their old values. From these
+    and the new weights, `refreshed` then computes their new values.
     """
     before = {path: p[path].copy() for path in p.layout.held}
     yield

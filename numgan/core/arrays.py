@@ -87,10 +87,11 @@ def array_of(data, path):
 
 
 def expect_directory(file, most, path):
-    """Raise FileFormatError if the zip file `file` has more than `most` members, or a broken end.
+    """Raise FileFormatError unless the zip file `file` ends with its directory, of at most `most` members.
 
-    A zip file ends with its directory, the list of its members. `zipfile` makes an object of each member when
-    it reads this list, so call this check first.
+    The directory is the list of the members. `zipfile` makes an object of each member when it reads this
+    list, so call this check first. A comment after the directory is an error too, and a directory too long
+    for its members.
 
     file   an open file
     path   its name, for the message

@@ -214,7 +214,7 @@ class Record(Kind):
 
 @dataclass(frozen=True)
 class Anything(Kind):
-    """The kind of all values. numgan keeps such a value and does not use it."""
+    """The kind of all values: every value fits. numgan does not use the values of such fields."""
 
     what = "anything"
 

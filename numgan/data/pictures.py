@@ -91,7 +91,7 @@ def fit(image, size):
     image   a Pillow image of mode "L" or "RGB"
     size    (height, width)
 
-    The part has whole pixels. The resize is bicubic with antialiasing. An image of this size is returned
+    The sizes of the part are rounded to whole pixels. The resize is bicubic with antialiasing. An image of this size is returned
     unchanged.
     """
     height, width = size

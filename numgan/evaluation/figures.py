@@ -74,7 +74,7 @@ class Side:
     labels                     (N,) requested classes, true labels, or the judge's answers; None if unknown
     features, probabilities    (N, F), (N, K): the judge's features of each row, and its probabilities of the
                                K classes; None without a judge
-    agreement                  share of the rows whose requested or true label is also the judge's answer;
+    agreement                  fraction of the rows whose requested or true label is also the judge's answer;
                                None without such labels or without a judge
     """
 
@@ -94,7 +94,7 @@ class Setting:
     """What the measures compare a Side with, and their constants.
 
     test         the Side of test rows
-    data         the name of the data set; None for a run that was made in Python code
+    data         the name of the data set, or its folder; None for a run that was made in Python code
     seed         the seed of the measures with random choices
     validation   pictures that choose the Parzen window's sigma
     sigma        the width of the Gaussian kernel of the MMD
@@ -256,11 +256,12 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
     seconds    the time that the evaluation took
     against    a text: the number and kind of rows that samples are compared with
     beside     a text: the number of training rows on which "real" is measured
-    judge      {run, data} of the judge, with its {rows, accuracy, confidence} on held-out data if it has such
-               data; None without a judge
+    judge      {run, data} of the judge, and its {rows, accuracy, confidence} on the test rows of its data if
+               there are any; None without a judge
     figures    {name of a figure: {samples, real, better}}: the number for the samples, the number for
-               training rows, and "lower", "higher", "as real" or None; names with classifier_ need the judge
-    skipped    {name: reason}: the measures that were left out
+               training rows, and which number is better: "lower", "higher", "as real", or None for neither.
+               Names with classifier_ need the judge
+    skipped    {name of a measure: reason why it was left out}
 
     If the data have no test part, half of the training rows are the test rows, and the other half is used for
     "real".
@@ -392,7 +393,8 @@ def _beside(measure, fake, real):
     fake      {figure: number} of the samples
     real      {figure: number} of the training rows
 
-    The word is "higher", "lower" or "as real"; None for a number that only describes another one.
+    The word tells which samples are better: those with a "higher" or "lower" number, or with a number "as
+    real". It is None for a number that only describes another one.
     """
     prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
     return {

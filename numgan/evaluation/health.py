@@ -110,9 +110,10 @@ class Verdict:
 
 
 def examine(run):
-    """Check an open run. Returns a list of Verdicts: on its curves, and on samples if it has a generator.
+    """Check an open run. Returns a list of Verdicts, the results of the checks.
 
-    They come in the order of the checks, not of the levels. The samples are drawn here.
+    The checks are on an early end of the run, on its curves, and on samples if the run has a generator; these
+    are drawn here. The Verdicts come in the order of the checks, not of the levels.
     """
     records = runs.read_metrics(run.folder, run.state.step)
     found = [*_unfinished(run), *_curves(run, records)]

@@ -188,10 +188,10 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
 
     The dict has:
     samples        the number of samples
-    agreement      share of samples that are classified as the requested class; None for samples without
+    agreement      fraction of samples that are classified as the requested class; None for samples without
                    classes
     confidence     mean of the highest probability
-    shares         {class: share of samples that are classified as this class}
+    shares         {class: fraction of samples that are classified as this class}
     copies         number of samples equal to a training row, after rounding to the grey levels of the data
     copies_share   copies divided by the number of samples
     held_out       {rows, accuracy, confidence} of the classifier on real data that it never saw; None if the
@@ -223,7 +223,7 @@ def held_out(classifier):
     """Measure a classifier run on the test part of its data. Returns a dict:
 
     rows         the number of test rows
-    accuracy     share of the rows that are classified correctly
+    accuracy     fraction of the rows that are classified correctly
     confidence   mean of the highest probability
 
     None if the data have no test part, or if the run was started from Python code without a recipe.

@@ -31,7 +31,8 @@ def identity(system, dataset, batch_size, seed):
         the system     class, constants, networks (as hashes) and optimisers; those of every stage if there
                        are several
         the data       name, number of rows, and a hash of the columns
-        batch_size, seed
+        batch_size     the number of samples in a batch
+        seed           the run's seed
 
     Raises ValueError if the identity has more than ABOUT bytes as JSON, because `load` could not read it
     again.

@@ -96,7 +96,7 @@ def train(
     log_every, picture_every    steps between lines of metrics.jsonl (None: 10), and between sample pictures
                                 (None: a twentieth of `steps`). With resume=True: the values of the run
     checkpoint_every            steps between checkpoints; None: none by number of steps. A checkpoint is also
-                                written every checkpoint_seconds and at the end
+                                written every checkpoint_seconds (inf: never) and at the end
     progress                    True: a progress bar on stderr, or two lines if stderr is no terminal; False:
                                 none
     look                        a function that is called with the State after every step; it must not change

@@ -26,8 +26,8 @@ def expect_weights(system, weights):
     weights   {network: Parameters} for some or all networks of the system's first step
 
     A path is the name of a parameter, such as "0.W". Each Parameters needs at least one path that its network
-    has too. Paths of both must have equal shapes. Paths of only one of them are allowed. Nothing is changed
-    here.
+    has too. A path that both have must have the same shape in both. Other paths are allowed. Nothing is
+    changed here.
     """
     expect_type("weights", weights, dict, "a dict {network: Parameters}")
     networks = system.at(0).networks

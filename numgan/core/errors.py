@@ -38,5 +38,5 @@ class TrialError(RuntimeError):
 class GradientError(AssertionError):
     """A gradient check failed: an analytic gradient disagrees with difference quotients.
 
-    The message names the entry of the gradient that differs, the difference and its pattern.
+    The message names the worst entry of the gradient and the pattern of the error, such as a wrong sign.
     """

@@ -91,8 +91,8 @@ def fit(image, size):
     image   a Pillow image of mode "L" or "RGB"
     size    (height, width)
 
-    The sizes of the part are rounded to whole pixels. The resize is bicubic with antialiasing. An image of this size is returned
-    unchanged.
+    The part's height and width are rounded to whole pixels. The resize is bicubic with antialiasing. An image
+    of this size is returned unchanged.
     """
     height, width = size
     if image.size == (width, height):

@@ -1,6 +1,6 @@
 """Argument checks that many modules share.
 
-Each message names the argument, what was expected and what was given.
+Each error's message names the argument, what was expected and what was given.
 """
 
 from dataclasses import fields
@@ -11,9 +11,10 @@ from .errors import NonFiniteError
 
 
 def is_number(value, low=0, high=np.inf):
-    """Whether `value` is one real number with low <= value < high.
+    """Whether `value` is one real number with low <= value < high; by default, finite and at least 0.
 
-    nan, text, None, bools and arrays give False.
+    A number of Python or NumPy, or an array of no axes, can be one. nan, text, None, bools and other arrays
+    give False.
     """
     a = np.asarray(value)
     return a.ndim == 0 and a.dtype.kind in "iuf" and bool(low <= a < high)
@@ -25,9 +26,9 @@ def is_integer(value, low=0):
 
 
 def plain(value):
-    """Convert a NumPy number to a Python number. Any other value is returned unchanged.
+    """Convert a NumPy number, or an array of no axes, to a Python number. Return other values unchanged.
 
-    A product with a NumPy number could change the dtype of an array. A Python number cannot do this.
+    A product of a float32 array with a NumPy number could be float64. A Python number cannot do this.
     """
     if isinstance(value, (np.number, np.ndarray)) and value.ndim == 0 and value.dtype.kind in "iuf":
         return float(value) if value.dtype.kind == "f" else int(value)
@@ -35,29 +36,33 @@ def plain(value):
 
 
 def plain_fields(record):
-    """Convert every NumPy number in the fields of a frozen dataclass `record` with `plain`, in place.
+    """Convert every NumPy number in the fields of `record`, a frozen dataclass, to a Python number, in place.
 
-    Call it at the end of __post_init__.
+    Call it at the end of __post_init__. It uses `plain`.
     """
     for field in fields(record):
         object.__setattr__(record, field.name, plain(getattr(record, field.name)))
 
 
 def expect_type(where, value, kinds, expected, advice=""):
-    """Raise TypeError `where: expected ..., got ...` unless the value is an instance of `kinds`."""
+    """Raise TypeError unless `value` is an instance of `kinds`, a type or several.
+
+    The message is `where: expected EXPECTED, got TYPE`, and then `advice`. TYPE is the type of value.
+    """
     if not isinstance(value, kinds):
         raise TypeError(f"{where}: expected {expected}, got {type(value).__name__}{advice}")
 
 
 def dtype_of(x):
-    """The dtype of a plain array; the name of the type of anything else, such as a masked array."""
+    """For messages: the dtype of a plain array. Of anything else, such as a masked array, its type's name."""
     return x.dtype if type(x) in (np.ndarray, np.memmap) else type(x).__name__
 
 
 def expect_samples(where, **named):
-    """Raise TypeError if one of the arguments is not an array of floats, ValueError if it is empty.
+    """Raise TypeError if an argument is not an array of floats, ValueError if it is empty or has no axes.
 
-    `where` is the name of the caller, for the message. named is {argument's name: value}.
+    where   the name of the caller, for the message
+    named   {argument's name: value}
     """
     for name, x in named.items():
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
@@ -72,7 +77,10 @@ def expect_samples(where, **named):
 
 
 def expect_finite(where, *logits):
-    """Raise NonFiniteError if one of the logits is inf or nan. `where` is the name of the caller."""
+    """Raise NonFiniteError if one of the arrays `logits`, outputs of D, contains inf or nan.
+
+    `where` is the name of the caller, for the message.
+    """
     if not all(np.isfinite(y).all() for y in logits):
         raise NonFiniteError(
             f"{where}: expected finite logits D(x), got inf or nan; "
@@ -81,7 +89,10 @@ def expect_finite(where, *logits):
 
 
 def expect_rng(where, rng):
-    """Raise ValueError if rng is not a numpy Generator. `where` is the name of the caller."""
+    """Raise ValueError unless rng is a numpy Generator, or has a method `uniform` as a Generator has.
+
+    `where` is the name of the caller, for the message.
+    """
     if not hasattr(rng, "uniform"):
         raise ValueError(
             f"{where}: expected rng as a numpy Generator, got {rng!r}; "
@@ -90,7 +101,7 @@ def expect_rng(where, rng):
 
 
 def pair(value, name):
-    """(vertical, horizontal) from an integer or a pair of integers. Raises ValueError for another value.
+    """(vertical, horizontal), two ints, from an integer for both or from a pair. ValueError for other values.
 
     `name` is the argument's name, for the message.
     """
@@ -113,7 +124,10 @@ def positive(value, name):
 
 
 def share(value, name):
-    """Raise ValueError unless the value is a number from 0 to 1."""
+    """Raise ValueError unless the value is a number from 0 to 1. Returns nothing.
+
+    `name` is the argument's name, for the message.
+    """
     if not (is_number(value) and value <= 1):
         raise ValueError(f"{name}: expected a share from 0 to 1, got {value!r}")
 
@@ -129,6 +143,9 @@ def not_negative(value, name):
 
 
 def brief(value):
-    """A value as text for a repr. A tuple of equal numbers is shown as one number."""
+    """The text of a value for a repr: "3" for 3 and also for (3, 3), "(1, 2)" for (1, 2).
+
+    A tuple of equal numbers is shown as one number.
+    """
     alike = isinstance(value, tuple) and len(set(value)) == 1
     return repr(plain(value[0] if alike else value))

@@ -30,18 +30,19 @@ def save_array(path, x):
 
 
 def load_array(path):
-    """Read the array of numbers in a .npy file. The array is read-only.
+    """Read the array of numbers in the .npy file `path`. The array is read-only.
 
-    Raises FileFormatError for a file of another kind, OSError if it cannot be opened.
+    Raises FileFormatError for damaged or other contents or more than MOST bytes, OSError if the file cannot
+    be opened.
     """
     return _parse_file(path, array_of)
 
 
 def load_arrays(path, *names):
-    """Read the arrays `names` of an uncompressed .npz file. Returns them in a list, in this order.
+    """Read the arrays called `names` from an uncompressed .npz file. Returns them in a list, in this order.
 
-    Raises FileFormatError for a file of another kind, or if an array is missing or unexpected. Raises OSError
-    if the file cannot be opened.
+    Raises FileFormatError for damaged or other contents, for a missing or further array, and for more than
+    MOST bytes. Raises OSError if the file cannot be opened.
     """
 
     def unpack(data, path):
@@ -56,9 +57,9 @@ def load_arrays(path, *names):
 
 
 def _parse_file(path, parse):
-    """Read the file and return parse(bytes of the file, path).
+    """Read the file `path` and return parse(its bytes, path).
 
-    Every exception of `parse` becomes a FileFormatError.
+    Every exception of `parse` becomes a FileFormatError. A file of more than MOST bytes is one too.
     """
     data = read(path, MOST)
     try:
@@ -70,10 +71,10 @@ def _parse_file(path, parse):
 
 
 def array_of(data, path):
-    """The array of numbers in `data`, the bytes of a .npy file. `path` is for messages.
+    """The array of numbers in `data`, the bytes of a .npy file; it is read-only. `path` is for messages.
 
-    Raises FileFormatError for a version other than 1.0, or if the bytes do not hold exactly one array of
-    numbers.
+    Raises FileFormatError for a version of the format other than 1.0, or if the bytes do not hold exactly one
+    array of numbers. For other bytes it may raise other errors of NumPy.
     """
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
@@ -86,10 +87,14 @@ def array_of(data, path):
 
 
 def expect_directory(file, most, path):
-    """Raise FileFormatError if the open zip file `file` has more than `most` members.
+    """Raise FileFormatError unless the zip file `file` ends with its directory, of at most `most` members.
 
-    It also does so if the file does not end with its directory, the list of members. The check comes before
-    `zipfile` reads this list, because zipfile makes an object of each member.
+    The directory is the list of the members. `zipfile` makes an object of each member when it reads this
+    list, so call this check first. A comment after the directory is an error too, and a directory too long
+    for its members.
+
+    file   an open file
+    path   its name, for the message
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END - LOCATOR))
@@ -105,9 +110,10 @@ def expect_directory(file, most, path):
 
 
 def members(archive, path):
-    """The members of an open zip file as {name: ZipInfo}, with names without ".npy".
+    """{name: ZipInfo} of all members of the open zip file `archive`, each name without ".npy".
 
     Raises FileFormatError unless all are .npy files with different names, neither compressed nor encrypted.
+    `path` is the file's name, for the message.
     """
     found = {}
     for info in archive.infolist():

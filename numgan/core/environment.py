@@ -1,7 +1,8 @@
-"""The environment variables that the kernels read when they are imported, such as NUMGAN_BACKEND.
+"""Check the environment variables of the kernels, such as NUMGAN_BACKEND, when this module is imported.
 
-An impossible value raises ValueError or ImportError. The message has the variable's name, its value and an
-advice. The command `numgan` prints this error as one line and ends with exit code 2.
+The kernels read these variables at import. An impossible value raises ValueError or ImportError, with the
+variable's name, its value and an advice. In the command `numgan`, this error is printed as one line, and the
+command ends with exit code 2.
 """
 
 import sys

@@ -12,9 +12,9 @@ class FileFormatError(ValueError):
 
 
 def damaged(path, expected, got, advice="the file is damaged: restore it from a copy, or make it again"):
-    """Make a FileFormatError, for the caller to raise.
+    """Make a FileFormatError and return it; the caller raises it.
 
-    The message names the file `path`, the expected content, the found content and an advice.
+    The message names the file `path`, the expected content, the found content `got` and an advice.
     """
     return FileFormatError(f"{path}: expected {expected}, got {got}; {advice}")
 
@@ -22,7 +22,8 @@ def damaged(path, expected, got, advice="the file is damaged: restore it from a 
 class NonFiniteError(ArithmeticError):
     """A loss, an activation, a gradient or an update became inf or nan.
 
-    The message says where, if this is known. `layer` is the layer object in which it appeared, or None.
+    The message says where, if this is known. `layer` is the layer object in which inf or nan appeared, or
+    None.
     """
 
     def __init__(self, message, layer=None):
@@ -31,11 +32,11 @@ class NonFiniteError(ArithmeticError):
 
 
 class TrialError(RuntimeError):
-    """A trial of a study (one method with one seed) failed. The message is that of the trial's error."""
+    """A trial of a study failed: one method with one seed. The message is that of the error in the trial."""
 
 
 class GradientError(AssertionError):
-    """An analytic gradient disagrees with a numeric one.
+    """A gradient check failed: an analytic gradient disagrees with difference quotients.
 
-    The message names the entry that differs, the difference and its pattern.
+    The message names the worst entry of the gradient and the pattern of the error, such as a wrong sign.
     """

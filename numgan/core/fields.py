@@ -1,4 +1,4 @@
-"""Fields of JSON files. Each file's fields are declared once and checked whenever the file is read.
+"""Fields of JSON files. Each file's fields are declared once, and checked whenever the file is read.
 
     CONFIG = Record({"steps": Whole(1), "classes": Each(Text())}, optional={"diverged": Text()})
     config = read_json(path, CONFIG, "restore the file from a copy")
@@ -6,8 +6,8 @@
 A value of another kind raises a ValueError that names the field:
 `recipe.width: expected a finite number from 0.0001 to 1,000, got 1e+300`.
 
-The fields of a dataclass can be options of a command, declared once with `option`. `Record.of` makes the
-check of a JSON file from these fields, and numgan.cli makes the arguments of the command from them.
+The fields of a dataclass can also be options of a command, if each is declared with `option`. From these
+fields `Record.of` makes the check of a JSON file, and numgan.cli makes the arguments of the command.
 """
 
 import json
@@ -31,7 +31,8 @@ FINITE = 1.7976931348623157e308
 class Kind:
     """The base class for kinds of values in a JSON file, such as whole numbers from 1 to 10.
 
-    `what` describes the kind in words. A subclass defines `fits` or `expect`.
+    `what` describes the kind in words, for messages. A subclass defines `what`, and `fits` or `expect`: each
+    of these two methods calls the other by default.
     """
 
     def fits(self, value):
@@ -45,7 +46,7 @@ class Kind:
     def expect(self, value, where):
         """Raise ValueError unless the value is of this kind.
 
-        `where` is the name of its field, for the message.
+        `where` is the name of the value's field, for the message.
         """
         if not self.fits(value):
             raise ValueError(f"{where}: expected {self.what}, got {reprlib.repr(value)}")
@@ -53,7 +54,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Whole(Kind):
-    """The kind of the whole numbers from low to high."""
+    """The kind of the whole numbers from low to high, both included."""
 
     low: int = 0
     high: int = MOST
@@ -68,7 +69,7 @@ class Whole(Kind):
 
 @dataclass(frozen=True)
 class Real(Kind):
-    """The kind of the numbers from low to high, ints and floats. By default all finite numbers."""
+    """The kind of the numbers (int or float) from low to high, both included; by default all finite ones."""
 
     low: float = -FINITE
     high: float = FINITE
@@ -94,7 +95,7 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """The kind of texts that can be a path, of at most `most` characters.
+    """The kind of texts of at most `most` characters that can be a path.
 
     Such a text has no NUL character and no surrogate that the file system cannot encode.
     """
@@ -118,7 +119,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """The kind of the texts in `words`."""
+    """The kind of the texts that are in the tuple `words`."""
 
     words: tuple
 
@@ -132,7 +133,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Either(Kind):
-    """The kind of values that are of at least one of `kinds`."""
+    """The kind of values that are of at least one of the kinds in the tuple `kinds`."""
 
     kinds: tuple
 
@@ -175,7 +176,7 @@ class Each(Kind):
 
 @dataclass(frozen=True)
 class Record(Kind):
-    """The kind of JSON objects (dicts in Python) with these fields:
+    """The kind of JSON objects (dicts in Python) whose fields are declared here.
 
     fields     {name: kind} of the fields that must be there
     optional   {name: kind} of the fields that may be there
@@ -189,7 +190,10 @@ class Record(Kind):
 
     @classmethod
     def of(cls, declared):
-        """The Record of the dataclass `declared`, whose fields are all made with `option`."""
+        """Make a Record from the dataclass `declared`, whose fields are all made with `option`.
+
+        Every field of the dataclass must then be in the JSON object, and no other.
+        """
         return cls({field.name: field.metadata["kind"] for field in fields(declared)})
 
     def expect(self, value, where):
@@ -210,7 +214,7 @@ class Record(Kind):
 
 @dataclass(frozen=True)
 class Anything(Kind):
-    """The kind of all values. numgan keeps such a value and does not use it."""
+    """The kind of all values: every value fits. numgan does not use the values of such fields."""
 
     what = "anything"
 
@@ -219,12 +223,13 @@ class Anything(Kind):
 
 
 def option(kind, help=None, metavar=None, default=None, flag=None):
-    """Make a field of a dataclass that is an option of a command.
+    """Make a field of a dataclass that is also an option of a command.
 
     kind      the kind of the option's value in a JSON file
     help      the sentence about the option in the help of the command; None: the command does not have it
     metavar   the word for the value in this help; None: the field's name in capitals
-    default   MISSING: the option has no dashes, it is the command's first word
+    default   the default of the field; dataclasses.MISSING: the field needs a value, and the option has no
+              dashes: it is the command's first word
     flag      the name on the command line; None: that of the field, such as --batch-size for batch_size
     """
     words = {"kind": kind, "help": help, "metavar": metavar, "flag": flag}
@@ -232,9 +237,13 @@ def option(kind, help=None, metavar=None, default=None, flag=None):
 
 
 def for_json(value):
-    """The value as JSON can store it: arrays become lists, NumPy numbers Python's, inf and nan None.
+    """Convert a value to one that JSON can store.
 
-    Dicts, lists and tuples are converted entry by entry; tuples become lists.
+    arrays, tuples, lists   lists, with every entry converted
+    dicts                   dicts, with every value converted
+    NumPy numbers           Python numbers
+    inf, nan                None
+    other values            unchanged
     """
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
@@ -246,9 +255,10 @@ def for_json(value):
 
 
 def parse(text, kind):
-    """The value of a JSON text (bytes). Raises ValueError, with the field's name, if it is not of `kind`.
+    """The value of a JSON text (bytes).
 
-    It also raises ValueError for text that is not JSON.
+    Raises ValueError for text that is not JSON. Raises ValueError, with the field's name, for a value that is
+    not of `kind`.
     """
     try:
         value = json.loads(text)
@@ -259,10 +269,13 @@ def parse(text, kind):
 
 
 def read_json(path, kind, advice):
-    """Read the value in a JSON file. Raises FileFormatError, with file and field, if it is not of `kind`.
+    """Read the JSON file `path` and return its value.
 
-    advice   the end of the message: what the user should do
-    Raises OSError if the file cannot be opened.
+    kind     the kind that the value must have
+    advice   the end of an error's message: what the user should do
+
+    Raises FileFormatError, with file and field, if the value is of another kind, if the text is not JSON, or
+    if it has more than LIMIT bytes. Raises OSError if the file cannot be opened.
     """
     text = read(path, LIMIT)
     try:
@@ -272,13 +285,18 @@ def read_json(path, kind, advice):
 
 
 def read_lines(path, kind, upto, advice):
-    """Read the records of a JSON-lines file up to step `upto`, one in each line. [] if there is no file.
+    """Read the records of a JSON-lines file up to step `upto`, a list of dicts. [] if there is no file.
 
-    A record is a dict with a "step", which rises from line to line. A killed process can leave an incomplete
-    last line, and a power cut arbitrary bytes at the end. Such lines are ignored. A complete record after
-    such a line is an error. Raises FileFormatError, with line and field, for this error, for steps that do
-    not rise, for a record that is not of `kind`, and for more than LIMIT bytes that are no records. `advice`
-    is the end of the message.
+    A line is one record: a dict of the kind `kind` with a "step", which rises from line to line. Reading
+    stops at the first record beyond `upto`, which a process logged after its last checkpoint. Lines that are
+    not JSON are ignored at the end of the file: a kill leaves an incomplete line there, a power cut arbitrary
+    bytes.
+
+    Raises FileFormatError, with the number of the line and at the end `advice`, for:
+        a record that is not of `kind`
+        a step that does not rise
+        a record after a line that is not JSON
+        more than LIMIT bytes that are not JSON
     """
     records, torn, lost = [], None, 0
     if not os.path.lexists(path):

@@ -35,7 +35,7 @@ TEMPORARY = re.compile(r"\.numgan-[0-9a-f]{16}\.tmp")
 
 
 def text_of(path):
-    """A path as text that is the same in every locale: the bytes of the path, read as UTF-8.
+    """A path as text, for a JSON file: the bytes of the path, read as UTF-8. It is the same in every locale.
 
     `path_of` is the inverse.
     """
@@ -43,7 +43,7 @@ def text_of(path):
 
 
 def path_of(text):
-    """The path, in the locale of this process, whose text is `text`. The inverse of `text_of`."""
+    """The path, for this process and its locale, whose text is `text`. The inverse of `text_of`."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
@@ -60,9 +60,9 @@ def expect_path(path, what):
 
 
 def kind_at(path):
-    """The kind of file that has the name `path`, as words (see KINDS). None if there is no such file.
+    """The kind of file that has the name `path`, in words such as "a file". None if there is no such file.
 
-    No link is followed: a link is a kind of its own.
+    The kinds are "a file", "a folder", "a link", "a pipe" and "a device". A link is not followed.
     """
     try:
         return _kind(os.lstat(path).st_mode)
@@ -75,9 +75,10 @@ def _kind(mode):
 
 
 def expect_own(path, kind="a file"):
-    """Raise FileExistsError if `path` is the name of a file of another kind than `kind` (see KINDS).
+    """Raise FileExistsError if something of another kind than `kind` has the name `path`.
 
-    A link is a kind of its own. If there is no such file, nothing is raised.
+    kind   "a file" or "a folder", see `kind_at`
+    A link to a file is another kind than a file. If nothing has the name, nothing is raised.
     """
     got = kind_at(path)
     if got not in (None, kind):
@@ -87,9 +88,10 @@ def expect_own(path, kind="a file"):
 
 
 def expect_writable(path):
-    """Raise FileNotFoundError if the folder of `path` does not exist.
+    """Raise an error unless a file `path` can be written: a new one, or in place of an older file.
 
-    Otherwise raise the same errors as `expect_own(path)`.
+    FileNotFoundError   the folder of `path` does not exist
+    FileExistsError     a link, a pipe, a folder or a device has the name
     """
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {Path(path).parent}; make it first")
@@ -97,9 +99,9 @@ def expect_writable(path):
 
 
 def is_empty(folder, besides=()):
-    """Whether a folder is empty. Temporary files, an empty lock file and the names in `besides` do not count.
+    """Whether a folder is empty. Temporary files, an empty .lock and the names in `besides` do not count.
 
-    A process that was killed before its run began may leave the lock file and temporary files.
+    A process that was killed before its run began may leave .lock and temporary files.
     """
     entries = [entry for entry in os.scandir(folder) if not _temporary(entry) and entry.name not in besides]
     return all(
@@ -121,13 +123,15 @@ def _opener(path, flags):
 
 @contextmanager
 def replacing(path):
-    """A context with a binary file that becomes `path` when the block ends.
+    """A context that gives an open binary file, which becomes the file `path` when the block ends.
 
-    Readers see the old or the new file. The bytes are written to a temporary file in the same folder and
-    synchronised with the disk. Then the file gets its name. So a power cut also leaves the old file or the
-    new one. Every temporary file has a random name, so two processes that write the same file do not disturb
-    each other. If the block or a write fails, the old file stays, and the error is raised. Raises
-    FileNotFoundError or FileExistsError like `expect_writable`.
+    Readers see the old or the new file, never a part. The bytes go to a temporary file in the same folder and
+    are synchronised with the disk. Only then the file gets the name `path`. So a power cut also leaves the
+    old file or the new one. Every temporary file has a random name, so two processes that write the same file
+    do not disturb each other.
+
+    If the block or a write fails, the old file stays, and the error is raised. Raises FileNotFoundError or
+    FileExistsError as `expect_writable` does.
     """
     path = Path(path)
     expect_writable(path)
@@ -168,7 +172,7 @@ def save_picture(image, path):
 def _create(folder):
     """Make a new temporary file in the folder. Returns (path, open file).
 
-    The file is locked, so `sweep` of another process keeps it while this process lives.
+    The file is locked. So `sweep` in another process does not remove it while this process lives.
     """
     while True:
         path = folder / f".numgan-{secrets.token_hex(8)}.tmp"
@@ -183,7 +187,7 @@ def _create(folder):
 def sweep(folder):
     """Remove the temporary files of killed processes from a folder.
 
-    Those of living processes are locked and stay.
+    The temporary files of living processes are locked and stay. Errors of the file system are ignored.
     """
     with suppress(OSError):  # a folder may be writeable but not readable
         for entry in list(os.scandir(folder)):
@@ -194,9 +198,10 @@ def sweep(folder):
 
 
 def lock(file, wait=False):
-    """Lock an open file until it is closed or its process ends. Returns whether it is now locked.
+    """Lock an open file until it is closed or its process ends. Returns whether the lock was obtained.
 
-    With `wait`, wait until another process has released the lock, and return True.
+    wait   False: return False at once if another process has the lock. True: wait until it is free
+
     On Windows nothing is locked, and the result is True.
     """
     if fcntl:
@@ -208,9 +213,9 @@ def lock(file, wait=False):
 
 
 def appending(path):
-    """Open a binary file to append to it; the file is made if it does not exist.
+    """Open the file `path` to append bytes, and return the open file. The file is made if it does not exist.
 
-    Raises FileExistsError if a link, a pipe or a folder has the name.
+    Raises FileExistsError if a link, a pipe, a folder or a device has the name.
     """
     expect_own(path)
     return open(path, "ab", opener=_opener)
@@ -219,7 +224,7 @@ def appending(path):
 def make_folder(path):
     """Make a folder if it does not exist, and return its Path.
 
-    Raises FileExistsError if a link or a file has the name.
+    Raises FileExistsError if something else, such as a link or a file, has the name.
     """
     expect_own(path, "a folder")
     Path(path).mkdir(exist_ok=True)
@@ -227,7 +232,10 @@ def make_folder(path):
 
 
 def remove(path):
-    """Remove a file if it exists. Raises FileExistsError if a link, a pipe or a folder has the name."""
+    """Remove the file `path` if it exists.
+
+    Raises FileExistsError if a link, a pipe, a folder or a device has the name.
+    """
     expect_own(path)
     Path(path).unlink(missing_ok=True)
 
@@ -236,10 +244,10 @@ def remove(path):
 
 
 def opened(path):
-    """Open a binary file to read it; links are followed. Raises OSError if that fails.
+    """Open the file `path` to read bytes, and return the open file. A link is followed.
 
     Raises FileFormatError if the name is that of a folder, a pipe or a device: to read a pipe could block
-    forever.
+    forever. Raises OSError if the file cannot be opened.
     """
     try:
         file = open(
@@ -256,9 +264,9 @@ def opened(path):
 
 
 def read(path, most):
-    """Read the bytes of a file.
+    """Read the file `path` and return its bytes.
 
-    Raises FileFormatError if there are more than `most`, and the errors of `opened`.
+    Raises FileFormatError if there are more than `most` bytes, and the errors of `opened`.
     """
     with opened(path) as file:
         # read(n) allocates n bytes, so n is not larger than the file needs

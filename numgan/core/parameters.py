@@ -1,4 +1,4 @@
-"""One vector for each network: one array holds all parameters, and each parameter is a view into this array.
+"""One vector for each network: one array holds all its parameters, and each parameter is a view into it.
 
 An optimiser step, a gradient norm, weight clipping, a moving average and a checkpoint are then each one
 operation on one array. The gradient of a network has the same form as its parameters.
@@ -14,11 +14,14 @@ from .. import _kernels as kernels
 
 
 class Layout:
-    """Where each named parameter of a network lies in the network's vector.
+    """The place of each named parameter of a network in the network's vector.
 
-    slots     {path: (offset, shape)}, in order; a path is a name such as "0.W". A layer object that is used
-              twice in a network has two paths with one slot
-    names     one path for each slot, the first
+    A path is the name of a parameter, such as "0.W". A slot is a place in the vector: the pair (offset,
+    shape).
+
+    slots     {path: slot}, in order. A layer object that is used twice in a network has two paths with one
+              slot
+    names     the first path of each slot
     children  {name: Layout of that sub-network}, with offsets into the same vector
     size      number of entries of the vector
     held      paths of the held entries, which are not trained (see `numgan.layers.Layer`)
@@ -34,7 +37,10 @@ class Layout:
 
     @classmethod
     def of(cls, layer):
-        """The Layout of a layer and all its children. A layer object that is used twice gets one slot."""
+        """Make the Layout of a layer and all its children.
+
+        A layer object that is used twice has one place in the vector, so both uses share its parameters.
+        """
         placed, size = {}, 0
 
         def visit(layer):
@@ -65,7 +71,7 @@ class Layout:
 
 
 class Parameters(Mapping):
-    """Named views into one vector.
+    """The parameters of a network: named views into one vector of P entries. A mapping {path: array}.
 
         p = net.init(rng)
         p.vector                 every entry, one contiguous array (P,)
@@ -87,9 +93,9 @@ class Parameters(Mapping):
 
     @property
     def vector(self):
-        """The whole vector (P,), not a copy.
+        """The whole vector (P,), not a copy. P is the number of entries of the network.
 
-        Raises ValueError for the parameters of a sub-network, which are views into the vector of the network.
+        Raises ValueError for the parameters of a sub-network, which are only a part of the network's vector.
         """
         if not self._whole:
             raise ValueError(
@@ -118,7 +124,7 @@ class Parameters(Mapping):
         return len(self.layout.names)
 
     def child(self, name):
-        """The parameters of the sub-network `name`, as views into the same vector.
+        """The Parameters of the sub-network `name`, which are views into the same vector.
 
         Raises ValueError if there is no such sub-network.
         """
@@ -131,11 +137,11 @@ class Parameters(Mapping):
             ) from None
 
     def like(self, vector):
-        """Parameters of the same layout with another vector (P,), which is not copied."""
+        """New Parameters with this layout and another vector (P,), which is not copied."""
         return Parameters(vector, self.layout)
 
     def __eq__(self, other):
-        """Whether both are Parameters with equal layouts and equal numbers."""
+        """Whether `other` is a Parameters too, with an equal layout and equal numbers."""
         return (
             isinstance(other, Parameters)
             and self.layout == other.layout
@@ -143,7 +149,10 @@ class Parameters(Mapping):
         )
 
     def __add__(self, other):
-        """The sum of two gradients of one network, as new Parameters."""
+        """The sum of two gradients of one network, as new Parameters.
+
+        Raises ValueError for gradients of a sub-network.
+        """
         out = kernels.empty(self.vector.shape, np.result_type(self.vector, other.vector))
         return self.like(np.add(self.vector, other.vector, out=out))
 
@@ -159,7 +168,7 @@ class Parameters(Mapping):
     def mask(self, pattern):
         """(P,) bool: True for the entries of every path that matches the shell pattern, such as "*.W".
 
-        Raises ValueError if no path matches.
+        A path is the name of a parameter, such as "0.W". Raises ValueError if no path matches.
         """
         mask = np.zeros(self.layout.size, bool)
         matched = [path for path in self.layout.slots if fnmatchcase(path, pattern)]
@@ -170,10 +179,10 @@ class Parameters(Mapping):
         return mask
 
     def copy_from(self, other, paths=None):
-        """Copy entries from `other` (any Parameters) into these, in place. Returns self.
+        """Copy numbers from `other`, any Parameters, into the arrays of this object. Returns this object.
 
-        paths    {path here: path in other}; None: all paths that both have
-        Raises ValueError if a shape differs.
+        paths    {path here: path in other}; None: every path that is in both, to itself
+        Raises ValueError if two shapes differ, and KeyError for a path that does not exist.
         """
         pairs = {path: path for path in self if path in other.layout.slots} if paths is None else paths
         for here, there in pairs.items():
@@ -192,11 +201,15 @@ class Parameters(Mapping):
 
 
 class Gradient(Parameters):
-    """The gradient of a network, kept as the arrays that its layers returned.
+    """The gradient of a network, stored as the arrays that its layers returned.
 
-    arrays is {slot: array} (see `Layout`); a slot that it does not have has a gradient of zero. The arrays
-    are copied into one vector only when `.vector` is read. The sum of two Gradients is computed directly from
-    the arrays, in one pass over memory.
+    arrays   {slot: array}; a slot is a pair (offset, shape) of `Layout`. A missing slot means a gradient of
+             zero
+    layout   the Layout of the network
+    dtype    the dtype of the gradient
+
+    The arrays are copied into one vector only when `.vector` or an entry is read. The sum of two Gradients is
+    computed directly from the arrays, in one pass over memory.
     """
 
     __slots__ = ("_arrays", "_dtype", "_made")
@@ -219,7 +232,7 @@ class Gradient(Parameters):
         return self._dtype
 
     def part(self, path):
-        """The gradient with respect to the parameter at `path`, an array. None means zero."""
+        """The gradient with respect to the parameter `path`, as an array, or as None if it is zero."""
         return self._arrays.get(self.layout.slots[path]) if self._made is None else self[path]
 
     def __add__(self, other):
@@ -239,10 +252,10 @@ class Gradient(Parameters):
 
 
 def whole_gradient(dp, p):
-    """The gradient dp of the parameters p, as Parameters.
+    """Convert dp, the gradient of a backward pass with respect to the parameters p, to Parameters.
 
-    dp is what a backward pass returns: Parameters stay as they are; a single layer's dict {name: array or
-    None} becomes a Gradient.
+    Parameters are returned unchanged. A single layer returns a dict {name: array or None}, which becomes a
+    Gradient; None means zero.
     """
     return (
         dp
@@ -252,7 +265,7 @@ def whole_gradient(dp, p):
 
 
 def _sum(one, two, out):
-    """Write one + two into the array `out`. One or both may be None, which means zero."""
+    """Write the sum of the arrays `one` and `two` into the array `out`. None in their place means zero."""
     terms = [np.asarray(part, out.dtype) for part in (one, two) if part is not None]
     if terms:
         kernels.add(terms[0], terms[1] if len(terms) > 1 else None, out)
@@ -261,10 +274,13 @@ def _sum(one, two, out):
 
 
 def gather(layout, parts, dtype):
-    """One Gradient of a network from the gradients of its children. None is exactly zero.
+    """Make the Gradient of a network from the gradients of its children.
 
-    parts   [(child name, mapping of the child's gradients or None)]. If a layer object is used twice, its
-            gradients are added
+    layout   the Layout of the network
+    parts    a list of pairs (name of the child, its gradient). This gradient is a mapping {path: array or
+             None} such as a Gradient, or None. None always means zero
+
+    If a layer object is used twice, its two gradients are added.
     """
     arrays = {}
     for name, part in parts:

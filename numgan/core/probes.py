@@ -1,10 +1,10 @@
-"""Observers of passes, for checks, profiles and error messages.
+"""Observers of the passes of layers, for checks, profiles and error messages.
 
     with observe(around): ...      around(layer, name, arguments, words, call) is called in place of each pass
 
-`name` is the method: forward, backward, tangent_forward, tangent_backward or backward_keeping. arguments and
-words are its arguments. `around` must return call(), the result of the pass. It may measure the time or check
-the result. Without an observer a pass reads one variable more, and that is all.
+`name` is the pass: forward, backward, tangent_forward, tangent_backward or backward_keeping. `arguments` are
+its positional arguments, `words` its keyword arguments. `around` must return call(), the result of the pass.
+It may measure the time or check the result. Without an observer a pass only reads one variable more.
 """
 
 from contextlib import contextmanager
@@ -21,10 +21,10 @@ _kinks = ContextVar("kinks", default=None)
 
 
 class Observer:
-    """Calls `around` once for each pass of each layer, in place of the pass.
+    """Calls `around` once for each pass of each layer, in place of the pass (see `observe`).
 
-    If a pass calls the same pass of its base class, this inner call does not count. unfused is that of
-    `observe`.
+    If the pass of a class calls the same pass of its base class, this inner call does not count.
+    unfused   as for `observe`
     """
 
     def __init__(self, around, unfused):
@@ -41,9 +41,9 @@ class Observer:
 
 
 def observable(method):
-    """Decorator for a pass of a layer: each call goes through the observer, if there is one.
+    """Decorator for a pass of a layer: if there is an observer, each call goes through it (see `observe`).
 
-    NumPy ignores underflow in the pass.
+    In the pass, NumPy ignores underflow.
     """
     method = may_underflow(method)
 
@@ -59,9 +59,12 @@ def observable(method):
 
 @contextmanager
 def observe(around, unfused=True):
-    """A context in which every pass of every layer goes through `around`.
+    """A context in which around(layer, name, arguments, words, call) replaces every pass of a layer.
 
-    unfused   True: no layers are fused, so the observer gets the output of every layer
+    name               the name of the pass, such as "forward"
+    arguments, words   the positional and the keyword arguments of the pass
+    call               around must return call(), the result of the pass
+    unfused            True: no layers are fused, so the observer gets the output of every layer
     """
     token = _observer.set(Observer(around, unfused))
     try:
@@ -71,7 +74,10 @@ def observe(around, unfused=True):
 
 
 def unfused():
-    """Whether an observer needs the output of every layer, so that no layers may be fused."""
+    """Whether the present observer needs the output of every layer, so that no layers may be fused.
+
+    False without an observer.
+    """
     observer = _observer.get()
     return observer is not None and observer.unfused
 
@@ -80,7 +86,8 @@ def unfused():
 def watch_finite():
     """A context in which a forward pass with inf or nan in its output raises NonFiniteError.
 
-    The message names the layer and its path. Layers made of other layers are not checked themselves.
+    The message names the layer, and its name in the network if this is known. Layers made of other layers are
+    not checked, because the layers in them are.
     """
 
     def around(layer, name, arguments, words, call):
@@ -99,10 +106,11 @@ def watch_finite():
 
 @contextmanager
 def record_kinks():
-    """A context that gives a list. Each kink adds to it a hash of the side on which every entry lies.
+    """A context that gives a list of hashes. Each call of `kink` in the context appends one.
 
-    A side is, for example, x > 0 for each entry of a ReLU. A difference quotient across a kink is
-    meaningless, so the gradient checks compare these lists.
+    The hash tells on which side of the kink each entry of a layer lies, such as x > 0 for a ReLU. Two passes
+    with different lists lie on two sides of a kink. A difference quotient of two such passes is meaningless,
+    so the gradient checks compare the lists.
     """
     pieces = []
     token = _kinks.set(pieces)
@@ -113,9 +121,12 @@ def record_kinks():
 
 
 def kink(piece):
-    """Report on which side of a kink every entry of a layer lies. Does nothing outside of `record_kinks`.
+    """Add a hash to the list of `record_kinks`. It tells on which side of a kink each input entry lies.
 
-    piece    a function that returns an array of booleans or indices; it is called only in `record_kinks`
+    piece    a function without arguments that returns an array of booleans or indices, such as x > 0 for a
+             ReLU
+
+    Outside of `record_kinks` nothing happens, and `piece` is not called.
     """
     pieces = _kinks.get()
     if pieces is not None:

@@ -1,4 +1,4 @@
-"""Named random streams: every stream is a function of (seed, path), so a step can be repeated.
+"""Named random streams: every random stream is a function of (seed, path), so a step can be repeated.
 
 A generator that is passed from function to function has a state, and a resumed run must restore this state. A
 stream that is *named* by the seed, the step and the purpose is made again from its name. So a resumed run
@@ -13,10 +13,10 @@ from .arguments import is_integer
 
 
 def _words(seed, path):
-    """Seed and path as a list of integers for SeedSequence.
+    """Seed and path as a list of integers, for numpy's SeedSequence.
 
-    Integers are unchanged; a name becomes its CRC-32. Raises ValueError unless the seed is an integer of at
-    least 0.
+    path   names and integers; an integer is unchanged, a name becomes its CRC-32
+    Raises ValueError unless the seed is an integer of at least 0.
     """
     if not is_integer(seed):
         raise ValueError(
@@ -37,8 +37,9 @@ def stream(seed, *path):
 
 
 def derive(seed, *path):
-    """A 63-bit seed from `seed` and `path`, for a part of the program that names its own streams.
+    """A new seed, an integer from 0 to 2^63 - 1, made from `seed` and `path` (names and integers >= 0).
 
-    Raises ValueError unless `seed` is an integer of at least 0.
+    It is for a part of the program that makes streams with names of its own. Equal arguments give equal
+    seeds. Raises ValueError unless `seed` is an integer of at least 0.
     """
     return int(np.random.SeedSequence(_words(seed, path)).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -22,10 +22,11 @@ class StopRequests:
 
 @contextmanager
 def stop_requests():
-    """A context in which the first SIGINT or SIGTERM only sets `asked`. The second raises KeyboardInterrupt.
+    """A context that gives a StopRequests, which counts the signals SIGINT (Ctrl-C) and SIGTERM.
 
-    It gives a StopRequests. A signal that was ignored before stays ignored. In a thread other than the main
-    one, nothing changes, because only the main thread can handle signals.
+    The first signal only sets `asked`, so that the loop can finish its step. The second raises
+    KeyboardInterrupt. A signal that was ignored before stays ignored. Only the main thread can handle
+    signals: in another thread `asked` stays False, and signals have their usual effect.
     """
     stop, numbers = StopRequests(), (signal.SIGINT, signal.SIGTERM)
     watched = tuple(number for number in numbers if signal.getsignal(number) != signal.SIG_IGN)
@@ -63,7 +64,7 @@ def stop_requests():
 def sigterm_as_interrupt():
     """A context in which SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
 
-    It does nothing in other threads.
+    In threads other than the main thread it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,11 +1,11 @@
-r"""Safe versions of stdout and stderr: a write that fails does not stop the program.
+r"""Safe versions of stdout and stderr, which work even if the real stream is missing or closed.
 
     print(line, file=STDERR, flush=True)        print a message; tqdm(..., file=STDERR) shows a progress bar
     with guarded(): ...                         replace sys.stdout and sys.stderr by safe streams in the block
 
 A stream may be missing (sys.stderr is None after `2>&-`), closed, or a pipe whose reader has ended, as with
 `| head`. Then the text is discarded. A character that the stream's encoding lacks is written as an escape
-such as \\xfc. If stdout cannot be written for another reason, such as a full disk, OutputError is raised.
+such as \\xfc. Other failures, such as a full disk, raise OutputError for stdout and are ignored for stderr.
 """
 
 import errno
@@ -21,10 +21,13 @@ class OutputError(OSError):
 
 
 class Stream:
-    """A safe text stream. At each call it writes to the stream that `find()` returns, which may be None.
+    """A safe text stream: each call writes to the stream that find() returns, such as sys.stderr.
 
-    must_arrive   True: a failed write raises OutputError, and so does each later flush. False: a failed write
-                  is ignored. A missing or closed stream, or one whose reader has ended, is always ignored
+    find           a function without arguments; if it returns None, the text is discarded
+    must_arrive    True: a write that fails raises OutputError, and so does each later flush; False: a write
+                   that fails is ignored
+
+    With both values, text for a closed stream or for a pipe whose reader has ended is discarded.
     """
 
     def __init__(self, find, must_arrive=False):
@@ -106,10 +109,11 @@ STDERR = Stream(lambda: sys.stderr)
 
 @contextmanager
 def guarded():
-    """A context in which sys.stdout and sys.stderr are safe streams.
+    """A context in which sys.stdout and sys.stderr are safe streams, see `Stream`.
 
-    A failed write to stdout raises OutputError. The file descriptors 0, 1 and 2 are then open. One that was
-    closed is opened to os.devnull and stays open.
+    If stdout cannot be written, for example because the disk is full, OutputError is raised; for stderr
+    nothing is raised. The file descriptors 0, 1 and 2 are open in the context: a closed one is opened to
+    os.devnull and stays open.
     """
     for descriptor in range(3):  # else a file opened later could be number 2, stderr
         try:

@@ -1,7 +1,7 @@
-"""Underflow: a result too small for its type becomes 0 or loses digits.
+"""Underflow: a result that is too small for its type becomes 0 or loses digits.
 
 numgan's formulas stay correct then. Users set np.seterr(all="raise") to find the origin of a nan. NumPy then
-raises for exp(-1000) too, which is harmless. A function or class that is decorated with `may_underflow`
+raises for exp(-1000) too, which is harmless. So a function or class with the decorator `may_underflow`
 ignores underflow. For overflow, division by zero and invalid operations NumPy does what the caller has set.
 """
 
@@ -15,7 +15,7 @@ _allowed = ContextVar("allowed", default=False)  # np.errstate takes 2 us, so on
 
 
 def may_underflow(target):
-    """Decorator: NumPy ignores underflow in the function, or in all public methods of the class.
+    """Decorator: NumPy ignores underflow in a function, or in all public methods of a class.
 
     The public methods are those without a leading underscore, and __call__.
     """

@@ -1,3 +1,3 @@
-"""The version, which pyproject.toml reads."""
+"""The version of numgan. pyproject.toml reads it here."""
 
 VERSION = "0.1.0"

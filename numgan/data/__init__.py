@@ -53,25 +53,28 @@ KNOWN = {
 
 
 def names():
-    """{name for load(): description in one line} of the known data sets."""
+    """{name: description in one line} of the data sets that `load` knows by name."""
     return dict(KNOWN)
 
 
 def load(name, split="train", folder=None, size=None, channels=None):
-    """A Dataset by name, or from a folder of pictures.
+    """Load a Dataset by name, or from a folder of pictures.
 
     name       one of names(), or the path of a folder (write ./mnist for a folder that has the name of a set)
     split      "train" or "test". digits: the first 1,500 rows of the file, or its last 297. Sets of points:
-               two independent draws from the fixed seed points.SEED. A folder of pictures has no split: all
-               of it is "train"
-    folder     mnist and fashion-mnist only: the folder of the four original files; None: see idx.load_idx
-    size       images only: an int or (height, width). The largest centred part with these proportions is
-               resized, with antialiasing
-    channels   images only: 1 (grey) or 3 (colour)
+               two independent draws from the fixed seed points.SEED. A folder of pictures has no test part:
+               all of it is "train"
+    folder     only for mnist and fashion-mnist: the folder of the four original files; None: see idx.load_idx
+    size       only for pictures: an int or (height, width). The largest centred part with these proportions
+               is cut out and resized, with antialiasing. None: as stored; for a folder see folder.load_folder
+    channels   only for pictures: 1 (grey) or 3 (colour). None: as stored; for a folder 1 if all are grey
 
-    Raises ValueError for an unknown name or arguments that do not fit together,
-    TypeError if name is no text or path, FileNotFoundError or ConnectionError
-    if the data are not available, FileFormatError if they are damaged.
+    Raises
+        ValueError           an unknown name, or arguments that do not fit together
+        TypeError            name is no text or path
+        FileNotFoundError    the data are not in their folder
+        ConnectionError      the data cannot be downloaded
+        FileFormatError      the data are damaged
     """
     # fspath raises TypeError if name is no path. os.path.isdir would accept an integer, as an open file.
     os.fspath(name)

@@ -14,12 +14,13 @@ from .dataset import Feed, Unpaired, expect_data
 
 @dataclass(frozen=True, eq=False)
 class Augmented:
-    """A data set whose batches are cropped and mirrored at random. All pictures of one row are changed in the
-    same way.
+    """A data set whose batches are cropped and mirrored at random.
 
     dataset   a Dataset. For an Unpaired set, augment each of its data sets: Unpaired(name, x=Augmented(...))
     crop      (height, width) of a random window of every picture; None: whole pictures
-    flip      mirror left and right with probability 1/2
+    flip      True: mirror left and right with probability 1/2
+
+    A row may have several pictures, one in each column. They are all changed in the same way.
 
     Raises TypeError for an Unpaired set, ValueError if a picture is smaller than the window.
     """
@@ -59,10 +60,10 @@ class Augmented:
         return (*self.crop, *shape[2:]) if self.crop and len(shape) == 3 else shape
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches of `batch_size` rows, cropped and mirrored. Equal seeds give equal
-        batches.
+        """The Feed of shuffled batches of `batch_size` rows, with pictures cropped and mirrored at random.
 
-        Pictures are float32 in the range pixels = (lowest, highest).
+        pixels   (lowest, highest): the range of the pictures, which are float32
+        Equal seeds give equal batches.
         """
         feed, pictures = self.dataset.feed(batch_size, seed, pixels), self._pictures().keys()
 
@@ -76,7 +77,10 @@ class Augmented:
         return Feed(batch, feed.epoch)
 
     def _changed(self, x, rng):
-        """Crop and mirror each of the pictures x (N, H, W, C) at random, with the generator rng."""
+        """Crop and mirror each of the pictures x (N, H, W, C) at random. Returns new pictures (N, h, w, C).
+
+        rng   a numpy Generator. Equal states of it give the same windows and the same mirrored rows
+        """
         corner, mirrored = rng.random((len(x), 2)), rng.random(len(x)) < 0.5
         if self.crop:
             windows = sliding_window_view(x, self.crop, axis=(1, 2))  # (N, tops, lefts, C, h, w)

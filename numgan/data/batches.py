@@ -1,12 +1,12 @@
-"""The rows of batch k: a pure function of k, so training can resume at any step without a saved position.
+"""The row numbers of batch k: a pure function of k, so training can resume at any step.
 
 The permutations of all epochs form one sequence, which is cut into batches of constant size:
 
     permutation(0)           permutation(1)           ...
     [ batch 0 ][ batch 1 ][ batch 2 ][ batch 3 ][ batch 4 ]    batch 2 spans two epochs
 
-Each is a permutation of range(n), from the stream (seed,
-"permutation", epoch). Every row occurs exactly once in an epoch.
+Each permutation is one of range(n), from the stream (seed, "permutation", epoch). Every row occurs exactly
+once in an epoch.
 """
 
 from operator import index
@@ -19,11 +19,13 @@ from ..core.randomness import stream
 class Batches:
     """The row numbers of shuffled batches of n rows, without end.
 
-    `indices(k)` gives the row numbers of batch k = 0, 1, ... They depend on n, batch_size, seed and k only,
-    not on earlier calls. A batch may span two epochs or more.
     n, batch_size   positive integers; batch_size may exceed n
     seed            a non-negative integer
-    Raises TypeError for a number that is not an integer, ValueError for one out of range.
+
+    `indices(k)` gives the row numbers of batch k = 0, 1, ... They depend on n, batch_size, seed and k only,
+    not on earlier calls. A batch may span two epochs or more.
+
+    Raises TypeError for a number that is not an integer, ValueError for a number out of range.
     """
 
     def __init__(self, n, batch_size, seed):
@@ -43,7 +45,10 @@ class Batches:
         return rows
 
     def indices(self, k):
-        """The rows of batch k = 0, 1, ...: (batch_size,) integers in 0..n-1, a new array."""
+        """The row numbers of batch k = 0, 1, ...: (batch_size,) integers in 0..n-1, a new array.
+
+        Raises TypeError if k is not an integer, ValueError if it is negative.
+        """
         start = self._start(k)
         stop = start + self.batch_size
         pieces = []
@@ -55,7 +60,10 @@ class Batches:
         return np.concatenate(pieces)
 
     def epoch(self, k):
-        """The number of epochs before batch k, as a float: 2.5 is the middle of the third epoch."""
+        """The number of epochs before batch k, as a float: 2.5 is the middle of the third epoch.
+
+        Raises TypeError if k is not an integer, ValueError if it is negative.
+        """
         return self._start(k) / self.n
 
     def _start(self, k):

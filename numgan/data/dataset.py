@@ -5,8 +5,8 @@
     paired("maps", x=photos, y=drawings)              row i of x belongs to row i of y
     Unpaired("animals", x=horses, y=zebras)           two sets of any sizes; each has its own order
 
-`dataset.feed(batch_size, seed)` gives batch k of an endless stream as a dict {column: array}. Batch k
-depends on k alone, so a run can resume at any step without a saved position.
+`dataset.feed(batch_size, seed)` gives an endless stream of batches, each a dict {column: array}. Batch k
+depends on the arguments and k alone, so a run can resume at any step.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Dataset:
     labels    (N,) int64, the class number of each row, or None
     classes   the names of the classes; () if there are none
     source    the origin of the data, and their licence
-    others    {column: array (N, ...) of numbers}: a second picture, tokens, more labels
+    others    {column: array (N, ...) of numbers}: more columns, such as second pictures or tokens
     names     the N names of the rows, such as their files, or None; `paired` uses them to match rows
 
     Raises ValueError if one of these has another form or another number of rows than x, or is no plain array.
@@ -129,11 +129,11 @@ class Dataset:
         return is_pictures(self.x)
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
-        """{column: new array} of the rows `indices` (K,).
+        """The rows `indices` (K,) of the data set, as {column: new array (K, ...)}.
 
-        Pictures are converted to float32 in the range pixels = (lowest,
-        highest). Other columns keep their values and dtype. Raises TypeError
-        for indices that are not integers, IndexError for an index out of range.
+        Pictures are converted to float32 in the range pixels = (lowest, highest). Other columns keep their
+        values and dtype. Raises TypeError for indices that are not integers, IndexError for an index out of
+        range.
         """
         indices = np.asarray(indices)
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
@@ -145,8 +145,9 @@ class Dataset:
         return {name: to_floats(rows, pixels) if is_pictures(rows) else rows for name, rows in taken.items()}
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches of `batch_size` rows. Equal seeds give equal batches; `pixels` as for
-        `rows`.
+        """The Feed of shuffled batches of `batch_size` rows. Equal arguments give equal batches.
+
+        pixels   (lowest, highest): the range of pictures in the batches, which are float32
         """
         batches = Batches(len(self), batch_size, seed)
         return Feed(lambda k: self.rows(batches.indices(k), pixels), batches.epoch)
@@ -156,8 +157,8 @@ class Dataset:
 class Feed:
     """An endless stream of batches.
 
-    batch   batch(k) -> {column: array} of batch k = 0, 1, ...; equal k give equal bits
-    epoch   epoch(k) -> number of epochs before batch k, a float
+    batch   a function: batch(k) is batch k = 0, 1, ... as {column: array}; equal k give equal bits
+    epoch   a function: epoch(k) is the number of epochs before batch k, a float
     """
 
     batch: object
@@ -165,7 +166,11 @@ class Feed:
 
 
 def expect_data(where, /, **sides):
-    """Raise TypeError unless every side is a Dataset, or has a sample_shape as a Dataset has."""
+    """Raise TypeError unless each argument is a Dataset, or has a sample_shape as a Dataset has.
+
+    where   the name of the caller, for the message
+    sides   the arguments to check, {name: value}
+    """
     for name, side in sides.items():
         if not hasattr(side, "sample_shape"):
             raise TypeError(
@@ -175,14 +180,16 @@ def expect_data(where, /, **sides):
 
 
 def paired(name, **sides):
-    """A Dataset of pairs: after paired(name, x=..., y=...), row i of x and row i of y belong together.
+    """Make a Dataset of pairs: after paired(name, x=..., y=...), row i of x and row i of y belong together.
 
-    sides   Datasets, one of them called x. Rows are paired by name if all of them have names, otherwise by
-            order
+    sides   two or more Datasets, one of them called x. If all have names of rows, rows of one name are
+            paired; otherwise rows of one number
 
-    The columns are the x of each Dataset; labels, classes and names are those of the first argument x. Raises
-    ValueError if a row has no partner (with its name or number), if two rows have one name, or if there are
-    fewer than two Datasets or none is x.
+    The new columns are the x of each Dataset, in the order of the rows of the Dataset called x. Labels,
+    classes and names are those of this Dataset.
+
+    Raises TypeError for an argument that is no Dataset. Raises ValueError if a row has no partner, if two
+    rows of a Dataset have one name, if there are fewer than two Datasets, or if none is called x.
     """
     if "x" not in sides or len(sides) < 2:
         raise ValueError(
@@ -215,11 +222,10 @@ def paired(name, **sides):
 class Unpaired:
     """Several Datasets as the columns of one batch. Each Dataset has its own size and its own random order.
 
-    sides   Datasets by name. A batch has the x of every Dataset. The size of the first one is the length of
-            an epoch
+    sides   two or more Datasets by name. A batch has the x of every Dataset, under this name
 
-    x, sample_shape and is_images are those of the first
-    Dataset. Raises ValueError for fewer than two Datasets.
+    x, sample_shape, is_images and the length of an epoch are those of the first Dataset. There are no labels.
+    Raises ValueError for fewer than two Datasets, TypeError for an argument that is no Dataset.
     """
 
     labels, classes = None, ()
@@ -244,20 +250,22 @@ class Unpaired:
 
     @property
     def columns(self):
-        """{name of each Dataset: its x}"""
+        """{name of each Dataset: its array x}."""
         return {word: side.x for word, side in self.sides.items()}
 
     def rows(self, indices, pixels=(-1.0, 1.0)):
-        """{name of each Dataset: its rows of x} at the same indices. A shorter Dataset starts again at its
-        first row.
+        """{name of each Dataset: its rows of x at `indices` (K,)}. A shorter Dataset starts again at row 0.
+
+        Pictures are converted to float32 in the range `pixels`, as in `Dataset.rows`.
         """
         return {
             word: side.rows(np.asarray(indices) % len(side), pixels)["x"] for word, side in self.sides.items()
         }
 
     def feed(self, batch_size, seed, pixels=(-1.0, 1.0)):
-        """The Feed of shuffled batches. Every Dataset has its own permutations; arguments as for
-        `Dataset.feed`.
+        """The Feed of shuffled batches. Every Dataset is shuffled by its own permutations.
+
+        The arguments are those of `Dataset.feed`.
         """
         feeds = {
             word: side.feed(batch_size, derive(seed, "side", word), pixels)

@@ -20,11 +20,12 @@ SOURCE = "Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak (
 
 
 def load_digits(split):
-    """The digits of the package: images (N, 8, 8, 1) uint8, ink 255 on 0, and labels (N,) int64 in 0..9.
+    """The digits of the package: pictures (N, 8, 8, 1) uint8 and labels (N,) int64 in 0..9.
 
-    split   "train": the first 1,500 rows of the file; "test": its last 297 rows. The split is fixed.
-    A line of the file has 64 values in 0..16, row by row, and then the digit; v becomes round(255 v / 16).
-    Raises FileFormatError if the installed file is damaged.
+    split   "train": the first 1,500 rows of the file; "test": its last 297 rows
+
+    Ink is 255 and the background 0. A line of the file has 64 values v in 0..16, row by row, and then the
+    digit; v becomes the pixel round(255 v / 16). Raises FileFormatError if the installed file is damaged.
     """
     with resources.as_file(resources.files(__package__) / FILE) as path:
         rows = read_table(path)
@@ -34,10 +35,9 @@ def load_digits(split):
 
 
 def read_table(path):
-    """The table of digits in the gzipped CSV file `path`, (1797, 65) int64: 64 pixels in 0..16, then the
-    digit.
+    """Read the gzipped CSV file `path` of the digits: (1797, 65) int64.
 
-    Raises FileFormatError for other contents.
+    Each row has 64 pixels in 0..16, and then the digit in 0..9. Raises FileFormatError for other contents.
     """
     try:
         with files.opened(path) as file, gzip.open(file) as text:

@@ -23,19 +23,20 @@ BAR_FROM = 500  # a progress bar is shown for more files than this
 
 
 def load_folder(folder, size=None, channels=None):
-    """Images (N, H, W, C) uint8, labels (N,) int64 or None, and class names, of all pictures below `folder`.
+    """Load all pictures below `folder`: pictures (N, H, W, C) uint8, labels (N,) int64, and class names.
 
     size       (height, width): the largest centred part with these proportions is cut out and resized. None:
-               the size of the pictures if all have the same, otherwise 64 x 64
-    channels   1 or 3; None: 1 if all pictures are grey, otherwise 3
+               the size of the pictures if all have the same size, otherwise 64 x 64
+    channels   1 (grey) or 3 (colour); None: 1 if all pictures are grey, otherwise 3
 
     Rows are in the order of the paths, compared name by name. If every picture is in a sub-folder, the
     first-level sub-folders with pictures are the classes, in order of name. If any picture is directly in
-    `folder`, there are no labels. Transparent pixels are shown on white, and the EXIF orientation is applied.
-    Only the first frame of an animation is used.
+    `folder`, None is returned for the labels and () for the class names. Transparent pixels are shown on
+    white, and the EXIF orientation is applied. Only the first frame of an animation is used.
 
-    Raises FileNotFoundError if there is no picture, FileFormatError, with the path, if a picture cannot be
-    read, OSError if a sub-folder cannot be read.
+    FileNotFoundError   there is no picture
+    FileFormatError     a picture cannot be read; the message has its path
+    OSError             a sub-folder cannot be read
     """
     folder = Path(folder)
     formats = _formats()
@@ -64,10 +65,10 @@ def _formats():
 
 
 def _pictures(folder, formats):
-    """All files below `folder` with the suffix of a picture in one of `formats`, sorted by path.
+    """A sorted list of the Paths of all files below `folder` with the suffix of one of the `formats`.
 
-    Links to folders are followed, and each folder is entered
-    once. Raises FileNotFoundError if there is no such file.
+    Names that begin with a dot are left out. Links to folders are followed, and each folder is entered once.
+    Raises FileNotFoundError if there is no such file, OSError if a folder cannot be read.
     """
     suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
     files, entered, others = [], set(), 0
@@ -93,16 +94,20 @@ def _raise(error):
 
 
 def _with_bar(files, title):
-    """The files, with a progress bar called `title` if there are many files and stderr is a terminal."""
+    """Iterate over `files`, with a progress bar called `title` if there are many and stderr is a terminal.
+
+    Many are more than BAR_FROM.
+    """
     hidden = None if len(files) > BAR_FROM else True
     return tqdm(files, desc=title, unit=" pictures", disable=hidden, file=STDERR)
 
 
 def _size_and_grey(path, formats, need_size):
-    """((height, width) of the picture after rotation by its EXIF tag, or None without need_size; whether it
-    is grey).
+    """The pair ((height, width), whether the picture is grey) of the picture in the file `path`.
 
-    Reads only the header of the file if possible.
+    height and width are those after the rotation that the file's EXIF tag asks for. Without need_size there
+    is None in their place. Reads only the header of the file if possible. Raises FileFormatError for a
+    damaged file.
     """
     with opened(path, formats) as image:
         width, height = image.size

@@ -1,9 +1,9 @@
 """MNIST and Fashion-MNIST from their original files in the IDX format.
 
-An IDX file of bytes has 00 00 08 and the number of axes, then the length of each axis
-as a big-endian 32-bit integer, then the values. A file may be damaged or malicious, so
-its header is not trusted: it must agree with the length of the file (for a gzip file,
-with the length in its trailer), and memory grows only with the bytes that are read.
+An IDX file of bytes has 00 00 08 and the number of axes, then the length of each axis as a big-endian 32-bit
+integer, then the values. A file may be damaged or malicious, so its header is not trusted. The header must
+agree with the length of the file (for a gzip file, with the length in its last four bytes). Memory grows only
+with the bytes that are read.
 
 MNIST: Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0. Fashion-MNIST: Zalando, MIT licence.
 """
@@ -62,18 +62,19 @@ SHA256 = {
 
 
 def load_idx(name, split, folder=None):
-    """Images (N, 28, 28, 1) uint8, with ink 255 on background 0, and labels (N,) int64 in 0..9.
-
-    N is 60,000 ("train") or 10,000 ("test"). Files in a folder may have fewer rows, as many images as labels.
+    """Load MNIST or Fashion-MNIST: pictures (N, 28, 28, 1) uint8, and labels (N,) int64 in 0..9.
 
     name     "mnist" or "fashion-mnist"
-    split    "train" or "test"
+    split    "train" (N = 60,000) or "test" (N = 10,000); other files may have another N
     folder   the folder of the four original files, gzipped or not. None: the sub-folder `name` of the folder
              in the environment variable NUMGAN_DATA; if this variable is not set, the files are downloaded
              into cache_folder() and checked by SHA-256
 
-    Raises FileNotFoundError if a file is not in the folder, ConnectionError if it cannot be downloaded,
-    FileFormatError if its contents are wrong.
+    Ink is 255 and the background 0.
+
+    FileNotFoundError   a file is not in the folder
+    ConnectionError     a file cannot be downloaded
+    FileFormatError     the contents of a file are wrong, or there are not as many labels as pictures
     """
     image_path, label_path = (_locate(name, file, folder) for file in FILES[split])
     images, labels = read_idx(image_path, axes=3), read_idx(label_path, axes=1)
@@ -91,11 +92,12 @@ def load_idx(name, split, folder=None):
 
 
 def read_idx(path, axes):
-    """The uint8 array in the IDX file `path`. A gzip file is recognised by its first bytes, not by its name.
+    """Read the array of bytes in the IDX file `path`, a uint8 array.
 
     axes   the number of axes that the array must have
 
-    Raises FileFormatError unless the whole file is well-formed, OSError if it cannot be opened.
+    The file may be gzipped; this is seen from its first bytes, not from its name. Raises FileFormatError
+    unless the whole file is well-formed, OSError if it cannot be opened.
     """
     with files.opened(path) as raw:
         size = os.fstat(raw.fileno()).st_size
@@ -162,9 +164,9 @@ def _locate(name, file, folder):
 
 
 def cache_folder():
-    """The folder for downloaded data and trained judges.
+    """The Path of the folder for downloaded data and trained judges.
 
-    It is the environment variable NUMGAN_CACHE, or the cache folder of the operating system.
+    It is the environment variable NUMGAN_CACHE, or the cache folder of the operating system for numgan.
     """
     import pooch
 

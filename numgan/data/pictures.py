@@ -16,10 +16,11 @@ GREY = ("1", "L", "LA", "La", "I", "F")  # Pillow's modes without colour; modes 
 
 @contextmanager
 def opened(path, formats):
-    """A context manager that opens the file `path` as a Pillow image of one of the `formats`.
+    """A context that opens the file `path` as a Pillow image of one of the `formats`, such as ["PNG"].
 
-    An exception at opening or within the block is raised again as FileFormatError with the path. A picture of
-    more than MOST pixels is such an exception.
+    If the file cannot be opened as such an image, if the image has more than MOST pixels, or if the block
+    raises an exception, FileFormatError is raised, with the path. OSError is raised if the file itself cannot
+    be opened.
     """
     with files.opened(path) as file, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -41,7 +42,7 @@ def is_grey(image):
 
 
 def pair(size):
-    """(height, width) from an int (a square) or a pair of ints.
+    """(height, width), two ints, from an int (a square) or a pair of ints, each at least 1.
 
     Raises TypeError or ValueError for other sizes.
     """
@@ -57,8 +58,9 @@ def pair(size):
 def flatten(image):
     """Convert a Pillow image of any mode to an opaque upright image of mode "L" (grey) or "RGB".
 
-    The EXIF orientation is applied, transparent pixels are shown on white, and 16-bit grey v becomes round(v
-    / 257). Raises ValueError for pixels without a defined range (floating point, integers outside 0..65535).
+    The EXIF orientation is applied. Transparent pixels are shown on white. A 16-bit grey value v becomes
+    round(v / 257). Raises ValueError for pixels without a defined range: floating point, or integers outside
+    0..65535.
     """
     image = ImageOps.exif_transpose(image)
     target = "L" if is_grey(image) else "RGB"
@@ -84,13 +86,13 @@ def _from_16_bits(values, transparent):
 
 
 def fit(image, size):
-    """Cut out the largest centred part of an "L" or "RGB" image with the proportions of `size`. Resize it to
-    `size`.
+    """Cut out the largest centred part of an image with the proportions of `size`, and resize it to `size`.
 
-    size   (height, width)
+    image   a Pillow image of mode "L" or "RGB"
+    size    (height, width)
 
-    The part has whole pixels. The resize is bicubic with
-    antialiasing. An image that has this size is returned unchanged.
+    The part's height and width are rounded to whole pixels. The resize is bicubic with antialiasing. An image
+    of this size is returned unchanged.
     """
     height, width = size
     if image.size == (width, height):
@@ -103,11 +105,12 @@ def fit(image, size):
 
 
 def convert(x, size=None, channels=None):
-    """Images x (N, H, W, C) uint8 with another size or number of channels. If nothing changes, x itself is
-    returned.
+    """Convert pictures x (N, H, W, C) uint8 to another size or number of channels.
 
     size       (height, width), as in `fit`; None: that of x
     channels   1 (grey: ITU-R 601-2 luma) or 3 (colour; a grey picture is repeated three times); None: C
+
+    Returns x itself if nothing changes.
     """
     n, height, width, old = x.shape
     size, channels = size or (height, width), channels or old

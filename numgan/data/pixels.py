@@ -21,7 +21,8 @@ def to_floats(x, pixels=(-1.0, 1.0)):
 def to_bytes(x, pixels=(-1.0, 1.0)):
     """Convert pictures x in the range pixels = (lowest, highest) to uint8: the inverse of `to_floats`.
 
-    Values outside the range are clipped. Other values are rounded to the nearest byte.
+    lowest becomes byte 0, highest becomes byte 255. Values outside the range are clipped. Other values are
+    rounded to the nearest byte.
     """
     low, high = pixels
     return np.rint(np.clip((x - low) / (high - low), 0, 1) * 255).astype(np.uint8)

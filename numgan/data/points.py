@@ -7,8 +7,8 @@
     swiss-roll  one curve, no modes
                 the toy figures of Gulrajani et al. 2017 (WGAN-GP)
 
-Each function draws n points with a numpy Generator. It returns x (n, 2) float32, and the mode number of each
-point, (n,) int64. swiss_roll returns None in place of mode numbers.
+The functions ring, grid and swiss_roll draw n points with a numpy Generator. Each returns the points (n, 2)
+float32 and the mode number of each point, (n,) int64. swiss_roll returns None in place of mode numbers.
 """
 
 from operator import index
@@ -24,31 +24,37 @@ GRID = {"side": 5, "spacing": 2.0, "std": 0.05}
 
 
 def ring(n, rng, modes=RING["modes"], radius=RING["radius"], std=RING["std"]):
-    """(x (n, 2), mode numbers (n,)): points of Gaussians with equal weights and equal distances on a circle.
+    """Draw n points of Gaussians on a circle: (points (n, 2) float32, mode numbers (n,) int64).
 
-    modes is the number of Gaussians, radius that of the circle, std the standard deviation of each Gaussian.
-    rng is a numpy Generator. Raises ValueError for n or modes below 1.
+    rng      a numpy Generator
+    modes    the number of Gaussians. They have equal weights and equal distances on the circle
+    radius   the radius of the circle
+    std      the standard deviation of each Gaussian
+    Raises ValueError for n or modes below 1.
     """
     return _mixture(n, rng, _circle(modes, radius), std)
 
 
 def grid(n, rng, side=GRID["side"], spacing=GRID["spacing"], std=GRID["std"]):
-    """(x (n, 2), mode numbers (n,)): points of side x side Gaussians with equal weights, centred on the
-    origin.
+    """Draw n points of Gaussians on a square grid: (points (n, 2) float32, mode numbers (n,) int64).
 
-    rng is a numpy Generator, spacing the distance of neighbouring modes, std the standard deviation of each
-    Gaussian. Raises ValueError for n or side below 1.
+    rng       a numpy Generator
+    side      the grid has side x side Gaussians with equal weights; its centre is the origin
+    spacing   the distance of neighbouring Gaussians
+    std       the standard deviation of each Gaussian
+    Raises ValueError for n or side below 1.
     """
     return _mixture(n, rng, _lattice(side, spacing), std)
 
 
 def swiss_roll(n, rng, noise=0.25):
-    """(x (n, 2), None): points near a spiral of one and a half turns, scaled to about unit variance.
+    """Draw n points near a spiral of one and a half turns: (points (n, 2) float32, None).
 
     x = ((t cos t, t sin t) + noise e) / 7.5     t = 3 pi / 2 (1 + 2 u)
 
-    u is uniform on [0, 1), e is standard normal (2,), both drawn with rng. There are no modes, so the second
-    value is None. Raises ValueError for n below 1.
+    u is uniform on [0, 1), e is standard normal (2,), both drawn with rng, a numpy Generator. The divisor
+    gives about unit variance. There are no modes, so the second value is None. Raises ValueError for n below
+    1.
     """
     t = 1.5 * np.pi * (1 + 2 * rng.random(_count("swiss_roll", "n", n)))
     curve = np.stack([t * np.cos(t), t * np.sin(t)], axis=1)
@@ -59,10 +65,10 @@ POINTS = {"ring": ring, "grid": grid, "swiss-roll": swiss_roll}  # the sets of p
 
 
 def modes(name):
-    """(centres (K, 2) float64, std): the modes of "ring" (K =
-    8) or "grid" (K = 25), in the order of the labels.
+    """The modes of the set "ring" or "grid": (centres (K, 2) float64, std), in the order of the labels.
 
-    std is the standard deviation of every mode. Raises ValueError for other sets.
+    K is the number of modes, 8 or 25. std is the standard deviation of every mode. Raises ValueError for
+    other sets.
     """
     if name == "ring":
         return _circle(RING["modes"], RING["radius"]), RING["std"]
@@ -72,9 +78,10 @@ def modes(name):
 
 
 def load_points(name, split):
-    """The 100,000 points of load(name, split) and their mode numbers (or None). They are always the same.
+    """The 100,000 points of a set and their mode numbers (None for swiss-roll); each call gives the same.
 
-    The points of "test" are independent of those of "train".
+    name    "ring", "grid" or "swiss-roll"
+    split   "train" or "test"; their points are independent
     """
     return POINTS[name](ROWS, stream(SEED, name, split))
 

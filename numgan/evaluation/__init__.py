@@ -1,5 +1,6 @@
-"""Evaluation of a run: figures of samples and of real data, a judge, and checks of curves and samples
-(health).
+"""Evaluation of a run: measures of its samples (figures), a judge, and checks of curves and samples (health).
+
+A judge is a classifier whose answers and features measure samples.
 """
 
 from .figures import evaluate

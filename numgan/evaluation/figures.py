@@ -1,15 +1,14 @@
-"""Evaluation: a run's samples compared with data that the run never saw, beside the same figures for real
-data.
+"""Evaluation: numbers that compare a run's samples with the test part of its data.
 
     found = evaluate(run, judge=open_judge("mnist"))
     found["figures"]["classifier_frechet_distance"]        {"samples": ..., "real": ..., "better": "lower"}
 
-A figure alone has no meaning. It depends on the number of samples and on the range of the
-pixels; some figures depend on the judge, whose features are not those of Inception. "real" is
-the same figure for as many training rows: about the figure of a perfect generator. The judge
-has learnt from these rows. So its features and answers for these rows differ from those for
-data that the judge never saw (8x8 digits: it classifies 100 % of these rows correctly, and 95
-% of held-out rows). The measures are in numgan.metrics; this file selects the data to compare.
+A figure is one such number. Alone it has no meaning: it depends on the number of samples and on the range of
+the pixels, and some figures depend on the judge, whose features are not those of Inception. So "real" is the
+same figure for as many training rows: about the figure of a perfect generator. The judge has learnt from
+these rows. So its features and answers for these rows differ from those for data that the judge never saw
+(8x8 digits: it classifies 100 % of these rows correctly, and 95 % of held-out rows). The formulas are in
+numgan.metrics; this file selects the data to compare.
 """
 
 import time
@@ -69,13 +68,14 @@ BETTER = {figure: word for word, figures in _BETTER.items() for figure in figure
 
 @dataclass(frozen=True)
 class Side:
-    """One of the compared sets: generated samples, training rows or test rows.
+    """One of the three compared sets: generated samples, training rows or test rows.
 
     x                          (N, ...) points, or pictures with pixels in 0..1
     labels                     (N,) requested classes, true labels, or the judge's answers; None if unknown
-    features, probabilities    (N, F), (N, K) of the judge; None without a judge
-    agreement                  share of the rows whose given label is also the judge's answer; None without
-                               given labels
+    features, probabilities    (N, F), (N, K): the judge's features of each row, and its probabilities of the
+                               K classes; None without a judge
+    agreement                  fraction of the rows whose requested or true label is also the judge's answer;
+                               None without such labels or without a judge
     """
 
     x: np.ndarray
@@ -91,10 +91,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a Side is measured against.
+    """What the measures compare a Side with, and their constants.
 
     test         the Side of test rows
-    data         the name of the data set
+    data         the name of the data set, or its folder; None for a run that was made in Python code
     seed         the seed of the measures with random choices
     validation   pictures that choose the Parzen window's sigma
     sigma        the width of the Gaussian kernel of the MMD
@@ -239,22 +239,32 @@ NO_JUDGE = (
 
 @may_underflow
 def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
-    """Measure the samples of an open run. Returns a dict of figures.
+    """Compare the samples of an open run with test rows of its data. Returns a dict with the results.
 
     judge    an open run of a classifier of the same pictures; None: no figures that need a judge
-    count    number of samples; None: 10,000 pictures or 2,500 points, at most the number of training rows
-    quick    leave out the slow measures: Parzen window, MMD, bins, KID, and precision, recall, density and
-             coverage of features
+    count    number of samples; None: 10,000 pictures or 2,500 points, or fewer for few rows or large pictures
+    seed     the seed of the samples, of the order of training rows and of the measures' random choices
+    quick    True: leave out the slow measures: Parzen window, MMD, bins, KID, and precision, recall, density
+             and coverage of features
 
     The dict has these entries:
 
-    run, data, samples, seed, seconds
-    against    the data that the samples are compared with
-    beside     the data that "real" is measured on
-    judge      {run, data, rows, accuracy, confidence} of the judge on held-out data, or None
-    figures    {name: {samples, real, better}}; figures named classifier_... need the judge's answers or
-               features
-    skipped    {name: reason}: the measures that were left out
+    run        the run's folder
+    data       the name of its data set
+    samples    the number of samples
+    seed       as given
+    seconds    the time that the evaluation took
+    against    a text: the number and kind of rows that samples are compared with
+    beside     a text: the number of training rows on which "real" is measured
+    judge      {run, data} of the judge, and its {rows, accuracy, confidence} on the test rows of its data if
+               there are any; None without a judge
+    figures    {name of a figure: {samples, real, better}}: the number for the samples, the number for
+               training rows, and which number is better: "lower", "higher", "as real", or None for neither.
+               Names with classifier_ need the judge
+    skipped    {name of a measure: reason why it was left out}
+
+    If the data have no test part, half of the training rows are the test rows, and the other half is used for
+    "real".
 
     Raises ValueError for a run without a generator, a judge of other pictures or classes, too few data, or a
     count that is too small or too large.
@@ -322,11 +332,12 @@ def evaluate(run, judge=None, count=None, seed=0, quick=False, progress=True):
 
 
 def _rows(run, seed):
-    """((x, labels) of test rows, (x, labels) of training rows, validation pictures, a text about the test
-    rows).
+    """Choose the real rows: (test pair, training pair, validation pictures, a text about the test rows).
 
-    labels is None for data without labels. If the data have no test part, half of the training rows are test
-    rows. The seed gives the order of the rows.
+    A pair is (x, labels); labels is None for data without labels. The training rows are in a random order
+    that depends on `seed`. If the data have no test part, half of these rows are the test rows and the other
+    half the training rows. Of pictures, the last sixth of the training rows is left out; its first 1,000 rows
+    are the validation pictures.
     """
     recipe, target = run.config["recipe"], run.system.target
     like = run.dataset.columns[target]
@@ -346,7 +357,8 @@ def _rows(run, seed):
 def _side(x, labels, judge):
     """The Side of pictures (N, H, W, C) uint8, or of points. Points get no labels and no answers of a judge.
 
-    labels   (N,) or None: the judge's answers, if there is a judge
+    labels   (N,), requested or true; None: the judge's answers take their place, if there is a judge
+    judge    an open run of a classifier, or None
     """
     if x.dtype != np.uint8:
         return Side(x.reshape(len(x), -1))
@@ -365,10 +377,9 @@ def _side(x, labels, judge):
 
 
 def _median_distance(rows):
-    """The median distance between two of the first 1,000 rows;
-    1 if all are equal. It is a usual kernel width.
+    """The median of all distances > 0 between two of the first 1,000 rows; 1 if all rows are equal.
 
-    Source: Gretton et al. 2012.
+    It is a usual width of a kernel. Source: Gretton et al. 2012.
     """
     rows = rows[:VALIDATION]
     d = np.concatenate([d for _, d in squared_distances(rows, rows)])
@@ -376,10 +387,14 @@ def _median_distance(rows):
 
 
 def _beside(measure, fake, real):
-    """{figure: {samples, real, better}} of one measure. `fake` is its result for samples, `real` for real
-    rows.
+    """{figure: {"samples": number, "real": number, "better": word}} of one measure.
 
-    Figures of the judge get the prefix classifier_.
+    measure   the name of the measure; if it needs the judge, the figures get the prefix classifier_
+    fake      {figure: number} of the samples
+    real      {figure: number} of the training rows
+
+    The word tells which samples are better: those with a "higher" or "lower" number, or with a number "as
+    real". It is None for a number that only describes another one.
     """
     prefix = f"{JUDGED}_" if measure.startswith(JUDGED) else ""
     return {

@@ -1,13 +1,13 @@
-"""Health: a diagnosis of a run from its curves and samples. It is a list of Verdicts, the results of single
-checks.
+"""Health: a diagnosis of a run from its curves and samples.
 
     for verdict in examine(run): print(verdict.level, verdict.check, verdict.says)
 
-The loss of a good GAN does not fall to zero, so its curves are checked for known failures: a discriminator
-that is always right and gives G no gradient, a generator's gradient that vanishes or grows without bound,
-losses that grow without bound, and a generator that draws the same sample again and again. The thresholds are
-below, each with its reason. "Measured" means: in runs of `numgan train` with its presets (healthy runs), and
-in the same runs with learning rates ten to a thousand times too large (sick runs).
+A Verdict is the result of one check. The loss of a good GAN does not fall to zero, so its curves are checked
+for known failures: a discriminator that is always right and gives G no gradient, a generator's gradient that
+vanishes or grows without bound, losses that grow without bound, and a generator that draws the same sample
+again and again. The thresholds are below, each with its reason. "Measured" means: in runs of `numgan train`
+with its presets (healthy runs), and in the same runs with learning rates ten to a thousand times too large
+(sick runs).
 """
 
 import operator
@@ -32,10 +32,11 @@ SAMPLES, POINTS = 256, 2500  # number of samples; points as in Lin et al. 2018 (
 
 @dataclass(frozen=True)
 class Limits:
-    """Two thresholds for a number: beyond `look` its level is "look", beyond `bad` its level is "bad".
+    """Two thresholds that give a number the level "ok", "look" or "bad".
 
-    If bad is above look, "beyond" means above the threshold;
-    otherwise it means below. The level of nan is "bad".
+    If bad > look, a number above `look` has the level "look", and a number above `bad` the level "bad". If
+    bad is not above look, numbers below the thresholds have these levels. All other numbers are "ok"; nan is
+    "bad".
     """
 
     look: float
@@ -91,12 +92,12 @@ COVERAGE, OFF = Limits(0.6, 0.3), 0.5
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of one check.
+    """The result of one check of a run.
 
     check              the name of the check
-    level              "ok", "look" (look at it) or "bad"
-    value, threshold   the number that was checked, and the text of its limits
-    says               the meaning of the number
+    level              "ok", "look" (the user should look at it) or "bad"
+    value, threshold   the number that was checked, or None, and the text of its limits
+    says               the meaning of the number, in words
     advice             a remedy to try; "" if the level is ok
     """
 
@@ -109,9 +110,10 @@ class Verdict:
 
 
 def examine(run):
-    """The Verdicts of an open run: on its curves, and on samples if the system has a generator.
+    """Check an open run. Returns a list of Verdicts, the results of the checks.
 
-    They come in the order of the checks, not of the levels. The samples are drawn here.
+    The checks are on an early end of the run, on its curves, and on samples if the run has a generator; these
+    are drawn here. The Verdicts come in the order of the checks, not of the levels.
     """
     records = runs.read_metrics(run.folder, run.state.step)
     found = [*_unfinished(run), *_curves(run, records)]
@@ -127,10 +129,11 @@ def worst(verdicts):
 
 
 def _verdict(check, value, limits, says, advice):
-    """The Verdict of `check`, with the level that `limits`, a Limits, gives to `value`. `says` is the meaning
-    of value.
+    """Make the Verdict of the check `check` on the number `value`.
 
-    If the level is ok, `advice` is left out.
+    limits   the Limits that give value its level
+    says     the meaning of value, in words
+    advice   a remedy to try; it is left out if the level is ok
     """
     level = limits.level(value)
     return Verdict(check, level, float(value), str(limits), says, "" if level == "ok" else advice)
@@ -178,10 +181,13 @@ def _curves(run, records):
 
 
 def _trend(records, kind, name):
-    """[early, late]: the medians of the first tenth and of the last quarter of the curve record[kind][name].
+    """[early, late]: the medians of the first tenth and of the last quarter of one curve.
 
-    An entry is None if its part is empty or contains inf or nan. Logged steps without this curve are left
-    out: the network had no update there.
+    records   the logged steps, dicts
+    kind      "losses", "metrics" or "gradients"; the curve is the numbers record[kind][name]
+
+    Logged steps without this curve are left out: the network had no update there. early or late is None if
+    there are no numbers for it, or if one is inf or nan.
     """
     values = [record[kind][name] for record in records if name in record[kind]]
     parts = values[: max(1, len(values) // 10)], values[-max(1, len(values) // 4) :]
@@ -193,13 +199,18 @@ def _late(records, kind, name):
 
 
 def _named(records, kind):
-    """The names of the curves of one kind ("losses", "metrics" or "gradients") in the records, each once."""
+    """The names of all curves of one kind in the records, each name once.
+
+    kind   "losses", "metrics" or "gradients"
+    """
     return list(dict.fromkeys(name for record in records for name in record[kind]))
 
 
 def _losses(run, records):
-    """The Verdict on the losses: whether they grow without bound, and whether D's loss is far above that of a
-    D that guesses. `records` are the logged steps.
+    """The Verdict on the losses in `records`, the logged steps.
+
+    It is not ok if a loss is missing, inf or nan, if a loss grows without bound, or if D's loss without
+    penalty is far above that of a D that guesses. The last is checked only for the losses in UNSURE.
     """
     trends = {name: _trend(records, "losses", name) for name in _named(records, "losses")}
     if not trends or any(None in trend for trend in trends.values()):
@@ -223,8 +234,9 @@ def _losses(run, records):
 
 
 def _discriminator(run, records):
-    """Yield the Verdict on a discriminator's outputs. What is checked depends on the loss; for some losses
-    nothing.
+    """Yield the Verdict on a discriminator's outputs, from the last quarter of `records`, the logged steps.
+
+    What is checked depends on the loss and on the logged metrics. For some losses nothing is yielded.
     """
     known, loss, judging = _named(records, "metrics"), _loss(run), _judging(run, _named(records, "losses"))
     late = {name: _late(records, "metrics", name) for name in known}
@@ -256,7 +268,7 @@ def _discriminator(run, records):
 
 
 def _judging(run, losses):
-    """Those names among `losses` whose objectives train a discriminator."""
+    """A list of names of objectives: those in `losses` whose objectives train a discriminator."""
     return [
         name
         for name, owners in run.system.trains.items()
@@ -307,11 +319,12 @@ def _even(real, fake):
 
 
 def _gradient(run, name, records):
-    """Yield the worst Verdict on the gradient of the network `name`: whether it grows and, for a G, whether
-    it vanishes.
+    """Yield the worst Verdict on the gradient of the network `name`, from `records`, the logged steps.
 
-    A vanishing gradient is normal at the end of a classifier's training; D is checked by its outputs. Yields
-    nothing without curves of gradients, or if the network is no G and the level is ok.
+    Every gradient is checked for growth. A generator's gradient is also checked for vanishing, if there is a
+    D. (A vanishing gradient is normal at the end of a classifier's training; D is checked by its outputs.)
+    For a network that is no generator, a Verdict is yielded only if its level is not ok. Without curves of
+    gradients nothing is yielded.
     """
     if not all("gradients" in record for record in records) or name not in _named(records, "gradients"):
         return  # an old run without these curves, or a network that had no update

@@ -1,14 +1,14 @@
 """The judge: a classifier run that measures pictures, such as the samples of another run.
 
-    judge = open_judge("mnist")          the judge of a known set; it is trained at the first call and kept in
-                                         the cache
+    judge = open_judge("mnist")          the judge of a known set; it is trained at the first call, and stored
+                                         in the cache
     x = as_seen(judge, images)           uint8 pictures as float32 in the judge's pixel range
     probabilities(judge, x)              (N, 10) p(class | x)
-    features(judge, x)                   (N, 128) the input of its last layer, for distances between sets of
-                                         pictures
+    features(judge, x)                   (N, 128) the input of the judge's last layer, for distances between
+                                         sets of pictures
 
-A figure depends on the judge. So state the judge's data and accuracy (`held_out(judge)`) with the figure, and
-never compare the figure with one from Inception's features.
+A number that a judge gives depends on the judge. So state the judge's data and accuracy (`held_out(judge)`)
+with the number, and never compare it with a number from Inception's features.
 """
 
 import hashlib
@@ -33,11 +33,12 @@ JUDGED = ("mnist", "fashion-mnist", "digits")  # sets with labels and a test par
 
 
 def open_judge(name="mnist", shape=None, folder=None, progress=True):
-    """The judge of a known set, an open run of the system `classifier`. It is trained if the cache has none.
+    """Open the judge of a known set, a run of the system `classifier`. It is trained if the cache has none.
 
-    name     mnist, fashion-mnist or digits
-    shape    the shape of the pictures to judge, (28, 28, 1) or (8, 8, 1); None: that of the set
-    folder   the folder of the IDX files, as for data.load
+    name       mnist, fashion-mnist or digits
+    shape      the shape of the pictures to judge, (28, 28, 1) or (8, 8, 1); None: that of the set
+    folder     the folder of the IDX files, as for data.load
+    progress   True: messages and a progress bar on stderr
 
     The cache is $NUMGAN_CACHE, or the cache folder of the operating system. The folder of a judge is named by
     a digest of the recipe and of the data, so another recipe or other data have another judge. Only one
@@ -77,10 +78,9 @@ def open_judge(name="mnist", shape=None, folder=None, progress=True):
 
 
 def judge_of(run):
-    """The judge for the data and the picture shape of a run, as from `open_judge`; None if there is no such
-    judge.
+    """The judge for the data and the picture shape of a run, as from `open_judge`; None if there is none.
 
-    The judge is trained if the cache has none.
+    A judge exists for mnist, fashion-mnist and digits. It is trained here if the cache has none.
     """
     recipe, shape = run.config["recipe"], run.system.sample_shape
     known = [
@@ -92,8 +92,7 @@ def judge_of(run):
 
 
 def _finished(home, system, dataset):
-    """The judge in the folder `home` as an open run; None if there is none or if its training is not
-    finished.
+    """Open the judge in the folder `home`. None if there is no judge or if its training is not finished.
 
     system and dataset are those of the judge.
     """
@@ -110,15 +109,16 @@ def _train(home, recipe, system, dataset, progress):
 
 @may_underflow
 def as_seen(judge, images):
-    """Convert pictures (N, H, W, C) uint8 to float32 in the judge's pixel range."""
+    """Convert pictures (N, H, W, C) uint8 to float32 in the judge's pixel range, for `probabilities`."""
     return to_floats(images, judge.system.pixels)
 
 
 @may_underflow
 def probabilities(judge, x):
-    """p(class | x)          x (N, H, W, C) float32 in the judge's pixel range -> (N, K) float32
+    """The judge's probabilities p(class | x) of its K classes, (N, K) float32.
 
-    Raises ValueError for other arrays, or if `judge` is no classifier run.
+    x   pictures (N, H, W, C) float32 in the judge's pixel range (see `as_seen`)
+    Raises ValueError for another x, or if `judge` is no classifier run.
     """
     with threadpool_limits(1):
         return judge.system.probabilities(judge.state.params, _checked("probabilities", judge, x))
@@ -126,10 +126,10 @@ def probabilities(judge, x):
 
 @may_underflow
 def features(judge, x):
-    """The input of the judge's last layer      x (N, H, W, C) float32 in its pixel range -> (N, F) float32
+    """The judge's features of pictures: the input of the judge's last layer, (N, F) float32.
 
-    F is 128 for the presets. Raises ValueError for other arrays
-    or shapes, or if `judge` is no classifier run.
+    x   pictures (N, H, W, C) float32 in the judge's pixel range (see `as_seen`)
+    F is 128 for the presets. Raises ValueError for another x, or if `judge` is no classifier run.
     """
     with threadpool_limits(1):
         return judge.system.features(judge.state.params, _checked("features", judge, x))
@@ -161,8 +161,7 @@ def _expect_classifier(judge):
 
 
 def expect_judge(judge, run):
-    """Raise ValueError unless `judge` is a classifier run that fits the samples of `run`: same shape, same
-    classes.
+    """Raise ValueError unless `judge` is a classifier run of the same picture shape and classes as `run`.
 
     If the data of `run` have no classes, every classifier of this shape fits.
     """
@@ -182,20 +181,23 @@ def expect_judge(judge, run):
 
 @may_underflow
 def judge(run, classifier, count=1000, labels=None, seed=0):
-    """Draw `count` samples of a run, classify them with a classifier run, and return the answers as a dict.
+    """Draw `count` samples of a run, classify them with a classifier run, and return the results as a dict.
 
+    labels   class numbers to draw, repeated in this order; None: all classes in turn
+    seed     the seed of the samples
+
+    The dict has:
     samples        the number of samples
-    agreement      share of samples that are classified as the requested class; None for samples without
+    agreement      fraction of samples that are classified as the requested class; None for samples without
                    classes
     confidence     mean of the highest probability
-    shares         {class: share of samples that are classified as this class}
-    copies         number of samples equal to a training row, both at the data's own grey levels
+    shares         {class: fraction of samples that are classified as this class}
+    copies         number of samples equal to a training row, after rounding to the grey levels of the data
     copies_share   copies divided by the number of samples
     held_out       {rows, accuracy, confidence} of the classifier on real data that it never saw; None if the
                    data have no test part
 
-    labels are the requested classes, None: those of the sampler. Raises ValueError if `classifier` is no
-    classifier run, or has another picture shape or other classes.
+    Raises ValueError if `classifier` is no classifier run, or has another picture shape or other classes.
     """
     expect_judge(classifier, run)
     names = classifier.config["classes"]
@@ -218,8 +220,11 @@ def judge(run, classifier, count=1000, labels=None, seed=0):
 
 @may_underflow
 def held_out(classifier):
-    """{rows, accuracy, confidence} of a classifier run on the test part of its data. rows is the number of
-    test rows.
+    """Measure a classifier run on the test part of its data. Returns a dict:
+
+    rows         the number of test rows
+    accuracy     fraction of the rows that are classified correctly
+    confidence   mean of the highest probability
 
     None if the data have no test part, or if the run was started from Python code without a recipe.
     """
@@ -238,10 +243,9 @@ def held_out(classifier):
 
 @may_underflow
 def copies(images, real):
-    """The number of pictures in `images` (M, H, W, C) uint8 that equal a picture in `real` (N, H, W, C)
-    uint8.
+    """The number of pictures in `images` (M, H, W, C) that equal a picture in `real` (N, H, W, C).
 
-    Each pixel of `images` is first rounded to the nearest grey level that occurs in `real`.
+    Both are uint8. Each pixel of `images` is first rounded to the nearest grey level that occurs in `real`.
     """
     levels = np.unique(real).astype(np.int64)
     nearest = levels[np.abs(np.arange(256)[:, None] - levels).argmin(axis=1)].astype(np.uint8)

@@ -1,6 +1,6 @@
-"""Training: one step, the loop, and the folder of a run.
+"""Training of a system: its state, one step, the loop over the steps, and the folder with the run's files.
 
-Reading order: state, step, blame, loop, sampling, recipes, runs, checkpoint.
+Reading order of the modules: state, step, blame, loop, sampling, recipes, runs, checkpoint.
 """
 
 from .loop import Interrupted, Trained, train

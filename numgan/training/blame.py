@@ -1,4 +1,4 @@
-"""Finds where inf or nan came from, for messages that name the layer in which a step failed."""
+"""Find the layer in which inf or nan appeared. The error message of a failed step names this layer."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from ..core.probes import watch_finite
 
 
 def locate_update(system, name, state):
-    """Text that names the entry of network `name` in which an update made inf or nan.
+    """Text for an error message: the first parameter in which an update of network `name` made inf or nan.
 
-    The gradient was finite, but a square of an entry, for example, can overflow. None if all entries are
-    finite.
+    The gradient was finite, but a square of an entry, for example, can overflow. The weights of the network
+    in `state` are checked, and then the moments of its optimiser. None if all of these are finite.
     """
     for what, vector in {"weights": state.params[name].vector, **state.moments[name]}.items():
         if what != "step" and not np.isfinite(vector).all():
@@ -21,18 +21,26 @@ def locate_update(system, name, state):
 
 
 def layer_at(layer, path):
-    """The layer that owns the parameter at `path`, a name such as "0.W" in the network `layer`."""
+    """The layer object in the network `layer` that owns the parameter `path`: for "0.W", its child "0"."""
     for part in path.split(".")[:-1]:
         layer = layer.children[part]
     return layer
 
 
 def locate(system, name, params, batch, key, fakes_key, result):
-    """Text that names the layer in which inf or nan appeared.
+    """Text for an error message: where inf or nan appeared when the objective `name` was computed.
 
-    Objectives are pure, so this computes the objective `name` again and checks the output of every layer. If
-    all are finite, the text names the entry of the gradients in `result` that is not, or else the loss. key
-    and fakes_key are the seeds of the objective and of the shared fakes.
+    Objectives are pure functions. So this computes the objective again with the same arguments and checks the
+    output of every layer. The text names the first of these that exists:
+        1. a layer with inf or nan in its output, with its network
+        2. a gradient in `result` with inf or nan, with its parameter and layer; of several, the one nearest
+           to the network's output
+        3. the loss in `result`
+
+    params, batch      the arguments of the objective
+    key, fakes_key     the seed of the objective, and the seed of the fakes that all objectives of a step
+                       share
+    result             the objective's Result; None if the objective raised NonFiniteError
     """
     with watch_finite(), np.errstate(all="ignore"):
         try:
@@ -53,5 +61,5 @@ def locate(system, name, params, batch, key, fakes_key, result):
 
 
 def contains(net, layer):
-    """Whether the layer object `layer` is the network `net` itself or one of its parts."""
+    """Whether the layer object `layer` is the network `net` itself or a layer in it, at any depth."""
     return net is layer or any(contains(child, layer) for child in net.children.values())

@@ -1,7 +1,8 @@
 """Checkpoints: the state of a run in one file. A checkpoint file is complete or does not exist.
 
-The file is an uncompressed .npz, which `numpy.load` reads too. Nothing is pickled. When the file is read, all
-names, types, shapes and sizes are compared with those of the system before the data are read.
+The file is an uncompressed .npz, which `numpy.load` reads too. Nothing is pickled. The file's size is checked
+before it is read. The names, types and shapes of its arrays are compared with those of the system before a
+State with their numbers is returned.
 """
 
 import hashlib
@@ -23,10 +24,18 @@ COUNT = 10**15  # largest number of steps, batches or updates
 
 
 def identity(system, dataset, batch_size, seed):
-    """The identity of a run: a dict of text and numbers. A checkpoint fits only a run of equal identity.
+    """The identity of a run, a dict: everything that must be the same when the run is resumed.
 
-    It has the system's constants, networks and optimisers, the batch size, the seed and a hash of the data.
-    Raises ValueError if the identity is too long to be read again.
+    `save` writes it into the checkpoint, and `load` compares it with the identity of the run that is resumed.
+    It has:
+        the system     class, constants, networks (as hashes) and optimisers; those of every stage if there
+                       are several
+        the data       name, number of rows, and a hash of the columns
+        batch_size     the number of samples in a batch
+        seed           the run's seed
+
+    Raises ValueError if the identity has more than ABOUT bytes as JSON, because `load` could not read it
+    again.
     """
     stages = [_constants(now) | {"first": first} for first, now in system.stages]
     about = (
@@ -51,9 +60,12 @@ def identity(system, dataset, batch_size, seed):
 
 
 def _constants(system):
-    """{name: text}: the constants, networks and optimisers of a system.
+    """Describe a system by a dict of text: its class, its constants, its networks and its optimisers.
 
-    A network is a hash of its layers and layout.
+        {constant: text, "system": class name, "networks": {name: hash}, "optimizers": {name: text}}
+
+    The hash of a network is made from its layers and the layout of its parameters. The constants `data` and
+    `steps` are left out, because a resumed run may change them. `identity` adds batch_size.
     """
     # networks and optimizers are added below, batch_size by `identity`; data's name and steps may change
     excluded = ("networks", "optimizers", "data", "batch_size", "steps")
@@ -81,9 +93,10 @@ def _fingerprint(*parts):
 
 
 def save(path, state, about):
-    """Write a State and `about`, the description of its run (see `identity`), to the file `path`.
+    """Write a State and `about`, the identity of its run (see `identity`), to the file `path`.
 
-    Equal states give equal bytes. An existing file is replaced at once, never in part.
+    Equal arguments give equal bytes. An older file is replaced as a whole: a reader sees the old file or the
+    new one.
     """
     arrays = {"about": np.frombuffer(_encode(about), np.uint8)}
     arrays |= {name: np.int64(value) for name, value in state.counters().items()} | state.vectors()
@@ -102,11 +115,12 @@ def _encode(about):
 
 
 def load(path, system, about):
-    """Read the State in a checkpoint of `system`.
+    """Read the file `path`, a checkpoint of `system`. Returns its State.
 
-    about   the description of the run, as from `identity`
-    Raises FileFormatError if the file is damaged or belongs to another run, FileNotFoundError if it does not
-    exist. Never reads more bytes than a correct file has.
+    about   the identity of the run, as from `identity`
+
+    Raises FileNotFoundError if the file does not exist. Raises FileFormatError if it is damaged, belongs to
+    another run, or is too small or too large for this system; its arrays are not read if its size is wrong.
     """
     path = Path(path)
     if not path.exists():
@@ -129,10 +143,13 @@ def load(path, system, about):
 
 
 def _read_state(file, system, about, path):
-    """Read the State in an open file.
+    """Read the State in `file`, an open checkpoint. `path` is the file's name, for messages.
 
-    Sizes and names are checked before any data, each header before its data. Raises FileFormatError if they
-    do not fit the system, or if `about` differs from the description in the file.
+    The sizes of the file and of its directory are checked first. Then the identity in the file is compared
+    with `about`. Then each array is compared with the system's: its name, type and shape. The step in the
+    file tells the stage, and so which arrays there must be.
+
+    Raises FileFormatError if one of these does not fit, or if weights, moments or averages have inf or nan.
     """
     empty = [State.empty(now) for _, now in system.stages]
     names = [{**state.vectors(), **state.counters()} for state in empty]
@@ -178,11 +195,13 @@ def _expect_names(there, names, path):
 
 
 def _read(archive, there, name, dtype, shape):
-    """Read one array of the archive.
+    """Read the array `name` of an open archive, a zip file.
 
     there   the members of the archive, {name: ZipInfo}
-    shape   the expected shape; None: one row of at most ABOUT entries
-    Raises FileFormatError if the array is missing, damaged or of another dtype or shape.
+    dtype   the expected dtype
+    shape   the expected shape; None: (n,) with n of at most ABOUT
+    Raises FileFormatError if the array is missing or has another dtype or shape. Damaged bytes can raise
+    other errors, which `load` turns into FileFormatError.
     """
     path = f"{archive.fp.name}, {name}"
     if name not in there:
@@ -202,7 +221,11 @@ def _read(archive, there, name, dtype, shape):
 
 
 def _counter(archive, there, name):
-    """Read one of the counters of a State, as an int. Raises FileFormatError unless it is from 0 to COUNT."""
+    """Read the counter `name` of a State, such as its step, from an open archive. Returns an int.
+
+    there   the members of the archive, {name: ZipInfo}
+    Raises FileFormatError unless the counter is from 0 to COUNT.
+    """
     value = int(_read(archive, there, name, np.int64, ()))
     if not 0 <= value <= COUNT:
         path = f"{archive.fp.name}, {name}"
@@ -211,9 +234,10 @@ def _counter(archive, there, name):
 
 
 def _compare(raw, about, path):
-    """Compare `raw`, the description in the file as bytes of JSON, with `about`, that of the run.
+    """Raise FileFormatError if `raw`, the identity in the file `path`, differs from `about`, that of the run.
 
-    Raises FileFormatError, which names the first difference.
+    raw is an array of bytes with JSON text, about a dict. The message names the first key, in order of the
+    alphabet, with different values.
     """
     found, wanted = json.loads(raw.tobytes()), json.loads(_encode(about))
     if not isinstance(found, dict):

@@ -1,14 +1,14 @@
 """The training loop: one for all systems.
 
     for each step:
-        for each name in system.rounds(step):
+        for each name in system.rounds(step):                       the objectives of this step, in order
             result = objective(params, batch, seed)
             for each network that the objective trains:
                 optimizer.update(params[network], result.gradients[network])       in place
 
 All random numbers come from streams that are named by the run's seed, the step and the objective's number in
-the step. Batch k is a function of k. So a step depends only on the state before it: a run that was killed and
-resumed ends with the same bits as a run without interruption.
+the step. Batch k depends on the run's seed and k alone. So a step depends only on the state before it: a run
+that was killed and resumed ends with the same bits as a run without interruption.
 """
 
 import os
@@ -41,7 +41,7 @@ SESSIONS = 1000  # largest number of earlier resumes in config.json
 class Interrupted(KeyboardInterrupt):
     """Raised when Ctrl-C or SIGTERM has stopped the run after a saved step.
 
-    The message says how to resume it.
+    The message says how to resume the run.
     """
 
 
@@ -49,10 +49,12 @@ class Interrupted(KeyboardInterrupt):
 class Trained:
     """The result of `train`.
 
-    folder, files               the run's folder, and {description: path} of its files
-    steps, losses               number of steps done, and {objective: loss} of the last step
-    seconds, steps_per_second   time and speed since this call of `train` began; a resumed run's earlier time
-                                is not counted
+    folder             the run's folder
+    steps              number of steps that the run has done, those of earlier calls of `train` included
+    losses             {objective: loss} of the last step; {} if this call of `train` did no step
+    seconds            training time of this call of `train`
+    steps_per_second   training speed of this call of `train`
+    files              {description: path} of the run's files
     """
 
     folder: Path
@@ -84,16 +86,17 @@ def train(
 ):
     """Train a system on a dataset; the files of the run are in the folder `out`. Returns Trained.
 
-    steps, batch_size, seed     None: the system's defaults and seed 0. With resume=True: the values of the
-                                run; a larger `steps` extends the run
+    steps, batch_size, seed     None: the system's defaults and seed 0. With resume=True, None: the values of
+                                the run; only `steps` may be another number, such as a larger one to extend
+                                the run
     resume                      True: continue the run in `out`
     recipe                      a `recipes.Recipe`, with which the run can be opened by its folder alone
     weights                     initial {network: Parameters}, such as another run's `state.params`; None:
-                                random
-    log_every, picture_every    steps between lines of metrics.jsonl, and between sample pictures; no effect
-                                on training
-    checkpoint_every            steps between checkpoints. A checkpoint is also written every
-                                checkpoint_seconds and at the end
+                                random. Not with resume=True
+    log_every, picture_every    steps between lines of metrics.jsonl (None: 10), and between sample pictures
+                                (None: a twentieth of `steps`). With resume=True: the values of the run
+    checkpoint_every            steps between checkpoints; None: none by number of steps. A checkpoint is also
+                                written every checkpoint_seconds (inf: never) and at the end
     progress                    True: a progress bar on stderr, or two lines if stderr is no terminal; False:
                                 none
     look                        a function that is called with the State after every step; it must not change
@@ -132,7 +135,10 @@ def train(
         about = checkpoint.identity(system, dataset, config["batch_size"], config["seed"])
 
         def begin():
-            """The State of the run to resume. For a new run this makes the folder, and returns None."""
+            """Read and return the State of a resumed run. For a new run, make its folder and return None.
+
+            Raises the errors of `runs.continued` and `runs.claim`.
+            """
             if resume:
                 return runs.continued(out, config["steps"], system, dataset, about)
             runs.claim(out, system, about)
@@ -154,9 +160,9 @@ def train(
 
 
 def _begun(system, dataset, plan, recipe):
-    """The configuration of a new run: a dict, as config.json will hold it.
+    """The configuration of a new run, a dict, which will be written to config.json.
 
-    Raises ValueError if numgan could not read this configuration again.
+    Raises ValueError if the dict fails the check of config.json, because numgan could not read it again.
     """
     config = {
         "recipe": recipe and asdict(recipe),
@@ -172,10 +178,10 @@ def _begun(system, dataset, plan, recipe):
 
 
 def _extended(config, plan):
-    """The configuration of a resumed run: `config`, with the steps of the plan if the plan has them.
+    """The configuration of a resumed run: a copy of `config` with plan.steps, if that is not None.
 
-    The note of an earlier failure is removed. Raises ValueError if batch_size or seed of the plan differ from
-    those of the run.
+    The entry "diverged", the message of an earlier failure, is removed. Raises ValueError if batch_size or
+    seed of the plan are not None and differ from those in `config`.
     """
     for word, value in {"batch_size": plan.batch_size, "seed": plan.seed}.items():
         if value not in (None, config[word]):
@@ -188,10 +194,14 @@ def _extended(config, plan):
 
 @dataclass
 class _Session:
-    """One session of a run: from its start or last checkpoint to its end or an interruption.
+    """One session of a run: the training from the State `state` to the last step or to an interruption.
 
-    about is the run's identity, `look` the function of `train`. When it is made, it removes metrics and
-    pictures that are later than the state.
+    out              the run's folder
+    config, about    the run's configuration and identity (see `checkpoint.identity`)
+    progress, look   as for `train`
+
+    Training changes `state` in place. When a _Session is made, metrics and pictures of later steps than the
+    state's are removed from the folder.
     """
 
     out: Path
@@ -319,9 +329,11 @@ class _Session:
         self.saved = self.state.step
 
     def _picture(self, *more):
-        """Write a picture of the samples at the fixed latents to the folder samples/ and to the files `more`.
+        """Write a picture of samples to a new file in the folder samples/, and to the files `more`.
 
-        Returns the picture's size, or None if the system's samples cannot be drawn; then nothing is written.
+        The samples of all steps have the same latents. Returns the picture's size (width, height). Writes
+        nothing and returns None if the system draws no samples, or samples that are neither pictures nor
+        points in the plane.
         """
         config, system = self.config, self.system.at(self.state.step)
         if not system.drawers or not sampling.can_be_drawn(system, self.dataset):
@@ -335,7 +347,10 @@ class _Session:
         return image.size
 
     def _finish(self):
-        """Write the last pictures and the animation. Returns {description: path} of all files of the run."""
+        """Write samples.png, training.gif and curves.png. Returns {description: path} of the run's files.
+
+        If the system's samples cannot be drawn, only curves.png is written.
+        """
         size = self._picture(self.out / "samples.png")
         frames = [frame for path in runs.pictures(self.out) if (frame := _pixels(path, size))]
         if frames:
@@ -347,9 +362,9 @@ class _Session:
 
 
 def _pixels(path, size):
-    """Read the picture in a PNG file.
+    """The picture in the PNG file `path`, as a Pillow image.
 
-    None if it is damaged or has another size; the animation leaves it out.
+    None if the file cannot be read or its size is not `size`, (width, height): the animation leaves it out.
     """
     try:
         with opened(path, ["PNG"]) as image:

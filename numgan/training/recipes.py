@@ -1,8 +1,8 @@
 """Recipes and plans: what is trained on which data, and in how many steps, as on the command line.
 
 A Recipe can build its system and load its data. A Plan has the numbers of a run. Every option is declared
-once, as a field of Recipe or Plan. config.json, the arguments of `numgan train` and the checks of both are
-made from this field.
+once, as a field of Recipe or Plan. From these fields numgan makes config.json, the arguments of
+`numgan train`, and the checks of both.
 """
 
 import math
@@ -25,22 +25,22 @@ PICTURES = 20  # default number of sample pictures of a run, without the first
 
 @dataclass(frozen=True)
 class Recipe:
-    """A system and its data, with the options of the command line; both can be built from it again.
+    """The choice of a system and its data, with the options of the command line.
 
     system, preset   the names of a system and of its preset
     data             the name of a data set, or the path of a folder of pictures
-    folder           the path of the folder with MNIST's files
+    folder           the path of the folder with the files of mnist or fashion-mnist
     width            factor of all hidden widths
     lr               learning rate of every optimiser; in a system with a setting `rate`, its value
     loss             the name of the adversarial loss
     smooth           D's label of a real sample (one-sided label smoothing)
-    weight_decay     for the networks that draw no samples, such as D
-    average          decay of the moving average
-    settings         {name: value} for `System.setting`
+    weight_decay     weight decay of the networks that draw no samples, such as D
+    average          decay of the moving average of G's weights
+    settings         {name: value} of constants of the system, for `System.setting`
 
     None means the preset's value. For `preset` it means the first one that fits the data, for `folder` the
-    usual folder (see `data.idx`). The methods raise ValueError for unknown names, or names that do not fit
-    together.
+    usual folder (see `data.idx`). `build` makes the system, and `load` loads the data. The methods raise
+    ValueError for unknown names, or names that do not fit together.
     """
 
     system: str = option(
@@ -84,9 +84,9 @@ class Recipe:
     )
 
     def resolve(self):
-        """A copy of the recipe with the names of preset and data filled in, and with absolute paths.
+        """A copy of the recipe with names in place of None for preset and data, and with absolute paths.
 
-        Raises ValueError for data that are neither a known name nor a folder.
+        Raises ValueError if `data` is neither a known name nor a folder.
         """
         recipe = self
         if recipe.preset is None:
@@ -105,9 +105,9 @@ class Recipe:
         return replace(recipe, folder=recipe.folder and _from_anywhere(recipe.folder))
 
     def build(self):
-        """Make the system with these options.
+        """Make the system of the recipe: its preset, changed by the options that are not None.
 
-        Raises ValueError for an option that the system does not have.
+        Raises ValueError for an option that the system does not have, or a value out of range.
         """
         system = systems.build(self.system, self.preset, self.width)
         for word in ("loss", "lr", "weight_decay"):
@@ -148,9 +148,11 @@ class Recipe:
         return system.with_optimizers(changed)
 
     def load(self, split="train"):
-        """Load the Dataset. Pictures are resized to the system's size. `split` is "train" or "test".
+        """Load the Dataset of the recipe. Pictures are resized to the system's size.
 
-        Raises ValueError if the system takes pictures and the data are points, or the reverse.
+        split   "train" or "test"
+        Raises ValueError if the system takes pictures and the data are points, or the reverse, and the errors
+        of `data.load`.
         """
         shape = systems.build(self.system, self.preset, 0.05).sample_shape
         pictures = len(shape) == 3
@@ -170,12 +172,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Plan:
-    """The numbers of a run.
+    """The numbers of a run. `resolve` replaces every None by the default that is given here.
 
     steps, batch_size   None: those of the system
     seed                None: 0
     log_every           steps between lines of metrics.jsonl; None: 10
-    picture_every       steps between sample pictures; None: a twentieth of the steps
+    picture_every       steps between sample pictures; None: a twentieth of the steps, at least 1
     Raises ValueError for a number that is no integer or out of range.
     """
 
@@ -198,9 +200,10 @@ class Plan:
             object.__setattr__(self, name, int(value))
 
     def resolve(self, system):
-        """A copy of the plan with a number in place of every None.
+        """A copy of the plan with a number in place of every None (see the class).
 
-        Raises ValueError unless the batch size is a multiple of `system.packed`, the samples judged at once.
+        Raises ValueError unless the batch size is a multiple of `system.packed`, the number of samples that D
+        judges together.
         """
         given = {name: value for name, value in asdict(self).items() if value is not None}
         usual = {"steps": system.steps, "batch_size": system.batch_size, "seed": 0, "log_every": LOG_EVERY}
@@ -218,15 +221,16 @@ RECIPE, PLAN = Record.of(Recipe), Record.of(Plan)  # the kinds of a resolved rec
 
 
 def _from_anywhere(path):
-    """The absolute path, as text for config.json. It means the same file from any current folder."""
+    """`path` as an absolute path, in text for config.json. It names one file from any current folder."""
     return text_of(os.path.abspath(path_of(path)))
 
 
 def check(system, dataset):
     """Raise ValueError or TypeError unless the system can be trained on the data.
 
-    The roles of the system must be correct (`expect_roles`). Sample shapes must agree, and the data must have
-    the labels, classes and columns that the system needs.
+    Every network that the system names must exist and have an optimiser where it is trained (`expect_roles`).
+    Samples of data and system must have one shape. The data must have the labels, classes and columns that
+    the system needs.
     """
     expect_roles(system)
     expect_data("train", dataset=dataset)
@@ -255,10 +259,10 @@ def check(system, dataset):
 
 
 def steps_of(system, rows, batch_size, epochs):
-    """The number of steps in which each of `rows` rows is used `epochs` times.
+    """The number of steps after which `rows` rows of data have been used `epochs` times.
 
-    A step takes one batch for each objective, or a single batch if fakes are shared. Raises ValueError unless
-    0 < epochs <= 100,000.
+    A step uses one batch of `batch_size` rows for each of its objectives, or a single batch if all objectives
+    share their fakes. Raises ValueError unless 0 < epochs <= 100,000.
     """
     if not 0 < epochs <= 100_000:
         raise ValueError(f"epochs: expected above 0 and at most 100,000, got {epochs}")

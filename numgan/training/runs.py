@@ -2,11 +2,11 @@
 
 config.json               the recipe, the resolved settings, and the versions of numgan, NumPy and Python
 metrics.jsonl             one line for each logged step: step, epoch, losses, gradient norms, metrics, seconds
-samples/step-XXXXXX.png   samples at fixed latents, one picture for each of several steps
+samples/step-XXXXXX.png   samples with the same latents at several steps, one picture for each
 samples.png               the last of these pictures
-training.gif              all of them as an animation
+training.gif              all of these pictures as an animation
 curves.png                losses and D's mean outputs over steps
-checkpoint.npz            see numgan.training.checkpoint
+checkpoint.npz            the state of the run, see numgan.training.checkpoint
 .lock                     a file that is locked while a process trains in the folder
 """
 
@@ -89,11 +89,13 @@ def choose(recipe, root="runs"):
 
 
 def claim(folder, system, about):
-    """Make the folder for a new run. Raises FileExistsError if a file has its name or if it is not empty.
+    """Make the folder for a new run. An empty folder may exist already.
 
-    A checkpoint of this run before its first step may be in the folder: a process left it that was killed
-    before it wrote config.json. system and about, the run's identity, are needed to recognise this
-    checkpoint.
+    system, about   the system and the identity of the new run (see `checkpoint.identity`)
+
+    Raises FileExistsError if a file has the folder's name, or if the folder is not empty. A checkpoint of
+    this same run before its first step does not count: a process that was killed before it wrote config.json
+    leaves it. An empty .lock and temporary files do not count either.
     """
     folder = Path(folder)
     if not folder.is_dir() and (kind := files.kind_at(folder)):
@@ -112,9 +114,10 @@ def claim(folder, system, about):
 
 
 def _is_first(path, system, about):
-    """Whether the file at `path` is a checkpoint of this run, made before its first step.
+    """Whether the file `path` is a checkpoint of this run, made before its first step.
 
-    about is the run's identity. No file, a damaged file or a file of another run gives False.
+    system and about are the system and the identity of the run. The answer is False without a file, and for a
+    damaged file or a file of another run.
     """
     try:
         return path.is_file() and checkpoint.load(path, system, about).step == 0
@@ -123,9 +126,10 @@ def _is_first(path, system, about):
 
 
 def begun(folder):
-    """Whether `folder`, one of numgan's own for a trial or a judge, has a run that can be resumed.
+    """Whether `folder` has a run that can be resumed, that is, a config.json.
 
-    If not, this removes the checkpoint of a process that was killed before it wrote config.json.
+    If not, the checkpoint in the folder is removed: a process that was killed before it wrote config.json
+    left it. This is only for folders that numgan itself makes, for a trial of a study or for a judge.
     """
     if files.kind_at(Path(folder, "config.json")):
         return True
@@ -134,9 +138,9 @@ def begun(folder):
 
 
 def expect_own(folder):
-    """Raise FileExistsError if the name of one of the run's files belongs to another kind of file.
+    """Raise FileExistsError if a link, a pipe, a folder or a device has the name of one of the run's files.
 
-    Other kinds are a link, a pipe or a folder. The name samples/ must belong to a folder.
+    The name samples/ must belong to a folder. A missing file or folder is no error.
     """
     for path in (*(Path(folder, name) for name in (".lock", *FILES.values())), *pictures(folder)):
         files.expect_own(path)
@@ -147,10 +151,10 @@ def expect_own(folder):
 def alone(folder, wait=None):
     """A context that locks the folder, so that no other process trains in it.
 
-    Raises ValueError if the folder is locked. The operating system releases the lock when the process ends or
-    is killed.
-    wait   a function. If the folder is locked, wait() is called, and then this waits until the lock is free;
-           no ValueError
+    wait   None: ValueError is raised if another process has locked the folder. A function: wait() is called
+           in this case, for example to print a message, and then this waits until the lock is free
+
+    The operating system releases the lock when the process ends or is killed.
     """
     with files.appending(Path(folder, ".lock")) as file:
         if not files.lock(file):
@@ -168,9 +172,9 @@ def write_config(folder, config):
 
 
 def read_config(folder):
-    """Read the dict in a run's config.json.
+    """Read a run's config.json. Returns a dict.
 
-    Raises FileNotFoundError if the folder is no run, FileFormatError if the file is damaged.
+    Raises FileNotFoundError if there is no config.json in `folder`, FileFormatError if it is damaged.
     """
     path = Path(folder, "config.json")
     if not path.exists():
@@ -182,10 +186,10 @@ def read_config(folder):
 
 
 def rebuilt(config, folder):
-    """(system, training data) of a run, built from the recipe in its configuration.
+    """Build the system and load the training data of a run, from the recipe in `config`. Returns the pair.
 
-    Raises FileFormatError if the recipe or its data cannot be used. Raises ValueError if the system was made
-    in Python code: such a run has no recipe.
+    Raises FileFormatError if the recipe or its data cannot be used. Raises ValueError if the recipe is None:
+    the system was made in Python code.
     """
     if config["recipe"] is None:
         raise ValueError(
@@ -204,9 +208,10 @@ def rebuilt(config, folder):
 def read_state(folder, config, system, dataset, about):
     """Read the State of a run from its checkpoint.
 
-    about   the identity of the run, as from checkpoint.identity
-    Raises FileFormatError unless the checkpoint fits config, system and dataset; FileNotFoundError if there
-    is none.
+    config   the dict of the run's config.json
+    about    the identity of the run, as from checkpoint.identity
+    Raises FileFormatError unless checkpoint and config fit each other, the system and the dataset. Raises
+    FileNotFoundError if there is no checkpoint.
     """
     path = Path(folder, "checkpoint.npz")
     state = checkpoint.load(path, system, about)
@@ -234,8 +239,10 @@ def read_state(folder, config, system, dataset, about):
 def continued(folder, steps, system, dataset, about):
     """Read the State of a run that will be resumed and trained up to `steps` steps. This writes nothing.
 
-    It also checks the configuration, the metrics and the names of all files of the folder, and raises their
-    errors. Raises ValueError if the run already has more than `steps` steps.
+    about   the identity of the run, as from checkpoint.identity
+
+    It also checks the configuration, the metrics and the names of the run's files, and raises their errors.
+    Raises ValueError if the run has more than `steps` steps already.
     """
     expect_own(folder)
     state = read_state(folder, read_config(folder), system, dataset, about)
@@ -248,7 +255,7 @@ def continued(folder, steps, system, dataset, about):
 
 
 def read_metrics(folder, upto):
-    """Read the records of metrics.jsonl up to the step `upto`. [] if there is no such file.
+    """Read the records of metrics.jsonl up to the step `upto`, a list of dicts. [] if there is no such file.
 
     Raises FileFormatError, with line and field, for a damaged record.
     """
@@ -272,7 +279,7 @@ def rewind(folder, step):
 
 
 def line(record):
-    """The record, a dict, as one line of metrics.jsonl, in bytes."""
+    """One line of metrics.jsonl, in bytes: the dict `record` as JSON text with a newline."""
     return (json.dumps(record) + "\n").encode()
 
 
@@ -287,7 +294,7 @@ def pictures(folder):
 
 
 def environment():
-    """The versions and settings on which exact results and speed depend, as a dict."""
+    """The versions of software and the settings on which exact results and speed depend, as a dict."""
     return {
         "numgan": VERSION,
         "numpy": np.__version__,
@@ -302,7 +309,13 @@ def environment():
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run that was read from its folder: configuration, the system at its step, training data and state."""
+    """A run that was read from its folder.
+
+    folder, config   its folder, and the dict of its config.json
+    system           the system at the run's last step
+    dataset          the training data
+    state            the State at the last step
+    """
 
     folder: Path
     config: dict
@@ -322,7 +335,8 @@ class OpenRun:
     def sampler(self):
         """Make a Sampler with the run's weights. Raises ValueError for a system that draws no samples.
 
-        The weights are the moving averages where there are any. Statistics of BatchNorm are measured at once.
+        The weights of a network are their moving average, if there is one. Statistics of BatchNorm are
+        measured here.
         """
         self.expect_samples()
         return Sampler(
@@ -333,7 +347,8 @@ class OpenRun:
 def open_run(folder, system=None, dataset=None):
     """Read a run from its folder. Returns an OpenRun.
 
-    system, dataset   needed only for a system that was made in Python code: such a run has no recipe
+    system, dataset   needed only if the system was made in Python code: such a run has no recipe. None: both
+                      are made from the recipe
     Raises FileNotFoundError, FileFormatError or ValueError if the run cannot be read.
     """
     files.expect_path(folder, "folder")

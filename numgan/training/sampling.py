@@ -1,4 +1,4 @@
-"""Draw samples of a trained system, and arrange them in a picture."""
+"""Draw samples of a trained system, and arrange them in one picture."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,14 +18,14 @@ MEASURED = 20  # batches for the BatchNorm statistics
 
 @may_underflow
 class Sampler:
-    """Draws samples of a trained system.
+    """Draws samples of a trained system: sampler(n, seed) gives n samples and their labels.
 
-    BatchNorm statistics are measured once, so a sample does not depend on the other samples of its batch.
-    Dropout and noise in layers are off unless `system.keeps_noise`.
+    BatchNorm statistics are measured when the Sampler is made, on MEASURED batches. So a sample does not
+    depend on the other samples of its batch. Dropout and noise in layers are off unless `system.keeps_noise`.
 
     params       {network: Parameters} of all networks
-    seed         of the batches on which the statistics are measured
-    batch_size   size of these batches
+    seed         the seed of the batches on which the statistics are measured
+    batch_size   the size of these batches
     dataset      the data; it has the class names, and the rows that samples are made from
                  (`system.made_from`)
     """
@@ -46,10 +46,12 @@ class Sampler:
         self.statistics = {name: pooled(trees) for name, trees in found.items()}
 
     def batch(self, n, seed, labels=None):
-        """The Batch that n samples are made from: random rows of the data, and labels.
+        """The Batch from which the system makes n samples: random rows of the data, and labels.
 
-        labels   classes, repeated in this order until there are n; None: all classes. The Batch has labels
-                 only if the system has classes
+        labels   class numbers, repeated in this order until there are n; None: all classes in turn
+
+        The Batch has only the columns of data that the system needs; it has labels only if the system has
+        classes.
         """
         needed, columns = set(self.system.made_from) - {"labels"}, {}
         if needed:
@@ -62,11 +64,13 @@ class Sampler:
 
     @threadpool_limits.wrap(limits=1)  # equal bits for any number of BLAS threads
     def __call__(self, n, seed, labels=None, batch=None):
-        """Draw n samples: x (n, ...) float32 in the system's pixel range, and their labels (n,) or None.
+        """Draw n samples. Returns x (n, ...) float32 in the system's pixel range, and the labels (n,).
 
-        labels   classes to draw, repeated in this order; None: all classes
+        labels   class numbers, repeated in this order until there are n; None: all classes in turn
         batch    the Batch that the samples are made from; None: `self.batch(n, seed, labels)`
-        Raises ValueError for a label out of range, or for labels of a system without classes.
+
+        In place of labels it returns None if the system has no classes. Raises ValueError for a label out of
+        range, or for labels of a system without classes.
         """
         if labels is not None and not self.classes:
             raise ValueError(f"{type(self.system).__name__} has no labels to ask for; leave --labels out")
@@ -88,7 +92,10 @@ class Sampler:
 
 
 def can_be_drawn(system, dataset):
-    """Whether `picture` can show samples of the system: they must be pictures or points in the plane."""
+    """Whether `picture` can show samples of the system: whether they are pictures or points in the plane.
+
+    The samples have the form of the data's column `system.target`, which is looked at here.
+    """
     like = dataset.columns[system.target]
     return is_pictures(like) or like.shape[1:] == (2,)
 
@@ -98,12 +105,15 @@ def picture(sampler, seed, count=None, labels=None, title=""):
     """Draw `count` samples and return them as one Pillow image.
 
     sampler   a Sampler
-    seed      of the samples
-    count     None: 10 for each class; without classes 64 pictures or 2000 points
+    seed      the seed of the samples
+    count     None: 10 for each class to draw; without classes 64 pictures or 2000 points
     labels    the classes to draw; None: all
-    title     text above points
-    Pictures with labels have one row for each class; pictures without labels form a square. Points are drawn
-    over the data. If a sample is made from a picture, the sample is beside that picture.
+    title     text above points; pictures have none
+
+    points                         drawn over points of the data
+    samples made from pictures     each sample is beside the pictures that it is made from
+    other pictures with labels     one row for each class
+    other pictures                 about as many rows as columns
     """
     system, classes = sampler.system, sampler.dataset.classes
     like = sampler.dataset.columns[system.target]

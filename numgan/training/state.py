@@ -1,14 +1,14 @@
 """The state of a run: everything that training changes.
 
     state.step, state.batches          number of steps done, number of batches drawn
-    state.params[name]                 weights, one vector for each network
-    state.moments[name]                the optimiser's {"step": number of updates, "m": ..., "v": ...}
-    state.averages[name]               the moving average of the weights, for the networks in
+    state.params[network]              the weights, Parameters with one vector
+    state.moments[network]             the optimiser's {"step": number of updates, "m": ..., "v": ...}
+    state.averages[network]            the moving average of the weights, for the networks in
                                        `system.averaged`
     state.memory                       extra arrays of the system, {name: array} (`System.memory`)
 
-A checkpoint needs nothing else: every random draw has a stream named by (seed, step, purpose), and batch k is
-a function of k.
+A checkpoint needs nothing else: every random draw has a stream named by (seed, step, purpose), and batch k
+depends on the seed and k alone.
 """
 
 from dataclasses import dataclass, field
@@ -21,10 +21,13 @@ from ..core.randomness import derive
 
 
 def expect_weights(system, weights):
-    """Raise TypeError or ValueError unless weights {network: Parameters} can replace those of the system.
+    """Raise TypeError or ValueError unless the dict `weights` can replace initial weights of the system.
 
-    At least one path must be common to both, and common paths must agree in shape. All other paths are left
-    as they are.
+    weights   {network: Parameters} for some or all networks of the system's first step
+
+    A path is the name of a parameter, such as "0.W". Each Parameters needs at least one path that its network
+    has too. A path that both have must have the same shape in both. Other paths are allowed. Nothing is
+    changed here.
     """
     expect_type("weights", weights, dict, "a dict {network: Parameters}")
     networks = system.at(0).networks
@@ -49,7 +52,7 @@ def expect_weights(system, weights):
 
 
 def _initial_memory(system, dtype):
-    """System.memory as new arrays, in C order: a checkpoint holds them in this order.
+    """{name: array}: copies of the arrays of `system.memory(dtype)`, in C order, as in checkpoints.
 
     Raises TypeError if one of them is not an array of numbers.
     """
@@ -65,7 +68,13 @@ def _initial_memory(system, dtype):
 
 @dataclass
 class State:
-    """Everything that training changes. Configuration and State determine all later steps, bit for bit."""
+    """Everything that training changes. Configuration and State determine all later steps, bit for bit.
+
+    params, averages   {network: Parameters}: the weights, and the moving averages of some networks' weights
+    moments            {network: {"step": number of updates, moment: array}} of the optimisers
+    step, batches      number of steps done, and of batches drawn
+    memory             {name: array}: extra arrays of the system
+    """
 
     params: dict
     moments: dict
@@ -76,10 +85,10 @@ class State:
 
     @classmethod
     def of(cls, system, params):
-        """The State before the first step of a stage, a system of a `Staged` run (else the whole run).
+        """A State of `system` before its first step, with the weights params {network: Parameters}.
 
-        The moments are fresh. The averages are copies of params. The memory is that of the system. step and
-        batches are 0.
+        The optimisers start anew. The averages are copies of params. The memory is the system's initial one.
+        step and batches are 0. params is not copied. For a `Staged` run, `system` is the system of one stage.
         """
         moments = {name: opt.start(params[name].vector) for name, opt in system.optimizers.items()}
         averages = {name: params[name].copy() for name in system.averaged}
@@ -88,7 +97,7 @@ class State:
 
     @classmethod
     def empty(cls, system, dtype=np.float32):
-        """A State of the right sizes whose parameters are all zero; `checkpoint.load` fills it."""
+        """A State with arrays of the system's sizes and weights of zero. `checkpoint.load` fills it."""
         return cls.of(
             system,
             {
@@ -99,10 +108,10 @@ class State:
 
     @classmethod
     def start(cls, system, seed, dtype=np.float32, weights=None):
-        """The State before the first step of a run.
+        """The State before the first step of a run, with random weights that depend on `seed`.
 
-        weights   {network: Parameters} of another run. Its entries replace the random ones where network
-                  and path are equal. None: all entries are random
+        weights   {network: Parameters} of another run. Its entries replace the random ones where network and
+                  path (the parameter's name) are equal. None: all weights are random
         """
         params = system.init(seed, dtype)
         for name, p in (weights or {}).items():
@@ -112,9 +121,12 @@ class State:
     def enter(self, system, seed):
         """Begin the next stage of a `Staged` run: replace params, moments, averages and memory, in place.
 
-        Parameters and averages keep the entries whose network, path and shape are the same as before. All
-        else is new: the moments are fresh, and the memory is that of the system. step and batches stay.
         system   the system at the stage's first step
+        seed     the run's seed, from which new parameters are drawn
+
+        Parameters and averages keep the entries whose network, path and shape are the same as before. Other
+        entries of parameters are random, and other entries of averages equal the parameters. The optimisers
+        and the memory start anew. step and batches stay.
         """
         fresh = State.of(
             system, system.init(derive(seed, "stage", self.step), next(iter(self.params.values())).dtype)
@@ -127,13 +139,17 @@ class State:
 
     @property
     def sampled(self):
-        """{network: Parameters that samples are drawn with}: the moving average where there is one."""
+        """{network: Parameters} to draw samples with: the moving average of the weights if there is one.
+
+        Networks without a moving average have their weights here.
+        """
         return self.params | self.averages
 
     def vectors(self):
-        """{name in the checkpoint: array}. The arrays are views: a write to them changes the state.
+        """{name in the checkpoint: array}: all arrays of the state, not copies: a write changes the state.
 
-        All arrays are vectors, except those of the memory.
+        The names are NETWORK.weights, NETWORK.average, NETWORK.MOMENT such as G.m, and memory.NAME. The
+        arrays of the memory have any shape; all others are vectors.
         """
         found = {f"{name}.weights": p.vector for name, p in self.params.items()}
         found |= {
@@ -146,7 +162,11 @@ class State:
         return found | {f"memory.{name}": array for name, array in self.memory.items()}
 
     def counters(self):
-        """{name in the checkpoint: integer}: numbers of steps, batches and each optimiser's updates."""
+        """{name in the checkpoint: integer}: all counters of the state.
+
+        step, batches     number of steps done, and of batches drawn
+        NETWORK.updates   number of updates of this network's optimiser
+        """
         return {"step": self.step, "batches": self.batches} | {
             f"{name}.updates": state["step"] for name, state in self.moments.items()
         }

@@ -1,6 +1,6 @@
 """One training step of any system.
 
-for each name in system.rounds(step):
+for each name in system.rounds(step):                               the objectives of this step, in order
     result = objective(params, batch, seed)
     for each network that the objective trains:
         optimizer.update(params[network], result.gradients[network])       in place
@@ -22,9 +22,9 @@ from .blame import locate, locate_update
 
 
 def alone(gradient):
-    """The default of `reduce` in `advance`: the gradient (P,) itself, unchanged.
+    """Return `gradient` (P,), that of one network, unchanged: the default of `reduce` in `advance`.
 
-    A run of several processes would add their gradients here.
+    To train in several processes, replace it by a function that adds the gradients of all processes.
     """
     return gradient
 
@@ -37,10 +37,15 @@ def advance(system, state, feed, seed, reduce=alone):
     seed     the run's seed
     reduce   a function: gradient (P,) of one network -> the vector (P,) that its optimiser gets
 
-    If the system shares fakes, all objectives of the step use one batch, because the fakes have its labels.
-    Raises NonFiniteError, with the layer's name: for a loss or gradient with inf or nan, before the update,
-    or for an update that made inf or nan. Raises TypeError or ValueError for an invalid Result, before its
-    updates, and ValueError if `rounds` names an objective that does not exist.
+    The step computes its objectives in order. After each objective, the networks that it trains are updated.
+    At the end, the moving averages are updated, and the next stage begins if there is one at this step. Each
+    objective gets a new batch. If the system shares fakes, all objectives get the same batch and fakes,
+    because the fakes have the batch's labels.
+
+    NonFiniteError          inf or nan in a loss or a gradient, before the update, or in the result of an
+                            update; the message names the layer
+    TypeError, ValueError   an invalid Result of an objective, before its updates
+    ValueError              `rounds` names an objective that does not exist
     """
     step, params = state.step, state.params
     memory = {name: read_only(array) for name, array in state.memory.items()}
@@ -92,8 +97,9 @@ def advance(system, state, feed, seed, reduce=alone):
 def holding(net, p):
     """A context for an update of p, the Parameters of `net`, that protects the held entries of p.
 
-    Weight decay and clipping would change these entries. After the block they get back their old values, and
-    then the values from `refreshed`.
+    Held entries are stored with the weights and not trained, such as u and v of Spectral. The update may
+    change them, for example by weight decay. So after the block they get back their old values. From these
+    and the new weights, `refreshed` then computes their new values.
     """
     before = {path: p[path].copy() for path in p.layout.held}
     yield

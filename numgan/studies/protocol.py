@@ -65,9 +65,7 @@ class Column:
 
     @property
     def kind(self):
-        """The kind of value that result.json may have for this column, as in `numgan.core.fields`.
-        It is text for style "words", otherwise a number, True or False. None is allowed too.
-        """
+        """The Kind of value in result.json: None, or text for style "words", else number or truth value."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
@@ -75,8 +73,7 @@ class Column:
 
         all None         "-"
         style "words"    each different text once
-        style "f", "g"   mean ± standard error, or the value if there is only one; "(n of N)" follows if only n
-                         of N values are not None
+        style "f", "g"   mean ± standard error, or the only value; "(n of N)" follows if only n of N exist
         """
         present = [value for value in values if value is not None]
         if not present:
@@ -99,8 +96,8 @@ class Study:
     differs         our settings and differences from the publication, as text
     arms            {key of a method: heading of its row}, in the order of the table
     columns         the Columns of the table
-    trial           trial(arm, seed, quick, folder, tell) -> {figure: number, text, None or a list}. It tries one
-                    arm with one seed; its files are in `folder`; tell(fraction) moves the progress bar
+    trial           trial(arm, seed, quick, folder, tell) -> {figure: number, text, None or a list}: one arm
+                    with one seed. Its files are in `folder`. tell(fraction) moves the progress bar
     seeds           the default number of seeds; 1 for a study without randomness
     published       {heading of a row: {column key: text}}, the published rows
     draw            draw(results, out) -> {file name: picture}; None: no pictures. `out` is the study's folder
@@ -140,15 +137,13 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
 
     name         the key of the study in STUDIES
     quick        every trial takes only seconds: a test of the code, not of the method
-    seeds        the number of seeds, 0 to seeds - 1. None: the study's number, or 1 if quick. A larger number
-                 than in an earlier call extends the study
-    processes    the number of trials that run at once, each on one thread. None: the number of processors
+    seeds        the number of seeds, from 0; more extend a study (None: the study's number, or 1 if quick)
+    processes    the number of trials that run at once, each on one thread (None: the number of processors)
 
     ValueError if seeds or processes is below 1, if the folder has another study or other files, or if another
-    process runs a study there. FileFormatError if a file of the study is damaged. FileExistsError if it is
-    not numgan's own, such as a link. TrialError, with the trial's message, if a trial failed.
-    KeyboardInterrupt after Ctrl-C or SIGTERM, when all running trials have saved; the same call then resumes
-    the study.
+    process runs a study there. FileFormatError or FileExistsError if a file of the study is damaged or is not
+    numgan's own. TrialError, with the trial's message, if a trial failed. KeyboardInterrupt after Ctrl-C or
+    SIGTERM, when all running trials have ended; the same call then resumes the study.
     """
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
     processes = (os.cpu_count() or 1) if processes is None else processes
@@ -198,9 +193,7 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
 
 
 def trained(run):
-    """{"steps": number of steps, "minutes": duration} of `run`, the OpenRun of a finished training.
-    The minutes of a training that was interrupted and resumed are those of all its sessions.
-    """
+    """{"steps": number, "minutes": sum over all sessions} of `run`, the OpenRun of a finished training."""
     records = runs.read_metrics(run.folder, run.state.step)
     return {"steps": run.state.step, "minutes": records[-1]["seconds"] / 60}
 
@@ -249,7 +242,7 @@ def _run_trials(name, trials, quick, out, processes, progress):
 
 def _expect_done(name, out, trial, exitcode):
     """Raise TrialError if a trial's process has ended with an exit code other than 0, or without a result.
-    trial is (arm, seed). The message has the last line of the trial's error.txt, or else the exit code.
+    trial is (arm, seed). The message has the last line of the trial's error.txt, or the exit code.
     """
     if exitcode or not _is_done(out, *trial):
         log = folder_of(out, *trial) / "error.txt"
@@ -265,11 +258,10 @@ def _expect_done(name, out, trial, exitcode):
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial in this process, made for it alone, and write the trial's result.json.
-
-    share         shared with the parent process: share.value receives the completed fraction
-    interrupted   a training saves; seconds.json receives the seconds so far; the exit code is 130
-    failed        error.txt receives the traceback; the exit code is 1
+    """Run one trial in this process, made for it alone, and write its result.json.
+    share.value, which the parent reads, receives the completed fraction. An interrupted training saves and
+    writes its seconds to seconds.json; the exit code is 130. A failed trial writes its traceback to
+    error.txt; the exit code is 1.
     """
     from . import STUDIES
 
@@ -322,7 +314,7 @@ def _die_with_parent():
 def _claim(out, asked):
     """Make the folder `out` of a study and its study.json, or check that they belong to the same study.
     asked is the content of study.json. ValueError if `out` is not a folder, if its study.json has other
-    values than `asked`, or if `out` has files but no study.json.
+    values, or if `out` has files but no study.json.
     """
     if not out.is_dir() and (kind := kind_at(out)):
         raise ValueError(f"--out: expected a folder, got {kind}: {out}; choose another --out")
@@ -431,9 +423,7 @@ def _finish(name, study, out, quick, results):
 
 
 def table(study, results):
-    """The table of a study in Markdown: a row for each arm of `results`, then the published rows.
-    results is {arm: [result of each seed]}.
-    """
+    """The table in Markdown: rows of `results`, {arm: [result of each seed]}, then the published rows."""
     ours = [
         [
             study.arms[arm],

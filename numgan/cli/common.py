@@ -104,7 +104,7 @@ def add_option(parser, field):
     """Add the option that is declared by the field of a dataclass to a parser (see core.fields.option).
 
     If the user leaves it out, its parsed value is None. A field without a default becomes an argument without
-    dashes, as SYSTEM in `numgan train SYSTEM`. An option name=value may be written several times.
+    dashes, as SYSTEM in `numgan train SYSTEM`. The option --set name=value may be written several times.
     """
     about = field.metadata
     words = {"help": about["help"], "metavar": about["metavar"], "type": _parser_of(about["kind"])}
@@ -126,7 +126,7 @@ def given(args, declared):
     args       the parsed command line
     declared   the dataclass whose fields are the options
 
-    If an option name=value was written several times, its value is a dict. ValueError if a name comes twice.
+    The settings of --set name=value become one dict {name: value}. ValueError if a name comes twice.
     """
     found = {}
     for field in options(declared):

@@ -30,7 +30,7 @@ def over_steps(panels, columns=1, title=""):
              "title"    the title of the panel
              "y"        the label of the vertical axis
              "curves"   {name: (steps, values)}
-             "marks"    optional: {name: step}, drawn as vertical dashed lines in the colour of the curve `name`
+             "marks"    optional: {name of a curve: step}, drawn as vertical dashed lines in its colour
              "level"    optional: a value, drawn as a horizontal dotted line
              "log"      optional: True for a logarithmic vertical axis
     title    the title of the whole picture

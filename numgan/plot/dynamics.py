@@ -47,7 +47,7 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
 
 @drawn
 def against(rows, xlabel, title="", shares=()):
-    """Draw curves over x. Each curve is the mean over seeds, with a band from the lowest to the highest value.
+    """Draw curves over x. A curve is the mean over seeds, with a band from the lowest to the highest value.
 
     rows     {title of a row: {label of a panel: {name: (x (K,), values (seeds, K))}}}
     xlabel   the label of the horizontal axes; they are linear from 0 to 1 and logarithmic above 1

@@ -85,7 +85,7 @@ def _settings():
 
 
 def _may_block(path):
-    """True if `path` exists but is neither a file nor a folder. To open a pipe, for example, may never end."""
+    """True if `path` exists but is neither a file nor a folder, such as a pipe. To open it may never end."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 

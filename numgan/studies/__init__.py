@@ -1,7 +1,8 @@
 """Studies: experiments with GANs, each run by one command, `numgan study NAME`.
 
-Most studies repeat the experiment of a paper. Each makes one table. STUDIES is {name: Study}. protocol.py
-defines the class Study and runs a study.
+Most studies repeat the experiment of a paper. Each study trains one method or several, over several seeds,
+and makes one table. STUDIES is {name of a study: its Study}. protocol.py defines the class Study and runs a
+study.
 """
 
 from . import (

@@ -52,12 +52,12 @@ def _game(kind, optimizers=both(ADAM), **changes):
 
 
 def _switched(average=0.0, **switches):
-    """The plain GAN on points in the plane, with some of the switches of `systems/games/hacks.py`.
+    """The plain GAN on points in the plane, with options of `systems/games/hacks.py` that are called switches.
 
     switches   {name of a switch: value}; label smoothing and noise are off if they are not named
     average    the decay of the moving average of G's weights; 0: no average
 
-    If D judges packs of m samples, a batch has m BATCH samples.
+    If D judges packs of m samples, a batch has m * BATCH samples, otherwise BATCH.
     """
     system = points(**{"smooth": 1.0, "noise": 0.0} | switches).with_networks(G=plane_generator(128))
     return replace(system, average=average, batch_size=BATCH * system.packed)
@@ -77,8 +77,7 @@ def _virtual():
 def _decaying(system, steps):
     """A copy of the system whose learning rates fall to 0 along a cosine, in a training of `steps` steps.
 
-    A network may have several updates in a step. Its cosine ends at the number of its updates in the
-    training.
+    The rate of each network reaches 0 at its last update. A network may have several updates in a step.
     """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
@@ -139,8 +138,8 @@ REMEDIES = {
 def trial(arm, seed, quick, folder, tell):
     """Train the system of one row on the grid of Gaussians, and return its figures, {name: value}.
 
-    arm is a key of REMEDIES; see `Study.trial`. The points are multiplied by 0.25 for the training, and the
-    samples are divided by 0.25 before they are measured.
+    arm is a key of REMEDIES. The other arguments are those of `Study.trial`. The points are multiplied by
+    0.25 for the training, and the samples are divided by 0.25 before they are measured.
     """
     steps = QUICK if quick else STEPS
     system = replace(REMEDIES[arm][1], steps=steps)

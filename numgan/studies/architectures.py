@@ -97,9 +97,9 @@ def network(outputs, depth, width, activation, norm):
 
 
 def system(arm, of):
-    """The GAN (arm "gan") or the WGAN-GP (arm "wgan-gp") with the networks of the Architecture `of`.
+    """The system of one method, with the networks and the learning rate of `of`, an Architecture.
 
-    The critic of the WGAN-GP has no BatchNorm, also if `of.norm_d` is True.
+    arm   "gan" or "wgan-gp"; the critic of WGAN-GP has no BatchNorm, also if `of.norm_d` is True
     """
     G = network(2, of.depth_g, of.width_g, of.activation_g, of.norm_g)
     D = network(1, of.depth_d, of.width_d, of.activation_d, of.norm_d and arm == "gan")
@@ -113,8 +113,14 @@ def system(arm, of):
 def trial(arm, seed, quick, folder, tell):
     """Train one method on the architecture of a seed. Returns {name: value}: architecture and figures.
 
-    arm is "gan" or "wgan-gp"; see `Study.trial`. If the training ends in inf or nan, "broken" is 1, the other
-    figures are 0, and "words" is the error message. Otherwise "broken" is 0.
+    success                   1 if the method works on this architecture, otherwise 0
+    modes, high_quality       the number of captured modes, and the share of samples within 3 sigma of a mode
+    broken                    1 if the training ended in inf or nan, otherwise 0
+    steps, minutes            length and duration of the training; not if it is broken
+    words                     the error message; only if it is broken
+
+    If the training is broken, the other figures are 0. arm is "gan" or "wgan-gp". The other arguments are
+    those of `Study.trial`.
     """
     of, steps = drawn(seed), QUICK if quick else STEPS[arm]
     data = Dataset("ring", ring(DRAWN, stream(seed, "ring"), radius=RADIUS, std=STD)[0])
@@ -136,9 +142,9 @@ def trial(arm, seed, quick, folder, tell):
 def summary(results):
     """A Markdown table: the number of architectures on which both methods work, only one of them, or neither.
 
-    The first three rows are ours: to work, a method must have at least 7 modes, and at least 25 %, 50 % or 75
-    % of samples of high quality. The last two rows are published ones. results is {arm: [result of each
-    seed]}.
+    The first three rows are ours. In these rows, a method works if it has at least 7 modes, and at least 25,
+    50 or 75 per cent of samples of high quality. The last two rows are published. results is {arm: [result of
+    each seed]}.
     """
     rows = []
     for least in (0.25, GOOD, 0.75):
@@ -165,9 +171,9 @@ def summary(results):
 def draw(results, out):
     """Draw the quality of both methods on every architecture, and how often each method works.
 
-    The second panel has bars for groups of architectures, such as those with BatchNorm in G. A bar is the
-    share of the group on which a method works. results is {arm: [result of each seed]}. Returns {file name:
-    picture}.
+    The first panel has one point for each architecture. The second panel has bars for groups of
+    architectures, such as those with BatchNorm in G. A bar is the share of the group on which a method works.
+    results is {arm: [result of each seed]}. Returns {file name: picture}.
     """
     quality, works = (
         {arm: np.array([result[key] for result in results[arm]], float) for arm in results}

@@ -48,7 +48,10 @@ LOOKS = "looks.jsonl"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rare(GAN):
-    """A GAN that trains D only in every `rest`-th step. G is trained in every step."""
+    """A GAN that trains D only in every `rest`-th step. G is trained in every step.
+
+    rest   D is trained in the steps 0, rest, 2 rest, ...
+    """
 
     rest: int = 1
 
@@ -57,13 +60,15 @@ class Rare(GAN):
 
 
 def system(arm):
-    """The system that an arm trains: a preset for 8x8 digits with one change, without a moving average of G.
+    """The system of an arm, without a moving average of G: a preset for 8x8 digits, with or without a change.
 
     critic-...          the preset of `wgan_gp`, unchanged
-    wide, narrow        the preset of `gan`, D with 1,024 or 32 units in each hidden layer
-    d10, d10-minimax    the preset of `gan`, 10 updates of D for one of G; the second with the minimax loss
-    g5                  the preset of `gan`, one update of D for 5 of G
-    other arms          the preset of `gan`, unchanged; they may have fewer training rows (see `rows_of`)
+    wide, narrow        the preset of `gan`, with 1,024 or 32 units in each hidden layer of D
+    d10, d10-minimax    the preset of `gan`, with 10 updates of D for one of G; the second with the minimax loss
+    g5                  the preset of `gan`, with one update of D for 5 of G
+    other arms          the preset of `gan`, unchanged
+
+    An arm may have fewer training rows, see `rows_of`.
     """
     if arm.startswith("critic"):
         return wgan_gp.digits().with_average(0.0)
@@ -87,9 +92,14 @@ def view(player, data, held):
     data     the Dataset of its training rows
     held     the held-out rows, pictures (N, 8, 8, 1)
 
-    measure draws 1,000 fakes. It compares D's outputs on training rows, held-out rows and fakes ("accuracy",
-    not for a critic; "ranks", "ranks_new", "distance", "distance_new", "gap"). It also compares the fakes
-    with the held-out rows ("kid", "coverage").
+    measure draws 1,000 fakes. Its figures:
+
+    accuracy                 D's accuracy on held-out rows and fakes; not for a critic
+    ranks, ranks_new         the share of pairs (training row, fake) or (held-out row, fake) with the higher output
+                             of D for the row
+    distance, distance_new   mean output of D for training rows or held-out rows, minus that for fakes
+    gap                      (mean for training rows - mean for held-out rows) / distance
+    kid, coverage            1000 times the KID, and the coverage, of the fakes beside the held-out rows
     """
     real, flat = data.rows(np.arange(len(data)))["x"], held.reshape(len(held), -1)
     critic = isinstance(player, wgan_gp.WGANGP)
@@ -116,8 +126,8 @@ def view(player, data, held):
 def trial(arm, seed, quick, folder, tell):
     """Train one arm and measure it at regular steps. Returns {figure: value} of the last measurement.
 
-    The result also has the lowest KID ("best_kid") and its step ("best_step"). arm is a key of ARMS; see
-    `Study.trial`.
+    The result also has the lowest KID of all measurements ("best_kid"), its step ("best_step"), and the steps
+    and minutes of the training. arm is a key of ARMS. The other arguments are those of `Study.trial`.
     """
     steps, every = QUICK if quick else (STEPS, EVERY)
     player = system(arm)

@@ -90,8 +90,8 @@ def with_r1(field, gamma):
 def with_noise(loss, sigma):
     """Make the function z -> v of gradient descent with noise N(0, sigma^2) added to real samples and fakes.
 
-    v is the expectation over the noise. Quadrature computes it from the derivatives of the adversarial loss
-    `loss`.
+    v is the expectation over the noise. Quadrature computes it from the derivatives of `loss`, an adversarial
+    loss.
     """
 
     def field(z):
@@ -114,7 +114,7 @@ def jacobian(field, z=np.zeros(2), h=2.0**-12):
 def path(field, order="together", steps=STEPS):
     """The points (steps + 1, 2) that gradient descent visits, from START with the step size RATE.
 
-    field   the function z -> v: without an order, a step adds RATE v to z
+    field   a function z -> v; a step adds RATE v to z
     order   "together": G and D are updated at once; "GD" or "DG": one after the other, in this order
     """
     masks = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
@@ -224,8 +224,8 @@ COLUMNS = (
 def trial(arm, seed, quick, folder, tell):
     """Measure one method: its leading eigenvalue at the equilibrium, and how far from it descent ends.
 
-    arm is a key of METHODS; see `Study.trial`. Returns {figure: value}. Writes the two paths to paths.npz in
-    `folder`.
+    arm is a key of METHODS. The other arguments are those of `Study.trial`. Writes the two paths to paths.npz
+    in `folder`. Returns {figure: value}:
 
     real, imaginary     the eigenvalue with the largest real part; None if the field has no Jacobian at (0, 0)
     together, in_turn   the distance from (0, 0) after simultaneous and after alternating descent
@@ -250,10 +250,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw one panel for each method: its field v, and its paths of simultaneous and alternating descent.
+    """Draw one panel for each method: its field, and its paths of simultaneous and alternating descent.
 
-    results is {arm: [result of each seed]}. The paths are read from the study's folder `out`. Returns {file
-    name: picture}.
+    The field is the direction v of gradient descent at each point of the plane. results is {arm: [result of
+    each seed]}. The paths are read from the study's folder `out`. Returns {file name: picture}.
     """
     panels = {}
     for arm in results:
@@ -264,9 +264,9 @@ def draw(results, out):
 
 
 def _expected(method):
-    """{column key: text}: the expected radii and eigenvalue of a Method, for its row "expected" of the table.
+    """{column key: text}: the expected results of a Method, for its row "expected" of the table.
 
-    The eigenvalue is left out if the method has none.
+    They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one.
     """
     radii = {"together": method.together, "in_turn": method.in_turn}
     if method.eigenvalue is None:

@@ -135,9 +135,14 @@ def _view(name, gan, average):
     gan       the system that is trained
     average   whether quality is measured on samples of the moving average of G
 
-    The figures are the accuracy of D on held-out rows and fakes of the current G, and the quality of samples:
-    a distance from the held-out rows on both data sets, "coverage" on the digits, figures of the modes on the
-    ring.
+    The figures:
+
+    accuracy                          D's accuracy on held-out rows and fakes of the current G
+    distance                          between samples and held-out rows, times 1000: sliced Wasserstein distance on
+                                      the ring, KID on the digits
+    coverage                          on the digits
+    modes, high_quality, reverse_kl   on the ring, as in the study `ring`
+    width                             on the ring: mean width of the modes / sigma; 0 if no mode has a width
     """
     if name == "ring":
         held = load("ring", "test").x[: SAMPLES["ring"]]
@@ -167,12 +172,13 @@ def _view(name, gan, average):
 def trial(arm, seed, quick, folder, tell):
     """Train the GAN of an arm, find its equilibrium, and compare the figures there with those afterwards.
 
-    arm is a key of ARMS; see `Study.trial`. Returns {figure: value}: "even" is the step of the equilibrium or
-    None, "reached" is 1 or 0; for the other figures see `_compared`.
+    An arm whose name ends in "frozen" trains twice. The first training ends soon after its equilibrium. The
+    second one starts anew and freezes D at the step of this equilibrium. If the first one has no equilibrium,
+    D is never frozen.
 
-    An arm "frozen" trains twice. The first training ends soon after its equilibrium. The second one starts
-    anew and freezes D at the step of this equilibrium. If the first one finds no equilibrium, D is never
-    frozen.
+    Returns {figure: value}. "even" is the step of the equilibrium or None, "reached" is 1 or 0, "steps" and
+    "minutes" are those of the last training. The other figures are those of `_compared`. arm is a key of
+    ARMS. The other arguments are those of `Study.trial`.
     """
     name, method = arm.split("-", 1)
     size = {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
@@ -203,15 +209,15 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def _compared(looks, even, size):
-    """{name: value}: for every FIGURE of the Looks, the values at the equilibrium and after it.
+    """{name: value}: for every FIGURE of `looks`, the values at the equilibrium and after it.
 
     FIGURE_at      mean over the last `size["stretch"]` steps up to the equilibrium
     FIGURE_after   mean over all later looks
     FIGURE_worst   the worst of all later looks; only for the figures that have a function in WORST
     FIGURE_end     the value at the last look
 
-    even is the step of the equilibrium. If it is None, only FIGURE_end exists. FIGURE_after and FIGURE_worst
-    are None if there are no later looks.
+    looks is a Looks, and even is the step of the equilibrium. If even is None, only FIGURE_end exists.
+    FIGURE_after and FIGURE_worst are None if there are no later looks.
     """
     found = {}
     for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:
@@ -251,9 +257,10 @@ DETAILS = (
 
 
 def summary(results):
-    """A Markdown table of the figures in DETAILS: at the equilibrium, at the end, and the worst in between.
+    """A Markdown table of the figures in DETAILS: at the equilibrium, at the end, and the worst value.
 
-    results is {arm: [result of each seed]}. A figure without a value at the end is "-".
+    The worst value is that of all looks after the equilibrium; the width has none. results is {arm: [result
+    of each seed]}.
     """
 
     def cell(column, found):

@@ -26,7 +26,8 @@ class Looks:
 
         look = Looks(path, every, measure)
         train(..., look=look)
-        look.steps, look["accuracy"]          the measured steps and this figure, both (L,)
+        look.steps              (L,), the L steps that were measured
+        look["accuracy"]        (L,), the values of the figure "accuracy" at these steps
 
     measure(state) -> {name: number} is called at every `every`-th step, unless the file already has this
     step. A killed run repeats the steps after its last checkpoint with equal bits, so a second measurement

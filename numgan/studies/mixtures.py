@@ -9,9 +9,10 @@ sigma of a mode.
     modes          the number of modes with at least one sample of high quality
     high quality   the share of samples of high quality
     reverse KL     KL(distribution of the samples of high quality over the modes || uniform distribution)
-    width          the standard deviation of a mode's samples of high quality, divided by sigma
+    width          the standard deviation of a mode's samples of high quality, divided by sigma: that of the
+                   narrowest mode, the mean, and that of the widest mode
 
-The paper has no width. A generator that makes only the centres would get perfect figures without it.
+The paper does not measure the width. A generator that makes only the centres would get perfect figures there.
 """
 
 from dataclasses import dataclass

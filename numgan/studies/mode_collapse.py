@@ -45,7 +45,7 @@ COLUMNS = (
 
 
 def snapshot(folder, step):
-    """The path of the file with the samples of one step: snapshots/STEP.npy in the folder of a trial."""
+    """The path of the file with the samples of one step, snapshots/STEP.npy in `folder`, a trial's folder."""
     return folder / "snapshots" / f"{step:06d}.npy"
 
 
@@ -57,8 +57,8 @@ def game(arm):
 def trial(arm, seed, quick, folder, tell):
     """Train, save samples of the same latents at regular steps, and return {figure: value}.
 
-    arm is a key of ARMS; see `Study.trial`. The samples of each of these steps have a file of their own, so
-    an interrupted trial keeps them.
+    The samples of each of these steps have a file of their own, so an interrupted trial keeps them. arm is a
+    key of ARMS. The other arguments are those of `Study.trial`.
     """
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
@@ -84,8 +84,8 @@ def figures(snapshots):
     modes          the number of captured modes, from the last samples
     high_quality   the share of the last samples within 3 sigma of a mode
     near           the share of the last samples within NEAR sigma of a mode
-    rotation       the share of samples that change their mode from one element of the list to the next, a mean
-                   over the second half of the list
+    rotation       the share of samples that change their mode from one element of the list to the next (mean
+                   over the second half of the list)
     dominated      the share of elements in which more than half of the samples belong to one mode
     changes        how often another mode than before has more than half of the samples
     shares         (elements, 8), the share of samples that belong to each mode

@@ -136,8 +136,9 @@ def centroids(digits, rng):
 def gaussians(digits, rng):
     """Samples (N, 784) from one Gaussian for each class of `digits`, a Digits, and their labels (N,).
 
-    N is `digits.amounts.neighbours`, with the same number for each class, up to 1. Each Gaussian is fitted to
-    the training pictures of its class, along their COMPONENTS largest principal components.
+    N is `digits.amounts.neighbours`, divided equally among the classes. Each Gaussian is fitted to the
+    training pictures of its class, along their COMPONENTS largest principal components. rng is the random
+    generator.
     """
     classes = np.unique(digits.labels)
     labels = np.resize(classes, digits.amounts.neighbours)
@@ -197,9 +198,9 @@ COLUMNS = (
 def trial(arm, seed, quick, folder, tell):
     """Measure the samples of one row of the table: of a trained system, or of an anchor (made without a GAN).
 
-    arm is a key of ARMS; see `Study.trial`. Returns {figure: value}. For true pictures, "agreement" is the
-    accuracy of the judge on the test rows. With `quick`, the data, the networks and the judge are small.
-    Writes SHOWN samples of each class to samples.npy in `folder`.
+    Returns {figure: value}. For true pictures, "agreement" is the accuracy of the judge on the test rows.
+    With `quick`, the data, the networks and the judge are small. Writes SHOWN samples of each class to
+    samples.npy in `folder`. arm is a key of ARMS. The other arguments are those of `Study.trial`.
     """
     digits = Digits.load(quick)
     judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
@@ -224,10 +225,13 @@ def trial(arm, seed, quick, folder, tell):
 def measure(digits, judge, x, labels):
     """The figures {name: value} of samples x (N, 784) in 0..1, and the labels (N,) that the judge gives them.
 
-    digits   a Digits; its validation rows choose sigma, its test rows are compared with the samples
-    judge    the OpenRun of a classifier
-    labels   the labels (N,) that the samples should have; None: the judge's labels replace them, and the figure
-             "agreement" is None
+    ll, se, sigma    mean log-likelihood of the test rows, its standard error, and the width of the Parzen window
+    neighbours       the error on test rows of a 1-nearest-neighbour classifier with the samples
+    agreement        the share of samples to which the judge gives their label; None without labels
+    score, frechet   Inception score and Frechet distance, with the judge in place of Inception
+
+    digits is a Digits, and judge is the OpenRun of a classifier. labels (N,) are the labels that the samples
+    should have. If labels is None, the classifier of `neighbours` gets those of the judge.
     """
     window, test = x[: digits.amounts.window], unit(digits.test)
     found = metrics.parzen(window, unit(digits.validation), test)
@@ -257,7 +261,7 @@ def judged(judge, x):
 
 
 def some_of_each(x, labels):
-    """The first SHOWN samples of each class, as pictures (10 SHOWN, 28, 28, 1) uint8.
+    """The first SHOWN samples of each class, as pictures (10 * SHOWN, 28, 28, 1) uint8.
 
     x (N, 784) are all samples, with pixels in 0..1, and labels (N,) their classes. If a class has too few
     samples, grey pictures stand for the missing ones.

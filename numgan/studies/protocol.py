@@ -65,7 +65,7 @@ class Column:
 
     @property
     def kind(self):
-        """The Kind of value in result.json: None, or text for style "words", else number or truth value."""
+        """The kind of a value (see core.fields): text for style "words", else number or bool; or None."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
@@ -135,15 +135,15 @@ class Studied:
 def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=True):
     """Run a study in the folder `out`, or resume it there. Returns a Studied.
 
-    name         the key of the study in STUDIES
+    name, study  the key of the study in STUDIES, and its Study
     quick        every trial takes only seconds: a test of the code, not of the method
     seeds        the number of seeds, from 0; more extend a study (None: the study's number, or 1 if quick)
     processes    the number of trials that run at once, each on one thread (None: the number of processors)
 
-    ValueError if seeds or processes is below 1, if the folder has another study or other files, or if another
-    process runs a study there. FileFormatError or FileExistsError if a file of the study is damaged or is not
-    numgan's own. TrialError, with the trial's message, if a trial failed. KeyboardInterrupt after Ctrl-C or
-    SIGTERM, when all running trials have ended; the same call then resumes the study.
+    ValueError if seeds or processes is below 1, if the folder has other files or another study, or is in use.
+    FileFormatError or FileExistsError if a file of the study is damaged or is not numgan's own. TrialError,
+    with the trial's message, if a trial failed. KeyboardInterrupt after Ctrl-C or SIGTERM, when all running
+    trials have ended; the same call then resumes the study.
     """
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
     processes = (os.cpu_count() or 1) if processes is None else processes
@@ -166,7 +166,7 @@ def folder_of(out, arm, seed):
 
 
 def train(system, dataset, folder, seed, tell, steps, look=None):
-    """Train a system for `steps` steps in `folder`, or resume its training there. Returns the OpenRun.
+    """Train a system in `folder` up to step `steps`, or resume its training there. Returns the OpenRun.
     tell(fraction) is called every 20 steps with the completed fraction, look(state) after each step.
     """
     folder = make_folder(folder)
@@ -193,7 +193,7 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
 
 
 def trained(run):
-    """{"steps": number, "minutes": sum over all sessions} of `run`, the OpenRun of a finished training."""
+    """{"steps", "minutes"} of `run`, the OpenRun of a finished training. minutes counts all its sessions."""
     records = runs.read_metrics(run.folder, run.state.step)
     return {"steps": run.state.step, "minutes": records[-1]["seconds"] / 60}
 
@@ -259,9 +259,9 @@ def _expect_done(name, out, trial, exitcode):
 
 def _work(name, arm, seed, quick, out, share):
     """Run one trial in this process, made for it alone, and write its result.json.
-    share.value, which the parent reads, receives the completed fraction. An interrupted training saves and
-    writes its seconds to seconds.json; the exit code is 130. A failed trial writes its traceback to
-    error.txt; the exit code is 1.
+    share.value, which the parent process reads, receives the completed fraction. An interrupted training
+    saves, its seconds go to seconds.json, and the exit code is 130. A failure goes to error.txt, with exit
+    code 1.
     """
     from . import STUDIES
 

@@ -122,7 +122,8 @@ def generator():
 def discriminator(filters, m=1):
     """The network D: pictures (m N, 28, 28, 3) -> logits (N, 1), one for each pack of m pictures.
 
-    The sizes between are 14 x 14, 7 x 7 and 4 x 4, with filters, 2 filters and 4 filters channels.
+    It has three convolutions. Their outputs have 14 x 14, 7 x 7 and 4 x 4 pixels; the first one has `filters`
+    channels, and each of the next two has twice the channels of the one before.
     """
     layers = [Pack(m)] if m > 1 else []
     for inputs, outputs in ((3 * m, filters), (filters, 2 * filters), (2 * filters, 4 * filters)):
@@ -131,7 +132,7 @@ def discriminator(filters, m=1):
 
 
 def system(arm):
-    """The GAN of an arm named "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
+    """The GAN of an arm. The arm is named "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
     size, remedy = arm.split("-")
     m = 2 if remedy.endswith("pac2") else 1
     beta1, rate = 0.0 if remedy == "r3pac2" else 0.5, PACKED_RATE if m == 2 else RATE
@@ -153,8 +154,9 @@ def system(arm):
 def trial(arm, seed, quick, folder, tell):
     """Train the GAN of one arm and count its modes. The arm "real" only counts the modes of the data.
 
-    arm is a key of ARMS; see `Study.trial`. Returns {figure: value}. Writes SHOWN samples to samples.npy in
-    `folder`, except for "real". With `quick` the classifier compares with mean digits and is not trained.
+    Returns {figure: value}. Writes SHOWN samples to samples.npy in `folder`, except for "real". With `quick`
+    the classifier is that of `_nearest_mean`, otherwise the judge. arm is a key of ARMS. The other arguments
+    are those of `Study.trial`.
     """
     digits = load("mnist")
     data = triples(digits)

@@ -51,9 +51,9 @@ COLUMNS = (
 
 
 def game(name, loss):
-    """The system whose D is trained, on the data set `name`. loss is an adversarial loss; None means WGAN-GP.
+    """The system whose D is trained, on the data set `name` ("digits" or "ring").
 
-    Networks and optimisers are the same for every loss.
+    loss is an adversarial loss; None means WGAN-GP. Networks and optimisers are the same for every loss.
     """
     gan = systems.build("gan", PRESETS[name])
     if loss:
@@ -79,9 +79,10 @@ def gradients(system, params, batch, seed, number):
 
 
 def accuracy(real, fake):
-    """The accuracy of D at the best threshold, from its logits on real samples (M,) and on fakes (N,).
+    """The accuracy of D at the best threshold, from its outputs `real` (M,) and `fake` (N,).
 
-    It is the mean of two accuracies: that on real samples and that on fakes.
+    real are the outputs for real samples, fake those for fakes. An output from the threshold upwards means
+    "real". The accuracy is the mean of two accuracies: that on real samples and that on fakes.
     """
     cuts = np.concatenate([real, fake, [np.inf]])
     sum_of_both = (
@@ -118,10 +119,10 @@ def look(system, params, batch, held, seed, number=BATCHES):
 def trial(arm, seed, quick, folder, tell):
     """Train G for WARM steps, then a new D against this constant G, and measure after k steps of D.
 
-    k takes the values LOOKS. arm is a key of ARMS; see `Study.trial`. In every arm, G is trained in the
-    non-saturating GAN. D is trained with the loss of the arm. Returns {"FIGURE K": value} for the figures of
-    `look`, and {"looks": list of all k}. With `quick` there are fewer steps, values of k and batches.
-    `folder` is not used.
+    k takes the values LOOKS. In every arm, G is trained in the non-saturating GAN. D is trained with the loss
+    of the arm. Returns {"FIGURE K": value} for the figures of `look`, and "looks", the list of all k. With
+    `quick` there are fewer steps, values of k and batches. arm is a key of ARMS. The other arguments are
+    those of `Study.trial`; `folder` is not used.
     """
     name, short = arm.split("-", 1)
     system, dataset = game(name, LOSSES[short][1]), data.load(name)

@@ -1,8 +1,14 @@
-"""The command line (`numgan --help` lists the commands). It only parses arguments and prints results.
+"""The command line: it parses the arguments of `numgan COMMAND`, calls the library and prints the result.
 
-Exit codes: 0 success; 1 a check failed, a run could not continue, or a result could not be written; 2 the
-request is wrong; 130 Ctrl-C. If another program reads stdout and ends early (`numgan systems | head`), the
-command continues, and its exit code does not change.
+`numgan --help` lists the commands. Exit codes:
+
+    0     success
+    1     a check failed, a run could not continue, or a result could not be written
+    2     the request is wrong
+    130   Ctrl-C
+
+If another program reads stdout and ends early (`numgan systems | head`), the command continues, and its exit
+code does not change.
 """
 
 import argparse
@@ -181,9 +187,10 @@ def _plain(value):
 
 
 def main(argv=None):
-    """Run the command in argv (None: that of the command line), print its output, and return its exit code.
+    """Run one command of the command line, print its result, and return its exit code.
 
-    Errors that a user can cause are printed as a message on stderr.
+    argv is the list of arguments after `numgan`; None: those of the command line. An error that a user can
+    cause is printed as a message on stderr.
     """
     with guarded():
         return _run(argv)

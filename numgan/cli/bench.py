@@ -1,6 +1,6 @@
-"""numgan bench steps, kernels, ladder, growth, and numgan profile: parse the arguments and print the results.
+"""The commands `numgan bench` (steps, kernels, ladder, growth) and `numgan profile`.
 
-The measurements are in numgan/bench.
+This module parses their arguments and prints the results. The measurements are in numgan/bench.
 """
 
 import argparse
@@ -87,7 +87,7 @@ examples:
 
 
 def add(commands):
-    """Add the commands `bench` and `profile`, with their options, to the parser's commands."""
+    """Add the commands `bench` and `profile`, with their options, to argparse's `commands`."""
     group = commands.add_parser(
         "bench",
         help="time steps and kernels beside NumPy and PyTorch, with their errors",
@@ -181,8 +181,12 @@ def _warn_if_busy(busy):
 
 
 def _draw(args, picture, *about):
-    """Write the picture that picture(*about) returns to the file of --plot, and print its name. Without
-    --plot: nothing.
+    """Draw the result and write the picture to the file of --plot, then print the file's name.
+
+    picture   a function: picture(*about) returns the Pillow image
+    about     its arguments
+
+    Without --plot nothing is done. With --json nothing is printed.
     """
     if args.plot:
         save_picture(picture(*about), args.plot)
@@ -241,10 +245,11 @@ def _print_step(result):
 
 
 def _print_gradients(gradients):
-    """Print the relative rms difference of every gradient from numgan's, one column for each variant of
-    PyTorch.
+    """Print how much every gradient of PyTorch differs from numgan's: one row for each parameter.
 
-    gradients is {variant: [a dict for each parameter]}. The last columns are the errors of numgan and of the
+    gradients   {variant of PyTorch: [a dictionary for each parameter]}
+
+    The columns are the relative root mean square difference for each variant, the errors of numgan and of the
     first variant against float64, and the largest allowed difference.
     """
     print(

@@ -11,11 +11,13 @@ from ..core.fields import Maybe, Real, Record, Whole, for_json
 
 
 def add_command(commands, name, run, summary, **words):
-    """Add a sub-parser called `name` to `commands` and return it. Every command gets the option --json.
+    """Add a command called `name` to argparse's `commands`, and return its parser.
 
-    run       a function of the parsed arguments that returns the exit code; None means 0
-    summary   the help text in the list of commands
-    words     further arguments of argparse's add_parser
+    run       a function of the parsed arguments that runs the command and returns the exit code; None means 0
+    summary   the help text in the list of commands, and the description in its own help
+    words     further arguments of argparse's add_parser, such as another description
+
+    Every command gets the option --json. An argument without a type must not be empty.
     """
     words = {"description": summary, "formatter_class": argparse.RawDescriptionHelpFormatter} | words
     sub = commands.add_parser(name, help=summary, **words)
@@ -26,15 +28,17 @@ def add_command(commands, name, run, summary, **words):
 
 
 def add_flag(parser, name, help):
-    """Add an option without a value to a parser. Its parsed value is True if the user wrote it, otherwise
-    False.
+    """Add an option without a value, such as --quick, to a parser. It is True if the user writes it.
+
+    Otherwise it is False.
     """
     parser.add_argument(name, action="store_true", help=help)
 
 
 def add_count(parser, name, help, default=None):
-    """Add an option whose value is a whole number of 1 or more to a parser. `default` is its value if it is
-    left out.
+    """Add an option whose value is a whole number of 1 or more to a parser.
+
+    default is its value if the user leaves it out.
     """
     parser.add_argument(name, type=positive, default=default, metavar="N", help=help)
 
@@ -75,10 +79,9 @@ setting = _parser(
 
 
 def _parser_of(kind):
-    """The function that converts a word of the command line to a value of this kind of field (see
-    core.fields).
+    """The function that converts a word of the command line to a value of this kind (see core.fields).
 
-    None means `not_empty`, the default of every parser.
+    None means `not_empty`: every parser uses it for an argument without a type.
     """
     kind = kind.kind if isinstance(kind, Maybe) else kind
     if isinstance(kind, Whole):
@@ -89,17 +92,19 @@ def _parser_of(kind):
 
 
 def flag_of(field):
-    """The name on the command line of an option, a field of a dataclass (see core.fields.option), such as
-    --batch-size.
+    """The name of an option on the command line, such as --batch-size.
+
+    field is the field of a dataclass that declares the option (see core.fields.option). The name is that in
+    the declaration, or else the field's name with hyphens.
     """
     return field.metadata["flag"] or f"--{field.name.replace('_', '-')}"
 
 
 def add_option(parser, field):
-    """Add an option, a field of a dataclass, to a parser. If the user leaves it out, its parsed value is
-    None.
+    """Add the option that is declared by the field of a dataclass to a parser (see core.fields.option).
 
-    A field without a default becomes an argument without a flag.
+    If the user leaves it out, its parsed value is None. A field without a default becomes an argument without
+    dashes, as SYSTEM in `numgan train SYSTEM`. The option --set name=value may be written several times.
     """
     about = field.metadata
     words = {"help": about["help"], "metavar": about["metavar"], "type": _parser_of(about["kind"])}
@@ -118,8 +123,10 @@ def options(declared):
 def given(args, declared):
     """{name: value} of the options that the user wrote on the command line. Other options are left out.
 
-    args is the parsed command line. declared is the dataclass whose fields are the options. A list of
-    settings (name, value) becomes a dict.
+    args       the parsed command line
+    declared   the dataclass whose fields are the options
+
+    The settings of --set name=value become one dict {name: value}. ValueError if a name comes twice.
     """
     found = {}
     for field in options(declared):
@@ -130,7 +137,7 @@ def given(args, declared):
 
 
 def _once(pairs):
-    """{name: value} of pairs. Raises ValueError if a name comes twice."""
+    """The dict {name: value} of pairs (name, value). ValueError if a name comes twice."""
     found = {}
     for name, value in pairs:
         if name in found:

@@ -1,6 +1,7 @@
-"""numgan evaluate, judge and health: parse the arguments and print the results.
+"""The commands `numgan evaluate`, `numgan judge` and `numgan health`.
 
-The measurements are in figures.py, judging.py and health.py of numgan/evaluation.
+This module parses their arguments and prints the results. The measurements are in figures.py, judging.py and
+health.py of numgan/evaluation.
 """
 
 from dataclasses import asdict
@@ -201,9 +202,9 @@ def health_command(args):
 
 
 def print_health(verdicts):
-    """Print one line for each Verdict (the result of one check): level, check and meaning.
+    """Print each Verdict, the result of one health check of a run: its level, name and meaning.
 
-    If it has advice, print a second line: value, threshold, advice.
+    If the Verdict has advice, a second line has the measured value (if any), the threshold and the advice.
     """
     for verdict in verdicts:
         print(f"{verdict.level:<5} {verdict.check}: {verdict.says}")

@@ -1,4 +1,4 @@
-"""numgan sample: draw samples from a run, and measure them with a classifier."""
+"""The command `numgan sample`: draw samples from a run, and measure them with a classifier."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ examples:
 
 
 def add(commands):
-    """Add the command `sample`, with its options, to the parser's commands."""
+    """Add the command `sample`, with its options, to argparse's `commands`."""
     sub = add_command(
         commands,
         "sample",

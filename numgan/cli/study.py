@@ -1,4 +1,4 @@
-"""numgan study: parse the arguments and print the result. The studies are in numgan/studies."""
+"""The command `numgan study`: parse its arguments and print the result. The studies are in numgan/studies."""
 
 from .. import studies
 from .common import add_command, add_count, add_flag, print_json
@@ -19,7 +19,7 @@ examples:
 
 
 def add(commands):
-    """Add the command `study`, with its options, to the parser's commands."""
+    """Add the command `study`, with its options, to argparse's `commands`."""
     sub = add_command(
         commands,
         "study",

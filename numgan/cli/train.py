@@ -1,4 +1,4 @@
-"""numgan train: start or resume a run."""
+"""The command `numgan train`: start or resume a run, and print its results."""
 
 from dataclasses import asdict, replace
 
@@ -40,7 +40,7 @@ Ctrl-C finishes the step, saves and exits. A second Ctrl-C exits at once, and th
 
 
 def add(commands):
-    """Add the command `train`, with its options, to the parser's commands."""
+    """Add the command `train`, with its options, to argparse's `commands`."""
     sub = add_command(
         commands,
         "train",

@@ -1,4 +1,4 @@
-"""Pictures: sample grids, points, curves and animations of a run, figures of studies and benchmarks.
+"""Pictures: samples, curves and animations of a run, figures of studies and of benchmarks.
 
 Every function returns a Pillow image, except `gif`, which writes a file. matplotlib is imported inside the
 functions that draw axes. Its global state is not used: no window opens, no current figure is set, and the

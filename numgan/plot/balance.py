@@ -1,6 +1,4 @@
-"""Pictures of the studies of balance between D and G: curves over steps, and two methods on the same
-networks.
-"""
+"""Pictures for the studies of D against G: curves over steps, and two methods on the same networks."""
 
 import numpy as np
 
@@ -26,17 +24,18 @@ COLOURS = (
 
 @drawn
 def over_steps(panels, columns=1, title=""):
-    """Draw curves over steps, in rows of `columns` panels. A name has the same colour in all panels.
+    """Draw curves over the steps of G, in rows of `columns` panels. Returns a Pillow image.
 
-    panels   a list of dictionaries with these entries:
+    panels   a list of dictionaries, one for each panel, with these keys:
              "title"    the title of the panel
              "y"        the label of the vertical axis
              "curves"   {name: (steps, values)}
-             "marks"    optional: {name: step}, drawn as vertical dashed lines
+             "marks"    optional: {name of a curve: step}, drawn as vertical dashed lines in its colour
              "level"    optional: a value, drawn as a horizontal dotted line
              "log"      optional: True for a logarithmic vertical axis
+    title    the title of the whole picture
 
-    Returns a Pillow image.
+    Curves with the same name have the same colour in all panels.
     """
     figure, all_axes = figure_of(len(panels), (5, 2.8), columns)
     names = list(dict.fromkeys(name for panel in panels for name in panel["curves"]))
@@ -63,9 +62,10 @@ def over_steps(panels, columns=1, title=""):
 def pairs(x, y, enough, shares, names, label):
     """Compare two methods on the same N networks: a scatter plot, and bars for groups of networks.
 
-    x, y     (N,), the figure of each network with the first and with the second method
-    enough   the method works on a network if the figure is at least this value; drawn as two lines
-    shares   {group of networks: {method: share of networks on which it works}}, drawn as bars
+    x        (N,), the figure of each network with the first method: the horizontal axis of the scatter plot
+    y        (N,), the figure of each network with the second method: the vertical axis
+    enough   a method works on a network if its figure is at least this value; drawn as two dotted lines
+    shares   {group of networks: {method: share of the group on which it works}}, drawn as bars
     names    the names of the two methods
     label    the name of the figure in x and y
 

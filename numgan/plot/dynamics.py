@@ -1,4 +1,4 @@
-"""Pictures of the dynamics of training: flows of games, gradients against steps of D, samples over time."""
+"""Pictures of how training moves: vector fields of games, gradients over steps of D, samples over time."""
 
 import numpy as np
 
@@ -8,8 +8,9 @@ PATHS = ("#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057")
 
 
 def _legend_below(figure, axes, **settings):
-    """Draw the legend of the panel `axes` below all panels of the figure. `settings` go to matplotlib's
-    legend.
+    """Draw one legend below all panels of the figure, with the names in the panel `axes`.
+
+    settings are arguments of matplotlib's legend.
     """
     known = axes.get_legend_handles_labels()
     figure.legend(*known, loc="outside lower center", ncols=len(PATHS), fontsize="small", **settings)
@@ -19,9 +20,11 @@ def _legend_below(figure, axes, **settings):
 def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
     """Draw vector fields in the plane and paths in them, in rows of four panels. Returns a Pillow image.
 
-    panels   {title: (field, {label: path (T, 2)})} with field(z) -> v, both of shape (2,)
-    side     each panel covers -side to side on both axes
-    ticks    the number of grid points on each axis, where the field is computed
+    panels           {title: (field, {label: path (T, 2)})} with field(z) -> v, both of shape (2,)
+    xlabel, ylabel   the labels of the axes of every panel
+    title            the title of the whole picture
+    side             each panel covers -side to side on both axes
+    ticks            the number of grid points on each axis, where the field is computed
 
     A cross marks the first point of the first path, a dot the last point of each path.
     """
@@ -44,10 +47,11 @@ def portraits(panels, xlabel, ylabel, title="", side=2.2, ticks=21):
 
 @drawn
 def against(rows, xlabel, title="", shares=()):
-    """Draw curves against x, each from several seeds: the mean, and a band from the lowest to the highest
-    value.
+    """Draw curves over x. A curve is the mean over seeds, with a band from the lowest to the highest value.
 
     rows     {title of a row: {label of a panel: {name: (x (K,), values (seeds, K))}}}
+    xlabel   the label of the horizontal axes; they are linear from 0 to 1 and logarithmic above 1
+    title    the title of the whole picture
     shares   the labels of the panels with a linear vertical axis; the other panels have a logarithmic one
 
     Returns a Pillow image.
@@ -71,11 +75,13 @@ def against(rows, xlabel, title="", shares=()):
 
 @drawn
 def heat_maps(rows, side, title="", bins=96, blur=2.0):
-    """Draw the density of points in the square from -side to side, one panel for each set of points.
+    """Draw the density of sets of points in the plane as shades of green, one panel for each set.
 
-    rows   {title of a row: {title of a column: points (N, 2)}}
-    bins   the number of bins on each axis, in which the points are counted
-    blur   the standard deviation, in bins, of the Gaussian that smooths the counts
+    rows    {title of a row: {title of a column: points (N, 2)}}
+    side    each panel covers -side to side on both axes
+    title   the title of the whole picture
+    bins    the number of bins on each axis, in which the points are counted
+    blur    the standard deviation, in bins, of the Gaussian that smooths the counts
 
     Returns a Pillow image.
     """

@@ -1,4 +1,4 @@
-"""Functions for all figures: settings, colours, axes, and the conversion to a picture.
+"""Functions that all pictures with axes need: settings, colours, axes, and the conversion to an image.
 
 No window is opened. pyplot's global state (the current figure, the backend) is not used.
 """
@@ -20,10 +20,10 @@ _settings_lock = threading.RLock()  # all threads share matplotlib's settings
 
 
 def drawn(function):
-    """Decorator for a function that draws a figure. It makes the function independent of the user's settings.
+    """Decorator for a function that draws with matplotlib: the user's settings then have no effect on it.
 
-    The function draws with matplotlib's default settings. Only one thread draws at a time. Warnings are
-    hidden. At the end the memory of the figure is freed.
+    While the function runs, matplotlib has its default settings, and warnings are hidden. Only one thread
+    draws at a time. At the end the memory of the figure is freed.
     """
 
     @wraps(function)
@@ -44,8 +44,8 @@ def _freeing():
     """A context manager that frees the memory of a figure that is drawn in its block.
 
     The objects of a figure refer to each other, so only the garbage collector can free them. The collector is
-    off while the figure is drawn. So all these objects are still young at the end, and one collection takes a
-    millisecond. Without this, about ten figures of 2 MB each would stay in memory.
+    switched off in the block, so that all these objects are still young at the end. Then one collection takes
+    a millisecond. Without it, about ten figures of 2 MB each would stay in memory.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -58,11 +58,10 @@ def _freeing():
 
 
 def _matplotlib():
-    """The module matplotlib. If the user's settings make its import fail, it is imported without these
-    settings.
+    """Import matplotlib and return the module. If the user's settings prevent the import, they are not read.
 
-    Examples: MPLBACKEND, set by a notebook, names a backend that is not installed; matplotlibrc is a pipe, or
-    is not a text file. Raises ImportError if matplotlib is not installed.
+    Examples of such settings: MPLBACKEND, set by a notebook, names a backend that is not installed;
+    matplotlibrc is a pipe, or is not a text file. ImportError if matplotlib is not installed.
     """
     if "matplotlib" not in sys.modules and any(map(_may_block, _settings())):
         return _without_settings()
@@ -76,24 +75,25 @@ def _matplotlib():
 
 
 def _settings():
-    """Three paths where matplotlib may look for its settings: in the current folder, at MATPLOTLIBRC, and in
-    the folder MATPLOTLIBRC.
+    """Three paths where matplotlib may look for its settings.
+
+    They are: matplotlibrc in the current folder, the path in the environment variable MATPLOTLIBRC, and
+    matplotlibrc in the folder with this path.
     """
     named = os.environ.get("MATPLOTLIBRC", "")
     return "matplotlibrc", named, os.path.join(named, "matplotlibrc")
 
 
 def _may_block(path):
-    """Whether `path` exists but is neither a file nor a folder. Opening a pipe, for example, may wait for
-    ever.
-    """
+    """True if `path` exists but is neither a file nor a folder, such as a pipe. To open it may never end."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _without_settings():
-    """Import matplotlib from a folder and an environment without settings, and return the module.
+    """Import matplotlib so that it finds no settings of the user, and return the module.
 
-    The current folder and the environment are restored.
+    During the import, the current folder has no settings file, and the environment variables MPLBACKEND and
+    MATPLOTLIBRC are hidden. Folder and variables are then restored.
     """
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         del sys.modules[name]  # modules whose import failed before its end
@@ -111,8 +111,9 @@ def _without_settings():
 
 
 def figure_of(panels, size, columns=1, margin=0.0):
-    """(figure, array of axes): at least `panels` axes in rows of `columns`. Axes beyond `panels` are hidden.
+    """Make a matplotlib figure with panels in rows of `columns`. Returns (figure, array of all its axes).
 
+    panels   the number of panels; the last row is filled up with hidden axes
     size     (width, height) of a panel in inches
     margin   the height in inches for titles and legends outside the panels
 
@@ -134,20 +135,23 @@ def figure_of(panels, size, columns=1, margin=0.0):
 def dots(axes, x, size, colour, label=None):
     """Draw the points x (N, 2) on the axes as dots without edges.
 
-    size is their area in square points, colour their colour, label their name in the legend (None: no name).
+    size     the area of a dot in square points
+    colour   the colour of the dots
+    label    their name in the legend; None: no name
     """
     axes.scatter(*x.T, s=size, c=colour, linewidths=0, label=label)
 
 
 def square(axes, low, high, **settings):
-    """Set both axes to the range from low to high, with the same scale. `settings` go to matplotlib's
-    axes.set.
+    """Make the axes square: both have the range from `low` to `high`, and the same scale.
+
+    settings are further arguments of matplotlib's axes.set.
     """
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", **settings)
 
 
 def render(figure, title=None):
-    """Convert a matplotlib figure to a Pillow image. `title` is written above all panels."""
+    """Convert a matplotlib figure to a Pillow image. `title` is written above all panels; None: no title."""
     if title is not None:
         figure.suptitle(title, fontsize="small")
     figure.canvas.draw()
@@ -158,7 +162,8 @@ def readable(name):
     """The name of a file or class as one line of printable text.
 
     Python represents bytes that it cannot decode as surrogates (special characters). These bytes are decoded
-    as UTF-8. Other surrogates become "?", and unprintable characters become spaces.
+    as UTF-8, and bytes that are not UTF-8 become a replacement character. Other surrogates become "?", and
+    unprintable characters become spaces.
     """
     name = (
         re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", name)

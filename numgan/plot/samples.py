@@ -15,7 +15,8 @@ PAPER = 64  # the background, dark grey, so that the edges of black pictures are
 def grid(images, columns, names=()):
     """Draw images (N, H, W, 1 or 3) uint8 in rows of `columns`. Returns a Pillow image.
 
-    Small images are enlarged by a whole factor. `names` are written at the left, one for each row.
+    An image is enlarged by a whole factor, so that its longer side has about CELL pixels. names are written
+    at the left, one for each row.
     """
     n, height, width, channels = images.shape
     names = [readable(name) for name in names]
@@ -39,7 +40,7 @@ def grid(images, columns, names=()):
 
 @drawn
 def points(real, fake, title=""):
-    """Draw samples fake (M, 2) over data real (N, 2) in the plane. Returns a Pillow image.
+    """Draw the samples `fake` (M, 2) over the data `real` (N, 2) in the plane. Returns a Pillow image.
 
     The range of the axes depends on the data only, so that pictures of several steps have equal axes.
     """
@@ -62,11 +63,12 @@ def points(real, fake, title=""):
 
 @drawn
 def curves(records, title=""):
-    """Draw the records of a metrics.jsonl, one dict for each logged step, as curves over steps.
+    """Draw curves over steps from the records of a metrics.jsonl. Returns a Pillow image.
 
-    All losses are in one panel, all outputs of D in another, and every other metric has its own panel. Only
-    the first NAMES losses and the first NAMES metrics are drawn, so that the size of the picture is limited.
-    Returns a Pillow image.
+    A record is {"step": number, "losses": {name: value}, "metrics": {name: value}}, one for each logged step.
+    All losses are in one panel, all outputs of D (metrics such as D(x)) in another, and every other metric
+    has its own panel. Only the first NAMES losses and the first NAMES metrics are drawn, so that the size of
+    the picture is limited. A missing value is a gap in the curve.
     """
     steps = [record["step"] for record in records]
     losses, metrics = (
@@ -95,7 +97,7 @@ def curves(records, title=""):
 
 
 def gif(frames, file, milliseconds=200, hold=2000):
-    """Write frames, Pillow images of one size, to a binary file as an endless GIF.
+    """Write an endless GIF to `file`, a binary file. `frames` are Pillow images of the same size.
 
     Each frame is shown for `milliseconds`, the last one for `hold` milliseconds.
     """

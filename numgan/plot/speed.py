@@ -1,4 +1,4 @@
-"""Pictures of the benchmarks: step times, roofline, growth and the ladder of kernels."""
+"""Pictures of the benchmarks: times of training steps, roofline, growth, and the ladder of kernels."""
 
 import numpy as np
 
@@ -7,10 +7,11 @@ from .figure import FAKE, REAL, drawn, figure_of, plainly, render
 
 @drawn
 def step_times(results, title=""):
-    """Draw the result of `bench steps`: milliseconds per step of numgan, NumPy and each PyTorch variant.
+    """Draw the results of `bench steps`: milliseconds per training step of numgan and of its competitors.
 
-    There is one panel for each workload. The whiskers are quartiles. The title of a panel contains the
-    largest gradient difference. Returns a Pillow image.
+    results has one dictionary, and the picture has one panel, for each workload. The bars are numgan, NumPy
+    (if it was measured) and each PyTorch variant. The whiskers are quartiles. The title of a panel contains
+    the largest gradient difference, if there is one. Returns a Pillow image.
     """
     figure, all_axes = figure_of(len(results), (8, 1.6), margin=1.2)
     for axes, result in zip(all_axes, results, strict=True):
@@ -31,10 +32,11 @@ def step_times(results, title=""):
 
 @drawn
 def roofline(found, title=""):
-    """Draw the result of `bench kernels`: GFLOP/s against flops per byte, one mark for each float32 kernel.
+    """Draw the result of `bench kernels`: GFLOP/s over flops per byte, one mark for each float32 kernel.
 
-    The line is the upper limit of the speed: the smaller of the measured peak of multiply-adds and flops per
-    byte times the measured memory bandwidth. Returns a Pillow image.
+    The line is the upper limit of the speed. It is the smaller of two numbers: the measured peak of
+    multiply-adds (if it is known), and flops per byte times the measured memory bandwidth. Returns a Pillow
+    image.
     """
     rows = [row for row in found["results"] if row["dtype"] == "float32"]
     figure, (axes,) = figure_of(1, (8, 5.5))
@@ -73,10 +75,9 @@ def roofline(found, title=""):
 
 @drawn
 def growth(rows, title=""):
-    """Draw the rows of `bench growth`: milliseconds per image, with quartiles, one panel for each changed
-    setting.
+    """Draw the rows of `bench growth`: milliseconds per image, with quartiles, over the changed setting.
 
-    Returns a Pillow image.
+    There is one panel for each setting that is changed, such as the batch size. Returns a Pillow image.
     """
     panels = list(dict.fromkeys(row["panel"] for row in rows))
     figure, all_axes = figure_of(len(panels), (6, 2.1))
@@ -97,7 +98,8 @@ def growth(rows, title=""):
 def ladder(reports):
     """Draw the reports of numgan.bench.ladder as bars of GFLOP/s, one panel for each report.
 
-    A bar is one kernel, called a rung. The dotted line is the measured peak. Returns a Pillow image.
+    Each bar is one version of a kernel, with its speed and error as text. Versions that the user added have
+    another colour. The dotted line is the measured peak, if it is known. Returns a Pillow image.
     """
     bars = sum(len(found["steps"]) + 4 for found in reports)
     figure, all_axes = figure_of(len(reports), (9, 0.32 * bars / len(reports)), margin=0.6)

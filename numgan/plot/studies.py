@@ -11,12 +11,13 @@ from .figure import FAKE, REAL, dots, drawn, figure_of, render, square
 def mixtures(panels, centres, std, title=""):
     """Draw samples of a mixture of Gaussians, with two panels for each name. Returns a Pillow image.
 
-    The left panel shows the plane. The right panel shows every
-    sample relative to its nearest mode, in units of sigma.
+    The left panel shows the plane. The right panel shows every sample relative to its nearest mode, in units
+    of sigma, with circles of 1 and 3 sigma.
 
     panels    {name: samples (N, 2)}
-    centres   (K, 2), the modes
+    centres   (K, 2), the centres of the modes
     std       sigma, the standard deviation of each mode
+    title     the title of the whole picture
     """
     figure, all_axes = figure_of(2 * len(panels), (3.5, 3.4), columns=2)
     side = 1.15 * np.abs(centres).max() + 3 * std
@@ -36,10 +37,11 @@ def mixtures(panels, centres, std, title=""):
 
 @drawn
 def scatters(panels, centres, side, columns=5):
-    """Draw samples over the centres (K, 2) of the modes, in rows of `columns` small panels. Returns a Pillow
-    image.
+    """Draw samples over the centres of the modes, in rows of `columns` small panels. Returns a Pillow image.
 
-    panels is {name: samples (N, 2)}. Each panel covers -side to side on both axes.
+    panels    {name: samples (N, 2)}
+    centres   (K, 2), the centres of the modes
+    side      each panel covers -side to side on both axes
     """
     figure, all_axes = figure_of(len(panels), (2.2, 2.4), columns)
     for (name, x), axes in zip(panels.items(), all_axes):

@@ -1,6 +1,8 @@
-"""Studies: one command, `numgan study NAME`, repeats the experiment of a published table.
+"""Studies: experiments with GANs, each run by one command, `numgan study NAME`.
 
-STUDIES maps each name to its Study. protocol.py defines the class Study, and the code that runs a study.
+Most studies repeat the experiment of a paper. Each study trains one method or several, over several seeds,
+and makes one table. STUDIES is {name of a study: its Study}. protocol.py defines the class Study and runs a
+study.
 """
 
 from . import (

@@ -1,10 +1,11 @@
-"""`ablation`: every stabiliser alone on one grid of 25 Gaussians, with its benefit and its cost.
+"""`ablation`: every stabiliser of GANs alone, on one grid of 25 Gaussians, with its benefit and its cost.
 
-An arm is one row of the table. All arms have the same data, the same networks and the same number of updates
-of G. With packing, a batch contains as many packs as a batch of another arm has samples. Learning rates fall
-to 0, so that the result does not depend on the last few steps. Each arm is the plain GAN with one remedy and
-the settings that belong to this remedy: a critic has the optimiser of its paper and 5 updates, and the
-unrolled GAN plays the minimax game. The last arm combines remedies that work together.
+Each row of the table is the plain GAN with one remedy and the settings that belong to this remedy. For
+example, a critic has the optimiser of its paper and 5 updates for each update of G, and the unrolled GAN
+plays the minimax game. The last row combines remedies that work together. All rows have the same data and the
+same number of updates of G. Networks and batches are the same too, unless the remedy or the heading says
+otherwise. With packing, a batch has as many packs as a batch of the plain GAN has samples. Learning rates
+fall to 0, except in one row, so that the result does not depend on the last few steps.
 
 One setting of each remedy was fixed beforehand, and none was tuned here. A poor row shows that a remedy does
 not help with this setting, not that the remedy cannot help.
@@ -40,21 +41,23 @@ ADAM = Adam(1e-3, beta1=0.5, beta2=0.999)
 
 
 def _game(kind, optimizers=both(ADAM), **changes):
-    """The system of class `kind` on points, with the networks of the study. `changes` are values of its
-    fields.
+    """A system of the class `kind` on points in the plane, with two hidden layers of 128 units in G and in D.
 
-    optimizers   {network: optimiser} of D and G
+    optimizers   {"D": optimiser, "G": optimiser}
+    changes      fields of the system with values of their own
 
-    Without a value in `changes`, G has no moving average and the batch size is BATCH.
+    Unless `changes` says otherwise, G has no moving average, and a batch has BATCH samples.
     """
     return on_points(kind, 1.0, optimizers, **{"average": 0.0, "batch_size": BATCH} | changes)
 
 
 def _switched(average=0.0, **switches):
-    """The plain GAN of `systems/games/hacks.py` on points, with other values of some switches.
+    """The plain GAN on points in the plane, with options of `systems/games/hacks.py` that are called switches.
 
-    switches   {name of a field: value}
+    switches   {name of a switch: value}; label smoothing and noise are off if they are not named
     average    the decay of the moving average of G's weights; 0: no average
+
+    If D judges packs of m samples, a batch has m * BATCH samples, otherwise BATCH.
     """
     system = points(**{"smooth": 1.0, "noise": 0.0} | switches).with_networks(G=plane_generator(128))
     return replace(system, average=average, batch_size=BATCH * system.packed)
@@ -65,16 +68,16 @@ def _equalized(game):
 
 
 def _virtual():
-    """A network G: latents (N, 2) -> points (N, 2), with VirtualBatchNorm after each hidden layer."""
+    """The generator: latents (N, 2) -> points (N, 2), with VirtualBatchNorm after each hidden layer."""
     reference = stream(0, "reference latents").standard_normal((64, 2)).astype(np.float32)
     hidden = [layer for inputs in (2, 128) for layer in (Dense(inputs, 128), VirtualBatchNorm(128), ReLU())]
     return Referenced(Sequential(*hidden, Dense(128, 2)), reference)
 
 
 def _decaying(system, steps):
-    """A copy of the system with learning rates that fall to 0 along a cosine.
+    """A copy of the system whose learning rates fall to 0 along a cosine, in a training of `steps` steps.
 
-    The cosine of D and that of G each end after the number of updates that the network gets in `steps` steps.
+    The rate of each network reaches 0 at its last update. A network may have several updates in a step.
     """
     updates = {
         name: sum(system.rounds(step).count(name) for step in range(steps)) for name in system.optimizers
@@ -133,9 +136,10 @@ REMEDIES = {
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train the system of an arm on the grid and return its figures. Arguments as for `Study.trial`.
+    """Train the system of one row on the grid of Gaussians, and return its figures, {name: value}.
 
-    The points are multiplied by 0.25 before training.
+    arm is a key of REMEDIES. The other arguments are those of `Study.trial`. The points are multiplied by
+    0.25 for the training, and the samples are divided by 0.25 before they are measured.
     """
     steps = QUICK if quick else STEPS
     system = replace(REMEDIES[arm][1], steps=steps)
@@ -145,7 +149,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw the samples of seed 0, one panel for each arm. Returns {file name: picture}."""
+    """Draw the samples of seed 0, one panel for each arm. Returns {file name: picture}.
+
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
+    """
     panels = {REMEDIES[arm][0]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {"samples.png": plot.scatters(panels, MIXTURES["grid"].centres, 6.0)}
 

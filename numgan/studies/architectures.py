@@ -1,10 +1,11 @@
 """`random-architectures`: how often a method works on networks that were not tuned for it.
 
 The protocol is that of Gulrajani et al. 2017, section 5.1. Each seed draws one architecture, before the first
-training. The GAN and WGAN-GP have the same networks and the same learning rate, each with the betas of its
-own paper. The critic has no BatchNorm, because its penalty is defined for single samples. A method works on
-an architecture if the last iterate has at least 7 of 8 modes, and at least half of its samples lie within 3
-sigma of a mode. A run that ends in inf or nan does not work.
+training. The GAN and WGAN-GP are both trained on it, with the same learning rate, each with the betas of its
+own paper. The critic of WGAN-GP has no BatchNorm, because its penalty is defined for single samples. The
+networks are the same otherwise. A method works on an architecture if the last iterate has at least 7 of 8
+modes, and if at least half of its samples lie within 3 sigma of a mode. A training that ends in inf or nan
+does not work.
 """
 
 from dataclasses import asdict, dataclass
@@ -47,8 +48,13 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """A random architecture: numbers of dense layers (depth) and units (width), activation and BatchNorm
-    (norm), for G and for D, and a learning rate lr.
+    """A random architecture of G (names that end in _g) and of D (names that end in _d), and a learning rate.
+
+    depth_g, depth_d             the number of dense layers
+    width_g, width_d             the number of units in each hidden layer
+    activation_g, activation_d   a key of ACTIVATIONS
+    norm_g, norm_d               whether the network has BatchNorm
+    lr                           the learning rate of both networks
     """
 
     depth_g: int
@@ -63,7 +69,7 @@ class Architecture:
 
 
 def drawn(seed):
-    """The random Architecture of a seed. Equal seeds give equal architectures."""
+    """The random Architecture of a seed. The same seed always gives the same architecture."""
     rng = stream(seed, "architecture")
     return Architecture(
         *rng.integers(2, 13, 2).tolist(),
@@ -75,7 +81,7 @@ def drawn(seed):
 
 
 def network(outputs, depth, width, activation, norm):
-    """A network (N, 2) -> (N, outputs) of `depth` dense layers. Each but the last has `width` units.
+    """A network (N, 2) -> (N, outputs) of `depth` dense layers. Each layer but the last has `width` units.
 
     activation   a key of ACTIVATIONS
     norm         whether a BatchNorm follows each dense layer except the last
@@ -91,7 +97,10 @@ def network(outputs, depth, width, activation, norm):
 
 
 def system(arm, of):
-    """The GAN (arm "gan") or the WGAN-GP (arm "wgan-gp") with the networks of the Architecture `of`."""
+    """The system of one method, with the networks and the learning rate of `of`, an Architecture.
+
+    arm   "gan" or "wgan-gp"; the critic of WGAN-GP has no BatchNorm, also if `of.norm_d` is True
+    """
     G = network(2, of.depth_g, of.width_g, of.activation_g, of.norm_g)
     D = network(1, of.depth_d, of.width_d, of.activation_d, of.norm_d and arm == "gan")
     common = {"latent": Latent(2), "sample_shape": (2,), "networks": {"G": G, "D": D}, "batch_size": BATCH}
@@ -102,9 +111,16 @@ def system(arm, of):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one method on the architecture of a seed and return its figures. Arguments as for `Study.trial`.
+    """Train one method on the architecture of a seed. Returns {name: value}: architecture and figures.
 
-    A run that ends in inf or nan gives zeros, and the figure "broken" is 1.
+    success                   1 if the method works on this architecture, otherwise 0
+    modes, high_quality       the number of captured modes, and the share of samples within 3 sigma of a mode
+    broken                    1 if the training ended in inf or nan, otherwise 0
+    steps, minutes            length and duration of the training; not if it is broken
+    words                     the error message; only if it is broken
+
+    If the training is broken, the other figures are 0. arm is "gan" or "wgan-gp". The other arguments are
+    those of `Study.trial`.
     """
     of, steps = drawn(seed), QUICK if quick else STEPS[arm]
     data = Dataset("ring", ring(DRAWN, stream(seed, "ring"), radius=RADIUS, std=STD)[0])
@@ -124,10 +140,11 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def summary(results):
-    """A Markdown table as in the paper: on how many architectures both methods work, only one, or neither.
+    """A Markdown table: the number of architectures on which both methods work, only one of them, or neither.
 
-    In each of our rows, a method must have another share of samples
-    of high quality to work. Two rows are the published ones.
+    The first three rows are ours. In these rows, a method works if it has at least 7 modes, and at least 25,
+    50 or 75 per cent of samples of high quality. The last two rows are published. results is {arm: [result of
+    each seed]}.
     """
     rows = []
     for least in (0.25, GOOD, 0.75):
@@ -152,11 +169,11 @@ def summary(results):
 
 
 def draw(results, out):
-    """Draw the quality of both methods on every architecture, and the shares of architectures on which they
-    work.
+    """Draw the quality of both methods on every architecture, and how often each method works.
 
-    The shares are drawn for groups of architectures, such as
-    those with BatchNorm in G. Returns {file name: picture}.
+    The first panel has one point for each architecture. The second panel has bars for groups of
+    architectures, such as those with BatchNorm in G. A bar is the share of the group on which a method works.
+    results is {arm: [result of each seed]}. Returns {file name: picture}.
     """
     quality, works = (
         {arm: np.array([result[key] for result in results[arm]], float) for arm in results}

@@ -1,12 +1,12 @@
 """`balance`: a D that is too strong, too weak, or overfits its training rows.
 
-    strong, weak     D makes 10 updates for each update of G, or one update for five of G; D has 1,024 units
-                     in a layer, or 32
-    overfitting      D and the WGAN-GP critic learn from 1,500, 300 or 100 digits. Their outputs on training
-                     rows and on held-out rows then differ more and more (the check of Gulrajani et al. 2017,
-                     section 5.6, there on 1,000 digits of MNIST)
+    strong        D makes 10 updates for each update of G, or D has 1,024 units in a hidden layer
+    weak          D makes one update for 5 updates of G, or D has 32 units in a hidden layer
+    overfitting   D learns from 300 or 100 digits, or a WGAN-GP critic from 1,500, 300 or 100. The outputs on
+                  training rows and on held-out rows then differ more and more (the check of Gulrajani et al.
+                  2017, section 5.6, there on 1,000 digits of MNIST)
 
-f is the logit of D, or the output of the critic. Both distances use the same fakes:
+Let f be the logit of D or the output of the critic. Both distances use the same fakes:
 
     distance             mean f(training rows) - mean f(fakes)
     held-out distance    mean f(held-out rows) - mean f(fakes)
@@ -48,7 +48,10 @@ LOOKS = "looks.jsonl"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Rare(GAN):
-    """A GAN with one discriminator step in every `rest` steps. G is updated in every step."""
+    """A GAN that trains D only in every `rest`-th step. G is trained in every step.
+
+    rest   D is trained in the steps 0, rest, 2 rest, ...
+    """
 
     rest: int = 1
 
@@ -57,10 +60,15 @@ class Rare(GAN):
 
 
 def system(arm):
-    """The system of an arm (a row of the table), without a moving average.
+    """The system of an arm, without a moving average of G: a preset for 8x8 digits, with or without a change.
 
-    It is a preset for 8x8 digits (`gan` or, for critics,
-    `wgan_gp`) with the change that the arm is named after.
+    critic-...          the preset of `wgan_gp`, unchanged
+    wide, narrow        the preset of `gan`, with 1,024 or 32 units in each hidden layer of D
+    d10, d10-minimax    the preset of `gan`, with 10 updates of D for one of G; the second with the minimax loss
+    g5                  the preset of `gan`, with one update of D for 5 of G
+    other arms          the preset of `gan`, unchanged
+
+    An arm may have fewer training rows, see `rows_of`.
     """
     if arm.startswith("critic"):
         return wgan_gp.digits().with_average(0.0)
@@ -72,16 +80,26 @@ def system(arm):
 
 
 def rows_of(arm):
-    """The number of training rows of an arm: the number that ends its name, or TRAINING without one."""
+    """The number of training rows of an arm: 300 for "gan-300"; TRAINING if no number follows a hyphen."""
     last = arm.rsplit("-", 1)[-1]
     return int(last) if last.isdigit() else TRAINING
 
 
 def view(player, data, held):
-    """A function measure(state) -> {figure: number}, which `Looks` calls at regular steps.
+    """Make the function measure(state) -> {figure: number} that `Looks` calls at regular steps.
 
-    player is the GAN, data its training rows, held the held-out rows. The figures compare the outputs of D on
-    training rows, held-out rows and fakes, and measure the quality of the fakes.
+    player   the GAN or WGAN-GP that is trained
+    data     the Dataset of its training rows
+    held     the held-out rows, pictures (N, 8, 8, 1)
+
+    measure draws 1,000 fakes. Its figures:
+
+    accuracy                 D's accuracy on held-out rows and fakes; not for a critic
+    ranks, ranks_new         the share of pairs (training row, fake) or (held-out row, fake) with the higher output
+                             of D for the row
+    distance, distance_new   mean output of D for training rows or held-out rows, minus that for fakes
+    gap                      (mean for training rows - mean for held-out rows) / distance
+    kid, coverage            1000 times the KID, and the coverage, of the fakes beside the held-out rows
     """
     real, flat = data.rows(np.arange(len(data)))["x"], held.reshape(len(held), -1)
     critic = isinstance(player, wgan_gp.WGANGP)
@@ -106,9 +124,10 @@ def view(player, data, held):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train one arm, measure at regular steps, and return the figures of the last measurement.
+    """Train one arm and measure it at regular steps. Returns {figure: value} of the last measurement.
 
-    The result also has the lowest KID and its step. Arguments as for `Study.trial`.
+    The result also has the lowest KID of all measurements ("best_kid"), its step ("best_step"), and the steps
+    and minutes of the training. arm is a key of ARMS. The other arguments are those of `Study.trial`.
     """
     steps, every = QUICK if quick else (STEPS, EVERY)
     player = system(arm)
@@ -134,10 +153,11 @@ COLUMNS = (
 
 
 def draw(results, out):
-    """Draw curves over steps, seed 0 of every arm. Returns {file name: picture}.
+    """Draw curves over the steps of G, for seed 0 of every arm. Returns {file name: picture}.
 
-    The panels show the accuracy of D, the quality of G, and the
-    two distances of each critic (training rows and held-out rows).
+    The panels show the accuracy of D, the KID of the fakes (once for the arms that change the strength of D,
+    once for those with few training rows), and for each critic its distance on training rows and on held-out
+    rows. results is {arm: [result of each seed]}. The curves are read from the study's folder `out`.
     """
     critics = [arm for arm in results if arm.startswith("critic")]
     strength = [arm for arm in results if rows_of(arm) == TRAINING and arm not in critics]

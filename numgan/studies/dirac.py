@@ -1,13 +1,16 @@
 """The Dirac-GAN: a GAN with two parameters, whose training circles, diverges or converges in the plane.
-Source: Mescheder et al. 2018, sections 2 to 4.
 
-    data at 0        the only sample of G is theta        D(x) = psi x        the equilibrium is (0, 0)
-    v(theta, psi) = -(d L_G / d theta, d L_D / d psi)    the field of gradient descent
+Source: Mescheder et al. 2018, sections 2 to 4. All data are the point 0. G makes one point, theta. D is
+linear: D(x) = psi x. The equilibrium is theta = psi = 0. Gradient descent on both losses moves z = (theta,
+psi) along
+
+    v(theta, psi) = -(d L_G / d theta, d L_D / d psi)
 
 Near the equilibrium, v is given by its Jacobian J there: v(z) = J z, up to terms of higher order. The flow of
-v converges at a linear rate if every eigenvalue of J has a negative real part. One descent step of size h
-multiplies the component along an eigenvector by 1 + h lambda, where lambda is the eigenvalue. So simultaneous
-descent moves away from the equilibrium where the flow circles around the equilibrium.
+v (descent with infinitely small steps) converges at a linear rate if every eigenvalue of J has a negative
+real part. One descent step of size h multiplies the component along an eigenvector by 1 + h lambda, where
+lambda is the eigenvalue. So if the flow circles around the equilibrium, simultaneous descent moves away from
+it.
 
 The games, with their losses and penalties, are those of the library, on networks of one weight, in float64.
 In the paper D is high on fakes, and in the library D is high on real samples. So psi of the paper is -psi
@@ -47,9 +50,11 @@ CONVERGED = 1e-3  # a path has converged if its radius after STEPS is smaller
 
 
 def descent(game, **settings):
-    """The field z -> v of gradient descent of G and D on their objectives in a game of `numgan.systems`.
+    """Make the function z -> v for a game: v (2,) is the direction in which gradient descent moves z.
 
-    game       the class of the system
+    z is (theta, psi), the weights of G and D. Each network descends its own objective.
+
+    game       the class of the system, from `numgan.systems`
     settings   values of its fields
     """
     system = game(networks=NETWORKS, optimizers={}, latent=Latent(1), sample_shape=(1,), **settings)
@@ -70,21 +75,23 @@ def descent(game, **settings):
 
 
 def two_player(loss, *remedies):
-    """The field z -> v of gradient descent in the `TwoPlayerGAN` with this loss and these remedies."""
+    """Make the function z -> v, as `descent` does, for `TwoPlayerGAN` with this loss and these remedies."""
     return descent(TwoPlayerGAN, loss=loss, remedies=remedies)
 
 
 def with_r1(field, gamma):
-    """The field z -> v that results from `field` if R1 is added to D's loss. R1's gradient is gamma psi: D is
-    linear.
+    """Make the function z -> v of a game with R1 in D's loss, from the function `field` without R1.
+
+    The gradient of R1 with respect to psi is gamma psi, because D is linear.
     """
     return lambda z: field(z) - [0.0, gamma * z[1]]
 
 
 def with_noise(loss, sigma):
-    """The field z -> v of gradient descent, with noise N(0, sigma^2) added to real samples and fakes.
+    """Make the function z -> v of gradient descent with noise N(0, sigma^2) added to real samples and fakes.
 
-    It is the expectation over the noise. Quadrature computes it from the derivatives of the loss.
+    v is the expectation over the noise. Quadrature computes it from the derivatives of `loss`, an adversarial
+    loss.
     """
 
     def field(z):
@@ -97,16 +104,17 @@ def with_noise(loss, sigma):
 
 
 def jacobian(field, z=np.zeros(2), h=2.0**-12):
-    """The Jacobian (2, 2) of a field at z, by central differences with the step h.
+    """The Jacobian (2, 2) of the function field(z) -> v at z, by central differences with the step h.
 
-    Without noise it is exact at 0, because these fields are linear on both axes.
+    For games without noise it is exact at z = 0, because their fields are linear on both axes.
     """
     return np.stack([(field(z + h * e) - field(z - h * e)) / (2 * h) for e in np.eye(2)], axis=1)
 
 
 def path(field, order="together", steps=STEPS):
-    """The points (steps + 1, 2) of gradient descent on a field, from START with the step size RATE.
+    """The points (steps + 1, 2) that gradient descent visits, from START with the step size RATE.
 
+    field   a function z -> v; a step adds RATE v to z
     order   "together": G and D are updated at once; "GD" or "DG": one after the other, in this order
     """
     masks = [(1, 1)] if order == "together" else [(player == "G", player == "D") for player in order]
@@ -126,10 +134,11 @@ def path(field, order="together", steps=STEPS):
 class Method:
     """A method and its expected results.
 
-    name                the heading of its row
-    field               its field v, a function z -> (2,)
-    eigenvalue          an eigenvalue of the Jacobian of v at 0, from a formula; None if there is no Jacobian
-    together, in_turn   the expected radii at the end of simultaneous and of alternating descent, as text
+    name         the heading of its row
+    field        the function z -> v, the direction (2,) of gradient descent at z = (theta, psi)
+    eigenvalue   an eigenvalue of the Jacobian of v at 0, from a formula; None if there is no Jacobian
+    together     the expected distance from 0 at the end of simultaneous descent, as text; "-": none is known
+    in_turn      the same distance at the end of alternating descent
     """
 
     name: str
@@ -140,8 +149,9 @@ class Method:
 
 
 def _damped(a, b):
-    """The root -a + sqrt(a^2 - b^2) of lambda^2 + 2 a lambda + b^2. It is a rotation of speed b with damping
-    a.
+    """The eigenvalue -a + sqrt(a^2 - b^2), complex if b > a, of a rotation of speed b with damping a.
+
+    It is a root of lambda^2 + 2 a lambda + b^2.
     """
     return -a + np.sqrt(complex(a**2 - b**2))
 
@@ -212,10 +222,15 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Compute one method's leading eigenvalue at the equilibrium, and the radii at the ends of its two paths.
+    """Measure one method: its leading eigenvalue at the equilibrium, and how far from it descent ends.
 
-    The leading eigenvalue has the largest real part. Returns {figure: value} and writes the paths to
-    paths.npz in `folder`. Arguments as for `Study.trial`.
+    arm is a key of METHODS. The other arguments are those of `Study.trial`. Writes the two paths to paths.npz
+    in `folder`. Returns {figure: value}:
+
+    real, imaginary     the eigenvalue with the largest real part; None if the field has no Jacobian at (0, 0)
+    together, in_turn   the distance from (0, 0) after simultaneous and after alternating descent
+    converges           "yes" if both distances are below CONVERGED, otherwise "no"
+    steps               the number of steps
     """
     method, steps = METHODS[arm], QUICK if quick else STEPS
     # the largest real part; of a pair, the eigenvalue above the real axis
@@ -235,8 +250,10 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw one panel for each method in `results`: the flow of its field, and its paths of simultaneous and
-    alternating descent. The paths are read from the folder `out`. Returns {file name: picture}.
+    """Draw one panel for each method: its field, and its paths of simultaneous and alternating descent.
+
+    The field is the direction v of gradient descent at each point of the plane. results is {arm: [result of
+    each seed]}. The paths are read from the study's folder `out`. Returns {file name: picture}.
     """
     panels = {}
     for arm in results:
@@ -247,7 +264,10 @@ def draw(results, out):
 
 
 def _expected(method):
-    """{column key: text}, a method's expected radii and eigenvalue for the row "expected" of the table."""
+    """{column key: text}: the expected results of a Method, for its row "expected" of the table.
+
+    They are the distances from (0, 0) at the ends of its two paths, and its eigenvalue if it has one.
+    """
     radii = {"together": method.together, "in_turn": method.in_turn}
     if method.eigenvalue is None:
         return radii

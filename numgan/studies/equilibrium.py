@@ -1,5 +1,4 @@
-"""`past-equilibrium`: the quality of a GAN whose training continues after the accuracy of D has fallen to
-0.5.
+"""`past-equilibrium`: the quality of a GAN that is trained on after the accuracy of D has fallen to 0.5.
 
 Introductions to GANs give this warning: the better G is, the less the outputs of D mean. If training
 continues after D is right half of the time, G learns from junk feedback, and its quality may collapse. This
@@ -9,11 +8,11 @@ study measures the effect. At regular steps, called looks, it measures accuracy 
                   of 0.5 for STRETCH steps without a break
     after         the rest of the training, several times as long, with looks as often as before
 
-The accuracy is measured on held-out rows and on fresh fakes, because a D that overfits
-is right on its training rows and guesses elsewhere. One arm of each data set tests the
-warning literally: from the equilibrium on, D is not trained, and G is trained against
-this constant D. On the digits, D reaches an accuracy of 0.5 only with R1. So four of
-the five arms on the digits have R1, and one arm shows the GAN without R1.
+The accuracy is measured on held-out rows and on fresh fakes, because a D that overfits is right on its
+training rows and guesses elsewhere. One method of each data set tests the warning literally: from the
+equilibrium on, D is not trained, and G is trained against this constant D. On the digits, D reaches an
+accuracy of 0.5 only with R1. So four of the five methods on the digits have R1, and the fifth is the GAN
+without R1.
 """
 
 from dataclasses import dataclass, replace
@@ -69,9 +68,9 @@ WORST = {
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Even(TwoPlayerGAN):
-    """The GAN, with R1 or without R1, in which D may stop learning.
+    """A GAN whose D may stop learning at a step.
 
-    freeze   from this step on D is not trained; None: D is always trained
+    freeze   from this step on only G is trained; None: D is always trained
     """
 
     freeze: int | None = None
@@ -81,10 +80,13 @@ class Even(TwoPlayerGAN):
 
 
 def system(name, method, steps):
-    """The GAN of an arm: `name` is the data set ("ring" or "digits"), `method` a key of METHODS.
+    """The GAN of one arm, which is a method on a data set.
 
-    Units of G and D: 3 x 128 and 2 x 64 on the ring, 3 x 256 and 2 x 128 on the digits. `steps` is the length
-    of the training, after which a decaying rate is 0.
+    name     the data set, "ring" or "digits"
+    method   a key of METHODS
+    steps    the length of the training, after which a decaying learning rate is 0
+
+    Hidden layers: on the ring 3 of 128 units in G and 2 of 64 in D; on the digits 3 of 256 and 2 of 128.
     """
     if name == "ring":
         preset, lr, gamma = on_points, 1e-3, 0.1
@@ -104,12 +106,13 @@ def system(name, method, steps):
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
-    """The first step at which the averaged accuracy of D has been near 0.5 for `stretch` steps; None if
-    never.
+    """The first step at which the averaged accuracy of D has been near 0.5 for `stretch` steps, or None.
 
-    steps, accuracies   (L,): the steps at which D was measured, every steps[0] steps, and the accuracies
-    window              the accuracy is averaged over this number of steps
-    near                the average must differ from 0.5 by at most this
+    steps        (L,), the steps at which D was measured, at equal distances: every steps[0] steps
+    accuracies   (L,), the accuracy of D at these steps
+    window       each accuracy is averaged over this number of steps
+    stretch      the average must be near 0.5 for this number of steps without a break
+    near         the average is near 0.5 if it differs from 0.5 by at most this
     """
     looks, needed = window // steps[0], stretch // steps[0]
     sums = np.cumsum(np.concatenate([[0.0], accuracies]))
@@ -126,11 +129,20 @@ def equilibrium(steps, accuracies, window, stretch, near=NEAR):
 
 
 def _view(name, gan, average):
-    """A function measure(state) -> {figure: number}, which `Looks` calls at regular steps.
+    """Make the function measure(state) -> {figure: number} that `Looks` calls at regular steps.
 
     name      the data set, "ring" or "digits"
     gan       the system that is trained
-    average   whether the quality is measured on samples of the averaged G
+    average   whether quality is measured on samples of the moving average of G
+
+    The figures:
+
+    accuracy                          D's accuracy on held-out rows and fakes of the current G
+    distance                          between samples and held-out rows, times 1000: sliced Wasserstein distance on
+                                      the ring, KID on the digits
+    coverage                          on the digits
+    modes, high_quality, reverse_kl   on the ring, as in the study `ring`
+    width                             on the ring: mean width of the modes / sigma; 0 if no mode has a width
     """
     if name == "ring":
         held = load("ring", "test").x[: SAMPLES["ring"]]
@@ -160,9 +172,13 @@ def _view(name, gan, average):
 def trial(arm, seed, quick, folder, tell):
     """Train the GAN of an arm, find its equilibrium, and compare the figures there with those afterwards.
 
-    An arm "frozen" trains twice: the second run freezes D at the equilibrium of the first.
+    An arm whose name ends in "frozen" trains twice. The first training ends soon after its equilibrium. The
+    second one starts anew and freezes D at the step of this equilibrium. If the first one has no equilibrium,
+    D is never frozen.
 
-    Returns {figure: value}. Arguments as for `Study.trial`.
+    Returns {figure: value}. "even" is the step of the equilibrium or None, "reached" is 1 or 0, "steps" and
+    "minutes" are those of the last training. The other figures are those of `_compared`. arm is a key of
+    ARMS. The other arguments are those of `Study.trial`.
     """
     name, method = arm.split("-", 1)
     size = {"steps": STEPS[name], "every": EVERY, "window": WINDOW, "stretch": STRETCH, "near": NEAR}
@@ -193,11 +209,15 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def _compared(looks, even, size):
-    """{"FIGURE_at": mean over the stretch before the step `even`, "FIGURE_after": mean afterwards,
-    "FIGURE_worst", "FIGURE_end": the last value}, for every FIGURE of the Looks.
+    """{name: value}: for every FIGURE of `looks`, the values at the equilibrium and after it.
 
-    even is the step of the equilibrium, or None; without it only
-    "FIGURE_end" exists. size["stretch"] is a number of steps.
+    FIGURE_at      mean over the last `size["stretch"]` steps up to the equilibrium
+    FIGURE_after   mean over all later looks
+    FIGURE_worst   the worst of all later looks; only for the figures that have a function in WORST
+    FIGURE_end     the value at the last look
+
+    looks is a Looks, and even is the step of the equilibrium. If even is None, only FIGURE_end exists.
+    FIGURE_after and FIGURE_worst are None if there are no later looks.
     """
     found = {}
     for what in [key for key in looks.records[looks.steps[0]] if key != "step"]:
@@ -237,8 +257,10 @@ DETAILS = (
 
 
 def summary(results):
-    """A Markdown table of the figures in DETAILS: at the equilibrium, at the last look, and the worst after
-    the equilibrium. A look is a measurement at one step.
+    """A Markdown table of the figures in DETAILS: at the equilibrium, at the end, and the worst value.
+
+    The worst value is that of all looks after the equilibrium; the width has none. results is {arm: [result
+    of each seed]}.
     """
 
     def cell(column, found):
@@ -253,9 +275,10 @@ def summary(results):
 
 
 def draw(results, out):
-    """Draw the accuracy of D and the figures of quality over steps, for seed 0 of every arm.
+    """Draw the accuracy of D and the quality of samples over steps, for seed 0 of every arm.
 
-    A dashed line marks the equilibrium of each arm. Returns {file name: picture}.
+    A dashed line marks the equilibrium of each arm that has one. results is {arm: [result of each seed]}. The
+    curves are read from the study's folder `out`. Returns {file name: picture}.
     """
     panels = []
     right, distance = {"y": "D's accuracy on held-out rows", "level": 0.5}, {"y": "distance", "log": True}

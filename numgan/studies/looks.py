@@ -1,6 +1,7 @@
-"""Looks: figures that are measured at regular steps of a training.
+"""Looks: measurements at regular steps of a training, and the functions that the measurements need.
 
-They are stored in a file beside the run, so that an interrupted trial keeps them.
+A look is the set of figures measured at one step. Looks are stored in a file beside the run, so that an
+interrupted trial keeps them.
 """
 
 import json
@@ -25,12 +26,13 @@ class Looks:
 
         look = Looks(path, every, measure)
         train(..., look=look)
-        look.steps, look["accuracy"]          both (L,)
+        look.steps              (L,), the L steps that were measured
+        look["accuracy"]        (L,), the values of the figure "accuracy" at these steps
 
-    measure(state) -> {name: number} is called at every `every`-th step. A killed
-    run repeats the steps after its last checkpoint, with equal bits. So a step that
-    is already in the file is not measured again. The constructor reads the file and
-    writes its complete lines again. Raises FileFormatError if a record is damaged.
+    measure(state) -> {name: number} is called at every `every`-th step, unless the file already has this
+    step. A killed run repeats the steps after its last checkpoint with equal bits, so a second measurement
+    would be the same. The constructor reads the file and writes it again without an incomplete last line. It
+    raises FileFormatError if a record is damaged.
     """
 
     def __init__(self, path, every, measure):
@@ -56,10 +58,10 @@ class Looks:
 
 
 def read(path):
-    """{step: {name: number}} of a file that `Looks` wrote, in the order of the steps; {} if there is no file.
+    """{step: {name: number}} from a file that `Looks` wrote, in the order of the steps. {} without a file.
 
-    Each record also has the key "step". null in the file
-    becomes nan. Raises FileFormatError for a damaged record.
+    Each {name: number} also has the key "step". null in the file becomes nan. FileFormatError for a damaged
+    record.
     """
     records = read_lines(path, LOOK, MOST, "delete the folder, and the trial is made again")
     return {
@@ -69,10 +71,10 @@ def read(path):
 
 
 def curve(out, arm, place, figure):
-    """(steps, values), two lists: one figure of the trial of an arm with seed 0, read from its file of looks.
+    """(steps, values), two lists: one figure of the trial of an arm with seed 0, from a file of `Looks`.
 
     out      the folder of the study
-    place    the name of the file of looks in the trial's folder
+    place    the name of the file in the trial's folder
     figure   the name of the figure
     """
     records = read(folder_of(out, arm, 0) / place)
@@ -84,11 +86,12 @@ def _line(record):
 
 
 def digits(rows=TRAINING):
-    """(a Dataset of `rows` training digits, the 297 held-out digits (297, 8, 8, 1) in -1..1)
+    """The 8x8 digits: a Dataset of `rows` training digits, and the 297 held-out digits (297, 8, 8, 1).
 
-    All 1,797 digits are shuffled first, always in the same order. The file has them in the order of their
-    writers, so its parts differ: the KID between rows 1,500 to 1,796 and the other rows is 0.036. For a
-    random part it is 0.000, with a standard deviation of 0.003.
+    rows is at most TRAINING. The held-out digits have pixels in -1..1. All 1,797 digits are shuffled first,
+    always in the same order. The file has them in the order of their writers, so that rows 1,500 to 1,796
+    differ from the other rows: the KID between them is 0.036. For a random part it is 0.000, with a standard
+    deviation of 0.003.
     """
     parts = [load("digits", part) for part in ("train", "test")]
     order = stream(0, "held out").permutation(sum(map(len, parts)))
@@ -98,7 +101,7 @@ def digits(rows=TRAINING):
 
 
 def fakes(system, state, n, average=False):
-    """n samples of the system's G at this state of the training, from the same latents in every call.
+    """n samples of the system's G at this state of the training. Calls with the same n use the same latents.
 
     average   use the moving average of G's weights
     """
@@ -108,14 +111,15 @@ def fakes(system, state, n, average=False):
 
 
 def logits(system, state, x):
-    """The outputs (N,) of the system's D for the samples x, with D's weights in `state`."""
+    """The outputs (N,) of the system's D for N samples x, with D's weights in `state`."""
     return system.networks["D"].forward(state.params["D"], x)[0][:, 0]
 
 
 def accuracy(real, fake):
     """The accuracy of D, from its logits `real` (M,) on real samples and `fake` (N,) on fakes.
 
-    It is the mean of the accuracy on real samples and that on fakes. 0.5: D guesses. The threshold is 0.
+    It is the mean of two accuracies: that on real samples (logit above 0) and that on fakes (logit below 0).
+    A D that guesses has 0.5.
     """
     return (np.mean(real > 0) + np.mean(fake < 0)) / 2
 
@@ -123,7 +127,7 @@ def accuracy(real, fake):
 def ranked(real, fake):
     """The share of pairs (real sample, fake) in which D's output is higher for the real sample.
 
-    real (M,) and fake (N,) are outputs of D; all M N pairs count. A tie counts half. The figure needs no
+    real (M,) and fake (N,) are outputs of D; all M N pairs count, a tie as half a pair. The figure needs no
     threshold, so it exists for critics too.
     """
     order = np.sort(fake)

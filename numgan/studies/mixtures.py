@@ -3,10 +3,16 @@
     ring   8 modes on a circle of radius 1, sigma 0.01
     grid   25 modes, both coordinates from -4, -2, 0, 2, 4, sigma 0.05
 
-The figures are computed from 2,500 samples of the last iterate: the number of captured modes, the share of
-samples of high quality (within 3 sigma of a mode), and the reverse KL divergence of the histogram of the
-samples of high quality over the modes. A generator that makes only the centres would get perfect figures. So
-the table also has the width of the modes: the standard deviation of the samples divided by that of the data.
+The figures are computed from 2,500 samples of the last iterate. A sample has high quality if it lies within 3
+sigma of a mode.
+
+    modes          the number of modes with at least one sample of high quality
+    high quality   the share of samples of high quality
+    reverse KL     KL(distribution of the samples of high quality over the modes || uniform distribution)
+    width          the standard deviation of a mode's samples of high quality, divided by sigma: that of the
+                   narrowest mode, the mean, and that of the widest mode
+
+The paper does not measure the width. A generator that makes only the centres would get perfect figures there.
 """
 
 from dataclasses import dataclass
@@ -45,10 +51,11 @@ COLUMNS = (
 class Mixture:
     """A mixture of Gaussians in the plane, and two settings for training on it.
 
-    centres, std   the modes (K, 2), and sigma
-    draw           draw(rng) -> points (DRAWN, 2)
-    scale          a factor for the points before training R3GAN
-    gamma          the weight of the penalty for R3GAN on 3 x 128 networks, chosen for this scale
+    centres   (K, 2), the centres of the modes
+    std       sigma, the standard deviation of each mode
+    draw      draw(rng) -> training points (DRAWN, 2)
+    scale     a factor for the points before an R3GAN is trained
+    gamma     the weight of R3GAN's penalty for networks of 3 x 128 units, chosen for this scale
     """
 
     centres: np.ndarray
@@ -76,9 +83,11 @@ QUICK = 30
 
 
 def system(mixture, arm, steps):
-    """(system, factor): the GAN of an arm, and the factor by which its data are multiplied before training.
+    """The GAN of an arm, and the factor by which its data are multiplied before training: (system, factor).
 
-    steps is the length of the training. The learning rate of an R3GAN is 0 after this number of steps.
+    mixture   a Mixture
+    arm       a key of ARMS
+    steps     the length of the training; the learning rate of an R3GAN falls to 0 over this number of steps
     """
     paper = points(m=2 if arm == "pac2" else 1)
     if arm in ("gan", "pac2"):
@@ -95,8 +104,9 @@ def system(mixture, arm, steps):
 
 
 def trial(name, arm, seed, quick, folder, tell):
-    """Train the GAN of one arm on the mixture `name` and return its figures. Other arguments as for
-    `Study.trial`.
+    """Train the GAN of an arm on the mixture `name`, a key of MIXTURES. Returns {figure: value}.
+
+    The other arguments are those of `Study.trial`.
     """
     steps = QUICK if quick else STEPS[arm]
     gan, scale = system(MIXTURES[name], arm, steps)
@@ -106,9 +116,11 @@ def trial(name, arm, seed, quick, folder, tell):
 def play(gan, name, scale, seed, folder, tell, steps):
     """Train the system `gan` on the mixture `name`, draw 2,500 samples, and return {figure: value}.
 
-    scale   the data are multiplied by it for training, and the samples are divided by it
+    scale               the data are multiplied by it for training, and the samples are divided by it
+    folder              receives the run in its folder run, and the samples (2500, 2) in samples.npy
+    seed, tell, steps   as for `protocol.train`
 
-    Writes the samples (2500, 2) to samples.npy in `folder`. Other arguments as for `protocol.train`.
+    The figures of the width are None if no mode has two samples of high quality.
     """
     mixture = MIXTURES[name]
     data = Dataset(name, (scale * mixture.draw(stream(seed, name))).astype(np.float32))
@@ -131,7 +143,11 @@ def play(gan, name, scale, seed, folder, tell, steps):
 
 
 def draw(name, results, out):
-    """Draw the samples of seed 0, a panel for each arm, and mark the modes. Returns {file name: picture}."""
+    """Draw the samples of seed 0 with the modes of the mixture `name`, two panels for each arm.
+
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`. Returns {file
+    name: picture}.
+    """
     mixture = MIXTURES[name]
     panels = {ARMS[arm]: load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results}
     return {

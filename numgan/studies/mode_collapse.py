@@ -1,14 +1,15 @@
 """`mode-collapse`: samples over time, with and without unrolling.
 
-Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data
-are 8 Gaussians, sigma 0.02, on a circle of radius 2. Every 200 steps there
-is a look: 2,500 samples from the same latents are saved. The figures:
+Source: Metz et al. 2017, section 3.1 and its figure of heat maps. The data are 8 Gaussians, sigma 0.02, on a
+circle of radius 2. Every 200 steps, 2,500 samples from the same latents are saved; this is called a look. A
+sample belongs to its nearest mode. The share of a mode is the part of the samples that belong to it. A mode
+dominates a look if its share is above one half. The figures:
 
-    rotation     sum over modes of |share now - share before| / 2: the share of samples that change their mode
-                 from one look to the next
-    dominating   a mode is dominating if it is nearest to more than half of the samples: the share of looks
-                 with such a mode, and the number of times that another mode becomes dominating
-    at the end   captured modes, shares of samples within 3 sigma (as in `ring`) and 10 sigma of a mode
+    rotation     sum over modes of |share now - share before| / 2: the part of the samples that change their
+                 mode from one look to the next
+    dominated    the part of the looks that a mode dominates
+    changes      how often another mode than before becomes dominating
+    at the end   captured modes, and the parts of the samples within 3 sigma and within 10 sigma of a mode
 """
 
 import numpy as np
@@ -44,20 +45,20 @@ COLUMNS = (
 
 
 def snapshot(folder, step):
-    """The path of the file with the samples that were saved at a step, in the folder of a trial."""
+    """The path of the file with the samples of one step, snapshots/STEP.npy in `folder`, a trial's folder."""
     return folder / "snapshots" / f"{step:06d}.npy"
 
 
 def game(arm):
-    """The system of an arm: the preset `unrolled/ARM` with Adam at the rate RATE."""
+    """The system of an arm: the preset `unrolled/ARM`, but with the learning rate RATE for G and for D."""
     return systems.build("unrolled", arm).with_optimizers(lambda name, adam: Adam(RATE, adam.beta1))
 
 
 def trial(arm, seed, quick, folder, tell):
     """Train, save samples of the same latents at regular steps, and return {figure: value}.
 
-    The samples of each of these steps have their own file, so an
-    interrupted trial keeps them. Arguments as for `Study.trial`.
+    The samples of each of these steps have a file of their own, so an interrupted trial keeps them. arm is a
+    key of ARMS. The other arguments are those of `Study.trial`.
     """
     system, dataset = game(arm), data.load("ring")
     steps, looks = (QUICK_STEPS, QUICK_LOOKS) if quick else (STEPS, LOOKS)
@@ -78,10 +79,16 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def figures(snapshots):
-    """{figure: value} of the list `snapshots`: all saved samples, each (SAMPLES, 2), in the order of the
-    steps.
+    """{figure: value} of `snapshots`, the list of all saved samples, each (SAMPLES, 2), oldest first.
 
-    Rotation is the mean over the second half of the list. Quality is measured on the last samples.
+    modes          the number of captured modes, from the last samples
+    high_quality   the share of the last samples within 3 sigma of a mode
+    near           the share of the last samples within NEAR sigma of a mode
+    rotation       the share of samples that change their mode from one element of the list to the next (mean
+                   over the second half of the list)
+    dominated      the share of elements in which more than half of the samples belong to one mode
+    changes        how often another mode than before has more than half of the samples
+    shares         (elements, 8), the share of samples that belong to each mode
     """
     centres, std = modes("ring")
     distances = [np.square(x[:, None] - centres).sum(axis=2) for x in snapshots]
@@ -103,7 +110,11 @@ def figures(snapshots):
 
 
 def played(run, every):
-    """{"D(x)": mean, "D(G(z))": mean} over every `every`-th step in the second half of a finished run."""
+    """{"D(x)": mean, "D(G(z))": mean}, the mean outputs of D in the second half of a run.
+
+    run is the OpenRun of a finished training. D(x) is for real samples, D(G(z)) for fakes. The means are over
+    every `every`-th step.
+    """
     records = runs.read_metrics(run.folder, run.state.step)
     late = [
         record for record in records if record["step"] % every == 0 and 2 * record["step"] >= run.state.step
@@ -112,10 +123,10 @@ def played(run, every):
 
 
 def draw(results, out):
-    """Draw heat maps of the samples of seed 0 at six steps: one row for each arm, and the data in the last
-    column.
+    """Draw heat maps of the samples of seed 0 at six steps: one row for each arm, with the data at the right.
 
-    Returns {file name: picture}.
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`. Returns {file
+    name: picture}.
     """
     rows = {}
     for arm, (result, *_) in results.items():

@@ -5,10 +5,13 @@ of 10,000 samples, with pixels in 0..1. Training rows 50,000 to 50,999 choose si
 The figure is the mean over the 10,000 test rows. Systems learn from the first 50,000 rows.
 
 The window rewards all samples near test pictures. Centroids of k-means score far above true pictures, and a
-Gaussian for each class scores near a good GAN (Theis et al. 2016, section 3.3). So the table has rows for
-such samples too, called anchors. Another figure measures the value of samples as training data: the error on
-test rows of a 1-nearest-neighbour classifier with 50,000 samples of the same generator. The labels of the
-samples are the requested ones. Without requested labels, the judge gives the labels.
+Gaussian for each class scores near a good GAN (Theis et al. 2016, section 3.3). So the table also has rows
+for such samples made without a GAN. They are called anchors.
+
+Another figure measures the value of samples as training data. A 1-nearest-neighbour classifier gets 50,000
+samples of the same generator; the figure is its error on the test rows. The labels of the samples are those
+that were requested from the generator. Without requested labels, the judge (a trained classifier) labels
+them.
 """
 
 from dataclasses import dataclass
@@ -31,7 +34,7 @@ QUICK, NARROW = 5, 0.05  # steps and width of the networks with --quick
 
 
 class Amounts(NamedTuple):
-    """Numbers of rows and samples.
+    """The numbers of rows and samples that a trial uses.
 
     rows         training rows
     validation   rows that choose sigma
@@ -46,11 +49,11 @@ class Amounts(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A row of the table: a system that is trained, or an anchor (samples made without a GAN).
+    """A row of the table: a system that is trained, or an anchor (samples that are made without a GAN).
 
     title    the heading of the row
     preset   "SYSTEM/PRESET"; None for an anchor
-    steps    the number of training steps
+    steps    the number of training steps; 0 for an anchor
     """
 
     title: str
@@ -60,12 +63,12 @@ class Arm(NamedTuple):
 
 @dataclass(frozen=True)
 class Digits:
-    """Pictures (N, 28, 28, 1) uint8 and labels (N,).
+    """The data of the study: pictures, uint8 arrays of shape (number, 28, 28, 1), and their labels (number,).
 
-    x, labels           training rows
-    validation          rows that choose sigma
-    test, test_labels   test rows
-    amounts             the numbers of rows and samples
+    x, labels           training pictures and their labels
+    validation          the pictures that choose sigma
+    test, test_labels   test pictures and their labels
+    amounts             the numbers of rows and samples, an Amounts
     """
 
     x: np.ndarray
@@ -77,9 +80,7 @@ class Digits:
 
     @classmethod
     def load(cls, quick):
-        """Load MNIST. With `quick`, load the 8x8 digits of the package, enlarged to
-        28x28, in small numbers.
-        """
+        """Load MNIST as Digits. With `quick`, load a few 8x8 digits of the package, enlarged to 28x28."""
         name, amounts = ("digits", Amounts(1000, 100, 150, 200)) if quick else ("mnist", Amounts())
         rows, test = (data.load(name, split, size=28) for split in ("train", "test"))
         return cls(
@@ -93,7 +94,7 @@ class Digits:
 
     @property
     def dataset(self):
-        """The training rows as a Dataset."""
+        """The training pictures and their labels as a Dataset."""
         return Dataset("mnist", self.x, self.labels, tuple("0123456789"))
 
 
@@ -107,16 +108,20 @@ def unit(x):
 
 
 def real(digits, rng):
-    """(x (N, 784) in 0..1, labels (N,)) of random training rows of `digits`, the Digits of the study."""
+    """Random training pictures of `digits`, a Digits, as rows (N, 784) in 0..1, and their labels (N,).
+
+    N is `digits.amounts.neighbours`. No picture is drawn twice. rng is the random generator.
+    """
     order = rng.permutation(len(digits.x))[: digits.amounts.neighbours]
     return unit(digits.x[order]), digits.labels[order]
 
 
 def centroids(digits, rng):
-    """(x, None): k-means centroids of the training rows of `digits`, as many as the window has samples.
+    """(x, None): k-means centroids x (N, 784) of the training pictures of `digits`; None: no labels.
 
-    They start from random rows and are improved by ROUNDS rounds of Lloyd's algorithm. In a round, each
-    centroid moves to the mean of the rows that are nearest to it. A centroid without such rows does not move.
+    N is `digits.amounts.window`. The centroids start from random rows and are improved by ROUNDS rounds of
+    Lloyd's algorithm. In a round, each centroid moves to the mean of the rows that are nearest to it. A
+    centroid that is nearest to no row does not move.
     """
     x = unit(digits.x)
     found = x[rng.choice(len(x), digits.amounts.window, replace=False)]
@@ -129,9 +134,11 @@ def centroids(digits, rng):
 
 
 def gaussians(digits, rng):
-    """(x, labels): samples from one Gaussian for each class of `digits`.
+    """Samples (N, 784) from one Gaussian for each class of `digits`, a Digits, and their labels (N,).
 
-    Each Gaussian lies along the COMPONENTS largest principal components of its class.
+    N is `digits.amounts.neighbours`, divided equally among the classes. Each Gaussian is fitted to the
+    training pictures of its class, along their COMPONENTS largest principal components. rng is the random
+    generator.
     """
     classes = np.unique(digits.labels)
     labels = np.resize(classes, digits.amounts.neighbours)
@@ -144,13 +151,15 @@ def gaussians(digits, rng):
 
 
 def gaussian(digits, rng):
-    """(x, None): samples from one Gaussian that fits the training rows of all classes of `digits`."""
+    """(x, None): samples x (N, 784) from one Gaussian, fitted to all training pictures; None: no labels.
+
+    digits is a Digits, and N is `digits.amounts.neighbours`.
+    """
     return _gaussian(unit(digits.x), digits.amounts.neighbours, digits.x[0].size, rng), None
 
 
 def _gaussian(x, count, components, rng):
-    """Samples (count, D) from a Gaussian, clipped to 0..1. x (N, D) are the rows to which the Gaussian is
-    fitted.
+    """Samples (count, D) from a Gaussian that is fitted to the rows x (N, D), clipped to 0..1.
 
     It has the mean of x, and the `components` largest principal components of the covariance of x.
     """
@@ -187,11 +196,11 @@ COLUMNS = (
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train a system and draw samples, or make the samples of an anchor (samples made without a GAN).
+    """Measure the samples of one row of the table: of a trained system, or of an anchor (made without a GAN).
 
-    Returns {name of a figure: number}, the measures of the samples.
-
-    Writes some samples of each class to samples.npy in `folder`. Arguments as for `Study.trial`.
+    Returns {figure: value}. For true pictures, "agreement" is the accuracy of the judge on the test rows.
+    With `quick`, the data, the networks and the judge are small. Writes SHOWN samples of each class to
+    samples.npy in `folder`. arm is a key of ARMS. The other arguments are those of `Study.trial`.
     """
     digits = Digits.load(quick)
     judge = _quick_judge(digits, folder) if quick else judging.open_judge("mnist", progress=False)
@@ -214,10 +223,15 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def measure(digits, judge, x, labels):
-    """({figure: value} of the samples x, the labels (N,) that the judge gives them)
+    """The figures {name: value} of samples x (N, 784) in 0..1, and the labels (N,) that the judge gives them.
 
-    x (N, 784) in 0..1. labels (N,) are the labels that were requested from the generator, or None. `digits`
-    has the rows that choose sigma and the test rows.
+    ll, se, sigma    mean log-likelihood of the test rows, its standard error, and the width of the Parzen window
+    neighbours       the error on test rows of a 1-nearest-neighbour classifier with the samples
+    agreement        the share of samples to which the judge gives their label; None without labels
+    score, frechet   Inception score and Frechet distance, with the judge in place of Inception
+
+    digits is a Digits, and judge is the OpenRun of a classifier. labels (N,) are the labels that the samples
+    should have. If labels is None, the classifier of `neighbours` gets those of the judge.
     """
     window, test = x[: digits.amounts.window], unit(digits.test)
     found = metrics.parzen(window, unit(digits.validation), test)
@@ -238,16 +252,19 @@ def measure(digits, judge, x, labels):
 
 
 def judged(judge, x):
-    """(probabilities (N, 10), features (N, F)) that the judge computes for rows x (N, 784) in 0..1."""
+    """The class probabilities (N, 10) and the features (N, F) that the judge computes for N pictures.
+
+    judge is the OpenRun of a classifier. x (N, 784) are the pictures, with pixels in 0..1.
+    """
     seen = judging.as_seen(judge, to_bytes(x, (0, 1)).reshape(-1, 28, 28, 1))
     return judging.probabilities(judge, seen), judging.features(judge, seen)
 
 
 def some_of_each(x, labels):
-    """The first SHOWN samples of each class, (10 SHOWN, 28, 28,
-    1) uint8, from rows x (N, 784) and labels (N,).
+    """The first SHOWN samples of each class, as pictures (10 * SHOWN, 28, 28, 1) uint8.
 
-    If a class has too few samples, grey pictures stand for the missing ones.
+    x (N, 784) are all samples, with pixels in 0..1, and labels (N,) their classes. If a class has too few
+    samples, grey pictures stand for the missing ones.
     """
     shown = np.full((10, SHOWN, 28, 28, 1), plot.PAPER, np.uint8)
     for label, row in enumerate(shown):
@@ -257,7 +274,7 @@ def some_of_each(x, labels):
 
 
 def _quick_judge(digits, folder):
-    """A judge trained for QUICK steps only, for --quick. Its run is in folder / "judge"."""
+    """Train a small judge for QUICK steps only, for --quick, in folder / "judge". Returns its OpenRun."""
     return train(
         systems.build("classifier", "mnist", NARROW),
         digits.dataset,
@@ -269,7 +286,10 @@ def _quick_judge(digits, folder):
 
 
 def draw(results, out):
-    """Draw SHOWN samples of each class, seed 0, one row for each arm. Returns {file name: picture}."""
+    """Draw SHOWN samples of each class, seed 0, one row for each arm. Returns {file name: picture}.
+
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
+    """
     rows = [load_array(folder_of(out, arm, 0) / "samples.npy") for arm in results]
     return {"samples.png": plot.grid(np.concatenate(rows), 10 * SHOWN, [ARMS[arm].title for arm in results])}
 

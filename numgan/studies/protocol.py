@@ -1,15 +1,17 @@
-"""Studies: the class Study, and the code that runs one. A trial is one arm (a method) with one seed.
+"""Studies: the class Study, and the functions that run a study.
 
-Each trial runs in its own process and can be resumed. All trials together give one table.
+An arm is one method with its settings, and one row of the table. A trial is one arm with one seed. Each trial
+runs in its own process and can be resumed. All trials together give one table. Files in the folder OUT:
 
-    OUT/study.json                      the study's name, --quick, and its setting; all trials share them
-    OUT/trials/ARM-SEED/result.json     the figures of one trial, written when it ends
-    OUT/trials/ARM-SEED/run             the trial's run folder, if it trains; there it can be resumed
-    OUT/results.json, table.md, *.png   all figures; the table beside the published one; pictures
+    OUT/study.json                      the study's name, whether it is --quick, and the text of its settings
+    OUT/trials/ARM-SEED/result.json     the figures (measured numbers) of one trial, written when it ends
+    OUT/trials/ARM-SEED/run             the run folder of a trial that trains; there it can be resumed
+    OUT/results.json, table.md, *.png   the figures of all trials; the table with the published rows; pictures
 
-A figure in the table is the mean over all seeds, with its standard error. It is measured at the last iterate,
-never at the best one. If a figure does not exist for some seeds (there is no width without samples), the
-table says how many seeds have one. Method, number of steps and seeds are fixed before the first trial runs.
+A cell of the table is the mean of a figure over all seeds, with its standard error. Unless the heading says
+otherwise, the figure is measured at the last step, never at the best one. If it does not exist for some seeds
+(without samples there is no width), the cell says how many seeds have it. Methods, numbers of steps and seeds
+are fixed before the first trial runs.
 """
 
 import json
@@ -48,11 +50,11 @@ SPENT = Record({"before": Real(0)})
 class Column:
     """A column of the table.
 
-    key      the key of the figure in the result of a trial
+    key      the key of the column's figure in the result of a trial
     heading  the title of the column
     digits   the number of digits: decimals for style "f", significant digits for style "g"
-    scale    a factor for the figure (100: per cent)
-    style    "f" or "g" as in Python's formats, or "words" for text
+    scale    a factor for the figure; 100 gives per cent
+    style    "f" or "g" as in Python's formats; "words" for a figure that is a text
     """
 
     key: str
@@ -63,15 +65,15 @@ class Column:
 
     @property
     def kind(self):
-        """The kind of field (see `numgan.core.fields`) of a value of this column in result.json."""
+        """The kind of a value (see core.fields): text for style "words", else number or bool; or None."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):
-        """The text of one cell, from the values of all seeds. None values are left out; if all are None it is
-        "-".
+        """The text of one cell. `values` has one value for each seed; None values are left out.
 
-        Styles "f" and "g": mean ± standard error, or only the value if one is left; then "(n of N)" if some
-        were None. Style "words": each different text once.
+        all None         "-"
+        style "words"    each different text once
+        style "f", "g"   mean ± standard error, or the only value; "(n of N)" follows if only n of N exist
         """
         present = [value for value in values if value is not None]
         if not present:
@@ -88,18 +90,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Study:
-    """The protocol of a published table.
+    """A study: the methods that it compares, the function that tries one, and the contents of its table.
 
-    title, source, differs   its topic, the publication of its protocol, and our differences from it
-    arms                     {name of a method: heading of its row}, in the order of the table
-    columns                  the Columns of the table
-    trial                    trial(arm, seed, quick, folder, tell) -> {figure: number, None or a list}: one
-                             arm with one seed and its files in `folder`; tell(fraction) moves the progress
-                             bar
-    seeds                    the default number of seeds; 1 for a study without randomness
-    published                {row: {column key: text}}, the published table
-    draw                     draw(results, out) -> {file name: picture}; results {arm: [result of each seed]}
-    summary                  summary(results) -> a second table in Markdown, for figures that are not means
+    title, source   the topic, and the publication of the protocol
+    differs         our settings and differences from the publication, as text
+    arms            {key of a method: heading of its row}, in the order of the table
+    columns         the Columns of the table
+    trial           trial(arm, seed, quick, folder, tell) -> {figure: number, text, None or a list}: one arm
+                    with one seed. Its files are in `folder`. tell(fraction) moves the progress bar
+    seeds           the default number of seeds; 1 for a study without randomness
+    published       {heading of a row: {column key: text}}, the published rows
+    draw            draw(results, out) -> {file name: picture}; None: no pictures. `out` is the study's folder
+    summary         summary(results) -> a second table, for figures that are not means; None: no such table
+    results         {arm: [result of each seed]}, in the arguments of `draw` and `summary`
     """
 
     title: str
@@ -130,16 +133,17 @@ class Studied:
 
 
 def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=True):
-    """Run a study, or resume it, in the folder `out`. Returns a Studied.
+    """Run a study in the folder `out`, or resume it there. Returns a Studied.
 
+    name, study  the key of the study in STUDIES, and its Study
     quick        every trial takes only seconds: a test of the code, not of the method
-    seeds        the number of seeds, 0 to seeds - 1 (None: the study's; 1 if quick); more extend a study
-    processes    the number of trials that run at once (None: the number of processors), each on one thread
+    seeds        the number of seeds, from 0; more extend a study (None: the study's number, or 1 if quick)
+    processes    the number of trials that run at once, each on one thread (None: the number of processors)
 
-    ValueError if the folder holds another study or other files, or if seeds or processes is below 1.
-    FileFormatError or FileExistsError if a file of the study is damaged or is not numgan's own.
-    TrialError, with the trial's message, if a trial failed.
-    KeyboardInterrupt after Ctrl-C or SIGTERM, when all trials have saved. The same call resumes the study.
+    ValueError if seeds or processes is below 1, if the folder has other files or another study, or is in use.
+    FileFormatError or FileExistsError if a file of the study is damaged or is not numgan's own. TrialError,
+    with the trial's message, if a trial failed. KeyboardInterrupt after Ctrl-C or SIGTERM, when all running
+    trials have ended; the same call then resumes the study.
     """
     out, seeds = Path(out), (1 if quick else study.seeds) if seeds is None else seeds
     processes = (os.cpu_count() or 1) if processes is None else processes
@@ -157,13 +161,13 @@ def run(name, study, out, *, quick=False, seeds=None, processes=None, progress=T
 
 
 def folder_of(out, arm, seed):
-    """The folder of the trial of an arm with a seed, in the study's folder `out`."""
+    """The path of a trial's folder, out/trials/ARM-SEED. `out` is the study's folder."""
     return out / "trials" / f"{arm}-{seed}"
 
 
 def train(system, dataset, folder, seed, tell, steps, look=None):
-    """Train a system for `steps` steps in `folder`, or resume its training there. Returns the OpenRun.
-    tell(fraction) is called every 20 steps, look(state) after each step.
+    """Train a system in `folder` up to step `steps`, or resume its training there. Returns the OpenRun.
+    tell(fraction) is called every 20 steps with the completed fraction, look(state) after each step.
     """
     folder = make_folder(folder)
 
@@ -189,7 +193,7 @@ def train(system, dataset, folder, seed, tell, steps, look=None):
 
 
 def trained(run):
-    """{"steps", "minutes"} of a finished run. The minutes count all its sessions of training."""
+    """{"steps", "minutes"} of `run`, the OpenRun of a finished training. minutes counts all its sessions."""
     records = runs.read_metrics(run.folder, run.state.step)
     return {"steps": run.state.step, "minutes": records[-1]["seconds"] / 60}
 
@@ -198,8 +202,8 @@ def trained(run):
 
 
 def _run_trials(name, trials, quick, out, processes, progress):
-    """Run the trials, (arm, seed), that are not done, at most `processes` at once, and show their progress.
-    If one fails or the call is interrupted, all running trials save and end.
+    """Run all trials that are not done, at most `processes` at once, and show their progress.
+    trials is a list of (arm, seed). If a trial fails or the call is interrupted, all running trials end.
     """
     context = multiprocessing.get_context("spawn")
     waiting = [trial for trial in trials if not _is_done(out, *trial)]
@@ -237,8 +241,8 @@ def _run_trials(name, trials, quick, out, processes, progress):
 
 
 def _expect_done(name, out, trial, exitcode):
-    """Raise TrialError if the process of a trial, (arm, seed), ended with an exit code or without a result.
-    The message has the last line of the trial's error.txt, or the exit code if there is no such text.
+    """Raise TrialError if a trial's process has ended with an exit code other than 0, or without a result.
+    trial is (arm, seed). The message has the last line of the trial's error.txt, or the exit code.
     """
     if exitcode or not _is_done(out, *trial):
         log = folder_of(out, *trial) / "error.txt"
@@ -254,8 +258,10 @@ def _expect_done(name, out, trial, exitcode):
 
 
 def _work(name, arm, seed, quick, out, share):
-    """Run one trial, in its own process, and write its result.json. share.value receives the completed
-    fraction. Interrupted: writes its seconds so far, exits with 130. Failed: writes error.txt, exits with 1.
+    """Run one trial in this process, made for it alone, and write its result.json.
+    share.value, which the parent process reads, receives the completed fraction. An interrupted training
+    saves, its seconds go to seconds.json, and the exit code is 130. A failure goes to error.txt, with exit
+    code 1.
     """
     from . import STUDIES
 
@@ -289,14 +295,14 @@ def _work(name, arm, seed, quick, out, share):
 
 
 def _write(path, text):
-    """Write `text` to a file, atomically: the file has either its old content or all of `text`."""
+    """Write `text` to the file `path`. Even after a crash it has its old content or all of `text`."""
     with replacing(path) as file:
         file.write(text.encode(errors="backslashreplace"))
 
 
 def _die_with_parent():
-    """Wait until the parent process has ended, then end this process at once. A thread of each trial runs
-    this. Without it, a user who repeats the command could have two processes for one trial.
+    """Wait until the parent process ends, then end this process at once. A thread of each trial does this.
+    Without it, a user who repeats the command could have two processes for one trial.
     """
     multiprocessing.parent_process().join()
     os._exit(1)
@@ -306,8 +312,9 @@ def _die_with_parent():
 
 
 def _claim(out, asked):
-    """Make the folder of a study, and its study.json with `asked`: the study's name, quick and setting.
-    If the folder exists, ValueError unless it is empty or its study.json has the same values.
+    """Make the folder `out` of a study and its study.json, or check that they belong to the same study.
+    asked is the content of study.json. ValueError if `out` is not a folder, if its study.json has other
+    values, or if `out` has files but no study.json.
     """
     if not out.is_dir() and (kind := kind_at(out)):
         raise ValueError(f"--out: expected a folder, got {kind}: {out}; choose another --out")
@@ -354,7 +361,7 @@ def _expect_intact(study, out, trials):
 
 
 def _seconds_before(path):
-    """The seconds that an interrupted trial took, from its seconds.json at `path`; 0 without this file."""
+    """The seconds that an interrupted trial took, from its seconds.json at `path`. 0 without this file."""
     return read_json(path, SPENT, "delete the file")["before"] if path.exists() else 0.0
 
 
@@ -363,7 +370,9 @@ def _is_done(out, arm, seed):
 
 
 def _read(study, out, arm, seed):
-    """{figure: value} of a finished trial, from its result.json. FileFormatError if the file is damaged."""
+    """{name: value} from the result.json of a finished trial: "arm", "seed", "seconds", and all figures.
+    FileFormatError if the file is damaged, belongs to another trial, or has no figures.
+    """
     path, again = folder_of(out, arm, seed) / "result.json", "delete the file, and the trial is made again"
     kinds = {column.key: column.kind for column in study.columns}
     got = read_json(path, Record({"arm": Text(), "seed": Whole(), "seconds": Real(0)}, kinds, FIGURES), again)
@@ -377,8 +386,8 @@ def _read(study, out, arm, seed):
 
 
 def _finish(name, study, out, quick, results):
-    """Write the table, the figures and the pictures of a study, and return its Studied. Raises
-    FileFormatError if the files of the trials lack what `summary` or `draw` needs.
+    """Write the table, results.json and the pictures of a study, and return its Studied.
+    FileFormatError if the files of the trials lack something that the study's `summary` or `draw` needs.
     """
     seconds = sum(result["seconds"] for row in results.values() for result in row)
     try:  # each figure was checked when it was read; only `summary` and `draw` know which ones they need
@@ -414,7 +423,7 @@ def _finish(name, study, out, quick, results):
 
 
 def table(study, results):
-    """The table in Markdown: the rows of `results`, {arm: [result of each seed]}, then the published rows."""
+    """The table in Markdown: rows of `results`, {arm: [result of each seed]}, then the published rows."""
     ours = [
         [
             study.arms[arm],
@@ -430,7 +439,7 @@ def table(study, results):
 
 
 def markdown(head, rows):
-    """A table in Markdown. `head` is a list of texts, `rows` is a list of such lists."""
+    """A table as Markdown text. `head` is the list of headings, `rows` a list of lists of texts."""
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
 
 

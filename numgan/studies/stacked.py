@@ -1,13 +1,13 @@
-"""`stacked-mnist`: pictures of three digits in three colours, 1,000 modes, and a D too small to see them all.
+"""`stacked-mnist`: pictures of three digits in three colours, 1,000 modes, and a D too small to see them.
 
 The protocol is that of Metz et al. 2017 (unrolled GANs), section 3.3.1, with the constants of Lin et al. 2018
 (PacGAN), table 3. A picture consists of three random digits, one in each colour. A classifier finds the
-digits a, b, c of 25,600 samples of the last iterate, and the label 100 a + 10 b + c is the mode. KL is the
-divergence of the histogram of labels from the uniform one. All arms have the same G. The paper's D has 1/4 or
-1/2 of its filters, and so has D here.
+digits a, b, c of 25,600 samples of the last iterate. The mode of a sample is the label 100 a + 10 b + c. KL
+is the divergence of the histogram of labels from the uniform one. All arms have the same G. As in the paper,
+D has only 1/4 or 1/2 of its usual number of filters.
 
-The classifier gives a label to a picture of noise too. So
-the table also has the confidence of the classifier.
+The classifier gives a label to a picture of noise too. So the table also has the confidence of the
+classifier.
 """
 
 from dataclasses import dataclass
@@ -74,11 +74,14 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Triples(Dataset):
-    """A data set of a million pictures (28, 28, 3), each of three random digits.
+    """A data set of a million pictures (28, 28, 3). Each has three random digits, one in each colour.
 
-    x         (N, 28, 28, 1), the digits
-    labels    (N,), the labels of the digits; `rows` returns the labels of the pictures, 100 a + 10 b + c
+    x         (N, 28, 28, 1) uint8, the N digits of which the pictures are made
+    labels    (N,), the labels of the digits
     triples   (TRIPLES, 3), row k has the indices of the three digits of picture k
+
+    A picture is made when `rows` asks for it. Its label is 100 a + 10 b + c, where a, b, c are its digits'
+    labels.
     """
 
     triples: np.ndarray = None
@@ -97,7 +100,7 @@ class Triples(Dataset):
 
 
 def triples(digits):
-    """The Triples made from a Dataset of digits. The random indices are the same in every call."""
+    """Make the Triples from `digits`, a Dataset of digits. The random indices are the same in every call."""
     rows = stream(2017, "stacked-mnist").integers(0, len(digits), (TRIPLES, 3))
     return Triples(
         "stacked-mnist", digits.x, digits.labels, digits.classes, digits.source, triples=rows.astype(np.int32)
@@ -117,10 +120,10 @@ def generator():
 
 
 def discriminator(filters, m=1):
-    """The network D: packs of m pictures (28, 28, 3) -> 14x14
-    -> 7x7 -> 4x4x(4 filters) -> one logit for each pack.
+    """The network D: pictures (m N, 28, 28, 3) -> logits (N, 1), one for each pack of m pictures.
 
-    filters is the number of channels after the first convolution.
+    It has three convolutions. Their outputs have 14 x 14, 7 x 7 and 4 x 4 pixels; the first one has `filters`
+    channels, and each of the next two has twice the channels of the one before.
     """
     layers = [Pack(m)] if m > 1 else []
     for inputs, outputs in ((3 * m, filters), (filters, 2 * filters), (2 * filters, 4 * filters)):
@@ -129,7 +132,7 @@ def discriminator(filters, m=1):
 
 
 def system(arm):
-    """The GAN of an arm named "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
+    """The GAN of an arm. The arm is named "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
     size, remedy = arm.split("-")
     m = 2 if remedy.endswith("pac2") else 1
     beta1, rate = 0.0 if remedy == "r3pac2" else 0.5, PACKED_RATE if m == 2 else RATE
@@ -149,10 +152,11 @@ def system(arm):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train the GAN of one arm and count its modes. The arm `real` counts the modes of the data.
+    """Train the GAN of one arm and count its modes. The arm "real" only counts the modes of the data.
 
-    Returns {figure: value} and writes a few samples to
-    samples.npy in `folder`. Arguments as for `Study.trial`.
+    Returns {figure: value}. Writes SHOWN samples to samples.npy in `folder`, except for "real". With `quick`
+    the classifier is that of `_nearest_mean`, otherwise the judge. arm is a key of ARMS. The other arguments
+    are those of `Study.trial`.
     """
     digits = load("mnist")
     data = triples(digits)
@@ -170,10 +174,11 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def judged(draw, classify, count):
-    """{"modes": number of captured modes, "kl": KL, "confidence": mean confidence} of `count` pictures.
+    """Count the modes of pictures: {"modes": captured modes, "kl": KL, "confidence": mean confidence}.
 
-    draw(n, part) returns n pictures in -1..1. classify(images) -> (n, 10) returns the probabilities of the
-    digits in one colour. The pictures are drawn and classified in PARTS parts.
+    draw       draw(n, part) returns n pictures in -1..1; it is called with part = 0, 1, ..., PARTS - 1
+    classify   classify(images (n, 28, 28, 1) uint8) -> (n, 10), the probabilities of the digits in one colour
+    count      the number of pictures, in PARTS equal parts
     """
     labels, confidence = [], []
     for part in range(PARTS):
@@ -186,20 +191,19 @@ def judged(draw, classify, count):
 
 
 def _judge():
-    """A function classify(images (N, 28, 28, 1) uint8) -> p (N, 10), by numgan's judge of MNIST.
+    """Make a function classify(images (N, 28, 28, 1) uint8) -> p (N, 10), by numgan's judge of MNIST.
 
-    All studies share this judge.
+    p are the probabilities of the digits. All studies share this judge. It is trained if the cache has none.
     """
     judge = open_judge("mnist", progress=False)
     return lambda images: probabilities(judge, as_seen(judge, images))
 
 
 def _nearest_mean(digits):
-    """A function classify(images) -> p (N, 10) like that of `_judge`, but p is 1 for the nearest of ten mean
-    digits.
+    """Make a function classify(images (N, 28, 28, 1) uint8) -> p (N, 10) that needs no training, for --quick.
 
-    digits is the Dataset that gives the means. This function
-    needs no training and has an accuracy of about 80 %.
+    p is 1 for the nearest of ten mean digits and 0 for the other ones. The means are those of `digits`, a
+    Dataset. The accuracy is about 80 %.
     """
     means = np.stack([digits.x[digits.labels == digit].mean(axis=0).ravel() for digit in range(10)])
     means = means.astype(np.float32)
@@ -213,7 +217,10 @@ def _nearest_mean(digits):
 
 
 def draw(results, out):
-    """Draw samples of seed 0, one row for each arm except the data. Returns {file name: picture}."""
+    """Draw samples of seed 0, one row for each arm except the data. Returns {file name: picture}.
+
+    results is {arm: [result of each seed]}. The samples are read from the study's folder `out`.
+    """
     arms = [arm for arm in results if arm != "real"]
     samples = np.concatenate([load_array(folder_of(out, arm, 0) / "samples.npy") for arm in arms])
     return {"samples.png": plot.grid(samples, SHOWN, [ARMS[arm] for arm in arms])}

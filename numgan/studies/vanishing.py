@@ -1,15 +1,14 @@
 """`vanishing`: the gradient of G from a D that is trained more and more, while G is constant.
 
-Source: Arjovsky and Bottou 2017, section 2.
+Source: Arjovsky and Bottou 2017, section 2. G is first trained for 200 steps and then constant. A new D is
+trained against it. After k = 0, 1, 3, 10, ... steps of this D, the gradient of G is measured:
 
     g = d L_G / d theta on one batch of latents
 
-is measured after k = 0, 1, 3, 10, ... steps of a new D. G is constant, after 200 steps of training.
-
-Let b = D(G(z)) be a logit. With the minimax loss, the gradient contains dD/dx times sigmoid(b), which goes to
-0 if D becomes certain. With the non-saturating loss it contains dD/dx times sigmoid(-b), which goes to 1
+Let b be the logit of D for a fake G(z). With the minimax loss, g contains dD/dx times sigmoid(b), which goes
+to 0 if D becomes certain. With the non-saturating loss, g contains dD/dx times sigmoid(-b), which goes to 1
 (Goodfellow et al. 2014, section 3), while dD/dx grows. A critic whose slopes are kept at 1 has no such
-factor. The figures are means over 32 batches of latents:
+factor. The means below are over 32 batches of latents:
 
     norm = mean |g|          spread = sqrt(mean |g - mean g|^2)          noise = spread / |mean g|
     accuracy                 of D on held-out real samples and new fakes, half of each, at the best threshold
@@ -52,9 +51,9 @@ COLUMNS = (
 
 
 def game(name, loss):
-    """The system whose D is trained on the data set `name`. loss is an adversarial loss; None means WGAN-GP.
+    """The system whose D is trained, on the data set `name` ("digits" or "ring").
 
-    Networks and optimisers are the same for every loss.
+    loss is an adversarial loss; None means WGAN-GP. Networks and optimisers are the same for every loss.
     """
     gan = systems.build("gan", PRESETS[name])
     if loss:
@@ -64,10 +63,14 @@ def game(name, loss):
 
 
 def gradients(system, params, batch, seed, number):
-    """The gradients of G's loss with respect to theta, (number, size of theta), one for each draw of latents.
+    """The gradients (number, size of theta) of G's loss with respect to G's weights theta.
 
-    params, batch   the parameters of G and D, and a batch of real samples
-    seed            the seed of the latents
+    There is one gradient for each batch of latents.
+
+    params   the parameters {"G", "D"}
+    batch    a batch of real samples, the same for all gradients
+    seed     the seed of the latents
+    number   the number of batches of latents
     """
     one = system.objectives()["G"]
     return np.stack(
@@ -76,9 +79,10 @@ def gradients(system, params, batch, seed, number):
 
 
 def accuracy(real, fake):
-    """The accuracy of D at the best threshold, from the logits real (M,) and fake (N,).
+    """The accuracy of D at the best threshold, from its outputs `real` (M,) and `fake` (N,).
 
-    It is the mean of the accuracy on real samples and the accuracy on fakes.
+    real are the outputs for real samples, fake those for fakes. An output from the threshold upwards means
+    "real". The accuracy is the mean of two accuracies: that on real samples and that on fakes.
     """
     cuts = np.concatenate([real, fake, [np.inf]])
     sum_of_both = (
@@ -90,12 +94,14 @@ def accuracy(real, fake):
 
 
 def look(system, params, batch, held, seed, number=BATCHES):
-    """{"norm", "spread", "noise", "accuracy": value}: statistics of G's gradient, and D's accuracy.
+    """Measure {"norm", "spread", "noise", "accuracy"}: three figures of G's gradient, and the accuracy of D.
 
-    held     held-out real samples, for the accuracy
-    number   the number of draws of latents for the gradients of G
+    norm       the mean norm of the gradients for `number` batches of latents
+    spread     the root mean square distance of these gradients from their mean
+    noise      spread / norm of the mean gradient
+    accuracy   of D, at the best threshold, on `held` (held-out real samples) and as many fakes
 
-    Other arguments as for `gradients`.
+    params, batch and seed are those of `gradients`.
     """
     g = gradients(system, params, batch, seed, number)
     mean = g.mean(axis=0)
@@ -111,9 +117,12 @@ def look(system, params, batch, held, seed, number=BATCHES):
 
 
 def trial(arm, seed, quick, folder, tell):
-    """Train G for WARM steps, then a new D against this constant G. Measure G's gradient after k steps of D.
+    """Train G for WARM steps, then a new D against this constant G, and measure after k steps of D.
 
-    k takes the values LOOKS. Returns {"FIGURE K": value}. Arguments as for `Study.trial`.
+    k takes the values LOOKS. In every arm, G is trained in the non-saturating GAN. D is trained with the loss
+    of the arm. Returns {"FIGURE K": value} for the figures of `look`, and "looks", the list of all k. With
+    `quick` there are fewer steps, values of k and batches. arm is a key of ARMS. The other arguments are
+    those of `Study.trial`; `folder` is not used.
     """
     name, short = arm.split("-", 1)
     system, dataset = game(name, LOSSES[short][1]), data.load(name)
@@ -143,8 +152,9 @@ def trial(arm, seed, quick, folder, tell):
 
 
 def draw(results, out):
-    """Draw norm, noise and accuracy as functions of k, one row for each data set. Returns {file name:
-    picture}.
+    """Draw the norm and noise of G's gradient and the accuracy of D over k, the number of steps of D.
+
+    There is one row for each data set. results is {arm: [result of each seed]}. Returns {file name: picture}.
     """
     figures = {
         "norm": "norm of G's gradient",

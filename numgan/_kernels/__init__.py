@@ -43,7 +43,7 @@ KERNELS = tuple(
 
 
 def _completed(own):
-    """Make a backend of the functions own {name: function}. Reference kernels have the names that own lacks."""
+    """Make a backend of own {name: function}; the reference kernels have the names that own lacks."""
     return SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in KERNELS})
 
 
@@ -105,7 +105,7 @@ def instruction_sets():
 
 
 def num_threads():
-    """The number of threads of a large kernel call. Without compiled kernels it is 1, and BLAS has its own."""
+    """The number of threads of a large kernel call; 1 without compiled kernels (BLAS has its own number)."""
     return compiled.num_threads() if compiled else 1
 
 
@@ -208,7 +208,7 @@ class use_fast_convolutions(_Switch):
 
 
 def fast_convolutions():
-    """Whether float32 convolutions may use the Toom-Cook algorithm. False if the backend is not "compiled"."""
+    """Whether float32 convolutions may use the Toom-Cook algorithm; False for backends but "compiled"."""
     return _chosen == "compiled" and compiled.products.fast_convolutions
 
 
@@ -319,7 +319,7 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 
 def max_pool2d_gradient(dy, index, size):
-    """dx, the input gradient of max_pool2d: each dy is added at the pixel that its index names; 0 elsewhere
+    """dx, the input gradient of max_pool2d: every entry of dy is added to the pixel that index names
     dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)
     """
     (dy,) = door.arrays("max_pool2d_gradient", dy=dy)
@@ -367,7 +367,7 @@ def moving_average(average, p, decay):
 
 
 def add(one, two, out):
-    """out = one + two, or out = one if two is None          one, two, out of the same shape; out contiguous"""
+    """out = one + two, or out = one if two is None          one, two, out of one shape; out contiguous"""
     one, two, out = door.arrays("add", one=one, two=two, out=out)
     door.output("add", out, one=one, two=two)
     _kernel("add", out)(one, two, out)
@@ -431,7 +431,7 @@ def _sign_arrays(kernel, slope, **channels):
 
 
 def column_sum(x):
-    """The sum over the rows of x, which is the gradient with respect to a bias          x (P, C)   sum (C,)"""
+    """The sum over rows of x, which is the gradient with respect to a bias          x (P, C)   sum (C,)"""
     (x,) = door.arrays("column_sum", x=x)
     return _kernel("column_sum", x)(x)
 

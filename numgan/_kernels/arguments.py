@@ -49,7 +49,7 @@ peak                   | sums(1) products(1)                                    
 
 
 def _arguments(arrays, scalars):
-    """Make the Arguments of one table line, from the text of its column "arrays" and of its column "numbers"."""
+    """Make the Arguments of one table line, from the texts of its columns for arrays and for numbers."""
     named = {}
     for word in arrays.split():
         name, dimensions = word.rstrip("?)").split("(")

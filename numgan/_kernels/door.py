@@ -72,13 +72,16 @@ def arrays(kernel, **named):
 
 
 def agree(kernel, what, expected, got):
-    """Raise ValueError unless `got` equals `expected`, a size or a shape. The text `what` names it in the message."""
+    """Raise ValueError unless `got` equals `expected`, a size or a shape.
+
+    The text `what` names the compared value in the message.
+    """
     if expected != got:
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
 
 
 def real(value):
-    """value as a float. The result is nan if value is not a number, or a finite number too large for a float."""
+    """value as a float; nan if value is not a number, or if it is finite and too large for a float."""
     try:
         number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
     except OverflowError:  # value is a large integer; a large long double becomes inf, see the next line
@@ -210,10 +213,12 @@ def vectors(kernel, read, **named):
 
 
 def output(kernel, out, **read):
-    """Raise ValueError unless a kernel can write the array `out` while it reads the arrays `read` {name: array}.
+    """Raise ValueError unless a kernel can write the array `out` while it reads arrays.
 
-    out must be contiguous, aligned and writeable. Each array that is read must have the shape of out, and
-    either share no memory with out or be exactly the same memory. An array that is None is not checked.
+    read      {name: array}, the arrays that the kernel reads; an array that is None is not checked
+
+    out must be contiguous, aligned and writeable. Each array of `read` must have the shape of out, and either
+    share no memory with out or be exactly the same memory.
     """
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
         raise ValueError(f"{kernel}: expected out contiguous, aligned and writeable")

@@ -42,14 +42,15 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Agreement:
-    """The comparison of two gradients of one parameter, of numgan and of PyTorch. All numbers are relative rms.
+    """The comparison of two gradients of one parameter, of numgan and of PyTorch.
 
     parameter                   its name, such as "D.0.W"
     difference                  between the gradients of numgan and PyTorch
     numgan_error, torch_error   the differences of both gradients from that in float64
     limit                       the largest allowed difference
 
-    `holds` is True if the difference is within the limit.
+    All numbers are relative rms, as in the table above. `holds` is True if the difference is within the
+    limit.
     """
 
     parameter: str
@@ -226,10 +227,10 @@ def _rms(x):
 
 
 def _memory(name, variants, threads):
-    """The peak resident memory in MB of numgan and of each PyTorch variant: {"numgan" or variant: MB or None}.
+    """The peak resident memory of numgan and of each PyTorch variant: {"numgan" or variant: MB}.
 
     Each is measured in a process that runs nothing else: MEMORY_STEPS steps of the workload `name`. threads
-    is the number of threads. None means that the system does not report the memory.
+    is the number of threads. A value is None if the system does not report the memory.
     """
     with Worker("steps", threads, tuned=False) as worker:
         worker("own_steps", name, MEMORY_STEPS)

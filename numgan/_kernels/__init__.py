@@ -3,8 +3,8 @@
 reference.py defines each kernel in NumPy. compiled.py has a fast version in C. readable.py has a version of
 some kernels, to read and change. Such a set of kernels is a backend. Import chooses one backend, and
 `use_backend` switches to another. Each kernel function here checks its arguments, counts the call and calls
-the backend's function of the same name. The backends check no shapes. "Finished" below: the result then goes
-through `reference.finish`, which adds the bias and applies LeakyReLU.
+the backend's function of the same name. The backends check no shapes. "finish" below is `reference.finish`:
+it adds bias, then applies LeakyReLU or, with a gate, its derivative.
 """
 
 import math
@@ -54,9 +54,11 @@ BUILT_IN = tuple(_modules)
 def _choose():
     """The name of the backend at import, from environment variables and from what was built.
 
-    Returns NUMGAN_BACKEND if it is set; otherwise "compiled", or "reference" without it or if NUMGAN_PURE=1.
-    Raises ValueError for a wrong variable. Raises ImportError if kernels were not built that are asked for,
-    required by NUMGAN_REQUIRE_KERNELS=1, or, in the source tree, not excluded by NUMGAN_PURE=1.
+    Returns NUMGAN_BACKEND if it is set. Otherwise returns "reference" if NUMGAN_PURE=1 or if the compiled
+    kernels were not built, and "compiled" if they were. Raises ValueError for a wrong variable. Raises
+    ImportError if missing kernels are required by NUMGAN_BACKEND or NUMGAN_REQUIRE_KERNELS=1, or if numgan is
+    imported from its source tree without compiled kernels and neither NUMGAN_BACKEND nor NUMGAN_PURE=1 is
+    set.
     """
     pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
     if pure not in ("0", "1"):
@@ -164,9 +166,9 @@ def register_backend(name, kernels):
 
     Each function has the parameters and the result of the function with the same name in reference.py. It is
     called with checked arguments, by position. `matmul(a, b, bias, slope, gate)`, for example, returns a new
-    array, finished (reference.finish). You may register your own name again. Raises ValueError if `name` is
-    not a string, is empty or is a built-in backend, for an unknown kernel, or for no kernel. Raises TypeError
-    for other types of `kernels`, or a value that is not a function.
+    array, after `reference.finish`. You may register your own name again. Raises ValueError if `name` is not
+    a string, is empty or is a built-in backend, for an unknown kernel, or for no kernel. Raises TypeError for
+    other types of `kernels`, or a value that is not a function.
     """
     if not isinstance(name, str) or not name or name in BUILT_IN:
         raise ValueError(f"register_backend: expected a name other than {', '.join(BUILT_IN)}, got {name!r}")
@@ -226,10 +228,8 @@ class kernel_calls:
 
 def _kernel(name, *arrays, counted=None):
     """The function of the kernel `name`: from the backend in use or, if an array is empty, from reference.py.
+    (A compiled kernel could loop very long over a huge axis of another array, and add nothing.)
     The call is counted under `counted`, or under `name` if that is None.
-
-    Why reference.py: a compiled kernel could loop very long over a huge axis of another array, and add
-    nothing.
     """
     for counter in _counters:
         counter[counted or name] += 1
@@ -250,7 +250,9 @@ def release_memory():
 
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
-    """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N); any strides"""
+    """C = A B, then `finish` (bias and LeakyReLU); the arrays may have any strides
+    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)
+    """
     a, b, bias, gate = door.arrays("matmul", a=a, b=b, bias=bias, gate=gate)
     door.agree("matmul", "b with rows", a.shape[1], b.shape[0])
     slope = door.finish("matmul", (a.shape[0], b.shape[1]), bias, gate, slope)
@@ -267,7 +269,7 @@ def dense_weight_gradient(x, dy):
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
-    """y = the convolution of x with w (formula: reference.py), finished
+    """y = the convolution of x with w (formula: reference.py), then `finish` (bias and LeakyReLU)
     x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)
     """
     x, w, bias, gate = door.arrays("conv2d", x=x, w=w, bias=bias, gate=gate)
@@ -278,7 +280,7 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """dx = the transpose of conv2d, as a linear map of x, applied to dy; finished
+    """dx = the transpose of conv2d, as a linear map of x, applied to dy; then `finish` (bias and LeakyReLU)
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   gate, dx (N, H, W, C)   size (H, W) is required
     """
     if size is None:
@@ -330,7 +332,7 @@ def max_pool2d_gradient(dy, index, size):
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
     """Update p, m and v by Adam with gradient g, in place. Returns whether the new p, m and v are finite.
-    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
+    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included   formulas: reference.py
     """
     p, m, v, g = door.vectors("adam", read="g", p=p, m=m, v=v, g=g)
     constants = door.constants("adam", lr=lr, beta1=beta1, beta2=beta2, eps=eps)
@@ -346,8 +348,9 @@ def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
-    """Update p and m by gradient descent with momentum, in place. Returns whether the new p and m are finite.
-    g is the gradient. p, g (P,)   m (P,), or None without momentum: then p and g + weight_decay p are tested
+    """Update p and m by gradient descent with momentum, in place; g is the gradient; p, g, m (P,).
+    Returns whether the new p and m are finite. m may be None if momentum is 0 (otherwise TypeError). Then the
+    result is whether p and g + weight_decay p are finite.
     """
     p, m, g = door.vectors("sgd", read="g", p=p, m=m, g=g)
     lr, momentum, *around = door.constants(
@@ -418,8 +421,8 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
 
 def _sign_arrays(kernel, slope, **channels):
-    """(slope as a float, {name: array}). The arrays are those given; they give the sign of LeakyReLU's input.
-    With slope 1 no sign is needed: they become None. Otherwise raises ValueError if an array is None.
+    """Check the arrays that give the sign of LeakyReLU's input. Returns (slope as a float, {name: array}).
+    With slope 1 no sign is needed: the arrays become None. Otherwise None raises ValueError.
     """
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):

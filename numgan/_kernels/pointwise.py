@@ -14,7 +14,7 @@ _TERMS = 32  # the cost of one element in a pass over memory, in multiply-adds o
 
 
 def _flat(x):
-    """(number of shares, 1): into how many parts a pass over all elements of x is cut, as from `_shares`."""
+    """(n, 1): a pass over all elements of x is cut into n parts for the threads."""
     return _shares(x.size, 1, _TERMS, x.itemsize)
 
 
@@ -85,7 +85,7 @@ _BLOCK = 8192  # number of elements in a block of rows: so many stay in the firs
 
 
 def _blocks(x, width, longest=256):
-    """Plan a sum over the rows of x (P, C): C sums each block of rows, then Python sums over the blocks.
+    """Plan a sum over the rows of x (P, C): the C code sums each block of rows, then Python sums the blocks.
 
     Returns (rows, partial, shares):
     rows      the number of rows in a block, at most `longest`

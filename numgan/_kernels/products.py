@@ -136,7 +136,7 @@ def _grouped(y, count):
 def _one_window(size, kernel, padding):
     """Whether one window covers the whole image. Then the convolution is a matrix product without copies.
 
-    size is the size (H, W) of the image, kernel that of the window. The result is False with padding.
+    size (H, W) is that of the image, kernel (KH, KW) that of the window. The result is False with padding.
     """
     return tuple(size) == tuple(kernel) and tuple(padding) == (0, 0)
 

@@ -5,9 +5,6 @@ positions in a window (taps) only. `stride` and `padding` are pairs (vertical, h
 symmetric and made of zeros, in pooling of -inf.
 
     output size of a convolution        HO = (H + 2 padding - KH) // stride + 1
-
-"Finished" in a docstring below: the result then goes through `finish`, which adds the bias and applies
-LeakyReLU.
 """
 
 import math
@@ -34,7 +31,7 @@ def _taps(kernel, *arrays):
 
 
 def _padded(x, padding, value=0):
-    """x (N, H, W, C) with `padding` (vertical, horizontal) more pixels of this value on each side."""
+    """x (N, H, W, C) with p rows and q columns of `value` added on each side; padding is (p, q)."""
     p, q = padding
     return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)), constant_values=value) if p or q else x
 
@@ -65,13 +62,13 @@ def _rows(x):
 
 
 def finish(c, bias, slope, gate):
-    """The end of every product c: c after adding bias, then LeakyReLU or, with a gate, its derivative.
+    """Finish a product or convolution c: add the bias, then apply LeakyReLU. Returns the new c.
 
     c = c + bias                            if bias is not None
-    c = c if c > 0 else slope c             without a gate (slope 1: no LeakyReLU)
-    c = c if gate > 0 else slope c          with a gate, the output of a LeakyReLU: c times its derivative
+    c = c if c > 0 else slope c             LeakyReLU, if gate is None; slope 1: nothing happens
+    c = c if gate > 0 else slope c          otherwise: c times the derivative of a LeakyReLU with output gate
 
-    The argument c is not changed.
+    The array that is passed as c is not changed.
     """
     c = c if bias is None else c + bias
     if gate is not None:
@@ -80,15 +77,19 @@ def finish(c, bias, slope, gate):
 
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
-    """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N)"""
+    """C = A B, then `finish` (bias and LeakyReLU)
+
+    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)
+    """
     with np.errstate(all="ignore"):  # BLAS may report errors in unused parts of its registers
         c = np.matmul(a, b)
     return finish(c, bias, slope, gate)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
-    """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o], finished
+    """y = the convolution of x with w, then `finish` (bias and LeakyReLU)
 
+    y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o]
     x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)   s stride, p padding
     """
     *kernel, _, o = w.shape
@@ -101,7 +102,7 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """dx = the transpose of conv2d, as a linear map of x, applied to dy; finished
+    """dx = the transpose of conv2d, as a linear map of x, applied to dy; then `finish` (bias and LeakyReLU)
 
     It is also the forward pass of the transposed convolution. size is required.
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)
@@ -116,7 +117,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    """dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
+    """The weight gradient of conv2d: dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
 
     x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)   s stride, p padding
     """
@@ -149,7 +150,7 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 
 def max_pool2d_gradient(dy, index, size):
-    """dx, the input gradient of max_pool2d: dx[n, index[n,h,w,c], c] += dy[n,h,w,c], from 0
+    """dx, the input gradient of max_pool2d: start from dx = 0, then dx[n, index[n,h,w,c], c] += dy[n,h,w,c]
 
     Here the two axes H, W of dx are one axis of H W pixels.
     dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)
@@ -221,7 +222,7 @@ def moving_average(average, p, decay):
 
 
 def add(one, two, out):
-    """out = one + two, or one if two is None          one, two, out of the same shape"""
+    """out = one + two, or out = one if two is None          one, two, out of the same shape"""
     np.add(one, 0 if two is None else two, out=out)
 
 
@@ -271,9 +272,10 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    """dx = (d - centre - (x - mean) share) scale
+    """dx = (d - centre - (x - mean) share) scale, with d as in channel_products
 
-    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products
+    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)
+    In training, BatchNorm passes centre = mean d and share = mean(d (x - mean)) / (variance + eps).
     """
     dy = _before_leaky_relu(dy, x, mean, scale, bias, slope)
     return (dy - centre - (x - mean) * share) * scale

@@ -108,7 +108,10 @@ class Convolution(Case):
 
     @cached_property
     def settings(self):
-        """((H, W), C, O, kernel, stride, padding); the last three are pairs (vertical, horizontal)."""
+        """The sizes of the case: ((H, W), C, O, kernel, stride, padding).
+
+        kernel, stride and padding are pairs (vertical, horizontal).
+        """
         (h, v, c, o), kernel, stride, padding = WINDOWS[self.window]
         return (h, v), c, o, (kernel, kernel), (stride, stride), (padding, padding)
 
@@ -188,9 +191,10 @@ class LayerPass(Case):
 
 @dataclass(frozen=True)
 class Update(Case):
-    """The case of an update of Adam for `size` weights, in place.
+    """The case of one update of Adam, in place, for `size` weights.
 
-    For each weight it reads the weight, the gradient and two moments, and writes the weight and the moments.
+    For each weight, Adam reads the weight, the gradient and two moments, and writes the weight and both
+    moments.
     """
 
     size: int

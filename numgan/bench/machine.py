@@ -46,9 +46,9 @@ def threads(n):
 def side(function, backend=None, blas=1, fast=None, number=None):
     """Make a function side(calls) -> [ms] for `interleave`. It times calls of `function` with these settings:
 
-    backend   the backend of the kernels; None: the backend in use now
+    backend   the backend of the kernels; None: the backend in use when side is made
     blas      the number of threads of BLAS; 1 is that of `numgan train`
-    fast      whether the kernels may use fast convolutions; None: as now
+    fast      whether the kernels may use fast convolutions; None: the setting when side is made
     number    the number of threads of the kernels; None: the number that is set when side is called
     """
     backend = backend or _kernels.backend()

@@ -136,8 +136,9 @@ def profile(system, steps=10, batch_size=None):
     batch          the number of samples in the batch
     step_ms        the mean time of a step, in milliseconds
     elsewhere_ms   the part of step_ms that is in no row
-    rows           [{network, path, layer, pass, ms, share, calls}], one dict for each pass of each layer; ms
-                   and calls are means for one step, share is ms / step_ms
+    rows           [{network, path, layer, pass, ms, share, calls}], one dict for each pass of each layer, for
+                   the update of each network and for the latents; ms and calls are means for one step, share
+                   is ms / step_ms
     kernel_calls   {kernel: calls in a step}
 
     Two steps before the measurement do not count. batch_size None means that of the system.

@@ -42,15 +42,16 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Agreement:
-    """The comparison of two gradients of one parameter, of numgan and of PyTorch.
+    """The comparison of two gradients of one parameter: that of numgan and that of PyTorch.
 
     parameter                   its name, such as "D.0.W"
     difference                  between the gradients of numgan and PyTorch
-    numgan_error, torch_error   the differences of both gradients from that in float64
+    numgan_error, torch_error   the differences of both gradients from the gradient in float64
     limit                       the largest allowed difference
+    holds                       whether the difference is within the limit
 
-    All numbers are relative rms, as in the table above. `holds` is True if the difference is within the
-    limit.
+    Each difference is a root mean square, divided by that of the gradient in float64. For a parameter with
+    one number, the divisor is at least 1/2.
     """
 
     parameter: str
@@ -184,7 +185,7 @@ def draws(session):
 def gradients(session, z, dtype=np.float32):
     """The gradients of one step of numgan: {name of each updated network: its gradient}.
 
-    The step has the session's weights and batch, and the latents z (N, Z). It is computed in `dtype`. No
+    The step uses the session's weights and batch, and the latents z (N, Z). It is computed in `dtype`. No
     weight is updated.
     """
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}

@@ -50,10 +50,10 @@ def burst(function, calls):
 
 
 class Rest:
-    """A pause: a call rest() of this object sleeps for `seconds`.
+    """A pause between measurements: a call rest() of this object sleeps for `seconds`.
 
     During a pause this program does nothing, so all use of the processors is that of other programs. `busy`
-    is their share.
+    is the share of the processors that they used.
     """
 
     def __init__(self, seconds=PAUSE):

@@ -95,7 +95,7 @@ class Game:
     """A GAN in PyTorch. A step is one update of D on real samples and fakes, and one of G on the same fakes.
 
     workload   a name in WORKLOADS
-    variant    one of the five variants above
+    variant    "naive", "careful", "cl", "compile" or "compilecl", see the top of this file
     real       (N, C, H, W) or (N, 784), a NumPy array: the batch of every step
     """
 

@@ -37,12 +37,12 @@ class WrongKernel(ArithmeticError):
 
 
 class Matmul:
-    """The kind "matmul": c = a b. A case of it is the sizes (M, K, N), and size n means (n, n, n).
+    """The kind of kernel "matmul": c = a b. A case (one problem to compute) is the sizes (M, K, N).
 
     cases            the cases of the check
     size             the default size of the ladder
     definition       the reference kernel
-    sized(n)         the case of size n
+    sized(n)         the case of size n: (n, n, n)
     shapes(case)     the shapes of the arguments
     products(case)   the number of multiplications
     """
@@ -82,7 +82,7 @@ class Matmul:
 
 
 class Conv:
-    """The kind "conv": y = x * w. A case of it is (N, H, W, C, O, kernel, stride, padding).
+    """The kind of kernel "conv": y = x * w. A case (one problem) is (N, H, W, C, O, kernel, stride, padding).
 
     Size n means DCGAN's layer with n input and 2 n output channels, 32 x 32 pixels and batch 8. Attributes
     and methods are as in Matmul; the other arguments are (stride, padding).
@@ -173,15 +173,16 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
 
 
 def case_of(rung, size):
-    """The case of this size for a rung, or the case of the size rung.largest if that is smaller."""
+    """The case (problem) of this size for a rung, or that of the size rung.largest if it is smaller."""
     return KINDS[rung.kind].sized(min(size, rung.largest or size))
 
 
 @may_underflow
 def draw(kind, case, dtype):
-    """The random arguments of a case of this kind: ({name: array}, tuple of the other arguments).
+    """The random arguments of a case for a kernel of this kind: ({name: array}, tuple of other arguments).
 
-    The arrays are normal random numbers in `dtype`, equal in every call.
+    kind is "matmul" or "conv". The arrays are normal random numbers in `dtype`, equal in every call. The
+    other arguments are stride and padding of a convolution.
     """
     rng = np.random.default_rng(0)
     shapes, rest = KINDS[kind].shapes(case)

@@ -236,7 +236,7 @@ def truth(kind, arrays, rest):
 
 @may_underflow
 def examine(rung, arrays, rest, exact, layout="contiguous"):
-    """Call a kernel, the rung, once and return the error of its result, a number.
+    """Call a kernel, the rung, once and return the error of its result C, a number.
 
     arrays   {name: array}, the array arguments
     rest     the other arguments
@@ -271,10 +271,10 @@ def examine(rung, arrays, rest, exact, layout="contiguous"):
 def _compare(got, expected, scale, where, fast, ordinary):
     """The error of the result `got`, as `examine` returns it. Raises WrongKernel if it is above the bound.
 
-    expected, scale   C64 and |A| |B|
+    expected, scale   C64 and |A| |B|, the result of `truth`
     where             the start of the message
     fast              True: error and bound are those of fast algorithms
-    ordinary          True: the arrays are contiguous; the message of an error then names other causes
+    ordinary          True: the arrays are contiguous; the message then names other causes of an error
     """
     wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)  # an empty sum has scale 0 and must be 0
     if fast:
@@ -296,7 +296,7 @@ def _compare(got, expected, scale, where, fast, ordinary):
 
 
 def _pattern(off, error, dtype, ordinary):
-    """A text for the message of WrongKernel: which elements are wrong, and a possible cause.
+    """A text for the message of WrongKernel: which elements are wrong, and possible causes.
 
     off        a mask, True where the result is wrong
     error      the error of the result

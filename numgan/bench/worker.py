@@ -126,8 +126,8 @@ def peak_memory():
 def load(module, threads):
     """Import a module of this folder and return it. For PyTorch's modules, set PyTorch's number of threads.
 
-    The folder of the package is added to sys.path. For torch_steps, empty modules take the place of numgan
-    and numgan.bench in sys.modules, so numgan's memory does not count for PyTorch.
+    The folder that contains the package is added to sys.path. For torch_steps, empty modules take the place
+    of numgan and numgan.bench in sys.modules, so numgan's memory does not count for PyTorch.
     """
     folder = Path(__file__).parent
     sys.path.insert(0, str(folder.parents[1]))

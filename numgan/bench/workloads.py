@@ -79,7 +79,7 @@ def _dcgan28():
 def _dcgan64():
     """Build the system of the workload dcgan64.
 
-    As in widely used code, convolutions have no biases, and D ends in a convolution.
+    As in widely used code, convolutions and Dense have no biases, and D ends in a convolution.
     """
     window = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
     G = [Dense(100, 4 * 4 * 512, bias=False), Reshape(4, 4, 512), BatchNorm(512), ReLU()]

@@ -4,15 +4,15 @@
 
     net = ng.Sequential(ng.Dense(2, 64), ng.ReLU(), ng.Dense(64, 1))    # layers and networks: numgan.layers
     p = net.init(0)                                                     # all parameters, in one vector
-    y, cache = net.forward(p, x)                                        # a cache is a value
-    dx, dp = net.backward(dy, cache)                                    # gradients have the parameters' form
+    y, cache = net.forward(p, x)                                        # cache: what backward needs of x
+    dx, dp = net.backward(dy, cache)                                    # dp has the form of p
 
     ng.check_layer(net)                                                 # finite differences: numgan.checking
     system = ng.build("dcgan", "digits")                                # a paper's system: numgan.systems
     ng.train(system, ng.data.load("digits"), "run")                     # the training loop: numgan.training
 
-The tree is a book. Reading order: layers, losses, optimizers, networks, remedies, systems, checking, data,
-training, metrics, evaluation, and below them core and _kernels.
+The package is written as a book. Reading order of its folders: layers, losses, optimizers, networks,
+remedies, systems, checking, data, training, metrics, evaluation. All of them use core and _kernels.
 """
 
 from .core import environment as _environment  # first: it reports environment variables with wrong values

@@ -1,4 +1,4 @@
-"""`python -m numgan` is `numgan`."""
+"""`python -m numgan` runs the command `numgan`."""
 
 import sys
 

@@ -1,10 +1,10 @@
-"""The kernels. Each has a definition in NumPy (reference.py) and a fast version in C (compiled.py). Some have
-a third version, to read and change (readable.py). A set of kernels is a backend. One backend is chosen at
-import, and `use_backend` switches to another.
+"""The kernels: functions of arrays with loops that take much time. Layers call only the functions here.
 
-Every function here checks its arguments, counts the call and calls the function of the chosen backend. Layers
-call only these functions. The backends check no shapes.
-"Finished" in a docstring below: the product is followed by `reference.finish`, that is bias, then LeakyReLU.
+reference.py defines each kernel in NumPy. compiled.py has a fast version in C. readable.py has a version of
+some kernels, to read and change. Such a set of kernels is a backend. Import chooses one backend, and
+`use_backend` switches to another. Each kernel function here checks its arguments, counts the call and calls
+the backend's function of the same name. The backends check no shapes. "finish" below is `reference.finish`:
+it adds bias, then applies LeakyReLU or, with a gate, its derivative.
 """
 
 import math
@@ -43,7 +43,7 @@ KERNELS = tuple(
 
 
 def _completed(own):
-    """A backend with every kernel: own {name: function}, and reference kernels for the missing names."""
+    """Make a backend of own {name: function}; the reference kernels have the names that own lacks."""
     return SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in KERNELS})
 
 
@@ -52,8 +52,13 @@ BUILT_IN = tuple(_modules)
 
 
 def _choose():
-    """The name of the backend at import: NUMGAN_BACKEND, or "compiled" if built, otherwise "reference".
-    ValueError for a wrong environment variable; ImportError if kernels that are required were not built.
+    """The name of the backend at import, from environment variables and from what was built.
+
+    Returns NUMGAN_BACKEND if it is set. Otherwise returns "reference" if NUMGAN_PURE=1 or if the compiled
+    kernels were not built, and "compiled" if they were. Raises ValueError for a wrong variable. Raises
+    ImportError if missing kernels are required by NUMGAN_BACKEND or NUMGAN_REQUIRE_KERNELS=1, or if numgan is
+    imported from its source tree without compiled kernels and neither NUMGAN_BACKEND nor NUMGAN_PURE=1 is
+    set.
     """
     pure, asked = os.environ.get("NUMGAN_PURE") or "0", os.environ.get("NUMGAN_BACKEND")
     if pure not in ("0", "1"):
@@ -92,23 +97,23 @@ def backend():
 
 
 def instruction_set():
-    """The instruction set in use: "avx512", "avx2" or "baseline"; None for other backends than "compiled"."""
+    """The instruction set in use: "avx512", "avx2" or "baseline". None if the backend is not "compiled"."""
     return compiled._core.isa() if _chosen == "compiled" else None
 
 
 def instruction_sets():
-    """The instruction sets of this processor, the best last (see NUMGAN_ISA); [] without compiled kernels."""
+    """Names of this processor's instruction sets (see NUMGAN_ISA), best last; [] without compiled kernels."""
     return compiled._core.isas() if compiled else []
 
 
 def num_threads():
-    """The number of threads of a large kernel call; 1 without compiled kernels, where BLAS decides."""
+    """The number of threads of a large kernel call; 1 without compiled kernels (BLAS has its own number)."""
     return compiled.num_threads() if compiled else 1
 
 
 def set_num_threads(n):
     """Use n threads from the next kernel call on. The results stay equal in every bit. Raises ValueError
-    unless n is an integer from 1 to 256. Without compiled kernels nothing changes.
+    unless n is an integer from 1 to 256. Without compiled kernels, n is only checked.
     """
     if compiled:
         compiled.set_num_threads(n)
@@ -117,16 +122,14 @@ def set_num_threads(n):
 
 
 def measured_peak(itemsize=4):
-    """Measure the peak: GFLOP/s of multiply-adds on registers alone, with the current number of threads.
-    itemsize is 4 or 8, the bytes of a number. Returns None for other backends than "compiled".
+    """Measure the peak in GFLOP/s: multiply-adds on registers alone, with the current number of threads.
+    itemsize is the bytes of a number, 4 or 8. Returns None if the backend is not "compiled".
     """
     return compiled.measured_peak(itemsize) if _chosen == "compiled" else None
 
 
 class _Switch:
-    """The base class of settings of the kernels. A setting holds from now on or, with `with`, until the block
-    ends.
-    """
+    """Base class of settings of the kernels. `with` restores the old value at the end of its block."""
 
     def __enter__(self):
         return self
@@ -138,8 +141,8 @@ class _Switch:
 class use_backend(_Switch):
     """Switch the backend: `use_backend("cython")` from now on, or `with use_backend("cython"):` for a block.
 
-    "reference" is NumPy. "cython" has a matrix product and the convolutions, to read and change. "compiled"
-    has the fast kernels in C. `register_backend` adds a backend of yours.
+    "reference" is NumPy. "compiled" has the fast kernels in C. "cython" has a matrix product and the
+    convolutions, to read and change, and reference kernels. `register_backend` adds your own backend.
     Raises ValueError for an unknown name, and ImportError if the kernels of that name were not built.
     """
 
@@ -158,16 +161,14 @@ class use_backend(_Switch):
 def register_backend(name, kernels):
     """Make your own kernels a backend: `register_backend("mine", {"matmul": f})`, then `use_backend("mine")`.
 
-    kernels     {name: function}, or a module whose functions have names of kernels. The reference backend
-                supplies the missing kernels.
+    kernels   {name: function}, or a module whose functions have names of kernels. The reference backend
+              supplies the missing kernels.
 
     Each function has the parameters and the result of the function with the same name in reference.py. It is
     called with checked arguments, by position. `matmul(a, b, bias, slope, gate)`, for example, returns a new
-    array, finished (reference.finish).
-
-    You may register your own name again. Raises ValueError for the name of a
-    built-in backend, an unknown kernel, or no kernel at all. Raises TypeError
-    for other types of `kernels`, or a value that is not a function.
+    array, after `reference.finish`. You may register your own name again. Raises ValueError if `name` is not
+    a string, is empty or is a built-in backend, for an unknown kernel, or for no kernel. Raises TypeError for
+    other types of `kernels`, or a value that is not a function.
     """
     if not isinstance(name, str) or not name or name in BUILT_IN:
         raise ValueError(f"register_backend: expected a name other than {', '.join(BUILT_IN)}, got {name!r}")
@@ -192,11 +193,11 @@ def register_backend(name, kernels):
 
 
 class use_fast_convolutions(_Switch):
-    """Allow the Toom-Cook algorithm (c/fast.h) for float32 convolutions; False: direct kernels only.
+    """Allow the Toom-Cook algorithm (c/fast.h) for float32 convolutions; on=False: direct kernels only.
 
-    `use_fast_convolutions(False)` holds from now on, `with use_fast_convolutions(False):` for a block. The
-    default is True. The fast algorithm has slightly larger rounding errors, and an inf or nan spreads to a
-    whole 4 x 4 tile of the output. float64 and the other backends are always direct.
+    `use_fast_convolutions(False)` holds from now on, `with use_fast_convolutions(False):` for a block. At
+    import the algorithm is allowed. It has slightly larger rounding errors, and an inf or nan spreads to a
+    whole 4 x 4 tile of the output. float64 and the backends other than "compiled" are always direct.
     """
 
     def __init__(self, on=True):
@@ -209,12 +210,12 @@ class use_fast_convolutions(_Switch):
 
 
 def fast_convolutions():
-    """Whether float32 convolutions may use the Toom-Cook algorithm; False on backends but "compiled"."""
+    """Whether float32 convolutions may use the Toom-Cook algorithm; False for backends but "compiled"."""
     return _chosen == "compiled" and compiled.products.fast_convolutions
 
 
 class kernel_calls:
-    """Count kernel calls by name in a block: `with kernel_calls() as calls: ...`, then `calls["conv2d"]`."""
+    """Count kernel calls in a block: `with kernel_calls() as calls: ...`. Then calls["conv2d"] is a count."""
 
     def __enter__(self):
         self._counter = Counter()
@@ -226,10 +227,9 @@ class kernel_calls:
 
 
 def _kernel(name, *arrays, counted=None):
-    """The chosen backend's function `name`. The call is counted under `counted`, or `name` if that is None.
-
-    If an array is empty, it is the reference backend's function: a compiled kernel could loop for very long
-    over a huge axis of another array, and add nothing.
+    """The function of the kernel `name`: from the backend in use or, if an array is empty, from reference.py.
+    (A compiled kernel could loop very long over a huge axis of another array, and add nothing.)
+    The call is counted under `counted`, or under `name` if that is None.
     """
     for counter in _counters:
         counter[counted or name] += 1
@@ -238,19 +238,21 @@ def _kernel(name, *arrays, counted=None):
 
 
 def empty(shape, dtype):
-    """An array like np.empty(shape, dtype), which may reuse the memory of a deleted large array."""
+    """A new array with any values, like np.empty. With the backend "compiled", it may reuse freed memory."""
     if _chosen == "compiled":
         return compiled.empty(tuple(map(int, shape)), np.dtype(dtype))
     return np.empty(shape, dtype)
 
 
 def release_memory():
-    """Free the memory that `empty` keeps for reuse, not that of existing arrays. Returns its bytes."""
+    """Free the memory of deleted arrays that `empty` keeps for reuse. Returns the number of bytes freed."""
     return compiled._core.free_kept() if compiled else 0
 
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
-    """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N); any strides"""
+    """C = A B, then `finish` (bias and LeakyReLU); the arrays may have any strides
+    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)
+    """
     a, b, bias, gate = door.arrays("matmul", a=a, b=b, bias=bias, gate=gate)
     door.agree("matmul", "b with rows", a.shape[1], b.shape[0])
     slope = door.finish("matmul", (a.shape[0], b.shape[1]), bias, gate, slope)
@@ -258,14 +260,18 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 
 
 def dense_weight_gradient(x, dy):
-    """dW = x' dy, ' the transpose          x (N, I)   dy (N, O)   dW (I, O); counted under its own name"""
+    """dW = x' dy, where x' is the transpose; a matmul that `kernel_calls` counts as "dense_weight_gradient"
+    x (N, I)   dy (N, O)   dW (I, O)
+    """
     x, dy = door.arrays("dense_weight_gradient", x=x, dy=dy)
     door.agree("dense_weight_gradient", "dy with rows", x.shape[0], dy.shape[0])
     return _kernel("matmul", x, dy, counted="dense_weight_gradient")(x.T, dy)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
-    """y = x * w, finished          x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)"""
+    """y = the convolution of x with w (formula: reference.py), then `finish` (bias and LeakyReLU)
+    x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)
+    """
     x, w, bias, gate = door.arrays("conv2d", x=x, w=w, bias=bias, gate=gate)
     _, stride, padding, _, out = door.window("conv2d", w.shape[:2], stride, padding, x.shape[1:3])
     door.agree("conv2d", "x with channels", w.shape[2], x.shape[3])
@@ -274,9 +280,8 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """dx = the transpose of conv2d, as a linear map of x, applied to dy; finished
-
-    dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   gate, dx (N, H, W, C)   size (H, W) of the input
+    """dx = the transpose of conv2d, as a linear map of x, applied to dy; then `finish` (bias and LeakyReLU)
+    dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   gate, dx (N, H, W, C)   size (H, W) is required
     """
     if size is None:
         raise ValueError(
@@ -291,7 +296,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    """The weight gradient dw of conv2d, from x and the derivative dy with respect to y
+    """dw = the weight gradient of conv2d, from its input x and dy, the derivative with respect to its output
     x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)
     """
     x, dy = door.arrays("conv2d_weight_gradient", x=x, dy=dy)
@@ -303,7 +308,9 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """(y, index): max of each window, its flat index h W + w in x       x (N, H, W, C)   y (N, HO, WO, C)"""
+    """(y, index): the maximum of each window of x, and the number h W + w of its pixel (h, w)
+    x (N, H, W, C)   y, index (N, HO, WO, C)
+    """
     (x,) = door.arrays("max_pool2d", x=x)
     kernel, stride, padding, size, _ = door.window("max_pool2d", kernel, stride, padding, x.shape[1:3])
     if any(2 * p > k for k, p in zip(kernel, padding)):
@@ -314,7 +321,9 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 
 def max_pool2d_gradient(dy, index, size):
-    """dx[n, index, c] += dy          dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)"""
+    """dx, the input gradient of max_pool2d: every entry of dy is added to the pixel that index names
+    dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)
+    """
     (dy,) = door.arrays("max_pool2d_gradient", dy=dy)
     size = door.pair("max_pool2d_gradient", "size", size, 0)
     index = door.pool_index("max_pool2d_gradient", index, dy.shape, size)
@@ -322,8 +331,8 @@ def max_pool2d_gradient(dy, index, size):
 
 
 def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.inf):
-    """Adam's update of p, m and v with gradient g, in place. Returns whether all written numbers are finite
-    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
+    """Update p, m and v by Adam with gradient g, in place. Returns whether the new p, m and v are finite.
+    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included   formulas: reference.py
     """
     p, m, v, g = door.vectors("adam", read="g", p=p, m=m, v=v, g=g)
     constants = door.constants("adam", lr=lr, beta1=beta1, beta2=beta2, eps=eps)
@@ -332,15 +341,16 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 
 
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
-    """RMSProp's update of p and v (P,) with gradient g, in place. Returns whether the new p, v are finite"""
+    """Update p and v by RMSProp with gradient g, in place; p, g, v (P,). Returns whether p, v are finite."""
     p, v, g = door.vectors("rmsprop", read="g", p=p, v=v, g=g)
     constants = door.constants("rmsprop", lr=lr, decay=decay, eps=eps, weight_decay=weight_decay, clip=clip)
     return _kernel("rmsprop", p)(p, g, v, *constants)
 
 
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
-    """Gradient descent with momentum: updates p and m in place. Returns whether the new p, m are finite
-    p, g (P,)   g is the gradient   m (P,), or None without momentum
+    """Update p and m by gradient descent with momentum, in place; g is the gradient; p, g, m (P,).
+    Returns whether the new p and m are finite. m may be None if momentum is 0 (otherwise TypeError). Then the
+    result is whether p and g + weight_decay p are finite.
     """
     p, m, g = door.vectors("sgd", read="g", p=p, m=m, g=g)
     lr, momentum, *around = door.constants(
@@ -360,7 +370,7 @@ def moving_average(average, p, decay):
 
 
 def add(one, two, out):
-    """out = one + two, or one if two is None          one, two, out of the same shape; out contiguous"""
+    """out = one + two, or out = one if two is None          one, two, out of one shape; out contiguous"""
     one, two, out = door.arrays("add", one=one, two=two, out=out)
     door.output("add", out, one=one, two=two)
     _kernel("add", out)(one, two, out)
@@ -373,7 +383,7 @@ def all_finite(x):
 
 
 def channel_moments(x):
-    """Mean and variance over rows          x (P, C), P >= 1   mean, variance (C,)"""
+    """(mean, variance) of each column of x          x (P, C), P >= 1   mean, variance (C,)"""
     (x,) = door.arrays("channel_moments", x=x)
     if not len(x):
         raise ValueError(f"channel_moments: expected at least one row, got x of shape {x.shape}")
@@ -382,7 +392,6 @@ def channel_moments(x):
 
 def normalize(x, mean, scale, bias, slope=1.0):
     """y = (x - mean) scale + bias, then LeakyReLU; slope 1: no LeakyReLU
-
     x, y (P, C)   mean, scale, bias (C,)
     """
     x, mean, scale, bias = door.channels("normalize", x=x, mean=mean, scale=scale, bias=bias)
@@ -390,10 +399,10 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
-    """sum over rows of d, and sum over rows of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
+    """(sum over rows of d, sum over rows of d (x - mean))          dy, x (P, C)   mean, both sums (C,)
 
-    With slope 1, d is dy. Otherwise dy is the gradient with respect to the output of `normalize`, d that with
-    respect to the input of its LeakyReLU, and scale and bias (C,) are needed.
+    With slope 1, d is dy. Otherwise dy is the gradient with respect to the output of `normalize`, and d is
+    that with respect to the input of its LeakyReLU. Then scale and bias (C,) are needed.
     """
     slope, sign = _sign_arrays("channel_products", slope, scale=scale, bias=bias)
     dy, x, mean, scale, bias = door.channels("channel_products", dy=dy, x=x, mean=mean, **sign)
@@ -401,8 +410,8 @@ def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    """dx = (d - centre - (x - mean) share) scale
-    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d and bias as in channel_products
+    """dx = (d - centre - (x - mean) share) scale, with d as in channel_products
+    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   bias is needed unless slope is 1
     """
     slope, sign = _sign_arrays("normalize_gradient", slope, bias=bias)
     dy, x, mean, scale, centre, share, bias = door.channels(
@@ -412,8 +421,8 @@ def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
 
 
 def _sign_arrays(kernel, slope, **channels):
-    """(slope, {name: array} for the sign of the LeakyReLU's input). With slope 1 the arrays become None.
-    Raises ValueError if the slope is not 1 and an array is None.
+    """Check the arrays that give the sign of LeakyReLU's input. Returns (slope as a float, {name: array}).
+    With slope 1 no sign is needed: the arrays become None. Otherwise None raises ValueError.
     """
     slope = door.slope(kernel, slope)
     if slope != 1 and (missing := [name for name, x in channels.items() if x is None]):
@@ -425,13 +434,13 @@ def _sign_arrays(kernel, slope, **channels):
 
 
 def column_sum(x):
-    """sum over rows of x, which is the gradient with respect to a bias          x (P, C)   sum (C,)"""
+    """The sum over rows of x, which is the gradient with respect to a bias          x (P, C)   sum (C,)"""
     (x,) = door.arrays("column_sum", x=x)
     return _kernel("column_sum", x)(x)
 
 
 def leaky_relu(x, slope):
-    """y = x if x > 0 else slope x          x, y of any shape; slope >= 0, 0 is ReLU"""
+    """y = x if x > 0 else slope x          x, y of any shape; slope >= 0; slope 0 is ReLU"""
     (x,) = door.arrays("leaky_relu", x=x)
     return _kernel("leaky_relu", x)(x, door.slope("leaky_relu", slope))
 

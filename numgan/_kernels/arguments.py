@@ -1,6 +1,6 @@
 """The arguments of every kernel: one table for the checks of door.py and for the calls of the C code.
 
-Python and C pass arrays and numbers by these names. c/arguments.h has the same names in the same order.
+Python passes arrays and numbers to C by these names. c/arguments.h has the same names in the same order.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Array(NamedTuple):
 
 
 class Arguments(NamedTuple):
-    """The arguments of a kernel: arrays {name: Array}, and scalars, the names of its numbers."""
+    """The arguments of a kernel: arrays is {name: Array}, scalars is the names of the number arguments."""
 
     arrays: dict
     scalars: tuple
@@ -49,7 +49,7 @@ peak                   | sums(1) products(1)                                    
 
 
 def _arguments(arrays, scalars):
-    """The Arguments of one line of the table, from its texts for arrays and numbers."""
+    """Make the Arguments of one table line, from the texts of its columns for arrays and for numbers."""
     named = {}
     for word in arrays.split():
         name, dimensions = word.rstrip("?)").split("(")

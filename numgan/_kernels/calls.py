@@ -1,7 +1,8 @@
-"""How the C code behind _core is called: the number of threads, the shares of the work, the output memory.
+"""How the C code in _core is called: the number of threads, the parts of the work, the memory of the output.
 
-The work of a call is cut into shares, one or more for each thread. The cut never changes a bit of the result;
-gemm.h explains why. `set_num_threads(n)` sets the number of threads, and `num_threads()` returns it.
+The work of a call is cut into shares: parts that the threads compute, one or more for each thread. The cut
+never changes a bit of the result; gemm.h explains why. `set_num_threads(n)` sets the number of threads, and
+`num_threads()` returns it.
 """
 
 import math
@@ -38,8 +39,9 @@ def _number(value, who):
 
 
 def _cgroup_quota():
-    """The number of processors that the container grants (cgroup v2, then v1), rounded up; inf if there is no
-    limit.
+    """The number of processors that the container may use, rounded up, at least 1; inf if there is no limit.
+
+    It is read from the files of cgroup v2 or, without them, of cgroup v1.
     """
     for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
         try:
@@ -51,10 +53,10 @@ def _cgroup_quota():
 
 
 def _default_threads():
-    """The number of threads at import: NUMGAN_NUM_THREADS, but at most the processors that this process may
-    use.
+    """The number of threads at import: all processors that this process may use, but at most a limit.
 
-    Raises ValueError if the variable is not an integer from 1 to 256.
+    The limit is NUMGAN_NUM_THREADS, or 256 without it. Raises ValueError if the variable is not an integer
+    from 1 to 256.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("NUMGAN_NUM_THREADS")
@@ -66,9 +68,9 @@ def _default_threads():
 
 
 def set_num_threads(n):
-    """Use n threads, including the thread of the caller, from the next kernel call on.
+    """Use n threads from the next kernel call on. The thread of the caller is one of them.
 
-    Raises ValueError unless n is an integer from 1 to 256.
+    Raises ValueError unless n is an integer, or the text of one, from 1 to 256.
     """
     _core.set_num_threads(_number(n, "set_num_threads"))
 
@@ -82,17 +84,23 @@ _SMALL = 1e7
 
 
 def _shares(rows, columns, depth, itemsize):
-    """(down, across): into how many parts the rows and the columns of a product are cut. Small products are
-    not cut.
+    """(down, across): the numbers of parts into which the rows and the columns of a matrix product are cut.
 
-    depth is the number of terms for each element of the result, itemsize the bytes of an element.
+    rows, columns   the size of the result
+    depth           the number of terms of each element of the result
+    itemsize        the bytes of an element
+
+    A small product has one part, (1, 1). A larger one has a part for each thread.
     """
     return _grid(rows, columns, num_threads() if rows * columns * depth * itemsize > _SMALL else 1)
 
 
 @lru_cache(4096)
 def _grid(rows, columns, n):
-    """(down, across) with down * across = n: the cheapest way to cut a matrix rows x columns into n parts."""
+    """(down, across) with down * across = n: the cheapest cut of a matrix (rows, columns) into n parts.
+
+    down is the number of parts of the rows, across that of the columns.
+    """
 
     def cost(grid):  # the cost of the largest share: its products, plus the packing of its rows and columns
         height, width = -(-rows // grid[0]), -(-columns // grid[1])
@@ -109,8 +117,9 @@ _LARGE = 1 << 16  # bytes; for a smaller array, reuse of memory costs more than 
 
 
 def empty(shape, dtype):
-    """An array like np.empty, in the memory of a deleted array if possible. Raises MemoryError if it is too
-    large.
+    """A new array with any values, like np.empty. If it is large, it may be in the memory of a deleted array.
+
+    shape is a tuple of Python ints, dtype an np.dtype. Raises MemoryError if the array is too large.
     """
     count = math.prod(shape)
     if count * dtype.itemsize < _LARGE:
@@ -121,9 +130,10 @@ def empty(shape, dtype):
 
 
 def measured_peak(itemsize=4):
-    """GFLOP/s of multiply-adds on registers alone, with the current number of threads; the best of five runs.
+    """The peak in GFLOP/s: multiply-adds on registers alone, with the current number of threads.
 
-    itemsize is 4 or 8, the bytes of a number. No direct kernel can be faster than this.
+    It is the best of five runs. itemsize is the bytes of a number, 4 or 8. No direct kernel can be faster
+    than this peak.
     """
     dtype = np.float32 if itemsize == 4 else np.float64
     threads, steps, seconds = num_threads(), 400_000, []

@@ -1,8 +1,8 @@
-"""The fast kernels: the functions of reference.py, with the same names and signatures, written in C (_core).
+"""The fast kernels: the functions of reference.py, with the same names and arguments, written in C (_core).
 
-Each function allocates its output, cuts it into shares and calls C, which computes the shares without the GIL
-(Python's lock); calls.py has the details. Matrix products and convolutions are in products.py, single passes
-over memory in pointwise.py.
+Each function allocates its output and cuts the work into shares, parts for the threads. Then it calls C,
+which computes the shares without the GIL (Python's lock); calls.py has the details. Matrix products and
+convolutions are in products.py. Kernels that pass over memory once are in pointwise.py.
 """
 
 from . import _core, calls, products

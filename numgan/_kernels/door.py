@@ -1,4 +1,4 @@
-"""The door of the kernels: checks of the arguments of every kernel. The C code behind it checks nothing.
+"""The checks of the arguments of every kernel. The kernels, and the C code in them, check nothing more.
 
 Each array is passed by its name in the table of arguments.py, which has its number of dimensions. An array
 must be exactly an np.ndarray: a subclass can redefine `shape` or `strides`. A size becomes a Python int: a
@@ -30,8 +30,7 @@ MOST = 1 << 40  # largest number of pixels of a padded input, so that offsets in
 
 
 def plain(kernel, name, x, kind="a float32 or float64 array"):
-    """x as an exact np.ndarray. An np.memmap becomes a view of its memory. Raises TypeError for every other
-    type.
+    """x as an exact np.ndarray. An np.memmap becomes a view of its memory. Other types raise TypeError.
 
     kernel, name and kind (the expected type) are texts for the message.
     """
@@ -45,11 +44,11 @@ def plain(kernel, name, x, kind="a float32 or float64 array"):
 
 
 def arrays(kernel, **named):
-    """The arrays, given by name, as a list of exact np.ndarrays. None stays None if the table calls it
-    optional.
+    """The arrays `named` {argument name: array} as a list of exact np.ndarrays, in this order.
 
-    Raises TypeError unless all arrays have the same dtype, float32 or float64. Raises ValueError if a number
-    of dimensions differs from the table.
+    None stays None if the table of arguments.py calls the argument optional. Raises TypeError for other types
+    than arrays, and unless all arrays have the same dtype, float32 or float64. Raises ValueError if an array
+    has another number of dimensions than in the table.
     """
     found, first, table = [], None, ARGUMENTS[kernel].arrays
     for name, x in named.items():
@@ -73,13 +72,16 @@ def arrays(kernel, **named):
 
 
 def agree(kernel, what, expected, got):
-    """Raise ValueError unless `got` equals `expected`, a size or a shape; the message calls it `what`."""
+    """Raise ValueError unless `got` equals `expected`, a size or a shape.
+
+    The text `what` names the compared value in the message.
+    """
     if expected != got:
         raise ValueError(f"{kernel}: expected {what} {expected}, got {got}")
 
 
 def real(value):
-    """value as a float; nan if value is not a number, or too large for a float."""
+    """value as a float; nan if value is not a number, or if it is finite and too large for a float."""
     try:
         number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else math.nan
     except OverflowError:  # value is a large integer; a large long double becomes inf, see the next line
@@ -88,10 +90,10 @@ def real(value):
 
 
 def constants(kernel, **named):
-    """The constants of an update, given by name, as a list of floats.
+    """The numbers `named` {name: value} of an update, such as lr, as a list of floats in this order.
 
-    Raises ValueError for a number outside its range in RANGES
-    (default: any number), for nan, and for other types.
+    Raises ValueError for a number outside its range in RANGES, for nan, and for other types. A name that is
+    not in RANGES may have any value but nan.
     """
     found = []
     for name, value in named.items():
@@ -116,7 +118,8 @@ def count(kernel, name, value):
 def pair(kernel, name, value, low):
     """value, a pair (vertical, horizontal), as two Python ints.
 
-    Raises TypeError unless it is a pair of integers, ValueError if one of them is below `low`.
+    Raises TypeError unless it is a tuple or list of two integers, and ValueError if an integer is below
+    `low`.
     """
     entries = list(value) if isinstance(value, (tuple, list)) else []
     if not (len(entries) == 2 and all(isinstance(n, (int, np.integer)) for n in entries)):
@@ -130,11 +133,17 @@ def pair(kernel, name, value, low):
 
 
 def window(kernel, taps, stride, padding, size):
-    """(taps, stride, padding, size, size of the output) of a convolution or pooling, each a pair of ints.
+    """Check the sizes of a convolution or pooling. Returns (taps, stride, padding, size, size of the output).
 
-    taps is the size (KH, KW) of the window, size that of the input (H, W).
-    Raises ValueError if the window is larger than the padded input, or if that
-    has more than 2^40 pixels. A stride is cut to the size of the padded input.
+    Each argument and each result is a pair (vertical, horizontal); the results are ints.
+
+    taps      the size (KH, KW) of the window
+    stride    a stride larger than the padded input becomes the size of the padded input
+    padding   the rows and columns of zeros on each side
+    size      the size (H, W) of the input
+
+    Raises the errors of `pair`, and ValueError if the window is larger than the padded input, or if the
+    padded input has more than 2^40 pixels.
     """
     taps, stride = pair(kernel, "kernel", taps, 1), pair(kernel, "stride", stride, 1)
     padding, size = pair(kernel, "padding", padding, 0), pair(kernel, "size", size, 0)
@@ -156,7 +165,7 @@ def window(kernel, taps, stride, padding, size):
 def slope(kernel, value):
     """value, the slope of a LeakyReLU, as a float. Raises ValueError unless it is finite and at least 0.
 
-    With such a slope, y has the sign of x.
+    With such a slope, the output y > 0 exactly where the input x > 0; so y alone gives the derivative.
     """
     number = real(value)
     if not 0 <= number < math.inf:
@@ -168,10 +177,10 @@ def slope(kernel, value):
 
 
 def finish(kernel, shape, bias, gate, leak):
-    """leak, the slope of a LeakyReLU, as a float, after checks of the other arguments of `reference.finish`.
+    """Check the arguments of `reference.finish`. Returns leak, the slope of its LeakyReLU, as a float.
 
-    Raises ValueError unless bias and gate (None is allowed) fit
-    a result of this shape, and leak is finite and >= 0.
+    shape is the shape of the kernel's result. Raises ValueError unless bias (one number per column or
+    channel) and gate (an array of this shape) fit, and leak is finite and >= 0. bias and gate may be None.
     """
     if bias is not None:
         agree(kernel, "bias of length", shape[-1], bias.shape[0])
@@ -181,10 +190,10 @@ def finish(kernel, shape, bias, gate, leak):
 
 
 def vectors(kernel, read, **named):
-    """The vectors (P,) of an update, given by name, as a list. The one called `read` is only read, all others
-    are written.
+    """The vectors `named` {name: array (P,)} of an update as a list, in this order.
 
-    Raises ValueError unless all have one length, are contiguous and aligned, are writeable (except `read`),
+    The kernel reads the vector with the name `read` and writes all others. Raises the errors of `arrays`, and
+    ValueError unless all vectors have one length, are contiguous and aligned, are writeable (except `read`),
     and share no memory with each other.
     """
     found = arrays(kernel, **named)
@@ -204,11 +213,12 @@ def vectors(kernel, read, **named):
 
 
 def output(kernel, out, **read):
-    """Raise ValueError unless a kernel can write `out` while it reads the arrays of `read`. None is allowed
-    in `read`.
+    """Raise ValueError unless a kernel can write the array `out` while it reads arrays.
 
-    out must be contiguous, aligned and writeable. Each array must have the shape of `out`, and either share
-    no memory with `out` or be exactly the same memory.
+    read      {name: array}, the arrays that the kernel reads; an array that is None is not checked
+
+    out must be contiguous, aligned and writeable. Each array of `read` must have the shape of out, and either
+    share no memory with out or be exactly the same memory.
     """
     if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
         raise ValueError(f"{kernel}: expected out contiguous, aligned and writeable")
@@ -222,10 +232,10 @@ def output(kernel, out, **read):
 
 
 def channels(kernel, **named):
-    """The arrays, given by name, as a list: matrices (P, C) of one shape, and vectors (C,) with one number
-    per channel.
+    """The arrays `named` {name: array} as a list, in this order: matrices (P, C) and vectors (C,) with one C.
 
-    Raises ValueError if a shape does not fit that of the first array. None stays None if the table allows it.
+    The first array is a matrix. Raises the errors of `arrays`, and ValueError if a matrix has another shape
+    than the first, or a vector another length than C. None stays None if the table of arguments.py allows it.
     """
     found = arrays(kernel, **named)
     shape = found[0].shape
@@ -238,11 +248,13 @@ def channels(kernel, **named):
 
 
 def pool_index(kernel, index, shape, size):
-    """index as an exact np.ndarray: the numbers of the input pixels that max_pool2d selected, int64 of this
-    shape.
+    """Check `index`, the result of max_pool2d: the number of the chosen input pixel for each output entry.
 
-    size is (H, W) of the input, whose pixels have the numbers 0 to H W - 1. Raises ValueError for another
-    dtype or shape, or a number out of range.
+    shape     the shape that index must have
+    size      the size (H, W) of the input; its pixels have the numbers 0 to H W - 1
+
+    Returns index as an exact np.ndarray. Raises TypeError for other types than arrays, and ValueError for
+    another dtype than int64, another shape, or a number out of range.
     """
     index, pixels = plain(kernel, "index", index, "an int64 array"), size[0] * size[1]
     agree(kernel, "index of shape", shape, index.shape)

@@ -1,7 +1,7 @@
-"""Kernels that pass over memory once: updates, rows of channels and activations.
+"""Fast kernels that pass over memory once: updates of parameters, sums over rows, activations.
 
-The C code is in update.h, normalize.h and pointwise.h. Definitions and signatures: reference.py. A pass is
-cut into shares, parts that threads compute.
+The C code is in update.h, normalize.h and pointwise.h. reference.py has the definition of each kernel, with
+the same name and arguments. The work is cut into shares: parts that the threads compute.
 """
 
 import math
@@ -14,19 +14,21 @@ _TERMS = 32  # the cost of one element in a pass over memory, in multiply-adds o
 
 
 def _flat(x):
-    """The shares of a pass over the elements of x, as from `_shares`."""
+    """(n, 1): a pass over all elements of x is cut into n parts for the threads."""
     return _shares(x.size, 1, _TERMS, x.itemsize)
 
 
 def _vector(x):
-    """All elements of x as a vector. None stays None."""
+    """All elements of x as a contiguous vector: a view if possible, otherwise a copy. None stays None."""
     return None if x is None else _contiguous(x).reshape(-1)
 
 
 def _run_finite(kernel, size_of, **arguments):
-    """Run a kernel of C over the elements of the array `size_of`. Returns whether it found no inf or nan.
+    """Call a C function over all elements of an array. Returns whether it found no inf or nan.
 
-    `arguments` are the arguments of the kernel.
+    kernel      the name of the C function
+    size_of     the array whose size decides into how many parts the work is cut
+    arguments   the arguments of the C function, without `finite`
     """
     shares = _flat(size_of)
     finite = np.ones(shares[0], size_of.dtype)  # a share that finds inf or nan sets its 1 to 0
@@ -83,9 +85,12 @@ _BLOCK = 8192  # number of elements in a block of rows: so many stay in the firs
 
 
 def _blocks(x, width, longest=256):
-    """The plan of a sum over the rows of x: (rows per block, partial, shares).
+    """Plan a sum over the rows of x (P, C): the C code sums each block of rows, then Python sums the blocks.
 
-    x (P, C) is cut into blocks of at most `longest` rows. partial (blocks, width) is for their results.
+    Returns (rows, partial, shares):
+    rows      the number of rows in a block, at most `longest`
+    partial   an empty float64 array (number of blocks, width) for the results of the blocks
+    shares    (number of parts for the threads, 1), at most one part for each block
     """
     rows = min(max(16, _BLOCK // max(x.shape[1], 1)), longest)
     partial = np.empty((-(-len(x) // rows), width), np.float64)
@@ -94,18 +99,19 @@ def _blocks(x, width, longest=256):
 
 
 def _fold(n, channels):
-    """How many rows, of n rows with this number of channels, to join into one: short rows would not fill the
-    vectors.
+    """How many of the n rows to join into one long row; 1: do not join. channels is the length of a row.
 
-    The shape decides, not the number of threads. So the bits are equal for any number of threads.
+    Why rows are joined: a short row would not fill the vector registers. The shape alone decides, not the
+    number of threads, so the bits of the results are equal for any number of threads.
     """
     return math.gcd(n, 1 << (256 // channels).bit_length() - 1) if 0 < channels < 32 else 1
 
 
 def _folded(fold, **arrays):
-    """{name: array} for joined rows: (P, C) becomes (P / fold, fold C), and (C,) is repeated `fold` times.
+    """{name: array} for joined rows: `fold` rows of each matrix become one row.
 
-    All results are contiguous. None stays None.
+    A matrix (P, C) becomes (P / fold, fold C). A vector (C,) is repeated to (fold C,). All results are
+    contiguous. None stays None.
     """
     folded = {}
     for name, x in arrays.items():
@@ -133,9 +139,12 @@ def channel_moments(x):
 
 
 def _pool_moments(mean, variance, partial, rows, total):
-    """Compute mean and variance, in place, from the moments of blocks.
+    """Compute the mean and variance of each channel from the moments of blocks of rows, in place.
 
-    partial has the moments of each block. A block has `rows` rows, all blocks together have `total` rows.
+    mean, variance   (C,), the results
+    partial          (number of blocks, 2 C): the means of a block, then its sums of squared deviations
+    rows             the number of rows of a block; the last one may have fewer
+    total            the number of rows of all blocks
     """
     _run("pool_moments", (1, 1), mean=mean, variance=variance, partial=partial, rows=rows, total=total)
 

@@ -1,6 +1,7 @@
 """Matrix products, convolutions and pooling. The C code is in gemm.h, conv.h, fast.h, thin.h and pool.h.
 
-Definitions and signatures: reference.py. A product is cut into shares, parts that threads compute.
+reference.py has the definition of each kernel, with the same name and arguments. The work is cut into shares:
+parts that the threads compute.
 """
 
 import math
@@ -33,7 +34,7 @@ def matmul(a, b, bias=None, slope=1.0, gate=None):
 def _finished(c, slope, gate):
     """c after LeakyReLU or, with a gate, c times the derivative of LeakyReLU, as in `reference.finish`.
 
-    It is for products whose C code does not include this step. The bias was added before.
+    It is for products whose C code does not include this step. The bias must be in c already.
     """
     if gate is not None:
         return leaky_relu_gradient(c, gate, slope)
@@ -44,10 +45,16 @@ fast_convolutions = True  # whether float32 convolutions may use the algorithm o
 
 
 def _tiles(y, kernel, stride, channels):
-    """The number of 4 x 4 tiles of the output y (N, HO, WO, O) for fast.h, or 0 to use the direct kernel.
+    """The number of 4 x 4 tiles of y for the fast algorithm of fast.h; 0 means: use the direct kernel.
 
-    fast.h needs 2 or 3 taps per phase along both axes; a phase is the taps with the same remainder modulo the
-    stride. It is used if it saves a third of the products and there are enough channels and tiles.
+    y          (N, HO, WO, O): the output of the convolution, or its derivative in a gradient
+    kernel     the size (KH, KW) of the window
+    stride     (vertical, horizontal)
+    channels   the number of input channels, C
+
+    The algorithm needs float32, a stride of at most 3, and 2 taps per phase along both axes, or 3 along both.
+    A phase is the taps with the same remainder modulo the stride. The algorithm is used if it is allowed,
+    saves a third of the products, and there are at least 16 tiles, 32 input channels and 32 output channels.
     """
     if not fast_convolutions or y.dtype != np.float32:
         return 0
@@ -68,11 +75,11 @@ def _tiles_of(kernel, stride, channels, shape):
 
 @lru_cache(4096)
 def _tile_shares(tiles, features, threads):
-    """(down, across): into how many parts the tiles and the features are cut for fast.h.
+    """(down, across): into how many parts the tiles and the features (output channels) are cut for fast.h.
 
-    A part has at most 140 tiles, and all threads get the same number of parts.
-    Each part transforms its tiles and the weights of its features. The number of
-    products is the same for every cut, so the cost counts only these transforms.
+    A part has at most 140 tiles, and all threads get the same number of parts. Each part transforms its tiles
+    and the weights of its features. The number of products is the same for every cut, so the cost counts only
+    these transforms.
     """
 
     def cost(cut):
@@ -87,25 +94,30 @@ THIN = 8  # images of at most this many channels are read in place (thin.h)
 
 @lru_cache(4096)
 def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
-    """The number of neighbouring windows to merge into one window, of `columns` windows in a row; 1: do not
-    merge.
+    """How many neighbouring windows of a row to merge into one wide window; 1: do not merge.
 
-    One window with few features would leave most of a vector empty. The number is a divisor of columns, at
-    most `most`, and the merged window has at most `widest` features. Only float32 with stride 1 is merged.
+    columns    the number of windows in a row; the result divides it
+    features   the number of results of a window
+    stride     the horizontal stride; only stride 1 is merged, and only float32
+    most       the largest result
+    widest     the largest number of results of a merged window
 
-    Merging pads the weights with zeros. These fill empty parts of the vector, so they cost nothing. But 0 *
-    inf is nan: merge only if the inputs are finite.
+    Why windows are merged: one window with few features would leave most of a vector register empty. Merging
+    adds zeros to the weights. These fill empty parts of the register, so they cost nothing. But 0 * inf is
+    nan: a caller that adds zeros merges only if its input is finite.
     """
     fits = [n for n in range(2, most + 1) if columns % n == 0 and n * features <= widest]
     return max(fits, default=1) if dtype == np.float32 and stride == 1 else 1
 
 
 def _merged_window(w, stride, count):
-    """(merged window, its stride): `count` copies of the window w (KH, KW, C, O) side by side, merged into
-    one.
+    """Merge `count` copies of the window w, side by side, into one. Returns (merged window, its stride).
 
-    The merged window has the shape (KH, KW + (count - 1)
-    stride, C, count O), with zeros where a copy has no weight.
+    w        (KH, KW, C, O)
+    stride   (vertical, horizontal), that of w; the horizontal stride of the result is `count` times as large
+
+    The merged window is (KH, KW + (count - 1) horizontal stride, C, count O), with zeros where a copy has no
+    weight. With count 1 it is w.
     """
     if count == 1:
         return _contiguous(w), stride
@@ -117,20 +129,20 @@ def _merged_window(w, stride, count):
 
 
 def _grouped(y, count):
-    """(N, HO, WO, O) as (N, HO, WO / count, count O): a view if y is contiguous. None stays None."""
+    """y (N, HO, WO, O) as (N, HO, WO / count, count O): a view if y is contiguous. None stays None."""
     return y if y is None else _contiguous(y).reshape(*y.shape[:2], y.shape[2] // count, count * y.shape[3])
 
 
 def _one_window(size, kernel, padding):
-    """Whether one window (kernel) covers the whole image (size), without padding.
+    """Whether one window covers the whole image. Then the convolution is a matrix product without copies.
 
-    Then the convolution is a matrix product without copies.
+    size (H, W) is that of the image, kernel (KH, KW) that of the window. The result is False with padding.
     """
     return tuple(size) == tuple(kernel) and tuple(padding) == (0, 0)
 
 
 def _flat_rows(x):
-    """x (N, H, W, C) as rows (N, H W C), also if a size is 0. None stays None."""
+    """x (N, H, W, C) as a matrix (N, H W C), also if a size is 0. None stays None."""
     return None if x is None else x.reshape(len(x), math.prod(x.shape[1:]))
 
 
@@ -179,10 +191,10 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def _input_gradient_of_pixel(dy, w, padding, size, bias):
-    """The input gradient (N, H, W, C) if dy has one pixel. Each tap of w gives one pixel of dx: one matrix
-    product.
+    """The input gradient (N, H, W, C), plus bias, of a convolution whose output has one pixel.
 
-    The bias is added; None means no bias.
+    dy is (N, 1, 1, O), w (KH, KW, C, O), size (H, W). Each tap of w gives one pixel of the result, so one
+    matrix product computes all pixels. bias (C,) is added to each pixel; None: no bias.
     """
     kh, kw, c, _ = w.shape
     padded = _padded(np.zeros((len(dy), *size, c), dy.dtype), padding)

@@ -1,15 +1,15 @@
-"""The kernels to read and to change, the backend "cython": a product, and the convolutions as that product.
+"""The kernels to read and to change, the backend "cython": a matrix product, and the convolutions by it.
 
 A convolution is a product with the windows of an image, W (N HO WO, KH KW C): one row per output pixel, one
-column per entry (i, j, c) of the kernel. W is never stored. `_readable.add_product` takes each matrix as two
+column per position (i, j, c) in a window. W is never stored. `_readable.add_product` takes each matrix as two
 tables of addresses, and the addresses of windows are as regular as those of rows:
 
     forward            y  += W w           W is read from x while it is packed
     weight gradient    dw += W' dy         W' is W with the two tables exchanged
     input gradient     dW += dy w'         dW are the windows of dx; where windows overlap, the terms add up
 
-' is the transpose. Definitions and signatures: reference.py, which also has the other kernels of this
-backend. All kernels here run on one thread.
+' is the transpose. reference.py has the definition of each kernel, with the same name and arguments, and the
+other kernels of this backend. All kernels here run on one thread.
 """
 
 from typing import NamedTuple
@@ -21,8 +21,9 @@ from .reference import _cropped, _padded, finish, output_size
 
 
 class Matrix(NamedTuple):
-    """A matrix by addresses: its entry (r, q) is data[rows[r] + columns[q]]. T is its transpose, without a
-    copy.
+    """A matrix given by addresses: its entry (r, q) is data[rows[r] + columns[q]].
+
+    rows and columns are vectors of integers. T is the transposed matrix, without a copy.
     """
 
     data: np.ndarray  # (P,), contiguous
@@ -35,9 +36,10 @@ class Matrix(NamedTuple):
 
 
 def addresses(*axes):
-    """The addresses, as offsets in memory, of an array's entries in C order: a vector of integers.
+    """The position in memory of each entry of an array, in C order: a vector of integers.
 
-    Each axis is given as (length, step from one index to the next).
+    Each of `axes` is a pair (length, step): the length of an axis, and the distance in memory between one
+    index and the next. Distances and positions count entries; the first entry has position 0.
     """
     found = np.zeros(1, np.intp)
     for length, step in axes:
@@ -46,9 +48,10 @@ def addresses(*axes):
 
 
 def lines(x):
-    """x (..., C) as a Matrix with rows of C numbers, one for each index of the other axes, in C order.
+    """x (..., C) as a Matrix with rows of C numbers: one row for each index of the other axes, in C order.
 
-    The rows of w (KH, KW, C, O), for example, are (i, j, c).
+    For w (KH, KW, C, O), for example, the rows of O numbers belong to the indices (i, j, c). A copy is made
+    only if x is not contiguous or not aligned.
     """
     x = np.require(x, requirements=["C", "A"])
     *axes, (columns, _) = zip(x.shape, x.strides)
@@ -56,9 +59,12 @@ def lines(x):
 
 
 def windows(x, kernel, stride, size):
-    """The windows of a padded x (N, H, W, C) as a Matrix (N HO WO, KH KW C), read from x by addresses.
+    """The windows of x as a Matrix (N HO WO, KH KW C) that reads x by addresses, without a copy of a window.
 
-    kernel (KH, KW) and stride are pairs; size (HO, WO) is that of the output.
+    x        (N, H, W, C), the input with its padding
+    kernel   (KH, KW), the size of a window
+    stride   (vertical, horizontal)
+    size     (HO, WO), the size of the output
     """
     n, h, v, c = x.shape
     x = np.require(x, requirements=["C", "A"])

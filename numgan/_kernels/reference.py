@@ -1,11 +1,10 @@
 """The definition of every kernel, in NumPy, written to be read. Tests compare fast kernels with this file.
 
-Channels are last: activations (N, H, W, C), convolution weights (KH, KW, C_in, C_out). Loops run over kernel
-taps only. `stride` and `padding` are pairs (vertical, horizontal). Padding is symmetric and made of zeros.
+Channels are last: activations (N, H, W, C), convolution weights (KH, KW, C_in, C_out). Loops run over the
+positions in a window (taps) only. `stride` and `padding` are pairs (vertical, horizontal). Padding is
+symmetric and made of zeros, in pooling of -inf.
 
     output size of a convolution        HO = (H + 2 padding - KH) // stride + 1
-
-"Finished" in a docstring below: the product is followed by `finish`, that is bias, then LeakyReLU.
 """
 
 import math
@@ -14,7 +13,7 @@ import numpy as np
 
 
 def output_size(size, kernel, stride, padding):
-    """(HO, WO), the size of the output of a convolution or pooling, from the input's size (H, W).
+    """(HO, WO), the size of the output of a convolution or pooling, for an input of size (H, W).
 
     kernel, stride and padding are pairs (vertical, horizontal).
     """
@@ -24,27 +23,31 @@ def output_size(size, kernel, stride, padding):
 
 
 def _taps(kernel, *arrays):
-    """All positions (i, j) in a window, to loop over. No positions if one of `arrays` is empty: every sum is
-    then 0.
+    """Iterate over all positions (i, j) in a window of size `kernel`.
+
+    There are none if one of `arrays` is empty: every sum over the positions is then 0.
     """
     return np.ndindex(*kernel) if all(x.size for x in arrays) else ()
 
 
 def _padded(x, padding, value=0):
+    """x (N, H, W, C) with p rows and q columns of `value` added on each side; padding is (p, q)."""
     p, q = padding
     return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)), constant_values=value) if p or q else x
 
 
 def _cropped(padded, padding):
-    """padded (N, HP, WP, C) without its padding, in a contiguous array: the inverse of `_padded`."""
+    """padded (N, HP, WP, C) without its padding, as a contiguous array: the inverse of `_padded`."""
     p, q = padding
     return np.ascontiguousarray(padded[:, p : padded.shape[1] - p, q : padded.shape[2] - q])
 
 
 def _tap(padded, i, j, stride, size):
-    """A view (N, HO, WO, C) of the padded input (N, HP, WP, C): the pixel at (i, j) of every window.
+    """The pixel at (i, j) of every window: a view (N, HO, WO, C) of the input.
 
-    size is (HO, WO).
+    padded   (N, HP, WP, C), the input with its padding
+    stride   (vertical, horizontal)
+    size     (HO, WO), the size of the output
     """
     return padded[
         :,
@@ -54,17 +57,18 @@ def _tap(padded, i, j, stride, size):
 
 
 def _rows(x):
-    """x (N, H, W, C) as rows (N H W, C), also if a size is 0."""
+    """x (N, H, W, C) as a matrix (N H W, C), also if a size is 0."""
     return x.reshape(math.prod(x.shape[:3]), x.shape[3])
 
 
 def finish(c, bias, slope, gate):
-    """c after the last operations of every product: bias, then LeakyReLU.
+    """Finish a product or convolution c: add the bias, then apply LeakyReLU. Returns the new c.
 
     c = c + bias                            if bias is not None
-    c = c if c > 0 else slope c             slope 1: no LeakyReLU
-    c = c if gate > 0 else slope c          with a gate: c times the derivative of LeakyReLU, in place of
-                                            LeakyReLU
+    c = c if c > 0 else slope c             LeakyReLU, if gate is None; slope 1: nothing happens
+    c = c if gate > 0 else slope c          otherwise: c times the derivative of a LeakyReLU with output gate
+
+    The array that is passed as c is not changed.
     """
     c = c if bias is None else c + bias
     if gate is not None:
@@ -73,15 +77,19 @@ def finish(c, bias, slope, gate):
 
 
 def matmul(a, b, bias=None, slope=1.0, gate=None):
-    """C = A B, finished          A (M, K)   B (K, N)   bias (N,)   gate, C (M, N)"""
+    """C = A B, then `finish` (bias and LeakyReLU)
+
+    a (M, K)   b (K, N)   bias (N,)   gate, c (M, N)
+    """
     with np.errstate(all="ignore"):  # BLAS may report errors in unused parts of its registers
         c = np.matmul(a, b)
     return finish(c, bias, slope, gate)
 
 
 def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None):
-    """y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o], finished
+    """y = the convolution of x with w, then `finish` (bias and LeakyReLU)
 
+    y[n,h,w,o] = sum_{i,j,c} x[n, h s + i - p, w s + j - p, c] w[i,j,c,o]
     x (N, H, W, C)   w (KH, KW, C, O)   bias (O,)   gate, y (N, HO, WO, O)   s stride, p padding
     """
     *kernel, _, o = w.shape
@@ -94,9 +102,9 @@ def conv2d(x, w, stride=(1, 1), padding=(0, 0), bias=None, slope=1.0, gate=None)
 
 
 def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=None, slope=1.0, gate=None):
-    """The transpose of conv2d, as a linear map of x, applied to dy; finished
+    """dx = the transpose of conv2d, as a linear map of x, applied to dy; then `finish` (bias and LeakyReLU)
 
-    It is also the forward pass of the transposed convolution.
+    It is also the forward pass of the transposed convolution. size is required.
     dy (N, HO, WO, O)   w (KH, KW, C, O)   bias (C,)   size (H, W)   gate, dx (N, H, W, C)
     """
     *kernel, c, _ = w.shape
@@ -109,7 +117,7 @@ def conv2d_input_gradient(dy, w, stride=(1, 1), padding=(0, 0), size=None, bias=
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
-    """dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
+    """The weight gradient of conv2d: dw[i,j,c,o] = sum_{n,h,w} x[n, h s + i - p, w s + j - p, c] dy[n,h,w,o]
 
     x (N, H, W, C)   dy (N, HO, WO, O)   kernel (KH, KW)   dw (KH, KW, C, O)   s stride, p padding
     """
@@ -121,10 +129,10 @@ def conv2d_weight_gradient(x, dy, kernel, stride=(1, 1), padding=(0, 0)):
 
 
 def max_pool2d(x, kernel, stride, padding=(0, 0)):
-    """(y, index): y = max over each window, and the position of this entry in x
+    """(y, index): y is the maximum of each window, index the number h W + w of its pixel (h, w) in x
 
     Among equal entries the first counts. Padding is never the maximum. nan always is.
-    x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64, the flat position h W + w in x
+    x (N, H, W, C)   y (N, HO, WO, C)   index (N, HO, WO, C) int64
     """
     n, h, v, c = x.shape
     size = output_size((h, v), kernel, stride, padding)
@@ -142,8 +150,9 @@ def max_pool2d(x, kernel, stride, padding=(0, 0)):
 
 
 def max_pool2d_gradient(dy, index, size):
-    """dx[n, index[n,h,w,c], c] += dy[n,h,w,c]
+    """dx, the input gradient of max_pool2d: start from dx = 0, then dx[n, index[n,h,w,c], c] += dy[n,h,w,c]
 
+    Here the two axes H, W of dx are one axis of H W pixels.
     dy, index (N, HO, WO, C)   size (H, W)   dx (N, H, W, C)
     """
     n, _, _, c = dy.shape
@@ -166,8 +175,8 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
     """m = beta1 m + (1 - beta1) s,  v = beta2 v + (1 - beta2) s^2,  s = g + weight_decay p
     p = p - lr mhat / (sqrt(vhat) + eps),  mhat = m / (1 - beta1^step),  vhat = v / (1 - beta2^step)
 
-    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included   p is then clipped to [-clip,
-                      clip]
+    Then p is clipped to [-clip, clip]. p, m and v change in place. Returns whether all three are finite.
+    p, g, m, v (P,)   step = 1, 2, ... counts the updates, this one included
     """
     slope = g + weight_decay * p
     m *= beta1
@@ -182,7 +191,7 @@ def adam(p, g, m, v, lr, beta1, beta2, eps, step, weight_decay=0.0, clip=math.in
 def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
     """v = decay v + (1 - decay) s^2,  p = p - lr s / (sqrt(v) + eps),  s = g + weight_decay p
 
-    p, g, v (P,)   p is then clipped to [-clip, clip]
+    Then p is clipped to [-clip, clip]. p and v change in place. Returns whether both are finite. p, g, v (P,)
     """
     slope = g + weight_decay * p
     v *= decay
@@ -194,8 +203,8 @@ def rmsprop(p, g, v, lr, decay, eps, weight_decay=0.0, clip=math.inf):
 def sgd(p, g, m, lr, momentum=0.0, nesterov=False, weight_decay=0.0, clip=math.inf):
     """m = momentum m + s,  p = p - lr m, or p - lr (s + momentum m) if nesterov,  s = g + weight_decay p
 
-    p, g (P,)   m (P,), or None without momentum: then p = p - lr s   p is then clipped to [-clip, clip].
-    Without m, the result is whether all numbers of p and of s are finite.
+    Then p is clipped to [-clip, clip]. p and m change in place. Returns whether both are finite.
+    p, g (P,)   m (P,), or None without momentum: then p = p - lr s, and s is tested in place of m
     """
     step = slope = g + weight_decay * p
     if m is not None:
@@ -213,7 +222,7 @@ def moving_average(average, p, decay):
 
 
 def add(one, two, out):
-    """out = one + two, or one if two is None          one, two, out of the same shape"""
+    """out = one + two, or out = one if two is None          one, two, out of the same shape"""
     np.add(one, 0 if two is None else two, out=out)
 
 
@@ -226,7 +235,7 @@ def all_finite(x):
 
 
 def channel_moments(x):
-    """mean = mean over rows of x,  variance = mean over rows of (x - mean)^2
+    """(mean, variance) of each column of x: the mean over rows of x, and the mean over rows of (x - mean)^2
 
     x (P, C), P >= 1   mean, variance (C,)
     """
@@ -243,35 +252,37 @@ def normalize(x, mean, scale, bias, slope=1.0):
 
 
 def _before_leaky_relu(dy, x, mean, scale, bias, slope):
-    """The gradient with respect to the input of normalize's LeakyReLU. dy is that with respect to its output.
+    """The gradient with respect to the input of normalize's LeakyReLU.
 
-    The input of the LeakyReLU is computed again from x, mean,
-    scale and bias, for its sign. With slope 1 the result is dy.
+    dy is the gradient with respect to the output of this LeakyReLU. All arguments are those of
+    `channel_products`. The input of the LeakyReLU is computed again from x, mean, scale and bias, for its
+    sign. With slope 1 the result is dy.
     """
     return dy if slope == 1 else leaky_relu_gradient(dy, normalize(x, mean, scale, bias), slope)
 
 
 def channel_products(dy, x, mean, scale=None, bias=None, slope=1.0):
-    """sum over rows of d, and sum over rows of d (x - mean)          dy, x (P, C)   mean, both sums (C,)
+    """(sum over rows of d, sum over rows of d (x - mean))          dy, x (P, C)   mean, both sums (C,)
 
-    With slope 1, d is dy. With another slope and scale, bias
-    (C,), d is dy times the derivative of normalize's LeakyReLU
+    With slope 1, d is dy. With another slope, d is dy times the derivative of normalize's LeakyReLU. Then
+    scale and bias (C,) are needed.
     """
     dy = _before_leaky_relu(dy, x, mean, scale, bias, slope)
     return dy.sum(axis=0), (dy * (x - mean)).sum(axis=0)
 
 
 def normalize_gradient(dy, x, mean, scale, centre, share, bias=None, slope=1.0):
-    """dx = (d - centre - (x - mean) share) scale
+    """dx = (d - centre - (x - mean) share) scale, with d as in channel_products
 
-    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)   d as in channel_products
+    dy, x, dx (P, C)   mean, scale, centre, share, bias (C,)
+    In training, BatchNorm passes centre = mean d and share = mean(d (x - mean)) / (variance + eps).
     """
     dy = _before_leaky_relu(dy, x, mean, scale, bias, slope)
     return (dy - centre - (x - mean) * share) * scale
 
 
 def column_sum(x):
-    """sum over rows of x          x (P, C)   sum (C,)"""
+    """The sum over rows of x          x (P, C)   sum (C,)"""
     return x.sum(axis=0)
 
 

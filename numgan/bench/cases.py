@@ -1,7 +1,7 @@
 """The cases of `numgan bench kernels`: matrix products, convolutions in three passes, and pointwise passes.
 
-A case draws random arrays and makes functions of them. Only the calls of these functions are timed. Their
-preparation (a forward pass, the state of an optimiser) is not timed.
+A case is one computation that is timed. It draws random arrays and makes functions of them. Only the calls of
+these functions are timed. Their preparation (a forward pass, the state of an optimiser) is not timed.
 
     case.arrays(dtype)       random arrays, equal in every call
     case.ours(*arrays)       a function without arguments that calls the kernels in use
@@ -46,10 +46,11 @@ PASSES = "forward", "input gradient", "weight gradient"
 
 
 class Case:
-    """Base class of the cases. `name` is its name, `shapes` has the shapes of the arrays.
+    """Base class of the cases. A subclass has a name, the shapes of its arrays, flops, traffic and `ours`.
 
-    `numpy` makes the same call as `ours`, to be timed with the reference kernels; a case may override it.
-    Only convolutions may have a fast form, which needs fewer multiplications.
+    `numpy` makes the same call as `ours`; the caller then times it with the reference kernels. A subclass may
+    override it. may_be_fast says whether a fast algorithm with fewer multiplications may exist; this holds
+    for convolutions only.
     """
 
     may_be_fast = False
@@ -64,7 +65,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Product(Case):
-    """The case of a matrix product C = A B          A (m, k)   B (k, n)"""
+    """The case of a matrix product C = A B          A (m, k)   B (k, n)   C (m, n)"""
 
     m: int
     k: int
@@ -94,8 +95,8 @@ class Product(Case):
 class Convolution(Case):
     """The case of one pass of a convolution.
 
-    window   a name in WINDOWS, which has the sizes (H, W, C, O)
-    which    a name in PASSES
+    window   a name in WINDOWS, which has the sizes (H, W, C, O), kernel, stride and padding
+    which    the pass, a name in PASSES
     batch    the number of pictures
     """
 
@@ -107,7 +108,10 @@ class Convolution(Case):
 
     @cached_property
     def settings(self):
-        """((H, W), C, O, kernel, stride, padding); the last three are pairs (vertical, horizontal)."""
+        """The sizes of the case: ((H, W), C, O, kernel, stride, padding).
+
+        kernel, stride and padding are pairs (vertical, horizontal).
+        """
         (h, v, c, o), kernel, stride, padding = WINDOWS[self.window]
         return (h, v), c, o, (kernel, kernel), (stride, stride), (padding, padding)
 
@@ -148,12 +152,13 @@ class Convolution(Case):
 
 @dataclass(frozen=True)
 class LayerPass(Case):
-    """The case of one pass of a layer for x (N, H, W, C), with its parameters.
+    """The case of one pass of a layer with its first parameters, for random x (N, H, W, C).
 
+    layer   the layer
     which   "forward" or "backward"
     shape   the shape of x
 
-    flops are those of a forward pass, as the layer counts them.
+    flops are those of a forward pass for both values of which, as the layer counts them.
     """
 
     layer: object
@@ -186,9 +191,10 @@ class LayerPass(Case):
 
 @dataclass(frozen=True)
 class Update(Case):
-    """The case of an update of Adam for `size` weights, in place.
+    """The case of one update of Adam, in place, for `size` weights.
 
-    For each weight it reads the weight, the gradient and two moments, and writes the weight and the moments.
+    For each weight, Adam reads the weight, the gradient and two moments, and writes the weight and both
+    moments.
     """
 
     size: int
@@ -221,7 +227,11 @@ class Update(Case):
 
 
 def cases(quick=False):
-    """[(case, dtype)] in the order of the output. quick=True: a few small cases of each kind."""
+    """The list of all cases, [(case, dtype)], in the order of the output.
+
+    Matrix products are in float32 and float64, all other cases in float32. quick=True: a few small cases of
+    each kind.
+    """
     batch = 8 if quick else 64
     products = [Product(*shape) for shape in (SHAPES[2:4] if quick else SHAPES)]
     windows = list(WINDOWS)[1:2] + list(WINDOWS)[-2:] if quick else WINDOWS

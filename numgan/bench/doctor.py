@@ -17,11 +17,11 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
 
 def examine():
-    """Return a dictionary that describes the installation.
+    """Examine the installation and return a dictionary that describes it.
 
-    It contains versions, backend, instruction sets, threads, the measured
-    peak in GFLOP/s (float32, all threads), BLAS, processor, data folder, the
-    errors of the kernels, and "passed": whether no error is above TOLERANCE.
+    The dictionary has versions, backend, instruction sets, threads, the measured peak in GFLOP/s (float32,
+    all threads; None if the backend is not "compiled"), BLAS, processor, data folder, the errors of the
+    kernels, and "passed": whether no error is above TOLERANCE.
     """
     errors = {dtype: self_check(dtype) for dtype in TOLERANCE}
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -45,7 +45,7 @@ def examine():
 
 
 def processor():
-    """The name of the processor, from the operating system."""
+    """The name of the processor, from /proc/cpuinfo of Linux or, without it, from the module `platform`."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -57,10 +57,10 @@ def processor():
 
 
 def self_check(dtype):
-    """The largest error max|C - C64| / max|C64| of the kernels in use, for arrays of this dtype.
+    """The largest error max|C - C64| / max|C64| of five kernels in use, for arrays of this dtype.
 
-    C is a result of the kernels, C64 the result of the reference
-    kernels in float64. The shapes are small and irregular on purpose.
+    C is the result of a kernel, C64 the result of the reference kernel in float64. The arrays are random.
+    Their shapes are small and irregular on purpose.
     """
     rng = stream(0, "doctor")
     window = {"stride": (2, 1), "padding": (1, 0)}
@@ -83,9 +83,9 @@ def self_check(dtype):
 
 
 def data_sets():
-    """[{name, description, where, present}] of the known data sets, one dict for each.
+    """A list [{name, description, where, present}], one dict for each known data set.
 
-    where     the folder of the files
+    where     the folder of the files, or "in the package"
     present   whether all files are in this folder
     """
     return [

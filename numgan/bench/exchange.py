@@ -8,7 +8,8 @@
     ... of one pixel, to (H, W, O)  (I, O, H, W)         Dense(I, H W O) and Reshape(H, W, O): (I, H W O)
     biases, gains                   (C,)                 (C,)
 
-Pictures are (N, C, H, W) in PyTorch and (N, H, W, C) in numgan. A gradient has the order of its parameter.
+I and O are the numbers of inputs and outputs, or of their channels. Pictures are (N, C, H, W) in PyTorch and
+(N, H, W, C) in numgan. A gradient has the order of its parameter.
 """
 
 import numpy as np
@@ -21,21 +22,21 @@ KINKS = LeakyReLU, ReLU, Maxout
 def projects(net, i):
     """Whether layer i of the Sequential `net` is a Dense that maps a latent to a picture.
 
-    In PyTorch this layer is a ConvTranspose2d whose input is one pixel.
+    It is so if the next layer is a Reshape to (H, W, C). In PyTorch such a layer is a ConvTranspose2d whose
+    input is one pixel.
     """
     after = net[i + 1] if i + 1 < len(net) else None
     return isinstance(net[i], Dense) and isinstance(after, Reshape) and len(after.shape) == 3
 
 
 def arrangements(net, shape):
-    """{path: (view, axes)} of the parameters, in PyTorch's order of parameters.
+    """How the array of each parameter is rearranged for PyTorch: {path: (view, axes)}, in PyTorch's order.
 
-    array.reshape(view).transpose(axes) has the entries of a numgan array in the order of PyTorch.
+    path         the name of the parameter in the network, such as "0.W"
+    view, axes   array.reshape(view).transpose(axes) has the entries of a numgan array in PyTorch's order
 
-    net     a Sequential
-    shape   the shape of its input, without the batch axis
-
-    Raises TypeError if a layer with parameters is not in the table above.
+    The arguments: net is a Sequential, shape the shape of its input, without the batch axis. Raises TypeError
+    if a layer with parameters is not in the table above.
     """
     found, picture = {}, None
     for i, (name, layer, inner) in enumerate(net.parts(shape)):
@@ -59,18 +60,20 @@ def arrangements(net, shape):
 
 
 def from_torch(array, view, axes):
-    """Convert an array from PyTorch to the order of numgan. The result has the shape `view`.
+    """Convert the array of a parameter from PyTorch's order to numgan's. The result has the shape `view`.
 
-    view, axes   those that `arrangements` gives for the parameter
+    view, axes   the values of `arrangements` for this parameter
     """
     return array.reshape([view[axis] for axis in axes]).transpose(np.argsort(axes))
 
 
 def read(net, shape, p, arrays):
-    """Write arrays from PyTorch, in the order of its parameters(), into p (Parameters, or a gradient).
-    Returns p.
+    """Write arrays from PyTorch into p, the Parameters of a network or their gradient. Returns p.
 
-    net and shape as in `arrangements`. Raises ValueError if the number of arrays or a shape does not fit.
+    arrays       one for each parameter, in the order of PyTorch's parameters()
+    net, shape   as in `arrangements`, which may raise TypeError
+
+    Raises ValueError if the number of arrays or a size does not fit.
     """
     for (path, (view, axes)), array in zip(arrangements(net, shape).items(), arrays, strict=True):
         p[path][...] = from_torch(np.asarray(array), view, axes).reshape(p[path].shape)
@@ -78,17 +81,18 @@ def read(net, shape, p, arrays):
 
 
 def pictures(x):
-    """Convert pictures (N, H, W, C) to (N, C, H, W) for PyTorch. An array without four axes is returned
-    unchanged.
+    """Convert pictures (N, H, W, C) to (N, C, H, W) for PyTorch.
+
+    An array without four axes is returned unchanged.
     """
     return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
 
 
 def above_kinks(net):
-    """The paths of the parameters after the last piecewise-linear layer of a Sequential. A path is a name
-    like "4.W".
+    """The set of the paths (names like "4.W") of all parameters after the last layer with a kink.
 
-    If the loss is smooth, the gradients of these parameters pass through no kink.
+    net is a Sequential; without such a layer, these are all its parameters. If the loss is smooth, the
+    gradients of these parameters pass through no kink.
     """
     names = list(net.children)
     last = max((i for i, name in enumerate(names) if isinstance(net.children[name], KINKS)), default=-1)

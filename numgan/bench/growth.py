@@ -1,8 +1,8 @@
-"""`numgan bench growth`: the time per image of a DCGAN step against batch, width, resolution, depth, threads.
+"""`numgan bench growth`: how the time per image of a DCGAN step grows with each setting of the network.
 
-One of these settings changes at a time. The other settings keep their base values: batch 64, 128 and 64
-channels, 32 x 32 pixels, two stride-2 layers. The resolution does not depend on the depth: a deeper network
-starts from a smaller picture with twice the channels.
+The settings are batch, width, resolution, depth and threads. One of them changes at a time. The other
+settings keep their base values: batch 64, 128 and 64 channels, 32 x 32 pixels, two stride-2 layers. The
+resolution does not depend on the depth: a deeper network starts from a smaller picture with more channels.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -22,11 +22,11 @@ from .workloads import Session
 class Setting:
     """The settings of a DCGAN.
 
-    batch        the number of samples
+    batch        the number of samples in a batch
     width        a factor for all numbers of channels
     resolution   pixels on each side of the picture
-    depth        the number of stride-2 layers
-    threads      the number of threads; None: as they are set
+    depth        the number of stride-2 layers of G, and of D
+    threads      the number of threads; None: the number that is set
     """
 
     batch: int = 64
@@ -36,8 +36,9 @@ class Setting:
     threads: int | None = None
 
     def system(self):
-        """The DCGAN with these settings. Raises ValueError if the resolution is not divisible by 2 to the
-        power of depth.
+        """Build the DCGAN system with these settings.
+
+        Raises ValueError if the resolution is not divisible by 2 to the power of depth.
         """
         start, rest = divmod(self.resolution, 2**self.depth)
         if rest or start < 1:
@@ -58,15 +59,15 @@ class Setting:
 
 
 def base(quick=False):
-    """The Setting from which one value is changed at a time. quick=True: a small network."""
+    """The Setting from which `plan` changes one value at a time. quick=True: a small network."""
     return Setting(batch=16, width=0.25, resolution=16) if quick else Setting()
 
 
 def plan(quick, threads):
-    """{name of the changed setting: [the Settings, in order]}. The number of threads goes from 1 to
-    `threads`.
+    """All Settings to be timed: {name of the changed setting: [the Settings, in order]}.
 
-    quick=True: few values and small networks.
+    quick     True: few values and small networks
+    threads   the largest number of threads; the smallest is 1
     """
     values = {
         "batch": (4, 16) if quick else (8, 16, 32, 64, 128),
@@ -81,11 +82,14 @@ def plan(quick, threads):
 
 
 def measure(quick=False, rounds=5, seconds=0.1):
-    """Time all Settings and return {machine, others_busy, results}.
+    """Time all Settings of `plan`. Returns {machine, others_busy, results}.
 
-    results is a list of {panel, value, setting, ms_per_image, quartiles_ms,
-    calls}. A panel is all Settings with one changed value. The Settings of a
-    panel are timed in turn, in `rounds` bursts (calls in a row) of `seconds`.
+    machine       the description of the machine
+    others_busy   the share of the processors that other programs used in the pauses
+    results       [{panel, value, setting, ms_per_image, quartiles_ms, calls}], one dict for each Setting
+
+    A panel is all Settings with one changed value. They are timed in turn, in `rounds` bursts (calls in a
+    row) of about `seconds` each. quick=True: few values and small networks. quartiles_ms are per image too.
     """
     rows, rest = [], Rest()
     for panel, settings in tqdm(

@@ -1,8 +1,9 @@
 """Convolution in NumPy, for comparison: a matrix of patches in memory, and one product by BLAS.
 
-Most NumPy code computes convolutions like this. Names and arguments are those of the kernels.
+Most NumPy code computes convolutions like this. Functions and arguments have the names of the kernels in
+numgan._kernels. x is the input, w the weights W, and P(x) the matrix whose rows are the windows of x.
 
-forward            y  = P(x) W                P(x) (N HO WO, KH KW C), the windows as rows
+forward            y  = P(x) W                P(x) (N HO WO, KH KW C)
 weight gradient    dW = P(x)' dy              ' is the transpose
 input gradient     dx = P'(dy W')             P' is the transpose of P: it adds the overlapping windows
 """
@@ -13,10 +14,9 @@ from .._kernels import output_size
 
 
 def patches(x, kernel, stride, padding):
-    """P(x) (N HO WO, KH KW C), the matrix of all windows of x (N, H, W, C), padded with zeros. A row is one
-    window.
+    """The matrix P(x) (N HO WO, KH KW C) of all windows of x (N, H, W, C). A row is one window.
 
-    kernel (KH, KW), stride and padding are pairs (vertical, horizontal).
+    x is padded with zeros. kernel (KH, KW), stride and padding are pairs (vertical, horizontal).
     """
     p, q = padding
     padded = np.pad(x, ((0, 0), (p, p), (q, q), (0, 0)))
@@ -27,8 +27,9 @@ def patches(x, kernel, stride, padding):
 
 
 def conv2d(x, w, stride, padding):
-    """y (N, HO, WO, O), the convolution of x (N, H, W, C) with w (KH, KW, C, O). stride and padding are
-    pairs.
+    """y (N, HO, WO, O), the convolution of x (N, H, W, C) with w (KH, KW, C, O).
+
+    stride and padding are pairs (vertical, horizontal).
     """
     size = output_size(x.shape[1:3], w.shape[:2], stride, padding)
     rows = patches(x, w.shape[:2], stride, padding)
@@ -36,15 +37,19 @@ def conv2d(x, w, stride, padding):
 
 
 def conv2d_weight_gradient(x, dy, kernel, stride, padding):
-    """dw (KH, KW, C, O), the weight gradient of conv2d, from x (N, H, W, C) and dy (N, HO, WO, O)."""
+    """dw, the weight gradient of conv2d, from x and dy, the derivative with respect to its output.
+
+    x (N, H, W, C)   dy (N, HO, WO, O)   dw (KH, KW, C, O)   kernel (KH, KW), stride, padding: pairs
+    """
     return (patches(x, kernel, stride, padding).T @ dy.reshape(-1, dy.shape[3])).reshape(
         *kernel, x.shape[3], -1
     )
 
 
 def conv2d_input_gradient(dy, w, stride, padding, size):
-    """dx (N, H, W, C), the input gradient of conv2d, from dy (N, HO, WO, O), w (KH, KW, C, O) and size (H,
-    W).
+    """dx, the input gradient of conv2d, from dy, the derivative with respect to its output.
+
+    dy (N, HO, WO, O)   w (KH, KW, C, O)   size (H, W)   dx (N, H, W, C)   stride, padding: pairs
     """
     (n, ho, wo, o), (kh, kw, c, _), (p, q) = dy.shape, w.shape, padding
     rows = (dy.reshape(-1, o) @ w.reshape(-1, o).T).reshape(n, ho, wo, kh, kw, c)

@@ -1,11 +1,11 @@
 """`numgan bench kernels`: speed, share of the peak and error of every kernel, beside NumPy and PyTorch.
 
     GFLOP/s     operations of the definition per time; an algorithm with fewer operations is marked "fast"
-    share       GFLOP/s divided by the FMA peak for this number of threads and type, measured in the same run
+    share       GFLOP/s divided by the peak for this number of threads and type, measured in the same run
     error       max |result - float64 definition| / max |float64 definition|, on the arrays that are timed
 
-The FMA peak is the largest speed of multiply-adds on registers. A direct kernel cannot be faster. If one
-seems to be faster, the measurement is wrong, and `impossible` returns the row of this kernel.
+The peak is the largest speed of multiply-adds on registers. A direct kernel cannot be faster. If one seems to
+be faster, the measurement is wrong, and `impossible` returns the row of this kernel.
 """
 
 from contextlib import ExitStack
@@ -24,17 +24,18 @@ PEAKS = 3  # number of measurements of the peak before each kernel; the highest 
 
 
 def measure(against=(), quick=False, rounds=5, seconds=0.05):
-    """Measure the time, speed and error of all kernels. Returns a dict with the results.
+    """Measure the time, speed and error of all kernels. Returns a dict:
 
     machine, others_busy, bandwidth_gbs   the machine, the load of other programs, the memory bandwidth
-    peak_gflops                           {dtype: measured peak or None}
+    peak_gflops                           {dtype: the measured peak, or None if the backend is not "compiled"}
     results                               a list of dicts, one for each line of the output
 
-    against           the other sides, a choice of "numpy" and "torch"
-    quick             a few small cases
-    rounds, seconds   the number of bursts (calls in a row) of each side, and the length of a burst
+    Arguments:
+    against           the programs to compare with, a choice of "numpy" and "torch"
+    quick             True: a few small cases
+    rounds, seconds   the number of bursts (calls in a row) of each program, and the length of a burst
 
-    Raises ValueError for an unknown side, and ImportError if torch is in `against` and not installed.
+    Raises ValueError for an unknown name in against, and ImportError for "torch" if it is not installed.
     """
     expect_sides(against)
     rows, peaks, rest = [], {}, Rest()
@@ -62,18 +63,20 @@ def measure(against=(), quick=False, rounds=5, seconds=0.05):
 
 
 def impossible(rows):
-    """Those rows of `measure` that have a direct kernel with a speed above the peak."""
+    """Those rows of `measure` whose kernel is direct and faster than the measured peak. [] is expected."""
     return [row for row in rows if row["form"] == "direct" and (row["share"] or 0) > 1]
 
 
 def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
     """Yield the result rows of one case: one for its direct form and, if it exists, one for its fast form.
 
-    Both forms and all other sides are timed in turn.
+    Both forms of the kernel, NumPy and PyTorch are timed in turn.
 
-    numpy    whether NumPy is timed too
-    worker   the Worker of PyTorch, or None
-    rest     the Rest between bursts
+    case, dtype       what is computed
+    numpy             whether NumPy is timed
+    worker            the Worker of PyTorch, or None: PyTorch is not timed
+    rounds, seconds   as in `measure`
+    rest              the Rest (pause) before each burst
     """
     arrays = case.arrays(dtype)
     with _kernels.use_backend("reference"):
@@ -121,7 +124,7 @@ def _measure(case, dtype, numpy, worker, rounds, seconds, rest):
 
 
 def _forms(case, arrays):
-    """{"direct": result, "fast": result}: the results of a case with the direct and with the fast algorithm.
+    """The results of a case with the direct and with the fast algorithm: {"direct": array, "fast": array}.
 
     "fast" is missing if both results are equal bit for bit: then there is no fast algorithm for this case.
     """

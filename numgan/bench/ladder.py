@@ -1,5 +1,6 @@
-"""The ladder: matmul and convolution from the naive loop to the fast kernel. Each kernel, a rung, adds one
-idea.
+"""The ladder: several versions of matmul and of the convolution, from the naive loop to the fast kernel.
+
+A version is called a rung. Each rung adds one idea to the rung below.
 
     numgan bench ladder matmul                               the speed-up of every idea on this machine
     numgan bench ladder matmul --kernel my_kernels.py        ... and your own kernel among the rungs
@@ -9,8 +10,8 @@ idea.
     def mine(a, b):
         ...
 
-Each rung is checked before it is timed. `trial` describes a kernel's arguments and its checks. A wrong kernel
-is not timed. `rungs` lists the built-in kernels.
+Each rung is checked first; a wrong rung is not timed. `trial` describes a kernel's arguments and its checks.
+`rungs` lists the built-in kernels.
 """
 
 import json
@@ -35,8 +36,9 @@ BUILT_IN = {kind: tuple(RUNGS[kind]) for kind in KINDS}
 
 @dataclass(frozen=True)
 class Step:
-    """A measured rung of the ladder. A rung that failed its check has only its name and a note with the
-    reason.
+    """The result of one rung of the ladder: its time, speed and error.
+
+    A rung that failed its check has only its name and a note with the reason.
     """
 
     name: str
@@ -60,18 +62,21 @@ def climb(kind, size=None, threads=None, extra=()):
 
     kind      "matmul" or "conv"
     size      n: matmul n x n by n x n (default 512); conv with n input and 2 n output channels (default 64)
-    threads   the number of threads of BLAS and of rungs that use several (default: numgan's)
+    threads   the number of threads of BLAS and of rungs that use several; None: the number that numgan uses
     extra     Rungs of this kind that are not registered
 
-    Raises ValueError if a Rung in `extra` has another kind or the name of another rung.
+    Raises ValueError if a Rung in `extra` has another kind or the name of another rung, or for a wrong number
+    of threads.
     """
     return _climb(kind, size or KINDS[kind].size, threads, extra)[0]
 
 
 def _climb(kind, size, threads, extra):
-    """Do the work of `climb`, with the same arguments; size is not None.
+    """Do the work of `climb`, with the same arguments. Returns (steps, peak, busy). size must not be None.
 
-    Returns ([Step], measured peak, share of the processors used by other programs).
+    steps   [Step], the result of `climb`
+    peak    the measured peak in GFLOP/s, or None if the backend is not "compiled"
+    busy    the share of the processors that other programs used in the pauses, or None if it is unknown
     """
     candidates = [*RUNGS[kind].values(), *extra]
     names = [candidate.name for candidate in candidates]
@@ -134,10 +139,9 @@ def _climb(kind, size, threads, extra):
 
 
 def _placed(kind, steps):
-    """The Steps of the built-in rungs in their order, with those of your kernels put below the first faster
-    rung.
+    """Order the Steps of one kind: built-in rungs in their own order, your kernels among them by speed.
 
-    The note of your kernel gets its rank among all kernels.
+    Your kernel is put below the first built-in rung that is faster. Its note gets its rank among all kernels.
     """
     ladder = [step for step in steps if step.name in BUILT_IN[kind]]
     yours = [step for step in steps if step.name not in BUILT_IN[kind]]
@@ -150,10 +154,12 @@ def _placed(kind, steps):
 
 
 def _compared(ladder, after):
-    """A copy of the Steps with `ratio_to_previous`: the ratio of GFLOP/s to the rung that each one improves
-    on.
+    """A copy of the Steps with `ratio_to_previous`: the speed-up over the rung that each rung improves on.
 
-    after is {name: name of this rung or None}; None means the rung below.
+    ladder   [Step], from the lowest rung up
+    after    {name of a rung: name of the rung that it improves on, or None}; None means the rung below
+
+    The ratio is that of GFLOP/s. It stays None for the lowest rung, and if the other rung was not timed.
     """
     speed = {step.name: step.gflops for step in ladder}
     below = [None, *(step.name for step in ladder)]
@@ -169,8 +175,9 @@ def _compared(ladder, after):
 
 
 def report(kind, size=None, threads=None, extra=()):
-    """Run a climb and return its results, with the problem and the machine, as a dict for JSON. Arguments as
-    in `climb`.
+    """Do a `climb` and return its results, the problem and the machine as one dict that JSON can store.
+
+    The arguments are those of `climb`. size None means the default of the kind.
     """
     size = size or KINDS[kind].size
     steps, peak, busy = _climb(kind, size, threads, extra)
@@ -195,8 +202,10 @@ def report(kind, size=None, threads=None, extra=()):
 
 
 def table(found):
-    """The text of a report: a table with one line for each rung, and notes. `found` is the dict from
-    `report`.
+    """The text for people of a result `found` of `report`: a table with one line for each rung, and notes.
+
+    There is a warning if other programs used the processors, and the reason for each rung that failed its
+    check.
     """
     peak = (
         f"{found['peak_gflops']:.0f} GFLOP/s"
@@ -239,11 +248,11 @@ def table(found):
 
 
 def load(path):
-    """{kind: [Rung]} of the kernels that a Python file registers. The list of registered kernels does not
-    change.
+    """Run a Python file and return the kernels that it registers: {kind: [Rung]}.
 
     The file is run as a script, so use only files that you trust. It may import modules from its own folder,
-    for example a compiled one.
+    for example a compiled one: this folder is added to sys.path and stays there. Afterwards, the list RUNGS
+    of registered kernels is as before.
     """
     before = {kind: dict(RUNGS[kind]) for kind in KINDS}
     sys.path.insert(0, str(Path(path).resolve().parent))
@@ -259,7 +268,7 @@ def load(path):
 
 
 def add_arguments(parser):
-    """Add the options of `numgan bench ladder` to a parser, except --json, which every command has."""
+    """Add the options of `numgan bench ladder` to an argparse parser. Every command has --json already."""
     parser.add_argument(
         "kind",
         nargs="?",
@@ -282,10 +291,10 @@ def add_arguments(parser):
 
 
 def check_plot(file):
-    """Raise an error before the measurement if `file`, the value of --plot, cannot be written. None is
-    allowed.
+    """Raise an error before the measurement if `file`, the value of --plot, cannot be written.
 
-    ValueError unless the name ends in .png; FileNotFoundError or FileExistsError: see `expect_writable`.
+    None is allowed. Raises ValueError unless the name ends in .png, and the errors of `expect_writable`, such
+    as FileNotFoundError.
     """
     if file and Path(file).suffix != ".png":
         raise ValueError(f"--plot: expected a file that ends in .png, got {file}")
@@ -294,10 +303,13 @@ def check_plot(file):
 
 
 def run(arguments):
-    """Run `numgan bench ladder` with the parsed arguments and print the result. Returns 0, or 1 if a kernel
-    was wrong.
+    """Run `numgan bench ladder` with the parsed arguments and print the result as a table or as JSON.
 
-    Raises ValueError if --size is below 1 or has no kind before it, or if --kernel registers no kernel.
+    Returns 0, or 1 if a kernel failed its check. With --plot, draws a PNG too. Raises ValueError in these
+    cases, and the errors of `check_plot`:
+
+    --size     it is below 1, or no kind was given
+    --kernel   the file registers no kernel, or none of the given kind
     """
     if arguments.size is not None and (arguments.size < 1 or not arguments.kind):
         raise ValueError(

@@ -1,7 +1,7 @@
 """The description of the machine for the output of every benchmark, and its memory bandwidth.
 
-The peak of multiply-adds is measured by the kernels (`measured_peak`).
-`side` makes a function that times one side of a comparison.
+`side` makes a function that times one of several compared programs. The peak of multiply-adds is measured
+elsewhere, by `measured_peak` of the kernels.
 """
 
 import time
@@ -19,7 +19,7 @@ COPIED = 1 << 27  # copied bytes in total: much more than the last-level cache
 
 
 def describe():
-    """{processor, instruction_set, threads, backend}: the machine and the kernels in use now."""
+    """The machine and the kernels in use now: {processor, instruction_set, threads, backend}."""
     return {
         "processor": doctor.processor(),
         "instruction_set": _kernels.instruction_set(),
@@ -32,7 +32,7 @@ def describe():
 def threads(n):
     """A context manager: within its block the kernels use n threads. None does not change the number.
 
-    Raises ValueError unless n is from 1 to 256.
+    The old number is restored at the end. Raises ValueError unless n is from 1 to 256.
     """
     before = _kernels.num_threads()
     if n is not None:
@@ -44,13 +44,12 @@ def threads(n):
 
 
 def side(function, backend=None, blas=1, fast=None, number=None):
-    """A function side(calls) -> [ms] for `interleave`: it times calls of `function` with these settings.
+    """Make a function side(calls) -> [ms] for `interleave`. It times calls of `function` with these settings:
 
-    backend, number   the kernels, and their number of threads
-    blas              the number of threads of BLAS: one, as in `numgan train`
-    fast              whether the kernels may use fast convolutions
-
-    None means for backend and fast: as set now; for number: as set at the call.
+    backend   the backend of the kernels; None: the backend in use when side is made
+    blas      the number of threads of BLAS; 1 is that of `numgan train`
+    fast      whether the kernels may use fast convolutions; None: the setting when side is made
+    number    the number of threads of the kernels; None: the number that is set when side is called
     """
     backend = backend or _kernels.backend()
     fast = _kernels.fast_convolutions() if fast is None else fast
@@ -64,7 +63,7 @@ def side(function, backend=None, blas=1, fast=None, number=None):
 
 
 def bandwidth(n, repeats=5):
-    """The memory bandwidth in GB/s of n threads that copy: the best of `repeats` measurements.
+    """Measure the memory bandwidth in GB/s of n threads that copy: the best of `repeats` measurements.
 
     Bytes read and bytes written are both counted.
     """

@@ -29,16 +29,20 @@ WARM = 2  # number of steps before the measurement
 
 
 class Clock:
-    """Seconds and calls for each key. `timed` makes the functions that it measures.
+    """The total time and the number of calls of functions, in the dicts `seconds` and `calls`, for each key.
 
-    The time of a function does not contain the time of timed functions that it calls.
+    `timed` makes the functions that are measured. The time of a function does not contain the time of timed
+    functions that it calls.
     """
 
     def __init__(self):
         self.seconds, self.calls, self._inside = defaultdict(float), defaultdict(int), [0.0]
 
     def timed(self, function, key):
-        """A function that calls `function` with its arguments and adds the time and one call to `key`."""
+        """Make a function that calls `function` with its arguments and returns its result.
+
+        Each call adds its time to seconds[key] and 1 to calls[key], also if `function` raises an error.
+        """
 
         def covered(*arguments, **words):
             self._inside.append(0.0)
@@ -55,10 +59,10 @@ class Clock:
 
 
 def places(net):
-    """Yield (path, layer) for a network and all layers in it. A path is the names from the network down, such
-    as "0.1".
+    """Yield (path, layer) for a network and all layers in it.
 
-    The path of the network is "". A layer that is used twice is listed once, with its first path.
+    A path is the names from the network down to the layer, such as "0.1"; the path of the network is "". A
+    layer that is used twice is listed once, with its first path.
     """
     seen = set()
 
@@ -73,9 +77,10 @@ def places(net):
 
 
 def _backward_name(arguments, words):
-    """The name "frozen backward" or "backward" of a pass, from its arguments.
+    """The name of a backward pass in the table: "frozen backward" or "backward".
 
-    They are those of backward(dy, cache, frozen=False, need_dx=True).
+    arguments and words are the positional and the keyword arguments of backward(dy, cache, frozen=False,
+    need_dx=True).
     """
     frozen = words.get("frozen", arguments[2] if len(arguments) > 2 else False)
     return "frozen backward" if frozen else "backward"
@@ -83,9 +88,13 @@ def _backward_name(arguments, words):
 
 @contextmanager
 def watched(system):
-    """A context manager that times passes, updates and the drawing of latents within its block.
+    """A context manager that times passes, updates and the drawing of latents of a system within its block.
 
-    It gives the Clock to the block. The keys of the Clock are (network, path, pass).
+    `with watched(system) as clock` gives the Clock with the times. Its keys are:
+
+    (network, path, pass)               a pass of the layer with this path, see `places`
+    (network, "optimizer", "update")    an update of this network
+    ("", "latents", "data")             the drawing of latents
     """
     clock, covered = Clock(), []
     where = {
@@ -120,15 +129,19 @@ def watched(system):
 
 
 def profile(system, steps=10, batch_size=None):
-    """Time `steps` training steps on a random batch: {machine, steps, batch, step_ms, elsewhere_ms, rows,
-    kernel_calls}.
+    """Train a system for `steps` steps on one random batch and return the times of its layers and passes.
 
+    The result is {machine, steps, batch, step_ms, elsewhere_ms, rows, kernel_calls}:
+
+    batch          the number of samples in the batch
     step_ms        the mean time of a step, in milliseconds
-    rows           [{network, path, layer, pass, ms, share, calls}], means over the steps; ms of all rows and
-                   elsewhere_ms sum to step_ms
+    elsewhere_ms   the part of step_ms that is in no row
+    rows           [{network, path, layer, pass, ms, share, calls}], one dict for each pass of each layer, for
+                   the update of each network and for the latents; ms and calls are means for one step, share
+                   is ms / step_ms
     kernel_calls   {kernel: calls in a step}
 
-    batch_size None means that of the system. The system is trained.
+    Two steps before the measurement do not count. batch_size None means that of the system.
     """
     session = Session(system, batch_size)
     layers = {

@@ -1,9 +1,9 @@
-"""The built-in rungs (kernels) of the ladder, from the lowest up. Read this list beside _ladder.pyx.
+"""The built-in rungs (versions of a kernel) of the ladder, from the lowest up. Read it beside _ladder.pyx.
 
 _ladder.pyx has the kernels of the lower rungs. This file has the functions that call them. Each rung is
 compared with the rung before it, unless `after` names another. From the rungs `registers` and `packed
 windows` on, the kernels are numgan's own: first the backend "cython", to read and change, then the fast
-kernels in C. NumPy with its BLAS is the yardstick: it is timed too, for comparison.
+kernels in C. NumPy with its BLAS is timed too, for comparison.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +26,12 @@ else:
 
 
 def rung(kind, name, after=None, **properties):
-    """A decorator that registers a kernel as a rung, checked in float32 and float64. `properties` are fields
-    of Rung.
+    """A decorator that registers a kernel as a built-in rung, which is checked in float32 and float64.
 
-    after   the name of the rung that it improves on; None: the one that was registered before it
+    kind         "matmul" or "conv"
+    name         the name of the rung
+    after        the name of the rung that it improves on; None: the rung that was registered before it
+    properties   more fields of `trial.Rung`, such as threads and note
     """
     after = after or next(reversed(trial.RUNGS[kind]), None)
     return trial.rung(kind, name, after, ("float32", "float64"), **properties)
@@ -40,8 +42,9 @@ def rung(kind, name, after=None, **properties):
 
 @rung("matmul", "Python loop", threads=1, largest=32)
 def python_matmul(a, b):
-    """c (M, N) = a (M, K) b (K, N) in Python: three loops. Every number is an object, every index a method
-    call.
+    """c (M, N) = a (M, K) b (K, N) in Python: three loops. It is slow on purpose.
+
+    Every number is an object, every index a method call.
     """
     c = np.zeros((a.shape[0], b.shape[1]), a.dtype)
     for i in range(c.shape[0]):
@@ -52,7 +55,7 @@ def python_matmul(a, b):
 
 
 def product(kernel):
-    """Make a function c = f(a, b) of a compiled kernel(a, b, c) of _ladder.pyx.
+    """Make a function f(a, b) that returns the product c = a b, from kernel(a, b, c) of _ladder.pyx.
 
     a and b may have any memory layout: f copies them to C order if needed. f makes c, filled with zeros, and
     the kernel adds the product to c.
@@ -68,19 +71,20 @@ def product(kernel):
 
 
 def registers(a, b):
-    """c = a b by the backend "cython": A is packed too, and a tile of C stays in registers while k runs.
+    """c = a b by the backend "cython": a is packed too, and a tile of c stays in registers while k runs.
 
-    Every lower rung loads and stores a number of C for each multiply-add. A tile of 2 x 8 is loaded and
-    stored once per 256 terms, and each number read from A or B is used for a whole row or column of the tile.
-    The code is in numgan/_kernels/_readable.pyx.
+    k is the index of the sum. Every lower rung loads and stores a number of c for each multiply-add. Here a
+    tile of 2 x 8 is loaded and stored once per 256 terms, and each number read from a or b is used for a
+    whole row or column of the tile. The code is in numgan/_kernels/_readable.pyx.
     """
     return _kernels.readable.matmul(a, b)
 
 
 def threaded(a, b):
-    """c = a b by `registers` on numgan's number of threads. Each thread computes its share of the rows of C.
+    """The product c = a b by `registers` on several threads: as many as numgan uses.
 
-    The kernel releases the GIL (Python's lock), so the threads run at the same time.
+    Each thread computes about the same number of rows of c. The kernel releases the GIL (Python's lock), so
+    the threads run at the same time.
     """
     n = _kernels.num_threads()
     with ThreadPoolExecutor(n) as pool:
@@ -91,7 +95,7 @@ def threaded(a, b):
 def compiled(kernel, fast=False):
     """Make a function that calls `kernel`, a function of numgan._kernels, with the backend "compiled".
 
-    fast   whether a convolution may use a fast algorithm, if there is one, with fewer multiplications
+    fast   True: a convolution may use the fast algorithm with fewer multiplications, where there is one
     """
 
     def f(*arguments):
@@ -121,7 +125,10 @@ rung("matmul", "NumPy BLAS", note="yardstick")(np.matmul)
 
 @rung("conv", "Python loop", threads=1, largest=1)
 def python_conv(x, w, stride, padding):
-    """The convolution y of x with w in Python: seven loops. `stride` and `padding` are pairs."""
+    """The convolution y (N, HO, WO, O) of x (N, H, W, C) with w (KH, KW, C, O) in Python: seven loops.
+
+    stride and padding are pairs (vertical, horizontal).
+    """
     x, y = prepared(x, w, stride, padding)
     for n, h, v, o in np.ndindex(y.shape):
         for c in range(x.shape[3]):
@@ -132,16 +139,16 @@ def python_conv(x, w, stride, padding):
 
 
 def prepared(x, w, stride, padding):
-    """(x padded with zeros, y filled with zeros): the input and the output array of a convolution.
+    """The arrays of a convolution, (x padded with zeros, y filled with zeros). y is for the output.
 
-    x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)
+    x (N, H, W, C)   w (KH, KW, C, O)   y (N, HO, WO, O)   stride, padding: pairs (vertical, horizontal)
     """
     (p, q), size = padding, _kernels.output_size(x.shape[1:3], w.shape[:2], stride, padding)
     return np.pad(x, ((0, 0), (p, p), (q, q), (0, 0))), np.zeros((len(x), *size, w.shape[3]), x.dtype)
 
 
 def convolution(kernel):
-    """Make a function y = f(x, w, stride, padding) of a compiled kernel of _ladder.pyx.
+    """Make a function f(x, w, stride, padding) that returns the convolution y, from a kernel of _ladder.pyx.
 
     x and w may have any memory layout: f pads x and copies to C order if needed. f makes y, filled with
     zeros, and the kernel adds the convolution to y.
@@ -157,10 +164,10 @@ def convolution(kernel):
 
 
 def by_patches(x, w, stride, padding):
-    """The convolution y of x with w by im2col: the matrix of all patches of x, which is stored, times the
-    matrix w.
+    """The convolution y of x with w by im2col: the matrix of all patches of x times the matrix w.
 
-    The product is computed by `registers`. stride and padding are pairs.
+    The matrix of patches is stored. `registers` computes the product. x (N, H, W, C), w (KH, KW, C, O);
+    stride and padding are pairs.
     """
     x, y = prepared(x, w, stride, padding)
     rows = np.empty((*y.shape[:3], *w.shape[:3]), x.dtype)
@@ -172,8 +179,8 @@ def by_patches(x, w, stride, padding):
 def packed_windows(x, w, stride, padding):
     """The convolution y of x (N, H, W, C) with w (KH, KW, C, O), by the backend "cython".
 
-    It multiplies patches of x by w, like im2col. It reads each patch straight from x and packs a block at a
-    time, so the matrix of all patches is never stored.
+    It multiplies patches of x by w, like im2col. But it reads the patches straight from x, a few at a time,
+    so the matrix of all patches is never stored. stride and padding are pairs.
     """
     return _kernels.readable.conv2d(x, w, stride, padding)
 

@@ -1,12 +1,12 @@
 """`numgan bench steps`: whole training steps beside NumPy and PyTorch, with a comparison of every gradient.
 
-The sides are timed in turn (`timing`). "numgan" runs in this process, with the kernels in use. "numpy" is the
-same step with the reference kernels, and BLAS has the same number of threads. "torch" runs in a process of
-its own. For the same weights, batch and latents, every gradient of each PyTorch variant is compared with the
+The programs are timed in turn (`timing`). "numgan" runs in this process, with the kernels in use. "numpy" is
+the same step with the reference kernels, and BLAS has the same number of threads. "torch" runs in a separate
+process. For the same weights, batch and latents, every gradient of each PyTorch variant is compared with the
 gradient of numgan. Both gradients are compared with that of numgan in float64, which counts as exact.
 
     difference     rms(a - b) / rms(exact), for each parameter
-    limit          1e-5 for parameters whose gradient passes through no kink, 3e-2 for all others
+    limit          1e-5 for parameters whose gradient passes through no kink, 3e-2 for all other parameters
 
 The second limit is large for this reason: rounding may move a unit near its kink to either side of the kink.
 PyTorch with another memory layout differs from itself as much.
@@ -42,14 +42,16 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Agreement:
-    """The comparison of two gradients, of numgan and of PyTorch, for one parameter. All numbers are relative
-    rms.
+    """The comparison of two gradients of one parameter: that of numgan and that of PyTorch.
 
-    difference                  between numgan and PyTorch
-    numgan_error, torch_error   the errors of both gradients against float64
+    parameter                   its name, such as "D.0.W"
+    difference                  between the gradients of numgan and PyTorch
+    numgan_error, torch_error   the differences of both gradients from the gradient in float64
     limit                       the largest allowed difference
+    holds                       whether the difference is within the limit
 
-    `holds` says whether the difference is within the limit.
+    Each difference is a root mean square, divided by that of the gradient in float64. For a parameter with
+    one number, the divisor is at least 1/2.
     """
 
     parameter: str
@@ -64,14 +66,15 @@ class Agreement:
 
 
 def compare(names=None, against=(), variants=DEFAULT, rounds=7, seconds=0.5, memory=False):
-    """Measure the workloads `names` (None: all), and yield a dictionary of results for each.
+    """Measure the workloads (training steps) with these names; None: all. Yields a dict of results for each.
 
-    against           the other sides, a choice of "numpy" and "torch"
+    against           the programs to compare with, a choice of "numpy" and "torch"
     variants          the variants of PyTorch, from VARIANTS
-    rounds, seconds   the number of bursts (steps in a row) of each side, and the length of a burst
-    memory            measure the peak memory in MB too
+    rounds, seconds   the number of bursts (steps in a row) of each program, and the length of a burst
+    memory            True: measure the peak memory in MB too
 
-    Raises ValueError for an unknown name, and ImportError if torch is in `against` and not installed.
+    When the first result is asked for, raises ValueError for an unknown name, and ImportError if torch is in
+    `against` and not installed.
     """
     works = chosen(names)
     expect_known("variant", variants, VARIANTS)
@@ -124,10 +127,12 @@ def _compare(work, against, variants, rounds, seconds, memory):
 
 
 def _compare_gradients(worker, session, work, variants):
-    """Build the variants of PyTorch in the worker, copy their first weights to the session, and compare all
-    gradients.
+    """Build the variants of PyTorch in the worker's process and compare their gradients with numgan's.
 
-    Returns ({variant: [Agreement]}, {variant: the reason why it is not possible}).
+    PyTorch's first weights are copied to the session. Returns two dicts:
+
+    agreements   {variant: [Agreement], one for each parameter}
+    refused      {variant: the reason why it could not be built or compared}
     """
     agreements, refused, exact = {}, {}, None
     real, (z, mix) = exchange.pictures(session.batch["x"]), draws(session)
@@ -149,14 +154,14 @@ def _compare_gradients(worker, session, work, variants):
 
 
 def shapes(system):
-    """{network: the shape of its input, without the batch axis} of G and D."""
+    """The input shapes of G and D, without the batch axis: {"G": shape, "D": shape}."""
     return {"G": (system.latent.size,), "D": system.sample_shape}
 
 
 def take_over(session, weights):
-    """Copy PyTorch's weights to the state of the session.
+    """Copy PyTorch's weights to the state of the session, with the axes in numgan's order.
 
-    weights   {network: [arrays in the order of parameters()]}; the axes are put in numgan's order
+    weights   {network: [arrays in the order of PyTorch's parameters()]}
     """
     for name, arrays in weights.items():
         exchange.read(
@@ -165,9 +170,12 @@ def take_over(session, weights):
 
 
 def draws(session):
-    """(z, e): the random numbers of a step, used by numgan and PyTorch. Latents z (N, Z), and e (N, 1, 1, 1).
+    """The random numbers of a step, used by numgan and by PyTorch: (z, e).
 
-    e mixes real samples and fakes in WGAN-GP. The code gets e as the mixture of ones and zeros, which is e.
+    z   the latents (N, Z)
+    e   (N, 1, 1, 1), the weights with which WGAN-GP mixes real samples and fakes: e real + (1 - e) fake
+
+    `between` returns only a mixture. The mixture of ones and zeros is e itself.
     """
     n = len(session.batch["x"])
     unit = np.ones((n, 1, 1, 1), np.float32)
@@ -175,10 +183,10 @@ def draws(session):
 
 
 def gradients(session, z, dtype=np.float32):
-    """{name of each updated network: its gradient} for the session's weights and batch, and the latents z (N,
-    Z).
+    """The gradients of one step of numgan: {name of each updated network: its gradient}.
 
-    The computation is done in `dtype`. No weight is updated.
+    The step uses the session's weights and batch, and the latents z (N, Z). It is computed in `dtype`. No
+    weight is updated.
     """
     system, params = session.system, {name: p.astype(dtype) for name, p in session.state.params.items()}
     batch = Batch({"x": session.batch["x"].astype(dtype)})
@@ -190,10 +198,11 @@ def gradients(session, z, dtype=np.float32):
 
 
 def agree(system, own, theirs, exact):
-    """Yield the Agreement of each parameter.
+    """Yield the Agreement of each parameter: the comparison of its gradients.
 
+    system       the system that is trained
     own, exact   {network: Parameters}, the gradients of numgan in float32 and in float64
-    theirs       {network: [arrays in the order of PyTorch]}
+    theirs       {network: [arrays in the order of PyTorch's parameters()]}, the gradients of PyTorch
     """
     for player, truth in exact.items():
         net = system.networks[player]
@@ -219,10 +228,10 @@ def _rms(x):
 
 
 def _memory(name, variants, threads):
-    """{side: the peak resident memory in MB}, each of a process that runs only this side for MEMORY_STEPS
-    steps.
+    """The peak resident memory of numgan and of each PyTorch variant: {"numgan" or variant: MB}.
 
-    variants are those of PyTorch; threads is the number of threads.
+    Each is measured in a process that runs nothing else: MEMORY_STEPS steps of the workload `name`. threads
+    is the number of threads. A value is None if the system does not report the memory.
     """
     with Worker("steps", threads, tuned=False) as worker:
         worker("own_steps", name, MEMORY_STEPS)
@@ -236,8 +245,9 @@ def _memory(name, variants, threads):
 
 
 def own_steps(name, steps):
-    """Run `steps` training steps of the workload `name`. The process whose memory is measured calls this
-    function.
+    """Run `steps` training steps of the workload `name` with numgan.
+
+    It is called in the process whose memory is measured.
     """
     session = Session.of(*chosen([name]))
     with threadpool_limits(1):

@@ -1,8 +1,9 @@
-"""Fair timing of several sides (programs that are compared): they run in turn, A B A B, in bursts.
+"""Fair timing of several sides (compared programs, such as numgan and PyTorch): they run in turn, in bursts.
 
-A burst is several calls in a row. There is a pause before each burst, until the spinning threads of the other
-library sleep. The first call of a burst does not count, because caches are cold and threads sleep. The result
-is the median and the quartiles of all other calls, never the best call.
+A burst is several calls in a row. The order of the bursts is A B A B. There is a pause before each burst,
+until the spinning threads of the other library sleep. The first call of a burst does not count, because
+caches are cold and threads sleep. The result is the median and the quartiles of all other calls, never the
+best call.
 """
 
 import time
@@ -24,8 +25,9 @@ class Timing:
 
     @classmethod
     def of(cls, times):
-        """The Timing of a list of milliseconds, one number for each call. Raises ValueError if the list is
-        empty.
+        """The Timing of a list of milliseconds, one number for each call.
+
+        Raises ValueError if the list is empty.
         """
         if not times:
             raise ValueError("Timing: expected at least one measurement, got none")
@@ -34,8 +36,9 @@ class Timing:
 
 
 def burst(function, calls):
-    """Call function() `calls` times and return the milliseconds of each call. One call before them does not
-    count.
+    """Call function() `calls` times and return the list of the milliseconds of each call.
+
+    One more call comes first and does not count.
     """
     function()
     times = []
@@ -47,9 +50,10 @@ def burst(function, calls):
 
 
 class Rest:
-    """A pause: each call of this object sleeps for `seconds`.
+    """A pause between measurements: a call rest() of this object sleeps for `seconds`.
 
-    During a pause this program does nothing, so the load of the processors is that of other programs.
+    During a pause this program does nothing, so all use of the processors is that of other programs. `busy`
+    is the share of the processors that they used.
     """
 
     def __init__(self, seconds=PAUSE):
@@ -63,15 +67,17 @@ class Rest:
 
     @property
     def busy(self):
-        """The share of the processors that other programs used during the pauses; None if the system does not
-        tell.
+        """The share of the processors, 0 to 1, that other programs used during the pauses.
+
+        None before the first pause, and on systems other than Linux, which do not report it here.
         """
         return self._used / self._all if self._all else None
 
 
 def _ticks():
-    """(used time, total time) of all processors since the start of the system, on Linux; (0, 0) on other
-    systems.
+    """(used time, total time) of all processors since the system started, in ticks of its clock.
+
+    It is read from /proc/stat of Linux. Returns (0, 0) on other systems.
     """
     try:
         with open("/proc/stat", encoding="utf-8") as file:
@@ -83,12 +89,12 @@ def _ticks():
 
 
 def interleave(sides, rounds, seconds, rest):
-    """Time several sides in turn and return {name: Timing}.
+    """Time several sides (compared programs) in turn and return {name: Timing}.
 
     sides     {name: side}; side(calls) -> [ms] runs one burst, for example `lambda calls: burst(step, calls)`
     rounds    the number of bursts of each side; burst k of all sides comes before burst k + 1 of any side
-    seconds   the approximate length of a burst; at least one call counts, even if it takes longer
-    rest      the Rest that is called before each burst
+    seconds   the approximate length of a burst; it has 1 to 1000 calls that count
+    rest      the Rest (pause) that is called before each burst
 
     Raises ValueError if rounds < 1.
     """

@@ -15,9 +15,10 @@ _functions = {}
 
 
 def build(case, dtype):
-    """Prepare a case for timing and return {layout: its result in the order of numgan}.
+    """Prepare a case for timing in PyTorch and return its results: {layout: array in the order of numgan}.
 
-    `run` accepts these layouts. The case that was prepared before is dropped.
+    A layout is "NCHW" or "channels_last" for a convolution, and "" for all other cases. `run` accepts these
+    layouts. The case that was prepared before is dropped. dtype is "float32" or "float64".
     """
     _functions.clear()  # keep only one case in memory
     found = {}
@@ -32,14 +33,15 @@ def build(case, dtype):
 
 
 def run(layout, calls):
-    """Call the prepared case `calls` times and return the milliseconds of each call. A first call does not
-    count.
+    """Call the prepared case `calls` times in this layout and return the milliseconds of each call.
+
+    One more call comes first and does not count.
     """
     return burst(_functions[layout], calls)
 
 
 def _back(case):
-    """The permutation of axes from PyTorch's result to numgan's.
+    """The permutation of axes that brings a convolution's result from PyTorch's order to numgan's.
 
     (O, C, KH, KW) becomes (KH, KW, C, O) for weights, and (N, C, H, W) becomes (N, H, W, C) for pictures.
     """
@@ -68,9 +70,10 @@ PASS_OUTPUT = {"input gradient": 0, "weight gradient": 1}
 
 
 def _pass(case, layout, x, dy):
-    """A function that runs a pass of the case's layer in PyTorch and returns its result (N, H, W, C).
+    """Make a function that runs a pass of the case's layer in PyTorch and returns its result (N, H, W, C).
 
-    x and dy (N, H, W, C) are viewed as (N, C, H, W) in channels_last.
+    x is the input, dy the derivative with respect to the output; both are (N, H, W, C). PyTorch sees the same
+    memory as (N, C, H, W) in channels_last. `layout` is not used.
     """
     name = type(case.layer).__name__
     x, dy = x.permute(0, 3, 1, 2), dy.permute(0, 3, 1, 2)

@@ -64,7 +64,10 @@ def _discriminator(colours, channels, last, bias, norm=True):
 
 
 def nets(workload):
-    """(G, D) of a workload, with PyTorch's default weights. `Game` draws the initial weights."""
+    """The networks (G, D) of a workload (a name in WORKLOADS), with PyTorch's default weights.
+
+    `Game` draws the first weights of convolutions and BatchNorm afterwards.
+    """
     if workload == "mlp":
         return _dense_nets()
     if workload == "dcgan64":
@@ -89,11 +92,10 @@ def _draw_weights(module):
 
 
 class Game:
-    """A GAN in PyTorch. A step is one update of D on real samples and fakes, and one update of G on the same
-    fakes.
+    """A GAN in PyTorch. A step is one update of D on real samples and fakes, and one of G on the same fakes.
 
     workload   a name in WORKLOADS
-    variant    one of the five variants above
+    variant    "naive", "careful", "cl", "compile" or "compilecl", see the top of this file
     real       (N, C, H, W) or (N, 784), a NumPy array: the batch of every step
     """
 
@@ -132,26 +134,28 @@ class Game:
         self.optimizers["G"].step()
 
     def discriminate(self, fake):
-        """Write the gradient of D's loss to .grad of D. The loss is the batch mean of -log D(x) - log(1 -
-        D(G(z))).
+        """Write the gradient of D's loss to .grad of D's parameters. `fake` is G(z).
 
-        `fake` is G(z). D(x) and D(G(z)) are probabilities here.
+        The loss is the batch mean of -log D(x) - log(1 - D(G(z))). D(x) and D(G(z)) are probabilities here.
         """
         self.optimizers["D"].zero_grad(set_to_none=True)
         F.binary_cross_entropy_with_logits(self.D(self.real).flatten(), self.ones).backward()
         F.binary_cross_entropy_with_logits(self.D(fake.detach()).flatten(), self.zeros).backward()
 
     def generate(self, fake):
-        """Write the gradient of G's loss, the batch mean of -log D(G(z)), to .grad of G. `fake` is G(z)."""
+        """Write the gradient of G's loss to .grad of G's parameters. `fake` is G(z).
+
+        The loss is the batch mean of -log D(G(z)).
+        """
         self.optimizers["G"].zero_grad(set_to_none=True)
         self.plain["D"].requires_grad_(not self.careful)
         F.binary_cross_entropy_with_logits(self.D(fake).flatten(), self.ones).backward()
         self.plain["D"].requires_grad_(True)
 
     def gradients(self, z, mix):
-        """{network: its gradients, in the order of parameters()} for latents z (N, 100).
+        """The gradients of D and G in one step: {network: [arrays in the order of parameters()]}.
 
-        No weight is updated. `mix` is used by Critic only.
+        z is the latents (N, 100). `mix` is not used here; `Critic` uses it. No weight is updated.
         """
         fake = self.G(torch.from_numpy(z).reshape(self.latent_shape))
         self.discriminate(fake)
@@ -163,16 +167,17 @@ class Game:
         return [p.grad.numpy(force=True).copy() for p in self.plain[name].parameters()]
 
     def weights(self):
-        """{network: its weights as NumPy arrays, in the order of parameters()}"""
+        """The weights of G and D: {network: [NumPy arrays in the order of parameters()]}."""
         return {
             name: [p.numpy(force=True).copy() for p in net.parameters()] for name, net in self.plain.items()
         }
 
 
 class Critic(Game):
-    """WGAN-GP in PyTorch. A step is one update of the critic; G does not change.
+    """WGAN-GP in PyTorch. A step is one update of the critic (D); G does not change.
 
-    The fakes need no gradient. The penalty (|grad_x D(x^)| - 1)^2 is differentiated a second time.
+    No gradient of the fakes is computed. The penalty 10 mean (|grad D(x^)| - 1)^2 contains a gradient with
+    respect to x^, which is differentiated again for the update.
     """
 
     lr, betas = 1e-4, (0.0, 0.9)
@@ -207,19 +212,23 @@ _games = {}
 
 
 def build(workload, variant, real):
-    """Build a variant of a workload for the batch `real` and return its first weights.
+    """Build a variant of a workload for the batch `real`. Returns its first weights, see `Game.weights`.
 
-    torch.compile compiles the networks in the first call of `gradients`, and may fail there.
+    `gradients` and `run` then use it. torch.compile compiles the networks in the first call of `gradients`,
+    and may fail there.
     """
     _games[variant] = (Critic if workload == "wgangp28" else Game)(workload, variant, real)
     return _games[variant].weights()
 
 
 def gradients(variant, z, mix):
-    """The gradients of a variant that was built before, see `Game.gradients`."""
+    """The gradients of one step of a variant, see `Game.gradients`. `build` must have built the variant."""
     return _games[variant].gradients(z, mix)
 
 
 def run(variant, calls):
-    """Make `calls` steps of a variant, after a first one that does not count. Returns each one's ms."""
+    """Make `calls` training steps of a variant and return the milliseconds of each step.
+
+    One more step comes first and does not count. `build` must have built the variant.
+    """
     return burst(_games[variant].step, calls)

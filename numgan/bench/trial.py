@@ -9,7 +9,8 @@ A kernel has these arguments and this result:
     conv      x (N, H, W, C), w (KH, KW, C, O), stride, padding     ->  y (N, HO, WO, O)
 
 Arrays may have any memory layout; stride and padding are pairs. `largest=32` limits a slow kernel to problems
-of size 32. The result C is compared with C64, the definition in float64:
+of size 32. The result C is compared with C64, the definition in float64. |A| |B| is the definition for the
+absolute values of the arguments.
 
     |C - C64| <= 8 u (|A| |B|)         in every element, with u = 2^-24 in float32;
                                        in float64 the factor is 16 and u = 2^-53, because C64 has rounding
@@ -32,13 +33,18 @@ FAST = 1e-5
 
 
 class WrongKernel(ArithmeticError):
-    """A kernel failed its trial. The message names the first wrong case and says what is wrong."""
+    """The error of a kernel that failed its trial. The message names the first wrong case and the reason."""
 
 
 class Matmul:
-    """The kind "matmul": c = a b. A case is (M, K, N); size n means (n, n, n).
+    """The kind of kernel "matmul": c = a b. A case (one problem to compute) is the sizes (M, K, N).
 
-    sized(n) -> the case of size n; shapes(case) -> array shapes; products(case) -> number of multiplications.
+    cases            the cases of the check
+    size             the default size of the ladder
+    definition       the reference kernel
+    sized(n)         the case of size n: (n, n, n)
+    shapes(case)     the shapes of the arguments
+    products(case)   the number of multiplications
     """
 
     size = 512
@@ -66,7 +72,7 @@ class Matmul:
 
     @staticmethod
     def shapes(case):
-        """({name: shape} of the array arguments, the tuple of other arguments) of a case."""
+        """The arguments of a case: ({name of an array: its shape}, tuple of other arguments, here empty)."""
         m, k, n = case
         return {"a": (m, k), "b": (k, n)}, ()
 
@@ -76,9 +82,10 @@ class Matmul:
 
 
 class Conv:
-    """The kind "conv": y = x * w. A case is (N, H, W, C, O, kernel, stride, padding).
+    """The kind of kernel "conv": y = x * w. A case (one problem) is (N, H, W, C, O, kernel, stride, padding).
 
-    Size n means DCGAN's layer with n channels, 32 x 32 pixels and batch 8. Methods as in Matmul.
+    Size n means DCGAN's layer with n input and 2 n output channels, 32 x 32 pixels and batch 8. Attributes
+    and methods are as in Matmul; the other arguments are (stride, padding).
     """
 
     size = 64
@@ -117,7 +124,7 @@ KINDS = {"matmul": Matmul, "conv": Conv}
 
 @dataclass(frozen=True)
 class Rung:
-    """A kernel of the ladder, its name and its properties."""
+    """A kernel that is registered for the ladder: its function, its name and its properties."""
 
     kind: str
     name: str
@@ -134,10 +141,10 @@ RUNGS = {kind: {} for kind in KINDS}  # {kind: {name: Rung}}, from the lowest ru
 
 
 def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, largest=None, note=""):
-    """A decorator that registers a function as a kernel; Rung describes the arguments.
+    """A decorator that registers a function as a kernel of the ladder. Rung describes the arguments.
 
-    Raises ValueError for an unknown kind, a name that is taken, an unknown `after`, or other dtypes than
-    ("float32",) and ("float32", "float64").
+    Raises ValueError for an unknown kind, a name that is taken, an `after` that is not registered, or other
+    dtypes than ("float32",) and ("float32", "float64").
     """
     if kind not in KINDS:
         raise ValueError(f"ladder: expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
@@ -166,14 +173,16 @@ def rung(kind, name, after=None, dtypes=("float32",), fast=False, threads=None, 
 
 
 def case_of(rung, size):
-    """The case of this size for a rung, or of the rung's `largest` size if that is smaller."""
+    """The case (problem) of this size for a rung, or that of the size rung.largest if it is smaller."""
     return KINDS[rung.kind].sized(min(size, rung.largest or size))
 
 
 @may_underflow
 def draw(kind, case, dtype):
-    """({name: array}, the other arguments) of a case of this kind: arrays of normal random numbers in
-    `dtype`.
+    """The random arguments of a case for a kernel of this kind: ({name: array}, tuple of other arguments).
+
+    kind is "matmul" or "conv". The arrays are normal random numbers in `dtype`, equal in every call. The
+    other arguments are stride and padding of a convolution.
     """
     rng = np.random.default_rng(0)
     shapes, rest = KINDS[kind].shapes(case)
@@ -181,9 +190,9 @@ def draw(kind, case, dtype):
 
 
 def layouts(x):
-    """{name: array}: the values of x in four memory layouts.
+    """The array x in four memory layouts: {name of the layout: array with the values of x}.
 
-    Contiguous, with the axes in reverse order, with gaps between the entries, and backwards.
+    The layouts: contiguous, axes in reverse order, gaps of nan between the entries, and backwards.
     """
     spaced = np.full([2 * n for n in x.shape], np.nan, x.dtype)[(slice(None, None, 2),) * x.ndim]
     spaced[...] = x
@@ -197,11 +206,10 @@ def layouts(x):
 
 @may_underflow
 def check(rung):
-    """Compare a rung with its definition, for every case, every dtype of the rung, and every layout of an
-    argument.
+    """Compare a rung's results with its definition. Raises WrongKernel if a result is wrong.
 
-    Cases with more multiplications than the size `largest` are
-    left out. Raises WrongKernel if a result is wrong.
+    It is done for every case of the kind, every dtype of the rung, and every memory layout of each array.
+    Cases with more multiplications than the case of size rung.largest are left out.
     """
     kind = KINDS[rung.kind]
     limit = kind.products(kind.sized(rung.largest)) if rung.largest else math.inf
@@ -217,9 +225,10 @@ def check(rung):
 
 @may_underflow
 def truth(kind, arrays, rest):
-    """(C64, |A| |B|): the definition in float64, for the arguments and for their absolute values.
+    """The exact result of a kernel and the scale of its errors, both in float64: (C64, |A| |B|).
 
-    arrays are the array arguments of a kernel of this kind, rest the other arguments.
+    C64 is the definition for the arguments, |A| |B| the definition for their absolute values. arrays is
+    {name: array} for a kernel of this kind, rest the tuple of the other arguments.
     """
     wide = [array.astype(np.float64) for array in arrays.values()]
     return KINDS[kind].definition(*wide, *rest), KINDS[kind].definition(*map(np.abs, wide), *rest)
@@ -227,11 +236,16 @@ def truth(kind, arrays, rest):
 
 @may_underflow
 def examine(rung, arrays, rest, exact, layout="contiguous"):
-    """Call the rung once and return its error: the left side of its bound, divided by |A| |B| or rms(C64).
+    """Call a kernel, the rung, once and return the error of its result C, a number.
 
-    arrays and rest are the arguments, exact is their `truth`, layout names the memory layout in the message.
-    Raises WrongKernel if the error is above the bound, or if the kernel raises an error, changes an argument,
-    or returns another type or shape.
+    arrays   {name: array}, the array arguments
+    rest     the other arguments
+    exact    (C64, |A| |B|), the result of `truth` for these arguments
+    layout   the name of the memory layout, for the message
+
+    The error is max |C - C64| / (|A| |B|). For a fast kernel in float32 it is rms(C - C64) / rms(C64). An
+    empty result has error 0. Raises WrongKernel if the error is above the bound, or if the kernel raises an
+    error, changes an array, or returns another type, shape or dtype.
     """
     dtype = next(iter(arrays.values())).dtype
     where = (
@@ -255,12 +269,12 @@ def examine(rung, arrays, rest, exact, layout="contiguous"):
 
 
 def _compare(got, expected, scale, where, fast, ordinary):
-    """The error of the result `got`. Raises WrongKernel if the error is above the bound.
+    """The error of the result `got`, as `examine` returns it. Raises WrongKernel if it is above the bound.
 
-    expected, scale   C64 and |A| |B|
+    expected, scale   C64 and |A| |B|, the result of `truth`
     where             the start of the message
-    fast              whether the bound is that of fast algorithms
-    ordinary          whether the arrays are contiguous
+    fast              True: error and bound are those of fast algorithms
+    ordinary          True: the arrays are contiguous; the message then names other causes of an error
     """
     wrong, scale = np.abs(got - expected), np.maximum(scale, 1e-300)  # an empty sum has scale 0 and must be 0
     if fast:
@@ -282,10 +296,12 @@ def _compare(got, expected, scale, where, fast, ordinary):
 
 
 def _pattern(off, error, dtype, ordinary):
-    """A text for the message: which elements are wrong, and a possible cause.
+    """A text for the message of WrongKernel: which elements are wrong, and possible causes.
 
-    off is the mask of wrong elements, error the error of the result, dtype its dtype. ordinary says whether
-    the arrays are contiguous.
+    off        a mask, True where the result is wrong
+    error      the error of the result
+    dtype      the dtype of the result
+    ordinary   True: the arrays are contiguous
     """
     hints = [f"{off.sum()} of {off.size} elements are off"]
     for axis, size in enumerate(off.shape):

@@ -1,13 +1,13 @@
-"""A separate process for one side of a comparison. So numgan and PyTorch share no allocator, threads or
-memory.
+"""A separate process for one of the compared programs: numgan and PyTorch share no allocator or threads.
 
     with Worker("torch_steps", threads=2) as worker:
         worker("build", "mlp", "careful", real)      calls build() of torch_steps.py in that process
         worker("run", "careful", 10)
 
-In the process of PyTorch, the mmap threshold of glibc is raised, as an experienced user would set it.
-Otherwise each large temporary array of each step would be returned to the system and mapped again. Requests
-and answers are pickles, sent through the pipes of the process.
+The process also makes it possible to measure the memory of one program alone. In the process of PyTorch, the
+mmap threshold of glibc is raised, as an experienced user would set it. Otherwise each large temporary array
+of each step would be returned to the system and mapped again. Requests and answers are pickles, sent through
+the pipes of the process.
 """
 
 import contextlib
@@ -26,8 +26,9 @@ TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1
 
 
 def expect_known(word, given, known):
-    """Raise ValueError if a name in `given` is not one of `known`. `word` says in the message what the names
-    are.
+    """Raise ValueError if a name in the list `given` is not in `known`.
+
+    `word` says in the message what the names are, such as "workload".
     """
     for name in given:
         if name not in known:
@@ -35,8 +36,9 @@ def expect_known(word, given, known):
 
 
 def expect_sides(against):
-    """Raise ValueError for a name in `against` that is not in SIDES, and ImportError if torch is named but
-    not installed.
+    """Check `against`, the names of the programs to compare with: a choice of "numpy" and "torch".
+
+    Raises ValueError for another name, and ImportError if torch is named but not installed.
     """
     expect_known("against", against, SIDES)
     if "torch" in against and find_spec("torch") is None:
@@ -47,14 +49,18 @@ def expect_sides(against):
 
 
 class Refused(RuntimeError):
-    """A function failed in the worker's process. The message is the error of that function."""
+    """The error of a call in the worker's process: a function failed there.
+
+    The message is the type and the first line of the error of this function.
+    """
 
 
 class Worker:
-    """A process that imports a module of this folder and calls its functions: worker(name of a function,
-    *arguments).
+    """A process that calls functions of one module of this folder: worker("name of a function", *arguments).
 
-    tuned   raise the mmap threshold of glibc
+    module    the name of the module, such as "torch_steps"
+    threads   the number of threads of numgan, BLAS and PyTorch
+    tuned     True: raise the mmap threshold of glibc
 
     A call returns the result. It raises Refused if the function fails, and RuntimeError if the process ends.
     The process is killed at the end of a `with` block.
@@ -84,8 +90,9 @@ class Worker:
         return answer
 
     def side(self, name):
-        """A function side(calls) -> [ms] for `interleave`: it calls run(name, calls) of the module in the
-        process.
+        """Make a function side(calls) -> [ms] for `interleave`: it calls run(name, calls) in the process.
+
+        run is a function of the module, name the variant or layout that it times.
         """
         return lambda calls: self("run", name, calls)
 
@@ -106,8 +113,8 @@ class Worker:
 def peak_memory():
     """The largest resident memory of this process until now, in MB; None if the system does not report it.
 
-    VmHWM of Linux belongs to this process only. The maximum of
-    getrusage is inherited from the parent process.
+    The number is VmHWM of Linux, which belongs to this process only. The maximum of getrusage would be wrong:
+    it is inherited from the parent process.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -117,9 +124,10 @@ def peak_memory():
 
 
 def load(module, threads):
-    """Import a module of this folder and return it. With PyTorch, set its number of threads.
+    """Import a module of this folder and return it. For PyTorch's modules, set PyTorch's number of threads.
 
-    sys.path and, for torch_steps, sys.modules are changed.
+    The folder that contains the package is added to sys.path. For torch_steps, empty modules take the place
+    of numgan and numgan.bench in sys.modules, so numgan's memory does not count for PyTorch.
     """
     folder = Path(__file__).parent
     sys.path.insert(0, str(folder.parents[1]))
@@ -135,9 +143,10 @@ def load(module, threads):
 
 
 def serve(module, threads):
-    """Answer requests from stdin until stdin is closed. What the module prints goes to stderr.
+    """Answer requests from stdin until stdin is closed: the main loop of the worker's process.
 
-    A request is (function name, arguments). An answer is (True, result) or (False, error message).
+    A request is (function name, arguments). An answer is (True, result) or (False, error message), written to
+    stdout. All text that the module prints goes to stderr. Ctrl-C is ignored.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then ends this process
     answers = os.fdopen(os.dup(1), "wb")

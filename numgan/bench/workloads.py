@@ -5,9 +5,9 @@
     dcgan64    100 -> 4x4x512 -> ... -> 64x64x3          the same for 64 x 64 colour pictures, batch 64
     wgangp28   the critic of dcgan28, without BatchNorm  Gulrajani et al. 2017, Algorithm 1, batch 64
 
-The step of `numgan train` is timed. In the first three, a step is one update of D (on real samples and fakes)
-and one update of G. In numgan and in PyTorch, D and G use the same fakes. In the last one, a step is one
-update of the critic only, with the exact gradient penalty. No gradient flows into its fakes.
+The step of `numgan train` is timed. In mlp, dcgan28 and dcgan64, a step is one update of D (on real samples
+and fakes) and one update of G. In numgan and in PyTorch, D and G use the same fakes. In wgangp28, a step is
+one update of the critic only, with the exact gradient penalty. No gradient flows into its fakes.
 """
 
 from dataclasses import dataclass, replace
@@ -77,7 +77,10 @@ def _dcgan28():
 
 
 def _dcgan64():
-    """The system of the workload dcgan64. As in widely used code: no biases, and D ends in a convolution."""
+    """Build the system of the workload dcgan64.
+
+    As in widely used code, convolutions and Dense have no biases, and D ends in a convolution.
+    """
     window = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
     G = [Dense(100, 4 * 4 * 512, bias=False), Reshape(4, 4, 512), BatchNorm(512), ReLU()]
     D = [Conv2d(3, 64, **window), LeakyReLU(0.2)]
@@ -95,7 +98,7 @@ def _dcgan64():
 
 
 class _Critic(wgan_gp.WGANGP):
-    """WGAN-GP in which a step contains only one update of the critic."""
+    """WGAN-GP in which a step is only one update of the critic."""
 
     def rounds(self, step):
         return ("D",)
@@ -118,17 +121,21 @@ WORKLOADS = {
 
 
 def chosen(names):
-    """A list of the workloads with these names; None: all. Raises ValueError for an unknown name."""
+    """The list of the Workloads with these names; None: all. Raises ValueError for an unknown name."""
     expect_known("workload", names or (), WORKLOADS)
     return [WORKLOADS[name] for name in names or WORKLOADS]
 
 
 def initialise(net, p, rng):
-    """Write first weights to the parameters p of a Sequential, in place, drawn as on the PyTorch side.
+    """Write first weights to the parameters p of a Sequential, in place, drawn as for the PyTorch networks.
 
-    Linear layers and biases have the defaults of PyTorch, U(-a, a) with a
-    = 1 / sqrt(fan in). The other weights are those of DCGAN: N(0, 0.02^2)
-    for convolutions and N(1, 0.02^2) for gains. rng draws the numbers.
+    rng draws the numbers:
+
+    weights of convolutions              N(0, 0.02^2), as in DCGAN
+    a Dense from a latent to a picture   N(0, 0.02^2), because it is a convolution in PyTorch
+    other weights of Dense               U(-a, a) with a = 1 / sqrt(fan in), PyTorch's default
+    biases of Dense and convolutions     U(-a, a) too
+    BatchNorm                            gains N(1, 0.02^2), biases 0
     """
     for i, (name, layer) in enumerate(net.children.items()):
         here = p.child(name)
@@ -147,13 +154,13 @@ def initialise(net, p, rng):
 
 
 class Session:
-    """A system in training on one batch that never changes.
+    """A system in training on one batch that never changes, for timing.
 
-    step()   makes one training step, by `training.advance`
+    system   the system; step() makes one training step of it
     batch    the batch of every step, from `system.example`: random numbers in the range of the pixels
     state    the State of the training
 
-    batch_size None means that of the system.
+    batch_size None means that of the system. seed gives the batch and the first weights.
     """
 
     def __init__(self, system, batch_size=None, seed=0):
@@ -167,13 +174,16 @@ class Session:
 
     @classmethod
     def of(cls, workload):
-        """A Session of a Workload, with first weights as on the PyTorch side."""
+        """A Session of a Workload. Its first weights are drawn as for the PyTorch networks (`initialise`)."""
         session = cls(workload.build())
         for name, net in session.system.networks.items():
             initialise(net, session.state.params[name], stream(0, "first weights", name))
         return session
 
     def step(self):
-        """Make one training step, which changes the state, and return {objective: Result}."""
+        """Make one training step, which changes the state, and return {objective: Result}.
+
+        NumPy gives no warnings in this step.
+        """
         with np.errstate(all="ignore"):
             return training.advance(self.system, self.state, self.feed, 0)

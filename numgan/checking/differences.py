@@ -154,7 +154,7 @@ class Block:
             yield direction
 
     def along(self, direction):
-        """The function t -> value(t * direction), as an array. The array under test moves along `direction`."""
+        """The function t -> value(t * direction): the array under test moves along `direction`."""
         return lambda t: np.asarray(self.value(t * direction))
 
     def measure(self, here, directions, where, refine=True):

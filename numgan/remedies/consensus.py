@@ -33,7 +33,7 @@ from .penalties import expect_weight
 @may_underflow
 @dataclass(frozen=True)
 class Consensus:
-    """The penalty weight/2 |v|^2 of consensus optimisation, where v are the gradients of both players' losses.
+    """The penalty weight/2 |v|^2 of consensus optimisation, v: the gradients of both players' losses.
 
     v = (d L_D / d phi, d L_G / d theta). L_D and L_G are the losses of D and G in `loss`, an adversarial
     loss; phi are D's parameters and theta G's.

@@ -18,7 +18,7 @@ SOFT = (0.0, 0.3), (0.7, 1.2)
 
 @may_underflow
 def noisy(x, std, rng):
-    """Instance noise for the inputs of D: x + std e, with e ~ N(0, 1) for each entry of the samples x (N, ...).
+    """Instance noise for the inputs of D: x + std e, e ~ N(0, 1) for each entry of the samples x (N, ...).
 
     Source: Sonderby et al. 2017; Arjovsky and Bottou 2017, section 3. Without noise D can separate two
     distributions on low-dimensional sets without error, and then G's gradient vanishes. With noise the two
@@ -63,7 +63,7 @@ class InstanceNoise(Remedy):
     """Remedy: normal noise on the inputs of D, in D's step and in G's step (see `noisy`).
 
     noise    the standard deviation at the first step; it falls linearly to 0
-    anneal   the number of steps after which the standard deviation is 0; anneal = 0 means all steps of the game
+    anneal   the number of steps after which the standard deviation is 0; 0 means all steps of the game
     """
 
     noise: float = 0.1

@@ -10,15 +10,15 @@ from ..core.arguments import plain_fields
 
 
 class Remedy:
-    """The base class of remedies. Each method here leaves the game as it is; a subclass overrides some of them.
+    """The base class of remedies. Each method here leaves the game as it is; a subclass overrides some.
 
     The arguments and results of the methods:
 
     game          the system; a remedy reads the step, `game.now`, and the memory, `game.remembered`
     where         "real" or "fake", the kind of the samples
     seed          the seed of the objective; a remedy draws from a stream with a name of its own
-    new memory    {name: array}: new values of some of the arrays that the remedy keeps between steps. They are
-                  in `game.remembered` from the next objective on
+    new memory    {name: array}: new values of some of the arrays that the remedy keeps between steps.
+                  They are in `game.remembered` from the next objective on
 
     A remedy's fields are checked when it is made. `checks` is {field: function(value, name)}; the function
     raises ValueError or TypeError for a wrong value.
@@ -66,7 +66,7 @@ class Remedy:
         return rows, {}
 
     def input(self, x, where, game, seed):
-        """The samples (N, ...) that D gets in place of the samples x (N, ...), in D's step and in G's step."""
+        """The samples (N, ...) that D gets in place of the samples x (N, ...), in both players' steps."""
         return x
 
     def loss(self, loss, where, game, seed):

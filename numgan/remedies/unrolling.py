@@ -120,7 +120,7 @@ class Unrolling:
         return dphi.like(dp), dfake
 
     def _first_state(self, p):
-        """The optimiser's state before the first update of p (P,): `state`, or a new state if `state` is None.
+        """The optimiser's state before the first update of p (P,): `state`, or a new one if `state` is None.
 
         Raises ValueError if `state` does not have the moments of the optimiser, or if they do not have the
         shape of p.

@@ -52,7 +52,7 @@ def _game(kind, optimizers=both(ADAM), **changes):
 
 
 def _switched(average=0.0, **switches):
-    """The plain GAN on points in the plane, with options of `systems/games/hacks.py` that are called switches.
+    """The plain GAN on points in the plane, with switches (options) of `systems/games/hacks.py`.
 
     switches   {name of a switch: value}; label smoothing and noise are off if they are not named
     average    the decay of the moving average of G's weights; 0: no average

@@ -64,7 +64,7 @@ def system(arm):
 
     critic-...          the preset of `wgan_gp`, unchanged
     wide, narrow        the preset of `gan`, with 1,024 or 32 units in each hidden layer of D
-    d10, d10-minimax    the preset of `gan`, with 10 updates of D for one of G; the second with the minimax loss
+    d10, d10-minimax    the preset of `gan`, with 10 updates of D for one of G; the second: minimax loss
     g5                  the preset of `gan`, with one update of D for 5 of G
     other arms          the preset of `gan`, unchanged
 
@@ -95,8 +95,8 @@ def view(player, data, held):
     measure draws 1,000 fakes. Its figures:
 
     accuracy                 D's accuracy on held-out rows and fakes; not for a critic
-    ranks, ranks_new         the share of pairs (training row, fake) or (held-out row, fake) with the higher output
-                             of D for the row
+    ranks, ranks_new         the share of pairs (training row, fake) or (held-out row, fake) in which D's
+                             output is higher for the row
     distance, distance_new   mean output of D for training rows or held-out rows, minus that for fakes
     gap                      (mean for training rows - mean for held-out rows) / distance
     kid, coverage            1000 times the KID, and the coverage, of the fakes beside the held-out rows

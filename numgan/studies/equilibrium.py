@@ -138,8 +138,8 @@ def _view(name, gan, average):
     The figures:
 
     accuracy                          D's accuracy on held-out rows and fakes of the current G
-    distance                          between samples and held-out rows, times 1000: sliced Wasserstein distance on
-                                      the ring, KID on the digits
+    distance                          between samples and held-out rows, times 1000: sliced Wasserstein
+                                      distance on the ring, KID on the digits
     coverage                          on the digits
     modes, high_quality, reverse_kl   on the ring, as in the study `ring`
     width                             on the ring: mean width of the modes / sigma; 0 if no mode has a width

@@ -225,7 +225,7 @@ def trial(arm, seed, quick, folder, tell):
 def measure(digits, judge, x, labels):
     """The figures {name: value} of samples x (N, 784) in 0..1, and the labels (N,) that the judge gives them.
 
-    ll, se, sigma    mean log-likelihood of the test rows, its standard error, and the width of the Parzen window
+    ll, se, sigma    mean log-likelihood of the test rows, its standard error, and the Parzen window's width
     neighbours       the error on test rows of a 1-nearest-neighbour classifier with the samples
     agreement        the share of samples to which the judge gives their label; None without labels
     score, frechet   Inception score and Frechet distance, with the judge in place of Inception

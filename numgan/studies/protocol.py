@@ -65,7 +65,7 @@ class Column:
 
     @property
     def kind(self):
-        """The kind of a value (see core.fields): text for style "words", else number or bool; or None."""
+        """The kind of a value (see core.fields): text, number or bool, or None."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):

@@ -132,7 +132,7 @@ def discriminator(filters, m=1):
 
 
 def system(arm):
-    """The GAN of an arm. The arm is named "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
+    """The GAN of the arm "SIZE-REMEDY": SIZE is a key of FILTERS, REMEDY a key of REMEDIES."""
     size, remedy = arm.split("-")
     m = 2 if remedy.endswith("pac2") else 1
     beta1, rate = 0.0 if remedy == "r3pac2" else 0.5, PACKED_RATE if m == 2 else RATE

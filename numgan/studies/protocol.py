@@ -9,9 +9,8 @@ runs in its own process and can be resumed. All trials together give one table. 
     OUT/results.json, table.md, *.png   the figures of all trials; the table with the published rows; pictures
 
 A cell of the table is the mean of a figure over all seeds, with its standard error. Unless the heading says
-otherwise, the figure is measured at the last step, never at the best one. If it does not exist for some seeds
-(without samples there is no width), the cell says how many seeds have it. Methods, numbers of steps and seeds
-are fixed before the first trial runs.
+otherwise, the figure is measured at the last step, never at the best one. If some seeds have no such figure,
+the cell says how many have it. Methods, numbers of steps and seeds are fixed before the first trial runs.
 """
 
 import json

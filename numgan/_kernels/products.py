@@ -111,12 +111,13 @@ def _abreast(dtype, columns, features, stride=1, most=4, widest=16):
 
 
 def _merged_window(w, stride, count):
-    """Merge `count` copies of the window w, side by side, into one. Returns (merged window, its stride).
+    """(window, its stride) that computes `count` neighbouring output columns of the window w at once.
 
     w        (KH, KW, C, O)
     stride   (vertical, horizontal), that of w; the horizontal stride of the result is `count` times as large
 
-    The merged window is (KH, KW + (count - 1) horizontal stride, C, count O), with zeros where a copy has no
+    Copy i of w is shifted right by i horizontal strides and has the output channels i O to (i + 1) O - 1. The
+    merged window is (KH, KW + (count - 1) horizontal stride, C, count O), with zeros where a copy has no
     weight. With count 1 it is w.
     """
     if count == 1:

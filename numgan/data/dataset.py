@@ -182,8 +182,8 @@ def expect_data(where, /, **sides):
 def paired(name, **sides):
     """Make a Dataset of pairs: after paired(name, x=..., y=...), row i of x and row i of y belong together.
 
-    sides   two or more Datasets, one of them called x. If all have names of rows, rows of one name are
-            paired; otherwise rows of one number
+    sides   two or more Datasets, one of them called x. If all have row names, rows with the same name are
+            paired; otherwise row i with row i
 
     The new columns are the x of each Dataset, in the order of the rows of the Dataset called x. Labels,
     classes and names are those of this Dataset.

@@ -113,7 +113,7 @@ class SoftmaxCrossEntropy:
     name = "softmax_cross_entropy"
 
     def __call__(self, y, labels):
-        """(loss, dy): the loss, and its derivative with respect to the logits y."""
+        """(loss, dy): the mean cross-entropy, and its derivative with respect to the logits y."""
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(
                 f"softmax_cross_entropy: expected integer labels, got {labels.dtype}; convert them"

@@ -106,11 +106,11 @@ def system(name, method, steps):
 
 
 def equilibrium(steps, accuracies, window, stretch, near=NEAR):
-    """The first step at which the averaged accuracy of D has been near 0.5 for `stretch` steps, or None.
+    """The last step of the first `stretch` steps in which D's averaged accuracy is near 0.5; None if never.
 
     steps        (L,), the steps at which D was measured, at equal distances: every steps[0] steps
     accuracies   (L,), the accuracy of D at these steps
-    window       each accuracy is averaged over this number of steps
+    window       the average at a step is over this number of steps, which end there
     stretch      the average must be near 0.5 for this number of steps without a break
     near         the average is near 0.5 if it differs from 0.5 by at most this
     """

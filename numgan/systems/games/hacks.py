@@ -262,7 +262,7 @@ def _check(s):
 
 
 def digits(width=1.0, **switches):
-    """8x8 pictures, DCGAN networks; every switch has its value in the list of tips.
+    """8x8 pictures, DCGAN networks. Every switch (a field that turns a tip on or off) has its default value.
 
     `switches` are {name: value}, the switches that get another value.
     Returns a Hacks. `width` is a factor of the hidden widths.

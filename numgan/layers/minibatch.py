@@ -152,10 +152,11 @@ class MinibatchDiscrimination(Layer):
         return np.ascontiguousarray(M.T).reshape(self.features, self.columns, len(M))
 
     def _weighted(self, near, dy):
-        """The array Q (B, N, N), Q_bnm = near_bnm (do_nb + do_mb), from near (B, N, N) and dy (N, A + B).
+        """The array Q (B, N, N) with Q_bnm = near_bnm (do_nb + do_mb), from near (B, N, N) and dy (N, A + B).
 
-        do are the last B columns of dy, the derivative with respect to o. near_bnm = exp(-sum_c |M_nbc -
-        M_mbc|) is a term of o_nb and of o_mb, so the derivatives with respect to o_nb and o_mb are added.
+        near_bnm = exp(-sum_c |M_nbc - M_mbc|), and do, the derivative with respect to o, is the last B
+        columns of dy. near_bnm is a term of o_nb and of o_mb, so the derivatives with respect to o_nb and
+        o_mb are added.
         """
         do = dy[:, self.inputs :].T
         return near * (do[:, :, None] + do[:, None])

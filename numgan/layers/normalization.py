@@ -373,9 +373,12 @@ def measure(net, p, inputs, seed=None):
 
     Returns {layer name: {"mean": (C,), "variance": (C,)}}, nested as the network is, for
     `Pass(measured=...)`. If net is a BatchNorm itself, it returns the inner dict; {} if net has no BatchNorm
-    or inputs is empty. The mean is the mean of the batch means. The variance is the mean of (variance +
-    mean^2) over the batches, minus the square of the result's mean. With measured statistics, the output for
-    a sample does not depend on the other samples of its batch.
+    or inputs is empty.
+
+    mean        the mean of the batch means
+    variance    the mean of (batch variance + batch mean^2) over the batches, minus mean^2
+
+    With measured statistics, the output for a sample does not depend on the other samples of its batch.
     """
     return pooled([net.batch_statistics(net.forward(p, x, Pass(seed))[1]) for x in inputs])
 

@@ -57,8 +57,10 @@ class MaxPool2d(_Pool):
 
     HO = (H + 2 p - KH) // s + 1, with the height of the window KH, the stride s and the padding p; WO
     likewise. If several entries of a window are equally large, the first one counts as the maximum. The
-    padding is never the maximum. Raises TypeError if x is not an array of floats; ValueError if x is not (N,
-    H, W, C) or the window is larger than the padded image.
+    padding is never the maximum.
+
+    Raises TypeError if x is not an array of floats; ValueError if x is not (N, H, W, C) or the window is
+    larger than the padded image.
     """
 
     def apply(self, x, context):

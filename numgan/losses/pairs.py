@@ -104,8 +104,10 @@ class SoftmaxCrossEntropy:
 
     loss = mean_n (log sum_k exp(y[n,k]) - y[n, c_n])          y (N, K) logits   c (N,) labels 0..K-1
 
-    The derivative with respect to y is (softmax(y) - onehot(c)) / N. Its tangent needs the Jacobian of p =
-    softmax(y): the whole matrix diag(p) - p p' for each sample, not only the diagonal of this matrix.
+    With p = softmax(y), the derivative with respect to y is (p - onehot(c)) / N. Its tangent needs the
+    Jacobian of softmax: for each sample the whole matrix diag(p) - p p', and not only the diagonal of this
+    matrix.
+
     A call raises ValueError for a label out of range, for a number of labels other than N, or for an empty
     batch; TypeError for labels that are not integers.
     """

@@ -135,10 +135,9 @@ def pair(kernel, name, value, low):
 def window(kernel, taps, stride, padding, size):
     """Check the sizes of a convolution or pooling. Returns (taps, stride, padding, size, size of the output).
 
-    Each argument and each result is a pair (vertical, horizontal); the results are ints.
-
+    kernel    the name for messages. Every other argument and result is a pair (vertical, horizontal)
     taps      the size (KH, KW) of the window
-    stride    a stride larger than the padded input becomes the size of the padded input
+    stride    in each direction, a stride larger than the padded input becomes the size of that input
     padding   the rows and columns of zeros on each side
     size      the size (H, W) of the input
 

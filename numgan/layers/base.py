@@ -239,9 +239,10 @@ class Layer:
         return p
 
     def arguments(self):
-        """The text between the brackets of the repr: the values of the attributes in `shown` and `options`.
+        """The text between the brackets of the repr, such as `3, slope=0.2`.
 
-        An attribute in `options` is left out if its value is the default.
+        First the value of each attribute in `shown`, then name=value for each one in `options` that is not
+        the default.
         """
         shown = [brief(getattr(self, name)) for name in self.shown]
         for name, default in self.options.items():

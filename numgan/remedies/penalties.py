@@ -1,6 +1,6 @@
 """Penalties on the gradient of D with respect to its input, and the exact gradient of the penalties.
 
-    g = grad_x D(x)          (N, ...), the gradient of D's logit y = D(x) (N, 1) for each sample
+    g = grad_x D(x)          (N, ...), the gradient of D's logit y = D(x) (N, 1) with respect to each sample x
 
     penalty                         at samples            source
     weight mean (|g| - 1)^2         between, perturbed    Gulrajani et al. 2017, eq. 3; Kodali et al. 2017
@@ -8,9 +8,10 @@
     weight/2 mean |g|^2             real: R1, fake: R2    Mescheder et al. 2018, section 4.1, eq. 9 and 10
     weight/2 mean w(y) |g|^2        real and fake         Roth et al. 2017, Algorithm 1
 
-`between` and `perturbed` are functions below. Kodali et al. (DRAGAN) take points around real samples
-(`perturbed`). The one-sided form does not penalise gradients below 1. It is in the paragraph "Two-sided
-penalty" of Gulrajani et al. Roth's w(y) is (1 - sigmoid(y))^2 on real samples and sigmoid(y)^2 on fakes.
+|g| is the norm of g for one sample. `between` and `perturbed` are functions below that return random points:
+`between` on lines between real samples and fakes, `perturbed` around real samples (Kodali et al., DRAGAN).
+The one-sided form does not penalise norms below 1. It is in the paragraph "Two-sided penalty" of Gulrajani et
+al. Roth's w(y) is (1 - sigmoid(y))^2 on real samples and sigmoid(y)^2 on fakes.
 
 The penalty's gradient with respect to D's weights phi is a second derivative of D. Let v = d penalty / dg be
 a constant. The chain rule and an exchange of the two derivatives give
@@ -50,22 +51,30 @@ EPS = 1e-12  # added under the root of the norm: so the penalty has a derivative
 
 @may_underflow
 def on_input_gradient(penalty, D, phi, x, context=Pass()):
-    """(value, dphi) of a penalty on g = grad_x sum D(x): its value, and its gradient with respect to phi.
+    """(value, dphi): the value of a penalty on g = grad_x sum D(x), and its gradient with respect to phi.
 
-    penalty(g) -> (value, v), v = d value / dg. x (N, ...), D(x) (N, 1), or one logit for each pack. The
-    layers of D need tangent passes. If D mixes samples (BatchNorm, Pack), g is still the gradient of the sum
-    over the batch. Raises ValueError unless D is a layer and phi its Parameters, for an empty batch or for
-    another shape of the logits; TypeError unless x is an array of floats; NonFiniteError for logits that are
-    inf or nan, because the derivative of a ReLU could hide them.
+    penalty    a function: penalty(g) -> (value, v), where v = d value / dg; g and v have the shape of x
+    D          a network whose layers have tangent passes, x -> logits (N, 1), or one logit for each pack
+    phi        D's Parameters
+    x          (N, ...) the samples
+    context    the context of D's passes
+
+    If D mixes samples (BatchNorm, Pack), g is still the gradient of the sum over the batch. Raises ValueError
+    unless D is a layer and phi a Parameters, for an empty batch, or for logits of another shape. Raises
+    TypeError unless x is an array of floats. Raises NonFiniteError for logits that are inf or nan, because
+    the derivative of a ReLU could hide them.
     """
     return on_input_gradient_and_logit(lambda g, y: (*penalty(g), None), D, phi, x, context)
 
 
 @may_underflow
 def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
-    """Like `on_input_gradient`, for a penalty that depends on the logits y = D(x) too.
+    """(value, dphi): like `on_input_gradient`, for a penalty that depends on the logits y = D(x) too.
 
-    penalty(g, y) -> (value, v, u), v = d value / dg, and u = d value / dy or None, which means zero.
+    penalty    a function: penalty(g, y) -> (value, v, u), where v = d value / dg and u = d value / dy.
+               u = None means zero
+
+    The other arguments and the errors are those of `on_input_gradient`.
     """
     if not isinstance(D, Layer) or not isinstance(phi, Parameters):
         raise ValueError(
@@ -91,16 +100,16 @@ def on_input_gradient_and_logit(penalty, D, phi, x, context=Pass()):
 
 @may_underflow
 class InputGradientPenalty:
-    """The base class of penalties that depend on g = grad_x D(x) alone. A subclass defines `of(g)`.
+    """The base class of penalties that depend on g = grad_x D(x) alone. A subclass defines `of`.
 
-    of(g) -> (value, v): the value of the penalty, and v = d value / dg. Raises the errors of
-    `on_input_gradient`.
+    of(g) -> (value, v): the value of the penalty for g (N, ...), and v = d value / dg. The call of a penalty
+    raises the errors of `on_input_gradient`.
     """
 
     def __call__(self, D, phi, x, context=Pass()):
-        """(value, dphi): the penalty at the points x (N, ...), and its gradient with respect to phi.
+        """(value, dphi): the penalty at the samples x (N, ...), and its gradient with respect to phi.
 
-        phi are D's parameters.
+        D is a network, phi are its Parameters, and `context` is that of D's passes.
         """
         return on_input_gradient(self.of, D, phi, x, context)
 
@@ -108,12 +117,13 @@ class InputGradientPenalty:
 @may_underflow
 @dataclass(frozen=True)
 class GradientPenalty(InputGradientPenalty):
-    """weight mean_n (|g_n| - target)^2          g = grad_x D(x) (N, ...)
+    """The gradient penalty weight mean_n (|g_n| - target)^2, where g_n is the gradient of D at sample n.
 
         value, dphi = GradientPenalty(10.0)(D, phi, x, context)
 
-    one_sided=True: weight mean_n max(0, |g_n| - target)^2.
-    Raises ValueError for a weight or target that is negative or not finite.
+    g = grad_x D(x) (N, ...) has one row g_n for each of the samples x (N, ...). With one_sided=True the
+    penalty is weight mean_n max(0, |g_n| - target)^2. Raises ValueError for a weight or target that is
+    negative or not finite.
     """
 
     weight: float = 10.0
@@ -143,12 +153,13 @@ class GradientPenalty(InputGradientPenalty):
 @may_underflow
 @dataclass(frozen=True)
 class R1(InputGradientPenalty):
-    """weight/2 mean_n |g_n|^2          g = grad_x D(x) (N, ...) at real samples x
+    """The penalty R1: weight/2 mean_n |g_n|^2, where g_n is the gradient of D at the real sample n.
 
         value, dphi = R1(10.0)(D, phi, real, context)
 
-    Mescheder et al. 2018, eq. 9; weight is the paper's gamma = 10. D's output must be the logit, without a
-    sigmoid or softplus. Raises ValueError for a weight that is negative or not finite.
+    g = grad_x D(x) (N, ...) has one row g_n for each of the real samples x (N, ...). Mescheder et al. 2018,
+    eq. 9; weight is the paper's gamma = 10. D's output must be the logit, without a sigmoid or softplus.
+    Raises ValueError for a weight that is negative or not finite.
     """
 
     weight: float = 10.0
@@ -163,21 +174,27 @@ class R1(InputGradientPenalty):
 
 
 class R2(R1):
-    """The formula of R1 at fake samples: R2(10.0)(D, phi, fake, context) (Mescheder et al. 2018, eq. 10)."""
+    """The penalty R2: the formula of R1 for fakes (Mescheder et al. 2018, eq. 10).
+
+    value, dphi = R2(10.0)(D, phi, fake, context)
+    """
 
 
 @may_underflow
 @dataclass(frozen=True)
 class Roth:
-    """weight/2 [ mean_real (1 - s)^2 |g|^2 + mean_fake s^2 |g|^2 ]
+    """The penalty of Roth et al. 2017, Algorithm 1: squared gradients of D, weighted by D's own errors.
+
+        weight/2 [ mean_real (1 - s)^2 |g|^2 + mean_fake s^2 |g|^2 ]
 
         value, dphi = Roth(2.0)(D, phi, real, fake, real_context, fake_context)
 
-    y = D(x) (N, 1) logits, s = sigmoid(y), g = grad_x y (N, ...). Roth et al. 2017, Algorithm 1; weight is
-    the paper's gamma. A schedule can anneal the weight: Roth(schedule(step)). The factors (1 - s)^2 and s^2
-    depend on phi, and their derivatives are included. Real and fake batches may differ in size, because each
-    has its own mean.
-    Raises ValueError for a weight that is negative or not finite, or for a D that judges packs of samples.
+    y = D(x) (N, 1) are the logits for samples x (N, ...), s = sigmoid(y), and g = grad_x y (N, ...). weight
+    is the paper's gamma. A schedule can make the weight smaller from step to step: Roth(schedule(step)). The
+    factors (1 - s)^2 and s^2 depend on D's parameters phi, and dphi includes their derivatives. The batches
+    of real samples and of fakes may differ in size, because each batch has its own mean. Raises ValueError
+    for a weight that is negative or not finite. The call raises ValueError for a D that judges packs of
+    samples.
     """
 
     weight: float = 2.0
@@ -186,30 +203,33 @@ class Roth:
         expect_weight(self, "2.0, annealed")
 
     def __call__(self, D, phi, real, fake, real_context=Pass(), fake_context=Pass()):
-        """(value, dphi): the penalty at real (M, ...) and fake (N, ...), with its gradient for phi.
+        """(value, dphi): the penalty, and its gradient with respect to D's Parameters phi.
 
-        phi are D's parameters.
+        real            (M, ...) real samples
+        fake            (N, ...) fakes
+        real_context    the context of D's passes on real samples
+        fake_context    the context of D's passes on fakes
         """
         on_real, dphi_real = on_input_gradient_and_logit(self.on_real, D, phi, real, real_context)
         on_fake, dphi_fake = on_input_gradient_and_logit(self.on_fake, D, phi, fake, fake_context)
         return on_real + on_fake, dphi_real + dphi_fake
 
     def on_real(self, g, y):
-        """(value, v, u) of the penalty on real samples: value = weight/2 mean sigmoid(-y)^2 |g|^2.
+        """(value, v, u): the term of real samples, weight/2 mean sigmoid(-y)^2 |g|^2, and its derivatives.
 
         y (M, 1) are D's logits, g (M, ...) their gradients with respect to the samples. v and u are the
-        derivatives of value with respect to g and y. Raises ValueError unless there is one logit for each
+        derivatives of value with respect to g and to y. Raises ValueError unless there is one logit for each
         sample.
         """
         value, v, u = self._where_high(g, -y)
         return value, v, -u
 
     def on_fake(self, g, y):
-        """(value, v, u) of the penalty on fakes: value = weight/2 mean sigmoid(y)^2 |g|^2.
+        """(value, v, u): the term of fakes, weight/2 mean sigmoid(y)^2 |g|^2, and its derivatives.
 
         y (N, 1) are D's logits, g (N, ...) their gradients with respect to the fakes. v and u are the
-        derivatives of value with respect to g and y. Raises ValueError unless there is one logit for each
-        sample.
+        derivatives of value with respect to g and to y. Raises ValueError unless there is one logit for each
+        fake.
         """
         return self._where_high(g, y)
 
@@ -228,15 +248,16 @@ class Roth:
 @may_underflow
 @dataclass(frozen=True)
 class Lazy:
-    """`every` times the penalty at the steps 0, every, 2 every, ..., and 0 at all other steps
+    """Lazy regularization (Karras et al. 2020, appendix B): a penalty is computed at some steps only.
 
         value, dphi = Lazy(R1(10.0), every=16)(step, D, phi, real, context)
 
-    Lazy regularization (Karras et al. 2020, appendix B). Its mean over `every` steps equals the penalty, but
-    the penalty is computed only once in them. Here its gradient is added to that of the loss, and the number
-    of updates stays the same. The paper makes an additional update for each penalty and adapts Adam's
-    constants. Raises ValueError unless every >= 1 and step >= 0 are integers; TypeError for a penalty that
-    cannot be called.
+    At the steps 0, every, 2 every, ... the result is `every` times the penalty, and at all other steps 0. So
+    the mean over `every` steps is about the penalty, but the penalty is computed only once in these steps.
+    Here the caller adds dphi to the gradient of the loss, so the number of updates stays the same. The paper
+    makes an additional update for each penalty and adapts Adam's constants. Raises ValueError unless every is
+    an integer of at least 1, and TypeError for a penalty that cannot be called. The call raises ValueError
+    unless step is an integer of at least 0.
     """
 
     penalty: object
@@ -248,9 +269,10 @@ class Lazy:
         plain_fields(self)
 
     def __call__(self, step, D, phi, *args, **words):
-        """every times (value, dphi) of penalty(D, phi, ...), if step is a multiple of every.
+        """(value, dphi): the penalty at this step, and its gradient with respect to D's Parameters phi.
 
-        At all other steps (0.0, zeros), without a pass of D.
+        If step is a multiple of `every`, these are `every` times the two results of penalty(D, phi, *args,
+        **words). At all other steps they are 0.0 and zeros, and D makes no pass.
         """
         if not is_integer(step):
             raise ValueError(
@@ -271,7 +293,11 @@ def _expect_penalty(record, name):
 
 
 def expect_weight(penalty, paper):
-    """Raise ValueError unless the weight is a finite number of at least 0; `paper` is the usual one."""
+    """Raise ValueError unless penalty.weight is a finite number of at least 0.
+
+    It also converts NumPy numbers in the fields of `penalty` to Python numbers. `paper` is the weight in the
+    paper as a text, for the message.
+    """
     if not is_number(penalty.weight):
         raise ValueError(
             f"{type(penalty).__name__}: expected weight as a finite number of at least 0, "
@@ -282,17 +308,21 @@ def expect_weight(penalty, paper):
 
 @may_underflow
 def norms(g):
-    """|g_n| = sqrt(sum over all axes but the first of g^2 + EPS)          g (N, ...) -> (N, 1, ..., 1)"""
+    """The norm of each row of g (N, ...), with the shape (N, 1, ..., 1): |g_n| = sqrt(sum of g_n^2 + EPS).
+
+    EPS = 1e-12 gives the norm a derivative at g_n = 0.
+    """
     return np.sqrt(np.square(g).sum(axis=tuple(range(1, g.ndim)), keepdims=True) + EPS)
 
 
 @may_underflow
 def between(real, fake, rng):
-    """Random points between real and fake samples: e real_n + (1 - e) fake_n, e ~ U(0, 1) for each pair
+    """Random points between real and fake samples: e real_n + (1 - e) fake_n, e ~ U(0, 1) for each pair.
 
-    real (M, ...), fake (N, ...) -> (min(M, N), ...): sample n of real and sample n of fake are a pair
-    (Gulrajani et al. 2017, Algorithm 1, line 6). Raises TypeError for arrays that are not of floats;
-    ValueError if the samples differ in shape, if a batch is empty, or unless rng is a numpy Generator.
+    real (M, ...), fake (N, ...) -> (min(M, N), ...). Sample n of real and sample n of fake are a pair;
+    samples without a partner are not used (Gulrajani et al. 2017, Algorithm 1, line 6). Raises TypeError for
+    arrays that are not of floats. Raises ValueError if the samples differ in shape, if a batch is empty, or
+    unless rng is a numpy Generator.
     """
     expect_samples("between", real=real, fake=fake)
     expect_rng("between", rng)
@@ -308,15 +338,16 @@ def between(real, fake, rng):
 
 @may_underflow
 def perturbed(real, rng, scale=0.5):
-    """Random points around real samples, for DRAGAN: x + scale std(x) u, u ~ U(0, 1) for each entry
+    """Random points around real samples x, for DRAGAN: x + scale std(x) u, u ~ U(0, 1) for each entry.
 
         penalty, dphi = GradientPenalty(10.0)(D, phi, perturbed(real, rng), context)
 
-    real (N, ...) -> (N, ...). std is over all entries of the batch. This is the authors' code; the paper's
-    text has normal noise (Kodali et al. 2017). Later code takes points on the segment: between(real,
-    perturbed(real, rng), rng). Raises TypeError for an array that is not of floats; ValueError for an empty
-    batch, a scale that is negative or not finite, or unless rng is a numpy Generator. If entries of real are
-    not finite, the penalty raises an error.
+    real are the samples x (N, ...); the points have the same shape. std(x) is one number, over all entries of
+    the batch. This is the formula of the authors' code; the paper's text has normal noise (Kodali et al.
+    2017). Later code takes points on the line to such a point: between(real, perturbed(real, rng), rng).
+    Raises TypeError for an array that is not of floats. Raises ValueError for an empty batch, for a scale
+    that is negative or not finite, or unless rng is a numpy Generator. Entries of real that are not finite
+    raise no error here; the penalty raises it.
     """
     expect_samples("perturbed", real=real)
     expect_rng("perturbed", rng)
@@ -331,10 +362,12 @@ def perturbed(real, rng, scale=0.5):
 @may_underflow
 @dataclass(frozen=True)
 class R1Penalty(Remedy):
-    """Remedy: R1 at D's real inputs.
+    """Remedy: the penalty R1 on real samples, as D gets them.
 
-    every > 1: only at every such step, and multiplied by `every` (see `Lazy`). gamma is the weight of R1.
-    Raises ValueError unless every is an integer of at least 1.
+    gamma    the weight of R1
+    every    R1 is computed at the steps 0, every, 2 every, ... only, and multiplied by `every` (see `Lazy`)
+
+    Raises ValueError for a gamma that is negative or not finite, or unless every is an integer of at least 1.
     """
 
     gamma: float = 10.0
@@ -348,7 +381,12 @@ class R1Penalty(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class RothPenalty(Remedy):
-    """Remedy: Roth's penalty at D's inputs. gamma is its weight: a number, or a schedule (annealing)."""
+    """Remedy: the penalty `Roth` on real samples and fakes, as D gets them.
+
+    gamma    the weight of the penalty, a number or a schedule
+
+    Raises ValueError for a gamma that is a negative or non-finite number.
+    """
 
     gamma: object = 2.0
     checks = {"gamma": lambda gamma, name: callable(gamma) or not_negative(gamma, name)}
@@ -361,7 +399,11 @@ class RothPenalty(Remedy):
 @may_underflow
 @dataclass(frozen=True)
 class DRAGANPenalty(Remedy):
-    """Remedy: a gradient penalty at random points around D's real inputs (see `perturbed`)."""
+    """Remedy: a gradient penalty at random points around the real samples that D gets (see `perturbed`).
+
+    gradient_penalty    the penalty, called with (D, phi, points, context). Raises TypeError if it cannot be
+                        called
+    """
 
     gradient_penalty: GradientPenalty = GradientPenalty(10.0)
 

@@ -64,7 +64,7 @@ class Column:
 
     @property
     def kind(self):
-        """What a figure of this column may be, as a kind of core.fields: by style, a text or a number; or None."""
+        """What a figure of this column may be, as a kind of core.fields: a text or a number, or None."""
         return Maybe(Text() if self.style == "words" else Either((Real(), Flag())))
 
     def text(self, values):

@@ -55,19 +55,19 @@ class GamePoint:
         self.runs = [Pass(derive(seed, purpose)) for purpose in ("real", "fake", "generator")]
 
     def run(self, consensus, params):
-        """(value, gradients) of the consensus penalty. gradients is {"D": gradient, "G": gradient}.
+        """(value, gradients) of the consensus penalty. gradients is {network: gradient}.
 
         consensus   the `Consensus`
-        params      {"D": Parameters, "G": Parameters}
+        params      {network: Parameters}, D's first
         """
         value, gradients, _ = consensus(*self.networks.values(), *params.values(), *self.at, *self.runs)
         return value, dict(zip(params, gradients))
 
     def upstream(self, params):
-        """(loss, {"D": gradient, "G": gradient}) of the linear loss <dy, D(x)> + <dx, G(z)>.
+        """(loss, {network: gradient}) of the linear loss <dy, D(x)> + <dx, G(z)>.
 
-        x are the real samples, z the latents; dy and dx are random constants. params is {"D": Parameters,
-        "G": Parameters}.
+        x are the real samples, z the latents; dy and dx are random constants. params is {network:
+        Parameters}.
         """
         loss, gradients = 0.0, {}
         for owner, x, context in zip(self.networks, self.at, self.runs[::2]):

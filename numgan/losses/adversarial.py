@@ -130,7 +130,7 @@ def smoothed(loss=nonsaturating, target=0.9):
 @may_underflow
 @dataclass(frozen=True)
 class Labelled:
-    """D's loss for labels that are soft, noisy or flipped: mean (t on_real(y) + (1 - t) on_fake(y))
+    """The loss of D for labels that are soft, noisy or flipped: mean (t on_real(y) + (1 - t) on_fake(y))
 
     y (N, 1) logits, t (N, 1) labels: 1 real, 0 fake, or any number   (Salimans et al. 2016, section 3.4)
 

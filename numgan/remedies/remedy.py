@@ -53,7 +53,7 @@ class Remedy:
     def opponent(self, params, name, game, seed):
         """The Parameters of a player's opponent: of G in D's step, and of D in G's step.
 
-        name is that of the opponent, "G" or "D". `params` are its Parameters without this remedy.
+        `name` is the name of that network. `params` are its Parameters without this remedy.
         """
         return params
 

@@ -326,9 +326,16 @@ def test_what_does_not_pay_is_direct(case, ran):
     assert ran == ALL
 
 
+@pytest.fixture
+def on_compiled():
+    """The C kernels, because only they have fast forms."""
+    with numgan.use_backend("compiled"):
+        yield
+
+
 @needs_compiled
 @pytest.mark.parametrize("case", FAST[:4], ids=str)
-def test_switched_off_the_bits_are_the_direct_ones(case, monkeypatch):
+def test_switched_off_the_bits_are_the_direct_ones(case, monkeypatch, on_compiled):
     calls = passes(case)
     fast = [getattr(kernels, name)(*arguments) for name, arguments in calls]
     with kernels.use_fast_convolutions(False):
@@ -343,7 +350,7 @@ def test_switched_off_the_bits_are_the_direct_ones(case, monkeypatch):
 
 
 @needs_compiled
-def test_the_switch_nests_and_exceptions_restore_it():
+def test_the_switch_nests_and_exceptions_restore_it(on_compiled):
     assert numgan.fast_convolutions()
     with numgan.use_fast_convolutions(False):
         assert not numgan.fast_convolutions()

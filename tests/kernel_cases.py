@@ -173,3 +173,9 @@ def python(code, *arguments, **environment):
         text=True,
         timeout=600,
     )
+
+
+def finishes(run, output=""):
+    assert (run.returncode, run.stdout.strip(), run.stderr.strip()) == (0, output, ""), (
+        run.stdout + run.stderr
+    )
